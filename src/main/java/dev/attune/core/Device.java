@@ -1,0 +1,7 @@
+package dev.attune.core;
+
+/** Where a backend computes. */
+public enum Device {
+  CPU,
+  CUDA
+}
