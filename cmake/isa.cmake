@@ -1,0 +1,16 @@
+# Instruction-set levels of the CPU kernels: a list of names and the flags of each. The names are
+# namespaces in C++; cpu/context.cpp picks the best one that the machine can run.
+set(ATTUNE_ISA_LEVELS portable)
+set(ATTUNE_FLAGS_portable -O3)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
+  include(CheckCXXCompilerFlag)
+  set(ATTUNE_FLAGS_v3 -O3 -march=x86-64-v3)
+  list(APPEND ATTUNE_ISA_LEVELS v3)
+  set(ATTUNE_FLAGS_v4 -O3 -march=x86-64-v4 -mprefer-vector-width=512)
+  list(APPEND ATTUNE_ISA_LEVELS v4)
+  check_cxx_compiler_flag(-mavx512bf16 ATTUNE_CXX_HAS_AVX512BF16)
+  if(ATTUNE_CXX_HAS_AVX512BF16)
+    set(ATTUNE_FLAGS_v4_bf16 -O3 -march=x86-64-v4 -mavx512bf16 -mprefer-vector-width=512)
+    list(APPEND ATTUNE_ISA_LEVELS v4_bf16)
+  endif()
+endif()

@@ -1,0 +1,270 @@
+#include "context.h"
+
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <new>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <sched.h>
+#include <sys/mman.h>
+#endif
+
+#include "kernels.h"
+
+namespace attune {
+
+namespace {
+
+thread_local char last_error[512] = "";
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ __volatile__("yield");
+#endif
+}
+
+// About 100 microseconds of pauses: longer than the gap between two ops of a step, shorter than
+// anything another process would miss.
+constexpr int kSpins = 2000;
+
+}  // namespace
+
+attune_status fail(attune_status status, const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(last_error, sizeof(last_error), format, arguments);
+  va_end(arguments);
+  return status;
+}
+
+ThreadPool::ThreadPool(int32_t threads) : threads_(threads) {
+  workers_.reserve(static_cast<size_t>(threads - 1));
+  try {
+    for (int32_t worker = 1; worker < threads; ++worker) {
+      workers_.emplace_back([this, worker] { work(worker); });
+    }
+  } catch (...) {
+    stop_ = true;
+    generation_.fetch_add(1);
+    wake_.notify_all();
+    for (auto& thread : workers_) thread.join();
+    throw;
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  stop_ = true;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    generation_.fetch_add(1);
+  }
+  wake_.notify_all();
+  for (auto& thread : workers_) thread.join();
+}
+
+void ThreadPool::drain(int32_t worker) {
+  for (;;) {
+    int64_t task = next_.fetch_add(1, std::memory_order_relaxed);
+    if (task >= count_) return;
+    task_.call(task_.object, task, worker);
+  }
+}
+
+void ThreadPool::run(int64_t count, TaskRef task) {
+  if (count <= 0) return;
+  if (threads_ == 1 || count == 1) {
+    for (int64_t i = 0; i < count; ++i) task.call(task.object, i, 0);
+    return;
+  }
+  count_ = count;
+  task_ = task;
+  next_.store(0, std::memory_order_relaxed);
+  running_.store(threads_ - 1, std::memory_order_relaxed);
+  // Sequentially consistent with the sleepers' own order (announce, then look at the generation):
+  // either a worker sees the new generation or we see that it sleeps.
+  generation_.fetch_add(1);
+  if (sleeping_.load() > 0) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    wake_.notify_all();
+  }
+  drain(0);
+  for (int spins = 0; running_.load(std::memory_order_acquire) != 0; ++spins) {
+    pause();
+#if defined(__unix__) || defined(__APPLE__)
+    // More runnable threads than cores: let the worker that we wait for have this one.
+    if ((spins & 1023) == 1023) sched_yield();
+#endif
+  }
+}
+
+void ThreadPool::work(int32_t worker) {
+  uint64_t seen = 0;
+  for (;;) {
+    int spins = 0;
+    while (generation_.load(std::memory_order_acquire) == seen && spins < kSpins) {
+      pause();
+      ++spins;
+    }
+    if (generation_.load() == seen) {
+      std::unique_lock<std::mutex> lock(mutex_);
+      sleeping_.fetch_add(1);
+      wake_.wait(lock, [&] { return generation_.load() != seen; });
+      sleeping_.fetch_sub(1);
+    }
+    if (stop_) return;
+    ++seen;
+    drain(worker);
+    running_.fetch_sub(1, std::memory_order_acq_rel);
+  }
+}
+
+namespace {
+
+bool runs_v3() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+#else
+  return false;
+#endif
+}
+
+bool runs_v4() {
+#if defined(__x86_64__)
+  return runs_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512cd");
+#else
+  return false;
+#endif
+}
+
+bool runs_v4_bf16() {
+#if defined(__x86_64__)
+  return runs_v4() && __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
+const Kernels* table_of(int32_t isa) {
+  switch (isa) {
+    case ATTUNE_ISA_PORTABLE:
+      return &portable::kTable;
+#if defined(ATTUNE_HAVE_v3)
+    case ATTUNE_ISA_V3:
+      return runs_v3() ? &v3::kTable : nullptr;
+    case ATTUNE_ISA_V4:
+      return runs_v4() ? &v4::kTable : nullptr;
+#endif
+#if defined(ATTUNE_HAVE_v4_bf16)
+    case ATTUNE_ISA_V4_BF16:
+      return runs_v4_bf16() ? &v4_bf16::kTable : nullptr;
+#endif
+    default:
+      return nullptr;
+  }
+}
+
+void* reserve(size_t bytes, bool huge_pages) {
+  void* address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (address == MAP_FAILED) return nullptr;
+#if defined(MADV_HUGEPAGE)
+  madvise(address, bytes, huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+#else
+  (void)huge_pages;
+#endif
+  return address;
+}
+
+}  // namespace
+}  // namespace attune
+
+attune_context::attune_context(int32_t threads, int32_t isa_level, const attune::Kernels* table)
+    : pool(threads), kernels(table), isa(isa_level), workspaces(nullptr) {
+  size_t bytes = static_cast<size_t>(threads) * attune::kWorkspaceBytes;
+  workspaces = static_cast<char*>(attune::reserve(bytes, true));
+  if (workspaces == nullptr) throw std::bad_alloc();
+}
+
+attune_context::~attune_context() {
+  munmap(workspaces, static_cast<size_t>(pool.threads()) * attune::kWorkspaceBytes);
+}
+
+extern "C" {
+
+int32_t attune_abi_version(void) { return ATTUNE_ABI_VERSION; }
+
+const char* attune_last_error(void) { return attune::last_error; }
+
+int32_t attune_best_isa(void) {
+  for (int32_t isa = ATTUNE_ISA_V4_BF16; isa > ATTUNE_ISA_PORTABLE; --isa) {
+    if (attune::table_of(isa) != nullptr) return isa;
+  }
+  return ATTUNE_ISA_PORTABLE;
+}
+
+attune_context* attune_context_open(int32_t threads, int32_t isa) {
+  if (threads < 1 || threads > 4096) {
+    attune::fail(ATTUNE_INVALID_ARGUMENT, "threads is %d, must be 1..4096", threads);
+    return nullptr;
+  }
+  int32_t level = isa == ATTUNE_ISA_BEST ? attune_best_isa() : isa;
+  const attune::Kernels* table = attune::table_of(level);
+  if (table == nullptr) {
+    attune::fail(ATTUNE_UNSUPPORTED, "this machine or build has no instruction-set level %d (best: %d)", level,
+                 attune_best_isa());
+    return nullptr;
+  }
+  try {
+    return new attune_context(threads, level, table);
+  } catch (const std::exception& e) {
+    attune::fail(ATTUNE_OUT_OF_MEMORY, "cannot open a context with %d threads: %s", threads, e.what());
+    return nullptr;
+  }
+}
+
+void attune_context_close(attune_context* ctx) { delete ctx; }
+int32_t attune_context_isa(const attune_context* ctx) { return ctx->isa; }
+int32_t attune_context_threads(const attune_context* ctx) { return ctx->pool.threads(); }
+
+int64_t attune_buffer_alloc(int64_t bytes, int32_t huge_pages) {
+  if (bytes <= 0) {
+    attune::fail(ATTUNE_INVALID_ARGUMENT, "cannot allocate %lld bytes", static_cast<long long>(bytes));
+    return 0;
+  }
+  void* address = attune::reserve(static_cast<size_t>(bytes), huge_pages != 0);
+  if (address == nullptr) {
+    attune::fail(ATTUNE_OUT_OF_MEMORY, "cannot reserve %lld bytes", static_cast<long long>(bytes));
+    return 0;
+  }
+  return static_cast<int64_t>(reinterpret_cast<intptr_t>(address));
+}
+
+attune_status attune_buffer_free(int64_t address, int64_t bytes) {
+  if (munmap(reinterpret_cast<void*>(static_cast<intptr_t>(address)), static_cast<size_t>(bytes)) != 0) {
+    return attune::fail(ATTUNE_INVALID_ARGUMENT, "not an allocation: %lld bytes at %llx",
+                        static_cast<long long>(bytes), static_cast<unsigned long long>(address));
+  }
+  return ATTUNE_OK;
+}
+
+attune_status attune_buffer_discard(int64_t address, int64_t bytes) {
+#if defined(__linux__)
+  // Only whole pages inside the range are given back; the rest is zeroed by hand.
+  constexpr int64_t page = 4096;
+  int64_t begin = (address + page - 1) / page * page;
+  int64_t end = (address + bytes) / page * page;
+  if (begin < end) {
+    std::memset(reinterpret_cast<void*>(address), 0, static_cast<size_t>(begin - address));
+    std::memset(reinterpret_cast<void*>(end), 0, static_cast<size_t>(address + bytes - end));
+    if (madvise(reinterpret_cast<void*>(begin), static_cast<size_t>(end - begin), MADV_DONTNEED) == 0) return ATTUNE_OK;
+  }
+#endif
+  std::memset(reinterpret_cast<void*>(static_cast<intptr_t>(address)), 0, static_cast<size_t>(bytes));
+  return ATTUNE_OK;
+}
+
+}  // extern "C"

@@ -1,0 +1,109 @@
+// The context behind every entry: a thread pool, a workspace per thread, one kernel table.
+#ifndef ATTUNE_CONTEXT_H
+#define ATTUNE_CONTEXT_H
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+#include "attune_ops.h"
+
+namespace attune {
+
+struct Kernels;
+
+// Thread-local message of the last failure; returns the status, so that kernels can
+// `return fail(ATTUNE_INVALID_ARGUMENT, "…")`.
+attune_status fail(attune_status status, const char* format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 2, 3)))
+#endif
+    ;
+
+// A non-owning reference to a callable void(int64_t task, int32_t worker).
+struct TaskRef {
+  void* object;
+  void (*call)(void* object, int64_t task, int32_t worker);
+};
+
+// A fixed set of threads that run numbered tasks. Which thread runs a task is not determined, so a
+// task may depend on nothing but its number (and may use its worker's workspace as scratch).
+// Threads spin briefly between runs, since the next op usually follows within microseconds, and
+// then sleep.
+class ThreadPool {
+ public:
+  explicit ThreadPool(int32_t threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int32_t threads() const { return threads_; }
+  // Runs tasks 0..count-1 in that order of starting; returns when all are done.
+  void run(int64_t count, TaskRef task);
+
+ private:
+  void work(int32_t worker);
+  void drain(int32_t worker);
+
+  const int32_t threads_;
+  std::vector<std::thread> workers_;
+  alignas(64) std::atomic<uint64_t> generation_{0};
+  alignas(64) std::atomic<int64_t> next_{0};
+  alignas(64) std::atomic<int32_t> running_{0};
+  alignas(64) std::atomic<int32_t> sleeping_{0};
+  int64_t count_ = 0;
+  TaskRef task_{};
+  std::atomic<bool> stop_{false};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+};
+
+// Scratch of each thread: kernels are blocked so that this constant size is enough.
+constexpr size_t kWorkspaceBytes = size_t{8} << 20;
+
+}  // namespace attune
+
+struct attune_context {
+  attune_context(int32_t threads, int32_t isa_level, const attune::Kernels* table);
+  ~attune_context();
+
+  char* workspace(int32_t worker) const { return workspaces + worker * attune::kWorkspaceBytes; }
+
+  attune::ThreadPool pool;
+  const attune::Kernels* kernels;
+  int32_t isa;
+  char* workspaces;
+};
+
+namespace attune {
+
+// Runs body(task, worker) for each task on the pool.
+template <class Body>
+static inline void parallel(attune_context* ctx, int64_t tasks, Body&& body) {
+  using Plain = std::remove_reference_t<Body>;
+  ctx->pool.run(tasks, TaskRef{const_cast<void*>(static_cast<const void*>(&body)),
+                               [](void* object, int64_t task, int32_t worker) {
+                                 (*static_cast<Plain*>(object))(task, worker);
+                               }});
+}
+
+// Runs body(begin, end, worker) over chunks of `grain` of the range 0..count. The chunks depend on
+// count and grain only, so per-chunk results do not depend on the number of threads.
+template <class Body>
+static inline void parallel_range(attune_context* ctx, int64_t count, int64_t grain, Body&& body) {
+  int64_t chunks = (count + grain - 1) / grain;
+  parallel(ctx, chunks, [&](int64_t chunk, int32_t worker) {
+    int64_t begin = chunk * grain;
+    int64_t end = begin + grain < count ? begin + grain : count;
+    body(begin, end, worker);
+  });
+}
+
+}  // namespace attune
+
+#endif

@@ -1,0 +1,3 @@
+#include "context.h"
+#include "kernels.h"
+#include "simd.h"
