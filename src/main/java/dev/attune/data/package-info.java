@@ -1,0 +1,2 @@
+/** Files to examples, splits and the data report. */
+package dev.attune.data;
