@@ -48,6 +48,7 @@ public final class Encoder {
     Tensor x = embed(tape, inputs);
     for (EncoderLayer layer : layers) {
       x = layer.forward(tape, x, inputs);
+      tape.keepOnly(x);
     }
     return x;
   }
@@ -61,6 +62,7 @@ public final class Encoder {
     int last = layers.size() - 1;
     for (int layer = 0; layer < last; layer++) {
       x = layers.get(layer).forward(tape, x, inputs);
+      tape.keepOnly(x);
     }
     return layers.get(last).forwardFirstRows(tape, x, inputs);
   }

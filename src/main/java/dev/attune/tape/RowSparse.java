@@ -74,9 +74,9 @@ public final class RowSparse implements AutoCloseable {
     return stateBuffer.address();
   }
 
-  /** Host view of the row states, for checkpoints. */
-  public ByteBuffer state() {
-    return state.duplicate();
+  /** The (V) u8 row states, for checkpoints. */
+  public Buffer stateBuffer() {
+    return stateBuffer;
   }
 
   /** Zeroes the gradient rows of this step and starts the next. */

@@ -136,6 +136,16 @@ public final class Tape implements AutoCloseable {
     }
   }
 
+  /**
+   * In inference, frees everything but this tensor: models call it between layers, so that
+   * evaluation needs the memory of one layer. Nothing happens in training.
+   */
+  public void keepOnly(Tensor tensor) {
+    if (!training) {
+      arena.retainOnly(tensor.address());
+    }
+  }
+
   /** Moves a tensor's values out of it: the caller now owns the block. */
   public long take(Tensor tensor) {
     long address = tensor.address();
