@@ -17,8 +17,11 @@
 namespace attune {
 namespace ATTUNE_ISA {
 
-struct Full {};
+struct Full {
+  static constexpr bool full = true;
+};
 struct First {
+  static constexpr bool full = false;
   int n;  // 1..W-1
 };
 
@@ -46,10 +49,7 @@ static inline vf keep(vf value, First lanes) {
   return (vf)((index < lanes.n) & (vi)value);
 }
 
-// The value that a load gives back after a store to this type.
-static inline vf as_stored(const float*, vf value) { return value; }
-static inline vf as_stored(const bf16*, vf value) {
-  vh half = round_to_bf16(value);
+static inline vf widen(vh half) {
 #if defined(__AVX512F__)
   return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)half), 16);
 #elif defined(__AVX2__)
@@ -57,6 +57,25 @@ static inline vf as_stored(const bf16*, vf value) {
 #else
   return (vf)(__builtin_convertvector(half, vu) << 16);
 #endif
+}
+
+// Stores value where p is not null and returns what a load would give back.
+template <class Lanes>
+static inline vf store_rounded(float* p, vf value, Lanes lanes) {
+  if (p != nullptr) store(p, value, lanes);
+  return value;
+}
+template <class Lanes>
+static inline vf store_rounded(bf16* p, vf value, Lanes lanes) {
+  vh half = round_to_bf16(value);
+  if (p != nullptr) {
+    if constexpr (Lanes::full) {
+      std::memcpy(p, &half, sizeof(half));
+    } else {
+      store(p, value, lanes);
+    }
+  }
+  return widen(half);
 }
 
 }  // namespace ATTUNE_ISA

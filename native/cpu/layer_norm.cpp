@@ -68,8 +68,7 @@ struct Forward {
         vf x = load(inp + first + at, lanes);
         if (lanes_inp != nullptr) x *= drop_inp.multiplier(lanes_inp + at);
         if (residual != nullptr) x += load(residual + first + at, lanes);
-        x = as_stored(inp, x);
-        if (sum != nullptr) store(sum + first + at, x, lanes);
+        x = store_rounded(sum != nullptr ? sum + first + at : nullptr, x, lanes);
         store(scratch.rows + at, x, lanes);
         // Dropped or not, lanes beyond the row are zero: inp and residual were loaded as zero.
         total[r] += x;
