@@ -41,13 +41,15 @@ static inline void store(T* p, vf value, Full) { store(p, value); }
 template <class T>
 static inline void store(T* p, vf value, First lanes) { store_n(p, value, lanes.n); }
 
-// value in the valid lanes, zero in the others: for sums.
-static inline vf keep(vf value, Full) { return value; }
-static inline vf keep(vf value, First lanes) {
+// value in the valid lanes, `other` or zero in the rest: for reductions.
+static inline vf fill(vf value, float, Full) { return value; }
+static inline vf fill(vf value, float other, First lanes) {
   vi index;
   for (int i = 0; i < W; ++i) index[i] = i;
-  return (vf)((index < lanes.n) & (vi)value);
+  return select(index < lanes.n, value, splat(other));
 }
+static inline vf keep(vf value, Full) { return value; }
+static inline vf keep(vf value, First lanes) { return fill(value, 0.0f, lanes); }
 
 static inline vf widen(vh half) {
 #if defined(__AVX512F__)
