@@ -49,7 +49,9 @@ final class Session implements AutoCloseable {
     return tape;
   }
 
-  /** Address space for activations: half of the machine's memory, of which most is never touched. */
+  /**
+   * Address space for activations: half of the machine's memory, of which most is never touched.
+   */
   static long arenaBytes() {
     java.lang.management.OperatingSystemMXBean bean = ManagementFactory.getOperatingSystemMXBean();
     return bean instanceof com.sun.management.OperatingSystemMXBean system
