@@ -40,9 +40,9 @@ final class TorchDropout {
     return threshold == 0;
   }
 
-  /** {@code value}, or a new tensor with the mask of its elements applied. */
-  Tensor apply(Tensor value, long... sizes) {
-    return isOff() ? value : applyMask(value, elements(0, sizes));
+  /** {@code value}, rows of a tensor from row {@code row} on, or a new tensor with its mask. */
+  Tensor apply(Tensor value, long row, long rows, long C) {
+    return isOff() ? value : applyMask(value, elements(row * C, rows, C));
   }
 
   /** A new tensor: kept elements scaled, dropped ones 0. */
