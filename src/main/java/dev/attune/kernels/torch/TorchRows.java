@@ -97,18 +97,25 @@ final class TorchRows {
       return;
     }
     Arguments.present(op, "dout", dout);
+    // As far as this op knows, a table ends at the largest index into it.
+    long V = dword == 0 ? 0 : 1 + Arguments.indices(op, "ids", ids, N, Integer.MAX_VALUE);
+    long P =
+        dposition == 0
+            ? 0
+            : 1 + Arguments.indices(op, "positions", positions, N, Integer.MAX_VALUE);
+    long T =
+        dtokenType == 0 ? 0 : 1 + Arguments.indices(op, "typeIds", typeIds, N, Integer.MAX_VALUE);
     Tensor gradient = widen(view(dout, dtype, N, C));
-    scatter(op, dword, "ids", ids, gradient, N, C);
-    scatter(op, dposition, "positions", positions, gradient, N, C);
-    scatter(op, dtokenType, "typeIds", typeIds, gradient, N, C);
+    addRows(dword, V, ids, gradient, N, C);
+    addRows(dposition, P, positions, gradient, N, C);
+    addRows(dtokenType, T, typeIds, gradient, N, C);
   }
 
-  /** Adds rows in order; the table ends, as far as this op knows, at the largest index. */
-  private static void scatter(
-      String op, long table, String indexName, long indices, Tensor gradient, long N, long C) {
+  /** Adds rows of the gradient to a table, in order; no table, nothing to do. */
+  private static void addRows(
+      long table, long tableRows, long indices, Tensor gradient, long N, long C) {
     if (table != 0) {
-      int largest = Arguments.indices(op, indexName, indices, N, Integer.MAX_VALUE);
-      view(table, DType.F32, largest + 1, C).index_add_(0, view(indices, DType.I32, N), gradient);
+      view(table, DType.F32, tableRows, C).index_add_(0, view(indices, DType.I32, N), gradient);
     }
   }
 

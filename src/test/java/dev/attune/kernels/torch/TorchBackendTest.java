@@ -18,6 +18,7 @@ import java.lang.reflect.InvocationTargetException;
 import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -68,6 +69,55 @@ class TorchBackendTest extends TorchTestCase {
   void javaCppLimitsAreOff() {
     assertTrue(Pointer.maxBytes() <= 0);
     assertTrue(Pointer.maxPhysicalBytes() <= 0);
+  }
+
+  @Test
+  void limitsAreTurnedOffWhereTheLauncherDidNot() throws Exception {
+    assertEquals("0 0", runWithoutOptions("facade"));
+  }
+
+  @Test
+  void limitsFixedEarlierAreRefused() throws Exception {
+    String message = runWithoutOptions("pointer");
+    assertTrue(
+        message.contains(
+            "start Java with -Dorg.bytedeco.javacpp.maxBytes=0"
+                + " -Dorg.bytedeco.javacpp.maxPhysicalBytes=0"),
+        message);
+  }
+
+  private static String runWithoutOptions(String first) throws Exception {
+    Process process =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-cp",
+                System.getProperty("java.class.path"),
+                FreshProcess.class.getName(),
+                first)
+            .redirectError(ProcessBuilder.Redirect.INHERIT)
+            .start();
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(0, process.waitFor());
+    return output.strip();
+  }
+
+  /** A JVM that was started without JavaCPP's properties. */
+  static final class FreshProcess {
+    private FreshProcess() {}
+
+    public static void main(String[] args) {
+      if (args[0].equals("facade")) {
+        TorchBackend.available();
+        System.out.println(Pointer.maxBytes() + " " + Pointer.maxPhysicalBytes());
+      } else {
+        Pointer.totalBytes();
+        try {
+          new TorchBackend(1).close();
+        } catch (IllegalStateException e) {
+          System.out.println(e.getMessage());
+        }
+      }
+    }
   }
 
   @Test
