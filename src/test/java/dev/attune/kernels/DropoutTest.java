@@ -156,4 +156,19 @@ class DropoutTest extends KernelContract {
     int threshold = Philox.dropoutThreshold(0.1f);
     assertEquals(1, Arrays.stream(mask).max().orElse(0) * (1 - threshold / 65536.0), 1e-15);
   }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void badArgumentsAreRefused(Target target) {
+    KernelCase k = dropout(null, 9, 0.1f, SEED, STREAM, DType.F32, false);
+    assertNullsRefused(target, k, "out", "inp");
+    for (float p : new float[] {-0.1f, 1, 2, Float.NaN}) {
+      k.instead((b, at) -> b.dropout(at.of("out"), at.of("inp"), 9, p, SEED, STREAM, DType.F32))
+          .assertRefused(target.backend(), "p", Float.isNaN(p) ? "NaN" : p == -0.1f ? p : (int) p);
+    }
+    k.instead((b, at) -> b.dropout(at.of("out"), at.of("inp"), -1, 0, SEED, STREAM, DType.F32))
+        .assertRefused(target.backend(), "count", -1);
+    k.instead((b, at) -> b.dropout(at.of("out"), at.of("inp"), 9, 0, SEED, STREAM, DType.I32))
+        .assertRefused(target.backend(), "dtype", target.describe(DType.I32));
+  }
 }

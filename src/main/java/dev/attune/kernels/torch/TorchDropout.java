@@ -28,7 +28,7 @@ final class TorchDropout {
 
   TorchDropout(String op, String name, float p, long seed, long stream) {
     this.threshold = Philox.dropoutThreshold(p);
-    if (!(p >= 0) || threshold >= 65536) {
+    if (!(p >= 0 && p < 1)) {
       throw new IllegalArgumentException(
           op + ": " + name + " = " + p + "; it must be 0 and up, and below 1");
     }
