@@ -80,18 +80,26 @@ final class TorchRows {
       return;
     }
     Arguments.present(op, "dout", dout);
+    // All indices are checked before any table is written.
+    long wordRows = rowsOf(op, dword, "ids", ids, N);
+    long positionRows = rowsOf(op, dposition, "positions", positions, N);
+    long tokenTypeRows = rowsOf(op, dtokenType, "typeIds", typeIds, N);
     Tensor gradient = widen(view(dout, dtype, N, C));
-    scatter(op, dword, "ids", ids, gradient, N, C);
-    scatter(op, dposition, "positions", positions, gradient, N, C);
-    scatter(op, dtokenType, "typeIds", typeIds, gradient, N, C);
+    scatter(dword, wordRows, ids, gradient, N, C);
+    scatter(dposition, positionRows, positions, gradient, N, C);
+    scatter(dtokenType, tokenTypeRows, typeIds, gradient, N, C);
   }
 
-  /** Adds rows in order; the table ends, as far as this op knows, at the largest index. */
+  /** Rows of a table as far as this op knows: it ends at the largest index; 0 without a table. */
+  private static long rowsOf(String op, long table, String indexName, long indices, long N) {
+    return table == 0 ? 0 : 1L + Arguments.indices(op, indexName, indices, N, Integer.MAX_VALUE);
+  }
+
+  /** Adds rows in order. */
   private static void scatter(
-      String op, long table, String indexName, long indices, Tensor gradient, long N, long C) {
+      long table, long rows, long indices, Tensor gradient, long N, long C) {
     if (table != 0) {
-      int largest = Arguments.indices(op, indexName, indices, N, Integer.MAX_VALUE);
-      view(table, DType.F32, largest + 1, C).index_add_(0, view(indices, DType.I32, N), gradient);
+      view(table, DType.F32, rows, C).index_add_(0, view(indices, DType.I32, N), gradient);
     }
   }
 
