@@ -78,6 +78,16 @@ public final class Arena implements AutoCloseable {
     throw new IllegalStateException("not a live block of this arena: " + Long.toHexString(address));
   }
 
+  /** Frees every block but one. */
+  public void retainOnly(long address) {
+    for (int i = liveCount - 1; i >= 0; i--) {
+      long block = buffer.address() + liveOffset[i];
+      if (block != address) {
+        free(block);
+      }
+    }
+  }
+
   /** Frees every block. */
   public void reset() {
     liveCount = 0;

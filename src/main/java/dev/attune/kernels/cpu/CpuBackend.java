@@ -10,6 +10,7 @@ import dev.attune.memory.DeviceMemoryException;
 import dev.attune.memory.NativePointer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Path;
 
 /** Our C++ kernels: {@code native/cpu}, one native context. */
 public final class CpuBackend implements Backend {
@@ -58,6 +59,11 @@ public final class CpuBackend implements Backend {
   @Override
   public boolean hasFastBf16() {
     return isa == Isa.V4_BF16;
+  }
+
+  /** The file that the native kernels were loaded from. */
+  public Path libraryFile() {
+    return CpuLibrary.load();
   }
 
   /** The instruction-set level in use. */
