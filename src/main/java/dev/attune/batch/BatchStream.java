@@ -10,7 +10,8 @@ import java.util.concurrent.TimeUnit;
 /**
  * The batches of a run, packed ahead on one daemon thread into three batches that go round: one
  * with the caller, up to two ready. The queues hand over whole batches, so neither side locks
- * anything while it works, and after the first round nothing is allocated.
+ * anything while it works. After the first round no array is allocated: a batch costs its cursor
+ * and at most a queue node or two.
  *
  * <p>A batch belongs to the caller until the next call of {@link #next} or {@link #close}. One
  * thread consumes.

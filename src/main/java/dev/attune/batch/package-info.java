@@ -7,7 +7,7 @@
  *   <li>No padding. A batch is the real tokens of its sequences with {@code cuSeqlens}.
  *   <li>A dataset is tokenised once, before training, into flat arrays; a batch is then a few array
  *       copies. Lengths are known before step 1, so batches are allocated once at their largest
- *       size and the stream allocates nothing afterwards.
+ *       size and the stream allocates no array afterwards.
  *   <li>The position in the data is a value ({@link dev.attune.batch.Cursor}); the order of an
  *       epoch is a pure function of (seed, epoch). A resumed run is the same run.
  *   <li>No grouping by length: without padding there is nothing to gain from it, and batches stay

@@ -46,8 +46,7 @@ public final class ModelFolder {
       }
       throw new InputException(file + ": not a JSON object");
     } catch (NoSuchFileException e) {
-      throw new InputException(
-          folder + " is not a model folder: it has no config.json", e);
+      throw new InputException(folder + " is not a model folder: it has no config.json", e);
     } catch (JsonProcessingException e) {
       throw new InputException(file + ": not valid JSON: " + e.getOriginalMessage(), e);
     } catch (IOException e) {
@@ -88,6 +87,20 @@ public final class ModelFolder {
       }
     }
     return new Loaded(created, unused);
+  }
+
+  /** Draws every weight anew, as for a model that was never trained: norms 1, biases 0. */
+  public static void randomize(Model model, long seed) {
+    Parameters parameters = model.parameters();
+    for (Segment segment : parameters.segments()) {
+      Initializer.fill(parameters, segment, model.initializerRange(), seed);
+      if (segment.name().contains("Norm") && segment.name().endsWith(".weight")) {
+        FloatBuffer ones = parameters.values(segment);
+        while (ones.hasRemaining()) {
+          ones.put(1f);
+        }
+      }
+    }
   }
 
   private static boolean fits(TensorInfo info, Segment segment) {
@@ -138,7 +151,7 @@ public final class ModelFolder {
   public static void writeWeights(Path file, Parameters parameters) throws IOException {
     SafetensorsWriter writer = new SafetensorsWriter();
     for (Segment segment : parameters.segments()) {
-      writer.add(segment.name(), segment.shape(), () -> parameters.values(segment));
+      writer.add(segment.name(), "F32", segment.shape(), parameters.values(segment));
     }
     writer.write(file);
   }

@@ -49,8 +49,7 @@ final class Arguments {
   private static Options options(Command command) {
     Options options = new Options();
     for (RunOption option : command.options()) {
-      Option.Builder builder =
-          Option.builder().longOpt(option.option()).desc(description(option));
+      Option.Builder builder = Option.builder().longOpt(option.option()).desc(description(option));
       if (!option.isFlag()) {
         builder.hasArg().argName(option.argument());
       }

@@ -41,8 +41,7 @@ final class TrainCommand implements Command {
   }
 
   @Override
-  public int run(
-      Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
+  public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
     long begin = System.nanoTime();
     signal.arm();
     TrainRun.Outcome outcome =
@@ -149,8 +148,7 @@ final class TrainCommand implements Command {
 
     @Override
     public void onModel(String model, long parameters, String backend, String precision) {
-      console.line(
-          "%s · %.1f M parameters · %s · %s", model, parameters / 1e6, backend, precision);
+      console.line("%s · %.1f M parameters · %s · %s", model, parameters / 1e6, backend, precision);
     }
 
     @Override

@@ -3,6 +3,7 @@ package dev.attune.data;
 import dev.attune.data.DataReport.Finding;
 import dev.attune.data.DataReport.Severity;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -385,7 +386,7 @@ final class DataFindings {
         }
       }
     }
-    long duplicates = java.util.Arrays.stream(sameAs).filter(s -> s >= 0).count();
+    long duplicates = Arrays.stream(sameAs).filter(s -> s >= 0).count();
     rows(
         duplicates >= WARNING_SHARE * data.size() ? Severity.WARNING : Severity.NOTE,
         "duplicates",

@@ -11,6 +11,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
@@ -207,7 +208,7 @@ public final class DataReport {
   /** The report for programs. */
   public ObjectNode toJson() {
     ObjectNode root = JsonNodeFactory.instance.objectNode();
-    root.put("kind", kind.name().toLowerCase(java.util.Locale.ROOT));
+    root.put("kind", kind.name().toLowerCase(Locale.ROOT));
     if (maxLength > 0) {
       root.put("max_length", maxLength);
     }

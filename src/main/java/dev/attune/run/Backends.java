@@ -59,5 +59,4 @@ public final class Backends {
               "--precision is '" + name + "'; allowed are auto, bf16 and fp32");
     };
   }
-
 }

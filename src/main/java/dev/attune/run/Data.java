@@ -23,8 +23,7 @@ final class Data {
   private EncodedDataset encodedValidation;
   private EncodedDataset encodedTest;
 
-  private Data(
-      TargetKind kind, Dataset train, Dataset validation, Dataset test, LabelMap labels) {
+  private Data(TargetKind kind, Dataset train, Dataset validation, Dataset test, LabelMap labels) {
     this.kind = kind;
     this.train = train;
     this.validation = validation;

@@ -16,7 +16,9 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
 
-/** The folder of a training run: the model, {@code metrics.jsonl}, {@code run.yaml}, checkpoints. */
+/**
+ * The folder of a training run: the model, {@code metrics.jsonl}, {@code run.yaml}, checkpoints.
+ */
 final class OutputFolder implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -60,8 +62,7 @@ final class OutputFolder implements AutoCloseable {
       }
       return output;
     } catch (IOException e) {
-      throw new InputException(
-          "--output-dir " + folder + " cannot be prepared: " + describe(e), e);
+      throw new InputException("--output-dir " + folder + " cannot be prepared: " + describe(e), e);
     }
   }
 
@@ -134,7 +135,9 @@ final class OutputFolder implements AutoCloseable {
   /** An I/O failure in words: many exceptions carry the file name alone. */
   static String describe(IOException e) {
     String kind = e.getClass().getSimpleName().replace("Exception", "");
-    return kind.equals("IO") || kind.equals("FileSystem") ? e.getMessage() : kind + " " + e.getMessage();
+    return kind.equals("IO") || kind.equals("FileSystem")
+        ? e.getMessage()
+        : kind + " " + e.getMessage();
   }
 
   static void deleteTree(Path root) throws IOException {

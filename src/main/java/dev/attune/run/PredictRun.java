@@ -69,10 +69,7 @@ public final class PredictRun {
           inference.run(trained.model(), session.tape(0), encoded, null, run::write);
         }
         Files.move(
-            partial,
-            output,
-            StandardCopyOption.ATOMIC_MOVE,
-            StandardCopyOption.REPLACE_EXISTING);
+            partial, output, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
       } catch (IOException e) {
         throw new InputException(
             "--output " + output + " cannot be written: " + OutputFolder.describe(e), e);
@@ -124,8 +121,7 @@ public final class PredictRun {
   /** A word's tag is that of its first token; words beyond the maximum length get null. */
   private void tags(
       ObjectNode line, Example example, Batch batch, int b, FloatBuffer logits, int cols) {
-    TokenIds tokens =
-        trained.tokenizer().encodeWordIds(example.tokens(), trained.maxLength());
+    TokenIds tokens = trained.tokenizer().encodeWordIds(example.tokens(), trained.maxLength());
     String[] tags = new String[example.tokens().size()];
     int begin = batch.cuSeqlens()[b];
     for (int t = 0; t < tokens.ids().length; t++) {

@@ -38,13 +38,24 @@ public final class RunConfig {
 
     /** Sets every option of a YAML or JSON file. */
     public Builder setAll(Path file) {
-      JsonNode root;
       try {
-        root = new YAMLMapper().readTree(Files.readString(file));
-      } catch (JsonProcessingException e) {
-        throw new InputException(file + ": not valid YAML: " + e.getOriginalMessage(), e);
+        return setAll(Files.readString(file), file.toString());
       } catch (IOException e) {
         throw new InputException("cannot read the config file " + file + ": " + e.getMessage(), e);
+      }
+    }
+
+    /**
+     * Sets every option of a YAML text.
+     *
+     * @param file what messages call it
+     */
+    public Builder setAll(String yaml, String file) {
+      JsonNode root;
+      try {
+        root = new YAMLMapper().readTree(yaml);
+      } catch (JsonProcessingException e) {
+        throw new InputException(file + ": not valid YAML: " + e.getOriginalMessage(), e);
       }
       if (root == null || !root.isObject()) {
         throw new InputException(file + ": a config file is a list of 'option: value' lines");
@@ -53,7 +64,7 @@ public final class RunConfig {
         if (!entry.getValue().isValueNode()) {
           throw new InputException(file + ": option '" + entry.getKey() + "' has no plain value");
         }
-        set(entry.getKey(), entry.getValue().asText(), file.toString());
+        set(entry.getKey(), entry.getValue().asText(), file);
       }
       return this;
     }
@@ -102,8 +113,7 @@ public final class RunConfig {
   public String required(RunOption option) {
     String value = text(option);
     if (value == null || value.isEmpty()) {
-      throw new InputException(
-          "--" + option.option() + " is required: " + option.help());
+      throw new InputException("--" + option.option() + " is required: " + option.help());
     }
     return value;
   }

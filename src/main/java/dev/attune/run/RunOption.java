@@ -46,15 +46,16 @@ public enum RunOption {
   RESUME(null, "false", "go on from the newest checkpoint in the output folder"),
   OVERWRITE(null, "false", "replace the model in the output folder"),
   FILE("FILE", null, "data to evaluate or predict"),
-  OUTPUT("FILE", null, "where predictions go, as JSONL");
+  OUTPUT("FILE", null, "where predictions go, as JSONL"),
+  SHAPE("NAME", null, "random weights of this shape: minilm, bert-base or bert-large"),
+  PROFILE(null, "false", "time each kernel");
 
   /** Options of {@code attune train}. */
   public static final List<RunOption> TRAIN =
-      List.of(values()).stream().filter(o -> o != FILE && o != OUTPUT).toList();
+      List.of(values()).stream().filter(option -> option.compareTo(FILE) < 0).toList();
 
   private static final List<RunOption> INFERENCE =
-      List.of(
-          MODEL, FILE, COLUMNS, MAX_LENGTH, PRECISION, BACKEND, THREADS);
+      List.of(MODEL, FILE, COLUMNS, MAX_LENGTH, PRECISION, BACKEND, THREADS);
 
   /** Options of {@code attune evaluate}. */
   public static final List<RunOption> EVALUATE = INFERENCE;
@@ -63,6 +64,23 @@ public enum RunOption {
   public static final List<RunOption> PREDICT =
       java.util.stream.Stream.concat(INFERENCE.stream(), java.util.stream.Stream.of(OUTPUT))
           .toList();
+
+  /** Options of {@code attune bench}. */
+  public static final List<RunOption> BENCH =
+      List.of(
+          MODEL,
+          SHAPE,
+          FILE,
+          COLUMNS,
+          BATCH_SIZE,
+          MAX_STEPS,
+          MAX_LENGTH,
+          DROPOUT,
+          PRECISION,
+          BACKEND,
+          THREADS,
+          SEED,
+          PROFILE);
 
   private final String argument;
   private final String defaultValue;

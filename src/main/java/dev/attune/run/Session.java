@@ -22,8 +22,7 @@ final class Session implements AutoCloseable {
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     Backend backend = Backends.open(config.text(RunOption.BACKEND), threads);
     try {
-      return new Session(
-          backend, Backends.precision(config.text(RunOption.PRECISION), backend));
+      return new Session(backend, Backends.precision(config.text(RunOption.PRECISION), backend));
     } catch (RuntimeException e) {
       backend.close();
       throw e;
@@ -42,20 +41,22 @@ final class Session implements AutoCloseable {
     return precision == DType.BF16 ? "bf16" : "fp32";
   }
 
-  /** The tape, whose arena may grow to the machine's memory. */
+  /** The tape; its arena may grow to {@link #arenaBytes}. */
   Tape tape(long seed) {
     if (tape == null) {
-      tape = new Tape(backend, new Arena(backend, physicalMemoryBytes()), precision, seed);
+      tape = new Tape(backend, new Arena(backend, arenaBytes()), precision, seed);
     }
     return tape;
   }
 
-  private static long physicalMemoryBytes() {
-    java.lang.management.OperatingSystemMXBean bean =
-        ManagementFactory.getOperatingSystemMXBean();
+  /**
+   * Address space for activations: half of the machine's memory, of which most is never touched.
+   */
+  static long arenaBytes() {
+    java.lang.management.OperatingSystemMXBean bean = ManagementFactory.getOperatingSystemMXBean();
     return bean instanceof com.sun.management.OperatingSystemMXBean system
-        ? system.getTotalMemorySize()
-        : 16L << 30;
+        ? system.getTotalMemorySize() / 2
+        : 8L << 30;
   }
 
   @Override

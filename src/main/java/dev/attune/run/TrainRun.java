@@ -164,7 +164,8 @@ public final class TrainRun {
               config.toYaml());
       long resumedAt = 0;
       if (config.flag(RunOption.RESUME)) {
-        JsonNode state = checkpoints.loadLatest(trainer.buffers(), this::checkSameRun, listener::onNote);
+        JsonNode state =
+            checkpoints.loadLatest(trainer.buffers(), this::checkSameRun, listener::onNote);
         if (state == null) {
           listener.onNote("there is no checkpoint to resume; starting from the beginning");
         } else {
@@ -184,7 +185,8 @@ public final class TrainRun {
           trainer.run(new MetricsLog(output, listener), checkpoints, stopRequested);
       double utilization =
           result.flopsPerSecond() > 0
-              ? result.flopsPerSecond() / ProductPeak.measure(session.backend(), session.precision())
+              ? result.flopsPerSecond()
+                  / ProductPeak.measure(session.backend(), session.precision())
               : Double.NaN;
       if (result.interrupted()) {
         return new Outcome(

@@ -49,8 +49,7 @@ final class TrainedModel implements AutoCloseable {
     Model model = null;
     try {
       model =
-          Families.create(
-              session.backend(), json, task, labels == null ? 1 : labels.size(), null);
+          Families.create(session.backend(), json, task, labels == null ? 1 : labels.size(), null);
       ModelFolder.Loaded loaded = ModelFolder.load(folder, model, 0);
       if (!loaded.created().isEmpty()) {
         throw new InputException(
@@ -123,8 +122,7 @@ final class TrainedModel implements AutoCloseable {
     int trained = model.maxLength();
     if (Files.exists(attune)) {
       try {
-        trained =
-            new ObjectMapper().readTree(attune.toFile()).path("max_length").asInt(trained);
+        trained = new ObjectMapper().readTree(attune.toFile()).path("max_length").asInt(trained);
       } catch (IOException e) {
         throw new InputException(attune + " cannot be read: " + e.getMessage(), e);
       }

@@ -75,8 +75,14 @@ public final class Parameter {
     for (int i = begin; i < end; i++) {
       elements += store.segments().get(segmentBegin + i).count();
     }
+    boolean vector = from.shape().length == 1;
     return new Parameter(
-        store, segmentBegin + begin, segmentBegin + end, from.first(), elements / cols, cols);
+        store,
+        segmentBegin + begin,
+        segmentBegin + end,
+        from.first(),
+        vector ? 1 : elements / cols,
+        vector ? elements : cols);
   }
 
   /** Address of the f32 gradient. Before writing to it ask {@link #accumulate}. */

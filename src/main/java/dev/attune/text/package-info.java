@@ -7,11 +7,12 @@
  *   <li>The tokenizers are Hugging Face's own (Rust), through the natives inside DJL's tokenizers
  *       JAR. We use its JNI class only. DJL's {@code HuggingFaceTokenizer} is left out because it
  *       overrides the padding and truncation of {@code tokenizer.json}, builds a Java string and an
- *       object per token (SST-2 train: several times slower), and reports its use over the network
- *       unless told not to. DJL's loader is left out because it probes CUDA when it starts and, on
- *       a machine with a GPU, downloads another build of the library. We extract the CPU build once
- *       to a versioned cache ({@code ATTUNE_CACHE}, else {@code $XDG_CACHE_HOME/attune}, else
- *       {@code ~/.cache/attune}) and load it; {@code ATTUNE_TOKENIZERS_LIBRARY} names another file.
+ *       object per token (about a quarter slower a text on SST-2, and its batch call does that on
+ *       one thread), and reports its use over the network unless told not to. DJL's loader is left
+ *       out because it probes CUDA when it starts and, on a machine with a GPU, downloads another
+ *       build of the library. We extract the CPU build once to a versioned cache ({@code
+ *       ATTUNE_CACHE}, else {@code $XDG_CACHE_HOME/attune}, else {@code ~/.cache/attune}) and load
+ *       it; {@code ATTUNE_TOKENIZERS_LIBRARY} names another file.
  *   <li>One native call encodes one text, on threads of ours. The batch calls of the JNI class end
  *       the process when a text cannot be encoded; the single call throws. Threads are ours to
  *       bound, and progress can be reported.

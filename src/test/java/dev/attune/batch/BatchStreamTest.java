@@ -10,8 +10,10 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.sun.management.ThreadMXBean;
 import dev.attune.core.InputException;
 import dev.attune.data.TargetKind;
+import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -212,6 +214,35 @@ class BatchStreamTest {
     }
     assertEquals(3, batches.size());
     assertEquals(9, arrays.size(), "no array is replaced after the first round");
+  }
+
+  @Test
+  void aBatchAllocatesNextToNothingOnEitherThread() {
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    EncodedDataset data = random(TargetKind.CLASS, 640, true, SEED);
+    try (BatchStream stream =
+        BatchStream.training(data, Order.shuffled(3), 16, 1000, Cursor.START, 0)) {
+      long packer =
+          Thread.getAllStackTraces().keySet().stream()
+              .filter(t -> t.getName().equals("attune-batches"))
+              .mapToLong(Thread::getId)
+              .max()
+              .orElseThrow();
+      long before = 0;
+      for (int i = 0; i < 4000; i++) {
+        if (i == 1000) {
+          before =
+              threads.getThreadAllocatedBytes(packer)
+                  + threads.getThreadAllocatedBytes(Thread.currentThread().getId());
+        }
+        stream.next();
+      }
+      long after =
+          threads.getThreadAllocatedBytes(packer)
+              + threads.getThreadAllocatedBytes(Thread.currentThread().getId());
+      double bytesPerBatch = (after - before) / 3000.0;
+      assertTrue(bytesPerBatch < 512, bytesPerBatch + " bytes a batch of about 320 tokens");
+    }
   }
 
   @Test

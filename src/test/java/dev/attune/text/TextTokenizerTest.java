@@ -24,6 +24,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Random;
+import java.util.concurrent.CountDownLatch;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -315,6 +316,28 @@ class TextTokenizerTest {
     IllegalStateException e =
         assertThrows(IllegalStateException.class, () -> tokenizer.encode("x", null));
     assertTrue(e.getMessage().endsWith("is closed"), e.getMessage());
+  }
+
+  @Test
+  void closingWhileAnotherThreadEncodesThrowsAndHarmsNothing() throws InterruptedException {
+    TextTokenizer tokenizer = TextTokenizer.open(SharedFolders.tokenizer("bert-base-uncased"));
+    String text = "word ".repeat(300_000);
+    CountDownLatch begun = new CountDownLatch(1);
+    int[] length = new int[1];
+    Thread encoding =
+        new Thread(
+            () -> {
+              begun.countDown();
+              length[0] = tokenizer.encodePlain(text).length;
+            });
+    encoding.start();
+    begun.await();
+    Thread.sleep(20);
+    IllegalStateException e = assertThrows(IllegalStateException.class, tokenizer::close);
+    assertEquals("tokenizer closed while another thread encodes with it", e.getMessage());
+    encoding.join();
+    assertEquals(300_000, length[0]);
+    tokenizer.close();
   }
 
   @Test
