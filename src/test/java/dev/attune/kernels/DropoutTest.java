@@ -162,10 +162,13 @@ class DropoutTest extends KernelContract {
   void badArgumentsAreRefused(Target target) {
     KernelCase k = dropout(null, 9, 0.1f, SEED, STREAM, DType.F32, false);
     assertNullsRefused(target, k, "out", "inp");
-    for (float p : new float[] {-0.1f, 1, 2, Float.NaN}) {
-      k.instead((b, at) -> b.dropout(at.of("out"), at.of("inp"), 9, p, SEED, STREAM, DType.F32))
-          .assertRefused(target.backend(), "p", Float.isNaN(p) ? "NaN" : p == -0.1f ? p : (int) p);
-    }
+    Map.of("-0.1", -0.1f, "1", 1f, "2", 2f, "NaN", Float.NaN)
+        .forEach(
+            (value, p) ->
+                k.instead(
+                        (b, at) ->
+                            b.dropout(at.of("out"), at.of("inp"), 9, p, SEED, STREAM, DType.F32))
+                    .assertRefused(target.backend(), "p", value));
     k.instead((b, at) -> b.dropout(at.of("out"), at.of("inp"), -1, 0, SEED, STREAM, DType.F32))
         .assertRefused(target.backend(), "count", -1);
     k.instead((b, at) -> b.dropout(at.of("out"), at.of("inp"), 9, 0, SEED, STREAM, DType.I32))

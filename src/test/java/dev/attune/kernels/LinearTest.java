@@ -315,8 +315,8 @@ class LinearTest extends KernelContract {
       double[] pre = result.get("pre");
       for (int i = 0; i < pre.length; i++) {
         double exact = ref(activation).value(Precision.EXACT, pre[i]);
-        double half = Math.max(Math.abs(exact) * 0x1p-8, 1e-6) / 2;
-        assertEquals(exact, result.get("out")[i], half * 1.01, activation + " of " + pre[i]);
+        double half = 0x1p15 * Math.ulp((float) exact);
+        assertEquals(exact, result.get("out")[i], half + 1e-6, activation + " of " + pre[i]);
       }
     }
   }
