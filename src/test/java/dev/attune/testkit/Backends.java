@@ -43,6 +43,12 @@ public final class Backends {
     return Stream.concat(cpu(), Stream.of(new Target("torch", torch())));
   }
 
+  /** The best CPU level and torch: for tests too long to run on every level. */
+  public static Stream<Target> best() {
+    List<Target> all = all().toList();
+    return all.subList(all.size() - 2, all.size()).stream();
+  }
+
   private static synchronized Backend torch() {
     return OPEN.computeIfAbsent("torch", key -> new TorchBackend(THREADS));
   }

@@ -38,8 +38,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * The real MiniLM on SST-2 against Transformers: logits before, the curve of 20 optimizer steps, logits
- * after; in f32 with dropout off.
+ * The real MiniLM on SST-2 against Transformers: logits before, the curve of 20 optimizer steps,
+ * logits after; in f32 with dropout off.
  */
 class GoldenTrainingTest {
   private static final int STEPS = 20;
@@ -57,8 +57,7 @@ class GoldenTrainingTest {
     Path folder = Hub.resolve("minilm", message -> {});
     Backend backend = target.backend();
     try (Model model =
-            Families.create(
-                backend, ModelFolder.readConfig(folder), Task.CLASSIFICATION, 2, 0f);
+            Families.create(backend, ModelFolder.readConfig(folder), Task.CLASSIFICATION, 2, 0f);
         TextTokenizer tokenizer = TextTokenizer.open(folder);
         Tape tape = new Tape(backend, new Arena(backend, 2L << 30), DType.F32, 1);
         Inference inference = new Inference(backend)) {
@@ -86,8 +85,8 @@ class GoldenTrainingTest {
   }
 
   /**
-   * In bf16 the logits may be twice as far from f32 as those of the same model in libtorch's bf16, which
-   * rounds at the same places.
+   * In bf16 the logits may be twice as far from f32 as those of the same model in libtorch's bf16,
+   * which rounds at the same places.
    */
   @ParameterizedTest
   @MethodSource("backends")
@@ -97,8 +96,7 @@ class GoldenTrainingTest {
     Path folder = Hub.resolve("minilm", message -> {});
     Backend backend = target.backend();
     try (Model model =
-            Families.create(
-                backend, ModelFolder.readConfig(folder), Task.CLASSIFICATION, 2, 0f);
+            Families.create(backend, ModelFolder.readConfig(folder), Task.CLASSIFICATION, 2, 0f);
         TextTokenizer tokenizer = TextTokenizer.open(folder);
         Tape tape = new Tape(backend, new Arena(backend, 2L << 30), DType.BF16, 1);
         Inference inference = new Inference(backend)) {
@@ -131,7 +129,22 @@ class GoldenTrainingTest {
     List<TrainListener.Step> curve = new ArrayList<>();
     TrainerConfig config =
         new TrainerConfig(
-            BATCH, 1, STEPS, 1, 5e-5, Schedule.Kind.LINEAR, 2, 0, 1.0, 0, 1, false, 0, 0, 0, "loss");
+            BATCH,
+            1,
+            STEPS,
+            1,
+            5e-5,
+            Schedule.Kind.LINEAR,
+            2,
+            0,
+            1.0,
+            0,
+            1,
+            false,
+            0,
+            0,
+            0,
+            "loss");
     model.parameters().enableTraining();
     try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
         Trainer trainer = new Trainer(model, optimizer, tape, data, null, config)) {
