@@ -235,7 +235,10 @@ static inline vf verf(vf x) {
   q = fma(q, s, splat(-1.68282697438203e-03f));
   q = fma(q, s, splat(-7.37332916720468e-03f));
   q = fma(q, s, splat(-1.42647390514189e-02f));
-  return select(x != x, x, c * p / q);
+  // Exactly +-1 beyond, so that a large negative input of GELU gives 0.
+  vf one = select(x < splat(0.0f), splat(-1.0f), splat(1.0f));
+  vf out = select(vabs(x) >= splat(3.832506856900711f), one, c * p / q);
+  return select(x != x, x, out);
 }
 
 // tanh: an odd polynomial up to 0.625 (Cephes tanhf), 1 - 2t / (1 + t) with t = exp(-2|x|) beyond,
