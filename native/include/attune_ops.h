@@ -82,7 +82,7 @@ ATTUNE_API attune_status attune_buffer_advise(int64_t address, int64_t bytes, in
 // Gives the pages of a range back to the system; they read as zero afterwards.
 ATTUNE_API attune_status attune_buffer_discard(int64_t address, int64_t bytes);
 ATTUNE_API attune_status attune_fill_zero(attune_context* ctx, void* out, int64_t bytes);
-// Streams read over `bytes` at inp, for bandwidth measurements: out (1) f32 receives a checksum.
+// Copies bytes; also the yardstick of bandwidth measurements. The ranges must not overlap.
 ATTUNE_API attune_status attune_copy(attune_context* ctx, void* out, const void* inp, int64_t bytes);
 
 // ---- linear ------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ public final class BenchRun {
       String shape = config.text(RunOption.SHAPE);
       Path folder =
           config.isGiven(RunOption.MODEL) || shape == null
-              ? Hub.resolve(config.required(RunOption.MODEL), note)
+              ? Hub.resolve(config.required(RunOption.MODEL), note::accept)
               : null;
       JsonNode json = shape == null ? ModelFolder.readConfig(folder) : shape(shape);
       EncodedDataset data = data(config, folder, json, threads, seed);
