@@ -282,8 +282,7 @@ void backward_weight(attune_context* ctx, float* dweight, float* dbias, const T*
             const int vectors = (width + W - 1) / W;
             float* target = dweight + (f + m) * C + c + j;
             if (width % W == 0) {
-              Prefetch prefetch;
-              if (add) prefetch = {{reinterpret_cast<const char*>(target)}, C * 4, width * int64_t{4}};
+              const Prefetch prefetch = {{reinterpret_cast<const char*>(target)}, C * 4, width * int64_t{4}};
               run_tile<Product>(rows, vectors, operand, panels + j * kWeightSteps, steps, target, C, add, prefetch);
               continue;
             }
