@@ -7,6 +7,7 @@
 // packed.
 #include <algorithm>
 #include <cstring>
+#include <initializer_list>
 
 #include "activation.h"
 #include "checks.h"
@@ -59,9 +60,10 @@ constexpr int64_t kLeastRows = 96;     // fewer rows do not pay for packing the 
 
 // out = epilogue(a (N, depth) * B (depth, columns)); pack(panel, column, columns, k, depth) packs a
 // block of B; epilogue(row, rows, column, columns, sums) takes f32 sums with row stride kColumns.
+// touched: the (N, columns) arrays that the epilogue reads or writes, null where there is none.
 template <class T, class Pack, class Epilogue>
 void row_product(attune_context* ctx, const T* a, int64_t N, int64_t depth, int64_t columns, const Pack& pack,
-                 const Epilogue& epilogue) {
+                 std::initializer_list<const T*> touched, const Epilogue& epilogue) {
   using Product = typename ProductOf<T>::Type;
   constexpr bool kConvert = !std::is_same_v<T, typename Product::Element>;
   const int64_t panels = ceil_div(columns, kColumns);
@@ -108,7 +110,17 @@ void row_product(attune_context* ctx, const T* a, int64_t N, int64_t depth, int6
           operand = {reinterpret_cast<const char*>(a + row * depth + k), depth * static_cast<int64_t>(sizeof(T)),
                      block_k % Product::kDepth != 0};
         }
-        run_tile<Product>(rows, vectors, operand, panel, block_k / Product::kDepth, tile_sums, kColumns, k > 0);
+        Prefetch prefetch;
+        if (last) {
+          for (size_t i = 0; i < touched.size(); ++i) {
+            const T* array = touched.begin()[i];
+            if (array != nullptr) prefetch.arrays[i] = reinterpret_cast<const char*>(array + row * columns + column);
+          }
+          prefetch.row_bytes = columns * static_cast<int64_t>(sizeof(T));
+          prefetch.bytes = width * static_cast<int64_t>(sizeof(T));
+        }
+        run_tile<Product>(rows, vectors, operand, panel, block_k / Product::kDepth, tile_sums, kColumns, k > 0,
+                          prefetch);
         if (last) epilogue(row, rows, column, width, tile_sums);
       }
     }
@@ -155,7 +167,7 @@ attune_status forward(attune_context* ctx, T* out, T* pre, const T* inp, const V
     pack_transposed<Product, V, kRoundWeight<T>>(panel, weight + f * C + k, C, width, depth);
   };
   bool known = with_activation(activation, [&](auto kind) {
-    row_product(ctx, inp, N, C, F, pack, [&](int64_t row, int rows, int64_t f, int width, const float* sums) {
+    row_product<T>(ctx, inp, N, C, F, pack, {out, pre}, [&](int64_t row, int rows, int64_t f, int width, const float* sums) {
       for (int m = 0; m < rows; ++m) {
         const float* from = sums + m * kColumns;
         T* out_row = out + (row + m) * F + f;
@@ -181,7 +193,7 @@ attune_status backward_input(attune_context* ctx, T* dinp, T* act_out, const T* 
     pack_interleaved<Product, V, kRoundWeight<T>>(panel, weight + k * C + c, C, width, depth);
   };
   bool known = with_activation(activation, [&](auto kind) {
-    row_product(ctx, dout, N, F, C, pack, [&](int64_t row, int rows, int64_t c, int width, const float* sums) {
+    row_product<T>(ctx, dout, N, F, C, pack, {dinp, act_out, pre}, [&](int64_t row, int rows, int64_t c, int width, const float* sums) {
       for (int m = 0; m < rows; ++m) {
         const float* from = sums + m * kColumns;
         const int64_t at = (row + m) * C + c;
@@ -271,10 +283,12 @@ void backward_weight(attune_context* ctx, float* dweight, float* dbias, const T*
             const int vectors = (width + W - 1) / W;
             float* target = dweight + (f + m) * C + c + j;
             if (width % W == 0) {
-              run_tile<Product>(rows, vectors, operand, panels + j * kWeightSteps, steps, target, C, add);
+              const Prefetch prefetch = {{reinterpret_cast<const char*>(target)}, C * 4, width * int64_t{4}};
+              run_tile<Product>(rows, vectors, operand, panels + j * kWeightSteps, steps, target, C, add, prefetch);
               continue;
             }
-            run_tile<Product>(rows, vectors, operand, panels + j * kWeightSteps, steps, edge, kColumns, false);
+            run_tile<Product>(rows, vectors, operand, panels + j * kWeightSteps, steps, edge, kColumns, false,
+                              Prefetch{});
             for (int i = 0; i < rows; ++i) {
               each_vector(width, [&](int v, auto n) {
                 vf value = load(edge + i * kColumns + v);

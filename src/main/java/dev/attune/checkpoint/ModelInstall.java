@@ -5,7 +5,6 @@ import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
@@ -35,46 +34,52 @@ public final class ModelInstall {
    * @throws IOException if the files could not be written; the old model is whole then
    */
   public static void install(Path target, Writer writer) throws IOException {
-    recover(target);
-    Files.createDirectories(target);
+    install(target, writer, FileOps.SYSTEM);
+  }
+
+  static void install(Path target, Writer writer, FileOps files) throws IOException {
+    recover(target, files);
+    files.createFolder(target);
     Path partial = target.resolve(PARTIAL);
-    deleteTree(partial);
-    Files.createDirectory(partial);
+    deleteTree(partial, files);
+    files.createFolder(partial);
     try {
       writer.write(partial);
       for (Path file : list(partial)) {
-        sync(file, true);
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+          files.sync(channel);
+        }
       }
-      sync(partial, false);
-      Files.move(partial, target.resolve(READY), StandardCopyOption.ATOMIC_MOVE);
-      sync(target, false);
+      files.syncFolder(partial);
+      files.rename(partial, target.resolve(READY));
+      files.syncFolder(target);
     } catch (IOException | RuntimeException e) {
       try {
-        deleteTree(partial);
+        deleteTree(partial, files);
       } catch (IOException cleanup) {
         e.addSuppressed(cleanup);
       }
       throw e;
     }
-    recover(target);
+    recover(target, files);
   }
 
   /** Finishes an installation that was cut off, if there is one. */
   public static void recover(Path target) throws IOException {
+    recover(target, FileOps.SYSTEM);
+  }
+
+  private static void recover(Path target, FileOps files) throws IOException {
     Path ready = target.resolve(READY);
     if (!Files.isDirectory(ready)) {
       return;
     }
     for (Path file : list(ready)) {
-      Files.move(
-          file,
-          target.resolve(file.getFileName()),
-          StandardCopyOption.ATOMIC_MOVE,
-          StandardCopyOption.REPLACE_EXISTING);
+      files.replace(file, target.resolve(file.getFileName()));
     }
-    sync(target, false);
-    Files.delete(ready);
-    deleteTree(target.resolve(PARTIAL));
+    files.syncFolder(target);
+    files.delete(ready);
+    deleteTree(target.resolve(PARTIAL), files);
   }
 
   private static List<Path> list(Path folder) throws IOException {
@@ -86,20 +91,13 @@ public final class ModelInstall {
     return files;
   }
 
-  private static void sync(Path path, boolean write) throws IOException {
-    try (FileChannel channel =
-        FileChannel.open(path, write ? StandardOpenOption.WRITE : StandardOpenOption.READ)) {
-      channel.force(true);
-    }
-  }
-
-  private static void deleteTree(Path folder) throws IOException {
+  private static void deleteTree(Path folder, FileOps files) throws IOException {
     if (!Files.exists(folder)) {
       return;
     }
     for (Path file : list(folder)) {
-      Files.delete(file);
+      files.delete(file);
     }
-    Files.delete(folder);
+    files.delete(folder);
   }
 }

@@ -42,7 +42,7 @@ final class Checkpoints implements CheckpointSink {
   JsonNode loadLatest(
       Map<String, Buffer> buffers, Consumer<RunConfig> check, Consumer<String> note) {
     return store
-        .latestValid(note)
+        .latest(note)
         .map(
             checkpoint -> {
               JsonNode state = checkpoint.state();

@@ -1,0 +1,281 @@
+package dev.attune.checkpoint;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.InputException;
+import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.memory.Buffer;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * Each file operation of a save fails in turn: what was there stays whole, and the next save works.
+ */
+class CheckpointFaultTest {
+  private static final int SIZE = 3 << 20;
+
+  private static CpuBackend backend;
+
+  @TempDir Path scratch;
+
+  @BeforeAll
+  static void open() {
+    backend = new CpuBackend(1);
+  }
+
+  @AfterAll
+  static void close() {
+    backend.close();
+  }
+
+  /** Fails the n-th operation, after writing half of what it was to write. */
+  private static final class Failing extends FileOps {
+    private final int failAt;
+    private int operations;
+
+    Failing(int failAt) {
+      this.failAt = failAt;
+    }
+
+    private boolean fails() {
+      return ++operations == failAt;
+    }
+
+    private void operate(String what) throws IOException {
+      if (fails()) {
+        throw new IOException("No space left on device (injected at " + what + ")");
+      }
+    }
+
+    boolean reached() {
+      return operations >= failAt;
+    }
+
+    @Override
+    void createFolder(Path folder) throws IOException {
+      operate("createFolder");
+      super.createFolder(folder);
+    }
+
+    @Override
+    FileChannel create(Path file) throws IOException {
+      operate("create");
+      return super.create(file);
+    }
+
+    @Override
+    void write(FileChannel channel, ByteBuffer bytes) throws IOException {
+      if (fails()) {
+        super.write(channel, bytes.slice(bytes.position(), bytes.remaining() / 2));
+        throw new IOException("No space left on device (injected at write)");
+      }
+      super.write(channel, bytes);
+    }
+
+    @Override
+    void sync(FileChannel channel) throws IOException {
+      operate("sync");
+      super.sync(channel);
+    }
+
+    @Override
+    void syncFolder(Path folder) throws IOException {
+      operate("syncFolder");
+      super.syncFolder(folder);
+    }
+
+    @Override
+    void rename(Path from, Path to) throws IOException {
+      operate("rename");
+      super.rename(from, to);
+    }
+
+    @Override
+    void replace(Path from, Path to) throws IOException {
+      operate("replace");
+      super.replace(from, to);
+    }
+
+    @Override
+    void delete(Path file) throws IOException {
+      operate("delete");
+      super.delete(file);
+    }
+  }
+
+  @Test
+  void aSaveThatFailsAnywhereLeavesASoundCheckpoint() {
+    int failAt = 1;
+    boolean injected = true;
+    while (injected) {
+      Path folder = scratch.resolve("fail-" + failAt);
+      try (Buffer buffer = filled(1)) {
+        CheckpointStore store = new CheckpointStore(folder, 2);
+        store.save(1, state(1), Map.of("weights", buffer));
+        store.save(2, state(2), Map.of("weights", buffer));
+        fill(buffer, 3);
+        Failing failing = new Failing(failAt);
+        CheckpointStore broken = new CheckpointStore(folder, 2, failing);
+        boolean failed = false;
+        try {
+          broken.save(3, state(3), Map.of("weights", buffer));
+        } catch (UncheckedIOException e) {
+          failed = true;
+          assertTrue(e.getMessage().contains("Earlier checkpoints are whole"), e.getMessage());
+        }
+        injected = failing.reached();
+        assertEquals(injected, failed, "operation " + failAt);
+        long step = checkLatest(store);
+        assertTrue(failed ? step == 2 || step == 3 : step == 3, "operation " + failAt);
+        store.save(4, state(4), Map.of("weights", buffer));
+        assertEquals(4, checkLatest(store));
+      }
+      failAt++;
+    }
+    assertTrue(failAt > 12, "only " + failAt + " operations were made to fail");
+  }
+
+  /** The newest checkpoint's step; its bytes must be those of one save. */
+  private long checkLatest(CheckpointStore store) {
+    List<String> problems = new ArrayList<>();
+    Snapshot latest = store.latest(problems::add).orElseThrow();
+    assertEquals(List.of(), problems);
+    long step = latest.state().path("step").asLong();
+    try (Buffer loaded = filled(99)) {
+      latest.load(Map.of("weights", loaded));
+      byte expected = (byte) (step <= 2 ? 1 : 3);
+      ByteBuffer bytes = loaded.bytes(0, SIZE);
+      for (int i = 0; i < SIZE; i += 997) {
+        assertEquals(expected, bytes.get(i));
+      }
+    }
+    return step;
+  }
+
+  @Test
+  void aModelThatCannotBeInstalledLeavesTheOldOneWhole() throws IOException {
+    int failAt = 1;
+    boolean injected = true;
+    while (injected) {
+      Path folder = scratch.resolve("model-" + failAt);
+      ModelInstall.install(folder, f -> writeModel(f, "old"));
+      Failing failing = new Failing(failAt);
+      boolean failed = false;
+      try {
+        ModelInstall.install(folder, f -> writeModel(f, "new"), failing);
+      } catch (IOException e) {
+        failed = true;
+      }
+      injected = failing.reached();
+      assertEquals(injected, failed, "operation " + failAt);
+      // A reader finishes what was declared complete, and then sees one model, never a mixture.
+      ModelInstall.recover(folder);
+      String config = Files.readString(folder.resolve("config.json"));
+      String weights = Files.readString(folder.resolve("model.safetensors"));
+      assertEquals(config, weights, "operation " + failAt);
+      if (!failed) {
+        assertEquals("new", weights);
+      }
+      ModelInstall.install(folder, f -> writeModel(f, "newer"));
+      assertEquals("newer", Files.readString(folder.resolve("model.safetensors")));
+      failAt++;
+    }
+    assertTrue(failAt > 8, "only " + failAt + " operations were made to fail");
+  }
+
+  private static void writeModel(Path folder, String content) throws IOException {
+    Files.writeString(folder.resolve("config.json"), content);
+    Files.writeString(folder.resolve("model.safetensors"), content);
+  }
+
+  @Test
+  void aDamagedCheckpointIsSkippedWithAWarning() throws IOException {
+    try (Buffer buffer = filled(1)) {
+      CheckpointStore store = new CheckpointStore(scratch, 3);
+      store.save(1, state(1), Map.of("weights", buffer));
+      store.save(2, state(2), Map.of("weights", buffer));
+      store.save(3, state(3), Map.of("weights", buffer));
+      Path flipped = scratch.resolve("step-000000003/weights.bin");
+      byte[] bytes = Files.readAllBytes(flipped);
+      bytes[12345] ^= 1;
+      Files.write(flipped, bytes);
+      Path cut = scratch.resolve("step-000000002/weights.bin");
+      Files.write(cut, new byte[10]);
+      List<String> problems = new ArrayList<>();
+      assertEquals(1, store.latest(problems::add).orElseThrow().state().path("step").asInt());
+      assertEquals(2, problems.size());
+      assertTrue(problems.get(0).contains("checksum"), problems.get(0));
+      assertTrue(problems.get(1).contains("bytes long"), problems.get(1));
+    }
+  }
+
+  @Test
+  void onlyTheNewestAreKept() {
+    try (Buffer buffer = filled(1)) {
+      CheckpointStore store = new CheckpointStore(scratch, 2);
+      for (int step = 1; step <= 5; step++) {
+        store.save(step, state(step), Map.of("weights", buffer));
+      }
+      assertFalse(Files.exists(scratch.resolve("step-000000003")));
+      assertTrue(Files.exists(scratch.resolve("step-000000004")));
+      assertTrue(Files.exists(scratch.resolve("step-000000005")));
+      store.clear();
+      assertFalse(Files.exists(scratch));
+    }
+  }
+
+  @Test
+  void bestWeightsComeBack() {
+    try (Buffer buffer = filled(7);
+        Buffer other = filled(0)) {
+      CheckpointStore store = new CheckpointStore(scratch, 2);
+      store.saveBest(filled(5));
+      store.saveBest(buffer);
+      store.loadBest(other);
+      byte[] loaded = new byte[64];
+      other.bytes(0, 64).get(loaded);
+      byte[] expected = new byte[64];
+      buffer.bytes(0, 64).get(expected);
+      assertArrayEquals(expected, loaded);
+    }
+  }
+
+  @Test
+  void keepingFewerThanTwoIsRefused() {
+    assertThrows(InputException.class, () -> new CheckpointStore(scratch, 1));
+  }
+
+  private static ObjectNode state(long step) {
+    return JsonNodeFactory.instance.objectNode().put("step", step);
+  }
+
+  private static Buffer filled(int value) {
+    Buffer buffer = Buffer.allocate(backend, SIZE, false);
+    fill(buffer, value);
+    return buffer;
+  }
+
+  private static void fill(Buffer buffer, int value) {
+    ByteBuffer bytes = buffer.bytes(0, SIZE);
+    while (bytes.hasRemaining()) {
+      bytes.put((byte) value);
+    }
+  }
+}
