@@ -136,6 +136,12 @@ final class Arguments {
     return line.hasOption("quiet");
   }
 
+  /** Of an option given twice the last counts, so that a command line can be extended. */
+  private String lastValue(String option) {
+    String[] values = line.getOptionValues(option);
+    return values[values.length - 1];
+  }
+
   /** Options from --config, then --set, then the command line. */
   RunConfig config() {
     RunConfig.Builder builder = RunConfig.builder(command.options());
@@ -154,7 +160,7 @@ final class Arguments {
     }
     for (RunOption option : command.options()) {
       if (line.hasOption(option.option())) {
-        builder.set(option, option.isFlag() ? "true" : line.getOptionValue(option.option()));
+        builder.set(option, option.isFlag() ? "true" : lastValue(option.option()));
       }
     }
     return builder.build();

@@ -171,6 +171,20 @@ public final class RunConfig {
     return new InputException("--" + option.option() + " is '" + value + "', not " + wanted);
   }
 
+  /** Whether an option has the same value in both: as a number where it is one. */
+  public boolean agrees(RunConfig other, RunOption option) {
+    String a = text(option);
+    String b = other.text(option);
+    if (java.util.Objects.equals(a, b)) {
+      return true;
+    }
+    try {
+      return a != null && b != null && Double.parseDouble(a) == Double.parseDouble(b);
+    } catch (NumberFormatException e) {
+      return false;
+    }
+  }
+
   /** All values, defaults included, as YAML that {@link Builder#setAll} reads. */
   public String toYaml() {
     StringBuilder out = new StringBuilder();
@@ -178,7 +192,8 @@ public final class RunConfig {
       String value = text(option);
       if (value != null) {
         out.append(option.option()).append(": ");
-        boolean plain = value.matches("[A-Za-z0-9_./+-]+");
+        // Quoted, lest YAML read 2e-5 as a float and write it as 2.0E-5.
+        boolean plain = value.matches("-?\\d+|true|false");
         out.append(plain ? value : '"' + value.replace("\\", "\\\\").replace("\"", "\\\"") + '"');
         out.append('\n');
       }

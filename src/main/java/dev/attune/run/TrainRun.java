@@ -284,16 +284,14 @@ public final class TrainRun {
 
   private void checkSameRun(RunConfig earlier) {
     for (RunOption option : FIXED) {
-      String before = earlier.text(option);
-      String now = config.text(option);
-      if (!java.util.Objects.equals(before, now)) {
+      if (!config.agrees(earlier, option)) {
         throw new InputException(
             "--resume goes on with the run as it was begun, but --"
                 + option.option()
                 + " was "
-                + before
+                + earlier.text(option)
                 + " and is now "
-                + now);
+                + config.text(option));
       }
     }
   }
