@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <numeric>
 #include <type_traits>
 
 #include "simd.h"
@@ -61,9 +62,11 @@ struct RowMajorA {
   int64_t row_bytes;
   bool half;  // after the last whole step one bf16 is left
 };
+// A itself packed, in panels of kStrip of its rows.
+constexpr int kStrip = std::lcm(kRows, W);
 struct PackedA {
   const uint32_t* base;
-  int64_t width;  // columns of the panel, each a row of A
+  int64_t width;  // of the panel: kStrip, or less in the last one
 };
 
 // Memory that is needed when the tile is done, fetched while it multiplies: a few lines at a time, since

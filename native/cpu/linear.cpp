@@ -190,7 +190,7 @@ attune_status backward_input(attune_context* ctx, T* dinp, T* act_out, const T* 
                              int64_t N, int64_t C, int64_t F, int32_t activation, bool accumulate) {
   using Product = typename ProductOf<T>::Type;
   auto pack = [&](uint32_t* panel, int64_t c, int width, int64_t k, int64_t depth) {
-    pack_interleaved<Product, V, kRoundWeight<T>>(panel, weight + k * C + c, C, width, depth);
+    pack_interleaved<Product, V, kRoundWeight<T>, kColumns>(panel, 0, weight + k * C + c, C, width, depth);
   };
   bool known = with_activation(activation, [&](auto kind) {
     row_product<T>(ctx, dout, N, F, C, pack, {dinp, act_out, pre}, [&](int64_t row, int rows, int64_t c, int width, const float* sums) {
@@ -218,8 +218,8 @@ attune_status backward_input(attune_context* ctx, T* dinp, T* act_out, const T* 
 
 constexpr int64_t kWeightSteps = 512;   // of the depth (rows of the batch) per block
 constexpr int64_t kGroupColumns = 192;  // of dweight per task: their packed panels fill 384 KiB of L2
-constexpr int64_t kStripRows = 48;      // rows of dweight (columns of dout) packed at a time
-static_assert(kGroupColumns % kColumns == 0 && kStripRows % kRows == 0 && kStripRows % W == 0);
+constexpr int64_t kStripRows = 96;      // rows of dweight (columns of dout) packed at a time
+static_assert(kGroupColumns % kColumns == 0 && kStripRows % kStrip == 0);
 static_assert(4 * (kWeightSteps * (kGroupColumns + kStripRows) + kRows * kColumns) <= kWorkspaceBytes);
 
 // dbias (F) (+)= column sums of `depth` rows: eight running sums per column, added pairwise.
@@ -250,7 +250,7 @@ void backward_weight(attune_context* ctx, float* dweight, float* dbias, const T*
   const int64_t block = block_depth(N, Product::kDepth, kWeightSteps);
   const int64_t groups = ceil_div(C, kGroupColumns);
   // Longer tasks pack the columns of inp less often.
-  int64_t task_rows = 8 * kStripRows;
+  int64_t task_rows = 4 * kStripRows;
   while (task_rows > kStripRows && groups * ceil_div(F, task_rows) < 4 * ctx->pool.threads()) task_rows /= 2;
 
   parallel(ctx, groups * ceil_div(F, task_rows), [&](int64_t task, int32_t worker) {
@@ -260,24 +260,24 @@ void backward_weight(attune_context* ctx, float* dweight, float* dbias, const T*
     const int64_t group_width = std::min(kGroupColumns, C - c);
 
     auto* panels = reinterpret_cast<uint32_t*>(ctx->workspace(worker));
-    auto* strip = panels + kWeightSteps * kGroupColumns;
-    auto* edge = reinterpret_cast<float*>(strip + kWeightSteps * kStripRows);
+    auto* strips = panels + kWeightSteps * kGroupColumns;
+    auto* edge = reinterpret_cast<float*>(strips + kWeightSteps * kStripRows);
 
     for (int64_t k = 0; k < N; k += block) {
       const int64_t depth = std::min(block, N - k);
       const int64_t steps = ceil_div(depth, Product::kDepth);
       const bool add = accumulate || k > 0;
-      for (int64_t j = 0; j < group_width; j += kColumns) {
-        const int width = static_cast<int>(std::min<int64_t>(kColumns, group_width - j));
-        pack_interleaved<Product, T, false>(panels + j * kWeightSteps, inp + k * C + c + j, C, width, depth);
-      }
+      pack_interleaved<Product, T, false, kColumns>(panels, kWeightSteps * kColumns, inp + k * C + c, C,
+                                                    static_cast<int>(group_width), depth);
       for (int64_t f = first; f < end; f += kStripRows) {
         const int strip_rows = static_cast<int>(std::min(kStripRows, end - f));
-        pack_interleaved<Product, T, false>(strip, dout + k * F + f, F, strip_rows, depth);
+        pack_interleaved<Product, T, false, kStrip>(strips, kWeightSteps * kStrip, dout + k * F + f, F, strip_rows, depth);
         if (c == 0 && dbias != nullptr) column_sums(dbias + f, dout + k * F + f, F, depth, strip_rows, add);
         for (int m = 0; m < strip_rows; m += kRows) {
           const int rows = std::min(kRows, strip_rows - m);
-          const PackedA operand{strip + m, round_up(strip_rows, W)};
+          const int part = m / kStrip * kStrip;
+          const PackedA operand{strips + part * kWeightSteps + m % kStrip,
+                                round_up(std::min(kStrip, strip_rows - part), W)};
           for (int64_t j = 0; j < group_width; j += kColumns) {
             const int width = static_cast<int>(std::min<int64_t>(kColumns, group_width - j));
             const int vectors = (width + W - 1) / W;
