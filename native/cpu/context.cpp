@@ -251,6 +251,22 @@ attune_status attune_buffer_free(int64_t address, int64_t bytes) {
   return ATTUNE_OK;
 }
 
+attune_status attune_buffer_advise(int64_t address, int64_t bytes, int32_t huge_pages) {
+#if defined(MADV_HUGEPAGE)
+  constexpr int64_t page = 4096;
+  int64_t begin = (address + page - 1) / page * page;
+  int64_t end = (address + bytes) / page * page;
+  // A hint: a kernel built without huge pages refuses it, and nothing is lost.
+  if (begin < end) {
+    madvise(reinterpret_cast<void*>(begin), static_cast<size_t>(end - begin),
+            huge_pages != 0 ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+  }
+#else
+  (void)address, (void)bytes, (void)huge_pages;
+#endif
+  return ATTUNE_OK;
+}
+
 attune_status attune_buffer_discard(int64_t address, int64_t bytes) {
 #if defined(__linux__)
   // Only whole pages inside the range are given back; the rest is zeroed by hand.

@@ -1,3 +1,115 @@
+// Softmax cross-entropy, loss and gradient together.
+#include <cmath>
+
+#include "checks.h"
 #include "context.h"
 #include "kernels.h"
+#include "lanes.h"
 #include "simd.h"
+
+namespace attune {
+namespace ATTUNE_ISA {
+
+namespace {
+
+// A row is read in blocks that stay in L1 between the search for their maximum and the sum of their
+// exponentials, so that a row of any length crosses the outer caches once for the loss and once for
+// the gradient.
+constexpr int64_t kBlock = 2048;
+
+struct RowSums {
+  float max;        // of the row; 0 where it has nothing above -infinity
+  double exps;      // sum of exp(x - max)
+  double distance;  // sum of x - max, for label smoothing
+};
+
+template <class T>
+static RowSums sums_of(const T* logits, int64_t K, bool smooth) {
+  const float minus_infinity = -__builtin_inff();
+  float running = minus_infinity;
+  double exps = 0, distance = 0;
+  for (int64_t begin = 0; begin < K; begin += kBlock) {
+    int64_t end = begin + kBlock < K ? begin + kBlock : K;
+    vf greatest = splat(minus_infinity);
+    for_vectors(begin, end, [&](int64_t k, auto lanes) ATTUNE_INLINE_BODY {
+      // NaN is passed over here; the sum of exponentials meets it.
+      greatest = vmax(fill(load(logits + k, lanes), minus_infinity, lanes), greatest);
+    });
+    float block_max = max(greatest);
+    if (block_max > running) {
+      // Nothing but exact zeros (or NaN) was summed before the first finite logit.
+      float factor = running == minus_infinity ? 0.0f : vexp(splat(running - block_max))[0];
+      float base = running == minus_infinity ? 0.0f : running;
+      exps *= static_cast<double>(factor);
+      if (begin > 0) distance -= static_cast<double>(begin) * (static_cast<double>(block_max) - static_cast<double>(base));
+      running = block_max;
+    }
+    const float base = running == minus_infinity ? 0.0f : running;
+    vf total = splat(0.0f), apart = splat(0.0f);
+    for_vectors(begin, end, [&](int64_t k, auto lanes) ATTUNE_INLINE_BODY {
+      vf x = load(logits + k, lanes) - base;
+      total += keep(vexp(x), lanes);
+      if (smooth) apart += keep(x, lanes);
+    });
+    exps += static_cast<double>(sum(total));
+    if (smooth) distance += static_cast<double>(sum(apart));
+  }
+  return {running == minus_infinity ? 0.0f : running, exps, distance};
+}
+
+template <class T>
+static void row_loss(float* loss, T* dlogits, const T* logits, int64_t label, int64_t K, float smoothing,
+                     float scale) {
+  const RowSums sums = sums_of(logits, K, smoothing > 0.0f);
+  const float at_label = to_float(logits[label]) - sums.max;
+  double target = (1.0 - static_cast<double>(smoothing)) * static_cast<double>(at_label);
+  if (smoothing > 0.0f) target += static_cast<double>(smoothing) / static_cast<double>(K) * sums.distance;
+  *loss = static_cast<float>(std::log(sums.exps) - target);
+  if (dlogits == nullptr) return;
+  const float factor = static_cast<float>(static_cast<double>(scale) / sums.exps);
+  const float uniform = scale * smoothing / static_cast<float>(K);
+  const float one_hot = scale * (1.0f - smoothing);
+  for_vectors(0, K, [&](int64_t k, auto lanes) ATTUNE_INLINE_BODY {
+    store(dlogits + k, vexp(load(logits + k, lanes) - sums.max) * factor - uniform, lanes);
+  });
+  // The label's element is computed again rather than read back, since it was rounded.
+  from_float(dlogits + label, vexp(splat(at_label))[0] * factor - uniform - one_hot);
+}
+
+}  // namespace
+
+attune_status cross_entropy(attune_context* ctx, float* losses, void* dlogits, const void* logits,
+                            const int32_t* labels, int64_t N, int64_t K, int32_t ignore, float label_smoothing,
+                            float scale, int32_t dtype) {
+  const char* op = "cross_entropy";
+  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
+  ATTUNE_CHECK(check_matrix(op, "N", N, "K", K));
+  ATTUNE_REQUIRE(label_smoothing >= 0.0f && label_smoothing <= 1.0f, "%s: label_smoothing is %g, must be in [0, 1]",
+                 op, static_cast<double>(label_smoothing));
+  if (N == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_pointer(op, "losses", losses));
+  ATTUNE_CHECK(check_pointer(op, "logits", logits));
+  ATTUNE_CHECK(check_pointer(op, "labels", labels));
+  for (int64_t n = 0; n < N; ++n) {
+    ATTUNE_REQUIRE(labels[n] == ignore || (labels[n] >= 0 && labels[n] < K),
+                   "%s: labels[%lld] is %d, must be 0..%lld or %d (ignored)", op, ll(n), labels[n], ll(K - 1), ignore);
+  }
+  with_type(dtype, [&](auto element) {
+    using T = decltype(element);
+    parallel_range(ctx, N, 4096 / K + 1, [&](int64_t begin, int64_t end, int32_t) {
+      for (int64_t n = begin; n < end; ++n) {
+        T* to = dlogits != nullptr ? static_cast<T*>(dlogits) + n * K : nullptr;
+        if (labels[n] == ignore) {
+          losses[n] = 0.0f;
+          if (to != nullptr) std::memset(to, 0, static_cast<size_t>(K) * sizeof(T));
+        } else {
+          row_loss(losses + n, to, static_cast<const T*>(logits) + n * K, labels[n], K, label_smoothing, scale);
+        }
+      }
+    });
+  });
+  return ATTUNE_OK;
+}
+
+}  // namespace ATTUNE_ISA
+}  // namespace attune

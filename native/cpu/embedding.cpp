@@ -1,3 +1,138 @@
+// Embedding tables: sums of rows forward, scattered sums of gradients backward.
+#include "checks.h"
 #include "context.h"
 #include "kernels.h"
+#include "lanes.h"
 #include "simd.h"
+
+namespace attune {
+namespace ATTUNE_ISA {
+
+namespace {
+
+// Rows of a vocabulary lie far apart: fetching ahead hides the memory latency that the hardware
+// cannot predict.
+constexpr int64_t kAhead = 4;
+
+static inline void prefetch(const float* row, int64_t columns) {
+  for (int64_t c = 0; c < columns; c += 16) __builtin_prefetch(row + c);
+}
+
+// Columns of a backward task. Each task walks all rows in order, so that every element of a table
+// sums in row order whatever the number of threads.
+constexpr int64_t kColumns = 64;
+
+template <class T>
+static inline void add_row(float* to, const T* dout, int64_t columns) {
+  for_vectors(0, columns, [&](int64_t c, auto lanes) ATTUNE_INLINE_BODY {
+    store(to + c, load(to + c, lanes) + load(dout + c, lanes), lanes);
+  });
+}
+
+template <class T>
+static void scatter(float* table, const int32_t* indices, const T* dout, int64_t N, int64_t C, int64_t begin,
+                    int64_t end) {
+  constexpr int64_t kFar = 16;  // a task touches few lines of a row, so more rows fit into flight
+  for (int64_t n = 0; n < N; ++n) {
+    if (n + kFar < N) prefetch(table + indices[n + kFar] * C + begin, end - begin);
+    add_row(table + indices[n] * C + begin, dout + n * C + begin, end - begin);
+  }
+}
+
+attune_status check_not_below_zero(const char* op, const char* name, const int32_t* indices, int64_t count) {
+  return check_indices(op, name, indices, count, int64_t{1} << 31);
+}
+
+}  // namespace
+
+attune_status embedding_fwd(attune_context* ctx, void* out, const float* word, const float* position,
+                            const float* type, const int32_t* ids, const int32_t* positions, const int32_t* type_ids,
+                            int64_t N, int64_t C, int64_t V, int64_t P, int64_t T, int32_t dtype) {
+  const char* op = "embedding_fwd";
+  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
+  ATTUNE_CHECK(check_matrix(op, "N", N, "C", C));
+  ATTUNE_CHECK(check_matrix(op, "V", V, "C", C));
+  if (N == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_pointer(op, "out", out));
+  ATTUNE_CHECK(check_pointer(op, "word", word));
+  ATTUNE_CHECK(check_pointer(op, "ids", ids));
+  ATTUNE_CHECK(check_indices(op, "ids", ids, N, V));
+  if (position != nullptr) {
+    ATTUNE_CHECK(check_matrix(op, "P", P, "C", C));
+    ATTUNE_CHECK(check_pointer(op, "positions", positions));
+    ATTUNE_CHECK(check_indices(op, "positions", positions, N, P));
+  }
+  if (type != nullptr) {
+    ATTUNE_CHECK(check_matrix(op, "T", T, "C", C));
+    ATTUNE_CHECK(check_pointer(op, "type_ids", type_ids));
+    ATTUNE_CHECK(check_indices(op, "type_ids", type_ids, N, T));
+  }
+  with_type(dtype, [&](auto element) {
+    auto* to = static_cast<decltype(element)*>(out);
+    int64_t grain = 8192 / C + 1;
+    parallel_range(ctx, N, grain, [&](int64_t begin, int64_t end, int32_t) {
+      for (int64_t n = begin; n < end; ++n) {
+        if (n + kAhead < end) prefetch(word + ids[n + kAhead] * C, C);
+        const float* w = word + ids[n] * C;
+        const float* p = position != nullptr ? position + positions[n] * C : nullptr;
+        const float* t = type != nullptr ? type + type_ids[n] * C : nullptr;
+        for_vectors(0, C, [&](int64_t c, auto lanes) ATTUNE_INLINE_BODY {
+          vf x = load(w + c, lanes);
+          if (p != nullptr) x += load(p + c, lanes);
+          if (t != nullptr) x += load(t + c, lanes);
+          store(to + n * C + c, x, lanes);
+        });
+      }
+    });
+  });
+  return ATTUNE_OK;
+}
+
+attune_status embedding_bwd(attune_context* ctx, float* dword, float* dposition, float* dtype_table,
+                            const void* dout, const int32_t* ids, const int32_t* positions, const int32_t* type_ids,
+                            int64_t N, int64_t C, int32_t dtype) {
+  const char* op = "embedding_bwd";
+  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
+  ATTUNE_CHECK(check_matrix(op, "N", N, "C", C));
+  if (N == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_pointer(op, "dout", dout));
+  // The sizes of the tables are not known here; the forward pass has checked the upper limits.
+  if (dword != nullptr) {
+    ATTUNE_CHECK(check_pointer(op, "ids", ids));
+    ATTUNE_CHECK(check_not_below_zero(op, "ids", ids, N));
+  }
+  if (dposition != nullptr) {
+    ATTUNE_CHECK(check_pointer(op, "positions", positions));
+    ATTUNE_CHECK(check_not_below_zero(op, "positions", positions, N));
+  }
+  if (dtype_table != nullptr) {
+    ATTUNE_CHECK(check_pointer(op, "type_ids", type_ids));
+    ATTUNE_CHECK(check_not_below_zero(op, "type_ids", type_ids, N));
+  }
+  with_type(dtype, [&](auto element) {
+    const auto* from = static_cast<const decltype(element)*>(dout);
+    parallel_range(ctx, C, kColumns, [&](int64_t begin, int64_t end, int32_t) {
+      if (dword != nullptr) scatter(dword, ids, from, N, C, begin, end);
+      if (dposition != nullptr) scatter(dposition, positions, from, N, C, begin, end);
+      if (dtype_table != nullptr) scatter(dtype_table, type_ids, from, N, C, begin, end);
+    });
+  });
+  return ATTUNE_OK;
+}
+
+attune_status zero_rows(attune_context* ctx, float* table, const int32_t* rows, int64_t M, int64_t C) {
+  const char* op = "zero_rows";
+  ATTUNE_CHECK(check_matrix(op, "M", M, "C", C));
+  if (M == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_pointer(op, "table", table));
+  ATTUNE_CHECK(check_pointer(op, "rows", rows));
+  ATTUNE_CHECK(check_not_below_zero(op, "rows", rows, M));
+  // A row may be named twice: two threads then store the same zeros.
+  parallel_range(ctx, M, 32768 / C + 1, [&](int64_t begin, int64_t end, int32_t) {
+    for (int64_t m = begin; m < end; ++m) std::memset(table + rows[m] * C, 0, static_cast<size_t>(C) * 4);
+  });
+  return ATTUNE_OK;
+}
+
+}  // namespace ATTUNE_ISA
+}  // namespace attune

@@ -1,3 +1,370 @@
+// The three products of a linear layer, blocked for caches around the register tile of gemm.h.
+//
+// Forward and the gradient of the input are one routine: activations times a panel of the weight. A
+// task owns one panel of columns and a chunk of rows, packs its panel from the master weight (which
+// costs about a fiftieth of the arithmetic at 800 rows, so that no packed copy is kept) and reads the
+// activations where they lie. The gradient of the weight contracts over rows, so both operands are
+// packed.
+#include <algorithm>
+#include <cstring>
+
+#include "activation.h"
+#include "checks.h"
 #include "context.h"
+#include "gemm.h"
 #include "kernels.h"
+#include "pack.h"
 #include "simd.h"
+
+namespace attune {
+namespace ATTUNE_ISA {
+namespace {
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+
+// The depth in equal blocks of at most kMaxSteps: a function of the depth alone, since the blocks
+// decide the order of the sums.
+int64_t block_depth(int64_t depth, int64_t step_depth, int64_t max_steps) {
+  int64_t steps = ceil_div(depth, step_depth);
+  int64_t blocks = std::max<int64_t>(1, ceil_div(steps, max_steps));
+  return ceil_div(steps, blocks) * step_depth;
+}
+
+// Product of a type of activations: bf16 multiplies as f32 where the level has no bf16 instructions.
+template <class T>
+struct ProductOf {
+  using Type = F32Product;
+};
+#if defined(__AVX512BF16__)
+template <>
+struct ProductOf<bf16> {
+  using Type = Bf16Product;
+};
+#endif
+
+// Weight values are rounded to the type of the activations.
+template <class T>
+constexpr bool kRoundWeight = std::is_same_v<T, bf16> && ProductOf<T>::Type::kDepth == 1;
+
+// ---- rows of activations times a weight -----------------------------------------------------------
+
+// Steps of one block of the depth: a panel of at most 192 KiB in the L2, past which the rows of A flow.
+// Shorter for f32, whose sums otherwise lose more to rounding than those of other libraries.
+constexpr int64_t kPanelSteps = 1024;
+template <class Product>
+constexpr int64_t kBlockSteps = Product::kDepth == 2 ? kPanelSteps : kPanelSteps / 2;
+constexpr int64_t kChunkRows = 1008;   // of one task; a multiple of 6 and 8
+constexpr int64_t kLeastRows = 96;     // fewer rows do not pay for packing the panel again
+
+// out = epilogue(a (N, depth) * B (depth, columns)); pack(panel, column, columns, k, depth) packs a
+// block of B; epilogue(row, rows, column, columns, sums) takes f32 sums with row stride kColumns.
+template <class T, class Pack, class Epilogue>
+void row_product(attune_context* ctx, const T* a, int64_t N, int64_t depth, int64_t columns, const Pack& pack,
+                 const Epilogue& epilogue) {
+  using Product = typename ProductOf<T>::Type;
+  constexpr bool kConvert = !std::is_same_v<T, typename Product::Element>;
+  const int64_t panels = ceil_div(columns, kColumns);
+  const int64_t block = block_depth(depth, Product::kDepth, kBlockSteps<Product>);
+  // Enough tasks to keep every thread busy to the end, but no more packing than that needs.
+  const int64_t wanted = ceil_div(4 * ctx->pool.threads(), panels);
+  const int64_t chunks = std::max(ceil_div(N, kChunkRows), std::min(wanted, N / kLeastRows));
+  const int64_t chunk_rows = round_up(ceil_div(N, std::max<int64_t>(chunks, 1)), kRows);
+
+  parallel(ctx, panels * ceil_div(N, chunk_rows), [&](int64_t task, int32_t worker) {
+    const int64_t first_row = task / panels * chunk_rows;
+    const int64_t end_row = std::min(first_row + chunk_rows, N);
+    const int64_t column = task % panels * kColumns;
+    const int width = static_cast<int>(std::min<int64_t>(kColumns, columns - column));
+    const int vectors = (width + W - 1) / W;
+
+    char* scratch = ctx->workspace(worker);
+    auto* panel = reinterpret_cast<uint32_t*>(scratch);
+    scratch += kPanelSteps * kColumns * 4;
+    auto* converted = reinterpret_cast<float*>(scratch);
+    scratch += kPanelSteps * kRows * 4;
+    auto* sums = reinterpret_cast<float*>(scratch);
+    // With several blocks of the depth the sums of the whole chunk wait here between blocks.
+    static_assert(4 * (kPanelSteps * (kColumns + kRows) + kChunkRows * kColumns) <= kWorkspaceBytes);
+
+    for (int64_t k = 0; k < depth; k += block) {
+      const int64_t block_k = std::min(block, depth - k);
+      const bool last = k + block_k == depth;
+      pack(panel, column, width, k, block_k);
+      for (int64_t row = first_row; row < end_row; row += kRows) {
+        const int rows = static_cast<int>(std::min<int64_t>(kRows, end_row - row));
+        float* tile_sums = depth <= block ? sums : sums + (row - first_row) * kColumns;
+        RowMajorA operand;
+        if constexpr (kConvert) {
+          for (int m = 0; m < rows; ++m) {
+            const T* from = a + (row + m) * depth + k;
+            float* to = converted + m * block;
+            int64_t i = 0;
+            for (; i + W <= block_k; i += W) store(to + i, load(from + i));
+            if (i < block_k) store_n(to + i, load_n(from + i, static_cast<int>(block_k - i)), static_cast<int>(block_k - i));
+          }
+          operand = {reinterpret_cast<const char*>(converted), block * 4, false};
+        } else {
+          operand = {reinterpret_cast<const char*>(a + row * depth + k), depth * static_cast<int64_t>(sizeof(T)),
+                     block_k % Product::kDepth != 0};
+        }
+        run_tile<Product>(rows, vectors, operand, panel, block_k / Product::kDepth, tile_sums, kColumns, k > 0);
+        if (last) epilogue(row, rows, column, width, tile_sums);
+      }
+    }
+  });
+}
+
+// body(offset, lanes) for each vector of n columns.
+template <class Body>
+inline __attribute__((always_inline)) void each_vector(int n, Body&& body) {
+  int j = 0;
+  for (; j + W <= n; j += W) body(j, std::integral_constant<int, W>{});
+  if (j < n) body(j, n - j);
+}
+
+template <class T, class Lanes>
+inline vf load_lanes(const T* p, Lanes n) {
+  if constexpr (std::is_same_v<Lanes, int>) return load_n(p, n);
+  else return load(p);
+}
+template <class T, class Lanes>
+inline void store_lanes(T* p, vf value, Lanes n) {
+  if constexpr (std::is_same_v<Lanes, int>) store_n(p, value, n);
+  else store(p, value);
+}
+
+// value as T stores it.
+template <class T>
+inline vf as_stored(vf value) {
+  if constexpr (std::is_same_v<T, bf16>) {
+    vh half = round_to_bf16(value);
+    bf16 bits[W];
+    std::memcpy(bits, &half, sizeof(bits));
+    return load(bits);
+  } else {
+    return value;
+  }
+}
+
+template <class T, class V>
+attune_status forward(attune_context* ctx, T* out, T* pre, const T* inp, const V* weight, const float* bias, int64_t N,
+                      int64_t C, int64_t F, int32_t activation) {
+  using Product = typename ProductOf<T>::Type;
+  auto pack = [&](uint32_t* panel, int64_t f, int width, int64_t k, int64_t depth) {
+    pack_transposed<Product, V, kRoundWeight<T>>(panel, weight + f * C + k, C, width, depth);
+  };
+  bool known = with_activation(activation, [&](auto kind) {
+    row_product(ctx, inp, N, C, F, pack, [&](int64_t row, int rows, int64_t f, int width, const float* sums) {
+      for (int m = 0; m < rows; ++m) {
+        const float* from = sums + m * kColumns;
+        T* out_row = out + (row + m) * F + f;
+        T* pre_row = pre == nullptr ? nullptr : pre + (row + m) * F + f;
+        each_vector(width, [&](int j, auto n) {
+          vf value = load(from + j);
+          if (bias != nullptr) value = value + load_lanes(bias + f + j, n);
+          if (pre_row != nullptr) store_lanes(pre_row + j, value, n);
+          if constexpr (kind.value != ATTUNE_ACT_NONE) value = act<kind.value>(as_stored<T>(value));
+          store_lanes(out_row + j, value, n);
+        });
+      }
+    });
+  });
+  return known ? ATTUNE_OK : fail(ATTUNE_INVALID_ARGUMENT, "linear_fwd: unknown activation %d", activation);
+}
+
+template <class T, class V>
+attune_status backward_input(attune_context* ctx, T* dinp, T* act_out, const T* dout, const V* weight, const T* pre,
+                             int64_t N, int64_t C, int64_t F, int32_t activation, bool accumulate) {
+  using Product = typename ProductOf<T>::Type;
+  auto pack = [&](uint32_t* panel, int64_t c, int width, int64_t k, int64_t depth) {
+    pack_interleaved<Product, V, kRoundWeight<T>>(panel, weight + k * C + c, C, width, depth);
+  };
+  bool known = with_activation(activation, [&](auto kind) {
+    row_product(ctx, dout, N, F, C, pack, [&](int64_t row, int rows, int64_t c, int width, const float* sums) {
+      for (int m = 0; m < rows; ++m) {
+        const float* from = sums + m * kColumns;
+        const int64_t at = (row + m) * C + c;
+        each_vector(width, [&](int j, auto n) {
+          vf value = load(from + j);
+          if (pre != nullptr) {
+            vf activated, slope;
+            act_and_derivative<kind.value>(load_lanes(pre + at + j, n), &activated, &slope);
+            if constexpr (kind.value != ATTUNE_ACT_NONE) value = value * slope;
+            if (act_out != nullptr) store_lanes(act_out + at + j, activated, n);
+          }
+          if (accumulate) value = value + load_lanes(dinp + at + j, n);
+          store_lanes(dinp + at + j, value, n);
+        });
+      }
+    });
+  });
+  return known ? ATTUNE_OK : fail(ATTUNE_INVALID_ARGUMENT, "linear_bwd_input: unknown activation %d", activation);
+}
+
+// ---- gradient of the weight -----------------------------------------------------------------------
+
+constexpr int64_t kWeightSteps = 512;   // of the depth (rows of the batch) per block
+constexpr int64_t kGroupColumns = 192;  // of dweight per task: their packed panels fill 384 KiB of L2
+constexpr int64_t kStripRows = 48;      // rows of dweight (columns of dout) packed at a time
+static_assert(kGroupColumns % kColumns == 0 && kStripRows % kRows == 0 && kStripRows % W == 0);
+static_assert(4 * (kWeightSteps * (kGroupColumns + kStripRows) + kRows * kColumns) <= kWorkspaceBytes);
+
+// dbias (F) (+)= column sums of `depth` rows: eight running sums per column, added pairwise.
+template <class T>
+void column_sums(float* dbias, const T* dout, int64_t stride, int64_t depth, int64_t columns, bool add) {
+  for (int64_t j = 0; j < columns; j += W) {
+    const int n = static_cast<int>(std::min<int64_t>(W, columns - j));
+    vf part[8] = {};
+    for (int64_t k = 0; k < depth; k += 8) {
+      const int rows = static_cast<int>(std::min<int64_t>(8, depth - k));
+      for (int i = 0; i < rows; ++i) {
+        const T* row = dout + (k + i) * stride + j;
+        part[i] = part[i] + (n == W ? load(row) : load_n(row, n));
+      }
+    }
+    for (int half = 4; half > 0; half /= 2) {
+      for (int i = 0; i < half; ++i) part[i] = part[i] + part[i + half];
+    }
+    vf total = add ? part[0] + load_n(dbias + j, n) : part[0];
+    store_n(dbias + j, total, n);
+  }
+}
+
+template <class T>
+void backward_weight(attune_context* ctx, float* dweight, float* dbias, const T* dout, const T* inp, int64_t N,
+                     int64_t C, int64_t F, bool accumulate) {
+  using Product = typename ProductOf<T>::Type;
+  const int64_t block = block_depth(N, Product::kDepth, kWeightSteps);
+  const int64_t groups = ceil_div(C, kGroupColumns);
+  // Longer tasks pack the columns of inp less often.
+  int64_t task_rows = 8 * kStripRows;
+  while (task_rows > kStripRows && groups * ceil_div(F, task_rows) < 4 * ctx->pool.threads()) task_rows /= 2;
+
+  parallel(ctx, groups * ceil_div(F, task_rows), [&](int64_t task, int32_t worker) {
+    const int64_t first = task / groups * task_rows;
+    const int64_t end = std::min(first + task_rows, F);
+    const int64_t c = task % groups * kGroupColumns;
+    const int64_t group_width = std::min(kGroupColumns, C - c);
+
+    auto* panels = reinterpret_cast<uint32_t*>(ctx->workspace(worker));
+    auto* strip = panels + kWeightSteps * kGroupColumns;
+    auto* edge = reinterpret_cast<float*>(strip + kWeightSteps * kStripRows);
+
+    for (int64_t k = 0; k < N; k += block) {
+      const int64_t depth = std::min(block, N - k);
+      const int64_t steps = ceil_div(depth, Product::kDepth);
+      const bool add = accumulate || k > 0;
+      for (int64_t j = 0; j < group_width; j += kColumns) {
+        const int width = static_cast<int>(std::min<int64_t>(kColumns, group_width - j));
+        pack_interleaved<Product, T, false>(panels + j * kWeightSteps, inp + k * C + c + j, C, width, depth);
+      }
+      for (int64_t f = first; f < end; f += kStripRows) {
+        const int strip_rows = static_cast<int>(std::min(kStripRows, end - f));
+        pack_interleaved<Product, T, false>(strip, dout + k * F + f, F, strip_rows, depth);
+        if (c == 0 && dbias != nullptr) column_sums(dbias + f, dout + k * F + f, F, depth, strip_rows, add);
+        for (int m = 0; m < strip_rows; m += kRows) {
+          const int rows = std::min(kRows, strip_rows - m);
+          const PackedA operand{strip + m, round_up(strip_rows, W)};
+          for (int64_t j = 0; j < group_width; j += kColumns) {
+            const int width = static_cast<int>(std::min<int64_t>(kColumns, group_width - j));
+            const int vectors = (width + W - 1) / W;
+            float* target = dweight + (f + m) * C + c + j;
+            if (width % W == 0) {
+              run_tile<Product>(rows, vectors, operand, panels + j * kWeightSteps, steps, target, C, add);
+              continue;
+            }
+            run_tile<Product>(rows, vectors, operand, panels + j * kWeightSteps, steps, edge, kColumns, false);
+            for (int i = 0; i < rows; ++i) {
+              each_vector(width, [&](int v, auto n) {
+                vf value = load(edge + i * kColumns + v);
+                if (add) value = value + load_lanes(target + i * C + v, n);
+                store_lanes(target + i * C + v, value, n);
+              });
+            }
+          }
+        }
+      }
+    }
+  });
+}
+
+attune_status check(const char* op, int64_t N, int64_t C, int64_t F, int32_t dtype, int32_t weight_dtype) {
+  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
+  ATTUNE_CHECK(check_dtype(op, "weight_dtype", weight_dtype));
+  ATTUNE_CHECK(check_matrix(op, "N", N, "C", C));
+  ATTUNE_CHECK(check_matrix(op, "N", N, "F", F));
+  return check_matrix(op, "F", F, "C", C);
+}
+
+// body(T{}, V{}) for the types of activations and weight.
+template <class Body>
+attune_status with_types(int32_t dtype, int32_t weight_dtype, Body&& body) {
+  if (dtype == ATTUNE_F32) return weight_dtype == ATTUNE_F32 ? body(float{}, float{}) : body(float{}, bf16{});
+  return weight_dtype == ATTUNE_F32 ? body(bf16{}, float{}) : body(bf16{}, bf16{});
+}
+
+}  // namespace
+
+attune_status linear_fwd(attune_context* ctx, void* out, void* pre, const void* inp, const void* weight,
+                         const float* bias, int64_t N, int64_t C, int64_t F, int32_t activation, int32_t dtype,
+                         int32_t weight_dtype) {
+  ATTUNE_CHECK(check("linear_fwd", N, C, F, dtype, weight_dtype));
+  if (N == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_pointer("linear_fwd", "out", out));
+  ATTUNE_CHECK(check_pointer("linear_fwd", "inp", inp));
+  ATTUNE_CHECK(check_pointer("linear_fwd", "weight", weight));
+  return with_types(dtype, weight_dtype, [&](auto t, auto v) {
+    using T = decltype(t);
+    using V = decltype(v);
+    return forward(ctx, static_cast<T*>(out), static_cast<T*>(pre), static_cast<const T*>(inp),
+                   static_cast<const V*>(weight), bias, N, C, F, activation);
+  });
+}
+
+attune_status linear_bwd_input(attune_context* ctx, void* dinp, void* act_out, const void* dout, const void* weight,
+                               const void* pre, int64_t N, int64_t C, int64_t F, int32_t activation,
+                               int32_t accumulate, int32_t dtype, int32_t weight_dtype) {
+  ATTUNE_CHECK(check("linear_bwd_input", N, C, F, dtype, weight_dtype));
+  if (N == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_pointer("linear_bwd_input", "dinp", dinp));
+  ATTUNE_CHECK(check_pointer("linear_bwd_input", "dout", dout));
+  ATTUNE_CHECK(check_pointer("linear_bwd_input", "weight", weight));
+  ATTUNE_REQUIRE(pre != nullptr || (activation == ATTUNE_ACT_NONE && act_out == nullptr),
+                 "linear_bwd_input: pre is null, must be an address where there is an activation (%d) or act_out",
+                 activation);
+  return with_types(dtype, weight_dtype, [&](auto t, auto v) {
+    using T = decltype(t);
+    using V = decltype(v);
+    return backward_input(ctx, static_cast<T*>(dinp), static_cast<T*>(act_out), static_cast<const T*>(dout),
+                          static_cast<const V*>(weight), static_cast<const T*>(pre), N, C, F, activation,
+                          accumulate != 0);
+  });
+}
+
+attune_status linear_bwd_weight(attune_context* ctx, float* dweight, float* dbias, const void* dout, const void* inp,
+                                int64_t N, int64_t C, int64_t F, int32_t accumulate, int32_t dtype) {
+  ATTUNE_CHECK(check("linear_bwd_weight", N, C, F, dtype, ATTUNE_F32));
+  ATTUNE_CHECK(check_pointer("linear_bwd_weight", "dweight", dweight));
+  if (N == 0) {
+    if (accumulate != 0) return ATTUNE_OK;
+    parallel_range(ctx, F, 64, [&](int64_t begin, int64_t end, int32_t) {
+      std::memset(dweight + begin * C, 0, static_cast<size_t>((end - begin) * C) * sizeof(float));
+      if (dbias != nullptr) std::memset(dbias + begin, 0, static_cast<size_t>(end - begin) * sizeof(float));
+    });
+    return ATTUNE_OK;
+  }
+  ATTUNE_CHECK(check_pointer("linear_bwd_weight", "dout", dout));
+  ATTUNE_CHECK(check_pointer("linear_bwd_weight", "inp", inp));
+  if (dtype == ATTUNE_F32) {
+    backward_weight(ctx, dweight, dbias, static_cast<const float*>(dout), static_cast<const float*>(inp), N, C, F,
+                    accumulate != 0);
+  } else {
+    backward_weight(ctx, dweight, dbias, static_cast<const bf16*>(dout), static_cast<const bf16*>(inp), N, C, F,
+                    accumulate != 0);
+  }
+  return ATTUNE_OK;
+}
+
+}  // namespace ATTUNE_ISA
+}  // namespace attune

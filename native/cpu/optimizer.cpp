@@ -1,3 +1,192 @@
+// Optimizers over the flat store. Each element is read and written once per step: the speed is that
+// of the memory.
+#include "checks.h"
 #include "context.h"
 #include "kernels.h"
+#include "lanes.h"
 #include "simd.h"
+
+namespace attune {
+namespace ATTUNE_ISA {
+
+namespace {
+
+// Elements of a task: 64 KiB of each array.
+constexpr int64_t kGrain = 16384;
+
+struct AdamW {
+  float* weight;
+  float* m;
+  float* v;
+  bf16* shadow;  // may be null
+  float decay, beta2, one_minus_beta1, one_minus_beta2, step, sqrt_correction2, eps, grad_scale;
+
+  // Elements begin..end-1 with the gradients at grad + i * stride: stride 0 repeats one vector. Not
+  // inlined, so that the dense and the row-wise op round alike.
+  __attribute__((noinline)) void update(const float* grad, int64_t stride, int64_t begin, int64_t end) const {
+    const AdamW a = *this;
+    for_vectors(begin, end, [&](int64_t i, auto lanes) ATTUNE_INLINE_BODY {
+      vf w = load(a.weight + i, lanes), m = load(a.m + i, lanes), v = load(a.v + i, lanes);
+      vf g = load(grad + i * stride, lanes) * a.grad_scale;
+      w = decayed(w, a.decay);
+      m = fma(g - m, splat(a.one_minus_beta1), m);
+      v = fma(g * g, splat(a.one_minus_beta2), v * a.beta2);
+      w -= m * a.step / (vsqrt(v) / a.sqrt_correction2 + a.eps);
+      store(a.weight + i, w, lanes);
+      store(a.m + i, m, lanes);
+      store(a.v + i, v, lanes);
+      if (a.shadow != nullptr) store(a.shadow + i, w, lanes);
+    });
+  }
+
+  // What update does where m, v and the gradient are zero.
+  __attribute__((noinline)) void decay_only(int64_t begin, int64_t end) const {
+    const AdamW a = *this;
+    for_vectors(begin, end, [&](int64_t i, auto lanes) ATTUNE_INLINE_BODY {
+      store(a.weight + i, decayed(load(a.weight + i, lanes), a.decay), lanes);
+    });
+  }
+
+  static inline vf decayed(vf w, float decay) { return fma(w, splat(-decay), w); }
+};
+
+attune_status check_adamw(const char* op, float lr, float beta1, float beta2, float eps, float weight_decay,
+                          float bias_correction1, float bias_correction2, float grad_scale) {
+  ATTUNE_CHECK(check_finite(op, "lr", lr));
+  ATTUNE_CHECK(check_probability(op, "beta1", beta1));
+  ATTUNE_CHECK(check_probability(op, "beta2", beta2));
+  // Above 0: an element that never had a gradient must get 0 / eps, not 0 / 0.
+  ATTUNE_REQUIRE(is_finite(eps) && eps > 0.0f, "%s: eps is %g, must be finite and above 0", op,
+                 static_cast<double>(eps));
+  ATTUNE_CHECK(check_not_negative(op, "weight_decay", weight_decay));
+  ATTUNE_REQUIRE(bias_correction1 > 0.0f && bias_correction1 <= 1.0f, "%s: bias_correction1 is %g, must be in (0, 1]",
+                 op, static_cast<double>(bias_correction1));
+  ATTUNE_REQUIRE(bias_correction2 > 0.0f && bias_correction2 <= 1.0f, "%s: bias_correction2 is %g, must be in (0, 1]",
+                 op, static_cast<double>(bias_correction2));
+  return check_finite(op, "grad_scale", grad_scale);
+}
+
+static inline AdamW make_adamw(float* weight, float* m, float* v, void* shadow, float lr, float beta1, float beta2,
+                               float eps, float weight_decay, float bias_correction1, float bias_correction2,
+                               float grad_scale) {
+  return {weight,       m,   v,
+          static_cast<bf16*>(shadow),
+          lr * weight_decay,
+          beta2,
+          1.0f - beta1,
+          1.0f - beta2,
+          lr / bias_correction1,
+          __builtin_sqrtf(bias_correction2),
+          eps,
+          grad_scale};
+}
+
+struct Sgd {
+  float* weight;
+  float* buffer;
+  bf16* shadow;
+  float lr, momentum, weight_decay, grad_scale;
+  bool nesterov, first_step;
+
+  template <bool HasMomentum>
+  void update(const float* grad, int64_t begin, int64_t end) const {
+    const Sgd a = *this;
+    for_vectors(begin, end, [&](int64_t i, auto lanes) ATTUNE_INLINE_BODY {
+      vf w = load(a.weight + i, lanes);
+      vf g = fma(w, splat(a.weight_decay), load(grad + i, lanes) * a.grad_scale);
+      if constexpr (HasMomentum) {
+        vf buf = a.first_step ? g : fma(load(a.buffer + i, lanes), splat(a.momentum), g);
+        store(a.buffer + i, buf, lanes);
+        g = a.nesterov ? fma(buf, splat(a.momentum), g) : buf;
+      }
+      w = fma(g, splat(-a.lr), w);
+      store(a.weight + i, w, lanes);
+      if (a.shadow != nullptr) store(a.shadow + i, w, lanes);
+    });
+  }
+};
+
+}  // namespace
+
+attune_status adamw(attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
+                    int64_t count, float lr, float beta1, float beta2, float eps, float weight_decay,
+                    float bias_correction1, float bias_correction2, float grad_scale) {
+  const char* op = "adamw";
+  ATTUNE_CHECK(check_count(op, "count", count));
+  ATTUNE_CHECK(check_adamw(op, lr, beta1, beta2, eps, weight_decay, bias_correction1, bias_correction2, grad_scale));
+  if (count == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_pointer(op, "weight", weight));
+  ATTUNE_CHECK(check_pointer(op, "m", m));
+  ATTUNE_CHECK(check_pointer(op, "v", v));
+  ATTUNE_CHECK(check_pointer(op, "grad", grad));
+  const AdamW adam = make_adamw(weight, m, v, shadow, lr, beta1, beta2, eps, weight_decay, bias_correction1,
+                                bias_correction2, grad_scale);
+  parallel_range(ctx, count, kGrain, [&](int64_t begin, int64_t end, int32_t) { adam.update(grad, 1, begin, end); });
+  return ATTUNE_OK;
+}
+
+attune_status adamw_rows(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
+                         const uint8_t* row_state, int64_t V, int64_t C, float lr, float beta1, float beta2,
+                         float eps, float weight_decay, float bias_correction1, float bias_correction2,
+                         float grad_scale) {
+  const char* op = "adamw_rows";
+  ATTUNE_CHECK(check_matrix(op, "V", V, "C", C));
+  ATTUNE_CHECK(check_adamw(op, lr, beta1, beta2, eps, weight_decay, bias_correction1, bias_correction2, grad_scale));
+  if (V == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_pointer(op, "weight", weight));
+  ATTUNE_CHECK(check_pointer(op, "m", m));
+  ATTUNE_CHECK(check_pointer(op, "v", v));
+  ATTUNE_CHECK(check_pointer(op, "grad", grad));
+  ATTUNE_CHECK(check_pointer(op, "row_state", row_state));
+  for (int64_t row = 0; row < V; ++row) {
+    ATTUNE_REQUIRE(row_state[row] <= 2, "%s: row_state[%lld] is %d, must be 0..2", op, ll(row), row_state[row]);
+  }
+  const AdamW adam = make_adamw(weight, m, v, nullptr, lr, beta1, beta2, eps, weight_decay, bias_correction1,
+                                bias_correction2, grad_scale);
+  parallel_range(ctx, V, kGrain / C + 1, [&](int64_t begin, int64_t end, int32_t) {
+    const float zeros[W] = {};
+    for (int64_t row = begin; row < end;) {
+      // Neighbours of one state are one range: long loops even where rows are short.
+      int64_t next = row + 1;
+      while (next < end && row_state[next] == row_state[row]) ++next;
+      if (row_state[row] == 2) {
+        adam.update(grad, 1, row * C, next * C);
+      } else if (row_state[row] == 1) {
+        adam.update(zeros, 0, row * C, next * C);
+      } else if (adam.decay != 0.0f) {
+        adam.decay_only(row * C, next * C);
+      }
+      row = next;
+    }
+  });
+  return ATTUNE_OK;
+}
+
+attune_status sgd(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,
+                  int64_t count, float lr, float momentum, float weight_decay, int32_t nesterov, int32_t first_step,
+                  float grad_scale) {
+  const char* op = "sgd";
+  ATTUNE_CHECK(check_count(op, "count", count));
+  ATTUNE_CHECK(check_finite(op, "lr", lr));
+  ATTUNE_CHECK(check_not_negative(op, "momentum", momentum));
+  ATTUNE_CHECK(check_not_negative(op, "weight_decay", weight_decay));
+  ATTUNE_CHECK(check_finite(op, "grad_scale", grad_scale));
+  if (count == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_pointer(op, "weight", weight));
+  ATTUNE_CHECK(check_pointer(op, "grad", grad));
+  if (momentum > 0.0f) ATTUNE_CHECK(check_pointer(op, "momentum_buffer", momentum_buffer));
+  const Sgd sgd{weight, momentum_buffer, static_cast<bf16*>(shadow), lr, momentum, weight_decay, grad_scale,
+                nesterov != 0, first_step != 0};
+  // Without momentum the buffer has no effect and is left alone.
+  parallel_range(ctx, count, kGrain, [&](int64_t begin, int64_t end, int32_t) {
+    if (momentum > 0.0f) {
+      sgd.update<true>(grad, begin, end);
+    } else {
+      sgd.update<false>(grad, begin, end);
+    }
+  });
+  return ATTUNE_OK;
+}
+
+}  // namespace ATTUNE_ISA
+}  // namespace attune

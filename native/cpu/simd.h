@@ -128,27 +128,56 @@ static inline void store_n(T* p, vf value, int n) {
 }
 
 // ---- arithmetic
-static inline vf select(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask & (vi)no)); }
-static inline vf vmax(vf a, vf b) { return select(a > b, a, b); }
-static inline vf vmin(vf a, vf b) { return select(a < b, a, b); }
+static inline vf select(vi mask, vf yes, vf no) { return mask ? yes : no; }
+// a > b ? a : b: of a NaN and a number, whichever is b. (Zero-masking forms under a full mask are the
+// plain instructions; the plain forms trip GCC bug 105593.)
+static inline vf vmax(vf a, vf b) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_maskz_max_ps(0xFFFF, (__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+  return select(a > b, a, b);
+#endif
+}
+static inline vf vmin(vf a, vf b) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_maskz_min_ps(0xFFFF, (__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+  return select(a < b, a, b);
+#endif
+}
 static inline vf vabs(vf a) { return (vf)((vu)a & 0x7FFFFFFFu); }
 static inline vf fma(vf a, vf b, vf c) { return a * b + c; }  // contracted: -ffp-contract=fast
 
-// Lane sums in a fixed order (pairwise halves).
-static inline float sum(vf value) {
-  float lane[W];
-  store(lane, value);
-  for (int half = W / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
-  }
-  return lane[0];
+// Lanes combined in a fixed order: lane i with lane i + half, for ever smaller halves.
+typedef float vf4 __attribute__((vector_size(16)));
+typedef float vf8 __attribute__((vector_size(32)));
+template <class Combine>
+static inline float reduce(vf value, Combine&& combine) {
+#if defined(__AVX2__)
+#if defined(__AVX512F__)
+  vf8 eight = combine(__builtin_shufflevector(value, value, 0, 1, 2, 3, 4, 5, 6, 7),
+                      __builtin_shufflevector(value, value, 8, 9, 10, 11, 12, 13, 14, 15));
+#else
+  vf8 eight = value;
+#endif
+  vf4 four = combine(__builtin_shufflevector(eight, eight, 0, 1, 2, 3), __builtin_shufflevector(eight, eight, 4, 5, 6, 7));
+#else
+  vf4 four = value;
+#endif
+  vf4 two = combine(four, __builtin_shufflevector(four, four, 2, 3, 2, 3));
+  vf4 one = combine(two, __builtin_shufflevector(two, two, 1, 1, 1, 1));
+  return one[0];
 }
+static inline float sum(vf value) {
+  return reduce(value, [](auto a, auto b) { return a + b; });
+}
+// NaN lanes may or may not show.
 static inline float max(vf value) {
-  float lane[W];
-  store(lane, value);
-  float out = lane[0];
-  for (int i = 1; i < W; ++i) out = lane[i] > out ? lane[i] : out;
-  return out;
+  return reduce(value, [](auto a, auto b) { return b > a ? b : a; });
 }
 
 static inline vf vsqrt(vf a) {
@@ -189,8 +218,8 @@ static inline vf vexp(vf x) {
   return select(x != x, x, out);
 }
 
-// erf by a rational approximation on [-3.92, 3.92] (the coefficients of Eigen and XLA); beyond it is
-// +-1 to f32 precision. Error below 4 ulp.
+// erf by a rational approximation on [-3.83, 3.83] (the coefficients of Eigen and XLA), error below 4
+// ulp. Beyond 3.92 it is +-1 exactly, as f32 rounds it: x * (1 + erf(x)) must be 0 far to the left.
 static inline vf verf(vf x) {
   vf c = vmin(vmax(x, splat(-3.832506856900711f)), splat(3.832506856900711f));
   vf s = c * c;
@@ -206,21 +235,25 @@ static inline vf verf(vf x) {
   q = fma(q, s, splat(-1.68282697438203e-03f));
   q = fma(q, s, splat(-7.37332916720468e-03f));
   q = fma(q, s, splat(-1.42647390514189e-02f));
-  return select(x != x, x, c * p / q);
+  vf limit = (vf)(((vu)x & 0x80000000u) | (vu)splat(1.0f));
+  vf out = select(vabs(x) > splat(3.92f), limit, c * p / q);
+  return select(x != x, x, out);
 }
 
-// tanh through exp(-2|x|), with the odd series near zero where the difference would cancel.
+// tanh: an odd polynomial up to 0.625 (Cephes tanhf), 1 - 2t / (1 + t) with t = exp(-2|x|) beyond,
+// where little cancels. Below 2 ulp.
 static inline vf vtanh(vf x) {
   vf a = vabs(x);
   vf t = vexp(splat(-2.0f) * a);
-  vf big = (1.0f - t) / (1.0f + t);
+  vf big = 1.0f - (t + t) / (1.0f + t);
   vf s = x * x;
-  vf series = splat(62.0f / 2835.0f);
-  series = fma(series, s, splat(-17.0f / 315.0f));
-  series = fma(series, s, splat(2.0f / 15.0f));
-  series = fma(series, s, splat(-1.0f / 3.0f));
-  vf small = fma(a * s, series, a);
-  vf magnitude = select(a < splat(0.25f), small, big);
+  vf p = splat(-5.70498872745e-3f);
+  p = fma(p, s, splat(2.06390887954e-2f));
+  p = fma(p, s, splat(-5.37397155531e-2f));
+  p = fma(p, s, splat(1.33314422036e-1f));
+  p = fma(p, s, splat(-3.33332819422e-1f));
+  vf small = fma(p * s, a, a);
+  vf magnitude = select(a < splat(0.625f), small, big);
   return select(x < splat(0.0f), -magnitude, magnitude);
 }
 

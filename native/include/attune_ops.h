@@ -76,6 +76,9 @@ ATTUNE_API int32_t attune_context_threads(const attune_context* ctx);
 // transparent huge pages. Returns 0 on failure. The size given to free must be that of alloc.
 ATTUNE_API int64_t attune_buffer_alloc(int64_t bytes, int32_t huge_pages);
 ATTUNE_API attune_status attune_buffer_free(int64_t address, int64_t bytes);
+// Whether the pages of a range should be huge (1) or small (0): small ones suit tables of which only
+// some rows are ever touched.
+ATTUNE_API attune_status attune_buffer_advise(int64_t address, int64_t bytes, int32_t huge_pages);
 // Gives the pages of a range back to the system; they read as zero afterwards.
 ATTUNE_API attune_status attune_buffer_discard(int64_t address, int64_t bytes);
 ATTUNE_API attune_status attune_fill_zero(attune_context* ctx, void* out, int64_t bytes);
@@ -135,8 +138,7 @@ ATTUNE_API attune_status attune_attention_bwd(attune_context* ctx, void* dq, voi
 // Fused dropout, residual add, layer norm, dropout:
 //   sum (N,C) dtype = dropout_inp(inp) + residual (may be null); out (N,C) dtype =
 //   dropout_out((sum - mean) * rstd * weight + bias); mean, rstd (N) f32 of sum as stored.
-// sum may be inp itself where p_inp is 0 and residual is null (nothing is written then) and may be
-// null in inference. p_inp uses `stream`, p_out uses `stream + 1`. eps is inside the square root.
+// sum may be inp itself (in place), and may be null in inference. p_inp uses `stream`, p_out uses `stream + 1`. eps is inside the square root.
 ATTUNE_API attune_status attune_layer_norm_fwd(attune_context* ctx, void* out, void* sum, float* mean,
     float* rstd, const void* inp, const void* residual, const float* weight, const float* bias, int64_t N,
     int64_t C, float eps, float p_inp, float p_out, int64_t seed, int64_t stream, int32_t dtype);

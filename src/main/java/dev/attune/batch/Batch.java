@@ -1,0 +1,258 @@
+package dev.attune.batch;
+
+import dev.attune.data.TargetKind;
+import java.util.Arrays;
+
+/**
+ * A packed batch in host memory: the real tokens of {@code B} sequences one after the other, {@code
+ * N} rows in all, never padded.
+ *
+ * <p>The container is reused. Its arrays grow and never shrink, so their lengths say nothing:
+ * {@link #sequences} and {@link #rows} do. A batch from a {@link BatchStream} belongs to the caller
+ * until the next call of {@link BatchStream#next}.
+ */
+public final class Batch {
+  private TargetKind kind = TargetKind.NONE;
+  private int sequences;
+  private int rows;
+  private int maxSequenceLength;
+  private int supervisedTargets;
+  private int uniqueCount;
+  private boolean hasTypeIds;
+  private Cursor after = Cursor.START;
+  private int epoch;
+  private int[] inputIds; // (N)
+  private int[] positions; // (N)
+  private int[] typeIds; // (N)
+  private int[] cuSeqlens; // (B+1)
+  private int[] labels; // CLASS: (B), TAGS: (N)
+  private float[] targets; // (B)
+  private int[] firstRows; // (B)
+  private int[] exampleIndex; // (B)
+  private int[] uniqueIds; // (uniqueCount), ascending
+  private long[] seen = new long[0]; // one bit a token id; all zero between batches
+
+  /** An empty batch that grows as needed. */
+  public Batch() {
+    this(0, 0);
+  }
+
+  /** A batch that holds so many sequences and rows without growing. */
+  public Batch(int sequenceCapacity, int rowCapacity) {
+    inputIds = new int[rowCapacity];
+    positions = new int[rowCapacity];
+    typeIds = new int[0];
+    cuSeqlens = new int[sequenceCapacity + 1];
+    labels = new int[0];
+    targets = new float[0];
+    firstRows = new int[sequenceCapacity];
+    exampleIndex = new int[sequenceCapacity];
+    uniqueIds = new int[rowCapacity];
+  }
+
+  /** B. */
+  public int sequences() {
+    return sequences;
+  }
+
+  /** N, the number of real tokens. */
+  public int rows() {
+    return rows;
+  }
+
+  /** Tokens of the longest sequence. */
+  public int maxSequenceLength() {
+    return maxSequenceLength;
+  }
+
+  /** What the sequences are trained towards. */
+  public TargetKind kind() {
+    return kind;
+  }
+
+  /** Token ids (N). */
+  public int[] inputIds() {
+    return inputIds;
+  }
+
+  /** Position of each row in its sequence, plus the position offset asked for (N). */
+  public int[] positions() {
+    return positions;
+  }
+
+  /** Type ids (N), or null where the model has none. */
+  public int[] typeIds() {
+    return hasTypeIds ? typeIds : null;
+  }
+
+  /** First row of each sequence, and N (B+1). */
+  public int[] cuSeqlens() {
+    return cuSeqlens;
+  }
+
+  /** CLASS: (B); TAGS: (N), where -100 is not trained on; else of no meaning. */
+  public int[] labels() {
+    return labels;
+  }
+
+  /** NUMBER: (B); else of no meaning. */
+  public float[] targets() {
+    return targets;
+  }
+
+  /** {@code cuSeqlens[0..B-1]} as an array of its own: where poolers read (B). */
+  public int[] firstRows() {
+    return firstRows;
+  }
+
+  /** Index in the dataset of each sequence (B). */
+  public int[] exampleIndex() {
+    return exampleIndex;
+  }
+
+  /** Labels that are not -100, or numbers: what a mean loss divides by. */
+  public int supervisedTargets() {
+    return supervisedTargets;
+  }
+
+  /** Distinct token ids, ascending ({@link #uniqueCount}). */
+  public int[] uniqueIds() {
+    return uniqueIds;
+  }
+
+  /** How many distinct token ids the batch has. */
+  public int uniqueCount() {
+    return uniqueCount;
+  }
+
+  /** The epoch that the batch belongs to, counted from 0. */
+  public int epoch() {
+    return epoch;
+  }
+
+  /** Where training goes on after this batch: what a checkpoint taken now stores. */
+  public Cursor after() {
+    return after;
+  }
+
+  /** Whether no batch of this epoch follows. */
+  public boolean endsEpoch() {
+    return after.epoch() > epoch;
+  }
+
+  /**
+   * Packs the examples {@code order[from .. from+count-1]} of a dataset.
+   *
+   * @param order example indices, or null for the order of the dataset
+   * @param positionOffset added to every position: padding_idx + 1 for RoBERTa, else 0
+   */
+  void pack(
+      EncodedDataset data,
+      int[] order,
+      int from,
+      int count,
+      int positionOffset,
+      int epoch,
+      Cursor after) {
+    int needed = 0;
+    for (int b = 0; b < count; b++) {
+      needed += data.length(order == null ? from + b : order[from + b]);
+    }
+    this.kind = data.kind();
+    this.sequences = count;
+    this.rows = needed;
+    this.epoch = epoch;
+    this.after = after;
+    this.hasTypeIds = data.typeIds() != null;
+    this.maxSequenceLength = 0;
+    ensure(data, count, needed);
+    int[] ids = data.ids();
+    int[] offsets = data.offsets();
+    int row = 0;
+    for (int b = 0; b < count; b++) {
+      int example = order == null ? from + b : order[from + b];
+      int begin = offsets[example];
+      int length = offsets[example + 1] - begin;
+      System.arraycopy(ids, begin, inputIds, row, length);
+      if (hasTypeIds) {
+        System.arraycopy(data.typeIds(), begin, typeIds, row, length);
+      }
+      if (kind == TargetKind.TAGS) {
+        System.arraycopy(data.labels(), begin, labels, row, length);
+      } else if (kind == TargetKind.CLASS) {
+        labels[b] = data.labels()[example];
+      } else if (kind == TargetKind.NUMBER) {
+        targets[b] = data.targets()[example];
+      }
+      for (int t = 0; t < length; t++) {
+        positions[row + t] = t + positionOffset;
+      }
+      cuSeqlens[b] = row;
+      firstRows[b] = row;
+      exampleIndex[b] = example;
+      maxSequenceLength = Math.max(maxSequenceLength, length);
+      row += length;
+    }
+    cuSeqlens[count] = row;
+    countSupervised();
+    collectUniqueIds();
+  }
+
+  private void countSupervised() {
+    int labelled = kind == TargetKind.CLASS ? sequences : kind == TargetKind.TAGS ? rows : 0;
+    supervisedTargets = kind == TargetKind.NUMBER ? sequences : 0;
+    for (int i = 0; i < labelled; i++) {
+      supervisedTargets += labels[i] == EncodedDataset.IGNORED ? 0 : 1;
+    }
+  }
+
+  /** One bit an id: sorted and distinct in O(N + V/64), without sorting and without allocation. */
+  private void collectUniqueIds() {
+    int lowest = seen.length;
+    int highest = -1;
+    for (int i = 0; i < rows; i++) {
+      int word = inputIds[i] >>> 6;
+      seen[word] |= 1L << inputIds[i];
+      lowest = Math.min(lowest, word);
+      highest = Math.max(highest, word);
+    }
+    uniqueCount = 0;
+    for (int word = lowest; word <= highest; word++) {
+      long bits = seen[word];
+      seen[word] = 0;
+      while (bits != 0) {
+        uniqueIds[uniqueCount++] = (word << 6) + Long.numberOfTrailingZeros(bits);
+        bits &= bits - 1;
+      }
+    }
+  }
+
+  private void ensure(EncodedDataset data, int count, int needed) {
+    inputIds = grown(inputIds, needed);
+    positions = grown(positions, needed);
+    uniqueIds = grown(uniqueIds, needed);
+    cuSeqlens = grown(cuSeqlens, count + 1);
+    firstRows = grown(firstRows, count);
+    exampleIndex = grown(exampleIndex, count);
+    if (hasTypeIds) {
+      typeIds = grown(typeIds, inputIds.length);
+    }
+    switch (kind) {
+      case CLASS -> labels = grown(labels, firstRows.length);
+      case TAGS -> labels = grown(labels, inputIds.length);
+      case NUMBER -> {
+        if (targets.length < count) {
+          targets = Arrays.copyOf(targets, firstRows.length);
+        }
+      }
+      case NONE -> {}
+    }
+    if (seen.length <= data.maxId() >>> 6) {
+      seen = new long[(data.maxId() >>> 6) + 1];
+    }
+  }
+
+  private static int[] grown(int[] array, int needed) {
+    return array.length >= needed ? array : Arrays.copyOf(array, needed + (needed >> 2));
+  }
+}

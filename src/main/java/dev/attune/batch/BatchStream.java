@@ -1,0 +1,266 @@
+package dev.attune.batch;
+
+import dev.attune.core.Check;
+import dev.attune.core.InputException;
+import java.util.Iterator;
+import java.util.NoSuchElementException;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * The batches of a run, packed ahead on one daemon thread into three batches that go round: one
+ * with the caller, up to two ready. The queues hand over whole batches, so neither side locks
+ * anything while it works. After the first round no array is allocated: a batch costs its cursor
+ * and at most a queue node or two.
+ *
+ * <p>A batch belongs to the caller until the next call of {@link #next} or {@link #close}. One
+ * thread consumes.
+ */
+public final class BatchStream implements Iterator<Batch>, AutoCloseable {
+  private static final int RING = 3;
+
+  /** Handed over after the last batch, or after a failure. */
+  private static final Batch END = new Batch();
+
+  /** Where batches come from. */
+  interface Source {
+    /** Fills the batch, or returns false after the last one. */
+    boolean fill(Batch batch);
+  }
+
+  private final ArrayBlockingQueue<Batch> free = new ArrayBlockingQueue<>(RING);
+  private final ArrayBlockingQueue<Batch> ready = new ArrayBlockingQueue<>(RING + 1);
+  private final Thread packer;
+  private Throwable failure; // written before END is queued, read after it is taken
+  private Batch lent;
+  private Batch ahead;
+  private boolean closed;
+
+  BatchStream(Source source, int sequenceCapacity, int rowCapacity) {
+    for (int i = 0; i < RING; i++) {
+      free.add(new Batch(sequenceCapacity, rowCapacity));
+    }
+    packer = new Thread(() -> run(source), "attune-batches");
+    packer.setDaemon(true);
+    packer.start();
+  }
+
+  /**
+   * The training batches that follow a cursor. Every epoch visits every example once, in the order
+   * of {@code order}; its last batch may be smaller, and no batch spans two epochs.
+   *
+   * @param batchSize sequences in a batch
+   * @param epochs the stream ends after this many epochs, counted from the first of the run
+   * @param from {@link Cursor#START}, or where a checkpoint stopped
+   * @param positionOffset added to every position: padding_idx + 1 for RoBERTa, else 0
+   */
+  public static BatchStream training(
+      EncodedDataset data,
+      Order order,
+      int batchSize,
+      int epochs,
+      Cursor from,
+      int positionOffset) {
+    Check.input(batchSize >= 1, "batch size %d: it must be at least 1", batchSize);
+    Check.input(epochs >= 1, "%d epochs: there must be at least 1", epochs);
+    Check.input(data.size() > 0, "there are no examples to train on");
+    Check.input(
+        from.next() < data.size(),
+        "the checkpoint stopped before example %d of its epoch, but the training data has %d"
+            + " examples. Resume with the data that the run began with.",
+        from.next(),
+        data.size());
+    int sequences = Math.min(batchSize, data.size());
+    return new BatchStream(
+        new TrainingSource(data, order, batchSize, epochs, from, positionOffset),
+        sequences,
+        rowCapacity(data, sequences));
+  }
+
+  /**
+   * The batches of one pass in file order: as many sequences as fit both bounds. A sequence longer
+   * than {@code maxTokens} goes alone.
+   *
+   * @param maxTokens bound on the rows of a batch
+   * @param maxSequences bound on its sequences
+   */
+  public static BatchStream evaluationBatches(
+      EncodedDataset data, int maxTokens, int maxSequences, int positionOffset) {
+    Check.input(maxTokens >= 1, "token budget %d: it must be at least 1", maxTokens);
+    Check.input(maxSequences >= 1, "batch size %d: it must be at least 1", maxSequences);
+    int sequences = Math.min(maxSequences, data.size());
+    int rows =
+        Math.min(rowCapacity(data, sequences), Math.max(maxTokens, data.maxSequenceLength()));
+    return new BatchStream(
+        new EvaluationSource(data, maxTokens, maxSequences, positionOffset), sequences, rows);
+  }
+
+  /** Batches in an epoch. */
+  public static int batchesPerEpoch(int examples, int batchSize) {
+    return (int) ((examples + (long) batchSize - 1) / batchSize);
+  }
+
+  /**
+   * Waits for the next batch; false after the last one. What the packing thread threw comes here.
+   */
+  @Override
+  public boolean hasNext() {
+    Check.state(!closed, "batch stream used after close");
+    if (ahead == null) {
+      try {
+        ahead = ready.take();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new IllegalStateException("interrupted while waiting for a batch", e);
+      }
+    }
+    if (ahead == END && failure != null) {
+      rethrow(failure);
+    }
+    return ahead != END;
+  }
+
+  /** The next batch; takes the previous one back. */
+  @Override
+  public Batch next() {
+    Check.state(!closed, "batch stream used after close");
+    // Taken back first: the thread can refill it while we wait.
+    if (lent != null) {
+      free.add(lent);
+      lent = null;
+    }
+    if (!hasNext()) {
+      throw new NoSuchElementException("no batch after the last one");
+    }
+    lent = ahead;
+    ahead = null;
+    return lent;
+  }
+
+  /** Stops the packing thread and waits for its end. Closing twice is fine. */
+  @Override
+  public void close() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    packer.interrupt();
+    try {
+      packer.join(TimeUnit.SECONDS.toMillis(10));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  boolean isPacking() {
+    return packer.isAlive();
+  }
+
+  private void run(Source source) {
+    try {
+      while (true) {
+        Batch batch = free.take();
+        if (!source.fill(batch)) {
+          break;
+        }
+        ready.put(batch);
+      }
+    } catch (InterruptedException e) {
+      return; // closed
+    } catch (Throwable e) {
+      failure = e;
+    }
+    ready.add(END); // room for one more than the ring: never blocks
+  }
+
+  private static void rethrow(Throwable failure) {
+    if (failure instanceof Error error) {
+      throw error;
+    }
+    if (failure instanceof InputException) {
+      throw new InputException(failure.getMessage(), failure);
+    }
+    throw new IllegalStateException("packing a batch failed: " + failure, failure);
+  }
+
+  /** The rows that no batch of so many sequences exceeds. */
+  private static int rowCapacity(EncodedDataset data, int sequences) {
+    return (int) Math.min(data.tokens(), (long) sequences * data.maxSequenceLength());
+  }
+
+  private static final class TrainingSource implements Source {
+    private final EncodedDataset data;
+    private final Order order;
+    private final int batchSize;
+    private final int epochs;
+    private final int positionOffset;
+    private Cursor at;
+    private int permuted = -1;
+    private int[] permutation;
+
+    TrainingSource(
+        EncodedDataset data,
+        Order order,
+        int batchSize,
+        int epochs,
+        Cursor from,
+        int positionOffset) {
+      this.data = data;
+      this.order = order;
+      this.batchSize = batchSize;
+      this.epochs = epochs;
+      this.positionOffset = positionOffset;
+      this.at = from;
+    }
+
+    @Override
+    public boolean fill(Batch batch) {
+      if (at.epoch() >= epochs) {
+        return false;
+      }
+      if (permuted != at.epoch()) {
+        permutation = order.permutation(at.epoch(), data.size(), permutation);
+        permuted = at.epoch();
+      }
+      int count = Math.min(batchSize, data.size() - at.next());
+      int end = at.next() + count;
+      Cursor after =
+          end == data.size() ? new Cursor(at.epoch() + 1, 0) : new Cursor(at.epoch(), end);
+      batch.pack(data, permutation, at.next(), count, positionOffset, at.epoch(), after);
+      at = after;
+      return true;
+    }
+  }
+
+  private static final class EvaluationSource implements Source {
+    private final EncodedDataset data;
+    private final int maxTokens;
+    private final int maxSequences;
+    private final int positionOffset;
+    private int next;
+
+    EvaluationSource(EncodedDataset data, int maxTokens, int maxSequences, int positionOffset) {
+      this.data = data;
+      this.maxTokens = maxTokens;
+      this.maxSequences = maxSequences;
+      this.positionOffset = positionOffset;
+    }
+
+    @Override
+    public boolean fill(Batch batch) {
+      if (next == data.size()) {
+        return false;
+      }
+      int from = next;
+      long rows = 0;
+      while (next < data.size()
+          && next - from < maxSequences
+          && (next == from || rows + data.length(next) <= maxTokens)) {
+        rows += data.length(next++);
+      }
+      Cursor after = next == data.size() ? new Cursor(1, 0) : new Cursor(0, next);
+      batch.pack(data, null, from, next - from, positionOffset, 0, after);
+      return true;
+    }
+  }
+}

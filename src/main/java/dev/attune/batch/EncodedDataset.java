@@ -1,0 +1,289 @@
+package dev.attune.batch;
+
+import dev.attune.core.Check;
+import dev.attune.data.TargetKind;
+import dev.attune.data.TokenLengths;
+import java.util.Arrays;
+import java.util.zip.CRC32C;
+
+/**
+ * A tokenised dataset in flat arrays: the tokens of all examples one after the other, no padding.
+ * The arrays are shared, not copied; nobody writes to them after {@link Builder#build}.
+ */
+public final class EncodedDataset {
+  /** The label of a token or example that is not trained on. */
+  public static final int IGNORED = -100;
+
+  private final TargetKind kind;
+  private final int size;
+  private final int[] ids; // (total tokens)
+  private final int[] offsets; // (size + 1)
+  private final int[] typeIds; // (total tokens) or null
+  private final int[] labels; // CLASS: (size); TAGS: (total tokens); else null
+  private final float[] targets; // NUMBER: (size); else null
+  private final int[] dropped; // (size)
+  private final int maxLength;
+  private final int maxId;
+
+  private EncodedDataset(Builder from) {
+    this.kind = from.kind;
+    this.size = from.size;
+    this.ids = Arrays.copyOf(from.ids, from.tokens);
+    this.offsets = Arrays.copyOf(from.offsets, size + 1);
+    this.typeIds = from.typeIds == null ? null : Arrays.copyOf(from.typeIds, from.tokens);
+    this.labels =
+        switch (kind) {
+          case CLASS -> Arrays.copyOf(from.labels, size);
+          case TAGS -> Arrays.copyOf(from.labels, from.tokens);
+          default -> null;
+        };
+    this.targets = kind == TargetKind.NUMBER ? Arrays.copyOf(from.targets, size) : null;
+    this.dropped = Arrays.copyOf(from.dropped, size);
+    int longest = 0;
+    for (int i = 0; i < size; i++) {
+      longest = Math.max(longest, offsets[i + 1] - offsets[i]);
+    }
+    this.maxLength = longest;
+    int highest = 0;
+    for (int id : ids) {
+      highest = Math.max(highest, id);
+    }
+    this.maxId = highest;
+  }
+
+  /** Collects examples by hand; {@link Encoder} does it from a dataset. */
+  public static Builder builder(TargetKind kind, boolean withTypeIds) {
+    return new Builder(kind, withTypeIds);
+  }
+
+  /** What the examples are trained towards. */
+  public TargetKind kind() {
+    return kind;
+  }
+
+  /** Number of examples. */
+  public int size() {
+    return size;
+  }
+
+  /** Number of tokens of all examples. */
+  public int tokens() {
+    return ids.length;
+  }
+
+  /** Tokens of one example. */
+  public int length(int example) {
+    return offsets[example + 1] - offsets[example];
+  }
+
+  /** Tokens of the longest example. */
+  public int maxSequenceLength() {
+    return maxLength;
+  }
+
+  /** The highest token id, to be held against the model's vocabulary. */
+  public int maxId() {
+    return maxId;
+  }
+
+  /** Token ids of all examples (total tokens). */
+  public int[] ids() {
+    return ids;
+  }
+
+  /** Where each example begins in {@link #ids}, and the end (size + 1). */
+  public int[] offsets() {
+    return offsets;
+  }
+
+  /** Type ids (total tokens), or null where the model has none. */
+  public int[] typeIds() {
+    return typeIds;
+  }
+
+  /** CLASS: one label an example (size); TAGS: one a token (total tokens); else null. */
+  public int[] labels() {
+    return labels;
+  }
+
+  /** NUMBER: one target an example (size); else null. */
+  public float[] targets() {
+    return targets;
+  }
+
+  /** Tokens that truncation took away, over all examples. */
+  public long droppedTokens() {
+    return Arrays.stream(dropped).asLongStream().sum();
+  }
+
+  /** Targets that are trained on in one example. */
+  public int supervised(int example) {
+    return switch (kind) {
+      case CLASS -> labels[example] == IGNORED ? 0 : 1;
+      case NUMBER -> 1;
+      case NONE -> 0;
+      case TAGS -> {
+        int count = 0;
+        for (int i = offsets[example]; i < offsets[example + 1]; i++) {
+          count += labels[i] == IGNORED ? 0 : 1;
+        }
+        yield count;
+      }
+    };
+  }
+
+  /** Lengths, losses and targets of each example, for the data report. */
+  public TokenLengths lengths() {
+    int[] lengths = new int[size];
+    int[] supervised = new int[size];
+    for (int i = 0; i < size; i++) {
+      lengths[i] = length(i);
+      supervised[i] = supervised(i);
+    }
+    return new TokenLengths(lengths, dropped.clone(), supervised);
+  }
+
+  /** Eight hex digits over tokens and targets: a resumed run checks that its data is the same. */
+  public String fingerprint() {
+    CRC32C crc = new CRC32C();
+    byte[] chunk = new byte[1 << 16];
+    update(crc, chunk, offsets);
+    update(crc, chunk, ids);
+    if (typeIds != null) {
+      update(crc, chunk, typeIds);
+    }
+    if (labels != null) {
+      update(crc, chunk, labels);
+    }
+    if (targets != null) {
+      int[] bits = new int[targets.length];
+      for (int i = 0; i < bits.length; i++) {
+        bits[i] = Float.floatToIntBits(targets[i]);
+      }
+      update(crc, chunk, bits);
+    }
+    return String.format("%08x", crc.getValue());
+  }
+
+  private static void update(CRC32C crc, byte[] chunk, int[] values) {
+    int used = 0;
+    for (int value : values) {
+      chunk[used++] = (byte) value;
+      chunk[used++] = (byte) (value >>> 8);
+      chunk[used++] = (byte) (value >>> 16);
+      chunk[used++] = (byte) (value >>> 24);
+      if (used == chunk.length) {
+        crc.update(chunk, 0, used);
+        used = 0;
+      }
+    }
+    crc.update(chunk, 0, used);
+  }
+
+  /** Grows the flat arrays. */
+  public static final class Builder {
+    private final TargetKind kind;
+    private int size;
+    private int tokens;
+    private int[] ids = new int[1024];
+    private int[] offsets = new int[65];
+    private int[] typeIds;
+    private int[] labels;
+    private float[] targets;
+    private int[] dropped = new int[64];
+
+    private Builder(TargetKind kind, boolean withTypeIds) {
+      this.kind = kind;
+      this.typeIds = withTypeIds ? new int[1024] : null;
+      this.labels =
+          switch (kind) {
+            case CLASS -> new int[64];
+            case TAGS -> new int[1024];
+            default -> null;
+          };
+      this.targets = kind == TargetKind.NUMBER ? new float[64] : null;
+    }
+
+    /** Adds an example without target. */
+    public Builder add(int[] exampleIds, int[] exampleTypeIds) {
+      Check.argument(kind == TargetKind.NONE, "a %s example needs its target", kind);
+      return append(exampleIds, exampleTypeIds);
+    }
+
+    /** Adds an example with its class. */
+    public Builder add(int[] exampleIds, int[] exampleTypeIds, int label) {
+      Check.argument(kind == TargetKind.CLASS, "a class given to a dataset of %s", kind);
+      append(exampleIds, exampleTypeIds);
+      labels = grown(labels, size);
+      labels[size - 1] = label;
+      return this;
+    }
+
+    /** Adds an example with its number. */
+    public Builder add(int[] exampleIds, int[] exampleTypeIds, float target) {
+      Check.argument(kind == TargetKind.NUMBER, "a number given to a dataset of %s", kind);
+      append(exampleIds, exampleTypeIds);
+      if (targets.length < size) {
+        targets = Arrays.copyOf(targets, size + (size >> 1));
+      }
+      targets[size - 1] = target;
+      return this;
+    }
+
+    /** Adds an example with one label a token, {@link #IGNORED} where there is none. */
+    public Builder add(int[] exampleIds, int[] exampleTypeIds, int[] tokenLabels) {
+      Check.argument(kind == TargetKind.TAGS, "token labels given to a dataset of %s", kind);
+      Check.argument(
+          tokenLabels.length == exampleIds.length,
+          "%d labels for %d tokens",
+          tokenLabels.length,
+          exampleIds.length);
+      append(exampleIds, exampleTypeIds);
+      labels = grown(labels, tokens);
+      System.arraycopy(tokenLabels, 0, labels, tokens - tokenLabels.length, tokenLabels.length);
+      return this;
+    }
+
+    /** States how many tokens truncation took from the example added last. */
+    public Builder dropped(int count) {
+      dropped[size - 1] = count;
+      return this;
+    }
+
+    /** The dataset. */
+    public EncodedDataset build() {
+      return new EncodedDataset(this);
+    }
+
+    private Builder append(int[] exampleIds, int[] exampleTypeIds) {
+      Check.argument(exampleIds.length > 0, "example %d has no tokens", size);
+      Check.state(
+          tokens <= Integer.MAX_VALUE - 8 - exampleIds.length,
+          "more than %d tokens in one dataset; split the file",
+          Integer.MAX_VALUE - 8);
+      int begin = tokens;
+      tokens += exampleIds.length;
+      size++;
+      ids = grown(ids, tokens);
+      System.arraycopy(exampleIds, 0, ids, begin, exampleIds.length);
+      if (typeIds != null) {
+        typeIds = grown(typeIds, tokens);
+        if (exampleTypeIds != null) {
+          System.arraycopy(exampleTypeIds, 0, typeIds, begin, exampleIds.length);
+        }
+      }
+      offsets = grown(offsets, size + 1);
+      offsets[size] = tokens;
+      dropped = grown(dropped, size);
+      return this;
+    }
+
+    private static int[] grown(int[] array, int needed) {
+      if (array.length >= needed) {
+        return array;
+      }
+      long wanted = Math.min(Integer.MAX_VALUE - 8, needed + (long) (needed >> 1));
+      return Arrays.copyOf(array, (int) wanted);
+    }
+  }
+}

@@ -1,0 +1,21 @@
+/**
+ * Examples to packed batches of host integers. Imports {@code core}, {@code text}, {@code data}.
+ *
+ * <p>Decisions:
+ *
+ * <ul>
+ *   <li>No padding. A batch is the real tokens of its sequences with {@code cuSeqlens}.
+ *   <li>A dataset is tokenised once, before training, into flat arrays; a batch is then a few array
+ *       copies. Lengths are known before step 1, so batches are allocated once at their largest
+ *       size and the stream allocates no array afterwards.
+ *   <li>The position in the data is a value ({@link dev.attune.batch.Cursor}); the order of an
+ *       epoch is a pure function of (seed, epoch). A resumed run is the same run.
+ *   <li>No grouping by length: without padding there is nothing to gain from it, and batches stay
+ *       independent samples.
+ *   <li>One thread packs ahead. It is far faster than a training step, so more threads would only
+ *       make order harder to keep.
+ *   <li>Each batch lists its distinct token ids, so that the embedding table's gradient and update
+ *       can touch those rows alone.
+ * </ul>
+ */
+package dev.attune.batch;

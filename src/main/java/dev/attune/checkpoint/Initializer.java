@@ -1,0 +1,37 @@
+package dev.attune.checkpoint;
+
+import dev.attune.core.Philox;
+import dev.attune.tape.Parameters;
+import dev.attune.tape.Segment;
+import java.nio.FloatBuffer;
+
+/** New weights, as Transformers draws them: matrices normal, biases zero. */
+final class Initializer {
+  /** The op number of this random stream; those of models count up from 0. */
+  private static final int STREAM_OP = -64;
+
+  private Initializer() {}
+
+  /**
+   * @param deviation standard deviation of a matrix's entries
+   * @param seed with the segment's place in the store decides every value
+   */
+  static void fill(Parameters parameters, Segment segment, float deviation, long seed) {
+    FloatBuffer values = parameters.values(segment);
+    int count = values.remaining();
+    if (segment.shape().length < 2) {
+      values.put(new float[count]);
+      return;
+    }
+    long stream = Philox.stream(parameters.segments().indexOf(segment), STREAM_OP);
+    int[] words = new int[4];
+    for (int i = 0; i < count; i++) {
+      // Box and Muller, 1958: two uniform numbers make a normal one; the first is never 0.
+      Philox.block(seed, stream, i, words);
+      double u1 = ((words[0] & 0xFFFFFFFFL) + 1) / 4294967296.0;
+      double u2 = (words[1] & 0xFFFFFFFFL) / 4294967296.0;
+      double normal = Math.sqrt(-2 * Math.log(u1)) * Math.cos(2 * Math.PI * u2);
+      values.put((float) (deviation * normal));
+    }
+  }
+}

@@ -1,0 +1,163 @@
+package dev.attune.checkpoint;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.InputException;
+import dev.attune.model.Model;
+import dev.attune.tape.Parameters;
+import dev.attune.tape.Segment;
+import dev.attune.weights.SafetensorsWriter;
+import dev.attune.weights.TensorInfo;
+import dev.attune.weights.WeightSource;
+import java.io.IOException;
+import java.nio.FloatBuffer;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+
+/** Reads and writes Hugging Face model folders: joins a model's parameters with weight files. */
+public final class ModelFolder {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private ModelFolder() {}
+
+  /**
+   * What a load found.
+   *
+   * @param created head tensors that the folder lacks, or has in another shape: new, random
+   * @param unused tensors of the folder that the model has no place for
+   */
+  public record Loaded(List<String> created, List<String> unused) {}
+
+  /** Reads config.json. */
+  public static ObjectNode readConfig(Path folder) {
+    Path file = folder.resolve("config.json");
+    try {
+      JsonNode config = JSON.readTree(Files.readAllBytes(file));
+      if (config instanceof ObjectNode object) {
+        return object;
+      }
+      throw new InputException(file + ": not a JSON object");
+    } catch (NoSuchFileException e) {
+      throw new InputException(folder + " is not a model folder: it has no config.json", e);
+    } catch (JsonProcessingException e) {
+      throw new InputException(file + ": not valid JSON: " + e.getOriginalMessage(), e);
+    } catch (IOException e) {
+      throw new InputException(file + " cannot be read: " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Loads a model's parameters. Every tensor of the body must be there in the right shape; tensors
+   * of the head that are not are drawn anew from a normal distribution.
+   *
+   * @param seed of new weights
+   */
+  public static Loaded load(Path folder, Model model, long seed) {
+    Parameters parameters = model.parameters();
+    List<String> created = new ArrayList<>();
+    Set<String> used = new HashSet<>();
+    List<String> unused = new ArrayList<>();
+    try (WeightSource source = WeightSource.open(folder)) {
+      for (Segment segment : parameters.segments()) {
+        String name = find(source, segment.name(), model.bodyPrefix());
+        if (name == null || !fits(source.info(name), segment)) {
+          if (!model.isHead(segment.name())) {
+            throw misfit(folder, segment, name == null ? null : source.info(name));
+          }
+          Initializer.fill(parameters, segment, model.initializerRange(), seed);
+          created.add(segment.name());
+          continue;
+        }
+        used.add(name);
+        FloatBuffer values = parameters.values(segment);
+        source.read(name, values);
+      }
+      for (String name : source.names()) {
+        if (!used.contains(name)) {
+          unused.add(name);
+        }
+      }
+    }
+    return new Loaded(created, unused);
+  }
+
+  /** Draws every weight anew, as for a model that was never trained: norms 1, biases 0. */
+  public static void randomize(Model model, long seed) {
+    Parameters parameters = model.parameters();
+    for (Segment segment : parameters.segments()) {
+      Initializer.fill(parameters, segment, model.initializerRange(), seed);
+      if (segment.name().contains("Norm") && segment.name().endsWith(".weight")) {
+        FloatBuffer ones = parameters.values(segment);
+        while (ones.hasRemaining()) {
+          ones.put(1f);
+        }
+      }
+    }
+  }
+
+  private static boolean fits(TensorInfo info, Segment segment) {
+    return Arrays.equals(info.shape(), segment.shape());
+  }
+
+  /** The name under which a folder holds a tensor: its own, without the body's, or an old one. */
+  private static String find(WeightSource source, String name, String bodyPrefix) {
+    Set<String> names = source.names();
+    String bare = name.startsWith(bodyPrefix) ? name.substring(bodyPrefix.length()) : name;
+    for (String candidate : List.of(name, bare)) {
+      if (names.contains(candidate)) {
+        return candidate;
+      }
+      // TensorFlow's names, in folders converted before 2020.
+      String old =
+          candidate
+              .replace("LayerNorm.weight", "LayerNorm.gamma")
+              .replace("LayerNorm.bias", "LayerNorm.beta");
+      if (names.contains(old)) {
+        return old;
+      }
+    }
+    return null;
+  }
+
+  private static InputException misfit(Path folder, Segment segment, TensorInfo info) {
+    if (info == null) {
+      return new InputException(
+          folder
+              + ": the weights lack the tensor "
+              + segment.name()
+              + " "
+              + Arrays.toString(segment.shape())
+              + "; config.json does not describe these weights");
+    }
+    return new InputException(
+        folder
+            + ": tensor "
+            + info.name()
+            + " has shape "
+            + Arrays.toString(info.shape())
+            + ", config.json asks for "
+            + Arrays.toString(segment.shape()));
+  }
+
+  /** Writes the model's weights as model.safetensors, f32. */
+  public static void writeWeights(Path file, Parameters parameters) throws IOException {
+    SafetensorsWriter writer = new SafetensorsWriter();
+    for (Segment segment : parameters.segments()) {
+      writer.add(segment.name(), "F32", segment.shape(), parameters.values(segment));
+    }
+    writer.write(file);
+  }
+
+  /** Writes a JSON file as Transformers formats it. */
+  public static void writeJson(Path file, JsonNode json) throws IOException {
+    Files.writeString(file, JSON.writerWithDefaultPrettyPrinter().writeValueAsString(json) + "\n");
+  }
+}

@@ -1,0 +1,72 @@
+package dev.attune.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.run.BenchRun;
+import dev.attune.run.RunOption;
+import dev.attune.train.TrainResult;
+import java.util.List;
+
+/** {@code attune bench}: the speed of fine-tuning on this machine. */
+final class BenchCommand implements Command {
+  @Override
+  public String name() {
+    return "bench";
+  }
+
+  @Override
+  public String summary() {
+    return "time fine-tuning steps on this machine";
+  }
+
+  @Override
+  public String details() {
+    return """
+        The first 3 steps are not counted. Without --file, random tokens of sentence lengths.
+
+        examples:
+          attune bench --model minilm --file train.tsv --columns text,label
+          attune bench --shape bert-base --max-steps 10 --profile
+        """;
+  }
+
+  @Override
+  public List<RunOption> options() {
+    return RunOption.BENCH;
+  }
+
+  @Override
+  public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
+    BenchRun.Outcome outcome =
+        BenchRun.run(arguments.config(), note -> console.line("· " + note.replace("%", "%%")));
+    TrainResult training = outcome.training();
+    double utilization = training.flopsPerSecond() / outcome.peakFlopsPerSecond();
+    result.put("backend", outcome.backend());
+    result.put("precision", outcome.precision());
+    result.put("steps", training.steps());
+    result.put("tokens_per_second", training.tokensPerSecond());
+    result.put("examples_per_second", training.examplesPerSecond());
+    result.put("median_step_millis", outcome.medianStepMillis());
+    result.put("gflop_per_second", training.flopsPerSecond() * 1e-9);
+    result.put("peak_gflop_per_second", outcome.peakFlopsPerSecond() * 1e-9);
+    result.put("model_flops_utilization", utilization);
+    result.put("peak_memory_bytes", outcome.peakMemoryBytes());
+    result.put("arena_bytes", training.arenaBytes());
+    console.line("%s · %s", outcome.backend(), outcome.precision());
+    console.line(
+        "%,.0f real tokens/s, %.1f examples/s, median step %.1f ms",
+        training.tokensPerSecond(), training.examplesPerSecond(), outcome.medianStepMillis());
+    console.line(
+        "%.0f GFLOP/s in products, %.0f %% of the measured peak of %.0f",
+        training.flopsPerSecond() * 1e-9, 100 * utilization, outcome.peakFlopsPerSecond() * 1e-9);
+    console.line(
+        "memory %s at most, of which activations %s",
+        Console.size(outcome.peakMemoryBytes()), Console.size(training.arenaBytes()));
+    long counted = Math.max(1, training.steps() - 3);
+    for (BenchRun.KernelTime kernel : outcome.kernels()) {
+      console.line(
+          "  %-22s %8.2f ms a step  %5d calls",
+          kernel.kernel(), 1e3 * kernel.seconds() / counted, kernel.calls() / counted);
+    }
+    return Main.DONE;
+  }
+}

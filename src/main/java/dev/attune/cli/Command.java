@@ -1,0 +1,30 @@
+package dev.attune.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.run.RunOption;
+import java.util.List;
+
+/** One of {@code attune}'s commands. */
+interface Command {
+  String name();
+
+  /** One line for the list of commands. */
+  String summary();
+
+  /** Paragraphs and examples below the options of {@code --help}. */
+  default String details() {
+    return "";
+  }
+
+  /** The run options it takes. */
+  List<RunOption> options();
+
+  /**
+   * Runs.
+   *
+   * @param signal tells of Ctrl-C, once armed
+   * @param result what {@code --json} prints as the last line
+   * @return the exit status
+   */
+  int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result);
+}

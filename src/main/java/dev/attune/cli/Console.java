@@ -1,0 +1,89 @@
+package dev.attune.cli;
+
+import java.io.PrintStream;
+import java.time.Duration;
+import java.util.Locale;
+
+/**
+ * What a person sees: on a terminal a progress line that is rewritten in place, elsewhere plain
+ * lines now and then. With {@code --json} people's text goes to standard error, so that standard
+ * output is for programs.
+ */
+final class Console {
+  private static final int BAR_WIDTH = 24;
+  private static final int COLUMNS = 110;
+
+  private final PrintStream out;
+  private final boolean terminal;
+  private final boolean quiet;
+  private boolean lineOpen;
+
+  Console(boolean json, boolean quiet) {
+    this.out = json ? System.err : System.out;
+    this.terminal = System.console() != null && System.getenv("TERM") != null;
+    this.quiet = quiet;
+  }
+
+  PrintStream out() {
+    endProgress();
+    return out;
+  }
+
+  boolean isTerminal() {
+    return terminal;
+  }
+
+  boolean isQuiet() {
+    return quiet;
+  }
+
+  /** Prints a line. */
+  void line(String format, Object... args) {
+    endProgress();
+    out.println(args.length == 0 ? format : String.format(Locale.ROOT, format, args));
+  }
+
+  /** Shows the state of a long task in place; on a terminal only. */
+  void progress(double fraction, String text) {
+    if (!terminal || quiet) {
+      return;
+    }
+    int full = (int) Math.round(fraction * BAR_WIDTH);
+    String bar = "━".repeat(full) + "╌".repeat(BAR_WIDTH - full);
+    String shown = bar + "  " + text;
+    String padded = shown.length() < COLUMNS ? shown + " ".repeat(COLUMNS - shown.length()) : shown;
+    out.print("\r" + padded);
+    out.flush();
+    lineOpen = true;
+  }
+
+  private void endProgress() {
+    if (lineOpen) {
+      out.print("\r" + " ".repeat(COLUMNS) + "\r");
+      out.flush();
+      lineOpen = false;
+    }
+  }
+
+  /** "1 h 02 min", "3 min 20 s", "12 s". */
+  static String duration(double seconds) {
+    if (Double.isNaN(seconds)) {
+      return "…";
+    }
+    Duration d = Duration.ofSeconds(Math.round(seconds));
+    if (d.toHours() > 0) {
+      return String.format("%d h %02d min", d.toHours(), d.toMinutesPart());
+    }
+    if (d.toMinutes() > 0) {
+      return String.format("%d min %02d s", d.toMinutes(), d.toSecondsPart());
+    }
+    return d.toSeconds() + " s";
+  }
+
+  /** "1.4 GiB", "312 MiB". */
+  static String size(long bytes) {
+    return bytes >= 1L << 30
+        ? String.format(Locale.ROOT, "%.2f GiB", bytes / (double) (1L << 30))
+        : String.format(Locale.ROOT, "%d MiB", bytes >> 20);
+  }
+}

@@ -1,0 +1,74 @@
+package dev.attune.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.DType;
+import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.kernels.torch.TorchBackend;
+import dev.attune.run.Backends;
+import dev.attune.run.ProductPeak;
+import dev.attune.run.RunOption;
+import java.util.List;
+
+/** {@code attune doctor}: what this machine has, what is missing, what that means. */
+final class DoctorCommand implements Command {
+  @Override
+  public String name() {
+    return "doctor";
+  }
+
+  @Override
+  public String summary() {
+    return "show what this machine offers and what is missing";
+  }
+
+  @Override
+  public List<RunOption> options() {
+    return List.of(RunOption.THREADS);
+  }
+
+  @Override
+  public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
+    int threads = Backends.threads(arguments.config().smallInteger(RunOption.THREADS));
+    Runtime runtime = Runtime.getRuntime();
+    item(console, result, "java", Runtime.version().toString());
+    item(console, result, "cores", Integer.toString(runtime.availableProcessors()));
+    item(console, result, "heap limit", Console.size(runtime.maxMemory()));
+    boolean works = cpu(console, result, threads);
+    item(
+        console,
+        result,
+        "torch backend",
+        TorchBackend.unavailableReason().map(r -> "missing: " + r).orElse("available"));
+    item(console, result, "cuda backend", "not in this build");
+    return works ? Main.DONE : Main.FAILED;
+  }
+
+  private static boolean cpu(Console console, ObjectNode result, int threads) {
+    try (CpuBackend backend = new CpuBackend(threads)) {
+      item(console, result, "cpu backend", backend.description());
+      item(console, result, "cpu library", backend.libraryFile().toString());
+      for (DType dtype : new DType[] {DType.F32, DType.BF16}) {
+        double rate = ProductPeak.measure(backend, dtype);
+        item(
+            console,
+            result,
+            dtype == DType.F32 ? "fp32 products" : "bf16 products",
+            String.format("%.0f GFLOP/s", rate * 1e-9));
+      }
+      item(
+          console,
+          result,
+          "precision auto",
+          backend.hasFastBf16() ? "bf16" : "fp32 (no bf16 instructions here)");
+      return true;
+    } catch (RuntimeException e) {
+      item(console, result, "cpu backend", "broken: " + e.getMessage());
+      return false;
+    }
+  }
+
+  private static void item(Console console, ObjectNode result, String what, String value) {
+    console.line("%-15s %s", what, value);
+    result.put(what.replace(' ', '_'), value);
+  }
+}

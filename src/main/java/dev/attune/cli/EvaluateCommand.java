@@ -1,0 +1,49 @@
+package dev.attune.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.run.EvaluateRun;
+import dev.attune.run.RunOption;
+import java.util.List;
+
+/** {@code attune evaluate}. */
+final class EvaluateCommand implements Command {
+  @Override
+  public String name() {
+    return "evaluate";
+  }
+
+  @Override
+  public String summary() {
+    return "measure a fine-tuned model on a file";
+  }
+
+  @Override
+  public String details() {
+    return "example:\n  attune evaluate --model out --file test.csv\n";
+  }
+
+  @Override
+  public List<RunOption> options() {
+    return RunOption.EVALUATE;
+  }
+
+  @Override
+  public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
+    EvaluateRun.Outcome outcome = EvaluateRun.run(arguments.config());
+    outcome.values().forEach(result::put);
+    result.put("examples", outcome.examples());
+    result.put("tokens", outcome.tokens());
+    result.put("tokens_per_second", outcome.tokens() / outcome.seconds());
+    result.put("truncated_tokens", outcome.truncated());
+    console.line(
+        "%d examples, %,.0f real tokens/s",
+        outcome.examples(), outcome.tokens() / outcome.seconds());
+    if (outcome.truncated() > 0) {
+      console.line("%d tokens were cut off at the maximum length", outcome.truncated());
+    }
+    console.line(TrainCommand.metrics(outcome.values()).replace("%", "%%"));
+    console.line("");
+    outcome.table().render(console.out());
+    return Main.DONE;
+  }
+}

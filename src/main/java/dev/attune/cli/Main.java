@@ -1,0 +1,105 @@
+package dev.attune.cli;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.InputException;
+import dev.attune.kernels.BackendException;
+import dev.attune.memory.DeviceMemoryException;
+import dev.attune.train.DivergedException;
+import java.io.UncheckedIOException;
+import java.util.Arrays;
+import java.util.List;
+
+/** Entry point of {@code ./attune}. */
+public final class Main {
+  static final int DONE = 0;
+  static final int FAILED = 1;
+  static final int BAD_INPUT = 2;
+  static final int INTERRUPTED = 130;
+
+  private static final List<Command> COMMANDS =
+      List.of(
+          new TrainCommand(),
+          new EvaluateCommand(),
+          new PredictCommand(),
+          new BenchCommand(),
+          new DoctorCommand());
+
+  private Main() {}
+
+  public static void main(String[] args) {
+    System.exit(run(args));
+  }
+
+  /** Runs a command line; returns the exit status. */
+  static int run(String... args) {
+    if (args.length == 0 || args[0].equals("--help") || args[0].equals("-h")) {
+      System.out.print(overview());
+      return args.length == 0 ? BAD_INPUT : DONE;
+    }
+    if (args[0].equals("--version")) {
+      String version = Main.class.getPackage().getImplementationVersion();
+      System.out.println("attune " + (version == null ? "(development build)" : version));
+      return DONE;
+    }
+    Command command =
+        COMMANDS.stream().filter(c -> c.name().equals(args[0])).findFirst().orElse(null);
+    if (command == null) {
+      System.err.println("attune: there is no command '" + args[0] + "'");
+      System.err.print(overview());
+      return BAD_INPUT;
+    }
+    List<String> words = Arrays.asList(args).subList(1, args.length);
+    if (words.contains("--help") || words.contains("-h")) {
+      System.out.print(Arguments.help(command));
+      return DONE;
+    }
+    boolean json = words.contains("--json");
+    ObjectNode result = JsonNodeFactory.instance.objectNode();
+    try (StopSignal signal = new StopSignal()) {
+      int status = run(command, words, json, signal, result);
+      if (json) {
+        System.out.println(result);
+      }
+      System.out.flush();
+      return status;
+    }
+  }
+
+  private static int run(
+      Command command, List<String> words, boolean json, StopSignal signal, ObjectNode result) {
+    try {
+      Arguments arguments = Arguments.parse(command, words);
+      return command.run(arguments, new Console(json, arguments.quiet()), signal, result);
+    } catch (InputException e) {
+      return fail(BAD_INPUT, e.getMessage(), result);
+    } catch (DivergedException | DeviceMemoryException | BackendException e) {
+      return fail(FAILED, e.getMessage(), result);
+    } catch (UncheckedIOException e) {
+      return fail(FAILED, e.getMessage(), result);
+    } catch (OutOfMemoryError e) {
+      return fail(FAILED, "the Java heap is full; give more, e.g. ATTUNE_JAVA_OPTS=-Xmx4g", result);
+    } catch (RuntimeException e) {
+      e.printStackTrace();
+      return fail(FAILED, "internal error: " + e, result);
+    }
+  }
+
+  private static int fail(int status, String message, ObjectNode result) {
+    System.err.println("attune: " + message);
+    result.removeAll();
+    result.put("error", message);
+    return status;
+  }
+
+  private static String overview() {
+    StringBuilder out = new StringBuilder();
+    out.append("usage: attune COMMAND [options]\n\n");
+    out.append("Fine-tunes transformer language models, on the CPU, without Python.\n\n");
+    for (Command command : COMMANDS) {
+      out.append(String.format("  %-10s %s%n", command.name(), command.summary()));
+    }
+    out.append("\nOptions of a command: attune COMMAND --help\n");
+    return out.toString();
+  }
+}

@@ -1,0 +1,51 @@
+package dev.attune.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.run.PredictRun;
+import dev.attune.run.RunOption;
+import java.util.List;
+
+/** {@code attune predict}. */
+final class PredictCommand implements Command {
+  @Override
+  public String name() {
+    return "predict";
+  }
+
+  @Override
+  public String summary() {
+    return "write a fine-tuned model's predictions for a file";
+  }
+
+  @Override
+  public String details() {
+    return """
+        Every row of the output holds the fields of the input row and "label" with "scores"
+        (classification), "score" (regression) or "predicted_tags" (token classification).
+
+        example:
+          attune predict --model out --file new.csv --output predictions.jsonl
+        """;
+  }
+
+  @Override
+  public List<RunOption> options() {
+    return RunOption.PREDICT;
+  }
+
+  @Override
+  public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
+    PredictRun.Outcome outcome = PredictRun.run(arguments.config());
+    result.put("examples", outcome.examples());
+    result.put("examples_per_second", outcome.examples() / outcome.seconds());
+    result.put("truncated_tokens", outcome.truncated());
+    result.put("output", outcome.output().toString());
+    console.line(
+        "%d predictions in %s (%.0f examples/s)",
+        outcome.examples(), outcome.output(), outcome.examples() / outcome.seconds());
+    if (outcome.truncated() > 0) {
+      console.line("%d tokens were cut off at the maximum length", outcome.truncated());
+    }
+    return Main.DONE;
+  }
+}

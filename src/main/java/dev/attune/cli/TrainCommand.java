@@ -1,0 +1,195 @@
+package dev.attune.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.data.DataReport;
+import dev.attune.run.RunListener;
+import dev.attune.run.RunOption;
+import dev.attune.run.TrainRun;
+import dev.attune.train.TrainResult;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.Collectors;
+
+/** {@code attune train}. */
+final class TrainCommand implements Command {
+  @Override
+  public String name() {
+    return "train";
+  }
+
+  @Override
+  public String summary() {
+    return "fine-tune a model on your data";
+  }
+
+  @Override
+  public String details() {
+    return """
+        Ctrl-C saves a checkpoint; the same command with --resume goes on, to the same bytes.
+
+        examples:
+          attune train --model minilm --train-file train.csv --validation-file dev.csv --output-dir out
+          attune train --model ./bert-base --task regression --train-file sts.tsv \\
+              --columns text,text_pair,label --output-dir out --epochs 4 --learning-rate 3e-5
+        """;
+  }
+
+  @Override
+  public List<RunOption> options() {
+    return RunOption.TRAIN;
+  }
+
+  @Override
+  public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
+    long begin = System.nanoTime();
+    signal.arm();
+    TrainRun.Outcome outcome =
+        new TrainRun(arguments.config(), new View(console), signal::requested).run();
+    double seconds = (System.nanoTime() - begin) * 1e-9;
+    fill(result, outcome);
+    summarise(console, outcome, seconds);
+    return outcome.training().interrupted() ? Main.INTERRUPTED : Main.DONE;
+  }
+
+  private static void fill(ObjectNode json, TrainRun.Outcome outcome) {
+    TrainResult training = outcome.training();
+    json.put("steps", training.steps());
+    json.put("epochs", training.epochs());
+    json.put("train_loss", training.trainLoss());
+    ObjectNode eval = json.putObject("eval");
+    outcome.evaluation().forEach(eval::put);
+    if (!outcome.test().isEmpty()) {
+      ObjectNode test = json.putObject("test");
+      outcome.test().forEach(test::put);
+    }
+    json.put("tokens", training.tokens());
+    json.put("tokens_per_second", training.tokensPerSecond());
+    json.put("examples_per_second", training.examplesPerSecond());
+    json.put("peak_memory_bytes", outcome.peakMemoryBytes());
+    if (Double.isNaN(outcome.utilization())) {
+      json.putNull("model_flops_utilization");
+    } else {
+      json.put("model_flops_utilization", outcome.utilization());
+    }
+    json.put("output_dir", outcome.outputDir().toString());
+    json.put("interrupted", training.interrupted());
+    json.put("stopped_early", training.stoppedEarly());
+  }
+
+  private static void summarise(Console console, TrainRun.Outcome outcome, double seconds) {
+    TrainResult training = outcome.training();
+    console.line("");
+    if (training.interrupted()) {
+      console.line(
+          "Stopped after step %d; a checkpoint is in %s. Go on with the same command and --resume.",
+          training.steps(), outcome.outputDir().resolve("checkpoints"));
+      return;
+    }
+    console.line(
+        "%d steps, %.3g epochs in %s%s",
+        training.steps(),
+        training.epochs(),
+        Console.duration(seconds),
+        training.stoppedEarly() ? " (stopped early; best weights restored)" : "");
+    console.line(
+        "  %-12s %,.0f real tokens/s, %.1f examples/s%s",
+        "speed",
+        training.tokensPerSecond(),
+        training.examplesPerSecond(),
+        Double.isNaN(outcome.utilization())
+            ? ""
+            : String.format(
+                Locale.ROOT,
+                ", %.0f %% of the measured product peak",
+                100 * outcome.utilization()));
+    console.line(
+        "  %-12s %s at most, of which activations %s",
+        "memory", Console.size(outcome.peakMemoryBytes()), Console.size(training.arenaBytes()));
+    console.line("  %-12s %.4f on average", "train loss", training.trainLoss());
+    if (!training.evaluation().isEmpty()) {
+      console.line("  %-12s %s", "validation", metrics(training.evaluation()));
+    }
+    if (!outcome.test().isEmpty()) {
+      console.line("  %-12s %s", "test", metrics(outcome.test()));
+      console.line("");
+      outcome.table().render(console.out());
+    }
+    console.line("");
+    console.line("The model is in %s", outcome.outputDir());
+  }
+
+  static String metrics(Map<String, Double> values) {
+    return values.entrySet().stream()
+        .map(e -> String.format(Locale.ROOT, "%s %.4f", e.getKey(), e.getValue()))
+        .collect(Collectors.joining("  "));
+  }
+
+  /** Prints a run as it goes. */
+  private static final class View implements RunListener {
+    private static final long PLAIN_LINE_NANOS = 10_000_000_000L;
+
+    private final Console console;
+    private long lastLine = System.nanoTime();
+
+    View(Console console) {
+      this.console = console;
+    }
+
+    @Override
+    public void onNote(String note) {
+      console.line("· %s", note);
+    }
+
+    @Override
+    public void onDataReport(DataReport report) {
+      report.render(console.out());
+    }
+
+    @Override
+    public void onModel(String model, long parameters, String backend, String precision) {
+      console.line("%s · %.1f M parameters · %s · %s", model, parameters / 1e6, backend, precision);
+    }
+
+    @Override
+    public void onStep(Step step) {
+      double fraction = (double) step.step() / step.totalSteps();
+      console.progress(
+          fraction,
+          String.format(
+              Locale.ROOT,
+              "%d/%d  epoch %.2f  loss %.4f  %,.0f tokens/s  %s left",
+              step.step(),
+              step.totalSteps(),
+              step.epoch(),
+              step.loss(),
+              step.tokensPerSecond(),
+              Console.duration(step.secondsLeft())));
+      boolean plain = !console.isTerminal() && !console.isQuiet();
+      if (plain
+          && (step.step() == 1
+              || step.step() == step.totalSteps()
+              || System.nanoTime() - lastLine > PLAIN_LINE_NANOS)) {
+        lastLine = System.nanoTime();
+        console.line(
+            "step %d/%d  epoch %.2f  loss %.4f  %,.0f tokens/s  %s left",
+            step.step(),
+            step.totalSteps(),
+            step.epoch(),
+            step.loss(),
+            step.tokensPerSecond(),
+            Console.duration(step.secondsLeft()));
+      }
+    }
+
+    @Override
+    public void onEvaluation(long step, double epoch, Map<String, Double> values, boolean best) {
+      console.line("step %d  %s%s", step, metrics(values), best ? "  (best so far)" : "");
+    }
+
+    @Override
+    public void onCheckpoint(long step) {
+      console.line("step %d  checkpoint saved", step);
+    }
+  }
+}

@@ -1,0 +1,242 @@
+package dev.attune.data;
+
+import dev.attune.core.Check;
+import dev.attune.core.InputException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.EnumMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/**
+ * Which column plays which role. Columns are recognised by these names alone, in lower case:
+ *
+ * <ul>
+ *   <li>text: {@code text, sentence, sentence1, premise}
+ *   <li>text_pair: {@code text_pair, sentence2, hypothesis}
+ *   <li>label: {@code label, labels}
+ *   <li>tokens: {@code tokens, words}
+ *   <li>tags: {@code tags, ner_tags}
+ * </ul>
+ *
+ * Other names are given with {@code --columns text=NAME,label=NAME}. A file without header gets the
+ * columns in their order, {@code --columns text,label}; there {@code _} skips a column and a last
+ * {@code ...} allows any further ones. Columns named {@code prompt, completion, messages} play no
+ * role here; they are found in {@link Example#fields}.
+ */
+public final class Columns {
+  /** What a column can mean. */
+  public enum Role {
+    TEXT("text", "sentence", "sentence1", "premise"),
+    TEXT_PAIR("text_pair", "sentence2", "hypothesis"),
+    LABEL("label", "labels"),
+    TOKENS("tokens", "words"),
+    TAGS("tags", "ner_tags");
+
+    private final List<String> names;
+
+    Role(String... names) {
+      this.names = List.of(names);
+    }
+
+    /** The names by which the role is recognised; the first is its own. */
+    public List<String> names() {
+      return names;
+    }
+
+    static Role of(String name) {
+      for (Role role : values()) {
+        if (role.names.contains(name)) {
+          return role;
+        }
+      }
+      return null;
+    }
+  }
+
+  /** Columns without a role that make a file usable all the same. */
+  private static final Set<String> WHOLE = Set.of("prompt", "messages");
+
+  private static final String SKIP = "_";
+  private static final String MORE = "...";
+
+  private final List<String> positions; // null where the file names its columns
+  private final boolean moreAllowed;
+  private final Map<Role, String> chosen;
+
+  private Columns(List<String> positions, boolean moreAllowed, Map<Role, String> chosen) {
+    this.positions = positions;
+    this.moreAllowed = moreAllowed;
+    this.chosen = chosen;
+  }
+
+  /** The file names its columns and they are recognised. */
+  public static Columns automatic() {
+    return new Columns(null, false, Map.of());
+  }
+
+  /** Reads the {@code --columns} option; null is {@link #automatic}. */
+  public static Columns parse(String option) {
+    if (option == null) {
+      return automatic();
+    }
+    List<String> parts = Arrays.stream(option.split(",", -1)).map(String::strip).toList();
+    long named = parts.stream().filter(p -> p.contains("=")).count();
+    Check.input(
+        named == 0 || named == parts.size(),
+        "--columns %s mixes positions and names. Give positions (text,label) for a file without"
+            + " header, or names (text=NAME,label=NAME) for a file with one.",
+        option);
+    Check.input(
+        parts.stream().noneMatch(String::isEmpty),
+        "--columns %s has an empty name; %s skips a column",
+        option,
+        SKIP);
+    return named > 0 ? named(option, parts) : positional(option, parts);
+  }
+
+  private static Columns named(String option, List<String> parts) {
+    Map<Role, String> chosen = new EnumMap<>(Role.class);
+    for (String part : parts) {
+      String name = part.substring(0, part.indexOf('=')).strip();
+      Role role = Role.of(name);
+      Check.input(
+          role != null && role.names().get(0).equals(name),
+          "--columns %s: there is no role \"%s\". Roles: %s.",
+          option,
+          name,
+          Arrays.stream(Role.values())
+              .map(r -> r.names().get(0))
+              .collect(Collectors.joining(", ")));
+      String column = part.substring(part.indexOf('=') + 1).strip();
+      Check.input(!column.isEmpty(), "--columns %s gives no column for %s", option, name);
+      Check.input(chosen.put(role, column) == null, "--columns %s gives %s twice", option, name);
+    }
+    return new Columns(null, false, chosen);
+  }
+
+  private static Columns positional(String option, List<String> parts) {
+    boolean more = parts.get(parts.size() - 1).equals(MORE);
+    List<String> names = more ? parts.subList(0, parts.size() - 1) : parts;
+    Set<String> distinct = new LinkedHashSet<>();
+    for (String name : names) {
+      Check.input(
+          name.equals(SKIP) || distinct.add(name), "--columns %s gives %s twice", option, name);
+      Check.input(!name.equals(MORE), "--columns %s: %s can only stand at the end", option, MORE);
+    }
+    Columns columns = new Columns(List.copyOf(names), more, Map.of());
+    Check.input(
+        columns.isUsable(names),
+        "--columns %s names no text. Use some of text, text_pair, label, tokens, tags, in the"
+            + " order of the file; %s skips a column.",
+        option,
+        SKIP);
+    columns.resolve(names);
+    return columns;
+  }
+
+  /** Whether the file has no header because the columns were given by position. */
+  public boolean isPositional() {
+    return positions != null;
+  }
+
+  List<String> positions() {
+    return positions;
+  }
+
+  boolean moreAllowed() {
+    return moreAllowed;
+  }
+
+  boolean isSkipped(int column) {
+    return positions != null && (column >= positions.size() || positions.get(column).equals(SKIP));
+  }
+
+  /** Whether positions were given and name exactly tokens and tags (others skipped). */
+  boolean isWordAndTag() {
+    return positions != null && resolve(positions).keySet().equals(Set.of(Role.TOKENS, Role.TAGS));
+  }
+
+  /** The column of each role among the given names. A role with two columns is an error. */
+  Map<Role, String> resolve(Collection<String> names) {
+    Map<Role, String> found = new EnumMap<>(Role.class);
+    for (Role role : Role.values()) {
+      if (chosen.containsKey(role)) {
+        if (names.contains(chosen.get(role))) {
+          found.put(role, chosen.get(role));
+        }
+        continue;
+      }
+      for (String name : names) {
+        if (role.names().contains(name) && !chosen.containsValue(name)) {
+          String other = found.put(role, name);
+          if (other != null) {
+            throw new InputException(
+                String.format(
+                    "the columns \"%s\" and \"%s\" both mean %s. Say which: --columns %s=%s",
+                    other, name, role.names().get(0), role.names().get(0), other));
+          }
+        }
+      }
+    }
+    return found;
+  }
+
+  /** The columns asked for by name that are not among the given names. */
+  List<String> absent(Collection<String> names) {
+    return chosen.values().stream().filter(c -> !names.contains(c)).toList();
+  }
+
+  /** Whether the names give an example something to read. */
+  boolean isUsable(Collection<String> names) {
+    Map<Role, String> found = resolve(names);
+    return found.containsKey(Role.TEXT)
+        || found.containsKey(Role.TOKENS)
+        || names.stream().anyMatch(WHOLE::contains);
+  }
+
+  /** Whether a first row repeats the columns given by position: then it is a header. */
+  boolean repeatsHeader(List<String> row) {
+    boolean any = false;
+    for (int i = 0; i < Math.min(row.size(), positions.size()); i++) {
+      String name = positions.get(i);
+      Role role = Role.of(name);
+      if (role != null) {
+        String cell = row.get(i).strip().toLowerCase(Locale.ROOT);
+        if (!cell.equals(name) && !role.names().contains(cell)) {
+          return false;
+        }
+        any = true;
+      }
+    }
+    return any;
+  }
+
+  /** "text <- sentence, label": what was recognised, for the report. */
+  static String describe(Map<Role, String> found) {
+    List<String> parts = new ArrayList<>();
+    found.forEach(
+        (role, column) -> {
+          String own = role.names().get(0);
+          parts.add(own.equals(column) ? own : own + " <- " + column);
+        });
+    return String.join(", ", parts);
+  }
+
+  /** The recognised names, for messages. */
+  static String documentation() {
+    return Arrays.stream(Role.values())
+        .map(
+            r ->
+                r.names().get(0)
+                    + " (or "
+                    + String.join(", ", r.names().subList(1, r.names().size()))
+                    + ")")
+        .collect(Collectors.joining("; "));
+  }
+}

@@ -1,0 +1,105 @@
+package dev.attune.data;
+
+import dev.attune.core.InputException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * One word and its tag a line, parted by a tab or else by spaces, and a blank line between
+ * sentences. More columns are named by position ({@code --columns tokens,_,_,tags}). Lines that
+ * begin with {@code -DOCSTART-} part documents and are no sentence.
+ */
+final class ConllReader {
+  private final Path file;
+  private final int wordColumn;
+  private final int tagColumn;
+  private final int width;
+  private final boolean moreAllowed;
+
+  ConllReader(Path file, Columns columns) {
+    this.file = file;
+    if (columns.isPositional()) {
+      Map<Columns.Role, String> roles = columns.resolve(columns.positions());
+      if (!columns.isWordAndTag()) {
+        throw new InputException(
+            file
+                + ": a file of words needs --columns with tokens and tags, such as"
+                + " tokens,tags or tokens,_,_,tags");
+      }
+      wordColumn = columns.positions().indexOf(roles.get(Columns.Role.TOKENS));
+      tagColumn = columns.positions().indexOf(roles.get(Columns.Role.TAGS));
+      width = columns.positions().size();
+      moreAllowed = columns.moreAllowed();
+    } else {
+      wordColumn = 0;
+      tagColumn = 1;
+      width = 2;
+      moreAllowed = false;
+    }
+  }
+
+  Dataset read(Utf8Lines lines) {
+    List<Example> examples = new ArrayList<>();
+    List<String> tokens = new ArrayList<>();
+    List<String> tags = new ArrayList<>();
+    int first = 0;
+    for (String raw = lines.next(); raw != null; raw = lines.next()) {
+      String line = Utf8Lines.chomp(raw);
+      boolean boundary = line.isBlank() || line.startsWith("-DOCSTART-");
+      if (boundary) {
+        flush(examples, first, tokens, tags);
+        continue;
+      }
+      String[] cells = line.indexOf('\t') >= 0 ? line.split("\t", -1) : line.strip().split(" +");
+      if (cells.length != width && !(moreAllowed && cells.length > width)) {
+        throw new InputException(
+            file
+                + ", row "
+                + lines.number()
+                + " has "
+                + cells.length
+                + (cells.length == 1 ? " column" : " columns")
+                + " instead of "
+                + width
+                + ": "
+                + RowReader.quoted(Arrays.asList(cells))
+                + ". Each line is a word and its tag; for files with more columns say where they"
+                + " stand: --columns tokens,_,_,tags");
+      }
+      if (cells[wordColumn].isBlank() || cells[tagColumn].isBlank()) {
+        throw new InputException(
+            file
+                + ", row "
+                + lines.number()
+                + ": the "
+                + (cells[wordColumn].isBlank() ? "word" : "tag")
+                + " is missing: "
+                + RowReader.quoted(Arrays.asList(cells)));
+      }
+      first = tokens.isEmpty() ? lines.number() : first;
+      tokens.add(cells[wordColumn]);
+      tags.add(cells[tagColumn].strip());
+    }
+    if (lines.number() == 0) {
+      throw new InputException(file + " is empty");
+    }
+    flush(examples, first, tokens, tags);
+    return new Dataset(file, examples, "tokens, tags");
+  }
+
+  private static void flush(
+      List<Example> examples, int first, List<String> tokens, List<String> tags) {
+    if (!tokens.isEmpty()) {
+      Map<String, Object> fields = new LinkedHashMap<>();
+      fields.put("tokens", List.copyOf(tokens));
+      fields.put("tags", List.copyOf(tags));
+      examples.add(new Example(first, null, null, null, tokens, tags, fields));
+      tokens.clear();
+      tags.clear();
+    }
+  }
+}

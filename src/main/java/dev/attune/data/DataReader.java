@@ -1,0 +1,52 @@
+package dev.attune.data;
+
+import dev.attune.core.InputException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+
+/** Reads data files. Every complaint names the file and the row. */
+public final class DataReader {
+  private DataReader() {}
+
+  /** Reads a file whose columns are recognised by name, in the format of its extension. */
+  public static Dataset read(Path file) {
+    return read(file, Columns.automatic());
+  }
+
+  /** Reads a file with the given columns, in the format of its extension. */
+  public static Dataset read(Path file, Columns columns) {
+    return read(file, columns, Format.of(file, columns));
+  }
+
+  /** Reads a file with the given columns and format. */
+  public static Dataset read(Path file, Columns columns, Format format) {
+    try (Utf8Lines lines = new Utf8Lines(file)) {
+      return switch (format) {
+        case CSV -> new RowReader(file, columns, format).read(new CsvRecords(file, lines));
+        case TSV -> new RowReader(file, columns, format).read(new TsvRecords(lines));
+        case JSONL -> new JsonlReader(file, columns).read(lines);
+        case CONLL -> new ConllReader(file, columns).read(lines);
+      };
+    } catch (InputException e) {
+      // Complaints about columns alone do not know their file.
+      throw e.getMessage().contains(file.toString())
+          ? e
+          : new InputException(file + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Tabs part fields; quotes are text. */
+  private record TsvRecords(Utf8Lines lines) implements RowReader.Records {
+    @Override
+    public List<String> next() {
+      String line = lines.next();
+      return line == null ? null : Arrays.asList(Utf8Lines.chomp(line).split("\t", -1));
+    }
+
+    @Override
+    public int row() {
+      return lines.number();
+    }
+  }
+}

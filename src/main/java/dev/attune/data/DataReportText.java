@@ -1,0 +1,265 @@
+package dev.attune.data;
+
+import dev.attune.data.DataReport.Finding;
+import dev.attune.data.DataReport.Summary;
+import java.io.PrintStream;
+import java.nio.charset.Charset;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+
+/** The data report as a page of plain text. */
+final class DataReportText {
+  private static final int BAR_WIDTH = 18;
+  private static final int CLASSES_SHOWN = 12;
+  private static final int BINS = 32;
+  private static final int WORST_SHOWN = 3;
+  private static final int WRAP = 96;
+  private static final String EIGHTHS = " ▏▎▍▌▋▊▉█";
+  private static final String STEPS = " ▁▂▃▄▅▆▇█";
+  private static final String ASCII_STEPS = " .:-=+*#@";
+
+  private final DataReport report;
+  private final boolean blocks;
+  private final StringBuilder page = new StringBuilder();
+
+  DataReportText(DataReport report, boolean blocks) {
+    this.report = report;
+    this.blocks = blocks;
+  }
+
+  static boolean consoleShowsBlocks() {
+    return Charset.defaultCharset().newEncoder().canEncode('█');
+  }
+
+  void print(PrintStream out) {
+    line("");
+    line("  Data report");
+    line("");
+    splits();
+    classes();
+    lengths();
+    findings();
+    out.print(page);
+    out.flush();
+  }
+
+  private void splits() {
+    boolean tokens = report.summaries().stream().anyMatch(s -> s.quantiles() != null);
+    line(
+        "  %-12s %9s%s",
+        "",
+        "rows",
+        tokens
+            ? String.format(
+                " %12s   %5s %5s %5s %5s   %8s %10s",
+                "tokens", "p50", "p90", "p99", "max", "cut rows", "lost")
+            : "");
+    for (Summary s : report.summaries()) {
+      String counts =
+          s.quantiles() == null
+              ? ""
+              : String.format(
+                  Locale.ROOT,
+                  " %,12d   %,5d %,5d %,5d %,5d   %8s %10s",
+                  s.tokens(),
+                  s.quantiles().p50(),
+                  s.quantiles().p90(),
+                  s.quantiles().p99(),
+                  s.quantiles().max(),
+                  countOrNone(s.truncatedRows()),
+                  countOrNone(s.droppedTokens()));
+      line("  %-12s %,9d%s", s.name(), s.dataset().size(), counts);
+    }
+    line("");
+    Set<String> sources = new LinkedHashSet<>();
+    for (Summary s : report.summaries()) {
+      String columns = s.dataset().columns();
+      sources.add(
+          String.format("  %-12s %s", s.name(), s.dataset().source())
+              + (columns.isEmpty() ? "" : "  [" + columns + "]"));
+    }
+    sources.forEach(this::line);
+    line("");
+  }
+
+  private String countOrNone(long count) {
+    return count == 0 ? (blocks ? "–" : "-") : String.format(Locale.ROOT, "%,d", count);
+  }
+
+  private void classes() {
+    List<Summary> splits =
+        report.summaries().stream().filter(s -> !s.classCounts().isEmpty()).toList();
+    if (splits.isEmpty()) {
+      return;
+    }
+    Set<String> names = new LinkedHashSet<>();
+    splits.forEach(s -> names.addAll(s.classCounts().keySet()));
+    int width = 12;
+    for (String name : names) {
+      width = Math.max(width, Math.min(24, name.length()));
+    }
+    StringBuilder head = new StringBuilder("  ").append(pad("", width));
+    for (Summary s : splits) {
+      head.append(' ').append(pad(s.name(), BAR_WIDTH + 19));
+    }
+    line(head.toString().stripTrailing());
+    int shown = 0;
+    for (String name : names) {
+      if (shown++ == CLASSES_SHOWN && names.size() > CLASSES_SHOWN + 1) {
+        line("  and %,d more", names.size() - CLASSES_SHOWN);
+        break;
+      }
+      StringBuilder row = new StringBuilder("  ").append(pad(shorten(name, width), width));
+      for (Summary s : splits) {
+        int count = s.classCounts().getOrDefault(name, 0);
+        long total = s.classCounts().values().stream().mapToLong(Integer::longValue).sum();
+        int most = s.classCounts().values().stream().mapToInt(Integer::intValue).max().orElse(1);
+        row.append(
+            String.format(
+                Locale.ROOT,
+                " %s %,9d %5.1f %%",
+                bar((double) count / Math.max(1, most)),
+                count,
+                100.0 * count / Math.max(1, total)));
+        row.append(' ');
+      }
+      line(row.toString().stripTrailing());
+    }
+    line("");
+  }
+
+  private void lengths() {
+    boolean any = false;
+    for (Summary s : report.summaries()) {
+      if (s.quantiles() == null) {
+        continue;
+      }
+      if (!any) {
+        line("  tokens a row, 1 to %,d", longest());
+        any = true;
+      }
+      line("  %-12s %s", s.name(), histogram(s.lengths(), longest()));
+    }
+    if (!any) {
+      return;
+    }
+    boolean train = report.summaries().stream().anyMatch(s -> s.name().equals("train"));
+    if (train && report.maxLength() > 0) {
+      line("");
+      line(
+          "  No padding: every token computed is a real one. Padded to the longest of each batch of"
+              + " %d,",
+          report.batchSize());
+      line(
+          "  %.0f %% would be; padded to max length %,d, %.0f %%.",
+          100 * report.usefulShareIfPaddedToLongest(),
+          report.maxLength(),
+          100 * report.usefulShareIfPaddedToMaxLength());
+    }
+    for (Summary s : report.summaries()) {
+      if (!s.worst().isEmpty()) {
+        List<String> rows = new ArrayList<>();
+        s.worst().stream()
+            .limit(WORST_SHOWN)
+            .forEach(
+                e ->
+                    rows.add(
+                        String.format(Locale.ROOT, "row %d loses %,d", e.getKey(), e.getValue())));
+        line("");
+        line("  %-12s %s tokens", "cut most in " + s.name() + ":", String.join(", ", rows));
+      }
+    }
+    line("");
+  }
+
+  private int longest() {
+    return report.summaries().stream()
+        .filter(s -> s.quantiles() != null)
+        .mapToInt(s -> s.quantiles().max())
+        .max()
+        .orElse(1);
+  }
+
+  private void findings() {
+    if (report.findings().isEmpty()) {
+      line("  Nothing to complain about.");
+      line("");
+      return;
+    }
+    for (Finding f : report.findings()) {
+      String mark =
+          switch (f.severity()) {
+            case FATAL -> blocks ? "✗ FATAL  " : "x FATAL  ";
+            case WARNING -> "! WARNING";
+            case NOTE -> blocks ? "· note   " : "- note   ";
+          };
+      wrapped(
+          String.format("  %s  %-11s", mark, f.split()), f.message() + DataReport.rows(f) + ".");
+    }
+    line("");
+  }
+
+  private void wrapped(String prefix, String text) {
+    StringBuilder current = new StringBuilder(prefix);
+    String indent = " ".repeat(prefix.length());
+    boolean fresh = true;
+    for (String word : text.split(" ")) {
+      if (!fresh && current.length() + 1 + word.length() > WRAP) {
+        line(current.toString());
+        current = new StringBuilder(indent);
+      }
+      current.append(' ').append(word);
+      fresh = false;
+    }
+    line(current.toString());
+  }
+
+  /** How many rows have each length, from 1 token to the longest. */
+  private String histogram(int[] lengths, int longest) {
+    // Bins of equal whole widths: uneven ones would draw teeth into a smooth distribution.
+    int width = (longest + BINS - 1) / BINS;
+    int[] counts = new int[(longest + width - 1) / width];
+    for (int length : lengths) {
+      counts[(Math.max(1, length) - 1) / width]++;
+    }
+    int most = 1;
+    for (int count : counts) {
+      most = Math.max(most, count);
+    }
+    String steps = blocks ? STEPS : ASCII_STEPS;
+    StringBuilder out = new StringBuilder();
+    for (int count : counts) {
+      // Any row at all shows.
+      int step = count == 0 ? 0 : Math.max(1, (int) Math.round(8.0 * count / most));
+      out.append(steps.charAt(step));
+    }
+    return out.toString().stripTrailing();
+  }
+
+  private String bar(double share) {
+    if (!blocks) {
+      return pad("#".repeat((int) Math.round(share * BAR_WIDTH)), BAR_WIDTH);
+    }
+    int eighths = (int) Math.round(share * BAR_WIDTH * 8);
+    if (share > 0) {
+      eighths = Math.max(1, eighths);
+    }
+    String full = "█".repeat(eighths / 8);
+    return pad(eighths % 8 == 0 ? full : full + EIGHTHS.charAt(eighths % 8), BAR_WIDTH);
+  }
+
+  private static String pad(String text, int width) {
+    return text.length() >= width ? text : text + " ".repeat(width - text.length());
+  }
+
+  private String shorten(String text, int width) {
+    return text.length() <= width ? text : text.substring(0, width - 1) + (blocks ? "…" : "~");
+  }
+
+  private void line(String format, Object... args) {
+    page.append(args.length == 0 ? format : String.format(Locale.ROOT, format, args)).append('\n');
+  }
+}

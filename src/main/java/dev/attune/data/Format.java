@@ -1,0 +1,49 @@
+package dev.attune.data;
+
+import dev.attune.core.InputException;
+import java.nio.file.Path;
+import java.util.Locale;
+
+/** How a data file is written. */
+public enum Format {
+  /** RFC 4180: commas, fields in quotes where needed. */
+  CSV,
+  /** Tabs; quotes are text, there is no escape. */
+  TSV,
+  /** One JSON object a line. */
+  JSONL,
+  /** A word and its tag a line, a blank line between sentences. */
+  CONLL;
+
+  /**
+   * The format of a file by its extension. A .tsv or .txt file whose columns are given as {@code
+   * --columns tokens,tags} is CONLL: a tab-separated file of words.
+   */
+  public static Format of(Path file, Columns columns) {
+    String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
+    String extension = name.substring(name.lastIndexOf('.') + 1);
+    return switch (extension) {
+      case "csv" -> CSV;
+      case "tsv" -> columns.isWordAndTag() ? CONLL : TSV;
+      case "txt" -> {
+        if (columns.isWordAndTag()) {
+          yield CONLL;
+        }
+        throw unknown(file);
+      }
+      case "jsonl", "ndjson" -> JSONL;
+      case "conll", "bio", "iob", "iob2" -> CONLL;
+      default -> throw unknown(file);
+    };
+  }
+
+  private static InputException unknown(Path file) {
+    return new InputException(
+        file
+            + ": the extension does not say how the file is written. Data files end in .csv, .tsv,"
+            + " .jsonl, or .conll (word and tag a line; also .bio, .iob)."
+            + (file.toString().endsWith(".json")
+                ? " A .json array becomes .jsonl with: jq -c '.[]' in.json > out.jsonl"
+                : ""));
+  }
+}

@@ -1,0 +1,143 @@
+package dev.attune.data;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.ObjectReader;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.attune.core.Check;
+import dev.attune.core.InputException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** One JSON object a line to examples. Blank lines are allowed. */
+final class JsonlReader {
+  private static final ObjectReader OBJECT =
+      JsonMapper.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .build()
+          .readerFor(new TypeReference<LinkedHashMap<String, Object>>() {});
+
+  private final Path file;
+  private final Columns columns;
+
+  JsonlReader(Path file, Columns columns) {
+    this.file = file;
+    this.columns = columns;
+  }
+
+  Dataset read(Utf8Lines lines) {
+    Check.input(
+        !columns.isPositional(),
+        "%s: the rows of a .jsonl file name their fields, so --columns by position has no meaning."
+            + " Name them: --columns text=NAME,label=NAME",
+        file);
+    List<Example> examples = new ArrayList<>();
+    Map<Columns.Role, String> seen = new LinkedHashMap<>();
+    for (String line = lines.next(); line != null; line = lines.next()) {
+      if (!line.isBlank()) {
+        examples.add(example(lines.number(), line, seen));
+      }
+    }
+    if (lines.number() == 0) {
+      throw new InputException(file + " is empty");
+    }
+    return new Dataset(file, examples, Columns.describe(seen));
+  }
+
+  private Example example(int row, String line, Map<Columns.Role, String> seen) {
+    Map<String, Object> fields;
+    try {
+      fields = OBJECT.readValue(line);
+    } catch (JsonProcessingException e) {
+      String where =
+          e.getLocation() == null ? "" : " (character " + e.getLocation().getColumnNr() + ")";
+      throw new InputException(
+          at(row)
+              + " is not one JSON object"
+              + where
+              + ": "
+              + e.getOriginalMessage().lines().findFirst().orElse("")
+              + ". A .jsonl file has one {...} on each line.",
+          e);
+    }
+    Map<Columns.Role, String> roles = columns.resolve(fields.keySet());
+    if (!columns.isUsable(fields.keySet())) {
+      throw new InputException(
+          at(row)
+              + " has no text: its fields are "
+              + RowReader.quoted(List.copyOf(fields.keySet()))
+              + ". Recognised: "
+              + Columns.documentation()
+              + ". Name another with --columns text=NAME");
+    }
+    seen.putAll(roles);
+    return new Example(
+        row,
+        text(row, fields, roles.get(Columns.Role.TEXT)),
+        text(row, fields, roles.get(Columns.Role.TEXT_PAIR)),
+        label(row, fields, roles.get(Columns.Role.LABEL)),
+        strings(row, fields, roles.get(Columns.Role.TOKENS), false),
+        strings(row, fields, roles.get(Columns.Role.TAGS), true),
+        fields);
+  }
+
+  private String text(int row, Map<String, Object> fields, String column) {
+    Object value = column == null ? null : fields.get(column);
+    if (value == null || value instanceof String) {
+      return (String) value;
+    }
+    throw wrongType(row, column, value, "a string");
+  }
+
+  private String label(int row, Map<String, Object> fields, String column) {
+    Object value = column == null ? null : fields.get(column);
+    if (value == null) {
+      return null;
+    }
+    if (value instanceof String || value instanceof Number || value instanceof Boolean) {
+      return value.toString();
+    }
+    throw wrongType(row, column, value, "a string, a number or true/false");
+  }
+
+  private List<String> strings(
+      int row, Map<String, Object> fields, String column, boolean numbersToo) {
+    Object value = column == null ? null : fields.get(column);
+    if (value == null) {
+      return null;
+    }
+    String wanted = numbersToo ? "a list of strings or numbers" : "a list of strings";
+    if (!(value instanceof List<?> list)) {
+      throw wrongType(row, column, value, wanted);
+    }
+    List<String> out = new ArrayList<>(list.size());
+    for (Object item : list) {
+      if (!(item instanceof String || (numbersToo && item instanceof Integer))) {
+        throw wrongType(row, column, value, wanted);
+      }
+      out.add(item.toString());
+    }
+    return out;
+  }
+
+  private InputException wrongType(int row, String column, Object value, String wanted) {
+    return new InputException(
+        at(row)
+            + ": \""
+            + column
+            + "\" must be "
+            + wanted
+            + ", not "
+            + RowReader.shortened(String.valueOf(value)));
+  }
+
+  private String at(int row) {
+    return file + ", row " + row;
+  }
+}

@@ -1,0 +1,194 @@
+package dev.attune.data;
+
+import dev.attune.core.InputException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/** Rows of fields, from CSV and TSV, to examples. */
+final class RowReader {
+  /** Rows of fields with the line on which the last one began. */
+  interface Records {
+    /** The fields of the next row, or null at the end. */
+    List<String> next();
+
+    int row();
+  }
+
+  private static final int SHOWN_CHARACTERS = 40;
+
+  private final Path file;
+  private final Columns columns;
+  private final Format format;
+
+  RowReader(Path file, Columns columns, Format format) {
+    this.file = file;
+    this.columns = columns;
+    this.format = format;
+  }
+
+  Dataset read(Records records) {
+    List<String> first = records.next();
+    List<Example> examples = new ArrayList<>();
+    if (first == null) {
+      throw new InputException(file + " is empty");
+    }
+    List<String> names;
+    List<String> row;
+    if (columns.isPositional()) {
+      names = columns.positions();
+      row = first;
+      if (columns.repeatsHeader(first)) {
+        throw new InputException(
+            file
+                + ", row 1 is a header ("
+                + quoted(first)
+                + "), but --columns by position says the file has none. Leave --columns out, or"
+                + " name the columns: --columns text=NAME,label=NAME");
+      }
+    } else {
+      names = first;
+      checkHeader(first);
+      row = records.next();
+    }
+    Map<Columns.Role, String> roles = columns.resolve(names);
+    int blankRow = 0;
+    while (row != null) {
+      boolean blank = row.size() == 1 && row.get(0).isEmpty();
+      if (blank) {
+        blankRow = blankRow == 0 ? records.row() : blankRow;
+      } else {
+        if (blankRow > 0) {
+          throw new InputException(
+              file + ", row " + blankRow + " is blank. Remove it; only the end may be blank.");
+        }
+        examples.add(example(records.row(), row, names, roles));
+      }
+      row = records.next();
+    }
+    return new Dataset(file, examples, Columns.describe(roles));
+  }
+
+  private Example example(
+      int rowNumber, List<String> row, List<String> names, Map<Columns.Role, String> roles) {
+    if (row.size() != names.size() && !(columns.moreAllowed() && row.size() > names.size())) {
+      throw new InputException(
+          file
+              + ", row "
+              + rowNumber
+              + " has "
+              + row.size()
+              + (row.size() == 1 ? " field" : " fields")
+              + " instead of "
+              + names.size()
+              + " ("
+              + String.join(", ", names.stream().map(RowReader::shortened).toList())
+              + "): "
+              + quoted(row)
+              + ". "
+              + (row.size() < names.size()
+                  ? "Is a " + separator() + " missing?"
+                  : format == Format.CSV
+                      ? "Put a field with commas in quotes."
+                      : "A tab inside a text must become a space.")
+              + (columns.isPositional() && row.size() > names.size()
+                  ? " End --columns with ... to ignore further fields."
+                  : ""));
+    }
+    Map<String, Object> fields = new LinkedHashMap<>();
+    for (int i = 0; i < names.size(); i++) {
+      if (!columns.isSkipped(i)) {
+        fields.put(names.get(i), row.get(i));
+      }
+    }
+    List<String> tokens = words(fields, roles.get(Columns.Role.TOKENS));
+    return new Example(
+        rowNumber,
+        string(fields, roles.get(Columns.Role.TEXT)),
+        string(fields, roles.get(Columns.Role.TEXT_PAIR)),
+        string(fields, roles.get(Columns.Role.LABEL)),
+        tokens,
+        words(fields, roles.get(Columns.Role.TAGS)),
+        fields);
+  }
+
+  private void checkHeader(List<String> header) {
+    Set<String> distinct = new LinkedHashSet<>();
+    for (String name : header) {
+      if (!distinct.add(name) && !name.isEmpty() && Columns.Role.of(name) != null) {
+        throw new InputException(file + ", row 1: the column \"" + name + "\" is there twice");
+      }
+    }
+    List<String> absent = columns.absent(header);
+    if (!absent.isEmpty()) {
+      throw new InputException(
+          file
+              + " has no column "
+              + quoted(absent)
+              + ", which --columns asks for. Its columns: "
+              + quoted(header));
+    }
+    if (columns.isUsable(header)) {
+      return;
+    }
+    String guess =
+        switch (header.size()) {
+          case 1 -> "text";
+          case 2 -> "text,label";
+          case 3 -> "text,text_pair,label";
+          default -> "text,label," + "_,".repeat(header.size() - 3) + "_";
+        };
+    boolean semicolons = header.size() == 1 && header.get(0).contains(";");
+    boolean tabs = format == Format.CSV && header.size() == 1 && header.get(0).contains("\t");
+    throw new InputException(
+        file
+            + ", row 1 names no text column: "
+            + quoted(header)
+            + (semicolons
+                ? ". The fields seem to be parted by semicolons; save the file with commas."
+                : tabs ? ". The fields are parted by tabs; name the file .tsv." : "")
+            + "\n  If row 1 is already data, say what the columns are: --columns "
+            + guess
+            + "\n  If it is a header, say which columns to use: --columns text=NAME,label=NAME"
+            + "\n  Recognised without saying: "
+            + Columns.documentation());
+  }
+
+  private String separator() {
+    return format == Format.CSV ? "comma" : "tab";
+  }
+
+  private static String string(Map<String, Object> fields, String column) {
+    return column == null ? null : (String) fields.get(column);
+  }
+
+  /** Words of a cell are parted by white space. */
+  private static List<String> words(Map<String, Object> fields, String column) {
+    String cell = string(fields, column);
+    if (cell == null) {
+      return null;
+    }
+    return cell.isBlank() ? List.of() : Arrays.asList(cell.strip().split("\\s+"));
+  }
+
+  static String quoted(List<String> fields) {
+    return fields.stream().map(f -> "\"" + shortened(f) + "\"").collect(Collectors.joining(", "));
+  }
+
+  static String shortened(String text) {
+    String line = text.replaceAll("\\s+", " ");
+    return line.length() <= SHOWN_CHARACTERS
+        ? line
+        : line.substring(
+                0,
+                line.offsetByCodePoints(
+                    0, Math.min(SHOWN_CHARACTERS - 1, line.codePointCount(0, line.length()))))
+            + "…";
+  }
+}

@@ -1,0 +1,23 @@
+/**
+ * Files to examples, splits and the data report. Imports {@code core} and {@code text}.
+ *
+ * <p>Decisions:
+ *
+ * <ul>
+ *   <li>Every row of a file becomes an example or an error with its line. Nothing is skipped,
+ *       trimmed or repaired: a wrong label is worse than a stopped run.
+ *   <li>Our own CSV records of a hundred lines rather than Jackson's: a message must name the line
+ *       on which a quoted field opened, a record of several lines must keep its first line, and
+ *       what follows a closing quote must be refused.
+ *   <li>TSV has no quoting, as GLUE, SST-2 and MRPC are written: a quote is text.
+ *   <li>UTF-8 only, strictly. Guessing an encoding turns letters into other letters without a
+ *       sound.
+ *   <li>Columns are recognised by a short, exact list of names ({@link dev.attune.data.Columns});
+ *       the rest is said with {@code --columns}.
+ *   <li>Files are read whole: fine-tuning sets fit in memory many times over, and the report needs
+ *       all rows.
+ *   <li>Texts are equal when they agree after folding case and white space. Splits keep such texts
+ *       on one side; the report counts them within and across files.
+ * </ul>
+ */
+package dev.attune.data;

@@ -1,0 +1,333 @@
+package dev.attune.kernels;
+
+import dev.attune.core.DType;
+import dev.attune.core.Device;
+import dev.attune.memory.Allocator;
+
+/**
+ * The waist of the house: everything above computes through this interface, everything below
+ * implements it. One method per kernel, mirroring {@code native/include/attune_ops.h}, whose
+ * comments are the contract (shapes, aliasing, what is overwritten and what accumulates).
+ *
+ * <p>Tensors are addresses; 0 stands for an absent optional one. Letters: B sequences, N packed
+ * rows, C width, H and Hkv heads, D head size, F output width, V vocabulary, K classes. {@code
+ * dtype} is the type of activations and their gradients; gradients of weights and saved statistics
+ * are f32. A bad argument throws {@link IllegalArgumentException}, a missing implementation {@link
+ * UnsupportedOperationException}, a device fault {@link BackendException}.
+ *
+ * <p>One thread uses a backend at a time.
+ */
+public interface Backend extends Allocator, AutoCloseable {
+  /** Short name, as in {@code --backend}. */
+  String name();
+
+  Device device();
+
+  /** One line for people: instruction set, threads, device. */
+  String description();
+
+  /** Whether bf16 runs on instructions of its own here, so that it is faster than f32. */
+  boolean hasFastBf16();
+
+  @Override
+  void close();
+
+  /** Zeroes a range. */
+  void fillZero(long out, long bytes);
+
+  /** Copies a range. */
+  void copy(long out, long inp, long bytes);
+
+  /**
+   * {@code out (N,F) = act(inp (N,C) * weight (F,C)^T + bias (F))}; {@code pre (N,F)}, where not 0,
+   * receives the pre-activation. The weight is {@code weightDtype}, the bias f32 or 0.
+   */
+  void linearForward(
+      long out,
+      long pre,
+      long inp,
+      long weight,
+      long bias,
+      long N,
+      long C,
+      long F,
+      Activation activation,
+      DType dtype,
+      DType weightDtype);
+
+  /**
+   * {@code dinp (N,C) (+)= (dout (N,F) * weight (F,C)) .* act'(pre (N,C))}; {@code actOut}, where
+   * not 0, receives {@code act(pre)}.
+   */
+  void linearBackwardInput(
+      long dinp,
+      long actOut,
+      long dout,
+      long weight,
+      long pre,
+      long N,
+      long C,
+      long F,
+      Activation activation,
+      boolean accumulate,
+      DType dtype,
+      DType weightDtype);
+
+  /**
+   * {@code dweight (F,C) (+)= dout^T * inp}, {@code dbias (F) (+)=} column sums of dout; dbias may
+   * be 0.
+   */
+  void linearBackwardWeight(
+      long dweight,
+      long dbias,
+      long dout,
+      long inp,
+      long N,
+      long C,
+      long F,
+      boolean accumulate,
+      DType dtype);
+
+  /**
+   * Variable-length multi-head attention: {@code q (Nq,H,D)}, {@code k, v (Nk,Hkv,D)} with row
+   * strides in elements, {@code out (Nq,H,D)} dense, {@code lse (H,Nq)} f32; sequences bounded by
+   * {@code cuQ, cuK (B+1)}.
+   */
+  void attentionForward(
+      long out,
+      long lse,
+      long q,
+      long k,
+      long v,
+      long cuQ,
+      long cuK,
+      long qStride,
+      long kvStride,
+      long B,
+      long H,
+      long Hkv,
+      long D,
+      float scale,
+      boolean causal,
+      long window,
+      float p,
+      long seed,
+      long stream,
+      DType dtype);
+
+  /** Overwrites {@code dq, dk, dv}, which have the strides of q and of k, v. */
+  void attentionBackward(
+      long dq,
+      long dk,
+      long dv,
+      long dout,
+      long q,
+      long k,
+      long v,
+      long out,
+      long lse,
+      long cuQ,
+      long cuK,
+      long qStride,
+      long kvStride,
+      long B,
+      long H,
+      long Hkv,
+      long D,
+      float scale,
+      boolean causal,
+      long window,
+      float p,
+      long seed,
+      long stream,
+      DType dtype);
+
+  /**
+   * {@code sum = dropout(inp) + residual; out = dropout(layerNorm(sum))}; {@code mean, rstd (N)}
+   * f32 are saved. residual may be 0; sum may be inp, or 0 in inference.
+   */
+  void layerNormForward(
+      long out,
+      long sum,
+      long mean,
+      long rstd,
+      long inp,
+      long residual,
+      long weight,
+      long bias,
+      long N,
+      long C,
+      float eps,
+      float pInp,
+      float pOut,
+      long seed,
+      long stream,
+      DType dtype);
+
+  /**
+   * {@code dsum = dsumExtra + layer norm's gradient}; dinp (through the mask) and dresidual may be
+   * 0.
+   */
+  void layerNormBackward(
+      long dinp,
+      long dresidual,
+      long dweight,
+      long dbias,
+      long dout,
+      long dsumExtra,
+      long sum,
+      long mean,
+      long rstd,
+      long weight,
+      long N,
+      long C,
+      float pInp,
+      float pOut,
+      long seed,
+      long stream,
+      boolean accumulateResidual,
+      boolean accumulateWeight,
+      DType dtype);
+
+  /** {@code out (N,C) = word[ids] + position[positions] + type[typeIds]}; the last two may be 0. */
+  void embeddingForward(
+      long out,
+      long word,
+      long position,
+      long type,
+      long ids,
+      long positions,
+      long typeIds,
+      long N,
+      long C,
+      long V,
+      long P,
+      long T,
+      DType dtype);
+
+  /** Adds the rows of dout to the tables at their indices; always accumulates. */
+  void embeddingBackward(
+      long dword,
+      long dposition,
+      long dtokenType,
+      long dout,
+      long ids,
+      long positions,
+      long typeIds,
+      long N,
+      long C,
+      DType dtype);
+
+  /** Zeroes rows of a table {@code (.,C)} f32. */
+  void zeroRows(long table, long rows, long M, long C);
+
+  /** {@code out (M,C) = inp[rows]}, rows distinct. */
+  void gatherRowsForward(long out, long inp, long rows, long M, long C, DType dtype);
+
+  /** Scatters dout to rows of {@code dinp (N,C)}; without accumulate the others become 0. */
+  void gatherRowsBackward(
+      long dinp, long dout, long rows, long N, long M, long C, boolean accumulate, DType dtype);
+
+  /** {@code out (B,C)} = mean of the rows of each sequence. */
+  void meanPoolForward(long out, long inp, long cuSeqlens, long B, long C, DType dtype);
+
+  /** Spreads dout over the rows of each sequence. */
+  void meanPoolBackward(
+      long dinp, long dout, long cuSeqlens, long B, long C, boolean accumulate, DType dtype);
+
+  /** Element-wise; in place is allowed. */
+  void activationForward(long out, long inp, long count, Activation activation, DType dtype);
+
+  /** {@code dinp (+)= dout .* act'(inp)}; in place is allowed. */
+  void activationBackward(
+      long dinp,
+      long dout,
+      long inp,
+      long count,
+      Activation activation,
+      boolean accumulate,
+      DType dtype);
+
+  /** Its own backward; in place is allowed. */
+  void dropout(long out, long inp, long count, float p, long seed, long stream, DType dtype);
+
+  /** {@code out (+)= inp}, converting. */
+  void cast(long out, long inp, long count, boolean accumulate, DType outDtype, DType inpDtype);
+
+  /**
+   * Softmax cross-entropy: {@code losses (N)} f32 and {@code dlogits (N,K) = (softmax - target) *
+   * scale} in one pass; dlogits may be 0 or logits itself.
+   */
+  void crossEntropy(
+      long losses,
+      long dlogits,
+      long logits,
+      long labels,
+      long N,
+      long K,
+      int ignore,
+      float labelSmoothing,
+      float scale,
+      DType dtype);
+
+  /**
+   * {@code losses (N) = (pred - target)^2}, {@code dpred = 2 (pred - target) scale}; dpred may be
+   * 0.
+   */
+  void mse(long losses, long dpred, long pred, long targets, long N, float scale, DType dtype);
+
+  /** {@code out (1)} f64. */
+  void sumOfSquares(long out, long inp, long count);
+
+  /** {@code out (1)} f64, over the given rows of a table. */
+  void sumOfSquaresRows(long out, long table, long rows, long M, long C);
+
+  /** Decoupled weight decay Adam over {@code count} elements; {@code shadow} (bf16) may be 0. */
+  void adamw(
+      long weight,
+      long m,
+      long v,
+      long shadow,
+      long grad,
+      long count,
+      float lr,
+      float beta1,
+      float beta2,
+      float eps,
+      float weightDecay,
+      float biasCorrection1,
+      float biasCorrection2,
+      float gradScale);
+
+  /** AdamW over a table whose gradient is zero outside the rows with state 2. */
+  void adamwRows(
+      long weight,
+      long m,
+      long v,
+      long grad,
+      long rowState,
+      long V,
+      long C,
+      float lr,
+      float beta1,
+      float beta2,
+      float eps,
+      float weightDecay,
+      float biasCorrection1,
+      float biasCorrection2,
+      float gradScale);
+
+  /** Stochastic gradient descent with momentum. */
+  void sgd(
+      long weight,
+      long momentumBuffer,
+      long shadow,
+      long grad,
+      long count,
+      float lr,
+      float momentum,
+      float weightDecay,
+      boolean nesterov,
+      boolean firstStep,
+      float gradScale);
+}

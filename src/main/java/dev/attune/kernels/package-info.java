@@ -1,0 +1,11 @@
+/**
+ * The compute border. {@link dev.attune.kernels.Backend} is the waist; {@code kernels.cpu} runs our
+ * C++ kernels, {@code kernels.torch} runs libtorch (portable fallback, oracle of the tests).
+ *
+ * <p>Decision: on the CPU there is no bf16 shadow of the weights. Each product packs its weight
+ * from the f32 master into panels that live in cache, and rounds to bf16 while packing. That reads
+ * 4 bytes a weight per product instead of 2, but the optimizer then writes nothing extra, so the
+ * traffic of a step is the same (8 bytes a weight either way) while memory falls by 2 bytes a
+ * weight.
+ */
+package dev.attune.kernels;

@@ -1,0 +1,104 @@
+package dev.attune.kernels.torch;
+
+import static dev.attune.kernels.torch.TorchTensors.scalar;
+import static dev.attune.kernels.torch.TorchTensors.view;
+import static dev.attune.kernels.torch.TorchTensors.widen;
+
+import dev.attune.core.DType;
+import java.nio.IntBuffer;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/** Losses with their gradients. */
+final class TorchLosses {
+  private TorchLosses() {}
+
+  static void crossEntropy(
+      TorchPool pool,
+      long losses,
+      long dlogits,
+      long logits,
+      long labels,
+      long N,
+      long K,
+      int ignore,
+      float labelSmoothing,
+      float scale,
+      DType dtype) {
+    String op = "crossEntropy";
+    Arguments.count(op, "N", N);
+    Arguments.dimension(op, "K", K);
+    Arguments.closed(op, "labelSmoothing", labelSmoothing, 0, 1);
+    Arguments.finite(op, "scale", scale);
+    Arguments.floating(op, "dtype", dtype);
+    if (N == 0) {
+      return;
+    }
+    Arguments.present(op, "losses", losses);
+    Arguments.present(op, "logits", logits);
+    Arguments.present(op, "labels", labels);
+    checkLabels(op, labels, N, K, ignore);
+    pool.ranges(
+        N,
+        Math.max(1, TorchPool.TILE / K),
+        (row, rows) -> {
+          long offset = row * K * dtype.sizeBytes();
+          Tensor label = view(labels + row * Integer.BYTES, DType.I32, rows).to(ScalarType.Long);
+          Tensor ignored = label.eq(scalar(ignore)).unsqueeze(1);
+          label = label.unsqueeze(1).masked_fill_(ignored, scalar(0));
+
+          Tensor logProbabilities =
+              torch.log_softmax(widen(view(logits + offset, dtype, rows, K)), 1);
+          Tensor loss = logProbabilities.gather(1, label).mul_(scalar(labelSmoothing - 1.0));
+          if (labelSmoothing > 0) {
+            Tensor all = logProbabilities.sum(1).unsqueeze(1);
+            loss.sub_(all.mul_(scalar(labelSmoothing / (double) K)));
+          }
+          view(losses + row * Float.BYTES, DType.F32, rows, 1)
+              .copy_(loss.masked_fill_(ignored, scalar(0)));
+          if (dlogits != 0) {
+            Tensor gradient = logProbabilities.exp_();
+            if (labelSmoothing > 0) {
+              gradient.sub_(scalar(labelSmoothing / (double) K));
+            }
+            Tensor target = torch.empty(rows, 1).fill_(scalar(labelSmoothing - 1.0));
+            gradient.scatter_add_(1, label, target);
+            gradient.mul_(scalar(scale)).masked_fill_(ignored, scalar(0));
+            view(dlogits + offset, dtype, rows, K).copy_(gradient);
+          }
+        });
+  }
+
+  private static void checkLabels(String op, long labels, long N, long K, int ignore) {
+    IntBuffer values = Arguments.ints(labels, N);
+    for (int n = 0; n < N; n++) {
+      int label = values.get(n);
+      if (label != ignore && (label < 0 || label >= K)) {
+        throw new IllegalArgumentException(
+            String.format(
+                "%s: labels[%d] = %d; it must be 0..%d, or %d to be ignored",
+                op, n, label, K - 1, ignore));
+      }
+    }
+  }
+
+  static void mse(
+      long losses, long dpred, long pred, long targets, long N, float scale, DType dtype) {
+    String op = "mse";
+    Arguments.count(op, "N", N);
+    Arguments.finite(op, "scale", scale);
+    Arguments.floating(op, "dtype", dtype);
+    if (N == 0) {
+      return;
+    }
+    Arguments.present(op, "losses", losses);
+    Arguments.present(op, "pred", pred);
+    Arguments.present(op, "targets", targets);
+    Tensor difference = widen(view(pred, dtype, N)).sub(view(targets, DType.F32, N));
+    view(losses, DType.F32, N).copy_(difference.mul(difference));
+    if (dpred != 0) {
+      view(dpred, dtype, N).copy_(difference.mul_(scalar(2.0 * scale)));
+    }
+  }
+}

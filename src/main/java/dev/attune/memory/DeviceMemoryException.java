@@ -1,0 +1,10 @@
+package dev.attune.memory;
+
+/** Memory ran out. The message says how much was wanted, for what, and how much there is. */
+public final class DeviceMemoryException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  public DeviceMemoryException(String message) {
+    super(message);
+  }
+}

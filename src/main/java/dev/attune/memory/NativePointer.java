@@ -1,0 +1,16 @@
+package dev.attune.memory;
+
+import org.bytedeco.javacpp.BytePointer;
+
+/**
+ * A JavaCPP pointer at a raw address: for libraries that take pointers, and for direct views. Owns
+ * nothing.
+ */
+public final class NativePointer extends BytePointer {
+  public NativePointer(long address, long sizeBytes) {
+    this.address = address;
+    this.position = 0;
+    this.limit = sizeBytes;
+    this.capacity = sizeBytes;
+  }
+}

@@ -1,0 +1,91 @@
+package dev.attune.model;
+
+import dev.attune.ops.Embedding;
+import dev.attune.ops.LayerNorm;
+import dev.attune.tape.Parameters;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The body of BERT, RoBERTa and DistilBERT: embeddings and a stack of layers. */
+public final class Encoder {
+  private final EncoderConfig config;
+  private final int word;
+  private final int position;
+  private final int type;
+  private final int normWeight;
+  private final int normBias;
+  private final List<EncoderLayer> layers = new ArrayList<>();
+  private Parameters parameters;
+
+  /** Declares the body's parameters; {@link #bind} follows once they are built. */
+  public Encoder(Parameters.Builder builder, EncoderConfig config, EncoderNames names) {
+    this.config = config;
+    int C = config.width();
+    this.word = builder.wordEmbedding(names.word() + ".weight", config.vocabularySize(), C);
+    this.position = builder.matrix(names.position() + ".weight", config.positions(), C);
+    this.type =
+        config.types() > 0 ? builder.matrix(names.type() + ".weight", config.types(), C) : -1;
+    this.normWeight = builder.vector(names.embeddingNorm() + ".weight", C);
+    this.normBias = builder.vector(names.embeddingNorm() + ".bias", C);
+    for (int layer = 0; layer < config.layers(); layer++) {
+      layers.add(new EncoderLayer(builder, config, names, layer));
+    }
+  }
+
+  public void bind(Parameters bound) {
+    this.parameters = bound;
+    layers.forEach(layer -> layer.bind(bound));
+  }
+
+  public EncoderConfig config() {
+    return config;
+  }
+
+  /** The last layer's output for every row: (N,C). */
+  public Tensor forward(Tape tape, Inputs inputs) {
+    Tensor x = embed(tape, inputs);
+    for (EncoderLayer layer : layers) {
+      x = layer.forward(tape, x, inputs);
+      tape.keepOnly(x);
+    }
+    return x;
+  }
+
+  /**
+   * The last layer's output for the first row of each sequence: (B,C). The last layer skips the
+   * work on all other rows, which nobody would read.
+   */
+  public Tensor forwardFirstRows(Tape tape, Inputs inputs) {
+    Tensor x = embed(tape, inputs);
+    int last = layers.size() - 1;
+    for (int layer = 0; layer < last; layer++) {
+      x = layers.get(layer).forward(tape, x, inputs);
+      tape.keepOnly(x);
+    }
+    return layers.get(last).forwardFirstRows(tape, x, inputs);
+  }
+
+  private Tensor embed(Tape tape, Inputs inputs) {
+    Tensor sum =
+        Embedding.apply(
+            tape,
+            parameters.get(word),
+            parameters.get(position),
+            type < 0 ? null : parameters.get(type),
+            inputs.rows(),
+            inputs.ids(),
+            inputs.positions(),
+            inputs.typeIds());
+    return LayerNorm.apply(
+        tape,
+        sum,
+        null,
+        parameters.get(normWeight),
+        parameters.get(normBias),
+        config.layerNormEps(),
+        0f,
+        config.hiddenDropout());
+  }
+}

@@ -1,0 +1,23 @@
+package dev.attune.model;
+
+/**
+ * A packed batch on the device; all addresses are of i32 arrays.
+ *
+ * @param sequences B
+ * @param rows N
+ * @param ids (N) token ids
+ * @param positions (N) rows of the position table
+ * @param typeIds (N) token types
+ * @param cuSeqlens (B+1) bounds of the sequences
+ * @param firstRows (B) first row of each sequence
+ * @param oneEach (B+1) 0, 1, …, B: bounds when each sequence has one row
+ */
+public record Inputs(
+    long sequences,
+    long rows,
+    long ids,
+    long positions,
+    long typeIds,
+    long cuSeqlens,
+    long firstRows,
+    long oneEach) {}

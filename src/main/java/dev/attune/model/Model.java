@@ -1,0 +1,43 @@
+package dev.attune.model;
+
+import dev.attune.tape.Parameters;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+
+/** A transformer with a head for one task. Closing it frees its parameters. */
+public interface Model extends AutoCloseable {
+  Task task();
+
+  /** K: labels, or 1 for a score. */
+  int outputs();
+
+  /** The longest sequence its positions allow, special tokens included. */
+  int maxLength();
+
+  /** What is added to a token's place in its sequence to find its row of the position table. */
+  int positionOffset();
+
+  Parameters parameters();
+
+  /** Prefix of the body's tensor names, absent in folders that hold a body alone: "bert.". */
+  String bodyPrefix();
+
+  /** Standard deviation of new weights (initializer_range). */
+  float initializerRange();
+
+  /** Whether a tensor belongs to the head, which a pretrained folder may lack. */
+  boolean isHead(String tensorName);
+
+  /** The class name that Transformers loads this with. */
+  String architecture();
+
+  /**
+   * Runs the model.
+   *
+   * @return logits f32: (B,K) or, for token classification, (N,K)
+   */
+  Tensor forward(Tape tape, Inputs inputs);
+
+  @Override
+  void close();
+}

@@ -1,0 +1,2 @@
+/** BERT. */
+package dev.attune.model.bert;

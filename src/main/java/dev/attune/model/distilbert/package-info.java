@@ -1,0 +1,2 @@
+/** DistilBERT. */
+package dev.attune.model.distilbert;

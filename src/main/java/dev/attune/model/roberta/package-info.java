@@ -1,0 +1,2 @@
+/** RoBERTa. */
+package dev.attune.model.roberta;

@@ -1,0 +1,231 @@
+package dev.attune.ops;
+
+import dev.attune.core.Check;
+import dev.attune.tape.Node;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+
+/**
+ * Variable-length multi-head self-attention over packed rows (Dao, FlashAttention-2, 2023). Queries
+ * are either all rows, or one row per sequence when only those are needed.
+ */
+public final class Attention implements Node {
+  /**
+   * Shape of the heads.
+   *
+   * @param heads H query heads
+   * @param keyValueHeads Hkv
+   * @param headSize D
+   * @param dropout on the probabilities
+   */
+  public record Heads(int heads, int keyValueHeads, int headSize, float dropout) {
+    long queryWidth() {
+      return (long) heads * headSize;
+    }
+
+    long keyValueWidth() {
+      return (long) keyValueHeads * headSize;
+    }
+  }
+
+  private final Heads heads;
+  private final Tensor queries;
+  private final Tensor keyValues;
+  private final long queryOffset;
+  private final long keyOffset;
+  private final long cuQueries;
+  private final long cuKeys;
+  private final long B;
+  private final float dropout;
+  private final long stream;
+  private final long lse;
+  private final Tensor out;
+
+  private Attention(
+      Heads heads,
+      Tensor queries,
+      Tensor keyValues,
+      long queryOffset,
+      long keyOffset,
+      long cuQueries,
+      long cuKeys,
+      long B,
+      float dropout,
+      long stream,
+      long lse,
+      Tensor out) {
+    this.heads = heads;
+    this.queries = queries;
+    this.keyValues = keyValues;
+    this.queryOffset = queryOffset;
+    this.keyOffset = keyOffset;
+    this.cuQueries = cuQueries;
+    this.cuKeys = cuKeys;
+    this.B = B;
+    this.dropout = dropout;
+    this.stream = stream;
+    this.lse = lse;
+    this.out = out;
+  }
+
+  /**
+   * Self-attention.
+   *
+   * @param qkv (N, (H + 2 Hkv) D): query, key and value of every row
+   * @param cuSeqlens (B+1) i32 on the device
+   * @param B number of sequences
+   * @return (N, H D)
+   */
+  public static Tensor apply(Tape tape, Heads heads, Tensor qkv, long cuSeqlens, long B) {
+    Check.argument(
+        qkv.cols() == heads.queryWidth() + 2 * heads.keyValueWidth(),
+        "attention over %d columns, expected (H + 2 Hkv) D = %d",
+        qkv.cols(),
+        heads.queryWidth() + 2 * heads.keyValueWidth());
+    return apply(tape, heads, qkv, qkv, 0, heads.queryWidth(), cuSeqlens, cuSeqlens, B);
+  }
+
+  /**
+   * Attention of some rows only.
+   *
+   * @param queries (M, H D)
+   * @param keyValues (N, 2 Hkv D): key and value of every row
+   * @param cuQueries (B+1) i32 on the device: bounds of each sequence's queries
+   * @param cuKeys (B+1) i32 on the device
+   * @return (M, H D)
+   */
+  public static Tensor apply(
+      Tape tape,
+      Heads heads,
+      Tensor queries,
+      Tensor keyValues,
+      long cuQueries,
+      long cuKeys,
+      long B) {
+    Check.argument(
+        queries.cols() == heads.queryWidth() && keyValues.cols() == 2 * heads.keyValueWidth(),
+        "attention over %d and %d columns, expected %d and %d",
+        queries.cols(),
+        keyValues.cols(),
+        heads.queryWidth(),
+        2 * heads.keyValueWidth());
+    return apply(tape, heads, queries, keyValues, 0, 0, cuQueries, cuKeys, B);
+  }
+
+  private static Tensor apply(
+      Tape tape,
+      Heads heads,
+      Tensor queries,
+      Tensor keyValues,
+      long queryOffset,
+      long keyOffset,
+      long cuQueries,
+      long cuKeys,
+      long B) {
+    Tensor out =
+        tape.tensor(
+            queries.rows(),
+            heads.queryWidth(),
+            queries.dtype(),
+            queries.requiresGrad() || keyValues.requiresGrad());
+    long lse = tape.allocate(heads.heads() * queries.rows() * Float.BYTES);
+    Attention node =
+        new Attention(
+            heads,
+            queries,
+            keyValues,
+            queryOffset,
+            keyOffset,
+            cuQueries,
+            cuKeys,
+            B,
+            tape.dropout(heads.dropout()),
+            tape.takeStreams(1),
+            lse,
+            out);
+    tape.backend()
+        .attentionForward(
+            out.address(),
+            lse,
+            node.query(queries.address()),
+            node.key(keyValues.address()),
+            node.value(keyValues.address()),
+            cuQueries,
+            cuKeys,
+            queries.cols(),
+            keyValues.cols(),
+            B,
+            heads.heads(),
+            heads.keyValueHeads(),
+            heads.headSize(),
+            node.scale(),
+            false,
+            0,
+            node.dropout,
+            tape.seed(),
+            node.stream,
+            queries.dtype());
+    return tape.record(node);
+  }
+
+  private float scale() {
+    return (float) (1 / Math.sqrt(heads.headSize()));
+  }
+
+  private long query(long base) {
+    return base + queryOffset * queries.dtype().sizeBytes();
+  }
+
+  private long key(long base) {
+    return base + keyOffset * keyValues.dtype().sizeBytes();
+  }
+
+  private long value(long base) {
+    return base + (keyOffset + heads.keyValueWidth()) * keyValues.dtype().sizeBytes();
+  }
+
+  @Override
+  public Tensor out() {
+    return out;
+  }
+
+  @Override
+  public void backward(Tape tape) {
+    Check.state(
+        queries.gradient() == 0 && keyValues.gradient() == 0,
+        "queries, keys and values of attention must have no other consumer");
+    long dqueries = tape.gradientOf(queries);
+    long dkeyValues = tape.gradientOf(keyValues);
+    tape.backend()
+        .attentionBackward(
+            query(dqueries),
+            key(dkeyValues),
+            value(dkeyValues),
+            out.gradient(),
+            query(queries.address()),
+            key(keyValues.address()),
+            value(keyValues.address()),
+            out.address(),
+            lse,
+            cuQueries,
+            cuKeys,
+            queries.cols(),
+            keyValues.cols(),
+            B,
+            heads.heads(),
+            heads.keyValueHeads(),
+            heads.headSize(),
+            scale(),
+            false,
+            0,
+            dropout,
+            tape.seed(),
+            stream,
+            queries.dtype());
+  }
+
+  @Override
+  public void release(Tape tape) {
+    tape.free(lse);
+  }
+}

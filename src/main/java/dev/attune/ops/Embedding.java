@@ -1,0 +1,96 @@
+package dev.attune.ops;
+
+import dev.attune.core.Check;
+import dev.attune.tape.Node;
+import dev.attune.tape.Parameter;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+
+/** {@code out (N,C) = word[ids] + position[positions] + type[typeIds]}. */
+public final class Embedding implements Node {
+  private final Parameter word;
+  private final Parameter position;
+  private final Parameter type;
+  private final long ids;
+  private final long positions;
+  private final long typeIds;
+  private final Tensor out;
+
+  private Embedding(
+      Parameter word,
+      Parameter position,
+      Parameter type,
+      long ids,
+      long positions,
+      long typeIds,
+      Tensor out) {
+    this.word = word;
+    this.position = position;
+    this.type = type;
+    this.ids = ids;
+    this.positions = positions;
+    this.typeIds = typeIds;
+    this.out = out;
+  }
+
+  /**
+   * @param word (V,C)
+   * @param position (P,C), or null
+   * @param type (T,C), or null
+   * @param N rows
+   * @param ids (N) i32 on the device; likewise positions and typeIds where their table is given
+   * @return (N,C) in the tape's type
+   */
+  public static Tensor apply(
+      Tape tape,
+      Parameter word,
+      Parameter position,
+      Parameter type,
+      long N,
+      long ids,
+      long positions,
+      long typeIds) {
+    long C = word.cols();
+    Check.argument(
+        (position == null || position.cols() == C) && (type == null || type.cols() == C),
+        "the embedding tables differ in width");
+    Tensor out = tape.tensor(N, C, word.trainable());
+    tape.backend()
+        .embeddingForward(
+            out.address(),
+            word.address(),
+            position == null ? 0 : position.address(),
+            type == null ? 0 : type.address(),
+            ids,
+            position == null ? 0 : positions,
+            type == null ? 0 : typeIds,
+            N,
+            C,
+            word.rows(),
+            position == null ? 0 : position.rows(),
+            type == null ? 0 : type.rows(),
+            out.dtype());
+    return tape.record(new Embedding(word, position, type, ids, positions, typeIds, out));
+  }
+
+  @Override
+  public Tensor out() {
+    return out;
+  }
+
+  @Override
+  public void backward(Tape tape) {
+    tape.backend()
+        .embeddingBackward(
+            word.addableGradient(),
+            position == null ? 0 : position.addableGradient(),
+            type == null ? 0 : type.addableGradient(),
+            out.gradient(),
+            ids,
+            position == null ? 0 : positions,
+            type == null ? 0 : typeIds,
+            out.rows(),
+            out.cols(),
+            out.dtype());
+  }
+}

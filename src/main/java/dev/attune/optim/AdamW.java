@@ -1,0 +1,134 @@
+package dev.attune.optim;
+
+import dev.attune.memory.Buffer;
+import dev.attune.tape.Parameters;
+import dev.attune.tape.RowSparse;
+import java.util.Map;
+
+/**
+ * Adam with decoupled weight decay (Loshchilov and Hutter, 2019), PyTorch's order of operations.
+ * Three passes at most: the word embedding by row, the weights that decay, the rest.
+ */
+public final class AdamW implements Optimizer {
+  /**
+   * @param beta1 decay of the first moment
+   * @param beta2 decay of the second moment
+   * @param eps added to the root of the second moment
+   * @param weightDecay applied to matrices and embeddings, not to biases and norms
+   */
+  public record Config(float beta1, float beta2, float eps, float weightDecay) {
+    /** Betas 0.9 and 0.999, eps 1e-8. */
+    public static Config withDecay(float weightDecay) {
+      return new Config(0.9f, 0.999f, 1e-8f, weightDecay);
+    }
+  }
+
+  private final Parameters parameters;
+  private final Config config;
+  private final Buffer m;
+  private final Buffer v;
+  private long steps;
+
+  public AdamW(Parameters parameters, Config config) {
+    this.parameters = parameters;
+    this.config = config;
+    this.m = moments();
+    this.v = moments();
+  }
+
+  private Buffer moments() {
+    long bytes = parameters.size() * Float.BYTES;
+    Buffer buffer = Buffer.allocate(parameters.backend(), bytes, true);
+    if (parameters.rowSparseEnd() > 0) {
+      parameters.backend().advise(buffer.address(), parameters.rowSparseEnd() * Float.BYTES, false);
+    }
+    return buffer;
+  }
+
+  @Override
+  public void step(float learningRate, float gradientScale) {
+    steps++;
+    float correction1 = (float) (1 - Math.pow(config.beta1, steps));
+    float correction2 = (float) (1 - Math.pow(config.beta2, steps));
+    RowSparse sparse = parameters.rowSparse();
+    if (sparse != null) {
+      parameters
+          .backend()
+          .adamwRows(
+              parameters.weights().address(),
+              m.address(),
+              v.address(),
+              parameters.gradients().address(),
+              sparse.stateAddress(),
+              sparse.table().rows(),
+              sparse.table().cols(),
+              learningRate,
+              config.beta1,
+              config.beta2,
+              config.eps,
+              config.weightDecay,
+              correction1,
+              correction2,
+              gradientScale);
+    }
+    long decayEnd = parameters.decayEnd();
+    range(
+        parameters.rowSparseEnd(),
+        decayEnd,
+        config.weightDecay,
+        learningRate,
+        correction1,
+        correction2,
+        gradientScale);
+    range(decayEnd, parameters.size(), 0f, learningRate, correction1, correction2, gradientScale);
+  }
+
+  private void range(
+      long begin,
+      long end,
+      float weightDecay,
+      float learningRate,
+      float correction1,
+      float correction2,
+      float gradientScale) {
+    long offset = begin * Float.BYTES;
+    parameters
+        .backend()
+        .adamw(
+            parameters.weights().address() + offset,
+            m.address() + offset,
+            v.address() + offset,
+            0,
+            parameters.gradients().address() + offset,
+            end - begin,
+            learningRate,
+            config.beta1,
+            config.beta2,
+            config.eps,
+            weightDecay,
+            correction1,
+            correction2,
+            gradientScale);
+  }
+
+  @Override
+  public long steps() {
+    return steps;
+  }
+
+  @Override
+  public void restore(long restored) {
+    this.steps = restored;
+  }
+
+  @Override
+  public Map<String, Buffer> state() {
+    return Map.of("adam_m", m, "adam_v", v);
+  }
+
+  @Override
+  public void close() {
+    m.close();
+    v.close();
+  }
+}

@@ -1,0 +1,53 @@
+package dev.attune.optim;
+
+import dev.attune.memory.Buffer;
+import dev.attune.tape.Parameters;
+import dev.attune.tape.RowSparse;
+import java.nio.ByteBuffer;
+
+/** The global L2 norm of all gradients, as PyTorch's clip_grad_norm_ measures it. */
+public final class GradientNorm implements AutoCloseable {
+  private final Parameters parameters;
+  private final Buffer result;
+  private final ByteBuffer view;
+
+  public GradientNorm(Parameters parameters) {
+    this.parameters = parameters;
+    this.result = Buffer.allocate(parameters.backend(), 2 * Double.BYTES, false);
+    this.view = result.bytes(0, 2 * Double.BYTES);
+  }
+
+  /** The norm of the gradients as they lie in the store. */
+  public double measure() {
+    long sparseEnd = parameters.rowSparseEnd();
+    long address = parameters.gradients().address();
+    parameters
+        .backend()
+        .sumOfSquares(
+            result.address(), address + sparseEnd * Float.BYTES, parameters.size() - sparseEnd);
+    double sum = view.getDouble(0);
+    RowSparse sparse = parameters.rowSparse();
+    if (sparse != null) {
+      parameters
+          .backend()
+          .sumOfSquaresRows(
+              result.address() + Double.BYTES,
+              address,
+              sparse.rowsAddress(),
+              sparse.rowCount(),
+              sparse.table().cols());
+      sum += view.getDouble(Double.BYTES);
+    }
+    return Math.sqrt(sum);
+  }
+
+  /** What gradients are multiplied by so that their norm is at most {@code maxNorm} (0: any). */
+  public static double clipFactor(double norm, double maxNorm) {
+    return maxNorm <= 0 ? 1 : Math.min(1, maxNorm / (norm + 1e-6));
+  }
+
+  @Override
+  public void close() {
+    result.close();
+  }
+}

@@ -1,0 +1,27 @@
+package dev.attune.optim;
+
+import dev.attune.memory.Buffer;
+import java.util.Map;
+
+/** Updates the weights of a flat store from its gradients. */
+public interface Optimizer extends AutoCloseable {
+  /**
+   * One update.
+   *
+   * @param learningRate of this step
+   * @param gradientScale what gradients are multiplied by first: 1 / targets, times the clip factor
+   */
+  void step(float learningRate, float gradientScale);
+
+  /** Updates done so far: part of the state. */
+  long steps();
+
+  /** Restores {@link #steps}; the buffers of {@link #state} are restored by the caller. */
+  void restore(long steps);
+
+  /** The state that a checkpoint keeps, by name. */
+  Map<String, Buffer> state();
+
+  @Override
+  void close();
+}

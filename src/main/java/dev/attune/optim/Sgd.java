@@ -1,0 +1,72 @@
+package dev.attune.optim;
+
+import dev.attune.memory.Buffer;
+import dev.attune.tape.Parameters;
+import java.util.Map;
+
+/** Stochastic gradient descent with momentum, as PyTorch's SGD. */
+public final class Sgd implements Optimizer {
+  /**
+   * @param momentum 0 for none
+   * @param weightDecay coupled (L2), on matrices and embeddings
+   * @param nesterov whether to look ahead
+   */
+  public record Config(float momentum, float weightDecay, boolean nesterov) {}
+
+  private final Parameters parameters;
+  private final Config config;
+  private final Buffer momentum;
+  private long steps;
+
+  public Sgd(Parameters parameters, Config config) {
+    this.parameters = parameters;
+    this.config = config;
+    this.momentum = Buffer.allocate(parameters.backend(), parameters.size() * Float.BYTES, true);
+  }
+
+  @Override
+  public void step(float learningRate, float gradientScale) {
+    range(0, parameters.decayEnd(), config.weightDecay, learningRate, gradientScale);
+    range(parameters.decayEnd(), parameters.size(), 0f, learningRate, gradientScale);
+    steps++;
+  }
+
+  private void range(
+      long begin, long end, float weightDecay, float learningRate, float gradientScale) {
+    long offset = begin * Float.BYTES;
+    parameters
+        .backend()
+        .sgd(
+            parameters.weights().address() + offset,
+            momentum.address() + offset,
+            0,
+            parameters.gradients().address() + offset,
+            end - begin,
+            learningRate,
+            config.momentum,
+            weightDecay,
+            config.nesterov,
+            steps == 0,
+            gradientScale);
+  }
+
+  @Override
+  public long steps() {
+    return steps;
+  }
+
+  @Override
+  public void restore(long restored) {
+    this.steps = restored;
+  }
+
+  @Override
+  public Map<String, Buffer> state() {
+    return Map.of("momentum", momentum);
+  }
+
+  @Override
+  public void close() {
+    momentum.close();
+  }
+}

@@ -1,0 +1,47 @@
+package dev.attune.run;
+
+import java.util.function.Supplier;
+
+/** A computation on a thread of its own, whose failure surfaces where the result is taken. */
+final class Background<T> {
+  private final Thread thread;
+  private T result;
+  private Throwable failure;
+
+  private Background(String name, Supplier<T> work) {
+    thread =
+        new Thread(
+            () -> {
+              try {
+                result = work.get();
+              } catch (Throwable e) {
+                failure = e;
+              }
+            },
+            name);
+    thread.setDaemon(true);
+  }
+
+  static <T> Background<T> start(String name, Supplier<T> work) {
+    Background<T> background = new Background<>(name, work);
+    background.thread.start();
+    return background;
+  }
+
+  /** Waits for the result; rethrows what the work threw. */
+  T join() {
+    try {
+      thread.join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted", e);
+    }
+    if (failure instanceof RuntimeException e) {
+      throw e;
+    }
+    if (failure instanceof Error e) {
+      throw e;
+    }
+    return result;
+  }
+}

@@ -1,0 +1,246 @@
+package dev.attune.run;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.Encoder;
+import dev.attune.checkpoint.ModelFolder;
+import dev.attune.core.DType;
+import dev.attune.core.InputException;
+import dev.attune.core.Philox;
+import dev.attune.data.Columns;
+import dev.attune.data.DataReader;
+import dev.attune.data.Dataset;
+import dev.attune.data.LabelMap;
+import dev.attune.data.TargetKind;
+import dev.attune.hub.Hub;
+import dev.attune.kernels.Backend;
+import dev.attune.memory.Arena;
+import dev.attune.model.Families;
+import dev.attune.model.Model;
+import dev.attune.model.Task;
+import dev.attune.optim.AdamW;
+import dev.attune.optim.Optimizer;
+import dev.attune.optim.Schedule;
+import dev.attune.tape.Tape;
+import dev.attune.text.TextTokenizer;
+import dev.attune.train.TrainListener;
+import dev.attune.train.TrainResult;
+import dev.attune.train.Trainer;
+import dev.attune.train.TrainerConfig;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.function.Consumer;
+
+/**
+ * Times fine-tuning steps: a real model or random weights of a known shape, on a file's texts or on
+ * random tokens whose lengths are those of short sentences.
+ */
+public final class BenchRun {
+  private static final long WARMUP_STEPS = 3;
+
+  /**
+   * Time of one kernel.
+   *
+   * @param seconds of all calls
+   */
+  public record KernelTime(String kernel, double seconds, long calls) {}
+
+  /**
+   * What came out.
+   *
+   * @param medianStepMillis median duration of a step
+   * @param peakFlopsPerSecond of the measured product
+   * @param kernels with {@code --profile}, longest first
+   */
+  public record Outcome(
+      TrainResult training,
+      double medianStepMillis,
+      double peakFlopsPerSecond,
+      long peakMemoryBytes,
+      String backend,
+      String precision,
+      java.util.List<KernelTime> kernels) {}
+
+  private BenchRun() {}
+
+  /** Runs. */
+  public static Outcome run(RunConfig config, Consumer<String> note) {
+    long seed = config.integer(RunOption.SEED);
+    int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
+    try (Backend opened = Backends.open(config.text(RunOption.BACKEND), threads)) {
+      DType precision = Backends.precision(config.text(RunOption.PRECISION), opened);
+      KernelProfile profile = config.flag(RunOption.PROFILE) ? new KernelProfile(opened) : null;
+      Backend backend = profile == null ? opened : profile.backend();
+      String shape = config.text(RunOption.SHAPE);
+      Path folder =
+          config.isGiven(RunOption.MODEL) || shape == null
+              ? Hub.resolve(config.required(RunOption.MODEL), note)
+              : null;
+      JsonNode json = shape == null ? ModelFolder.readConfig(folder) : shape(shape);
+      EncodedDataset data = data(config, folder, json, threads, seed);
+      Float dropout =
+          config.text(RunOption.DROPOUT) == null ? null : (float) config.number(RunOption.DROPOUT);
+      try (Model model = Families.create(backend, json, Task.CLASSIFICATION, 2, dropout)) {
+        if (shape == null) {
+          ModelFolder.load(folder, model, seed);
+        } else {
+          ModelFolder.randomize(model, seed);
+        }
+        return measure(config, backend, precision, model, data, seed, profile, opened);
+      }
+    }
+  }
+
+  private static Outcome measure(
+      RunConfig config,
+      Backend backend,
+      DType precision,
+      Model model,
+      EncodedDataset data,
+      long seed,
+      KernelProfile profile,
+      Backend opened) {
+    long steps = config.integer(RunOption.MAX_STEPS);
+    TrainerConfig trainerConfig =
+        new TrainerConfig(
+            config.smallInteger(RunOption.BATCH_SIZE),
+            1,
+            WARMUP_STEPS + (steps == 0 ? 30 : steps),
+            1,
+            2e-5,
+            Schedule.Kind.CONSTANT,
+            0,
+            0,
+            1.0,
+            0,
+            seed,
+            true,
+            0,
+            0,
+            0,
+            "loss");
+    model.parameters().enableTraining();
+    StepTimes times = new StepTimes(trainerConfig.maxSteps(), profile);
+    long arenaBytes = Session.arenaBytes();
+    try (Tape tape = new Tape(backend, new Arena(backend, arenaBytes), precision, seed);
+        Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
+        Trainer trainer = new Trainer(model, optimizer, tape, data, null, trainerConfig)) {
+      TrainResult result = trainer.run(times, null, () -> false);
+      long peakMemory = ProcessMemory.peakBytes();
+      return new Outcome(
+          result,
+          times.medianMillis(),
+          ProductPeak.measure(opened, precision),
+          peakMemory,
+          opened.description(),
+          precision == DType.BF16 ? "bf16" : "fp32",
+          profile == null ? java.util.List.of() : times.kernels());
+    }
+  }
+
+  /** Measures from step to step; forgets the profile of the warmup. */
+  private static final class StepTimes implements TrainListener {
+    private final double[] millis;
+    private final KernelProfile profile;
+    private int count;
+    private long last;
+
+    StepTimes(long steps, KernelProfile profile) {
+      this.millis = new double[(int) steps];
+      this.profile = profile;
+    }
+
+    @Override
+    public void onStep(Step step) {
+      long now = System.nanoTime();
+      if (step.step() > WARMUP_STEPS) {
+        millis[count++] = (now - last) / 1e6;
+      } else if (step.step() == WARMUP_STEPS && profile != null) {
+        profile.reset();
+      }
+      last = now;
+    }
+
+    @Override
+    public void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best) {}
+
+    @Override
+    public void onCheckpoint(long step) {}
+
+    double medianMillis() {
+      double[] sorted = Arrays.copyOf(millis, count);
+      Arrays.sort(sorted);
+      return count == 0 ? Double.NaN : sorted[count / 2];
+    }
+
+    java.util.List<KernelTime> kernels() {
+      return profile.entries().entrySet().stream()
+          .map(e -> new KernelTime(e.getKey(), e.getValue().nanos * 1e-9, e.getValue().calls))
+          .sorted((a, b) -> Double.compare(b.seconds(), a.seconds()))
+          .toList();
+    }
+  }
+
+  private static EncodedDataset data(
+      RunConfig config, Path folder, JsonNode json, int threads, long seed) {
+    int maxLength = Math.min(config.smallInteger(RunOption.MAX_LENGTH), 512);
+    if (config.text(RunOption.FILE) == null) {
+      return randomTokens(json.path("vocab_size").asInt(), maxLength, seed);
+    }
+    if (folder == null) {
+      throw new InputException("--file needs --model too, for its tokenizer");
+    }
+    Dataset dataset =
+        DataReader.read(config.path(RunOption.FILE), Columns.parse(config.text(RunOption.COLUMNS)));
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      LabelMap labels = LabelMap.from(dataset, TargetKind.CLASS);
+      if (labels.size() > 2) {
+        throw new InputException(
+            "attune bench times two classes; the file has " + labels.size() + " labels");
+      }
+      return new Encoder(tokenizer, TargetKind.CLASS, labels, maxLength, threads).encode(dataset);
+    }
+  }
+
+  private static EncodedDataset randomTokens(int vocabulary, int maxLength, long seed) {
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.CLASS, true);
+    int examples = 4096;
+    for (int i = 0; i < examples; i++) {
+      long bits = Philox.bits64(seed, Philox.stream(0, -128), i);
+      int length = Math.min(maxLength, 4 + (int) Math.floorMod(bits, 45L));
+      int[] ids = new int[length];
+      for (int t = 0; t < length; t++) {
+        long word = Philox.bits64(seed, Philox.stream(1 + i, -128), t);
+        ids[t] = (int) Math.floorMod(word, (long) vocabulary);
+      }
+      builder.add(ids, new int[length], i & 1);
+    }
+    return builder.build();
+  }
+
+  private static JsonNode shape(String name) {
+    String template =
+        """
+        {"model_type": "bert", "vocab_size": 30522, "hidden_size": %d, "num_hidden_layers": %d,
+         "num_attention_heads": %d, "intermediate_size": %d, "max_position_embeddings": 512,
+         "type_vocab_size": 2, "hidden_act": "gelu"}
+        """;
+    String json =
+        switch (name) {
+          case "minilm" -> template.formatted(384, 6, 12, 1536);
+          case "bert-base" -> template.formatted(768, 12, 12, 3072);
+          case "bert-large" -> template.formatted(1024, 24, 16, 4096);
+          default ->
+              throw new InputException(
+                  "--shape is '" + name + "'; allowed are minilm, bert-base and bert-large");
+        };
+    try {
+      return new ObjectMapper().readTree(json);
+    } catch (IOException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}

@@ -1,0 +1,118 @@
+package dev.attune.run;
+
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.Encoder;
+import dev.attune.core.InputException;
+import dev.attune.data.Columns;
+import dev.attune.data.DataReader;
+import dev.attune.data.DataReport;
+import dev.attune.data.Dataset;
+import dev.attune.data.LabelMap;
+import dev.attune.data.TargetKind;
+import dev.attune.text.TextTokenizer;
+import java.nio.file.Path;
+
+/** A training run's data: read, checked, tokenised. */
+final class Data {
+  private final TargetKind kind;
+  private final Dataset train;
+  private final Dataset validation;
+  private final Dataset test;
+  private final LabelMap labels;
+  private EncodedDataset encodedTrain;
+  private EncodedDataset encodedValidation;
+  private EncodedDataset encodedTest;
+
+  private Data(TargetKind kind, Dataset train, Dataset validation, Dataset test, LabelMap labels) {
+    this.kind = kind;
+    this.train = train;
+    this.validation = validation;
+    this.test = test;
+    this.labels = labels;
+  }
+
+  /** Reads the files and stops at what makes training pointless. */
+  static Data read(RunConfig config, TargetKind kind) {
+    Columns columns = Columns.parse(config.text(RunOption.COLUMNS));
+    Dataset train = DataReader.read(Path.of(config.required(RunOption.TRAIN_FILE)), columns);
+    Dataset validation = readOptional(config, RunOption.VALIDATION_FILE, columns);
+    Dataset test = readOptional(config, RunOption.TEST_FILE, columns);
+    LabelMap labels = hasLabels(kind) ? LabelMap.from(train, kind) : null;
+    Data data = new Data(kind, train, validation, test, labels);
+    data.report(config, null, null, null).throwIfFatal();
+    return data;
+  }
+
+  private static Dataset readOptional(RunConfig config, RunOption option, Columns columns) {
+    Path file = config.path(option);
+    return file == null ? null : DataReader.read(file, columns);
+  }
+
+  static boolean hasLabels(TargetKind kind) {
+    return kind == TargetKind.CLASS || kind == TargetKind.TAGS;
+  }
+
+  /** K. */
+  int outputs() {
+    return labels == null ? 1 : labels.size();
+  }
+
+  LabelMap labels() {
+    return labels;
+  }
+
+  /** Tokenises everything; returns the full report, which has no fatal findings. */
+  DataReport encode(RunConfig config, TextTokenizer tokenizer, int maxLength, int threads) {
+    Encoder encoder = new Encoder(tokenizer, kind, labels, maxLength, threads);
+    encodedTrain = encoder.encode(train);
+    encodedValidation = validation == null ? null : encoder.encode(validation);
+    encodedTest = test == null ? null : encoder.encode(test);
+    return report(config, encodedTrain, encodedValidation, encodedTest, maxLength);
+  }
+
+  private DataReport report(
+      RunConfig config, EncodedDataset a, EncodedDataset b, EncodedDataset c) {
+    return report(config, a, b, c, 0);
+  }
+
+  private DataReport report(
+      RunConfig config, EncodedDataset a, EncodedDataset b, EncodedDataset c, int maxLength) {
+    DataReport.Builder builder = DataReport.builder(kind).labels(labels);
+    if (maxLength > 0) {
+      builder.maxLength(maxLength);
+    }
+    builder.batchSize(Math.max(1, config.smallInteger(RunOption.BATCH_SIZE)));
+    builder.train(train, a == null ? null : a.lengths());
+    if (validation != null) {
+      builder.validation(validation, b == null ? null : b.lengths());
+    }
+    if (test != null) {
+      builder.test(test, c == null ? null : c.lengths());
+    }
+    return builder.build();
+  }
+
+  /** Checks token ids against the model, for folders whose tokenizer is another model's. */
+  void checkVocabulary(int vocabulary) {
+    if (encodedTrain.maxId() >= vocabulary) {
+      throw new InputException(
+          "the tokenizer gives token id "
+              + encodedTrain.maxId()
+              + ", the model has "
+              + vocabulary
+              + " word embeddings; the folder's tokenizer belongs to another model");
+    }
+  }
+
+  EncodedDataset train() {
+    return encodedTrain;
+  }
+
+  EncodedDataset validation() {
+    return encodedValidation;
+  }
+
+  EncodedDataset test() {
+    return encodedTest;
+  }
+}

@@ -1,0 +1,70 @@
+package dev.attune.run;
+
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.Encoder;
+import dev.attune.data.Columns;
+import dev.attune.data.DataReader;
+import dev.attune.data.Dataset;
+import dev.attune.data.TargetKind;
+import dev.attune.metrics.Metrics;
+import dev.attune.train.Evaluator;
+import dev.attune.train.Inference;
+import dev.attune.train.Objective;
+import java.nio.file.Path;
+import java.util.Map;
+
+/** Measures a fine-tuned model on a file. */
+public final class EvaluateRun {
+  /**
+   * What came out.
+   *
+   * @param values mean loss and metrics
+   * @param table the metrics with their per-class table
+   * @param examples rows of the file
+   * @param tokens real tokens
+   * @param seconds of inference
+   * @param truncated tokens that were cut off
+   */
+  public record Outcome(
+      Map<String, Double> values,
+      Metrics table,
+      int examples,
+      long tokens,
+      double seconds,
+      long truncated) {}
+
+  private EvaluateRun() {}
+
+  /** Evaluates. */
+  public static Outcome run(RunConfig config) {
+    config.required(RunOption.FILE);
+    try (Session session = Session.open(config);
+        TrainedModel trained = TrainedModel.open(config, session);
+        Inference inference = new Inference(session.backend())) {
+      Dataset dataset =
+          DataReader.read(
+              Path.of(config.required(RunOption.FILE)),
+              Columns.parse(config.text(RunOption.COLUMNS)));
+      TargetKind kind = Objective.targetKind(trained.model().task());
+      Encoder encoder =
+          new Encoder(
+              trained.tokenizer(),
+              kind,
+              trained.labels(),
+              trained.maxLength(),
+              Backends.threads(config.smallInteger(RunOption.THREADS)));
+      EncodedDataset encoded = encoder.encode(dataset);
+      Evaluator evaluator = new Evaluator(encoded, trained.labels(), inference);
+      long begin = System.nanoTime();
+      Map<String, Double> values = evaluator.evaluate(trained.model(), session.tape(0));
+      double seconds = (System.nanoTime() - begin) * 1e-9;
+      return new Outcome(
+          values,
+          evaluator.metrics(),
+          encoded.size(),
+          encoded.tokens(),
+          seconds,
+          encoded.droppedTokens());
+    }
+  }
+}

@@ -1,0 +1,52 @@
+package dev.attune.run;
+
+import dev.attune.kernels.Backend;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/** A backend that times every call of another. */
+final class KernelProfile {
+  /** Total time and number of calls of one kernel. */
+  static final class Entry {
+    long nanos;
+    long calls;
+  }
+
+  private final Map<String, Entry> entries = new LinkedHashMap<>();
+  private final Backend backend;
+
+  KernelProfile(Backend profiled) {
+    this.backend =
+        (Backend)
+            Proxy.newProxyInstance(
+                Backend.class.getClassLoader(),
+                new Class<?>[] {Backend.class},
+                (proxy, method, arguments) -> {
+                  long begin = System.nanoTime();
+                  try {
+                    return method.invoke(profiled, arguments);
+                  } catch (InvocationTargetException e) {
+                    throw e.getCause();
+                  } finally {
+                    Entry entry = entries.computeIfAbsent(method.getName(), n -> new Entry());
+                    entry.nanos += System.nanoTime() - begin;
+                    entry.calls++;
+                  }
+                });
+  }
+
+  Backend backend() {
+    return backend;
+  }
+
+  void reset() {
+    entries.clear();
+  }
+
+  /** By kernel, as called first. */
+  Map<String, Entry> entries() {
+    return entries;
+  }
+}

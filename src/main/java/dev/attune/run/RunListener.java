@@ -1,0 +1,23 @@
+package dev.attune.run;
+
+import dev.attune.data.DataReport;
+import dev.attune.train.TrainListener;
+
+/** Hears of a run's stages as well as of its steps. */
+public interface RunListener extends TrainListener {
+  /** What the run is about to do or has found: one line. */
+  void onNote(String note);
+
+  /** The report on the data, before the first step. */
+  void onDataReport(DataReport report);
+
+  /**
+   * The model is loaded and training is about to begin.
+   *
+   * @param model where it came from
+   * @param parameters number of trained parameters
+   * @param backend one line: device and threads
+   * @param precision "bf16" or "fp32"
+   */
+  void onModel(String model, long parameters, String backend, String precision);
+}

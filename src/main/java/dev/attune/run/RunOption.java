@@ -1,0 +1,118 @@
+package dev.attune.run;
+
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * The options of runs: their names on the command line and in config files, what they take, their
+ * defaults. One list, so that help, files and overrides cannot disagree.
+ */
+public enum RunOption {
+  MODEL("NAME|DIR", null, "base model: minilm, or a Hugging Face folder"),
+  TASK("TASK", "classification", "classification, regression or token-classification"),
+  TRAIN_FILE("FILE", null, "training data: .csv, .tsv, .jsonl, or .conll"),
+  VALIDATION_FILE("FILE", null, "data to evaluate on while training"),
+  TEST_FILE("FILE", null, "data to evaluate on once, at the end"),
+  OUTPUT_DIR("DIR", null, "where the fine-tuned model goes"),
+  COLUMNS("LIST", null, "text=NAME,label=NAME; of a file without header: text,label"),
+  EPOCHS("N", "3", "passes over the training data"),
+  MAX_STEPS("N", "0", "optimizer steps in all; 0: as the epochs say"),
+  BATCH_SIZE("N", "32", "examples in a batch"),
+  GRADIENT_ACCUMULATION_STEPS("N", "1", "batches in an optimizer step"),
+  LEARNING_RATE("X", "2e-5", "peak learning rate"),
+  LR_SCHEDULER("KIND", "linear", "linear, cosine or constant"),
+  WARMUP_RATIO("X", "0.1", "share of the steps that warm up"),
+  WARMUP_STEPS("N", "-1", "steps that warm up, in place of --warmup-ratio"),
+  OPTIMIZER("KIND", "adamw", "adamw or sgd"),
+  WEIGHT_DECAY("X", "0.01", "decay of matrices and embeddings"),
+  ADAM_BETA1("X", "0.9", "decay of the first moment"),
+  ADAM_BETA2("X", "0.999", "decay of the second moment"),
+  ADAM_EPSILON("X", "1e-8", "added to the root of the second moment"),
+  SGD_MOMENTUM("X", "0.9", "momentum of --optimizer sgd"),
+  MAX_GRAD_NORM("X", "1.0", "bound on the gradient norm; 0: none"),
+  LABEL_SMOOTHING("X", "0", "share of a label's weight spread over all labels"),
+  MAX_LENGTH("N", "512", "tokens of an example; longer ones are cut, and counted"),
+  DROPOUT("P", null, "replaces every dropout of the model"),
+  SEED("N", "42", "seed of the order, dropout and new weights"),
+  NO_SHUFFLE(null, "false", "train in the order of the file"),
+  PRECISION("KIND", "auto", "auto, bf16 or fp32"),
+  BACKEND("KIND", "auto", "auto, cpu or torch"),
+  THREADS("N", "0", "threads; 0: all cores"),
+  EVAL_STEPS("N", "0", "evaluate every N steps; 0: after each epoch"),
+  SAVE_STEPS("N", "0", "save a checkpoint every N steps; 0: only when interrupted"),
+  SAVE_TOTAL_LIMIT("N", "2", "checkpoints to keep, at least 2"),
+  EARLY_STOPPING_PATIENCE("N", "0", "evaluations without improvement to stop after; 0: never"),
+  METRIC_FOR_BEST_MODEL("NAME", "loss", "what early stopping watches"),
+  RESUME(null, "false", "go on from the newest checkpoint in the output folder"),
+  OVERWRITE(null, "false", "replace the model in the output folder"),
+  FILE("FILE", null, "data to evaluate or predict"),
+  OUTPUT("FILE", null, "where predictions go, as JSONL"),
+  SHAPE("NAME", null, "random weights of this shape: minilm, bert-base or bert-large"),
+  PROFILE(null, "false", "time each kernel");
+
+  /** Options of {@code attune train}. */
+  public static final List<RunOption> TRAIN =
+      List.of(values()).stream().filter(option -> option.compareTo(FILE) < 0).toList();
+
+  private static final List<RunOption> INFERENCE =
+      List.of(MODEL, FILE, COLUMNS, MAX_LENGTH, PRECISION, BACKEND, THREADS);
+
+  /** Options of {@code attune evaluate}. */
+  public static final List<RunOption> EVALUATE = INFERENCE;
+
+  /** Options of {@code attune predict}. */
+  public static final List<RunOption> PREDICT =
+      java.util.stream.Stream.concat(INFERENCE.stream(), java.util.stream.Stream.of(OUTPUT))
+          .toList();
+
+  /** Options of {@code attune bench}. */
+  public static final List<RunOption> BENCH =
+      List.of(
+          MODEL,
+          SHAPE,
+          FILE,
+          COLUMNS,
+          BATCH_SIZE,
+          MAX_STEPS,
+          MAX_LENGTH,
+          DROPOUT,
+          PRECISION,
+          BACKEND,
+          THREADS,
+          SEED,
+          PROFILE);
+
+  private final String argument;
+  private final String defaultValue;
+  private final String help;
+
+  RunOption(String argument, String defaultValue, String help) {
+    this.argument = argument;
+    this.defaultValue = defaultValue;
+    this.help = help;
+  }
+
+  /** The name in kebab case: {@code train-file}. */
+  public String option() {
+    return name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+
+  /** What its value looks like in help; null for a flag. */
+  public String argument() {
+    return argument;
+  }
+
+  public boolean isFlag() {
+    return argument == null;
+  }
+
+  /** Null: none. */
+  public String defaultValue() {
+    return defaultValue;
+  }
+
+  /** One line for help. */
+  public String help() {
+    return help;
+  }
+}

@@ -1,0 +1,155 @@
+package dev.attune.run;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.checkpoint.ModelFolder;
+import dev.attune.checkpoint.ModelInstall;
+import dev.attune.core.InputException;
+import dev.attune.data.LabelMap;
+import dev.attune.model.Families;
+import dev.attune.model.Model;
+import dev.attune.model.Task;
+import dev.attune.text.TextTokenizer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** A fine-tuned model folder, opened for inference. */
+final class TrainedModel implements AutoCloseable {
+  private final Model model;
+  private final TextTokenizer tokenizer;
+  private final LabelMap labels;
+  private final int maxLength;
+
+  private TrainedModel(Model model, TextTokenizer tokenizer, LabelMap labels, int maxLength) {
+    this.model = model;
+    this.tokenizer = tokenizer;
+    this.labels = labels;
+    this.maxLength = maxLength;
+  }
+
+  /** Opens a folder whose head is trained; one without a head is refused. */
+  static TrainedModel open(RunConfig config, Session session) {
+    Path folder = Path.of(config.required(RunOption.MODEL));
+    if (!Files.isDirectory(folder)) {
+      throw new InputException("--model " + folder + " is not a folder");
+    }
+    try {
+      ModelInstall.recover(folder);
+    } catch (IOException e) {
+      throw new InputException(folder + " cannot be read: " + OutputFolder.describe(e), e);
+    }
+    ObjectNode json = ModelFolder.readConfig(folder);
+    Task task = task(folder, json);
+    LabelMap labels = task == Task.REGRESSION ? null : labels(folder, json);
+    TextTokenizer tokenizer = TextTokenizer.open(folder);
+    Model model = null;
+    try {
+      model =
+          Families.create(session.backend(), json, task, labels == null ? 1 : labels.size(), null);
+      ModelFolder.Loaded loaded = ModelFolder.load(folder, model, 0);
+      if (!loaded.created().isEmpty()) {
+        throw new InputException(
+            folder
+                + " holds no trained head (missing: "
+                + String.join(", ", loaded.created())
+                + "); fine-tune it first with: attune train --model "
+                + folder);
+      }
+      return new TrainedModel(model, tokenizer, labels, maxLength(config, folder, model));
+    } catch (RuntimeException e) {
+      tokenizer.close();
+      if (model != null) {
+        model.close();
+      }
+      throw e;
+    }
+  }
+
+  private static Task task(Path folder, JsonNode json) {
+    String architecture = json.path("architectures").path(0).asText("");
+    if (architecture.endsWith("ForTokenClassification")) {
+      return Task.TOKEN_CLASSIFICATION;
+    }
+    if (architecture.endsWith("ForSequenceClassification")) {
+      boolean regression =
+          json.path("problem_type").asText("").equals("regression")
+              || json.path("id2label").size() == 1;
+      return regression ? Task.REGRESSION : Task.CLASSIFICATION;
+    }
+    throw new InputException(
+        folder
+            + ": config.json names the architecture '"
+            + architecture
+            + "'; only models for sequence or token classification can be evaluated");
+  }
+
+  private static LabelMap labels(Path folder, JsonNode json) {
+    JsonNode id2label = json.path("id2label");
+    List<String> names = new ArrayList<>();
+    for (int id = 0; id < id2label.size(); id++) {
+      JsonNode name = id2label.get(Integer.toString(id));
+      if (name == null) {
+        throw new InputException(folder + ": id2label of config.json has no entry for " + id);
+      }
+      names.add(name.asText());
+    }
+    if (names.isEmpty()) {
+      // Transformers leaves the two default labels out.
+      names.add("LABEL_0");
+      names.add("LABEL_1");
+    }
+    return LabelMap.ofNames(names);
+  }
+
+  private static int maxLength(RunConfig config, Path folder, Model model) {
+    if (config.isGiven(RunOption.MAX_LENGTH)) {
+      int wanted = config.smallInteger(RunOption.MAX_LENGTH);
+      if (wanted > model.maxLength()) {
+        throw new InputException(
+            "--max-length is "
+                + wanted
+                + ", the model has positions for "
+                + model.maxLength()
+                + " tokens");
+      }
+      return wanted;
+    }
+    Path attune = folder.resolve("attune.json");
+    int trained = model.maxLength();
+    if (Files.exists(attune)) {
+      try {
+        trained = new ObjectMapper().readTree(attune.toFile()).path("max_length").asInt(trained);
+      } catch (IOException e) {
+        throw new InputException(attune + " cannot be read: " + e.getMessage(), e);
+      }
+    }
+    return Math.min(trained, model.maxLength());
+  }
+
+  Model model() {
+    return model;
+  }
+
+  TextTokenizer tokenizer() {
+    return tokenizer;
+  }
+
+  /** Null for regression. */
+  LabelMap labels() {
+    return labels;
+  }
+
+  int maxLength() {
+    return maxLength;
+  }
+
+  @Override
+  public void close() {
+    tokenizer.close();
+    model.close();
+  }
+}

@@ -1,0 +1,101 @@
+package dev.attune.tape;
+
+import dev.attune.core.Check;
+import dev.attune.kernels.Backend;
+import dev.attune.memory.Buffer;
+import java.nio.ByteBuffer;
+import java.nio.IntBuffer;
+
+/**
+ * The word embedding's bookkeeping. A step touches the rows of a few hundred tokens out of tens of
+ * thousands, so its gradient is zeroed, measured and read by row, and the optimizer's moments of
+ * rows that never had a gradient are never touched: their pages stay unallocated. The numbers are
+ * those of a dense update, bit for bit.
+ *
+ * <p>Between steps every row of the gradient is zero.
+ */
+public final class RowSparse implements AutoCloseable {
+  /** Row states; the codes cross the native border (attune_adamw_rows). */
+  private static final byte NEVER = 0;
+
+  private static final byte EARLIER = 1;
+  private static final byte NOW = 2;
+
+  private final Backend backend;
+  private final Parameter table;
+  private final Buffer stateBuffer;
+  private final ByteBuffer state;
+  private final Buffer rowsBuffer;
+  private final IntBuffer rows;
+  private int count;
+
+  RowSparse(Backend backend, Parameter table) {
+    this.backend = backend;
+    this.table = table;
+    this.stateBuffer = Buffer.allocate(backend, table.rows(), false);
+    this.state = stateBuffer.bytes(0, table.rows());
+    this.rowsBuffer = Buffer.allocate(backend, table.rows() * Integer.BYTES, false);
+    this.rows = rowsBuffer.ints(0, table.rows());
+  }
+
+  /** The table (V, C). */
+  public Parameter table() {
+    return table;
+  }
+
+  /** Notes the distinct rows that a micro-batch will add gradients to. */
+  public void mark(int[] ids, int idCount) {
+    for (int i = 0; i < idCount; i++) {
+      int id = ids[i];
+      Check.argument(
+          id >= 0 && id < table.rows(),
+          "token id %d is outside the vocabulary of %d",
+          id,
+          table.rows());
+      if (state.get(id) != NOW) {
+        state.put(id, NOW);
+        rows.put(count++, id);
+      }
+    }
+  }
+
+  /** Address of the i32 list of rows that have a gradient in this step. */
+  public long rowsAddress() {
+    return rowsBuffer.address();
+  }
+
+  /** How many rows have a gradient in this step. */
+  public int rowCount() {
+    return count;
+  }
+
+  /** Address of the (V) u8 row states. */
+  public long stateAddress() {
+    return stateBuffer.address();
+  }
+
+  /** The (V) u8 row states, for checkpoints. */
+  public Buffer stateBuffer() {
+    return stateBuffer;
+  }
+
+  /** Zeroes the gradient rows of this step and starts the next. */
+  void endStep() {
+    backend.zeroRows(table.gradient(), rowsAddress(), count, table.cols());
+    for (int i = 0; i < count; i++) {
+      state.put(rows.get(i), EARLIER);
+    }
+    count = 0;
+  }
+
+  /** Whether a row has ever had a gradient. */
+  public boolean everTouched(int row) {
+    return state.get(row) != NEVER;
+  }
+
+  @Override
+  public void close() {
+    stateBuffer.close();
+    rowsBuffer.close();
+  }
+}

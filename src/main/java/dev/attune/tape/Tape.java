@@ -1,0 +1,201 @@
+package dev.attune.tape;
+
+import dev.attune.core.Check;
+import dev.attune.core.DType;
+import dev.attune.core.Philox;
+import dev.attune.kernels.Backend;
+import dev.attune.memory.Arena;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * One forward pass and its reverse walk. A tape is reused step after step: {@link #begin} forgets
+ * everything of the step before.
+ */
+public final class Tape implements AutoCloseable {
+  private final Backend backend;
+  private final Arena arena;
+  private final DType dtype;
+  private final long seed;
+  private final List<Node> nodes = new ArrayList<>();
+  private boolean training;
+  private long step;
+  private int streams;
+  private long flops;
+
+  /**
+   * @param arena where activations live; the tape owns it from here on
+   * @param dtype type of activations: F32 or BF16
+   * @param seed of the dropout masks
+   */
+  public Tape(Backend backend, Arena arena, DType dtype, long seed) {
+    Check.argument(dtype == DType.F32 || dtype == DType.BF16, "activations cannot be %s", dtype);
+    this.backend = backend;
+    this.arena = arena;
+    this.dtype = dtype;
+    this.seed = seed;
+  }
+
+  /**
+   * Starts a forward pass.
+   *
+   * @param training whether ops are recorded and dropout is on
+   * @param step number that keys this pass's dropout masks; different for every micro-batch
+   */
+  public void begin(boolean training, long step) {
+    this.training = training;
+    this.step = step;
+    nodes.clear();
+    arena.reset();
+    streams = 0;
+    flops = 0;
+  }
+
+  public Backend backend() {
+    return backend;
+  }
+
+  public Arena arena() {
+    return arena;
+  }
+
+  /** The type of activations. */
+  public DType dtype() {
+    return dtype;
+  }
+
+  /** Whether this pass records ops and applies dropout. */
+  public boolean training() {
+    return training;
+  }
+
+  /** The dropout probability to use: {@code p} in training, else 0. */
+  public float dropout(float p) {
+    return training ? p : 0f;
+  }
+
+  public long seed() {
+    return seed;
+  }
+
+  /** Takes {@code count} consecutive random streams of this pass; returns the first. */
+  public long takeStreams(int count) {
+    long first = Philox.stream(step, streams);
+    streams += count;
+    return first;
+  }
+
+  /** Counts floating-point operations of matrix products, forward and backward. */
+  public void countFlops(long forward, long backward) {
+    flops += forward + (training ? backward : 0);
+  }
+
+  /** Product FLOPs of this pass, forward and (in training) backward. */
+  public long flops() {
+    return flops;
+  }
+
+  /** A new uninitialised tensor in the tape's activation type. */
+  public Tensor tensor(long rows, long cols, boolean requiresGrad) {
+    return tensor(rows, cols, dtype, requiresGrad);
+  }
+
+  /** A new uninitialised tensor. */
+  public Tensor tensor(long rows, long cols, DType type, boolean requiresGrad) {
+    long address = arena.allocate(rows * cols * type.sizeBytes());
+    return new Tensor(address, type, rows, cols, training && requiresGrad);
+  }
+
+  /** Scratch or saved values: to be freed with {@link #free}. */
+  public long allocate(long sizeBytes) {
+    return arena.allocate(sizeBytes);
+  }
+
+  public void free(long address) {
+    arena.free(address);
+  }
+
+  /** Records an op; in inference releases what it saved at once. */
+  public Tensor record(Node node) {
+    if (training) {
+      nodes.add(node);
+    } else {
+      node.release(this);
+    }
+    return node.out();
+  }
+
+  /**
+   * Frees a tensor's values early: for one that no backward reads, because the op that consumed it
+   * keeps what it needs elsewhere.
+   */
+  public void discard(Tensor tensor) {
+    if (tensor.address() != 0) {
+      arena.free(tensor.address());
+      tensor.setAddress(0);
+    }
+  }
+
+  /**
+   * In inference, frees everything but this tensor: models call it between layers, so that
+   * evaluation needs the memory of one layer. Nothing happens in training.
+   */
+  public void keepOnly(Tensor tensor) {
+    if (!training) {
+      arena.retainOnly(tensor.address());
+    }
+  }
+
+  /** Moves a tensor's values out of it: the caller now owns the block. */
+  public long take(Tensor tensor) {
+    long address = tensor.address();
+    tensor.setAddress(0);
+    return address;
+  }
+
+  /**
+   * The block that an op's backward writes an input's gradient to. If {@link Tensor#gradient()} was
+   * not 0 before this call, the op must accumulate.
+   */
+  public long gradientOf(Tensor tensor) {
+    if (tensor.gradient() == 0) {
+      tensor.setGradient(arena.allocate(tensor.sizeBytes()));
+    }
+    return tensor.gradient();
+  }
+
+  /**
+   * Hands {@code from}'s gradient block to {@code to}, which has none: for ops whose input gradient
+   * is their output gradient, changed in place.
+   */
+  public void moveGradient(Tensor from, Tensor to) {
+    Check.state(to.gradient() == 0, "the target has a gradient already");
+    to.setGradient(from.gradient());
+    from.setGradient(0);
+  }
+
+  /** Runs all recorded ops backward from the gradients that a loss has left; frees everything. */
+  public void backward() {
+    Check.state(training, "backward needs a training pass");
+    Check.state(!nodes.isEmpty(), "nothing is recorded: backward ran already, or no forward did");
+    for (int i = nodes.size() - 1; i >= 0; i--) {
+      Node node = nodes.get(i);
+      Tensor out = node.out();
+      if (out.gradient() != 0) {
+        node.backward(this);
+      }
+      node.release(this);
+      discard(out);
+      if (out.gradient() != 0) {
+        arena.free(out.gradient());
+        out.setGradient(0);
+      }
+    }
+    nodes.clear();
+  }
+
+  @Override
+  public void close() {
+    arena.close();
+  }
+}

@@ -1,0 +1,390 @@
+package dev.attune.text;
+
+import ai.djl.huggingface.tokenizers.jni.CharSpan;
+import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import dev.attune.core.Check;
+import dev.attune.core.InputException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.LongFunction;
+import java.util.function.LongSupplier;
+
+/**
+ * The tokenizer of a Hugging Face model folder: Hugging Face's own Rust code over {@code
+ * tokenizer.json}, so ids are equal to theirs by construction.
+ *
+ * <p>Padding and truncation that {@code tokenizer.json} may ask for are switched off: nothing is
+ * padded here, and truncation is ours because it must be counted. Encoding is safe from many
+ * threads at once; closing while an encoding runs throws.
+ */
+public final class TextTokenizer implements AutoCloseable {
+  /** The files that make a tokenizer; {@link #saveTo} copies those that are there. */
+  public static final List<String> FILES =
+      List.of(
+          "tokenizer.json",
+          "tokenizer_config.json",
+          "special_tokens_map.json",
+          "added_tokens.json",
+          "vocab.txt",
+          "vocab.json",
+          "merges.txt",
+          "tokenizer.model",
+          "spiece.model",
+          "sentencepiece.bpe.model",
+          "chat_template.jinja",
+          "chat_template.json");
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final Set<String> TYPED_FAMILIES =
+      Set.of("bert", "electra", "albert", "mobilebert", "convbert", "roformer", "big_bird");
+
+  private final Path folder;
+  private final String json;
+  private final boolean built;
+  private final JsonNode config;
+  private final JsonNode specialTokens;
+  private final boolean typeIds;
+  private final boolean truncatesLeft;
+  private final boolean prefixesWords;
+  private final long handle;
+  private final AtomicInteger inUse = new AtomicInteger();
+  private final AtomicBoolean closed = new AtomicBoolean();
+
+  private TextTokenizer(Path folder, String json, boolean built) {
+    this.folder = folder;
+    this.json = json;
+    this.built = built;
+    this.config = readJson(folder.resolve("tokenizer_config.json"));
+    this.specialTokens = readJson(folder.resolve("special_tokens_map.json"));
+    this.typeIds = typeIdsInUse(readJson(folder.resolve("config.json")), config);
+    this.truncatesLeft = "left".equals(config.path("truncation_side").asText());
+    this.prefixesWords = isByteLevelWithoutPrefix(json);
+    NativeTokenizers.load();
+    long created;
+    try {
+      created = TokenizersLibrary.LIB.createTokenizerFromString(json);
+    } catch (RuntimeException e) {
+      throw new InputException(
+          folder.resolve("tokenizer.json")
+              + " is not a tokenizer that Hugging Face tokenizers can read: "
+              + e.getMessage()
+              + ". Save it again with tokenizer.save_pretrained(...).",
+          e);
+    }
+    TokenizersLibrary.LIB.disablePadding(created);
+    TokenizersLibrary.LIB.disableTruncation(created);
+    this.handle = created;
+  }
+
+  /**
+   * Opens the tokenizer of a model folder. Where {@code tokenizer.json} is missing, one is built in
+   * memory from vocab.txt (BERT family) or vocab.json and merges.txt (RoBERTa, GPT-2).
+   */
+  public static TextTokenizer open(Path folder) {
+    Check.input(
+        Files.isDirectory(folder),
+        "%s is not a folder. A model is a Hugging Face folder with config.json, model.safetensors"
+            + " and tokenizer.json.",
+        folder);
+    Path file = folder.resolve("tokenizer.json");
+    if (Files.exists(file)) {
+      try {
+        return new TextTokenizer(folder, Files.readString(file), false);
+      } catch (IOException e) {
+        throw new InputException(file + " cannot be read: " + e.getMessage(), e);
+      }
+    }
+    return new TextTokenizer(folder, VocabularyFiles.tokenizerJson(folder), true);
+  }
+
+  /** What the first load of the native library took in this process. */
+  public static long nativeLoadMillis() {
+    return NativeTokenizers.loadMillis();
+  }
+
+  /** The folder it was opened from. */
+  public Path folder() {
+    return folder;
+  }
+
+  /** Whether the model reads type ids (BERT does; RoBERTa, DistilBERT and decoders do not). */
+  public boolean usesTypeIds() {
+    return typeIds;
+  }
+
+  /** {@code model_max_length} of the tokenizer, where it states a real one. */
+  public OptionalInt modelMaxLength() {
+    double stated = config.path("model_max_length").asDouble(0);
+    return stated > 0 && stated < 1 << 30 ? OptionalInt.of((int) stated) : OptionalInt.empty();
+  }
+
+  /** How many special tokens the template adds to a text, or to a text pair. */
+  public int specialTokens(boolean pair) {
+    return encodeIds("", pair ? "" : null, Integer.MAX_VALUE).ids().length;
+  }
+
+  /** The id of a token by its exact spelling. */
+  public OptionalInt idOf(String token) {
+    return reading(
+        () -> TokenizersLibrary.LIB.encode(handle, token, false),
+        encoding -> {
+          String[] tokens = TokenizersLibrary.LIB.getTokens(encoding);
+          long[] ids = TokenizersLibrary.LIB.getTokenIds(encoding);
+          for (int i = 0; i < tokens.length; i++) {
+            if (tokens[i].equals(token)) {
+              return OptionalInt.of((int) ids[i]);
+            }
+          }
+          return OptionalInt.empty();
+        });
+  }
+
+  /** The id of a special token by its role: "mask_token", "eos_token", "bos_token" and so on. */
+  public OptionalInt specialId(String role) {
+    for (JsonNode source : List.of(config, specialTokens)) {
+      JsonNode token = source.path(role);
+      String spelling = token.isObject() ? token.path("content").asText("") : token.asText("");
+      if (!spelling.isEmpty() && !token.isNull()) {
+        return idOf(spelling);
+      }
+    }
+    return OptionalInt.empty();
+  }
+
+  /**
+   * Encodes a text, or a text pair where {@code pair} is not null, with everything there is to know
+   * about each token. Nothing is truncated.
+   */
+  public Encoding encode(String text, String pair) {
+    return reading(() -> encodeNative(text, pair), this::full);
+  }
+
+  /** Encodes words that are already split; word ids then index {@code words}. */
+  public Encoding encodeWords(List<String> words) {
+    String[] prefixed = prefixed(words);
+    Encoding full =
+        reading(() -> TokenizersLibrary.LIB.encodeList(handle, prefixed, true), this::full);
+    for (int i = 0; i < full.length(); i++) {
+      int word = full.wordIds()[i];
+      if (word >= 0 && prefixed[word].length() > words.get(word).length()) {
+        full.offsets()[2 * i] = Math.max(0, full.offsets()[2 * i] - 1);
+        full.offsets()[2 * i + 1] = Math.max(0, full.offsets()[2 * i + 1] - 1);
+      }
+    }
+    return full;
+  }
+
+  /** The ids of a text or text pair, truncated to {@code maxLength}: the fast path of training. */
+  public TokenIds encodeIds(String text, String pair, int maxLength) {
+    return reading(() -> encodeNative(text, pair), encoding -> lean(encoding, maxLength, false));
+  }
+
+  /** The ids of words that are already split, with word ids, truncated to {@code maxLength}. */
+  public TokenIds encodeWordIds(List<String> words, int maxLength) {
+    return reading(
+        () -> TokenizersLibrary.LIB.encodeList(handle, prefixed(words), true),
+        encoding -> lean(encoding, maxLength, true));
+  }
+
+  /** The ids of a text alone, without the template's special tokens. */
+  public int[] encodePlain(String text) {
+    return reading(
+        () -> TokenizersLibrary.LIB.encode(handle, text, false),
+        encoding -> toInts(TokenizersLibrary.LIB.getTokenIds(encoding)));
+  }
+
+  /** The text of ids. */
+  public String decode(int[] ids, boolean skipSpecialTokens) {
+    long[] wide = new long[ids.length];
+    for (int i = 0; i < ids.length; i++) {
+      wide[i] = ids[i];
+    }
+    enter();
+    try {
+      return TokenizersLibrary.LIB.decode(handle, wide, skipSpecialTokens);
+    } finally {
+      inUse.decrementAndGet();
+    }
+  }
+
+  /**
+   * Copies the tokenizer's files into a folder, unchanged, so that Transformers reads the same
+   * tokenizer there; a {@code tokenizer.json} built in memory is written too.
+   */
+  public void saveTo(Path target) throws IOException {
+    Files.createDirectories(target);
+    for (String name : FILES) {
+      Path source = folder.resolve(name);
+      Path copy = target.resolve(name);
+      if (Files.isRegularFile(source) && !(Files.exists(copy) && Files.isSameFile(source, copy))) {
+        Files.copy(source, copy, StandardCopyOption.REPLACE_EXISTING);
+      }
+    }
+    if (built) {
+      Files.writeString(target.resolve("tokenizer.json"), json);
+    }
+  }
+
+  @Override
+  public void close() {
+    if (closed.compareAndSet(false, true)) {
+      if (inUse.get() > 0) {
+        closed.set(false);
+        throw new IllegalStateException("tokenizer closed while another thread encodes with it");
+      }
+      TokenizersLibrary.LIB.deleteTokenizer(handle);
+    }
+  }
+
+  private long encodeNative(String text, String pair) {
+    return pair == null
+        ? TokenizersLibrary.LIB.encode(handle, text, true)
+        : TokenizersLibrary.LIB.encodeDual(handle, text, pair, true);
+  }
+
+  private TokenIds lean(long encoding, int maxLength, boolean words) {
+    int[] ids = toInts(TokenizersLibrary.LIB.getTokenIds(encoding));
+    int[] types = typeIds ? toInts(TokenizersLibrary.LIB.getTypeIds(encoding)) : null;
+    int[] wordIds = words ? toInts(TokenizersLibrary.LIB.getWordIds(encoding)) : null;
+    if (ids.length <= maxLength) {
+      return new TokenIds(ids, types, wordIds, 0);
+    }
+    int[] kept =
+        Encoding.Truncation.kept(
+            toInts(TokenizersLibrary.LIB.getSequenceIds(encoding)), maxLength, truncatesLeft);
+    return new TokenIds(
+        Encoding.Truncation.pick(ids, kept),
+        Encoding.Truncation.pick(types, kept),
+        Encoding.Truncation.pick(wordIds, kept),
+        ids.length - kept.length);
+  }
+
+  private Encoding full(long encoding) {
+    CharSpan[] spans = TokenizersLibrary.LIB.getTokenCharSpans(encoding);
+    int[] offsets = new int[2 * spans.length];
+    for (int i = 0; i < spans.length; i++) {
+      if (spans[i] != null) {
+        offsets[2 * i] = spans[i].getStart();
+        offsets[2 * i + 1] = spans[i].getEnd();
+      }
+    }
+    return new Encoding(
+        toInts(TokenizersLibrary.LIB.getTokenIds(encoding)),
+        toInts(TokenizersLibrary.LIB.getTypeIds(encoding)),
+        offsets,
+        toInts(TokenizersLibrary.LIB.getWordIds(encoding)),
+        toInts(TokenizersLibrary.LIB.getSequenceIds(encoding)),
+        0,
+        truncatesLeft);
+  }
+
+  private String[] prefixed(List<String> words) {
+    String[] out = words.toArray(String[]::new);
+    if (prefixesWords) {
+      for (int i = 0; i < out.length; i++) {
+        if (!out[i].isEmpty() && !Character.isWhitespace(out[i].codePointAt(0))) {
+          out[i] = " " + out[i];
+        }
+      }
+    }
+    return out;
+  }
+
+  private static int[] toInts(long[] values) {
+    int[] out = new int[values.length];
+    for (int i = 0; i < values.length; i++) {
+      out[i] = (int) values[i];
+    }
+    return out;
+  }
+
+  private static boolean typeIdsInUse(JsonNode modelConfig, JsonNode tokenizerConfig) {
+    if (modelConfig.has("type_vocab_size")) {
+      return modelConfig.get("type_vocab_size").asInt() > 1;
+    }
+    if (modelConfig.has("model_type")) {
+      return TYPED_FAMILIES.contains(modelConfig.get("model_type").asText());
+    }
+    return tokenizerConfig.path("tokenizer_class").asText().matches("(Bert|Electra|Albert).*");
+  }
+
+  /**
+   * Whether the pre-tokenizer is byte-level and adds no space of its own. Split words then get one,
+   * as in running text; see the package comment.
+   */
+  private static boolean isByteLevelWithoutPrefix(String json) {
+    try (JsonParser parser = JSON.getFactory().createParser(json)) {
+      if (parser.nextToken() != JsonToken.START_OBJECT) {
+        return false;
+      }
+      while (parser.nextToken() == JsonToken.FIELD_NAME) {
+        boolean wanted = parser.currentName().equals("pre_tokenizer");
+        parser.nextToken();
+        if (wanted) {
+          return byteLevelWithoutPrefix(JSON.readTree(parser));
+        }
+        parser.skipChildren();
+      }
+      return false;
+    } catch (IOException e) {
+      return false; // The native parser reports what is wrong, and where.
+    }
+  }
+
+  private static boolean byteLevelWithoutPrefix(JsonNode preTokenizer) {
+    for (JsonNode part : preTokenizer.path("pretokenizers")) {
+      if (byteLevelWithoutPrefix(part)) {
+        return true;
+      }
+    }
+    return preTokenizer.path("type").asText().equals("ByteLevel")
+        && !preTokenizer.path("add_prefix_space").asBoolean(true);
+  }
+
+  static JsonNode readJson(Path file) {
+    if (!Files.exists(file)) {
+      return JsonNodeFactory.instance.objectNode();
+    }
+    try {
+      return JSON.readTree(file.toFile());
+    } catch (IOException e) {
+      throw new InputException(file + " is not valid JSON: " + e.getMessage(), e);
+    }
+  }
+
+  /** Makes a native encoding, reads it and frees it. */
+  private <T> T reading(LongSupplier make, LongFunction<T> read) {
+    enter();
+    try {
+      long encoding = make.getAsLong();
+      try {
+        return read.apply(encoding);
+      } finally {
+        TokenizersLibrary.LIB.deleteEncoding(encoding);
+      }
+    } finally {
+      inUse.decrementAndGet();
+    }
+  }
+
+  /** Counts a running call, so that close cannot free what a thread still reads. */
+  private void enter() {
+    inUse.incrementAndGet();
+    if (closed.get()) {
+      inUse.decrementAndGet();
+      throw new IllegalStateException("tokenizer of " + folder + " is closed");
+    }
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * Text to token ids. Imports only {@code core}.
+ *
+ * <p>Decisions:
+ *
+ * <ul>
+ *   <li>The tokenizers are Hugging Face's own (Rust), through the natives inside DJL's tokenizers
+ *       JAR. We use its JNI class only. DJL's {@code HuggingFaceTokenizer} is left out because it
+ *       overrides the padding and truncation of {@code tokenizer.json}, builds a Java string and an
+ *       object per token (about a quarter slower a text on SST-2, and its batch call does that on
+ *       one thread), and reports its use over the network unless told not to. DJL's loader is left
+ *       out because it probes CUDA when it starts and, on a machine with a GPU, downloads another
+ *       build of the library. We extract the CPU build once to a versioned cache ({@code
+ *       ATTUNE_CACHE}, else {@code $XDG_CACHE_HOME/attune}, else {@code ~/.cache/attune}) and load
+ *       it; {@code ATTUNE_TOKENIZERS_LIBRARY} names another file.
+ *   <li>One native call encodes one text, on threads of ours. The batch calls of the JNI class end
+ *       the process when a text cannot be encoded; the single call throws. Threads are ours to
+ *       bound, and progress can be reported.
+ *   <li>Padding and truncation of {@code tokenizer.json} are switched off. Truncation is done here,
+ *       equal to Transformers' {@code truncation=True}, and every dropped token is counted.
+ *   <li>Words that are already split, with a byte-level tokenizer that adds no space itself (GPT-2,
+ *       RoBERTa, Qwen): every word gets a leading space. For GPT-2 and RoBERTa this is
+ *       Transformers' {@code add_prefix_space=True}, without which Transformers refuses such input.
+ *   <li>Offsets count code points, as Hugging Face's do.
+ * </ul>
+ */
+package dev.attune.text;

@@ -1,0 +1,62 @@
+package dev.attune.train;
+
+import dev.attune.batch.Batch;
+import dev.attune.batch.BatchStream;
+import dev.attune.batch.EncodedDataset;
+import dev.attune.memory.Allocator;
+import dev.attune.model.Inputs;
+import dev.attune.model.Model;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+import java.nio.FloatBuffer;
+
+/** Runs a model over a dataset in file order, without gradients. */
+public final class Inference implements AutoCloseable {
+  /** Bounds of a batch: enough rows to keep every core busy, few enough to stay in cache. */
+  private static final int MAX_TOKENS = 2048;
+
+  private static final int MAX_SEQUENCES = 128;
+
+  /** Receives each batch's logits. */
+  public interface Sink {
+    /**
+     * @param logits (rows, cols) on the host, valid during the call
+     * @param loss sum of the batch's losses, NaN where the data has no targets
+     */
+    void accept(Batch batch, FloatBuffer logits, int rows, int cols, double loss);
+  }
+
+  private final Staging staging;
+
+  public Inference(Allocator allocator) {
+    this.staging = new Staging(allocator);
+  }
+
+  /**
+   * @param objective whose loss is wanted, or null
+   */
+  public void run(Model model, Tape tape, EncodedDataset data, Objective objective, Sink sink) {
+    if (data.size() == 0) {
+      return;
+    }
+    try (BatchStream batches =
+        BatchStream.evaluationBatches(data, MAX_TOKENS, MAX_SEQUENCES, model.positionOffset())) {
+      while (batches.hasNext()) {
+        Batch batch = batches.next();
+        Inputs inputs = staging.stage(batch);
+        tape.begin(false, 0);
+        Tensor logits = model.forward(tape, inputs);
+        double loss =
+            objective == null ? Double.NaN : objective.apply(tape, logits, staging, batch);
+        FloatBuffer values =
+            tape.backend().view(logits.address(), logits.sizeBytes()).asFloatBuffer();
+        sink.accept(batch, values, (int) logits.rows(), (int) logits.cols(), loss);
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    staging.close();
+  }
+}

@@ -1,0 +1,41 @@
+package dev.attune.train;
+
+import java.util.Map;
+
+/** Hears of a run's progress, on the training thread. */
+public interface TrainListener {
+  /**
+   * @param step optimizer steps done, from 1
+   * @param totalSteps of the run
+   * @param epoch passes over the data done, as a fraction
+   * @param loss mean over the targets of this step
+   * @param gradNorm before clipping
+   * @param learningRate of this step
+   * @param tokens real tokens of this step
+   * @param tokensPerSecond so far, first steps left out
+   * @param secondsLeft estimate for the rest of the run
+   */
+  record Step(
+      long step,
+      long totalSteps,
+      double epoch,
+      double loss,
+      double gradNorm,
+      double learningRate,
+      long tokens,
+      double tokensPerSecond,
+      double secondsLeft) {}
+
+  /** After each optimizer step. */
+  void onStep(Step step);
+
+  /**
+   * After each evaluation.
+   *
+   * @param best whether it is the best so far
+   */
+  void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best);
+
+  /** After a checkpoint is safe. */
+  void onCheckpoint(long step);
+}

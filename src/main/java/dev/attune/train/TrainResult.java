@@ -1,0 +1,32 @@
+package dev.attune.train;
+
+import java.util.Map;
+
+/**
+ * How a run ended.
+ *
+ * @param steps optimizer steps done, earlier runs that it resumed included
+ * @param epochs passes over the data, as a fraction
+ * @param trainLoss mean over all steps
+ * @param evaluation last evaluation, or that of the best weights where those were restored; empty
+ *     without validation data
+ * @param tokens real tokens of all steps
+ * @param tokensPerSecond of this process, its first three steps left out
+ * @param examplesPerSecond likewise
+ * @param flopsPerSecond of matrix products, likewise
+ * @param interrupted whether it stopped on request before its end
+ * @param stoppedEarly whether early stopping ended it
+ * @param arenaBytes most memory that activations took
+ */
+public record TrainResult(
+    long steps,
+    double epochs,
+    double trainLoss,
+    Map<String, Double> evaluation,
+    long tokens,
+    double tokensPerSecond,
+    double examplesPerSecond,
+    double flopsPerSecond,
+    boolean interrupted,
+    boolean stoppedEarly,
+    long arenaBytes) {}

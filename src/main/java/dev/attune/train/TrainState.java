@@ -1,0 +1,48 @@
+package dev.attune.train;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.batch.Cursor;
+
+/** What a run knows beyond its buffers: saved in checkpoints, restored by a resume. */
+final class TrainState {
+  /** Optimizer steps done. */
+  long step;
+
+  /** Micro-batches done: keys the dropout masks. */
+  long microStep;
+
+  Cursor cursor = Cursor.START;
+  long tokens;
+  long examples;
+  double lossSum;
+  double bestScore = Double.NaN;
+  long bestStep;
+  int evaluationsSinceBest;
+
+  ObjectNode toJson() {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("step", step).put("micro_step", microStep).set("cursor", cursor.toJson());
+    json.put("tokens", tokens).put("examples", examples);
+    // Bits, not decimals: a resumed run must report the same numbers.
+    json.put("loss_sum_bits", Double.doubleToRawLongBits(lossSum));
+    json.put("best_score_bits", Double.doubleToRawLongBits(bestScore));
+    json.put("best_step", bestStep).put("evaluations_since_best", evaluationsSinceBest);
+    return json;
+  }
+
+  static TrainState fromJson(JsonNode json) {
+    TrainState state = new TrainState();
+    state.step = json.path("step").asLong();
+    state.microStep = json.path("micro_step").asLong();
+    state.cursor = Cursor.fromJson(json.path("cursor"));
+    state.tokens = json.path("tokens").asLong();
+    state.examples = json.path("examples").asLong();
+    state.lossSum = Double.longBitsToDouble(json.path("loss_sum_bits").asLong());
+    state.bestScore = Double.longBitsToDouble(json.path("best_score_bits").asLong());
+    state.bestStep = json.path("best_step").asLong();
+    state.evaluationsSinceBest = json.path("evaluations_since_best").asInt();
+    return state;
+  }
+}

@@ -1,0 +1,286 @@
+package dev.attune.train;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.batch.Batch;
+import dev.attune.batch.BatchStream;
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.Order;
+import dev.attune.core.InputException;
+import dev.attune.memory.Buffer;
+import dev.attune.model.Inputs;
+import dev.attune.model.Model;
+import dev.attune.optim.GradientNorm;
+import dev.attune.optim.Optimizer;
+import dev.attune.optim.Schedule;
+import dev.attune.tape.Parameters;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.BooleanSupplier;
+
+/** The training loop. */
+public final class Trainer implements AutoCloseable {
+  private final Model model;
+  private final Parameters parameters;
+  private final Optimizer optimizer;
+  private final Objective objective;
+  private final TrainerConfig config;
+  private final EncodedDataset data;
+  private final Evaluator evaluator;
+  private final Tape tape;
+  private final Staging staging;
+  private final GradientNorm gradientNorm;
+  private final Schedule schedule;
+  private final long totalSteps;
+  private final long stepsPerEpoch;
+  private final Throughput throughput = new Throughput();
+  private TrainState state = new TrainState();
+
+  // Of the step that ran last.
+  private double stepLoss;
+  private double stepGradNorm;
+  private float stepRate;
+  private long stepTokens;
+
+  /**
+   * @param model with its weights loaded; the caller closes it
+   * @param optimizer over the model's parameters; the caller closes it
+   * @param tape in the run's precision; the caller closes it
+   * @param data what to learn
+   * @param evaluator measures on validation data, or null
+   */
+  public Trainer(
+      Model model,
+      Optimizer optimizer,
+      Tape tape,
+      EncodedDataset data,
+      Evaluator evaluator,
+      TrainerConfig config) {
+    this.model = model;
+    this.parameters = model.parameters();
+    this.optimizer = optimizer;
+    this.tape = tape;
+    this.data = data;
+    this.evaluator = evaluator;
+    this.config = config;
+    if (evaluator == null && config.earlyStoppingPatience() > 0) {
+      throw new InputException("--early-stopping-patience needs --validation-file");
+    }
+    this.objective = new Objective(model.task(), (float) config.labelSmoothing());
+    this.staging = new Staging(parameters.backend());
+    this.gradientNorm = new GradientNorm(parameters);
+    long batches = BatchStream.batchesPerEpoch(data.size(), config.batchSize());
+    this.stepsPerEpoch = config.stepsPerEpoch(batches);
+    this.totalSteps = config.totalSteps(batches);
+    this.schedule = config.scheduleOver(totalSteps);
+  }
+
+  /** Optimizer steps of the whole run. */
+  public long totalSteps() {
+    return totalSteps;
+  }
+
+  /** The buffers that a checkpoint holds, by name: weights, optimizer state, row states. */
+  public Map<String, Buffer> buffers() {
+    Map<String, Buffer> buffers = new LinkedHashMap<>();
+    buffers.put("weights", parameters.weights());
+    buffers.putAll(new java.util.TreeMap<>(optimizer.state()));
+    if (parameters.rowSparse() != null) {
+      buffers.put("row_state", parameters.rowSparse().stateBuffer());
+    }
+    return buffers;
+  }
+
+  /** Goes on from a checkpoint, whose buffers the caller has loaded into {@link #buffers}. */
+  public void resume(JsonNode saved) {
+    state = TrainState.fromJson(saved);
+    optimizer.restore(state.step);
+  }
+
+  /**
+   * Trains to the end of the run.
+   *
+   * @param checkpoints where to save; null only if nothing is to be saved
+   * @param stopRequested asked after every step; true saves a checkpoint and returns
+   * @throws DivergedException if the loss stops being finite; the weights are those of the step
+   *     before
+   */
+  public TrainResult run(
+      TrainListener listener, CheckpointSink checkpoints, BooleanSupplier stopRequested) {
+    int epochs = (int) ((totalSteps + stepsPerEpoch - 1) / stepsPerEpoch);
+    boolean interrupted = false;
+    boolean stoppedEarly = false;
+    Map<String, Double> evaluation = Map.of();
+    long evaluatedAt = -1;
+    Order order = config.shuffle() ? Order.shuffled(config.seed()) : Order.file();
+    try (BatchStream stream =
+        BatchStream.training(
+            data, order, config.batchSize(), epochs, state.cursor, model.positionOffset())) {
+      while (state.step < totalSteps) {
+        boolean endsEpoch = step(stream);
+        listener.onStep(report());
+        boolean last = state.step == totalSteps;
+        if (evaluator != null && evaluationIsDue(endsEpoch, last)) {
+          evaluation = evaluator.evaluate(model, tape);
+          evaluatedAt = state.step;
+          boolean best = noteScore(evaluation);
+          if (best && config.earlyStoppingPatience() > 0) {
+            checkpoints.saveBest(parameters.weights());
+          }
+          listener.onEvaluation(state.step, epoch(), evaluation, best);
+          stoppedEarly =
+              config.earlyStoppingPatience() > 0
+                  && state.evaluationsSinceBest >= config.earlyStoppingPatience();
+        }
+        interrupted = !last && !stoppedEarly && stopRequested.getAsBoolean();
+        boolean saveIsDue = config.saveSteps() > 0 && state.step % config.saveSteps() == 0;
+        if (checkpoints != null && (interrupted || (saveIsDue && !last && !stoppedEarly))) {
+          checkpoints.save(state.step, checkpointState(), buffers());
+          listener.onCheckpoint(state.step);
+        }
+        if (interrupted || stoppedEarly) {
+          break;
+        }
+      }
+    }
+    if (config.earlyStoppingPatience() > 0 && !interrupted && state.bestStep > 0) {
+      if (state.bestStep != state.step) {
+        checkpoints.loadBest(parameters.weights());
+        evaluation = evaluator.evaluate(model, tape);
+      }
+    } else if (evaluator != null && !interrupted && evaluatedAt != state.step) {
+      evaluation = evaluator.evaluate(model, tape);
+    }
+    return new TrainResult(
+        state.step,
+        epoch(),
+        state.step == 0 ? Double.NaN : state.lossSum / state.step,
+        evaluation,
+        state.tokens,
+        throughput.tokensPerSecond(),
+        throughput.examplesPerSecond(),
+        throughput.flopsPerSecond(),
+        interrupted,
+        stoppedEarly,
+        tape.arena().highWaterBytes());
+  }
+
+  private ObjectNode checkpointState() {
+    return state.toJson();
+  }
+
+  /** One optimizer step: forward and backward of its batches, then the update. */
+  private boolean step(BatchStream stream) {
+    long begin = System.nanoTime();
+    double loss = 0;
+    long targets = 0;
+    long tokens = 0;
+    long examples = 0;
+    long flops = 0;
+    boolean endsEpoch = false;
+    for (int i = 0; i < config.gradientAccumulationSteps() && !endsEpoch; i++) {
+      Batch batch = stream.next();
+      loss += forwardBackward(batch);
+      targets += batch.supervisedTargets();
+      tokens += batch.rows();
+      examples += batch.sequences();
+      flops += tape.flops();
+      endsEpoch = batch.endsEpoch();
+      state.cursor = batch.after();
+      state.microStep++;
+    }
+    update(loss, Math.max(1, targets));
+    throughput.add(System.nanoTime() - begin, tokens, examples, flops);
+    stepTokens = tokens;
+    state.step++;
+    state.tokens += tokens;
+    state.examples += examples;
+    state.lossSum += stepLoss;
+    return endsEpoch;
+  }
+
+  private double forwardBackward(Batch batch) {
+    Inputs inputs = staging.stage(batch);
+    if (parameters.rowSparse() != null) {
+      parameters.rowSparse().mark(batch.uniqueIds(), batch.uniqueCount());
+    }
+    tape.begin(true, state.microStep);
+    Tensor logits = model.forward(tape, inputs);
+    double loss = objective.apply(tape, logits, staging, batch);
+    tape.backward();
+    return loss;
+  }
+
+  private void update(double lossSum, long targets) {
+    parameters.completeGradients();
+    stepLoss = lossSum / targets;
+    stepGradNorm = gradientNorm.measure() / targets;
+    if (!Double.isFinite(stepLoss) || !Double.isFinite(stepGradNorm)) {
+      throw new DivergedException(
+          String.format(
+              "step %d: the loss is %s and the gradient norm %s; training stopped before they"
+                  + " reached the weights. Try a lower --learning-rate, more warmup, or --precision"
+                  + " fp32",
+              state.step + 1, stepLoss, stepGradNorm));
+    }
+    stepRate = schedule.rate(state.step);
+    double clip = GradientNorm.clipFactor(stepGradNorm, config.maxGradNorm());
+    optimizer.step(stepRate, (float) (clip / targets));
+    parameters.endStep();
+  }
+
+  private double epoch() {
+    long into = Math.floorMod(state.step, stepsPerEpoch);
+    return state.step / stepsPerEpoch + (double) into / stepsPerEpoch;
+  }
+
+  private TrainListener.Step report() {
+    return new TrainListener.Step(
+        state.step,
+        totalSteps,
+        epoch(),
+        stepLoss,
+        stepGradNorm,
+        stepRate,
+        stepTokens,
+        throughput.tokensPerSecond(),
+        throughput.secondsPerStep() * (totalSteps - state.step));
+  }
+
+  private boolean evaluationIsDue(boolean endsEpoch, boolean last) {
+    return config.evalSteps() > 0
+        ? state.step % config.evalSteps() == 0 || last
+        : endsEpoch || last;
+  }
+
+  private boolean noteScore(Map<String, Double> evaluation) {
+    Double score = evaluation.get(config.bestMetric());
+    if (score == null) {
+      throw new InputException(
+          "--metric-for-best-model is '"
+              + config.bestMetric()
+              + "'; this task measures "
+              + String.join(", ", evaluation.keySet()));
+    }
+    boolean lowerIsBetter = Evaluator.lowerIsBetter(config.bestMetric());
+    boolean best =
+        Double.isNaN(state.bestScore)
+            || (lowerIsBetter ? score < state.bestScore : score > state.bestScore);
+    if (best) {
+      state.bestScore = score;
+      state.bestStep = state.step;
+      state.evaluationsSinceBest = 0;
+    } else {
+      state.evaluationsSinceBest++;
+    }
+    return best;
+  }
+
+  @Override
+  public void close() {
+    staging.close();
+    gradientNorm.close();
+  }
+}

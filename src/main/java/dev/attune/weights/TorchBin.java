@@ -1,0 +1,247 @@
+package dev.attune.weights;
+
+import dev.attune.core.Check;
+import dev.attune.core.InputException;
+import java.io.EOFException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipException;
+import java.util.zip.ZipFile;
+
+/**
+ * A pytorch_model.bin as {@code torch.save} has written it since PyTorch 1.6: a ZIP archive of one
+ * pickle and one uncompressed entry for each storage. Tensors may share storages and have strides.
+ */
+public final class TorchBin implements WeightSource {
+  private static final int MAX_PICKLE_BYTES = 64 << 20;
+  private static final int CHUNK_BYTES = 1 << 20;
+  private static final String PICKLE = "/data.pkl";
+
+  private final Path file;
+  private final ZipFile zip;
+  private final Map<String, TensorPickle.TensorRef> tensors;
+  private final Map<String, TensorInfo> infos = new LinkedHashMap<>();
+  private final Map<String, ZipEntry> storages = new HashMap<>();
+  private boolean closed;
+
+  private TorchBin(Path file, ZipFile zip) throws IOException {
+    this.file = file;
+    this.zip = zip;
+    String root = null;
+    ZipEntry pickle = null;
+    for (ZipEntry entry : Collections.list(zip.entries())) {
+      String name = entry.getName();
+      if (name.endsWith(PICKLE) && name.indexOf('/') == name.length() - PICKLE.length()) {
+        pickle = entry;
+        root = name.substring(0, name.length() - PICKLE.length());
+      }
+    }
+    if (pickle == null) {
+      throw Messages.bad(file, "is a ZIP archive without data.pkl; is this a PyTorch file?");
+    }
+    requireLittleEndian(root);
+    tensors = TensorPickle.parse(file, readEntry(pickle, MAX_PICKLE_BYTES));
+    for (Map.Entry<String, TensorPickle.TensorRef> tensor : tensors.entrySet()) {
+      TensorPickle.StorageRef storage = tensor.getValue().storage();
+      ZipEntry entry = zip.getEntry(root + "/data/" + storage.key());
+      long bytes = storage.elements() * storage.type().bytes();
+      if (entry == null || entry.getSize() != bytes || entry.getMethod() != ZipEntry.STORED) {
+        throw Messages.bad(
+            file,
+            "tensor %s needs a stored entry data/%s of %d bytes; the archive has %s",
+            Messages.shown(tensor.getKey()),
+            Messages.shown(storage.key()),
+            bytes,
+            entry == null ? "none" : "one of " + entry.getSize());
+      }
+      storages.put(storage.key(), entry);
+      infos.put(
+          tensor.getKey(),
+          new TensorInfo(tensor.getKey(), storage.type().name(), tensor.getValue().shape()));
+    }
+  }
+
+  /**
+   * Opens a file.
+   *
+   * @throws InputException when it cannot be read, is damaged, or holds anything but a dictionary
+   *     of tensors
+   */
+  public static TorchBin open(Path file) {
+    ZipFile zip = null;
+    TorchBin opened = null;
+    try {
+      requireZip(file);
+      zip = new ZipFile(file.toFile());
+      opened = new TorchBin(file, zip);
+      return opened;
+    } catch (ZipException | IllegalArgumentException e) {
+      throw new InputException(
+          file + ": not a valid ZIP archive (" + e.getMessage() + "); copy or download it again",
+          e);
+    } catch (IOException e) {
+      throw Messages.unreadable(file, e);
+    } finally {
+      if (opened == null && zip != null) {
+        closeQuietly(zip);
+      }
+    }
+  }
+
+  private static void requireZip(Path file) throws IOException {
+    try (InputStream in = Files.newInputStream(file)) {
+      byte[] head = in.readNBytes(4);
+      if (head.length < 4 || head[0] != 'P' || head[1] != 'K') {
+        throw Messages.bad(
+            file,
+            "is not in the ZIP format of PyTorch 1.6 and later; the older format is not read."
+                + " Convert it to safetensors, or load and torch.save it with a newer PyTorch");
+      }
+    }
+  }
+
+  private void requireLittleEndian(String root) throws IOException {
+    ZipEntry order = zip.getEntry(root + "/byteorder");
+    if (order != null && !new String(readEntry(order, 16), "US-ASCII").startsWith("little")) {
+      throw Messages.bad(file, "was written on a big-endian machine, which is not supported");
+    }
+  }
+
+  private byte[] readEntry(ZipEntry entry, int maxBytes) throws IOException {
+    try (InputStream in = zip.getInputStream(entry)) {
+      byte[] bytes = in.readNBytes(maxBytes + 1);
+      if (bytes.length > maxBytes) {
+        throw Messages.bad(
+            file, "%s is larger than %d bytes", Messages.shown(entry.getName()), maxBytes);
+      }
+      return bytes;
+    }
+  }
+
+  @Override
+  public Set<String> names() {
+    Check.state(!closed, "%s was closed", file);
+    return Collections.unmodifiableSet(infos.keySet());
+  }
+
+  @Override
+  public TensorInfo info(String name) {
+    Check.state(!closed, "%s was closed", file);
+    TensorInfo info = infos.get(name);
+    if (info == null) {
+      throw Messages.unknown(file, name, infos.size());
+    }
+    return info;
+  }
+
+  @Override
+  public void read(String name, long first, FloatBuffer out) {
+    TensorInfo info = info(name);
+    TensorPickle.TensorRef tensor = tensors.get(name);
+    ElementType type = tensor.storage().type();
+    if (!type.isFloat()) {
+      throw Messages.bad(file, "tensor %s is not a float tensor", info);
+    }
+    Check.argument(
+        first >= 0 && first <= info.elements() && out.remaining() <= info.elements() - first,
+        "elements %d to %d are not inside %s",
+        first,
+        first + out.remaining(),
+        info);
+    int limit = out.limit();
+    try (InputStream in = zip.getInputStream(storages.get(tensor.storage().key()))) {
+      if (isContiguous(tensor)) {
+        in.skipNBytes((tensor.offset() + first) * type.bytes());
+        readRun(in, type, out, name);
+      } else {
+        gather(in, tensor, first, out, name);
+      }
+    } catch (ZipException | EOFException e) {
+      throw new InputException(
+          file + ": tensor " + Messages.shown(name) + " is damaged: " + e.getMessage(), e);
+    } catch (IOException e) {
+      throw Messages.unreadable(file, e);
+    } finally {
+      out.limit(limit);
+    }
+  }
+
+  private static void readRun(InputStream in, ElementType type, FloatBuffer out, String name)
+      throws IOException {
+    int limit = out.limit();
+    byte[] chunk = new byte[(int) Math.min(CHUNK_BYTES, (long) out.remaining() * type.bytes())];
+    while (out.position() < limit) {
+      int count = Math.min(chunk.length / type.bytes(), limit - out.position());
+      if (in.readNBytes(chunk, 0, count * type.bytes()) < count * type.bytes()) {
+        throw new EOFException("its storage ends early");
+      }
+      out.limit(out.position() + count);
+      type.toFloats(ByteBuffer.wrap(chunk), out, name);
+    }
+  }
+
+  // Transposed and expanded tensors are rare and small: their storage is read whole.
+  private void gather(
+      InputStream in, TensorPickle.TensorRef tensor, long first, FloatBuffer out, String name)
+      throws IOException {
+    TensorPickle.StorageRef storage = tensor.storage();
+    if (storage.elements() > Integer.MAX_VALUE / 8) {
+      throw Messages.bad(
+          file,
+          "tensor %s is a strided view of %d elements, too many; save it contiguous",
+          Messages.shown(name),
+          storage.elements());
+    }
+    FloatBuffer all =
+        ByteBuffer.allocateDirect(4 * (int) storage.elements())
+            .order(ByteOrder.nativeOrder())
+            .asFloatBuffer();
+    readRun(in, storage.type(), all, name);
+    long[] shape = tensor.shape();
+    for (long element = first; out.hasRemaining(); element++) {
+      long rest = element;
+      long position = tensor.offset();
+      for (int dim = shape.length - 1; dim >= 0; dim--) {
+        position += rest % shape[dim] * tensor.strides()[dim];
+        rest /= shape[dim];
+      }
+      out.put(all.get((int) position));
+    }
+  }
+
+  private static boolean isContiguous(TensorPickle.TensorRef tensor) {
+    long expected = 1;
+    for (int dim = tensor.shape().length - 1; dim >= 0; dim--) {
+      if (tensor.shape()[dim] != 1 && tensor.strides()[dim] != expected) {
+        return false;
+      }
+      expected *= tensor.shape()[dim];
+    }
+    return true;
+  }
+
+  @Override
+  public void close() {
+    closed = true;
+    closeQuietly(zip);
+  }
+
+  private static void closeQuietly(ZipFile zip) {
+    try {
+      zip.close();
+    } catch (IOException e) {
+      // Nothing was written, so nothing can be lost.
+    }
+  }
+}

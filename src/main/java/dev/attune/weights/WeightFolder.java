@@ -1,0 +1,131 @@
+package dev.attune.weights;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.attune.core.InputException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.function.Function;
+import java.util.stream.Stream;
+
+/** Finds the weight files of a Hugging Face folder, sharded or not. */
+final class WeightFolder {
+  private static final String SAFETENSORS = "model.safetensors";
+  private static final String TORCH = "pytorch_model.bin";
+  private static final String INDEX = ".index.json";
+
+  private WeightFolder() {}
+
+  static WeightSource open(Path folder) {
+    if (!Files.isDirectory(folder)) {
+      throw Messages.bad(folder, Files.exists(folder) ? "is not a folder" : "folder not found");
+    }
+    if (Files.exists(folder.resolve(SAFETENSORS))) {
+      return Safetensors.open(folder.resolve(SAFETENSORS));
+    }
+    if (Files.exists(folder.resolve(SAFETENSORS + INDEX))) {
+      return openShards(folder, SAFETENSORS + INDEX, Safetensors::open);
+    }
+    if (Files.exists(folder.resolve(TORCH))) {
+      return TorchBin.open(folder.resolve(TORCH));
+    }
+    if (Files.exists(folder.resolve(TORCH + INDEX))) {
+      return openShards(folder, TORCH + INDEX, TorchBin::open);
+    }
+    throw Messages.bad(
+        folder,
+        "holds no weights: expected %s, %s or %s; it holds %s",
+        SAFETENSORS,
+        SAFETENSORS + INDEX,
+        TORCH,
+        listing(folder));
+  }
+
+  private static String listing(Path folder) {
+    try (Stream<Path> files = Files.list(folder)) {
+      List<String> names = files.map(f -> f.getFileName().toString()).sorted().limit(20).toList();
+      return names.isEmpty() ? "nothing" : String.join(", ", names);
+    } catch (IOException e) {
+      return "files that cannot be listed";
+    }
+  }
+
+  private static WeightSource openShards(
+      Path folder, String indexName, Function<Path, WeightSource> opener) {
+    Path index = folder.resolve(indexName);
+    Map<String, String> map = readIndex(index);
+    Map<String, WeightSource> shards = new TreeMap<>();
+    List<String> order = new ArrayList<>(new TreeSet<>(map.values()));
+    ShardedSource opened = null;
+    try {
+      for (String shard : order) {
+        Path file = folder.resolve(shard);
+        if (!Files.exists(file)) {
+          throw Messages.bad(
+              index,
+              "names the shard %s, which is not in the folder; copy all %d shards",
+              Messages.shown(shard),
+              order.size());
+        }
+        shards.put(shard, opener.apply(file));
+      }
+      opened = new ShardedSource(index, shards, map);
+      return opened;
+    } finally {
+      if (opened == null) {
+        shards.values().forEach(WeightSource::close);
+      }
+    }
+  }
+
+  private static Map<String, String> readIndex(Path index) {
+    JsonNode root;
+    try {
+      root =
+          JsonMapper.builder()
+              .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+              .build()
+              .readTree(Files.readAllBytes(index));
+    } catch (JsonProcessingException e) {
+      throw new InputException(index + ": not valid JSON: " + e.getOriginalMessage(), e);
+    } catch (IOException e) {
+      throw Messages.unreadable(index, e);
+    }
+    JsonNode weightMap = root.path("weight_map");
+    if (!weightMap.isObject() || weightMap.isEmpty()) {
+      throw Messages.bad(index, "has no \"weight_map\" object from tensor names to file names");
+    }
+    Map<String, String> map = new TreeMap<>();
+    weightMap
+        .properties()
+        .forEach(
+            e -> {
+              String shard = e.getValue().asText();
+              if (!e.getValue().isTextual() || !isPlainFileName(shard)) {
+                throw Messages.bad(
+                    index,
+                    "sends tensor %s to %s; a shard is a plain file name in the same folder",
+                    Messages.shown(e.getKey()),
+                    Messages.shown(e.getValue().toString()));
+              }
+              map.put(e.getKey(), shard);
+            });
+    return map;
+  }
+
+  // A downloaded index must not make us open files outside its folder.
+  private static boolean isPlainFileName(String name) {
+    return !name.isBlank()
+        && name.chars().noneMatch(c -> c == '/' || c == '\\' || c == ':' || c < ' ')
+        && !name.equals(".")
+        && !name.equals("..");
+  }
+}

@@ -1,0 +1,257 @@
+package dev.attune.kernels;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.attune.core.DType;
+import dev.attune.ref.ActivationRef;
+import dev.attune.ref.Precision;
+import dev.attune.testkit.Backends.Target;
+import dev.attune.testkit.Gradients;
+import dev.attune.testkit.KernelCase;
+import dev.attune.testkit.KernelContract;
+import dev.attune.testkit.Shapes;
+import dev.attune.testkit.Storage;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class ActivationTest extends KernelContract {
+  private static final List<DType> DTYPES = List.of(DType.F32, DType.BF16);
+
+  static ActivationRef ref(Activation activation) {
+    return ActivationRef.valueOf(activation.name());
+  }
+
+  private static KernelCase forward(
+      Activation activation, double[] values, int count, DType dtype, boolean inPlace) {
+    KernelCase k =
+        KernelCase.forward(
+            dtype, "activationForward %s count=%d inPlace=%b", activation, count, inPlace);
+    double[] inp = values == null ? k.normal("inp", dtype, count) : k.input("inp", dtype, values);
+    if (inPlace) {
+      k.inPlace("out", "inp");
+    } else {
+      k.overwritten("out", dtype, count);
+    }
+    return k.calls(
+            (backend, at) ->
+                backend.activationForward(at.of("out"), at.of("inp"), count, activation, dtype))
+        .gives(p -> Map.of("out", ref(activation).forward(p, inp)));
+  }
+
+  private static KernelCase backward(
+      Activation activation,
+      double[] values,
+      int count,
+      DType dtype,
+      boolean accumulate,
+      boolean inPlace) {
+    KernelCase k =
+        KernelCase.backward(
+            dtype,
+            "activationBackward %s count=%d accumulate=%b inPlace=%b",
+            activation,
+            count,
+            accumulate,
+            inPlace);
+    double[] inp = values == null ? k.normal("inp", dtype, count) : k.input("inp", dtype, values);
+    double[] dout = k.normal("dout", dtype, count);
+    double[] old = null;
+    if (inPlace) {
+      k.inPlace("dinp", "dout");
+    } else {
+      old = k.gradient("dinp", dtype, count, accumulate);
+    }
+    double[] before = old;
+    return k.calls(
+            (backend, at) ->
+                backend.activationBackward(
+                    at.of("dinp"),
+                    at.of("dout"),
+                    at.of("inp"),
+                    count,
+                    activation,
+                    accumulate,
+                    dtype))
+        .gives(p -> Map.of("dinp", ref(activation).backward(p, dout, inp, before)));
+  }
+
+  @Override
+  protected List<KernelCase> cases() {
+    TreeSet<Integer> counts = new TreeSet<>(Shapes.widths());
+    counts.add(0);
+    counts.add(1000);
+    Shapes.random("activation", 20, 3000).forEach(shape -> counts.add(shape[0]));
+    List<KernelCase> cases = new ArrayList<>();
+    for (DType dtype : DTYPES) {
+      for (Activation activation : Activation.values()) {
+        for (int count : counts) {
+          cases.add(forward(activation, null, count, dtype, count % 3 == 0));
+          cases.add(backward(activation, null, count, dtype, count % 2 == 0, count % 2 == 1));
+        }
+      }
+    }
+    return cases;
+  }
+
+  @Override
+  protected List<KernelCase> largeCases() {
+    List<KernelCase> cases = new ArrayList<>();
+    for (DType dtype : DTYPES) {
+      for (Activation activation : Activation.values()) {
+        cases.add(forward(activation, null, 20_011, dtype, true));
+        cases.add(backward(activation, null, 20_011, dtype, true, false));
+      }
+    }
+    return cases;
+  }
+
+  @Override
+  protected List<KernelCase> realCases() {
+    List<KernelCase> cases = new ArrayList<>();
+    for (DType dtype : DTYPES) {
+      for (Activation activation : Activation.values()) {
+        cases.add(forward(activation, null, 512 * 3072, dtype, false));
+        cases.add(backward(activation, null, 512 * 3072, dtype, false, false));
+      }
+    }
+    return cases;
+  }
+
+  @ParameterizedTest
+  @EnumSource(Activation.class)
+  void referenceDerivativeIsTheSlope(Activation activation) {
+    double[] inp = Gradients.normal("activation " + activation, 40);
+    double[] dout = Gradients.normal("activation dout", 40);
+    Gradients.check(
+        "inp",
+        inp,
+        ref(activation).backward(Precision.EXACT, dout, inp, null),
+        x -> Gradients.dot(ref(activation).forward(Precision.EXACT, x), dout));
+  }
+
+  @Test
+  void referenceAgreesWithPublishedValues() {
+    assertEquals(0.8411919906082768, value(Activation.GELU_TANH, 1), 1e-15);
+    assertEquals(0.8413447460685429, value(Activation.GELU, 1), 1e-15);
+    assertEquals(-0.15865525393145707, value(Activation.GELU, -1), 1e-15);
+    assertEquals(-0.00404969409489028, value(Activation.GELU, -3), 1e-15);
+    assertEquals(-4.97676845941746e-15, value(Activation.GELU, -8), 1e-25);
+    assertEquals(0.7615941559557649, value(Activation.TANH, 1), 1e-15);
+  }
+
+  private static double value(Activation activation, double x) {
+    return ref(activation).value(Precision.EXACT, x);
+  }
+
+  /** The whole line, including where exp under- and overflows; accuracy relative to x. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void agreesFromTailToTail(Target target) {
+    double[] line = new double[8001];
+    for (int i = 0; i < line.length; i++) {
+      line[i] = (i - 4000) / 200.0;
+    }
+    List<KernelCase> cases = new ArrayList<>();
+    for (DType dtype : DTYPES) {
+      for (Activation activation : Activation.values()) {
+        cases.add(forward(activation, line, line.length, dtype, false));
+        cases.add(backward(activation, line, line.length, dtype, false, false));
+      }
+    }
+    each(cases, kernelCase -> kernelCase.verify(target.backend(), 0));
+  }
+
+  /** Far out the activations are their asymptotes, exactly; zeros and subnormals are harmless. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void extremesGiveTheAsymptotes(Target target) {
+    double[] extremes = {1e4, -1e4, 1e30, -1e30, 0, -0.0, 1e-40, -1e-40, 100, -100};
+    for (DType dtype : DTYPES) {
+      for (Activation activation : Activation.values()) {
+        double[] inp = new double[extremes.length];
+        for (int i = 0; i < inp.length; i++) {
+          inp[i] = Storage.of(dtype).round(extremes[i]);
+        }
+        KernelCase forward = forward(activation, extremes, extremes.length, dtype, false);
+        double[] out = forward.run(target.backend()).values().get("out");
+        KernelCase backward = backward(activation, extremes, extremes.length, dtype, false, false);
+        double[] dinp = backward.run(target.backend()).values().get("dinp");
+        String label = activation + " " + dtype + " on " + target;
+        for (int i : new int[] {0, 1, 2, 3, 8, 9}) {
+          double right = activation == Activation.TANH ? 1 : inp[i];
+          double left =
+              switch (activation) {
+                case NONE -> inp[i];
+                case TANH -> -1;
+                default -> 0;
+              };
+          assertEquals(
+              inp[i] > 0 ? right : left, out[i], Double.MIN_VALUE, label + " of " + inp[i]);
+          // libtorch's own slope of the tanh form is 0 * infinity where the square overflows.
+          boolean overflows = Math.abs(inp[i]) > 1e19 && !target.isCpu();
+          assertTrue(overflows || Double.isFinite(dinp[i]), label + " slope at " + inp[i]);
+        }
+        for (int i : new int[] {4, 5, 6, 7}) {
+          assertEquals(0, out[i], 1e-38, label + " of " + inp[i]);
+          assertTrue(Double.isFinite(dinp[i]), label + " slope at " + inp[i]);
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void notANumberComesThrough(Target target) {
+    double[] values = new double[37];
+    values[3] = Double.NaN;
+    values[36] = Double.NaN;
+    for (DType dtype : DTYPES) {
+      for (Activation activation : Activation.values()) {
+        KernelCase forward = forward(activation, values, values.length, dtype, false);
+        double[] out = forward.run(target.backend()).values().get("out");
+        for (int i = 0; i < out.length; i++) {
+          assertEquals(
+              Double.isNaN(values[i]), Double.isNaN(out[i]), activation + " " + dtype + " " + i);
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void badArgumentsAreRefused(Target target) {
+    KernelCase forward = forward(Activation.GELU, null, 9, DType.F32, false);
+    assertNullsRefused(target, forward, "out", "inp");
+    KernelCase backward = backward(Activation.GELU, null, 9, DType.F32, false, false);
+    assertNullsRefused(target, backward, "dinp", "dout", "inp");
+    for (DType dtype : new DType[] {DType.F32, DType.I32}) {
+      String argument = dtype == DType.F32 ? "count" : "dtype";
+      Object value = dtype == DType.F32 ? -1 : target.describe(dtype);
+      long count = dtype == DType.F32 ? -1 : 9;
+      forward
+          .instead(
+              (b, at) ->
+                  b.activationForward(at.of("out"), at.of("inp"), count, Activation.GELU, dtype))
+          .assertRefused(target.backend(), argument, value);
+      backward
+          .instead(
+              (b, at) ->
+                  b.activationBackward(
+                      at.of("dinp"),
+                      at.of("dout"),
+                      at.of("inp"),
+                      count,
+                      Activation.GELU,
+                      false,
+                      dtype))
+          .assertRefused(target.backend(), argument, value);
+    }
+  }
+}

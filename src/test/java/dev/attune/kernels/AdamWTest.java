@@ -1,0 +1,307 @@
+package dev.attune.kernels;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.attune.core.DType;
+import dev.attune.ref.AdamWRef;
+import dev.attune.ref.Precision;
+import dev.attune.testkit.Backends.Target;
+import dev.attune.testkit.KernelCase;
+import dev.attune.testkit.KernelContract;
+import dev.attune.testkit.Shapes;
+import dev.attune.testkit.Storage;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class AdamWTest extends KernelContract {
+  private static final float LR = 1e-2f;
+  private static final float BETA1 = 0.9f;
+  private static final float BETA2 = 0.999f;
+  private static final float EPS = 1e-8f;
+
+  /** The corrections of a step, as the caller computes them. */
+  private record Options(int step, float weightDecay, float gradScale) {
+    float correction1() {
+      return (float) (1 - Math.pow(BETA1, step));
+    }
+
+    float correction2() {
+      return (float) (1 - Math.pow(BETA2, step));
+    }
+
+    AdamWRef.Step reference() {
+      return new AdamWRef.Step(
+          LR, BETA1, BETA2, EPS, weightDecay, correction1(), correction2(), gradScale);
+    }
+  }
+
+  private static final Options USUAL = new Options(3, 0.01f, 0.7f);
+
+  private static KernelCase adamw(int count, boolean shadow, Options options) {
+    KernelCase k =
+        KernelCase.forward(DType.F32, "adamw count=%d shadow=%b %s", count, shadow, options);
+    double[] weight = k.updated("weight", Storage.F32, count);
+    double[] m = k.updated("m", Storage.F32, count);
+    double[] v = k.updated("v", Storage.F32, squares(k, count));
+    double[] grad = k.normal("grad", Storage.F32, count);
+    if (shadow) {
+      k.overwritten("shadow", Storage.BF16, count);
+    }
+    return adamw(k, count, weight, m, v, grad, options);
+  }
+
+  private static KernelCase adamw(
+      KernelCase k,
+      int count,
+      double[] weight,
+      double[] m,
+      double[] v,
+      double[] grad,
+      Options options) {
+    return k.calls(
+            (backend, at) ->
+                backend.adamw(
+                    at.of("weight"),
+                    at.of("m"),
+                    at.of("v"),
+                    at.of("shadow"),
+                    at.of("grad"),
+                    count,
+                    LR,
+                    BETA1,
+                    BETA2,
+                    EPS,
+                    options.weightDecay,
+                    options.correction1(),
+                    options.correction2(),
+                    options.gradScale))
+        .gives(
+            p -> {
+              double[] w = weight.clone();
+              double[] newM = m.clone();
+              double[] newV = v.clone();
+              AdamWRef.apply(p, w, newM, newV, grad, options.reference());
+              double[] rounded = Arrays.stream(w).map(Precision::bf16).toArray();
+              return Map.of("weight", w, "m", newM, "v", newV, "shadow", rounded);
+            });
+  }
+
+  /** Squared gradients: not negative, and not so small that m / sqrt(v) explodes. */
+  private static double[] squares(KernelCase k, int count) {
+    return Arrays.stream(k.draw(Storage.F32, count))
+        .map(x -> Storage.F32.round(0.1 + x * x))
+        .toArray();
+  }
+
+  /** Rows of the three states in turn; those that never had a gradient have m = v = 0. */
+  private static KernelCase adamwRows(int V, int C, Options options) {
+    KernelCase k = KernelCase.forward(DType.F32, "adamwRows V=%d C=%d %s", V, C, options);
+    double[] state = new double[V];
+    for (int row = 0; row < V; row++) {
+      state[row] = k.random().nextInt(3);
+    }
+    double[] weight = k.draw(Storage.F32, V * C);
+    double[] m = k.draw(Storage.F32, V * C);
+    double[] v = squares(k, V * C);
+    double[] grad = k.draw(Storage.F32, V * C);
+    double[] dense = grad.clone();
+    for (int i = 0; i < V * C; i++) {
+      if (state[i / C] == 0) {
+        m[i] = 0;
+        v[i] = 0;
+      }
+      if (state[i / C] != 2) {
+        // Must not be read.
+        grad[i] = Double.NaN;
+        dense[i] = 0;
+      }
+    }
+    k.updated("weight", Storage.F32, weight);
+    k.updated("m", Storage.F32, m);
+    k.updated("v", Storage.F32, v);
+    k.input("grad", Storage.F32, grad);
+    k.input("rowState", Storage.U8, state);
+    return k.calls(
+            (backend, at) ->
+                backend.adamwRows(
+                    at.of("weight"),
+                    at.of("m"),
+                    at.of("v"),
+                    at.of("grad"),
+                    at.of("rowState"),
+                    V,
+                    C,
+                    LR,
+                    BETA1,
+                    BETA2,
+                    EPS,
+                    options.weightDecay,
+                    options.correction1(),
+                    options.correction2(),
+                    options.gradScale))
+        .gives(
+            p -> {
+              double[] w = weight.clone();
+              double[] newM = m.clone();
+              double[] newV = v.clone();
+              AdamWRef.apply(p, w, newM, newV, dense, options.reference());
+              return Map.of("weight", w, "m", newM, "v", newV);
+            });
+  }
+
+  @Override
+  protected List<KernelCase> cases() {
+    TreeSet<Integer> counts = new TreeSet<>(Shapes.widths());
+    counts.add(0);
+    Shapes.random("adamw", 20, 3000).forEach(shape -> counts.add(shape[0]));
+    List<KernelCase> cases = new ArrayList<>();
+    for (int count : counts) {
+      cases.add(adamw(count, count % 2 == 0, USUAL));
+    }
+    cases.add(adamw(300, true, new Options(1, 0, 1)));
+    cases.add(adamw(300, true, new Options(100_000, 0.1f, 1e-3f)));
+    for (int C : Shapes.widths()) {
+      cases.add(adamwRows(7, C, USUAL));
+    }
+    for (int V : Shapes.rows()) {
+      cases.add(adamwRows(V, 18, new Options(1, 0, 1)));
+    }
+    return cases;
+  }
+
+  @Override
+  protected List<KernelCase> largeCases() {
+    return List.of(
+        adamw(40_013, true, USUAL), adamw(40_013, false, USUAL), adamwRows(311, 129, USUAL));
+  }
+
+  @Override
+  protected List<KernelCase> realCases() {
+    return List.of(adamw(768 * 3072, true, USUAL), adamwRows(30_522, 64, USUAL));
+  }
+
+  /** Two steps of torch.optim.AdamW on one weight, worked out by hand from the paper. */
+  @Test
+  void referenceFollowsThePaper() {
+    double[] w = {1};
+    double[] m = {0};
+    double[] v = {0};
+    AdamWRef.Step first = new AdamWRef.Step(0.1, 0.9, 0.999, 1e-8, 0.01, 0.1, 0.001, 1);
+    AdamWRef.apply(Precision.EXACT, w, m, v, new double[] {2}, first);
+    // The first step moves by lr whatever the gradient: 1 - 0.1 * 0.01 - 0.1.
+    assertEquals(0.899, w[0], 1e-8);
+    AdamWRef.Step second =
+        new AdamWRef.Step(0.1, 0.9, 0.999, 1e-8, 0.01, 1 - 0.81, 1 - 0.999 * 0.999, 1);
+    AdamWRef.apply(Precision.EXACT, w, m, v, new double[] {-1}, second);
+    double mHat = (0.9 * 0.2 - 0.1) / 0.19;
+    double vHat = (0.999 * 0.004 + 0.001) / (1 - 0.999 * 0.999);
+    assertEquals(0.899 * 0.999 - 0.1 * mHat / Math.sqrt(vHat), w[0], 1e-8);
+  }
+
+  /** The same numbers through both kernels: equal bits. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void rowsEqualTheDenseKernelBitForBit(Target target) {
+    for (int C : new int[] {1, 15, 16, 17, 50, 128}) {
+      int V = 41;
+      KernelCase rows = adamwRows(V, C, USUAL);
+      KernelCase twin = KernelCase.forward(DType.F32, "adamw twin of the rows");
+      rows.copyTensorsTo(twin, "weight", "m", "v");
+      double[] grad = rows.initial("grad");
+      double[] state = rows.initial("rowState");
+      for (int i = 0; i < grad.length; i++) {
+        grad[i] = state[i / C] == 2 ? grad[i] : 0;
+      }
+      twin.input("grad", Storage.F32, grad);
+      adamw(twin, V * C, grad, grad, grad, grad, USUAL);
+      twin.checkSameBits(
+          "through adamwRows, C=" + C, twin.run(target.backend()), rows.run(target.backend()));
+    }
+  }
+
+  /** The shadow is the new weight rounded, not the old one. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void shadowIsTheNewWeightRounded(Target target) {
+    KernelCase.Result result = adamw(1003, true, USUAL).run(target.backend());
+    double[] rounded = Arrays.stream(result.values().get("weight")).map(Precision::bf16).toArray();
+    assertValues(rounded, result.values().get("shadow"));
+  }
+
+  /** No gradient yet and none now: 0 / (0 + eps) is no step, only the decay. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void withoutGradientsOnlyTheDecayApplies(Target target) {
+    double[] zeros = new double[37];
+    KernelCase k = KernelCase.forward(DType.F32, "adamw without gradients");
+    double[] weight = k.updated("weight", Storage.F32, 37);
+    k.updated("m", Storage.F32, zeros);
+    k.updated("v", Storage.F32, zeros);
+    k.input("grad", Storage.F32, zeros);
+    KernelCase.Result result =
+        adamw(k, 37, weight, zeros, zeros, zeros, USUAL).run(target.backend());
+    assertValues(zeros, result.values().get("m"));
+    assertValues(zeros, result.values().get("v"));
+    double[] w = result.values().get("weight");
+    for (int i = 0; i < 37; i++) {
+      assertEquals(weight[i] * (1 - LR * 0.01), w[i], 1e-6);
+    }
+  }
+
+  /** Gradients whose squares underflow in f32 move the weight by finite steps. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void tinyAndHugeGradientsGiveFiniteSteps(Target target) {
+    double[] zeros = new double[4];
+    KernelCase k = KernelCase.forward(DType.F32, "adamw tiny gradients");
+    double[] weight = k.updated("weight", Storage.F32, new double[] {1, 1, 1, 1});
+    k.updated("m", Storage.F32, zeros);
+    k.updated("v", Storage.F32, zeros);
+    double[] grad = k.input("grad", Storage.F32, new double[] {1e-30, 1e-40, 1e15, -1e15});
+    Options first = new Options(1, 0, 1);
+    double[] w =
+        adamw(k, 4, weight, zeros, zeros, grad, first).run(target.backend()).values().get("weight");
+    assertEquals(1, w[0], 1e-6);
+    assertEquals(1, w[1], 1e-6);
+    assertEquals(1 - LR, w[2], 1e-6);
+    assertEquals(1 + LR, w[3], 1e-6);
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void badArgumentsAreRefused(Target target) {
+    KernelCase flat = adamw(9, true, USUAL);
+    assertNullsRefused(target, flat, "weight", "m", "v", "grad");
+    flat.instead(with(-1, 1, 0.5f)).assertRefused(target.backend(), "count", -1);
+    flat.instead(with(9, Float.NaN, 0.5f)).assertRefused(target.backend(), "lr", "NaN");
+    flat.instead(with(9, 1, 0)).assertRefused(target.backend(), "biasCorrection1", 0);
+    KernelCase rows = adamwRows(5, 3, USUAL);
+    assertNullsRefused(target, rows, "weight", "m", "v", "grad", "rowState");
+    rows.with("rowState", 2, 3).assertRefused(target.backend(), "rowState[2]", 3);
+  }
+
+  private static KernelCase.Call with(long count, float lr, float correction) {
+    return (b, at) ->
+        b.adamw(
+            at.of("weight"),
+            at.of("m"),
+            at.of("v"),
+            at.of("shadow"),
+            at.of("grad"),
+            count,
+            lr,
+            BETA1,
+            BETA2,
+            EPS,
+            0,
+            correction,
+            1,
+            1);
+  }
+}

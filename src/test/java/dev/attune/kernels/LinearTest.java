@@ -1,0 +1,471 @@
+package dev.attune.kernels;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.attune.core.DType;
+import dev.attune.ref.ActivationRef;
+import dev.attune.ref.LinearRef;
+import dev.attune.ref.Precision;
+import dev.attune.testkit.Backends.Target;
+import dev.attune.testkit.Gradients;
+import dev.attune.testkit.KernelCase;
+import dev.attune.testkit.KernelContract;
+import dev.attune.testkit.Shapes;
+import dev.attune.testkit.Storage;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class LinearTest extends KernelContract {
+  private static final List<DType> DTYPES = List.of(DType.F32, DType.BF16);
+
+  private static ActivationRef ref(Activation activation) {
+    return ActivationRef.valueOf(activation.name());
+  }
+
+  /**
+   * A weight whose products with {@code terms} values of unit scale have unit scale. As an operand
+   * it is rounded to the type of activations: that is what is returned.
+   */
+  private static double[] weight(
+      KernelCase k, int F, int C, int terms, DType dtype, DType weightDtype) {
+    double[] values = k.draw(Storage.F32, F * C);
+    for (int i = 0; i < values.length; i++) {
+      values[i] /= Math.sqrt(terms);
+    }
+    double[] stored = k.input("weight", weightDtype, values);
+    return Arrays.stream(stored).map(Storage.of(dtype)::round).toArray();
+  }
+
+  private static KernelCase forward(
+      int N,
+      int C,
+      int F,
+      Activation activation,
+      boolean bias,
+      boolean pre,
+      DType dtype,
+      DType weightDtype) {
+    KernelCase k =
+        KernelCase.forward(
+            dtype,
+            "linearForward N=%d C=%d F=%d %s bias=%b pre=%b weight %s",
+            N,
+            C,
+            F,
+            activation,
+            bias,
+            pre,
+            weightDtype);
+    double[] inp = k.normal("inp", dtype, N * C);
+    double[] weight = weight(k, F, C, C, dtype, weightDtype);
+    double[] added = bias ? k.normal("bias", Storage.F32, F) : null;
+    k.overwritten("out", dtype, N * F);
+    if (pre) {
+      k.overwritten("pre", dtype, N * F);
+    }
+    return callForward(k, N, C, F, activation, dtype, weightDtype)
+        .gives(
+            p -> {
+              double[] before = LinearRef.pre(p, inp, weight, added, N, C, F);
+              return Map.of("pre", before, "out", ref(activation).forward(p, before));
+            });
+  }
+
+  private static KernelCase callForward(
+      KernelCase k, int N, int C, int F, Activation activation, DType dtype, DType weightDtype) {
+    return k.calls(
+        (backend, at) ->
+            backend.linearForward(
+                at.of("out"),
+                at.of("pre"),
+                at.of("inp"),
+                at.of("weight"),
+                at.of("bias"),
+                N,
+                C,
+                F,
+                activation,
+                dtype,
+                weightDtype));
+  }
+
+  private static KernelCase backwardInput(
+      int N,
+      int C,
+      int F,
+      Activation activation,
+      boolean actOut,
+      boolean accumulate,
+      DType dtype,
+      DType weightDtype) {
+    KernelCase k =
+        KernelCase.backward(
+            dtype,
+            "linearBackwardInput N=%d C=%d F=%d %s actOut=%b accumulate=%b weight %s",
+            N,
+            C,
+            F,
+            activation,
+            actOut,
+            accumulate,
+            weightDtype);
+    double[] dout = k.normal("dout", dtype, N * F);
+    double[] weight = weight(k, F, C, F, dtype, weightDtype);
+    double[] pre = activation == Activation.NONE ? null : k.normal("pre", dtype, N * C);
+    double[] old = k.gradient("dinp", dtype, N * C, accumulate);
+    if (actOut) {
+      k.overwritten("actOut", dtype, N * C);
+    }
+    return callBackwardInput(k, N, C, F, activation, accumulate, dtype, weightDtype)
+        .gives(
+            p -> {
+              Map<String, double[]> values = new HashMap<>();
+              values.put(
+                  "dinp",
+                  LinearRef.backwardInput(p, dout, weight, pre, old, N, C, F, ref(activation)));
+              if (pre != null) {
+                values.put("actOut", ref(activation).forward(p, pre));
+              }
+              return values;
+            });
+  }
+
+  private static KernelCase callBackwardInput(
+      KernelCase k,
+      int N,
+      int C,
+      int F,
+      Activation activation,
+      boolean accumulate,
+      DType dtype,
+      DType weightDtype) {
+    return k.calls(
+        (backend, at) ->
+            backend.linearBackwardInput(
+                at.of("dinp"),
+                at.of("actOut"),
+                at.of("dout"),
+                at.of("weight"),
+                at.of("pre"),
+                N,
+                C,
+                F,
+                activation,
+                accumulate,
+                dtype,
+                weightDtype));
+  }
+
+  private static KernelCase backwardWeight(
+      int N, int C, int F, boolean bias, boolean accumulate, DType dtype) {
+    KernelCase k =
+        KernelCase.backward(
+            dtype,
+            "linearBackwardWeight N=%d C=%d F=%d bias=%b accumulate=%b",
+            N,
+            C,
+            F,
+            bias,
+            accumulate);
+    double[] dout = k.normal("dout", dtype, N * F);
+    double[] inp = k.normal("inp", dtype, N * C);
+    double[] oldWeight = k.gradient("dweight", Storage.F32, F * C, accumulate);
+    double[] oldBias = bias ? k.gradient("dbias", Storage.F32, F, accumulate) : null;
+    return k.calls(
+            (backend, at) ->
+                backend.linearBackwardWeight(
+                    at.of("dweight"),
+                    at.of("dbias"),
+                    at.of("dout"),
+                    at.of("inp"),
+                    N,
+                    C,
+                    F,
+                    accumulate,
+                    dtype))
+        .gives(
+            p ->
+                Map.of(
+                    "dweight", LinearRef.backwardWeight(p, dout, inp, oldWeight, N, C, F),
+                    "dbias", LinearRef.backwardBias(p, dout, oldBias, N, F)));
+  }
+
+  /** All three kernels of one shape; options vary with the running number. */
+  private static void addAll(
+      List<KernelCase> cases, int N, int C, int F, DType dtype, DType weightDtype) {
+    int number = cases.size() / 3;
+    Activation activation = Activation.values()[number % 5];
+    Activation before = Activation.values()[number / 2 % 5];
+    boolean odd = number % 2 == 1;
+    cases.add(forward(N, C, F, activation, number % 3 != 0, !odd, dtype, weightDtype));
+    cases.add(
+        backwardInput(
+            N,
+            C,
+            F,
+            before,
+            odd && before != Activation.NONE,
+            number % 3 == 1,
+            dtype,
+            weightDtype));
+    cases.add(backwardWeight(N, C, F, number % 3 != 1, odd, dtype));
+  }
+
+  @Override
+  protected List<KernelCase> cases() {
+    List<KernelCase> cases = new ArrayList<>();
+    for (DType dtype : DTYPES) {
+      for (int size : Shapes.widths()) {
+        addAll(cases, 7, size, 19, dtype, DType.F32);
+        addAll(cases, 7, 19, size, dtype, DType.F32);
+        addAll(cases, 50, size, size, dtype, DType.F32);
+      }
+      for (int N : Shapes.rows()) {
+        addAll(cases, N, 33, 18, dtype, DType.F32);
+        addAll(cases, N, 48, 64, dtype, dtype);
+      }
+      for (int[] shape : Shapes.random("linear " + dtype, 20, 70, 130, 130)) {
+        addAll(cases, shape[0], shape[1], shape[2], dtype, DType.F32);
+      }
+      for (Activation activation : Activation.values()) {
+        cases.add(forward(9, 20, 35, activation, true, true, dtype, DType.F32));
+        cases.add(forward(9, 20, 35, activation, false, false, dtype, DType.BF16));
+        boolean act = activation != Activation.NONE;
+        cases.add(backwardInput(9, 35, 20, activation, act, false, dtype, DType.F32));
+        cases.add(backwardInput(9, 35, 20, activation, false, true, dtype, DType.BF16));
+      }
+    }
+    return cases;
+  }
+
+  @Override
+  protected List<KernelCase> largeCases() {
+    List<KernelCase> cases = new ArrayList<>();
+    for (DType dtype : DTYPES) {
+      cases.add(forward(211, 131, 307, Activation.GELU, true, true, dtype, DType.F32));
+      cases.add(backwardInput(211, 307, 131, Activation.GELU, true, true, dtype, DType.F32));
+      cases.add(backwardWeight(311, 131, 207, true, true, dtype));
+      cases.add(backwardWeight(777, 31, 17, true, false, dtype));
+    }
+    return cases;
+  }
+
+  @Override
+  protected List<KernelCase> realCases() {
+    List<KernelCase> cases = new ArrayList<>();
+    for (DType dtype : DTYPES) {
+      cases.add(forward(389, 768, 3072, Activation.GELU, true, true, dtype, DType.F32));
+      cases.add(forward(389, 3072, 768, Activation.NONE, true, false, dtype, DType.F32));
+      cases.add(forward(389, 1024, 1024, Activation.TANH, true, false, dtype, DType.F32));
+      cases.add(forward(40, 768, 30_522, Activation.NONE, true, false, dtype, DType.F32));
+      cases.add(backwardInput(389, 3072, 768, Activation.GELU, true, false, dtype, DType.F32));
+      cases.add(backwardInput(40, 768, 30_522, Activation.NONE, false, false, dtype, DType.F32));
+      cases.add(backwardWeight(389, 768, 3072, true, false, dtype));
+      cases.add(backwardWeight(3001, 768, 256, true, true, dtype));
+      cases.add(backwardWeight(40, 768, 30_522, true, false, dtype));
+    }
+    return cases;
+  }
+
+  @ParameterizedTest
+  @EnumSource(Activation.class)
+  void referenceGradientsAreTheSlopes(Activation activation) {
+    int N = 4;
+    int C = 5;
+    int F = 3;
+    double[] pre = Gradients.normal("linear pre " + activation, N * C);
+    double[] weight = Gradients.normal("linear weight", F * C);
+    double[] bias = Gradients.normal("linear bias", F);
+    double[] dout = Gradients.normal("linear dout", N * F);
+    Precision p = Precision.EXACT;
+    double[] inp = ref(activation).forward(p, pre);
+    // The gradient reaches through the activation in front, as backwardInput fuses it.
+    Gradients.check(
+        "pre",
+        pre,
+        LinearRef.backwardInput(p, dout, weight, pre, null, N, C, F, ref(activation)),
+        x ->
+            Gradients.dot(
+                LinearRef.pre(p, ref(activation).forward(p, x), weight, bias, N, C, F), dout));
+    Gradients.check(
+        "weight",
+        weight,
+        LinearRef.backwardWeight(p, dout, inp, null, N, C, F),
+        x -> Gradients.dot(LinearRef.pre(p, inp, x, bias, N, C, F), dout));
+    Gradients.check(
+        "bias",
+        bias,
+        LinearRef.backwardBias(p, dout, null, N, F),
+        x -> Gradients.dot(LinearRef.pre(p, inp, weight, x, N, C, F), dout));
+  }
+
+  /** The activation sees pre as stored: out is act of the rounded pre, to one rounding. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void activationIsOfThePreActivationAsStored(Target target) {
+    for (Activation activation : Activation.values()) {
+      KernelCase k = forward(13, 70, 90, activation, true, true, DType.BF16, DType.F32);
+      Map<String, double[]> result = k.run(target.backend()).values();
+      double[] pre = result.get("pre");
+      for (int i = 0; i < pre.length; i++) {
+        double exact = ref(activation).value(Precision.EXACT, pre[i]);
+        double half = 0x1p15 * Math.ulp((float) exact);
+        assertEquals(exact, result.get("out")[i], half + 1e-6, activation + " of " + pre[i]);
+      }
+    }
+  }
+
+  /** Storing pre is a choice of the caller's and changes nothing else. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#cpu")
+  void outIsTheSameWithAndWithoutPre(Target target) {
+    for (DType dtype : DTYPES) {
+      KernelCase with = forward(31, 70, 90, Activation.GELU, true, true, dtype, DType.F32);
+      KernelCase without = KernelCase.forward(dtype, "linearForward without pre");
+      with.copyTensorsTo(without, "inp", "weight", "bias", "out");
+      callForward(without, 31, 70, 90, Activation.GELU, dtype, DType.F32);
+      assertValues(
+          with.run(target.backend()).values().get("out"),
+          without.run(target.backend()).values().get("out"));
+    }
+  }
+
+  /** A frozen bf16 weight and its f32 twin with the same values give the same bits. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#cpu")
+  void theTypeOfTheWeightDoesNotMatterWhereItsValuesAreTheSame(Target target) {
+    for (DType dtype : DTYPES) {
+      KernelCase narrow = forward(31, 70, 90, Activation.NONE, true, false, dtype, DType.BF16);
+      KernelCase wide = KernelCase.forward(dtype, "linearForward widened weight");
+      narrow.copyTensorsTo(wide, "inp", "bias", "out");
+      wide.input("weight", DType.F32, narrow.initial("weight"));
+      callForward(wide, 31, 70, 90, Activation.NONE, dtype, DType.F32);
+      assertValues(
+          narrow.run(target.backend()).values().get("out"),
+          wide.run(target.backend()).values().get("out"));
+    }
+  }
+
+  /** Rows know nothing of each other: a batch equals its sequences run one by one. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#cpu")
+  void aPackedBatchEqualsItsSequencesBitForBit(Target target) {
+    int[] cuSeqlens = Shapes.offsets(49, 1, 30, 7, 100);
+    int N = cuSeqlens[5];
+    int C = 77;
+    int F = 83;
+    for (DType dtype : DTYPES) {
+      KernelCase forward = forward(N, C, F, Activation.GELU, true, true, dtype, DType.F32);
+      KernelCase backward = backwardInput(N, C, F, Activation.GELU, true, false, dtype, DType.F32);
+      Map<String, double[]> out = forward.run(target.backend()).values();
+      Map<String, double[]> dinp = backward.run(target.backend()).values();
+      for (int b = 0; b < 5; b++) {
+        int begin = cuSeqlens[b];
+        int rows = cuSeqlens[b + 1] - begin;
+        KernelCase one = KernelCase.forward(dtype, "linearForward alone");
+        forward.copyRowsTo(one, begin, rows, N, "inp", "out", "pre");
+        forward.copyTensorsTo(one, "weight", "bias");
+        callForward(one, rows, C, F, Activation.GELU, dtype, DType.F32)
+            .run(target.backend())
+            .values()
+            .forEach((name, values) -> assertRows(out.get(name), begin, rows, N, values));
+        KernelCase other = KernelCase.backward(dtype, "linearBackwardInput alone");
+        backward.copyRowsTo(other, begin, rows, N, "dout", "pre", "dinp", "actOut");
+        backward.copyTensorsTo(other, "weight");
+        callBackwardInput(other, rows, C, F, Activation.GELU, false, dtype, DType.F32)
+            .run(target.backend())
+            .values()
+            .forEach((name, values) -> assertRows(dinp.get(name), begin, rows, N, values));
+      }
+    }
+  }
+
+  /** A NaN or an infinity in one row reaches all of its outputs and no other row. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void notANumberStaysInItsRow(Target target) {
+    int N = 51;
+    int C = 35;
+    int F = 50;
+    for (DType dtype : DTYPES) {
+      KernelCase k = KernelCase.forward(dtype, "linearForward with NaN");
+      double[] values = k.draw(Storage.of(dtype), N * C);
+      values[48 * C + 34] = Double.NaN;
+      values[3 * C] = Double.POSITIVE_INFINITY;
+      k.input("inp", dtype, values);
+      weight(k, F, C, C, dtype, DType.F32);
+      k.overwritten("out", dtype, N * F);
+      callForward(k, N, C, F, Activation.NONE, dtype, DType.F32);
+      double[] out = k.run(target.backend()).values().get("out");
+      for (int i = 0; i < N * F; i++) {
+        assertEquals(i / F == 48, Double.isNaN(out[i]), "element " + i);
+        assertEquals(i / F == 3, Double.isInfinite(out[i]), "element " + i);
+      }
+    }
+  }
+
+  /** No rows: gradients of weights are zeroed where overwritten and kept where accumulated. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void noRowsGiveZeroGradients(Target target) {
+    for (DType dtype : DTYPES) {
+      Map<String, double[]> zero =
+          backwardWeight(0, 33, 17, true, false, dtype).run(target.backend()).values();
+      assertValues(new double[33 * 17], zero.get("dweight"));
+      assertValues(new double[17], zero.get("dbias"));
+      KernelCase kept = backwardWeight(0, 33, 17, true, true, dtype);
+      assertValues(kept.initial("dweight"), kept.run(target.backend()).values().get("dweight"));
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void badArgumentsAreRefused(Target target) {
+    Activation gelu = Activation.GELU;
+    DType f32 = DType.F32;
+    KernelCase forward = forward(3, 5, 7, gelu, true, true, f32, f32);
+    assertNullsRefused(target, forward, "out", "inp", "weight");
+    KernelCase input = backwardInput(3, 5, 7, gelu, true, false, f32, f32);
+    assertNullsRefused(target, input, "dinp", "dout", "weight", "pre");
+    KernelCase weight = backwardWeight(3, 5, 7, true, false, f32);
+    assertNullsRefused(target, weight, "dweight", "dout", "inp");
+    for (int bad = 0; bad < 3; bad++) {
+      int N = bad == 0 ? -1 : 3;
+      int C = bad == 1 ? 0 : 5;
+      int F = bad == 2 ? 0 : 7;
+      String argument = List.of("N", "C", "F").get(bad);
+      int value = bad == 0 ? -1 : 0;
+      callForward(forward.instead(null), N, C, F, gelu, f32, f32)
+          .assertRefused(target.backend(), argument, value);
+      callBackwardInput(input.instead(null), N, C, F, gelu, false, f32, f32)
+          .assertRefused(target.backend(), argument, value);
+      weight
+          .instead(
+              (b, at) ->
+                  b.linearBackwardWeight(
+                      at.of("dweight"),
+                      at.of("dbias"),
+                      at.of("dout"),
+                      at.of("inp"),
+                      N,
+                      C,
+                      F,
+                      false,
+                      f32))
+          .assertRefused(target.backend(), argument, value);
+    }
+    Object i32 = target.describe(DType.I32);
+    callForward(forward.instead(null), 3, 5, 7, gelu, DType.I32, f32)
+        .assertRefused(target.backend(), "dtype", i32);
+    callForward(forward.instead(null), 3, 5, 7, gelu, f32, DType.I32)
+        .assertRefused(target.backend(), "weightDtype", i32);
+    callBackwardInput(input.instead(null), 3, 5, 7, gelu, false, f32, DType.I32)
+        .assertRefused(target.backend(), "weightDtype", i32);
+  }
+}

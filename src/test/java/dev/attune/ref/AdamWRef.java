@@ -1,0 +1,37 @@
+package dev.attune.ref;
+
+/** Adam with decoupled weight decay, in PyTorch's order of operations. */
+public final class AdamWRef {
+  private AdamWRef() {}
+
+  /** The numbers that are the same for all elements. */
+  public record Step(
+      double lr,
+      double beta1,
+      double beta2,
+      double eps,
+      double weightDecay,
+      double biasCorrection1,
+      double biasCorrection2,
+      double gradScale) {}
+
+  /** Updates weight, m and v in place. */
+  public static void apply(
+      Precision p, double[] weight, double[] m, double[] v, double[] grad, Step step) {
+    for (int i = 0; i < weight.length; i++) {
+      decay(p, weight, i, step);
+      double g = p.f32(step.gradScale * grad[i]);
+      m[i] = p.f32(m[i] + p.f32(p.f32(1 - step.beta1) * p.f32(g - m[i])));
+      v[i] = p.f32(p.f32(step.beta2 * v[i]) + p.f32(p.f32(1 - step.beta2) * p.f32(g * g)));
+      double denominator =
+          p.f32(p.f32(p.f32(Math.sqrt(v[i])) / p.f32(Math.sqrt(step.biasCorrection2))) + step.eps);
+      double rate = p.f32(step.lr / step.biasCorrection1);
+      weight[i] = p.f32(weight[i] - p.f32(rate * p.f32(m[i] / denominator)));
+    }
+  }
+
+  /** The decay alone, of a row that never had a gradient. */
+  public static void decay(Precision p, double[] weight, int i, Step step) {
+    weight[i] = p.f32(weight[i] - p.f32(p.f32(step.lr * step.weightDecay) * weight[i]));
+  }
+}

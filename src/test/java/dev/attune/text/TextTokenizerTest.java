@@ -1,0 +1,436 @@
+package dev.attune.text;
+
+import static org.junit.jupiter.api.Assertions.assertAll;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.core.InputException;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.Random;
+import java.util.concurrent.CountDownLatch;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class TextTokenizerTest {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  @TempDir Path temp;
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "all-minilm-l6-v2",
+        "bert-base-uncased",
+        "gpt2",
+        "llama2",
+        "roberta-base",
+        "stories260k",
+        "tinystories-656k"
+      })
+  void idsOffsetsAndTypeIdsEqualTransformers(String name) throws IOException {
+    List<String> lines = Files.readAllLines(SharedFolders.golden("tokenizers/" + name + ".jsonl"));
+    int pairs = 0;
+    try (TextTokenizer tokenizer = TextTokenizer.open(SharedFolders.tokenizer(name))) {
+      for (String line : lines) {
+        JsonNode row = JSON.readTree(line);
+        String text = row.get("text").asText();
+        String pair = row.has("text_pair") ? row.get("text_pair").asText() : null;
+        Encoding encoding = tokenizer.encode(text, pair);
+        assertArrayEquals(ints(row.get("ids")), encoding.ids(), line);
+        assertArrayEquals(
+            encoding.ids(), tokenizer.encodeIds(text, pair, Integer.MAX_VALUE).ids(), line);
+        if (row.has("offsets")) {
+          assertArrayEquals(flat(row.get("offsets")), encoding.offsets(), line);
+        }
+        if (row.has("type_ids")) {
+          pairs++;
+          assertArrayEquals(ints(row.get("type_ids")), encoding.typeIds(), line);
+        }
+      }
+    }
+    assertEquals(310, lines.size());
+    assertEquals(10, pairs);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "bert-base-uncased, tokenizer_config.json vocab.txt",
+    "all-minilm-l6-v2, vocab.txt",
+    "roberta-base, tokenizer_config.json vocab.json merges.txt",
+    "gpt2, tokenizer_config.json vocab.json merges.txt"
+  })
+  void vocabularyFilesAloneGiveTheSameIdsAndOffsets(String name, String files) throws IOException {
+    Path source = SharedFolders.tokenizer(name);
+    for (String file : files.split(" ")) {
+      Files.copy(source.resolve(file), temp.resolve(file));
+    }
+    List<String> lines = Files.readAllLines(SharedFolders.golden("tokenizers/" + name + ".jsonl"));
+    Path saved = temp.resolve("saved");
+    try (TextTokenizer tokenizer = TextTokenizer.open(temp)) {
+      for (String line : lines) {
+        JsonNode row = JSON.readTree(line);
+        String pair = row.has("text_pair") ? row.get("text_pair").asText() : null;
+        Encoding encoding = tokenizer.encode(row.get("text").asText(), pair);
+        assertArrayEquals(ints(row.get("ids")), encoding.ids(), line);
+        if (row.has("offsets")) {
+          assertArrayEquals(flat(row.get("offsets")), encoding.offsets(), line);
+        }
+      }
+      tokenizer.saveTo(saved);
+    }
+    assertTrue(Files.exists(saved.resolve("tokenizer.json")), "the built file is saved");
+    try (TextTokenizer again = TextTokenizer.open(saved)) {
+      JsonNode row = JSON.readTree(lines.get(lines.size() - 20));
+      assertArrayEquals(
+          ints(row.get("ids")), again.encodeIds(row.get("text").asText(), null, 512).ids());
+    }
+  }
+
+  @Test
+  void savedFilesAreCopiesAndOpenTheSame() throws IOException {
+    Path source = SharedFolders.tokenizer("all-minilm-l6-v2");
+    try (TextTokenizer tokenizer = TextTokenizer.open(source)) {
+      tokenizer.saveTo(temp);
+    }
+    assertEquals(
+        -1, Files.mismatch(source.resolve("tokenizer.json"), temp.resolve("tokenizer.json")));
+    assertTrue(Files.exists(temp.resolve("special_tokens_map.json")));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"all-minilm-l6-v2", "roberta-base", "gpt2", "llama2"})
+  void truncationEqualsHuggingFacesLongestFirst(String name) throws IOException {
+    Path folder = SharedFolders.tokenizer(name);
+    Random random = new Random(7);
+    long oracle;
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      oracle =
+          TokenizersLibrary.LIB.createTokenizerFromString(
+              Files.readString(folder.resolve("tokenizer.json")));
+      try {
+        TokenizersLibrary.LIB.disablePadding(oracle);
+        int truncated = 0;
+        for (int round = 0; round < 400; round++) {
+          String text = words(random, random.nextInt(24));
+          String pair = random.nextInt(3) == 0 ? null : words(random, random.nextInt(24));
+          int maxLength = tokenizer.specialTokens(pair != null) + 1 + random.nextInt(30);
+          TokenizersLibrary.LIB.setTruncation(oracle, maxLength, "LONGEST_FIRST", 0);
+          long expected =
+              pair == null
+                  ? TokenizersLibrary.LIB.encode(oracle, text, true)
+                  : TokenizersLibrary.LIB.encodeDual(oracle, text, pair, true);
+          int[] ids = narrow(TokenizersLibrary.LIB.getTokenIds(expected));
+          int[] types = narrow(TokenizersLibrary.LIB.getTypeIds(expected));
+          int[] specials = narrow(TokenizersLibrary.LIB.getSpecialTokenMask(expected));
+          TokenizersLibrary.LIB.deleteEncoding(expected);
+
+          Encoding whole = tokenizer.encode(text, pair);
+          Encoding cut = whole.truncate(maxLength);
+          TokenIds lean = tokenizer.encodeIds(text, pair, maxLength);
+          String message = "max " + maxLength + " of '" + text + "' + '" + pair + "'";
+          assertArrayEquals(ids, cut.ids(), message);
+          assertArrayEquals(types, cut.typeIds(), message);
+          assertArrayEquals(specials, cut.specialTokensMask(), message);
+          assertArrayEquals(ids, lean.ids(), message);
+          assertEquals(whole.length() - ids.length, cut.droppedTokens(), message);
+          assertEquals(cut.droppedTokens(), lean.droppedTokens(), message);
+          assertEquals(2 * ids.length, cut.offsets().length, message);
+          truncated += cut.droppedTokens() > 0 ? 1 : 0;
+        }
+        assertTrue(truncated > 100, "cases that truncate: " + truncated);
+      } finally {
+        TokenizersLibrary.LIB.deleteTokenizer(oracle);
+      }
+    }
+  }
+
+  @Test
+  void truncationSideLeftKeepsTheEnd() throws IOException {
+    Files.copy(
+        SharedFolders.tokenizer("bert-base-uncased").resolve("tokenizer.json"),
+        temp.resolve("tokenizer.json"));
+    Files.writeString(
+        temp.resolve("tokenizer_config.json"),
+        "{\"tokenizer_class\": \"BertTokenizer\", \"truncation_side\": \"left\"}");
+    try (TextTokenizer tokenizer = TextTokenizer.open(temp)) {
+      int[] all = tokenizer.encodeIds("one two three four", null, 512).ids();
+      assertArrayEquals(
+          new int[] {all[0], all[3], all[4], all[5]},
+          tokenizer.encodeIds("one two three four", null, 4).ids());
+    }
+  }
+
+  @Test
+  void maxLengthWithoutRoomForTextIsRefusedWithTheSmallestThatWorks() {
+    try (TextTokenizer tokenizer = TextTokenizer.open(SharedFolders.tokenizer("roberta-base"))) {
+      InputException e =
+          assertThrows(InputException.class, () -> tokenizer.encodeIds("some text", "more", 4));
+      assertEquals(
+          "max length 4 leaves no room for text: the tokenizer adds 4 special tokens. Give"
+              + " --max-length at least 5.",
+          e.getMessage());
+    }
+  }
+
+  @Test
+  void paddingAndTruncationOfTheFileAreOff() {
+    try (TextTokenizer tokenizer =
+        TextTokenizer.open(SharedFolders.tokenizer("all-minilm-l6-v2"))) {
+      assertArrayEquals(
+          new int[] {101, 7592, 2088, 102}, tokenizer.encodeIds("hello world", null, 512).ids());
+      assertEquals(302, tokenizer.encode("word ".repeat(300), null).length());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "all-minilm-l6-v2",
+        "bert-base-uncased",
+        "gpt2",
+        "llama2",
+        "roberta-base",
+        "stories260k",
+        "tinystories-656k"
+      })
+  void splitWordsGetTheIdsOfRunningTextWithWordIdsInOrder(String name) {
+    List<String> words = List.of("Identification", "of", "APC2", ",", "a", "homologue", "naïve");
+    try (TextTokenizer tokenizer = TextTokenizer.open(SharedFolders.tokenizer(name))) {
+      Encoding encoding = tokenizer.encodeWords(words);
+      TokenIds lean = tokenizer.encodeWordIds(words, 512);
+      assertArrayEquals(encoding.ids(), lean.ids());
+      assertArrayEquals(encoding.wordIds(), lean.wordIds());
+      assertArrayEquals(
+          IntStream.range(0, words.size()).toArray(),
+          Arrays.stream(encoding.wordIds()).filter(w -> w >= 0).distinct().toArray());
+      for (int i = 0; i < encoding.length(); i++) {
+        assertEquals(encoding.isSpecial(i), encoding.wordIds()[i] < 0);
+        if (!encoding.isSpecial(i)) {
+          int wordLength = words.get(encoding.wordIds()[i]).length();
+          assertTrue(encoding.offsetEnd(i) <= wordLength, "offsets stay inside the word");
+        }
+      }
+      if (name.equals("roberta-base") || name.equals("gpt2")) {
+        // Transformers' add_prefix_space=True: as running text that starts with a space.
+        assertArrayEquals(
+            tokenizer.encodePlain(" " + String.join(" ", words)),
+            Arrays.stream(
+                    IntStream.range(0, encoding.length())
+                        .filter(i -> !encoding.isSpecial(i))
+                        .toArray())
+                .map(i -> encoding.ids()[i])
+                .toArray());
+      }
+    }
+  }
+
+  @Test
+  void onlyModelsThatReadTypeIdsGetThem() throws IOException {
+    try (TextTokenizer bert = TextTokenizer.open(SharedFolders.tokenizer("bert-base-uncased"));
+        TextTokenizer roberta = TextTokenizer.open(SharedFolders.tokenizer("roberta-base"));
+        TextTokenizer gpt2 = TextTokenizer.open(SharedFolders.tokenizer("gpt2"))) {
+      assertArrayEquals(new int[] {0, 0, 0, 1, 1}, bert.encodeIds("a", "b", 512).typeIds());
+      assertNull(roberta.encodeIds("a", "b", 512).typeIds());
+      assertFalse(gpt2.usesTypeIds());
+    }
+    Files.copy(
+        SharedFolders.tokenizer("bert-base-uncased").resolve("tokenizer.json"),
+        temp.resolve("tokenizer.json"));
+    Files.writeString(temp.resolve("config.json"), "{\"model_type\": \"distilbert\"}");
+    try (TextTokenizer distil = TextTokenizer.open(temp)) {
+      assertFalse(distil.usesTypeIds(), "the model decides, not the tokenizer");
+    }
+    Files.writeString(
+        temp.resolve("config.json"), "{\"model_type\": \"bert\", \"type_vocab_size\": 2}");
+    try (TextTokenizer bert = TextTokenizer.open(temp)) {
+      assertTrue(bert.usesTypeIds());
+    }
+  }
+
+  @Test
+  void specialTokensAreFoundByRoleAndSpelling() {
+    try (TextTokenizer bert = TextTokenizer.open(SharedFolders.tokenizer("bert-base-uncased"));
+        TextTokenizer llama = TextTokenizer.open(SharedFolders.tokenizer("llama2"))) {
+      assertEquals(OptionalInt.of(103), bert.specialId("mask_token"));
+      assertEquals(OptionalInt.empty(), bert.specialId("eos_token"));
+      assertEquals(OptionalInt.of(2), llama.specialId("eos_token"));
+      assertEquals(OptionalInt.of(7592), bert.idOf("hello"));
+      assertEquals(OptionalInt.empty(), bert.idOf("nosuchtoken"));
+      assertEquals(2, bert.specialTokens(false));
+      assertEquals(3, bert.specialTokens(true));
+      assertEquals(OptionalInt.empty(), bert.modelMaxLength());
+      assertEquals(OptionalInt.of(4096), llama.modelMaxLength());
+    }
+  }
+
+  @Test
+  void decodingReturnsTheText() {
+    try (TextTokenizer gpt2 = TextTokenizer.open(SharedFolders.tokenizer("gpt2"))) {
+      String text = "Hello world, naïve 日本語 😀";
+      assertEquals(text, gpt2.decode(gpt2.encodePlain(text), true));
+    }
+  }
+
+  @Test
+  void concurrentEncodingEqualsSequentialEncoding() {
+    try (TextTokenizer tokenizer = TextTokenizer.open(SharedFolders.tokenizer("gpt2"))) {
+      Random random = new Random(3);
+      List<String> texts = new ArrayList<>();
+      for (int i = 0; i < 2000; i++) {
+        texts.add(words(random, 1 + random.nextInt(20)));
+      }
+      List<int[]> sequential = texts.stream().map(tokenizer::encodePlain).toList();
+      List<int[]> parallel = texts.parallelStream().map(tokenizer::encodePlain).toList();
+      for (int i = 0; i < texts.size(); i++) {
+        assertArrayEquals(sequential.get(i), parallel.get(i));
+      }
+    }
+  }
+
+  @Test
+  void closingTwiceIsFineAndUseAfterCloseThrows() {
+    TextTokenizer tokenizer = TextTokenizer.open(SharedFolders.tokenizer("bert-base-uncased"));
+    tokenizer.close();
+    tokenizer.close();
+    IllegalStateException e =
+        assertThrows(IllegalStateException.class, () -> tokenizer.encode("x", null));
+    assertTrue(e.getMessage().endsWith("is closed"), e.getMessage());
+  }
+
+  @Test
+  void closingWhileAnotherThreadEncodesThrowsAndHarmsNothing() throws InterruptedException {
+    TextTokenizer tokenizer = TextTokenizer.open(SharedFolders.tokenizer("bert-base-uncased"));
+    String text = "word ".repeat(300_000);
+    CountDownLatch begun = new CountDownLatch(1);
+    int[] length = new int[1];
+    Thread encoding =
+        new Thread(
+            () -> {
+              begun.countDown();
+              length[0] = tokenizer.encodePlain(text).length;
+            });
+    encoding.start();
+    begun.await();
+    Thread.sleep(20);
+    IllegalStateException e = assertThrows(IllegalStateException.class, tokenizer::close);
+    assertEquals("tokenizer closed while another thread encodes with it", e.getMessage());
+    encoding.join();
+    assertEquals(300_000, length[0]);
+    tokenizer.close();
+  }
+
+  @Test
+  void nothingIsPrintedWhileLoadingAndEncoding() {
+    PrintStream out = System.out;
+    PrintStream err = System.err;
+    ByteArrayOutputStream captured = new ByteArrayOutputStream();
+    try (PrintStream capture = new PrintStream(captured, true, StandardCharsets.UTF_8)) {
+      System.setOut(capture);
+      System.setErr(capture);
+      try (TextTokenizer t = TextTokenizer.open(SharedFolders.tokenizer("bert-base-uncased"))) {
+        t.encode("hello", null);
+      }
+    } finally {
+      System.setOut(out);
+      System.setErr(err);
+    }
+    assertEquals("", captured.toString(StandardCharsets.UTF_8));
+  }
+
+  @Test
+  void missingFilesAreNamed() throws IOException {
+    InputException none = assertThrows(InputException.class, () -> TextTokenizer.open(temp));
+    assertTrue(
+        none.getMessage().contains("has no tokenizer.json. Copy tokenizer.json"), none::getMessage);
+
+    Files.writeString(temp.resolve("vocab.json"), "{}");
+    Files.writeString(temp.resolve("config.json"), "{\"model_type\": \"roberta\"}");
+    InputException half = assertThrows(InputException.class, () -> TextTokenizer.open(temp));
+    assertTrue(half.getMessage().endsWith("merges.txt is missing."), half::getMessage);
+
+    Files.writeString(temp.resolve("merges.txt"), "#version: 0.2\n");
+    Files.writeString(temp.resolve("config.json"), "{\"model_type\": \"qwen2\"}");
+    InputException other = assertThrows(InputException.class, () -> TextTokenizer.open(temp));
+    assertTrue(
+        other.getMessage().contains("only for RoBERTa and GPT-2 models (this folder says: qwen2)"),
+        other::getMessage);
+
+    InputException folder =
+        assertThrows(InputException.class, () -> TextTokenizer.open(temp.resolve("nowhere")));
+    assertTrue(folder.getMessage().contains("is not a folder"), folder::getMessage);
+  }
+
+  @Test
+  void vocabularyWithoutBertsSpecialTokensIsRefused() throws IOException {
+    Files.writeString(temp.resolve("vocab.txt"), "<s>\n</s>\nhello\n");
+    InputException e = assertThrows(InputException.class, () -> TextTokenizer.open(temp));
+    assertTrue(e.getMessage().contains("has no [CLS]"), e::getMessage);
+  }
+
+  @Test
+  void brokenTokenizerJsonIsAnInputError() throws IOException {
+    Files.writeString(temp.resolve("tokenizer.json"), "{\"version\": ");
+    InputException e = assertThrows(InputException.class, () -> TextTokenizer.open(temp));
+    assertAll(
+        () ->
+            assertTrue(e.getMessage().contains("tokenizer.json is not a tokenizer"), e::getMessage),
+        () -> assertTrue(e.getMessage().contains("EOF"), e::getMessage));
+  }
+
+  @Test
+  void shortEncodingsAreReturnedAsTheyAre() {
+    Encoding one =
+        new Encoding(new int[2], new int[2], new int[4], new int[2], new int[] {-1, 0}, 0, false);
+    assertSame(one, one.truncate(2));
+  }
+
+  private static String words(Random random, int count) {
+    String[] some = {"a", "film", "unbelievable", "naïve", "2,000", "don't", "😀", "transporting"};
+    StringBuilder text = new StringBuilder();
+    for (int i = 0; i < count; i++) {
+      text.append(i == 0 ? "" : " ").append(some[random.nextInt(some.length)]);
+    }
+    return text.toString();
+  }
+
+  private static int[] ints(JsonNode array) {
+    int[] out = new int[array.size()];
+    for (int i = 0; i < out.length; i++) {
+      out[i] = array.get(i).asInt();
+    }
+    return out;
+  }
+
+  private static int[] flat(JsonNode pairs) {
+    int[] out = new int[2 * pairs.size()];
+    for (int i = 0; i < out.length; i++) {
+      out[i] = pairs.get(i / 2).get(i % 2).asInt();
+    }
+    return out;
+  }
+
+  private static int[] narrow(long[] values) {
+    return Arrays.stream(values).mapToInt(v -> (int) v).toArray();
+  }
+}

@@ -1,0 +1,81 @@
+package dev.attune.weights;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.attune.core.InputException;
+import java.nio.FloatBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class TorchBinTest {
+  @TempDir Path folder;
+
+  @Test
+  void everyTensorOfAStateDictionaryEqualsPyTorchs() throws Exception {
+    try (TorchBin file = TorchBin.open(Resources.file(folder, "state.bin"));
+        Safetensors expected = Safetensors.open(Resources.file(folder, "state_f32.safetensors"))) {
+      assertEquals(expected.names(), file.names());
+      for (String name : file.names()) {
+        assertArrayEquals(expected.info(name).shape(), file.info(name).shape(), name);
+        if (name.equals("ids")) {
+          assertThrows(InputException.class, () -> Resources.read(file, "ids"));
+        } else {
+          assertArrayEquals(Resources.read(expected, name), Resources.read(file, name), name);
+        }
+      }
+    }
+  }
+
+  @Test
+  void aRangeOfAStridedTensorIsThePartOfTheWhole() throws Exception {
+    try (TorchBin file = TorchBin.open(Resources.file(folder, "state.bin"))) {
+      float[] whole = Resources.read(file, "transposed");
+      FloatBuffer part = FloatBuffer.allocate(5);
+      file.read("transposed", 6, part);
+      for (int i = 0; i < 5; i++) {
+        assertEquals(whole[6 + i], part.get(i));
+      }
+    }
+  }
+
+  @Test
+  void aFolderWithOnlyATorchFileOpens() throws Exception {
+    Files.write(folder.resolve("pytorch_model.bin"), Resources.bytes("state.bin"));
+    try (WeightSource source = WeightSource.open(folder)) {
+      assertEquals("BF16", source.info("bf16").dtype());
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "state_old.bin|older format",
+        "nested.bin|entry 'model' is a dictionary",
+        "calls.bin|not a tensor",
+        "types.safetensors|not in the ZIP format"
+      })
+  void otherFilesAreRefusedWithTheReason(String name, String reason) throws Exception {
+    Path path = Resources.file(folder, name);
+    String message = assertThrows(InputException.class, () -> TorchBin.open(path)).getMessage();
+    assertTrue(message.contains(reason), message);
+  }
+
+  @Test
+  void aPickleThatWantsToRunCodeIsRefused() {
+    byte[] attack =
+        "\u0080\u0002cos\nsystem\nX\u0004\u0000\u0000\u0000date\u0085R."
+            .getBytes(java.nio.charset.StandardCharsets.ISO_8859_1);
+    String message =
+        assertThrows(InputException.class, () -> TensorPickle.parse(Path.of("evil.bin"), attack))
+            .getMessage();
+    assertTrue(message.contains("wants to call 'os.system'"), message);
+  }
+}
