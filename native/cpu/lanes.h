@@ -51,6 +51,19 @@ static inline vf fill(vf value, float other, First lanes) {
 static inline vf keep(vf value, Full) { return value; }
 static inline vf keep(vf value, First lanes) { return fill(value, 0.0f, lanes); }
 
+// A product that must not be fused into a sum: where its twin was rounded before, and the two are to
+// cancel exactly.
+static inline vf rounded(vf product) {
+#if defined(__AVX512F__)
+  __asm__("" : "+v"(product));
+#elif defined(__x86_64__)
+  __asm__("" : "+x"(product));
+#elif defined(__aarch64__)
+  __asm__("" : "+w"(product));
+#endif
+  return product;
+}
+
 static inline vf widen(vh half) {
 #if defined(__AVX512F__)
   return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)half), 16);

@@ -147,7 +147,7 @@ struct Backward {
       vf w = load(weight + c, lanes);
       for (int r = 0; r < R; ++r) {
         int64_t at = r * C + c;
-        vf g = load(dy + at, lanes) * w;
+        vf g = rounded(load(dy + at, lanes) * w);
         // g is zero beyond the row (w is loaded as zero), so d needs no mask.
         vf d = load(sum + first + at, lanes) - center[r];
         dot_one[r] += g;
@@ -155,12 +155,13 @@ struct Backward {
       }
     });
     const float inverse = 1.0f / static_cast<float>(C);
-    float scale[R], shift[R], slope[R];
+    float scale[R], average[R], slope[R];
     for (int r = 0; r < R; ++r) {
-      // dsum = rstd (g - mean(g) - xhat mean(g xhat)), with xhat = d rstd
+      // dsum = rstd ((g - mean(g)) - d rstd^2 mean(g d)): the difference first, since it is all that is
+      // left of a row without variance, whose rstd is large.
       scale[r] = rstd[row + r];
-      shift[r] = -scale[r] * inverse * ATTUNE_ISA::sum(dot_one[r]);
-      slope[r] = -scale[r] * scale[r] * scale[r] * inverse * ATTUNE_ISA::sum(dot_x[r]);
+      average[r] = inverse * ATTUNE_ISA::sum(dot_one[r]);
+      slope[r] = -scale[r] * scale[r] * (inverse * ATTUNE_ISA::sum(dot_x[r]));
     }
     for_vectors(0, C, [&](int64_t c, auto lanes) ATTUNE_INLINE_BODY {
       vf w = load(weight + c, lanes);
@@ -171,9 +172,8 @@ struct Backward {
         vf g = load(dy + at, lanes);
         vf d = load(sum + first + at, lanes) - center[r];
         db += g;
-        g *= scale[r];
-        dw = fma(g, d, dw);
-        vf dsum = fma(g, w, fma(d, splat(slope[r]), splat(shift[r])));
+        dw = fma(g * scale[r], d, dw);
+        vf dsum = fma(d, splat(slope[r]), rounded(g * w) - average[r]) * scale[r];
         if (dsum_extra != nullptr) dsum += load(dsum_extra + first + at, lanes);
         if (dinp != nullptr) {
           vf masked = lanes_inp != nullptr ? dsum * drop_inp.multiplier(lanes_inp + at) : dsum;

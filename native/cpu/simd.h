@@ -218,8 +218,8 @@ static inline vf vexp(vf x) {
   return select(x != x, x, out);
 }
 
-// erf by a rational approximation on [-3.83, 3.83] (the coefficients of Eigen and XLA), error below 4
-// ulp. Beyond 3.92 it is +-1 exactly, as f32 rounds it: x * (1 + erf(x)) must be 0 far to the left.
+// erf by a rational approximation on [-3.92, 3.92] (the coefficients of Eigen and XLA); beyond it is
+// +-1 to f32 precision. Error below 4 ulp.
 static inline vf verf(vf x) {
   vf c = vmin(vmax(x, splat(-3.832506856900711f)), splat(3.832506856900711f));
   vf s = c * c;
@@ -235,8 +235,9 @@ static inline vf verf(vf x) {
   q = fma(q, s, splat(-1.68282697438203e-03f));
   q = fma(q, s, splat(-7.37332916720468e-03f));
   q = fma(q, s, splat(-1.42647390514189e-02f));
-  vf limit = (vf)(((vu)x & 0x80000000u) | (vu)splat(1.0f));
-  vf out = select(vabs(x) > splat(3.92f), limit, c * p / q);
+  // Exactly +-1 beyond, so that a large negative input of GELU gives 0.
+  vf one = select(x < splat(0.0f), splat(-1.0f), splat(1.0f));
+  vf out = select(vabs(x) >= splat(3.832506856900711f), one, c * p / q);
   return select(x != x, x, out);
 }
 
