@@ -97,25 +97,26 @@ final class TorchRows {
       return;
     }
     Arguments.present(op, "dout", dout);
-    // As far as this op knows, a table ends at the largest index into it.
-    long V = dword == 0 ? 0 : 1 + Arguments.indices(op, "ids", ids, N, Integer.MAX_VALUE);
-    long P =
-        dposition == 0
-            ? 0
-            : 1 + Arguments.indices(op, "positions", positions, N, Integer.MAX_VALUE);
-    long T =
-        dtokenType == 0 ? 0 : 1 + Arguments.indices(op, "typeIds", typeIds, N, Integer.MAX_VALUE);
+    // All indices are checked before any table is written.
+    long wordRows = rowsOf(op, dword, "ids", ids, N);
+    long positionRows = rowsOf(op, dposition, "positions", positions, N);
+    long tokenTypeRows = rowsOf(op, dtokenType, "typeIds", typeIds, N);
     Tensor gradient = widen(view(dout, dtype, N, C));
-    addRows(dword, V, ids, gradient, N, C);
-    addRows(dposition, P, positions, gradient, N, C);
-    addRows(dtokenType, T, typeIds, gradient, N, C);
+    scatter(dword, wordRows, ids, gradient, N, C);
+    scatter(dposition, positionRows, positions, gradient, N, C);
+    scatter(dtokenType, tokenTypeRows, typeIds, gradient, N, C);
   }
 
-  /** Adds rows of the gradient to a table, in order; no table, nothing to do. */
-  private static void addRows(
-      long table, long tableRows, long indices, Tensor gradient, long N, long C) {
+  /** Rows of a table as far as this op knows: it ends at the largest index; 0 without a table. */
+  private static long rowsOf(String op, long table, String indexName, long indices, long N) {
+    return table == 0 ? 0 : 1L + Arguments.indices(op, indexName, indices, N, Integer.MAX_VALUE);
+  }
+
+  /** Adds rows in order. */
+  private static void scatter(
+      long table, long rows, long indices, Tensor gradient, long N, long C) {
     if (table != 0) {
-      view(table, DType.F32, tableRows, C).index_add_(0, view(indices, DType.I32, N), gradient);
+      view(table, DType.F32, rows, C).index_add_(0, view(indices, DType.I32, N), gradient);
     }
   }
 
