@@ -17,6 +17,7 @@
 #include "attention_gemm.h"
 #include "attention_math.h"
 #include "attention_pack.h"
+#include "checks.h"
 #include "context.h"
 #include "kernels.h"
 #include "philox_simd.h"
@@ -712,32 +713,34 @@ static void run_backward(attune_context* ctx, const Backward<Cell, T>& op) {
 
 // ---- entries -------------------------------------------------------------------------------------
 
-static attune_status check(const char* op, const Problem& a, float p, int32_t dtype) {
-  if (dtype != ATTUNE_F32 && dtype != ATTUNE_BF16) {
-    return fail(ATTUNE_INVALID_ARGUMENT, "%s: dtype is %d, must be f32 (0) or bf16 (1)", op, dtype);
-  }
-  if (a.B < 0 || a.B > INT32_MAX) return fail(ATTUNE_INVALID_ARGUMENT, "%s: B is %lld", op, static_cast<long long>(a.B));
-  if (a.D < 1 || a.D > kMaxD) {
-    return fail(ATTUNE_INVALID_ARGUMENT, "%s: D is %lld, must be 1..%lld", op, static_cast<long long>(a.D),
-                static_cast<long long>(kMaxD));
-  }
-  if (a.H < 1 || a.Hkv < 1 || a.H % a.Hkv != 0) {
-    return fail(ATTUNE_INVALID_ARGUMENT, "%s: H is %lld, must be a multiple of Hkv, which is %lld", op,
-                static_cast<long long>(a.H), static_cast<long long>(a.Hkv));
-  }
-  if (a.q_stride < a.H * a.D || a.kv_stride < a.Hkv * a.D) {
-    return fail(ATTUNE_INVALID_ARGUMENT, "%s: the strides %lld and %lld are less than a row of %lld and %lld elements", op,
-                static_cast<long long>(a.q_stride), static_cast<long long>(a.kv_stride),
-                static_cast<long long>(a.H * a.D), static_cast<long long>(a.Hkv * a.D));
-  }
-  if (!(p >= 0.0f && p < 1.0f)) return fail(ATTUNE_INVALID_ARGUMENT, "%s: p is %g, must be in [0, 1)", op, static_cast<double>(p));
-  if (a.B > 0 && (a.cu_q == nullptr || a.cu_k == nullptr)) return fail(ATTUNE_INVALID_ARGUMENT, "%s: cu_q or cu_k is null", op);
-  for (int64_t b = 0; b < a.B; ++b) {
-    if (a.queries(b) < 0 || a.keys(b) < 0) {
-      return fail(ATTUNE_INVALID_ARGUMENT, "%s: sequence %lld ends before it begins", op, static_cast<long long>(b));
-    }
+// Offsets that start at 0 or later and do not fall.
+static attune_status check_offsets(const char* op, const char* name, const int32_t* offsets, int64_t B) {
+  ATTUNE_CHECK(check_pointer(op, name, offsets));
+  ATTUNE_REQUIRE(offsets[0] >= 0, "%s: %s[0] is %d, must be at least 0", op, name, offsets[0]);
+  for (int64_t b = 0; b < B; ++b) {
+    ATTUNE_REQUIRE(offsets[b + 1] >= offsets[b], "%s: %s[%lld] is %d, must be at least %d (the one before)", op, name,
+                   ll(b + 1), offsets[b + 1], offsets[b]);
   }
   return ATTUNE_OK;
+}
+
+static attune_status check(const char* op, const Problem& a, float p, int32_t dtype) {
+  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
+  ATTUNE_REQUIRE(a.B >= 0 && a.B <= INT32_MAX, "%s: B is %lld, must be 0..2^31-1", op, ll(a.B));
+  ATTUNE_REQUIRE(a.D >= 1 && a.D <= kMaxD, "%s: D is %lld, must be 1..%lld", op, ll(a.D), ll(kMaxD));
+  ATTUNE_REQUIRE(a.Hkv >= 1, "%s: Hkv is %lld, must be at least 1", op, ll(a.Hkv));
+  ATTUNE_REQUIRE(a.H >= 1 && a.H % a.Hkv == 0, "%s: H is %lld, must be a multiple of Hkv, which is %lld", op, ll(a.H),
+                 ll(a.Hkv));
+  ATTUNE_REQUIRE(a.q_stride >= a.H * a.D, "%s: q_stride is %lld, must be at least %lld (elements of a row)", op,
+                 ll(a.q_stride), ll(a.H * a.D));
+  ATTUNE_REQUIRE(a.kv_stride >= a.Hkv * a.D, "%s: kv_stride is %lld, must be at least %lld (elements of a row)", op,
+                 ll(a.kv_stride), ll(a.Hkv * a.D));
+  ATTUNE_CHECK(check_finite(op, "scale", a.scale));
+  ATTUNE_CHECK(check_count(op, "window", a.window));
+  ATTUNE_CHECK(check_probability(op, "p", p));
+  if (a.B == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_offsets(op, "cu_q", a.cu_q, a.B));
+  return check_offsets(op, "cu_k", a.cu_k, a.B);
 }
 
 }  // namespace
@@ -747,7 +750,16 @@ attune_status attention_fwd(attune_context* ctx, void* out, float* lse, const vo
                             int64_t H, int64_t Hkv, int64_t D, float scale, int32_t causal, int64_t window, float p,
                             int64_t seed, int64_t stream, int32_t dtype) {
   Problem a{cu_q, cu_k, q_stride, kv_stride, B, H, Hkv, D, scale, causal != 0, window, Dropout(p, seed, stream)};
-  if (attune_status status = check("attention_fwd", a, p, dtype)) return status;
+  ATTUNE_CHECK(check("attention_fwd", a, p, dtype));
+  if (B > 0 && cu_q[B] > cu_q[0]) {
+    ATTUNE_CHECK(check_pointer("attention_fwd", "out", out));
+    ATTUNE_CHECK(check_pointer("attention_fwd", "lse", lse));
+    ATTUNE_CHECK(check_pointer("attention_fwd", "q", q));
+    if (cu_k[B] > cu_k[0]) {
+      ATTUNE_CHECK(check_pointer("attention_fwd", "k", k));
+      ATTUNE_CHECK(check_pointer("attention_fwd", "v", v));
+    }
+  }
   if (dtype == ATTUNE_F32) {
     run_forward(ctx, Forward<Single, float>{a, static_cast<float*>(out), lse, static_cast<const float*>(q),
                                             static_cast<const float*>(k), static_cast<const float*>(v)});
@@ -773,7 +785,20 @@ attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, c
                             int64_t D, float scale, int32_t causal, int64_t window, float p, int64_t seed,
                             int64_t stream, int32_t dtype) {
   Problem a{cu_q, cu_k, q_stride, kv_stride, B, H, Hkv, D, scale, causal != 0, window, Dropout(p, seed, stream)};
-  if (attune_status status = check("attention_bwd", a, p, dtype)) return status;
+  ATTUNE_CHECK(check("attention_bwd", a, p, dtype));
+  if (B > 0 && cu_q[B] > cu_q[0]) {
+    ATTUNE_CHECK(check_pointer("attention_bwd", "dq", dq));
+    ATTUNE_CHECK(check_pointer("attention_bwd", "dout", dout));
+    ATTUNE_CHECK(check_pointer("attention_bwd", "q", q));
+    ATTUNE_CHECK(check_pointer("attention_bwd", "out", out));
+    ATTUNE_CHECK(check_pointer("attention_bwd", "lse", lse));
+  }
+  if (B > 0 && cu_k[B] > cu_k[0]) {
+    ATTUNE_CHECK(check_pointer("attention_bwd", "dk", dk));
+    ATTUNE_CHECK(check_pointer("attention_bwd", "dv", dv));
+    ATTUNE_CHECK(check_pointer("attention_bwd", "k", k));
+    ATTUNE_CHECK(check_pointer("attention_bwd", "v", v));
+  }
   if (dtype == ATTUNE_F32) {
     run_backward(ctx, Backward<Single, float>{a, static_cast<float*>(dq), static_cast<float*>(dk), static_cast<float*>(dv),
                                               static_cast<const float*>(dout), static_cast<const float*>(q),

@@ -43,7 +43,7 @@ final class EvaluateCommand implements Command {
     }
     console.line(TrainCommand.metrics(outcome.values()).replace("%", "%%"));
     console.line("");
-    outcome.table().render(console.out());
+    console.out().print(outcome.table().table());
     return Main.DONE;
   }
 }

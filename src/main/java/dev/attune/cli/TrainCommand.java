@@ -113,7 +113,7 @@ final class TrainCommand implements Command {
     if (!outcome.test().isEmpty()) {
       console.line("  %-12s %s", "test", metrics(outcome.test()));
       console.line("");
-      outcome.table().render(console.out());
+      console.out().print(outcome.table().table());
     }
     console.line("");
     console.line("The model is in %s", outcome.outputDir());

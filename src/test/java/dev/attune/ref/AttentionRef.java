@@ -37,6 +37,9 @@ public final class AttentionRef {
     /** The factor that dropout gives to the probability of packed row {@code row} and key j. */
     double mask(Precision p, int row, int h, int j) {
       int threshold = Philox.dropoutThreshold(dropout);
+      if (threshold == 0) {
+        return 1;
+      }
       int[] words = new int[4];
       Philox.block(seed, stream, (long) row * H + h << 32 | j / 8, words);
       int lane = j % 8;
@@ -65,21 +68,19 @@ public final class AttentionRef {
           for (double score : scores) {
             max = Math.max(max, score);
           }
+          double[] weights = new double[keys];
           double sum = 0;
           for (int j = 0; j < keys && max > Double.NEGATIVE_INFINITY; j++) {
-            sum = p.f32(sum + p.f32(Math.exp(p.f32(scores[j] - max))));
+            double weight = p.f32(Math.exp(p.f32(scores[j] - max)));
+            sum = p.f32(sum + weight);
+            weights[j] = weight == 0 ? 0 : p.stored(p.f32(weight * a.mask(p, row, h, j)));
           }
           forward.lse[h * a.queries() + row] =
               sum == 0 ? Double.NEGATIVE_INFINITY : p.f32(max + p.f32(Math.log(sum)));
           for (int d = 0; d < a.D && sum > 0; d++) {
             double out = 0;
             for (int j = 0; j < keys; j++) {
-              if (!a.sees(b, row - a.cuQ[b], j)) {
-                continue;
-              }
-              double weight = p.f32(Math.exp(p.f32(scores[j] - max)));
-              double kept = p.stored(p.f32(weight * a.mask(p, row, h, j)));
-              out = p.f32(out + kept * v[index(a, b, j, h, d)]);
+              out = p.f32(out + weights[j] * v[index(a, b, j, h, d)]);
             }
             forward.out[(row * a.H + h) * a.D + d] = p.stored(out / sum);
           }

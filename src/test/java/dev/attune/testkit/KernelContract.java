@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.kernels.cpu.Isa;
 import dev.attune.testkit.Backends.Target;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -83,12 +84,21 @@ public abstract class KernelContract {
 
   private static void repeat(Target target, KernelCase kernelCase, int repeats) {
     CpuBackend level = (CpuBackend) target.backend();
-    KernelCase.Result alone = kernelCase.run(Backends.cpu(1, level.isa()));
+    KernelCase.Result alone = runFresh(kernelCase, level.isa());
     for (int i = 0; i < repeats; i++) {
       int threads = 2 + i % 2;
       Backend backend = Backends.cpu(threads, level.isa());
       kernelCase.checkSameBits(
           "on " + threads + " threads at repeat " + i, alone, kernelCase.run(backend));
+    }
+  }
+
+  /** On one thread whose workspace no earlier call has touched. */
+  private static KernelCase.Result runFresh(KernelCase kernelCase, Isa isa) {
+    try (CpuBackend fresh = new CpuBackend(1, isa)) {
+      KernelCase.Result result = kernelCase.run(fresh);
+      TestMemory.release(fresh);
+      return result;
     }
   }
 

@@ -121,10 +121,18 @@ final class TestMemory {
       if (slab != null) {
         slab.close();
       }
-      slab = Buffer.allocate(backend, Math.max(sizeBytes, 16 << 20), false);
+      slab = Buffer.allocate(backend, Math.max(sizeBytes, 16L << 20), false);
       SLABS.put(backend, slab);
     }
     return slab;
+  }
+
+  /** Frees what is kept for a backend that is about to be closed. */
+  static void release(Backend backend) {
+    Buffer slab = SLABS.remove(backend);
+    if (slab != null) {
+      slab.close();
+    }
   }
 
   /** The address of a tensor, 0 where the call has none of this name. */

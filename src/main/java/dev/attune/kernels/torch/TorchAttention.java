@@ -201,8 +201,11 @@ final class TorchAttention {
       }
       Tensor dvTile = torch.bmm(dropped.transpose(1, 2), gradient);
       // The sum that softmax's gradient takes off: dout * out, but from f32 and not from out as
-      // rounded.
+      // rounded. As lse is rounded too, a row of p does not sum to 1 exactly; with large scores
+      // that
+      // would be most of ds. (A row that sees no key sums to 0.)
       Tensor delta = p.mul(dp).sum(new long[] {2}, true, new ScalarTypeOptional());
+      delta.div_(p.sum(new long[] {2}, true, new ScalarTypeOptional()).clamp_min_(scalar(0.5)));
       Tensor ds = dp.sub_(delta).mul_(p).mul_(scalar(scale));
       Tensor dkTile = torch.bmm(ds.transpose(1, 2), query);
       queryHeads(dq, tile, qStride).copy_(torch.bmm(ds, key).view(tile.n, G, tile.rows, D));

@@ -159,12 +159,14 @@ final class TorchRows {
       return;
     }
     Arguments.present(op, "dinp", dinp);
+    if (M > 0) {
+      Arguments.present(op, "dout", dout);
+    }
     Tensor target = view(dinp, dtype, N, C);
     if (!accumulate) {
       target.zero_();
     }
     if (M > 0) {
-      Arguments.present(op, "dout", dout);
       target.index_add_(0, view(rows, DType.I32, M), view(dout, dtype, M, C));
     }
   }
