@@ -226,7 +226,6 @@ static inline vf vexp(vf x) {
 #endif
 }
 
-<<<<<<< HEAD
 // 2^x for x <= 0: 0 below -126, NaN stays NaN. For arguments that are products anyway, so that vexp's
 // exact reduction would buy nothing; relative error 1e-7 + 4e-8 |x|.
 static inline vf vexp2_negative(vf x) {
@@ -254,8 +253,6 @@ static inline vf vexp2_negative(vf x) {
 #endif
 }
 
-=======
->>>>>>> optests
 // erf by a rational approximation on [-3.92, 3.92] (the coefficients of Eigen and XLA); beyond it is
 // +-1 to f32 precision. Error below 4 ulp.
 static inline vf verf(vf x) {
