@@ -10,9 +10,4 @@ public interface Metrics {
 
   /** Prints a table for people: one row a class, where there are classes. */
   void render(PrintStream out);
-
-  /** A table for people, one row a class or entity type; empty where there are none. */
-  default String table() {
-    return "";
-  }
 }
