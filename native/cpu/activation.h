@@ -20,15 +20,19 @@ static inline void act_and_derivative(vf x, vf* value, vf* derivative) {
     *value = x * cdf;
     *derivative = fma(x, density, cdf);
   } else if constexpr (kActivation == ATTUNE_ACT_GELU_TANH) {
-    // 0.5 (1 + tanh u) = sigmoid(2u), u = sqrt(2 / pi) (x + 0.044715 x^3).
-    vf s = x * x;
-    vf u2 = x * fma(s, splat(1.5957691216057308f * 0.044715f), splat(1.5957691216057308f));
-    vf du2 = fma(s, splat(3.0f * 1.5957691216057308f * 0.044715f), splat(1.5957691216057308f));
-    vf sigmoid = 1.0f / (1.0f + vexp(-u2));
-    // x sigmoid' of a large |x| is 0, but s may have overflowed: 0 * inf must not become NaN.
-    vf slope = select(vabs(x) > splat(16.0f), splat(0.0f), x * du2 * sigmoid * (1.0f - sigmoid));
+    // 0.5 (1 + tanh u) = sigmoid(2u), u = sqrt(2 / pi) (x + 0.044715 x^3). Through exp(-|2u|) neither
+    // the sigmoid nor its derivative cancels; beyond +-16 they are 0 or 1 and x^3 must not overflow.
+    constexpr float kScale = 1.5957691216057308f;
+    vf c = vmin(vmax(x, splat(-16.0f)), splat(16.0f));
+    vf s = c * c;
+    vf u2 = c * fma(s, splat(kScale * 0.044715f), splat(kScale));
+    vf du2 = fma(s, splat(3.0f * kScale * 0.044715f), splat(kScale));
+    vf e = vexp(-vabs(u2));
+    vf upper = 1.0f / (1.0f + e);
+    vf lower = e * upper;
+    vf sigmoid = select(x < splat(0.0f), lower, upper);
     *value = x * sigmoid;
-    *derivative = sigmoid + slope;
+    *derivative = fma(x, du2 * (lower * upper), sigmoid);
   } else if constexpr (kActivation == ATTUNE_ACT_TANH) {
     vf t = vtanh(x);
     *value = t;

@@ -66,14 +66,15 @@ struct PackedA {
   int64_t width;  // columns of the panel, each a row of A
 };
 
-// sums (kTileRows x kTileVectors * W, row stride `stride`) (+)= A B over `steps` steps.
+// sums (kTileRows x kTileVectors * W, row stride `stride`) (+)= A B over `steps` steps. Each block of the
+// depth is summed from zero and added once: short chains of additions lose less to rounding.
 template <class Product, int kTileRows, int kTileVectors, class A>
 static void tile(const A& a, const uint32_t* b, int64_t steps, float* sums, int64_t stride, bool add) {
   vf acc[kTileRows][kTileVectors];
 #pragma GCC unroll 8
   for (int m = 0; m < kTileRows; ++m) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kTileVectors; ++v) acc[m][v] = add ? load(sums + m * stride + v * W) : vf{};
+    for (int v = 0; v < kTileVectors; ++v) acc[m][v] = vf{};
   }
   auto step = [&](auto&& a_step) __attribute__((always_inline)) {
     vu bv[kTileVectors];
@@ -118,7 +119,10 @@ static void tile(const A& a, const uint32_t* b, int64_t steps, float* sums, int6
 #pragma GCC unroll 8
   for (int m = 0; m < kTileRows; ++m) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kTileVectors; ++v) store(sums + m * stride + v * W, acc[m][v]);
+    for (int v = 0; v < kTileVectors; ++v) {
+      float* at = sums + m * stride + v * W;
+      store(at, add ? load(at) + acc[m][v] : acc[m][v]);
+    }
   }
 }
 

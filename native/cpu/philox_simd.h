@@ -38,22 +38,10 @@ static inline vl mul_low_halves(vl a, vl b) {
 #endif
 }
 
-// Writes blocks index..index+G*PW-1. G independent groups hide the latency of the products.
+// The ten rounds on G independent groups of counters, which hide the latency of the products. Words come
+// back in the low halves.
 template <int G>
-static inline void philox_groups(uint64_t seed, uint64_t stream, uint64_t index, uint16_t* out) {
-  // Lane 2i carries block i and lane 2i+1 block PW/2 + i: unpacking then yields the blocks in order.
-  vl offset;
-  for (int i = 0; i < PW / 2; ++i) {
-    offset[2 * i] = static_cast<uint64_t>(i);
-    offset[2 * i + 1] = static_cast<uint64_t>(PW / 2 + i);
-  }
-  vl c0[G], c1[G], c2[G], c3[G];
-  for (int g = 0; g < G; ++g) {
-    c0[g] = offset + (index + static_cast<uint64_t>(g * PW));
-    c1[g] = c0[g] >> 32;
-    c2[g] = vl{} + (stream & 0xFFFFFFFFu);
-    c3[g] = vl{} + (stream >> 32);
-  }
+static inline void philox_rounds(uint64_t seed, vl (&c0)[G], vl (&c1)[G], vl (&c2)[G], vl (&c3)[G]) {
   uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
   const vl m0 = vl{} + uint64_t{0xD2511F53u};
   const vl m1 = vl{} + uint64_t{0xCD9E8D57u};
@@ -70,6 +58,25 @@ static inline void philox_groups(uint64_t seed, uint64_t stream, uint64_t index,
     k0 += 0x9E3779B9u;
     k1 += 0xBB67AE85u;
   }
+}
+
+// Writes blocks index..index+G*PW-1.
+template <int G>
+static inline void philox_groups(uint64_t seed, uint64_t stream, uint64_t index, uint16_t* out) {
+  // Lane 2i carries block i and lane 2i+1 block PW/2 + i: unpacking then yields the blocks in order.
+  vl offset;
+  for (int i = 0; i < PW / 2; ++i) {
+    offset[2 * i] = static_cast<uint64_t>(i);
+    offset[2 * i + 1] = static_cast<uint64_t>(PW / 2 + i);
+  }
+  vl c0[G], c1[G], c2[G], c3[G];
+  for (int g = 0; g < G; ++g) {
+    c0[g] = offset + (index + static_cast<uint64_t>(g * PW));
+    c1[g] = c0[g] >> 32;
+    c2[g] = vl{} + (stream & 0xFFFFFFFFu);
+    c3[g] = vl{} + (stream >> 32);
+  }
+  philox_rounds<G>(seed, c0, c1, c2, c3);
   for (int g = 0; g < G; ++g) {
     vl words01 = (c0[g] & 0xFFFFFFFFu) | (c1[g] << 32);
     vl words23 = (c2[g] & 0xFFFFFFFFu) | (c3[g] << 32);

@@ -272,4 +272,36 @@ class AdamWTest extends KernelContract {
     assertEquals(1 - LR, w[2], 1e-6);
     assertEquals(1 + LR, w[3], 1e-6);
   }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void badArgumentsAreRefused(Target target) {
+    KernelCase flat = adamw(9, true, USUAL);
+    assertNullsRefused(target, flat, "weight", "m", "v", "grad");
+    flat.instead(with(-1, 1, 0.5f)).assertRefused(target.backend(), "count", -1);
+    flat.instead(with(9, Float.NaN, 0.5f)).assertRefused(target.backend(), "lr", "NaN");
+    flat.instead(with(9, 1, 0)).assertRefused(target.backend(), "biasCorrection1", 0);
+    KernelCase rows = adamwRows(5, 3, USUAL);
+    assertNullsRefused(target, rows, "weight", "m", "v", "grad", "rowState");
+    rows.with("rowState", 2, 3).assertRefused(target.backend(), "rowState[2]", 3);
+  }
+
+  private static KernelCase.Call with(long count, float lr, float correction) {
+    return (b, at) ->
+        b.adamw(
+            at.of("weight"),
+            at.of("m"),
+            at.of("v"),
+            at.of("shadow"),
+            at.of("grad"),
+            count,
+            lr,
+            BETA1,
+            BETA2,
+            EPS,
+            0,
+            correction,
+            1,
+            1);
+  }
 }

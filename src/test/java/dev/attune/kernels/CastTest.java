@@ -113,4 +113,17 @@ class CastTest extends KernelContract {
     java.util.Arrays.fill(values, Float.intBitsToFloat(0x7FC00001));
     cast(values, values.length, false, DType.BF16, DType.F32).verify(target.backend(), 0);
   }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void badArgumentsAreRefused(Target target) {
+    KernelCase k = cast(null, 9, false, DType.F32, DType.BF16);
+    assertNullsRefused(target, k, "out", "inp");
+    k.instead((b, at) -> b.cast(at.of("out"), at.of("inp"), -1, false, DType.F32, DType.F32))
+        .assertRefused(target.backend(), "count", -1);
+    k.instead((b, at) -> b.cast(at.of("out"), at.of("inp"), 9, false, DType.I32, DType.F32))
+        .assertRefused(target.backend(), "outDtype", target.describe(DType.I32));
+    k.instead((b, at) -> b.cast(at.of("out"), at.of("inp"), 9, false, DType.F32, DType.I32))
+        .assertRefused(target.backend(), "inpDtype", target.describe(DType.I32));
+  }
 }

@@ -237,4 +237,35 @@ class CrossEntropyTest extends KernelContract {
       }
     }
   }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void badArgumentsAreRefused(Target target) {
+    KernelCase k = KernelCase.forward(DType.F32, "crossEntropy refused");
+    crossEntropy(
+        k, k.draw(Storage.F32, 6), new int[] {1, IGNORE}, 3, 0, 1, Gradient.APART, DType.F32);
+    assertNullsRefused(target, k, "losses", "logits", "labels");
+    k.with("labels", 0, 3).assertRefused(target.backend(), "labels[0]", 3);
+    k.with("labels", 1, -1).assertRefused(target.backend(), "labels[1]", -1);
+    k.instead(with(2, 0, 0, DType.F32)).assertRefused(target.backend(), "K", 0);
+    k.instead(with(-1, 3, 0, DType.F32)).assertRefused(target.backend(), "N", -1);
+    k.instead(with(2, 3, 1.5f, DType.F32)).assertRefused(target.backend(), "labelSmoothing", 1.5);
+    k.instead(with(2, 3, 0, DType.I32))
+        .assertRefused(target.backend(), "dtype", target.describe(DType.I32));
+  }
+
+  private static KernelCase.Call with(long N, long K, float smoothing, DType dtype) {
+    return (b, at) ->
+        b.crossEntropy(
+            at.of("losses"),
+            at.of("dlogits"),
+            at.of("logits"),
+            at.of("labels"),
+            N,
+            K,
+            IGNORE,
+            smoothing,
+            1,
+            dtype);
+  }
 }

@@ -156,4 +156,22 @@ class DropoutTest extends KernelContract {
     int threshold = Philox.dropoutThreshold(0.1f);
     assertEquals(1, Arrays.stream(mask).max().orElse(0) * (1 - threshold / 65536.0), 1e-15);
   }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void badArgumentsAreRefused(Target target) {
+    KernelCase k = dropout(null, 9, 0.1f, SEED, STREAM, DType.F32, false);
+    assertNullsRefused(target, k, "out", "inp");
+    Map.of("-0.1", -0.1f, "1", 1f, "2", 2f, "NaN", Float.NaN)
+        .forEach(
+            (value, p) ->
+                k.instead(
+                        (b, at) ->
+                            b.dropout(at.of("out"), at.of("inp"), 9, p, SEED, STREAM, DType.F32))
+                    .assertRefused(target.backend(), "p", value));
+    k.instead((b, at) -> b.dropout(at.of("out"), at.of("inp"), -1, 0, SEED, STREAM, DType.F32))
+        .assertRefused(target.backend(), "count", -1);
+    k.instead((b, at) -> b.dropout(at.of("out"), at.of("inp"), 9, 0, SEED, STREAM, DType.I32))
+        .assertRefused(target.backend(), "dtype", target.describe(DType.I32));
+  }
 }

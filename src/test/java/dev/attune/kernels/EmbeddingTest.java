@@ -228,4 +228,26 @@ class EmbeddingTest extends KernelContract {
       assertValues(table, dword);
     }
   }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void badArgumentsAreRefused(Target target) {
+    KernelCase forward = forward(4, 3, 7, Tables.ALL, DType.F32);
+    assertNullsRefused(target, forward, "out", "word", "ids", "positions", "typeIds");
+    forward.with("ids", 2, 7).assertRefused(target.backend(), "ids[2]", 7);
+    forward.with("ids", 1, -1).assertRefused(target.backend(), "ids[1]", -1);
+    forward.with("positions", 3, P).assertRefused(target.backend(), "positions[3]", P);
+    forward.with("typeIds", 0, T).assertRefused(target.backend(), "typeIds[0]", T);
+    KernelCase backward = backward(4, 3, 7, true, Tables.ALL, DType.F32);
+    assertNullsRefused(target, backward, "dout", "ids", "positions", "typeIds");
+    backward.with("ids", 2, -5).assertRefused(target.backend(), "ids[2]", -5);
+    backward.with("typeIds", 2, -5).assertRefused(target.backend(), "typeIds[2]", -5);
+    KernelCase zero = zeroRows(5, 3, 1, 4);
+    assertNullsRefused(target, zero, "table", "rows");
+    zero.with("rows", 1, -2).assertRefused(target.backend(), "rows[1]", -2);
+    zero.instead((b, at) -> b.zeroRows(at.of("table"), at.of("rows"), 2, 0))
+        .assertRefused(target.backend(), "C", 0);
+    zero.instead((b, at) -> b.zeroRows(at.of("table"), at.of("rows"), -2, 3))
+        .assertRefused(target.backend(), "M", -2);
+  }
 }

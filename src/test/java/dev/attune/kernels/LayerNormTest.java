@@ -205,7 +205,7 @@ class LayerNormTest extends KernelContract {
   protected List<KernelCase> cases() {
     List<KernelCase> cases = new ArrayList<>();
     for (DType dtype : DTYPES) {
-      for (int C : Shapes.widths()) {
+      for (int C : Shapes.widths().subList(1, Shapes.widths().size())) {
         cases.add(forward(5, C, false, Sum.APART, 0, 0, dtype));
         cases.add(forward(6, C, true, Sum.IN_PLACE, 0.1f, 0.3f, dtype));
         cases.add(backward(5, C, Outputs.ONE, false, false, 0, 0, dtype));
@@ -390,9 +390,12 @@ class LayerNormTest extends KernelContract {
     }
   }
 
-  /** A mean far above the deviation: a variance from squares would lose every digit. */
+  /**
+   * A mean far above the deviation: a variance from squares would lose every digit. Not asked of
+   * libtorch, whose own kernel loses two digits here.
+   */
   @ParameterizedTest(name = "{0}")
-  @MethodSource("dev.attune.testkit.Backends#all")
+  @MethodSource("dev.attune.testkit.Backends#cpu")
   void aLargeMeanDoesNotDrownTheVariance(Target target) {
     int C = 300;
     KernelCase k = KernelCase.forward(DType.F32, "layerNormForward large mean");
@@ -488,6 +491,73 @@ class LayerNormTest extends KernelContract {
     for (DType dtype : DTYPES) {
       forward(2, 20_001, true, Sum.APART, 0.1f, 0, dtype).verify(target.backend(), 0);
       backward(2, 20_001, Outputs.BOTH, false, true, 0.1f, 0, dtype).verify(target.backend(), 0);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void badArgumentsAreRefused(Target target) {
+    KernelCase forward = forward(3, 5, true, Sum.APART, 0, 0, DType.F32);
+    assertNullsRefused(target, forward, "out", "inp", "weight", "bias");
+    forward.instead(with(-1, 5, 0, 0, DType.F32)).assertRefused(target.backend(), "N", -1);
+    forward.instead(with(3, 0, 0, 0, DType.F32)).assertRefused(target.backend(), "C", 0);
+    forward.instead(with(3, 5, 1, 0, DType.F32)).assertRefused(target.backend(), "pInp", 1);
+    forward.instead(with(3, 5, 0, -0.5f, DType.F32)).assertRefused(target.backend(), "pOut", -0.5);
+    forward
+        .instead(with(3, 5, 0, 0, DType.I32))
+        .assertRefused(target.backend(), "dtype", target.describe(DType.I32));
+    KernelCase backward = backward(3, 5, Outputs.BOTH, true, false, 0, 0, DType.F32);
+    assertNullsRefused(
+        target, backward, "dweight", "dbias", "dout", "sum", "mean", "rstd", "weight");
+    // One address for both gradients is allowed only where they are equal.
+    backward(3, 5, Outputs.ONE, false, false, 0.1f, 0, DType.F32)
+        .assertRefused(target.backend(), "dresidual", "pInp");
+  }
+
+  private static KernelCase.Call with(long N, long C, float pInp, float pOut, DType dtype) {
+    return (b, at) ->
+        b.layerNormForward(
+            at.of("out"),
+            at.of("sum"),
+            at.of("mean"),
+            at.of("rstd"),
+            at.of("inp"),
+            at.of("residual"),
+            at.of("weight"),
+            at.of("bias"),
+            N,
+            C,
+            EPS,
+            pInp,
+            pOut,
+            SEED,
+            STREAM,
+            dtype);
+  }
+
+  /**
+   * A row of one element has no variance: out is the bias, the layer norm passes no gradient. In
+   * f32 that holds to rounding times rstd, which is 1 / sqrt(eps) here.
+   */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void aRowOfOneElementPassesNothing(Target target) {
+    double rounding = 8 * 0x1p-23 / Math.sqrt(EPS);
+    for (DType dtype : DTYPES) {
+      KernelCase forward = forward(6, 1, true, Sum.APART, 0.1f, 0, dtype);
+      double bias = Storage.of(dtype).round(forward.initial("bias")[0]);
+      for (double out : forward.run(target.backend()).values().get("out")) {
+        assertEquals(bias, out, rounding);
+      }
+      KernelCase backward = backward(6, 1, Outputs.BOTH, true, false, 0, 0, dtype);
+      double[] extra = backward.initial("dsumExtra");
+      Map<String, double[]> result = backward.run(target.backend()).values();
+      for (int n = 0; n < 6; n++) {
+        double one = Math.max(rounding, Math.abs(extra[n]) * 0x1p-8);
+        assertEquals(extra[n], result.get("dinp")[n], one);
+        assertEquals(extra[n], result.get("dresidual")[n], one);
+      }
+      assertEquals(0, result.get("dweight")[0], rounding);
     }
   }
 }

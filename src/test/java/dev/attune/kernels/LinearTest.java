@@ -315,8 +315,8 @@ class LinearTest extends KernelContract {
       double[] pre = result.get("pre");
       for (int i = 0; i < pre.length; i++) {
         double exact = ref(activation).value(Precision.EXACT, pre[i]);
-        double half = Math.max(Math.abs(exact) * 0x1p-8, 1e-6) / 2;
-        assertEquals(exact, result.get("out")[i], half * 1.01, activation + " of " + pre[i]);
+        double half = 0x1p15 * Math.ulp((float) exact);
+        assertEquals(exact, result.get("out")[i], half + 1e-6, activation + " of " + pre[i]);
       }
     }
   }
@@ -422,5 +422,50 @@ class LinearTest extends KernelContract {
       KernelCase kept = backwardWeight(0, 33, 17, true, true, dtype);
       assertValues(kept.initial("dweight"), kept.run(target.backend()).values().get("dweight"));
     }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void badArgumentsAreRefused(Target target) {
+    Activation gelu = Activation.GELU;
+    DType f32 = DType.F32;
+    KernelCase forward = forward(3, 5, 7, gelu, true, true, f32, f32);
+    assertNullsRefused(target, forward, "out", "inp", "weight");
+    KernelCase input = backwardInput(3, 5, 7, gelu, true, false, f32, f32);
+    assertNullsRefused(target, input, "dinp", "dout", "weight", "pre");
+    KernelCase weight = backwardWeight(3, 5, 7, true, false, f32);
+    assertNullsRefused(target, weight, "dweight", "dout", "inp");
+    for (int bad = 0; bad < 3; bad++) {
+      int N = bad == 0 ? -1 : 3;
+      int C = bad == 1 ? 0 : 5;
+      int F = bad == 2 ? 0 : 7;
+      String argument = List.of("N", "C", "F").get(bad);
+      int value = bad == 0 ? -1 : 0;
+      callForward(forward.instead(null), N, C, F, gelu, f32, f32)
+          .assertRefused(target.backend(), argument, value);
+      callBackwardInput(input.instead(null), N, C, F, gelu, false, f32, f32)
+          .assertRefused(target.backend(), argument, value);
+      weight
+          .instead(
+              (b, at) ->
+                  b.linearBackwardWeight(
+                      at.of("dweight"),
+                      at.of("dbias"),
+                      at.of("dout"),
+                      at.of("inp"),
+                      N,
+                      C,
+                      F,
+                      false,
+                      f32))
+          .assertRefused(target.backend(), argument, value);
+    }
+    Object i32 = target.describe(DType.I32);
+    callForward(forward.instead(null), 3, 5, 7, gelu, DType.I32, f32)
+        .assertRefused(target.backend(), "dtype", i32);
+    callForward(forward.instead(null), 3, 5, 7, gelu, f32, DType.I32)
+        .assertRefused(target.backend(), "weightDtype", i32);
+    callBackwardInput(input.instead(null), 3, 5, 7, gelu, false, f32, DType.I32)
+        .assertRefused(target.backend(), "weightDtype", i32);
   }
 }

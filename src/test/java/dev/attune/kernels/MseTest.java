@@ -109,4 +109,33 @@ class MseTest extends KernelContract {
       assertEquals(0, gradient, Double.MIN_VALUE);
     }
   }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void badArgumentsAreRefused(Target target) {
+    KernelCase k = mse(9, 1, true, DType.F32);
+    assertNullsRefused(target, k, "losses", "pred", "targets");
+    k.instead(
+            (b, at) ->
+                b.mse(
+                    at.of("losses"),
+                    at.of("dpred"),
+                    at.of("pred"),
+                    at.of("targets"),
+                    -1,
+                    1,
+                    DType.F32))
+        .assertRefused(target.backend(), "N", -1);
+    k.instead(
+            (b, at) ->
+                b.mse(
+                    at.of("losses"),
+                    at.of("dpred"),
+                    at.of("pred"),
+                    at.of("targets"),
+                    9,
+                    1,
+                    DType.I32))
+        .assertRefused(target.backend(), "dtype", target.describe(DType.I32));
+  }
 }

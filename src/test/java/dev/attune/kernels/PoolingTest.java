@@ -211,4 +211,31 @@ class PoolingTest extends KernelContract {
       }
     }
   }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void badArgumentsAreRefused(Target target) {
+    DType f32 = DType.F32;
+    KernelCase gather = gatherForward(5, 3, new int[] {4, 0}, f32);
+    assertNullsRefused(target, gather, "out", "inp", "rows");
+    gather.with("rows", 1, -1).assertRefused(target.backend(), "rows[1]", -1);
+    gather
+        .instead(
+            (b, at) -> b.gatherRowsForward(at.of("out"), at.of("inp"), at.of("rows"), 2, 0, f32))
+        .assertRefused(target.backend(), "C", 0);
+    KernelCase scatter = gatherBackward(5, 3, new int[] {4, 0}, false, f32);
+    assertNullsRefused(target, scatter, "dinp", "dout", "rows");
+    scatter.with("rows", 0, 5).assertRefused(target.backend(), "rows[0]", 5);
+    scatter.with("rows", 1, -1).assertRefused(target.backend(), "rows[1]", -1);
+    KernelCase mean = meanForward(new int[] {0, 2, 5}, 3, f32);
+    assertNullsRefused(target, mean, "out", "inp", "cuSeqlens");
+    mean.with("cuSeqlens", 1, 6).assertRefused(target.backend(), "cuSeqlens[2]", 5);
+    mean.instead(
+            (b, at) ->
+                b.meanPoolForward(at.of("out"), at.of("inp"), at.of("cuSeqlens"), -1, 3, f32))
+        .assertRefused(target.backend(), "B", -1);
+    KernelCase spread = meanBackward(new int[] {0, 2, 5}, 3, false, f32);
+    assertNullsRefused(target, spread, "dinp", "dout", "cuSeqlens");
+    spread.with("cuSeqlens", 1, 6).assertRefused(target.backend(), "cuSeqlens[2]", 5);
+  }
 }

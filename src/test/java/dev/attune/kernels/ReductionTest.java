@@ -98,4 +98,20 @@ class ReductionTest extends KernelContract {
     KernelCase k = sumOfSquares(values, values.length);
     return k.run(target.backend()).values().get("out")[0];
   }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void badArgumentsAreRefused(Target target) {
+    KernelCase flat = sumOfSquares(null, 9);
+    assertNullsRefused(target, flat, "out", "inp");
+    flat.instead((b, at) -> b.sumOfSquares(at.of("out"), at.of("inp"), -1))
+        .assertRefused(target.backend(), "count", -1);
+    KernelCase rows = sumOfSquaresRows(9, 5, 1, 2, 3);
+    assertNullsRefused(target, rows, "out", "table", "rows");
+    rows.with("rows", 1, -7).assertRefused(target.backend(), "rows[1]", -7);
+    rows.instead((b, at) -> b.sumOfSquaresRows(at.of("out"), at.of("table"), at.of("rows"), -1, 5))
+        .assertRefused(target.backend(), "M", -1);
+    rows.instead((b, at) -> b.sumOfSquaresRows(at.of("out"), at.of("table"), at.of("rows"), 3, 0))
+        .assertRefused(target.backend(), "C", 0);
+  }
 }

@@ -135,4 +135,30 @@ class SgdTest extends KernelContract {
     double[] rounded = Arrays.stream(result.values().get("weight")).map(Precision::bf16).toArray();
     assertValues(rounded, result.values().get("shadow"));
   }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void badArgumentsAreRefused(Target target) {
+    KernelCase k = sgd(9, 0.9f, false, false, true);
+    assertNullsRefused(target, k, "weight", "grad", "momentumBuffer");
+    k.instead(with(-1, LR, 0)).assertRefused(target.backend(), "count", -1);
+    k.instead(with(9, Float.NaN, 0)).assertRefused(target.backend(), "lr", "NaN");
+    k.instead(with(9, LR, -0.5f)).assertRefused(target.backend(), "momentum", -0.5);
+  }
+
+  private static KernelCase.Call with(long count, float lr, float momentum) {
+    return (b, at) ->
+        b.sgd(
+            at.of("weight"),
+            at.of("momentumBuffer"),
+            at.of("shadow"),
+            at.of("grad"),
+            count,
+            lr,
+            momentum,
+            0,
+            false,
+            false,
+            1);
+  }
 }

@@ -17,7 +17,7 @@ public final class DropoutRef {
     return mask;
   }
 
-  /** Forward, and backward when given dout. A dropped element is 0 whatever it was. */
+  /** Forward, and backward when given dout. */
   public static double[] apply(
       Precision p, double[] inp, float probability, long seed, long stream) {
     double[] mask = mask(p, inp.length, probability, seed, stream);

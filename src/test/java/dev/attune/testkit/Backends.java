@@ -1,8 +1,10 @@
 package dev.attune.testkit;
 
+import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.kernels.cpu.Isa;
+import dev.attune.kernels.torch.TorchBackend;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -20,15 +22,29 @@ public final class Backends {
 
   /** A backend as a test parameter. */
   public record Target(String label, Backend backend) {
+    /** Whether these are our own kernels. */
+    public boolean isCpu() {
+      return backend instanceof CpuBackend;
+    }
+
+    /** How a message of this backend names a type. */
+    public Object describe(DType dtype) {
+      return isCpu() ? dtype.code() : dtype;
+    }
+
     @Override
     public String toString() {
       return label;
     }
   }
 
-  /** Every backend: the CPU kernels at each instruction-set level that this machine runs. */
+  /** Every backend: the CPU kernels at each instruction-set level that this machine runs, torch. */
   public static Stream<Target> all() {
-    return cpu();
+    return Stream.concat(cpu(), Stream.of(new Target("torch", torch())));
+  }
+
+  private static synchronized Backend torch() {
+    return OPEN.computeIfAbsent("torch", key -> new TorchBackend(THREADS));
   }
 
   /** The CPU kernels at each level. */

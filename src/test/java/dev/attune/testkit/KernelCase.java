@@ -11,6 +11,7 @@ import java.util.EnumMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
@@ -194,6 +195,60 @@ public final class KernelCase {
   /** A copy of the values that a tensor starts with. */
   public double[] initial(String tensor) {
     return spec(tensor).initial().clone();
+  }
+
+  /** A copy of this case with another call. */
+  public KernelCase instead(Call other) {
+    KernelCase copy = new KernelCase(name, dtype, backward);
+    copy.specs.addAll(specs);
+    copy.call = other;
+    return copy;
+  }
+
+  /** A copy without a tensor: its address is null. */
+  public KernelCase without(String tensor) {
+    KernelCase copy = instead(call);
+    copy.specs.remove(spec(tensor));
+    return copy;
+  }
+
+  /** A copy in which one element of a tensor starts as another value. */
+  public KernelCase with(String tensor, int index, double value) {
+    KernelCase copy = instead(call);
+    Spec spec = spec(tensor);
+    double[] changed = spec.initial().clone();
+    changed[index] = value;
+    copy.specs.set(
+        specs.indexOf(spec),
+        new Spec(tensor, spec.storage(), spec.role(), spec.count(), changed, spec.inPlaceOf()));
+    return copy;
+  }
+
+  /**
+   * Claims that the call is refused with an {@link IllegalArgumentException} that names the
+   * argument and its value, before anything is written.
+   */
+  public void assertRefused(Backend backend, String argument, Object value) {
+    String label = name + " on " + backend.description() + " with " + argument + " = " + value;
+    TestMemory memory = new TestMemory(backend, specs, 0);
+    try {
+      call.run(backend, memory::address);
+    } catch (IllegalArgumentException e) {
+      String message = plainText(e.getMessage());
+      if (!message.contains(plainText(argument))
+          || !message.contains(plainText(value.toString()))) {
+        throw new AssertionError(label + ": the message is '" + e.getMessage() + "'", e);
+      }
+      memory.checkIntact(label);
+      memory.checkUnwritten(label);
+      return;
+    }
+    throw new AssertionError(label + " is not refused");
+  }
+
+  /** Backends write names in their own case. */
+  private static String plainText(String text) {
+    return text.toLowerCase(Locale.ROOT).replace("_", "");
   }
 
   /** Outputs that must equal the reference exactly: copies, and arithmetic of one rounding. */

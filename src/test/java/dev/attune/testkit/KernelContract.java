@@ -1,8 +1,6 @@
 package dev.attune.testkit;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
@@ -12,7 +10,6 @@ import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.TestInstance;
-import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -120,10 +117,12 @@ public abstract class KernelContract {
     assertArrayEquals(Arrays.copyOfRange(whole, begin * width, (begin + rows) * width), part);
   }
 
-  /** A refused call: the exception's type, and what its message must say. */
-  protected static void assertRefused(String fragment, Executable call) {
-    IllegalArgumentException e = assertThrows(IllegalArgumentException.class, call);
-    assertTrue(e.getMessage().contains(fragment), "'" + e.getMessage() + "' says " + fragment);
+  /** Claims that the call is refused when any of these tensors is null. */
+  protected static void assertNullsRefused(
+      Target target, KernelCase kernelCase, String... tensors) {
+    for (String tensor : tensors) {
+      kernelCase.without(tensor).assertRefused(target.backend(), tensor, "null");
+    }
   }
 
   /** A claim about one case. */

@@ -3,7 +3,9 @@ package dev.attune.testkit;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -41,7 +43,11 @@ final class TestMemory {
     }
   }
 
-  private record Block(Spec spec, long address, int offset, byte[] before) {}
+  private record Block(Spec spec, long address, int offset, byte[] before) {
+    Block as(Spec other) {
+      return new Block(other, address, offset, before);
+    }
+  }
 
   private final Map<String, Block> blocks = new LinkedHashMap<>();
   private final List<Block> owners = new ArrayList<>();
@@ -59,7 +65,7 @@ final class TestMemory {
     }
     Buffer slab = slab(backend, total);
     base = slab.address();
-    view = slab.bytes(0, total).order(java.nio.ByteOrder.nativeOrder());
+    view = slab.bytes(0, total).order(ByteOrder.nativeOrder());
     int next = 0;
     for (int i = 0; i < specs.size(); i++) {
       Spec spec = specs.get(i);
@@ -72,8 +78,7 @@ final class TestMemory {
         view.put(at, GUARD_PATTERN[at % 2]);
       }
       fill(spec, offset);
-      byte[] before = spec.role() == Role.INPUT ? read(offset, spec.sizeBytes()) : null;
-      Block block = new Block(spec, base + offset, offset, before);
+      Block block = new Block(spec, base + offset, offset, read(offset, spec.sizeBytes()));
       blocks.put(spec.name(), block);
       owners.add(block);
       next = end;
@@ -81,14 +86,10 @@ final class TestMemory {
     for (Spec spec : specs) {
       if (spec.inPlaceOf() != null) {
         Block block = blocks.get(spec.inPlaceOf());
-        blocks.put(spec.name(), new Block(spec, block.address, block.offset, null));
-        owners.replaceAll(owner -> owner == block ? withoutCheck(owner) : owner);
+        blocks.put(spec.name(), block.as(spec));
+        owners.replaceAll(owner -> owner == block ? owner.as(spec) : owner);
       }
     }
-  }
-
-  private static Block withoutCheck(Block block) {
-    return new Block(block.spec, block.address, block.offset, null);
   }
 
   private void fill(Spec spec, int offset) {
@@ -105,7 +106,7 @@ final class TestMemory {
   }
 
   private ByteBuffer slice(int offset, int length) {
-    return view.slice(offset, length).order(java.nio.ByteOrder.nativeOrder());
+    return view.slice(offset, length).order(ByteOrder.nativeOrder());
   }
 
   private byte[] read(int offset, int length) {
@@ -154,13 +155,25 @@ final class TestMemory {
                   + Seeds.replay());
         }
       }
-      if (owner.before != null
-          && !java.util.Arrays.equals(owner.before, read(owner.offset, size))) {
+      if (owner.spec.role() == Role.INPUT && isChanged(owner)) {
         throw new AssertionError(
             label + ": changed its input " + owner.spec.name() + "; " + Seeds.replay());
       }
       next = end;
     }
+  }
+
+  /** Throws {@link AssertionError} where an output was written. */
+  void checkUnwritten(String label) {
+    for (Block owner : owners) {
+      if (isChanged(owner)) {
+        throw new AssertionError(label + ": wrote " + owner.spec.name());
+      }
+    }
+  }
+
+  private boolean isChanged(Block block) {
+    return !Arrays.equals(block.before, read(block.offset, block.spec.sizeBytes()));
   }
 
   /** The values of a tensor. */

@@ -1,5 +1,6 @@
 package dev.attune.kernels.torch;
 
+import static dev.attune.kernels.torch.TorchPool.TILE;
 import static dev.attune.kernels.torch.TorchTensors.scalar;
 import static dev.attune.kernels.torch.TorchTensors.store;
 import static dev.attune.kernels.torch.TorchTensors.view;
@@ -12,12 +13,10 @@ import org.bytedeco.pytorch.global.torch;
 
 /** Element-wise ops: activations, dropout, cast. */
 final class TorchActivation {
-  /** Elements of one tile: temporaries stay in the tens of MiB. A multiple of a random block. */
-  private static final long TILE = 1L << 22;
-
   private TorchActivation() {}
 
-  static void forward(long out, long inp, long count, Activation activation, DType dtype) {
+  static void forward(
+      TorchPool pool, long out, long inp, long count, Activation activation, DType dtype) {
     String op = "activationForward";
     Arguments.size(op, "count", count);
     Arguments.floating(op, "dtype", dtype);
@@ -26,15 +25,18 @@ final class TorchActivation {
     }
     Arguments.present(op, "out", out);
     Arguments.present(op, "inp", inp);
-    for (long at = 0; at < count; at += TILE) {
-      long length = Math.min(TILE, count - at);
-      long offset = at * dtype.sizeBytes();
-      Tensor x = widen(view(inp + offset, dtype, length));
-      view(out + offset, dtype, length).copy_(apply(activation, x));
-    }
+    pool.ranges(
+        count,
+        TILE,
+        (at, length) -> {
+          long offset = at * dtype.sizeBytes();
+          Tensor x = widen(view(inp + offset, dtype, length));
+          view(out + offset, dtype, length).copy_(apply(activation, x));
+        });
   }
 
   static void backward(
+      TorchPool pool,
       long dinp,
       long dout,
       long inp,
@@ -51,17 +53,26 @@ final class TorchActivation {
     Arguments.present(op, "dinp", dinp);
     Arguments.present(op, "dout", dout);
     Arguments.present(op, "inp", inp);
-    for (long at = 0; at < count; at += TILE) {
-      long length = Math.min(TILE, count - at);
-      long offset = at * dtype.sizeBytes();
-      Tensor x = widen(view(inp + offset, dtype, length));
-      Tensor gradient = widen(view(dout + offset, dtype, length));
-      store(view(dinp + offset, dtype, length), gradient(activation, gradient, x), accumulate);
-    }
+    pool.ranges(
+        count,
+        TILE,
+        (at, length) -> {
+          long offset = at * dtype.sizeBytes();
+          Tensor x = widen(view(inp + offset, dtype, length));
+          Tensor gradient = widen(view(dout + offset, dtype, length));
+          store(view(dinp + offset, dtype, length), gradient(activation, gradient, x), accumulate);
+        });
   }
 
   static void dropout(
-      long out, long inp, long count, float p, long seed, long stream, DType dtype) {
+      TorchPool pool,
+      long out,
+      long inp,
+      long count,
+      float p,
+      long seed,
+      long stream,
+      DType dtype) {
     String op = "dropout";
     Arguments.size(op, "count", count);
     Arguments.floating(op, "dtype", dtype);
@@ -71,19 +82,27 @@ final class TorchActivation {
     }
     Arguments.present(op, "out", out);
     Arguments.present(op, "inp", inp);
-    for (long at = 0; at < count; at += TILE) {
-      long length = Math.min(TILE, count - at);
-      long offset = at * dtype.sizeBytes();
-      Tensor x = view(inp + offset, dtype, length);
-      if (!dropout.isOff()) {
-        x = dropout.applyMask(widen(x), dropout.elements(at, length));
-      }
-      view(out + offset, dtype, length).copy_(x);
-    }
+    pool.ranges(
+        count,
+        TILE,
+        (at, length) -> {
+          long offset = at * dtype.sizeBytes();
+          Tensor x = view(inp + offset, dtype, length);
+          if (!dropout.isOff()) {
+            x = dropout.applyMask(widen(x), dropout.elements(at, length));
+          }
+          view(out + offset, dtype, length).copy_(x);
+        });
   }
 
   static void cast(
-      long out, long inp, long count, boolean accumulate, DType outDtype, DType inpDtype) {
+      TorchPool pool,
+      long out,
+      long inp,
+      long count,
+      boolean accumulate,
+      DType outDtype,
+      DType inpDtype) {
     String op = "cast";
     Arguments.size(op, "count", count);
     Arguments.floating(op, "outDtype", outDtype);
@@ -93,11 +112,13 @@ final class TorchActivation {
     }
     Arguments.present(op, "out", out);
     Arguments.present(op, "inp", inp);
-    for (long at = 0; at < count; at += TILE) {
-      long length = Math.min(TILE, count - at);
-      Tensor x = view(inp + at * inpDtype.sizeBytes(), inpDtype, length);
-      store(view(out + at * outDtype.sizeBytes(), outDtype, length), x, accumulate);
-    }
+    pool.ranges(
+        count,
+        TILE,
+        (at, length) -> {
+          Tensor x = view(inp + at * inpDtype.sizeBytes(), inpDtype, length);
+          store(view(out + at * outDtype.sizeBytes(), outDtype, length), x, accumulate);
+        });
   }
 
   /** act(x), f32; x itself where there is no activation. */

@@ -1,30 +1,33 @@
 package dev.attune.kernels.torch;
 
 import static dev.attune.kernels.torch.TorchTensors.scalar;
-import static dev.attune.kernels.torch.TorchTensors.store;
 import static dev.attune.kernels.torch.TorchTensors.strided;
-import static dev.attune.kernels.torch.TorchTensors.view;
 import static dev.attune.kernels.torch.TorchTensors.widen;
 
 import dev.attune.core.DType;
+import java.util.ArrayList;
+import java.util.List;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * Attention by its definition: scores, softmax and products are explicit f32 tensors, one sequence
- * after another. A tile is some key/value heads with the query heads that read them, and some query
- * rows with all keys of the sequence; its scores are bounded, so memory does not grow with the
- * square of the length.
+ * Attention by its definition: scores, softmax and products are explicit f32 tensors, sequence by
+ * sequence. A tile is some key/value heads with the query heads that read them, and some query rows
+ * with all keys of the sequence; its scores are bounded, so memory does not grow with the square of
+ * the length.
  *
  * <p>Inside a tile the query heads of one key/value head lie one below the other, so that grouped
  * heads are one product: queries (Hkv', G * rows, D), keys and values (Hkv', keys, D), scores
  * (Hkv', G * rows, keys), with G = H / Hkv.
  */
 final class TorchAttention {
-  /** The most scores of a tile, unless one row of one group of heads has more. */
-  private static final long TILE = 1L << 22;
+  /** Queries {@code query..} of the batch, which meet the keys {@code key..}. */
+  private record Sequence(long query, long queries, long key, long keys) {}
+
+  /** {@code n} key/value heads from {@code head} on, {@code rows} queries from {@code first} on. */
+  private record Tile(Sequence sequence, long head, long n, long first, long rows) {}
 
   private final String op;
   private final long H;
@@ -80,63 +83,54 @@ final class TorchAttention {
     this.dropout = new TorchDropout(op, "p", p, seed, stream);
   }
 
-  void forward(long out, long lse, long q, long k, long v, long cuQ, long cuK, long B) {
-    if (B == 0) {
-      return;
-    }
-    int[] queryOffsets = Arguments.offsets(op, "cuQ", cuQ, B);
-    int[] keyOffsets = Arguments.offsets(op, "cuK", cuK, B);
-    long Nq = queryOffsets[(int) B];
+  void forward(
+      TorchPool pool, long out, long lse, long q, long k, long v, long cuQ, long cuK, long B) {
+    List<Sequence> sequences = sequences(cuQ, cuK, B);
+    long Nq = sequences.stream().mapToLong(Sequence::queries).sum();
     if (Nq == 0) {
       return;
     }
     Arguments.present(op, "out", out);
     Arguments.present(op, "lse", lse);
     Arguments.present(op, "q", q);
-    if (keyOffsets[(int) B] > 0) {
+    if (sequences.stream().anyMatch(sequence -> sequence.keys > 0)) {
       Arguments.present(op, "k", k);
       Arguments.present(op, "v", v);
     }
-    Tensor saved = view(lse, DType.F32, H, Nq);
-    for (int b = 0; b < B; b++) {
-      long begin = queryOffsets[b];
-      long queries = queryOffsets[b + 1] - begin;
-      long keys = keyOffsets[b + 1] - keyOffsets[b];
-      if (queries == 0) {
-        continue;
-      }
-      if (keys == 0) {
-        view(row(out, begin, H * D), dtype, queries, H * D).zero_();
-        saved.narrow(1, begin, queries).fill_(scalar(Double.NEGATIVE_INFINITY));
-        continue;
-      }
-      long heads = headsOfTile(queries, keys);
-      for (long head = 0; head < Hkv; head += heads) {
-        long n = Math.min(heads, Hkv - head);
-        Tensor key = heads(k, keyOffsets[b], keys, kvStride, head, n);
-        Tensor value = heads(v, keyOffsets[b], keys, kvStride, head, n);
-        long step = rowsOfTile(keys);
-        for (long first = 0; first < queries; first += step) {
-          long rows = Math.min(step, queries - first);
-          long at = begin + first;
-          Tensor scores = scores(q, key, at, first, rows, queries, keys, head, n);
-          Tensor sums = torch.logsumexp(scores, 2);
-          Tensor probabilities = torch.softmax(scores, 2);
-          if (!dropout.isOff()) {
-            Tensor mask = mask(head, n, at, rows, keys);
-            probabilities = dropout.applyMask(probabilities, mask);
-          }
-          // A row that sees no key: 0, where softmax says 0 / 0.
-          Tensor blind = sums.eq(scalar(Double.NEGATIVE_INFINITY)).unsqueeze(2);
-          Tensor result = torch.bmm(probabilities, value).masked_fill_(blind, scalar(0));
-          queryHeads(out, at, rows, H * D, head, n).copy_(result.view(n, G, rows, D));
-          saved.narrow(0, head * G, n * G).narrow(1, at, rows).copy_(sums.view(n * G, rows));
+    List<Tile> tiles = new ArrayList<>();
+    for (Sequence sequence : sequences) {
+      if (sequence.queries > 0) {
+        for (Tile heads : headTiles(sequence)) {
+          tiles.addAll(rowTiles(heads));
         }
       }
     }
+    pool.tiles(tiles.size(), i -> forwardTile(tiles.get((int) i), out, lse, q, k, v, Nq));
+  }
+
+  private void forwardTile(Tile tile, long out, long lse, long q, long k, long v, long Nq) {
+    Tensor result = queryHeads(out, tile, H * D);
+    Tensor saved = savedSums(lse, tile, Nq);
+    if (tile.sequence.keys == 0) {
+      result.zero_();
+      saved.fill_(minusInfinity());
+      return;
+    }
+    Tensor scores = scores(queries(q, tile, qStride), keys(k, tile), tile);
+    Tensor sums = torch.logsumexp(scores, 2);
+    Tensor probabilities = torch.softmax(scores, 2);
+    if (!dropout.isOff()) {
+      probabilities = dropout.applyMask(probabilities, mask(tile));
+    }
+    // A row that sees no key gives 0, where softmax says 0 / 0.
+    Tensor blind = sums.eq(minusInfinity()).unsqueeze(2);
+    Tensor product = torch.bmm(probabilities, keys(v, tile)).masked_fill_(blind, scalar(0));
+    result.copy_(product.view(tile.n, G, tile.rows, D));
+    saved.copy_(sums.view(tile.n * G, tile.rows));
   }
 
   void backward(
+      TorchPool pool,
       long dq,
       long dk,
       long dv,
@@ -149,12 +143,8 @@ final class TorchAttention {
       long cuQ,
       long cuK,
       long B) {
-    if (B == 0) {
-      return;
-    }
-    int[] queryOffsets = Arguments.offsets(op, "cuQ", cuQ, B);
-    int[] keyOffsets = Arguments.offsets(op, "cuK", cuK, B);
-    long Nq = queryOffsets[(int) B];
+    List<Sequence> sequences = sequences(cuQ, cuK, B);
+    long Nq = sequences.stream().mapToLong(Sequence::queries).sum();
     if (Nq > 0) {
       Arguments.present(op, "dq", dq);
       Arguments.present(op, "dout", dout);
@@ -162,165 +152,170 @@ final class TorchAttention {
       Arguments.present(op, "out", out);
       Arguments.present(op, "lse", lse);
     }
-    if (keyOffsets[(int) B] > 0) {
+    if (sequences.stream().anyMatch(sequence -> sequence.keys > 0)) {
       Arguments.present(op, "dk", dk);
       Arguments.present(op, "dv", dv);
       Arguments.present(op, "k", k);
       Arguments.present(op, "v", v);
     }
-    for (int b = 0; b < B; b++) {
-      long begin = queryOffsets[b];
-      long queries = queryOffsets[b + 1] - begin;
-      long keyBegin = keyOffsets[b];
-      long keys = keyOffsets[b + 1] - keyBegin;
-      if (keys == 0) {
-        if (queries > 0) {
-          queryHeads(dq, begin, queries, qStride, 0, Hkv).zero_();
-        }
-        continue;
-      }
-      if (queries == 0) {
-        keyHeads(dk, keyBegin, keys, 0, Hkv).zero_();
-        keyHeads(dv, keyBegin, keys, 0, Hkv).zero_();
-        continue;
-      }
-      long heads = headsOfTile(queries, keys);
-      for (long head = 0; head < Hkv; head += heads) {
-        long n = Math.min(heads, Hkv - head);
-        backwardHeads(dq, dk, dv, dout, q, k, v, lse, Nq, begin, queries, keyBegin, keys, head, n);
-      }
+    List<Tile> tiles = new ArrayList<>();
+    for (Sequence sequence : sequences) {
+      tiles.addAll(headTiles(sequence));
     }
+    pool.tiles(
+        tiles.size(), i -> backwardHeads(tiles.get((int) i), dq, dk, dv, dout, q, k, v, lse, Nq));
   }
 
-  /** One sequence, {@code n} key/value heads: tiles of rows add up the gradients of the keys. */
+  /** Some heads of a sequence: tiles of rows, one after another, add up the keys' gradients. */
   private void backwardHeads(
-      long dq,
-      long dk,
-      long dv,
-      long dout,
-      long q,
-      long k,
-      long v,
-      long lse,
-      long Nq,
-      long begin,
-      long queries,
-      long keyBegin,
-      long keys,
-      long head,
-      long n) {
-    Tensor key = heads(k, keyBegin, keys, kvStride, head, n);
-    Tensor value = heads(v, keyBegin, keys, kvStride, head, n);
-    Tensor saved = view(lse, DType.F32, H, Nq).narrow(0, head * G, n * G);
-    Tensor keyGradient = null;
-    Tensor valueGradient = null;
-    long step = rowsOfTile(keys);
-    for (long first = 0; first < queries; first += step) {
-      long rows = Math.min(step, queries - first);
-      long at = begin + first;
-      Tensor query = queries(q, at, rows, qStride, head, n);
-      Tensor gradient = queries(dout, at, rows, H * D, head, n);
+      Tile heads, long dq, long dk, long dv, long dout, long q, long k, long v, long lse, long Nq) {
+    if (heads.sequence.keys == 0) {
+      queryHeads(dq, heads, qStride).zero_();
+      return;
+    }
+    Tensor dkTensor = keyHeads(dk, heads);
+    Tensor dvTensor = keyHeads(dv, heads);
+    if (heads.rows == 0) {
+      dkTensor.zero_();
+      dvTensor.zero_();
+      return;
+    }
+    Tensor key = keys(k, heads);
+    Tensor value = keys(v, heads);
+    Tensor dkSum = null;
+    Tensor dvSum = null;
+    for (Tile tile : rowTiles(heads)) {
+      Tensor query = queries(q, tile, qStride);
+      Tensor gradient = queries(dout, tile, H * D);
 
       // p = exp(scores - lse); a row that sees no key has lse -inf and p 0.
-      Tensor sums = saved.narrow(1, at, rows).reshape(n, G * rows, 1);
-      Tensor blind = sums.eq(scalar(Double.NEGATIVE_INFINITY));
-      Tensor p =
-          scores(q, key, at, first, rows, queries, keys, head, n)
-              .sub_(sums)
-              .exp_()
-              .masked_fill_(blind, scalar(0));
+      Tensor sums = savedSums(lse, tile, Nq).reshape(tile.n, G * tile.rows, 1);
+      Tensor blind = sums.eq(minusInfinity());
+      Tensor p = scores(query, key, tile).sub_(sums).exp_().masked_fill_(blind, scalar(0));
       Tensor dp = torch.bmm(gradient, value.transpose(1, 2));
       Tensor dropped = p;
       if (!dropout.isOff()) {
-        Tensor mask = mask(head, n, at, rows, keys);
+        Tensor mask = mask(tile);
         dropped = dropout.applyMask(p, mask);
         dp = dropout.applyMask(dp, mask);
       }
       Tensor dvTile = torch.bmm(dropped.transpose(1, 2), gradient);
+      // The sum that softmax's gradient takes off: dout * out, but from f32 and not from out as
+      // rounded.
       Tensor delta = p.mul(dp).sum(new long[] {2}, true, new ScalarTypeOptional());
       Tensor ds = dp.sub_(delta).mul_(p).mul_(scalar(scale));
       Tensor dkTile = torch.bmm(ds.transpose(1, 2), query);
-      queryHeads(dq, at, rows, qStride, head, n).copy_(torch.bmm(ds, key).view(n, G, rows, D));
-      keyGradient = keyGradient == null ? dkTile : keyGradient.add_(dkTile);
-      valueGradient = valueGradient == null ? dvTile : valueGradient.add_(dvTile);
+      queryHeads(dq, tile, qStride).copy_(torch.bmm(ds, key).view(tile.n, G, tile.rows, D));
+      dkSum = dkSum == null ? dkTile : dkSum.add_(dkTile);
+      dvSum = dvSum == null ? dvTile : dvSum.add_(dvTile);
     }
-    store(keyHeads(dk, keyBegin, keys, head, n), keyGradient, false);
-    store(keyHeads(dv, keyBegin, keys, head, n), valueGradient, false);
+    dkTensor.copy_(dkSum);
+    dvTensor.copy_(dvSum);
   }
 
   /** Scaled scores of a tile, -inf where a query does not see a key: (n, G * rows, keys). */
-  private Tensor scores(
-      long q,
-      Tensor key,
-      long at,
-      long first,
-      long rows,
-      long queries,
-      long keys,
-      long head,
-      long n) {
-    Tensor query = queries(q, at, rows, qStride, head, n);
+  private Tensor scores(Tensor query, Tensor key, Tile tile) {
     Tensor scores = torch.bmm(query, key.transpose(1, 2)).mul_(scalar(scale));
     if (causal || window > 0) {
       // The last key that a query sees if causal; the window counts back from it.
-      long last = first + keys - queries;
-      Tensor lastKey = torch.arange(new Scalar(last), new Scalar(last + rows)).unsqueeze(1);
-      Tensor index = torch.arange(new Scalar(keys));
-      Scalar hidden = scalar(Double.NEGATIVE_INFINITY);
-      Tensor perHead = scores.view(n * G, rows, keys);
+      long last = tile.first + tile.sequence.keys - tile.sequence.queries;
+      Tensor lastKey = torch.arange(new Scalar(last), new Scalar(last + tile.rows)).unsqueeze(1);
+      Tensor index = torch.arange(new Scalar(tile.sequence.keys));
+      Tensor perHead = scores.view(tile.n * G, tile.rows, tile.sequence.keys);
       if (causal) {
-        perHead.masked_fill_(index.gt(lastKey), hidden);
+        perHead.masked_fill_(index.gt(lastKey), minusInfinity());
       }
       if (window > 0) {
-        perHead.masked_fill_(index.le(lastKey.sub(new Scalar(window))), hidden);
+        perHead.masked_fill_(index.le(lastKey.sub(new Scalar(window))), minusInfinity());
       }
     }
     return scores;
   }
 
-  private Tensor mask(long head, long n, long at, long rows, long keys) {
-    return dropout.attention(head * G, n * G, at, rows, keys, H).reshape(n, G * rows, keys);
+  private Tensor mask(Tile tile) {
+    long row = tile.sequence.query + tile.first;
+    return dropout
+        .attention(tile.head * G, tile.n * G, row, tile.rows, tile.sequence.keys, H)
+        .reshape(tile.n, G * tile.rows, tile.sequence.keys);
   }
 
   /** Query-like rows of a tile as f32 (n, G * rows, D). */
-  private Tensor queries(long address, long at, long rows, long stride, long head, long n) {
-    return widen(queryHeads(address, at, rows, stride, head, n)).reshape(n, G * rows, D);
+  private Tensor queries(long address, Tile tile, long stride) {
+    return widen(queryHeads(address, tile, stride)).reshape(tile.n, G * tile.rows, D);
   }
 
   /** Key-like rows of a sequence as f32 (n, keys, D). */
-  private Tensor heads(long address, long at, long rows, long stride, long head, long n) {
-    return widen(keyHeads(address, at, rows, head, n));
+  private Tensor keys(long address, Tile tile) {
+    return widen(keyHeads(address, tile));
   }
 
   /** View of query-like rows: (n, G, rows, D). */
-  private Tensor queryHeads(long address, long at, long rows, long stride, long head, long n) {
+  private Tensor queryHeads(long address, Tile tile, long stride) {
+    long offset = (tile.sequence.query + tile.first) * stride + tile.head * G * D;
     return strided(
-        row(address, at, stride) + head * G * D * dtype.sizeBytes(),
+        address + offset * dtype.sizeBytes(),
         dtype,
-        new long[] {n, G, rows, D},
+        new long[] {tile.n, G, tile.rows, D},
         new long[] {G * D, D, stride, 1});
   }
 
-  /** View of key-like rows: (n, rows, D). */
-  private Tensor keyHeads(long address, long at, long rows, long head, long n) {
+  /** View of key-like rows: (n, keys, D). */
+  private Tensor keyHeads(long address, Tile tile) {
+    long offset = tile.sequence.key * kvStride + tile.head * D;
     return strided(
-        row(address, at, kvStride) + head * D * dtype.sizeBytes(),
+        address + offset * dtype.sizeBytes(),
         dtype,
-        new long[] {n, rows, D},
+        new long[] {tile.n, tile.sequence.keys, D},
         new long[] {D, kvStride, 1});
   }
 
-  private long row(long address, long row, long stride) {
-    return address + row * stride * dtype.sizeBytes();
+  /** View of the log-sum-exps of a tile: (n * G, rows). */
+  private Tensor savedSums(long lse, Tile tile, long Nq) {
+    long offset = tile.head * G * Nq + tile.sequence.query + tile.first;
+    return strided(
+        lse + offset * Float.BYTES,
+        DType.F32,
+        new long[] {tile.n * G, tile.rows},
+        new long[] {Nq, 1});
   }
 
-  /** Key/value heads of a tile: all rows of as many as fit, at least one. */
-  private long headsOfTile(long queries, long keys) {
-    return Math.max(1, Math.min(Hkv, TILE / (G * queries * keys)));
+  private List<Sequence> sequences(long cuQ, long cuK, long B) {
+    if (B == 0) {
+      return List.of();
+    }
+    int[] queries = Arguments.offsets(op, "cuQ", cuQ, B);
+    int[] keys = Arguments.offsets(op, "cuK", cuK, B);
+    List<Sequence> sequences = new ArrayList<>();
+    for (int b = 0; b < B; b++) {
+      sequences.add(
+          new Sequence(queries[b], queries[b + 1] - queries[b], keys[b], keys[b + 1] - keys[b]));
+    }
+    return sequences;
   }
 
-  /** Query rows of a tile: if more heads than one fit, all rows do. */
-  private long rowsOfTile(long keys) {
-    return Math.max(1, TILE / (G * keys));
+  /** All rows of as many key/value heads as fit a tile, at least one. */
+  private List<Tile> headTiles(Sequence sequence) {
+    long scores = Math.max(1, G * sequence.queries * sequence.keys);
+    long step = Math.max(1, TorchPool.TILE / scores);
+    List<Tile> tiles = new ArrayList<>();
+    for (long head = 0; head < Hkv; head += step) {
+      tiles.add(new Tile(sequence, head, Math.min(step, Hkv - head), 0, sequence.queries));
+    }
+    return tiles;
+  }
+
+  /** The same heads, as many rows as fit a tile, at least one. */
+  private List<Tile> rowTiles(Tile heads) {
+    long step = Math.max(1, TorchPool.TILE / Math.max(1, heads.n * G * heads.sequence.keys));
+    List<Tile> tiles = new ArrayList<>();
+    for (long first = 0; first < heads.rows; first += step) {
+      long rows = Math.min(step, heads.rows - first);
+      tiles.add(new Tile(heads.sequence, heads.head, heads.n, first, rows));
+    }
+    return tiles;
+  }
+
+  private static Scalar minusInfinity() {
+    return scalar(Double.NEGATIVE_INFINITY);
   }
 }

@@ -19,7 +19,7 @@ import org.bytedeco.javacpp.PointerScope;
  * <p>Memory that it allocated stays valid after {@link #close} until it is freed.
  */
 public final class TorchBackend implements Backend {
-  private static final int MAX_THREADS = 4096;
+  private static final int MAX_THREADS = 256;
 
   static {
     TorchLibrary.disableJavaCppLimits();
@@ -33,6 +33,7 @@ public final class TorchBackend implements Backend {
 
   private final AtomicReference<State> state = new AtomicReference<>(State.IDLE);
   private final TorchMemory memory = new TorchMemory();
+  private final TorchPool pool;
   private final int threads;
 
   /** Whether the PyTorch preset is on the class path, for this platform. Loads nothing. */
@@ -48,7 +49,7 @@ public final class TorchBackend implements Backend {
   /**
    * Loads libtorch.
    *
-   * @param threads 1..4096; libtorch's setting, which holds for the whole process
+   * @param threads 1..256
    * @throws BackendException if libtorch is missing or cannot be loaded
    */
   public TorchBackend(int threads) {
@@ -57,7 +58,8 @@ public final class TorchBackend implements Backend {
         "torch backend: threads = %d; it must be 1..%d",
         threads,
         MAX_THREADS);
-    TorchLibrary.open(threads);
+    TorchLibrary.open();
+    this.pool = new TorchPool(threads);
     this.threads = threads;
   }
 
@@ -114,9 +116,11 @@ public final class TorchBackend implements Backend {
 
   @Override
   public void close() {
+    if (state.compareAndSet(State.IDLE, State.CLOSED)) {
+      pool.close();
+    }
     Check.state(
-        state.compareAndSet(State.IDLE, State.CLOSED) || state.get() == State.CLOSED,
-        "the torch backend is closed while a call is running");
+        state.get() == State.CLOSED, "the torch backend cannot be closed while a call is running");
   }
 
   private void checkOpen() {
@@ -196,7 +200,7 @@ public final class TorchBackend implements Backend {
         "linearForward",
         () ->
             TorchLinear.forward(
-                out, pre, inp, weight, bias, N, C, F, activation, dtype, weightDtype));
+                pool, out, pre, inp, weight, bias, N, C, F, activation, dtype, weightDtype));
   }
 
   @Override
@@ -217,6 +221,7 @@ public final class TorchBackend implements Backend {
         "linearBackwardInput",
         () ->
             TorchLinear.backwardInput(
+                pool,
                 dinp,
                 actOut,
                 dout,
@@ -244,7 +249,9 @@ public final class TorchBackend implements Backend {
       DType dtype) {
     run(
         "linearBackwardWeight",
-        () -> TorchLinear.backwardWeight(dweight, dbias, dout, inp, N, C, F, accumulate, dtype));
+        () ->
+            TorchLinear.backwardWeight(
+                pool, dweight, dbias, dout, inp, N, C, F, accumulate, dtype));
   }
 
   @Override
@@ -287,7 +294,7 @@ public final class TorchBackend implements Backend {
                     seed,
                     stream,
                     dtype)
-                .forward(out, lse, q, k, v, cuQ, cuK, B));
+                .forward(pool, out, lse, q, k, v, cuQ, cuK, B));
   }
 
   @Override
@@ -334,7 +341,7 @@ public final class TorchBackend implements Backend {
                     seed,
                     stream,
                     dtype)
-                .backward(dq, dk, dv, dout, q, k, v, out, lse, cuQ, cuK, B));
+                .backward(pool, dq, dk, dv, dout, q, k, v, out, lse, cuQ, cuK, B));
   }
 
   @Override
@@ -359,8 +366,8 @@ public final class TorchBackend implements Backend {
         "layerNormForward",
         () ->
             TorchLayerNorm.forward(
-                out, sum, mean, rstd, inp, residual, weight, bias, N, C, eps, pInp, pOut, seed,
-                stream, dtype));
+                pool, out, sum, mean, rstd, inp, residual, weight, bias, N, C, eps, pInp, pOut,
+                seed, stream, dtype));
   }
 
   @Override
@@ -388,6 +395,7 @@ public final class TorchBackend implements Backend {
         "layerNormBackward",
         () ->
             TorchLayerNorm.backward(
+                pool,
                 dinp,
                 dresidual,
                 dweight,
@@ -428,7 +436,7 @@ public final class TorchBackend implements Backend {
         "embeddingForward",
         () ->
             TorchRows.embeddingForward(
-                out, word, position, type, ids, positions, typeIds, N, C, V, P, T, dtype));
+                pool, out, word, position, type, ids, positions, typeIds, N, C, V, P, T, dtype));
   }
 
   @Override
@@ -470,7 +478,7 @@ public final class TorchBackend implements Backend {
 
   @Override
   public void meanPoolForward(long out, long inp, long cuSeqlens, long B, long C, DType dtype) {
-    run("meanPoolForward", () -> TorchRows.meanPoolForward(out, inp, cuSeqlens, B, C, dtype));
+    run("meanPoolForward", () -> TorchRows.meanPoolForward(pool, out, inp, cuSeqlens, B, C, dtype));
   }
 
   @Override
@@ -478,13 +486,15 @@ public final class TorchBackend implements Backend {
       long dinp, long dout, long cuSeqlens, long B, long C, boolean accumulate, DType dtype) {
     run(
         "meanPoolBackward",
-        () -> TorchRows.meanPoolBackward(dinp, dout, cuSeqlens, B, C, accumulate, dtype));
+        () -> TorchRows.meanPoolBackward(pool, dinp, dout, cuSeqlens, B, C, accumulate, dtype));
   }
 
   @Override
   public void activationForward(
       long out, long inp, long count, Activation activation, DType dtype) {
-    run("activationForward", () -> TorchActivation.forward(out, inp, count, activation, dtype));
+    run(
+        "activationForward",
+        () -> TorchActivation.forward(pool, out, inp, count, activation, dtype));
   }
 
   @Override
@@ -498,19 +508,20 @@ public final class TorchBackend implements Backend {
       DType dtype) {
     run(
         "activationBackward",
-        () -> TorchActivation.backward(dinp, dout, inp, count, activation, accumulate, dtype));
+        () ->
+            TorchActivation.backward(pool, dinp, dout, inp, count, activation, accumulate, dtype));
   }
 
   @Override
   public void dropout(
       long out, long inp, long count, float p, long seed, long stream, DType dtype) {
-    run("dropout", () -> TorchActivation.dropout(out, inp, count, p, seed, stream, dtype));
+    run("dropout", () -> TorchActivation.dropout(pool, out, inp, count, p, seed, stream, dtype));
   }
 
   @Override
   public void cast(
       long out, long inp, long count, boolean accumulate, DType outDtype, DType inpDtype) {
-    run("cast", () -> TorchActivation.cast(out, inp, count, accumulate, outDtype, inpDtype));
+    run("cast", () -> TorchActivation.cast(pool, out, inp, count, accumulate, outDtype, inpDtype));
   }
 
   @Override
@@ -529,7 +540,7 @@ public final class TorchBackend implements Backend {
         "crossEntropy",
         () ->
             TorchLosses.crossEntropy(
-                losses, dlogits, logits, labels, N, K, ignore, labelSmoothing, scale, dtype));
+                pool, losses, dlogits, logits, labels, N, K, ignore, labelSmoothing, scale, dtype));
   }
 
   @Override
@@ -540,12 +551,12 @@ public final class TorchBackend implements Backend {
 
   @Override
   public void sumOfSquares(long out, long inp, long count) {
-    run("sumOfSquares", () -> TorchOptimizers.sumOfSquares(out, inp, count));
+    run("sumOfSquares", () -> TorchOptimizers.sumOfSquares(pool, out, inp, count));
   }
 
   @Override
   public void sumOfSquaresRows(long out, long table, long rows, long M, long C) {
-    run("sumOfSquaresRows", () -> TorchOptimizers.sumOfSquaresRows(out, table, rows, M, C));
+    run("sumOfSquaresRows", () -> TorchOptimizers.sumOfSquaresRows(pool, out, table, rows, M, C));
   }
 
   @Override
@@ -569,7 +580,7 @@ public final class TorchBackend implements Backend {
         () ->
             new TorchOptimizers.AdamW(
                     lr, beta1, beta2, eps, weightDecay, biasCorrection1, biasCorrection2, gradScale)
-                .dense(weight, m, v, shadow, grad, count));
+                .dense(pool, weight, m, v, shadow, grad, count));
   }
 
   @Override
@@ -594,7 +605,7 @@ public final class TorchBackend implements Backend {
         () ->
             new TorchOptimizers.AdamW(
                     lr, beta1, beta2, eps, weightDecay, biasCorrection1, biasCorrection2, gradScale)
-                .rows(weight, m, v, grad, rowState, V, C));
+                .rows(pool, weight, m, v, grad, rowState, V, C));
   }
 
   @Override
@@ -614,6 +625,7 @@ public final class TorchBackend implements Backend {
         "sgd",
         () ->
             TorchOptimizers.sgd(
+                pool,
                 weight,
                 momentumBuffer,
                 shadow,

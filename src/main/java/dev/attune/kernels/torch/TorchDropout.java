@@ -19,16 +19,13 @@ final class TorchDropout {
   /** Elements of one random block. */
   static final int LANES = 8;
 
-  /** Bytes of a mask that are written through one host view. */
-  private static final long PIECE = 1L << 30;
-
   private final long seed;
   private final long stream;
   private final int threshold;
 
   TorchDropout(String op, String name, float p, long seed, long stream) {
     this.threshold = Philox.dropoutThreshold(p);
-    if (!(p >= 0) || threshold >= 65536) {
+    if (!(p >= 0 && p < 1)) {
       throw new IllegalArgumentException(
           op + ": " + name + " = " + p + "; it must be 0 and up, and below 1");
     }
@@ -40,9 +37,9 @@ final class TorchDropout {
     return threshold == 0;
   }
 
-  /** {@code value}, or a new tensor with the mask of its elements applied. */
-  Tensor apply(Tensor value, long... sizes) {
-    return isOff() ? value : applyMask(value, elements(0, sizes));
+  /** {@code value}, rows of a tensor from row {@code row} on, or a new tensor with its mask. */
+  Tensor apply(Tensor value, long row, long rows, long C) {
+    return isOff() ? value : applyMask(value, elements(row * C, rows, C));
   }
 
   /** A new tensor: kept elements scaled, dropped ones 0. */
@@ -53,7 +50,7 @@ final class TorchDropout {
   }
 
   /**
-   * The mask of a dense range of elements.
+   * The mask of a dense range of elements, at most 2^31.
    *
    * @param first a multiple of {@link #LANES}
    */
@@ -64,11 +61,7 @@ final class TorchDropout {
     }
     long padded = (count + LANES - 1) / LANES * LANES;
     Tensor mask = bytes(padded);
-    long address = mask.data_ptr().address();
-    for (long at = 0; at < padded; at += PIECE) {
-      int length = (int) Math.min(PIECE, padded - at);
-      fill(hostView(address + at, length), 0, length, (first + at) / LANES);
-    }
+    fill(hostView(mask.data_ptr().address(), padded), 0, (int) padded, first / LANES);
     return mask.narrow(0, 0, count).view(sizes);
   }
 

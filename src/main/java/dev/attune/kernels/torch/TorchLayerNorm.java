@@ -12,11 +12,12 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 
-/** Dropout, residual add, layer norm, dropout. */
+/** Dropout, residual add, layer norm, dropout; by tiles of rows. */
 final class TorchLayerNorm {
   private TorchLayerNorm() {}
 
   static void forward(
+      TorchPool pool,
       long out,
       long sum,
       long mean,
@@ -48,32 +49,43 @@ final class TorchLayerNorm {
     Arguments.present(op, "weight", weight);
     Arguments.present(op, "bias", bias);
 
-    Tensor x = inpDropout.apply(widen(view(inp, dtype, N, C)), N, C);
-    if (residual != 0) {
-      x = x.add(widen(view(residual, dtype, N, C)));
-    }
-    // The statistics are those of the sum as stored, whether or not it is.
-    x = rounded(x, dtype);
-    if (sum != 0 && (sum != inp || residual != 0 || !inpDropout.isOff())) {
-      view(sum, dtype, N, C).copy_(x);
-    }
-    T_TensorTensorTensor_T result =
-        torch.native_layer_norm(
-            x,
-            new long[] {C},
-            new TensorOptional(view(weight, DType.F32, C)),
-            new TensorOptional(view(bias, DType.F32, C)),
-            eps);
-    view(out, dtype, N, C).copy_(outDropout.apply(result.get0(), N, C));
-    if (mean != 0) {
-      view(mean, DType.F32, N, 1).copy_(result.get1());
-    }
-    if (rstd != 0) {
-      view(rstd, DType.F32, N, 1).copy_(result.get2());
-    }
+    long rowBytes = C * dtype.sizeBytes();
+    boolean sumIsInp = sum == inp && residual == 0 && inpDropout.isOff();
+    pool.ranges(
+        N,
+        TorchPool.rowsOfTile(C),
+        (row, rows) -> {
+          long offset = row * rowBytes;
+          Tensor x = widen(view(inp + offset, dtype, rows, C));
+          x = inpDropout.apply(x, row, rows, C);
+          if (residual != 0) {
+            x = x.add(widen(view(residual + offset, dtype, rows, C)));
+          }
+          // The statistics are those of the sum as stored, whether or not it is.
+          x = rounded(x, dtype);
+          if (sum != 0 && !sumIsInp) {
+            view(sum + offset, dtype, rows, C).copy_(x);
+          }
+          T_TensorTensorTensor_T result =
+              torch.native_layer_norm(
+                  x,
+                  new long[] {C},
+                  new TensorOptional(view(weight, DType.F32, C)),
+                  new TensorOptional(view(bias, DType.F32, C)),
+                  eps);
+          Tensor normalised = outDropout.apply(result.get0(), row, rows, C);
+          view(out + offset, dtype, rows, C).copy_(normalised);
+          if (mean != 0) {
+            view(mean + row * Float.BYTES, DType.F32, rows, 1).copy_(result.get1());
+          }
+          if (rstd != 0) {
+            view(rstd + row * Float.BYTES, DType.F32, rows, 1).copy_(result.get2());
+          }
+        });
   }
 
   static void backward(
+      TorchPool pool,
       long dinp,
       long dresidual,
       long dweight,
@@ -120,29 +132,44 @@ final class TorchLayerNorm {
           op + ": dinp and dresidual are one buffer and pInp = " + pInp + "; it must be 0 then");
     }
 
-    Tensor w = view(weight, DType.F32, C);
-    BoolPointer wanted = new BoolPointer(3).put(0, true).put(1, true).put(2, true);
-    T_TensorTensorTensor_T gradients =
-        torch.native_layer_norm_backward(
-            outDropout.apply(widen(view(dout, dtype, N, C)), N, C),
-            widen(view(sum, dtype, N, C)),
-            new long[] {C},
-            view(mean, DType.F32, N, 1),
-            view(rstd, DType.F32, N, 1),
-            new TensorOptional(w),
-            new TensorOptional(w), // for its shape only: the bias has no part in its gradient
-            wanted);
-    store(dw, gradients.get1(), accumulateWeight);
-    store(db, gradients.get2(), accumulateWeight);
-    Tensor dsum = gradients.get0();
-    if (dsumExtra != 0) {
-      dsum = dsum.add(widen(view(dsumExtra, dtype, N, C)));
-    }
-    if (dresidual != 0) {
-      store(view(dresidual, dtype, N, C), dsum, accumulateResidual);
-    }
-    if (dinp != 0 && dinp != dresidual) {
-      view(dinp, dtype, N, C).copy_(inpDropout.apply(dsum, N, C));
-    }
+    long rowBytes = C * dtype.sizeBytes();
+    long step = TorchPool.rowsOfTile(C);
+    long tiles = (N + step - 1) / step;
+    // What each tile adds to the gradients of weight and bias; added up in order of the tiles.
+    Tensor dweights = torch.empty(tiles, C);
+    Tensor dbiases = torch.empty(tiles, C);
+    pool.ranges(
+        N,
+        step,
+        (row, rows) -> {
+          long offset = row * rowBytes;
+          Tensor gradient = widen(view(dout + offset, dtype, rows, C));
+          Tensor w = view(weight, DType.F32, C);
+          T_TensorTensorTensor_T gradients =
+              torch.native_layer_norm_backward(
+                  outDropout.apply(gradient, row, rows, C),
+                  widen(view(sum + offset, dtype, rows, C)),
+                  new long[] {C},
+                  view(mean + row * Float.BYTES, DType.F32, rows, 1),
+                  view(rstd + row * Float.BYTES, DType.F32, rows, 1),
+                  new TensorOptional(w),
+                  new TensorOptional(w), // stands for the bias, of which only the shape matters
+                  new BoolPointer(3).put(0, true).put(1, true).put(2, true));
+          dweights.select(0, row / step).copy_(gradients.get1());
+          dbiases.select(0, row / step).copy_(gradients.get2());
+          Tensor dsum = gradients.get0();
+          if (dsumExtra != 0) {
+            dsum = dsum.add(widen(view(dsumExtra + offset, dtype, rows, C)));
+          }
+          if (dresidual != 0) {
+            store(view(dresidual + offset, dtype, rows, C), dsum, accumulateResidual);
+          }
+          if (dinp != 0 && dinp != dresidual) {
+            dsum = inpDropout.apply(dsum, row, rows, C);
+            view(dinp + offset, dtype, rows, C).copy_(dsum);
+          }
+        });
+    store(dw, dweights.sum(0), accumulateWeight);
+    store(db, dbiases.sum(0), accumulateWeight);
   }
 }

@@ -41,8 +41,8 @@ final class TorchLibrary {
                     "org.bytedeco:openblas with classifier " + platform));
   }
 
-  /** Loads libtorch and sets its number of threads, which holds for the process. */
-  static void open(int threads) {
+  /** Loads libtorch and makes it run each operation on the thread that asks for it. */
+  static void open() {
     unavailableReason()
         .ifPresent(
             reason -> {
@@ -61,7 +61,7 @@ final class TorchLibrary {
               MAX_PHYSICAL_BYTES));
     }
     try {
-      TorchTensors.setThreads(threads);
+      TorchTensors.useCallersThread();
     } catch (LinkageError e) {
       throw new BackendException("cannot load libtorch: " + e.getMessage(), e);
     }

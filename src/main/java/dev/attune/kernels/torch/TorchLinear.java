@@ -10,11 +10,12 @@ import dev.attune.kernels.Activation;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
-/** Products with a weight. f32 results go straight into the caller's memory. */
+/** Products with a weight, block by block, each block with its epilogue. */
 final class TorchLinear {
   private TorchLinear() {}
 
   static void forward(
+      TorchPool pool,
       long out,
       long pre,
       long inp,
@@ -36,28 +37,32 @@ final class TorchLinear {
     Arguments.present(op, "inp", inp);
     Arguments.present(op, "weight", weight);
 
-    Tensor x = widen(view(inp, dtype, N, C));
-    Tensor w = operand(weight, weightDtype, dtype, F, C);
-    // Where the product may be computed in place: f32, and wanted by the caller.
-    long direct = dtype != DType.F32 ? 0 : activation == Activation.NONE ? out : pre;
-    Tensor z = direct != 0 ? view(direct, DType.F32, N, F) : torch.empty(N, F);
-    if (bias != 0) {
-      torch.addmm_out(z, view(bias, DType.F32, F), x, w.t());
-    } else {
-      torch.mm_out(z, x, w.t());
-    }
-    if (direct == 0) {
-      z = rounded(z, dtype);
-    }
-    if (pre != 0 && pre != direct) {
-      view(pre, dtype, N, F).copy_(z);
-    }
-    if (out != direct) {
-      view(out, dtype, N, F).copy_(TorchActivation.apply(activation, z));
-    }
+    Tensor x = operand(pool, inp, dtype, dtype, N, C);
+    Tensor w = operand(pool, weight, weightDtype, dtype, F, C).t();
+    Tensor b = bias == 0 ? null : view(bias, DType.F32, F);
+    Tensor preTensor = pre == 0 ? null : view(pre, dtype, N, F);
+    Tensor outTensor = view(out, dtype, N, F);
+    pool.blocks(
+        N,
+        F,
+        (row, rows, column, columns) -> {
+          Tensor z = torch.mm(x.narrow(0, row, rows), w.narrow(1, column, columns));
+          if (b != null) {
+            z.add_(b.narrow(0, column, columns));
+          }
+          z = rounded(z, dtype);
+          if (preTensor != null) {
+            preTensor.narrow(0, row, rows).narrow(1, column, columns).copy_(z);
+          }
+          outTensor
+              .narrow(0, row, rows)
+              .narrow(1, column, columns)
+              .copy_(TorchActivation.apply(activation, z));
+        });
   }
 
   static void backwardInput(
+      TorchPool pool,
       long dinp,
       long actOut,
       long dout,
@@ -83,24 +88,32 @@ final class TorchLinear {
       Arguments.present(op, "pre", pre);
     }
 
-    Tensor gradient = widen(view(dout, dtype, N, F));
-    Tensor w = operand(weight, weightDtype, dtype, F, C);
-    if (dtype == DType.F32 && activation == Activation.NONE && !accumulate) {
-      torch.mm_out(view(dinp, DType.F32, N, C), gradient, w);
-    } else {
-      Tensor product = torch.mm(gradient, w);
-      if (activation != Activation.NONE) {
-        product = TorchActivation.gradient(activation, product, widen(view(pre, dtype, N, C)));
-      }
-      store(view(dinp, dtype, N, C), product, accumulate);
-    }
-    if (actOut != 0) {
-      Tensor z = widen(view(pre, dtype, N, C));
-      view(actOut, dtype, N, C).copy_(TorchActivation.apply(activation, z));
-    }
+    Tensor gradient = operand(pool, dout, dtype, dtype, N, F);
+    Tensor w = operand(pool, weight, weightDtype, dtype, F, C);
+    Tensor dinpTensor = view(dinp, dtype, N, C);
+    Tensor preTensor = pre == 0 ? null : view(pre, dtype, N, C);
+    Tensor actTensor = actOut == 0 ? null : view(actOut, dtype, N, C);
+    pool.blocks(
+        N,
+        C,
+        (row, rows, column, columns) -> {
+          Tensor product = torch.mm(gradient.narrow(0, row, rows), w.narrow(1, column, columns));
+          if (preTensor != null) {
+            Tensor z = widen(preTensor.narrow(0, row, rows).narrow(1, column, columns));
+            product = TorchActivation.gradient(activation, product, z);
+            if (actTensor != null) {
+              actTensor
+                  .narrow(0, row, rows)
+                  .narrow(1, column, columns)
+                  .copy_(TorchActivation.apply(activation, z));
+            }
+          }
+          store(dinpTensor.narrow(0, row, rows).narrow(1, column, columns), product, accumulate);
+        });
   }
 
   static void backwardWeight(
+      TorchPool pool,
       long dweight,
       long dbias,
       long dout,
@@ -127,22 +140,40 @@ final class TorchLinear {
     Arguments.present(op, "dout", dout);
     Arguments.present(op, "inp", inp);
 
-    Tensor gradient = widen(view(dout, dtype, N, F));
-    Tensor x = widen(view(inp, dtype, N, C));
-    if (accumulate) {
-      dw.addmm_(gradient.t(), x);
-    } else {
-      torch.mm_out(dw, gradient.t(), x);
-    }
-    if (db != null) {
-      store(db, gradient.sum(0), accumulate);
-    }
+    Tensor gradient = operand(pool, dout, dtype, dtype, N, F).t();
+    Tensor x = operand(pool, inp, dtype, dtype, N, C);
+    pool.blocks(
+        F,
+        C,
+        (row, rows, column, columns) -> {
+          Tensor part = gradient.narrow(0, row, rows);
+          Tensor product = torch.mm(part, x.narrow(1, column, columns));
+          store(dw.narrow(0, row, rows).narrow(1, column, columns), product, accumulate);
+          if (db != null && column == 0) {
+            store(db.narrow(0, row, rows), part.sum(1), accumulate);
+          }
+        });
   }
 
-  /** The weight as the product sees it: in bf16 its values are rounded to bf16 first. */
-  private static Tensor operand(long weight, DType weightDtype, DType dtype, long F, long C) {
-    Tensor w = view(weight, weightDtype, F, C);
-    return weightDtype == DType.F32 ? rounded(w, dtype) : widen(w);
+  /**
+   * A matrix as the product sees it: f32, with an f32 weight rounded to bf16 first where that is
+   * the type of the activations. f32 for f32 is a view, all else a copy.
+   */
+  private static Tensor operand(
+      TorchPool pool, long address, DType type, DType dtype, long rows, long columns) {
+    Tensor matrix = view(address, type, rows, columns);
+    if (type == DType.F32 && dtype == DType.F32) {
+      return matrix;
+    }
+    Tensor copy = torch.empty(rows, columns);
+    pool.ranges(
+        rows,
+        TorchPool.rowsOfTile(columns),
+        (row, length) -> {
+          Tensor part = matrix.narrow(0, row, length);
+          copy.narrow(0, row, length).copy_(type == DType.F32 ? rounded(part, dtype) : part);
+        });
+    return copy;
   }
 
   private static void checkShape(String op, long N, long C, long F, DType dtype) {

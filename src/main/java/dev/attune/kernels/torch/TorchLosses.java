@@ -12,12 +12,10 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Losses with their gradients. */
 final class TorchLosses {
-  /** Logits of one tile of rows, unless one row has more. */
-  private static final long TILE = 1L << 22;
-
   private TorchLosses() {}
 
   static void crossEntropy(
+      TorchPool pool,
       long losses,
       long dlogits,
       long logits,
@@ -41,33 +39,35 @@ final class TorchLosses {
     Arguments.present(op, "logits", logits);
     Arguments.present(op, "labels", labels);
     checkLabels(op, labels, N, K, ignore);
-    long step = Math.max(1, TILE / K);
-    for (long at = 0; at < N; at += step) {
-      long rows = Math.min(step, N - at);
-      long offset = at * K * dtype.sizeBytes();
-      Tensor label = view(labels + at * Integer.BYTES, DType.I32, rows).to(ScalarType.Long);
-      Tensor ignored = label.eq(scalar(ignore)).unsqueeze(1);
-      label = label.unsqueeze(1).masked_fill_(ignored, scalar(0));
+    pool.ranges(
+        N,
+        Math.max(1, TorchPool.TILE / K),
+        (row, rows) -> {
+          long offset = row * K * dtype.sizeBytes();
+          Tensor label = view(labels + row * Integer.BYTES, DType.I32, rows).to(ScalarType.Long);
+          Tensor ignored = label.eq(scalar(ignore)).unsqueeze(1);
+          label = label.unsqueeze(1).masked_fill_(ignored, scalar(0));
 
-      Tensor logProbabilities = torch.log_softmax(widen(view(logits + offset, dtype, rows, K)), 1);
-      Tensor loss = logProbabilities.gather(1, label).mul_(scalar(labelSmoothing - 1.0));
-      if (labelSmoothing > 0) {
-        Tensor all = logProbabilities.sum(1).unsqueeze(1);
-        loss.sub_(all.mul_(scalar(labelSmoothing / (double) K)));
-      }
-      view(losses + at * Float.BYTES, DType.F32, rows, 1)
-          .copy_(loss.masked_fill_(ignored, scalar(0)));
-      if (dlogits != 0) {
-        Tensor gradient = logProbabilities.exp_();
-        if (labelSmoothing > 0) {
-          gradient.sub_(scalar(labelSmoothing / (double) K));
-        }
-        Tensor target = torch.empty(rows, 1).fill_(scalar(labelSmoothing - 1.0));
-        gradient.scatter_add_(1, label, target);
-        gradient.mul_(scalar(scale)).masked_fill_(ignored, scalar(0));
-        view(dlogits + offset, dtype, rows, K).copy_(gradient);
-      }
-    }
+          Tensor logProbabilities =
+              torch.log_softmax(widen(view(logits + offset, dtype, rows, K)), 1);
+          Tensor loss = logProbabilities.gather(1, label).mul_(scalar(labelSmoothing - 1.0));
+          if (labelSmoothing > 0) {
+            Tensor all = logProbabilities.sum(1).unsqueeze(1);
+            loss.sub_(all.mul_(scalar(labelSmoothing / (double) K)));
+          }
+          view(losses + row * Float.BYTES, DType.F32, rows, 1)
+              .copy_(loss.masked_fill_(ignored, scalar(0)));
+          if (dlogits != 0) {
+            Tensor gradient = logProbabilities.exp_();
+            if (labelSmoothing > 0) {
+              gradient.sub_(scalar(labelSmoothing / (double) K));
+            }
+            Tensor target = torch.empty(rows, 1).fill_(scalar(labelSmoothing - 1.0));
+            gradient.scatter_add_(1, label, target);
+            gradient.mul_(scalar(scale)).masked_fill_(ignored, scalar(0));
+            view(dlogits + offset, dtype, rows, K).copy_(gradient);
+          }
+        });
   }
 
   private static void checkLabels(String op, long labels, long N, long K, int ignore) {

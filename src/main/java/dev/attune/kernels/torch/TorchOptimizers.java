@@ -1,5 +1,6 @@
 package dev.attune.kernels.torch;
 
+import static dev.attune.kernels.torch.TorchPool.TILE;
 import static dev.attune.kernels.torch.TorchTensors.scalar;
 import static dev.attune.kernels.torch.TorchTensors.view;
 
@@ -14,51 +15,55 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * package's decisions.
  */
 final class TorchOptimizers {
-  /** Elements of one tile; a multiple of {@link #CHUNK}. */
-  private static final long TILE = 1L << 20;
-
   /** Squares are added up in chunks of this many elements, as the contract says. */
   private static final long CHUNK = 4096;
 
   private TorchOptimizers() {}
 
-  static void sumOfSquares(long out, long inp, long count) {
+  static void sumOfSquares(TorchPool pool, long out, long inp, long count) {
     String op = "sumOfSquares";
     Arguments.size(op, "count", count);
     Arguments.present(op, "out", out);
-    double sum = 0;
     if (count > 0) {
       Arguments.present(op, "inp", inp);
-      long whole = count / CHUNK * CHUNK;
-      for (long at = 0; at < whole; at += TILE) {
-        long length = Math.min(TILE, whole - at);
-        sum += squares(view(inp + at * Float.BYTES, DType.F32, length / CHUNK, CHUNK));
-      }
-      if (whole < count) {
-        sum += squares(view(inp + whole * Float.BYTES, DType.F32, 1, count - whole));
-      }
     }
-    putDouble(out, sum);
+    long whole = count / CHUNK * CHUNK;
+    double[] parts = new double[Math.toIntExact((whole + TILE - 1) / TILE + 1)];
+    pool.ranges(
+        whole,
+        TILE,
+        (at, length) ->
+            parts[(int) (at / TILE)] =
+                squares(view(inp + at * Float.BYTES, DType.F32, length / CHUNK, CHUNK)));
+    if (whole < count) {
+      Tensor rest = view(inp + whole * Float.BYTES, DType.F32, 1, count - whole);
+      parts[parts.length - 1] = squares(rest);
+    }
+    putSum(out, parts);
   }
 
-  static void sumOfSquaresRows(long out, long table, long rows, long M, long C) {
+  static void sumOfSquaresRows(TorchPool pool, long out, long table, long rows, long M, long C) {
     String op = "sumOfSquaresRows";
     Arguments.count(op, "M", M);
     Arguments.dimension(op, "C", C);
     Arguments.present(op, "out", out);
-    double sum = 0;
-    if (M > 0) {
-      Arguments.present(op, "table", table);
-      int largest = Arguments.indices(op, "rows", rows, M, Integer.MAX_VALUE);
-      Tensor all = view(table, DType.F32, largest + 1, C);
-      long step = Math.max(1, TILE / C);
-      for (long at = 0; at < M; at += step) {
-        long length = Math.min(step, M - at);
-        Tensor index = view(rows + at * Integer.BYTES, DType.I32, length);
-        sum += squares(all.index_select(0, index));
-      }
+    if (M == 0) {
+      putSum(out);
+      return;
     }
-    putDouble(out, sum);
+    Arguments.present(op, "table", table);
+    int largest = Arguments.indices(op, "rows", rows, M, Integer.MAX_VALUE);
+    Tensor all = view(table, DType.F32, largest + 1, C);
+    long step = Math.max(1, TILE / C);
+    double[] parts = new double[Math.toIntExact((M + step - 1) / step)];
+    pool.ranges(
+        M,
+        step,
+        (at, length) -> {
+          Tensor index = view(rows + at * Integer.BYTES, DType.I32, length);
+          parts[(int) (at / step)] = squares(all.index_select(0, index));
+        });
+    putSum(out, parts);
   }
 
   /** Sum of the squares of a matrix, row by row, in f64. */
@@ -67,9 +72,12 @@ final class TorchOptimizers {
     return wide.mul_(wide).sum(1).sum().item_double();
   }
 
-  private static void putDouble(long out, double value) {
-    ByteBuffer view = TorchMemory.view(out, Double.BYTES);
-    view.putDouble(0, value);
+  private static void putSum(long out, double... parts) {
+    double sum = 0;
+    for (double part : parts) {
+      sum += part;
+    }
+    TorchMemory.view(out, Double.BYTES).putDouble(sum);
   }
 
   /** The scalars of an AdamW step and the step itself, over tensors of any one shape. */
@@ -95,7 +103,7 @@ final class TorchOptimizers {
     }
 
     /** Over {@code count} elements; {@code shadow} may be 0. */
-    void dense(long weight, long m, long v, long shadow, long grad, long count) {
+    void dense(TorchPool pool, long weight, long m, long v, long shadow, long grad, long count) {
       String op = "adamw";
       check(op);
       Arguments.size(op, "count", count);
@@ -106,27 +114,30 @@ final class TorchOptimizers {
       Arguments.present(op, "m", m);
       Arguments.present(op, "v", v);
       Arguments.present(op, "grad", grad);
-      for (long at = 0; at < count; at += TILE) {
-        long length = Math.min(TILE, count - at);
-        long offset = at * Float.BYTES;
-        Tensor w = view(weight + offset, DType.F32, length);
-        decay(w);
-        step(
-            w,
-            view(m + offset, DType.F32, length),
-            view(v + offset, DType.F32, length),
-            view(grad + offset, DType.F32, length).mul(scalar(gradScale)));
-        if (shadow != 0) {
-          view(shadow + at * DType.BF16.sizeBytes(), DType.BF16, length).copy_(w);
-        }
-      }
+      pool.ranges(
+          count,
+          TILE,
+          (at, length) -> {
+            long offset = at * Float.BYTES;
+            Tensor w = view(weight + offset, DType.F32, length);
+            decay(w);
+            step(
+                w,
+                view(m + offset, DType.F32, length),
+                view(v + offset, DType.F32, length),
+                view(grad + offset, DType.F32, length).mul(scalar(gradScale)));
+            if (shadow != 0) {
+              view(shadow + at * DType.BF16.sizeBytes(), DType.BF16, length).copy_(w);
+            }
+          });
     }
 
     /**
      * Over a table. Rows that never had a gradient only decay, which every row does; the others are
      * gathered, stepped and put back.
      */
-    void rows(long weight, long m, long v, long grad, long rowState, long V, long C) {
+    void rows(
+        TorchPool pool, long weight, long m, long v, long grad, long rowState, long V, long C) {
       String op = "adamwRows";
       check(op);
       Arguments.count(op, "V", V);
@@ -145,25 +156,25 @@ final class TorchOptimizers {
       Tensor vTable = view(v, DType.F32, V, C);
       Tensor gTable = view(grad, DType.F32, V, C);
       long step = Math.max(1, TILE / C);
-      for (long at = 0; at < V; at += step) {
-        decay(w.narrow(0, at, Math.min(step, V - at)));
-      }
+      pool.ranges(V, step, (at, length) -> decay(w.narrow(0, at, length)));
       Tensor states = view(rowState, ScalarType.Byte, V);
       Tensor active = states.gt(scalar(0)).nonzero().squeeze(1);
-      long count = active.size(0);
-      for (long at = 0; at < count; at += step) {
-        Tensor index = active.narrow(0, at, Math.min(step, count - at));
-        Tensor stale = states.index_select(0, index).eq(scalar(1)).unsqueeze(1);
-        Tensor g = gTable.index_select(0, index).mul_(scalar(gradScale));
-        g.masked_fill_(stale, scalar(0));
-        Tensor wRows = w.index_select(0, index);
-        Tensor mRows = mTable.index_select(0, index);
-        Tensor vRows = vTable.index_select(0, index);
-        step(wRows, mRows, vRows, g);
-        w.index_copy_(0, index, wRows);
-        mTable.index_copy_(0, index, mRows);
-        vTable.index_copy_(0, index, vRows);
-      }
+      pool.ranges(
+          active.size(0),
+          step,
+          (at, length) -> {
+            Tensor index = active.narrow(0, at, length);
+            Tensor stale = states.index_select(0, index).eq(scalar(1)).unsqueeze(1);
+            Tensor g = gTable.index_select(0, index).mul_(scalar(gradScale));
+            g.masked_fill_(stale, scalar(0));
+            Tensor wRows = w.index_select(0, index);
+            Tensor mRows = mTable.index_select(0, index);
+            Tensor vRows = vTable.index_select(0, index);
+            step(wRows, mRows, vRows, g);
+            w.index_copy_(0, index, wRows);
+            mTable.index_copy_(0, index, mRows);
+            vTable.index_copy_(0, index, vRows);
+          });
     }
 
     private void decay(Tensor w) {
@@ -193,6 +204,7 @@ final class TorchOptimizers {
   }
 
   static void sgd(
+      TorchPool pool,
       long weight,
       long momentumBuffer,
       long shadow,
@@ -219,28 +231,30 @@ final class TorchOptimizers {
       Arguments.present(op, "momentumBuffer", momentumBuffer);
     }
     Scalar momentumScalar = scalar(momentum);
-    for (long at = 0; at < count; at += TILE) {
-      long length = Math.min(TILE, count - at);
-      long offset = at * Float.BYTES;
-      Tensor w = view(weight + offset, DType.F32, length);
-      Tensor g = view(grad + offset, DType.F32, length).mul(scalar(gradScale));
-      if (weightDecay != 0) {
-        g.add_(w.mul(scalar(weightDecay)));
-      }
-      Tensor update = g;
-      if (momentumBuffer != 0) {
-        Tensor buffer = view(momentumBuffer + offset, DType.F32, length);
-        if (firstStep) {
-          buffer.copy_(g);
-        } else {
-          buffer.mul_(momentumScalar).add_(g);
-        }
-        update = nesterov ? g.add(buffer.mul(momentumScalar)) : buffer;
-      }
-      w.sub_(update.mul(scalar(lr)));
-      if (shadow != 0) {
-        view(shadow + at * DType.BF16.sizeBytes(), DType.BF16, length).copy_(w);
-      }
-    }
+    pool.ranges(
+        count,
+        TILE,
+        (at, length) -> {
+          long offset = at * Float.BYTES;
+          Tensor w = view(weight + offset, DType.F32, length);
+          Tensor g = view(grad + offset, DType.F32, length).mul(scalar(gradScale));
+          if (weightDecay != 0) {
+            g.add_(w.mul(scalar(weightDecay)));
+          }
+          Tensor update = g;
+          if (momentumBuffer != 0) {
+            Tensor buffer = view(momentumBuffer + offset, DType.F32, length);
+            if (firstStep) {
+              buffer.copy_(g);
+            } else {
+              buffer.mul_(momentumScalar).add_(g);
+            }
+            update = nesterov ? g.add(buffer.mul(momentumScalar)) : buffer;
+          }
+          w.sub_(update.mul(scalar(lr)));
+          if (shadow != 0) {
+            view(shadow + at * DType.BF16.sizeBytes(), DType.BF16, length).copy_(w);
+          }
+        });
   }
 }

@@ -14,6 +14,7 @@ final class TorchRows {
   private TorchRows() {}
 
   static void embeddingForward(
+      TorchPool pool,
       long out,
       long word,
       long position,
@@ -35,30 +36,46 @@ final class TorchRows {
       return;
     }
     Arguments.present(op, "out", out);
-    Tensor sum = lookUp(op, "word", word, "ids", ids, N, C, "V", V);
+    checkTable(op, "word", word, "ids", ids, N, "V", V);
     if (position != 0) {
-      sum.add_(lookUp(op, "position", position, "positions", positions, N, C, "P", P));
+      checkTable(op, "position", position, "positions", positions, N, "P", P);
     }
     if (type != 0) {
-      sum.add_(lookUp(op, "type", type, "typeIds", typeIds, N, C, "T", T));
+      checkTable(op, "type", type, "typeIds", typeIds, N, "T", T);
     }
-    view(out, dtype, N, C).copy_(sum);
+    pool.ranges(
+        N,
+        TorchPool.rowsOfTile(C),
+        (row, rows) -> {
+          Tensor sum = lookUp(word, ids, row, rows, C, V);
+          if (position != 0) {
+            sum.add_(lookUp(position, positions, row, rows, C, P));
+          }
+          if (type != 0) {
+            sum.add_(lookUp(type, typeIds, row, rows, C, T));
+          }
+          view(row(out, row, C, dtype), dtype, rows, C).copy_(sum);
+        });
   }
 
-  private static Tensor lookUp(
+  private static void checkTable(
       String op,
       String tableName,
       long table,
       String indexName,
       long indices,
       long N,
-      long C,
       String boundName,
       long bound) {
     Arguments.present(op, tableName, table);
     Arguments.dimension(op, boundName, bound);
     Arguments.indices(op, indexName, indices, N, bound);
-    return view(table, DType.F32, bound, C).index_select(0, view(indices, DType.I32, N));
+  }
+
+  /** A new tensor: the rows of a table that {@code indices} names from {@code row} on. */
+  private static Tensor lookUp(long table, long indices, long row, long rows, long C, long bound) {
+    Tensor index = view(indices + row * Integer.BYTES, DType.I32, rows);
+    return view(table, DType.F32, bound, C).index_select(0, index);
   }
 
   static void embeddingBackward(
@@ -80,18 +97,26 @@ final class TorchRows {
       return;
     }
     Arguments.present(op, "dout", dout);
+    // All indices are checked before any table is written.
+    long wordRows = rowsOf(op, dword, "ids", ids, N);
+    long positionRows = rowsOf(op, dposition, "positions", positions, N);
+    long tokenTypeRows = rowsOf(op, dtokenType, "typeIds", typeIds, N);
     Tensor gradient = widen(view(dout, dtype, N, C));
-    scatter(op, dword, "ids", ids, gradient, N, C);
-    scatter(op, dposition, "positions", positions, gradient, N, C);
-    scatter(op, dtokenType, "typeIds", typeIds, gradient, N, C);
+    scatter(dword, wordRows, ids, gradient, N, C);
+    scatter(dposition, positionRows, positions, gradient, N, C);
+    scatter(dtokenType, tokenTypeRows, typeIds, gradient, N, C);
   }
 
-  /** Adds rows in order; the table ends, as far as this op knows, at the largest index. */
+  /** Rows of a table as far as this op knows: it ends at the largest index; 0 without a table. */
+  private static long rowsOf(String op, long table, String indexName, long indices, long N) {
+    return table == 0 ? 0 : 1L + Arguments.indices(op, indexName, indices, N, Integer.MAX_VALUE);
+  }
+
+  /** Adds rows in order. */
   private static void scatter(
-      String op, long table, String indexName, long indices, Tensor gradient, long N, long C) {
+      long table, long rows, long indices, Tensor gradient, long N, long C) {
     if (table != 0) {
-      int largest = Arguments.indices(op, indexName, indices, N, Integer.MAX_VALUE);
-      view(table, DType.F32, largest + 1, C).index_add_(0, view(indices, DType.I32, N), gradient);
+      view(table, DType.F32, rows, C).index_add_(0, view(indices, DType.I32, N), gradient);
     }
   }
 
@@ -144,7 +169,8 @@ final class TorchRows {
     }
   }
 
-  static void meanPoolForward(long out, long inp, long cuSeqlens, long B, long C, DType dtype) {
+  static void meanPoolForward(
+      TorchPool pool, long out, long inp, long cuSeqlens, long B, long C, DType dtype) {
     String op = "meanPoolForward";
     Arguments.count(op, "B", B);
     Arguments.dimension(op, "C", C);
@@ -158,19 +184,29 @@ final class TorchRows {
       Arguments.present(op, "inp", inp);
     }
     Tensor pooled = view(out, dtype, B, C);
-    for (int b = 0; b < B; b++) {
-      int length = offsets[b + 1] - offsets[b];
-      if (length == 0) {
-        pooled.select(0, b).zero_();
-      } else {
-        Tensor sequence = view(row(inp, offsets[b], C, dtype), dtype, length, C);
-        pooled.select(0, b).copy_(widen(sequence).mean(0));
-      }
-    }
+    pool.tiles(
+        B,
+        b -> {
+          int first = offsets[(int) b];
+          int length = offsets[(int) b + 1] - first;
+          if (length == 0) {
+            pooled.select(0, b).zero_();
+          } else {
+            Tensor sequence = view(row(inp, first, C, dtype), dtype, length, C);
+            pooled.select(0, b).copy_(widen(sequence).mean(0));
+          }
+        });
   }
 
   static void meanPoolBackward(
-      long dinp, long dout, long cuSeqlens, long B, long C, boolean accumulate, DType dtype) {
+      TorchPool pool,
+      long dinp,
+      long dout,
+      long cuSeqlens,
+      long B,
+      long C,
+      boolean accumulate,
+      DType dtype) {
     String op = "meanPoolBackward";
     Arguments.count(op, "B", B);
     Arguments.dimension(op, "C", C);
@@ -184,14 +220,17 @@ final class TorchRows {
     }
     Arguments.present(op, "dinp", dinp);
     Arguments.present(op, "dout", dout);
-    Tensor gradients = widen(view(dout, dtype, B, C));
-    for (int b = 0; b < B; b++) {
-      int length = offsets[b + 1] - offsets[b];
-      if (length > 0) {
-        Tensor share = gradients.select(0, b).div(scalar(length));
-        store(view(row(dinp, offsets[b], C, dtype), dtype, length, C), share, accumulate);
-      }
-    }
+    pool.tiles(
+        B,
+        b -> {
+          int first = offsets[(int) b];
+          int length = offsets[(int) b + 1] - first;
+          if (length > 0) {
+            Tensor gradient = widen(view(row(dout, b, C, dtype), dtype, C));
+            Tensor target = view(row(dinp, first, C, dtype), dtype, length, C);
+            store(target, gradient.div(scalar(length)), accumulate);
+          }
+        });
   }
 
   private static long row(long address, long row, long C, DType dtype) {

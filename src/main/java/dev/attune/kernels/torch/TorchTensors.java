@@ -2,6 +2,7 @@ package dev.attune.kernels.torch;
 
 import dev.attune.core.DType;
 import dev.attune.memory.NativePointer;
+import org.bytedeco.openblas.global.openblas_nolapack;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
@@ -12,8 +13,10 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 final class TorchTensors {
   private TorchTensors() {}
 
-  static void setThreads(int threads) {
-    torch.set_num_threads(threads);
+  /** Keeps libtorch and the BLAS under it from using threads of their own: ours share the work. */
+  static void useCallersThread() {
+    torch.set_num_threads(1);
+    openblas_nolapack.blas_set_num_threads(1);
   }
 
   /** A dense view. */

@@ -24,13 +24,19 @@
  *       is f32, results are rounded once. libtorch's own bf16 products would round before the bias
  *       is added, which the contract forbids. So bf16 is right but not fast, and {@code
  *       hasFastBf16} says no.
- *   <li>Temporaries are bounded: attention, losses and optimizers work on tiles of a few million
- *       elements instead of whole tensors.
+ *   <li>A call is cut into tiles that a pool of the backend's own shares; libtorch and the OpenBLAS
+ *       under it are set to one thread, process-wide. Left to themselves, OpenMP's threads and
+ *       OpenBLAS's both spin while they wait for each other's work: on two cores with other load,
+ *       attention over 8 sequences of 128 rows took 0.3 to 5 seconds; it takes 0.02 to 0.1 now.
+ *       Tiles depend on shapes alone, so the number of threads does not change a bit, and they
+ *       bound the temporaries: attention holds no N x N matrix, the losses no second copy of the
+ *       logits.
  *   <li>The optimizers use one-operation kernels only (add, multiply, divide, square root), each
  *       correctly rounded, so their results do not depend on vector width, layout or threads, and
  *       {@code adamwRows} equals {@code adamw} bit for bit. Fused libtorch operations (addcmul,
  *       addcdiv, lerp) contract differently in the vector body and in its tail.
- *   <li>The number of threads is libtorch's and so the process's: the backend opened last sets it.
+ *   <li>Keys that a window hides are those further back than window - 1 from the last key a causal
+ *       query would see, with and without {@code causal}.
  *   <li>{@code advise} does nothing and {@code discard} zeroes: Java has no madvise.
  * </ul>
  */

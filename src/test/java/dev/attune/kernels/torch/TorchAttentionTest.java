@@ -224,4 +224,13 @@ class TorchAttentionTest extends TorchTestCase {
       new Problem(dtype, cu, cu, 2, 2, 4, 1, true, 5, 0.5f).check("causal dropout");
     }
   }
+
+  @Test
+  void sequencesLargerThanATile() {
+    int[] cuQ = {0, 3, 560};
+    int[] cuK = {0, 9, 620};
+    new Problem(DType.F32, cuQ, cuK, 4, 2, 2, 0, true, 300, 0.2f).check("rows in tiles");
+    int[] cu = {0, 260};
+    new Problem(DType.BF16, cu, cu, 6, 3, 2, 3, false, 0, 0.2f).check("heads in tiles");
+  }
 }

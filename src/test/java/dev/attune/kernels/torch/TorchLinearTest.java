@@ -5,9 +5,11 @@ import dev.attune.kernels.Activation;
 import org.junit.jupiter.api.Test;
 
 class TorchLinearTest extends TorchTestCase {
-  private static final int N = 5;
-  private static final int C = 7;
-  private static final int F = 3;
+  private int N = 5;
+  private int C = 7;
+  private int F = 3;
+  // A power of two: keeps sums of many products near 1, so that their noise is that of f32 at 1.
+  private double shrink = 1;
 
   /** act(x), in double. */
   static double apply(Activation activation, double x) {
@@ -62,7 +64,7 @@ class TorchLinearTest extends TorchTestCase {
 
   private void forward(DType dtype, DType weightDtype, Activation activation, boolean hasBias) {
     double[] inp = normal(dtype, N * C);
-    double[] weight = normal(weightDtype, F * C);
+    double[] weight = times(shrink, normal(weightDtype, F * C));
     double[] bias = normal(DType.F32, F);
     double[] operand = round(dtype, weight);
     double[] pre = new double[N * F];
@@ -116,7 +118,7 @@ class TorchLinearTest extends TorchTestCase {
   private void backwardInput(
       DType dtype, DType weightDtype, Activation activation, boolean accumulate) {
     double[] dout = normal(dtype, N * F);
-    double[] weight = normal(weightDtype, F * C);
+    double[] weight = times(shrink, normal(weightDtype, F * C));
     double[] operand = round(dtype, weight);
     double[] pre = normal(dtype, N * C);
     double[] old = normal(dtype, N * C);
@@ -167,7 +169,7 @@ class TorchLinearTest extends TorchTestCase {
   }
 
   private void backwardWeight(DType dtype, boolean accumulate, int rows) {
-    double[] dout = normal(dtype, rows * F);
+    double[] dout = times(shrink, normal(dtype, rows * F));
     double[] inp = normal(dtype, rows * C);
     double[] dweight = accumulate ? normal(DType.F32, F * C) : new double[F * C];
     double[] dbias = accumulate ? normal(DType.F32, F) : new double[F];
@@ -185,5 +187,18 @@ class TorchLinearTest extends TorchTestCase {
         dweightAt, dbiasAt, put(dtype, dout), put(dtype, inp), rows, C, F, accumulate, dtype);
     assertClose(dweight, get(DType.F32, dweightAt, F * C), "dweight");
     assertClose(dbias, get(DType.F32, dbiasAt, F), "dbias");
+  }
+
+  @Test
+  void productsLargerThanABlock() {
+    N = 260;
+    C = 530;
+    F = 519;
+    shrink = 1.0 / 32;
+    for (DType dtype : DTYPES) {
+      forward(dtype, DType.F32, Activation.TANH, true);
+      backwardInput(dtype, DType.F32, Activation.TANH, true);
+      backwardWeight(dtype, true, N);
+    }
   }
 }

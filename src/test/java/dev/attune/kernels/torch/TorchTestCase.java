@@ -121,6 +121,14 @@ abstract class TorchTestCase {
     return sum;
   }
 
+  static double[] times(double factor, double[] values) {
+    double[] product = new double[values.length];
+    for (int i = 0; i < values.length; i++) {
+      product[i] = factor * values[i];
+    }
+    return product;
+  }
+
   /**
    * One rounding to the type (2^-24 or 2^-8 of the value, here doubled) and the f32 noise of a
    * short sum.

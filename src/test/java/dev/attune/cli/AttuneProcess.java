@@ -1,0 +1,111 @@
+package dev.attune.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/** Runs the real {@code ./attune} as a child process. */
+final class AttuneProcess {
+  private static final int TIMEOUT_SECONDS = 300;
+
+  /** How it ended. */
+  record Ended(int status, String out, String err) {
+    /** The object that {@code --json} prints last. */
+    JsonNode json() {
+      String[] lines = out.strip().split("\n");
+      try {
+        return new ObjectMapper().readTree(lines[lines.length - 1]);
+      } catch (IOException e) {
+        throw new UncheckedIOException("no JSON at the end of: " + out + err, e);
+      }
+    }
+  }
+
+  private final Process process;
+  private final Path out;
+  private final Path err;
+
+  private AttuneProcess(Process process, Path out, Path err) {
+    this.process = process;
+    this.out = out;
+    this.err = err;
+  }
+
+  /** Runs to the end. */
+  static Ended run(Path scratch, String... arguments) {
+    return start(scratch, List.of(), arguments).await();
+  }
+
+  /**
+   * Starts a process whose output goes to files in {@code scratch}.
+   *
+   * @param prefix words before the command, such as a shell that sets a limit
+   */
+  static AttuneProcess start(Path scratch, List<String> prefix, String... arguments) {
+    try {
+      Path out = Files.createTempFile(scratch, "out", ".txt");
+      Path err = Files.createTempFile(scratch, "err", ".txt");
+      List<String> words = new ArrayList<>(prefix);
+      words.add(Path.of("attune").toAbsolutePath().toString());
+      words.addAll(List.of(arguments));
+      ProcessBuilder builder =
+          new ProcessBuilder(words).redirectOutput(out.toFile()).redirectError(err.toFile());
+      // The build that runs this test has compiled everything already.
+      builder.environment().put("ATTUNE_NO_BUILD", "1");
+      builder.environment().remove("ATTUNE_ISA");
+      return new AttuneProcess(builder.start(), out, err);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  long pid() {
+    return process.pid();
+  }
+
+  boolean isAlive() {
+    return process.isAlive();
+  }
+
+  /** Sends SIGKILL: nothing in the process can react. */
+  void kill() {
+    process.destroyForcibly();
+  }
+
+  /** Sends SIGINT, as Ctrl-C does. */
+  void interrupt() {
+    try {
+      new ProcessBuilder("kill", "-INT", Long.toString(pid())).start().waitFor();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  Ended await() {
+    try {
+      if (!process.waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
+        process.destroyForcibly();
+        throw new IllegalStateException("no end after " + TIMEOUT_SECONDS + " s: " + read(err));
+      }
+      return new Ended(process.exitValue(), read(out), read(err));
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private static String read(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

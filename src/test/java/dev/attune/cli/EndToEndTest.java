@@ -1,0 +1,287 @@
+package dev.attune.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.cli.AttuneProcess.Ended;
+import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.testkit.TinyModel;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The command line from outside: what a user types, what comes back, what is on the disk. */
+class EndToEndTest {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  @TempDir static Path shared;
+  private static Path model;
+  private static Path train;
+  private static Path validation;
+
+  @TempDir Path scratch;
+
+  @BeforeAll
+  static void prepare() {
+    try (CpuBackend backend = new CpuBackend(1)) {
+      model = TinyModel.write(shared.resolve("model"), backend);
+    }
+    train = TinyModel.writeData(shared.resolve("train.csv"), 400, 1);
+    validation = TinyModel.writeData(shared.resolve("validation.csv"), 60, 2);
+  }
+
+  private String[] train(Path output, String... more) {
+    List<String> words =
+        new ArrayList<>(
+            List.of(
+                "train",
+                "--model",
+                model.toString(),
+                "--train-file",
+                train.toString(),
+                "--output-dir",
+                output.toString(),
+                "--learning-rate",
+                "3e-3",
+                "--batch-size",
+                "16",
+                "--threads",
+                "2",
+                "--json"));
+    words.addAll(List.of(more));
+    return words.toArray(String[]::new);
+  }
+
+  @Test
+  void trainEvaluateAndPredictWorkTogether() throws IOException {
+    Path output = scratch.resolve("out");
+    Ended trained =
+        AttuneProcess.run(scratch, train(output, "--validation-file", validation.toString()));
+    assertEquals(0, trained.status(), trained.err());
+    JsonNode result = trained.json();
+    assertEquals(75, result.get("steps").asInt());
+    assertEquals(3.0, result.get("epochs").asDouble());
+    assertEquals(output.toString(), result.get("output_dir").asText());
+    assertTrue(result.get("eval").get("accuracy").asDouble() > 0.9, trained.out());
+    for (String key :
+        List.of(
+            "train_loss",
+            "tokens",
+            "tokens_per_second",
+            "examples_per_second",
+            "peak_memory_bytes",
+            "model_flops_utilization")) {
+      assertTrue(result.get(key).asDouble() > 0, key);
+    }
+
+    List<String> lines = Files.readAllLines(output.resolve("metrics.jsonl"));
+    JsonNode first = JSON.readTree(lines.get(0));
+    for (String key : List.of("step", "epoch", "loss", "grad_norm", "learning_rate", "tokens")) {
+      assertTrue(first.has(key), key);
+    }
+    assertEquals(3, lines.stream().filter(line -> line.contains("\"eval\"")).count());
+    JsonNode config = JSON.readTree(output.resolve("config.json").toFile());
+    assertEquals("negative", config.get("id2label").get("0").asText());
+    assertEquals("BertForSequenceClassification", config.get("architectures").get(0).asText());
+
+    Ended evaluated =
+        AttuneProcess.run(
+            scratch,
+            "evaluate",
+            "--model",
+            output.toString(),
+            "--file",
+            validation.toString(),
+            "--json");
+    assertEquals(0, evaluated.status(), evaluated.err());
+    assertEquals(
+        result.get("eval").get("accuracy").asDouble(), evaluated.json().get("accuracy").asDouble());
+
+    Path predictions = scratch.resolve("predictions.jsonl");
+    Ended predicted =
+        AttuneProcess.run(
+            scratch,
+            "predict",
+            "--model",
+            output.toString(),
+            "--file",
+            validation.toString(),
+            "--output",
+            predictions.toString());
+    assertEquals(0, predicted.status(), predicted.err());
+    List<String> rows = Files.readAllLines(predictions);
+    assertEquals(60, rows.size());
+    JsonNode row = JSON.readTree(rows.get(0));
+    assertTrue(row.has("text"));
+    double sum =
+        row.get("scores").get("positive").asDouble() + row.get("scores").get("negative").asDouble();
+    assertEquals(1, sum, 1e-9);
+  }
+
+  @Test
+  void theSameCommandGivesTheSameBytesWhateverTheThreads() throws IOException {
+    Path one = scratch.resolve("one");
+    Path two = scratch.resolve("two");
+    assertEquals(
+        0, AttuneProcess.run(scratch, train(one, "--threads", "1", "--max-steps", "8")).status());
+    assertEquals(
+        0, AttuneProcess.run(scratch, train(two, "--threads", "3", "--max-steps", "8")).status());
+    assertArrayEquals(weights(one), weights(two));
+  }
+
+  @Test
+  void aKilledRunResumesToTheSameBytes() throws IOException, InterruptedException {
+    String[] options = {"--save-steps", "5", "--validation-file", validation.toString()};
+    Path whole = scratch.resolve("whole");
+    Ended straight = AttuneProcess.run(scratch, train(whole, options));
+    assertEquals(0, straight.status(), straight.err());
+
+    Path broken = scratch.resolve("broken");
+    Random random = new Random(11);
+    boolean finished = false;
+    int kills = 0;
+    for (int attempt = 0; attempt < 12 && !finished; attempt++) {
+      List<String> words = new ArrayList<>(List.of(train(broken, options)));
+      if (attempt > 0) {
+        words.add("--resume");
+      }
+      AttuneProcess process = AttuneProcess.start(scratch, List.of(), words.toArray(String[]::new));
+      if (kills < 4) {
+        int target = steps(broken) + 1 + random.nextInt(20);
+        while (process.isAlive() && steps(broken) < target) {
+          Thread.sleep(2);
+        }
+        if (process.isAlive()) {
+          process.kill();
+          kills++;
+        }
+      }
+      finished = process.await().status() == 0;
+    }
+    assertTrue(finished);
+    assertTrue(kills > 0, "the run was never killed");
+    assertArrayEquals(weights(whole), weights(broken));
+    assertEquals(
+        Files.readString(whole.resolve("metrics.jsonl")),
+        Files.readString(broken.resolve("metrics.jsonl")));
+  }
+
+  @Test
+  void controlCLeavesAResumableCheckpointAndStatus130() throws IOException, InterruptedException {
+    Path whole = scratch.resolve("whole");
+    assertEquals(0, AttuneProcess.run(scratch, train(whole, "--epochs", "8")).status());
+
+    Path stopped = scratch.resolve("stopped");
+    AttuneProcess process =
+        AttuneProcess.start(scratch, List.of(), train(stopped, "--epochs", "8"));
+    while (process.isAlive() && steps(stopped) < 20) {
+      Thread.sleep(2);
+    }
+    process.interrupt();
+    Ended ended = process.await();
+    assertEquals(130, ended.status(), ended.err());
+    assertTrue(ended.json().get("interrupted").asBoolean());
+    assertFalse(Files.exists(stopped.resolve("model.safetensors")));
+
+    Ended resumed = AttuneProcess.run(scratch, train(stopped, "--epochs", "8", "--resume"));
+    assertEquals(0, resumed.status(), resumed.err());
+    assertArrayEquals(weights(whole), weights(stopped));
+  }
+
+  @Test
+  void aFullDiskLeavesTheOldModelWhole() throws IOException {
+    Path output = scratch.resolve("out");
+    assertEquals(0, AttuneProcess.run(scratch, train(output, "--max-steps", "2")).status());
+    byte[] before = weights(output);
+    // No file may grow beyond 40 blocks: writing the weights fails as on a full disk.
+    AttuneProcess process =
+        AttuneProcess.start(
+            scratch,
+            List.of("bash", "-c", "ulimit -f 40; exec \"$0\" \"$@\""),
+            train(output, "--max-steps", "3", "--overwrite"));
+    Ended ended = process.await();
+    assertEquals(1, ended.status(), ended.out() + ended.err());
+    assertTrue(ended.err().contains("could not be saved"), ended.err());
+    assertArrayEquals(before, weights(output));
+    Ended evaluated =
+        AttuneProcess.run(
+            scratch, "evaluate", "--model", output.toString(), "--file", validation.toString());
+    assertEquals(0, evaluated.status(), evaluated.err());
+  }
+
+  @Test
+  void aDivergedRunNamesTheStepAndSavesNoModel() {
+    Path output = scratch.resolve("out");
+    Ended ended =
+        AttuneProcess.run(
+            scratch,
+            train(
+                output,
+                "--optimizer",
+                "sgd",
+                "--learning-rate",
+                "1",
+                "--max-grad-norm",
+                "0",
+                "--warmup-ratio",
+                "0",
+                "--epochs",
+                "100",
+                "--precision",
+                "fp32"));
+    assertEquals(1, ended.status(), ended.out());
+    assertTrue(ended.err().matches("(?s).*step \\d+: the loss is (NaN|Infinity).*"), ended.err());
+    assertFalse(Files.exists(output.resolve("model.safetensors")));
+  }
+
+  @Test
+  void aConfigFileIsOverriddenBySetAndByOptions() throws IOException {
+    Path config = scratch.resolve("run.yaml");
+    Files.writeString(
+        config, "model: " + model + "\ntrain_file: " + train + "\nmax-steps: 9\nepochs: 7\n");
+    Path output = scratch.resolve("out");
+    Ended ended =
+        AttuneProcess.run(
+            scratch,
+            "train",
+            "--config",
+            config.toString(),
+            "--set",
+            "max-steps=4",
+            "--set",
+            "seed=5",
+            "--seed",
+            "6",
+            "--output-dir",
+            output.toString(),
+            "--json");
+    assertEquals(0, ended.status(), ended.err());
+    assertEquals(4, ended.json().get("steps").asInt());
+    String written = Files.readString(output.resolve("run.yaml"));
+    assertTrue(written.contains("seed: 6"), written);
+    assertTrue(written.contains("epochs: 7"), written);
+  }
+
+  private static int steps(Path output) {
+    Path file = output.resolve("metrics.jsonl");
+    try {
+      return Files.exists(file) ? (int) Files.readString(file).lines().count() : 0;
+    } catch (IOException e) {
+      return 0;
+    }
+  }
+
+  private static byte[] weights(Path folder) throws IOException {
+    return Files.readAllBytes(folder.resolve("model.safetensors"));
+  }
+}

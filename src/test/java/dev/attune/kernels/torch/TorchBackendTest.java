@@ -1,0 +1,470 @@
+package dev.attune.kernels.torch;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.attune.core.DType;
+import dev.attune.core.Device;
+import dev.attune.kernels.Activation;
+import dev.attune.kernels.Backend;
+import dev.attune.memory.Buffer;
+import dev.attune.memory.DeviceMemoryException;
+import java.io.File;
+import java.lang.reflect.InvocationTargetException;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
+import org.bytedeco.javacpp.Pointer;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+class TorchBackendTest extends TorchTestCase {
+  @Test
+  void describesItself() {
+    assertEquals("torch", backend.name());
+    assertEquals(Device.CPU, backend.device());
+    assertEquals("torch, libtorch on the cpu, 2 threads", backend.description());
+    assertFalse(backend.hasFastBf16());
+  }
+
+  @Test
+  void missingPresetIsExplainedNotThrown() throws Exception {
+    List<URL> urls = new ArrayList<>();
+    for (String entry : System.getProperty("java.class.path").split(File.pathSeparator)) {
+      if (!Path.of(entry).getFileName().toString().startsWith("pytorch-")) {
+        urls.add(Path.of(entry).toUri().toURL());
+      }
+    }
+    ClassLoader platform = ClassLoader.getPlatformClassLoader();
+    try (URLClassLoader loader = new URLClassLoader(urls.toArray(new URL[0]), platform)) {
+      Class<?> facade = Class.forName(TorchBackend.class.getName(), true, loader);
+      assertEquals(false, facade.getMethod("available").invoke(null));
+      Optional<?> reason = (Optional<?>) facade.getMethod("unavailableReason").invoke(null);
+      String expected =
+          "libtorch is not on the class path: org/bytedeco/pytorch/global/torch.class is missing;"
+              + " add the Maven artifact org.bytedeco:pytorch";
+      assertEquals(expected, reason.orElseThrow());
+      InvocationTargetException thrown =
+          assertThrows(
+              InvocationTargetException.class,
+              () -> facade.getConstructor(int.class).newInstance(1));
+      assertEquals("dev.attune.kernels.BackendException", thrown.getCause().getClass().getName());
+      assertEquals(expected, thrown.getCause().getMessage());
+    }
+  }
+
+  @Test
+  void javaCppLimitsAreOff() {
+    assertTrue(Pointer.maxBytes() <= 0);
+    assertTrue(Pointer.maxPhysicalBytes() <= 0);
+  }
+
+  @Test
+  void limitsAreTurnedOffWhereTheLauncherDidNot() throws Exception {
+    assertEquals("0 0", runWithoutOptions("facade"));
+  }
+
+  @Test
+  void limitsFixedEarlierAreRefused() throws Exception {
+    String message = runWithoutOptions("pointer");
+    assertTrue(
+        message.contains(
+            "start Java with -Dorg.bytedeco.javacpp.maxBytes=0"
+                + " -Dorg.bytedeco.javacpp.maxPhysicalBytes=0"),
+        message);
+  }
+
+  private static String runWithoutOptions(String first) throws Exception {
+    Process process =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-cp",
+                System.getProperty("java.class.path"),
+                FreshProcess.class.getName(),
+                first)
+            .redirectError(ProcessBuilder.Redirect.INHERIT)
+            .start();
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(0, process.waitFor());
+    return output.strip();
+  }
+
+  /** A JVM that was started without JavaCPP's properties. */
+  static final class FreshProcess {
+    private FreshProcess() {}
+
+    public static void main(String[] args) {
+      if (args[0].equals("facade")) {
+        TorchBackend.available();
+        System.out.println(Pointer.maxBytes() + " " + Pointer.maxPhysicalBytes());
+      } else {
+        Pointer.totalBytes();
+        try {
+          new TorchBackend(1).close();
+        } catch (IllegalStateException e) {
+          System.out.println(e.getMessage());
+        }
+      }
+    }
+  }
+
+  @Test
+  void memoryIsAlignedZeroedAndChecked() {
+    for (long size : new long[] {1, 63, 4096, 10_000_000}) {
+      long address = backend.allocate(size, true);
+      assertEquals(0, address % 64);
+      backend.advise(address, size, false);
+      ByteBuffer view = backend.view(address, size);
+      for (int i = 0; i < size; i += 61) {
+        assertEquals(0, view.get(i));
+        view.put(i, (byte) 1);
+      }
+      backend.discard(address, size);
+      for (int i = 0; i < size; i++) {
+        assertEquals(0, view.get(i));
+      }
+      assertThrows(IllegalArgumentException.class, () -> backend.free(address, size + 1));
+      backend.free(address, size);
+      assertThrows(IllegalArgumentException.class, () -> backend.free(address, size));
+    }
+    assertThrows(IllegalArgumentException.class, () -> backend.allocate(0, false));
+    DeviceMemoryException e =
+        assertThrows(DeviceMemoryException.class, () -> backend.allocate(1L << 60, false));
+    assertTrue(e.getMessage().contains("MiB were wanted"), e.getMessage());
+  }
+
+  @Test
+  void untouchedPagesCostNothing() throws Exception {
+    long before = residentBytes();
+    long size = 1L << 30;
+    long address = backend.allocate(size, false);
+    assertTrue(residentBytes() - before < size / 8, "reserving must not touch pages");
+    backend.free(address, size);
+  }
+
+  @Test
+  void fillAndCopy() {
+    double[] values = normal(DType.F32, 33);
+    long inp = put(DType.F32, values);
+    long out = poison(33);
+    backend.copy(out, inp, 33 * 4);
+    assertArrayEquals(values, get(DType.F32, out, 33));
+    backend.fillZero(out, 32 * 4);
+    values = java.util.Arrays.copyOf(new double[32], 33);
+    values[32] = get(DType.F32, inp, 33)[32];
+    assertArrayEquals(values, get(DType.F32, out, 33));
+    assertDoesNotThrow(() -> backend.fillZero(out, 0));
+  }
+
+  @Test
+  void noRowsIsValid() {
+    assertDoesNotThrow(
+        () -> {
+          backend.linearForward(0, 0, 0, 0, 0, 0, 4, 4, Activation.GELU, DType.F32, DType.F32);
+          backend.dropout(0, 0, 0, 0.1f, 1, 2, DType.F32);
+          backend.cast(0, 0, 0, false, DType.F32, DType.BF16);
+          backend.crossEntropy(0, 0, 0, 0, 0, 4, -100, 0, 1, DType.F32);
+          backend.meanPoolForward(0, 0, 0, 0, 4, DType.F32);
+          backend.attentionForward(
+              0, 0, 0, 0, 0, 0, 0, 4, 4, 0, 1, 1, 4, 1, false, 0, 0, 1, 2, DType.F32);
+        });
+  }
+
+  @Test
+  void refusalsNameOpValueAndRange() {
+    long x = poison(64);
+    refused(
+        "linearForward: N = -1; it must be 0..2147483647",
+        () ->
+            backend.linearForward(x, 0, x, x, 0, -1, 4, 4, Activation.NONE, DType.F32, DType.F32));
+    refused(
+        "linearForward: C = 0; it must be 1..2147483647",
+        () -> backend.linearForward(x, 0, x, x, 0, 1, 0, 4, Activation.NONE, DType.F32, DType.F32));
+    refused(
+        "linearForward: weight is null; it must be an address",
+        () -> backend.linearForward(x, 0, x, 0, 0, 1, 4, 4, Activation.NONE, DType.F32, DType.F32));
+    refused(
+        "linearForward: dtype = I32; it must be F32 or BF16",
+        () -> backend.linearForward(x, 0, x, x, 0, 1, 4, 4, Activation.NONE, DType.I32, DType.F32));
+    refused(
+        "dropout: p = 1.0; it must be 0 and up, and below 1",
+        () -> backend.dropout(x, x, 4, 1, 1, 2, DType.F32));
+    refused(
+        "dropout: p = NaN; it must be 0 and up, and below 1",
+        () -> backend.dropout(x, x, 4, Float.NaN, 1, 2, DType.F32));
+    refused(
+        "crossEntropy: labelSmoothing = 1.5; it must be 0.0..1.0",
+        () -> backend.crossEntropy(x, 0, x, x, 1, 4, -100, 1.5f, 1, DType.F32));
+    long cu = put(0, 2);
+    refused(
+        "attentionForward: Hkv = 3; it must divide H = 4",
+        () ->
+            backend.attentionForward(
+                x, x, x, x, x, cu, cu, 16, 16, 1, 4, 3, 4, 1, false, 0, 0, 1, 2, DType.F32));
+    refused(
+        "attentionForward: qStride = 15; it must be 16..2147483647 (elements of a row)",
+        () ->
+            backend.attentionForward(
+                x, x, x, x, x, cu, cu, 15, 16, 1, 4, 2, 4, 1, false, 0, 0, 1, 2, DType.F32));
+    long falling = put(0, 2, 1);
+    refused(
+        "meanPoolForward: cuSeqlens[2] = 1; it must be 2 and up",
+        () -> backend.meanPoolForward(x, x, falling, 2, 4, DType.F32));
+    refused("torch backend: threads = 0; it must be 1..256", () -> new TorchBackend(0).close());
+  }
+
+  private static void refused(String message, Runnable call) {
+    assertEquals(message, assertThrows(IllegalArgumentException.class, call::run).getMessage());
+  }
+
+  @Test
+  void closedBackendRefusesWorkButFreesMemory() {
+    TorchBackend closing = new TorchBackend(2);
+    Buffer buffer = Buffer.allocate(closing, 64, false);
+    long address = buffer.address();
+    closing.close();
+    closing.close();
+    IllegalStateException e =
+        assertThrows(IllegalStateException.class, () -> closing.fillZero(address, 64));
+    assertEquals("the torch backend is closed", e.getMessage());
+    assertThrows(IllegalStateException.class, () -> closing.allocate(64, false));
+    buffer.close();
+    buffer.close();
+  }
+
+  @Test
+  @Timeout(60)
+  void secondThreadIsRefusedNotQueued() throws Exception {
+    int count = 1 << 20;
+    long tensor = poison(count);
+    AtomicReference<IllegalStateException> refusal = new AtomicReference<>();
+    Thread other =
+        new Thread(
+            () -> {
+              while (refusal.get() == null) {
+                callOrRecord(refusal, () -> backend.fillZero(tensor, 4L * count));
+              }
+            });
+    other.start();
+    while (refusal.get() == null) {
+      callOrRecord(refusal, () -> backend.fillZero(tensor, 4L * count));
+    }
+    other.join();
+    assertEquals(
+        "fillZero: another thread is using the torch backend, which serves one at a time",
+        refusal.get().getMessage());
+  }
+
+  private static void callOrRecord(AtomicReference<IllegalStateException> refusal, Runnable call) {
+    try {
+      call.run();
+    } catch (IllegalStateException e) {
+      refusal.set(e);
+    }
+  }
+
+  @Test
+  void repeatsGiveEqualBits() {
+    int N = 130;
+    int C = 96;
+    double[] inp = normal(DType.F32, N * C);
+    double[] weight = normal(DType.F32, C * C);
+    long inpAt = put(DType.F32, inp);
+    long weightAt = put(DType.F32, weight);
+    long outAt = poison(N * C);
+    double[] first = null;
+    for (int i = 0; i < 20; i++) {
+      backend.linearForward(
+          outAt, 0, inpAt, weightAt, 0, N, C, C, Activation.GELU, DType.F32, DType.F32);
+      double[] out = get(DType.F32, outAt, N * C);
+      first = first == null ? out : first;
+      assertArrayEquals(first, out);
+    }
+  }
+
+  @Test
+  void numberOfThreadsDoesNotChangeABit() {
+    int N = 600;
+    int C = 520;
+    int H = 4;
+    long inp = put(DType.F32, normal(DType.F32, N * C));
+    long weight = put(DType.F32, normal(DType.F32, C * C));
+    long cu = put(0, 100, 350, N);
+    long logits = inp;
+    int[] labels = new int[N];
+    long labelsAt = put(labels);
+    double[][] first = null;
+    for (int threads : new int[] {1, 2, 5}) {
+      try (TorchBackend b = new TorchBackend(threads)) {
+        long out = poison(N * C);
+        long dweight = poison(C * C);
+        long dbias = poison(C);
+        long attention = poison(N * C);
+        long lse = poison(H * N);
+        long normed = poison(N * C);
+        long mean = poison(N);
+        long rstd = poison(N);
+        long dsum = poison(N * C);
+        long losses = poison(N);
+        long squares = poison(2);
+        DType type = DType.F32;
+        b.linearForward(out, 0, inp, weight, weight, N, C, C, Activation.GELU, type, type);
+        b.linearBackwardWeight(dweight, dbias, out, inp, N, C, C, false, type);
+        b.attentionForward(
+            attention, lse, inp, inp, inp, cu, cu, C, C, 3, H, H, C / H, 0.1f, false, 0, 0.1f, 1, 2,
+            type);
+        b.layerNormForward(
+            normed, 0, mean, rstd, inp, out, weight, weight, N, C, 1e-5f, 0.1f, 0.1f, 1, 2, type);
+        b.layerNormBackward(
+            dsum, 0, dbias, poison(C), out, 0, inp, mean, rstd, weight, N, C, 0.1f, 0.1f, 1, 2,
+            false, true, type);
+        b.crossEntropy(losses, 0, logits, labelsAt, N, C, -100, 0, 1, type);
+        b.sumOfSquares(squares, inp, N * C);
+        double[][] results = {
+          get(type, out, N * C),
+          get(type, dweight, C * C),
+          get(type, dbias, C),
+          get(type, attention, N * C),
+          get(type, normed, N * C),
+          get(type, dsum, N * C),
+          get(type, losses, N),
+          {b.view(squares, 8).getDouble()}
+        };
+        first = first == null ? results : first;
+        for (int i = 0; i < results.length; i++) {
+          assertArrayEquals(first[i], results[i], "result " + i + ", threads " + threads);
+        }
+      }
+    }
+  }
+
+  @Test
+  void twoThousandCallsLeaveNothingBehind() throws Exception {
+    int N = 64;
+    int C = 64;
+    int H = 4;
+    long inp = put(DType.BF16, normal(DType.BF16, N * C));
+    long out = poison(DType.BF16, N * C);
+    long sum = poison(DType.BF16, N * C);
+    long grad = put(DType.BF16, normal(DType.BF16, N * C));
+    long weight = put(DType.F32, normal(DType.F32, C * C));
+    long dweight = poison(C * C);
+    long statistics = poison(H * N);
+    long more = poison(H * N);
+    long cu = put(0, 20, 20, N);
+    long table = put(DType.F32, normal(DType.F32, C * C));
+    long moment1 = poison(C * C);
+    long moment2 = poison(C * C);
+    backend.fillZero(moment1, 4L * C * C);
+    backend.fillZero(moment2, 4L * C * C);
+    int[] ids = new int[N];
+    for (int n = 0; n < N; n++) {
+      ids[n] = n % C;
+    }
+    long index = put(ids);
+    Backend b = backend;
+    DType type = DType.BF16;
+    Runnable round =
+        () -> {
+          b.linearForward(
+              out, sum, inp, weight, weight, N, C, C, Activation.GELU_TANH, type, DType.F32);
+          b.linearBackwardInput(
+              out, 0, grad, weight, sum, N, C, C, Activation.GELU_TANH, false, type, DType.F32);
+          b.linearBackwardWeight(dweight, statistics, grad, inp, N, C, C, false, type);
+          b.attentionForward(
+              out,
+              statistics,
+              inp,
+              inp,
+              inp,
+              cu,
+              cu,
+              C,
+              C,
+              3,
+              H,
+              H,
+              C / H,
+              0.25f,
+              true,
+              8,
+              0.1f,
+              1,
+              2,
+              type);
+          b.layerNormForward(
+              out,
+              sum,
+              statistics,
+              more,
+              inp,
+              inp,
+              weight,
+              weight,
+              N,
+              C,
+              1e-5f,
+              0.1f,
+              0.1f,
+              1,
+              2,
+              type);
+          b.layerNormBackward(
+              out,
+              0,
+              dweight,
+              dweight,
+              grad,
+              0,
+              sum,
+              statistics,
+              more,
+              weight,
+              N,
+              C,
+              0.1f,
+              0.1f,
+              1,
+              2,
+              false,
+              false,
+              type);
+          b.embeddingForward(out, table, 0, 0, index, 0, 0, N, C, C, 0, 0, type);
+          b.crossEntropy(statistics, out, inp, index, N, C, -100, 0.1f, 1, type);
+          b.adamw(
+              table, moment1, moment2, sum, weight, N * C, 1e-3f, 0.9f, 0.99f, 1e-8f, 0.1f, 1, 1,
+              1);
+          b.sumOfSquares(statistics, weight, C * C);
+        };
+    for (int i = 0; i < 30; i++) {
+      round.run();
+    }
+    long objects = Pointer.totalCount();
+    long before = residentBytes();
+    for (int i = 0; i < 200; i++) {
+      round.run();
+    }
+    long grown = residentBytes() - before;
+    assertTrue(Pointer.totalCount() <= objects, Pointer.totalCount() + " JavaCPP objects alive");
+    // The Java heap may grow meanwhile; one leaked temporary a call would be over 32 MiB.
+    assertTrue(grown < 24L << 20, "grew by " + (grown >> 10) + " KiB in 2,000 calls");
+  }
+
+  private static long residentBytes() throws Exception {
+    Path statm = Path.of("/proc/self/statm");
+    Assumptions.assumeTrue(Files.exists(statm), "no /proc here");
+    return Long.parseLong(Files.readString(statm).split(" ")[1]) * 4096;
+  }
+}

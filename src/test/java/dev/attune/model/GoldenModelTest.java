@@ -1,0 +1,151 @@
+package dev.attune.model;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.attune.batch.Batch;
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.Packer;
+import dev.attune.checkpoint.ModelFolder;
+import dev.attune.core.DType;
+import dev.attune.data.TargetKind;
+import dev.attune.kernels.Backend;
+import dev.attune.memory.Arena;
+import dev.attune.optim.GradientNorm;
+import dev.attune.tape.Parameters;
+import dev.attune.tape.Segment;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+import dev.attune.testkit.Backends;
+import dev.attune.testkit.Goldens;
+import dev.attune.train.Objective;
+import dev.attune.train.Staging;
+import java.nio.FloatBuffer;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * Tiny random models of each family against Transformers: logits, hidden states, loss, gradient
+ * norm and every gradient of a packed batch of four sequences.
+ */
+class GoldenModelTest {
+  private static final double LOGIT_TOLERANCE = 1e-4;
+  private static final double GRADIENT_TOLERANCE = 1e-3; // of the tensor's largest entry
+  private static final int SEQUENCES = 4;
+
+  static Stream<Arguments> cases() {
+    return Stream.of("bert", "bert_token", "roberta", "distilbert")
+        .flatMap(
+            family ->
+                java.util.stream.Stream.concat(
+                        Backends.all(),
+                        Stream.of(
+                            new Backends.Target(
+                                "torch", new dev.attune.kernels.torch.TorchBackend(2))))
+                    .map(backend -> Arguments.of(family, backend)));
+  }
+
+  @ParameterizedTest(name = "{0} on {1}")
+  @MethodSource("cases")
+  void agreesWithTransformers(String family, Backends.Target target) {
+    Path folder = Goldens.folder().resolve("tiny").resolve(family);
+    Goldens.Tensors golden = new Goldens.Tensors(folder.resolve("golden.safetensors"));
+    JsonNode summary = Goldens.json(folder.resolve("golden.json"));
+    Task task = family.equals("bert_token") ? Task.TOKEN_CLASSIFICATION : Task.CLASSIFICATION;
+    Backend backend = target.backend();
+    try (Model model = Families.create(backend, ModelFolder.readConfig(folder), task, 5, null);
+        Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1);
+        Staging staging = new Staging(backend)) {
+      ModelFolder.Loaded loaded = ModelFolder.load(folder, model, 0);
+      assertEquals(List.of(), loaded.created());
+      Parameters parameters = model.parameters();
+      parameters.enableTraining();
+      Batch batch = batch(golden, task, model.positionOffset());
+      checkHidden(golden, (EncoderModel) model, tape, staging, batch);
+
+      Inputs inputs = staging.stage(batch);
+      if (parameters.rowSparse() != null) {
+        parameters.rowSparse().mark(batch.uniqueIds(), batch.uniqueCount());
+      }
+      tape.begin(true, 0);
+      Tensor logits = model.forward(tape, inputs);
+      FloatBuffer values = backend.view(logits.address(), logits.sizeBytes()).asFloatBuffer();
+      int at = 0;
+      for (int s = 0; s < SEQUENCES; s++) {
+        for (float expected : golden.floats("logits." + s)) {
+          assertEquals(expected, values.get(at++), LOGIT_TOLERANCE, "logits of sequence " + s);
+        }
+      }
+      assertEquals(logits.rows() * logits.cols(), at);
+      double loss = new Objective(task, 0f).apply(tape, logits, staging, batch);
+      int targets = batch.supervisedTargets();
+      assertEquals(summary.get("targets").asInt(), targets);
+      assertEquals(summary.get("loss").asDouble(), loss / targets, 1e-5);
+      tape.backward();
+      parameters.completeGradients();
+      try (GradientNorm norm = new GradientNorm(parameters)) {
+        double expected = summary.get("grad_norm").asDouble();
+        assertEquals(expected, norm.measure() / targets, 1e-4 * expected);
+      }
+      for (Segment segment : parameters.segments()) {
+        checkGradient(golden, parameters, segment, targets);
+      }
+    }
+  }
+
+  private static void checkHidden(
+      Goldens.Tensors golden, EncoderModel model, Tape tape, Staging staging, Batch batch) {
+    Inputs inputs = staging.stage(batch);
+    tape.begin(false, 0);
+    Tensor hidden = model.encoder().forward(tape, inputs);
+    FloatBuffer values = tape.backend().view(hidden.address(), hidden.sizeBytes()).asFloatBuffer();
+    int at = 0;
+    for (int s = 0; s < SEQUENCES; s++) {
+      for (float expected : golden.floats("hidden." + s)) {
+        assertEquals(expected, values.get(at++), LOGIT_TOLERANCE, "hidden of sequence " + s);
+      }
+    }
+  }
+
+  private static void checkGradient(
+      Goldens.Tensors golden, Parameters parameters, Segment segment, int targets) {
+    String name = "grad." + segment.name();
+    assertTrue(golden.has(name), name);
+    float[] expected = golden.floats(name);
+    FloatBuffer actual = parameters.gradients().floats(segment.first(), segment.count());
+    double largest = 0;
+    for (float value : expected) {
+      largest = Math.max(largest, Math.abs(value));
+    }
+    // Attention ignores a constant added to all keys: the key bias has no gradient but rounding.
+    double tolerance = GRADIENT_TOLERANCE * Math.max(largest, 1e-4);
+    for (int i = 0; i < expected.length; i++) {
+      assertEquals(expected[i], actual.get(i) / targets, tolerance, name + "[" + i + "]");
+    }
+  }
+
+  private static Batch batch(Goldens.Tensors golden, Task task, int positionOffset) {
+    boolean types = golden.has("token_type_ids.0");
+    EncodedDataset.Builder builder =
+        EncodedDataset.builder(
+            task == Task.TOKEN_CLASSIFICATION ? TargetKind.TAGS : TargetKind.CLASS, types);
+    for (int s = 0; s < SEQUENCES; s++) {
+      int[] ids = golden.ints("input_ids." + s);
+      int[] typeIds = types ? golden.ints("token_type_ids." + s) : null;
+      int[] labels = golden.ints("labels." + s);
+      if (task == Task.TOKEN_CLASSIFICATION) {
+        builder.add(ids, typeIds, labels);
+      } else {
+        builder.add(ids, typeIds, labels[0]);
+      }
+    }
+    Batch batch = new Batch();
+    new Packer(builder.build(), positionOffset).pack(new int[] {0, 1, 2, 3}, batch);
+    return batch;
+  }
+}

@@ -1,0 +1,91 @@
+package dev.attune.testkit;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Assumptions;
+
+/** Reference numbers made with Transformers; see the README beside them. */
+public final class Goldens {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private Goldens() {}
+
+  /** The folder of goldens; a test is skipped, with the reason, where it is absent. */
+  public static Path folder() {
+    return folder("attune.goldens");
+  }
+
+  /** The folder of real data; likewise. */
+  public static Path data() {
+    return folder("attune.data");
+  }
+
+  private static Path folder(String property) {
+    Path folder = Path.of(System.getProperty(property, "absent")).normalize();
+    Assumptions.assumeTrue(
+        Files.isDirectory(folder), "no reference data: -D" + property + "=" + folder);
+    return folder;
+  }
+
+  public static JsonNode json(Path file) {
+    try {
+      return JSON.readTree(file.toFile());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** A safetensors file of small f32 and i64 tensors, read without the code under test. */
+  public static final class Tensors {
+    private final ByteBuffer bytes;
+    private final JsonNode header;
+    private final int base;
+
+    public Tensors(Path file) {
+      try {
+        bytes = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
+        int length = (int) bytes.getLong(0);
+        header = JSON.readTree(bytes.array(), 8, length);
+        base = 8 + length;
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+
+    public boolean has(String name) {
+      return header.has(name);
+    }
+
+    public Iterable<String> names() {
+      return header::fieldNames;
+    }
+
+    public float[] floats(String name) {
+      JsonNode offsets = header.get(name).get("data_offsets");
+      int begin = base + offsets.get(0).asInt();
+      float[] out = new float[(base + offsets.get(1).asInt() - begin) / Float.BYTES];
+      bytes
+          .slice(begin, out.length * Float.BYTES)
+          .order(ByteOrder.LITTLE_ENDIAN)
+          .asFloatBuffer()
+          .get(out);
+      return out;
+    }
+
+    public int[] ints(String name) {
+      JsonNode offsets = header.get(name).get("data_offsets");
+      int begin = base + offsets.get(0).asInt();
+      int[] out = new int[(base + offsets.get(1).asInt() - begin) / Long.BYTES];
+      for (int i = 0; i < out.length; i++) {
+        out[i] = (int) bytes.getLong(begin + i * Long.BYTES);
+      }
+      return out;
+    }
+  }
+}
