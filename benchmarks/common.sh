@@ -30,15 +30,32 @@ json_number() {
   grep -o "\"$1\": *-\?[0-9.eE+-]*" | head -1 | sed 's/.*: *//'
 }
 
-# percentile SHARE: of the numbers on standard input, one a line; nearest rank.
+# percentile SHARE: of the numbers on standard input, one a line; between two of them by interpolation.
 percentile() {
-  sort -g | awk -v share="$1" '{ v[NR] = $1 } END { if (NR) print v[int(share * (NR - 1) + 0.5) + 1] }'
+  sort -g | awk -v share="$1" '
+    { v[NR - 1] = $1 }
+    END {
+      if (!NR) exit
+      at = share * (NR - 1); low = int(at); high = low + (at > low)
+      printf "%.6g\n", v[low] + (at - low) * (v[high] - v[low])
+    }'
 }
 
-# warn_if_busy: says so where other programs are running.
+# busy_share: the share of the cores that programs take right now, over two seconds.
+busy_share() {
+  local before after
+  before=$(head -1 /proc/stat)
+  sleep 2
+  after=$(head -1 /proc/stat)
+  printf '%s\n%s\n' "$before" "$after" | awk '
+    { idle[NR] = $5 + $6; all[NR] = 0; for (i = 2; i <= 9; i++) all[NR] += $i }
+    END { printf "%.2f\n", 1 - (idle[2] - idle[1]) / (all[2] - all[1]) }'
+}
+
+# warn_if_busy SHARE: says what that means.
 warn_if_busy() {
-  awk -v cores="$(nproc)" '$1 > 0.5 * cores {
-    print "WARNING: load average " $1 ": these figures are not for the record" }' /proc/loadavg >&2
+  awk -v busy="$1" 'BEGIN {
+    if (busy > 0.1) printf "WARNING: other programs take %.0f %% of the cores: not for the record\n", 100 * busy }' >&2
 }
 
 fail() {

@@ -50,7 +50,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 header=model,config,system,rounds,steps,batch,threads,tokens_per_second_p20,tokens_per_second_p50,tokens_per_second_p80
 header+=,examples_per_second_p20,examples_per_second_p50,examples_per_second_p80,peak_rss_mib,ratio_p20,ratio_p50,ratio_p80
-header+=,commit,cpu,date
+header+=,busy,commit,cpu,date
 commit=$(commit_name) cpu=$(cpu_name) date=$(date +%F)
 
 # run_attune MODEL PRECISION: prints tokens/s, examples/s, peak MiB.
@@ -92,14 +92,13 @@ if [[ $output != - && ! -s $output ]]; then
   mkdir -p "$(dirname "$output")"
   echo "$header" >"$output"
 fi
-warn_if_busy
 table=$work/table.md
 {
   echo "SST-2, batch $batch, random order, $threads threads, $rounds rounds of $steps steps; $cpu; Attune $commit;"
   echo "$peer_version; $date. Medians (p20–p80); tokens are real ones, ratios are taken pair by pair."
   echo
-  echo "| model | precision, peer's options | Attune tokens/s | peer tokens/s | ratio | Attune sentences/s | peer sentences/s | Attune MiB | peer MiB |"
-  echo "|---|---|---|---|---|---|---|---|---|"
+  echo "| model | precision, peer's options | Attune tokens/s | peer tokens/s | ratio | Attune sentences/s | peer sentences/s | Attune MiB | peer MiB | others' load |"
+  echo "|---|---|---|---|---|---|---|---|---|---|"
 } >"$table"
 
 # cell SPREAD DIGITS: "p50 (p20–p80)"
@@ -111,8 +110,11 @@ for name in ${models//,/ }; do
   [[ $name == minilm || $name == bert-base ]] || fail "--models has '$name'; allowed are minilm and bert-base"
   for config in ${configs//,/ }; do
     [[ $config =~ ^(fp32|bf16)(\+group)?(\+compile)?$ ]] || fail "--configs has '$config'; see --help"
-    : >"$work/attune" && : >"$work/peer" && : >"$work/ratio"
+    : >"$work/attune" && : >"$work/peer" && : >"$work/ratio" && : >"$work/busy"
     for ((round = 1; round <= rounds; round++)); do
+      busy=$(busy_share)
+      warn_if_busy "$busy"
+      echo "$busy" >>"$work/busy"
       ours=$(run_attune "$name" "${config%%+*}") || { echo "$name $config: Attune failed" >&2; exit 1; }
       theirs=$(run_peer "$name" "$config") || { echo "$name $config: the peer failed" >&2; exit 1; }
       echo "$ours" >>"$work/attune"
@@ -120,6 +122,7 @@ for name in ${models//,/ }; do
       awk -v a="${ours%% *}" -v b="${theirs%% *}" 'BEGIN { printf "%.3f\n", a / b }' >>"$work/ratio"
       echo "$name $config round $round/$rounds: Attune ${ours%% *} tokens/s, peer ${theirs%% *}" >&2
     done
+    busy=$(percentile 1 <"$work/busy")
     ratio=$(spread "$work/ratio" 1)
     declare -A tokens examples memory
     for system in attune peer; do
@@ -130,11 +133,11 @@ for name in ${models//,/ }; do
         label=attune ratios=$ratio
         [[ $system == attune ]] || { label=$peer_version ratios=,,; }
         row=$name,$config,$label,$rounds,$steps,$batch,$threads,${tokens[$system]},${examples[$system]}
-        echo "$row,${memory[$system]},$ratios,$commit,$cpu,$date" >>"$output"
+        echo "$row,${memory[$system]},$ratios,$busy,$commit,$cpu,$date" >>"$output"
       fi
     done
     echo "| $name | $config | $(cell "${tokens[attune]}" 0) | $(cell "${tokens[peer]}" 0) | $(cell "$ratio" 2) |" \
-      "$(cell "${examples[attune]}" 1) | $(cell "${examples[peer]}" 1) | ${memory[attune]} | ${memory[peer]} |" >>"$table"
+      "$(cell "${examples[attune]}" 1) | $(cell "${examples[peer]}" 1) | ${memory[attune]} | ${memory[peer]} | $busy |" >>"$table"
   done
 done
 cat "$table"

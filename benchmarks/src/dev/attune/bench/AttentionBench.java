@@ -34,6 +34,8 @@ public class AttentionBench extends OpBench {
   private long qkv;
   private long out;
   private long lse;
+  private long outDropout;
+  private long lseDropout;
   private long dout;
   private long dqkv;
 
@@ -56,7 +58,11 @@ public class AttentionBench extends OpBench {
     out = tensors.output("out", dtype, N, (long) H * D);
     lse = tensors.output("lse", DType.F32, H, N);
     dqkv = tensors.output("dqkv", dtype, N, 3L * H * D);
+    outDropout = tensors.output("outDropout", dtype, N, (long) H * D);
+    lseDropout = tensors.output("lseDropout", DType.F32, H, N);
+    // Backward builds on what the forward of the same probability saved.
     forward();
+    forwardDropout();
   }
 
   @Override
@@ -78,30 +84,30 @@ public class AttentionBench extends OpBench {
 
   @Benchmark
   public void forward() {
-    forward(0);
+    forward(out, lse, 0);
   }
 
   @Benchmark
   public void forwardDropout() {
-    forward(DROPOUT);
+    forward(outDropout, lseDropout, DROPOUT);
   }
 
   @Benchmark
   public void backward() {
-    backward(0);
+    backward(out, lse, 0);
   }
 
   @Benchmark
   public void backwardDropout() {
-    backward(DROPOUT);
+    backward(outDropout, lseDropout, DROPOUT);
   }
 
-  private void forward(float p) {
+  private void forward(long outOf, long lseOf, float p) {
     long width = (long) H * D;
     long step = width * dtype.sizeBytes();
     kernels.attentionForward(
-        out,
-        lse,
+        outOf,
+        lseOf,
         qkv,
         qkv + step,
         qkv + 2 * step,
@@ -122,7 +128,7 @@ public class AttentionBench extends OpBench {
         dtype);
   }
 
-  private void backward(float p) {
+  private void backward(long outOf, long lseOf, float p) {
     long width = (long) H * D;
     long step = width * dtype.sizeBytes();
     kernels.attentionBackward(
@@ -133,8 +139,8 @@ public class AttentionBench extends OpBench {
         qkv,
         qkv + step,
         qkv + 2 * step,
-        out,
-        lse,
+        outOf,
+        lseOf,
         cu,
         cu,
         3 * width,
