@@ -60,7 +60,7 @@ run_attune() {
     --batch-size "$batch" --learning-rate "$rate" --weight-decay 0.01 --warmup-ratio 0.1 --max-length 128 \
     --precision "$precision" --backend cpu --threads "$threads" --seed "$1" --json 2>"$work/log" | tail -1) ||
     { cat "$work/log" >&2; return 1; }
-  echo "$(json_number accuracy <<<"$json") $(json_number tokens_per_second <<<"$json")"
+  printf '%.4f %.0f\n' "$(json_number accuracy <<<"$json")" "$(json_number tokens_per_second <<<"$json")"
 }
 
 # run_peer SEED: the same of the peer, whose tokens/s count its whole loop.
@@ -70,16 +70,19 @@ run_peer() {
   json=$("$python" "$script" --model "$model" --train "$work/train.tsv" --valid "$work/dev.tsv" --epochs "$epochs" \
     --batch "$batch" --lr "$rate" --wd 0.01 --warmup 0.1 --max-length 128 --threads "$threads" --seed "$1" \
     "${flags[@]}" 2>"$work/log" | tail -1) || { cat "$work/log" >&2; return 1; }
-  echo "$(json_number accuracy <<<"$json") $(json_number tokens_per_second <<<"$json")"
+  printf '%.4f %.0f\n' "$(json_number accuracy <<<"$json")" "$(json_number tokens_per_second <<<"$json")"
 }
 
-# mean_and_error: of the numbers on standard input: mean, standard error of the mean.
+# mean_and_error: of the numbers on standard input: mean, standard error of the mean (empty for one number).
 mean_and_error() {
   awk '{ sum += $1; squares += $1 * $1 }
     END {
       mean = sum / NR
-      variance = NR > 1 ? (squares - NR * mean * mean) / (NR - 1) : 0
-      printf "%.4f,%.4f", mean, sqrt((variance > 0 ? variance : 0) / NR)
+      printf "%.4f,", mean
+      if (NR > 1) {
+        variance = (squares - NR * mean * mean) / (NR - 1)
+        printf "%.4f", sqrt((variance > 0 ? variance : 0) / NR)
+      }
     }'
 }
 
@@ -102,7 +105,7 @@ for system in attune peer; do
   accuracies=$(awk '{ print $1 }' "$work/$system" | paste -sd ' ')
   summary=$(awk '{ print $1 }' "$work/$system" | mean_and_error)
   speed=$(awk '{ print $2 }' "$work/$system" | percentile 0.5)
-  printf '| %s | %s | %s | %.0f |\n' "$system" "$accuracies" "${summary/,/ ± }" "$speed"
+  printf '| %s | %s | %s | %.0f |\n' "$system" "$accuracies" "$(sed 's/,$//; s/,/ ± /' <<<"$summary")" "$speed"
   row=$system,$precision,$sentences,$epochs,$batch,$rate,${seeds//,/ },$accuracies,$summary,$speed
   [[ $output == - ]] || echo "$row,$commit,$cpu,$date" >>"$output"
 done

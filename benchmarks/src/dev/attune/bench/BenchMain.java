@@ -354,6 +354,7 @@ public final class BenchMain {
 
   private static void append(Path file, List<String> rows) {
     try {
+      Files.createDirectories(file.toAbsolutePath().getParent());
       if (!Files.exists(file) || Files.size(file) == 0) {
         Files.writeString(file, HEADER + "\n");
       }
