@@ -1,0 +1,64 @@
+# Shared by the scripts of this folder; sourced, with the repository root as working directory.
+
+# attune ARGS...: the launcher where there is one, else the classes as built.
+attune() {
+  if [[ -x ./attune ]]; then
+    ./attune "$@"
+  else
+    java -Xmx2g -Dorg.bytedeco.javacpp.maxBytes=0 -Dorg.bytedeco.javacpp.maxPhysicalBytes=0 \
+      -cp "target/classes:$(cat target/classpath.txt)" dev.attune.cli.Main "$@"
+  fi
+}
+
+# cpu_name: model name, family/model (names of virtual processors say little), cores; as BenchMain writes it.
+cpu_name() {
+  awk -F': *' -v cores="$(nproc)" '
+    { sub(/[ \t]+$/, "", $1) }
+    $1 == "model name" && !name { name = $2 } $1 == "cpu family" && !family { family = $2 }
+    $1 == "model" && !model { model = $2 }
+    END { gsub(/,/, "", name); printf "%s (%s/%s) x %d", name ? name : "unknown", family, model, cores }' /proc/cpuinfo
+}
+
+# commit_name: short hash, "+" where sources were changed.
+commit_name() {
+  git rev-parse --short HEAD 2>/dev/null | tr -d '\n' || printf unknown
+  [[ -z $(git status --porcelain -- native src 2>/dev/null) ]] || printf '+'
+}
+
+# json_number KEY: the number of that key in the JSON object on standard input.
+json_number() {
+  grep -o "\"$1\": *-\?[0-9.eE+-]*" | head -1 | sed 's/.*: *//'
+}
+
+# percentile SHARE: of the numbers on standard input, one a line; between two of them by interpolation.
+percentile() {
+  sort -g | awk -v share="$1" '
+    { v[NR - 1] = $1 }
+    END {
+      if (!NR) exit
+      at = share * (NR - 1); low = int(at); high = low + (at > low)
+      printf "%.6g\n", v[low] + (at - low) * (v[high] - v[low])
+    }'
+}
+
+# busy_share: the share of the cores that programs take right now, over two seconds.
+busy_share() {
+  local before after
+  before=$(head -1 /proc/stat)
+  sleep 2
+  after=$(head -1 /proc/stat)
+  printf '%s\n%s\n' "$before" "$after" | awk '
+    { idle[NR] = $5 + $6; all[NR] = 0; for (i = 2; i <= 9; i++) all[NR] += $i }
+    END { printf "%.2f\n", 1 - (idle[2] - idle[1]) / (all[2] - all[1]) }'
+}
+
+# warn_if_busy SHARE: says what that means.
+warn_if_busy() {
+  awk -v busy="$1" 'BEGIN {
+    if (busy > 0.1) printf "WARNING: other programs take %.0f %% of the cores: not for the record\n", 100 * busy }' >&2
+}
+
+fail() {
+  echo "$(basename "$0"): $*" >&2
+  exit 2
+}

@@ -1,0 +1,54 @@
+package dev.attune.bench;
+
+import dev.attune.core.DType;
+import dev.attune.kernels.Backend;
+import dev.attune.memory.Buffer;
+import dev.attune.run.ProductPeak;
+
+/**
+ * The best rates that this machine showed: what every backend's rate is a share of.
+ *
+ * @param copy bytes read and written per second by a copy between two large blocks
+ * @param productF32 FLOP/s of a large product
+ * @param productBf16 the same with bf16 operands
+ */
+record Peaks(double copy, double productF32, double productBf16) {
+  /** Far more than the last-level cache. */
+  private static final long COPY_BYTES = 128L << 20;
+
+  private static final int COPIES = 9;
+  private static final int PRODUCTS = 3;
+
+  /** Measures with our kernels; the best of several tries, which takes about two seconds. */
+  static Peaks measure(Backend backend) {
+    return new Peaks(copy(backend), product(backend, DType.F32), product(backend, DType.BF16));
+  }
+
+  double product(DType dtype) {
+    return dtype == DType.BF16 ? productBf16 : productF32;
+  }
+
+  private static double copy(Backend backend) {
+    try (Buffer inp = Buffer.allocate(backend, COPY_BYTES, true);
+        Buffer out = Buffer.allocate(backend, COPY_BYTES, true)) {
+      // Untouched pages would all be one page of zeros.
+      backend.fillZero(inp.address(), COPY_BYTES);
+      backend.fillZero(out.address(), COPY_BYTES);
+      double best = 0;
+      for (int i = 0; i < COPIES; i++) {
+        long begin = System.nanoTime();
+        backend.copy(out.address(), inp.address(), COPY_BYTES);
+        best = Math.max(best, 2.0 * COPY_BYTES / ((System.nanoTime() - begin) * 1e-9));
+      }
+      return best;
+    }
+  }
+
+  private static double product(Backend backend, DType dtype) {
+    double best = 0;
+    for (int i = 0; i < PRODUCTS; i++) {
+      best = Math.max(best, ProductPeak.measure(backend, dtype));
+    }
+    return best;
+  }
+}
