@@ -1,0 +1,17 @@
+package dev.attune.metrics;
+
+import java.util.LinkedHashMap;
+
+/** Something that has seen predictions and can score them. Not safe for use by several threads. */
+public interface Metrics {
+  /** Number of predictions seen: rows, or tokens where tokens are labelled. */
+  long count();
+
+  /**
+   * The scores by name, in the order in which they are shown: fractions from 0 to 1, correlations
+   * from -1 to 1, errors in the unit of the label; NaN where undefined.
+   *
+   * @throws IllegalStateException when nothing was seen
+   */
+  LinkedHashMap<String, Double> values();
+}
