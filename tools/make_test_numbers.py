@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the small reference files of src/test/resources with the libraries that define them: PyTorch, safetensors, ONNX, SciPy.
+"""Makes the small reference files of src/test/resources with the libraries that define them: PyTorch, safetensors, ONNX, SciPy, seqeval.
 Only needed to change them; the build and the tests need no Python. Usage: make_test_numbers.py RESOURCES_DIR"""
 import collections, json, os, sys
 import numpy as np, onnx, scipy.stats, torch
@@ -64,3 +64,15 @@ for name, n, make in [("plain", 200, lambda x: x * 2 + rng.normal(size=len(x))),
                   "mae": float(np.mean(np.abs(labels - predictions))), "pearson": finite(scipy.stats.pearsonr(predictions, labels)[0]),
                   "spearman": finite(scipy.stats.spearmanr(predictions, labels)[0])})
 json.dump(cases, open(os.path.join(metrics, "regression.json"), "w"))
+
+# Entities: random tags, so that most transitions are wrong in every way that seqeval's default mode forgives.
+from seqeval.metrics import accuracy_score, f1_score, precision_score, recall_score
+cases = []
+for tags, noise in [(["O", "B-PER", "I-PER"], 0.3), (["O", "B-PER", "I-PER", "B-LOC", "I-LOC"], 0.2), (["O", "I-A", "I-B"], 0.3),
+                    (["O", "B-A-1", "I-A-1", "E-A-1", "S-A-1", "B-B", "I-B", "E-B", "S-B"], 0.2), (["O", "B", "I"], 0.3), (["O", "B-X"], 1.0)]:
+    labels = [[tags[i] for i in rng.integers(0, len(tags), rng.integers(0, 20))] for _ in range(30)]
+    predictions = [[tags[rng.integers(0, len(tags))] if rng.random() < noise else t for t in s] for s in labels]
+    cases.append({"tags": tags, "labels": labels, "predictions": predictions, "precision": float(precision_score(labels, predictions)),
+                  "recall": float(recall_score(labels, predictions)), "f1": float(f1_score(labels, predictions)), "accuracy": float(accuracy_score(labels, predictions)),
+                  "f1_macro": float(f1_score(labels, predictions, average="macro"))})
+json.dump(cases, open(os.path.join(metrics, "entities.json"), "w"))

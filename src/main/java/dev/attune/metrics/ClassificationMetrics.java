@@ -1,173 +1,138 @@
 package dev.attune.metrics;
 
 import dev.attune.core.Check;
-import java.io.PrintStream;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
 
-/**
- * Accuracy, precision, recall, F1 and Matthews' correlation from a confusion matrix. Macro averages
- * run over the classes that occur among labels or predictions, as scikit-learn's do.
- */
+/** Single-label classification: O(K) counts for {@code K} classes. */
 public final class ClassificationMetrics implements Metrics {
   private final List<String> names;
-  private final long[][] confusion; // [label][prediction]
+  private final long[] correct; // (K)
+  private final long[] labelled; // (K)
+  private final long[] predicted; // (K)
+  private long count;
 
-  /**
-   * @param names of the classes, in id order
-   */
+  /** For the classes of these names, in the order of their ids. */
   public ClassificationMetrics(List<String> names) {
-    Check.argument(!names.isEmpty(), "there are no classes to measure");
+    Check.argument(!names.isEmpty(), "classification needs at least one class");
     this.names = List.copyOf(names);
-    this.confusion = new long[names.size()][names.size()];
+    this.correct = new long[names.size()];
+    this.labelled = new long[names.size()];
+    this.predicted = new long[names.size()];
   }
 
-  /** Counts a prediction. */
+  /** Counts one prediction. */
   public void add(int label, int prediction) {
-    confusion[label][prediction]++;
+    int classes = names.size();
+    Check.argument(
+        label >= 0 && label < classes && prediction >= 0 && prediction < classes,
+        "label %d, prediction %d: classes are 0 to %d",
+        label,
+        prediction,
+        classes - 1);
+    count++;
+    labelled[label]++;
+    predicted[prediction]++;
+    if (label == prediction) {
+      correct[label]++;
+    }
   }
 
-  /** Adds the counts of another with the same classes. */
+  /** Adds what another accumulator over the same classes has seen. */
   public void merge(ClassificationMetrics other) {
-    Check.argument(names.equals(other.names), "classes %s and %s differ", names, other.names);
-    for (int i = 0; i < confusion.length; i++) {
-      for (int j = 0; j < confusion.length; j++) {
-        confusion[i][j] += other.confusion[i][j];
-      }
+    Check.argument(names.equals(other.names), "classes %s are not %s", other.names, names);
+    count += other.count;
+    for (int k = 0; k < correct.length; k++) {
+      correct[k] += other.correct[k];
+      labelled[k] += other.labelled[k];
+      predicted[k] += other.predicted[k];
     }
   }
 
-  /** Examples counted. */
+  @Override
   public long count() {
-    long sum = 0;
-    for (int k = 0; k < names.size(); k++) {
-      sum += labelled(k);
-    }
-    return sum;
+    return count;
   }
 
-  /** Share of predictions of a class that are right. */
+  /** How many rows carry this class as their label. */
+  public long support(int k) {
+    return labelled[k];
+  }
+
+  /** The fraction of the predictions of class {@code k} that are right; 0 when there are none. */
   public double precision(int k) {
-    return ratio(confusion[k][k], predicted(k));
+    return ratio(correct[k], predicted[k]);
   }
 
-  /** Share of a class's examples that were found. */
+  /** The fraction of the rows of class {@code k} that are found; 0 when there are none. */
   public double recall(int k) {
-    return ratio(confusion[k][k], labelled(k));
+    return ratio(correct[k], labelled[k]);
   }
 
-  /** Harmonic mean of precision and recall. */
+  /** The harmonic mean of precision and recall of class {@code k}. */
   public double f1(int k) {
-    return ratio(2 * confusion[k][k], labelled(k) + predicted(k));
+    return ratio(2 * correct[k], labelled[k] + predicted[k]);
   }
 
-  private long labelled(int k) {
-    long sum = 0;
-    for (long n : confusion[k]) {
-      sum += n;
-    }
-    return sum;
-  }
-
-  private long predicted(int k) {
-    long sum = 0;
-    for (long[] row : confusion) {
-      sum += row[k];
-    }
-    return sum;
-  }
-
-  private long right() {
-    long sum = 0;
-    for (int k = 0; k < names.size(); k++) {
-      sum += confusion[k][k];
-    }
-    return sum;
-  }
-
-  private static double ratio(double part, double whole) {
-    return whole == 0 ? 0 : part / whole;
-  }
-
-  private interface OfClass {
-    double value(int k);
-  }
-
-  private double macro(OfClass measure) {
-    double sum = 0;
+  @Override
+  public LinkedHashMap<String, Double> values() {
+    Check.state(count > 0, "no predictions were counted");
+    double f1 = 0;
+    double precision = 0;
+    double recall = 0;
+    double f1Weighted = 0;
     int present = 0;
-    for (int k = 0; k < names.size(); k++) {
-      if (labelled(k) + predicted(k) > 0) {
-        sum += measure.value(k);
+    for (int k = 0; k < correct.length; k++) {
+      if (labelled[k] + predicted[k] > 0) {
         present++;
+        f1 += f1(k);
+        precision += precision(k);
+        recall += recall(k);
+        f1Weighted += f1(k) * labelled[k];
       }
     }
-    return ratio(sum, present);
-  }
-
-  private double weighted(OfClass measure) {
-    double sum = 0;
-    for (int k = 0; k < names.size(); k++) {
-      sum += labelled(k) * measure.value(k);
+    long right = 0;
+    for (long c : correct) {
+      right += c;
     }
-    return ratio(sum, count());
+    double accuracy = ratio(right, count);
+    LinkedHashMap<String, Double> out = new LinkedHashMap<>();
+    out.put("accuracy", accuracy);
+    out.put("f1_macro", f1 / present);
+    out.put("f1_micro", accuracy); // with one label a row, every micro average is the accuracy
+    out.put("f1_weighted", f1Weighted / count);
+    out.put("precision_macro", precision / present);
+    out.put("recall_macro", recall / present);
+    out.put("mcc", matthews(right));
+    return out;
   }
 
-  /** Matthews' correlation coefficient for several classes (Gorodkin, 2004). */
-  public double matthewsCorrelation() {
-    double n = count();
-    double products = 0;
-    double labelSquares = 0;
-    double predictionSquares = 0;
-    for (int k = 0; k < names.size(); k++) {
-      double t = labelled(k);
-      double p = predicted(k);
-      products += t * p;
-      labelSquares += t * t;
-      predictionSquares += p * p;
+  /** Gorodkin's form of Matthews' coefficient for K classes; 0 when either side has one class. */
+  private double matthews(long right) {
+    double total = count;
+    double covariance = right * total;
+    double labelSpread = total * total;
+    double predictionSpread = total * total;
+    for (int k = 0; k < correct.length; k++) {
+      double t = labelled[k];
+      double p = predicted[k];
+      covariance -= t * p;
+      labelSpread -= t * t;
+      predictionSpread -= p * p;
     }
-    double covariance = right() * n - products;
-    double spread = Math.sqrt(n * n - predictionSquares) * Math.sqrt(n * n - labelSquares);
-    return ratio(covariance, spread);
+    return labelSpread == 0 || predictionSpread == 0
+        ? 0
+        : covariance / Math.sqrt(labelSpread * predictionSpread);
   }
 
+  /** A table of precision, recall, F1 and support, one class a line. */
   @Override
-  public Map<String, Double> values() {
-    Map<String, Double> values = new LinkedHashMap<>();
-    double accuracy = ratio(right(), count());
-    values.put("accuracy", accuracy);
-    values.put("f1_macro", macro(this::f1));
-    // With one label an example, micro averages all equal the accuracy.
-    values.put("f1_micro", accuracy);
-    values.put("f1_weighted", weighted(this::f1));
-    values.put("precision_macro", macro(this::precision));
-    values.put("recall_macro", macro(this::recall));
-    values.put("precision_weighted", weighted(this::precision));
-    values.put("recall_weighted", weighted(this::recall));
-    values.put("mcc", matthewsCorrelation());
-    return values;
+  public String table() {
+    return ClassTable.render(
+        names, k -> new double[] {precision(k), recall(k), f1(k)}, k -> labelled[k]);
   }
 
-  @Override
-  public void render(PrintStream out) {
-    int width = names.stream().mapToInt(String::length).max().orElse(5);
-    width = Math.max(5, Math.min(width, 30));
-    String row = "  %-" + width + "s  %9s  %9s  %9s  %9s%n";
-    out.printf(row, "class", "precision", "recall", "f1", "examples");
-    for (int k = 0; k < names.size(); k++) {
-      out.printf(
-          row,
-          names.get(k),
-          decimals(precision(k)),
-          decimals(recall(k)),
-          decimals(f1(k)),
-          labelled(k));
-    }
-  }
-
-  static String decimals(double value) {
-    return String.format(Locale.ROOT, "%.4f", value);
+  static double ratio(long part, long whole) {
+    return whole == 0 ? 0 : (double) part / whole;
   }
 }

@@ -1,13 +1,22 @@
 package dev.attune.metrics;
 
-import java.io.PrintStream;
-import java.util.Map;
+import java.util.LinkedHashMap;
 
-/** What was measured over the predictions added so far. */
+/** Something that has seen predictions and can score them. Not safe for use by several threads. */
 public interface Metrics {
-  /** The values by name, the most telling first. */
-  Map<String, Double> values();
+  /** Number of predictions seen: rows, or tokens where tokens are labelled. */
+  long count();
 
-  /** Prints a table for people: one row a class, where there are classes. */
-  void render(PrintStream out);
+  /**
+   * The scores by name, in the order in which they are shown: fractions from 0 to 1, correlations
+   * from -1 to 1, errors in the unit of the label; NaN where undefined.
+   *
+   * @throws IllegalStateException when nothing was seen
+   */
+  LinkedHashMap<String, Double> values();
+
+  /** A table for people, one row a class or entity type; empty where there are none. */
+  default String table() {
+    return "";
+  }
 }

@@ -1,110 +1,148 @@
 package dev.attune.metrics;
 
-import java.io.PrintStream;
+import dev.attune.core.Check;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
-import java.util.Map;
 import java.util.stream.IntStream;
 
 /**
- * Mean squared and absolute error, Pearson's and Spearman's correlation. Moments are updated as in
- * Welford (1962), so that large offsets do no harm.
+ * Errors and correlations of predicted numbers. The correlations are NaN when either side is
+ * constant. Keeps the values, 16 bytes a row, because ranks need them all.
  */
 public final class RegressionMetrics implements Metrics {
-  private long count;
+  private final Moments moments = new Moments();
   private double squaredError;
   private double absoluteError;
-  private double meanTarget;
-  private double meanPrediction;
-  private double targetSpread;
-  private double predictionSpread;
-  private double covariance;
-  // Ranks need every value.
-  private double[] targets = new double[64];
+  private double[] labels = new double[64];
   private double[] predictions = new double[64];
+  private int count;
 
-  /** Counts a prediction. */
-  public void add(double target, double prediction) {
-    if (count == targets.length) {
-      targets = Arrays.copyOf(targets, targets.length * 2);
-      predictions = Arrays.copyOf(predictions, predictions.length * 2);
+  /** Adds one prediction. */
+  public void add(double label, double prediction) {
+    if (count == labels.length) {
+      reserve(count + 1);
     }
-    targets[(int) count] = target;
-    predictions[(int) count] = prediction;
+    labels[count] = label;
+    predictions[count] = prediction;
     count++;
-    double error = prediction - target;
+    double error = prediction - label;
     squaredError += error * error;
     absoluteError += Math.abs(error);
-    double dt = target - meanTarget;
-    double dp = prediction - meanPrediction;
-    meanTarget += dt / count;
-    meanPrediction += dp / count;
-    targetSpread += dt * (target - meanTarget);
-    predictionSpread += dp * (prediction - meanPrediction);
-    covariance += dt * (prediction - meanPrediction);
+    moments.add(label, prediction);
   }
 
-  /** Adds the values of another. */
+  /** Adds what another accumulator has seen. */
   public void merge(RegressionMetrics other) {
-    for (int i = 0; i < other.count; i++) {
-      add(other.targets[i], other.predictions[i]);
+    int added = other.count;
+    reserve(Math.addExact(count, added));
+    System.arraycopy(other.labels, 0, labels, count, added);
+    System.arraycopy(other.predictions, 0, predictions, count, added);
+    moments.merge(other.moments);
+    count += added;
+    squaredError += other.squaredError;
+    absoluteError += other.absoluteError;
+  }
+
+  private void reserve(int needed) {
+    if (needed > labels.length) {
+      int grown = (int) Math.min(Integer.MAX_VALUE - 8, Math.max(needed, labels.length * 2L));
+      labels = Arrays.copyOf(labels, grown);
+      predictions = Arrays.copyOf(predictions, grown);
     }
   }
 
-  /** Pearson's correlation; 0 where either side is constant. */
-  public double pearson() {
-    double spread = Math.sqrt(targetSpread) * Math.sqrt(predictionSpread);
-    return spread == 0 ? 0 : covariance / spread;
+  @Override
+  public long count() {
+    return count;
   }
 
-  /** Spearman's correlation: Pearson's of the ranks, equal values sharing their mean rank. */
-  public double spearman() {
-    double[] a = ranks(Arrays.copyOf(targets, (int) count));
-    double[] b = ranks(Arrays.copyOf(predictions, (int) count));
-    RegressionMetrics ofRanks = new RegressionMetrics();
-    for (int i = 0; i < a.length; i++) {
-      ofRanks.add(a[i], b[i]);
+  @Override
+  public LinkedHashMap<String, Double> values() {
+    Check.state(count > 0, "no predictions were counted");
+    LinkedHashMap<String, Double> out = new LinkedHashMap<>();
+    out.put("mse", squaredError / count);
+    out.put("mae", absoluteError / count);
+    out.put("pearson", moments.correlation());
+    out.put("spearman", spearman());
+    return out;
+  }
+
+  private double spearman() {
+    if (Double.isNaN(moments.correlation())) { // constant, or NaN among the values
+      return Double.NaN;
     }
-    return ofRanks.pearson();
+    double[] labelRanks = ranks(labels);
+    double[] predictionRanks = ranks(predictions);
+    Moments ranks = new Moments();
+    for (int i = 0; i < count; i++) {
+      ranks.add(labelRanks[i], predictionRanks[i]);
+    }
+    return ranks.correlation();
   }
 
-  private static double[] ranks(double[] values) {
+  /** Ranks from 1; equal values share the mean of their ranks. */
+  private double[] ranks(double[] values) {
     int[] order =
-        IntStream.range(0, values.length)
+        IntStream.range(0, count)
             .boxed()
-            .sorted((i, j) -> Double.compare(values[i], values[j]))
+            .sorted((a, b) -> Double.compare(values[a] + 0.0, values[b] + 0.0)) // -0 equals 0
             .mapToInt(Integer::intValue)
             .toArray();
-    double[] ranks = new double[values.length];
-    for (int begin = 0; begin < order.length; ) {
-      int end = begin + 1;
-      while (end < order.length && values[order[end]] == values[order[begin]]) {
+    double[] ranks = new double[count];
+    int start = 0;
+    while (start < count) {
+      int end = start + 1;
+      while (end < count && values[order[end]] == values[order[start]]) {
         end++;
       }
-      for (int i = begin; i < end; i++) {
-        ranks[order[i]] = (begin + end + 1) / 2.0;
+      for (int i = start; i < end; i++) {
+        ranks[order[i]] = (start + 1 + end) / 2.0;
       }
-      begin = end;
+      start = end;
     }
     return ranks;
   }
 
-  @Override
-  public Map<String, Double> values() {
-    Map<String, Double> values = new LinkedHashMap<>();
-    values.put("pearson", pearson());
-    values.put("spearman", spearman());
-    values.put("mse", count == 0 ? 0 : squaredError / count);
-    values.put("mae", count == 0 ? 0 : absoluteError / count);
-    return values;
-  }
+  /** Means and centred second moments of pairs, updated as Welford does and merged as Chan does. */
+  private static final class Moments {
+    private double count;
+    private double meanX;
+    private double meanY;
+    private double squaresX;
+    private double squaresY;
+    private double products;
 
-  @Override
-  public void render(PrintStream out) {
-    values().forEach((name, value) -> out.printf("  %-9s %s%n", name, decimals(value)));
-  }
+    void add(double x, double y) {
+      count++;
+      double dx = x - meanX;
+      double dy = y - meanY;
+      meanX += dx / count;
+      meanY += dy / count;
+      squaresX += dx * (x - meanX);
+      squaresY += dy * (y - meanY);
+      products += dx * (y - meanY);
+    }
 
-  private static String decimals(double value) {
-    return ClassificationMetrics.decimals(value);
+    void merge(Moments other) {
+      double total = count + other.count;
+      if (total == 0) {
+        return;
+      }
+      double dx = other.meanX - meanX;
+      double dy = other.meanY - meanY;
+      double weight = count * other.count / total;
+      squaresX += other.squaresX + dx * dx * weight;
+      squaresY += other.squaresY + dy * dy * weight;
+      products += other.products + dx * dy * weight;
+      meanX += dx * other.count / total;
+      meanY += dy * other.count / total;
+      count = total;
+    }
+
+    /** NaN when either side is constant, or any value is NaN. */
+    double correlation() {
+      double out = products / (Math.sqrt(squaresX) * Math.sqrt(squaresY));
+      return Math.max(-1, Math.min(1, out)); // rounding may leave the range; NaN stays NaN
+    }
   }
 }

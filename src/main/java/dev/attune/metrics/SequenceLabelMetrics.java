@@ -1,166 +1,190 @@
 package dev.attune.metrics;
 
-import java.io.PrintStream;
+import dev.attune.core.Check;
+import dev.attune.core.InputException;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.Set;
-import java.util.TreeMap;
 
 /**
- * Precision, recall and F1 of entities, as seqeval's default mode counts them: an entity is a run
- * of tags of one type, it begins at B- or where the type changes, and it is right only if type,
- * begin and end all are. Tags without prefix are types of their own; O is none.
+ * Entities in tagged tokens, as seqeval counts them in its default mode: an entity is right when
+ * its type and both its ends are. Wrong tag orders are forgiven as there: an {@code I} that follows
+ * {@code O} or another type begins an entity.
  */
 public final class SequenceLabelMetrics implements Metrics {
-  private record Entity(String type, int begin, int end) {}
+  private static final String PREFIXES = "BIES";
 
-  private static final class Counts {
-    private long right;
-    private long labelled;
-    private long predicted;
-
-    double precision() {
-      return predicted == 0 ? 0 : (double) right / predicted;
-    }
-
-    double recall() {
-      return labelled == 0 ? 0 : (double) right / labelled;
-    }
-
-    double f1() {
-      return labelled + predicted == 0 ? 0 : 2.0 * right / (labelled + predicted);
-    }
-
-    void add(Counts other) {
-      right += other.right;
-      labelled += other.labelled;
-      predicted += other.predicted;
-    }
-  }
-
-  private final List<String> names;
-  private final Map<String, Counts> byType = new TreeMap<>();
+  private final char[] prefixes; // (K)
+  private final int[] types; // (K), -1 for O
+  private final List<String> typeNames = new ArrayList<>();
+  private final long[] correct; // per type
+  private final long[] labelled;
+  private final long[] predicted;
   private long tokens;
-  private long tokensRight;
+  private long tokensCorrect;
 
   /**
-   * @param names of the tags, in id order: "O", "B-Disease", "I-Disease"
+   * For these tags, in the order of their ids.
+   *
+   * @throws InputException for a tag that is neither O nor B, I, E or S, alone or with a type
    */
-  public SequenceLabelMetrics(List<String> names) {
-    this.names = List.copyOf(names);
+  public SequenceLabelMetrics(List<String> tags) {
+    prefixes = new char[tags.size()];
+    types = new int[tags.size()];
+    for (int k = 0; k < prefixes.length; k++) {
+      String tag = tags.get(k);
+      boolean typed = tag.length() > 2 && tag.charAt(1) == '-';
+      boolean known = !tag.isEmpty() && PREFIXES.indexOf(tag.charAt(0)) >= 0;
+      if (tag.equals("O")) {
+        types[k] = -1;
+      } else if (known && (typed || tag.length() == 1)) {
+        String type = typed ? tag.substring(2) : "_";
+        if (!typeNames.contains(type)) {
+          typeNames.add(type);
+        }
+        types[k] = typeNames.indexOf(type);
+      } else {
+        throw new InputException(
+            "tag '"
+                + tag
+                + "' is not in the BIO scheme: expected O, or B-TYPE and I-TYPE (E- and S- are"
+                + " known too). Is this the column of tags?");
+      }
+      prefixes[k] = tag.charAt(0);
+    }
+    correct = new long[typeNames.size()];
+    labelled = new long[typeNames.size()];
+    predicted = new long[typeNames.size()];
   }
 
-  /** Counts one sequence: the tag ids of its words. */
+  /** Counts one sequence of tag ids; tokens whose label is negative take no part. */
   public void add(int[] labels, int[] predictions) {
-    for (int i = 0; i < labels.length; i++) {
-      tokens++;
-      tokensRight += labels[i] == predictions[i] ? 1 : 0;
+    Check.argument(
+        labels.length == predictions.length,
+        "%d labels, %d predictions",
+        labels.length,
+        predictions.length);
+    add(labels, predictions, 0, labels.length);
+  }
+
+  /** Counts the sequence from token {@code begin} up to {@code end} of a packed batch. */
+  public void add(int[] labels, int[] predictions, int begin, int end) {
+    int[] truth = new int[end - begin];
+    int[] guess = new int[end - begin];
+    int length = 0;
+    for (int i = begin; i < end; i++) {
+      if (labels[i] < 0) {
+        continue;
+      }
+      Check.argument(
+          labels[i] < types.length && predictions[i] >= 0 && predictions[i] < types.length,
+          "label %d, prediction %d: tags are 0 to %d",
+          labels[i],
+          predictions[i],
+          types.length - 1);
+      truth[length] = labels[i];
+      guess[length] = predictions[i];
+      tokensCorrect += labels[i] == predictions[i] ? 1 : 0;
+      length++;
     }
-    List<Entity> labelled = entities(labels);
-    List<Entity> predicted = entities(predictions);
-    Set<Entity> known = new HashSet<>(labelled);
-    labelled.forEach(e -> counts(e.type).labelled++);
-    for (Entity entity : predicted) {
-      Counts counts = counts(entity.type);
-      counts.predicted++;
-      counts.right += known.contains(entity) ? 1 : 0;
+    tokens += length;
+    List<Entity> expected = entities(truth, length, labelled);
+    List<Entity> found = entities(guess, length, predicted);
+    int j = 0;
+    for (Entity entity : expected) { // both are ordered by where they begin
+      while (j < found.size() && found.get(j).begin() < entity.begin()) {
+        j++;
+      }
+      if (j < found.size() && found.get(j).equals(entity)) {
+        correct[entity.type()]++;
+      }
     }
   }
 
-  /** Adds the counts of another. */
-  public void merge(SequenceLabelMetrics other) {
-    other.byType.forEach((type, counts) -> counts(type).add(counts));
-    tokens += other.tokens;
-    tokensRight += other.tokensRight;
-  }
+  private record Entity(int type, int begin, int end) {}
 
-  private Counts counts(String type) {
-    return byType.computeIfAbsent(type, t -> new Counts());
-  }
-
-  private List<Entity> entities(int[] tags) {
-    List<Entity> entities = new ArrayList<>();
-    char previousPrefix = 'O';
-    String previousType = "";
+  private List<Entity> entities(int[] tags, int length, long[] counts) {
+    List<Entity> out = new ArrayList<>();
+    char lastPrefix = 'O';
+    int lastType = -1;
     int begin = 0;
-    for (int i = 0; i <= tags.length; i++) {
-      String tag = i < tags.length ? names.get(tags[i]) : "O";
-      char prefix = tag.charAt(0);
-      String type = tag.length() > 2 && tag.charAt(1) == '-' ? tag.substring(2) : "_";
-      if (tag.length() > 1 && tag.charAt(1) != '-') {
-        // No prefix at all: every run of the same word is an entity.
-        prefix = 'I';
-        type = tag;
-      }
-      if (ends(previousPrefix, prefix, previousType, type)) {
-        entities.add(new Entity(previousType, begin, i));
-      }
-      if (starts(previousPrefix, prefix, previousType, type)) {
+    for (int i = 0; i <= length; i++) {
+      char prefix = i < length ? prefixes[tags[i]] : 'O';
+      int type = i < length ? types[tags[i]] : -1;
+      if (type != lastType || isBorder(lastPrefix, prefix)) {
+        if (lastType >= 0) {
+          out.add(new Entity(lastType, begin, i));
+          counts[lastType]++;
+        }
         begin = i;
       }
-      previousPrefix = prefix;
-      previousType = type;
+      lastPrefix = prefix;
+      lastType = type;
     }
-    return entities;
+    return out;
   }
 
-  private static boolean ends(char previous, char now, String previousType, String type) {
-    if (previous == 'O') {
-      return false;
+  private static boolean isBorder(char last, char now) {
+    return last == 'E' || last == 'S' || now == 'B' || now == 'S';
+  }
+
+  /** Adds what another accumulator over the same tags has seen. */
+  public void merge(SequenceLabelMetrics other) {
+    Check.argument(
+        typeNames.equals(other.typeNames), "types %s are not %s", other.typeNames, typeNames);
+    tokens += other.tokens;
+    tokensCorrect += other.tokensCorrect;
+    for (int k = 0; k < correct.length; k++) {
+      correct[k] += other.correct[k];
+      labelled[k] += other.labelled[k];
+      predicted[k] += other.predicted[k];
     }
-    return previous == 'E'
-        || previous == 'S'
-        || now == 'B'
-        || now == 'S'
-        || now == 'O'
-        || !previousType.equals(type);
   }
 
-  private static boolean starts(char previous, char now, String previousType, String type) {
-    if (now == 'O') {
-      return false;
-    }
-    return now == 'B'
-        || now == 'S'
-        || previous == 'E'
-        || previous == 'S'
-        || previous == 'O'
-        || !previousType.equals(type);
-  }
-
-  private Counts all() {
-    Counts sum = new Counts();
-    byType.values().forEach(sum::add);
-    return sum;
-  }
-
+  /** Number of labelled tokens. */
   @Override
-  public Map<String, Double> values() {
-    Counts all = all();
-    Map<String, Double> values = new LinkedHashMap<>();
-    values.put("f1", all.f1());
-    values.put("precision", all.precision());
-    values.put("recall", all.recall());
-    values.put("accuracy", tokens == 0 ? 0 : (double) tokensRight / tokens);
-    return values;
+  public long count() {
+    return tokens;
   }
 
+  /** Precision, recall and F1 of entities over all types, F1 averaged by type, token accuracy. */
   @Override
-  public void render(PrintStream out) {
-    int width = byType.keySet().stream().mapToInt(String::length).max().orElse(6);
-    String row = "  %-" + Math.max(6, width) + "s  %9s  %9s  %9s  %9s%n";
-    out.printf(row, "entity", "precision", "recall", "f1", "entities");
-    byType.forEach(
-        (type, counts) ->
-            out.printf(
-                row,
-                type,
-                ClassificationMetrics.decimals(counts.precision()),
-                ClassificationMetrics.decimals(counts.recall()),
-                ClassificationMetrics.decimals(counts.f1()),
-                counts.labelled));
+  public LinkedHashMap<String, Double> values() {
+    Check.state(tokens > 0, "no labelled tokens were counted");
+    long right = 0;
+    long expected = 0;
+    long found = 0;
+    double f1Sum = 0;
+    int present = 0;
+    for (int k = 0; k < correct.length; k++) {
+      right += correct[k];
+      expected += labelled[k];
+      found += predicted[k];
+      if (labelled[k] + predicted[k] > 0) {
+        present++;
+        f1Sum += ClassificationMetrics.ratio(2 * correct[k], labelled[k] + predicted[k]);
+      }
+    }
+    LinkedHashMap<String, Double> out = new LinkedHashMap<>();
+    out.put("f1", ClassificationMetrics.ratio(2 * right, expected + found));
+    out.put("precision", ClassificationMetrics.ratio(right, found));
+    out.put("recall", ClassificationMetrics.ratio(right, expected));
+    out.put("f1_macro", present == 0 ? 0 : f1Sum / present);
+    out.put("accuracy", ClassificationMetrics.ratio(tokensCorrect, tokens));
+    return out;
+  }
+
+  /** A table of precision, recall, F1 and support, one entity type a line. */
+  @Override
+  public String table() {
+    return ClassTable.render(
+        typeNames,
+        k ->
+            new double[] {
+              ClassificationMetrics.ratio(correct[k], predicted[k]),
+              ClassificationMetrics.ratio(correct[k], labelled[k]),
+              ClassificationMetrics.ratio(2 * correct[k], labelled[k] + predicted[k])
+            },
+        k -> labelled[k]);
   }
 }

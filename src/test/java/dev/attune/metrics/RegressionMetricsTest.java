@@ -1,0 +1,70 @@
+package dev.attune.metrics;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.InputStream;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class RegressionMetricsTest {
+  @Test
+  void valuesEqualSciPys() throws Exception {
+    for (JsonNode test : read("regression.json")) {
+      RegressionMetrics whole = new RegressionMetrics();
+      RegressionMetrics[] parts = {
+        new RegressionMetrics(), new RegressionMetrics(), new RegressionMetrics()
+      };
+      for (int i = 0; i < test.path("labels").size(); i++) {
+        double label = test.path("labels").get(i).asDouble();
+        double prediction = test.path("predictions").get(i).asDouble();
+        whole.add(label, prediction);
+        parts[i % 2].add(label, prediction); // the third stays empty
+      }
+      // Values near 1e6 with spread 1 cost a running mean six digits.
+      double tolerance = test.path("name").asText().equals("offset") ? 1e-9 : 1e-12;
+      check(test, whole.values(), tolerance);
+      parts[2].merge(parts[0]);
+      parts[2].merge(parts[1]);
+      check(test, parts[2].values(), tolerance);
+    }
+  }
+
+  private static void check(JsonNode test, Map<String, Double> values, double tolerance) {
+    for (String key : new String[] {"mse", "mae", "pearson", "spearman"}) {
+      double expected = test.path(key).asDouble(Double.NaN); // null in the file: undefined
+      assertEquals(
+          expected,
+          values.get(key),
+          Double.isNaN(expected) ? 0.1 : tolerance * Math.max(1, Math.abs(expected)),
+          test.path("name").asText() + " " + key);
+    }
+  }
+
+  @Test
+  void aNanPredictionShowsInEveryValue() {
+    RegressionMetrics metrics = new RegressionMetrics();
+    metrics.add(1, 1);
+    metrics.add(2, Double.NaN);
+    metrics.add(3, 2);
+    metrics.values().forEach((name, value) -> assertEquals(Double.NaN, value, name));
+  }
+
+  @Test
+  void nothingSeenIsAnErrorAndOneRowHasNoCorrelation() {
+    RegressionMetrics metrics = new RegressionMetrics();
+    assertThrows(IllegalStateException.class, metrics::values);
+    metrics.add(1, 3);
+    assertEquals(4.0, metrics.values().get("mse"));
+    assertEquals(2.0, metrics.values().get("mae"));
+    assertEquals(Double.NaN, metrics.values().get("pearson"));
+  }
+
+  static JsonNode read(String name) throws Exception {
+    try (InputStream in = RegressionMetricsTest.class.getResourceAsStream(name)) {
+      return new ObjectMapper().readTree(in);
+    }
+  }
+}
