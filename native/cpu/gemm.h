@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <numeric>
 #include <type_traits>
 
 #include "simd.h"
@@ -61,21 +62,49 @@ struct RowMajorA {
   int64_t row_bytes;
   bool half;  // after the last whole step one bf16 is left
 };
+// A itself packed, in panels of kStrip of its rows.
+constexpr int kStrip = std::lcm(kRows, W);
 struct PackedA {
   const uint32_t* base;
-  int64_t width;  // columns of the panel, each a row of A
+  int64_t width;  // of the panel: kStrip, or less in the last one
+};
+
+// Memory that is needed when the tile is done, fetched while it multiplies: a few lines at a time, since
+// a burst of misses would hold up the loads of the operands.
+struct Prefetch {
+  static constexpr int kArrays = 3;
+  const char* arrays[kArrays] = {};  // at the tile's first row; null: none
+  int64_t row_bytes = 0;
+  int64_t bytes = 0;  // of each row
+
+  void row(int m) const {
+    for (const char* array : arrays) {
+      if (array == nullptr) continue;
+      const char* begin = array + m * row_bytes;
+      for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(begin + at, 1);
+      __builtin_prefetch(begin + bytes - 1, 1);
+    }
+  }
 };
 
 // sums (kTileRows x kTileVectors * W, row stride `stride`) (+)= A B over `steps` steps. Each block of the
 // depth is summed from zero and added once: short chains of additions lose less to rounding.
 template <class Product, int kTileRows, int kTileVectors, class A>
-static void tile(const A& a, const uint32_t* b, int64_t steps, float* sums, int64_t stride, bool add) {
+static void tile(const A& a, const uint32_t* b, int64_t steps, float* sums, int64_t stride, bool add,
+                 const Prefetch& prefetch) {
   vf acc[kTileRows][kTileVectors];
 #pragma GCC unroll 8
   for (int m = 0; m < kTileRows; ++m) {
 #pragma GCC unroll 4
     for (int v = 0; v < kTileVectors; ++v) acc[m][v] = vf{};
   }
+  auto each_part = [](int64_t count, const Prefetch& lines, auto&& body) __attribute__((always_inline)) {
+    int64_t s = 0;
+    for (int m = 0; m < kTileRows; ++m) {
+      lines.row(m);
+      for (const int64_t end = count * (m + 1) / kTileRows; s < end; ++s) body(s);
+    }
+  };
   auto step = [&](auto&& a_step) __attribute__((always_inline)) {
     vu bv[kTileVectors];
 #pragma GCC unroll 4
@@ -90,21 +119,21 @@ static void tile(const A& a, const uint32_t* b, int64_t steps, float* sums, int6
   };
   if constexpr (std::is_same_v<A, PackedA>) {
     const uint32_t* column = a.base;
-    for (int64_t s = 0; s < steps; ++s) {
+    each_part(steps, prefetch, [&](int64_t) __attribute__((always_inline)) {
       step([&](int m) __attribute__((always_inline)) { return column[m]; });
       column += a.width;
-    }
+    });
   } else {
     const char* row[kTileRows];
 #pragma GCC unroll 8
     for (int m = 0; m < kTileRows; ++m) row[m] = a.base + m * a.row_bytes;
-    for (int64_t s = 0; s < steps; ++s) {
+    each_part(steps, prefetch, [&](int64_t s) __attribute__((always_inline)) {
       step([&](int m) __attribute__((always_inline)) {
         uint32_t bits;
         std::memcpy(&bits, row[m] + 4 * s, 4);
         return bits;
       });
-    }
+    });
     if constexpr (Product::kDepth == 2) {
       // The second half of the last pair is not ours to read; it counts as zero.
       if (a.half) {
@@ -129,18 +158,18 @@ static void tile(const A& a, const uint32_t* b, int64_t steps, float* sums, int6
 // The tile of the given size (1..kRows, 1..kVectors).
 template <class Product, int kTileRows = kRows, int kTileVectors = kVectors, class A>
 static inline void run_tile(int rows, int vectors, const A& a, const uint32_t* b, int64_t steps, float* sums,
-                            int64_t stride, bool add) {
+                            int64_t stride, bool add, const Prefetch& prefetch) {
   if constexpr (kTileRows > 1) {
     if (rows < kTileRows) {
-      return run_tile<Product, kTileRows - 1, kTileVectors>(rows, vectors, a, b, steps, sums, stride, add);
+      return run_tile<Product, kTileRows - 1, kTileVectors>(rows, vectors, a, b, steps, sums, stride, add, prefetch);
     }
   }
   if constexpr (kTileVectors > 1) {
     if (vectors < kTileVectors) {
-      return run_tile<Product, kTileRows, kTileVectors - 1>(rows, vectors, a, b, steps, sums, stride, add);
+      return run_tile<Product, kTileRows, kTileVectors - 1>(rows, vectors, a, b, steps, sums, stride, add, prefetch);
     }
   }
-  tile<Product, kTileRows, kTileVectors>(a, b, steps, sums, stride, add);
+  tile<Product, kTileRows, kTileVectors>(a, b, steps, sums, stride, add, prefetch);
 }
 
 }  // namespace ATTUNE_ISA

@@ -7,6 +7,7 @@
 // packed.
 #include <algorithm>
 #include <cstring>
+#include <initializer_list>
 
 #include "activation.h"
 #include "checks.h"
@@ -59,9 +60,10 @@ constexpr int64_t kLeastRows = 96;     // fewer rows do not pay for packing the 
 
 // out = epilogue(a (N, depth) * B (depth, columns)); pack(panel, column, columns, k, depth) packs a
 // block of B; epilogue(row, rows, column, columns, sums) takes f32 sums with row stride kColumns.
+// touched: the (N, columns) arrays that the epilogue reads or writes, null where there is none.
 template <class T, class Pack, class Epilogue>
 void row_product(attune_context* ctx, const T* a, int64_t N, int64_t depth, int64_t columns, const Pack& pack,
-                 const Epilogue& epilogue) {
+                 std::initializer_list<const T*> touched, const Epilogue& epilogue) {
   using Product = typename ProductOf<T>::Type;
   constexpr bool kConvert = !std::is_same_v<T, typename Product::Element>;
   const int64_t panels = ceil_div(columns, kColumns);
@@ -108,7 +110,17 @@ void row_product(attune_context* ctx, const T* a, int64_t N, int64_t depth, int6
           operand = {reinterpret_cast<const char*>(a + row * depth + k), depth * static_cast<int64_t>(sizeof(T)),
                      block_k % Product::kDepth != 0};
         }
-        run_tile<Product>(rows, vectors, operand, panel, block_k / Product::kDepth, tile_sums, kColumns, k > 0);
+        Prefetch prefetch;
+        if (last) {
+          for (size_t i = 0; i < touched.size(); ++i) {
+            const T* array = touched.begin()[i];
+            if (array != nullptr) prefetch.arrays[i] = reinterpret_cast<const char*>(array + row * columns + column);
+          }
+          prefetch.row_bytes = columns * static_cast<int64_t>(sizeof(T));
+          prefetch.bytes = width * static_cast<int64_t>(sizeof(T));
+        }
+        run_tile<Product>(rows, vectors, operand, panel, block_k / Product::kDepth, tile_sums, kColumns, k > 0,
+                          prefetch);
         if (last) epilogue(row, rows, column, width, tile_sums);
       }
     }
@@ -155,7 +167,7 @@ attune_status forward(attune_context* ctx, T* out, T* pre, const T* inp, const V
     pack_transposed<Product, V, kRoundWeight<T>>(panel, weight + f * C + k, C, width, depth);
   };
   bool known = with_activation(activation, [&](auto kind) {
-    row_product(ctx, inp, N, C, F, pack, [&](int64_t row, int rows, int64_t f, int width, const float* sums) {
+    row_product<T>(ctx, inp, N, C, F, pack, {out, pre}, [&](int64_t row, int rows, int64_t f, int width, const float* sums) {
       for (int m = 0; m < rows; ++m) {
         const float* from = sums + m * kColumns;
         T* out_row = out + (row + m) * F + f;
@@ -178,10 +190,10 @@ attune_status backward_input(attune_context* ctx, T* dinp, T* act_out, const T* 
                              int64_t N, int64_t C, int64_t F, int32_t activation, bool accumulate) {
   using Product = typename ProductOf<T>::Type;
   auto pack = [&](uint32_t* panel, int64_t c, int width, int64_t k, int64_t depth) {
-    pack_interleaved<Product, V, kRoundWeight<T>>(panel, weight + k * C + c, C, width, depth);
+    pack_interleaved<Product, V, kRoundWeight<T>, kColumns>(panel, 0, weight + k * C + c, C, width, depth);
   };
   bool known = with_activation(activation, [&](auto kind) {
-    row_product(ctx, dout, N, F, C, pack, [&](int64_t row, int rows, int64_t c, int width, const float* sums) {
+    row_product<T>(ctx, dout, N, F, C, pack, {dinp, act_out, pre}, [&](int64_t row, int rows, int64_t c, int width, const float* sums) {
       for (int m = 0; m < rows; ++m) {
         const float* from = sums + m * kColumns;
         const int64_t at = (row + m) * C + c;
@@ -206,8 +218,8 @@ attune_status backward_input(attune_context* ctx, T* dinp, T* act_out, const T* 
 
 constexpr int64_t kWeightSteps = 512;   // of the depth (rows of the batch) per block
 constexpr int64_t kGroupColumns = 192;  // of dweight per task: their packed panels fill 384 KiB of L2
-constexpr int64_t kStripRows = 48;      // rows of dweight (columns of dout) packed at a time
-static_assert(kGroupColumns % kColumns == 0 && kStripRows % kRows == 0 && kStripRows % W == 0);
+constexpr int64_t kStripRows = 96;      // rows of dweight (columns of dout) packed at a time
+static_assert(kGroupColumns % kColumns == 0 && kStripRows % kStrip == 0);
 static_assert(4 * (kWeightSteps * (kGroupColumns + kStripRows) + kRows * kColumns) <= kWorkspaceBytes);
 
 // dbias (F) (+)= column sums of `depth` rows: eight running sums per column, added pairwise.
@@ -238,7 +250,7 @@ void backward_weight(attune_context* ctx, float* dweight, float* dbias, const T*
   const int64_t block = block_depth(N, Product::kDepth, kWeightSteps);
   const int64_t groups = ceil_div(C, kGroupColumns);
   // Longer tasks pack the columns of inp less often.
-  int64_t task_rows = 8 * kStripRows;
+  int64_t task_rows = 4 * kStripRows;
   while (task_rows > kStripRows && groups * ceil_div(F, task_rows) < 4 * ctx->pool.threads()) task_rows /= 2;
 
   parallel(ctx, groups * ceil_div(F, task_rows), [&](int64_t task, int32_t worker) {
@@ -248,33 +260,35 @@ void backward_weight(attune_context* ctx, float* dweight, float* dbias, const T*
     const int64_t group_width = std::min(kGroupColumns, C - c);
 
     auto* panels = reinterpret_cast<uint32_t*>(ctx->workspace(worker));
-    auto* strip = panels + kWeightSteps * kGroupColumns;
-    auto* edge = reinterpret_cast<float*>(strip + kWeightSteps * kStripRows);
+    auto* strips = panels + kWeightSteps * kGroupColumns;
+    auto* edge = reinterpret_cast<float*>(strips + kWeightSteps * kStripRows);
 
     for (int64_t k = 0; k < N; k += block) {
       const int64_t depth = std::min(block, N - k);
       const int64_t steps = ceil_div(depth, Product::kDepth);
       const bool add = accumulate || k > 0;
-      for (int64_t j = 0; j < group_width; j += kColumns) {
-        const int width = static_cast<int>(std::min<int64_t>(kColumns, group_width - j));
-        pack_interleaved<Product, T, false>(panels + j * kWeightSteps, inp + k * C + c + j, C, width, depth);
-      }
+      pack_interleaved<Product, T, false, kColumns>(panels, kWeightSteps * kColumns, inp + k * C + c, C,
+                                                    static_cast<int>(group_width), depth);
       for (int64_t f = first; f < end; f += kStripRows) {
         const int strip_rows = static_cast<int>(std::min(kStripRows, end - f));
-        pack_interleaved<Product, T, false>(strip, dout + k * F + f, F, strip_rows, depth);
+        pack_interleaved<Product, T, false, kStrip>(strips, kWeightSteps * kStrip, dout + k * F + f, F, strip_rows, depth);
         if (c == 0 && dbias != nullptr) column_sums(dbias + f, dout + k * F + f, F, depth, strip_rows, add);
         for (int m = 0; m < strip_rows; m += kRows) {
           const int rows = std::min(kRows, strip_rows - m);
-          const PackedA operand{strip + m, round_up(strip_rows, W)};
+          const int part = m / kStrip * kStrip;
+          const PackedA operand{strips + part * kWeightSteps + m % kStrip,
+                                round_up(std::min(kStrip, strip_rows - part), W)};
           for (int64_t j = 0; j < group_width; j += kColumns) {
             const int width = static_cast<int>(std::min<int64_t>(kColumns, group_width - j));
             const int vectors = (width + W - 1) / W;
             float* target = dweight + (f + m) * C + c + j;
             if (width % W == 0) {
-              run_tile<Product>(rows, vectors, operand, panels + j * kWeightSteps, steps, target, C, add);
+              const Prefetch prefetch = {{reinterpret_cast<const char*>(target)}, C * 4, width * int64_t{4}};
+              run_tile<Product>(rows, vectors, operand, panels + j * kWeightSteps, steps, target, C, add, prefetch);
               continue;
             }
-            run_tile<Product>(rows, vectors, operand, panels + j * kWeightSteps, steps, edge, kColumns, false);
+            run_tile<Product>(rows, vectors, operand, panels + j * kWeightSteps, steps, edge, kColumns, false,
+                              Prefetch{});
             for (int i = 0; i < rows; ++i) {
               each_vector(width, [&](int v, auto n) {
                 vf value = load(edge + i * kColumns + v);

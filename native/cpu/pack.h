@@ -95,42 +95,66 @@ static void pack_transposed(uint32_t* panel, const T* inp, int64_t stride, int c
   }
 }
 
-// W steps from `second` (null: zero) under `first`: rows k and k + 1 of n columns.
+// W steps: row k (`first`) below row k + 1 (`second`; null: zero) of n columns.
 template <class Product, class T, bool kRound>
 static inline vu interleave(const T* first, const T* second, int n) {
 #if defined(__AVX512BF16__)
   if constexpr (Product::kDepth == 2) {
-    __mmask16 mask = static_cast<__mmask16>((1u << n) - 1u);
-    __mmask16 mask2 = second == nullptr ? __mmask16{0} : mask;
+    const __mmask16 mask = static_cast<__mmask16>((1u << n) - 1u);
+    const __mmask16 mask2 = second == nullptr ? __mmask16{0} : mask;
+    __m256i low, high;
     if constexpr (std::is_same_v<T, bf16>) {
-      __m512i low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, first));
-      __m512i high = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask2, second));
-      return (vu)_mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+      low = _mm256_maskz_loadu_epi16(mask, first);
+      high = _mm256_maskz_loadu_epi16(mask2, second);
     } else {
-      __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, first)));
-      __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask2, second)));
-      return (vu)_mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+      low = (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, first));
+      high = (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask2, second));
     }
+    return (vu)_mm512_or_si512(_mm512_cvtepu16_epi32(low), _mm512_slli_epi32(_mm512_cvtepu16_epi32(high), 16));
   }
 #endif
   (void)second;
   if constexpr (Product::kDepth == 1) return (vu)load_rounded<T, kRound>(first, n);
 }
 
-// panel[step][j] from rows of the depth: entry (step, j) is inp[(step * depth) * stride + j] (and the
-// row below it), j < columns, `depth` rows. The panel keeps the order of inp.
-template <class Product, class T, bool kRound>
-static void pack_interleaved(uint32_t* panel, const T* inp, int64_t stride, int columns, int64_t depth) {
-  const int width = (columns + W - 1) / W * W;
+// panels[j / kWidth][step][j % kWidth] from rows of the depth: entry (step, j) is
+// inp[(step * depth) * stride + j] (and the row below it), j < columns, `depth` rows; panels are
+// `panel_steps` entries apart and the last one is as narrow as its columns need (in whole vectors).
+// The panels keep the order of inp; rows are read whole, since they may lie pages apart.
+template <class Product, class T, bool kRound, int kWidth>
+static void pack_interleaved(uint32_t* panels, int64_t panel_steps, const T* inp, int64_t stride, int columns,
+                             int64_t depth) {
+  constexpr int64_t kAhead = 8 * Product::kDepth;  // rows; neither the caches nor the pages of a row follow the last's
+  constexpr int kLine = 64 / static_cast<int>(sizeof(T));
   for (int64_t k = 0; k < depth; k += Product::kDepth) {
     const T* first = inp + k * stride;
     const T* second = k + 1 < depth ? first + stride : nullptr;
-    for (int j = 0; j < columns; j += W) {
-      const int n = columns - j < W ? columns - j : W;
-      vu steps = interleave<Product, T, kRound>(first + j, second == nullptr ? nullptr : second + j, n);
-      std::memcpy(panel + j, &steps, sizeof(vu));
+    if (k + kAhead < depth) {
+      for (int row = 0; row < Product::kDepth; ++row) {
+        const T* next = first + (kAhead + row) * stride;
+        for (int j = 0; j < columns; j += kLine) __builtin_prefetch(next + j);
+      }
     }
-    panel += width;
+    uint32_t* panel = panels;
+    for (int p = 0; p < columns; p += kWidth) {
+      const int width = columns - p < kWidth ? columns - p : kWidth;
+      if (width == kWidth && second != nullptr) {
+        uint32_t* target = panel + k / Product::kDepth * kWidth;
+#pragma GCC unroll 8
+        for (int j = 0; j < kWidth; j += W) {
+          vu steps = interleave<Product, T, kRound>(first + p + j, second + p + j, W);
+          std::memcpy(target + j, &steps, sizeof(vu));
+        }
+      } else {
+        uint32_t* target = panel + k / Product::kDepth * ((width + W - 1) / W * W);
+        for (int j = 0; j < width; j += W) {
+          const int n = width - j < W ? width - j : W;
+          vu steps = interleave<Product, T, kRound>(first + p + j, second == nullptr ? nullptr : second + p + j, n);
+          std::memcpy(target + j, &steps, sizeof(vu));
+        }
+      }
+      panel += panel_steps;
+    }
   }
 }
 

@@ -196,9 +196,13 @@ static inline vf vsqrt(vf a) {
 // result is 0 (no subnormals), above 88.7 infinity; NaN stays NaN.
 static inline vf vexp(vf x) {
   const vf log2e = splat(1.44269504088896341f);
-  vf clamped = vmin(vmax(x, splat(-88.0f)), splat(88.7228f));
+  vf clamped = vmin(splat(89.0f), vmax(splat(-88.0f), x));
+#if defined(__AVX512F__)
+  vf n = (vf)_mm512_roundscale_ps((__m512)(clamped * log2e), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
   vf shifted = fma(clamped, log2e, splat(12582912.0f));  // 1.5 * 2^23: rounds to an integer
   vf n = shifted - splat(12582912.0f);
+#endif
   vf r = fma(n, splat(-0.693359375f), clamped);
   r = fma(n, splat(2.12194440e-4f), r);
   vf p = splat(1.9875691500e-4f);
@@ -208,14 +212,45 @@ static inline vf vexp(vf x) {
   p = fma(p, r, splat(1.6666665459e-1f));
   p = fma(p, r, splat(5.0000001201e-1f));
   p = fma(p * r, r, r) + 1.0f;
+#if defined(__AVX512F__)
+  __mmask16 normal = _mm512_cmp_ps_mask((__m512)x, _mm512_set1_ps(-87.33654f), _CMP_NLT_UQ);
+  return (vf)_mm512_maskz_scalef_ps(normal, (__m512)p, (__m512)n);
+#else
   // 2^n in two factors: n = 128 would overflow the exponent field of one.
   vi exponent = __builtin_convertvector(n, vi);
   vi high = exponent >> 1;
   vi low = exponent - high;
   vf out = p * (vf)((high + 127) << 23) * (vf)((low + 127) << 23);
   out = select(x < splat(-87.33654f), splat(0.0f), out);
-  out = select(x > splat(88.7228f), splat(__builtin_inff()), out);
   return select(x != x, x, out);
+#endif
+}
+
+// 2^x for x <= 0: 0 below -126, NaN stays NaN. For arguments that are products anyway, so that vexp's
+// exact reduction would buy nothing; relative error 1e-7 + 4e-8 |x|.
+static inline vf vexp2_negative(vf x) {
+#if defined(__AVX512F__)
+  vf n = (vf)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  vf r = x - n;
+#else
+  vf clamped = vmax(splat(-127.0f), x);
+  vf shifted = clamped + splat(12582912.0f);
+  vf r = clamped - (shifted - splat(12582912.0f));
+#endif
+  vf p = splat(1.3276471736e-3f);  // minimax
+  p = fma(p, r, splat(9.6755415402e-3f));
+  p = fma(p, r, splat(5.5507132761e-2f));
+  p = fma(p, r, splat(2.4022119720e-1f));
+  p = fma(p, r, splat(6.9314696706e-1f));
+  p = fma(p, r, splat(1.0000000717f));
+#if defined(__AVX512F__)
+  __mmask16 normal = _mm512_cmp_ps_mask((__m512)x, _mm512_set1_ps(-126.0f), _CMP_NLT_UQ);
+  return (vf)_mm512_maskz_scalef_ps(normal, (__m512)p, (__m512)n);
+#else
+  // The integer sits in the low bits of `shifted`.
+  vf scale = (vf)(((vi)shifted << 23) + (127 << 23));
+  return select(x < splat(-126.0f), splat(0.0f), p * scale);
+#endif
 }
 
 // erf by a rational approximation on [-3.92, 3.92] (the coefficients of Eigen and XLA); beyond it is
