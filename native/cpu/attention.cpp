@@ -32,7 +32,7 @@ constexpr int64_t kTile = 128;          // keys of one score tile: two tiles of 
 constexpr int64_t kKeys = 1024;         // keys packed at a time
 constexpr int64_t kChunkBlocks = 4;     // query blocks of one task
 constexpr int64_t kSplitKeys = 256;     // keys of one task where dk and dv are computed apart from dq
-constexpr int64_t kTaskWork = 65536;    // multiply-adds per product below which a task takes more heads
+constexpr int64_t kTaskWork = 262144;   // multiply-adds per product below which a task takes more heads
 constexpr int64_t kScheduled = 16384;   // sequences scheduled at a time
 constexpr int kBlockVectors = kBlock / W;
 constexpr float kLog2e = 1.44269504088896341f;
@@ -461,7 +461,7 @@ struct Backward {
       int64_t end = keys - begin < kKeys ? keys : begin + kKeys;
       pack_keys(s, b, hk, begin, end, true);
       for (int64_t block = first; block < last; ++block) {
-        differentiate<false, true>(s, b, head, block, begin, end, static_cast<int>(block - first));
+        differentiate<false, true>(s, b, head, block, begin, end, static_cast<int>(block - first), true);
       }
       begin = end;
     } while (begin < keys);
@@ -473,11 +473,17 @@ struct Backward {
     const int64_t width = a.vectors() * W;
     const QueryBlocks blocks(a.queries(b));
     pack_keys(s, b, hk, begin, end, kQueries);
-    std::memset(s.dk, 0, static_cast<size_t>((end - begin) * width) * 4);
-    std::memset(s.dv, 0, static_cast<size_t>((end - begin) * width) * 4);
+    // Without masks the first block writes every row; otherwise it may skip some.
+    const bool masked = a.causal || a.window > 0 || blocks.count == 0;
+    if (masked) {
+      std::memset(s.dk, 0, static_cast<size_t>((end - begin) * width) * 4);
+      std::memset(s.dv, 0, static_cast<size_t>((end - begin) * width) * 4);
+    }
+    bool started = masked;
     for (int64_t head = hk * a.group(); head < (hk + 1) * a.group(); ++head) {
       for (int64_t block = 0; block < blocks.count; ++block) {
-        differentiate<true, kQueries>(s, b, head, block, begin, end, 0);
+        differentiate<true, kQueries>(s, b, head, block, begin, end, 0, started);
+        started = true;
       }
     }
     for (int64_t j = begin; j < end; ++j) {
@@ -498,9 +504,10 @@ struct Backward {
     if (queries && Cell::kWidth == 2) pack_summed(Cell(), s.k_summed, k + at, a.kv_stride, end - begin, a.D);
   }
 
-  // One query block against the packed keys begin..end-1.
+  // One query block against the packed keys begin..end-1. dk and dv are added to where `started`.
   template <bool kKeyGradients, bool kQueryGradients>
-  void differentiate(BackwardScratch& s, int64_t b, int64_t head, int64_t block, int64_t begin, int64_t end, int slot) const {
+  void differentiate(BackwardScratch& s, int64_t b, int64_t head, int64_t block, int64_t begin, int64_t end, int slot,
+                     bool started) const {
     const QueryBlocks blocks(a.queries(b));
     const int64_t i0 = blocks.begin(block), i1 = blocks.begin(block + 1), rows = i1 - i0;
     const int64_t vectors = (rows + W - 1) / W, width = a.vectors() * W, cells = a.D / Cell::kWidth;
@@ -509,7 +516,6 @@ struct Backward {
     KeyRange range = visible_keys(a, b, i0, i1);
     int64_t from = range.begin > begin ? range.begin : begin;
     int64_t to = range.end < end ? range.end : end;
-    if (kQueryGradients && begin == 0) std::memset(acc, 0, static_cast<size_t>(rows * width) * 4);
     if (from < to) pack_queries<kKeyGradients>(s, head, row, rows, vectors);
     for (int64_t j0 = from; j0 < to;) {
       int64_t j1 = (j0 / kTile + 1) * kTile < to ? (j0 / kTile + 1) * kTile : to;
@@ -524,21 +530,25 @@ struct Backward {
       }
       if (kKeyGradients) {
         int64_t k_cells = (rows + Cell::kWidth - 1) / Cell::kWidth;
-        product<Cell, kBlock, 1>(s.dv + at * width, width, s.scores, s.dout_rows, kRowCells, keys, a.vectors(), k_cells, true);
-        product<Cell, kBlock, 1>(s.dk + at * width, width, s.dscores, s.q_rows, kRowCells, keys, a.vectors(), k_cells, true);
+        product<Cell, kBlock, 1>(s.dv + at * width, width, s.scores, s.dout_rows, kRowCells, keys, a.vectors(), k_cells, started);
+        product<Cell, kBlock, 1>(s.dk + at * width, width, s.dscores, s.q_rows, kRowCells, keys, a.vectors(), k_cells, started);
       }
       if (kQueryGradients) {
         bool pairs = Cell::kWidth == 2;
         product<Cell, 1, kBlock>(acc, width, pairs ? s.dscores_pairs : s.dscores,
                                  pairs ? s.k_summed + at / 2 * kRowCells : s.k + at * kRowCells, kRowCells, rows,
-                                 a.vectors(), (keys + Cell::kWidth - 1) / Cell::kWidth, true);
+                                 a.vectors(), (keys + Cell::kWidth - 1) / Cell::kWidth, j0 > range.begin);
       }
       j0 = j1;
     }
     if (!kQueryGradients || end < a.keys(b)) return;
     for (int64_t r = 0; r < rows; ++r) {
       T* to_row = dq + (row + r) * a.q_stride + head * a.D;
-      for (int64_t d = 0; d < a.D; d += W) store_some(to_row + d, load(acc + r * width + d) * a.scale, a.D - d);
+      for (int64_t d = 0; d < a.D; d += W) {
+        // A block without a visible key has an accumulator that nothing has written.
+        vf value = range.begin < range.end ? load(acc + r * width + d) * a.scale : vf{};
+        store_some(to_row + d, value, a.D - d);
+      }
     }
   }
 

@@ -24,7 +24,18 @@ constexpr int kBlock = 48;      // tiles with a column per query: the most queri
 
 struct Single {
   static constexpr int kWidth = 1;  // summed elements per cell
-  static inline vf broadcast(const float* cell) { return splat(*cell); }
+  // splat() adds to zero, which an exact compiler must really do (-0 becomes 0) for every cell.
+  static inline vf broadcast(const float* cell) {
+#if defined(__AVX512F__)
+    return (vf)_mm512_set1_ps(*cell);
+#elif defined(__AVX2__)
+    return (vf)_mm256_set1_ps(*cell);
+#else
+    vf out;
+    for (int i = 0; i < W; ++i) out[i] = *cell;
+    return out;
+#endif
+  }
   static inline vf multiply_add(vf a, vf b, vf sum) { return fma(a, b, sum); }
 };
 

@@ -6,6 +6,9 @@
 //                   pack_rows serves; with Pair a cell holds one column of two neighbouring rows,
 //                   [row / 2][kRowCells]
 //   pack_transposed [column cell][kBlock]: lanes are rows
+//
+// Rows lie far apart, so no hardware prefetcher follows them. Packing one head therefore asks for the
+// same rows of the next head, which is the next to be packed and D columns further on.
 #ifndef ATTUNE_ATTENTION_PACK_H
 #define ATTUNE_ATTENTION_PACK_H
 
@@ -41,6 +44,11 @@ static inline vf load_cells(Single, const T* p, int64_t columns) {
   return load_some(p, columns);
 }
 
+template <class T>
+static inline void prefetch(const T* p) {
+  __builtin_prefetch(p, 0, 2);
+}
+
 #if defined(__AVX512BF16__)
 static inline vf load_cells(Pair, const bf16* p, int64_t columns) {
   if (columns >= 2 * W) return (vf)_mm512_loadu_si512(p);
@@ -53,6 +61,7 @@ static inline void pack_rows(float* tile, const T* rows, int64_t stride, int64_t
   constexpr int64_t step = W * Cell::kWidth;
   for (int64_t r = 0; r < count; ++r) {
     for (int64_t d = 0; d < D; d += step) {
+      prefetch(rows + r * stride + D + d);
       store(tile + r * kRowCells + d / Cell::kWidth, load_cells(Cell(), rows + r * stride + d, D - d));
     }
   }
@@ -89,7 +98,12 @@ static inline void pack_transposed(float* tile, const T* rows, int64_t stride, i
       vf block[W];
       for (int r = 0; r < W; ++r) {
         int64_t row = v * W + r;
-        block[r] = row < count ? load_cells(Cell(), rows + row * stride + d, D - d) : vf{};
+        if (row < count) {
+          prefetch(rows + row * stride + D + d);
+          block[r] = load_cells(Cell(), rows + row * stride + d, D - d);
+        } else {
+          block[r] = vf{};
+        }
       }
       transpose(block);
       float* to = tile + d / Cell::kWidth * kBlock + v * W;
@@ -110,6 +124,7 @@ static inline void row_dots(float* lanes, const T* a, int64_t a_stride, const T*
       vf sum{};
       if (row < count) {
         for (int64_t d = 0; d < D; d += W) {
+          prefetch(b + row * b_stride + D + d);
           sum = fma(load_some(a + row * a_stride + d, D - d), load_some(b + row * b_stride + d, D - d), sum);
         }
       }
