@@ -80,7 +80,7 @@ public final class AttentionRef {
           for (int d = 0; d < a.D && sum > 0; d++) {
             double out = 0;
             for (int j = 0; j < keys; j++) {
-              out = p.f32(out + weights[j] * v[index(a, b, j, h, d)]);
+              out = p.f32(out + p.f32(weights[j] * v[index(a, b, j, h, d)]));
             }
             forward.out[(row * a.H + h) * a.D + d] = p.stored(out / sum);
           }
@@ -110,7 +110,7 @@ public final class AttentionRef {
           double[] scores = scores(p, a, b, row, h, q, k);
           double delta = 0;
           for (int d = 0; d < a.D; d++) {
-            delta = p.f32(delta + dout[query + d] * out[query + d]);
+            delta = p.f32(delta + p.f32(dout[query + d] * out[query + d]));
           }
           for (int j = 0; j < keys; j++) {
             if (!a.sees(b, row - a.cuQ[b], j)) {
@@ -120,16 +120,16 @@ public final class AttentionRef {
             double probability = p.f32(Math.exp(p.f32(scores[j] - lse[h * a.queries() + row])));
             double dprobability = 0;
             for (int d = 0; d < a.D; d++) {
-              dprobability = p.f32(dprobability + dout[query + d] * v[index(a, b, j, h, d)]);
+              dprobability = p.f32(dprobability + p.f32(dout[query + d] * v[index(a, b, j, h, d)]));
             }
             double kept = p.stored(p.f32(probability * mask));
             double dscore =
                 p.stored(p.f32(probability * p.f32(p.f32(dprobability * mask) - delta)));
             for (int d = 0; d < a.D; d++) {
               int key = index(a, b, j, h, d);
-              backward.dv[key] = p.f32(backward.dv[key] + kept * dout[query + d]);
-              backward.dk[key] = p.f32(backward.dk[key] + dscore * q[query + d]);
-              backward.dq[query + d] = p.f32(backward.dq[query + d] + dscore * k[key]);
+              backward.dv[key] = p.f32(backward.dv[key] + p.f32(kept * dout[query + d]));
+              backward.dk[key] = p.f32(backward.dk[key] + p.f32(dscore * q[query + d]));
+              backward.dq[query + d] = p.f32(backward.dq[query + d] + p.f32(dscore * k[key]));
             }
           }
         }
@@ -152,7 +152,7 @@ public final class AttentionRef {
     for (int j = 0; j < scores.length; j++) {
       double sum = 0;
       for (int d = 0; d < a.D; d++) {
-        sum = p.f32(sum + q[(row * a.H + h) * a.D + d] * k[index(a, b, j, h, d)]);
+        sum = p.f32(sum + p.f32(q[(row * a.H + h) * a.D + d] * k[index(a, b, j, h, d)]));
       }
       scores[j] = a.sees(b, row - a.cuQ[b], j) ? p.f32(sum * a.scale) : Double.NEGATIVE_INFINITY;
     }

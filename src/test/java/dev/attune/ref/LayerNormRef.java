@@ -42,7 +42,7 @@ public final class LayerNormRef {
       double squares = 0;
       for (int i = n * C; i < (n + 1) * C; i++) {
         double centred = p.f32(forward.sum[i] - mean);
-        squares = p.f32(squares + centred * centred);
+        squares = p.f32(squares + p.f32(centred * centred));
       }
       double rstd = p.f32(1 / p.f32(Math.sqrt(p.f32(p.f32(squares / C) + eps))));
       for (int i = n * C; i < (n + 1) * C; i++) {
@@ -91,8 +91,8 @@ public final class LayerNormRef {
         double normal = p.f32(p.f32(sum[i] - mean[n]) * rstd[n]);
         double gradient = p.f32(upstream * weight[c]);
         meanOfGradient = p.f32(meanOfGradient + gradient);
-        meanOfProduct = p.f32(meanOfProduct + gradient * normal);
-        backward.dweight[c] = p.f32(backward.dweight[c] + upstream * normal);
+        meanOfProduct = p.f32(meanOfProduct + p.f32(gradient * normal));
+        backward.dweight[c] = p.f32(backward.dweight[c] + p.f32(upstream * normal));
         backward.dbias[c] = p.f32(backward.dbias[c] + upstream);
       }
       meanOfGradient = p.f32(meanOfGradient / C);

@@ -12,7 +12,7 @@ public final class LinearRef {
       for (int f = 0; f < F; f++) {
         double sum = 0;
         for (int c = 0; c < C; c++) {
-          sum = p.f32(sum + inp[n * C + c] * weight[f * C + c]);
+          sum = p.f32(sum + p.f32(inp[n * C + c] * weight[f * C + c]));
         }
         pre[n * F + f] = p.stored(bias == null ? sum : p.f32(sum + bias[f]));
       }
@@ -52,7 +52,7 @@ public final class LinearRef {
       for (int c = 0; c < C; c++) {
         double sum = 0;
         for (int f = 0; f < F; f++) {
-          sum = p.f32(sum + dout[n * F + f] * weight[f * C + c]);
+          sum = p.f32(sum + p.f32(dout[n * F + f] * weight[f * C + c]));
         }
         int i = n * C + c;
         if (pre != null) {
@@ -72,7 +72,7 @@ public final class LinearRef {
       for (int c = 0; c < C; c++) {
         double sum = 0;
         for (int n = 0; n < N; n++) {
-          sum = p.f32(sum + dout[n * F + f] * inp[n * C + c]);
+          sum = p.f32(sum + p.f32(dout[n * F + f] * inp[n * C + c]));
         }
         dweight[f * C + c] = old == null ? sum : p.f32(old[f * C + c] + sum);
       }

@@ -28,7 +28,7 @@ public final class ReductionRef {
   private static double chunk(Precision p, double[] inp, int begin, int end) {
     double sum = 0;
     for (int i = begin; i < end; i++) {
-      sum = p.f32(sum + inp[i] * inp[i]);
+      sum = p.f32(sum + p.f32(inp[i] * inp[i]));
     }
     return sum;
   }

@@ -94,20 +94,23 @@ class HarnessTest {
     double[] biased = Arrays.stream(exact).map(x -> x + 5e-7).toArray();
     assertThrows(
         AssertionError.class,
-        () -> ErrorBudget.check("bias", biased, exact, exact, Storage.F32, false));
+        () -> ErrorBudget.check("bias", biased, exact, exact, 2, ErrorBudget.floor(Storage.F32)));
   }
 
   @Test
   void whatIsNotFiniteMustBeEqual() {
     double[] exact = {1, Double.NEGATIVE_INFINITY, Double.NaN};
     assertDoesNotThrow(
-        () -> ErrorBudget.check("same", exact.clone(), exact, exact, Storage.F32, false));
+        () ->
+            ErrorBudget.check(
+                "same", exact.clone(), exact, exact, 2, ErrorBudget.floor(Storage.F32)));
     for (int i = 0; i < 3; i++) {
       double[] actual = exact.clone();
       actual[i] = i == 0 ? Double.NaN : 0;
       assertThrows(
           AssertionError.class,
-          () -> ErrorBudget.check("other", actual, exact, exact, Storage.F32, false));
+          () ->
+              ErrorBudget.check("other", actual, exact, exact, 2, ErrorBudget.floor(Storage.F32)));
     }
   }
 

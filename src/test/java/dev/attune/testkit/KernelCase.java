@@ -8,6 +8,7 @@ import dev.attune.testkit.TestMemory.Spec;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -42,6 +43,7 @@ public final class KernelCase {
   private final SplittableRandom random;
   private final List<Spec> specs = new ArrayList<>();
   private final Set<String> exact = new HashSet<>();
+  private final Map<String, Double> floors = new HashMap<>();
   private Call call;
   private Function<Precision, Map<String, double[]>> reference;
   private final Map<Precision, Map<String, double[]>> expected = new EnumMap<>(Precision.class);
@@ -257,6 +259,12 @@ public final class KernelCase {
     return this;
   }
 
+  /** A floor of this output's own; the caller says why. */
+  public KernelCase within(String tensor, double floor) {
+    floors.put(tensor, floor);
+    return this;
+  }
+
   public KernelCase calls(Call kernel) {
     this.call = kernel;
     return this;
@@ -307,7 +315,14 @@ public final class KernelCase {
           if (exact.contains(tensor)) {
             checkEqual(label, actual, plain);
           } else {
-            ErrorBudget.check(label, actual, definition, plain, spec(tensor).storage(), backward);
+            double floor = ErrorBudget.floor(spec(tensor).storage());
+            ErrorBudget.check(
+                label,
+                actual,
+                definition,
+                plain,
+                ErrorBudget.factor(backend, backward),
+                Math.max(floor, floors.getOrDefault(tensor, 0.0)));
           }
         });
     return result;
