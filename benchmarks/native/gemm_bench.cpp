@@ -4,7 +4,7 @@
 //
 //   gemm_bench [threads] [rounds] [isa] [rows] [filter]
 //
-// One line per shape, product and type: p50 and p10 of the time per call over the rounds. Times are
+// One line per shape, product and type: median and best of the time per call over the rounds. Times are
 // wall time; with one thread they are CPU time of the calling thread, which ignores other processes.
 // ATTUNE_BENCH_ONEDNN adds oneDNN, with its weights in the layout that it likes best, both including
 // the reorder from the f32 master weights of each call ("onednn+reorder") and without it.
@@ -283,7 +283,7 @@ int main(int argc, char** argv) {
 #endif
   std::printf("N=%lld threads=%d isa=%d rounds=%d\n", static_cast<long long>(N), threads, isa, rounds);
   std::printf("%-12s %-10s %-4s %-15s %9s %9s %9s %7s %7s\n", "shape", "product", "type", "contender", "p50 us",
-              "GFLOP/s", "peak", "p50 %", "p10 %");
+              "GFLOP/s", "peak", "p50 %", "best %");
   for (int dtype : {ATTUNE_BF16, ATTUNE_F32}) {
     const Peak peak = peak_of(isa, dtype);
     for (const Shape& shape : shapes) {
@@ -357,16 +357,16 @@ int main(int argc, char** argv) {
         const Contender* reference = peak.loop == nullptr ? nullptr : &contenders[0];
         for (const Contender& contender : contenders) {
           if (&contender == reference) continue;
-          double p50 = quantile(contender.seconds, 0.5), p10 = quantile(contender.seconds, 0.1);
-          double share50 = 0, share10 = 0, peak50 = 0;
+          double p50 = quantile(contender.seconds, 0.5), best = quantile(contender.seconds, 0);
+          double share50 = 0, share_best = 0, peak50 = 0;
           if (reference != nullptr) {
             peak50 = reference->flops / quantile(reference->seconds, 0.5);
             share50 = contender.flops / p50 / peak50;
-            share10 = contender.flops / p10 / (reference->flops / quantile(reference->seconds, 0.1));
+            share_best = contender.flops / best / (reference->flops / quantile(reference->seconds, 0));
           }
           std::printf("%-12s %-10s %-4s %-15s %9.1f %9.1f %9.1f %6.1f%% %6.1f%%\n", shape.name, product,
                       dtype == ATTUNE_BF16 ? "bf16" : "f32", contender.name.c_str(), p50 * 1e6,
-                      contender.flops / p50 * 1e-9, peak50 * 1e-9, share50 * 100, share10 * 100);
+                      contender.flops / p50 * 1e-9, peak50 * 1e-9, share50 * 100, share_best * 100);
         }
         std::fflush(stdout);
       }
