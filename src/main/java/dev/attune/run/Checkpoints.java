@@ -67,7 +67,7 @@ final class Checkpoints implements CheckpointSink {
         .orElse(null);
   }
 
-  void clear(boolean keepBest) {
+  void clear() {
     store.clear();
   }
 }

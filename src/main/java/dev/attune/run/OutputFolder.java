@@ -53,6 +53,13 @@ final class OutputFolder implements AutoCloseable {
                   + "; give --overwrite to replace it, --resume to go on with it, or another"
                   + " folder");
         }
+        if (resume && output.holdsModel() && !Files.exists(output.checkpoints())) {
+          throw new InputException(
+              "--resume: the run in "
+                  + folder
+                  + " is finished, there is no checkpoint to go on from; give --overwrite to train"
+                  + " again");
+        }
       }
       Files.createDirectories(folder);
       if (overwrite) {

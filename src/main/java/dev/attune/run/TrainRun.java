@@ -145,7 +145,6 @@ public final class TrainRun {
       TrainerConfig trainerConfig,
       Task task) {
     model.parameters().enableTraining();
-    boolean keepBest = trainerConfig.earlyStoppingPatience() > 0;
     try (Inference inference = new Inference(session.backend());
         Optimizer optimizer = optimizer(model);
         Trainer trainer =
@@ -209,7 +208,7 @@ public final class TrainRun {
         output.log(line);
       }
       // The model is safe in the folder: checkpoints have served their purpose.
-      checkpoints.clear(keepBest);
+      checkpoints.clear();
       return new Outcome(
           result,
           result.evaluation().isEmpty() ? test : result.evaluation(),
@@ -267,7 +266,10 @@ public final class TrainRun {
               + output.folder()
               + ": "
               + OutputFolder.describe(e)
-              + ". What was there is unchanged; free some space and run again with --resume",
+              + ". What was there is unchanged; free some space and train again"
+              + (Files.exists(output.checkpoints())
+                  ? ", with --resume from the last checkpoint"
+                  : " (--save-steps would have left a checkpoint to resume from)"),
           e);
     }
   }

@@ -19,6 +19,7 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 
@@ -120,7 +121,8 @@ public final class SafetensorsWriter {
       String name =
           shards.size() == 1
               ? stem + ".safetensors"
-              : String.format("%s-%05d-of-%05d.safetensors", stem, i + 1, shards.size());
+              : String.format(
+                  Locale.ROOT, "%s-%05d-of-%05d.safetensors", stem, i + 1, shards.size());
       try (WritableByteChannel channel = files.create(name)) {
         write(shards.get(i), channel);
       }

@@ -159,6 +159,13 @@ class BadInputTest {
   }
 
   @Test
+  void aFinishedRunIsNotTrainedAgainByAResume() throws IOException {
+    Files.createDirectories(output);
+    Files.writeString(output.resolve("config.json"), "{}");
+    refused(List.of("finished", "--overwrite"), "--resume");
+  }
+
+  @Test
   void aBackendThatIsNotThereIsAnErrorNotAFallback() {
     refused(List.of("--backend cuda"), "--backend", "cuda");
   }

@@ -75,7 +75,7 @@ class TrainerTest {
       for (int t = 0; t < length; t++) {
         ids[t] = (int) Math.floorMod(Philox.bits64(5, 2 + i, t), (long) VOCABULARY);
       }
-      builder.add(ids, new int[length], i % 2);
+      builder.add(ids, new int[length], ids[0] & 1);
     }
     return builder.build();
   }
@@ -136,7 +136,8 @@ class TrainerTest {
     for (int i = 0; i < one.length; i++) {
       difference = Math.max(difference, Math.abs(one[i] - eight[i]));
     }
-    // Adam divides by the root of tiny second moments, so rounding shows where a gradient is near 0.
+    // Adam divides by the root of tiny second moments, so rounding shows where a gradient is near
+    // 0.
     assertTrue(difference < 1e-3, "weights differ by " + difference);
   }
 
@@ -177,7 +178,9 @@ class TrainerTest {
         () -> train(patient, DType.F32, null, 1, new Recorder(() -> {})));
   }
 
-  /** 10,000 steps: native memory stays where it was, and a step leaves a few KiB for the collector. */
+  /**
+   * 10,000 steps: native memory stays where it was, and a step leaves a few KiB for the collector.
+   */
   @Test
   void memoryIsFlatOverTenThousandSteps() {
     int steps = 10_000;
