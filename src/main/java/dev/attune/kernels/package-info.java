@@ -11,8 +11,8 @@
  * <p>Decision: matrix products are our own too, not oneDNN's. Measured on BERT-base shapes with
  * weights that come from the f32 master (benchmarks/LOG.md), ours are 5 to 20 % faster forward and
  * for the gradient of the input, 5 to 10 % slower for the gradient of the weight; they cost nothing
- * per shape, while a oneDNN primitive takes milliseconds for every new number of rows, which differs
- * in every packed batch; and their epilogues save and differentiate activations. Machines with
- * matrix tiles (AMX) may decide otherwise once one can be measured.
+ * per shape, while a oneDNN primitive takes milliseconds for every new number of rows, which
+ * differs in every packed batch; and their epilogues save and differentiate activations. Machines
+ * with matrix tiles (AMX) may decide otherwise once one can be measured.
  */
 package dev.attune.kernels;
