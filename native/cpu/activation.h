@@ -52,6 +52,14 @@ static inline void act_and_derivative(vf x, vf* value, vf* derivative) {
   } else if constexpr (kActivation == ATTUNE_ACT_RELU) {
     *value = select(x <= splat(0.0f), splat(0.0f), x);
     *derivative = select(x <= splat(0.0f), splat(0.0f), select(x != x, x, splat(1.0f)));
+  } else if constexpr (kActivation == ATTUNE_ACT_SILU) {
+    // Through exp(-|x|), as above.
+    vf e = vexp2_negative(-vabs(x) * splat(1.44269504088896341f));
+    vf upper = 1.0f / (1.0f + e);
+    vf lower = e * upper;
+    vf sigmoid = select(x < splat(0.0f), lower, upper);
+    *value = x * sigmoid;
+    *derivative = fma(x, lower * upper, sigmoid);
   } else {
     static_assert(kActivation == ATTUNE_ACT_NONE, "unknown activation");
     *value = x;
@@ -76,6 +84,7 @@ static inline bool with_activation(int32_t activation, Body&& body) {
     case ATTUNE_ACT_GELU_TANH: body(std::integral_constant<int, ATTUNE_ACT_GELU_TANH>{}); return true;
     case ATTUNE_ACT_TANH: body(std::integral_constant<int, ATTUNE_ACT_TANH>{}); return true;
     case ATTUNE_ACT_RELU: body(std::integral_constant<int, ATTUNE_ACT_RELU>{}); return true;
+    case ATTUNE_ACT_SILU: body(std::integral_constant<int, ATTUNE_ACT_SILU>{}); return true;
     default: return false;
   }
 }

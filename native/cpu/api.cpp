@@ -4,6 +4,7 @@
 
 #include "context.h"
 #include "kernels.h"
+#include "quantized_layout.h"
 
 namespace {
 
@@ -59,5 +60,19 @@ ATTUNE_ENTRY(sum_of_squares_rows, (attune_context* ctx, double* out, const float
 ATTUNE_ENTRY(adamw, (attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad, int64_t count, float lr, float beta1, float beta2, float eps, float weight_decay, float bias_correction1, float bias_correction2, float grad_scale), (ctx, weight, m, v, shadow, grad, count, lr, beta1, beta2, eps, weight_decay, bias_correction1, bias_correction2, grad_scale))
 ATTUNE_ENTRY(adamw_rows, (attune_context* ctx, float* weight, float* m, float* v, const float* grad, const uint8_t* row_state, int64_t V, int64_t C, float lr, float beta1, float beta2, float eps, float weight_decay, float bias_correction1, float bias_correction2, float grad_scale), (ctx, weight, m, v, grad, row_state, V, C, lr, beta1, beta2, eps, weight_decay, bias_correction1, bias_correction2, grad_scale))
 ATTUNE_ENTRY(sgd, (attune_context* ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad, int64_t count, float lr, float momentum, float weight_decay, int32_t nesterov, int32_t first_step, float grad_scale), (ctx, weight, momentum_buffer, shadow, grad, count, lr, momentum, weight_decay, nesterov, first_step, grad_scale))
+ATTUNE_ENTRY(rms_norm_fwd, (attune_context* ctx, void* out, void* sum, float* rstd, const void* inp, const void* residual, const float* weight, int64_t N, int64_t G, int64_t C, int64_t inp_stride, int64_t out_stride, float eps, int32_t dtype), (ctx, out, sum, rstd, inp, residual, weight, N, G, C, inp_stride, out_stride, eps, dtype))
+ATTUNE_ENTRY(rms_norm_bwd, (attune_context* ctx, void* dinp, float* dweight, const void* dout, const void* dsum_extra, const void* sum, const float* rstd, const float* weight, int64_t N, int64_t G, int64_t C, int64_t inp_stride, int64_t out_stride, int32_t accumulate_weight, int32_t dtype), (ctx, dinp, dweight, dout, dsum_extra, sum, rstd, weight, N, G, C, inp_stride, out_stride, accumulate_weight, dtype))
+ATTUNE_ENTRY(rope, (attune_context* ctx, void* inp, const float* table, const int32_t* positions, int64_t N, int64_t H, int64_t D, int64_t rotary, int64_t stride, int64_t P, int32_t inverse, int32_t dtype), (ctx, inp, table, positions, N, H, D, rotary, stride, P, inverse, dtype))
+ATTUNE_ENTRY(gated_fwd, (attune_context* ctx, void* out, const void* inp, int64_t N, int64_t F, int32_t activation, int32_t dtype), (ctx, out, inp, N, F, activation, dtype))
+ATTUNE_ENTRY(gated_bwd, (attune_context* ctx, void* dinp, void* out_again, const void* dout, const void* inp, int64_t N, int64_t F, int32_t activation, int32_t dtype), (ctx, dinp, out_again, dout, inp, N, F, activation, dtype))
+ATTUNE_ENTRY(lora_fwd, (attune_context* ctx, void* out, const void* low, const float* up, int64_t N, int64_t F, int64_t R, int64_t out_stride, int64_t low_stride, float scale, int32_t dtype), (ctx, out, low, up, N, F, R, out_stride, low_stride, scale, dtype))
+ATTUNE_ENTRY(lora_bwd, (attune_context* ctx, void* dlow, float* dup, const void* dout, const void* low, const float* up, int64_t N, int64_t F, int64_t R, int64_t out_stride, int64_t low_stride, float scale, int32_t accumulate, int32_t dtype), (ctx, dlow, dup, dout, low, up, N, F, R, out_stride, low_stride, scale, accumulate, dtype))
+ATTUNE_ENTRY(attention_cached_fwd, (attune_context* ctx, void* out, const void* q, const void* k_cache, const void* v_cache, const int32_t* cu_q, const int32_t* k_start, const int32_t* k_count, int64_t q_stride, int64_t kv_stride, int64_t B, int64_t H, int64_t Hkv, int64_t D, float scale, int64_t window, int32_t dtype), (ctx, out, q, k_cache, v_cache, cu_q, k_start, k_count, q_stride, kv_stride, B, H, Hkv, D, scale, window, dtype))
+ATTUNE_ENTRY(kv_cache_write, (attune_context* ctx, void* k_cache, void* v_cache, const void* k, const void* v, const int32_t* rows, int64_t N, int64_t width, int64_t inp_stride, int64_t cache_stride, int32_t dtype), (ctx, k_cache, v_cache, k, v, rows, N, width, inp_stride, cache_stride, dtype))
+ATTUNE_ENTRY(argmax, (attune_context* ctx, int32_t* out, const void* inp, int64_t N, int64_t K, int32_t dtype), (ctx, out, inp, N, K, dtype))
+ATTUNE_ENTRY(quantize, (attune_context* ctx, void* out, const void* inp, int64_t F, int64_t C, int32_t inp_dtype, int32_t out_dtype), (ctx, out, inp, F, C, inp_dtype, out_dtype))
+ATTUNE_ENTRY(dequantize, (attune_context* ctx, void* out, const void* inp, int64_t F, int64_t C, int32_t out_dtype, int32_t inp_dtype), (ctx, out, inp, F, C, out_dtype, inp_dtype))
+
+int64_t attune_quantized_bytes(int64_t F, int64_t C, int32_t dtype) { return attune::QuantizedLayout(F, C, dtype).bytes; }
 
 }  // extern "C"

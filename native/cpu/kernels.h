@@ -10,7 +10,9 @@
   X(attention_bwd) X(layer_norm_fwd) X(layer_norm_bwd) X(embedding_fwd) X(embedding_bwd)           \
   X(zero_rows) X(gather_rows_fwd) X(gather_rows_bwd) X(mean_pool_fwd) X(mean_pool_bwd)             \
   X(activation_fwd) X(activation_bwd) X(dropout) X(cast) X(cross_entropy) X(mse)                   \
-  X(sum_of_squares) X(sum_of_squares_rows) X(adamw) X(adamw_rows) X(sgd)
+  X(sum_of_squares) X(sum_of_squares_rows) X(adamw) X(adamw_rows) X(sgd) X(rms_norm_fwd)           \
+  X(rms_norm_bwd) X(rope) X(gated_fwd) X(gated_bwd) X(lora_fwd) X(lora_bwd)                        \
+  X(attention_cached_fwd) X(kv_cache_write) X(argmax) X(quantize) X(dequantize)
 
 namespace attune {
 

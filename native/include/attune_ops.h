@@ -49,9 +49,10 @@ enum {
   ATTUNE_DEVICE_LOST = 4,
   ATTUNE_INTERNAL = 5
 };
-enum { ATTUNE_F32 = 0, ATTUNE_BF16 = 1 };
+// NF4 and INT8 are layouts of frozen weights only.
+enum { ATTUNE_F32 = 0, ATTUNE_BF16 = 1, ATTUNE_NF4 = 3, ATTUNE_INT8 = 4 };
 // Activation functions fused into products.
-enum { ATTUNE_ACT_NONE = 0, ATTUNE_ACT_GELU = 1, ATTUNE_ACT_GELU_TANH = 2, ATTUNE_ACT_TANH = 3, ATTUNE_ACT_RELU = 4 };
+enum { ATTUNE_ACT_NONE = 0, ATTUNE_ACT_GELU = 1, ATTUNE_ACT_GELU_TANH = 2, ATTUNE_ACT_TANH = 3, ATTUNE_ACT_RELU = 4, ATTUNE_ACT_SILU = 5 };
 // Instruction-set levels of the CPU kernels, best last.
 enum { ATTUNE_ISA_BEST = -1, ATTUNE_ISA_PORTABLE = 0, ATTUNE_ISA_V3 = 1, ATTUNE_ISA_V4 = 2, ATTUNE_ISA_V4_BF16 = 3 };
 
@@ -201,6 +202,109 @@ ATTUNE_API attune_status attune_dropout(attune_context* ctx, void* out, const vo
 // out (+)= inp, converting between f32 and bf16.
 ATTUNE_API attune_status attune_cast(attune_context* ctx, void* out, const void* inp, int64_t count,
     int32_t accumulate, int32_t out_dtype, int32_t inp_dtype);
+
+// ---- root mean square norm -----------------------------------------------------------------------
+
+// Root mean square norm (Zhang and Sennrich, 2019), fused with the residual add:
+//   sum (N,C) dtype = inp + residual; out = sum * rstd * weight, rstd = 1 / sqrt(mean(sum^2) + eps) of
+//   sum as stored; weight (C) f32, rstd (N,G) f32 (may be null in inference).
+// Row n has G groups of C elements, each normalised by itself with the same weight (G > 1: the heads of
+// a query or key product): group g of row n starts at inp + n * inp_stride + g * C and goes to
+// out + n * out_stride + g * C. residual and sum are given together or both null; given, they are dense
+// (N,C) and G is 1. sum may be inp or residual; out may be inp where sum is null.
+ATTUNE_API attune_status attune_rms_norm_fwd(attune_context* ctx, void* out, void* sum, float* rstd,
+    const void* inp, const void* residual, const float* weight, int64_t N, int64_t G, int64_t C, int64_t
+    inp_stride, int64_t out_stride, float eps, int32_t dtype);
+
+// dinp (rows inp_stride apart) = dsum_extra (null: zero) + the norm's gradient: the gradient of inp and of
+// residual alike. `sum` is the forward's sum, or its inp where there was none; rows of dsum_extra and sum
+// are inp_stride apart, rows of dout out_stride. dinp may be dsum_extra, or dout where the strides agree.
+// dweight (C) f32 (+)= by accumulate_weight; null where the weight is frozen.
+ATTUNE_API attune_status attune_rms_norm_bwd(attune_context* ctx, void* dinp, float* dweight, const
+    void* dout, const void* dsum_extra, const void* sum, const float* rstd, const float* weight, int64_t
+    N, int64_t G, int64_t C, int64_t inp_stride, int64_t out_stride, int32_t accumulate_weight, int32_t
+    dtype);
+
+// ---- rotary position embedding ---------------------------------------------------------------------
+
+// Rotary position embedding (Su et al., 2021) in Hugging Face's half-split layout, in place: of each of H
+// heads (N rows `stride` apart, head h at h * D), elements i and i + rotary / 2, i < rotary / 2, become
+// (a c - b s, b c + a s) with (c, s) = table[positions[n]][i], table (P, rotary / 2, 2) f32. rotary is
+// even and at most D; the rest of the head stays. inverse rotates back: it is the backward. A position
+// outside 0..P-1 is INVALID_ARGUMENT.
+ATTUNE_API attune_status attune_rope(attune_context* ctx, void* inp, const float* table, const int32_t*
+    positions, int64_t N, int64_t H, int64_t D, int64_t rotary, int64_t stride, int64_t P, int32_t
+    inverse, int32_t dtype);
+
+// ---- gated activations --------------------------------------------------------------------------------
+
+// Gated linear unit (Shazeer, 2020): inp (N,2F) holds gate | up; out (N,F) = act(gate) .* up. SwiGLU with
+// ATTUNE_ACT_SILU, GeGLU with GELU.
+ATTUNE_API attune_status attune_gated_fwd(attune_context* ctx, void* out, const void* inp, int64_t N,
+    int64_t F, int32_t activation, int32_t dtype);
+
+// dinp (N,2F) = (dout .* up .* act'(gate) | dout .* act(gate)); may be inp itself. out_again (N,F), where
+// given, receives the forward's out, so that the caller need not keep it; it may be dout.
+ATTUNE_API attune_status attune_gated_bwd(attune_context* ctx, void* dinp, void* out_again, const void*
+    dout, const void* inp, int64_t N, int64_t F, int32_t activation, int32_t dtype);
+
+// ---- low-rank adapters ----------------------------------------------------------------------------------
+
+// The second product of a LoRA adapter (Hu et al., 2021), added to what the frozen product wrote:
+// out (N,F), rows out_stride apart, += scale * low (N,R), rows low_stride apart, * up (F,R)^T f32.
+// Accumulated in f32, rounded to dtype once.
+ATTUNE_API attune_status attune_lora_fwd(attune_context* ctx, void* out, const void* low, const float*
+    up, int64_t N, int64_t F, int64_t R, int64_t out_stride, int64_t low_stride, float scale, int32_t
+    dtype);
+
+// In one pass over dout (N,F), rows out_stride apart: dlow (N,R), rows low_stride apart, = scale * dout * up;
+// dup (F,R) f32 (+)= scale * dout^T * low.
+ATTUNE_API attune_status attune_lora_bwd(attune_context* ctx, void* dlow, float* dup, const void* dout,
+    const void* low, const float* up, int64_t N, int64_t F, int64_t R, int64_t out_stride, int64_t
+    low_stride, float scale, int32_t accumulate, int32_t dtype);
+
+// ---- generation ----------------------------------------------------------------------------------------------
+
+// Causal attention of new rows over a key/value cache, inference only: q (Nq,H,D) with row stride q_stride;
+// sequence b owns query rows cu_q[b]..cu_q[b+1] and the keys and values in rows k_start[b] ..
+// k_start[b] + k_count[b] of the caches (rows kv_stride apart, Hkv heads of D), the last of which belong to
+// its queries: query i of n sees keys up to k_count[b] - n + i. window as in attention_fwd. out (Nq,H,D)
+// dense. The numbers of a sequence depend on nothing else in the batch.
+ATTUNE_API attune_status attune_attention_cached_fwd(attune_context* ctx, void* out, const void* q,
+    const void* k_cache, const void* v_cache, const int32_t* cu_q, const int32_t* k_start, const
+    int32_t* k_count, int64_t q_stride, int64_t kv_stride, int64_t B, int64_t H, int64_t Hkv, int64_t D,
+    float scale, int64_t window, int32_t dtype);
+
+// Copies row n of k and v (N, width; rows inp_stride apart) to row rows[n] of the caches (rows cache_stride
+// apart). The rows are distinct.
+ATTUNE_API attune_status attune_kv_cache_write(attune_context* ctx, void* k_cache, void* v_cache, const
+    void* k, const void* v, const int32_t* rows, int64_t N, int64_t width, int64_t inp_stride, int64_t
+    cache_stride, int32_t dtype);
+
+// out (N) i32 = index of the largest element of each row of inp (N,K); the first of equals; -1 for a row
+// that holds a NaN.
+ATTUNE_API attune_status attune_argmax(attune_context* ctx, int32_t* out, const void* inp, int64_t N,
+    int64_t K, int32_t dtype);
+
+// ---- quantized weights --------------------------------------------------------------------------------------
+
+// Weights held in 4 or 8 bits (Dettmers et al., 2022 and 2023), read by the linear products as weight_dtype
+// ATTUNE_NF4 or ATTUNE_INT8: the codes of all (F,C) elements row-major, each row's blocks of 64 elements
+// scaled by their largest magnitude. C must be a multiple of 64. Layout, each part 64-byte aligned:
+//   INT8  int8 codes (F,C); f32 scales (F, C / 64): value = code * scale, scale = absmax / 127.
+//   NF4   nibbles (F, C / 2), the even element low; u8 scale codes (F * C / 64); then, per 256 scales, one
+//         f32; then one f32 offset: scale = offset + (code - 127) / 127 * that f32 (double quantization:
+//         the offset is the mean of all scales), value = NF4[nibble] * scale.
+// Bytes of that layout; 0 for an unknown type or a bad shape.
+ATTUNE_API int64_t attune_quantized_bytes(int64_t F, int64_t C, int32_t dtype);
+
+// Packs inp (F,C), inp_dtype f32 or bf16, into out, laid out as out_dtype says.
+ATTUNE_API attune_status attune_quantize(attune_context* ctx, void* out, const void* inp, int64_t F,
+    int64_t C, int32_t inp_dtype, int32_t out_dtype);
+
+// The values that quantize stored, as out_dtype f32 or bf16.
+ATTUNE_API attune_status attune_dequantize(attune_context* ctx, void* out, const void* inp, int64_t F,
+    int64_t C, int32_t out_dtype, int32_t inp_dtype);
 
 // ---- losses ------------------------------------------------------------------------------------
 

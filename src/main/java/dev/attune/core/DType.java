@@ -7,7 +7,13 @@ public enum DType {
   /** bfloat16: activations and product operands in mixed precision. */
   BF16(1, 2, "BF16"),
   /** 32-bit signed integer: token ids, labels, offsets. */
-  I32(2, 4, "I32");
+  I32(2, 4, "I32"),
+  /**
+   * 4-bit NormalFloat blocks of a frozen weight; see {@code attune_quantize}. No single elements.
+   */
+  NF4(3, 0, "U8"),
+  /** 8-bit blocks of a frozen weight; see {@code attune_quantize}. No single elements. */
+  INT8(4, 0, "U8");
 
   private final int code;
   private final int sizeBytes;
@@ -24,7 +30,7 @@ public enum DType {
     return code;
   }
 
-  /** Size of one element in bytes. */
+  /** Size of one element in bytes; 0 for a layout that has no single elements. */
   public int sizeBytes() {
     return sizeBytes;
   }

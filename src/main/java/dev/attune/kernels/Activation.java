@@ -10,7 +10,9 @@ public enum Activation {
   /** The tanh approximation: "gelu_new", "gelu_pytorch_tanh". */
   GELU_TANH(2),
   TANH(3),
-  RELU(4);
+  RELU(4),
+  /** x sigmoid(x), also named swish. */
+  SILU(5);
 
   private final int code;
 
@@ -28,13 +30,14 @@ public enum Activation {
       case "gelu" -> GELU;
       case "gelu_new", "gelu_pytorch_tanh", "gelu_fast" -> GELU_TANH;
       case "relu" -> RELU;
+      case "silu", "swish" -> SILU;
       case "tanh" -> TANH;
       default ->
           throw new InputException(
               "config.json: hidden activation '"
                   + name
-                  + "' is not supported; supported are gelu, gelu_new, gelu_pytorch_tanh, relu and"
-                  + " tanh");
+                  + "' is not supported; supported are gelu, gelu_new, gelu_pytorch_tanh, relu, silu"
+                  + " and tanh");
     };
   }
 }

@@ -330,4 +330,157 @@ public interface Backend extends Allocator, AutoCloseable {
       boolean nesterov,
       boolean firstStep,
       float gradScale);
+
+  /**
+   * {@code sum = inp + residual; out = sum * rstd * weight}, per row of G groups of C (G > 1: the
+   * heads of a product, rows {@code inpStride} and {@code outStride} elements apart); residual and
+   * sum may be 0 together.
+   */
+  void rmsNormForward(
+      long out,
+      long sum,
+      long rstd,
+      long inp,
+      long residual,
+      long weight,
+      long N,
+      long G,
+      long C,
+      long inpStride,
+      long outStride,
+      float eps,
+      DType dtype);
+
+  /**
+   * {@code dinp = dsumExtra + root mean square norm's gradient}: of inp and of residual alike;
+   * dweight may be 0.
+   */
+  void rmsNormBackward(
+      long dinp,
+      long dweight,
+      long dout,
+      long dsumExtra,
+      long sum,
+      long rstd,
+      long weight,
+      long N,
+      long G,
+      long C,
+      long inpStride,
+      long outStride,
+      boolean accumulateWeight,
+      DType dtype);
+
+  /**
+   * Rotates, in place, the first {@code rotary} elements of H heads; {@code inverse} is its
+   * backward.
+   */
+  void rope(
+      long inp,
+      long table,
+      long positions,
+      long N,
+      long H,
+      long D,
+      long rotary,
+      long stride,
+      long P,
+      boolean inverse,
+      DType dtype);
+
+  /** {@code out (N,F) = act(inp[:, :F]) .* inp[:, F:]}, inp {@code (N,2F)}. */
+  void gatedForward(long out, long inp, long N, long F, Activation activation, DType dtype);
+
+  /**
+   * Overwrites {@code dinp (N,2F)}, which may be inp; {@code outAgain (N,F)}, where not 0, receives
+   * the forward's result and may be dout.
+   */
+  void gatedBackward(
+      long dinp,
+      long outAgain,
+      long dout,
+      long inp,
+      long N,
+      long F,
+      Activation activation,
+      DType dtype);
+
+  /** {@code out (N,F) += scale * low (N,R) * up (F,R)^T}. */
+  void loraForward(
+      long out,
+      long low,
+      long up,
+      long N,
+      long F,
+      long R,
+      long outStride,
+      long lowStride,
+      float scale,
+      DType dtype);
+
+  /**
+   * {@code dlow (N,R) = scale * dout * up}, {@code dup (F,R) (+)= scale * dout^T * low}, in one
+   * pass over dout.
+   */
+  void loraBackward(
+      long dlow,
+      long dup,
+      long dout,
+      long low,
+      long up,
+      long N,
+      long F,
+      long R,
+      long outStride,
+      long lowStride,
+      float scale,
+      boolean accumulate,
+      DType dtype);
+
+  /**
+   * Causal attention of a few new rows of B sequences over a key/value cache: sequence b's keys are
+   * cache rows {@code kStart[b] .. kStart[b] + kCount[b]}, the last of them its own queries'.
+   */
+  void attentionCachedForward(
+      long out,
+      long q,
+      long kCache,
+      long vCache,
+      long cuQ,
+      long kStart,
+      long kCount,
+      long qStride,
+      long kvStride,
+      long B,
+      long H,
+      long Hkv,
+      long D,
+      float scale,
+      long window,
+      DType dtype);
+
+  /** Copies rows of {@code k, v (N,width)} to rows {@code rows[n]} of the caches. */
+  void kvCacheWrite(
+      long kCache,
+      long vCache,
+      long k,
+      long v,
+      long rows,
+      long N,
+      long width,
+      long inpStride,
+      long cacheStride,
+      DType dtype);
+
+  /** {@code out (N)} i32 = index of the largest element of each row, the first of equals. */
+  void argmax(long out, long inp, long N, long K, DType dtype);
+
+  /**
+   * Packs a weight {@code (F,C)} into the 4- or 8-bit layout {@code outDtype}, which the linear
+   * products take as their {@code weightDtype}.
+   */
+  void quantize(long out, long inp, long F, long C, DType inpDtype, DType outDtype);
+
+  /** The values that {@link #quantize} stored, as f32 or bf16. */
+  void dequantize(long out, long inp, long F, long C, DType outDtype, DType inpDtype);
 }

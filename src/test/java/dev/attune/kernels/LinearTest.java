@@ -200,8 +200,8 @@ class LinearTest extends KernelContract {
   private static void addAll(
       List<KernelCase> cases, int N, int C, int F, DType dtype, DType weightDtype) {
     int number = cases.size() / 3;
-    Activation activation = Activation.values()[number % 5];
-    Activation before = Activation.values()[number / 2 % 5];
+    Activation activation = Activation.values()[number % 6];
+    Activation before = Activation.values()[number / 2 % 6];
     boolean odd = number % 2 == 1;
     cases.add(forward(N, C, F, activation, number % 3 != 0, !odd, dtype, weightDtype));
     cases.add(

@@ -6,7 +6,8 @@ public enum ActivationRef {
   GELU,
   GELU_TANH,
   TANH,
-  RELU;
+  RELU,
+  SILU;
 
   private static final double CUBIC = 0.044715;
   private static final double SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
@@ -22,6 +23,7 @@ public enum ActivationRef {
       case GELU_TANH -> p.f32(p.f32(0.5 * x) * p.f32(1 + p.f32(Math.tanh(inner(p, x)))));
       case TANH -> p.f32(Math.tanh(x));
       case RELU -> Double.isNaN(x) ? x : Math.max(x, 0);
+      case SILU -> p.f32(x * sigmoid(p, x));
     };
   }
 
@@ -47,6 +49,10 @@ public enum ActivationRef {
         yield p.f32(1 - p.f32(t * t));
       }
       case RELU -> Double.isNaN(x) ? x : (x > 0 ? 1 : 0);
+      case SILU -> {
+        double s = sigmoid(p, x);
+        yield Math.abs(x) > 1e3 ? (x > 0 ? 1 : 0) : p.f32(s * p.f32(1 + p.f32(x * p.f32(1 - s))));
+      }
     };
   }
 
@@ -67,6 +73,10 @@ public enum ActivationRef {
       dinp[i] = p.stored(old == null ? gradient : p.f32(old[i] + gradient));
     }
     return dinp;
+  }
+
+  private static double sigmoid(Precision p, double x) {
+    return p.f32(1 / p.f32(1 + p.f32(Math.exp(-x))));
   }
 
   private static double inner(Precision p, double x) {

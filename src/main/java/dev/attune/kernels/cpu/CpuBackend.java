@@ -646,4 +646,231 @@ public final class CpuBackend implements Backend {
             firstStep ? 1 : 0,
             gradScale));
   }
+
+  @Override
+  public void rmsNormForward(
+      long out,
+      long sum,
+      long rstd,
+      long inp,
+      long residual,
+      long weight,
+      long N,
+      long G,
+      long C,
+      long inpStride,
+      long outStride,
+      float eps,
+      DType dtype) {
+    check(
+        CpuNative.rmsNormForward(
+            ctx,
+            out,
+            sum,
+            rstd,
+            inp,
+            residual,
+            weight,
+            N,
+            G,
+            C,
+            inpStride,
+            outStride,
+            eps,
+            dtype.code()));
+  }
+
+  @Override
+  public void rmsNormBackward(
+      long dinp,
+      long dweight,
+      long dout,
+      long dsumExtra,
+      long sum,
+      long rstd,
+      long weight,
+      long N,
+      long G,
+      long C,
+      long inpStride,
+      long outStride,
+      boolean accumulateWeight,
+      DType dtype) {
+    check(
+        CpuNative.rmsNormBackward(
+            ctx,
+            dinp,
+            dweight,
+            dout,
+            dsumExtra,
+            sum,
+            rstd,
+            weight,
+            N,
+            G,
+            C,
+            inpStride,
+            outStride,
+            accumulateWeight ? 1 : 0,
+            dtype.code()));
+  }
+
+  @Override
+  public void rope(
+      long inp,
+      long table,
+      long positions,
+      long N,
+      long H,
+      long D,
+      long rotary,
+      long stride,
+      long P,
+      boolean inverse,
+      DType dtype) {
+    check(
+        CpuNative.rope(
+            ctx, inp, table, positions, N, H, D, rotary, stride, P, inverse ? 1 : 0, dtype.code()));
+  }
+
+  @Override
+  public void gatedForward(long out, long inp, long N, long F, Activation activation, DType dtype) {
+    check(CpuNative.gatedForward(ctx, out, inp, N, F, activation.code(), dtype.code()));
+  }
+
+  @Override
+  public void gatedBackward(
+      long dinp,
+      long outAgain,
+      long dout,
+      long inp,
+      long N,
+      long F,
+      Activation activation,
+      DType dtype) {
+    check(
+        CpuNative.gatedBackward(
+            ctx, dinp, outAgain, dout, inp, N, F, activation.code(), dtype.code()));
+  }
+
+  @Override
+  public void loraForward(
+      long out,
+      long low,
+      long up,
+      long N,
+      long F,
+      long R,
+      long outStride,
+      long lowStride,
+      float scale,
+      DType dtype) {
+    check(
+        CpuNative.loraForward(
+            ctx, out, low, up, N, F, R, outStride, lowStride, scale, dtype.code()));
+  }
+
+  @Override
+  public void loraBackward(
+      long dlow,
+      long dup,
+      long dout,
+      long low,
+      long up,
+      long N,
+      long F,
+      long R,
+      long outStride,
+      long lowStride,
+      float scale,
+      boolean accumulate,
+      DType dtype) {
+    check(
+        CpuNative.loraBackward(
+            ctx,
+            dlow,
+            dup,
+            dout,
+            low,
+            up,
+            N,
+            F,
+            R,
+            outStride,
+            lowStride,
+            scale,
+            accumulate ? 1 : 0,
+            dtype.code()));
+  }
+
+  @Override
+  public void attentionCachedForward(
+      long out,
+      long q,
+      long kCache,
+      long vCache,
+      long cuQ,
+      long kStart,
+      long kCount,
+      long qStride,
+      long kvStride,
+      long B,
+      long H,
+      long Hkv,
+      long D,
+      float scale,
+      long window,
+      DType dtype) {
+    check(
+        CpuNative.attentionCachedForward(
+            ctx,
+            out,
+            q,
+            kCache,
+            vCache,
+            cuQ,
+            kStart,
+            kCount,
+            qStride,
+            kvStride,
+            B,
+            H,
+            Hkv,
+            D,
+            scale,
+            window,
+            dtype.code()));
+  }
+
+  @Override
+  public void kvCacheWrite(
+      long kCache,
+      long vCache,
+      long k,
+      long v,
+      long rows,
+      long N,
+      long width,
+      long inpStride,
+      long cacheStride,
+      DType dtype) {
+    check(
+        CpuNative.kvCacheWrite(
+            ctx, kCache, vCache, k, v, rows, N, width, inpStride, cacheStride, dtype.code()));
+  }
+
+  @Override
+  public void argmax(long out, long inp, long N, long K, DType dtype) {
+    check(CpuNative.argmax(ctx, out, inp, N, K, dtype.code()));
+  }
+
+  @Override
+  public void quantize(long out, long inp, long F, long C, DType inpDtype, DType outDtype) {
+    check(CpuNative.quantize(ctx, out, inp, F, C, inpDtype.code(), outDtype.code()));
+  }
+
+  @Override
+  public void dequantize(long out, long inp, long F, long C, DType outDtype, DType inpDtype) {
+    check(CpuNative.dequantize(ctx, out, inp, F, C, outDtype.code(), inpDtype.code()));
+  }
 }

@@ -412,4 +412,173 @@ final class CpuNative {
       int nesterov,
       int firstStep,
       float gradScale);
+
+  @Name("attune_rms_norm_fwd")
+  static native int rmsNormForward(
+      @Cast("attune_context*") long ctx,
+      @Cast("void*") long out,
+      @Cast("void*") long sum,
+      @Cast("float*") long rstd,
+      @Cast("const void*") long inp,
+      @Cast("const void*") long residual,
+      @Cast("const float*") long weight,
+      long N,
+      long G,
+      long C,
+      long inpStride,
+      long outStride,
+      float eps,
+      int dtype);
+
+  @Name("attune_rms_norm_bwd")
+  static native int rmsNormBackward(
+      @Cast("attune_context*") long ctx,
+      @Cast("void*") long dinp,
+      @Cast("float*") long dweight,
+      @Cast("const void*") long dout,
+      @Cast("const void*") long dsumExtra,
+      @Cast("const void*") long sum,
+      @Cast("const float*") long rstd,
+      @Cast("const float*") long weight,
+      long N,
+      long G,
+      long C,
+      long inpStride,
+      long outStride,
+      int accumulateWeight,
+      int dtype);
+
+  @Name("attune_rope")
+  static native int rope(
+      @Cast("attune_context*") long ctx,
+      @Cast("void*") long inp,
+      @Cast("const float*") long table,
+      @Cast("const int32_t*") long positions,
+      long N,
+      long H,
+      long D,
+      long rotary,
+      long stride,
+      long P,
+      int inverse,
+      int dtype);
+
+  @Name("attune_gated_fwd")
+  static native int gatedForward(
+      @Cast("attune_context*") long ctx,
+      @Cast("void*") long out,
+      @Cast("const void*") long inp,
+      long N,
+      long F,
+      int activation,
+      int dtype);
+
+  @Name("attune_gated_bwd")
+  static native int gatedBackward(
+      @Cast("attune_context*") long ctx,
+      @Cast("void*") long dinp,
+      @Cast("void*") long outAgain,
+      @Cast("const void*") long dout,
+      @Cast("const void*") long inp,
+      long N,
+      long F,
+      int activation,
+      int dtype);
+
+  @Name("attune_lora_fwd")
+  static native int loraForward(
+      @Cast("attune_context*") long ctx,
+      @Cast("void*") long out,
+      @Cast("const void*") long low,
+      @Cast("const float*") long up,
+      long N,
+      long F,
+      long R,
+      long outStride,
+      long lowStride,
+      float scale,
+      int dtype);
+
+  @Name("attune_lora_bwd")
+  static native int loraBackward(
+      @Cast("attune_context*") long ctx,
+      @Cast("void*") long dlow,
+      @Cast("float*") long dup,
+      @Cast("const void*") long dout,
+      @Cast("const void*") long low,
+      @Cast("const float*") long up,
+      long N,
+      long F,
+      long R,
+      long outStride,
+      long lowStride,
+      float scale,
+      int accumulate,
+      int dtype);
+
+  @Name("attune_attention_cached_fwd")
+  static native int attentionCachedForward(
+      @Cast("attune_context*") long ctx,
+      @Cast("void*") long out,
+      @Cast("const void*") long q,
+      @Cast("const void*") long kCache,
+      @Cast("const void*") long vCache,
+      @Cast("const int32_t*") long cuQ,
+      @Cast("const int32_t*") long kStart,
+      @Cast("const int32_t*") long kCount,
+      long qStride,
+      long kvStride,
+      long B,
+      long H,
+      long Hkv,
+      long D,
+      float scale,
+      long window,
+      int dtype);
+
+  @Name("attune_kv_cache_write")
+  static native int kvCacheWrite(
+      @Cast("attune_context*") long ctx,
+      @Cast("void*") long kCache,
+      @Cast("void*") long vCache,
+      @Cast("const void*") long k,
+      @Cast("const void*") long v,
+      @Cast("const int32_t*") long rows,
+      long N,
+      long width,
+      long inpStride,
+      long cacheStride,
+      int dtype);
+
+  @Name("attune_argmax")
+  static native int argmax(
+      @Cast("attune_context*") long ctx,
+      @Cast("int32_t*") long out,
+      @Cast("const void*") long inp,
+      long N,
+      long K,
+      int dtype);
+
+  @Name("attune_quantize")
+  static native int quantize(
+      @Cast("attune_context*") long ctx,
+      @Cast("void*") long out,
+      @Cast("const void*") long inp,
+      long F,
+      long C,
+      int inpDtype,
+      int outDtype);
+
+  @Name("attune_dequantize")
+  static native int dequantize(
+      @Cast("attune_context*") long ctx,
+      @Cast("void*") long out,
+      @Cast("const void*") long inp,
+      long F,
+      long C,
+      int outDtype,
+      int inpDtype);
+
+  @Name("attune_quantized_bytes")
+  static native long quantizedBytes(long F, long C, int dtype);
 }

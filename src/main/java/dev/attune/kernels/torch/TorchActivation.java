@@ -129,6 +129,7 @@ final class TorchActivation {
       case GELU_TANH -> torch.gelu(x, "tanh");
       case TANH -> torch.tanh(x);
       case RELU -> torch.relu(x);
+      case SILU -> torch.silu(x);
     };
   }
 
@@ -140,6 +141,7 @@ final class TorchActivation {
       case GELU_TANH -> torch.gelu_backward(gradient, x, "tanh");
       case TANH -> torch.tanh_backward(gradient, torch.tanh(x));
       case RELU -> torch.threshold_backward(gradient, x, scalar(0));
+      case SILU -> torch.silu_backward(gradient, x);
     };
   }
 }

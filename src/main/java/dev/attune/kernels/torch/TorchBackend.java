@@ -638,4 +638,164 @@ public final class TorchBackend implements Backend {
                 firstStep,
                 gradScale));
   }
+
+  @Override
+  public void rmsNormForward(
+      long out,
+      long sum,
+      long rstd,
+      long inp,
+      long residual,
+      long weight,
+      long N,
+      long G,
+      long C,
+      long inpStride,
+      long outStride,
+      float eps,
+      DType dtype) {
+    throw unsupported("rmsNormForward");
+  }
+
+  @Override
+  public void rmsNormBackward(
+      long dinp,
+      long dweight,
+      long dout,
+      long dsumExtra,
+      long sum,
+      long rstd,
+      long weight,
+      long N,
+      long G,
+      long C,
+      long inpStride,
+      long outStride,
+      boolean accumulateWeight,
+      DType dtype) {
+    throw unsupported("rmsNormBackward");
+  }
+
+  @Override
+  public void rope(
+      long inp,
+      long table,
+      long positions,
+      long N,
+      long H,
+      long D,
+      long rotary,
+      long stride,
+      long P,
+      boolean inverse,
+      DType dtype) {
+    throw unsupported("rope");
+  }
+
+  @Override
+  public void gatedForward(long out, long inp, long N, long F, Activation activation, DType dtype) {
+    throw unsupported("gatedForward");
+  }
+
+  @Override
+  public void gatedBackward(
+      long dinp,
+      long outAgain,
+      long dout,
+      long inp,
+      long N,
+      long F,
+      Activation activation,
+      DType dtype) {
+    throw unsupported("gatedBackward");
+  }
+
+  @Override
+  public void loraForward(
+      long out,
+      long low,
+      long up,
+      long N,
+      long F,
+      long R,
+      long outStride,
+      long lowStride,
+      float scale,
+      DType dtype) {
+    throw unsupported("loraForward");
+  }
+
+  @Override
+  public void loraBackward(
+      long dlow,
+      long dup,
+      long dout,
+      long low,
+      long up,
+      long N,
+      long F,
+      long R,
+      long outStride,
+      long lowStride,
+      float scale,
+      boolean accumulate,
+      DType dtype) {
+    throw unsupported("loraBackward");
+  }
+
+  @Override
+  public void attentionCachedForward(
+      long out,
+      long q,
+      long kCache,
+      long vCache,
+      long cuQ,
+      long kStart,
+      long kCount,
+      long qStride,
+      long kvStride,
+      long B,
+      long H,
+      long Hkv,
+      long D,
+      float scale,
+      long window,
+      DType dtype) {
+    throw unsupported("attentionCachedForward");
+  }
+
+  @Override
+  public void kvCacheWrite(
+      long kCache,
+      long vCache,
+      long k,
+      long v,
+      long rows,
+      long N,
+      long width,
+      long inpStride,
+      long cacheStride,
+      DType dtype) {
+    throw unsupported("kvCacheWrite");
+  }
+
+  @Override
+  public void argmax(long out, long inp, long N, long K, DType dtype) {
+    throw unsupported("argmax");
+  }
+
+  @Override
+  public void quantize(long out, long inp, long F, long C, DType inpDtype, DType outDtype) {
+    throw unsupported("quantize");
+  }
+
+  @Override
+  public void dequantize(long out, long inp, long F, long C, DType outDtype, DType inpDtype) {
+    throw unsupported("dequantize");
+  }
+
+  private static UnsupportedOperationException unsupported(String op) {
+    return new UnsupportedOperationException(
+        op + " has no implementation on the torch backend yet");
+  }
 }

@@ -19,6 +19,7 @@ class TorchLinearTest extends TorchTestCase {
       case GELU_TANH -> 0.5 * x * (1 + Math.tanh(inner(x)));
       case TANH -> Math.tanh(x);
       case RELU -> Math.max(0, x);
+      case SILU -> x / (1 + Math.exp(-x));
     };
   }
 
