@@ -275,8 +275,7 @@ attune_status layer_norm_bwd(attune_context* ctx, void* dinp, void* dresidual, f
                              int32_t dtype) {
   const char* op = "layer_norm_bwd";
   ATTUNE_CHECK(check(op, N, C, p_inp, p_out, dtype));
-  ATTUNE_CHECK(check_pointer(op, "dweight", dweight));
-  ATTUNE_CHECK(check_pointer(op, "dbias", dbias));
+  ATTUNE_REQUIRE((dweight == nullptr) == (dbias == nullptr), "%s: of dweight and dbias one is null, must be both or none", op);
   const Chunks chunks(N, C);
   float* partials = reinterpret_cast<float*>(ctx->workspace(0));
   if (N > 0) {
@@ -307,7 +306,7 @@ attune_status layer_norm_bwd(attune_context* ctx, void* dinp, void* dresidual, f
       });
     });
   }
-  combine(ctx, dweight, dbias, partials, chunks, (N + chunks.rows - 1) / chunks.rows, C, accumulate_weight != 0);
+  if (dweight != nullptr) combine(ctx, dweight, dbias, partials, chunks, (N + chunks.rows - 1) / chunks.rows, C, accumulate_weight != 0);
   return ATTUNE_OK;
 }
 

@@ -147,7 +147,7 @@ ATTUNE_API attune_status attune_layer_norm_fwd(attune_context* ctx, void* out, v
 // dsum = gradient of sum = dsum_extra (null: zero; the gradient that reaches sum by another way, as
 // in pre-norm models) + the layer norm's. dinp (N,C) = dsum .* the inp mask (may be null);
 // dresidual (N,C) (+)= dsum by accumulate_residual (may be null; dinp and dresidual may be one where
-// p_inp is 0). dweight, dbias (C) f32 (+)= by accumulate_weight.
+// p_inp is 0). dweight, dbias (C) f32 (+)= by accumulate_weight; both null where they are frozen.
 ATTUNE_API attune_status attune_layer_norm_bwd(attune_context* ctx, void* dinp, void* dresidual,
     float* dweight, float* dbias, const void* dout, const void* dsum_extra, const void* sum,
     const float* mean, const float* rstd, const float* weight, int64_t N, int64_t C, float p_inp,

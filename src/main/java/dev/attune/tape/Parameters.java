@@ -44,55 +44,98 @@ public final class Parameters implements AutoCloseable {
     this.weights = Buffer.allocate(backend, size * Float.BYTES, true);
   }
 
+  /**
+   * One Hugging Face tensor of a declaration, or one module before its tensors are named.
+   *
+   * @param rows of a matrix; entries of a vector
+   */
+  public record Part(String name, long rows) {}
+
   /** Declares parameters in the order of the model; {@link #build} lays them out. */
   public static final class Builder {
-    private record Declared(List<String> names, long[] shape, boolean decays, boolean rowSparse) {
-      long count() {
-        long count = 1;
-        for (long extent : shape) {
-          count *= extent;
-        }
-        return count;
+    private record Declared(
+        List<Part> parts,
+        long cols,
+        Layout layout,
+        boolean decays,
+        boolean rowSparse,
+        boolean isMatrix) {
+      long count(Part part) {
+        return part.rows() * cols;
+      }
+
+      long[] folderShape(Part part) {
+        return isMatrix ? layout.folderShape(part.rows(), cols) : new long[] {part.rows()};
       }
     }
 
     private final List<Declared> declared = new ArrayList<>();
     private final List<Segment> laidOut = new ArrayList<>();
     private final List<int[]> spans = new ArrayList<>();
+    private LoraConfig lora;
     private long rowSparseEnd;
     private long decayEnd;
     private long size;
 
-    /** A weight matrix (rows, cols) that decays; returns its handle for {@link Parameters#get}. */
-    public int matrix(String name, long rows, long cols) {
-      return declare(List.of(name), new long[] {rows, cols}, true, false);
+    /** Gives the projections that are declared from here on adapters; null: none. */
+    public void adapt(LoraConfig config) {
+      this.lora = config;
     }
 
-    /** Equal matrices (rows, cols), one below the other, served by one product. */
-    public int stacked(List<String> names, long rows, long cols) {
-      return declare(names, new long[] {rows, cols}, true, false);
+    /** The adapters that projections get, or null. */
+    public LoraConfig lora() {
+      return lora;
+    }
+
+    /** A weight matrix (rows, cols) that decays; returns its handle for {@link Parameters#get}. */
+    public int matrix(String name, long rows, long cols) {
+      return stacked(List.of(new Part(name, rows)), cols, Layout.PLAIN);
+    }
+
+    /**
+     * Matrices of equal width, one below the other, served by one product.
+     *
+     * @param layout in the folder; of several matrices only PLAIN
+     */
+    public int stacked(List<Part> parts, long cols, Layout layout) {
+      Check.argument(
+          layout == Layout.PLAIN || parts.size() == 1, "a layout of several tensors: %s", parts);
+      return declare(parts, cols, layout, true, false, true);
+    }
+
+    /** A matrix of an adapter: always trained. */
+    public int adapter(String name, long rows, long cols, Layout layout) {
+      return declare(List.of(new Part(name, rows)), cols, layout, true, false, true);
     }
 
     /** A vector that does not decay: a bias, a norm's weight. */
     public int vector(String name, long count) {
-      return declare(List.of(name), new long[] {count}, false, false);
+      return stackedVectors(List.of(new Part(name, count)), Layout.PLAIN);
     }
 
-    /** Equal vectors, one after the other. */
-    public int stackedVectors(List<String> names, long count) {
-      return declare(names, new long[] {count}, false, false);
+    /** Vectors, one after the other; the layout as of {@link #stacked}. */
+    public int stackedVectors(List<Part> parts, Layout layout) {
+      Check.argument(
+          layout == Layout.PLAIN || parts.size() == 1, "a layout of several tensors: %s", parts);
+      return declare(parts, 1, layout, false, false, false);
     }
 
     /** The word embedding (V, C): decays, and is updated by row. At most one. */
     public int wordEmbedding(String name, long vocabulary, long width) {
       for (Declared other : declared) {
-        Check.argument(!other.rowSparse, "two word embeddings: %s and %s", other.names, name);
+        Check.argument(!other.rowSparse, "two word embeddings: %s and %s", other.parts, name);
       }
-      return declare(List.of(name), new long[] {vocabulary, width}, true, true);
+      return declare(List.of(new Part(name, vocabulary)), width, Layout.PLAIN, true, true, true);
     }
 
-    private int declare(List<String> names, long[] shape, boolean decays, boolean rowSparse) {
-      declared.add(new Declared(List.copyOf(names), shape, decays, rowSparse));
+    private int declare(
+        List<Part> parts,
+        long cols,
+        Layout layout,
+        boolean decays,
+        boolean rowSparse,
+        boolean isMatrix) {
+      declared.add(new Declared(List.copyOf(parts), cols, layout, decays, rowSparse, isMatrix));
       return declared.size() - 1;
     }
 
@@ -110,10 +153,15 @@ public final class Parameters implements AutoCloseable {
       for (int i = 0; i < declared.size(); i++) {
         Declared d = declared.get(i);
         int[] span = spans.get(i);
-        long rows = d.shape.length == 2 ? d.shape[0] * d.names.size() : 1;
-        long cols = d.shape.length == 2 ? d.shape[1] : d.shape[0] * d.names.size();
+        long total = d.parts.stream().mapToLong(Part::rows).sum();
         Parameter parameter =
-            new Parameter(parameters, span[0], span[1], laidOut.get(span[0]).first(), rows, cols);
+            new Parameter(
+                parameters,
+                span[0],
+                span[1],
+                laidOut.get(span[0]).first(),
+                d.isMatrix ? total : 1,
+                d.isMatrix ? d.cols : total);
         parameters.all.add(parameter);
         if (d.rowSparse) {
           parameters.rowSparseTable = parameter;
@@ -132,9 +180,11 @@ public final class Parameters implements AutoCloseable {
         }
         size = align(size);
         int begin = laidOut.size();
-        for (String name : d.names) {
-          laidOut.add(new Segment(name, d.shape, size, d.count(), d.decays));
-          size += d.count();
+        for (Part part : d.parts) {
+          laidOut.add(
+              new Segment(
+                  part.name(), d.folderShape(part), size, d.count(part), d.decays, d.layout));
+          size += d.count(part);
         }
         spans.set(i, new int[] {begin, laidOut.size()});
       }

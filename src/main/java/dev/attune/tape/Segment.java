@@ -8,5 +8,7 @@ package dev.attune.tape;
  * @param first first element in the flat store
  * @param count number of elements
  * @param decays whether weight decay applies
+ * @param layout of the folder's elements in the store
  */
-public record Segment(String name, long[] shape, long first, long count, boolean decays) {}
+public record Segment(
+    String name, long[] shape, long first, long count, boolean decays, Layout layout) {}
