@@ -12,7 +12,6 @@ import dev.attune.weights.SafetensorsWriter;
 import dev.attune.weights.TensorInfo;
 import dev.attune.weights.WeightSource;
 import java.io.IOException;
-import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -77,8 +76,7 @@ public final class ModelFolder {
           continue;
         }
         used.add(name);
-        FloatBuffer values = parameters.values(segment);
-        source.read(name, values);
+        parameters.write(segment, (first, values) -> source.read(name, first, values));
       }
       for (String name : source.names()) {
         if (!used.contains(name)) {
@@ -95,10 +93,7 @@ public final class ModelFolder {
     for (Segment segment : parameters.segments()) {
       Initializer.fill(parameters, segment, model.initializerRange(), seed);
       if (segment.name().contains("Norm") && segment.name().endsWith(".weight")) {
-        FloatBuffer ones = parameters.values(segment);
-        while (ones.hasRemaining()) {
-          ones.put(1f);
-        }
+        Initializer.constant(parameters, segment, 1f);
       }
     }
   }
@@ -151,7 +146,7 @@ public final class ModelFolder {
   public static void writeWeights(Path file, Parameters parameters) throws IOException {
     SafetensorsWriter writer = new SafetensorsWriter();
     for (Segment segment : parameters.segments()) {
-      writer.add(segment.name(), "F32", segment.shape(), parameters.values(segment));
+      writer.add(segment.name(), "F32", segment.shape(), first -> parameters.read(segment, first));
     }
     writer.write(file);
   }

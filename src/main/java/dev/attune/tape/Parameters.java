@@ -3,6 +3,7 @@ package dev.attune.tape;
 import dev.attune.core.Check;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
+import dev.attune.memory.HostWindow;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -29,6 +30,7 @@ public final class Parameters implements AutoCloseable {
   private final Buffer weights;
   private Buffer gradients;
   private boolean[] written;
+  private final HostWindow window;
   private RowSparse rowSparse;
   private Parameter rowSparseTable;
 
@@ -42,6 +44,7 @@ public final class Parameters implements AutoCloseable {
       byName.put(segment.name(), segment);
     }
     this.weights = Buffer.allocate(backend, size * Float.BYTES, true);
+    this.window = new HostWindow(backend);
   }
 
   /**
@@ -252,9 +255,41 @@ public final class Parameters implements AutoCloseable {
     return rowSparse;
   }
 
-  /** Host view of a tensor's values. */
-  public FloatBuffer values(Segment segment) {
-    return weights.floats(segment.first(), segment.count());
+  /** Delivers values of a tensor. */
+  @FunctionalInterface
+  public interface Values {
+    /** Fills {@code values} with the tensor's elements from {@code first} on. */
+    void fill(long first, FloatBuffer values);
+  }
+
+  /** Writes all values of a tensor, asking for them in pieces. */
+  public void write(Segment segment, Values values) {
+    long piece = window.pieceBytes() / Float.BYTES;
+    for (long first = 0; first < segment.count(); first += piece) {
+      long count = Math.min(piece, segment.count() - first);
+      long address = weightAddress(segment.first() + first);
+      values.fill(first, window.prepare(address, count * Float.BYTES).asFloatBuffer());
+      window.commit();
+    }
+  }
+
+  /**
+   * Some values of a tensor, from element {@code first} on, at least one if there is one; to be
+   * read before anything else is read or written through this store.
+   */
+  public FloatBuffer read(Segment segment, long first) {
+    long count = Math.min(window.pieceBytes() / Float.BYTES, segment.count() - first);
+    return window.read(weightAddress(segment.first() + first), count * Float.BYTES).asFloatBuffer();
+  }
+
+  /**
+   * To be called after the weights or the row states were written through their buffers: copies
+   * that derive from them follow.
+   */
+  public void refresh() {
+    if (rowSparse != null) {
+      rowSparse.refresh();
+    }
   }
 
   /** Allocates gradients; from here on parameters are trainable. */
@@ -274,8 +309,14 @@ public final class Parameters implements AutoCloseable {
     return gradients != null;
   }
 
-  /** After backward, before the optimizer: gradients that no op wrote become zero. */
+  /**
+   * After backward, before the optimizer: gradients that no op wrote become zero, and the device
+   * learns which rows have one.
+   */
   public void completeGradients() {
+    if (rowSparse != null) {
+      rowSparse.publish();
+    }
     for (int i = 0; i < written.length; i++) {
       Segment segment = segments.get(i);
       if (!written[i] && segment.first() >= rowSparseEnd) {

@@ -4,6 +4,7 @@ import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.memory.Allocator;
+import dev.attune.memory.HostWindow;
 import dev.attune.model.Inputs;
 import dev.attune.model.Model;
 import dev.attune.tape.Tape;
@@ -27,9 +28,11 @@ public final class Inference implements AutoCloseable {
   }
 
   private final Staging staging;
+  private final HostWindow window;
 
   public Inference(Allocator allocator) {
     this.staging = new Staging(allocator);
+    this.window = new HostWindow(allocator);
   }
 
   /**
@@ -46,10 +49,12 @@ public final class Inference implements AutoCloseable {
         Inputs inputs = staging.stage(batch);
         tape.begin(false, 0);
         Tensor logits = model.forward(tape, inputs);
-        double loss =
-            objective == null ? Double.NaN : objective.apply(tape, logits, staging, batch);
-        FloatBuffer values =
-            tape.backend().view(logits.address(), logits.sizeBytes()).asFloatBuffer();
+        double loss = Double.NaN;
+        if (objective != null) {
+          objective.apply(tape, logits, staging, batch);
+          loss = staging.sumLosses((int) logits.rows());
+        }
+        FloatBuffer values = window.read(logits.address(), logits.sizeBytes()).asFloatBuffer();
         sink.accept(batch, values, (int) logits.rows(), (int) logits.cols(), loss);
       }
     }

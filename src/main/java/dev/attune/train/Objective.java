@@ -32,16 +32,13 @@ public final class Objective {
 
   /**
    * Computes the losses of a staged batch and, in training, leaves the gradient of their sum in the
-   * logits.
-   *
-   * @return the sum of the losses
+   * logits. {@link Staging#sumLosses} then tells their sum; on a device, ask late: it waits.
    */
-  public double apply(Tape tape, Tensor logits, Staging staging, Batch batch) {
+  public void apply(Tape tape, Tensor logits, Staging staging, Batch batch) {
     if (task == Task.REGRESSION) {
       MeanSquaredError.apply(tape, logits, staging.targets(), staging.losses());
     } else {
       CrossEntropy.apply(tape, logits, staging.labels(), staging.losses(), labelSmoothing);
     }
-    return staging.sumLosses((int) logits.rows());
   }
 }

@@ -3,7 +3,7 @@ package dev.attune.train;
 import dev.attune.batch.Batch;
 import dev.attune.data.TargetKind;
 import dev.attune.memory.Allocator;
-import dev.attune.memory.Buffer;
+import dev.attune.memory.HostMirror;
 import dev.attune.model.Inputs;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
@@ -13,11 +13,12 @@ import java.nio.IntBuffer;
  * allocates nothing.
  */
 public final class Staging implements AutoCloseable {
-  private static final int ARRAYS_OF_ROWS = 5; // ids, positions, type ids, labels, losses
+  private static final int ARRAYS_OF_ROWS = 4; // ids, positions, type ids, labels
   private static final int ARRAYS_OF_SEQUENCES = 4; // bounds, first rows, one each, targets
+  // After them the losses, which come the other way.
 
   private final Allocator allocator;
-  private Buffer buffer;
+  private HostMirror mirror;
   private IntBuffer ints;
   private FloatBuffer floats;
   private int rowCapacity;
@@ -51,6 +52,7 @@ public final class Staging implements AutoCloseable {
     } else if (batch.kind() != TargetKind.NONE) {
       put(rowArray(3), batch.labels(), batch.kind() == TargetKind.TAGS ? N : B);
     }
+    mirror.push(0, lossArray() * Integer.BYTES);
     return new Inputs(
         B,
         N,
@@ -74,14 +76,15 @@ public final class Staging implements AutoCloseable {
 
   /** Address of room for one loss f32 per sequence or row. */
   public long losses() {
-    return address(rowArray(4));
+    return address(lossArray());
   }
 
-  /** Sum of the first {@code count} losses, in order. */
+  /** Sum of the first {@code count} losses, in order. Waits for the device. */
   public double sumLosses(int count) {
+    mirror.pull(lossArray() * Integer.BYTES, count * Float.BYTES);
     double sum = 0;
     for (int i = 0; i < count; i++) {
-      sum += floats.get(rowArray(4) + i);
+      sum += floats.get(lossArray() + i);
     }
     return sum;
   }
@@ -94,11 +97,10 @@ public final class Staging implements AutoCloseable {
     rowCapacity = Math.max(Math.max(rows, sequences), rowCapacity);
     rowCapacity += rowCapacity / 2;
     sequenceCapacity = Math.max(sequences, sequenceCapacity);
-    long elements =
-        (long) ARRAYS_OF_ROWS * rowCapacity + (long) ARRAYS_OF_SEQUENCES * (sequenceCapacity + 1);
-    buffer = Buffer.allocate(allocator, elements * Integer.BYTES, false);
-    ints = buffer.ints(0, elements);
-    floats = buffer.floats(0, elements);
+    long elements = (long) lossArray() + rowCapacity;
+    mirror = new HostMirror(allocator, elements * Integer.BYTES, false);
+    ints = mirror.host().asIntBuffer();
+    floats = mirror.host().asFloatBuffer();
   }
 
   private int rowArray(int index) {
@@ -109,8 +111,12 @@ public final class Staging implements AutoCloseable {
     return ARRAYS_OF_ROWS * rowCapacity + index * (sequenceCapacity + 1);
   }
 
+  private int lossArray() {
+    return sequenceArray(ARRAYS_OF_SEQUENCES);
+  }
+
   private long address(int element) {
-    return buffer.address() + (long) element * Integer.BYTES;
+    return mirror.address() + (long) element * Integer.BYTES;
   }
 
   private void put(int at, int[] source, int count) {
@@ -119,9 +125,9 @@ public final class Staging implements AutoCloseable {
 
   @Override
   public void close() {
-    if (buffer != null) {
-      buffer.close();
-      buffer = null;
+    if (mirror != null) {
+      mirror.close();
+      mirror = null;
     }
   }
 }

@@ -110,6 +110,11 @@ public final class TorchBackend implements Backend {
   }
 
   @Override
+  public boolean hasViews() {
+    return true;
+  }
+
+  @Override
   public ByteBuffer view(long address, long sizeBytes) {
     return TorchMemory.view(address, sizeBytes);
   }
