@@ -10,7 +10,7 @@ import java.util.Locale;
 public enum RunOption {
   MODEL("NAME|DIR", null, "base model: minilm, or a Hugging Face folder"),
   TASK("TASK", "classification", "classification, regression or token-classification"),
-  TRAIN_FILE("FILE", null, "training data: .csv, .tsv, .jsonl, or .conll"),
+  TRAIN_FILE("FILE", null, "training data: .csv, .tsv, .jsonl, .conll, or .txt (one running text)"),
   VALIDATION_FILE("FILE", null, "data to evaluate on while training"),
   TEST_FILE("FILE", null, "data to evaluate on once, at the end"),
   OUTPUT_DIR("DIR", null, "where the fine-tuned model goes"),

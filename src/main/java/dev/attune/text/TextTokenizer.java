@@ -164,6 +164,20 @@ public final class TextTokenizer implements AutoCloseable {
   }
 
   /**
+   * The id that ends a sequence: {@code eos_token} of the tokenizer's files, else the first {@code
+   * eos_token_id} of config.json.
+   */
+  public OptionalInt eosId() {
+    OptionalInt own = specialId("eos_token");
+    if (own.isPresent()) {
+      return own;
+    }
+    JsonNode id = readJson(folder.resolve("config.json")).path("eos_token_id");
+    JsonNode first = id.isArray() ? id.path(0) : id;
+    return first.isInt() ? OptionalInt.of(first.asInt()) : OptionalInt.empty();
+  }
+
+  /**
    * Encodes a text, or a text pair where {@code pair} is not null, with everything there is to know
    * about each token. Nothing is truncated.
    */

@@ -50,7 +50,7 @@ public final class Staging implements AutoCloseable {
     if (batch.kind() == TargetKind.NUMBER) {
       floats.put(sequenceArray(3), batch.targets(), 0, B);
     } else if (batch.kind() != TargetKind.NONE) {
-      put(rowArray(3), batch.labels(), batch.kind() == TargetKind.TAGS ? N : B);
+      put(rowArray(3), batch.labels(), batch.kind().isPerToken() ? N : B);
     }
     mirror.push(0, lossArray() * Integer.BYTES);
     return new Inputs(
