@@ -6,7 +6,6 @@ import dev.attune.ops.Cast;
 import dev.attune.ops.Dropout;
 import dev.attune.ops.Linear;
 import dev.attune.ops.Projection;
-import dev.attune.tape.LoraConfig;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -61,13 +60,14 @@ public final class Head {
   public Head(Parameters.Builder builder, Spec spec, int width, int outputs, float dropout) {
     this.spec = spec;
     this.dropout = dropout;
-    // New weights: trained themselves, not adapted.
-    LoraConfig lora = builder.lora();
-    builder.adapt(null);
     this.dense =
-        spec.dense() == null ? null : Projection.declare(builder, spec.dense(), width, width, true);
-    this.out = Projection.declare(builder, spec.out(), outputs, width, spec.outBias());
-    builder.adapt(lora);
+        spec.dense() == null
+            ? null
+            : builder.asNew(
+                () -> Projection.declare(builder, spec.dense(), width, width, true));
+    this.out =
+        builder.asNew(
+            () -> Projection.declare(builder, spec.out(), outputs, width, spec.outBias()));
   }
 
   public void bind(Parameters bound) {
