@@ -1,7 +1,7 @@
 package dev.attune.metrics;
 
+import dev.attune.core.Check;
 import java.util.LinkedHashMap;
-import java.util.Map;
 
 /** Perplexity and accuracy of next-token predictions, over every learned token. */
 public final class NextTokenMetrics implements Metrics {
@@ -23,15 +23,15 @@ public final class NextTokenMetrics implements Metrics {
   }
 
   @Override
-  public Map<String, Double> values() {
-    Map<String, Double> values = new LinkedHashMap<>();
-    values.put("perplexity", Math.exp(loss / tokens));
-    values.put("token_accuracy", (double) right / tokens);
-    return values;
+  public long count() {
+    return tokens;
   }
 
   @Override
-  public String table() {
-    return "";
-  }
-}
+  public LinkedHashMap<String, Double> values() {
+    Check.state(tokens > 0, "nothing was seen");
+    LinkedHashMap<String, Double> values = new LinkedHashMap<>();
+    values.put("perplexity", Math.exp(loss / tokens));
+    values.put("token_accuracy", (double) right / tokens);
+    return values;
+  }}
