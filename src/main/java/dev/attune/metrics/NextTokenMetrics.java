@@ -34,4 +34,5 @@ public final class NextTokenMetrics implements Metrics {
     values.put("perplexity", Math.exp(loss / tokens));
     values.put("token_accuracy", (double) right / tokens);
     return values;
-  }}
+  }
+}

@@ -63,8 +63,7 @@ public final class Head {
     this.dense =
         spec.dense() == null
             ? null
-            : builder.asNew(
-                () -> Projection.declare(builder, spec.dense(), width, width, true));
+            : builder.asNew(() -> Projection.declare(builder, spec.dense(), width, width, true));
     this.out =
         builder.asNew(
             () -> Projection.declare(builder, spec.out(), outputs, width, spec.outBias()));

@@ -38,9 +38,11 @@ public final class Add implements Node {
   public void backward(Tape tape) {
     Check.state(a.gradient() == 0 && b.gradient() == 0, "an addend has a second consumer");
     if (a.requiresGrad() && b.requiresGrad()) {
-      // The one recorded first is visited last and owns the block; see Tape.lendGradient.
-      tape.moveGradient(out, a);
-      tape.lendGradient(a, b);
+      // b, recorded last, is visited at once and may read the block. Until a is visited, the
+      // block's
+      // owner may have added to it: a stream that both branches start from.
+      tape.backend().copy(tape.gradientOf(a), out.gradient(), out.sizeBytes());
+      tape.moveGradient(out, b);
     } else if (a.requiresGrad() || b.requiresGrad()) {
       tape.moveGradient(out, a.requiresGrad() ? a : b);
     }

@@ -180,7 +180,8 @@ public final class Parameters implements AutoCloseable {
         boolean decays,
         boolean rowSparse,
         boolean isMatrix) {
-      declared.add(new Declared(List.copyOf(parts), cols, layout, decays, rowSparse, isMatrix, frozenAs));
+      declared.add(
+          new Declared(List.copyOf(parts), cols, layout, decays, rowSparse, isMatrix, frozenAs));
       return declared.size() - 1;
     }
 

@@ -181,7 +181,11 @@ public final class Tape implements AutoCloseable {
    */
   public void moveGradient(Tensor from, Tensor to) {
     Check.state(to.gradient() == 0, "the target has a gradient already");
-    to.setGradient(from.gradient());
+    if (from.gradientIsBorrowed()) {
+      to.borrowGradient(from.gradient());
+    } else {
+      to.setGradient(from.gradient());
+    }
     from.setGradient(0);
   }
 
@@ -193,7 +197,8 @@ public final class Tape implements AutoCloseable {
 
   /**
    * Lets {@code to}, which has no gradient, read that of {@code from}: for addends, whose gradients
-   * are equal. {@code from} must have been made before {@code to}, so that it is visited later.
+   * are equal. {@code from} must have been made before {@code to}, so that it is visited later, and
+   * no other consumer of {@code from} may be visited before {@code to} is.
    */
   public void lendGradient(Tensor from, Tensor to) {
     Check.state(to.gradient() == 0, "the target has a gradient already");
