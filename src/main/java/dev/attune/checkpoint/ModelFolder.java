@@ -68,7 +68,7 @@ public final class ModelFolder {
     List<String> unused = new ArrayList<>();
     try (WeightSource source = WeightSource.open(folder)) {
       for (Segment segment : parameters.segments()) {
-        String name = find(source, segment.name(), model.bodyPrefix());
+        String name = find(source, segment.name(), model);
         if (name == null || !fits(source.info(name), segment)) {
           if (!model.isHead(segment.name())) {
             throw misfit(folder, segment, name == null ? null : source.info(name));
@@ -137,10 +137,11 @@ public final class ModelFolder {
   }
 
   /** The name under which a folder holds a tensor: its own, without the body's, or an old one. */
-  private static String find(WeightSource source, String name, String bodyPrefix) {
+  private static String find(WeightSource source, String name, Model model) {
     Set<String> names = source.names();
+    String bodyPrefix = model.bodyPrefix();
     String bare = name.startsWith(bodyPrefix) ? name.substring(bodyPrefix.length()) : name;
-    for (String candidate : List.of(name, bare)) {
+    for (String candidate : List.of(name, bare, model.sharedName(name))) {
       if (names.contains(candidate)) {
         return candidate;
       }

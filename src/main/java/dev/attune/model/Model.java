@@ -40,6 +40,11 @@ public interface Model extends AutoCloseable {
    */
   Tensor forward(Tape tape, Inputs inputs);
 
+  /** Another name under which folders hold a tensor, or the same: one that two modules share. */
+  default String sharedName(String tensorName) {
+    return tensorName;
+  }
+
   /** The weight (V,C) of a language model's last product; null for other tasks. */
   default Parameter vocabulary() {
     return null;

@@ -127,6 +127,13 @@ public final class DecoderModel implements Model {
   }
 
   @Override
+  public String sharedName(String tensorName) {
+    return family.config().tied() && tensorName.equals(family.names().word() + ".weight")
+        ? family.names().head() + ".weight"
+        : tensorName;
+  }
+
+  @Override
   public Parameter vocabulary() {
     return vocabulary;
   }
