@@ -32,16 +32,17 @@ public interface Backend extends Allocator, AutoCloseable {
   boolean hasFastBf16();
 
   /**
-   * Whether bf16 products should read their weights from a bf16 copy that the optimizer keeps beside
-   * the f32 master, rather than from the master.
+   * Whether bf16 products should read their weights from a bf16 copy that the optimizer keeps
+   * beside the f32 master, rather than from the master.
    */
   default boolean wantsBf16Weights() {
     return false;
   }
 
   /**
-   * How many bytes an arena of activations may reserve: address space of which most is never touched
-   * on the CPU (half of the machine's memory), real memory on a device (most of what is free now).
+   * How many bytes an arena of activations may reserve: address space of which most is never
+   * touched on the CPU (half of the machine's memory), real memory on a device (most of what is
+   * free now).
    */
   default long reservableBytes() {
     OperatingSystemMXBean bean = ManagementFactory.getOperatingSystemMXBean();

@@ -15,8 +15,8 @@ import java.util.function.IntSupplier;
 /**
  * Finds and loads our native libraries. An explicit path (system property or environment: {@code
  * attune.library.path}, ATTUNE_LIBRARY_PATH; a folder or the CPU library in it) is the only try
- * where given; else the library beside the classes; else the one inside the JAR, extracted once to a
- * cache folder named after its content.
+ * where given; else the library beside the classes; else the one inside the JAR, extracted once to
+ * a cache folder named after its content.
  */
 public final class NativeLibrary {
   /** Must equal ATTUNE_ABI_VERSION in attune_ops.h. */
@@ -28,11 +28,9 @@ public final class NativeLibrary {
    * Loads a library.
    *
    * @param abiVersion asks the loaded library for its version
-   * @return the file it came from
-   * @throws BackendException if there is none, it cannot be loaded, or it has another version
+   * @throws BackendException if it cannot be loaded or has another version than these classes
    */
-  public static Path load(String fileName, IntSupplier abiVersion) {
-    Path file = locate(fileName);
+  public static void load(Path file, IntSupplier abiVersion) {
     try {
       System.load(file.toString());
     } catch (UnsatisfiedLinkError e) {
@@ -50,7 +48,6 @@ public final class NativeLibrary {
               + ABI_VERSION
               + "; build both from one checkout");
     }
-    return file;
   }
 
   /** An explicit path may name one library; the others lie beside it. */
@@ -60,7 +57,12 @@ public final class NativeLibrary {
         : library;
   }
 
-  private static Path locate(String fileName) {
+  /**
+   * Finds a library; one inside the JAR is extracted.
+   *
+   * @throws BackendException if there is none
+   */
+  public static Path locate(String fileName) {
     String explicit = System.getProperty("attune.library.path");
     if (explicit == null || explicit.isEmpty()) {
       explicit = System.getenv("ATTUNE_LIBRARY_PATH");
@@ -77,7 +79,9 @@ public final class NativeLibrary {
     URL url = NativeLibrary.class.getResource(resource);
     if (url == null) {
       throw new BackendException(
-          "there is no " + fileName + " for "
+          "there is no "
+              + fileName
+              + " for "
               + platform()
               + " in this build (looked for "
               + resource
@@ -111,7 +115,9 @@ public final class NativeLibrary {
     return file;
   }
 
-  /** Where files that can be made again are kept: ATTUNE_HOME, else the cache folder of the user. */
+  /**
+   * Where files that can be made again are kept: ATTUNE_HOME, else the cache folder of the user.
+   */
   public static Path cacheFolder() {
     String home = System.getenv("ATTUNE_HOME");
     if (home != null && !home.isEmpty()) {

@@ -54,14 +54,14 @@ public final class Linear implements Node {
             out.address(),
             pre,
             inp.address(),
-            weight.address(),
+            weight.operand(inp.dtype()),
             bias == null ? 0 : bias.address(),
             N,
             C,
             F,
             activation,
             inp.dtype(),
-            weight.dtype());
+            weight.operandDtype(inp.dtype()));
     countFlops(tape, N, C, F, inp, weight);
     return tape.record(new Linear(inp, weight, bias, activation, pre, out));
   }
@@ -142,7 +142,7 @@ public final class Linear implements Node {
             tape.gradientOf(inp),
             0,
             dout,
-            weight.address(),
+            weight.operand(inp.dtype()),
             0,
             inp.rows(),
             weight.cols(),
@@ -150,7 +150,7 @@ public final class Linear implements Node {
             Activation.NONE,
             accumulate,
             inp.dtype(),
-            weight.dtype());
+            weight.operandDtype(inp.dtype()));
   }
 
   @Override

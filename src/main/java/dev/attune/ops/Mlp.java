@@ -69,27 +69,27 @@ public final class Mlp implements Node {
             hidden,
             pre,
             inp.address(),
-            up.address(),
+            up.operand(inp.dtype()),
             upBias.address(),
             N,
             C,
             F,
             activation,
             inp.dtype(),
-            up.dtype());
+            up.operandDtype(inp.dtype()));
     tape.backend()
         .linearForward(
             out.address(),
             0,
             hidden,
-            down.address(),
+            down.operand(inp.dtype()),
             downBias.address(),
             N,
             F,
             down.rows(),
             Activation.NONE,
             inp.dtype(),
-            down.dtype());
+            down.operandDtype(inp.dtype()));
     tape.free(hidden);
     long products = 2 * N * C * F + 2 * N * F * down.rows();
     tape.countFlops(products, 2 * products);
@@ -114,7 +114,7 @@ public final class Mlp implements Node {
             dpre,
             hidden,
             dout,
-            down.address(),
+            down.operand(inp.dtype()),
             pre,
             N,
             F,
@@ -122,7 +122,7 @@ public final class Mlp implements Node {
             activation,
             false,
             inp.dtype(),
-            down.dtype());
+            down.operandDtype(inp.dtype()));
     Linear.weightGradients(tape, down, downBias, dout, hidden, inp);
     tape.free(hidden);
     Linear.weightGradients(tape, up, upBias, dpre, inp.address(), inp);

@@ -52,9 +52,14 @@ public final class Parameter {
     return store.weightAddress(first);
   }
 
-  /** The type in which products read the weight. */
-  public DType dtype() {
-    return DType.F32;
+  /** The type in which products of such activations read the weight. */
+  public DType operandDtype(DType activations) {
+    return store.operandDtype(first, activations);
+  }
+
+  /** Where products of such activations read the weight: the master, or a copy of it. */
+  public long operand(DType activations) {
+    return store.operandAddress(first, activations);
   }
 
   /** Whether this parameter takes a gradient. */

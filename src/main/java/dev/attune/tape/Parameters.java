@@ -1,6 +1,7 @@
 package dev.attune.tape;
 
 import dev.attune.core.Check;
+import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.HostWindow;
@@ -31,6 +32,7 @@ public final class Parameters implements AutoCloseable {
   private Buffer gradients;
   private boolean[] written;
   private final HostWindow window;
+  private Buffer shadow;
   private RowSparse rowSparse;
   private Parameter rowSparseTable;
 
@@ -221,6 +223,9 @@ public final class Parameters implements AutoCloseable {
       values.fill(first, window.prepare(address, count * Float.BYTES).asFloatBuffer());
       window.commit();
     }
+    if (shadow != null) {
+      fillShadow();
+    }
   }
 
   /**
@@ -237,6 +242,9 @@ public final class Parameters implements AutoCloseable {
    * that derive from them follow.
    */
   public void refresh() {
+    if (shadow != null) {
+      fillShadow();
+    }
     if (rowSparse != null) {
       rowSparse.refresh();
     }
@@ -283,6 +291,62 @@ public final class Parameters implements AutoCloseable {
     }
   }
 
+  /**
+   * Address of the bf16 copy of the weights from element {@code first} on, for an optimizer to keep
+   * up to date in its own pass; 0 where there is none.
+   */
+  public long shadowAddress(long first) {
+    return shadow == null || !isShadowed(first)
+        ? 0
+        : shadow.address() + (first - rowSparseEnd) * DType.BF16.sizeBytes();
+  }
+
+  /**
+   * Whether products of bf16 activations read this element from the copy. The rows of a row-sparse
+   * table are not copied, nor is what does not decay: no product reads those.
+   */
+  private boolean isShadowed(long first) {
+    return first >= rowSparseEnd && first < decayEnd;
+  }
+
+  /**
+   * Makes now what products of such activations will ask for: before an arena takes the rest of the
+   * memory.
+   */
+  public void prepare(DType activations) {
+    if (rowSparseEnd < decayEnd) {
+      operandAddress(rowSparseEnd, activations);
+    }
+  }
+
+  /** The type in which products read the weight at {@code first}. */
+  DType operandDtype(long first, DType activations) {
+    boolean wanted = activations == DType.BF16 && backend.wantsBf16Weights();
+    return wanted && isShadowed(first) ? DType.BF16 : DType.F32;
+  }
+
+  /** Where products read the weight at {@code first}; makes the copy when it is first asked for. */
+  long operandAddress(long first, DType activations) {
+    if (operandDtype(first, activations) == DType.F32) {
+      return weightAddress(first);
+    }
+    if (shadow == null) {
+      shadow = Buffer.allocate(backend, (decayEnd - rowSparseEnd) * DType.BF16.sizeBytes(), true);
+      fillShadow();
+    }
+    return shadowAddress(first);
+  }
+
+  private void fillShadow() {
+    backend.cast(
+        shadow.address(),
+        weightAddress(rowSparseEnd),
+        decayEnd - rowSparseEnd,
+        false,
+        DType.BF16,
+        DType.F32);
+  }
+
   long weightAddress(long first) {
     return weights.address() + first * Float.BYTES;
   }
@@ -315,6 +379,9 @@ public final class Parameters implements AutoCloseable {
   @Override
   public void close() {
     weights.close();
+    if (shadow != null) {
+      shadow.close();
+    }
     if (gradients != null) {
       gradients.close();
     }

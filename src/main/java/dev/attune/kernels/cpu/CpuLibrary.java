@@ -12,7 +12,9 @@ final class CpuLibrary {
   /** Loads the library if it is not loaded; returns the file it came from. */
   static synchronized Path load() {
     if (loaded == null) {
-      loaded = NativeLibrary.load("libattune_cpu.so", CpuNative::abiVersion);
+      Path file = NativeLibrary.locate("libattune_cpu.so");
+      NativeLibrary.load(file, CpuNative::abiVersion);
+      loaded = file;
     }
     return loaded;
   }

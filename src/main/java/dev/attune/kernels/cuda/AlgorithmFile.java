@@ -11,10 +11,10 @@ import java.util.HexFormat;
 import java.util.Map;
 
 /**
- * Which algorithm was chosen for a product, by measurement, on this kind of device with this version
- * of cuBLASLt: one line a choice, appended when it is made. Another run, or the same run resumed,
- * makes the same choices, so that the same command gives the same bytes although the choice was
- * timed.
+ * Which algorithm was chosen for a product, by measurement, on this kind of device with this
+ * version of cuBLASLt: one line a choice, appended when it is made. Another run, or the same run
+ * resumed, makes the same choices, so that the same command gives the same bytes although the
+ * choice was timed.
  */
 final class AlgorithmFile {
   private final Path file;

@@ -38,14 +38,16 @@ public final class CudaBackend extends CudaKernels {
   private long ctx;
   private String lost;
 
-  /** Why {@link #open} would fail, in one line that names what is missing; empty if it would not. */
+  /**
+   * Why {@link #open} would fail, in one line that names what is missing; empty if it would not.
+   */
   public static Optional<String> unavailableReason() {
     Optional<String> runtime = PresetRuntime.unavailableReason();
     if (runtime.isPresent()) {
       return runtime;
     }
     try {
-      CudaLibrary.load(CudaLibrary.DEVICE);
+      CudaLibrary.load();
     } catch (BackendException e) {
       return Optional.of(e.getMessage());
     }

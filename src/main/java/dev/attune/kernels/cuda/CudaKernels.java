@@ -225,7 +225,20 @@ abstract class CudaKernels implements Backend {
       DType dtype) {
     check(
         CudaNative.embeddingForward(
-            ctx(), out, word, position, type, ids, positions, typeIds, N, C, V, P, T, dtype.code()));
+            ctx(),
+            out,
+            word,
+            position,
+            type,
+            ids,
+            positions,
+            typeIds,
+            N,
+            C,
+            V,
+            P,
+            T,
+            dtype.code()));
   }
 
   @Override
@@ -242,7 +255,17 @@ abstract class CudaKernels implements Backend {
       DType dtype) {
     check(
         CudaNative.embeddingBackward(
-            ctx(), dword, dposition, dtokenType, dout, ids, positions, typeIds, N, C, dtype.code()));
+            ctx(),
+            dword,
+            dposition,
+            dtokenType,
+            dout,
+            ids,
+            positions,
+            typeIds,
+            N,
+            C,
+            dtype.code()));
   }
 
   @Override
@@ -306,7 +329,8 @@ abstract class CudaKernels implements Backend {
   public void cast(
       long out, long inp, long count, boolean accumulate, DType outDtype, DType inpDtype) {
     check(
-        CudaNative.cast(ctx(), out, inp, count, accumulate ? 1 : 0, outDtype.code(), inpDtype.code()));
+        CudaNative.cast(
+            ctx(), out, inp, count, accumulate ? 1 : 0, outDtype.code(), inpDtype.code()));
   }
 
   @Override
@@ -536,7 +560,18 @@ abstract class CudaKernels implements Backend {
       DType dtype) {
     check(
         CudaNative.rope(
-            ctx(), inp, table, positions, N, H, D, rotary, stride, P, inverse ? 1 : 0, dtype.code()));
+            ctx(),
+            inp,
+            table,
+            positions,
+            N,
+            H,
+            D,
+            rotary,
+            stride,
+            P,
+            inverse ? 1 : 0,
+            dtype.code()));
   }
 
   @Override

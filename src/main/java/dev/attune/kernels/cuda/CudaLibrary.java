@@ -5,29 +5,28 @@ import dev.attune.kernels.NativeLibrary;
 import java.nio.file.Path;
 
 /**
- * Loads our CUDA kernels once: {@code libattune_cuda}, or the same kernels on an emulated device. A
- * process has one of the two, because both define the natives of {@link CudaNative}.
+ * Loads our CUDA kernels once: {@code libattune_cuda}, or, in tests, the same kernels on an
+ * emulated device. A process has one of the two, because both define the natives of {@link
+ * CudaNative}.
  */
 final class CudaLibrary {
-  /** The kernels for a real device. */
-  static final String DEVICE = "libattune_cuda.so";
-
-  /** The same kernels for the host, slow: for tests. */
-  static final String EMULATED = "libattune_cuda_emulated.so";
-
-  private static String loadedName;
   private static Path loaded;
 
   private CudaLibrary() {}
 
-  /** Loads a library, {@link #DEVICE} or {@link #EMULATED}; returns the file it came from. */
-  static synchronized Path load(String fileName) {
+  /** Loads the kernels for a real device; returns the file they came from. */
+  static Path load() {
+    return load(NativeLibrary.locate("libattune_cuda.so"));
+  }
+
+  /** Loads a file, which has to be that of every other call. */
+  static synchronized Path load(Path file) {
     if (loaded == null) {
-      loaded = NativeLibrary.load(fileName, CudaNative::abiVersion);
-      loadedName = fileName;
-    } else if (!loadedName.equals(fileName)) {
+      NativeLibrary.load(file, CudaNative::abiVersion);
+      loaded = file;
+    } else if (!loaded.equals(file)) {
       throw new BackendException(
-          fileName + " cannot be loaded: this process has already loaded " + loadedName);
+          file + " cannot be loaded: this process has loaded " + loaded + " already");
     }
     return loaded;
   }

@@ -30,10 +30,7 @@ final class CudaNative {
 
   @Name("attune_cuda_context_open")
   static native @Cast("jlong") long contextOpen(
-      int device,
-      @Cast("void*") long stream,
-      @Cast("void*") long workspace,
-      long workspaceBytes);
+      int device, @Cast("void*") long stream, @Cast("void*") long workspace, long workspaceBytes);
 
   @Name("attune_cuda_context_close")
   static native void contextClose(@Cast("attune_context*") long ctx);

@@ -22,8 +22,8 @@ import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
 
 /**
- * Products through cuBLASLt. Its matrices are column-major, so every row-major one of ours is passed
- * as its transpose: a row-major product {@code out (N,F)} is asked for as {@code (F,N)}.
+ * Products through cuBLASLt. Its matrices are column-major, so every row-major one of ours is
+ * passed as its transpose: a row-major product {@code out (N,F)} is asked for as {@code (F,N)}.
  *
  * <p>Fused are the bias, the bias gradient, and of the activations the tanh approximation of GELU,
  * which is the one that cuBLASLt's GELU epilogue computes. The exact GELU, and the others, run as a
@@ -175,8 +175,7 @@ final class LtProducts implements Products {
       epilogue = gelu ? epilogue | cublas.CUBLASLT_EPILOGUE_BIAS : cublas.CUBLASLT_EPILOGUE_BIAS;
     }
     matrices(F, N, C, dtype, dtype, C, true, C, false);
-    product(
-        Kind.FORWARD, epilogue, out, weight, inp, bias, pre, F, N, C, F, dtype, dtype, false);
+    product(Kind.FORWARD, epilogue, out, weight, inp, bias, pre, F, N, C, F, dtype, dtype, false);
   }
 
   @Override
@@ -224,8 +223,7 @@ final class LtProducts implements Products {
       long F,
       boolean accumulate,
       DType dtype) {
-    int epilogue =
-        dbias == 0 ? cublas.CUBLASLT_EPILOGUE_DEFAULT : cublas.CUBLASLT_EPILOGUE_BGRADB;
+    int epilogue = dbias == 0 ? cublas.CUBLASLT_EPILOGUE_DEFAULT : cublas.CUBLASLT_EPILOGUE_BGRADB;
     matrices(C, F, N, dtype, DType.F32, C, false, F, true);
     product(
         Kind.BACKWARD_WEIGHT,
@@ -291,8 +289,7 @@ final class LtProducts implements Products {
     c.at(out);
     d.at(out);
     DType biasDtype = biasDtype(kind, epilogue, bias, m, outDtype);
-    Shape shape =
-        new Shape(kind, m, n, k, epilogue, dtype, biasDtype, accumulate, alignment);
+    Shape shape = new Shape(kind, m, n, k, epilogue, dtype, biasDtype, accumulate, alignment);
     cublasLtMatmulAlgo_t algorithm = algorithm(shape);
     check("cublasLtMatmul", matmul(algorithm, accumulate));
   }
@@ -388,10 +385,7 @@ final class LtProducts implements Products {
       check(
           "cublasLtMatmulPreferenceSetAttribute",
           cublas.cublasLtMatmulPreferenceSetAttribute(
-              preference,
-              cublas.CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
-              longValue,
-              Long.BYTES));
+              preference, cublas.CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, longValue, Long.BYTES));
       for (int attribute :
           new int[] {
             cublas.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES,

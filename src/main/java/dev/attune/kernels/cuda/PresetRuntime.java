@@ -59,8 +59,7 @@ final class PresetRuntime implements CudaRuntime {
       everything.put(-1L);
       check(
           "cudaMemPoolSetAttribute",
-          cudart.cudaMemPoolSetAttribute(
-              pool, cudart.cudaMemPoolAttrReleaseThreshold, everything));
+          cudart.cudaMemPoolSetAttribute(pool, cudart.cudaMemPoolAttrReleaseThreshold, everything));
     }
   }
 
