@@ -66,14 +66,14 @@ public final class LinearCrossEntropy {
           logits,
           0,
           x,
-          weight.address(),
+          weight.operand(inp.dtype()),
           0,
           rows,
           C,
           V,
           Activation.NONE,
           inp.dtype(),
-          weight.dtype());
+          weight.operandDtype(inp.dtype()));
       if (predictions != 0) {
         backend.argmax(predictions + first * Integer.BYTES, logits, rows, V, inp.dtype());
       }
@@ -97,7 +97,7 @@ public final class LinearCrossEntropy {
             dinp + first * C * size,
             0,
             logits,
-            weight.address(),
+            weight.operand(inp.dtype()),
             0,
             rows,
             C,
@@ -105,7 +105,7 @@ public final class LinearCrossEntropy {
             Activation.NONE,
             false,
             inp.dtype(),
-            weight.dtype());
+            weight.operandDtype(inp.dtype()));
       }
     }
     tape.free(logits);

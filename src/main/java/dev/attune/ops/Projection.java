@@ -205,14 +205,14 @@ public final class Projection {
             sum,
             fused ? pre : 0,
             inp,
-            weight.address(),
+            weight.operand(dtype),
             bias == null ? 0 : bias.address(),
             N,
             cols(),
             rows(),
             fused ? activation : Activation.NONE,
             dtype,
-            weight.dtype());
+            weight.operandDtype(dtype));
     countFlops(tape, N, needsInputGradient);
     if (fused) {
       return new Saved(NONE, 0);
@@ -265,14 +265,14 @@ public final class Projection {
             out,
             0,
             inp,
-            weight.address(),
+            weight.operand(dtype),
             0,
             N,
             weight.cols(),
             weight.rows(),
             Activation.NONE,
             dtype,
-            weight.dtype());
+            weight.operandDtype(dtype));
   }
 
   /** Two FLOPs per multiply-add, once forward, once for each gradient that is wanted. */
@@ -373,7 +373,7 @@ public final class Projection {
             dinp,
             fused ? actOut : 0,
             dout,
-            weight.address(),
+            weight.operand(dtype),
             fused ? pre : 0,
             N,
             cols(),
@@ -381,7 +381,7 @@ public final class Projection {
             fused ? activation : Activation.NONE,
             accumulate,
             dtype,
-            weight.dtype());
+            weight.operandDtype(dtype));
     if (fused) {
       return;
     }
@@ -405,7 +405,7 @@ public final class Projection {
             target,
             0,
             saved.lows[i],
-            down.address(),
+            down.operand(dtype),
             0,
             N,
             cols(),
@@ -413,7 +413,7 @@ public final class Projection {
             Activation.NONE,
             p == 0,
             dtype,
-            down.dtype());
+            down.operandDtype(dtype));
     if (p != 0) {
       tape.backend().dropout(target, target, N * cols(), p, tape.seed(), saved.stream + i, dtype);
       tape.backend().cast(dinp, target, N * cols(), true, dtype, dtype);

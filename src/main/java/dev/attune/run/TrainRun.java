@@ -146,6 +146,7 @@ public final class TrainRun {
       TrainerConfig trainerConfig,
       Task task) {
     model.parameters().enableTraining();
+    model.parameters().prepare(session.precision());
     try (Inference inference = new Inference(session.backend());
         Optimizer optimizer = optimizer(model);
         Trainer trainer =

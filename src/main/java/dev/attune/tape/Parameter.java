@@ -47,9 +47,19 @@ public final class Parameter {
     return store.address(first);
   }
 
-  /** The type in which products read the weight. */
+  /** How the values are held. */
   public DType dtype() {
     return first.dtype();
+  }
+
+  /** The type in which products of such activations read the weight. */
+  public DType operandDtype(DType activations) {
+    return store.operandDtype(first, activations);
+  }
+
+  /** Where products of such activations read the weight: the master, or a copy of it. */
+  public long operand(DType activations) {
+    return store.operandAddress(first, activations);
   }
 
   /** Whether this parameter takes a gradient. */

@@ -42,6 +42,7 @@ public final class Parameters implements AutoCloseable {
   private Buffer gradients;
   private boolean[] written;
   private final HostWindow window;
+  private Buffer shadow;
   private RowSparse rowSparse;
   private Parameter rowSparseTable;
 
@@ -352,6 +353,9 @@ public final class Parameters implements AutoCloseable {
       }
       window.commit();
     }
+    if (shadow != null) {
+      fillShadow();
+    }
   }
 
   /**
@@ -378,6 +382,9 @@ public final class Parameters implements AutoCloseable {
    * that derive from them follow.
    */
   public void refresh() {
+    if (shadow != null) {
+      fillShadow();
+    }
     if (rowSparse != null) {
       rowSparse.refresh();
     }
@@ -430,6 +437,70 @@ public final class Parameters implements AutoCloseable {
         : weights.address() + segment.first() * Float.BYTES;
   }
 
+  /**
+   * Address of the bf16 copy of the weights from element {@code first} on, for an optimizer to keep
+   * up to date in its own pass; 0 where there is none.
+   */
+  public long shadowAddress(long first) {
+    return shadow == null || !isShadowed(first)
+        ? 0
+        : shadow.address() + (first - rowSparseEnd) * DType.BF16.sizeBytes();
+  }
+
+  /**
+   * Whether products of bf16 activations read this element from the copy. The rows of a row-sparse
+   * table are not copied, nor is what does not decay: no product reads those.
+   */
+  private boolean isShadowed(long first) {
+    return first >= rowSparseEnd && first < decayEnd;
+  }
+
+  /**
+   * Makes now what products of such activations will ask for: before an arena takes the rest of the
+   * memory.
+   */
+  public void prepare(DType activations) {
+    boolean wanted = activations == DType.BF16 && backend.wantsBf16Weights();
+    if (wanted && rowSparseEnd < decayEnd) {
+      makeShadow();
+    }
+  }
+
+  /** The type in which products read a weight. */
+  DType operandDtype(Segment segment, DType activations) {
+    if (segment.frozen()) {
+      return segment.dtype();
+    }
+    boolean wanted = activations == DType.BF16 && backend.wantsBf16Weights();
+    return wanted && isShadowed(segment.first()) ? DType.BF16 : DType.F32;
+  }
+
+  /** Where products read a weight; makes the copy when it is first asked for. */
+  long operandAddress(Segment segment, DType activations) {
+    if (segment.frozen() || operandDtype(segment, activations) == DType.F32) {
+      return address(segment);
+    }
+    makeShadow();
+    return shadowAddress(segment.first());
+  }
+
+  private void makeShadow() {
+    if (shadow == null) {
+      shadow = Buffer.allocate(backend, (decayEnd - rowSparseEnd) * DType.BF16.sizeBytes(), true);
+      fillShadow();
+    }
+  }
+
+  private void fillShadow() {
+    backend.cast(
+        shadow.address(),
+        weights.address() + rowSparseEnd * Float.BYTES,
+        decayEnd - rowSparseEnd,
+        false,
+        DType.BF16,
+        DType.F32);
+  }
+
   long gradientAddress(long first) {
     return gradients().address() + first * Float.BYTES;
   }
@@ -460,6 +531,10 @@ public final class Parameters implements AutoCloseable {
     weights.close();
     if (frozen != null) {
       frozen.close();
+    }
+
+    if (shadow != null) {
+      shadow.close();
     }
     if (gradients != null) {
       gradients.close();
