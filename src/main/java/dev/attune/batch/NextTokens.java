@@ -6,8 +6,12 @@ import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.TargetKind;
 import dev.attune.data.TokenLengths;
+import dev.attune.text.ChatMessage;
+import dev.attune.text.ChatTemplate;
+import dev.attune.text.Encoding;
 import dev.attune.text.TextTokenizer;
 import java.util.Arrays;
+import java.util.List;
 import java.util.OptionalInt;
 
 /** Texts, prompts and conversations to token ids, and which of them are learned. */
@@ -18,7 +22,7 @@ final class NextTokens {
    * @param ids (T)
    * @param supervised which tokens are learned (T); null: all
    * @param inBlocks whether it is cut into sequences rather than cut off
-   * @param ends whether the last token is the end of sequence, and learned
+   * @param ends whether it ends in the end of sequence, which is learned
    * @param borderInside whether a token is partly given and partly learned
    */
   record Row(
@@ -32,6 +36,7 @@ final class NextTokens {
   private final int maxLength;
   private final boolean trainOnPrompt;
   private final OptionalInt end;
+  private ChatTemplate chat; // opened when the first conversation comes
 
   NextTokens(TextTokenizer tokenizer, int maxLength, boolean trainOnPrompt) {
     this.tokenizer = tokenizer;
@@ -53,11 +58,77 @@ final class NextTokens {
     if (example.prompt() != null) {
       return completion(dataset, example);
     }
-    throw new InputException(
-        dataset.where(example)
-            + ": a conversation needs a chat template, which "
-            + tokenizer.folder()
-            + " does not have");
+    return conversation(dataset, example);
+  }
+
+  private synchronized ChatTemplate chat() {
+    if (chat == null) {
+      chat = ChatTemplate.open(tokenizer.folder());
+    }
+    return chat;
+  }
+
+  private Row conversation(Dataset dataset, Example example) {
+    List<ChatMessage> messages = example.messages();
+    Check.input(
+        messages.get(messages.size() - 1).isAssistant(),
+        "%s: the conversation does not end on the assistant's turn: there is no answer to learn",
+        dataset.where(example));
+    List<?> tools = example.fields().get("tools") instanceof List<?> list ? list : null;
+    ChatTemplate template = chat();
+    String text;
+    List<int[]> learned;
+    try {
+      if (trainOnPrompt) {
+        text = template.render(messages, tools, false);
+        learned = List.of(new int[] {0, text.length()});
+      } else {
+        ChatTemplate.Conversation conversation = template.conversation(messages, tools);
+        text = conversation.text();
+        learned = conversation.learned();
+      }
+    } catch (InputException e) {
+      throw new InputException(dataset.where(example) + ": " + e.getMessage(), e);
+    }
+    return marked(text, learned);
+  }
+
+  /** The tokens of a text of which some spans are learned, and the end of sequence. */
+  private Row marked(String text, List<int[]> learned) {
+    Encoding tokens = tokenizer.encodeRendered(text);
+    boolean ended = end.isEmpty() || endsIn(end.getAsInt(), text, tokens);
+    int[] ids = ended ? tokens.ids() : Arrays.copyOf(tokens.ids(), tokens.length() + 1);
+    boolean[] supervised = new boolean[ids.length];
+    boolean borderInside = false;
+    for (int[] span : learned) {
+      int begin = text.codePointCount(0, span[0]);
+      int close = text.codePointCount(0, span[1]);
+      for (int t = 0; t < tokens.length(); t++) {
+        if (tokens.offsetEnd(t) > begin && tokens.offsetBegin(t) < close) {
+          supervised[t] = true;
+          borderInside |= tokens.offsetBegin(t) < begin;
+        }
+      }
+    }
+    if (!ended) {
+      ids[tokens.length()] = end.getAsInt();
+      supervised[tokens.length()] = true;
+    }
+    return new Row(ids, supervised, false, end.isPresent(), borderInside);
+  }
+
+  /** Whether nothing but white space follows the last end of sequence. */
+  private static boolean endsIn(int end, String text, Encoding tokens) {
+    for (int t = tokens.length() - 1; t >= 0; t--) {
+      if (tokens.ids()[t] == end) {
+        return true;
+      }
+      int from = text.offsetByCodePoints(0, tokens.offsetBegin(t));
+      if (!text.substring(from).isBlank()) {
+        return false;
+      }
+    }
+    return false;
   }
 
   private Row completion(Dataset dataset, Example example) {

@@ -185,6 +185,14 @@ public final class TextTokenizer implements AutoCloseable {
     return reading(() -> encodeNative(text, pair), this::full);
   }
 
+  /**
+   * Encodes a text that already holds its special tokens, as a rendered chat template does: the
+   * tokenizer adds none. Nothing is truncated.
+   */
+  public Encoding encodeRendered(String text) {
+    return reading(() -> TokenizersLibrary.LIB.encode(handle, text, false), this::full);
+  }
+
   /** Encodes words that are already split; word ids then index {@code words}. */
   public Encoding encodeWords(List<String> words) {
     String[] prefixed = prefixed(words);

@@ -13,6 +13,7 @@ import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.TargetKind;
 import dev.attune.testkit.ByteTokenizer;
+import dev.attune.text.ChatMessage;
 import dev.attune.text.SharedFolders;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
@@ -217,6 +218,97 @@ class NextTokensTest {
     assertArrayEquals(
         new int[] {'y', 'z', END, NONE, 'b', 'c', END, NONE}, Arrays.copyOf(batch.labels(), 8));
     assertEquals(6, batch.supervisedTargets());
+  }
+
+  /** The tokens that are learned, as text; the end of sequence as ".". */
+  private static String learned(EncodedDataset data, int example) {
+    StringBuilder out = new StringBuilder();
+    for (int t = data.offsets()[example]; t < data.offsets()[example + 1]; t++) {
+      int label = data.labels()[t];
+      out.append(label == NONE ? "" : label == END ? "." : Character.toString(label));
+    }
+    return out.toString();
+  }
+
+  private static final List<ChatMessage> TWICE =
+      List.of(
+          ChatMessage.of("user", "ab"),
+          ChatMessage.of("assistant", "cd"),
+          ChatMessage.of("user", "ab"),
+          ChatMessage.of("assistant", "ef"));
+
+  private EncodedDataset chat(String template, boolean all, List<ChatMessage> messages)
+      throws IOException {
+    ByteTokenizer.write(temp, "<end>");
+    Files.writeString(temp.resolve("chat_template.jinja"), template);
+    try (TextTokenizer tokenizer = TextTokenizer.open(temp)) {
+      return Encoder.nextTokens(tokenizer, all, 200, 1)
+          .encode(dataset(Example.ofMessages(3, messages)));
+    }
+  }
+
+  @Test
+  void everyTurnOfTheAssistantIsLearnedWithItsEnd() throws IOException {
+    String template =
+        "{% for m in messages %}{{ m.role[0] ~ ':' ~ m.content ~ eos_token ~ '\\n' }}{% endfor %}"
+            + "{% if add_generation_prompt %}a:{% endif %}";
+    EncodedDataset data = chat(template, false, TWICE);
+    assertEquals("cd.\nef.\n", learned(data, 0));
+    assertTrue(data.lengths().texts().ends()[0]);
+    assertEquals(
+        "u:ab<end>\na:cd<end>\nu:ab<end>\na:ef<end>\n".replace("<end>", ".").length(),
+        data.tokens());
+    assertEquals(
+        ":ab.\na:cd.\nu:ab.\na:ef.\n", learned(chat(template, true, TWICE), 0), "all turns");
+  }
+
+  @Test
+  void generationBlocksSayWhatIsLearned() throws IOException {
+    String template =
+        "{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}[{{ m.content }}]"
+            + "{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}";
+    EncodedDataset data = chat(template, false, TWICE);
+    // The template ends no turn, so the last one gets the end of sequence.
+    assertEquals("[cd][ef].", learned(data, 0));
+    assertEquals(END, data.ids()[data.tokens() - 1]);
+  }
+
+  @Test
+  void spansCountCharactersBeyondTheBasicPlaneOnce() throws IOException {
+    String template =
+        "{% for m in messages %}{{ m.role[0] ~ ':' ~ m.content }}{% endfor %}"
+            + "{% if add_generation_prompt %}a:{% endif %}";
+    List<ChatMessage> smile =
+        List.of(ChatMessage.of("user", "😀😀"), ChatMessage.of("assistant", "xy"));
+    assertEquals("xy.", learned(chat(template, false, smile), 0));
+  }
+
+  @Test
+  void conversationsThatCannotBeWrittenNameTheirRow() throws IOException {
+    InputException order =
+        assertThrows(
+            InputException.class,
+            () -> chat("{{ raise_exception('no system role') }}", false, TWICE));
+    assertTrue(
+        order.getMessage().startsWith("train.jsonl, row 3: the chat template of")
+            && order.getMessage().endsWith("refuses the conversation: no system role"),
+        order::getMessage);
+    InputException open =
+        assertThrows(
+            InputException.class, () -> chat("x", false, List.of(ChatMessage.of("user", "a"))));
+    assertTrue(
+        open.getMessage()
+            .startsWith("train.jsonl, row 3: the conversation does not end on the assistant's"),
+        open::getMessage);
+    Files.delete(temp.resolve("chat_template.jinja"));
+    try (TextTokenizer tokenizer = TextTokenizer.open(temp)) {
+      Encoder encoder = Encoder.nextTokens(tokenizer, false, 200, 1);
+      assertTrue(
+          assertThrows(
+                  InputException.class, () -> encoder.encode(dataset(Example.ofMessages(3, TWICE))))
+              .getMessage()
+              .contains("has no chat template"));
+    }
   }
 
   @Test
