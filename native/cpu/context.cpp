@@ -1,7 +1,5 @@
 #include "context.h"
 
-#include <cstdarg>
-#include <cstdio>
 #include <cstring>
 #include <new>
 
@@ -16,8 +14,6 @@ namespace attune {
 
 namespace {
 
-thread_local char last_error[512] = "";
-
 inline void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -31,14 +27,6 @@ inline void pause() {
 constexpr int kSpins = 2000;
 
 }  // namespace
-
-attune_status fail(attune_status status, const char* format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(last_error, sizeof(last_error), format, arguments);
-  va_end(arguments);
-  return status;
-}
 
 ThreadPool::ThreadPool(int32_t threads) : threads_(threads) {
   workers_.reserve(static_cast<size_t>(threads - 1));
@@ -194,10 +182,6 @@ attune_context::~attune_context() {
 }
 
 extern "C" {
-
-int32_t attune_abi_version(void) { return ATTUNE_ABI_VERSION; }
-
-const char* attune_last_error(void) { return attune::last_error; }
 
 int32_t attune_best_isa(void) {
   for (int32_t isa = ATTUNE_ISA_V4_BF16; isa > ATTUNE_ISA_PORTABLE; --isa) {

@@ -12,18 +12,11 @@
 #include <vector>
 
 #include "attune_ops.h"
+#include "status.h"
 
 namespace attune {
 
 struct Kernels;
-
-// Thread-local message of the last failure; returns the status, so that kernels can
-// `return fail(ATTUNE_INVALID_ARGUMENT, "…")`.
-attune_status fail(attune_status status, const char* format, ...)
-#if defined(__GNUC__)
-    __attribute__((format(printf, 2, 3)))
-#endif
-    ;
 
 // A non-owning reference to a callable void(int64_t task, int32_t worker).
 struct TaskRef {

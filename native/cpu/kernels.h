@@ -5,21 +5,11 @@
 
 #include "attune_ops.h"
 
-#define ATTUNE_OPS(X)                                                                              \
-  X(fill_zero) X(copy) X(linear_fwd) X(linear_bwd_input) X(linear_bwd_weight) X(attention_fwd)     \
-  X(attention_bwd) X(layer_norm_fwd) X(layer_norm_bwd) X(embedding_fwd) X(embedding_bwd)           \
-  X(zero_rows) X(gather_rows_fwd) X(gather_rows_bwd) X(mean_pool_fwd) X(mean_pool_bwd)             \
-  X(activation_fwd) X(activation_bwd) X(dropout) X(cast) X(cross_entropy) X(mse)                   \
-  X(sum_of_squares) X(sum_of_squares_rows) X(adamw) X(adamw_rows) X(sgd) X(rms_norm_fwd)           \
-  X(rms_norm_bwd) X(rope) X(gated_fwd) X(gated_bwd) X(lora_fwd) X(lora_bwd)                        \
-  X(attention_cached_fwd) X(kv_cache_write) X(argmax) X(quantize) X(dequantize)
-
 namespace attune {
 
 struct Kernels {
-#define ATTUNE_MEMBER(op) decltype(&attune_##op) op;
-  ATTUNE_OPS(ATTUNE_MEMBER)
-#undef ATTUNE_MEMBER
+#define ATTUNE_ENTRY(op, parameters, arguments) decltype(&attune_##op) op;
+#include "entries.inc"
 };
 
 #define ATTUNE_DECLARE_LEVEL(level) \
@@ -35,9 +25,8 @@ ATTUNE_DECLARE_LEVEL(v4_bf16)
 // Inside a kernel source: its own level.
 #ifdef ATTUNE_ISA
 namespace ATTUNE_ISA {
-#define ATTUNE_DECLARE(op) __attribute__((weak)) decltype(attune_##op) op;
-ATTUNE_OPS(ATTUNE_DECLARE)
-#undef ATTUNE_DECLARE
+#define ATTUNE_ENTRY(op, parameters, arguments) __attribute__((weak)) decltype(attune_##op) op;
+#include "entries.inc"
 }  // namespace ATTUNE_ISA
 #endif
 

@@ -125,8 +125,8 @@ struct Dropout {
   Dropout(float p, int64_t seed_bits, int64_t stream_bits)
       : seed(static_cast<uint64_t>(seed_bits)),
         stream(static_cast<uint64_t>(stream_bits)),
-        threshold(p >= 1.0f ? 65536 : static_cast<int32_t>(std::floor(p * 65536.0f + 0.5f))),
-        scale(threshold >= 65536 ? 0.0f : 65536.0f / static_cast<float>(65536 - threshold)) {}
+        threshold(dropout_threshold(p)),
+        scale(dropout_scale(threshold)) {}
 
   // A probability that rounds to zero sixteenth-bits drops nothing.
   bool on() const { return threshold > 0; }

@@ -6,9 +6,8 @@ namespace attune {
 namespace ATTUNE_ISA {
 
 extern const Kernels kTable = {
-#define ATTUNE_ENTRY(op) &op,
-    ATTUNE_OPS(ATTUNE_ENTRY)
-#undef ATTUNE_ENTRY
+#define ATTUNE_ENTRY(op, parameters, arguments) &op,
+#include "entries.inc"
 };
 
 }  // namespace ATTUNE_ISA

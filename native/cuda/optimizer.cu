@@ -1,0 +1,247 @@
+// Optimizers over the flat store: persistent flat kernels, each element read and written once.
+// Bytes per element: AdamW 28 (30 with the shadow), SGD 12 (20 with momentum; 2 more with the shadow).
+#include "device.cuh"
+#include "step.h"
+#include "vectors.cuh"
+
+namespace attune::cuda {
+
+namespace {
+
+constexpr int kVectorF32 = kVector<float>;
+
+struct AdamW {
+  float* weight;
+  float* m;
+  float* v;
+  bf16* shadow;  // may be null
+  const float* grad;
+  float decay, beta2, one_minus_beta1, one_minus_beta2, step, sqrt_correction2, eps, grad_scale;
+
+  // Roundings are spelled out, so that the dense, the row-wise and the captured kernel agree in every bit.
+  template <int V, bool HasGrad>
+  __device__ __forceinline__ void update(int64_t i) const {
+    float w[V], first[V], second[V], g[V] = {};
+    load(w, weight + i);
+    load(first, m + i);
+    load(second, v + i);
+    if constexpr (HasGrad) load(g, grad + i);
+#pragma unroll
+    for (int k = 0; k < V; ++k) {
+      g[k] = mul_rounded(g[k], grad_scale);
+      w[k] = fmaf(w[k], -decay, w[k]);
+      first[k] = fmaf(g[k] - first[k], one_minus_beta1, first[k]);
+      second[k] = fmaf(mul_rounded(g[k], g[k]), one_minus_beta2, mul_rounded(second[k], beta2));
+      w[k] -= mul_rounded(first[k], step) / (sqrtf(second[k]) / sqrt_correction2 + eps);
+    }
+    store(weight + i, w);
+    store(m + i, first);
+    store(v + i, second);
+    if (shadow != nullptr) store(shadow + i, w);
+  }
+
+  // What update does where m, v and the gradient are zero.
+  template <int V>
+  __device__ __forceinline__ void decay_only(int64_t i) const {
+    float w[V];
+    load(w, weight + i);
+#pragma unroll
+    for (int k = 0; k < V; ++k) w[k] = fmaf(w[k], -decay, w[k]);
+    store(weight + i, w);
+  }
+
+  template <int V>
+  __device__ void run(int64_t i) const {
+    update<V, true>(i);
+  }
+
+  bool vectors() const { return aligned16(weight, m, v, shadow, grad); }
+};
+
+template <int V>
+__global__ void __launch_bounds__(kFlatThreads)
+    adamw_captured_flat(AdamW adam, const attune_cuda_step* values, float weight_decay, int64_t count) {
+  const attune_cuda_step now = *values;
+  if (now.grad_scale != now.grad_scale) return;
+  adam.decay = mul_rounded(now.lr, weight_decay);
+  adam.step = now.lr / now.bias_correction1;
+  adam.sqrt_correction2 = sqrtf(now.bias_correction2);
+  adam.grad_scale = now.grad_scale;
+  flat_loop<V>(adam, count);
+}
+
+// One warp per row: rows of a vocabulary without a gradient cost one byte, or the decay.
+template <int V>
+__global__ void __launch_bounds__(kFlatThreads)
+    adamw_rows_warp_per_row(AdamW adam, const uint8_t* row_state, int64_t rows, int64_t C, ErrorWord* error) {
+  const int64_t warps = static_cast<int64_t>(gridDim.x) * (kFlatThreads / kWarp);
+  const int lane = lane_id();
+  for (int64_t row = static_cast<int64_t>(blockIdx.x) * (kFlatThreads / kWarp) + warp_id(); row < rows; row += warps) {
+    const int state = row_state[row];
+    const int64_t end = (row + 1) * C;
+    const int64_t begin = row * C + lane * V;
+    if (state == 2) {
+      for (int64_t i = begin; i < end; i += kWarp * V) adam.update<V, true>(i);
+    } else if (state == 1) {
+      for (int64_t i = begin; i < end; i += kWarp * V) adam.update<V, false>(i);
+    } else if (state != 0) {
+      if (lane == 0) record_bad_index(error, Op::adamw_rows, Index::row_state, row, state, 3);
+    } else if (adam.decay != 0.0f) {
+      for (int64_t i = begin; i < end; i += kWarp * V) adam.decay_only<V>(i);
+    }
+  }
+}
+
+attune_status check_betas(const char* op, float beta1, float beta2, float eps, float weight_decay) {
+  ATTUNE_CHECK(check_probability(op, "beta1", beta1));
+  ATTUNE_CHECK(check_probability(op, "beta2", beta2));
+  // Above 0: an element that never had a gradient must get 0 / eps, not 0 / 0.
+  ATTUNE_REQUIRE(is_finite(eps) && eps > 0.0f, "%s: eps is %g, must be finite and above 0", op,
+                 static_cast<double>(eps));
+  return check_not_negative(op, "weight_decay", weight_decay);
+}
+
+attune_status check_adamw(const char* op, float lr, float beta1, float beta2, float eps, float weight_decay,
+                          float bias_correction1, float bias_correction2, float grad_scale) {
+  ATTUNE_CHECK(check_finite(op, "lr", lr));
+  ATTUNE_CHECK(check_betas(op, beta1, beta2, eps, weight_decay));
+  ATTUNE_REQUIRE(bias_correction1 > 0.0f && bias_correction1 <= 1.0f, "%s: bias_correction1 is %g, must be in (0, 1]",
+                 op, static_cast<double>(bias_correction1));
+  ATTUNE_REQUIRE(bias_correction2 > 0.0f && bias_correction2 <= 1.0f, "%s: bias_correction2 is %g, must be in (0, 1]",
+                 op, static_cast<double>(bias_correction2));
+  return check_finite(op, "grad_scale", grad_scale);
+}
+
+attune_status check_tensors(const char* op, const float* weight, const float* m, const float* v, const float* grad) {
+  ATTUNE_CHECK(check_pointer(op, "weight", weight));
+  ATTUNE_CHECK(check_pointer(op, "m", m));
+  ATTUNE_CHECK(check_pointer(op, "v", v));
+  return check_pointer(op, "grad", grad);
+}
+
+AdamW make_adamw(float* weight, float* m, float* v, void* shadow, const float* grad, float lr, float beta1,
+                 float beta2, float eps, float weight_decay, float bias_correction1, float bias_correction2,
+                 float grad_scale) {
+  return {weight,
+          m,
+          v,
+          static_cast<bf16*>(shadow),
+          grad,
+          lr * weight_decay,
+          beta2,
+          1.0f - beta1,
+          1.0f - beta2,
+          lr / bias_correction1,
+          sqrtf(bias_correction2),
+          eps,
+          grad_scale};
+}
+
+template <bool HasMomentum>
+struct Sgd {
+  float* weight;
+  float* buffer;
+  bf16* shadow;
+  const float* grad;
+  float lr, momentum, weight_decay, grad_scale;
+  bool nesterov, first_step;
+
+  template <int V>
+  __device__ void run(int64_t i) const {
+    float w[V], g[V];
+    load(w, weight + i);
+    load(g, grad + i);
+#pragma unroll
+    for (int k = 0; k < V; ++k) g[k] = fmaf(w[k], weight_decay, mul_rounded(g[k], grad_scale));
+    if constexpr (HasMomentum) {
+      float buf[V];
+      if (!first_step) load(buf, buffer + i);
+#pragma unroll
+      for (int k = 0; k < V; ++k) {
+        buf[k] = first_step ? g[k] : fmaf(buf[k], momentum, g[k]);
+        g[k] = nesterov ? fmaf(buf[k], momentum, g[k]) : buf[k];
+      }
+      store(buffer + i, buf);
+    }
+#pragma unroll
+    for (int k = 0; k < V; ++k) w[k] = fmaf(g[k], -lr, w[k]);
+    store(weight + i, w);
+    if (shadow != nullptr) store(shadow + i, w);
+  }
+};
+
+}  // namespace
+
+attune_status adamw(attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
+                    int64_t count, float lr, float beta1, float beta2, float eps, float weight_decay,
+                    float bias_correction1, float bias_correction2, float grad_scale) {
+  const char* op = "adamw";
+  ATTUNE_CHECK(check_count(op, "count", count));
+  ATTUNE_CHECK(check_adamw(op, lr, beta1, beta2, eps, weight_decay, bias_correction1, bias_correction2, grad_scale));
+  if (count == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_tensors(op, weight, m, v, grad));
+  const AdamW adam = make_adamw(weight, m, v, shadow, grad, lr, beta1, beta2, eps, weight_decay, bias_correction1,
+                                bias_correction2, grad_scale);
+  return launch_flat<kVectorF32>(ctx, adam, count, adam.vectors());
+}
+
+attune_status adamw_captured(attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
+                             int64_t count, float beta1, float beta2, float eps, float weight_decay) {
+  const char* op = "adamw_captured";
+  ATTUNE_CHECK(check_count(op, "count", count));
+  ATTUNE_CHECK(check_betas(op, beta1, beta2, eps, weight_decay));
+  if (count == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_tensors(op, weight, m, v, grad));
+  // The values of the step are filled in on the device.
+  const AdamW adam = make_adamw(weight, m, v, shadow, grad, 0, beta1, beta2, eps, weight_decay, 1, 1, 1);
+  const attune_cuda_step* values = ctx->step();
+  return adam.vectors()
+             ? launch(ctx, adamw_captured_flat<kVectorF32>, flat_grid(ctx, ceil_div(count, kVectorF32)), kFlatThreads, 0,
+                      adam, values, weight_decay, count)
+             : launch(ctx, adamw_captured_flat<1>, flat_grid(ctx, count), kFlatThreads, 0, adam, values, weight_decay,
+                      count);
+}
+
+attune_status adamw_rows(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
+                         const uint8_t* row_state, int64_t V, int64_t C, float lr, float beta1, float beta2, float eps,
+                         float weight_decay, float bias_correction1, float bias_correction2, float grad_scale) {
+  const char* op = "adamw_rows";
+  ATTUNE_CHECK(check_matrix(op, "V", V, "C", C));
+  ATTUNE_CHECK(check_adamw(op, lr, beta1, beta2, eps, weight_decay, bias_correction1, bias_correction2, grad_scale));
+  if (V == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_tensors(op, weight, m, v, grad));
+  ATTUNE_CHECK(check_pointer(op, "row_state", row_state));
+  const AdamW adam = make_adamw(weight, m, v, nullptr, grad, lr, beta1, beta2, eps, weight_decay, bias_correction1,
+                                bias_correction2, grad_scale);
+  const bool vectors = adam.vectors() && C % kVectorF32 == 0;
+  return launch(ctx, vectors ? adamw_rows_warp_per_row<kVectorF32> : adamw_rows_warp_per_row<1>,
+                flat_grid(ctx, V * kWarp), kFlatThreads, 0, adam, row_state, V, C, &ctx->front()->error);
+}
+
+attune_status sgd(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,
+                  int64_t count, float lr, float momentum, float weight_decay, int32_t nesterov, int32_t first_step,
+                  float grad_scale) {
+  const char* op = "sgd";
+  ATTUNE_CHECK(check_count(op, "count", count));
+  ATTUNE_CHECK(check_finite(op, "lr", lr));
+  ATTUNE_CHECK(check_not_negative(op, "momentum", momentum));
+  ATTUNE_CHECK(check_not_negative(op, "weight_decay", weight_decay));
+  ATTUNE_CHECK(check_finite(op, "grad_scale", grad_scale));
+  if (count == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_pointer(op, "weight", weight));
+  ATTUNE_CHECK(check_pointer(op, "grad", grad));
+  if (momentum > 0.0f) ATTUNE_CHECK(check_pointer(op, "momentum_buffer", momentum_buffer));
+  // Without momentum the buffer has no effect and is left alone.
+  auto run = [&](auto body) {
+    return launch_flat<kVectorF32>(ctx, body, count, aligned16(body.weight, body.buffer, body.shadow, body.grad));
+  };
+  bf16* to = static_cast<bf16*>(shadow);
+  if (momentum > 0.0f) {
+    return run(Sgd<true>{weight, momentum_buffer, to, grad, lr, momentum, weight_decay, grad_scale, nesterov != 0,
+                         first_step != 0});
+  }
+  return run(Sgd<false>{weight, nullptr, to, grad, lr, momentum, weight_decay, grad_scale, nesterov != 0,
+                        first_step != 0});
+}
+
+}  // namespace attune::cuda
