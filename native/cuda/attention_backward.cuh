@@ -105,7 +105,7 @@ struct BackwardShared {
 };
 
 template <int kD, Owner kOwner, bool kDropout>
-__global__ void __launch_bounds__(BackwardTiles<kD, kOwner>::kThreads, 2)
+__global__ void __launch_bounds__(BackwardTiles<kD, kOwner>::kThreads, kBlocksPerMultiprocessor)
     attention_bwd_tensor_cores(AttentionProblem a, BackwardTensors<bf16> x, Schedule schedule) {
   using Tiles = BackwardTiles<kD, kOwner>;
   constexpr bool kKeys = Tiles::kKeys;

@@ -9,14 +9,6 @@
 
 namespace attune::cuda {
 
-struct FloatForwardTensors {
-  float* out;      // (Nq, H, D)
-  float* lse;      // (H, Nq)
-  const float* q;  // (Nq, H, D), rows q_stride apart
-  const float* k;  // (Nk, Hkv, D), rows kv_stride apart
-  const float* v;  // (Nk, Hkv, D), rows kv_stride apart
-};
-
 // Copies kRows rows to shared memory, kStride apart; zeros outside `rows` and D.
 template <int kRows, int kD>
 __device__ __forceinline__ void load_floats(float* tile, const float* from, int64_t stride, int rows, const AttentionProblem& a) {
@@ -123,8 +115,8 @@ struct FloatForwardShared {
 };
 
 template <int kD, bool kDropout>
-__global__ void __launch_bounds__(FloatTiles<kD>::kThreads)
-    attention_fwd_f32(AttentionProblem a, FloatForwardTensors x, Schedule schedule) {
+__global__ void __launch_bounds__(FloatTiles<kD>::kThreads, kBlocksPerMultiprocessor)
+    attention_fwd_f32(AttentionProblem a, ForwardTensors<float> x, Schedule schedule) {
   using Tiles = FloatTiles<kD>;
   constexpr int kRows = Tiles::kOwn / 16, kColumns = Tiles::kLoop / 16;
   FloatForwardShared<kD>& shared = *shared_memory<FloatForwardShared<kD>>();
@@ -230,7 +222,7 @@ struct FloatBackwardShared {
 };
 
 template <int kD, Owner kOwner, bool kDropout>
-__global__ void __launch_bounds__(FloatTiles<kD>::kThreads)
+__global__ void __launch_bounds__(FloatTiles<kD>::kThreads, kBlocksPerMultiprocessor)
     attention_bwd_f32(AttentionProblem a, BackwardTensors<float> x, Schedule schedule) {
   using Tiles = FloatTiles<kD>;
   constexpr bool kKeys = kOwner == Owner::Keys;
@@ -246,7 +238,7 @@ __global__ void __launch_bounds__(FloatTiles<kD>::kThreads)
     find_work(work, schedule, kKeys ? a.cu_k : a.cu_q, kKeys ? a.cu_q : a.cu_k, !kKeys, a.B, kKeys ? a.Hkv : a.H, 1, Tiles::kOwn,
               !kKeys && a.causal != 0, tile);
   };
-  auto load_statistics = [&](const Work& work, int64_t first, int limit, int count, int head) {
+  auto load_statistics = [&](int64_t first, int limit, int count, int head) {
     for (int n = static_cast<int>(threadIdx.x); n < count; n += Tiles::kThreads) {
       shared.statistics[n] = query_statistics(a, x, first + n, head, n < limit);
     }
@@ -266,7 +258,7 @@ __global__ void __launch_bounds__(FloatTiles<kD>::kThreads)
     } else {
       load_floats<Tiles::kOwn, kD>(shared.own_s, x.q + work.own_row * a.q_stride + work.head * a.D, a.q_stride, work.rows, a);
       load_floats<Tiles::kOwn, kD>(shared.own_dp, x.dout + work.own_row * dense + work.head * a.D, dense, work.rows, a);
-      load_statistics(work, work.own_row, work.rows, Tiles::kOwn, work.head);
+      load_statistics(work.own_row, work.rows, Tiles::kOwn, work.head);
     }
     if (warp_id() == 0) find(&shared.work[turn ^ 1], take_tile(schedule));
     float d_own[kRows][kD / 16], d_value[kKeys ? kRows : 1][kKeys ? kD / 16 : 1];
@@ -281,7 +273,7 @@ __global__ void __launch_bounds__(FloatTiles<kD>::kThreads)
         if (kKeys) {
           load_floats<Tiles::kLoop, kD>(shared.loop_s, x.q + row * a.q_stride + head * a.D, a.q_stride, rows, a);
           load_floats<Tiles::kLoop, kD>(shared.loop_dp, x.dout + row * dense + head * a.D, dense, rows, a);
-          load_statistics(work, row, rows, Tiles::kLoop, head);
+          load_statistics(row, rows, Tiles::kLoop, head);
           if (kDropout) make_mask(shared.mask, kept_bits, row, Tiles::kLoop, a.H, head, work.begin, Tiles::kOwn, Tiles::kThreads);
         } else {
           const int64_t at = row * a.kv_stride + head / group * a.D;

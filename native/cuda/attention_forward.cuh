@@ -19,14 +19,6 @@ namespace attune::cuda {
 constexpr float kSlack = 8.0f;
 
 
-struct ForwardTensors {
-  bf16* out;      // (Nq, H, D)
-  float* lse;     // (H, Nq)
-  const bf16* q;  // (Nq, H, D), rows q_stride apart
-  const bf16* k;  // (Nk, Hkv, D), rows kv_stride apart
-  const bf16* v;  // (Nk, Hkv, D), rows kv_stride apart
-};
-
 template <int kD>
 struct ForwardShared {
   using Tiles = ForwardTiles<kD>;
@@ -162,8 +154,8 @@ __device__ __forceinline__ void drop(float (&s)[kRows][kColumns][4], const KeptB
 }
 
 template <int kD, bool kDropout>
-__global__ void __launch_bounds__(ForwardTiles<kD>::kThreads, 2)
-    attention_fwd_tensor_cores(AttentionProblem a, ForwardTensors x, Schedule schedule) {
+__global__ void __launch_bounds__(ForwardTiles<kD>::kThreads, kBlocksPerMultiprocessor)
+    attention_fwd_tensor_cores(AttentionProblem a, ForwardTensors<bf16> x, Schedule schedule) {
   using Tiles = ForwardTiles<kD>;
   constexpr int kRows = Tiles::kRowTiles, kColumns = Tiles::kLoop / 8, kThreads = Tiles::kThreads;
   constexpr int kWarpRows = 16 * kRows;

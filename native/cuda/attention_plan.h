@@ -22,6 +22,9 @@ constexpr float kLog2e = 1.44269504088896341f;
 // Head sizes are padded with zeros, in shared memory only, to the next of these.
 constexpr int padded_head(int64_t D) { return D <= 32 ? 32 : D <= 64 ? 64 : D <= 96 ? 96 : D <= 128 ? 128 : 256; }
 
+// Of the kernels that own tiles: their launch bounds. All have registers and shared memory for two.
+constexpr int kBlocksPerMultiprocessor = 2;
+
 // Which side of the score matrix a block owns; it loops over the other.
 enum class Owner { Queries, Keys };
 

@@ -17,7 +17,9 @@ struct Schedule {
   int32_t* first;  // (B + 1)
   int32_t* order;  // (B)
 
-  static constexpr int64_t ints(int64_t B) { return (2 * B + 2 + 63) / 64 * 64; }
+  static constexpr int64_t kBytesPerSequence = 8;
+  // Room for B sequences, of which the caller cares that one more fits.
+  static constexpr int64_t ints(int64_t B) { return 2 * B + 2; }
   static Schedule at(int32_t* scratch, int64_t B) { return {scratch, scratch + 1, scratch + 2 + B}; }
 };
 
@@ -76,7 +78,9 @@ static __global__ void __launch_bounds__(kScheduleThreads)
   buckets[thread] = 0;
   __syncthreads();
   for (int32_t b = thread; b < B; b += kScheduleThreads) {
-    if (a.own[b + 1] < a.own[b]) record_bad_index(error, op, a.index, b, a.own[b], int64_t{a.own[b + 1]} + 1);
+    if (a.own[b + 1] < a.own[b]) {
+      record_bad_index(error, op, a.index, b + 1, a.own[b + 1], int64_t{1} << 31);
+    }
     atomicAdd(&buckets[cost_bucket(length_of(a.other, b))], 1);
   }
   __syncthreads();

@@ -36,6 +36,15 @@ struct AttentionProblem {
   }
 };
 
+template <class T>
+struct ForwardTensors {
+  T* out;      // (Nq, H, D)
+  float* lse;  // (H, Nq)
+  const T* q;  // (Nq, H, D), rows q_stride apart
+  const T* k;  // (Nk, Hkv, D), rows kv_stride apart
+  const T* v;  // (Nk, Hkv, D), rows kv_stride apart
+};
+
 // ---- tiles in shared memory ---------------------------------------------------------------------------
 
 // Rows of kD elements in chunks of 16 bytes. ldmatrix reads one chunk of 8 rows at a time, which must lie in
