@@ -150,7 +150,7 @@ attune_status attention_fwd(attune_context* ctx, void* out, float* lse, const vo
       if constexpr (std::is_same_v<T, float>) {
         return run_forward<FloatTiles<kD>, FloatForwardShared<kD>>(ctx, a, x, attention_fwd_f32<kD, kDropout>);
       } else {
-        return run_forward<ForwardTiles<kD>, ForwardShared<kD>>(ctx, a, x, attention_fwd_tensor_cores<kD, kDropout>);
+        return run_forward<ForwardTiles<kD, kDropout>, ForwardShared<kD, kDropout>>(ctx, a, x, attention_fwd_tensor_cores<kD, kDropout>);
       }
     });
   });

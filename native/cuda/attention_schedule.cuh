@@ -68,7 +68,7 @@ __device__ __forceinline__ int cost_bucket(int32_t length) {
   return kScheduleThreads - 1 - smaller(length / 128, kScheduleThreads - 1);
 }
 
-static __global__ void __launch_bounds__(kScheduleThreads)
+static __global__ void __launch_bounds__(kScheduleThreads, 1)
     attention_schedule(ScheduleRequest first_request, ScheduleRequest second_request, int32_t B, ErrorWord* error, Op op) {
   const ScheduleRequest a = blockIdx.x == 0 ? first_request : second_request;
   int32_t* buckets = shared_memory<int32_t>();
