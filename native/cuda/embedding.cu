@@ -120,7 +120,7 @@ struct Sorted {
 };
 
 template <int V, class T>
-__global__ void __launch_bounds__(128, 8) sum_runs(float* table, const T* dout, Sorted sorted, int64_t C) {
+__global__ void __launch_bounds__(128, 6) sum_runs(float* table, const T* dout, Sorted sorted, int64_t C) {
   const int64_t begin = blockIdx.x * sorted.run;
   const int64_t end = begin + sorted.run < sorted.N ? begin + sorted.run : sorted.N;
   const bool from_before = sorted.continues(begin), goes_on = sorted.continues(end);
