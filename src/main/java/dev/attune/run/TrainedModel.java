@@ -59,6 +59,7 @@ final class TrainedModel implements AutoCloseable {
                 + "); fine-tune it first with: attune train --model "
                 + folder);
       }
+      model.parameters().prepare(session.precision());
       return new TrainedModel(model, tokenizer, labels, maxLength(config, folder, model));
     } catch (RuntimeException e) {
       tokenizer.close();

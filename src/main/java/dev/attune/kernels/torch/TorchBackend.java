@@ -110,6 +110,11 @@ public final class TorchBackend implements Backend {
   }
 
   @Override
+  public boolean hasViews() {
+    return true;
+  }
+
+  @Override
   public ByteBuffer view(long address, long sizeBytes) {
     return TorchMemory.view(address, sizeBytes);
   }
@@ -654,7 +659,11 @@ public final class TorchBackend implements Backend {
       long outStride,
       float eps,
       DType dtype) {
-    throw unsupported("rmsNormForward");
+    run(
+        "rmsNormForward",
+        () ->
+            new TorchRmsNorm("rmsNormForward", N, G, C, inpStride, outStride, dtype)
+                .forward(pool, out, sum, rstd, inp, residual, weight, N, eps));
   }
 
   @Override
@@ -673,7 +682,12 @@ public final class TorchBackend implements Backend {
       long outStride,
       boolean accumulateWeight,
       DType dtype) {
-    throw unsupported("rmsNormBackward");
+    run(
+        "rmsNormBackward",
+        () ->
+            new TorchRmsNorm("rmsNormBackward", N, G, C, inpStride, outStride, dtype)
+                .backward(
+                    pool, dinp, dweight, dout, dsumExtra, sum, rstd, weight, N, accumulateWeight));
   }
 
   @Override
@@ -689,12 +703,16 @@ public final class TorchBackend implements Backend {
       long P,
       boolean inverse,
       DType dtype) {
-    throw unsupported("rope");
+    run(
+        "rope",
+        () ->
+            TorchRope.rotate(
+                pool, inp, table, positions, N, H, D, rotary, stride, P, inverse, dtype));
   }
 
   @Override
   public void gatedForward(long out, long inp, long N, long F, Activation activation, DType dtype) {
-    throw unsupported("gatedForward");
+    run("gatedForward", () -> TorchGated.forward(pool, out, inp, N, F, activation, dtype));
   }
 
   @Override
@@ -707,7 +725,9 @@ public final class TorchBackend implements Backend {
       long F,
       Activation activation,
       DType dtype) {
-    throw unsupported("gatedBackward");
+    run(
+        "gatedBackward",
+        () -> TorchGated.backward(pool, dinp, outAgain, dout, inp, N, F, activation, dtype));
   }
 
   @Override
@@ -776,12 +796,16 @@ public final class TorchBackend implements Backend {
       long inpStride,
       long cacheStride,
       DType dtype) {
-    throw unsupported("kvCacheWrite");
+    run(
+        "kvCacheWrite",
+        () ->
+            TorchGeneration.kvCacheWrite(
+                kCache, vCache, k, v, rows, N, width, inpStride, cacheStride, dtype));
   }
 
   @Override
   public void argmax(long out, long inp, long N, long K, DType dtype) {
-    throw unsupported("argmax");
+    run("argmax", () -> TorchGeneration.argmax(pool, out, inp, N, K, dtype));
   }
 
   @Override
