@@ -9,7 +9,6 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kTileRows = 64;
-constexpr int kDepth = 32;
 
 // Product of M rows and `columns` columns over `depth`, of which each block does depth_per_block.
 struct Extent {
@@ -18,9 +17,10 @@ struct Extent {
 
 // body.a(m, k), body.b(k, n): the factors; body.put(m, n, left, sums): the sums of
 // columns n, n + 1 ... of row m, of which the first `left` exist. kADepthFirst, kBDepthFirst: whether k runs along
-// memory. Blocks: x rows, y columns, z pieces of the depth.
+// memory; kDepth: the depth of a tile. Blocks: x rows, y columns, z pieces of the depth.
 template <int kColumns, class Body>
 __global__ void __launch_bounds__(kThreads, 2) tile_product(Body body, Extent extent) {
+  constexpr int kDepth = Body::kDepth;
   constexpr int TN = kColumns / 16, TM = kTileRows / 16;  // 16 x 16 threads
   constexpr int kRowStride = kTileRows + 4, kColumnStride = kColumns + 4;
   constexpr int kLoadsA = kTileRows * kDepth / kThreads, kLoadsB = kColumns * kDepth / kThreads;
@@ -105,7 +105,7 @@ attune_status launch_product(attune_context* ctx, const Body& body, const Extent
     constexpr int kColumns = decltype(columns)::value;
     const dim3 grid(static_cast<unsigned>(ceil_div(extent.M, kTileRows)),
                     static_cast<unsigned>(ceil_div(extent.columns, kColumns)), pieces);
-    constexpr size_t kShared = kDepth * (kTileRows + 4 + kColumns + 4) * sizeof(float);
+    constexpr size_t kShared = Body::kDepth * (kTileRows + 4 + kColumns + 4) * sizeof(float);
     return launch(ctx, tile_product<kColumns, Body>, grid, kThreads, kShared, body, extent);
   };
   return extent.columns <= 16 ? run(std::integral_constant<int, 16>{}) : run(std::integral_constant<int, 64>{});
@@ -114,6 +114,7 @@ attune_status launch_product(attune_context* ctx, const Body& body, const Extent
 template <class T>
 struct Forward {
   static constexpr bool kADepthFirst = true, kBDepthFirst = true;
+  static constexpr int kDepth = 16;  // the depth is R
   T* out;
   const T* low;
   const float* up;
@@ -135,6 +136,7 @@ struct Forward {
 template <class T>
 struct LowGradient {
   static constexpr bool kADepthFirst = true, kBDepthFirst = false;
+  static constexpr int kDepth = 32;
   T* dlow;
   const T* dout;
   const float* up;
@@ -157,6 +159,7 @@ struct LowGradient {
 template <class T>
 struct UpGradient {
   static constexpr bool kADepthFirst = false, kBDepthFirst = false;
+  static constexpr int kDepth = 32;
   float* partials;
   const T* dout;
   const T* low;
