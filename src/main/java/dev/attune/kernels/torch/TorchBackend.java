@@ -742,7 +742,11 @@ public final class TorchBackend implements Backend {
       long lowStride,
       float scale,
       DType dtype) {
-    throw unsupported("loraForward");
+    run(
+        "loraForward",
+        () ->
+            new TorchLora("loraForward", N, F, R, outStride, lowStride, scale, dtype)
+                .forward(pool, out, low, up));
   }
 
   @Override
@@ -760,7 +764,11 @@ public final class TorchBackend implements Backend {
       float scale,
       boolean accumulate,
       DType dtype) {
-    throw unsupported("loraBackward");
+    run(
+        "loraBackward",
+        () ->
+            new TorchLora("loraBackward", N, F, R, outStride, lowStride, scale, dtype)
+                .backward(pool, dlow, dup, dout, low, up, accumulate));
   }
 
   @Override
@@ -781,7 +789,25 @@ public final class TorchBackend implements Backend {
       float scale,
       long window,
       DType dtype) {
-    throw unsupported("attentionCachedForward");
+    run(
+        "attentionCachedForward",
+        () ->
+            new TorchAttention(
+                    "attentionCachedForward",
+                    qStride,
+                    kvStride,
+                    B,
+                    H,
+                    Hkv,
+                    D,
+                    scale,
+                    true,
+                    window,
+                    0,
+                    0,
+                    0,
+                    dtype)
+                .forwardCached(pool, out, q, kCache, vCache, cuQ, kStart, kCount, B));
   }
 
   @Override
