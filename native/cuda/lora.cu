@@ -201,9 +201,6 @@ struct AddPieces {
   }
 };
 
-// Rows of a piece: a function of the arguments alone, so that the sums do not depend on the device.
-constexpr int64_t kPieceRows = 512;
-
 attune_status check(const char* op, int64_t N, int64_t F, int64_t R, int64_t out_stride, int64_t low_stride,
                     float scale, int32_t dtype) {
   ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
@@ -240,10 +237,10 @@ attune_status lora_bwd(attune_context* ctx, void* dlow, float* dup, const void* 
   const char* op = "lora_bwd";
   ATTUNE_CHECK(check(op, N, F, R, out_stride, low_stride, scale, dtype));
   ATTUNE_CHECK(check_pointer(op, "dup", dup));
-  const int64_t room = kScratchBytes / 4 / (F * R);
-  ATTUNE_REQUIRE(room >= 1, "%s: F * R is %lld, must be at most %lld", op, ll(F * R), ll(kScratchBytes / 4));
+  ATTUNE_REQUIRE(F * R <= kScratchBytes / 4, "%s: F * R is %lld, must be at most %lld", op, ll(F * R),
+                 ll(kScratchBytes / 4));
   float* partials = ctx->scratch<float>();
-  const int64_t per_piece = max_of(kPieceRows, ceil_div(N, min_of(room, 65535)));
+  const int64_t per_piece = lora_piece_rows(N, F, R);
   if (N > 0) {
     ATTUNE_CHECK(check_pointer(op, "dlow", dlow));
     ATTUNE_CHECK(check_pointer(op, "dout", dout));
