@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Configures and builds the native library: build.sh BUILD_DIR JNI_SOURCE_DIR OUTPUT_DIR
+# Configures and builds the native libraries: build.sh BUILD_DIR JNI_SOURCE_DIR CUDA_JNI_SOURCE_DIR OUTPUT_DIR
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-build=$1 jni=$2 out=$3
+build=$1 jni=$2 cuda_jni=$3 out=$4
 for tool in cmake g++; do
   command -v "$tool" >/dev/null || {
     echo "attune: '$tool' is needed to build the native kernels; install it, e.g.: apt-get install cmake g++" >&2
@@ -11,5 +11,5 @@ for tool in cmake g++; do
 done
 java_home=${JAVA_HOME:-$(dirname "$(dirname "$(readlink -f "$(command -v javac)")")")}
 cmake -S "$root/native" -B "$build" -DCMAKE_BUILD_TYPE=Release -DATTUNE_JNI_DIR="$jni" \
-  -DATTUNE_OUTPUT_DIR="$out" -DJAVA_HOME="$java_home" >"$build.log" 2>&1 || { cat "$build.log" >&2; exit 1; }
+  -DATTUNE_CUDA_JNI_DIR="$cuda_jni" -DATTUNE_OUTPUT_DIR="$out" -DJAVA_HOME="$java_home" >"$build.log" 2>&1 || { cat "$build.log" >&2; exit 1; }
 cmake --build "$build" --parallel "$(nproc)" >>"$build.log" 2>&1 || { grep -E -A8 'error|Error|warning' "$build.log" >&2; exit 1; }

@@ -2,9 +2,10 @@ package dev.attune.bench;
 
 import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
-import dev.attune.memory.Buffer;
+import dev.attune.memory.HostMirror;
 import dev.attune.testkit.Storage;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -23,9 +24,21 @@ final class Tensors implements AutoCloseable {
   /** Random values repeat after this many; prime, so that rows differ. */
   private static final int PERIOD = 65537;
 
-  private record Block(Storage storage, int count, Buffer buffer) {
+  private record Block(Storage storage, int count, HostMirror memory) {
     ByteBuffer bytes() {
-      return buffer.bytes(0, (long) count * storage.sizeBytes());
+      return memory.host().duplicate().order(ByteOrder.nativeOrder());
+    }
+
+    long address() {
+      return memory.address();
+    }
+
+    void push() {
+      memory.push(0, memory.host().capacity());
+    }
+
+    void pull() {
+      memory.pull(0, memory.host().capacity());
     }
 
     double get(ByteBuffer bytes, int index) {
@@ -33,13 +46,14 @@ final class Tensors implements AutoCloseable {
         case F32 -> bytes.getFloat(index * Float.BYTES);
         case BF16 -> DType.fromBf16(bytes.getShort(index * Short.BYTES));
         case F64 -> bytes.getDouble(index * Double.BYTES);
+        case I32 -> bytes.getInt(index * Integer.BYTES);
         default -> throw new IllegalStateException("outputs are never " + storage);
       };
     }
   }
 
   private final Backend backend;
-  private final List<Buffer> buffers = new ArrayList<>();
+  private final List<HostMirror> blocks = new ArrayList<>();
   private final Map<String, Block> outputs = new LinkedHashMap<>();
 
   Tensors(Backend backend) {
@@ -53,14 +67,14 @@ final class Tensors implements AutoCloseable {
 
   /** Random values in low..high. */
   long uniform(String name, DType dtype, double low, double high, long... sizes) {
-    return draw(name, dtype, low, high, sizes).buffer().address();
+    return draw(name, dtype, low, high, sizes).address();
   }
 
   /** An input that the call changes: compared like an output. */
   long updated(String name, DType dtype, double low, double high, long... sizes) {
     Block block = draw(name, dtype, low, high, sizes);
     outputs.put(name, block);
-    return block.buffer().address();
+    return block.address();
   }
 
   /** A tensor that the call writes. */
@@ -77,20 +91,23 @@ final class Tensors implements AutoCloseable {
     while (bytes.hasRemaining()) {
       bytes.put(poison, 0, Math.min(poison.length, bytes.remaining()));
     }
+    block.push();
     outputs.put(name, block);
-    return block.buffer().address();
+    return block.address();
   }
 
   long ints(int... values) {
     Block block = block(Storage.I32, values.length);
     block.bytes().asIntBuffer().put(values);
-    return block.buffer().address();
+    block.push();
+    return block.address();
   }
 
   long bytes(byte... values) {
     Block block = block(Storage.U8, values.length);
     block.bytes().put(values);
-    return block.buffer().address();
+    block.push();
+    return block.address();
   }
 
   private Block draw(String name, DType dtype, double low, double high, long... sizes) {
@@ -113,13 +130,14 @@ final class Tensors implements AutoCloseable {
       }
       bytes.position(bytes.position() + length * dtype.sizeBytes());
     }
+    block.push();
     return block;
   }
 
   private Block block(Storage storage, int count) {
-    Buffer buffer = Buffer.allocate(backend, (long) count * storage.sizeBytes(), true);
-    buffers.add(buffer);
-    return new Block(storage, count, buffer);
+    HostMirror memory = new HostMirror(backend, (long) count * storage.sizeBytes(), true);
+    blocks.add(memory);
+    return new Block(storage, count, memory);
   }
 
   private static int count(long... sizes) {
@@ -139,6 +157,8 @@ final class Tensors implements AutoCloseable {
     for (Map.Entry<String, Block> entry : outputs.entrySet()) {
       Block mine = entry.getValue();
       Block theirs = other.outputs.get(entry.getKey());
+      mine.pull();
+      theirs.pull();
       ByteBuffer a = mine.bytes();
       ByteBuffer b = theirs.bytes();
       double errorSquares = 0;
@@ -174,8 +194,8 @@ final class Tensors implements AutoCloseable {
 
   @Override
   public void close() {
-    buffers.forEach(Buffer::close);
-    buffers.clear();
+    blocks.forEach(HostMirror::close);
+    blocks.clear();
     outputs.clear();
   }
 }

@@ -1,9 +1,9 @@
 package dev.attune.checkpoint;
 
 import dev.attune.core.Philox;
+import dev.attune.tape.LoraConfig;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Segment;
-import java.nio.FloatBuffer;
 
 /** New weights, as Transformers draws them: matrices normal, biases zero. */
 final class Initializer {
@@ -17,21 +17,41 @@ final class Initializer {
    * @param seed with the segment's place in the store decides every value
    */
   static void fill(Parameters parameters, Segment segment, float deviation, long seed) {
-    FloatBuffer values = parameters.values(segment);
-    int count = values.remaining();
-    if (segment.shape().length < 2) {
-      values.put(new float[count]);
+    boolean startsAtZero = segment.shape().length < 2 || segment.name().endsWith(LoraConfig.UP);
+    if (startsAtZero) {
+      constant(parameters, segment, 0f);
       return;
     }
+    // PEFT's kaiming_uniform_(a=sqrt(5)) of A has this deviation; its shape makes no difference
+    // here.
+    float spread =
+        segment.name().endsWith(LoraConfig.DOWN)
+            ? (float) (1 / Math.sqrt(3.0 * segment.shape()[1]))
+            : deviation;
     long stream = Philox.stream(parameters.segments().indexOf(segment), STREAM_OP);
     int[] words = new int[4];
-    for (int i = 0; i < count; i++) {
-      // Box and Muller, 1958: two uniform numbers make a normal one; the first is never 0.
-      Philox.block(seed, stream, i, words);
-      double u1 = ((words[0] & 0xFFFFFFFFL) + 1) / 4294967296.0;
-      double u2 = (words[1] & 0xFFFFFFFFL) / 4294967296.0;
-      double normal = Math.sqrt(-2 * Math.log(u1)) * Math.cos(2 * Math.PI * u2);
-      values.put((float) (deviation * normal));
-    }
+    parameters.write(
+        segment,
+        (first, values) -> {
+          for (long i = first; values.hasRemaining(); i++) {
+            // Box and Muller, 1958: two uniform numbers make a normal one; the first is never 0.
+            Philox.block(seed, stream, i, words);
+            double u1 = ((words[0] & 0xFFFFFFFFL) + 1) / 4294967296.0;
+            double u2 = (words[1] & 0xFFFFFFFFL) / 4294967296.0;
+            double normal = Math.sqrt(-2 * Math.log(u1)) * Math.cos(2 * Math.PI * u2);
+            values.put((float) (spread * normal));
+          }
+        });
+  }
+
+  /** Every element the same. */
+  static void constant(Parameters parameters, Segment segment, float value) {
+    parameters.write(
+        segment,
+        (first, values) -> {
+          while (values.hasRemaining()) {
+            values.put(value);
+          }
+        });
   }
 }

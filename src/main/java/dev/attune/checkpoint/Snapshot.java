@@ -72,10 +72,12 @@ public final class Snapshot {
 
   private static Written writeBuffer(Path file, Buffer buffer, FileOps files) throws IOException {
     CRC32C crc = new CRC32C();
+    ByteBuffer chunk = ByteBuffer.allocateDirect(CHUNK_BYTES);
     try (FileChannel channel = files.create(file)) {
       for (long at = 0; at < buffer.sizeBytes(); at += CHUNK_BYTES) {
-        ByteBuffer chunk = buffer.bytes(at, Math.min(CHUNK_BYTES, buffer.sizeBytes() - at));
-        crc.update(chunk.duplicate());
+        chunk.clear().limit((int) Math.min(CHUNK_BYTES, buffer.sizeBytes() - at));
+        buffer.read(at, chunk);
+        crc.update(chunk.flip().duplicate());
         files.write(channel, chunk);
       }
       files.sync(channel);
@@ -131,7 +133,8 @@ public final class Snapshot {
    * are not touched, so that memory that was never used stays unallocated.
    */
   public void load(Map<String, Buffer> buffers) {
-    ByteBuffer chunk = ByteBuffer.allocateDirect(1 << 16).order(ByteOrder.nativeOrder());
+    ByteBuffer chunk = ByteBuffer.allocateDirect(1 << 16);
+    ByteBuffer current = ByteBuffer.allocateDirect(chunk.capacity());
     for (Map.Entry<String, Buffer> entry : buffers.entrySet()) {
       Path file = folder.resolve(entry.getKey() + ".bin");
       Buffer buffer = entry.getValue();
@@ -149,9 +152,8 @@ public final class Snapshot {
             while (chunk.hasRemaining() && channel.read(chunk) >= 0) {}
             chunk.flip();
             int size = chunk.remaining();
-            ByteBuffer target = buffer.bytes(at, size);
-            if (!isZero(chunk) || !isZero(target)) {
-              target.put(chunk);
+            if (!isZero(chunk) || !isZero(content(buffer, at, current.clear().limit(size)))) {
+              buffer.write(at, chunk);
             }
             at += size;
           }
@@ -160,6 +162,11 @@ public final class Snapshot {
         throw new UncheckedIOException(file + " cannot be read: " + e.getMessage(), e);
       }
     }
+  }
+
+  private static ByteBuffer content(Buffer buffer, long offset, ByteBuffer target) {
+    buffer.read(offset, target);
+    return target.flip();
   }
 
   private static boolean isZero(ByteBuffer bytes) {

@@ -3,6 +3,7 @@ package dev.attune.cli;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.DType;
 import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.kernels.cuda.CudaBackend;
 import dev.attune.kernels.torch.TorchBackend;
 import dev.attune.run.Backends;
 import dev.attune.run.ProductPeak;
@@ -39,7 +40,11 @@ final class DoctorCommand implements Command {
         result,
         "torch backend",
         TorchBackend.unavailableReason().map(r -> "missing: " + r).orElse("available"));
-    item(console, result, "cuda backend", "not in this build");
+    item(
+        console,
+        result,
+        "cuda backend",
+        CudaBackend.unavailableReason().map(r -> "missing: " + r).orElseGet(DoctorCommand::cuda));
     return works ? Main.DONE : Main.FAILED;
   }
 
@@ -64,6 +69,14 @@ final class DoctorCommand implements Command {
     } catch (RuntimeException e) {
       item(console, result, "cpu backend", "broken: " + e.getMessage());
       return false;
+    }
+  }
+
+  private static String cuda() {
+    try (CudaBackend backend = CudaBackend.open()) {
+      return backend.description();
+    } catch (RuntimeException e) {
+      return "broken: " + e.getMessage();
     }
   }
 

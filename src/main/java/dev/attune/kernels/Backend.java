@@ -3,6 +3,8 @@ package dev.attune.kernels;
 import dev.attune.core.DType;
 import dev.attune.core.Device;
 import dev.attune.memory.Allocator;
+import java.lang.management.ManagementFactory;
+import java.lang.management.OperatingSystemMXBean;
 
 /**
  * The waist of the house: everything above computes through this interface, everything below
@@ -28,6 +30,32 @@ public interface Backend extends Allocator, AutoCloseable {
 
   /** Whether bf16 runs on instructions of its own here, so that it is faster than f32. */
   boolean hasFastBf16();
+
+  /**
+   * Whether bf16 products should read their weights from a bf16 copy that the optimizer keeps
+   * beside the f32 master, rather than from the master.
+   */
+  default boolean wantsBf16Weights() {
+    return false;
+  }
+
+  /**
+   * How many bytes an arena of activations may reserve: address space of which most is never
+   * touched on the CPU (half of the machine's memory), real memory on a device (most of what is
+   * free now).
+   */
+  default long reservableBytes() {
+    OperatingSystemMXBean bean = ManagementFactory.getOperatingSystemMXBean();
+    return bean instanceof com.sun.management.OperatingSystemMXBean system
+        ? system.getTotalMemorySize() / 2
+        : 8L << 30;
+  }
+
+  /**
+   * Waits until all work is done, and throws what went wrong with it. Work is done at once where
+   * calls are synchronous.
+   */
+  default void synchronize() {}
 
   @Override
   void close();

@@ -2,8 +2,6 @@ package dev.attune.memory;
 
 import dev.attune.core.Check;
 import java.nio.ByteBuffer;
-import java.nio.FloatBuffer;
-import java.nio.IntBuffer;
 
 /** One allocation. Closing twice is fine; using a closed buffer throws. */
 public final class Buffer implements AutoCloseable {
@@ -32,25 +30,25 @@ public final class Buffer implements AutoCloseable {
     return sizeBytes;
   }
 
-  /** Host view of a byte range; see {@link Allocator#view}. */
-  public ByteBuffer bytes(long offset, long length) {
+  /** Copies the remaining bytes of a host buffer to here; see {@link Allocator#upload}. */
+  public void write(long offset, ByteBuffer source) {
+    checkRange(offset, source.remaining());
+    allocator.upload(address() + offset, source);
+  }
+
+  /** Fills a host buffer with bytes from here; see {@link Allocator#download}. */
+  public void read(long offset, ByteBuffer target) {
+    checkRange(offset, target.remaining());
+    allocator.download(target, address() + offset);
+  }
+
+  private void checkRange(long offset, long length) {
     Check.argument(
         offset >= 0 && length >= 0 && offset + length <= sizeBytes,
         "range %d+%d is outside a buffer of %d bytes",
         offset,
         length,
         sizeBytes);
-    return allocator.view(address() + offset, length);
-  }
-
-  /** Host view of {@code count} floats from element {@code first}. */
-  public FloatBuffer floats(long first, long count) {
-    return bytes(first * Float.BYTES, count * Float.BYTES).asFloatBuffer();
-  }
-
-  /** Host view of {@code count} ints from element {@code first}. */
-  public IntBuffer ints(long first, long count) {
-    return bytes(first * Integer.BYTES, count * Integer.BYTES).asIntBuffer();
   }
 
   @Override

@@ -98,7 +98,7 @@ public final class AdamW implements Optimizer {
             parameters.weights().address() + offset,
             m.address() + offset,
             v.address() + offset,
-            0,
+            parameters.shadowAddress(begin),
             parameters.gradients().address() + offset,
             end - begin,
             learningRate,

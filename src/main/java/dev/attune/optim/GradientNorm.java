@@ -1,20 +1,17 @@
 package dev.attune.optim;
 
-import dev.attune.memory.Buffer;
+import dev.attune.memory.HostMirror;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.RowSparse;
-import java.nio.ByteBuffer;
 
 /** The global L2 norm of all gradients, as PyTorch's clip_grad_norm_ measures it. */
 public final class GradientNorm implements AutoCloseable {
   private final Parameters parameters;
-  private final Buffer result;
-  private final ByteBuffer view;
+  private final HostMirror result;
 
   public GradientNorm(Parameters parameters) {
     this.parameters = parameters;
-    this.result = Buffer.allocate(parameters.backend(), 2 * Double.BYTES, false);
-    this.view = result.bytes(0, 2 * Double.BYTES);
+    this.result = new HostMirror(parameters.backend(), 2 * Double.BYTES, false);
   }
 
   /** The norm of the gradients as they lie in the store. */
@@ -25,7 +22,6 @@ public final class GradientNorm implements AutoCloseable {
         .backend()
         .sumOfSquares(
             result.address(), address + sparseEnd * Float.BYTES, parameters.size() - sparseEnd);
-    double sum = view.getDouble(0);
     RowSparse sparse = parameters.rowSparse();
     if (sparse != null) {
       parameters
@@ -36,9 +32,10 @@ public final class GradientNorm implements AutoCloseable {
               sparse.rowsAddress(),
               sparse.rowCount(),
               sparse.table().cols());
-      sum += view.getDouble(Double.BYTES);
     }
-    return Math.sqrt(sum);
+    result.pull(0, 2 * Double.BYTES);
+    double sum = result.host().getDouble(0);
+    return Math.sqrt(sparse == null ? sum : sum + result.host().getDouble(Double.BYTES));
   }
 
   /** What gradients are multiplied by so that their norm is at most {@code maxNorm} (0: any). */

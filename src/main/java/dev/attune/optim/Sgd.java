@@ -39,7 +39,7 @@ public final class Sgd implements Optimizer {
         .sgd(
             parameters.weights().address() + offset,
             momentum.address() + offset,
-            0,
+            parameters.shadowAddress(begin),
             parameters.gradients().address() + offset,
             end - begin,
             learningRate,

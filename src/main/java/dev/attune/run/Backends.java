@@ -4,6 +4,7 @@ import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.kernels.cuda.CudaBackend;
 import dev.attune.kernels.torch.TorchBackend;
 import java.util.Locale;
 
@@ -22,7 +23,7 @@ public final class Backends {
   /**
    * Opens a backend.
    *
-   * @param name auto, cpu or torch; a named one that cannot run is an error, never replaced
+   * @param name auto, cpu, cuda or torch; a named one that cannot run is an error, never replaced
    * @param threads at least 1
    */
   public static Backend open(String name, int threads) {
@@ -41,10 +42,15 @@ public final class Backends {
                 });
         return new TorchBackend(threads);
       case "cuda":
-        throw new InputException(
-            "--backend cuda: this build has no CUDA backend yet; use cpu or torch");
+        CudaBackend.unavailableReason()
+            .ifPresent(
+                reason -> {
+                  throw new InputException("--backend cuda cannot run here: " + reason);
+                });
+        return CudaBackend.open();
       default:
-        throw new InputException("--backend is '" + name + "'; allowed are auto, cpu and torch");
+        throw new InputException(
+            "--backend is '" + name + "'; allowed are auto, cpu, cuda and torch");
     }
   }
 

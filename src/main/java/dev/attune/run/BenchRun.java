@@ -123,10 +123,11 @@ public final class BenchRun {
             0,
             "loss");
     model.parameters().enableTraining();
+    model.parameters().prepare(precision);
     StepTimes times = new StepTimes(trainerConfig.maxSteps(), profile);
-    long arenaBytes = Session.arenaBytes();
-    try (Tape tape = new Tape(backend, new Arena(backend, arenaBytes), precision, seed);
-        Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
+    try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
+        Tape tape =
+            new Tape(backend, new Arena(backend, backend.reservableBytes()), precision, seed);
         Trainer trainer = new Trainer(model, optimizer, tape, data, null, trainerConfig)) {
       TrainResult result = trainer.run(times, null, () -> false);
       long peakMemory = ProcessMemory.peakBytes();

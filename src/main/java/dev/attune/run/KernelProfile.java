@@ -26,7 +26,9 @@ final class KernelProfile {
                 (proxy, method, arguments) -> {
                   long begin = System.nanoTime();
                   try {
-                    return method.invoke(profiled, arguments);
+                    Object result = method.invoke(profiled, arguments);
+                    profiled.synchronize();
+                    return result;
                   } catch (InvocationTargetException e) {
                     throw e.getCause();
                   } finally {

@@ -35,6 +35,7 @@ public final class ProductPeak {
             Activation.NONE,
             dtype,
             DType.F32);
+        backend.synchronize();
         rates[i] = 2.0 * N * C * F / ((System.nanoTime() - begin) * 1e-9);
       }
       Arrays.sort(rates);

@@ -4,7 +4,6 @@ import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import dev.attune.tape.Tape;
-import java.lang.management.ManagementFactory;
 
 /** A backend with the precision and the arena of one run. */
 final class Session implements AutoCloseable {
@@ -41,22 +40,12 @@ final class Session implements AutoCloseable {
     return precision == DType.BF16 ? "bf16" : "fp32";
   }
 
-  /** The tape; its arena may grow to {@link #arenaBytes}. */
+  /** The tape; its arena may grow to what the backend can reserve when this is first called. */
   Tape tape(long seed) {
     if (tape == null) {
-      tape = new Tape(backend, new Arena(backend, arenaBytes()), precision, seed);
+      tape = new Tape(backend, new Arena(backend, backend.reservableBytes()), precision, seed);
     }
     return tape;
-  }
-
-  /**
-   * Address space for activations: half of the machine's memory, of which most is never touched.
-   */
-  static long arenaBytes() {
-    java.lang.management.OperatingSystemMXBean bean = ManagementFactory.getOperatingSystemMXBean();
-    return bean instanceof com.sun.management.OperatingSystemMXBean system
-        ? system.getTotalMemorySize() / 2
-        : 8L << 30;
   }
 
   @Override

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.EncodedDataset;
+import dev.attune.checkpoint.AdapterFolder;
 import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.checkpoint.ModelFolder;
 import dev.attune.checkpoint.ModelInstall;
@@ -19,6 +20,7 @@ import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.optim.Sgd;
+import dev.attune.tape.LoraConfig;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
@@ -58,6 +60,12 @@ public final class TrainRun {
           RunOption.MAX_GRAD_NORM,
           RunOption.LABEL_SMOOTHING,
           RunOption.DROPOUT,
+          RunOption.TRAIN_ON_PROMPT,
+          RunOption.LORA_R,
+          RunOption.LORA_ALPHA,
+          RunOption.LORA_DROPOUT,
+          RunOption.LORA_TARGETS,
+          RunOption.USE_RSLORA,
           RunOption.SEED,
           RunOption.NO_SHUFFLE);
 
@@ -99,6 +107,7 @@ public final class TrainRun {
     Task task = Task.ofOption(config.text(RunOption.TASK));
     TargetKind kind = Objective.targetKind(task);
     TrainerConfig trainerConfig = trainerConfig();
+    LoraConfig lora = Adapters.of(config);
     boolean resume = config.flag(RunOption.RESUME);
     config.required(RunOption.TRAIN_FILE);
     Path outputDir = Path.of(config.required(RunOption.OUTPUT_DIR));
@@ -111,7 +120,12 @@ public final class TrainRun {
         TextTokenizer tokenizer = TextTokenizer.open(base);
         Model model =
             Families.create(
-                session.backend(), modelConfig, task, data.outputs(), dropoutOption())) {
+                session.backend(),
+                modelConfig,
+                task,
+                data.outputs(),
+                dropoutOption(),
+                Adapters.builder(lora, session.precision()))) {
       int maxLength = maxLength(model, tokenizer);
       // Weights stream in from disk while the text is tokenised.
       Background<ModelFolder.Loaded> weights =
@@ -145,6 +159,7 @@ public final class TrainRun {
       TrainerConfig trainerConfig,
       Task task) {
     model.parameters().enableTraining();
+    model.parameters().prepare(session.precision());
     try (Inference inference = new Inference(session.backend());
         Optimizer optimizer = optimizer(model);
         Trainer trainer =
@@ -228,22 +243,14 @@ public final class TrainRun {
       Data data,
       Task task,
       TrainResult result) {
+    LoraConfig lora = Adapters.of(config);
     ObjectNode saved = baseConfig.deepCopy();
     saved.putArray("architectures").add(model.architecture());
     saved.put("dtype", "float32");
     saved.remove("torch_dtype");
-    if (data.labels() != null) {
-      saved.set("id2label", data.labels().id2label());
-      saved.set("label2id", data.labels().label2id());
-    } else {
-      saved.putObject("id2label").put("0", "LABEL_0");
-      saved.putObject("label2id").put("LABEL_0", 0);
-    }
-    if (task != Task.TOKEN_CLASSIFICATION) {
-      saved.put(
-          "problem_type", task == Task.REGRESSION ? "regression" : "single_label_classification");
-    }
     ObjectNode attune = JsonNodeFactory.instance.objectNode();
+    // An adapter's folder has no config.json: what the outputs mean must stand elsewhere.
+    describeOutputs(lora == null ? saved : attune, data, task);
     attune.put("task", task.option());
     attune.put("base_model", config.text(RunOption.MODEL));
     attune.put("max_length", maxLength(model, tokenizer));
@@ -255,9 +262,14 @@ public final class TrainRun {
       ModelInstall.install(
           output.folder(),
           folder -> {
-            ModelFolder.writeWeights(folder.resolve("model.safetensors"), model.parameters());
-            ModelFolder.writeJson(folder.resolve("config.json"), saved);
+            if (lora == null) {
+              ModelFolder.writeWeights(folder.resolve("model.safetensors"), model.parameters());
+              ModelFolder.writeJson(folder.resolve("config.json"), saved);
+            } else {
+              AdapterFolder.write(folder, model, lora, baseName());
+            }
             ModelFolder.writeJson(folder.resolve("attune.json"), attune);
+            MergeRun.copyGenerationConfig(tokenizer.folder(), folder);
             tokenizer.saveTo(folder);
           });
     } catch (IOException e) {
@@ -271,6 +283,33 @@ public final class TrainRun {
                   ? ", with --resume from the last checkpoint"
                   : " (--save-steps would have left a checkpoint to resume from)"),
           e);
+    }
+  }
+
+  /** The base model as an adapter names it: a folder by its whole path. */
+  private String baseName() {
+    String name = config.text(RunOption.MODEL);
+    Path folder = Path.of(name);
+    return Files.isDirectory(folder) ? folder.toAbsolutePath().normalize().toString() : name;
+  }
+
+  /** What a head's outputs mean; a language model's are its tokens. */
+  private static void describeOutputs(ObjectNode saved, Data data, Task task) {
+    switch (task) {
+      case CLASSIFICATION, TOKEN_CLASSIFICATION -> {
+        saved.set("id2label", data.labels().id2label());
+        saved.set("label2id", data.labels().label2id());
+      }
+      case REGRESSION -> {
+        saved.putObject("id2label").put("0", "LABEL_0");
+        saved.putObject("label2id").put("LABEL_0", 0);
+      }
+      case CAUSAL_LM -> {}
+    }
+    switch (task) {
+      case CLASSIFICATION -> saved.put("problem_type", "single_label_classification");
+      case REGRESSION -> saved.put("problem_type", "regression");
+      case TOKEN_CLASSIFICATION, CAUSAL_LM -> {}
     }
   }
 

@@ -12,22 +12,22 @@ public final class Parameter {
   private final Parameters store;
   private final int segmentBegin;
   private final int segmentEnd;
-  private final long first;
+  private final Segment first;
   private final long rows;
   private final long cols;
 
-  Parameter(Parameters store, int segmentBegin, int segmentEnd, long first, long rows, long cols) {
+  Parameter(Parameters store, int segmentBegin, int segmentEnd, long rows, long cols) {
     this.store = store;
     this.segmentBegin = segmentBegin;
     this.segmentEnd = segmentEnd;
-    this.first = first;
+    this.first = store.segments().get(segmentBegin);
     this.rows = rows;
     this.cols = cols;
   }
 
   /** The name of the (first) tensor it covers. */
   public String name() {
-    return store.segments().get(segmentBegin).name();
+    return first.name();
   }
 
   public long rows() {
@@ -42,24 +42,29 @@ public final class Parameter {
     return rows * cols;
   }
 
-  /** First element in the flat store. */
-  public long first() {
-    return first;
-  }
-
-  /** Address of the f32 master values. */
+  /** Address of the values: f32 master values, or frozen ones of {@link #dtype}. */
   public long address() {
-    return store.weightAddress(first);
+    return store.address(first);
   }
 
-  /** The type in which products read the weight. */
+  /** How the values are held. */
   public DType dtype() {
-    return DType.F32;
+    return first.dtype();
+  }
+
+  /** The type in which products of such activations read the weight. */
+  public DType operandDtype(DType activations) {
+    return store.operandDtype(first, activations);
+  }
+
+  /** Where products of such activations read the weight: the master, or a copy of it. */
+  public long operand(DType activations) {
+    return store.operandAddress(first, activations);
   }
 
   /** Whether this parameter takes a gradient. */
   public boolean trainable() {
-    return store.trainable();
+    return store.trainable() && !first.frozen();
   }
 
   /**
@@ -80,14 +85,13 @@ public final class Parameter {
         store,
         segmentBegin + begin,
         segmentBegin + end,
-        from.first(),
         vector ? 1 : elements / cols,
         vector ? elements : cols);
   }
 
   /** Address of the f32 gradient. Before writing to it ask {@link #accumulate}. */
   public long gradient() {
-    return store.gradientAddress(first);
+    return store.gradientAddress(first.first());
   }
 
   /**

@@ -3,6 +3,7 @@ package dev.attune.tape;
 import dev.attune.core.Check;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
+import dev.attune.memory.HostMirror;
 import java.nio.ByteBuffer;
 import java.nio.IntBuffer;
 
@@ -23,19 +24,19 @@ public final class RowSparse implements AutoCloseable {
 
   private final Backend backend;
   private final Parameter table;
-  private final Buffer stateBuffer;
+  private final HostMirror stateMirror;
   private final ByteBuffer state;
-  private final Buffer rowsBuffer;
+  private final HostMirror rowsMirror;
   private final IntBuffer rows;
   private int count;
 
   RowSparse(Backend backend, Parameter table) {
     this.backend = backend;
     this.table = table;
-    this.stateBuffer = Buffer.allocate(backend, table.rows(), false);
-    this.state = stateBuffer.bytes(0, table.rows());
-    this.rowsBuffer = Buffer.allocate(backend, table.rows() * Integer.BYTES, false);
-    this.rows = rowsBuffer.ints(0, table.rows());
+    this.stateMirror = new HostMirror(backend, table.rows(), false);
+    this.state = stateMirror.host();
+    this.rowsMirror = new HostMirror(backend, table.rows() * Integer.BYTES, false);
+    this.rows = rowsMirror.host().asIntBuffer();
   }
 
   /** The table (V, C). */
@@ -61,7 +62,7 @@ public final class RowSparse implements AutoCloseable {
 
   /** Address of the i32 list of rows that have a gradient in this step. */
   public long rowsAddress() {
-    return rowsBuffer.address();
+    return rowsMirror.address();
   }
 
   /** How many rows have a gradient in this step. */
@@ -71,12 +72,23 @@ public final class RowSparse implements AutoCloseable {
 
   /** Address of the (V) u8 row states. */
   public long stateAddress() {
-    return stateBuffer.address();
+    return stateMirror.address();
   }
 
   /** The (V) u8 row states, for checkpoints. */
   public Buffer stateBuffer() {
-    return stateBuffer;
+    return stateMirror.buffer();
+  }
+
+  /** Brings the marks of this step to the device. */
+  void publish() {
+    stateMirror.push(0, state.capacity());
+    rowsMirror.push(0, count * Integer.BYTES);
+  }
+
+  /** Takes over row states that were written to {@link #stateBuffer} from outside. */
+  void refresh() {
+    stateMirror.pull(0, state.capacity());
   }
 
   /** Zeroes the gradient rows of this step and starts the next. */
@@ -86,6 +98,7 @@ public final class RowSparse implements AutoCloseable {
       state.put(rows.get(i), EARLIER);
     }
     count = 0;
+    stateMirror.push(0, state.capacity());
   }
 
   /** Whether a row has ever had a gradient. */
@@ -95,7 +108,7 @@ public final class RowSparse implements AutoCloseable {
 
   @Override
   public void close() {
-    stateBuffer.close();
-    rowsBuffer.close();
+    stateMirror.close();
+    rowsMirror.close();
   }
 }

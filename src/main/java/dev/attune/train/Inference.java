@@ -4,6 +4,7 @@ import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.memory.Allocator;
+import dev.attune.memory.HostWindow;
 import dev.attune.model.Inputs;
 import dev.attune.model.Model;
 import dev.attune.tape.Tape;
@@ -27,9 +28,11 @@ public final class Inference implements AutoCloseable {
   }
 
   private final Staging staging;
+  private final HostWindow window;
 
   public Inference(Allocator allocator) {
     this.staging = new Staging(allocator);
+    this.window = new HostWindow(allocator);
   }
 
   /**
@@ -46,11 +49,40 @@ public final class Inference implements AutoCloseable {
         Inputs inputs = staging.stage(batch);
         tape.begin(false, 0);
         Tensor logits = model.forward(tape, inputs);
-        double loss =
-            objective == null ? Double.NaN : objective.apply(tape, logits, staging, batch);
-        FloatBuffer values =
-            tape.backend().view(logits.address(), logits.sizeBytes()).asFloatBuffer();
+        double loss = Double.NaN;
+        if (objective != null) {
+          loss = staging.sumLosses(objective.apply(tape, model, logits, staging));
+        }
+        FloatBuffer values = window.read(logits.address(), logits.sizeBytes()).asFloatBuffer();
         sink.accept(batch, values, (int) logits.rows(), (int) logits.cols(), loss);
+      }
+    }
+  }
+
+  /** Receives what a language model made of each batch. */
+  public interface TokenSink {
+    /**
+     * @param right how many of the learned tokens were the most probable ones
+     * @param loss sum of the batch's losses
+     */
+    void accept(Batch batch, int right, double loss);
+  }
+
+  /** Runs a language model. */
+  public void runLanguageModel(
+      Model model, Tape tape, EncodedDataset data, Objective objective, TokenSink sink) {
+    if (data.size() == 0) {
+      return;
+    }
+    try (BatchStream batches =
+        BatchStream.evaluationBatches(data, MAX_TOKENS, MAX_SEQUENCES, model.positionOffset())) {
+      while (batches.hasNext()) {
+        Batch batch = batches.next();
+        Inputs inputs = staging.stage(batch);
+        tape.begin(false, 0);
+        Tensor hidden = model.forward(tape, inputs);
+        double loss = staging.sumLosses(objective.apply(tape, model, hidden, staging));
+        sink.accept(batch, staging.countRight(), loss);
       }
     }
   }

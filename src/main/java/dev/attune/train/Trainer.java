@@ -97,6 +97,7 @@ public final class Trainer implements AutoCloseable {
   public void resume(JsonNode saved) {
     state = TrainState.fromJson(saved);
     optimizer.restore(state.step);
+    parameters.refresh();
   }
 
   /**
@@ -148,6 +149,7 @@ public final class Trainer implements AutoCloseable {
     if (config.earlyStoppingPatience() > 0 && !interrupted && state.bestStep > 0) {
       if (state.bestStep != state.step) {
         checkpoints.loadBest(parameters.weights());
+        parameters.refresh();
         evaluation = evaluator.evaluate(model, tape);
       }
     } else if (evaluator != null && !interrupted && evaluatedAt != state.step) {
@@ -208,9 +210,9 @@ public final class Trainer implements AutoCloseable {
     }
     tape.begin(true, state.microStep);
     Tensor logits = model.forward(tape, inputs);
-    double loss = objective.apply(tape, logits, staging, batch);
+    int losses = objective.apply(tape, model, logits, staging);
     tape.backward();
-    return loss;
+    return staging.sumLosses(losses);
   }
 
   private void update(double lossSum, long targets) {

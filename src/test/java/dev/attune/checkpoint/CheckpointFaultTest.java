@@ -11,6 +11,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Buffer;
+import dev.attune.testkit.Host;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -130,7 +131,7 @@ class CheckpointFaultTest {
         CheckpointStore store = new CheckpointStore(folder, 2);
         store.save(1, state(1), Map.of("weights", buffer));
         store.save(2, state(2), Map.of("weights", buffer));
-        fill(buffer, 3);
+        Host.fill(buffer, 3);
         Failing failing = new Failing(failAt);
         CheckpointStore broken = new CheckpointStore(folder, 2, failing);
         boolean failed = false;
@@ -161,9 +162,9 @@ class CheckpointFaultTest {
     try (Buffer loaded = filled(99)) {
       latest.load(Map.of("weights", loaded));
       byte expected = (byte) (step <= 2 ? 1 : 3);
-      ByteBuffer bytes = loaded.bytes(0, SIZE);
+      byte[] bytes = Host.bytes(loaded, 0, SIZE);
       for (int i = 0; i < SIZE; i += 997) {
-        assertEquals(expected, bytes.get(i));
+        assertEquals(expected, bytes[i]);
       }
     }
     return step;
@@ -249,11 +250,7 @@ class CheckpointFaultTest {
       store.saveBest(filled(5));
       store.saveBest(buffer);
       store.loadBest(other);
-      byte[] loaded = new byte[64];
-      other.bytes(0, 64).get(loaded);
-      byte[] expected = new byte[64];
-      buffer.bytes(0, 64).get(expected);
-      assertArrayEquals(expected, loaded);
+      assertArrayEquals(Host.bytes(buffer, 0, 64), Host.bytes(other, 0, 64));
     }
   }
 
@@ -268,14 +265,7 @@ class CheckpointFaultTest {
 
   private static Buffer filled(int value) {
     Buffer buffer = Buffer.allocate(backend, SIZE, false);
-    fill(buffer, value);
+    Host.fill(buffer, value);
     return buffer;
-  }
-
-  private static void fill(Buffer buffer, int value) {
-    ByteBuffer bytes = buffer.bytes(0, SIZE);
-    while (bytes.hasRemaining()) {
-      bytes.put((byte) value);
-    }
   }
 }

@@ -1,5 +1,6 @@
 package dev.attune.kernels;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -13,11 +14,11 @@ import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Backends.Target;
+import dev.attune.testkit.Host;
 import dev.attune.testkit.KernelCase;
 import dev.attune.testkit.KernelContract;
 import dev.attune.testkit.Shapes;
 import dev.attune.testkit.Storage;
-import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -119,15 +120,13 @@ class BackendTest extends KernelContract {
   @MethodSource("dev.attune.testkit.Backends#all")
   void memoryStartsAsZerosAndReadsAsZerosAfterDiscard(Target target) {
     try (Buffer buffer = Buffer.allocate(target.backend(), 20_000, false)) {
-      ByteBuffer bytes = buffer.bytes(0, 20_000);
-      for (int i = 0; i < 20_000; i++) {
-        assertEquals(0, bytes.get(i));
-        bytes.put(i, (byte) 7);
-      }
+      assertArrayEquals(new byte[20_000], Host.bytes(buffer, 0, 20_000));
+      Host.fill(buffer, 7);
       target.backend().advise(buffer.address(), 20_000, true);
       target.backend().discard(buffer.address() + 100, 15_000);
+      byte[] bytes = Host.bytes(buffer, 0, 20_000);
       for (int i = 0; i < 20_000; i++) {
-        assertEquals(i >= 100 && i < 15_100 ? 0 : 7, bytes.get(i), "byte " + i);
+        assertEquals(i >= 100 && i < 15_100 ? 0 : 7, bytes[i], "byte " + i);
       }
     }
   }

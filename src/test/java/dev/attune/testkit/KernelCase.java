@@ -235,12 +235,14 @@ public final class KernelCase {
     TestMemory memory = new TestMemory(backend, specs, 0);
     try {
       call.run(backend, memory::address);
+      memory.fetch(); // a device may notice only now
     } catch (IllegalArgumentException e) {
       String message = plainText(e.getMessage());
       if (!message.contains(plainText(argument))
           || !message.contains(plainText(value.toString()))) {
         throw new AssertionError(label + ": the message is '" + e.getMessage() + "'", e);
       }
+      memory.fetch();
       memory.checkIntact(label);
       memory.checkUnwritten(label);
       return;
@@ -285,6 +287,7 @@ public final class KernelCase {
   public Result run(Backend backend, int misalignment) {
     TestMemory memory = new TestMemory(backend, specs, misalignment);
     call.run(backend, memory::address);
+    memory.fetch();
     memory.checkIntact(name + " on " + backend.description());
     Result result = new Result(new LinkedHashMap<>(), new LinkedHashMap<>());
     for (Spec spec : specs) {

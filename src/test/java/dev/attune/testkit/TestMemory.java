@@ -1,7 +1,7 @@
 package dev.attune.testkit;
 
 import dev.attune.kernels.Backend;
-import dev.attune.memory.Buffer;
+import dev.attune.memory.HostMirror;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
@@ -25,7 +25,7 @@ final class TestMemory {
   private static final byte POISON = (byte) 0xFF;
 
   /** One reservation per backend, reused by every call. */
-  private static final Map<Backend, Buffer> SLABS = new IdentityHashMap<>();
+  private static final Map<Backend, HostMirror> SLABS = new IdentityHashMap<>();
 
   /** What a tensor is to the call. */
   enum Role {
@@ -51,6 +51,7 @@ final class TestMemory {
 
   private final Map<String, Block> blocks = new LinkedHashMap<>();
   private final List<Block> owners = new ArrayList<>();
+  private final HostMirror slab;
   private final ByteBuffer view;
   private final long base;
 
@@ -63,9 +64,9 @@ final class TestMemory {
     for (Spec spec : specs) {
       total += spec.sizeBytes() + 4L * GUARD;
     }
-    Buffer slab = slab(backend, total);
+    slab = slab(backend, total);
     base = slab.address();
-    view = slab.bytes(0, total).order(ByteOrder.nativeOrder());
+    view = slice(slab.host(), 0, (int) total);
     int next = 0;
     for (int i = 0; i < specs.size(); i++) {
       Spec spec = specs.get(i);
@@ -90,6 +91,12 @@ final class TestMemory {
         owners.replaceAll(owner -> owner == block ? owner.as(spec) : owner);
       }
     }
+    slab.push(0, view.capacity());
+  }
+
+  /** Brings what the call wrote to the host; faults of the device surface here. */
+  void fetch() {
+    slab.pull(0, view.capacity());
   }
 
   private void fill(Spec spec, int offset) {
@@ -106,7 +113,11 @@ final class TestMemory {
   }
 
   private ByteBuffer slice(int offset, int length) {
-    return view.slice(offset, length).order(ByteOrder.nativeOrder());
+    return slice(view, offset, length);
+  }
+
+  private static ByteBuffer slice(ByteBuffer bytes, int offset, int length) {
+    return bytes.slice(offset, length).order(ByteOrder.nativeOrder());
   }
 
   private byte[] read(int offset, int length) {
@@ -115,13 +126,13 @@ final class TestMemory {
     return bytes;
   }
 
-  private static Buffer slab(Backend backend, long sizeBytes) {
-    Buffer slab = SLABS.get(backend);
-    if (slab == null || slab.sizeBytes() < sizeBytes) {
+  private static HostMirror slab(Backend backend, long sizeBytes) {
+    HostMirror slab = SLABS.get(backend);
+    if (slab == null || slab.buffer().sizeBytes() < sizeBytes) {
       if (slab != null) {
         slab.close();
       }
-      slab = Buffer.allocate(backend, Math.max(sizeBytes, 16L << 20), false);
+      slab = new HostMirror(backend, Math.max(sizeBytes, 16L << 20), false);
       SLABS.put(backend, slab);
     }
     return slab;
@@ -129,7 +140,7 @@ final class TestMemory {
 
   /** Frees what is kept for a backend that is about to be closed. */
   static void release(Backend backend) {
-    Buffer slab = SLABS.remove(backend);
+    HostMirror slab = SLABS.remove(backend);
     if (slab != null) {
       slab.close();
     }

@@ -28,6 +28,7 @@ import dev.attune.tape.Segment;
 import dev.attune.tape.Tape;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Goldens;
+import dev.attune.testkit.Host;
 import dev.attune.text.TextTokenizer;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -217,7 +218,7 @@ class GoldenTrainingTest {
     for (String name : head.names()) {
       Segment segment = parameters.segment(name);
       if (segment != null) {
-        parameters.values(segment).put(head.floats(name));
+        Host.put(parameters, segment, head.floats(name));
         loaded++;
       }
     }

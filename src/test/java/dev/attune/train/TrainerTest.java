@@ -21,9 +21,9 @@ import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.run.ProcessMemory;
 import dev.attune.tape.Tape;
+import dev.attune.testkit.Host;
 import dev.attune.testkit.TinyModel;
 import java.lang.management.ManagementFactory;
-import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -115,10 +115,7 @@ class TrainerTest {
           Trainer trainer = new Trainer(model, optimizer, tape, data(256), null, config)) {
         trainer.run(listener, null, () -> false);
       }
-      FloatBuffer values = model.parameters().weights().floats(0, model.parameters().size());
-      float[] out = new float[values.remaining()];
-      values.get(out);
-      return out;
+      return Host.floats(model.parameters().weights(), 0, (int) model.parameters().size());
     }
   }
 

@@ -96,6 +96,11 @@ public final class CpuBackend implements Backend {
   }
 
   @Override
+  public boolean hasViews() {
+    return true;
+  }
+
+  @Override
   public ByteBuffer view(long address, long sizeBytes) {
     Check.argument(
         sizeBytes >= 0 && sizeBytes <= Integer.MAX_VALUE,

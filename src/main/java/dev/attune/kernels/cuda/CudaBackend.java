@@ -1,0 +1,514 @@
+package dev.attune.kernels.cuda;
+
+import dev.attune.core.Check;
+import dev.attune.core.DType;
+import dev.attune.core.Device;
+import dev.attune.kernels.Activation;
+import dev.attune.kernels.BackendException;
+import dev.attune.memory.Buffer;
+import dev.attune.memory.DeviceMemoryException;
+import java.nio.ByteBuffer;
+import java.util.Optional;
+import java.util.function.Function;
+
+/**
+ * An NVIDIA GPU: our kernels ({@code native/cuda}), cuBLASLt's products, one stream.
+ *
+ * <p>Calls return when their work is enqueued; {@link #download} and {@link #synchronize} wait for
+ * it. A fault of the device surfaces there or at any later call, and from then on every call fails
+ * with the same message. A bad index that a kernel meets surfaces at the next {@link #download}.
+ */
+public final class CudaBackend extends CudaKernels {
+  /** Page-locked buffers that uploads take in turn; one call's bytes may need several. */
+  private static final int STAGES = 4;
+
+  private static final int STAGE_BYTES = 2 << 20;
+
+  /** What an arena leaves of the free memory: staging, scratch of products, other processes. */
+  private static final long SPARE_BYTES = 256L << 20;
+
+  private final CudaRuntime runtime;
+  private final Products products;
+  private final long workspace;
+  private final ByteBuffer[] stages = new ByteBuffer[STAGES];
+  private final long[] stageEvents = new long[STAGES];
+  private int nextStage;
+  private Buffer weightScratch;
+  private Buffer productScratch;
+  private long ctx;
+  private String lost;
+
+  /**
+   * Why {@link #open} would fail, in one line that names what is missing; empty if it would not.
+   */
+  public static Optional<String> unavailableReason() {
+    Optional<String> runtime = PresetRuntime.unavailableReason();
+    if (runtime.isPresent()) {
+      return runtime;
+    }
+    try {
+      CudaLibrary.load();
+    } catch (BackendException e) {
+      return Optional.of(e.getMessage());
+    }
+    return LtProducts.unavailableReason();
+  }
+
+  /**
+   * Opens the first device that CUDA shows (CUDA_VISIBLE_DEVICES chooses).
+   *
+   * @throws BackendException if there is none or something is missing; see {@link
+   *     #unavailableReason}
+   */
+  public static CudaBackend open() {
+    unavailableReason()
+        .ifPresent(
+            reason -> {
+              throw new BackendException(reason);
+            });
+    PresetRuntime runtime;
+    try {
+      runtime = new PresetRuntime();
+    } catch (CudaFailure e) {
+      throw new BackendException("the CUDA device cannot be opened: " + e.getMessage(), e);
+    }
+    return new CudaBackend(runtime, backend -> new LtProducts(runtime, backend));
+  }
+
+  /**
+   * @param products made once the kernels can be called
+   */
+  CudaBackend(CudaRuntime runtime, Function<CudaBackend, Products> products) {
+    this.runtime = runtime;
+    this.workspace = allocate(CudaNative.workspaceBytes(), false);
+    this.ctx =
+        CudaNative.contextOpen(
+            runtime.device(), runtime.stream(), workspace, CudaNative.workspaceBytes());
+    if (ctx == 0) {
+      String message = CudaLibrary.lastError();
+      runtime.close();
+      throw new BackendException("the CUDA device cannot be opened: " + message);
+    }
+    try {
+      for (int i = 0; i < STAGES; i++) {
+        stages[i] = runtime.allocateHost(STAGE_BYTES);
+        stageEvents[i] = runtime.createEvent();
+      }
+    } catch (CudaFailure e) {
+      throw lost(e);
+    }
+    this.products = products.apply(this);
+  }
+
+  @Override
+  public String name() {
+    return "cuda";
+  }
+
+  @Override
+  public Device device() {
+    return Device.CUDA;
+  }
+
+  @Override
+  public String description() {
+    CudaRuntime.Properties p = runtime.properties();
+    return String.format(
+        "cuda, %s, compute capability %d.%d, %d multiprocessors, %d GiB, CUDA %s",
+        p.name(),
+        p.capability() / 10,
+        p.capability() % 10,
+        p.multiprocessors(),
+        p.memoryBytes() >> 30,
+        CudaRuntime.Properties.version(p.runtime()));
+  }
+
+  /** Since compute capability 8.0, which is also what the kernels are built for. */
+  @Override
+  public boolean hasFastBf16() {
+    return runtime.properties().capability() >= 80;
+  }
+
+  @Override
+  public boolean wantsBf16Weights() {
+    return true;
+  }
+
+  @Override
+  public long reservableBytes() {
+    ctx();
+    try {
+      return Math.max(SPARE_BYTES, runtime.freeBytes() - SPARE_BYTES) / 4096 * 4096;
+    } catch (CudaFailure e) {
+      throw lost(e);
+    }
+  }
+
+  @Override
+  long ctx() {
+    if (lost != null) {
+      throw new BackendException(lost);
+    }
+    Check.state(ctx != 0, "the cuda backend is closed");
+    return ctx;
+  }
+
+  @Override
+  void check(int status) {
+    if (status == 0) {
+      return;
+    }
+    String message = CudaLibrary.lastError();
+    throw switch (status) {
+      case 1 -> new IllegalArgumentException(message);
+      case 2 -> new UnsupportedOperationException(message);
+      case 3 -> new DeviceMemoryException(message);
+      case 4 -> lost(message);
+      default -> new BackendException(message);
+    };
+  }
+
+  private BackendException lost(String message) {
+    lost =
+        "the GPU has failed and this process cannot use it any more: "
+            + message
+            + "; start again, with --resume from the last checkpoint if there is one";
+    return new BackendException(lost);
+  }
+
+  /** Marks the device as lost. */
+  BackendException lost(CudaFailure failure) {
+    BackendException e = lost(failure.getMessage());
+    e.initCause(failure);
+    return e;
+  }
+
+  // ---- memory --------------------------------------------------------------------------------
+
+  @Override
+  public long allocate(long sizeBytes, boolean hugePages) {
+    Check.argument(sizeBytes > 0, "allocate: sizeBytes is %d, must be positive", sizeBytes);
+    Check.state(workspace == 0 || ctx() != 0, "the cuda backend is closed");
+    try {
+      long address = runtime.allocate(sizeBytes);
+      if (address == 0) {
+        throw new DeviceMemoryException(
+            String.format(
+                "out of GPU memory: %d bytes (%d MiB) were wanted, %d of %d MiB are free; a smaller"
+                    + " --batch-size or --max-length, or --precision bf16, needs less",
+                sizeBytes,
+                sizeBytes >> 20,
+                runtime.freeBytes() >> 20,
+                runtime.properties().memoryBytes() >> 20));
+      }
+      runtime.zero(address, sizeBytes);
+      return address;
+    } catch (CudaFailure e) {
+      throw lost(e);
+    }
+  }
+
+  /** Once the device is lost its memory is gone with it, and there is nothing to do. */
+  @Override
+  public void free(long address, long sizeBytes) {
+    if (lost != null) {
+      return;
+    }
+    ctx();
+    try {
+      runtime.free(address);
+    } catch (CudaFailure e) {
+      throw lost(e);
+    }
+  }
+
+  /** A hint that means nothing to a device. */
+  @Override
+  public void advise(long address, long sizeBytes, boolean hugePages) {
+    ctx();
+  }
+
+  /** Zeroes the range: memory of a device is not given back in parts. */
+  @Override
+  public void discard(long address, long sizeBytes) {
+    fillZero(address, sizeBytes);
+  }
+
+  @Override
+  public boolean hasViews() {
+    return false;
+  }
+
+  @Override
+  public ByteBuffer view(long address, long sizeBytes) {
+    throw new UnsupportedOperationException("the host cannot address the memory of a GPU");
+  }
+
+  @Override
+  public void upload(long address, ByteBuffer source) {
+    ctx();
+    try {
+      long at = address;
+      while (source.hasRemaining()) {
+        int size = Math.min(STAGE_BYTES, source.remaining());
+        ByteBuffer stage = stages[nextStage];
+        runtime.await(stageEvents[nextStage]); // until its copy before has left it
+        stage.put(0, source, source.position(), size);
+        source.position(source.position() + size);
+        runtime.copyToDevice(at, stage, size);
+        runtime.record(stageEvents[nextStage]);
+        nextStage = (nextStage + 1) % STAGES;
+        at += size;
+      }
+    } catch (CudaFailure e) {
+      throw lost(e);
+    }
+  }
+
+  @Override
+  public void download(ByteBuffer target, long address) {
+    try {
+      long at = address;
+      do {
+        int size = Math.min(STAGE_BYTES, target.remaining());
+        ByteBuffer stage = stages[nextStage];
+        ctx();
+        runtime.await(stageEvents[nextStage]);
+        if (size > 0) {
+          runtime.copyToHost(stage, at, size);
+        }
+        synchronize();
+        target.put(target.position(), stage, 0, size);
+        target.position(target.position() + size);
+        at += size;
+      } while (target.hasRemaining());
+    } catch (CudaFailure e) {
+      throw lost(e);
+    }
+  }
+
+  @Override
+  public void synchronize() {
+    check(CudaNative.check(ctx()));
+  }
+
+  @Override
+  public void close() {
+    if (ctx == 0) {
+      return;
+    }
+    long closing = ctx;
+    boolean works = lost == null;
+    if (works) {
+      for (Buffer scratch : new Buffer[] {weightScratch, productScratch}) {
+        if (scratch != null) {
+          scratch.close();
+        }
+      }
+      products.close();
+    }
+    ctx = 0;
+    CudaNative.contextClose(closing);
+    if (!works) {
+      return; // what belongs to a lost device cannot be freed, and goes with the process
+    }
+    try {
+      for (int i = 0; i < STAGES; i++) {
+        runtime.await(stageEvents[i]);
+        runtime.destroyEvent(stageEvents[i]);
+        runtime.freeHost(stages[i]);
+      }
+      runtime.free(workspace);
+      runtime.synchronize();
+      runtime.close();
+    } catch (CudaFailure e) {
+      throw new BackendException("the CUDA device cannot be closed: " + e.getMessage(), e);
+    }
+  }
+
+  // ---- products ------------------------------------------------------------------------------
+
+  @Override
+  public void linearForward(
+      long out,
+      long pre,
+      long inp,
+      long weight,
+      long bias,
+      long N,
+      long C,
+      long F,
+      Activation activation,
+      DType dtype,
+      DType weightDtype) {
+    String op = "linear_fwd";
+    ctx();
+    checkShape(op, N, C, F, dtype);
+    checkWeight(op, weightDtype);
+    if (N == 0) {
+      return;
+    }
+    present(op, "out", out);
+    present(op, "inp", inp);
+    present(op, "weight", weight);
+    long w = operand(weight, F, C, dtype, weightDtype);
+    try {
+      if (activation == Activation.NONE) {
+        products.forward(out, 0, inp, w, bias, N, C, F, activation, dtype);
+        if (pre != 0) {
+          copy(pre, out, N * F * dtype.sizeBytes());
+        }
+      } else if (products.fusesForward(activation, dtype, pre != 0)) {
+        products.forward(out, pre, inp, w, bias, N, C, F, activation, dtype);
+      } else {
+        long product = pre != 0 ? pre : out;
+        products.forward(product, 0, inp, w, bias, N, C, F, Activation.NONE, dtype);
+        activationForward(out, product, N * F, activation, dtype);
+      }
+    } catch (CudaFailure e) {
+      throw lost(e);
+    }
+  }
+
+  @Override
+  public void linearBackwardInput(
+      long dinp,
+      long actOut,
+      long dout,
+      long weight,
+      long pre,
+      long N,
+      long C,
+      long F,
+      Activation activation,
+      boolean accumulate,
+      DType dtype,
+      DType weightDtype) {
+    String op = "linear_bwd_input";
+    ctx();
+    checkShape(op, N, C, F, dtype);
+    checkWeight(op, weightDtype);
+    if (N == 0) {
+      return;
+    }
+    present(op, "dinp", dinp);
+    present(op, "dout", dout);
+    present(op, "weight", weight);
+    if (activation != Activation.NONE || actOut != 0) {
+      present(op, "pre", pre);
+    }
+    long w = operand(weight, F, C, dtype, weightDtype);
+    try {
+      if (activation == Activation.NONE) {
+        products.backwardInput(dinp, dout, w, 0, N, C, F, activation, accumulate, dtype);
+      } else if (products.fusesBackward(activation) && !accumulate) {
+        products.backwardInput(dinp, dout, w, pre, N, C, F, activation, false, dtype);
+      } else {
+        long product = dinp;
+        if (accumulate) {
+          productScratch = scratch(productScratch, N * C * dtype.sizeBytes());
+          product = productScratch.address();
+        }
+        products.backwardInput(product, dout, w, 0, N, C, F, Activation.NONE, false, dtype);
+        activationBackward(dinp, product, pre, N * C, activation, accumulate, dtype);
+      }
+    } catch (CudaFailure e) {
+      throw lost(e);
+    }
+    if (actOut != 0) {
+      activationForward(actOut, pre, N * C, activation, dtype);
+    }
+  }
+
+  @Override
+  public void linearBackwardWeight(
+      long dweight,
+      long dbias,
+      long dout,
+      long inp,
+      long N,
+      long C,
+      long F,
+      boolean accumulate,
+      DType dtype) {
+    String op = "linear_bwd_weight";
+    ctx();
+    checkShape(op, N, C, F, dtype);
+    present(op, "dweight", dweight);
+    if (N == 0) {
+      if (!accumulate) {
+        fillZero(dweight, F * C * Float.BYTES);
+        if (dbias != 0) {
+          fillZero(dbias, F * Float.BYTES);
+        }
+      }
+      return;
+    }
+    present(op, "dout", dout);
+    present(op, "inp", inp);
+    try {
+      if (accumulate && dbias != 0) {
+        productScratch = scratch(productScratch, F * Float.BYTES);
+        long sums = productScratch.address();
+        products.backwardWeight(dweight, sums, dout, inp, N, C, F, true, dtype);
+        cast(dbias, sums, F, true, DType.F32, DType.F32);
+      } else {
+        products.backwardWeight(dweight, dbias, dout, inp, N, C, F, accumulate, dtype);
+      }
+    } catch (CudaFailure e) {
+      throw lost(e);
+    }
+  }
+
+  /** A weight in the type of the activations: itself, or converted into scratch. */
+  private long operand(long weight, long F, long C, DType dtype, DType weightDtype) {
+    if (weightDtype == dtype) {
+      return weight;
+    }
+    weightScratch = scratch(weightScratch, F * C * dtype.sizeBytes());
+    long operand = weightScratch.address();
+    if (weightDtype == DType.F32 || weightDtype == DType.BF16) {
+      cast(operand, weight, F * C, false, dtype, weightDtype);
+    } else {
+      dequantize(operand, weight, F, C, dtype, weightDtype);
+    }
+    return operand;
+  }
+
+  /** A buffer of at least this size: the old one, or a new one in its place. */
+  private Buffer scratch(Buffer old, long sizeBytes) {
+    if (old != null && old.sizeBytes() >= sizeBytes) {
+      return old;
+    }
+    if (old != null) {
+      old.close();
+    }
+    return Buffer.allocate(this, sizeBytes, true);
+  }
+
+  private static void checkShape(String op, long N, long C, long F, DType dtype) {
+    Check.argument(
+        N >= 0 && N <= Integer.MAX_VALUE, "%s: N is %d, must be 0..%d", op, N, Integer.MAX_VALUE);
+    Check.argument(
+        C > 0 && C <= Integer.MAX_VALUE, "%s: C is %d, must be 1..%d", op, C, Integer.MAX_VALUE);
+    Check.argument(
+        F > 0 && F <= Integer.MAX_VALUE, "%s: F is %d, must be 1..%d", op, F, Integer.MAX_VALUE);
+    Check.argument(
+        dtype == DType.F32 || dtype == DType.BF16,
+        "%s: dtype is %d, must be f32 (0) or bf16 (1)",
+        op,
+        dtype.code());
+  }
+
+  private static void checkWeight(String op, DType weightDtype) {
+    Check.argument(
+        weightDtype != DType.I32,
+        "%s: weight_dtype is %d, must be f32 (0), bf16 (1), nf4 (3) or int8 (4)",
+        op,
+        weightDtype.code());
+  }
+
+  private static void present(String op, String name, long address) {
+    Check.argument(address != 0, "%s: %s is null", op, name);
+  }
+}

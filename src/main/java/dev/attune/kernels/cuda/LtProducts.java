@@ -1,0 +1,550 @@
+package dev.attune.kernels.cuda;
+
+import dev.attune.core.DType;
+import dev.attune.kernels.Activation;
+import dev.attune.kernels.NativeLibrary;
+import dev.attune.memory.Buffer;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+import org.bytedeco.cuda.cublas.cublasLtContext;
+import org.bytedeco.cuda.cublas.cublasLtMatmulAlgo_t;
+import org.bytedeco.cuda.cublas.cublasLtMatmulDescOpaque_t;
+import org.bytedeco.cuda.cublas.cublasLtMatmulHeuristicResult_t;
+import org.bytedeco.cuda.cublas.cublasLtMatmulPreferenceOpaque_t;
+import org.bytedeco.cuda.cublas.cublasLtMatrixLayoutOpaque_t;
+import org.bytedeco.cuda.global.cublas;
+import org.bytedeco.cuda.global.cudart;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.IntPointer;
+import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.javacpp.Pointer;
+
+/**
+ * Products through cuBLASLt. Its matrices are column-major, so every row-major one of ours is
+ * passed as its transpose: a row-major product {@code out (N,F)} is asked for as {@code (F,N)}.
+ *
+ * <p>Fused are the bias, the bias gradient, and of the activations the tanh approximation of GELU,
+ * which is the one that cuBLASLt's GELU epilogue computes. The exact GELU, and the others, run as a
+ * kernel of ours after the product. So does the tanh approximation where bf16 pre-activations are
+ * saved: the epilogue would apply it before the rounding, the contract says after.
+ *
+ * <p>The algorithm of a product is the fastest of the first few that the heuristics offer, measured
+ * once for each class of row counts (an eighth of a power of two wide) and kept in an {@link
+ * AlgorithmFile}. An exact number of rows that the algorithm of its class does not support is a
+ * class of its own.
+ */
+final class LtProducts implements Products {
+  static final int ALGORITHM_BYTES = 64;
+
+  private static final int CANDIDATES = 8;
+  private static final int REPEATS = 3;
+
+  /** What NVIDIA advises for Hopper; others need less. */
+  private static final long WORKSPACE_BYTES = 32L << 20;
+
+  /** Addresses are known to the heuristics up to this alignment; the arena's is no less. */
+  private static final int ALIGNMENT = 64;
+
+  private enum Kind {
+    FORWARD,
+    BACKWARD_INPUT,
+    BACKWARD_WEIGHT
+  }
+
+  /**
+   * A product up to its addresses. With m, n, k as cuBLASLt counts them, that is of column-major D
+   * (m,n) = A (m,k) B (k,n).
+   *
+   * @param alignment the least of the operands', at most {@link #ALIGNMENT}
+   */
+  private record Shape(
+      Kind kind,
+      long m,
+      long n,
+      long k,
+      int epilogue,
+      DType dtype,
+      DType biasDtype,
+      boolean accumulate,
+      int alignment) {
+    /** The same with the number of rows rounded up, so that near ones share an algorithm. */
+    Shape rounded() {
+      return kind == Kind.BACKWARD_WEIGHT
+          ? new Shape(kind, m, n, round(k), epilogue, dtype, biasDtype, accumulate, alignment)
+          : new Shape(kind, m, round(n), k, epilogue, dtype, biasDtype, accumulate, alignment);
+    }
+
+    private static long round(long rows) {
+      long step = Math.max(8, Long.highestOneBit(rows) / 8);
+      return (rows + step - 1) / step * step;
+    }
+
+    String key() {
+      return String.join(
+          "_",
+          kind.name().toLowerCase(java.util.Locale.ROOT),
+          m + "x" + n + "x" + k,
+          "e" + epilogue,
+          dtype.name(),
+          biasDtype.name(),
+          accumulate ? "acc" : "set",
+          "a" + alignment);
+    }
+  }
+
+  private final PresetRuntime runtime;
+  private final CudaBackend backend;
+  private final cublasLtContext handle = new cublasLtContext();
+  private final Buffer workspace;
+  private final AlgorithmFile file;
+  private final Map<Shape, cublasLtMatmulAlgo_t> algorithms = new HashMap<>();
+
+  /** By width and epilogue: whether bf16 products take an f32 bias. */
+  private final Map<Long, Boolean> takesF32Bias = new HashMap<>();
+
+  private Buffer biasScratch;
+
+  // Descriptors and pointers that are filled in again for every call.
+  private final cublasLtMatmulDescOpaque_t desc = new cublasLtMatmulDescOpaque_t();
+  private final cublasLtMatrixLayoutOpaque_t aLayout = new cublasLtMatrixLayoutOpaque_t();
+  private final cublasLtMatrixLayoutOpaque_t bLayout = new cublasLtMatrixLayoutOpaque_t();
+  private final cublasLtMatrixLayoutOpaque_t dLayout = new cublasLtMatrixLayoutOpaque_t();
+  private final FloatPointer one = new FloatPointer(1f);
+  private final FloatPointer zero = new FloatPointer(0f);
+  private final IntPointer intValue = new IntPointer(1);
+  private final LongPointer longValue = new LongPointer(1);
+  private final Address a = new Address();
+  private final Address b = new Address();
+  private final Address c = new Address();
+  private final Address d = new Address();
+  private final Address scratch = new Address();
+
+  /** Why cuBLASLt cannot be used, or empty. */
+  static Optional<String> unavailableReason() {
+    try {
+      cublas.cublasLtGetVersion();
+      return Optional.empty();
+    } catch (LinkageError e) {
+      return Optional.of(Linkage.explain("cuBLASLt", e));
+    }
+  }
+
+  LtProducts(PresetRuntime runtime, CudaBackend backend) {
+    this.runtime = runtime;
+    this.backend = backend;
+    check("cublasLtCreate", cublas.cublasLtCreate(handle));
+    this.workspace = Buffer.allocate(backend, WORKSPACE_BYTES, true);
+    String device = runtime.properties().name().replaceAll("[^A-Za-z0-9]+", "-");
+    this.file =
+        new AlgorithmFile(
+            NativeLibrary.cacheFolder()
+                .resolve("products-" + device + "-" + cublas.cublasLtGetVersion() + ".txt"));
+  }
+
+  @Override
+  public boolean fusesForward(Activation activation, DType dtype, boolean savesPre) {
+    return activation == Activation.GELU_TANH && (dtype == DType.F32 || !savesPre);
+  }
+
+  @Override
+  public boolean fusesBackward(Activation activation) {
+    return activation == Activation.GELU_TANH;
+  }
+
+  @Override
+  public void forward(
+      long out,
+      long pre,
+      long inp,
+      long weight,
+      long bias,
+      long N,
+      long C,
+      long F,
+      Activation activation,
+      DType dtype) {
+    boolean gelu = activation == Activation.GELU_TANH;
+    int epilogue =
+        gelu
+            ? (pre == 0 ? cublas.CUBLASLT_EPILOGUE_GELU : cublas.CUBLASLT_EPILOGUE_GELU_AUX)
+            : cublas.CUBLASLT_EPILOGUE_DEFAULT;
+    if (bias != 0) {
+      // Of this enumeration DEFAULT is a bit too, which no other epilogue carries.
+      epilogue = gelu ? epilogue | cublas.CUBLASLT_EPILOGUE_BIAS : cublas.CUBLASLT_EPILOGUE_BIAS;
+    }
+    matrices(F, N, C, dtype, dtype, C, true, C, false);
+    product(Kind.FORWARD, epilogue, out, weight, inp, bias, pre, F, N, C, F, dtype, dtype, false);
+  }
+
+  @Override
+  public void backwardInput(
+      long dinp,
+      long dout,
+      long weight,
+      long pre,
+      long N,
+      long C,
+      long F,
+      Activation activation,
+      boolean accumulate,
+      DType dtype) {
+    int epilogue =
+        activation == Activation.GELU_TANH
+            ? cublas.CUBLASLT_EPILOGUE_DGELU
+            : cublas.CUBLASLT_EPILOGUE_DEFAULT;
+    matrices(C, N, F, dtype, dtype, C, false, F, false);
+    product(
+        Kind.BACKWARD_INPUT,
+        epilogue,
+        dinp,
+        weight,
+        dout,
+        0,
+        pre,
+        C,
+        N,
+        F,
+        C,
+        dtype,
+        dtype,
+        accumulate);
+  }
+
+  @Override
+  public void backwardWeight(
+      long dweight,
+      long dbias,
+      long dout,
+      long inp,
+      long N,
+      long C,
+      long F,
+      boolean accumulate,
+      DType dtype) {
+    int epilogue = dbias == 0 ? cublas.CUBLASLT_EPILOGUE_DEFAULT : cublas.CUBLASLT_EPILOGUE_BGRADB;
+    matrices(C, F, N, dtype, DType.F32, C, false, F, true);
+    product(
+        Kind.BACKWARD_WEIGHT,
+        epilogue,
+        dweight,
+        inp,
+        dout,
+        dbias,
+        0,
+        C,
+        F,
+        N,
+        C,
+        dtype,
+        DType.F32,
+        accumulate);
+  }
+
+  /** Describes D (m,n) = op(A) op(B); lda and ldb are as the matrices lie in memory. */
+  private void matrices(
+      long m,
+      long n,
+      long k,
+      DType dtype,
+      DType outDtype,
+      long lda,
+      boolean transposeA,
+      long ldb,
+      boolean transposeB) {
+    check(
+        "cublasLtMatmulDescInit",
+        cublas.cublasLtMatmulDescInit(desc, cublas.CUBLAS_COMPUTE_32F, cudart.CUDA_R_32F));
+    set(cublas.CUBLASLT_MATMUL_DESC_TRANSA, transposeA ? cublas.CUBLAS_OP_T : cublas.CUBLAS_OP_N);
+    set(cublas.CUBLASLT_MATMUL_DESC_TRANSB, transposeB ? cublas.CUBLAS_OP_T : cublas.CUBLAS_OP_N);
+    layout(aLayout, dtype, transposeA ? k : m, transposeA ? m : k, lda);
+    layout(bLayout, dtype, transposeB ? n : k, transposeB ? k : n, ldb);
+    layout(dLayout, outDtype, m, n, m);
+  }
+
+  private void product(
+      Kind kind,
+      int epilogue,
+      long out,
+      long left,
+      long right,
+      long bias,
+      long aux,
+      long m,
+      long n,
+      long k,
+      long auxStride,
+      DType dtype,
+      DType outDtype,
+      boolean accumulate) {
+    set(cublas.CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue);
+    if (aux != 0) {
+      set(cublas.CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, aux);
+      set(cublas.CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, auxStride);
+    }
+    int alignment = alignment(out, left, right, aux);
+    a.at(left);
+    b.at(right);
+    c.at(out);
+    d.at(out);
+    DType biasDtype = biasDtype(kind, epilogue, bias, m, outDtype);
+    Shape shape = new Shape(kind, m, n, k, epilogue, dtype, biasDtype, accumulate, alignment);
+    cublasLtMatmulAlgo_t algorithm = algorithm(shape);
+    check("cublasLtMatmul", matmul(algorithm, accumulate));
+  }
+
+  /**
+   * Sets the bias (forward: an input) or its gradient. Not every version adds an f32 bias to a bf16
+   * product; where none does, the bias is rounded to bf16 first, as PyTorch's autocast does.
+   */
+  private DType biasDtype(Kind kind, int epilogue, long bias, long m, DType outDtype) {
+    if (bias == 0) {
+      return DType.F32;
+    }
+    set(cublas.CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+    set(cublas.CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, cudart.CUDA_R_32F);
+    if (outDtype == DType.F32 || kind == Kind.BACKWARD_WEIGHT) {
+      return DType.F32;
+    }
+    long widthAndEpilogue = m * 1024 + epilogue;
+    if (takesF32Bias.computeIfAbsent(widthAndEpilogue, key -> offers(1, ALIGNMENT) > 0)) {
+      return DType.F32;
+    }
+    if (biasScratch == null || biasScratch.sizeBytes() < m * DType.BF16.sizeBytes()) {
+      if (biasScratch != null) {
+        biasScratch.close();
+      }
+      biasScratch = Buffer.allocate(backend, m * DType.BF16.sizeBytes(), false);
+    }
+    backend.cast(biasScratch.address(), bias, m, false, DType.BF16, DType.F32);
+    set(cublas.CUBLASLT_MATMUL_DESC_BIAS_POINTER, biasScratch.address());
+    set(cublas.CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, cudart.CUDA_R_16BF);
+    return DType.BF16;
+  }
+
+  // ---- choice of the algorithm ------------------------------------------------------------------
+
+  private cublasLtMatmulAlgo_t algorithm(Shape shape) {
+    cublasLtMatmulAlgo_t exact = algorithms.get(shape);
+    if (exact != null) {
+      return exact;
+    }
+    Shape rounded = shape.rounded();
+    cublasLtMatmulAlgo_t near = algorithms.computeIfAbsent(rounded, r -> kept(r.key()));
+    if (near != null && supports(near)) {
+      algorithms.put(shape, near);
+      return near;
+    }
+    // The first of its class decides for the class; one that this does not fit, for itself.
+    String key = near == null ? rounded.key() : shape.key();
+    cublasLtMatmulAlgo_t own = near == null ? null : kept(key);
+    if (own == null || !supports(own)) {
+      own = measured(shape);
+      byte[] bytes = new byte[ALGORITHM_BYTES];
+      new BytePointer(own).capacity(ALGORITHM_BYTES).get(bytes);
+      file.put(key, bytes);
+    }
+    algorithms.put(shape, own);
+    if (near == null) {
+      algorithms.put(rounded, own);
+    }
+    return own;
+  }
+
+  private cublasLtMatmulAlgo_t kept(String key) {
+    byte[] bytes = file.get(key);
+    if (bytes == null) {
+      return null;
+    }
+    cublasLtMatmulAlgo_t algorithm = new cublasLtMatmulAlgo_t();
+    new BytePointer(algorithm).capacity(ALGORITHM_BYTES).put(bytes);
+    return algorithm;
+  }
+
+  private boolean supports(cublasLtMatmulAlgo_t algorithm) {
+    try (cublasLtMatmulHeuristicResult_t result = new cublasLtMatmulHeuristicResult_t()) {
+      int status =
+          cublas.cublasLtMatmulAlgoCheck(
+              handle, desc, aLayout, bLayout, dLayout, dLayout, algorithm, result);
+      return status == cublas.CUBLAS_STATUS_SUCCESS && result.workspaceSize() <= WORKSPACE_BYTES;
+    }
+  }
+
+  /** The number of algorithms offered, at most {@code wanted}, for what the descriptors say. */
+  private int offers(int wanted, int alignment) {
+    try (cublasLtMatmulHeuristicResult_t results = new cublasLtMatmulHeuristicResult_t(wanted)) {
+      return heuristics(results, wanted, alignment);
+    }
+  }
+
+  private int heuristics(cublasLtMatmulHeuristicResult_t results, int wanted, int alignment) {
+    try (cublasLtMatmulPreferenceOpaque_t preference = new cublasLtMatmulPreferenceOpaque_t()) {
+      check("cublasLtMatmulPreferenceInit", cublas.cublasLtMatmulPreferenceInit(preference));
+      longValue.put(WORKSPACE_BYTES);
+      check(
+          "cublasLtMatmulPreferenceSetAttribute",
+          cublas.cublasLtMatmulPreferenceSetAttribute(
+              preference, cublas.CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, longValue, Long.BYTES));
+      for (int attribute :
+          new int[] {
+            cublas.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES,
+            cublas.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+            cublas.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,
+            cublas.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES
+          }) {
+        intValue.put(alignment);
+        check(
+            "cublasLtMatmulPreferenceSetAttribute",
+            cublas.cublasLtMatmulPreferenceSetAttribute(
+                preference, attribute, intValue, Integer.BYTES));
+      }
+      int[] found = new int[1];
+      int status =
+          cublas.cublasLtMatmulAlgoGetHeuristic(
+              handle, desc, aLayout, bLayout, dLayout, dLayout, preference, wanted, results, found);
+      if (status == cublas.CUBLAS_STATUS_NOT_SUPPORTED) {
+        return 0;
+      }
+      check("cublasLtMatmulAlgoGetHeuristic", status);
+      int usable = 0;
+      while (usable < found[0]
+          && results.getPointer(usable).state() == cublas.CUBLAS_STATUS_SUCCESS) {
+        usable++;
+      }
+      return usable;
+    }
+  }
+
+  /** The fastest of the algorithms that the heuristics offer for what the descriptors say. */
+  private cublasLtMatmulAlgo_t measured(Shape shape) {
+    long begin = runtime.createEvent();
+    long end = runtime.createEvent();
+    long outBytes = shape.m * shape.n * Float.BYTES; // of the wider type
+    long out = d.address();
+    // What accumulates must not do so once more for each trial.
+    Buffer trial = shape.accumulate ? Buffer.allocate(backend, outBytes, true) : null;
+    try (cublasLtMatmulHeuristicResult_t results =
+        new cublasLtMatmulHeuristicResult_t(CANDIDATES)) {
+      int found = heuristics(results, CANDIDATES, shape.alignment);
+      if (found == 0) {
+        throw new UnsupportedOperationException("cuBLASLt has no algorithm for " + shape.key());
+      }
+      if (trial != null) {
+        d.at(trial.address());
+      }
+      int best = -1;
+      double bestSeconds = Double.POSITIVE_INFINITY;
+      for (int i = 0; i < found; i++) {
+        cublasLtMatmulAlgo_t candidate = results.getPointer(i).algo();
+        if (matmul(candidate, shape.accumulate) != cublas.CUBLAS_STATUS_SUCCESS) {
+          continue;
+        }
+        for (int repeat = 0; repeat < REPEATS; repeat++) {
+          runtime.record(begin);
+          check("cublasLtMatmul", matmul(candidate, shape.accumulate));
+          runtime.record(end);
+          runtime.await(end);
+          double seconds = runtime.elapsedSeconds(begin, end);
+          if (seconds < bestSeconds) {
+            bestSeconds = seconds;
+            best = i;
+          }
+        }
+      }
+      if (best < 0) {
+        throw new UnsupportedOperationException("cuBLASLt cannot run " + shape.key());
+      }
+      cublasLtMatmulAlgo_t chosen = new cublasLtMatmulAlgo_t();
+      Pointer.memcpy(chosen, results.getPointer(best).algo(), ALGORITHM_BYTES);
+      return chosen;
+    } finally {
+      d.at(out);
+      if (trial != null) {
+        trial.close();
+      }
+      runtime.destroyEvent(begin);
+      runtime.destroyEvent(end);
+    }
+  }
+
+  // ---- calls ------------------------------------------------------------------------------------
+
+  private int matmul(cublasLtMatmulAlgo_t algorithm, boolean accumulate) {
+    return cublas.cublasLtMatmul(
+        handle,
+        desc,
+        one,
+        a,
+        aLayout,
+        b,
+        bLayout,
+        accumulate ? one : zero,
+        c,
+        dLayout,
+        d,
+        dLayout,
+        algorithm,
+        scratch.at(workspace.address()),
+        WORKSPACE_BYTES,
+        runtime.streamPointer());
+  }
+
+  private static int alignment(long... addresses) {
+    long bits = ALIGNMENT;
+    for (long address : addresses) {
+      bits |= address;
+    }
+    return (int) Long.lowestOneBit(bits);
+  }
+
+  private void set(int attribute, int value) {
+    intValue.put(value);
+    check(
+        "cublasLtMatmulDescSetAttribute",
+        cublas.cublasLtMatmulDescSetAttribute(desc, attribute, intValue, Integer.BYTES));
+  }
+
+  private void set(int attribute, long value) {
+    longValue.put(value);
+    check(
+        "cublasLtMatmulDescSetAttribute",
+        cublas.cublasLtMatmulDescSetAttribute(desc, attribute, longValue, Long.BYTES));
+  }
+
+  private static void layout(
+      cublasLtMatrixLayoutOpaque_t layout, DType dtype, long rows, long cols, long stride) {
+    int type = dtype == DType.BF16 ? cudart.CUDA_R_16BF : cudart.CUDA_R_32F;
+    check(
+        "cublasLtMatrixLayoutInit",
+        cublas.cublasLtMatrixLayoutInit(layout, type, rows, cols, stride));
+  }
+
+  @Override
+  public void close() {
+    workspace.close();
+    if (biasScratch != null) {
+      biasScratch.close();
+    }
+    check("cublasLtDestroy", cublas.cublasLtDestroy(handle));
+  }
+
+  private static void check(String call, int status) {
+    if (status != cublas.CUBLAS_STATUS_SUCCESS) {
+      throw new CudaFailure(call, "status " + status + " (" + meaning(status) + ")");
+    }
+  }
+
+  private static String meaning(int status) {
+    return switch (status) {
+      case cublas.CUBLAS_STATUS_NOT_INITIALIZED -> "not initialized";
+      case cublas.CUBLAS_STATUS_ALLOC_FAILED -> "allocation failed";
+      case cublas.CUBLAS_STATUS_INVALID_VALUE -> "invalid value";
+      case cublas.CUBLAS_STATUS_ARCH_MISMATCH -> "not for this device";
+      case cublas.CUBLAS_STATUS_EXECUTION_FAILED -> "execution failed";
+      case cublas.CUBLAS_STATUS_INTERNAL_ERROR -> "internal error";
+      case cublas.CUBLAS_STATUS_NOT_SUPPORTED -> "not supported";
+      default -> "unknown";
+    };
+  }
+}

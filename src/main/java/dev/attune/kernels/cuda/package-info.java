@@ -1,0 +1,23 @@
+/**
+ * The CUDA backend: our kernels of {@code native/cuda}, matrix products through cuBLASLt, the CUDA
+ * runtime through its JavaCPP presets. Only this package declares natives of {@code
+ * libattune_cuda}. Nothing of CUDA is loaded before the backend, or {@code attune doctor}, asks for
+ * it.
+ *
+ * <p>Two interfaces stand between {@link dev.attune.kernels.cuda.CudaBackend} and the machine:
+ * {@code CudaRuntime}, the few calls of the runtime, and {@code Products}. Tests put host memory
+ * and the CPU's products in their place, and the kernels built for an emulated device, so that
+ * everything else of the backend runs in every build.
+ *
+ * <p>Decision: bf16 products read their weights from a bf16 copy that the optimizer writes in its
+ * own pass (on the CPU they do not, see {@code kernels}): cuBLASLt takes operands of one type, and
+ * a conversion for each product would read the master three times a step.
+ *
+ * <p>Decision: cuBLASLt's GELU epilogues compute the tanh approximation, so the exact GELU of BERT
+ * runs as a kernel after the product, at the price of one pass over the hidden layer each way.
+ *
+ * <p>Decision: the algorithm of a product is chosen by measuring, but remembered in a file under
+ * the cache folder, per device and version of the library: a run has to give the same bytes again,
+ * and two algorithms add in different orders.
+ */
+package dev.attune.kernels.cuda;
