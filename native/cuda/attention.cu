@@ -185,8 +185,8 @@ attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, c
         return run_backward<FloatTiles<kD>, Shared, FloatTiles<kD>, Shared>(ctx, a, x, attention_bwd_f32<kD, Owner::Keys, kDropout>,
                                                                             attention_bwd_f32<kD, Owner::Queries, kDropout>);
       } else {
-        return run_backward<BackwardTiles<kD, Owner::Keys>, BackwardShared<kD, Owner::Keys>, BackwardTiles<kD, Owner::Queries>,
-                            BackwardShared<kD, Owner::Queries>>(ctx, a, x,
+        return run_backward<BackwardTiles<kD, Owner::Keys, kDropout>, BackwardShared<kD, Owner::Keys, kDropout>, BackwardTiles<kD, Owner::Queries, kDropout>,
+                            BackwardShared<kD, Owner::Queries, kDropout>>(ctx, a, x,
                                                                 attention_bwd_tensor_cores<kD, Owner::Keys, kDropout>,
                                                                 attention_bwd_tensor_cores<kD, Owner::Queries, kDropout>);
       }

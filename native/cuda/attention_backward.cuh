@@ -94,9 +94,9 @@ __device__ __forceinline__ float2 query_statistics(const AttentionProblem& a, co
 
 // ---- the two passes -----------------------------------------------------------------------------------
 
-template <int kD, Owner kOwner>
+template <int kD, Owner kOwner, bool kDropout>
 struct BackwardShared {
-  using Tiles = BackwardTiles<kD, kOwner>;
+  using Tiles = BackwardTiles<kD, kOwner, kDropout>;
   // Left and right operand of S (q and k, or k and q) and of dP (dout and v, or v and dout).
   bf16 own_s[Tiles::kOwn * kD];
   bf16 own_dp[Tiles::kOwn * kD];
@@ -107,13 +107,13 @@ struct BackwardShared {
 };
 
 template <int kD, Owner kOwner, bool kDropout>
-__global__ void __launch_bounds__(BackwardTiles<kD, kOwner>::kThreads, kBlocksPerMultiprocessor)
+__global__ void __launch_bounds__(BackwardTiles<kD, kOwner, kDropout>::kThreads, kBlocksPerMultiprocessor)
     attention_bwd_tensor_cores(AttentionProblem a, BackwardTensors<bf16> x, Schedule schedule) {
-  using Tiles = BackwardTiles<kD, kOwner>;
+  using Tiles = BackwardTiles<kD, kOwner, kDropout>;
   constexpr bool kKeys = Tiles::kKeys;
   constexpr int kRows = Tiles::kRowTiles, kPieces = Tiles::kStep / 8, kThreads = Tiles::kThreads;
   constexpr int kWarpRows = 16 * kRows, kColumns = Tiles::kColumns / 8;
-  BackwardShared<kD, kOwner>& shared = *shared_memory<BackwardShared<kD, kOwner>>();
+  BackwardShared<kD, kOwner, kDropout>& shared = *shared_memory<BackwardShared<kD, kOwner, kDropout>>();
   const int g = lane_id() / 4, t = lane_id() % 4, warp_row = warp_id() * kWarpRows;
   const Fragments<kD> own_s = fragments_by_row<kD>(shared.own_s, warp_row);
   const Fragments<kD> own_dp = fragments_by_row<kD>(shared.own_dp, warp_row);

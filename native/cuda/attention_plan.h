@@ -46,8 +46,8 @@ struct ForwardTiles {
 
 // Backward, bf16. kColumns: columns of the gradients that one pass accumulates; where it is less than kD the
 // tile is visited once per part. kStep: columns of scores in registers at a time; the pass over keys holds two gradients
-// of 32 x 64 at D = 64 and has room for 16.
-template <int kD, Owner kOwner>
+// of 32 x 64 at D = 64 and has room for 16, as has the pass over queries at D = 128 beside the generator.
+template <int kD, Owner kOwner, bool kDropout>
 struct BackwardTiles {
   static constexpr bool kKeys = kOwner == Owner::Keys;
   static constexpr int kWarps = 4;
@@ -55,7 +55,7 @@ struct BackwardTiles {
   static constexpr int kRowTiles = kD <= 64 || (!kKeys && kD <= 128) ? 2 : 1;
   static constexpr int kOwn = kWarps * 16 * kRowTiles;
   static constexpr int kLoop = kD == 256 ? 16 : kD >= 96 && !kKeys ? 32 : 64;
-  static constexpr int kStep = kLoop < 32 || (kKeys && kD == 64) ? 16 : 32;
+  static constexpr int kStep = kLoop < 32 || (kKeys ? kD == 64 : kD == 128 && kDropout) ? 16 : 32;
   static constexpr int kColumns = kKeys && kD == 256 ? 128 : kD;
   static constexpr int kParts = kD / kColumns;
   static constexpr int kStages = 2;
