@@ -5,9 +5,12 @@ import dev.attune.core.DType;
 import dev.attune.core.Device;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.BackendException;
+import dev.attune.kernels.NativeLibrary;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
 import java.nio.ByteBuffer;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
 
@@ -52,6 +55,26 @@ public final class CudaBackend extends CudaKernels {
       return Optional.of(e.getMessage());
     }
     return LtProducts.unavailableReason();
+  }
+
+  /** What is here and what is missing, part by part, for people. */
+  public static Map<String, String> findings() {
+    Map<String, String> findings = new LinkedHashMap<>();
+    String kernels;
+    try {
+      kernels = NativeLibrary.locate("libattune_cuda.so").toString();
+    } catch (BackendException e) {
+      kernels =
+          "missing: " + e.getMessage() + " (they are built where the CUDA toolkit's nvcc is found)";
+    }
+    findings.put("cuda kernels", kernels);
+    findings.put(
+        "cuda device",
+        PresetRuntime.unavailableReason().map(reason -> "missing: " + reason).orElse("found"));
+    findings.put(
+        "cuda products",
+        LtProducts.unavailableReason().map(reason -> "missing: " + reason).orElse("cuBLASLt"));
+    return findings;
   }
 
   /**

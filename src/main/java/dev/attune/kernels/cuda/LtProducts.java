@@ -123,12 +123,7 @@ final class LtProducts implements Products {
 
   /** Why cuBLASLt cannot be used, or empty. */
   static Optional<String> unavailableReason() {
-    try {
-      cublas.cublasLtGetVersion();
-      return Optional.empty();
-    } catch (LinkageError e) {
-      return Optional.of(Linkage.explain("cuBLASLt", e));
-    }
+    return Linkage.problem("cuBLASLt", cublas::cublasLtGetVersion);
   }
 
   LtProducts(PresetRuntime runtime, CudaBackend backend) {
