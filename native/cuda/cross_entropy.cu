@@ -1,0 +1,132 @@
+// Softmax cross-entropy, loss and gradient together. A row belongs to one warp (K <= 1024) or one block. Its
+// first pass finds maximum and sum of exponentials at once (Milakov and Gimelshein, 2018), its second reads it
+// again, mostly from L2, and writes the gradient. Accesses per element: 1, and 1 of dlogits.
+#include "reduce.cuh"
+#include "vectors.cuh"
+
+namespace attune::cuda {
+
+namespace {
+
+template <class T>
+struct CrossEntropy {
+  float* losses;
+  T* dlogits;  // null in evaluation; may be logits
+  const T* logits;
+  const int32_t* labels;
+  int64_t N, K;
+  int32_t ignore;
+  float smoothing, scale;
+  ErrorWord* error;
+};
+
+template <int V, int kWarps, class T>
+__global__ void __launch_bounds__(RowGroup<kWarps>::kBlockThreads) cross_entropy_rows(CrossEntropy<T> a) {
+  using Group = RowGroup<kWarps>;
+  const Group group(shared_memory());
+  const int thread = group.thread();
+  constexpr int64_t kStep = Group::kThreads * V;
+  for (int64_t n = group.group(); n < a.N; n += group.groups()) {
+    const T* row = a.logits + n * a.K;
+    T* to = a.dlogits != nullptr ? a.dlogits + n * a.K : nullptr;
+    const int32_t label = a.labels[n];
+    const bool outside = label != a.ignore && (label < 0 || label >= a.K);
+    if (outside && thread == 0) record_bad_index(a.error, Op::cross_entropy, Index::labels, n, label, a.K);
+    if (outside || label == a.ignore) {
+      if (thread == 0) a.losses[n] = 0.0f;
+      if (to != nullptr) {
+        const float zeros[V] = {};
+        for (int64_t k = thread * V; k < a.K; k += kStep) store(to + k, zeros);
+      }
+      continue;
+    }
+    // Everything above -infinity counts; where there is nothing, exponentials are taken from 0.
+    float greatest = -kInfinity, exps = 0;
+    double logits_sum = 0;
+    const bool smooth = a.smoothing > 0.0f;
+    for (int64_t k = thread * V; k < a.K; k += kStep) {
+      float x[V];
+      load(x, row + k);
+      float here = x[0];
+#pragma unroll
+      for (int i = 1; i < V; ++i) here = fmaxf(here, x[i]);
+      if (here > greatest) {
+        // Only exact zeros (or NaN) were summed before the first finite logit.
+        exps *= greatest == -kInfinity ? 0.0f : expf(greatest - here);
+        greatest = here;
+      }
+      const float base = greatest == -kInfinity ? 0.0f : greatest;
+#pragma unroll
+      for (int i = 0; i < V; ++i) {
+        exps += expf(x[i] - base);
+        if (smooth) logits_sum += static_cast<double>(x[i]);
+      }
+    }
+    const float all = group.reduce(greatest, Max{});
+    const float top = all == -kInfinity ? 0.0f : all;
+    const float factor_here = greatest == -kInfinity ? 1.0f : expf(greatest - top);
+    const double sum = group.reduce(static_cast<double>(exps) * static_cast<double>(factor_here), Add{});
+    const float at_label = to_float(row[label]) - top;
+    double target = (1.0 - static_cast<double>(a.smoothing)) * static_cast<double>(at_label);
+    if (smooth) {
+      const double distance = group.reduce(logits_sum, Add{}) - static_cast<double>(a.K) * static_cast<double>(top);
+      target += static_cast<double>(a.smoothing) / static_cast<double>(a.K) * distance;
+    }
+    if (thread == 0) a.losses[n] = static_cast<float>(log(sum) - target);
+    if (to == nullptr) continue;
+    // The gradient may overwrite the logit at the label, which another thread reads above.
+    if constexpr (kWarps > 1) {
+      __syncthreads();
+    } else {
+      __syncwarp();
+    }
+    const float factor = static_cast<float>(static_cast<double>(a.scale) / sum);
+    const float uniform = a.scale * a.smoothing / static_cast<float>(a.K);
+    const float one_hot = a.scale * (1.0f - a.smoothing);
+    for (int64_t k = thread * V; k < a.K; k += kStep) {
+      float x[V];
+      load(x, row + k);
+#pragma unroll
+      for (int i = 0; i < V; ++i) {
+        x[i] = fmaf(expf(x[i] - top), factor, -uniform);
+        if (k + i == label) x[i] -= one_hot;
+      }
+      store(to + k, x);
+    }
+  }
+}
+
+}  // namespace
+
+attune_status cross_entropy(attune_context* ctx, float* losses, void* dlogits, const void* logits,
+                            const int32_t* labels, int64_t N, int64_t K, int32_t ignore, float label_smoothing,
+                            float scale, int32_t dtype) {
+  const char* op = "cross_entropy";
+  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
+  ATTUNE_CHECK(check_matrix(op, "N", N, "K", K));
+  ATTUNE_REQUIRE(label_smoothing >= 0.0f && label_smoothing <= 1.0f, "%s: label_smoothing is %g, must be in [0, 1]",
+                 op, static_cast<double>(label_smoothing));
+  if (N == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_pointer(op, "losses", losses));
+  ATTUNE_CHECK(check_pointer(op, "logits", logits));
+  ATTUNE_CHECK(check_pointer(op, "labels", labels));
+  return with_type(dtype, [&](auto element) {
+    using T = decltype(element);
+    CrossEntropy<T> body{losses, static_cast<T*>(dlogits), static_cast<const T*>(logits), labels, N, K, ignore,
+                         label_smoothing, scale, &ctx->front()->error};
+    auto run = [&](auto width, auto warps) {
+      constexpr int V = decltype(width)::value, kWarps = decltype(warps)::value;
+      using Group = RowGroup<kWarps>;
+      return launch(ctx, cross_entropy_rows<V, kWarps, T>, row_grid<Group>(N, int64_t{1} << 20), Group::kBlockThreads,
+                    Group::kSharedBytes, body);
+    };
+    auto run_width = [&](auto width) {
+      return K <= 1024 ? run(width, std::integral_constant<int, 1>{}) : run(width, std::integral_constant<int, 16>{});
+    };
+    const bool vectors = K % kVector<T> == 0 && aligned16(dlogits, logits);
+    return vectors ? run_width(std::integral_constant<int, kVector<T>>{})
+                   : run_width(std::integral_constant<int, 1>{});
+  });
+}
+
+}  // namespace attune::cuda
