@@ -1,6 +1,7 @@
 package dev.attune.testkit;
 
 import dev.attune.core.DType;
+import dev.attune.core.Device;
 import dev.attune.kernels.Backend;
 import dev.attune.ref.Precision;
 import dev.attune.testkit.TestMemory.Role;
@@ -43,6 +44,7 @@ public final class KernelCase {
   private final SplittableRandom random;
   private final List<Spec> specs = new ArrayList<>();
   private final Set<String> exact = new HashSet<>();
+  private final Set<String> exactOnTheCpu = new HashSet<>();
   private final Map<String, Double> floors = new HashMap<>();
   private Call call;
   private Function<Precision, Map<String, double[]>> reference;
@@ -266,6 +268,12 @@ public final class KernelCase {
     return this;
   }
 
+  /** Outputs that the CPU sums in the reference's order, and a device in one of its own. */
+  public KernelCase exactlyOnTheCpu(String... tensors) {
+    exactOnTheCpu.addAll(List.of(tensors));
+    return this;
+  }
+
   /** A floor of this output's own; the caller says why. */
   public KernelCase within(String tensor, double floor) {
     floors.put(tensor, floor);
@@ -320,7 +328,8 @@ public final class KernelCase {
           if (definition == null) {
             throw new IllegalStateException(label + " has no reference");
           }
-          if (exact.contains(tensor)) {
+          boolean onTheCpu = backend.device() == Device.CPU;
+          if (exact.contains(tensor) || (onTheCpu && exactOnTheCpu.contains(tensor))) {
             checkEqual(label, actual, plain);
           } else {
             double floor = ErrorBudget.floor(spec(tensor).storage());

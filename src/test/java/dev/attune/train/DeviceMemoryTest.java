@@ -24,6 +24,7 @@ import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.tape.Tape;
+import dev.attune.testkit.Backends;
 import dev.attune.testkit.TinyModel;
 import dev.attune.testkit.Viewless;
 import java.io.IOException;
@@ -36,6 +37,8 @@ import java.util.TreeMap;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * A whole run on memory that the host cannot address: loading, training, evaluation, early
@@ -97,6 +100,37 @@ class DeviceMemoryTest {
     }
   }
 
+  /**
+   * The CUDA backend follows the CPU step for step in f32, where only the order of sums differs.
+   */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#cuda")
+  void aRunOnCudaFollowsTheCpu(Backends.Target target) throws IOException {
+    try (CpuBackend cpu = new CpuBackend(2)) {
+      for (DType dtype : new DType[] {DType.F32, DType.BF16}) {
+        double tolerance = dtype == DType.F32 ? 1e-4 : 2e-2;
+        Log expected = new Log();
+        run(cpu, scratch.resolve("cpu " + dtype), expected, STEPS, dtype);
+        Log log = new Log();
+        run(target.backend(), scratch.resolve("cuda " + dtype), log, STEPS, dtype);
+        assertEquals(STEPS, log.losses.size());
+        for (int i = 0; i < STEPS; i++) {
+          double loss = expected.losses.get(i);
+          assertEquals(loss, log.losses.get(i), tolerance * loss, dtype + " step " + (i + 1));
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#cuda")
+  void aRunOnCudaThatIsResumedEndsInTheSameBytes(Backends.Target target) throws IOException {
+    Backend device = target.backend();
+    byte[] whole = run(device, scratch.resolve("whole"), new Log(), STEPS);
+    run(device, scratch.resolve("parts"), new Log(), SAVED_AT);
+    assertArrayEquals(whole, run(device, scratch.resolve("parts"), new Log(), STEPS));
+  }
+
   /** The newest checkpoint's buffers, one after another. */
   private static byte[] state(Path checkpoints) throws IOException {
     Path newest = checkpoints.resolve(String.format("step-%09d", 2 * SAVED_AT));
@@ -111,6 +145,11 @@ class DeviceMemoryTest {
    * Trains from the newest checkpoint, if there is one, until {@code stopAt}; gives the weights.
    */
   private byte[] run(Backend backend, Path checkpoints, Log log, long stopAt) throws IOException {
+    return run(backend, checkpoints, log, stopAt, DType.BF16);
+  }
+
+  private byte[] run(Backend backend, Path checkpoints, Log log, long stopAt, DType dtype)
+      throws IOException {
     CheckpointStore store = new CheckpointStore(checkpoints, 2);
     TrainerConfig config =
         new TrainerConfig(
@@ -132,10 +171,11 @@ class DeviceMemoryTest {
             "loss");
     try (Model model =
             Families.create(backend, ModelFolder.readConfig(folder), Task.CLASSIFICATION, 2, null);
-        Tape tape = new Tape(backend, new Arena(backend, 1 << 26), DType.BF16, config.seed());
+        Tape tape = new Tape(backend, new Arena(backend, 1 << 26), dtype, config.seed());
         Inference inference = new Inference(backend)) {
       ModelFolder.load(folder, model, config.seed());
       model.parameters().enableTraining();
+      model.parameters().prepare(dtype);
       LabelMap labels = LabelMap.ofNames(List.of("even", "odd"));
       try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
           Trainer trainer =
@@ -192,11 +232,13 @@ class DeviceMemoryTest {
 
   private static final class Log implements TrainListener {
     private final List<String> lines = new ArrayList<>();
+    private final List<Double> losses = new ArrayList<>();
     private long step;
 
     @Override
     public void onStep(Step at) {
       step = at.step();
+      losses.add(at.loss());
       lines.add(at.step() + " " + at.loss() + " " + at.gradNorm());
     }
 
