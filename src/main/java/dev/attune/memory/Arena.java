@@ -105,6 +105,11 @@ public final class Arena implements AutoCloseable {
     return sum;
   }
 
+  /** What was reserved. */
+  public long capacityBytes() {
+    return capacityBytes;
+  }
+
   /** The most that was ever in use, counted to the end of the last block. */
   public long highWaterBytes() {
     return highWaterBytes;

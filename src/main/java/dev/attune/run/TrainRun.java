@@ -194,7 +194,7 @@ public final class TrainRun {
             result.evaluation(),
             Map.of(),
             null,
-            ProcessMemory.peakBytes(),
+            ProcessMemory.peakBytes(session.backend(), session.tape(trainerConfig.seed()).arena()),
             utilization,
             output.folder());
       }
@@ -215,7 +215,7 @@ public final class TrainRun {
           result.evaluation().isEmpty() ? test : result.evaluation(),
           test,
           testing != null ? testing.metrics() : null,
-          ProcessMemory.peakBytes(),
+          ProcessMemory.peakBytes(session.backend(), session.tape(trainerConfig.seed()).arena()),
           utilization,
           output.folder());
     }

@@ -38,6 +38,8 @@ public final class CudaBackend extends CudaKernels {
   private int nextStage;
   private Buffer weightScratch;
   private Buffer productScratch;
+  private long reservedBytes;
+  private long peakReservedBytes;
   private long ctx;
   private String lost;
 
@@ -168,6 +170,11 @@ public final class CudaBackend extends CudaKernels {
   }
 
   @Override
+  public long peakReservedBytes() {
+    return peakReservedBytes;
+  }
+
+  @Override
   long ctx() {
     if (lost != null) {
       throw new BackendException(lost);
@@ -225,6 +232,8 @@ public final class CudaBackend extends CudaKernels {
                 runtime.properties().memoryBytes() >> 20));
       }
       runtime.zero(address, sizeBytes);
+      reservedBytes += sizeBytes;
+      peakReservedBytes = Math.max(peakReservedBytes, reservedBytes);
       return address;
     } catch (CudaFailure e) {
       throw lost(e);
@@ -240,6 +249,7 @@ public final class CudaBackend extends CudaKernels {
     ctx();
     try {
       runtime.free(address);
+      reservedBytes -= sizeBytes;
     } catch (CudaFailure e) {
       throw lost(e);
     }
