@@ -1,0 +1,124 @@
+// Attention on the device, the arithmetic: tile sizes, shared memory, the grid, and what a query may see.
+// Plain C++, so that tests can ask it too.
+//
+// Sizes are chosen for Hopper (228 KiB of shared memory and 65536 registers a multiprocessor) and all fit
+// the 99 KiB of the small parts of compute capability 8.6 and 8.9. A warp multiplies 32 rows where its
+// accumulators fit 255 registers: each B fragment read from shared memory then feeds two products, and
+// reading is what bounds mma.sync here (128 bytes a cycle; a 16x8x16 product reads 256 bytes for 16 rows,
+// 128 for 32).
+#ifndef ATTUNE_CUDA_ATTENTION_PLAN_H
+#define ATTUNE_CUDA_ATTENTION_PLAN_H
+
+#include <cstdint>
+
+#include "philox.h"
+
+namespace attune::cuda {
+
+constexpr int kAttentionMaxD = 256;
+constexpr float kLn2 = 0.693147180559945309f;
+constexpr float kLog2e = 1.44269504088896341f;
+
+// Head sizes are padded with zeros, in shared memory only, to the next of these.
+constexpr int padded_head(int64_t D) { return D <= 32 ? 32 : D <= 64 ? 64 : D <= 96 ? 96 : D <= 128 ? 128 : 256; }
+
+// Of the kernels that own tiles: their launch bounds. All have registers and shared memory for two.
+constexpr int kBlocksPerMultiprocessor = 2;
+
+// Which side of the score matrix a block owns; it loops over the other.
+enum class Owner { Queries, Keys };
+
+// Forward, bf16. Registers of a thread, accumulators alone: 16 kRowTiles rows of kD + kKeys columns over 32
+// lanes, so 192 for D = 128: two blocks of 4 warps on a multiprocessor.
+template <int kD>
+struct ForwardTiles {
+  static constexpr int kWarps = 4;
+  static constexpr int kThreads = 32 * kWarps;
+  static constexpr int kRowTiles = kD <= 128 ? 2 : 1;  // of 16 queries, per warp
+  static constexpr int kOwn = kWarps * 16 * kRowTiles;
+  static constexpr int kLoop = kD <= 128 ? 64 : 32;    // keys of one stage
+  static constexpr int kStages = 2;
+  static constexpr int64_t kTileBytes = 2 * (kOwn + 2 * kStages * kLoop) * kD;
+};
+
+// Backward, bf16. kColumns: columns of the gradients that one pass accumulates; where it is less than kD the
+// tile is visited once per part. kStep: columns of scores in registers at a time.
+template <int kD, Owner kOwner>
+struct BackwardTiles {
+  static constexpr bool kKeys = kOwner == Owner::Keys;
+  static constexpr int kWarps = 4;
+  static constexpr int kThreads = 32 * kWarps;
+  static constexpr int kRowTiles = kD <= 64 || (!kKeys && kD <= 128) ? 2 : 1;
+  static constexpr int kOwn = kWarps * 16 * kRowTiles;
+  static constexpr int kLoop = kD == 256 ? 16 : kD >= 96 && !kKeys ? 32 : 64;
+  static constexpr int kStep = kLoop < 32 ? kLoop : 32;
+  static constexpr int kColumns = kKeys && kD == 256 ? 128 : kD;
+  static constexpr int kParts = kD / kColumns;
+  static constexpr int kStages = 2;
+  static constexpr int64_t kTileBytes = 2 * (2 * kOwn + 2 * kStages * kLoop) * kD;
+  // lse and dot(dout, out) of the queries of a stage.
+  static constexpr int64_t kStatisticsBytes = kKeys ? 8 * kStages * kLoop : 0;
+};
+
+// f32: 16 x 16 threads; rows of shared memory are padded by 16 bytes, which keeps reads free of conflicts.
+template <int kD>
+struct FloatTiles {
+  static constexpr int kThreads = 256;
+  static constexpr int kOwn = kD <= 64 ? 64 : kD <= 128 ? 32 : 16;
+  static constexpr int kLoop = kD <= 128 ? 32 : 16;
+  static constexpr int kStride = kD + 4;
+  static constexpr int kScoreStride = kLoop + 4;
+  static constexpr int64_t forward_floats() { return (kOwn + 2 * kLoop) * kStride + kOwn * kScoreStride; }
+  static constexpr int64_t backward_floats() { return 2 * (kOwn + kLoop) * kStride + 2 * kOwn * kScoreStride; }
+  // Bits of kept probabilities, a byte for 8 keys of a query.
+  static constexpr int64_t kMaskBytes = kOwn * kLoop / 8;
+};
+
+// ---- visibility --------------------------------------------------------------------------------------
+
+struct Span {
+  int32_t begin, end;
+};
+
+ATTUNE_ANY_DEVICE static inline int32_t smaller(int32_t a, int32_t b) { return a < b ? a : b; }
+ATTUNE_ANY_DEVICE static inline int32_t larger(int32_t a, int32_t b) { return a > b ? a : b; }
+
+// One sequence: query i sees key j where j <= i + offset (causal) and j > i + offset - window (window > 0).
+struct Sight {
+  int32_t queries, keys, offset;
+  bool causal;
+  int32_t window;  // 0: no limit
+
+  // The keys that query i sees.
+  ATTUNE_ANY_DEVICE Span keys_of(int32_t i) const { return keys_of(i, i); }
+
+  // The keys that any of queries i0..i1 (inclusive) sees.
+  ATTUNE_ANY_DEVICE Span keys_of(int32_t i0, int32_t i1) const {
+    return {window > 0 ? larger(0, i0 + offset - window + 1) : 0, causal ? smaller(keys, i1 + offset + 1) : keys};
+  }
+
+  // The queries that see any of keys j0..j1 (inclusive).
+  ATTUNE_ANY_DEVICE Span queries_of(int32_t j0, int32_t j1) const {
+    const int64_t last = int64_t{j1} - offset + window;
+    return {causal ? larger(0, j0 - offset) : 0, window > 0 && last < queries ? static_cast<int32_t>(last) : queries};
+  }
+
+  // Whether some pair of queries i0..i1 and keys j0..j1 (inclusive) is hidden from one another, or all are.
+  // Rows past the end of the sequence do not count as hidden.
+  ATTUNE_ANY_DEVICE bool some_hidden(int32_t i0, int32_t i1, int32_t j0, int32_t j1) const {
+    return (causal && j1 > i0 + offset) || (window > 0 && j0 <= i1 + offset - window);
+  }
+  ATTUNE_ANY_DEVICE bool all_hidden(int32_t i0, int32_t i1, int32_t j0, int32_t j1) const {
+    return (causal && j0 > i1 + offset) || (window > 0 && j1 <= i0 + offset - window);
+  }
+  ATTUNE_ANY_DEVICE bool sees(int32_t i, int32_t j) const {
+    return !(causal && j > i + offset) && !(window > 0 && j <= i + offset - window);
+  }
+};
+
+// The limit of keys for a window from the ABI: beyond 2^30 no sequence reaches it.
+static inline int32_t clamped_window(int64_t window) { return window > (1 << 30) ? 0 : static_cast<int32_t>(window); }
+
+}  // namespace attune::cuda
+
+#endif

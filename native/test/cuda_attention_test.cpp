@@ -1,0 +1,710 @@
+// Attention of the CUDA kernels, on the emulated device, against its definition and against the CPU kernels.
+//   cuda_attention_test CPU_LIBRARY EMULATED_LIBRARY [part of a case's name]
+// The definition is computed in double, and again as a plain program of the same precision would, rounding
+// every sum to f32 and what is stored or multiplied to the type: a kernel's largest and its root mean square
+// error may be twice (gradients: three times) those of the plain program, plus a floor. These are the bounds
+// of dev.attune.testkit.ErrorBudget, and the CPU kernels are held to them beside the CUDA kernels. Masks of
+// dropout are compared exactly, seen through one-hot values. Every kernel runs twice and must give the same
+// bits: the emulated device orders its threads differently each time.
+// Prints the failures; the exit status is 1 where there are any.
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdarg>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "attune_cuda.h"
+#include "philox.h"
+
+namespace {
+
+int failures = 0, comparisons = 0;
+std::string running;
+
+__attribute__((format(printf, 1, 2))) void failed(const char* format, ...) {
+  if (++failures > 40) return;
+  std::printf("FAILED %s: ", running.c_str());
+  va_list arguments;
+  va_start(arguments, format);
+  std::vprintf(format, arguments);
+  va_end(arguments);
+  std::printf("\n");
+}
+
+struct Library {
+  decltype(&attune_attention_fwd) forward;
+  decltype(&attune_attention_bwd) backward;
+  decltype(&attune_last_error) last_error;
+  attune_context* ctx;
+  const char* name;
+};
+
+Library cpu, cuda;
+decltype(&attune_cuda_check) cuda_check;
+decltype(&attune_cuda_set_step) cuda_set_step;
+
+void* symbol(void* handle, const char* name) {
+  void* address = dlsym(handle, name);
+  if (address == nullptr) {
+    std::fprintf(stderr, "%s\n", dlerror());
+    std::exit(2);
+  }
+  return address;
+}
+
+void* open_library(const char* path, const char* name, Library* library) {
+  void* handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) {
+    std::fprintf(stderr, "%s\n", dlerror());
+    std::exit(2);
+  }
+  library->forward = reinterpret_cast<decltype(library->forward)>(symbol(handle, "attune_attention_fwd"));
+  library->backward = reinterpret_cast<decltype(library->backward)>(symbol(handle, "attune_attention_bwd"));
+  library->last_error = reinterpret_cast<decltype(library->last_error)>(symbol(handle, "attune_last_error"));
+  library->name = name;
+  return handle;
+}
+
+// ---- numbers -----------------------------------------------------------------------------------------
+
+constexpr int64_t kSeed = 0x7123456789ABCDEF;
+constexpr int64_t kStream = 0x78000'0003;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+float from_bits(uint32_t bits) {
+  float out;
+  std::memcpy(&out, &bits, 4);
+  return out;
+}
+
+uint16_t to_bf16(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  if (x != x) return 0x7FFF;
+  return static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
+}
+
+// How a program rounds: not at all, or as a plain program for activations of a type.
+struct Exact {
+  static double f32(double x) { return x; }
+  static double stored(double x) { return x; }
+};
+struct PlainF32 {
+  static double f32(double x) { return static_cast<double>(static_cast<float>(x)); }
+  static double stored(double x) { return f32(x); }
+};
+struct PlainBf16 {
+  static double f32(double x) { return PlainF32::f32(x); }
+  static double stored(double x) {
+    return static_cast<double>(from_bits(static_cast<uint32_t>(to_bf16(static_cast<float>(x))) << 16));
+  }
+};
+
+using Values = std::vector<double>;
+
+// ---- the definition ------------------------------------------------------------------------------------
+
+struct Problem {
+  std::string name;
+  std::vector<int> queries, keys;  // of each sequence
+  int H, Hkv, D;
+  bool causal;
+  int window;
+  float p;
+  bool packed = false;      // q, k and v are columns of one product
+  bool misaligned = false;  // tensors begin one element behind a multiple of 16
+  float scale = 0;          // 0: 1 / sqrt(D)
+  int first_row = 0;        // cu_q[0] and cu_k[0]
+  double gain = 1;          // of q
+
+  float the_scale() const { return scale != 0 ? scale : static_cast<float>(1 / std::sqrt(static_cast<double>(D))); }
+  std::vector<int32_t> offsets(const std::vector<int>& lengths) const {
+    std::vector<int32_t> out{first_row};
+    for (int length : lengths) out.push_back(out.back() + length);
+    return out;
+  }
+  int rows_q() const { return offsets(queries).back(); }
+  int rows_k() const { return offsets(keys).back(); }
+  int lse_rows() const { return rows_q() - first_row; }
+  int width_q() const { return H * D; }
+  int width_k() const { return Hkv * D; }
+  int stride_q() const { return packed ? width_q() + 2 * width_k() : width_q(); }
+  int stride_k() const { return packed ? stride_q() : width_k(); }
+
+  bool sees(size_t b, int i, int j) const {
+    int diagonal = i + keys[b] - queries[b];
+    return (!causal || j <= diagonal) && (window == 0 || j > diagonal - window);
+  }
+  bool kept(int row, int h, int j) const {
+    int32_t threshold = attune::dropout_threshold(p);
+    attune::PhiloxBlock block = attune::philox(static_cast<uint64_t>(kSeed), static_cast<uint64_t>(kStream),
+                                               static_cast<uint64_t>(static_cast<uint32_t>(row * H + h)) << 32 |
+                                                   static_cast<uint32_t>(j / 8));
+    uint32_t word = block.word[j % 8 / 2];
+    return static_cast<int32_t>(j % 2 == 0 ? word & 0xFFFF : word >> 16) >= threshold;
+  }
+};
+
+struct Forward {
+  Values out, lse;
+};
+struct Backward {
+  Values dq, dk, dv;
+};
+
+// Calls body(b, row, h, scores) for every query and head.
+template <class P, class Body>
+void each_row(const Problem& a, const Values& q, const Values& k, Body&& body) {
+  std::vector<int32_t> cu_q = a.offsets(a.queries), cu_k = a.offsets(a.keys);
+  Values scores;
+  for (size_t b = 0; b < a.queries.size(); ++b) {
+    for (int i = 0; i < a.queries[b]; ++i) {
+      for (int h = 0; h < a.H; ++h) {
+        const double* query = &q[static_cast<size_t>(((cu_q[b] + i) * a.H + h) * a.D)];
+        scores.assign(static_cast<size_t>(a.keys[b]), -kInfinity);
+        for (int j = 0; j < a.keys[b]; ++j) {
+          if (!a.sees(b, i, j)) continue;
+          const double* key = &k[static_cast<size_t>(((cu_k[b] + j) * a.Hkv + h / (a.H / a.Hkv)) * a.D)];
+          double sum = 0;
+          for (int d = 0; d < a.D; ++d) sum = P::f32(sum + P::f32(query[d] * key[d]));
+          scores[static_cast<size_t>(j)] = P::f32(sum * static_cast<double>(a.the_scale()));
+        }
+        body(b, cu_q[b] + i, h, cu_k[b], scores);
+      }
+    }
+  }
+}
+
+template <class P>
+double keep_scale(const Problem& a) {
+  return P::f32(1 / (1 - attune::dropout_threshold(a.p) / 65536.0));
+}
+
+template <class P>
+Forward forward(const Problem& a, const Values& q, const Values& k, const Values& v) {
+  Forward f{Values(static_cast<size_t>(a.rows_q() * a.width_q())), Values(static_cast<size_t>(a.H * a.lse_rows()))};
+  each_row<P>(a, q, k, [&](size_t, int row, int h, int first_key, const Values& scores) {
+    double top = -kInfinity, sum = 0;
+    for (double score : scores) top = std::max(top, score);
+    Values weights(scores.size());
+    for (size_t j = 0; j < scores.size() && top > -kInfinity; ++j) {
+      double weight = P::f32(std::exp(P::f32(scores[j] - top)));
+      sum = P::f32(sum + weight);
+      weights[j] = a.kept(row, h, static_cast<int>(j)) ? P::stored(P::f32(weight * keep_scale<P>(a))) : 0;
+    }
+    f.lse[static_cast<size_t>(h * a.lse_rows() + row - a.first_row)] =
+        sum == 0 ? -kInfinity : P::f32(top + P::f32(std::log(sum)));
+    for (int d = 0; d < a.D && sum > 0; ++d) {
+      double out = 0;
+      for (size_t j = 0; j < scores.size(); ++j) {
+        out = P::f32(out + P::f32(weights[j] * v[((static_cast<size_t>(first_key) + j) * static_cast<size_t>(a.Hkv) +
+                                                   static_cast<size_t>(h / (a.H / a.Hkv))) * static_cast<size_t>(a.D) +
+                                                  static_cast<size_t>(d)]));
+      }
+      f.out[static_cast<size_t>((row * a.H + h) * a.D + d)] = P::stored(out / sum);
+    }
+  });
+  return f;
+}
+
+template <class P>
+Backward backward(const Problem& a, const Values& dout, const Values& q, const Values& k, const Values& v, const Values& out,
+                  const Values& lse) {
+  Backward g{Values(q.size()), Values(k.size()), Values(v.size())};
+  each_row<P>(a, q, k, [&](size_t b, int row, int h, int first_key, const Values& scores) {
+    const size_t query = static_cast<size_t>((row * a.H + h) * a.D), D = static_cast<size_t>(a.D);
+    double delta = 0;
+    for (size_t d = 0; d < D; ++d) delta = P::f32(delta + P::f32(dout[query + d] * out[query + d]));
+    const int i = row - a.offsets(a.queries)[b];
+    for (int j = 0; j < a.keys[b]; ++j) {
+      if (!a.sees(b, i, j)) continue;
+      const size_t key = static_cast<size_t>(((first_key + j) * a.Hkv + h / (a.H / a.Hkv)) * a.D);
+      double mask = a.kept(row, h, j) ? keep_scale<P>(a) : 0, dp = 0;
+      double probability = P::f32(
+          std::exp(P::f32(scores[static_cast<size_t>(j)] - lse[static_cast<size_t>(h * a.lse_rows() + row - a.first_row)])));
+      for (size_t d = 0; d < D; ++d) dp = P::f32(dp + P::f32(dout[query + d] * v[key + d]));
+      double kept = P::stored(P::f32(probability * mask));
+      double ds = P::stored(P::f32(probability * P::f32(P::f32(dp * mask) - delta)));
+      for (size_t d = 0; d < D; ++d) {
+        g.dv[key + d] = P::f32(g.dv[key + d] + P::f32(kept * dout[query + d]));
+        g.dk[key + d] = P::f32(g.dk[key + d] + P::f32(ds * q[query + d]));
+        g.dq[query + d] = P::f32(g.dq[query + d] + P::f32(ds * k[key + d]));
+      }
+    }
+  });
+  for (double& x : g.dq) x = P::stored(P::f32(x * static_cast<double>(a.the_scale())));
+  for (double& x : g.dk) x = P::stored(P::f32(x * static_cast<double>(a.the_scale())));
+  for (double& x : g.dv) x = P::stored(x);
+  return g;
+}
+
+// ---- memory ----------------------------------------------------------------------------------------------
+
+constexpr size_t kGuard = 64;
+
+// A tensor as a library sees it, NaN at first, between guard bytes. With a gap in its rows: `width` elements
+// of every `stride`.
+class Memory {
+ public:
+  Memory(const Problem& a, int32_t dtype, size_t count)
+      : dtype_(dtype), offset_(kGuard + (a.misaligned ? size() : 0)), bytes_(count * size() + offset_ + kGuard, 0x5A) {
+    // The allocator gives at least 16-byte alignment.
+    std::fill(bytes_.begin() + static_cast<std::ptrdiff_t>(offset_), bytes_.end() - static_cast<std::ptrdiff_t>(kGuard),
+              static_cast<unsigned char>(0xFF));
+  }
+  size_t size() const { return dtype_ == ATTUNE_F32 ? 4 : 2; }
+  char* at(size_t element = 0) { return reinterpret_cast<char*>(bytes_.data()) + offset_ + element * size(); }
+  float* floats() { return reinterpret_cast<float*>(at()); }
+
+  double get(size_t i) const {
+    const unsigned char* from = bytes_.data() + offset_ + i * size();
+    if (dtype_ == ATTUNE_F32) {
+      float x;
+      std::memcpy(&x, from, 4);
+      return static_cast<double>(x);
+    }
+    uint16_t half;
+    std::memcpy(&half, from, 2);
+    return static_cast<double>(from_bits(static_cast<uint32_t>(half) << 16));
+  }
+  void set(size_t i, double value) {
+    float x = static_cast<float>(value);
+    uint16_t half = to_bf16(x);
+    std::memcpy(at(i), dtype_ == ATTUNE_F32 ? static_cast<void*>(&x) : &half, size());
+  }
+
+  void write(const Values& dense, int width, int stride, int column) {
+    for (size_t i = 0; i < dense.size(); ++i) {
+      set(i / static_cast<size_t>(width) * static_cast<size_t>(stride) + static_cast<size_t>(column) + i % static_cast<size_t>(width), dense[i]);
+    }
+  }
+  Values read(size_t count, int width, int stride, int column) const {
+    Values dense(count);
+    for (size_t i = 0; i < count; ++i) {
+      dense[i] = get(i / static_cast<size_t>(width) * static_cast<size_t>(stride) + static_cast<size_t>(column) + i % static_cast<size_t>(width));
+    }
+    return dense;
+  }
+  bool operator==(const Memory& other) const { return bytes_ == other.bytes_; }
+  bool guards_intact() const {
+    auto guard = [](unsigned char byte) { return byte == 0x5A; };
+    return std::all_of(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(offset_), guard) &&
+           std::all_of(bytes_.end() - static_cast<std::ptrdiff_t>(kGuard), bytes_.end(), guard);
+  }
+
+ private:
+  int32_t dtype_;
+  size_t offset_;
+  std::vector<unsigned char> bytes_;
+};
+
+// q, k and v, or their gradients: three tensors, or columns of one.
+class Triple {
+ public:
+  Triple(const Problem& a, int32_t dtype)
+      : a_(a),
+        q_(a, dtype, static_cast<size_t>(a.rows_q() * a.stride_q())),
+        k_(a, dtype, a.packed ? 0 : static_cast<size_t>(a.rows_k() * a.stride_k())),
+        v_(a, dtype, a.packed ? 0 : static_cast<size_t>(a.rows_k() * a.stride_k())) {}
+  void write(const Values& q, const Values& k, const Values& v) {
+    q_.write(q, a_.width_q(), a_.stride_q(), 0);
+    (a_.packed ? q_ : k_).write(k, a_.width_k(), a_.stride_k(), column_k());
+    (a_.packed ? q_ : v_).write(v, a_.width_k(), a_.stride_k(), column_v());
+  }
+  Values values_q() const { return q_.read(static_cast<size_t>(a_.rows_q() * a_.width_q()), a_.width_q(), a_.stride_q(), 0); }
+  Values values_k() const { return values(k_, column_k()); }
+  Values values_v() const { return values(v_, column_v()); }
+  char* q() { return q_.at(); }
+  char* k() { return a_.packed ? q_.at(static_cast<size_t>(column_k())) : k_.at(); }
+  char* v() { return a_.packed ? q_.at(static_cast<size_t>(column_v())) : v_.at(); }
+  bool operator==(const Triple& other) const { return q_ == other.q_ && k_ == other.k_ && v_ == other.v_; }
+  bool guards_intact() const { return q_.guards_intact() && k_.guards_intact() && v_.guards_intact(); }
+
+ private:
+  Values values(const Memory& memory, int column) const {
+    return (a_.packed ? q_ : memory).read(static_cast<size_t>(a_.rows_k() * a_.width_k()), a_.width_k(), a_.stride_k(), column);
+  }
+  int column_k() const { return a_.packed ? a_.width_q() : 0; }
+  int column_v() const { return a_.packed ? a_.width_q() + a_.width_k() : 0; }
+
+  Problem a_;
+  Memory q_, k_, v_;
+};
+
+// ---- comparing -----------------------------------------------------------------------------------------
+
+// ErrorBudget.check. Rows before the first sequence belong to nobody: `from` is where the values begin.
+void check(const char* library, const char* name, const Values& actual, const Values& exact, const Values& plain, double factor,
+           double floor, size_t from) {
+  ++comparisons;
+  double magnitude = 1, plain_max = 0, plain_squares = 0, worst_error = -1, squares = 0;
+  size_t worst = 0;
+  for (size_t i = from; i < exact.size(); ++i) {
+    if (std::isfinite(exact[i])) {
+      magnitude = std::max(magnitude, std::fabs(exact[i]));
+      double error = std::fabs(plain[i] - exact[i]);
+      if (std::isfinite(error)) {
+        plain_max = std::max(plain_max, error);
+        plain_squares += error * error;
+      }
+    }
+    double error = std::fabs(actual[i] - exact[i]);
+    if (!std::isfinite(exact[i])) {
+      error = actual[i] == exact[i] || (std::isnan(actual[i]) && std::isnan(exact[i])) ? 0 : kInfinity;
+    } else if (!std::isfinite(actual[i])) {
+      error = kInfinity;
+    }
+    squares += error * error;
+    if (error > worst_error) {
+      worst_error = error;
+      worst = i;
+    }
+  }
+  const double absolute = floor * magnitude, budget = factor * plain_max + absolute;
+  if (worst_error > budget) {
+    failed("%s %s[%zu of %zu] is %.9g, must be %.9g: error %.3g, budget %.3g", library, name, worst, exact.size(), actual[worst],
+           exact[worst], worst_error, budget);
+    return;
+  }
+  const double count = static_cast<double>(exact.size() - from);
+  const double rms = std::sqrt(squares / count), rms_budget = factor * std::sqrt(plain_squares / count) + absolute / 8;
+  if (count >= 256 && rms > rms_budget) failed("%s %s: root mean square error %.3g, budget %.3g", library, name, rms, rms_budget);
+}
+
+bool ok(Library& library, attune_status status) {
+  if (status == ATTUNE_OK && &library == &cuda) status = cuda_check(cuda.ctx);
+  if (status != ATTUNE_OK) failed("%s: %s", library.name, library.last_error());
+  return status == ATTUNE_OK;
+}
+
+struct Run {
+  Memory out, lse;
+  Triple gradients;
+};
+
+// Forward and backward on one library. Backward gets the exact out and lse, rounded as they are stored.
+Run run(Library& library, const Problem& a, int32_t dtype, Triple& inputs, Memory& dout, Memory& out, Memory& lse) {
+  Run r{Memory(a, dtype, static_cast<size_t>(a.rows_q() * a.width_q())),
+        Memory(a, ATTUNE_F32, static_cast<size_t>(a.H * a.lse_rows())), Triple(a, dtype)};
+  std::vector<int32_t> cu_q = a.offsets(a.queries), cu_k = a.offsets(a.keys);
+  const int64_t B = static_cast<int64_t>(a.queries.size());
+  ok(library, library.forward(library.ctx, r.out.at(), r.lse.floats(), inputs.q(), inputs.k(), inputs.v(), cu_q.data(),
+                              cu_k.data(), a.stride_q(), a.stride_k(), B, a.H, a.Hkv, a.D, a.the_scale(), a.causal, a.window,
+                              a.p, kSeed, kStream, dtype));
+  ok(library, library.backward(library.ctx, r.gradients.q(), r.gradients.k(), r.gradients.v(), dout.at(), inputs.q(),
+                               inputs.k(), inputs.v(), out.at(), lse.floats(), cu_q.data(), cu_k.data(), a.stride_q(),
+                               a.stride_k(), B, a.H, a.Hkv, a.D, a.the_scale(), a.causal, a.window, a.p, kSeed, kStream, dtype));
+  if (!r.out.guards_intact() || !r.lse.guards_intact() || !r.gradients.guards_intact()) failed("%s wrote outside", library.name);
+  return r;
+}
+
+template <class Plain>
+void test(const Problem& a, int32_t dtype) {
+  std::mt19937 generator(static_cast<unsigned>(std::hash<std::string>()(a.name)));
+  std::normal_distribution<double> normal;
+  auto draw = [&](int count, double gain) {
+    Values out(static_cast<size_t>(count));
+    for (double& x : out) x = Plain::stored(normal(generator) * gain);
+    return out;
+  };
+  const Values q = draw(a.rows_q() * a.width_q(), a.gain), k = draw(a.rows_k() * a.width_k(), 1),
+               v = draw(a.rows_k() * a.width_k(), 1), dout = draw(a.rows_q() * a.width_q(), 1);
+  const Forward exact = forward<Exact>(a, q, k, v), plain = forward<Plain>(a, q, k, v);
+  Forward saved = exact;
+  for (double& x : saved.out) x = Plain::stored(x);
+  for (double& x : saved.lse) x = PlainF32::f32(x);
+  const Backward exact_back = backward<Exact>(a, dout, q, k, v, exact.out, exact.lse);
+  const Backward plain_back = backward<Plain>(a, dout, q, k, v, saved.out, saved.lse);
+
+  Triple inputs(a, dtype);
+  inputs.write(q, k, v);
+  const Triple before = inputs;
+  Memory dout_memory(a, dtype, dout.size()), out(a, dtype, dout.size()), lse(a, ATTUNE_F32, exact.lse.size());
+  dout_memory.write(dout, a.width_q(), a.width_q(), 0);
+  out.write(saved.out, a.width_q(), a.width_q(), 0);
+  lse.write(saved.lse, 1, 1, 0);
+
+  const double floor = dtype == ATTUNE_F32 ? 8 * 0x1p-23 : 0x1p-8, lse_floor = dtype == ATTUNE_F32 ? floor : 3e-6;
+  const size_t from_q = static_cast<size_t>(a.first_row * a.width_q()), from_k = static_cast<size_t>(a.first_row * a.width_k());
+  for (Library* library : {&cpu, &cuda}) {
+    const Run r = run(*library, a, dtype, inputs, dout_memory, out, lse);
+    check(library->name, "out", r.out.read(dout.size(), a.width_q(), a.width_q(), 0), exact.out, plain.out, 2, floor, from_q);
+    check(library->name, "lse", r.lse.read(exact.lse.size(), 1, 1, 0), exact.lse, plain.lse, 2, lse_floor, 0);
+    check(library->name, "dq", r.gradients.values_q(), exact_back.dq, plain_back.dq, 3, floor, from_q);
+    check(library->name, "dk", r.gradients.values_k(), exact_back.dk, plain_back.dk, 3, floor, from_k);
+    check(library->name, "dv", r.gradients.values_v(), exact_back.dv, plain_back.dv, 3, floor, from_k);
+    if (library != &cuda) continue;
+    const Run again = run(*library, a, dtype, inputs, dout_memory, out, lse);
+    if (!(again.out == r.out) || !(again.lse == r.lse) || !(again.gradients == r.gradients)) failed("not repeatable");
+  }
+  if (!(inputs == before)) failed("inputs changed");
+}
+
+// ---- cases ---------------------------------------------------------------------------------------------
+
+Problem self(const char* name, std::vector<int> lengths, int H, int Hkv, int D, bool causal) {
+  Problem a{name, lengths, lengths, H, Hkv, D, causal, 0, 0.0f};
+  return a;
+}
+
+std::vector<Problem> problems() {
+  std::vector<Problem> all;
+  auto add = [&](Problem a) -> Problem& {
+    all.push_back(std::move(a));
+    return all.back();
+  };
+  // Every padded head size and sizes in between, at lengths around the tiles of that size.
+  for (int D : {2, 8, 32, 40, 64, 72, 96, 128, 136, 256}) {
+    add(self("head size", {17, 1, 66}, 2, 2, D, false)).packed = true;
+    Problem& causal = add(self("head size, causal", {5, 70}, 2, 1, D, true));
+    causal.packed = D % 16 == 0;
+    Problem& dropped = add(self("head size, dropout", {33, 40}, 2, 2, D, false));
+    dropped.p = 0.2f;
+    dropped.packed = true;
+  }
+  for (int T : {1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 259}) {
+    add(self("length", {T}, 1, 1, 32, false));
+    add(self("length, causal", {T, 3}, 1, 1, 32, true)).p = T % 2 == 0 ? 0.1f : 0.0f;
+  }
+  add(self("tile edges", {127, 1, 128, 129}, 1, 1, 64, true));
+  add(self("empty sequences", {0, 4, 0, 0, 3, 0}, 2, 2, 32, false));
+  add(self("nothing but empty sequences", {0, 0}, 2, 2, 32, false));
+  add(self("no sequence", {}, 2, 2, 32, false));
+  add(self("many sequences", std::vector<int>(70, 3), 2, 1, 32, true));
+  add(self("grouped heads", {70, 9}, 6, 2, 32, true)).packed = true;
+  add(self("one key head", {30}, 4, 1, 64, false)).p = 0.1f;
+  add(self("grouped heads, large", {75}, 3, 1, 128, true)).p = 0.1f;
+  for (bool causal : {false, true}) {
+    for (int D : {32, 96}) {
+      Problem a = self("queries and keys differ", {3, 20, 1, 5, 0, 70, 130}, 4, 2, D, causal);
+      a.keys = {20, 3, 50, 0, 7, 140, 65};
+      add(a);
+      a.window = 4;
+      a.p = 0.2f;
+      a.name = "queries and keys differ, window, dropout";
+      add(a);
+    }
+    // With one visible key dP - dot(dout, out) cancels: exactly in the plain program, whose two sums are the
+    // same, to the rounding of a sum of D products elsewhere. The floor allows that for small D.
+    add(self("window", {150, 13}, 1, 1, 16, causal)).window = 1;
+    for (int window : {5, 64, 100}) {
+      add(self("window", {150, 13}, 1, 1, 32, causal)).window = window;
+      add(self("window, wide heads", {75}, 1, 1, 256, causal)).window = window;
+    }
+  }
+  for (float p : {0.1f, 0.5f, 0.99f}) add(self("dropout", {150, 7, 49}, 3, 3, 64, true)).p = p;
+  for (int D : {32, 40, 128}) {
+    Problem& a = add(self("misaligned", {70, 3}, 2, 1, D, true));
+    a.misaligned = true;
+    a.p = D == 40 ? 0.3f : 0.0f;
+    a.packed = D == 32;
+  }
+  add(self("odd head size", {40, 9}, 3, 3, 37, true)).packed = true;
+  add(self("negative scale", {70}, 2, 2, 32, true)).scale = -0.2f;
+  add(self("tiny scale", {20}, 2, 2, 32, true)).scale = 1e-38f;
+  Problem& behind = add(self("rows before the first", {20, 9}, 2, 2, 32, false));
+  behind.first_row = 5;
+  behind.p = 0.1f;
+  for (Problem& a : all) {
+    char text[200];
+    std::snprintf(text, sizeof(text), "%s D=%d H=%d/%d causal=%d window=%d p=%g first length %d%s%s", a.name.c_str(), a.D, a.H,
+                  a.Hkv, a.causal, a.window, static_cast<double>(a.p), a.queries.empty() ? -1 : a.queries[0],
+                  a.packed ? ", packed" : "", a.misaligned ? ", misaligned" : "");
+    a.name = text;
+  }
+  return all;
+}
+
+// Which probabilities survive, exactly: with one-hot values out is the dropped row, and with a one-hot dout
+// dv is its column. Against the CPU's, for keys up to D.
+void masks(int T, int D, int H, int32_t dtype) {
+  running = "masks";
+  Problem a = self("masks", {5, T}, H, H, D, false);
+  a.p = 0.3f;
+  const size_t count = static_cast<size_t>(a.rows_q() * a.width_q());
+  Values q(count), k(count), identity(count), ones(count, 0.0);
+  for (int n = 5; n < 5 + T; ++n) {
+    for (int h = 0; h < H; ++h) identity[static_cast<size_t>((n * H + h) * D + n - 5)] = 1;
+  }
+  for (size_t i = 0; i < count; ++i) q[i] = k[i] = static_cast<double>(i % 5) / 8;
+  Triple inputs(a, dtype);
+  inputs.write(q, k, identity);
+  Memory dout(a, dtype, count), out(a, dtype, count);
+  dout.write(identity, a.width_q(), a.width_q(), 0);
+  out.write(ones, a.width_q(), a.width_q(), 0);
+  Memory lse(a, ATTUNE_F32, static_cast<size_t>(H * a.rows_q()));
+  lse.write(forward<Exact>(a, q, k, identity).lse, 1, 1, 0);
+  const Run expected = run(cpu, a, dtype, inputs, dout, out, lse), got = run(cuda, a, dtype, inputs, dout, out, lse);
+  const Values out_cpu = expected.out.read(count, 1, 1, 0), out_cuda = got.out.read(count, 1, 1, 0);
+  const Values dv_cpu = expected.gradients.values_v(), dv_cuda = got.gradients.values_v();
+  int dropped = 0;
+  for (int row = 5; row < 5 + T; ++row) {
+    for (int h = 0; h < H; ++h) {
+      for (int j = 0; j < T; ++j) {
+        const size_t at = static_cast<size_t>((row * H + h) * D + j), transposed = static_cast<size_t>(((5 + j) * H + h) * D + row - 5);
+        const bool kept = a.kept(row, h, j);
+        dropped += !kept;
+        if ((out_cpu[at] != 0) != kept || (out_cuda[at] != 0) != kept) failed("row %d head %d key %d", row, h, j);
+        if ((dv_cpu[transposed] != 0) != kept || (dv_cuda[transposed] != 0) != kept) failed("row %d head %d key %d, backward", row, h, j);
+      }
+    }
+  }
+  comparisons += 2;
+  if (dropped == 0) failed("nothing was dropped");
+}
+
+// What is not finite in one sequence, or lies between the rows of a tensor, reaches no other sequence.
+void sequences_stay_apart(int D, int32_t dtype) {
+  running = "NaN in a neighbouring sequence";
+  Problem a = self("", {9, 40, 70}, 1, 1, D, false);
+  a.packed = true;
+  const size_t count = static_cast<size_t>(a.rows_q() * D);
+  Values q(count), k(count), v(count), dout(count);
+  std::mt19937 generator(3);
+  std::normal_distribution<double> normal;
+  for (Values* values : {&q, &k, &v, &dout}) {
+    for (double& x : *values) x = normal(generator);
+  }
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (size_t i = static_cast<size_t>(9 * D); i < static_cast<size_t>(10 * D); ++i) q[i] = k[i] = v[i] = dout[i] = nan;
+  for (size_t i = static_cast<size_t>(48 * D); i < static_cast<size_t>(49 * D); ++i) q[i] = k[i] = v[i] = dout[i] = nan;
+  Triple inputs(a, dtype);
+  inputs.write(q, k, v);
+  Memory dout_memory(a, dtype, count), out(a, dtype, count), lse(a, ATTUNE_F32, static_cast<size_t>(a.rows_q()));
+  dout_memory.write(dout, D, D, 0);
+  out.write(Values(count, 0.5), D, D, 0);
+  lse.write(Values(static_cast<size_t>(a.rows_q()), 4.0), 1, 1, 0);
+  const Run r = run(cuda, a, dtype, inputs, dout_memory, out, lse);
+  const Values out_values = r.out.read(count, 1, 1, 0), dq = r.gradients.values_q(), dk = r.gradients.values_k(),
+               dv = r.gradients.values_v();
+  for (size_t i = 0; i < count; ++i) {
+    const size_t row = i / static_cast<size_t>(D);
+    const bool same_sequence = row >= 9 && row < 49;
+    if (std::isnan(out_values[i]) != same_sequence) failed("out of row %zu is %g", row, out_values[i]);
+    if (!same_sequence && !(std::isfinite(dq[i]) && std::isfinite(dk[i]) && std::isfinite(dv[i]))) failed("gradients of row %zu", row);
+  }
+  for (size_t row = 0; row < static_cast<size_t>(a.rows_q()); ++row) {
+    if (std::isnan(r.lse.get(row)) != (row >= 9 && row < 49)) failed("lse of row %zu is %g", row, r.lse.get(row));
+  }
+  ++comparisons;
+}
+
+// The step block's stream_base is added to the stream.
+void stream_base() {
+  running = "stream base";
+  Problem a = self("", {40}, 1, 1, 32, false);
+  a.p = 0.5f;
+  const size_t count = static_cast<size_t>(a.rows_q() * a.D);
+  Triple inputs(a, ATTUNE_BF16);
+  inputs.write(Values(count, 0.5), Values(count, 0.25), Values(count, 1.0));
+  Memory based(a, ATTUNE_BF16, count), plain(a, ATTUNE_BF16, count), lse(a, ATTUNE_F32, count);
+  const int32_t cu[] = {0, 40};
+  auto call = [&](Memory& out, int64_t stream) {
+    ok(cuda, cuda.forward(cuda.ctx, out.at(), lse.floats(), inputs.q(), inputs.k(), inputs.v(), cu, cu, 32, 32, 1, 1, 1, 32, 0.1f, 0,
+                          0, 0.5f, kSeed, stream, ATTUNE_BF16));
+  };
+  call(plain, kStream);
+  cuda_set_step(cuda.ctx, 1000, 0, 1, 1);
+  call(based, kStream - 1000);
+  cuda_set_step(cuda.ctx, 0, 0, 1, 1);
+  ++comparisons;
+  if (!(based == plain)) failed("differs");
+}
+
+// Bad values are refused, or recorded where only the device sees them.
+void refusals() {
+  running = "refusals";
+  float x[64] = {};
+  const int32_t cu[] = {0, 2, 4}, falling[] = {0, 8, 4};
+  struct Call {
+    int64_t q_stride = 32, kv_stride = 16, B = 2, H = 2, Hkv = 1, D = 16;
+    float scale = 1;
+    int64_t window = 0;
+    float p = 0;
+    int32_t dtype = ATTUNE_F32;
+  };
+  std::vector<float> big(4096);
+  auto expect = [&](const char* part, const Call& c, const int32_t* cu_q, bool null) {
+    ++comparisons;
+    attune_status status = cuda.forward(cuda.ctx, null ? nullptr : big.data(), x, big.data(), big.data(), big.data(), cu_q, cu,
+                                        c.q_stride, c.kv_stride, c.B, c.H, c.Hkv, c.D, c.scale, 0, c.window, c.p, 1, 2, c.dtype);
+    if (status == ATTUNE_OK) status = cuda_check(cuda.ctx);
+    if (status != ATTUNE_INVALID_ARGUMENT || std::strstr(cuda.last_error(), part) == nullptr) {
+      failed("expected '%s', got status %d: %s", part, status, cuda.last_error());
+    }
+  };
+  auto with = [](auto change) {
+    Call c;
+    change(c);
+    return c;
+  };
+  expect("B is -1", with([](Call& c) { c.B = -1; }), cu, false);
+  expect("D is 0", with([](Call& c) { c.D = 0; }), cu, false);
+  expect("D is 257", with([](Call& c) { c.D = 257; }), cu, false);
+  expect("H is 0", with([](Call& c) { c.H = 0; }), cu, false);
+  expect("H is 3", with([](Call& c) { c.H = 3, c.Hkv = 2; }), cu, false);
+  expect("Hkv is 0", with([](Call& c) { c.Hkv = 0; }), cu, false);
+  expect("q_stride is 31", with([](Call& c) { c.q_stride = 31; }), cu, false);
+  expect("kv_stride is 15", with([](Call& c) { c.kv_stride = 15; }), cu, false);
+  expect("window is -1", with([](Call& c) { c.window = -1; }), cu, false);
+  expect("scale is", with([](Call& c) { c.scale = std::nanf(""); }), cu, false);
+  expect("p is 1", with([](Call& c) { c.p = 1; }), cu, false);
+  expect("dtype is 7", with([](Call& c) { c.dtype = 7; }), cu, false);
+  expect("out is null", Call(), cu, true);
+  expect("cu_q is null", Call(), nullptr, false);
+  expect("cu_q[2] is 4", Call(), falling, false);
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count != 3 && count != 4) {
+    std::fprintf(stderr, "usage: cuda_attention_test CPU_LIBRARY EMULATED_LIBRARY [part of a case's name]\n");
+    return 2;
+  }
+  void* cpu_handle = open_library(arguments[1], "CPU", &cpu);
+  void* cuda_handle = open_library(arguments[2], "CUDA", &cuda);
+  cuda_check = reinterpret_cast<decltype(cuda_check)>(symbol(cuda_handle, "attune_cuda_check"));
+  cuda_set_step = reinterpret_cast<decltype(cuda_set_step)>(symbol(cuda_handle, "attune_cuda_set_step"));
+  cpu.ctx = reinterpret_cast<decltype(&attune_context_open)>(symbol(cpu_handle, "attune_context_open"))(1, ATTUNE_ISA_BEST);
+  const int64_t bytes =
+      reinterpret_cast<decltype(&attune_cuda_workspace_bytes)>(symbol(cuda_handle, "attune_cuda_workspace_bytes"))();
+  void* workspace = std::aligned_alloc(256, static_cast<size_t>(bytes));
+  // Scratch is garbage at the start of every op.
+  std::memset(workspace, 0xFF, size_t{1} << 22);
+  cuda.ctx = reinterpret_cast<decltype(&attune_cuda_context_open)>(symbol(cuda_handle, "attune_cuda_context_open"))(
+      0, nullptr, workspace, bytes);
+  if (cpu.ctx == nullptr || cuda.ctx == nullptr) {
+    std::fprintf(stderr, "%s\n", (cpu.ctx == nullptr ? cpu : cuda).last_error());
+    return 2;
+  }
+  const char* part = count == 4 ? arguments[3] : "";
+  for (const Problem& a : problems()) {
+    for (int32_t dtype : {ATTUNE_F32, ATTUNE_BF16}) {
+      running = a.name + (dtype == ATTUNE_F32 ? " f32" : " bf16");
+      if (running.find(part) == std::string::npos) continue;
+      if (dtype == ATTUNE_F32) {
+        test<PlainF32>(a, dtype);
+      } else {
+        test<PlainBf16>(a, dtype);
+      }
+    }
+  }
+  for (int32_t dtype : {ATTUNE_F32, ATTUNE_BF16}) {
+    masks(40, 40, 2, dtype);
+    masks(100, 128, 1, dtype);
+    for (int D : {32, 64, 128}) sequences_stay_apart(D, dtype);
+  }
+  stream_base();
+  refusals();
+  std::printf("%d comparisons, %d failures\n", comparisons, failures);
+  return failures == 0 ? 0 : 1;
+}
