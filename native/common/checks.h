@@ -36,6 +36,15 @@ static inline attune_status check_matrix(const char* op, const char* rows_name, 
   return ATTUNE_OK;
 }
 
+// `rows` rows of `width` elements, `stride` elements apart.
+static inline attune_status check_stride(const char* op, const char* name, int64_t stride, int64_t rows,
+                                         int64_t width) {
+  ATTUNE_REQUIRE(stride >= width && stride <= kMaxElements && rows <= kMaxElements / stride,
+                 "%s: %s is %lld, must be at least %lld (elements of a row), times %lld rows at most 2^48", op, name,
+                 ll(stride), ll(width), ll(rows));
+  return ATTUNE_OK;
+}
+
 static inline attune_status check_pointer(const char* op, const char* name, const void* pointer) {
   ATTUNE_REQUIRE(pointer != nullptr, "%s: %s is null, must be an address", op, name);
   return ATTUNE_OK;

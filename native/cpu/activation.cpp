@@ -18,7 +18,7 @@ attune_status check(const char* op, int64_t count, int32_t activation, int32_t d
   ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
   ATTUNE_CHECK(check_count(op, "count", count));
   ATTUNE_REQUIRE(with_activation(activation, [](auto) {}), "%s: activation is %d, must be %d..%d", op, activation,
-                 ATTUNE_ACT_NONE, ATTUNE_ACT_RELU);
+                 ATTUNE_ACT_NONE, ATTUNE_ACT_SILU);
   return ATTUNE_OK;
 }
 

@@ -5,6 +5,7 @@
 #include "kernels.h"
 #include "lanes.h"
 #include "philox_simd.h"
+#include "row_chunks.h"
 #include "simd.h"
 
 namespace attune {
@@ -17,7 +18,7 @@ constexpr int64_t kMaxWidth = 65536;
 
 // Scratch of a worker: kRows rows of f32, then the random lanes of kRows rows with room for the
 // block that a row begins in and the vector that reads past its end.
-constexpr size_t kScratchOffset = kWorkspaceBytes / 2;
+constexpr size_t kScratchOffset = kPartialBytes;
 static_assert(kScratchOffset + kRows * kMaxWidth * 6 + 256 <= kWorkspaceBytes, "scratch of layer norm");
 
 struct Scratch {
@@ -99,24 +100,6 @@ struct Forward {
         store(out + first + at, y, lanes);
       }
     });
-  }
-};
-
-// The partial sums of dweight and dbias of each chunk of rows lie in the first half of worker 0's
-// workspace, which no worker uses as scratch, and are added in the order of the chunks.
-constexpr int64_t kPartialFloats = static_cast<int64_t>(kScratchOffset / 4);
-constexpr int64_t kMaxChunks = 256;
-
-struct Chunks {
-  int64_t stride;  // floats from one array of C partial sums to the next, a multiple of a cache line
-  int64_t rows;    // per chunk
-
-  Chunks(int64_t N, int64_t C) : stride((C + 15) / 16 * 16) {
-    int64_t room = kPartialFloats / (2 * stride);
-    int64_t most = room < kMaxChunks ? room : kMaxChunks;
-    rows = (N + most - 1) / most;
-    int64_t least = rows_per_task(C);
-    rows = rows < least ? least : (rows + kRows - 1) / kRows * kRows;
   }
 };
 
@@ -209,25 +192,6 @@ struct Backward {
   }
 };
 
-// dweight (+)= the partial sums, in the order of the chunks.
-static inline void combine(attune_context* ctx, float* dweight, float* dbias, const float* partials,
-                           const Chunks& chunks, int64_t count, int64_t C, bool accumulate) {
-  constexpr int64_t kColumns = 128;
-  parallel_range(ctx, C, kColumns, [&](int64_t begin, int64_t end, int32_t) {
-    for_vectors(begin, end, [&](int64_t c, auto lanes) ATTUNE_INLINE_BODY {
-      vf dw = accumulate ? load(dweight + c, lanes) : splat(0.0f);
-      vf db = accumulate ? load(dbias + c, lanes) : splat(0.0f);
-      for (int64_t chunk = 0; chunk < count; ++chunk) {
-        const float* partial = partials + chunk * 2 * chunks.stride;
-        dw += load(partial + c, lanes);
-        db += load(partial + chunks.stride + c, lanes);
-      }
-      store(dweight + c, dw, lanes);
-      store(dbias + c, db, lanes);
-    });
-  });
-}
-
 attune_status check(const char* op, int64_t N, int64_t C, float p_inp, float p_out, int32_t dtype) {
   ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
   ATTUNE_CHECK(check_matrix(op, "N", N, "C", C));
@@ -275,10 +239,9 @@ attune_status layer_norm_bwd(attune_context* ctx, void* dinp, void* dresidual, f
                              int32_t dtype) {
   const char* op = "layer_norm_bwd";
   ATTUNE_CHECK(check(op, N, C, p_inp, p_out, dtype));
-  ATTUNE_CHECK(check_pointer(op, "dweight", dweight));
-  ATTUNE_CHECK(check_pointer(op, "dbias", dbias));
-  const Chunks chunks(N, C);
-  float* partials = reinterpret_cast<float*>(ctx->workspace(0));
+  ATTUNE_REQUIRE((dweight == nullptr) == (dbias == nullptr), "%s: of dweight and dbias one is null, must be both or none",
+                 op);
+  const RowChunks chunks(N, C, 2, kRows, rows_per_task(C));
   if (N > 0) {
     ATTUNE_CHECK(check_pointer(op, "dout", dout));
     ATTUNE_CHECK(check_pointer(op, "sum", sum));
@@ -297,8 +260,8 @@ attune_status layer_norm_bwd(attune_context* ctx, void* dinp, void* dresidual, f
                            drop_inp, drop_out, accumulate_residual != 0};
       parallel_range(ctx, N, chunks.rows, [&](int64_t begin, int64_t end, int32_t worker) {
         Scratch scratch = scratch_of(ctx, worker, C);
-        float* dw = partials + begin / chunks.rows * 2 * chunks.stride;
-        float* db = dw + chunks.stride;
+        float* dw = chunks.partial(ctx, begin, 0);
+        float* db = chunks.partial(ctx, begin, 1);
         int64_t row = begin;
         for (; row + kRows <= end; row += kRows) {
           backward.template masked_rows<kRows>(row, scratch, dw, db, row == begin);
@@ -307,7 +270,7 @@ attune_status layer_norm_bwd(attune_context* ctx, void* dinp, void* dresidual, f
       });
     });
   }
-  combine(ctx, dweight, dbias, partials, chunks, (N + chunks.rows - 1) / chunks.rows, C, accumulate_weight != 0);
+  if (dweight != nullptr) chunks.combine(ctx, {dweight, dbias}, C, accumulate_weight != 0);
   return ATTUNE_OK;
 }
 

@@ -21,18 +21,20 @@ struct Greater {
   __device__ __forceinline__ uint64_t operator()(uint64_t a, uint64_t b) const { return a > b ? a : b; }
 };
 
-template <int V, class T>
+template <class T>
 __global__ void __launch_bounds__(Group::kBlockThreads)
     argmax_block_per_row(int32_t* out, const T* inp, int64_t N, int64_t K) {
   const Group group(shared_memory());
   for (int64_t n = group.group(); n < N; n += group.groups()) {
     uint64_t best = 0;
-    for (int64_t k = group.thread() * V; k < K; k += Group::kThreads * V) {
-      float x[V];
-      load(x, inp + n * K + k);
+    const T* row = inp + n * K;
+    for_row_pieces<kVector<T>>(row, K, group.thread(), Group::kThreads, [&](auto width, int64_t k) {
+      constexpr int kWidth = decltype(width)::value;
+      float x[kWidth];
+      load(x, row + k);
 #pragma unroll
-      for (int i = 0; i < V; ++i) best = Greater{}(best, rank_of(x[i], k + i));
-    }
+      for (int i = 0; i < kWidth; ++i) best = Greater{}(best, rank_of(x[i], k + i));
+    });
     best = group.reduce(best, Greater{});
     if (group.thread() == 0) {
       const bool nan = static_cast<uint32_t>(best >> 32) == 0xFFFFFFFFu;
@@ -53,10 +55,8 @@ attune_status argmax(attune_context* ctx, int32_t* out, const void* inp, int64_t
   ATTUNE_CHECK(check_pointer(op, "inp", inp));
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
-    const bool vectors = K % kVector<T> == 0 && aligned16(inp);
-    return launch(ctx, vectors ? argmax_block_per_row<kVector<T>, T> : argmax_block_per_row<1, T>,
-                  row_grid<Group>(N, int64_t{1} << 20), Group::kBlockThreads, Group::kSharedBytes, out,
-                  static_cast<const T*>(inp), N, K);
+    return launch(ctx, argmax_block_per_row<T>, row_grid<Group>(N, int64_t{1} << 20), Group::kBlockThreads,
+                  Group::kSharedBytes, out, static_cast<const T*>(inp), N, K);
   });
 }
 

@@ -25,7 +25,6 @@ __global__ void __launch_bounds__(RowGroup<kWarps>::kBlockThreads) cross_entropy
   using Group = RowGroup<kWarps>;
   const Group group(shared_memory());
   const int thread = group.thread();
-  constexpr int64_t kStep = Group::kThreads * V;
   for (int64_t n = group.group(); n < a.N; n += group.groups()) {
     const T* row = a.logits + n * a.K;
     T* to = a.dlogits != nullptr ? a.dlogits + n * a.K : nullptr;
@@ -35,8 +34,10 @@ __global__ void __launch_bounds__(RowGroup<kWarps>::kBlockThreads) cross_entropy
     if (outside || label == a.ignore) {
       if (thread == 0) a.losses[n] = 0.0f;
       if (to != nullptr) {
-        const float zeros[V] = {};
-        for (int64_t k = thread * V; k < a.K; k += kStep) store(to + k, zeros);
+        for_row_pieces<V>(to, a.K, thread, Group::kThreads, [&](auto width, int64_t k) {
+          const float zeros[decltype(width)::value] = {};
+          store(to + k, zeros);
+        });
       }
       continue;
     }
@@ -44,12 +45,13 @@ __global__ void __launch_bounds__(RowGroup<kWarps>::kBlockThreads) cross_entropy
     float greatest = -kInfinity, exps = 0;
     double logits_sum = 0;
     const bool smooth = a.smoothing > 0.0f;
-    for (int64_t k = thread * V; k < a.K; k += kStep) {
-      float x[V];
+    for_row_pieces<V>(row, a.K, thread, Group::kThreads, [&](auto width, int64_t k) {
+      constexpr int kWidth = decltype(width)::value;
+      float x[kWidth];
       load(x, row + k);
       float here = x[0];
 #pragma unroll
-      for (int i = 1; i < V; ++i) here = fmaxf(here, x[i]);
+      for (int i = 1; i < kWidth; ++i) here = fmaxf(here, x[i]);
       if (here > greatest) {
         // Only exact zeros (or NaN) were summed before the first finite logit.
         exps *= greatest == -kInfinity ? 0.0f : expf(greatest - here);
@@ -57,11 +59,11 @@ __global__ void __launch_bounds__(RowGroup<kWarps>::kBlockThreads) cross_entropy
       }
       const float base = greatest == -kInfinity ? 0.0f : greatest;
 #pragma unroll
-      for (int i = 0; i < V; ++i) {
+      for (int i = 0; i < kWidth; ++i) {
         exps += expf(x[i] - base);
         if (smooth) logits_sum += static_cast<double>(x[i]);
       }
-    }
+    });
     const float all = group.reduce(greatest, Max{});
     const float top = all == -kInfinity ? 0.0f : all;
     const float factor_here = greatest == -kInfinity ? 1.0f : expf(greatest - top);
@@ -83,16 +85,17 @@ __global__ void __launch_bounds__(RowGroup<kWarps>::kBlockThreads) cross_entropy
     const float factor = static_cast<float>(static_cast<double>(a.scale) / sum);
     const float uniform = a.scale * a.smoothing / static_cast<float>(a.K);
     const float one_hot = a.scale * (1.0f - a.smoothing);
-    for (int64_t k = thread * V; k < a.K; k += kStep) {
-      float x[V];
+    for_row_pieces<V>(row, a.K, thread, Group::kThreads, [&](auto width, int64_t k) {
+      constexpr int kWidth = decltype(width)::value;
+      float x[kWidth];
       load(x, row + k);
 #pragma unroll
-      for (int i = 0; i < V; ++i) {
+      for (int i = 0; i < kWidth; ++i) {
         x[i] = fmaf(expf(x[i] - top), factor, -uniform);
         if (k + i == label) x[i] -= one_hot;
       }
       store(to + k, x);
-    }
+    });
   }
 }
 
@@ -123,7 +126,9 @@ attune_status cross_entropy(attune_context* ctx, float* losses, void* dlogits, c
     auto run_width = [&](auto width) {
       return K <= 1024 ? run(width, std::integral_constant<int, 1>{}) : run(width, std::integral_constant<int, 16>{});
     };
-    const bool vectors = K % kVector<T> == 0 && aligned16(dlogits, logits);
+    // The two must lie alike: rows of an odd K begin anywhere.
+    const bool vectors =
+        dlogits == nullptr || ((reinterpret_cast<uintptr_t>(dlogits) ^ reinterpret_cast<uintptr_t>(logits)) & 15) == 0;
     return vectors ? run_width(std::integral_constant<int, kVector<T>>{})
                    : run_width(std::integral_constant<int, 1>{});
   });

@@ -422,6 +422,7 @@ attune_status launch(attune_context* ctx, void (*kernel)(Parameters...), dim3 gr
   cudaError_t error = Launcher{function, grid, block, shared_bytes, static_cast<cudaStream_t>(ctx->stream)}(
       static_cast<Parameters>(arguments)...);
   if (error != cudaSuccess) {
+    cudaGetLastError();  // reported here, and so not to whoever asks next
     return fail(ATTUNE_INTERNAL, "%s: launch of a grid (%u,%u,%u) of blocks (%u,%u,%u) with %zu bytes: %s", ctx->op,
                 grid.x, grid.y, grid.z, block.x, block.y, block.z, shared_bytes, cudaGetErrorString(error));
   }

@@ -1,7 +1,7 @@
 // Embedding tables. Forward: one warp per token, 4 bytes read of each table and one access of out per element.
 //
 // Backward without atomics on floats: the rows of dout are put into the order of their indices (rows of one
-// index keep their order), and blocks take runs of kRun places in that order. A block sums the rows of one index
+// index keep their order), and blocks take runs of 32 places in that order. A block sums the rows of one index
 // in registers and adds the sum to the table once. An index whose rows reach over the border of a run leaves
 // partial sums, which a second kernel adds in order: so one index that all rows share (token types) is as fast
 // as many. Every element of a table is added in an order that the arguments alone decide.
@@ -120,7 +120,7 @@ struct Sorted {
 };
 
 template <int V, class T>
-__global__ void __launch_bounds__(128, 8) sum_runs(float* table, const T* dout, Sorted sorted, int64_t C) {
+__global__ void __launch_bounds__(128, 6) sum_runs(float* table, const T* dout, Sorted sorted, int64_t C) {
   const int64_t begin = blockIdx.x * sorted.run;
   const int64_t end = begin + sorted.run < sorted.N ? begin + sorted.run : sorted.N;
   const bool from_before = sorted.continues(begin), goes_on = sorted.continues(end);
@@ -188,18 +188,6 @@ __global__ void __launch_bounds__(128) add_across_runs(float* table, Sorted sort
   store(table + key * C + c, total);
 }
 
-// Rows whose ranks and partial sums fit into the scratch at once, and the places of a run.
-struct ScatterPlan {
-  static constexpr int64_t kRun = 32;
-  int64_t rows;
-
-  explicit ScatterPlan(int64_t C) {
-    const int64_t per_run = kRun * 2 * static_cast<int64_t>(sizeof(int32_t)) + 2 * C * static_cast<int64_t>(sizeof(float));
-    // 64 bytes to begin the partials at a multiple of 16, and whole runs.
-    rows = (kScratchBytes - 64) / per_run * kRun;
-  }
-};
-
 template <class T>
 attune_status scatter(attune_context* ctx, float* table, const int32_t* indices, Index argument, const T* dout,
                       int64_t N, int64_t C) {
@@ -209,7 +197,7 @@ attune_status scatter(attune_context* ctx, float* table, const int32_t* indices,
     const int64_t rows = min_of(plan.rows, N - first);
     int32_t* order = ctx->scratch<int32_t>();
     int32_t* keys = order + rows;
-    float* partials = ctx->scratch<float>() + ceil_div(2 * rows, 16) * 16;
+    float* partials = ctx->scratch<float>() + ScatterPlan::partials_at(rows);
     const Sorted sorted{order, keys, partials, rows, ScatterPlan::kRun};
     ATTUNE_CHECK(launch(ctx, rank_rows, dim3(static_cast<unsigned>(ceil_div(rows, kRankThreads))), kRankThreads,
                         kRankThreads * sizeof(int4), order, keys, indices + first, rows, first, argument,

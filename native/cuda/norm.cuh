@@ -4,7 +4,7 @@
 // kPacks pieces of V elements in each thread: memory is read once. Rows that are longer or not made of whole
 // aligned vectors are read again for each pass (kPacks = 0), from L1 or L2 for the most part.
 //
-// Gradients of weights: at most kPartials blocks walk the rows, each sums its rows' contributions, and a
+// Gradients of weights: at most 256 blocks walk the rows, each sums its rows' contributions, and a
 // second kernel adds the blocks' sums in order. The number depends on N alone, so the result does not
 // depend on the device.
 #ifndef ATTUNE_CUDA_NORM_CUH
@@ -15,8 +15,6 @@
 
 namespace attune::cuda {
 
-constexpr int64_t kMaxNormWidth = 65536;
-constexpr int64_t kPartials = 256;
 
 template <int V_, int kPacks_, int kWarps_>
 struct NormShape {
@@ -34,11 +32,6 @@ attune_status with_norm_shape(int64_t C, bool vectors, Run&& run) {
   if (C <= 4096) return run(NormShape<8, 4, 4>{});
   if (C <= 8192) return run(NormShape<8, 4, 8>{});
   return run(NormShape<8, 0, 8>{});
-}
-
-// Blocks whose partial sums of `arrays` rows of C elements fit into the scratch.
-static inline int64_t norm_partials(int64_t blocks, int64_t arrays, int64_t C) {
-  return min_of(min_of(blocks, kPartials), kScratchBytes / (4 * arrays * C));
 }
 
 // Columns begin..begin+V-1 of this thread, for its pieces p = 0, 1, ... : body(p, c).

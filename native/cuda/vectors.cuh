@@ -3,6 +3,7 @@
 #define ATTUNE_CUDA_VECTORS_CUH
 
 #include "device.cuh"
+#include "plans.h"
 
 namespace attune::cuda {
 
@@ -65,15 +66,28 @@ static inline bool aligned16(const Pointers*... pointers) {
   return ((reinterpret_cast<uintptr_t>(pointers) | ... | 0) & 15) == 0;
 }
 
+// The pieces of this thread in a row of K elements that may begin anywhere: body(width, k) for elements
+// k..k+width-1. Whole vectors between the first and the last multiple of 16 bytes, single elements outside.
+template <int V, class T, class Body>
+__device__ __forceinline__ void for_row_pieces(const T* row, int64_t K, int thread, int threads, Body&& body) {
+  using One = std::integral_constant<int, 1>;
+  if constexpr (V == 1) {
+    for (int64_t k = thread; k < K; k += threads) body(One{}, k);
+  } else {
+    int64_t head = static_cast<int64_t>((-reinterpret_cast<uintptr_t>(row) & 15) / sizeof(T));
+    if (head > K) head = K;
+    const int64_t vectors = (K - head) / V, tail = head + vectors * V;
+    if (thread < head) body(One{}, static_cast<int64_t>(thread));
+    for (int64_t i = thread; i < vectors; i += threads) body(std::integral_constant<int, V>{}, head + i * V);
+    if (tail + thread < K) body(One{}, tail + thread);
+  }
+}
+
 // a / b; 64-bit division is a subroutine on the device, and most operands are short.
 __device__ __forceinline__ int64_t quotient(int64_t a, int64_t b) {
   if (((a | b) >> 32) == 0) return static_cast<uint32_t>(a) / static_cast<uint32_t>(b);
   return a / b;
 }
-
-static inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static inline int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
-static inline int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // Element-wise kernels: body.run<V>(i) does elements i..i+V-1. Blocks of kFlatThreads threads stride over
 // the vectors; the few elements behind the last whole vector follow one by one.

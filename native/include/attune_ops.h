@@ -147,7 +147,7 @@ ATTUNE_API attune_status attune_layer_norm_fwd(attune_context* ctx, void* out, v
 // dsum = gradient of sum = dsum_extra (null: zero; the gradient that reaches sum by another way, as
 // in pre-norm models) + the layer norm's. dinp (N,C) = dsum .* the inp mask (may be null);
 // dresidual (N,C) (+)= dsum by accumulate_residual (may be null; dinp and dresidual may be one where
-// p_inp is 0). dweight, dbias (C) f32 (+)= by accumulate_weight.
+// p_inp is 0). dweight, dbias (C) f32 (+)= by accumulate_weight; both null where they are frozen.
 ATTUNE_API attune_status attune_layer_norm_bwd(attune_context* ctx, void* dinp, void* dresidual,
     float* dweight, float* dbias, const void* dout, const void* dsum_extra, const void* sum,
     const float* mean, const float* rstd, const float* weight, int64_t N, int64_t C, float p_inp,
@@ -210,15 +210,17 @@ ATTUNE_API attune_status attune_cast(attune_context* ctx, void* out, const void*
 //   sum as stored; weight (C) f32, rstd (N,G) f32 (may be null in inference).
 // Row n has G groups of C elements, each normalised by itself with the same weight (G > 1: the heads of
 // a query or key product): group g of row n starts at inp + n * inp_stride + g * C and goes to
-// out + n * out_stride + g * C. residual and sum are given together or both null; given, they are dense
-// (N,C) and G is 1. sum may be inp or residual; out may be inp where sum is null.
+// out + n * out_stride + g * C. residual and sum are given together or both null; given, both are dense
+// (N,C) and G is 1. sum may be residual, or inp where inp is dense; out may be inp where sum is null and
+// the strides agree.
 ATTUNE_API attune_status attune_rms_norm_fwd(attune_context* ctx, void* out, void* sum, float* rstd,
     const void* inp, const void* residual, const float* weight, int64_t N, int64_t G, int64_t C, int64_t
     inp_stride, int64_t out_stride, float eps, int32_t dtype);
 
 // dinp (rows inp_stride apart) = dsum_extra (null: zero) + the norm's gradient: the gradient of inp and of
 // residual alike. `sum` is the forward's sum, or its inp where there was none; rows of dsum_extra and sum
-// are inp_stride apart, rows of dout out_stride. dinp may be dsum_extra, or dout where the strides agree.
+// are inp_stride apart, rows of dout out_stride. Elements of dinp between its groups and rows keep what
+// they hold. dinp may be dsum_extra, or dout where the strides agree.
 // dweight (C) f32 (+)= by accumulate_weight; null where the weight is frozen.
 ATTUNE_API attune_status attune_rms_norm_bwd(attune_context* ctx, void* dinp, float* dweight, const
     void* dout, const void* dsum_extra, const void* sum, const float* rstd, const float* weight, int64_t
@@ -230,7 +232,7 @@ ATTUNE_API attune_status attune_rms_norm_bwd(attune_context* ctx, void* dinp, fl
 // Rotary position embedding (Su et al., 2021) in Hugging Face's half-split layout, in place: of each of H
 // heads (N rows `stride` apart, head h at h * D), elements i and i + rotary / 2, i < rotary / 2, become
 // (a c - b s, b c + a s) with (c, s) = table[positions[n]][i], table (P, rotary / 2, 2) f32. rotary is
-// even and at most D; the rest of the head stays. inverse rotates back: it is the backward. A position
+// even and 0..D; the rest of the head stays. inverse rotates back: it is the backward. A position
 // outside 0..P-1 is INVALID_ARGUMENT.
 ATTUNE_API attune_status attune_rope(attune_context* ctx, void* inp, const float* table, const int32_t*
     positions, int64_t N, int64_t H, int64_t D, int64_t rotary, int64_t stride, int64_t P, int32_t

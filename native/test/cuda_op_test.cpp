@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "attune_cuda.h"
+#include "quantized_layout.h"
 
 namespace {
 
@@ -649,6 +650,254 @@ void kv_cache(int64_t N, int64_t width, int64_t gap) {
   }
 }
 
+// ---- definitions, for ops whose CPU kernels work in other ways -------------------------------------------
+
+float element_of(const void* tensor, int64_t i, int32_t dtype) {
+  if (dtype == ATTUNE_F32) return static_cast<const float*>(tensor)[i];
+  uint32_t bits = static_cast<uint32_t>(static_cast<const uint16_t*>(tensor)[i]) << 16;
+  float x;
+  std::memcpy(&x, &bits, 4);
+  return x;
+}
+
+void put_element(void* tensor, int64_t i, int32_t dtype, double value) {
+  float x = static_cast<float>(value);
+  if (dtype == ATTUNE_F32) {
+    static_cast<float*>(tensor)[i] = x;
+  } else {
+    uint32_t bits;
+    std::memcpy(&bits, &x, 4);
+    static_cast<uint16_t*>(tensor)[i] = static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
+  }
+}
+
+attune_status defined_lora_fwd(attune_context*, void* out, const void* low, const float* up, int64_t N, int64_t F,
+                               int64_t R, int64_t out_stride, int64_t low_stride, float scale, int32_t dtype) {
+  for (int64_t n = 0; n < N; ++n) {
+    for (int64_t f = 0; f < F; ++f) {
+      double sum = 0;
+      for (int64_t r = 0; r < R; ++r) {
+        sum += static_cast<double>(element_of(low, n * low_stride + r, dtype)) * static_cast<double>(up[f * R + r]);
+      }
+      const int64_t at = n * out_stride + f;
+      put_element(out, at, dtype, static_cast<double>(element_of(out, at, dtype)) + static_cast<double>(scale) * sum);
+    }
+  }
+  return ATTUNE_OK;
+}
+
+attune_status defined_lora_bwd(attune_context*, void* dlow, float* dup, const void* dout, const void* low,
+                               const float* up, int64_t N, int64_t F, int64_t R, int64_t out_stride,
+                               int64_t low_stride, float scale, int32_t accumulate, int32_t dtype) {
+  std::vector<double> sums(static_cast<size_t>(F * R));
+  for (int64_t n = 0; n < N; ++n) {
+    for (int64_t r = 0; r < R; ++r) {
+      double sum = 0;
+      for (int64_t f = 0; f < F; ++f) {
+        const double d = static_cast<double>(element_of(dout, n * out_stride + f, dtype));
+        sum += d * static_cast<double>(up[f * R + r]);
+        sums[static_cast<size_t>(f * R + r)] += d * static_cast<double>(element_of(low, n * low_stride + r, dtype));
+      }
+      put_element(dlow, n * low_stride + r, dtype, static_cast<double>(scale) * sum);
+    }
+  }
+  for (int64_t i = 0; i < F * R; ++i) {
+    dup[i] = static_cast<float>((accumulate != 0 ? static_cast<double>(dup[i]) : 0) +
+                                static_cast<double>(scale) * sums[static_cast<size_t>(i)]);
+  }
+  return ATTUNE_OK;
+}
+
+attune_status defined_attention_cached(attune_context*, void* out, const void* q, const void* k_cache,
+                                       const void* v_cache, const int32_t* cu_q, const int32_t* k_start,
+                                       const int32_t* k_count, int64_t q_stride, int64_t kv_stride, int64_t B,
+                                       int64_t H, int64_t Hkv, int64_t D, float scale, int64_t window, int32_t dtype) {
+  for (int64_t b = 0; b < B; ++b) {
+    const int64_t rows = cu_q[b + 1] - cu_q[b];
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t h = 0; h < H; ++h) {
+        const int64_t end = k_count[b] - rows + i + 1, begin = window > 0 && end > window ? end - window : 0;
+        const int64_t at_q = (cu_q[b] + i) * q_stride + h * D, in_row = h / (H / Hkv) * D;
+        std::vector<double> scores, sums(static_cast<size_t>(D));
+        double top = -INFINITY, weight = 0;
+        for (int64_t j = begin; j < end; ++j) {
+          double score = 0;
+          for (int64_t d = 0; d < D; ++d) {
+            score += static_cast<double>(element_of(q, at_q + d, dtype)) *
+                     static_cast<double>(element_of(k_cache, (k_start[b] + j) * kv_stride + in_row + d, dtype));
+          }
+          scores.push_back(score * static_cast<double>(scale));
+          top = std::fmax(top, scores.back());
+        }
+        for (int64_t j = begin; j < end; ++j) {
+          const double p = std::exp(scores[static_cast<size_t>(j - begin)] - top);
+          weight += p;
+          for (int64_t d = 0; d < D; ++d) {
+            sums[static_cast<size_t>(d)] +=
+                p * static_cast<double>(element_of(v_cache, (k_start[b] + j) * kv_stride + in_row + d, dtype));
+          }
+        }
+        for (int64_t d = 0; d < D; ++d) {
+          put_element(out, ((cu_q[b] + i) * H + h) * D + d, dtype, weight > 0 ? sums[static_cast<size_t>(d)] / weight : 0);
+        }
+      }
+    }
+  }
+  return ATTUNE_OK;
+}
+
+const float kNf4[16] = {-1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f, -0.28444138169288635f,
+                        -0.18477343022823334f, -0.09105003625154495f, 0.0f, 0.07958029955625534f, 0.16093020141124725f,
+                        0.24611230194568634f, 0.33791524171829224f, 0.44070982933044434f, 0.5626170039176941f,
+                        0.7229568362236023f, 1.0f};
+
+attune_status defined_quantize(attune_context*, void* out, const void* inp, int64_t F, int64_t C, int32_t inp_dtype,
+                               int32_t out_dtype) {
+  const attune::QuantizedLayout layout(F, C, out_dtype);
+  auto* bytes = static_cast<uint8_t*>(out);
+  std::vector<float> scales;
+  double total = 0;
+  for (int64_t block = 0; block < layout.blocks; ++block) {
+    float most = 0;
+    for (int64_t i = 0; i < 64; ++i) most = std::fmax(most, std::fabs(element_of(inp, block * 64 + i, inp_dtype)));
+    scales.push_back(most);
+    total += static_cast<double>(most);
+    for (int64_t i = block * 64; i < block * 64 + 64; ++i) {
+      const float x = element_of(inp, i, inp_dtype);
+      if (out_dtype == ATTUNE_INT8) {
+        const float scale = most / 127.0f;
+        bytes[i] = static_cast<uint8_t>(static_cast<int8_t>(scale > 0 ? std::nearbyint(x / scale) : 0));
+        std::memcpy(bytes + layout.scales + 4 * block, &scale, 4);
+      } else {
+        const float y = most > 0 ? x / most : 0;
+        int best = 0;
+        for (int code = 1; code < 16; ++code) {
+          if (std::fabs(y - kNf4[code]) < std::fabs(y - kNf4[best])) best = code;
+        }
+        bytes[i / 2] = static_cast<uint8_t>(i % 2 == 0 ? best : bytes[i / 2] | best << 4);
+      }
+    }
+  }
+  if (out_dtype == ATTUNE_INT8) return ATTUNE_OK;
+  const float offset = static_cast<float>(total / static_cast<double>(layout.blocks));
+  std::memcpy(bytes + layout.offset, &offset, 4);
+  for (int64_t first = 0; first < layout.blocks; first += 256) {
+    const int64_t end = first + 256 < layout.blocks ? first + 256 : layout.blocks;
+    float outer = 0;
+    for (int64_t i = first; i < end; ++i) outer = std::fmax(outer, std::fabs(scales[static_cast<size_t>(i)] - offset));
+    std::memcpy(bytes + layout.outer_scales + first / 256 * 4, &outer, 4);
+    for (int64_t i = first; i < end; ++i) {
+      const float x = scales[static_cast<size_t>(i)] - offset;
+      bytes[layout.scales + i] = static_cast<uint8_t>((outer > 0 ? std::nearbyint(x / outer * 127.0f) : 0) + 127);
+    }
+  }
+  return ATTUNE_OK;
+}
+
+attune_status defined_dequantize(attune_context*, void* out, const void* inp, int64_t F, int64_t C, int32_t out_dtype,
+                                 int32_t inp_dtype) {
+  const attune::QuantizedLayout layout(F, C, inp_dtype);
+  const auto* bytes = static_cast<const uint8_t*>(inp);
+  auto float_at = [&](int64_t at) {
+    float x;
+    std::memcpy(&x, bytes + at, 4);
+    return static_cast<double>(x);
+  };
+  for (int64_t i = 0; i < F * C; ++i) {
+    if (inp_dtype == ATTUNE_INT8) {
+      put_element(out, i, out_dtype, static_cast<int8_t>(bytes[i]) * float_at(layout.scales + i / 64 * 4));
+    } else {
+      const double scale = float_at(layout.offset) + (bytes[layout.scales + i / 64] - 127) / 127.0 *
+                                                         float_at(layout.outer_scales + i / 64 / 256 * 4);
+      put_element(out, i, out_dtype, static_cast<double>(kNf4[i % 2 == 0 ? bytes[i / 2] & 15 : bytes[i / 2] >> 4]) * scale);
+    }
+  }
+  return ATTUNE_OK;
+}
+
+void lora(int64_t N, int64_t F, int64_t R, int64_t gap) {
+  for (int32_t dtype : kTypes) {
+    now("lora N=%lld F=%lld R=%lld %s%s", static_cast<long long>(N), static_cast<long long>(F),
+        static_cast<long long>(R), type_name(dtype), misaligned ? ", misaligned" : "");
+    Tensor out = of(dtype, N * (F + gap)), low = of(dtype, N * (R + gap)), up = f32(F * R), dlow = of(dtype, N * (R + gap));
+    Tensor dup = f32(F * R);
+    out.fill(-1, 1);
+    low.fill(-1, 1);
+    up.fill(-1, 1);
+    run([&](Library& l, Side s) {
+      return l.lora_fwd(l.ctx, out.at(s), low.at(s), up.at<float>(s), N, F, R, F + gap, R + gap, 0.5f, dtype);
+    });
+    same("out", out, kTight, std::sqrt(static_cast<double>(R)));
+    for (int accumulate = 0; accumulate < 2; ++accumulate) {
+      for (int side = 1; side < kSides; ++side) std::memcpy(out.raw(side), out.raw(kCpu), out.bytes);
+      run([&](Library& l, Side s) {
+        return l.lora_bwd(l.ctx, dlow.at(s), dup.at<float>(s), out.at(s), low.at(s), up.at<float>(s), N, F, R, F + gap,
+                          R + gap, 0.5f, accumulate, dtype);
+      });
+      same("dlow", dlow, kTight, std::sqrt(static_cast<double>(F)));
+      same("dup", dup, kTight, std::sqrt(static_cast<double>(N)));
+    }
+  }
+}
+
+void attention_cached(const std::vector<int64_t>& queries, const std::vector<int64_t>& keys, int64_t H, int64_t Hkv,
+                      int64_t D, int64_t window) {
+  for (int32_t dtype : kTypes) {
+    now("attention_cached H=%lld/%lld D=%lld window=%lld keys=%lld %s%s", static_cast<long long>(H),
+        static_cast<long long>(Hkv), static_cast<long long>(D), static_cast<long long>(window),
+        static_cast<long long>(keys[0]), type_name(dtype), misaligned ? ", misaligned" : "");
+    const int64_t B = static_cast<int64_t>(queries.size());
+    std::vector<int64_t> cu{0}, starts;
+    int64_t cache_rows = 3;
+    for (size_t b = 0; b < queries.size(); ++b) {
+      cu.push_back(cu.back() + queries[b]);
+      starts.push_back(cache_rows);
+      cache_rows += keys[b] + 2;
+    }
+    const int64_t Nq = cu.back(), q_stride = H * D + 8, kv_stride = Hkv * D + 16;
+    Tensor q = of(dtype, Nq * q_stride), k = of(dtype, cache_rows * kv_stride), v = of(dtype, cache_rows * kv_stride);
+    Tensor out = of(dtype, Nq * H * D), cu_q = i32(B + 1), start = i32(B), count = i32(B);
+    q.fill(-1, 1);
+    cu_q.values(cu);
+    start.values(starts);
+    count.values(keys);
+    // Rows of no sequence stay NaN: nobody may read them.
+    for (size_t b = 0; b < keys.size(); ++b) {
+      for (int64_t i = starts[b] * kv_stride; i < (starts[b] + keys[b]) * kv_stride; ++i) {
+        k.set(i, random_float(-2, 2));
+        v.set(i, random_float(-1, 1));
+      }
+    }
+    run([&](Library& l, Side s) {
+      return l.attention_cached_fwd(l.ctx, out.at(s), q.at(s), k.at(s), v.at(s), cu_q.at<int32_t>(s),
+                                    start.at<int32_t>(s), count.at<int32_t>(s), q_stride, kv_stride, B, H, Hkv, D, 0.3f,
+                                    window, dtype);
+    });
+    same("out", out, kTight);
+  }
+}
+
+void quantization(int64_t F, int64_t C) {
+  for (int32_t packed : {ATTUNE_INT8, ATTUNE_NF4}) {
+    for (int32_t dtype : kTypes) {
+      now("quantize F=%lld C=%lld %s %s%s", static_cast<long long>(F), static_cast<long long>(C),
+          packed == ATTUNE_INT8 ? "int8" : "nf4", type_name(dtype), misaligned ? ", misaligned" : "");
+      const attune::QuantizedLayout layout(F, C, packed);
+      Tensor inp = of(dtype, F * C), out = of(dtype, F * C);
+      const bool was = misaligned;
+      misaligned = false;  // its parts lie at multiples of 64
+      Tensor bytes = Tensor(Tensor::kU8, layout.bytes);
+      misaligned = was;
+      for (int64_t i = 0; i < F * C; ++i) inp.set(i, random_float(-1, 1) * static_cast<float>(1 + i / 64 % 7));
+      for (int64_t i = 0; i < 64; ++i) inp.set(i, 0);
+      run([&](Library& l, Side s) { return l.quantize(l.ctx, bytes.at(s), inp.at(s), F, C, dtype, packed); });
+      same("packed", bytes, 0);
+      run([&](Library& l, Side s) { return l.dequantize(l.ctx, out.at(s), bytes.at(s), F, C, dtype, packed); });
+      same("values", out, 2e-7);
+    }
+  }
+}
+
 // Bad indices are reported once, by the first that a kernel met, and do no harm.
 void bad_indices() {
   now("bad indices");
@@ -751,6 +1000,17 @@ void all_ops() {
   rope(2, 4, 128, 64, 128);
   kv_cache(5, 64, 64);
   kv_cache(3, 7, 2);
+  lora(5, 3, 1, 0);
+  lora(70, 130, 16, 3);
+  lora(1100, 24, 8, 0);
+  lora(65, 66, 40, 8);
+  attention_cached({1, 1, 1}, {300, 1, 17}, 4, 1, 64, 0);
+  attention_cached({1, 3, 0, 1}, {2000, 40, 5, 0}, 6, 2, 128, 0);
+  attention_cached({5, 1}, {5, 90}, 2, 2, 80, 33);
+  attention_cached({1, 2}, {50, 60}, 3, 1, 256, 7);
+  attention_cached({1, 4}, {37, 4}, 2, 1, 5, 0);
+  quantization(1, 64);
+  quantization(9, 64 * 64);
 }
 
 }  // namespace
@@ -761,6 +1021,11 @@ int main(int count, char** arguments) {
     return 2;
   }
   void* cpu_handle = open_library(arguments[1], &cpu);
+  cpu.lora_fwd = defined_lora_fwd;
+  cpu.lora_bwd = defined_lora_bwd;
+  cpu.attention_cached_fwd = defined_attention_cached;
+  cpu.quantize = defined_quantize;
+  cpu.dequantize = defined_dequantize;
   void* cuda_handle = open_library(arguments[2], &cuda);
   cuda_check = entry<decltype(cuda_check)>(cuda_handle, "attune_cuda_check");
   cuda_set_step = entry<decltype(cuda_set_step)>(cuda_handle, "attune_cuda_set_step");

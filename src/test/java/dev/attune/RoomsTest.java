@@ -26,6 +26,7 @@ class RoomsTest {
           "hub",
           "metrics",
           "checkpoint",
+          "generate",
           "train",
           "run",
           "cli");

@@ -25,7 +25,7 @@ public final class Batch {
   private int[] positions; // (N)
   private int[] typeIds; // (N)
   private int[] cuSeqlens; // (B+1)
-  private int[] labels; // CLASS: (B), TAGS: (N)
+  private int[] labels; // CLASS: (B), TAGS and NEXT_TOKEN: (N)
   private float[] targets; // (B)
   private int[] firstRows; // (B)
   private int[] exampleIndex; // (B)
@@ -90,7 +90,11 @@ public final class Batch {
     return cuSeqlens;
   }
 
-  /** CLASS: (B); TAGS: (N), where -100 is not trained on; else of no meaning. */
+  /**
+   * CLASS: (B). TAGS and NEXT_TOKEN: (N), where -100 is not trained on; for NEXT_TOKEN the id of
+   * the token that follows the row, so that the last row of a sequence always has -100. Else of no
+   * meaning.
+   */
   public int[] labels() {
     return labels;
   }
@@ -105,7 +109,9 @@ public final class Batch {
     return firstRows;
   }
 
-  /** Index in the dataset of each sequence (B). */
+  /**
+   * Index in the encoded dataset of each sequence (B); {@link EncodedDataset#source} has its row.
+   */
   public int[] exampleIndex() {
     return exampleIndex;
   }
@@ -177,7 +183,7 @@ public final class Batch {
       if (hasTypeIds) {
         System.arraycopy(data.typeIds(), begin, typeIds, row, length);
       }
-      if (kind == TargetKind.TAGS) {
+      if (kind.isPerToken()) {
         System.arraycopy(data.labels(), begin, labels, row, length);
       } else if (kind == TargetKind.CLASS) {
         labels[b] = data.labels()[example];
@@ -199,7 +205,7 @@ public final class Batch {
   }
 
   private void countSupervised() {
-    int labelled = kind == TargetKind.CLASS ? sequences : kind == TargetKind.TAGS ? rows : 0;
+    int labelled = kind == TargetKind.CLASS ? sequences : kind.isPerToken() ? rows : 0;
     supervisedTargets = kind == TargetKind.NUMBER ? sequences : 0;
     for (int i = 0; i < labelled; i++) {
       supervisedTargets += labels[i] == EncodedDataset.IGNORED ? 0 : 1;
@@ -239,7 +245,7 @@ public final class Batch {
     }
     switch (kind) {
       case CLASS -> labels = grown(labels, firstRows.length);
-      case TAGS -> labels = grown(labels, inputIds.length);
+      case TAGS, NEXT_TOKEN -> labels = grown(labels, inputIds.length);
       case NUMBER -> {
         if (targets.length < count) {
           targets = Arrays.copyOf(targets, firstRows.length);

@@ -9,6 +9,9 @@ import java.util.zip.CRC32C;
 /**
  * A tokenised dataset in flat arrays: the tokens of all examples one after the other, no padding.
  * The arrays are shared, not copied; nobody writes to them after {@link Builder#build}.
+ *
+ * <p>An example is one sequence. In language modelling a row of the file may give several of them,
+ * or none; {@link #source} says which row a sequence is of.
  */
 public final class EncodedDataset {
   /** The label of a token or example that is not trained on. */
@@ -19,9 +22,11 @@ public final class EncodedDataset {
   private final int[] ids; // (total tokens)
   private final int[] offsets; // (size + 1)
   private final int[] typeIds; // (total tokens) or null
-  private final int[] labels; // CLASS: (size); TAGS: (total tokens); else null
+  private final int[] labels; // CLASS: (size); TAGS, NEXT_TOKEN: (total tokens); else null
   private final float[] targets; // NUMBER: (size); else null
   private final int[] dropped; // (size)
+  private final int[] sources; // (size) or null where every row is one sequence
+  private final TokenLengths rowLengths; // null likewise
   private final int maxLength;
   private final int maxId;
 
@@ -34,11 +39,13 @@ public final class EncodedDataset {
     this.labels =
         switch (kind) {
           case CLASS -> Arrays.copyOf(from.labels, size);
-          case TAGS -> Arrays.copyOf(from.labels, from.tokens);
+          case TAGS, NEXT_TOKEN -> Arrays.copyOf(from.labels, from.tokens);
           default -> null;
         };
     this.targets = kind == TargetKind.NUMBER ? Arrays.copyOf(from.targets, size) : null;
     this.dropped = Arrays.copyOf(from.dropped, size);
+    this.sources = from.sources;
+    this.rowLengths = from.rowLengths;
     int longest = 0;
     for (int i = 0; i < size; i++) {
       longest = Math.max(longest, offsets[i + 1] - offsets[i]);
@@ -101,7 +108,10 @@ public final class EncodedDataset {
     return typeIds;
   }
 
-  /** CLASS: one label an example (size); TAGS: one a token (total tokens); else null. */
+  /**
+   * CLASS: one label an example (size). TAGS: one a token (total tokens). NEXT_TOKEN: the id of the
+   * token after each one, or {@link #IGNORED} (total tokens). Else null.
+   */
   public int[] labels() {
     return labels;
   }
@@ -111,9 +121,15 @@ public final class EncodedDataset {
     return targets;
   }
 
+  /** Index in the dataset of the row that an example is of. */
+  public int source(int example) {
+    return sources == null ? example : sources[example];
+  }
+
   /** Tokens that truncation took away, over all examples. */
   public long droppedTokens() {
-    return Arrays.stream(dropped).asLongStream().sum();
+    int[] all = rowLengths == null ? dropped : rowLengths.dropped();
+    return Arrays.stream(all).asLongStream().sum();
   }
 
   /** Targets that are trained on in one example. */
@@ -122,7 +138,7 @@ public final class EncodedDataset {
       case CLASS -> labels[example] == IGNORED ? 0 : 1;
       case NUMBER -> 1;
       case NONE -> 0;
-      case TAGS -> {
+      case TAGS, NEXT_TOKEN -> {
         int count = 0;
         for (int i = offsets[example]; i < offsets[example + 1]; i++) {
           count += labels[i] == IGNORED ? 0 : 1;
@@ -132,8 +148,11 @@ public final class EncodedDataset {
     };
   }
 
-  /** Lengths, losses and targets of each example, for the data report. */
+  /** Lengths, losses and targets of each row, for the data report. */
   public TokenLengths lengths() {
+    if (rowLengths != null) {
+      return rowLengths;
+    }
     int[] lengths = new int[size];
     int[] supervised = new int[size];
     for (int i = 0; i < size; i++) {
@@ -191,6 +210,8 @@ public final class EncodedDataset {
     private int[] labels;
     private float[] targets;
     private int[] dropped = new int[64];
+    private int[] sources;
+    private TokenLengths rowLengths;
 
     private Builder(TargetKind kind, boolean withTypeIds) {
       this.kind = kind;
@@ -198,7 +219,7 @@ public final class EncodedDataset {
       this.labels =
           switch (kind) {
             case CLASS -> new int[64];
-            case TAGS -> new int[1024];
+            case TAGS, NEXT_TOKEN -> new int[1024];
             default -> null;
           };
       this.targets = kind == TargetKind.NUMBER ? new float[64] : null;
@@ -241,6 +262,37 @@ public final class EncodedDataset {
       append(exampleIds, exampleTypeIds);
       labels = grown(labels, tokens);
       System.arraycopy(tokenLabels, 0, labels, tokens - tokenLabels.length, tokenLabels.length);
+      return this;
+    }
+
+    /**
+     * Adds the tokens {@code from .. from+count-1} of a text as one sequence.
+     *
+     * @param supervised which tokens are learned, each from those before it; null: all. The first
+     *     token of the sequence has none before it and is never learned
+     */
+    public Builder addNextTokens(int[] textIds, boolean[] supervised, int from, int count) {
+      Check.argument(kind == TargetKind.NEXT_TOKEN, "next tokens given to a dataset of %s", kind);
+      append(Arrays.copyOfRange(textIds, from, from + count), null);
+      labels = grown(labels, tokens);
+      int row = tokens - count;
+      for (int t = 0; t < count; t++) {
+        boolean learned = t + 1 < count && (supervised == null || supervised[from + t + 1]);
+        labels[row + t] = learned ? textIds[from + t + 1] : IGNORED;
+      }
+      return this;
+    }
+
+    /**
+     * States which rows the sequences are of, where that is not one to one.
+     *
+     * @param rowOfSequence (size)
+     * @param lengths of the rows
+     */
+    public Builder rows(int[] rowOfSequence, TokenLengths lengths) {
+      Check.argument(rowOfSequence.length == size, "%d sources", rowOfSequence.length);
+      this.sources = rowOfSequence;
+      this.rowLengths = lengths;
       return this;
     }
 

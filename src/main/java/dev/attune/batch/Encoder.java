@@ -11,6 +11,7 @@ import dev.attune.text.TextTokenizer;
 import dev.attune.text.TokenIds;
 import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BiFunction;
 
 /** Tokenises datasets on several threads. Results do not depend on how many. */
 public final class Encoder {
@@ -27,33 +28,72 @@ public final class Encoder {
   private final LabelMap labels;
   private final int maxLength;
   private final int threads;
+  private final NextTokens nextTokens; // of NEXT_TOKEN, else null
 
   /**
+   * Of NEXT_TOKEN it learns completions and the assistant's turns, not prompts; see {@link
+   * #nextTokens}.
+   *
    * @param labels the label names of CLASS and TAGS, else null
    * @param maxLength tokens an example keeps at most, special tokens included
    * @param threads how many threads tokenise, the caller's among them
    */
   public Encoder(
       TextTokenizer tokenizer, TargetKind kind, LabelMap labels, int maxLength, int threads) {
+    this(tokenizer, kind, labels, maxLength, threads, false);
+  }
+
+  private Encoder(
+      TextTokenizer tokenizer,
+      TargetKind kind,
+      LabelMap labels,
+      int maxLength,
+      int threads,
+      boolean trainOnPrompt) {
     Check.argument(
         (labels != null) == (kind == TargetKind.CLASS || kind == TargetKind.TAGS),
         "a dataset of %s and label map %s",
         kind,
         labels);
     Check.input(threads >= 1, "%d threads: there must be at least 1", threads);
-    int smallest = tokenizer.specialTokens(false) + 1;
+    int smallest =
+        Math.max(tokenizer.specialTokens(false) + 1, kind == TargetKind.NEXT_TOKEN ? 2 : 1);
     Check.input(
         maxLength >= smallest,
         "max length %d leaves no room for text: the tokenizer adds %d special tokens. Give"
             + " --max-length at least %d.",
         maxLength,
-        smallest - 1,
+        tokenizer.specialTokens(false),
         smallest);
     this.tokenizer = tokenizer;
     this.kind = kind;
     this.labels = labels;
     this.maxLength = maxLength;
     this.threads = threads;
+    this.nextTokens =
+        kind == TargetKind.NEXT_TOKEN ? new NextTokens(tokenizer, maxLength, trainOnPrompt) : null;
+  }
+
+  /**
+   * An encoder for causal language modelling.
+   *
+   * <ul>
+   *   <li>A {@code text} is learned whole. It is cut into sequences of {@code maxLength} tokens one
+   *       after the other, so nothing of it is lost; unlike Transformers' {@code run_clm.py}, which
+   *       also strings different texts together and drops what remains at the end.
+   *   <li>Of {@code prompt, completion} the completion is learned. The two are joined as they are.
+   *   <li>Of {@code messages} the assistant's turns are learned.
+   * </ul>
+   *
+   * The tokenizer's end of sequence is appended where the text does not end in it, as TRL's
+   * SFTTrainer does. Prompts with their completions and conversations are cut at {@code maxLength};
+   * rows that then have nothing to learn are left out, and counted.
+   *
+   * @param trainOnPrompt learn prompts and all turns too
+   */
+  public static Encoder nextTokens(
+      TextTokenizer tokenizer, boolean trainOnPrompt, int maxLength, int threads) {
+    return new Encoder(tokenizer, TargetKind.NEXT_TOKEN, null, maxLength, threads, trainOnPrompt);
   }
 
   /** Tokenises every example; a bad label or an example without text is an error with its row. */
@@ -63,7 +103,13 @@ public final class Encoder {
 
   /** As {@link #encode(Dataset)}, telling how far it is. */
   public EncodedDataset encode(Dataset dataset, Progress progress) {
-    TokenIds[] tokens = tokenise(dataset, progress);
+    if (kind == TargetKind.NEXT_TOKEN) {
+      NextTokens.Row[] rows = new NextTokens.Row[dataset.size()];
+      tokenise(dataset, rows, nextTokens::encode, progress);
+      return nextTokens.pack(rows);
+    }
+    TokenIds[] tokens = new TokenIds[dataset.size()];
+    tokenise(dataset, tokens, this::tokens, progress);
     EncodedDataset.Builder builder = EncodedDataset.builder(kind, tokenizer.usesTypeIds());
     for (int i = 0; i < tokens.length; i++) {
       Example example = dataset.get(i);
@@ -112,9 +158,10 @@ public final class Encoder {
     return out;
   }
 
-  private TokenIds[] tokenise(Dataset dataset, Progress progress) {
+  /** Fills {@code out} with what {@code encode} makes of each example. */
+  private <T> void tokenise(
+      Dataset dataset, T[] out, BiFunction<Dataset, Example, T> encode, Progress progress) {
     int total = dataset.size();
-    TokenIds[] out = new TokenIds[total];
     AtomicInteger taken = new AtomicInteger();
     AtomicInteger done = new AtomicInteger();
     Throwable[] failures = new Throwable[threads];
@@ -126,7 +173,7 @@ public final class Encoder {
           new Thread(
               () -> {
                 try {
-                  work(dataset, out, taken, done, (d, n) -> {});
+                  work(dataset, out, encode, taken, done, (d, n) -> {});
                 } catch (RuntimeException | Error e) {
                   failures[slot] = e;
                   taken.set(total); // the others stop after their chunk
@@ -137,7 +184,7 @@ public final class Encoder {
       others[i].start();
     }
     try {
-      work(dataset, out, taken, done, progress);
+      work(dataset, out, encode, taken, done, progress);
     } catch (RuntimeException | Error e) {
       failures[0] = e;
       taken.set(total);
@@ -166,11 +213,15 @@ public final class Encoder {
       throw new IllegalStateException("interrupted while tokenising " + dataset.source());
     }
     progress.update(total, total);
-    return out;
   }
 
-  private void work(
-      Dataset dataset, TokenIds[] out, AtomicInteger taken, AtomicInteger done, Progress progress) {
+  private static <T> void work(
+      Dataset dataset,
+      T[] out,
+      BiFunction<Dataset, Example, T> encode,
+      AtomicInteger taken,
+      AtomicInteger done,
+      Progress progress) {
     int total = out.length;
     while (true) {
       int begin = taken.getAndUpdate(t -> t >= total ? t : t + CHUNK);
@@ -179,7 +230,7 @@ public final class Encoder {
       }
       int end = Math.min(total, begin + CHUNK);
       for (int i = begin; i < end; i++) {
-        out[i] = tokens(dataset, dataset.get(i));
+        out[i] = encode.apply(dataset, dataset.get(i));
       }
       progress.update(done.addAndGet(end - begin), total);
     }

@@ -14,6 +14,10 @@
  *       independent samples.
  *   <li>One thread packs ahead. It is far faster than a training step, so more threads would only
  *       make order harder to keep.
+ *   <li>Language modelling: labels are next ids with -100 by position, never by token, so an end of
+ *       sequence in a prompt is not learned and one in a completion is, even where it doubles as a
+ *       padding token elsewhere. A long text becomes several sequences, for nothing of it should be
+ *       lost; what answers a prompt is cut off, for a piece without its prompt teaches nothing.
  *   <li>Each batch lists its distinct token ids, so that the embedding table's gradient and update
  *       can touch those rows alone.
  * </ul>

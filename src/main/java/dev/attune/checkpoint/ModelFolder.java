@@ -6,12 +6,14 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.model.Model;
+import dev.attune.tape.Layout;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Segment;
 import dev.attune.weights.SafetensorsWriter;
 import dev.attune.weights.TensorInfo;
 import dev.attune.weights.WeightSource;
 import java.io.IOException;
+import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -66,7 +68,7 @@ public final class ModelFolder {
     List<String> unused = new ArrayList<>();
     try (WeightSource source = WeightSource.open(folder)) {
       for (Segment segment : parameters.segments()) {
-        String name = find(source, segment.name(), model.bodyPrefix());
+        String name = find(source, segment.name(), model);
         if (name == null || !fits(source.info(name), segment)) {
           if (!model.isHead(segment.name())) {
             throw misfit(folder, segment, name == null ? null : source.info(name));
@@ -76,7 +78,7 @@ public final class ModelFolder {
           continue;
         }
         used.add(name);
-        parameters.write(segment, (first, values) -> source.read(name, first, values));
+        read(source, name, parameters, segment);
       }
       for (String name : source.names()) {
         if (!used.contains(name)) {
@@ -85,6 +87,38 @@ public final class ModelFolder {
       }
     }
     return new Loaded(created, unused);
+  }
+
+  private static void read(
+      WeightSource source, String name, Parameters parameters, Segment segment) {
+    if (segment.layout() == Layout.PLAIN) {
+      parameters.write(segment, (first, values) -> source.read(name, first, values));
+      return;
+    }
+    FloatBuffer folder = FloatBuffer.allocate(Math.toIntExact(segment.count()));
+    source.read(name, folder);
+    FloatBuffer store = FloatBuffer.allocate(folder.capacity());
+    segment.layout().toStore(folder.flip(), store);
+    parameters.write(
+        segment, (first, values) -> values.put(store.slice((int) first, values.remaining())));
+  }
+
+  private static SafetensorsWriter.Chunks chunks(Parameters parameters, Segment segment) {
+    if (segment.layout() == Layout.PLAIN) {
+      return first -> parameters.read(segment, first);
+    }
+    return first -> folderValues(parameters, segment).position((int) first).slice();
+  }
+
+  /** A tensor's values in the order of the folder. */
+  private static FloatBuffer folderValues(Parameters parameters, Segment segment) {
+    FloatBuffer store = FloatBuffer.allocate(Math.toIntExact(segment.count()));
+    while (store.hasRemaining()) {
+      store.put(parameters.read(segment, store.position()));
+    }
+    FloatBuffer folder = FloatBuffer.allocate(store.capacity());
+    segment.layout().toFolder(store.flip(), folder);
+    return folder.flip();
   }
 
   /** Draws every weight anew, as for a model that was never trained: norms 1, biases 0. */
@@ -103,10 +137,11 @@ public final class ModelFolder {
   }
 
   /** The name under which a folder holds a tensor: its own, without the body's, or an old one. */
-  private static String find(WeightSource source, String name, String bodyPrefix) {
+  private static String find(WeightSource source, String name, Model model) {
     Set<String> names = source.names();
+    String bodyPrefix = model.bodyPrefix();
     String bare = name.startsWith(bodyPrefix) ? name.substring(bodyPrefix.length()) : name;
-    for (String candidate : List.of(name, bare)) {
+    for (String candidate : List.of(name, bare, model.sharedName(name))) {
       if (names.contains(candidate)) {
         return candidate;
       }
@@ -146,7 +181,7 @@ public final class ModelFolder {
   public static void writeWeights(Path file, Parameters parameters) throws IOException {
     SafetensorsWriter writer = new SafetensorsWriter();
     for (Segment segment : parameters.segments()) {
-      writer.add(segment.name(), "F32", segment.shape(), first -> parameters.read(segment, first));
+      writer.add(segment.name(), "F32", segment.shape(), chunks(parameters, segment));
     }
     writer.write(file);
   }

@@ -22,12 +22,12 @@ import java.util.stream.Collectors;
  *   <li>label: {@code label, labels}
  *   <li>tokens: {@code tokens, words}
  *   <li>tags: {@code tags, ner_tags}
+ *   <li>prompt, completion, messages: those names
  * </ul>
  *
  * Other names are given with {@code --columns text=NAME,label=NAME}. A file without header gets the
  * columns in their order, {@code --columns text,label}; there {@code _} skips a column and a last
- * {@code ...} allows any further ones. Columns named {@code prompt, completion, messages} play no
- * role here; they are found in {@link Example#fields}.
+ * {@code ...} allows any further ones.
  */
 public final class Columns {
   /** What a column can mean. */
@@ -36,7 +36,10 @@ public final class Columns {
     TEXT_PAIR("text_pair", "sentence2", "hypothesis"),
     LABEL("label", "labels"),
     TOKENS("tokens", "words"),
-    TAGS("tags", "ner_tags");
+    TAGS("tags", "ner_tags"),
+    PROMPT("prompt"),
+    COMPLETION("completion"),
+    MESSAGES("messages");
 
     private final List<String> names;
 
@@ -58,9 +61,6 @@ public final class Columns {
       return null;
     }
   }
-
-  /** Columns without a role that make a file usable all the same. */
-  private static final Set<String> WHOLE = Set.of("prompt", "messages");
 
   private static final String SKIP = "_";
   private static final String MORE = "...";
@@ -132,8 +132,8 @@ public final class Columns {
     Columns columns = new Columns(List.copyOf(names), more, Map.of());
     Check.input(
         columns.isUsable(names),
-        "--columns %s names no text. Use some of text, text_pair, label, tokens, tags, in the"
-            + " order of the file; %s skips a column.",
+        "--columns %s names no text. Use some of text, text_pair, label, tokens, tags,"
+            + " prompt, completion, in the order of the file; %s skips a column.",
         option,
         SKIP);
     columns.resolve(names);
@@ -197,7 +197,8 @@ public final class Columns {
     Map<Role, String> found = resolve(names);
     return found.containsKey(Role.TEXT)
         || found.containsKey(Role.TOKENS)
-        || names.stream().anyMatch(WHOLE::contains);
+        || found.containsKey(Role.PROMPT)
+        || found.containsKey(Role.MESSAGES);
   }
 
   /** Whether a first row repeats the columns given by position: then it is a header. */
@@ -233,10 +234,12 @@ public final class Columns {
     return Arrays.stream(Role.values())
         .map(
             r ->
-                r.names().get(0)
-                    + " (or "
-                    + String.join(", ", r.names().subList(1, r.names().size()))
-                    + ")")
+                r.names().size() == 1
+                    ? r.names().get(0)
+                    : r.names().get(0)
+                        + " (or "
+                        + String.join(", ", r.names().subList(1, r.names().size()))
+                        + ")")
         .collect(Collectors.joining("; "));
   }
 }

@@ -40,15 +40,21 @@ final class DataFindings {
       add(Severity.FATAL, "no_rows", split, "there are no rows");
       return;
     }
-    texts(split, data);
+    if (kind != TargetKind.NEXT_TOKEN) {
+      texts(split, data);
+    }
     switch (kind) {
       case CLASS -> labels(split, data, counts);
       case NUMBER -> numbers(split, data);
       case TAGS -> tags(split, data, counts);
+      case NEXT_TOKEN -> sources(split, data);
       case NONE -> {}
     }
     if (tokens != null) {
       truncation(split, data, tokens);
+      if (tokens.texts() != null) {
+        ends(split, data, tokens.texts());
+      }
     }
     equalTexts(split, data);
   }
@@ -303,6 +309,91 @@ final class DataFindings {
     }
   }
 
+  /** What language modelling needs of each row: a text, a prompt's completion, or an answer. */
+  private void sources(String split, Dataset data) {
+    rows(
+        Severity.FATAL,
+        "ambiguous_text",
+        split,
+        data,
+        i -> data.get(i).sources() > 1,
+        n ->
+            many(n, "row has", "rows have")
+                + " more than one of text, prompt and messages: keep the one to learn from, or"
+                + " rename the others");
+    rows(
+        Severity.FATAL,
+        "empty_text",
+        split,
+        data,
+        i -> data.get(i).sources() == 0 || (data.get(i).text() != null && isEmpty(data.get(i))),
+        n -> many(n, "row has", "rows have") + " no text, prompt or messages");
+    rows(
+        Severity.FATAL,
+        "missing_completion",
+        split,
+        data,
+        i ->
+            data.get(i).prompt() != null
+                && (data.get(i).completion() == null || data.get(i).completion().isBlank()),
+        n -> many(n, "row has a prompt", "rows have prompts") + " without completion");
+    rows(
+        Severity.FATAL,
+        "no_answer",
+        split,
+        data,
+        i ->
+            data.get(i).messages() != null
+                && !data.get(i).messages().get(data.get(i).messages().size() - 1).isAssistant(),
+        n ->
+            many(n, "conversation does", "conversations do")
+                + " not end on the assistant's turn: there is no answer to learn");
+    rows(
+        Severity.WARNING,
+        "no_gap",
+        split,
+        data,
+        i -> runsTogether(data.get(i)),
+        n ->
+            many(n, "completion continues", "completions continue")
+                + " the last word of the prompt: they are joined as they are, so begin completions"
+                + " with a space or end prompts with a line break");
+  }
+
+  private static boolean runsTogether(Example example) {
+    return example.prompt() != null
+        && example.completion() != null
+        && !example.prompt().isEmpty()
+        && !example.completion().isEmpty()
+        && Character.isLetterOrDigit(example.prompt().codePointBefore(example.prompt().length()))
+        && Character.isLetterOrDigit(example.completion().codePointAt(0));
+  }
+
+  private void ends(String split, Dataset data, TokenLengths.Texts texts) {
+    int learned = 0;
+    for (boolean end : texts.ends()) {
+      learned += end ? 1 : 0;
+    }
+    if (split.equals("train") && learned == 0) {
+      add(
+          Severity.WARNING,
+          "no_end",
+          split,
+          "no row teaches the model to stop: the model folder names no end-of-sequence token"
+              + " (eos_token), or every end was cut. What it generates will run to the limit");
+    }
+    rows(
+        Severity.WARNING,
+        "shared_token",
+        split,
+        data,
+        i -> texts.bordersInside()[i],
+        n ->
+            many(n, "row has", "rows have")
+                + " a token that begins in the prompt and ends in the completion: generation will"
+                + " start from other tokens than training did. Prompts should not end in a space");
+  }
+
   private void truncation(String split, Dataset data, TokenLengths tokens) {
     long lost = 0;
     int cut = 0;
@@ -339,6 +430,10 @@ final class DataFindings {
       supervised += tokens.supervised()[i];
       tagged += data.get(i).tags() == null ? 0 : data.get(i).tags().size();
     }
+    if (kind == TargetKind.NEXT_TOKEN) {
+      leftOut(split, data, tokens, supervised);
+      return;
+    }
     if (supervised == 0) {
       add(
           Severity.FATAL,
@@ -369,6 +464,22 @@ final class DataFindings {
     }
   }
 
+  private void leftOut(String split, Dataset data, TokenLengths tokens, long supervised) {
+    String cause =
+        " within max length " + maxLength + "; give a larger --max-length or shorten the prompts";
+    if (supervised == 0) {
+      add(Severity.FATAL, "nothing_supervised", split, "no row has a token to learn" + cause);
+      return;
+    }
+    rows(
+        Severity.WARNING,
+        "unsupervised_rows",
+        split,
+        data,
+        i -> tokens.supervised()[i] == 0,
+        n -> many(n, "row is", "rows are") + " left out: no token to learn" + cause);
+  }
+
   private void equalTexts(String split, Dataset data) {
     Map<String, Integer> first = new HashMap<>();
     int[] sameAs = new int[data.size()];
@@ -394,7 +505,7 @@ final class DataFindings {
         data,
         i -> sameAs[i] >= 0,
         n -> many(n, "row repeats", "rows repeat") + " the text of an earlier row");
-    if (kind != TargetKind.NONE) {
+    if (kind != TargetKind.NONE && kind != TargetKind.NEXT_TOKEN) {
       rows(
           Severity.WARNING,
           "label_conflict",
@@ -420,8 +531,8 @@ final class DataFindings {
     if (kind == TargetKind.TAGS || (example.text() == null && example.tokens() != null)) {
       return example.tokens() == null || example.tokens().stream().allMatch(String::isBlank);
     }
-    if (example.text() == null && kind == TargetKind.NONE) {
-      return false; // prompts and messages, which the fields hold
+    if (example.text() == null && (kind == TargetKind.NONE || kind == TargetKind.NEXT_TOKEN)) {
+      return false; // prompts and messages
     }
     return example.text() == null || example.text().isBlank();
   }

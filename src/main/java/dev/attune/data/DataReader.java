@@ -1,9 +1,11 @@
 package dev.attune.data;
 
+import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 
 /** Reads data files. Every complaint names the file and the row. */
 public final class DataReader {
@@ -27,6 +29,7 @@ public final class DataReader {
         case TSV -> new RowReader(file, columns, format).read(new TsvRecords(lines));
         case JSONL -> new JsonlReader(file, columns).read(lines);
         case CONLL -> new ConllReader(file, columns).read(lines);
+        case TEXT -> text(file, columns, lines);
       };
     } catch (InputException e) {
       // Complaints about columns alone do not know their file.
@@ -34,6 +37,25 @@ public final class DataReader {
           ? e
           : new InputException(file + ": " + e.getMessage(), e);
     }
+  }
+
+  /**
+   * The whole file is one text, as Transformers' {@code run_clm.py} has it: what makes sense in a
+   * file of prose, verse or code is the order of its lines. Line ends become LF.
+   */
+  private static Dataset text(Path file, Columns columns, Utf8Lines lines) {
+    Check.input(
+        columns.absent(List.of()).isEmpty(),
+        "%s is one running text and has no columns; leave --columns out",
+        file);
+    StringBuilder text = new StringBuilder();
+    for (String line = lines.next(); line != null; line = lines.next()) {
+      text.append(Utf8Lines.chomp(line)).append(lines.endsInBreak() ? "\n" : "");
+    }
+    Check.input(lines.number() > 0, "%s is empty", file);
+    String whole = text.toString();
+    Example only = new Example(1, whole, null, null, null, null, Map.of("text", whole));
+    return new Dataset(file, List.of(only), "one running text");
   }
 
   /** Tabs part fields; quotes are text. */

@@ -61,7 +61,9 @@ public final class DataReport {
   /**
    * One split in numbers. Token numbers are 0, and quantiles null, where lengths were not given.
    *
+   * @param lengths tokens of each sequence
    * @param classCounts examples a class (words a tag for TAGS), by name
+   * @param supervised targets of all rows
    * @param worst rows that lose most to truncation: row and lost tokens
    */
   public record Summary(
@@ -69,6 +71,7 @@ public final class DataReport {
       Dataset dataset,
       long tokens,
       Quantiles quantiles,
+      long supervised,
       int truncatedRows,
       long droppedTokens,
       List<Map.Entry<Integer, Integer>> worst,
@@ -226,6 +229,10 @@ public final class DataReport {
             .put("p90", summary.quantiles().p90())
             .put("p99", summary.quantiles().p99())
             .put("max", summary.quantiles().max());
+        if (kind == TargetKind.NEXT_TOKEN) {
+          split.put("supervised_tokens", summary.supervised());
+          split.put("sequences", summary.lengths().length);
+        }
         split.put("truncated_rows", summary.truncatedRows());
         split.put("dropped_tokens", summary.droppedTokens());
         ArrayNode worst = split.putArray("worst_rows");
@@ -356,9 +363,9 @@ public final class DataReport {
     private static Summary summary(
         String name, Dataset dataset, TokenLengths tokens, Map<String, Integer> counts) {
       if (tokens == null || dataset.size() == 0) {
-        return new Summary(name, dataset, 0, null, 0, 0, List.of(), counts, null);
+        return new Summary(name, dataset, 0, null, 0, 0, 0, List.of(), counts, null);
       }
-      int[] sorted = tokens.lengths().clone();
+      int[] sorted = tokens.sequences().clone();
       Arrays.sort(sorted);
       int[] dropped = tokens.dropped();
       List<Map.Entry<Integer, Integer>> worst =
@@ -378,17 +385,18 @@ public final class DataReport {
               quantile(sorted, 90),
               quantile(sorted, 99),
               quantile(sorted, 100)),
+          Arrays.stream(tokens.supervised()).asLongStream().sum(),
           (int) Arrays.stream(dropped).filter(d -> d > 0).count(),
           Arrays.stream(dropped).asLongStream().sum(),
           worst,
           counts,
-          tokens.lengths());
+          tokens.sequences());
     }
 
     /** Nearest rank: the smallest value that at least so many percent do not exceed. */
     private static int quantile(int[] sorted, int percent) {
       long rank = ((long) percent * sorted.length + 99) / 100;
-      return sorted[(int) Math.max(1, rank) - 1];
+      return sorted.length == 0 ? 0 : sorted[(int) Math.max(1, rank) - 1];
     }
   }
 }

@@ -73,6 +73,9 @@ final class DataReportText {
                   countOrNone(s.droppedTokens()));
       line("  %-12s %,9d%s", s.name(), s.dataset().size(), counts);
     }
+    if (report.kind() == TargetKind.NEXT_TOKEN) {
+      targets();
+    }
     line("");
     Set<String> sources = new LinkedHashSet<>();
     for (Summary s : report.summaries()) {
@@ -83,6 +86,21 @@ final class DataReportText {
     }
     sources.forEach(this::line);
     line("");
+  }
+
+  /** What share of the tokens is learned, the others only being read. */
+  private void targets() {
+    for (Summary s : report.summaries()) {
+      if (s.quantiles() != null) {
+        line(
+            "  %-12s %,d sequences; %,d of %,d tokens are learned (%.0f %%)",
+            s.name(),
+            s.lengths().length,
+            s.supervised(),
+            s.tokens(),
+            100.0 * s.supervised() / Math.max(1, s.tokens()));
+      }
+    }
   }
 
   private String countOrNone(long count) {
@@ -138,7 +156,9 @@ final class DataReportText {
         continue;
       }
       if (!any) {
-        line("  tokens a row, 1 to %,d", longest());
+        line(
+            "  tokens a %s, 1 to %,d",
+            report.kind() == TargetKind.NEXT_TOKEN ? "sequence" : "row", longest());
         any = true;
       }
       line("  %-12s %s", s.name(), histogram(s.lengths(), longest()));
@@ -178,7 +198,7 @@ final class DataReportText {
   private int longest() {
     return report.summaries().stream()
         .filter(s -> s.quantiles() != null)
-        .mapToInt(s -> s.quantiles().max())
+        .mapToInt(s -> Math.max(1, s.quantiles().max()))
         .max()
         .orElse(1);
   }

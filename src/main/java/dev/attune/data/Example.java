@@ -1,5 +1,6 @@
 package dev.attune.data;
 
+import dev.attune.text.ChatMessage;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -15,6 +16,9 @@ import java.util.Map;
  * @param label the label as written, or null
  * @param tokens words that are already split, or null
  * @param tags one tag a word, or null
+ * @param prompt what a completion continues, or null
+ * @param completion what follows the prompt, or null
+ * @param messages the turns of a conversation, or null
  * @param fields every column of the row in file order: strings from CSV and TSV, plain Java values
  *     (String, Number, Boolean, List, Map, null) from JSONL
  */
@@ -25,12 +29,28 @@ public record Example(
     String label,
     List<String> tokens,
     List<String> tags,
+    String prompt,
+    String completion,
+    List<ChatMessage> messages,
     Map<String, Object> fields) {
 
   public Example {
     tokens = tokens == null ? null : List.copyOf(tokens);
     tags = tags == null ? null : List.copyOf(tags);
+    messages = messages == null ? null : List.copyOf(messages);
     fields = Collections.unmodifiableMap(new LinkedHashMap<>(fields));
+  }
+
+  /** An example that has neither prompt nor conversation. */
+  public Example(
+      int row,
+      String text,
+      String textPair,
+      String label,
+      List<String> tokens,
+      List<String> tags,
+      Map<String, Object> fields) {
+    this(row, text, textPair, label, tokens, tags, null, null, null, fields);
   }
 
   /** An example with text and label only. */
@@ -43,27 +63,50 @@ public record Example(
     return new Example(row, null, null, null, tokens, tags, Map.of());
   }
 
+  /** A prompt and its completion. */
+  public static Example ofPrompt(int row, String prompt, String completion) {
+    return new Example(row, null, null, null, null, null, prompt, completion, null, Map.of());
+  }
+
+  /** A conversation. */
+  public static Example ofMessages(int row, List<ChatMessage> messages) {
+    return new Example(row, null, null, null, null, null, null, null, messages, Map.of());
+  }
+
   /** A column of the row as a string, or null where there is none. */
   public String field(String name) {
     Object value = fields.get(name);
     return value == null ? null : value.toString();
   }
 
+  /** How many of text, prompt and messages it has; language modelling needs exactly one. */
+  public int sources() {
+    return (text == null ? 0 : 1) + (prompt == null ? 0 : 1) + (messages == null ? 0 : 1);
+  }
+
   /**
-   * The text by which two examples count as equal: both texts, or the words, in lower case, with
-   * runs of white space as one space.
+   * The text by which two examples count as equal: both texts, the words, prompt and completion, or
+   * all turns, in lower case, with runs of white space as one space.
    */
   String normalised() {
     List<String> parts = new ArrayList<>();
     if (tokens != null) {
       parts.add(String.join(" ", tokens));
+    } else if (text == null && messages != null) {
+      for (ChatMessage message : messages) {
+        parts.add(message.role());
+        parts.add(message.content());
+      }
+    } else if (text == null && prompt != null) {
+      parts.add(prompt);
+      parts.add(completion == null ? "" : completion);
     } else {
       parts.add(text == null ? "" : text);
       if (textPair != null) {
         parts.add(textPair);
       }
     }
-    // U+0000 cannot be confused with text: it parts the two texts of a pair.
+    // U+0000 cannot be confused with text: it parts the texts.
     StringBuilder out = new StringBuilder();
     for (String part : parts) {
       if (out.length() > 0) {

@@ -13,11 +13,14 @@ public enum Format {
   /** One JSON object a line. */
   JSONL,
   /** A word and its tag a line, a blank line between sentences. */
-  CONLL;
+  CONLL,
+  /** One running text, line breaks and all. */
+  TEXT;
 
   /**
    * The format of a file by its extension. A .tsv or .txt file whose columns are given as {@code
-   * --columns tokens,tags} is CONLL: a tab-separated file of words.
+   * --columns tokens,tags} is CONLL: a tab-separated file of words. Any other .txt file is one
+   * running text.
    */
   public static Format of(Path file, Columns columns) {
     String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
@@ -29,7 +32,10 @@ public enum Format {
         if (columns.isWordAndTag()) {
           yield CONLL;
         }
-        throw unknown(file);
+        if (columns.isPositional()) {
+          throw unknown(file);
+        }
+        yield TEXT;
       }
       case "jsonl", "ndjson" -> JSONL;
       case "conll", "bio", "iob", "iob2" -> CONLL;
@@ -41,7 +47,8 @@ public enum Format {
     return new InputException(
         file
             + ": the extension does not say how the file is written. Data files end in .csv, .tsv,"
-            + " .jsonl, or .conll (word and tag a line; also .bio, .iob)."
+            + " .jsonl, .conll (word and tag a line; also .bio, .iob) or, without columns, .txt (one"
+            + " running text)."
             + (file.toString().endsWith(".json")
                 ? " A .json array becomes .jsonl with: jq -c '.[]' in.json > out.jsonl"
                 : ""));

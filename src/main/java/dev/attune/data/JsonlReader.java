@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
+import dev.attune.text.ChatMessage;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -22,6 +23,10 @@ final class JsonlReader {
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .build()
           .readerFor(new TypeReference<LinkedHashMap<String, Object>>() {});
+
+  /** In the order of messages. Templates would drop or garble the turn of any other. */
+  private static final List<String> ROLES =
+      List.of("system", "developer", "user", "assistant", "tool");
 
   private final Path file;
   private final Columns columns;
@@ -84,6 +89,9 @@ final class JsonlReader {
         label(row, fields, roles.get(Columns.Role.LABEL)),
         strings(row, fields, roles.get(Columns.Role.TOKENS), false),
         strings(row, fields, roles.get(Columns.Role.TAGS), true),
+        text(row, fields, roles.get(Columns.Role.PROMPT)),
+        text(row, fields, roles.get(Columns.Role.COMPLETION)),
+        messages(row, fields, roles.get(Columns.Role.MESSAGES)),
         fields);
   }
 
@@ -124,6 +132,54 @@ final class JsonlReader {
       out.add(item.toString());
     }
     return out;
+  }
+
+  private List<ChatMessage> messages(int row, Map<String, Object> fields, String column) {
+    Object value = column == null ? null : fields.get(column);
+    if (value == null) {
+      return null;
+    }
+    if (!(value instanceof List<?> list)) {
+      throw wrongType(row, column, value, "a list of turns ({\"role\": ..., \"content\": ...})");
+    }
+    Check.input(!list.isEmpty(), "%s: \"%s\" is an empty list", at(row), column);
+    List<ChatMessage> out = new ArrayList<>(list.size());
+    for (Object item : list) {
+      out.add(message(at(row) + ", turn " + (out.size() + 1), item));
+    }
+    return out;
+  }
+
+  private static ChatMessage message(String where, Object item) {
+    if (!(item instanceof Map<?, ?> turn)) {
+      throw new InputException(
+          where
+              + " must be an object with role and content, not "
+              + RowReader.shortened(String.valueOf(item)));
+    }
+    Map<String, Object> fields = new LinkedHashMap<>();
+    turn.forEach((name, value) -> fields.put((String) name, value));
+    boolean shareGpt = fields.containsKey("from") && fields.containsKey("value");
+    Check.input(
+        fields.get("role") instanceof String,
+        "%s has no role%s. Roles: %s.",
+        where,
+        shareGpt ? " (\"from\" and \"value\" are ShareGPT's names for role and content)" : "",
+        String.join(", ", ROLES));
+    Check.input(
+        ROLES.contains(fields.get("role")),
+        "%s has the unknown role \"%s\". Roles: %s.",
+        where,
+        fields.get("role"),
+        String.join(", ", ROLES));
+    Object content = fields.get("content");
+    boolean callsTools = fields.get("tool_calls") instanceof List<?> calls && !calls.isEmpty();
+    Check.input(
+        content instanceof String || (content == null && callsTools),
+        "%s: the content must be a string, not %s",
+        where,
+        RowReader.shortened(String.valueOf(content)));
+    return new ChatMessage(fields);
   }
 
   private InputException wrongType(int row, String column, Object value, String wanted) {

@@ -58,6 +58,12 @@ final class RowReader {
       row = records.next();
     }
     Map<Columns.Role, String> roles = columns.resolve(names);
+    if (roles.keySet().equals(Set.of(Columns.Role.MESSAGES))) {
+      throw new InputException(
+          file
+              + ": messages are lists of turns, which a field of this file cannot hold. Write one"
+              + " {\"messages\": [...]} a line to a .jsonl file.");
+    }
     int blankRow = 0;
     while (row != null) {
       boolean blank = row.size() == 1 && row.get(0).isEmpty();
@@ -115,6 +121,9 @@ final class RowReader {
         string(fields, roles.get(Columns.Role.LABEL)),
         tokens,
         words(fields, roles.get(Columns.Role.TAGS)),
+        string(fields, roles.get(Columns.Role.PROMPT)),
+        string(fields, roles.get(Columns.Role.COMPLETION)),
+        null,
         fields);
   }
 

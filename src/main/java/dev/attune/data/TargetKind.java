@@ -8,6 +8,13 @@ public enum TargetKind {
   NUMBER,
   /** One tag a word: token classification. */
   TAGS,
-  /** Nothing in the file: prediction, embedding, language modelling. */
-  NONE
+  /** Each next token of a text, a completion or an assistant's turns: causal language modelling. */
+  NEXT_TOKEN,
+  /** Nothing in the file: prediction, embedding. */
+  NONE;
+
+  /** Whether there is a label a token (N) rather than one an example. */
+  public boolean isPerToken() {
+    return this == TAGS || this == NEXT_TOKEN;
+  }
 }

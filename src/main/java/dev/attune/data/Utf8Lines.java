@@ -26,6 +26,7 @@ final class Utf8Lines implements AutoCloseable {
   private int begin;
   private int end;
   private int number;
+  private boolean broken;
 
   Utf8Lines(Path file) {
     this.file = file;
@@ -55,6 +56,7 @@ final class Utf8Lines implements AutoCloseable {
         if (buffer[i] == '\n') {
           String part = new String(buffer, begin, i - begin);
           begin = i + 1;
+          broken = true;
           return numbered(rest == null ? part : rest.append(part).toString());
         }
       }
@@ -71,6 +73,7 @@ final class Utf8Lines implements AutoCloseable {
         throw new InputException(file + " cannot be read: " + e.getMessage(), e);
       }
       if (end == 0) {
+        broken &= rest == null;
         return rest == null ? null : numbered(rest.toString());
       }
     }
@@ -79,6 +82,11 @@ final class Utf8Lines implements AutoCloseable {
   /** The number of the line that {@link #next} gave last. */
   int number() {
     return number;
+  }
+
+  /** Whether the line that {@link #next} gave last ends in a line break. */
+  boolean endsInBreak() {
+    return broken;
   }
 
   /** The line without the CR of a CRLF file. */

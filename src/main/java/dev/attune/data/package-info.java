@@ -14,6 +14,9 @@
  *       sound.
  *   <li>Columns are recognised by a short, exact list of names ({@link dev.attune.data.Columns});
  *       the rest is said with {@code --columns}.
+ *   <li>A .txt file is one running text with its line breaks, as Transformers' {@code run_clm.py}
+ *       has it: a line of prose or verse is no example of its own. One document a row is said with
+ *       a {@code text} column.
  *   <li>Files are read whole: fine-tuning sets fit in memory many times over, and the report needs
  *       all rows.
  *   <li>Texts are equal when they agree after folding case and white space. Splits keep such texts

@@ -78,11 +78,11 @@ public final class Arena implements AutoCloseable {
     throw new IllegalStateException("not a live block of this arena: " + Long.toHexString(address));
   }
 
-  /** Frees every block but one. */
-  public void retainOnly(long address) {
+  /** Frees every block but two, which may be one. */
+  public void retainOnly(long first, long second) {
     for (int i = liveCount - 1; i >= 0; i--) {
       long block = buffer.address() + liveOffset[i];
-      if (block != address) {
+      if (block != first && block != second) {
         free(block);
       }
     }

@@ -14,8 +14,7 @@ public final class Encoder {
   private final int word;
   private final int position;
   private final int type;
-  private final int normWeight;
-  private final int normBias;
+  private final Norm norm;
   private final List<EncoderLayer> layers = new ArrayList<>();
   private Parameters parameters;
 
@@ -27,8 +26,7 @@ public final class Encoder {
     this.position = builder.matrix(names.position() + ".weight", config.positions(), C);
     this.type =
         config.types() > 0 ? builder.matrix(names.type() + ".weight", config.types(), C) : -1;
-    this.normWeight = builder.vector(names.embeddingNorm() + ".weight", C);
-    this.normBias = builder.vector(names.embeddingNorm() + ".bias", C);
+    this.norm = Norm.declare(builder, names.embeddingNorm(), C, config.layerNormEps());
     for (int layer = 0; layer < config.layers(); layer++) {
       layers.add(new EncoderLayer(builder, config, names, layer));
     }
@@ -36,6 +34,7 @@ public final class Encoder {
 
   public void bind(Parameters bound) {
     this.parameters = bound;
+    norm.bind(bound);
     layers.forEach(layer -> layer.bind(bound));
   }
 
@@ -78,14 +77,6 @@ public final class Encoder {
             inputs.ids(),
             inputs.positions(),
             inputs.typeIds());
-    return LayerNorm.apply(
-        tape,
-        sum,
-        null,
-        parameters.get(normWeight),
-        parameters.get(normBias),
-        config.layerNormEps(),
-        0f,
-        config.hiddenDropout());
+    return LayerNorm.apply(tape, sum, null, norm.affine(), 0f, config.hiddenDropout());
   }
 }

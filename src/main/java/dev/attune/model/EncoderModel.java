@@ -23,7 +23,19 @@ public final class EncoderModel implements Model {
       String body,
       Head.Spec sequenceHead,
       Head.Spec tokenHead,
-      String architecture) {}
+      String architecture) {
+
+    /** The same with every dropout replaced. */
+    public Family withDropout(float probability) {
+      return new Family(
+          config.withDropout(probability),
+          names,
+          body,
+          sequenceHead.withDropout(probability),
+          tokenHead,
+          architecture);
+    }
+  }
 
   private final Family family;
   private final Task task;
@@ -35,14 +47,15 @@ public final class EncoderModel implements Model {
   /**
    * Allocates the parameters (zeroed).
    *
+   * @param builder may carry adapters
    * @param outputs K; 1 for regression
    */
-  public EncoderModel(Backend backend, Family family, Task task, int outputs) {
+  public EncoderModel(
+      Backend backend, Parameters.Builder builder, Family family, Task task, int outputs) {
     this.family = family;
     this.task = task;
     this.outputs = outputs;
     EncoderConfig config = family.config();
-    Parameters.Builder builder = new Parameters.Builder();
     this.encoder = new Encoder(builder, config, family.names());
     Head.Spec spec = task == Task.TOKEN_CLASSIFICATION ? family.tokenHead() : family.sequenceHead();
     this.head = new Head(builder, spec, config.width(), outputs, config.classifierDropout());

@@ -4,11 +4,21 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Backend;
 import dev.attune.model.bert.Bert;
+import dev.attune.model.decoder.DecoderModel;
 import dev.attune.model.distilbert.DistilBert;
+import dev.attune.model.gpt2.Gpt2;
+import dev.attune.model.gptneox.GptNeox;
+import dev.attune.model.llama.Llama;
+import dev.attune.model.mistral.Mistral;
+import dev.attune.model.qwen.Qwen;
 import dev.attune.model.roberta.Roberta;
+import dev.attune.tape.Parameters;
 
 /** From config.json to a model. */
 public final class Families {
+  private static final String ENCODERS = "bert, roberta, distilbert";
+  private static final String DECODERS = "gpt2, gpt_neox, llama, mistral, qwen2, qwen3";
+
   private Families() {}
 
   /**
@@ -19,28 +29,77 @@ public final class Families {
    */
   public static Model create(
       Backend backend, JsonNode config, Task task, int outputs, Float dropout) {
+    return create(backend, config, task, outputs, dropout, new Parameters.Builder());
+  }
+
+  /**
+   * The same.
+   *
+   * @param builder may carry adapters and the storage of frozen weights
+   */
+  public static Model create(
+      Backend backend,
+      JsonNode config,
+      Task task,
+      int outputs,
+      Float dropout,
+      Parameters.Builder builder) {
     String type = config.path("model_type").asText("");
-    EncoderModel.Family family =
-        switch (type) {
-          case "bert" -> Bert.family(config);
-          case "roberta" -> Roberta.family(config);
-          case "distilbert" -> DistilBert.family(config, task);
-          default ->
-              throw new InputException(
-                  "config.json: model type '"
-                      + type
-                      + "' is not supported; supported are bert, roberta and distilbert");
-        };
-    if (dropout != null) {
-      family =
-          new EncoderModel.Family(
-              family.config().withDropout(dropout),
-              family.names(),
-              family.body(),
-              family.sequenceHead().withDropout(dropout),
-              family.tokenHead(),
-              family.architecture());
+    return switch (type) {
+      case "bert" -> encoder(backend, Bert.family(config), task, outputs, dropout, builder);
+      case "roberta" -> encoder(backend, Roberta.family(config), task, outputs, dropout, builder);
+      case "distilbert" ->
+          encoder(backend, DistilBert.family(config, task), task, outputs, dropout, builder);
+      case "gpt2" -> decoder(backend, Gpt2.family(config), task, outputs, dropout, builder);
+      case "gpt_neox" -> decoder(backend, GptNeox.family(config), task, outputs, dropout, builder);
+      case "llama" -> decoder(backend, Llama.family(config), task, outputs, dropout, builder);
+      case "mistral" -> decoder(backend, Mistral.family(config), task, outputs, dropout, builder);
+      case "qwen2" -> decoder(backend, Qwen.family2(config), task, outputs, dropout, builder);
+      case "qwen3" -> decoder(backend, Qwen.family3(config), task, outputs, dropout, builder);
+      default ->
+          throw new InputException(
+              "config.json: model type '"
+                  + type
+                  + "' is not supported; supported are "
+                  + ENCODERS
+                  + ", "
+                  + DECODERS);
+    };
+  }
+
+  private static Model encoder(
+      Backend backend,
+      EncoderModel.Family family,
+      Task task,
+      int outputs,
+      Float dropout,
+      Parameters.Builder builder) {
+    if (task == Task.CAUSAL_LM) {
+      throw new InputException(
+          "--task causal-lm needs a decoder ("
+              + DECODERS
+              + "); this model is a "
+              + family.architecture()
+              + " encoder");
     }
-    return new EncoderModel(backend, family, task, outputs);
+    return new EncoderModel(
+        backend, builder, dropout == null ? family : family.withDropout(dropout), task, outputs);
+  }
+
+  private static Model decoder(
+      Backend backend,
+      DecoderModel.Family family,
+      Task task,
+      int outputs,
+      Float dropout,
+      Parameters.Builder builder) {
+    if (task == Task.TOKEN_CLASSIFICATION) {
+      throw new InputException(
+          "--task token-classification needs an encoder ("
+              + ENCODERS
+              + "): a decoder's tokens do not see what follows them");
+    }
+    return new DecoderModel(
+        backend, builder, dropout == null ? family : family.withDropout(dropout), task, outputs);
   }
 }

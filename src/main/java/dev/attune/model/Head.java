@@ -5,6 +5,7 @@ import dev.attune.kernels.Activation;
 import dev.attune.ops.Cast;
 import dev.attune.ops.Dropout;
 import dev.attune.ops.Linear;
+import dev.attune.ops.Projection;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -21,26 +22,35 @@ public final class Head {
    * @param activation of the dense layer
    * @param denseDropout before the dense layer
    * @param out name of the last product
+   * @param outBias whether the last product has a bias
    */
-  public record Spec(String dense, Activation activation, float denseDropout, String out) {
+  public record Spec(
+      String dense, Activation activation, float denseDropout, String out, boolean outBias) {
+    /** A dense layer with its activation, and the last product. */
+    public static Spec dense(String dense, Activation activation, float denseDropout, String out) {
+      return new Spec(dense, activation, denseDropout, out, true);
+    }
+
     /** The last product alone. */
     public static Spec linear(String out) {
-      return new Spec(null, Activation.NONE, 0f, out);
+      return new Spec(null, Activation.NONE, 0f, out, true);
+    }
+
+    /** The last product alone, without bias. */
+    public static Spec linearWithoutBias(String out) {
+      return new Spec(null, Activation.NONE, 0f, out, false);
     }
 
     /** The same with another dropout, where it has one. */
     Spec withDropout(float probability) {
-      return new Spec(dense, activation, denseDropout > 0 ? probability : 0f, out);
+      return new Spec(dense, activation, denseDropout > 0 ? probability : 0f, out, outBias);
     }
   }
 
   private final Spec spec;
   private final float dropout;
-  private final int denseWeight;
-  private final int denseBias;
-  private final int outWeight;
-  private final int outBias;
-  private Parameters parameters;
+  private final Projection dense;
+  private final Projection out;
 
   /**
    * @param width C
@@ -50,15 +60,20 @@ public final class Head {
   public Head(Parameters.Builder builder, Spec spec, int width, int outputs, float dropout) {
     this.spec = spec;
     this.dropout = dropout;
-    boolean hasDense = spec.dense() != null;
-    this.denseWeight = hasDense ? builder.matrix(spec.dense() + ".weight", width, width) : -1;
-    this.denseBias = hasDense ? builder.vector(spec.dense() + ".bias", width) : -1;
-    this.outWeight = builder.matrix(spec.out() + ".weight", outputs, width);
-    this.outBias = builder.vector(spec.out() + ".bias", outputs);
+    this.dense =
+        spec.dense() == null
+            ? null
+            : builder.asNew(() -> Projection.declare(builder, spec.dense(), width, width, true));
+    this.out =
+        builder.asNew(
+            () -> Projection.declare(builder, spec.out(), outputs, width, spec.outBias()));
   }
 
   public void bind(Parameters bound) {
-    this.parameters = bound;
+    if (dense != null) {
+      dense.bind(bound);
+    }
+    out.bind(bound);
   }
 
   /** Whether a tensor name is one of this head's. */
@@ -70,13 +85,11 @@ public final class Head {
   /** (M,C) to logits (M,K) f32. */
   public Tensor forward(Tape tape, Tensor features) {
     Tensor x = Cast.apply(tape, features, DType.F32);
-    if (spec.dense() != null) {
+    if (dense != null) {
       x = Dropout.apply(tape, x, spec.denseDropout());
-      x =
-          Linear.apply(
-              tape, x, parameters.get(denseWeight), parameters.get(denseBias), spec.activation());
+      x = Linear.apply(tape, x, dense, spec.activation());
     }
     x = Dropout.apply(tape, x, dropout);
-    return Linear.apply(tape, x, parameters.get(outWeight), parameters.get(outBias));
+    return Linear.apply(tape, x, out);
   }
 }

@@ -10,6 +10,7 @@ package dev.attune.model;
  * @param typeIds (N) token types
  * @param cuSeqlens (B+1) bounds of the sequences
  * @param firstRows (B) first row of each sequence
+ * @param lastRows (B) last row of each sequence
  * @param oneEach (B+1) 0, 1, …, B: bounds when each sequence has one row
  */
 public record Inputs(
@@ -20,4 +21,5 @@ public record Inputs(
     long typeIds,
     long cuSeqlens,
     long firstRows,
+    long lastRows,
     long oneEach) {}

@@ -1,5 +1,6 @@
 package dev.attune.model;
 
+import dev.attune.tape.Parameter;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -34,9 +35,20 @@ public interface Model extends AutoCloseable {
   /**
    * Runs the model.
    *
-   * @return logits f32: (B,K) or, for token classification, (N,K)
+   * @return logits f32: (B,K) or, for token classification, (N,K); of a language model the last
+   *     hidden states (N,C), whose product with {@link #vocabulary} is never held whole
    */
   Tensor forward(Tape tape, Inputs inputs);
+
+  /** Another name under which folders hold a tensor, or the same: one that two modules share. */
+  default String sharedName(String tensorName) {
+    return tensorName;
+  }
+
+  /** The weight (V,C) of a language model's last product; null for other tasks. */
+  default Parameter vocabulary() {
+    return null;
+  }
 
   @Override
   void close();

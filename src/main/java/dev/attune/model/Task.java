@@ -10,7 +10,9 @@ public enum Task {
   /** One number per text or pair: (B,1) scores. */
   REGRESSION,
   /** One label per token: (N,K) logits. */
-  TOKEN_CLASSIFICATION;
+  TOKEN_CLASSIFICATION,
+  /** The next token of every row: (N,V) logits. */
+  CAUSAL_LM;
 
   /** The name used on the command line: {@code token-classification}. */
   public String option() {
@@ -31,6 +33,6 @@ public enum Task {
     throw new InputException(
         "--task is '"
             + option
-            + "'; allowed are classification, regression and token-classification");
+            + "'; allowed are classification, regression, token-classification and causal-lm");
   }
 }

@@ -7,7 +7,8 @@ import dev.attune.tape.Tensor;
 
 /**
  * Variable-length multi-head self-attention over packed rows (Dao, FlashAttention-2, 2023). Queries
- * are either all rows, or one row per sequence when only those are needed.
+ * are either all rows, or one row per sequence when only those are needed (with causal heads, the
+ * last).
  */
 public final class Attention implements Node {
   /**
@@ -17,14 +18,37 @@ public final class Attention implements Node {
    * @param keyValueHeads Hkv
    * @param headSize D
    * @param dropout on the probabilities
+   * @param causal whether a row sees only itself and the rows before it in its sequence
+   * @param window how many of the last rows it sees, itself included; 0: all
+   * @param scale of the scores; usually 1 / sqrt(D)
    */
-  public record Heads(int heads, int keyValueHeads, int headSize, float dropout) {
-    long queryWidth() {
+  public record Heads(
+      int heads,
+      int keyValueHeads,
+      int headSize,
+      float dropout,
+      boolean causal,
+      int window,
+      float scale) {
+    /** As in BERT: every row sees its whole sequence. */
+    public static Heads bidirectional(int heads, int headSize, float dropout) {
+      return new Heads(
+          heads, heads, headSize, dropout, false, 0, (float) (1 / Math.sqrt(headSize)));
+    }
+
+    /** H D. */
+    public long queryWidth() {
       return (long) heads * headSize;
     }
 
-    long keyValueWidth() {
+    /** Hkv D. */
+    public long keyValueWidth() {
       return (long) keyValueHeads * headSize;
+    }
+
+    /** (H + 2 Hkv) D: query, key and value of a row. */
+    public long width() {
+      return queryWidth() + 2 * keyValueWidth();
     }
   }
 
@@ -78,10 +102,10 @@ public final class Attention implements Node {
    */
   public static Tensor apply(Tape tape, Heads heads, Tensor qkv, long cuSeqlens, long B) {
     Check.argument(
-        qkv.cols() == heads.queryWidth() + 2 * heads.keyValueWidth(),
+        qkv.cols() == heads.width(),
         "attention over %d columns, expected (H + 2 Hkv) D = %d",
         qkv.cols(),
-        heads.queryWidth() + 2 * heads.keyValueWidth());
+        heads.width());
     return apply(tape, heads, qkv, qkv, 0, heads.queryWidth(), cuSeqlens, cuSeqlens, B);
   }
 
@@ -158,18 +182,14 @@ public final class Attention implements Node {
             heads.heads(),
             heads.keyValueHeads(),
             heads.headSize(),
-            node.scale(),
-            false,
-            0,
+            heads.scale(),
+            heads.causal(),
+            heads.window(),
             node.dropout,
             tape.seed(),
             node.stream,
             queries.dtype());
     return tape.record(node);
-  }
-
-  private float scale() {
-    return (float) (1 / Math.sqrt(heads.headSize()));
   }
 
   private long query(long base) {
@@ -215,9 +235,9 @@ public final class Attention implements Node {
             heads.heads(),
             heads.keyValueHeads(),
             heads.headSize(),
-            scale(),
-            false,
-            0,
+            heads.scale(),
+            heads.causal(),
+            heads.window(),
             dropout,
             tape.seed(),
             stream,

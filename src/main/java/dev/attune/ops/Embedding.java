@@ -1,6 +1,7 @@
 package dev.attune.ops;
 
 import dev.attune.core.Check;
+import dev.attune.core.DType;
 import dev.attune.tape.Node;
 import dev.attune.tape.Parameter;
 import dev.attune.tape.Tape;
@@ -55,6 +56,14 @@ public final class Embedding implements Node {
         (position == null || position.cols() == C) && (type == null || type.cols() == C),
         "the embedding tables differ in width");
     Tensor out = tape.tensor(N, C, word.trainable());
+    if (word.dtype() == DType.BF16) {
+      Check.argument(type == null, "a frozen embedding with token types");
+      lookUp(tape, out, word, ids, false);
+      if (position != null) {
+        lookUp(tape, out, position, positions, true);
+      }
+      return out;
+    }
     tape.backend()
         .embeddingForward(
             out.address(),
@@ -71,6 +80,20 @@ public final class Embedding implements Node {
             type == null ? 0 : type.rows(),
             out.dtype());
     return tape.record(new Embedding(word, position, type, ids, positions, typeIds, out));
+  }
+
+  /** {@code out (+)= table[ids]} from a frozen bf16 table. */
+  private static void lookUp(Tape tape, Tensor out, Parameter table, long ids, boolean accumulate) {
+    long N = out.rows();
+    long C = out.cols();
+    if (out.dtype() == DType.BF16 && !accumulate) {
+      tape.backend().gatherRowsForward(out.address(), table.address(), ids, N, C, DType.BF16);
+      return;
+    }
+    long rows = tape.allocate(N * C * DType.BF16.sizeBytes());
+    tape.backend().gatherRowsForward(rows, table.address(), ids, N, C, DType.BF16);
+    tape.backend().cast(out.address(), rows, N * C, accumulate, out.dtype(), DType.BF16);
+    tape.free(rows);
   }
 
   @Override

@@ -12,86 +12,72 @@ import dev.attune.tape.Tensor;
  * nobody reads afterwards.
  */
 public final class LayerNorm implements Node {
+  /**
+   * What a layer norm is made of.
+   *
+   * @param weight (C)
+   * @param bias (C)
+   * @param eps added to the variance
+   */
+  public record Affine(Parameter weight, Parameter bias, float eps) {
+    void check(long C) {
+      Check.argument(
+          weight.count() == C && bias.count() == C,
+          "%s has %d entries, its input %d columns",
+          weight.name(),
+          weight.count(),
+          C);
+    }
+  }
+
+  /** What becomes of the sum. */
+  private enum Sum {
+    /** Only backward reads it. */
+    SAVED,
+    /** It is an output: the residual stream of a pre-norm model. */
+    OUTPUT,
+    /** It is another op's tensor. */
+    BORROWED
+  }
+
   private final Tensor inp;
   private final Tensor residual;
-  private final Parameter weight;
-  private final Parameter bias;
+  private final Affine affine;
   private final float inpDropout;
   private final float outDropout;
   private final long streams;
-  private final long sum;
+  private final Sum kind;
+  private final Tensor sum;
   private final long mean;
   private final long rstd;
   private final Tensor out;
 
   private LayerNorm(
-      Tensor inp,
-      Tensor residual,
-      Parameter weight,
-      Parameter bias,
-      float inpDropout,
-      float outDropout,
-      long streams,
-      long sum,
-      long mean,
-      long rstd,
-      Tensor out) {
-    this.inp = inp;
-    this.residual = residual;
-    this.weight = weight;
-    this.bias = bias;
-    this.inpDropout = inpDropout;
-    this.outDropout = outDropout;
-    this.streams = streams;
-    this.sum = sum;
-    this.mean = mean;
-    this.rstd = rstd;
-    this.out = out;
-  }
-
-  /**
-   * @param inp (N,C); consumed: its values may not be read by another op
-   * @param residual (N,C), or null
-   * @param weight (C)
-   * @param bias (C)
-   * @param eps added to the variance
-   * @param inpDropout probability on inp, outDropout on the result; training only
-   * @return (N,C)
-   */
-  public static Tensor apply(
       Tape tape,
       Tensor inp,
       Tensor residual,
-      Parameter weight,
-      Parameter bias,
-      float eps,
+      Affine affine,
       float inpDropout,
-      float outDropout) {
+      float outDropout,
+      Sum kind) {
     long N = inp.rows();
     long C = inp.cols();
-    Check.argument(
-        weight.count() == C && bias.count() == C,
-        "%s has %d entries, its input %d columns",
-        weight.name(),
-        weight.count(),
-        C);
+    affine.check(C);
     Check.argument(
         residual == null || (residual.rows() == N && residual.cols() == C),
         "the residual of %s has another shape than its input",
-        weight.name());
-    float pInp = tape.dropout(inpDropout);
-    float pOut = tape.dropout(outDropout);
-    long streams = tape.takeStreams(2);
-    Tensor out =
-        tape.tensor(
-            N,
-            C,
-            inp.dtype(),
-            inp.requiresGrad()
-                || (residual != null && residual.requiresGrad())
-                || weight.trainable());
-    long mean = tape.allocate(N * Float.BYTES);
-    long rstd = tape.allocate(N * Float.BYTES);
+        affine.weight.name());
+    boolean sumNeedsGradient = inp.requiresGrad() || (residual != null && residual.requiresGrad());
+    this.inp = inp;
+    this.residual = residual;
+    this.affine = affine;
+    this.inpDropout = tape.dropout(inpDropout);
+    this.outDropout = tape.dropout(outDropout);
+    this.streams = tape.takeStreams(2);
+    this.kind = kind;
+    this.out = tape.tensor(N, C, inp.dtype(), sumNeedsGradient || affine.weight.trainable());
+    this.mean = tape.allocate(N * Float.BYTES);
+    this.rstd = tape.allocate(N * Float.BYTES);
     tape.backend()
         .layerNormForward(
             out.address(),
@@ -100,19 +86,49 @@ public final class LayerNorm implements Node {
             rstd,
             inp.address(),
             residual == null ? 0 : residual.address(),
-            weight.address(),
-            bias.address(),
+            affine.weight.address(),
+            affine.bias.address(),
             N,
             C,
-            eps,
-            pInp,
-            pOut,
+            affine.eps,
+            this.inpDropout,
+            this.outDropout,
             tape.seed(),
             streams,
             inp.dtype());
-    long sum = tape.take(inp);
+    this.sum = kind == Sum.BORROWED ? inp : tape.rename(inp, sumNeedsGradient);
+  }
+
+  /**
+   * After a sub-layer.
+   *
+   * @param inp (N,C); consumed: its values may not be read by another op
+   * @param residual (N,C), or null
+   * @param inpDropout probability on inp, outDropout on the result; training only
+   * @return (N,C)
+   */
+  public static Tensor apply(
+      Tape tape, Tensor inp, Tensor residual, Affine affine, float inpDropout, float outDropout) {
     return tape.record(
-        new LayerNorm(inp, residual, weight, bias, pInp, pOut, streams, sum, mean, rstd, out));
+        new LayerNorm(tape, inp, residual, affine, inpDropout, outDropout, Sum.SAVED));
+  }
+
+  /**
+   * Before a sub-layer.
+   *
+   * @param inp (N,C), the sub-layer before; consumed
+   * @param residual (N,C), the stream around it, or null at the first
+   * @param inpDropout probability on inp
+   */
+  public static Normed applyBefore(
+      Tape tape, Tensor inp, Tensor residual, Affine affine, float inpDropout) {
+    LayerNorm node = new LayerNorm(tape, inp, residual, affine, inpDropout, 0f, Sum.OUTPUT);
+    return new Normed(tape.record(node), node.sum);
+  }
+
+  /** A second norm of a residual stream: {@code sum} (N,C) stays. */
+  public static Tensor applyBeside(Tape tape, Tensor sum, Affine affine) {
+    return tape.record(new LayerNorm(tape, sum, null, affine, 0f, 0f, Sum.BORROWED));
   }
 
   @Override
@@ -122,8 +138,46 @@ public final class LayerNorm implements Node {
 
   @Override
   public void backward(Tape tape) {
-    Check.state(inp.gradient() == 0, "the input of a layer norm has a second consumer");
-    boolean accumulateResidual = residual != null && residual.gradient() != 0;
+    switch (kind) {
+      case BORROWED -> {
+        boolean accumulate = sum.gradient() != 0;
+        backward(tape, 0, sum.requiresGrad() ? tape.gradientOf(sum) : 0, 0, accumulate);
+      }
+      case SAVED -> {
+        Check.state(inp.gradient() == 0, "the input of a layer norm has a second consumer");
+        boolean accumulate = residual != null && residual.gradient() != 0;
+        backward(
+            tape,
+            inp.requiresGrad() ? tape.gradientOf(inp) : 0,
+            residual != null && residual.requiresGrad() ? tape.gradientOf(residual) : 0,
+            0,
+            accumulate);
+      }
+      case OUTPUT -> {
+        if (inpDropout > 0 && inp.requiresGrad()) {
+          boolean both = residual != null && residual.requiresGrad();
+          backward(
+              tape,
+              tape.gradientOf(inp),
+              both ? tape.gradientOf(residual) : 0,
+              sum.gradient(),
+              false);
+        } else {
+          // The gradient of the sum is that of both addends: one block serves both.
+          long dsum = sum.requiresGrad() ? tape.allocate(sum.sizeBytes()) : 0;
+          backward(tape, 0, dsum, sum.gradient(), false);
+          tape.dropGradient(sum);
+          tape.giveGradient(sum, dsum);
+          PreNorm.passOn(tape, sum, inp, residual);
+        }
+      }
+    }
+  }
+
+  private void backward(
+      Tape tape, long dinp, long dresidual, long dsumExtra, boolean accumulateResidual) {
+    Parameter weight = affine.weight;
+    Parameter bias = affine.bias;
     boolean accumulateWeight = weight.trainable() && weight.accumulate();
     Check.state(
         !bias.trainable() || bias.accumulate() == accumulateWeight,
@@ -131,13 +185,13 @@ public final class LayerNorm implements Node {
         weight.name());
     tape.backend()
         .layerNormBackward(
-            inp.requiresGrad() ? tape.gradientOf(inp) : 0,
-            residual != null && residual.requiresGrad() ? tape.gradientOf(residual) : 0,
+            dinp,
+            dresidual,
             weight.trainable() ? weight.gradient() : 0,
             bias.trainable() ? bias.gradient() : 0,
             out.gradient(),
-            0,
-            sum,
+            dsumExtra,
+            sum.address(),
             mean,
             rstd,
             weight.address(),
@@ -154,8 +208,12 @@ public final class LayerNorm implements Node {
 
   @Override
   public void release(Tape tape) {
-    tape.free(sum);
     tape.free(mean);
     tape.free(rstd);
+    switch (kind) {
+      case SAVED -> tape.discard(sum);
+      case OUTPUT -> PreNorm.release(tape, sum);
+      case BORROWED -> {}
+    }
   }
 }

@@ -2,7 +2,6 @@ package dev.attune.ops;
 
 import dev.attune.kernels.Activation;
 import dev.attune.tape.Node;
-import dev.attune.tape.Parameter;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 
@@ -13,87 +12,56 @@ import dev.attune.tape.Tensor;
  */
 public final class Mlp implements Node {
   private final Tensor inp;
-  private final Parameter up;
-  private final Parameter upBias;
-  private final Parameter down;
-  private final Parameter downBias;
+  private final Projection up;
+  private final Projection down;
   private final Activation activation;
+  private final Projection.Saved upSaved;
+  private final Projection.Saved downSaved;
   private final long pre;
   private final Tensor out;
 
   private Mlp(
       Tensor inp,
-      Parameter up,
-      Parameter upBias,
-      Parameter down,
-      Parameter downBias,
+      Projection up,
+      Projection down,
       Activation activation,
+      Projection.Saved upSaved,
+      Projection.Saved downSaved,
       long pre,
       Tensor out) {
     this.inp = inp;
     this.up = up;
-    this.upBias = upBias;
     this.down = down;
-    this.downBias = downBias;
     this.activation = activation;
+    this.upSaved = upSaved;
+    this.downSaved = downSaved;
     this.pre = pre;
     this.out = out;
   }
 
   /**
    * @param inp (N,C)
-   * @param up (F,C) with upBias (F)
-   * @param down (C,F) with downBias (C)
+   * @param up (F,C)
+   * @param down (C,F)
    * @return (N,C) of the type of inp
    */
   public static Tensor apply(
-      Tape tape,
-      Tensor inp,
-      Parameter up,
-      Parameter upBias,
-      Parameter down,
-      Parameter downBias,
-      Activation activation) {
-    Linear.checkShapes(inp, up, upBias);
+      Tape tape, Tensor inp, Projection up, Projection down, Activation activation) {
+    up.checkInput(inp.cols());
     long N = inp.rows();
-    long C = inp.cols();
-    long F = up.rows();
-    long hiddenBytes = N * F * inp.dtype().sizeBytes();
-    Tensor out =
-        tape.tensor(
-            N, down.rows(), inp.dtype(), inp.requiresGrad() || up.trainable() || down.trainable());
+    long hiddenBytes = N * up.rows() * inp.dtype().sizeBytes();
+    boolean hiddenNeedsGradient = inp.requiresGrad() || up.trainable();
+    Tensor out = tape.tensor(N, down.rows(), inp.dtype(), hiddenNeedsGradient || down.trainable());
     long pre = tape.training() ? tape.allocate(hiddenBytes) : 0;
     long hidden = tape.allocate(hiddenBytes);
-    tape.backend()
-        .linearForward(
-            hidden,
-            pre,
-            inp.address(),
-            up.operand(inp.dtype()),
-            upBias.address(),
-            N,
-            C,
-            F,
-            activation,
-            inp.dtype(),
-            up.operandDtype(inp.dtype()));
-    tape.backend()
-        .linearForward(
-            out.address(),
-            0,
-            hidden,
-            down.operand(inp.dtype()),
-            downBias.address(),
-            N,
-            F,
-            down.rows(),
-            Activation.NONE,
-            inp.dtype(),
-            down.operandDtype(inp.dtype()));
+    Projection.Saved upSaved =
+        up.forward(
+            tape, hidden, pre, inp.address(), N, activation, inp.dtype(), inp.requiresGrad());
+    Projection.Saved downSaved =
+        down.forward(
+            tape, out.address(), 0, hidden, N, Activation.NONE, inp.dtype(), hiddenNeedsGradient);
     tape.free(hidden);
-    long products = 2 * N * C * F + 2 * N * F * down.rows();
-    tape.countFlops(products, 2 * products);
-    return tape.record(new Mlp(inp, up, upBias, down, downBias, activation, pre, out));
+    return tape.record(new Mlp(inp, up, down, activation, upSaved, downSaved, pre, out));
   }
 
   @Override
@@ -104,34 +72,30 @@ public final class Mlp implements Node {
   @Override
   public void backward(Tape tape) {
     long N = inp.rows();
-    long F = up.rows();
     long dout = out.gradient();
-    long hiddenBytes = N * F * inp.dtype().sizeBytes();
+    long hiddenBytes = N * up.rows() * inp.dtype().sizeBytes();
     long hidden = tape.allocate(hiddenBytes);
     long dpre = tape.allocate(hiddenBytes);
-    tape.backend()
-        .linearBackwardInput(
-            dpre,
-            hidden,
-            dout,
-            down.operand(inp.dtype()),
-            pre,
-            N,
-            F,
-            down.rows(),
-            activation,
-            false,
-            inp.dtype(),
-            down.operandDtype(inp.dtype()));
-    Linear.weightGradients(tape, down, downBias, dout, hidden, inp);
+    if (down.hasAdapters()) {
+      // Their gradients need act(pre), and the input's gradient needs theirs.
+      tape.backend().activationForward(hidden, pre, N * up.rows(), activation, inp.dtype());
+      down.backwardWeight(tape, downSaved, dout, hidden, N, inp.dtype());
+      down.backwardInput(tape, downSaved, dpre, 0, dout, pre, N, activation, false, inp.dtype());
+    } else {
+      down.backwardInput(
+          tape, downSaved, dpre, hidden, dout, pre, N, activation, false, inp.dtype());
+      down.backwardWeight(tape, downSaved, dout, hidden, N, inp.dtype());
+    }
     tape.free(hidden);
-    Linear.weightGradients(tape, up, upBias, dpre, inp.address(), inp);
-    Linear.inputGradient(tape, up, dpre, inp);
+    up.backwardWeight(tape, upSaved, dpre, inp.address(), N, inp.dtype());
+    Linear.inputGradient(tape, up, upSaved, dpre, inp);
     tape.free(dpre);
   }
 
   @Override
   public void release(Tape tape) {
+    up.release(tape, upSaved);
+    down.release(tape, downSaved);
     if (pre != 0) {
       tape.free(pre);
     }

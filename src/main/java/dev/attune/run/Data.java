@@ -63,7 +63,11 @@ final class Data {
 
   /** Tokenises everything; returns the full report, which has no fatal findings. */
   DataReport encode(RunConfig config, TextTokenizer tokenizer, int maxLength, int threads) {
-    Encoder encoder = new Encoder(tokenizer, kind, labels, maxLength, threads);
+    Encoder encoder =
+        kind == TargetKind.NEXT_TOKEN
+            ? Encoder.nextTokens(
+                tokenizer, config.flag(RunOption.TRAIN_ON_PROMPT), maxLength, threads)
+            : new Encoder(tokenizer, kind, labels, maxLength, threads);
     encodedTrain = encoder.encode(train);
     encodedValidation = validation == null ? null : encoder.encode(validation);
     encodedTest = test == null ? null : encoder.encode(test);
@@ -94,13 +98,16 @@ final class Data {
 
   /** Checks token ids against the model, for folders whose tokenizer is another model's. */
   void checkVocabulary(int vocabulary) {
-    if (encodedTrain.maxId() >= vocabulary) {
-      throw new InputException(
-          "the tokenizer gives token id "
-              + encodedTrain.maxId()
-              + ", the model has "
-              + vocabulary
-              + " word embeddings; the folder's tokenizer belongs to another model");
+    for (EncodedDataset split :
+        new EncodedDataset[] {encodedTrain, encodedValidation, encodedTest}) {
+      if (split != null && split.maxId() >= vocabulary) {
+        throw new InputException(
+            "the tokenizer gives token id "
+                + split.maxId()
+                + ", the model has "
+                + vocabulary
+                + " word embeddings; the folder's tokenizer belongs to another model");
+      }
     }
   }
 

@@ -9,8 +9,8 @@ import java.util.Locale;
  */
 public enum RunOption {
   MODEL("NAME|DIR", null, "base model: minilm, or a Hugging Face folder"),
-  TASK("TASK", "classification", "classification, regression or token-classification"),
-  TRAIN_FILE("FILE", null, "training data: .csv, .tsv, .jsonl, or .conll"),
+  TASK("TASK", "classification", "classification, regression, token-classification or causal-lm"),
+  TRAIN_FILE("FILE", null, "training data: .csv, .tsv, .jsonl, .conll, or .txt (one running text)"),
   VALIDATION_FILE("FILE", null, "data to evaluate on while training"),
   TEST_FILE("FILE", null, "data to evaluate on once, at the end"),
   OUTPUT_DIR("DIR", null, "where the fine-tuned model goes"),
@@ -32,6 +32,7 @@ public enum RunOption {
   MAX_GRAD_NORM("X", "1.0", "bound on the gradient norm; 0: none"),
   LABEL_SMOOTHING("X", "0", "share of a label's weight spread over all labels"),
   MAX_LENGTH("N", "512", "tokens of an example; longer ones are cut, and counted"),
+  TRAIN_ON_PROMPT(null, "false", "learn prompts and all turns too, not only what answers them"),
   DROPOUT("P", null, "replaces every dropout of the model"),
   SEED("N", "42", "seed of the order, dropout and new weights"),
   NO_SHUFFLE(null, "false", "train in the order of the file"),

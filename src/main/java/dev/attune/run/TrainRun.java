@@ -58,6 +58,7 @@ public final class TrainRun {
           RunOption.MAX_GRAD_NORM,
           RunOption.LABEL_SMOOTHING,
           RunOption.DROPOUT,
+          RunOption.TRAIN_ON_PROMPT,
           RunOption.SEED,
           RunOption.NO_SHUFFLE);
 
@@ -233,17 +234,7 @@ public final class TrainRun {
     saved.putArray("architectures").add(model.architecture());
     saved.put("dtype", "float32");
     saved.remove("torch_dtype");
-    if (data.labels() != null) {
-      saved.set("id2label", data.labels().id2label());
-      saved.set("label2id", data.labels().label2id());
-    } else {
-      saved.putObject("id2label").put("0", "LABEL_0");
-      saved.putObject("label2id").put("LABEL_0", 0);
-    }
-    if (task != Task.TOKEN_CLASSIFICATION) {
-      saved.put(
-          "problem_type", task == Task.REGRESSION ? "regression" : "single_label_classification");
-    }
+    describeOutputs(saved, data, task);
     ObjectNode attune = JsonNodeFactory.instance.objectNode();
     attune.put("task", task.option());
     attune.put("base_model", config.text(RunOption.MODEL));
@@ -272,6 +263,26 @@ public final class TrainRun {
                   ? ", with --resume from the last checkpoint"
                   : " (--save-steps would have left a checkpoint to resume from)"),
           e);
+    }
+  }
+
+  /** What a head's outputs mean; a language model's are its tokens. */
+  private static void describeOutputs(ObjectNode saved, Data data, Task task) {
+    switch (task) {
+      case CLASSIFICATION, TOKEN_CLASSIFICATION -> {
+        saved.set("id2label", data.labels().id2label());
+        saved.set("label2id", data.labels().label2id());
+      }
+      case REGRESSION -> {
+        saved.putObject("id2label").put("0", "LABEL_0");
+        saved.putObject("label2id").put("LABEL_0", 0);
+      }
+      case CAUSAL_LM -> {}
+    }
+    switch (task) {
+      case CLASSIFICATION -> saved.put("problem_type", "single_label_classification");
+      case REGRESSION -> saved.put("problem_type", "regression");
+      case TOKEN_CLASSIFICATION, CAUSAL_LM -> {}
     }
   }
 

@@ -12,22 +12,22 @@ public final class Parameter {
   private final Parameters store;
   private final int segmentBegin;
   private final int segmentEnd;
-  private final long first;
+  private final Segment first;
   private final long rows;
   private final long cols;
 
-  Parameter(Parameters store, int segmentBegin, int segmentEnd, long first, long rows, long cols) {
+  Parameter(Parameters store, int segmentBegin, int segmentEnd, long rows, long cols) {
     this.store = store;
     this.segmentBegin = segmentBegin;
     this.segmentEnd = segmentEnd;
-    this.first = first;
+    this.first = store.segments().get(segmentBegin);
     this.rows = rows;
     this.cols = cols;
   }
 
   /** The name of the (first) tensor it covers. */
   public String name() {
-    return store.segments().get(segmentBegin).name();
+    return first.name();
   }
 
   public long rows() {
@@ -42,14 +42,14 @@ public final class Parameter {
     return rows * cols;
   }
 
-  /** First element in the flat store. */
-  public long first() {
-    return first;
+  /** Address of the values: f32 master values, or frozen ones of {@link #dtype}. */
+  public long address() {
+    return store.address(first);
   }
 
-  /** Address of the f32 master values. */
-  public long address() {
-    return store.weightAddress(first);
+  /** How the values are held. */
+  public DType dtype() {
+    return first.dtype();
   }
 
   /** The type in which products of such activations read the weight. */
@@ -64,7 +64,7 @@ public final class Parameter {
 
   /** Whether this parameter takes a gradient. */
   public boolean trainable() {
-    return store.trainable();
+    return store.trainable() && !first.frozen();
   }
 
   /**
@@ -85,14 +85,13 @@ public final class Parameter {
         store,
         segmentBegin + begin,
         segmentBegin + end,
-        from.first(),
         vector ? 1 : elements / cols,
         vector ? elements : cols);
   }
 
   /** Address of the f32 gradient. Before writing to it ask {@link #accumulate}. */
   public long gradient() {
-    return store.gradientAddress(first);
+    return store.gradientAddress(first.first());
   }
 
   /**

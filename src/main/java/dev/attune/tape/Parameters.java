@@ -5,22 +5,31 @@ import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.HostWindow;
+import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 
 /**
  * The flat store: every weight in one f32 buffer, every gradient in another of the same layout, so
  * that the optimizer is one pass, the gradient norm one reduction and a checkpoint one write.
+ *
+ * <p>Frozen tensors lie in a buffer of their own, held once, in the type that products read.
  *
  * <p>Order: the word embedding (if row-sparse), the other weights that decay, those that do not
  * (biases, norms). Segments start at multiples of {@value #ALIGNMENT} elements; the gaps stay zero.
  */
 public final class Parameters implements AutoCloseable {
   private static final int ALIGNMENT = 16;
+
+  private static final int CACHE_LINE = 64;
+
+  /** Elements that pass between f32 and bf16 at a time. */
+  private static final int NARROW_PIECE = 1 << 20;
 
   private final Backend backend;
   private final List<Segment> segments;
@@ -29,6 +38,7 @@ public final class Parameters implements AutoCloseable {
   private final long decayEnd;
   private final long size;
   private final Buffer weights;
+  private final Buffer frozen; // null where nothing is
   private Buffer gradients;
   private boolean[] written;
   private final HostWindow window;
@@ -45,59 +55,134 @@ public final class Parameters implements AutoCloseable {
     for (Segment segment : segments) {
       byName.put(segment.name(), segment);
     }
-    this.weights = Buffer.allocate(backend, size * Float.BYTES, true);
+    this.weights = Buffer.allocate(backend, Math.max(1, size) * Float.BYTES, true);
+    this.frozen =
+        builder.frozenBytes == 0 ? null : Buffer.allocate(backend, builder.frozenBytes, true);
     this.window = new HostWindow(backend);
   }
 
+  /**
+   * One Hugging Face tensor of a declaration, or one module before its tensors are named.
+   *
+   * @param rows of a matrix; entries of a vector
+   */
+  public record Part(String name, long rows) {}
+
   /** Declares parameters in the order of the model; {@link #build} lays them out. */
   public static final class Builder {
-    private record Declared(List<String> names, long[] shape, boolean decays, boolean rowSparse) {
-      long count() {
-        long count = 1;
-        for (long extent : shape) {
-          count *= extent;
-        }
-        return count;
+    private record Declared(
+        List<Part> parts,
+        long cols,
+        Layout layout,
+        boolean decays,
+        boolean rowSparse,
+        boolean isMatrix,
+        DType frozenAs) {
+      DType dtype() {
+        return frozenAs != null && isMatrix ? frozenAs : DType.F32;
+      }
+
+      long count(Part part) {
+        return part.rows() * cols;
+      }
+
+      long[] folderShape(Part part) {
+        return isMatrix ? layout.folderShape(part.rows(), cols) : new long[] {part.rows()};
       }
     }
 
     private final List<Declared> declared = new ArrayList<>();
     private final List<Segment> laidOut = new ArrayList<>();
     private final List<int[]> spans = new ArrayList<>();
+    private LoraConfig lora;
+    private DType frozenAs;
+    private long frozenBytes;
     private long rowSparseEnd;
     private long decayEnd;
     private long size;
 
-    /** A weight matrix (rows, cols) that decays; returns its handle for {@link Parameters#get}. */
-    public int matrix(String name, long rows, long cols) {
-      return declare(List.of(name), new long[] {rows, cols}, true, false);
+    /** Gives the projections that are declared from here on adapters; null: none. */
+    public void adapt(LoraConfig config) {
+      this.lora = config;
     }
 
-    /** Equal matrices (rows, cols), one below the other, served by one product. */
-    public int stacked(List<String> names, long rows, long cols) {
-      return declare(names, new long[] {rows, cols}, true, false);
+    /**
+     * Freezes what is declared from here on.
+     *
+     * @param matrices how matrices are held: F32 or BF16 (vectors stay F32); null: not frozen
+     */
+    public void freeze(DType matrices) {
+      this.frozenAs = matrices;
+    }
+
+    /** Declares parameters that are new: trained, and not adapted. */
+    public <T> T asNew(Supplier<T> declaration) {
+      LoraConfig outerLora = lora;
+      DType outerFrozen = frozenAs;
+      lora = null;
+      frozenAs = null;
+      T declaredNew = declaration.get();
+      lora = outerLora;
+      frozenAs = outerFrozen;
+      return declaredNew;
+    }
+
+    /** The adapters that projections get, or null. */
+    public LoraConfig lora() {
+      return lora;
+    }
+
+    /** A weight matrix (rows, cols) that decays; returns its handle for {@link Parameters#get}. */
+    public int matrix(String name, long rows, long cols) {
+      return stacked(List.of(new Part(name, rows)), cols, Layout.PLAIN);
+    }
+
+    /**
+     * Matrices of equal width, one below the other, served by one product.
+     *
+     * @param layout in the folder; of several matrices only PLAIN
+     */
+    public int stacked(List<Part> parts, long cols, Layout layout) {
+      Check.argument(
+          layout == Layout.PLAIN || parts.size() == 1, "a layout of several tensors: %s", parts);
+      return declare(parts, cols, layout, true, false, true);
+    }
+
+    /** A matrix of an adapter: always trained. */
+    public int adapter(String name, long rows, long cols, Layout layout) {
+      return asNew(() -> declare(List.of(new Part(name, rows)), cols, layout, true, false, true));
     }
 
     /** A vector that does not decay: a bias, a norm's weight. */
     public int vector(String name, long count) {
-      return declare(List.of(name), new long[] {count}, false, false);
+      return stackedVectors(List.of(new Part(name, count)), Layout.PLAIN);
     }
 
-    /** Equal vectors, one after the other. */
-    public int stackedVectors(List<String> names, long count) {
-      return declare(names, new long[] {count}, false, false);
+    /** Vectors, one after the other; the layout as of {@link #stacked}. */
+    public int stackedVectors(List<Part> parts, Layout layout) {
+      Check.argument(
+          layout == Layout.PLAIN || parts.size() == 1, "a layout of several tensors: %s", parts);
+      return declare(parts, 1, layout, false, false, false);
     }
 
     /** The word embedding (V, C): decays, and is updated by row. At most one. */
     public int wordEmbedding(String name, long vocabulary, long width) {
       for (Declared other : declared) {
-        Check.argument(!other.rowSparse, "two word embeddings: %s and %s", other.names, name);
+        Check.argument(!other.rowSparse, "two word embeddings: %s and %s", other.parts, name);
       }
-      return declare(List.of(name), new long[] {vocabulary, width}, true, true);
+      return declare(
+          List.of(new Part(name, vocabulary)), width, Layout.PLAIN, true, frozenAs == null, true);
     }
 
-    private int declare(List<String> names, long[] shape, boolean decays, boolean rowSparse) {
-      declared.add(new Declared(List.copyOf(names), shape, decays, rowSparse));
+    private int declare(
+        List<Part> parts,
+        long cols,
+        Layout layout,
+        boolean decays,
+        boolean rowSparse,
+        boolean isMatrix) {
+      declared.add(
+          new Declared(List.copyOf(parts), cols, layout, decays, rowSparse, isMatrix, frozenAs));
       return declared.size() - 1;
     }
 
@@ -106,19 +191,20 @@ public final class Parameters implements AutoCloseable {
       for (int i = 0; i < declared.size(); i++) {
         spans.add(null);
       }
-      place(d -> d.rowSparse);
+      place(d -> d.frozenAs == null && d.rowSparse);
       rowSparseEnd = size;
-      place(d -> !d.rowSparse && d.decays);
+      place(d -> d.frozenAs == null && !d.rowSparse && d.decays);
       decayEnd = size;
-      place(d -> !d.decays);
+      place(d -> d.frozenAs == null && !d.decays);
+      placeFrozen();
       Parameters parameters = new Parameters(backend, this);
       for (int i = 0; i < declared.size(); i++) {
         Declared d = declared.get(i);
         int[] span = spans.get(i);
-        long rows = d.shape.length == 2 ? d.shape[0] * d.names.size() : 1;
-        long cols = d.shape.length == 2 ? d.shape[1] : d.shape[0] * d.names.size();
+        long total = d.parts.stream().mapToLong(Part::rows).sum();
         Parameter parameter =
-            new Parameter(parameters, span[0], span[1], laidOut.get(span[0]).first(), rows, cols);
+            new Parameter(
+                parameters, span[0], span[1], d.isMatrix ? total : 1, d.isMatrix ? d.cols : total);
         parameters.all.add(parameter);
         if (d.rowSparse) {
           parameters.rowSparseTable = parameter;
@@ -137,13 +223,47 @@ public final class Parameters implements AutoCloseable {
         }
         size = align(size);
         int begin = laidOut.size();
-        for (String name : d.names) {
-          laidOut.add(new Segment(name, d.shape, size, d.count(), d.decays));
-          size += d.count();
+        for (Part part : d.parts) {
+          laidOut.add(
+              new Segment(
+                  part.name(),
+                  d.folderShape(part),
+                  size,
+                  d.count(part),
+                  d.decays,
+                  d.layout,
+                  DType.F32,
+                  false));
+          size += d.count(part);
         }
         spans.set(i, new int[] {begin, laidOut.size()});
       }
       size = align(size);
+    }
+
+    private void placeFrozen() {
+      for (int i = 0; i < declared.size(); i++) {
+        Declared d = declared.get(i);
+        if (d.frozenAs == null) {
+          continue;
+        }
+        int begin = laidOut.size();
+        for (Part part : d.parts) {
+          laidOut.add(
+              new Segment(
+                  part.name(),
+                  d.folderShape(part),
+                  frozenBytes,
+                  d.count(part),
+                  d.decays,
+                  d.layout,
+                  d.dtype(),
+                  true));
+          frozenBytes += d.count(part) * d.dtype().sizeBytes();
+        }
+        frozenBytes = (frozenBytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+        spans.set(i, new int[] {begin, laidOut.size()});
+      }
     }
 
     private static long align(long value) {
@@ -214,13 +334,23 @@ public final class Parameters implements AutoCloseable {
     void fill(long first, FloatBuffer values);
   }
 
-  /** Writes all values of a tensor, asking for them in pieces. */
+  /** Writes all values of a tensor, asking for them in pieces; rounds where it is held in bf16. */
   public void write(Segment segment, Values values) {
-    long piece = window.pieceBytes() / Float.BYTES;
+    boolean narrow = segment.dtype() == DType.BF16;
+    long piece = narrow ? NARROW_PIECE : window.pieceBytes() / Float.BYTES;
     for (long first = 0; first < segment.count(); first += piece) {
-      long count = Math.min(piece, segment.count() - first);
-      long address = weightAddress(segment.first() + first);
-      values.fill(first, window.prepare(address, count * Float.BYTES).asFloatBuffer());
+      int count = (int) Math.min(piece, segment.count() - first);
+      int size = segment.dtype().sizeBytes();
+      ByteBuffer target = window.prepare(address(segment) + first * size, (long) count * size);
+      if (narrow) {
+        FloatBuffer wide = FloatBuffer.allocate(count);
+        values.fill(first, wide);
+        for (int i = 0; i < count; i++) {
+          target.putShort(2 * i, DType.toBf16(wide.get(i)));
+        }
+      } else {
+        values.fill(first, target.asFloatBuffer());
+      }
       window.commit();
     }
     if (shadow != null) {
@@ -233,8 +363,18 @@ public final class Parameters implements AutoCloseable {
    * read before anything else is read or written through this store.
    */
   public FloatBuffer read(Segment segment, long first) {
+    if (segment.dtype() == DType.BF16) {
+      int count = (int) Math.min(NARROW_PIECE, segment.count() - first);
+      ByteBuffer narrow =
+          window.read(address(segment) + first * Short.BYTES, (long) count * Short.BYTES);
+      FloatBuffer wide = FloatBuffer.allocate(count);
+      for (int i = 0; i < count; i++) {
+        wide.put(i, DType.fromBf16(narrow.getShort(2 * i)));
+      }
+      return wide;
+    }
     long count = Math.min(window.pieceBytes() / Float.BYTES, segment.count() - first);
-    return window.read(weightAddress(segment.first() + first), count * Float.BYTES).asFloatBuffer();
+    return window.read(address(segment) + first * Float.BYTES, count * Float.BYTES).asFloatBuffer();
   }
 
   /**
@@ -255,7 +395,7 @@ public final class Parameters implements AutoCloseable {
     if (gradients != null) {
       return;
     }
-    gradients = Buffer.allocate(backend, size * Float.BYTES, true);
+    gradients = Buffer.allocate(backend, Math.max(1, size) * Float.BYTES, true);
     written = new boolean[segments.size()];
     if (rowSparseTable != null) {
       backend.advise(gradients.address(), rowSparseEnd * Float.BYTES, false);
@@ -277,7 +417,7 @@ public final class Parameters implements AutoCloseable {
     }
     for (int i = 0; i < written.length; i++) {
       Segment segment = segments.get(i);
-      if (!written[i] && segment.first() >= rowSparseEnd) {
+      if (!written[i] && !segment.frozen() && segment.first() >= rowSparseEnd) {
         backend.fillZero(gradientAddress(segment.first()), segment.count() * Float.BYTES);
       }
     }
@@ -289,6 +429,12 @@ public final class Parameters implements AutoCloseable {
     if (rowSparse != null) {
       rowSparse.endStep();
     }
+  }
+
+  long address(Segment segment) {
+    return segment.frozen()
+        ? frozen.address() + segment.first()
+        : weights.address() + segment.first() * Float.BYTES;
   }
 
   /**
@@ -314,41 +460,45 @@ public final class Parameters implements AutoCloseable {
    * memory.
    */
   public void prepare(DType activations) {
-    if (rowSparseEnd < decayEnd) {
-      operandAddress(rowSparseEnd, activations);
-    }
-  }
-
-  /** The type in which products read the weight at {@code first}. */
-  DType operandDtype(long first, DType activations) {
     boolean wanted = activations == DType.BF16 && backend.wantsBf16Weights();
-    return wanted && isShadowed(first) ? DType.BF16 : DType.F32;
+    if (wanted && rowSparseEnd < decayEnd) {
+      makeShadow();
+    }
   }
 
-  /** Where products read the weight at {@code first}; makes the copy when it is first asked for. */
-  long operandAddress(long first, DType activations) {
-    if (operandDtype(first, activations) == DType.F32) {
-      return weightAddress(first);
+  /** The type in which products read a weight. */
+  DType operandDtype(Segment segment, DType activations) {
+    if (segment.frozen()) {
+      return segment.dtype();
     }
+    boolean wanted = activations == DType.BF16 && backend.wantsBf16Weights();
+    return wanted && isShadowed(segment.first()) ? DType.BF16 : DType.F32;
+  }
+
+  /** Where products read a weight; makes the copy when it is first asked for. */
+  long operandAddress(Segment segment, DType activations) {
+    if (segment.frozen() || operandDtype(segment, activations) == DType.F32) {
+      return address(segment);
+    }
+    makeShadow();
+    return shadowAddress(segment.first());
+  }
+
+  private void makeShadow() {
     if (shadow == null) {
       shadow = Buffer.allocate(backend, (decayEnd - rowSparseEnd) * DType.BF16.sizeBytes(), true);
       fillShadow();
     }
-    return shadowAddress(first);
   }
 
   private void fillShadow() {
     backend.cast(
         shadow.address(),
-        weightAddress(rowSparseEnd),
+        weights.address() + rowSparseEnd * Float.BYTES,
         decayEnd - rowSparseEnd,
         false,
         DType.BF16,
         DType.F32);
-  }
-
-  long weightAddress(long first) {
-    return weights.address() + first * Float.BYTES;
   }
 
   long gradientAddress(long first) {
@@ -379,6 +529,10 @@ public final class Parameters implements AutoCloseable {
   @Override
   public void close() {
     weights.close();
+    if (frozen != null) {
+      frozen.close();
+    }
+
     if (shadow != null) {
       shadow.close();
     }

@@ -137,13 +137,24 @@ public final class Tape implements AutoCloseable {
   }
 
   /**
-   * In inference, frees everything but this tensor: models call it between layers, so that
+   * In inference, frees everything but these tensors: models call it between layers, so that
    * evaluation needs the memory of one layer. Nothing happens in training.
    */
   public void keepOnly(Tensor tensor) {
+    keepOnly(tensor, tensor);
+  }
+
+  /** See {@link #keepOnly(Tensor)}. */
+  public void keepOnly(Tensor first, Tensor second) {
     if (!training) {
-      arena.retainOnly(tensor.address());
+      arena.retainOnly(first.address(), second.address());
     }
+  }
+
+  /** A tensor in the memory of {@code tensor}, whose values are consumed: for ops in place. */
+  public Tensor rename(Tensor tensor, boolean requiresGrad) {
+    return new Tensor(
+        take(tensor), tensor.dtype(), tensor.rows(), tensor.cols(), training && requiresGrad);
   }
 
   /** Moves a tensor's values out of it: the caller now owns the block. */
@@ -170,8 +181,38 @@ public final class Tape implements AutoCloseable {
    */
   public void moveGradient(Tensor from, Tensor to) {
     Check.state(to.gradient() == 0, "the target has a gradient already");
-    to.setGradient(from.gradient());
+    if (from.gradientIsBorrowed()) {
+      to.borrowGradient(from.gradient());
+    } else {
+      to.setGradient(from.gradient());
+    }
     from.setGradient(0);
+  }
+
+  /** Makes a block that an op allocated and filled the gradient of a tensor that has none. */
+  public void giveGradient(Tensor tensor, long address) {
+    Check.state(tensor.gradient() == 0, "the target has a gradient already");
+    tensor.setGradient(address);
+  }
+
+  /**
+   * Lets {@code to}, which has no gradient, read that of {@code from}: for addends, whose gradients
+   * are equal. {@code from} must have been made before {@code to}, so that it is visited later, and
+   * no other consumer of {@code from} may be visited before {@code to} is.
+   */
+  public void lendGradient(Tensor from, Tensor to) {
+    Check.state(to.gradient() == 0, "the target has a gradient already");
+    to.borrowGradient(from.gradient());
+  }
+
+  /** Frees a gradient that was computed for nobody; one that was lent stays with its owner. */
+  public void dropGradient(Tensor tensor) {
+    if (tensor.gradient() != 0) {
+      if (!tensor.gradientIsBorrowed()) {
+        arena.free(tensor.gradient());
+      }
+      tensor.setGradient(0);
+    }
   }
 
   /** Runs all recorded ops backward from the gradients that a loss has left; frees everything. */
@@ -186,10 +227,7 @@ public final class Tape implements AutoCloseable {
       }
       node.release(this);
       discard(out);
-      if (out.gradient() != 0) {
-        arena.free(out.gradient());
-        out.setGradient(0);
-      }
+      dropGradient(out);
     }
     nodes.clear();
   }

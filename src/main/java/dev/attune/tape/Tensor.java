@@ -13,6 +13,7 @@ public final class Tensor {
   private final boolean requiresGrad;
   private long address;
   private long gradient;
+  private boolean borrowed;
 
   Tensor(long address, DType dtype, long rows, long cols, boolean requiresGrad) {
     this.address = address;
@@ -58,5 +59,15 @@ public final class Tensor {
 
   void setGradient(long gradient) {
     this.gradient = gradient;
+    this.borrowed = false;
+  }
+
+  void borrowGradient(long address) {
+    this.gradient = address;
+    this.borrowed = true;
+  }
+
+  boolean gradientIsBorrowed() {
+    return borrowed;
   }
 }

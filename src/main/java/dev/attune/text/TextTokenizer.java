@@ -164,11 +164,33 @@ public final class TextTokenizer implements AutoCloseable {
   }
 
   /**
+   * The id that ends a sequence: {@code eos_token} of the tokenizer's files, else the first {@code
+   * eos_token_id} of config.json.
+   */
+  public OptionalInt eosId() {
+    OptionalInt own = specialId("eos_token");
+    if (own.isPresent()) {
+      return own;
+    }
+    JsonNode id = readJson(folder.resolve("config.json")).path("eos_token_id");
+    JsonNode first = id.isArray() ? id.path(0) : id;
+    return first.isInt() ? OptionalInt.of(first.asInt()) : OptionalInt.empty();
+  }
+
+  /**
    * Encodes a text, or a text pair where {@code pair} is not null, with everything there is to know
    * about each token. Nothing is truncated.
    */
   public Encoding encode(String text, String pair) {
     return reading(() -> encodeNative(text, pair), this::full);
+  }
+
+  /**
+   * Encodes a text that already holds its special tokens, as a rendered chat template does: the
+   * tokenizer adds none. Nothing is truncated.
+   */
+  public Encoding encodeRendered(String text) {
+    return reading(() -> TokenizersLibrary.LIB.encode(handle, text, false), this::full);
   }
 
   /** Encodes words that are already split; word ids then index {@code words}. */

@@ -21,6 +21,10 @@
  *   <li>Words that are already split, with a byte-level tokenizer that adds no space itself (GPT-2,
  *       RoBERTa, Qwen): every word gets a leading space. For GPT-2 and RoBERTa this is
  *       Transformers' {@code add_prefix_space=True}, without which Transformers refuses such input.
+ *   <li>Chat templates are rendered by {@link dev.attune.text.jinja}, which says why it is our own.
+ *       Where a template does not mark the assistant's turns itself, they are found by rendering
+ *       the turns before each and up to it, and a template that does not keep what it wrote is
+ *       refused.
  *   <li>Offsets count code points, as Hugging Face's do.
  * </ul>
  */

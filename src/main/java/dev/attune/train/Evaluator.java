@@ -5,6 +5,7 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.data.LabelMap;
 import dev.attune.metrics.ClassificationMetrics;
 import dev.attune.metrics.Metrics;
+import dev.attune.metrics.NextTokenMetrics;
 import dev.attune.metrics.RegressionMetrics;
 import dev.attune.metrics.SequenceLabelMetrics;
 import dev.attune.model.Model;
@@ -18,7 +19,7 @@ import java.util.Set;
 
 /** Measures a model on a dataset; memory is that of one batch, whatever the dataset's size. */
 public final class Evaluator {
-  private static final Set<String> LOWER_IS_BETTER = Set.of("loss", "mse", "mae");
+  private static final Set<String> LOWER_IS_BETTER = Set.of("loss", "mse", "mae", "perplexity");
 
   private final EncodedDataset data;
   private final LabelMap labels;
@@ -54,11 +55,15 @@ public final class Evaluator {
   /** Mean loss, then the task's metrics. */
   public Map<String, Double> evaluate(Model model, Tape tape) {
     Task task = model.task();
+    if (task == Task.CAUSAL_LM) {
+      return evaluateLanguageModel(model, tape);
+    }
     Accumulator accumulator =
         switch (task) {
           case CLASSIFICATION -> new Classes(labels);
           case REGRESSION -> new Scores();
           case TOKEN_CLASSIFICATION -> new Tags(labels);
+          case CAUSAL_LM -> throw new IllegalStateException();
         };
     double[] lossAndTargets = new double[2];
     inference.run(
@@ -75,6 +80,26 @@ public final class Evaluator {
     Map<String, Double> values = new LinkedHashMap<>();
     values.put("loss", lossAndTargets[0] / lossAndTargets[1]);
     values.putAll(last.values());
+    return values;
+  }
+
+  private Map<String, Double> evaluateLanguageModel(Model model, Tape tape) {
+    NextTokenMetrics metrics = new NextTokenMetrics();
+    double[] lossAndTargets = new double[2];
+    inference.runLanguageModel(
+        model,
+        tape,
+        data,
+        new Objective(Task.CAUSAL_LM, 0f),
+        (batch, right, loss) -> {
+          lossAndTargets[0] += loss;
+          lossAndTargets[1] += batch.supervisedTargets();
+          metrics.add(loss, batch.supervisedTargets(), right);
+        });
+    last = metrics;
+    Map<String, Double> values = new LinkedHashMap<>();
+    values.put("loss", lossAndTargets[0] / lossAndTargets[1]);
+    values.putAll(metrics.values());
     return values;
   }
 

@@ -51,11 +51,38 @@ public final class Inference implements AutoCloseable {
         Tensor logits = model.forward(tape, inputs);
         double loss = Double.NaN;
         if (objective != null) {
-          objective.apply(tape, logits, staging, batch);
-          loss = staging.sumLosses((int) logits.rows());
+          loss = staging.sumLosses(objective.apply(tape, model, logits, staging));
         }
         FloatBuffer values = window.read(logits.address(), logits.sizeBytes()).asFloatBuffer();
         sink.accept(batch, values, (int) logits.rows(), (int) logits.cols(), loss);
+      }
+    }
+  }
+
+  /** Receives what a language model made of each batch. */
+  public interface TokenSink {
+    /**
+     * @param right how many of the learned tokens were the most probable ones
+     * @param loss sum of the batch's losses
+     */
+    void accept(Batch batch, int right, double loss);
+  }
+
+  /** Runs a language model. */
+  public void runLanguageModel(
+      Model model, Tape tape, EncodedDataset data, Objective objective, TokenSink sink) {
+    if (data.size() == 0) {
+      return;
+    }
+    try (BatchStream batches =
+        BatchStream.evaluationBatches(data, MAX_TOKENS, MAX_SEQUENCES, model.positionOffset())) {
+      while (batches.hasNext()) {
+        Batch batch = batches.next();
+        Inputs inputs = staging.stage(batch);
+        tape.begin(false, 0);
+        Tensor hidden = model.forward(tape, inputs);
+        double loss = staging.sumLosses(objective.apply(tape, model, hidden, staging));
+        sink.accept(batch, staging.countRight(), loss);
       }
     }
   }

@@ -5,6 +5,7 @@ import dev.attune.data.TargetKind;
 import dev.attune.memory.Allocator;
 import dev.attune.memory.HostMirror;
 import dev.attune.model.Inputs;
+import dev.attune.ops.CrossEntropy;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 
@@ -13,9 +14,9 @@ import java.nio.IntBuffer;
  * allocates nothing.
  */
 public final class Staging implements AutoCloseable {
-  private static final int ARRAYS_OF_ROWS = 4; // ids, positions, type ids, labels
-  private static final int ARRAYS_OF_SEQUENCES = 4; // bounds, first rows, one each, targets
-  // After them the losses, which come the other way.
+  private static final int ARRAYS_OF_ROWS = 5; // ids, positions, type ids, labels, learned rows
+  private static final int ARRAYS_OF_SEQUENCES = 5; // bounds, first, last rows, one each, targets
+  // After them losses and predictions, which come the other way.
 
   private final Allocator allocator;
   private HostMirror mirror;
@@ -23,6 +24,7 @@ public final class Staging implements AutoCloseable {
   private FloatBuffer floats;
   private int rowCapacity;
   private int sequenceCapacity;
+  private int learnedCount;
 
   public Staging(Allocator allocator) {
     this.allocator = allocator;
@@ -47,10 +49,15 @@ public final class Staging implements AutoCloseable {
     for (int b = 0; b <= B; b++) {
       ints.put(sequenceArray(2) + b, b);
     }
+    for (int b = 0; b < B; b++) {
+      ints.put(sequenceArray(4) + b, batch.cuSeqlens()[b + 1] - 1);
+    }
     if (batch.kind() == TargetKind.NUMBER) {
       floats.put(sequenceArray(3), batch.targets(), 0, B);
+    } else if (batch.kind() == TargetKind.NEXT_TOKEN) {
+      putLearned(batch.labels(), N);
     } else if (batch.kind() != TargetKind.NONE) {
-      put(rowArray(3), batch.labels(), batch.kind() == TargetKind.TAGS ? N : B);
+      put(rowArray(3), batch.labels(), batch.kind().isPerToken() ? N : B);
     }
     mirror.push(0, lossArray() * Integer.BYTES);
     return new Inputs(
@@ -61,12 +68,50 @@ public final class Staging implements AutoCloseable {
         address(rowArray(2)),
         address(sequenceArray(0)),
         address(sequenceArray(1)),
+        address(sequenceArray(4)),
         address(sequenceArray(2)));
   }
 
-  /** Address of the labels i32: (B), or (N) for token labels. */
+  /** Most rows need no product with the vocabulary where only completions are learned. */
+  private void putLearned(int[] labels, int N) {
+    learnedCount = 0;
+    for (int row = 0; row < N; row++) {
+      if (labels[row] != CrossEntropy.IGNORE) {
+        ints.put(rowArray(3) + learnedCount, labels[row]);
+        ints.put(rowArray(4) + learnedCount++, row);
+      }
+    }
+  }
+
+  /** Address of the labels i32: (B), or (N) for token labels, or (M) for next tokens. */
   public long labels() {
     return address(rowArray(3));
+  }
+
+  /** M: rows whose next token is learned. */
+  public int learnedCount() {
+    return learnedCount;
+  }
+
+  /** Address of the rows whose next token is learned, (M) i32. */
+  public long learnedRows() {
+    return address(rowArray(4));
+  }
+
+  /** Address of room for one predicted token i32 per learned row. */
+  public long predictions() {
+    return address(lossArray() + rowCapacity);
+  }
+
+  /** How many of the learned rows were predicted right. Waits for the device. */
+  public int countRight() {
+    int first = lossArray() + rowCapacity;
+    mirror.pull(first * Integer.BYTES, learnedCount * Integer.BYTES);
+    int right = 0;
+    for (int i = 0; i < learnedCount; i++) {
+      right += ints.get(first + i) == ints.get(rowArray(3) + i) ? 1 : 0;
+    }
+    return right;
   }
 
   /** Address of the regression targets (B) f32. */
@@ -97,7 +142,7 @@ public final class Staging implements AutoCloseable {
     rowCapacity = Math.max(Math.max(rows, sequences), rowCapacity);
     rowCapacity += rowCapacity / 2;
     sequenceCapacity = Math.max(sequences, sequenceCapacity);
-    long elements = (long) lossArray() + rowCapacity;
+    long elements = (long) lossArray() + 2L * rowCapacity;
     mirror = new HostMirror(allocator, elements * Integer.BYTES, false);
     ints = mirror.host().asIntBuffer();
     floats = mirror.host().asFloatBuffer();

@@ -210,9 +210,9 @@ public final class Trainer implements AutoCloseable {
     }
     tape.begin(true, state.microStep);
     Tensor logits = model.forward(tape, inputs);
-    objective.apply(tape, logits, staging, batch);
+    int losses = objective.apply(tape, model, logits, staging);
     tape.backward();
-    return staging.sumLosses((int) logits.rows());
+    return staging.sumLosses(losses);
   }
 
   private void update(double lossSum, long targets) {

@@ -36,7 +36,7 @@ class BatchStreamTest {
   /** A batch as a string of everything it holds. */
   private static String image(Batch b) {
     int labels =
-        b.kind() == TargetKind.TAGS ? b.rows() : b.kind() == TargetKind.CLASS ? b.sequences() : 0;
+        b.kind().isPerToken() ? b.rows() : b.kind() == TargetKind.CLASS ? b.sequences() : 0;
     return String.join(
         " ",
         "epoch " + b.epoch(),
@@ -73,6 +73,13 @@ class BatchStreamTest {
                 ids,
                 typeIds,
                 random.ints(length, 0, 4).map(l -> l == 0 ? EncodedDataset.IGNORED : l).toArray());
+        case NEXT_TOKEN -> {
+          boolean[] supervised = new boolean[length];
+          for (int t = 0; t < length; t++) {
+            supervised[t] = random.nextInt(3) > 0;
+          }
+          builder.addNextTokens(ids, supervised, 0, length);
+        }
         case NONE -> builder.add(ids, typeIds);
       }
     }
@@ -124,7 +131,7 @@ class BatchStreamTest {
             } else {
               assertEquals(data.typeIds()[at], b.typeIds()[begin + t]);
             }
-            if (kind == TargetKind.TAGS) {
+            if (kind.isPerToken()) {
               assertEquals(data.labels()[at], b.labels()[begin + t]);
             }
           }

@@ -239,7 +239,8 @@ class DataReaderTest {
         "text,label=x|mixes positions and names",
         "text,,label|has an empty name",
         "label=a,label=b|gives label twice",
-        "kind=a|there is no role \"kind\". Roles: text, text_pair, label, tokens, tags.",
+        "kind=a|there is no role \"kind\". Roles: text, text_pair, label, tokens, tags, prompt,"
+            + " completion, messages.",
         "sentence=a|there is no role \"sentence\"",
         "text=|gives no column for text",
         "text,text|gives text twice",
@@ -331,6 +332,62 @@ class DataReaderTest {
     Example prompt = read("b.jsonl", "{\"prompt\": \"p\", \"completion\": \"c\"}", null).get(0);
     assertNull(prompt.text());
     assertEquals("c", prompt.field("completion"));
+    assertEquals("p", prompt.prompt());
+    assertEquals("c", prompt.completion());
+  }
+
+  @Test
+  void promptsAndCompletionsAreReadFromAnyTableByAnyName() {
+    Example named =
+        read(
+                "a.csv",
+                "id,instruction,output\n1,\"p, q\",c\n",
+                "prompt=instruction,completion=output")
+            .get(0);
+    assertEquals("p, q", named.prompt());
+    assertEquals("c", named.completion());
+    Example placed = read("b.tsv", "p\tc\n", "prompt,completion").get(0);
+    assertEquals("p", placed.prompt());
+    assertEquals("c", placed.completion());
+  }
+
+  @Test
+  void conversationsKeepEveryFieldOfATurn() {
+    Example example =
+        read(
+                "a.jsonl",
+                "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}, {\"role\":"
+                    + " \"assistant\", \"content\": null, \"tool_calls\": [{\"name\": \"f\"}]},"
+                    + " {\"role\": \"assistant\", \"content\": \"ok\"}]}",
+                null)
+            .get(0);
+    assertEquals(
+        List.of("user", "assistant", "assistant"),
+        example.messages().stream().map(m -> m.role()).toList());
+    assertEquals("hi", example.messages().get(0).content());
+    assertEquals("", example.messages().get(1).content());
+    assertEquals(
+        List.of(Map.of("name", "f")), example.messages().get(1).fields().get("tool_calls"));
+  }
+
+  @Test
+  void conversationsDoNotFitATable() {
+    assertTrue(
+        refusal("a.csv", "messages\n[]\n", null)
+            .startsWith("a.csv: messages are lists of turns, which a field of this file cannot"));
+  }
+
+  @Test
+  void aTextFileIsOneRunningText() {
+    Dataset data = read("a.txt", "one\r\n\n two,three", null);
+    assertEquals(1, data.size());
+    assertEquals("one\n\n two,three", data.get(0).text());
+    assertEquals("one\n", read("b.txt", "one\n", null).get(0).text());
+    assertEquals("a.txt is empty", refusal("a.txt", "", null));
+    assertEquals(
+        "a.txt is one running text and has no columns; leave --columns out",
+        refusal("a.txt", "one\n", "text=one"));
+    assertTrue(refusal("a.txt", "one\n", "text,label").contains("does not say how the file"));
   }
 
   @ParameterizedTest
@@ -348,6 +405,19 @@ class DataReaderTest {
         "{\"tokens\": \"a b\"}|\"tokens\" must be a list of strings, not a b",
         "{\"tokens\": [1]}|\"tokens\" must be a list of strings, not [1]",
         "{\"tokens\": [\"a\"], \"tags\": [1.5]}|\"tags\" must be a list of strings or numbers",
+        "{\"messages\": \"hi\"}|\"messages\" must be a list of turns",
+        "{\"messages\": []}|row 1: \"messages\" is an empty list",
+        "{\"messages\": [\"hi\"]}|row 1, turn 1 must be an object with role and content, not hi",
+        "{\"messages\": [{\"content\": \"hi\"}]}|row 1, turn 1 has no role. Roles: system,"
+            + " developer, user, assistant, tool.",
+        "{\"messages\": [{\"from\": \"human\", \"value\": \"hi\"}]}|ShareGPT's names for role and"
+            + " content",
+        "{\"messages\": [{\"role\": \"human\", \"content\": \"hi\"}]}|turn 1 has the unknown role"
+            + " \"human\"",
+        "{\"messages\": [{\"role\": \"user\"}]}|row 1, turn 1: the content must be a string, not"
+            + " null",
+        "{\"messages\": [{\"role\": \"user\", \"content\": [1]}]}|content must be a string, not [1]",
+        "{\"prompt\": 5, \"completion\": \"a\"}|\"prompt\" must be a string, not 5",
         "{\"review\": \"a\"}|row 1 has no text: its fields are \"review\"",
       })
   void badJsonlRowsAreRefusedWithTheirRow(String line, String expected) {
@@ -402,6 +472,7 @@ class DataReaderTest {
     assertEquals(Format.TSV, Format.of(Path.of("a.tsv"), plain));
     assertEquals(Format.CONLL, Format.of(Path.of("a.tsv"), Columns.parse("tokens,tags")));
     assertEquals(Format.CONLL, Format.of(Path.of("a.txt"), Columns.parse("tokens,tags")));
+    assertEquals(Format.TEXT, Format.of(Path.of("a.txt"), plain));
     assertEquals(Format.JSONL, Format.of(Path.of("a.jsonl"), plain));
     assertEquals(Format.CONLL, Format.of(Path.of("a.bio"), plain));
     InputException e =

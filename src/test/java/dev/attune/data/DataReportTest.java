@@ -10,6 +10,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport.Finding;
 import dev.attune.data.DataReport.Severity;
+import dev.attune.text.ChatMessage;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -268,6 +269,50 @@ class DataReportTest {
         only(classes(labelled("t.csv", rows), GOOD), "majority_class")
             .message()
             .startsWith("95.0 % of the rows are \"x\""));
+  }
+
+  @Test
+  void languageModellingNamesRowsThatCannotTeach() {
+    Dataset rows =
+        new Dataset(
+            Path.of("p.jsonl"),
+            List.of(
+                Example.ofPrompt(1, "a", "b"),
+                Example.ofPrompt(2, "a ", null),
+                Example.ofPrompt(3, "a ", " "),
+                Example.of(4, null, null),
+                Example.of(5, " ", null),
+                Example.ofMessages(6, List.of(ChatMessage.of("user", "hi"))),
+                new Example(7, "a", null, null, null, null, "b", "c", null, java.util.Map.of()),
+                Example.ofMessages(8, List.of(ChatMessage.of("assistant", "hi")))));
+    DataReport report = DataReport.builder(TargetKind.NEXT_TOKEN).train(rows, null).build();
+    assertEquals(List.of(2, 3), only(report, "missing_completion").rows());
+    assertEquals(List.of(4, 5), only(report, "empty_text").rows());
+    assertEquals(List.of(6), only(report, "no_answer").rows());
+    assertEquals(List.of(7), only(report, "ambiguous_text").rows());
+    assertEquals(List.of(1, 7), only(report, "no_gap").rows());
+    String message = assertThrows(InputException.class, report::throwIfFatal).getMessage();
+    assertTrue(message.startsWith("the data has 4 problems"), message);
+    assertTrue(message.contains("(row 6)"), message);
+  }
+
+  @Test
+  void equalPromptsWithOtherCompletionsAreNoDuplicates() {
+    Dataset train =
+        new Dataset(
+            Path.of("p.jsonl"),
+            List.of(
+                Example.ofPrompt(1, "a\n", "b"),
+                Example.ofPrompt(2, "a\n", "c"),
+                Example.ofPrompt(3, "A", "b")));
+    Dataset validation = new Dataset(Path.of("v.jsonl"), List.of(Example.ofPrompt(1, "a", "C")));
+    DataReport report =
+        DataReport.builder(TargetKind.NEXT_TOKEN)
+            .train(train, null)
+            .validation(validation, null)
+            .build();
+    assertEquals(List.of(3), only(report, "duplicates").rows());
+    assertEquals(List.of(1), only(report, "leakage").rows());
   }
 
   @Test

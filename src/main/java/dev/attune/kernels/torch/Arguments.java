@@ -31,6 +31,13 @@ final class Arguments {
     }
   }
 
+  /** A number that is at least {@code least}. */
+  static void least(String op, String name, long value, long least) {
+    if (value < least) {
+      throw outside(op, name, value, least + " and up");
+    }
+  }
+
   /** A row stride in elements. */
   static void stride(String op, String name, long value, long least) {
     if (value < least || value > Integer.MAX_VALUE) {

@@ -5,6 +5,7 @@ import static dev.attune.kernels.torch.TorchTensors.strided;
 import static dev.attune.kernels.torch.TorchTensors.widen;
 
 import dev.attune.core.DType;
+import java.nio.IntBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.pytorch.Scalar;
@@ -86,12 +87,34 @@ final class TorchAttention {
   void forward(
       TorchPool pool, long out, long lse, long q, long k, long v, long cuQ, long cuK, long B) {
     List<Sequence> sequences = sequences(cuQ, cuK, B);
+    if (sequences.stream().anyMatch(sequence -> sequence.queries > 0)) {
+      Arguments.present(op, "lse", lse);
+    }
+    forward(pool, out, lse, q, k, v, sequences);
+  }
+
+  /** Over a cache: sequence b's keys are rows kStart[b] .. kStart[b] + kCount[b]. */
+  void forwardCached(
+      TorchPool pool,
+      long out,
+      long q,
+      long kCache,
+      long vCache,
+      long cuQ,
+      long kStart,
+      long kCount,
+      long B) {
+    forward(pool, out, 0, q, kCache, vCache, cachedSequences(cuQ, kStart, kCount, B));
+  }
+
+  /** {@code lse} may be null here. */
+  private void forward(
+      TorchPool pool, long out, long lse, long q, long k, long v, List<Sequence> sequences) {
     long Nq = sequences.stream().mapToLong(Sequence::queries).sum();
     if (Nq == 0) {
       return;
     }
     Arguments.present(op, "out", out);
-    Arguments.present(op, "lse", lse);
     Arguments.present(op, "q", q);
     if (sequences.stream().anyMatch(sequence -> sequence.keys > 0)) {
       Arguments.present(op, "k", k);
@@ -110,10 +133,12 @@ final class TorchAttention {
 
   private void forwardTile(Tile tile, long out, long lse, long q, long k, long v, long Nq) {
     Tensor result = queryHeads(out, tile, H * D);
-    Tensor saved = savedSums(lse, tile, Nq);
+    Tensor saved = lse == 0 ? null : savedSums(lse, tile, Nq);
     if (tile.sequence.keys == 0) {
       result.zero_();
-      saved.fill_(minusInfinity());
+      if (saved != null) {
+        saved.fill_(minusInfinity());
+      }
       return;
     }
     Tensor scores = scores(queries(q, tile, qStride), keys(k, tile), tile);
@@ -126,7 +151,9 @@ final class TorchAttention {
     Tensor blind = sums.eq(minusInfinity()).unsqueeze(2);
     Tensor product = torch.bmm(probabilities, keys(v, tile)).masked_fill_(blind, scalar(0));
     result.copy_(product.view(tile.n, G, tile.rows, D));
-    saved.copy_(sums.view(tile.n * G, tile.rows));
+    if (saved != null) {
+      saved.copy_(sums.view(tile.n * G, tile.rows));
+    }
   }
 
   void backward(
@@ -292,6 +319,25 @@ final class TorchAttention {
     for (int b = 0; b < B; b++) {
       sequences.add(
           new Sequence(queries[b], queries[b + 1] - queries[b], keys[b], keys[b + 1] - keys[b]));
+    }
+    return sequences;
+  }
+
+  private List<Sequence> cachedSequences(long cuQ, long kStart, long kCount, long B) {
+    if (B == 0) {
+      return List.of();
+    }
+    int[] queries = Arguments.offsets(op, "cuQ", cuQ, B);
+    Arguments.present(op, "kStart", kStart);
+    Arguments.present(op, "kCount", kCount);
+    IntBuffer starts = Arguments.ints(kStart, B);
+    IntBuffer counts = Arguments.ints(kCount, B);
+    List<Sequence> sequences = new ArrayList<>();
+    for (int b = 0; b < B; b++) {
+      int rows = queries[b + 1] - queries[b];
+      Arguments.least(op, "kStart[" + b + "]", starts.get(b), 0);
+      Arguments.least(op, "kCount[" + b + "]", counts.get(b), rows);
+      sequences.add(new Sequence(queries[b], rows, starts.get(b), counts.get(b)));
     }
     return sequences;
   }

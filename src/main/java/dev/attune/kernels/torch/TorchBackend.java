@@ -659,7 +659,11 @@ public final class TorchBackend implements Backend {
       long outStride,
       float eps,
       DType dtype) {
-    throw unsupported("rmsNormForward");
+    run(
+        "rmsNormForward",
+        () ->
+            new TorchRmsNorm("rmsNormForward", N, G, C, inpStride, outStride, dtype)
+                .forward(pool, out, sum, rstd, inp, residual, weight, N, eps));
   }
 
   @Override
@@ -678,7 +682,12 @@ public final class TorchBackend implements Backend {
       long outStride,
       boolean accumulateWeight,
       DType dtype) {
-    throw unsupported("rmsNormBackward");
+    run(
+        "rmsNormBackward",
+        () ->
+            new TorchRmsNorm("rmsNormBackward", N, G, C, inpStride, outStride, dtype)
+                .backward(
+                    pool, dinp, dweight, dout, dsumExtra, sum, rstd, weight, N, accumulateWeight));
   }
 
   @Override
@@ -694,12 +703,16 @@ public final class TorchBackend implements Backend {
       long P,
       boolean inverse,
       DType dtype) {
-    throw unsupported("rope");
+    run(
+        "rope",
+        () ->
+            TorchRope.rotate(
+                pool, inp, table, positions, N, H, D, rotary, stride, P, inverse, dtype));
   }
 
   @Override
   public void gatedForward(long out, long inp, long N, long F, Activation activation, DType dtype) {
-    throw unsupported("gatedForward");
+    run("gatedForward", () -> TorchGated.forward(pool, out, inp, N, F, activation, dtype));
   }
 
   @Override
@@ -712,7 +725,9 @@ public final class TorchBackend implements Backend {
       long F,
       Activation activation,
       DType dtype) {
-    throw unsupported("gatedBackward");
+    run(
+        "gatedBackward",
+        () -> TorchGated.backward(pool, dinp, outAgain, dout, inp, N, F, activation, dtype));
   }
 
   @Override
@@ -727,7 +742,11 @@ public final class TorchBackend implements Backend {
       long lowStride,
       float scale,
       DType dtype) {
-    throw unsupported("loraForward");
+    run(
+        "loraForward",
+        () ->
+            new TorchLora("loraForward", N, F, R, outStride, lowStride, scale, dtype)
+                .forward(pool, out, low, up));
   }
 
   @Override
@@ -745,7 +764,11 @@ public final class TorchBackend implements Backend {
       float scale,
       boolean accumulate,
       DType dtype) {
-    throw unsupported("loraBackward");
+    run(
+        "loraBackward",
+        () ->
+            new TorchLora("loraBackward", N, F, R, outStride, lowStride, scale, dtype)
+                .backward(pool, dlow, dup, dout, low, up, accumulate));
   }
 
   @Override
@@ -766,7 +789,25 @@ public final class TorchBackend implements Backend {
       float scale,
       long window,
       DType dtype) {
-    throw unsupported("attentionCachedForward");
+    run(
+        "attentionCachedForward",
+        () ->
+            new TorchAttention(
+                    "attentionCachedForward",
+                    qStride,
+                    kvStride,
+                    B,
+                    H,
+                    Hkv,
+                    D,
+                    scale,
+                    true,
+                    window,
+                    0,
+                    0,
+                    0,
+                    dtype)
+                .forwardCached(pool, out, q, kCache, vCache, cuQ, kStart, kCount, B));
   }
 
   @Override
@@ -781,12 +822,16 @@ public final class TorchBackend implements Backend {
       long inpStride,
       long cacheStride,
       DType dtype) {
-    throw unsupported("kvCacheWrite");
+    run(
+        "kvCacheWrite",
+        () ->
+            TorchGeneration.kvCacheWrite(
+                kCache, vCache, k, v, rows, N, width, inpStride, cacheStride, dtype));
   }
 
   @Override
   public void argmax(long out, long inp, long N, long K, DType dtype) {
-    throw unsupported("argmax");
+    run("argmax", () -> TorchGeneration.argmax(pool, out, inp, N, K, dtype));
   }
 
   @Override

@@ -111,14 +111,15 @@ final class TorchLayerNorm {
     Arguments.floating(op, "dtype", dtype);
     TorchDropout inpDropout = new TorchDropout(op, "pInp", pInp, seed, stream);
     TorchDropout outDropout = new TorchDropout(op, "pOut", pOut, seed, stream + 1);
-    Arguments.present(op, "dweight", dweight);
-    Arguments.present(op, "dbias", dbias);
-    Tensor dw = view(dweight, DType.F32, C);
-    Tensor db = view(dbias, DType.F32, C);
+    if ((dweight == 0) != (dbias == 0)) {
+      throw new IllegalArgumentException(
+          op + ": of dweight and dbias one is null; it must be both or none");
+    }
+    boolean wantsWeight = dweight != 0;
     if (N == 0) {
-      if (!accumulateWeight) {
-        dw.zero_();
-        db.zero_();
+      if (wantsWeight && !accumulateWeight) {
+        view(dweight, DType.F32, C).zero_();
+        view(dbias, DType.F32, C).zero_();
       }
       return;
     }
@@ -169,7 +170,9 @@ final class TorchLayerNorm {
             view(dinp + offset, dtype, rows, C).copy_(dsum);
           }
         });
-    store(dw, dweights.sum(0), accumulateWeight);
-    store(db, dbiases.sum(0), accumulateWeight);
+    if (wantsWeight) {
+      store(view(dweight, DType.F32, C), dweights.sum(0), accumulateWeight);
+      store(view(dbias, DType.F32, C), dbiases.sum(0), accumulateWeight);
+    }
   }
 }

@@ -37,7 +37,7 @@ public final class Bert {
         config,
         EncoderNames.bertLike("bert"),
         "bert",
-        new Head.Spec("bert.pooler.dense", Activation.TANH, 0f, "classifier"),
+        Head.Spec.dense("bert.pooler.dense", Activation.TANH, 0f, "classifier"),
         Head.Spec.linear("classifier"),
         "Bert");
   }

@@ -61,7 +61,7 @@ public final class DistilBert {
         config,
         NAMES,
         "distilbert",
-        new Head.Spec("pre_classifier", Activation.RELU, 0f, "classifier"),
+        Head.Spec.dense("pre_classifier", Activation.RELU, 0f, "classifier"),
         Head.Spec.linear("classifier"),
         "DistilBert");
   }

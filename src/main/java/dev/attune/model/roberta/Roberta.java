@@ -41,7 +41,7 @@ public final class Roberta {
         config,
         EncoderNames.bertLike("roberta"),
         "roberta",
-        new Head.Spec(
+        Head.Spec.dense(
             "classifier.dense", Activation.TANH, classifierDropout, "classifier.out_proj"),
         Head.Spec.linear("classifier"),
         "Roberta");

@@ -1,0 +1,319 @@
+// Tiled attention, backward: see attention.cpp for how it is cut into tiles and tasks.
+#include <cstdint>
+
+#include "attention_gemm.h"
+#include "attention_math.h"
+#include "attention_pack.h"
+#include "attention_schedule.h"
+#include "attention_tiles.h"
+#include "checks.h"
+#include "context.h"
+#include "kernels.h"
+#include "simd.h"
+
+namespace attune {
+namespace ATTUNE_ISA {
+
+namespace {
+
+constexpr int64_t kSplitKeys = 256;  // keys of one task where dk and dv are computed apart from dq
+static_assert(kSplitKeys % kTile == 0, "tile grid");
+
+struct BackwardScratch {
+  float k[kKeys * kRowCells];         // as A of the scores; with Single also as B of dq
+  float v[kKeys * kRowCells];
+  float k_summed[kKeys / 2 * kRowCells];  // as B of dq with Pair
+  float dk[kKeys * kMaxD];
+  float dv[kKeys * kMaxD];
+  float q[kMaxD * kBlock];
+  float dout[kMaxD * kBlock];
+  float q_rows[kBlock * kRowCells];
+  float dout_rows[kBlock * kRowCells];
+  float scores[kTile * kBlock];
+  float dscores[kTile * kBlock];
+  float dscores_pairs[kTile / 2 * kBlock];  // dscores as A of dq with Pair
+  float lse[kBlock];
+  float dots[kBlock];
+  float dq[kChunkBlocks * kBlock * kMaxD];
+};
+
+// scores -> probabilities (with dropout), dscores (holding dP^T) -> gradients of the scaled scores.
+template <class Cell, bool kDropout>
+static inline void softmax_tile_bwd(const AttentionProblem& a, float* scores, float* dscores, float* dscores_pairs, int64_t keys,
+                                    int64_t vectors, const float* lse, const float* dots, int64_t row, int64_t head,
+                                    int64_t j0) {
+  constexpr bool rounded = Cell::kWidth == 2;
+  const vf c = splat(a.log2_scale());
+  for (int64_t v = 0; v < vectors; ++v) {
+    const vf base = load(lse + v * W);
+    const vf dot = load(dots + v * W);
+    ProbabilityDropout dropout(a, row + v * W, head);
+    auto gradient = [&](int64_t key, int lane) {
+      float* score = scores + key * kBlock;
+      float* dscore = dscores + key * kBlock;
+      vf p = exp2_of<rounded>(fma(load(score + v * W), c, -base));
+      vf dp = load(dscore + v * W);
+      vf kept = p;
+      if constexpr (kDropout) {
+        vf multiplier = dropout.multiplier(lane);
+        kept *= multiplier;
+        dp *= multiplier;
+      }
+      vf ds = p * (dp - dot);
+      store_over_queries(Cell(), score, v * W, kept);
+      store_over_queries(Cell(), dscore, v * W, ds);
+      return ds;
+    };
+    int64_t j = 0;
+    for (; j + 8 <= keys; j += 8) {
+      if constexpr (kDropout) dropout.generate((j0 + j) / 8);
+#pragma GCC unroll 4
+      for (int i = 0; i < 8; i += 2) {
+        vf even = gradient(j + i, i);
+        vf odd = gradient(j + i + 1, i + 1);
+        if constexpr (rounded) store_over_keys(Cell(), dscores_pairs + v * W, j + i, even, odd);
+      }
+    }
+    if (kDropout && j < keys) dropout.generate((j0 + j) / 8);
+    for (int i = 0; j < keys; j += 2, i += 2) {
+      vf even = gradient(j, i);
+      vf odd = j + 1 < keys ? gradient(j + 1, i + 1) : vf{};
+      if constexpr (rounded) store_over_keys(Cell(), dscores_pairs + v * W, j, even, odd);
+    }
+  }
+}
+
+template <class Cell, class T>
+struct Backward {
+  AttentionProblem a;
+  T* dq;
+  T* dk;
+  T* dv;
+  const T* dout;
+  const T* q;
+  const T* k;
+  const T* v;
+  const T* out;
+  const float* lse;
+
+  // Gradients of all keys (at most kKeys) and all queries of sequence b, key/value heads hk0..hk1-1.
+  void run_fused(BackwardScratch& s, int64_t b, int64_t hk0, int64_t hk1) const {
+    for (int64_t hk = hk0; hk < hk1; ++hk) keys_task<true>(s, b, hk, 0, a.keys(b));
+  }
+
+  // dk and dv of keys begin..end-1 only.
+  void run_keys(BackwardScratch& s, int64_t b, int64_t hk, int64_t begin, int64_t end) const {
+    keys_task<false>(s, b, hk, begin, end);
+  }
+
+  // dq of query blocks first..last-1 of one head only.
+  void run_queries(BackwardScratch& s, int64_t b, int64_t head, int64_t first, int64_t last) const {
+    const int64_t keys = a.keys(b), hk = head / a.group();
+    int64_t begin = 0;
+    do {
+      int64_t end = keys - begin < kKeys ? keys : begin + kKeys;
+      pack_keys(s, b, hk, begin, end, true);
+      for (int64_t block = first; block < last; ++block) {
+        differentiate<false, true>(s, b, head, block, begin, end, static_cast<int>(block - first), true);
+      }
+      begin = end;
+    } while (begin < keys);
+  }
+
+ private:
+  template <bool kQueries>
+  void keys_task(BackwardScratch& s, int64_t b, int64_t hk, int64_t begin, int64_t end) const {
+    const int64_t width = a.vectors() * W;
+    const QueryBlocks blocks(a.queries(b));
+    pack_keys(s, b, hk, begin, end, kQueries);
+    // Without masks the first block writes every row; otherwise it may skip some.
+    const bool masked = a.causal || a.window > 0 || blocks.count == 0;
+    if (masked) {
+      std::memset(s.dk, 0, static_cast<size_t>((end - begin) * width) * 4);
+      std::memset(s.dv, 0, static_cast<size_t>((end - begin) * width) * 4);
+    }
+    bool started = masked;
+    for (int64_t head = hk * a.group(); head < (hk + 1) * a.group(); ++head) {
+      for (int64_t block = 0; block < blocks.count; ++block) {
+        differentiate<true, kQueries>(s, b, head, block, begin, end, 0, started);
+        started = true;
+      }
+    }
+    for (int64_t j = begin; j < end; ++j) {
+      int64_t at = (a.first_key[b] + j) * a.kv_stride + hk * a.D;
+      const float* dk_row = s.dk + (j - begin) * width;
+      const float* dv_row = s.dv + (j - begin) * width;
+      for (int64_t d = 0; d < a.D; d += W) {
+        store_some(dk + at + d, load(dk_row + d) * a.scale, a.D - d);
+        store_some(dv + at + d, load(dv_row + d), a.D - d);
+      }
+    }
+  }
+
+  void pack_keys(BackwardScratch& s, int64_t b, int64_t hk, int64_t begin, int64_t end, bool queries) const {
+    int64_t at = (a.first_key[b] + begin) * a.kv_stride + hk * a.D;
+    pack_rows<Cell>(s.k, k + at, a.kv_stride, end - begin, a.D);
+    pack_rows<Cell>(s.v, v + at, a.kv_stride, end - begin, a.D);
+    if (queries && Cell::kWidth == 2) pack_summed(Cell(), s.k_summed, k + at, a.kv_stride, end - begin, a.D);
+  }
+
+  // One query block against the packed keys begin..end-1. dk and dv are added to where `started`.
+  template <bool kKeyGradients, bool kQueryGradients>
+  void differentiate(BackwardScratch& s, int64_t b, int64_t head, int64_t block, int64_t begin, int64_t end, int slot,
+                     bool started) const {
+    const QueryBlocks blocks(a.queries(b));
+    const int64_t i0 = blocks.begin(block), i1 = blocks.begin(block + 1), rows = i1 - i0;
+    const int64_t vectors = (rows + W - 1) / W, width = a.vectors() * W, cells = a.D / Cell::kWidth;
+    const int64_t row = a.cu_q[b] + i0;
+    float* acc = s.dq + slot * kBlock * kMaxD;
+    KeyRange range = visible_keys(a, b, i0, i1);
+    int64_t from = range.begin > begin ? range.begin : begin;
+    int64_t to = range.end < end ? range.end : end;
+    if (from < to) pack_queries<kKeyGradients>(s, head, row, rows, vectors);
+    for (int64_t j0 = from; j0 < to;) {
+      int64_t j1 = (j0 / kTile + 1) * kTile < to ? (j0 / kTile + 1) * kTile : to;
+      int64_t keys = j1 - j0, at = j0 - begin;
+      product<Cell, kRowCells, 1>(s.scores, kBlock, s.k + at * kRowCells, s.q, kBlock, keys, vectors, cells, false);
+      product<Cell, kRowCells, 1>(s.dscores, kBlock, s.v + at * kRowCells, s.dout, kBlock, keys, vectors, cells, false);
+      hide(a, b, s.scores, i0, vectors, j0, keys);
+      if (a.dropout.on()) {
+        softmax_tile_bwd<Cell, true>(a, s.scores, s.dscores, s.dscores_pairs, keys, vectors, s.lse, s.dots, row, head, j0);
+      } else {
+        softmax_tile_bwd<Cell, false>(a, s.scores, s.dscores, s.dscores_pairs, keys, vectors, s.lse, s.dots, row, head, j0);
+      }
+      if (kKeyGradients) {
+        int64_t k_cells = (rows + Cell::kWidth - 1) / Cell::kWidth;
+        product<Cell, kBlock, 1>(s.dv + at * width, width, s.scores, s.dout_rows, kRowCells, keys, a.vectors(), k_cells, started);
+        product<Cell, kBlock, 1>(s.dk + at * width, width, s.dscores, s.q_rows, kRowCells, keys, a.vectors(), k_cells, started);
+      }
+      if (kQueryGradients) {
+        bool pairs = Cell::kWidth == 2;
+        product<Cell, 1, kBlock>(acc, width, pairs ? s.dscores_pairs : s.dscores,
+                                 pairs ? s.k_summed + at / 2 * kRowCells : s.k + at * kRowCells, kRowCells, rows,
+                                 a.vectors(), (keys + Cell::kWidth - 1) / Cell::kWidth, j0 > range.begin);
+      }
+      j0 = j1;
+    }
+    if (!kQueryGradients || end < a.keys(b)) return;
+    for (int64_t r = 0; r < rows; ++r) {
+      T* to_row = dq + (row + r) * a.q_stride + head * a.D;
+      for (int64_t d = 0; d < a.D; d += W) {
+        // A block without a visible key has an accumulator that nothing has written.
+        vf value = range.begin < range.end ? load(acc + r * width + d) * a.scale : vf{};
+        store_some(to_row + d, value, a.D - d);
+      }
+    }
+  }
+
+  template <bool kKeyGradients>
+  void pack_queries(BackwardScratch& s, int64_t head, int64_t row, int64_t rows, int64_t vectors) const {
+    const int64_t queries = a.cu_q[a.B] - a.cu_q[0], dense = a.H * a.D;
+    const T* q_from = q + row * a.q_stride + head * a.D;
+    const T* dout_from = dout + row * dense + head * a.D;
+    pack_transposed<Cell>(s.q, q_from, a.q_stride, rows, vectors, a.D);
+    pack_transposed<Cell>(s.dout, dout_from, dense, rows, vectors, a.D);
+    if (kKeyGradients) {
+      pack_summed(Cell(), s.q_rows, q_from, a.q_stride, rows, a.D);
+      pack_summed(Cell(), s.dout_rows, dout_from, dense, rows, a.D);
+    }
+    row_dots(s.dots, dout_from, dense, out + row * dense + head * a.D, dense, rows, vectors, a.D);
+    const float* lse_from = lse + head * queries + row - a.cu_q[0];
+    for (int64_t v = 0; v < vectors; ++v) {
+      // Lanes without a query, and queries that see no key, get probability exp2(-inf) = 0.
+      vf value = load_some(lse_from + v * W, rows - v * W) * kLog2e;
+      vi used;
+      for (int i = 0; i < W; ++i) used[i] = v * W + i < rows ? -1 : 0;
+      used &= value != -kInfinity;
+      store(s.lse + v * W, select(used, value, splat(kInfinity)));
+    }
+  }
+};
+static_assert(sizeof(BackwardScratch) + kScheduleBytes <= kWorkspaceBytes, "backward scratch");
+
+template <class Cell, class T>
+static void run_backward(attune_context* ctx, const Backward<Cell, T>& op) {
+  const AttentionProblem& a = op.a;
+  for (int64_t begin = 0; begin < a.B; begin += kScheduled) {
+    Schedule schedule(ctx, a, begin, begin + kScheduled < a.B ? begin + kScheduled : a.B);
+    // A fused task does the five products of one key/value head; split tasks do seven, in smaller
+    // pieces. Few heads on many threads, or more keys than a task can hold, take the second way. Both
+    // give the same bits.
+    int64_t share = schedule.total_work() * a.Hkv / ctx->pool.threads();
+    bool split_all = 5 * schedule.largest_work() > 8 * share;
+    auto splits = [&](const Entry& entry) { return split_all || a.keys(entry.sequence) > kKeys; };
+    int64_t tasks = schedule.number([&](const Entry& entry) {
+      if (!splits(entry)) return parts(a.Hkv, entry.heads);
+      return a.Hkv * parts(a.keys(entry.sequence), kSplitKeys) +
+             a.H * parts(QueryBlocks(a.queries(entry.sequence)).count, kChunkBlocks);
+    });
+    parallel(ctx, tasks, [&](int64_t task, int32_t worker) {
+      BackwardScratch& scratch = *reinterpret_cast<BackwardScratch*>(ctx->workspace(worker));
+      const Entry& entry = schedule.find(task);
+      int64_t b = entry.sequence, number = task - entry.first;
+      if (!splits(entry)) {
+        int64_t heads = number * entry.heads;
+        op.run_fused(scratch, b, heads, heads + entry.heads < a.Hkv ? heads + entry.heads : a.Hkv);
+        return;
+      }
+      int64_t keys = a.keys(b), key_parts = parts(keys, kSplitKeys);
+      if (number < a.Hkv * key_parts) {
+        int64_t from = number % key_parts * kSplitKeys;
+        op.run_keys(scratch, b, number / key_parts, from, from + kSplitKeys < keys ? from + kSplitKeys : keys);
+        return;
+      }
+      number -= a.Hkv * key_parts;
+      QueryBlocks blocks(a.queries(b));
+      int64_t chunks = parts(blocks.count, kChunkBlocks);
+      int64_t chunk = number % chunks;
+      op.run_queries(scratch, b, number / chunks, blocks.count * chunk / chunks, blocks.count * (chunk + 1) / chunks);
+    });
+  }
+}
+
+}  // namespace
+
+attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, const void* dout, const void* q,
+                            const void* k, const void* v, const void* out, const float* lse, const int32_t* cu_q,
+                            const int32_t* cu_k, int64_t q_stride, int64_t kv_stride, int64_t B, int64_t H, int64_t Hkv,
+                            int64_t D, float scale, int32_t causal, int64_t window, float p, int64_t seed,
+                            int64_t stream, int32_t dtype) {
+  AttentionProblem a{cu_q, cu_k, nullptr, q_stride, kv_stride, B, H, Hkv, D, scale, causal != 0, window, Dropout(p, seed, stream)};
+  ATTUNE_CHECK(check_attention("attention_bwd", a, p, dtype));
+  if (B > 0 && cu_q[B] > cu_q[0]) {
+    ATTUNE_CHECK(check_pointer("attention_bwd", "dq", dq));
+    ATTUNE_CHECK(check_pointer("attention_bwd", "dout", dout));
+    ATTUNE_CHECK(check_pointer("attention_bwd", "q", q));
+    ATTUNE_CHECK(check_pointer("attention_bwd", "out", out));
+    ATTUNE_CHECK(check_pointer("attention_bwd", "lse", lse));
+  }
+  if (B > 0 && cu_k[B] > cu_k[0]) {
+    ATTUNE_CHECK(check_pointer("attention_bwd", "dk", dk));
+    ATTUNE_CHECK(check_pointer("attention_bwd", "dv", dv));
+    ATTUNE_CHECK(check_pointer("attention_bwd", "k", k));
+    ATTUNE_CHECK(check_pointer("attention_bwd", "v", v));
+  }
+  if (dtype == ATTUNE_F32) {
+    run_backward(ctx, Backward<Single, float>{a, static_cast<float*>(dq), static_cast<float*>(dk), static_cast<float*>(dv),
+                                              static_cast<const float*>(dout), static_cast<const float*>(q),
+                                              static_cast<const float*>(k), static_cast<const float*>(v),
+                                              static_cast<const float*>(out), lse});
+    return ATTUNE_OK;
+  }
+  auto run = [&](auto cell) {
+    run_backward(ctx, Backward<decltype(cell), bf16>{a, static_cast<bf16*>(dq), static_cast<bf16*>(dk), static_cast<bf16*>(dv),
+                                                     static_cast<const bf16*>(dout), static_cast<const bf16*>(q),
+                                                     static_cast<const bf16*>(k), static_cast<const bf16*>(v),
+                                                     static_cast<const bf16*>(out), lse});
+  };
+#if defined(__AVX512BF16__)
+  if (D % 2 == 0) {
+    run(Pair());
+    return ATTUNE_OK;
+  }
+#endif
+  run(Single());
+  return ATTUNE_OK;
+}
+
+}  // namespace ATTUNE_ISA
+}  // namespace attune

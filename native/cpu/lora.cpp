@@ -1,0 +1,205 @@
+// The second product of a low-rank adapter, and its gradients. The rank is small, so that these products
+// are bound by the wide operand: out and dout pass once. Everything multiplies in f32, since `up` is f32.
+#include <algorithm>
+
+#include "checks.h"
+#include "context.h"
+#include "gemm.h"
+#include "kernels.h"
+#include "lanes.h"
+#include "pack.h"
+#include "simd.h"
+
+namespace attune {
+namespace ATTUNE_ISA {
+namespace {
+
+constexpr int64_t kMaxRank = 256;
+constexpr int64_t kGroup = 4 * kColumns;       // columns of out per task
+constexpr int64_t kTaskRows = 12 * kRows;      // rows of out per task; `up` is packed once for them
+constexpr int64_t kWidth = 192;                // columns of dout per task
+constexpr int64_t kBlockRows = 96;             // rows of dout that stay in the cache for both products
+constexpr int64_t kRankCells = kMaxRank + kColumns;  // room for the rank in panels of kColumns
+
+// Workspace: the partial sums of dlow in worker 0's first half, scratch of each worker in the second.
+constexpr size_t kPartialBytes = kWorkspaceBytes / 2;
+static_assert(4 * (kGroup * kMaxRank + kTaskRows * kMaxRank + kRows * kColumns) <= kWorkspaceBytes - kPartialBytes);
+
+int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
+
+// rows x columns from rows `stride` apart, as dense f32.
+template <class T>
+void widen_rows(float* to, const T* from, int64_t stride, int64_t rows, int64_t columns) {
+  for (int64_t m = 0; m < rows; ++m) {
+    for_vectors(0, columns, [&](int64_t c, auto lanes) ATTUNE_INLINE_BODY {
+      store(to + m * columns + c, load(from + m * stride + c, lanes), lanes);
+    });
+  }
+}
+
+// ---- forward ---------------------------------------------------------------------------------------
+
+template <class T>
+void forward(attune_context* ctx, T* out, const T* low, const float* up, int64_t N, int64_t F, int64_t R,
+             int64_t out_stride, int64_t low_stride, float scale) {
+  const int64_t groups = (F + kGroup - 1) / kGroup;
+  parallel(ctx, groups * ((N + kTaskRows - 1) / kTaskRows), [&](int64_t task, int32_t worker) {
+    const int64_t first = task % groups * kGroup, width = std::min(kGroup, F - first);
+    const int64_t row = task / groups * kTaskRows, rows = std::min(kTaskRows, N - row);
+    auto* panels = reinterpret_cast<uint32_t*>(ctx->workspace(worker) + kPartialBytes);
+    auto* widened = reinterpret_cast<float*>(panels + kGroup * kMaxRank);
+    float* sums = widened + kTaskRows * kMaxRank;
+    widen_rows(widened, low + row * low_stride, low_stride, rows, R);
+    for (int64_t j = 0; j < width; j += kColumns) {
+      const int columns = static_cast<int>(std::min<int64_t>(kColumns, width - j));
+      uint32_t* panel = panels + j * R;
+      pack_transposed<F32Product, float, false>(panel, up + (first + j) * R, R, columns, R);
+      for (int64_t m = 0; m < rows; m += kRows) {
+        const int height = static_cast<int>(std::min<int64_t>(kRows, rows - m));
+        const RowMajorA operand{reinterpret_cast<const char*>(widened + m * R), R * 4, false};
+        run_tile<F32Product>(height, (columns + W - 1) / W, operand, panel, R, sums, kColumns, false, Prefetch{});
+        for (int i = 0; i < height; ++i) {
+          T* to = out + (row + m + i) * out_stride + first + j;
+          for_vectors(0, columns, [&](int64_t c, auto lanes) ATTUNE_INLINE_BODY {
+            store(to + c, fma(load(sums + i * kColumns + c, lanes), splat(scale), load(to + c, lanes)), lanes);
+          });
+        }
+      }
+    }
+  });
+}
+
+// ---- backward --------------------------------------------------------------------------------------
+
+struct BackwardScratch {
+  uint32_t up[kWidth * kRankCells];        // panels of `up`: a step per column of dout
+  uint32_t low[kBlockRows * kRankCells];   // panels of `low`: a step per row
+  uint32_t dout[kBlockRows * kWidth];      // strips of dout: a step per row
+  float widened[kBlockRows * kWidth];
+  float sums[kWidth * kRankCells];         // of dup
+};
+static_assert(sizeof(BackwardScratch) <= kWorkspaceBytes - kPartialBytes, "scratch of lora_bwd");
+static_assert(kWidth % kStrip == 0, "whole strips");
+
+// sums (rows, R) (+)= A (rows, steps) * B (steps, R), B in panels `panel_steps` apart.
+template <class A, class Operand>
+void rank_product(float* sums, int64_t rows, int64_t R, const uint32_t* panels, int64_t panel_steps, int64_t steps,
+                  bool add, Operand&& operand) {
+  const int64_t width = round_up(R, W);
+  for (int64_t m = 0; m < rows; m += kRows) {
+    const int height = static_cast<int>(std::min<int64_t>(kRows, rows - m));
+    const A a = operand(m);
+    for (int64_t j = 0; j < R; j += kColumns) {
+      const int vectors = static_cast<int>((std::min<int64_t>(kColumns, R - j) + W - 1) / W);
+      run_tile<F32Product>(height, vectors, a, panels + j * panel_steps, steps, sums + m * width + j, width, add,
+                           Prefetch{});
+    }
+  }
+}
+
+template <class T>
+void backward(attune_context* ctx, T* dlow, float* dup, const T* dout, const T* low, const float* up, int64_t N,
+              int64_t F, int64_t R, int64_t out_stride, int64_t low_stride, float scale, bool accumulate) {
+  const int64_t width = round_up(R, W);
+  const int64_t chunks = (F + kWidth - 1) / kWidth;
+  auto* partials = reinterpret_cast<float*>(ctx->workspace(0));
+  // Rows whose partial sums of dlow, one per chunk of columns, have room; dup grows from one such range
+  // of rows to the next. Depends on the shape alone.
+  const int64_t room = static_cast<int64_t>(kPartialBytes / 4) / (chunks * width) / kBlockRows * kBlockRows;
+  const int64_t range = std::max(room, kBlockRows);
+
+  for (int64_t first_row = 0; first_row < N; first_row += range) {
+    const int64_t end_row = std::min(first_row + range, N);
+    parallel(ctx, chunks, [&](int64_t chunk, int32_t worker) {
+      auto& s = *reinterpret_cast<BackwardScratch*>(ctx->workspace(worker) + kPartialBytes);
+      const int64_t f = chunk * kWidth, columns = std::min(kWidth, F - f);
+      float* sums = s.sums;
+      pack_interleaved<F32Product, float, false, kColumns>(s.up, kWidth * kColumns, up + f * R, R, static_cast<int>(R),
+                                                           columns);
+      for (int64_t row = first_row; row < end_row; row += kBlockRows) {
+        const int64_t rows = std::min(kBlockRows, end_row - row);
+        const T* from = dout + row * out_stride + f;
+        widen_rows(s.widened, from, out_stride, rows, columns);
+        rank_product<RowMajorA>(partials + (chunk * range + row - first_row) * width, rows, R, s.up, kWidth, columns,
+                                false, [&](int64_t m) {
+                                  return RowMajorA{reinterpret_cast<const char*>(s.widened + m * columns), columns * 4,
+                                                   false};
+                                });
+        pack_interleaved<F32Product, T, false, kColumns>(s.low, kBlockRows * kColumns, low + row * low_stride,
+                                                         low_stride, static_cast<int>(R), rows);
+        pack_interleaved<F32Product, float, false, kStrip>(s.dout, kBlockRows * kStrip, s.widened, columns,
+                                                           static_cast<int>(columns), rows);
+        rank_product<PackedA>(sums, columns, R, s.low, kBlockRows, rows, row > first_row, [&](int64_t m) {
+          const int64_t part = m / kStrip * kStrip;
+          return PackedA{s.dout + part * kBlockRows + m % kStrip, round_up(std::min<int64_t>(kStrip, columns - part), W)};
+        });
+      }
+      for (int64_t i = 0; i < columns; ++i) {
+        float* to = dup + (f + i) * R;
+        for_vectors(0, R, [&](int64_t r, auto lanes) ATTUNE_INLINE_BODY {
+          const vf sum = load(sums + i * width + r, lanes) * scale;
+          store(to + r, accumulate || first_row > 0 ? load(to + r, lanes) + sum : sum, lanes);
+        });
+      }
+    });
+    parallel_range(ctx, end_row - first_row, 4096 / (chunks * width) + 1, [&](int64_t begin, int64_t end, int32_t) {
+      for (int64_t m = begin; m < end; ++m) {
+        T* to = dlow + (first_row + m) * low_stride;
+        for_vectors(0, R, [&](int64_t r, auto lanes) ATTUNE_INLINE_BODY {
+          vf total{};
+          for (int64_t chunk = 0; chunk < chunks; ++chunk) total += load(partials + (chunk * range + m) * width + r, lanes);
+          store(to + r, total * scale, lanes);
+        });
+      }
+    });
+  }
+}
+
+attune_status check(const char* op, int64_t N, int64_t F, int64_t R, int64_t out_stride, int64_t low_stride,
+                    float scale, int32_t dtype) {
+  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
+  ATTUNE_CHECK(check_matrix(op, "N", N, "F", F));
+  ATTUNE_REQUIRE(R >= 1 && R <= kMaxRank, "%s: R is %lld, must be 1..%lld", op, ll(R), ll(kMaxRank));
+  ATTUNE_CHECK(check_stride(op, "out_stride", out_stride, N, F));
+  ATTUNE_CHECK(check_stride(op, "low_stride", low_stride, N, R));
+  return check_finite(op, "scale", scale);
+}
+
+}  // namespace
+
+attune_status lora_fwd(attune_context* ctx, void* out, const void* low, const float* up, int64_t N, int64_t F,
+                       int64_t R, int64_t out_stride, int64_t low_stride, float scale, int32_t dtype) {
+  const char* op = "lora_fwd";
+  ATTUNE_CHECK(check(op, N, F, R, out_stride, low_stride, scale, dtype));
+  if (N == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_pointer(op, "out", out));
+  ATTUNE_CHECK(check_pointer(op, "low", low));
+  ATTUNE_CHECK(check_pointer(op, "up", up));
+  with_type(dtype, [&](auto element) {
+    using T = decltype(element);
+    forward(ctx, static_cast<T*>(out), static_cast<const T*>(low), up, N, F, R, out_stride, low_stride, scale);
+  });
+  return ATTUNE_OK;
+}
+
+attune_status lora_bwd(attune_context* ctx, void* dlow, float* dup, const void* dout, const void* low,
+                       const float* up, int64_t N, int64_t F, int64_t R, int64_t out_stride, int64_t low_stride,
+                       float scale, int32_t accumulate, int32_t dtype) {
+  const char* op = "lora_bwd";
+  ATTUNE_CHECK(check(op, N, F, R, out_stride, low_stride, scale, dtype));
+  ATTUNE_CHECK(check_pointer(op, "dup", dup));
+  if (N == 0) return accumulate != 0 ? ATTUNE_OK : fill_zero(ctx, dup, F * R * 4);
+  ATTUNE_CHECK(check_pointer(op, "dlow", dlow));
+  ATTUNE_CHECK(check_pointer(op, "dout", dout));
+  ATTUNE_CHECK(check_pointer(op, "low", low));
+  ATTUNE_CHECK(check_pointer(op, "up", up));
+  with_type(dtype, [&](auto element) {
+    using T = decltype(element);
+    backward(ctx, static_cast<T*>(dlow), dup, static_cast<const T*>(dout), static_cast<const T*>(low), up, N, F, R,
+             out_stride, low_stride, scale, accumulate != 0);
+  });
+  return ATTUNE_OK;
+}
+
+}  // namespace ATTUNE_ISA
+}  // namespace attune

@@ -1,0 +1,209 @@
+// Weights in 4 and 8 bits. A block of 64 elements belongs to one warp. Dequantizing reads 1 or half a byte per
+// element and writes one access of out; quantizing happens once per weight.
+#include "../common/nf4.h"
+#include "quantized_layout.h"
+#include "reduce.cuh"
+#include "rows.cuh"
+
+namespace attune::cuda {
+
+namespace {
+
+constexpr int64_t kBlock = QuantizedLayout::kBlock;
+constexpr int64_t kScaleBlock = QuantizedLayout::kScaleBlock;
+constexpr float kCodes = 127.0f;
+
+// A row here is a block of 64 elements, two in each lane.
+template <class T>
+struct QuantizeInt8 {
+  int8_t* codes;
+  float* scales;
+  const T* inp;
+
+  template <int V>
+  __device__ void row(int64_t block, int lane) const {
+    const int64_t at = block * kBlock + 2 * lane;
+    const float x[2] = {to_float(inp[at]), to_float(inp[at + 1])};
+    const float scale = warp_reduce(fmaxf(fabsf(x[0]), fabsf(x[1])), Max{}) / kCodes;
+#pragma unroll
+    for (int i = 0; i < 2; ++i) codes[at + i] = static_cast<int8_t>(scale > 0.0f ? rintf(x[i] / scale) : 0.0f);
+    if (lane == 0) scales[block] = scale;
+  }
+};
+
+template <class T>
+struct QuantizeNf4 {
+  uint8_t* nibbles;
+  float* scales;  // scratch: each block's largest magnitude
+  const T* inp;
+  Nf4Table table;
+
+  template <int V>
+  __device__ void row(int64_t block, int lane) const {
+    const int64_t at = block * kBlock + 2 * lane;
+    const float x[2] = {to_float(inp[at]), to_float(inp[at + 1])};
+    const float scale = warp_reduce(fmaxf(fabsf(x[0]), fabsf(x[1])), Max{});
+    int codes[2] = {0, 0};
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      // A block of zeros takes the code of 0.
+      const float y = scale > 0.0f ? x[i] / scale : 0.0f;
+      // The nearest value: one more than the midpoints below y.
+#pragma unroll
+      for (int c = 0; c < 15; ++c) codes[i] += y > 0.5f * (table.value[c] + table.value[c + 1]);
+    }
+    nibbles[at / 2] = static_cast<uint8_t>(codes[0] | codes[1] << 4);
+    if (lane == 0) scales[block] = scale;
+  }
+};
+
+constexpr int kMeanWarps = 32;
+
+__global__ void __launch_bounds__(kMeanWarps* kWarp) mean_of_scales(float* offset, const float* scales, int64_t count) {
+  const RowGroup<kMeanWarps> group(shared_memory());
+  double total = 0;
+  for (int64_t i = threadIdx.x; i < count; i += kMeanWarps * kWarp) total += static_cast<double>(scales[i]);
+  total = group.reduce(total, Add{});
+  if (threadIdx.x == 0) *offset = static_cast<float>(total / static_cast<double>(count));
+}
+
+// One block of threads per block of scales, one thread per scale.
+__global__ void __launch_bounds__(kScaleBlock)
+    quantize_scales(uint8_t* codes, float* outer_scales, const float* scales, const float* offset, int64_t count) {
+  const RowGroup<kScaleBlock / kWarp> group(shared_memory());
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kScaleBlock + threadIdx.x;
+  const float x = i < count ? scales[i] - *offset : 0.0f;
+  const float outer = group.reduce(fabsf(x), Max{});
+  if (i < count) codes[i] = static_cast<uint8_t>((outer > 0.0f ? rintf(x / outer * kCodes) : 0.0f) + kCodes);
+  if (threadIdx.x == 0) outer_scales[blockIdx.x] = outer;
+}
+
+template <class T>
+struct DequantizeInt8 {
+  T* out;
+  const int8_t* codes;
+  const float* scales;
+
+  template <int V>
+  __device__ void run(int64_t i) const {
+    const Pack<int8_t, V> pack = *reinterpret_cast<const Pack<int8_t, V>*>(codes + i);
+    const float scale = scales[i / kBlock];
+    float x[V];
+#pragma unroll
+    for (int k = 0; k < V; ++k) x[k] = static_cast<float>(pack.at[k]) * scale;
+    store(out + i, x);
+  }
+};
+
+template <class T>
+struct DequantizeNf4 {
+  T* out;
+  const uint8_t* nibbles;
+  const uint8_t* scale_codes;
+  const float* outer_scales;
+  const float* offset;
+  const float* table;  // in shared memory, one value in each bank
+
+  template <int V>
+  __device__ void run(int64_t i) const {
+    const int64_t block = i / kBlock;
+    const float code = static_cast<float>(scale_codes[block]) - kCodes;
+    const float scale = fmaf(code / kCodes, outer_scales[block / kScaleBlock], *offset);
+    float x[V];
+    if constexpr (V == 1) {
+      const int byte = nibbles[i / 2];
+      x[0] = table[i % 2 == 0 ? byte & 15 : byte >> 4] * scale;
+    } else {
+      const Pack<uint8_t, V / 2> pack = *reinterpret_cast<const Pack<uint8_t, V / 2>*>(nibbles + i / 2);
+#pragma unroll
+      for (int k = 0; k < V / 2; ++k) {
+        x[2 * k] = table[pack.at[k] & 15] * scale;
+        x[2 * k + 1] = table[pack.at[k] >> 4] * scale;
+      }
+    }
+    store(out + i, x);
+  }
+};
+
+template <int V, class T>
+__global__ void __launch_bounds__(kFlatThreads) dequantize_nf4(DequantizeNf4<T> body, Nf4Table table, int64_t count) {
+  float* shared = shared_memory<float>();
+  if (threadIdx.x < 16) shared[threadIdx.x] = table.value[threadIdx.x];
+  __syncthreads();
+  body.table = shared;
+  flat_loop<V>(body, count);
+}
+
+// Of a packed weight and its plain twin.
+attune_status check(const char* op, const void* out, const void* inp, int64_t F, int64_t C, const char* plain_name,
+                    int32_t plain_dtype, const char* packed_name, int32_t packed_dtype) {
+  ATTUNE_CHECK(check_dtype(op, plain_name, plain_dtype));
+  ATTUNE_REQUIRE(packed_dtype == ATTUNE_NF4 || packed_dtype == ATTUNE_INT8, "%s: %s is %d, must be %d (NF4) or %d (INT8)",
+                 op, packed_name, packed_dtype, ATTUNE_NF4, ATTUNE_INT8);
+  ATTUNE_CHECK(check_matrix(op, "F", F, "C", C));
+  ATTUNE_REQUIRE(C % kBlock == 0, "%s: C is %lld, must be a multiple of %lld", op, ll(C), ll(kBlock));
+  if (F == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_pointer(op, "out", out));
+  return check_pointer(op, "inp", inp);
+}
+
+}  // namespace
+
+attune_status quantize(attune_context* ctx, void* out, const void* inp, int64_t F, int64_t C, int32_t inp_dtype,
+                       int32_t out_dtype) {
+  const char* op = "quantize";
+  ATTUNE_CHECK(check(op, out, inp, F, C, "inp_dtype", inp_dtype, "out_dtype", out_dtype));
+  if (F == 0) return ATTUNE_OK;
+  const QuantizedLayout layout(F, C, out_dtype);
+  ATTUNE_REQUIRE(layout.blocks <= kScratchBytes / 4, "%s: F * C is %lld, must be at most %lld", op, ll(F * C),
+                 ll(kScratchBytes / 4 * kBlock));
+  char* to = static_cast<char*>(out);
+  return with_type(inp_dtype, [&](auto element) -> attune_status {
+    using T = decltype(element);
+    const T* from = static_cast<const T*>(inp);
+    if (out_dtype == ATTUNE_INT8) {
+      QuantizeInt8<T> body{reinterpret_cast<int8_t*>(to), reinterpret_cast<float*>(to + layout.scales), from};
+      return launch_rows<1>(ctx, body, layout.blocks, false);
+    }
+    float* scales = ctx->scratch<float>();
+    float* offset = reinterpret_cast<float*>(to + layout.offset);
+    QuantizeNf4<T> body{reinterpret_cast<uint8_t*>(to), scales, from, Nf4Table{}};
+    ATTUNE_CHECK(launch_rows<1>(ctx, body, layout.blocks, false));
+    ATTUNE_CHECK(launch(ctx, mean_of_scales, 1, kMeanWarps * kWarp, RowGroup<kMeanWarps>::kSharedBytes, offset, scales,
+                        layout.blocks));
+    return launch(ctx, quantize_scales, dim3(static_cast<unsigned>(ceil_div(layout.blocks, kScaleBlock))),
+                  static_cast<unsigned>(kScaleBlock), RowGroup<kScaleBlock / kWarp>::kSharedBytes,
+                  reinterpret_cast<uint8_t*>(to + layout.scales), reinterpret_cast<float*>(to + layout.outer_scales),
+                  scales, offset, layout.blocks);
+  });
+}
+
+attune_status dequantize(attune_context* ctx, void* out, const void* inp, int64_t F, int64_t C, int32_t out_dtype,
+                         int32_t inp_dtype) {
+  const char* op = "dequantize";
+  ATTUNE_CHECK(check(op, out, inp, F, C, "out_dtype", out_dtype, "inp_dtype", inp_dtype));
+  if (F == 0) return ATTUNE_OK;
+  const QuantizedLayout layout(F, C, inp_dtype);
+  const char* from = static_cast<const char*>(inp);
+  const int64_t count = F * C;
+  const bool vectors = aligned16(out, inp);
+  return with_type(out_dtype, [&](auto element) {
+    using T = decltype(element);
+    T* to = static_cast<T*>(out);
+    if (inp_dtype == ATTUNE_INT8) {
+      DequantizeInt8<T> body{to, reinterpret_cast<const int8_t*>(from),
+                             reinterpret_cast<const float*>(from + layout.scales)};
+      return launch_flat<8>(ctx, body, count, vectors);
+    }
+    DequantizeNf4<T> body{to,
+                          reinterpret_cast<const uint8_t*>(from),
+                          reinterpret_cast<const uint8_t*>(from + layout.scales),
+                          reinterpret_cast<const float*>(from + layout.outer_scales),
+                          reinterpret_cast<const float*>(from + layout.offset),
+                          nullptr};
+    return launch(ctx, vectors ? dequantize_nf4<8, T> : dequantize_nf4<1, T>, flat_grid(ctx, vectors ? count / 8 : count),
+                  kFlatThreads, 16 * sizeof(float), body, Nf4Table{}, count);
+  });
+}
+
+}  // namespace attune::cuda

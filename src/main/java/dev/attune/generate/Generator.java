@@ -1,0 +1,193 @@
+package dev.attune.generate;
+
+import dev.attune.core.Check;
+import dev.attune.core.InputException;
+import dev.attune.model.decoder.DecoderModel;
+import dev.attune.tape.Tape;
+import java.nio.FloatBuffer;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Consumer;
+
+/**
+ * Continues many requests at once: one that ends makes room for the next, which joins the others
+ * after its prompt was read (continuous batching; Yu et al., Orca, 2022).
+ *
+ * <p>One thread uses a generator at a time.
+ */
+public final class Generator implements AutoCloseable {
+  private final Decoding decoding;
+  private final int context;
+  private final ArrayDeque<Running> waiting = new ArrayDeque<>();
+  private final List<Running> running = new ArrayList<>();
+  private final ArrayDeque<Integer> freeSlots = new ArrayDeque<>();
+
+  // Of the group in hand.
+  private final int[] slots = new int[Decoding.GROUP];
+  private final int[] tokens = new int[Decoding.GROUP];
+  private final int[] places = new int[Decoding.GROUP];
+
+  private static final class Running {
+    final Request request;
+    final Sampler sampler;
+    final Consumer<Completion> whenDone;
+    int slot = -1;
+    int read; // tokens of the prompt in the cache
+    int[] generated = new int[32];
+    int count;
+
+    Running(Request request, Consumer<Completion> whenDone) {
+      this.request = request;
+      this.sampler = new Sampler(request.sampling(), request.prompt(), request.stream());
+      this.whenDone = whenDone;
+    }
+
+    boolean promptIsRead() {
+      return read == request.prompt().length;
+    }
+
+    void append(int token) {
+      if (count == generated.length) {
+        generated = Arrays.copyOf(generated, 2 * count);
+      }
+      generated[count++] = token;
+    }
+  }
+
+  /**
+   * @param model a language model with its weights loaded; the caller closes it
+   * @param tape in the precision wanted; the caller closes it
+   * @param slots requests at a time
+   * @param context the longest text, prompt included
+   */
+  public Generator(DecoderModel model, Tape tape, int slots, int context) {
+    Check.argument(slots >= 1, "%d slots", slots);
+    if (context < 2 || context > model.maxLength()) {
+      throw new InputException(
+          "--max-length is "
+              + context
+              + "; it must be between 2 and "
+              + model.maxLength()
+              + ", the positions of the model");
+    }
+    this.context = context;
+    this.decoding = new Decoding(model, tape, slots, context);
+    for (int slot = 0; slot < slots; slot++) {
+      freeSlots.add(slot);
+    }
+  }
+
+  /**
+   * Takes a request.
+   *
+   * @param whenDone is called during {@link #step}
+   * @throws InputException if the prompt leaves no room in the context
+   */
+  public void submit(Request request, Consumer<Completion> whenDone) {
+    if (request.prompt().length >= context) {
+      throw new InputException(
+          "the prompt has "
+              + request.prompt().length
+              + " tokens; the context holds "
+              + context
+              + ", and at least one is to be generated");
+    }
+    waiting.add(new Running(request, whenDone));
+  }
+
+  /** Whether any request is unfinished. */
+  public boolean hasWork() {
+    return !waiting.isEmpty() || !running.isEmpty();
+  }
+
+  /** Runs everything that was submitted to its end. */
+  public void run() {
+    while (hasWork()) {
+      step();
+    }
+  }
+
+  /**
+   * Reads one chunk of one prompt, if there is one to read, and adds a token to every other running
+   * request: long prompts do not keep the others waiting.
+   */
+  public void step() {
+    while (!waiting.isEmpty() && !freeSlots.isEmpty()) {
+      Running next = waiting.remove();
+      next.slot = freeSlots.remove();
+      running.add(next);
+    }
+    List<Running> ready = new ArrayList<>();
+    Running reading = null;
+    for (Running r : running) {
+      if (r.promptIsRead()) {
+        ready.add(r);
+      } else if (reading == null) {
+        reading = r;
+      }
+    }
+    for (int first = 0; first < ready.size(); first += Decoding.GROUP) {
+      advance(ready.subList(first, Math.min(ready.size(), first + Decoding.GROUP)));
+    }
+    if (reading != null) {
+      readPrompt(reading);
+    }
+  }
+
+  private void readPrompt(Running r) {
+    int[] prompt = r.request.prompt();
+    int count = Math.min(Decoding.PROMPT_ROWS, prompt.length - r.read);
+    FloatBuffer logits = decoding.read(r.slot, prompt, r.read, count);
+    r.read += count;
+    if (r.promptIsRead()) {
+      accept(r, r.sampler.next(logits, decoding.vocabulary(), 0));
+    }
+  }
+
+  private void advance(List<Running> group) {
+    int B = group.size();
+    for (int b = 0; b < B; b++) {
+      Running r = group.get(b);
+      slots[b] = r.slot;
+      tokens[b] = r.generated[r.count - 1];
+      places[b] = r.request.prompt().length + r.count - 1;
+    }
+    FloatBuffer logits = decoding.advance(slots, tokens, places, B);
+    int V = decoding.vocabulary();
+    for (int b = 0; b < B; b++) {
+      Running r = group.get(b);
+      logits.position(b * V);
+      accept(r, r.sampler.next(logits, V, r.count));
+    }
+  }
+
+  private void accept(Running r, int token) {
+    Request request = r.request;
+    if (request.isEnd(token)) {
+      finish(r, Finish.END);
+      return;
+    }
+    r.append(token);
+    boolean goesOn = request.listener() == null || request.listener().onToken(token);
+    if (!goesOn) {
+      finish(r, Finish.STOP);
+    } else if (r.count == request.maxNewTokens()) {
+      finish(r, Finish.LENGTH);
+    } else if (request.prompt().length + r.count == context) {
+      finish(r, Finish.CONTEXT);
+    }
+  }
+
+  private void finish(Running r, Finish why) {
+    running.remove(r);
+    freeSlots.add(r.slot);
+    r.whenDone.accept(new Completion(Arrays.copyOf(r.generated, r.count), why));
+  }
+
+  @Override
+  public void close() {
+    decoding.close();
+  }
+}

@@ -1,0 +1,46 @@
+package dev.attune.generate;
+
+import dev.attune.core.InputException;
+
+/**
+ * What to continue, and how.
+ *
+ * @param prompt token ids, at least one
+ * @param sampling how to choose
+ * @param maxNewTokens at most so many; fewer where the context ends
+ * @param ends tokens that end the text; they are not part of it
+ * @param stream tells requests with one seed apart
+ * @param listener hears every token, and may stop the request; may be null
+ */
+public record Request(
+    int[] prompt,
+    Sampling sampling,
+    int maxNewTokens,
+    int[] ends,
+    long stream,
+    TokenListener listener) {
+
+  /** Hears of each new token. */
+  public interface TokenListener {
+    /** Returns whether the request goes on. */
+    boolean onToken(int token);
+  }
+
+  public Request {
+    if (prompt.length == 0) {
+      throw new InputException("the prompt is empty, and the tokenizer adds no token to start with");
+    }
+    if (maxNewTokens < 1) {
+      throw new InputException("--max-new-tokens is " + maxNewTokens + "; it must be at least 1");
+    }
+  }
+
+  boolean isEnd(int token) {
+    for (int end : ends) {
+      if (end == token) {
+        return true;
+      }
+    }
+    return false;
+  }
+}

@@ -1,0 +1,184 @@
+package dev.attune.generate;
+
+import dev.attune.core.Philox;
+import java.nio.FloatBuffer;
+import java.util.Arrays;
+import java.util.BitSet;
+
+/** Chooses the tokens of one request, one after the other. */
+final class Sampler {
+  /** Width of a bucket of logits, in nats, when the nucleus is sought; and how many there are. */
+  private static final double BUCKET = 1.0 / 64;
+
+  private static final int BUCKETS = 4096;
+
+  private final Sampling sampling;
+  private final long stream;
+  private final BitSet seen = new BitSet();
+
+  // Grown to the vocabulary once.
+  private float[] logits = new float[0];
+  private long[] order = new long[0];
+
+  /**
+   * @param prompt counts for the repetition penalty
+   * @param stream tells requests of one seed apart
+   */
+  Sampler(Sampling sampling, int[] prompt, long stream) {
+    this.sampling = sampling;
+    this.stream = stream;
+    for (int id : prompt) {
+      seen.set(id);
+    }
+  }
+
+  /**
+   * The token at a place of the request.
+   *
+   * @param values (V) logits, from the buffer's position on
+   * @param place number of tokens generated before
+   */
+  int next(FloatBuffer values, int V, int place) {
+    if (logits.length < V) {
+      logits = new float[V];
+    }
+    values.get(logits, 0, V);
+    penalize(V);
+    int token = sampling.isGreedy() ? largest(V) : draw(V, place);
+    seen.set(token);
+    return token;
+  }
+
+  private void penalize(int V) {
+    if (sampling.repetitionPenalty() == 1) {
+      return;
+    }
+    float penalty = (float) sampling.repetitionPenalty();
+    for (int id = seen.nextSetBit(0); id >= 0 && id < V; id = seen.nextSetBit(id + 1)) {
+      logits[id] = logits[id] < 0 ? logits[id] * penalty : logits[id] / penalty;
+    }
+  }
+
+  private int largest(int V) {
+    int best = 0;
+    for (int id = 1; id < V; id++) {
+      if (logits[id] > logits[best]) {
+        best = id;
+      }
+    }
+    return best;
+  }
+
+  private int draw(int V, int place) {
+    float largest = logits[largest(V)];
+    float temperature = (float) sampling.temperature();
+    for (int id = 0; id < V; id++) {
+      logits[id] = (logits[id] - largest) / temperature;
+    }
+    if (sampling.topK() > 0 && sampling.topK() < V) {
+      keepTop(V, sampling.topK());
+    }
+    if (sampling.topP() < 1) {
+      keepNucleus(V);
+    }
+    if (sampling.minP() > 0) {
+      float least = (float) Math.log(sampling.minP());
+      for (int id = 0; id < V; id++) {
+        if (logits[id] < least) {
+          logits[id] = Float.NEGATIVE_INFINITY;
+        }
+      }
+    }
+    double mass = 0;
+    for (int id = 0; id < V; id++) {
+      mass += Math.exp(logits[id]);
+    }
+    double uniform =
+        (Philox.bits64(sampling.seed(), stream, place) >>> 11) * 0x1.0p-53; // 0 <= u < 1
+    double target = uniform * mass;
+    int last = -1;
+    for (int id = 0; id < V; id++) {
+      if (logits[id] == Float.NEGATIVE_INFINITY) {
+        continue;
+      }
+      last = id;
+      target -= Math.exp(logits[id]);
+      if (target < 0) {
+        return id;
+      }
+    }
+    return last; // rounding: the sum of all fell short of the mass
+  }
+
+  /** Drops all but the k largest; of equal ones at the border those with the smaller ids stay. */
+  private void keepTop(int V, int k) {
+    sortDescending(V);
+    for (int i = k; i < V; i++) {
+      logits[tokenOf(order[i])] = Float.NEGATIVE_INFINITY;
+    }
+  }
+
+  /**
+   * Keeps the fewest tokens whose probabilities reach P. Only the bucket of logits in which the
+   * border lies is sorted: a vocabulary's tail is long, and not worth it.
+   */
+  private void keepNucleus(int V) {
+    double[] masses = new double[BUCKETS];
+    double mass = 0;
+    for (int id = 0; id < V; id++) {
+      double p = Math.exp(logits[id]);
+      mass += p;
+      masses[bucket(logits[id])] += p;
+    }
+    double target = sampling.topP() * mass;
+    int border = 0;
+    double above = 0;
+    while (border < BUCKETS - 1 && above + masses[border] < target) {
+      above += masses[border++];
+    }
+    int count = 0;
+    for (int id = 0; id < V; id++) {
+      int bucket = bucket(logits[id]);
+      if (bucket == border) {
+        count = addToOrder(count, id);
+      } else if (bucket > border) {
+        logits[id] = Float.NEGATIVE_INFINITY;
+      }
+    }
+    Arrays.sort(order, 0, count);
+    for (int i = 0; i < count; i++) {
+      int id = tokenOf(order[i]);
+      double p = Math.exp(logits[id]);
+      if (above >= target) {
+        logits[id] = Float.NEGATIVE_INFINITY;
+      }
+      above += p;
+    }
+  }
+
+  private static int bucket(float logit) {
+    return (int) Math.min(BUCKETS - 1, -logit / BUCKET);
+  }
+
+  private void sortDescending(int V) {
+    int count = 0;
+    for (int id = 0; id < V; id++) {
+      count = addToOrder(count, id);
+    }
+    Arrays.sort(order, 0, count);
+  }
+
+  /** Adds a key that sorts by falling logit, then by id: logits here are at most 0. */
+  private int addToOrder(int count, int id) {
+    if (order.length < logits.length) {
+      order = new long[logits.length];
+    }
+    int bits = Float.floatToRawIntBits(logits[id] + 0f) & 0x7FFF_FFFF; // of the magnitude
+    order[count] = (long) bits << 32 | id;
+    return count + 1;
+  }
+
+  private static int tokenOf(long key) {
+    return (int) key;
+  }
+}

@@ -1,0 +1,51 @@
+package dev.attune.generate;
+
+import dev.attune.core.InputException;
+
+/**
+ * How the next token is chosen; names as in Transformers' GenerationConfig.
+ *
+ * @param temperature divides the logits; 0: always the most probable token
+ * @param topK choose among the K most probable; 0: no limit
+ * @param topP choose among the fewest tokens whose probabilities reach P (Holtzman et al., 2019); 1:
+ *     no limit
+ * @param minP drop tokens less probable than this share of the most probable one (Nguyen et al.,
+ *     2024); 0: none
+ * @param repetitionPenalty of tokens that have occurred, prompt included (Keskar et al., CTRL,
+ *     2019); 1: none
+ * @param seed of the random choices
+ */
+public record Sampling(
+    double temperature, int topK, double topP, double minP, double repetitionPenalty, long seed) {
+  public Sampling {
+    within("temperature", temperature, 0, 100);
+    within("top-p", topP, 0, 1);
+    within("min-p", minP, 0, 1);
+    if (topP == 0) {
+      throw new InputException("--top-p is 0; it must be above 0");
+    }
+    if (topK < 0) {
+      throw new InputException("--top-k is " + topK + "; it must be at least 0");
+    }
+    if (!(repetitionPenalty > 0) || Double.isInfinite(repetitionPenalty)) {
+      throw new InputException(
+          "--repetition-penalty is " + repetitionPenalty + "; it must be above 0");
+    }
+  }
+
+  /** Always the most probable token. */
+  public static Sampling greedy() {
+    return new Sampling(0, 0, 1, 0, 1, 0);
+  }
+
+  boolean isGreedy() {
+    return temperature == 0;
+  }
+
+  private static void within(String option, double value, double least, double most) {
+    if (!(value >= least && value <= most)) {
+      throw new InputException(
+          "--" + option + " is " + value + "; it must be between " + least + " and " + most);
+    }
+  }
+}

@@ -1,0 +1,9 @@
+/**
+ * Text from a causal language model: sampling, beam search, and the scheduling of many requests
+ * over one key/value cache.
+ *
+ * <p>A request's tokens depend on the request alone, not on what else is in the batch: prompts are
+ * read one by one in chunks of a fixed size, new tokens are computed in groups small enough for the
+ * kernel that treats every row alike, and random numbers are keyed by request and place.
+ */
+package dev.attune.generate;

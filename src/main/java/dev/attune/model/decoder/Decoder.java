@@ -1,0 +1,137 @@
+package dev.attune.model.decoder;
+
+import dev.attune.kernels.Backend;
+import dev.attune.memory.Buffer;
+import dev.attune.model.Inputs;
+import dev.attune.ops.Dropout;
+import dev.attune.ops.Embedding;
+import dev.attune.ops.GatherRows;
+import dev.attune.ops.Rope;
+import dev.attune.tape.Parameter;
+import dev.attune.tape.Parameters;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The body of a decoder: embeddings, a stack of layers, the last norm. */
+public final class Decoder implements AutoCloseable {
+  private final DecoderConfig config;
+  private final int wordHandle;
+  private final int positionHandle;
+  private final List<DecoderLayer> layers = new ArrayList<>();
+  private final StreamNorm finalNorm;
+  private Parameter word;
+  private Parameter position;
+  private Buffer ropeTable;
+  private Rope.Table rope;
+
+  /** Declares the body's parameters; {@link #bind} follows once they are built. */
+  public Decoder(Parameters.Builder builder, DecoderConfig config, DecoderNames names) {
+    this.config = config;
+    int C = config.width();
+    String table = names.word() + ".weight";
+    // A tied table's gradient is dense: the last product reaches every row.
+    this.wordHandle =
+        config.tied()
+            ? builder.matrix(table, config.vocabularySize(), C)
+            : builder.wordEmbedding(table, config.vocabularySize(), C);
+    this.positionHandle =
+        names.position() == null
+            ? -1
+            : builder.matrix(names.position() + ".weight", config.positions(), C);
+    for (int layer = 0; layer < config.layers(); layer++) {
+      layers.add(new DecoderLayer(builder, config, names, layer));
+    }
+    this.finalNorm = StreamNorm.declare(builder, names.finalNorm(), config);
+  }
+
+  public void bind(Backend backend, Parameters bound) {
+    word = bound.get(wordHandle);
+    position = positionHandle < 0 ? null : bound.get(positionHandle);
+    layers.forEach(layer -> layer.bind(bound));
+    finalNorm.bind(bound);
+    if (config.rotary() != null) {
+      ropeTable = ropeTable(backend);
+      rope = new Rope.Table(ropeTable.address(), config.positions(), config.rotary().size());
+    }
+  }
+
+  private Buffer ropeTable(Backend backend) {
+    int rowBytes = config.rotary().size() * Float.BYTES;
+    Buffer table = Buffer.allocate(backend, (long) config.positions() * rowBytes, false);
+    int rowsAtOnce = Math.max(1, (1 << 20) / rowBytes);
+    for (int first = 0; first < config.positions(); first += rowsAtOnce) {
+      int rows = Math.min(rowsAtOnce, config.positions() - first);
+      ByteBuffer piece = ByteBuffer.allocateDirect(rows * rowBytes).order(ByteOrder.nativeOrder());
+      config.rotary().fill(first, piece.asFloatBuffer());
+      table.write((long) first * rowBytes, piece);
+    }
+    return table;
+  }
+
+  public DecoderConfig config() {
+    return config;
+  }
+
+  /** The word embedding (V,C). */
+  public Parameter word() {
+    return word;
+  }
+
+  /** The last norm's output for every row: (N,C). */
+  public Tensor forward(Tape tape, Inputs inputs) {
+    DecoderLayer.State state = stack(tape, inputs, null);
+    return last(tape, state);
+  }
+
+  /** The last norm's output for the last row of each sequence: (B,C). */
+  public Tensor forwardLastRows(Tape tape, Inputs inputs) {
+    return lastRows(tape, stack(tape, inputs, null), inputs);
+  }
+
+  /**
+   * The same over a cache that holds the rows before: inference only.
+   *
+   * @param inputs the new rows of each sequence
+   */
+  public Tensor forwardLastRows(Tape tape, Inputs inputs, KeyValueCache cache) {
+    return lastRows(tape, stack(tape, inputs, cache), inputs);
+  }
+
+  private Tensor lastRows(Tape tape, DecoderLayer.State state, Inputs inputs) {
+    Tensor branch = GatherRows.apply(tape, state.branch(), inputs.lastRows(), inputs.sequences());
+    Tensor residual =
+        GatherRows.apply(tape, state.residual(), inputs.lastRows(), inputs.sequences());
+    return last(tape, new DecoderLayer.State(branch, residual));
+  }
+
+  private Tensor last(Tape tape, DecoderLayer.State state) {
+    return finalNorm.apply(tape, state.branch(), state.residual(), config.residualDropout()).out();
+  }
+
+  private DecoderLayer.State stack(Tape tape, Inputs inputs, KeyValueCache cache) {
+    Tensor x =
+        Embedding.apply(
+            tape, word, position, null, inputs.rows(), inputs.ids(), inputs.positions(), 0);
+    x = Dropout.apply(tape, x, config.embeddingDropout());
+    DecoderLayer.State state = new DecoderLayer.State(x, null);
+    for (int layer = 0; layer < layers.size(); layer++) {
+      state =
+          layers
+              .get(layer)
+              .forward(tape, state, inputs, rope, cache == null ? null : cache.layer(layer));
+      tape.keepOnly(state.branch(), state.residual());
+    }
+    return state;
+  }
+
+  @Override
+  public void close() {
+    if (ropeTable != null) {
+      ropeTable.close();
+    }
+  }
+}

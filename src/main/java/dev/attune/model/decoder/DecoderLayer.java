@@ -1,0 +1,181 @@
+package dev.attune.model.decoder;
+
+import dev.attune.model.Inputs;
+import dev.attune.ops.Add;
+import dev.attune.ops.Attention;
+import dev.attune.ops.GatedMlp;
+import dev.attune.ops.HeadNorm;
+import dev.attune.ops.Linear;
+import dev.attune.ops.Mlp;
+import dev.attune.ops.Normed;
+import dev.attune.ops.Projection;
+import dev.attune.ops.Rope;
+import dev.attune.tape.Layout;
+import dev.attune.tape.Parameters;
+import dev.attune.tape.Parameters.Part;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A pre-norm decoder layer (Radford et al., GPT-2, 2019; Touvron et al., LLaMA, 2023; Black et al.,
+ * GPT-NeoX, 2022). Between layers the residual stream is in two parts, the last sub-layer's output
+ * and the stream around it, so that the next norm adds them in its own pass.
+ */
+final class DecoderLayer {
+  private final DecoderConfig config;
+  private final Attention.Heads heads;
+  private final StreamNorm attentionNorm;
+  private final StreamNorm feedForwardNorm;
+  private final Projection queryKeyValue;
+  private final Projection attentionOut;
+  private final Projection up;
+  private final Projection down;
+  private final int queryNorm;
+  private final int keyNorm;
+  private Parameters parameters;
+
+  DecoderLayer(Parameters.Builder builder, DecoderConfig config, DecoderNames names, int layer) {
+    this.config = config;
+    int C = config.width();
+    DecoderConfig.Attention a = config.attention();
+    this.heads =
+        new Attention.Heads(
+            a.heads(),
+            a.keyValueHeads(),
+            a.headSize(),
+            a.dropout(),
+            true,
+            config.windows()[layer],
+            (float) (1 / Math.sqrt(a.headSize())));
+    this.attentionNorm =
+        StreamNorm.declare(builder, names.attentionNorm().formatted(layer), config);
+    this.queryKeyValue = queryKeyValue(builder, names, layer);
+    this.queryNorm =
+        a.headNorm()
+            ? builder.vector(names.queryNorm().formatted(layer) + ".weight", a.headSize())
+            : -1;
+    this.keyNorm =
+        a.headNorm()
+            ? builder.vector(names.keyNorm().formatted(layer) + ".weight", a.headSize())
+            : -1;
+    this.attentionOut =
+        product(
+            builder,
+            names,
+            List.of(new Part(names.attentionOut().formatted(layer), C)),
+            (int) heads.queryWidth(),
+            a.outBias());
+    this.feedForwardNorm =
+        StreamNorm.declare(builder, names.feedForwardNorm().formatted(layer), config);
+    DecoderConfig.FeedForward f = config.feedForward();
+    List<Part> upParts = new ArrayList<>();
+    if (f.gated()) {
+      upParts.add(new Part(names.gate().formatted(layer), f.width()));
+    }
+    upParts.add(new Part(names.up().formatted(layer), f.width()));
+    this.up = product(builder, names, upParts, C, f.bias());
+    this.down =
+        product(
+            builder,
+            names,
+            List.of(new Part(names.down().formatted(layer), C)),
+            f.width(),
+            f.bias());
+  }
+
+  private Projection queryKeyValue(Parameters.Builder builder, DecoderNames names, int layer) {
+    DecoderConfig.Attention a = config.attention();
+    int C = config.width();
+    List<String> modules = names.queryKeyValue();
+    if (modules.size() == 1) {
+      List<Part> one = List.of(new Part(modules.get(0).formatted(layer), heads.width()));
+      return names.interleaved()
+          ? Projection.declare(
+              builder, one, C, a.bias(), new Layout.Interleaved(a.heads(), 3, a.headSize(), C))
+          : product(builder, names, one, C, a.bias());
+    }
+    return product(
+        builder,
+        names,
+        List.of(
+            new Part(modules.get(0).formatted(layer), heads.queryWidth()),
+            new Part(modules.get(1).formatted(layer), heads.keyValueWidth()),
+            new Part(modules.get(2).formatted(layer), heads.keyValueWidth())),
+        C,
+        a.bias());
+  }
+
+  private static Projection product(
+      Parameters.Builder builder, DecoderNames names, List<Part> parts, int cols, boolean bias) {
+    Layout layout =
+        names.conv1d() ? new Layout.Transposed((int) parts.get(0).rows(), cols) : Layout.PLAIN;
+    return Projection.declare(builder, parts, cols, bias, layout);
+  }
+
+  void bind(Parameters bound) {
+    this.parameters = bound;
+    List.of(queryKeyValue, attentionOut, up, down).forEach(p -> p.bind(bound));
+    attentionNorm.bind(bound);
+    feedForwardNorm.bind(bound);
+  }
+
+  /**
+   * The state between layers: what the last sub-layer made, and the stream it is to be added to.
+   */
+  record State(Tensor branch, Tensor residual) {}
+
+  /**
+   * @param rope null where positions are learned
+   * @param cache null in training and evaluation: every row sees the rows before it in the batch
+   */
+  State forward(Tape tape, State state, Inputs inputs, Rope.Table rope, KeyValueCache.Layer cache) {
+    Normed first =
+        attentionNorm.apply(tape, state.branch, state.residual, config.residualDropout());
+    Tensor attended = attend(tape, first.out(), inputs, rope, cache);
+    if (config.parallelResidual()) {
+      Tensor fed = feed(tape, feedForwardNorm.applyBeside(tape, first.sum()));
+      return new State(Add.apply(tape, attended, fed), first.sum());
+    }
+    Normed second = feedForwardNorm.apply(tape, attended, first.sum(), config.residualDropout());
+    return new State(feed(tape, second.out()), second.sum());
+  }
+
+  private Tensor attend(
+      Tape tape, Tensor x, Inputs inputs, Rope.Table rope, KeyValueCache.Layer cache) {
+    Tensor projected = Linear.apply(tape, x, queryKeyValue);
+    if (queryNorm >= 0) {
+      projected =
+          HeadNorm.apply(
+              tape,
+              heads,
+              projected,
+              parameters.get(queryNorm),
+              parameters.get(keyNorm),
+              config.norm().eps());
+    }
+    if (rope != null) {
+      projected =
+          Rope.apply(
+              tape,
+              rope,
+              projected,
+              heads.heads() + heads.keyValueHeads(),
+              heads.headSize(),
+              inputs.positions());
+    }
+    Tensor context =
+        cache == null
+            ? Attention.apply(tape, heads, projected, inputs.cuSeqlens(), inputs.sequences())
+            : cache.attend(tape, heads, projected, inputs);
+    return Linear.apply(tape, context, attentionOut);
+  }
+
+  private Tensor feed(Tape tape, Tensor x) {
+    DecoderConfig.FeedForward f = config.feedForward();
+    return f.gated()
+        ? GatedMlp.apply(tape, x, up, down, f.activation())
+        : Mlp.apply(tape, x, up, down, f.activation());
+  }
+}

@@ -1,0 +1,2 @@
+/** GPT-2. */
+package dev.attune.model.gpt2;

@@ -1,0 +1,2 @@
+/** GPT-NeoX. */
+package dev.attune.model.gptneox;

@@ -1,0 +1,2 @@
+/** Mistral. */
+package dev.attune.model.mistral;

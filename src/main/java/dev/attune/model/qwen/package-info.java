@@ -1,0 +1,2 @@
+/** Qwen2 and Qwen3. */
+package dev.attune.model.qwen;

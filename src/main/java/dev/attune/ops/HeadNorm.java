@@ -1,0 +1,129 @@
+package dev.attune.ops;
+
+import dev.attune.tape.Node;
+import dev.attune.tape.Parameter;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+
+/**
+ * Root mean square norm of each query head and each key head, in place in the product that made
+ * them; values pass. (Qwen3's q_norm and k_norm.)
+ */
+public final class HeadNorm implements Node {
+  private final Attention.Heads heads;
+  private final Parameter query;
+  private final Parameter key;
+  private final long before;
+  private final long queryRstd;
+  private final long keyRstd;
+  private final Tensor inp;
+  private final Tensor out;
+
+  private HeadNorm(
+      Attention.Heads heads,
+      Parameter query,
+      Parameter key,
+      long before,
+      long queryRstd,
+      long keyRstd,
+      Tensor inp,
+      Tensor out) {
+    this.heads = heads;
+    this.query = query;
+    this.key = key;
+    this.before = before;
+    this.queryRstd = queryRstd;
+    this.keyRstd = keyRstd;
+    this.inp = inp;
+    this.out = out;
+  }
+
+  /**
+   * @param inp (N, (H + 2 Hkv) D); consumed
+   * @param query weight (D) of the query heads
+   * @param key weight (D) of the key heads
+   */
+  public static Tensor apply(
+      Tape tape, Attention.Heads heads, Tensor inp, Parameter query, Parameter key, float eps) {
+    long N = inp.rows();
+    long before = 0;
+    if (tape.training()) {
+      before = tape.allocate(inp.sizeBytes());
+      tape.backend().copy(before, inp.address(), inp.sizeBytes());
+    }
+    long queryRstd = tape.allocate(N * heads.heads() * Float.BYTES);
+    long keyRstd = tape.allocate(N * heads.keyValueHeads() * Float.BYTES);
+    Tensor out = tape.rename(inp, inp.requiresGrad() || query.trainable());
+    HeadNorm node = new HeadNorm(heads, query, key, before, queryRstd, keyRstd, inp, out);
+    node.forward(tape, 0, query, queryRstd, heads.heads(), eps);
+    node.forward(tape, node.keyOffset(), key, keyRstd, heads.keyValueHeads(), eps);
+    return tape.record(node);
+  }
+
+  private long keyOffset() {
+    return heads.queryWidth() * out.dtype().sizeBytes();
+  }
+
+  private void forward(
+      Tape tape, long offset, Parameter weight, long rstd, long groups, float eps) {
+    long address = out.address() + offset;
+    tape.backend()
+        .rmsNormForward(
+            address,
+            0,
+            rstd,
+            address,
+            0,
+            weight.address(),
+            out.rows(),
+            groups,
+            heads.headSize(),
+            out.cols(),
+            out.cols(),
+            eps,
+            out.dtype());
+  }
+
+  @Override
+  public Tensor out() {
+    return out;
+  }
+
+  @Override
+  public void backward(Tape tape) {
+    backward(tape, 0, query, queryRstd, heads.heads());
+    backward(tape, keyOffset(), key, keyRstd, heads.keyValueHeads());
+    if (inp.requiresGrad()) {
+      tape.moveGradient(out, inp);
+    }
+  }
+
+  private void backward(Tape tape, long offset, Parameter weight, long rstd, long groups) {
+    long gradient = out.gradient() + offset;
+    tape.backend()
+        .rmsNormBackward(
+            gradient,
+            weight.trainable() ? weight.gradient() : 0,
+            gradient,
+            0,
+            before + offset,
+            rstd,
+            weight.address(),
+            out.rows(),
+            groups,
+            heads.headSize(),
+            out.cols(),
+            out.cols(),
+            weight.trainable() && weight.accumulate(),
+            out.dtype());
+  }
+
+  @Override
+  public void release(Tape tape) {
+    tape.free(queryRstd);
+    tape.free(keyRstd);
+    if (before != 0) {
+      tape.free(before);
+    }
+  }
+}

@@ -1,0 +1,50 @@
+package dev.attune.tape;
+
+import dev.attune.core.InputException;
+import java.util.List;
+
+/**
+ * Low-rank adapters (Hu et al., LoRA, 2021), with PEFT's names.
+ *
+ * @param rank R ("r")
+ * @param alpha "lora_alpha": adapters are scaled by alpha / R
+ * @param dropout "lora_dropout", on the adapter's input
+ * @param targets "target_modules": last parts of module names, or {@value #ALL_LINEAR}
+ * @param rankStabilized "use_rslora": scale by alpha / sqrt(R) (Kalajdzievski, 2023)
+ */
+public record LoraConfig(
+    int rank, double alpha, float dropout, List<String> targets, boolean rankStabilized) {
+  /** Every product of the body. */
+  public static final String ALL_LINEAR = "all-linear";
+
+  public LoraConfig {
+    if (rank < 1 || rank > 1024) {
+      throw new InputException("--lora-r is " + rank + "; allowed are 1 to 1024");
+    }
+    if (!(alpha > 0) || Double.isInfinite(alpha)) {
+      throw new InputException("--lora-alpha is " + alpha + "; it must be above 0");
+    }
+    if (!(dropout >= 0 && dropout < 1)) {
+      throw new InputException("--lora-dropout is " + dropout + "; it must be from 0 to below 1");
+    }
+    if (targets.isEmpty()) {
+      throw new InputException("--lora-targets is empty; name modules, or " + ALL_LINEAR);
+    }
+    targets = List.copyOf(targets);
+  }
+
+  /** What an adapter's product is multiplied by. */
+  public float scale() {
+    return (float) (alpha / (rankStabilized ? Math.sqrt(rank) : rank));
+  }
+
+  /** Whether a module gets an adapter: its name is a target, or ends in one after a dot. */
+  public boolean targets(String module) {
+    return targets.stream()
+        .anyMatch(
+            target ->
+                target.equals(ALL_LINEAR)
+                    || module.equals(target)
+                    || module.endsWith("." + target));
+  }
+}

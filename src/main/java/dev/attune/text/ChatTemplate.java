@@ -1,0 +1,261 @@
+package dev.attune.text;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.attune.core.Check;
+import dev.attune.core.InputException;
+import dev.attune.text.jinja.Template;
+import dev.attune.text.jinja.TemplateException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.LocalDateTime;
+import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.regex.Pattern;
+
+/**
+ * How a model writes conversations: the template of a Hugging Face folder, rendered as
+ * Transformers' {@code apply_chat_template} does. Looked for, as there, in {@code
+ * chat_template.jinja}, then under {@code chat_template} in {@code tokenizer_config.json} (one
+ * template, or a list of named ones), then in {@code chat_template.json}.
+ *
+ * <p>Safe for use by several threads.
+ */
+public final class ChatTemplate {
+  /**
+   * A conversation as text.
+   *
+   * @param learned where the assistant speaks: begin and end, char indices of {@code text},
+   *     ascending. A turn includes what ends it and leaves out what announces it
+   */
+  public record Conversation(String text, List<int[]> learned) {}
+
+  private static final List<String> TOKENS =
+      List.of(
+          "bos_token",
+          "eos_token",
+          "unk_token",
+          "sep_token",
+          "pad_token",
+          "cls_token",
+          "mask_token");
+  private static final Pattern MARKS_ANSWERS =
+      Pattern.compile("\\{%[-+]?\\s*generation\\s*[-+]?%}");
+
+  private final Path file;
+  private final Map<String, Template> templates;
+  private final boolean marksAnswers;
+  private final Map<String, Object> tokens;
+  private final LocalDateTime now;
+
+  private ChatTemplate(
+      Path file, Map<String, String> sources, Map<String, Object> tokens, LocalDateTime now) {
+    this.file = file;
+    this.tokens = tokens;
+    this.now = now;
+    this.templates = new LinkedHashMap<>();
+    sources.forEach(
+        (name, source) -> {
+          try {
+            templates.put(name, Template.parse(source));
+          } catch (TemplateException e) {
+            throw new InputException(
+                file + ": the chat template cannot be read: " + e.getMessage(), e);
+          }
+        });
+    this.marksAnswers =
+        sources.values().stream().allMatch(source -> MARKS_ANSWERS.matcher(source).find());
+  }
+
+  /** The template of a model folder; a folder without one is an error that says what to do. */
+  public static ChatTemplate open(Path folder) {
+    return open(folder, LocalDateTime.now());
+  }
+
+  /**
+   * As {@link #open(Path)}.
+   *
+   * @param now what templates that ask for the date are told
+   */
+  public static ChatTemplate open(Path folder, LocalDateTime now) {
+    Path jinja = folder.resolve("chat_template.jinja");
+    Map<String, Object> tokens = specialTokens(folder);
+    if (Files.isRegularFile(jinja)) {
+      try {
+        return new ChatTemplate(jinja, Map.of("default", Files.readString(jinja)), tokens, now);
+      } catch (IOException e) {
+        throw new InputException(jinja + " cannot be read: " + e.getMessage(), e);
+      }
+    }
+    for (String name : List.of("tokenizer_config.json", "chat_template.json")) {
+      Path file = folder.resolve(name);
+      Map<String, String> sources =
+          sources(file, TextTokenizer.readJson(file).path("chat_template"));
+      if (!sources.isEmpty()) {
+        return new ChatTemplate(file, sources, tokens, now);
+      }
+    }
+    throw new InputException(
+        folder
+            + " has no chat template: there is no chat_template.jinja, and tokenizer_config.json has"
+            + " no chat_template. Base models have none; put the template of the model's chat"
+            + " version there as chat_template.jinja, or give prompt and completion instead of"
+            + " messages.");
+  }
+
+  private static Map<String, String> sources(Path file, JsonNode node) {
+    Map<String, String> out = new LinkedHashMap<>();
+    if (node.isTextual()) {
+      out.put("default", node.asText());
+    }
+    for (JsonNode named : node) {
+      Check.input(
+          named.path("name").isTextual() && named.path("template").isTextual(),
+          "%s: chat_template must be a string or a list of {\"name\", \"template\"}",
+          file);
+      out.put(named.get("name").asText(), named.get("template").asText());
+    }
+    return out;
+  }
+
+  private static Map<String, Object> specialTokens(Path folder) {
+    Map<String, Object> out = new HashMap<>();
+    for (String file : List.of("special_tokens_map.json", "tokenizer_config.json")) {
+      JsonNode config = TextTokenizer.readJson(folder.resolve(file));
+      for (String name : TOKENS) {
+        JsonNode token = config.path(name);
+        JsonNode text = token.isObject() ? token.path("content") : token;
+        if (text.isTextual()) {
+          out.put(name, text.asText());
+        }
+      }
+    }
+    return out;
+  }
+
+  /** The file that the template is in. */
+  public Path file() {
+    return file;
+  }
+
+  /**
+   * Writes a conversation.
+   *
+   * @param tools JSON schemas that the model may call, or null
+   * @param addGenerationPrompt whether to end in what announces the assistant's turn
+   */
+  public String render(List<ChatMessage> messages, List<?> tools, boolean addGenerationPrompt) {
+    return rendered(messages, tools, addGenerationPrompt).text();
+  }
+
+  private Template.Rendered rendered(
+      List<ChatMessage> messages, List<?> tools, boolean addGenerationPrompt) {
+    Map<String, Object> variables = new HashMap<>(tokens);
+    variables.put("messages", messages.stream().map(ChatMessage::fields).toList());
+    variables.put("tools", tools);
+    variables.put("documents", null);
+    variables.put("add_generation_prompt", addGenerationPrompt);
+    try {
+      return choose(tools != null).render(variables, Map.of("strftime_now", this::date));
+    } catch (TemplateException e) {
+      throw new InputException(
+          "the chat template of " + file + " refuses the conversation: " + e.getMessage(), e);
+    }
+  }
+
+  private Template choose(boolean withTools) {
+    Template chosen = withTools ? templates.get("tool_use") : null;
+    chosen = chosen == null ? templates.get("default") : chosen;
+    Check.input(
+        chosen != null,
+        "%s has no chat template named \"default\"; it has %s",
+        file,
+        String.join(", ", templates.keySet()));
+    return chosen;
+  }
+
+  /**
+   * Writes a conversation for training and finds the assistant's turns in it: by the template's
+   * {@code generation} blocks, else by rendering the turns before each and up to it. That needs a
+   * template that writes a turn the same whatever follows, which some with reasoning do not.
+   */
+  public Conversation conversation(List<ChatMessage> messages, List<?> tools) {
+    Template.Rendered whole = rendered(messages, tools, false);
+    if (marksAnswers) {
+      return new Conversation(whole.text(), whole.generated());
+    }
+    List<int[]> learned = new ArrayList<>();
+    for (int i = 0; i < messages.size(); i++) {
+      if (messages.get(i).isAssistant()) {
+        String before = render(messages.subList(0, i), tools, true);
+        String upTo =
+            i == messages.size() - 1
+                ? whole.text()
+                : render(messages.subList(0, i + 1), tools, false);
+        checkPrefix(upTo, before, i, "what announces it");
+        checkPrefix(whole.text(), upTo, i, "what comes after it");
+        learned.add(new int[] {before.length(), upTo.length()});
+      }
+    }
+    return new Conversation(whole.text(), learned);
+  }
+
+  private void checkPrefix(String whole, String beginning, int turn, String cause) {
+    Check.input(
+        whole.startsWith(beginning),
+        "the chat template of %s writes turn %d differently depending on %s, so it cannot be told"
+            + " which tokens are the assistant's. Put {%% generation %%} ... {%% endgeneration %%}"
+            + " around the assistant's part in a chat_template.jinja of the model folder, split the"
+            + " conversation so that the assistant speaks once, at the end, or learn every turn with"
+            + " --train-on-prompt.",
+        file,
+        turn + 1,
+        cause);
+  }
+
+  /** {@code datetime.strftime}, for the letters that dates are written with. */
+  private String date(String format) {
+    StringBuilder out = new StringBuilder();
+    for (int i = 0; i < format.length(); i++) {
+      char c = format.charAt(i);
+      if (c != '%' || i + 1 == format.length()) {
+        out.append(c);
+        continue;
+      }
+      char letter = format.charAt(++i);
+      String pattern =
+          switch (letter) {
+            case 'd' -> "dd";
+            case 'm' -> "MM";
+            case 'b' -> "MMM";
+            case 'B' -> "MMMM";
+            case 'y' -> "uu";
+            case 'Y' -> "uuuu";
+            case 'a' -> "EEE";
+            case 'A' -> "EEEE";
+            case 'j' -> "DDD";
+            case 'H' -> "HH";
+            case 'I' -> "hh";
+            case 'p' -> "a";
+            case 'M' -> "mm";
+            case 'S' -> "ss";
+            case 'F' -> "uuuu-MM-dd";
+            case 'T' -> "HH:mm:ss";
+            case '%' -> "'%'";
+            default ->
+                throw new InputException(
+                    "the chat template of "
+                        + file
+                        + " writes the date with the unknown %"
+                        + letter);
+          };
+      out.append(DateTimeFormatter.ofPattern(pattern, Locale.ENGLISH).format(now));
+    }
+    return out.toString();
+  }
+}

@@ -1,0 +1,360 @@
+package dev.attune.batch;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.attune.core.InputException;
+import dev.attune.data.DataReader;
+import dev.attune.data.DataReport;
+import dev.attune.data.DataReport.Severity;
+import dev.attune.data.Dataset;
+import dev.attune.data.Example;
+import dev.attune.data.TargetKind;
+import dev.attune.testkit.ByteTokenizer;
+import dev.attune.text.ChatMessage;
+import dev.attune.text.SharedFolders;
+import dev.attune.text.TextTokenizer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class NextTokensTest {
+  private static final int NONE = EncodedDataset.IGNORED;
+  private static final int END = ByteTokenizer.END;
+
+  @TempDir static Path shared;
+  private static TextTokenizer bytes;
+
+  @TempDir Path temp;
+
+  @BeforeAll
+  static void open() {
+    bytes = TextTokenizer.open(ByteTokenizer.write(shared, "<end>", "Ġ c"));
+  }
+
+  @AfterAll
+  static void close() {
+    bytes.close();
+  }
+
+  private static Dataset dataset(Example... examples) {
+    return new Dataset(Path.of("train.jsonl"), List.of(examples));
+  }
+
+  private static EncodedDataset encode(int maxLength, Example... examples) {
+    return Encoder.nextTokens(bytes, false, maxLength, 2).encode(dataset(examples));
+  }
+
+  private static int[] ids(String text) {
+    return text.chars().toArray();
+  }
+
+  private static int[] joined(int[] first, int... more) {
+    int[] out = Arrays.copyOf(first, first.length + more.length);
+    System.arraycopy(more, 0, out, first.length, more.length);
+    return out;
+  }
+
+  private static DataReport report(int maxLength, Dataset data) {
+    EncodedDataset encoded = Encoder.nextTokens(bytes, false, maxLength, 1).encode(data);
+    return DataReport.builder(TargetKind.NEXT_TOKEN)
+        .maxLength(maxLength)
+        .train(data, encoded.lengths())
+        .build();
+  }
+
+  private static List<String> codes(DataReport report, Severity severity) {
+    return report.findings(severity).stream().map(DataReport.Finding::code).toList();
+  }
+
+  @Test
+  void everyNextTokenOfATextIsATargetAndItsEndToo() {
+    EncodedDataset data = encode(16, Example.of(1, "abc", null));
+    assertArrayEquals(joined(ids("abc"), END), data.ids());
+    assertArrayEquals(joined(ids("bc"), END, NONE), data.labels());
+    assertEquals(3, data.supervised(0));
+    assertTrue(data.lengths().texts().ends()[0]);
+  }
+
+  @Test
+  void aLongTextIsCutIntoSequencesAndLosesNothing() {
+    EncodedDataset data = encode(4, Example.of(1, "abcdefghij", null), Example.of(2, "xy", null));
+    assertEquals(4, data.size());
+    assertArrayEquals(new int[] {0, 4, 8, 11, 14}, data.offsets());
+    assertArrayEquals(
+        joined(joined(ids("bcd"), NONE), 'f', 'g', 'h', NONE, 'j', END, NONE, 'y', END, NONE),
+        data.labels());
+    assertArrayEquals(new int[] {11, 3}, data.lengths().lengths());
+    assertArrayEquals(new int[] {0, 0}, data.lengths().dropped());
+    assertArrayEquals(new int[] {8, 2}, data.lengths().supervised());
+    assertArrayEquals(new int[] {4, 4, 3, 3}, data.lengths().sequences());
+    assertEquals(0, data.source(2));
+    assertEquals(1, data.source(3));
+  }
+
+  @Test
+  void aLastTokenAloneCannotBeLearnedAndIsCounted() {
+    EncodedDataset data = encode(4, Example.of(1, "abcdefg", null), Example.of(2, "abcd", null));
+    assertArrayEquals(new int[] {0, 4, 8, 12}, data.offsets());
+    assertArrayEquals(new int[] {0, 1}, data.lengths().dropped());
+    assertEquals(1, data.droppedTokens());
+    assertArrayEquals(new boolean[] {true, false}, data.lengths().texts().ends());
+  }
+
+  @Test
+  void onlyTheCompletionIsLearnedAndTheOptionLearnsAll() {
+    Dataset rows = dataset(Example.ofPrompt(1, "ab", "cd"));
+    EncodedDataset completions = Encoder.nextTokens(bytes, false, 16, 1).encode(rows);
+    assertArrayEquals(joined(ids("abcd"), END), completions.ids());
+    assertArrayEquals(new int[] {NONE, 'c', 'd', END, NONE}, completions.labels());
+    EncodedDataset all = Encoder.nextTokens(bytes, true, 16, 1).encode(rows);
+    assertArrayEquals(completions.ids(), all.ids());
+    assertArrayEquals(new int[] {'b', 'c', 'd', END, NONE}, all.labels());
+  }
+
+  @Test
+  void masksGoByPositionNotByToken() {
+    // The same letters, and the end of sequence itself, in the prompt and in the completion.
+    EncodedDataset data = encode(16, Example.ofPrompt(1, "aa<end>a", "aa<end>"));
+    assertArrayEquals(new int[] {'a', 'a', END, 'a', 'a', 'a', END}, data.ids());
+    assertArrayEquals(new int[] {NONE, NONE, NONE, 'a', 'a', END, NONE}, data.labels());
+  }
+
+  @Test
+  void anEndThatIsWrittenIsNotAppendedAgain() {
+    EncodedDataset data = encode(16, Example.of(1, "ab<end>", null));
+    assertArrayEquals(joined(ids("ab"), END), data.ids());
+  }
+
+  @Test
+  void aTokenThatSpansTheBorderIsLearnedAndReported() {
+    Dataset rows = dataset(Example.ofPrompt(1, "ab ", "cd"), Example.ofPrompt(2, "ab", " cd"));
+    EncodedDataset data = Encoder.nextTokens(bytes, false, 16, 1).encode(rows);
+    int merged = END + 1;
+    int[] labels = {NONE, merged, 'd', END, NONE};
+    assertArrayEquals(joined(labels, labels), data.labels());
+    assertArrayEquals(new boolean[] {true, false}, data.lengths().texts().bordersInside());
+    DataReport.Finding finding =
+        report(16, rows).findings().stream()
+            .filter(f -> f.code().equals("shared_token"))
+            .findFirst()
+            .orElseThrow();
+    assertEquals(List.of(1), finding.rows());
+    assertEquals(Severity.WARNING, finding.severity());
+  }
+
+  @Test
+  void aCutCompletionIsCountedAndALostOneLeftOut() {
+    Example cut = Example.ofPrompt(3, "a:", "cdef");
+    Example lost = Example.ofPrompt(4, "abcde:", "gh");
+    EncodedDataset data = encode(5, cut, lost);
+    assertEquals(1, data.size());
+    assertArrayEquals(ids("a:cde"), data.ids());
+    assertArrayEquals(new int[] {NONE, 'c', 'd', 'e', NONE}, data.labels());
+    assertArrayEquals(new int[] {2, 9}, data.lengths().dropped());
+    assertArrayEquals(new int[] {3, 0}, data.lengths().supervised());
+    assertEquals(11, data.droppedTokens());
+
+    DataReport report = report(5, dataset(cut, lost));
+    assertEquals(
+        List.of("truncated", "unsupervised_rows", "no_end"), codes(report, Severity.WARNING));
+    report.throwIfFatal();
+    assertEquals(3, report.summaries().get(0).supervised());
+    assertEquals(3, report.toJson().at("/splits/train/supervised_tokens").asInt());
+    assertTrue(
+        report.findings().stream()
+            .anyMatch(f -> f.code().equals("unsupervised_rows") && f.rows().equals(List.of(4))));
+
+    DataReport nothing = report(5, dataset(lost));
+    assertTrue(
+        assertThrows(InputException.class, nothing::throwIfFatal)
+            .getMessage()
+            .startsWith(
+                "train.jsonl: no row has a token to learn within max length 5; give a larger"
+                    + " --max-length"));
+  }
+
+  @Test
+  void withoutAnEndTokenTheReportSaysSo() {
+    try (TextTokenizer endless = TextTokenizer.open(ByteTokenizer.write(temp, null))) {
+      Dataset rows = dataset(Example.of(1, "abc", null));
+      EncodedDataset data = Encoder.nextTokens(endless, false, 16, 1).encode(rows);
+      assertArrayEquals(ids("abc"), data.ids());
+      DataReport report =
+          DataReport.builder(TargetKind.NEXT_TOKEN).train(rows, data.lengths()).build();
+      assertEquals(List.of("no_end"), codes(report, Severity.WARNING));
+    }
+  }
+
+  @Test
+  void theModelsConfigNamesTheEndWhereTheTokenizerDoesNot() throws IOException {
+    ByteTokenizer.write(temp, null);
+    Files.writeString(temp.resolve("config.json"), "{\"eos_token_id\": [7, 9]}");
+    try (TextTokenizer endless = TextTokenizer.open(temp)) {
+      assertEquals(7, endless.eosId().getAsInt());
+    }
+  }
+
+  @Test
+  void aBatchHoldsTheNextIdOfEachRow() {
+    EncodedDataset data =
+        encode(
+            8,
+            Example.of(1, "abc", null),
+            Example.ofPrompt(2, "x", "yz"),
+            Example.of(3, "q", null));
+    Batch batch = new Packer(data, 0).pack(new int[] {1, 0}, new Batch());
+    assertEquals(TargetKind.NEXT_TOKEN, batch.kind());
+    assertArrayEquals(new int[] {0, 4, 8}, Arrays.copyOf(batch.cuSeqlens(), 3));
+    assertArrayEquals(
+        new int[] {'y', 'z', END, NONE, 'b', 'c', END, NONE}, Arrays.copyOf(batch.labels(), 8));
+    assertEquals(6, batch.supervisedTargets());
+  }
+
+  /** The tokens that are learned, as text; the end of sequence as ".". */
+  private static String learned(EncodedDataset data, int example) {
+    StringBuilder out = new StringBuilder();
+    for (int t = data.offsets()[example]; t < data.offsets()[example + 1]; t++) {
+      int label = data.labels()[t];
+      out.append(label == NONE ? "" : label == END ? "." : Character.toString(label));
+    }
+    return out.toString();
+  }
+
+  private static final List<ChatMessage> TWICE =
+      List.of(
+          ChatMessage.of("user", "ab"),
+          ChatMessage.of("assistant", "cd"),
+          ChatMessage.of("user", "ab"),
+          ChatMessage.of("assistant", "ef"));
+
+  private EncodedDataset chat(String template, boolean all, List<ChatMessage> messages)
+      throws IOException {
+    ByteTokenizer.write(temp, "<end>");
+    Files.writeString(temp.resolve("chat_template.jinja"), template);
+    try (TextTokenizer tokenizer = TextTokenizer.open(temp)) {
+      return Encoder.nextTokens(tokenizer, all, 200, 1)
+          .encode(dataset(Example.ofMessages(3, messages)));
+    }
+  }
+
+  @Test
+  void everyTurnOfTheAssistantIsLearnedWithItsEnd() throws IOException {
+    String template =
+        "{% for m in messages %}{{ m.role[0] ~ ':' ~ m.content ~ eos_token ~ '\\n' }}{% endfor %}"
+            + "{% if add_generation_prompt %}a:{% endif %}";
+    EncodedDataset data = chat(template, false, TWICE);
+    assertEquals("cd.\nef.\n", learned(data, 0));
+    assertTrue(data.lengths().texts().ends()[0]);
+    assertEquals(
+        "u:ab<end>\na:cd<end>\nu:ab<end>\na:ef<end>\n".replace("<end>", ".").length(),
+        data.tokens());
+    assertEquals(
+        ":ab.\na:cd.\nu:ab.\na:ef.\n", learned(chat(template, true, TWICE), 0), "all turns");
+  }
+
+  @Test
+  void generationBlocksSayWhatIsLearned() throws IOException {
+    String template =
+        "{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}[{{ m.content }}]"
+            + "{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}";
+    EncodedDataset data = chat(template, false, TWICE);
+    // The template ends no turn, so the last one gets the end of sequence.
+    assertEquals("[cd][ef].", learned(data, 0));
+    assertEquals(END, data.ids()[data.tokens() - 1]);
+  }
+
+  @Test
+  void spansCountCharactersBeyondTheBasicPlaneOnce() throws IOException {
+    String template =
+        "{% for m in messages %}{{ m.role[0] ~ ':' ~ m.content }}{% endfor %}"
+            + "{% if add_generation_prompt %}a:{% endif %}";
+    List<ChatMessage> smile =
+        List.of(ChatMessage.of("user", "😀😀"), ChatMessage.of("assistant", "xy"));
+    assertEquals("xy.", learned(chat(template, false, smile), 0));
+  }
+
+  @Test
+  void conversationsThatCannotBeWrittenNameTheirRow() throws IOException {
+    InputException order =
+        assertThrows(
+            InputException.class,
+            () -> chat("{{ raise_exception('no system role') }}", false, TWICE));
+    assertTrue(
+        order.getMessage().startsWith("train.jsonl, row 3: the chat template of")
+            && order.getMessage().endsWith("refuses the conversation: no system role"),
+        order::getMessage);
+    InputException open =
+        assertThrows(
+            InputException.class, () -> chat("x", false, List.of(ChatMessage.of("user", "a"))));
+    assertTrue(
+        open.getMessage()
+            .startsWith("train.jsonl, row 3: the conversation does not end on the assistant's"),
+        open::getMessage);
+    Files.delete(temp.resolve("chat_template.jinja"));
+    try (TextTokenizer tokenizer = TextTokenizer.open(temp)) {
+      Encoder encoder = Encoder.nextTokens(tokenizer, false, 200, 1);
+      assertTrue(
+          assertThrows(
+                  InputException.class, () -> encoder.encode(dataset(Example.ofMessages(3, TWICE))))
+              .getMessage()
+              .contains("has no chat template"));
+    }
+  }
+
+  @Test
+  void rowsThatAreNotOneThingAreRefused() {
+    Encoder encoder = Encoder.nextTokens(bytes, false, 8, 1);
+    assertEquals(
+        "train.jsonl, row 4: language modelling needs text, or prompt and completion, or messages;"
+            + " the row has none of them",
+        assertThrows(InputException.class, () -> encoder.encode(dataset(Example.of(4, null, null))))
+            .getMessage());
+    Example both = new Example(5, "a", null, null, null, null, "b", "c", null, Map.of());
+    assertTrue(
+        assertThrows(InputException.class, () -> encoder.encode(dataset(both)))
+            .getMessage()
+            .endsWith("the row has more than one of them"));
+    assertEquals(
+        "train.jsonl, row 6: the prompt has no completion",
+        assertThrows(
+                InputException.class, () -> encoder.encode(dataset(Example.ofPrompt(6, "a", null))))
+            .getMessage());
+    assertThrows(InputException.class, () -> Encoder.nextTokens(bytes, false, 1, 1));
+  }
+
+  @Test
+  void gpt2AgreesOnAnyNumberOfThreads() {
+    Dataset verse =
+        DataReader.read(SharedFolders.data("datasets/tiny_shakespeare/tiny_shakespeare.txt"));
+    try (TextTokenizer gpt2 = TextTokenizer.open(SharedFolders.tokenizer("gpt2"))) {
+      EncodedDataset data = Encoder.nextTokens(gpt2, false, 128, 1).encode(verse);
+      int[] whole = gpt2.encodePlain(verse.get(0).text());
+      assertArrayEquals(whole, Arrays.copyOf(data.ids(), whole.length));
+      assertEquals(50256, data.ids()[whole.length]);
+      assertEquals((whole.length + 1 + 127) / 128, data.size());
+      Dataset rows =
+          dataset(
+              verse
+                  .get(0)
+                  .text()
+                  .lines()
+                  .limit(1000)
+                  .filter(l -> !l.isEmpty())
+                  .map(l -> Example.ofPrompt(1, l, " " + l))
+                  .toArray(Example[]::new));
+      EncodedDataset one = Encoder.nextTokens(gpt2, false, 64, 1).encode(rows);
+      EncodedDataset three = Encoder.nextTokens(gpt2, false, 64, 3).encode(rows);
+      assertEquals(one.fingerprint(), three.fingerprint());
+    }
+  }
+}
