@@ -1,6 +1,7 @@
 package dev.attune.checkpoint;
 
 import dev.attune.core.Philox;
+import dev.attune.tape.LoraConfig;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Segment;
 
@@ -16,10 +17,17 @@ final class Initializer {
    * @param seed with the segment's place in the store decides every value
    */
   static void fill(Parameters parameters, Segment segment, float deviation, long seed) {
-    if (segment.shape().length < 2) {
+    boolean startsAtZero = segment.shape().length < 2 || segment.name().endsWith(LoraConfig.UP);
+    if (startsAtZero) {
       constant(parameters, segment, 0f);
       return;
     }
+    // PEFT's kaiming_uniform_(a=sqrt(5)) of A has this deviation; its shape makes no difference
+    // here.
+    float spread =
+        segment.name().endsWith(LoraConfig.DOWN)
+            ? (float) (1 / Math.sqrt(3.0 * segment.shape()[1]))
+            : deviation;
     long stream = Philox.stream(parameters.segments().indexOf(segment), STREAM_OP);
     int[] words = new int[4];
     parameters.write(
@@ -31,7 +39,7 @@ final class Initializer {
             double u1 = ((words[0] & 0xFFFFFFFFL) + 1) / 4294967296.0;
             double u2 = (words[1] & 0xFFFFFFFFL) / 4294967296.0;
             double normal = Math.sqrt(-2 * Math.log(u1)) * Math.cos(2 * Math.PI * u2);
-            values.put((float) (deviation * normal));
+            values.put((float) (spread * normal));
           }
         });
   }

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.model.Model;
 import dev.attune.tape.Layout;
+import dev.attune.tape.LoraConfig;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Segment;
 import dev.attune.weights.SafetensorsWriter;
@@ -68,6 +69,10 @@ public final class ModelFolder {
     List<String> unused = new ArrayList<>();
     try (WeightSource source = WeightSource.open(folder)) {
       for (Segment segment : parameters.segments()) {
+        if (LoraConfig.isAdapter(segment.name())) {
+          Initializer.fill(parameters, segment, model.initializerRange(), seed);
+          continue;
+        }
         String name = find(source, segment.name(), model);
         if (name == null || !fits(source.info(name), segment)) {
           if (!model.isHead(segment.name())) {
@@ -89,8 +94,7 @@ public final class ModelFolder {
     return new Loaded(created, unused);
   }
 
-  private static void read(
-      WeightSource source, String name, Parameters parameters, Segment segment) {
+  static void read(WeightSource source, String name, Parameters parameters, Segment segment) {
     if (segment.layout() == Layout.PLAIN) {
       parameters.write(segment, (first, values) -> source.read(name, first, values));
       return;
@@ -103,7 +107,7 @@ public final class ModelFolder {
         segment, (first, values) -> values.put(store.slice((int) first, values.remaining())));
   }
 
-  private static SafetensorsWriter.Chunks chunks(Parameters parameters, Segment segment) {
+  static SafetensorsWriter.Chunks chunks(Parameters parameters, Segment segment) {
     if (segment.layout() == Layout.PLAIN) {
       return first -> parameters.read(segment, first);
     }
@@ -179,9 +183,21 @@ public final class ModelFolder {
 
   /** Writes the model's weights as model.safetensors, f32. */
   public static void writeWeights(Path file, Parameters parameters) throws IOException {
+    writeWeights(file, parameters, "F32");
+  }
+
+  /**
+   * The same.
+   *
+   * @param dtype {@code F32}, {@code BF16} or {@code F16}
+   */
+  public static void writeWeights(Path file, Parameters parameters, String dtype)
+      throws IOException {
     SafetensorsWriter writer = new SafetensorsWriter();
     for (Segment segment : parameters.segments()) {
-      writer.add(segment.name(), "F32", segment.shape(), chunks(parameters, segment));
+      if (!LoraConfig.isAdapter(segment.name())) {
+        writer.add(segment.name(), dtype, segment.shape(), chunks(parameters, segment));
+      }
     }
     writer.write(file);
   }

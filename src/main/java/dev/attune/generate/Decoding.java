@@ -118,8 +118,7 @@ final class Decoding implements AutoCloseable {
   private FloatBuffer run(int N, int B) {
     mirror.push(0, ARRAYS * (PROMPT_ROWS + 1) * Integer.BYTES);
     tape.begin(false, 0);
-    Inputs inputs =
-        new Inputs(B, N, address(0), address(1), 0, address(3), 0, address(4), 0);
+    Inputs inputs = new Inputs(B, N, address(0), address(1), 0, address(3), 0, address(4), 0);
     cache.place(address(2), address(5), address(6));
     Tensor hidden = model.decoder().forwardLastRows(tape, inputs, cache);
     // In f32: bf16 logits have ties, of which the first would always win.

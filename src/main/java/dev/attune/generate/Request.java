@@ -28,7 +28,8 @@ public record Request(
 
   public Request {
     if (prompt.length == 0) {
-      throw new InputException("the prompt is empty, and the tokenizer adds no token to start with");
+      throw new InputException(
+          "the prompt is empty, and the tokenizer adds no token to start with");
     }
     if (maxNewTokens < 1) {
       throw new InputException("--max-new-tokens is " + maxNewTokens + "; it must be at least 1");

@@ -7,8 +7,8 @@ import dev.attune.core.InputException;
  *
  * @param temperature divides the logits; 0: always the most probable token
  * @param topK choose among the K most probable; 0: no limit
- * @param topP choose among the fewest tokens whose probabilities reach P (Holtzman et al., 2019); 1:
- *     no limit
+ * @param topP choose among the fewest tokens whose probabilities reach P (Holtzman et al., 2019);
+ *     1: no limit
  * @param minP drop tokens less probable than this share of the most probable one (Nguyen et al.,
  *     2024); 0: none
  * @param repetitionPenalty of tokens that have occurred, prompt included (Keskar et al., CTRL,

@@ -45,26 +45,37 @@ public final class Families {
       Float dropout,
       Parameters.Builder builder) {
     String type = config.path("model_type").asText("");
-    return switch (type) {
-      case "bert" -> encoder(backend, Bert.family(config), task, outputs, dropout, builder);
-      case "roberta" -> encoder(backend, Roberta.family(config), task, outputs, dropout, builder);
-      case "distilbert" ->
-          encoder(backend, DistilBert.family(config, task), task, outputs, dropout, builder);
-      case "gpt2" -> decoder(backend, Gpt2.family(config), task, outputs, dropout, builder);
-      case "gpt_neox" -> decoder(backend, GptNeox.family(config), task, outputs, dropout, builder);
-      case "llama" -> decoder(backend, Llama.family(config), task, outputs, dropout, builder);
-      case "mistral" -> decoder(backend, Mistral.family(config), task, outputs, dropout, builder);
-      case "qwen2" -> decoder(backend, Qwen.family2(config), task, outputs, dropout, builder);
-      case "qwen3" -> decoder(backend, Qwen.family3(config), task, outputs, dropout, builder);
-      default ->
-          throw new InputException(
-              "config.json: model type '"
-                  + type
-                  + "' is not supported; supported are "
-                  + ENCODERS
-                  + ", "
-                  + DECODERS);
-    };
+    Model model =
+        switch (type) {
+          case "bert" -> encoder(backend, Bert.family(config), task, outputs, dropout, builder);
+          case "roberta" ->
+              encoder(backend, Roberta.family(config), task, outputs, dropout, builder);
+          case "distilbert" ->
+              encoder(backend, DistilBert.family(config, task), task, outputs, dropout, builder);
+          case "gpt2" -> decoder(backend, Gpt2.family(config), task, outputs, dropout, builder);
+          case "gpt_neox" ->
+              decoder(backend, GptNeox.family(config), task, outputs, dropout, builder);
+          case "llama" -> decoder(backend, Llama.family(config), task, outputs, dropout, builder);
+          case "mistral" ->
+              decoder(backend, Mistral.family(config), task, outputs, dropout, builder);
+          case "qwen2" -> decoder(backend, Qwen.family2(config), task, outputs, dropout, builder);
+          case "qwen3" -> decoder(backend, Qwen.family3(config), task, outputs, dropout, builder);
+          default ->
+              throw new InputException(
+                  "config.json: model type '"
+                      + type
+                      + "' is not supported; supported are "
+                      + ENCODERS
+                      + ", "
+                      + DECODERS);
+        };
+    try {
+      builder.checkTargets();
+    } catch (InputException e) {
+      model.close();
+      throw e;
+    }
+    return model;
   }
 
   private static Model encoder(

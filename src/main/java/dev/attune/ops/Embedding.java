@@ -57,10 +57,12 @@ public final class Embedding implements Node {
         "the embedding tables differ in width");
     Tensor out = tape.tensor(N, C, word.trainable());
     if (word.dtype() == DType.BF16) {
-      Check.argument(type == null, "a frozen embedding with token types");
       lookUp(tape, out, word, ids, false);
       if (position != null) {
         lookUp(tape, out, position, positions, true);
+      }
+      if (type != null) {
+        lookUp(tape, out, type, typeIds, true);
       }
       return out;
     }

@@ -98,12 +98,12 @@ public final class Projection {
     long column = 0;
     for (int part = 0; part < modules.size(); part++) {
       Part module = modules.get(part);
-      if (lora != null && lora.targets(module.name())) {
+      if (builder.adapts(module.name())) {
         int down =
-            builder.adapter(module.name() + ".lora_A.weight", lora.rank(), cols, Layout.PLAIN);
+            builder.adapter(module.name() + LoraConfig.DOWN, lora.rank(), cols, Layout.PLAIN);
         int up =
             builder.adapter(
-                module.name() + ".lora_B.weight",
+                module.name() + LoraConfig.UP,
                 module.rows(),
                 lora.rank(),
                 withCols(ofRows, lora.rank()));

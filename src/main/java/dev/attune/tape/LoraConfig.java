@@ -2,6 +2,7 @@ package dev.attune.tape;
 
 import dev.attune.core.InputException;
 import java.util.List;
+import java.util.regex.Pattern;
 
 /**
  * Low-rank adapters (Hu et al., LoRA, 2021), with PEFT's names.
@@ -16,6 +17,14 @@ public record LoraConfig(
     int rank, double alpha, float dropout, List<String> targets, boolean rankStabilized) {
   /** Every product of the body. */
   public static final String ALL_LINEAR = "all-linear";
+
+  /** What follows a module's name in that of its adapter's A. */
+  public static final String DOWN = ".lora_A.weight";
+
+  /** What follows a module's name in that of its adapter's B. */
+  public static final String UP = ".lora_B.weight";
+
+  private static final Pattern AFTER_LAYER = Pattern.compile(".*\\.\\d+\\.");
 
   public LoraConfig {
     if (rank < 1 || rank > 1024) {
@@ -40,11 +49,21 @@ public record LoraConfig(
 
   /** Whether a module gets an adapter: its name is a target, or ends in one after a dot. */
   public boolean targets(String module) {
-    return targets.stream()
-        .anyMatch(
-            target ->
-                target.equals(ALL_LINEAR)
-                    || module.equals(target)
-                    || module.endsWith("." + target));
+    return targets.stream().anyMatch(target -> matches(target, module));
+  }
+
+  /** Whether one target means a module. */
+  static boolean matches(String target, String module) {
+    return target.equals(ALL_LINEAR) || module.equals(target) || module.endsWith("." + target);
+  }
+
+  /** A module's name after its layer's number: "self_attn.q_proj". */
+  public static String suffix(String module) {
+    return AFTER_LAYER.matcher(module).replaceFirst("");
+  }
+
+  /** Whether a tensor is part of an adapter. */
+  public static boolean isAdapter(String tensorName) {
+    return tensorName.endsWith(DOWN) || tensorName.endsWith(UP);
   }
 }

@@ -2,6 +2,8 @@ package dev.attune.tape;
 
 import dev.attune.core.Check;
 import dev.attune.core.DType;
+import dev.attune.core.InputException;
+import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.HostWindow;
@@ -10,9 +12,12 @@ import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 
 /**
  * The flat store: every weight in one f32 buffer, every gradient in another of the same layout, so
@@ -97,6 +102,7 @@ public final class Parameters implements AutoCloseable {
     private LoraConfig lora;
     private DType frozenAs;
     private long frozenBytes;
+    private final Set<String> modules = new LinkedHashSet<>();
     private long rowSparseEnd;
     private long decayEnd;
     private long size;
@@ -130,6 +136,38 @@ public final class Parameters implements AutoCloseable {
     /** The adapters that projections get, or null. */
     public LoraConfig lora() {
       return lora;
+    }
+
+    /** Whether a projection of this module gets an adapter. */
+    public boolean adapts(String module) {
+      if (lora == null) {
+        return false;
+      }
+      modules.add(module);
+      return lora.targets(module);
+    }
+
+    /**
+     * Checks, once everything is declared, that every target matched a module.
+     *
+     * @throws InputException naming those that did not, and what there is
+     */
+    public void checkTargets() {
+      if (lora == null) {
+        return;
+      }
+      for (String target : lora.targets()) {
+        if (modules.stream().noneMatch(module -> LoraConfig.matches(target, module))) {
+          throw new InputException(
+              "--lora-targets: '"
+                  + target
+                  + "' matches no product of this model; it has "
+                  + modules.stream()
+                      .map(LoraConfig::suffix)
+                      .distinct()
+                      .collect(Collectors.joining(", ")));
+        }
+      }
     }
 
     /** A weight matrix (rows, cols) that decays; returns its handle for {@link Parameters#get}. */
@@ -375,6 +413,37 @@ public final class Parameters implements AutoCloseable {
     }
     long count = Math.min(window.pieceBytes() / Float.BYTES, segment.count() - first);
     return window.read(address(segment) + first * Float.BYTES, count * Float.BYTES).asFloatBuffer();
+  }
+
+  /**
+   * {@code weight (F,C) += scale * up (F,R) * down (R,C)}: an adapter becomes part of its weight.
+   * up is scaled in place.
+   */
+  public void addProduct(Segment weight, Segment up, Segment down, float scale) {
+    Check.argument(!weight.frozen(), "%s is frozen", weight.name());
+    long R = down.shape()[0];
+    long C = down.shape()[1];
+    FloatBuffer scaled = FloatBuffer.allocate(Math.toIntExact(up.count()));
+    while (scaled.hasRemaining()) {
+      scaled.put(read(up, scaled.position()));
+    }
+    for (int i = 0; i < scaled.capacity(); i++) {
+      scaled.put(i, scaled.get(i) * scale);
+    }
+    write(up, (first, values) -> values.put(scaled.slice((int) first, values.remaining())));
+    backend.linearBackwardInput(
+        address(weight),
+        0,
+        address(up),
+        address(down),
+        0,
+        up.count() / R,
+        C,
+        R,
+        Activation.NONE,
+        true,
+        DType.F32,
+        DType.F32);
   }
 
   /**

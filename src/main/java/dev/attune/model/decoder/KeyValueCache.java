@@ -75,8 +75,7 @@ public final class KeyValueCache implements AutoCloseable {
     long source = from * slotRows * rowBytes;
     long target = to * slotRows * rowBytes;
     for (Layer layer : layers) {
-      backend.copy(
-          layer.keys.address() + target, layer.keys.address() + source, count * rowBytes);
+      backend.copy(layer.keys.address() + target, layer.keys.address() + source, count * rowBytes);
       backend.copy(
           layer.values.address() + target, layer.values.address() + source, count * rowBytes);
     }
