@@ -13,6 +13,7 @@ import dev.attune.core.InputException;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.BackendException;
 import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.memory.Arena;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.run.Backends;
@@ -103,6 +104,15 @@ class CudaBackendTest {
     assertTrue(e.getMessage().contains("--batch-size"), e.getMessage());
     assertEquals(before, runtime.liveBlocks());
     backend.free(backend.allocate(100, false), 100);
+  }
+
+  @Test
+  void theErrorSaysWhatTheMemoryWasFor() {
+    DeviceMemoryException e =
+        assertThrows(
+            DeviceMemoryException.class,
+            () -> new Arena(backend, 2 * EmulatedRuntime.MEMORY_BYTES));
+    assertTrue(e.getMessage().startsWith("no room for activations: out of GPU"), e.getMessage());
   }
 
   @Test
