@@ -391,7 +391,7 @@ public final class CudaBackend extends CudaKernels {
         if (pre != 0) {
           copy(pre, out, N * F * dtype.sizeBytes());
         }
-      } else if (products.fusesForward(activation, dtype, pre != 0)) {
+      } else if (products.fusesForward(activation, dtype, pre, F)) {
         products.forward(out, pre, inp, w, bias, N, C, F, activation, dtype);
       } else {
         long product = pre != 0 ? pre : out;
@@ -434,7 +434,7 @@ public final class CudaBackend extends CudaKernels {
     try {
       if (activation == Activation.NONE) {
         products.backwardInput(dinp, dout, w, 0, N, C, F, activation, accumulate, dtype);
-      } else if (products.fusesBackward(activation) && !accumulate) {
+      } else if (products.fusesBackward(activation, pre, C) && !accumulate) {
         products.backwardInput(dinp, dout, w, pre, N, C, F, activation, false, dtype);
       } else {
         long product = dinp;

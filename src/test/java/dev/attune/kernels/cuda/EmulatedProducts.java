@@ -13,12 +13,12 @@ final class EmulatedProducts implements Products {
   }
 
   @Override
-  public boolean fusesForward(Activation activation, DType dtype, boolean savesPre) {
-    return activation == Activation.GELU_TANH && (dtype == DType.F32 || !savesPre);
+  public boolean fusesForward(Activation activation, DType dtype, long pre, long F) {
+    return activation == Activation.GELU_TANH && (dtype == DType.F32 || pre == 0);
   }
 
   @Override
-  public boolean fusesBackward(Activation activation) {
+  public boolean fusesBackward(Activation activation, long pre, long C) {
     return activation == Activation.GELU_TANH;
   }
 
