@@ -47,6 +47,12 @@ import org.junit.jupiter.params.provider.MethodSource;
 class DeviceMemoryTest {
   private static final int STEPS = 12;
   private static final int SAVED_AT = 5;
+  private static final int BATCH = 16;
+
+  /** The emulated device is slow: fewer steps, smaller batches. */
+  private static final int CUDA_STEPS = 7;
+
+  private static final int CUDA_BATCH = 4;
 
   @TempDir Path scratch;
   private Path folder;
@@ -110,11 +116,25 @@ class DeviceMemoryTest {
       for (DType dtype : new DType[] {DType.F32, DType.BF16}) {
         double tolerance = dtype == DType.F32 ? 1e-4 : 2e-2;
         Log expected = new Log();
-        run(cpu, scratch.resolve("cpu " + dtype), expected, STEPS, dtype);
+        run(
+            cpu,
+            scratch.resolve("cpu " + dtype),
+            expected,
+            CUDA_STEPS,
+            CUDA_STEPS,
+            CUDA_BATCH,
+            dtype);
         Log log = new Log();
-        run(target.backend(), scratch.resolve("cuda " + dtype), log, STEPS, dtype);
-        assertEquals(STEPS, log.losses.size());
-        for (int i = 0; i < STEPS; i++) {
+        run(
+            target.backend(),
+            scratch.resolve("cuda " + dtype),
+            log,
+            CUDA_STEPS,
+            CUDA_STEPS,
+            CUDA_BATCH,
+            dtype);
+        assertEquals(CUDA_STEPS, log.losses.size());
+        for (int i = 0; i < CUDA_STEPS; i++) {
           double loss = expected.losses.get(i);
           assertEquals(loss, log.losses.get(i), tolerance * loss, dtype + " step " + (i + 1));
         }
@@ -126,9 +146,13 @@ class DeviceMemoryTest {
   @MethodSource("dev.attune.testkit.Backends#cuda")
   void aRunOnCudaThatIsResumedEndsInTheSameBytes(Backends.Target target) throws IOException {
     Backend device = target.backend();
-    byte[] whole = run(device, scratch.resolve("whole"), new Log(), STEPS);
-    run(device, scratch.resolve("parts"), new Log(), SAVED_AT);
-    assertArrayEquals(whole, run(device, scratch.resolve("parts"), new Log(), STEPS));
+    byte[] whole = runOnCuda(device, scratch.resolve("whole"), CUDA_STEPS);
+    runOnCuda(device, scratch.resolve("parts"), SAVED_AT);
+    assertArrayEquals(whole, runOnCuda(device, scratch.resolve("parts"), CUDA_STEPS));
+  }
+
+  private byte[] runOnCuda(Backend device, Path checkpoints, long stopAt) throws IOException {
+    return run(device, checkpoints, new Log(), stopAt, CUDA_STEPS, CUDA_BATCH, DType.BF16);
   }
 
   /** The newest checkpoint's buffers, one after another. */
@@ -145,17 +169,18 @@ class DeviceMemoryTest {
    * Trains from the newest checkpoint, if there is one, until {@code stopAt}; gives the weights.
    */
   private byte[] run(Backend backend, Path checkpoints, Log log, long stopAt) throws IOException {
-    return run(backend, checkpoints, log, stopAt, DType.BF16);
+    return run(backend, checkpoints, log, stopAt, STEPS, BATCH, DType.BF16);
   }
 
-  private byte[] run(Backend backend, Path checkpoints, Log log, long stopAt, DType dtype)
+  private byte[] run(
+      Backend backend, Path checkpoints, Log log, long stopAt, int steps, int batch, DType dtype)
       throws IOException {
     CheckpointStore store = new CheckpointStore(checkpoints, 2);
     TrainerConfig config =
         new TrainerConfig(
-            16,
+            batch,
             1,
-            STEPS,
+            steps,
             2,
             1e-2,
             Schedule.Kind.LINEAR,
