@@ -14,6 +14,7 @@
 #include "context.h"
 #include "gemm.h"
 #include "kernels.h"
+#include "linear_few.h"
 #include "pack.h"
 #include "simd.h"
 
@@ -98,13 +99,7 @@ void row_product(attune_context* ctx, const T* a, int64_t N, int64_t depth, int6
         float* tile_sums = depth <= block ? sums : sums + (row - first_row) * kColumns;
         RowMajorA operand;
         if constexpr (kConvert) {
-          for (int m = 0; m < rows; ++m) {
-            const T* from = a + (row + m) * depth + k;
-            float* to = converted + m * block;
-            int64_t i = 0;
-            for (; i + W <= block_k; i += W) store(to + i, load(from + i));
-            if (i < block_k) store_n(to + i, load_n(from + i, static_cast<int>(block_k - i)), static_cast<int>(block_k - i));
-          }
+          for (int m = 0; m < rows; ++m) convert_row(converted + m * block, a + (row + m) * depth + k, block_k);
           operand = {reinterpret_cast<const char*>(converted), block * 4, false};
         } else {
           operand = {reinterpret_cast<const char*>(a + row * depth + k), depth * static_cast<int64_t>(sizeof(T)),
@@ -167,7 +162,7 @@ attune_status forward(attune_context* ctx, T* out, T* pre, const T* inp, const V
     pack_transposed<Product, V, kRoundWeight<T>>(panel, weight + f * C + k, C, width, depth);
   };
   bool known = with_activation(activation, [&](auto kind) {
-    row_product<T>(ctx, inp, N, C, F, pack, {out, pre}, [&](int64_t row, int rows, int64_t f, int width, const float* sums) {
+    const auto epilogue = [&](int64_t row, int rows, int64_t f, int width, const float* sums) {
       for (int m = 0; m < rows; ++m) {
         const float* from = sums + m * kColumns;
         T* out_row = out + (row + m) * F + f;
@@ -180,7 +175,13 @@ attune_status forward(attune_context* ctx, T* out, T* pre, const T* inp, const V
           store_lanes(out_row + j, value, n);
         });
       }
-    });
+    };
+    if (N <= kFewRows) {
+      const PlainWeight<Product, V, kRoundWeight<T>> few{weight, C};
+      few_product<Product>(ctx, inp, N, C, F, block_depth(C, Product::kDepth, kBlockSteps<Product>), few, epilogue);
+    } else {
+      row_product<T>(ctx, inp, N, C, F, pack, {out, pre}, epilogue);
+    }
   });
   return known ? ATTUNE_OK : fail(ATTUNE_INVALID_ARGUMENT, "linear_fwd: unknown activation %d", activation);
 }

@@ -27,6 +27,14 @@ static inline vf load_rounded(const T* p, int n) {
   return value;
 }
 
+// n elements as f32.
+template <class T>
+static inline void convert_row(float* to, const T* from, int64_t n) {
+  int64_t i = 0;
+  for (; i + W <= n; i += W) store(to + i, load(from + i));
+  if (i < n) store_n(to + i, load_n(from + i, static_cast<int>(n - i)), static_cast<int>(n - i));
+}
+
 // One stage of a W x W transpose of 32-bit entries: exchanges the off-diagonal blocks of size S.
 template <int S, size_t... L>
 static inline void exchange(vu* a, vu* b, std::index_sequence<L...>) {

@@ -8,7 +8,7 @@ namespace attune::cuda {
 
 // body.row<V>(n, lane) for each row; its lanes stride over the columns.
 template <int V, class Body>
-__global__ void __launch_bounds__(kFlatThreads, 5) warp_per_row(Body body, int64_t rows) {
+__global__ void __launch_bounds__(kFlatThreads, 4) warp_per_row(Body body, int64_t rows) {
   const int64_t warps = static_cast<int64_t>(gridDim.x) * (kFlatThreads / kWarp);
   const int64_t self = static_cast<int64_t>(blockIdx.x) * (kFlatThreads / kWarp) + warp_id();
   for (int64_t n = self; n < rows; n += warps) body.template row<V>(n, lane_id());

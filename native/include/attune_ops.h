@@ -91,7 +91,9 @@ ATTUNE_API attune_status attune_copy(attune_context* ctx, void* out, const void*
 // out (N,F) dtype = act(pre), pre (N,F) dtype = inp (N,C) dtype * weight (F,C)^T + bias (F) f32.
 // weight is weight_dtype (f32 master or frozen bf16); in bf16 its values are rounded to bf16 before
 // the product. bias may be null. pre may be null: it is only stored, for backward, where given. The
-// activation is computed from pre as stored (rounded to dtype).
+// activation is computed from pre as stored (rounded to dtype). On the CPU a row of out depends on its row
+// of inp and on the weight alone, bit for bit: few rows (up to 16) stream the weight and many pack it, but
+// both sum in one order, so that a prompt gives the same numbers at once and token by token.
 ATTUNE_API attune_status attune_linear_fwd(attune_context* ctx, void* out, void* pre, const void* inp,
     const void* weight, const float* bias, int64_t N, int64_t C, int64_t F, int32_t activation,
     int32_t dtype, int32_t weight_dtype);
@@ -270,8 +272,10 @@ ATTUNE_API attune_status attune_lora_bwd(attune_context* ctx, void* dlow, float*
 // Causal attention of new rows over a key/value cache, inference only: q (Nq,H,D) with row stride q_stride;
 // sequence b owns query rows cu_q[b]..cu_q[b+1] and the keys and values in rows k_start[b] ..
 // k_start[b] + k_count[b] of the caches (rows kv_stride apart, Hkv heads of D), the last of which belong to
-// its queries: query i of n sees keys up to k_count[b] - n + i. window as in attention_fwd. out (Nq,H,D)
-// dense. The numbers of a sequence depend on nothing else in the batch.
+// its queries: query i of n sees keys up to k_count[b] - n + i, and k_count[b] is at least n. window as in
+// attention_fwd. out (Nq,H,D) dense. The numbers of a sequence depend on nothing else in the batch; those
+// of a query do depend, in the last places, on how many queries its sequence has in the call: few stream the
+// cache in splits, many (a prefill) run in tiles.
 ATTUNE_API attune_status attune_attention_cached_fwd(attune_context* ctx, void* out, const void* q,
     const void* k_cache, const void* v_cache, const int32_t* cu_q, const int32_t* k_start, const
     int32_t* k_count, int64_t q_stride, int64_t kv_stride, int64_t B, int64_t H, int64_t Hkv, int64_t D,

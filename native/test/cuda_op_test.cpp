@@ -501,6 +501,7 @@ void cross_entropy(int64_t N, int64_t K, float smoothing, float size) {
                              smoothing, 0.125f, dtype);
     });
     same("dlogits in place", logits, kTight, 0.125);
+    same("losses in place", losses, kTight);
   }
 }
 
@@ -1007,6 +1008,7 @@ void all_ops() {
   attention_cached({1, 1, 1}, {300, 1, 17}, 4, 1, 64, 0);
   attention_cached({1, 3, 0, 1}, {2000, 40, 5, 0}, 6, 2, 128, 0);
   attention_cached({5, 1}, {5, 90}, 2, 2, 80, 33);
+  attention_cached({40}, {45}, 2, 1, 64, 0);  // several rows in turn for each block
   attention_cached({1, 2}, {50, 60}, 3, 1, 256, 7);
   attention_cached({1, 4}, {37, 4}, 2, 1, 5, 0);
   quantization(1, 64);

@@ -134,7 +134,7 @@ struct Device {
   Body body;
   unsigned threads, finished, at_barrier;
   uint64_t seed = 0x9E3779B97F4A7C15u;  // runs on over the launches
-  bool faulted;
+  bool any_order, faulted;
   char message[400];
 };
 
@@ -148,18 +148,34 @@ __thread Device* machine;
 
 Fiber* self() { return static_cast<Fiber*>(current); }
 
-// Hands over to any thread that can run; to the scheduler where none can.
+// Takes the thread that runs next. In every other block any thread; in the others the one that became ready
+// last, so that one warp runs as far ahead of the rest as barriers let it, which random picks hardly ever do.
+Fiber* take_ready(Device& d) {
+  if (d.any_order) std::swap(d.ready[d.random(static_cast<unsigned>(d.ready.size()))], d.ready.back());
+  Fiber* next = d.ready.back();
+  d.ready.pop_back();
+  return next;
+}
+
+// Hands over to a thread that can run; to the scheduler where none can.
 void yield_from(Fiber* from) {
   Device& d = *machine;
   if (d.ready.empty()) {
     switch_to(from->context, d.scheduler);
   } else {
-    unsigned pick = d.random(static_cast<unsigned>(d.ready.size()));
-    Fiber* next = d.ready[pick];
-    d.ready[pick] = d.ready.back();
-    d.ready.pop_back();
+    Fiber* next = take_ready(d);
     current = next;
     if (next != from) switch_to(from->context, next->context);
+  }
+}
+
+// Makes all threads ready, those of a random warp last.
+void release_all(Device& d) {
+  const unsigned first = d.random(d.threads / kWarp) * kWarp;
+  for (unsigned i = 0; i < d.threads; ++i) {
+    Fiber& fiber = d.fibers[(first + i) % d.threads];
+    fiber.waits_at = nullptr;
+    d.ready.push_back(&fiber);
   }
 }
 
@@ -213,17 +229,14 @@ void run_block(Device& d) {
     fiber.index = dim3(t % block.dim.x, t / block.dim.x % block.dim.y, t / block.dim.x / block.dim.y);
     fiber.lane = t % kWarp;
     fiber.warp = t / kWarp;
-    fiber.waits_at = nullptr;
     fiber.copies.clear();
     fiber.group = 0;
     fiber.done = false;
     prepare(fiber.context, d.stacks + t * kStackBytes, fiber_main);
-    d.ready.push_back(&fiber);
   }
-  unsigned pick = d.random(d.threads);
-  Fiber* first = d.ready[pick];
-  d.ready[pick] = d.ready.back();
-  d.ready.pop_back();
+  d.any_order = d.random(2) == 0;
+  release_all(d);
+  Fiber* first = take_ready(d);
   current = first;
   switch_to(d.scheduler, first->context);
   if (d.faulted) return;
@@ -262,10 +275,7 @@ void synchronize_block() {
   fiber->waits_at = "__syncthreads";
   if (++d.at_barrier == d.threads) {
     d.at_barrier = 0;
-    for (unsigned t = 0; t < d.threads; ++t) {
-      d.fibers[t].waits_at = nullptr;
-      d.ready.push_back(&d.fibers[t]);
-    }
+    release_all(d);
   }
   yield_from(fiber);
 }

@@ -3,7 +3,8 @@
 //
 // Blocks run one after another. The threads of a block are fibers, which hand over to one another only
 // where CUDA orders them: at __syncthreads and at the collectives of a warp. Which fiber continues is
-// random, with a new seed at each launch, so that a missing barrier shows as results that differ. What
+// random, or the one that tears furthest ahead, and differs from launch to launch, so that a missing barrier
+// shows as results that differ. What
 // real hardware would only corrupt is an error here:
 //   - a barrier or collective that some thread never reaches, or that lanes of one warp call differently;
 //   - a block that writes past its shared memory (reading past it, or reading what nobody wrote, gives NaN);

@@ -44,6 +44,8 @@ public final class BenchMain {
           GatedBench.class,
           ArgmaxBench.class,
           KvCacheBench.class,
+          AttentionCachedBench.class,
+          LoraBench.class,
           ActivationBench.class,
           DropoutBench.class,
           CastBench.class,

@@ -22,6 +22,8 @@ public final class Main {
           new TrainCommand(),
           new EvaluateCommand(),
           new PredictCommand(),
+          new GenerateCommand(),
+          new MergeCommand(),
           new BenchCommand(),
           new DoctorCommand());
 

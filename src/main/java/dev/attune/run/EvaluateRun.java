@@ -46,13 +46,16 @@ public final class EvaluateRun {
               Path.of(config.required(RunOption.FILE)),
               Columns.parse(config.text(RunOption.COLUMNS)));
       TargetKind kind = Objective.targetKind(trained.model().task());
+      int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
       Encoder encoder =
-          new Encoder(
-              trained.tokenizer(),
-              kind,
-              trained.labels(),
-              trained.maxLength(),
-              Backends.threads(config.smallInteger(RunOption.THREADS)));
+          kind == TargetKind.NEXT_TOKEN
+              ? Encoder.nextTokens(
+                  trained.tokenizer(),
+                  config.flag(RunOption.TRAIN_ON_PROMPT),
+                  trained.maxLength(),
+                  threads)
+              : new Encoder(
+                  trained.tokenizer(), kind, trained.labels(), trained.maxLength(), threads);
       EncodedDataset encoded = encoder.encode(dataset);
       Evaluator evaluator = new Evaluator(encoded, trained.labels(), inference);
       long begin = System.nanoTime();

@@ -33,6 +33,11 @@ public enum RunOption {
   LABEL_SMOOTHING("X", "0", "share of a label's weight spread over all labels"),
   MAX_LENGTH("N", "512", "tokens of an example; longer ones are cut, and counted"),
   TRAIN_ON_PROMPT(null, "false", "learn prompts and all turns too, not only what answers them"),
+  LORA_R("N", "0", "train low-rank adapters of this rank, and freeze the model; 0: train it all"),
+  LORA_ALPHA("X", null, "adapters are scaled by alpha / r; twice the rank where not given"),
+  LORA_DROPOUT("P", "0", "dropout on the input of adapters"),
+  LORA_TARGETS("LIST", "all-linear", "products with an adapter, e.g. q_proj,v_proj"),
+  USE_RSLORA(null, "false", "scale adapters by alpha / sqrt(r)"),
   DROPOUT("P", null, "replaces every dropout of the model"),
   SEED("N", "42", "seed of the order, dropout and new weights"),
   NO_SHUFFLE(null, "false", "train in the order of the file"),
@@ -48,6 +53,22 @@ public enum RunOption {
   OVERWRITE(null, "false", "replace the model in the output folder"),
   FILE("FILE", null, "data to evaluate or predict"),
   OUTPUT("FILE", null, "where predictions go, as JSONL"),
+  BASE_MODEL("NAME|DIR", null, "an adapter's base model, where it is not what the adapter says"),
+  PROMPT("TEXT", null, "what to continue"),
+  PROMPTS("FILE", null, "many prompts: .txt, one a line, or rows with a prompt or messages"),
+  INTERACTIVE(null, "false", "a conversation on the terminal"),
+  CHAT(null, "false", "the prompt is a user's message: apply the chat template"),
+  SYSTEM("TEXT", null, "system message of --chat and --interactive"),
+  MAX_NEW_TOKENS("N", "256", "tokens to generate at most"),
+  TEMPERATURE("X", null, "sample, with logits divided by this; 0: always the most probable token"),
+  TOP_K("N", "0", "sample among the K most probable tokens; 0: all"),
+  TOP_P("P", "1", "sample among the fewest tokens whose probabilities reach P"),
+  MIN_P("P", "0", "drop tokens less probable than this share of the most probable one"),
+  REPETITION_PENALTY("X", "1", "of tokens that have occurred"),
+  NUM_BEAMS("N", "1", "beam search over so many texts"),
+  LENGTH_PENALTY("X", "1", "of beam search: scores are divided by length to this power"),
+  STOP("TEXT", null, "end the text before this string; \\n is a line end"),
+  STREAMS("N", "16", "prompts in work at a time"),
   SHAPE("NAME", null, "random weights of this shape: minilm, bert-base or bert-large"),
   PROFILE(null, "false", "time each kernel");
 
@@ -56,7 +77,38 @@ public enum RunOption {
       List.of(values()).stream().filter(option -> option.compareTo(FILE) < 0).toList();
 
   private static final List<RunOption> INFERENCE =
-      List.of(MODEL, FILE, COLUMNS, MAX_LENGTH, PRECISION, BACKEND, THREADS);
+      List.of(MODEL, BASE_MODEL, FILE, COLUMNS, MAX_LENGTH, PRECISION, BACKEND, THREADS);
+
+  /** Options of {@code attune generate}. */
+  public static final List<RunOption> GENERATE =
+      List.of(
+          MODEL,
+          BASE_MODEL,
+          PROMPT,
+          PROMPTS,
+          INTERACTIVE,
+          CHAT,
+          SYSTEM,
+          OUTPUT,
+          MAX_NEW_TOKENS,
+          TEMPERATURE,
+          TOP_K,
+          TOP_P,
+          MIN_P,
+          REPETITION_PENALTY,
+          NUM_BEAMS,
+          LENGTH_PENALTY,
+          STOP,
+          STREAMS,
+          SEED,
+          MAX_LENGTH,
+          PRECISION,
+          BACKEND,
+          THREADS);
+
+  /** Options of {@code attune merge}. */
+  public static final List<RunOption> MERGE =
+      List.of(MODEL, BASE_MODEL, OUTPUT_DIR, OVERWRITE, THREADS);
 
   /** Options of {@code attune evaluate}. */
   public static final List<RunOption> EVALUATE = INFERENCE;

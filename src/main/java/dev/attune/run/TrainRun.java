@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.EncodedDataset;
+import dev.attune.checkpoint.AdapterFolder;
 import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.checkpoint.ModelFolder;
 import dev.attune.checkpoint.ModelInstall;
@@ -19,6 +20,7 @@ import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.optim.Sgd;
+import dev.attune.tape.LoraConfig;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
@@ -59,6 +61,11 @@ public final class TrainRun {
           RunOption.LABEL_SMOOTHING,
           RunOption.DROPOUT,
           RunOption.TRAIN_ON_PROMPT,
+          RunOption.LORA_R,
+          RunOption.LORA_ALPHA,
+          RunOption.LORA_DROPOUT,
+          RunOption.LORA_TARGETS,
+          RunOption.USE_RSLORA,
           RunOption.SEED,
           RunOption.NO_SHUFFLE);
 
@@ -100,6 +107,7 @@ public final class TrainRun {
     Task task = Task.ofOption(config.text(RunOption.TASK));
     TargetKind kind = Objective.targetKind(task);
     TrainerConfig trainerConfig = trainerConfig();
+    LoraConfig lora = Adapters.of(config);
     boolean resume = config.flag(RunOption.RESUME);
     config.required(RunOption.TRAIN_FILE);
     Path outputDir = Path.of(config.required(RunOption.OUTPUT_DIR));
@@ -112,7 +120,12 @@ public final class TrainRun {
         TextTokenizer tokenizer = TextTokenizer.open(base);
         Model model =
             Families.create(
-                session.backend(), modelConfig, task, data.outputs(), dropoutOption())) {
+                session.backend(),
+                modelConfig,
+                task,
+                data.outputs(),
+                dropoutOption(),
+                Adapters.builder(lora, session.precision()))) {
       int maxLength = maxLength(model, tokenizer);
       // Weights stream in from disk while the text is tokenised.
       Background<ModelFolder.Loaded> weights =
@@ -230,12 +243,14 @@ public final class TrainRun {
       Data data,
       Task task,
       TrainResult result) {
+    LoraConfig lora = Adapters.of(config);
     ObjectNode saved = baseConfig.deepCopy();
     saved.putArray("architectures").add(model.architecture());
     saved.put("dtype", "float32");
     saved.remove("torch_dtype");
-    describeOutputs(saved, data, task);
     ObjectNode attune = JsonNodeFactory.instance.objectNode();
+    // An adapter's folder has no config.json: what the outputs mean must stand elsewhere.
+    describeOutputs(lora == null ? saved : attune, data, task);
     attune.put("task", task.option());
     attune.put("base_model", config.text(RunOption.MODEL));
     attune.put("max_length", maxLength(model, tokenizer));
@@ -247,9 +262,14 @@ public final class TrainRun {
       ModelInstall.install(
           output.folder(),
           folder -> {
-            ModelFolder.writeWeights(folder.resolve("model.safetensors"), model.parameters());
-            ModelFolder.writeJson(folder.resolve("config.json"), saved);
+            if (lora == null) {
+              ModelFolder.writeWeights(folder.resolve("model.safetensors"), model.parameters());
+              ModelFolder.writeJson(folder.resolve("config.json"), saved);
+            } else {
+              AdapterFolder.write(folder, model, lora, baseName());
+            }
             ModelFolder.writeJson(folder.resolve("attune.json"), attune);
+            MergeRun.copyGenerationConfig(tokenizer.folder(), folder);
             tokenizer.saveTo(folder);
           });
     } catch (IOException e) {
@@ -264,6 +284,13 @@ public final class TrainRun {
                   : " (--save-steps would have left a checkpoint to resume from)"),
           e);
     }
+  }
+
+  /** The base model as an adapter names it: a folder by its whole path. */
+  private String baseName() {
+    String name = config.text(RunOption.MODEL);
+    Path folder = Path.of(name);
+    return Files.isDirectory(folder) ? folder.toAbsolutePath().normalize().toString() : name;
   }
 
   /** What a head's outputs mean; a language model's are its tokens. */

@@ -2,7 +2,9 @@ package dev.attune.run;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.checkpoint.AdapterFolder;
 import dev.attune.checkpoint.ModelFolder;
 import dev.attune.checkpoint.ModelInstall;
 import dev.attune.core.InputException;
@@ -10,6 +12,7 @@ import dev.attune.data.LabelMap;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.model.Task;
+import dev.attune.tape.Parameters;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -23,9 +26,12 @@ final class TrainedModel implements AutoCloseable {
   private final TextTokenizer tokenizer;
   private final LabelMap labels;
   private final int maxLength;
+  private final Path base;
 
-  private TrainedModel(Model model, TextTokenizer tokenizer, LabelMap labels, int maxLength) {
+  private TrainedModel(
+      Model model, TextTokenizer tokenizer, LabelMap labels, int maxLength, Path base) {
     this.model = model;
+    this.base = base;
     this.tokenizer = tokenizer;
     this.labels = labels;
     this.maxLength = maxLength;
@@ -42,16 +48,32 @@ final class TrainedModel implements AutoCloseable {
     } catch (IOException e) {
       throw new InputException(folder + " cannot be read: " + OutputFolder.describe(e), e);
     }
-    ObjectNode json = ModelFolder.readConfig(folder);
-    Task task = task(folder, json);
-    LabelMap labels = task == Task.REGRESSION ? null : labels(folder, json);
-    TextTokenizer tokenizer = TextTokenizer.open(folder);
+    boolean isAdapter = AdapterFolder.is(folder);
+    AdapterFolder.Description adapter = isAdapter ? AdapterFolder.describe(folder) : null;
+    Path base = isAdapter ? MergeRun.base(config, adapter) : folder;
+    ObjectNode json = ModelFolder.readConfig(base);
+    ObjectNode outputs = isAdapter ? readAttune(folder) : json;
+    Task task = isAdapter ? adapterTask(folder, outputs, json) : task(folder, json);
+    LabelMap labels =
+        task == Task.CLASSIFICATION || task == Task.TOKEN_CLASSIFICATION
+            ? labels(folder, outputs)
+            : null;
+    TextTokenizer tokenizer =
+        TextTokenizer.open(Files.exists(folder.resolve("tokenizer.json")) ? folder : base);
     Model model = null;
     try {
       model =
-          Families.create(session.backend(), json, task, labels == null ? 1 : labels.size(), null);
-      ModelFolder.Loaded loaded = ModelFolder.load(folder, model, 0);
-      if (!loaded.created().isEmpty()) {
+          Families.create(
+              session.backend(),
+              json,
+              task,
+              labels == null ? 1 : labels.size(),
+              null,
+              builder(task, adapter, session));
+      ModelFolder.Loaded loaded = ModelFolder.load(base, model, 0);
+      if (isAdapter) {
+        AdapterFolder.load(folder, model);
+      } else if (!loaded.created().isEmpty()) {
         throw new InputException(
             folder
                 + " holds no trained head (missing: "
@@ -60,7 +82,7 @@ final class TrainedModel implements AutoCloseable {
                 + folder);
       }
       model.parameters().prepare(session.precision());
-      return new TrainedModel(model, tokenizer, labels, maxLength(config, folder, model));
+      return new TrainedModel(model, tokenizer, labels, maxLength(config, folder, model), base);
     } catch (RuntimeException e) {
       tokenizer.close();
       if (model != null) {
@@ -70,8 +92,45 @@ final class TrainedModel implements AutoCloseable {
     }
   }
 
+  /**
+   * Weights that will not change are held in the type that products read. An encoder's stay as they
+   * were trained, so that its scores are those that training reported.
+   */
+  private static Parameters.Builder builder(
+      Task task, AdapterFolder.Description adapter, Session session) {
+    Parameters.Builder builder = new Parameters.Builder();
+    if (adapter != null || task == Task.CAUSAL_LM) {
+      builder.freeze(session.precision());
+    }
+    builder.adapt(adapter == null ? null : adapter.lora());
+    return builder;
+  }
+
+  /** What training left beside an adapter; empty where it was made elsewhere. */
+  static ObjectNode readAttune(Path folder) {
+    Path file = folder.resolve("attune.json");
+    if (!Files.exists(file)) {
+      return JsonNodeFactory.instance.objectNode();
+    }
+    try {
+      return (ObjectNode) new ObjectMapper().readTree(file.toFile());
+    } catch (IOException | ClassCastException e) {
+      throw new InputException(file + " cannot be read: " + e.getMessage(), e);
+    }
+  }
+
+  /** The task of an adapter: as it was trained, else as its base says. */
+  static Task adapterTask(Path folder, ObjectNode attune, ObjectNode base) {
+    return attune.hasNonNull("task")
+        ? Task.ofOption(attune.get("task").asText())
+        : task(folder, base);
+  }
+
   private static Task task(Path folder, JsonNode json) {
     String architecture = json.path("architectures").path(0).asText("");
+    if (architecture.endsWith("ForCausalLM") || architecture.endsWith("LMHeadModel")) {
+      return Task.CAUSAL_LM;
+    }
     if (architecture.endsWith("ForTokenClassification")) {
       return Task.TOKEN_CLASSIFICATION;
     }
@@ -85,7 +144,7 @@ final class TrainedModel implements AutoCloseable {
         folder
             + ": config.json names the architecture '"
             + architecture
-            + "'; only models for sequence or token classification can be evaluated");
+            + "'; only language models and models for sequence or token classification can be used");
   }
 
   private static LabelMap labels(Path folder, JsonNode json) {
@@ -139,7 +198,12 @@ final class TrainedModel implements AutoCloseable {
     return tokenizer;
   }
 
-  /** Null for regression. */
+  /** The folder with the model's config and weights; another than an adapter's own. */
+  Path base() {
+    return base;
+  }
+
+  /** Null for regression and language models. */
   LabelMap labels() {
     return labels;
   }

@@ -386,6 +386,35 @@ class LinearTest extends KernelContract {
     }
   }
 
+  /**
+   * One row has the same bits in a call of its own, among few rows and among many: whether a prompt
+   * is read at once or token by token changes nothing. The depths are several blocks, and not whole
+   * vectors.
+   */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#cpu")
+  void aRowIsTheSameHoweverManyThereAre(Target target) {
+    int N = 40;
+    int F = 53;
+    for (DType dtype : DTYPES) {
+      for (DType weightDtype : DTYPES) {
+        for (int C : new int[] {31, 64, 2115}) {
+          KernelCase all = forward(N, C, F, Activation.SILU, true, true, dtype, weightDtype);
+          Map<String, double[]> expected = all.run(target.backend()).values();
+          for (int rows : new int[] {1, 2, 3, 4, 5, 8, 9, 16, 17}) {
+            KernelCase some = KernelCase.forward(dtype, "linearForward of some rows");
+            all.copyRowsTo(some, 7, rows, N, "inp", "out", "pre");
+            all.copyTensorsTo(some, "weight", "bias");
+            callForward(some, rows, C, F, Activation.SILU, dtype, weightDtype)
+                .run(target.backend())
+                .values()
+                .forEach((name, values) -> assertRows(expected.get(name), 7, rows, N, values));
+          }
+        }
+      }
+    }
+  }
+
   /** A NaN or an infinity in one row reaches all of its outputs and no other row. */
   @ParameterizedTest(name = "{0}")
   @MethodSource("dev.attune.testkit.Backends#all")

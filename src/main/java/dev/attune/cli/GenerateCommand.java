@@ -1,0 +1,177 @@
+package dev.attune.cli;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.InputException;
+import dev.attune.run.GenerateRun;
+import dev.attune.run.RunConfig;
+import dev.attune.run.RunOption;
+import dev.attune.text.ChatMessage;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.List;
+
+/** {@code attune generate}. */
+final class GenerateCommand implements Command {
+  @Override
+  public String name() {
+    return "generate";
+  }
+
+  @Override
+  public String summary() {
+    return "continue texts with a language model";
+  }
+
+  @Override
+  public String details() {
+    return """
+        Without --temperature, --top-k, --top-p or --min-p every token is the most probable one.
+        A prompt that fills the model's context is refused, never cut.
+
+        examples:
+          attune generate --model out --prompt "Once upon a time"
+          attune generate --model out --prompts prompts.jsonl --output texts.jsonl --streams 16
+          attune generate --model out --interactive --temperature 0.7 --top-p 0.9
+        """;
+  }
+
+  @Override
+  public List<RunOption> options() {
+    return RunOption.GENERATE;
+  }
+
+  @Override
+  public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
+    RunConfig config = arguments.config();
+    long ways =
+        List.of(RunOption.PROMPT, RunOption.PROMPTS, RunOption.INTERACTIVE).stream()
+            .filter(config::isGiven)
+            .count();
+    if (ways != 1) {
+      throw new InputException("give one of --prompt, --prompts and --interactive");
+    }
+    try (GenerateRun run = GenerateRun.open(config)) {
+      if (config.isGiven(RunOption.PROMPT)) {
+        one(run, config, console, result);
+      } else if (config.isGiven(RunOption.PROMPTS)) {
+        many(run, config, console, result);
+      } else {
+        converse(run, config, console);
+      }
+    }
+    return Main.DONE;
+  }
+
+  private static void one(GenerateRun run, RunConfig config, Console console, ObjectNode result) {
+    PrintStream out = console.out();
+    long begin = System.nanoTime();
+    GenerateRun.Text text =
+        run.generate(
+            run.prompt(config.text(RunOption.PROMPT)),
+            piece -> {
+              out.print(piece);
+              out.flush();
+            });
+    double seconds = (System.nanoTime() - begin) * 1e-9;
+    if (config.smallInteger(RunOption.NUM_BEAMS) > 1) {
+      out.print(text.text());
+    }
+    out.println();
+    put(result, text);
+    result.put("tokens_per_second", text.tokens() / seconds);
+  }
+
+  private static void many(GenerateRun run, RunConfig config, Console console, ObjectNode result) {
+    List<GenerateRun.Prompt> prompts = run.prompts(Path.of(config.text(RunOption.PROMPTS)));
+    GenerateRun.Text[] texts = new GenerateRun.Text[prompts.size()];
+    long begin = System.nanoTime();
+    int[] done = {0};
+    run.generate(
+        prompts,
+        text -> {
+          texts[prompts.indexOf(text.prompt())] = text;
+          console.progress(++done[0] / (double) texts.length, done[0] + " of " + texts.length);
+        });
+    double seconds = (System.nanoTime() - begin) * 1e-9;
+    long tokens = 0;
+    StringBuilder lines = new StringBuilder();
+    for (GenerateRun.Text text : texts) {
+      lines.append(put(JsonNodeFactory.instance.objectNode(), text)).append('\n');
+      tokens += text.tokens();
+    }
+    if (config.isGiven(RunOption.OUTPUT)) {
+      write(Path.of(config.text(RunOption.OUTPUT)).toAbsolutePath(), lines);
+      console.line("%d texts in %s", texts.length, config.text(RunOption.OUTPUT));
+    } else {
+      console.out().print(lines);
+    }
+    result.put("texts", texts.length);
+    result.put("tokens", tokens);
+    result.put("tokens_per_second", tokens / seconds);
+  }
+
+  private static ObjectNode put(ObjectNode json, GenerateRun.Text text) {
+    json.put("prompt", text.prompt().text());
+    json.put("text", text.text());
+    json.put("tokens", text.tokens());
+    json.put("finish", text.finish().name().toLowerCase(java.util.Locale.ROOT));
+    return json;
+  }
+
+  private static void write(Path file, CharSequence lines) {
+    Path partial = file.resolveSibling(file.getFileName() + ".partial");
+    try {
+      Files.writeString(partial, lines);
+      Files.move(
+          partial, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    } catch (IOException e) {
+      throw new InputException("--output " + file + " cannot be written: " + e.getMessage(), e);
+    }
+  }
+
+  /** A conversation: lines of the user's, until the end of the input. */
+  private static void converse(GenerateRun run, RunConfig config, Console console) {
+    PrintStream out = console.out();
+    List<ChatMessage> messages = new ArrayList<>();
+    if (config.isGiven(RunOption.SYSTEM)) {
+      messages.add(ChatMessage.of("system", config.text(RunOption.SYSTEM)));
+    }
+    BufferedReader in =
+        new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+    try {
+      for (; ; ) {
+        out.print("> ");
+        out.flush();
+        String line = in.readLine();
+        if (line == null) {
+          out.println();
+          return;
+        }
+        if (line.isBlank()) {
+          continue;
+        }
+        messages.add(ChatMessage.of("user", line));
+        GenerateRun.Text answer =
+            run.generate(
+                run.chatPrompt(messages),
+                piece -> {
+                  out.print(piece);
+                  out.flush();
+                });
+        out.println();
+        messages.add(ChatMessage.of("assistant", answer.text()));
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("the input cannot be read: " + e.getMessage(), e);
+    }
+  }
+}

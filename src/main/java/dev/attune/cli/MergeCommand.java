@@ -1,0 +1,42 @@
+package dev.attune.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.run.MergeRun;
+import dev.attune.run.RunOption;
+import java.util.List;
+
+/** {@code attune merge}. */
+final class MergeCommand implements Command {
+  @Override
+  public String name() {
+    return "merge";
+  }
+
+  @Override
+  public String summary() {
+    return "make one model of an adapter and its base";
+  }
+
+  @Override
+  public String details() {
+    return """
+        Reads adapters that attune train --lora-r or PEFT made. The result is a Hugging Face folder.
+
+        example:
+          attune merge --model adapter --output-dir merged
+        """;
+  }
+
+  @Override
+  public List<RunOption> options() {
+    return RunOption.MERGE;
+  }
+
+  @Override
+  public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
+    MergeRun.Outcome outcome = MergeRun.run(arguments.config());
+    result.put("output_dir", outcome.output().toString());
+    console.line("The merged model is in %s", outcome.output());
+    return Main.DONE;
+  }
+}

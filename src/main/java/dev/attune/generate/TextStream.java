@@ -1,0 +1,123 @@
+package dev.attune.generate;
+
+import dev.attune.text.TextTokenizer;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Consumer;
+
+/**
+ * Turns a request's tokens into text as they come: a piece is passed on once no later token can
+ * change it. Ends the request before a stop string.
+ */
+public final class TextStream implements Request.TokenListener {
+  /** Tokens of the prompt that are decoded along: a token's text may depend on the one before. */
+  private static final int CONTEXT = 4;
+
+  private static final char REPLACEMENT = '\uFFFD';
+
+  private final TextTokenizer tokenizer;
+  private final List<String> stops;
+  private final Consumer<String> sink;
+  private final StringBuilder text = new StringBuilder();
+  private final StringBuilder pending = new StringBuilder();
+  private int[] ids;
+  private int count;
+  private int decodedFrom; // of ids: what came before is out
+  private int decodedTo;
+
+  /**
+   * @param prompt token ids
+   * @param stops strings that end the text; they are not part of it
+   * @param sink hears each piece; may be null
+   */
+  public TextStream(
+      TextTokenizer tokenizer, int[] prompt, List<String> stops, Consumer<String> sink) {
+    this.tokenizer = tokenizer;
+    this.stops = stops;
+    this.sink = sink;
+    int tail = Math.min(CONTEXT, prompt.length);
+    this.ids = Arrays.copyOf(Arrays.copyOfRange(prompt, prompt.length - tail, prompt.length), 64);
+    this.count = tail;
+    this.decodedTo = tail;
+  }
+
+  @Override
+  public boolean onToken(int token) {
+    if (count == ids.length) {
+      ids = Arrays.copyOf(ids, 2 * count);
+    }
+    ids[count++] = token;
+    return decode(false);
+  }
+
+  /** To be called once the request has ended: passes on what was held back. */
+  public void end() {
+    if (decode(true)) {
+      emit(pending.length());
+    }
+  }
+
+  /** The text so far. */
+  public String text() {
+    return text.toString();
+  }
+
+  private boolean decode(boolean last) {
+    String known = decode(decodedFrom, decodedTo);
+    String all = decode(decodedFrom, count);
+    boolean isWhole = !all.isEmpty() && all.charAt(all.length() - 1) != REPLACEMENT;
+    if (all.length() <= known.length() || !(isWhole || last)) {
+      return true; // a character of several tokens, or one that says nothing
+    }
+    pending.append(all, known.length(), all.length());
+    decodedFrom = decodedTo;
+    decodedTo = count;
+    int stop = firstStop();
+    if (stop >= 0) {
+      emit(stop);
+      pending.setLength(0);
+      return false;
+    }
+    emit(pending.length() - heldBack());
+    return true;
+  }
+
+  private String decode(int from, int to) {
+    return tokenizer.decode(Arrays.copyOfRange(ids, from, to), true);
+  }
+
+  private int firstStop() {
+    int first = -1;
+    for (String stop : stops) {
+      int at = pending.indexOf(stop);
+      if (at >= 0 && (first < 0 || at < first)) {
+        first = at;
+      }
+    }
+    return first;
+  }
+
+  /** Length of the longest end of the text that a stop string may begin with. */
+  private int heldBack() {
+    int longest = 0;
+    for (String stop : stops) {
+      for (int n = Math.min(stop.length() - 1, pending.length()); n > longest; n--) {
+        if (pending.indexOf(stop.substring(0, n), pending.length() - n) >= 0) {
+          longest = n;
+        }
+      }
+    }
+    return longest;
+  }
+
+  private void emit(int length) {
+    if (length > 0) {
+      String piece = pending.substring(0, length);
+      pending.delete(0, length);
+      text.append(piece);
+      if (sink != null) {
+        sink.accept(piece);
+      }
+    }
+  }
+}
