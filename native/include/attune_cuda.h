@@ -5,6 +5,7 @@
 //   - All pointers are device pointers, and entries return when the work is enqueued on the context's stream.
 //   - Values that lie in device memory (ids, labels, cu_seqlens ...) are checked by the kernels: a bad one is
 //     treated as absent, recorded, and reported by attune_cuda_check.
+//   - embedding_bwd adds in an order that the arguments alone decide, which is not the order of the rows.
 //   - Ops that take (seed, stream) for dropout add the step block's stream_base to stream.
 #ifndef ATTUNE_CUDA_H
 #define ATTUNE_CUDA_H

@@ -1,6 +1,7 @@
 package dev.attune.bench;
 
 import dev.attune.core.DType;
+import dev.attune.core.Device;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
@@ -64,6 +65,12 @@ public final class BenchMain {
   private static final int MIN_SAMPLES = 7;
   private static final int MAX_SAMPLES = 200;
 
+  /**
+   * Calls of one sample on a device, so that waiting for it once does not show. Its caches are warm
+   * then.
+   */
+  private static final int DEVICE_CALLS = 20;
+
   /** Load average for each core above which a machine counts as busy. */
   private static final double BUSY_SHARE = 0.5;
 
@@ -86,7 +93,11 @@ public final class BenchMain {
   }
 
   /** A backend with what its rows say about it. */
-  private record Target(Backend backend, String isa, CallState state) {}
+  private record Target(Backend backend, String isa, CallState state) {
+    boolean onDevice() {
+      return backend.device() != Device.CPU;
+    }
+  }
 
   /** A benchmark on a target, and its samples. */
   private static final class Run {
@@ -137,7 +148,8 @@ public final class BenchMain {
         .addOption(option("shapes", "REGEX", "shapes to time, such as C=384 (default: all)"))
         .addOption(
             option("dtype", "LIST", "F32, BF16 or both, separated by commas (default: both)"))
-        .addOption(option("backends", "LIST", "cpu, torch or both (default: both)"))
+        .addOption(option("backends", "LIST", "of cpu, torch and cuda (default: cpu,torch)"))
+        .addOption(option("rows", "N", "rows instead of those of the shapes (default: theirs)"))
         .addOption(option("threads", "N", "threads of each backend; 0: all cores (default)"))
         .addOption(option("seconds", "X", "sampling time of a row, about (default: 0.5)"))
         .addOption(option("output", "FILE", "CSV file to append to (default: none)"))
@@ -204,6 +216,7 @@ public final class BenchMain {
     Pattern ops = Pattern.compile(line.getOptionValue("ops", ".*"));
     Pattern shapes = Pattern.compile(line.getOptionValue("shapes", ".*"));
     List<String> dtypes = List.of(line.getOptionValue("dtype", "F32,BF16").split(","));
+    String rows = line.getOptionValue("rows");
     List<Case> cases = new ArrayList<>();
     for (Class<? extends OpBench> bench : BENCHES) {
       List<Method> methods =
@@ -211,7 +224,8 @@ public final class BenchMain {
               .filter(method -> method.isAnnotationPresent(Benchmark.class))
               .sorted(Comparator.comparing(Method::getName))
               .toList();
-      for (String shape : values(bench.getField("shape"))) {
+      for (String declared : values(bench.getField("shape"))) {
+        String shape = rows == null ? declared : declared.replaceFirst("^N=\\d+", "N=" + rows);
         for (String dtype : values(bench.getField("dtype"))) {
           for (Method method : methods) {
             Case c = new Case(bench, method, shape, DType.valueOf(dtype));
@@ -238,7 +252,7 @@ public final class BenchMain {
       targets.add(new Target(backend, isa, new CallState(backend)));
     }
     Backend ours = targets.get(0).backend();
-    if (ours.name().equals("cpu")) {
+    if (!ours.name().equals("torch")) {
       peaks = Peaks.measure(ours);
     } else {
       try (Backend cpuBackend = Backends.open("cpu", threads)) {
@@ -264,20 +278,24 @@ public final class BenchMain {
     }
   }
 
-  /** Our result is held against libtorch's, whether that is timed or not. */
+  /**
+   * Our result is held against libtorch's, whether that is timed or not; a GPU's against that of
+   * our CPU kernels, which are there wherever the program is.
+   */
   private void check(Case c, List<Run> runs) throws ReflectiveOperationException {
     Run ours = runs.get(0);
     if (ours.target.backend().name().equals("torch")) {
       return;
     }
+    String oracle = ours.target.onDevice() ? "cpu" : "torch";
     for (Run run : runs) {
-      if (run.target.backend().name().equals("torch")) {
+      if (run.target.backend().name().equals(oracle)) {
         ours.bench.checkAgainst(run.target.backend(), c.method().getName());
         return;
       }
     }
-    try (Backend torch = Backends.open("torch", threads)) {
-      ours.bench.checkAgainst(torch, c.method().getName());
+    try (Backend other = Backends.open(oracle, threads)) {
+      ours.bench.checkAgainst(other, c.method().getName());
     }
   }
 
@@ -293,15 +311,21 @@ public final class BenchMain {
     int count = 0;
     while (count < MAX_SAMPLES && (count < MIN_SAMPLES || System.nanoTime() < end)) {
       for (Run run : runs) {
-        if (warm) {
+        Target target = run.target;
+        if (warm || target.onDevice()) {
           c.method().invoke(run.bench);
         } else {
-          run.target.state().flushCaches();
+          target.state().flushCaches();
         }
-        run.target.state().wakeThreads();
+        target.state().wakeThreads();
+        target.backend().synchronize();
+        int calls = target.onDevice() ? DEVICE_CALLS : 1;
         long begin = System.nanoTime();
-        c.method().invoke(run.bench);
-        run.nanos[count] = System.nanoTime() - begin;
+        for (int i = 0; i < calls; i++) {
+          c.method().invoke(run.bench);
+        }
+        target.backend().synchronize();
+        run.nanos[count] = (System.nanoTime() - begin) / calls;
       }
       count++;
     }
@@ -348,7 +372,7 @@ public final class BenchMain {
               work.unit().label(),
               share,
               commit,
-              cpu,
+              run.target.onDevice() ? run.target.backend().description().replace(",", "") : cpu,
               LocalDate.now()));
     }
     if (medians.containsKey("cpu") && medians.containsKey("torch")) {

@@ -43,7 +43,7 @@ public abstract class OpBench {
   /** Some units in the last place of bf16, of which one is 2^-8. */
   private static final double BF16_TOLERANCE = 0x1p-6;
 
-  @Param({"cpu", "torch"})
+  @Param({"cpu", "torch"}) // and cuda
   public String backend;
 
   /** 0: all cores. */

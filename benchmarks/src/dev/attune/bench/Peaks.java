@@ -34,10 +34,12 @@ record Peaks(double copy, double productF32, double productBf16) {
       // Untouched pages would all be one page of zeros.
       backend.fillZero(inp.address(), COPY_BYTES);
       backend.fillZero(out.address(), COPY_BYTES);
+      backend.synchronize();
       double best = 0;
       for (int i = 0; i < COPIES; i++) {
         long begin = System.nanoTime();
         backend.copy(out.address(), inp.address(), COPY_BYTES);
+        backend.synchronize();
         best = Math.max(best, 2.0 * COPY_BYTES / ((System.nanoTime() - begin) * 1e-9));
       }
       return best;

@@ -44,7 +44,8 @@ final class DoctorCommand implements Command {
         console,
         result,
         "cuda backend",
-        CudaBackend.unavailableReason().map(r -> "missing: " + r).orElseGet(DoctorCommand::cuda));
+        CudaBackend.unavailableReason().isPresent() ? "not available" : cuda());
+    CudaBackend.findings().forEach((part, finding) -> item(console, result, part, finding));
     return works ? Main.DONE : Main.FAILED;
   }
 

@@ -52,6 +52,14 @@ public interface Backend extends Allocator, AutoCloseable {
   }
 
   /**
+   * The most memory of a device that was reserved at one time; 0 where memory is that of the
+   * process.
+   */
+  default long peakReservedBytes() {
+    return 0;
+  }
+
+  /**
    * Waits until all work is done, and throws what went wrong with it. Work is done at once where
    * calls are synchronous.
    */

@@ -31,7 +31,7 @@ public final class Arena implements AutoCloseable {
    * @param capacityBytes address space to reserve; on the CPU it costs memory only where touched
    */
   public Arena(Allocator allocator, long capacityBytes) {
-    this.buffer = Buffer.allocate(allocator, capacityBytes, true);
+    this.buffer = Buffer.allocate(allocator, capacityBytes, true, "activations");
     this.capacityBytes = capacityBytes;
     reset();
   }
@@ -103,6 +103,11 @@ public final class Arena implements AutoCloseable {
       sum += liveSize[i];
     }
     return sum;
+  }
+
+  /** What was reserved. */
+  public long capacityBytes() {
+    return capacityBytes;
   }
 
   /** The most that was ever in use, counted to the end of the last block. */

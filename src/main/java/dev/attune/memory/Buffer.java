@@ -21,6 +21,20 @@ public final class Buffer implements AutoCloseable {
     return new Buffer(allocator, allocator.allocate(sizeBytes, hugePages), sizeBytes);
   }
 
+  /**
+   * Allocates zeroed memory.
+   *
+   * @param purpose what it is for, as the exception says if there is not enough
+   */
+  public static Buffer allocate(
+      Allocator allocator, long sizeBytes, boolean hugePages, String purpose) {
+    try {
+      return allocate(allocator, sizeBytes, hugePages);
+    } catch (DeviceMemoryException e) {
+      throw new DeviceMemoryException("no room for " + purpose + ": " + e.getMessage(), e);
+    }
+  }
+
   public long address() {
     Check.state(address != 0, "the buffer is closed");
     return address;

@@ -38,7 +38,7 @@ public final class AdamW implements Optimizer {
 
   private Buffer moments() {
     long bytes = parameters.size() * Float.BYTES;
-    Buffer buffer = Buffer.allocate(parameters.backend(), bytes, true);
+    Buffer buffer = Buffer.allocate(parameters.backend(), bytes, true, "the moments of AdamW");
     if (parameters.rowSparseEnd() > 0) {
       parameters.backend().advise(buffer.address(), parameters.rowSparseEnd() * Float.BYTES, false);
     }

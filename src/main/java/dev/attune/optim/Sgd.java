@@ -21,7 +21,9 @@ public final class Sgd implements Optimizer {
   public Sgd(Parameters parameters, Config config) {
     this.parameters = parameters;
     this.config = config;
-    this.momentum = Buffer.allocate(parameters.backend(), parameters.size() * Float.BYTES, true);
+    this.momentum =
+        Buffer.allocate(
+            parameters.backend(), parameters.size() * Float.BYTES, true, "the momentum of SGD");
   }
 
   @Override

@@ -134,7 +134,7 @@ public final class BenchRun {
             new Tape(backend, new Arena(backend, backend.reservableBytes()), precision, seed);
         Trainer trainer = new Trainer(model, optimizer, tape, data, null, trainerConfig)) {
       TrainResult result = trainer.run(times, null, () -> false);
-      long peakMemory = ProcessMemory.peakBytes();
+      long peakMemory = ProcessMemory.peakBytes(backend, tape.arena());
       return new Outcome(
           result,
           times.medianMillis(),

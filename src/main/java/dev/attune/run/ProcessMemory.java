@@ -1,5 +1,8 @@
 package dev.attune.run;
 
+import dev.attune.core.Device;
+import dev.attune.kernels.Backend;
+import dev.attune.memory.Arena;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,6 +14,16 @@ public final class ProcessMemory {
   /** Most resident memory so far (VmHWM); 0 where the system does not tell. */
   public static long peakBytes() {
     return field("VmHWM:");
+  }
+
+  /**
+   * The most memory that a run needed at one time: the process's on the CPU; on a device the memory
+   * reserved there, of the arena only what was in use.
+   */
+  public static long peakBytes(Backend backend, Arena arena) {
+    return backend.device() == Device.CPU
+        ? peakBytes()
+        : backend.peakReservedBytes() - arena.capacityBytes() + arena.highWaterBytes();
   }
 
   /** Resident memory now (VmRSS); 0 where the system does not tell. */

@@ -208,7 +208,7 @@ public final class TrainRun {
             result.evaluation(),
             Map.of(),
             null,
-            ProcessMemory.peakBytes(),
+            ProcessMemory.peakBytes(session.backend(), session.tape(trainerConfig.seed()).arena()),
             utilization,
             output.folder());
       }
@@ -229,7 +229,7 @@ public final class TrainRun {
           result.evaluation().isEmpty() ? test : result.evaluation(),
           test,
           testing != null ? testing.metrics() : null,
-          ProcessMemory.peakBytes(),
+          ProcessMemory.peakBytes(session.backend(), session.tape(trainerConfig.seed()).arena()),
           utilization,
           output.folder());
     }

@@ -60,9 +60,11 @@ public final class Parameters implements AutoCloseable {
     for (Segment segment : segments) {
       byName.put(segment.name(), segment);
     }
-    this.weights = Buffer.allocate(backend, Math.max(1, size) * Float.BYTES, true);
+    this.weights = Buffer.allocate(backend, Math.max(1, size) * Float.BYTES, true, "the weights");
     this.frozen =
-        builder.frozenBytes == 0 ? null : Buffer.allocate(backend, builder.frozenBytes, true);
+        builder.frozenBytes == 0
+            ? null
+            : Buffer.allocate(backend, builder.frozenBytes, true, "the frozen weights");
     this.window = new HostWindow(backend);
   }
 
@@ -464,7 +466,7 @@ public final class Parameters implements AutoCloseable {
     if (gradients != null) {
       return;
     }
-    gradients = Buffer.allocate(backend, Math.max(1, size) * Float.BYTES, true);
+    gradients = Buffer.allocate(backend, Math.max(1, size) * Float.BYTES, true, "the gradients");
     written = new boolean[segments.size()];
     if (rowSparseTable != null) {
       backend.advise(gradients.address(), rowSparseEnd * Float.BYTES, false);
@@ -555,7 +557,12 @@ public final class Parameters implements AutoCloseable {
 
   private void makeShadow() {
     if (shadow == null) {
-      shadow = Buffer.allocate(backend, (decayEnd - rowSparseEnd) * DType.BF16.sizeBytes(), true);
+      shadow =
+          Buffer.allocate(
+              backend,
+              (decayEnd - rowSparseEnd) * DType.BF16.sizeBytes(),
+              true,
+              "the bf16 copy of the weights");
       fillShadow();
     }
   }

@@ -4,12 +4,17 @@ import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.kernels.cpu.Isa;
+import dev.attune.kernels.cuda.CudaBackend;
+import dev.attune.kernels.cuda.Emulation;
 import dev.attune.kernels.torch.TorchBackend;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Assumptions;
 
 /** The backends of this machine, each opened once for the whole run; sources of parameters. */
 public final class Backends {
@@ -20,16 +25,35 @@ public final class Backends {
 
   private Backends() {}
 
-  /** A backend as a test parameter. */
-  public record Target(String label, Backend backend) {
+  /**
+   * Which backends the suite runs on: all that need no device, or, where {@code attune.targets} is
+   * {@code cuda}, the GPU alone. A process has either the emulated device or a real one.
+   */
+  private static final boolean ON_DEVICE = System.getProperty("attune.targets", "").equals("cuda");
+
+  /** A backend as a test parameter, opened when it is first used. */
+  public static final class Target {
+    private final String label;
+    private final Supplier<Backend> source;
+
+    Target(String label, Supplier<Backend> source) {
+      this.label = label;
+      this.source = source;
+    }
+
+    /** The backend; aborts the test, with the reason, where this machine cannot have it. */
+    public Backend backend() {
+      return source.get();
+    }
+
     /** Whether these are our own kernels. */
-    public boolean isCpu() {
-      return backend instanceof CpuBackend;
+    public boolean isOurs() {
+      return !(backend() instanceof TorchBackend);
     }
 
     /** How a message of this backend names a type. */
     public Object describe(DType dtype) {
-      return isCpu() ? dtype.code() : dtype;
+      return isOurs() ? dtype.code() : dtype;
     }
 
     @Override
@@ -38,15 +62,47 @@ public final class Backends {
     }
   }
 
-  /** Every backend: the CPU kernels at each instruction-set level that this machine runs, torch. */
-  public static Stream<Target> all() {
-    return Stream.concat(cpu(), Stream.of(new Target("torch", torch())));
+  /** Whether this run is for a real GPU. */
+  public static boolean onDevice() {
+    return ON_DEVICE;
   }
 
-  /** The best CPU level and torch: for tests too long to run on every level. */
+  /**
+   * Every backend: the CPU kernels at each instruction-set level that this machine runs, torch, the
+   * CUDA kernels on the emulated device. Or the GPU.
+   */
+  public static Stream<Target> all() {
+    return ON_DEVICE
+        ? cuda()
+        : Stream.concat(
+            Stream.concat(cpu(), Stream.of(new Target("torch", Backends::torch))), cuda());
+  }
+
+  /** The best CPU level and torch, or the GPU: for tests too long to run on every backend. */
   public static Stream<Target> best() {
-    List<Target> all = all().toList();
-    return all.subList(all.size() - 2, all.size()).stream();
+    if (ON_DEVICE) {
+      return cuda();
+    }
+    List<Target> cpu = cpu().toList();
+    return Stream.of(cpu.get(cpu.size() - 1), new Target("torch", Backends::torch));
+  }
+
+  /** The CUDA kernels: on the emulated device, or on the GPU. */
+  public static Stream<Target> cuda() {
+    return Stream.of(
+        ON_DEVICE
+            ? new Target("cuda", Backends::device)
+            : new Target("cuda emulated", Backends::emulated));
+  }
+
+  private static synchronized Backend device() {
+    Optional<String> reason = CudaBackend.unavailableReason();
+    Assumptions.assumeTrue(reason.isEmpty(), () -> "no GPU to test on: " + reason.orElseThrow());
+    return OPEN.computeIfAbsent("cuda", key -> CudaBackend.open());
+  }
+
+  private static synchronized Backend emulated() {
+    return OPEN.computeIfAbsent("cuda emulated", key -> Emulation.open());
   }
 
   private static synchronized Backend torch() {
@@ -55,7 +111,7 @@ public final class Backends {
 
   /** The CPU kernels at each level. */
   public static Stream<Target> cpu() {
-    return levels().stream().map(isa -> new Target("cpu " + isa.label(), cpu(THREADS, isa)));
+    return levels().stream().map(isa -> new Target("cpu " + isa.label(), () -> cpu(THREADS, isa)));
   }
 
   /** The levels that this machine runs. */

@@ -24,6 +24,7 @@ import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.tape.Tape;
+import dev.attune.testkit.Backends;
 import dev.attune.testkit.TinyModel;
 import dev.attune.testkit.Viewless;
 import java.io.IOException;
@@ -36,6 +37,8 @@ import java.util.TreeMap;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * A whole run on memory that the host cannot address: loading, training, evaluation, early
@@ -44,6 +47,12 @@ import org.junit.jupiter.api.io.TempDir;
 class DeviceMemoryTest {
   private static final int STEPS = 12;
   private static final int SAVED_AT = 5;
+  private static final int BATCH = 16;
+
+  /** The emulated device is slow: fewer steps, smaller batches. */
+  private static final int CUDA_STEPS = 7;
+
+  private static final int CUDA_BATCH = 4;
 
   @TempDir Path scratch;
   private Path folder;
@@ -97,6 +106,55 @@ class DeviceMemoryTest {
     }
   }
 
+  /**
+   * The CUDA backend follows the CPU step for step in f32, where only the order of sums differs.
+   */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#cuda")
+  void aRunOnCudaFollowsTheCpu(Backends.Target target) throws IOException {
+    try (CpuBackend cpu = new CpuBackend(2)) {
+      for (DType dtype : new DType[] {DType.F32, DType.BF16}) {
+        double tolerance = dtype == DType.F32 ? 1e-4 : 2e-2;
+        Log expected = new Log();
+        run(
+            cpu,
+            scratch.resolve("cpu " + dtype),
+            expected,
+            CUDA_STEPS,
+            CUDA_STEPS,
+            CUDA_BATCH,
+            dtype);
+        Log log = new Log();
+        run(
+            target.backend(),
+            scratch.resolve("cuda " + dtype),
+            log,
+            CUDA_STEPS,
+            CUDA_STEPS,
+            CUDA_BATCH,
+            dtype);
+        assertEquals(CUDA_STEPS, log.losses.size());
+        for (int i = 0; i < CUDA_STEPS; i++) {
+          double loss = expected.losses.get(i);
+          assertEquals(loss, log.losses.get(i), tolerance * loss, dtype + " step " + (i + 1));
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#cuda")
+  void aRunOnCudaThatIsResumedEndsInTheSameBytes(Backends.Target target) throws IOException {
+    Backend device = target.backend();
+    byte[] whole = runOnCuda(device, scratch.resolve("whole"), CUDA_STEPS);
+    runOnCuda(device, scratch.resolve("parts"), SAVED_AT);
+    assertArrayEquals(whole, runOnCuda(device, scratch.resolve("parts"), CUDA_STEPS));
+  }
+
+  private byte[] runOnCuda(Backend device, Path checkpoints, long stopAt) throws IOException {
+    return run(device, checkpoints, new Log(), stopAt, CUDA_STEPS, CUDA_BATCH, DType.BF16);
+  }
+
   /** The newest checkpoint's buffers, one after another. */
   private static byte[] state(Path checkpoints) throws IOException {
     Path newest = checkpoints.resolve(String.format("step-%09d", 2 * SAVED_AT));
@@ -111,12 +169,18 @@ class DeviceMemoryTest {
    * Trains from the newest checkpoint, if there is one, until {@code stopAt}; gives the weights.
    */
   private byte[] run(Backend backend, Path checkpoints, Log log, long stopAt) throws IOException {
+    return run(backend, checkpoints, log, stopAt, STEPS, BATCH, DType.BF16);
+  }
+
+  private byte[] run(
+      Backend backend, Path checkpoints, Log log, long stopAt, int steps, int batch, DType dtype)
+      throws IOException {
     CheckpointStore store = new CheckpointStore(checkpoints, 2);
     TrainerConfig config =
         new TrainerConfig(
-            16,
+            batch,
             1,
-            STEPS,
+            steps,
             2,
             1e-2,
             Schedule.Kind.LINEAR,
@@ -132,10 +196,11 @@ class DeviceMemoryTest {
             "loss");
     try (Model model =
             Families.create(backend, ModelFolder.readConfig(folder), Task.CLASSIFICATION, 2, null);
-        Tape tape = new Tape(backend, new Arena(backend, 1 << 26), DType.BF16, config.seed());
+        Tape tape = new Tape(backend, new Arena(backend, 1 << 26), dtype, config.seed());
         Inference inference = new Inference(backend)) {
       ModelFolder.load(folder, model, config.seed());
       model.parameters().enableTraining();
+      model.parameters().prepare(dtype);
       LabelMap labels = LabelMap.ofNames(List.of("even", "odd"));
       try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
           Trainer trainer =
@@ -192,11 +257,13 @@ class DeviceMemoryTest {
 
   private static final class Log implements TrainListener {
     private final List<String> lines = new ArrayList<>();
+    private final List<Double> losses = new ArrayList<>();
     private long step;
 
     @Override
     public void onStep(Step at) {
       step = at.step();
+      losses.add(at.loss());
       lines.add(at.step() + " " + at.loss() + " " + at.gradNorm());
     }
 

@@ -32,7 +32,8 @@ final class AlgorithmFile {
     try {
       for (String line : Files.readAllLines(file)) {
         int at = line.lastIndexOf(' ');
-        // A process killed while it wrote leaves a line cut short, which is no choice.
+        // A process killed while it wrote leaves a line cut short, which is no choice; so every
+        // line brings its own beginning.
         if (at > 0 && line.length() - at - 1 == 2 * LtProducts.ALGORITHM_BYTES) {
           choices.putIfAbsent(
               line.substring(0, at), HexFormat.of().parseHex(line.substring(at + 1)));
@@ -56,7 +57,7 @@ final class AlgorithmFile {
       Files.createDirectories(file.getParent());
       Files.writeString(
           file,
-          product + " " + HexFormat.of().formatHex(algorithm) + "\n",
+          "\n" + product + " " + HexFormat.of().formatHex(algorithm),
           StandardCharsets.UTF_8,
           StandardOpenOption.CREATE,
           StandardOpenOption.APPEND);

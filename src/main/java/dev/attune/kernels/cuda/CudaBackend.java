@@ -5,9 +5,12 @@ import dev.attune.core.DType;
 import dev.attune.core.Device;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.BackendException;
+import dev.attune.kernels.NativeLibrary;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
 import java.nio.ByteBuffer;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
 
@@ -35,6 +38,8 @@ public final class CudaBackend extends CudaKernels {
   private int nextStage;
   private Buffer weightScratch;
   private Buffer productScratch;
+  private long reservedBytes;
+  private long peakReservedBytes;
   private long ctx;
   private String lost;
 
@@ -52,6 +57,26 @@ public final class CudaBackend extends CudaKernels {
       return Optional.of(e.getMessage());
     }
     return LtProducts.unavailableReason();
+  }
+
+  /** What is here and what is missing, part by part, for people. */
+  public static Map<String, String> findings() {
+    Map<String, String> findings = new LinkedHashMap<>();
+    String kernels;
+    try {
+      kernels = NativeLibrary.locate("libattune_cuda.so").toString();
+    } catch (BackendException e) {
+      kernels =
+          "missing: " + e.getMessage() + " (they are built where the CUDA toolkit's nvcc is found)";
+    }
+    findings.put("cuda kernels", kernels);
+    findings.put(
+        "cuda device",
+        PresetRuntime.unavailableReason().map(reason -> "missing: " + reason).orElse("found"));
+    findings.put(
+        "cuda products",
+        LtProducts.unavailableReason().map(reason -> "missing: " + reason).orElse("cuBLASLt"));
+    return findings;
   }
 
   /**
@@ -145,6 +170,11 @@ public final class CudaBackend extends CudaKernels {
   }
 
   @Override
+  public long peakReservedBytes() {
+    return peakReservedBytes;
+  }
+
+  @Override
   long ctx() {
     if (lost != null) {
       throw new BackendException(lost);
@@ -202,6 +232,8 @@ public final class CudaBackend extends CudaKernels {
                 runtime.properties().memoryBytes() >> 20));
       }
       runtime.zero(address, sizeBytes);
+      reservedBytes += sizeBytes;
+      peakReservedBytes = Math.max(peakReservedBytes, reservedBytes);
       return address;
     } catch (CudaFailure e) {
       throw lost(e);
@@ -217,6 +249,7 @@ public final class CudaBackend extends CudaKernels {
     ctx();
     try {
       runtime.free(address);
+      reservedBytes -= sizeBytes;
     } catch (CudaFailure e) {
       throw lost(e);
     }
@@ -358,7 +391,7 @@ public final class CudaBackend extends CudaKernels {
         if (pre != 0) {
           copy(pre, out, N * F * dtype.sizeBytes());
         }
-      } else if (products.fusesForward(activation, dtype, pre != 0)) {
+      } else if (products.fusesForward(activation, dtype, pre, F)) {
         products.forward(out, pre, inp, w, bias, N, C, F, activation, dtype);
       } else {
         long product = pre != 0 ? pre : out;
@@ -401,7 +434,7 @@ public final class CudaBackend extends CudaKernels {
     try {
       if (activation == Activation.NONE) {
         products.backwardInput(dinp, dout, w, 0, N, C, F, activation, accumulate, dtype);
-      } else if (products.fusesBackward(activation) && !accumulate) {
+      } else if (products.fusesBackward(activation, pre, C) && !accumulate) {
         products.backwardInput(dinp, dout, w, pre, N, C, F, activation, false, dtype);
       } else {
         long product = dinp;

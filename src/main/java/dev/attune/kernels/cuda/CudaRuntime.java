@@ -32,7 +32,7 @@ interface CudaRuntime extends AutoCloseable {
   /** The stream, as an address. */
   long stream();
 
-  /** Memory that nothing has reserved, the pool's own reserve included. */
+  /** Memory that nothing has reserved, this process's pool included. */
   long freeBytes();
 
   /** Takes uninitialised memory from the pool; 0 where there is not enough. */

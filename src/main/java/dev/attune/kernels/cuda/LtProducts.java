@@ -4,7 +4,11 @@ import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.NativeLibrary;
 import dev.attune.memory.Buffer;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.EnumMap;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.bytedeco.cuda.cublas.cublasLtContext;
@@ -101,8 +105,13 @@ final class LtProducts implements Products {
   private final AlgorithmFile file;
   private final Map<Shape, cublasLtMatmulAlgo_t> algorithms = new HashMap<>();
 
-  /** By width and epilogue: whether bf16 products take an f32 bias. */
-  private final Map<Long, Boolean> takesF32Bias = new HashMap<>();
+  /** By width, epilogue and alignment: whether bf16 products take an f32 bias. */
+  private final Map<List<Object>, Boolean> takesF32Bias = new HashMap<>();
+
+  /** By width, type, mode and alignment: whether the bias gradient is fused. */
+  private final Map<List<Object>, Boolean> sumsBias = new HashMap<>();
+
+  private final Map<DType, Buffer> ones = new EnumMap<>(DType.class);
 
   private Buffer biasScratch;
 
@@ -123,12 +132,7 @@ final class LtProducts implements Products {
 
   /** Why cuBLASLt cannot be used, or empty. */
   static Optional<String> unavailableReason() {
-    try {
-      cublas.cublasLtGetVersion();
-      return Optional.empty();
-    } catch (LinkageError e) {
-      return Optional.of(Linkage.explain("cuBLASLt", e));
-    }
+    return Linkage.problem("cuBLASLt", cublas::cublasLtGetVersion);
   }
 
   LtProducts(PresetRuntime runtime, CudaBackend backend) {
@@ -144,13 +148,19 @@ final class LtProducts implements Products {
   }
 
   @Override
-  public boolean fusesForward(Activation activation, DType dtype, boolean savesPre) {
-    return activation == Activation.GELU_TANH && (dtype == DType.F32 || !savesPre);
+  public boolean fusesForward(Activation activation, DType dtype, long pre, long F) {
+    return activation == Activation.GELU_TANH
+        && (pre == 0 || (dtype == DType.F32 && isAuxiliary(pre, F)));
   }
 
   @Override
-  public boolean fusesBackward(Activation activation) {
-    return activation == Activation.GELU_TANH;
+  public boolean fusesBackward(Activation activation, long pre, long C) {
+    return activation == Activation.GELU_TANH && isAuxiliary(pre, C);
+  }
+
+  /** Whether cuBLASLt reads or writes pre-activations of this width at this address. */
+  private static boolean isAuxiliary(long pre, long width) {
+    return pre % 16 == 0 && width % 8 == 0;
   }
 
   @Override
@@ -223,8 +233,28 @@ final class LtProducts implements Products {
       long F,
       boolean accumulate,
       DType dtype) {
-    int epilogue = dbias == 0 ? cublas.CUBLASLT_EPILOGUE_DEFAULT : cublas.CUBLASLT_EPILOGUE_BGRADB;
     matrices(C, F, N, dtype, DType.F32, C, false, F, true);
+    boolean fused = dbias != 0 && fusesBiasGradient(dbias, dout, inp, C, F, dtype, accumulate);
+    weightGradient(dweight, fused ? dbias : 0, dout, inp, N, C, F, accumulate, dtype);
+    if (dbias != 0 && !fused) {
+      // Column sums as a product: with a column of ones in place of inp.
+      long ones = ones(N, dtype);
+      matrices(1, F, N, dtype, DType.F32, 1, false, F, true);
+      weightGradient(dbias, 0, dout, ones, N, 1, F, false, dtype);
+    }
+  }
+
+  private void weightGradient(
+      long dweight,
+      long dbias,
+      long dout,
+      long inp,
+      long N,
+      long C,
+      long F,
+      boolean accumulate,
+      DType dtype) {
+    int epilogue = dbias == 0 ? cublas.CUBLASLT_EPILOGUE_DEFAULT : cublas.CUBLASLT_EPILOGUE_BGRADB;
     product(
         Kind.BACKWARD_WEIGHT,
         epilogue,
@@ -240,6 +270,46 @@ final class LtProducts implements Products {
         dtype,
         DType.F32,
         accumulate);
+  }
+
+  /** Whether cuBLASLt sums the columns of dout on its way, for the matrices described. */
+  private boolean fusesBiasGradient(
+      long dbias, long dout, long inp, long C, long F, DType dtype, boolean accumulate) {
+    int alignment = alignment(dout, inp, dbias);
+    List<Object> key = List.of(C, F, dtype, accumulate, alignment);
+    Boolean known = sumsBias.get(key);
+    if (known == null) {
+      set(cublas.CUBLASLT_MATMUL_DESC_EPILOGUE, cublas.CUBLASLT_EPILOGUE_BGRADB);
+      set(cublas.CUBLASLT_MATMUL_DESC_BIAS_POINTER, dbias);
+      set(cublas.CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, cudart.CUDA_R_32F);
+      known = offers(1, alignment) > 0;
+      sumsBias.put(key, known);
+    }
+    return known;
+  }
+
+  /** At least {@code count} ones. */
+  private long ones(long count, DType dtype) {
+    Buffer old = ones.get(dtype);
+    if (old != null && old.sizeBytes() >= count * dtype.sizeBytes()) {
+      return old.address();
+    }
+    if (old != null) {
+      old.close();
+    }
+    int size = Math.toIntExact(2 * count * dtype.sizeBytes());
+    ByteBuffer values = ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder());
+    while (values.hasRemaining()) {
+      if (dtype == DType.BF16) {
+        values.putShort(DType.toBf16(1f));
+      } else {
+        values.putFloat(1f);
+      }
+    }
+    Buffer made = Buffer.allocate(backend, size, false);
+    made.write(0, values.flip());
+    ones.put(dtype, made);
+    return made.address();
   }
 
   /** Describes D (m,n) = op(A) op(B); lda and ldb are as the matrices lie in memory. */
@@ -288,7 +358,7 @@ final class LtProducts implements Products {
     b.at(right);
     c.at(out);
     d.at(out);
-    DType biasDtype = biasDtype(kind, epilogue, bias, m, outDtype);
+    DType biasDtype = biasDtype(kind, epilogue, bias, m, outDtype, alignment);
     Shape shape = new Shape(kind, m, n, k, epilogue, dtype, biasDtype, accumulate, alignment);
     cublasLtMatmulAlgo_t algorithm = algorithm(shape);
     check("cublasLtMatmul", matmul(algorithm, accumulate));
@@ -298,7 +368,8 @@ final class LtProducts implements Products {
    * Sets the bias (forward: an input) or its gradient. Not every version adds an f32 bias to a bf16
    * product; where none does, the bias is rounded to bf16 first, as PyTorch's autocast does.
    */
-  private DType biasDtype(Kind kind, int epilogue, long bias, long m, DType outDtype) {
+  private DType biasDtype(
+      Kind kind, int epilogue, long bias, long m, DType outDtype, int alignment) {
     if (bias == 0) {
       return DType.F32;
     }
@@ -307,8 +378,10 @@ final class LtProducts implements Products {
     if (outDtype == DType.F32 || kind == Kind.BACKWARD_WEIGHT) {
       return DType.F32;
     }
-    long widthAndEpilogue = m * 1024 + epilogue;
-    if (takesF32Bias.computeIfAbsent(widthAndEpilogue, key -> offers(1, ALIGNMENT) > 0)) {
+    boolean takesF32 =
+        takesF32Bias.computeIfAbsent(
+            List.of(m, epilogue, alignment), key -> offers(1, alignment) > 0);
+    if (takesF32) {
       return DType.F32;
     }
     if (biasScratch == null || biasScratch.sizeBytes() < m * DType.BF16.sizeBytes()) {
@@ -523,6 +596,7 @@ final class LtProducts implements Products {
   @Override
   public void close() {
     workspace.close();
+    ones.values().forEach(Buffer::close);
     if (biasScratch != null) {
       biasScratch.close();
     }

@@ -32,17 +32,17 @@ final class PresetRuntime implements CudaRuntime {
 
   /** Why there is no device to open, or empty. Loads the CUDA runtime where it is installed. */
   static Optional<String> unavailableReason() {
-    try {
-      int[] count = new int[1];
-      int status = cudart.cudaGetDeviceCount(count);
-      if (status != cudart.cudaSuccess) {
-        return Optional.of(
-            "CUDA finds no device: " + cudart.cudaGetErrorString(status).getString());
-      }
-      return count[0] == 0 ? Optional.of("CUDA finds no device") : Optional.empty();
-    } catch (LinkageError e) {
-      return Optional.of(Linkage.explain("the CUDA runtime", e));
+    int[] count = new int[1];
+    Optional<String> problem =
+        Linkage.problem("the CUDA runtime", () -> cudart.cudaGetDeviceCount(count));
+    if (problem.isPresent()) {
+      return problem;
     }
+    int status = cudart.cudaGetDeviceCount(count);
+    if (status != cudart.cudaSuccess) {
+      return Optional.of("CUDA finds no device: " + cudart.cudaGetErrorString(status).getString());
+    }
+    return count[0] == 0 ? Optional.of("CUDA finds no device") : Optional.empty();
   }
 
   PresetRuntime() {

@@ -8,11 +8,11 @@ import dev.attune.kernels.Activation;
  * f32; sums are f32. No argument is null unless the method says so; N, C and F are at least 1.
  */
 interface Products extends AutoCloseable {
-  /** Whether {@link #forward} takes this activation. */
-  boolean fusesForward(Activation activation, DType dtype, boolean savesPre);
+  /** Whether {@link #forward} takes this activation, with this {@code pre} and width. */
+  boolean fusesForward(Activation activation, DType dtype, long pre, long F);
 
-  /** Whether {@link #backwardInput} takes this activation. */
-  boolean fusesBackward(Activation activation);
+  /** Whether {@link #backwardInput} takes this activation, with this {@code pre} and width. */
+  boolean fusesBackward(Activation activation, long pre, long C);
 
   /**
    * {@code out (N,F) = act(inp (N,C) * weight (F,C)^T + bias (F))}; pre (N,F) and bias (F) f32 may

@@ -1,0 +1,20 @@
+package dev.attune.kernels.cuda;
+
+import dev.attune.kernels.cpu.CpuBackend;
+import java.nio.file.Path;
+
+/** The CUDA backend on an emulated device: its real Java code and the real kernels, slowly. */
+public final class Emulation {
+  private Emulation() {}
+
+  /** Opens it; the CPU backend stays open with it. */
+  public static CudaBackend open() {
+    CpuBackend cpu = new CpuBackend(2);
+    return open(new EmulatedRuntime(cpu), cpu);
+  }
+
+  static CudaBackend open(EmulatedRuntime runtime, CpuBackend cpu) {
+    CudaLibrary.load(Path.of(System.getProperty("attune.cuda.emulated")).toAbsolutePath());
+    return new CudaBackend(runtime, backend -> new EmulatedProducts(cpu));
+  }
+}

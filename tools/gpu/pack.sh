@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Packs what a bare CUDA machine needs to test and time the CUDA backend: pack.sh [OUTPUT.tar.gz]
+# (default target/attune-gpu.tar.gz). That machine needs a driver, the CUDA 13 toolkit (nvcc, cuBLASLt), CMake and g++;
+# no Java, no network. On it: tar xzf attune-gpu.tar.gz && attune-gpu/run.sh. Goldens come along where
+# ATTUNE_GOLDENS (default ../shared/goldens) has them.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+output=${1:-target/attune-gpu.tar.gz}
+goldens=${ATTUNE_GOLDENS:-../shared/goldens}
+limit_mib=60
+console_version=1.13.4
+
+[[ -n ${ATTUNE_PACK_NO_BUILD:-} ]] || mvn -q -B ${MAVEN_ARGS:-} test-compile
+mvn -q -B ${MAVEN_ARGS:-} dependency:build-classpath -Dmdep.includeScope=test -Dmdep.outputFile=target/pack-classpath.txt
+repository=$(tr ':' '\n' <target/pack-classpath.txt | sed -n 's#/org/bytedeco/.*##p' | head -1)
+console=$repository/org/junit/platform/junit-platform-console-standalone/$console_version/junit-platform-console-standalone-$console_version.jar
+[[ -f $console ]] || mvn -q -B ${MAVEN_ARGS:-} dependency:get -Dtransitive=false \
+  -Dartifact=org.junit.platform:junit-platform-console-standalone:$console_version
+
+stage=target/attune-gpu
+rm -rf "$stage"
+mkdir -p "$stage"/{lib,include/linux,goldens}
+
+# The runtime: only the modules that our classes and their libraries use.
+java_home=${JAVA_HOME:-$(dirname "$(dirname "$(readlink -f "$(command -v javac)")")")}
+"$java_home/bin/jlink" --output "$stage/java" --vm=server --compress=2 --strip-debug --no-header-files --no-man-pages \
+  --add-modules java.base,java.logging,java.management,java.net.http,java.xml,java.desktop,jdk.management,jdk.unsupported
+cp "$java_home"/include/jni.h "$stage/include/"
+cp "$java_home"/include/linux/jni_md.h "$stage/include/linux/"
+
+# Libraries, less those that only other backends and the text wing need.
+tr ':' '\n' <target/pack-classpath.txt | while read -r jar; do
+  case $(basename "$jar") in
+    jackson-* | snakeyaml-* | commons-cli-* | javacpp-1* | cuda-* | jmh-core-* | jopt-simple-*) cp "$jar" "$stage/lib/" ;;
+  esac
+done
+cp "$console" "$stage/lib/"
+cp -r target/classes target/test-classes "$stage/"
+rm -f "$stage"/classes/dev/attune/native/*/libattune_cuda*.so # built there, for that machine
+cp -r target/jni-cuda "$stage/"
+
+# Sources of the kernels.
+cp -r native cmake "$stage/"
+mkdir -p "$stage/benchmarks"
+cp -r benchmarks/native "$stage/benchmarks/"
+cp tools/gpu/run.sh tools/gpu/torch_numbers.py "$stage/"
+git rev-parse --short HEAD >"$stage/commit"
+
+for family in bert bert_token roberta distilbert; do
+  if [[ -d $goldens/tiny/$family ]]; then
+    mkdir -p "$stage/goldens/tiny"
+    cp -rL "$goldens/tiny/$family" "$stage/goldens/tiny/"
+  fi
+done
+
+tar -C target -czf "$output" attune-gpu
+size_mib=$(($(stat -c %s "$output") >> 20))
+echo "$output: $size_mib MiB"
+if ((size_mib > limit_mib)); then
+  echo "pack: that is more than the $limit_mib MiB which such machines take" >&2
+  exit 1
+fi
