@@ -38,6 +38,8 @@ public enum RunOption {
   LORA_DROPOUT("P", "0", "dropout on the input of adapters"),
   LORA_TARGETS("LIST", "all-linear", "products with an adapter, e.g. q_proj,v_proj"),
   USE_RSLORA(null, "false", "scale adapters by alpha / sqrt(r)"),
+  LOAD_IN_4BIT(null, "false", "hold frozen weights in 4 bits (QLoRA's NF4)"),
+  LOAD_IN_8BIT(null, "false", "hold frozen weights in 8 bits"),
   DROPOUT("P", null, "replaces every dropout of the model"),
   SEED("N", "42", "seed of the order, dropout and new weights"),
   NO_SHUFFLE(null, "false", "train in the order of the file"),
@@ -80,7 +82,18 @@ public enum RunOption {
       List.of(values()).stream().filter(option -> option.compareTo(FILE) < 0).toList();
 
   private static final List<RunOption> INFERENCE =
-      List.of(MODEL, BASE_MODEL, FILE, COLUMNS, MAX_LENGTH, PRECISION, BACKEND, THREADS);
+      List.of(
+          MODEL,
+          BASE_MODEL,
+          FILE,
+          COLUMNS,
+          MAX_LENGTH,
+          TRAIN_ON_PROMPT,
+          LOAD_IN_4BIT,
+          LOAD_IN_8BIT,
+          PRECISION,
+          BACKEND,
+          THREADS);
 
   /** Options of {@code attune generate}. */
   public static final List<RunOption> GENERATE =
@@ -105,6 +118,8 @@ public enum RunOption {
           STREAMS,
           SEED,
           MAX_LENGTH,
+          LOAD_IN_4BIT,
+          LOAD_IN_8BIT,
           PRECISION,
           BACKEND,
           THREADS);
@@ -136,6 +151,8 @@ public enum RunOption {
           LORA_DROPOUT,
           LORA_TARGETS,
           USE_RSLORA,
+          LOAD_IN_4BIT,
+          LOAD_IN_8BIT,
           DROPOUT,
           STREAMS,
           MAX_NEW_TOKENS,
