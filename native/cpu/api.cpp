@@ -5,11 +5,9 @@
 #include "kernels.h"
 #include "quantized_layout.h"
 
-#define ATTUNE_ENTRY(op, parameters, arguments)                                                   \
-  attune_status attune_##op parameters {                                                          \
-    const bool missing = ctx != nullptr && ctx->kernels->op == nullptr;                           \
-    return attune::guard(#op, ctx, missing ? "at this instruction-set level" : nullptr,           \
-                         [&] { return ctx->kernels->op arguments; });                             \
+#define ATTUNE_ENTRY(op, parameters, arguments)                                         \
+  attune_status attune_##op parameters {                                                \
+    return attune::guard(#op, ctx, nullptr, [&] { return ctx->kernels->op arguments; }); \
   }
 
 extern "C" {

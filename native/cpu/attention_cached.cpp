@@ -169,11 +169,15 @@ struct CachedAttention {
         for (; d + step <= a.D; d += step) {
           const vf cells = load(row + d / Cell::kWidth);
 #pragma GCC unroll 16
-          for (int i = 0; i < W; ++i) dots[i] = Cell::multiply_add(cells, load_cells(Cell(), key[i] + d, step), dots[i]);
+          for (int i = 0; i < W; ++i) {
+            dots[i] = Cell::multiply_add(cells, load_cells(Cell(), key[i] + d, step), dots[i]);
+          }
         }
         if (d < a.D) {
           const vf cells = load(row + d / Cell::kWidth);
-          for (int i = 0; i < W; ++i) dots[i] = Cell::multiply_add(cells, load_cells(Cell(), key[i] + d, a.D - d), dots[i]);
+          for (int i = 0; i < W; ++i) {
+            dots[i] = Cell::multiply_add(cells, load_cells(Cell(), key[i] + d, a.D - d), dots[i]);
+          }
         }
         transpose(dots);
         for (int half = W / 2; half > 0; half /= 2) {
@@ -291,7 +295,9 @@ struct CachedAttention {
         const float before = exp2_of<false>(splat(maximum - top))[0];
         const float here = exp2_of<false>(splat(part[m] - top))[0];
         const float* row = part + kHeader + m * width();
-        for (int64_t d = 0; d < width(); d += W) store(total + d, fma(load(row + d), splat(here), load(total + d) * before));
+        for (int64_t d = 0; d < width(); d += W) {
+          store(total + d, fma(load(row + d), splat(here), load(total + d) * before));
+        }
         sum = sum * before + part[kFewRows + m] * here;
         maximum = top;
       }

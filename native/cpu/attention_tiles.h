@@ -155,12 +155,6 @@ static inline void store_over_keys(Single, float* tile, int64_t j, vf even, vf o
 static inline void store_over_keys(Single, float* tile, int64_t j, vf even) { store(tile + j * kBlock, even); }
 
 #if defined(__AVX512BF16__)
-static inline vf round_pair(vf even, vf odd) {
-  alignas(64) static constexpr uint16_t kInterleave[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                                                           8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-  __m512i halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)odd, (__m512)even);
-  return (vf)_mm512_maskz_permutexvar_epi16(~__mmask32{0}, _mm512_load_si512(kInterleave), halves);
-}
 static inline void store_over_keys(Pair, float* tile, int64_t j, vf even, vf odd) {
   store(tile + j / 2 * kBlock, round_pair(even, odd));
 }

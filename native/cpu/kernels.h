@@ -25,7 +25,7 @@ ATTUNE_DECLARE_LEVEL(v4_bf16)
 // Inside a kernel source: its own level.
 #ifdef ATTUNE_ISA
 namespace ATTUNE_ISA {
-#define ATTUNE_ENTRY(op, parameters, arguments) __attribute__((weak)) decltype(attune_##op) op;
+#define ATTUNE_ENTRY(op, parameters, arguments) decltype(attune_##op) op;
 #include "entries.inc"
 }  // namespace ATTUNE_ISA
 #endif

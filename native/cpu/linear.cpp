@@ -16,6 +16,7 @@
 #include "kernels.h"
 #include "linear_few.h"
 #include "pack.h"
+#include "quantized_weight.h"
 #include "simd.h"
 
 namespace attune {
@@ -59,16 +60,15 @@ constexpr int64_t kBlockSteps = Product::kDepth == 2 ? kPanelSteps : kPanelSteps
 constexpr int64_t kChunkRows = 1008;   // of one task; a multiple of 6 and 8
 constexpr int64_t kLeastRows = 96;     // fewer rows do not pay for packing the panel again
 
-// out = epilogue(a (N, depth) * B (depth, columns)); pack(panel, column, columns, k, depth) packs a
-// block of B; epilogue(row, rows, column, columns, sums) takes f32 sums with row stride kColumns.
+// out = epilogue(a (N, depth) * B (depth, columns)), `block` elements of the depth at a time; pack(panel,
+// scratch, column, columns, k, depth) packs a block of B and has scratch for kPanelSteps * 2 * kColumns f32; epilogue(row, rows, column, columns, sums) takes f32 sums with row stride kColumns.
 // touched: the (N, columns) arrays that the epilogue reads or writes, null where there is none.
 template <class T, class Pack, class Epilogue>
-void row_product(attune_context* ctx, const T* a, int64_t N, int64_t depth, int64_t columns, const Pack& pack,
-                 std::initializer_list<const T*> touched, const Epilogue& epilogue) {
+void row_product(attune_context* ctx, const T* a, int64_t N, int64_t depth, int64_t columns, int64_t block,
+                 const Pack& pack, std::initializer_list<const T*> touched, const Epilogue& epilogue) {
   using Product = typename ProductOf<T>::Type;
   constexpr bool kConvert = !std::is_same_v<T, typename Product::Element>;
   const int64_t panels = ceil_div(columns, kColumns);
-  const int64_t block = block_depth(depth, Product::kDepth, kBlockSteps<Product>);
   // Enough tasks to keep every thread busy to the end, but no more packing than that needs.
   const int64_t wanted = ceil_div(4 * ctx->pool.threads(), panels);
   const int64_t chunks = std::max(ceil_div(N, kChunkRows), std::min(wanted, N / kLeastRows));
@@ -88,12 +88,13 @@ void row_product(attune_context* ctx, const T* a, int64_t N, int64_t depth, int6
     scratch += kPanelSteps * kRows * 4;
     auto* sums = reinterpret_cast<float*>(scratch);
     // With several blocks of the depth the sums of the whole chunk wait here between blocks.
-    static_assert(4 * (kPanelSteps * (kColumns + kRows) + kChunkRows * kColumns) <= kWorkspaceBytes);
+    auto* unpacked = sums + kChunkRows * kColumns;
+    static_assert(4 * (kPanelSteps * (3 * kColumns + kRows) + kChunkRows * kColumns) <= kWorkspaceBytes);
 
     for (int64_t k = 0; k < depth; k += block) {
       const int64_t block_k = std::min(block, depth - k);
       const bool last = k + block_k == depth;
-      pack(panel, column, width, k, block_k);
+      pack(panel, unpacked, column, width, k, block_k);
       for (int64_t row = first_row; row < end_row; row += kRows) {
         const int rows = static_cast<int>(std::min<int64_t>(kRows, end_row - row));
         float* tile_sums = depth <= block ? sums : sums + (row - first_row) * kColumns;
@@ -154,12 +155,26 @@ inline vf as_stored(vf value) {
   }
 }
 
+// Codes in 4 or 8 bits, as against an address of plain elements.
+template <class V>
+constexpr bool kCoded = !std::is_pointer_v<V>;
+
+// weight: const float*, const bf16*, or a weight of quantized_weight.h.
 template <class T, class V>
-attune_status forward(attune_context* ctx, T* out, T* pre, const T* inp, const V* weight, const float* bias, int64_t N,
+attune_status forward(attune_context* ctx, T* out, T* pre, const T* inp, V weight, const float* bias, int64_t N,
                       int64_t C, int64_t F, int32_t activation) {
   using Product = typename ProductOf<T>::Type;
-  auto pack = [&](uint32_t* panel, int64_t f, int width, int64_t k, int64_t depth) {
-    pack_transposed<Product, V, kRoundWeight<T>>(panel, weight + f * C + k, C, width, depth);
+  int64_t block = block_depth(C, Product::kDepth, kBlockSteps<Product>);
+  // Words of codes do not straddle blocks of the depth, nor do chunks of them straddle scales.
+  if constexpr (kCoded<V>) block = round_up(block, 2 * QuantizedLayout::kBlock);
+  auto pack = [&](uint32_t* panel, float* unpacked, int64_t f, int width, int64_t k, int64_t depth) {
+    if constexpr (kCoded<V>) {
+      for (int j = 0; j < width; ++j) dequantize_range(unpacked + j * depth, weight, (f + j) * C + k, depth);
+      pack_transposed<Product, float, kRoundWeight<T>>(panel, unpacked, depth, width, depth);
+    } else {
+      using Element = std::remove_const_t<std::remove_pointer_t<V>>;
+      pack_transposed<Product, Element, kRoundWeight<T>>(panel, weight + f * C + k, C, width, depth);
+    }
   };
   bool known = with_activation(activation, [&](auto kind) {
     const auto epilogue = [&](int64_t row, int rows, int64_t f, int width, const float* sums) {
@@ -177,24 +192,36 @@ attune_status forward(attune_context* ctx, T* out, T* pre, const T* inp, const V
       }
     };
     if (N <= kFewRows) {
-      const PlainWeight<Product, V, kRoundWeight<T>> few{weight, C};
-      few_product<Product>(ctx, inp, N, C, F, block_depth(C, Product::kDepth, kBlockSteps<Product>), few, epilogue);
+      if constexpr (kCoded<V>) {
+        few_product<Product>(ctx, inp, N, C, F, block, CodedWeight<Product, V>{weight, kRoundWeight<T>}, epilogue);
+      } else {
+        using Element = std::remove_const_t<std::remove_pointer_t<V>>;
+        const PlainWeight<Product, Element, kRoundWeight<T>> few{weight, C};
+        few_product<Product>(ctx, inp, N, C, F, block, few, epilogue);
+      }
     } else {
-      row_product<T>(ctx, inp, N, C, F, pack, {out, pre}, epilogue);
+      row_product<T>(ctx, inp, N, C, F, block, pack, {out, pre}, epilogue);
     }
   });
   return known ? ATTUNE_OK : fail(ATTUNE_INVALID_ARGUMENT, "linear_fwd: unknown activation %d", activation);
 }
 
 template <class T, class V>
-attune_status backward_input(attune_context* ctx, T* dinp, T* act_out, const T* dout, const V* weight, const T* pre,
+attune_status backward_input(attune_context* ctx, T* dinp, T* act_out, const T* dout, V weight, const T* pre,
                              int64_t N, int64_t C, int64_t F, int32_t activation, bool accumulate) {
   using Product = typename ProductOf<T>::Type;
-  auto pack = [&](uint32_t* panel, int64_t c, int width, int64_t k, int64_t depth) {
-    pack_interleaved<Product, V, kRoundWeight<T>, kColumns>(panel, 0, weight + k * C + c, C, width, depth);
+  const int64_t block = block_depth(F, Product::kDepth, kBlockSteps<Product>);
+  auto pack = [&](uint32_t* panel, float* unpacked, int64_t c, int width, int64_t k, int64_t depth) {
+    if constexpr (kCoded<V>) {
+      for (int64_t i = 0; i < depth; ++i) dequantize_range(unpacked + i * width, weight, (k + i) * C + c, width);
+      pack_interleaved<Product, float, kRoundWeight<T>, kColumns>(panel, 0, unpacked, width, width, depth);
+    } else {
+      using Element = std::remove_const_t<std::remove_pointer_t<V>>;
+      pack_interleaved<Product, Element, kRoundWeight<T>, kColumns>(panel, 0, weight + k * C + c, C, width, depth);
+    }
   };
   bool known = with_activation(activation, [&](auto kind) {
-    row_product<T>(ctx, dout, N, F, C, pack, {dinp, act_out, pre}, [&](int64_t row, int rows, int64_t c, int width, const float* sums) {
+    row_product<T>(ctx, dout, N, F, C, block, pack, {dinp, act_out, pre}, [&](int64_t row, int rows, int64_t c, int width, const float* sums) {
       for (int m = 0; m < rows; ++m) {
         const float* from = sums + m * kColumns;
         const int64_t at = (row + m) * C + c;
@@ -306,17 +333,33 @@ void backward_weight(attune_context* ctx, float* dweight, float* dbias, const T*
 
 attune_status check(const char* op, int64_t N, int64_t C, int64_t F, int32_t dtype, int32_t weight_dtype) {
   ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_CHECK(check_dtype(op, "weight_dtype", weight_dtype));
   ATTUNE_CHECK(check_matrix(op, "N", N, "C", C));
   ATTUNE_CHECK(check_matrix(op, "N", N, "F", F));
-  return check_matrix(op, "F", F, "C", C);
+  ATTUNE_CHECK(check_matrix(op, "F", F, "C", C));
+  if (weight_dtype == ATTUNE_NF4 || weight_dtype == ATTUNE_INT8) {
+    ATTUNE_REQUIRE(C % QuantizedLayout::kBlock == 0, "%s: C is %lld, must be a multiple of %lld for a quantized weight",
+                   op, ll(C), ll(QuantizedLayout::kBlock));
+    return ATTUNE_OK;
+  }
+  ATTUNE_REQUIRE(weight_dtype == ATTUNE_F32 || weight_dtype == ATTUNE_BF16,
+                 "%s: weight_dtype is %d, must be %d (f32), %d (bf16), %d (nf4) or %d (int8)", op, weight_dtype,
+                 ATTUNE_F32, ATTUNE_BF16, ATTUNE_NF4, ATTUNE_INT8);
+  return ATTUNE_OK;
 }
 
-// body(T{}, V{}) for the types of activations and weight.
+// body(T{}, weight as the products take it) for the types of activations and weight.
 template <class Body>
-attune_status with_types(int32_t dtype, int32_t weight_dtype, Body&& body) {
-  if (dtype == ATTUNE_F32) return weight_dtype == ATTUNE_F32 ? body(float{}, float{}) : body(float{}, bf16{});
-  return weight_dtype == ATTUNE_F32 ? body(bf16{}, float{}) : body(bf16{}, bf16{});
+attune_status with_types(const void* weight, int64_t F, int64_t C, int32_t dtype, int32_t weight_dtype, Body&& body) {
+  attune_status status = ATTUNE_OK;
+  with_type(dtype, [&](auto t) {
+    switch (weight_dtype) {
+      case ATTUNE_F32: status = body(t, static_cast<const float*>(weight)); break;
+      case ATTUNE_BF16: status = body(t, static_cast<const bf16*>(weight)); break;
+      case ATTUNE_NF4: status = body(t, Nf4Weight(weight, F, C)); break;
+      default: status = body(t, Int8Weight(weight, F, C)); break;
+    }
+  });
+  return status;
 }
 
 }  // namespace
@@ -329,11 +372,10 @@ attune_status linear_fwd(attune_context* ctx, void* out, void* pre, const void* 
   ATTUNE_CHECK(check_pointer("linear_fwd", "out", out));
   ATTUNE_CHECK(check_pointer("linear_fwd", "inp", inp));
   ATTUNE_CHECK(check_pointer("linear_fwd", "weight", weight));
-  return with_types(dtype, weight_dtype, [&](auto t, auto v) {
+  return with_types(weight, F, C, dtype, weight_dtype, [&](auto t, auto w) {
     using T = decltype(t);
-    using V = decltype(v);
-    return forward(ctx, static_cast<T*>(out), static_cast<T*>(pre), static_cast<const T*>(inp),
-                   static_cast<const V*>(weight), bias, N, C, F, activation);
+    return forward(ctx, static_cast<T*>(out), static_cast<T*>(pre), static_cast<const T*>(inp), w, bias, N, C, F,
+                   activation);
   });
 }
 
@@ -348,12 +390,10 @@ attune_status linear_bwd_input(attune_context* ctx, void* dinp, void* act_out, c
   ATTUNE_REQUIRE(pre != nullptr || (activation == ATTUNE_ACT_NONE && act_out == nullptr),
                  "linear_bwd_input: pre is null, must be an address where there is an activation (%d) or act_out",
                  activation);
-  return with_types(dtype, weight_dtype, [&](auto t, auto v) {
+  return with_types(weight, F, C, dtype, weight_dtype, [&](auto t, auto w) {
     using T = decltype(t);
-    using V = decltype(v);
-    return backward_input(ctx, static_cast<T*>(dinp), static_cast<T*>(act_out), static_cast<const T*>(dout),
-                          static_cast<const V*>(weight), static_cast<const T*>(pre), N, C, F, activation,
-                          accumulate != 0);
+    return backward_input(ctx, static_cast<T*>(dinp), static_cast<T*>(act_out), static_cast<const T*>(dout), w,
+                          static_cast<const T*>(pre), N, C, F, activation, accumulate != 0);
   });
 }
 

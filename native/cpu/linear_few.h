@@ -13,6 +13,7 @@
 #include "gemm.h"
 #include "lanes.h"
 #include "pack.h"
+#include "quantized_weight.h"
 #include "simd.h"
 
 namespace attune {
@@ -75,7 +76,8 @@ static inline __attribute__((always_inline)) void load_transposed(vu (&dwords)[W
 static inline void load_transposed_some(vu (&dwords)[W], const char* rows, int64_t stride, int valid, int64_t bytes) {
   for (int i = 0; i < W; ++i) {
     dwords[i] = vu{};
-    if (i < valid) std::memcpy(&dwords[i], rows + i * stride, static_cast<size_t>(std::min<int64_t>(bytes, sizeof(vu))));
+    const auto size = static_cast<size_t>(std::min<int64_t>(bytes, sizeof(vu)));
+    if (i < valid) std::memcpy(&dwords[i], rows + i * stride, size);
   }
   transpose(dwords);
 }
@@ -83,8 +85,7 @@ static inline void load_transposed_some(vu (&dwords)[W], const char* rows, int64
 // Two neighbours of the depth as one step of bf16.
 #if defined(__AVX512BF16__)
 static inline vu pair_step(vf even, vf odd) {
-  return (vu)_mm512_or_si512(_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)even)),
-                             _mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)odd)), 16));
+  return (vu)round_pair(even, odd);
 }
 #endif
 
@@ -99,15 +100,18 @@ struct PlainWeight {
   const V* first;
   int64_t stride;
 
-  const char* words(int64_t column, int64_t k) const { return reinterpret_cast<const char*>(first + column * stride + k); }
+  const char* words(int64_t column, int64_t k) const {
+    return reinterpret_cast<const char*>(first + column * stride + k);
+  }
   int64_t row_bytes() const { return stride * static_cast<int64_t>(sizeof(V)); }
 
-  // Nothing about a block of the depth that all its words share.
-  struct Block {};
-  Block block(int64_t, int, int64_t) const { return {}; }
+  // Nothing that the words of a chunk share.
+  struct Chunk {};
+  Chunk chunk(int64_t, int, int64_t) const { return {}; }
 
-  // Step `part` of the word (or the two words).
-  vu step(const Block&, const vu* word, int part) const {
+  // Step `part` of word number `at` (or of two words).
+  vu step(const Chunk&, const vu* words, int at, int part) const {
+    const vu* word = words + at;
     if constexpr (sizeof(V) == 2) {
       if constexpr (Product::kDepth == 2) return word[0];
       return part == 0 ? word[0] << 16 : word[0] & 0xFFFF0000u;
@@ -117,6 +121,46 @@ struct PlainWeight {
 #endif
     if constexpr (kRound) return (vu)widen(round_to_bf16((vf)word[0]));
     return word[0];
+  }
+};
+
+// A weight in 4 or 8 bits (quantized_weight.h), whose words are codes: scales are those of the W rows.
+template <class Product, class Codes>
+struct CodedWeight {
+  static constexpr int kElements = Codes::kElements;
+  static constexpr int kWordsPerStep = 1;
+  static constexpr int kStepsPerWord = kElements / Product::kDepth;
+
+  Codes codes;
+  bool round;  // values to bf16, where the product itself does not
+
+  const char* words(int64_t column, int64_t k) const { return codes.words(column * codes.C + k); }
+  int64_t row_bytes() const { return codes.row_bytes(); }
+
+  // A chunk starts a block, or lies within one.
+  static constexpr int kBlocks = (W * kElements + QuantizedLayout::kBlock - 1) / QuantizedLayout::kBlock;
+  struct Chunk {
+    vf scales[kBlocks];
+  };
+  Chunk chunk(int64_t column, int valid, int64_t k) const {
+    Chunk out{};
+    const int64_t row_blocks = codes.C / QuantizedLayout::kBlock;
+    const int64_t first = column * row_blocks + k / QuantizedLayout::kBlock;
+    for (int b = 0; b < kBlocks && k + b * QuantizedLayout::kBlock < codes.C; ++b) {
+      for (int i = 0; i < valid; ++i) out.scales[b][i] = codes.scale(first + b + i * row_blocks);
+    }
+    return out;
+  }
+
+  vu step(const Chunk& chunk, const vu* words, int at, int part) const {
+    const vf scale = chunk.scales[at * kElements / QuantizedLayout::kBlock];
+#if defined(__AVX512BF16__)
+    if constexpr (Product::kDepth == 2) {
+      return pair_step(Codes::value(words[at], 2 * part) * scale, Codes::value(words[at], 2 * part + 1) * scale);
+    }
+#endif
+    const vf value = Codes::value(words[at], part) * scale;
+    return (vu)(round ? widen(round_to_bf16(value)) : value);
   }
 };
 
@@ -154,12 +198,12 @@ static __attribute__((noinline)) void few_block(const Weight& weight, const FewR
     }
     load_transposed(words, from, stride);
     from += 4 * W;
-    const auto block = weight.block(column, valid, k + at);
+    const auto shared = weight.chunk(column, valid, k + at);
 #pragma GCC unroll 16
     for (int word = 0; word < W; word += kWords) {
 #pragma GCC unroll 8
       for (int part = 0; part < kSteps; ++part) {
-        const vu b = weight.step(block, words + word, part);
+        const vu b = weight.step(shared, words, word, part);
 #pragma GCC unroll 16
         for (int m = 0; m < R; ++m) {
           acc[m] = Product::multiply_add(acc[m], broadcast_step(row[m], step + word / kWords * kSteps + part), b);
@@ -172,12 +216,12 @@ static __attribute__((noinline)) void few_block(const Weight& weight, const FewR
     const int64_t left = std::min(kChunk, depth - at);
     load_transposed_some(words, from, stride, valid, left * 4 / Weight::kElements);
     from += 4 * W;
-    const auto block = weight.block(column, valid, k + at);
+    const auto shared = weight.chunk(column, valid, k + at);
     // The half of a last pair that lies past the depth is not ours to read.
     const int64_t end = step + (left + Product::kDepth - 1) / Product::kDepth;
     for (int word = 0; word < W; word += kWords) {
       for (int part = 0; part < kSteps && step < end; ++part, ++step) {
-        const vu b = weight.step(block, words + word, part);
+        const vu b = weight.step(shared, words, word, part);
         const size_t bytes = step + 1 == end && left % Product::kDepth != 0 ? 2 : 4;
         for (int m = 0; m < R; ++m) {
           uint32_t bits = 0;

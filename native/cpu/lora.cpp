@@ -131,7 +131,8 @@ void backward(attune_context* ctx, T* dlow, float* dup, const T* dout, const T* 
                                                            static_cast<int>(columns), rows);
         rank_product<PackedA>(sums, columns, R, s.low, kBlockRows, rows, row > first_row, [&](int64_t m) {
           const int64_t part = m / kStrip * kStrip;
-          return PackedA{s.dout + part * kBlockRows + m % kStrip, round_up(std::min<int64_t>(kStrip, columns - part), W)};
+          const int64_t strip_width = round_up(std::min<int64_t>(kStrip, columns - part), W);
+          return PackedA{s.dout + part * kBlockRows + m % kStrip, strip_width};
         });
       }
       for (int64_t i = 0; i < columns; ++i) {
@@ -147,7 +148,9 @@ void backward(attune_context* ctx, T* dlow, float* dup, const T* dout, const T* 
         T* to = dlow + (first_row + m) * low_stride;
         for_vectors(0, R, [&](int64_t r, auto lanes) ATTUNE_INLINE_BODY {
           vf total{};
-          for (int64_t chunk = 0; chunk < chunks; ++chunk) total += load(partials + (chunk * range + m) * width + r, lanes);
+          for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+            total += load(partials + (chunk * range + m) * width + r, lanes);
+          }
           store(to + r, total * scale, lanes);
         });
       }

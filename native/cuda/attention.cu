@@ -42,7 +42,7 @@ attune_status check(const char* op, const void* cu_q, const void* cu_k, int64_t 
   ATTUNE_CHECK(check_pointer(op, "cu_q", cu_q));
   ATTUNE_CHECK(check_pointer(op, "cu_k", cu_k));
   // Both lists of tiles lie in the scratch of the context, and tiles of all heads are counted in 32 bits.
-  const int64_t most = min_of(kScratchBytes / (2 * sizeof(int32_t)) / 4, (int64_t{1} << 29) / H);
+  const int64_t most = min_of(kScratchBytes / (Schedule::kLists * Schedule::words(1) * 4), (int64_t{1} << 29) / H);
   if (B > most) return fail(ATTUNE_UNSUPPORTED, "%s: B is %lld, must be at most %lld with H %lld", op, ll(B), ll(most), ll(H));
   return ATTUNE_OK;
 }
@@ -87,19 +87,13 @@ attune_status schedule(attune_context* ctx, const AttentionProblem& a, Op op, co
   return launch(ctx, attention_schedule, 2, kScheduleThreads, kScheduleShared, first, second, a.B, &ctx->front()->error, op);
 }
 
-attune_status check_shared(attune_context* ctx, size_t bytes, int64_t D) {
-  if (static_cast<int64_t>(bytes) <= ctx->max_shared_bytes) return ATTUNE_OK;
-  return fail(ATTUNE_UNSUPPORTED, "%s: D %lld needs %zu bytes of shared memory, this device has %lld for a block", ctx->op, ll(D),
-              bytes, ll(ctx->max_shared_bytes));
-}
-
 // One forward kernel, whose tensors are a struct X.
 template <class Tiles, class Shared, class X>
 attune_status run_forward(attune_context* ctx, const AttentionProblem& a, const X& x,
                           void (*kernel)(AttentionProblem, X, Schedule)) {
-  ATTUNE_CHECK(check_shared(ctx, sizeof(Shared), a.D));
+  static_assert(sizeof(Shared) <= kSmallestShared, "runs everywhere");
   const unsigned blocks = resident_blocks(ctx, kBlocksPerMultiprocessor);
-  const Schedule queries = Schedule::at(ctx->scratch<int32_t>(), a.B), keys = Schedule::at(queries.first + 2 * a.B + 1, a.B);
+  const Schedule queries = Schedule::at(ctx->scratch<int32_t>(), a.B), keys = Schedule::at(ctx->scratch<int32_t>() + Schedule::words(a.B), a.B);
   // The list of key tiles is only made for the check of cu_k.
   ATTUNE_CHECK(schedule(ctx, a, Op::attention_fwd,
                         {queries, a.cu_q, a.cu_k, Tiles::kOwn, static_cast<int32_t>(blocks), Index::cu_q},
@@ -111,10 +105,9 @@ template <class KeyTiles, class KeyShared, class QueryTiles, class QueryShared, 
 attune_status run_backward(attune_context* ctx, const AttentionProblem& a, const BackwardTensors<T>& x,
                            void (*over_keys)(AttentionProblem, BackwardTensors<T>, Schedule),
                            void (*over_queries)(AttentionProblem, BackwardTensors<T>, Schedule)) {
-  ATTUNE_CHECK(check_shared(ctx, sizeof(KeyShared), a.D));
-  ATTUNE_CHECK(check_shared(ctx, sizeof(QueryShared), a.D));
+  static_assert(sizeof(KeyShared) <= kSmallestShared && sizeof(QueryShared) <= kSmallestShared, "runs everywhere");
   const unsigned blocks = resident_blocks(ctx, kBlocksPerMultiprocessor);
-  const Schedule queries = Schedule::at(ctx->scratch<int32_t>(), a.B), keys = Schedule::at(queries.first + 2 * a.B + 1, a.B);
+  const Schedule queries = Schedule::at(ctx->scratch<int32_t>(), a.B), keys = Schedule::at(ctx->scratch<int32_t>() + Schedule::words(a.B), a.B);
   ATTUNE_CHECK(schedule(ctx, a, Op::attention_bwd,
                         {queries, a.cu_q, a.cu_k, QueryTiles::kOwn, static_cast<int32_t>(blocks), Index::cu_q},
                         {keys, a.cu_k, a.cu_q, KeyTiles::kOwn, static_cast<int32_t>(blocks), Index::cu_k}));
@@ -150,7 +143,7 @@ attune_status attention_fwd(attune_context* ctx, void* out, float* lse, const vo
       if constexpr (std::is_same_v<T, float>) {
         return run_forward<FloatTiles<kD>, FloatForwardShared<kD>>(ctx, a, x, attention_fwd_f32<kD, kDropout>);
       } else {
-        return run_forward<ForwardTiles<kD>, ForwardShared<kD>>(ctx, a, x, attention_fwd_tensor_cores<kD, kDropout>);
+        return run_forward<ForwardTiles<kD, kDropout>, ForwardShared<kD, kDropout>>(ctx, a, x, attention_fwd_tensor_cores<kD, kDropout>);
       }
     });
   });
@@ -192,8 +185,8 @@ attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, c
         return run_backward<FloatTiles<kD>, Shared, FloatTiles<kD>, Shared>(ctx, a, x, attention_bwd_f32<kD, Owner::Keys, kDropout>,
                                                                             attention_bwd_f32<kD, Owner::Queries, kDropout>);
       } else {
-        return run_backward<BackwardTiles<kD, Owner::Keys>, BackwardShared<kD, Owner::Keys>, BackwardTiles<kD, Owner::Queries>,
-                            BackwardShared<kD, Owner::Queries>>(ctx, a, x,
+        return run_backward<BackwardTiles<kD, Owner::Keys, kDropout>, BackwardShared<kD, Owner::Keys, kDropout>, BackwardTiles<kD, Owner::Queries, kDropout>,
+                            BackwardShared<kD, Owner::Queries, kDropout>>(ctx, a, x,
                                                                 attention_bwd_tensor_cores<kD, Owner::Keys, kDropout>,
                                                                 attention_bwd_tensor_cores<kD, Owner::Queries, kDropout>);
       }

@@ -46,24 +46,26 @@ __device__ __forceinline__ float kept_dot(const float* dq) { return *dq; }
 __device__ __forceinline__ float kept_dot(const bf16* dq) { return as_float(dq[0].bits | static_cast<uint32_t>(dq[1].bits) << 16); }
 
 constexpr int kDotThreads = 256;
-constexpr int kDotLanes = 8;  // per query and head
+// Threads for each query and head. In f32 a single one, which adds in the order in which dP is added: where a
+// query sees one key, dP and dot(dout, out) are the same sum and cancel without a rest.
+template <class T>
+constexpr int kDotLanes = std::is_same_v<T, float> ? 1 : 8;
 
 template <class T>
 __global__ void __launch_bounds__(kDotThreads) attention_bwd_dots(AttentionProblem a, BackwardTensors<T> x) {
-  constexpr int V = kVector<T>;
+  constexpr int V = kVector<T>, kLanes = kDotLanes<T>, kRows = kWarp / kLanes;
   const int64_t first = a.cu_q[0], count = a.rows_q() * a.H;
-  const int64_t stride = int64_t{gridDim.x} * (kDotThreads / kDotLanes);
-  const int lane = lane_id() % kDotLanes;
+  const int64_t stride = int64_t{gridDim.x} * (kDotThreads / kLanes);
+  const int lane = lane_id() % kLanes;
   // Whole warps stay together for the sum.
-  for (int64_t base = int64_t{blockIdx.x} * (kDotThreads / kDotLanes) + warp_id() * (kWarp / kDotLanes); base < count;
-       base += stride) {
-    const int64_t n = base + lane_id() / kDotLanes;
+  for (int64_t base = int64_t{blockIdx.x} * (kDotThreads / kLanes) + warp_id() * kRows; base < count; base += stride) {
+    const int64_t n = base + lane_id() / kLanes;
     float sum = 0.0f;
     if (n < count) {
       const T* dout = x.dout + (first * a.H + n) * a.D;
       const T* out = x.out + (first * a.H + n) * a.D;
       if (a.vectors) {
-        for (int d = lane * V; d < a.D; d += kDotLanes * V) {
+        for (int d = lane * V; d < a.D; d += kLanes * V) {
           float left[V], right[V];
           load(left, dout + d);
           load(right, out + d);
@@ -71,11 +73,11 @@ __global__ void __launch_bounds__(kDotThreads) attention_bwd_dots(AttentionProbl
           for (int i = 0; i < V; ++i) sum = fmaf(left[i], right[i], sum);
         }
       } else {
-        for (int d = lane; d < a.D; d += kDotLanes) sum = fmaf(to_float(dout[d]), to_float(out[d]), sum);
+        for (int d = lane; d < a.D; d += kLanes) sum = fmaf(to_float(dout[d]), to_float(out[d]), sum);
       }
     }
 #pragma unroll
-    for (int mask = 1; mask < kDotLanes; mask *= 2) sum += shuffle_xor(sum, mask);
+    for (int mask = 1; mask < kLanes; mask *= 2) sum += shuffle_xor(sum, mask);
     if (n < count && lane == 0) keep_dot(x.dq + (first + n / a.H) * a.q_stride + n % a.H * a.D, sum);
   }
 }
@@ -92,9 +94,9 @@ __device__ __forceinline__ float2 query_statistics(const AttentionProblem& a, co
 
 // ---- the two passes -----------------------------------------------------------------------------------
 
-template <int kD, Owner kOwner>
+template <int kD, Owner kOwner, bool kDropout>
 struct BackwardShared {
-  using Tiles = BackwardTiles<kD, kOwner>;
+  using Tiles = BackwardTiles<kD, kOwner, kDropout>;
   // Left and right operand of S (q and k, or k and q) and of dP (dout and v, or v and dout).
   bf16 own_s[Tiles::kOwn * kD];
   bf16 own_dp[Tiles::kOwn * kD];
@@ -105,13 +107,13 @@ struct BackwardShared {
 };
 
 template <int kD, Owner kOwner, bool kDropout>
-__global__ void __launch_bounds__(BackwardTiles<kD, kOwner>::kThreads, kBlocksPerMultiprocessor)
+__global__ void __launch_bounds__(BackwardTiles<kD, kOwner, kDropout>::kThreads, kBlocksPerMultiprocessor)
     attention_bwd_tensor_cores(AttentionProblem a, BackwardTensors<bf16> x, Schedule schedule) {
-  using Tiles = BackwardTiles<kD, kOwner>;
+  using Tiles = BackwardTiles<kD, kOwner, kDropout>;
   constexpr bool kKeys = Tiles::kKeys;
   constexpr int kRows = Tiles::kRowTiles, kPieces = Tiles::kStep / 8, kThreads = Tiles::kThreads;
   constexpr int kWarpRows = 16 * kRows, kColumns = Tiles::kColumns / 8;
-  BackwardShared<kD, kOwner>& shared = *shared_memory<BackwardShared<kD, kOwner>>();
+  BackwardShared<kD, kOwner, kDropout>& shared = *shared_memory<BackwardShared<kD, kOwner, kDropout>>();
   const int g = lane_id() / 4, t = lane_id() % 4, warp_row = warp_id() * kWarpRows;
   const Fragments<kD> own_s = fragments_by_row<kD>(shared.own_s, warp_row);
   const Fragments<kD> own_dp = fragments_by_row<kD>(shared.own_dp, warp_row);

@@ -19,9 +19,9 @@ namespace attune::cuda {
 constexpr float kSlack = 8.0f;
 
 
-template <int kD>
+template <int kD, bool kDropout>
 struct ForwardShared {
-  using Tiles = ForwardTiles<kD>;
+  using Tiles = ForwardTiles<kD, kDropout>;
   bf16 q[Tiles::kOwn * kD];
   bf16 k[Tiles::kStages][Tiles::kLoop * kD];
   bf16 v[Tiles::kStages][Tiles::kLoop * kD];
@@ -154,12 +154,12 @@ __device__ __forceinline__ void drop(float (&s)[kRows][kColumns][4], const KeptB
 }
 
 template <int kD, bool kDropout>
-__global__ void __launch_bounds__(ForwardTiles<kD>::kThreads, kBlocksPerMultiprocessor)
+__global__ void __launch_bounds__(ForwardTiles<kD, kDropout>::kThreads, kBlocksPerMultiprocessor)
     attention_fwd_tensor_cores(AttentionProblem a, ForwardTensors<bf16> x, Schedule schedule) {
-  using Tiles = ForwardTiles<kD>;
+  using Tiles = ForwardTiles<kD, kDropout>;
   constexpr int kRows = Tiles::kRowTiles, kColumns = Tiles::kLoop / 8, kThreads = Tiles::kThreads;
   constexpr int kWarpRows = 16 * kRows;
-  ForwardShared<kD>& shared = *shared_memory<ForwardShared<kD>>();
+  ForwardShared<kD, kDropout>& shared = *shared_memory<ForwardShared<kD, kDropout>>();
   const int g = lane_id() / 4, t = lane_id() % 4, warp_row = warp_id() * kWarpRows;
   const Fragments<kD> q_rows = fragments_by_row<kD>(shared.q, warp_row);
   const Fragments<kD> k_columns = fragments_by_column<kD>(shared.k[0]);

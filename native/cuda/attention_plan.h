@@ -1,5 +1,5 @@
 // Attention on the device, the arithmetic: tile sizes, shared memory, the grid, and what a query may see.
-// Plain C++, so that tests can ask it too.
+// Plain C++.
 //
 // Sizes are chosen for Hopper (228 KiB of shared memory and 65536 registers a multiprocessor) and all fit
 // the 99 KiB of the small parts of compute capability 8.6 and 8.9. A warp multiplies 32 rows where its
@@ -25,25 +25,29 @@ constexpr int padded_head(int64_t D) { return D <= 32 ? 32 : D <= 64 ? 64 : D <=
 // Of the kernels that own tiles: their launch bounds. All have registers and shared memory for two.
 constexpr int kBlocksPerMultiprocessor = 2;
 
+// Of the smallest parts that the library runs on, for one block.
+constexpr int64_t kSmallestShared = 99 * 1024;
+
 // Which side of the score matrix a block owns; it loops over the other.
 enum class Owner { Queries, Keys };
 
 // Forward, bf16. Registers of a thread, accumulators alone: 16 kRowTiles rows of kD + kKeys columns over 32
-// lanes, so 192 for D = 128: two blocks of 4 warps on a multiprocessor.
-template <int kD>
+// lanes, so 160 for D = 128, next to about 90 for fragments, addresses and the generator of dropout: two blocks
+// of 4 warps on a multiprocessor. With 64 keys a stage D = 128 spills.
+template <int kD, bool kDropout>
 struct ForwardTiles {
   static constexpr int kWarps = 4;
   static constexpr int kThreads = 32 * kWarps;
   static constexpr int kRowTiles = kD <= 128 ? 2 : 1;  // of 16 queries, per warp
   static constexpr int kOwn = kWarps * 16 * kRowTiles;
-  static constexpr int kLoop = kD <= 128 ? 64 : 32;    // keys of one stage
+  static constexpr int kLoop = kD <= 64 || (kD <= 96 && !kDropout) ? 64 : 32;  // keys of one stage
   static constexpr int kStages = 2;
-  static constexpr int64_t kTileBytes = 2 * (kOwn + 2 * kStages * kLoop) * kD;
 };
 
 // Backward, bf16. kColumns: columns of the gradients that one pass accumulates; where it is less than kD the
-// tile is visited once per part. kStep: columns of scores in registers at a time.
-template <int kD, Owner kOwner>
+// tile is visited once per part. kStep: columns of scores in registers at a time; the pass over keys holds two gradients
+// of 32 x 64 at D = 64 and has room for 16, as has the pass over queries at D = 128 beside the generator.
+template <int kD, Owner kOwner, bool kDropout>
 struct BackwardTiles {
   static constexpr bool kKeys = kOwner == Owner::Keys;
   static constexpr int kWarps = 4;
@@ -51,13 +55,10 @@ struct BackwardTiles {
   static constexpr int kRowTiles = kD <= 64 || (!kKeys && kD <= 128) ? 2 : 1;
   static constexpr int kOwn = kWarps * 16 * kRowTiles;
   static constexpr int kLoop = kD == 256 ? 16 : kD >= 96 && !kKeys ? 32 : 64;
-  static constexpr int kStep = kLoop < 32 ? kLoop : 32;
+  static constexpr int kStep = kLoop < 32 || (kKeys ? kD == 64 : kD == 128 && kDropout) ? 16 : 32;
   static constexpr int kColumns = kKeys && kD == 256 ? 128 : kD;
   static constexpr int kParts = kD / kColumns;
   static constexpr int kStages = 2;
-  static constexpr int64_t kTileBytes = 2 * (2 * kOwn + 2 * kStages * kLoop) * kD;
-  // lse and dot(dout, out) of the queries of a stage.
-  static constexpr int64_t kStatisticsBytes = kKeys ? 8 * kStages * kLoop : 0;
 };
 
 // f32: 16 x 16 threads; rows of shared memory are padded by 16 bytes, which keeps reads free of conflicts.
@@ -68,8 +69,6 @@ struct FloatTiles {
   static constexpr int kLoop = kD <= 128 ? 32 : 16;
   static constexpr int kStride = kD + 4;
   static constexpr int kScoreStride = kLoop + 4;
-  static constexpr int64_t forward_floats() { return (kOwn + 2 * kLoop) * kStride + kOwn * kScoreStride; }
-  static constexpr int64_t backward_floats() { return 2 * (kOwn + kLoop) * kStride + 2 * kOwn * kScoreStride; }
   // Bits of kept probabilities, a byte for 8 keys of a query.
   static constexpr int64_t kMaskBytes = kOwn * kLoop / 8;
 };

@@ -17,9 +17,9 @@ struct Schedule {
   int32_t* first;  // (B + 1)
   int32_t* order;  // (B)
 
-  static constexpr int64_t kBytesPerSequence = 8;
-  // Room for B sequences, of which the caller cares that one more fits.
-  static constexpr int64_t ints(int64_t B) { return 2 * B + 2; }
+  // Both lists of a backward pass, in 32-bit words.
+  static constexpr int64_t kLists = 2;
+  static constexpr int64_t words(int64_t B) { return 2 * B + 2; }
   static Schedule at(int32_t* scratch, int64_t B) { return {scratch, scratch + 1, scratch + 2 + B}; }
 };
 
@@ -68,7 +68,7 @@ __device__ __forceinline__ int cost_bucket(int32_t length) {
   return kScheduleThreads - 1 - smaller(length / 128, kScheduleThreads - 1);
 }
 
-static __global__ void __launch_bounds__(kScheduleThreads)
+static __global__ void __launch_bounds__(kScheduleThreads, 1)
     attention_schedule(ScheduleRequest first_request, ScheduleRequest second_request, int32_t B, ErrorWord* error, Op op) {
   const ScheduleRequest a = blockIdx.x == 0 ? first_request : second_request;
   int32_t* buckets = shared_memory<int32_t>();

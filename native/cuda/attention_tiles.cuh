@@ -115,12 +115,12 @@ class Fragments {
  public:
   // `row` and `chunk` (0 or 1) within a 16 x 16 piece.
   __device__ __forceinline__ Fragments(const bf16* tile, int row, int chunk)
-      : row_(tile + row * kD), chunk_(chunk ^ Tile<kD>::phase(row)) {}
+      : row_(static_cast<int>(tile - shared_memory<bf16>()) + row * kD), chunk_(chunk ^ Tile<kD>::phase(row)) {}
 
   // The lane's address in the piece that begins at row `rows` (a multiple of 8) and chunk `chunks` (even).
   __device__ __forceinline__ const bf16* at(int rows, int chunks) const {
     constexpr int kMask = Tile<kD>::kMask;
-    return row_ + rows * kD + ((chunks & ~kMask) + (chunk_ ^ (chunks & kMask))) * 8;
+    return shared_memory<bf16>() + (row_ + rows * kD + ((chunks & ~kMask) + (chunk_ ^ (chunks & kMask))) * 8);
   }
 
   __device__ __forceinline__ Fragments fresh() const {
@@ -130,7 +130,7 @@ class Fragments {
   }
 
  private:
-  const bf16* row_;
+  int row_;  // counted from the begin of shared memory: half the registers of an address
   int chunk_;
 };
 
@@ -265,7 +265,8 @@ struct KeptBits {
   template <int kBlocks>
   __device__ __forceinline__ uint32_t of(uint32_t query, int key) const {
     uint32_t bits = 0;
-#pragma unroll
+    // Two at a time: enough to hide their latency, and as much as fits beside the accumulators.
+#pragma unroll 2
     for (int block = 0; block < kBlocks; ++block) {
       const PhiloxBlock random =
           philox(seed, stream, static_cast<uint64_t>(query) << 32 | static_cast<uint32_t>(key / 8 + block));

@@ -1,5 +1,5 @@
 // What the CUDA library has besides the ops of attune_ops.h: its context, and the values that a captured
-// graph of a training step reads from device memory. Every entry of attune_ops.h is exported under its own
+// graph of a training step reads from device memory. Every op of attune_ops.h is exported under its own
 // name and with its own contract, with these differences:
 //   - The linear products return ATTUNE_UNSUPPORTED: Java runs them through cuBLASLt.
 //   - All pointers are device pointers, and entries return when the work is enqueued on the context's stream.

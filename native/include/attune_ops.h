@@ -89,7 +89,7 @@ ATTUNE_API attune_status attune_copy(attune_context* ctx, void* out, const void*
 // ---- linear ------------------------------------------------------------------------------------
 
 // out (N,F) dtype = act(pre), pre (N,F) dtype = inp (N,C) dtype * weight (F,C)^T + bias (F) f32.
-// weight is weight_dtype (f32 master or frozen bf16); in bf16 its values are rounded to bf16 before
+// weight is weight_dtype (f32 master, or frozen: bf16, or NF4 or INT8 as attune_quantize lays it out); in bf16 its values are rounded to bf16 before
 // the product. bias may be null. pre may be null: it is only stored, for backward, where given. The
 // activation is computed from pre as stored (rounded to dtype). On the CPU a row of out depends on its row
 // of inp and on the weight alone, bit for bit: few rows (up to 16) stream the weight and many pack it, but
@@ -299,12 +299,15 @@ ATTUNE_API attune_status attune_argmax(attune_context* ctx, int32_t* out, const 
 // scaled by their largest magnitude. C must be a multiple of 64. Layout, each part 64-byte aligned:
 //   INT8  int8 codes (F,C); f32 scales (F, C / 64): value = code * scale, scale = absmax / 127.
 //   NF4   nibbles (F, C / 2), the even element low; u8 scale codes (F * C / 64); then, per 256 scales, one
-//         f32; then one f32 offset: scale = offset + (code - 127) / 127 * that f32 (double quantization:
-//         the offset is the mean of all scales), value = NF4[nibble] * scale.
+//         f32, the largest distance of a scale from the offset; then one f32 offset, the mean of all scales:
+//         scale = offset + (code - 127) / 127 * that f32 (double quantization), value = NF4[nibble] * scale.
+// Codes are those of the nearest value to element / scale (NF4: to element / absmax, before the scales
+// are rounded), of two as near the even one (NF4: the lower one). A block of zeros gives zeros.
 // Bytes of that layout; 0 for an unknown type or a bad shape.
 ATTUNE_API int64_t attune_quantized_bytes(int64_t F, int64_t C, int32_t dtype);
 
-// Packs inp (F,C), inp_dtype f32 or bf16, into out, laid out as out_dtype says.
+// Packs inp (F,C), inp_dtype f32 or bf16, into out, laid out as out_dtype says. A NaN or an infinity is
+// INVALID_ARGUMENT. Bytes between the parts keep what they hold.
 ATTUNE_API attune_status attune_quantize(attune_context* ctx, void* out, const void* inp, int64_t F,
     int64_t C, int32_t inp_dtype, int32_t out_dtype);
 

@@ -47,7 +47,7 @@ final class Tensors implements AutoCloseable {
         case BF16 -> DType.fromBf16(bytes.getShort(index * Short.BYTES));
         case F64 -> bytes.getDouble(index * Double.BYTES);
         case I32 -> bytes.getInt(index * Integer.BYTES);
-        default -> throw new IllegalStateException("outputs are never " + storage);
+        case U8 -> bytes.get(index) & 0xFF;
       };
     }
   }

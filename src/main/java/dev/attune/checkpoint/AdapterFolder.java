@@ -101,9 +101,10 @@ public final class AdapterFolder {
    * Reads an adapter's tensors, and those of its head, into a model that was built with its {@link
    * LoraConfig} and whose base weights are loaded.
    *
+   * @param created tensors of the head that the base lacks: these the adapter must have
    * @throws InputException if the adapter belongs to another model
    */
-  public static void load(Path folder, Model model) {
+  public static void load(Path folder, Model model, List<String> created) {
     Path file = folder.resolve(WEIGHTS);
     if (!Files.isRegularFile(file)) {
       throw new InputException(folder + " is not an adapter: it has no " + WEIGHTS);
@@ -117,6 +118,9 @@ public final class AdapterFolder {
         }
         String name = PREFIX + segment.name();
         if (!unused.remove(name)) {
+          if (model.isHead(segment.name()) && !created.contains(segment.name())) {
+            continue;
+          }
           throw misfit(file, "there is no tensor " + name);
         }
         long[] shape = source.info(name).shape();

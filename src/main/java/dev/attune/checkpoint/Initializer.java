@@ -4,6 +4,7 @@ import dev.attune.core.Philox;
 import dev.attune.tape.LoraConfig;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Segment;
+import java.util.Random;
 
 /** New weights, as Transformers draws them: matrices normal, biases zero. */
 final class Initializer {
@@ -40,6 +41,25 @@ final class Initializer {
             double u2 = (words[1] & 0xFFFFFFFFL) / 4294967296.0;
             double normal = Math.sqrt(-2 * Math.log(u1)) * Math.cos(2 * Math.PI * u2);
             values.put((float) (spread * normal));
+          }
+        });
+  }
+
+  /** Normal noise that repeats: as good as any where only time matters, and far cheaper. */
+  static void cycle(Parameters parameters, Segment segment, float deviation, long seed) {
+    Random random = new Random(seed);
+    float[] noise = new float[(1 << 16) + 1]; // odd: rows differ
+    for (int i = 0; i < noise.length; i++) {
+      noise[i] = (float) (deviation * random.nextGaussian());
+    }
+    parameters.write(
+        segment,
+        (first, values) -> {
+          int at = (int) (first % noise.length);
+          while (values.hasRemaining()) {
+            int count = Math.min(values.remaining(), noise.length - at);
+            values.put(noise, at, count);
+            at = 0;
           }
         });
   }

@@ -2,6 +2,7 @@ package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.run.BenchRun;
+import dev.attune.run.GenerationBench;
 import dev.attune.run.RunOption;
 import dev.attune.train.TrainResult;
 import java.util.List;
@@ -21,11 +22,14 @@ final class BenchCommand implements Command {
   @Override
   public String details() {
     return """
-        The first 3 steps are not counted. Without --file, random tokens of sentence lengths.
+        The first 3 steps are not counted. Without --file, random tokens: of sentence lengths for
+        encoders, of full length for decoders. With --streams, generation is timed instead.
 
         examples:
           attune bench --model minilm --file train.tsv --columns text,label
           attune bench --shape bert-base --max-steps 10 --profile
+          attune bench --shape gpt2 --batch-size 4 --max-length 256 --lora-r 16
+          attune bench --shape gpt2 --streams 16 --max-new-tokens 64
         """;
   }
 
@@ -36,6 +40,9 @@ final class BenchCommand implements Command {
 
   @Override
   public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
+    if (arguments.config().isGiven(RunOption.STREAMS)) {
+      return generation(arguments, console, result);
+    }
     BenchRun.Outcome outcome =
         BenchRun.run(arguments.config(), note -> console.line("· " + note.replace("%", "%%")));
     TrainResult training = outcome.training();
@@ -66,6 +73,23 @@ final class BenchCommand implements Command {
       console.line(
           "  %-22s %8.2f ms a step  %5d calls",
           kernel.kernel(), 1e3 * kernel.seconds() / counted, kernel.calls() / counted);
+    }
+    return Main.DONE;
+  }
+
+  private static int generation(Arguments arguments, Console console, ObjectNode result) {
+    GenerationBench.Outcome outcome = GenerationBench.run(arguments.config());
+    result.put("backend", outcome.backend());
+    result.put("precision", outcome.precision());
+    result.put("tokens_per_second", outcome.tokensPerSecond());
+    result.put("peak_memory_bytes", outcome.peakMemoryBytes());
+    console.line("%s · %s", outcome.backend(), outcome.precision());
+    console.line("%,.1f new tokens/s", outcome.tokensPerSecond());
+    console.line("memory %s at most", Console.size(outcome.peakMemoryBytes()));
+    for (BenchRun.KernelTime kernel : outcome.kernels()) {
+      console.line(
+          "  %-22s %8.2f ms in all  %6d calls",
+          kernel.kernel(), 1e3 * kernel.seconds(), kernel.calls());
     }
     return Main.DONE;
   }

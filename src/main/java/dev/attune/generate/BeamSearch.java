@@ -71,8 +71,8 @@ public final class BeamSearch implements AutoCloseable {
     int V = decoding.vocabulary();
     FloatBuffer logits = null;
     for (int first = 0; first < prompt.length; first += Decoding.PROMPT_ROWS) {
-      logits =
-          decoding.read(0, prompt, first, Math.min(Decoding.PROMPT_ROWS, prompt.length - first));
+      int count = Math.min(Decoding.PROMPT_ROWS, prompt.length - first);
+      logits = decoding.read(List.of(new Decoding.Part(0, prompt, first, count)));
     }
     List<Beam> beams = List.of(new Beam(0, new int[0], 0));
     List<Hypothesis> done = new ArrayList<>();

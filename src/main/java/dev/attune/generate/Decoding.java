@@ -16,19 +16,43 @@ import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
+import java.util.List;
 
 /**
  * Runs a language model over its key/value cache, a few new rows at a time, and gives the logits
  * that follow the last row of each sequence.
+ *
+ * <p>A row's numbers do not depend on the other rows of a pass. The kernels for few rows and for
+ * many add up in different orders, though; so a pass over prompts always has many rows, and a pass
+ * that adds one token to each text always few.
  */
 final class Decoding implements AutoCloseable {
   /** Rows of a prompt that are read at a time. A constant: results depend on where chunks end. */
   static final int PROMPT_ROWS = 256;
 
-  /** Sequences that are advanced at a time: the kernels treat so few rows each by itself. */
+  /** Rows of several prompts in one pass. */
+  static final int PASS_ROWS = 2 * PROMPT_ROWS;
+
+  /** Sequences that are advanced at a time: up to so many rows have a kernel of their own. */
   static final int GROUP = 16;
 
-  private static final int ARRAYS = 8;
+  // Arrays of integers on the device: one a row, then one a sequence.
+  private static final int IDS = 0;
+  private static final int POSITIONS = 1;
+  private static final int CACHE_ROWS = 2;
+  private static final int CU_SEQLENS = 3;
+  private static final int LAST_ROWS = 4;
+  private static final int STARTS = 5;
+  private static final int COUNTS = 6;
+  private static final int ARRAYS = 7;
+  private static final int ARRAY = PASS_ROWS + 1;
+
+  /** A part of a prompt to be read into a slot; the tokens before it are there already. */
+  record Part(int slot, int[] ids, int first, int count) {
+    boolean isLast() {
+      return first + count == ids.length;
+    }
+  }
 
   private final DecoderModel model;
   private final Tape tape;
@@ -37,6 +61,12 @@ final class Decoding implements AutoCloseable {
   private final IntBuffer ints;
   private final HostWindow window;
   private final int slotRows;
+  private final int spareSlot;
+
+  // The pass that is being put together.
+  private int rows;
+  private int sequences;
+  private int wanted;
 
   /**
    * @param slots sequences at a time
@@ -47,9 +77,12 @@ final class Decoding implements AutoCloseable {
     this.model = model;
     this.tape = tape;
     this.slotRows = slotRows;
+    this.spareSlot = slots;
+    int spareSlots = (GROUP + slotRows) / slotRows; // enough rows to fill up a pass
     this.cache =
-        new KeyValueCache(backend, model.decoder().config(), tape.dtype(), slots, slotRows);
-    this.mirror = new HostMirror(backend, (long) ARRAYS * (PROMPT_ROWS + 1) * Integer.BYTES, false);
+        new KeyValueCache(
+            backend, model.decoder().config(), tape.dtype(), slots + spareSlots, slotRows);
+    this.mirror = new HostMirror(backend, (long) ARRAYS * ARRAY * Integer.BYTES, false);
     this.ints = mirror.host().asIntBuffer();
     this.window = new HostWindow(backend);
   }
@@ -59,32 +92,26 @@ final class Decoding implements AutoCloseable {
     return (int) model.vocabulary().rows();
   }
 
-  /** Rows of a slot. */
-  int slotRows() {
-    return slotRows;
-  }
-
   /**
-   * Reads a part of a prompt into a slot.
+   * Reads parts of prompts.
    *
-   * @param ids of the whole prompt
-   * @param first first token of the part; those before are in the slot already
-   * @param count at most {@link #PROMPT_ROWS}
-   * @return the logits (V) after the part's last token, valid until the next call
+   * @param parts of different slots, at most {@link #PASS_ROWS} rows in all
+   * @return the logits (number of last parts, V) after the last parts, valid until the next call
    */
-  FloatBuffer read(int slot, int[] ids, int first, int count) {
-    Check.argument(count <= PROMPT_ROWS, "%d rows at a time", count);
-    for (int i = 0; i < count; i++) {
-      put(0, i, checked(ids[first + i]));
-      put(1, i, first + i);
-      put(2, i, slot * slotRows + first + i);
+  FloatBuffer read(List<Part> parts) {
+    begin();
+    for (Part part : parts) {
+      Check.argument(part.count <= PROMPT_ROWS, "%d rows at a time", part.count);
+      beginSequence(part.slot, part.first + part.count);
+      for (int i = 0; i < part.count; i++) {
+        addRow(part.slot, part.ids[part.first + i], part.first + i);
+      }
+      if (part.isLast()) {
+        wantLogits();
+      }
     }
-    put(3, 0, 0);
-    put(3, 1, count);
-    put(4, 0, count - 1);
-    put(5, 0, slot * slotRows);
-    put(6, 0, first + count);
-    return run(count, 1);
+    fillUp();
+    return run();
   }
 
   /**
@@ -97,17 +124,50 @@ final class Decoding implements AutoCloseable {
    */
   FloatBuffer advance(int[] slots, int[] tokens, int[] places, int B) {
     Check.argument(B <= GROUP, "%d sequences at a time", B);
+    begin();
     for (int b = 0; b < B; b++) {
-      put(0, b, checked(tokens[b]));
-      put(1, b, places[b]);
-      put(2, b, slots[b] * slotRows + places[b]);
-      put(3, b, b);
-      put(4, b, b);
-      put(5, b, slots[b] * slotRows);
-      put(6, b, places[b] + 1);
+      beginSequence(slots[b], places[b] + 1);
+      addRow(slots[b], tokens[b], places[b]);
+      wantLogits();
     }
-    put(3, B, B);
-    return run(B, B);
+    return run();
+  }
+
+  private void begin() {
+    rows = 0;
+    sequences = 0;
+    wanted = 0;
+  }
+
+  private void beginSequence(int slot, int count) {
+    put(CU_SEQLENS, sequences, rows);
+    put(STARTS, sequences, slot * slotRows);
+    put(COUNTS, sequences, count);
+    sequences++;
+  }
+
+  private void addRow(int slot, int id, int place) {
+    put(IDS, rows, checked(id));
+    put(POSITIONS, rows, place);
+    put(CACHE_ROWS, rows, slot * slotRows + place);
+    rows++;
+  }
+
+  private void wantLogits() {
+    put(LAST_ROWS, wanted++, rows - 1);
+  }
+
+  /** Adds rows that nobody reads, so that the pass is one of many rows. */
+  private void fillUp() {
+    int slot = spareSlot;
+    while (rows <= GROUP) {
+      int count = Math.min(slotRows, GROUP + 1 - rows);
+      beginSequence(slot, count);
+      for (int i = 0; i < count; i++) {
+        addRow(slot, 0, i);
+      }
+      slot++;
+    }
   }
 
   /** Copies the first rows of a slot to another. */
@@ -115,29 +175,39 @@ final class Decoding implements AutoCloseable {
     cache.copySlot(tape.backend(), from, to, rows);
   }
 
-  private FloatBuffer run(int N, int B) {
-    mirror.push(0, ARRAYS * (PROMPT_ROWS + 1) * Integer.BYTES);
+  private FloatBuffer run() {
+    put(CU_SEQLENS, sequences, rows);
+    mirror.push(0, ARRAYS * ARRAY * Integer.BYTES);
     tape.begin(false, 0);
-    Inputs inputs = new Inputs(B, N, address(0), address(1), 0, address(3), 0, address(4), 0);
-    cache.place(address(2), address(5), address(6));
-    Tensor hidden = model.decoder().forwardLastRows(tape, inputs, cache);
+    Inputs inputs =
+        new Inputs(
+            sequences, rows, address(IDS), address(POSITIONS), 0, address(CU_SEQLENS), 0, 0, 0);
+    cache.place(address(CACHE_ROWS), address(STARTS), address(COUNTS));
+    if (wanted == 0) {
+      model.decoder().fill(tape, inputs, cache);
+      return FloatBuffer.allocate(0);
+    }
+    Tensor hidden = model.decoder().forwardRows(tape, inputs, cache, address(LAST_ROWS), wanted);
     // In f32: bf16 logits have ties, of which the first would always win.
     Tensor x = Cast.apply(tape, hidden, DType.F32);
     Parameter last = model.vocabulary();
-    Tensor logits = tape.tensor(B, last.rows(), DType.F32, false);
-    tape.backend()
-        .linearForward(
-            logits.address(),
-            0,
-            x.address(),
-            last.operand(tape.dtype()),
-            0,
-            B,
-            last.cols(),
-            last.rows(),
-            Activation.NONE,
-            DType.F32,
-            last.operandDtype(tape.dtype()));
+    Tensor logits = tape.tensor(wanted, last.rows(), DType.F32, false);
+    // In groups: a row's numbers must not depend on how many texts begin at once.
+    for (int first = 0; first < wanted; first += GROUP) {
+      tape.backend()
+          .linearForward(
+              logits.address() + first * last.rows() * Float.BYTES,
+              0,
+              x.address() + first * last.cols() * Float.BYTES,
+              last.operand(tape.dtype()),
+              0,
+              Math.min(GROUP, wanted - first),
+              last.cols(),
+              last.rows(),
+              Activation.NONE,
+              DType.F32,
+              last.operandDtype(tape.dtype()));
+    }
     return window.read(logits.address(), logits.sizeBytes()).asFloatBuffer();
   }
 
@@ -154,11 +224,11 @@ final class Decoding implements AutoCloseable {
   }
 
   private void put(int array, int index, int value) {
-    ints.put(array * (PROMPT_ROWS + 1) + index, value);
+    ints.put(array * ARRAY + index, value);
   }
 
   private long address(int array) {
-    return mirror.address() + (long) array * (PROMPT_ROWS + 1) * Integer.BYTES;
+    return mirror.address() + (long) array * ARRAY * Integer.BYTES;
   }
 
   @Override

@@ -48,6 +48,11 @@ public final class Generator implements AutoCloseable {
       return read == request.prompt().length;
     }
 
+    /** Rows of the next part of the prompt. */
+    int nextChunk() {
+      return Math.min(Decoding.PROMPT_ROWS, request.prompt().length - read);
+    }
+
     void append(int token) {
       if (count == generated.length) {
         generated = Arrays.copyOf(generated, 2 * count);
@@ -110,8 +115,8 @@ public final class Generator implements AutoCloseable {
   }
 
   /**
-   * Reads one chunk of one prompt, if there is one to read, and adds a token to every other running
-   * request: long prompts do not keep the others waiting.
+   * Adds a token to every running request whose prompt is read, and reads the next chunks of
+   * others: long prompts do not keep anyone waiting.
    */
   public void step() {
     while (!waiting.isEmpty() && !freeSlots.isEmpty()) {
@@ -120,29 +125,39 @@ public final class Generator implements AutoCloseable {
       running.add(next);
     }
     List<Running> ready = new ArrayList<>();
-    Running reading = null;
+    List<Running> reading = new ArrayList<>();
+    int rows = 0;
     for (Running r : running) {
       if (r.promptIsRead()) {
         ready.add(r);
-      } else if (reading == null) {
-        reading = r;
+      } else if (rows + r.nextChunk() <= Decoding.PASS_ROWS) {
+        rows += r.nextChunk();
+        reading.add(r);
       }
     }
     for (int first = 0; first < ready.size(); first += Decoding.GROUP) {
       advance(ready.subList(first, Math.min(ready.size(), first + Decoding.GROUP)));
     }
-    if (reading != null) {
-      readPrompt(reading);
+    if (!reading.isEmpty()) {
+      readPrompts(reading);
     }
   }
 
-  private void readPrompt(Running r) {
-    int[] prompt = r.request.prompt();
-    int count = Math.min(Decoding.PROMPT_ROWS, prompt.length - r.read);
-    FloatBuffer logits = decoding.read(r.slot, prompt, r.read, count);
-    r.read += count;
-    if (r.promptIsRead()) {
-      accept(r, r.sampler.next(logits, decoding.vocabulary(), 0));
+  private void readPrompts(List<Running> reading) {
+    List<Decoding.Part> parts = new ArrayList<>();
+    for (Running r : reading) {
+      int count = r.nextChunk();
+      parts.add(new Decoding.Part(r.slot, r.request.prompt(), r.read, count));
+      r.read += count;
+    }
+    FloatBuffer logits = decoding.read(parts);
+    int V = decoding.vocabulary();
+    int row = 0;
+    for (Running r : reading) {
+      if (r.promptIsRead()) {
+        logits.position(row++ * V);
+        accept(r, r.sampler.next(logits, V, 0));
+      }
     }
   }
 

@@ -1,7 +1,6 @@
 package dev.attune.run;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.checkpoint.ModelFolder;
@@ -22,15 +21,16 @@ import dev.attune.model.Task;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
+import dev.attune.tape.LoraConfig;
 import dev.attune.tape.Tape;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.TrainListener;
 import dev.attune.train.TrainResult;
 import dev.attune.train.Trainer;
 import dev.attune.train.TrainerConfig;
-import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 
@@ -62,7 +62,7 @@ public final class BenchRun {
       long peakMemoryBytes,
       String backend,
       String precision,
-      java.util.List<KernelTime> kernels) {}
+      List<KernelTime> kernels) {}
 
   private BenchRun() {}
 
@@ -74,16 +74,20 @@ public final class BenchRun {
       DType precision = Backends.precision(config.text(RunOption.PRECISION), opened);
       KernelProfile profile = config.flag(RunOption.PROFILE) ? new KernelProfile(opened) : null;
       Backend backend = profile == null ? opened : profile.backend();
-      String shape = config.text(RunOption.SHAPE);
+      BenchShape shape =
+          config.text(RunOption.SHAPE) == null ? null : BenchShape.of(config.text(RunOption.SHAPE));
+      Task task = shape == null ? Task.CLASSIFICATION : shape.task();
+      LoraConfig lora = Adapters.of(config);
       Path folder =
           config.isGiven(RunOption.MODEL) || shape == null
               ? Hub.resolve(config.required(RunOption.MODEL), note::accept)
               : null;
-      JsonNode json = shape == null ? ModelFolder.readConfig(folder) : shape(shape);
-      EncodedDataset data = data(config, folder, json, threads, seed);
+      JsonNode json = shape == null ? ModelFolder.readConfig(folder) : shape.config();
+      EncodedDataset data = data(config, folder, json, task, threads, seed);
       Float dropout =
           config.text(RunOption.DROPOUT) == null ? null : (float) config.number(RunOption.DROPOUT);
-      try (Model model = Families.create(backend, json, Task.CLASSIFICATION, 2, dropout)) {
+      try (Model model =
+          Families.create(backend, json, task, 2, dropout, Adapters.builder(lora, precision))) {
         if (shape == null) {
           ModelFolder.load(folder, model, seed);
         } else {
@@ -138,7 +142,7 @@ public final class BenchRun {
           peakMemory,
           opened.description(),
           precision == DType.BF16 ? "bf16" : "fp32",
-          profile == null ? java.util.List.of() : times.kernels());
+          profile == null ? List.of() : profile.times());
     }
   }
 
@@ -176,20 +180,16 @@ public final class BenchRun {
       Arrays.sort(sorted);
       return count == 0 ? Double.NaN : sorted[count / 2];
     }
-
-    java.util.List<KernelTime> kernels() {
-      return profile.entries().entrySet().stream()
-          .map(e -> new KernelTime(e.getKey(), e.getValue().nanos * 1e-9, e.getValue().calls))
-          .sorted((a, b) -> Double.compare(b.seconds(), a.seconds()))
-          .toList();
-    }
   }
 
   private static EncodedDataset data(
-      RunConfig config, Path folder, JsonNode json, int threads, long seed) {
+      RunConfig config, Path folder, JsonNode json, Task task, int threads, long seed) {
     int maxLength = Math.min(config.smallInteger(RunOption.MAX_LENGTH), 512);
     if (config.text(RunOption.FILE) == null) {
-      return randomTokens(json.path("vocab_size").asInt(), maxLength, seed);
+      int vocabulary = json.path("vocab_size").asInt();
+      return task == Task.CAUSAL_LM
+          ? randomText(vocabulary, maxLength, seed)
+          : randomTokens(vocabulary, maxLength, seed);
     }
     if (folder == null) {
       throw new InputException("--file needs --model too, for its tokenizer");
@@ -206,42 +206,32 @@ public final class BenchRun {
     }
   }
 
+  /** Sequences of full length, every next token learned. */
+  private static EncodedDataset randomText(int vocabulary, int length, long seed) {
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.NEXT_TOKEN, false);
+    for (int i = 0; i < 256; i++) {
+      builder.addNextTokens(randomIds(vocabulary, length, seed, i), null, 0, length);
+    }
+    return builder.build();
+  }
+
+  private static int[] randomIds(int vocabulary, int length, long seed, int example) {
+    int[] ids = new int[length];
+    for (int t = 0; t < length; t++) {
+      long word = Philox.bits64(seed, Philox.stream(1 + example, -128), t);
+      ids[t] = (int) Math.floorMod(word, (long) vocabulary);
+    }
+    return ids;
+  }
+
   private static EncodedDataset randomTokens(int vocabulary, int maxLength, long seed) {
     EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.CLASS, true);
     int examples = 4096;
     for (int i = 0; i < examples; i++) {
       long bits = Philox.bits64(seed, Philox.stream(0, -128), i);
       int length = Math.min(maxLength, 4 + (int) Math.floorMod(bits, 45L));
-      int[] ids = new int[length];
-      for (int t = 0; t < length; t++) {
-        long word = Philox.bits64(seed, Philox.stream(1 + i, -128), t);
-        ids[t] = (int) Math.floorMod(word, (long) vocabulary);
-      }
-      builder.add(ids, new int[length], i & 1);
+      builder.add(randomIds(vocabulary, length, seed, i), new int[length], i & 1);
     }
     return builder.build();
-  }
-
-  private static JsonNode shape(String name) {
-    String template =
-        """
-        {"model_type": "bert", "vocab_size": 30522, "hidden_size": %d, "num_hidden_layers": %d,
-         "num_attention_heads": %d, "intermediate_size": %d, "max_position_embeddings": 512,
-         "type_vocab_size": 2, "hidden_act": "gelu"}
-        """;
-    String json =
-        switch (name) {
-          case "minilm" -> template.formatted(384, 6, 12, 1536);
-          case "bert-base" -> template.formatted(768, 12, 12, 3072);
-          case "bert-large" -> template.formatted(1024, 24, 16, 4096);
-          default ->
-              throw new InputException(
-                  "--shape is '" + name + "'; allowed are minilm, bert-base and bert-large");
-        };
-    try {
-      return new ObjectMapper().readTree(json);
-    } catch (IOException e) {
-      throw new IllegalStateException(e);
-    }
   }
 }

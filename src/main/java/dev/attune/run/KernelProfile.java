@@ -4,6 +4,7 @@ import dev.attune.kernels.Backend;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /** A backend that times every call of another. */
@@ -50,5 +51,14 @@ final class KernelProfile {
   /** By kernel, as called first. */
   Map<String, Entry> entries() {
     return entries;
+  }
+
+  /** Time of each kernel, longest first. */
+  List<BenchRun.KernelTime> times() {
+    return entries().entrySet().stream()
+        .map(
+            e -> new BenchRun.KernelTime(e.getKey(), e.getValue().nanos * 1e-9, e.getValue().calls))
+        .sorted((a, b) -> Double.compare(b.seconds(), a.seconds()))
+        .toList();
   }
 }

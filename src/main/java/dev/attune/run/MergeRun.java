@@ -52,8 +52,8 @@ public final class MergeRun {
             OutputFolder.prepare(output, config.flag(RunOption.OVERWRITE), false);
         TextTokenizer tokenizer = TextTokenizer.open(base);
         Model model = Families.create(backend, json, task, outputs, null, builder)) {
-      ModelFolder.load(base, model, 0);
-      AdapterFolder.load(adapter, model);
+      ModelFolder.Loaded loaded = ModelFolder.load(base, model, 0);
+      AdapterFolder.load(adapter, model, loaded.created());
       AdapterFolder.merge(model, description.lora());
       String dtype = dtype(json);
       json.putArray("architectures").add(model.architecture());

@@ -69,7 +69,10 @@ public enum RunOption {
   LENGTH_PENALTY("X", "1", "of beam search: scores are divided by length to this power"),
   STOP("TEXT", null, "end the text before this string; \\n is a line end"),
   STREAMS("N", "16", "prompts in work at a time"),
-  SHAPE("NAME", null, "random weights of this shape: minilm, bert-base or bert-large"),
+  SHAPE(
+      "NAME",
+      null,
+      "random weights of this shape: minilm, bert-base, bert-large, gpt2, llama-160m, llama-1b"),
   PROFILE(null, "false", "time each kernel");
 
   /** Options of {@code attune train}. */
@@ -128,7 +131,14 @@ public enum RunOption {
           BATCH_SIZE,
           MAX_STEPS,
           MAX_LENGTH,
+          LORA_R,
+          LORA_ALPHA,
+          LORA_DROPOUT,
+          LORA_TARGETS,
+          USE_RSLORA,
           DROPOUT,
+          STREAMS,
+          MAX_NEW_TOKENS,
           PRECISION,
           BACKEND,
           THREADS,

@@ -72,7 +72,7 @@ final class TrainedModel implements AutoCloseable {
               builder(task, adapter, session));
       ModelFolder.Loaded loaded = ModelFolder.load(base, model, 0);
       if (isAdapter) {
-        AdapterFolder.load(folder, model);
+        AdapterFolder.load(folder, model, loaded.created());
       } else if (!loaded.created().isEmpty()) {
         throw new InputException(
             folder

@@ -47,6 +47,9 @@ public final class ChatTemplate {
   private static final Pattern MARKS_ANSWERS =
       Pattern.compile("\\{%[-+]?\\s*generation\\s*[-+]?%}");
 
+  /** Of the private use area, so in no data: stands where a turn's content would. */
+  private static final String MARK = "\uE0B0\uE0B1\uE0B2";
+
   private final Path file;
   private final Map<String, Template> templates;
   private final boolean marksAnswers;
@@ -181,8 +184,10 @@ public final class ChatTemplate {
 
   /**
    * Writes a conversation for training and finds the assistant's turns in it: by the template's
-   * {@code generation} blocks, else by rendering the turns before each and up to it. That needs a
-   * template that writes a turn the same whatever follows, which some with reasoning do not.
+   * {@code generation} blocks, else by rendering the turns before each and up to it. Some templates
+   * write a turn otherwise once another follows (they drop its reasoning); the end of such a turn
+   * is found by rendering it with a mark in place of its content. Every step is checked: what
+   * cannot be told for sure is an error.
    */
   public Conversation conversation(List<ChatMessage> messages, List<?> tools) {
     Template.Rendered whole = rendered(messages, tools, false);
@@ -193,29 +198,50 @@ public final class ChatTemplate {
     for (int i = 0; i < messages.size(); i++) {
       if (messages.get(i).isAssistant()) {
         String before = render(messages.subList(0, i), tools, true);
+        checkTurn(whole.text().startsWith(before), i);
         String upTo =
             i == messages.size() - 1
                 ? whole.text()
                 : render(messages.subList(0, i + 1), tools, false);
-        checkPrefix(upTo, before, i, "what announces it");
-        checkPrefix(whole.text(), upTo, i, "what comes after it");
-        learned.add(new int[] {before.length(), upTo.length()});
+        int end =
+            whole.text().startsWith(upTo)
+                ? upTo.length()
+                : endByMark(messages, tools, i, whole.text());
+        checkTurn(end >= before.length(), i);
+        learned.add(new int[] {before.length(), end});
       }
     }
     return new Conversation(whole.text(), learned);
   }
 
-  private void checkPrefix(String whole, String beginning, int turn, String cause) {
+  /** Where a turn ends that reads otherwise when it is the last. */
+  private int endByMark(List<ChatMessage> messages, List<?> tools, int turn, String whole) {
+    List<ChatMessage> marked = new ArrayList<>(messages);
+    Map<String, Object> fields = new LinkedHashMap<>(messages.get(turn).fields());
+    fields.put("content", MARK);
+    marked.set(turn, new ChatMessage(fields));
+    String last = render(marked.subList(0, turn + 1), tools, false);
+    String within = render(marked, tools, false);
+    int mark = within.indexOf(MARK);
+    checkTurn(
+        mark >= 0 && last.contains(MARK) && whole.startsWith(within.substring(0, mark)), turn);
+    String closing = last.substring(last.lastIndexOf(MARK) + MARK.length());
+    String rest = within.substring(mark + MARK.length());
+    int content = whole.length() - rest.length();
+    checkTurn(rest.startsWith(closing) && whole.endsWith(rest) && content >= mark, turn);
+    return content + closing.length();
+  }
+
+  private void checkTurn(boolean clear, int turn) {
     Check.input(
-        whole.startsWith(beginning),
-        "the chat template of %s writes turn %d differently depending on %s, so it cannot be told"
-            + " which tokens are the assistant's. Put {%% generation %%} ... {%% endgeneration %%}"
-            + " around the assistant's part in a chat_template.jinja of the model folder, split the"
-            + " conversation so that the assistant speaks once, at the end, or learn every turn with"
-            + " --train-on-prompt.",
+        clear,
+        "the chat template of %s writes turn %d differently depending on what is around it, so it"
+            + " cannot be told which tokens are the assistant's. Put {%% generation %%} ... {%%"
+            + " endgeneration %%} around the assistant's part in a chat_template.jinja of the model"
+            + " folder, split the conversation so that the assistant speaks once, at the end, or"
+            + " learn every turn with --train-on-prompt.",
         file,
-        turn + 1,
-        cause);
+        turn + 1);
   }
 
   /** {@code datetime.strftime}, for the letters that dates are written with. */

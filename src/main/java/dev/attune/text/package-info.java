@@ -23,8 +23,8 @@
  *       Transformers' {@code add_prefix_space=True}, without which Transformers refuses such input.
  *   <li>Chat templates are rendered by {@link dev.attune.text.jinja}, which says why it is our own.
  *       Where a template does not mark the assistant's turns itself, they are found by rendering
- *       the turns before each and up to it, and a template that does not keep what it wrote is
- *       refused.
+ *       the turns before each and up to it; every step is checked, and a template that gives no
+ *       sure answer is refused.
  *   <li>Offsets count code points, as Hugging Face's do.
  * </ul>
  */

@@ -333,6 +333,21 @@ class NextTokensTest {
   }
 
   @Test
+  void theExampleOfSummariesHasNothingToComplainAbout() {
+    Path folder = Path.of("examples", "legal-summaries");
+    Dataset train = DataReader.read(folder.resolve("train.jsonl"));
+    Dataset test = DataReader.read(folder.resolve("test.jsonl"));
+    Encoder encoder = Encoder.nextTokens(bytes, false, 2048, 1);
+    DataReport report =
+        DataReport.builder(TargetKind.NEXT_TOKEN)
+            .maxLength(2048)
+            .train(train, encoder.encode(train).lengths())
+            .test(test, encoder.encode(test).lengths())
+            .build();
+    assertEquals(List.of(), report.findings());
+  }
+
+  @Test
   void gpt2AgreesOnAnyNumberOfThreads() {
     Dataset verse =
         DataReader.read(SharedFolders.data("datasets/tiny_shakespeare/tiny_shakespeare.txt"));

@@ -6,6 +6,7 @@ import dev.attune.core.DType;
 import dev.attune.ref.ActivationRef;
 import dev.attune.ref.LinearRef;
 import dev.attune.ref.Precision;
+import dev.attune.ref.QuantizeRef;
 import dev.attune.testkit.Backends.Target;
 import dev.attune.testkit.Gradients;
 import dev.attune.testkit.KernelCase;
@@ -28,9 +29,12 @@ class LinearTest extends KernelContract {
     return ActivationRef.valueOf(activation.name());
   }
 
+  private static final List<DType> CODED = List.of(DType.NF4, DType.INT8);
+
   /**
    * A weight whose products with {@code terms} values of unit scale have unit scale. As an operand
-   * it is rounded to the type of activations: that is what is returned.
+   * it is rounded to the type of activations: that is what is returned; for a coded weight, the
+   * values behind the codes.
    */
   private static double[] weight(
       KernelCase k, int F, int C, int terms, DType dtype, DType weightDtype) {
@@ -38,8 +42,25 @@ class LinearTest extends KernelContract {
     for (int i = 0; i < values.length; i++) {
       values[i] /= Math.sqrt(terms);
     }
-    double[] stored = k.input("weight", weightDtype, values);
+    double[] stored =
+        CODED.contains(weightDtype)
+            ? coded(k, values, F, C, weightDtype)
+            : k.input("weight", weightDtype, values);
     return Arrays.stream(stored).map(Storage.of(dtype)::round).toArray();
+  }
+
+  private static double[] coded(KernelCase k, double[] values, int F, int C, DType weightDtype) {
+    double[] stored = new double[F * C];
+    if (weightDtype == DType.INT8) {
+      QuantizeRef.Int8 weight = QuantizeRef.int8(values);
+      k.input("weight", Storage.U8, QuantizeTest.bytes(weight, F, C));
+      Arrays.setAll(stored, weight::value);
+    } else {
+      QuantizeRef.Nf4 weight = QuantizeRef.nf4(values);
+      k.input("weight", Storage.U8, QuantizeTest.bytes(weight, F, C));
+      Arrays.setAll(stored, weight::value);
+    }
+    return stored;
   }
 
   private static KernelCase forward(
@@ -240,8 +261,27 @@ class LinearTest extends KernelContract {
         cases.add(backwardInput(9, 35, 20, activation, act, false, dtype, DType.F32));
         cases.add(backwardInput(9, 35, 20, activation, false, true, dtype, DType.BF16));
       }
+      for (DType coded : CODED) {
+        for (int N : new int[] {0, 1, 2, 3, 8, 15, 16, 17, 50}) {
+          addCoded(cases, N, 192, 50, dtype, coded);
+        }
+        for (int F : Shapes.widths()) {
+          addCoded(cases, 3, 64, F, dtype, coded);
+          addCoded(cases, 20, 128, F, dtype, coded);
+        }
+        for (int C : new int[] {64, 128, 320, 704, 2112}) {
+          addCoded(cases, 2, C, 17, dtype, coded);
+          addCoded(cases, 18, C, 17, dtype, coded);
+        }
+      }
     }
     return cases;
+  }
+
+  private static void addCoded(
+      List<KernelCase> cases, int N, int C, int F, DType dtype, DType coded) {
+    cases.add(forward(N, C, F, Activation.NONE, true, false, dtype, coded));
+    cases.add(backwardInput(N, C, F, Activation.NONE, false, N % 2 == 0, dtype, coded));
   }
 
   @Override
@@ -250,6 +290,10 @@ class LinearTest extends KernelContract {
     for (DType dtype : DTYPES) {
       cases.add(forward(211, 131, 307, Activation.GELU, true, true, dtype, DType.F32));
       cases.add(backwardInput(211, 307, 131, Activation.GELU, true, true, dtype, DType.F32));
+      for (DType coded : CODED) {
+        cases.add(forward(5, 448, 307, Activation.SILU, true, true, dtype, coded));
+        cases.add(backwardInput(67, 448, 307, Activation.SILU, true, true, dtype, coded));
+      }
       cases.add(backwardWeight(311, 131, 207, true, true, dtype));
       cases.add(backwardWeight(777, 31, 17, true, false, dtype));
     }
@@ -397,8 +441,9 @@ class LinearTest extends KernelContract {
     int N = 40;
     int F = 53;
     for (DType dtype : DTYPES) {
-      for (DType weightDtype : DTYPES) {
-        for (int C : new int[] {31, 64, 2115}) {
+      for (DType weightDtype : List.of(DType.F32, DType.BF16, DType.NF4, DType.INT8)) {
+        for (int C :
+            CODED.contains(weightDtype) ? new int[] {64, 2112} : new int[] {31, 64, 2115}) {
           KernelCase all = forward(N, C, F, Activation.SILU, true, true, dtype, weightDtype);
           Map<String, double[]> expected = all.run(target.backend()).values();
           for (int rows : new int[] {1, 2, 3, 4, 5, 8, 9, 16, 17}) {

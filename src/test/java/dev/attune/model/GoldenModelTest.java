@@ -5,23 +5,21 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.batch.Batch;
-import dev.attune.batch.EncodedDataset;
-import dev.attune.batch.Packer;
 import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
-import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import dev.attune.model.decoder.DecoderModel;
 import dev.attune.optim.GradientNorm;
-import dev.attune.tape.Parameter;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Segment;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.testkit.Backends;
+import dev.attune.testkit.GoldenBatch;
 import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Host;
+import dev.attune.testkit.LanguageModels;
 import dev.attune.train.Objective;
 import dev.attune.train.Staging;
 import java.nio.FloatBuffer;
@@ -73,7 +71,7 @@ class GoldenModelTest {
       assertEquals(List.of(), loaded.created());
       Parameters parameters = model.parameters();
       parameters.enableTraining();
-      Batch batch = batch(golden, task, model.positionOffset());
+      Batch batch = GoldenBatch.of(golden, task, model.positionOffset());
       checkHidden(golden, model, tape, staging, batch);
 
       Inputs inputs = staging.stage(batch);
@@ -83,7 +81,10 @@ class GoldenModelTest {
       tape.begin(true, 0);
       Tensor logits = model.forward(tape, inputs);
       checkRows(
-          golden, "logits.", task == Task.CAUSAL_LM ? project(tape, model, logits) : logits, tape);
+          golden,
+          "logits.",
+          task == Task.CAUSAL_LM ? LanguageModels.logits(tape, model, logits) : logits,
+          tape);
       double loss = staging.sumLosses(new Objective(task, 0f).apply(tape, model, logits, staging));
       int targets = batch.supervisedTargets();
       assertEquals(summary.get("targets").asInt(), targets);
@@ -106,26 +107,6 @@ class GoldenModelTest {
       case "bert", "roberta", "distilbert", "gpt2_cls" -> Task.CLASSIFICATION;
       default -> Task.CAUSAL_LM;
     };
-  }
-
-  /** The logits that training never holds whole. */
-  private static Tensor project(Tape tape, Model model, Tensor hidden) {
-    Parameter vocabulary = model.vocabulary();
-    Tensor logits = tape.tensor(hidden.rows(), vocabulary.rows(), false);
-    tape.backend()
-        .linearForward(
-            logits.address(),
-            0,
-            hidden.address(),
-            vocabulary.address(),
-            0,
-            hidden.rows(),
-            hidden.cols(),
-            vocabulary.rows(),
-            Activation.NONE,
-            hidden.dtype(),
-            vocabulary.dtype());
-    return logits;
   }
 
   private static void checkHidden(
@@ -169,25 +150,5 @@ class GoldenModelTest {
     for (int i = 0; i < expected.length; i++) {
       assertEquals(expected[i], actual[i] / targets, tolerance, name + "[" + i + "]");
     }
-  }
-
-  private static Batch batch(Goldens.Tensors golden, Task task, int positionOffset) {
-    boolean types = golden.has("token_type_ids.0");
-    EncodedDataset.Builder builder = EncodedDataset.builder(Objective.targetKind(task), types);
-    for (int s = 0; s < SEQUENCES; s++) {
-      int[] ids = golden.ints("input_ids." + s);
-      int[] typeIds = types ? golden.ints("token_type_ids." + s) : null;
-      int[] labels = golden.ints("labels." + s);
-      if (task == Task.CAUSAL_LM) {
-        builder.addNextTokens(ids, null, 0, ids.length);
-      } else if (task == Task.TOKEN_CLASSIFICATION) {
-        builder.add(ids, typeIds, labels);
-      } else {
-        builder.add(ids, typeIds, labels[0]);
-      }
-    }
-    Batch batch = new Batch();
-    new Packer(builder.build(), positionOffset).pack(new int[] {0, 1, 2, 3}, batch);
-    return batch;
   }
 }

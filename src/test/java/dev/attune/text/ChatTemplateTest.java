@@ -126,17 +126,50 @@ class ChatTemplateTest {
   }
 
   @Test
-  void aTemplateThatRewritesEarlierTurnsIsRefusedWithAWayOut() throws IOException {
+  void turnsThatLoseTheirReasoningLaterAreFoundByAMark() throws IOException {
     ChatTemplate template = template(resource("qwen3.jinja"));
-    List<ChatMessage> once = List.of(ChatMessage.of("user", "a"), ChatMessage.of("assistant", "b"));
+    List<ChatMessage> messages =
+        List.of(
+            ChatMessage.of("user", "a"),
+            ChatMessage.of("assistant", "<think>\nhm\n</think>\n\nb b"),
+            ChatMessage.of("user", "b b"),
+            ChatMessage.of("assistant", "c"),
+            ChatMessage.of("user", "d"),
+            ChatMessage.of("assistant", "<think>\nso\n</think>\n\ne"));
     assertEquals(
-        List.of("<think>\n\n</think>\n\nb<|im_end|>\n"), parts(template.conversation(once, null)));
-    List<ChatMessage> twice = new ArrayList<>(once);
-    twice.addAll(once);
+        List.of("b b<|im_end|>\n", "c<|im_end|>\n", "<think>\nso\n</think>\n\ne<|im_end|>\n"),
+        parts(template.conversation(messages, null)));
+    assertEquals(
+        List.of("<think>\n\n</think>\n\nb<|im_end|>\n"),
+        parts(
+            template.conversation(
+                List.of(ChatMessage.of("user", "a"), ChatMessage.of("assistant", "b")), null)));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        // drops earlier answers
+        "{% for m in messages %}{% if m.role == 'user' or loop.last %}<{{ m.content }}>{% endif %}"
+            + "{% endfor %}",
+        // announces an answer with what it does not contain
+        "{% for m in messages %}<{{ m.content }}>{% endfor %}{% if add_generation_prompt %}[think]"
+            + "{% endif %}",
+        // counts turns first
+        "{{ messages | length }}{% for m in messages %}<{{ m.content }}>{% endfor %}",
+        // closes an answer otherwise when it is the last
+        "{% for m in messages %}<{{ m.content }}{{ '>>' if loop.last else '>' }}{% endfor %}"
+      })
+  void templatesWhoseTurnsCannotBeToldApartAreRefusedWithAWayOut(String source) throws IOException {
+    ChatTemplate template = template(source);
+    List<ChatMessage> twice =
+        List.of(
+            ChatMessage.of("user", "a"),
+            ChatMessage.of("assistant", "b"),
+            ChatMessage.of("user", "c"),
+            ChatMessage.of("assistant", "d"));
     InputException e = assertThrows(InputException.class, () -> template.conversation(twice, null));
-    assertTrue(
-        e.getMessage().contains("writes turn 2 differently depending on what comes after it"),
-        e::getMessage);
+    assertTrue(e.getMessage().contains("writes turn 2 differently"), e::getMessage);
     assertTrue(e.getMessage().contains("{% generation %}"), e::getMessage);
   }
 

@@ -2,6 +2,7 @@ package dev.attune.kernels.torch;
 
 import dev.attune.core.Check;
 import dev.attune.core.DType;
+import dev.attune.kernels.QuantizedLayout;
 import dev.attune.memory.NativePointer;
 import java.nio.ByteOrder;
 import java.nio.IntBuffer;
@@ -58,6 +59,19 @@ final class Arguments {
         op,
         name,
         dtype);
+  }
+
+  /** A type of weights. */
+  static void weight(String op, String name, DType dtype) {
+    Check.argument(
+        dtype != DType.I32, "%s: %s = %s; it must be F32, BF16, NF4 or INT8", op, name, dtype);
+  }
+
+  /** The width of a quantized weight. */
+  static void blocks(String op, long C) {
+    if (C < 1 || C % QuantizedLayout.BLOCK != 0) {
+      throw outside(op, "C", C, "a multiple of " + QuantizedLayout.BLOCK + ", blocks of a scale");
+    }
   }
 
   /** A real number in {@code [low, high]}; NaN is refused. */

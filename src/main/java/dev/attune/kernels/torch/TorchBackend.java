@@ -836,16 +836,11 @@ public final class TorchBackend implements Backend {
 
   @Override
   public void quantize(long out, long inp, long F, long C, DType inpDtype, DType outDtype) {
-    throw unsupported("quantize");
+    run("quantize", () -> TorchQuantized.quantize(pool, out, inp, F, C, inpDtype, outDtype));
   }
 
   @Override
   public void dequantize(long out, long inp, long F, long C, DType outDtype, DType inpDtype) {
-    throw unsupported("dequantize");
-  }
-
-  private static UnsupportedOperationException unsupported(String op) {
-    return new UnsupportedOperationException(
-        op + " has no implementation on the torch backend yet");
+    run("dequantize", () -> TorchQuantized.dequantize(pool, out, inp, F, C, outDtype, inpDtype));
   }
 }

@@ -29,7 +29,7 @@ final class TorchLinear {
       DType weightDtype) {
     String op = "linearForward";
     checkShape(op, N, C, F, dtype);
-    Arguments.floating(op, "weightDtype", weightDtype);
+    checkWeight(op, C, weightDtype);
     if (N == 0) {
       return;
     }
@@ -38,7 +38,7 @@ final class TorchLinear {
     Arguments.present(op, "weight", weight);
 
     Tensor x = operand(pool, inp, dtype, dtype, N, C);
-    Tensor w = operand(pool, weight, weightDtype, dtype, F, C).t();
+    Tensor w = weight(pool, weight, weightDtype, dtype, F, C).t();
     Tensor b = bias == 0 ? null : view(bias, DType.F32, F);
     Tensor preTensor = pre == 0 ? null : view(pre, dtype, N, F);
     Tensor outTensor = view(out, dtype, N, F);
@@ -77,7 +77,7 @@ final class TorchLinear {
       DType weightDtype) {
     String op = "linearBackwardInput";
     checkShape(op, N, C, F, dtype);
-    Arguments.floating(op, "weightDtype", weightDtype);
+    checkWeight(op, C, weightDtype);
     if (N == 0) {
       return;
     }
@@ -89,7 +89,7 @@ final class TorchLinear {
     }
 
     Tensor gradient = operand(pool, dout, dtype, dtype, N, F);
-    Tensor w = operand(pool, weight, weightDtype, dtype, F, C);
+    Tensor w = weight(pool, weight, weightDtype, dtype, F, C);
     Tensor dinpTensor = view(dinp, dtype, N, C);
     Tensor preTensor = pre == 0 ? null : view(pre, dtype, N, C);
     Tensor actTensor = actOut == 0 ? null : view(actOut, dtype, N, C);
@@ -174,6 +174,29 @@ final class TorchLinear {
           copy.narrow(0, row, length).copy_(type == DType.F32 ? rounded(part, dtype) : part);
         });
     return copy;
+  }
+
+  /** The weight as the product sees it, from whatever it is stored in. */
+  private static Tensor weight(
+      TorchPool pool, long address, DType type, DType dtype, long F, long C) {
+    if (type != DType.NF4 && type != DType.INT8) {
+      return operand(pool, address, type, dtype, F, C);
+    }
+    Tensor copy = torch.empty(F, C);
+    pool.ranges(
+        F,
+        TorchPool.rowsOfTile(C),
+        (row, rows) ->
+            copy.narrow(0, row, rows)
+                .copy_(rounded(TorchQuantized.values(address, F, C, type, row, rows), dtype)));
+    return copy;
+  }
+
+  private static void checkWeight(String op, long C, DType type) {
+    Arguments.weight(op, "weightDtype", type);
+    if (type == DType.NF4 || type == DType.INT8) {
+      Arguments.blocks(op, C);
+    }
   }
 
   private static void checkShape(String op, long N, long C, long F, DType dtype) {

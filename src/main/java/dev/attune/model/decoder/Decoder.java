@@ -89,22 +89,28 @@ public final class Decoder implements AutoCloseable {
 
   /** The last norm's output for the last row of each sequence: (B,C). */
   public Tensor forwardLastRows(Tape tape, Inputs inputs) {
-    return lastRows(tape, stack(tape, inputs, null), inputs);
+    return rows(tape, stack(tape, inputs, null), inputs.lastRows(), inputs.sequences());
   }
 
   /**
-   * The same over a cache that holds the rows before: inference only.
+   * The last norm's output for some rows, over a cache that holds the rows before: inference only.
    *
    * @param inputs the new rows of each sequence
+   * @param rows (M) i32 on the device, among the new rows
+   * @return (M,C)
    */
-  public Tensor forwardLastRows(Tape tape, Inputs inputs, KeyValueCache cache) {
-    return lastRows(tape, stack(tape, inputs, cache), inputs);
+  public Tensor forwardRows(Tape tape, Inputs inputs, KeyValueCache cache, long rows, long M) {
+    return rows(tape, stack(tape, inputs, cache), rows, M);
   }
 
-  private Tensor lastRows(Tape tape, DecoderLayer.State state, Inputs inputs) {
-    Tensor branch = GatherRows.apply(tape, state.branch(), inputs.lastRows(), inputs.sequences());
-    Tensor residual =
-        GatherRows.apply(tape, state.residual(), inputs.lastRows(), inputs.sequences());
+  /** Runs new rows for what they leave in the cache. */
+  public void fill(Tape tape, Inputs inputs, KeyValueCache cache) {
+    stack(tape, inputs, cache);
+  }
+
+  private Tensor rows(Tape tape, DecoderLayer.State state, long rows, long M) {
+    Tensor branch = GatherRows.apply(tape, state.branch(), rows, M);
+    Tensor residual = GatherRows.apply(tape, state.residual(), rows, M);
     return last(tape, new DecoderLayer.State(branch, residual));
   }
 

@@ -1,0 +1,159 @@
+package dev.attune.model;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.attune.batch.Batch;
+import dev.attune.checkpoint.AdapterFolder;
+import dev.attune.checkpoint.ModelFolder;
+import dev.attune.core.DType;
+import dev.attune.kernels.Backend;
+import dev.attune.memory.Arena;
+import dev.attune.tape.LoraConfig;
+import dev.attune.tape.Parameters;
+import dev.attune.tape.Segment;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+import dev.attune.testkit.Backends;
+import dev.attune.testkit.GoldenBatch;
+import dev.attune.testkit.Goldens;
+import dev.attune.testkit.Host;
+import dev.attune.testkit.LanguageModels;
+import dev.attune.train.Objective;
+import dev.attune.train.Staging;
+import java.io.IOException;
+import java.nio.FloatBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * Adapters that PEFT made, on tiny models: logits, loss and every gradient as PEFT gives them; the
+ * same after writing and reading them; and the same logits from the merged model.
+ */
+class GoldenAdapterTest {
+  private static final Path ADAPTERS = Path.of("src/test/resources/adapters");
+  private static final double LOGIT_TOLERANCE = 1e-4;
+  private static final double GRADIENT_TOLERANCE = 1e-3; // of the tensor's largest entry
+
+  @TempDir private Path scratch;
+
+  static Stream<Arguments> cases() {
+    return Stream.of("llama", "qwen3", "gpt2", "gpt_neox", "bert")
+        .flatMap(family -> Backends.best().map(backend -> Arguments.of(family, backend)));
+  }
+
+  @ParameterizedTest(name = "{0} on {1}")
+  @MethodSource("cases")
+  void agreesWithPeft(String family, Backends.Target target) throws IOException {
+    Path base = Goldens.folder().resolve("tiny").resolve(family);
+    Path adapter = ADAPTERS.resolve(family);
+    Goldens.Tensors golden = new Goldens.Tensors(adapter.resolve("golden.safetensors"));
+    Goldens.Tensors sequences = new Goldens.Tensors(base.resolve("golden.safetensors"));
+    JsonNode summary = Goldens.json(adapter.resolve("golden.json"));
+    Task task = family.equals("bert") ? Task.CLASSIFICATION : Task.CAUSAL_LM;
+    Backend backend = target.backend();
+    LoraConfig lora = AdapterFolder.describe(adapter).lora();
+    Parameters.Builder builder = new Parameters.Builder();
+    builder.freeze(DType.F32);
+    builder.adapt(lora);
+    Path written = scratch.resolve("written");
+    try (Model model =
+            Families.create(backend, ModelFolder.readConfig(base), task, 5, null, builder);
+        Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1);
+        Staging staging = new Staging(backend)) {
+      AdapterFolder.load(adapter, model, ModelFolder.load(base, model, 0).created());
+      Parameters parameters = model.parameters();
+      parameters.enableTraining();
+      Batch batch = GoldenBatch.of(sequences, task, 0);
+      tape.begin(true, 0);
+      Tensor output = model.forward(tape, staging.stage(batch));
+      checkLogits(golden, tape, model, output);
+      double loss = staging.sumLosses(new Objective(task, 0f).apply(tape, model, output, staging));
+      int targets = batch.supervisedTargets();
+      assertEquals(summary.get("loss").asDouble(), loss / targets, 1e-4);
+      tape.backward();
+      parameters.completeGradients();
+      int checked = 0;
+      for (Segment segment : parameters.segments()) {
+        String name = "grad.base_model.model." + segment.name();
+        if (golden.has(name)) {
+          checkGradient(golden.floats(name), parameters, segment, targets);
+          checked++;
+        } else {
+          assertTrue(!LoraConfig.isAdapter(segment.name()), name);
+        }
+      }
+      assertTrue(checked >= 6, "only " + checked + " gradients compared");
+      Files.createDirectories(written);
+      AdapterFolder.write(written, model, lora, family);
+    }
+    checkMerged(base, written, task, backend, golden, sequences);
+  }
+
+  /** The adapter as we wrote it, merged into its base. */
+  private static void checkMerged(
+      Path base,
+      Path adapter,
+      Task task,
+      Backend backend,
+      Goldens.Tensors golden,
+      Goldens.Tensors sequences) {
+    LoraConfig lora = AdapterFolder.describe(adapter).lora();
+    Parameters.Builder builder = new Parameters.Builder();
+    builder.adapt(lora);
+    try (Model model =
+            Families.create(backend, ModelFolder.readConfig(base), task, 5, null, builder);
+        Model plain = Families.create(backend, ModelFolder.readConfig(base), task, 5, null);
+        Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1);
+        Staging staging = new Staging(backend)) {
+      AdapterFolder.load(adapter, model, ModelFolder.load(base, model, 0).created());
+      AdapterFolder.merge(model, lora);
+      for (Segment segment : plain.parameters().segments()) {
+        Segment merged = model.parameters().segment(segment.name());
+        Host.put(plain.parameters(), segment, Host.values(model.parameters(), merged));
+      }
+      Batch batch = GoldenBatch.of(sequences, task, 0);
+      tape.begin(false, 0);
+      checkLogits(golden, tape, plain, plain.forward(tape, staging.stage(batch)));
+    }
+  }
+
+  private static void checkLogits(Goldens.Tensors golden, Tape tape, Model model, Tensor output) {
+    Tensor logits =
+        model.task() == Task.CAUSAL_LM ? LanguageModels.logits(tape, model, output) : output;
+    FloatBuffer values = Host.floats(tape.backend(), logits.address(), logits.sizeBytes());
+    int at = 0;
+    for (int s = 0; s < GoldenBatch.SEQUENCES; s++) {
+      for (float expected : golden.floats("logits." + s)) {
+        // Adapters this large give logits of some tens.
+        double tolerance = LOGIT_TOLERANCE * Math.max(1, Math.abs(expected));
+        assertEquals(expected, values.get(at++), tolerance, "logits of sequence " + s);
+      }
+    }
+    assertEquals(logits.rows() * logits.cols(), at);
+  }
+
+  private static void checkGradient(
+      float[] expected, Parameters parameters, Segment segment, int targets) {
+    FloatBuffer inStore = FloatBuffer.allocate(expected.length);
+    segment.layout().toStore(FloatBuffer.wrap(expected), inStore);
+    float[] actual = Host.floats(parameters.gradients(), segment.first(), expected.length);
+    double largest = 0;
+    for (float value : expected) {
+      largest = Math.max(largest, Math.abs(value));
+    }
+    for (int i = 0; i < expected.length; i++) {
+      assertEquals(
+          inStore.get(i),
+          actual[i] / targets,
+          GRADIENT_TOLERANCE * Math.max(largest, 1e-4),
+          segment.name() + "[" + i + "]");
+    }
+  }
+}

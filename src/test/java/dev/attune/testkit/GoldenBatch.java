@@ -1,0 +1,36 @@
+package dev.attune.testkit;
+
+import dev.attune.batch.Batch;
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.Packer;
+import dev.attune.model.Task;
+import dev.attune.train.Objective;
+
+/** The four sequences of a tiny model's golden, packed. */
+public final class GoldenBatch {
+  /** How many there are. */
+  public static final int SEQUENCES = 4;
+
+  private GoldenBatch() {}
+
+  /** Packs them, with their labels. */
+  public static Batch of(Goldens.Tensors golden, Task task, int positionOffset) {
+    boolean types = golden.has("token_type_ids.0");
+    EncodedDataset.Builder builder = EncodedDataset.builder(Objective.targetKind(task), types);
+    for (int s = 0; s < SEQUENCES; s++) {
+      int[] ids = golden.ints("input_ids." + s);
+      int[] typeIds = types ? golden.ints("token_type_ids." + s) : null;
+      int[] labels = golden.ints("labels." + s);
+      if (task == Task.CAUSAL_LM) {
+        builder.addNextTokens(ids, null, 0, ids.length);
+      } else if (task == Task.TOKEN_CLASSIFICATION) {
+        builder.add(ids, typeIds, labels);
+      } else {
+        builder.add(ids, typeIds, labels[0]);
+      }
+    }
+    Batch batch = new Batch();
+    new Packer(builder.build(), positionOffset).pack(new int[] {0, 1, 2, 3}, batch);
+    return batch;
+  }
+}

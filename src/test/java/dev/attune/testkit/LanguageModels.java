@@ -1,0 +1,32 @@
+package dev.attune.testkit;
+
+import dev.attune.kernels.Activation;
+import dev.attune.model.Model;
+import dev.attune.tape.Parameter;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+
+/** What tests need of language models. */
+public final class LanguageModels {
+  private LanguageModels() {}
+
+  /** The logits that training never holds whole. */
+  public static Tensor logits(Tape tape, Model model, Tensor hidden) {
+    Parameter vocabulary = model.vocabulary();
+    Tensor logits = tape.tensor(hidden.rows(), vocabulary.rows(), false);
+    tape.backend()
+        .linearForward(
+            logits.address(),
+            0,
+            hidden.address(),
+            vocabulary.operand(hidden.dtype()),
+            0,
+            hidden.rows(),
+            hidden.cols(),
+            vocabulary.rows(),
+            Activation.NONE,
+            hidden.dtype(),
+            vocabulary.operandDtype(hidden.dtype()));
+    return logits;
+  }
+}
