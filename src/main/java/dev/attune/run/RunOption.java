@@ -2,6 +2,7 @@ package dev.attune.run;
 
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Stream;
 
 /**
  * The options of runs: their names on the command line and in config files, what they take, their
@@ -55,6 +56,8 @@ public enum RunOption {
   OVERWRITE(null, "false", "replace the model in the output folder"),
   FILE("FILE", null, "data to evaluate or predict"),
   OUTPUT("FILE", null, "where predictions go, as JSONL"),
+  EVALUATE_WITH(
+      "WAY", "loss", "of language models: loss, or generate and compare with the answers"),
   BASE_MODEL("NAME|DIR", null, "an adapter's base model, where it is not what the adapter says"),
   PROMPT("TEXT", null, "what to continue"),
   PROMPTS("FILE", null, "many prompts: .txt, one a line, or rows with a prompt or messages"),
@@ -129,12 +132,13 @@ public enum RunOption {
       List.of(MODEL, BASE_MODEL, OUTPUT_DIR, OVERWRITE, THREADS);
 
   /** Options of {@code attune evaluate}. */
-  public static final List<RunOption> EVALUATE = INFERENCE;
+  public static final List<RunOption> EVALUATE =
+      Stream.concat(INFERENCE.stream(), Stream.of(EVALUATE_WITH, MAX_NEW_TOKENS, STOP, STREAMS))
+          .toList();
 
   /** Options of {@code attune predict}. */
   public static final List<RunOption> PREDICT =
-      java.util.stream.Stream.concat(INFERENCE.stream(), java.util.stream.Stream.of(OUTPUT))
-          .toList();
+      Stream.concat(INFERENCE.stream(), Stream.of(OUTPUT)).toList();
 
   /** Options of {@code attune bench}. */
   public static final List<RunOption> BENCH =

@@ -33,7 +33,10 @@ class SamplerTest {
     double[] counts = new double[logits.length];
     Sampler sampler = new Sampler(sampling, new int[0], 3);
     for (int place = 0; place < DRAWS; place++) {
-      counts[sampler.next(FloatBuffer.wrap(logits), logits.length, place)] += 1.0 / DRAWS;
+      counts[sampler.next(FloatBuffer.wrap(logits), logits.length, place)]++;
+    }
+    for (int i = 0; i < counts.length; i++) {
+      counts[i] /= DRAWS;
     }
     return counts;
   }
