@@ -95,10 +95,13 @@ public final class EvaluateRun {
       int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
       Encoder encoder =
           kind == TargetKind.NEXT_TOKEN
-              ? Encoder.nextTokens(
+              ? Encoder.strided(
                   trained.tokenizer(),
                   config.flag(RunOption.TRAIN_ON_PROMPT),
                   trained.maxLength(),
+                  config.isGiven(RunOption.STRIDE)
+                      ? config.smallInteger(RunOption.STRIDE)
+                      : trained.maxLength(),
                   threads)
               : new Encoder(
                   trained.tokenizer(), kind, trained.labels(), trained.maxLength(), threads);

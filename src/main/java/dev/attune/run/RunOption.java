@@ -58,6 +58,7 @@ public enum RunOption {
   OUTPUT("FILE", null, "where predictions go, as JSONL"),
   EVALUATE_WITH(
       "WAY", "loss", "of language models: loss, or generate and compare with the answers"),
+  STRIDE("N", null, "of a running text: windows of max length, N tokens apart; else end to end"),
   BASE_MODEL("NAME|DIR", null, "an adapter's base model, where it is not what the adapter says"),
   PROMPT("TEXT", null, "what to continue"),
   PROMPTS("FILE", null, "many prompts: .txt, one a line, or rows with a prompt or messages"),
@@ -133,7 +134,8 @@ public enum RunOption {
 
   /** Options of {@code attune evaluate}. */
   public static final List<RunOption> EVALUATE =
-      Stream.concat(INFERENCE.stream(), Stream.of(EVALUATE_WITH, MAX_NEW_TOKENS, STOP, STREAMS))
+      Stream.concat(
+              INFERENCE.stream(), Stream.of(STRIDE, EVALUATE_WITH, MAX_NEW_TOKENS, STOP, STREAMS))
           .toList();
 
   /** Options of {@code attune predict}. */

@@ -322,6 +322,13 @@ public final class Parameters implements AutoCloseable {
           at += d.count(part) * d.dtype().sizeBytes();
         }
         if (isQuantized) {
+          if (d.cols % QuantizedLayout.BLOCK != 0) {
+            throw new InputException(
+                String.format(
+                    "%s has %d columns; weights of few bits (--load-in-4bit, --load-in-8bit) need a"
+                        + " multiple of %d",
+                    d.parts.get(0).name(), d.cols, QuantizedLayout.BLOCK));
+          }
           long rows = d.parts.stream().mapToLong(Part::rows).sum();
           quantized.add(new QuantizedWeight(d.dtype(), frozenBytes, rows, d.cols));
           at += QuantizedLayout.of(rows, d.cols, d.dtype()).sizeBytes();
