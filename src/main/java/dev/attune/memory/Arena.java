@@ -23,6 +23,8 @@ public final class Arena implements AutoCloseable {
   // Live blocks, unordered: offset and size.
   private long[] liveOffset = new long[256];
   private long[] liveSize = new long[256];
+  private long[] liveSerial = new long[256];
+  private long nextSerial;
   private int liveCount;
 
   private long highWaterBytes;
@@ -72,10 +74,26 @@ public final class Arena implements AutoCloseable {
         liveCount--;
         liveOffset[i] = liveOffset[liveCount];
         liveSize[i] = liveSize[liveCount];
+        liveSerial[i] = liveSerial[liveCount];
         return;
       }
     }
     throw new IllegalStateException("not a live block of this arena: " + Long.toHexString(address));
+  }
+
+  /** A moment, for {@link #freeSince}. */
+  public long mark() {
+    return nextSerial;
+  }
+
+  /** Frees the blocks that were allocated since a moment, but for some. */
+  public void freeSince(long mark, long... keep) {
+    for (int i = liveCount - 1; i >= 0; i--) {
+      long block = buffer.address() + liveOffset[i];
+      if (liveSerial[i] >= mark && Arrays.stream(keep).noneMatch(kept -> kept == block)) {
+        free(block);
+      }
+    }
   }
 
   /** Frees every block but two, which may be one. */
@@ -124,9 +142,11 @@ public final class Arena implements AutoCloseable {
     if (liveCount == liveOffset.length) {
       liveOffset = Arrays.copyOf(liveOffset, liveCount * 2);
       liveSize = Arrays.copyOf(liveSize, liveCount * 2);
+      liveSerial = Arrays.copyOf(liveSerial, liveCount * 2);
     }
     liveOffset[liveCount] = offset;
     liveSize[liveCount] = size;
+    liveSerial[liveCount] = nextSerial++;
     liveCount++;
   }
 

@@ -46,8 +46,7 @@ public final class Encoder {
   public Tensor forward(Tape tape, Inputs inputs) {
     Tensor x = embed(tape, inputs);
     for (EncoderLayer layer : layers) {
-      x = layer.forward(tape, x, inputs);
-      tape.keepOnly(x);
+      x = forward(tape, layer, x, inputs);
     }
     return x;
   }
@@ -60,10 +59,16 @@ public final class Encoder {
     Tensor x = embed(tape, inputs);
     int last = layers.size() - 1;
     for (int layer = 0; layer < last; layer++) {
-      x = layers.get(layer).forward(tape, x, inputs);
-      tape.keepOnly(x);
+      x = forward(tape, layers.get(layer), x, inputs);
     }
     return layers.get(last).forwardFirstRows(tape, x, inputs);
+  }
+
+  private static Tensor forward(Tape tape, EncoderLayer layer, Tensor x, Inputs inputs) {
+    Tensor[] out =
+        tape.checkpoint(new Tensor[] {x}, in -> new Tensor[] {layer.forward(tape, in[0], inputs)});
+    tape.keepOnly(out[0]);
+    return out[0];
   }
 
   private Tensor embed(Tape tape, Inputs inputs) {

@@ -24,9 +24,12 @@ final class PreNorm {
     }
   }
 
-  /** The sum is no node's output: its norm frees it. In inference the next norm still needs it. */
+  /**
+   * The sum is no node's output: its norm frees it. Where nothing is recorded the next norm still
+   * needs it.
+   */
   static void release(Tape tape, Tensor sum) {
-    if (tape.training()) {
+    if (tape.recording()) {
       tape.discard(sum);
       tape.dropGradient(sum);
     }

@@ -134,6 +134,7 @@ public final class BenchRun {
         Tape tape =
             new Tape(backend, new Arena(backend, backend.reservableBytes()), precision, seed);
         Trainer trainer = new Trainer(model, optimizer, tape, data, null, trainerConfig)) {
+      tape.useCheckpoints(config.flag(RunOption.GRADIENT_CHECKPOINTING));
       TrainResult result = trainer.run(times, null, () -> false);
       long peakMemory = ProcessMemory.peakBytes(backend, tape.arena());
       return new Outcome(

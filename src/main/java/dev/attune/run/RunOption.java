@@ -41,6 +41,8 @@ public enum RunOption {
   USE_RSLORA(null, "false", "scale adapters by alpha / sqrt(r)"),
   LOAD_IN_4BIT(null, "false", "hold frozen weights in 4 bits (QLoRA's NF4)"),
   LOAD_IN_8BIT(null, "false", "hold frozen weights in 8 bits"),
+  GRADIENT_CHECKPOINTING(
+      null, "false", "keep each layer's input only: less memory, a third more work"),
   DROPOUT("P", null, "replaces every dropout of the model"),
   SEED("N", "42", "seed of the order, dropout and new weights"),
   NO_SHUFFLE(null, "false", "train in the order of the file"),
@@ -159,6 +161,7 @@ public enum RunOption {
           USE_RSLORA,
           LOAD_IN_4BIT,
           LOAD_IN_8BIT,
+          GRADIENT_CHECKPOINTING,
           DROPOUT,
           STREAMS,
           MAX_NEW_TOKENS,

@@ -161,6 +161,9 @@ public final class TrainRun {
       TrainerConfig trainerConfig,
       Task task) {
     model.parameters().enableTraining();
+    session
+        .tape(trainerConfig.seed())
+        .useCheckpoints(config.flag(RunOption.GRADIENT_CHECKPOINTING));
     model.parameters().prepare(session.precision());
     try (Inference inference = new Inference(session.backend());
         Optimizer optimizer = optimizer(model);

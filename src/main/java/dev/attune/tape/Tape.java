@@ -7,6 +7,8 @@ import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 
 /**
  * One forward pass and its reverse walk. A tape is reused step after step: {@link #begin} forgets
@@ -17,7 +19,9 @@ public final class Tape implements AutoCloseable {
   private final Arena arena;
   private final DType dtype;
   private final long seed;
-  private final List<Node> nodes = new ArrayList<>();
+  private List<Node> nodes = new ArrayList<>();
+  private boolean recording = true;
+  private boolean checkpoints;
   private boolean training;
   private long step;
   private int streams;
@@ -115,9 +119,56 @@ public final class Tape implements AutoCloseable {
     arena.free(address);
   }
 
+  /** Whether ops are recorded: in training, but for the first run of what will run again. */
+  public boolean recording() {
+    return training && recording;
+  }
+
+  /** Keeps the inputs of every block that a model offers, and nothing else inside it. */
+  public void useCheckpoints(boolean use) {
+    this.checkpoints = use;
+  }
+
+  /**
+   * Runs a block of the model: in training with checkpoints, so that backward runs it again.
+   *
+   * @param inputs may hold null; must have no other consumer
+   * @param body to be a function of its inputs, parameters and random streams alone
+   */
+  public Tensor[] checkpoint(Tensor[] inputs, UnaryOperator<Tensor[]> body) {
+    return training && checkpoints ? Checkpoint.apply(this, inputs, body) : body.apply(inputs);
+  }
+
+  int streams() {
+    return streams;
+  }
+
+  <T> T withoutRecording(Supplier<T> body) {
+    recording = false;
+    try {
+      return body.get();
+    } finally {
+      recording = true;
+    }
+  }
+
+  /** Records a block again, from the random streams it had, and runs it backward. */
+  void replay(int firstStream, Runnable body) {
+    List<Node> outer = nodes;
+    int outerStreams = streams;
+    long outerFlops = flops;
+    nodes = new ArrayList<>();
+    streams = firstStream;
+    body.run();
+    walk(nodes);
+    nodes = outer;
+    streams = outerStreams;
+    flops = outerFlops; // utilization counts the model's work, not what is done twice
+  }
+
   /** Records an op; in inference releases what it saved at once. */
   public Tensor record(Node node) {
-    if (training) {
+    if (recording()) {
       nodes.add(node);
     } else {
       node.release(this);
@@ -219,8 +270,13 @@ public final class Tape implements AutoCloseable {
   public void backward() {
     Check.state(training, "backward needs a training pass");
     Check.state(!nodes.isEmpty(), "nothing is recorded: backward ran already, or no forward did");
-    for (int i = nodes.size() - 1; i >= 0; i--) {
-      Node node = nodes.get(i);
+    walk(nodes);
+    nodes.clear();
+  }
+
+  private void walk(List<Node> recorded) {
+    for (int i = recorded.size() - 1; i >= 0; i--) {
+      Node node = recorded.get(i);
       Tensor out = node.out();
       if (out.gradient() != 0) {
         node.backward(this);
@@ -229,7 +285,6 @@ public final class Tape implements AutoCloseable {
       discard(out);
       dropGradient(out);
     }
-    nodes.clear();
   }
 
   @Override

@@ -1,5 +1,6 @@
 package dev.attune.model;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -29,6 +30,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Tiny random models of each family against Transformers: logits, hidden states, loss, gradient
@@ -98,6 +100,43 @@ class GoldenModelTest {
       for (Segment segment : parameters.segments()) {
         checkGradient(golden, parameters, segment, targets);
       }
+    }
+  }
+
+  /** Running blocks again in backward gives the same gradients, bit for bit, dropout included. */
+  @ParameterizedTest
+  @ValueSource(strings = {"bert", "bert_token", "gpt2", "llama", "qwen3", "gpt_neox", "gpt2_cls"})
+  void checkpointsChangeNothing(String family) {
+    for (Backends.Target target : Backends.best().toList()) {
+      assertArrayEquals(
+          gradients(family, target.backend(), false),
+          gradients(family, target.backend(), true),
+          family + " on " + target);
+    }
+  }
+
+  private static float[] gradients(String family, Backend backend, boolean checkpoints) {
+    Path folder = Goldens.folder().resolve("tiny").resolve(family);
+    Goldens.Tensors golden = new Goldens.Tensors(folder.resolve("golden.safetensors"));
+    Task task = task(family);
+    try (Model model = Families.create(backend, ModelFolder.readConfig(folder), task, 5, 0.1f);
+        Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.BF16, 1);
+        Staging staging = new Staging(backend)) {
+      tape.useCheckpoints(checkpoints);
+      ModelFolder.load(folder, model, 0);
+      Parameters parameters = model.parameters();
+      parameters.enableTraining();
+      Batch batch = GoldenBatch.of(golden, task, model.positionOffset());
+      Inputs inputs = staging.stage(batch);
+      if (parameters.rowSparse() != null) {
+        parameters.rowSparse().mark(batch.uniqueIds(), batch.uniqueCount());
+      }
+      tape.begin(true, 3);
+      new Objective(task, 0f).apply(tape, model, model.forward(tape, inputs), staging);
+      tape.backward();
+      parameters.completeGradients();
+      assertEquals(0, tape.arena().liveBytes(), "blocks that nobody freed");
+      return Host.floats(parameters.gradients(), 0, (int) parameters.size());
     }
   }
 

@@ -125,10 +125,17 @@ public final class Decoder implements AutoCloseable {
     x = Dropout.apply(tape, x, config.embeddingDropout());
     DecoderLayer.State state = new DecoderLayer.State(x, null);
     for (int layer = 0; layer < layers.size(); layer++) {
-      state =
-          layers
-              .get(layer)
-              .forward(tape, state, inputs, rope, cache == null ? null : cache.layer(layer));
+      DecoderLayer next = layers.get(layer);
+      KeyValueCache.Layer cached = cache == null ? null : cache.layer(layer);
+      Tensor[] out =
+          tape.checkpoint(
+              new Tensor[] {state.branch(), state.residual()},
+              in -> {
+                DecoderLayer.State before = new DecoderLayer.State(in[0], in[1]);
+                DecoderLayer.State after = next.forward(tape, before, inputs, rope, cached);
+                return new Tensor[] {after.branch(), after.residual()};
+              });
+      state = new DecoderLayer.State(out[0], out[1]);
       tape.keepOnly(state.branch(), state.residual());
     }
     return state;
