@@ -93,7 +93,8 @@ static void dot_product(attune_context* ctx, const T* inp, int64_t N, int64_t de
   const bool wide = rows <= kWideDotRows;
   const int tile_columns = wide ? kWideDotColumns : kDotColumns;
   const int passes = (rows + kDotRows - 1) / kDotRows;
-  // While a tile is multiplied, over all passes, the next one's rows are fetched.
+  // While a tile is multiplied, over all passes, the rows of the tile after the next are fetched: a tile alone is
+  // too short to hide the memory's latency.
   constexpr int kStepBytes = W * Product::kDepth * static_cast<int>(sizeof(V));
   const int lines = (tile_columns * kStepBytes + 64 * passes - 1) / (64 * passes);
   const int64_t pass_bytes = tile_columns * depth * static_cast<int64_t>(sizeof(V)) / passes;
@@ -107,7 +108,7 @@ static void dot_product(attune_context* ctx, const T* inp, int64_t N, int64_t de
       const int width = static_cast<int>(std::min<int64_t>(kColumns, end - panel));
       for (int j = 0; j < width; j += tile_columns) {
         const V* from = weight + (panel + j) * depth;
-        const char* next = reinterpret_cast<const char*>(from + tile_columns * depth);
+        const char* next = reinterpret_cast<const char*>(from + 2 * tile_columns * depth);
         const auto multiply = [&](const auto* tile_weight) {
           for (int pass = 0; pass < passes; ++pass) {
             const int row = rows * pass / passes, count = rows * (pass + 1) / passes - row;
