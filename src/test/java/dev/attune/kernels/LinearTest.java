@@ -397,8 +397,8 @@ class LinearTest extends KernelContract {
   }
 
   /**
-   * Rows know nothing of each other: a batch equals its sequences run one by one, as long as none of
-   * them has so few rows that another kernel takes them.
+   * Rows know nothing of each other: a batch equals its sequences run one by one, as long as none
+   * of them has so few rows that another kernel takes them.
    */
   @ParameterizedTest(name = "{0}")
   @MethodSource("dev.attune.testkit.Backends#cpu")
@@ -434,8 +434,8 @@ class LinearTest extends KernelContract {
   }
 
   /**
-   * One row has the same bits in a call of its own and among up to 16: a text does not depend on those
-   * that are decoded beside it. The depths are several blocks, and not whole vectors.
+   * One row has the same bits in a call of its own and among up to 16: a text does not depend on
+   * those that are decoded beside it. The depths are several blocks, and not whole vectors.
    */
   @ParameterizedTest(name = "{0}")
   @MethodSource("dev.attune.testkit.Backends#cpu")
@@ -443,7 +443,9 @@ class LinearTest extends KernelContract {
     assertSameAmong(target, 16, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   }
 
-  /** One row has the same bits among 17 and among more: what a prompt shares a pass with is free. */
+  /**
+   * One row has the same bits among 17 and among more: what a prompt shares a pass with is free.
+   */
   @ParameterizedTest(name = "{0}")
   @MethodSource("dev.attune.testkit.Backends#cpu")
   void aRowIsTheSameAmongMany(Target target) {
