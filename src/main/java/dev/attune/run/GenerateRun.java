@@ -40,10 +40,11 @@ public final class GenerateRun implements AutoCloseable {
   /**
    * A prompt's continuation.
    *
+   * @param index of the prompt among those given
    * @param text without end-of-sequence token or stop string
    * @param tokens generated
    */
-  public record Text(Prompt prompt, String text, int tokens, Finish finish) {}
+  public record Text(int index, Prompt prompt, String text, int tokens, Finish finish) {}
 
   private final RunConfig config;
   private final Session session;
@@ -249,7 +250,8 @@ public final class GenerateRun implements AutoCloseable {
                 ends,
                 i,
                 stream);
-        generator.submit(request, done -> onText.accept(finished(prompt, stream, done)));
+        int index = i;
+        generator.submit(request, done -> onText.accept(finished(index, prompt, stream, done)));
       }
       generator.run();
     }
@@ -266,22 +268,23 @@ public final class GenerateRun implements AutoCloseable {
             config.number(RunOption.LENGTH_PENALTY),
             config.smallInteger(RunOption.MAX_NEW_TOKENS));
     try (BeamSearch search = new BeamSearch(model(), session.tape(0), beams, context)) {
-      for (Prompt prompt : prompts) {
+      for (int i = 0; i < prompts.size(); i++) {
+        Prompt prompt = prompts.get(i);
         Completion done = search.run(prompt.ids(), ends);
         TextStream stream = new TextStream(tokenizer(), prompt.ids(), stops, null);
         for (int token : done.tokens()) {
           stream.onToken(token);
         }
-        onText.accept(finished(prompt, stream, done));
+        onText.accept(finished(i, prompt, stream, done));
       }
     }
   }
 
-  private static Text finished(Prompt prompt, TextStream stream, Completion done) {
+  private static Text finished(int index, Prompt prompt, TextStream stream, Completion done) {
     if (done.finish() != Finish.STOP) {
       stream.end();
     }
-    return new Text(prompt, stream.text(), done.tokens().length, done.finish());
+    return new Text(index, prompt, stream.text(), done.tokens().length, done.finish());
   }
 
   private DecoderModel model() {
