@@ -4,7 +4,8 @@
 // bound by the memory that the keys and values stream from: their queries, with all heads that share a
 // key/value head, meet each key once. The keys of a sequence are cut into splits, so that one long
 // sequence has work for every thread. How they are cut follows from the sequence alone, and the partial
-// results of the splits are added in rising order: threads and the rest of the batch change no bit.
+// results of the splits are added in rising order: threads and the rest of the batch change no bit. How
+// many heads a task takes is free to follow both, since a head knows nothing of the others.
 #include <cstdint>
 #include <cstring>
 
@@ -12,6 +13,7 @@
 #include "checks.h"
 #include "context.h"
 #include "kernels.h"
+#include "lane_sums.h"
 #include "lanes.h"
 #include "simd.h"
 
@@ -24,20 +26,26 @@ constexpr int64_t kSplitKeys = 256; // least keys of a split
 constexpr int64_t kMaxSplits = 32;
 constexpr int64_t kStep = 64;       // keys of which scores are taken before their values: 16 KiB at D = 128 in bf16
 constexpr int64_t kMaxWidth = kMaxD;
-constexpr int kOutVectors = 4;      // of a register block of the values' product
+constexpr int64_t kTaskHeads = 16;  // key/value heads of one task, at most
+constexpr int64_t kStepBytes = 256 << 10;  // of the keys and values of a step, at most: two steps share the L2
+// Of a task, at least, in bytes of keys and values: some 10 us, for which a thread is worth waking.
+constexpr int64_t kTaskWork = 192 << 10;
 static_assert(kStep % W == 0 && kSplitKeys % kStep == 0, "steps of whole vectors");
 
-// What a split leaves: maximum (in units of log2) and sum of each row, then the unnormalised rows.
+// What a split leaves of a head: maximum (in units of log2) and sum of each row, then the unnormalised rows.
 constexpr int64_t kHeader = 2 * kFewRows;
 
+// Some (query, head) pairs of a sequence, the same for each of some key/value heads: pair p is query p / group
+// of head p % group.
 struct Item {
   int64_t first;    // number of its first task
-  int64_t offset;   // of its partial results, in floats
+  int64_t offset;   // of its partial results, in floats: head by head, split by split. One split has none
   KeyRange keys;
   int64_t splits;
+  int64_t groups;   // of its heads, a task each
+  int64_t head, heads;  // of keys and values
   int32_t sequence;
-  int32_t kv_head;
-  int32_t row, rows;  // (query, head) pairs: pair p is query p / group of head p % group
+  int32_t row, rows;
 };
 constexpr int64_t kMaxItems = 4096;
 constexpr size_t kItemBytes = sizeof(Item) * kMaxItems;
@@ -45,16 +53,85 @@ constexpr size_t kPartialBytes = size_t{4} << 20;
 constexpr int64_t kPartialFloats = static_cast<int64_t>(kPartialBytes / sizeof(float));
 
 struct Scratch {
-  float q[kFewRows * kRowCells];
   float scores[kFewRows * kStep];
   float rescale[kFewRows];
+  float state[kTaskHeads * (kHeader + kFewRows * kMaxWidth)];  // of each head, where no other split needs it
 };
 static_assert(kPartialBytes + kItemBytes + sizeof(Scratch) <= kWorkspaceBytes, "scratch of cached attention");
-static_assert(kMaxSplits * (kHeader + kFewRows * kMaxWidth) <= kPartialFloats, "one item has room");
+static_assert(kMaxSplits * (kHeader + kFewRows * kMaxWidth) <= kPartialFloats, "one head has room");
+
+// Rows of keys and values that are met next, asked for as they lie, a few lines at a time: the memory serves runs
+// better than the pieces of one head, and a burst would hold up the loads of this step.
+class Ahead {
+ public:
+  // `rows` rows of `bytes` bytes each, stride bytes apart, in about `parts` parts.
+  Ahead(const void* k, const void* v, int64_t rows, int64_t bytes, int64_t stride, int64_t parts)
+      : next_{static_cast<const char*>(k), static_cast<const char*>(v)}, rows_(rows), lines_((bytes + 63) / 64),
+        stride_(stride), part_((rows * lines_ + parts - 1) / parts) {}
+
+  void fetch_part() { fetch(part_); }
+  void fetch(int64_t count) {
+    for (; rows_ > 0 && count > 0; --count) {
+      __builtin_prefetch(next_[0] + 64 * line_, 0, 2);
+      __builtin_prefetch(next_[1] + 64 * line_, 0, 2);
+      if (++line_ < lines_) continue;
+      line_ = 0;
+      --rows_;
+      next_[0] += stride_;
+      next_[1] += stride_;
+    }
+  }
+
+ private:
+  const char* next_[2];
+  int64_t rows_, lines_, stride_, part_, line_ = 0;
+};
 
 static inline int64_t keys_per_split(const KeyRange& range, int64_t splits) {
   return round_up((range.end - range.begin + splits - 1) / splits, kStep);
 }
+
+// ---- the product with the values -----------------------------------------------------------------------
+//
+// Values come a cell of keys at a time, in blocks of as many columns as a vector holds of their type; a block
+// has Cell::kWidth accumulators, whose lanes are columns in the order of value_cells().
+
+#if defined(__AVX512F__)
+constexpr int kSums = 16;  // accumulators of a register block
+constexpr int kRowsAtOnce = 8;
+#else
+constexpr int kSums = 8;
+constexpr int kRowsAtOnce = 4;
+#endif
+
+// The values of key j, of `keys`, that start at `at`; stride elements between keys.
+template <class T>
+static inline void value_cells(Single, vf (&cells)[1], const T* at, int64_t, int64_t, int64_t columns) {
+  cells[0] = load_some(at, columns);
+}
+static inline void store_probability(Single, float* row, int64_t j, vf p) { store(row + j, p); }
+// A block of accumulators in the order of memory.
+static inline void order_columns(Single, vf (&)[1]) {}
+
+#if defined(__AVX512BF16__)
+// Pairs of keys: in each quarter the first four columns, then the last four. A key beyond the last counts as zero.
+static inline void value_cells(Pair, vf (&cells)[2], const bf16* at, int64_t stride, int64_t keys, int64_t columns) {
+  const __m512i even = (__m512i)load_cells(Pair(), at, columns);
+  const __m512i odd = keys > 1 ? (__m512i)load_cells(Pair(), at + stride, columns) : __m512i{};
+  cells[0] = (vf)_mm512_unpacklo_epi16(even, odd);
+  cells[1] = (vf)_mm512_unpackhi_epi16(even, odd);
+}
+// In place: a cell is two halves, which never overtake the scores they are made from.
+static inline void store_probability(Pair, float* row, int64_t j, vf p) {
+  const vh half = round_to_bf16(p);
+  std::memcpy(reinterpret_cast<char*>(row) + 2 * j, &half, sizeof(half));
+}
+static inline void order_columns(Pair, vf (&block)[2]) {
+  const vf low = block[0], high = block[1];
+  block[0] = __builtin_shufflevector(low, high, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+  block[1] = __builtin_shufflevector(low, high, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+}
+#endif
 
 template <class Cell, class T>
 struct CachedAttention {
@@ -64,8 +141,9 @@ struct CachedAttention {
   const T* k;
   const T* v;
 
-  int64_t width() const { return a.vectors() * W; }
-  int64_t partial_floats() const { return kHeader + kFewRows * width(); }
+  static constexpr int64_t kBlockColumns = W * Cell::kWidth;
+  int64_t width() const { return round_up(a.D, kBlockColumns); }
+  int64_t state_floats(int64_t rows) const { return kHeader + rows * width(); }
 
   bool is_few(int64_t b) const {
     return a.queries(b) > 0 && a.queries(b) < least_tiled(a.group());
@@ -73,35 +151,76 @@ struct CachedAttention {
   // A single query always streams, however many heads share its keys.
   static int64_t least_tiled(int64_t group) { return kFewRows / group < 1 ? 2 : kFewRows / group + 1; }
 
+  KeyRange keys_of(int64_t b) const { return visible_keys(a, b, 0, a.queries(b)); }
+  // Of one key/value head, as if in bytes: beyond a few rows the arithmetic takes longer than the memory.
+  int64_t work(int64_t keys, int64_t rows) const {
+    return keys * a.D * 2 * static_cast<int64_t>(sizeof(T)) * (rows + 3) / 4;
+  }
+
   void run(attune_context* ctx) const {
     char* base = ctx->workspace(0);
     auto* partials = reinterpret_cast<float*>(base);
     auto* items = reinterpret_cast<Item*>(base + kPartialBytes);
-    int64_t count = 0, tasks = 0, floats = 0;
+    int64_t total = 0;
+    for (int64_t b = 0; b < a.B; ++b) {
+      if (!is_few(b)) continue;
+      const KeyRange range = keys_of(b);
+      total += a.Hkv * work(range.end - range.begin, a.queries(b) * a.group());
+    }
+    const int64_t share = total / (4 * ctx->pool.threads());
+    const int64_t task_work = share > kTaskWork ? share : kTaskWork;
+
+    const int64_t step_bytes = kStep * a.D * 2 * static_cast<int64_t>(sizeof(T));
+    int64_t most_heads = kStepBytes / step_bytes;
+    most_heads = most_heads < 1 ? 1 : most_heads > kTaskHeads ? kTaskHeads : most_heads;
+
+    int64_t count = 0, tasks = 0, floats = 0, here = 0;
     auto flush = [&] {
       if (count == 0) return;
-      parallel(ctx, tasks, [&](int64_t task, int32_t worker) {
-        const Item& item = find(items, count, task);
-        auto* scratch = reinterpret_cast<Scratch*>(ctx->workspace(worker) + kPartialBytes + kItemBytes);
-        run_split(*scratch, item, task - item.first, partials + item.offset);
-      });
-      parallel(ctx, count, [&](int64_t i, int32_t) { combine(items[i], partials + items[i].offset); });
-      count = tasks = floats = 0;
+      // Tasks in turn of one thread fetch ahead of each other.
+      parallel_range(ctx, tasks, here <= task_work ? tasks : (tasks * task_work + here - 1) / here,
+                     [&](int64_t begin, int64_t end, int32_t worker) {
+                       auto* scratch = reinterpret_cast<Scratch*>(ctx->workspace(worker) + kPartialBytes + kItemBytes);
+                       Task task = find(items, count, begin);
+                       Ahead first = ahead_of(task, 0, 1);
+                       first.fetch_part();
+                       for (int64_t i = begin; i < end; ++i) {
+                         const Task next = i + 1 < end ? find(items, count, i + 1) : Task{};
+                         run_task(*scratch, task, next, partials + task.item->offset);
+                         task = next;
+                       }
+                     });
+      // A quarter of a task's bytes: they are written, read and written again.
+      if (floats > 0) {
+        parallel_range(ctx, count, count * (kTaskWork / 16) / floats + 1, [&](int64_t begin, int64_t end, int32_t) {
+          for (int64_t i = begin; i < end; ++i) combine(items[i], partials + items[i].offset);
+        });
+      }
+      count = tasks = floats = here = 0;
     };
     for (int64_t b = 0; b < a.B; ++b) {
       if (!is_few(b)) continue;
-      const KeyRange range = visible_keys(a, b, 0, a.queries(b));
-      int64_t splits = (range.end - range.begin) / kSplitKeys;
+      const KeyRange range = keys_of(b);
+      const int64_t keys = range.end - range.begin;
+      int64_t splits = keys / kSplitKeys;
       splits = splits < 1 ? 1 : splits > kMaxSplits ? kMaxSplits : splits;
       const int64_t pairs = a.queries(b) * a.group();
-      for (int64_t hk = 0; hk < a.Hkv; ++hk) {
-        for (int64_t row = 0; row < pairs; row += kFewRows) {
-          if (count == kMaxItems || floats + splits * partial_floats() > kPartialFloats) flush();
-          const int64_t rows = pairs - row < kFewRows ? pairs - row : kFewRows;
-          items[count++] = {tasks, floats, range, splits, static_cast<int32_t>(b), static_cast<int32_t>(hk),
+      for (int64_t row = 0; row < pairs; row += kFewRows) {
+        const int64_t rows = pairs - row < kFewRows ? pairs - row : kFewRows;
+        const int64_t head_floats = splits > 1 ? splits * state_floats(rows) : 0;
+        const int64_t most = splits > 1 ? kPartialFloats / head_floats : a.Hkv;
+        for (int64_t head = 0; head < a.Hkv; head += most) {
+          const int64_t heads = a.Hkv - head < most ? a.Hkv - head : most;
+          if (count == kMaxItems || floats + heads * head_floats > kPartialFloats) flush();
+          const int64_t head_work = work(keys_per_split(range, splits), rows);
+          int64_t wanted = head_work == 0 ? most_heads : task_work / head_work;
+          wanted = wanted < 1 ? 1 : wanted > most_heads ? most_heads : wanted;
+          const int64_t groups = (heads + wanted - 1) / wanted;
+          items[count++] = {tasks, floats, range, splits, groups, head, heads, static_cast<int32_t>(b),
                             static_cast<int32_t>(row), static_cast<int32_t>(rows)};
-          tasks += splits;
-          floats += splits * partial_floats();
+          tasks += splits * groups;
+          floats += heads * head_floats;
+          here += heads * work(keys, rows);
         }
       }
     }
@@ -109,81 +228,112 @@ struct CachedAttention {
   }
 
  private:
-  static const Item& find(const Item* items, int64_t count, int64_t task) {
+  // One split of a group of an item's heads, which are counted from the item's first.
+  struct Task {
+    const Item* item = nullptr;
+    int64_t split, head_begin, head_end;
+    int64_t begin, end;  // keys
+  };
+
+  static Task find(const Item* items, int64_t count, int64_t task) {
     int64_t low = 0, high = count;
     while (high - low > 1) {
       const int64_t middle = (low + high) / 2;
       (items[middle].first <= task ? low : high) = middle;
     }
-    return items[low];
+    const Item& item = items[low];
+    const int64_t split = (task - item.first) / item.groups, group = (task - item.first) % item.groups;
+    const int64_t size = keys_per_split(item.keys, item.splits), begin = item.keys.begin + split * size;
+    return {&item, split, item.heads * group / item.groups, item.heads * (group + 1) / item.groups, begin,
+            begin + size < item.keys.end ? begin + size : item.keys.end};
+  }
+
+  // Where keys and values of key j of the task's first head lie.
+  int64_t first_of(const Task& task, int64_t j) const {
+    return (a.first_key[task.item->sequence] + j) * a.kv_stride + (task.item->head + task.head_begin) * a.D;
+  }
+
+  // The step of the task's keys that starts `from` keys after its first.
+  Ahead ahead_of(const Task& task, int64_t from, int64_t parts) const {
+    const int64_t left = task.end - task.begin - from, keys = left < kStep ? left : kStep;
+    const int64_t at = first_of(task, task.begin + from), size = static_cast<int64_t>(sizeof(T));
+    return Ahead(k + at, v + at, keys, (task.head_end - task.head_begin) * a.D * size, a.kv_stride * size, parts);
   }
 
   // Offset of pair p's row in q and out, whose rows are `stride` apart.
-  int64_t row_of(const Item& item, int64_t p, int64_t stride) const {
-    return (a.cu_q[item.sequence] + p / a.group()) * stride + (item.kv_head * a.group() + p % a.group()) * a.D;
+  int64_t row_of(const Item& item, int64_t head, int64_t p, int64_t stride) const {
+    return (a.cu_q[item.sequence] + p / a.group()) * stride + (head * a.group() + p % a.group()) * a.D;
   }
 
-  void run_split(Scratch& s, const Item& item, int64_t split, float* partials) const {
-    const int64_t size = keys_per_split(item.keys, item.splits);
-    const int64_t begin = item.keys.begin + split * size;
-    const int64_t end = begin + size < item.keys.end ? begin + size : item.keys.end;
-    float* maximum = partials + split * partial_floats();
-    float* sum = maximum + kFewRows;
-    float* acc = maximum + kHeader;
-    for (int64_t m = 0; m < item.rows; ++m) {
-      maximum[m] = -kInfinity;
-      sum[m] = 0.0f;
-      pack_rows<Cell>(s.q + m * kRowCells, q + row_of(item, item.row + m, a.q_stride), 0, 1, a.D);
+  // Steps of the keys are the outer loop: the heads of a row lie side by side. `next`: whose first keys are to be
+  // in the cache at the end, if there is one.
+  void run_task(Scratch& s, const Task& task, const Task& next, float* partials) const {
+    const Item& item = *task.item;
+    const int64_t floats = state_floats(item.rows), heads = task.head_end - task.head_begin;
+    float* states = s.state;
+    int64_t state_stride = floats;
+    if (item.splits > 1) {
+      states = partials + (task.head_begin * item.splits + task.split) * floats;
+      state_stride = item.splits * floats;
     }
-    std::memset(acc, 0, static_cast<size_t>(item.rows * width()) * sizeof(float));
-    const int64_t first = a.first_key[item.sequence];
-    for (int64_t j = begin; j < end; j += kStep) {
-      const int64_t keys = end - j < kStep ? end - j : kStep;
-      const int64_t at = (first + j) * a.kv_stride + item.kv_head * a.D;
-      score(s, k + at, v + at, keys, item.rows);
-      hide_scores(s, item, j, keys);
-      for (int64_t m = 0; m < item.rows; ++m) softmax(s, m, maximum + m, sum + m);
-      // The next step's keys are asked for while this one's values are added.
-      const int64_t next = end - j - keys < kStep ? end - j - keys : kStep;
-      add_values(s, acc, v + at, k + at + keys * a.kv_stride, keys, next, item.rows);
-    }
-  }
-
-  // scores (rows, kStep) of `keys` keys; their values are asked for. Scores beyond the keys are not written.
-  void score(Scratch& s, const T* keys_from, const T* values, int64_t keys, int64_t rows) const {
-    constexpr int64_t step = W * Cell::kWidth;
-    for (int64_t j = 0; j < keys; j += W) {
-      const T* key[W];
-      for (int64_t i = 0; i < W; ++i) {
-        // Past the end the last key again: its score will be hidden.
-        const int64_t at = (j + i < keys ? j + i : keys - 1) * a.kv_stride;
-        key[i] = keys_from + at;
-        prefetch_row(values + at);
+    for (int64_t head = 0; head < heads; ++head) {
+      float* state = states + head * state_stride;
+      for (int64_t m = 0; m < item.rows; ++m) {
+        state[m] = -kInfinity;
+        state[kFewRows + m] = 0.0f;
       }
-      for (int64_t m = 0; m < rows; ++m) {
-        const float* row = s.q + m * kRowCells;
+      std::memset(state + kHeader, 0, static_cast<size_t>(item.rows * width()) * sizeof(float));
+    }
+    for (int64_t j = task.begin; j < task.end; j += kStep) {
+      const int64_t keys = task.end - j < kStep ? task.end - j : kStep;
+      const int64_t parts = heads * ((keys + W - 1) / W + 2);
+      Ahead ahead = j + kStep < task.end   ? ahead_of(task, j + kStep - task.begin, parts)
+                    : next.item != nullptr ? ahead_of(next, 0, parts)
+                                           : Ahead(nullptr, nullptr, 0, 0, 0, 1);
+      for (int64_t head = 0; head < heads; ++head) {
+        const int64_t hk = item.head + task.head_begin + head, at = first_of(task, j) + head * a.D;
+        float* state = states + head * state_stride;
+        score(s, item, hk, k + at, keys, ahead);
+        hide_scores(s, item, j, keys);
+        ahead.fetch_part();
+        for (int64_t m = 0; m < item.rows; ++m) softmax(s, m, state + m, state + kFewRows + m);
+        ahead.fetch_part();
+        add_values(s, state + kHeader, v + at, keys, item.rows);
+      }
+    }
+    if (item.splits > 1) return;
+    const int64_t first_head = item.head + task.head_begin;
+    for (int64_t head = 0; head < heads; ++head) write(item, first_head + head, states + head * floats);
+  }
+
+  // scores (rows, kStep) of `keys` keys. Scores beyond the keys are not written.
+  void score(Scratch& s, const Item& item, int64_t head, const T* keys_from, int64_t keys, Ahead& ahead) const {
+    for (int64_t j = 0; j < keys; j += W) {
+      ahead.fetch_part();
+      const T* key[W];
+      // Past the end the last key again: its score will be hidden.
+      for (int64_t i = 0; i < W; ++i) key[i] = keys_from + (j + i < keys ? j + i : keys - 1) * a.kv_stride;
+      for (int64_t m = 0; m < item.rows; ++m) {
+        const T* row = q + row_of(item, head, item.row + m, a.q_stride);
         vf dots[W];
 #pragma GCC unroll 16
         for (int i = 0; i < W; ++i) dots[i] = vf{};
         int64_t d = 0;
-        for (; d + step <= a.D; d += step) {
-          const vf cells = load(row + d / Cell::kWidth);
+        for (; d + kBlockColumns <= a.D; d += kBlockColumns) {
+          const vf cells = load_cells(Cell(), row + d, kBlockColumns);
 #pragma GCC unroll 16
           for (int i = 0; i < W; ++i) {
-            dots[i] = Cell::multiply_add(cells, load_cells(Cell(), key[i] + d, step), dots[i]);
+            dots[i] = Cell::multiply_add(cells, load_cells(Cell(), key[i] + d, kBlockColumns), dots[i]);
           }
         }
         if (d < a.D) {
-          const vf cells = load(row + d / Cell::kWidth);
+          const vf cells = load_cells(Cell(), row + d, a.D - d);
+#pragma GCC unroll 16
           for (int i = 0; i < W; ++i) {
             dots[i] = Cell::multiply_add(cells, load_cells(Cell(), key[i] + d, a.D - d), dots[i]);
           }
         }
-        transpose(dots);
-        for (int half = W / 2; half > 0; half /= 2) {
-          for (int i = 0; i < half; ++i) dots[i] += dots[i + half];
-        }
-        store(s.scores + m * kStep + j, dots[0]);
+        store(s.scores + m * kStep + j, sum_across<W>(dots));
       }
     }
   }
@@ -208,8 +358,8 @@ struct CachedAttention {
     }
   }
 
-  // Scores of one pair into unnormalised probabilities; updates its maximum and sum and leaves the factor
-  // for what was accumulated before.
+  // Scores of one pair into unnormalised probabilities, as cells; updates its maximum and sum and leaves the
+  // factor for what was accumulated before.
   static void softmax(Scratch& s, int64_t m, float* maximum, float* sum) {
     float* scores = s.scores + m * kStep;
     vf top = splat(*maximum);
@@ -222,88 +372,113 @@ struct CachedAttention {
     for (int64_t i = 0; i < kStep; i += W) {
       vf p = exp2_of<std::is_same_v<T, bf16>>(load(scores + i) - base);
       total += p;
-      store(scores + i, p);
+      store_probability(Cell(), scores, i, p);
     }
     *maximum = after;
     *sum = *sum * factor + ATTUNE_ISA::sum(total);
     s.rescale[m] = factor;
   }
 
-  // acc (rows, width) = rescaled acc + probabilities * values, `rows` at a time in registers.
-  void add_values(const Scratch& s, float* acc, const T* values, const T* next_keys, int64_t keys, int64_t next,
-                  int64_t rows) const {
-    for (int64_t i = 0; i < next; ++i) prefetch_row(next_keys + i * a.kv_stride);
-    for (int64_t d = 0; d < a.D; d += kOutVectors * W) {
-      const int64_t left = a.D - d;
-      for (int64_t m = 0; m < rows; m += 4) {
-        const float* p = s.scores + m * kStep;
-        float* to = acc + m * width() + d;
-        const T* from = values + d;
-        switch (rows - m) {
-          case 1: value_rows<1>(to, p, s.rescale + m, from, keys, left); break;
-          case 2: value_rows<2>(to, p, s.rescale + m, from, keys, left); break;
-          case 3: value_rows<3>(to, p, s.rescale + m, from, keys, left); break;
-          default: value_rows<4>(to, p, s.rescale + m, from, keys, left); break;
-        }
-      }
+  // acc (rows, width) = rescaled acc + probabilities * values, as many rows as registers hold at a time.
+  void add_values(const Scratch& s, float* acc, const T* values, int64_t keys, int64_t rows) const {
+    for (int64_t m = 0; m < rows; m += kRowsAtOnce) {
+      run_value_rows<kRowsAtOnce>(rows - m, acc + m * width(), s.scores + m * kStep, s.rescale + m, values, keys);
     }
   }
 
+  // `rows` rows, or R of them.
   template <int R>
-  void value_rows(float* to, const float* p, const float* rescale, const T* values, int64_t keys, int64_t left) const {
-    if (left >= kOutVectors * W) return value_block<R, kOutVectors>(to, p, rescale, values, keys, Full{});
+  void run_value_rows(int64_t rows, float* to, const float* p, const float* rescale, const T* values,
+                      int64_t keys) const {
+    if constexpr (R > 1) {
+      if (rows < R) return run_value_rows<R - 1>(rows, to, p, rescale, values, keys);
+    }
+    constexpr int kBlocks = (R * 4 <= kSums ? 4 : 2) / Cell::kWidth;
     int64_t d = 0;
-    for (; d + W <= left; d += W) value_block<R, 1>(to + d, p, rescale, values + d, keys, Full{});
-    if (d < left) value_block<R, 1>(to + d, p, rescale, values + d, keys, First{static_cast<int>(left - d)});
+    for (; d + kBlocks * kBlockColumns <= a.D; d += kBlocks * kBlockColumns) {
+      value_block<R, kBlocks>(to + d, p, rescale, values + d, keys, std::integral_constant<int64_t, kBlockColumns>{});
+    }
+    for (; d + kBlockColumns <= a.D; d += kBlockColumns) {
+      value_block<R, 1>(to + d, p, rescale, values + d, keys, std::integral_constant<int64_t, kBlockColumns>{});
+    }
+    if (d < a.D) value_block<R, 1>(to + d, p, rescale, values + d, keys, a.D - d);
   }
 
-  template <int R, int V, class Lanes>
-  void value_block(float* to, const float* p, const float* rescale, const T* values, int64_t keys, Lanes lanes) const {
-    vf total[R][V];
+  // `columns`: that a block has.
+  template <int R, int Blocks, class Columns>
+  void value_block(float* to, const float* p, const float* rescale, const T* values, int64_t keys,
+                   Columns columns) const {
+    constexpr int kParts = Cell::kWidth;
+    vf total[R][Blocks * kParts];
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-      for (int i = 0; i < V; ++i) total[r][i] = load(to + r * width() + i * W) * rescale[r];
+#pragma GCC unroll 4
+      for (int i = 0; i < Blocks * kParts; ++i) total[r][i] = load(to + r * width() + i * W) * rescale[r];
     }
-    for (int64_t j = 0; j < keys; ++j) {
-      vf value[V];
-      for (int i = 0; i < V; ++i) value[i] = load(values + j * a.kv_stride + i * W, lanes);
-      for (int r = 0; r < R; ++r) {
-        const vf probability = Single::broadcast(p + r * kStep + j);
-        for (int i = 0; i < V; ++i) total[r][i] = fma(probability, value[i], total[r][i]);
-      }
-    }
-    for (int r = 0; r < R; ++r) {
-      for (int i = 0; i < V; ++i) store(to + r * width() + i * W, total[r][i]);
-    }
-  }
-
-  // Rows of one head lie kv_stride apart, which no hardware prefetcher follows.
-  void prefetch_row(const T* row) const {
-    constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(T));
-    for (int64_t d = 0; d < a.D; d += line) __builtin_prefetch(row + d);
-    __builtin_prefetch(row + a.D - 1);
-  }
-
-  // The splits of an item, in rising order, into its rows of out.
-  void combine(const Item& item, float* partials) const {
-    for (int64_t m = 0; m < item.rows; ++m) {
-      float* total = partials + kHeader + m * width();
-      float maximum = partials[m], sum = partials[kFewRows + m];
-      for (int64_t split = 1; split < item.splits; ++split) {
-        const float* part = partials + split * partial_floats();
-        if (part[m] == -kInfinity) continue;
-        const float top = part[m] > maximum ? part[m] : maximum;
-        const float before = exp2_of<false>(splat(maximum - top))[0];
-        const float here = exp2_of<false>(splat(part[m] - top))[0];
-        const float* row = part + kHeader + m * width();
-        for (int64_t d = 0; d < width(); d += W) {
-          store(total + d, fma(load(row + d), splat(here), load(total + d) * before));
+    for (int64_t j = 0; j < keys; j += kParts) {
+#pragma GCC unroll 4
+      for (int block = 0; block < Blocks; ++block) {
+        vf cells[kParts];
+        value_cells(Cell(), cells, values + j * a.kv_stride + block * kBlockColumns, a.kv_stride, keys - j, columns);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+          const vf probability = Cell::broadcast(p + r * kStep + j / kParts);
+#pragma GCC unroll 2
+          for (int i = 0; i < kParts; ++i) {
+            vf& sum = total[r][block * kParts + i];
+            sum = Cell::multiply_add(probability, cells[i], sum);
+          }
         }
-        sum = sum * before + part[kFewRows + m] * here;
-        maximum = top;
       }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+      for (int i = 0; i < Blocks * kParts; ++i) store(to + r * width() + i * W, total[r][i]);
+    }
+  }
+
+  // The splits of an item's heads, in rising order, into their rows of out.
+  void combine(const Item& item, float* partials) const {
+    if (item.splits == 1) return;
+    const int64_t floats = state_floats(item.rows);
+    for (int64_t head = 0; head < item.heads; ++head) {
+      float* total = partials + head * item.splits * floats;
+      for (int64_t m = 0; m < item.rows; ++m) {
+        float& maximum = total[m];
+        float& sum = total[kFewRows + m];
+        float* row = total + kHeader + m * width();
+        for (int64_t split = 1; split < item.splits; ++split) {
+          const float* part = total + split * floats;
+          if (part[m] == -kInfinity) continue;
+          const float top = part[m] > maximum ? part[m] : maximum;
+          const float before = exp2_of<false>(splat(maximum - top))[0];
+          const float here = exp2_of<false>(splat(part[m] - top))[0];
+          const float* from = part + kHeader + m * width();
+          for (int64_t d = 0; d < width(); d += W) {
+            store(row + d, fma(load(from + d), splat(here), load(row + d) * before));
+          }
+          sum = sum * before + part[kFewRows + m] * here;
+          maximum = top;
+        }
+      }
+      write(item, item.head + head, total);
+    }
+  }
+
+  // A head's rows of out, normalised.
+  void write(const Item& item, int64_t head, const float* state) const {
+    for (int64_t m = 0; m < item.rows; ++m) {
+      const float sum = state[kFewRows + m];
       const float factor = sum == 0.0f ? 0.0f : 1.0f / sum;
-      T* to = out + row_of(item, item.row + m, a.H * a.D);
-      for (int64_t d = 0; d < a.D; d += W) store_some(to + d, load(total + d) * factor, a.D - d);
+      const float* from = state + kHeader + m * width();
+      T* to = out + row_of(item, head, item.row + m, a.H * a.D);
+      for (int64_t d = 0; d < a.D; d += kBlockColumns) {
+        vf block[Cell::kWidth];
+        for (int i = 0; i < Cell::kWidth; ++i) block[i] = load(from + d + i * W) * factor;
+        order_columns(Cell(), block);
+        for (int i = 0; i < Cell::kWidth && d + i * W < a.D; ++i) store_some(to + d + i * W, block[i], a.D - d - i * W);
+      }
     }
   }
 };

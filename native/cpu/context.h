@@ -97,6 +97,13 @@ static inline void parallel_range(attune_context* ctx, int64_t count, int64_t gr
   });
 }
 
+// The grain of `rows` rows of `width` elements each that a light op wants: all of them where they are some
+// microseconds of work, less than another thread takes to notice and to report back.
+static inline int64_t grain_or_alone(int64_t rows, int64_t width, int64_t grain) {
+  constexpr int64_t kAlone = 32768;  // elements
+  return rows * width <= kAlone && grain < rows ? rows : grain;
+}
+
 }  // namespace attune
 
 #endif

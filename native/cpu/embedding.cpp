@@ -69,7 +69,7 @@ attune_status embedding_fwd(attune_context* ctx, void* out, const float* word, c
   }
   with_type(dtype, [&](auto element) {
     auto* to = static_cast<decltype(element)*>(out);
-    int64_t grain = 8192 / C + 1;
+    int64_t grain = grain_or_alone(N, C, 8192 / C + 1);
     parallel_range(ctx, N, grain, [&](int64_t begin, int64_t end, int32_t) {
       for (int64_t n = begin; n < end; ++n) {
         if (n + kAhead < end) prefetch(word + ids[n + kAhead] * C, C);

@@ -222,7 +222,7 @@ attune_status layer_norm_fwd(attune_context* ctx, void* out, void* sum, float* m
     Forward<T> forward{static_cast<T*>(out), unchanged ? nullptr : static_cast<T*>(sum), mean, rstd,
                        static_cast<const T*>(inp), static_cast<const T*>(residual), weight, bias, C, eps,
                        drop_inp, drop_out};
-    parallel_range(ctx, N, rows_per_task(C), [&](int64_t begin, int64_t end, int32_t worker) {
+    parallel_range(ctx, N, grain_or_alone(N, C, rows_per_task(C)), [&](int64_t begin, int64_t end, int32_t worker) {
       Scratch scratch = scratch_of(ctx, worker, C);
       int64_t row = begin;
       for (; row + kRows <= end; row += kRows) forward.template rows<kRows>(row, scratch);

@@ -14,6 +14,7 @@
 #include "context.h"
 #include "gemm.h"
 #include "kernels.h"
+#include "linear_dot.h"
 #include "linear_few.h"
 #include "pack.h"
 #include "quantized_weight.h"
@@ -196,8 +197,7 @@ attune_status forward(attune_context* ctx, T* out, T* pre, const T* inp, V weigh
         few_product<Product>(ctx, inp, N, C, F, block, CodedWeight<Product, V>{weight, kRoundWeight<T>}, epilogue);
       } else {
         using Element = std::remove_const_t<std::remove_pointer_t<V>>;
-        const PlainWeight<Product, Element, kRoundWeight<T>> few{weight, C};
-        few_product<Product>(ctx, inp, N, C, F, block, few, epilogue);
+        dot_product<Product, kRoundWeight<T>, T, Element>(ctx, inp, N, C, F, weight, epilogue);
       }
     } else {
       row_product<T>(ctx, inp, N, C, F, block, pack, {out, pre}, epilogue);

