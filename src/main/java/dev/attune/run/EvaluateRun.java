@@ -50,10 +50,7 @@ public final class EvaluateRun {
       Encoder encoder =
           kind == TargetKind.NEXT_TOKEN
               ? Encoder.nextTokens(
-                  trained.tokenizer(),
-                  config.flag(RunOption.TRAIN_ON_PROMPT),
-                  trained.maxLength(),
-                  threads)
+                  trained.tokenizer(), trained.trainOnPrompt(), trained.maxLength(), threads)
               : new Encoder(
                   trained.tokenizer(), kind, trained.labels(), trained.maxLength(), threads);
       EncodedDataset encoded = encoder.encode(dataset);

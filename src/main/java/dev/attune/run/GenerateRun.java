@@ -234,15 +234,22 @@ public final class GenerateRun implements AutoCloseable {
       for (int i = 0; i < prompts.size(); i++) {
         Prompt prompt = prompts.get(i);
         TextStream stream = new TextStream(tokenizer(), prompt.ids(), stops, onPiece);
-        Request request =
-            new Request(
-                prompt.ids(),
-                sampling,
-                config.smallInteger(RunOption.MAX_NEW_TOKENS),
-                ends,
-                i,
-                stream);
-        generator.submit(request, done -> onText.accept(finished(prompt, stream, done)));
+        try {
+          Request request =
+              new Request(
+                  prompt.ids(),
+                  sampling,
+                  config.smallInteger(RunOption.MAX_NEW_TOKENS),
+                  ends,
+                  i,
+                  stream);
+          generator.submit(request, done -> onText.accept(finished(prompt, stream, done)));
+        } catch (InputException e) {
+          throw prompts.size() == 1
+              ? e
+              : new InputException(
+                  "prompt " + (i + 1) + " of " + prompts.size() + ": " + e.getMessage(), e);
+        }
       }
       generator.run();
     }
