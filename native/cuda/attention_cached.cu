@@ -30,7 +30,7 @@ struct Cached {
   const int32_t* cu_q;
   const int32_t* k_start;
   const int32_t* k_count;
-  int64_t q_stride, kv_stride, H, Hkv, D, window, first_sequence;
+  int64_t q_stride, kv_stride, H, Hkv, D, window, first_sequence, B;
   float scale_log2;
   ErrorWord* error;
 
@@ -45,14 +45,17 @@ struct Sequence {
 };
 
 __device__ __forceinline__ Sequence sequence_of(const int32_t* cu_q, const int32_t* k_start, const int32_t* k_count,
-                                                int64_t b, ErrorWord* error) {
+                                                int64_t b, int64_t B, ErrorWord* error) {
   const int32_t row = cu_q[b], next = cu_q[b + 1], start = k_start[b], keys = k_count[b];
-  if (row >= 0 && next >= row && start >= 0 && keys >= 0) return {row, next - row, start, keys};
+  if (row >= 0 && next >= row && start >= 0 && keys >= next - row) {
+    // Past the end of all: then boundaries fall later on, which is reported there.
+    return next <= cu_q[B] ? Sequence{row, next - row, start, keys} : Sequence{0, 0, 0, 0};
+  }
   if (threadIdx.x == 0) {
     const int64_t limit = int64_t{1} << 31;
     if (row < 0 || next < row) record_bad_index(error, Op::attention_cached_fwd, Index::cu_q, b + 1, next, limit);
     if (start < 0) record_bad_index(error, Op::attention_cached_fwd, Index::k_start, b, start, limit);
-    if (keys < 0) record_bad_index(error, Op::attention_cached_fwd, Index::k_count, b, keys, limit);
+    if (keys < 0 || keys < next - row) record_bad_index(error, Op::attention_cached_fwd, Index::k_count, b, keys, limit);
   }
   return {0, 0, 0, 0};
 }
@@ -194,7 +197,7 @@ __global__ void __launch_bounds__(kWarps* kWarp, 2) attention_cached_splits(Cach
   const int64_t head = kv_head * group + pass * kHeads;
   const int heads = static_cast<int>(group - pass * kHeads < kHeads ? group - pass * kHeads : kHeads);
   const int split = static_cast<int>(blockIdx.x);
-  const Sequence s = sequence_of(a.cu_q, a.k_start, a.k_count, a.first_sequence + b, a.error);
+  const Sequence s = sequence_of(a.cu_q, a.k_start, a.k_count, a.first_sequence + b, a.B, a.error);
   auto first_key = [&](int64_t end) { return a.window > 0 && end > a.window ? end - a.window : 0; };
   if (s.rows == 1) {
     const int64_t first = first_key(s.keys), count = s.keys - first;
@@ -214,7 +217,7 @@ constexpr int kJoinThreads = 64;
 template <class T>
 __global__ void __launch_bounds__(kJoinThreads) attention_cached_join(Cached<T> a) {
   const int64_t h = blockIdx.x, b = blockIdx.y;
-  const Sequence s = sequence_of(a.cu_q, a.k_start, a.k_count, a.first_sequence + b, a.error);
+  const Sequence s = sequence_of(a.cu_q, a.k_start, a.k_count, a.first_sequence + b, a.B, a.error);
   if (s.rows != 1) return;
   float top = -kInfinity, sum = 0;
   for (int split = 0; split < kSplits; ++split) top = fmaxf(top, a.partial(b, h, split)[a.D]);
@@ -283,7 +286,7 @@ attune_status attention_cached_fwd(attune_context* ctx, void* out, const void* q
         const int64_t here = min_of(at_once, B - first);
         Cached<T> body{static_cast<T*>(out), ctx->scratch<float>(), static_cast<const T*>(q),
                        static_cast<const T*>(k_cache), static_cast<const T*>(v_cache), cu_q, k_start, k_count,
-                       q_stride, kv_stride, H, Hkv, D, window, first, scale * kLog2e, &ctx->front()->error};
+                       q_stride, kv_stride, H, Hkv, D, window, first, B, scale * kLog2e, &ctx->front()->error};
         ATTUNE_CHECK(launch(ctx, attention_cached_splits<decltype(width)::value, decltype(packs)::value, kHeads, T>,
                             dim3(kSplits, static_cast<unsigned>(Hkv * passes), static_cast<unsigned>(here)),
                             kWarps * kWarp, static_cast<size_t>(kWarps * kHeads * (D + 2)) * sizeof(float), body));

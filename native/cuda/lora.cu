@@ -8,6 +8,7 @@ namespace attune::cuda {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr int64_t kMaxRank = 256;  // as on the CPU
 constexpr int kTileRows = 64;
 
 // Product of M rows and `columns` columns over `depth`, of which each block does depth_per_block.
@@ -205,6 +206,7 @@ attune_status check(const char* op, int64_t N, int64_t F, int64_t R, int64_t out
                     float scale, int32_t dtype) {
   ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
   ATTUNE_CHECK(check_matrix(op, "N", N, "F", F));
+  ATTUNE_REQUIRE(R >= 1 && R <= kMaxRank, "%s: R is %lld, must be 1..%lld", op, ll(R), ll(kMaxRank));
   ATTUNE_CHECK(check_matrix(op, "F", F, "R", R));
   ATTUNE_CHECK(check_matrix(op, "N", N, "out_stride", out_stride));
   ATTUNE_CHECK(check_matrix(op, "N", N, "low_stride", low_stride));

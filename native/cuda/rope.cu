@@ -51,6 +51,7 @@ attune_status rope(attune_context* ctx, void* inp, const float* table, const int
   const char* op = "rope";
   ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
   ATTUNE_CHECK(check_matrix(op, "H", H, "D", D));
+  ATTUNE_CHECK(check_matrix(op, "N", N, "H", H));
   ATTUNE_CHECK(check_matrix(op, "N", N, "stride", stride));
   ATTUNE_REQUIRE(rotary >= 0 && rotary <= D && rotary % 2 == 0, "%s: rotary is %lld, must be even and in 0..%lld", op,
                  ll(rotary), ll(D));

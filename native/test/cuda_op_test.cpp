@@ -1006,7 +1006,7 @@ void all_ops() {
   lora(1100, 24, 8, 0);
   lora(65, 66, 40, 8);
   attention_cached({1, 1, 1}, {300, 1, 17}, 4, 1, 64, 0);
-  attention_cached({1, 3, 0, 1}, {2000, 40, 5, 0}, 6, 2, 128, 0);
+  attention_cached({1, 3, 0, 0}, {2000, 40, 5, 0}, 6, 2, 128, 0);
   attention_cached({5, 1}, {5, 90}, 2, 2, 80, 33);
   attention_cached({40}, {45}, 2, 1, 64, 0);  // several rows in turn for each block
   attention_cached({1, 2}, {50, 60}, 3, 1, 256, 7);

@@ -24,7 +24,7 @@ mkdir -p "$stage"/{lib,include/linux,goldens}
 # The runtime: only the modules that our classes and their libraries use.
 java_home=${JAVA_HOME:-$(dirname "$(dirname "$(readlink -f "$(command -v javac)")")")}
 "$java_home/bin/jlink" --output "$stage/java" --vm=server --compress=2 --strip-debug --no-header-files --no-man-pages \
-  --add-modules java.base,java.logging,java.management,java.net.http,java.xml,java.desktop,jdk.management,jdk.unsupported
+  --add-modules java.base,java.logging,java.management,java.net.http,java.xml,jdk.management,jdk.unsupported
 cp "$java_home"/include/jni.h "$stage/include/"
 cp "$java_home"/include/linux/jni_md.h "$stage/include/linux/"
 
@@ -46,12 +46,9 @@ cp -r benchmarks/native "$stage/benchmarks/"
 cp tools/gpu/run.sh tools/gpu/torch_numbers.py "$stage/"
 git rev-parse --short HEAD >"$stage/commit"
 
-for family in bert bert_token roberta distilbert; do
-  if [[ -d $goldens/tiny/$family ]]; then
-    mkdir -p "$stage/goldens/tiny"
-    cp -rL "$goldens/tiny/$family" "$stage/goldens/tiny/"
-  fi
-done
+if [[ -d $goldens/tiny ]]; then
+  cp -rL "$goldens/tiny" "$stage/goldens/"
+fi
 
 tar -C target -czf "$output" attune-gpu
 size_mib=$(($(stat -c %s "$output") >> 20))

@@ -79,7 +79,8 @@ stage_test() {
   java -Dattune.targets=cuda -Dattune.goldens="$here/goldens" org.junit.platform.console.ConsoleLauncher execute \
     --disable-banner --disable-ansi-colors --details=tree --reports-dir="$out/reports" \
     --select-package dev.attune.kernels --select-class dev.attune.model.GoldenModelTest \
-    --select-class dev.attune.train.DeviceMemoryTest --exclude-package dev.attune.kernels.torch --exclude-tag nightly
+    --select-class dev.attune.train.DeviceMemoryTest --exclude-package dev.attune.kernels.torch --exclude-tag nightly \
+    --exclude-classname '.*NativeTest'
 }
 
 stage_ops() {

@@ -40,7 +40,7 @@ public final class Encoder {
    */
   public Encoder(
       TextTokenizer tokenizer, TargetKind kind, LabelMap labels, int maxLength, int threads) {
-    this(tokenizer, kind, labels, maxLength, threads, false);
+    this(tokenizer, kind, labels, maxLength, threads, false, maxLength);
   }
 
   private Encoder(
@@ -49,7 +49,8 @@ public final class Encoder {
       LabelMap labels,
       int maxLength,
       int threads,
-      boolean trainOnPrompt) {
+      boolean trainOnPrompt,
+      int stride) {
     Check.argument(
         (labels != null) == (kind == TargetKind.CLASS || kind == TargetKind.TAGS),
         "a dataset of %s and label map %s",
@@ -71,7 +72,9 @@ public final class Encoder {
     this.maxLength = maxLength;
     this.threads = threads;
     this.nextTokens =
-        kind == TargetKind.NEXT_TOKEN ? new NextTokens(tokenizer, maxLength, trainOnPrompt) : null;
+        kind == TargetKind.NEXT_TOKEN
+            ? new NextTokens(tokenizer, maxLength, stride, trainOnPrompt)
+            : null;
   }
 
   /**
@@ -93,7 +96,26 @@ public final class Encoder {
    */
   public static Encoder nextTokens(
       TextTokenizer tokenizer, boolean trainOnPrompt, int maxLength, int threads) {
-    return new Encoder(tokenizer, TargetKind.NEXT_TOKEN, null, maxLength, threads, trainOnPrompt);
+    return new Encoder(
+        tokenizer, TargetKind.NEXT_TOKEN, null, maxLength, threads, trainOnPrompt, maxLength);
+  }
+
+  /**
+   * The same for measuring: the sequences of a long text overlap, so that every token but a text's
+   * first is predicted, once, with at least {@code maxLength - stride} tokens before it (where
+   * there are as many).
+   *
+   * @param stride tokens from one sequence to the next, 1 to maxLength
+   */
+  public static Encoder strided(
+      TextTokenizer tokenizer, boolean trainOnPrompt, int maxLength, int stride, int threads) {
+    Check.input(
+        stride >= 1 && stride <= maxLength,
+        "--stride is %d; it must be between 1 and the maximum length, %d",
+        stride,
+        maxLength);
+    return new Encoder(
+        tokenizer, TargetKind.NEXT_TOKEN, null, maxLength, threads, trainOnPrompt, stride);
   }
 
   /** Tokenises every example; a bad label or an example without text is an error with its row. */

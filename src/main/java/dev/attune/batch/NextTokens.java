@@ -27,6 +27,15 @@ final class NextTokens {
    */
   record Row(
       int[] ids, boolean[] supervised, boolean inBlocks, boolean ends, boolean borderInside) {
+    /** Which tokens are learned, of those from {@code first} on. */
+    boolean[] learnedFrom(int first) {
+      boolean[] learned = new boolean[ids.length];
+      for (int t = first; t < ids.length; t++) {
+        learned[t] = learns(t);
+      }
+      return learned;
+    }
+
     boolean learns(int token) {
       return supervised == null || supervised[token];
     }
@@ -34,11 +43,16 @@ final class NextTokens {
 
   private final TextTokenizer tokenizer;
   private final int maxLength;
+  private final int stride;
   private final boolean trainOnPrompt;
   private final OptionalInt end;
   private ChatTemplate chat; // opened when the first conversation comes
 
-  NextTokens(TextTokenizer tokenizer, int maxLength, boolean trainOnPrompt) {
+  /**
+   * @param stride tokens from one sequence of a long text to the next; below maxLength they overlap
+   */
+  NextTokens(TextTokenizer tokenizer, int maxLength, int stride, boolean trainOnPrompt) {
+    this.stride = stride;
     this.tokenizer = tokenizer;
     this.maxLength = maxLength;
     this.trainOnPrompt = trainOnPrompt;
@@ -183,24 +197,29 @@ final class NextTokens {
       int all = row.ids().length;
       int kept = row.inBlocks() ? all : Math.min(all, maxLength);
       borders[i] = row.borderInside();
-      for (int from = 0; from < kept; from += maxLength) {
+      int end = 0; // of the sequence before
+      for (int from = 0; end < kept; from += row.inBlocks() ? stride : maxLength) {
         int length = Math.min(maxLength, kept - from);
         int targets = 0;
-        for (int t = from + 1; t < from + length; t++) {
+        // What the sequence before has counted is context here.
+        for (int t = Math.max(from + 1, end); t < from + length; t++) {
           targets += row.learns(t) ? 1 : 0;
         }
+        int fresh = from + length - end;
         if (targets > 0) {
-          builder.addNextTokens(row.ids(), row.supervised(), from, length);
+          boolean[] learned = end > from ? row.learnedFrom(end) : row.supervised();
+          builder.addNextTokens(row.ids(), learned, from, length);
           if (count == sequences.length) {
             sequences = Arrays.copyOf(sequences, 2 * count);
             sources = Arrays.copyOf(sources, 2 * count);
           }
           sequences[count] = length;
           sources[count++] = i;
-          lengths[i] += length;
+          lengths[i] += fresh;
           supervised[i] += targets;
           ends[i] = row.ends() && from + length == all;
         }
+        end = from + length;
       }
       dropped[i] = all - lengths[i];
     }

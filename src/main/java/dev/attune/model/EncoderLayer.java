@@ -65,6 +65,11 @@ final class EncoderLayer {
    * all rows, everything else runs on B rows; the numbers are those of {@link #forward}.
    */
   Tensor forwardFirstRows(Tape tape, Tensor x, Inputs inputs) {
+    if (qkv.weight().isQuantized()) {
+      // Packed together, the three cannot be told apart.
+      return GatherRows.apply(
+          tape, forward(tape, x, inputs), inputs.firstRows(), inputs.sequences());
+    }
     Tensor keyValues = Linear.apply(tape, x, qkv.part(1, 3));
     Tensor first = GatherRows.apply(tape, x, inputs.firstRows(), inputs.sequences());
     Tensor queries = Linear.apply(tape, first, qkv.part(0, 1));

@@ -43,14 +43,28 @@ final class Adapters {
   /**
    * A builder of a model with such adapters; without, one that trains every weight.
    *
-   * @param precision of activations: frozen matrices are held in the same
+   * @param precision of activations: frozen matrices are held in the same, where the options do not
+   *     ask for fewer bits
    */
-  static Parameters.Builder builder(LoraConfig lora, DType precision) {
+  static Parameters.Builder builder(RunConfig config, LoraConfig lora, DType precision) {
     Parameters.Builder builder = new Parameters.Builder();
     if (lora != null) {
-      builder.freeze(precision);
+      builder.freeze(precision, held(config, precision));
       builder.adapt(lora);
+    } else if (held(config, precision) != precision) {
+      throw new InputException(
+          "weights of few bits cannot be trained: --load-in-4bit and --load-in-8bit need --lora-r");
     }
     return builder;
+  }
+
+  /** How frozen weights of products are held. */
+  static DType held(RunConfig config, DType precision) {
+    boolean in4 = config.flag(RunOption.LOAD_IN_4BIT);
+    boolean in8 = config.flag(RunOption.LOAD_IN_8BIT);
+    if (in4 && in8) {
+      throw new InputException("give one of --load-in-4bit and --load-in-8bit");
+    }
+    return in4 ? DType.NF4 : in8 ? DType.INT8 : precision;
   }
 }

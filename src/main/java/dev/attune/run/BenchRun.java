@@ -87,7 +87,8 @@ public final class BenchRun {
       Float dropout =
           config.text(RunOption.DROPOUT) == null ? null : (float) config.number(RunOption.DROPOUT);
       try (Model model =
-          Families.create(backend, json, task, 2, dropout, Adapters.builder(lora, precision))) {
+          Families.create(
+              backend, json, task, 2, dropout, Adapters.builder(config, lora, precision))) {
         if (shape == null) {
           ModelFolder.load(folder, model, seed);
         } else {

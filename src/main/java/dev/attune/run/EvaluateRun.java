@@ -2,15 +2,20 @@ package dev.attune.run;
 
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
+import dev.attune.core.InputException;
 import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
+import dev.attune.data.Example;
 import dev.attune.data.TargetKind;
 import dev.attune.metrics.Metrics;
+import dev.attune.metrics.TextMetrics;
+import dev.attune.text.ChatMessage;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
 import dev.attune.train.Objective;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 
 /** Measures a fine-tuned model on a file. */
@@ -35,9 +40,50 @@ public final class EvaluateRun {
 
   private EvaluateRun() {}
 
+  /** Continues every prompt of the file, and compares with the answers that it gives. */
+  private static Outcome generate(RunConfig config) {
+    Path file = Path.of(config.required(RunOption.FILE));
+    try (GenerateRun run = GenerateRun.open(config)) {
+      Dataset dataset = DataReader.read(file, Columns.parse(config.text(RunOption.COLUMNS)));
+      List<GenerateRun.Prompt> prompts = run.prompts(dataset);
+      TextMetrics metrics = new TextMetrics();
+      long[] tokens = {0};
+      long begin = System.nanoTime();
+      run.generate(
+          prompts,
+          text -> {
+            int row = prompts.indexOf(text.prompt());
+            metrics.add(text.text(), answer(dataset, dataset.get(row)));
+            tokens[0] += text.tokens();
+          });
+      double seconds = (System.nanoTime() - begin) * 1e-9;
+      return new Outcome(metrics.values(), metrics, dataset.size(), tokens[0], seconds, 0);
+    }
+  }
+
+  private static String answer(Dataset dataset, Example example) {
+    String answer = example.completion();
+    if (example.messages() != null) {
+      ChatMessage last = example.messages().get(example.messages().size() - 1);
+      answer = last.isAssistant() ? String.valueOf(last.fields().get("content")) : null;
+    }
+    if (answer == null) {
+      throw new InputException(
+          dataset.where(example) + ": there is no answer to compare with: no completion");
+    }
+    return answer;
+  }
+
   /** Evaluates. */
   public static Outcome run(RunConfig config) {
     config.required(RunOption.FILE);
+    String way = config.text(RunOption.EVALUATE_WITH);
+    if (way.equals("generate")) {
+      return generate(config);
+    }
+    if (!way.equals("loss")) {
+      throw new InputException("--evaluate-with is '" + way + "'; allowed are loss and generate");
+    }
     try (Session session = Session.open(config);
         TrainedModel trained = TrainedModel.open(config, session);
         Inference inference = new Inference(session.backend())) {
@@ -49,8 +95,14 @@ public final class EvaluateRun {
       int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
       Encoder encoder =
           kind == TargetKind.NEXT_TOKEN
-              ? Encoder.nextTokens(
-                  trained.tokenizer(), trained.trainOnPrompt(), trained.maxLength(), threads)
+              ? Encoder.strided(
+                  trained.tokenizer(),
+                  trained.trainOnPrompt(),
+                  trained.maxLength(),
+                  config.isGiven(RunOption.STRIDE)
+                      ? config.smallInteger(RunOption.STRIDE)
+                      : trained.maxLength(),
+                  threads)
               : new Encoder(
                   trained.tokenizer(), kind, trained.labels(), trained.maxLength(), threads);
       EncodedDataset encoded = encoder.encode(dataset);

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
 import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
+import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.generate.BeamSearch;
 import dev.attune.generate.Completion;
@@ -167,14 +168,20 @@ public final class GenerateRun implements AutoCloseable {
       }
       return prompts;
     }
-    for (Example example : DataReader.read(file, Columns.parse(null)).examples()) {
+    return prompts(DataReader.read(file, Columns.parse(null)));
+  }
+
+  /** The prompts of rows with a prompt, text or messages, one each. */
+  List<Prompt> prompts(Dataset dataset) {
+    List<Prompt> prompts = new ArrayList<>();
+    for (Example example : dataset.examples()) {
       if (example.messages() != null) {
         prompts.add(chatPrompt(withoutAnswer(example.messages())));
       } else {
         String text = example.prompt() != null ? example.prompt() : example.text();
         if (text == null) {
           throw new InputException(
-              "--prompts " + file + ": a row has neither prompt nor text nor messages");
+              dataset.where(example) + ": there is neither prompt nor text nor messages");
         }
         prompts.add(prompt(text));
       }

@@ -48,7 +48,7 @@ public final class GenerationBench {
       KernelProfile profile = config.flag(RunOption.PROFILE) ? new KernelProfile(opened) : null;
       Backend backend = profile == null ? opened : profile.backend();
       Parameters.Builder builder = new Parameters.Builder();
-      builder.freeze(precision);
+      builder.freeze(precision, Adapters.held(config, precision));
       try (Model model = Families.create(backend, shape.config(), shape.task(), 0, null, builder);
           Tape tape =
               new Tape(backend, new Arena(backend, backend.reservableBytes()), precision, 0);

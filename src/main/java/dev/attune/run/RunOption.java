@@ -2,6 +2,7 @@ package dev.attune.run;
 
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Stream;
 
 /**
  * The options of runs: their names on the command line and in config files, what they take, their
@@ -38,6 +39,8 @@ public enum RunOption {
   LORA_DROPOUT("P", "0", "dropout on the input of adapters"),
   LORA_TARGETS("LIST", "all-linear", "products with an adapter, e.g. q_proj,v_proj"),
   USE_RSLORA(null, "false", "scale adapters by alpha / sqrt(r)"),
+  LOAD_IN_4BIT(null, "false", "hold frozen weights in 4 bits (QLoRA's NF4)"),
+  LOAD_IN_8BIT(null, "false", "hold frozen weights in 8 bits"),
   DROPOUT("P", null, "replaces every dropout of the model"),
   SEED("N", "42", "seed of the order, dropout and new weights"),
   NO_SHUFFLE(null, "false", "train in the order of the file"),
@@ -53,6 +56,9 @@ public enum RunOption {
   OVERWRITE(null, "false", "replace the model in the output folder"),
   FILE("FILE", null, "data to evaluate or predict"),
   OUTPUT("FILE", null, "where predictions go, as JSONL"),
+  EVALUATE_WITH(
+      "WAY", "loss", "of language models: loss, or generate and compare with the answers"),
+  STRIDE("N", null, "of a running text: windows of max length, N tokens apart; else end to end"),
   BASE_MODEL("NAME|DIR", null, "an adapter's base model, where it is not what the adapter says"),
   PROMPT("TEXT", null, "what to continue"),
   PROMPTS("FILE", null, "many prompts: .txt, one a line, or rows with a prompt or messages"),
@@ -80,7 +86,18 @@ public enum RunOption {
       List.of(values()).stream().filter(option -> option.compareTo(FILE) < 0).toList();
 
   private static final List<RunOption> INFERENCE =
-      List.of(MODEL, BASE_MODEL, FILE, COLUMNS, MAX_LENGTH, PRECISION, BACKEND, THREADS);
+      List.of(
+          MODEL,
+          BASE_MODEL,
+          FILE,
+          COLUMNS,
+          MAX_LENGTH,
+          TRAIN_ON_PROMPT,
+          LOAD_IN_4BIT,
+          LOAD_IN_8BIT,
+          PRECISION,
+          BACKEND,
+          THREADS);
 
   /** Options of {@code attune generate}. */
   public static final List<RunOption> GENERATE =
@@ -105,6 +122,8 @@ public enum RunOption {
           STREAMS,
           SEED,
           MAX_LENGTH,
+          LOAD_IN_4BIT,
+          LOAD_IN_8BIT,
           PRECISION,
           BACKEND,
           THREADS);
@@ -114,12 +133,14 @@ public enum RunOption {
       List.of(MODEL, BASE_MODEL, OUTPUT_DIR, OVERWRITE, THREADS);
 
   /** Options of {@code attune evaluate}. */
-  public static final List<RunOption> EVALUATE = INFERENCE;
+  public static final List<RunOption> EVALUATE =
+      Stream.concat(
+              INFERENCE.stream(), Stream.of(STRIDE, EVALUATE_WITH, MAX_NEW_TOKENS, STOP, STREAMS))
+          .toList();
 
   /** Options of {@code attune predict}. */
   public static final List<RunOption> PREDICT =
-      java.util.stream.Stream.concat(INFERENCE.stream(), java.util.stream.Stream.of(OUTPUT))
-          .toList();
+      Stream.concat(INFERENCE.stream(), Stream.of(OUTPUT)).toList();
 
   /** Options of {@code attune bench}. */
   public static final List<RunOption> BENCH =
@@ -136,6 +157,8 @@ public enum RunOption {
           LORA_DROPOUT,
           LORA_TARGETS,
           USE_RSLORA,
+          LOAD_IN_4BIT,
+          LOAD_IN_8BIT,
           DROPOUT,
           STREAMS,
           MAX_NEW_TOKENS,

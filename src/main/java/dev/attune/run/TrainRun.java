@@ -66,6 +66,8 @@ public final class TrainRun {
           RunOption.LORA_DROPOUT,
           RunOption.LORA_TARGETS,
           RunOption.USE_RSLORA,
+          RunOption.LOAD_IN_4BIT,
+          RunOption.LOAD_IN_8BIT,
           RunOption.SEED,
           RunOption.NO_SHUFFLE);
 
@@ -125,7 +127,7 @@ public final class TrainRun {
                 task,
                 data.outputs(),
                 dropoutOption(),
-                Adapters.builder(lora, session.precision()))) {
+                Adapters.builder(config, lora, session.precision()))) {
       int maxLength = maxLength(model, tokenizer);
       // Weights stream in from disk while the text is tokenised.
       Background<ModelFolder.Loaded> weights =

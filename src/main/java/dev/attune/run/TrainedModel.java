@@ -76,7 +76,7 @@ final class TrainedModel implements AutoCloseable {
               task,
               labels == null ? 1 : labels.size(),
               null,
-              builder(task, adapter, session));
+              builder(config, task, adapter, session));
       ModelFolder.Loaded loaded = ModelFolder.load(base, model, 0);
       if (isAdapter) {
         AdapterFolder.load(folder, model, loaded.created());
@@ -110,10 +110,10 @@ final class TrainedModel implements AutoCloseable {
    * were trained, so that its scores are those that training reported.
    */
   private static Parameters.Builder builder(
-      Task task, AdapterFolder.Description adapter, Session session) {
+      RunConfig config, Task task, AdapterFolder.Description adapter, Session session) {
     Parameters.Builder builder = new Parameters.Builder();
     if (adapter != null || task == Task.CAUSAL_LM) {
-      builder.freeze(session.precision());
+      builder.freeze(session.precision(), Adapters.held(config, session.precision()));
     }
     builder.adapt(adapter == null ? null : adapter.lora());
     return builder;

@@ -52,6 +52,11 @@ public final class Parameter {
     return first.dtype();
   }
 
+  /** Whether the values are packed in 4 or 8 bits. */
+  public boolean isQuantized() {
+    return first.dtype().sizeBytes() == 0;
+  }
+
   /** The type in which products of such activations read the weight. */
   public DType operandDtype(DType activations) {
     return store.operandDtype(first, activations);
@@ -75,6 +80,7 @@ public final class Parameter {
     int count = segmentEnd - segmentBegin;
     Check.argument(
         0 <= begin && begin < end && end <= count, "part %d..%d of %d", begin, end, count);
+    Check.state(!isQuantized() || count == end - begin, "%s is packed with others", name());
     Segment from = store.segments().get(segmentBegin + begin);
     long elements = 0;
     for (int i = begin; i < end; i++) {

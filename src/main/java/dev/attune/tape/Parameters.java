@@ -5,6 +5,7 @@ import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.QuantizedLayout;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.HostWindow;
 import java.nio.ByteBuffer;
@@ -44,6 +45,7 @@ public final class Parameters implements AutoCloseable {
   private final long size;
   private final Buffer weights;
   private final Buffer frozen; // null where nothing is
+  private final List<QuantizedWeight> quantized;
   private Buffer gradients;
   private boolean[] written;
   private final HostWindow window;
@@ -61,6 +63,7 @@ public final class Parameters implements AutoCloseable {
       byName.put(segment.name(), segment);
     }
     this.weights = Buffer.allocate(backend, Math.max(1, size) * Float.BYTES, true, "the weights");
+    this.quantized = builder.quantized;
     this.frozen =
         builder.frozenBytes == 0
             ? null
@@ -103,6 +106,8 @@ public final class Parameters implements AutoCloseable {
     private final List<int[]> spans = new ArrayList<>();
     private LoraConfig lora;
     private DType frozenAs;
+    private DType productsFrozenAs;
+    private final List<QuantizedWeight> quantized = new ArrayList<>();
     private long frozenBytes;
     private final Set<String> modules = new LinkedHashSet<>();
     private long rowSparseEnd;
@@ -117,10 +122,12 @@ public final class Parameters implements AutoCloseable {
     /**
      * Freezes what is declared from here on.
      *
-     * @param matrices how matrices are held: F32 or BF16 (vectors stay F32); null: not frozen
+     * @param matrices how embeddings are held: F32 or BF16 (vectors stay F32); null: not frozen
+     * @param products how the weights of products are held: the same, or NF4 or INT8
      */
-    public void freeze(DType matrices) {
+    public void freeze(DType matrices, DType products) {
       this.frozenAs = matrices;
+      this.productsFrozenAs = products;
     }
 
     /** Declares parameters that are new: trained, and not adapted. */
@@ -174,23 +181,26 @@ public final class Parameters implements AutoCloseable {
 
     /** A weight matrix (rows, cols) that decays; returns its handle for {@link Parameters#get}. */
     public int matrix(String name, long rows, long cols) {
-      return stacked(List.of(new Part(name, rows)), cols, Layout.PLAIN);
+      return declare(
+          List.of(new Part(name, rows)), cols, Layout.PLAIN, true, false, true, frozenAs);
     }
 
     /**
-     * Matrices of equal width, one below the other, served by one product.
+     * Weights of equal width, one below the other, of one product.
      *
      * @param layout in the folder; of several matrices only PLAIN
      */
     public int stacked(List<Part> parts, long cols, Layout layout) {
       Check.argument(
           layout == Layout.PLAIN || parts.size() == 1, "a layout of several tensors: %s", parts);
-      return declare(parts, cols, layout, true, false, true);
+      return declare(
+          parts, cols, layout, true, false, true, frozenAs == null ? null : productsFrozenAs);
     }
 
     /** A matrix of an adapter: always trained. */
     public int adapter(String name, long rows, long cols, Layout layout) {
-      return asNew(() -> declare(List.of(new Part(name, rows)), cols, layout, true, false, true));
+      return asNew(
+          () -> declare(List.of(new Part(name, rows)), cols, layout, true, false, true, null));
     }
 
     /** A vector that does not decay: a bias, a norm's weight. */
@@ -202,7 +212,7 @@ public final class Parameters implements AutoCloseable {
     public int stackedVectors(List<Part> parts, Layout layout) {
       Check.argument(
           layout == Layout.PLAIN || parts.size() == 1, "a layout of several tensors: %s", parts);
-      return declare(parts, 1, layout, false, false, false);
+      return declare(parts, 1, layout, false, false, false, frozenAs);
     }
 
     /** The word embedding (V, C): decays, and is updated by row. At most one. */
@@ -211,7 +221,13 @@ public final class Parameters implements AutoCloseable {
         Check.argument(!other.rowSparse, "two word embeddings: %s and %s", other.parts, name);
       }
       return declare(
-          List.of(new Part(name, vocabulary)), width, Layout.PLAIN, true, frozenAs == null, true);
+          List.of(new Part(name, vocabulary)),
+          width,
+          Layout.PLAIN,
+          true,
+          frozenAs == null,
+          true,
+          frozenAs);
     }
 
     private int declare(
@@ -220,9 +236,10 @@ public final class Parameters implements AutoCloseable {
         Layout layout,
         boolean decays,
         boolean rowSparse,
-        boolean isMatrix) {
+        boolean isMatrix,
+        DType heldAs) {
       declared.add(
-          new Declared(List.copyOf(parts), cols, layout, decays, rowSparse, isMatrix, frozenAs));
+          new Declared(List.copyOf(parts), cols, layout, decays, rowSparse, isMatrix, heldAs));
       return declared.size() - 1;
     }
 
@@ -288,20 +305,35 @@ public final class Parameters implements AutoCloseable {
           continue;
         }
         int begin = laidOut.size();
+        boolean isQuantized = d.dtype().sizeBytes() == 0;
+        long at = frozenBytes;
         for (Part part : d.parts) {
+          // Tensors that are packed together have one place, that of them all.
           laidOut.add(
               new Segment(
                   part.name(),
                   d.folderShape(part),
-                  frozenBytes,
+                  at,
                   d.count(part),
                   d.decays,
                   d.layout,
                   d.dtype(),
                   true));
-          frozenBytes += d.count(part) * d.dtype().sizeBytes();
+          at += d.count(part) * d.dtype().sizeBytes();
         }
-        frozenBytes = (frozenBytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+        if (isQuantized) {
+          if (d.cols % QuantizedLayout.BLOCK != 0) {
+            throw new InputException(
+                String.format(
+                    "%s has %d columns; weights of few bits (--load-in-4bit, --load-in-8bit) need a"
+                        + " multiple of %d",
+                    d.parts.get(0).name(), d.cols, QuantizedLayout.BLOCK));
+          }
+          long rows = d.parts.stream().mapToLong(Part::rows).sum();
+          quantized.add(new QuantizedWeight(d.dtype(), frozenBytes, rows, d.cols));
+          at += QuantizedLayout.of(rows, d.cols, d.dtype()).sizeBytes();
+        }
+        frozenBytes = (at + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
         spans.set(i, new int[] {begin, laidOut.size()});
       }
     }
@@ -376,6 +408,10 @@ public final class Parameters implements AutoCloseable {
 
   /** Writes all values of a tensor, asking for them in pieces; rounds where it is held in bf16. */
   public void write(Segment segment, Values values) {
+    if (segment.dtype().sizeBytes() == 0) {
+      writeQuantized(segment, values);
+      return;
+    }
     boolean narrow = segment.dtype() == DType.BF16;
     long piece = narrow ? NARROW_PIECE : window.pieceBytes() / Float.BYTES;
     for (long first = 0; first < segment.count(); first += piece) {
@@ -398,11 +434,25 @@ public final class Parameters implements AutoCloseable {
     }
   }
 
+  private void writeQuantized(Segment segment, Values values) {
+    QuantizedWeight weight =
+        quantized.stream().filter(q -> q.offset() == segment.first()).findFirst().orElseThrow();
+    long before = 0;
+    for (int i = segments.indexOf(segment) - 1;
+        i >= 0 && segments.get(i).frozen() && segments.get(i).first() == segment.first();
+        i--) {
+      before += segments.get(i).count();
+    }
+    weight.write(backend, window, before, segment.count(), values, frozen.address());
+  }
+
   /**
    * Some values of a tensor, from element {@code first} on, at least one if there is one; to be
    * read before anything else is read or written through this store.
    */
   public FloatBuffer read(Segment segment, long first) {
+    Check.argument(
+        segment.dtype().sizeBytes() > 0, "%s is held as %s", segment.name(), segment.dtype());
     if (segment.dtype() == DType.BF16) {
       int count = (int) Math.min(NARROW_PIECE, segment.count() - first);
       ByteBuffer narrow =
@@ -607,6 +657,7 @@ public final class Parameters implements AutoCloseable {
     weights.close();
     if (frozen != null) {
       frozen.close();
+      quantized.forEach(QuantizedWeight::close);
     }
 
     if (shadow != null) {

@@ -102,6 +102,41 @@ class NextTokensTest {
     assertEquals(1, data.source(3));
   }
 
+  /** Windows that overlap predict every token but the first, once each. */
+  @Test
+  void stridedWindowsCountEveryTokenOnce() {
+    Example text = Example.of(1, "abcdefghij", null);
+    EncodedDataset data = Encoder.strided(bytes, false, 6, 2, 1).encode(dataset(text));
+    assertArrayEquals(
+        joined(ids("abcdefcdefghefghij"), ids("ghij")[0], 'h', 'i', 'j', END), data.ids());
+    assertArrayEquals(
+        joined(
+            joined(ids("bcdef"), NONE),
+            NONE,
+            NONE,
+            NONE,
+            'g',
+            'h',
+            NONE,
+            NONE,
+            NONE,
+            NONE,
+            'i',
+            'j',
+            NONE,
+            NONE,
+            NONE,
+            NONE,
+            END,
+            NONE),
+        data.labels());
+    assertArrayEquals(new int[] {11}, data.lengths().lengths());
+    assertArrayEquals(new int[] {10}, data.lengths().supervised());
+    assertEquals(0, data.droppedTokens());
+    assertThrows(InputException.class, () -> Encoder.strided(bytes, false, 6, 7, 1));
+    assertThrows(InputException.class, () -> Encoder.strided(bytes, false, 6, 0, 1));
+  }
+
   @Test
   void aLastTokenAloneCannotBeLearnedAndIsCounted() {
     EncodedDataset data = encode(4, Example.of(1, "abcdefg", null), Example.of(2, "abcd", null));

@@ -60,7 +60,7 @@ class GoldenAdapterTest {
     Backend backend = target.backend();
     LoraConfig lora = AdapterFolder.describe(adapter).lora();
     Parameters.Builder builder = new Parameters.Builder();
-    builder.freeze(DType.F32);
+    builder.freeze(DType.F32, DType.F32);
     builder.adapt(lora);
     Path written = scratch.resolve("written");
     try (Model model =
