@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -247,18 +248,11 @@ class DecoderEndToEndTest {
   @ValueSource(strings = {"fp32", "bf16"})
   void promptsInWorkTogetherAreContinuedAsEachAlone(String precision) throws IOException {
     List<String> together = many("--streams", "4", "--precision", precision);
-    for (int i = 0; i < PROMPTS.size(); i++) {
-      JsonNode alone =
-          generate(
-              stories,
-              "--prompt",
-              PROMPTS.get(i),
-              "--max-new-tokens",
-              "40",
-              "--precision",
-              precision);
-      assertEquals(alone.get("text").asText(), together.get(i), PROMPTS.get(i));
-    }
+    assertEquals(together, many("--streams", "1", "--precision", precision));
+    String prompt = PROMPTS.get(3);
+    JsonNode alone =
+        generate(stories, "--prompt", prompt, "--max-new-tokens", "40", "--precision", precision);
+    assertEquals(together.get(3), alone.get("text").asText());
   }
 
   @Test
@@ -300,5 +294,49 @@ class DecoderEndToEndTest {
       }
     }
     assertEquals(3, compared);
+  }
+
+  @Test
+  void aConversationIsLearnedAndGoneOnWith() throws IOException {
+    Path model = Files.createDirectory(scratch.resolve("model"));
+    try (Stream<Path> files = Files.list(stories)) {
+      for (Path file : files.toList()) {
+        Files.copy(file, model.resolve(file.getFileName()));
+      }
+    }
+    // Answers begin on the announcing line: this tokenizer joins a line end with what follows it.
+    Files.writeString(
+        model.resolve("chat_template.jinja"),
+        "{% for m in messages %}{{ '<' ~ m.role ~ '>' ~ m.content ~ '<end>' }}{% endfor %}"
+            + "{{ '<assistant>' if add_generation_prompt }}");
+    String[] questions = {"What is red?", "Who is sad?", "Where is Tom?"};
+    String[] answers = {"The ball is red.", "Lily is sad.", "Tom is in the park."};
+    StringBuilder rows = new StringBuilder();
+    for (int i = 0; i < 24; i++) {
+      rows.append("{\"messages\": [{\"role\": \"user\", \"content\": \"");
+      rows.append(questions[i % 3]).append("\"}, {\"role\": \"assistant\", \"content\": \"");
+      rows.append(answers[i % 3]).append("\"}]}\n");
+    }
+    Path data = Files.writeString(scratch.resolve("chat.jsonl"), rows);
+    Path output = scratch.resolve("out");
+    List<String> words = new ArrayList<>(List.of("train", "--task", "causal-lm"));
+    words.addAll(List.of("--model", model.toString(), "--train-file", data.toString()));
+    words.addAll(List.of("--output-dir", output.toString(), "--lora-r", "8", "--epochs", "10"));
+    words.addAll(List.of("--batch-size", "6", "--learning-rate", "1e-2"));
+    run(words.toArray(String[]::new));
+
+    Path input = Files.writeString(scratch.resolve("input.txt"), "What is red?\n");
+    for (String[] beams : new String[][] {{}, {"--num-beams", "2"}}) {
+      List<String> talk = new ArrayList<>(List.of("generate", "--model", output.toString()));
+      talk.addAll(List.of("--interactive", "--max-new-tokens", "30"));
+      talk.addAll(List.of(beams));
+      List<String> prefix = List.of("bash", "-c", "exec \"$0\" \"$@\" < " + input);
+      Ended ended = AttuneProcess.start(scratch, prefix, talk.toArray(String[]::new)).await();
+      assertEquals(0, ended.status(), ended.err());
+      assertEquals("> The ball is red.<end>\n> \n", ended.out());
+    }
+    JsonNode sad = generate(output, "--chat", "--prompt", "Who is sad?");
+    assertEquals("Lily is sad.<end>", sad.get("text").asText());
+    assertEquals("end", sad.get("finish").asText());
   }
 }

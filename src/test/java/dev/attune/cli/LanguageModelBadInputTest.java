@@ -261,4 +261,22 @@ class LanguageModelBadInputTest {
     generateRefused(parts, decoder, "--prompt", "a", "--prompts", prompts.toString());
     generateRefused(parts, decoder);
   }
+
+  @Test
+  void optionsThatWouldDoNothingAreRefused() throws IOException {
+    String[] prompt = {"--prompt", "a"};
+    withOptions(List.of("--num-beams is 0"), prompt, "--num-beams", "0");
+    withOptions(List.of("--length-penalty needs --num-beams"), prompt, "--length-penalty", "2");
+    withOptions(List.of("--system needs --chat"), prompt, "--system", "Be brief.");
+    withOptions(List.of("--output needs --prompts"), prompt, "--output", scratch + "/texts.jsonl");
+    String none = file("none.txt", "").toString();
+    withOptions(List.of("there are no prompts"), new String[] {"--prompts", none});
+  }
+
+  private void withOptions(List<String> parts, String[] prompt, String... more) {
+    generateRefused(
+        parts,
+        decoder,
+        Stream.concat(Arrays.stream(prompt), Arrays.stream(more)).toArray(String[]::new));
+  }
 }
