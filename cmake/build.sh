@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Configures and builds the native libraries: build.sh BUILD_DIR JNI_SOURCE_DIR CUDA_JNI_SOURCE_DIR OUTPUT_DIR
+# ATTUNE_NATIVE=product: only what runs here, no tests: the CPU library, and the CUDA library where there is a device.
 # ATTUNE_CMAKE_ARGS: more arguments for CMake, such as -DATTUNE_CUDA=OFF where the CUDA kernels are not wanted.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -11,7 +12,15 @@ for tool in cmake g++; do
   }
 done
 java_home=${JAVA_HOME:-$(dirname "$(dirname "$(readlink -f "$(command -v javac)")")")}
+cuda=AUTO targets=()
+if [[ ${ATTUNE_NATIVE:-} == product ]]; then
+  targets=(--target attune_cpu)
+  [[ -e /dev/nvidiactl ]] || cuda=OFF
+fi
 # shellcheck disable=SC2086 # several arguments in one variable
-cmake -S "$root/native" -B "$build" -DCMAKE_BUILD_TYPE=Release -DATTUNE_JNI_DIR="$jni" \
+cmake -S "$root/native" -B "$build" -DCMAKE_BUILD_TYPE=Release -DATTUNE_JNI_DIR="$jni" -DATTUNE_CUDA="$cuda" \
   -DATTUNE_CUDA_JNI_DIR="$cuda_jni" -DATTUNE_OUTPUT_DIR="$out" -DJAVA_HOME="$java_home" ${ATTUNE_CMAKE_ARGS:-} >"$build.log" 2>&1 || { cat "$build.log" >&2; exit 1; }
-cmake --build "$build" --parallel "$(nproc)" >>"$build.log" 2>&1 || { grep -E -A8 'error|Error|warning' "$build.log" >&2; exit 1; }
+if ((${#targets[@]})) && cmake --build "$build" --target help | grep -q ' attune_cuda$'; then
+  targets+=(attune_cuda)
+fi
+cmake --build "$build" --parallel "$(nproc)" "${targets[@]}" >>"$build.log" 2>&1 || { grep -E -A8 'error|Error|warning' "$build.log" >&2; exit 1; }

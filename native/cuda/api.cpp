@@ -30,7 +30,7 @@ const char* const kOpNames[] = {
 
 // In the order of Index.
 const char* const kIndexNames[] = {"ids", "positions", "type_ids", "rows", "labels", "cu_seqlens",
-                                   "cu_q", "cu_k", "k_start", "k_count", "row_state"};
+                                   "cu_q", "cu_k", "k_start", "k_count", "row_state", "inp"};
 
 attune_status check(attune_context* ctx) {
   ATTUNE_CHECK(synchronize(ctx));
@@ -38,6 +38,10 @@ attune_status check(attune_context* ctx) {
   ATTUNE_CHECK(read_back(ctx, &error, &ctx->front()->error, sizeof(error)));
   if (error.taken == 0) return ATTUNE_OK;
   ATTUNE_CHECK(forget_error(ctx));
+  if (error.limit == kNotFinite) {
+    return fail(ATTUNE_INVALID_ARGUMENT, "%s: %s[%lld] is a NaN or an infinity, must be finite", kOpNames[error.op],
+                kIndexNames[error.argument], static_cast<long long>(error.position));
+  }
   return fail(ATTUNE_INVALID_ARGUMENT, "%s: %s[%lld] is %d, must be 0..%lld", kOpNames[error.op],
               kIndexNames[error.argument], static_cast<long long>(error.position), error.value,
               static_cast<long long>(error.limit - 1));

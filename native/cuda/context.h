@@ -18,6 +18,9 @@ struct ErrorWord {
   int64_t limit;
 };
 
+// A `limit` that says: the element is a NaN or an infinity.
+constexpr int64_t kNotFinite = -1;
+
 // What lies at the front of the workspace; scratch begins at kScratchOffset.
 struct Front {
   attune_cuda_step step;

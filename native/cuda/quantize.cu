@@ -13,17 +13,27 @@ constexpr int64_t kBlock = QuantizedLayout::kBlock;
 constexpr int64_t kScaleBlock = QuantizedLayout::kScaleBlock;
 constexpr float kCodes = 127.0f;
 
+// Refuses what no code stands for. The maximum of magnitudes would pass over a NaN.
+__device__ __forceinline__ void check_finite(ErrorWord* error, int64_t at, const float (&x)[2]) {
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    if (!(x[i] - x[i] == 0.0f)) record_bad_index(error, Op::quantize, Index::inp, at + i, 0, kNotFinite);
+  }
+}
+
 // A row here is a block of 64 elements, two in each lane.
 template <class T>
 struct QuantizeInt8 {
   int8_t* codes;
   float* scales;
   const T* inp;
+  ErrorWord* error;
 
   template <int V>
   __device__ void row(int64_t block, int lane) const {
     const int64_t at = block * kBlock + 2 * lane;
     const float x[2] = {to_float(inp[at]), to_float(inp[at + 1])};
+    check_finite(error, at, x);
     const float scale = warp_reduce(fmaxf(fabsf(x[0]), fabsf(x[1])), Max{}) / kCodes;
 #pragma unroll
     for (int i = 0; i < 2; ++i) codes[at + i] = static_cast<int8_t>(scale > 0.0f ? rintf(x[i] / scale) : 0.0f);
@@ -37,11 +47,13 @@ struct QuantizeNf4 {
   float* scales;  // scratch: each block's largest magnitude
   const T* inp;
   Nf4Table table;
+  ErrorWord* error;
 
   template <int V>
   __device__ void row(int64_t block, int lane) const {
     const int64_t at = block * kBlock + 2 * lane;
     const float x[2] = {to_float(inp[at]), to_float(inp[at + 1])};
+    check_finite(error, at, x);
     const float scale = warp_reduce(fmaxf(fabsf(x[0]), fabsf(x[1])), Max{});
     int codes[2] = {0, 0};
 #pragma unroll
@@ -162,12 +174,13 @@ attune_status quantize(attune_context* ctx, void* out, const void* inp, int64_t 
     using T = decltype(element);
     const T* from = static_cast<const T*>(inp);
     if (out_dtype == ATTUNE_INT8) {
-      QuantizeInt8<T> body{reinterpret_cast<int8_t*>(to), reinterpret_cast<float*>(to + layout.scales), from};
+      QuantizeInt8<T> body{reinterpret_cast<int8_t*>(to), reinterpret_cast<float*>(to + layout.scales), from,
+                           &ctx->front()->error};
       return launch_rows<1>(ctx, body, layout.blocks, false);
     }
     float* scales = ctx->scratch<float>();
     float* offset = reinterpret_cast<float*>(to + layout.offset);
-    QuantizeNf4<T> body{reinterpret_cast<uint8_t*>(to), scales, from, Nf4Table{}};
+    QuantizeNf4<T> body{reinterpret_cast<uint8_t*>(to), scales, from, Nf4Table{}, &ctx->front()->error};
     ATTUNE_CHECK(launch_rows<1>(ctx, body, layout.blocks, false));
     ATTUNE_CHECK(launch(ctx, mean_of_scales, 1, kMeanWarps * kWarp, RowGroup<kMeanWarps>::kSharedBytes, offset, scales,
                         layout.blocks));

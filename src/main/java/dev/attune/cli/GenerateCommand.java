@@ -98,7 +98,7 @@ final class GenerateCommand implements Command {
     run.generate(
         prompts,
         text -> {
-          texts[prompts.indexOf(text.prompt())] = text;
+          texts[text.index()] = text;
           console.progress(++done[0] / (double) texts.length, done[0] + " of " + texts.length);
         });
     double seconds = (System.nanoTime() - begin) * 1e-9;

@@ -52,8 +52,7 @@ public final class EvaluateRun {
       run.generate(
           prompts,
           text -> {
-            int row = prompts.indexOf(text.prompt());
-            metrics.add(text.text(), answer(dataset, dataset.get(row)));
+            metrics.add(text.text(), answer(dataset, dataset.get(text.index())));
             tokens[0] += text.tokens();
           });
       double seconds = (System.nanoTime() - begin) * 1e-9;

@@ -40,10 +40,11 @@ public final class GenerateRun implements AutoCloseable {
   /**
    * A prompt's continuation.
    *
+   * @param index of the prompt among those given
    * @param text without end-of-sequence token or stop string
    * @param tokens generated
    */
-  public record Text(Prompt prompt, String text, int tokens, Finish finish) {}
+  public record Text(int index, Prompt prompt, String text, int tokens, Finish finish) {}
 
   private final RunConfig config;
   private final Session session;
@@ -261,6 +262,7 @@ public final class GenerateRun implements AutoCloseable {
       for (int i = 0; i < prompts.size(); i++) {
         Prompt prompt = prompts.get(i);
         TextStream stream = new TextStream(tokenizer(), prompt.ids(), stops, onPiece);
+        int index = i;
         try {
           Request request =
               new Request(
@@ -270,7 +272,7 @@ public final class GenerateRun implements AutoCloseable {
                   ends,
                   i,
                   stream);
-          generator.submit(request, done -> onText.accept(finished(prompt, stream, done)));
+          generator.submit(request, done -> onText.accept(finished(index, prompt, stream, done)));
         } catch (InputException e) {
           throw named(i, prompts, e);
         }
@@ -307,7 +309,7 @@ public final class GenerateRun implements AutoCloseable {
           for (int token : done.tokens()) {
             stream.onToken(token);
           }
-          onText.accept(finished(prompt, stream, done));
+          onText.accept(finished(i, prompt, stream, done));
         } catch (InputException e) {
           throw named(i, prompts, e);
         }
@@ -315,11 +317,11 @@ public final class GenerateRun implements AutoCloseable {
     }
   }
 
-  private static Text finished(Prompt prompt, TextStream stream, Completion done) {
+  private static Text finished(int index, Prompt prompt, TextStream stream, Completion done) {
     if (done.finish() != Finish.STOP) {
       stream.end();
     }
-    return new Text(prompt, stream.text(), done.tokens().length, done.finish());
+    return new Text(index, prompt, stream.text(), done.tokens().length, done.finish());
   }
 
   private DecoderModel model() {

@@ -56,6 +56,13 @@ public final class PredictRun {
     try (Session session = Session.open(config);
         TrainedModel trained = TrainedModel.open(config, session);
         Inference inference = new Inference(session.backend())) {
+      if (trained.model().task() == Task.CAUSAL_LM) {
+        throw new InputException(
+            "--model "
+                + config.text(RunOption.MODEL)
+                + " is a language model; use attune generate --prompts "
+                + file);
+      }
       Dataset dataset = DataReader.read(file, Columns.parse(config.text(RunOption.COLUMNS)));
       int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
       EncodedDataset encoded =

@@ -1,0 +1,83 @@
+package dev.attune.generate;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.attune.testkit.Goldens;
+import dev.attune.text.TextTokenizer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Texts that come token by token: nothing is lost, nothing taken back, stop strings end them. */
+class TextStreamTest {
+  private static final String TEXT =
+      "Ein Café, 東京 und 🙂🙃: naïve—“quoted” text.\n\tTabs  and   spaces; ünïcödé ends here. Done";
+
+  private static TextTokenizer open(String name) {
+    return TextTokenizer.open(Goldens.data().resolve("tokenizers").resolve(name));
+  }
+
+  /** What a stream makes of a text that follows a prompt, and the pieces that it passed on. */
+  private static String stream(
+      TextTokenizer tokenizer,
+      String prompt,
+      String text,
+      List<String> stops,
+      List<String> pieces) {
+    int[] before = tokenizer.encodePlain(prompt);
+    int[] whole = tokenizer.encodePlain(prompt + text);
+    assertTrue(
+        Arrays.equals(before, Arrays.copyOf(whole, before.length)), "the prompt's tokens changed");
+    TextStream stream = new TextStream(tokenizer, before, stops, pieces::add);
+    for (int i = before.length; i < whole.length; i++) {
+      if (!stream.onToken(whole[i])) {
+        return stream.text();
+      }
+    }
+    stream.end();
+    return stream.text();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"gpt2", "llama2"})
+  void piecesMakeUpTheText(String name) {
+    try (TextTokenizer tokenizer = open(name)) {
+      List<String> pieces = new ArrayList<>();
+      assertEquals(
+          " " + TEXT, stream(tokenizer, "Hello there.", " " + TEXT, List.of(), pieces), name);
+      assertEquals(" " + TEXT, String.join("", pieces));
+      assertTrue(pieces.size() > 15, "it came in only " + pieces.size() + " pieces");
+      for (String piece : pieces) {
+        assertFalse(piece.contains("\uFFFD"), "half a character was passed on: " + pieces);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"gpt2", "llama2"})
+  void endsBeforeAStopString(String name) {
+    try (TextTokenizer tokenizer = open(name)) {
+      for (String stop : List.of("東", "quoted", "\n", "ed” te", " text.\n\tTabs  and", "here.")) {
+        List<String> pieces = new ArrayList<>();
+        String expected = " " + TEXT.substring(0, TEXT.indexOf(stop));
+        assertEquals(
+            expected,
+            stream(tokenizer, "Hello there.", " " + TEXT, List.of("never", stop), pieces));
+        assertEquals(expected, String.join("", pieces), "passed on beyond " + stop);
+      }
+      // What looks like the beginning of a stop string is passed on once it is none.
+      assertEquals(
+          " " + TEXT,
+          stream(
+              tokenizer,
+              "Hello there.",
+              " " + TEXT,
+              List.of("Doner", "text.\n\n"),
+              new ArrayList<>()));
+    }
+  }
+}
