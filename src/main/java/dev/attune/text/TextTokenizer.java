@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -168,7 +169,25 @@ public final class TextTokenizer implements AutoCloseable {
       JsonNode token = source.path(role);
       String spelling = token.isObject() ? token.path("content").asText("") : token.asText("");
       if (!spelling.isEmpty() && !token.isNull()) {
-        return idOf(spelling);
+        OptionalInt added = addedId(spelling);
+        return added.isPresent() ? added : idOf(spelling);
+      }
+    }
+    return OptionalInt.empty();
+  }
+
+  /**
+   * The id that the files state for an added token: a normalizer may keep it from being encoded.
+   */
+  private OptionalInt addedId(String spelling) {
+    for (Map.Entry<String, JsonNode> entry : config.path("added_tokens_decoder").properties()) {
+      if (entry.getValue().path("content").asText().equals(spelling)) {
+        return OptionalInt.of(Integer.parseInt(entry.getKey()));
+      }
+    }
+    for (JsonNode token : readJson(folder.resolve("tokenizer.json")).path("added_tokens")) {
+      if (token.path("content").asText().equals(spelling)) {
+        return OptionalInt.of(token.path("id").asInt());
       }
     }
     return OptionalInt.empty();

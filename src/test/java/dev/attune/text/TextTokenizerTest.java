@@ -13,6 +13,7 @@ import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
+import dev.attune.testkit.Goldens;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -450,5 +451,20 @@ class TextTokenizerTest {
 
   private static int[] narrow(long[] values) {
     return Arrays.stream(values).mapToInt(v -> (int) v).toArray();
+  }
+
+  /**
+   * A token that the normalizer keeps from being encoded by its spelling, in a folder without
+   * config.json, as an adapter's is.
+   */
+  @Test
+  void theEndOfSequenceIsFoundInTheTokenizersOwnFiles(@TempDir Path folder) throws IOException {
+    Path model = Goldens.data().resolve("models").resolve("tinystories-656k");
+    for (String name : List.of("tokenizer.json", "tokenizer_config.json")) {
+      Files.copy(model.resolve(name), folder.resolve(name));
+    }
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      assertEquals(OptionalInt.of(2), tokenizer.eosId());
+    }
   }
 }
