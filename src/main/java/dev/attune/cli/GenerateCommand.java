@@ -59,6 +59,9 @@ final class GenerateCommand implements Command {
     if (ways != 1) {
       throw new InputException("give one of --prompt, --prompts and --interactive");
     }
+    if (config.isGiven(RunOption.OUTPUT) && !config.isGiven(RunOption.PROMPTS)) {
+      throw new InputException("--output needs --prompts");
+    }
     try (GenerateRun run = GenerateRun.open(config)) {
       if (config.isGiven(RunOption.PROMPT)) {
         one(run, config, console, result);
@@ -82,9 +85,6 @@ final class GenerateCommand implements Command {
               out.flush();
             });
     double seconds = (System.nanoTime() - begin) * 1e-9;
-    if (config.smallInteger(RunOption.NUM_BEAMS) > 1) {
-      out.print(text.text());
-    }
     out.println();
     put(result, text);
     result.put("tokens_per_second", text.tokens() / seconds);

@@ -32,6 +32,8 @@ final class TrainCommand implements Command {
           attune train --model minilm --train-file train.csv --validation-file dev.csv --output-dir out
           attune train --model ./bert-base --task regression --train-file sts.tsv \\
               --columns text,text_pair,label --output-dir out --epochs 4 --learning-rate 3e-5
+          attune train --model ./llama --task causal-lm --train-file chats.jsonl --output-dir out \\
+              --lora-r 16 --learning-rate 2e-4
         """;
   }
 

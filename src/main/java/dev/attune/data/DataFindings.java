@@ -382,6 +382,15 @@ final class DataFindings {
           "no row teaches the model to stop: the model folder names no end-of-sequence token"
               + " (eos_token), or every end was cut. What it generates will run to the limit");
     }
+    boolean spaces = false;
+    for (int i = 0; i < data.size(); i++) {
+      spaces |= texts.bordersInside()[i] && endsInSpace(data.get(i).prompt());
+    }
+    String advice =
+        spaces
+            ? "Prompts should not end in a space"
+            : "This model's tokenizer joins the two: end the prompts in what it joins with nothing,"
+                + " such as a line end";
     rows(
         Severity.WARNING,
         "shared_token",
@@ -391,7 +400,12 @@ final class DataFindings {
         n ->
             many(n, "row has", "rows have")
                 + " a token that begins in the prompt and ends in the completion: generation will"
-                + " start from other tokens than training did. Prompts should not end in a space");
+                + " start from other tokens than training did. "
+                + advice);
+  }
+
+  private static boolean endsInSpace(String prompt) {
+    return prompt != null && prompt.endsWith(" ");
   }
 
   private void truncation(String split, Dataset data, TokenLengths tokens) {

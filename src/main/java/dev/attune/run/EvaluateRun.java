@@ -96,7 +96,7 @@ public final class EvaluateRun {
           kind == TargetKind.NEXT_TOKEN
               ? Encoder.strided(
                   trained.tokenizer(),
-                  config.flag(RunOption.TRAIN_ON_PROMPT),
+                  trained.trainOnPrompt(),
                   trained.maxLength(),
                   config.isGiven(RunOption.STRIDE)
                       ? config.smallInteger(RunOption.STRIDE)

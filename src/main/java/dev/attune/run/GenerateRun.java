@@ -66,6 +66,7 @@ public final class GenerateRun implements AutoCloseable {
 
   /** Opens the model that a config names. */
   public static GenerateRun open(RunConfig config) {
+    checkOptions(config);
     Session session = Session.open(config);
     TrainedModel trained = null;
     try {
@@ -85,6 +86,21 @@ public final class GenerateRun implements AutoCloseable {
       }
       session.close();
       throw e;
+    }
+  }
+
+  /** Options that would do nothing are refused. */
+  private static void checkOptions(RunConfig config) {
+    int beams = config.smallInteger(RunOption.NUM_BEAMS);
+    if (beams < 1) {
+      throw new InputException("--num-beams is " + beams + "; it must be at least 1");
+    }
+    if (beams == 1 && config.isGiven(RunOption.LENGTH_PENALTY)) {
+      throw new InputException("--length-penalty needs --num-beams of 2 or more");
+    }
+    boolean talks = config.flag(RunOption.CHAT) || config.flag(RunOption.INTERACTIVE);
+    if (!talks && config.isGiven(RunOption.SYSTEM)) {
+      throw new InputException("--system needs --chat or --interactive");
     }
   }
 
@@ -211,7 +227,8 @@ public final class GenerateRun implements AutoCloseable {
   /**
    * Continues one prompt.
    *
-   * @param onPiece hears the text as it comes; not of beam search, which decides at the end
+   * @param onPiece hears the text as it comes; that of beam search, which decides at the end, in
+   *     one go
    */
   public Text generate(Prompt prompt, Consumer<String> onPiece) {
     List<Text> texts = new ArrayList<>();
@@ -229,9 +246,12 @@ public final class GenerateRun implements AutoCloseable {
   }
 
   private void generate(List<Prompt> prompts, Consumer<String> onPiece, Consumer<Text> onText) {
+    if (prompts.isEmpty()) {
+      throw new InputException("there are no prompts");
+    }
     int context = context(prompts);
     if (config.smallInteger(RunOption.NUM_BEAMS) > 1) {
-      beams(prompts, context, onText);
+      beams(prompts, context, onPiece, onText);
       return;
     }
     int streams = Math.min(prompts.size(), config.smallInteger(RunOption.STREAMS));
@@ -242,22 +262,35 @@ public final class GenerateRun implements AutoCloseable {
       for (int i = 0; i < prompts.size(); i++) {
         Prompt prompt = prompts.get(i);
         TextStream stream = new TextStream(tokenizer(), prompt.ids(), stops, onPiece);
-        Request request =
-            new Request(
-                prompt.ids(),
-                sampling,
-                config.smallInteger(RunOption.MAX_NEW_TOKENS),
-                ends,
-                i,
-                stream);
         int index = i;
-        generator.submit(request, done -> onText.accept(finished(index, prompt, stream, done)));
+        try {
+          Request request =
+              new Request(
+                  prompt.ids(),
+                  sampling,
+                  config.smallInteger(RunOption.MAX_NEW_TOKENS),
+                  ends,
+                  i,
+                  stream);
+          generator.submit(request, done -> onText.accept(finished(index, prompt, stream, done)));
+        } catch (InputException e) {
+          throw named(i, prompts, e);
+        }
       }
       generator.run();
     }
   }
 
-  private void beams(List<Prompt> prompts, int context, Consumer<Text> onText) {
+  /** Of many prompts it is said which one was refused. */
+  private static InputException named(int index, List<Prompt> prompts, InputException e) {
+    return prompts.size() == 1
+        ? e
+        : new InputException(
+            "prompt " + (index + 1) + " of " + prompts.size() + ": " + e.getMessage(), e);
+  }
+
+  private void beams(
+      List<Prompt> prompts, int context, Consumer<String> onPiece, Consumer<Text> onText) {
     if (!stops.isEmpty() || sampling.temperature() > 0 || sampling.repetitionPenalty() != 1) {
       throw new InputException(
           "--num-beams goes with neither sampling nor --stop nor --repetition-penalty");
@@ -270,12 +303,16 @@ public final class GenerateRun implements AutoCloseable {
     try (BeamSearch search = new BeamSearch(model(), session.tape(0), beams, context)) {
       for (int i = 0; i < prompts.size(); i++) {
         Prompt prompt = prompts.get(i);
-        Completion done = search.run(prompt.ids(), ends);
-        TextStream stream = new TextStream(tokenizer(), prompt.ids(), stops, null);
-        for (int token : done.tokens()) {
-          stream.onToken(token);
+        TextStream stream = new TextStream(tokenizer(), prompt.ids(), stops, onPiece);
+        try {
+          Completion done = search.run(prompt.ids(), ends);
+          for (int token : done.tokens()) {
+            stream.onToken(token);
+          }
+          onText.accept(finished(i, prompt, stream, done));
+        } catch (InputException e) {
+          throw named(i, prompts, e);
         }
-        onText.accept(finished(i, prompt, stream, done));
       }
     }
   }

@@ -259,6 +259,9 @@ public final class TrainRun {
     attune.put("task", task.option());
     attune.put("base_model", config.text(RunOption.MODEL));
     attune.put("max_length", maxLength(model, tokenizer));
+    if (task == Task.CAUSAL_LM) {
+      attune.put("train_on_prompt", config.flag(RunOption.TRAIN_ON_PROMPT));
+    }
     attune.put("steps", result.steps());
     attune.put("train_loss", result.trainLoss());
     ObjectNode eval = attune.putObject("eval");

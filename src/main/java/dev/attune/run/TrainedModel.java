@@ -26,11 +26,18 @@ final class TrainedModel implements AutoCloseable {
   private final TextTokenizer tokenizer;
   private final LabelMap labels;
   private final int maxLength;
+  private final boolean trainOnPrompt;
   private final Path base;
 
   private TrainedModel(
-      Model model, TextTokenizer tokenizer, LabelMap labels, int maxLength, Path base) {
+      Model model,
+      TextTokenizer tokenizer,
+      LabelMap labels,
+      int maxLength,
+      boolean trainOnPrompt,
+      Path base) {
     this.model = model;
+    this.trainOnPrompt = trainOnPrompt;
     this.base = base;
     this.tokenizer = tokenizer;
     this.labels = labels;
@@ -59,7 +66,7 @@ final class TrainedModel implements AutoCloseable {
             ? labels(folder, outputs)
             : null;
     TextTokenizer tokenizer =
-        TextTokenizer.open(Files.exists(folder.resolve("tokenizer.json")) ? folder : base);
+        TextTokenizer.open(Files.exists(folder.resolve("tokenizer.json")) ? folder : base, base);
     Model model = null;
     try {
       model =
@@ -82,7 +89,13 @@ final class TrainedModel implements AutoCloseable {
                 + folder);
       }
       model.parameters().prepare(session.precision());
-      return new TrainedModel(model, tokenizer, labels, maxLength(config, folder, model), base);
+      return new TrainedModel(
+          model,
+          tokenizer,
+          labels,
+          maxLength(config, folder, model),
+          readAttune(folder).path("train_on_prompt").asBoolean(false),
+          base);
     } catch (RuntimeException e) {
       tokenizer.close();
       if (model != null) {
@@ -106,7 +119,7 @@ final class TrainedModel implements AutoCloseable {
     return builder;
   }
 
-  /** What training left beside an adapter; empty where it was made elsewhere. */
+  /** What training left beside the weights; empty where they were made elsewhere. */
   static ObjectNode readAttune(Path folder) {
     Path file = folder.resolve("attune.json");
     if (!Files.exists(file)) {
@@ -178,15 +191,7 @@ final class TrainedModel implements AutoCloseable {
       }
       return wanted;
     }
-    Path attune = folder.resolve("attune.json");
-    int trained = model.maxLength();
-    if (Files.exists(attune)) {
-      try {
-        trained = new ObjectMapper().readTree(attune.toFile()).path("max_length").asInt(trained);
-      } catch (IOException e) {
-        throw new InputException(attune + " cannot be read: " + e.getMessage(), e);
-      }
-    }
+    int trained = readAttune(folder).path("max_length").asInt(model.maxLength());
     return Math.min(trained, model.maxLength());
   }
 
@@ -210,6 +215,11 @@ final class TrainedModel implements AutoCloseable {
 
   int maxLength() {
     return maxLength;
+  }
+
+  /** Whether prompts were learned too, so that evaluation measures what training reported. */
+  boolean trainOnPrompt() {
+    return trainOnPrompt;
   }
 
   @Override

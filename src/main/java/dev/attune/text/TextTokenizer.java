@@ -55,6 +55,7 @@ public final class TextTokenizer implements AutoCloseable {
   private final String json;
   private final boolean built;
   private final JsonNode config;
+  private final JsonNode modelConfig;
   private final JsonNode specialTokens;
   private final boolean typeIds;
   private final boolean truncatesLeft;
@@ -63,13 +64,14 @@ public final class TextTokenizer implements AutoCloseable {
   private final AtomicInteger inUse = new AtomicInteger();
   private final AtomicBoolean closed = new AtomicBoolean();
 
-  private TextTokenizer(Path folder, String json, boolean built) {
+  private TextTokenizer(Path folder, Path model, String json, boolean built) {
     this.folder = folder;
+    this.modelConfig = readJson(model.resolve("config.json"));
     this.json = json;
     this.built = built;
     this.config = readJson(folder.resolve("tokenizer_config.json"));
     this.specialTokens = readJson(folder.resolve("special_tokens_map.json"));
-    this.typeIds = typeIdsInUse(readJson(folder.resolve("config.json")), config);
+    this.typeIds = typeIdsInUse(modelConfig, config);
     this.truncatesLeft = "left".equals(config.path("truncation_side").asText());
     this.prefixesWords = isByteLevelWithoutPrefix(json);
     NativeTokenizers.load();
@@ -94,6 +96,15 @@ public final class TextTokenizer implements AutoCloseable {
    * memory from vocab.txt (BERT family) or vocab.json and merges.txt (RoBERTa, GPT-2).
    */
   public static TextTokenizer open(Path folder) {
+    return open(folder, folder);
+  }
+
+  /**
+   * As {@link #open(Path)}, for a folder that lacks config.json, as an adapter's does.
+   *
+   * @param model the folder whose config.json counts
+   */
+  public static TextTokenizer open(Path folder, Path model) {
     Check.input(
         Files.isDirectory(folder),
         "%s is not a folder. A model is a Hugging Face folder with config.json, model.safetensors"
@@ -102,12 +113,12 @@ public final class TextTokenizer implements AutoCloseable {
     Path file = folder.resolve("tokenizer.json");
     if (Files.exists(file)) {
       try {
-        return new TextTokenizer(folder, Files.readString(file), false);
+        return new TextTokenizer(folder, model, Files.readString(file), false);
       } catch (IOException e) {
         throw new InputException(file + " cannot be read: " + e.getMessage(), e);
       }
     }
-    return new TextTokenizer(folder, VocabularyFiles.tokenizerJson(folder), true);
+    return new TextTokenizer(folder, model, VocabularyFiles.tokenizerJson(folder), true);
   }
 
   /** What the first load of the native library took in this process. */
@@ -191,7 +202,7 @@ public final class TextTokenizer implements AutoCloseable {
     if (own.isPresent()) {
       return own;
     }
-    JsonNode id = readJson(folder.resolve("config.json")).path("eos_token_id");
+    JsonNode id = modelConfig.path("eos_token_id");
     JsonNode first = id.isArray() ? id.path(0) : id;
     return first.isInt() ? OptionalInt.of(first.asInt()) : OptionalInt.empty();
   }

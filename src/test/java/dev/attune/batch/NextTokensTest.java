@@ -2,6 +2,7 @@ package dev.attune.batch;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -185,6 +186,28 @@ class NextTokensTest {
             .orElseThrow();
     assertEquals(List.of(1), finding.rows());
     assertEquals(Severity.WARNING, finding.severity());
+    assertTrue(finding.message().contains("should not end in a space"), finding.message());
+  }
+
+  @Test
+  void aTokenizerThatJoinsPromptAndCompletionIsNamedAsTheCause() {
+    Dataset rows = dataset(Example.ofPrompt(1, "ab", "cd"));
+    try (TextTokenizer joining = TextTokenizer.open(ByteTokenizer.write(temp, "<end>", "b c"))) {
+      EncodedDataset data = Encoder.nextTokens(joining, false, 16, 1).encode(rows);
+      String message =
+          DataReport.builder(TargetKind.NEXT_TOKEN)
+              .maxLength(16)
+              .train(rows, data.lengths())
+              .build()
+              .findings()
+              .stream()
+              .filter(f -> f.code().equals("shared_token"))
+              .findFirst()
+              .orElseThrow()
+              .message();
+      assertTrue(message.contains("tokenizer joins the two"), message);
+      assertFalse(message.contains("space"), message);
+    }
   }
 
   @Test

@@ -65,8 +65,8 @@ class ChatTemplateTest {
         "chatml_generation.jinja",
         "llama3.jinja",
         "mistral.jinja",
-        "qwen2_5.jinja",
-        "qwen3.jinja",
+        "chatml_tools.jinja",
+        "chatml_thinking.jinja",
         "zephyr.jinja"
       })
   void rendersEveryConversationAsTransformersDoes(String name) throws IOException {
@@ -122,12 +122,12 @@ class ChatTemplateTest {
         parts(template(resource("llama3.jinja")).conversation(messages, null)));
     assertEquals(
         List.of("b<|im_end|>\n", "d<|im_end|>\n"),
-        parts(template(resource("qwen2_5.jinja")).conversation(messages, null)));
+        parts(template(resource("chatml_tools.jinja")).conversation(messages, null)));
   }
 
   @Test
   void turnsThatLoseTheirReasoningLaterAreFoundByAMark() throws IOException {
-    ChatTemplate template = template(resource("qwen3.jinja"));
+    ChatTemplate template = template(resource("chatml_thinking.jinja"));
     List<ChatMessage> messages =
         List.of(
             ChatMessage.of("user", "a"),

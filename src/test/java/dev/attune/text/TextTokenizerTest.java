@@ -270,6 +270,24 @@ class TextTokenizerTest {
   }
 
   @Test
+  void aFolderWithoutConfigReadsThatOfItsModel() throws IOException {
+    Path model = Files.createDirectory(temp.resolve("model"));
+    Files.writeString(
+        model.resolve("config.json"), "{\"model_type\": \"bert\", \"eos_token_id\": [5, 6]}");
+    Path adapter = Files.createDirectory(temp.resolve("adapter"));
+    Files.copy(
+        SharedFolders.tokenizer("bert-base-uncased").resolve("tokenizer.json"),
+        adapter.resolve("tokenizer.json"));
+    try (TextTokenizer alone = TextTokenizer.open(adapter);
+        TextTokenizer beside = TextTokenizer.open(adapter, model)) {
+      assertFalse(alone.usesTypeIds());
+      assertEquals(OptionalInt.empty(), alone.eosId());
+      assertTrue(beside.usesTypeIds());
+      assertEquals(OptionalInt.of(5), beside.eosId());
+    }
+  }
+
+  @Test
   void specialTokensAreFoundByRoleAndSpelling() {
     try (TextTokenizer bert = TextTokenizer.open(SharedFolders.tokenizer("bert-base-uncased"));
         TextTokenizer llama = TextTokenizer.open(SharedFolders.tokenizer("llama2"))) {

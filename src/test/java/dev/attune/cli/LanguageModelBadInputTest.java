@@ -1,0 +1,282 @@
+package dev.attune.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.attune.cli.AttuneProcess.Ended;
+import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.testkit.TinyDecoder;
+import dev.attune.testkit.TinyModel;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What a user of language models and adapters can get wrong: a clear line, status 2. */
+class LanguageModelBadInputTest {
+  @TempDir static Path shared;
+  private static Path decoder;
+  private static Path wider;
+  private static Path encoder;
+  private static Path text;
+  private static Path adapter;
+
+  @TempDir Path scratch;
+
+  @BeforeAll
+  static void prepare() throws IOException {
+    try (CpuBackend backend = new CpuBackend(1)) {
+      decoder = TinyDecoder.write(shared.resolve("decoder"), backend, 32);
+      wider = TinyDecoder.write(shared.resolve("wider"), backend, 48);
+      encoder = TinyModel.write(shared.resolve("encoder"), backend);
+    }
+    text = Files.writeString(shared.resolve("text.txt"), "All is well that ends well. ".repeat(20));
+    adapter = shared.resolve("adapter");
+    Ended trained = AttuneProcess.run(shared, train(decoder, text, adapter, "--lora-r", "2"));
+    assertEquals(0, trained.status(), trained.err());
+  }
+
+  private static String[] train(Path model, Path data, Path output, String... more) {
+    List<String> words = new ArrayList<>(List.of("train", "--task", "causal-lm"));
+    words.addAll(List.of("--model", model.toString(), "--train-file", data.toString()));
+    words.addAll(List.of("--output-dir", output.toString(), "--max-steps", "2"));
+    words.addAll(List.of(more));
+    return words.toArray(String[]::new);
+  }
+
+  private void trainRefused(List<String> parts, Path model, Path data, String... more) {
+    Path output = scratch.resolve("out");
+    refused(parts, train(model, data, output, more));
+    assertFalse(Files.exists(output.resolve("model.safetensors")));
+    assertFalse(Files.exists(output.resolve("adapter_model.safetensors")));
+  }
+
+  private void generateRefused(List<String> parts, Path model, String... more) {
+    refused(
+        parts,
+        Stream.concat(Stream.of("generate", "--model", model.toString()), Arrays.stream(more))
+            .toArray(String[]::new));
+  }
+
+  private void refused(List<String> parts, String... words) {
+    Ended ended = AttuneProcess.run(scratch, words);
+    assertEquals(2, ended.status(), ended.out() + ended.err());
+    for (String part : parts) {
+      assertTrue(ended.err().contains(part), "no '" + part + "' in: " + ended.err());
+    }
+    assertFalse(ended.err().contains("\tat "), "a stack trace: " + ended.err());
+  }
+
+  private Path file(String name, String content) throws IOException {
+    return Files.writeString(scratch.resolve(name), content);
+  }
+
+  private Path copy(Path folder, String name) throws IOException {
+    Path copy = Files.createDirectory(scratch.resolve(name));
+    try (Stream<Path> files = Files.list(folder)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        Files.copy(file, copy.resolve(file.getFileName()));
+      }
+    }
+    return copy;
+  }
+
+  private static void replace(Path file, String from, String to) throws IOException {
+    String content = Files.readString(file);
+    assertTrue(content.contains(from), content);
+    Files.writeString(file, content.replace(from, to));
+  }
+
+  @Test
+  void anUnknownModelTypeListsTheSupportedOnes() throws IOException {
+    Path model = copy(decoder, "model");
+    replace(model.resolve("config.json"), "\"model_type\": \"llama\"", "\"model_type\": \"mamba\"");
+    trainRefused(
+        List.of("'mamba'", "bert, roberta, distilbert", "gpt2", "llama", "qwen3"), model, text);
+  }
+
+  @Test
+  void anEncoderIsNoLanguageModel() {
+    trainRefused(
+        List.of("--task causal-lm needs a decoder", "llama", "a Bert encoder"), encoder, text);
+  }
+
+  @Test
+  void conversationsNeedAChatTemplate() throws IOException {
+    Path data =
+        file(
+            "chat.jsonl",
+            "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"},"
+                + " {\"role\": \"assistant\", \"content\": \"b\"}]}\n");
+    trainRefused(List.of("no chat template", "chat_template.jinja"), decoder, data);
+    generateRefused(List.of("no chat template"), decoder, "--chat", "--prompt", "Hello");
+  }
+
+  @Test
+  void aConversationThatEndsOnTheUsersTurnNamesItsRow() throws IOException {
+    Path model = copy(decoder, "model");
+    Files.writeString(
+        model.resolve("chat_template.jinja"),
+        "{% for m in messages %}{{ m.role ~ ': ' ~ m.content ~ '\\n' }}{% endfor %}");
+    String answered =
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"},"
+            + " {\"role\": \"assistant\", \"content\": \"b\"}]}\n";
+    Path data =
+        file(
+            "chat.jsonl",
+            answered + "{\"messages\": [{\"role\": \"user\", \"content\": \"and?\"}]}\n");
+    trainRefused(List.of("chat.jsonl", "2", "assistant's turn"), model, data);
+  }
+
+  @Test
+  void completionsThatAreAllCutOffLeaveNothingToLearn() throws IOException {
+    String row = "{\"prompt\": \"a prompt of many words\", \"completion\": \" yes\"}\n";
+    Path data = file("data.jsonl", row + row);
+    trainRefused(List.of("no row has a token to learn"), decoder, data, "--max-length", "8");
+  }
+
+  @Test
+  void targetsThatMatchNothingListWhatThereIs() {
+    trainRefused(
+        List.of("'query'", "self_attn.q_proj", "mlp.down_proj"),
+        decoder,
+        text,
+        "--lora-r",
+        "4",
+        "--lora-targets",
+        "q_proj,query");
+  }
+
+  @Test
+  void optionsOfAdaptersNeedARank() {
+    trainRefused(List.of("--lora-alpha needs --lora-r"), decoder, text, "--lora-alpha", "16");
+  }
+
+  @Test
+  void anAdapterOfAnotherModelIsRefused() {
+    generateRefused(
+        List.of("adapter_model.safetensors", "shape", "the adapter belongs to another model"),
+        adapter,
+        "--base-model",
+        wider.toString(),
+        "--prompt",
+        "All");
+    refused(
+        List.of("the adapter belongs to another model"),
+        "merge",
+        "--model",
+        adapter.toString(),
+        "--base-model",
+        wider.toString(),
+        "--output-dir",
+        scratch.resolve("merged").toString());
+    assertFalse(Files.exists(scratch.resolve("merged/model.safetensors")));
+  }
+
+  @Test
+  void anAdapterWhoseBaseIsGoneAsksForIt() throws IOException {
+    Path moved = copy(adapter, "moved");
+    replace(moved.resolve("adapter_config.json"), decoder.toString(), shared + "/gone");
+    generateRefused(List.of(shared + "/gone", "--base-model"), moved, "--prompt", "All");
+    refused(
+        List.of(shared + "/gone", "--base-model"),
+        "merge",
+        "--model",
+        moved.toString(),
+        "--output-dir",
+        scratch.resolve("merged").toString());
+  }
+
+  @Test
+  void aDamagedAdapterIsDescribed() throws IOException {
+    Path cut = copy(adapter, "cut");
+    Path weights = cut.resolve("adapter_model.safetensors");
+    byte[] bytes = Files.readAllBytes(weights);
+    Files.write(weights, Arrays.copyOf(bytes, bytes.length / 2));
+    generateRefused(List.of("adapter_model.safetensors"), cut, "--prompt", "All");
+
+    Path config = copy(adapter, "config");
+    Files.writeString(config.resolve("adapter_config.json"), "{\"peft_type\": \"LORA\",");
+    generateRefused(List.of("adapter_config.json", "not valid JSON"), config, "--prompt", "All");
+
+    Path absent = copy(adapter, "absent");
+    Files.delete(absent.resolve("adapter_model.safetensors"));
+    generateRefused(List.of("has no adapter_model.safetensors"), absent, "--prompt", "All");
+  }
+
+  @Test
+  void aModelThatIsNoAdapterCannotBeMerged() {
+    refused(
+        List.of("is not an adapter", "adapter_config.json"),
+        "merge",
+        "--model",
+        decoder.toString(),
+        "--output-dir",
+        scratch.resolve("merged").toString());
+  }
+
+  @Test
+  void aPromptLongerThanTheContextIsNeverCut() throws IOException {
+    String prompt = "x".repeat(TinyDecoder.CONTEXT);
+    List<String> parts = List.of("the prompt has 64 tokens", "the context holds 64");
+    generateRefused(parts, decoder, "--prompt", prompt);
+    generateRefused(parts, decoder, "--prompt", prompt, "--num-beams", "2");
+    generateRefused(
+        List.of("prompt 2 of 2: the prompt has 64 tokens"),
+        decoder,
+        "--prompts",
+        file("prompts.txt", "a\n" + prompt + "\n").toString());
+  }
+
+  @Test
+  void anEmptyPromptOfATokenizerWithoutBeginIsExplained() throws IOException {
+    generateRefused(List.of("the prompt is empty"), decoder, "--prompt", "");
+    generateRefused(
+        List.of("prompt 2 of 3", "empty"),
+        decoder,
+        "--prompts",
+        file("prompts.txt", "a\n\nb\n").toString());
+  }
+
+  @Test
+  void aClassifierDoesNotGenerate() throws IOException {
+    Path classifier = copy(encoder, "classifier");
+    replace(
+        classifier.resolve("config.json"), "\"BertModel\"", "\"BertForSequenceClassification\"");
+    generateRefused(
+        List.of("is no language model", "attune predict"), classifier, "--prompt", "All");
+  }
+
+  @Test
+  void promptsComeFromOnePlace() throws IOException {
+    Path prompts = file("prompts.txt", "a\n");
+    List<String> parts = List.of("one of --prompt, --prompts and --interactive");
+    generateRefused(parts, decoder, "--prompt", "a", "--prompts", prompts.toString());
+    generateRefused(parts, decoder);
+  }
+
+  @Test
+  void optionsThatWouldDoNothingAreRefused() throws IOException {
+    String[] prompt = {"--prompt", "a"};
+    withOptions(List.of("--num-beams is 0"), prompt, "--num-beams", "0");
+    withOptions(List.of("--length-penalty needs --num-beams"), prompt, "--length-penalty", "2");
+    withOptions(List.of("--system needs --chat"), prompt, "--system", "Be brief.");
+    withOptions(List.of("--output needs --prompts"), prompt, "--output", scratch + "/texts.jsonl");
+    String none = file("none.txt", "").toString();
+    withOptions(List.of("there are no prompts"), new String[] {"--prompts", none});
+  }
+
+  private void withOptions(List<String> parts, String[] prompt, String... more) {
+    generateRefused(
+        parts,
+        decoder,
+        Stream.concat(Arrays.stream(prompt), Arrays.stream(more)).toArray(String[]::new));
+  }
+}

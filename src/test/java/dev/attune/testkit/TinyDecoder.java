@@ -1,0 +1,44 @@
+package dev.attune.testkit;
+
+import dev.attune.checkpoint.ModelFolder;
+import dev.attune.kernels.Backend;
+import dev.attune.model.Families;
+import dev.attune.model.Model;
+import dev.attune.model.Task;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** A small Llama with random weights that reads bytes. */
+public final class TinyDecoder {
+  /** Its positions. */
+  public static final int CONTEXT = 64;
+
+  private TinyDecoder() {}
+
+  /** Writes a model folder: config.json, model.safetensors and the files of the tokenizer. */
+  public static Path write(Path folder, Backend backend, int hidden) {
+    try {
+      ByteTokenizer.write(folder, "<end>");
+      Files.writeString(
+          folder.resolve("config.json"),
+          """
+          {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": %d,
+           "hidden_size": %d, "num_hidden_layers": 2, "num_attention_heads": 4,
+           "num_key_value_heads": 2, "intermediate_size": 48, "max_position_embeddings": %d,
+           "hidden_act": "silu", "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
+           "tie_word_embeddings": true}
+          """
+              .formatted(ByteTokenizer.END + 1, hidden, CONTEXT));
+      try (Model model =
+          Families.create(backend, ModelFolder.readConfig(folder), Task.CAUSAL_LM, 1, null)) {
+        ModelFolder.randomize(model, 7);
+        ModelFolder.writeWeights(folder.resolve("model.safetensors"), model.parameters());
+      }
+      return folder;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}
