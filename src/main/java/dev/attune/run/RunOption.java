@@ -47,7 +47,7 @@ public enum RunOption {
   SEED("N", "42", "seed of the order, dropout and new weights"),
   NO_SHUFFLE(null, "false", "train in the order of the file"),
   PRECISION("KIND", "auto", "auto, bf16 or fp32"),
-  BACKEND("KIND", "auto", "auto, cpu or torch"),
+  BACKEND("KIND", "auto", "auto, cpu, cuda or torch"),
   THREADS("N", "0", "threads; 0: all cores"),
   EVAL_STEPS("N", "0", "evaluate every N steps; 0: after each epoch"),
   SAVE_STEPS("N", "0", "save a checkpoint every N steps; 0: only when interrupted"),
