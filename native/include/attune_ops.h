@@ -177,8 +177,8 @@ ATTUNE_API attune_status attune_zero_rows(attune_context* ctx, float* table, con
 
 // ---- pooling, element-wise ---------------------------------------------------------------------
 
-// out (M,C) = inp[rows[m]], rows distinct; backward: dinp (N,C) rows receive dout. Without accumulate
-// all other rows of dinp are zeroed.
+// out (M,C) = inp[rows[m]]; the caller answers for rows, whose bound forward does not know. backward: dinp
+// (N,C) rows, distinct, receive dout. Without accumulate all other rows of dinp are zeroed.
 ATTUNE_API attune_status attune_gather_rows_fwd(attune_context* ctx, void* out, const void* inp,
     const int32_t* rows, int64_t M, int64_t C, int32_t dtype);
 ATTUNE_API attune_status attune_gather_rows_bwd(attune_context* ctx, void* dinp, const void* dout,

@@ -257,7 +257,9 @@ public interface Backend extends Allocator, AutoCloseable {
   /** Zeroes rows of a table {@code (.,C)} f32. */
   void zeroRows(long table, long rows, long M, long C);
 
-  /** {@code out (M,C) = inp[rows]}, rows distinct. */
+  /**
+   * {@code out (M,C) = inp[rows]}; rows are not checked, and distinct where there is a backward.
+   */
   void gatherRowsForward(long out, long inp, long rows, long M, long C, DType dtype);
 
   /** Scatters dout to rows of {@code dinp (N,C)}; without accumulate the others become 0. */

@@ -100,14 +100,21 @@ final class Data {
   void checkVocabulary(int vocabulary) {
     for (EncodedDataset split :
         new EncodedDataset[] {encodedTrain, encodedValidation, encodedTest}) {
-      if (split != null && split.maxId() >= vocabulary) {
-        throw new InputException(
-            "the tokenizer gives token id "
-                + split.maxId()
-                + ", the model has "
-                + vocabulary
-                + " word embeddings; the folder's tokenizer belongs to another model");
+      if (split != null) {
+        checkVocabulary(split, vocabulary);
       }
+    }
+  }
+
+  /** The same of one encoded file. */
+  static void checkVocabulary(EncodedDataset encoded, int vocabulary) {
+    if (encoded.maxId() >= vocabulary) {
+      throw new InputException(
+          "the tokenizer gives token id "
+              + encoded.maxId()
+              + ", the model has "
+              + vocabulary
+              + " word embeddings; the folder's tokenizer belongs to another model");
     }
   }
 

@@ -105,6 +105,7 @@ public final class EvaluateRun {
               : new Encoder(
                   trained.tokenizer(), kind, trained.labels(), trained.maxLength(), threads);
       EncodedDataset encoded = encoder.encode(dataset);
+      Data.checkVocabulary(encoded, trained.vocabularySize());
       Evaluator evaluator = new Evaluator(encoded, trained.labels(), inference);
       long begin = System.nanoTime();
       Map<String, Double> values = evaluator.evaluate(trained.model(), session.tape(0));

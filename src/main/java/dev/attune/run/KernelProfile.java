@@ -10,7 +10,7 @@ import java.util.Map;
 /** A backend that times every call of another. */
 final class KernelProfile {
   /** Total time and number of calls of one kernel. */
-  static final class Entry {
+  private static final class Entry {
     long nanos;
     long calls;
   }
@@ -48,14 +48,9 @@ final class KernelProfile {
     entries.clear();
   }
 
-  /** By kernel, as called first. */
-  Map<String, Entry> entries() {
-    return entries;
-  }
-
   /** Time of each kernel, longest first. */
   List<BenchRun.KernelTime> times() {
-    return entries().entrySet().stream()
+    return entries.entrySet().stream()
         .map(
             e -> new BenchRun.KernelTime(e.getKey(), e.getValue().nanos * 1e-9, e.getValue().calls))
         .sorted((a, b) -> Double.compare(b.seconds(), a.seconds()))

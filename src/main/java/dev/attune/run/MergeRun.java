@@ -24,9 +24,9 @@ public final class MergeRun {
   /**
    * What came out.
    *
-   * @param adapters how many weights changed
+   * @param output the model's folder
    */
-  public record Outcome(long parameters, Path output) {}
+  public record Outcome(Path output) {}
 
   private MergeRun() {}
 
@@ -74,7 +74,7 @@ public final class MergeRun {
             copyGenerationConfig(base, target);
             tokenizer.saveTo(target);
           });
-      return new Outcome(model.parameters().count(), folder.folder());
+      return new Outcome(folder.folder());
     } catch (IOException e) {
       throw new UncheckedIOException(
           "the model could not be saved in " + output + ": " + OutputFolder.describe(e), e);

@@ -68,6 +68,7 @@ public final class PredictRun {
       EncodedDataset encoded =
           new Encoder(trained.tokenizer(), TargetKind.NONE, null, trained.maxLength(), threads)
               .encode(dataset);
+      Data.checkVocabulary(encoded, trained.vocabularySize());
       Path partial = output.resolveSibling(output.getFileName() + ".partial");
       long begin = System.nanoTime();
       try {

@@ -28,6 +28,7 @@ final class TrainedModel implements AutoCloseable {
   private final int maxLength;
   private final boolean trainOnPrompt;
   private final Path base;
+  private final int vocabularySize;
 
   private TrainedModel(
       Model model,
@@ -35,8 +36,10 @@ final class TrainedModel implements AutoCloseable {
       LabelMap labels,
       int maxLength,
       boolean trainOnPrompt,
-      Path base) {
+      Path base,
+      int vocabularySize) {
     this.model = model;
+    this.vocabularySize = vocabularySize;
     this.trainOnPrompt = trainOnPrompt;
     this.base = base;
     this.tokenizer = tokenizer;
@@ -95,7 +98,8 @@ final class TrainedModel implements AutoCloseable {
           labels,
           maxLength(config, folder, model),
           readAttune(folder).path("train_on_prompt").asBoolean(false),
-          base);
+          base,
+          json.path("vocab_size").asInt());
     } catch (RuntimeException e) {
       tokenizer.close();
       if (model != null) {
@@ -206,6 +210,11 @@ final class TrainedModel implements AutoCloseable {
   /** The folder with the model's config and weights; another than an adapter's own. */
   Path base() {
     return base;
+  }
+
+  /** V, as config.json states it. */
+  int vocabularySize() {
+    return vocabularySize;
   }
 
   /** Null for regression and language models. */

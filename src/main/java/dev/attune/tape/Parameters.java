@@ -659,7 +659,6 @@ public final class Parameters implements AutoCloseable {
       frozen.close();
       quantized.forEach(QuantizedWeight::close);
     }
-
     if (shadow != null) {
       shadow.close();
     }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.cli.AttuneProcess.Ended;
 import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.testkit.ByteTokenizer;
 import dev.attune.testkit.TinyDecoder;
 import dev.attune.testkit.TinyModel;
 import java.io.IOException;
@@ -140,6 +141,18 @@ class LanguageModelBadInputTest {
     String row = "{\"prompt\": \"a prompt of many words\", \"completion\": \" yes\"}\n";
     Path data = file("data.jsonl", row + row);
     trainRefused(List.of("no row has a token to learn"), decoder, data, "--max-length", "8");
+  }
+
+  /** Frozen tables are looked up without a check of their own: the ids must be checked before. */
+  @Test
+  void aTokenizerOfAnotherModelIsRefusedWhereverIdsComeIn() throws IOException {
+    Path model = copy(decoder, "model");
+    ByteTokenizer.write(model, "<end>", "a b"); // one token more than the model has
+    Path data = file("data.txt", "abc");
+    List<String> parts = List.of("token id 257", "257 word embeddings", "another model");
+    trainRefused(parts, model, data);
+    generateRefused(parts, model, "--prompt", "abc");
+    refused(parts, "evaluate", "--model", model.toString(), "--file", data.toString());
   }
 
   @Test
