@@ -11,6 +11,7 @@ for tool in cmake g++; do
     exit 1
   }
 done
+if [[ ${ATTUNE_NATIVE:-} != product ]]; then "$root/tools/format.sh" --check >&2; fi
 java_home=${JAVA_HOME:-$(dirname "$(dirname "$(readlink -f "$(command -v javac)")")")}
 cuda=AUTO targets=()
 if [[ ${ATTUNE_NATIVE:-} == product ]]; then

@@ -87,25 +87,26 @@ void bench(attune_context* ctx, const Batch& batch, const Shape& shape, int32_t 
   const int64_t N = cu.back(), H = shape.H, D = shape.D, C = H * D;
   auto qkv = random_values(generator, N * 3 * C, dtype);
   auto dout = random_values(generator, N * C, dtype);
-  std::vector<float> out(static_cast<size_t>(N * C)), dqkv(static_cast<size_t>(N * 3 * C)), lse(static_cast<size_t>(N * H));
+  std::vector<float> out(static_cast<size_t>(N * C)), dqkv(static_cast<size_t>(N * 3 * C)),
+      lse(static_cast<size_t>(N * H));
   const int64_t element = dtype == ATTUNE_F32 ? 4 : 2;
   auto part = [&](std::vector<float>& values, int64_t i) {
     return static_cast<void*>(reinterpret_cast<char*>(values.data()) + i * C * element);
   };
   const float scale = 1.0f / std::sqrt(static_cast<float>(D));
   double forward = median_seconds([&] {
-    require(attune_attention_fwd(ctx, out.data(), lse.data(), part(qkv, 0), part(qkv, 1), part(qkv, 2), cu.data(), cu.data(),
-                                 3 * C, 3 * C, batch.sequences, H, H, D, scale, 0, 0, p, 1, 2, dtype));
+    require(attune_attention_fwd(ctx, out.data(), lse.data(), part(qkv, 0), part(qkv, 1), part(qkv, 2), cu.data(),
+                                 cu.data(), 3 * C, 3 * C, batch.sequences, H, H, D, scale, 0, 0, p, 1, 2, dtype));
   });
   double backward = median_seconds([&] {
-    require(attune_attention_bwd(ctx, part(dqkv, 0), part(dqkv, 1), part(dqkv, 2), dout.data(), part(qkv, 0), part(qkv, 1),
-                                 part(qkv, 2), out.data(), lse.data(), cu.data(), cu.data(), 3 * C, 3 * C, batch.sequences, H,
-                                 H, D, scale, 0, 0, p, 1, 2, dtype));
+    require(attune_attention_bwd(ctx, part(dqkv, 0), part(dqkv, 1), part(dqkv, 2), dout.data(), part(qkv, 0),
+                                 part(qkv, 1), part(qkv, 2), out.data(), lse.data(), cu.data(), cu.data(), 3 * C, 3 * C,
+                                 batch.sequences, H, H, D, scale, 0, 0, p, 1, 2, dtype));
   });
   double work = pairs * static_cast<double>(C) * 1e-9;
   std::printf("%-16s %-7s %-4s p=%.1f N=%-5lld  fwd %8.3f ms %6.1f GFLOP/s   bwd %8.3f ms %6.1f GFLOP/s\n", batch.name,
-              shape.name, dtype == ATTUNE_F32 ? "f32" : "bf16", static_cast<double>(p), static_cast<long long>(N), forward * 1e3,
-              4 * work / forward, backward * 1e3, 10 * work / backward);
+              shape.name, dtype == ATTUNE_F32 ? "f32" : "bf16", static_cast<double>(p), static_cast<long long>(N),
+              forward * 1e3, 4 * work / forward, backward * 1e3, 10 * work / backward);
 }
 
 }  // namespace

@@ -60,7 +60,8 @@ void fill(void* to, int64_t count, size_t element, unsigned seed) {
   std::vector<unsigned char> bytes(static_cast<size_t>(count) * element);
   for (int64_t i = 0; i < count; ++i) {
     const float value = normal(generator);
-    std::memcpy(bytes.data() + static_cast<size_t>(i) * element, reinterpret_cast<const char*>(&value) + 4 - element, element);
+    std::memcpy(bytes.data() + static_cast<size_t>(i) * element, reinterpret_cast<const char*>(&value) + 4 - element,
+                element);
   }
   require(cudaMemcpy(to, bytes.data(), bytes.size(), cudaMemcpyHostToDevice));
 }
@@ -120,20 +121,21 @@ void bench(attune_context* ctx, Clock& clock, int64_t length, int64_t D, bool ca
   const int32_t* rows = cu.at<int32_t>();
 
   const double forward = clock.median_seconds([&] {
-    require(attune_attention_fwd(ctx, out.at(), lse.at<float>(), qkv.at(), qkv.at(width), qkv.at(2 * width), rows, rows, stride,
-                                 stride, B, H, H, D, scale, causal, 0, p, 1, 2, dtype));
+    require(attune_attention_fwd(ctx, out.at(), lse.at<float>(), qkv.at(), qkv.at(width), qkv.at(2 * width), rows, rows,
+                                 stride, stride, B, H, H, D, scale, causal, 0, p, 1, 2, dtype));
   });
   const double backward = clock.median_seconds([&] {
     require(attune_attention_bwd(ctx, gradients.at(), gradients.at(width), gradients.at(2 * width), dout.at(), qkv.at(),
-                                 qkv.at(width), qkv.at(2 * width), out.at(), lse.at<float>(), rows, rows, stride, stride, B, H, H,
-                                 D, scale, causal, 0, p, 1, 2, dtype));
+                                 qkv.at(width), qkv.at(2 * width), out.at(), lse.at<float>(), rows, rows, stride,
+                                 stride, B, H, H, D, scale, causal, 0, p, 1, 2, dtype));
   });
   require(attune_cuda_check(ctx));
-  const double pairs = static_cast<double>(B * H) * static_cast<double>(length) * (causal ? 0.5 * static_cast<double>(length + 1) : static_cast<double>(length));
+  const double pairs = static_cast<double>(B * H) * static_cast<double>(length) *
+                       (causal ? 0.5 * static_cast<double>(length + 1) : static_cast<double>(length));
   const double flops = 4 * pairs * static_cast<double>(D);
-  std::printf("%s,%lld,%lld,%d,%g,%.1f,%.1f,%.1f,%.1f\n", dtype == ATTUNE_F32 ? "f32" : "bf16", static_cast<long long>(D),
-              static_cast<long long>(length), causal, static_cast<double>(p), 1e6 * forward, 1e-12 * flops / forward,
-              1e6 * backward, 1e-12 * 2.5 * flops / backward);
+  std::printf("%s,%lld,%lld,%d,%g,%.1f,%.1f,%.1f,%.1f\n", dtype == ATTUNE_F32 ? "f32" : "bf16",
+              static_cast<long long>(D), static_cast<long long>(length), causal, static_cast<double>(p), 1e6 * forward,
+              1e-12 * flops / forward, 1e6 * backward, 1e-12 * 2.5 * flops / backward);
   std::fflush(stdout);
 }
 
@@ -149,7 +151,8 @@ int main(int count, char** arguments) {
     std::fprintf(stderr, "%s\n", attune_last_error());
     return 1;
   }
-  std::printf("# %s\ndtype,D,length,causal,dropout,forward_us,forward_tflops,backward_us,backward_tflops\n", device.name);
+  std::printf("# %s\ndtype,D,length,causal,dropout,forward_us,forward_tflops,backward_us,backward_tflops\n",
+              device.name);
   {
     Clock clock;
     for (int64_t D : {64, 128}) {

@@ -105,7 +105,8 @@ int main(int argc, char** argv) {
   std::printf("threads=%d isa=%d rounds=%d\n", threads, attune_context_isa(ctx), rounds);
 
   // One line: `calls` times call(i) in turns with the same bytes read.
-  auto report = [&](const std::string& label, double bytes, int64_t calls, const std::function<attune_status(int64_t)>& call) {
+  auto report = [&](const std::string& label, double bytes, int64_t calls,
+                    const std::function<attune_status(int64_t)>& call) {
     std::vector<double> times, reads;
     for (int round = 0; round < rounds; ++round) {
       double begin = now();
@@ -135,8 +136,9 @@ int main(int argc, char** argv) {
         const int64_t bytes = weight_bytes(shape.F, shape.C, weight_dtype);
         const int64_t step = (bytes + 63) / 64 * 64, copies = std::max<int64_t>(1, kRotation / step);
         for (int64_t N : {1, 2, 4, 8, 16}) {
-          const std::string label = "linear C=" + std::to_string(shape.C) + " F=" + std::to_string(shape.F) + " N=" +
-                                    std::to_string(N) + " " + name_of(dtype) + " weight " + name_of(weight_dtype);
+          const std::string label = "linear C=" + std::to_string(shape.C) + " F=" + std::to_string(shape.F) +
+                                    " N=" + std::to_string(N) + " " + name_of(dtype) + " weight " +
+                                    name_of(weight_dtype);
           if (label.find(filter) == std::string::npos) continue;
           const Memory inp(N * shape.C * 4), out(N * shape.F * 4);
           report(label, static_cast<double>(bytes), copies, [&](int64_t i) {
@@ -155,9 +157,9 @@ int main(int argc, char** argv) {
     for (int32_t dtype : {ATTUNE_BF16, ATTUNE_F32}) {
       for (int64_t keys : {512, 4096}) {
         for (int64_t B : {1, 8}) {
-          const std::string label = "attention H=" + std::to_string(heads.H) + " Hkv=" + std::to_string(heads.Hkv) + " D=" +
-                                    std::to_string(heads.D) + " B=" + std::to_string(B) + " keys=" + std::to_string(keys) +
-                                    " " + name_of(dtype);
+          const std::string label = "attention H=" + std::to_string(heads.H) + " Hkv=" + std::to_string(heads.Hkv) +
+                                    " D=" + std::to_string(heads.D) + " B=" + std::to_string(B) +
+                                    " keys=" + std::to_string(keys) + " " + name_of(dtype);
           if (label.find(filter) == std::string::npos) continue;
           const int64_t width = heads.Hkv * heads.D, size = dtype == ATTUNE_F32 ? 4 : 2;
           const int64_t bytes = B * keys * width * size, copies = std::max<int64_t>(1, kRotation / bytes);

@@ -50,20 +50,20 @@ constexpr int kPeakSteps = 20000;
 constexpr int kChains = 12;
 
 #if defined(__x86_64__)
-#define ATTUNE_PEAK(name, target_flags, vector, zero, body)                  \
-  __attribute__((target(target_flags), noinline)) float name(float seed) { \
-    vector sum[kChains];                                                     \
-    vector a = zero(seed), b = zero(seed * 0.5f);                            \
+#define ATTUNE_PEAK(name, target_flags, vector, zero, body)                                    \
+  __attribute__((target(target_flags), noinline)) float name(float seed) {                     \
+    vector sum[kChains];                                                                       \
+    vector a = zero(seed), b = zero(seed * 0.5f);                                              \
     _Pragma("GCC unroll 12") for (int i = 0; i < kChains; ++i) sum[i] = zero(seed + float(i)); \
-    for (int s = 0; s < kPeakSteps; ++s) {                                   \
-      _Pragma("GCC unroll 12") for (int i = 0; i < kChains; ++i) {           \
-        sum[i] = body;                                                       \
-        __asm__ volatile("" : "+v"(sum[i]));                                 \
-      }                                                                      \
-    }                                                                        \
-    float out = 0;                                                           \
-    _Pragma("GCC unroll 12") for (int i = 0; i < kChains; ++i) out += sum[i][0]; \
-    return out;                                                              \
+    for (int s = 0; s < kPeakSteps; ++s) {                                                     \
+      _Pragma("GCC unroll 12") for (int i = 0; i < kChains; ++i) {                             \
+        sum[i] = body;                                                                         \
+        __asm__ volatile("" : "+v"(sum[i]));                                                   \
+      }                                                                                        \
+    }                                                                                          \
+    float out = 0;                                                                             \
+    _Pragma("GCC unroll 12") for (int i = 0; i < kChains; ++i) out += sum[i][0];               \
+    return out;                                                                                \
   }
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -130,7 +130,7 @@ double peak_seconds(const Peak& peak) {
 struct Contender {
   std::string name;
   double flops;
-  std::function<void()> call;     // null: the peak
+  std::function<void()> call;  // null: the peak
   std::vector<double> seconds{};
 };
 
@@ -155,8 +155,10 @@ struct Tensor {
     std::uniform_real_distribution<float> uniform(-scale, scale);
     for (int64_t i = 0; i < count; ++i) {
       float value = uniform(random);
-      if (dtype == ATTUNE_BF16) reinterpret_cast<uint16_t*>(data)[i] = to_bf16(value);
-      else reinterpret_cast<float*>(data)[i] = value;
+      if (dtype == ATTUNE_BF16)
+        reinterpret_cast<uint16_t*>(data)[i] = to_bf16(value);
+      else
+        reinterpret_cast<float*>(data)[i] = value;
     }
   }
   ~Tensor() { attune_buffer_free(reinterpret_cast<int64_t>(data), bytes); }
@@ -300,19 +302,22 @@ int main(int argc, char** argv) {
         const std::string kind = product;
         if (kind == "fwd") {
           contenders.push_back({"attune", flops, [&] {
-            attune_linear_fwd(ctx, out.data, shape.activation != ATTUNE_ACT_NONE ? pre.data : nullptr, inp.data,
-                              weight.data, bias.f32(), N, C, F, shape.activation, dtype, ATTUNE_F32);
-          }});
+                                  attune_linear_fwd(
+                                      ctx, out.data, shape.activation != ATTUNE_ACT_NONE ? pre.data : nullptr, inp.data,
+                                      weight.data, bias.f32(), N, C, F, shape.activation, dtype, ATTUNE_F32);
+                                }});
         } else if (kind == "bwd_input") {
           contenders.push_back({"attune", flops, [&] {
-            attune_linear_bwd_input(ctx, dinp.data, shape.activated_input ? activated.data : nullptr, out.data,
-                                    weight.data, shape.activated_input ? input_pre.data : nullptr, N, C, F,
-                                    shape.activated_input ? ATTUNE_ACT_GELU : ATTUNE_ACT_NONE, 0, dtype, ATTUNE_F32);
-          }});
+                                  attune_linear_bwd_input(
+                                      ctx, dinp.data, shape.activated_input ? activated.data : nullptr, out.data,
+                                      weight.data, shape.activated_input ? input_pre.data : nullptr, N, C, F,
+                                      shape.activated_input ? ATTUNE_ACT_GELU : ATTUNE_ACT_NONE, 0, dtype, ATTUNE_F32);
+                                }});
         } else {
           contenders.push_back({"attune", flops, [&] {
-            attune_linear_bwd_weight(ctx, dweight.f32(), dbias.f32(), out.data, inp.data, N, C, F, 0, dtype);
-          }});
+                                  attune_linear_bwd_weight(ctx, dweight.f32(), dbias.f32(), out.data, inp.data, N, C, F,
+                                                           0, dtype);
+                                }});
         }
 #if defined(ATTUNE_BENCH_ONEDNN)
         using tag = dnnl::memory::format_tag;
@@ -322,10 +327,9 @@ int main(int argc, char** argv) {
         std::vector<std::shared_ptr<Onednn>> products;
         std::shared_ptr<OnednnWeight> weight_product;
         if (kind == "fwd") {
-          products.push_back(std::make_shared<Onednn>(engine, inp.data, desc({N, C}, type, tag::ab), weight.data,
-                                                      desc({C, F}, f32, tag::ba), bias.f32(), out.data,
-                                                      desc({N, F}, type, tag::ab),
-                                                      shape.activation == ATTUNE_ACT_GELU));
+          products.push_back(std::make_shared<Onednn>(
+              engine, inp.data, desc({N, C}, type, tag::ab), weight.data, desc({C, F}, f32, tag::ba), bias.f32(),
+              out.data, desc({N, F}, type, tag::ab), shape.activation == ATTUNE_ACT_GELU));
         } else if (kind == "bwd_input") {
           products.push_back(std::make_shared<Onednn>(engine, out.data, desc({N, F}, type, tag::ab), weight.data,
                                                       desc({F, C}, f32, tag::ab), nullptr, dinp.data,
@@ -334,8 +338,8 @@ int main(int argc, char** argv) {
           products.push_back(std::make_shared<Onednn>(engine, out.data, desc({F, N}, type, tag::ba), inp.data,
                                                       desc({N, C}, type, tag::ab), nullptr, dweight.data,
                                                       desc({F, C}, f32, tag::ab), false));
-          weight_product = std::make_shared<OnednnWeight>(engine, inp.data, out.data, dweight.f32(), dbias.f32(), N, C,
-                                                          F, type);
+          weight_product =
+              std::make_shared<OnednnWeight>(engine, inp.data, out.data, dweight.f32(), dbias.f32(), N, C, F, type);
           contenders.push_back({"onednn ip", flops, [&] { weight_product->run(); }});
         }
         contenders.push_back({"onednn+reorder", flops, [&] { products[0]->run(true); }});

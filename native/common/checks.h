@@ -26,8 +26,8 @@ static inline attune_status check_count(const char* op, const char* name, int64_
 }
 
 // A matrix of `rows` rows and at least one column.
-static inline attune_status check_matrix(const char* op, const char* rows_name, int64_t rows,
-                                         const char* columns_name, int64_t columns) {
+static inline attune_status check_matrix(const char* op, const char* rows_name, int64_t rows, const char* columns_name,
+                                         int64_t columns) {
   ATTUNE_CHECK(check_count(op, rows_name, rows));
   ATTUNE_REQUIRE(columns >= 1 && columns <= kMaxElements, "%s: %s is %lld, must be 1..2^48", op, columns_name,
                  ll(columns));

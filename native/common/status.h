@@ -4,14 +4,14 @@
 
 #include "attune_ops.h"
 
-#define ATTUNE_REQUIRE(condition, ...)                                               \
-  do {                                                                               \
-    if (!(condition)) return ::attune::fail(ATTUNE_INVALID_ARGUMENT, __VA_ARGS__);   \
+#define ATTUNE_REQUIRE(condition, ...)                                             \
+  do {                                                                             \
+    if (!(condition)) return ::attune::fail(ATTUNE_INVALID_ARGUMENT, __VA_ARGS__); \
   } while (0)
 
 // Hands on the failure of a check that is a function.
-#define ATTUNE_CHECK(call)                                              \
-  do {                                                                  \
+#define ATTUNE_CHECK(call)                                                 \
+  do {                                                                     \
     if (attune_status status = (call); status != ATTUNE_OK) return status; \
   } while (0)
 

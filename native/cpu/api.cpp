@@ -5,8 +5,8 @@
 #include "kernels.h"
 #include "quantized_layout.h"
 
-#define ATTUNE_ENTRY(op, parameters, arguments)                                         \
-  attune_status attune_##op parameters {                                                \
+#define ATTUNE_ENTRY(op, parameters, arguments)                                          \
+  attune_status attune_##op parameters {                                                 \
     return attune::guard(#op, ctx, nullptr, [&] { return ctx->kernels->op arguments; }); \
   }
 
@@ -14,6 +14,8 @@ extern "C" {
 
 #include "entries.inc"
 
-int64_t attune_quantized_bytes(int64_t F, int64_t C, int32_t dtype) { return attune::QuantizedLayout(F, C, dtype).bytes; }
+int64_t attune_quantized_bytes(int64_t F, int64_t C, int32_t dtype) {
+  return attune::QuantizedLayout(F, C, dtype).bytes;
+}
 
 }  // extern "C"

@@ -14,8 +14,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "attention_gemm.h"
 #include <cstdint>
+#include "attention_gemm.h"
 
 #include "attention_forward.h"
 #include "checks.h"
@@ -29,7 +29,8 @@ attune_status attention_fwd(attune_context* ctx, void* out, float* lse, const vo
                             const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride, int64_t kv_stride, int64_t B,
                             int64_t H, int64_t Hkv, int64_t D, float scale, int32_t causal, int64_t window, float p,
                             int64_t seed, int64_t stream, int32_t dtype) {
-  AttentionProblem a{cu_q, cu_k, nullptr, q_stride, kv_stride, B, H, Hkv, D, scale, causal != 0, window, Dropout(p, seed, stream)};
+  AttentionProblem a{
+      cu_q, cu_k, nullptr, q_stride, kv_stride, B, H, Hkv, D, scale, causal != 0, window, Dropout(p, seed, stream)};
   ATTUNE_CHECK(check_attention("attention_fwd", a, p, dtype));
   if (B > 0 && cu_q[B] > cu_q[0]) {
     ATTUNE_CHECK(check_pointer("attention_fwd", "out", out));
@@ -46,8 +47,9 @@ attune_status attention_fwd(attune_context* ctx, void* out, float* lse, const vo
     return ATTUNE_OK;
   }
   auto run = [&](auto cell) {
-    run_forward(ctx, AttentionForward<decltype(cell), bf16>{a, static_cast<bf16*>(out), lse, static_cast<const bf16*>(q),
-                                                            static_cast<const bf16*>(k), static_cast<const bf16*>(v)});
+    run_forward(ctx,
+                AttentionForward<decltype(cell), bf16>{a, static_cast<bf16*>(out), lse, static_cast<const bf16*>(q),
+                                                       static_cast<const bf16*>(k), static_cast<const bf16*>(v)});
   };
 #if defined(__AVX512BF16__)
   if (D % 2 == 0) {

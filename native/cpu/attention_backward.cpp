@@ -20,7 +20,7 @@ constexpr int64_t kSplitKeys = 256;  // keys of one task where dk and dv are com
 static_assert(kSplitKeys % kTile == 0, "tile grid");
 
 struct BackwardScratch {
-  float k[kKeys * kRowCells];         // as A of the scores; with Single also as B of dq
+  float k[kKeys * kRowCells];  // as A of the scores; with Single also as B of dq
   float v[kKeys * kRowCells];
   float k_summed[kKeys / 2 * kRowCells];  // as B of dq with Pair
   float dk[kKeys * kMaxD];
@@ -39,9 +39,9 @@ struct BackwardScratch {
 
 // scores -> probabilities (with dropout), dscores (holding dP^T) -> gradients of the scaled scores.
 template <class Cell, bool kDropout>
-static inline void softmax_tile_bwd(const AttentionProblem& a, float* scores, float* dscores, float* dscores_pairs, int64_t keys,
-                                    int64_t vectors, const float* lse, const float* dots, int64_t row, int64_t head,
-                                    int64_t j0) {
+static inline void softmax_tile_bwd(const AttentionProblem& a, float* scores, float* dscores, float* dscores_pairs,
+                                    int64_t keys, int64_t vectors, const float* lse, const float* dots, int64_t row,
+                                    int64_t head, int64_t j0) {
   constexpr bool rounded = Cell::kWidth == 2;
   const vf c = splat(a.log2_scale());
   for (int64_t v = 0; v < vectors; ++v) {
@@ -177,14 +177,18 @@ struct Backward {
       product<Cell, kRowCells, 1>(s.dscores, kBlock, s.v + at * kRowCells, s.dout, kBlock, keys, vectors, cells, false);
       hide(a, b, s.scores, i0, vectors, j0, keys);
       if (a.dropout.on()) {
-        softmax_tile_bwd<Cell, true>(a, s.scores, s.dscores, s.dscores_pairs, keys, vectors, s.lse, s.dots, row, head, j0);
+        softmax_tile_bwd<Cell, true>(a, s.scores, s.dscores, s.dscores_pairs, keys, vectors, s.lse, s.dots, row, head,
+                                     j0);
       } else {
-        softmax_tile_bwd<Cell, false>(a, s.scores, s.dscores, s.dscores_pairs, keys, vectors, s.lse, s.dots, row, head, j0);
+        softmax_tile_bwd<Cell, false>(a, s.scores, s.dscores, s.dscores_pairs, keys, vectors, s.lse, s.dots, row, head,
+                                      j0);
       }
       if (kKeyGradients) {
         int64_t k_cells = (rows + Cell::kWidth - 1) / Cell::kWidth;
-        product<Cell, kBlock, 1>(s.dv + at * width, width, s.scores, s.dout_rows, kRowCells, keys, a.vectors(), k_cells, started);
-        product<Cell, kBlock, 1>(s.dk + at * width, width, s.dscores, s.q_rows, kRowCells, keys, a.vectors(), k_cells, started);
+        product<Cell, kBlock, 1>(s.dv + at * width, width, s.scores, s.dout_rows, kRowCells, keys, a.vectors(), k_cells,
+                                 started);
+        product<Cell, kBlock, 1>(s.dk + at * width, width, s.dscores, s.q_rows, kRowCells, keys, a.vectors(), k_cells,
+                                 started);
       }
       if (kQueryGradients) {
         bool pairs = Cell::kWidth == 2;
@@ -277,7 +281,8 @@ attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, c
                             const int32_t* cu_k, int64_t q_stride, int64_t kv_stride, int64_t B, int64_t H, int64_t Hkv,
                             int64_t D, float scale, int32_t causal, int64_t window, float p, int64_t seed,
                             int64_t stream, int32_t dtype) {
-  AttentionProblem a{cu_q, cu_k, nullptr, q_stride, kv_stride, B, H, Hkv, D, scale, causal != 0, window, Dropout(p, seed, stream)};
+  AttentionProblem a{
+      cu_q, cu_k, nullptr, q_stride, kv_stride, B, H, Hkv, D, scale, causal != 0, window, Dropout(p, seed, stream)};
   ATTUNE_CHECK(check_attention("attention_bwd", a, p, dtype));
   if (B > 0 && cu_q[B] > cu_q[0]) {
     ATTUNE_CHECK(check_pointer("attention_bwd", "dq", dq));
@@ -293,17 +298,17 @@ attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, c
     ATTUNE_CHECK(check_pointer("attention_bwd", "v", v));
   }
   if (dtype == ATTUNE_F32) {
-    run_backward(ctx, Backward<Single, float>{a, static_cast<float*>(dq), static_cast<float*>(dk), static_cast<float*>(dv),
-                                              static_cast<const float*>(dout), static_cast<const float*>(q),
-                                              static_cast<const float*>(k), static_cast<const float*>(v),
-                                              static_cast<const float*>(out), lse});
+    run_backward(ctx, Backward<Single, float>{a, static_cast<float*>(dq), static_cast<float*>(dk),
+                                              static_cast<float*>(dv), static_cast<const float*>(dout),
+                                              static_cast<const float*>(q), static_cast<const float*>(k),
+                                              static_cast<const float*>(v), static_cast<const float*>(out), lse});
     return ATTUNE_OK;
   }
   auto run = [&](auto cell) {
-    run_backward(ctx, Backward<decltype(cell), bf16>{a, static_cast<bf16*>(dq), static_cast<bf16*>(dk), static_cast<bf16*>(dv),
-                                                     static_cast<const bf16*>(dout), static_cast<const bf16*>(q),
-                                                     static_cast<const bf16*>(k), static_cast<const bf16*>(v),
-                                                     static_cast<const bf16*>(out), lse});
+    run_backward(ctx, Backward<decltype(cell), bf16>{a, static_cast<bf16*>(dq), static_cast<bf16*>(dk),
+                                                     static_cast<bf16*>(dv), static_cast<const bf16*>(dout),
+                                                     static_cast<const bf16*>(q), static_cast<const bf16*>(k),
+                                                     static_cast<const bf16*>(v), static_cast<const bf16*>(out), lse});
   };
 #if defined(__AVX512BF16__)
   if (D % 2 == 0) {

@@ -21,12 +21,12 @@ namespace attune {
 namespace ATTUNE_ISA {
 namespace {
 
-constexpr int64_t kFewRows = 16;    // (query, head) pairs that share a key/value head: at most this many are few
-constexpr int64_t kSplitKeys = 256; // least keys of a split
+constexpr int64_t kFewRows = 16;     // (query, head) pairs that share a key/value head: at most this many are few
+constexpr int64_t kSplitKeys = 256;  // least keys of a split
 constexpr int64_t kMaxSplits = 32;
-constexpr int64_t kStep = 64;       // keys of which scores are taken before their values: 16 KiB at D = 128 in bf16
+constexpr int64_t kStep = 64;  // keys of which scores are taken before their values: 16 KiB at D = 128 in bf16
 constexpr int64_t kMaxWidth = kMaxD;
-constexpr int64_t kTaskHeads = 16;  // key/value heads of one task, at most
+constexpr int64_t kTaskHeads = 16;         // key/value heads of one task, at most
 constexpr int64_t kStepBytes = 256 << 10;  // of the keys and values of a step, at most: two steps share the L2
 // Of a task, at least, in bytes of keys and values: some 10 us, for which a thread is worth waking.
 constexpr int64_t kTaskWork = 192 << 10;
@@ -38,11 +38,11 @@ constexpr int64_t kHeader = 2 * kFewRows;
 // Some (query, head) pairs of a sequence, the same for each of some key/value heads: pair p is query p / group
 // of head p % group.
 struct Item {
-  int64_t first;    // number of its first task
-  int64_t offset;   // of its partial results, in floats: head by head, split by split. One split has none
+  int64_t first;   // number of its first task
+  int64_t offset;  // of its partial results, in floats: head by head, split by split. One split has none
   KeyRange keys;
   int64_t splits;
-  int64_t groups;   // of its heads, a task each
+  int64_t groups;       // of its heads, a task each
   int64_t head, heads;  // of keys and values
   int32_t sequence;
   int32_t row, rows;
@@ -66,8 +66,11 @@ class Ahead {
  public:
   // `rows` rows of `bytes` bytes each, stride bytes apart, in about `parts` parts.
   Ahead(const void* k, const void* v, int64_t rows, int64_t bytes, int64_t stride, int64_t parts)
-      : next_{static_cast<const char*>(k), static_cast<const char*>(v)}, rows_(rows), lines_((bytes + 63) / 64),
-        stride_(stride), part_((rows * lines_ + parts - 1) / parts) {}
+      : next_{static_cast<const char*>(k), static_cast<const char*>(v)},
+        rows_(rows),
+        lines_((bytes + 63) / 64),
+        stride_(stride),
+        part_((rows * lines_ + parts - 1) / parts) {}
 
   void fetch_part() { fetch(part_); }
   void fetch(int64_t count) {
@@ -145,9 +148,7 @@ struct CachedAttention {
   int64_t width() const { return round_up(a.D, kBlockColumns); }
   int64_t state_floats(int64_t rows) const { return kHeader + rows * width(); }
 
-  bool is_few(int64_t b) const {
-    return a.queries(b) > 0 && a.queries(b) < least_tiled(a.group());
-  }
+  bool is_few(int64_t b) const { return a.queries(b) > 0 && a.queries(b) < least_tiled(a.group()); }
   // A single query always streams, however many heads share its keys.
   static int64_t least_tiled(int64_t group) { return kFewRows / group < 1 ? 2 : kFewRows / group + 1; }
 
@@ -216,8 +217,16 @@ struct CachedAttention {
           int64_t wanted = head_work == 0 ? most_heads : task_work / head_work;
           wanted = wanted < 1 ? 1 : wanted > most_heads ? most_heads : wanted;
           const int64_t groups = (heads + wanted - 1) / wanted;
-          items[count++] = {tasks, floats, range, splits, groups, head, heads, static_cast<int32_t>(b),
-                            static_cast<int32_t>(row), static_cast<int32_t>(rows)};
+          items[count++] = {tasks,
+                            floats,
+                            range,
+                            splits,
+                            groups,
+                            head,
+                            heads,
+                            static_cast<int32_t>(b),
+                            static_cast<int32_t>(row),
+                            static_cast<int32_t>(rows)};
           tasks += splits * groups;
           floats += heads * head_floats;
           here += heads * work(keys, rows);
@@ -244,7 +253,11 @@ struct CachedAttention {
     const Item& item = items[low];
     const int64_t split = (task - item.first) / item.groups, group = (task - item.first) % item.groups;
     const int64_t size = keys_per_split(item.keys, item.splits), begin = item.keys.begin + split * size;
-    return {&item, split, item.heads * group / item.groups, item.heads * (group + 1) / item.groups, begin,
+    return {&item,
+            split,
+            item.heads * group / item.groups,
+            item.heads * (group + 1) / item.groups,
+            begin,
             begin + size < item.keys.end ? begin + size : item.keys.end};
   }
 
@@ -514,8 +527,8 @@ attune_status attention_cached_fwd(attune_context* ctx, void* out, const void* q
     ATTUNE_CHECK(check_pointer(op, "k_start", k_start));
     ATTUNE_CHECK(check_pointer(op, "k_count", k_count));
   }
-  const AttentionProblem a{cu_q, k_start, k_count, q_stride, kv_stride, B, H, Hkv, D, scale, true, window,
-                           Dropout(0.0f, 0, 0)};
+  const AttentionProblem a{cu_q, k_start, k_count, q_stride, kv_stride,          B, H, Hkv,
+                           D,    scale,   true,    window,   Dropout(0.0f, 0, 0)};
   ATTUNE_CHECK(check_cached(op, a, dtype));
   if (B == 0 || cu_q[B] == cu_q[0]) return ATTUNE_OK;
   ATTUNE_CHECK(check_pointer(op, "out", out));

@@ -31,8 +31,8 @@ struct ForwardScratch {
 // One tile of scores into unnormalised probabilities, in place; updates the running maximum (in units
 // of log2) and sum, and leaves the factor for what was accumulated before.
 template <class Cell, bool kDropout>
-static inline void softmax_tile(const AttentionProblem& a, float* scores, int64_t keys, int64_t vectors, float* maximum, float* sum,
-                                float* rescale, int64_t row, int64_t head, int64_t j0) {
+static inline void softmax_tile(const AttentionProblem& a, float* scores, int64_t keys, int64_t vectors, float* maximum,
+                                float* sum, float* rescale, int64_t row, int64_t head, int64_t j0) {
   constexpr bool rounded = Cell::kWidth == 2;
   const vf c = splat(a.log2_scale());
   for (int64_t v = 0; v < vectors; ++v) {

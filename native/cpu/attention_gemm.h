@@ -104,10 +104,10 @@ typedef void (*BlockProduct)(float*, int64_t, const float*, const float*, int64_
 
 template <class Cell, int RS, int KS>
 static BlockProduct block_product_of(int rows, int vectors) {
-#define ATTUNE_ROW(R)                                                                                         \
-  {                                                                                                           \
-    block_product<Cell, RS, KS, (R <= kMaxRows[1] ? R : 1), 1>, block_product<Cell, RS, KS, (R <= kMaxRows[2] ? R : 1), 2>, \
-        ATTUNE_WIDE(R)                                                                                        \
+#define ATTUNE_ROW(R)                                                              \
+  {                                                                                \
+    block_product<Cell, RS, KS, (R <= kMaxRows[1] ? R : 1), 1>,                    \
+        block_product<Cell, RS, KS, (R <= kMaxRows[2] ? R : 1), 2>, ATTUNE_WIDE(R) \
   }
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define ATTUNE_WIDE(R) \
@@ -134,7 +134,8 @@ static inline void product(float* c, int64_t ldc, const float* a, const float* b
     int64_t row_blocks = (rows + kMaxRows[width] - 1) / kMaxRows[width];
     for (int64_t i = 0, r = 0; i < row_blocks; ++i) {
       int height = static_cast<int>((rows - r + row_blocks - i - 1) / (row_blocks - i));
-      block_product_of<Cell, RS, KS>(height, width)(c + r * ldc + v * W, ldc, a + r * RS, b + v * W, ldb, k, accumulate);
+      block_product_of<Cell, RS, KS>(height, width)(c + r * ldc + v * W, ldc, a + r * RS, b + v * W, ldb, k,
+                                                    accumulate);
       r += height;
     }
     v += width;

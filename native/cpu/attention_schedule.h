@@ -10,15 +10,15 @@
 namespace attune {
 namespace ATTUNE_ISA {
 
-constexpr int64_t kScheduled = 16384;   // sequences scheduled at a time
-constexpr int64_t kTaskWork = 262144;   // multiply-adds per product below which a task takes more heads
+constexpr int64_t kScheduled = 16384;  // sequences scheduled at a time
+constexpr int64_t kTaskWork = 262144;  // multiply-adds per product below which a task takes more heads
 constexpr size_t kScheduleBytes = size_t{1} << 19;
 
 struct Entry {
-  int64_t first;   // number of its first task
-  int64_t work;    // multiply-adds of one product of one key/value head
+  int64_t first;  // number of its first task
+  int64_t work;   // multiply-adds of one product of one key/value head
   int32_t sequence;
-  int32_t heads;   // key/value heads per task
+  int32_t heads;  // key/value heads per task
 };
 static_assert(sizeof(Entry) * kScheduled <= kScheduleBytes, "schedule");
 

@@ -16,9 +16,9 @@ namespace attune {
 namespace ATTUNE_ISA {
 
 constexpr int64_t kMaxD = 256;
-constexpr int64_t kTile = 128;          // keys of one score tile: two tiles of 128 x 48 stay near L1
-constexpr int64_t kKeys = 1024;         // keys packed at a time
-constexpr int64_t kChunkBlocks = 4;     // query blocks of one task
+constexpr int64_t kTile = 128;       // keys of one score tile: two tiles of 128 x 48 stay near L1
+constexpr int64_t kKeys = 1024;      // keys packed at a time
+constexpr int64_t kChunkBlocks = 4;  // query blocks of one task
 constexpr int kBlockVectors = kBlock / W;
 constexpr float kLog2e = 1.44269504088896341f;
 constexpr float kInfinity = __builtin_inff();
@@ -51,7 +51,8 @@ struct AttentionProblem {
 // Queries are cut into blocks of whole vectors, as even as possible: 60 queries on 16 lanes are 32 + 28.
 struct QueryBlocks {
   int64_t queries, lanes, count;
-  explicit QueryBlocks(int64_t n) : queries(n), lanes((n + W - 1) / W), count((lanes + kBlockVectors - 1) / kBlockVectors) {}
+  explicit QueryBlocks(int64_t n)
+      : queries(n), lanes((n + W - 1) / W), count((lanes + kBlockVectors - 1) / kBlockVectors) {}
   int64_t begin(int64_t block) const {
     int64_t first = lanes * block / count * W;
     return first < queries ? first : queries;
@@ -72,7 +73,8 @@ static inline KeyRange visible_keys(const AttentionProblem& a, int64_t b, int64_
 }
 
 // Sets the scores of hidden (query, key) pairs of a tile to what becomes -inf after scaling.
-static inline void hide(const AttentionProblem& a, int64_t b, float* scores, int64_t i0, int64_t vectors, int64_t j0, int64_t keys) {
+static inline void hide(const AttentionProblem& a, int64_t b, float* scores, int64_t i0, int64_t vectors, int64_t j0,
+                        int64_t keys) {
   if (!a.causal && a.window <= 0) return;
   int64_t offset = a.keys(b) - a.queries(b);
   bool above = a.causal && j0 + keys - 1 > i0 + offset;

@@ -122,8 +122,7 @@ bool runs_v3() {
 bool runs_v4() {
 #if defined(__x86_64__)
   return runs_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512cd");
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd");
 #else
   return false;
 #endif
@@ -139,20 +138,15 @@ bool runs_v4_bf16() {
 
 const Kernels* table_of(int32_t isa) {
   switch (isa) {
-    case ATTUNE_ISA_PORTABLE:
-      return &portable::kTable;
+    case ATTUNE_ISA_PORTABLE: return &portable::kTable;
 #if defined(ATTUNE_HAVE_v3)
-    case ATTUNE_ISA_V3:
-      return runs_v3() ? &v3::kTable : nullptr;
-    case ATTUNE_ISA_V4:
-      return runs_v4() ? &v4::kTable : nullptr;
+    case ATTUNE_ISA_V3: return runs_v3() ? &v3::kTable : nullptr;
+    case ATTUNE_ISA_V4: return runs_v4() ? &v4::kTable : nullptr;
 #endif
 #if defined(ATTUNE_HAVE_v4_bf16)
-    case ATTUNE_ISA_V4_BF16:
-      return runs_v4_bf16() ? &v4_bf16::kTable : nullptr;
+    case ATTUNE_ISA_V4_BF16: return runs_v4_bf16() ? &v4_bf16::kTable : nullptr;
 #endif
-    default:
-      return nullptr;
+    default: return nullptr;
   }
 }
 
@@ -177,9 +171,7 @@ attune_context::attune_context(int32_t threads, int32_t isa_level, const attune:
   if (workspaces == nullptr) throw std::bad_alloc();
 }
 
-attune_context::~attune_context() {
-  munmap(workspaces, static_cast<size_t>(pool.threads()) * attune::kWorkspaceBytes);
-}
+attune_context::~attune_context() { munmap(workspaces, static_cast<size_t>(pool.threads()) * attune::kWorkspaceBytes); }
 
 extern "C" {
 
@@ -229,8 +221,8 @@ int64_t attune_buffer_alloc(int64_t bytes, int32_t huge_pages) {
 
 attune_status attune_buffer_free(int64_t address, int64_t bytes) {
   if (munmap(reinterpret_cast<void*>(static_cast<intptr_t>(address)), static_cast<size_t>(bytes)) != 0) {
-    return attune::fail(ATTUNE_INVALID_ARGUMENT, "not an allocation: %lld bytes at %llx",
-                        static_cast<long long>(bytes), static_cast<unsigned long long>(address));
+    return attune::fail(ATTUNE_INVALID_ARGUMENT, "not an allocation: %lld bytes at %llx", static_cast<long long>(bytes),
+                        static_cast<unsigned long long>(address));
   }
   return ATTUNE_OK;
 }

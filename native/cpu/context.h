@@ -79,10 +79,9 @@ namespace attune {
 template <class Body>
 static inline void parallel(attune_context* ctx, int64_t tasks, Body&& body) {
   using Plain = std::remove_reference_t<Body>;
-  ctx->pool.run(tasks, TaskRef{const_cast<void*>(static_cast<const void*>(&body)),
-                               [](void* object, int64_t task, int32_t worker) {
-                                 (*static_cast<Plain*>(object))(task, worker);
-                               }});
+  ctx->pool.run(
+      tasks, TaskRef{const_cast<void*>(static_cast<const void*>(&body)),
+                     [](void* object, int64_t task, int32_t worker) { (*static_cast<Plain*>(object))(task, worker); }});
 }
 
 // Runs body(begin, end, worker) over chunks of `grain` of the range 0..count. The chunks depend on

@@ -41,7 +41,8 @@ static RowSums sums_of(const T* logits, int64_t K, bool smooth) {
       float factor = running == minus_infinity ? 0.0f : vexp(splat(running - block_max))[0];
       float base = running == minus_infinity ? 0.0f : running;
       exps *= static_cast<double>(factor);
-      if (begin > 0) distance -= static_cast<double>(begin) * (static_cast<double>(block_max) - static_cast<double>(base));
+      if (begin > 0)
+        distance -= static_cast<double>(begin) * (static_cast<double>(block_max) - static_cast<double>(base));
       running = block_max;
     }
     const float base = running == minus_infinity ? 0.0f : running;
@@ -58,8 +59,7 @@ static RowSums sums_of(const T* logits, int64_t K, bool smooth) {
 }
 
 template <class T>
-static void row_loss(float* loss, T* dlogits, const T* logits, int64_t label, int64_t K, float smoothing,
-                     float scale) {
+static void row_loss(float* loss, T* dlogits, const T* logits, int64_t label, int64_t K, float smoothing, float scale) {
   const RowSums sums = sums_of(logits, K, smoothing > 0.0f);
   const float at_label = to_float(logits[label]) - sums.max;
   double target = (1.0 - static_cast<double>(smoothing)) * static_cast<double>(at_label);
@@ -84,8 +84,8 @@ attune_status cross_entropy(attune_context* ctx, float* losses, void* dlogits, c
   const char* op = "cross_entropy";
   ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
   ATTUNE_CHECK(check_matrix(op, "N", N, "K", K));
-  ATTUNE_REQUIRE(label_smoothing >= 0.0f && label_smoothing <= 1.0f, "%s: label_smoothing is %g, must be in [0, 1]",
-                 op, static_cast<double>(label_smoothing));
+  ATTUNE_REQUIRE(label_smoothing >= 0.0f && label_smoothing <= 1.0f, "%s: label_smoothing is %g, must be in [0, 1]", op,
+                 static_cast<double>(label_smoothing));
   if (N == 0) return ATTUNE_OK;
   ATTUNE_CHECK(check_pointer(op, "losses", losses));
   ATTUNE_CHECK(check_pointer(op, "logits", logits));

@@ -45,9 +45,9 @@ attune_status check_not_below_zero(const char* op, const char* name, const int32
 
 }  // namespace
 
-attune_status embedding_fwd(attune_context* ctx, void* out, const float* word, const float* position,
-                            const float* type, const int32_t* ids, const int32_t* positions, const int32_t* type_ids,
-                            int64_t N, int64_t C, int64_t V, int64_t P, int64_t T, int32_t dtype) {
+attune_status embedding_fwd(attune_context* ctx, void* out, const float* word, const float* position, const float* type,
+                            const int32_t* ids, const int32_t* positions, const int32_t* type_ids, int64_t N, int64_t C,
+                            int64_t V, int64_t P, int64_t T, int32_t dtype) {
   const char* op = "embedding_fwd";
   ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
   ATTUNE_CHECK(check_matrix(op, "N", N, "C", C));
@@ -88,9 +88,9 @@ attune_status embedding_fwd(attune_context* ctx, void* out, const float* word, c
   return ATTUNE_OK;
 }
 
-attune_status embedding_bwd(attune_context* ctx, float* dword, float* dposition, float* dtype_table,
-                            const void* dout, const int32_t* ids, const int32_t* positions, const int32_t* type_ids,
-                            int64_t N, int64_t C, int32_t dtype) {
+attune_status embedding_bwd(attune_context* ctx, float* dword, float* dposition, float* dtype_table, const void* dout,
+                            const int32_t* ids, const int32_t* positions, const int32_t* type_ids, int64_t N, int64_t C,
+                            int32_t dtype) {
   const char* op = "embedding_bwd";
   ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
   ATTUNE_CHECK(check_matrix(op, "N", N, "C", C));

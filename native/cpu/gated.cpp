@@ -60,8 +60,8 @@ attune_status gated_fwd(attune_context* ctx, void* out, const void* inp, int64_t
   return ATTUNE_OK;
 }
 
-attune_status gated_bwd(attune_context* ctx, void* dinp, void* out_again, const void* dout, const void* inp,
-                        int64_t N, int64_t F, int32_t activation, int32_t dtype) {
+attune_status gated_bwd(attune_context* ctx, void* dinp, void* out_again, const void* dout, const void* inp, int64_t N,
+                        int64_t F, int32_t activation, int32_t dtype) {
   const char* op = "gated_bwd";
   ATTUNE_CHECK(check(op, N, F, activation, dtype));
   if (N == 0) return ATTUNE_OK;

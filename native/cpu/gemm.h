@@ -119,21 +119,23 @@ static void tile(const A& a, const uint32_t* b, int64_t steps, float* sums, int6
   };
   if constexpr (std::is_same_v<A, PackedA>) {
     const uint32_t* column = a.base;
-    each_part(steps, prefetch, [&](int64_t) __attribute__((always_inline)) {
-      step([&](int m) __attribute__((always_inline)) { return column[m]; });
-      column += a.width;
-    });
+    each_part(
+        steps, prefetch, [&](int64_t) __attribute__((always_inline)) {
+          step([&](int m) __attribute__((always_inline)) { return column[m]; });
+          column += a.width;
+        });
   } else {
     const char* row[kTileRows];
 #pragma GCC unroll 8
     for (int m = 0; m < kTileRows; ++m) row[m] = a.base + m * a.row_bytes;
-    each_part(steps, prefetch, [&](int64_t s) __attribute__((always_inline)) {
-      step([&](int m) __attribute__((always_inline)) {
-        uint32_t bits;
-        std::memcpy(&bits, row[m] + 4 * s, 4);
-        return bits;
-      });
-    });
+    each_part(
+        steps, prefetch, [&](int64_t s) __attribute__((always_inline)) {
+          step([&](int m) __attribute__((always_inline)) {
+            uint32_t bits;
+            std::memcpy(&bits, row[m] + 4 * s, 4);
+            return bits;
+          });
+        });
     if constexpr (Product::kDepth == 2) {
       // The second half of the last pair is not ours to read; it counts as zero.
       if (a.half) {

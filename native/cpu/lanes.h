@@ -33,13 +33,21 @@ static inline __attribute__((always_inline)) void for_vectors(int64_t begin, int
 }
 
 template <class T>
-static inline vf load(const T* p, Full) { return load(p); }
+static inline vf load(const T* p, Full) {
+  return load(p);
+}
 template <class T>
-static inline vf load(const T* p, First lanes) { return load_n(p, lanes.n); }
+static inline vf load(const T* p, First lanes) {
+  return load_n(p, lanes.n);
+}
 template <class T>
-static inline void store(T* p, vf value, Full) { store(p, value); }
+static inline void store(T* p, vf value, Full) {
+  store(p, value);
+}
 template <class T>
-static inline void store(T* p, vf value, First lanes) { store_n(p, value, lanes.n); }
+static inline void store(T* p, vf value, First lanes) {
+  store_n(p, value, lanes.n);
+}
 
 // value in the valid lanes, `other` or zero in the rest: for reductions.
 static inline vf fill(vf value, float, Full) { return value; }

@@ -219,9 +219,18 @@ attune_status layer_norm_fwd(attune_context* ctx, void* out, void* sum, float* m
     using T = decltype(type);
     Dropout drop_inp(p_inp, seed, stream), drop_out(p_out, seed, stream + 1);
     bool unchanged = sum == inp && residual == nullptr && !drop_inp.on();
-    Forward<T> forward{static_cast<T*>(out), unchanged ? nullptr : static_cast<T*>(sum), mean, rstd,
-                       static_cast<const T*>(inp), static_cast<const T*>(residual), weight, bias, C, eps,
-                       drop_inp, drop_out};
+    Forward<T> forward{static_cast<T*>(out),
+                       unchanged ? nullptr : static_cast<T*>(sum),
+                       mean,
+                       rstd,
+                       static_cast<const T*>(inp),
+                       static_cast<const T*>(residual),
+                       weight,
+                       bias,
+                       C,
+                       eps,
+                       drop_inp,
+                       drop_out};
     parallel_range(ctx, N, grain_or_alone(N, C, rows_per_task(C)), [&](int64_t begin, int64_t end, int32_t worker) {
       Scratch scratch = scratch_of(ctx, worker, C);
       int64_t row = begin;
@@ -239,8 +248,8 @@ attune_status layer_norm_bwd(attune_context* ctx, void* dinp, void* dresidual, f
                              int32_t dtype) {
   const char* op = "layer_norm_bwd";
   ATTUNE_CHECK(check(op, N, C, p_inp, p_out, dtype));
-  ATTUNE_REQUIRE((dweight == nullptr) == (dbias == nullptr), "%s: of dweight and dbias one is null, must be both or none",
-                 op);
+  ATTUNE_REQUIRE((dweight == nullptr) == (dbias == nullptr),
+                 "%s: of dweight and dbias one is null, must be both or none", op);
   const RowChunks chunks(N, C, 2, kRows, rows_per_task(C));
   if (N > 0) {
     ATTUNE_CHECK(check_pointer(op, "dout", dout));
@@ -255,9 +264,18 @@ attune_status layer_norm_bwd(attune_context* ctx, void* dinp, void* dresidual, f
     if (dinp == dresidual) dinp = nullptr;
     with_type(dtype, [&](auto type) {
       using T = decltype(type);
-      Backward<T> backward{static_cast<T*>(dinp), static_cast<T*>(dresidual), static_cast<const T*>(dout),
-                           static_cast<const T*>(dsum_extra), static_cast<const T*>(sum), mean, rstd, weight, C,
-                           drop_inp, drop_out, accumulate_residual != 0};
+      Backward<T> backward{static_cast<T*>(dinp),
+                           static_cast<T*>(dresidual),
+                           static_cast<const T*>(dout),
+                           static_cast<const T*>(dsum_extra),
+                           static_cast<const T*>(sum),
+                           mean,
+                           rstd,
+                           weight,
+                           C,
+                           drop_inp,
+                           drop_out,
+                           accumulate_residual != 0};
       parallel_range(ctx, N, chunks.rows, [&](int64_t begin, int64_t end, int32_t worker) {
         Scratch scratch = scratch_of(ctx, worker, C);
         float* dw = chunks.partial(ctx, begin, 0);

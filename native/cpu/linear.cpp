@@ -49,7 +49,7 @@ struct ProductOf<bf16> {
 
 // Weight values are rounded to the type of the activations.
 template <class T>
-constexpr bool kRoundWeight = std::is_same_v<T, bf16> && ProductOf<T>::Type::kDepth == 1;
+constexpr bool kRoundWeight = std::is_same_v<T, bf16>&& ProductOf<T>::Type::kDepth == 1;
 
 // ---- rows of activations times a weight -----------------------------------------------------------
 
@@ -58,12 +58,13 @@ constexpr bool kRoundWeight = std::is_same_v<T, bf16> && ProductOf<T>::Type::kDe
 constexpr int64_t kPanelSteps = 1024;
 template <class Product>
 constexpr int64_t kBlockSteps = Product::kDepth == 2 ? kPanelSteps : kPanelSteps / 2;
-constexpr int64_t kChunkRows = 1008;   // of one task; a multiple of 6 and 8
-constexpr int64_t kLeastRows = 96;     // fewer rows do not pay for packing the panel again
+constexpr int64_t kChunkRows = 1008;  // of one task; a multiple of 6 and 8
+constexpr int64_t kLeastRows = 96;    // fewer rows do not pay for packing the panel again
 
 // out = epilogue(a (N, depth) * B (depth, columns)), `block` elements of the depth at a time; pack(panel,
-// scratch, column, columns, k, depth) packs a block of B and has scratch for kPanelSteps * 2 * kColumns f32; epilogue(row, rows, column, columns, sums) takes f32 sums with row stride kColumns.
-// touched: the (N, columns) arrays that the epilogue reads or writes, null where there is none.
+// scratch, column, columns, k, depth) packs a block of B and has scratch for kPanelSteps * 2 * kColumns f32;
+// epilogue(row, rows, column, columns, sums) takes f32 sums with row stride kColumns. touched: the (N, columns) arrays
+// that the epilogue reads or writes, null where there is none.
 template <class T, class Pack, class Epilogue>
 void row_product(attune_context* ctx, const T* a, int64_t N, int64_t depth, int64_t columns, int64_t block,
                  const Pack& pack, std::initializer_list<const T*> touched, const Epilogue& epilogue) {
@@ -134,13 +135,17 @@ inline __attribute__((always_inline)) void each_vector(int n, Body&& body) {
 
 template <class T, class Lanes>
 inline vf load_lanes(const T* p, Lanes n) {
-  if constexpr (std::is_same_v<Lanes, int>) return load_n(p, n);
-  else return load(p);
+  if constexpr (std::is_same_v<Lanes, int>)
+    return load_n(p, n);
+  else
+    return load(p);
 }
 template <class T, class Lanes>
 inline void store_lanes(T* p, vf value, Lanes n) {
-  if constexpr (std::is_same_v<Lanes, int>) store_n(p, value, n);
-  else store(p, value);
+  if constexpr (std::is_same_v<Lanes, int>)
+    store_n(p, value, n);
+  else
+    store(p, value);
 }
 
 // value as T stores it.
@@ -207,8 +212,8 @@ attune_status forward(attune_context* ctx, T* out, T* pre, const T* inp, V weigh
 }
 
 template <class T, class V>
-attune_status backward_input(attune_context* ctx, T* dinp, T* act_out, const T* dout, V weight, const T* pre,
-                             int64_t N, int64_t C, int64_t F, int32_t activation, bool accumulate) {
+attune_status backward_input(attune_context* ctx, T* dinp, T* act_out, const T* dout, V weight, const T* pre, int64_t N,
+                             int64_t C, int64_t F, int32_t activation, bool accumulate) {
   using Product = typename ProductOf<T>::Type;
   const int64_t block = block_depth(F, Product::kDepth, kBlockSteps<Product>);
   auto pack = [&](uint32_t* panel, float* unpacked, int64_t c, int width, int64_t k, int64_t depth) {
@@ -221,23 +226,24 @@ attune_status backward_input(attune_context* ctx, T* dinp, T* act_out, const T* 
     }
   };
   bool known = with_activation(activation, [&](auto kind) {
-    row_product<T>(ctx, dout, N, F, C, block, pack, {dinp, act_out, pre}, [&](int64_t row, int rows, int64_t c, int width, const float* sums) {
-      for (int m = 0; m < rows; ++m) {
-        const float* from = sums + m * kColumns;
-        const int64_t at = (row + m) * C + c;
-        each_vector(width, [&](int j, auto n) {
-          vf value = load(from + j);
-          if (pre != nullptr) {
-            vf activated, slope;
-            act_and_derivative<kind.value>(load_lanes(pre + at + j, n), &activated, &slope);
-            if constexpr (kind.value != ATTUNE_ACT_NONE) value = value * slope;
-            if (act_out != nullptr) store_lanes(act_out + at + j, activated, n);
-          }
-          if (accumulate) value = value + load_lanes(dinp + at + j, n);
-          store_lanes(dinp + at + j, value, n);
-        });
-      }
-    });
+    row_product<T>(ctx, dout, N, F, C, block, pack, {dinp, act_out, pre},
+                   [&](int64_t row, int rows, int64_t c, int width, const float* sums) {
+                     for (int m = 0; m < rows; ++m) {
+                       const float* from = sums + m * kColumns;
+                       const int64_t at = (row + m) * C + c;
+                       each_vector(width, [&](int j, auto n) {
+                         vf value = load(from + j);
+                         if (pre != nullptr) {
+                           vf activated, slope;
+                           act_and_derivative<kind.value>(load_lanes(pre + at + j, n), &activated, &slope);
+                           if constexpr (kind.value != ATTUNE_ACT_NONE) value = value * slope;
+                           if (act_out != nullptr) store_lanes(act_out + at + j, activated, n);
+                         }
+                         if (accumulate) value = value + load_lanes(dinp + at + j, n);
+                         store_lanes(dinp + at + j, value, n);
+                       });
+                     }
+                   });
   });
   return known ? ATTUNE_OK : fail(ATTUNE_INVALID_ARGUMENT, "linear_bwd_input: unknown activation %d", activation);
 }
@@ -299,7 +305,8 @@ void backward_weight(attune_context* ctx, float* dweight, float* dbias, const T*
                                                     static_cast<int>(group_width), depth);
       for (int64_t f = first; f < end; f += kStripRows) {
         const int strip_rows = static_cast<int>(std::min(kStripRows, end - f));
-        pack_interleaved<Product, T, false, kStrip>(strips, kWeightSteps * kStrip, dout + k * F + f, F, strip_rows, depth);
+        pack_interleaved<Product, T, false, kStrip>(strips, kWeightSteps * kStrip, dout + k * F + f, F, strip_rows,
+                                                    depth);
         if (c == 0 && dbias != nullptr) column_sums(dbias + f, dout + k * F + f, F, depth, strip_rows, add);
         for (int m = 0; m < strip_rows; m += kRows) {
           const int rows = std::min(kRows, strip_rows - m);
@@ -380,8 +387,8 @@ attune_status linear_fwd(attune_context* ctx, void* out, void* pre, const void* 
 }
 
 attune_status linear_bwd_input(attune_context* ctx, void* dinp, void* act_out, const void* dout, const void* weight,
-                               const void* pre, int64_t N, int64_t C, int64_t F, int32_t activation,
-                               int32_t accumulate, int32_t dtype, int32_t weight_dtype) {
+                               const void* pre, int64_t N, int64_t C, int64_t F, int32_t activation, int32_t accumulate,
+                               int32_t dtype, int32_t weight_dtype) {
   ATTUNE_CHECK(check("linear_bwd_input", N, C, F, dtype, weight_dtype));
   if (N == 0) return ATTUNE_OK;
   ATTUNE_CHECK(check_pointer("linear_bwd_input", "dinp", dinp));

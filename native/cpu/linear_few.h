@@ -20,7 +20,7 @@ namespace attune {
 namespace ATTUNE_ISA {
 
 constexpr int64_t kFewRows = 16;
-constexpr int64_t kLine = sizeof(vu);  // bytes of a row that one step of the transpose takes
+constexpr int64_t kLine = sizeof(vu);          // bytes of a row that one step of the transpose takes
 constexpr int64_t kFewColumns = 4 * kColumns;  // of a task
 
 // Columns of out that are a task's: long tasks stream longer before they turn to memory that nobody has asked for.
@@ -91,9 +91,7 @@ static inline void load_transposed_some(vu (&dwords)[W], const char* rows, int64
 
 // Two neighbours of the depth as one step of bf16.
 #if defined(__AVX512BF16__)
-static inline vu pair_step(vf even, vf odd) {
-  return (vu)round_pair(even, odd);
-}
+static inline vu pair_step(vf even, vf odd) { return (vu)round_pair(even, odd); }
 #endif
 
 // A weight in 4 or 8 bits (quantized_weight.h), whose words are codes: scales are those of the W rows.
@@ -141,8 +139,7 @@ struct CodedWeight {
 // `valid` of the W columns exist. `next` is where the words lie that will be read after these.
 template <class Product, int R, class Weight>
 static __attribute__((noinline)) void few_block(const Weight& weight, const FewRows& a, float* sums, bool add,
-                                                int64_t column, int valid, int64_t k, int64_t depth,
-                                                const char* next) {
+                                                int64_t column, int valid, int64_t k, int64_t depth, const char* next) {
   constexpr int kSteps = Weight::kStepsPerWord;
   constexpr int64_t kChunk = W * Weight::kElements;  // elements of W words
   vf acc[R];

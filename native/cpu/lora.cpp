@@ -15,10 +15,10 @@ namespace ATTUNE_ISA {
 namespace {
 
 constexpr int64_t kMaxRank = 256;
-constexpr int64_t kGroup = 4 * kColumns;       // columns of out per task
-constexpr int64_t kTaskRows = 12 * kRows;      // rows of out per task; `up` is packed once for them
-constexpr int64_t kWidth = 192;                // columns of dout per task
-constexpr int64_t kBlockRows = 96;             // rows of dout that stay in the cache for both products
+constexpr int64_t kGroup = 4 * kColumns;             // columns of out per task
+constexpr int64_t kTaskRows = 12 * kRows;            // rows of out per task; `up` is packed once for them
+constexpr int64_t kWidth = 192;                      // columns of dout per task
+constexpr int64_t kBlockRows = 96;                   // rows of dout that stay in the cache for both products
 constexpr int64_t kRankCells = kMaxRank + kColumns;  // room for the rank in panels of kColumns
 
 // Workspace: the partial sums of dlow in worker 0's first half, scratch of each worker in the second.
@@ -72,11 +72,11 @@ void forward(attune_context* ctx, T* out, const T* low, const float* up, int64_t
 // ---- backward --------------------------------------------------------------------------------------
 
 struct BackwardScratch {
-  uint32_t up[kWidth * kRankCells];        // panels of `up`: a step per column of dout
-  uint32_t low[kBlockRows * kRankCells];   // panels of `low`: a step per row
-  uint32_t dout[kBlockRows * kWidth];      // strips of dout: a step per row
+  uint32_t up[kWidth * kRankCells];       // panels of `up`: a step per column of dout
+  uint32_t low[kBlockRows * kRankCells];  // panels of `low`: a step per row
+  uint32_t dout[kBlockRows * kWidth];     // strips of dout: a step per row
   float widened[kBlockRows * kWidth];
-  float sums[kWidth * kRankCells];         // of dup
+  float sums[kWidth * kRankCells];  // of dup
 };
 static_assert(sizeof(BackwardScratch) <= kWorkspaceBytes - kPartialBytes, "scratch of lora_bwd");
 static_assert(kWidth % kStrip == 0, "whole strips");
@@ -120,11 +120,11 @@ void backward(attune_context* ctx, T* dlow, float* dup, const T* dout, const T* 
         const int64_t rows = std::min(kBlockRows, end_row - row);
         const T* from = dout + row * out_stride + f;
         widen_rows(s.widened, from, out_stride, rows, columns);
-        rank_product<RowMajorA>(partials + (chunk * range + row - first_row) * width, rows, R, s.up, kWidth, columns,
-                                false, [&](int64_t m) {
-                                  return RowMajorA{reinterpret_cast<const char*>(s.widened + m * columns), columns * 4,
-                                                   false};
-                                });
+        rank_product<RowMajorA>(
+            partials + (chunk * range + row - first_row) * width, rows, R, s.up, kWidth, columns, false,
+            [&](int64_t m) {
+              return RowMajorA{reinterpret_cast<const char*>(s.widened + m * columns), columns * 4, false};
+            });
         pack_interleaved<F32Product, T, false, kColumns>(s.low, kBlockRows * kColumns, low + row * low_stride,
                                                          low_stride, static_cast<int>(R), rows);
         pack_interleaved<F32Product, float, false, kStrip>(s.dout, kBlockRows * kStrip, s.widened, columns,
@@ -185,9 +185,9 @@ attune_status lora_fwd(attune_context* ctx, void* out, const void* low, const fl
   return ATTUNE_OK;
 }
 
-attune_status lora_bwd(attune_context* ctx, void* dlow, float* dup, const void* dout, const void* low,
-                       const float* up, int64_t N, int64_t F, int64_t R, int64_t out_stride, int64_t low_stride,
-                       float scale, int32_t accumulate, int32_t dtype) {
+attune_status lora_bwd(attune_context* ctx, void* dlow, float* dup, const void* dout, const void* low, const float* up,
+                       int64_t N, int64_t F, int64_t R, int64_t out_stride, int64_t low_stride, float scale,
+                       int32_t accumulate, int32_t dtype) {
   const char* op = "lora_bwd";
   ATTUNE_CHECK(check(op, N, F, R, out_stride, low_stride, scale, dtype));
   ATTUNE_CHECK(check_pointer(op, "dup", dup));

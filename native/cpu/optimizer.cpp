@@ -69,7 +69,9 @@ attune_status check_adamw(const char* op, float lr, float beta1, float beta2, fl
 static inline AdamW make_adamw(float* weight, float* m, float* v, void* shadow, float lr, float beta1, float beta2,
                                float eps, float weight_decay, float bias_correction1, float bias_correction2,
                                float grad_scale) {
-  return {weight,       m,   v,
+  return {weight,
+          m,
+          v,
           static_cast<bf16*>(shadow),
           lr * weight_decay,
           beta2,
@@ -126,9 +128,8 @@ attune_status adamw(attune_context* ctx, float* weight, float* m, float* v, void
 }
 
 attune_status adamw_rows(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
-                         const uint8_t* row_state, int64_t V, int64_t C, float lr, float beta1, float beta2,
-                         float eps, float weight_decay, float bias_correction1, float bias_correction2,
-                         float grad_scale) {
+                         const uint8_t* row_state, int64_t V, int64_t C, float lr, float beta1, float beta2, float eps,
+                         float weight_decay, float bias_correction1, float bias_correction2, float grad_scale) {
   const char* op = "adamw_rows";
   ATTUNE_CHECK(check_matrix(op, "V", V, "C", C));
   ATTUNE_CHECK(check_adamw(op, lr, beta1, beta2, eps, weight_decay, bias_correction1, bias_correction2, grad_scale));
@@ -175,7 +176,7 @@ attune_status sgd(attune_context* ctx, float* weight, float* momentum_buffer, vo
   ATTUNE_CHECK(check_pointer(op, "weight", weight));
   ATTUNE_CHECK(check_pointer(op, "grad", grad));
   if (momentum > 0.0f) ATTUNE_CHECK(check_pointer(op, "momentum_buffer", momentum_buffer));
-  const Sgd sgd{weight, momentum_buffer, static_cast<bf16*>(shadow), lr, momentum, weight_decay, grad_scale,
+  const Sgd sgd{weight,        momentum_buffer, static_cast<bf16*>(shadow), lr, momentum, weight_decay, grad_scale,
                 nesterov != 0, first_step != 0};
   // Without momentum the buffer has no effect and is left alone.
   parallel_range(ctx, count, kGrain, [&](int64_t begin, int64_t end, int32_t) {

@@ -32,7 +32,8 @@ static inline vl mul_low_halves(vl a, vl b) {
 #elif defined(__AVX2__)
   return (vl)_mm256_mul_epu32((__m256i)a, (__m256i)b);
 #elif defined(__SSE2__)
-  return (vl)__builtin_ia32_pmuludq128((int __attribute__((vector_size(16))))a, (int __attribute__((vector_size(16))))b);
+  return (vl)__builtin_ia32_pmuludq128((int __attribute__((vector_size(16))))a,
+                                       (int __attribute__((vector_size(16))))b);
 #else
   return (a & 0xFFFFFFFFu) * (b & 0xFFFFFFFFu);
 #endif

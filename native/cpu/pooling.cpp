@@ -38,13 +38,14 @@ static void mean_backward(T* dinp, const T* dout, int64_t begin, int64_t end, in
   }
 }
 
-attune_status check_pool(const char* op, const void* out, const char* out_name, const void* inp,
-                         const char* inp_name, const int32_t* cu_seqlens, int64_t B) {
+attune_status check_pool(const char* op, const void* out, const char* out_name, const void* inp, const char* inp_name,
+                         const int32_t* cu_seqlens, int64_t B) {
   ATTUNE_CHECK(check_pointer(op, "cu_seqlens", cu_seqlens));
   ATTUNE_REQUIRE(cu_seqlens[0] >= 0, "%s: cu_seqlens[0] is %d, must be at least 0", op, cu_seqlens[0]);
   for (int64_t b = 0; b < B; ++b) {
-    ATTUNE_REQUIRE(cu_seqlens[b + 1] >= cu_seqlens[b], "%s: cu_seqlens[%lld] is %d, must be at least %d (the one before)",
-                   op, ll(b + 1), cu_seqlens[b + 1], cu_seqlens[b]);
+    ATTUNE_REQUIRE(cu_seqlens[b + 1] >= cu_seqlens[b],
+                   "%s: cu_seqlens[%lld] is %d, must be at least %d (the one before)", op, ll(b + 1), cu_seqlens[b + 1],
+                   cu_seqlens[b]);
   }
   ATTUNE_CHECK(check_pointer(op, out_name, out));
   return check_pointer(op, inp_name, inp);
@@ -124,8 +125,8 @@ attune_status mean_pool_fwd(attune_context* ctx, void* out, const void* inp, con
   with_type(dtype, [&](auto element) {
     using T = decltype(element);
     parallel_sequences(ctx, B, C, [&](int64_t b, int64_t first, int64_t last) {
-      mean_forward(static_cast<T*>(out) + b * C, static_cast<const T*>(inp), cu_seqlens[b], cu_seqlens[b + 1], C,
-                   first, last);
+      mean_forward(static_cast<T*>(out) + b * C, static_cast<const T*>(inp), cu_seqlens[b], cu_seqlens[b + 1], C, first,
+                   last);
     });
   });
   return ATTUNE_OK;

@@ -154,9 +154,8 @@ attune_status quantize(attune_context* ctx, void* out, const void* inp, int64_t 
     }
     auto* codes = static_cast<int8_t*>(out);
     auto* scales = static_cast<char*>(out) + layout.scales;
-    parallel_range(ctx, layout.blocks, kScales, [&](int64_t begin, int64_t end, int32_t) {
-      quantize_int8(codes, scales, from, begin, end);
-    });
+    parallel_range(ctx, layout.blocks, kScales,
+                   [&](int64_t begin, int64_t end, int32_t) { quantize_int8(codes, scales, from, begin, end); });
   });
   return status;
 }

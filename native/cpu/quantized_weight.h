@@ -101,7 +101,9 @@ struct Int8Weight {
   int64_t C;
 
   Int8Weight(const void* weight, int64_t F, int64_t columns)
-      : codes(static_cast<const uint8_t*>(weight)), scales(codes + QuantizedLayout(F, columns, kType).scales), C(columns) {}
+      : codes(static_cast<const uint8_t*>(weight)),
+        scales(codes + QuantizedLayout(F, columns, kType).scales),
+        C(columns) {}
 
   float scale(int64_t block) const { return read_f32(scales, block); }
   const char* words(int64_t element) const { return reinterpret_cast<const char*>(codes + element); }

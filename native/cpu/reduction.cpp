@@ -63,8 +63,8 @@ attune_status sum_of_squares(attune_context* ctx, double* out, const float* inp,
   return ATTUNE_OK;
 }
 
-attune_status sum_of_squares_rows(attune_context* ctx, double* out, const float* table, const int32_t* rows,
-                                  int64_t M, int64_t C) {
+attune_status sum_of_squares_rows(attune_context* ctx, double* out, const float* table, const int32_t* rows, int64_t M,
+                                  int64_t C) {
   const char* op = "sum_of_squares_rows";
   ATTUNE_CHECK(check_matrix(op, "M", M, "C", C));
   ATTUNE_CHECK(check_pointer(op, "out", out));

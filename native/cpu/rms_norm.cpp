@@ -151,8 +151,16 @@ attune_status rms_norm_fwd(attune_context* ctx, void* out, void* sum, float* rst
   }
   with_type(dtype, [&](auto type) {
     using T = decltype(type);
-    Forward<T> forward{static_cast<T*>(out), static_cast<T*>(sum), rstd, static_cast<const T*>(inp),
-                       static_cast<const T*>(residual), weight, {G, C, inp_stride}, {G, C, out_stride}, C, eps};
+    Forward<T> forward{static_cast<T*>(out),
+                       static_cast<T*>(sum),
+                       rstd,
+                       static_cast<const T*>(inp),
+                       static_cast<const T*>(residual),
+                       weight,
+                       {G, C, inp_stride},
+                       {G, C, out_stride},
+                       C,
+                       eps};
     parallel_range(ctx, N * G, grain_or_alone(N * G, C, groups_per_task(C)), [&](int64_t begin, int64_t end, int32_t) {
       int64_t i = begin;
       for (; i + kGroups <= end; i += kGroups) forward.template groups<kGroups>(i);
@@ -176,8 +184,15 @@ attune_status rms_norm_bwd(attune_context* ctx, void* dinp, float* dweight, cons
     ATTUNE_CHECK(check_pointer(op, "weight", weight));
     with_type(dtype, [&](auto type) {
       using T = decltype(type);
-      Backward<T> backward{static_cast<T*>(dinp), static_cast<const T*>(dout), static_cast<const T*>(dsum_extra),
-                           static_cast<const T*>(sum), rstd, weight, {G, C, inp_stride}, {G, C, out_stride}, C};
+      Backward<T> backward{static_cast<T*>(dinp),
+                           static_cast<const T*>(dout),
+                           static_cast<const T*>(dsum_extra),
+                           static_cast<const T*>(sum),
+                           rstd,
+                           weight,
+                           {G, C, inp_stride},
+                           {G, C, out_stride},
+                           C};
       parallel_range(ctx, N * G, chunks.rows, [&](int64_t begin, int64_t end, int32_t) {
         float* dw = dweight == nullptr ? nullptr : chunks.partial(ctx, begin, 0);
         int64_t i = begin;

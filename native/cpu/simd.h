@@ -98,8 +98,9 @@ static inline void store(bf16* p, vf value) {
 #if defined(__AVX512BF16__)
 // Lanes of two bf16: `even` in the low halves, `odd` in the high ones.
 static inline vf round_pair(vf even, vf odd) {
-  alignas(64) static constexpr uint16_t kInterleave[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                                                           8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  alignas(64) static constexpr uint16_t kInterleave[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
+                                                           21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
+                                                           11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
   __m512i halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)odd, (__m512)even);
   return (vf)_mm512_maskz_permutexvar_epi16(~__mmask32{0}, _mm512_load_si512(kInterleave), halves);
 }
@@ -174,7 +175,8 @@ static inline float reduce(vf value, Combine&& combine) {
 #else
   vf8 eight = value;
 #endif
-  vf4 four = combine(__builtin_shufflevector(eight, eight, 0, 1, 2, 3), __builtin_shufflevector(eight, eight, 4, 5, 6, 7));
+  vf4 four =
+      combine(__builtin_shufflevector(eight, eight, 0, 1, 2, 3), __builtin_shufflevector(eight, eight, 4, 5, 6, 7));
 #else
   vf4 four = value;
 #endif

@@ -29,8 +29,8 @@ const char* const kOpNames[] = {
 };
 
 // In the order of Index.
-const char* const kIndexNames[] = {"ids", "positions", "type_ids", "rows", "labels", "cu_seqlens",
-                                   "cu_q", "cu_k", "k_start", "k_count", "row_state", "inp"};
+const char* const kIndexNames[] = {"ids",  "positions", "type_ids", "rows",    "labels",    "cu_seqlens",
+                                   "cu_q", "cu_k",      "k_start",  "k_count", "row_state", "inp"};
 
 attune_status check(attune_context* ctx) {
   ATTUNE_CHECK(synchronize(ctx));
@@ -50,17 +50,19 @@ attune_status check(attune_context* ctx) {
 }  // namespace
 }  // namespace attune::cuda
 
-#define ATTUNE_ENTRY(op, parameters, arguments)                                                        \
-  attune_status attune_##op parameters {                                                               \
-    return attune::cuda::enter(#op, ctx, &attune::cuda::op == nullptr ? "for CUDA" : nullptr,          \
-                               [&] { return attune::cuda::op arguments; });                            \
+#define ATTUNE_ENTRY(op, parameters, arguments)                                               \
+  attune_status attune_##op parameters {                                                      \
+    return attune::cuda::enter(#op, ctx, &attune::cuda::op == nullptr ? "for CUDA" : nullptr, \
+                               [&] { return attune::cuda::op arguments; });                   \
   }
 
 extern "C" {
 
 #include "entries.inc"
 
-int64_t attune_quantized_bytes(int64_t F, int64_t C, int32_t dtype) { return attune::QuantizedLayout(F, C, dtype).bytes; }
+int64_t attune_quantized_bytes(int64_t F, int64_t C, int32_t dtype) {
+  return attune::QuantizedLayout(F, C, dtype).bytes;
+}
 
 int64_t attune_cuda_workspace_bytes(void) { return attune::cuda::kWorkspaceBytes; }
 

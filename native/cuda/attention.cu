@@ -11,9 +11,7 @@ namespace {
 // body(std::integral_constant<int, padded head size>, std::bool_constant<dropout>).
 template <class Body>
 attune_status with_shape(int64_t D, bool dropout, Body&& body) {
-  auto with_head = [&](auto head) {
-    return dropout ? body(head, std::true_type{}) : body(head, std::false_type{});
-  };
+  auto with_head = [&](auto head) { return dropout ? body(head, std::true_type{}) : body(head, std::false_type{}); };
   switch (padded_head(D)) {
     case 32: return with_head(std::integral_constant<int, 32>{});
     case 64: return with_head(std::integral_constant<int, 64>{});
@@ -29,12 +27,12 @@ attune_status check(const char* op, const void* cu_q, const void* cu_k, int64_t 
   ATTUNE_REQUIRE(B >= 0 && B <= INT32_MAX, "%s: B is %lld, must be 0..2^31-1", op, ll(B));
   ATTUNE_REQUIRE(D >= 1 && D <= kAttentionMaxD, "%s: D is %lld, must be 1..%d", op, ll(D), kAttentionMaxD);
   ATTUNE_REQUIRE(Hkv >= 1, "%s: Hkv is %lld, must be at least 1", op, ll(Hkv));
-  ATTUNE_REQUIRE(H >= 1 && H <= INT32_MAX && H % Hkv == 0, "%s: H is %lld, must be a multiple of Hkv, which is %lld", op, ll(H),
-                 ll(Hkv));
+  ATTUNE_REQUIRE(H >= 1 && H <= INT32_MAX && H % Hkv == 0, "%s: H is %lld, must be a multiple of Hkv, which is %lld",
+                 op, ll(H), ll(Hkv));
   ATTUNE_REQUIRE(q_stride >= H * D, "%s: q_stride is %lld, must be at least %lld (elements of a row)", op, ll(q_stride),
                  ll(H * D));
-  ATTUNE_REQUIRE(kv_stride >= Hkv * D, "%s: kv_stride is %lld, must be at least %lld (elements of a row)", op, ll(kv_stride),
-                 ll(Hkv * D));
+  ATTUNE_REQUIRE(kv_stride >= Hkv * D, "%s: kv_stride is %lld, must be at least %lld (elements of a row)", op,
+                 ll(kv_stride), ll(Hkv * D));
   ATTUNE_CHECK(check_finite(op, "scale", scale));
   ATTUNE_CHECK(check_count(op, "window", window));
   ATTUNE_CHECK(check_probability(op, "p", p));
@@ -43,7 +41,8 @@ attune_status check(const char* op, const void* cu_q, const void* cu_k, int64_t 
   ATTUNE_CHECK(check_pointer(op, "cu_k", cu_k));
   // Both lists of tiles lie in the scratch of the context, and tiles of all heads are counted in 32 bits.
   const int64_t most = min_of(kScratchBytes / (Schedule::kLists * Schedule::words(1) * 4), (int64_t{1} << 29) / H);
-  if (B > most) return fail(ATTUNE_UNSUPPORTED, "%s: B is %lld, must be at most %lld with H %lld", op, ll(B), ll(most), ll(H));
+  if (B > most)
+    return fail(ATTUNE_UNSUPPORTED, "%s: B is %lld, must be at most %lld with H %lld", op, ll(B), ll(most), ll(H));
   return ATTUNE_OK;
 }
 
@@ -53,9 +52,9 @@ bool in_vectors(int64_t D, int64_t q_stride, int64_t kv_stride, const Pointers*.
   return D % kVector<T> == 0 && q_stride % kVector<T> == 0 && kv_stride % kVector<T> == 0 && aligned16(pointers...);
 }
 
-AttentionProblem problem(attune_context* ctx, const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride, int64_t kv_stride,
-                         int64_t B, int64_t H, int64_t Hkv, int64_t D, float scale, int32_t causal, int64_t window, float p,
-                         int64_t seed, int64_t stream, bool vectors) {
+AttentionProblem problem(attune_context* ctx, const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride,
+                         int64_t kv_stride, int64_t B, int64_t H, int64_t Hkv, int64_t D, float scale, int32_t causal,
+                         int64_t window, float p, int64_t seed, int64_t stream, bool vectors) {
   const int32_t threshold = dropout_threshold(p);
   return {cu_q,
           cu_k,
@@ -84,7 +83,8 @@ unsigned resident_blocks(attune_context* ctx, int per_multiprocessor) {
 
 attune_status schedule(attune_context* ctx, const AttentionProblem& a, Op op, const ScheduleRequest& first,
                        const ScheduleRequest& second) {
-  return launch(ctx, attention_schedule, 2, kScheduleThreads, kScheduleShared, first, second, a.B, &ctx->front()->error, op);
+  return launch(ctx, attention_schedule, 2, kScheduleThreads, kScheduleShared, first, second, a.B, &ctx->front()->error,
+                op);
 }
 
 // One forward kernel, whose tensors are a struct X.
@@ -93,7 +93,8 @@ attune_status run_forward(attune_context* ctx, const AttentionProblem& a, const 
                           void (*kernel)(AttentionProblem, X, Schedule)) {
   static_assert(sizeof(Shared) <= kSmallestShared, "runs everywhere");
   const unsigned blocks = resident_blocks(ctx, kBlocksPerMultiprocessor);
-  const Schedule queries = Schedule::at(ctx->scratch<int32_t>(), a.B), keys = Schedule::at(ctx->scratch<int32_t>() + Schedule::words(a.B), a.B);
+  const Schedule queries = Schedule::at(ctx->scratch<int32_t>(), a.B),
+                 keys = Schedule::at(ctx->scratch<int32_t>() + Schedule::words(a.B), a.B);
   // The list of key tiles is only made for the check of cu_k.
   ATTUNE_CHECK(schedule(ctx, a, Op::attention_fwd,
                         {queries, a.cu_q, a.cu_k, Tiles::kOwn, static_cast<int32_t>(blocks), Index::cu_q},
@@ -107,7 +108,8 @@ attune_status run_backward(attune_context* ctx, const AttentionProblem& a, const
                            void (*over_queries)(AttentionProblem, BackwardTensors<T>, Schedule)) {
   static_assert(sizeof(KeyShared) <= kSmallestShared && sizeof(QueryShared) <= kSmallestShared, "runs everywhere");
   const unsigned blocks = resident_blocks(ctx, kBlocksPerMultiprocessor);
-  const Schedule queries = Schedule::at(ctx->scratch<int32_t>(), a.B), keys = Schedule::at(ctx->scratch<int32_t>() + Schedule::words(a.B), a.B);
+  const Schedule queries = Schedule::at(ctx->scratch<int32_t>(), a.B),
+                 keys = Schedule::at(ctx->scratch<int32_t>() + Schedule::words(a.B), a.B);
   ATTUNE_CHECK(schedule(ctx, a, Op::attention_bwd,
                         {queries, a.cu_q, a.cu_k, QueryTiles::kOwn, static_cast<int32_t>(blocks), Index::cu_q},
                         {keys, a.cu_k, a.cu_q, KeyTiles::kOwn, static_cast<int32_t>(blocks), Index::cu_k}));
@@ -143,7 +145,8 @@ attune_status attention_fwd(attune_context* ctx, void* out, float* lse, const vo
       if constexpr (std::is_same_v<T, float>) {
         return run_forward<FloatTiles<kD>, FloatForwardShared<kD>>(ctx, a, x, attention_fwd_f32<kD, kDropout>);
       } else {
-        return run_forward<ForwardTiles<kD, kDropout>, ForwardShared<kD, kDropout>>(ctx, a, x, attention_fwd_tensor_cores<kD, kDropout>);
+        return run_forward<ForwardTiles<kD, kDropout>, ForwardShared<kD, kDropout>>(
+            ctx, a, x, attention_fwd_tensor_cores<kD, kDropout>);
       }
     });
   });
@@ -157,7 +160,8 @@ attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, c
   const char* op = "attention_bwd";
   ATTUNE_CHECK(check(op, cu_q, cu_k, q_stride, kv_stride, B, H, Hkv, D, scale, window, p, dtype));
   if (dtype == ATTUNE_BF16 && D == 1) {
-    return fail(ATTUNE_UNSUPPORTED, "%s: D is 1, must be at least 2 with bf16 (a row of dq holds an f32 meanwhile)", op);
+    return fail(ATTUNE_UNSUPPORTED, "%s: D is 1, must be at least 2 with bf16 (a row of dq holds an f32 meanwhile)",
+                op);
   }
   if (B == 0) return ATTUNE_OK;
   ATTUNE_CHECK(check_pointer(op, "dq", dq));
@@ -182,13 +186,13 @@ attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, c
       constexpr bool kDropout = decltype(dropout)::value;
       if constexpr (std::is_same_v<T, float>) {
         using Shared = FloatBackwardShared<kD>;
-        return run_backward<FloatTiles<kD>, Shared, FloatTiles<kD>, Shared>(ctx, a, x, attention_bwd_f32<kD, Owner::Keys, kDropout>,
-                                                                            attention_bwd_f32<kD, Owner::Queries, kDropout>);
+        return run_backward<FloatTiles<kD>, Shared, FloatTiles<kD>, Shared>(
+            ctx, a, x, attention_bwd_f32<kD, Owner::Keys, kDropout>, attention_bwd_f32<kD, Owner::Queries, kDropout>);
       } else {
-        return run_backward<BackwardTiles<kD, Owner::Keys, kDropout>, BackwardShared<kD, Owner::Keys, kDropout>, BackwardTiles<kD, Owner::Queries, kDropout>,
-                            BackwardShared<kD, Owner::Queries, kDropout>>(ctx, a, x,
-                                                                attention_bwd_tensor_cores<kD, Owner::Keys, kDropout>,
-                                                                attention_bwd_tensor_cores<kD, Owner::Queries, kDropout>);
+        return run_backward<BackwardTiles<kD, Owner::Keys, kDropout>, BackwardShared<kD, Owner::Keys, kDropout>,
+                            BackwardTiles<kD, Owner::Queries, kDropout>, BackwardShared<kD, Owner::Queries, kDropout>>(
+            ctx, a, x, attention_bwd_tensor_cores<kD, Owner::Keys, kDropout>,
+            attention_bwd_tensor_cores<kD, Owner::Queries, kDropout>);
       }
     });
   });

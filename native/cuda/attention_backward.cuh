@@ -20,7 +20,6 @@
 
 namespace attune::cuda {
 
-
 template <class T>
 struct BackwardTensors {
   T* dq;             // (Nq, H, D), rows q_stride apart
@@ -43,7 +42,9 @@ __device__ __forceinline__ void keep_dot(bf16* dq, float value) {
   dq[1].bits = static_cast<uint16_t>(bits >> 16);
 }
 __device__ __forceinline__ float kept_dot(const float* dq) { return *dq; }
-__device__ __forceinline__ float kept_dot(const bf16* dq) { return as_float(dq[0].bits | static_cast<uint32_t>(dq[1].bits) << 16); }
+__device__ __forceinline__ float kept_dot(const bf16* dq) {
+  return as_float(dq[0].bits | static_cast<uint32_t>(dq[1].bits) << 16);
+}
 
 constexpr int kDotThreads = 256;
 // Threads for each query and head. In f32 a single one, which adds in the order in which dP is added: where a
@@ -85,8 +86,8 @@ __global__ void __launch_bounds__(kDotThreads) attention_bwd_dots(AttentionProbl
 // lse in units of log2, and dot(dout, out), of a query. A row that is no query, or sees no key, gets lse
 // +inf and so probability exp2(-inf) = 0.
 template <class T>
-__device__ __forceinline__ float2 query_statistics(const AttentionProblem& a, const BackwardTensors<T>& x, int64_t row, int head,
-                                                   bool valid) {
+__device__ __forceinline__ float2 query_statistics(const AttentionProblem& a, const BackwardTensors<T>& x, int64_t row,
+                                                   int head, bool valid) {
   if (!valid) return make_float2(kInfinity, 0.0f);
   const float lse = x.lse[a.statistic(head, row)];
   return make_float2(lse == -kInfinity ? kInfinity : lse * kLog2e, kept_dot(x.dq + row * a.q_stride + head * a.D));
@@ -122,8 +123,8 @@ __global__ void __launch_bounds__(BackwardTiles<kD, kOwner, kDropout>::kThreads,
   const int group = a.H / a.Hkv;
   auto find = [&](Work* work, int32_t tile) {
     // Under a causal mask the first keys and the last queries have the most to do: they come first.
-    find_work(work, schedule, kKeys ? a.cu_k : a.cu_q, kKeys ? a.cu_q : a.cu_k, !kKeys, a.B, kKeys ? a.Hkv : a.H, Tiles::kParts,
-              Tiles::kOwn, !kKeys && a.causal != 0, tile);
+    find_work(work, schedule, kKeys ? a.cu_k : a.cu_q, kKeys ? a.cu_q : a.cu_k, !kKeys, a.B, kKeys ? a.Hkv : a.H,
+              Tiles::kParts, Tiles::kOwn, !kKeys && a.causal != 0, tile);
   };
   if (warp_id() == 0) find(&shared.work[0], static_cast<int32_t>(blockIdx.x));
   __syncthreads();
@@ -143,7 +144,8 @@ __global__ void __launch_bounds__(BackwardTiles<kD, kOwner, kDropout>::kThreads,
       const int64_t row = work.other_row + from;
       const int rows = (kKeys ? work.queries : work.keys) - from;
       if (kKeys) {
-        load_tile<Tiles::kLoop, kD, kThreads>(shared.loop_s[stage], x.q + row * a.q_stride + head * a.D, a.q_stride, rows, a);
+        load_tile<Tiles::kLoop, kD, kThreads>(shared.loop_s[stage], x.q + row * a.q_stride + head * a.D, a.q_stride,
+                                              rows, a);
         load_tile<Tiles::kLoop, kD, kThreads>(shared.loop_dp[stage], x.dout + row * dense + head * a.D, dense, rows, a);
       } else {
         const int64_t at = row * a.kv_stride + head / group * a.D;
@@ -155,7 +157,8 @@ __global__ void __launch_bounds__(BackwardTiles<kD, kOwner, kDropout>::kThreads,
     // in registers, put into shared memory after them.
     auto load_statistics = [&](int head, int from) {
       const int row = from + static_cast<int>(threadIdx.x);
-      return query_statistics(a, x, work.other_row + row, head, static_cast<int>(threadIdx.x) < Tiles::kLoop && row < work.queries);
+      return query_statistics(a, x, work.other_row + row, head,
+                              static_cast<int>(threadIdx.x) < Tiles::kLoop && row < work.queries);
     };
     auto store_statistics = [&](float2 value, int stage) {
       if (threadIdx.x < Tiles::kLoop) shared.statistics[stage * Tiles::kLoop + threadIdx.x] = value;
@@ -169,8 +172,10 @@ __global__ void __launch_bounds__(BackwardTiles<kD, kOwner, kDropout>::kThreads,
         load_tile<Tiles::kOwn, kD, kThreads>(shared.own_s, x.k + at, a.kv_stride, work.rows, a);
         load_tile<Tiles::kOwn, kD, kThreads>(shared.own_dp, x.v + at, a.kv_stride, work.rows, a);
       } else {
-        load_tile<Tiles::kOwn, kD, kThreads>(shared.own_s, x.q + work.own_row * a.q_stride + work.head * a.D, a.q_stride, work.rows, a);
-        load_tile<Tiles::kOwn, kD, kThreads>(shared.own_dp, x.dout + work.own_row * dense + work.head * a.D, dense, work.rows, a);
+        load_tile<Tiles::kOwn, kD, kThreads>(shared.own_s, x.q + work.own_row * a.q_stride + work.head * a.D,
+                                             a.q_stride, work.rows, a);
+        load_tile<Tiles::kOwn, kD, kThreads>(shared.own_dp, x.dout + work.own_row * dense + work.head * a.D, dense,
+                                             work.rows, a);
       }
       load_stage(first_head, begin, 0);
       if constexpr (kKeys) store_statistics(load_statistics(first_head, begin), 0);
@@ -190,7 +195,7 @@ __global__ void __launch_bounds__(BackwardTiles<kD, kOwner, kDropout>::kThreads,
       }
     }
 
-    float d_own[kRows][kColumns][4];                     // dq, or dk
+    float d_own[kRows][kColumns][4];                            // dq, or dk
     float d_value[kKeys ? kRows : 1][kKeys ? kColumns : 1][4];  // dv
     clear(d_own);
     clear(d_value);
@@ -254,11 +259,13 @@ __global__ void __launch_bounds__(BackwardTiles<kD, kOwner, kDropout>::kThreads,
                 float probability = exp2_fast(fmaf(score, c, -base));
                 if (masked) {
                   const int own = own0 + 16 * r + 8 * half + g, other = loop0 + column;
-                  if (kKeys ? !sight.sees(other, own) : other >= work.keys || !sight.sees(own, other)) probability = 0.0f;
+                  if (kKeys ? !sight.sees(other, own) : other >= work.keys || !sight.sees(own, other))
+                    probability = 0.0f;
                 }
                 score = probability;
                 if constexpr (kDropout) {
-                  const bool kept = kKeys ? kept_column >> (16 * r + 8 * half) & 1 : kept_rows[r][half] >> (8 * piece + i) & 1;
+                  const bool kept =
+                      kKeys ? kept_column >> (16 * r + 8 * half) & 1 : kept_rows[r][half] >> (8 * piece + i) & 1;
                   score = kept ? probability : 0.0f;
                   gradient = kept ? gradient * a.keep_scale : 0.0f;
                 }
@@ -300,8 +307,8 @@ __global__ void __launch_bounds__(BackwardTiles<kD, kOwner, kDropout>::kThreads,
       for (int r = 0; r < kRows; ++r) factor[r][0] = factor[r][1] = kDropout ? a.keep_scale : 1.0f;
       store_rows<kD>(x.dv + to, a.kv_stride, rows, chunk, a, shared.own_dp, warp_row, d_value, factor);
     } else {
-      store_rows<kD>(x.dq + (work.own_row + warp_row) * a.q_stride + work.head * a.D, a.q_stride, rows, chunk, a, shared.own_s,
-                     warp_row, d_own, factor);
+      store_rows<kD>(x.dq + (work.own_row + warp_row) * a.q_stride + work.head * a.D, a.q_stride, rows, chunk, a,
+                     shared.own_s, warp_row, d_own, factor);
     }
     __syncthreads();
   }

@@ -14,9 +14,9 @@ namespace attune::cuda {
 namespace {
 
 constexpr int kWarps = 4;
-constexpr int kLanes = 8;                              // of a key
-constexpr int kKeys = kWarps * kWarp / kLanes;         // of a block at a time
-constexpr int kSplits = 16;                            // a constant: results depend on the sequence alone
+constexpr int kLanes = 8;                       // of a key
+constexpr int kKeys = kWarps * kWarp / kLanes;  // of a block at a time
+constexpr int kSplits = 16;                     // a constant: results depend on the sequence alone
 constexpr int64_t kMaxHeadSize = 256;
 constexpr float kLog2e = 1.44269504088896341f;
 
@@ -55,7 +55,8 @@ __device__ __forceinline__ Sequence sequence_of(const int32_t* cu_q, const int32
     const int64_t limit = int64_t{1} << 31;
     if (row < 0 || next < row) record_bad_index(error, Op::attention_cached_fwd, Index::cu_q, b + 1, next, limit);
     if (start < 0) record_bad_index(error, Op::attention_cached_fwd, Index::k_start, b, start, limit);
-    if (keys < 0 || keys < next - row) record_bad_index(error, Op::attention_cached_fwd, Index::k_count, b, keys, limit);
+    if (keys < 0 || keys < next - row)
+      record_bad_index(error, Op::attention_cached_fwd, Index::k_count, b, keys, limit);
   }
   return {0, 0, 0, 0};
 }
@@ -139,7 +140,8 @@ __device__ void attend(const Cached<T>& a, int64_t b, const Sequence& s, int64_t
     float top = greatest[h];
     top = fmaxf(top, shuffle_xor(top, 8));
     top = fmaxf(top, shuffle_xor(top, 16));
-    const float factor = greatest[h] == -kInfinity ? (weight[h] == weight[h] ? 0.0f : weight[h]) : exp2f(greatest[h] - top);
+    const float factor =
+        greatest[h] == -kInfinity ? (weight[h] == weight[h] ? 0.0f : weight[h]) : exp2f(greatest[h] - top);
     float sum = weight[h] * factor;
     sum += shuffle_xor(sum, 8);
     sum += shuffle_xor(sum, 16);
@@ -284,14 +286,29 @@ attune_status attention_cached_fwd(attune_context* ctx, void* out, const void* q
       const int64_t passes = ceil_div(H / Hkv, kHeads);
       for (int64_t first = 0; first < B; first += at_once) {
         const int64_t here = min_of(at_once, B - first);
-        Cached<T> body{static_cast<T*>(out), ctx->scratch<float>(), static_cast<const T*>(q),
-                       static_cast<const T*>(k_cache), static_cast<const T*>(v_cache), cu_q, k_start, k_count,
-                       q_stride, kv_stride, H, Hkv, D, window, first, B, scale * kLog2e, &ctx->front()->error};
+        Cached<T> body{static_cast<T*>(out),
+                       ctx->scratch<float>(),
+                       static_cast<const T*>(q),
+                       static_cast<const T*>(k_cache),
+                       static_cast<const T*>(v_cache),
+                       cu_q,
+                       k_start,
+                       k_count,
+                       q_stride,
+                       kv_stride,
+                       H,
+                       Hkv,
+                       D,
+                       window,
+                       first,
+                       B,
+                       scale * kLog2e,
+                       &ctx->front()->error};
         ATTUNE_CHECK(launch(ctx, attention_cached_splits<decltype(width)::value, decltype(packs)::value, kHeads, T>,
                             dim3(kSplits, static_cast<unsigned>(Hkv * passes), static_cast<unsigned>(here)),
                             kWarps * kWarp, static_cast<size_t>(kWarps * kHeads * (D + 2)) * sizeof(float), body));
-        ATTUNE_CHECK(launch(ctx, attention_cached_join<T>,
-                            dim3(static_cast<unsigned>(H), static_cast<unsigned>(here)), kJoinThreads, 0, body));
+        ATTUNE_CHECK(launch(ctx, attention_cached_join<T>, dim3(static_cast<unsigned>(H), static_cast<unsigned>(here)),
+                            kJoinThreads, 0, body));
       }
       return ATTUNE_OK;
     });

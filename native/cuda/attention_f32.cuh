@@ -11,7 +11,8 @@ namespace attune::cuda {
 
 // Copies kRows rows to shared memory, kStride apart; zeros outside `rows` and D.
 template <int kRows, int kD>
-__device__ __forceinline__ void load_floats(float* tile, const float* from, int64_t stride, int rows, const AttentionProblem& a) {
+__device__ __forceinline__ void load_floats(float* tile, const float* from, int64_t stride, int rows,
+                                            const AttentionProblem& a) {
   constexpr int kStride = FloatTiles<kD>::kStride;
 #pragma unroll 1
   for (int n = static_cast<int>(threadIdx.x); n < kRows * kD / 4; n += FloatTiles<kD>::kThreads) {
@@ -41,7 +42,8 @@ __device__ __forceinline__ void clear(float (&acc)[kRows][kColumns]) {
 
 // acc += rows y + 16 i of `a` times rows x + 16 j of `b`, over kD.
 template <int kD, int kRows, int kColumns>
-__device__ __forceinline__ void multiply_transposed(float (&acc)[kRows][kColumns], const float* a, const float* b, int y, int x) {
+__device__ __forceinline__ void multiply_transposed(float (&acc)[kRows][kColumns], const float* a, const float* b,
+                                                    int y, int x) {
   constexpr int kStride = FloatTiles<kD>::kStride;
 #pragma unroll 2
   for (int d = 0; d < kD; d += 4) {
@@ -63,7 +65,8 @@ __device__ __forceinline__ void multiply_transposed(float (&acc)[kRows][kColumns
 
 // acc += rows y + 16 i of `p` (scores) times columns x + 16 j of `b`.
 template <int kD, int kRows, int kColumns>
-__device__ __forceinline__ void multiply_add(float (&acc)[kRows][kColumns], const float* p, const float* b, int y, int x) {
+__device__ __forceinline__ void multiply_add(float (&acc)[kRows][kColumns], const float* p, const float* b, int y,
+                                             int x) {
   using Tiles = FloatTiles<kD>;
 #pragma unroll 2
   for (int k = 0; k < Tiles::kLoop; ++k) {
@@ -81,8 +84,8 @@ __device__ __forceinline__ void multiply_add(float (&acc)[kRows][kColumns], cons
 
 // Which of 8 keys are kept, a byte for each query of `queries` and group of 8 of `keys`, made by the whole
 // block: bytes[query * (keys / 8) + key / 8].
-__device__ __forceinline__ void make_mask(uint8_t* bytes, const KeptBits& kept_bits, int64_t row, int queries, int H, int head,
-                                          int key, int keys, int threads) {
+__device__ __forceinline__ void make_mask(uint8_t* bytes, const KeptBits& kept_bits, int64_t row, int queries, int H,
+                                          int head, int key, int keys, int threads) {
   for (int n = static_cast<int>(threadIdx.x); n < queries * keys / 8; n += threads) {
     const int query = n / (keys / 8), block = n % (keys / 8);
     bytes[n] = static_cast<uint8_t>(kept_bits.of<1>(static_cast<uint32_t>((row + query) * H + head), key + 8 * block));
@@ -193,7 +196,8 @@ __global__ void __launch_bounds__(FloatTiles<kD>::kThreads, kBlocksPerMultiproce
       // A query without keys has sum 0; NaN stays NaN.
       const float factor = sum[i] == 0.0f ? 0.0f : (kDropout ? a.keep_scale : 1.0f) / sum[i];
       if (tx == 0) {
-        x.lse[a.statistic(work.head, work.own_row + row)] = sum[i] == 0.0f ? -kInfinity : fmaf(maximum[i], kLn2, logf(sum[i]));
+        x.lse[a.statistic(work.head, work.own_row + row)] =
+            sum[i] == 0.0f ? -kInfinity : fmaf(maximum[i], kLn2, logf(sum[i]));
       }
       float* to = x.out + ((work.own_row + row) * a.H + work.head) * a.D;
 #pragma unroll
@@ -235,8 +239,8 @@ __global__ void __launch_bounds__(FloatTiles<kD>::kThreads, kBlocksPerMultiproce
   const int group = a.H / a.Hkv;
   const int64_t dense = int64_t{a.H} * a.D;
   auto find = [&](Work* work, int32_t tile) {
-    find_work(work, schedule, kKeys ? a.cu_k : a.cu_q, kKeys ? a.cu_q : a.cu_k, !kKeys, a.B, kKeys ? a.Hkv : a.H, 1, Tiles::kOwn,
-              !kKeys && a.causal != 0, tile);
+    find_work(work, schedule, kKeys ? a.cu_k : a.cu_q, kKeys ? a.cu_q : a.cu_k, !kKeys, a.B, kKeys ? a.Hkv : a.H, 1,
+              Tiles::kOwn, !kKeys && a.causal != 0, tile);
   };
   auto load_statistics = [&](int64_t first, int limit, int count, int head) {
     for (int n = static_cast<int>(threadIdx.x); n < count; n += Tiles::kThreads) {
@@ -256,7 +260,8 @@ __global__ void __launch_bounds__(FloatTiles<kD>::kThreads, kBlocksPerMultiproce
       load_floats<Tiles::kOwn, kD>(shared.own_s, x.k + at, a.kv_stride, work.rows, a);
       load_floats<Tiles::kOwn, kD>(shared.own_dp, x.v + at, a.kv_stride, work.rows, a);
     } else {
-      load_floats<Tiles::kOwn, kD>(shared.own_s, x.q + work.own_row * a.q_stride + work.head * a.D, a.q_stride, work.rows, a);
+      load_floats<Tiles::kOwn, kD>(shared.own_s, x.q + work.own_row * a.q_stride + work.head * a.D, a.q_stride,
+                                   work.rows, a);
       load_floats<Tiles::kOwn, kD>(shared.own_dp, x.dout + work.own_row * dense + work.head * a.D, dense, work.rows, a);
       load_statistics(work.own_row, work.rows, Tiles::kOwn, work.head);
     }
@@ -274,12 +279,15 @@ __global__ void __launch_bounds__(FloatTiles<kD>::kThreads, kBlocksPerMultiproce
           load_floats<Tiles::kLoop, kD>(shared.loop_s, x.q + row * a.q_stride + head * a.D, a.q_stride, rows, a);
           load_floats<Tiles::kLoop, kD>(shared.loop_dp, x.dout + row * dense + head * a.D, dense, rows, a);
           load_statistics(row, rows, Tiles::kLoop, head);
-          if (kDropout) make_mask(shared.mask, kept_bits, row, Tiles::kLoop, a.H, head, work.begin, Tiles::kOwn, Tiles::kThreads);
+          if (kDropout)
+            make_mask(shared.mask, kept_bits, row, Tiles::kLoop, a.H, head, work.begin, Tiles::kOwn, Tiles::kThreads);
         } else {
           const int64_t at = row * a.kv_stride + head / group * a.D;
           load_floats<Tiles::kLoop, kD>(shared.loop_s, x.k + at, a.kv_stride, rows, a);
           load_floats<Tiles::kLoop, kD>(shared.loop_dp, x.v + at, a.kv_stride, rows, a);
-          if (kDropout) make_mask(shared.mask, kept_bits, work.own_row, Tiles::kOwn, a.H, head, from, Tiles::kLoop, Tiles::kThreads);
+          if (kDropout)
+            make_mask(shared.mask, kept_bits, work.own_row, Tiles::kOwn, a.H, head, from, Tiles::kLoop,
+                      Tiles::kThreads);
         }
         __syncthreads();
         float s[kRows][kColumns], dp[kRows][kColumns];
@@ -294,8 +302,9 @@ __global__ void __launch_bounds__(FloatTiles<kD>::kThreads, kBlocksPerMultiproce
             const int own = ty + 16 * i, other = tx + 16 * j;
             const int query = kKeys ? other : own, key = kKeys ? own : other;
             const float2 statistics = shared.statistics[query];
-            const bool seen_key = (kKeys || from + other < work.keys) &&
-                                  (kKeys ? sight.sees(from + other, work.begin + own) : sight.sees(work.begin + own, from + other));
+            const bool seen_key =
+                (kKeys || from + other < work.keys) &&
+                (kKeys ? sight.sees(from + other, work.begin + own) : sight.sees(work.begin + own, from + other));
             const float probability = seen_key ? exp2f(fmaf(s[i][j], c, -statistics.x)) : 0.0f;
             float kept = 1.0f;
             if (kDropout) {

@@ -18,7 +18,6 @@ namespace attune::cuda {
 
 constexpr float kSlack = 8.0f;
 
-
 template <int kD, bool kDropout>
 struct ForwardShared {
   using Tiles = ForwardTiles<kD, kDropout>;
@@ -136,8 +135,8 @@ __device__ __forceinline__ void hide(float (&s)[kRows][kColumns][4], const Sight
 }
 
 template <int kRows, int kColumns>
-__device__ __forceinline__ void drop(float (&s)[kRows][kColumns][4], const KeptBits& kept_bits, int64_t row, int H, int head,
-                                     int key) {
+__device__ __forceinline__ void drop(float (&s)[kRows][kColumns][4], const KeptBits& kept_bits, int64_t row, int H,
+                                     int head, int key) {
 #pragma unroll
   for (int word = 0; word < kColumns / 4; ++word) {
     uint32_t kept[kRows][2];
@@ -183,7 +182,8 @@ __global__ void __launch_bounds__(ForwardTiles<kD, kDropout>::kThreads, kBlocksP
       load_tile<Tiles::kLoop, kD, kThreads>(shared.v[stage], x.v + from, a.kv_stride, work.keys - j0, a);
     };
     if (begin < seen.end) {
-      load_tile<Tiles::kOwn, kD, kThreads>(shared.q, x.q + work.own_row * a.q_stride + work.head * a.D, a.q_stride, work.rows, a);
+      load_tile<Tiles::kOwn, kD, kThreads>(shared.q, x.q + work.own_row * a.q_stride + work.head * a.D, a.q_stride,
+                                           work.rows, a);
       load_stage(begin, 0);
     }
     cp_async_commit();
@@ -242,8 +242,8 @@ __global__ void __launch_bounds__(ForwardTiles<kD, kDropout>::kThreads, kBlocksP
         if (t == 0 && i < work.rows) x.lse[a.statistic(work.head, work.own_row + i)] = lse;
       }
     }
-    store_rows<kD>(x.out + ((work.own_row + warp_row) * a.H + work.head) * a.D, int64_t{a.H} * a.D, work.rows - warp_row, 0, a,
-                   shared.q, warp_row, out, factor);
+    store_rows<kD>(x.out + ((work.own_row + warp_row) * a.H + work.head) * a.D, int64_t{a.H} * a.D,
+                   work.rows - warp_row, 0, a, shared.q, warp_row, out, factor);
     __syncthreads();
   }
 }

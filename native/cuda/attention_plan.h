@@ -45,8 +45,8 @@ struct ForwardTiles {
 };
 
 // Backward, bf16. kColumns: columns of the gradients that one pass accumulates; where it is less than kD the
-// tile is visited once per part. kStep: columns of scores in registers at a time; the pass over keys holds two gradients
-// of 32 x 64 at D = 64 and has room for 16, as has the pass over queries at D = 128 beside the generator.
+// tile is visited once per part. kStep: columns of scores in registers at a time; the pass over keys holds two
+// gradients of 32 x 64 at D = 64 and has room for 16, as has the pass over queries at D = 128 beside the generator.
 template <int kD, Owner kOwner, bool kDropout>
 struct BackwardTiles {
   static constexpr bool kKeys = kOwner == Owner::Keys;

@@ -69,7 +69,8 @@ __device__ __forceinline__ int cost_bucket(int32_t length) {
 }
 
 static __global__ void __launch_bounds__(kScheduleThreads, 1)
-    attention_schedule(ScheduleRequest first_request, ScheduleRequest second_request, int32_t B, ErrorWord* error, Op op) {
+    attention_schedule(ScheduleRequest first_request, ScheduleRequest second_request, int32_t B, ErrorWord* error,
+                       Op op) {
   const ScheduleRequest a = blockIdx.x == 0 ? first_request : second_request;
   int32_t* buckets = shared_memory<int32_t>();
   int32_t* warp_sums = buckets + kScheduleThreads;
@@ -130,17 +131,17 @@ __device__ __forceinline__ TilePlace find_tile(const Schedule& schedule, int32_t
 struct Work {
   int64_t own_row, other_row;  // packed: the first row of the tile; the first row of the sequence's other side
   int32_t head;
-  int32_t begin, rows;         // of the tile within its sequence
+  int32_t begin, rows;  // of the tile within its sequence
   int32_t queries, keys;
-  int32_t part;                // where a tile is visited several times
-  int32_t valid;               // 0: nothing is left
+  int32_t part;   // where a tile is visited several times
+  int32_t valid;  // 0: nothing is left
 };
 
 // A warp finds tile t and leaves it at `out`. Every tile comes `parts` times. With `backwards` the last
 // tile of a sequence comes first: it is the longest under a causal mask.
 __device__ __forceinline__ void find_work(Work* out, const Schedule& schedule, const int32_t* own, const int32_t* other,
-                                          bool own_is_q, int32_t B, int32_t heads, int32_t parts, int32_t size, bool backwards,
-                                          int32_t t) {
+                                          bool own_is_q, int32_t B, int32_t heads, int32_t parts, int32_t size,
+                                          bool backwards, int32_t t) {
   const bool valid = t < schedule.first[B] * heads * parts;
   TilePlace place{0, 0, 0, 1};
   if (valid) place = find_tile(schedule, B, heads, t / parts);

@@ -85,7 +85,8 @@ __device__ __forceinline__ int opaque(int x) {
 // Starts to copy kRows rows, `stride` apart, into a tile; rows from `rows` on and columns from D on become
 // zero, as 0 * NaN would not: what lies there in memory may belong to another sequence.
 template <int kRows, int kD, int kThreads>
-__device__ __forceinline__ void load_tile(bf16* tile, const bf16* from, int64_t stride, int rows, const AttentionProblem& a) {
+__device__ __forceinline__ void load_tile(bf16* tile, const bf16* from, int64_t stride, int rows,
+                                          const AttentionProblem& a) {
   constexpr int kCopies = kRows * Tile<kD>::kChunks / kThreads;
   static_assert(kCopies * kThreads == kRows * Tile<kD>::kChunks, "every thread copies the same number of chunks");
   const int thread = opaque(static_cast<int>(threadIdx.x));
@@ -215,8 +216,8 @@ __device__ __forceinline__ void multiply_add(float (&acc)[kRows][kColumns][4], c
 // apart, as many as `rows`, columns 8 c0 on of `columns`. They pass through the warp's own rows of a tile
 // that nobody reads any more, so that whole chunks go out.
 template <int kD, int kRows, int kColumns>
-__device__ __forceinline__ void store_rows(bf16* to, int64_t stride, int rows, int c0, const AttentionProblem& a, bf16* tile,
-                                           int tile_row, const float (&acc)[kRows][kColumns][4],
+__device__ __forceinline__ void store_rows(bf16* to, int64_t stride, int rows, int c0, const AttentionProblem& a,
+                                           bf16* tile, int tile_row, const float (&acc)[kRows][kColumns][4],
                                            const float (&factor)[kRows][2]) {
   const int g = lane_id() / 4, t = lane_id() % 4;
   __syncwarp();

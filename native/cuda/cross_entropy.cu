@@ -107,16 +107,17 @@ attune_status cross_entropy(attune_context* ctx, float* losses, void* dlogits, c
   const char* op = "cross_entropy";
   ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
   ATTUNE_CHECK(check_matrix(op, "N", N, "K", K));
-  ATTUNE_REQUIRE(label_smoothing >= 0.0f && label_smoothing <= 1.0f, "%s: label_smoothing is %g, must be in [0, 1]",
-                 op, static_cast<double>(label_smoothing));
+  ATTUNE_REQUIRE(label_smoothing >= 0.0f && label_smoothing <= 1.0f, "%s: label_smoothing is %g, must be in [0, 1]", op,
+                 static_cast<double>(label_smoothing));
   if (N == 0) return ATTUNE_OK;
   ATTUNE_CHECK(check_pointer(op, "losses", losses));
   ATTUNE_CHECK(check_pointer(op, "logits", logits));
   ATTUNE_CHECK(check_pointer(op, "labels", labels));
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
-    CrossEntropy<T> body{losses, static_cast<T*>(dlogits), static_cast<const T*>(logits), labels, N, K, ignore,
-                         label_smoothing, scale, &ctx->front()->error};
+    CrossEntropy<T> body{
+        losses, static_cast<T*>(dlogits), static_cast<const T*>(logits), labels, N, K, ignore, label_smoothing,
+        scale,  &ctx->front()->error};
     auto run = [&](auto width, auto warps) {
       constexpr int V = decltype(width)::value, kWarps = decltype(warps)::value;
       using Group = RowGroup<kWarps>;
@@ -129,8 +130,7 @@ attune_status cross_entropy(attune_context* ctx, float* losses, void* dlogits, c
     // The two must lie alike: rows of an odd K begin anywhere.
     const bool vectors =
         dlogits == nullptr || ((reinterpret_cast<uintptr_t>(dlogits) ^ reinterpret_cast<uintptr_t>(logits)) & 15) == 0;
-    return vectors ? run_width(std::integral_constant<int, kVector<T>>{})
-                   : run_width(std::integral_constant<int, 1>{});
+    return vectors ? run_width(std::integral_constant<int, kVector<T>>{}) : run_width(std::integral_constant<int, 1>{});
   });
 }
 

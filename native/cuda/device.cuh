@@ -294,7 +294,8 @@ __device__ __forceinline__ void ldmatrix_x4_trans(uint32_t (&out)[4], const void
     uint16_t pair[2];
     for (int half = 0; half < 2; ++half) {
       const unsigned char* from;
-      std::memcpy(&from, slots + static_cast<size_t>(8 * matrix + 2 * (lane % 4) + half) * emulation::kSlot, sizeof(from));
+      std::memcpy(&from, slots + static_cast<size_t>(8 * matrix + 2 * (lane % 4) + half) * emulation::kSlot,
+                  sizeof(from));
       std::memcpy(&pair[half], from + 2 * (lane / 4), 2);
     }
     out[matrix] = pair[0] | static_cast<uint32_t>(pair[1]) << 16;
@@ -395,9 +396,9 @@ attune_status launch(attune_context* ctx, void (*kernel)(Parameters...), dim3 gr
     std::tuple<Parameters...> parameters;
   } call{kernel, std::tuple<Parameters...>(static_cast<Parameters>(arguments)...)};
   const char* failure = emulation::run(grid, block, shared_bytes, {&call, [](const void* object) {
-                                         const Call* c = static_cast<const Call*>(object);
-                                         std::apply(c->kernel, c->parameters);
-                                       }});
+                                                                     const Call* c = static_cast<const Call*>(object);
+                                                                     std::apply(c->kernel, c->parameters);
+                                                                   }});
   if (failure != nullptr) return fail(ATTUNE_INTERNAL, "%s: %s", ctx->op, failure);
 #else
   const void* function = reinterpret_cast<const void*>(kernel);
@@ -405,7 +406,8 @@ attune_status launch(attune_context* ctx, void (*kernel)(Parameters...), dim3 gr
     cudaError_t error =
         cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
     if (error != cudaSuccess) {
-      return fail(ATTUNE_INTERNAL, "%s: %zu bytes of shared memory: %s", ctx->op, shared_bytes, cudaGetErrorString(error));
+      return fail(ATTUNE_INTERNAL, "%s: %zu bytes of shared memory: %s", ctx->op, shared_bytes,
+                  cudaGetErrorString(error));
     }
   }
   struct Launcher {
@@ -419,8 +421,8 @@ attune_status launch(attune_context* ctx, void (*kernel)(Parameters...), dim3 gr
       return cudaLaunchKernel(function, grid, block, addresses, shared_bytes, stream);
     }
   };
-  cudaError_t error = Launcher{function, grid, block, shared_bytes, static_cast<cudaStream_t>(ctx->stream)}(
-      static_cast<Parameters>(arguments)...);
+  cudaError_t error = Launcher{function, grid, block, shared_bytes,
+                               static_cast<cudaStream_t>(ctx->stream)}(static_cast<Parameters>(arguments)...);
   if (error != cudaSuccess) {
     cudaGetLastError();  // reported here, and so not to whoever asks next
     return fail(ATTUNE_INTERNAL, "%s: launch of a grid (%u,%u,%u) of blocks (%u,%u,%u) with %zu bytes: %s", ctx->op,

@@ -43,8 +43,8 @@ struct Dropout {
     } else {
       // No indexing by a variable: it would put the block into memory.
       const int lane = static_cast<int>(e % 8);
-      const uint32_t word = lane < 4 ? (lane < 2 ? random.word[0] : random.word[1])
-                                     : (lane < 6 ? random.word[2] : random.word[3]);
+      const uint32_t word =
+          lane < 4 ? (lane < 2 ? random.word[0] : random.word[1]) : (lane < 6 ? random.word[2] : random.word[3]);
       const int32_t bits = static_cast<int32_t>(lane % 2 == 0 ? word & 0xFFFFu : word >> 16);
       values[0] = mul_rounded(values[0], bits < threshold ? 0.0f : scale);
     }

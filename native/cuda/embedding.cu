@@ -61,9 +61,8 @@ constexpr int32_t kAbsent = INT32_MAX;  // sorts behind every index
 
 // order[r] = n and keys[r] = indices[n] for the rank r of row n: the rows with a smaller index, and those
 // before n with the same one. `offset`: of row 0, in messages.
-__global__ void __launch_bounds__(kRankThreads)
-    rank_rows(int32_t* order, int32_t* keys, const int32_t* indices, int64_t N, int64_t offset, Index argument,
-              ErrorWord* error) {
+__global__ void __launch_bounds__(kRankThreads) rank_rows(int32_t* order, int32_t* keys, const int32_t* indices,
+                                                          int64_t N, int64_t offset, Index argument, ErrorWord* error) {
   int4* tile = shared_memory<int4>();
   int32_t* scalars = shared_memory<int32_t>();
   constexpr int kTile = kRankThreads * 4;
@@ -235,9 +234,9 @@ struct ZeroRows {
 
 }  // namespace
 
-attune_status embedding_fwd(attune_context* ctx, void* out, const float* word, const float* position,
-                            const float* type, const int32_t* ids, const int32_t* positions, const int32_t* type_ids,
-                            int64_t N, int64_t C, int64_t V, int64_t P, int64_t T, int32_t dtype) {
+attune_status embedding_fwd(attune_context* ctx, void* out, const float* word, const float* position, const float* type,
+                            const int32_t* ids, const int32_t* positions, const int32_t* type_ids, int64_t N, int64_t C,
+                            int64_t V, int64_t P, int64_t T, int32_t dtype) {
   const char* op = "embedding_fwd";
   ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
   ATTUNE_CHECK(check_matrix(op, "N", N, "C", C));
@@ -264,8 +263,8 @@ attune_status embedding_fwd(attune_context* ctx, void* out, const float* word, c
 }
 
 attune_status embedding_bwd(attune_context* ctx, float* dword, float* dposition, float* dtype_table, const void* dout,
-                            const int32_t* ids, const int32_t* positions, const int32_t* type_ids, int64_t N,
-                            int64_t C, int32_t dtype) {
+                            const int32_t* ids, const int32_t* positions, const int32_t* type_ids, int64_t N, int64_t C,
+                            int32_t dtype) {
   const char* op = "embedding_bwd";
   ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
   ATTUNE_CHECK(check_matrix(op, "N", N, "C", C));

@@ -92,8 +92,7 @@ attune_status gated_bwd(attune_context* ctx, void* dinp, void* out_again, const 
       using T = decltype(element);
       Backward<decltype(kind)::value, T> body{static_cast<T*>(dinp), static_cast<T*>(out_again),
                                               static_cast<const T*>(dout), static_cast<const T*>(inp), F};
-      return launch_flat<kVector<T>>(ctx, body, N * F,
-                                     aligned16(dinp, out_again, dout, inp) && F % kVector<T> == 0);
+      return launch_flat<kVector<T>>(ctx, body, N * F, aligned16(dinp, out_again, dout, inp) && F % kVector<T> == 0);
     });
   });
 }

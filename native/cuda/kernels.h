@@ -17,7 +17,20 @@ enum class Op : int32_t {
 };
 
 // Names of index arguments, for the same.
-enum class Index : int32_t { ids, positions, type_ids, rows, labels, cu_seqlens, cu_q, cu_k, k_start, k_count, row_state, inp };
+enum class Index : int32_t {
+  ids,
+  positions,
+  type_ids,
+  rows,
+  labels,
+  cu_seqlens,
+  cu_q,
+  cu_k,
+  k_start,
+  k_count,
+  row_state,
+  inp
+};
 
 }  // namespace attune::cuda
 

@@ -38,8 +38,8 @@ attune_status kv_cache_write(attune_context* ctx, void* k_cache, void* v_cache, 
   ATTUNE_CHECK(check_matrix(op, "N", N, "width", width));
   ATTUNE_REQUIRE(inp_stride >= width, "%s: inp_stride is %lld, must be at least width = %lld", op, ll(inp_stride),
                  ll(width));
-  ATTUNE_REQUIRE(cache_stride >= width, "%s: cache_stride is %lld, must be at least width = %lld", op,
-                 ll(cache_stride), ll(width));
+  ATTUNE_REQUIRE(cache_stride >= width, "%s: cache_stride is %lld, must be at least width = %lld", op, ll(cache_stride),
+                 ll(width));
   if (N == 0) return ATTUNE_OK;
   ATTUNE_CHECK(check_pointer(op, "k_cache", k_cache));
   ATTUNE_CHECK(check_pointer(op, "v_cache", v_cache));
@@ -51,7 +51,11 @@ attune_status kv_cache_write(attune_context* ctx, void* k_cache, void* v_cache, 
     constexpr int V = kVector<T>;
     Write<T> body{{static_cast<T*>(k_cache), static_cast<T*>(v_cache)},
                   {static_cast<const T*>(k), static_cast<const T*>(v)},
-                  rows, width, inp_stride, cache_stride, &ctx->front()->error};
+                  rows,
+                  width,
+                  inp_stride,
+                  cache_stride,
+                  &ctx->front()->error};
     const bool vectors =
         aligned16(k_cache, v_cache, k, v) && width % V == 0 && inp_stride % V == 0 && cache_stride % V == 0;
     return launch_rows<V>(ctx, body, 2 * N, vectors);

@@ -256,9 +256,19 @@ attune_status layer_norm_fwd(attune_context* ctx, void* out, void* sum, float* m
     using T = decltype(element);
     Dropout drop_inp(ctx, p_inp, seed, stream), drop_out(ctx, p_out, seed, stream + 1);
     const bool unchanged = sum == inp && residual == nullptr && !drop_inp.on();
-    Forward<T> forward{static_cast<T*>(out), unchanged ? nullptr : static_cast<T*>(sum), mean, rstd,
-                       static_cast<const T*>(inp), static_cast<const T*>(residual), weight, bias, N, C, eps,
-                       drop_inp, drop_out};
+    Forward<T> forward{static_cast<T*>(out),
+                       unchanged ? nullptr : static_cast<T*>(sum),
+                       mean,
+                       rstd,
+                       static_cast<const T*>(inp),
+                       static_cast<const T*>(residual),
+                       weight,
+                       bias,
+                       N,
+                       C,
+                       eps,
+                       drop_inp,
+                       drop_out};
     const bool vectors = C % 8 == 0 && aligned16(out, sum, inp, residual, weight, bias);
     return with_norm_shape(C, vectors, [&](auto shape) {
       using Shape = decltype(shape);
@@ -293,9 +303,20 @@ attune_status layer_norm_bwd(attune_context* ctx, void* dinp, void* dresidual, f
     const bool vectors = C % 8 == 0 && aligned16(dinp, dresidual, dout, dsum_extra, sum, weight);
     ATTUNE_CHECK(with_type(dtype, [&](auto element) {
       using T = decltype(element);
-      Backward<T> backward{static_cast<T*>(dinp), static_cast<T*>(dresidual), partials, static_cast<const T*>(dout),
-                           static_cast<const T*>(dsum_extra), static_cast<const T*>(sum), mean, rstd, weight, N, C,
-                           drop_inp, drop_out, accumulate_residual != 0};
+      Backward<T> backward{static_cast<T*>(dinp),
+                           static_cast<T*>(dresidual),
+                           partials,
+                           static_cast<const T*>(dout),
+                           static_cast<const T*>(dsum_extra),
+                           static_cast<const T*>(sum),
+                           mean,
+                           rstd,
+                           weight,
+                           N,
+                           C,
+                           drop_inp,
+                           drop_out,
+                           accumulate_residual != 0};
       return with_norm_shape(C, vectors, [&](auto shape) {
         using Shape = decltype(shape);
         using Group = typename Shape::Group;

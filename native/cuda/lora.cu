@@ -30,8 +30,7 @@ __global__ void __launch_bounds__(kThreads, 2) tile_product(Body body, Extent ex
   const int thread = static_cast<int>(threadIdx.x);
   const int64_t m0 = static_cast<int64_t>(blockIdx.x) * kTileRows, n0 = static_cast<int64_t>(blockIdx.y) * kColumns;
   const int64_t begin = blockIdx.z * extent.depth_per_block;
-  const int64_t end =
-      begin + extent.depth_per_block < extent.depth ? begin + extent.depth_per_block : extent.depth;
+  const int64_t end = begin + extent.depth_per_block < extent.depth ? begin + extent.depth_per_block : extent.depth;
 
   // Place of this thread's load number i in a tile.
   auto place_a = [&](int i, int* m, int* k) {
@@ -253,9 +252,9 @@ attune_status lora_bwd(attune_context* ctx, void* dlow, float* dup, const void* 
       const T* gradient = static_cast<const T*>(dout);
       ATTUNE_CHECK(launch_product(
           ctx, LowGradient<T>{static_cast<T*>(dlow), gradient, up, R, out_stride, low_stride, scale}, {N, R, F, F}));
-      return launch_product(
-          ctx, UpGradient<T>{partials, gradient, static_cast<const T*>(low), F, R, out_stride, low_stride},
-          {F, R, N, per_piece});
+      return launch_product(ctx,
+                            UpGradient<T>{partials, gradient, static_cast<const T*>(low), F, R, out_stride, low_stride},
+                            {F, R, N, per_piece});
     }));
   }
   const AddPieces body{dup, partials, F * R, ceil_div(N, per_piece), scale, accumulate != 0};

@@ -15,7 +15,6 @@
 
 namespace attune::cuda {
 
-
 template <int V_, int kPacks_, int kWarps_>
 struct NormShape {
   static constexpr int V = V_;

@@ -119,9 +119,8 @@ attune_status check_tensors(const char* op, const float* weight, const float* m,
   return check_pointer(op, "grad", grad);
 }
 
-AdamW make_adamw(float* weight, float* m, float* v, void* shadow, const float* grad, float lr, float beta1,
-                 float beta2, float eps, float weight_decay, float bias_correction1, float bias_correction2,
-                 float grad_scale) {
+AdamW make_adamw(float* weight, float* m, float* v, void* shadow, const float* grad, float lr, float beta1, float beta2,
+                 float eps, float weight_decay, float bias_correction1, float bias_correction2, float grad_scale) {
   return {weight,
           m,
           v,
@@ -195,11 +194,10 @@ attune_status adamw_captured(attune_context* ctx, float* weight, float* m, float
   // The values of the step are filled in on the device.
   const AdamW adam = make_adamw(weight, m, v, shadow, grad, 0, beta1, beta2, eps, weight_decay, 1, 1, 1);
   const attune_cuda_step* values = ctx->step();
-  return adam.vectors()
-             ? launch(ctx, adamw_captured_flat<kVectorF32>, flat_grid(ctx, ceil_div(count, kVectorF32)), kFlatThreads, 0,
-                      adam, values, weight_decay, count)
-             : launch(ctx, adamw_captured_flat<1>, flat_grid(ctx, count), kFlatThreads, 0, adam, values, weight_decay,
-                      count);
+  return adam.vectors() ? launch(ctx, adamw_captured_flat<kVectorF32>, flat_grid(ctx, ceil_div(count, kVectorF32)),
+                                 kFlatThreads, 0, adam, values, weight_decay, count)
+                        : launch(ctx, adamw_captured_flat<1>, flat_grid(ctx, count), kFlatThreads, 0, adam, values,
+                                 weight_decay, count);
 }
 
 attune_status adamw_rows(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
@@ -240,8 +238,8 @@ attune_status sgd(attune_context* ctx, float* weight, float* momentum_buffer, vo
     return run(Sgd<true>{weight, momentum_buffer, to, grad, lr, momentum, weight_decay, grad_scale, nesterov != 0,
                          first_step != 0});
   }
-  return run(Sgd<false>{weight, nullptr, to, grad, lr, momentum, weight_decay, grad_scale, nesterov != 0,
-                        first_step != 0});
+  return run(
+      Sgd<false>{weight, nullptr, to, grad, lr, momentum, weight_decay, grad_scale, nesterov != 0, first_step != 0});
 }
 
 }  // namespace attune::cuda

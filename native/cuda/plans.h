@@ -27,7 +27,8 @@ struct ScatterPlan {
   int64_t rows;
 
   explicit ScatterPlan(int64_t C) {
-    const int64_t per_run = kRun * 2 * static_cast<int64_t>(sizeof(int32_t)) + 2 * C * static_cast<int64_t>(sizeof(float));
+    const int64_t per_run =
+        kRun * 2 * static_cast<int64_t>(sizeof(int32_t)) + 2 * C * static_cast<int64_t>(sizeof(float));
     rows = (kScratchBytes - 64) / per_run * kRun;
   }
 

@@ -110,8 +110,8 @@ __global__ void __launch_bounds__(kPoolWarps* kWarp)
 
 template <int V, class T>
 __global__ void __launch_bounds__(kPoolWarps* kWarp)
-    mean_bwd_block_per_columns(T* dinp, const T* dout, const int32_t* cu_seqlens, int64_t B, int64_t C,
-                               bool accumulate, ErrorWord* error) {
+    mean_bwd_block_per_columns(T* dinp, const T* dout, const int32_t* cu_seqlens, int64_t B, int64_t C, bool accumulate,
+                               ErrorWord* error) {
   const int64_t c = (static_cast<int64_t>(blockIdx.x) * kWarp + lane_id()) * V;
   if (c >= C) return;
   for (int64_t b = blockIdx.y; b < B; b += gridDim.y) {
@@ -180,8 +180,8 @@ attune_status gather_rows_bwd(attune_context* ctx, void* dinp, const void* dout,
   if (M == 0) return ATTUNE_OK;
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
-    Scatter<T> body{static_cast<T*>(dinp), static_cast<const T*>(dout), rows, N, C, accumulate != 0,
-                    &ctx->front()->error};
+    Scatter<T> body{static_cast<T*>(dinp), static_cast<const T*>(dout), rows, N, C,
+                    accumulate != 0,       &ctx->front()->error};
     return launch_rows<kVector<T>>(ctx, body, M, aligned16(dinp, dout) && C % kVector<T> == 0);
   });
 }

@@ -150,8 +150,8 @@ __global__ void __launch_bounds__(kFlatThreads) dequantize_nf4(DequantizeNf4<T> 
 attune_status check(const char* op, const void* out, const void* inp, int64_t F, int64_t C, const char* plain_name,
                     int32_t plain_dtype, const char* packed_name, int32_t packed_dtype) {
   ATTUNE_CHECK(check_dtype(op, plain_name, plain_dtype));
-  ATTUNE_REQUIRE(packed_dtype == ATTUNE_NF4 || packed_dtype == ATTUNE_INT8, "%s: %s is %d, must be %d (NF4) or %d (INT8)",
-                 op, packed_name, packed_dtype, ATTUNE_NF4, ATTUNE_INT8);
+  ATTUNE_REQUIRE(packed_dtype == ATTUNE_NF4 || packed_dtype == ATTUNE_INT8,
+                 "%s: %s is %d, must be %d (NF4) or %d (INT8)", op, packed_name, packed_dtype, ATTUNE_NF4, ATTUNE_INT8);
   ATTUNE_CHECK(check_matrix(op, "F", F, "C", C));
   ATTUNE_REQUIRE(C % kBlock == 0, "%s: C is %lld, must be a multiple of %lld", op, ll(C), ll(kBlock));
   if (F == 0) return ATTUNE_OK;
@@ -214,8 +214,9 @@ attune_status dequantize(attune_context* ctx, void* out, const void* inp, int64_
                           reinterpret_cast<const float*>(from + layout.outer_scales),
                           reinterpret_cast<const float*>(from + layout.offset),
                           nullptr};
-    return launch(ctx, vectors ? dequantize_nf4<8, T> : dequantize_nf4<1, T>, flat_grid(ctx, vectors ? count / 8 : count),
-                  kFlatThreads, 16 * sizeof(float), body, Nf4Table{}, count);
+    return launch(ctx, vectors ? dequantize_nf4<8, T> : dequantize_nf4<1, T>,
+                  flat_grid(ctx, vectors ? count / 8 : count), kFlatThreads, 16 * sizeof(float), body, Nf4Table{},
+                  count);
   });
 }
 

@@ -184,10 +184,20 @@ attune_status rms_norm_fwd(attune_context* ctx, void* out, void* sum, float* rst
   ATTUNE_CHECK(check_pointer(op, "weight", weight));
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
-    Forward<T> forward{static_cast<T*>(out), static_cast<T*>(sum), rstd, static_cast<const T*>(inp),
-                       static_cast<const T*>(residual), weight, N * G, G, C, inp_stride, out_stride, eps};
-    const bool vectors = C % 8 == 0 && inp_stride % 8 == 0 && out_stride % 8 == 0 &&
-                         aligned16(out, sum, inp, residual, weight);
+    Forward<T> forward{static_cast<T*>(out),
+                       static_cast<T*>(sum),
+                       rstd,
+                       static_cast<const T*>(inp),
+                       static_cast<const T*>(residual),
+                       weight,
+                       N * G,
+                       G,
+                       C,
+                       inp_stride,
+                       out_stride,
+                       eps};
+    const bool vectors =
+        C % 8 == 0 && inp_stride % 8 == 0 && out_stride % 8 == 0 && aligned16(out, sum, inp, residual, weight);
     return with_norm_shape(C, vectors, [&](auto shape) {
       using Shape = decltype(shape);
       return launch(ctx, rms_norm_fwd_rows<Shape, T>, row_grid<typename Shape::Group>(N * G, int64_t{1} << 20),
@@ -212,13 +222,22 @@ attune_status rms_norm_bwd(attune_context* ctx, void* dinp, float* dweight, cons
     ATTUNE_REQUIRE(dinp != dout || inp_stride == out_stride,
                    "%s: dinp is dout and the strides are %lld and %lld, must be equal", op, ll(inp_stride),
                    ll(out_stride));
-    const bool vectors = C % 8 == 0 && inp_stride % 8 == 0 && out_stride % 8 == 0 &&
-                         aligned16(dinp, dout, dsum_extra, sum, weight);
+    const bool vectors =
+        C % 8 == 0 && inp_stride % 8 == 0 && out_stride % 8 == 0 && aligned16(dinp, dout, dsum_extra, sum, weight);
     ATTUNE_CHECK(with_type(dtype, [&](auto element) {
       using T = decltype(element);
-      Backward<T> backward{static_cast<T*>(dinp), partials, static_cast<const T*>(dout),
-                           static_cast<const T*>(dsum_extra), static_cast<const T*>(sum), rstd, weight, N * G, G, C,
-                           inp_stride, out_stride};
+      Backward<T> backward{static_cast<T*>(dinp),
+                           partials,
+                           static_cast<const T*>(dout),
+                           static_cast<const T*>(dsum_extra),
+                           static_cast<const T*>(sum),
+                           rstd,
+                           weight,
+                           N * G,
+                           G,
+                           C,
+                           inp_stride,
+                           out_stride};
       return with_norm_shape(C, vectors, [&](auto shape) {
         using Shape = decltype(shape);
         using Group = typename Shape::Group;

@@ -79,8 +79,9 @@ attune_status copy_bytes(attune_context* ctx, void* out, const void* inp, int64_
 }
 
 attune_status read_back(attune_context* ctx, void* host, const void* device, int64_t bytes) {
-  ATTUNE_CHECK(check(ctx, "cudaMemcpyAsync",
-                     cudaMemcpyAsync(host, device, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream_of(ctx))));
+  ATTUNE_CHECK(
+      check(ctx, "cudaMemcpyAsync",
+            cudaMemcpyAsync(host, device, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream_of(ctx))));
   return synchronize(ctx);
 }
 

@@ -24,8 +24,8 @@ __global__ void set_step_kernel(attune_cuda_step* step, int64_t stream_base, flo
 }
 
 // One thread: there are a handful of sums, and their order is the order of the array.
-__global__ void clip_kernel(attune_cuda_step* step, const double* sums, int64_t count, float grad_scale,
-                            float max_norm, double* out_norm) {
+__global__ void clip_kernel(attune_cuda_step* step, const double* sums, int64_t count, float grad_scale, float max_norm,
+                            double* out_norm) {
   if (threadIdx.x != 0) return;
   double sum = 0;
   for (int64_t i = 0; i < count; ++i) sum += sums[i];
@@ -39,13 +39,9 @@ __global__ void clip_kernel(attune_cuda_step* step, const double* sums, int64_t 
 
 }  // namespace
 
-attune_status reset_front(attune_context* ctx) {
-  return launch(ctx, reset_front_kernel, 1, kWarp, 0, ctx->front());
-}
+attune_status reset_front(attune_context* ctx) { return launch(ctx, reset_front_kernel, 1, kWarp, 0, ctx->front()); }
 
-attune_status forget_error(attune_context* ctx) {
-  return set_bytes(ctx, &ctx->front()->error, 0, sizeof(ErrorWord));
-}
+attune_status forget_error(attune_context* ctx) { return set_bytes(ctx, &ctx->front()->error, 0, sizeof(ErrorWord)); }
 
 attune_status set_step(attune_context* ctx, int64_t stream_base, float lr, float bias_correction1,
                        float bias_correction2) {

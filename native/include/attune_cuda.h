@@ -23,7 +23,7 @@ ATTUNE_API int64_t attune_cuda_workspace_bytes(void);
 // memory, 256-byte aligned, that stays the caller's. One Java thread uses it at a time. Returns null on
 // failure.
 ATTUNE_API attune_context* attune_cuda_context_open(int32_t device, void* stream, void* workspace,
-    int64_t workspace_bytes);
+                                                    int64_t workspace_bytes);
 ATTUNE_API void attune_cuda_context_close(attune_context* ctx);
 
 // Waits for the stream. ATTUNE_DEVICE_LOST where CUDA reports a failure of earlier work;
@@ -42,20 +42,21 @@ typedef struct attune_cuda_step {
 
 // Enqueues new values of all but grad_scale.
 ATTUNE_API attune_status attune_cuda_set_step(attune_context* ctx, int64_t stream_base, float lr,
-    float bias_correction1, float bias_correction2);
+                                              float bias_correction1, float bias_correction2);
 
 // From the f64 results of `count` sums of squares: out_norm (1) f64 = |grad_scale| * sqrt(their sum); the
 // step block's grad_scale = grad_scale * min(1, max_norm / (out_norm + 1e-6)), or grad_scale where
 // max_norm is 0. out_norm may be null. A norm that is not finite leaves a grad_scale of NaN, which the
 // captured optimizer takes as: no update.
 ATTUNE_API attune_status attune_cuda_clip(attune_context* ctx, const double* sums_of_squares, int64_t count,
-    float grad_scale, float max_norm, double* out_norm);
+                                          float grad_scale, float max_norm, double* out_norm);
 
 // attune_adamw with lr, bias corrections and grad_scale from the step block, so that one captured graph
 // serves all steps. Equal to attune_adamw with the same values, bit for bit. Does nothing where grad_scale
 // is NaN: training stops at the host's next look, with weights that are still good.
 ATTUNE_API attune_status attune_cuda_adamw_captured(attune_context* ctx, float* weight, float* m, float* v,
-    void* shadow, const float* grad, int64_t count, float beta1, float beta2, float eps, float weight_decay);
+                                                    void* shadow, const float* grad, int64_t count, float beta1,
+                                                    float beta2, float eps, float weight_decay);
 
 #ifdef __cplusplus
 }

@@ -52,7 +52,14 @@ enum {
 // NF4 and INT8 are layouts of frozen weights only.
 enum { ATTUNE_F32 = 0, ATTUNE_BF16 = 1, ATTUNE_NF4 = 3, ATTUNE_INT8 = 4 };
 // Activation functions fused into products.
-enum { ATTUNE_ACT_NONE = 0, ATTUNE_ACT_GELU = 1, ATTUNE_ACT_GELU_TANH = 2, ATTUNE_ACT_TANH = 3, ATTUNE_ACT_RELU = 4, ATTUNE_ACT_SILU = 5 };
+enum {
+  ATTUNE_ACT_NONE = 0,
+  ATTUNE_ACT_GELU = 1,
+  ATTUNE_ACT_GELU_TANH = 2,
+  ATTUNE_ACT_TANH = 3,
+  ATTUNE_ACT_RELU = 4,
+  ATTUNE_ACT_SILU = 5
+};
 // Instruction-set levels of the CPU kernels, best last.
 enum { ATTUNE_ISA_BEST = -1, ATTUNE_ISA_PORTABLE = 0, ATTUNE_ISA_V3 = 1, ATTUNE_ISA_V4 = 2, ATTUNE_ISA_V4_BF16 = 3 };
 
@@ -89,28 +96,29 @@ ATTUNE_API attune_status attune_copy(attune_context* ctx, void* out, const void*
 // ---- linear ------------------------------------------------------------------------------------
 
 // out (N,F) dtype = act(pre), pre (N,F) dtype = inp (N,C) dtype * weight (F,C)^T + bias (F) f32.
-// weight is weight_dtype (f32 master, or frozen: bf16, or NF4 or INT8 as attune_quantize lays it out); in bf16 its values are rounded to bf16 before
-// the product. bias may be null. pre may be null: it is only stored, for backward, where given. The
-// activation is computed from pre as stored (rounded to dtype). On the CPU few rows (N up to 16) stream the
-// weight and many pack it, and the two sum in different orders; within each a row of out depends on its row of
-// inp and on the weight alone, bit for bit, whatever N is and whatever the other rows hold.
+// weight is weight_dtype (f32 master, or frozen: bf16, or NF4 or INT8 as attune_quantize lays it out); in bf16 its
+// values are rounded to bf16 before the product. bias may be null. pre may be null: it is only stored, for backward,
+// where given. The activation is computed from pre as stored (rounded to dtype). On the CPU few rows (N up to 16)
+// stream the weight and many pack it, and the two sum in different orders; within each a row of out depends on its row
+// of inp and on the weight alone, bit for bit, whatever N is and whatever the other rows hold.
 ATTUNE_API attune_status attune_linear_fwd(attune_context* ctx, void* out, void* pre, const void* inp,
-    const void* weight, const float* bias, int64_t N, int64_t C, int64_t F, int32_t activation,
-    int32_t dtype, int32_t weight_dtype);
+                                           const void* weight, const float* bias, int64_t N, int64_t C, int64_t F,
+                                           int32_t activation, int32_t dtype, int32_t weight_dtype);
 
 // dinp (N,C) dtype = (dout (N,F) dtype * weight (F,C)) .* act'(pre), with pre (N,C) dtype the
 // pre-activation whose activation was this product's input; null and ATTUNE_ACT_NONE where there was
 // none. act_out (N,C) dtype, where given, receives act(pre) again, so that the caller need not keep
 // it. With accumulate the product (times act') is added to dinp.
-ATTUNE_API attune_status attune_linear_bwd_input(attune_context* ctx, void* dinp, void* act_out,
-    const void* dout, const void* weight, const void* pre, int64_t N, int64_t C, int64_t F,
-    int32_t activation, int32_t accumulate, int32_t dtype, int32_t weight_dtype);
+ATTUNE_API attune_status attune_linear_bwd_input(attune_context* ctx, void* dinp, void* act_out, const void* dout,
+                                                 const void* weight, const void* pre, int64_t N, int64_t C, int64_t F,
+                                                 int32_t activation, int32_t accumulate, int32_t dtype,
+                                                 int32_t weight_dtype);
 
 // dweight (F,C) f32 (+)= dout (N,F)^T * inp (N,C); dbias (F) f32 (+)= column sums of dout; dbias may
 // be null.
-ATTUNE_API attune_status attune_linear_bwd_weight(attune_context* ctx, float* dweight, float* dbias,
-    const void* dout, const void* inp, int64_t N, int64_t C, int64_t F, int32_t accumulate,
-    int32_t dtype);
+ATTUNE_API attune_status attune_linear_bwd_weight(attune_context* ctx, float* dweight, float* dbias, const void* dout,
+                                                  const void* inp, int64_t N, int64_t C, int64_t F, int32_t accumulate,
+                                                  int32_t dtype);
 
 // ---- attention ---------------------------------------------------------------------------------
 
@@ -124,86 +132,91 @@ ATTUNE_API attune_status attune_linear_bwd_weight(attune_context* ctx, float* dw
 //   further back than window - 1; 0: no limit.
 //   Dropout on the probabilities: element (row i of Nq, head h, key j of its sequence) uses 16-bit
 //   lane j % 8 of the block with counter (j / 8, i * H + h) and this op's stream.
-ATTUNE_API attune_status attune_attention_fwd(attune_context* ctx, void* out, float* lse, const void* q,
-    const void* k, const void* v, const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride,
-    int64_t kv_stride, int64_t B, int64_t H, int64_t Hkv, int64_t D, float scale, int32_t causal,
-    int64_t window, float p, int64_t seed, int64_t stream, int32_t dtype);
+ATTUNE_API attune_status attune_attention_fwd(attune_context* ctx, void* out, float* lse, const void* q, const void* k,
+                                              const void* v, const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride,
+                                              int64_t kv_stride, int64_t B, int64_t H, int64_t Hkv, int64_t D,
+                                              float scale, int32_t causal, int64_t window, float p, int64_t seed,
+                                              int64_t stream, int32_t dtype);
 
 // Overwrites dq (Nq, H, D), dk and dv (Nk, Hkv, D) with the strides of q and of k, v.
-ATTUNE_API attune_status attune_attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv,
-    const void* dout, const void* q, const void* k, const void* v, const void* out, const float* lse,
-    const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride, int64_t kv_stride, int64_t B, int64_t H,
-    int64_t Hkv, int64_t D, float scale, int32_t causal, int64_t window, float p, int64_t seed,
-    int64_t stream, int32_t dtype);
+ATTUNE_API attune_status attune_attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, const void* dout,
+                                              const void* q, const void* k, const void* v, const void* out,
+                                              const float* lse, const int32_t* cu_q, const int32_t* cu_k,
+                                              int64_t q_stride, int64_t kv_stride, int64_t B, int64_t H, int64_t Hkv,
+                                              int64_t D, float scale, int32_t causal, int64_t window, float p,
+                                              int64_t seed, int64_t stream, int32_t dtype);
 
 // ---- layer norm --------------------------------------------------------------------------------
 
 // Fused dropout, residual add, layer norm, dropout:
 //   sum (N,C) dtype = dropout_inp(inp) + residual (may be null); out (N,C) dtype =
 //   dropout_out((sum - mean) * rstd * weight + bias); mean, rstd (N) f32 of sum as stored.
-// sum may be inp itself (in place), and may be null in inference. p_inp uses `stream`, p_out uses `stream + 1`. eps is inside the square root.
-ATTUNE_API attune_status attune_layer_norm_fwd(attune_context* ctx, void* out, void* sum, float* mean,
-    float* rstd, const void* inp, const void* residual, const float* weight, const float* bias, int64_t N,
-    int64_t C, float eps, float p_inp, float p_out, int64_t seed, int64_t stream, int32_t dtype);
+// sum may be inp itself (in place), and may be null in inference. p_inp uses `stream`, p_out uses `stream + 1`. eps is
+// inside the square root.
+ATTUNE_API attune_status attune_layer_norm_fwd(attune_context* ctx, void* out, void* sum, float* mean, float* rstd,
+                                               const void* inp, const void* residual, const float* weight,
+                                               const float* bias, int64_t N, int64_t C, float eps, float p_inp,
+                                               float p_out, int64_t seed, int64_t stream, int32_t dtype);
 
 // dsum = gradient of sum = dsum_extra (null: zero; the gradient that reaches sum by another way, as
 // in pre-norm models) + the layer norm's. dinp (N,C) = dsum .* the inp mask (may be null);
 // dresidual (N,C) (+)= dsum by accumulate_residual (may be null; dinp and dresidual may be one where
 // p_inp is 0). dweight, dbias (C) f32 (+)= by accumulate_weight; both null where they are frozen.
-ATTUNE_API attune_status attune_layer_norm_bwd(attune_context* ctx, void* dinp, void* dresidual,
-    float* dweight, float* dbias, const void* dout, const void* dsum_extra, const void* sum,
-    const float* mean, const float* rstd, const float* weight, int64_t N, int64_t C, float p_inp,
-    float p_out, int64_t seed, int64_t stream, int32_t accumulate_residual, int32_t accumulate_weight,
-    int32_t dtype);
+ATTUNE_API attune_status attune_layer_norm_bwd(attune_context* ctx, void* dinp, void* dresidual, float* dweight,
+                                               float* dbias, const void* dout, const void* dsum_extra, const void* sum,
+                                               const float* mean, const float* rstd, const float* weight, int64_t N,
+                                               int64_t C, float p_inp, float p_out, int64_t seed, int64_t stream,
+                                               int32_t accumulate_residual, int32_t accumulate_weight, int32_t dtype);
 
 // ---- embedding ---------------------------------------------------------------------------------
 
 // out (N,C) dtype = word[ids[n]] + position[positions[n]] + type[type_ids[n]]; tables (.,C) f32;
 // position and type may be null with their indices. V, P, T: rows of the tables; an index outside is
 // INVALID_ARGUMENT that names it.
-ATTUNE_API attune_status attune_embedding_fwd(attune_context* ctx, void* out, const float* word,
-    const float* position, const float* type, const int32_t* ids, const int32_t* positions,
-    const int32_t* type_ids, int64_t N, int64_t C, int64_t V, int64_t P, int64_t T, int32_t dtype);
+ATTUNE_API attune_status attune_embedding_fwd(attune_context* ctx, void* out, const float* word, const float* position,
+                                              const float* type, const int32_t* ids, const int32_t* positions,
+                                              const int32_t* type_ids, int64_t N, int64_t C, int64_t V, int64_t P,
+                                              int64_t T, int32_t dtype);
 
 // Adds dout rows to dword, dposition, dtype_table (f32; each may be null) at their indices, in row
 // order for every column: deterministic. Always accumulates.
-ATTUNE_API attune_status attune_embedding_bwd(attune_context* ctx, float* dword, float* dposition,
-    float* dtype_table, const void* dout, const int32_t* ids, const int32_t* positions,
-    const int32_t* type_ids, int64_t N, int64_t C, int32_t dtype);
+ATTUNE_API attune_status attune_embedding_bwd(attune_context* ctx, float* dword, float* dposition, float* dtype_table,
+                                              const void* dout, const int32_t* ids, const int32_t* positions,
+                                              const int32_t* type_ids, int64_t N, int64_t C, int32_t dtype);
 
 // Zeroes rows[0..M-1] of table (.,C) f32.
-ATTUNE_API attune_status attune_zero_rows(attune_context* ctx, float* table, const int32_t* rows,
-    int64_t M, int64_t C);
+ATTUNE_API attune_status attune_zero_rows(attune_context* ctx, float* table, const int32_t* rows, int64_t M, int64_t C);
 
 // ---- pooling, element-wise ---------------------------------------------------------------------
 
 // out (M,C) = inp[rows[m]]; the caller answers for rows, whose bound forward does not know. backward: dinp
 // (N,C) rows, distinct, receive dout. Without accumulate all other rows of dinp are zeroed.
-ATTUNE_API attune_status attune_gather_rows_fwd(attune_context* ctx, void* out, const void* inp,
-    const int32_t* rows, int64_t M, int64_t C, int32_t dtype);
-ATTUNE_API attune_status attune_gather_rows_bwd(attune_context* ctx, void* dinp, const void* dout,
-    const int32_t* rows, int64_t N, int64_t M, int64_t C, int32_t accumulate, int32_t dtype);
+ATTUNE_API attune_status attune_gather_rows_fwd(attune_context* ctx, void* out, const void* inp, const int32_t* rows,
+                                                int64_t M, int64_t C, int32_t dtype);
+ATTUNE_API attune_status attune_gather_rows_bwd(attune_context* ctx, void* dinp, const void* dout, const int32_t* rows,
+                                                int64_t N, int64_t M, int64_t C, int32_t accumulate, int32_t dtype);
 
 // out (B,C) = mean of the rows of each sequence (a sequence without rows gives 0).
 ATTUNE_API attune_status attune_mean_pool_fwd(attune_context* ctx, void* out, const void* inp,
-    const int32_t* cu_seqlens, int64_t B, int64_t C, int32_t dtype);
+                                              const int32_t* cu_seqlens, int64_t B, int64_t C, int32_t dtype);
 ATTUNE_API attune_status attune_mean_pool_bwd(attune_context* ctx, void* dinp, const void* dout,
-    const int32_t* cu_seqlens, int64_t B, int64_t C, int32_t accumulate, int32_t dtype);
+                                              const int32_t* cu_seqlens, int64_t B, int64_t C, int32_t accumulate,
+                                              int32_t dtype);
 
 // out = act(inp); backward from inp (ATTUNE_ACT_TANH too): dinp (+)= dout .* act'(inp). In place is
 // allowed (out == inp; dinp == dout).
-ATTUNE_API attune_status attune_activation_fwd(attune_context* ctx, void* out, const void* inp,
-    int64_t count, int32_t activation, int32_t dtype);
-ATTUNE_API attune_status attune_activation_bwd(attune_context* ctx, void* dinp, const void* dout,
-    const void* inp, int64_t count, int32_t activation, int32_t accumulate, int32_t dtype);
+ATTUNE_API attune_status attune_activation_fwd(attune_context* ctx, void* out, const void* inp, int64_t count,
+                                               int32_t activation, int32_t dtype);
+ATTUNE_API attune_status attune_activation_bwd(attune_context* ctx, void* dinp, const void* dout, const void* inp,
+                                               int64_t count, int32_t activation, int32_t accumulate, int32_t dtype);
 
 // out = dropout(inp). Its own backward (apply it to dout). In place is allowed.
-ATTUNE_API attune_status attune_dropout(attune_context* ctx, void* out, const void* inp, int64_t count,
-    float p, int64_t seed, int64_t stream, int32_t dtype);
+ATTUNE_API attune_status attune_dropout(attune_context* ctx, void* out, const void* inp, int64_t count, float p,
+                                        int64_t seed, int64_t stream, int32_t dtype);
 
 // out (+)= inp, converting between f32 and bf16.
-ATTUNE_API attune_status attune_cast(attune_context* ctx, void* out, const void* inp, int64_t count,
-    int32_t accumulate, int32_t out_dtype, int32_t inp_dtype);
+ATTUNE_API attune_status attune_cast(attune_context* ctx, void* out, const void* inp, int64_t count, int32_t accumulate,
+                                     int32_t out_dtype, int32_t inp_dtype);
 
 // ---- root mean square norm -----------------------------------------------------------------------
 
@@ -215,19 +228,19 @@ ATTUNE_API attune_status attune_cast(attune_context* ctx, void* out, const void*
 // out + n * out_stride + g * C. residual and sum are given together or both null; given, both are dense
 // (N,C) and G is 1. sum may be residual, or inp where inp is dense; out may be inp where sum is null and
 // the strides agree.
-ATTUNE_API attune_status attune_rms_norm_fwd(attune_context* ctx, void* out, void* sum, float* rstd,
-    const void* inp, const void* residual, const float* weight, int64_t N, int64_t G, int64_t C, int64_t
-    inp_stride, int64_t out_stride, float eps, int32_t dtype);
+ATTUNE_API attune_status attune_rms_norm_fwd(attune_context* ctx, void* out, void* sum, float* rstd, const void* inp,
+                                             const void* residual, const float* weight, int64_t N, int64_t G, int64_t C,
+                                             int64_t inp_stride, int64_t out_stride, float eps, int32_t dtype);
 
 // dinp (rows inp_stride apart) = dsum_extra (null: zero) + the norm's gradient: the gradient of inp and of
 // residual alike. `sum` is the forward's sum, or its inp where there was none; rows of dsum_extra and sum
 // are inp_stride apart, rows of dout out_stride. Elements of dinp between its groups and rows keep what
 // they hold. dinp may be dsum_extra, or dout where the strides agree.
 // dweight (C) f32 (+)= by accumulate_weight; null where the weight is frozen.
-ATTUNE_API attune_status attune_rms_norm_bwd(attune_context* ctx, void* dinp, float* dweight, const
-    void* dout, const void* dsum_extra, const void* sum, const float* rstd, const float* weight, int64_t
-    N, int64_t G, int64_t C, int64_t inp_stride, int64_t out_stride, int32_t accumulate_weight, int32_t
-    dtype);
+ATTUNE_API attune_status attune_rms_norm_bwd(attune_context* ctx, void* dinp, float* dweight, const void* dout,
+                                             const void* dsum_extra, const void* sum, const float* rstd,
+                                             const float* weight, int64_t N, int64_t G, int64_t C, int64_t inp_stride,
+                                             int64_t out_stride, int32_t accumulate_weight, int32_t dtype);
 
 // ---- rotary position embedding ---------------------------------------------------------------------
 
@@ -236,36 +249,36 @@ ATTUNE_API attune_status attune_rms_norm_bwd(attune_context* ctx, void* dinp, fl
 // (a c - b s, b c + a s) with (c, s) = table[positions[n]][i], table (P, rotary / 2, 2) f32. rotary is
 // even and 0..D; the rest of the head stays. inverse rotates back: it is the backward. A position
 // outside 0..P-1 is INVALID_ARGUMENT.
-ATTUNE_API attune_status attune_rope(attune_context* ctx, void* inp, const float* table, const int32_t*
-    positions, int64_t N, int64_t H, int64_t D, int64_t rotary, int64_t stride, int64_t P, int32_t
-    inverse, int32_t dtype);
+ATTUNE_API attune_status attune_rope(attune_context* ctx, void* inp, const float* table, const int32_t* positions,
+                                     int64_t N, int64_t H, int64_t D, int64_t rotary, int64_t stride, int64_t P,
+                                     int32_t inverse, int32_t dtype);
 
 // ---- gated activations --------------------------------------------------------------------------------
 
 // Gated linear unit (Shazeer, 2020): inp (N,2F) holds gate | up; out (N,F) = act(gate) .* up. SwiGLU with
 // ATTUNE_ACT_SILU, GeGLU with GELU.
-ATTUNE_API attune_status attune_gated_fwd(attune_context* ctx, void* out, const void* inp, int64_t N,
-    int64_t F, int32_t activation, int32_t dtype);
+ATTUNE_API attune_status attune_gated_fwd(attune_context* ctx, void* out, const void* inp, int64_t N, int64_t F,
+                                          int32_t activation, int32_t dtype);
 
 // dinp (N,2F) = (dout .* up .* act'(gate) | dout .* act(gate)); may be inp itself. out_again (N,F), where
 // given, receives the forward's out, so that the caller need not keep it; it may be dout.
-ATTUNE_API attune_status attune_gated_bwd(attune_context* ctx, void* dinp, void* out_again, const void*
-    dout, const void* inp, int64_t N, int64_t F, int32_t activation, int32_t dtype);
+ATTUNE_API attune_status attune_gated_bwd(attune_context* ctx, void* dinp, void* out_again, const void* dout,
+                                          const void* inp, int64_t N, int64_t F, int32_t activation, int32_t dtype);
 
 // ---- low-rank adapters ----------------------------------------------------------------------------------
 
 // The second product of a LoRA adapter (Hu et al., 2021), added to what the frozen product wrote:
 // out (N,F), rows out_stride apart, += scale * low (N,R), rows low_stride apart, * up (F,R)^T f32.
 // Accumulated in f32, rounded to dtype once.
-ATTUNE_API attune_status attune_lora_fwd(attune_context* ctx, void* out, const void* low, const float*
-    up, int64_t N, int64_t F, int64_t R, int64_t out_stride, int64_t low_stride, float scale, int32_t
-    dtype);
+ATTUNE_API attune_status attune_lora_fwd(attune_context* ctx, void* out, const void* low, const float* up, int64_t N,
+                                         int64_t F, int64_t R, int64_t out_stride, int64_t low_stride, float scale,
+                                         int32_t dtype);
 
 // In one pass over dout (N,F), rows out_stride apart: dlow (N,R), rows low_stride apart, = scale * dout * up;
 // dup (F,R) f32 (+)= scale * dout^T * low.
-ATTUNE_API attune_status attune_lora_bwd(attune_context* ctx, void* dlow, float* dup, const void* dout,
-    const void* low, const float* up, int64_t N, int64_t F, int64_t R, int64_t out_stride, int64_t
-    low_stride, float scale, int32_t accumulate, int32_t dtype);
+ATTUNE_API attune_status attune_lora_bwd(attune_context* ctx, void* dlow, float* dup, const void* dout, const void* low,
+                                         const float* up, int64_t N, int64_t F, int64_t R, int64_t out_stride,
+                                         int64_t low_stride, float scale, int32_t accumulate, int32_t dtype);
 
 // ---- generation ----------------------------------------------------------------------------------------------
 
@@ -276,21 +289,22 @@ ATTUNE_API attune_status attune_lora_bwd(attune_context* ctx, void* dlow, float*
 // attention_fwd. out (Nq,H,D) dense. The numbers of a sequence depend on nothing else in the batch; those
 // of a query do depend, in the last places, on how many queries its sequence has in the call: few stream the
 // cache in splits, many (a prefill) run in tiles.
-ATTUNE_API attune_status attune_attention_cached_fwd(attune_context* ctx, void* out, const void* q,
-    const void* k_cache, const void* v_cache, const int32_t* cu_q, const int32_t* k_start, const
-    int32_t* k_count, int64_t q_stride, int64_t kv_stride, int64_t B, int64_t H, int64_t Hkv, int64_t D,
-    float scale, int64_t window, int32_t dtype);
+ATTUNE_API attune_status attune_attention_cached_fwd(attune_context* ctx, void* out, const void* q, const void* k_cache,
+                                                     const void* v_cache, const int32_t* cu_q, const int32_t* k_start,
+                                                     const int32_t* k_count, int64_t q_stride, int64_t kv_stride,
+                                                     int64_t B, int64_t H, int64_t Hkv, int64_t D, float scale,
+                                                     int64_t window, int32_t dtype);
 
 // Copies row n of k and v (N, width; rows inp_stride apart) to row rows[n] of the caches (rows cache_stride
 // apart). The rows are distinct.
-ATTUNE_API attune_status attune_kv_cache_write(attune_context* ctx, void* k_cache, void* v_cache, const
-    void* k, const void* v, const int32_t* rows, int64_t N, int64_t width, int64_t inp_stride, int64_t
-    cache_stride, int32_t dtype);
+ATTUNE_API attune_status attune_kv_cache_write(attune_context* ctx, void* k_cache, void* v_cache, const void* k,
+                                               const void* v, const int32_t* rows, int64_t N, int64_t width,
+                                               int64_t inp_stride, int64_t cache_stride, int32_t dtype);
 
 // out (N) i32 = index of the largest element of each row of inp (N,K); the first of equals; -1 for a row
 // that holds a NaN.
-ATTUNE_API attune_status attune_argmax(attune_context* ctx, int32_t* out, const void* inp, int64_t N,
-    int64_t K, int32_t dtype);
+ATTUNE_API attune_status attune_argmax(attune_context* ctx, int32_t* out, const void* inp, int64_t N, int64_t K,
+                                       int32_t dtype);
 
 // ---- quantized weights --------------------------------------------------------------------------------------
 
@@ -308,12 +322,12 @@ ATTUNE_API int64_t attune_quantized_bytes(int64_t F, int64_t C, int32_t dtype);
 
 // Packs inp (F,C), inp_dtype f32 or bf16, into out, laid out as out_dtype says. A NaN or an infinity is
 // INVALID_ARGUMENT. Bytes between the parts keep what they hold.
-ATTUNE_API attune_status attune_quantize(attune_context* ctx, void* out, const void* inp, int64_t F,
-    int64_t C, int32_t inp_dtype, int32_t out_dtype);
+ATTUNE_API attune_status attune_quantize(attune_context* ctx, void* out, const void* inp, int64_t F, int64_t C,
+                                         int32_t inp_dtype, int32_t out_dtype);
 
 // The values that quantize stored, as out_dtype f32 or bf16.
-ATTUNE_API attune_status attune_dequantize(attune_context* ctx, void* out, const void* inp, int64_t F,
-    int64_t C, int32_t out_dtype, int32_t inp_dtype);
+ATTUNE_API attune_status attune_dequantize(attune_context* ctx, void* out, const void* inp, int64_t F, int64_t C,
+                                           int32_t out_dtype, int32_t inp_dtype);
 
 // ---- losses ------------------------------------------------------------------------------------
 
@@ -322,45 +336,45 @@ ATTUNE_API attune_status attune_dequantize(attune_context* ctx, void* out, const
 //   target is (1 - e) one-hot + e / K. dlogits (N,K) dtype = (softmax - target) * scale, 0 where
 //   ignored; may be null (evaluation) and may be logits itself. scale is usually 1 / supervised
 //   targets of the optimizer step. A label outside 0..K-1 that is not ignore is INVALID_ARGUMENT.
-ATTUNE_API attune_status attune_cross_entropy(attune_context* ctx, float* losses, void* dlogits,
-    const void* logits, const int32_t* labels, int64_t N, int64_t K, int32_t ignore,
-    float label_smoothing, float scale, int32_t dtype);
+ATTUNE_API attune_status attune_cross_entropy(attune_context* ctx, float* losses, void* dlogits, const void* logits,
+                                              const int32_t* labels, int64_t N, int64_t K, int32_t ignore,
+                                              float label_smoothing, float scale, int32_t dtype);
 
 // Mean squared error: losses (N) f32 = (pred - target)^2; dpred (N) dtype = 2 (pred - target) scale.
 ATTUNE_API attune_status attune_mse(attune_context* ctx, float* losses, void* dpred, const void* pred,
-    const float* targets, int64_t N, float scale, int32_t dtype);
+                                    const float* targets, int64_t N, float scale, int32_t dtype);
 
 // ---- optimizers over the flat store ------------------------------------------------------------
 
 // out (1) f64 = sum of squares of inp (count), in fixed chunks of 4096 added in order.
-ATTUNE_API attune_status attune_sum_of_squares(attune_context* ctx, double* out, const float* inp,
-    int64_t count);
+ATTUNE_API attune_status attune_sum_of_squares(attune_context* ctx, double* out, const float* inp, int64_t count);
 // The same over rows[0..M-1] of table (.,C), each row one chunk.
 ATTUNE_API attune_status attune_sum_of_squares_rows(attune_context* ctx, double* out, const float* table,
-    const int32_t* rows, int64_t M, int64_t C);
+                                                    const int32_t* rows, int64_t M, int64_t C);
 
 // Decoupled weight decay Adam (Loshchilov and Hutter, 2019), PyTorch's order of operations:
 //   w -= lr * weight_decay * w;  g = grad_scale * grad;  m += (1 - beta1) (g - m);
 //   v = beta2 v + (1 - beta2) g^2;  w -= (lr / bias_correction1) * m / (sqrt(v) / sqrt(bias_correction2) + eps)
 // over count elements; shadow (bf16, may be null) receives the rounded new w in the same pass.
-ATTUNE_API attune_status attune_adamw(attune_context* ctx, float* weight, float* m, float* v,
-    void* shadow, const float* grad, int64_t count, float lr, float beta1, float beta2, float eps,
-    float weight_decay, float bias_correction1, float bias_correction2, float grad_scale);
+ATTUNE_API attune_status attune_adamw(attune_context* ctx, float* weight, float* m, float* v, void* shadow,
+                                      const float* grad, int64_t count, float lr, float beta1, float beta2, float eps,
+                                      float weight_decay, float bias_correction1, float bias_correction2,
+                                      float grad_scale);
 
 // AdamW over a table (V,C) whose gradient is zero outside the rows with row_state 2. row_state (V) u8:
 // 0 = never had a gradient (m = v = 0: only the decay applies, m and v are not touched), 1 = had one
 // in an earlier step (grad taken as zero, not read), 2 = has one in this step. Equal to attune_adamw
 // on a dense gradient, bit for bit.
-ATTUNE_API attune_status attune_adamw_rows(attune_context* ctx, float* weight, float* m, float* v,
-    const float* grad, const uint8_t* row_state, int64_t V, int64_t C, float lr, float beta1,
-    float beta2, float eps, float weight_decay, float bias_correction1, float bias_correction2,
-    float grad_scale);
+ATTUNE_API attune_status attune_adamw_rows(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
+                                           const uint8_t* row_state, int64_t V, int64_t C, float lr, float beta1,
+                                           float beta2, float eps, float weight_decay, float bias_correction1,
+                                           float bias_correction2, float grad_scale);
 
 // Stochastic gradient descent with momentum (PyTorch's): g = grad_scale grad + weight_decay w;
 // buf = momentum buf + g (first step: buf = g); w -= lr (nesterov ? g + momentum buf : buf).
-ATTUNE_API attune_status attune_sgd(attune_context* ctx, float* weight, float* momentum_buffer,
-    void* shadow, const float* grad, int64_t count, float lr, float momentum, float weight_decay,
-    int32_t nesterov, int32_t first_step, float grad_scale);
+ATTUNE_API attune_status attune_sgd(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow,
+                                    const float* grad, int64_t count, float lr, float momentum, float weight_decay,
+                                    int32_t nesterov, int32_t first_step, float grad_scale);
 
 #ifdef __cplusplus
 }

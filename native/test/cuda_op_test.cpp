@@ -117,7 +117,8 @@ struct Tensor {
     bytes = static_cast<size_t>(count) * element;
     offset = kGuard + (misaligned ? element : 0);
     for (auto& copy : copies) {
-      copy.reset(static_cast<unsigned char*>(std::aligned_alloc(64, (bytes + offset + kGuard + 63) / 64 * 64)), std::free);
+      copy.reset(static_cast<unsigned char*>(std::aligned_alloc(64, (bytes + offset + kGuard + 63) / 64 * 64)),
+                 std::free);
       std::memset(copy.get(), kGuardByte, bytes + offset + kGuard);
       std::memset(copy.get() + offset, 0xFF, bytes);
     }
@@ -162,8 +163,9 @@ struct Tensor {
         uint32_t bits;
         std::memcpy(&bits, &x, 4);
         if (kind == kBf16) bits += 0x7FFFu + ((bits >> 16) & 1u);
-        std::memcpy(to, kind == kBf16 ? reinterpret_cast<unsigned char*>(&bits) + 2
-                                      : reinterpret_cast<unsigned char*>(&bits), element);
+        std::memcpy(
+            to, kind == kBf16 ? reinterpret_cast<unsigned char*>(&bits) + 2 : reinterpret_cast<unsigned char*>(&bits),
+            element);
       }
     }
   }
@@ -239,12 +241,14 @@ void same(const char* name, const Tensor& tensor, double relative, double scale 
   if (std::memcmp(tensor.raw(kCuda), tensor.raw(kAgain), tensor.bytes) != 0) {
     int64_t i = 0;
     while (std::memcmp(tensor.raw(kCuda) + i * static_cast<int64_t>(tensor.element),
-                       tensor.raw(kAgain) + i * static_cast<int64_t>(tensor.element), tensor.element) == 0) ++i;
+                       tensor.raw(kAgain) + i * static_cast<int64_t>(tensor.element), tensor.element) == 0)
+      ++i;
     failed("%s[%lld] is %g, then %g: not repeatable", name, static_cast<long long>(i),
            static_cast<double>(tensor.value(kCuda, i)), static_cast<double>(tensor.value(kAgain, i)));
   }
   for (int64_t i = 0; i < tensor.count; ++i) {
-    const double expected = static_cast<double>(tensor.value(kCpu, i)), got = static_cast<double>(tensor.value(kCuda, i));
+    const double expected = static_cast<double>(tensor.value(kCpu, i)),
+                 got = static_cast<double>(tensor.value(kCuda, i));
     if (std::isnan(expected) && std::isnan(got)) continue;
     if (expected == got) continue;
     const double size = std::fmax(std::fabs(expected), std::fabs(got));
@@ -258,7 +262,8 @@ void same(const char* name, const Tensor& tensor, double relative, double scale 
 
 constexpr double kTight = 4e-6;  // of f32 sums
 const int32_t kTypes[] = {ATTUNE_F32, ATTUNE_BF16};
-const int32_t kActivations[] = {ATTUNE_ACT_NONE, ATTUNE_ACT_GELU, ATTUNE_ACT_GELU_TANH, ATTUNE_ACT_TANH, ATTUNE_ACT_RELU, ATTUNE_ACT_SILU};
+const int32_t kActivations[] = {ATTUNE_ACT_NONE, ATTUNE_ACT_GELU, ATTUNE_ACT_GELU_TANH,
+                                ATTUNE_ACT_TANH, ATTUNE_ACT_RELU, ATTUNE_ACT_SILU};
 const char* type_name(int32_t dtype) { return dtype == ATTUNE_F32 ? "f32" : "bf16"; }
 
 // ---- ops --------------------------------------------------------------------------------------------------
@@ -266,14 +271,19 @@ const char* type_name(int32_t dtype) { return dtype == ATTUNE_F32 ? "f32" : "bf1
 void element_wise(int64_t n) {
   for (int32_t dtype : kTypes) {
     for (int32_t activation : kActivations) {
-      now("activation %d, %lld, %s%s", activation, static_cast<long long>(n), type_name(dtype), misaligned ? ", misaligned" : "");
+      now("activation %d, %lld, %s%s", activation, static_cast<long long>(n), type_name(dtype),
+          misaligned ? ", misaligned" : "");
       Tensor inp = of(dtype, n), dout = of(dtype, n), out = of(dtype, n), dinp = of(dtype, n), sum = of(dtype, n);
       inp.fill(-6, 6);
       dout.fill(-1, 1);
       sum.fill(-1, 1);
       run([&](Library& l, Side s) { return l.activation_fwd(l.ctx, out.at(s), inp.at(s), n, activation, dtype); });
-      run([&](Library& l, Side s) { return l.activation_bwd(l.ctx, dinp.at(s), dout.at(s), inp.at(s), n, activation, 0, dtype); });
-      run([&](Library& l, Side s) { return l.activation_bwd(l.ctx, sum.at(s), dout.at(s), inp.at(s), n, activation, 1, dtype); });
+      run([&](Library& l, Side s) {
+        return l.activation_bwd(l.ctx, dinp.at(s), dout.at(s), inp.at(s), n, activation, 0, dtype);
+      });
+      run([&](Library& l, Side s) {
+        return l.activation_bwd(l.ctx, sum.at(s), dout.at(s), inp.at(s), n, activation, 1, dtype);
+      });
       same("out", out, 1e-6);
       same("dinp", dinp, 1e-6);
       same("dinp added", sum, 1e-6);
@@ -297,7 +307,9 @@ void element_wise(int64_t n) {
     now("mse %lld %s", static_cast<long long>(n), type_name(dtype));
     Tensor targets = f32(n), losses = f32(n), dpred = of(dtype, n);
     targets.fill(-2, 2);
-    run([&](Library& l, Side s) { return l.mse(l.ctx, losses.at<float>(s), dpred.at(s), inp.at(s), targets.at<float>(s), n, 0.25f, dtype); });
+    run([&](Library& l, Side s) {
+      return l.mse(l.ctx, losses.at<float>(s), dpred.at(s), inp.at(s), targets.at<float>(s), n, 0.25f, dtype);
+    });
     same("losses", losses, 1e-7);
     same("dpred", dpred, 1e-7);
   }
@@ -388,8 +400,8 @@ void rms_norm(int64_t N, int64_t G, int64_t C, int64_t gap, bool residual, bool 
     for (const Tensor* dw : {static_cast<const Tensor*>(&dweight), static_cast<const Tensor*>(&added)}) {
       run([&](Library& l, Side s) {
         return l.rms_norm_bwd(l.ctx, dinp.at(s), dw->at<float>(s), dout.at(s), extra ? more.at(s) : nullptr,
-                              saved.at(s), rstd.at<float>(s), weight.at<float>(s), N, G, C, stride, stride, dw == &added,
-                              dtype);
+                              saved.at(s), rstd.at<float>(s), weight.at<float>(s), N, G, C, stride, stride,
+                              dw == &added, dtype);
       });
       same("dinp", dinp, kTight * 4);
       same("dweight", *dw, kTight * 4, std::sqrt(static_cast<double>(N * G)) + 1);
@@ -452,7 +464,9 @@ void pooling(const std::vector<int64_t>& lengths, int64_t C) {
     Tensor cu = i32(B + 1), inp = of(dtype, N * C), out = of(dtype, B * C), dinp = of(dtype, N * C);
     cu.values(starts);
     inp.fill(-1, 1);
-    run([&](Library& l, Side s) { return l.mean_pool_fwd(l.ctx, out.at(s), inp.at(s), cu.at<int32_t>(s), B, C, dtype); });
+    run([&](Library& l, Side s) {
+      return l.mean_pool_fwd(l.ctx, out.at(s), inp.at(s), cu.at<int32_t>(s), B, C, dtype);
+    });
     same("mean", out, kTight);
     for (int accumulate = 0; accumulate < 2; ++accumulate) {
       run([&](Library& l, Side s) {
@@ -463,7 +477,9 @@ void pooling(const std::vector<int64_t>& lengths, int64_t C) {
     const int64_t M = (N + 1) / 2;
     Tensor rows = i32(M), gathered = of(dtype, M * C);
     for (int64_t m = 0; m < M; ++m) rows.set(m, static_cast<float>((m * 2 + 1) % N));
-    run([&](Library& l, Side s) { return l.gather_rows_fwd(l.ctx, gathered.at(s), inp.at(s), rows.at<int32_t>(s), M, C, dtype); });
+    run([&](Library& l, Side s) {
+      return l.gather_rows_fwd(l.ctx, gathered.at(s), inp.at(s), rows.at<int32_t>(s), M, C, dtype);
+    });
     same("gathered", gathered, 0);
     for (int accumulate = 0; accumulate < 2; ++accumulate) {
       run([&](Library& l, Side s) {
@@ -508,9 +524,8 @@ void cross_entropy(int64_t N, int64_t K, float smoothing, float size) {
 void extreme_logits() {
   const float inf = INFINITY;
   const std::vector<std::vector<float>> rows = {
-      {-inf, -inf, 1, -inf, -inf}, {3e38f, -3e38f, 3e38f, 0, 1}, {-inf, -inf, -inf, -inf, -inf},
-      {NAN, 1, 2, 3, 4},           {inf, 1, 2, 3, 4},            {2, 5, 5, -0.0f, 0.0f},
-      {-0.0f, 0.0f, -1, -1, -1},   {1e-40f, 0, 0, 0, 0}};
+      {-inf, -inf, 1, -inf, -inf}, {3e38f, -3e38f, 3e38f, 0, 1}, {-inf, -inf, -inf, -inf, -inf}, {NAN, 1, 2, 3, 4},
+      {inf, 1, 2, 3, 4},           {2, 5, 5, -0.0f, 0.0f},       {-0.0f, 0.0f, -1, -1, -1},      {1e-40f, 0, 0, 0, 0}};
   for (int32_t dtype : kTypes) {
     now("extreme logits %s", type_name(dtype));
     const int64_t N = static_cast<int64_t>(rows.size()), K = 5;
@@ -538,8 +553,8 @@ void optimizers(int64_t n) {
   v.fill(0, 0.1f);
   grad.fill(-1, 1);
   run([&](Library& l, Side s) {
-    return l.adamw(l.ctx, weight.at<float>(s), m.at<float>(s), v.at<float>(s), shadow.at(s), grad.at<float>(s), n, 1e-2f,
-                   0.9f, 0.999f, 1e-8f, 0.01f, 0.1f, 0.001f, 0.5f);
+    return l.adamw(l.ctx, weight.at<float>(s), m.at<float>(s), v.at<float>(s), shadow.at(s), grad.at<float>(s), n,
+                   1e-2f, 0.9f, 0.999f, 1e-8f, 0.01f, 0.1f, 0.001f, 0.5f);
   });
   same("adamw weight", weight, 1e-6);
   same("adamw m", m, 1e-7);
@@ -550,7 +565,8 @@ void optimizers(int64_t n) {
   run([&](Library& l, Side s) { return l.sum_of_squares(l.ctx, sum.at<double>(s), grad.at<float>(s), n); });
   same("sum of squares", sum, 1e-7);
   double norm = 0;
-  if (cuda_clip(cuda.ctx, sum.at<double>(kCuda), 1, 0.5f, 0.25f, &norm) != ATTUNE_OK) failed("clip: %s", cuda.last_error());
+  if (cuda_clip(cuda.ctx, sum.at<double>(kCuda), 1, 0.5f, 0.25f, &norm) != ATTUNE_OK)
+    failed("clip: %s", cuda.last_error());
   const double expected = std::sqrt(*sum.at<double>(kCuda)) * 0.5;
   if (!(std::fabs(norm - expected) <= 1e-12 * expected)) failed("clip: norm is %g, must be %g", norm, expected);
   const float clipped = static_cast<float>(0.5 * std::fmin(1, 0.25 / (norm + 1e-6)));
@@ -576,7 +592,8 @@ void optimizers(int64_t n) {
 }
 
 void adamw_rows(int64_t V, int64_t C, float decay) {
-  now("adamw_rows V=%lld C=%lld%s", static_cast<long long>(V), static_cast<long long>(C), misaligned ? ", misaligned" : "");
+  now("adamw_rows V=%lld C=%lld%s", static_cast<long long>(V), static_cast<long long>(C),
+      misaligned ? ", misaligned" : "");
   Tensor weight = f32(V * C), m = f32(V * C), v = f32(V * C), grad = f32(V * C), state = Tensor(Tensor::kU8, V);
   weight.fill(-1, 1);
   m.fill(-0.1f, 0.1f);
@@ -603,10 +620,14 @@ void gated(int64_t N, int64_t F) {
       dout.fill(-1, 1);
       run([&](Library& l, Side s) { return l.gated_fwd(l.ctx, out.at(s), inp.at(s), N, F, activation, dtype); });
       same("out", out, 1e-6);
-      run([&](Library& l, Side s) { return l.gated_bwd(l.ctx, dinp.at(s), again.at(s), dout.at(s), inp.at(s), N, F, activation, dtype); });
+      run([&](Library& l, Side s) {
+        return l.gated_bwd(l.ctx, dinp.at(s), again.at(s), dout.at(s), inp.at(s), N, F, activation, dtype);
+      });
       same("dinp", dinp, 2e-6);
       same("out again", again, 1e-6);
-      run([&](Library& l, Side s) { return l.gated_bwd(l.ctx, inp.at(s), dout.at(s), dout.at(s), inp.at(s), N, F, activation, dtype); });
+      run([&](Library& l, Side s) {
+        return l.gated_bwd(l.ctx, inp.at(s), dout.at(s), dout.at(s), inp.at(s), N, F, activation, dtype);
+      });
       same("dinp in place", inp, 2e-6);
       same("out over dout", dout, 1e-6);
     }
@@ -688,8 +709,8 @@ attune_status defined_lora_fwd(attune_context*, void* out, const void* low, cons
 }
 
 attune_status defined_lora_bwd(attune_context*, void* dlow, float* dup, const void* dout, const void* low,
-                               const float* up, int64_t N, int64_t F, int64_t R, int64_t out_stride,
-                               int64_t low_stride, float scale, int32_t accumulate, int32_t dtype) {
+                               const float* up, int64_t N, int64_t F, int64_t R, int64_t out_stride, int64_t low_stride,
+                               float scale, int32_t accumulate, int32_t dtype) {
   std::vector<double> sums(static_cast<size_t>(F * R));
   for (int64_t n = 0; n < N; ++n) {
     for (int64_t r = 0; r < R; ++r) {
@@ -739,7 +760,8 @@ attune_status defined_attention_cached(attune_context*, void* out, const void* q
           }
         }
         for (int64_t d = 0; d < D; ++d) {
-          put_element(out, ((cu_q[b] + i) * H + h) * D + d, dtype, weight > 0 ? sums[static_cast<size_t>(d)] / weight : 0);
+          put_element(out, ((cu_q[b] + i) * H + h) * D + d, dtype,
+                      weight > 0 ? sums[static_cast<size_t>(d)] / weight : 0);
         }
       }
     }
@@ -747,10 +769,22 @@ attune_status defined_attention_cached(attune_context*, void* out, const void* q
   return ATTUNE_OK;
 }
 
-const float kNf4[16] = {-1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f, -0.28444138169288635f,
-                        -0.18477343022823334f, -0.09105003625154495f, 0.0f, 0.07958029955625534f, 0.16093020141124725f,
-                        0.24611230194568634f, 0.33791524171829224f, 0.44070982933044434f, 0.5626170039176941f,
-                        0.7229568362236023f, 1.0f};
+const float kNf4[16] = {-1.0f,
+                        -0.6961928009986877f,
+                        -0.5250730514526367f,
+                        -0.39491748809814453f,
+                        -0.28444138169288635f,
+                        -0.18477343022823334f,
+                        -0.09105003625154495f,
+                        0.0f,
+                        0.07958029955625534f,
+                        0.16093020141124725f,
+                        0.24611230194568634f,
+                        0.33791524171829224f,
+                        0.44070982933044434f,
+                        0.5626170039176941f,
+                        0.7229568362236023f,
+                        1.0f};
 
 attune_status defined_quantize(attune_context*, void* out, const void* inp, int64_t F, int64_t C, int32_t inp_dtype,
                                int32_t out_dtype) {
@@ -810,7 +844,8 @@ attune_status defined_dequantize(attune_context*, void* out, const void* inp, in
     } else {
       const double scale = float_at(layout.offset) + (bytes[layout.scales + i / 64] - 127) / 127.0 *
                                                          float_at(layout.outer_scales + i / 64 / 256 * 4);
-      put_element(out, i, out_dtype, static_cast<double>(kNf4[i % 2 == 0 ? bytes[i / 2] & 15 : bytes[i / 2] >> 4]) * scale);
+      put_element(out, i, out_dtype,
+                  static_cast<double>(kNf4[i % 2 == 0 ? bytes[i / 2] & 15 : bytes[i / 2] >> 4]) * scale);
     }
   }
   return ATTUNE_OK;
@@ -820,7 +855,8 @@ void lora(int64_t N, int64_t F, int64_t R, int64_t gap) {
   for (int32_t dtype : kTypes) {
     now("lora N=%lld F=%lld R=%lld %s%s", static_cast<long long>(N), static_cast<long long>(F),
         static_cast<long long>(R), type_name(dtype), misaligned ? ", misaligned" : "");
-    Tensor out = of(dtype, N * (F + gap)), low = of(dtype, N * (R + gap)), up = f32(F * R), dlow = of(dtype, N * (R + gap));
+    Tensor out = of(dtype, N * (F + gap)), low = of(dtype, N * (R + gap)), up = f32(F * R),
+           dlow = of(dtype, N * (R + gap));
     Tensor dup = f32(F * R);
     out.fill(-1, 1);
     low.fill(-1, 1);
@@ -926,8 +962,8 @@ void bad_indices() {
   logits.fill(-1, 1);
   ids.indices(C);
   ids.set(5, 16);
-  cuda.cross_entropy(cuda.ctx, losses.at<float>(kCuda), nullptr, logits.at(kCuda), ids.at<int32_t>(kCuda), N, C, -100, 0,
-                     1, ATTUNE_F32);
+  cuda.cross_entropy(cuda.ctx, losses.at<float>(kCuda), nullptr, logits.at(kCuda), ids.at<int32_t>(kCuda), N, C, -100,
+                     0, 1, ATTUNE_F32);
   report("cross_entropy: labels[5] is 16, must be 0..15");
   if (losses.value(kCuda, 5) != 0) failed("a bad label has a loss");
 }
@@ -951,16 +987,20 @@ void empty() {
   now("empty");
   Tensor dweight = f32(24), dbias = f32(24), sum = Tensor(Tensor::kF64, 1);
   run([&](Library& l, Side s) {
-    return l.layer_norm_bwd(l.ctx, nullptr, nullptr, dweight.at<float>(s), dbias.at<float>(s), nullptr, nullptr, nullptr,
-                            nullptr, nullptr, nullptr, 0, 24, 0, 0, 1, 2, 0, 0, ATTUNE_BF16);
+    return l.layer_norm_bwd(l.ctx, nullptr, nullptr, dweight.at<float>(s), dbias.at<float>(s), nullptr, nullptr,
+                            nullptr, nullptr, nullptr, nullptr, 0, 24, 0, 0, 1, 2, 0, 0, ATTUNE_BF16);
   });
   same("dweight", dweight, 0);
   same("dbias", dbias, 0);
   run([&](Library& l, Side s) { return l.sum_of_squares(l.ctx, sum.at<double>(s), nullptr, 0); });
   same("sum", sum, 0);
-  run([&](Library& l, Side) { return l.cross_entropy(l.ctx, nullptr, nullptr, nullptr, nullptr, 0, 5, -1, 0, 1, ATTUNE_F32); });
+  run([&](Library& l, Side) {
+    return l.cross_entropy(l.ctx, nullptr, nullptr, nullptr, nullptr, 0, 5, -1, 0, 1, ATTUNE_F32);
+  });
   run([&](Library& l, Side) { return l.gated_fwd(l.ctx, nullptr, nullptr, 0, 5, ATTUNE_ACT_SILU, ATTUNE_F32); });
-  run([&](Library& l, Side) { return l.embedding_bwd(l.ctx, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, 0, 8, ATTUNE_F32); });
+  run([&](Library& l, Side) {
+    return l.embedding_bwd(l.ctx, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, 0, 8, ATTUNE_F32);
+  });
 }
 
 void all_ops() {
@@ -1038,7 +1078,8 @@ int main(int count, char** arguments) {
   void* workspace = std::aligned_alloc(256, static_cast<size_t>(bytes));
   // Scratch is garbage at the start of every op.
   std::memset(workspace, 0xFF, size_t{1} << 22);
-  cuda.ctx = entry<decltype(&attune_cuda_context_open)>(cuda_handle, "attune_cuda_context_open")(0, nullptr, workspace, bytes);
+  cuda.ctx =
+      entry<decltype(&attune_cuda_context_open)>(cuda_handle, "attune_cuda_context_open")(0, nullptr, workspace, bytes);
   if (cpu.ctx == nullptr || cuda.ctx == nullptr) {
     std::fprintf(stderr, "%s\n", (cpu.ctx == nullptr ? cpu : cuda).last_error());
     return 2;

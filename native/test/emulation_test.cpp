@@ -22,7 +22,8 @@ attune_context context{};
 
 // Runs a kernel that must fault, and looks for a word in the message.
 template <class Kernel, class... Arguments>
-void expect_fault(const char* what, const char* word, Kernel* kernel, dim3 block, size_t shared, Arguments... arguments) {
+void expect_fault(const char* what, const char* word, Kernel* kernel, dim3 block, size_t shared,
+                  Arguments... arguments) {
   attune_status status = launch(&context, kernel, 2, block, shared, arguments...);
   expect(status == ATTUNE_INTERNAL, what);
   if (std::string(attune_last_error()).find(word) == std::string::npos) {

@@ -246,8 +246,9 @@ void run_block(Device& d) {
   }
   for (size_t i = 0; i < kCanaryBytes; ++i) {
     if (d.shared[block.shared_bytes + i] != kCanary) {
-      std::snprintf(d.message, sizeof(d.message), "block (%u,%u,%u) wrote %zu bytes past its %zu bytes of shared memory",
-                    block.index.x, block.index.y, block.index.z, i, block.shared_bytes);
+      std::snprintf(d.message, sizeof(d.message),
+                    "block (%u,%u,%u) wrote %zu bytes past its %zu bytes of shared memory", block.index.x,
+                    block.index.y, block.index.z, i, block.shared_bytes);
       d.faulted = true;
       return;
     }
@@ -317,7 +318,8 @@ void check_shared(const char* what, const void* address, size_t bytes) {
 
 void copy_async(void* shared, const void* global, size_t bytes) {
   check_shared("cp.async", shared, bytes);
-  if (reinterpret_cast<uintptr_t>(global) % 16 != 0) fault("cp.async: global address %p is not a multiple of 16", global);
+  if (reinterpret_cast<uintptr_t>(global) % 16 != 0)
+    fault("cp.async: global address %p is not a multiple of 16", global);
   Fiber* fiber = self();
   fiber->copies.push_back({shared, global, bytes, fiber->group});
 }
