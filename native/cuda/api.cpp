@@ -98,26 +98,35 @@ attune_status attune_cuda_check(attune_context* ctx) {
   return attune::cuda::enter("check", ctx, nullptr, [&] { return attune::cuda::check(ctx); });
 }
 
-attune_status attune_cuda_set_step(attune_context* ctx, int64_t stream_base, float lr, float bias_correction1,
-                                   float bias_correction2) {
-  return attune::cuda::enter("set_step", ctx, nullptr, [&] {
-    return attune::cuda::set_step(ctx, stream_base, lr, bias_correction1, bias_correction2);
-  });
-}
+#define ATTUNE_CUDA_ENTRY(name, parameters, arguments)                                             \
+  attune_status attune_cuda_##name parameters {                                                    \
+    return attune::cuda::enter(#name, ctx, nullptr, [&] { return attune::cuda::name arguments; }); \
+  }
 
-attune_status attune_cuda_clip(attune_context* ctx, const double* sums_of_squares, int64_t count, float grad_scale,
-                               float max_norm, double* out_norm) {
-  return attune::cuda::enter("clip", ctx, nullptr, [&] {
-    return attune::cuda::clip(ctx, sums_of_squares, count, grad_scale, max_norm, out_norm);
-  });
-}
-
-attune_status attune_cuda_adamw_captured(attune_context* ctx, float* weight, float* m, float* v, void* shadow,
-                                         const float* grad, int64_t count, float beta1, float beta2, float eps,
-                                         float weight_decay) {
-  return attune::cuda::enter("adamw_captured", ctx, nullptr, [&] {
-    return attune::cuda::adamw_captured(ctx, weight, m, v, shadow, grad, count, beta1, beta2, eps, weight_decay);
-  });
-}
+ATTUNE_CUDA_ENTRY(reset_step, (attune_context * ctx), (ctx))
+ATTUNE_CUDA_ENTRY(set_step,
+                  (attune_context * ctx, int64_t stream_base, float lr, float bias_correction1, float bias_correction2,
+                   float loss_scale),
+                  (ctx, stream_base, lr, bias_correction1, bias_correction2, loss_scale))
+ATTUNE_CUDA_ENTRY(clip,
+                  (attune_context * ctx, const double* sums_of_squares, int64_t count, float max_norm,
+                   double* out_norm),
+                  (ctx, sums_of_squares, count, max_norm, out_norm))
+ATTUNE_CUDA_ENTRY(adamw_captured,
+                  (attune_context * ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
+                   int64_t count, float beta1, float beta2, float eps, float weight_decay),
+                  (ctx, weight, m, v, shadow, grad, count, beta1, beta2, eps, weight_decay))
+ATTUNE_CUDA_ENTRY(adamw_rows_captured,
+                  (attune_context * ctx, float* weight, float* m, float* v, const float* grad, const uint8_t* row_state,
+                   int64_t V, int64_t C, float beta1, float beta2, float eps, float weight_decay),
+                  (ctx, weight, m, v, grad, row_state, V, C, beta1, beta2, eps, weight_decay))
+ATTUNE_CUDA_ENTRY(sgd_captured,
+                  (attune_context * ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,
+                   int64_t count, float momentum, float weight_decay, int32_t nesterov),
+                  (ctx, weight, momentum_buffer, shadow, grad, count, momentum, weight_decay, nesterov))
+ATTUNE_CUDA_ENTRY(graph_begin, (attune_context * ctx), (ctx))
+ATTUNE_CUDA_ENTRY(graph_end, (attune_context * ctx, attune_cuda_graph** out), (ctx, out))
+ATTUNE_CUDA_ENTRY(graph_launch, (attune_context * ctx, attune_cuda_graph* graph), (ctx, graph))
+ATTUNE_CUDA_ENTRY(graph_destroy, (attune_context * ctx, attune_cuda_graph* graph), (ctx, graph))
 
 }  // extern "C"

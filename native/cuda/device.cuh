@@ -395,10 +395,12 @@ attune_status launch(attune_context* ctx, void (*kernel)(Parameters...), dim3 gr
     void (*kernel)(Parameters...);
     std::tuple<Parameters...> parameters;
   } call{kernel, std::tuple<Parameters...>(static_cast<Parameters>(arguments)...)};
-  const char* failure = emulation::run(grid, block, shared_bytes, {&call, [](const void* object) {
-                                                                     const Call* c = static_cast<const Call*>(object);
-                                                                     std::apply(c->kernel, c->parameters);
-                                                                   }});
+  const char* failure = emulation::submit([call, grid, block, shared_bytes] {
+    return emulation::run(grid, block, shared_bytes, {&call, [](const void* object) {
+                                                        const Call* c = static_cast<const Call*>(object);
+                                                        std::apply(c->kernel, c->parameters);
+                                                      }});
+  });
   if (failure != nullptr) return fail(ATTUNE_INTERNAL, "%s: %s", ctx->op, failure);
 #else
   const void* function = reinterpret_cast<const void*>(kernel);

@@ -56,24 +56,29 @@ struct AdamW {
   }
 
   bool vectors() const { return aligned16(weight, m, v, shadow, grad); }
+
+  // Takes the values that change from step to step from the device; the rest are those of the capture.
+  __device__ __forceinline__ void take(const attune_cuda_step& now, float weight_decay) {
+    decay = mul_rounded(now.lr, weight_decay);
+    step = now.lr / now.bias_correction1;
+    sqrt_correction2 = sqrtf(now.bias_correction2);
+    grad_scale = now.grad_scale;
+  }
 };
 
 template <int V>
 __global__ void __launch_bounds__(kFlatThreads)
     adamw_captured_flat(AdamW adam, const attune_cuda_step* values, float weight_decay, int64_t count) {
   const attune_cuda_step now = *values;
-  if (now.grad_scale != now.grad_scale) return;
-  adam.decay = mul_rounded(now.lr, weight_decay);
-  adam.step = now.lr / now.bias_correction1;
-  adam.sqrt_correction2 = sqrtf(now.bias_correction2);
-  adam.grad_scale = now.grad_scale;
+  if (now.stopped != 0) return;
+  adam.take(now, weight_decay);
   flat_loop<V>(adam, count);
 }
 
 // One warp per row: rows of a vocabulary without a gradient cost one byte, or the decay.
 template <int V>
-__global__ void __launch_bounds__(kFlatThreads)
-    adamw_rows_warp_per_row(AdamW adam, const uint8_t* row_state, int64_t rows, int64_t C, ErrorWord* error) {
+__device__ __forceinline__ void update_rows(const AdamW& adam, const uint8_t* row_state, int64_t rows, int64_t C,
+                                            ErrorWord* error) {
   const int64_t warps = static_cast<int64_t>(gridDim.x) * (kFlatThreads / kWarp);
   const int lane = lane_id();
   for (int64_t row = static_cast<int64_t>(blockIdx.x) * (kFlatThreads / kWarp) + warp_id(); row < rows; row += warps) {
@@ -90,6 +95,22 @@ __global__ void __launch_bounds__(kFlatThreads)
       for (int64_t i = begin; i < end; i += kWarp * V) adam.decay_only<V>(i);
     }
   }
+}
+
+template <int V>
+__global__ void __launch_bounds__(kFlatThreads)
+    adamw_rows_warp_per_row(AdamW adam, const uint8_t* row_state, int64_t rows, int64_t C, ErrorWord* error) {
+  update_rows<V>(adam, row_state, rows, C, error);
+}
+
+template <int V>
+__global__ void __launch_bounds__(kFlatThreads)
+    adamw_rows_captured_warp_per_row(AdamW adam, const attune_cuda_step* values, float weight_decay,
+                                     const uint8_t* row_state, int64_t rows, int64_t C, ErrorWord* error) {
+  const attune_cuda_step now = *values;
+  if (now.stopped != 0) return;
+  adam.take(now, weight_decay);
+  update_rows<V>(adam, row_state, rows, C, error);
 }
 
 attune_status check_betas(const char* op, float beta1, float beta2, float eps, float weight_decay) {
@@ -169,6 +190,16 @@ struct Sgd {
   }
 };
 
+template <int V, bool HasMomentum>
+__global__ void __launch_bounds__(kFlatThreads)
+    sgd_captured_flat(Sgd<HasMomentum> sgd, const attune_cuda_step* values, int64_t count) {
+  const attune_cuda_step now = *values;
+  if (now.stopped != 0) return;
+  sgd.lr = now.lr;
+  sgd.grad_scale = now.grad_scale;
+  flat_loop<V>(sgd, count);
+}
+
 }  // namespace
 
 attune_status adamw(attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
@@ -216,6 +247,22 @@ attune_status adamw_rows(attune_context* ctx, float* weight, float* m, float* v,
                 flat_grid(ctx, V * kWarp), kFlatThreads, 0, adam, row_state, V, C, &ctx->front()->error);
 }
 
+attune_status adamw_rows_captured(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
+                                  const uint8_t* row_state, int64_t V, int64_t C, float beta1, float beta2, float eps,
+                                  float weight_decay) {
+  const char* op = "adamw_rows_captured";
+  ATTUNE_CHECK(check_matrix(op, "V", V, "C", C));
+  ATTUNE_CHECK(check_betas(op, beta1, beta2, eps, weight_decay));
+  if (V == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_tensors(op, weight, m, v, grad));
+  ATTUNE_CHECK(check_pointer(op, "row_state", row_state));
+  const AdamW adam = make_adamw(weight, m, v, nullptr, grad, 0, beta1, beta2, eps, weight_decay, 1, 1, 1);
+  const bool vectors = adam.vectors() && C % kVectorF32 == 0;
+  return launch(ctx, vectors ? adamw_rows_captured_warp_per_row<kVectorF32> : adamw_rows_captured_warp_per_row<1>,
+                flat_grid(ctx, V * kWarp), kFlatThreads, 0, adam, ctx->step(), weight_decay, row_state, V, C,
+                &ctx->front()->error);
+}
+
 attune_status sgd(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,
                   int64_t count, float lr, float momentum, float weight_decay, int32_t nesterov, int32_t first_step,
                   float grad_scale) {
@@ -240,6 +287,32 @@ attune_status sgd(attune_context* ctx, float* weight, float* momentum_buffer, vo
   }
   return run(
       Sgd<false>{weight, nullptr, to, grad, lr, momentum, weight_decay, grad_scale, nesterov != 0, first_step != 0});
+}
+
+attune_status sgd_captured(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,
+                           int64_t count, float momentum, float weight_decay, int32_t nesterov) {
+  const char* op = "sgd_captured";
+  ATTUNE_CHECK(check_count(op, "count", count));
+  ATTUNE_CHECK(check_not_negative(op, "momentum", momentum));
+  ATTUNE_CHECK(check_not_negative(op, "weight_decay", weight_decay));
+  if (count == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_pointer(op, "weight", weight));
+  ATTUNE_CHECK(check_pointer(op, "grad", grad));
+  if (momentum > 0.0f) ATTUNE_CHECK(check_pointer(op, "momentum_buffer", momentum_buffer));
+  const attune_cuda_step* values = ctx->step();
+  auto run = [&](auto body, auto vector_kernel, auto scalar_kernel) {
+    return aligned16(body.weight, body.buffer, body.shadow, body.grad)
+               ? launch(ctx, vector_kernel, flat_grid(ctx, ceil_div(count, kVectorF32)), kFlatThreads, 0, body, values,
+                        count)
+               : launch(ctx, scalar_kernel, flat_grid(ctx, count), kFlatThreads, 0, body, values, count);
+  };
+  bf16* to = static_cast<bf16*>(shadow);
+  if (momentum > 0.0f) {
+    return run(Sgd<true>{weight, momentum_buffer, to, grad, 0, momentum, weight_decay, 0, nesterov != 0, false},
+               sgd_captured_flat<kVectorF32, true>, sgd_captured_flat<1, true>);
+  }
+  return run(Sgd<false>{weight, nullptr, to, grad, 0, momentum, weight_decay, 0, nesterov != 0, false},
+             sgd_captured_flat<kVectorF32, false>, sgd_captured_flat<1, false>);
 }
 
 }  // namespace attune::cuda

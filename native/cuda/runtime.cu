@@ -16,19 +16,29 @@ attune_status device_limits(attune_context* ctx) {
   return ATTUNE_OK;
 }
 
-attune_status synchronize(attune_context*) { return ATTUNE_OK; }
+attune_status synchronize(attune_context* ctx) {
+  if (emulation::capturing()) return fail(ATTUNE_INTERNAL, "%s: waits for a stream that is being captured", ctx->op);
+  return ATTUNE_OK;
+}
 
 attune_status set_bytes(attune_context*, void* out, int value, int64_t bytes) {
-  std::memset(out, value, static_cast<size_t>(bytes));
+  emulation::submit([=]() -> const char* {
+    std::memset(out, value, static_cast<size_t>(bytes));
+    return nullptr;
+  });
   return ATTUNE_OK;
 }
 
 attune_status copy_bytes(attune_context*, void* out, const void* inp, int64_t bytes) {
-  std::memcpy(out, inp, static_cast<size_t>(bytes));
+  emulation::submit([=]() -> const char* {
+    std::memcpy(out, inp, static_cast<size_t>(bytes));
+    return nullptr;
+  });
   return ATTUNE_OK;
 }
 
 attune_status read_back(attune_context* ctx, void* host, const void* device, int64_t bytes) {
+  ATTUNE_CHECK(synchronize(ctx));
   return copy_bytes(ctx, host, device, bytes);
 }
 

@@ -10,58 +10,70 @@ namespace {
 
 __global__ void reset_front_kernel(Front* front) {
   if (threadIdx.x != 0) return;
-  front->step = {0, 0.0f, 1.0f, 1.0f, 1.0f};
   front->error.taken = 0;
 }
 
+__global__ void reset_step_kernel(attune_cuda_step* step) {
+  if (threadIdx.x != 0) return;
+  *step = {0, 0.0f, 1.0f, 1.0f, 1.0f, 1.0f, 0};
+}
+
 __global__ void set_step_kernel(attune_cuda_step* step, int64_t stream_base, float lr, float bias_correction1,
-                                float bias_correction2) {
+                                float bias_correction2, float loss_scale) {
   if (threadIdx.x != 0) return;
   step->stream_base = stream_base;
   step->lr = lr;
   step->bias_correction1 = bias_correction1;
   step->bias_correction2 = bias_correction2;
+  step->loss_scale = loss_scale;
 }
 
 // One thread: there are a handful of sums, and their order is the order of the array.
-__global__ void clip_kernel(attune_cuda_step* step, const double* sums, int64_t count, float grad_scale, float max_norm,
+__global__ void clip_kernel(attune_cuda_step* step, const double* sums, int64_t count, float max_norm,
                             double* out_norm) {
   if (threadIdx.x != 0) return;
   double sum = 0;
   for (int64_t i = 0; i < count; ++i) sum += sums[i];
-  const double scale = static_cast<double>(grad_scale);
+  const double scale = static_cast<double>(step->loss_scale);
   const double norm = sqrt(sum) * fabs(scale);
-  double factor = norm - norm == 0 ? 1 : norm - norm;  // infinity and NaN give NaN
-  if (max_norm > 0.0f) factor *= fmin(1.0, static_cast<double>(max_norm) / (norm + 1e-6));
+  if (norm - norm != 0) step->stopped = 1;  // infinity or NaN
+  double factor = 1;
+  if (max_norm > 0.0f) factor = fmin(1.0, static_cast<double>(max_norm) / (norm + 1e-6));
   step->grad_scale = static_cast<float>(scale * factor);
   if (out_norm != nullptr) *out_norm = norm;
 }
 
 }  // namespace
 
-attune_status reset_front(attune_context* ctx) { return launch(ctx, reset_front_kernel, 1, kWarp, 0, ctx->front()); }
+attune_status reset_front(attune_context* ctx) {
+  ATTUNE_CHECK(launch(ctx, reset_front_kernel, 1, kWarp, 0, ctx->front()));
+  return reset_step(ctx);
+}
+
+attune_status reset_step(attune_context* ctx) { return launch(ctx, reset_step_kernel, 1, kWarp, 0, ctx->step()); }
 
 attune_status forget_error(attune_context* ctx) { return set_bytes(ctx, &ctx->front()->error, 0, sizeof(ErrorWord)); }
 
 attune_status set_step(attune_context* ctx, int64_t stream_base, float lr, float bias_correction1,
-                       float bias_correction2) {
+                       float bias_correction2, float loss_scale) {
   const char* op = "set_step";
   ATTUNE_CHECK(check_finite(op, "lr", lr));
   ATTUNE_REQUIRE(bias_correction1 > 0.0f && bias_correction1 <= 1.0f, "%s: bias_correction1 is %g, must be in (0, 1]",
                  op, static_cast<double>(bias_correction1));
   ATTUNE_REQUIRE(bias_correction2 > 0.0f && bias_correction2 <= 1.0f, "%s: bias_correction2 is %g, must be in (0, 1]",
                  op, static_cast<double>(bias_correction2));
-  return launch(ctx, set_step_kernel, 1, kWarp, 0, ctx->step(), stream_base, lr, bias_correction1, bias_correction2);
+  ATTUNE_CHECK(check_finite(op, "loss_scale", loss_scale));
+  return launch(ctx, set_step_kernel, 1, kWarp, 0, ctx->step(), stream_base, lr, bias_correction1, bias_correction2,
+                loss_scale);
 }
 
-attune_status clip(attune_context* ctx, const double* sums_of_squares, int64_t count, float grad_scale, float max_norm,
+attune_status clip(attune_context* ctx, const double* sums_of_squares, int64_t count, float max_norm,
                    double* out_norm) {
   const char* op = "clip";
   ATTUNE_CHECK(check_count(op, "count", count));
-  ATTUNE_CHECK(check_finite(op, "grad_scale", grad_scale));
   ATTUNE_CHECK(check_not_negative(op, "max_norm", max_norm));
   if (count > 0) ATTUNE_CHECK(check_pointer(op, "sums_of_squares", sums_of_squares));
-  return launch(ctx, clip_kernel, 1, kWarp, 0, ctx->step(), sums_of_squares, count, grad_scale, max_norm, out_norm);
+  return launch(ctx, clip_kernel, 1, kWarp, 0, ctx->step(), sums_of_squares, count, max_norm, out_norm);
 }
 
 }  // namespace attune::cuda

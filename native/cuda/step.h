@@ -8,7 +8,14 @@ namespace attune::cuda {
 
 decltype(attune_cuda_set_step) set_step;
 decltype(attune_cuda_clip) clip;
+decltype(attune_cuda_reset_step) reset_step;
 decltype(attune_cuda_adamw_captured) adamw_captured;
+decltype(attune_cuda_adamw_rows_captured) adamw_rows_captured;
+decltype(attune_cuda_sgd_captured) sgd_captured;
+decltype(attune_cuda_graph_begin) graph_begin;
+decltype(attune_cuda_graph_end) graph_end;
+decltype(attune_cuda_graph_launch) graph_launch;
+decltype(attune_cuda_graph_destroy) graph_destroy;
 // The values of a context that was just opened.
 attune_status reset_front(attune_context* ctx);
 attune_status forget_error(attune_context* ctx);

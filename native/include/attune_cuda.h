@@ -31,32 +31,54 @@ ATTUNE_API void attune_cuda_context_close(attune_context* ctx);
 // since the last call (the first one seen; it is then forgotten).
 ATTUNE_API attune_status attune_cuda_check(attune_context* ctx);
 
-// The step block, at the front of the workspace. A context opens with {0, 0, 1, 1, 1}.
+// The step block, at the front of the workspace: the values of a training step that a captured graph reads from
+// device memory, since its kernels' arguments are those of the capture.
 typedef struct attune_cuda_step {
   int64_t stream_base;
   float lr;
   float bias_correction1;
   float bias_correction2;
-  float grad_scale;
+  float loss_scale;  // what gradients are multiplied by: one over the number of targets
+  float grad_scale;  // that, times the clip factor
+  int32_t stopped;   // a gradient was not finite: nothing is updated any more
 } attune_cuda_step;
 
-// Enqueues new values of all but grad_scale.
+// Enqueues the values of a context that was just opened: {0, 0, 1, 1, 1, 1, 0}.
+ATTUNE_API attune_status attune_cuda_reset_step(attune_context* ctx);
+
+// Enqueues new values of all but grad_scale and stopped.
 ATTUNE_API attune_status attune_cuda_set_step(attune_context* ctx, int64_t stream_base, float lr,
-                                              float bias_correction1, float bias_correction2);
+                                              float bias_correction1, float bias_correction2, float loss_scale);
 
-// From the f64 results of `count` sums of squares: out_norm (1) f64 = |grad_scale| * sqrt(their sum); the
-// step block's grad_scale = grad_scale * min(1, max_norm / (out_norm + 1e-6)), or grad_scale where
-// max_norm is 0. out_norm may be null. A norm that is not finite leaves a grad_scale of NaN, which the
-// captured optimizer takes as: no update.
+// From the f64 results of `count` sums of squares: out_norm (1) f64 = |loss_scale| * sqrt(their sum); the
+// step block's grad_scale = loss_scale * min(1, max_norm / (out_norm + 1e-6)), or loss_scale where
+// max_norm is 0. out_norm may be null. A norm that is not finite stops the captured optimizers: from then on they
+// update nothing, however many steps the host has enqueued until it looks, and the weights are still good.
 ATTUNE_API attune_status attune_cuda_clip(attune_context* ctx, const double* sums_of_squares, int64_t count,
-                                          float grad_scale, float max_norm, double* out_norm);
+                                          float max_norm, double* out_norm);
 
-// attune_adamw with lr, bias corrections and grad_scale from the step block, so that one captured graph
-// serves all steps. Equal to attune_adamw with the same values, bit for bit. Does nothing where grad_scale
-// is NaN: training stops at the host's next look, with weights that are still good.
+// The optimizers with lr, bias corrections and grad_scale from the step block, so that one captured graph
+// serves all steps. Equal to attune_adamw, attune_adamw_rows and attune_sgd with the same values, bit for bit (the
+// momentum of the first step must be zero). They do nothing once the step block says `stopped`.
 ATTUNE_API attune_status attune_cuda_adamw_captured(attune_context* ctx, float* weight, float* m, float* v,
                                                     void* shadow, const float* grad, int64_t count, float beta1,
                                                     float beta2, float eps, float weight_decay);
+ATTUNE_API attune_status attune_cuda_adamw_rows_captured(attune_context* ctx, float* weight, float* m, float* v,
+                                                         const float* grad, const uint8_t* row_state, int64_t V,
+                                                         int64_t C, float beta1, float beta2, float eps,
+                                                         float weight_decay);
+ATTUNE_API attune_status attune_cuda_sgd_captured(attune_context* ctx, float* weight, float* momentum_buffer,
+                                                  void* shadow, const float* grad, int64_t count, float momentum,
+                                                  float weight_decay, int32_t nesterov);
+
+// Graphs. Between begin and end, work that is enqueued on the context's stream (by this library and by others) is
+// recorded and does not run; nothing may wait for the stream or allocate. A launch enqueues all of it at once, with
+// the arguments that it was recorded with. A begun capture must be ended, which may fail: *out is then null.
+typedef struct attune_cuda_graph attune_cuda_graph;
+ATTUNE_API attune_status attune_cuda_graph_begin(attune_context* ctx);
+ATTUNE_API attune_status attune_cuda_graph_end(attune_context* ctx, attune_cuda_graph** out);
+ATTUNE_API attune_status attune_cuda_graph_launch(attune_context* ctx, attune_cuda_graph* graph);
+ATTUNE_API attune_status attune_cuda_graph_destroy(attune_context* ctx, attune_cuda_graph* graph);
 
 #ifdef __cplusplus
 }

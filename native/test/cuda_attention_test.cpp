@@ -628,9 +628,9 @@ void stream_base() {
                           32, 0.1f, 0, 0, 0.5f, kSeed, stream, ATTUNE_BF16));
   };
   call(plain, kStream);
-  cuda_set_step(cuda.ctx, 1000, 0, 1, 1);
+  cuda_set_step(cuda.ctx, 1000, 0, 1, 1, 1);
   call(based, kStream - 1000);
-  cuda_set_step(cuda.ctx, 0, 0, 1, 1);
+  cuda_set_step(cuda.ctx, 0, 0, 1, 1, 1);
   ++comparisons;
   if (!(based == plain)) failed("differs");
 }

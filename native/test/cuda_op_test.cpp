@@ -565,12 +565,11 @@ void optimizers(int64_t n) {
   run([&](Library& l, Side s) { return l.sum_of_squares(l.ctx, sum.at<double>(s), grad.at<float>(s), n); });
   same("sum of squares", sum, 1e-7);
   double norm = 0;
-  if (cuda_clip(cuda.ctx, sum.at<double>(kCuda), 1, 0.5f, 0.25f, &norm) != ATTUNE_OK)
-    failed("clip: %s", cuda.last_error());
+  if (cuda_set_step(cuda.ctx, 0, 2e-2f, 0.2f, 0.002f, 0.5f) != ATTUNE_OK) failed("set_step: %s", cuda.last_error());
+  if (cuda_clip(cuda.ctx, sum.at<double>(kCuda), 1, 0.25f, &norm) != ATTUNE_OK) failed("clip: %s", cuda.last_error());
   const double expected = std::sqrt(*sum.at<double>(kCuda)) * 0.5;
   if (!(std::fabs(norm - expected) <= 1e-12 * expected)) failed("clip: norm is %g, must be %g", norm, expected);
   const float clipped = static_cast<float>(0.5 * std::fmin(1, 0.25 / (norm + 1e-6)));
-  if (cuda_set_step(cuda.ctx, 0, 2e-2f, 0.2f, 0.002f) != ATTUNE_OK) failed("set_step: %s", cuda.last_error());
   run([&](Library& l, Side s) {
     return s == kCuda ? cuda_adamw_captured(l.ctx, weight.at<float>(s), m.at<float>(s), v.at<float>(s), shadow.at(s),
                                             grad.at<float>(s), n, 0.9f, 0.999f, 1e-8f, 0.01f)
@@ -974,12 +973,12 @@ void stream_base() {
   const int64_t n = 1000;
   Tensor inp = f32(n), out = f32(n);
   inp.fill(1, 2);
-  if (cuda_set_step(cuda.ctx, int64_t{5} << 32, 0, 1, 1) != ATTUNE_OK) failed("set_step: %s", cuda.last_error());
+  if (cuda_set_step(cuda.ctx, int64_t{5} << 32, 0, 1, 1, 1) != ATTUNE_OK) failed("set_step: %s", cuda.last_error());
   run([&](Library& l, Side s) {
     return l.dropout(l.ctx, out.at(s), inp.at(s), n, 0.5f, 3, s == kCpu ? (int64_t{5} << 32) + 8 : 8, ATTUNE_F32);
   });
   same("out", out, 0);
-  cuda_set_step(cuda.ctx, 0, 0, 1, 1);
+  cuda_set_step(cuda.ctx, 0, 0, 1, 1, 1);
 }
 
 // N = 0: nothing but the zeroing of what is overwritten.

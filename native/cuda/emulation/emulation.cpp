@@ -18,6 +18,26 @@ __thread Thread* current;
 __thread Block block = {dim3(), dim3(), dim3(), nullptr, 0};
 
 namespace {
+thread_local bool capture_is_on = false;
+thread_local std::vector<Work> captured;
+}  // namespace
+
+bool capturing() { return capture_is_on; }
+
+void begin_capture() { capture_is_on = true; }
+
+std::vector<Work> end_capture() {
+  capture_is_on = false;
+  return std::exchange(captured, {});
+}
+
+const char* submit(Work work) {
+  if (!capture_is_on) return work();
+  captured.push_back(std::move(work));
+  return nullptr;
+}
+
+namespace {
 
 constexpr unsigned kWarp = 32;
 constexpr unsigned kMaxThreads = 1024;

@@ -18,8 +18,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #define __global__
 #define __device__
@@ -76,6 +78,15 @@ struct Body {
   void (*call)(const void* object);
 };
 const char* run(dim3 grid, dim3 block_dim, size_t shared_bytes, Body body);
+
+// One launch, fill or copy. Null or what went wrong, as of `run`.
+using Work = std::function<const char*()>;
+// Runs work now, or keeps it where a capture is on.
+const char* submit(Work work);
+// Capture: what is submitted between the two is kept, in order.
+bool capturing();
+void begin_capture();
+std::vector<Work> end_capture();
 
 // Ends the launch with a message; does not return.
 [[noreturn]] void fault(const char* format, ...) __attribute__((format(printf, 1, 2)));

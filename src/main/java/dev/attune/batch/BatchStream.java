@@ -184,7 +184,7 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
   }
 
   /** The rows that no batch of so many sequences exceeds. */
-  private static int rowCapacity(EncodedDataset data, int sequences) {
+  public static int rowCapacity(EncodedDataset data, int sequences) {
     return (int) Math.min(data.tokens(), (long) sequences * data.maxSequenceLength());
   }
 

@@ -32,6 +32,20 @@ public interface Backend extends Allocator, AutoCloseable {
   boolean hasFastBf16();
 
   /**
+   * How many rows a packed batch of {@code rows} is to have on the device: more, where work is
+   * prepared for each number of rows that occurs. The rows beyond the real ones belong to a
+   * sequence of their own, of which nothing is learned.
+   */
+  default int paddedRows(int rows) {
+    return rows;
+  }
+
+  /** Training that runs ahead of the host; null where work is done when its call returns. */
+  default DeviceStep deviceStep() {
+    return null;
+  }
+
+  /**
    * Whether bf16 products should read their weights from a bf16 copy that the optimizer keeps
    * beside the f32 master, rather than from the master.
    */

@@ -55,8 +55,7 @@ final class EncoderLayer {
   /** (N,C) to (N,C). */
   Tensor forward(Tape tape, Tensor x, Inputs inputs) {
     Tensor projected = Linear.apply(tape, x, qkv);
-    Tensor context =
-        Attention.apply(tape, heads, projected, inputs.cuSeqlens(), inputs.sequences());
+    Tensor context = Attention.apply(tape, heads, projected, inputs.cuSeqlens(), inputs.segments());
     return finish(tape, context, x);
   }
 
@@ -81,7 +80,7 @@ final class EncoderLayer {
             keyValues,
             inputs.oneEach(),
             inputs.cuSeqlens(),
-            inputs.sequences());
+            inputs.segments());
     return finish(tape, context, first);
   }
 

@@ -4,18 +4,20 @@ package dev.attune.model;
  * A packed batch on the device; all addresses are of i32 arrays.
  *
  * @param sequences B
- * @param rows N
+ * @param rows N, rows that only fill the batch up included
+ * @param segments ranges of {@code cuSeqlens} and {@code oneEach}: B, or one more for such rows
  * @param ids (N) token ids
  * @param positions (N) rows of the position table
  * @param typeIds (N) token types
- * @param cuSeqlens (B+1) bounds of the sequences
+ * @param cuSeqlens (segments+1) bounds of the sequences
  * @param firstRows (B) first row of each sequence
  * @param lastRows (B) last row of each sequence
- * @param oneEach (B+1) 0, 1, …, B: bounds when each sequence has one row
+ * @param oneEach (segments+1) 0, 1, …, B (, B): bounds when each sequence has one row
  */
 public record Inputs(
     long sequences,
     long rows,
+    long segments,
     long ids,
     long positions,
     long typeIds,

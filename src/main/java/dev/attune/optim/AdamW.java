@@ -1,5 +1,6 @@
 package dev.attune.optim;
 
+import dev.attune.kernels.DeviceStep;
 import dev.attune.memory.Buffer;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.RowSparse;
@@ -48,8 +49,8 @@ public final class AdamW implements Optimizer {
   @Override
   public void step(float learningRate, float gradientScale) {
     steps++;
-    float correction1 = (float) (1 - Math.pow(config.beta1, steps));
-    float correction2 = (float) (1 - Math.pow(config.beta2, steps));
+    float correction1 = correction(config.beta1);
+    float correction2 = correction(config.beta2);
     RowSparse sparse = parameters.rowSparse();
     if (sparse != null) {
       parameters
@@ -81,6 +82,53 @@ public final class AdamW implements Optimizer {
         correction2,
         gradientScale);
     range(decayEnd, parameters.size(), 0f, learningRate, correction1, correction2, gradientScale);
+  }
+
+  private float correction(float beta) {
+    return (float) (1 - Math.pow(beta, steps));
+  }
+
+  @Override
+  public void announce(DeviceStep device, long streamBase, float learningRate, float lossScale) {
+    steps++;
+    device.set(
+        streamBase, learningRate, correction(config.beta1), correction(config.beta2), lossScale);
+  }
+
+  @Override
+  public void stepOn(DeviceStep device) {
+    RowSparse sparse = parameters.rowSparse();
+    if (sparse != null) {
+      device.adamwRows(
+          parameters.weights().address(),
+          m.address(),
+          v.address(),
+          parameters.gradients().address(),
+          sparse.stateAddress(),
+          sparse.table().rows(),
+          sparse.table().cols(),
+          config.beta1,
+          config.beta2,
+          config.eps,
+          config.weightDecay);
+    }
+    rangeOn(device, parameters.rowSparseEnd(), parameters.decayEnd(), config.weightDecay);
+    rangeOn(device, parameters.decayEnd(), parameters.size(), 0f);
+  }
+
+  private void rangeOn(DeviceStep device, long begin, long end, float weightDecay) {
+    long offset = begin * Float.BYTES;
+    device.adamw(
+        parameters.weights().address() + offset,
+        m.address() + offset,
+        v.address() + offset,
+        parameters.shadowAddress(begin),
+        parameters.gradients().address() + offset,
+        end - begin,
+        config.beta1,
+        config.beta2,
+        config.eps,
+        weightDecay);
   }
 
   private void range(

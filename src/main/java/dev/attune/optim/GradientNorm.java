@@ -16,6 +16,20 @@ public final class GradientNorm implements AutoCloseable {
 
   /** The norm of the gradients as they lie in the store. */
   public double measure() {
+    RowSparse sparse = parameters.rowSparse();
+    enqueue(sparse == null ? 0 : sparse.rowCount());
+    result.pull(0, 2 * Double.BYTES);
+    double sum = result.host().getDouble(0);
+    return Math.sqrt(sparse == null ? sum : sum + result.host().getDouble(Double.BYTES));
+  }
+
+  /**
+   * Enqueues the sums of squares whose root the norm is, {@link #sumCount} of them at {@link
+   * #sumsAddress}.
+   *
+   * @param sparseRows how many of the listed rows of the word embedding are looked at
+   */
+  public void enqueue(int sparseRows) {
     long sparseEnd = parameters.rowSparseEnd();
     long address = parameters.gradients().address();
     parameters
@@ -30,12 +44,18 @@ public final class GradientNorm implements AutoCloseable {
               result.address() + Double.BYTES,
               address,
               sparse.rowsAddress(),
-              sparse.rowCount(),
+              sparseRows,
               sparse.table().cols());
     }
-    result.pull(0, 2 * Double.BYTES);
-    double sum = result.host().getDouble(0);
-    return Math.sqrt(sparse == null ? sum : sum + result.host().getDouble(Double.BYTES));
+  }
+
+  /** Address of the sums, f64. */
+  public long sumsAddress() {
+    return result.address();
+  }
+
+  public int sumCount() {
+    return parameters.rowSparse() == null ? 1 : 2;
   }
 
   /** What gradients are multiplied by so that their norm is at most {@code maxNorm} (0: any). */

@@ -1,5 +1,6 @@
 package dev.attune.optim;
 
+import dev.attune.kernels.DeviceStep;
 import dev.attune.memory.Buffer;
 import java.util.Map;
 
@@ -12,6 +13,17 @@ public interface Optimizer extends AutoCloseable {
    * @param gradientScale what gradients are multiplied by first: 1 / targets, times the clip factor
    */
   void step(float learningRate, float gradientScale);
+
+  /**
+   * Counts the next update and tells the device its values, for {@link #stepOn}.
+   *
+   * @param streamBase see {@link DeviceStep#set}
+   * @param lossScale what gradients are multiplied by before they are clipped: 1 / targets
+   */
+  void announce(DeviceStep device, long streamBase, float learningRate, float lossScale);
+
+  /** Enqueues the update that was announced: the same work whatever its values are. */
+  void stepOn(DeviceStep device);
 
   /** Updates done so far: part of the state. */
   long steps();

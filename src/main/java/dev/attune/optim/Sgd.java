@@ -1,5 +1,6 @@
 package dev.attune.optim;
 
+import dev.attune.kernels.DeviceStep;
 import dev.attune.memory.Buffer;
 import dev.attune.tape.Parameters;
 import java.util.Map;
@@ -50,6 +51,32 @@ public final class Sgd implements Optimizer {
             config.nesterov,
             steps == 0,
             gradientScale);
+  }
+
+  /** The momentum of the first step is zero, as it was allocated. */
+  @Override
+  public void announce(DeviceStep device, long streamBase, float learningRate, float lossScale) {
+    steps++;
+    device.set(streamBase, learningRate, 1f, 1f, lossScale);
+  }
+
+  @Override
+  public void stepOn(DeviceStep device) {
+    rangeOn(device, 0, parameters.decayEnd(), config.weightDecay);
+    rangeOn(device, parameters.decayEnd(), parameters.size(), 0f);
+  }
+
+  private void rangeOn(DeviceStep device, long begin, long end, float weightDecay) {
+    long offset = begin * Float.BYTES;
+    device.sgd(
+        parameters.weights().address() + offset,
+        momentum.address() + offset,
+        parameters.shadowAddress(begin),
+        parameters.gradients().address() + offset,
+        end - begin,
+        config.momentum,
+        weightDecay,
+        config.nesterov);
   }
 
   @Override

@@ -11,6 +11,7 @@ import dev.attune.memory.HostWindow;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -536,6 +537,11 @@ public final class Parameters implements AutoCloseable {
     if (rowSparse != null) {
       rowSparse.publish();
     }
+    zeroUnwritten();
+  }
+
+  /** The part of {@link #completeGradients} that is work of the device. */
+  public void zeroUnwritten() {
     for (int i = 0; i < written.length; i++) {
       Segment segment = segments.get(i);
       if (!written[i] && !segment.frozen() && segment.first() >= rowSparseEnd) {
@@ -546,10 +552,26 @@ public final class Parameters implements AutoCloseable {
 
   /** After the optimizer: forgets the gradients. */
   public void endStep() {
-    java.util.Arrays.fill(written, false);
+    forgetWritten();
     if (rowSparse != null) {
+      rowSparse.zeroGradients(rowSparse.rowCount());
       rowSparse.endStep();
     }
+  }
+
+  /** The part of {@link #endStep} that is of the host alone. */
+  public void forgetWritten() {
+    Arrays.fill(written, false);
+  }
+
+  /** Which gradients this step has written so far: for work that is launched without its ops. */
+  public boolean[] writtenGradients() {
+    return written.clone();
+  }
+
+  /** Takes over what {@link #writtenGradients} gave when the same work ran. */
+  public void restoreWritten(boolean[] gradientsWritten) {
+    System.arraycopy(gradientsWritten, 0, written, 0, written.length);
   }
 
   long address(Segment segment) {

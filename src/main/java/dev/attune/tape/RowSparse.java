@@ -86,14 +86,38 @@ public final class RowSparse implements AutoCloseable {
     rowsMirror.push(0, count * Integer.BYTES);
   }
 
+  /**
+   * Brings the marks to the device as a list of at least {@code atLeast} rows, or of all rows there
+   * are: so that the work on them does not depend on their number. Rows without a gradient fill it
+   * up, whose squares add nothing and which are zero already.
+   *
+   * @return the length of the list
+   */
+  public int publishPadded(int atLeast) {
+    int padded = Math.toIntExact(Math.min(table.rows(), Math.max(atLeast, count)));
+    int at = count;
+    for (int row = 0; at < padded; row++) {
+      if (state.get(row) != NOW) {
+        rows.put(at++, row);
+      }
+    }
+    stateMirror.push(0, state.capacity());
+    rowsMirror.push(0, padded * Integer.BYTES);
+    return padded;
+  }
+
+  /** Zeroes the gradients of the first rows of the list. */
+  public void zeroGradients(int listed) {
+    backend.zeroRows(table.gradient(), rowsAddress(), listed, table.cols());
+  }
+
   /** Takes over row states that were written to {@link #stateBuffer} from outside. */
   void refresh() {
     stateMirror.pull(0, state.capacity());
   }
 
-  /** Zeroes the gradient rows of this step and starts the next. */
-  void endStep() {
-    backend.zeroRows(table.gradient(), rowsAddress(), count, table.cols());
+  /** Starts the next step; the gradient rows of this one are zero. */
+  public void endStep() {
     for (int i = 0; i < count; i++) {
       state.put(rows.get(i), EARLIER);
     }

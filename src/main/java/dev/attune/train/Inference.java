@@ -3,7 +3,7 @@ package dev.attune.train;
 import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
-import dev.attune.memory.Allocator;
+import dev.attune.kernels.Backend;
 import dev.attune.memory.HostWindow;
 import dev.attune.model.Inputs;
 import dev.attune.model.Model;
@@ -30,9 +30,9 @@ public final class Inference implements AutoCloseable {
   private final Staging staging;
   private final HostWindow window;
 
-  public Inference(Allocator allocator) {
-    this.staging = new Staging(allocator);
-    this.window = new HostWindow(allocator);
+  public Inference(Backend backend) {
+    this.staging = new Staging(backend);
+    this.window = new HostWindow(backend);
   }
 
   /**

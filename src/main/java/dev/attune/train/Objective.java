@@ -47,7 +47,7 @@ public final class Objective {
       case CLASSIFICATION, TOKEN_CLASSIFICATION ->
           CrossEntropy.apply(tape, output, staging.labels(), staging.losses(), labelSmoothing);
       case CAUSAL_LM -> {
-        int M = staging.learnedCount();
+        int M = staging.learnedRowCount();
         LinearCrossEntropy.apply(
             tape,
             GatherRows.apply(tape, output, staging.learnedRows(), M),

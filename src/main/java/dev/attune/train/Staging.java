@@ -2,7 +2,7 @@ package dev.attune.train;
 
 import dev.attune.batch.Batch;
 import dev.attune.data.TargetKind;
-import dev.attune.memory.Allocator;
+import dev.attune.kernels.Backend;
 import dev.attune.memory.HostMirror;
 import dev.attune.model.Inputs;
 import dev.attune.ops.CrossEntropy;
@@ -15,54 +15,75 @@ import java.nio.IntBuffer;
  */
 public final class Staging implements AutoCloseable {
   private static final int ARRAYS_OF_ROWS = 5; // ids, positions, type ids, labels, learned rows
-  private static final int ARRAYS_OF_SEQUENCES = 5; // bounds, first, last rows, one each, targets
+  private static final int ARRAYS_OF_SEQUENCES = 5; // bounds, first rows, one each, targets, last
   // After them losses and predictions, which come the other way.
 
-  private final Allocator allocator;
+  private final Backend backend;
   private HostMirror mirror;
   private IntBuffer ints;
   private FloatBuffer floats;
   private int rowCapacity;
   private int sequenceCapacity;
   private int learnedCount;
+  private int learnedRowCount;
 
-  public Staging(Allocator allocator) {
-    this.allocator = allocator;
+  public Staging(Backend backend) {
+    this.backend = backend;
   }
 
-  /** Copies a batch to the device; the addresses are valid until the next call. */
+  /**
+   * Makes room for any batch of so many rows and sequences: until a larger one comes, addresses
+   * stay the same.
+   */
+  public void reserve(int rows, int sequences) {
+    reservePadded(backend.paddedRows(rows), sequences);
+  }
+
+  /**
+   * Copies a batch to the device; the addresses are valid until the next call. Where the device
+   * wants more rows than the batch has ({@link Backend#paddedRows}), a sequence of copies of its
+   * first token follows, of which nothing is learned.
+   */
   public Inputs stage(Batch batch) {
     int N = batch.rows();
     int B = batch.sequences();
-    reserve(N, B);
+    int padded = backend.paddedRows(N);
+    reservePadded(padded, B);
     put(rowArray(0), batch.inputIds(), N);
     put(rowArray(1), batch.positions(), N);
+    fill(rowArray(0) + N, padded - N, ints.get(rowArray(0)));
+    fill(rowArray(1) + N, padded - N, ints.get(rowArray(1)));
     if (batch.typeIds() != null) {
       put(rowArray(2), batch.typeIds(), N);
+      fill(rowArray(2) + N, padded - N, 0);
     } else {
-      for (int row = 0; row < N; row++) {
-        ints.put(rowArray(2) + row, 0);
-      }
+      fill(rowArray(2), padded, 0);
     }
     put(sequenceArray(0), batch.cuSeqlens(), B + 1);
+    ints.put(sequenceArray(0) + B + 1, padded);
     put(sequenceArray(1), batch.firstRows(), B);
     for (int b = 0; b <= B; b++) {
       ints.put(sequenceArray(2) + b, b);
     }
+    ints.put(sequenceArray(2) + B + 1, B);
     for (int b = 0; b < B; b++) {
       ints.put(sequenceArray(4) + b, batch.cuSeqlens()[b + 1] - 1);
     }
     if (batch.kind() == TargetKind.NUMBER) {
       floats.put(sequenceArray(3), batch.targets(), 0, B);
     } else if (batch.kind() == TargetKind.NEXT_TOKEN) {
-      putLearned(batch.labels(), N);
+      putLearned(batch.labels(), N, padded);
+    } else if (batch.kind().isPerToken()) {
+      put(rowArray(3), batch.labels(), N);
+      fill(rowArray(3) + N, padded - N, CrossEntropy.IGNORE);
     } else if (batch.kind() != TargetKind.NONE) {
-      put(rowArray(3), batch.labels(), batch.kind().isPerToken() ? N : B);
+      put(rowArray(3), batch.labels(), B);
     }
     mirror.push(0, lossArray() * Integer.BYTES);
     return new Inputs(
         B,
-        N,
+        padded,
+        backend.deviceStep() == null ? B : B + 1,
         address(rowArray(0)),
         address(rowArray(1)),
         address(rowArray(2)),
@@ -72,13 +93,24 @@ public final class Staging implements AutoCloseable {
         address(sequenceArray(2)));
   }
 
-  /** Most rows need no product with the vocabulary where only completions are learned. */
-  private void putLearned(int[] labels, int N) {
+  /**
+   * Most rows need no product with the vocabulary where only completions are learned. Their number
+   * is padded as that of all rows, with rows that are not learned.
+   */
+  private void putLearned(int[] labels, int N, int padded) {
     learnedCount = 0;
     for (int row = 0; row < N; row++) {
       if (labels[row] != CrossEntropy.IGNORE) {
         ints.put(rowArray(3) + learnedCount, labels[row]);
         ints.put(rowArray(4) + learnedCount++, row);
+      }
+    }
+    learnedRowCount = Math.min(padded, backend.paddedRows(learnedCount));
+    int at = learnedCount;
+    for (int row = padded - 1; at < learnedRowCount; row--) {
+      if (row >= N || labels[row] == CrossEntropy.IGNORE) {
+        ints.put(rowArray(3) + at, CrossEntropy.IGNORE);
+        ints.put(rowArray(4) + at++, row);
       }
     }
   }
@@ -88,9 +120,9 @@ public final class Staging implements AutoCloseable {
     return address(rowArray(3));
   }
 
-  /** M: rows whose next token is learned. */
-  public int learnedCount() {
-    return learnedCount;
+  /** M: rows whose next token is learned, and others that make their number a padded one. */
+  public int learnedRowCount() {
+    return learnedRowCount;
   }
 
   /** Address of the rows whose next token is learned, (M) i32. */
@@ -134,16 +166,17 @@ public final class Staging implements AutoCloseable {
     return sum;
   }
 
-  private void reserve(int rows, int sequences) {
+  private void reservePadded(int rows, int sequences) {
     if (rows <= rowCapacity && sequences <= sequenceCapacity) {
       return;
     }
     close();
+    boolean first = rowCapacity == 0;
     rowCapacity = Math.max(Math.max(rows, sequences), rowCapacity);
-    rowCapacity += rowCapacity / 2;
+    rowCapacity += first ? 0 : rowCapacity / 2;
     sequenceCapacity = Math.max(sequences, sequenceCapacity);
     long elements = (long) lossArray() + 2L * rowCapacity;
-    mirror = new HostMirror(allocator, elements * Integer.BYTES, false);
+    mirror = new HostMirror(backend, elements * Integer.BYTES, false);
     ints = mirror.host().asIntBuffer();
     floats = mirror.host().asFloatBuffer();
   }
@@ -153,7 +186,7 @@ public final class Staging implements AutoCloseable {
   }
 
   private int sequenceArray(int index) {
-    return ARRAYS_OF_ROWS * rowCapacity + index * (sequenceCapacity + 1);
+    return ARRAYS_OF_ROWS * rowCapacity + index * (sequenceCapacity + 2);
   }
 
   private int lossArray() {
@@ -162,6 +195,12 @@ public final class Staging implements AutoCloseable {
 
   private long address(int element) {
     return mirror.address() + (long) element * Integer.BYTES;
+  }
+
+  private void fill(int at, int count, int value) {
+    for (int i = 0; i < count; i++) {
+      ints.put(at + i, value);
+    }
   }
 
   private void put(int at, int[] source, int count) {

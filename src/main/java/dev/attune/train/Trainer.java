@@ -8,14 +8,13 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Order;
 import dev.attune.core.InputException;
 import dev.attune.memory.Buffer;
-import dev.attune.model.Inputs;
 import dev.attune.model.Model;
-import dev.attune.optim.GradientNorm;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Tape;
-import dev.attune.tape.Tensor;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
@@ -25,24 +24,29 @@ public final class Trainer implements AutoCloseable {
   private final Model model;
   private final Parameters parameters;
   private final Optimizer optimizer;
-  private final Objective objective;
   private final TrainerConfig config;
   private final EncodedDataset data;
   private final Evaluator evaluator;
   private final Tape tape;
-  private final Staging staging;
-  private final GradientNorm gradientNorm;
+  private final StepRunner runner;
+  private final Deque<Pending> pending = new ArrayDeque<>();
   private final Schedule schedule;
   private final long totalSteps;
   private final long stepsPerEpoch;
   private final Throughput throughput = new Throughput();
   private TrainState state = new TrainState();
 
-  // Of the step that ran last.
-  private double stepLoss;
-  private double stepGradNorm;
-  private float stepRate;
-  private long stepTokens;
+  private long completedNanos = Long.MIN_VALUE;
+
+  /** A step that was asked for. */
+  private record Pending(
+      long step,
+      double epoch,
+      float learningRate,
+      long beginNanos,
+      long tokens,
+      long examples,
+      long flops) {}
 
   /**
    * @param model with its weights loaded; the caller closes it
@@ -68,9 +72,18 @@ public final class Trainer implements AutoCloseable {
     if (evaluator == null && config.earlyStoppingPatience() > 0) {
       throw new InputException("--early-stopping-patience needs --validation-file");
     }
-    this.objective = new Objective(model.task(), (float) config.labelSmoothing());
-    this.staging = new Staging(parameters.backend());
-    this.gradientNorm = new GradientNorm(parameters);
+    int sequences = Math.min(config.batchSize(), data.size());
+    this.runner =
+        StepRunner.of(
+            new TrainingParts(
+                model,
+                optimizer,
+                tape,
+                new Objective(model.task(), (float) config.labelSmoothing()),
+                config.maxGradNorm(),
+                BatchStream.rowCapacity(data, sequences),
+                sequences,
+                config.gradientAccumulationSteps()));
     long batches = BatchStream.batchesPerEpoch(data.size(), config.batchSize());
     this.stepsPerEpoch = config.stepsPerEpoch(batches);
     this.totalSteps = config.totalSteps(batches);
@@ -121,9 +134,11 @@ public final class Trainer implements AutoCloseable {
             data, order, config.batchSize(), epochs, state.cursor, model.positionOffset())) {
       while (state.step < totalSteps) {
         boolean endsEpoch = step(stream);
-        listener.onStep(report());
         boolean last = state.step == totalSteps;
-        if (evaluator != null && evaluationIsDue(endsEpoch, last)) {
+        boolean evaluates = evaluator != null && evaluationIsDue(endsEpoch, last);
+        boolean saveIsDue = config.saveSteps() > 0 && state.step % config.saveSteps() == 0;
+        completeUntil(evaluates || saveIsDue || last ? 0 : runner.lead(), listener);
+        if (evaluates) {
           evaluation = evaluator.evaluate(model, tape);
           evaluatedAt = state.step;
           boolean best = noteScore(evaluation);
@@ -136,7 +151,9 @@ public final class Trainer implements AutoCloseable {
                   && state.evaluationsSinceBest >= config.earlyStoppingPatience();
         }
         interrupted = !last && !stoppedEarly && stopRequested.getAsBoolean();
-        boolean saveIsDue = config.saveSteps() > 0 && state.step % config.saveSteps() == 0;
+        if (interrupted) {
+          completeUntil(0, listener);
+        }
         if (checkpoints != null && (interrupted || (saveIsDue && !last && !stoppedEarly))) {
           checkpoints.save(state.step, checkpointState(), buffers());
           listener.onCheckpoint(state.step);
@@ -173,82 +190,80 @@ public final class Trainer implements AutoCloseable {
     return state.toJson();
   }
 
-  /** One optimizer step: forward and backward of its batches, then the update. */
+  /** Asks for one optimizer step: forward and backward of its batches, then the update. */
   private boolean step(BatchStream stream) {
     long begin = System.nanoTime();
-    double loss = 0;
     long targets = 0;
     long tokens = 0;
     long examples = 0;
     long flops = 0;
     boolean endsEpoch = false;
-    for (int i = 0; i < config.gradientAccumulationSteps() && !endsEpoch; i++) {
+    float rate = schedule.rate(state.step);
+    for (int i = 1; i <= config.gradientAccumulationSteps() && !endsEpoch; i++) {
       Batch batch = stream.next();
-      loss += forwardBackward(batch);
       targets += batch.supervisedTargets();
       tokens += batch.rows();
       examples += batch.sequences();
-      flops += tape.flops();
       endsEpoch = batch.endsEpoch();
+      boolean last = endsEpoch || i == config.gradientAccumulationSteps();
+      flops +=
+          runner.run(
+              batch,
+              state.microStep,
+              last ? new StepRunner.Update(rate, Math.max(1, targets)) : null);
       state.cursor = batch.after();
       state.microStep++;
     }
-    update(loss, Math.max(1, targets));
-    throughput.add(System.nanoTime() - begin, tokens, examples, flops);
-    stepTokens = tokens;
     state.step++;
     state.tokens += tokens;
     state.examples += examples;
-    state.lossSum += stepLoss;
+    pending.add(new Pending(state.step, epoch(), rate, begin, tokens, examples, flops));
     return endsEpoch;
   }
 
-  private double forwardBackward(Batch batch) {
-    Inputs inputs = staging.stage(batch);
-    if (parameters.rowSparse() != null) {
-      parameters.rowSparse().mark(batch.uniqueIds(), batch.uniqueCount());
-    }
-    tape.begin(true, state.microStep);
-    Tensor logits = model.forward(tape, inputs);
-    int losses = objective.apply(tape, model, logits, staging);
-    tape.backward();
-    return staging.sumLosses(losses);
-  }
-
-  private void update(double lossSum, long targets) {
-    parameters.completeGradients();
-    stepLoss = lossSum / targets;
-    stepGradNorm = gradientNorm.measure() / targets;
-    if (!Double.isFinite(stepLoss) || !Double.isFinite(stepGradNorm)) {
+  /** Waits for the results of the oldest step that was asked for, and reports it. */
+  private void complete(TrainListener listener) {
+    Pending done = pending.remove();
+    StepRunner.Result result = runner.result();
+    if (!result.isFinite()) {
       throw new DivergedException(
           String.format(
               "step %d: the loss is %s and the gradient norm %s; training stopped before they"
                   + " reached the weights. Try a lower --learning-rate, more warmup, or --precision"
                   + " fp32",
-              state.step + 1, stepLoss, stepGradNorm));
+              done.step(), result.loss(), result.gradNorm()));
     }
-    stepRate = schedule.rate(state.step);
-    double clip = GradientNorm.clipFactor(stepGradNorm, config.maxGradNorm());
-    optimizer.step(stepRate, (float) (clip / targets));
-    parameters.endStep();
+    // A step that was asked for while another ran took the time from that one's end.
+    long now = System.nanoTime();
+    throughput.add(
+        now - Math.max(done.beginNanos(), completedNanos),
+        done.tokens(),
+        done.examples(),
+        done.flops());
+    completedNanos = now;
+    state.lossSum += result.loss();
+    listener.onStep(
+        new TrainListener.Step(
+            done.step(),
+            totalSteps,
+            done.epoch(),
+            result.loss(),
+            result.gradNorm(),
+            done.learningRate(),
+            done.tokens(),
+            throughput.tokensPerSecond(),
+            throughput.secondsPerStep() * (totalSteps - done.step())));
+  }
+
+  private void completeUntil(int left, TrainListener listener) {
+    while (pending.size() > left) {
+      complete(listener);
+    }
   }
 
   private double epoch() {
     long into = Math.floorMod(state.step, stepsPerEpoch);
     return state.step / stepsPerEpoch + (double) into / stepsPerEpoch;
-  }
-
-  private TrainListener.Step report() {
-    return new TrainListener.Step(
-        state.step,
-        totalSteps,
-        epoch(),
-        stepLoss,
-        stepGradNorm,
-        stepRate,
-        stepTokens,
-        throughput.tokensPerSecond(),
-        throughput.secondsPerStep() * (totalSteps - state.step));
   }
 
   private boolean evaluationIsDue(boolean endsEpoch, boolean last) {
@@ -282,7 +297,6 @@ public final class Trainer implements AutoCloseable {
 
   @Override
   public void close() {
-    staging.close();
-    gradientNorm.close();
+    runner.close();
   }
 }

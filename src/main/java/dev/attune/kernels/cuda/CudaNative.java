@@ -1,6 +1,7 @@
 package dev.attune.kernels.cuda;
 
 import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.annotation.Cast;
 import org.bytedeco.javacpp.annotation.Const;
 import org.bytedeco.javacpp.annotation.Name;
@@ -37,6 +38,83 @@ final class CudaNative {
 
   @Name("attune_cuda_check")
   static native int check(@Cast("attune_context*") long ctx);
+
+  @Name("attune_cuda_reset_step")
+  static native int resetStep(@Cast("attune_context*") long ctx);
+
+  @Name("attune_cuda_set_step")
+  static native int setStep(
+      @Cast("attune_context*") long ctx,
+      long streamBase,
+      float lr,
+      float biasCorrection1,
+      float biasCorrection2,
+      float lossScale);
+
+  @Name("attune_cuda_clip")
+  static native int clip(
+      @Cast("attune_context*") long ctx,
+      @Cast("const double*") long sumsOfSquares,
+      long count,
+      float maxNorm,
+      @Cast("double*") long outNorm);
+
+  @Name("attune_cuda_adamw_captured")
+  static native int adamwCaptured(
+      @Cast("attune_context*") long ctx,
+      @Cast("float*") long weight,
+      @Cast("float*") long m,
+      @Cast("float*") long v,
+      @Cast("void*") long shadow,
+      @Cast("const float*") long grad,
+      long count,
+      float beta1,
+      float beta2,
+      float eps,
+      float weightDecay);
+
+  @Name("attune_cuda_adamw_rows_captured")
+  static native int adamwRowsCaptured(
+      @Cast("attune_context*") long ctx,
+      @Cast("float*") long weight,
+      @Cast("float*") long m,
+      @Cast("float*") long v,
+      @Cast("const float*") long grad,
+      @Cast("const uint8_t*") long rowState,
+      long V,
+      long C,
+      float beta1,
+      float beta2,
+      float eps,
+      float weightDecay);
+
+  @Name("attune_cuda_sgd_captured")
+  static native int sgdCaptured(
+      @Cast("attune_context*") long ctx,
+      @Cast("float*") long weight,
+      @Cast("float*") long momentumBuffer,
+      @Cast("void*") long shadow,
+      @Cast("const float*") long grad,
+      long count,
+      float momentum,
+      float weightDecay,
+      int nesterov);
+
+  @Name("attune_cuda_graph_begin")
+  static native int graphBegin(@Cast("attune_context*") long ctx);
+
+  /** The graph's address goes to {@code out}: once a capture, not once a step. */
+  @Name("attune_cuda_graph_end")
+  static native int graphEnd(
+      @Cast("attune_context*") long ctx, @Cast("attune_cuda_graph**") LongPointer out);
+
+  @Name("attune_cuda_graph_launch")
+  static native int graphLaunch(
+      @Cast("attune_context*") long ctx, @Cast("attune_cuda_graph*") long graph);
+
+  @Name("attune_cuda_graph_destroy")
+  static native int graphDestroy(
+      @Cast("attune_context*") long ctx, @Cast("attune_cuda_graph*") long graph);
 
   @Name("attune_fill_zero")
   static native int fillZero(

@@ -1,6 +1,7 @@
 package dev.attune.kernels.cuda;
 
 import java.nio.ByteBuffer;
+import org.bytedeco.javacpp.LongPointer;
 
 /**
  * The few calls of the CUDA runtime that the backend makes, on one device and one stream. Tests put
@@ -53,8 +54,32 @@ interface CudaRuntime extends AutoCloseable {
   /** Copies the first bytes of page-locked memory to the device. */
   void copyToDevice(long address, ByteBuffer host, int sizeBytes);
 
-  /** Copies from the device to the beginning of page-locked memory. */
-  void copyToHost(ByteBuffer host, long address, int sizeBytes);
+  /** Copies from the device to page-locked memory. */
+  void copyToHost(ByteBuffer host, int offset, long address, int sizeBytes);
+
+  /**
+   * Begins to record the stream's work instead of running it.
+   *
+   * @return a status of the native border, as from the three below
+   */
+  default int beginCapture(long ctx) {
+    return CudaNative.graphBegin(ctx);
+  }
+
+  /** Ends that; the graph's address goes to {@code out}. */
+  default int endCapture(long ctx, LongPointer out) {
+    return CudaNative.graphEnd(ctx, out);
+  }
+
+  /** Enqueues recorded work. */
+  default int launch(long ctx, long graph) {
+    return CudaNative.graphLaunch(ctx, graph);
+  }
+
+  /** Frees recorded work. */
+  default int destroy(long ctx, long graph) {
+    return CudaNative.graphDestroy(ctx, graph);
+  }
 
   /** Zeroes a range. */
   void zero(long address, long sizeBytes);

@@ -384,12 +384,7 @@ final class LtProducts implements Products {
     if (takesF32) {
       return DType.F32;
     }
-    if (biasScratch == null || biasScratch.sizeBytes() < m * DType.BF16.sizeBytes()) {
-      if (biasScratch != null) {
-        biasScratch.close();
-      }
-      biasScratch = Buffer.allocate(backend, m * DType.BF16.sizeBytes(), false);
-    }
+    biasScratch = backend.scratch(biasScratch, m * DType.BF16.sizeBytes());
     backend.cast(biasScratch.address(), bias, m, false, DType.BF16, DType.F32);
     set(cublas.CUBLASLT_MATMUL_DESC_BIAS_POINTER, biasScratch.address());
     set(cublas.CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, cudart.CUDA_R_16BF);

@@ -28,6 +28,7 @@ final class PresetRuntime implements CudaRuntime {
   private final Map<Long, CUevent_st> events = new HashMap<>();
   private final Properties properties;
   private final Address target = new Address();
+  private final Address hostTarget = new Address();
   private boolean open;
 
   /** Why there is no device to open, or empty. Loads the CUDA runtime where it is installed. */
@@ -161,11 +162,11 @@ final class PresetRuntime implements CudaRuntime {
   }
 
   @Override
-  public void copyToHost(ByteBuffer host, long address, int sizeBytes) {
+  public void copyToHost(ByteBuffer host, int offset, long address, int sizeBytes) {
     check(
         "cudaMemcpyAsync",
         cudart.cudaMemcpyAsync(
-            hostBlocks.get(host),
+            hostTarget.at(hostBlocks.get(host).address() + offset),
             target.at(address),
             sizeBytes,
             cudart.cudaMemcpyDeviceToHost,

@@ -167,7 +167,7 @@ final class DecoderLayer {
     }
     Tensor context =
         cache == null
-            ? Attention.apply(tape, heads, projected, inputs.cuSeqlens(), inputs.sequences())
+            ? Attention.apply(tape, heads, projected, inputs.cuSeqlens(), inputs.segments())
             : cache.attend(tape, heads, projected, inputs);
     return Linear.apply(tape, context, attentionOut);
   }

@@ -7,9 +7,17 @@ import dev.attune.kernels.cpu.CpuBackend;
 /** The CPU's products, which fuse what cuBLASLt fuses. */
 final class EmulatedProducts implements Products {
   private final CpuBackend cpu;
+  private final EmulatedRuntime runtime;
+  private final CudaBackend backend;
 
-  EmulatedProducts(CpuBackend cpu) {
+  EmulatedProducts(CpuBackend cpu, EmulatedRuntime runtime, CudaBackend backend) {
     this.cpu = cpu;
+    this.runtime = runtime;
+    this.backend = backend;
+  }
+
+  private void enqueue(Runnable product) {
+    runtime.enqueue(backend.ctx(), product);
   }
 
   @Override
@@ -34,7 +42,8 @@ final class EmulatedProducts implements Products {
       long F,
       Activation activation,
       DType dtype) {
-    cpu.linearForward(out, pre, inp, weight, bias, N, C, F, activation, dtype, dtype);
+    enqueue(
+        () -> cpu.linearForward(out, pre, inp, weight, bias, N, C, F, activation, dtype, dtype));
   }
 
   @Override
@@ -49,8 +58,10 @@ final class EmulatedProducts implements Products {
       Activation activation,
       boolean accumulate,
       DType dtype) {
-    cpu.linearBackwardInput(
-        dinp, 0, dout, weight, pre, N, C, F, activation, accumulate, dtype, dtype);
+    enqueue(
+        () ->
+            cpu.linearBackwardInput(
+                dinp, 0, dout, weight, pre, N, C, F, activation, accumulate, dtype, dtype));
   }
 
   @Override
@@ -64,10 +75,13 @@ final class EmulatedProducts implements Products {
       long F,
       boolean accumulate,
       DType dtype) {
-    cpu.linearBackwardWeight(dweight, 0, dout, inp, N, C, F, accumulate, dtype);
-    if (dbias != 0) {
-      columnSums(dbias, dout, N, F, dtype);
-    }
+    enqueue(
+        () -> {
+          cpu.linearBackwardWeight(dweight, 0, dout, inp, N, C, F, accumulate, dtype);
+          if (dbias != 0) {
+            columnSums(dbias, dout, N, F, dtype);
+          }
+        });
   }
 
   /** As a product with a column of zeros, of which only the sums are kept. */

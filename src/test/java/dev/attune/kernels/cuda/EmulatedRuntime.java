@@ -3,12 +3,15 @@ package dev.attune.kernels.cuda;
 import dev.attune.kernels.cpu.CpuBackend;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.bytedeco.javacpp.LongPointer;
 
 /**
  * A device whose memory is the host's, one gigabyte of it. Fresh memory is full of NaN; what is
@@ -25,6 +28,10 @@ final class EmulatedRuntime implements CudaRuntime {
   private long nextEvent = 1;
   private String fault;
   private boolean closed;
+  private final Map<Long, List<Piece>> graphs = new HashMap<>();
+  private List<Piece> recording;
+  private long nextGraph = 1;
+  private int launches;
 
   EmulatedRuntime(CpuBackend host) {
     this.host = host;
@@ -42,7 +49,11 @@ final class EmulatedRuntime implements CudaRuntime {
 
   /** Whether everything was given back. */
   boolean isClean() {
-    return closed && blocks.isEmpty() && pageLocked.isEmpty() && events.isEmpty();
+    return closed
+        && blocks.isEmpty()
+        && pageLocked.isEmpty()
+        && events.isEmpty()
+        && graphs.isEmpty();
   }
 
   private void call(String name) {
@@ -51,6 +62,9 @@ final class EmulatedRuntime implements CudaRuntime {
     }
     if (closed) {
       throw new IllegalStateException(name + " after close");
+    }
+    if (recording != null) {
+      throw new IllegalStateException(name + " while the stream is being captured");
     }
   }
 
@@ -131,9 +145,115 @@ final class EmulatedRuntime implements CudaRuntime {
   }
 
   @Override
-  public void copyToHost(ByteBuffer to, long address, int sizeBytes) {
+  public void copyToHost(ByteBuffer to, int offset, long address, int sizeBytes) {
     checkPageLocked("cudaMemcpyAsync", to);
-    to.put(0, host.view(address, sizeBytes), 0, sizeBytes);
+    to.put(offset, host.view(address, sizeBytes), 0, sizeBytes);
+  }
+
+  // ---- graphs: pieces that the native library records, and the calls of the host between them
+  // ----
+
+  @Override
+  public int beginCapture(long ctx) {
+    call("cudaStreamBeginCapture");
+    recording = new ArrayList<>();
+    return CudaNative.graphBegin(ctx);
+  }
+
+  @Override
+  public int endCapture(long ctx, LongPointer out) {
+    capturing("cudaStreamEndCapture");
+    cut(ctx);
+    graphs.put(nextGraph, recording);
+    recording = null;
+    out.put(nextGraph++);
+    return 0;
+  }
+
+  @Override
+  public int launch(long ctx, long graph) {
+    call("cudaGraphLaunch");
+    graphs.get(graph).forEach(piece -> piece.accept(ctx));
+    launches++;
+    return 0;
+  }
+
+  @Override
+  public int destroy(long ctx, long graph) {
+    call("cudaGraphExecDestroy");
+    graphs.remove(graph).forEach(Piece::close);
+    return 0;
+  }
+
+  /** Runs work of the host that stands for work of the device, or records it. */
+  void enqueue(long ctx, Runnable work) {
+    if (recording == null) {
+      work.run();
+      return;
+    }
+    cut(ctx);
+    recording.add(
+        new Piece() {
+          @Override
+          public void accept(long to) {
+            work.run();
+          }
+
+          @Override
+          public void close() {}
+        });
+    assertDone(CudaNative.graphBegin(ctx));
+  }
+
+  /** Ends the native library's recording and keeps it as one piece. */
+  private void cut(long ctx) {
+    try (LongPointer graph = new LongPointer(1)) {
+      assertDone(CudaNative.graphEnd(ctx, graph));
+      long address = graph.get();
+      recording.add(
+          new Piece() {
+            @Override
+            public void accept(long to) {
+              assertDone(CudaNative.graphLaunch(to, address));
+            }
+
+            @Override
+            public void close() {
+              assertDone(CudaNative.graphDestroy(ctx, address));
+            }
+          });
+    }
+  }
+
+  private static void assertDone(int status) {
+    if (status != 0) {
+      throw new IllegalStateException(CudaLibrary.lastError());
+    }
+  }
+
+  private void capturing(String name) {
+    if (fault != null) {
+      throw new CudaFailure(name, fault);
+    }
+    if (recording == null) {
+      throw new IllegalStateException(name + ": nothing is being captured");
+    }
+  }
+
+  /** How often a graph was launched. */
+  int launches() {
+    return launches;
+  }
+
+  /** Graphs that were not destroyed. */
+  int liveGraphs() {
+    return graphs.size();
+  }
+
+  private interface Piece {
+    void accept(long ctx);
+
+    void close();
   }
 
   @Override

@@ -15,6 +15,6 @@ public final class Emulation {
 
   static CudaBackend open(EmulatedRuntime runtime, CpuBackend cpu) {
     CudaLibrary.load(Path.of(System.getProperty("attune.cuda.emulated")).toAbsolutePath());
-    return new CudaBackend(runtime, backend -> new EmulatedProducts(cpu));
+    return new CudaBackend(runtime, backend -> new EmulatedProducts(cpu, runtime, backend));
   }
 }

@@ -1,0 +1,28 @@
+package dev.attune.train;
+
+import dev.attune.model.Model;
+import dev.attune.optim.Optimizer;
+import dev.attune.tape.Parameters;
+import dev.attune.tape.Tape;
+
+/**
+ * What a step is made of; the caller closes them.
+ *
+ * @param maxGradNorm clips gradients; 0: never
+ * @param maxRows of a batch
+ * @param maxSequences of a batch
+ * @param microBatches of a step, at most
+ */
+record TrainingParts(
+    Model model,
+    Optimizer optimizer,
+    Tape tape,
+    Objective objective,
+    double maxGradNorm,
+    int maxRows,
+    int maxSequences,
+    int microBatches) {
+  Parameters parameters() {
+    return model.parameters();
+  }
+}

@@ -1,0 +1,214 @@
+package dev.attune.train;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.attune.batch.Batch;
+import dev.attune.batch.BatchStream;
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.Order;
+import dev.attune.checkpoint.ModelFolder;
+import dev.attune.core.DType;
+import dev.attune.core.Philox;
+import dev.attune.data.TargetKind;
+import dev.attune.kernels.Backend;
+import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.memory.Arena;
+import dev.attune.model.Families;
+import dev.attune.model.Model;
+import dev.attune.model.Task;
+import dev.attune.optim.AdamW;
+import dev.attune.optim.Optimizer;
+import dev.attune.optim.Sgd;
+import dev.attune.tape.Tape;
+import dev.attune.testkit.Backends;
+import dev.attune.testkit.Host;
+import dev.attune.testkit.TinyDecoder;
+import dev.attune.testkit.TinyModel;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Steps that run ahead of the host, recorded and not, beside those that do not. */
+class DeviceStepsTest {
+  private static final int BATCH = 4;
+  private static final int STEPS = 8;
+
+  /** Runs of one kind. */
+  private record Case(
+      Task task, TargetKind kind, DType dtype, int microBatches, boolean sgd, Float dropout) {}
+
+  private static final List<Case> CASES =
+      List.of(
+          new Case(Task.CLASSIFICATION, TargetKind.CLASS, DType.BF16, 1, false, null),
+          new Case(Task.CLASSIFICATION, TargetKind.CLASS, DType.F32, 2, false, 0f),
+          new Case(Task.TOKEN_CLASSIFICATION, TargetKind.TAGS, DType.F32, 1, true, 0f),
+          new Case(Task.REGRESSION, TargetKind.NUMBER, DType.F32, 1, false, 0f),
+          new Case(Task.CAUSAL_LM, TargetKind.NEXT_TOKEN, DType.F32, 1, false, 0f),
+          new Case(Task.CAUSAL_LM, TargetKind.NEXT_TOKEN, DType.BF16, 3, false, 0f));
+
+  @TempDir static Path shared;
+
+  @BeforeAll
+  static void prepare() {
+    try (CpuBackend backend = new CpuBackend(1)) {
+      TinyModel.write(shared.resolve("bert"), backend);
+      TinyDecoder.write(shared.resolve("llama"), backend, 32);
+    }
+  }
+
+  /** What a run leaves. */
+  private record Outcome(List<StepRunner.Result> results, float[] weights, int recorded) {}
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#cuda")
+  void recordedWorkGivesTheBitsOfTheSameCalls(Backends.Target target) {
+    for (Case kind : CASES) {
+      Outcome called = run(target.backend(), kind, false, 1e-2f);
+      Outcome recorded = run(target.backend(), kind, true, 1e-2f);
+      assertEquals(0, called.recorded());
+      assertTrue(recorded.recorded() > 0, kind + " recorded nothing");
+      assertEquals(called.results(), recorded.results(), kind.toString());
+      assertArrayEquals(called.weights(), recorded.weights(), kind.toString());
+    }
+  }
+
+  /** In f32 only the order of sums differs; dropout masks are the same. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#cuda")
+  void theNumbersAreThoseOfTheCpu(Backends.Target target) {
+    try (CpuBackend cpu = new CpuBackend(2)) {
+      for (Case kind : CASES) {
+        if (kind.dtype() == DType.F32) {
+          Outcome expected = run(cpu, kind, false, 1e-3f);
+          Outcome actual = run(target.backend(), kind, true, 1e-3f);
+          for (int i = 0; i < STEPS; i++) {
+            double loss = expected.results().get(i).loss();
+            double norm = expected.results().get(i).gradNorm();
+            String at = kind + " step " + (i + 1);
+            assertEquals(loss, actual.results().get(i).loss(), 1e-4 * loss, at);
+            assertEquals(norm, actual.results().get(i).gradNorm(), 1e-3 * norm, at);
+          }
+        }
+      }
+    }
+  }
+
+  /** A gradient that is not finite stops all updates, those that were enqueued already too. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#cuda")
+  void whatDivergesLeavesTheWeightsAlone(Backends.Target target) {
+    for (boolean sgd : new boolean[] {false, true}) {
+      Case kind = new Case(Task.CLASSIFICATION, TargetKind.CLASS, DType.F32, 1, sgd, 0f);
+      // The first step makes the weights so large that the second overflows.
+      Outcome one = run(target.backend(), kind, true, 1e30f, 1);
+      assertTrue(one.results().get(0).isFinite());
+      Outcome more = run(target.backend(), kind, true, 1e30f, 5);
+      assertFalse(more.results().get(1).isFinite(), "step 2: " + more.results().get(1));
+      assertFalse(Float.isNaN(more.weights()[0]));
+      assertArrayEquals(one.weights(), more.weights());
+    }
+  }
+
+  private static Outcome run(Backend backend, Case kind, boolean graphs, float rate) {
+    return run(backend, kind, graphs, rate, STEPS);
+  }
+
+  private static Outcome run(Backend backend, Case kind, boolean graphs, float rate, int steps) {
+    Path folder = shared.resolve(kind.task() == Task.CAUSAL_LM ? "llama" : "bert");
+    EncodedDataset data = data(kind.kind());
+    int outputs = kind.task() == Task.REGRESSION ? 1 : 3;
+    try (Model model =
+            Families.create(
+                backend, ModelFolder.readConfig(folder), kind.task(), outputs, kind.dropout());
+        Tape tape = new Tape(backend, new Arena(backend, 1 << 26), kind.dtype(), 11)) {
+      ModelFolder.load(folder, model, 3);
+      model.parameters().enableTraining();
+      model.parameters().prepare(kind.dtype());
+      try (Optimizer optimizer =
+              kind.sgd()
+                  ? new Sgd(model.parameters(), new Sgd.Config(0.9f, 0.01f, true))
+                  : new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
+          StepRunner runner = runner(backend, model, optimizer, tape, kind, data, graphs);
+          BatchStream stream =
+              BatchStream.training(
+                  data,
+                  Order.shuffled(5),
+                  BATCH,
+                  99,
+                  dev.attune.batch.Cursor.START,
+                  model.positionOffset())) {
+        List<StepRunner.Result> results = new ArrayList<>();
+        int microStep = 0;
+        for (int step = 0; step < steps; step++) {
+          long targets = 0;
+          for (int i = 1; i <= kind.microBatches(); i++) {
+            Batch batch = stream.next();
+            targets += batch.supervisedTargets();
+            boolean last = i == kind.microBatches();
+            runner.run(batch, microStep++, last ? new StepRunner.Update(rate, targets) : null);
+          }
+          if (step >= runner.lead()) {
+            results.add(runner.result());
+          }
+        }
+        while (results.size() < steps) {
+          results.add(runner.result());
+        }
+        int recorded = runner instanceof DeviceSteps device ? device.recorded() : 0;
+        int count = Math.toIntExact(model.parameters().size());
+        return new Outcome(results, Host.floats(model.parameters().weights(), 0, count), recorded);
+      }
+    }
+  }
+
+  private static StepRunner runner(
+      Backend backend,
+      Model model,
+      Optimizer optimizer,
+      Tape tape,
+      Case kind,
+      EncodedDataset data,
+      boolean graphs) {
+    TrainingParts parts =
+        new TrainingParts(
+            model,
+            optimizer,
+            tape,
+            new Objective(kind.task(), 0f),
+            1.0,
+            BatchStream.rowCapacity(data, BATCH),
+            BATCH,
+            kind.microBatches());
+    return backend.deviceStep() == null ? new HostSteps(parts) : new DeviceSteps(parts, graphs);
+  }
+
+  /** Lengths 9 to 20: few counts of padded rows, so that most recur. */
+  private static EncodedDataset data(TargetKind kind) {
+    EncodedDataset.Builder builder = EncodedDataset.builder(kind, kind != TargetKind.NEXT_TOKEN);
+    for (int i = 0; i < 60; i++) {
+      int length = 9 + (int) Math.floorMod(Philox.bits64(5, 1, i), 12L);
+      int[] ids = new int[length];
+      int[] labels = new int[length];
+      boolean[] learned = new boolean[length];
+      for (int t = 0; t < length; t++) {
+        ids[t] = (int) Math.floorMod(Philox.bits64(5, 2 + i, t), 27L);
+        labels[t] = ids[t] % 3;
+        learned[t] = t > length / 2;
+      }
+      switch (kind) {
+        case CLASS -> builder.add(ids, new int[length], ids[0] % 3);
+        case NUMBER -> builder.add(ids, new int[length], ids[0] / 10f);
+        case TAGS -> builder.add(ids, new int[length], labels);
+        default -> builder.addNextTokens(ids, learned, 0, length);
+      }
+    }
+    return builder.build();
+  }
+}
