@@ -16,6 +16,15 @@
  * <p>Decision: cuBLASLt's GELU epilogues compute the tanh approximation, so the exact GELU of BERT
  * runs as a kernel after the product, at the price of one pass over the hidden layer each way.
  *
+ * <p>Decision: batches are padded to few row counts. Both what cuBLASLt measures and what a graph
+ * records belong to one count, and packed batches would bring a new one at every step. What is
+ * padded is a sequence of its own, so that its values are finite and its gradients zero; everything
+ * else about it is that of any sequence.
+ *
+ * <p>Decision: what changes from step to step is read from a block in device memory, rather than
+ * patched into the graph's nodes: a graph then needs no knowledge of which argument of which of its
+ * hundreds of kernels is a learning rate.
+ *
  * <p>Decision: the algorithm of a product is chosen by measuring, but remembered in a file under
  * the cache folder, per device and version of the library: a run has to give the same bytes again,
  * and two algorithms add in different orders.
