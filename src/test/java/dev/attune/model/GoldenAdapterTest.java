@@ -136,7 +136,10 @@ class GoldenAdapterTest {
         assertEquals(expected, values.get(at++), tolerance, "logits of sequence " + s);
       }
     }
-    assertEquals(logits.rows() * logits.cols(), at);
+    // Rows of tokens may be padded; those of sequences are not.
+    int rows = Math.toIntExact(at / logits.cols());
+    assertEquals(
+        model.task() == Task.CAUSAL_LM ? tape.backend().paddedRows(rows) : rows, logits.rows());
   }
 
   private static void checkGradient(

@@ -26,10 +26,13 @@ import org.bytedeco.javacpp.LongPointer;
  * with the same message. A bad index that a kernel meets surfaces at the next {@link #download}.
  */
 public final class CudaBackend extends CudaKernels {
-  /** Page-locked buffers that uploads take in turn; one call's bytes may need several. */
-  private static final int STAGES = 4;
+  /**
+   * Page-locked buffers that uploads take in turn; one call's bytes may need several. A step makes
+   * four or five small uploads, and some steps' are under way at a time.
+   */
+  private static final int STAGES = 24;
 
-  private static final int STAGE_BYTES = 2 << 20;
+  private static final int STAGE_BYTES = 512 << 10;
 
   private static final int ROW_STEP = 64;
 
