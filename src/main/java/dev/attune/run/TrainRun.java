@@ -323,7 +323,7 @@ public final class TrainRun {
 
   private void writeRunFiles(OutputFolder output, DataReport report) {
     try {
-      Files.writeString(output.runFile(), config.toYaml());
+      Files.writeString(output.runFile(), config.toCommentedYaml());
       ModelFolder.writeJson(output.folder().resolve("data_report.json"), report.toJson());
     } catch (IOException e) {
       throw new UncheckedIOException(
