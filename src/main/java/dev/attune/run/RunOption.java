@@ -85,7 +85,10 @@ public enum RunOption {
 
   /** Options of {@code attune train}. */
   public static final List<RunOption> TRAIN =
-      List.of(values()).stream().filter(option -> option.compareTo(FILE) < 0).toList();
+      Stream.concat(
+              Stream.of(values()).filter(option -> option.compareTo(FILE) < 0),
+              Stream.of(EVALUATE_WITH, MAX_NEW_TOKENS, STOP, STREAMS))
+          .toList();
 
   private static final List<RunOption> INFERENCE =
       List.of(

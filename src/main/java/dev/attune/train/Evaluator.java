@@ -24,6 +24,7 @@ public final class Evaluator {
   private final EncodedDataset data;
   private final LabelMap labels;
   private final Inference inference;
+  private final AnswerCheck answers;
   private Metrics last;
 
   /**
@@ -31,9 +32,19 @@ public final class Evaluator {
    * @param inference the caller closes it
    */
   public Evaluator(EncodedDataset data, LabelMap labels, Inference inference) {
+    this(data, labels, inference, null);
+  }
+
+  /**
+   * @param labels null for regression
+   * @param inference the caller closes it
+   * @param answers of a language model are measured too, unless null
+   */
+  public Evaluator(EncodedDataset data, LabelMap labels, Inference inference, AnswerCheck answers) {
     this.data = data;
     this.labels = labels;
     this.inference = inference;
+    this.answers = answers;
   }
 
   /** Whether a smaller value of this metric is the better one. */
@@ -100,6 +111,10 @@ public final class Evaluator {
     Map<String, Double> values = new LinkedHashMap<>();
     values.put("loss", lossAndTargets[0] / lossAndTargets[1]);
     values.putAll(metrics.values());
+    if (answers != null) {
+      last = answers.measure(model, tape);
+      values.putAll(last.values());
+    }
     return values;
   }
 

@@ -286,10 +286,65 @@ class LanguageModelBadInputTest {
     withOptions(List.of("there are no prompts"), new String[] {"--prompts", none});
   }
 
-  private void withOptions(List<String> parts, String[] prompt, String... more) {
-    generateRefused(
-        parts,
+  @Test
+  void evaluationsGenerateOnlyWhereThereAreAnswers() throws IOException {
+    Path rows = file("rows.jsonl", "{\"prompt\": \"a prompt\", \"completion\": \" yes\"}\n");
+    String[] generate = {"--evaluate-with", "generate", "--validation-file", rows.toString()};
+    trainRefused(List.of("--stop needs --evaluate-with generate"), decoder, rows, "--stop", ".");
+    trainRefused(
+        List.of("--evaluate-with is 'beams'", "loss and generate"),
         decoder,
-        Stream.concat(Arrays.stream(prompt), Arrays.stream(more)).toArray(String[]::new));
+        rows,
+        "--evaluate-with",
+        "beams");
+    trainRefused(
+        List.of("--evaluate-with generate needs --validation-file or --test-file"),
+        decoder,
+        rows,
+        "--evaluate-with",
+        "generate");
+    trainRefused(
+        List.of("--evaluate-with generate needs --task causal-lm", "regression"),
+        decoder,
+        rows,
+        with(generate, "--task", "regression"));
+    trainRefused(
+        List.of("--max-new-tokens is 0", "at least 1"),
+        decoder,
+        rows,
+        with(generate, "--max-new-tokens", "0"));
+    trainRefused(
+        List.of("text.txt", "no answer to compare with", "prompts with completions"),
+        decoder,
+        rows,
+        "--evaluate-with",
+        "generate",
+        "--validation-file",
+        text.toString());
+  }
+
+  @Test
+  void aValidationPromptWithoutRoomIsFoundBeforeTraining() throws IOException {
+    String shortOne = "{\"prompt\": \"a prompt\", \"completion\": \" yes\"}\n";
+    Path rows = file("rows.jsonl", shortOne);
+    Path validation =
+        file("validation.jsonl", shortOne + shortOne.replace("a prompt", "x".repeat(64)));
+    trainRefused(
+        List.of("validation.jsonl, row 2", "the prompt has 64 tokens", "the context holds 64"),
+        decoder,
+        rows,
+        "--evaluate-with",
+        "generate",
+        "--validation-file",
+        validation.toString());
+    assertFalse(Files.exists(scratch.resolve("out/metrics.jsonl")));
+  }
+
+  private static String[] with(String[] words, String... more) {
+    return Stream.concat(Arrays.stream(words), Arrays.stream(more)).toArray(String[]::new);
+  }
+
+  private void withOptions(List<String> parts, String[] prompt, String... more) {
+    generateRefused(parts, decoder, with(prompt, more));
   }
 }
