@@ -181,7 +181,7 @@ final class Decoding implements AutoCloseable {
     tape.begin(false, 0);
     Inputs inputs =
         new Inputs(
-            sequences, rows, address(IDS), address(POSITIONS), 0, address(CU_SEQLENS), 0, 0, 0);
+            sequences, rows, address(IDS), address(POSITIONS), 0, address(CU_SEQLENS), 0, 0, 0, 0);
     cache.place(address(CACHE_ROWS), address(STARTS), address(COUNTS));
     if (wanted == 0) {
       model.decoder().fill(tape, inputs, cache);

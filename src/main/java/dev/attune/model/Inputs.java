@@ -11,6 +11,7 @@ package dev.attune.model;
  * @param cuSeqlens (B+1) bounds of the sequences
  * @param firstRows (B) first row of each sequence
  * @param lastRows (B) last row of each sequence
+ * @param lastPositions (B) rows of the position table of the last rows
  * @param oneEach (B+1) 0, 1, …, B: bounds when each sequence has one row
  */
 public record Inputs(
@@ -22,4 +23,5 @@ public record Inputs(
     long cuSeqlens,
     long firstRows,
     long lastRows,
+    long lastPositions,
     long oneEach) {}
