@@ -42,6 +42,18 @@ final class TextGeneration {
       int streams,
       int maxNewTokens,
       BeamSearch.Config beams) {
+    private static final List<RunOption> NARROWING =
+        List.of(RunOption.TOP_K, RunOption.TOP_P, RunOption.MIN_P);
+
+    private static final List<RunOption> NOT_WITH_BEAMS =
+        List.of(
+            RunOption.TEMPERATURE,
+            RunOption.TOP_K,
+            RunOption.TOP_P,
+            RunOption.MIN_P,
+            RunOption.REPETITION_PENALTY,
+            RunOption.STOP,
+            RunOption.STREAMS);
 
     /** Reads the options; those that would do nothing, or exclude each other, are refused. */
     static Options of(RunConfig config) {
@@ -58,7 +70,7 @@ final class TextGeneration {
           stops,
           atLeastOne(config, RunOption.STREAMS),
           maxNewTokens,
-          beams(config, sampling, stops, maxNewTokens));
+          beams(config, maxNewTokens));
     }
 
     private static int atLeastOne(RunConfig config, RunOption option) {
@@ -70,8 +82,7 @@ final class TextGeneration {
       return value;
     }
 
-    private static BeamSearch.Config beams(
-        RunConfig config, Sampling sampling, List<String> stops, int maxNewTokens) {
+    private static BeamSearch.Config beams(RunConfig config, int maxNewTokens) {
       int beams = atLeastOne(config, RunOption.NUM_BEAMS);
       if (beams == 1) {
         if (config.isGiven(RunOption.LENGTH_PENALTY)) {
@@ -79,23 +90,51 @@ final class TextGeneration {
         }
         return null;
       }
-      if (!stops.isEmpty() || sampling.temperature() > 0 || sampling.repetitionPenalty() != 1) {
-        throw new InputException(
-            "--num-beams goes with neither sampling nor --stop nor --repetition-penalty");
+      BeamSearch.Config search =
+          new BeamSearch.Config(beams, config.number(RunOption.LENGTH_PENALTY), maxNewTokens);
+      refuseBeside(
+          config,
+          RunOption.NUM_BEAMS,
+          "beam search samples nothing, stops at no string and continues one prompt at a time",
+          NOT_WITH_BEAMS);
+      return search;
+    }
+
+    private static void refuseBeside(
+        RunConfig config, RunOption option, String meaning, List<RunOption> others) {
+      for (RunOption other : others) {
+        if (hasEffect(config, other)) {
+          throw new InputException(
+              String.format(
+                  "--%s is %s: %s, but --%s is %s; leave one of the two out",
+                  option.option(),
+                  config.text(option),
+                  meaning,
+                  other.option(),
+                  config.text(other)));
+        }
       }
-      return new BeamSearch.Config(beams, config.number(RunOption.LENGTH_PENALTY), maxNewTokens);
+    }
+
+    private static boolean hasEffect(RunConfig config, RunOption option) {
+      return config.isGiven(option)
+          && switch (option) {
+            case TEMPERATURE -> config.number(option) != 0;
+            case REPETITION_PENALTY -> config.number(option) != 1;
+            default -> true;
+          };
     }
 
     private static Sampling sampling(RunConfig config) {
-      boolean samples =
-          config.isGiven(RunOption.TEMPERATURE)
-              || config.isGiven(RunOption.TOP_K)
-              || config.isGiven(RunOption.TOP_P)
-              || config.isGiven(RunOption.MIN_P);
-      double temperature =
-          config.isGiven(RunOption.TEMPERATURE)
-              ? config.number(RunOption.TEMPERATURE)
-              : samples ? 1 : 0;
+      boolean narrows = NARROWING.stream().anyMatch(config::isGiven);
+      double temperature = narrows ? 1 : 0;
+      if (config.isGiven(RunOption.TEMPERATURE)) {
+        temperature = config.number(RunOption.TEMPERATURE);
+        if (temperature == 0) {
+          refuseBeside(
+              config, RunOption.TEMPERATURE, "every token is the most probable one", NARROWING);
+        }
+      }
       return new Sampling(
           temperature,
           config.smallInteger(RunOption.TOP_K),

@@ -101,6 +101,22 @@ class LanguageModelBadInputTest {
     replace(model.resolve("config.json"), "\"model_type\": \"llama\"", "\"model_type\": \"mamba\"");
     trainRefused(
         List.of("'mamba'", "bert, roberta, distilbert", "gpt2", "llama", "qwen3"), model, text);
+    replace(model.resolve("config.json"), "LlamaForCausalLM", "MambaForConditionalGeneration");
+    generateRefused(List.of("'mamba'", "bert, roberta", "llama"), model, "--prompt", "a");
+  }
+
+  @Test
+  void anUnknownHeadListsTheKnownOnesAndSaysHowToTrainOne() throws IOException {
+    Path model = copy(decoder, "model");
+    replace(model.resolve("config.json"), "LlamaForCausalLM", "LlamaForQuestionAnswering");
+    generateRefused(
+        List.of(
+            "'LlamaForQuestionAnswering'",
+            "ForCausalLM, LMHeadModel, ForSequenceClassification, ForTokenClassification",
+            "attune train --model " + model),
+        model,
+        "--prompt",
+        "a");
   }
 
   @Test
@@ -194,6 +210,17 @@ class LanguageModelBadInputTest {
   }
 
   @Test
+  void anAdapterOfAnotherFamilyIsRefusedInItsOwnName() throws IOException {
+    Path other = copy(adapter, "other");
+    replace(other.resolve("adapter_config.json"), "down_proj", "c_fc");
+    generateRefused(
+        List.of("other: its module 'mlp.c_fc'", "mlp.up_proj", "belongs to another model"),
+        other,
+        "--prompt",
+        "All");
+  }
+
+  @Test
   void anAdapterWhoseBaseIsGoneAsksForIt() throws IOException {
     Path moved = copy(adapter, "moved");
     replace(moved.resolve("adapter_config.json"), decoder.toString(), shared + "/gone");
@@ -279,6 +306,8 @@ class LanguageModelBadInputTest {
   void optionsThatWouldDoNothingAreRefused() throws IOException {
     String[] prompt = {"--prompt", "a"};
     withOptions(List.of("--num-beams is 0"), prompt, "--num-beams", "0");
+    withOptions(List.of("--num-beams is 17", "1 to 16"), prompt, "--num-beams", "17");
+    withOptions(List.of("--streams is 0", "at least 1"), prompt, "--streams", "0");
     withOptions(List.of("--length-penalty needs --num-beams"), prompt, "--length-penalty", "2");
     withOptions(List.of("--system needs --chat"), prompt, "--system", "Be brief.");
     withOptions(List.of("--output needs --prompts"), prompt, "--output", scratch + "/texts.jsonl");
@@ -342,6 +371,32 @@ class LanguageModelBadInputTest {
 
   private static String[] with(String[] words, String... more) {
     return Stream.concat(Arrays.stream(words), Arrays.stream(more)).toArray(String[]::new);
+  }
+
+  @Test
+  void optionsThatExcludeEachOtherAreNamed() {
+    String[] prompt = {"--prompt", "a"};
+    String[][] others = {
+      {"--streams", "4"},
+      {"--stop", "."},
+      {"--temperature", "0.5"},
+      {"--top-k", "3"},
+      {"--repetition-penalty", "1.2"}
+    };
+    for (String[] other : others) {
+      withOptions(
+          List.of("--num-beams is 2", other[0] + " is " + other[1], "leave one of the two out"),
+          prompt,
+          with(other, "--num-beams", "2"));
+    }
+    withOptions(
+        List.of(
+            "--temperature is 0", "most probable", "--top-p is 0.5", "leave one of the two out"),
+        prompt,
+        "--temperature",
+        "0",
+        "--top-p",
+        "0.5");
   }
 
   private void withOptions(List<String> parts, String[] prompt, String... more) {
