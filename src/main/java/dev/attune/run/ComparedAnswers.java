@@ -3,7 +3,6 @@ package dev.attune.run;
 import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
-import dev.attune.metrics.Metrics;
 import dev.attune.metrics.TextMetrics;
 import dev.attune.model.Model;
 import dev.attune.model.decoder.DecoderModel;
@@ -58,7 +57,7 @@ final class ComparedAnswers implements AnswerCheck {
   }
 
   @Override
-  public Metrics measure(Model model, Tape tape) {
+  public TextMetrics measure(Model model, Tape tape) {
     metrics = new TextMetrics();
     tokens = 0;
     generation.generate(

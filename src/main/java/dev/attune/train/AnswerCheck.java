@@ -1,6 +1,6 @@
 package dev.attune.train;
 
-import dev.attune.metrics.Metrics;
+import dev.attune.metrics.TextMetrics;
 import dev.attune.model.Model;
 import dev.attune.tape.Tape;
 
@@ -10,5 +10,5 @@ public interface AnswerCheck {
    * Lets the model, as it is now, answer every prompt, and compares with the answers wanted. Leaves
    * nothing in the tape's arena, and parameters as they are.
    */
-  Metrics measure(Model model, Tape tape);
+  TextMetrics measure(Model model, Tape tape);
 }

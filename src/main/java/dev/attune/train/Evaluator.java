@@ -8,12 +8,15 @@ import dev.attune.metrics.Metrics;
 import dev.attune.metrics.NextTokenMetrics;
 import dev.attune.metrics.RegressionMetrics;
 import dev.attune.metrics.SequenceLabelMetrics;
+import dev.attune.metrics.TextMetrics;
 import dev.attune.model.Model;
 import dev.attune.model.Task;
 import dev.attune.ops.CrossEntropy;
 import dev.attune.tape.Tape;
 import java.nio.FloatBuffer;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -50,6 +53,39 @@ public final class Evaluator {
   /** Whether a smaller value of this metric is the better one. */
   public static boolean lowerIsBetter(String metric) {
     return LOWER_IS_BETTER.contains(metric);
+  }
+
+  /** The names of the values that {@link #evaluate} gives for a task, in their order. */
+  public List<String> names(Task task) {
+    List<String> names = new ArrayList<>(List.of("loss"));
+    switch (task) {
+      case CLASSIFICATION -> {
+        ClassificationMetrics metrics = new ClassificationMetrics(labels.names());
+        metrics.add(0, 0);
+        names.addAll(metrics.values().keySet());
+      }
+      case REGRESSION -> {
+        RegressionMetrics metrics = new RegressionMetrics();
+        metrics.add(0, 0);
+        names.addAll(metrics.values().keySet());
+      }
+      case TOKEN_CLASSIFICATION -> {
+        SequenceLabelMetrics metrics = new SequenceLabelMetrics(labels.names());
+        metrics.add(new int[1], new int[1]);
+        names.addAll(metrics.values().keySet());
+      }
+      case CAUSAL_LM -> {
+        NextTokenMetrics metrics = new NextTokenMetrics();
+        metrics.add(0, 1, 1);
+        names.addAll(metrics.values().keySet());
+        if (answers != null) {
+          TextMetrics texts = new TextMetrics();
+          texts.add("", "");
+          names.addAll(texts.values().keySet());
+        }
+      }
+    }
+    return names;
   }
 
   /** The largest of a row's logits. */

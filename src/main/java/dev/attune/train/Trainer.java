@@ -17,6 +17,7 @@ import dev.attune.tape.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
 
@@ -68,6 +69,9 @@ public final class Trainer implements AutoCloseable {
     if (evaluator == null && config.earlyStoppingPatience() > 0) {
       throw new InputException("--early-stopping-patience needs --validation-file");
     }
+    if (evaluator != null) {
+      checkMetric(evaluator.names(model.task()), config.bestMetric());
+    }
     this.objective = new Objective(model.task(), (float) config.labelSmoothing());
     this.staging = new Staging(parameters.backend());
     this.gradientNorm = new GradientNorm(parameters);
@@ -75,6 +79,20 @@ public final class Trainer implements AutoCloseable {
     this.stepsPerEpoch = config.stepsPerEpoch(batches);
     this.totalSteps = config.totalSteps(batches);
     this.schedule = config.scheduleOver(totalSteps);
+  }
+
+  /** Before the first step: an evaluation may be hours away. */
+  private static void checkMetric(List<String> names, String wanted) {
+    if (!names.contains(wanted)) {
+      throw new InputException(
+          "--metric-for-best-model is '"
+              + wanted
+              + "'; this task measures "
+              + String.join(", ", names)
+              + (names.contains("perplexity") && !names.contains("bleu")
+                  ? ", and more with --evaluate-with generate"
+                  : ""));
+    }
   }
 
   /** Optimizer steps of the whole run. */
@@ -258,14 +276,7 @@ public final class Trainer implements AutoCloseable {
   }
 
   private boolean noteScore(Map<String, Double> evaluation) {
-    Double score = evaluation.get(config.bestMetric());
-    if (score == null) {
-      throw new InputException(
-          "--metric-for-best-model is '"
-              + config.bestMetric()
-              + "'; this task measures "
-              + String.join(", ", evaluation.keySet()));
-    }
+    double score = evaluation.get(config.bestMetric());
     boolean lowerIsBetter = Evaluator.lowerIsBetter(config.bestMetric());
     boolean best =
         Double.isNaN(state.bestScore)

@@ -353,6 +353,19 @@ class LanguageModelBadInputTest {
   }
 
   @Test
+  void anUnknownMetricIsFoundBeforeTraining() {
+    trainRefused(
+        List.of("'rougeL'", "loss, perplexity, accuracy", "--evaluate-with generate"),
+        decoder,
+        text,
+        "--validation-file",
+        text.toString(),
+        "--metric-for-best-model",
+        "rougeL");
+    assertFalse(Files.exists(scratch.resolve("out/metrics.jsonl")));
+  }
+
+  @Test
   void aValidationPromptWithoutRoomIsFoundBeforeTraining() throws IOException {
     String shortOne = "{\"prompt\": \"a prompt\", \"completion\": \" yes\"}\n";
     Path rows = file("rows.jsonl", shortOne);
