@@ -190,6 +190,7 @@ final class Decoding implements AutoCloseable {
             address(CU_SEQLENS),
             0,
             0,
+            0,
             0);
     cache.place(address(CACHE_ROWS), address(STARTS), address(COUNTS));
     if (wanted == 0) {

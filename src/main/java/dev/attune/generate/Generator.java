@@ -91,14 +91,7 @@ public final class Generator implements AutoCloseable {
    * @throws InputException if the prompt leaves no room in the context
    */
   public void submit(Request request, Consumer<Completion> whenDone) {
-    if (request.prompt().length >= context) {
-      throw new InputException(
-          "the prompt has "
-              + request.prompt().length
-              + " tokens; the context holds "
-              + context
-              + ", and at least one is to be generated");
-    }
+    request.checkFits(context);
     waiting.add(new Running(request, whenDone));
   }
 

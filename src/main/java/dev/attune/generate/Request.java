@@ -36,6 +36,22 @@ public record Request(
     }
   }
 
+  /**
+   * Refuses a prompt that leaves no room.
+   *
+   * @param context tokens of the longest text, prompt included
+   */
+  public void checkFits(int context) {
+    if (prompt.length >= context) {
+      throw new InputException(
+          "the prompt has "
+              + prompt.length
+              + " tokens; the context holds "
+              + context
+              + ", and at least one is to be generated");
+    }
+  }
+
   boolean isEnd(int token) {
     for (int end : ends) {
       if (end == token) {

@@ -69,9 +69,9 @@ final class EncoderLayer {
       return GatherRows.apply(
           tape, forward(tape, x, inputs), inputs.firstRows(), inputs.sequences());
     }
-    Tensor keyValues = Linear.apply(tape, x, qkv.part(1, 3));
+    Tensor keyValues = Linear.apply(tape, x, qkv.columns(config.width(), 3L * config.width()));
     Tensor first = GatherRows.apply(tape, x, inputs.firstRows(), inputs.sequences());
-    Tensor queries = Linear.apply(tape, first, qkv.part(0, 1));
+    Tensor queries = Linear.apply(tape, first, qkv.columns(0, config.width()));
     Tensor context =
         Attention.apply(
             tape,

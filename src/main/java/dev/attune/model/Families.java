@@ -13,6 +13,7 @@ import dev.attune.model.mistral.Mistral;
 import dev.attune.model.qwen.Qwen;
 import dev.attune.model.roberta.Roberta;
 import dev.attune.tape.Parameters;
+import java.util.List;
 
 /** From config.json to a model. */
 public final class Families {
@@ -60,14 +61,7 @@ public final class Families {
               decoder(backend, Mistral.family(config), task, outputs, dropout, builder);
           case "qwen2" -> decoder(backend, Qwen.family2(config), task, outputs, dropout, builder);
           case "qwen3" -> decoder(backend, Qwen.family3(config), task, outputs, dropout, builder);
-          default ->
-              throw new InputException(
-                  "config.json: model type '"
-                      + type
-                      + "' is not supported; supported are "
-                      + ENCODERS
-                      + ", "
-                      + DECODERS);
+          default -> throw unsupported(type);
         };
     try {
       builder.checkTargets();
@@ -76,6 +70,24 @@ public final class Families {
       throw e;
     }
     return model;
+  }
+
+  /** Refuses the config.json of a model type that {@link #create} does not know. */
+  public static void checkSupported(JsonNode config) {
+    String type = config.path("model_type").asText("");
+    if (!List.of((ENCODERS + ", " + DECODERS).split(", ")).contains(type)) {
+      throw unsupported(type);
+    }
+  }
+
+  private static InputException unsupported(String type) {
+    return new InputException(
+        "config.json: model type '"
+            + type
+            + "' is not supported; supported are "
+            + ENCODERS
+            + ", "
+            + DECODERS);
   }
 
   private static Model encoder(

@@ -12,6 +12,7 @@ package dev.attune.model;
  * @param cuSeqlens (segments+1) bounds of the sequences
  * @param firstRows (B) first row of each sequence
  * @param lastRows (B) last row of each sequence
+ * @param lastPositions (B) rows of the position table of the last rows
  * @param oneEach (segments+1) 0, 1, …, B (, B): bounds when each sequence has one row
  */
 public record Inputs(
@@ -24,4 +25,5 @@ public record Inputs(
     long cuSeqlens,
     long firstRows,
     long lastRows,
+    long lastPositions,
     long oneEach) {}

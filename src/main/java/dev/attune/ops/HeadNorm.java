@@ -1,5 +1,6 @@
 package dev.attune.ops;
 
+import dev.attune.core.Check;
 import dev.attune.tape.Node;
 import dev.attune.tape.Parameter;
 import dev.attune.tape.Tape;
@@ -7,7 +8,7 @@ import dev.attune.tape.Tensor;
 
 /**
  * Root mean square norm of each query head and each key head, in place in the product that made
- * them; values pass. (Qwen3's q_norm and k_norm.)
+ * them; values pass. (Qwen3's q_norm and k_norm.) Queries may stand apart from keys and values.
  */
 public final class HeadNorm implements Node {
   private final Attention.Heads heads;
@@ -39,29 +40,37 @@ public final class HeadNorm implements Node {
   }
 
   /**
-   * @param inp (N, (H + 2 Hkv) D); consumed
-   * @param query weight (D) of the query heads
-   * @param key weight (D) of the key heads
+   * @param inp (N, (H + 2 Hkv) D), or (N, H D) without key, or (N, 2 Hkv D) without query; consumed
+   * @param query weight (D) of the query heads; null: there are none in inp
+   * @param key weight (D) of the key heads; null: there are none in inp
    */
   public static Tensor apply(
       Tape tape, Attention.Heads heads, Tensor inp, Parameter query, Parameter key, float eps) {
+    long expected =
+        (query == null ? 0 : heads.queryWidth()) + (key == null ? 0 : 2 * heads.keyValueWidth());
+    Check.argument(inp.cols() == expected, "heads in %d columns, not %d", expected, inp.cols());
     long N = inp.rows();
     long before = 0;
     if (tape.training()) {
       before = tape.allocate(inp.sizeBytes());
       tape.backend().copy(before, inp.address(), inp.sizeBytes());
     }
-    long queryRstd = tape.allocate(N * heads.heads() * Float.BYTES);
-    long keyRstd = tape.allocate(N * heads.keyValueHeads() * Float.BYTES);
-    Tensor out = tape.rename(inp, inp.requiresGrad() || query.trainable());
+    long queryRstd = query == null ? 0 : tape.allocate(N * heads.heads() * Float.BYTES);
+    long keyRstd = key == null ? 0 : tape.allocate(N * heads.keyValueHeads() * Float.BYTES);
+    boolean trainable = (query != null && query.trainable()) || (key != null && key.trainable());
+    Tensor out = tape.rename(inp, inp.requiresGrad() || trainable);
     HeadNorm node = new HeadNorm(heads, query, key, before, queryRstd, keyRstd, inp, out);
-    node.forward(tape, 0, query, queryRstd, heads.heads(), eps);
-    node.forward(tape, node.keyOffset(), key, keyRstd, heads.keyValueHeads(), eps);
+    if (query != null) {
+      node.forward(tape, 0, query, queryRstd, heads.heads(), eps);
+    }
+    if (key != null) {
+      node.forward(tape, node.keyOffset(), key, keyRstd, heads.keyValueHeads(), eps);
+    }
     return tape.record(node);
   }
 
   private long keyOffset() {
-    return heads.queryWidth() * out.dtype().sizeBytes();
+    return query == null ? 0 : heads.queryWidth() * out.dtype().sizeBytes();
   }
 
   private void forward(
@@ -91,8 +100,12 @@ public final class HeadNorm implements Node {
 
   @Override
   public void backward(Tape tape) {
-    backward(tape, 0, query, queryRstd, heads.heads());
-    backward(tape, keyOffset(), key, keyRstd, heads.keyValueHeads());
+    if (query != null) {
+      backward(tape, 0, query, queryRstd, heads.heads());
+    }
+    if (key != null) {
+      backward(tape, keyOffset(), key, keyRstd, heads.keyValueHeads());
+    }
     if (inp.requiresGrad()) {
       tape.moveGradient(out, inp);
     }
@@ -120,10 +133,10 @@ public final class HeadNorm implements Node {
 
   @Override
   public void release(Tape tape) {
-    tape.free(queryRstd);
-    tape.free(keyRstd);
-    if (before != 0) {
-      tape.free(before);
+    for (long block : new long[] {queryRstd, keyRstd, before}) {
+      if (block != 0) {
+        tape.free(block);
+      }
     }
   }
 }

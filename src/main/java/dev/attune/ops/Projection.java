@@ -24,15 +24,22 @@ public final class Projection {
   private static final long[] NONE = {};
 
   /** Handles of an adapter until the parameters are built. */
-  private record Declared(int down, int up, int part, long firstColumn) {}
+  private record Declared(int down, int up, long firstColumn) {}
 
   /**
    * @param down A (R,C)
    * @param up B (columns,R)
    */
-  private record Adapter(Parameter down, Parameter up, int part, long firstColumn) {
+  private record Adapter(Parameter down, Parameter up, long firstColumn) {
     long rank() {
       return down.rows();
+    }
+
+    /** The part of it that adds to the columns {@code begin..end}, counted from there. */
+    Adapter columns(long begin, long end) {
+      long first = Math.max(begin, firstColumn);
+      long last = Math.min(end, firstColumn + up.rows());
+      return new Adapter(down, up.slice(first - firstColumn, last - firstColumn), first - begin);
     }
   }
 
@@ -45,7 +52,6 @@ public final class Projection {
    */
   record Saved(long[] lows, long stream) {}
 
-  private final List<Part> parts;
   private final int weightHandle;
   private final int biasHandle;
   private final List<Declared> declared;
@@ -54,13 +60,7 @@ public final class Projection {
   private Parameter bias;
   private List<Adapter> adapters = List.of();
 
-  private Projection(
-      List<Part> parts,
-      int weightHandle,
-      int biasHandle,
-      List<Declared> declared,
-      LoraConfig lora) {
-    this.parts = parts;
+  private Projection(int weightHandle, int biasHandle, List<Declared> declared, LoraConfig lora) {
     this.weightHandle = weightHandle;
     this.biasHandle = biasHandle;
     this.declared = declared;
@@ -96,8 +96,7 @@ public final class Projection {
     LoraConfig lora = builder.lora();
     List<Declared> adapters = new ArrayList<>();
     long column = 0;
-    for (int part = 0; part < modules.size(); part++) {
-      Part module = modules.get(part);
+    for (Part module : modules) {
       if (builder.adapts(module.name())) {
         int down =
             builder.adapter(module.name() + LoraConfig.DOWN, lora.rank(), cols, Layout.PLAIN);
@@ -107,11 +106,11 @@ public final class Projection {
                 module.rows(),
                 lora.rank(),
                 withCols(ofRows, lora.rank()));
-        adapters.add(new Declared(down, up, part, column));
+        adapters.add(new Declared(down, up, column));
       }
       column += module.rows();
     }
-    return new Projection(modules, weight, biasHandle, adapters, lora);
+    return new Projection(weight, biasHandle, adapters, lora);
   }
 
   private static List<Part> named(List<Part> modules, String suffix) {
@@ -128,23 +127,22 @@ public final class Projection {
     bias = biasHandle < 0 ? null : parameters.get(biasHandle);
     adapters =
         declared.stream()
-            .map(
-                d ->
-                    new Adapter(
-                        parameters.get(d.down), parameters.get(d.up), d.part, d.firstColumn))
+            .map(d -> new Adapter(parameters.get(d.down), parameters.get(d.up), d.firstColumn))
             .toList();
   }
 
-  /** The modules {@code begin..end} alone, sharing values and gradients. */
-  public Projection part(int begin, int end) {
-    Projection narrowed = new Projection(parts.subList(begin, end), -1, -1, List.of(), lora);
-    long first = parts.subList(0, begin).stream().mapToLong(Part::rows).sum();
-    narrowed.weight = weight.part(begin, end);
-    narrowed.bias = bias == null ? null : bias.part(begin, end);
+  /**
+   * The columns {@code begin..end} of the product alone, sharing values and gradients. An adapter
+   * of a module that is cut serves both sides, each with a dropout mask of its own.
+   */
+  public Projection columns(long begin, long end) {
+    Projection narrowed = new Projection(-1, -1, List.of(), lora);
+    narrowed.weight = weight.slice(begin, end);
+    narrowed.bias = bias == null ? null : bias.slice(begin, end);
     narrowed.adapters =
         adapters.stream()
-            .filter(a -> a.part >= begin && a.part < end)
-            .map(a -> new Adapter(a.down, a.up, a.part - begin, a.firstColumn - first))
+            .filter(a -> a.firstColumn < end && a.firstColumn + a.up.rows() > begin)
+            .map(a -> a.columns(begin, end))
             .toList();
     return narrowed;
   }

@@ -10,6 +10,9 @@ import dev.attune.data.Dataset;
 import dev.attune.data.LabelMap;
 import dev.attune.data.TargetKind;
 import dev.attune.text.TextTokenizer;
+import dev.attune.train.AnswerCheck;
+import dev.attune.train.Evaluator;
+import dev.attune.train.Inference;
 import java.nio.file.Path;
 
 /** A training run's data: read, checked, tokenised. */
@@ -22,6 +25,8 @@ final class Data {
   private EncodedDataset encodedTrain;
   private EncodedDataset encodedValidation;
   private EncodedDataset encodedTest;
+  private AnswerCheck validationAnswers;
+  private AnswerCheck testAnswers;
 
   private Data(TargetKind kind, Dataset train, Dataset validation, Dataset test, LabelMap labels) {
     this.kind = kind;
@@ -74,6 +79,17 @@ final class Data {
     return report(config, encodedTrain, encodedValidation, encodedTest, maxLength);
   }
 
+  /**
+   * Prepares validation and test data for comparing what a language model answers.
+   *
+   * @param most tokens of a text, prompt included
+   */
+  void prepareAnswers(TextGeneration generation, int most) {
+    validationAnswers =
+        validation == null ? null : new ComparedAnswers(generation, validation, most);
+    testAnswers = test == null ? null : new ComparedAnswers(generation, test, most);
+  }
+
   private DataReport report(
       RunConfig config, EncodedDataset a, EncodedDataset b, EncodedDataset c) {
     return report(config, a, b, c, 0);
@@ -122,11 +138,17 @@ final class Data {
     return encodedTrain;
   }
 
-  EncodedDataset validation() {
-    return encodedValidation;
+  /** Measures on validation data; null where there is none. */
+  Evaluator validation(Inference inference) {
+    return evaluator(encodedValidation, inference, validationAnswers);
   }
 
-  EncodedDataset test() {
-    return encodedTest;
+  /** Measures on test data; null where there is none. */
+  Evaluator test(Inference inference) {
+    return evaluator(encodedTest, inference, testAnswers);
+  }
+
+  private Evaluator evaluator(EncodedDataset encoded, Inference inference, AnswerCheck answers) {
+    return encoded == null ? null : new Evaluator(encoded, labels, inference, answers);
   }
 }

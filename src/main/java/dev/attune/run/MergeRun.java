@@ -45,7 +45,7 @@ public final class MergeRun {
     Task task = TrainedModel.adapterTask(adapter, attune, json);
     int outputs = Math.max(1, attune.path("id2label").size());
     Parameters.Builder builder = new Parameters.Builder();
-    builder.adapt(description.lora());
+    builder.adapt(description.lora(), adapter.toString());
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     try (Backend backend = Backends.open("cpu", threads);
         OutputFolder folder =

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Collectors;
 
 /** The values of a run's options. Immutable once built; every getter checks its value. */
@@ -175,7 +176,7 @@ public final class RunConfig {
   public boolean agrees(RunConfig other, RunOption option) {
     String a = text(option);
     String b = other.text(option);
-    if (java.util.Objects.equals(a, b)) {
+    if (Objects.equals(a, b)) {
       return true;
     }
     try {
@@ -187,11 +188,22 @@ public final class RunConfig {
 
   /** All values, defaults included, as YAML that {@link Builder#setAll} reads. */
   public String toYaml() {
+    return yaml("");
+  }
+
+  /**
+   * The same for people, to be used again: defaults stand in comments, lest they count as given.
+   */
+  public String toCommentedYaml() {
+    return yaml("# ");
+  }
+
+  private String yaml(String beforeDefaults) {
     StringBuilder out = new StringBuilder();
     for (RunOption option : known) {
       String value = text(option);
       if (value != null) {
-        out.append(option.option()).append(": ");
+        out.append(isGiven(option) ? "" : beforeDefaults).append(option.option()).append(": ");
         // Quoted, lest YAML read 2e-5 as a float and write it as 2.0E-5.
         boolean plain = value.matches("-?\\d+|true|false");
         out.append(plain ? value : '"' + value.replace("\\", "\\\\").replace("\"", "\\\"") + '"');

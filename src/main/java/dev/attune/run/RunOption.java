@@ -53,7 +53,7 @@ public enum RunOption {
   SAVE_STEPS("N", "0", "save a checkpoint every N steps; 0: only when interrupted"),
   SAVE_TOTAL_LIMIT("N", "2", "checkpoints to keep, at least 2"),
   EARLY_STOPPING_PATIENCE("N", "0", "evaluations without improvement to stop after; 0: never"),
-  METRIC_FOR_BEST_MODEL("NAME", "loss", "what early stopping watches"),
+  METRIC_FOR_BEST_MODEL("NAME", "loss", "what early stopping watches: loss, or any metric"),
   RESUME(null, "false", "go on from the newest checkpoint in the output folder"),
   OVERWRITE(null, "false", "replace the model in the output folder"),
   FILE("FILE", null, "data to evaluate or predict"),
@@ -85,7 +85,10 @@ public enum RunOption {
 
   /** Options of {@code attune train}. */
   public static final List<RunOption> TRAIN =
-      List.of(values()).stream().filter(option -> option.compareTo(FILE) < 0).toList();
+      Stream.concat(
+              Stream.of(values()).filter(option -> option.compareTo(FILE) < 0),
+              Stream.of(EVALUATE_WITH, MAX_NEW_TOKENS, STOP, STREAMS))
+          .toList();
 
   private static final List<RunOption> INFERENCE =
       List.of(

@@ -3,7 +3,6 @@ package dev.attune.run;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.attune.batch.EncodedDataset;
 import dev.attune.checkpoint.AdapterFolder;
 import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.checkpoint.ModelFolder;
@@ -110,6 +109,7 @@ public final class TrainRun {
     TargetKind kind = Objective.targetKind(task);
     TrainerConfig trainerConfig = trainerConfig();
     LoraConfig lora = Adapters.of(config);
+    TextGeneration.Options generation = generation(task);
     boolean resume = config.flag(RunOption.RESUME);
     config.required(RunOption.TRAIN_FILE);
     Path outputDir = Path.of(config.required(RunOption.OUTPUT_DIR));
@@ -144,10 +144,31 @@ public final class TrainRun {
       listener.onDataReport(report);
       report.throwIfFatal();
       data.checkVocabulary(modelConfig.path("vocab_size").asInt());
+      if (generation != null) {
+        data.prepareAnswers(
+            new TextGeneration(config, generation, tokenizer, base), model.maxLength());
+      }
       describe(loaded);
       return train(
           session, model, tokenizer, modelConfig, data, report, output, trainerConfig, task);
     }
+  }
+
+  /** How evaluations generate; null: they do not. */
+  private TextGeneration.Options generation(Task task) {
+    if (EvaluationWay.of(config) == EvaluationWay.LOSS) {
+      return null;
+    }
+    if (task != Task.CAUSAL_LM) {
+      throw new InputException(
+          "--evaluate-with generate needs --task causal-lm; the task is " + task.option());
+    }
+    if (config.path(RunOption.VALIDATION_FILE) == null
+        && config.path(RunOption.TEST_FILE) == null) {
+      throw new InputException(
+          "--evaluate-with generate needs --validation-file or --test-file to generate for");
+    }
+    return TextGeneration.Options.of(config);
   }
 
   private Outcome train(
@@ -161,9 +182,6 @@ public final class TrainRun {
       TrainerConfig trainerConfig,
       Task task) {
     model.parameters().enableTraining();
-    session
-        .tape(trainerConfig.seed())
-        .useCheckpoints(config.flag(RunOption.GRADIENT_CHECKPOINTING));
     model.parameters().prepare(session.precision());
     try (Inference inference = new Inference(session.backend());
         Optimizer optimizer = optimizer(model);
@@ -173,8 +191,11 @@ public final class TrainRun {
                 optimizer,
                 session.tape(trainerConfig.seed()),
                 data.train(),
-                evaluator(data.validation(), data, inference),
+                data.validation(inference),
                 trainerConfig)) {
+      session
+          .tape(trainerConfig.seed())
+          .useCheckpoints(config.flag(RunOption.GRADIENT_CHECKPOINTING));
       Checkpoints checkpoints =
           new Checkpoints(
               new CheckpointStore(
@@ -218,7 +239,7 @@ public final class TrainRun {
             output.folder());
       }
       install(output, model, tokenizer, modelConfig, data, task, result);
-      Evaluator testing = evaluator(data.test(), data, inference);
+      Evaluator testing = data.test(inference);
       Map<String, Double> test =
           testing == null ? Map.of() : testing.evaluate(model, session.tape(trainerConfig.seed()));
       if (testing != null) {
@@ -323,7 +344,7 @@ public final class TrainRun {
 
   private void writeRunFiles(OutputFolder output, DataReport report) {
     try {
-      Files.writeString(output.runFile(), config.toYaml());
+      Files.writeString(output.runFile(), config.toCommentedYaml());
       ModelFolder.writeJson(output.folder().resolve("data_report.json"), report.toJson());
     } catch (IOException e) {
       throw new UncheckedIOException(
@@ -426,10 +447,6 @@ public final class TrainRun {
     return names.size() <= 4
         ? String.join(", ", names)
         : String.join(", ", names.subList(0, 3)) + " and " + (names.size() - 3) + " more";
-  }
-
-  private static Evaluator evaluator(EncodedDataset dataset, Data data, Inference inference) {
-    return dataset == null ? null : new Evaluator(dataset, data.labels(), inference);
   }
 
   /** Writes metrics.jsonl on the way to the listener. */

@@ -62,6 +62,7 @@ final class TrainedModel implements AutoCloseable {
     AdapterFolder.Description adapter = isAdapter ? AdapterFolder.describe(folder) : null;
     Path base = isAdapter ? MergeRun.base(config, adapter) : folder;
     ObjectNode json = ModelFolder.readConfig(base);
+    Families.checkSupported(json);
     ObjectNode outputs = isAdapter ? readAttune(folder) : json;
     Task task = isAdapter ? adapterTask(folder, outputs, json) : task(folder, json);
     LabelMap labels =
@@ -119,7 +120,9 @@ final class TrainedModel implements AutoCloseable {
     if (adapter != null || task == Task.CAUSAL_LM) {
       builder.freeze(session.precision(), Adapters.held(config, session.precision()));
     }
-    builder.adapt(adapter == null ? null : adapter.lora());
+    if (adapter != null) {
+      builder.adapt(adapter.lora(), config.text(RunOption.MODEL));
+    }
     return builder;
   }
 
@@ -161,7 +164,9 @@ final class TrainedModel implements AutoCloseable {
         folder
             + ": config.json names the architecture '"
             + architecture
-            + "'; only language models and models for sequence or token classification can be used");
+            + "'; those that can be used end in ForCausalLM, LMHeadModel, ForSequenceClassification,"
+            + " ForTokenClassification. Train one with: attune train --model "
+            + folder);
   }
 
   private static LabelMap labels(Path folder, JsonNode json) {

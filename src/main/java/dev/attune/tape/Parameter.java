@@ -6,21 +6,28 @@ import dev.attune.core.DType;
 /**
  * A weight matrix or vector: a range of the flat store. It may cover several Hugging Face tensors
  * that lie one after another (query, key and value of a layer), so that one product serves them
- * all; {@link #part} narrows it to some of them.
+ * all; {@link #slice} narrows it to some of them, or to rows of one.
  */
 public final class Parameter {
   private final Parameters store;
   private final int segmentBegin;
   private final int segmentEnd;
   private final Segment first;
+  private final long offset; // elements of the first tensor that come before
   private final long rows;
   private final long cols;
 
   Parameter(Parameters store, int segmentBegin, int segmentEnd, long rows, long cols) {
+    this(store, segmentBegin, segmentEnd, 0, rows, cols);
+  }
+
+  private Parameter(
+      Parameters store, int segmentBegin, int segmentEnd, long offset, long rows, long cols) {
     this.store = store;
     this.segmentBegin = segmentBegin;
     this.segmentEnd = segmentEnd;
     this.first = store.segments().get(segmentBegin);
+    this.offset = offset;
     this.rows = rows;
     this.cols = cols;
   }
@@ -44,7 +51,7 @@ public final class Parameter {
 
   /** Address of the values: f32 master values, or frozen ones of {@link #dtype}. */
   public long address() {
-    return store.address(first);
+    return store.address(first) + offset * first.dtype().sizeBytes();
   }
 
   /** How the values are held. */
@@ -64,7 +71,8 @@ public final class Parameter {
 
   /** Where products of such activations read the weight: the master, or a copy of it. */
   public long operand(DType activations) {
-    return store.operandAddress(first, activations);
+    return store.operandAddress(first, activations)
+        + offset * operandDtype(activations).sizeBytes();
   }
 
   /** Whether this parameter takes a gradient. */
@@ -73,31 +81,46 @@ public final class Parameter {
   }
 
   /**
-   * The tensors {@code begin..end} of those it covers, as a parameter that shares values and
-   * gradient.
+   * Some of its rows, or entries of a vector: whole tensors of those it covers, or a part of one.
+   * The new parameter shares values and gradient.
+   *
+   * @param begin first row or entry
+   * @param end behind the last
    */
-  public Parameter part(int begin, int end) {
-    int count = segmentEnd - segmentBegin;
+  public Parameter slice(long begin, long end) {
+    boolean vector = first.shape().length == 1;
+    long width = vector ? 1 : cols;
     Check.argument(
-        0 <= begin && begin < end && end <= count, "part %d..%d of %d", begin, end, count);
-    Check.state(!isQuantized() || count == end - begin, "%s is packed with others", name());
-    Segment from = store.segments().get(segmentBegin + begin);
-    long elements = 0;
-    for (int i = begin; i < end; i++) {
-      elements += store.segments().get(segmentBegin + i).count();
+        0 <= begin && begin < end && end * width <= count(),
+        "slice %d..%d of %s",
+        begin,
+        end,
+        name());
+    Check.state(!isQuantized() || (end - begin) * width == count(), "%s is packed whole", name());
+    int from = segmentBegin;
+    long before = begin * width + offset;
+    while (before >= store.segments().get(from).count()) {
+      before -= store.segments().get(from++).count();
     }
-    boolean vector = from.shape().length == 1;
+    int to = from;
+    long covered = 0;
+    while (covered < before + (end - begin) * width) {
+      covered += store.segments().get(to++).count();
+    }
+    boolean whole = before == 0 && covered == (end - begin) * width;
+    Check.argument(whole || to == from + 1, "slice %d..%d of %s cuts a tensor", begin, end, name());
     return new Parameter(
-        store,
-        segmentBegin + begin,
-        segmentBegin + end,
-        vector ? 1 : elements / cols,
-        vector ? elements : cols);
+        store, from, to, before, vector ? 1 : end - begin, vector ? end - begin : cols);
+  }
+
+  /** Whether it is a part of a tensor, whose rest others write. */
+  private boolean isPartOfTensor() {
+    return segmentEnd == segmentBegin + 1 && count() < first.count();
   }
 
   /** Address of the f32 gradient. Before writing to it ask {@link #accumulate}. */
   public long gradient() {
-    return store.gradientAddress(first.first());
+    return store.gradientAddress(first.first() + offset);
   }
 
   /**
@@ -105,7 +128,15 @@ public final class Parameter {
    * overwrite it; true later, when it must add.
    */
   public boolean accumulate() {
-    return store.claim(segmentBegin, segmentEnd);
+    boolean written = store.claim(segmentBegin, segmentEnd);
+    if (!isPartOfTensor()) {
+      return written;
+    }
+    if (!written) {
+      // Of one tensor there is one mark: its parts add to zero, whichever comes first.
+      store.backend().fillZero(store.gradientAddress(first.first()), first.count() * Float.BYTES);
+    }
+    return true;
   }
 
   /** The gradient for an op that can only add: zeroed if nothing was written in this step. */

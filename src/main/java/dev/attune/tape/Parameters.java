@@ -110,6 +110,7 @@ public final class Parameters implements AutoCloseable {
     private DType productsFrozenAs;
     private final List<QuantizedWeight> quantized = new ArrayList<>();
     private long frozenBytes;
+    private String adapterFolder;
     private final Set<String> modules = new LinkedHashSet<>();
     private long rowSparseEnd;
     private long decayEnd;
@@ -118,6 +119,16 @@ public final class Parameters implements AutoCloseable {
     /** Gives the projections that are declared from here on adapters; null: none. */
     public void adapt(LoraConfig config) {
       this.lora = config;
+    }
+
+    /**
+     * The same for adapters that are there already.
+     *
+     * @param folder where they are, for messages
+     */
+    public void adapt(LoraConfig config, String folder) {
+      this.lora = config;
+      this.adapterFolder = folder;
     }
 
     /**
@@ -168,14 +179,20 @@ public final class Parameters implements AutoCloseable {
       }
       for (String target : lora.targets()) {
         if (modules.stream().noneMatch(module -> LoraConfig.matches(target, module))) {
+          String has =
+              modules.stream().map(LoraConfig::suffix).distinct().collect(Collectors.joining(", "));
           throw new InputException(
-              "--lora-targets: '"
-                  + target
-                  + "' matches no product of this model; it has "
-                  + modules.stream()
-                      .map(LoraConfig::suffix)
-                      .distinct()
-                      .collect(Collectors.joining(", ")));
+              adapterFolder == null
+                  ? "--lora-targets: '"
+                      + target
+                      + "' matches no product of this model; it has "
+                      + has
+                  : adapterFolder
+                      + ": its module '"
+                      + target
+                      + "' matches no product of this base model, which has "
+                      + has
+                      + "; the adapter belongs to another model");
         }
       }
     }

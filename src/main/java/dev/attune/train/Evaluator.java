@@ -8,12 +8,15 @@ import dev.attune.metrics.Metrics;
 import dev.attune.metrics.NextTokenMetrics;
 import dev.attune.metrics.RegressionMetrics;
 import dev.attune.metrics.SequenceLabelMetrics;
+import dev.attune.metrics.TextMetrics;
 import dev.attune.model.Model;
 import dev.attune.model.Task;
 import dev.attune.ops.CrossEntropy;
 import dev.attune.tape.Tape;
 import java.nio.FloatBuffer;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -24,6 +27,7 @@ public final class Evaluator {
   private final EncodedDataset data;
   private final LabelMap labels;
   private final Inference inference;
+  private final AnswerCheck answers;
   private Metrics last;
 
   /**
@@ -31,14 +35,57 @@ public final class Evaluator {
    * @param inference the caller closes it
    */
   public Evaluator(EncodedDataset data, LabelMap labels, Inference inference) {
+    this(data, labels, inference, null);
+  }
+
+  /**
+   * @param labels null for regression
+   * @param inference the caller closes it
+   * @param answers of a language model are measured too, unless null
+   */
+  public Evaluator(EncodedDataset data, LabelMap labels, Inference inference, AnswerCheck answers) {
     this.data = data;
     this.labels = labels;
     this.inference = inference;
+    this.answers = answers;
   }
 
   /** Whether a smaller value of this metric is the better one. */
   public static boolean lowerIsBetter(String metric) {
     return LOWER_IS_BETTER.contains(metric);
+  }
+
+  /** The names of the values that {@link #evaluate} gives for a task, in their order. */
+  public List<String> names(Task task) {
+    List<String> names = new ArrayList<>(List.of("loss"));
+    switch (task) {
+      case CLASSIFICATION -> {
+        ClassificationMetrics metrics = new ClassificationMetrics(labels.names());
+        metrics.add(0, 0);
+        names.addAll(metrics.values().keySet());
+      }
+      case REGRESSION -> {
+        RegressionMetrics metrics = new RegressionMetrics();
+        metrics.add(0, 0);
+        names.addAll(metrics.values().keySet());
+      }
+      case TOKEN_CLASSIFICATION -> {
+        SequenceLabelMetrics metrics = new SequenceLabelMetrics(labels.names());
+        metrics.add(new int[1], new int[1]);
+        names.addAll(metrics.values().keySet());
+      }
+      case CAUSAL_LM -> {
+        NextTokenMetrics metrics = new NextTokenMetrics();
+        metrics.add(0, 1, 1);
+        names.addAll(metrics.values().keySet());
+        if (answers != null) {
+          TextMetrics texts = new TextMetrics();
+          texts.add("", "");
+          names.addAll(texts.values().keySet());
+        }
+      }
+    }
+    return names;
   }
 
   /** The largest of a row's logits. */
@@ -100,6 +147,10 @@ public final class Evaluator {
     Map<String, Double> values = new LinkedHashMap<>();
     values.put("loss", lossAndTargets[0] / lossAndTargets[1]);
     values.putAll(metrics.values());
+    if (answers != null) {
+      last = answers.measure(model, tape);
+      values.putAll(last.values());
+    }
     return values;
   }
 

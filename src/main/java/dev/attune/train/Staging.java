@@ -15,7 +15,8 @@ import java.nio.IntBuffer;
  */
 public final class Staging implements AutoCloseable {
   private static final int ARRAYS_OF_ROWS = 5; // ids, positions, type ids, labels, learned rows
-  private static final int ARRAYS_OF_SEQUENCES = 5; // bounds, first rows, one each, targets, last
+  // Bounds, first rows, one each, targets, last rows, last positions.
+  private static final int ARRAYS_OF_SEQUENCES = 6;
   // After them losses and predictions, which come the other way.
 
   private final Backend backend;
@@ -67,7 +68,9 @@ public final class Staging implements AutoCloseable {
     }
     ints.put(sequenceArray(2) + B + 1, B);
     for (int b = 0; b < B; b++) {
-      ints.put(sequenceArray(4) + b, batch.cuSeqlens()[b + 1] - 1);
+      int last = batch.cuSeqlens()[b + 1] - 1;
+      ints.put(sequenceArray(4) + b, last);
+      ints.put(sequenceArray(5) + b, batch.positions()[last]);
     }
     if (batch.kind() == TargetKind.NUMBER) {
       floats.put(sequenceArray(3), batch.targets(), 0, B);
@@ -90,6 +93,7 @@ public final class Staging implements AutoCloseable {
         address(sequenceArray(0)),
         address(sequenceArray(1)),
         address(sequenceArray(4)),
+        address(sequenceArray(5)),
         address(sequenceArray(2)));
   }
 

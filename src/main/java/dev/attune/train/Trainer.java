@@ -16,6 +16,7 @@ import dev.attune.tape.Tape;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
 
@@ -72,6 +73,9 @@ public final class Trainer implements AutoCloseable {
     if (evaluator == null && config.earlyStoppingPatience() > 0) {
       throw new InputException("--early-stopping-patience needs --validation-file");
     }
+    if (evaluator != null) {
+      checkMetric(evaluator.names(model.task()), config.bestMetric());
+    }
     int sequences = Math.min(config.batchSize(), data.size());
     this.runner =
         StepRunner.of(
@@ -88,6 +92,20 @@ public final class Trainer implements AutoCloseable {
     this.stepsPerEpoch = config.stepsPerEpoch(batches);
     this.totalSteps = config.totalSteps(batches);
     this.schedule = config.scheduleOver(totalSteps);
+  }
+
+  /** Before the first step: an evaluation may be hours away. */
+  private static void checkMetric(List<String> names, String wanted) {
+    if (!names.contains(wanted)) {
+      throw new InputException(
+          "--metric-for-best-model is '"
+              + wanted
+              + "'; this task measures "
+              + String.join(", ", names)
+              + (names.contains("perplexity") && !names.contains("bleu")
+                  ? ", and more with --evaluate-with generate"
+                  : ""));
+    }
   }
 
   /** Optimizer steps of the whole run. */
@@ -273,14 +291,7 @@ public final class Trainer implements AutoCloseable {
   }
 
   private boolean noteScore(Map<String, Double> evaluation) {
-    Double score = evaluation.get(config.bestMetric());
-    if (score == null) {
-      throw new InputException(
-          "--metric-for-best-model is '"
-              + config.bestMetric()
-              + "'; this task measures "
-              + String.join(", ", evaluation.keySet()));
-    }
+    double score = evaluation.get(config.bestMetric());
     boolean lowerIsBetter = Evaluator.lowerIsBetter(config.bestMetric());
     boolean best =
         Double.isNaN(state.bestScore)

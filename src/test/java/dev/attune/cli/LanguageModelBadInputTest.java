@@ -101,6 +101,22 @@ class LanguageModelBadInputTest {
     replace(model.resolve("config.json"), "\"model_type\": \"llama\"", "\"model_type\": \"mamba\"");
     trainRefused(
         List.of("'mamba'", "bert, roberta, distilbert", "gpt2", "llama", "qwen3"), model, text);
+    replace(model.resolve("config.json"), "LlamaForCausalLM", "MambaForConditionalGeneration");
+    generateRefused(List.of("'mamba'", "bert, roberta", "llama"), model, "--prompt", "a");
+  }
+
+  @Test
+  void anUnknownHeadListsTheKnownOnesAndSaysHowToTrainOne() throws IOException {
+    Path model = copy(decoder, "model");
+    replace(model.resolve("config.json"), "LlamaForCausalLM", "LlamaForQuestionAnswering");
+    generateRefused(
+        List.of(
+            "'LlamaForQuestionAnswering'",
+            "ForCausalLM, LMHeadModel, ForSequenceClassification, ForTokenClassification",
+            "attune train --model " + model),
+        model,
+        "--prompt",
+        "a");
   }
 
   @Test
@@ -194,6 +210,17 @@ class LanguageModelBadInputTest {
   }
 
   @Test
+  void anAdapterOfAnotherFamilyIsRefusedInItsOwnName() throws IOException {
+    Path other = copy(adapter, "other");
+    replace(other.resolve("adapter_config.json"), "down_proj", "c_fc");
+    generateRefused(
+        List.of("other: its module 'mlp.c_fc'", "mlp.up_proj", "belongs to another model"),
+        other,
+        "--prompt",
+        "All");
+  }
+
+  @Test
   void anAdapterWhoseBaseIsGoneAsksForIt() throws IOException {
     Path moved = copy(adapter, "moved");
     replace(moved.resolve("adapter_config.json"), decoder.toString(), shared + "/gone");
@@ -279,6 +306,8 @@ class LanguageModelBadInputTest {
   void optionsThatWouldDoNothingAreRefused() throws IOException {
     String[] prompt = {"--prompt", "a"};
     withOptions(List.of("--num-beams is 0"), prompt, "--num-beams", "0");
+    withOptions(List.of("--num-beams is 17", "1 to 16"), prompt, "--num-beams", "17");
+    withOptions(List.of("--streams is 0", "at least 1"), prompt, "--streams", "0");
     withOptions(List.of("--length-penalty needs --num-beams"), prompt, "--length-penalty", "2");
     withOptions(List.of("--system needs --chat"), prompt, "--system", "Be brief.");
     withOptions(List.of("--output needs --prompts"), prompt, "--output", scratch + "/texts.jsonl");
@@ -286,10 +315,104 @@ class LanguageModelBadInputTest {
     withOptions(List.of("there are no prompts"), new String[] {"--prompts", none});
   }
 
-  private void withOptions(List<String> parts, String[] prompt, String... more) {
-    generateRefused(
-        parts,
+  @Test
+  void evaluationsGenerateOnlyWhereThereAreAnswers() throws IOException {
+    Path rows = file("rows.jsonl", "{\"prompt\": \"a prompt\", \"completion\": \" yes\"}\n");
+    String[] generate = {"--evaluate-with", "generate", "--validation-file", rows.toString()};
+    trainRefused(List.of("--stop needs --evaluate-with generate"), decoder, rows, "--stop", ".");
+    trainRefused(
+        List.of("--evaluate-with is 'beams'", "loss and generate"),
         decoder,
-        Stream.concat(Arrays.stream(prompt), Arrays.stream(more)).toArray(String[]::new));
+        rows,
+        "--evaluate-with",
+        "beams");
+    trainRefused(
+        List.of("--evaluate-with generate needs --validation-file or --test-file"),
+        decoder,
+        rows,
+        "--evaluate-with",
+        "generate");
+    trainRefused(
+        List.of("--evaluate-with generate needs --task causal-lm", "regression"),
+        decoder,
+        rows,
+        with(generate, "--task", "regression"));
+    trainRefused(
+        List.of("--max-new-tokens is 0", "at least 1"),
+        decoder,
+        rows,
+        with(generate, "--max-new-tokens", "0"));
+    trainRefused(
+        List.of("text.txt", "no answer to compare with", "prompts with completions"),
+        decoder,
+        rows,
+        "--evaluate-with",
+        "generate",
+        "--validation-file",
+        text.toString());
+  }
+
+  @Test
+  void anUnknownMetricIsFoundBeforeTraining() {
+    trainRefused(
+        List.of("'rougeL'", "loss, perplexity, accuracy", "--evaluate-with generate"),
+        decoder,
+        text,
+        "--validation-file",
+        text.toString(),
+        "--metric-for-best-model",
+        "rougeL");
+    assertFalse(Files.exists(scratch.resolve("out/metrics.jsonl")));
+  }
+
+  @Test
+  void aValidationPromptWithoutRoomIsFoundBeforeTraining() throws IOException {
+    String shortOne = "{\"prompt\": \"a prompt\", \"completion\": \" yes\"}\n";
+    Path rows = file("rows.jsonl", shortOne);
+    Path validation =
+        file("validation.jsonl", shortOne + shortOne.replace("a prompt", "x".repeat(64)));
+    trainRefused(
+        List.of("validation.jsonl, row 2", "the prompt has 64 tokens", "the context holds 64"),
+        decoder,
+        rows,
+        "--evaluate-with",
+        "generate",
+        "--validation-file",
+        validation.toString());
+    assertFalse(Files.exists(scratch.resolve("out/metrics.jsonl")));
+  }
+
+  private static String[] with(String[] words, String... more) {
+    return Stream.concat(Arrays.stream(words), Arrays.stream(more)).toArray(String[]::new);
+  }
+
+  @Test
+  void optionsThatExcludeEachOtherAreNamed() {
+    String[] prompt = {"--prompt", "a"};
+    String[][] others = {
+      {"--streams", "4"},
+      {"--stop", "."},
+      {"--temperature", "0.5"},
+      {"--top-k", "3"},
+      {"--repetition-penalty", "1.2"}
+    };
+    for (String[] other : others) {
+      withOptions(
+          List.of("--num-beams is 2", other[0] + " is " + other[1], "leave one of the two out"),
+          prompt,
+          with(other, "--num-beams", "2"));
+    }
+    withOptions(
+        List.of(
+            "--temperature is 0", "most probable", "--top-p is 0.5", "leave one of the two out"),
+        prompt,
+        "--temperature",
+        "0",
+        "--top-p",
+        "0.5");
+  }
+
+  private void withOptions(List<String> parts, String[] prompt, String... more) {
+    generateRefused(parts, decoder, with(prompt, more));
   }
 }

@@ -39,12 +39,10 @@ class TextMetricsTest {
   void valuesEqualThePythonLibraries(JsonNode test) {
     TextMetrics whole = of(test, 0, 1);
     for (Map.Entry<String, Double> value : whole.values().entrySet()) {
-      // ROUGE's reference values are single precision.
-      double tolerance = value.getKey().startsWith("rouge") ? 1e-6 : 1e-9;
       assertEquals(
           test.get(value.getKey()).asDouble(),
           value.getValue(),
-          tolerance,
+          1e-9,
           test.get("name").asText() + " " + value.getKey());
     }
     assertEquals(test.get("predictions").size(), whole.count());

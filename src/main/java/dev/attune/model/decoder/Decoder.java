@@ -83,13 +83,17 @@ public final class Decoder implements AutoCloseable {
 
   /** The last norm's output for every row: (N,C). */
   public Tensor forward(Tape tape, Inputs inputs) {
-    DecoderLayer.State state = stack(tape, inputs, null);
-    return last(tape, state);
+    return last(tape, stack(tape, inputs, null, layers.size()));
   }
 
-  /** The last norm's output for the last row of each sequence: (B,C). */
+  /**
+   * The last norm's output for the last row of each sequence: (B,C). The last layer skips the work
+   * on all other rows, which nobody would read.
+   */
   public Tensor forwardLastRows(Tape tape, Inputs inputs) {
-    return rows(tape, stack(tape, inputs, null), inputs.lastRows(), inputs.sequences());
+    int before = layers.size() - 1;
+    DecoderLayer.State state = stack(tape, inputs, null, before);
+    return last(tape, layers.get(before).forwardLastRows(tape, state, inputs, rope));
   }
 
   /**
@@ -100,31 +104,29 @@ public final class Decoder implements AutoCloseable {
    * @return (M,C)
    */
   public Tensor forwardRows(Tape tape, Inputs inputs, KeyValueCache cache, long rows, long M) {
-    return rows(tape, stack(tape, inputs, cache), rows, M);
+    DecoderLayer.State state = stack(tape, inputs, cache, layers.size());
+    Tensor branch = GatherRows.apply(tape, state.branch(), rows, M);
+    Tensor residual = GatherRows.apply(tape, state.residual(), rows, M);
+    return last(tape, new DecoderLayer.State(branch, residual));
   }
 
   /** Runs new rows for what they leave in the cache. */
   public void fill(Tape tape, Inputs inputs, KeyValueCache cache) {
-    stack(tape, inputs, cache);
-  }
-
-  private Tensor rows(Tape tape, DecoderLayer.State state, long rows, long M) {
-    Tensor branch = GatherRows.apply(tape, state.branch(), rows, M);
-    Tensor residual = GatherRows.apply(tape, state.residual(), rows, M);
-    return last(tape, new DecoderLayer.State(branch, residual));
+    stack(tape, inputs, cache, layers.size());
   }
 
   private Tensor last(Tape tape, DecoderLayer.State state) {
     return finalNorm.apply(tape, state.branch(), state.residual(), config.residualDropout()).out();
   }
 
-  private DecoderLayer.State stack(Tape tape, Inputs inputs, KeyValueCache cache) {
+  /** Runs the embeddings and the first {@code count} layers. */
+  private DecoderLayer.State stack(Tape tape, Inputs inputs, KeyValueCache cache, int count) {
     Tensor x =
         Embedding.apply(
             tape, word, position, null, inputs.rows(), inputs.ids(), inputs.positions(), 0);
     x = Dropout.apply(tape, x, config.embeddingDropout());
     DecoderLayer.State state = new DecoderLayer.State(x, null);
-    for (int layer = 0; layer < layers.size(); layer++) {
+    for (int layer = 0; layer < count; layer++) {
       DecoderLayer next = layers.get(layer);
       KeyValueCache.Layer cached = cache == null ? null : cache.layer(layer);
       Tensor[] out =

@@ -4,6 +4,7 @@ import dev.attune.model.Inputs;
 import dev.attune.ops.Add;
 import dev.attune.ops.Attention;
 import dev.attune.ops.GatedMlp;
+import dev.attune.ops.GatherRows;
 import dev.attune.ops.HeadNorm;
 import dev.attune.ops.Linear;
 import dev.attune.ops.Mlp;
@@ -133,43 +134,104 @@ final class DecoderLayer {
   State forward(Tape tape, State state, Inputs inputs, Rope.Table rope, KeyValueCache.Layer cache) {
     Normed first =
         attentionNorm.apply(tape, state.branch, state.residual, config.residualDropout());
-    Tensor attended = attend(tape, first.out(), inputs, rope, cache);
-    if (config.parallelResidual()) {
-      Tensor fed = feed(tape, feedForwardNorm.applyBeside(tape, first.sum()));
-      return new State(Add.apply(tape, attended, fed), first.sum());
+    return finish(tape, attend(tape, first.out(), inputs, rope, cache), first.sum());
+  }
+
+  /**
+   * The state of the last row of each sequence, (B,C): keys and values come from all rows,
+   * everything else runs on B rows. The numbers are those of {@link #forward}; the random streams
+   * are others.
+   */
+  State forwardLastRows(Tape tape, State state, Inputs inputs, Rope.Table rope) {
+    long B = inputs.sequences();
+    if (queryKeyValue.weight().isQuantized()) {
+      // Packed together, the three cannot be told apart.
+      State all = forward(tape, state, inputs, rope, null);
+      // The stream first: the next norm lends its gradient to the branch.
+      Tensor residual = GatherRows.apply(tape, all.residual, inputs.lastRows(), B);
+      return new State(GatherRows.apply(tape, all.branch, inputs.lastRows(), B), residual);
     }
-    Normed second = feedForwardNorm.apply(tape, attended, first.sum(), config.residualDropout());
+    Normed all = attentionNorm.apply(tape, state.branch, state.residual, config.residualDropout());
+    Tensor sum = GatherRows.apply(tape, all.sum(), inputs.lastRows(), B);
+    Tensor last = GatherRows.apply(tape, all.out(), inputs.lastRows(), B);
+    long width = heads.queryWidth();
+    Tensor keyValues =
+        placed(
+            tape,
+            Linear.apply(tape, all.out(), queryKeyValue.columns(width, heads.width())),
+            false,
+            true,
+            rope,
+            inputs.positions());
+    Tensor queries =
+        placed(
+            tape,
+            Linear.apply(tape, last, queryKeyValue.columns(0, width)),
+            true,
+            false,
+            rope,
+            inputs.lastPositions());
+    Tensor context =
+        Attention.apply(
+            tape,
+            heads,
+            queries,
+            keyValues,
+            inputs.oneEach(),
+            inputs.cuSeqlens(),
+            inputs.segments());
+    return finish(tape, Linear.apply(tape, context, attentionOut), sum);
+  }
+
+  private State finish(Tape tape, Tensor attended, Tensor sum) {
+    if (config.parallelResidual()) {
+      Tensor fed = feed(tape, feedForwardNorm.applyBeside(tape, sum));
+      return new State(Add.apply(tape, attended, fed), sum);
+    }
+    Normed second = feedForwardNorm.apply(tape, attended, sum, config.residualDropout());
     return new State(feed(tape, second.out()), second.sum());
   }
 
   private Tensor attend(
       Tape tape, Tensor x, Inputs inputs, Rope.Table rope, KeyValueCache.Layer cache) {
     Tensor projected = Linear.apply(tape, x, queryKeyValue);
-    if (queryNorm >= 0) {
-      projected =
-          HeadNorm.apply(
-              tape,
-              heads,
-              projected,
-              parameters.get(queryNorm),
-              parameters.get(keyNorm),
-              config.norm().eps());
-    }
-    if (rope != null) {
-      projected =
-          Rope.apply(
-              tape,
-              rope,
-              projected,
-              heads.heads() + heads.keyValueHeads(),
-              heads.headSize(),
-              inputs.positions());
-    }
+    projected = placed(tape, projected, true, true, rope, inputs.positions());
     Tensor context =
         cache == null
             ? Attention.apply(tape, heads, projected, inputs.cuSeqlens(), inputs.segments())
             : cache.attend(tape, heads, projected, inputs);
     return Linear.apply(tape, context, attentionOut);
+  }
+
+  /**
+   * Query and key heads, normalized and rotated where the family does so.
+   *
+   * @param projected queries, then keys and values, as far as they are there; consumed
+   * @param positions of its rows, i32 on the device
+   */
+  private Tensor placed(
+      Tape tape,
+      Tensor projected,
+      boolean hasQueries,
+      boolean hasKeys,
+      Rope.Table rope,
+      long positions) {
+    Tensor x = projected;
+    if (queryNorm >= 0) {
+      x =
+          HeadNorm.apply(
+              tape,
+              heads,
+              x,
+              hasQueries ? parameters.get(queryNorm) : null,
+              hasKeys ? parameters.get(keyNorm) : null,
+              config.norm().eps());
+    }
+    if (rope != null) {
+      int count = (hasQueries ? heads.heads() : 0) + (hasKeys ? heads.keyValueHeads() : 0);
+      x = Rope.apply(tape, rope, x, count, heads.headSize(), positions);
+    }
+    return x;
   }
 
   private Tensor feed(Tape tape, Tensor x) {
