@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Packs what a bare CUDA machine needs to test and time the CUDA backend: pack.sh [OUTPUT.tar.gz]
-# (default target/attune-gpu.tar.gz). That machine needs a driver, the CUDA 13 toolkit (nvcc, cuBLASLt), CMake and g++;
-# no Java, no network. On it: tar xzf attune-gpu.tar.gz && attune-gpu/run.sh. Goldens come along where
-# ATTUNE_GOLDENS (default ../shared/goldens) has them.
+# (default target/attune-gpu.tar.gz). That machine needs a driver and the libraries of CUDA 13 (runtime, cuBLASLt); no
+# Java, no network. On it: tar xzf attune-gpu.tar.gz && attune-gpu/run.sh. The kernels are built here and packed where nvcc
+# is; else that machine builds them, with nvcc, CMake and g++ of its own. Goldens come along where ATTUNE_GOLDENS (default
+# ../shared/goldens) has them. ATTUNE_PACK_NO_BUILD: what target/ holds is packed as it is.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 output=${1:-target/attune-gpu.tar.gz}
@@ -36,14 +37,24 @@ tr ':' '\n' <target/pack-classpath.txt | while read -r jar; do
 done
 cp "$console" "$stage/lib/"
 cp -r target/classes target/test-classes "$stage/"
-rm -f "$stage"/classes/dev/attune/native/*/libattune_cuda*.so # built there, for that machine
 cp -r target/jni-cuda "$stage/"
 
-# Sources of the kernels.
+# The kernels and the bench of attention, for every architecture; and their sources.
+nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true)
+if [[ -n $nvcc ]]; then
+  natives=$PWD/$stage/classes/dev/attune/native/linux-x86_64
+  build=target/attune-gpu-build
+  cmake -S native -B "$build" -DCMAKE_BUILD_TYPE=Release -DATTUNE_CUDA=ON -DCMAKE_CUDA_COMPILER="$nvcc" \
+    -DATTUNE_CUDA_JNI_DIR="$PWD/target/jni-cuda" -DJAVA_HOME="$java_home" -DATTUNE_OUTPUT_DIR="$PWD/$build" \
+    -DATTUNE_BENCH=ON >"$build.log"
+  cmake --build "$build" --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}" --target attune_cuda cuda_attention_bench \
+    >>"$build.log"
+  cp "$build/libattune_cuda.so" "$build/cuda/cuda_attention_bench" "$natives/"
+fi
 cp -r native cmake "$stage/"
 mkdir -p "$stage/benchmarks"
 cp -r benchmarks/native "$stage/benchmarks/"
-cp tools/gpu/run.sh tools/gpu/torch_numbers.py "$stage/"
+cp tools/gpu/{run.sh,torch_numbers.py,ops.plan,steps.txt} "$stage/"
 git rev-parse --short HEAD >"$stage/commit"
 
 if [[ -d $goldens/tiny ]]; then

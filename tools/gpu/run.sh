@@ -1,66 +1,136 @@
 #!/usr/bin/env bash
 # Tests and times the CUDA backend on this machine, from an unpacked bundle of pack.sh: run.sh [OUTPUT_DIR] [STAGE...]
-# Stages: build test ops steps torch (default: all, in this order). Leaves in OUTPUT_DIR (default ./out) results.csv,
-# one row a figure with device, driver and clocks, and the logs. Without a device the tests are still started, and
-# reported as aborted with the reason; nothing is timed. Exit status: 0 if every stage that could run did well.
+#
+#   build      the kernels for this GPU; without stages named, only where the bundle carries none
+#   device     what was found; what only a GPU can prove (CudaDeviceTest)
+#   test       the op suite, the golden models and short training runs, with the GPU as the only target
+#   attention  forward and backward, by cuda_attention_bench
+#   ops        kernels beside the measured copy and product (ops.plan)
+#   steps      whole training steps (steps.txt)
+#   torch      PyTorch's and Transformers' figures for the same work; compile: those under torch.compile
+#
+# Leaves in OUTPUT_DIR (default ./out) results.csv, one row a figure with device, driver and clocks, written as soon as it
+# is known, and one log a stage. Each stage can be run on its own, and is stopped after ATTUNE_GPU_LIMIT seconds (default
+# 240). ATTUNE_GPU_STEPS: counted training steps of a run (default 40). What is built goes to ATTUNE_GPU_WORK (default
+# ./work beside this file, or a temporary folder where that cannot be written). Without a device the tests are still
+# started, and reported as aborted with the reason; nothing is timed. Exit status: 0 if every stage that could run did well.
 set -uo pipefail
+export LC_ALL=C
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
+all_stages="build device test attention ops steps torch compile"
 out=${1:-out}
-mkdir -p "$out"
+mkdir -p "$out" || exit 2
 out=$(cd "$out" && pwd)
 shift || true
-stages=${*:-build test ops steps torch}
-steps=${ATTUNE_GPU_STEPS:-60}
+stages=${*:-$all_stages}
+for name in $stages; do
+  [[ " $all_stages " == *" $name "* ]] || { echo "run: there is no stage '$name'; stages are $all_stages" >&2; exit 2; }
+done
+steps=${ATTUNE_GPU_STEPS:-40}
+limit=${ATTUNE_GPU_LIMIT:-240}
+work=${ATTUNE_GPU_WORK:-$here/work}
+if ! { mkdir -p "$work" && [[ -w $work ]]; } 2>/dev/null; then
+  work=${TMPDIR:-/tmp}/attune-gpu-work
+  mkdir -p "$work" || exit 2
+fi
+work=$(cd "$work" && pwd)
+export ATTUNE_HOME=${ATTUNE_HOME:-$work/home}
 failed=()
-export ATTUNE_HOME=${ATTUNE_HOME:-$out/home}
 
-# NVIDIA's libraries: the toolkit's, and those that PyTorch's packages bring.
+# The kernels: those built here, else those of the bundle.
+bundled=$here/classes/dev/attune/native/linux-x86_64
+native=$bundled
+[[ -f $work/native/libattune_cuda.so ]] && native=$work/native
+
+# NVIDIA's libraries: the toolkit's, the driver's, and those that PyTorch's packages bring.
 python=${PYTHON:-python3}
 nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true)
-libraries=/usr/local/cuda/lib64
-[[ -n $nvcc ]] && libraries=$(dirname "$(dirname "$(readlink -f "$nvcc")")")/lib64:$libraries
-for folder in $("$python" -c 'import site; print(" ".join(site.getsitepackages()))' 2>/dev/null); do
-  for library in "$folder"/nvidia/*/lib; do
-    [[ -d $library ]] && libraries=$libraries:$library
-  done
+toolkits=(/usr/local/cuda)
+[[ -n $nvcc ]] && toolkits=("$(dirname "$(dirname "$(readlink -f "$nvcc")")")" "${toolkits[@]}")
+libraries=
+for folder in "${toolkits[@]/%//lib64}" "${toolkits[@]/%//lib}" /usr/local/nvidia/lib64 /usr/local/nvidia/lib \
+  $("$python" -c 'import glob, site
+for folder in site.getsitepackages():
+    print(*sorted(glob.glob(folder + "/nvidia/*/lib")))' 2>/dev/null); do
+  [[ -d $folder ]] && libraries=$libraries$folder:
 done
-export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:-}
 
 smi() { nvidia-smi --query-gpu="$1" --format=csv,noheader,nounits -i 0 2>/dev/null | tr -d ',' | head -1; }
 device=$(smi name)
 driver=$(smi driver_version)
+capability=$(smi compute_cap | tr -d .)
 commit=$(cat "$here/commit")
 header="what,value,unit,device,driver,sm_clock_mhz,memory_clock_mhz,temperature_c,commit,date"
 [[ -s $out/results.csv ]] || echo "$header" >"$out/results.csv"
 
-# Clocks are read while the figure is fresh: a GPU that has been throttled says so here.
+# Clocks are read while the figure is fresh: a GPU that has been throttled says so here. One process reads them, once a
+# second: starting nvidia-smi for each figure would take longer than many of the figures.
+clocks=
+if [[ -n $device ]]; then
+  nvidia-smi --query-gpu=clocks.sm,clocks.mem,temperature.gpu --format=csv,noheader,nounits -i 0 -l 1 >"$work/clocks" 2>/dev/null &
+  clocks=$!
+  trap 'kill "$clocks" 2>/dev/null' EXIT
+fi
+
 record() { # what, value, unit
-  echo "$1,$2,$3,${device:-none},${driver:-none},$(smi clocks.sm),$(smi clocks.mem),$(smi temperature.gpu),$commit,$(date +%F)" >>"$out/results.csv"
-  printf '  %-46s %12s %s\n' "$1" "$2" "$3"
+  local state=",,"
+  [[ -n $clocks ]] && state=$(tail -1 "$work/clocks" | tr -d ' ')
+  echo "$1,$2,$3,${device:-none},${driver:-none},${state:-,,},$commit,$(date +%F)" >>"$out/results.csv"
+  printf '  %-66s %12s %s\n' "$1" "$2" "$3"
 }
+
+record_lines() { # lines of what,value,unit
+  local what value unit
+  while IFS=, read -r what value unit; do
+    [[ -n $unit ]] && record "$what" "$value" "$unit" >&3
+  done
+}
+
+limited() { timeout --kill-after=5 "$((deadline > SECONDS ? deadline - SECONDS : 1))" "$@"; }
 
 java() {
-  "$here/java/bin/java" -Xmx4g -Dorg.bytedeco.javacpp.maxBytes=0 -Dorg.bytedeco.javacpp.maxPhysicalBytes=0 \
-    -Dorg.bytedeco.javacpp.cachedir="$out/javacpp" -cp "$here/test-classes:$here/classes:$here/lib/*" "$@"
+  limited "$here/java/bin/java" -Xmx8g -Dfile.encoding=UTF-8 -Dorg.bytedeco.javacpp.maxBytes=0 \
+    -Dorg.bytedeco.javacpp.maxPhysicalBytes=0 -Dorg.bytedeco.javacpp.cachedir="$work/javacpp" \
+    -Dattune.library.path="$native" -cp "$here/test-classes:$here/classes:$here/lib/*" "$@"
 }
 
-has() { [[ " $stages " == *" $1 "* ]]; }
+junit() { # selectors; figures of the tests and the reasons of those that were aborted go to the results
+  local log=$out/$current.log status=0
+  java -Dattune.targets=cuda -Dattune.goldens="$here/goldens" org.junit.platform.console.ConsoleLauncher execute \
+    --disable-banner --disable-ansi-colors --details=testfeed --exclude-tag nightly "$@" || status=$?
+  local what count
+  for what in successful failed aborted skipped; do
+    count=$(grep -oE "^\[ +[0-9]+ tests $what" "$log" | grep -oE '[0-9]+' | tail -1)
+    if [[ -z $count ]]; then # stopped before it could add up
+      count=$(grep -ciE ":: $what" "$log")
+    fi
+    record "attune $current stage: tests $what" "$count" tests >&3
+  done
+  grep -oE '(TestAbortedException|Assumption failed): .*' "$log" | sed 's/^TestAbortedException: //' | sort | uniq -c |
+    sort -rn | head -5 | sed 's/^ */  aborted /' >&3
+  return "$status"
+}
 
-stage() { # name: runs the function of that name, keeps its log
-  has "$1" || return 0
+stage() { # name: runs the function of that name within the limit, keeps its log; file 3 is the terminal
+  [[ " $stages " == *" $1 "* ]] || return 0
   echo "== $1"
-  if [[ -z $device && " ops steps torch " == *" $1 "* ]]; then
+  if [[ -z $device && " attention ops steps torch compile " == *" $1 "* ]]; then
     echo "   skipped: there is no device"
     return 0
   fi
-  local begin=$SECONDS
+  local begin=$SECONDS why=
+  deadline=$((SECONDS + limit))
+  current=$1
   if "stage_$1" >"$out/$1.log" 2>&1; then
     echo "   done in $((SECONDS - begin)) s"
   else
-    echo "   FAILED after $((SECONDS - begin)) s; see $out/$1.log:"
-    tail -5 "$out/$1.log" | sed 's/^/   /'
+    ((SECONDS >= deadline)) && why=" (the limit is $limit s; what was done until then is in the results)"
+    echo "   FAILED after $((SECONDS - begin)) s$why; the end of $1.log:"
+    tail -5 "$out/$1.log" | cut -c1-200 | sed 's/^/   /'
     failed+=("$1")
   fi
+  record "attune $1 stage" "$((SECONDS - begin))" s >/dev/null
 }
 
 stage_build() {
@@ -68,66 +138,81 @@ stage_build() {
     echo "there is no nvcc: put the CUDA toolkit's bin folder on the PATH"
     return 1
   fi
-  cmake -S "$here/native" -B "$here/build" -DCMAKE_BUILD_TYPE=Release -DATTUNE_CUDA=ON \
-    -DCMAKE_CUDA_COMPILER="$nvcc" -DATTUNE_CUDA_JNI_DIR="$here/jni-cuda" -DJAVA_HOME="$here" \
-    -DATTUNE_OUTPUT_DIR="$here/classes/dev/attune/native/linux-x86_64" -DATTUNE_BENCH=ON &&
-    cmake --build "$here/build" --parallel "$(nproc)" --target attune_cuda
+  mkdir -p "$work/native" && cp "$bundled/libattune_cpu.so" "$work/native/" || return 1
+  local architectures=()
+  [[ $capability =~ ^[0-9]+$ ]] && architectures=(-DCMAKE_CUDA_ARCHITECTURES="$capability-real")
+  limited cmake -S "$here/native" -B "$work/build" -DCMAKE_BUILD_TYPE=Release -DATTUNE_CUDA=ON \
+    -DCMAKE_CUDA_COMPILER="$nvcc" -DATTUNE_CUDA_JNI_DIR="$here/jni-cuda" -DJAVA_HOME="$here" "${architectures[@]}" \
+    -DATTUNE_OUTPUT_DIR="$work/native" -DATTUNE_BENCH=ON &&
+    limited cmake --build "$work/build" --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}" \
+      --target attune_cuda cuda_attention_bench &&
+    cp "$work/build/cuda/cuda_attention_bench" "$work/native/" && native=$work/native
 }
 
-# The op suite, the golden models and short runs, with the GPU as the only target; and what only a GPU can prove.
+stage_device() {
+  java dev.attune.cli.Main doctor
+  junit --select-class dev.attune.kernels.cuda.CudaDeviceTest
+}
+
 stage_test() {
-  java -Dattune.targets=cuda -Dattune.goldens="$here/goldens" org.junit.platform.console.ConsoleLauncher execute \
-    --disable-banner --disable-ansi-colors --details=tree --reports-dir="$out/reports" \
-    --select-package dev.attune.kernels --select-class dev.attune.model.GoldenModelTest \
-    --select-class dev.attune.train.DeviceMemoryTest --exclude-package dev.attune.kernels.torch --exclude-tag nightly \
-    --exclude-classname '.*NativeTest'
+  junit --select-package dev.attune.kernels --select-class dev.attune.model.GoldenModelTest \
+    --select-class dev.attune.train.DeviceMemoryTest --select-class dev.attune.train.DeviceStepsTest \
+    --exclude-package dev.attune.kernels.torch \
+    --exclude-classname '.*(NativeTest|CudaDeviceTest)'
+}
+
+stage_attention() {
+  local dtype type D T causal p forward_us forward backward_us backward case
+  for dtype in bf16 f32; do
+    LD_LIBRARY_PATH=$native:$LD_LIBRARY_PATH limited "$native/cuda_attention_bench" "$dtype" |
+      while IFS=, read -r type D T causal p forward_us forward backward_us backward; do
+        [[ $backward =~ ^[0-9] ]] || { echo "$type"; continue; }
+        case="D=$D T=$T causal=$causal p=$p $type"
+        record_lines <<<"attune attention_forward $case,$forward,TFLOP/s
+attune attention_backward $case,$backward,TFLOP/s"
+      done || return 1
+  done
 }
 
 stage_ops() {
-  java dev.attune.bench.BenchMain --backends cuda --rows 8192 --seconds 0.2 --output "$out/ops.csv"
-  local status=$?
-  for bench in "$here"/build/*bench* "$here"/build/cuda/*bench*; do
-    [[ -f $bench && -x $bench ]] && { echo "-- $bench"; "$bench" || status=1; }
-  done
-  return $status
+  # One row of BenchMain: op,shape,dtype,backend,isa,threads,p20,p50,p80,rate,unit,share,commit,cpu,date
+  java dev.attune.bench.BenchMain --backends cuda --plan "$here/ops.plan" --seconds 0.2 --csv |
+    awk -F, '{ what = "attune " $1 " " $2 " " tolower($3)
+               print what "," $8 ",us"; print what " rate," $10 "," $11
+               print what " share_of_" ($11 == "GB/s" ? "copy" : "product") "," $12 ",share"; fflush() }' | record_lines
 }
 
-bench_step() { # shape, batch, precision
-  java dev.attune.cli.Main bench --shape "$1" --backend cuda --batch-size "$2" --max-length 128 --precision "$3" \
-    --max-steps "$steps" --json 2>&1 | tee /dev/stderr | tail -1
-}
+# name:unit of what `attune bench --json` tells
+figures="tokens_per_second:tokens/s median_step_millis:ms model_flops_utilization:share peak_gflop_per_second:GFLOP/s
+  peak_memory_bytes:bytes"
 
 stage_steps() {
-  local status=0 json shape batch precision
-  while read -r shape batch precision; do
-    json=$(bench_step "$shape" "$batch" "$precision") || { status=1; continue; }
-    for field in tokens_per_second median_step_millis model_flops_utilization peak_memory_bytes; do
-      value=$(grep -o "\"$field\":[^,}]*" <<<"$json" | cut -d: -f2)
-      [[ -n $value ]] && record "attune $shape batch=$batch $precision $field" "$value" "${field##*_}" >>"$out/figures.log"
+  local status=0 json shape batch length precision rest field value
+  while read -r shape batch length precision rest; do
+    [[ -z $shape || $shape == \#* ]] && continue
+    local lengths=(--max-length 128)
+    [[ $length != short ]] && lengths=(--max-length "$length" --fixed-length)
+    json=$(java dev.attune.cli.Main bench --shape "$shape" --backend cuda --batch-size "$batch" "${lengths[@]}" \
+      --precision "$precision" --max-steps "$steps" --json | tee /dev/stderr | tail -1) || { status=1; continue; }
+    for field in $figures; do
+      value=$(grep -oE "\"${field%%:*}\":[^,}]*" <<<"$json" | cut -d: -f2 | tr -d ' ')
+      [[ -n $value ]] && record "attune $shape batch=$batch $length $precision ${field%%:*}" "$value" "${field#*:}" >&3
     done
-  done <<'SHAPES'
-minilm 256 bf16
-bert-base 64 bf16
-bert-base 256 bf16
-bert-large 64 bf16
-bert-base 64 fp32
-SHAPES
+  done <"$here/steps.txt"
   return $status
 }
 
-stage_torch() {
-  "$python" "$here/torch_numbers.py" --steps "$steps" >"$out/torch.txt" || return 1
-  while IFS=, read -r what value unit; do
-    record "$what" "$value" "$unit" >>"$out/figures.log"
-  done <"$out/torch.txt"
-}
+torch() { limited "$python" "$here/torch_numbers.py" --steps "$steps" --only "$1" | record_lines; }
+stage_torch() { torch peaks,attention,ops,optimizer,steps; }
+stage_compile() { torch compile; }
 
+exec 3>&1
 echo "device ${device:-none (nvidia-smi finds none)}, driver ${driver:-none}, nvcc ${nvcc:-none}, commit $commit"
-for name in build test ops steps torch; do
+for name in $all_stages; do
+  # The kernels of the bundle will do, unless they are asked for by name or were not packed.
+  [[ $name == build && $stages == "$all_stages" && -f $native/libattune_cuda.so ]] && continue
   stage "$name"
-  [[ $name == test && -f $out/test.log ]] && grep -E '^\[ +[0-9]+ tests (successful|failed|skipped|aborted)' "$out/test.log"
 done
-[[ -f $out/figures.log ]] && cat "$out/figures.log"
 echo "results: $out/results.csv"
 if ((${#failed[@]})); then
   echo "failed: ${failed[*]}"

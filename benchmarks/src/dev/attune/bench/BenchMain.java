@@ -7,6 +7,7 @@ import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.run.Backends;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
 import java.lang.reflect.Field;
@@ -116,12 +117,14 @@ public final class BenchMain {
   private final List<Target> targets = new ArrayList<>();
   private final String commit = Machine.commit();
   private final String cpu = Machine.cpu();
+  private final PrintStream table;
   private Peaks peaks;
   private int failures;
 
   private BenchMain(CommandLine line) {
     this.line = line;
     this.threads = Backends.threads(Integer.parseInt(line.getOptionValue("threads", "0")));
+    this.table = line.hasOption("csv") ? System.err : System.out;
   }
 
   public static void main(String[] args) throws ReflectiveOperationException {
@@ -150,9 +153,17 @@ public final class BenchMain {
             option("dtype", "LIST", "F32, BF16 or both, separated by commas (default: both)"))
         .addOption(option("backends", "LIST", "of cpu, torch and cuda (default: cpu,torch)"))
         .addOption(option("rows", "N", "rows instead of those of the shapes (default: theirs)"))
+        .addOption(
+            option(
+                "plan",
+                "FILE",
+                "what to time, in place of --ops, --shapes, --dtype and --rows: lines of REGEX"
+                    + " DTYPES SHAPE, each for the ops whose whole name matches; # begins a comment"))
         .addOption(option("threads", "N", "threads of each backend; 0: all cores (default)"))
         .addOption(option("seconds", "X", "sampling time of a row, about (default: 0.5)"))
         .addOption(option("output", "FILE", "CSV file to append to (default: none)"))
+        .addOption(
+            option("csv", null, "the rows on standard output as well, the table on standard error"))
         .addOption(option("warm", null, "leave the caches as the call before left them"))
         .addOption(option("list", null, "print what would be timed"))
         .addOption(option("help", null, "print this"));
@@ -178,7 +189,7 @@ public final class BenchMain {
     double seconds = Double.parseDouble(line.getOptionValue("seconds", "0.5"));
     try {
       openTargets();
-      System.out.printf(
+      table.printf(
           Locale.ROOT,
           "%s, %d threads, commit %s; peaks: copy %.1f GB/s, products %.0f GFLOP/s f32, %.0f bf16%n",
           cpu,
@@ -198,7 +209,7 @@ public final class BenchMain {
       }
     }
     if (failures > 0) {
-      System.out.println(failures + " of " + cases.size() + " were not timed");
+      table.println(failures + " of " + cases.size() + " were not timed");
     }
     return failures == 0 ? 0 : 1;
   }
@@ -207,23 +218,68 @@ public final class BenchMain {
   private void warnIfBusy() {
     double load = ManagementFactory.getOperatingSystemMXBean().getSystemLoadAverage();
     if (load > BUSY_SHARE * Runtime.getRuntime().availableProcessors()) {
-      System.out.printf(
+      table.printf(
           Locale.ROOT, "WARNING: load average %.1f: these figures are not for the record%n", load);
     }
   }
 
   private List<Case> cases() throws ReflectiveOperationException {
+    return line.hasOption("plan") ? planned(Path.of(line.getOptionValue("plan"))) : declared();
+  }
+
+  /** The cases of a plan's lines, in their order. */
+  private static List<Case> planned(Path plan) throws ReflectiveOperationException {
+    List<Case> cases = new ArrayList<>();
+    for (String text : lines(plan)) {
+      String[] words = text.replaceFirst("#.*", "").trim().split("\\s+", 3);
+      if (words[0].isEmpty()) {
+        continue;
+      }
+      if (words.length != 3) {
+        throw new InputException(plan + ": '" + text + "' is not REGEX DTYPES SHAPE");
+      }
+      Pattern ops = Pattern.compile(words[0]);
+      int before = cases.size();
+      for (Class<? extends OpBench> bench : BENCHES) {
+        for (Method method : methods(bench)) {
+          if (ops.matcher(OpBench.opName(bench, method.getName())).matches()) {
+            for (String dtype : words[1].split(",")) {
+              cases.add(new Case(bench, method, words[2], DType.valueOf(dtype)));
+            }
+          }
+        }
+      }
+      if (cases.size() == before) {
+        throw new InputException(plan + ": no op is called '" + words[0] + "'; see --list");
+      }
+    }
+    return cases;
+  }
+
+  private static List<String> lines(Path file) {
+    try {
+      return Files.readAllLines(file);
+    } catch (IOException e) {
+      throw new InputException("cannot read " + file + ": " + e.getMessage(), e);
+    }
+  }
+
+  private static List<Method> methods(Class<? extends OpBench> bench) {
+    return Stream.of(bench.getMethods())
+        .filter(method -> method.isAnnotationPresent(Benchmark.class))
+        .sorted(Comparator.comparing(Method::getName))
+        .toList();
+  }
+
+  /** The cases of the shapes and types that the benchmarks declare, as the options choose. */
+  private List<Case> declared() throws ReflectiveOperationException {
     Pattern ops = Pattern.compile(line.getOptionValue("ops", ".*"));
     Pattern shapes = Pattern.compile(line.getOptionValue("shapes", ".*"));
     List<String> dtypes = List.of(line.getOptionValue("dtype", "F32,BF16").split(","));
     String rows = line.getOptionValue("rows");
     List<Case> cases = new ArrayList<>();
     for (Class<? extends OpBench> bench : BENCHES) {
-      List<Method> methods =
-          Stream.of(bench.getMethods())
-              .filter(method -> method.isAnnotationPresent(Benchmark.class))
-              .sorted(Comparator.comparing(Method::getName))
-              .toList();
+      List<Method> methods = methods(bench);
       for (String declared : values(bench.getField("shape"))) {
         String shape = rows == null ? declared : declared.replaceFirst("^N=\\d+", "N=" + rows);
         for (String dtype : values(bench.getField("dtype"))) {
@@ -272,7 +328,7 @@ public final class BenchMain {
       report(c, runs, sample(c, runs, seconds));
     } catch (AssertionError | UnsupportedOperationException e) {
       failures++;
-      System.out.printf("%-31s %-36s %-4s NOT TIMED: %s%n", c.op(), c.shape(), c.dtype(), e);
+      table.printf("%-31s %-36s %-4s NOT TIMED: %s%n", c.op(), c.shape(), c.dtype(), e);
     } finally {
       runs.forEach(run -> run.bench.close());
     }
@@ -378,7 +434,10 @@ public final class BenchMain {
     if (medians.containsKey("cpu") && medians.containsKey("torch")) {
       text.append(String.format(Locale.ROOT, "  x%.2f", medians.get("torch") / medians.get("cpu")));
     }
-    System.out.println(text);
+    table.println(text);
+    if (line.hasOption("csv")) {
+      rows.forEach(System.out::println);
+    }
     if (line.hasOption("output")) {
       append(Path.of(line.getOptionValue("output")), rows);
     }

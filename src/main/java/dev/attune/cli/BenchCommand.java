@@ -23,7 +23,8 @@ final class BenchCommand implements Command {
   public String details() {
     return """
         The first 3 steps are not counted. Without --file, random tokens: of sentence lengths for
-        encoders, of full length for decoders. With --streams, generation is timed instead.
+        encoders (--fixed-length: all of --max-length tokens), of full length for decoders. With
+        --streams, generation is timed instead.
 
         examples:
           attune bench --model minilm --file train.tsv --columns text,label

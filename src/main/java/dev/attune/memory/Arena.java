@@ -60,9 +60,19 @@ public final class Arena implements AutoCloseable {
     }
     throw new DeviceMemoryException(
         String.format(
-            "out of memory: a block of %d MiB was wanted and %d of %d MiB are in use; a smaller"
-                + " --batch-size or --max-length needs less",
-            size >> 20, liveBytes() >> 20, capacityBytes >> 20));
+            "a block of %s was wanted; of %s, %s are in use, and the largest free range has %s",
+            DeviceMemoryException.size(size),
+            DeviceMemoryException.size(capacityBytes),
+            DeviceMemoryException.size(liveBytes()),
+            DeviceMemoryException.size(largestFreeBytes())));
+  }
+
+  private long largestFreeBytes() {
+    long largest = 0;
+    for (int i = 0; i < freeCount; i++) {
+      largest = Math.max(largest, freeEnd[i] - freeBegin[i]);
+    }
+    return largest;
   }
 
   /** Frees a block; its address must come from {@link #allocate} and not be freed already. */

@@ -28,10 +28,23 @@ public final class Buffer implements AutoCloseable {
    */
   public static Buffer allocate(
       Allocator allocator, long sizeBytes, boolean hugePages, String purpose) {
+    return allocate(
+        allocator, sizeBytes, hugePages, purpose, "a smaller --batch-size or --max-length");
+  }
+
+  /**
+   * Allocates zeroed memory.
+   *
+   * @param purpose what it is for, as the exception says if there is not enough
+   * @param remedies options with which less of this is needed, as in "--optimizer sgd or --lora-r"
+   */
+  public static Buffer allocate(
+      Allocator allocator, long sizeBytes, boolean hugePages, String purpose, String remedies) {
     try {
       return allocate(allocator, sizeBytes, hugePages);
     } catch (DeviceMemoryException e) {
-      throw new DeviceMemoryException("no room for " + purpose + ": " + e.getMessage(), e);
+      throw new DeviceMemoryException(
+          "no room for " + purpose + ": " + e.getMessage() + "; " + remedies + " takes less", e);
     }
   }
 

@@ -11,4 +11,9 @@ public final class DeviceMemoryException extends RuntimeException {
   public DeviceMemoryException(String message, Throwable cause) {
     super(message, cause);
   }
+
+  /** A size as messages say it: in MiB, small ones in bytes. */
+  public static String size(long bytes) {
+    return bytes < 1 << 20 ? bytes + " bytes" : (bytes >> 20) + " MiB";
+  }
 }

@@ -34,12 +34,23 @@ public final class AdamW implements Optimizer {
     this.parameters = parameters;
     this.config = config;
     this.m = moments();
-    this.v = moments();
+    try {
+      this.v = moments();
+    } catch (RuntimeException e) {
+      m.close();
+      throw e;
+    }
   }
 
   private Buffer moments() {
     long bytes = parameters.size() * Float.BYTES;
-    Buffer buffer = Buffer.allocate(parameters.backend(), bytes, true, "the moments of AdamW");
+    Buffer buffer =
+        Buffer.allocate(
+            parameters.backend(),
+            bytes,
+            true,
+            "the moments of AdamW",
+            "--optimizer sgd, or --lora-r, which has them of adapters alone,");
     if (parameters.rowSparseEnd() > 0) {
       parameters.backend().advise(buffer.address(), parameters.rowSparseEnd() * Float.BYTES, false);
     }

@@ -24,7 +24,11 @@ public final class Sgd implements Optimizer {
     this.config = config;
     this.momentum =
         Buffer.allocate(
-            parameters.backend(), parameters.size() * Float.BYTES, true, "the momentum of SGD");
+            parameters.backend(),
+            parameters.size() * Float.BYTES,
+            true,
+            "the momentum of SGD",
+            "--lora-r, which has it of adapters alone,");
   }
 
   @Override

@@ -191,7 +191,10 @@ public final class BenchRun {
       int vocabulary = json.path("vocab_size").asInt();
       return task == Task.CAUSAL_LM
           ? randomText(vocabulary, maxLength, seed)
-          : randomTokens(vocabulary, maxLength, seed);
+          : randomTokens(vocabulary, maxLength, config.flag(RunOption.FIXED_LENGTH), seed);
+    }
+    if (config.flag(RunOption.FIXED_LENGTH)) {
+      throw new InputException("--fixed-length is for random texts; --file brings its own lengths");
     }
     if (folder == null) {
       throw new InputException("--file needs --model too, for its tokenizer");
@@ -226,12 +229,14 @@ public final class BenchRun {
     return ids;
   }
 
-  private static EncodedDataset randomTokens(int vocabulary, int maxLength, long seed) {
+  private static EncodedDataset randomTokens(
+      int vocabulary, int maxLength, boolean fixedLength, long seed) {
     EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.CLASS, true);
     int examples = 4096;
     for (int i = 0; i < examples; i++) {
       long bits = Philox.bits64(seed, Philox.stream(0, -128), i);
-      int length = Math.min(maxLength, 4 + (int) Math.floorMod(bits, 45L));
+      int length =
+          fixedLength ? maxLength : Math.min(maxLength, 4 + (int) Math.floorMod(bits, 45L));
       builder.add(randomIds(vocabulary, length, seed, i), new int[length], i & 1);
     }
     return builder.build();

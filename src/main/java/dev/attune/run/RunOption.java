@@ -81,6 +81,7 @@ public enum RunOption {
       "NAME",
       null,
       "random weights of this shape: minilm, bert-base, bert-large, gpt2, llama-160m, llama-1b"),
+  FIXED_LENGTH(null, "false", "random texts of exactly --max-length tokens"),
   PROFILE(null, "false", "time each kernel");
 
   /** Options of {@code attune train}. */
@@ -157,6 +158,7 @@ public enum RunOption {
           BATCH_SIZE,
           MAX_STEPS,
           MAX_LENGTH,
+          FIXED_LENGTH,
           LORA_R,
           LORA_ALPHA,
           LORA_DROPOUT,

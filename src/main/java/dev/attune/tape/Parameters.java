@@ -63,12 +63,23 @@ public final class Parameters implements AutoCloseable {
     for (Segment segment : segments) {
       byName.put(segment.name(), segment);
     }
-    this.weights = Buffer.allocate(backend, Math.max(1, size) * Float.BYTES, true, "the weights");
+    this.weights =
+        Buffer.allocate(
+            backend,
+            Math.max(1, size) * Float.BYTES,
+            true,
+            "the weights",
+            "--lora-r, which freezes them and holds them in bf16 (--load-in-4bit: in 4 bits),");
     this.quantized = builder.quantized;
     this.frozen =
         builder.frozenBytes == 0
             ? null
-            : Buffer.allocate(backend, builder.frozenBytes, true, "the frozen weights");
+            : Buffer.allocate(
+                backend,
+                builder.frozenBytes,
+                true,
+                "the frozen weights",
+                "--load-in-8bit or --load-in-4bit");
     this.window = new HostWindow(backend);
   }
 
@@ -534,7 +545,13 @@ public final class Parameters implements AutoCloseable {
     if (gradients != null) {
       return;
     }
-    gradients = Buffer.allocate(backend, Math.max(1, size) * Float.BYTES, true, "the gradients");
+    gradients =
+        Buffer.allocate(
+            backend,
+            Math.max(1, size) * Float.BYTES,
+            true,
+            "the gradients",
+            "--lora-r, which has them of adapters alone,");
     written = new boolean[segments.size()];
     if (rowSparseTable != null) {
       backend.advise(gradients.address(), rowSparseEnd * Float.BYTES, false);
@@ -651,7 +668,8 @@ public final class Parameters implements AutoCloseable {
               backend,
               (decayEnd - rowSparseEnd) * DType.BF16.sizeBytes(),
               true,
-              "the bf16 copy of the weights");
+              "the bf16 copy of the weights",
+              "--lora-r, which holds the weights in bf16 alone,");
       fillShadow();
     }
   }

@@ -5,6 +5,7 @@ import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
+import dev.attune.memory.DeviceMemoryException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
@@ -106,13 +107,41 @@ public final class Tape implements AutoCloseable {
 
   /** A new uninitialised tensor. */
   public Tensor tensor(long rows, long cols, DType type, boolean requiresGrad) {
-    long address = arena.allocate(rows * cols * type.sizeBytes());
+    long address = allocate(rows * cols * type.sizeBytes());
     return new Tensor(address, type, rows, cols, training && requiresGrad);
   }
 
-  /** Scratch or saved values: to be freed with {@link #free}. */
+  /**
+   * Scratch or saved values: to be freed with {@link #free}.
+   *
+   * @throws DeviceMemoryException if there is no room; says which options would need less
+   */
   public long allocate(long sizeBytes) {
-    return arena.allocate(sizeBytes);
+    try {
+      return arena.allocate(sizeBytes);
+    } catch (DeviceMemoryException e) {
+      throw new DeviceMemoryException(
+          "out of memory for activations: " + e.getMessage() + "; " + remedies() + " takes less",
+          e);
+    }
+  }
+
+  /** Options with which the activations of a pass like this one would be smaller. */
+  private String remedies() {
+    if (!training) {
+      return "a smaller --max-length, or of generation --streams,";
+    }
+    List<String> options = new ArrayList<>();
+    if (!checkpoints) {
+      options.add("--gradient-checkpointing");
+    }
+    options.add("a smaller --batch-size (with more --gradient-accumulation-steps)");
+    options.add("a smaller --max-length");
+    if (dtype == DType.F32) {
+      options.add("--precision bf16");
+    }
+    int last = options.size() - 1;
+    return String.join(", ", options.subList(0, last)) + " or " + options.get(last);
   }
 
   public void free(long address) {
@@ -221,7 +250,7 @@ public final class Tape implements AutoCloseable {
    */
   public long gradientOf(Tensor tensor) {
     if (tensor.gradient() == 0) {
-      tensor.setGradient(arena.allocate(tensor.sizeBytes()));
+      tensor.setGradient(allocate(tensor.sizeBytes()));
     }
     return tensor.gradient();
   }

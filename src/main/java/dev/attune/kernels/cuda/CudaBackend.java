@@ -293,8 +293,7 @@ public final class CudaBackend extends CudaKernels {
       if (address == 0) {
         throw new DeviceMemoryException(
             String.format(
-                "out of GPU memory: %d bytes (%d MiB) were wanted, %d of %d MiB are free; a smaller"
-                    + " --batch-size or --max-length, or --precision bf16, needs less",
+                "out of GPU memory: %d bytes (%d MiB) were wanted, %d of %d MiB are free",
                 sizeBytes,
                 sizeBytes >> 20,
                 runtime.freeBytes() >> 20,

@@ -40,10 +40,17 @@ public final class KeyValueCache implements AutoCloseable {
     this.width = config.attention().keyValueHeads() * config.attention().headSize();
     long bytes = (long) slots * slotRows * width * dtype.sizeBytes();
     for (int layer = 0; layer < config.layers(); layer++) {
-      layers.add(
-          new Layer(
-              Buffer.allocate(backend, bytes, false), Buffer.allocate(backend, bytes, false)));
+      layers.add(new Layer(allocate(backend, bytes), allocate(backend, bytes)));
     }
+  }
+
+  private static Buffer allocate(Backend backend, long bytes) {
+    return Buffer.allocate(
+        backend,
+        bytes,
+        false,
+        "a layer's keys or values",
+        "a smaller --streams, --max-length or --max-new-tokens");
   }
 
   /** Sequences at a time. */

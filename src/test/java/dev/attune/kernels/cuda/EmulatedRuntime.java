@@ -14,13 +14,15 @@ import java.util.Set;
 import org.bytedeco.javacpp.LongPointer;
 
 /**
- * A device whose memory is the host's, one gigabyte of it. Fresh memory is full of NaN; what is
- * freed twice, copied from memory that is not page-locked or left behind is an error.
+ * A device whose memory is the host's, one gibibyte of it unless told otherwise. Fresh memory is
+ * full of NaN; what is freed twice, copied from memory that is not page-locked or left behind is an
+ * error.
  */
 final class EmulatedRuntime implements CudaRuntime {
   static final long MEMORY_BYTES = 1L << 30;
 
   private final CpuBackend host;
+  private final long memoryBytes;
   private final Map<Long, Long> blocks = new HashMap<>();
   private final IdentityHashMap<ByteBuffer, Boolean> pageLocked = new IdentityHashMap<>();
   private final Set<Long> events = new HashSet<>();
@@ -34,7 +36,12 @@ final class EmulatedRuntime implements CudaRuntime {
   private int launches;
 
   EmulatedRuntime(CpuBackend host) {
+    this(host, MEMORY_BYTES);
+  }
+
+  EmulatedRuntime(CpuBackend host, long memoryBytes) {
     this.host = host;
+    this.memoryBytes = memoryBytes;
   }
 
   /** Makes every call from now on fail. */
@@ -45,6 +52,16 @@ final class EmulatedRuntime implements CudaRuntime {
   /** Blocks of device memory that are in use. */
   int liveBlocks() {
     return blocks.size();
+  }
+
+  /** Page-locked buffers of the host that are in use. */
+  int pageLockedBuffers() {
+    return pageLocked.size();
+  }
+
+  /** Events that exist. */
+  int liveEvents() {
+    return events.size();
   }
 
   /** Whether everything was given back. */
@@ -70,7 +87,7 @@ final class EmulatedRuntime implements CudaRuntime {
 
   @Override
   public Properties properties() {
-    return new Properties("emulated device", 90, 3, MEMORY_BYTES, 13000, 13000);
+    return new Properties("emulated device", 90, 3, memoryBytes, 13000, 13000);
   }
 
   @Override
@@ -86,13 +103,13 @@ final class EmulatedRuntime implements CudaRuntime {
   @Override
   public long freeBytes() {
     call("cudaMemGetInfo");
-    return MEMORY_BYTES - usedBytes;
+    return memoryBytes - usedBytes;
   }
 
   @Override
   public long allocate(long sizeBytes) {
     call("cudaMallocAsync");
-    if (sizeBytes > MEMORY_BYTES - usedBytes) {
+    if (sizeBytes > memoryBytes - usedBytes) {
       return 0;
     }
     long address = host.allocate(sizeBytes, false);

@@ -1,0 +1,75 @@
+// AdamW, its captured twin, SGD, sums of squares and clipping.
+#include "cuda_op_test.h"
+
+namespace {
+
+void optimizers(int64_t n) {
+  now("optimizers %lld%s", static_cast<long long>(n), misaligned ? ", misaligned" : "");
+  Tensor weight = f32(n), m = f32(n), v = f32(n), grad = f32(n), shadow = of(ATTUNE_BF16, n);
+  weight.fill(-1, 1);
+  m.fill(-0.1f, 0.1f);
+  v.fill(0, 0.1f);
+  grad.fill(-1, 1);
+  run([&](Library& l, Side s) {
+    return l.adamw(l.ctx, weight.at<float>(s), m.at<float>(s), v.at<float>(s), shadow.at(s), grad.at<float>(s), n,
+                   1e-2f, 0.9f, 0.999f, 1e-8f, 0.01f, 0.1f, 0.001f, 0.5f);
+  });
+  same("adamw weight", weight, 1e-6);
+  same("adamw m", m, 1e-7);
+  same("adamw v", v, 1e-7);
+  same("adamw shadow", shadow, 1e-6);
+  // The captured twin: bit for bit the plain op with the values of the step block.
+  Tensor sum = Tensor(Tensor::kF64, 1);
+  run([&](Library& l, Side s) { return l.sum_of_squares(l.ctx, sum.at<double>(s), grad.at<float>(s), n); });
+  same("sum of squares", sum, 1e-7);
+  double norm = 0;
+  if (cuda_set_step(cuda.ctx, 0, 2e-2f, 0.2f, 0.002f, 0.5f) != ATTUNE_OK) failed("set_step: %s", cuda.last_error());
+  if (cuda_clip(cuda.ctx, sum.at<double>(kCuda), 1, 0.25f, &norm) != ATTUNE_OK) failed("clip: %s", cuda.last_error());
+  const double expected = std::sqrt(*sum.at<double>(kCuda)) * 0.5;
+  if (!(std::fabs(norm - expected) <= 1e-12 * expected)) failed("clip: norm is %g, must be %g", norm, expected);
+  const float clipped = static_cast<float>(0.5 * std::fmin(1, 0.25 / (norm + 1e-6)));
+  run([&](Library& l, Side s) {
+    return s == kCuda ? cuda_adamw_captured(l.ctx, weight.at<float>(s), m.at<float>(s), v.at<float>(s), shadow.at(s),
+                                            grad.at<float>(s), n, 0.9f, 0.999f, 1e-8f, 0.01f)
+                      : l.adamw(l.ctx, weight.at<float>(s), m.at<float>(s), v.at<float>(s), shadow.at(s),
+                                grad.at<float>(s), n, 2e-2f, 0.9f, 0.999f, 1e-8f, 0.01f, 0.2f, 0.002f, clipped);
+  });
+  same("captured weight", weight, 1e-6);
+  same("captured shadow", shadow, 1e-6);
+  Tensor buffer = f32(n);
+  for (int step = 0; step < 3; ++step) {
+    run([&](Library& l, Side s) {
+      return l.sgd(l.ctx, weight.at<float>(s), buffer.at<float>(s), shadow.at(s), grad.at<float>(s), n, 1e-2f,
+                   step == 2 ? 0.0f : 0.9f, 0.01f, step, step == 0, 0.5f);
+    });
+    same("sgd weight", weight, 1e-6);
+    same("sgd buffer", buffer, 1e-6);
+    same("sgd shadow", shadow, 1e-6);
+  }
+}
+
+void adamw_rows(int64_t V, int64_t C, float decay) {
+  now("adamw_rows V=%lld C=%lld%s", static_cast<long long>(V), static_cast<long long>(C),
+      misaligned ? ", misaligned" : "");
+  Tensor weight = f32(V * C), m = f32(V * C), v = f32(V * C), grad = f32(V * C), state = Tensor(Tensor::kU8, V);
+  weight.fill(-1, 1);
+  m.fill(-0.1f, 0.1f);
+  v.fill(0, 0.1f);
+  grad.fill(-1, 1);
+  state.indices(3);
+  run([&](Library& l, Side s) {
+    return l.adamw_rows(l.ctx, weight.at<float>(s), m.at<float>(s), v.at<float>(s), grad.at<float>(s),
+                        state.at<uint8_t>(s), V, C, 1e-2f, 0.9f, 0.999f, 1e-8f, decay, 0.1f, 0.001f, 0.5f);
+  });
+  same("weight", weight, 1e-6);
+  same("m", m, 1e-7);
+  same("v", v, 1e-7);
+}
+
+}  // namespace
+
+void optimizer_ops() {
+  for (int64_t n : {1, 4, 1023, 9000}) optimizers(n);
+  adamw_rows(50, 24, 0.1f);
+  adamw_rows(9, 7, 0);
+}
