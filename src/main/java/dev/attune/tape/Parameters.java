@@ -46,6 +46,9 @@ public final class Parameters implements AutoCloseable {
   private final Buffer weights;
   private final Buffer frozen; // null where nothing is
   private final List<QuantizedWeight> quantized;
+  private final Buffer factors; // of the decompositions; null where there are none
+  private final List<Decomposition> decompositions = new ArrayList<>();
+  private long version;
   private Buffer gradients;
   private boolean[] written;
   private final HostWindow window;
@@ -68,6 +71,11 @@ public final class Parameters implements AutoCloseable {
         builder.frozenBytes == 0
             ? null
             : Buffer.allocate(backend, builder.frozenBytes, true, "the frozen weights");
+    long factorBytes = builder.factorBytes();
+    this.factors =
+        factorBytes == 0
+            ? null
+            : Buffer.allocate(backend, factorBytes, false, "the factors of the adapters");
     this.window = new HostWindow(backend);
   }
 
@@ -77,6 +85,16 @@ public final class Parameters implements AutoCloseable {
    * @param rows of a matrix; entries of a vector
    */
   public record Part(String name, long rows) {}
+
+  /**
+   * A module of a weight that is decomposed.
+   *
+   * @param down handle of its adapter's A
+   * @param up handle of its adapter's B
+   * @param magnitude handle of its magnitudes
+   * @param firstRow of the module in the weight
+   */
+  public record Decomposed(int down, int up, int magnitude, long firstRow) {}
 
   /** Declares parameters in the order of the model; {@link #build} lays them out. */
   public static final class Builder {
@@ -101,7 +119,10 @@ public final class Parameters implements AutoCloseable {
       }
     }
 
+    private record DeclaredDecomposition(int weight, List<Decomposed> modules, float scale) {}
+
     private final List<Declared> declared = new ArrayList<>();
+    private final List<DeclaredDecomposition> decompositions = new ArrayList<>();
     private final List<Segment> laidOut = new ArrayList<>();
     private final List<int[]> spans = new ArrayList<>();
     private LoraConfig lora;
@@ -203,6 +224,35 @@ public final class Parameters implements AutoCloseable {
           () -> declare(List.of(new Part(name, rows)), cols, layout, true, false, true, null));
     }
 
+    /**
+     * The magnitudes of a module's rows: always trained. They decay, as Transformers has it, which
+     * excepts biases and norms alone.
+     */
+    public int magnitude(String name, long count, Layout layout) {
+      return asNew(
+          () -> declare(List.of(new Part(name, count)), 1, layout, true, false, false, null));
+    }
+
+    /**
+     * Declares that adapters of a weight are weight-decomposed.
+     *
+     * @param weight its handle
+     * @param modules of it that have an adapter
+     * @return the handle for {@link Parameters#decomposition}
+     */
+    public int decompose(int weight, List<Decomposed> modules) {
+      decompositions.add(new DeclaredDecomposition(weight, List.copyOf(modules), lora.scale()));
+      return decompositions.size() - 1;
+    }
+
+    private long rows(int handle) {
+      return declared.get(handle).parts.stream().mapToLong(Part::rows).sum();
+    }
+
+    private long factorBytes() {
+      return decompositions.stream().mapToLong(d -> Decomposition.sizeBytes(rows(d.weight))).sum();
+    }
+
     /** A vector that does not decay: a bias, a norm's weight. */
     public int vector(String name, long count) {
       return stackedVectors(List.of(new Part(name, count)), Layout.PLAIN);
@@ -268,6 +318,28 @@ public final class Parameters implements AutoCloseable {
           // Only some rows are ever touched; with huge pages every row would be.
           backend.advise(parameter.address(), parameter.count() * Float.BYTES, false);
         }
+      }
+      long offset = 0;
+      for (DeclaredDecomposition d : decompositions) {
+        List<Decomposition.Module> modules =
+            d.modules.stream()
+                .map(
+                    m ->
+                        new Decomposition.Module(
+                            parameters.get(m.down),
+                            parameters.get(m.up),
+                            parameters.get(m.magnitude),
+                            m.firstRow))
+                .toList();
+        parameters.decompositions.add(
+            new Decomposition(
+                parameters,
+                parameters.get(d.weight),
+                modules,
+                d.scale,
+                parameters.factors,
+                offset));
+        offset += Decomposition.sizeBytes(rows(d.weight));
       }
       return parameters;
     }
@@ -350,6 +422,25 @@ public final class Parameters implements AutoCloseable {
     return all.get(handle);
   }
 
+  /** The decomposition that a declaration's handle stands for. */
+  public Decomposition decomposition(int handle) {
+    return decompositions.get(handle);
+  }
+
+  /** Grows whenever values may have changed: what derives from them is then out of date. */
+  long version() {
+    return version;
+  }
+
+  /**
+   * Sets the magnitudes of all weight-decomposed adapters to the norms of the rows they are of, as
+   * these are now: to be called when the weights are loaded.
+   */
+  public void initializeMagnitudes() {
+    decompositions.forEach(Decomposition::initialize);
+    version++;
+  }
+
   public Backend backend() {
     return backend;
   }
@@ -408,6 +499,7 @@ public final class Parameters implements AutoCloseable {
 
   /** Writes all values of a tensor, asking for them in pieces; rounds where it is held in bf16. */
   public void write(Segment segment, Values values) {
+    version++;
     if (segment.dtype().sizeBytes() == 0) {
       writeQuantized(segment, values);
       return;
@@ -475,10 +567,7 @@ public final class Parameters implements AutoCloseable {
     Check.argument(!weight.frozen(), "%s is frozen", weight.name());
     long R = down.shape()[0];
     long C = down.shape()[1];
-    FloatBuffer scaled = FloatBuffer.allocate(Math.toIntExact(up.count()));
-    while (scaled.hasRemaining()) {
-      scaled.put(read(up, scaled.position()));
-    }
+    FloatBuffer scaled = values(up);
     for (int i = 0; i < scaled.capacity(); i++) {
       scaled.put(i, scaled.get(i) * scale);
     }
@@ -496,6 +585,39 @@ public final class Parameters implements AutoCloseable {
         true,
         DType.F32,
         DType.F32);
+    version++;
+  }
+
+  /**
+   * Scales the rows of {@code weight (F,C)} to the norms that {@code magnitude (F)} says: a
+   * weight-decomposed adapter becomes part of its weight, after {@link #addProduct}. A row of zeros
+   * stays.
+   */
+  public void setRowNorms(Segment weight, Segment magnitude) {
+    Check.argument(!weight.frozen(), "%s is frozen", weight.name());
+    FloatBuffer rows = values(weight);
+    FloatBuffer norms = values(magnitude);
+    int C = rows.capacity() / norms.capacity();
+    for (int f = 0; f < norms.capacity(); f++) {
+      double squares = 0;
+      for (int i = f * C; i < (f + 1) * C; i++) {
+        squares += (double) rows.get(i) * rows.get(i);
+      }
+      double factor = squares == 0 ? 0 : norms.get(f) / Math.sqrt(squares);
+      for (int i = f * C; i < (f + 1) * C; i++) {
+        rows.put(i, (float) (factor * rows.get(i)));
+      }
+    }
+    write(weight, (first, values) -> values.put(rows.slice((int) first, values.remaining())));
+  }
+
+  /** All values of a tensor, as the store orders them. */
+  private FloatBuffer values(Segment segment) {
+    FloatBuffer values = FloatBuffer.allocate(Math.toIntExact(segment.count()));
+    while (values.hasRemaining()) {
+      values.put(read(segment, values.position()));
+    }
+    return values.flip();
   }
 
   /**
@@ -503,6 +625,7 @@ public final class Parameters implements AutoCloseable {
    * that derive from them follow.
    */
   public void refresh() {
+    version++;
     if (shadow != null) {
       fillShadow();
     }
@@ -546,6 +669,7 @@ public final class Parameters implements AutoCloseable {
 
   /** After the optimizer: forgets the gradients. */
   public void endStep() {
+    version++;
     java.util.Arrays.fill(written, false);
     if (rowSparse != null) {
       rowSparse.endStep();
@@ -658,6 +782,9 @@ public final class Parameters implements AutoCloseable {
     if (frozen != null) {
       frozen.close();
       quantized.forEach(QuantizedWeight::close);
+    }
+    if (factors != null) {
+      factors.close();
     }
     if (shadow != null) {
       shadow.close();
