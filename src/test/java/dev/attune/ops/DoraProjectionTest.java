@@ -1,7 +1,10 @@
 package dev.attune.ops;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
@@ -17,12 +20,15 @@ import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Host;
+import java.lang.reflect.Proxy;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -299,6 +305,45 @@ class DoraProjectionTest {
       int rest = ROWS[1] + ROWS[2];
       Tensor narrow = Linear.apply(f.tape, x, f.projection.part(1, 3));
       assertNear(columns(out, ROWS[0], rest), f.read(narrow.address(), N * rest), "part");
+    }
+  }
+
+  /** However many micro-batches there are, and however many tokens are generated. */
+  @Test
+  void normsAreComputedOnceAStep() {
+    AtomicInteger calls = new AtomicInteger();
+    Backend backend = Backends.best().toList().get(0).backend();
+    Backend counting =
+        (Backend)
+            Proxy.newProxyInstance(
+                getClass().getClassLoader(),
+                new Class<?>[] {Backend.class},
+                (proxy, method, arguments) -> {
+                  if (method.getName().equals("doraGain")) {
+                    calls.incrementAndGet();
+                  }
+                  return method.invoke(backend, arguments);
+                });
+    try (Fixture f = new Fixture(counting, 0.5f, true)) {
+      for (int step = 1; step <= 2; step++) {
+        for (boolean training : new boolean[] {true, true, false}) {
+          Linear.apply(f.tape, f.input(training, new double[N * C]), f.projection);
+        }
+        assertEquals(2 * step, calls.get(), "two modules a step");
+        f.parameters.endStep();
+      }
+    }
+  }
+
+  /** As in Transformers, whose weight decay excepts biases and norms alone. */
+  @Test
+  void magnitudesDecay() {
+    try (Fixture f = new Fixture(Backends.best().toList().get(0).backend(), 0, true)) {
+      Segment magnitude = f.parameters.segment("a.q" + LoraConfig.MAGNITUDE);
+      assertTrue(magnitude.decays());
+      assertTrue(magnitude.first() + magnitude.count() <= f.parameters.decayEnd());
+      assertFalse(magnitude.frozen());
+      assertArrayEquals(new long[] {ROWS[0]}, magnitude.shape());
     }
   }
 
