@@ -8,25 +8,36 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 CASES = {
-    # family: (class, task type, r, alpha, rslora, targets)
+    # family, or family_dora for a weight-decomposed adapter: (class, task type, r, alpha, rslora, targets)
     "llama": (AutoModelForCausalLM, "CAUSAL_LM", 4, 8, False, ["q_proj", "v_proj", "down_proj"]),
     "qwen3": (AutoModelForCausalLM, "CAUSAL_LM", 3, 6, True, "all-linear"),
     "gpt2": (AutoModelForCausalLM, "CAUSAL_LM", 4, 4, False, ["c_attn", "c_fc", "mlp.c_proj"]),
     "gpt_neox": (AutoModelForCausalLM, "CAUSAL_LM", 2, 8, False, "all-linear"),
     "bert": (AutoModelForSequenceClassification, "SEQ_CLS", 4, 8, False, ["query", "value", "intermediate.dense", "output.dense"]),
+    "llama_dora": (AutoModelForCausalLM, "CAUSAL_LM", 2, 4, False, ["q_proj", "v_proj", "down_proj"]),
+    "gpt2_dora": (AutoModelForCausalLM, "CAUSAL_LM", 2, 3, True, ["c_attn", "c_fc", "mlp.c_proj"]),
+    "gpt_neox_dora": (AutoModelForCausalLM, "CAUSAL_LM", 2, 4, False, ["query_key_value"]),
+    "bert_dora": (AutoModelForSequenceClassification, "SEQ_CLS", 2, 4, False, ["query", "value", "intermediate.dense"]),
 }
 models = pathlib.Path(sys.argv[1])
 target = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources/adapters"
-for family, (kind, task, r, alpha, rslora, targets) in CASES.items():
+# Cases to make; without any named, all.
+for case in sys.argv[2:] or CASES:
+    kind, task, r, alpha, rslora, targets = CASES[case]
+    family, dora = case.removesuffix("_dora"), case.endswith("_dora")
     torch.manual_seed(7)
     folder = models / family
     golden = load_file(folder / "golden.safetensors")
     model = kind.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
-    model = get_peft_model(model, LoraConfig(task_type=task, r=r, lora_alpha=alpha, use_rslora=rslora, target_modules=targets))
+    model = get_peft_model(model, LoraConfig(task_type=task, r=r, lora_alpha=alpha, use_rslora=rslora, target_modules=targets,
+                                             use_dora=dora))
     for name, p in model.named_parameters():
         if p.requires_grad:
             with torch.no_grad():
-                p.copy_(torch.randn_like(p) * (0.3 if "lora" in name else 0.1))
+                if "magnitude" in name:  # near the norms of the rows, as training leaves them
+                    p.mul_(1 + 0.2 * torch.randn_like(p))
+                else:
+                    p.copy_(torch.randn_like(p) * (0.3 if "lora" in name else 0.1))
     out, loss, count = {}, 0.0, 0
     for s in range(4):
         ids = golden[f"input_ids.{s}"][None]
@@ -43,8 +54,9 @@ for family, (kind, task, r, alpha, rslora, targets) in CASES.items():
     (loss / count).backward()
     for name, p in model.named_parameters():
         if p.requires_grad:
-            out["grad." + name.replace(".default", "").replace(".modules_to_save", "")] = p.grad.clone()
-    to = target / family
+            plain = name.replace(".default", "").replace(".modules_to_save", "")
+            out["grad." + plain.replace("magnitude_vector.weight", "magnitude_vector")] = p.grad.clone()
+    to = target / case
     model.save_pretrained(to)
     (to / "README.md").unlink(missing_ok=True)
     config = json.loads((to / "adapter_config.json").read_text())
@@ -52,4 +64,4 @@ for family, (kind, task, r, alpha, rslora, targets) in CASES.items():
     (to / "adapter_config.json").write_text(json.dumps(config, indent=1) + "\n")
     save_file(out, to / "golden.safetensors")
     (to / "golden.json").write_text(json.dumps({"loss": float(loss) / count, "targets": count}) + "\n")
-    print(family, float(loss) / count, config["target_modules"])
+    print(case, float(loss) / count, config["target_modules"])

@@ -42,6 +42,12 @@ static inline int64_t lora_piece_rows(int64_t N, int64_t F, int64_t R) {
   return max_of(kRows, ceil_div(N, min_of(kScratchBytes / 4 / (F * R), kMostPieces)));
 }
 
+// Gradient of a DoRA adapter's magnitude (F): rows of a piece of N, whose sums are added in order.
+static inline int64_t dora_piece_rows(int64_t N, int64_t F) {
+  constexpr int64_t kRows = 64, kMostPieces = 256;
+  return max_of(kRows, ceil_div(N, min_of(kScratchBytes / 4 / F, kMostPieces)));
+}
+
 }  // namespace attune::cuda
 
 #endif

@@ -1,7 +1,6 @@
 // Weights in 4 and 8 bits. A block of 64 elements belongs to one warp. Dequantizing reads 1 or half a byte per
 // element and writes one access of out; quantizing happens once per weight.
-#include "../common/nf4.h"
-#include "quantized_layout.h"
+#include "quantized_weight.cuh"
 #include "reduce.cuh"
 #include "rows.cuh"
 
@@ -90,59 +89,24 @@ __global__ void __launch_bounds__(kScaleBlock)
   if (threadIdx.x == 0) outer_scales[blockIdx.x] = outer;
 }
 
-template <class T>
-struct DequantizeInt8 {
+template <class T, class Values>
+struct Dequantize {
   T* out;
-  const int8_t* codes;
-  const float* scales;
+  Values values;
 
   template <int V>
   __device__ void run(int64_t i) const {
-    const Pack<int8_t, V> pack = *reinterpret_cast<const Pack<int8_t, V>*>(codes + i);
-    const float scale = scales[i / kBlock];
     float x[V];
-#pragma unroll
-    for (int k = 0; k < V; ++k) x[k] = static_cast<float>(pack.at[k]) * scale;
-    store(out + i, x);
-  }
-};
-
-template <class T>
-struct DequantizeNf4 {
-  T* out;
-  const uint8_t* nibbles;
-  const uint8_t* scale_codes;
-  const float* outer_scales;
-  const float* offset;
-  const float* table;  // in shared memory, one value in each bank
-
-  template <int V>
-  __device__ void run(int64_t i) const {
-    const int64_t block = i / kBlock;
-    const float code = static_cast<float>(scale_codes[block]) - kCodes;
-    const float scale = fmaf(code / kCodes, outer_scales[block / kScaleBlock], *offset);
-    float x[V];
-    if constexpr (V == 1) {
-      const int byte = nibbles[i / 2];
-      x[0] = table[i % 2 == 0 ? byte & 15 : byte >> 4] * scale;
-    } else {
-      const Pack<uint8_t, V / 2> pack = *reinterpret_cast<const Pack<uint8_t, V / 2>*>(nibbles + i / 2);
-#pragma unroll
-      for (int k = 0; k < V / 2; ++k) {
-        x[2 * k] = table[pack.at[k] & 15] * scale;
-        x[2 * k + 1] = table[pack.at[k] >> 4] * scale;
-      }
-    }
+    values.get(x, i);
     store(out + i, x);
   }
 };
 
 template <int V, class T>
-__global__ void __launch_bounds__(kFlatThreads) dequantize_nf4(DequantizeNf4<T> body, Nf4Table table, int64_t count) {
-  float* shared = shared_memory<float>();
-  if (threadIdx.x < 16) shared[threadIdx.x] = table.value[threadIdx.x];
+__global__ void __launch_bounds__(kFlatThreads)
+    dequantize_nf4(Dequantize<T, Nf4Values> body, Nf4Table table, int64_t count) {
+  body.values.stage(shared_memory<float>(), table);
   __syncthreads();
-  body.table = shared;
   flat_loop<V>(body, count);
 }
 
@@ -197,26 +161,17 @@ attune_status dequantize(attune_context* ctx, void* out, const void* inp, int64_
   ATTUNE_CHECK(check(op, out, inp, F, C, "out_dtype", out_dtype, "inp_dtype", inp_dtype));
   if (F == 0) return ATTUNE_OK;
   const QuantizedLayout layout(F, C, inp_dtype);
-  const char* from = static_cast<const char*>(inp);
   const int64_t count = F * C;
   const bool vectors = aligned16(out, inp);
   return with_type(out_dtype, [&](auto element) {
     using T = decltype(element);
     T* to = static_cast<T*>(out);
     if (inp_dtype == ATTUNE_INT8) {
-      DequantizeInt8<T> body{to, reinterpret_cast<const int8_t*>(from),
-                             reinterpret_cast<const float*>(from + layout.scales)};
-      return launch_flat<8>(ctx, body, count, vectors);
+      return launch_flat<8>(ctx, Dequantize<T, Int8Values>{to, Int8Values(inp, layout)}, count, vectors);
     }
-    DequantizeNf4<T> body{to,
-                          reinterpret_cast<const uint8_t*>(from),
-                          reinterpret_cast<const uint8_t*>(from + layout.scales),
-                          reinterpret_cast<const float*>(from + layout.outer_scales),
-                          reinterpret_cast<const float*>(from + layout.offset),
-                          nullptr};
     return launch(ctx, vectors ? dequantize_nf4<8, T> : dequantize_nf4<1, T>,
-                  flat_grid(ctx, vectors ? count / 8 : count), kFlatThreads, 16 * sizeof(float), body, Nf4Table{},
-                  count);
+                  flat_grid(ctx, vectors ? count / 8 : count), kFlatThreads, Nf4Values::kSharedBytes,
+                  Dequantize<T, Nf4Values>{to, Nf4Values(inp, layout)}, Nf4Table{}, count);
   });
 }
 

@@ -280,6 +280,33 @@ ATTUNE_API attune_status attune_lora_bwd(attune_context* ctx, void* dlow, float*
                                          const float* up, int64_t N, int64_t F, int64_t R, int64_t out_stride,
                                          int64_t low_stride, float scale, int32_t accumulate, int32_t dtype);
 
+// ---- weight-decomposed adapters --------------------------------------------------------------------------
+
+// DoRA (Liu et al., 2024): a weight with an adapter keeps the direction of W + scale up down, and a trained
+// magnitude replaces the norm of each of its rows. The norm counts as a constant in backward (section 4.3).
+
+// What a step multiplies columns by, from rows first_row .. first_row + F of weight (rows,C), held as
+// weight_dtype (f32, bf16, or quantized: C then a multiple of 64), and its adapter down (R,C), up (F,R) f32:
+//   norm (F) f32 = the norms of the rows of weight + scale up down, each sum formed in f32 before it is squared;
+//   gain (F) f32 = magnitude / norm;  excess (F) f32 = (magnitude - norm) / norm, which is gain - 1.
+// A row of norm 0 has gain 0 and excess -1. gain, excess and magnitude (F) f32 are given together, or null
+// together. norm may be none of the inputs.
+ATTUNE_API attune_status attune_dora_gain(attune_context* ctx, float* gain, float* excess, float* norm,
+                                          const void* weight, const float* down, const float* up,
+                                          const float* magnitude, int64_t rows, int64_t first_row, int64_t F, int64_t C,
+                                          int64_t R, float scale, int32_t weight_dtype);
+
+// out (N,F) (+)= gain (F) .* inp (N,F) + bias (F, null: zero); out may be inp.
+ATTUNE_API attune_status attune_dora_fwd(attune_context* ctx, void* out, const void* inp, const float* gain,
+                                         const float* bias, int64_t N, int64_t F, int32_t accumulate, int32_t dtype);
+
+// dinp (N,F) = gain .* dout; rows of dinp, dout and inp are `stride` apart, F is at most 65536. dmagnitude (F) f32
+// (+)= the sum over rows of dout .* inp, divided by norm (0 where the norm is 0); inp and norm are read for it
+// alone and may be null where it is null. dinp may be dout or inp.
+ATTUNE_API attune_status attune_dora_bwd(attune_context* ctx, void* dinp, float* dmagnitude, const void* dout,
+                                         const void* inp, const float* gain, const float* norm, int64_t N, int64_t F,
+                                         int64_t stride, int32_t accumulate, int32_t dtype);
+
 // ---- generation ----------------------------------------------------------------------------------------------
 
 // Causal attention of new rows over a key/value cache, inference only: q (Nq,H,D) with row stride q_stride;

@@ -35,6 +35,11 @@ int main() {
       expect(ScatterPlan::partials_at(rows) >= 2 * rows, "scatter: overlap", C, rows, end);
       expect(end * 4 <= kScratchBytes, "scatter: scratch", C, rows, end);
     }
+    for (int64_t N : {int64_t{1}, int64_t{16384}, int64_t{1} << 33}) {
+      const int64_t pieces = ceil_div(N, dora_piece_rows(N, C));
+      expect(pieces >= 1 && pieces <= 65535, "dora: pieces", N, C, 0);
+      expect(pieces * C * 4 <= kScratchBytes, "dora: scratch", N, C, 0);
+    }
     for (int64_t R : {1, 8, 64, 256}) {
       for (int64_t N : {int64_t{1}, int64_t{16384}, int64_t{1} << 33}) {
         const int64_t pieces = ceil_div(N, lora_piece_rows(N, C, R));

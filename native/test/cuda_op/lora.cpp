@@ -66,6 +66,47 @@ void lora(int64_t N, int64_t F, int64_t R, int64_t gap) {
   }
 }
 
+void dora(int64_t N, int64_t F, int64_t C, int64_t R, int64_t gap) {
+  for (int32_t dtype : kTypes) {
+    now("dora N=%lld F=%lld C=%lld R=%lld %s%s", static_cast<long long>(N), static_cast<long long>(F),
+        static_cast<long long>(C), static_cast<long long>(R), type_name(dtype), misaligned ? ", misaligned" : "");
+    Tensor weight = of(dtype, (F + 2) * C), down = f32(R * C), up = f32(F * R), magnitude = f32(F);
+    Tensor gain = f32(F), excess = f32(F), norm = f32(F);
+    weight.fill(-1, 1);
+    down.fill(-1, 1);
+    up.fill(-1, 1);
+    magnitude.fill(1, 2);
+    run([&](Library& l, Side s) {
+      return l.dora_gain(l.ctx, gain.at<float>(s), excess.at<float>(s), norm.at<float>(s), weight.at(s),
+                         down.at<float>(s), up.at<float>(s), magnitude.at<float>(s), F + 2, 1, F, C, R, 0.5f, dtype);
+    });
+    same("norm", norm, kTight, std::sqrt(static_cast<double>(C)));
+    same("gain", gain, kTight, 4);
+    same("excess", excess, kTight, 4);
+    Tensor inp = of(dtype, N * (F + gap)), dout = of(dtype, N * (F + gap)), dinp = of(dtype, N * (F + gap));
+    Tensor bias = f32(F), out = of(dtype, N * F), dmagnitude = f32(F);
+    inp.fill(-1, 1);
+    dout.fill(-1, 1);
+    bias.fill(-1, 1);
+    for (int side = 1; side < kSides; ++side) {
+      std::memcpy(gain.raw(side), gain.raw(kCpu), gain.bytes);
+      std::memcpy(norm.raw(side), norm.raw(kCpu), norm.bytes);
+    }
+    for (int accumulate = 0; accumulate < 2; ++accumulate) {
+      run([&](Library& l, Side s) {
+        return l.dora_fwd(l.ctx, out.at(s), inp.at(s), gain.at<float>(s), bias.at<float>(s), N, F, accumulate, dtype);
+      });
+      same("out", out, kTight);
+      run([&](Library& l, Side s) {
+        return l.dora_bwd(l.ctx, dinp.at(s), dmagnitude.at<float>(s), dout.at(s), inp.at(s), gain.at<float>(s),
+                          norm.at<float>(s), N, F, F + gap, accumulate, dtype);
+      });
+      same("dinp", dinp, kTight);
+      same("dmagnitude", dmagnitude, kTight, std::sqrt(static_cast<double>(N)));
+    }
+  }
+}
+
 }  // namespace
 
 void lora_ops() {
@@ -73,6 +114,10 @@ void lora_ops() {
   lora(70, 130, 16, 3);
   lora(1100, 24, 8, 0);
   lora(65, 66, 40, 8);
+  dora(5, 3, 7, 1, 0);
+  dora(70, 132, 128, 16, 3);
+  dora(1100, 24, 64, 8, 8);
+  dora(130, 600, 1028, 40, 0);
 }
 
 void define_lora(Library* library) {

@@ -47,6 +47,7 @@ public final class BenchMain {
           KvCacheBench.class,
           AttentionCachedBench.class,
           LoraBench.class,
+          DoraBench.class,
           QuantizeBench.class,
           ActivationBench.class,
           DropoutBench.class,

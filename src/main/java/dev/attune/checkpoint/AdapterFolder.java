@@ -60,7 +60,6 @@ public final class AdapterFolder {
       throw new InputException(file + " cannot be read: " + e.getMessage(), e);
     }
     require(file, json, "peft_type", json.path("peft_type").asText().equals("LORA"), "LORA");
-    require(file, json, "use_dora", !json.path("use_dora").asBoolean(false), "false");
     require(file, json, "bias", json.path("bias").asText("none").equals("none"), "none");
     require(file, json, "rank_pattern", json.path("rank_pattern").isEmpty(), "none");
     require(file, json, "alpha_pattern", json.path("alpha_pattern").isEmpty(), "none");
@@ -82,7 +81,8 @@ public final class AdapterFolder {
               json.path("lora_alpha").asDouble(),
               (float) json.path("lora_dropout").asDouble(0),
               targets,
-              json.path("use_rslora").asBoolean(false));
+              json.path("use_rslora").asBoolean(false),
+              json.path("use_dora").asBoolean(false));
       return new Description(lora, json.path("base_model_name_or_path").asText(""));
     } catch (InputException e) {
       throw new InputException(file + ": " + e.getMessage(), e);
@@ -185,7 +185,7 @@ public final class AdapterFolder {
     json.put("lora_alpha", lora.alpha());
     json.put("lora_dropout", lora.dropout());
     json.put("use_rslora", lora.rankStabilized());
-    json.put("use_dora", false);
+    json.put("use_dora", lora.weightDecomposed());
     json.put("bias", "none");
     json.put("fan_in_fan_out", transposed);
     json.put("inference_mode", true);
@@ -200,7 +200,7 @@ public final class AdapterFolder {
   }
 
   private static String module(String tensorName) {
-    for (String suffix : List.of(LoraConfig.DOWN, LoraConfig.UP)) {
+    for (String suffix : LoraConfig.SUFFIXES) {
       if (tensorName.endsWith(suffix)) {
         return tensorName.substring(0, tensorName.length() - suffix.length());
       }
@@ -216,17 +216,20 @@ public final class AdapterFolder {
     };
   }
 
-  /** Adds every adapter to the weight it belongs to; the model must hold its weights unfrozen. */
+  /**
+   * Makes every adapter part of the weight it belongs to; the model must hold its weights unfrozen.
+   */
   public static void merge(Model model, LoraConfig lora) {
     Parameters parameters = model.parameters();
     for (Segment down : parameters.segments()) {
       if (down.name().endsWith(LoraConfig.DOWN)) {
         String module = module(down.name());
+        Segment weight = parameters.segment(module + ".weight");
         parameters.addProduct(
-            parameters.segment(module + ".weight"),
-            parameters.segment(module + LoraConfig.UP),
-            down,
-            lora.scale());
+            weight, parameters.segment(module + LoraConfig.UP), down, lora.scale());
+        if (lora.weightDecomposed()) {
+          parameters.setRowNorms(weight, parameters.segment(module + LoraConfig.MAGNITUDE));
+        }
       }
     }
   }

@@ -85,6 +85,7 @@ public final class ModelFolder {
         used.add(name);
         read(source, name, parameters, segment);
       }
+      parameters.initializeMagnitudes();
       for (String name : source.names()) {
         if (!used.contains(name)) {
           unused.add(name);
@@ -137,6 +138,7 @@ public final class ModelFolder {
         Initializer.constant(parameters, segment, segment.name().endsWith(".weight") ? 1f : 0f);
       }
     }
+    parameters.initializeMagnitudes();
   }
 
   private static boolean fits(TensorInfo info, Segment segment) {

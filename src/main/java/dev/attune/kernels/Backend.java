@@ -490,6 +490,59 @@ public interface Backend extends Allocator, AutoCloseable {
       DType dtype);
 
   /**
+   * What weight-decomposed adapters (DoRA) multiply columns by: {@code norm (F)} of the rows of
+   * {@code weight[firstRow ..] + scale * up (F,R) * down (R,C)}, {@code gain (F) = magnitude /
+   * norm}, {@code excess (F) = gain - 1}; 0 and -1 where the norm is 0. The weight is (rows, C) of
+   * any type that products read.
+   *
+   * @param gain with {@code excess} and {@code magnitude}: all three, or 0 for all three
+   */
+  void doraGain(
+      long gain,
+      long excess,
+      long norm,
+      long weight,
+      long down,
+      long up,
+      long magnitude,
+      long rows,
+      long firstRow,
+      long F,
+      long C,
+      long R,
+      float scale,
+      DType weightDtype);
+
+  /**
+   * {@code out (N,F) (+)= gain .* inp (N,F) + bias}.
+   *
+   * @param out may be {@code inp}
+   * @param bias may be 0
+   */
+  void doraForward(
+      long out, long inp, long gain, long bias, long N, long F, boolean accumulate, DType dtype);
+
+  /**
+   * {@code dinp (N,F) = gain .* dout}, {@code dmagnitude (F) (+)= (sum over rows of dout .* inp) /
+   * norm}; rows of all three are {@code stride} apart.
+   *
+   * @param dinp may be {@code dout} or {@code inp}
+   * @param dmagnitude 0: not wanted; inp and norm may then be 0 too
+   */
+  void doraBackward(
+      long dinp,
+      long dmagnitude,
+      long dout,
+      long inp,
+      long gain,
+      long norm,
+      long N,
+      long F,
+      long stride,
+      boolean accumulate,
+      DType dtype);
+
+  /**
    * Causal attention of a few new rows of B sequences over a key/value cache: sequence b's keys are
    * cache rows {@code kStart[b] .. kStart[b] + kCount[b]}, the last of them its own queries'.
    */

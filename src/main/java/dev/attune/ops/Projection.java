@@ -7,6 +7,7 @@ import dev.attune.tape.Layout;
 import dev.attune.tape.LoraConfig;
 import dev.attune.tape.Parameter;
 import dev.attune.tape.Parameters;
+import dev.attune.tape.Parameters.Decomposed;
 import dev.attune.tape.Parameters.Part;
 import dev.attune.tape.Tape;
 import java.util.ArrayList;
@@ -18,28 +19,85 @@ import java.util.List;
  * one product serves; each has an adapter of its own.
  *
  * <p>{@code out = inp W^T + bias + sum over adapters of scale (dropout(inp) A^T) B^T}, the sum
- * added to the columns of the adapter's module.
+ * added to the columns of the adapter's module; where adapters are weight-decomposed, as {@link
+ * Dora} says.
  */
 public final class Projection {
   private static final long[] NONE = {};
 
   /** Handles of an adapter until the parameters are built. */
-  private record Declared(int down, int up, long firstColumn) {}
+  private record Declared(int down, int up, int magnitude, int part, long firstColumn) {}
 
   /**
    * @param down A (R,C)
    * @param up B (columns,R)
+   * @param magnitude (columns) of a weight-decomposed adapter, else null
+   * @param part which module it belongs to
    */
-  private record Adapter(Parameter down, Parameter up, long firstColumn) {
+  record Adapter(Parameter down, Parameter up, Parameter magnitude, int part, long firstColumn) {
     long rank() {
       return down.rows();
     }
 
     /** The part of it that adds to the columns {@code begin..end}, counted from there. */
-    Adapter columns(long begin, long end) {
-      long first = Math.max(begin, firstColumn);
-      long last = Math.min(end, firstColumn + up.rows());
-      return new Adapter(down, up.slice(first - firstColumn, last - firstColumn), first - begin);
+    Adapter columns(long begin, long end, int firstPart) {
+      long first = Math.max(begin, firstColumn) - firstColumn;
+      long last = Math.min(end, firstColumn + up.rows()) - firstColumn;
+      return new Adapter(
+          down,
+          up.slice(first, last),
+          magnitude == null ? null : magnitude.slice(first, last),
+          part - firstPart,
+          firstColumn + first - begin);
+    }
+
+    /** Adds {@code scale low B^T} to its columns of {@code out (N,F)}. */
+    void addTo(Tape tape, long out, long low, long N, long F, float scale, DType dtype) {
+      tape.backend()
+          .loraForward(
+              out + firstColumn * dtype.sizeBytes(),
+              low,
+              up.address(),
+              N,
+              up.rows(),
+              rank(),
+              F,
+              rank(),
+              scale,
+              dtype);
+    }
+
+    /**
+     * Gradients of A and B from that of {@link #addTo}'s out.
+     *
+     * @param low (N,R); freed
+     * @param inp (N,C), what A multiplied
+     * @return the gradient of low, a new block
+     */
+    long backward(
+        Tape tape, long dout, long low, long inp, long N, long F, float scale, DType dtype) {
+      long R = rank();
+      long dlow = tape.allocate(N * R * dtype.sizeBytes());
+      tape.backend()
+          .loraBackward(
+              dlow,
+              up.gradient(),
+              dout + firstColumn * dtype.sizeBytes(),
+              low,
+              up.address(),
+              N,
+              up.rows(),
+              R,
+              F,
+              R,
+              scale,
+              up.accumulate(),
+              dtype);
+      tape.backend()
+          .linearBackwardWeight(
+              down.gradient(), 0, dlow, inp, N, down.cols(), R, down.accumulate(), dtype);
+      tape.free(low);
+      return dlow;
     }
   }
 
@@ -48,22 +106,35 @@ public final class Projection {
    *
    * @param lows blocks (N,R) of {@code dropout(inp) A^T}, one per adapter; backward replaces them
    *     by their gradients
+   * @param product of weight-decomposed adapters: what is multiplied by the gain (N,F), which
+   *     backward replaces likewise; else 0
    * @param stream first random stream of the adapters' dropout
    */
-  record Saved(long[] lows, long stream) {}
+  record Saved(long[] lows, long product, long stream) {}
 
+  private final List<Part> parts;
   private final int weightHandle;
   private final int biasHandle;
   private final List<Declared> declared;
   private final LoraConfig lora;
+  private final int decompositionHandle;
   private Parameter weight;
   private Parameter bias;
   private List<Adapter> adapters = List.of();
+  private Dora dora; // null where adapters are not weight-decomposed, or are none
 
-  private Projection(int weightHandle, int biasHandle, List<Declared> declared, LoraConfig lora) {
+  private Projection(
+      List<Part> parts,
+      int weightHandle,
+      int biasHandle,
+      List<Declared> declared,
+      int decompositionHandle,
+      LoraConfig lora) {
+    this.parts = parts;
     this.weightHandle = weightHandle;
     this.biasHandle = biasHandle;
     this.declared = declared;
+    this.decompositionHandle = decompositionHandle;
     this.lora = lora;
   }
 
@@ -96,7 +167,8 @@ public final class Projection {
     LoraConfig lora = builder.lora();
     List<Declared> adapters = new ArrayList<>();
     long column = 0;
-    for (Part module : modules) {
+    for (int part = 0; part < modules.size(); part++) {
+      Part module = modules.get(part);
       if (builder.adapts(module.name())) {
         int down =
             builder.adapter(module.name() + LoraConfig.DOWN, lora.rank(), cols, Layout.PLAIN);
@@ -106,11 +178,24 @@ public final class Projection {
                 module.rows(),
                 lora.rank(),
                 withCols(ofRows, lora.rank()));
-        adapters.add(new Declared(down, up, column));
+        int magnitude =
+            lora.weightDecomposed()
+                ? builder.magnitude(
+                    module.name() + LoraConfig.MAGNITUDE, module.rows(), withCols(ofRows, 1))
+                : -1;
+        adapters.add(new Declared(down, up, magnitude, part, column));
       }
       column += module.rows();
     }
-    return new Projection(weight, biasHandle, adapters, lora);
+    int decomposition =
+        adapters.isEmpty() || !lora.weightDecomposed()
+            ? -1
+            : builder.decompose(
+                weight,
+                adapters.stream()
+                    .map(d -> new Decomposed(d.down, d.up, d.magnitude, d.firstColumn))
+                    .toList());
+    return new Projection(modules, weight, biasHandle, adapters, decomposition, lora);
   }
 
   private static List<Part> named(List<Part> modules, String suffix) {
@@ -127,8 +212,26 @@ public final class Projection {
     bias = biasHandle < 0 ? null : parameters.get(biasHandle);
     adapters =
         declared.stream()
-            .map(d -> new Adapter(parameters.get(d.down), parameters.get(d.up), d.firstColumn))
+            .map(
+                d ->
+                    new Adapter(
+                        parameters.get(d.down),
+                        parameters.get(d.up),
+                        d.magnitude < 0 ? null : parameters.get(d.magnitude),
+                        d.part,
+                        d.firstColumn))
             .toList();
+    if (decompositionHandle >= 0) {
+      dora =
+          new Dora(
+              parts,
+              weight,
+              bias,
+              adapters,
+              lora,
+              parameters.decomposition(decompositionHandle),
+              0);
+    }
   }
 
   /**
@@ -136,14 +239,31 @@ public final class Projection {
    * of a module that is cut serves both sides, each with a dropout mask of its own.
    */
   public Projection columns(long begin, long end) {
-    Projection narrowed = new Projection(-1, -1, List.of(), lora);
+    List<Part> within = new ArrayList<>();
+    int firstPart = 0;
+    long column = 0;
+    for (int part = 0; part < parts.size(); part++) {
+      Part module = parts.get(part);
+      long rows = Math.min(end, column + module.rows()) - Math.max(begin, column);
+      if (rows > 0) {
+        firstPart = within.isEmpty() ? part : firstPart;
+        within.add(new Part(module.name(), rows));
+      }
+      column += module.rows();
+    }
+    int shift = firstPart;
+    Projection narrowed = new Projection(within, -1, -1, List.of(), -1, lora);
     narrowed.weight = weight.slice(begin, end);
     narrowed.bias = bias == null ? null : bias.slice(begin, end);
     narrowed.adapters =
         adapters.stream()
             .filter(a -> a.firstColumn < end && a.firstColumn + a.up.rows() > begin)
-            .map(a -> a.columns(begin, end))
+            .map(a -> a.columns(begin, end, shift))
             .toList();
+    if (dora != null && narrowed.hasAdapters()) {
+      narrowed.dora =
+          dora.rows(narrowed.parts, narrowed.weight, narrowed.bias, narrowed.adapters, begin);
+    }
     return narrowed;
   }
 
@@ -196,53 +316,41 @@ public final class Projection {
       Activation activation,
       DType dtype,
       boolean needsInputGradient) {
-    boolean fused = adapters.isEmpty();
-    long sum = fused || pre == 0 ? out : pre;
-    tape.backend()
-        .linearForward(
-            sum,
-            fused ? pre : 0,
-            inp,
-            weight.operand(dtype),
-            bias == null ? 0 : bias.address(),
-            N,
-            cols(),
-            rows(),
-            fused ? activation : Activation.NONE,
-            dtype,
-            weight.operandDtype(dtype));
     countFlops(tape, N, needsInputGradient);
-    if (fused) {
-      return new Saved(NONE, 0);
+    if (adapters.isEmpty()) {
+      product(tape, out, pre, inp, weight, biasAddress(), N, activation, dtype);
+      return new Saved(NONE, 0, 0);
     }
-    Saved saved = new Saved(new long[adapters.size()], tape.takeStreams(adapters.size()));
-    for (int i = 0; i < adapters.size(); i++) {
-      Adapter adapter = adapters.get(i);
-      long R = adapter.rank();
-      long low = tape.allocate(N * R * dtype.sizeBytes());
-      long dropped = dropInput(tape, saved, i, inp, N, dtype);
-      product(tape, low, dropped == 0 ? inp : dropped, adapter.down, N, dtype);
-      if (dropped != 0) {
-        tape.free(dropped);
-      }
-      tape.backend()
-          .loraForward(
-              sum + adapter.firstColumn * dtype.sizeBytes(),
-              low,
-              adapter.up.address(),
-              N,
-              adapter.up.rows(),
-              R,
-              rows(),
-              R,
-              lora.scale(),
-              dtype);
-      saved.lows[i] = low;
-    }
+    long sum = pre == 0 ? out : pre;
+    Saved saved =
+        dora == null
+            ? forwardAdapters(tape, sum, inp, N, dtype)
+            : dora.forward(tape, sum, inp, N, dtype);
     if (activation != Activation.NONE) {
       tape.backend().activationForward(out, sum, N * rows(), activation, dtype);
     }
     return saved;
+  }
+
+  private Saved forwardAdapters(Tape tape, long out, long inp, long N, DType dtype) {
+    product(tape, out, inp, weight, biasAddress(), N, dtype);
+    Saved saved = new Saved(new long[adapters.size()], 0, tape.takeStreams(adapters.size()));
+    for (int i = 0; i < adapters.size(); i++) {
+      Adapter adapter = adapters.get(i);
+      long low = tape.allocate(N * adapter.rank() * dtype.sizeBytes());
+      long dropped = dropInput(tape, saved, i, inp, N, dtype);
+      product(tape, low, dropped == 0 ? inp : dropped, adapter.down, 0, N, dtype);
+      if (dropped != 0) {
+        tape.free(dropped);
+      }
+      adapter.addTo(tape, out, low, N, rows(), lora.scale(), dtype);
+      saved.lows[i] = low;
+    }
+    return saved;
+  }
+
+  private long biasAddress() {
+    return bias == null ? 0 : bias.address();
   }
 
   /** The adapters' view of the input where it is another than the weight's, else 0. */
@@ -256,26 +364,73 @@ public final class Projection {
     return dropped;
   }
 
+  /** {@code out (N,F) = inp (N,C) W^T + bias}; bias may be 0. */
+  static void product(
+      Tape tape, long out, long inp, Parameter weight, long bias, long N, DType dtype) {
+    product(tape, out, 0, inp, weight, bias, N, Activation.NONE, dtype);
+  }
+
   private static void product(
-      Tape tape, long out, long inp, Parameter weight, long N, DType dtype) {
+      Tape tape,
+      long out,
+      long pre,
+      long inp,
+      Parameter weight,
+      long bias,
+      long N,
+      Activation activation,
+      DType dtype) {
     tape.backend()
         .linearForward(
             out,
-            0,
+            pre,
             inp,
             weight.operand(dtype),
-            0,
+            bias,
             N,
             weight.cols(),
             weight.rows(),
-            Activation.NONE,
+            activation,
+            dtype,
+            weight.operandDtype(dtype));
+  }
+
+  /** {@code dinp (N,C) (+)= dout (N,F) W}. */
+  static void productBackward(
+      Tape tape, long dinp, long dout, Parameter weight, long N, boolean accumulate, DType dtype) {
+    productBackward(tape, dinp, 0, dout, weight, 0, N, Activation.NONE, accumulate, dtype);
+  }
+
+  private static void productBackward(
+      Tape tape,
+      long dinp,
+      long actOut,
+      long dout,
+      Parameter weight,
+      long pre,
+      long N,
+      Activation activation,
+      boolean accumulate,
+      DType dtype) {
+    tape.backend()
+        .linearBackwardInput(
+            dinp,
+            actOut,
+            dout,
+            weight.operand(dtype),
+            pre,
+            N,
+            weight.cols(),
+            weight.rows(),
+            activation,
+            accumulate,
             dtype,
             weight.operandDtype(dtype));
   }
 
   /** Two FLOPs per multiply-add, once forward, once for each gradient that is wanted. */
   private void countFlops(Tape tape, long N, boolean needsInputGradient) {
-    long product = 2 * N * cols() * rows();
+    long product = 2 * N * cols() * rows() * (dora == null ? 1 : dora.products(tape));
     tape.countFlops(
         product, (needsInputGradient ? product : 0) + (weight.trainable() ? product : 0));
     for (Adapter adapter : adapters) {
@@ -286,6 +441,10 @@ public final class Projection {
 
   /** Gradients of weight, bias and adapters, from {@code dout (N,F)} and {@code inp (N,C)}. */
   void backwardWeight(Tape tape, Saved saved, long dout, long inp, long N, DType dtype) {
+    if (dora != null) {
+      dora.backwardWeight(tape, saved, dout, inp, N, dtype);
+      return;
+    }
     if (weight.trainable()) {
       boolean accumulate = weight.accumulate();
       if (bias != null) {
@@ -306,41 +465,22 @@ public final class Projection {
               dtype);
     }
     for (int i = 0; i < adapters.size(); i++) {
-      Adapter adapter = adapters.get(i);
-      long R = adapter.rank();
-      long dlow = tape.allocate(N * R * dtype.sizeBytes());
-      tape.backend()
-          .loraBackward(
-              dlow,
-              adapter.up.gradient(),
-              dout + adapter.firstColumn * dtype.sizeBytes(),
-              saved.lows[i],
-              adapter.up.address(),
-              N,
-              adapter.up.rows(),
-              R,
-              rows(),
-              R,
-              lora.scale(),
-              adapter.up.accumulate(),
-              dtype);
       long dropped = dropInput(tape, saved, i, inp, N, dtype);
-      tape.backend()
-          .linearBackwardWeight(
-              adapter.down.gradient(),
-              0,
-              dlow,
-              dropped == 0 ? inp : dropped,
-              N,
-              cols(),
-              R,
-              adapter.down.accumulate(),
-              dtype);
+      saved.lows[i] =
+          adapters
+              .get(i)
+              .backward(
+                  tape,
+                  dout,
+                  saved.lows[i],
+                  dropped == 0 ? inp : dropped,
+                  N,
+                  rows(),
+                  lora.scale(),
+                  dtype);
       if (dropped != 0) {
         tape.free(dropped);
       }
-      tape.free(saved.lows[i]);
-      saved.lows[i] = dlow;
     }
   }
 
@@ -362,29 +502,20 @@ public final class Projection {
       Activation activation,
       boolean accumulate,
       DType dtype) {
-    boolean fused = adapters.isEmpty();
-    Check.state(
-        fused || activation == Activation.NONE || !accumulate,
-        "an adapter below an activation cannot add to a gradient");
-    tape.backend()
-        .linearBackwardInput(
-            dinp,
-            fused ? actOut : 0,
-            dout,
-            weight.operand(dtype),
-            fused ? pre : 0,
-            N,
-            cols(),
-            rows(),
-            fused ? activation : Activation.NONE,
-            accumulate,
-            dtype,
-            weight.operandDtype(dtype));
-    if (fused) {
+    if (adapters.isEmpty()) {
+      productBackward(tape, dinp, actOut, dout, weight, pre, N, activation, accumulate, dtype);
       return;
     }
-    for (int i = 0; i < adapters.size(); i++) {
-      addInputGradient(tape, saved, i, dinp, N, dtype);
+    Check.state(
+        activation == Activation.NONE || !accumulate,
+        "an adapter below an activation cannot add to a gradient");
+    if (dora != null) {
+      dora.backwardInput(tape, saved, dinp, dout, N, accumulate, dtype);
+    } else {
+      productBackward(tape, dinp, dout, weight, N, accumulate, dtype);
+      for (int i = 0; i < adapters.size(); i++) {
+        addInputGradient(tape, saved, i, dinp, N, dtype);
+      }
     }
     if (activation != Activation.NONE) {
       tape.backend().activationBackward(dinp, dinp, pre, N * cols(), activation, false, dtype);
@@ -398,20 +529,7 @@ public final class Projection {
     Parameter down = adapters.get(i).down;
     float p = tape.dropout(lora.dropout());
     long target = p == 0 ? dinp : tape.allocate(N * cols() * dtype.sizeBytes());
-    tape.backend()
-        .linearBackwardInput(
-            target,
-            0,
-            saved.lows[i],
-            down.operand(dtype),
-            0,
-            N,
-            cols(),
-            down.rows(),
-            Activation.NONE,
-            p == 0,
-            dtype,
-            down.operandDtype(dtype));
+    productBackward(tape, target, saved.lows[i], down, N, p == 0, dtype);
     if (p != 0) {
       tape.backend().dropout(target, target, N * cols(), p, tape.seed(), saved.stream + i, dtype);
       tape.backend().cast(dinp, target, N * cols(), true, dtype, dtype);
@@ -422,6 +540,9 @@ public final class Projection {
   void release(Tape tape, Saved saved) {
     for (long low : saved.lows) {
       tape.free(low);
+    }
+    if (saved.product != 0) {
+      tape.free(saved.product);
     }
   }
 }

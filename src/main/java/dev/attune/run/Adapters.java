@@ -20,7 +20,8 @@ final class Adapters {
               RunOption.LORA_ALPHA,
               RunOption.LORA_DROPOUT,
               RunOption.LORA_TARGETS,
-              RunOption.USE_RSLORA)) {
+              RunOption.USE_RSLORA,
+              RunOption.USE_DORA)) {
         if (config.isGiven(option)) {
           throw new InputException("--" + option.option() + " needs --lora-r");
         }
@@ -37,7 +38,8 @@ final class Adapters {
         config.isGiven(RunOption.LORA_ALPHA) ? config.number(RunOption.LORA_ALPHA) : 2.0 * rank,
         (float) config.number(RunOption.LORA_DROPOUT),
         targets,
-        config.flag(RunOption.USE_RSLORA));
+        config.flag(RunOption.USE_RSLORA),
+        config.flag(RunOption.USE_DORA));
   }
 
   /**

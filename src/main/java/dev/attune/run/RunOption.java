@@ -39,6 +39,7 @@ public enum RunOption {
   LORA_DROPOUT("P", "0", "dropout on the input of adapters"),
   LORA_TARGETS("LIST", "all-linear", "products with an adapter, e.g. q_proj,v_proj"),
   USE_RSLORA(null, "false", "scale adapters by alpha / sqrt(r)"),
+  USE_DORA(null, "false", "train the norms of adapted weights' rows apart (weight-decomposed)"),
   LOAD_IN_4BIT(null, "false", "hold frozen weights in 4 bits (QLoRA's NF4)"),
   LOAD_IN_8BIT(null, "false", "hold frozen weights in 8 bits"),
   GRADIENT_CHECKPOINTING(
@@ -164,6 +165,7 @@ public enum RunOption {
           LORA_DROPOUT,
           LORA_TARGETS,
           USE_RSLORA,
+          USE_DORA,
           LOAD_IN_4BIT,
           LOAD_IN_8BIT,
           GRADIENT_CHECKPOINTING,

@@ -65,6 +65,7 @@ public final class TrainRun {
           RunOption.LORA_DROPOUT,
           RunOption.LORA_TARGETS,
           RunOption.USE_RSLORA,
+          RunOption.USE_DORA,
           RunOption.LOAD_IN_4BIT,
           RunOption.LOAD_IN_8BIT,
           RunOption.SEED,

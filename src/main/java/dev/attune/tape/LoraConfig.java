@@ -12,9 +12,16 @@ import java.util.regex.Pattern;
  * @param dropout "lora_dropout", on the adapter's input
  * @param targets "target_modules": last parts of module names, or {@value #ALL_LINEAR}
  * @param rankStabilized "use_rslora": scale by alpha / sqrt(R) (Kalajdzievski, 2023)
+ * @param weightDecomposed "use_dora": the norm of each row of an adapted weight is a parameter of
+ *     its own (Liu et al., 2024)
  */
 public record LoraConfig(
-    int rank, double alpha, float dropout, List<String> targets, boolean rankStabilized) {
+    int rank,
+    double alpha,
+    float dropout,
+    List<String> targets,
+    boolean rankStabilized,
+    boolean weightDecomposed) {
   /** Every product of the body. */
   public static final String ALL_LINEAR = "all-linear";
 
@@ -23,6 +30,12 @@ public record LoraConfig(
 
   /** What follows a module's name in that of its adapter's B. */
   public static final String UP = ".lora_B.weight";
+
+  /** What follows a module's name in that of its adapter's magnitudes. */
+  public static final String MAGNITUDE = ".lora_magnitude_vector";
+
+  /** What follows a module's name in those of its adapter's tensors. */
+  public static final List<String> SUFFIXES = List.of(DOWN, UP, MAGNITUDE);
 
   private static final Pattern AFTER_LAYER = Pattern.compile(".*\\.\\d+\\.");
 
@@ -64,6 +77,6 @@ public record LoraConfig(
 
   /** Whether a tensor is part of an adapter. */
   public static boolean isAdapter(String tensorName) {
-    return tensorName.endsWith(DOWN) || tensorName.endsWith(UP);
+    return SUFFIXES.stream().anyMatch(tensorName::endsWith);
   }
 }

@@ -47,6 +47,9 @@ public final class Parameters implements AutoCloseable {
   private final Buffer weights;
   private final Buffer frozen; // null where nothing is
   private final List<QuantizedWeight> quantized;
+  private final Buffer factors; // of the decompositions; null where there are none
+  private final List<Decomposition> decompositions = new ArrayList<>();
+  private long version;
   private Buffer gradients;
   private boolean[] written;
   private final HostWindow window;
@@ -80,6 +83,11 @@ public final class Parameters implements AutoCloseable {
                 true,
                 "the frozen weights",
                 "--load-in-8bit or --load-in-4bit");
+    long factorBytes = builder.factorBytes();
+    this.factors =
+        factorBytes == 0
+            ? null
+            : Buffer.allocate(backend, factorBytes, false, "the factors of the adapters");
     this.window = new HostWindow(backend);
   }
 
@@ -89,6 +97,16 @@ public final class Parameters implements AutoCloseable {
    * @param rows of a matrix; entries of a vector
    */
   public record Part(String name, long rows) {}
+
+  /**
+   * A module of a weight that is decomposed.
+   *
+   * @param down handle of its adapter's A
+   * @param up handle of its adapter's B
+   * @param magnitude handle of its magnitudes
+   * @param firstRow of the module in the weight
+   */
+  public record Decomposed(int down, int up, int magnitude, long firstRow) {}
 
   /** Declares parameters in the order of the model; {@link #build} lays them out. */
   public static final class Builder {
@@ -113,7 +131,10 @@ public final class Parameters implements AutoCloseable {
       }
     }
 
+    private record DeclaredDecomposition(int weight, List<Decomposed> modules, float scale) {}
+
     private final List<Declared> declared = new ArrayList<>();
+    private final List<DeclaredDecomposition> decompositions = new ArrayList<>();
     private final List<Segment> laidOut = new ArrayList<>();
     private final List<int[]> spans = new ArrayList<>();
     private LoraConfig lora;
@@ -232,6 +253,35 @@ public final class Parameters implements AutoCloseable {
           () -> declare(List.of(new Part(name, rows)), cols, layout, true, false, true, null));
     }
 
+    /**
+     * The magnitudes of a module's rows: always trained. They decay, as Transformers has it, which
+     * excepts biases and norms alone.
+     */
+    public int magnitude(String name, long count, Layout layout) {
+      return asNew(
+          () -> declare(List.of(new Part(name, count)), 1, layout, true, false, false, null));
+    }
+
+    /**
+     * Declares that adapters of a weight are weight-decomposed.
+     *
+     * @param weight its handle
+     * @param modules of it that have an adapter
+     * @return the handle for {@link Parameters#decomposition}
+     */
+    public int decompose(int weight, List<Decomposed> modules) {
+      decompositions.add(new DeclaredDecomposition(weight, List.copyOf(modules), lora.scale()));
+      return decompositions.size() - 1;
+    }
+
+    private long rows(int handle) {
+      return declared.get(handle).parts.stream().mapToLong(Part::rows).sum();
+    }
+
+    private long factorBytes() {
+      return decompositions.stream().mapToLong(d -> Decomposition.sizeBytes(rows(d.weight))).sum();
+    }
+
     /** A vector that does not decay: a bias, a norm's weight. */
     public int vector(String name, long count) {
       return stackedVectors(List.of(new Part(name, count)), Layout.PLAIN);
@@ -297,6 +347,28 @@ public final class Parameters implements AutoCloseable {
           // Only some rows are ever touched; with huge pages every row would be.
           backend.advise(parameter.address(), parameter.count() * Float.BYTES, false);
         }
+      }
+      long offset = 0;
+      for (DeclaredDecomposition d : decompositions) {
+        List<Decomposition.Module> modules =
+            d.modules.stream()
+                .map(
+                    m ->
+                        new Decomposition.Module(
+                            parameters.get(m.down),
+                            parameters.get(m.up),
+                            parameters.get(m.magnitude),
+                            m.firstRow))
+                .toList();
+        parameters.decompositions.add(
+            new Decomposition(
+                parameters,
+                parameters.get(d.weight),
+                modules,
+                d.scale,
+                parameters.factors,
+                offset));
+        offset += Decomposition.sizeBytes(rows(d.weight));
       }
       return parameters;
     }
@@ -379,6 +451,25 @@ public final class Parameters implements AutoCloseable {
     return all.get(handle);
   }
 
+  /** The decomposition that a declaration's handle stands for. */
+  public Decomposition decomposition(int handle) {
+    return decompositions.get(handle);
+  }
+
+  /** Grows whenever values may have changed: what derives from them is then out of date. */
+  long version() {
+    return version;
+  }
+
+  /**
+   * Sets the magnitudes of all weight-decomposed adapters to the norms of the rows they are of, as
+   * these are now: to be called when the weights are loaded.
+   */
+  public void initializeMagnitudes() {
+    decompositions.forEach(Decomposition::initialize);
+    version++;
+  }
+
   public Backend backend() {
     return backend;
   }
@@ -437,6 +528,7 @@ public final class Parameters implements AutoCloseable {
 
   /** Writes all values of a tensor, asking for them in pieces; rounds where it is held in bf16. */
   public void write(Segment segment, Values values) {
+    version++;
     if (segment.dtype().sizeBytes() == 0) {
       writeQuantized(segment, values);
       return;
@@ -504,10 +596,7 @@ public final class Parameters implements AutoCloseable {
     Check.argument(!weight.frozen(), "%s is frozen", weight.name());
     long R = down.shape()[0];
     long C = down.shape()[1];
-    FloatBuffer scaled = FloatBuffer.allocate(Math.toIntExact(up.count()));
-    while (scaled.hasRemaining()) {
-      scaled.put(read(up, scaled.position()));
-    }
+    FloatBuffer scaled = values(up);
     for (int i = 0; i < scaled.capacity(); i++) {
       scaled.put(i, scaled.get(i) * scale);
     }
@@ -525,6 +614,39 @@ public final class Parameters implements AutoCloseable {
         true,
         DType.F32,
         DType.F32);
+    version++;
+  }
+
+  /**
+   * Scales the rows of {@code weight (F,C)} to the norms that {@code magnitude (F)} says: a
+   * weight-decomposed adapter becomes part of its weight, after {@link #addProduct}. A row of zeros
+   * stays.
+   */
+  public void setRowNorms(Segment weight, Segment magnitude) {
+    Check.argument(!weight.frozen(), "%s is frozen", weight.name());
+    FloatBuffer rows = values(weight);
+    FloatBuffer norms = values(magnitude);
+    int C = rows.capacity() / norms.capacity();
+    for (int f = 0; f < norms.capacity(); f++) {
+      double squares = 0;
+      for (int i = f * C; i < (f + 1) * C; i++) {
+        squares += (double) rows.get(i) * rows.get(i);
+      }
+      double factor = squares == 0 ? 0 : norms.get(f) / Math.sqrt(squares);
+      for (int i = f * C; i < (f + 1) * C; i++) {
+        rows.put(i, (float) (factor * rows.get(i)));
+      }
+    }
+    write(weight, (first, values) -> values.put(rows.slice((int) first, values.remaining())));
+  }
+
+  /** All values of a tensor, as the store orders them. */
+  private FloatBuffer values(Segment segment) {
+    FloatBuffer values = FloatBuffer.allocate(Math.toIntExact(segment.count()));
+    while (values.hasRemaining()) {
+      values.put(read(segment, values.position()));
+    }
+    return values.flip();
   }
 
   /**
@@ -532,6 +654,7 @@ public final class Parameters implements AutoCloseable {
    * that derive from them follow.
    */
   public void refresh() {
+    version++;
     if (shadow != null) {
       fillShadow();
     }
@@ -586,6 +709,7 @@ public final class Parameters implements AutoCloseable {
 
   /** After the optimizer: forgets the gradients. */
   public void endStep() {
+    changed();
     forgetWritten();
     if (rowSparse != null) {
       rowSparse.zeroGradients(rowSparse.rowCount());
@@ -593,7 +717,15 @@ public final class Parameters implements AutoCloseable {
     }
   }
 
-  /** The part of {@link #endStep} that is of the host alone. */
+  /**
+   * To be called when weights have changed otherwise than through this store, by work of the
+   * device: what derives from them is computed again when it is next asked for.
+   */
+  public void changed() {
+    version++;
+  }
+
+  /** The marks that {@link #endStep} takes back. */
   public void forgetWritten() {
     Arrays.fill(written, false);
   }
@@ -715,6 +847,9 @@ public final class Parameters implements AutoCloseable {
     if (frozen != null) {
       frozen.close();
       quantized.forEach(QuantizedWeight::close);
+    }
+    if (factors != null) {
+      factors.close();
     }
     if (shadow != null) {
       shadow.close();

@@ -142,6 +142,7 @@ final class DeviceSteps implements StepRunner {
 
   private void runOrLaunch(Unit unit, Inputs inputs, int sparseRows, boolean updates) {
     if (unit.graph == null && unit.ran && graphs) {
+      parameters.changed(); // what derives from them must be part of the recording
       unit.graph = device.capture(() -> work(unit, inputs, sparseRows, updates));
       unit.written = parameters.writtenGradients();
     }
@@ -179,6 +180,7 @@ final class DeviceSteps implements StepRunner {
   }
 
   private void finish(Update update, RowSparse sparse) {
+    parameters.changed();
     if (sparse != null) {
       sparse.endStep();
     }

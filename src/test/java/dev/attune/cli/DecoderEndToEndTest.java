@@ -108,9 +108,16 @@ class DecoderEndToEndTest {
     }
   }
 
-  @Test
-  void aKilledAdapterRunResumesToTheSameBytes() throws IOException, InterruptedException {
-    String[] options = {"--lora-r", "4", "--lora-dropout", "0.1", "--save-steps", "3"};
+  @ParameterizedTest(name = "weight-decomposed: {0}")
+  @ValueSource(booleans = {false, true})
+  void aKilledAdapterRunResumesToTheSameBytes(boolean decomposed)
+      throws IOException, InterruptedException {
+    List<String> adapter =
+        new ArrayList<>(List.of("--lora-r", "4", "--lora-dropout", "0.1", "--save-steps", "3"));
+    if (decomposed) {
+      adapter.add("--use-dora");
+    }
+    String[] options = adapter.toArray(String[]::new);
     Path whole = scratch.resolve("whole");
     JsonNode result = run(training(whole, options)).json();
     // An adapter's folder has no config.json of its own, yet it is the same model.
@@ -155,10 +162,11 @@ class DecoderEndToEndTest {
     }
   }
 
-  @Test
-  void anAdapterAndItsMergedModelWriteTheSame() throws IOException {
+  @ParameterizedTest(name = "{0}")
+  @ValueSource(strings = {"--use-rslora", "--use-dora"})
+  void anAdapterAndItsMergedModelWriteTheSame(String kind) throws IOException {
     Path adapter = scratch.resolve("adapter");
-    run(training(adapter, "--lora-r", "4", "--learning-rate", "5e-3"));
+    run(training(adapter, "--lora-r", "4", "--learning-rate", "5e-3", kind));
     Path merged = scratch.resolve("merged");
     run("merge", "--model", adapter.toString(), "--output-dir", merged.toString());
     assertFalse(Files.exists(merged.resolve("adapter_config.json")));

@@ -186,6 +186,7 @@ class LanguageModelBadInputTest {
   @Test
   void optionsOfAdaptersNeedARank() {
     trainRefused(List.of("--lora-alpha needs --lora-r"), decoder, text, "--lora-alpha", "16");
+    trainRefused(List.of("--use-dora needs --lora-r"), decoder, text, "--use-dora");
   }
 
   @Test

@@ -49,7 +49,8 @@ class LinearTest extends KernelContract {
     return Arrays.stream(stored).map(Storage.of(dtype)::round).toArray();
   }
 
-  private static double[] coded(KernelCase k, double[] values, int F, int C, DType weightDtype) {
+  /** Declares the input "weight", these values packed; returns the values behind the codes. */
+  static double[] coded(KernelCase k, double[] values, int F, int C, DType weightDtype) {
     double[] stored = new double[F * C];
     if (weightDtype == DType.INT8) {
       QuantizeRef.Int8 weight = QuantizeRef.int8(values);

@@ -44,15 +44,25 @@ class GoldenAdapterTest {
   @TempDir private Path scratch;
 
   static Stream<Arguments> cases() {
-    return Stream.of("llama", "qwen3", "gpt2", "gpt_neox", "bert")
-        .flatMap(family -> Backends.best().map(backend -> Arguments.of(family, backend)));
+    return Stream.of(
+            "llama",
+            "qwen3",
+            "gpt2",
+            "gpt_neox",
+            "bert",
+            "llama_dora",
+            "gpt2_dora",
+            "gpt_neox_dora",
+            "bert_dora")
+        .flatMap(name -> Backends.best().map(backend -> Arguments.of(name, backend)));
   }
 
   @ParameterizedTest(name = "{0} on {1}")
   @MethodSource("cases")
-  void agreesWithPeft(String family, Backends.Target target) throws IOException {
+  void agreesWithPeft(String name, Backends.Target target) throws IOException {
+    String family = name.replace("_dora", "");
     Path base = Goldens.folder().resolve("tiny").resolve(family);
-    Path adapter = ADAPTERS.resolve(family);
+    Path adapter = ADAPTERS.resolve(name);
     Goldens.Tensors golden = new Goldens.Tensors(adapter.resolve("golden.safetensors"));
     Goldens.Tensors sequences = new Goldens.Tensors(base.resolve("golden.safetensors"));
     JsonNode summary = Goldens.json(adapter.resolve("golden.json"));
@@ -81,12 +91,12 @@ class GoldenAdapterTest {
       parameters.completeGradients();
       int checked = 0;
       for (Segment segment : parameters.segments()) {
-        String name = "grad.base_model.model." + segment.name();
-        if (golden.has(name)) {
-          checkGradient(golden.floats(name), parameters, segment, targets);
+        String gradient = "grad.base_model.model." + segment.name();
+        if (golden.has(gradient)) {
+          checkGradient(golden.floats(gradient), parameters, segment, targets);
           checked++;
         } else {
-          assertTrue(!LoraConfig.isAdapter(segment.name()), name);
+          assertTrue(!LoraConfig.isAdapter(segment.name()), gradient);
         }
       }
       assertTrue(checked >= 6, "only " + checked + " gradients compared");

@@ -64,6 +64,7 @@ class LastRowsTest {
     FULL,
     CHECKPOINTS,
     LORA,
+    DORA,
     LORA_ON_4_BITS
   }
 
@@ -93,9 +94,10 @@ class LastRowsTest {
 
   private static Model open(String family, Backend backend, Way way) {
     Parameters.Builder builder = new Parameters.Builder();
-    if (way == Way.LORA || way == Way.LORA_ON_4_BITS) {
-      builder.freeze(DType.F32, way == Way.LORA ? DType.F32 : DType.NF4);
-      builder.adapt(new LoraConfig(3, 6, 0f, List.of(LoraConfig.ALL_LINEAR), false));
+    if (way != Way.FULL && way != Way.CHECKPOINTS) {
+      builder.freeze(DType.F32, way == Way.LORA_ON_4_BITS ? DType.NF4 : DType.F32);
+      builder.adapt(
+          new LoraConfig(3, 6, 0f, List.of(LoraConfig.ALL_LINEAR), false, way == Way.DORA));
     }
     Model model = Families.create(backend, config(family), Task.CLASSIFICATION, 2, 0f, builder);
     // Larger than new weights are, lest attention be all but uniform; B is not zero, which hid A.

@@ -44,21 +44,34 @@ import org.junit.jupiter.params.provider.MethodSource;
 class QuantizedModelTest {
   static Stream<Arguments> cases() {
     return Stream.of(DType.NF4, DType.INT8)
-        .flatMap(dtype -> Backends.best().map(backend -> Arguments.of(dtype, backend)));
+        .flatMap(
+            dtype ->
+                Stream.of(false, true)
+                    .flatMap(
+                        decomposed ->
+                            Backends.best()
+                                .map(backend -> Arguments.of(dtype, decomposed, backend))));
   }
 
   private static Path folder() {
     return Goldens.data().resolve("models").resolve("tinystories-656k");
   }
 
-  private static Model open(Backend backend, DType products) {
+  /**
+   * @param rounding what weights held as f32 are rounded to; null: nothing
+   */
+  private static Model open(Backend backend, DType products, DType rounding, boolean decomposed) {
     Parameters.Builder builder = new Parameters.Builder();
     builder.freeze(DType.F32, products);
-    builder.adapt(new LoraConfig(4, 8, 0f, List.of(LoraConfig.ALL_LINEAR), false));
+    builder.adapt(new LoraConfig(4, 8, 0f, List.of(LoraConfig.ALL_LINEAR), false, decomposed));
     Model model =
         Families.create(
             backend, ModelFolder.readConfig(folder()), Task.CAUSAL_LM, 0, null, builder);
     ModelFolder.load(folder(), model, 0);
+    if (rounding != null) {
+      round(model, rounding);
+      model.parameters().initializeMagnitudes();
+    }
     // B starts at zero, which would hide A.
     Random random = new Random(8);
     for (Segment segment : model.parameters().segments()) {
@@ -77,13 +90,12 @@ class QuantizedModelTest {
     return model;
   }
 
-  @ParameterizedTest(name = "{0} on {1}")
+  @ParameterizedTest(name = "{0}, weight-decomposed: {1}, on {2}")
   @MethodSource("cases")
-  void holdsRoundedWeights(DType dtype, Backends.Target target) {
+  void holdsRoundedWeights(DType dtype, boolean decomposed, Backends.Target target) {
     Backend backend = target.backend();
-    try (Model quantized = open(backend, dtype);
-        Model rounded = open(backend, DType.F32)) {
-      round(rounded, dtype);
+    try (Model quantized = open(backend, dtype, null, decomposed);
+        Model rounded = open(backend, DType.F32, dtype, decomposed)) {
       List<float[]> expected = run(rounded);
       List<float[]> actual = run(quantized);
       assertEquals(expected.size(), actual.size());

@@ -17,11 +17,14 @@ import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Arena;
 import dev.attune.model.Families;
+import dev.attune.model.Inputs;
 import dev.attune.model.Model;
 import dev.attune.model.Task;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Sgd;
+import dev.attune.tape.LoraConfig;
+import dev.attune.tape.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Host;
@@ -48,7 +51,19 @@ class DeviceStepsTest {
       DType dtype,
       int microBatches,
       boolean sgd,
-      Float dropout) {}
+      Float dropout,
+      LoraConfig lora) {
+    Case(
+        String model,
+        Task task,
+        TargetKind kind,
+        DType dtype,
+        int microBatches,
+        boolean sgd,
+        Float dropout) {
+      this(model, task, kind, dtype, microBatches, sgd, dropout, null);
+    }
+  }
 
   private static final List<Case> CASES =
       List.of(
@@ -58,7 +73,16 @@ class DeviceStepsTest {
           new Case("bert", Task.REGRESSION, TargetKind.NUMBER, DType.F32, 1, false, 0f),
           new Case("llama", Task.CLASSIFICATION, TargetKind.CLASS, DType.F32, 1, false, 0f),
           new Case("llama", Task.CAUSAL_LM, TargetKind.NEXT_TOKEN, DType.F32, 1, false, 0f),
-          new Case("llama", Task.CAUSAL_LM, TargetKind.NEXT_TOKEN, DType.BF16, 3, false, 0f));
+          new Case("llama", Task.CAUSAL_LM, TargetKind.NEXT_TOKEN, DType.BF16, 3, false, 0f),
+          new Case(
+              "llama",
+              Task.CAUSAL_LM,
+              TargetKind.NEXT_TOKEN,
+              DType.F32,
+              2,
+              false,
+              0f,
+              new LoraConfig(4, 8, 0f, List.of(LoraConfig.ALL_LINEAR), false, true)));
 
   @TempDir static Path shared;
 
@@ -131,9 +155,20 @@ class DeviceStepsTest {
     Path folder = shared.resolve(kind.model());
     EncodedDataset data = data(kind.kind());
     int outputs = kind.task() == Task.REGRESSION ? 1 : 3;
+    Parameters.Builder builder = new Parameters.Builder();
+    if (kind.lora() != null) {
+      builder.freeze(DType.F32, DType.F32);
+      builder.adapt(kind.lora());
+    }
     try (Model model =
             Families.create(
-                backend, ModelFolder.readConfig(folder), kind.task(), outputs, kind.dropout());
+                backend,
+                ModelFolder.readConfig(folder),
+                kind.task(),
+                outputs,
+                kind.dropout(),
+                builder);
+        Staging staging = new Staging(backend);
         Tape tape = new Tape(backend, new Arena(backend, 1 << 26), kind.dtype(), 11)) {
       ModelFolder.load(folder, model, 3);
       model.parameters().enableTraining();
@@ -160,6 +195,12 @@ class DeviceStepsTest {
             targets += batch.supervisedTargets();
             boolean last = i == kind.microBatches();
             runner.run(batch, microStep++, last ? new StepRunner.Update(rate, targets) : null);
+            if (last) {
+              // As an evaluation does: what it brings up to date must not go stale.
+              Inputs inputs = staging.stage(batch);
+              tape.begin(false, 0);
+              model.forward(tape, inputs);
+            }
           }
           if (step >= runner.lead()) {
             results.add(runner.result());

@@ -809,6 +809,76 @@ public final class CpuBackend implements Backend {
   }
 
   @Override
+  public void doraGain(
+      long gain,
+      long excess,
+      long norm,
+      long weight,
+      long down,
+      long up,
+      long magnitude,
+      long rows,
+      long firstRow,
+      long F,
+      long C,
+      long R,
+      float scale,
+      DType weightDtype) {
+    check(
+        CpuNative.doraGain(
+            ctx,
+            gain,
+            excess,
+            norm,
+            weight,
+            down,
+            up,
+            magnitude,
+            rows,
+            firstRow,
+            F,
+            C,
+            R,
+            scale,
+            weightDtype.code()));
+  }
+
+  @Override
+  public void doraForward(
+      long out, long inp, long gain, long bias, long N, long F, boolean accumulate, DType dtype) {
+    check(CpuNative.doraForward(ctx, out, inp, gain, bias, N, F, accumulate ? 1 : 0, dtype.code()));
+  }
+
+  @Override
+  public void doraBackward(
+      long dinp,
+      long dmagnitude,
+      long dout,
+      long inp,
+      long gain,
+      long norm,
+      long N,
+      long F,
+      long stride,
+      boolean accumulate,
+      DType dtype) {
+    check(
+        CpuNative.doraBackward(
+            ctx,
+            dinp,
+            dmagnitude,
+            dout,
+            inp,
+            gain,
+            norm,
+            N,
+            F,
+            stride,
+            accumulate ? 1 : 0,
+            dtype.code()));
+  }
+
+  @Override
   public void attentionCachedForward(
       long out,
       long q,

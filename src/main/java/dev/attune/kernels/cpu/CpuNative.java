@@ -516,6 +516,51 @@ final class CpuNative {
       int accumulate,
       int dtype);
 
+  @Name("attune_dora_gain")
+  static native int doraGain(
+      @Cast("attune_context*") long ctx,
+      @Cast("float*") long gain,
+      @Cast("float*") long excess,
+      @Cast("float*") long norm,
+      @Cast("const void*") long weight,
+      @Cast("const float*") long down,
+      @Cast("const float*") long up,
+      @Cast("const float*") long magnitude,
+      long rows,
+      long firstRow,
+      long F,
+      long C,
+      long R,
+      float scale,
+      int weightDtype);
+
+  @Name("attune_dora_fwd")
+  static native int doraForward(
+      @Cast("attune_context*") long ctx,
+      @Cast("void*") long out,
+      @Cast("const void*") long inp,
+      @Cast("const float*") long gain,
+      @Cast("const float*") long bias,
+      long N,
+      long F,
+      int accumulate,
+      int dtype);
+
+  @Name("attune_dora_bwd")
+  static native int doraBackward(
+      @Cast("attune_context*") long ctx,
+      @Cast("void*") long dinp,
+      @Cast("float*") long dmagnitude,
+      @Cast("const void*") long dout,
+      @Cast("const void*") long inp,
+      @Cast("const float*") long gain,
+      @Cast("const float*") long norm,
+      long N,
+      long F,
+      long stride,
+      int accumulate,
+      int dtype);
+
   @Name("attune_attention_cached_fwd")
   static native int attentionCachedForward(
       @Cast("attune_context*") long ctx,

@@ -772,6 +772,71 @@ public final class TorchBackend implements Backend {
   }
 
   @Override
+  public void doraGain(
+      long gain,
+      long excess,
+      long norm,
+      long weight,
+      long down,
+      long up,
+      long magnitude,
+      long rows,
+      long firstRow,
+      long F,
+      long C,
+      long R,
+      float scale,
+      DType weightDtype) {
+    run(
+        "doraGain",
+        () ->
+            TorchDora.gain(
+                pool,
+                gain,
+                excess,
+                norm,
+                weight,
+                down,
+                up,
+                magnitude,
+                rows,
+                firstRow,
+                F,
+                C,
+                R,
+                scale,
+                weightDtype));
+  }
+
+  @Override
+  public void doraForward(
+      long out, long inp, long gain, long bias, long N, long F, boolean accumulate, DType dtype) {
+    run(
+        "doraForward",
+        () -> TorchDora.forward(pool, out, inp, gain, bias, N, F, accumulate, dtype));
+  }
+
+  @Override
+  public void doraBackward(
+      long dinp,
+      long dmagnitude,
+      long dout,
+      long inp,
+      long gain,
+      long norm,
+      long N,
+      long F,
+      long stride,
+      boolean accumulate,
+      DType dtype) {
+    run(
+        "doraBackward",
+        () ->
+            TorchDora.backward(
+                pool, dinp, dmagnitude, dout, inp, gain, norm, N, F, stride, accumulate, dtype));
+  }
+
+  @Override
   public void attentionCachedForward(
       long out,
       long q,
