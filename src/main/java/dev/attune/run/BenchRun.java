@@ -41,6 +41,9 @@ import java.util.function.Consumer;
 public final class BenchRun {
   private static final long WARMUP_STEPS = 3;
 
+  /** Of a text: the positions of the smallest shape. */
+  private static final int MOST_TOKENS = 512;
+
   /**
    * Time of one kernel.
    *
@@ -186,7 +189,12 @@ public final class BenchRun {
 
   private static EncodedDataset data(
       RunConfig config, Path folder, JsonNode json, Task task, int threads, long seed) {
-    int maxLength = Math.min(config.smallInteger(RunOption.MAX_LENGTH), 512);
+    int asked = config.smallInteger(RunOption.MAX_LENGTH);
+    int maxLength = Math.min(asked, MOST_TOKENS);
+    if (config.flag(RunOption.FIXED_LENGTH) && asked > MOST_TOKENS) {
+      throw new InputException(
+          "--max-length is " + asked + "; with --fixed-length it can be at most " + MOST_TOKENS);
+    }
     if (config.text(RunOption.FILE) == null) {
       int vocabulary = json.path("vocab_size").asInt();
       return task == Task.CAUSAL_LM

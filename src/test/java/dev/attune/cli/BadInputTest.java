@@ -171,6 +171,27 @@ class BadInputTest {
   }
 
   @Test
+  void aBenchmarkOfAFixedLengthSaysWhatItCannotTime() {
+    String folder = model.toString();
+    benchRefused(
+        "--fixed-length is for random texts",
+        "--model",
+        folder,
+        "--file",
+        train.toString(),
+        "--fixed-length");
+    benchRefused("--max-length is 600", "--model", folder, "--fixed-length", "--max-length", "600");
+  }
+
+  private void benchRefused(String part, String... options) {
+    List<String> words = new ArrayList<>(List.of("bench"));
+    words.addAll(List.of(options));
+    Ended ended = AttuneProcess.run(scratch, words.toArray(String[]::new));
+    assertEquals(2, ended.status(), ended.out() + ended.err());
+    assertTrue(ended.err().contains(part), "no '" + part + "' in: " + ended.err());
+  }
+
+  @Test
   void brokenWeightsAreDescribed() throws IOException {
     byte[] sound = Files.readAllBytes(model.resolve("model.safetensors"));
     int headerLength = (int) ByteBuffer.wrap(sound).order(ByteOrder.LITTLE_ENDIAN).getLong();

@@ -134,8 +134,9 @@ class BackendTest extends KernelContract {
   @ParameterizedTest(name = "{0}")
   @MethodSource("dev.attune.testkit.Backends#cpu")
   void memoryThatCannotBeHadIsAnError(Target target) {
+    Backend backend = target.backend();
     DeviceMemoryException e =
-        assertThrows(DeviceMemoryException.class, () -> target.backend().allocate(1L << 60, false));
+        assertThrows(DeviceMemoryException.class, () -> backend.allocate(1L << 60, false));
     assertTrue(e.getMessage().contains(String.valueOf(1L << 60)), e.getMessage());
   }
 

@@ -85,6 +85,18 @@ class CudaDeviceTest {
     backend.free(backend.allocate(1 << 20, false), 1 << 20);
   }
 
+  /**
+   * What one run's arena gave back, the next run's arena can have: freed memory stays in a pool.
+   */
+  @Test
+  void memoryThatWasFreedCanBeReservedAgain() {
+    long before = backend.reservableBytes();
+    backend.free(backend.allocate(before, true), before);
+    long after = backend.reservableBytes();
+    assertTrue(after >= before - (64L << 20), before + " bytes at first, then " + after);
+    backend.free(backend.allocate(after, true), after);
+  }
+
   /** Products at the size of a model, in each type: within the rounding of the CPU's. */
   @Test
   void productsAgreeWithTheCpu() {
