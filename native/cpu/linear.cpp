@@ -161,10 +161,6 @@ inline vf as_stored(vf value) {
   }
 }
 
-// Codes in 4 or 8 bits, as against an address of plain elements.
-template <class V>
-constexpr bool kCoded = !std::is_pointer_v<V>;
-
 // weight: const float*, const bf16*, or a weight of quantized_weight.h.
 template <class T, class V>
 attune_status forward(attune_context* ctx, T* out, T* pre, const T* inp, V weight, const float* bias, int64_t N,
@@ -198,11 +194,13 @@ attune_status forward(attune_context* ctx, T* out, T* pre, const T* inp, V weigh
       }
     };
     if (N <= kFewRows) {
+#if defined(__AVX512F__)
       if constexpr (kCoded<V>) {
         few_product<Product>(ctx, inp, N, C, F, block, CodedWeight<Product, V>{weight, kRoundWeight<T>}, epilogue);
-      } else {
-        using Element = std::remove_const_t<std::remove_pointer_t<V>>;
-        dot_product<Product, kRoundWeight<T>, T, Element>(ctx, inp, N, C, F, weight, epilogue);
+      } else
+#endif
+      {
+        dot_product<Product, kRoundWeight<T>>(ctx, inp, N, C, F, weight, epilogue);
       }
     } else {
       row_product<T>(ctx, inp, N, C, F, block, pack, {out, pre}, epilogue);

@@ -1,6 +1,6 @@
-// Products of few rows with a quantized weight, as in decoding. W of its rows are read at a time and transposed
-// in registers: lanes are columns of out, and nothing is packed. Every element of out is summed in the order of
-// the packed products (gemm.h), block of the depth by block: a row of out has the same bits however many rows
+// Products of few rows with a quantized weight where there is AVX-512, as in decoding. W of its rows are read at a time
+// and transposed in registers: lanes are columns of out, and nothing is packed. Every element of out is summed in the
+// order of the packed products (gemm.h), block of the depth by block: a row of out has the same bits however many rows
 // there are.
 #ifndef ATTUNE_LINEAR_FEW_H
 #define ATTUNE_LINEAR_FEW_H
@@ -20,6 +20,9 @@ namespace attune {
 namespace ATTUNE_ISA {
 
 constexpr int64_t kFewRows = 16;
+
+#if defined(__AVX512F__)
+
 constexpr int64_t kLine = sizeof(vu);          // bytes of a row that one step of the transpose takes
 constexpr int64_t kFewColumns = 4 * kColumns;  // of a task
 
@@ -50,7 +53,6 @@ static inline vu broadcast_step(const char* row, int64_t step) {
 
 // dwords[d] = 32-bit word d of W rows `stride` bytes apart, lanes are rows.
 static inline __attribute__((always_inline)) void load_transposed(vu (&dwords)[W], const char* rows, int64_t stride) {
-#if defined(__AVX512F__)
   // 128-bit pieces go to their lanes as they are loaded, which leaves transposes within lanes.
 #pragma GCC unroll 4
   for (int q = 0; q < 4; ++q) {
@@ -73,10 +75,6 @@ static inline __attribute__((always_inline)) void load_transposed(vu (&dwords)[W
     dwords[4 * q + 2] = (vu)_mm512_maskz_unpacklo_pd(0xFF, high01, high23);
     dwords[4 * q + 3] = (vu)_mm512_maskz_unpackhi_pd(0xFF, high01, high23);
   }
-#else
-  for (int i = 0; i < W; ++i) std::memcpy(&dwords[i], rows + i * stride, sizeof(vu));
-  transpose(dwords);
-#endif
 }
 
 // The same where only `valid` rows and `bytes` bytes of each exist; the rest is zero.
@@ -250,6 +248,8 @@ static void few_product(attune_context* ctx, const T* a, int64_t N, int64_t dept
     }
   });
 }
+
+#endif
 
 }  // namespace ATTUNE_ISA
 }  // namespace attune

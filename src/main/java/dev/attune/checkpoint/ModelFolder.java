@@ -95,6 +95,19 @@ public final class ModelFolder {
     return new Loaded(created, unused);
   }
 
+  /** Whether the folder holds every matrix in bf16, so that a model may hold them so too. */
+  public static boolean hasBf16Matrices(Path folder) {
+    try (WeightSource source = WeightSource.open(folder)) {
+      List<TensorInfo> matrices =
+          source.names().stream()
+              .map(source::info)
+              .filter(tensor -> tensor.shape().length == 2)
+              .toList();
+      return !matrices.isEmpty()
+          && matrices.stream().allMatch(tensor -> tensor.dtype().equals("BF16"));
+    }
+  }
+
   static void read(WeightSource source, String name, Parameters parameters, Segment segment) {
     if (segment.layout() == Layout.PLAIN) {
       parameters.write(segment, (first, values) -> source.read(name, first, values));

@@ -46,6 +46,14 @@ public interface Backend extends Allocator, AutoCloseable {
   }
 
   /**
+   * Whether products of f32 activations with frozen bf16 weights read those as they are, rather
+   * than widen them into a copy each time.
+   */
+  default boolean readsNarrowWeights() {
+    return false;
+  }
+
+  /**
    * Whether bf16 products should read their weights from a bf16 copy that the optimizer keeps
    * beside the f32 master, rather than from the master.
    */

@@ -48,7 +48,8 @@ public final class GenerationBench {
       KernelProfile profile = config.flag(RunOption.PROFILE) ? new KernelProfile(opened) : null;
       Backend backend = profile == null ? opened : profile.backend();
       Parameters.Builder builder = new Parameters.Builder();
-      builder.freeze(precision, Adapters.held(config, precision));
+      DType matrices = config.flag(RunOption.LOAD_IN_BF16) ? DType.BF16 : precision;
+      builder.freeze(matrices, Adapters.held(config, matrices));
       try (Model model = Families.create(backend, shape.config(), shape.task(), 0, null, builder);
           Tape tape =
               new Tape(backend, new Arena(backend, backend.reservableBytes()), precision, 0);

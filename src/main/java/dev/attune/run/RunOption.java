@@ -78,6 +78,8 @@ public enum RunOption {
   LENGTH_PENALTY("X", "1", "of beam search: scores are divided by length to this power"),
   STOP("TEXT", null, "end the text before this string; \\n is a line end"),
   STREAMS("N", "16", "prompts in work at a time"),
+  LOAD_IN_BF16(
+      null, "false", "hold a language model's weights in bf16, though --precision is fp32"),
   SHAPE(
       "NAME",
       null,
@@ -102,6 +104,7 @@ public enum RunOption {
           TRAIN_ON_PROMPT,
           LOAD_IN_4BIT,
           LOAD_IN_8BIT,
+          LOAD_IN_BF16,
           PRECISION,
           BACKEND,
           THREADS);
@@ -131,6 +134,7 @@ public enum RunOption {
           MAX_LENGTH,
           LOAD_IN_4BIT,
           LOAD_IN_8BIT,
+          LOAD_IN_BF16,
           PRECISION,
           BACKEND,
           THREADS);
@@ -168,6 +172,7 @@ public enum RunOption {
           USE_DORA,
           LOAD_IN_4BIT,
           LOAD_IN_8BIT,
+          LOAD_IN_BF16,
           GRADIENT_CHECKPOINTING,
           DROPOUT,
           STREAMS,

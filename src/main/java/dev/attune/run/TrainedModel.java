@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.checkpoint.AdapterFolder;
 import dev.attune.checkpoint.ModelFolder;
 import dev.attune.checkpoint.ModelInstall;
+import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.data.LabelMap;
 import dev.attune.model.Families;
@@ -80,7 +81,7 @@ final class TrainedModel implements AutoCloseable {
               task,
               labels == null ? 1 : labels.size(),
               null,
-              builder(config, task, adapter, session));
+              builder(config, task, adapter, base, session));
       ModelFolder.Loaded loaded = ModelFolder.load(base, model, 0);
       if (isAdapter) {
         AdapterFolder.load(folder, model, loaded.created());
@@ -111,14 +112,22 @@ final class TrainedModel implements AutoCloseable {
   }
 
   /**
-   * Weights that will not change are held in the type that products read. An encoder's stay as they
-   * were trained, so that its scores are those that training reported.
+   * Weights that will not change are held in the type that products read, or in the folder's own
+   * where that is narrower: bf16 weights widened to f32 would give the same numbers from twice the
+   * memory, and texts as slowly as that is read. An encoder's stay as they were trained, so that
+   * its scores are those that training reported.
    */
   private static Parameters.Builder builder(
-      RunConfig config, Task task, AdapterFolder.Description adapter, Session session) {
+      RunConfig config, Task task, AdapterFolder.Description adapter, Path base, Session session) {
     Parameters.Builder builder = new Parameters.Builder();
     if (adapter != null || task == Task.CAUSAL_LM) {
-      builder.freeze(session.precision(), Adapters.held(config, session.precision()));
+      DType precision = session.precision();
+      boolean isNarrower =
+          precision == DType.F32
+              && (config.flag(RunOption.LOAD_IN_BF16)
+                  || session.backend().readsNarrowWeights() && ModelFolder.hasBf16Matrices(base));
+      DType matrices = isNarrower ? DType.BF16 : precision;
+      builder.freeze(matrices, Adapters.held(config, matrices));
     }
     if (adapter != null) {
       builder.adapt(adapter.lora(), config.text(RunOption.MODEL));

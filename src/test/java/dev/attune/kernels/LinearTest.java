@@ -262,6 +262,14 @@ class LinearTest extends KernelContract {
         cases.add(backwardInput(9, 35, 20, activation, act, false, dtype, DType.F32));
         cases.add(backwardInput(9, 35, 20, activation, false, true, dtype, DType.BF16));
       }
+      // Few rows: depths of one block, of several, and with a rest.
+      for (DType weightDtype : List.of(DType.F32, DType.BF16)) {
+        for (int C : new int[] {256, 1024, 1030, 2115}) {
+          for (int N : new int[] {1, 3, 8, 16}) {
+            cases.add(forward(N, C, 21, Activation.NONE, true, false, dtype, weightDtype));
+          }
+        }
+      }
       for (DType coded : CODED) {
         for (int N : new int[] {0, 1, 2, 3, 8, 15, 16, 17, 50}) {
           addCoded(cases, N, 192, 50, dtype, coded);
@@ -386,14 +394,18 @@ class LinearTest extends KernelContract {
   @MethodSource("dev.attune.testkit.Backends#cpu")
   void theTypeOfTheWeightDoesNotMatterWhereItsValuesAreTheSame(Target target) {
     for (DType dtype : DTYPES) {
-      KernelCase narrow = forward(31, 70, 90, Activation.NONE, true, false, dtype, DType.BF16);
-      KernelCase wide = KernelCase.forward(dtype, "linearForward widened weight");
-      narrow.copyTensorsTo(wide, "inp", "bias", "out");
-      wide.input("weight", DType.F32, narrow.initial("weight"));
-      callForward(wide, 31, 70, 90, Activation.NONE, dtype, DType.F32);
-      assertValues(
-          narrow.run(target.backend()).values().get("out"),
-          wide.run(target.backend()).values().get("out"));
+      for (int N : new int[] {1, 2, 3, 16, 31}) {
+        for (int C : new int[] {70, 2115}) {
+          KernelCase narrow = forward(N, C, 90, Activation.NONE, true, false, dtype, DType.BF16);
+          KernelCase wide = KernelCase.forward(dtype, "linearForward widened weight");
+          narrow.copyTensorsTo(wide, "inp", "bias", "out");
+          wide.input("weight", DType.F32, narrow.initial("weight"));
+          callForward(wide, N, C, 90, Activation.NONE, dtype, DType.F32);
+          assertValues(
+              narrow.run(target.backend()).values().get("out"),
+              wide.run(target.backend()).values().get("out"));
+        }
+      }
     }
   }
 

@@ -61,6 +61,11 @@ public final class CpuBackend implements Backend {
     return isa == Isa.V4_BF16;
   }
 
+  @Override
+  public boolean readsNarrowWeights() {
+    return true;
+  }
+
   /** The file that the native kernels were loaded from. */
   public Path libraryFile() {
     return CpuLibrary.load();

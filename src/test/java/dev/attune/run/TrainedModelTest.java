@@ -1,0 +1,101 @@
+package dev.attune.run;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.attune.checkpoint.ModelFolder;
+import dev.attune.core.DType;
+import dev.attune.kernels.Backend;
+import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.model.Families;
+import dev.attune.model.Model;
+import dev.attune.model.Task;
+import dev.attune.tape.Segment;
+import dev.attune.testkit.TinyDecoder;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** How the weights of a language model are held that texts are generated with. */
+class TrainedModelTest {
+  private static final String WEIGHTS = "model.safetensors";
+
+  @TempDir Path scratch;
+
+  private Path original; // f32
+  private Path narrow; // the same, rounded to bf16
+  private Path widened; // the values of `narrow` in f32
+
+  @BeforeEach
+  void writeFolders() throws IOException {
+    try (Backend backend = new CpuBackend(1)) {
+      original = TinyDecoder.write(Files.createDirectory(scratch.resolve("f32")), backend, 32);
+      narrow = TinyDecoder.write(Files.createDirectory(scratch.resolve("bf16")), backend, 32);
+      rewrite(backend, narrow, narrow, "BF16");
+      widened = TinyDecoder.write(Files.createDirectory(scratch.resolve("wide")), backend, 32);
+      rewrite(backend, narrow, widened, "F32");
+    }
+  }
+
+  private static void rewrite(Backend backend, Path from, Path to, String dtype)
+      throws IOException {
+    try (Model model =
+        Families.create(backend, ModelFolder.readConfig(from), Task.CAUSAL_LM, 1, null)) {
+      ModelFolder.load(from, model, 0);
+      ModelFolder.writeWeights(to.resolve(WEIGHTS), model.parameters(), dtype);
+    }
+  }
+
+  private static RunConfig config(Path folder, String... flags) {
+    RunConfig.Builder builder =
+        RunConfig.builder(RunOption.GENERATE)
+            .set(RunOption.MODEL, folder.toString())
+            .set(RunOption.PRECISION, "fp32")
+            .set(RunOption.BACKEND, "cpu")
+            .set(RunOption.THREADS, "2")
+            .set(RunOption.MAX_NEW_TOKENS, "40");
+    for (String flag : flags) {
+      builder.set(flag, "true", "test");
+    }
+    return builder.build();
+  }
+
+  /** The types of the model's matrices. */
+  private static List<DType> matrices(RunConfig config) {
+    try (Session session = Session.open(config);
+        TrainedModel opened = TrainedModel.open(config, session)) {
+      return opened.model().parameters().segments().stream()
+          .filter(segment -> segment.shape().length == 2)
+          .map(Segment::dtype)
+          .distinct()
+          .toList();
+    }
+  }
+
+  private static String text(RunConfig config) {
+    try (GenerateRun run = GenerateRun.open(config)) {
+      return run.generate(run.prompt("Once upon a time"), null).text();
+    }
+  }
+
+  @Test
+  void matricesOfABf16FolderStayInBf16() {
+    assertTrue(ModelFolder.hasBf16Matrices(narrow));
+    assertFalse(ModelFolder.hasBf16Matrices(original));
+    assertEquals(List.of(DType.BF16), matrices(config(narrow)));
+    assertEquals(List.of(DType.F32), matrices(config(widened)));
+  }
+
+  @Test
+  void heldInBf16TheyGiveTheSameTextAsWidened() {
+    String text = text(config(widened));
+    assertFalse(text.isEmpty());
+    assertEquals(text, text(config(narrow)));
+    assertEquals(text, text(config(original, "load-in-bf16")));
+  }
+}
