@@ -33,6 +33,13 @@ constexpr int kRows = 6;
 constexpr int kVectors = 2;
 #endif
 constexpr int kColumns = kVectors * W;
+// Steps of one turn of the tile's loop: with 12 multiplications a step its counting shows where another thread shares
+// the core. From four on GCC 12 runs out of registers.
+#if defined(__AVX2__) && !defined(__AVX512F__)
+constexpr int kUnroll = 2;
+#else
+constexpr int kUnroll = 1;
+#endif
 
 // What the tile multiplies.
 struct F32Product {
@@ -62,12 +69,23 @@ struct RowMajorA {
   int64_t row_bytes;
   bool half;  // after the last whole step one bf16 is left
 };
-// A itself packed, in panels of kStrip of its rows.
+// A itself packed, in strips of kStrip of its rows: whole vectors that tiles share, or with 16 registers one tile's
+// rows, since the L1 has no room for the cells of others. Packing such a strip writes up to W cells past its end.
+#if defined(__AVX512F__)
 constexpr int kStrip = std::lcm(kRows, W);
+#else
+constexpr int kStrip = kRows;
+#endif
 struct PackedA {
   const uint32_t* base;
-  int64_t width;  // of the panel: kStrip, or less in the last one
+  int64_t strip_width;
+  int64_t width() const { return kStrip == kRows ? kStrip : strip_width; }
 };
+// The width of a strip of which `rows` rows are left.
+static inline int64_t strip_width(int64_t rows) {
+  if (kStrip % W != 0 || rows >= kStrip) return kStrip;
+  return (rows + W - 1) / W * W;
+}
 
 // Memory that is needed when the tile is done, fetched while it multiplies: a few lines at a time, since
 // a burst of misses would hold up the loads of the operands.
@@ -75,7 +93,10 @@ struct Prefetch {
   static constexpr int kArrays = 3;
   const char* arrays[kArrays] = {};  // at the tile's first row; null: none
   int64_t row_bytes = 0;
-  int64_t bytes = 0;  // of each row
+  int64_t bytes = 0;            // of each row
+  const char* later = nullptr;  // what a later tile reads, for the L2, in rows of its own
+  int64_t later_row_bytes = 0;
+  int64_t later_bytes = 0;
 
   void row(int m) const {
     for (const char* array : arrays) {
@@ -84,6 +105,8 @@ struct Prefetch {
       for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(begin + at, 1);
       __builtin_prefetch(begin + bytes - 1, 1);
     }
+    const char* begin = later + m * later_row_bytes;
+    for (int64_t at = 0; at < later_bytes; at += 64) __builtin_prefetch(begin + at, 0, 2);
   }
 };
 
@@ -98,52 +121,68 @@ static void tile(const A& a, const uint32_t* b, int64_t steps, float* sums, int6
 #pragma GCC unroll 4
     for (int v = 0; v < kTileVectors; ++v) acc[m][v] = vf{};
   }
+  // body(s, steps): `steps`, a constant, from step s on.
   auto each_part = [](int64_t count, const Prefetch& lines, auto&& body) __attribute__((always_inline)) {
     int64_t s = 0;
     for (int m = 0; m < kTileRows; ++m) {
       lines.row(m);
-      for (const int64_t end = count * (m + 1) / kTileRows; s < end; ++s) body(s);
+      const int64_t end = count * (m + 1) / kTileRows / kUnroll * kUnroll;
+      for (; s < end; s += kUnroll) body(s, std::integral_constant<int, kUnroll>{});
+    }
+    if constexpr (kUnroll > 1) {
+      for (; s < count; ++s) body(s, std::integral_constant<int, 1>{});
     }
   };
-  auto step = [&](auto&& a_step) __attribute__((always_inline)) {
+  // Step number i from b on.
+  auto step = [&](int i, auto&& a_step) __attribute__((always_inline)) {
     vu bv[kTileVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kTileVectors; ++v) bv[v] = load_steps(b + v * W);
+    for (int v = 0; v < kTileVectors; ++v) bv[v] = load_steps(b + (i * kTileVectors + v) * W);
 #pragma GCC unroll 8
     for (int m = 0; m < kTileRows; ++m) {
       vu av = vu{} + a_step(m);
 #pragma GCC unroll 4
       for (int v = 0; v < kTileVectors; ++v) acc[m][v] = Product::multiply_add(acc[m][v], av, bv[v]);
     }
-    b += kTileVectors * W;
   };
   if constexpr (std::is_same_v<A, PackedA>) {
     const uint32_t* column = a.base;
     each_part(
-        steps, prefetch, [&](int64_t) __attribute__((always_inline)) {
-          step([&](int m) __attribute__((always_inline)) { return column[m]; });
-          column += a.width;
+        steps, prefetch, [&](int64_t, auto count) __attribute__((always_inline)) {
+#pragma GCC unroll 8
+          for (int i = 0; i < count.value; ++i) {
+            step(
+                i, [&](int m) __attribute__((always_inline)) { return column[i * a.width() + m]; });
+          }
+          column += count.value * a.width();
+          b += count.value * kTileVectors * W;
         });
   } else {
     const char* row[kTileRows];
 #pragma GCC unroll 8
     for (int m = 0; m < kTileRows; ++m) row[m] = a.base + m * a.row_bytes;
     each_part(
-        steps, prefetch, [&](int64_t s) __attribute__((always_inline)) {
-          step([&](int m) __attribute__((always_inline)) {
-            uint32_t bits;
-            std::memcpy(&bits, row[m] + 4 * s, 4);
-            return bits;
-          });
+        steps, prefetch, [&](int64_t s, auto count) __attribute__((always_inline)) {
+#pragma GCC unroll 8
+          for (int i = 0; i < count.value; ++i) {
+            step(
+                i, [&](int m) __attribute__((always_inline)) {
+                  uint32_t bits;
+                  std::memcpy(&bits, row[m] + 4 * (s + i), 4);
+                  return bits;
+                });
+          }
+          b += count.value * kTileVectors * W;
         });
     if constexpr (Product::kDepth == 2) {
       // The second half of the last pair is not ours to read; it counts as zero.
       if (a.half) {
-        step([&](int m) __attribute__((always_inline)) {
-          uint16_t bits;
-          std::memcpy(&bits, row[m] + 4 * steps, 2);
-          return uint32_t{bits};
-        });
+        step(
+            0, [&](int m) __attribute__((always_inline)) {
+              uint16_t bits;
+              std::memcpy(&bits, row[m] + 4 * steps, 2);
+              return uint32_t{bits};
+            });
       }
     }
   }

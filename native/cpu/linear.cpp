@@ -1,10 +1,10 @@
 // The three products of a linear layer, blocked for caches around the register tile of gemm.h.
 //
-// Forward and the gradient of the input are one routine: activations times a panel of the weight. A
-// task owns one panel of columns and a chunk of rows, packs its panel from the master weight (which
-// costs about a fiftieth of the arithmetic at 800 rows, so that no packed copy is kept) and reads the
-// activations where they lie. The gradient of the weight contracts over rows, so both operands are
-// packed.
+// Forward and the gradient of the input are one routine: activations times panels of the weight. A task
+// owns a group of panels and a chunk of rows and packs its panels from the master weight (which costs
+// about a fiftieth of the arithmetic at 800 rows, so that no packed copy is kept). With 32 registers it
+// reads the activations where they lie, with 16 it packs them too. The gradient of the weight contracts
+// over rows, so both operands are packed.
 #include <algorithm>
 #include <cstring>
 #include <initializer_list>
@@ -53,73 +53,131 @@ constexpr bool kRoundWeight = std::is_same_v<T, bf16>&& ProductOf<T>::Type::kDep
 
 // ---- rows of activations times a weight -----------------------------------------------------------
 
-// Steps of one block of the depth: a panel of at most 192 KiB in the L2, past which the rows of A flow.
-// Shorter for f32, whose sums otherwise lose more to rounding than those of other libraries.
+// Steps of one block of the depth. Shorter for f32, whose sums otherwise lose more to rounding than those of other
+// libraries. A task owns a chunk of rows and a group of panels of columns.
 constexpr int64_t kPanelSteps = 1024;
+#if defined(__AVX512F__)
+// A panel of at most 192 KiB in the L2, past which the rows of A flow.
 template <class Product>
 constexpr int64_t kBlockSteps = Product::kDepth == 2 ? kPanelSteps : kPanelSteps / 2;
+constexpr bool kPackRows = false;
+constexpr int64_t kGroupPanels = 1;
 constexpr int64_t kChunkRows = 1008;  // of one task; a multiple of 6 and 8
-constexpr int64_t kLeastRows = 96;    // fewer rows do not pay for packing the panel again
+constexpr int64_t kBlockRows = kChunkRows;
+constexpr int64_t kLeastRows = 96;  // fewer rows do not pay for packing the panel again
+#else
+// A tile of 16 registers takes its operands twice as often for the same arithmetic. So a panel of 16 KiB stays in the
+// L1 while a packed block of rows, 96 KiB of the L2, passes; and that block serves a group of panels, most of the L2,
+// which pays for packing it.
+template <class Product>
+constexpr int64_t kBlockSteps = kPanelSteps / 4;
+constexpr bool kPackRows = true;
+constexpr int64_t kGroupPanels = 384 / kColumns;
+constexpr int64_t kChunkRows = 1536;
+constexpr int64_t kBlockRows = 96;
+constexpr int64_t kLeastRows = 192;
+static_assert(kBlockRows % kStrip == 0 && kStrip == kRows, "tiles have strips of their own");
+#endif
 
-// out = epilogue(a (N, depth) * B (depth, columns)), `block` elements of the depth at a time; pack(panel,
-// scratch, column, columns, k, depth) packs a block of B and has scratch for kPanelSteps * 2 * kColumns f32;
+// out = epilogue(a (N, depth) * B (depth, columns)), `block` elements of the depth at a time; pack(panels, panel_cells,
+// scratch, column, columns, k, depth) packs a block of B into panels that far apart and has scratch for it in f32;
 // epilogue(row, rows, column, columns, sums) takes f32 sums with row stride kColumns. touched: the (N, columns) arrays
 // that the epilogue reads or writes, null where there is none.
 template <class T, class Pack, class Epilogue>
 void row_product(attune_context* ctx, const T* a, int64_t N, int64_t depth, int64_t columns, int64_t block,
                  const Pack& pack, std::initializer_list<const T*> touched, const Epilogue& epilogue) {
   using Product = typename ProductOf<T>::Type;
-  constexpr bool kConvert = !std::is_same_v<T, typename Product::Element>;
-  const int64_t panels = ceil_div(columns, kColumns);
+  constexpr bool kConvert = !kPackRows && !std::is_same_v<T, typename Product::Element>;
   // Enough tasks to keep every thread busy to the end, but no more packing than that needs.
-  const int64_t wanted = ceil_div(4 * ctx->pool.threads(), panels);
-  const int64_t chunks = std::max(ceil_div(N, kChunkRows), std::min(wanted, N / kLeastRows));
+  const int64_t wanted = 4 * ctx->pool.threads();
+  const int64_t panels = ceil_div(columns, kColumns);
+  int64_t groups = ceil_div(panels, kGroupPanels);
+  const int64_t chunks = std::max(ceil_div(N, kChunkRows), std::min(ceil_div(wanted, groups), N / kLeastRows));
   const int64_t chunk_rows = round_up(ceil_div(N, std::max<int64_t>(chunks, 1)), kRows);
+  groups = std::min(panels, std::max(groups, ceil_div(wanted, ceil_div(N, chunk_rows))));
+  const int64_t group_panels = ceil_div(panels, groups);
+  const int64_t group_columns = group_panels * kColumns;
+  groups = ceil_div(columns, group_columns);
 
-  parallel(ctx, panels * ceil_div(N, chunk_rows), [&](int64_t task, int32_t worker) {
-    const int64_t first_row = task / panels * chunk_rows;
+  parallel(ctx, groups * ceil_div(N, chunk_rows), [&](int64_t task, int32_t worker) {
+    const int64_t first_row = task / groups * chunk_rows;
     const int64_t end_row = std::min(first_row + chunk_rows, N);
-    const int64_t column = task % panels * kColumns;
-    const int width = static_cast<int>(std::min<int64_t>(kColumns, columns - column));
-    const int vectors = (width + W - 1) / W;
+    const int64_t first_column = task % groups * group_columns;
+    const int64_t end_column = std::min(first_column + group_columns, columns);
 
+    constexpr int64_t kGroupSteps = kPackRows ? kBlockSteps<Product> : kPanelSteps;
+    constexpr int64_t kStripCells = kBlockSteps<Product> * kStrip + W;
+    constexpr int64_t kRowCells = kPackRows ? kBlockRows / kStrip * kStripCells : kPanelSteps * kRows;
     char* scratch = ctx->workspace(worker);
-    auto* panel = reinterpret_cast<uint32_t*>(scratch);
-    scratch += kPanelSteps * kColumns * 4;
-    auto* converted = reinterpret_cast<float*>(scratch);
-    scratch += kPanelSteps * kRows * 4;
+    auto* group = reinterpret_cast<uint32_t*>(scratch);
+    scratch += kGroupSteps * kGroupPanels * kColumns * 4;
+    [[maybe_unused]] auto* packed_rows = reinterpret_cast<uint32_t*>(scratch);
+    [[maybe_unused]] auto* converted = reinterpret_cast<float*>(scratch);
+    scratch += kRowCells * 4;
     auto* sums = reinterpret_cast<float*>(scratch);
     // With several blocks of the depth the sums of the whole chunk wait here between blocks.
-    auto* unpacked = sums + kChunkRows * kColumns;
-    static_assert(4 * (kPanelSteps * (3 * kColumns + kRows) + kChunkRows * kColumns) <= kWorkspaceBytes);
+    auto* unpacked = sums + kChunkRows * kGroupPanels * kColumns;
+    constexpr int64_t kUnpackedCells = kGroupSteps * Product::kDepth * kGroupPanels * kColumns;
+    static_assert(4 * ((kGroupSteps + kChunkRows) * kGroupPanels * kColumns + kRowCells + kUnpackedCells) <=
+                  kWorkspaceBytes);
 
     for (int64_t k = 0; k < depth; k += block) {
       const int64_t block_k = std::min(block, depth - k);
+      const int64_t steps = block_k / Product::kDepth;
       const bool last = k + block_k == depth;
-      pack(panel, unpacked, column, width, k, block_k);
-      for (int64_t row = first_row; row < end_row; row += kRows) {
-        const int rows = static_cast<int>(std::min<int64_t>(kRows, end_row - row));
-        float* tile_sums = depth <= block ? sums : sums + (row - first_row) * kColumns;
-        RowMajorA operand;
-        if constexpr (kConvert) {
-          for (int m = 0; m < rows; ++m) convert_row(converted + m * block, a + (row + m) * depth + k, block_k);
-          operand = {reinterpret_cast<const char*>(converted), block * 4, false};
-        } else {
-          operand = {reinterpret_cast<const char*>(a + row * depth + k), depth * static_cast<int64_t>(sizeof(T)),
-                     block_k % Product::kDepth != 0};
+      pack(group, kGroupSteps * kColumns, unpacked, first_column, end_column - first_column, k, block_k);
+      for (int64_t first = first_row; first < end_row; first += kBlockRows) {
+        const int64_t end = std::min(first + kBlockRows, end_row);
+        if constexpr (kPackRows) {
+          pack_strips(packed_rows, kStripCells, a + first * depth + k, depth, end - first, block_k);
         }
-        Prefetch prefetch;
-        if (last) {
-          for (size_t i = 0; i < touched.size(); ++i) {
-            const T* array = touched.begin()[i];
-            if (array != nullptr) prefetch.arrays[i] = reinterpret_cast<const char*>(array + row * columns + column);
+        for (int64_t column = first_column; column < end_column; column += kColumns) {
+          const int width = static_cast<int>(std::min<int64_t>(kColumns, end_column - column));
+          const int vectors = (width + W - 1) / W;
+          const uint32_t* panel = group + (column - first_column) * kGroupSteps;
+          for (int64_t row = first; row < end; row += kRows) {
+            const int rows = static_cast<int>(std::min<int64_t>(kRows, end - row));
+            float* tile_sums = sums;
+            if (depth > block) tile_sums += (column - first_column) * chunk_rows + (row - first_row) * kColumns;
+            Prefetch prefetch;
+            if (last) {
+              for (size_t i = 0; i < touched.size(); ++i) {
+                const T* array = touched.begin()[i];
+                if (array != nullptr) {
+                  prefetch.arrays[i] = reinterpret_cast<const char*>(array + row * columns + column);
+                }
+              }
+              prefetch.row_bytes = columns * static_cast<int64_t>(sizeof(T));
+              prefetch.bytes = width * static_cast<int64_t>(sizeof(T));
+            }
+            if constexpr (kPackRows) {
+              // Each panel's share of the rows that are packed next.
+              const bool below = first + kBlockRows < end_row;
+              const int64_t next_k = below ? k : k + block_k;
+              const int64_t next_row = below ? row + kBlockRows : row - first + first_row;
+              if (next_k < depth && next_row + rows <= end_row) {
+                const int64_t share = ceil_div(block_k * static_cast<int64_t>(sizeof(T)), 64 * group_panels) * 64;
+                const int64_t offset = (column - first_column) / kColumns * share;
+                prefetch.later = reinterpret_cast<const char*>(a + next_row * depth + next_k) + offset;
+                prefetch.later_row_bytes = depth * static_cast<int64_t>(sizeof(T));
+                prefetch.later_bytes = std::min(share, block_k * static_cast<int64_t>(sizeof(T)) - offset);
+              }
+              const PackedA operand{packed_rows + (row - first) / kStrip * kStripCells, kStrip};
+              run_tile<Product>(rows, vectors, operand, panel, steps, tile_sums, kColumns, k > 0, prefetch);
+            } else {
+              RowMajorA operand;
+              if constexpr (kConvert) {
+                for (int m = 0; m < rows; ++m) convert_row(converted + m * block, a + (row + m) * depth + k, block_k);
+                operand = {reinterpret_cast<const char*>(converted), block * 4, false};
+              } else {
+                operand = {reinterpret_cast<const char*>(a + row * depth + k), depth * static_cast<int64_t>(sizeof(T)),
+                           block_k % Product::kDepth != 0};
+              }
+              run_tile<Product>(rows, vectors, operand, panel, steps, tile_sums, kColumns, k > 0, prefetch);
+            }
+            if (last) epilogue(row, rows, column, width, tile_sums);
           }
-          prefetch.row_bytes = columns * static_cast<int64_t>(sizeof(T));
-          prefetch.bytes = width * static_cast<int64_t>(sizeof(T));
         }
-        run_tile<Product>(rows, vectors, operand, panel, block_k / Product::kDepth, tile_sums, kColumns, k > 0,
-                          prefetch);
-        if (last) epilogue(row, rows, column, width, tile_sums);
       }
     }
   });
@@ -128,6 +186,11 @@ void row_product(attune_context* ctx, const T* a, int64_t N, int64_t depth, int6
 // body(offset, lanes) for each vector of n columns.
 template <class Body>
 inline __attribute__((always_inline)) void each_vector(int n, Body&& body) {
+  if (n == kColumns) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kColumns; j += W) body(j, std::integral_constant<int, W>{});
+    return;
+  }
   int j = 0;
   for (; j + W <= n; j += W) body(j, std::integral_constant<int, W>{});
   if (j < n) body(j, n - j);
@@ -169,13 +232,18 @@ attune_status forward(attune_context* ctx, T* out, T* pre, const T* inp, V weigh
   int64_t block = block_depth(C, Product::kDepth, kBlockSteps<Product>);
   // Words of codes do not straddle blocks of the depth, nor do chunks of them straddle scales.
   if constexpr (kCoded<V>) block = round_up(block, 2 * QuantizedLayout::kBlock);
-  auto pack = [&](uint32_t* panel, float* unpacked, int64_t f, int width, int64_t k, int64_t depth) {
-    if constexpr (kCoded<V>) {
-      for (int j = 0; j < width; ++j) dequantize_range(unpacked + j * depth, weight, (f + j) * C + k, depth);
-      pack_transposed<Product, float, kRoundWeight<T>>(panel, unpacked, depth, width, depth);
-    } else {
-      using Element = std::remove_const_t<std::remove_pointer_t<V>>;
-      pack_transposed<Product, Element, kRoundWeight<T>>(panel, weight + f * C + k, C, width, depth);
+  auto pack = [&](uint32_t* panels, int64_t panel_cells, float* unpacked, int64_t f, int64_t columns, int64_t k,
+                  int64_t depth) {
+    for (int64_t j = 0; j < columns; j += kColumns) {
+      const int width = static_cast<int>(std::min<int64_t>(kColumns, columns - j));
+      uint32_t* panel = panels + j / kColumns * panel_cells;
+      if constexpr (kCoded<V>) {
+        for (int i = 0; i < width; ++i) dequantize_range(unpacked + i * depth, weight, (f + j + i) * C + k, depth);
+        pack_transposed<Product, float, kRoundWeight<T>>(panel, unpacked, depth, width, depth);
+      } else {
+        using Element = std::remove_const_t<std::remove_pointer_t<V>>;
+        pack_transposed<Product, Element, kRoundWeight<T>>(panel, weight + (f + j) * C + k, C, width, depth);
+      }
     }
   };
   bool known = with_activation(activation, [&](auto kind) {
@@ -214,13 +282,16 @@ attune_status backward_input(attune_context* ctx, T* dinp, T* act_out, const T* 
                              int64_t C, int64_t F, int32_t activation, bool accumulate) {
   using Product = typename ProductOf<T>::Type;
   const int64_t block = block_depth(F, Product::kDepth, kBlockSteps<Product>);
-  auto pack = [&](uint32_t* panel, float* unpacked, int64_t c, int width, int64_t k, int64_t depth) {
+  auto pack = [&](uint32_t* panels, int64_t panel_cells, float* unpacked, int64_t c, int64_t columns, int64_t k,
+                  int64_t depth) {
+    const int width = static_cast<int>(columns);
     if constexpr (kCoded<V>) {
       for (int64_t i = 0; i < depth; ++i) dequantize_range(unpacked + i * width, weight, (k + i) * C + c, width);
-      pack_interleaved<Product, float, kRoundWeight<T>, kColumns>(panel, 0, unpacked, width, width, depth);
+      pack_interleaved<Product, float, kRoundWeight<T>, kColumns>(panels, panel_cells, unpacked, width, width, depth);
     } else {
       using Element = std::remove_const_t<std::remove_pointer_t<V>>;
-      pack_interleaved<Product, Element, kRoundWeight<T>, kColumns>(panel, 0, weight + k * C + c, C, width, depth);
+      pack_interleaved<Product, Element, kRoundWeight<T>, kColumns>(panels, panel_cells, weight + k * C + c, C, width,
+                                                                    depth);
     }
   };
   bool known = with_activation(activation, [&](auto kind) {
@@ -248,11 +319,18 @@ attune_status backward_input(attune_context* ctx, T* dinp, T* act_out, const T* 
 
 // ---- gradient of the weight -----------------------------------------------------------------------
 
+#if defined(__AVX512F__)
 constexpr int64_t kWeightSteps = 512;   // of the depth (rows of the batch) per block
 constexpr int64_t kGroupColumns = 192;  // of dweight per task: their packed panels fill 384 KiB of L2
-constexpr int64_t kStripRows = 96;      // rows of dweight (columns of dout) packed at a time
+#else
+constexpr int64_t kWeightSteps = 256;
+constexpr int64_t kGroupColumns = 384;
+#endif
+constexpr int64_t kStripRows = 96;  // rows of dweight (columns of dout) packed at a time
+constexpr int64_t kStripCells = kWeightSteps * kStrip + W;
 static_assert(kGroupColumns % kColumns == 0 && kStripRows % kStrip == 0);
-static_assert(4 * (kWeightSteps * (kGroupColumns + kStripRows) + kRows * kColumns) <= kWorkspaceBytes);
+static_assert(4 * (kWeightSteps * kGroupColumns + kStripRows / kStrip * kStripCells + kRows * kColumns) <=
+              kWorkspaceBytes);
 
 // dbias (F) (+)= column sums of `depth` rows: eight running sums per column, added pairwise.
 template <class T>
@@ -293,7 +371,7 @@ void backward_weight(attune_context* ctx, float* dweight, float* dbias, const T*
 
     auto* panels = reinterpret_cast<uint32_t*>(ctx->workspace(worker));
     auto* strips = panels + kWeightSteps * kGroupColumns;
-    auto* edge = reinterpret_cast<float*>(strips + kWeightSteps * kStripRows);
+    auto* edge = reinterpret_cast<float*>(strips + kStripRows / kStrip * kStripCells);
 
     for (int64_t k = 0; k < N; k += block) {
       const int64_t depth = std::min(block, N - k);
@@ -303,14 +381,12 @@ void backward_weight(attune_context* ctx, float* dweight, float* dbias, const T*
                                                     static_cast<int>(group_width), depth);
       for (int64_t f = first; f < end; f += kStripRows) {
         const int strip_rows = static_cast<int>(std::min(kStripRows, end - f));
-        pack_interleaved<Product, T, false, kStrip>(strips, kWeightSteps * kStrip, dout + k * F + f, F, strip_rows,
-                                                    depth);
+        pack_interleaved<Product, T, false, kStrip>(strips, kStripCells, dout + k * F + f, F, strip_rows, depth);
         if (c == 0 && dbias != nullptr) column_sums(dbias + f, dout + k * F + f, F, depth, strip_rows, add);
         for (int m = 0; m < strip_rows; m += kRows) {
           const int rows = std::min(kRows, strip_rows - m);
-          const int part = m / kStrip * kStrip;
-          const PackedA operand{strips + part * kWeightSteps + m % kStrip,
-                                round_up(std::min(kStrip, strip_rows - part), W)};
+          const PackedA operand{strips + m / kStrip * kStripCells + m % kStrip,
+                                strip_width(strip_rows - m / kStrip * kStrip)};
           for (int64_t j = 0; j < group_width; j += kColumns) {
             const int width = static_cast<int>(std::min<int64_t>(kColumns, group_width - j));
             const int vectors = (width + W - 1) / W;

@@ -71,10 +71,11 @@ void forward(attune_context* ctx, T* out, const T* low, const float* up, int64_t
 
 // ---- backward --------------------------------------------------------------------------------------
 
+constexpr int64_t kStripCells = kBlockRows * kStrip + W;
 struct BackwardScratch {
-  uint32_t up[kWidth * kRankCells];       // panels of `up`: a step per column of dout
-  uint32_t low[kBlockRows * kRankCells];  // panels of `low`: a step per row
-  uint32_t dout[kBlockRows * kWidth];     // strips of dout: a step per row
+  uint32_t up[kWidth * kRankCells];              // panels of `up`: a step per column of dout
+  uint32_t low[kBlockRows * kRankCells];         // panels of `low`: a step per row
+  uint32_t dout[kWidth / kStrip * kStripCells];  // strips of dout: a step per row
   float widened[kBlockRows * kWidth];
   float sums[kWidth * kRankCells];  // of dup
 };
@@ -127,12 +128,11 @@ void backward(attune_context* ctx, T* dlow, float* dup, const T* dout, const T* 
             });
         pack_interleaved<F32Product, T, false, kColumns>(s.low, kBlockRows * kColumns, low + row * low_stride,
                                                          low_stride, static_cast<int>(R), rows);
-        pack_interleaved<F32Product, float, false, kStrip>(s.dout, kBlockRows * kStrip, s.widened, columns,
+        pack_interleaved<F32Product, float, false, kStrip>(s.dout, kStripCells, s.widened, columns,
                                                            static_cast<int>(columns), rows);
         rank_product<PackedA>(sums, columns, R, s.low, kBlockRows, rows, row > first_row, [&](int64_t m) {
-          const int64_t part = m / kStrip * kStrip;
-          const int64_t strip_width = round_up(std::min<int64_t>(kStrip, columns - part), W);
-          return PackedA{s.dout + part * kBlockRows + m % kStrip, strip_width};
+          const int64_t strip = m / kStrip;
+          return PackedA{s.dout + strip * kStripCells + m % kStrip, strip_width(columns - strip * kStrip)};
         });
       }
       for (int64_t i = 0; i < columns; ++i) {

@@ -305,6 +305,11 @@ class LinearTest extends KernelContract {
       }
       cases.add(backwardWeight(311, 131, 207, true, true, dtype));
       cases.add(backwardWeight(777, 31, 17, true, false, dtype));
+      // Past each block of the packed products: of rows, of the depth, of columns.
+      cases.add(forward(1603, 66, 21, Activation.NONE, true, false, dtype, DType.F32));
+      cases.add(forward(199, 523, 403, Activation.NONE, true, false, dtype, DType.F32));
+      cases.add(backwardInput(199, 523, 403, Activation.NONE, false, false, dtype, DType.F32));
+      cases.add(backwardWeight(523, 403, 107, true, false, dtype));
     }
     return cases;
   }
