@@ -138,7 +138,7 @@ stage_build() {
     echo "there is no nvcc: put the CUDA toolkit's bin folder on the PATH"
     return 1
   fi
-  mkdir -p "$work/native" && cp "$bundled/libattune_cpu.so" "$work/native/" || return 1
+  mkdir -p "$work/native" && cp -f "$bundled/libattune_cpu.so" "$work/native/" || return 1
   local architectures=()
   [[ $capability =~ ^[0-9]+$ ]] && architectures=(-DCMAKE_CUDA_ARCHITECTURES="$capability-real")
   limited cmake -S "$here/native" -B "$work/build" -DCMAKE_BUILD_TYPE=Release -DATTUNE_CUDA=ON \
@@ -146,7 +146,7 @@ stage_build() {
     -DATTUNE_OUTPUT_DIR="$work/native" -DATTUNE_BENCH=ON &&
     limited cmake --build "$work/build" --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}" \
       --target attune_cuda cuda_attention_bench &&
-    cp "$work/build/cuda/cuda_attention_bench" "$work/native/" && native=$work/native
+    cp -f "$work/build/cuda/cuda_attention_bench" "$work/native/" && native=$work/native
 }
 
 stage_device() {
