@@ -27,6 +27,7 @@ final class PresetRuntime implements CudaRuntime {
   private final Map<ByteBuffer, BytePointer> hostBlocks = new IdentityHashMap<>();
   private final Map<Long, CUevent_st> events = new HashMap<>();
   private final Properties properties;
+  private final CUmemPoolHandle_st pool = new CUmemPoolHandle_st();
   private final Address target = new Address();
   private final Address hostTarget = new Address();
   private boolean open;
@@ -54,7 +55,6 @@ final class PresetRuntime implements CudaRuntime {
         cudart.cudaStreamCreateWithFlags(stream, cudart.cudaStreamNonBlocking));
     open = true;
     // Freed memory stays with the pool, so that taking it again costs nothing.
-    CUmemPoolHandle_st pool = new CUmemPoolHandle_st();
     check("cudaDeviceGetDefaultMemPool", cudart.cudaDeviceGetDefaultMemPool(pool, DEVICE));
     try (LongPointer everything = new LongPointer(1L)) {
       everything.put(-1L);
@@ -102,6 +102,9 @@ final class PresetRuntime implements CudaRuntime {
 
   @Override
   public long freeBytes() {
+    // What was freed is still the pool's, which cudaMemGetInfo counts as used.
+    synchronize();
+    check("cudaMemPoolTrimTo", cudart.cudaMemPoolTrimTo(pool, 0));
     try (SizeTPointer free = new SizeTPointer(1);
         SizeTPointer total = new SizeTPointer(1)) {
       check("cudaMemGetInfo", cudart.cudaMemGetInfo(free, total));
