@@ -9,7 +9,8 @@ usage() {
   cat <<'TEXT'
 usage: benchmarks/causal.sh [options]
   --shape NAME     gpt2, llama-160m or llama-1b (default: gpt2)
-  --runs LIST      of train, lora, generate1, generate16 (default: all four)
+  --runs LIST      of train, lora, generate1, generate16 (default: all four); generate1+bf16 and generate16+bf16: Attune
+                   holds its weights in bf16, whatever the precision
   --precision KIND bf16 or fp32, of both sides (default: bf16)
   --rounds N       pairs of runs (default: 3)
   --steps N        timed steps of a training run (default: 6)
@@ -48,11 +49,15 @@ commit=$(commit_name) cpu=$(cpu_name) date=$(date +%F)
 
 # run_attune RUN: prints tokens/s and peak MiB.
 run_attune() {
-  local options json
+  local options json streams
   case $1 in
     train) options=(--batch-size 4 --max-length 256 --max-steps "$steps") ;;
     lora) options=(--batch-size 4 --max-length 256 --max-steps "$steps" --lora-r 16) ;;
-    generate*) options=(--streams "${1#generate}" --max-new-tokens 64) ;;
+    generate*)
+      streams=${1#generate}
+      options=(--streams "${streams%+bf16}" --max-new-tokens 64)
+      [[ $1 != *+bf16 ]] || options+=(--load-in-bf16)
+      ;;
   esac
   json=$(attune bench --shape "$shape" --precision "$precision" --backend cpu --threads "$threads" --json \
     "${options[@]}" 2>"$work/log" | tail -1) || { cat "$work/log" >&2; return 1; }
@@ -61,12 +66,12 @@ run_attune() {
 
 # run_peer RUN: the same of the peer; its generation does not report memory.
 run_peer() {
-  local options=(--shape "$shape" --threads "$threads") json
+  local options=(--shape "$shape" --threads "$threads") json streams
   [[ $precision == fp32 ]] || options+=(--bf16)
   case $1 in
     train) options+=(--steps "$steps" --warmup 3) ;;
     lora) options+=(--steps "$steps" --warmup 3 --lora 16) ;;
-    generate*) options+=(--generate "${1#generate}") ;;
+    generate*) streams=${1#generate} && options+=(--generate "${streams%+bf16}") ;;
   esac
   json=$("$python" "$script" "${options[@]}" 2>"$work/log" | tail -1) || { cat "$work/log" >&2; return 1; }
   case $1 in

@@ -5,7 +5,7 @@ torch_numbers.py [--only PARTS] [--steps N] [--device cuda|cpu] [--smoke]
 Prints one line a figure as soon as it is known: what,value,unit. Parts, in this order:
 
 peaks      a large copy (bytes read plus written) and a large product
-attention  scaled_dot_product_attention with FlashAttention on the shapes of cuda_attention_bench: 16384 tokens in
+attention  scaled_dot_product_attention with FlashAttention, then with cuDNN, on the shapes of cuda_attention_bench: 16384 tokens in
            sequences of one length, 2048 columns; 4 D FLOPs forward and 10 D backward for each pair of a query and a
            key it sees; caches cold
 ops        memory-bound kernels and products on the shapes of ops.plan, with their share of the copy
@@ -127,18 +127,26 @@ def name_of(dtype):
 def attention(machine, _):
     tokens, columns = (256, 128) if machine.smoke else (16384, 2048)
     lengths = (64, 128) if machine.smoke else (128, 256, 512, 1024, 2048)
-    flash = contextlib.nullcontext()
+    # cuDNN's kernels through PyTorch say whether they would be worth having beside ours.
+    backends = [("torch", contextlib.nullcontext)]
     if machine.on_gpu:
-        flash = nn.attention.sdpa_kernel(nn.attention.SDPBackend.FLASH_ATTENTION)
-    with flash:
-        for D in (64, 128):
-            for causal in (False, True):
-                for T in lengths:
-                    one_attention(machine, tokens // T, T, columns // D, D, causal, 0.0)
-                one_attention(machine, tokens // lengths[-1], lengths[-1], columns // D, D, causal, 0.1)
+        kinds = nn.attention.SDPBackend
+        backends = [(name, lambda kind=kind: nn.attention.sdpa_kernel(kind))
+                    for name, kind in (("torch", kinds.FLASH_ATTENTION), ("cudnn", kinds.CUDNN_ATTENTION))]
+    for name, chosen in backends:
+        cases = [(T, D, causal, p) for D in (64, 128) for causal in (False, True)
+                 for T, p in [(T, 0.0) for T in lengths] + [(lengths[-1], 0.1)]]
+        for T, D, causal, p in cases:
+            try:
+                with chosen():
+                    one_attention(machine, name, tokens // T, T, columns // D, D, causal, p)
+            except RuntimeError as error:
+                if name == "torch":
+                    raise
+                print(f"{name}: no attention for D={D} T={T} causal={causal} p={p:g}: {error}", file=sys.stderr)
 
 
-def one_attention(machine, B, T, H, D, causal, p):
+def one_attention(machine, name, B, T, H, D, causal, p):
     # (B,T,H,D) in memory, as products leave it.
     q, k, v = (machine.random(B, T, H, D).transpose(1, 2).requires_grad_() for _ in range(3))
 
@@ -150,9 +158,9 @@ def one_attention(machine, B, T, H, D, causal, p):
     pairs = B * H * T * ((T + 1) / 2 if causal else T)
     case = f"D={D} T={T} causal={int(causal)} p={p:g} bf16"
     seconds = machine.cold_seconds(forward)
-    report(f"torch attention_forward {case}", 4 * D * pairs / seconds * 1e-12, "TFLOP/s")
+    report(f"{name} attention_forward {case}", 4 * D * pairs / seconds * 1e-12, "TFLOP/s")
     seconds = machine.cold_seconds(lambda: torch.autograd.grad(out, (q, k, v), dout, retain_graph=True))
-    report(f"torch attention_backward {case}", 10 * D * pairs / seconds * 1e-12, "TFLOP/s")
+    report(f"{name} attention_backward {case}", 10 * D * pairs / seconds * 1e-12, "TFLOP/s")
 
 
 def gradients(machine, what, out, inputs, count):
