@@ -15,6 +15,12 @@ public interface DeviceStep {
   void reset();
 
   /**
+   * Ends a run: the random streams of ops are again what their callers say. Does nothing on a
+   * device that has failed.
+   */
+  void end();
+
+  /**
    * The values of the step that follows.
    *
    * @param streamBase added to the random streams of all ops

@@ -217,6 +217,7 @@ final class DeviceSteps implements StepRunner {
 
   @Override
   public void close() {
+    device.end();
     results.close();
     units.values().forEach(Unit::close);
     norm.close();

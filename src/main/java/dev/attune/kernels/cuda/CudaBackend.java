@@ -90,7 +90,8 @@ public final class CudaBackend extends CudaKernels {
         "cuda products",
         LtProducts.unavailableReason().map(reason -> "missing: " + reason).orElse("cuBLASLt"));
     // The GPU bundle times cuDNN's attention beside ours; it gets a place here where it is faster.
-    findings.put("cuda attention", "our own kernels; cuDNN's has not been measured beside them yet");
+    findings.put(
+        "cuda attention", "our own kernels; cuDNN's has not been measured beside them yet");
     return findings;
   }
 

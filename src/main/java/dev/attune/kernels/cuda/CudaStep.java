@@ -19,6 +19,13 @@ final class CudaStep implements DeviceStep {
   }
 
   @Override
+  public void end() {
+    if (!backend.isLost()) {
+      reset();
+    }
+  }
+
+  @Override
   public void set(
       long streamBase,
       float learningRate,

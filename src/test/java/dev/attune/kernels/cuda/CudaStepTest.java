@@ -2,10 +2,12 @@ package dev.attune.kernels.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.DType;
+import dev.attune.core.Philox;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.DeviceStep;
 import dev.attune.kernels.cpu.CpuBackend;
@@ -13,6 +15,7 @@ import dev.attune.memory.Buffer;
 import dev.attune.testkit.Host;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
@@ -277,6 +280,22 @@ class CudaStepTest {
       assertEquals(0, runtime.liveGraphs());
       Host.fill(buffer, 7);
       assertArrayEquals(new byte[] {7, 7}, Host.bytes(buffer, 3, 2));
+    }
+  }
+
+  /** The next who uses the backend gets the masks of the streams it names. */
+  @Test
+  void afterARunRandomStreamsAreTheCallersAgain() {
+    try (Buffer inp = floats(1, 100, 1);
+        Buffer out = Buffer.allocate(backend, 100 * Float.BYTES, false)) {
+      backend.dropout(out.address(), inp.address(), 100, 0.5f, 3, 8, DType.F32);
+      float[] before = Host.floats(out, 0, 100);
+      step.set(Philox.stream(5, 0), 0f, 1f, 1f, 1f);
+      backend.dropout(out.address(), inp.address(), 100, 0.5f, 3, 8, DType.F32);
+      assertFalse(Arrays.equals(before, Host.floats(out, 0, 100)));
+      step.end();
+      backend.dropout(out.address(), inp.address(), 100, 0.5f, 3, 8, DType.F32);
+      assertArrayEquals(before, Host.floats(out, 0, 100));
     }
   }
 
