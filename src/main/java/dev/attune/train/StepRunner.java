@@ -1,6 +1,7 @@
 package dev.attune.train;
 
 import dev.attune.batch.Batch;
+import dev.attune.core.Check;
 
 /**
  * Runs training steps on a backend. Results may come later than the work is asked for: {@link
@@ -27,8 +28,8 @@ interface StepRunner extends AutoCloseable {
   }
 
   /**
-   * Forward and backward of a micro-batch and, with the last one of a step, the update: unless the
-   * loss or a gradient is not finite.
+   * Forward and backward of a micro-batch and, with the last one of a step, the update: unless a
+   * gradient is not finite (on the host: or the loss).
    *
    * @param microStep keys the dropout masks; different for every micro-batch
    * @param update null where more micro-batches follow
@@ -42,11 +43,21 @@ interface StepRunner extends AutoCloseable {
   /** The result of the oldest step that was not asked for yet. Waits for it. */
   Result result();
 
-  /** The runner for a backend. ATTUNE_CUDA_GRAPHS=0 keeps a device from recording graphs. */
+  /**
+   * The runner for a backend. ATTUNE_CUDA_GRAPHS=0 keeps a device from recording graphs.
+   *
+   * @throws dev.attune.core.InputException if that variable is neither 0 nor 1
+   */
   static StepRunner of(TrainingParts parts) {
-    return parts.parameters().backend().deviceStep() == null
-        ? new HostSteps(parts)
-        : new DeviceSteps(parts, !"0".equals(System.getenv("ATTUNE_CUDA_GRAPHS")));
+    if (parts.parameters().backend().deviceStep() == null) {
+      return new HostSteps(parts);
+    }
+    String graphs = System.getenv().getOrDefault("ATTUNE_CUDA_GRAPHS", "1");
+    Check.input(
+        graphs.equals("0") || graphs.equals("1"),
+        "ATTUNE_CUDA_GRAPHS is '%s'; allowed are 0 and 1",
+        graphs);
+    return new DeviceSteps(parts, graphs.equals("1"));
   }
 
   @Override
