@@ -22,6 +22,9 @@ public record LoraConfig(
     List<String> targets,
     boolean rankStabilized,
     boolean weightDecomposed) {
+  /** What the kernels take (lora_fwd). */
+  private static final int MAX_RANK = 256;
+
   /** Every product of the body. */
   public static final String ALL_LINEAR = "all-linear";
 
@@ -40,8 +43,8 @@ public record LoraConfig(
   private static final Pattern AFTER_LAYER = Pattern.compile(".*\\.\\d+\\.");
 
   public LoraConfig {
-    if (rank < 1 || rank > 1024) {
-      throw new InputException("--lora-r is " + rank + "; allowed are 1 to 1024");
+    if (rank < 1 || rank > MAX_RANK) {
+      throw new InputException("--lora-r is " + rank + "; allowed are 1 to " + MAX_RANK);
     }
     if (!(alpha > 0) || Double.isInfinite(alpha)) {
       throw new InputException("--lora-alpha is " + alpha + "; it must be above 0");

@@ -187,6 +187,7 @@ class LanguageModelBadInputTest {
   void optionsOfAdaptersNeedARank() {
     trainRefused(List.of("--lora-alpha needs --lora-r"), decoder, text, "--lora-alpha", "16");
     trainRefused(List.of("--use-dora needs --lora-r"), decoder, text, "--use-dora");
+    trainRefused(List.of("--lora-r is 257", "1 to 256"), decoder, text, "--lora-r", "257");
   }
 
   @Test
