@@ -184,6 +184,7 @@ final class Decoding implements AutoCloseable {
             sequences,
             rows,
             sequences,
+            rows,
             address(IDS),
             address(POSITIONS),
             0,

@@ -2,7 +2,6 @@ package dev.attune.kernels.cuda;
 
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
-import dev.attune.kernels.NativeLibrary;
 import dev.attune.memory.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -35,9 +34,9 @@ import org.bytedeco.javacpp.Pointer;
  * saved: the epilogue would apply it before the rounding, the contract says after.
  *
  * <p>The algorithm of a product is the fastest of the first few that the heuristics offer, measured
- * once for each class of row counts (an eighth of a power of two wide) and kept in an {@link
- * AlgorithmFile}. An exact number of rows that the algorithm of its class does not support is a
- * class of its own.
+ * once for each class of row counts (an eighth of a power of two wide) and kept in a {@link
+ * ChoiceFile}. An exact number of rows that the algorithm of its class does not support is a class
+ * of its own.
  */
 final class LtProducts implements Products {
   static final int ALGORITHM_BYTES = 64;
@@ -102,7 +101,7 @@ final class LtProducts implements Products {
   private final CudaBackend backend;
   private final cublasLtContext handle = new cublasLtContext();
   private final Buffer workspace;
-  private final AlgorithmFile file;
+  private final ChoiceFile file;
   private final Map<Shape, cublasLtMatmulAlgo_t> algorithms = new HashMap<>();
 
   /** By width, epilogue and alignment: whether bf16 products take an f32 bias. */
@@ -140,11 +139,9 @@ final class LtProducts implements Products {
     this.backend = backend;
     check("cublasLtCreate", cublas.cublasLtCreate(handle));
     this.workspace = Buffer.allocate(backend, WORKSPACE_BYTES, true);
-    String device = runtime.properties().name().replaceAll("[^A-Za-z0-9]+", "-");
     this.file =
-        new AlgorithmFile(
-            NativeLibrary.cacheFolder()
-                .resolve("products-" + device + "-" + cublas.cublasLtGetVersion() + ".txt"));
+        ChoiceFile.of(
+            "products", runtime.properties(), "" + cublas.cublasLtGetVersion(), ALGORITHM_BYTES);
   }
 
   @Override
