@@ -476,11 +476,22 @@ final class LtProducts implements Products {
             cublas.cublasLtMatmulPreferenceSetAttribute(
                 preference, attribute, intValue, Integer.BYTES));
       }
+      // Parts of a sum that is split are added in f32, not in the type of the result.
+      intValue.put(cublas.CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE);
+      check(
+          "cublasLtMatmulPreferenceSetAttribute",
+          cublas.cublasLtMatmulPreferenceSetAttribute(
+              preference,
+              cublas.CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+              intValue,
+              Integer.BYTES));
       int[] found = new int[1];
       int status =
           cublas.cublasLtMatmulAlgoGetHeuristic(
               handle, desc, aLayout, bLayout, dLayout, dLayout, preference, wanted, results, found);
-      if (status == cublas.CUBLAS_STATUS_NOT_SUPPORTED) {
+      // Combinations of types that no version knows are refused by either name.
+      if (status == cublas.CUBLAS_STATUS_NOT_SUPPORTED
+          || status == cublas.CUBLAS_STATUS_INVALID_VALUE) {
         return 0;
       }
       check("cublasLtMatmulAlgoGetHeuristic", status);
