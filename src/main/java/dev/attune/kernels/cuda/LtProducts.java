@@ -50,6 +50,12 @@ final class LtProducts implements Products {
   /** Addresses are known to the heuristics up to this alignment; the arena's is no less. */
   private static final int ALIGNMENT = 64;
 
+  /**
+   * Kernels that add a bias or sum its gradient read and write 16 bytes of it, whatever alignment
+   * the heuristics were told: that is of the matrices alone.
+   */
+  private static final int BIAS_ALIGNMENT = 16;
+
   private enum Kind {
     FORWARD,
     BACKWARD_INPUT,
@@ -231,7 +237,10 @@ final class LtProducts implements Products {
       boolean accumulate,
       DType dtype) {
     matrices(C, F, N, dtype, DType.F32, C, false, F, true);
-    boolean fused = dbias != 0 && fusesBiasGradient(dbias, dout, inp, C, F, dtype, accumulate);
+    boolean fused =
+        dbias != 0
+            && dbias % BIAS_ALIGNMENT == 0
+            && fusesBiasGradient(dbias, dout, inp, C, F, dtype, accumulate);
     weightGradient(dweight, fused ? dbias : 0, dout, inp, N, C, F, accumulate, dtype);
     if (dbias != 0 && !fused) {
       // Column sums as a product: with a column of ones in place of inp.
@@ -291,9 +300,6 @@ final class LtProducts implements Products {
     if (old != null && old.sizeBytes() >= count * dtype.sizeBytes()) {
       return old.address();
     }
-    if (old != null) {
-      old.close();
-    }
     int size = Math.toIntExact(2 * count * dtype.sizeBytes());
     ByteBuffer values = ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder());
     while (values.hasRemaining()) {
@@ -303,9 +309,9 @@ final class LtProducts implements Products {
         values.putFloat(1f);
       }
     }
-    Buffer made = Buffer.allocate(backend, size, false);
-    made.write(0, values.flip());
+    Buffer made = backend.scratch(old, size); // graphs may have recorded the old one
     ones.put(dtype, made);
+    made.write(0, values.flip());
     return made.address();
   }
 
@@ -363,7 +369,8 @@ final class LtProducts implements Products {
 
   /**
    * Sets the bias (forward: an input) or its gradient. Not every version adds an f32 bias to a bf16
-   * product; where none does, the bias is rounded to bf16 first, as PyTorch's autocast does.
+   * product; where none does, the bias is rounded to bf16 first, as PyTorch's autocast does. A bias
+   * that is not aligned is copied to where it is.
    */
   private DType biasDtype(
       Kind kind, int epilogue, long bias, long m, DType outDtype, int alignment) {
@@ -372,20 +379,22 @@ final class LtProducts implements Products {
     }
     set(cublas.CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
     set(cublas.CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, cudart.CUDA_R_32F);
-    if (outDtype == DType.F32 || kind == Kind.BACKWARD_WEIGHT) {
-      return DType.F32;
-    }
     boolean takesF32 =
-        takesF32Bias.computeIfAbsent(
-            List.of(m, epilogue, alignment), key -> offers(1, alignment) > 0);
-    if (takesF32) {
+        outDtype == DType.F32
+            || kind == Kind.BACKWARD_WEIGHT
+            || takesF32Bias.computeIfAbsent(
+                List.of(m, epilogue, alignment), key -> offers(1, alignment) > 0);
+    if (takesF32 && bias % BIAS_ALIGNMENT == 0) {
       return DType.F32;
     }
-    biasScratch = backend.scratch(biasScratch, m * DType.BF16.sizeBytes());
-    backend.cast(biasScratch.address(), bias, m, false, DType.BF16, DType.F32);
+    DType biasDtype = takesF32 ? DType.F32 : DType.BF16;
+    biasScratch = backend.scratch(biasScratch, m * biasDtype.sizeBytes());
+    backend.cast(biasScratch.address(), bias, m, false, biasDtype, DType.F32);
     set(cublas.CUBLASLT_MATMUL_DESC_BIAS_POINTER, biasScratch.address());
-    set(cublas.CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, cudart.CUDA_R_16BF);
-    return DType.BF16;
+    set(
+        cublas.CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE,
+        takesF32 ? cudart.CUDA_R_32F : cudart.CUDA_R_16BF);
+    return biasDtype;
   }
 
   // ---- choice of the algorithm ------------------------------------------------------------------
@@ -464,11 +473,22 @@ final class LtProducts implements Products {
             cublas.cublasLtMatmulPreferenceSetAttribute(
                 preference, attribute, intValue, Integer.BYTES));
       }
+      // Parts of a sum that is split are added in f32, not in the type of the result.
+      intValue.put(cublas.CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE);
+      check(
+          "cublasLtMatmulPreferenceSetAttribute",
+          cublas.cublasLtMatmulPreferenceSetAttribute(
+              preference,
+              cublas.CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+              intValue,
+              Integer.BYTES));
       int[] found = new int[1];
       int status =
           cublas.cublasLtMatmulAlgoGetHeuristic(
               handle, desc, aLayout, bLayout, dLayout, dLayout, preference, wanted, results, found);
-      if (status == cublas.CUBLAS_STATUS_NOT_SUPPORTED) {
+      // Combinations of types that no version knows are refused by either name.
+      if (status == cublas.CUBLAS_STATUS_NOT_SUPPORTED
+          || status == cublas.CUBLAS_STATUS_INVALID_VALUE) {
         return 0;
       }
       check("cublasLtMatmulAlgoGetHeuristic", status);
