@@ -17,6 +17,7 @@ import dev.attune.kernels.Activation;
  * @param types rows of the token type table; 0: the family has none
  * @param layerNormEps added to variances
  * @param hiddenDropout after embeddings and sub-layers
+ * @param dropsAttentionOut whether attention is such a sub-layer, or the feed-forward block alone
  * @param attentionDropout on attention probabilities
  * @param classifierDropout before the last product of the head
  * @param activation of the feed-forward block
@@ -33,6 +34,7 @@ public record EncoderConfig(
     int types,
     float layerNormEps,
     float hiddenDropout,
+    boolean dropsAttentionOut,
     float attentionDropout,
     float classifierDropout,
     Activation activation,
@@ -50,6 +52,11 @@ public record EncoderConfig(
     return width / heads;
   }
 
+  /** On the output of attention. */
+  public float attentionOutDropout() {
+    return dropsAttentionOut ? hiddenDropout : 0f;
+  }
+
   /** The same with every dropout replaced. */
   public EncoderConfig withDropout(float probability) {
     return new EncoderConfig(
@@ -63,6 +70,7 @@ public record EncoderConfig(
         types,
         layerNormEps,
         probability,
+        dropsAttentionOut,
         probability,
         probability,
         activation,

@@ -89,12 +89,12 @@ final class EncoderLayer {
 
   private Tensor finish(Tape tape, Tensor context, Tensor x) {
     Tensor attended = Linear.apply(tape, context, attentionOut);
-    Tensor middle = norm(tape, attended, x, attentionNorm);
+    Tensor middle = norm(tape, attended, x, attentionNorm, config.attentionOutDropout());
     Tensor fed = Mlp.apply(tape, middle, up, down, config.activation());
-    return norm(tape, fed, middle, outNorm);
+    return norm(tape, fed, middle, outNorm, config.hiddenDropout());
   }
 
-  private Tensor norm(Tape tape, Tensor inp, Tensor residual, Norm norm) {
-    return LayerNorm.apply(tape, inp, residual, norm.affine(), config.hiddenDropout(), 0f);
+  private static Tensor norm(Tape tape, Tensor inp, Tensor residual, Norm norm, float inpDropout) {
+    return LayerNorm.apply(tape, inp, residual, norm.affine(), inpDropout, 0f);
   }
 }

@@ -28,12 +28,7 @@ public final class EncoderModel implements Model {
     /** The same with every dropout replaced. */
     public Family withDropout(float probability) {
       return new Family(
-          config.withDropout(probability),
-          names,
-          body,
-          sequenceHead.withDropout(probability),
-          tokenHead,
-          architecture);
+          config.withDropout(probability), names, body, sequenceHead, tokenHead, architecture);
     }
   }
 

@@ -20,30 +20,26 @@ public final class Head {
    *
    * @param dense name of the dense layer, or null
    * @param activation of the dense layer
-   * @param denseDropout before the dense layer
+   * @param dropsBeforeDense whether the head's dropout is before the dense layer too
    * @param out name of the last product
    * @param outBias whether the last product has a bias
    */
   public record Spec(
-      String dense, Activation activation, float denseDropout, String out, boolean outBias) {
+      String dense, Activation activation, boolean dropsBeforeDense, String out, boolean outBias) {
     /** A dense layer with its activation, and the last product. */
-    public static Spec dense(String dense, Activation activation, float denseDropout, String out) {
-      return new Spec(dense, activation, denseDropout, out, true);
+    public static Spec dense(
+        String dense, Activation activation, boolean dropsBeforeDense, String out) {
+      return new Spec(dense, activation, dropsBeforeDense, out, true);
     }
 
     /** The last product alone. */
     public static Spec linear(String out) {
-      return new Spec(null, Activation.NONE, 0f, out, true);
+      return new Spec(null, Activation.NONE, false, out, true);
     }
 
     /** The last product alone, without bias. */
     public static Spec linearWithoutBias(String out) {
-      return new Spec(null, Activation.NONE, 0f, out, false);
-    }
-
-    /** The same with another dropout, where it has one. */
-    Spec withDropout(float probability) {
-      return new Spec(dense, activation, denseDropout > 0 ? probability : 0f, out, outBias);
+      return new Spec(null, Activation.NONE, false, out, false);
     }
   }
 
@@ -86,7 +82,7 @@ public final class Head {
   public Tensor forward(Tape tape, Tensor features) {
     Tensor x = Cast.apply(tape, features, DType.F32);
     if (dense != null) {
-      x = Dropout.apply(tape, x, spec.denseDropout());
+      x = Dropout.apply(tape, x, spec.dropsBeforeDense() ? dropout : 0f);
       x = Linear.apply(tape, x, dense, spec.activation());
     }
     x = Dropout.apply(tape, x, dropout);

@@ -29,6 +29,7 @@ public final class Bert {
             requiredInt(json, "type_vocab_size"),
             optionalFloat(json, "layer_norm_eps", 1e-12f),
             hiddenDropout,
+            true,
             optionalFloat(json, "attention_probs_dropout_prob", 0.1f),
             optionalFloat(json, "classifier_dropout", hiddenDropout),
             Activation.fromConfig(json.path("hidden_act").asText("gelu")),
@@ -37,7 +38,7 @@ public final class Bert {
         config,
         EncoderNames.bertLike("bert"),
         "bert",
-        Head.Spec.dense("bert.pooler.dense", Activation.TANH, 0f, "classifier"),
+        Head.Spec.dense("bert.pooler.dense", Activation.TANH, false, "classifier"),
         Head.Spec.linear("classifier"),
         "Bert");
   }

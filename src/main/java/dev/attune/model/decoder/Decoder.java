@@ -116,7 +116,7 @@ public final class Decoder implements AutoCloseable {
   }
 
   private Tensor last(Tape tape, DecoderLayer.State state) {
-    return finalNorm.apply(tape, state.branch(), state.residual(), config.residualDropout()).out();
+    return finalNorm.apply(tape, state.branch(), state.residual(), config.branchDropout()).out();
   }
 
   /** Runs the embeddings and the first {@code count} layers. */

@@ -99,9 +99,18 @@ public record DecoderConfig(
         initializerRange);
   }
 
-  /** The same with every dropout replaced. */
+  /**
+   * On what a layer adds to the stream, where that is the output of one sub-layer: parallel
+   * sub-layers have masks of their own.
+   */
+  float branchDropout() {
+    return parallelResidual ? 0f : residualDropout;
+  }
+
+  /** The same with every dropout replaced; models with a root mean square norm have one alone. */
   public DecoderConfig withDropout(float probability) {
     Attention a = attention;
+    float besideAttention = norm.rms ? 0f : probability;
     return new DecoderConfig(
         vocabularySize,
         width,
@@ -114,8 +123,8 @@ public record DecoderConfig(
         windows,
         parallelResidual,
         tied,
-        probability,
-        probability,
+        besideAttention,
+        besideAttention,
         initializerRange);
   }
 }

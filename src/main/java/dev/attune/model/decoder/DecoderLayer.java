@@ -3,6 +3,7 @@ package dev.attune.model.decoder;
 import dev.attune.model.Inputs;
 import dev.attune.ops.Add;
 import dev.attune.ops.Attention;
+import dev.attune.ops.Dropout;
 import dev.attune.ops.GatedMlp;
 import dev.attune.ops.GatherRows;
 import dev.attune.ops.HeadNorm;
@@ -132,8 +133,7 @@ final class DecoderLayer {
    * @param cache null in training and evaluation: every row sees the rows before it in the batch
    */
   State forward(Tape tape, State state, Inputs inputs, Rope.Table rope, KeyValueCache.Layer cache) {
-    Normed first =
-        attentionNorm.apply(tape, state.branch, state.residual, config.residualDropout());
+    Normed first = attentionNorm.apply(tape, state.branch, state.residual, config.branchDropout());
     return finish(tape, attend(tape, first.out(), inputs, rope, cache), first.sum());
   }
 
@@ -151,7 +151,7 @@ final class DecoderLayer {
       Tensor residual = GatherRows.apply(tape, all.residual, inputs.lastRows(), B);
       return new State(GatherRows.apply(tape, all.branch, inputs.lastRows(), B), residual);
     }
-    Normed all = attentionNorm.apply(tape, state.branch, state.residual, config.residualDropout());
+    Normed all = attentionNorm.apply(tape, state.branch, state.residual, config.branchDropout());
     Tensor sum = GatherRows.apply(tape, all.sum(), inputs.lastRows(), B);
     Tensor last = GatherRows.apply(tape, all.out(), inputs.lastRows(), B);
     long width = heads.queryWidth();
@@ -186,8 +186,11 @@ final class DecoderLayer {
 
   private State finish(Tape tape, Tensor attended, Tensor sum) {
     if (config.parallelResidual()) {
+      // Each branch has a mask of its own, so the next norm, which sees their sum, has none.
+      Tensor kept = Dropout.apply(tape, attended, config.residualDropout());
       Tensor fed = feed(tape, feedForwardNorm.applyBeside(tape, sum));
-      return new State(Add.apply(tape, attended, fed), sum);
+      fed = Dropout.apply(tape, fed, config.residualDropout());
+      return new State(Add.apply(tape, kept, fed), sum);
     }
     Normed second = feedForwardNorm.apply(tape, attended, sum, config.residualDropout());
     return new State(feed(tape, second.out()), second.sum());

@@ -51,6 +51,7 @@ public final class DistilBert {
             0,
             1e-12f,
             dropout,
+            false,
             optionalFloat(json, "attention_dropout", 0.1f),
             task == Task.TOKEN_CLASSIFICATION
                 ? dropout
@@ -61,7 +62,7 @@ public final class DistilBert {
         config,
         NAMES,
         "distilbert",
-        Head.Spec.dense("pre_classifier", Activation.RELU, 0f, "classifier"),
+        Head.Spec.dense("pre_classifier", Activation.RELU, false, "classifier"),
         Head.Spec.linear("classifier"),
         "DistilBert");
   }

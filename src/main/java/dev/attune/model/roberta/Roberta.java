@@ -33,6 +33,7 @@ public final class Roberta {
             requiredInt(json, "type_vocab_size"),
             optionalFloat(json, "layer_norm_eps", 1e-12f),
             hiddenDropout,
+            true,
             optionalFloat(json, "attention_probs_dropout_prob", 0.1f),
             classifierDropout,
             Activation.fromConfig(json.path("hidden_act").asText("gelu")),
@@ -41,8 +42,7 @@ public final class Roberta {
         config,
         EncoderNames.bertLike("roberta"),
         "roberta",
-        Head.Spec.dense(
-            "classifier.dense", Activation.TANH, classifierDropout, "classifier.out_proj"),
+        Head.Spec.dense("classifier.dense", Activation.TANH, true, "classifier.out_proj"),
         Head.Spec.linear("classifier"),
         "Roberta");
   }
