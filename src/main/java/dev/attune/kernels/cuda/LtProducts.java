@@ -1,9 +1,12 @@
 package dev.attune.kernels.cuda;
 
+import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
+import dev.attune.kernels.BackendException;
 import dev.attune.kernels.NativeLibrary;
 import dev.attune.memory.Buffer;
+import dev.attune.memory.DeviceMemoryException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.EnumMap;
@@ -42,8 +45,17 @@ import org.bytedeco.javacpp.Pointer;
 final class LtProducts implements Products {
   static final int ALGORITHM_BYTES = 64;
 
+  /** Rows and summands of a product of which only the epilogue is of interest. */
+  private static final long USUAL = 1024;
+
   private static final int CANDIDATES = 8;
   private static final int REPEATS = 3;
+
+  /** Products of a measurement, in a row. */
+  private static final int CALLS = 4;
+
+  /** Fills of the workspace that keep the device busy until a measurement is enqueued whole. */
+  private static final int FILLS = 8;
 
   /** What NVIDIA advises for Hopper; others need less. */
   private static final long WORKSPACE_BYTES = 32L << 20;
@@ -54,14 +66,20 @@ final class LtProducts implements Products {
   private enum Kind {
     FORWARD,
     BACKWARD_INPUT,
-    BACKWARD_WEIGHT
+    BACKWARD_WEIGHT,
+    BACKWARD_BIAS;
+
+    /** Whether the rows are what a product sums over. */
+    boolean sumsRows() {
+      return this == BACKWARD_WEIGHT || this == BACKWARD_BIAS;
+    }
   }
 
   /**
    * A product up to its addresses. With m, n, k as cuBLASLt counts them, that is of column-major D
    * (m,n) = A (m,k) B (k,n).
    *
-   * @param alignment the least of the operands', at most {@link #ALIGNMENT}
+   * @param alignment the least of all addresses, at most {@link #ALIGNMENT}
    */
   private record Shape(
       Kind kind,
@@ -75,7 +93,7 @@ final class LtProducts implements Products {
       int alignment) {
     /** The same with the number of rows rounded up, so that near ones share an algorithm. */
     Shape rounded() {
-      return kind == Kind.BACKWARD_WEIGHT
+      return kind.sumsRows()
           ? new Shape(kind, m, n, round(k), epilogue, dtype, biasDtype, accumulate, alignment)
           : new Shape(kind, m, round(n), k, epilogue, dtype, biasDtype, accumulate, alignment);
     }
@@ -105,10 +123,13 @@ final class LtProducts implements Products {
   private final AlgorithmFile file;
   private final Map<Shape, cublasLtMatmulAlgo_t> algorithms = new HashMap<>();
 
+  /** By epilogue, type, width and alignment: whether there is such an epilogue. */
+  private final Map<List<Object>, Boolean> epilogues = new HashMap<>();
+
   /** By width, epilogue and alignment: whether bf16 products take an f32 bias. */
   private final Map<List<Object>, Boolean> takesF32Bias = new HashMap<>();
 
-  /** By width, type, mode and alignment: whether the bias gradient is fused. */
+  /** By class of rows, widths, type, mode and alignment: whether the bias gradient is fused. */
   private final Map<List<Object>, Boolean> sumsBias = new HashMap<>();
 
   private final Map<DType, Buffer> ones = new EnumMap<>(DType.class);
@@ -150,12 +171,34 @@ final class LtProducts implements Products {
   @Override
   public boolean fusesForward(Activation activation, DType dtype, long pre, long F) {
     return activation == Activation.GELU_TANH
-        && (pre == 0 || (dtype == DType.F32 && isAuxiliary(pre, F)));
+        && (pre == 0 || (dtype == DType.F32 && isAuxiliary(pre, F)))
+        && offersEpilogue(
+            pre == 0 ? cublas.CUBLASLT_EPILOGUE_GELU_BIAS : cublas.CUBLASLT_EPILOGUE_GELU_AUX_BIAS,
+            dtype,
+            pre,
+            F);
   }
 
   @Override
-  public boolean fusesBackward(Activation activation, long pre, long C) {
-    return activation == Activation.GELU_TANH && isAuxiliary(pre, C);
+  public boolean fusesBackward(Activation activation, DType dtype, long pre, long C) {
+    return activation == Activation.GELU_TANH
+        && isAuxiliary(pre, C)
+        && offersEpilogue(cublas.CUBLASLT_EPILOGUE_DGELU, dtype, pre, C);
+  }
+
+  /** Whether there is such an epilogue for a type, asked about a product of usual size. */
+  private boolean offersEpilogue(int epilogue, DType dtype, long aux, long width) {
+    int alignment = alignment(aux);
+    return epilogues.computeIfAbsent(
+        List.of(epilogue, dtype, width, alignment),
+        key -> {
+          matrices(width, USUAL, USUAL, dtype, dtype, USUAL, true, USUAL, false);
+          describe(epilogue, aux, width);
+          if ((epilogue & cublas.CUBLASLT_EPILOGUE_BIAS) != 0) {
+            describeBias(workspace.address(), dtype);
+          }
+          return offers(1, alignment, dtype) > 0;
+        });
   }
 
   /** Whether cuBLASLt reads or writes pre-activations of this width at this address. */
@@ -234,13 +277,33 @@ final class LtProducts implements Products {
       boolean accumulate,
       DType dtype) {
     matrices(C, F, N, dtype, DType.F32, C, false, F, true);
-    boolean fused = dbias != 0 && fusesBiasGradient(dbias, dout, inp, C, F, dtype, accumulate);
+    boolean fused =
+        dbias != 0 && fusesBiasGradient(dweight, dbias, dout, inp, N, C, F, dtype, accumulate);
+    if (dbias != 0 && !fused) {
+      matrices(C, F, N, dtype, DType.F32, C, false, F, true); // without what the question left
+    }
     weightGradient(dweight, fused ? dbias : 0, dout, inp, N, C, F, accumulate, dtype);
     if (dbias != 0 && !fused) {
-      // Column sums as a product: with a column of ones in place of inp.
+      // Column sums as a product with a column of ones. That dout is the left operand keeps the
+      // wide
+      // side of the result, and all strides, those of aligned memory.
       long ones = ones(N, dtype);
-      matrices(1, F, N, dtype, DType.F32, 1, false, F, true);
-      weightGradient(dbias, 0, dout, ones, N, 1, F, false, dtype);
+      matrices(F, 1, N, dtype, DType.F32, F, false, N, false);
+      product(
+          Kind.BACKWARD_BIAS,
+          cublas.CUBLASLT_EPILOGUE_DEFAULT,
+          dbias,
+          dout,
+          ones,
+          0,
+          0,
+          F,
+          1,
+          N,
+          F,
+          dtype,
+          DType.F32,
+          false);
     }
   }
 
@@ -274,15 +337,22 @@ final class LtProducts implements Products {
 
   /** Whether cuBLASLt sums the columns of dout on its way, for the matrices described. */
   private boolean fusesBiasGradient(
-      long dbias, long dout, long inp, long C, long F, DType dtype, boolean accumulate) {
-    int alignment = alignment(dout, inp, dbias);
-    List<Object> key = List.of(C, F, dtype, accumulate, alignment);
+      long dweight,
+      long dbias,
+      long dout,
+      long inp,
+      long N,
+      long C,
+      long F,
+      DType dtype,
+      boolean accumulate) {
+    int alignment = alignment(dweight, dbias, dout, inp);
+    List<Object> key = List.of(Shape.round(N), C, F, dtype, accumulate, alignment);
     Boolean known = sumsBias.get(key);
     if (known == null) {
-      set(cublas.CUBLASLT_MATMUL_DESC_EPILOGUE, cublas.CUBLASLT_EPILOGUE_BGRADB);
-      set(cublas.CUBLASLT_MATMUL_DESC_BIAS_POINTER, dbias);
-      set(cublas.CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, cudart.CUDA_R_32F);
-      known = offers(1, alignment) > 0;
+      describe(cublas.CUBLASLT_EPILOGUE_BGRADB, 0, 0);
+      describeBias(dbias, DType.F32);
+      known = offers(1, alignment, DType.F32) > 0;
       sumsBias.put(key, known);
     }
     return known;
@@ -294,10 +364,8 @@ final class LtProducts implements Products {
     if (old != null && old.sizeBytes() >= count * dtype.sizeBytes()) {
       return old.address();
     }
-    if (old != null) {
-      old.close();
-    }
     int size = Math.toIntExact(2 * count * dtype.sizeBytes());
+    Buffer made = backend.scratch(old, size);
     ByteBuffer values = ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder());
     while (values.hasRemaining()) {
       if (dtype == DType.BF16) {
@@ -306,7 +374,6 @@ final class LtProducts implements Products {
         values.putFloat(1f);
       }
     }
-    Buffer made = Buffer.allocate(backend, size, false);
     made.write(0, values.flip());
     ones.put(dtype, made);
     return made.address();
@@ -348,20 +415,29 @@ final class LtProducts implements Products {
       DType dtype,
       DType outDtype,
       boolean accumulate) {
-    set(cublas.CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue);
-    if (aux != 0) {
-      set(cublas.CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, aux);
-      set(cublas.CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, auxStride);
-    }
-    int alignment = alignment(out, left, right, aux);
+    describe(epilogue, aux, auxStride);
+    int alignment = alignment(out, left, right, bias, aux);
     a.at(left);
     b.at(right);
     c.at(out);
     d.at(out);
     DType biasDtype = biasDtype(kind, epilogue, bias, m, outDtype, alignment);
     Shape shape = new Shape(kind, m, n, k, epilogue, dtype, biasDtype, accumulate, alignment);
-    cublasLtMatmulAlgo_t algorithm = algorithm(shape);
+    cublasLtMatmulAlgo_t algorithm = algorithm(shape, outDtype);
     check("cublasLtMatmul", matmul(algorithm, accumulate));
+  }
+
+  private void describe(int epilogue, long aux, long auxStride) {
+    set(cublas.CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue);
+    if (aux != 0) {
+      set(cublas.CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, aux);
+      set(cublas.CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, auxStride);
+    }
+  }
+
+  private void describeBias(long bias, DType dtype) {
+    set(cublas.CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+    set(cublas.CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type(dtype));
   }
 
   /**
@@ -373,27 +449,25 @@ final class LtProducts implements Products {
     if (bias == 0) {
       return DType.F32;
     }
-    set(cublas.CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
-    set(cublas.CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, cudart.CUDA_R_32F);
+    describeBias(bias, DType.F32);
     if (outDtype == DType.F32 || kind == Kind.BACKWARD_WEIGHT) {
       return DType.F32;
     }
     boolean takesF32 =
         takesF32Bias.computeIfAbsent(
-            List.of(m, epilogue, alignment), key -> offers(1, alignment) > 0);
+            List.of(m, epilogue, alignment), key -> offers(1, alignment, outDtype) > 0);
     if (takesF32) {
       return DType.F32;
     }
     biasScratch = backend.scratch(biasScratch, m * DType.BF16.sizeBytes());
     backend.cast(biasScratch.address(), bias, m, false, DType.BF16, DType.F32);
-    set(cublas.CUBLASLT_MATMUL_DESC_BIAS_POINTER, biasScratch.address());
-    set(cublas.CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, cudart.CUDA_R_16BF);
+    describeBias(biasScratch.address(), DType.BF16);
     return DType.BF16;
   }
 
   // ---- choice of the algorithm ------------------------------------------------------------------
 
-  private cublasLtMatmulAlgo_t algorithm(Shape shape) {
+  private cublasLtMatmulAlgo_t algorithm(Shape shape, DType outDtype) {
     cublasLtMatmulAlgo_t exact = algorithms.get(shape);
     if (exact != null) {
       return exact;
@@ -408,7 +482,7 @@ final class LtProducts implements Products {
     String key = near == null ? rounded.key() : shape.key();
     cublasLtMatmulAlgo_t own = near == null ? null : kept(key);
     if (own == null || !supports(own)) {
-      own = measured(shape);
+      own = measured(shape, outDtype);
       byte[] bytes = new byte[ALGORITHM_BYTES];
       new BytePointer(own).capacity(ALGORITHM_BYTES).get(bytes);
       file.put(key, bytes);
@@ -440,13 +514,14 @@ final class LtProducts implements Products {
   }
 
   /** The number of algorithms offered, at most {@code wanted}, for what the descriptors say. */
-  private int offers(int wanted, int alignment) {
+  private int offers(int wanted, int alignment, DType outDtype) {
     try (cublasLtMatmulHeuristicResult_t results = new cublasLtMatmulHeuristicResult_t(wanted)) {
-      return heuristics(results, wanted, alignment);
+      return heuristics(results, wanted, alignment, outDtype);
     }
   }
 
-  private int heuristics(cublasLtMatmulHeuristicResult_t results, int wanted, int alignment) {
+  private int heuristics(
+      cublasLtMatmulHeuristicResult_t results, int wanted, int alignment, DType outDtype) {
     try (cublasLtMatmulPreferenceOpaque_t preference = new cublasLtMatmulPreferenceOpaque_t()) {
       check("cublasLtMatmulPreferenceInit", cublas.cublasLtMatmulPreferenceInit(preference));
       longValue.put(WORKSPACE_BYTES);
@@ -467,11 +542,24 @@ final class LtProducts implements Products {
             cublas.cublasLtMatmulPreferenceSetAttribute(
                 preference, attribute, intValue, Integer.BYTES));
       }
+      if (outDtype == DType.BF16) {
+        // Sums stay f32: the other schemes add up parts of a sum in the type of the output.
+        intValue.put(cublas.CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE);
+        check(
+            "cublasLtMatmulPreferenceSetAttribute",
+            cublas.cublasLtMatmulPreferenceSetAttribute(
+                preference,
+                cublas.CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+                intValue,
+                Integer.BYTES));
+      }
       int[] found = new int[1];
       int status =
           cublas.cublasLtMatmulAlgoGetHeuristic(
               handle, desc, aLayout, bLayout, dLayout, dLayout, preference, wanted, results, found);
-      if (status == cublas.CUBLAS_STATUS_NOT_SUPPORTED) {
+      // What it cannot do is the one or the other, depending on who notices.
+      if (status == cublas.CUBLAS_STATUS_NOT_SUPPORTED
+          || status == cublas.CUBLAS_STATUS_INVALID_VALUE) {
         return 0;
       }
       check("cublasLtMatmulAlgoGetHeuristic", status);
@@ -485,7 +573,8 @@ final class LtProducts implements Products {
   }
 
   /** The fastest of the algorithms that the heuristics offer for what the descriptors say. */
-  private cublasLtMatmulAlgo_t measured(Shape shape) {
+  private cublasLtMatmulAlgo_t measured(Shape shape, DType outDtype) {
+    Check.state(!backend.isCapturing(), "%s is new while a graph is being recorded", shape.key());
     long begin = runtime.createEvent();
     long end = runtime.createEvent();
     long outBytes = shape.m * shape.n * Float.BYTES; // of the wider type
@@ -494,7 +583,7 @@ final class LtProducts implements Products {
     Buffer trial = shape.accumulate ? Buffer.allocate(backend, outBytes, true) : null;
     try (cublasLtMatmulHeuristicResult_t results =
         new cublasLtMatmulHeuristicResult_t(CANDIDATES)) {
-      int found = heuristics(results, CANDIDATES, shape.alignment);
+      int found = heuristics(results, CANDIDATES, shape.alignment, outDtype);
       if (found == 0) {
         throw new UnsupportedOperationException("cuBLASLt has no algorithm for " + shape.key());
       }
@@ -509,8 +598,16 @@ final class LtProducts implements Products {
           continue;
         }
         for (int repeat = 0; repeat < REPEATS; repeat++) {
-          runtime.record(begin);
+          // Enqueueing a small product takes longer than the product: what is measured must not
+          // begin before all of it is enqueued.
+          for (int fill = 0; fill < FILLS; fill++) {
+            runtime.zero(workspace.address(), WORKSPACE_BYTES);
+          }
           check("cublasLtMatmul", matmul(candidate, shape.accumulate));
+          runtime.record(begin);
+          for (int call = 0; call < CALLS; call++) {
+            check("cublasLtMatmul", matmul(candidate, shape.accumulate));
+          }
           runtime.record(end);
           runtime.await(end);
           double seconds = runtime.elapsedSeconds(begin, end);
@@ -582,10 +679,13 @@ final class LtProducts implements Products {
 
   private static void layout(
       cublasLtMatrixLayoutOpaque_t layout, DType dtype, long rows, long cols, long stride) {
-    int type = dtype == DType.BF16 ? cudart.CUDA_R_16BF : cudart.CUDA_R_32F;
     check(
         "cublasLtMatrixLayoutInit",
-        cublas.cublasLtMatrixLayoutInit(layout, type, rows, cols, stride));
+        cublas.cublasLtMatrixLayoutInit(layout, type(dtype), rows, cols, stride));
+  }
+
+  private static int type(DType dtype) {
+    return dtype == DType.BF16 ? cudart.CUDA_R_16BF : cudart.CUDA_R_32F;
   }
 
   @Override
@@ -598,9 +698,18 @@ final class LtProducts implements Products {
     check("cublasLtDestroy", cublas.cublasLtDestroy(handle));
   }
 
+  /** A call that is refused leaves the device as it was; any other failure loses it. */
   private static void check(String call, int status) {
-    if (status != cublas.CUBLAS_STATUS_SUCCESS) {
-      throw new CudaFailure(call, "status " + status + " (" + meaning(status) + ")");
+    String message = "status " + status + " (" + meaning(status) + ")";
+    switch (status) {
+      case cublas.CUBLAS_STATUS_SUCCESS -> {}
+      case cublas.CUBLAS_STATUS_INVALID_VALUE,
+          cublas.CUBLAS_STATUS_NOT_SUPPORTED,
+          cublas.CUBLAS_STATUS_ARCH_MISMATCH ->
+          throw new BackendException(call + ": " + message);
+      case cublas.CUBLAS_STATUS_ALLOC_FAILED ->
+          throw new DeviceMemoryException(call + ": " + message);
+      default -> throw new CudaFailure(call, message);
     }
   }
 
