@@ -143,6 +143,10 @@ test_classes() { # classes at a time, classes; the log, figures and what failed
     count=$(cat "$tests"/*.log | grep -oE "^\[ +[0-9]+ tests $what" | grep -oE '[0-9]+' | awk '{ n += $1 } END { print n + 0 }')
     record "attune $current stage: tests $what" "$count" tests >&3
   done
+  if [[ -n $device ]] && grep -q 'no GPU to test on' "$tests"/*.log; then
+    echo "  FAILED: there is a device, but Java does not get at it" >&3
+    status=1
+  fi
   cat "$tests"/*.log | grep -oE '(TestAbortedException|Assumption failed): .*' | sed 's/^TestAbortedException: //' | sort |
     uniq -c | sort -rn | head -5 | sed 's/^ */  aborted /' >&3
   return "$status"

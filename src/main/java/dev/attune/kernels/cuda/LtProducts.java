@@ -32,15 +32,19 @@ import org.bytedeco.javacpp.Pointer;
  * Products through cuBLASLt. Its matrices are column-major, so every row-major one of ours is
  * passed as its transpose: a row-major product {@code out (N,F)} is asked for as {@code (F,N)}.
  *
- * <p>Fused are the bias, the bias gradient, and of the activations the tanh approximation of GELU,
- * which is the one that cuBLASLt's GELU epilogue computes. The exact GELU, and the others, run as a
- * kernel of ours after the product. So does the tanh approximation where bf16 pre-activations are
- * saved: the epilogue would apply it before the rounding, the contract says after.
+ * <p>Fused are the bias, the bias gradient where that is faster, and of the activations the tanh
+ * approximation of GELU, which is the one that cuBLASLt's GELU epilogue computes. The exact GELU,
+ * and the others, run as a kernel of ours after the product. So does the tanh approximation where
+ * bf16 pre-activations are saved: the epilogue would apply it before the rounding, the contract
+ * says after.
  *
  * <p>The algorithm of a product is the fastest of the first few that the heuristics offer, measured
  * once for each class of row counts (an eighth of a power of two wide) and kept in an {@link
  * AlgorithmFile}. An exact number of rows that the algorithm of its class does not support is a
  * class of its own.
+ *
+ * <p>The first product of a class therefore waits for the device, and allocates: it cannot be
+ * recorded in a graph.
  */
 final class LtProducts implements Products {
   static final int ALGORITHM_BYTES = 64;
@@ -276,35 +280,36 @@ final class LtProducts implements Products {
       long F,
       boolean accumulate,
       DType dtype) {
-    matrices(C, F, N, dtype, DType.F32, C, false, F, true);
     boolean fused =
-        dbias != 0 && fusesBiasGradient(dweight, dbias, dout, inp, N, C, F, dtype, accumulate);
-    if (dbias != 0 && !fused) {
-      matrices(C, F, N, dtype, DType.F32, C, false, F, true); // without what the question left
-    }
+        dbias != 0 && fusesBiasGradient(dweight, dbias, dout, inp, N, C, F, accumulate, dtype);
     weightGradient(dweight, fused ? dbias : 0, dout, inp, N, C, F, accumulate, dtype);
     if (dbias != 0 && !fused) {
-      // Column sums as a product with a column of ones. That dout is the left operand keeps the
-      // wide
-      // side of the result, and all strides, those of aligned memory.
-      long ones = ones(N, dtype);
-      matrices(F, 1, N, dtype, DType.F32, F, false, N, false);
-      product(
-          Kind.BACKWARD_BIAS,
-          cublas.CUBLASLT_EPILOGUE_DEFAULT,
-          dbias,
-          dout,
-          ones,
-          0,
-          0,
-          F,
-          1,
-          N,
-          F,
-          dtype,
-          DType.F32,
-          false);
+      columnSums(dbias, dout, N, F, dtype);
     }
+  }
+
+  /**
+   * Column sums as a product with a column of ones. That dout is the left operand keeps the wide
+   * side of the result, and all strides, those of aligned memory.
+   */
+  private void columnSums(long dbias, long dout, long N, long F, DType dtype) {
+    long ones = ones(N, dtype);
+    matrices(F, 1, N, dtype, DType.F32, F, false, N, false);
+    product(
+        Kind.BACKWARD_BIAS,
+        cublas.CUBLASLT_EPILOGUE_DEFAULT,
+        dbias,
+        dout,
+        ones,
+        0,
+        0,
+        F,
+        1,
+        N,
+        F,
+        dtype,
+        DType.F32,
+        false);
   }
 
   private void weightGradient(
@@ -317,6 +322,7 @@ final class LtProducts implements Products {
       long F,
       boolean accumulate,
       DType dtype) {
+    matrices(C, F, N, dtype, DType.F32, C, false, F, true);
     int epilogue = dbias == 0 ? cublas.CUBLASLT_EPILOGUE_DEFAULT : cublas.CUBLASLT_EPILOGUE_BGRADB;
     product(
         Kind.BACKWARD_WEIGHT,
@@ -335,7 +341,10 @@ final class LtProducts implements Products {
         accumulate);
   }
 
-  /** Whether cuBLASLt sums the columns of dout on its way, for the matrices described. */
+  /**
+   * Whether cuBLASLt sums the columns of dout on its way: where it can, and where that is faster
+   * than a product of its own, since fewer algorithms can. The choice is kept with the algorithms.
+   */
   private boolean fusesBiasGradient(
       long dweight,
       long dbias,
@@ -344,18 +353,51 @@ final class LtProducts implements Products {
       long N,
       long C,
       long F,
-      DType dtype,
-      boolean accumulate) {
+      boolean accumulate,
+      DType dtype) {
     int alignment = alignment(dweight, dbias, dout, inp);
-    List<Object> key = List.of(Shape.round(N), C, F, dtype, accumulate, alignment);
+    long rows = Shape.round(N);
+    List<Object> key = List.of(rows, C, F, dtype, accumulate, alignment);
     Boolean known = sumsBias.get(key);
-    if (known == null) {
+    if (known != null) {
+      return known;
+    }
+    String name =
+        String.format(
+            "bias_gradient_%dx%dx%d_%s_%s_a%d",
+            rows, C, F, dtype.name(), accumulate ? "acc" : "set", alignment);
+    byte[] choice = file.get(name);
+    if (choice == null) {
+      matrices(C, F, N, dtype, DType.F32, C, false, F, true);
       describe(cublas.CUBLASLT_EPILOGUE_BGRADB, 0, 0);
       describeBias(dbias, DType.F32);
-      known = offers(1, alignment, DType.F32) > 0;
-      sumsBias.put(key, known);
+      choice = new byte[ALGORITHM_BYTES];
+      if (offers(1, alignment, DType.F32) > 0
+          && fusedIsFaster(dbias, dout, inp, N, C, F, accumulate, dtype)) {
+        choice[0] = 1;
+      }
+      file.put(name, choice);
     }
+    known = choice[0] == 1;
+    sumsBias.put(key, known);
     return known;
+  }
+
+  private boolean fusedIsFaster(
+      long dbias, long dout, long inp, long N, long C, long F, boolean accumulate, DType dtype) {
+    checkNotRecorded("a bias gradient");
+    try (Buffer trial = Buffer.allocate(backend, C * F * Float.BYTES, true)) {
+      long to = trial.address();
+      Runnable fused = () -> weightGradient(to, dbias, dout, inp, N, C, F, accumulate, dtype);
+      Runnable apart =
+          () -> {
+            weightGradient(to, 0, dout, inp, N, C, F, accumulate, dtype);
+            columnSums(dbias, dout, N, F, dtype);
+          };
+      fused.run(); // algorithms are measured by their first product
+      apart.run();
+      return fastest(fused) < fastest(apart);
+    }
   }
 
   /** At least {@code count} ones. */
@@ -574,9 +616,7 @@ final class LtProducts implements Products {
 
   /** The fastest of the algorithms that the heuristics offer for what the descriptors say. */
   private cublasLtMatmulAlgo_t measured(Shape shape, DType outDtype) {
-    Check.state(!backend.isCapturing(), "%s is new while a graph is being recorded", shape.key());
-    long begin = runtime.createEvent();
-    long end = runtime.createEvent();
+    checkNotRecorded(shape.key());
     long outBytes = shape.m * shape.n * Float.BYTES; // of the wider type
     long out = d.address();
     // What accumulates must not do so once more for each trial.
@@ -597,24 +637,11 @@ final class LtProducts implements Products {
         if (matmul(candidate, shape.accumulate) != cublas.CUBLAS_STATUS_SUCCESS) {
           continue;
         }
-        for (int repeat = 0; repeat < REPEATS; repeat++) {
-          // Enqueueing a small product takes longer than the product: what is measured must not
-          // begin before all of it is enqueued.
-          for (int fill = 0; fill < FILLS; fill++) {
-            runtime.zero(workspace.address(), WORKSPACE_BYTES);
-          }
-          check("cublasLtMatmul", matmul(candidate, shape.accumulate));
-          runtime.record(begin);
-          for (int call = 0; call < CALLS; call++) {
-            check("cublasLtMatmul", matmul(candidate, shape.accumulate));
-          }
-          runtime.record(end);
-          runtime.await(end);
-          double seconds = runtime.elapsedSeconds(begin, end);
-          if (seconds < bestSeconds) {
-            bestSeconds = seconds;
-            best = i;
-          }
+        double seconds =
+            fastest(() -> check("cublasLtMatmul", matmul(candidate, shape.accumulate)));
+        if (seconds < bestSeconds) {
+          bestSeconds = seconds;
+          best = i;
         }
       }
       if (best < 0) {
@@ -628,6 +655,36 @@ final class LtProducts implements Products {
       if (trial != null) {
         trial.close();
       }
+    }
+  }
+
+  private void checkNotRecorded(String product) {
+    Check.state(!backend.isCapturing(), "%s is new while a graph is being recorded", product);
+  }
+
+  /** Seconds of a call, the least of a few measurements of several. */
+  private double fastest(Runnable call) {
+    long begin = runtime.createEvent();
+    long end = runtime.createEvent();
+    try {
+      double best = Double.POSITIVE_INFINITY;
+      for (int repeat = 0; repeat < REPEATS; repeat++) {
+        // Enqueueing a small product takes longer than the product: what is measured must not
+        // begin before all of it is enqueued.
+        for (int fill = 0; fill < FILLS; fill++) {
+          runtime.zero(workspace.address(), WORKSPACE_BYTES);
+        }
+        call.run();
+        runtime.record(begin);
+        for (int i = 0; i < CALLS; i++) {
+          call.run();
+        }
+        runtime.record(end);
+        runtime.await(end);
+        best = Math.min(best, runtime.elapsedSeconds(begin, end) / CALLS);
+      }
+      return best;
+    } finally {
       runtime.destroyEvent(begin);
       runtime.destroyEvent(end);
     }
