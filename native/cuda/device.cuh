@@ -385,11 +385,39 @@ __device__ __forceinline__ void record_bad_index(ErrorWord* error, Op op, Index 
 
 // ---- host side -----------------------------------------------------------------------------------
 
+#if !defined(ATTUNE_CUDA_EMULATION)
+// Whether an error that a call reports is of work enqueued earlier: the host runs ahead, and the call at which a fault
+// of the device surfaces had no part in it. No call succeeds from then on.
+static inline bool is_fault_of_device(cudaError_t error) {
+  switch (error) {
+    case cudaErrorECCUncorrectable:
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorAssert:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorLaunchFailure: return true;
+    default: return false;
+  }
+}
+
+// The status for an error of a call that is itself no more than refused; it is reported here, and so not to whoever
+// asks next.
+static inline attune_status status_of(cudaError_t error) {
+  cudaGetLastError();
+  return is_fault_of_device(error) ? ATTUNE_DEVICE_LOST : ATTUNE_INTERNAL;
+}
+#endif
+
 // Runs a kernel on the context's stream. Arguments are converted to the kernel's parameters.
 template <class... Parameters, class... Arguments>
 attune_status launch(attune_context* ctx, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
                      Arguments&&... arguments) {
   static_assert(sizeof...(Parameters) == sizeof...(Arguments), "one argument for each parameter of the kernel");
+  static_assert((std::is_trivially_copyable_v<Parameters> && ...), "parameters are copied to the device byte by byte");
 #if defined(ATTUNE_CUDA_EMULATION)
   struct Call {
     void (*kernel)(Parameters...);
@@ -408,7 +436,7 @@ attune_status launch(attune_context* ctx, void (*kernel)(Parameters...), dim3 gr
     cudaError_t error =
         cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
     if (error != cudaSuccess) {
-      return fail(ATTUNE_INTERNAL, "%s: %zu bytes of shared memory: %s", ctx->op, shared_bytes,
+      return fail(status_of(error), "%s: %zu bytes of shared memory: %s", ctx->op, shared_bytes,
                   cudaGetErrorString(error));
     }
   }
@@ -426,8 +454,7 @@ attune_status launch(attune_context* ctx, void (*kernel)(Parameters...), dim3 gr
   cudaError_t error = Launcher{function, grid, block, shared_bytes,
                                static_cast<cudaStream_t>(ctx->stream)}(static_cast<Parameters>(arguments)...);
   if (error != cudaSuccess) {
-    cudaGetLastError();  // reported here, and so not to whoever asks next
-    return fail(ATTUNE_INTERNAL, "%s: launch of a grid (%u,%u,%u) of blocks (%u,%u,%u) with %zu bytes: %s", ctx->op,
+    return fail(status_of(error), "%s: launch of a grid (%u,%u,%u) of blocks (%u,%u,%u) with %zu bytes: %s", ctx->op,
                 grid.x, grid.y, grid.z, block.x, block.y, block.z, shared_bytes, cudaGetErrorString(error));
   }
 #endif

@@ -54,8 +54,7 @@ cudaStream_t stream_of(attune_context* ctx) { return static_cast<cudaStream_t>(c
 // A step that cannot be captured is a mistake of ours, no fault of the device: the context goes on.
 attune_status check(attune_context* ctx, const char* call, cudaError_t error) {
   if (error == cudaSuccess) return ATTUNE_OK;
-  cudaGetLastError();  // reported here, and so not to whoever asks next
-  return fail(ATTUNE_INTERNAL, "%s: %s: %s", ctx->op, call, cudaGetErrorString(error));
+  return fail(status_of(error), "%s: %s: %s", ctx->op, call, cudaGetErrorString(error));
 }
 
 }  // namespace

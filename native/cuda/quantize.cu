@@ -24,7 +24,7 @@ __device__ __forceinline__ void check_finite(ErrorWord* error, int64_t at, const
 template <class T>
 struct QuantizeInt8 {
   int8_t* codes;
-  float* scales;
+  uint8_t* scales;  // f32
   const T* inp;
   ErrorWord* error;
 
@@ -36,7 +36,7 @@ struct QuantizeInt8 {
     const float scale = warp_reduce(fmaxf(fabsf(x[0]), fabsf(x[1])), Max{}) / kCodes;
 #pragma unroll
     for (int i = 0; i < 2; ++i) codes[at + i] = static_cast<int8_t>(scale > 0.0f ? rintf(x[i] / scale) : 0.0f);
-    if (lane == 0) scales[block] = scale;
+    if (lane == 0) write_f32(scales, block, scale);
   }
 };
 
@@ -70,23 +70,24 @@ struct QuantizeNf4 {
 
 constexpr int kMeanWarps = 32;
 
-__global__ void __launch_bounds__(kMeanWarps* kWarp) mean_of_scales(float* offset, const float* scales, int64_t count) {
+__global__ void __launch_bounds__(kMeanWarps* kWarp)
+    mean_of_scales(uint8_t* offset, const float* scales, int64_t count) {
   const RowGroup<kMeanWarps> group(shared_memory());
   double total = 0;
   for (int64_t i = threadIdx.x; i < count; i += kMeanWarps * kWarp) total += static_cast<double>(scales[i]);
   total = group.reduce(total, Add{});
-  if (threadIdx.x == 0) *offset = static_cast<float>(total / static_cast<double>(count));
+  if (threadIdx.x == 0) write_f32(offset, 0, static_cast<float>(total / static_cast<double>(count)));
 }
 
 // One block of threads per block of scales, one thread per scale.
 __global__ void __launch_bounds__(kScaleBlock)
-    quantize_scales(uint8_t* codes, float* outer_scales, const float* scales, const float* offset, int64_t count) {
+    quantize_scales(uint8_t* codes, uint8_t* outer_scales, const float* scales, const uint8_t* offset, int64_t count) {
   const RowGroup<kScaleBlock / kWarp> group(shared_memory());
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kScaleBlock + threadIdx.x;
-  const float x = i < count ? scales[i] - *offset : 0.0f;
+  const float x = i < count ? scales[i] - read_f32<1>(offset, 0) : 0.0f;
   const float outer = group.reduce(fabsf(x), Max{});
   if (i < count) codes[i] = static_cast<uint8_t>((outer > 0.0f ? rintf(x / outer * kCodes) : 0.0f) + kCodes);
-  if (threadIdx.x == 0) outer_scales[blockIdx.x] = outer;
+  if (threadIdx.x == 0) write_f32(outer_scales, blockIdx.x, outer);
 }
 
 template <class T, class Values>
@@ -133,25 +134,23 @@ attune_status quantize(attune_context* ctx, void* out, const void* inp, int64_t 
   const QuantizedLayout layout(F, C, out_dtype);
   ATTUNE_REQUIRE(layout.blocks <= kScratchBytes / 4, "%s: F * C is %lld, must be at most %lld", op, ll(F * C),
                  ll(kScratchBytes / 4 * kBlock));
-  char* to = static_cast<char*>(out);
+  uint8_t* to = static_cast<uint8_t*>(out);
   return with_type(inp_dtype, [&](auto element) -> attune_status {
     using T = decltype(element);
     const T* from = static_cast<const T*>(inp);
     if (out_dtype == ATTUNE_INT8) {
-      QuantizeInt8<T> body{reinterpret_cast<int8_t*>(to), reinterpret_cast<float*>(to + layout.scales), from,
-                           &ctx->front()->error};
+      QuantizeInt8<T> body{reinterpret_cast<int8_t*>(to), to + layout.scales, from, &ctx->front()->error};
       return launch_rows<1>(ctx, body, layout.blocks, false);
     }
     float* scales = ctx->scratch<float>();
-    float* offset = reinterpret_cast<float*>(to + layout.offset);
-    QuantizeNf4<T> body{reinterpret_cast<uint8_t*>(to), scales, from, Nf4Table{}, &ctx->front()->error};
+    uint8_t* offset = to + layout.offset;
+    QuantizeNf4<T> body{to, scales, from, Nf4Table{}, &ctx->front()->error};
     ATTUNE_CHECK(launch_rows<1>(ctx, body, layout.blocks, false));
     ATTUNE_CHECK(launch(ctx, mean_of_scales, 1, kMeanWarps * kWarp, RowGroup<kMeanWarps>::kSharedBytes, offset, scales,
                         layout.blocks));
     return launch(ctx, quantize_scales, dim3(static_cast<unsigned>(ceil_div(layout.blocks, kScaleBlock))),
-                  static_cast<unsigned>(kScaleBlock), RowGroup<kScaleBlock / kWarp>::kSharedBytes,
-                  reinterpret_cast<uint8_t*>(to + layout.scales), reinterpret_cast<float*>(to + layout.outer_scales),
-                  scales, offset, layout.blocks);
+                  static_cast<unsigned>(kScaleBlock), RowGroup<kScaleBlock / kWarp>::kSharedBytes, to + layout.scales,
+                  to + layout.outer_scales, scales, offset, layout.blocks);
   });
 }
 

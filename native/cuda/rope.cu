@@ -28,7 +28,14 @@ struct Rotate {
       return;
     }
     float turn[2 * V], a[V], b[V];
-    load(turn, table + (position * half + j) * 2);
+    const float* turns = table + (position * half + j) * 2;
+    if constexpr (V == 1) {
+      // Two loads: a table that lies on 4 bytes alone has no pairs that could be loaded at once.
+      turn[0] = turns[0];
+      turn[1] = turns[1];
+    } else {
+      load(turn, turns);
+    }
     T* first = inp + n * stride + h * D + j;
     load(a, first);
     load(b, first + half);

@@ -155,12 +155,35 @@ __global__ void write_past_shared() { shared_memory<float>()[threadIdx.x + 1] = 
 
 __global__ void misaligned_copy(const float* from) { cp_async16(shared_memory<float>() + 1, from); }
 
+__global__ void misaligned_pair(float* out, const float* from) {
+  struct alignas(8) Pair {
+    float x, y;
+  };
+  const Pair pair = *reinterpret_cast<const Pair*>(from + 1);
+  out[threadIdx.x] = pair.x + pair.y;
+}
+
 __global__ void read_before_wait(float* out, const float* from) {
   cp_async16(shared_memory<float>() + 4 * lane_id(), from);
   cp_async_commit();
   out[lane_id()] = shared_memory<float>()[4 * lane_id()];
   cp_async_wait<0>();
   out[kWarp + lane_id()] = shared_memory<float>()[4 * lane_id()];
+}
+
+// A warp copies onto what the other one reads: before the barrier between the two, or after it.
+__global__ void copy_over(float* out, const float* from, bool read_first) {
+  float* tile = shared_memory<float>();
+  const bool reads = warp_id() == 0;
+  tile[4 * threadIdx.x] = 7.0f;
+  __syncthreads();
+  if (reads && read_first) out[lane_id()] = tile[4 * (kWarp + lane_id())];
+  __syncthreads();
+  if (!reads) cp_async16(tile + 4 * threadIdx.x, from);
+  cp_async_commit();
+  __syncthreads();
+  if (reads && !read_first) out[lane_id()] = tile[4 * (kWarp + lane_id())];
+  cp_async_wait<0>();
 }
 
 }  // namespace
@@ -186,18 +209,32 @@ int main() {
   expect(wrong(true) == 0, "a barrier orders the block");
   expect(wrong(false) > 0, "a missing barrier shows");
 
+  std::vector<float> values(64);
   expect_fault("barrier in a branch", "__syncthreads", barrier_in_branch, 64, 0);
   expect_fault("missing lane", "shuffle", missing_lane, 32, 0);
   expect_fault("mixed collectives", "ballot", mixed_collectives, 32, 0);
   expect_fault("write past shared memory", "past its 128 bytes", write_past_shared, 32, 128);
   alignas(16) float source[4] = {1, 2, 3, 4};
   expect_fault("misaligned cp.async", "multiple of 16", misaligned_copy, 32, 1024, source);
+  expect_fault("misaligned access", "is not a multiple of 8", misaligned_pair, 32, 0, values.data(), source);
   expect_fault("half a warp", "cannot launch", barrier_in_branch, 48, 0);
 
-  std::vector<float> values(64);
   expect(launch(&context, read_before_wait, 1, 32, 512, values.data(), source) == ATTUNE_OK, "copies run");
-  expect(values[3] != values[3], "shared memory is poisoned until the wait");
-  expect(values[40] == 1.0f, "the copy has landed after the wait");
+  int late = 0, after = 0;
+  for (size_t i = 0; i < 32; ++i) {
+    late += values[i] != values[i];
+    after += values[32 + i] == 1.0f;
+  }
+  expect(late > 0, "a missing wait shows");
+  expect(after == 32, "all copies have landed after the wait");
+  auto overwritten = [&](bool read_first) {
+    expect(launch(&context, copy_over, 1, 64, 1024, values.data(), source, read_first) == ATTUNE_OK, "copies run");
+    int count = 0;
+    for (size_t i = 0; i < 32; ++i) count += values[i] != 7.0f;
+    return count;
+  };
+  expect(overwritten(true) == 0, "a barrier keeps a copy from what is read before it");
+  expect(overwritten(false) > 0, "a copy onto what is still read shows");
   if (failures == 0) std::printf("emulated device: all checks passed\n");
   return failures;
 }

@@ -199,15 +199,19 @@ void release_all(Device& d) {
   }
 }
 
+void land(const Copy& copy) {
+  if (copy.from != nullptr) {
+    std::memcpy(copy.to, copy.from, copy.bytes);
+  } else {
+    std::memset(copy.to, 0, copy.bytes);
+  }
+}
+
 void land(Fiber* fiber, int last_group) {
   size_t kept = 0;
   for (const Copy& copy : fiber->copies) {
     if (copy.group <= last_group) {
-      if (copy.from != nullptr) {
-        std::memcpy(copy.to, copy.from, copy.bytes);
-      } else {
-        std::memset(copy.to, 0, copy.bytes);
-      }
+      land(copy);
     } else {
       fiber->copies[kept++] = copy;
     }
@@ -341,12 +345,39 @@ void copy_async(void* shared, const void* global, size_t bytes) {
   if (reinterpret_cast<uintptr_t>(global) % 16 != 0)
     fault("cp.async: global address %p is not a multiple of 16", global);
   Fiber* fiber = self();
-  fiber->copies.push_back({shared, global, bytes, fiber->group});
+  const Copy copy{shared, global, bytes, fiber->group};
+  // Late, a copy shows who reads before the wait; at once, what it overwrites before all have read it.
+  if (machine->random(2) == 0) {
+    fiber->copies.push_back(copy);
+  } else {
+    land(copy);
+  }
 }
 
 void copy_commit() { ++self()->group; }
 
 void copy_wait(int groups_left) { land(self(), self()->group - 1 - groups_left); }
+
+// What GCC and Clang call under -fsanitize=alignment, with which the kernels are compiled: an access of so many
+// bytes at once that its address does not fit.
+struct Mismatch {
+  const char* file;
+  uint32_t line, column;
+  const void* type;
+  unsigned char log_alignment, kind;
+};
+extern "C" __attribute__((visibility("hidden"))) void __ubsan_handle_type_mismatch_v1(const Mismatch* access,
+                                                                                      uintptr_t address);
+void __ubsan_handle_type_mismatch_v1(const Mismatch* access, uintptr_t address) {
+  const unsigned alignment = 1u << access->log_alignment;
+  if (current != nullptr) {
+    fault("%s:%u: access at %p, which is not a multiple of %u", access->file, access->line,
+          reinterpret_cast<void*>(address), alignment);
+  }
+  std::fprintf(stderr, "%s:%u: access at %p, which is not a multiple of %u\n", access->file, access->line,
+               reinterpret_cast<void*>(address), alignment);
+  std::abort();
+}
 
 const char* run(dim3 grid, dim3 block_dim, size_t shared_bytes, Body body) {
   Device& d = device();
@@ -366,6 +397,7 @@ const char* run(dim3 grid, dim3 block_dim, size_t shared_bytes, Body body) {
       for (unsigned x = 0; x < grid.x; ++x) {
         block.index = dim3(x, y, z);
         run_block(d);
+        current = nullptr;
         if (d.faulted) return d.message;
       }
     }

@@ -8,8 +8,9 @@
 // real hardware would only corrupt is an error here:
 //   - a barrier or collective that some thread never reaches, or that lanes of one warp call differently;
 //   - a block that writes past its shared memory (reading past it, or reading what nobody wrote, gives NaN);
-//   - cp.async or ldmatrix addresses that are not aligned or not in shared memory.
-// cp.async lands only at its wait, so that a missing wait shows too.
+//   - cp.async or ldmatrix addresses that are not aligned or not in shared memory;
+//   - any access whose address is not a multiple of its size, where the sources are compiled for that.
+// cp.async lands at once or only at its wait, so that a missing wait shows, and a copy onto what is still read.
 // Not emulated: memory ordering between blocks, bank conflicts, speed.
 #ifndef ATTUNE_CUDA_EMULATION_H
 #define ATTUNE_CUDA_EMULATION_H

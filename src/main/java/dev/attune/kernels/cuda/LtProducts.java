@@ -67,6 +67,12 @@ final class LtProducts implements Products {
   /** Addresses are known to the heuristics up to this alignment; the arena's is no less. */
   private static final int ALIGNMENT = 64;
 
+  /**
+   * Kernels that add a bias or sum its gradient read and write 16 bytes of it, whatever alignment
+   * the heuristics were told: that is of the matrices alone.
+   */
+  private static final int BIAS_ALIGNMENT = 16;
+
   private enum Kind {
     FORWARD,
     BACKWARD_INPUT,
@@ -281,7 +287,9 @@ final class LtProducts implements Products {
       boolean accumulate,
       DType dtype) {
     boolean fused =
-        dbias != 0 && fusesBiasGradient(dweight, dbias, dout, inp, N, C, F, accumulate, dtype);
+        dbias != 0
+            && dbias % BIAS_ALIGNMENT == 0
+            && fusesBiasGradient(dweight, dbias, dout, inp, N, C, F, accumulate, dtype);
     weightGradient(dweight, fused ? dbias : 0, dout, inp, N, C, F, accumulate, dtype);
     if (dbias != 0 && !fused) {
       columnSums(dbias, dout, N, F, dtype);
@@ -416,8 +424,8 @@ final class LtProducts implements Products {
         values.putFloat(1f);
       }
     }
-    made.write(0, values.flip());
     ones.put(dtype, made);
+    made.write(0, values.flip());
     return made.address();
   }
 
@@ -484,7 +492,8 @@ final class LtProducts implements Products {
 
   /**
    * Sets the bias (forward: an input) or its gradient. Not every version adds an f32 bias to a bf16
-   * product; where none does, the bias is rounded to bf16 first, as PyTorch's autocast does.
+   * product; where none does, the bias is rounded to bf16 first, as PyTorch's autocast does. A bias
+   * that is not aligned is copied to where it is.
    */
   private DType biasDtype(
       Kind kind, int epilogue, long bias, long m, DType outDtype, int alignment) {
@@ -492,19 +501,19 @@ final class LtProducts implements Products {
       return DType.F32;
     }
     describeBias(bias, DType.F32);
-    if (outDtype == DType.F32 || kind == Kind.BACKWARD_WEIGHT) {
-      return DType.F32;
-    }
     boolean takesF32 =
-        takesF32Bias.computeIfAbsent(
-            List.of(m, epilogue, alignment), key -> offers(1, alignment, outDtype) > 0);
-    if (takesF32) {
+        outDtype == DType.F32
+            || kind == Kind.BACKWARD_WEIGHT
+            || takesF32Bias.computeIfAbsent(
+                List.of(m, epilogue, alignment), key -> offers(1, alignment, outDtype) > 0);
+    if (takesF32 && bias % BIAS_ALIGNMENT == 0) {
       return DType.F32;
     }
-    biasScratch = backend.scratch(biasScratch, m * DType.BF16.sizeBytes());
-    backend.cast(biasScratch.address(), bias, m, false, DType.BF16, DType.F32);
-    describeBias(biasScratch.address(), DType.BF16);
-    return DType.BF16;
+    DType biasDtype = takesF32 ? DType.F32 : DType.BF16;
+    biasScratch = backend.scratch(biasScratch, m * biasDtype.sizeBytes());
+    backend.cast(biasScratch.address(), bias, m, false, biasDtype, DType.F32);
+    describeBias(biasScratch.address(), biasDtype);
+    return biasDtype;
   }
 
   // ---- choice of the algorithm ------------------------------------------------------------------
