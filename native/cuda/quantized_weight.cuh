@@ -52,6 +52,7 @@ struct Nf4Values {
   const uint8_t* outer_scales;
   const uint8_t* offset;
   const float* table = nullptr;  // in shared memory, one value in each bank
+  float mean = 0.0f;             // what lies at offset
 
   Nf4Values(const void* weight, const QuantizedLayout& layout) : nibbles(static_cast<const uint8_t*>(weight)) {
     scale_codes = nibbles + layout.scales;
@@ -59,10 +60,11 @@ struct Nf4Values {
     offset = nibbles + layout.offset;
   }
 
-  // Puts the table into kSharedBytes of shared memory; to be followed by a barrier.
+  // Puts the table into kSharedBytes of shared memory, to be followed by a barrier, and reads the offset.
   __device__ __forceinline__ void stage(float* shared, const Nf4Table& values) {
     if (threadIdx.x < 16) shared[threadIdx.x] = values.value[threadIdx.x];
     table = shared;
+    mean = read_f32<1>(offset, 0);
   }
 
   // As of Int8Values.
@@ -70,8 +72,7 @@ struct Nf4Values {
   __device__ __forceinline__ void get(float (&x)[V], int64_t i) const {
     const int64_t block = i / QuantizedLayout::kBlock;
     const float share = (static_cast<float>(scale_codes[block]) - 127.0f) / 127.0f;
-    const float scale =
-        fmaf(share, read_f32<V>(outer_scales, block / QuantizedLayout::kScaleBlock), read_f32<V>(offset, 0));
+    const float scale = fmaf(share, read_f32<V>(outer_scales, block / QuantizedLayout::kScaleBlock), mean);
     if constexpr (V == 1) {
       const int byte = nibbles[i / 2];
       x[0] = table[i % 2 == 0 ? byte & 15 : byte >> 4] * scale;
