@@ -92,6 +92,9 @@ attune_context* attune_cuda_context_open(int32_t device, void* stream, void* wor
   return nullptr;
 }
 
+// Every array begins at a multiple of 16 bytes.
+int64_t attune_cuda_offsets_stride(int64_t padded) { return (padded + 1 + 3) / 4 * 4; }
+
 void attune_cuda_context_close(attune_context* ctx) { delete ctx; }
 
 attune_status attune_cuda_check(attune_context* ctx) {
@@ -125,6 +128,14 @@ ATTUNE_CUDA_ENTRY(sgd_captured,
                   (attune_context * ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,
                    int64_t count, float momentum, float weight_decay, int32_t nesterov),
                   (ctx, weight, momentum_buffer, shadow, grad, count, momentum, weight_decay, nesterov))
+ATTUNE_CUDA_ENTRY(sequence_offsets,
+                  (attune_context * ctx, int32_t* out, const int32_t* cu_seqlens, int64_t B, int64_t padded,
+                   int64_t width, int64_t out_width, int64_t heads),
+                  (ctx, out, cu_seqlens, B, padded, width, out_width, heads))
+ATTUNE_CUDA_ENTRY(transpose_stats,
+                  (attune_context * ctx, float* out, const float* inp, const int32_t* cu_seqlens, int64_t B,
+                   int64_t heads, int32_t by_head),
+                  (ctx, out, inp, cu_seqlens, B, heads, by_head))
 ATTUNE_CUDA_ENTRY(graph_begin, (attune_context * ctx), (ctx))
 ATTUNE_CUDA_ENTRY(graph_end, (attune_context * ctx, attune_cuda_graph** out), (ctx, out))
 ATTUNE_CUDA_ENTRY(graph_launch, (attune_context * ctx, attune_cuda_graph* graph), (ctx, graph))

@@ -13,6 +13,8 @@ decltype(attune_cuda_reset_step) reset_step;
 decltype(attune_cuda_adamw_captured) adamw_captured;
 decltype(attune_cuda_adamw_rows_captured) adamw_rows_captured;
 decltype(attune_cuda_sgd_captured) sgd_captured;
+decltype(attune_cuda_sequence_offsets) sequence_offsets;
+decltype(attune_cuda_transpose_stats) transpose_stats;
 decltype(attune_cuda_graph_begin) graph_begin;
 decltype(attune_cuda_graph_end) graph_end;
 decltype(attune_cuda_graph_launch) graph_launch;

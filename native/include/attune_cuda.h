@@ -75,6 +75,21 @@ ATTUNE_API attune_status attune_cuda_sgd_captured(attune_context* ctx, float* we
                                                   void* shadow, const float* grad, int64_t count, float momentum,
                                                   float weight_decay, int32_t nesterov);
 
+// Packed sequences as cuDNN's attention takes them. From cu_seqlens (B+1), for `padded` sequences of which those from
+// B on have no rows: lengths (padded) i32, then, each attune_cuda_offsets_stride(padded) i32 behind the one before,
+// where each sequence begins and the last one ends (padded+1) in arrays of `width`, of `out_width` and of `heads`
+// elements a row. The largest offset must fit 31 bits.
+ATTUNE_API int64_t attune_cuda_offsets_stride(int64_t padded);
+ATTUNE_API attune_status attune_cuda_sequence_offsets(attune_context* ctx, int32_t* out, const int32_t* cu_seqlens,
+                                                      int64_t B, int64_t padded, int64_t width, int64_t out_width,
+                                                      int64_t heads);
+
+// Its statistics: by_head: out (heads,N) f32 = inp (N,heads)^T; else out (N,heads) = inp (heads,N)^T. N is
+// cu_seqlens[B].
+ATTUNE_API attune_status attune_cuda_transpose_stats(attune_context* ctx, float* out, const float* inp,
+                                                     const int32_t* cu_seqlens, int64_t B, int64_t heads,
+                                                     int32_t by_head);
+
 // Graphs. Between begin and end, work that is enqueued on the context's stream (by this library and by others) is
 // recorded and does not run; nothing may wait for the stream or allocate. A launch enqueues all of it at once, with
 // the arguments that it was recorded with. A begun capture must be ended, which may fail: *out is then null.

@@ -201,7 +201,7 @@ stage_build() {
 stage_device() {
   local name folder status=0
   nvidia-smi
-  for name in libcuda.so.1 libcudart.so.13 libcublas.so.13 libcublasLt.so.13; do
+  for name in libcuda.so.1 libcudart.so.13 libcublas.so.13 libcublasLt.so.13 libcudnn.so.9; do
     for folder in ${LD_LIBRARY_PATH//:/ }; do
       [[ -e $folder/$name ]] && { echo "$name: $(readlink -f "$folder/$name")"; continue 2; }
     done

@@ -52,6 +52,9 @@ int main(int count, char** arguments) {
   cuda_set_step = entry<decltype(cuda_set_step)>(cuda_handle, "attune_cuda_set_step");
   cuda_clip = entry<decltype(cuda_clip)>(cuda_handle, "attune_cuda_clip");
   cuda_adamw_captured = entry<decltype(cuda_adamw_captured)>(cuda_handle, "attune_cuda_adamw_captured");
+  cuda_offsets_stride = entry<decltype(cuda_offsets_stride)>(cuda_handle, "attune_cuda_offsets_stride");
+  cuda_sequence_offsets = entry<decltype(cuda_sequence_offsets)>(cuda_handle, "attune_cuda_sequence_offsets");
+  cuda_transpose_stats = entry<decltype(cuda_transpose_stats)>(cuda_handle, "attune_cuda_transpose_stats");
   cpu.ctx = entry<decltype(&attune_context_open)>(cpu_handle, "attune_context_open")(1, ATTUNE_ISA_BEST);
   const int64_t bytes = entry<decltype(&attune_cuda_workspace_bytes)>(cuda_handle, "attune_cuda_workspace_bytes")();
   void* workspace = std::aligned_alloc(256, static_cast<size_t>(bytes));

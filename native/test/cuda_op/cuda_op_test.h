@@ -28,6 +28,9 @@ inline decltype(&attune_cuda_check) cuda_check;
 inline decltype(&attune_cuda_set_step) cuda_set_step;
 inline decltype(&attune_cuda_clip) cuda_clip;
 inline decltype(&attune_cuda_adamw_captured) cuda_adamw_captured;
+inline decltype(&attune_cuda_offsets_stride) cuda_offsets_stride;
+inline decltype(&attune_cuda_sequence_offsets) cuda_sequence_offsets;
+inline decltype(&attune_cuda_transpose_stats) cuda_transpose_stats;
 
 // ---- failures ----------------------------------------------------------------------------------------
 

@@ -1,4 +1,6 @@
 // What holds for the library as a whole: bad indices, the step block, empty tensors.
+#include <algorithm>
+
 #include "cuda_op_test.h"
 
 namespace {
@@ -71,9 +73,66 @@ void empty() {
   });
 }
 
+// What cuDNN's attention takes, beside plain loops. The third sequence has no rows; two more fill the count up.
+void packed_layout() {
+  now("sequence_offsets");
+  const std::vector<int64_t> bounds = {0, 5, 12, 12, 300};
+  const int64_t B = 4, width = 96, out_width = 32, heads = 4;
+  Tensor cu_seqlens = i32(B + 1);
+  cu_seqlens.values(bounds);
+  for (int64_t padded : {B, B + 2, int64_t{700}}) {
+    const int64_t stride = cuda_offsets_stride(padded);
+    if (stride < padded + 1 || stride % 4 != 0) failed("stride %lld", static_cast<long long>(stride));
+    Tensor out = i32(3 * stride + padded + 1);
+    out.fill(0, 0);
+    run([&](Library& l, Side s) -> attune_status {
+      if (s != kCpu) {
+        return cuda_sequence_offsets(l.ctx, out.at<int32_t>(s), cu_seqlens.at<int32_t>(s), B, padded, width, out_width,
+                                     heads);
+      }
+      const int64_t widths[] = {width, out_width, heads};
+      for (int64_t b = 0; b <= padded; ++b) {
+        const int64_t begin = bounds[static_cast<size_t>(std::min(b, B))];
+        if (b < padded)
+          out.at<int32_t>(s)[b] = static_cast<int32_t>(bounds[static_cast<size_t>(std::min(b + 1, B))] - begin);
+        for (int64_t i = 0; i < 3; ++i)
+          out.at<int32_t>(s)[(i + 1) * stride + b] = static_cast<int32_t>(begin * widths[i]);
+      }
+      return ATTUNE_OK;
+    });
+    same("lengths and offsets", out, 0);
+  }
+  for (int64_t N : {1, 31, 32, 33, 700}) {
+    for (int64_t heads : {1, 12, 32, 65}) {
+      now("transpose_stats N=%lld heads=%lld", static_cast<long long>(N), static_cast<long long>(heads));
+      Tensor bounds_of_rows = i32(3), stats = f32(N * heads), by_head = f32(N * heads), again = f32(N * heads);
+      bounds_of_rows.values({0, N / 2, N});
+      stats.fill(-1, 1);
+      auto transpose = [&](const Tensor& out, const Tensor& inp, int64_t rows, int32_t to_heads) {
+        run([&](Library& l, Side s) -> attune_status {
+          if (s != kCpu) {
+            return cuda_transpose_stats(l.ctx, out.at<float>(s), inp.at<float>(s), bounds_of_rows.at<int32_t>(s), 2,
+                                        heads, to_heads);
+          }
+          for (int64_t i = 0; i < N * heads; ++i) {
+            const int64_t cols = N * heads / rows;
+            out.at<float>(s)[i % cols * rows + i / cols] = inp.at<float>(s)[i];
+          }
+          return ATTUNE_OK;
+        });
+      };
+      transpose(by_head, stats, N, 1);
+      same("by head", by_head, 0);
+      transpose(again, by_head, heads, 0);
+      same("by row", again, 0);
+    }
+  }
+}
+
 }  // namespace
 
 void library_rules() {
+  packed_layout();
   bad_indices();
   stream_base();
   empty();

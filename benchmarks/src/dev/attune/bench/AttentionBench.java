@@ -30,6 +30,7 @@ public class AttentionBench extends OpBench {
   private int H;
   private int D;
   private int[] offsets;
+  private int maxLength;
   private long cu;
   private long qkv;
   private long out;
@@ -51,6 +52,7 @@ public class AttentionBench extends OpBench {
       int length = dims.low("T") + (dims.high("T") - dims.low("T")) * place / (B - 1);
       offsets[b + 1] = offsets[b] + length;
     }
+    maxLength = dims.high("T");
     int N = offsets[B];
     cu = tensors.ints(offsets);
     qkv = tensors.input("qkv", dtype, N, 3L * H * D);
@@ -116,6 +118,7 @@ public class AttentionBench extends OpBench {
         3 * width,
         3 * width,
         B,
+        maxLength,
         H,
         H,
         D,
@@ -146,6 +149,7 @@ public class AttentionBench extends OpBench {
         3 * width,
         3 * width,
         B,
+        maxLength,
         H,
         H,
         D,

@@ -203,6 +203,7 @@ final class Decoding implements AutoCloseable {
             sequences,
             rows,
             sequences,
+            rows,
             address(IDS),
             address(POSITIONS),
             0,

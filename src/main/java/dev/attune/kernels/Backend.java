@@ -34,10 +34,18 @@ public interface Backend extends Allocator, AutoCloseable {
   /**
    * How many rows a packed batch of {@code rows} is to have on the device: more, where work is
    * prepared for each number of rows that occurs. The rows beyond the real ones belong to a
-   * sequence of their own, of which nothing is learned.
+   * sequences of their own, of which nothing is learned.
    */
   default int paddedRows(int rows) {
     return rows;
+  }
+
+  /**
+   * The {@code maxLength} to give to attention where the longest sequence has {@code length} rows:
+   * a greater one, where work is prepared for each bound that occurs.
+   */
+  default int paddedLength(int length) {
+    return length;
   }
 
   /** Training that runs ahead of the host; null where work is done when its call returns. */
@@ -149,7 +157,7 @@ public interface Backend extends Allocator, AutoCloseable {
   /**
    * Variable-length multi-head attention: {@code q (Nq,H,D)}, {@code k, v (Nk,Hkv,D)} with row
    * strides in elements, {@code out (Nq,H,D)} dense, {@code lse (H,Nq)} f32; sequences bounded by
-   * {@code cuQ, cuK (B+1)}.
+   * {@code cuQ, cuK (B+1)}, none of more than {@code maxLength} queries or keys.
    */
   void attentionForward(
       long out,
@@ -162,6 +170,7 @@ public interface Backend extends Allocator, AutoCloseable {
       long qStride,
       long kvStride,
       long B,
+      long maxLength,
       long H,
       long Hkv,
       long D,
@@ -189,6 +198,7 @@ public interface Backend extends Allocator, AutoCloseable {
       long qStride,
       long kvStride,
       long B,
+      long maxLength,
       long H,
       long Hkv,
       long D,

@@ -55,7 +55,9 @@ final class EncoderLayer {
   /** (N,C) to (N,C). */
   Tensor forward(Tape tape, Tensor x, Inputs inputs) {
     Tensor projected = Linear.apply(tape, x, qkv);
-    Tensor context = Attention.apply(tape, heads, projected, inputs.cuSeqlens(), inputs.segments());
+    Tensor context =
+        Attention.apply(
+            tape, heads, projected, inputs.cuSeqlens(), inputs.segments(), inputs.maxLength());
     return finish(tape, context, x);
   }
 
@@ -80,7 +82,8 @@ final class EncoderLayer {
             keyValues,
             inputs.oneEach(),
             inputs.cuSeqlens(),
-            inputs.segments());
+            inputs.segments(),
+            inputs.maxLength());
     return finish(tape, context, first);
   }
 

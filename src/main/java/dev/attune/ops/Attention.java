@@ -60,6 +60,7 @@ public final class Attention implements Node {
   private final long cuQueries;
   private final long cuKeys;
   private final long B;
+  private final long maxLength;
   private final float dropout;
   private final long stream;
   private final long lse;
@@ -74,6 +75,7 @@ public final class Attention implements Node {
       long cuQueries,
       long cuKeys,
       long B,
+      long maxLength,
       float dropout,
       long stream,
       long lse,
@@ -86,6 +88,7 @@ public final class Attention implements Node {
     this.cuQueries = cuQueries;
     this.cuKeys = cuKeys;
     this.B = B;
+    this.maxLength = maxLength;
     this.dropout = dropout;
     this.stream = stream;
     this.lse = lse;
@@ -98,15 +101,17 @@ public final class Attention implements Node {
    * @param qkv (N, (H + 2 Hkv) D): query, key and value of every row
    * @param cuSeqlens (B+1) i32 on the device
    * @param B number of sequences
+   * @param maxLength which the rows of no sequence exceed
    * @return (N, H D)
    */
-  public static Tensor apply(Tape tape, Heads heads, Tensor qkv, long cuSeqlens, long B) {
+  public static Tensor apply(
+      Tape tape, Heads heads, Tensor qkv, long cuSeqlens, long B, long maxLength) {
     Check.argument(
         qkv.cols() == heads.width(),
         "attention over %d columns, expected (H + 2 Hkv) D = %d",
         qkv.cols(),
         heads.width());
-    return apply(tape, heads, qkv, qkv, 0, heads.queryWidth(), cuSeqlens, cuSeqlens, B);
+    return apply(tape, heads, qkv, qkv, 0, heads.queryWidth(), cuSeqlens, cuSeqlens, B, maxLength);
   }
 
   /**
@@ -116,6 +121,7 @@ public final class Attention implements Node {
    * @param keyValues (N, 2 Hkv D): key and value of every row
    * @param cuQueries (B+1) i32 on the device: bounds of each sequence's queries
    * @param cuKeys (B+1) i32 on the device
+   * @param maxLength which the queries and the keys of no sequence exceed
    * @return (M, H D)
    */
   public static Tensor apply(
@@ -125,7 +131,8 @@ public final class Attention implements Node {
       Tensor keyValues,
       long cuQueries,
       long cuKeys,
-      long B) {
+      long B,
+      long maxLength) {
     Check.argument(
         queries.cols() == heads.queryWidth() && keyValues.cols() == 2 * heads.keyValueWidth(),
         "attention over %d and %d columns, expected %d and %d",
@@ -133,7 +140,7 @@ public final class Attention implements Node {
         keyValues.cols(),
         heads.queryWidth(),
         2 * heads.keyValueWidth());
-    return apply(tape, heads, queries, keyValues, 0, 0, cuQueries, cuKeys, B);
+    return apply(tape, heads, queries, keyValues, 0, 0, cuQueries, cuKeys, B, maxLength);
   }
 
   private static Tensor apply(
@@ -145,7 +152,8 @@ public final class Attention implements Node {
       long keyOffset,
       long cuQueries,
       long cuKeys,
-      long B) {
+      long B,
+      long maxLength) {
     Tensor out =
         tape.tensor(
             queries.rows(),
@@ -163,6 +171,7 @@ public final class Attention implements Node {
             cuQueries,
             cuKeys,
             B,
+            maxLength,
             tape.dropout(heads.dropout()),
             tape.takeStreams(1),
             lse,
@@ -179,6 +188,7 @@ public final class Attention implements Node {
             queries.cols(),
             keyValues.cols(),
             B,
+            maxLength,
             heads.heads(),
             heads.keyValueHeads(),
             heads.headSize(),
@@ -232,6 +242,7 @@ public final class Attention implements Node {
             queries.cols(),
             keyValues.cols(),
             B,
+            maxLength,
             heads.heads(),
             heads.keyValueHeads(),
             heads.headSize(),

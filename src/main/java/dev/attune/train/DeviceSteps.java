@@ -30,7 +30,13 @@ final class DeviceSteps implements StepRunner {
 
   /** What the recorded work depends on, besides addresses. */
   private record Counts(
-      long sequences, long rows, int learned, int sparseRows, boolean first, boolean updates) {}
+      long sequences,
+      long rows,
+      long maxLength,
+      int learned,
+      int sparseRows,
+      boolean first,
+      boolean updates) {}
 
   /** A unit of work, and what the host knows after it ran. */
   private static final class Unit {
@@ -105,6 +111,7 @@ final class DeviceSteps implements StepRunner {
             new Counts(
                 inputs.sequences(),
                 inputs.rows(),
+                inputs.maxLength(),
                 staging.learnedRowCount(),
                 sparseRows,
                 microBatches == 0,

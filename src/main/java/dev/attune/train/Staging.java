@@ -17,7 +17,14 @@ public final class Staging implements AutoCloseable {
   private static final int ARRAYS_OF_ROWS = 5; // ids, positions, type ids, labels, learned rows
   // Bounds, first rows, one each, targets, last rows, last positions.
   private static final int ARRAYS_OF_SEQUENCES = 6;
+
   // After them losses and predictions, which come the other way.
+
+  /**
+   * Sequences that the rows which only fill a batch up are divided among: attention takes the
+   * square of a sequence's length, and a bound on all of them.
+   */
+  private static final int FILLING = 8;
 
   private final Backend backend;
   private HostMirror mirror;
@@ -42,8 +49,8 @@ public final class Staging implements AutoCloseable {
 
   /**
    * Copies a batch to the device; the addresses are valid until the next call. Where the device
-   * wants more rows than the batch has ({@link Backend#paddedRows}), a sequence of copies of its
-   * first token follows, of which nothing is learned.
+   * wants more rows than the batch has ({@link Backend#paddedRows}), sequences of copies of its
+   * first token follow, of which nothing is learned.
    */
   public Inputs stage(Batch batch) {
     int N = batch.rows();
@@ -60,13 +67,21 @@ public final class Staging implements AutoCloseable {
     } else {
       fill(rowArray(2), padded, 0);
     }
+    int filling = backend.deviceStep() == null ? 0 : FILLING;
+    int maxLength = 0;
     put(sequenceArray(0), batch.cuSeqlens(), B + 1);
-    ints.put(sequenceArray(0) + B + 1, padded);
+    for (int i = 1; i <= filling; i++) {
+      ints.put(sequenceArray(0) + B + i, N + (int) ((long) (padded - N) * i / filling));
+      ints.put(sequenceArray(2) + B + i, B);
+    }
+    for (int b = 0; b < B + filling; b++) {
+      int length = ints.get(sequenceArray(0) + b + 1) - ints.get(sequenceArray(0) + b);
+      maxLength = Math.max(maxLength, length);
+    }
     put(sequenceArray(1), batch.firstRows(), B);
     for (int b = 0; b <= B; b++) {
       ints.put(sequenceArray(2) + b, b);
     }
-    ints.put(sequenceArray(2) + B + 1, B);
     for (int b = 0; b < B; b++) {
       int last = batch.cuSeqlens()[b + 1] - 1;
       ints.put(sequenceArray(4) + b, last);
@@ -86,7 +101,8 @@ public final class Staging implements AutoCloseable {
     return new Inputs(
         B,
         padded,
-        backend.deviceStep() == null ? B : B + 1,
+        B + filling,
+        backend.paddedLength(maxLength),
         address(rowArray(0)),
         address(rowArray(1)),
         address(rowArray(2)),
@@ -190,7 +206,7 @@ public final class Staging implements AutoCloseable {
   }
 
   private int sequenceArray(int index) {
-    return ARRAYS_OF_ROWS * rowCapacity + index * (sequenceCapacity + 2);
+    return ARRAYS_OF_ROWS * rowCapacity + index * (sequenceCapacity + 1 + FILLING);
   }
 
   private int lossArray() {

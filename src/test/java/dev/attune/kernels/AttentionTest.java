@@ -66,6 +66,16 @@ class AttentionTest extends KernelContract {
     return offsets[offsets.length - 1];
   }
 
+  private static int longest(Problem a) {
+    int longest = 0;
+    for (int[] offsets : List.of(a.cuQ(), a.cuK())) {
+      for (int b = 1; b < offsets.length; b++) {
+        longest = Math.max(longest, offsets[b] - offsets[b - 1]);
+      }
+    }
+    return longest;
+  }
+
   private static int rowsQ(Problem a) {
     return last(a.cuQ());
   }
@@ -170,6 +180,7 @@ class AttentionTest extends KernelContract {
                     in.strideQ(),
                     in.strideK(),
                     a.cuQ().length - 1,
+                    longest(a),
                     a.H(),
                     a.Hkv(),
                     a.D(),
@@ -233,6 +244,7 @@ class AttentionTest extends KernelContract {
                     in.strideQ(),
                     in.strideK(),
                     a.cuQ().length - 1,
+                    longest(a),
                     a.H(),
                     a.Hkv(),
                     a.D(),
@@ -623,6 +635,7 @@ class AttentionTest extends KernelContract {
                       stride,
                       stride,
                       1,
+                      N,
                       H,
                       H,
                       D,
@@ -734,6 +747,7 @@ class AttentionTest extends KernelContract {
                       qStride,
                       kvStride,
                       B,
+                      8,
                       H,
                       Hkv,
                       D,

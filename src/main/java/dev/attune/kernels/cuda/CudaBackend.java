@@ -7,6 +7,7 @@ import dev.attune.kernels.Activation;
 import dev.attune.kernels.BackendException;
 import dev.attune.kernels.DeviceStep;
 import dev.attune.kernels.NativeLibrary;
+import dev.attune.kernels.cuda.AttentionGraph.Shape;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
 import java.nio.ByteBuffer;
@@ -45,8 +46,15 @@ public final class CudaBackend extends CudaKernels {
 
   private static final long SPARE_PARTS = 32;
 
+  /** And where cuDNN is: one part in so many, for the scores that its backward pass keeps. */
+  private static final int CUDNN_SHARE = 32;
+
+  /** Its kernels for packed sequences need Hopper's instructions. */
+  private static final int CUDNN_CAPABILITY = 90;
+
   private final CudaRuntime runtime;
   private final Products products;
+  private final AttentionChoice attention; // null: ours alone
   private final long workspace;
   private final ByteBuffer[] stages = new ByteBuffer[STAGES];
   private final long[] stageEvents = new long[STAGES];
@@ -95,9 +103,11 @@ public final class CudaBackend extends CudaKernels {
     findings.put(
         "cuda products",
         LtProducts.unavailableReason().map(reason -> "missing: " + reason).orElse("cuBLASLt"));
-    // The GPU bundle times cuDNN's attention beside ours; it gets a place here where it is faster.
     findings.put(
-        "cuda attention", "our own kernels; cuDNN's has not been measured beside them yet");
+        "cuda attention",
+        CudnnAttention.unavailableReason()
+            .map(reason -> "our own kernels; cuDNN's are not tried beside them: " + reason)
+            .orElseGet(AttentionChoice::findings));
     return findings;
   }
 
@@ -119,13 +129,42 @@ public final class CudaBackend extends CudaKernels {
     } catch (CudaFailure e) {
       throw new BackendException("the CUDA device cannot be opened: " + e.getMessage(), e);
     }
-    return new CudaBackend(runtime, backend -> new LtProducts(runtime, backend));
+    return new CudaBackend(
+        runtime,
+        backend -> new LtProducts(runtime, backend),
+        backend -> attention(runtime, backend));
+  }
+
+  /** cuDNN's attention beside ours where it can be used; else null. */
+  private static AttentionChoice attention(PresetRuntime runtime, CudaBackend backend) {
+    String wanted = System.getenv().getOrDefault("ATTUNE_CUDNN", "1");
+    Check.input(
+        wanted.equals("0") || wanted.equals("1"),
+        "ATTUNE_CUDNN is '%s'; allowed are 0 and 1",
+        wanted);
+    if (wanted.equals("0")
+        || runtime.properties().capability() < CUDNN_CAPABILITY
+        || CudnnAttention.unavailableReason().isPresent()) {
+      return null;
+    }
+    try {
+      CudnnAttention cudnn = new CudnnAttention(runtime, backend);
+      return new AttentionChoice(
+          backend, runtime, cudnn, AttentionChoice.file(runtime.properties(), cudnn));
+    } catch (CudaFailure e) {
+      backend.synchronize(); // throws where the device itself is what failed
+      return null;
+    }
   }
 
   /**
    * @param products made once the kernels can be called
+   * @param attention likewise; may give null
    */
-  CudaBackend(CudaRuntime runtime, Function<CudaBackend, Products> products) {
+  CudaBackend(
+      CudaRuntime runtime,
+      Function<CudaBackend, Products> products,
+      Function<CudaBackend, AttentionChoice> attention) {
     this.runtime = runtime;
     this.workspace = allocate(CudaNative.workspaceBytes(), false);
     this.ctx =
@@ -143,6 +182,7 @@ public final class CudaBackend extends CudaKernels {
       }
       this.step = new CudaStep(this, runtime);
       this.products = products.apply(this);
+      this.attention = attention.apply(this);
     } catch (CudaFailure e) {
       throw lost(e);
     }
@@ -183,13 +223,19 @@ public final class CudaBackend extends CudaKernels {
   }
 
   /**
-   * To a multiple of an eighth of their magnitude, and of {@value #ROW_STEP}: few enough counts for
-   * each to have its algorithms measured and its graph recorded, at 6 % more rows on average.
+   * To a multiple of a sixteenth of their magnitude, and of {@value #ROW_STEP}: few enough counts
+   * for each to have its graph recorded, at 2 % more rows on average from 1,024 on.
    */
   @Override
   public int paddedRows(int rows) {
-    int granule = Math.max(ROW_STEP, Integer.highestOneBit(rows) / 8);
+    int granule = Math.max(ROW_STEP, Integer.highestOneBit(rows) / 16);
     return (rows + granule - 1) / granule * granule;
+  }
+
+  /** Without an engine beside ours, attention has no use for the bound. */
+  @Override
+  public int paddedLength(int length) {
+    return attention == null ? Integer.MAX_VALUE : AttentionChoice.rounded(length);
   }
 
   @Override
@@ -201,8 +247,10 @@ public final class CudaBackend extends CudaKernels {
   public long reservableBytes() {
     ctx();
     try {
+      long free = runtime.freeBytes();
       long spare = Math.max(SPARE_BYTES, runtime.properties().memoryBytes() / SPARE_PARTS);
-      return Math.max(SPARE_BYTES, runtime.freeBytes() - spare) / 4096 * 4096;
+      spare += attention == null ? 0 : free / CUDNN_SHARE;
+      return Math.max(SPARE_BYTES, free - spare) / 4096 * 4096;
     } catch (CudaFailure e) {
       throw lost(e);
     }
@@ -422,6 +470,9 @@ public final class CudaBackend extends CudaKernels {
       }
       retired.forEach(Buffer::close);
       products.close();
+      if (attention != null) {
+        attention.close();
+      }
     }
     ctx = 0;
     CudaNative.contextClose(closing);
@@ -440,6 +491,125 @@ public final class CudaBackend extends CudaKernels {
     } catch (CudaFailure e) {
       throw new BackendException("the CUDA device cannot be closed: " + e.getMessage(), e);
     }
+  }
+
+  // ---- attention -----------------------------------------------------------------------------
+
+  @Override
+  public void attentionForward(
+      long out,
+      long lse,
+      long q,
+      long k,
+      long v,
+      long cuQ,
+      long cuK,
+      long qStride,
+      long kvStride,
+      long B,
+      long maxLength,
+      long H,
+      long Hkv,
+      long D,
+      float scale,
+      boolean causal,
+      long window,
+      float p,
+      long seed,
+      long stream,
+      DType dtype) {
+    Runnable ours =
+        () ->
+            super.attentionForward(
+                out, lse, q, k, v, cuQ, cuK, qStride, kvStride, B, maxLength, H, Hkv, D, scale,
+                causal, window, p, seed, stream, dtype);
+    boolean packed =
+        isPacked(q, k, v, cuQ, cuK, qStride, kvStride, H, Hkv, D) && areAligned(q, out);
+    Shape shape =
+        attention == null
+            ? null
+            : AttentionChoice.shape(
+                packed, B, maxLength, H, Hkv, D, scale, causal, window, p, dtype);
+    if (shape == null) {
+      ours.run();
+    } else {
+      attention.forward(shape, new AttentionEngine.Batch(B, cuQ, q), out, lse, ours);
+    }
+  }
+
+  @Override
+  public void attentionBackward(
+      long dq,
+      long dk,
+      long dv,
+      long dout,
+      long q,
+      long k,
+      long v,
+      long out,
+      long lse,
+      long cuQ,
+      long cuK,
+      long qStride,
+      long kvStride,
+      long B,
+      long maxLength,
+      long H,
+      long Hkv,
+      long D,
+      float scale,
+      boolean causal,
+      long window,
+      float p,
+      long seed,
+      long stream,
+      DType dtype) {
+    Runnable ours =
+        () ->
+            super.attentionBackward(
+                dq, dk, dv, dout, q, k, v, out, lse, cuQ, cuK, qStride, kvStride, B, maxLength, H,
+                Hkv, D, scale, causal, window, p, seed, stream, dtype);
+    boolean packed =
+        isPacked(q, k, v, cuQ, cuK, qStride, kvStride, H, Hkv, D)
+            && isPacked(dq, dk, dv, cuQ, cuK, qStride, kvStride, H, Hkv, D)
+            && areAligned(q, out, dout, dq);
+    Shape shape =
+        attention == null
+            ? null
+            : AttentionChoice.shape(
+                packed, B, maxLength, H, Hkv, D, scale, causal, window, p, dtype);
+    if (shape == null) {
+      ours.run();
+    } else {
+      attention.backward(shape, new AttentionEngine.Batch(B, cuQ, q), out, lse, dout, dq, ours);
+    }
+  }
+
+  /** Whether the three are the parts of bf16 rows, and queries and keys belong to the same rows. */
+  private static boolean isPacked(
+      long q,
+      long k,
+      long v,
+      long cuQ,
+      long cuK,
+      long qStride,
+      long kvStride,
+      long H,
+      long Hkv,
+      long D) {
+    return cuQ == cuK
+        && qStride == (H + 2 * Hkv) * D
+        && kvStride == qStride
+        && k == q + H * D * DType.BF16.sizeBytes()
+        && v == k + Hkv * D * DType.BF16.sizeBytes();
+  }
+
+  private static boolean areAligned(long... addresses) {
+    long bits = 0;
+    for (long address : addresses) {
+      bits |= address;
+    }
+    return bits % 16 == 0;
   }
 
   // ---- products ------------------------------------------------------------------------------

@@ -104,6 +104,30 @@ final class CudaNative {
       float weightDecay,
       int nesterov);
 
+  @Name("attune_cuda_offsets_stride")
+  static native long offsetsStride(long padded);
+
+  @Name("attune_cuda_sequence_offsets")
+  static native int sequenceOffsets(
+      @Cast("attune_context*") long ctx,
+      @Cast("int32_t*") long out,
+      @Cast("const int32_t*") long cuSeqlens,
+      long B,
+      long padded,
+      long width,
+      long outWidth,
+      long heads);
+
+  @Name("attune_cuda_transpose_stats")
+  static native int transposeStats(
+      @Cast("attune_context*") long ctx,
+      @Cast("float*") long out,
+      @Cast("const float*") long inp,
+      @Cast("const int32_t*") long cuSeqlens,
+      long B,
+      long heads,
+      int byHead);
+
   @Name("attune_cuda_graph_begin")
   static native int graphBegin(@Cast("attune_context*") long ctx);
 

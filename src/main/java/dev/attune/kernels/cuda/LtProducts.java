@@ -4,7 +4,6 @@ import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.BackendException;
-import dev.attune.kernels.NativeLibrary;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
 import java.nio.ByteBuffer;
@@ -39,9 +38,9 @@ import org.bytedeco.javacpp.Pointer;
  * says after.
  *
  * <p>The algorithm of a product is the fastest of the first few that the heuristics offer, measured
- * once for each class of row counts (an eighth of a power of two wide) and kept in an {@link
- * AlgorithmFile}. An exact number of rows that the algorithm of its class does not support is a
- * class of its own.
+ * once for each class of row counts (an eighth of a power of two wide) and kept in a {@link
+ * ChoiceFile}. An exact number of rows that the algorithm of its class does not support is a class
+ * of its own.
  *
  * <p>The first product of a class therefore waits for the device, and allocates: it cannot be
  * recorded in a graph.
@@ -130,7 +129,7 @@ final class LtProducts implements Products {
   private final CudaBackend backend;
   private final cublasLtContext handle = new cublasLtContext();
   private final Buffer workspace;
-  private final AlgorithmFile file;
+  private final ChoiceFile file;
   private final Map<Shape, cublasLtMatmulAlgo_t> algorithms = new HashMap<>();
 
   /** By epilogue, type, width and alignment: whether there is such an epilogue. */
@@ -171,11 +170,9 @@ final class LtProducts implements Products {
     this.backend = backend;
     check("cublasLtCreate", cublas.cublasLtCreate(handle));
     this.workspace = Buffer.allocate(backend, WORKSPACE_BYTES, true);
-    String device = runtime.properties().name().replaceAll("[^A-Za-z0-9]+", "-");
     this.file =
-        new AlgorithmFile(
-            NativeLibrary.cacheFolder()
-                .resolve("products-" + device + "-" + cublas.cublasLtGetVersion() + ".txt"));
+        ChoiceFile.of(
+            "products", runtime.properties(), "" + cublas.cublasLtGetVersion(), ALGORITHM_BYTES);
   }
 
   @Override

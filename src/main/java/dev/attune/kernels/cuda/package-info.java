@@ -28,5 +28,11 @@
  * <p>Decision: the algorithm of a product is chosen by measuring, but remembered in a file under
  * the cache folder, per device and version of the library: a run has to give the same bytes again,
  * and two algorithms add in different orders.
+ *
+ * <p>Decision: attention is ours, and cuDNN's where it is faster. Hopper's own instructions (wgmma,
+ * TMA) are in NVIDIA's hands better than in kernels that we could not measure; ours are for
+ * everything that cuDNN's do not do: dropout with the masks of the CPU, windows, f32, short
+ * sequences, older devices. cuDNN takes part only with numbers that are ours up to rounding and the
+ * same every time, which its faster backward pass, adding to memory in turn, does not promise.
  */
 package dev.attune.kernels.cuda;

@@ -179,7 +179,8 @@ final class DecoderLayer {
             keyValues,
             inputs.oneEach(),
             inputs.cuSeqlens(),
-            inputs.segments());
+            inputs.segments(),
+            inputs.maxLength());
     return finish(tape, Linear.apply(tape, context, attentionOut), sum);
   }
 
@@ -198,7 +199,8 @@ final class DecoderLayer {
     projected = placed(tape, projected, true, true, rope, inputs.positions());
     Tensor context =
         cache == null
-            ? Attention.apply(tape, heads, projected, inputs.cuSeqlens(), inputs.segments())
+            ? Attention.apply(
+                tape, heads, projected, inputs.cuSeqlens(), inputs.segments(), inputs.maxLength())
             : cache.attend(tape, heads, projected, inputs);
     return Linear.apply(tape, context, attentionOut);
   }

@@ -201,11 +201,11 @@ class CudaBackendTest {
     Path file = folder.resolve("deep/products.txt");
     byte[] choice = new byte[LtProducts.ALGORITHM_BYTES];
     new Random(1).nextBytes(choice);
-    AlgorithmFile written = new AlgorithmFile(file);
+    ChoiceFile written = new ChoiceFile(file, choice.length);
     assertEquals(null, written.get("a"));
     written.put("a", choice);
     Files.writeString(file, Files.readString(file) + "\nb 00ff");
-    AlgorithmFile read = new AlgorithmFile(file);
+    ChoiceFile read = new ChoiceFile(file, choice.length);
     assertArrayEquals(choice, read.get("a"));
     assertEquals(null, read.get("b"));
     assertFalse(Files.readString(file).isEmpty());

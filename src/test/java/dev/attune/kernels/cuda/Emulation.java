@@ -2,6 +2,7 @@ package dev.attune.kernels.cuda;
 
 import dev.attune.kernels.cpu.CpuBackend;
 import java.nio.file.Path;
+import java.util.function.Function;
 
 /** The CUDA backend on an emulated device: its real Java code and the real kernels, slowly. */
 public final class Emulation {
@@ -14,7 +15,13 @@ public final class Emulation {
   }
 
   static CudaBackend open(EmulatedRuntime runtime, CpuBackend cpu) {
+    return open(runtime, cpu, backend -> null);
+  }
+
+  static CudaBackend open(
+      EmulatedRuntime runtime, CpuBackend cpu, Function<CudaBackend, AttentionChoice> attention) {
     CudaLibrary.load(Path.of(System.getProperty("attune.cuda.emulated")).toAbsolutePath());
-    return new CudaBackend(runtime, backend -> new EmulatedProducts(cpu, runtime, backend));
+    return new CudaBackend(
+        runtime, backend -> new EmulatedProducts(cpu, runtime, backend), attention);
   }
 }

@@ -138,8 +138,8 @@ class TorchAttentionTest extends TorchTestCase {
       long cuQAt = put(cuQ);
       long cuKAt = put(cuK);
       backend.attentionForward(
-          outAt, lseAt, qAt, kAt, vAt, cuQAt, cuKAt, qStride, kvStride, B, H, Hkv, D, scale, causal,
-          window, p, SEED, STREAM, dtype);
+          outAt, lseAt, qAt, kAt, vAt, cuQAt, cuKAt, qStride, kvStride, B, Nq + Nk, H, Hkv, D,
+          scale, causal, window, p, SEED, STREAM, dtype);
       assertClose(dtype, out, get(dtype, outAt, out.length), what + " out");
       assertClose(lse, get(DType.F32, lseAt, lse.length), what + " lse");
 
@@ -161,6 +161,7 @@ class TorchAttentionTest extends TorchTestCase {
           qStride,
           kvStride,
           B,
+          Nq + Nk,
           H,
           Hkv,
           D,

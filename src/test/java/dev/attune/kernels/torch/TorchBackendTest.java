@@ -178,7 +178,7 @@ class TorchBackendTest extends TorchTestCase {
           backend.crossEntropy(0, 0, 0, 0, 0, 4, -100, 0, 1, DType.F32);
           backend.meanPoolForward(0, 0, 0, 0, 4, DType.F32);
           backend.attentionForward(
-              0, 0, 0, 0, 0, 0, 0, 4, 4, 0, 1, 1, 4, 1, false, 0, 0, 1, 2, DType.F32);
+              0, 0, 0, 0, 0, 0, 0, 4, 4, 0, 0, 1, 1, 4, 1, false, 0, 0, 1, 2, DType.F32);
         });
   }
 
@@ -212,12 +212,12 @@ class TorchBackendTest extends TorchTestCase {
         "attentionForward: Hkv = 3; it must divide H = 4",
         () ->
             backend.attentionForward(
-                x, x, x, x, x, cu, cu, 16, 16, 1, 4, 3, 4, 1, false, 0, 0, 1, 2, DType.F32));
+                x, x, x, x, x, cu, cu, 16, 16, 1, 1, 4, 3, 4, 1, false, 0, 0, 1, 2, DType.F32));
     refused(
         "attentionForward: qStride = 15; it must be 16..2147483647 (elements of a row)",
         () ->
             backend.attentionForward(
-                x, x, x, x, x, cu, cu, 15, 16, 1, 4, 2, 4, 1, false, 0, 0, 1, 2, DType.F32));
+                x, x, x, x, x, cu, cu, 15, 16, 1, 1, 4, 2, 4, 1, false, 0, 0, 1, 2, DType.F32));
     long falling = put(0, 2, 1);
     refused(
         "meanPoolForward: cuSeqlens[2] = 1; it must be 2 and up",
@@ -323,8 +323,8 @@ class TorchBackendTest extends TorchTestCase {
         b.linearForward(out, 0, inp, weight, weight, N, C, C, Activation.GELU, type, type);
         b.linearBackwardWeight(dweight, dbias, out, inp, N, C, C, false, type);
         b.attentionForward(
-            attention, lse, inp, inp, inp, cu, cu, C, C, 3, H, H, C / H, 0.1f, false, 0, 0.1f, 1, 2,
-            type);
+            attention, lse, inp, inp, inp, cu, cu, C, C, 3, N, H, H, C / H, 0.1f, false, 0, 0.1f, 1,
+            2, type);
         b.layerNormForward(
             normed, 0, mean, rstd, inp, out, weight, weight, N, C, 1e-5f, 0.1f, 0.1f, 1, 2, type);
         b.layerNormBackward(
@@ -394,6 +394,7 @@ class TorchBackendTest extends TorchTestCase {
               C,
               C,
               3,
+              N,
               H,
               H,
               C / H,
