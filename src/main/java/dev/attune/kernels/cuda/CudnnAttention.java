@@ -55,7 +55,6 @@ final class CudnnAttention implements AttentionEngine {
   @Override
   public void forward(Shape shape, Batch batch, long out, long lse) {
     Compiled compiled = forwards.computeIfAbsent(shape, s -> compile(AttentionGraph.forward(s)));
-    AttentionGraph g = compiled.attention();
     place(compiled, shape, batch, out);
     compiled.plan().run(handle, workspace.address());
     backend.check(
