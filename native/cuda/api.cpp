@@ -111,6 +111,7 @@ ATTUNE_CUDA_ENTRY(set_step,
                   (attune_context * ctx, int64_t stream_base, float lr, float bias_correction1, float bias_correction2,
                    float loss_scale),
                   (ctx, stream_base, lr, bias_correction1, bias_correction2, loss_scale))
+ATTUNE_CUDA_ENTRY(watch_losses, (attune_context * ctx, const float* losses, int64_t count), (ctx, losses, count))
 ATTUNE_CUDA_ENTRY(clip,
                   (attune_context * ctx, const double* sums_of_squares, int64_t count, float max_norm,
                    double* out_norm),

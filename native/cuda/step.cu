@@ -2,7 +2,7 @@
 // kernel arguments, so that no host memory has to outlive the call.
 #include "step.h"
 
-#include "device.cuh"
+#include "vectors.cuh"
 
 namespace attune::cuda {
 
@@ -27,6 +27,22 @@ __global__ void set_step_kernel(attune_cuda_step* step, int64_t stream_base, flo
   step->bias_correction2 = bias_correction2;
   step->loss_scale = loss_scale;
 }
+
+// Losses that are not finite; every thread that meets one writes the same.
+struct Watch {
+  attune_cuda_step* step;
+  const float* losses;
+
+  template <int V>
+  __device__ void run(int64_t i) const {
+    float loss[V];
+    load(loss, losses + i);
+#pragma unroll
+    for (int k = 0; k < V; ++k) {
+      if (loss[k] - loss[k] != 0.0f) step->stopped = 1;
+    }
+  }
+};
 
 // One thread: there are a handful of sums, and their order is the order of the array.
 __global__ void clip_kernel(attune_cuda_step* step, const double* sums, int64_t count, float max_norm,
@@ -65,6 +81,14 @@ attune_status set_step(attune_context* ctx, int64_t stream_base, float lr, float
   ATTUNE_CHECK(check_finite(op, "loss_scale", loss_scale));
   return launch(ctx, set_step_kernel, 1, kWarp, 0, ctx->step(), stream_base, lr, bias_correction1, bias_correction2,
                 loss_scale);
+}
+
+attune_status watch_losses(attune_context* ctx, const float* losses, int64_t count) {
+  const char* op = "watch_losses";
+  ATTUNE_CHECK(check_count(op, "count", count));
+  if (count == 0) return ATTUNE_OK;
+  ATTUNE_CHECK(check_pointer(op, "losses", losses));
+  return launch_flat<4>(ctx, Watch{ctx->step(), losses}, count, aligned16(losses));
 }
 
 attune_status clip(attune_context* ctx, const double* sums_of_squares, int64_t count, float max_norm,

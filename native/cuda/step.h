@@ -7,6 +7,7 @@
 namespace attune::cuda {
 
 decltype(attune_cuda_set_step) set_step;
+decltype(attune_cuda_watch_losses) watch_losses;
 decltype(attune_cuda_clip) clip;
 decltype(attune_cuda_reset_step) reset_step;
 decltype(attune_cuda_adamw_captured) adamw_captured;

@@ -40,7 +40,7 @@ typedef struct attune_cuda_step {
   float bias_correction2;
   float loss_scale;  // what gradients are multiplied by: one over the number of targets
   float grad_scale;  // that, times the clip factor
-  int32_t stopped;   // a gradient was not finite: nothing is updated any more
+  int32_t stopped;   // a loss or a gradient was not finite: nothing is updated any more
 } attune_cuda_step;
 
 // Enqueues the values of a context that was just opened: {0, 0, 1, 1, 1, 1, 0}.
@@ -49,6 +49,10 @@ ATTUNE_API attune_status attune_cuda_reset_step(attune_context* ctx);
 // Enqueues new values of all but grad_scale and stopped.
 ATTUNE_API attune_status attune_cuda_set_step(attune_context* ctx, int64_t stream_base, float lr,
                                               float bias_correction1, float bias_correction2, float loss_scale);
+
+// A loss (f32, `count` of them) that is not finite stops the captured optimizers, as a norm does that is not: where a
+// square overflows, its gradient may well be finite.
+ATTUNE_API attune_status attune_cuda_watch_losses(attune_context* ctx, const float* losses, int64_t count);
 
 // From the f64 results of `count` sums of squares: out_norm (1) f64 = |loss_scale| * sqrt(their sum); the
 // step block's grad_scale = loss_scale * min(1, max_norm / (out_norm + 1e-6)), or loss_scale where

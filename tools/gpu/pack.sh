@@ -36,6 +36,16 @@ tr ':' '\n' <target/pack-classpath.txt | while read -r jar; do
   esac
 done
 cp "$console" "$stage/lib/"
+# Of the presets' natives only those that we may load.
+(
+  cd "$stage/lib"
+  jar=$(ls cuda-*-linux-x86_64.jar)
+  mkdir presets && cd presets
+  "$java_home/bin/jar" -xf "../$jar"
+  find . -name 'libjni*.so' ! -name 'libjnicudart.so' ! -name 'libjnicublas.so' ! -name 'libjnicudnn.so' -delete
+  "$java_home/bin/jar" -cMf "../$jar" .
+  cd .. && rm -r presets
+)
 cp -r target/classes target/test-classes "$stage/"
 cp -r target/jni-cuda "$stage/"
 

@@ -2,22 +2,30 @@
 # Tests and times the CUDA backend on this machine, from an unpacked bundle of pack.sh: run.sh [OUTPUT_DIR] [STAGE...]
 #
 #   build      the kernels for this GPU; without stages named, only where the bundle carries none
-#   device     what was found; what only a GPU can prove (CudaDeviceTest)
+#   device     what was found; what only a GPU can prove, and what needs all of its memory
 #   test       the op suite, the golden models and short training runs, with the GPU as the only target
+#   steps      whole training steps (steps.txt)
 #   attention  forward and backward, by cuda_attention_bench
 #   ops        kernels beside the measured copy and product (ops.plan)
-#   steps      whole training steps (steps.txt)
 #   torch      PyTorch's and Transformers' figures for the same work; compile: those under torch.compile
 #
-# Leaves in OUTPUT_DIR (default ./out) results.csv, one row a figure with device, driver and clocks, written as soon as it
-# is known, and one log a stage. Each stage can be run on its own, and is stopped after ATTUNE_GPU_LIMIT seconds (default
-# 240). ATTUNE_GPU_STEPS: counted training steps of a run (default 40). What is built goes to ATTUNE_GPU_WORK (default
-# ./work beside this file, or a temporary folder where that cannot be written). Without a device the tests are still
-# started, and reported as aborted with the reason; nothing is timed. Exit status: 0 if every stage that could run did well.
+# Stages run in this order, the most telling first. Leaves in OUTPUT_DIR (default ./out) results.csv, one row a figure with
+# device, driver and clocks, written as soon as it is known, and one log a stage. Each stage can be run on its own.
+#
+#   ATTUNE_GPU_LIMIT   seconds after which a stage is stopped (default 240)
+#   ATTUNE_GPU_TOTAL   seconds after which the whole run ends, with its summary (default: none)
+#   ATTUNE_GPU_STEPS   counted training steps of a run (default 40)
+#   ATTUNE_GPU_TESTS   a regular expression of test classes for the test stage (default: all)
+#   ATTUNE_GPU_JOBS    test classes at a time (default: a third of the processors)
+#   ATTUNE_GPU_PREFIX  goes before java and its options, as in "compute-sanitizer --tool memcheck"
+#   ATTUNE_GPU_WORK    where what is built and remembered goes (default ./work beside this file, or a temporary folder)
+#
+# Without a device the tests are still started, and reported as aborted with the reason; nothing is timed. Exit status: 0
+# if every stage that could run did well.
 set -uo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
-all_stages="build device test attention ops steps torch compile"
+all_stages="build device test steps attention ops torch compile"
 out=${1:-out}
 mkdir -p "$out" || exit 2
 out=$(cd "$out" && pwd)
@@ -28,6 +36,7 @@ for name in $stages; do
 done
 steps=${ATTUNE_GPU_STEPS:-40}
 limit=${ATTUNE_GPU_LIMIT:-240}
+total=${ATTUNE_GPU_TOTAL:-1000000}
 work=${ATTUNE_GPU_WORK:-$here/work}
 if ! { mkdir -p "$work" && [[ -w $work ]]; } 2>/dev/null; then
   work=${TMPDIR:-/tmp}/attune-gpu-work
@@ -35,7 +44,10 @@ if ! { mkdir -p "$work" && [[ -w $work ]]; } 2>/dev/null; then
 fi
 work=$(cd "$work" && pwd)
 export ATTUNE_HOME=${ATTUNE_HOME:-$work/home}
+# Why cuBLASLt refused something, which its status does not say; %i is the process.
+export CUBLASLT_LOG_LEVEL=1 CUBLASLT_LOG_FILE=$work/cublaslt-%i.log
 failed=()
+skipped=()
 
 # The kernels: those built here, else those of the bundle.
 bundled=$here/classes/dev/attune/native/linux-x86_64
@@ -70,6 +82,7 @@ clocks=
 if [[ -n $device ]]; then
   nvidia-smi --query-gpu=clocks.sm,clocks.mem,temperature.gpu --format=csv,noheader,nounits -i 0 -l 1 >"$work/clocks" 2>/dev/null &
   clocks=$!
+  disown "$clocks" # no job to wait for
   trap 'kill "$clocks" 2>/dev/null' EXIT
 fi
 
@@ -90,46 +103,82 @@ record_lines() { # lines of what,value,unit
 limited() { timeout --kill-after=5 "$((deadline > SECONDS ? deadline - SECONDS : 1))" "$@"; }
 
 java() {
-  limited "$here/java/bin/java" -Xmx8g -Dfile.encoding=UTF-8 -Dorg.bytedeco.javacpp.maxBytes=0 \
+  limited ${ATTUNE_GPU_PREFIX:-} "$here/java/bin/java" -Xmx8g -Dfile.encoding=UTF-8 -Dorg.bytedeco.javacpp.maxBytes=0 \
     -Dorg.bytedeco.javacpp.maxPhysicalBytes=0 -Dorg.bytedeco.javacpp.cachedir="$work/javacpp" \
-    -Dattune.library.path="$native" -cp "$here/test-classes:$here/classes:$here/lib/*" "$@"
+    -Dattune.library.path="$native" -cp "$here/test-classes:$here/classes:$here/lib/*" "$@" </dev/null
 }
 
-junit() { # selectors; figures of the tests and the reasons of those that were aborted go to the results
-  local log=$out/$current.log status=0
+# Each test class has a process of its own: a kernel that faults takes the device away from all tests of its process, and
+# the references of the tests keep one processor busy each.
+tests=$work/tests
+test_class() { # name of a class
+  local status=0
   java -Dattune.targets=cuda -Dattune.goldens="$here/goldens" org.junit.platform.console.ConsoleLauncher execute \
-    --disable-banner --disable-ansi-colors --details=testfeed --exclude-tag nightly "$@" || status=$?
-  local what count
-  for what in successful failed aborted skipped; do
-    count=$(grep -oE "^\[ +[0-9]+ tests $what" "$log" | grep -oE '[0-9]+' | tail -1)
-    if [[ -z $count ]]; then # stopped before it could add up
-      count=$(grep -ciE ":: $what" "$log")
-    fi
+    --disable-banner --disable-ansi-colors --details=testfeed --exclude-tag nightly --select-class "$1" \
+    >"$tests/$1.log" 2>&1 || status=$?
+  echo "$status" >"$tests/$1.status"
+  return "$status"
+}
+
+test_classes() { # classes at a time, classes; the log, figures and what failed
+  local jobs=$1 class what count log status=0
+  shift
+  rm -rf "$tests"
+  mkdir -p "$tests"
+  for class in "$@"; do
+    while (($(jobs -rp | wc -l) >= jobs)); do wait -n; done
+    test_class "$class" &
+  done
+  wait
+  for class in "$@"; do
+    log=$tests/$class.log
+    echo "==== $class"
+    cat "$log"
+    [[ $(cat "$tests/$class.status" 2>/dev/null) == 0 ]] && continue
+    status=1
+    { echo "  FAILED $class"; grep -A1 ':: FAILED' "$log" | grep -v '^--' | head -12 | cut -c1-220 | sed 's/^/    /'
+      grep -q 'tests found' "$log" || echo "    it did not end: $(tail -1 "$log" | cut -c1-200)"; } >&3
+  done
+  for what in successful failed aborted; do
+    count=$(cat "$tests"/*.log | grep -oE "^\[ +[0-9]+ tests $what" | grep -oE '[0-9]+' | awk '{ n += $1 } END { print n + 0 }')
     record "attune $current stage: tests $what" "$count" tests >&3
   done
-  grep -oE '(TestAbortedException|Assumption failed): .*' "$log" | sed 's/^TestAbortedException: //' | sort | uniq -c |
-    sort -rn | head -5 | sed 's/^ */  aborted /' >&3
+  if [[ -n $device ]] && grep -q 'no GPU to test on' "$tests"/*.log; then
+    echo "  FAILED: there is a device, but Java does not get at it" >&3
+    status=1
+  fi
+  cat "$tests"/*.log | grep -oE '(TestAbortedException|Assumption failed): .*' | sed 's/^TestAbortedException: //' | sort |
+    uniq -c | sort -rn | head -5 | sed 's/^ */  aborted /' >&3
   return "$status"
 }
 
 stage() { # name: runs the function of that name within the limit, keeps its log; file 3 is the terminal
   [[ " $stages " == *" $1 "* ]] || return 0
   echo "== $1"
+  if ((SECONDS >= total)); then
+    echo "   skipped: the run may take $total s"
+    skipped+=("$1")
+    return 0
+  fi
   if [[ -z $device && " attention ops steps torch compile " == *" $1 "* ]]; then
     echo "   skipped: there is no device"
     return 0
   fi
-  local begin=$SECONDS why=
-  deadline=$((SECONDS + limit))
+  local begin=$SECONDS why= status
+  deadline=$((SECONDS + limit < total ? SECONDS + limit : total))
   current=$1
-  if "stage_$1" >"$out/$1.log" 2>&1; then
+  rm -f "$work"/cublaslt-*.log
+  "stage_$1" >"$out/$1.log" 2>&1
+  status=$?
+  if ((status == 0)); then
     echo "   done in $((SECONDS - begin)) s"
   else
-    ((SECONDS >= deadline)) && why=" (the limit is $limit s; what was done until then is in the results)"
+    ((SECONDS >= deadline)) && why=" (its time was up; what was done until then is in the results)"
     echo "   FAILED after $((SECONDS - begin)) s$why; the end of $1.log:"
     tail -5 "$out/$1.log" | cut -c1-200 | sed 's/^/   /'
     failed+=("$1")
   fi
+  cat "$work"/cublaslt-*.log 2>/dev/null | sed 's/^\(\[[^]]*\]\)\{3\}//' | sort | uniq -c | sort -rn | head -40 >>"$out/$1.log"
   record "attune $1 stage" "$((SECONDS - begin))" s >/dev/null
 }
 
@@ -150,15 +199,31 @@ stage_build() {
 }
 
 stage_device() {
-  java dev.attune.cli.Main doctor
-  junit --select-class dev.attune.kernels.cuda.CudaDeviceTest
+  local name folder status=0
+  nvidia-smi
+  for name in libcuda.so.1 libcudart.so.13 libcublas.so.13 libcublasLt.so.13 libcudnn.so.9; do
+    for folder in ${LD_LIBRARY_PATH//:/ }; do
+      [[ -e $folder/$name ]] && { echo "$name: $(readlink -f "$folder/$name")"; continue 2; }
+    done
+    echo "$name: not in LD_LIBRARY_PATH; $(ldconfig -p 2>/dev/null | grep -F "$name " || echo "nor known to ldconfig")"
+  done
+  java dev.attune.cli.Main doctor || status=1
+  # One at a time: these count the free memory, or take all of it.
+  test_classes 1 dev.attune.kernels.cuda.CudaDeviceTest dev.attune.kernels.cuda.CudaTrainingTest \
+    dev.attune.run.DeviceRoomTest || status=1
+  return "$status"
 }
 
 stage_test() {
-  junit --select-package dev.attune.kernels --select-class dev.attune.model.GoldenModelTest \
-    --select-class dev.attune.train.DeviceMemoryTest --select-class dev.attune.train.DeviceStepsTest \
-    --exclude-package dev.attune.kernels.torch \
-    --exclude-classname '.*(NativeTest|CudaDeviceTest)'
+  local classes jobs=${ATTUNE_GPU_JOBS:-$((($(nproc) + 2) / 3))}
+  # Those that last longest come first.
+  mapfile -t classes < <({
+    printf 'dev.attune.%s\n' train.DeviceStepsTest model.GoldenModelTest kernels.AttentionCachedTest \
+      kernels.AttentionTest train.DeviceMemoryTest kernels.LinearTest
+    cd "$here/test-classes" && find dev/attune/kernels -name '*Test.class' | sort | sed 's/\.class$//; s#/#.#g'
+  } | grep -vE 'kernels\.torch\.|NativeTest$|Cuda(Device|Training)Test$' | awk '!seen[$0]++' |
+    grep -E "${ATTUNE_GPU_TESTS:-.}")
+  test_classes "$jobs" "${classes[@]}"
 }
 
 stage_attention() {
@@ -203,7 +268,7 @@ stage_steps() {
 }
 
 torch() { limited "$python" "$here/torch_numbers.py" --steps "$steps" --only "$1" | record_lines; }
-stage_torch() { torch peaks,attention,ops,optimizer,steps; }
+stage_torch() { torch peaks,steps,attention,ops,optimizer; }
 stage_compile() { torch compile; }
 
 exec 3>&1
@@ -213,7 +278,8 @@ for name in $all_stages; do
   [[ $name == build && $stages == "$all_stages" && -f $native/libattune_cuda.so ]] && continue
   stage "$name"
 done
-echo "results: $out/results.csv"
+echo "results: $out/results.csv, after $SECONDS s"
+((${#skipped[@]})) && echo "not run: ${skipped[*]}"
 if ((${#failed[@]})); then
   echo "failed: ${failed[*]}"
   exit 1

@@ -5,13 +5,13 @@ torch_numbers.py [--only PARTS] [--steps N] [--device cuda|cpu] [--smoke]
 Prints one line a figure as soon as it is known: what,value,unit. Parts, in this order:
 
 peaks      a large copy (bytes read plus written) and a large product
+steps      steps.txt with Transformers: eager, SDPA, AdamW (fused), clipping, dropout 0.1, bf16 autocast or float32
+           without tf32; batches padded to their longest text
 attention  scaled_dot_product_attention with FlashAttention, then with cuDNN, on the shapes of cuda_attention_bench: 16384 tokens in
            sequences of one length, 2048 columns; 4 D FLOPs forward and 10 D backward for each pair of a query and a
            key it sees; caches cold
 ops        memory-bound kernels and products on the shapes of ops.plan, with their share of the copy
 optimizer  torch.optim.AdamW(fused=True) over as many parameters as ops.plan has, and over BERT-base tensor by tensor
-steps      steps.txt with Transformers: eager, SDPA, AdamW (fused), clipping, dropout 0.1, bf16 autocast or float32
-           without tf32; batches padded to their longest text
 compile    bf16 lines of steps.txt for BERT with a batch of 64, and the one of 16384 rows, under torch.compile; every
            batch padded to one length, so that nothing is compiled twice
 
@@ -32,7 +32,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-PARTS = ("peaks", "attention", "ops", "optimizer", "steps", "compile")
+PARTS = ("peaks", "steps", "attention", "ops", "optimizer", "compile")
 # width, layers, heads, hidden
 SHAPES = {
     "minilm": (384, 6, 12, 1536),
@@ -361,7 +361,7 @@ def main():
     torch.backends.cuda.matmul.allow_tf32 = False
     machine = Machine(arguments.device, arguments.smoke)
     machine.measure_peaks()
-    run = dict(zip(PARTS, (peaks, attention, ops, optimizer, steps, compiled)))
+    run = dict(zip(PARTS, (peaks, steps, attention, ops, optimizer, compiled)))
     failed = 0
     for part in PARTS:
         if part in wanted:

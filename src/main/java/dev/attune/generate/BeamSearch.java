@@ -1,5 +1,6 @@
 package dev.attune.generate;
 
+import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.model.decoder.DecoderModel;
 import dev.attune.tape.Tape;
@@ -59,7 +60,17 @@ public final class BeamSearch implements AutoCloseable {
   public BeamSearch(DecoderModel model, Tape tape, Config config, int context) {
     this.config = config;
     this.context = context;
-    this.decoding = new Decoding(model, tape, 2 * config.beams, context);
+    this.decoding = new Decoding(model, tape, slots(config), context);
+  }
+
+  /** The beams, and those that come after them. */
+  private static int slots(Config config) {
+    return 2 * config.beams;
+  }
+
+  /** What the keys and values of a search take. */
+  public static long cacheBytes(DecoderModel model, DType dtype, Config config, int context) {
+    return Decoding.cacheBytes(model, dtype, slots(config), context);
   }
 
   /** The best continuation of a prompt. */

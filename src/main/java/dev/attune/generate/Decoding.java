@@ -78,13 +78,32 @@ final class Decoding implements AutoCloseable {
     this.tape = tape;
     this.slotRows = slotRows;
     this.spareSlot = slots;
-    int spareSlots = (GROUP + slotRows) / slotRows; // enough rows to fill up a pass
     this.cache =
         new KeyValueCache(
-            backend, model.decoder().config(), tape.dtype(), slots + spareSlots, slotRows);
+            backend,
+            model.decoder().config(),
+            tape.dtype(),
+            slots + spareSlots(slotRows),
+            slotRows);
     this.mirror = new HostMirror(backend, (long) ARRAYS * ARRAY * Integer.BYTES, false);
     this.ints = mirror.host().asIntBuffer();
     this.window = new HostWindow(backend);
+  }
+
+  /** Slots with enough rows to fill up a pass. */
+  private static int spareSlots(int slotRows) {
+    return (GROUP + slotRows) / slotRows;
+  }
+
+  /**
+   * What the cache takes, and on a device the vocabulary in f32, which is made of one that is held
+   * in fewer bits.
+   */
+  static long cacheBytes(DecoderModel model, DType dtype, int slots, int slotRows) {
+    Parameter vocabulary = model.vocabulary();
+    long copy = dtype == DType.F32 ? 0 : vocabulary.rows() * vocabulary.cols() * Float.BYTES;
+    int allSlots = slots + spareSlots(slotRows);
+    return copy + KeyValueCache.bytes(model.decoder().config(), dtype, allSlots, slotRows);
   }
 
   /** V. */

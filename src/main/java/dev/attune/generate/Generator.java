@@ -1,6 +1,7 @@
 package dev.attune.generate;
 
 import dev.attune.core.Check;
+import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.model.decoder.DecoderModel;
 import dev.attune.tape.Tape;
@@ -82,6 +83,11 @@ public final class Generator implements AutoCloseable {
     for (int slot = 0; slot < slots; slot++) {
       freeSlots.add(slot);
     }
+  }
+
+  /** What the keys and values of so many requests at a time take. */
+  public static long cacheBytes(DecoderModel model, DType dtype, int slots, int context) {
+    return Decoding.cacheBytes(model, dtype, slots, context);
   }
 
   /**

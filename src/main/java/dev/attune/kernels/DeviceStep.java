@@ -11,7 +11,7 @@ import java.nio.ByteBuffer;
  * <p>All calls are enqueued and wait for nothing, but for {@link Results#await}.
  */
 public interface DeviceStep {
-  /** Begins a run: forgets that a gradient was not finite. */
+  /** Begins a run: forgets that a loss or a gradient was not finite. */
   void reset();
 
   /**
@@ -32,6 +32,14 @@ public interface DeviceStep {
       float biasCorrection1,
       float biasCorrection2,
       float lossScale);
+
+  /**
+   * Looks at losses. From the first one on that is not finite, the optimizers below do nothing, as
+   * from a norm that is not: where a square overflows, its gradient may well be finite.
+   *
+   * @param losses {@code count} f32 on the device
+   */
+  void watch(long losses, long count);
 
   /**
    * Measures and clips. From the first norm on that is not finite, the optimizers below do nothing:

@@ -5,6 +5,7 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
+import dev.attune.core.Device;
 import dev.attune.core.InputException;
 import dev.attune.core.Philox;
 import dev.attune.data.Columns;
@@ -14,7 +15,6 @@ import dev.attune.data.LabelMap;
 import dev.attune.data.TargetKind;
 import dev.attune.hub.Hub;
 import dev.attune.kernels.Backend;
-import dev.attune.memory.Arena;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.model.Task;
@@ -32,6 +32,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 
 /**
@@ -40,6 +41,14 @@ import java.util.function.Consumer;
  */
 public final class BenchRun {
   private static final long WARMUP_STEPS = 3;
+
+  /**
+   * Steps before those, on a device: until counts of rows recur, for whose first steps products are
+   * measured and graphs recorded. Texts of one length have one count.
+   */
+  private static final long DEVICE_STEPS = 30;
+
+  private static final long DEVICE_STEPS_OF_ONE_LENGTH = 3;
 
   /** Of a text: the positions of the smallest shape. */
   private static final int MOST_TOKENS = 512;
@@ -112,11 +121,15 @@ public final class BenchRun {
       KernelProfile profile,
       Backend opened) {
     long steps = config.integer(RunOption.MAX_STEPS);
+    long before = 0;
+    if (backend.device() != Device.CPU) {
+      before = config.flag(RunOption.FIXED_LENGTH) ? DEVICE_STEPS_OF_ONE_LENGTH : DEVICE_STEPS;
+    }
     TrainerConfig trainerConfig =
         new TrainerConfig(
             config.smallInteger(RunOption.BATCH_SIZE),
             1,
-            WARMUP_STEPS + (steps == 0 ? 30 : steps),
+            before + WARMUP_STEPS + (steps == 0 ? 30 : steps),
             1,
             2e-5,
             Schedule.Kind.CONSTANT,
@@ -132,12 +145,16 @@ public final class BenchRun {
             "loss");
     model.parameters().enableTraining();
     model.parameters().prepare(precision);
-    StepTimes times = new StepTimes(trainerConfig.maxSteps(), profile);
+    StepTimes times = new StepTimes(before, trainerConfig.maxSteps(), profile);
     try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
-        Tape tape =
-            new Tape(backend, new Arena(backend, backend.reservableBytes()), precision, seed);
+        Tape tape = new Tape(backend, Session.arena(backend, 0), precision, seed);
         Trainer trainer = new Trainer(model, optimizer, tape, data, null, trainerConfig)) {
       tape.useCheckpoints(config.flag(RunOption.GRADIENT_CHECKPOINTING));
+      if (before > 0) {
+        AtomicLong asked = new AtomicLong();
+        long last = before;
+        trainer.run(times, null, () -> asked.incrementAndGet() >= last);
+      }
       TrainResult result = trainer.run(times, null, () -> false);
       long peakMemory = ProcessMemory.peakBytes(backend, tape.arena());
       return new Outcome(
@@ -153,12 +170,14 @@ public final class BenchRun {
 
   /** Measures from step to step; forgets the profile of the warmup. */
   private static final class StepTimes implements TrainListener {
+    private final long warmupSteps;
     private final double[] millis;
     private final KernelProfile profile;
     private int count;
     private long last;
 
-    StepTimes(long steps, KernelProfile profile) {
+    StepTimes(long before, long steps, KernelProfile profile) {
+      this.warmupSteps = before + WARMUP_STEPS;
       this.millis = new double[(int) steps];
       this.profile = profile;
     }
@@ -166,9 +185,9 @@ public final class BenchRun {
     @Override
     public void onStep(Step step) {
       long now = System.nanoTime();
-      if (step.step() > WARMUP_STEPS) {
+      if (step.step() > warmupSteps) {
         millis[count++] = (now - last) / 1e6;
-      } else if (step.step() == WARMUP_STEPS && profile != null) {
+      } else if (step.step() == warmupSteps && profile != null) {
         profile.reset();
       }
       last = now;

@@ -1,5 +1,6 @@
 package dev.attune.run;
 
+import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
@@ -54,6 +55,11 @@ final class ComparedAnswers implements AnswerCheck {
               + " completions, or conversations that end on the assistant's turn");
     }
     return answer;
+  }
+
+  /** What keys and values take during a measurement. */
+  long cacheBytes(Model model, DType dtype) {
+    return generation.cacheBytes((DecoderModel) model, dtype, most, prompts);
   }
 
   @Override

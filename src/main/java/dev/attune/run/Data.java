@@ -2,6 +2,7 @@ package dev.attune.run;
 
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
+import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
@@ -9,6 +10,7 @@ import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
 import dev.attune.data.LabelMap;
 import dev.attune.data.TargetKind;
+import dev.attune.model.Model;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.AnswerCheck;
 import dev.attune.train.Evaluator;
@@ -25,8 +27,8 @@ final class Data {
   private EncodedDataset encodedTrain;
   private EncodedDataset encodedValidation;
   private EncodedDataset encodedTest;
-  private AnswerCheck validationAnswers;
-  private AnswerCheck testAnswers;
+  private ComparedAnswers validationAnswers;
+  private ComparedAnswers testAnswers;
 
   private Data(TargetKind kind, Dataset train, Dataset validation, Dataset test, LabelMap labels) {
     this.kind = kind;
@@ -88,6 +90,15 @@ final class Data {
     validationAnswers =
         validation == null ? null : new ComparedAnswers(generation, validation, most);
     testAnswers = test == null ? null : new ComparedAnswers(generation, test, most);
+  }
+
+  /** What keys and values take while answers are compared, one file at a time; or 0. */
+  long answerCacheBytes(Model model, DType dtype) {
+    long bytes = 0;
+    for (ComparedAnswers answers : new ComparedAnswers[] {validationAnswers, testAnswers}) {
+      bytes = Math.max(bytes, answers == null ? 0 : answers.cacheBytes(model, dtype));
+    }
+    return bytes;
   }
 
   private DataReport report(

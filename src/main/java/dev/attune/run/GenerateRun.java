@@ -7,6 +7,7 @@ import dev.attune.data.Dataset;
 import dev.attune.generate.Finish;
 import dev.attune.model.Task;
 import dev.attune.model.decoder.DecoderModel;
+import dev.attune.tape.Tape;
 import dev.attune.text.ChatMessage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -120,7 +121,8 @@ public final class GenerateRun implements AutoCloseable {
   }
 
   private void generate(List<Prompt> prompts, Consumer<String> onPiece, Consumer<Text> onText) {
-    generation.generate(model(), session.tape(0), most(), prompts, onPiece, onText);
+    long needed = generation.cacheBytes(model(), session.precision(), most(), prompts);
+    generation.generate(model(), tape(needed), most(), prompts, onPiece, onText);
   }
 
   /** Tokens of the longest text, prompt included. */
@@ -131,8 +133,21 @@ public final class GenerateRun implements AutoCloseable {
   /** Lets the model answer every row of a dataset, and compares. */
   ComparedAnswers compare(Dataset dataset) {
     ComparedAnswers answers = new ComparedAnswers(generation, dataset, most());
-    answers.measure(model(), session.tape(0));
+    answers.measure(model(), tape(answers.cacheBytes(model(), session.precision())));
     return answers;
+  }
+
+  /**
+   * The tape. What it leaves to keys and values is decided once, before the first texts; later ones
+   * may be longer, so that these get half of the memory if that much could ever be used.
+   */
+  private Tape tape(long neededBytes) {
+    if (!session.hasTape()) {
+      long most = generation.mostCacheBytes(model(), session.precision(), most());
+      long half = session.backend().reservableBytes() / 2;
+      session.leave(Math.max(neededBytes, Math.min(most, half)));
+    }
+    return session.tape(0);
   }
 
   private DecoderModel model() {

@@ -7,7 +7,6 @@ import dev.attune.generate.Generator;
 import dev.attune.generate.Request;
 import dev.attune.generate.Sampling;
 import dev.attune.kernels.Backend;
-import dev.attune.memory.Arena;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.model.decoder.DecoderModel;
@@ -41,6 +40,7 @@ public final class GenerationBench {
   public static Outcome run(RunConfig config) {
     int streams = config.smallInteger(RunOption.STREAMS);
     int newTokens = config.smallInteger(RunOption.MAX_NEW_TOKENS);
+    int context = PROMPT_TOKENS + newTokens;
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     BenchShape shape = BenchShape.of(config.required(RunOption.SHAPE));
     try (Backend opened = Backends.open(config.text(RunOption.BACKEND), threads)) {
@@ -51,10 +51,8 @@ public final class GenerationBench {
       DType matrices = config.flag(RunOption.LOAD_IN_BF16) ? DType.BF16 : precision;
       builder.freeze(matrices, Adapters.held(config, matrices));
       try (Model model = Families.create(backend, shape.config(), shape.task(), 0, null, builder);
-          Tape tape =
-              new Tape(backend, new Arena(backend, backend.reservableBytes()), precision, 0);
-          Generator generator =
-              new Generator((DecoderModel) model, tape, streams, PROMPT_TOKENS + newTokens)) {
+          Tape tape = tape(backend, (DecoderModel) model, precision, streams, context);
+          Generator generator = new Generator((DecoderModel) model, tape, streams, context)) {
         ModelFolder.randomize(model, 0);
         double[] rates = new double[ROUNDS];
         for (int round = -1; round < ROUNDS; round++) {
@@ -87,6 +85,12 @@ public final class GenerationBench {
             profile == null ? List.of() : profile.times());
       }
     }
+  }
+
+  private static Tape tape(
+      Backend backend, DecoderModel model, DType precision, int streams, int context) {
+    long cacheBytes = Generator.cacheBytes(model, precision, streams, context);
+    return new Tape(backend, Session.arena(backend, cacheBytes), precision, 0);
   }
 
   private static int[] prompt(int stream, int vocabulary) {

@@ -5,6 +5,7 @@ import dev.attune.core.Device;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
+import dev.attune.memory.DeviceMemoryException;
 import java.util.Arrays;
 
 /** The best rate of matrix products that a backend reaches here: what utilization is a share of. */
@@ -26,8 +27,20 @@ public final class ProductPeak {
 
   private ProductPeak() {}
 
-  /** FLOP/s of a large product, the median of a few; takes about 0.2 s. */
+  /**
+   * FLOP/s of a large product, the median of a few; takes about 0.2 s.
+   *
+   * @return NaN if a device has no room for it: a finished run must not fail here
+   */
   public static double measure(Backend backend, DType dtype) {
+    try {
+      return rate(backend, dtype);
+    } catch (DeviceMemoryException e) {
+      return Double.NaN;
+    }
+  }
+
+  private static double rate(Backend backend, DType dtype) {
     Shape s = backend.device() == Device.CPU ? CPU : DEVICE;
     DType weightDtype = backend.wantsBf16Weights() ? dtype : DType.F32;
     try (Buffer inp = Buffer.allocate(backend, (long) s.N * s.C * dtype.sizeBytes(), true);

@@ -1,15 +1,20 @@
 package dev.attune.run;
 
 import dev.attune.core.DType;
+import dev.attune.core.Device;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
+import dev.attune.memory.DeviceMemoryException;
 import dev.attune.tape.Tape;
 
 /** A backend with the precision and the arena of one run. */
 final class Session implements AutoCloseable {
+  private static final long ARENA_STEP = 4096;
+
   private final Backend backend;
   private final DType precision;
   private Tape tape;
+  private long leftBytes;
 
   private Session(Backend backend, DType precision) {
     this.backend = backend;
@@ -40,12 +45,40 @@ final class Session implements AutoCloseable {
     return precision == DType.BF16 ? "bf16" : "fp32";
   }
 
+  /** Memory that {@link #tape} leaves to keys and values, which are allocated after it. */
+  void leave(long cacheBytes) {
+    leftBytes = cacheBytes;
+  }
+
+  boolean hasTape() {
+    return tape != null;
+  }
+
   /** The tape; its arena may grow to what the backend can reserve when this is first called. */
   Tape tape(long seed) {
     if (tape == null) {
-      tape = new Tape(backend, new Arena(backend, backend.reservableBytes()), precision, seed);
+      tape = new Tape(backend, arena(backend, leftBytes), precision, seed);
     }
     return tape;
+  }
+
+  /**
+   * An arena of what a backend can reserve. That is most of a device's memory, so keys and values
+   * that come later need to be left room; on the CPU it is address space.
+   */
+  static Arena arena(Backend backend, long cacheBytes) {
+    long bytes = backend.reservableBytes();
+    if (backend.device() == Device.CPU) {
+      return new Arena(backend, bytes);
+    }
+    if (cacheBytes >= bytes) {
+      throw new DeviceMemoryException(
+          String.format(
+              "no room for keys and values: %s are wanted, %s are free; a smaller --streams,"
+                  + " --max-length or --max-new-tokens takes less",
+              DeviceMemoryException.size(cacheBytes), DeviceMemoryException.size(bytes)));
+    }
+    return new Arena(backend, (bytes - cacheBytes) / ARENA_STEP * ARENA_STEP);
   }
 
   @Override

@@ -2,6 +2,7 @@ package dev.attune.run;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
@@ -273,13 +274,38 @@ final class TextGeneration {
         throw named(i, prompts, e);
       }
     }
-    int longest = prompts.stream().mapToInt(prompt -> prompt.ids().length).max().getAsInt();
-    int context = (int) Math.min((long) longest + options.maxNewTokens, most);
+    int context = context(prompts, most);
     if (options.beams != null) {
       beams(model, tape, context, prompts, onPiece, onText);
     } else {
       streams(model, tape, context, prompts, onPiece, onText);
     }
+  }
+
+  /** Tokens of the longest text, prompt included. */
+  private int context(List<Prompt> prompts, int most) {
+    int longest = prompts.stream().mapToInt(prompt -> prompt.ids().length).max().orElse(0);
+    return (int) Math.min((long) longest + options.maxNewTokens, most);
+  }
+
+  /**
+   * What keys and values take while prompts are continued.
+   *
+   * @param most tokens of a text, prompt included
+   */
+  long cacheBytes(DecoderModel model, DType dtype, int most, List<Prompt> prompts) {
+    return cacheBytes(model, dtype, context(prompts, most), prompts.size());
+  }
+
+  /** What they take at the most, whatever the prompts. */
+  long mostCacheBytes(DecoderModel model, DType dtype, int most) {
+    return cacheBytes(model, dtype, most, options.streams);
+  }
+
+  private long cacheBytes(DecoderModel model, DType dtype, int context, int prompts) {
+    return options.beams != null
+        ? BeamSearch.cacheBytes(model, dtype, options.beams, context)
+        : Generator.cacheBytes(model, dtype, Math.min(prompts, options.streams), context);
   }
 
   /** Of many prompts it is said which one was refused. */

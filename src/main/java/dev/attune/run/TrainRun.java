@@ -184,6 +184,7 @@ public final class TrainRun {
       Task task) {
     model.parameters().enableTraining();
     model.parameters().prepare(session.precision());
+    session.leave(data.answerCacheBytes(model, session.precision()));
     try (Inference inference = new Inference(session.backend());
         Optimizer optimizer = optimizer(model);
         Trainer trainer =

@@ -167,6 +167,7 @@ final class DeviceSteps implements StepRunner {
     tape.begin(true, 0); // the step's share of the random streams is added on the device
     Tensor output = parts.model().forward(tape, inputs);
     unit.losses = parts.objective().apply(tape, parts.model(), output, staging);
+    device.watch(staging.losses(), unit.losses);
     tape.backward();
     unit.flops = tape.flops();
     if (updates) {

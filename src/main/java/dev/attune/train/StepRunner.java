@@ -29,7 +29,7 @@ interface StepRunner extends AutoCloseable {
 
   /**
    * Forward and backward of a micro-batch and, with the last one of a step, the update: unless a
-   * gradient is not finite (on the host: or the loss).
+   * loss or a gradient is not finite.
    *
    * @param microStep keys the dropout masks; different for every micro-batch
    * @param update null where more micro-batches follow

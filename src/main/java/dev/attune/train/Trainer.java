@@ -34,7 +34,7 @@ public final class Trainer implements AutoCloseable {
   private final Schedule schedule;
   private final long totalSteps;
   private final long stepsPerEpoch;
-  private final Throughput throughput = new Throughput();
+  private Throughput throughput = new Throughput();
   private TrainState state = new TrainState();
 
   private long completedNanos = Long.MIN_VALUE;
@@ -132,7 +132,8 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
-   * Trains to the end of the run.
+   * Trains to the end of the run. Once it was stopped on request, another call goes on from there,
+   * with rates of its own.
    *
    * @param checkpoints where to save; null only if nothing is to be saved
    * @param stopRequested asked after every step; true saves a checkpoint and returns
@@ -141,6 +142,7 @@ public final class Trainer implements AutoCloseable {
    */
   public TrainResult run(
       TrainListener listener, CheckpointSink checkpoints, BooleanSupplier stopRequested) {
+    throughput = new Throughput();
     int epochs = (int) ((totalSteps + stepsPerEpoch - 1) / stepsPerEpoch);
     boolean interrupted = false;
     boolean stoppedEarly = false;

@@ -147,13 +147,37 @@ class DeviceStepsTest {
     }
   }
 
+  /**
+   * The square of a difference overflows before the difference does: the gradient is finite, and
+   * clipped, and is still that of a loss which is not.
+   */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#cuda")
+  void aLossThatIsNotFiniteLeavesTheWeightsAlone(Backends.Target target) {
+    for (int microBatches : new int[] {1, 2}) {
+      Case kind =
+          new Case("bert", Task.REGRESSION, TargetKind.NUMBER, DType.F32, microBatches, false, 0f);
+      EncodedDataset huge = data(kind.kind(), 1e20f);
+      Outcome none = run(target.backend(), kind, huge, true, 1e-3f, 0);
+      Outcome some = run(target.backend(), kind, huge, true, 1e-3f, 4);
+      StepRunner.Result first = some.results().get(0);
+      assertTrue(Double.isInfinite(first.loss()), first.toString());
+      assertTrue(Double.isFinite(first.gradNorm()), first.toString());
+      assertArrayEquals(none.weights(), some.weights(), kind.toString());
+    }
+  }
+
   private static Outcome run(Backend backend, Case kind, boolean graphs, float rate) {
     return run(backend, kind, graphs, rate, STEPS);
   }
 
   private static Outcome run(Backend backend, Case kind, boolean graphs, float rate, int steps) {
+    return run(backend, kind, data(kind.kind(), 1f), graphs, rate, steps);
+  }
+
+  private static Outcome run(
+      Backend backend, Case kind, EncodedDataset data, boolean graphs, float rate, int steps) {
     Path folder = shared.resolve(kind.model());
-    EncodedDataset data = data(kind.kind());
     int outputs = kind.task() == Task.REGRESSION ? 1 : 3;
     Parameters.Builder builder = new Parameters.Builder();
     if (kind.lora() != null) {
@@ -237,8 +261,12 @@ class DeviceStepsTest {
     return backend.deviceStep() == null ? new HostSteps(parts) : new DeviceSteps(parts, graphs);
   }
 
-  /** Lengths 9 to 20: few counts of padded rows, so that most recur. */
-  private static EncodedDataset data(TargetKind kind) {
+  /**
+   * Lengths 9 to 20: few counts of padded rows, so that most recur.
+   *
+   * @param scale of numbers
+   */
+  private static EncodedDataset data(TargetKind kind, float scale) {
     EncodedDataset.Builder builder = EncodedDataset.builder(kind, kind != TargetKind.NEXT_TOKEN);
     for (int i = 0; i < 60; i++) {
       int length = 9 + (int) Math.floorMod(Philox.bits64(5, 1, i), 12L);
@@ -252,7 +280,7 @@ class DeviceStepsTest {
       }
       switch (kind) {
         case CLASS -> builder.add(ids, new int[length], ids[0] % 3);
-        case NUMBER -> builder.add(ids, new int[length], ids[0] / 10f);
+        case NUMBER -> builder.add(ids, new int[length], scale * ids[0] / 10f);
         case TAGS -> builder.add(ids, new int[length], labels);
         default -> builder.addNextTokens(ids, learned, 0, length);
       }

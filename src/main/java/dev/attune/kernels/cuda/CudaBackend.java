@@ -37,8 +37,14 @@ public final class CudaBackend extends CudaKernels {
 
   private static final int ROW_STEP = 64;
 
-  /** What an arena leaves of the free memory: staging, scratch of products, other processes. */
+  /**
+   * What an arena leaves of the free memory, at least; and one part in {@value #SPARE_PARTS} of the
+   * device's. Staging, scratch of products, kernels that are loaded when they are first used,
+   * recorded graphs, other processes.
+   */
   private static final long SPARE_BYTES = 256L << 20;
+
+  private static final long SPARE_PARTS = 32;
 
   /** And where cuDNN is: one part in so many, for the scores that its backward pass keeps. */
   private static final int CUDNN_SHARE = 32;
@@ -174,12 +180,12 @@ public final class CudaBackend extends CudaKernels {
         stages[i] = runtime.allocateHost(STAGE_BYTES);
         stageEvents[i] = runtime.createEvent();
       }
+      this.step = new CudaStep(this, runtime);
+      this.products = products.apply(this);
+      this.attention = attention.apply(this);
     } catch (CudaFailure e) {
       throw lost(e);
     }
-    this.step = new CudaStep(this, runtime);
-    this.products = products.apply(this);
-    this.attention = attention.apply(this);
   }
 
   @Override
@@ -242,7 +248,8 @@ public final class CudaBackend extends CudaKernels {
     ctx();
     try {
       long free = runtime.freeBytes();
-      long spare = attention == null ? SPARE_BYTES : Math.max(SPARE_BYTES, free / CUDNN_SHARE);
+      long spare = Math.max(SPARE_BYTES, runtime.properties().memoryBytes() / SPARE_PARTS);
+      spare += attention == null ? 0 : free / CUDNN_SHARE;
       return Math.max(SPARE_BYTES, free - spare) / 4096 * 4096;
     } catch (CudaFailure e) {
       throw lost(e);
@@ -680,7 +687,7 @@ public final class CudaBackend extends CudaKernels {
     try {
       if (activation == Activation.NONE) {
         products.backwardInput(dinp, dout, w, 0, N, C, F, activation, accumulate, dtype);
-      } else if (products.fusesBackward(activation, pre, C) && !accumulate) {
+      } else if (products.fusesBackward(activation, dtype, pre, C) && !accumulate) {
         products.backwardInput(dinp, dout, w, pre, N, C, F, activation, false, dtype);
       } else {
         long product = dinp;
@@ -755,7 +762,7 @@ public final class CudaBackend extends CudaKernels {
   }
 
   /**
-   * A buffer of at least this size: the old one, or a new one in its place. Graphs may have
+   * A buffer of at least this size: the old one, or a new zeroed one in its place. Graphs may have
    * recorded the old one's address, so it then stays until the end.
    */
   Buffer scratch(Buffer old, long sizeBytes) {

@@ -51,6 +51,10 @@ final class CudaNative {
       float biasCorrection2,
       float lossScale);
 
+  @Name("attune_cuda_watch_losses")
+  static native int watchLosses(
+      @Cast("attune_context*") long ctx, @Cast("const float*") long losses, long count);
+
   @Name("attune_cuda_clip")
   static native int clip(
       @Cast("attune_context*") long ctx,

@@ -38,6 +38,11 @@ final class CudaStep implements DeviceStep {
   }
 
   @Override
+  public void watch(long losses, long count) {
+    backend.check(CudaNative.watchLosses(backend.ctx(), losses, count));
+  }
+
+  @Override
   public void clip(long sumsOfSquares, long count, float maxNorm, long outNorm) {
     backend.check(CudaNative.clip(backend.ctx(), sumsOfSquares, count, maxNorm, outNorm));
   }

@@ -1,8 +1,11 @@
 package dev.attune.kernels.cuda;
 
+import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
+import dev.attune.kernels.BackendException;
 import dev.attune.memory.Buffer;
+import dev.attune.memory.DeviceMemoryException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.EnumMap;
@@ -28,21 +31,34 @@ import org.bytedeco.javacpp.Pointer;
  * Products through cuBLASLt. Its matrices are column-major, so every row-major one of ours is
  * passed as its transpose: a row-major product {@code out (N,F)} is asked for as {@code (F,N)}.
  *
- * <p>Fused are the bias, the bias gradient, and of the activations the tanh approximation of GELU,
- * which is the one that cuBLASLt's GELU epilogue computes. The exact GELU, and the others, run as a
- * kernel of ours after the product. So does the tanh approximation where bf16 pre-activations are
- * saved: the epilogue would apply it before the rounding, the contract says after.
+ * <p>Fused are the bias, the bias gradient where that is faster, and of the activations the tanh
+ * approximation of GELU, which is the one that cuBLASLt's GELU epilogue computes. The exact GELU,
+ * and the others, run as a kernel of ours after the product. So does the tanh approximation where
+ * bf16 pre-activations are saved: the epilogue would apply it before the rounding, the contract
+ * says after.
  *
  * <p>The algorithm of a product is the fastest of the first few that the heuristics offer, measured
  * once for each class of row counts (an eighth of a power of two wide) and kept in a {@link
  * ChoiceFile}. An exact number of rows that the algorithm of its class does not support is a class
  * of its own.
+ *
+ * <p>The first product of a class therefore waits for the device, and allocates: it cannot be
+ * recorded in a graph.
  */
 final class LtProducts implements Products {
   static final int ALGORITHM_BYTES = 64;
 
+  /** Rows and summands of a product of which only the epilogue is of interest. */
+  private static final long USUAL = 1024;
+
   private static final int CANDIDATES = 8;
   private static final int REPEATS = 3;
+
+  /** Products of a measurement, in a row. */
+  private static final int CALLS = 4;
+
+  /** Fills of the workspace that keep the device busy until a measurement is enqueued whole. */
+  private static final int FILLS = 8;
 
   /** What NVIDIA advises for Hopper; others need less. */
   private static final long WORKSPACE_BYTES = 32L << 20;
@@ -59,14 +75,20 @@ final class LtProducts implements Products {
   private enum Kind {
     FORWARD,
     BACKWARD_INPUT,
-    BACKWARD_WEIGHT
+    BACKWARD_WEIGHT,
+    BACKWARD_BIAS;
+
+    /** Whether the rows are what a product sums over. */
+    boolean sumsRows() {
+      return this == BACKWARD_WEIGHT || this == BACKWARD_BIAS;
+    }
   }
 
   /**
    * A product up to its addresses. With m, n, k as cuBLASLt counts them, that is of column-major D
    * (m,n) = A (m,k) B (k,n).
    *
-   * @param alignment the least of the operands', at most {@link #ALIGNMENT}
+   * @param alignment the least of all addresses, at most {@link #ALIGNMENT}
    */
   private record Shape(
       Kind kind,
@@ -80,7 +102,7 @@ final class LtProducts implements Products {
       int alignment) {
     /** The same with the number of rows rounded up, so that near ones share an algorithm. */
     Shape rounded() {
-      return kind == Kind.BACKWARD_WEIGHT
+      return kind.sumsRows()
           ? new Shape(kind, m, n, round(k), epilogue, dtype, biasDtype, accumulate, alignment)
           : new Shape(kind, m, round(n), k, epilogue, dtype, biasDtype, accumulate, alignment);
     }
@@ -110,10 +132,13 @@ final class LtProducts implements Products {
   private final ChoiceFile file;
   private final Map<Shape, cublasLtMatmulAlgo_t> algorithms = new HashMap<>();
 
+  /** By epilogue, type, width and alignment: whether there is such an epilogue. */
+  private final Map<List<Object>, Boolean> epilogues = new HashMap<>();
+
   /** By width, epilogue and alignment: whether bf16 products take an f32 bias. */
   private final Map<List<Object>, Boolean> takesF32Bias = new HashMap<>();
 
-  /** By width, type, mode and alignment: whether the bias gradient is fused. */
+  /** By class of rows, widths, type, mode and alignment: whether the bias gradient is fused. */
   private final Map<List<Object>, Boolean> sumsBias = new HashMap<>();
 
   private final Map<DType, Buffer> ones = new EnumMap<>(DType.class);
@@ -153,12 +178,34 @@ final class LtProducts implements Products {
   @Override
   public boolean fusesForward(Activation activation, DType dtype, long pre, long F) {
     return activation == Activation.GELU_TANH
-        && (pre == 0 || (dtype == DType.F32 && isAuxiliary(pre, F)));
+        && (pre == 0 || (dtype == DType.F32 && isAuxiliary(pre, F)))
+        && offersEpilogue(
+            pre == 0 ? cublas.CUBLASLT_EPILOGUE_GELU_BIAS : cublas.CUBLASLT_EPILOGUE_GELU_AUX_BIAS,
+            dtype,
+            pre,
+            F);
   }
 
   @Override
-  public boolean fusesBackward(Activation activation, long pre, long C) {
-    return activation == Activation.GELU_TANH && isAuxiliary(pre, C);
+  public boolean fusesBackward(Activation activation, DType dtype, long pre, long C) {
+    return activation == Activation.GELU_TANH
+        && isAuxiliary(pre, C)
+        && offersEpilogue(cublas.CUBLASLT_EPILOGUE_DGELU, dtype, pre, C);
+  }
+
+  /** Whether there is such an epilogue for a type, asked about a product of usual size. */
+  private boolean offersEpilogue(int epilogue, DType dtype, long aux, long width) {
+    int alignment = alignment(aux);
+    return epilogues.computeIfAbsent(
+        List.of(epilogue, dtype, width, alignment),
+        key -> {
+          matrices(width, USUAL, USUAL, dtype, dtype, USUAL, true, USUAL, false);
+          describe(epilogue, aux, width);
+          if ((epilogue & cublas.CUBLASLT_EPILOGUE_BIAS) != 0) {
+            describeBias(workspace.address(), dtype);
+          }
+          return offers(1, alignment, dtype) > 0;
+        });
   }
 
   /** Whether cuBLASLt reads or writes pre-activations of this width at this address. */
@@ -236,18 +283,38 @@ final class LtProducts implements Products {
       long F,
       boolean accumulate,
       DType dtype) {
-    matrices(C, F, N, dtype, DType.F32, C, false, F, true);
     boolean fused =
         dbias != 0
             && dbias % BIAS_ALIGNMENT == 0
-            && fusesBiasGradient(dbias, dout, inp, C, F, dtype, accumulate);
+            && fusesBiasGradient(dweight, dbias, dout, inp, N, C, F, accumulate, dtype);
     weightGradient(dweight, fused ? dbias : 0, dout, inp, N, C, F, accumulate, dtype);
     if (dbias != 0 && !fused) {
-      // Column sums as a product: with a column of ones in place of inp.
-      long ones = ones(N, dtype);
-      matrices(1, F, N, dtype, DType.F32, 1, false, F, true);
-      weightGradient(dbias, 0, dout, ones, N, 1, F, false, dtype);
+      columnSums(dbias, dout, N, F, dtype);
     }
+  }
+
+  /**
+   * Column sums as a product with a column of ones. That dout is the left operand keeps the wide
+   * side of the result, and all strides, those of aligned memory.
+   */
+  private void columnSums(long dbias, long dout, long N, long F, DType dtype) {
+    long ones = ones(N, dtype);
+    matrices(F, 1, N, dtype, DType.F32, F, false, N, false);
+    product(
+        Kind.BACKWARD_BIAS,
+        cublas.CUBLASLT_EPILOGUE_DEFAULT,
+        dbias,
+        dout,
+        ones,
+        0,
+        0,
+        F,
+        1,
+        N,
+        F,
+        dtype,
+        DType.F32,
+        false);
   }
 
   private void weightGradient(
@@ -260,6 +327,7 @@ final class LtProducts implements Products {
       long F,
       boolean accumulate,
       DType dtype) {
+    matrices(C, F, N, dtype, DType.F32, C, false, F, true);
     int epilogue = dbias == 0 ? cublas.CUBLASLT_EPILOGUE_DEFAULT : cublas.CUBLASLT_EPILOGUE_BGRADB;
     product(
         Kind.BACKWARD_WEIGHT,
@@ -278,20 +346,63 @@ final class LtProducts implements Products {
         accumulate);
   }
 
-  /** Whether cuBLASLt sums the columns of dout on its way, for the matrices described. */
+  /**
+   * Whether cuBLASLt sums the columns of dout on its way: where it can, and where that is faster
+   * than a product of its own, since fewer algorithms can. The choice is kept with the algorithms.
+   */
   private boolean fusesBiasGradient(
-      long dbias, long dout, long inp, long C, long F, DType dtype, boolean accumulate) {
-    int alignment = alignment(dout, inp, dbias);
-    List<Object> key = List.of(C, F, dtype, accumulate, alignment);
+      long dweight,
+      long dbias,
+      long dout,
+      long inp,
+      long N,
+      long C,
+      long F,
+      boolean accumulate,
+      DType dtype) {
+    int alignment = alignment(dweight, dbias, dout, inp);
+    long rows = Shape.round(N);
+    List<Object> key = List.of(rows, C, F, dtype, accumulate, alignment);
     Boolean known = sumsBias.get(key);
-    if (known == null) {
-      set(cublas.CUBLASLT_MATMUL_DESC_EPILOGUE, cublas.CUBLASLT_EPILOGUE_BGRADB);
-      set(cublas.CUBLASLT_MATMUL_DESC_BIAS_POINTER, dbias);
-      set(cublas.CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, cudart.CUDA_R_32F);
-      known = offers(1, alignment) > 0;
-      sumsBias.put(key, known);
+    if (known != null) {
+      return known;
     }
+    String name =
+        String.format(
+            "bias_gradient_%dx%dx%d_%s_%s_a%d",
+            rows, C, F, dtype.name(), accumulate ? "acc" : "set", alignment);
+    byte[] choice = file.get(name);
+    if (choice == null) {
+      matrices(C, F, N, dtype, DType.F32, C, false, F, true);
+      describe(cublas.CUBLASLT_EPILOGUE_BGRADB, 0, 0);
+      describeBias(dbias, DType.F32);
+      choice = new byte[ALGORITHM_BYTES];
+      if (offers(1, alignment, DType.F32) > 0
+          && fusedIsFaster(dbias, dout, inp, N, C, F, accumulate, dtype)) {
+        choice[0] = 1;
+      }
+      file.put(name, choice);
+    }
+    known = choice[0] == 1;
+    sumsBias.put(key, known);
     return known;
+  }
+
+  private boolean fusedIsFaster(
+      long dbias, long dout, long inp, long N, long C, long F, boolean accumulate, DType dtype) {
+    checkNotRecorded("a bias gradient");
+    try (Buffer trial = Buffer.allocate(backend, C * F * Float.BYTES, true)) {
+      long to = trial.address();
+      Runnable fused = () -> weightGradient(to, dbias, dout, inp, N, C, F, accumulate, dtype);
+      Runnable apart =
+          () -> {
+            weightGradient(to, 0, dout, inp, N, C, F, accumulate, dtype);
+            columnSums(dbias, dout, N, F, dtype);
+          };
+      fused.run(); // algorithms are measured by their first product
+      apart.run();
+      return fastest(fused) < fastest(apart);
+    }
   }
 
   /** At least {@code count} ones. */
@@ -301,6 +412,7 @@ final class LtProducts implements Products {
       return old.address();
     }
     int size = Math.toIntExact(2 * count * dtype.sizeBytes());
+    Buffer made = backend.scratch(old, size);
     ByteBuffer values = ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder());
     while (values.hasRemaining()) {
       if (dtype == DType.BF16) {
@@ -309,7 +421,6 @@ final class LtProducts implements Products {
         values.putFloat(1f);
       }
     }
-    Buffer made = backend.scratch(old, size); // graphs may have recorded the old one
     ones.put(dtype, made);
     made.write(0, values.flip());
     return made.address();
@@ -351,20 +462,29 @@ final class LtProducts implements Products {
       DType dtype,
       DType outDtype,
       boolean accumulate) {
-    set(cublas.CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue);
-    if (aux != 0) {
-      set(cublas.CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, aux);
-      set(cublas.CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, auxStride);
-    }
-    int alignment = alignment(out, left, right, aux);
+    describe(epilogue, aux, auxStride);
+    int alignment = alignment(out, left, right, bias, aux);
     a.at(left);
     b.at(right);
     c.at(out);
     d.at(out);
     DType biasDtype = biasDtype(kind, epilogue, bias, m, outDtype, alignment);
     Shape shape = new Shape(kind, m, n, k, epilogue, dtype, biasDtype, accumulate, alignment);
-    cublasLtMatmulAlgo_t algorithm = algorithm(shape);
+    cublasLtMatmulAlgo_t algorithm = algorithm(shape, outDtype);
     check("cublasLtMatmul", matmul(algorithm, accumulate));
+  }
+
+  private void describe(int epilogue, long aux, long auxStride) {
+    set(cublas.CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue);
+    if (aux != 0) {
+      set(cublas.CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, aux);
+      set(cublas.CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, auxStride);
+    }
+  }
+
+  private void describeBias(long bias, DType dtype) {
+    set(cublas.CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+    set(cublas.CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type(dtype));
   }
 
   /**
@@ -377,29 +497,25 @@ final class LtProducts implements Products {
     if (bias == 0) {
       return DType.F32;
     }
-    set(cublas.CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
-    set(cublas.CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, cudart.CUDA_R_32F);
+    describeBias(bias, DType.F32);
     boolean takesF32 =
         outDtype == DType.F32
             || kind == Kind.BACKWARD_WEIGHT
             || takesF32Bias.computeIfAbsent(
-                List.of(m, epilogue, alignment), key -> offers(1, alignment) > 0);
+                List.of(m, epilogue, alignment), key -> offers(1, alignment, outDtype) > 0);
     if (takesF32 && bias % BIAS_ALIGNMENT == 0) {
       return DType.F32;
     }
     DType biasDtype = takesF32 ? DType.F32 : DType.BF16;
     biasScratch = backend.scratch(biasScratch, m * biasDtype.sizeBytes());
     backend.cast(biasScratch.address(), bias, m, false, biasDtype, DType.F32);
-    set(cublas.CUBLASLT_MATMUL_DESC_BIAS_POINTER, biasScratch.address());
-    set(
-        cublas.CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE,
-        takesF32 ? cudart.CUDA_R_32F : cudart.CUDA_R_16BF);
+    describeBias(biasScratch.address(), biasDtype);
     return biasDtype;
   }
 
   // ---- choice of the algorithm ------------------------------------------------------------------
 
-  private cublasLtMatmulAlgo_t algorithm(Shape shape) {
+  private cublasLtMatmulAlgo_t algorithm(Shape shape, DType outDtype) {
     cublasLtMatmulAlgo_t exact = algorithms.get(shape);
     if (exact != null) {
       return exact;
@@ -414,7 +530,7 @@ final class LtProducts implements Products {
     String key = near == null ? rounded.key() : shape.key();
     cublasLtMatmulAlgo_t own = near == null ? null : kept(key);
     if (own == null || !supports(own)) {
-      own = measured(shape);
+      own = measured(shape, outDtype);
       byte[] bytes = new byte[ALGORITHM_BYTES];
       new BytePointer(own).capacity(ALGORITHM_BYTES).get(bytes);
       file.put(key, bytes);
@@ -446,13 +562,14 @@ final class LtProducts implements Products {
   }
 
   /** The number of algorithms offered, at most {@code wanted}, for what the descriptors say. */
-  private int offers(int wanted, int alignment) {
+  private int offers(int wanted, int alignment, DType outDtype) {
     try (cublasLtMatmulHeuristicResult_t results = new cublasLtMatmulHeuristicResult_t(wanted)) {
-      return heuristics(results, wanted, alignment);
+      return heuristics(results, wanted, alignment, outDtype);
     }
   }
 
-  private int heuristics(cublasLtMatmulHeuristicResult_t results, int wanted, int alignment) {
+  private int heuristics(
+      cublasLtMatmulHeuristicResult_t results, int wanted, int alignment, DType outDtype) {
     try (cublasLtMatmulPreferenceOpaque_t preference = new cublasLtMatmulPreferenceOpaque_t()) {
       check("cublasLtMatmulPreferenceInit", cublas.cublasLtMatmulPreferenceInit(preference));
       longValue.put(WORKSPACE_BYTES);
@@ -473,20 +590,22 @@ final class LtProducts implements Products {
             cublas.cublasLtMatmulPreferenceSetAttribute(
                 preference, attribute, intValue, Integer.BYTES));
       }
-      // Parts of a sum that is split are added in f32, not in the type of the result.
-      intValue.put(cublas.CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE);
-      check(
-          "cublasLtMatmulPreferenceSetAttribute",
-          cublas.cublasLtMatmulPreferenceSetAttribute(
-              preference,
-              cublas.CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
-              intValue,
-              Integer.BYTES));
+      if (outDtype == DType.BF16) {
+        // Sums stay f32: the other schemes add up parts of a sum in the type of the output.
+        intValue.put(cublas.CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE);
+        check(
+            "cublasLtMatmulPreferenceSetAttribute",
+            cublas.cublasLtMatmulPreferenceSetAttribute(
+                preference,
+                cublas.CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+                intValue,
+                Integer.BYTES));
+      }
       int[] found = new int[1];
       int status =
           cublas.cublasLtMatmulAlgoGetHeuristic(
               handle, desc, aLayout, bLayout, dLayout, dLayout, preference, wanted, results, found);
-      // Combinations of types that no version knows are refused by either name.
+      // What it cannot do is the one or the other, depending on who notices.
       if (status == cublas.CUBLAS_STATUS_NOT_SUPPORTED
           || status == cublas.CUBLAS_STATUS_INVALID_VALUE) {
         return 0;
@@ -502,16 +621,15 @@ final class LtProducts implements Products {
   }
 
   /** The fastest of the algorithms that the heuristics offer for what the descriptors say. */
-  private cublasLtMatmulAlgo_t measured(Shape shape) {
-    long begin = runtime.createEvent();
-    long end = runtime.createEvent();
+  private cublasLtMatmulAlgo_t measured(Shape shape, DType outDtype) {
+    checkNotRecorded(shape.key());
     long outBytes = shape.m * shape.n * Float.BYTES; // of the wider type
     long out = d.address();
     // What accumulates must not do so once more for each trial.
     Buffer trial = shape.accumulate ? Buffer.allocate(backend, outBytes, true) : null;
     try (cublasLtMatmulHeuristicResult_t results =
         new cublasLtMatmulHeuristicResult_t(CANDIDATES)) {
-      int found = heuristics(results, CANDIDATES, shape.alignment);
+      int found = heuristics(results, CANDIDATES, shape.alignment, outDtype);
       if (found == 0) {
         throw new UnsupportedOperationException("cuBLASLt has no algorithm for " + shape.key());
       }
@@ -525,16 +643,11 @@ final class LtProducts implements Products {
         if (matmul(candidate, shape.accumulate) != cublas.CUBLAS_STATUS_SUCCESS) {
           continue;
         }
-        for (int repeat = 0; repeat < REPEATS; repeat++) {
-          runtime.record(begin);
-          check("cublasLtMatmul", matmul(candidate, shape.accumulate));
-          runtime.record(end);
-          runtime.await(end);
-          double seconds = runtime.elapsedSeconds(begin, end);
-          if (seconds < bestSeconds) {
-            bestSeconds = seconds;
-            best = i;
-          }
+        double seconds =
+            fastest(() -> check("cublasLtMatmul", matmul(candidate, shape.accumulate)));
+        if (seconds < bestSeconds) {
+          bestSeconds = seconds;
+          best = i;
         }
       }
       if (best < 0) {
@@ -548,6 +661,36 @@ final class LtProducts implements Products {
       if (trial != null) {
         trial.close();
       }
+    }
+  }
+
+  private void checkNotRecorded(String product) {
+    Check.state(!backend.isCapturing(), "%s is new while a graph is being recorded", product);
+  }
+
+  /** Seconds of a call, the least of a few measurements of several. */
+  private double fastest(Runnable call) {
+    long begin = runtime.createEvent();
+    long end = runtime.createEvent();
+    try {
+      double best = Double.POSITIVE_INFINITY;
+      for (int repeat = 0; repeat < REPEATS; repeat++) {
+        // Enqueueing a small product takes longer than the product: what is measured must not
+        // begin before all of it is enqueued.
+        for (int fill = 0; fill < FILLS; fill++) {
+          runtime.zero(workspace.address(), WORKSPACE_BYTES);
+        }
+        call.run();
+        runtime.record(begin);
+        for (int i = 0; i < CALLS; i++) {
+          call.run();
+        }
+        runtime.record(end);
+        runtime.await(end);
+        best = Math.min(best, runtime.elapsedSeconds(begin, end) / CALLS);
+      }
+      return best;
+    } finally {
       runtime.destroyEvent(begin);
       runtime.destroyEvent(end);
     }
@@ -599,10 +742,13 @@ final class LtProducts implements Products {
 
   private static void layout(
       cublasLtMatrixLayoutOpaque_t layout, DType dtype, long rows, long cols, long stride) {
-    int type = dtype == DType.BF16 ? cudart.CUDA_R_16BF : cudart.CUDA_R_32F;
     check(
         "cublasLtMatrixLayoutInit",
-        cublas.cublasLtMatrixLayoutInit(layout, type, rows, cols, stride));
+        cublas.cublasLtMatrixLayoutInit(layout, type(dtype), rows, cols, stride));
+  }
+
+  private static int type(DType dtype) {
+    return dtype == DType.BF16 ? cudart.CUDA_R_16BF : cudart.CUDA_R_32F;
   }
 
   @Override
@@ -615,9 +761,18 @@ final class LtProducts implements Products {
     check("cublasLtDestroy", cublas.cublasLtDestroy(handle));
   }
 
+  /** A call that is refused leaves the device as it was; any other failure loses it. */
   private static void check(String call, int status) {
-    if (status != cublas.CUBLAS_STATUS_SUCCESS) {
-      throw new CudaFailure(call, "status " + status + " (" + meaning(status) + ")");
+    String message = "status " + status + " (" + meaning(status) + ")";
+    switch (status) {
+      case cublas.CUBLAS_STATUS_SUCCESS -> {}
+      case cublas.CUBLAS_STATUS_INVALID_VALUE,
+          cublas.CUBLAS_STATUS_NOT_SUPPORTED,
+          cublas.CUBLAS_STATUS_ARCH_MISMATCH ->
+          throw new BackendException(call + ": " + message);
+      case cublas.CUBLAS_STATUS_ALLOC_FAILED ->
+          throw new DeviceMemoryException(call + ": " + message);
+      default -> throw new CudaFailure(call, message);
     }
   }
 

@@ -12,7 +12,7 @@ interface Products extends AutoCloseable {
   boolean fusesForward(Activation activation, DType dtype, long pre, long F);
 
   /** Whether {@link #backwardInput} takes this activation, with this {@code pre} and width. */
-  boolean fusesBackward(Activation activation, long pre, long C);
+  boolean fusesBackward(Activation activation, DType dtype, long pre, long C);
 
   /**
    * {@code out (N,F) = act(inp (N,C) * weight (F,C)^T + bias (F))}; pre (N,F) and bias (F) f32 may

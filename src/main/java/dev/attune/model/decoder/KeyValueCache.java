@@ -37,11 +37,31 @@ public final class KeyValueCache implements AutoCloseable {
     this.dtype = dtype;
     this.slots = slots;
     this.slotRows = slotRows;
-    this.width = config.attention().keyValueHeads() * config.attention().headSize();
-    long bytes = (long) slots * slotRows * width * dtype.sizeBytes();
-    for (int layer = 0; layer < config.layers(); layer++) {
-      layers.add(new Layer(allocate(backend, bytes), allocate(backend, bytes)));
+    this.width = width(config);
+    long bytes = layerBytes(config, dtype, slots, slotRows) / 2;
+    try {
+      for (int layer = 0; layer < config.layers(); layer++) {
+        Layer made = new Layer(allocate(backend, bytes));
+        layers.add(made);
+        made.values = allocate(backend, bytes);
+      }
+    } catch (RuntimeException e) {
+      close(); // of what there is: a device has no room for a part that nobody owns
+      throw e;
     }
+  }
+
+  /** What a cache takes. */
+  public static long bytes(DecoderConfig config, DType dtype, int slots, int slotRows) {
+    return config.layers() * layerBytes(config, dtype, slots, slotRows);
+  }
+
+  private static long layerBytes(DecoderConfig config, DType dtype, int slots, int slotRows) {
+    return 2L * slots * slotRows * width(config) * dtype.sizeBytes();
+  }
+
+  private static int width(DecoderConfig config) {
+    return config.attention().keyValueHeads() * config.attention().headSize();
   }
 
   private static Buffer allocate(Backend backend, long bytes) {
@@ -100,11 +120,10 @@ public final class KeyValueCache implements AutoCloseable {
   /** Keys and values of one layer. */
   final class Layer {
     private final Buffer keys;
-    private final Buffer values;
+    private Buffer values;
 
-    private Layer(Buffer keys, Buffer values) {
+    private Layer(Buffer keys) {
       this.keys = keys;
-      this.values = values;
     }
 
     /**
@@ -155,7 +174,9 @@ public final class KeyValueCache implements AutoCloseable {
 
     private void close() {
       keys.close();
-      values.close();
+      if (values != null) {
+        values.close();
+      }
     }
   }
 }

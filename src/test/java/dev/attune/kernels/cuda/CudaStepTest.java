@@ -212,6 +212,36 @@ class CudaStepTest {
     }
   }
 
+  @Test
+  void afterALossThatIsNotFiniteNothingIsUpdatedUntilReset() {
+    int count = 1001; // whole vectors, and a rest
+    for (int bad : new int[] {0, 517, count - 1}) {
+      for (float value : new float[] {Float.NaN, Float.NEGATIVE_INFINITY}) {
+        try (Buffer sum = Buffer.allocate(backend, 8, false);
+            Buffer norm = Buffer.allocate(backend, 8, false);
+            Buffer losses = floats(5, count, 0);
+            Store store = new Store()) {
+          step.watch(losses.address(), count);
+          clip(sum, norm, store, 1f, 1f);
+          update(store);
+          float[] before = store.all();
+          ByteBuffer bytes = ByteBuffer.allocate(4).order(ByteOrder.nativeOrder());
+          losses.write(4L * bad, bytes.putFloat(value).flip());
+          step.watch(losses.address(), count);
+          losses.write(4L * bad, bytes.clear().putFloat(1f).flip());
+          step.watch(losses.address(), count); // a later loss is good
+          assertTrue(Double.isFinite(clip(sum, norm, store, 1f, 1f)));
+          update(store);
+          assertArrayEquals(before, store.all(), value + " at " + bad);
+          step.reset();
+          clip(sum, norm, store, 1f, 1f);
+          update(store);
+          assertFalse(Arrays.equals(before, store.all()));
+        }
+      }
+    }
+  }
+
   private void update(Store store) {
     step.adamw(
         store.weight.address(),

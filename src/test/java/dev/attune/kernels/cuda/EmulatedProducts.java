@@ -26,7 +26,7 @@ final class EmulatedProducts implements Products {
   }
 
   @Override
-  public boolean fusesBackward(Activation activation, long pre, long C) {
+  public boolean fusesBackward(Activation activation, DType dtype, long pre, long C) {
     return activation == Activation.GELU_TANH;
   }
 
