@@ -27,14 +27,6 @@ import org.bytedeco.javacpp.LongPointer;
  * with the same message. A bad index that a kernel meets surfaces at the next {@link #download}.
  */
 public final class CudaBackend extends CudaKernels {
-  /**
-   * Page-locked buffers that uploads take in turn; one call's bytes may need several. A step makes
-   * four or five small uploads, and some steps' are under way at a time.
-   */
-  private static final int STAGES = 24;
-
-  private static final int STAGE_BYTES = 512 << 10;
-
   private static final int ROW_STEP = 64;
 
   /**
@@ -56,9 +48,7 @@ public final class CudaBackend extends CudaKernels {
   private final Products products;
   private final AttentionChoice attention; // null: ours alone
   private final long workspace;
-  private final ByteBuffer[] stages = new ByteBuffer[STAGES];
-  private final long[] stageEvents = new long[STAGES];
-  private int nextStage;
+  private final Transfers transfers;
   private Buffer weightScratch;
   private Buffer productScratch;
   private final CudaStep step;
@@ -176,10 +166,7 @@ public final class CudaBackend extends CudaKernels {
       throw new BackendException("the CUDA device cannot be opened: " + message);
     }
     try {
-      for (int i = 0; i < STAGES; i++) {
-        stages[i] = runtime.allocateHost(STAGE_BYTES);
-        stageEvents[i] = runtime.createEvent();
-      }
+      this.transfers = new Transfers(runtime);
       this.step = new CudaStep(this, runtime);
       this.products = products.apply(this);
       this.attention = attention.apply(this);
@@ -411,18 +398,7 @@ public final class CudaBackend extends CudaKernels {
   public void upload(long address, ByteBuffer source) {
     ctx();
     try {
-      long at = address;
-      while (source.hasRemaining()) {
-        int size = Math.min(STAGE_BYTES, source.remaining());
-        ByteBuffer stage = stages[nextStage];
-        runtime.await(stageEvents[nextStage]); // until its copy before has left it
-        stage.put(0, source, source.position(), size);
-        source.position(source.position() + size);
-        runtime.copyToDevice(at, stage, size);
-        runtime.record(stageEvents[nextStage]);
-        nextStage = (nextStage + 1) % STAGES;
-        at += size;
-      }
+      transfers.upload(address, source);
     } catch (CudaFailure e) {
       throw lost(e);
     }
@@ -430,21 +406,9 @@ public final class CudaBackend extends CudaKernels {
 
   @Override
   public void download(ByteBuffer target, long address) {
+    ctx();
     try {
-      long at = address;
-      do {
-        int size = Math.min(STAGE_BYTES, target.remaining());
-        ByteBuffer stage = stages[nextStage];
-        ctx();
-        runtime.await(stageEvents[nextStage]);
-        if (size > 0) {
-          runtime.copyToHost(stage, 0, at, size);
-        }
-        synchronize();
-        target.put(target.position(), stage, 0, size);
-        target.position(target.position() + size);
-        at += size;
-      } while (target.hasRemaining());
+      transfers.download(target, address, this::synchronize);
     } catch (CudaFailure e) {
       throw lost(e);
     }
@@ -480,11 +444,7 @@ public final class CudaBackend extends CudaKernels {
       return; // what belongs to a lost device cannot be freed, and goes with the process
     }
     try {
-      for (int i = 0; i < STAGES; i++) {
-        runtime.await(stageEvents[i]);
-        runtime.destroyEvent(stageEvents[i]);
-        runtime.freeHost(stages[i]);
-      }
+      transfers.close();
       runtime.free(workspace);
       runtime.synchronize();
       runtime.close();
