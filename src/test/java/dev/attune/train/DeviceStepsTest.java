@@ -24,7 +24,7 @@ import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Sgd;
 import dev.attune.tape.LoraConfig;
-import dev.attune.tape.Parameters;
+import dev.attune.tape.ParameterBuilder;
 import dev.attune.tape.Tape;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Host;
@@ -155,7 +155,7 @@ class DeviceStepsTest {
     Path folder = shared.resolve(kind.model());
     EncodedDataset data = data(kind.kind());
     int outputs = kind.task() == Task.REGRESSION ? 1 : 3;
-    Parameters.Builder builder = new Parameters.Builder();
+    ParameterBuilder builder = new ParameterBuilder();
     if (kind.lora() != null) {
       builder.freeze(DType.F32, DType.F32);
       builder.adapt(kind.lora());
