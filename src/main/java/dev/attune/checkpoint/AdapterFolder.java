@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.model.Model;
 import dev.attune.model.Task;
+import dev.attune.tape.AdapterMerge;
 import dev.attune.tape.Layout;
 import dev.attune.tape.LoraConfig;
 import dev.attune.tape.Parameters;
@@ -225,10 +226,11 @@ public final class AdapterFolder {
       if (down.name().endsWith(LoraConfig.DOWN)) {
         String module = module(down.name());
         Segment weight = parameters.segment(module + ".weight");
-        parameters.addProduct(
-            weight, parameters.segment(module + LoraConfig.UP), down, lora.scale());
+        AdapterMerge.addProduct(
+            parameters, weight, parameters.segment(module + LoraConfig.UP), down, lora.scale());
         if (lora.weightDecomposed()) {
-          parameters.setRowNorms(weight, parameters.segment(module + LoraConfig.MAGNITUDE));
+          AdapterMerge.setRowNorms(
+              parameters, weight, parameters.segment(module + LoraConfig.MAGNITUDE));
         }
       }
     }

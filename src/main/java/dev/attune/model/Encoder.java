@@ -2,6 +2,7 @@ package dev.attune.model;
 
 import dev.attune.ops.Embedding;
 import dev.attune.ops.LayerNorm;
+import dev.attune.tape.ParameterBuilder;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -19,7 +20,7 @@ public final class Encoder {
   private Parameters parameters;
 
   /** Declares the body's parameters; {@link #bind} follows once they are built. */
-  public Encoder(Parameters.Builder builder, EncoderConfig config, EncoderNames names) {
+  public Encoder(ParameterBuilder builder, EncoderConfig config, EncoderNames names) {
     this.config = config;
     int C = config.width();
     this.word = builder.wordEmbedding(names.word() + ".weight", config.vocabularySize(), C);

@@ -7,8 +7,9 @@ import dev.attune.ops.Linear;
 import dev.attune.ops.Mlp;
 import dev.attune.ops.Projection;
 import dev.attune.tape.Layout;
+import dev.attune.tape.ParameterBuilder;
+import dev.attune.tape.ParameterBuilder.Part;
 import dev.attune.tape.Parameters;
-import dev.attune.tape.Parameters.Part;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import java.util.List;
@@ -25,7 +26,7 @@ final class EncoderLayer {
   private final Projection down;
   private final Norm outNorm;
 
-  EncoderLayer(Parameters.Builder builder, EncoderConfig config, EncoderNames names, int layer) {
+  EncoderLayer(ParameterBuilder builder, EncoderConfig config, EncoderNames names, int layer) {
     this.config = config;
     int C = config.width();
     int F = config.intermediate();

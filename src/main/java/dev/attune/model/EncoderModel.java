@@ -1,6 +1,7 @@
 package dev.attune.model;
 
 import dev.attune.kernels.Backend;
+import dev.attune.tape.ParameterBuilder;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -46,7 +47,7 @@ public final class EncoderModel implements Model {
    * @param outputs K; 1 for regression
    */
   public EncoderModel(
-      Backend backend, Parameters.Builder builder, Family family, Task task, int outputs) {
+      Backend backend, ParameterBuilder builder, Family family, Task task, int outputs) {
     this.family = family;
     this.task = task;
     this.outputs = outputs;

@@ -12,7 +12,7 @@ import dev.attune.model.llama.Llama;
 import dev.attune.model.mistral.Mistral;
 import dev.attune.model.qwen.Qwen;
 import dev.attune.model.roberta.Roberta;
-import dev.attune.tape.Parameters;
+import dev.attune.tape.ParameterBuilder;
 import java.util.List;
 
 /** From config.json to a model. */
@@ -30,7 +30,7 @@ public final class Families {
    */
   public static Model create(
       Backend backend, JsonNode config, Task task, int outputs, Float dropout) {
-    return create(backend, config, task, outputs, dropout, new Parameters.Builder());
+    return create(backend, config, task, outputs, dropout, new ParameterBuilder());
   }
 
   /**
@@ -44,7 +44,7 @@ public final class Families {
       Task task,
       int outputs,
       Float dropout,
-      Parameters.Builder builder) {
+      ParameterBuilder builder) {
     String type = config.path("model_type").asText("");
     Model model =
         switch (type) {
@@ -96,7 +96,7 @@ public final class Families {
       Task task,
       int outputs,
       Float dropout,
-      Parameters.Builder builder) {
+      ParameterBuilder builder) {
     if (task == Task.CAUSAL_LM) {
       throw new InputException(
           "--task causal-lm needs a decoder ("
@@ -115,7 +115,7 @@ public final class Families {
       Task task,
       int outputs,
       Float dropout,
-      Parameters.Builder builder) {
+      ParameterBuilder builder) {
     if (task == Task.TOKEN_CLASSIFICATION) {
       throw new InputException(
           "--task token-classification needs an encoder ("

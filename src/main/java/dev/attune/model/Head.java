@@ -6,6 +6,7 @@ import dev.attune.ops.Cast;
 import dev.attune.ops.Dropout;
 import dev.attune.ops.Linear;
 import dev.attune.ops.Projection;
+import dev.attune.tape.ParameterBuilder;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -53,7 +54,7 @@ public final class Head {
    * @param outputs K
    * @param dropout before the last product
    */
-  public Head(Parameters.Builder builder, Spec spec, int width, int outputs, float dropout) {
+  public Head(ParameterBuilder builder, Spec spec, int width, int outputs, float dropout) {
     this.spec = spec;
     this.dropout = dropout;
     this.dense =

@@ -1,6 +1,7 @@
 package dev.attune.model;
 
 import dev.attune.ops.LayerNorm;
+import dev.attune.tape.ParameterBuilder;
 import dev.attune.tape.Parameters;
 
 /** A layer norm's place in a model: handles first, parameters once they are built. */
@@ -17,7 +18,7 @@ public final class Norm {
   }
 
   /** Declares weight and bias of a module. */
-  public static Norm declare(Parameters.Builder builder, String module, int width, float eps) {
+  public static Norm declare(ParameterBuilder builder, String module, int width, float eps) {
     return new Norm(
         builder.vector(module + ".weight", width), builder.vector(module + ".bias", width), eps);
   }

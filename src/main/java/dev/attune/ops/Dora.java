@@ -7,7 +7,7 @@ import dev.attune.ops.Projection.Saved;
 import dev.attune.tape.Decomposition;
 import dev.attune.tape.LoraConfig;
 import dev.attune.tape.Parameter;
-import dev.attune.tape.Parameters.Part;
+import dev.attune.tape.ParameterBuilder.Part;
 import dev.attune.tape.Tape;
 import java.util.List;
 

@@ -6,9 +6,10 @@ import dev.attune.kernels.Activation;
 import dev.attune.tape.Layout;
 import dev.attune.tape.LoraConfig;
 import dev.attune.tape.Parameter;
+import dev.attune.tape.ParameterBuilder;
+import dev.attune.tape.ParameterBuilder.Decomposed;
+import dev.attune.tape.ParameterBuilder.Part;
 import dev.attune.tape.Parameters;
-import dev.attune.tape.Parameters.Decomposed;
-import dev.attune.tape.Parameters.Part;
 import dev.attune.tape.Tape;
 import java.util.ArrayList;
 import java.util.List;
@@ -146,7 +147,7 @@ public final class Projection {
    * @param cols C
    */
   public static Projection declare(
-      Parameters.Builder builder, String module, long rows, long cols, boolean bias) {
+      ParameterBuilder builder, String module, long rows, long cols, boolean bias) {
     return declare(builder, List.of(new Part(module, rows)), cols, bias, Layout.PLAIN);
   }
 
@@ -159,7 +160,7 @@ public final class Projection {
    * @param layout of the weight in the folder; of several modules only PLAIN
    */
   public static Projection declare(
-      Parameters.Builder builder, List<Part> modules, long cols, boolean bias, Layout layout) {
+      ParameterBuilder builder, List<Part> modules, long cols, boolean bias, Layout layout) {
     int weight = builder.stacked(named(modules, ".weight"), cols, layout);
     Layout ofRows = layout instanceof Layout.Interleaved heads ? heads : Layout.PLAIN;
     int biasHandle =

@@ -3,7 +3,7 @@ package dev.attune.run;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.tape.LoraConfig;
-import dev.attune.tape.Parameters;
+import dev.attune.tape.ParameterBuilder;
 import java.util.Arrays;
 import java.util.List;
 
@@ -48,8 +48,8 @@ final class Adapters {
    * @param precision of activations: frozen matrices are held in the same, where the options do not
    *     ask for fewer bits
    */
-  static Parameters.Builder builder(RunConfig config, LoraConfig lora, DType precision) {
-    Parameters.Builder builder = new Parameters.Builder();
+  static ParameterBuilder builder(RunConfig config, LoraConfig lora, DType precision) {
+    ParameterBuilder builder = new ParameterBuilder();
     if (lora != null) {
       builder.freeze(precision, held(config, precision));
       builder.adapt(lora);

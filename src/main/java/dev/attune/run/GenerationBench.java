@@ -10,7 +10,7 @@ import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.model.decoder.DecoderModel;
-import dev.attune.tape.Parameters;
+import dev.attune.tape.ParameterBuilder;
 import dev.attune.tape.Tape;
 import java.util.Arrays;
 import java.util.List;
@@ -47,7 +47,7 @@ public final class GenerationBench {
       DType precision = Backends.precision(config.text(RunOption.PRECISION), opened);
       KernelProfile profile = config.flag(RunOption.PROFILE) ? new KernelProfile(opened) : null;
       Backend backend = profile == null ? opened : profile.backend();
-      Parameters.Builder builder = new Parameters.Builder();
+      ParameterBuilder builder = new ParameterBuilder();
       DType matrices = config.flag(RunOption.LOAD_IN_BF16) ? DType.BF16 : precision;
       builder.freeze(matrices, Adapters.held(config, matrices));
       try (Model model = Families.create(backend, shape.config(), shape.task(), 0, null, builder);

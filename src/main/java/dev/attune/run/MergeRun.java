@@ -11,7 +11,7 @@ import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.model.Task;
-import dev.attune.tape.Parameters;
+import dev.attune.tape.ParameterBuilder;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -44,7 +44,7 @@ public final class MergeRun {
     ObjectNode attune = TrainedModel.readAttune(adapter);
     Task task = TrainedModel.adapterTask(adapter, attune, json);
     int outputs = Math.max(1, attune.path("id2label").size());
-    Parameters.Builder builder = new Parameters.Builder();
+    ParameterBuilder builder = new ParameterBuilder();
     builder.adapt(description.lora(), adapter.toString());
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     try (Backend backend = Backends.open("cpu", threads);

@@ -13,7 +13,7 @@ import dev.attune.data.LabelMap;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.model.Task;
-import dev.attune.tape.Parameters;
+import dev.attune.tape.ParameterBuilder;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -117,9 +117,9 @@ final class TrainedModel implements AutoCloseable {
    * memory, and texts as slowly as that is read. An encoder's stay as they were trained, so that
    * its scores are those that training reported.
    */
-  private static Parameters.Builder builder(
+  private static ParameterBuilder builder(
       RunConfig config, Task task, AdapterFolder.Description adapter, Path base, Session session) {
-    Parameters.Builder builder = new Parameters.Builder();
+    ParameterBuilder builder = new ParameterBuilder();
     if (adapter != null || task == Task.CAUSAL_LM) {
       DType precision = session.precision();
       boolean isNarrower =

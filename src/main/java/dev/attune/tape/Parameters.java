@@ -2,24 +2,15 @@ package dev.attune.tape;
 
 import dev.attune.core.Check;
 import dev.attune.core.DType;
-import dev.attune.core.InputException;
-import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
-import dev.attune.kernels.QuantizedLayout;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.HostWindow;
+import dev.attune.tape.ParameterBuilder.DeclaredDecomposition;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
-import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
-import java.util.Set;
-import java.util.function.Supplier;
-import java.util.stream.Collectors;
 
 /**
  * The flat store: every weight in one f32 buffer, every gradient in another of the same layout, so
@@ -28,423 +19,57 @@ import java.util.stream.Collectors;
  * <p>Frozen tensors lie in a buffer of their own, held once, in the type that products read.
  *
  * <p>Order: the word embedding (if row-sparse), the other weights that decay, those that do not
- * (biases, norms). Segments start at multiples of {@value #ALIGNMENT} elements; the gaps stay zero.
+ * (biases, norms). Segments start at multiples of {@value ParameterLayout#ALIGNMENT} elements; the
+ * gaps stay zero.
  */
 public final class Parameters implements AutoCloseable {
-  private static final int ALIGNMENT = 16;
-
-  private static final int CACHE_LINE = 64;
-
   /** Elements that pass between f32 and bf16 at a time. */
   private static final int NARROW_PIECE = 1 << 20;
 
   private final Backend backend;
+  private final ParameterLayout layout;
   private final List<Segment> segments;
-  private final Map<String, Segment> byName = new LinkedHashMap<>();
   private final long rowSparseEnd;
-  private final long decayEnd;
-  private final long size;
   private final Buffer weights;
-  private final Buffer frozen; // null where nothing is
-  private final List<QuantizedWeight> quantized;
-  private final Buffer factors; // of the decompositions; null where there are none
-  private final List<Decomposition> decompositions = new ArrayList<>();
+  private final WeightShadow shadow;
+  private final FrozenWeights frozen; // null where nothing is
+  private final HostWindow window;
+  private final List<Parameter> all = new ArrayList<>();
+  private final Decompositions decompositions;
   private long version;
   private Buffer gradients;
   private boolean[] written;
-  private final HostWindow window;
-  private Buffer shadow;
   private RowSparse rowSparse;
   private Parameter rowSparseTable;
 
-  private Parameters(Backend backend, Builder builder) {
+  /** Allocates the weights (zeroed). */
+  Parameters(Backend backend, ParameterLayout layout, List<DeclaredDecomposition> decomposed) {
     this.backend = backend;
-    this.segments = Collections.unmodifiableList(builder.laidOut);
-    this.rowSparseEnd = builder.rowSparseEnd;
-    this.decayEnd = builder.decayEnd;
-    this.size = builder.size;
-    for (Segment segment : segments) {
-      byName.put(segment.name(), segment);
-    }
+    this.layout = layout;
+    this.segments = layout.segments();
+    this.rowSparseEnd = layout.rowSparseEnd();
     this.weights =
         Buffer.allocate(
             backend,
-            Math.max(1, size) * Float.BYTES,
+            Math.max(1, layout.size()) * Float.BYTES,
             true,
             "the weights",
             "--lora-r, which freezes them and holds them in bf16 (--load-in-4bit: in 4 bits),");
-    this.quantized = builder.quantized;
-    this.frozen =
-        builder.frozenBytes == 0
-            ? null
-            : Buffer.allocate(
-                backend,
-                builder.frozenBytes,
-                true,
-                "the frozen weights",
-                "--load-in-8bit or --load-in-4bit");
-    long factorBytes = builder.factorBytes();
-    this.factors =
-        factorBytes == 0
-            ? null
-            : Buffer.allocate(backend, factorBytes, false, "the factors of the adapters");
+    this.shadow = new WeightShadow(backend, weights, rowSparseEnd, layout.decayEnd());
+    this.frozen = layout.frozenBytes() == 0 ? null : new FrozenWeights(backend, layout);
     this.window = new HostWindow(backend);
+    for (ParameterLayout.Range range : layout.ranges()) {
+      Parameter parameter =
+          new Parameter(this, range.begin(), range.end(), range.rows(), range.cols());
+      all.add(parameter);
+      if (range.rowSparse()) {
+        rowSparseTable = parameter;
+        // Only some rows are ever touched; with huge pages every row would be.
+        backend.advise(parameter.address(), parameter.count() * Float.BYTES, false);
+      }
+    }
+    this.decompositions = new Decompositions(backend, this, decomposed);
   }
-
-  /**
-   * One Hugging Face tensor of a declaration, or one module before its tensors are named.
-   *
-   * @param rows of a matrix; entries of a vector
-   */
-  public record Part(String name, long rows) {}
-
-  /**
-   * A module of a weight that is decomposed.
-   *
-   * @param down handle of its adapter's A
-   * @param up handle of its adapter's B
-   * @param magnitude handle of its magnitudes
-   * @param firstRow of the module in the weight
-   */
-  public record Decomposed(int down, int up, int magnitude, long firstRow) {}
-
-  /** Declares parameters in the order of the model; {@link #build} lays them out. */
-  public static final class Builder {
-    private record Declared(
-        List<Part> parts,
-        long cols,
-        Layout layout,
-        boolean decays,
-        boolean rowSparse,
-        boolean isMatrix,
-        DType frozenAs) {
-      DType dtype() {
-        return frozenAs != null && isMatrix ? frozenAs : DType.F32;
-      }
-
-      long count(Part part) {
-        return part.rows() * cols;
-      }
-
-      long[] folderShape(Part part) {
-        return isMatrix ? layout.folderShape(part.rows(), cols) : new long[] {part.rows()};
-      }
-    }
-
-    private record DeclaredDecomposition(int weight, List<Decomposed> modules, float scale) {}
-
-    private final List<Declared> declared = new ArrayList<>();
-    private final List<DeclaredDecomposition> decompositions = new ArrayList<>();
-    private final List<Segment> laidOut = new ArrayList<>();
-    private final List<int[]> spans = new ArrayList<>();
-    private LoraConfig lora;
-    private DType frozenAs;
-    private DType productsFrozenAs;
-    private final List<QuantizedWeight> quantized = new ArrayList<>();
-    private long frozenBytes;
-    private String adapterFolder;
-    private final Set<String> modules = new LinkedHashSet<>();
-    private long rowSparseEnd;
-    private long decayEnd;
-    private long size;
-
-    /** Gives the projections that are declared from here on adapters; null: none. */
-    public void adapt(LoraConfig config) {
-      this.lora = config;
-    }
-
-    /**
-     * The same for adapters that are there already.
-     *
-     * @param folder where they are, for messages
-     */
-    public void adapt(LoraConfig config, String folder) {
-      this.lora = config;
-      this.adapterFolder = folder;
-    }
-
-    /**
-     * Freezes what is declared from here on.
-     *
-     * @param matrices how embeddings are held: F32 or BF16 (vectors stay F32); null: not frozen
-     * @param products how the weights of products are held: the same, or NF4 or INT8
-     */
-    public void freeze(DType matrices, DType products) {
-      this.frozenAs = matrices;
-      this.productsFrozenAs = products;
-    }
-
-    /** Declares parameters that are new: trained, and not adapted. */
-    public <T> T asNew(Supplier<T> declaration) {
-      LoraConfig outerLora = lora;
-      DType outerFrozen = frozenAs;
-      lora = null;
-      frozenAs = null;
-      T declaredNew = declaration.get();
-      lora = outerLora;
-      frozenAs = outerFrozen;
-      return declaredNew;
-    }
-
-    /** The adapters that projections get, or null. */
-    public LoraConfig lora() {
-      return lora;
-    }
-
-    /** Whether a projection of this module gets an adapter. */
-    public boolean adapts(String module) {
-      if (lora == null) {
-        return false;
-      }
-      modules.add(module);
-      return lora.targets(module);
-    }
-
-    /**
-     * Checks, once everything is declared, that every target matched a module.
-     *
-     * @throws InputException naming those that did not, and what there is
-     */
-    public void checkTargets() {
-      if (lora == null) {
-        return;
-      }
-      for (String target : lora.targets()) {
-        if (modules.stream().noneMatch(module -> LoraConfig.matches(target, module))) {
-          String has =
-              modules.stream().map(LoraConfig::suffix).distinct().collect(Collectors.joining(", "));
-          throw new InputException(
-              adapterFolder == null
-                  ? "--lora-targets: '"
-                      + target
-                      + "' matches no product of this model; it has "
-                      + has
-                  : adapterFolder
-                      + ": its module '"
-                      + target
-                      + "' matches no product of this base model, which has "
-                      + has
-                      + "; the adapter belongs to another model");
-        }
-      }
-    }
-
-    /** A weight matrix (rows, cols) that decays; returns its handle for {@link Parameters#get}. */
-    public int matrix(String name, long rows, long cols) {
-      return declare(
-          List.of(new Part(name, rows)), cols, Layout.PLAIN, true, false, true, frozenAs);
-    }
-
-    /**
-     * Weights of equal width, one below the other, of one product.
-     *
-     * @param layout in the folder; of several matrices only PLAIN
-     */
-    public int stacked(List<Part> parts, long cols, Layout layout) {
-      Check.argument(
-          layout == Layout.PLAIN || parts.size() == 1, "a layout of several tensors: %s", parts);
-      return declare(
-          parts, cols, layout, true, false, true, frozenAs == null ? null : productsFrozenAs);
-    }
-
-    /** A matrix of an adapter: always trained. */
-    public int adapter(String name, long rows, long cols, Layout layout) {
-      return asNew(
-          () -> declare(List.of(new Part(name, rows)), cols, layout, true, false, true, null));
-    }
-
-    /**
-     * The magnitudes of a module's rows: always trained. They decay, as Transformers has it, which
-     * excepts biases and norms alone.
-     */
-    public int magnitude(String name, long count, Layout layout) {
-      return asNew(
-          () -> declare(List.of(new Part(name, count)), 1, layout, true, false, false, null));
-    }
-
-    /**
-     * Declares that adapters of a weight are weight-decomposed.
-     *
-     * @param weight its handle
-     * @param modules of it that have an adapter
-     * @return the handle for {@link Parameters#decomposition}
-     */
-    public int decompose(int weight, List<Decomposed> modules) {
-      decompositions.add(new DeclaredDecomposition(weight, List.copyOf(modules), lora.scale()));
-      return decompositions.size() - 1;
-    }
-
-    private long rows(int handle) {
-      return declared.get(handle).parts.stream().mapToLong(Part::rows).sum();
-    }
-
-    private long factorBytes() {
-      return decompositions.stream().mapToLong(d -> Decomposition.sizeBytes(rows(d.weight))).sum();
-    }
-
-    /** A vector that does not decay: a bias, a norm's weight. */
-    public int vector(String name, long count) {
-      return stackedVectors(List.of(new Part(name, count)), Layout.PLAIN);
-    }
-
-    /** Vectors, one after the other; the layout as of {@link #stacked}. */
-    public int stackedVectors(List<Part> parts, Layout layout) {
-      Check.argument(
-          layout == Layout.PLAIN || parts.size() == 1, "a layout of several tensors: %s", parts);
-      return declare(parts, 1, layout, false, false, false, frozenAs);
-    }
-
-    /** The word embedding (V, C): decays, and is updated by row. At most one. */
-    public int wordEmbedding(String name, long vocabulary, long width) {
-      for (Declared other : declared) {
-        Check.argument(!other.rowSparse, "two word embeddings: %s and %s", other.parts, name);
-      }
-      return declare(
-          List.of(new Part(name, vocabulary)),
-          width,
-          Layout.PLAIN,
-          true,
-          frozenAs == null,
-          true,
-          frozenAs);
-    }
-
-    private int declare(
-        List<Part> parts,
-        long cols,
-        Layout layout,
-        boolean decays,
-        boolean rowSparse,
-        boolean isMatrix,
-        DType heldAs) {
-      declared.add(
-          new Declared(List.copyOf(parts), cols, layout, decays, rowSparse, isMatrix, heldAs));
-      return declared.size() - 1;
-    }
-
-    /** Lays the parameters out and allocates the weights (zeroed). */
-    public Parameters build(Backend backend) {
-      for (int i = 0; i < declared.size(); i++) {
-        spans.add(null);
-      }
-      place(d -> d.frozenAs == null && d.rowSparse);
-      rowSparseEnd = size;
-      place(d -> d.frozenAs == null && !d.rowSparse && d.decays);
-      decayEnd = size;
-      place(d -> d.frozenAs == null && !d.decays);
-      placeFrozen();
-      Parameters parameters = new Parameters(backend, this);
-      for (int i = 0; i < declared.size(); i++) {
-        Declared d = declared.get(i);
-        int[] span = spans.get(i);
-        long total = d.parts.stream().mapToLong(Part::rows).sum();
-        Parameter parameter =
-            new Parameter(
-                parameters, span[0], span[1], d.isMatrix ? total : 1, d.isMatrix ? d.cols : total);
-        parameters.all.add(parameter);
-        if (d.rowSparse) {
-          parameters.rowSparseTable = parameter;
-          // Only some rows are ever touched; with huge pages every row would be.
-          backend.advise(parameter.address(), parameter.count() * Float.BYTES, false);
-        }
-      }
-      long offset = 0;
-      for (DeclaredDecomposition d : decompositions) {
-        List<Decomposition.Module> modules =
-            d.modules.stream()
-                .map(
-                    m ->
-                        new Decomposition.Module(
-                            parameters.get(m.down),
-                            parameters.get(m.up),
-                            parameters.get(m.magnitude),
-                            m.firstRow))
-                .toList();
-        parameters.decompositions.add(
-            new Decomposition(
-                parameters,
-                parameters.get(d.weight),
-                modules,
-                d.scale,
-                parameters.factors,
-                offset));
-        offset += Decomposition.sizeBytes(rows(d.weight));
-      }
-      return parameters;
-    }
-
-    private void place(java.util.function.Predicate<Declared> section) {
-      for (int i = 0; i < declared.size(); i++) {
-        Declared d = declared.get(i);
-        if (!section.test(d)) {
-          continue;
-        }
-        size = align(size);
-        int begin = laidOut.size();
-        for (Part part : d.parts) {
-          laidOut.add(
-              new Segment(
-                  part.name(),
-                  d.folderShape(part),
-                  size,
-                  d.count(part),
-                  d.decays,
-                  d.layout,
-                  DType.F32,
-                  false));
-          size += d.count(part);
-        }
-        spans.set(i, new int[] {begin, laidOut.size()});
-      }
-      size = align(size);
-    }
-
-    private void placeFrozen() {
-      for (int i = 0; i < declared.size(); i++) {
-        Declared d = declared.get(i);
-        if (d.frozenAs == null) {
-          continue;
-        }
-        int begin = laidOut.size();
-        boolean isQuantized = d.dtype().sizeBytes() == 0;
-        long at = frozenBytes;
-        for (Part part : d.parts) {
-          // Tensors that are packed together have one place, that of them all.
-          laidOut.add(
-              new Segment(
-                  part.name(),
-                  d.folderShape(part),
-                  at,
-                  d.count(part),
-                  d.decays,
-                  d.layout,
-                  d.dtype(),
-                  true));
-          at += d.count(part) * d.dtype().sizeBytes();
-        }
-        if (isQuantized) {
-          if (d.cols % QuantizedLayout.BLOCK != 0) {
-            throw new InputException(
-                String.format(
-                    "%s has %d columns; weights of few bits (--load-in-4bit, --load-in-8bit) need a"
-                        + " multiple of %d",
-                    d.parts.get(0).name(), d.cols, QuantizedLayout.BLOCK));
-          }
-          long rows = d.parts.stream().mapToLong(Part::rows).sum();
-          quantized.add(new QuantizedWeight(d.dtype(), frozenBytes, rows, d.cols));
-          at += QuantizedLayout.of(rows, d.cols, d.dtype()).sizeBytes();
-        }
-        frozenBytes = (at + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-        spans.set(i, new int[] {begin, laidOut.size()});
-      }
-    }
-
-    private static long align(long value) {
-      return (value + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    }
-  }
-
-  private final List<Parameter> all = new ArrayList<>();
 
   /** The parameter that a declaration's handle stands for. */
   public Parameter get(int handle) {
@@ -466,7 +91,7 @@ public final class Parameters implements AutoCloseable {
    * these are now: to be called when the weights are loaded.
    */
   public void initializeMagnitudes() {
-    decompositions.forEach(Decomposition::initialize);
+    decompositions.initialize();
     version++;
   }
 
@@ -481,12 +106,12 @@ public final class Parameters implements AutoCloseable {
 
   /** The named tensor, or null. */
   public Segment segment(String name) {
-    return byName.get(name);
+    return layout.segment(name);
   }
 
   /** Elements of the store, gaps included. */
   public long size() {
-    return size;
+    return layout.size();
   }
 
   /** Number of parameters, gaps not counted. */
@@ -501,7 +126,7 @@ public final class Parameters implements AutoCloseable {
 
   /** End of the section whose weights decay. */
   public long decayEnd() {
-    return decayEnd;
+    return layout.decayEnd();
   }
 
   public Buffer weights() {
@@ -530,7 +155,7 @@ public final class Parameters implements AutoCloseable {
   public void write(Segment segment, Values values) {
     version++;
     if (segment.dtype().sizeBytes() == 0) {
-      writeQuantized(segment, values);
+      frozen.writeQuantized(window, segment, values);
       return;
     }
     boolean narrow = segment.dtype() == DType.BF16;
@@ -550,21 +175,7 @@ public final class Parameters implements AutoCloseable {
       }
       window.commit();
     }
-    if (shadow != null) {
-      fillShadow();
-    }
-  }
-
-  private void writeQuantized(Segment segment, Values values) {
-    QuantizedWeight weight =
-        quantized.stream().filter(q -> q.offset() == segment.first()).findFirst().orElseThrow();
-    long before = 0;
-    for (int i = segments.indexOf(segment) - 1;
-        i >= 0 && segments.get(i).frozen() && segments.get(i).first() == segment.first();
-        i--) {
-      before += segments.get(i).count();
-    }
-    weight.write(backend, window, before, segment.count(), values, frozen.address());
+    shadow.refresh();
   }
 
   /**
@@ -589,75 +200,12 @@ public final class Parameters implements AutoCloseable {
   }
 
   /**
-   * {@code weight (F,C) += scale * up (F,R) * down (R,C)}: an adapter becomes part of its weight.
-   * up is scaled in place.
-   */
-  public void addProduct(Segment weight, Segment up, Segment down, float scale) {
-    Check.argument(!weight.frozen(), "%s is frozen", weight.name());
-    long R = down.shape()[0];
-    long C = down.shape()[1];
-    FloatBuffer scaled = values(up);
-    for (int i = 0; i < scaled.capacity(); i++) {
-      scaled.put(i, scaled.get(i) * scale);
-    }
-    write(up, (first, values) -> values.put(scaled.slice((int) first, values.remaining())));
-    backend.linearBackwardInput(
-        address(weight),
-        0,
-        address(up),
-        address(down),
-        0,
-        up.count() / R,
-        C,
-        R,
-        Activation.NONE,
-        true,
-        DType.F32,
-        DType.F32);
-    version++;
-  }
-
-  /**
-   * Scales the rows of {@code weight (F,C)} to the norms that {@code magnitude (F)} says: a
-   * weight-decomposed adapter becomes part of its weight, after {@link #addProduct}. A row of zeros
-   * stays.
-   */
-  public void setRowNorms(Segment weight, Segment magnitude) {
-    Check.argument(!weight.frozen(), "%s is frozen", weight.name());
-    FloatBuffer rows = values(weight);
-    FloatBuffer norms = values(magnitude);
-    int C = rows.capacity() / norms.capacity();
-    for (int f = 0; f < norms.capacity(); f++) {
-      double squares = 0;
-      for (int i = f * C; i < (f + 1) * C; i++) {
-        squares += (double) rows.get(i) * rows.get(i);
-      }
-      double factor = squares == 0 ? 0 : norms.get(f) / Math.sqrt(squares);
-      for (int i = f * C; i < (f + 1) * C; i++) {
-        rows.put(i, (float) (factor * rows.get(i)));
-      }
-    }
-    write(weight, (first, values) -> values.put(rows.slice((int) first, values.remaining())));
-  }
-
-  /** All values of a tensor, as the store orders them. */
-  private FloatBuffer values(Segment segment) {
-    FloatBuffer values = FloatBuffer.allocate(Math.toIntExact(segment.count()));
-    while (values.hasRemaining()) {
-      values.put(read(segment, values.position()));
-    }
-    return values.flip();
-  }
-
-  /**
    * To be called after the weights or the row states were written through their buffers: copies
    * that derive from them follow.
    */
   public void refresh() {
     version++;
-    if (shadow != null) {
-      fillShadow();
-    }
+    shadow.refresh();
     if (rowSparse != null) {
       rowSparse.refresh();
     }
@@ -671,7 +219,7 @@ public final class Parameters implements AutoCloseable {
     gradients =
         Buffer.allocate(
             backend,
-            Math.max(1, size) * Float.BYTES,
+            Math.max(1, layout.size()) * Float.BYTES,
             true,
             "the gradients",
             "--lora-r, which has them of adapters alone,");
@@ -742,7 +290,7 @@ public final class Parameters implements AutoCloseable {
 
   long address(Segment segment) {
     return segment.frozen()
-        ? frozen.address() + segment.first()
+        ? frozen.address(segment)
         : weights.address() + segment.first() * Float.BYTES;
   }
 
@@ -751,17 +299,7 @@ public final class Parameters implements AutoCloseable {
    * up to date in its own pass; 0 where there is none.
    */
   public long shadowAddress(long first) {
-    return shadow == null || !isShadowed(first)
-        ? 0
-        : shadow.address() + (first - rowSparseEnd) * DType.BF16.sizeBytes();
-  }
-
-  /**
-   * Whether products of bf16 activations read this element from the copy. The rows of a row-sparse
-   * table are not copied, nor is what does not decay: no product reads those.
-   */
-  private boolean isShadowed(long first) {
-    return first >= rowSparseEnd && first < decayEnd;
+    return shadow.address(first);
   }
 
   /**
@@ -769,10 +307,7 @@ public final class Parameters implements AutoCloseable {
    * memory.
    */
   public void prepare(DType activations) {
-    boolean wanted = activations == DType.BF16 && backend.wantsBf16Weights();
-    if (wanted && rowSparseEnd < decayEnd) {
-      makeShadow();
-    }
+    shadow.prepare(activations);
   }
 
   /** The type in which products read a weight. */
@@ -780,8 +315,7 @@ public final class Parameters implements AutoCloseable {
     if (segment.frozen()) {
       return segment.dtype();
     }
-    boolean wanted = activations == DType.BF16 && backend.wantsBf16Weights();
-    return wanted && isShadowed(segment.first()) ? DType.BF16 : DType.F32;
+    return shadow.serves(segment.first(), activations) ? DType.BF16 : DType.F32;
   }
 
   /** Where products read a weight; makes the copy when it is first asked for. */
@@ -789,31 +323,8 @@ public final class Parameters implements AutoCloseable {
     if (segment.frozen() || operandDtype(segment, activations) == DType.F32) {
       return address(segment);
     }
-    makeShadow();
-    return shadowAddress(segment.first());
-  }
-
-  private void makeShadow() {
-    if (shadow == null) {
-      shadow =
-          Buffer.allocate(
-              backend,
-              (decayEnd - rowSparseEnd) * DType.BF16.sizeBytes(),
-              true,
-              "the bf16 copy of the weights",
-              "--lora-r, which holds the weights in bf16 alone,");
-      fillShadow();
-    }
-  }
-
-  private void fillShadow() {
-    backend.cast(
-        shadow.address(),
-        weights.address() + rowSparseEnd * Float.BYTES,
-        decayEnd - rowSparseEnd,
-        false,
-        DType.BF16,
-        DType.F32);
+    shadow.make();
+    return shadow.address(segment.first());
   }
 
   long gradientAddress(long first) {
@@ -846,14 +357,9 @@ public final class Parameters implements AutoCloseable {
     weights.close();
     if (frozen != null) {
       frozen.close();
-      quantized.forEach(QuantizedWeight::close);
     }
-    if (factors != null) {
-      factors.close();
-    }
-    if (shadow != null) {
-      shadow.close();
-    }
+    decompositions.close();
+    shadow.close();
     if (gradients != null) {
       gradients.close();
     }

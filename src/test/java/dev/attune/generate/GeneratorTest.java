@@ -18,7 +18,7 @@ import dev.attune.memory.Arena;
 import dev.attune.model.Families;
 import dev.attune.model.Task;
 import dev.attune.model.decoder.DecoderModel;
-import dev.attune.tape.Parameters;
+import dev.attune.tape.ParameterBuilder;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.testkit.Backends;
@@ -54,7 +54,7 @@ class GeneratorTest {
 
     Opened(String family, Backend backend, DType dtype) {
       Path folder = Goldens.folder().resolve("tiny").resolve(family);
-      Parameters.Builder builder = new Parameters.Builder();
+      ParameterBuilder builder = new ParameterBuilder();
       builder.freeze(dtype, dtype);
       model =
           (DecoderModel)

@@ -11,6 +11,7 @@ import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import dev.attune.tape.LoraConfig;
+import dev.attune.tape.ParameterBuilder;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Segment;
 import dev.attune.tape.Tape;
@@ -69,7 +70,7 @@ class GoldenAdapterTest {
     Task task = family.equals("bert") ? Task.CLASSIFICATION : Task.CAUSAL_LM;
     Backend backend = target.backend();
     LoraConfig lora = AdapterFolder.describe(adapter).lora();
-    Parameters.Builder builder = new Parameters.Builder();
+    ParameterBuilder builder = new ParameterBuilder();
     builder.freeze(DType.F32, DType.F32);
     builder.adapt(lora);
     Path written = scratch.resolve("written");
@@ -115,7 +116,7 @@ class GoldenAdapterTest {
       Goldens.Tensors golden,
       Goldens.Tensors sequences) {
     LoraConfig lora = AdapterFolder.describe(adapter).lora();
-    Parameters.Builder builder = new Parameters.Builder();
+    ParameterBuilder builder = new ParameterBuilder();
     builder.adapt(lora);
     try (Model model =
             Families.create(backend, ModelFolder.readConfig(base), task, 5, null, builder);

@@ -18,6 +18,7 @@ import dev.attune.model.decoder.Decoder;
 import dev.attune.model.decoder.DecoderModel;
 import dev.attune.ops.GatherRows;
 import dev.attune.tape.LoraConfig;
+import dev.attune.tape.ParameterBuilder;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Segment;
 import dev.attune.tape.Tape;
@@ -93,7 +94,7 @@ class LastRowsTest {
   }
 
   private static Model open(String family, Backend backend, Way way) {
-    Parameters.Builder builder = new Parameters.Builder();
+    ParameterBuilder builder = new ParameterBuilder();
     if (way != Way.FULL && way != Way.CHECKPOINTS) {
       builder.freeze(DType.F32, way == Way.LORA_ON_4_BITS ? DType.NF4 : DType.F32);
       builder.adapt(

@@ -16,6 +16,7 @@ import dev.attune.kernels.QuantizedLayout;
 import dev.attune.memory.Arena;
 import dev.attune.memory.Buffer;
 import dev.attune.tape.LoraConfig;
+import dev.attune.tape.ParameterBuilder;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Segment;
 import dev.attune.tape.Tape;
@@ -61,7 +62,7 @@ class QuantizedModelTest {
    * @param rounding what weights held as f32 are rounded to; null: nothing
    */
   private static Model open(Backend backend, DType products, DType rounding, boolean decomposed) {
-    Parameters.Builder builder = new Parameters.Builder();
+    ParameterBuilder builder = new ParameterBuilder();
     builder.freeze(DType.F32, products);
     builder.adapt(new LoraConfig(4, 8, 0f, List.of(LoraConfig.ALL_LINEAR), false, decomposed));
     Model model =
@@ -205,7 +206,7 @@ class QuantizedModelTest {
   /** A width that no whole number of blocks makes up. */
   @Test
   void anUnfitWidthIsRefused() {
-    Parameters.Builder builder = new Parameters.Builder();
+    ParameterBuilder builder = new ParameterBuilder();
     builder.freeze(DType.F32, DType.NF4);
     Path tiny = Goldens.folder().resolve("tiny").resolve("llama"); // F = 144
     Backend backend = Backends.best().toList().get(0).backend();

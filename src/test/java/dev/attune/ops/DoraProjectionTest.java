@@ -13,8 +13,9 @@ import dev.attune.memory.Arena;
 import dev.attune.memory.Buffer;
 import dev.attune.tape.Layout;
 import dev.attune.tape.LoraConfig;
+import dev.attune.tape.ParameterBuilder;
+import dev.attune.tape.ParameterBuilder.Part;
 import dev.attune.tape.Parameters;
-import dev.attune.tape.Parameters.Part;
 import dev.attune.tape.Segment;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -57,7 +58,7 @@ class DoraProjectionTest {
     Fixture(Backend backend, float dropout, boolean frozen) {
       this.backend = backend;
       this.dropout = dropout;
-      Parameters.Builder builder = new Parameters.Builder();
+      ParameterBuilder builder = new ParameterBuilder();
       builder.adapt(new LoraConfig(R, ALPHA, dropout, List.of("q", "v"), false, true));
       if (frozen) {
         builder.freeze(DType.F32, DType.F32);

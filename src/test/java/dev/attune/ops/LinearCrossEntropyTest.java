@@ -9,6 +9,7 @@ import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import dev.attune.memory.Buffer;
 import dev.attune.tape.Parameter;
+import dev.attune.tape.ParameterBuilder;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -39,7 +40,7 @@ class LinearCrossEntropyTest {
     Fixture(Backend backend, int V, int M, boolean frozen) {
       this.backend = backend;
       this.M = M;
-      Parameters.Builder builder = new Parameters.Builder();
+      ParameterBuilder builder = new ParameterBuilder();
       if (frozen) {
         builder.freeze(DType.BF16, DType.BF16);
       }

@@ -24,7 +24,7 @@ import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Sgd;
 import dev.attune.tape.LoraConfig;
-import dev.attune.tape.Parameters;
+import dev.attune.tape.ParameterBuilder;
 import dev.attune.tape.Tape;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Host;
@@ -179,7 +179,7 @@ class DeviceStepsTest {
       Backend backend, Case kind, EncodedDataset data, boolean graphs, float rate, int steps) {
     Path folder = shared.resolve(kind.model());
     int outputs = kind.task() == Task.REGRESSION ? 1 : 3;
-    Parameters.Builder builder = new Parameters.Builder();
+    ParameterBuilder builder = new ParameterBuilder();
     if (kind.lora() != null) {
       builder.freeze(DType.F32, DType.F32);
       builder.adapt(kind.lora());

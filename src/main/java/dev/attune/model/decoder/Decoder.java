@@ -8,6 +8,7 @@ import dev.attune.ops.Embedding;
 import dev.attune.ops.GatherRows;
 import dev.attune.ops.Rope;
 import dev.attune.tape.Parameter;
+import dev.attune.tape.ParameterBuilder;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -29,7 +30,7 @@ public final class Decoder implements AutoCloseable {
   private Rope.Table rope;
 
   /** Declares the body's parameters; {@link #bind} follows once they are built. */
-  public Decoder(Parameters.Builder builder, DecoderConfig config, DecoderNames names) {
+  public Decoder(ParameterBuilder builder, DecoderConfig config, DecoderNames names) {
     this.config = config;
     int C = config.width();
     String table = names.word() + ".weight";

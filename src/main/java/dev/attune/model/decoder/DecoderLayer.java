@@ -13,8 +13,9 @@ import dev.attune.ops.Normed;
 import dev.attune.ops.Projection;
 import dev.attune.ops.Rope;
 import dev.attune.tape.Layout;
+import dev.attune.tape.ParameterBuilder;
+import dev.attune.tape.ParameterBuilder.Part;
 import dev.attune.tape.Parameters;
-import dev.attune.tape.Parameters.Part;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import java.util.ArrayList;
@@ -38,7 +39,7 @@ final class DecoderLayer {
   private final int keyNorm;
   private Parameters parameters;
 
-  DecoderLayer(Parameters.Builder builder, DecoderConfig config, DecoderNames names, int layer) {
+  DecoderLayer(ParameterBuilder builder, DecoderConfig config, DecoderNames names, int layer) {
     this.config = config;
     int C = config.width();
     DecoderConfig.Attention a = config.attention();
@@ -87,7 +88,7 @@ final class DecoderLayer {
             f.bias());
   }
 
-  private Projection queryKeyValue(Parameters.Builder builder, DecoderNames names, int layer) {
+  private Projection queryKeyValue(ParameterBuilder builder, DecoderNames names, int layer) {
     DecoderConfig.Attention a = config.attention();
     int C = config.width();
     List<String> modules = names.queryKeyValue();
@@ -110,7 +111,7 @@ final class DecoderLayer {
   }
 
   private static Projection product(
-      Parameters.Builder builder, DecoderNames names, List<Part> parts, int cols, boolean bias) {
+      ParameterBuilder builder, DecoderNames names, List<Part> parts, int cols, boolean bias) {
     Layout layout =
         names.conv1d() ? new Layout.Transposed((int) parts.get(0).rows(), cols) : Layout.PLAIN;
     return Projection.declare(builder, parts, cols, bias, layout);

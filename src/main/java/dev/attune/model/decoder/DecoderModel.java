@@ -6,6 +6,7 @@ import dev.attune.model.Inputs;
 import dev.attune.model.Model;
 import dev.attune.model.Task;
 import dev.attune.tape.Parameter;
+import dev.attune.tape.ParameterBuilder;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -52,7 +53,7 @@ public final class DecoderModel implements Model {
    * @param outputs K; 1 for regression; of a language model the vocabulary decides
    */
   public DecoderModel(
-      Backend backend, Parameters.Builder builder, Family family, Task task, int outputs) {
+      Backend backend, ParameterBuilder builder, Family family, Task task, int outputs) {
     this.family = family;
     this.task = task;
     DecoderConfig config = family.config();

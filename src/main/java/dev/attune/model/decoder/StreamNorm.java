@@ -4,6 +4,7 @@ import dev.attune.ops.LayerNorm;
 import dev.attune.ops.Normed;
 import dev.attune.ops.RmsNorm;
 import dev.attune.tape.Parameter;
+import dev.attune.tape.ParameterBuilder;
 import dev.attune.tape.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -22,7 +23,7 @@ final class StreamNorm {
     this.biasHandle = biasHandle;
   }
 
-  static StreamNorm declare(Parameters.Builder builder, String module, DecoderConfig config) {
+  static StreamNorm declare(ParameterBuilder builder, String module, DecoderConfig config) {
     int weight = builder.vector(module + ".weight", config.width());
     int bias = config.norm().rms() ? -1 : builder.vector(module + ".bias", config.width());
     return new StreamNorm(config.norm(), weight, bias);
