@@ -31,7 +31,7 @@ __global__ void transpose_stats_kernel(float* out, const float* inp, const int32
   float* tile = shared_memory<float>();
   const int64_t N = cu_seqlens[B];
   const int64_t rows = by_head ? N : heads, cols = by_head ? heads : N;  // of inp
-  const int64_t tiles_across = ceil_div(cols, kTile), tiles = ceil_div(rows, kTile) * tiles_across;
+  const int64_t tiles_across = (cols + kTile - 1) / kTile, tiles = (rows + kTile - 1) / kTile * tiles_across;
   const int x = static_cast<int>(threadIdx.x) % kTile, y = static_cast<int>(threadIdx.x) / kTile;
   for (int64_t t = blockIdx.x; t < tiles; t += gridDim.x) {
     const int64_t row = t / tiles_across * kTile, col = t % tiles_across * kTile;
