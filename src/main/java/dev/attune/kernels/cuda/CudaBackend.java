@@ -41,7 +41,7 @@ public final class CudaBackend extends CudaKernels {
   /** And where cuDNN is: one part in so many, for the scores that its backward pass keeps. */
   private static final int CUDNN_SHARE = 32;
 
-  /** Its kernels for packed sequences need Hopper's instructions. */
+  /** Its backward pass over packed sequences needs Hopper's instructions. */
   private static final int CUDNN_CAPABILITY = 90;
 
   private final CudaRuntime runtime;

@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.attune.kernels.cuda.AttentionGraph.Shape;
 import java.util.Optional;
-import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -29,8 +29,8 @@ class CudnnPlanTest {
         .formatted(capability);
   }
 
-  @BeforeAll
-  static void needsTheLibrary() {
+  @BeforeEach
+  void needsTheLibrary() {
     Optional<String> reason = CudnnAttention.unavailableReason();
     assumeTrue(reason.isEmpty(), () -> reason.get());
   }
@@ -54,17 +54,16 @@ class CudnnPlanTest {
         CudnnPlan backward = new CudnnPlan(AttentionGraph.backward(shape).graph, hopper)) {
       assertTrue(forward.workspaceBytes() < 1 << 20, "forward keeps no scores");
       assertTrue(backward.workspaceBytes() > 0);
-      System.out.println(shape + " " + forward.workspaceBytes() + " " + backward.workspaceBytes());
     }
   }
 
-  /** Its kernels for packed sequences need Hopper's instructions. */
+  /** Its backward pass over packed sequences needs Hopper's instructions. */
   @ParameterizedTest
   @CsvSource({"800", "860"})
   void refusesOlderDevices(int capability) {
     Shape shape = new Shape(8, 512, 8, 8, 64, 0.125f, false);
     CudnnPlan.Target older = CudnnPlan.Target.described(device(capability));
     assertThrows(
-        CudaFailure.class, () -> new CudnnPlan(AttentionGraph.forward(shape).graph, older));
+        CudaFailure.class, () -> new CudnnPlan(AttentionGraph.backward(shape).graph, older));
   }
 }
