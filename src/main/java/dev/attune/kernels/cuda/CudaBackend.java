@@ -90,6 +90,11 @@ public final class CudaBackend extends CudaKernels {
     findings.put(
         "cuda device",
         PresetRuntime.unavailableReason().map(reason -> "missing: " + reason).orElse("found"));
+    if (PresetRuntime.unavailableReason().isPresent()) {
+      findings.put("cuda products", "cuBLASLt is looked for where there is a device");
+      findings.put("cuda attention", "cuDNN is looked for where there is a device");
+      return findings;
+    }
     findings.put(
         "cuda products",
         LtProducts.unavailableReason().map(reason -> "missing: " + reason).orElse("cuBLASLt"));
