@@ -33,8 +33,8 @@ public interface Backend extends Allocator, AutoCloseable {
 
   /**
    * How many rows a packed batch of {@code rows} is to have on the device: more, where work is
-   * prepared for each number of rows that occurs. The rows beyond the real ones belong to a
-   * sequences of their own, of which nothing is learned.
+   * prepared for each number of rows that occurs. The rows beyond the real ones belong to sequences
+   * of their own, of which nothing is learned.
    */
   default int paddedRows(int rows) {
     return rows;

@@ -41,7 +41,8 @@ final class AttentionChoice implements AutoCloseable {
   /** What the engines know: see the support matrix of cuDNN's attention for Hopper. */
   private static final int MAX_HEAD_SIZE = 128;
 
-  private static final int REPEATS = 5;
+  /** Of the memory that keeps the device busy before a measurement. */
+  private static final long FILL_BYTES = 32L << 20;
 
   /** Of outputs that are on the host at a time. */
   private static final int COMPARED_BYTES = 4 << 20;
@@ -148,6 +149,10 @@ final class AttentionChoice implements AutoCloseable {
   /** The choices between ours and an engine's kernels on a device. */
   static ChoiceFile file(CudaRuntime.Properties device, AttentionEngine engine) {
     return ChoiceFile.of(KIND, device, engine.name().replace(' ', '-'), Verdict.BYTES);
+  }
+
+  String engineName() {
+    return engine.name();
   }
 
   /** Which choices were made on this machine, and why, for people. */
@@ -293,10 +298,11 @@ final class AttentionChoice implements AutoCloseable {
   /** Runs ours, tries the engine beside them, and decides unless this batch cannot tell. */
   private void judge(Key key, Runnable ours, List<Output> outputs, EngineCall call) {
     ours.run();
-    float ourMillis = millis(ours);
     List<Buffer> trials = new ArrayList<>();
+    float ourMillis = Float.NaN;
     Verdict verdict;
-    try {
+    try (Buffer fill = Buffer.allocate(backend, FILL_BYTES, true, "measuring attention")) {
+      ourMillis = millis(fill, ours);
       for (Output output : outputs) {
         trials.add(Buffer.allocate(backend, output.sizeBytes(), true, "trial of attention"));
       }
@@ -310,7 +316,7 @@ final class AttentionChoice implements AutoCloseable {
         }
         worst = Math.max(worst, difference / outputs.get(i).tolerance());
       }
-      float engineMillis = worst <= 1 ? millis(() -> call.into(places)) : Float.NaN;
+      float engineMillis = worst <= 1 ? millis(fill, () -> call.into(places)) : Float.NaN;
       verdict = new Verdict(engineMillis < FASTER * ourMillis, ourMillis, engineMillis);
     } catch (DeviceMemoryException e) {
       takesEngine.put(key, false); // in this run: the next may have more room
@@ -325,24 +331,8 @@ final class AttentionChoice implements AutoCloseable {
     file.put(key.text(), verdict.encode());
   }
 
-  /** The least of a few times. */
-  private float millis(Runnable work) {
-    long begin = runtime.createEvent();
-    long end = runtime.createEvent();
-    try {
-      double least = Double.POSITIVE_INFINITY;
-      for (int i = 0; i < REPEATS; i++) {
-        runtime.record(begin);
-        work.run();
-        runtime.record(end);
-        runtime.await(end);
-        least = Math.min(least, runtime.elapsedSeconds(begin, end));
-      }
-      return (float) (1e3 * least);
-    } finally {
-      runtime.destroyEvent(begin);
-      runtime.destroyEvent(end);
-    }
+  private float millis(Buffer fill, Runnable work) {
+    return (float) (1e3 * DeviceClock.seconds(runtime, fill.address(), fill.sizeBytes(), work));
   }
 
   /**

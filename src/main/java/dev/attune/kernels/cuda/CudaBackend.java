@@ -194,13 +194,14 @@ public final class CudaBackend extends CudaKernels {
   public String description() {
     CudaRuntime.Properties p = runtime.properties();
     return String.format(
-        "cuda, %s, compute capability %d.%d, %d multiprocessors, %d GiB, CUDA %s",
+        "cuda, %s, compute capability %d.%d, %d multiprocessors, %d GiB, CUDA %s%s",
         p.name(),
         p.capability() / 10,
         p.capability() % 10,
         p.multiprocessors(),
         p.memoryBytes() >> 30,
-        CudaRuntime.Properties.version(p.runtime()));
+        CudaRuntime.Properties.version(p.runtime()),
+        attention == null ? "" : ", attention also by " + attention.engineName());
   }
 
   /** Since compute capability 8.0, which is also what the kernels are built for. */

@@ -52,13 +52,6 @@ final class LtProducts implements Products {
   private static final long USUAL = 1024;
 
   private static final int CANDIDATES = 8;
-  private static final int REPEATS = 3;
-
-  /** Products of a measurement, in a row. */
-  private static final int CALLS = 4;
-
-  /** Fills of the workspace that keep the device busy until a measurement is enqueued whole. */
-  private static final int FILLS = 8;
 
   /** What NVIDIA advises for Hopper; others need less. */
   private static final long WORKSPACE_BYTES = 32L << 20;
@@ -668,32 +661,9 @@ final class LtProducts implements Products {
     Check.state(!backend.isCapturing(), "%s is new while a graph is being recorded", product);
   }
 
-  /** Seconds of a call, the least of a few measurements of several. */
+  /** Seconds of a call. */
   private double fastest(Runnable call) {
-    long begin = runtime.createEvent();
-    long end = runtime.createEvent();
-    try {
-      double best = Double.POSITIVE_INFINITY;
-      for (int repeat = 0; repeat < REPEATS; repeat++) {
-        // Enqueueing a small product takes longer than the product: what is measured must not
-        // begin before all of it is enqueued.
-        for (int fill = 0; fill < FILLS; fill++) {
-          runtime.zero(workspace.address(), WORKSPACE_BYTES);
-        }
-        call.run();
-        runtime.record(begin);
-        for (int i = 0; i < CALLS; i++) {
-          call.run();
-        }
-        runtime.record(end);
-        runtime.await(end);
-        best = Math.min(best, runtime.elapsedSeconds(begin, end) / CALLS);
-      }
-      return best;
-    } finally {
-      runtime.destroyEvent(begin);
-      runtime.destroyEvent(end);
-    }
+    return DeviceClock.seconds(runtime, workspace.address(), WORKSPACE_BYTES, call);
   }
 
   // ---- calls ------------------------------------------------------------------------------------
