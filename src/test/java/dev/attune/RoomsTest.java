@@ -13,12 +13,14 @@ class RoomsTest {
   private static final List<String> ROOMS =
       List.of(
           "core",
+          "jinja",
           "text",
           "data",
           "memory",
           "batch",
           "kernels",
           "tape",
+          "store",
           "ops",
           "model",
           "optim",
@@ -60,10 +62,15 @@ class RoomsTest {
     noClasses()
         .that()
         .resideInAnyPackage(
-            "dev.attune.kernels..", "dev.attune.tape..", "dev.attune.ops..", "dev.attune.model..")
+            "dev.attune.kernels..",
+            "dev.attune.tape..",
+            "dev.attune.store..",
+            "dev.attune.ops..",
+            "dev.attune.model..")
         .should()
         .dependOnClassesThat()
-        .resideInAnyPackage("dev.attune.text..", "dev.attune.data..", "dev.attune.batch..")
+        .resideInAnyPackage(
+            "dev.attune.jinja..", "dev.attune.text..", "dev.attune.data..", "dev.attune.batch..")
         .check(CLASSES);
   }
 

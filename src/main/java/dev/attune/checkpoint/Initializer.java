@@ -1,9 +1,9 @@
 package dev.attune.checkpoint;
 
 import dev.attune.core.Philox;
-import dev.attune.tape.LoraConfig;
-import dev.attune.tape.Parameters;
-import dev.attune.tape.Segment;
+import dev.attune.store.LoraConfig;
+import dev.attune.store.Parameters;
+import dev.attune.store.Segment;
 import java.util.Random;
 
 /** New weights, as Transformers draws them: matrices normal, biases zero. */

@@ -11,7 +11,7 @@ import dev.attune.model.Inputs;
 import dev.attune.model.decoder.DecoderModel;
 import dev.attune.model.decoder.KeyValueCache;
 import dev.attune.ops.Cast;
-import dev.attune.tape.Parameter;
+import dev.attune.store.Parameter;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import java.nio.FloatBuffer;

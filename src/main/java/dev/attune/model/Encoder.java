@@ -2,8 +2,8 @@ package dev.attune.model;
 
 import dev.attune.ops.Embedding;
 import dev.attune.ops.LayerNorm;
-import dev.attune.tape.ParameterBuilder;
-import dev.attune.tape.Parameters;
+import dev.attune.store.ParameterBuilder;
+import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import java.util.ArrayList;

@@ -1,8 +1,8 @@
 package dev.attune.model;
 
 import dev.attune.kernels.Backend;
-import dev.attune.tape.ParameterBuilder;
-import dev.attune.tape.Parameters;
+import dev.attune.store.ParameterBuilder;
+import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 

@@ -12,7 +12,7 @@ import dev.attune.model.llama.Llama;
 import dev.attune.model.mistral.Mistral;
 import dev.attune.model.qwen.Qwen;
 import dev.attune.model.roberta.Roberta;
-import dev.attune.tape.ParameterBuilder;
+import dev.attune.store.ParameterBuilder;
 import java.util.List;
 
 /** From config.json to a model. */

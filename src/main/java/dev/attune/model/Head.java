@@ -6,8 +6,8 @@ import dev.attune.ops.Cast;
 import dev.attune.ops.Dropout;
 import dev.attune.ops.Linear;
 import dev.attune.ops.Projection;
-import dev.attune.tape.ParameterBuilder;
-import dev.attune.tape.Parameters;
+import dev.attune.store.ParameterBuilder;
+import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 

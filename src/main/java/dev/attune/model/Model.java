@@ -1,7 +1,7 @@
 package dev.attune.model;
 
-import dev.attune.tape.Parameter;
-import dev.attune.tape.Parameters;
+import dev.attune.store.Parameter;
+import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 

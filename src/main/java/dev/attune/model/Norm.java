@@ -1,8 +1,8 @@
 package dev.attune.model;
 
 import dev.attune.ops.LayerNorm;
-import dev.attune.tape.ParameterBuilder;
-import dev.attune.tape.Parameters;
+import dev.attune.store.ParameterBuilder;
+import dev.attune.store.Parameters;
 
 /** A layer norm's place in a model: handles first, parameters once they are built. */
 public final class Norm {

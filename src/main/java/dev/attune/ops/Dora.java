@@ -4,10 +4,10 @@ import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.ops.Projection.Adapter;
 import dev.attune.ops.Projection.Saved;
-import dev.attune.tape.Decomposition;
-import dev.attune.tape.LoraConfig;
-import dev.attune.tape.Parameter;
-import dev.attune.tape.ParameterBuilder.Part;
+import dev.attune.store.Decomposition;
+import dev.attune.store.LoraConfig;
+import dev.attune.store.Parameter;
+import dev.attune.store.ParameterBuilder.Part;
 import dev.attune.tape.Tape;
 import java.util.List;
 

@@ -1,8 +1,8 @@
 package dev.attune.ops;
 
 import dev.attune.core.Check;
+import dev.attune.store.Parameter;
 import dev.attune.tape.Node;
-import dev.attune.tape.Parameter;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 

@@ -3,7 +3,7 @@ package dev.attune.ops;
 import dev.attune.core.Check;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
-import dev.attune.tape.Parameter;
+import dev.attune.store.Parameter;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 

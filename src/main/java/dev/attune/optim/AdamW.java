@@ -2,8 +2,8 @@ package dev.attune.optim;
 
 import dev.attune.kernels.DeviceStep;
 import dev.attune.memory.Buffer;
-import dev.attune.tape.Parameters;
-import dev.attune.tape.RowSparse;
+import dev.attune.store.Parameters;
+import dev.attune.store.RowSparse;
 import java.util.Map;
 
 /**

@@ -1,8 +1,8 @@
 package dev.attune.optim;
 
 import dev.attune.memory.HostMirror;
-import dev.attune.tape.Parameters;
-import dev.attune.tape.RowSparse;
+import dev.attune.store.Parameters;
+import dev.attune.store.RowSparse;
 
 /** The global L2 norm of all gradients, as PyTorch's clip_grad_norm_ measures it. */
 public final class GradientNorm implements AutoCloseable {

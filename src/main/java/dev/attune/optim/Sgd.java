@@ -2,7 +2,7 @@ package dev.attune.optim;
 
 import dev.attune.kernels.DeviceStep;
 import dev.attune.memory.Buffer;
-import dev.attune.tape.Parameters;
+import dev.attune.store.Parameters;
 import java.util.Map;
 
 /** Stochastic gradient descent with momentum, as PyTorch's SGD. */

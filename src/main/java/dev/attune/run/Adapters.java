@@ -2,8 +2,8 @@ package dev.attune.run;
 
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
-import dev.attune.tape.LoraConfig;
-import dev.attune.tape.ParameterBuilder;
+import dev.attune.store.LoraConfig;
+import dev.attune.store.ParameterBuilder;
 import java.util.Arrays;
 import java.util.List;
 

@@ -21,7 +21,7 @@ import dev.attune.model.Task;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
-import dev.attune.tape.LoraConfig;
+import dev.attune.store.LoraConfig;
 import dev.attune.tape.Tape;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.TrainListener;

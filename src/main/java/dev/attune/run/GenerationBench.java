@@ -10,7 +10,7 @@ import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.model.decoder.DecoderModel;
-import dev.attune.tape.ParameterBuilder;
+import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Tape;
 import java.util.Arrays;
 import java.util.List;

@@ -11,7 +11,7 @@ import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.model.Task;
-import dev.attune.tape.ParameterBuilder;
+import dev.attune.store.ParameterBuilder;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.io.UncheckedIOException;

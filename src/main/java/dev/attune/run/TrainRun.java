@@ -19,7 +19,7 @@ import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.optim.Sgd;
-import dev.attune.tape.LoraConfig;
+import dev.attune.store.LoraConfig;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;

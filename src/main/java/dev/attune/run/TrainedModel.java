@@ -13,7 +13,7 @@ import dev.attune.data.LabelMap;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.model.Task;
-import dev.attune.tape.ParameterBuilder;
+import dev.attune.store.ParameterBuilder;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -21,7 +21,7 @@
  *   <li>Words that are already split, with a byte-level tokenizer that adds no space itself (GPT-2,
  *       RoBERTa, Qwen): every word gets a leading space. For GPT-2 and RoBERTa this is
  *       Transformers' {@code add_prefix_space=True}, without which Transformers refuses such input.
- *   <li>Chat templates are rendered by {@link dev.attune.text.jinja}, which says why it is our own.
+ *   <li>Chat templates are rendered by {@link dev.attune.jinja}, which says why it is our own.
  *       Where a template does not mark the assistant's turns itself, they are found by rendering
  *       the turns before each and up to it; every step is checked, and a template that gives no
  *       sure answer is refused.

@@ -3,7 +3,7 @@ package dev.attune.train;
 import dev.attune.batch.Batch;
 import dev.attune.model.Inputs;
 import dev.attune.optim.GradientNorm;
-import dev.attune.tape.Parameters;
+import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 

@@ -11,7 +11,7 @@ import dev.attune.memory.Buffer;
 import dev.attune.model.Model;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
-import dev.attune.tape.Parameters;
+import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import java.util.ArrayDeque;
 import java.util.Deque;

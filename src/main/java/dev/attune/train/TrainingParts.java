@@ -2,7 +2,7 @@ package dev.attune.train;
 
 import dev.attune.model.Model;
 import dev.attune.optim.Optimizer;
-import dev.attune.tape.Parameters;
+import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 
 /**

@@ -18,7 +18,7 @@ import dev.attune.memory.Arena;
 import dev.attune.model.Families;
 import dev.attune.model.Task;
 import dev.attune.model.decoder.DecoderModel;
-import dev.attune.tape.ParameterBuilder;
+import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.testkit.Backends;

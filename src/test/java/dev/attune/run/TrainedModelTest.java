@@ -11,7 +11,7 @@ import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.model.Task;
-import dev.attune.tape.Segment;
+import dev.attune.store.Segment;
 import dev.attune.testkit.TinyDecoder;
 import java.io.IOException;
 import java.nio.file.Files;

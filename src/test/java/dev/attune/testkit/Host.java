@@ -1,8 +1,8 @@
 package dev.attune.testkit;
 
 import dev.attune.memory.Buffer;
-import dev.attune.tape.Parameters;
-import dev.attune.tape.Segment;
+import dev.attune.store.Parameters;
+import dev.attune.store.Segment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;

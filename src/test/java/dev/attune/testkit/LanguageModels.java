@@ -2,7 +2,7 @@ package dev.attune.testkit;
 
 import dev.attune.kernels.Activation;
 import dev.attune.model.Model;
-import dev.attune.tape.Parameter;
+import dev.attune.store.Parameter;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 

@@ -5,9 +5,9 @@ import dev.attune.model.Head;
 import dev.attune.model.Inputs;
 import dev.attune.model.Model;
 import dev.attune.model.Task;
-import dev.attune.tape.Parameter;
-import dev.attune.tape.ParameterBuilder;
-import dev.attune.tape.Parameters;
+import dev.attune.store.Parameter;
+import dev.attune.store.ParameterBuilder;
+import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 

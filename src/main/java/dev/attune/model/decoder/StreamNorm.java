@@ -3,9 +3,9 @@ package dev.attune.model.decoder;
 import dev.attune.ops.LayerNorm;
 import dev.attune.ops.Normed;
 import dev.attune.ops.RmsNorm;
-import dev.attune.tape.Parameter;
-import dev.attune.tape.ParameterBuilder;
-import dev.attune.tape.Parameters;
+import dev.attune.store.Parameter;
+import dev.attune.store.ParameterBuilder;
+import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 

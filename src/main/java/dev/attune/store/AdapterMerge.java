@@ -1,0 +1,83 @@
+package dev.attune.store;
+
+import dev.attune.core.Check;
+import dev.attune.core.DType;
+import dev.attune.kernels.Activation;
+import java.nio.FloatBuffer;
+
+/** Arithmetic on whole tensors of a store that makes adapters part of the weights they are of. */
+public final class AdapterMerge {
+  private AdapterMerge() {}
+
+  /**
+   * {@code weight (F,C) += scale * up (F,R) * down (R,C)}: an adapter becomes part of its weight.
+   * up is scaled in place.
+   *
+   * @param parameters that the tensors are of
+   * @throws IllegalArgumentException if the weight is frozen
+   */
+  public static void addProduct(
+      Parameters parameters, Segment weight, Segment up, Segment down, float scale) {
+    Check.argument(!weight.frozen(), "%s is frozen", weight.name());
+    long R = down.shape()[0];
+    long C = down.shape()[1];
+    FloatBuffer scaled = values(parameters, up);
+    for (int i = 0; i < scaled.capacity(); i++) {
+      scaled.put(i, scaled.get(i) * scale);
+    }
+    parameters.write(
+        up, (first, values) -> values.put(scaled.slice((int) first, values.remaining())));
+    parameters
+        .backend()
+        .linearBackwardInput(
+            parameters.address(weight),
+            0,
+            parameters.address(up),
+            parameters.address(down),
+            0,
+            up.count() / R,
+            C,
+            R,
+            Activation.NONE,
+            true,
+            DType.F32,
+            DType.F32);
+    parameters.changed();
+  }
+
+  /**
+   * Scales the rows of {@code weight (F,C)} to the norms that {@code magnitude (F)} says: a
+   * weight-decomposed adapter becomes part of its weight, after {@link #addProduct}. A row of zeros
+   * stays.
+   *
+   * @param parameters that the tensors are of
+   * @throws IllegalArgumentException if the weight is frozen
+   */
+  public static void setRowNorms(Parameters parameters, Segment weight, Segment magnitude) {
+    Check.argument(!weight.frozen(), "%s is frozen", weight.name());
+    FloatBuffer rows = values(parameters, weight);
+    FloatBuffer norms = values(parameters, magnitude);
+    int C = rows.capacity() / norms.capacity();
+    for (int f = 0; f < norms.capacity(); f++) {
+      double squares = 0;
+      for (int i = f * C; i < (f + 1) * C; i++) {
+        squares += (double) rows.get(i) * rows.get(i);
+      }
+      double factor = squares == 0 ? 0 : norms.get(f) / Math.sqrt(squares);
+      for (int i = f * C; i < (f + 1) * C; i++) {
+        rows.put(i, (float) (factor * rows.get(i)));
+      }
+    }
+    parameters.write(
+        weight, (first, values) -> values.put(rows.slice((int) first, values.remaining())));
+  }
+
+  /** All values of a tensor, as the store orders them. */
+  private static FloatBuffer values(Parameters parameters, Segment segment) {
+    FloatBuffer values = FloatBuffer.allocate(Math.toIntExact(segment.count()));
+    while (values.hasRemaining()) {
+      values.put(parameters.read(segment, values.position()));
+    }
+    return values.flip();
+  }
+}

@@ -1,0 +1,249 @@
+package dev.attune.store;
+
+import dev.attune.core.Check;
+import dev.attune.core.DType;
+import dev.attune.core.InputException;
+import dev.attune.kernels.Backend;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
+
+/** Declares parameters in the order of the model; {@link #build} lays them out. */
+public final class ParameterBuilder {
+  /**
+   * One Hugging Face tensor of a declaration, or one module before its tensors are named.
+   *
+   * @param rows of a matrix; entries of a vector
+   */
+  public record Part(String name, long rows) {}
+
+  /**
+   * A module of a weight that is decomposed.
+   *
+   * @param down handle of its adapter's A
+   * @param up handle of its adapter's B
+   * @param magnitude handle of its magnitudes
+   * @param firstRow of the module in the weight
+   */
+  public record Decomposed(int down, int up, int magnitude, long firstRow) {}
+
+  /**
+   * What one handle stands for.
+   *
+   * @param cols of a matrix; 1 of vectors
+   * @param frozenAs how it is held, of vectors that it is frozen; null: trained
+   */
+  record Declared(
+      List<Part> parts,
+      long cols,
+      Layout layout,
+      boolean decays,
+      boolean rowSparse,
+      boolean isMatrix,
+      DType frozenAs) {
+    DType dtype() {
+      return frozenAs != null && isMatrix ? frozenAs : DType.F32;
+    }
+
+    long rows() {
+      return parts.stream().mapToLong(Part::rows).sum();
+    }
+
+    long count(Part part) {
+      return part.rows() * cols;
+    }
+
+    long[] folderShape(Part part) {
+      return isMatrix ? layout.folderShape(part.rows(), cols) : new long[] {part.rows()};
+    }
+  }
+
+  /**
+   * A weight whose adapters are weight-decomposed.
+   *
+   * @param weight its handle
+   */
+  record DeclaredDecomposition(int weight, List<Decomposed> modules, float scale) {}
+
+  private final List<Declared> declared = new ArrayList<>();
+  private final List<DeclaredDecomposition> decompositions = new ArrayList<>();
+  private LoraConfig lora;
+  private DType frozenAs;
+  private DType productsFrozenAs;
+  private String adapterFolder;
+  private final Set<String> modules = new LinkedHashSet<>();
+
+  /** Gives the projections that are declared from here on adapters; null: none. */
+  public void adapt(LoraConfig config) {
+    this.lora = config;
+  }
+
+  /**
+   * The same for adapters that are there already.
+   *
+   * @param folder where they are, for messages
+   */
+  public void adapt(LoraConfig config, String folder) {
+    this.lora = config;
+    this.adapterFolder = folder;
+  }
+
+  /**
+   * Freezes what is declared from here on.
+   *
+   * @param matrices how embeddings are held: F32 or BF16 (vectors stay F32); null: not frozen
+   * @param products how the weights of products are held: the same, or NF4 or INT8
+   */
+  public void freeze(DType matrices, DType products) {
+    this.frozenAs = matrices;
+    this.productsFrozenAs = products;
+  }
+
+  /** Declares parameters that are new: trained, and not adapted. */
+  public <T> T asNew(Supplier<T> declaration) {
+    LoraConfig outerLora = lora;
+    DType outerFrozen = frozenAs;
+    lora = null;
+    frozenAs = null;
+    T declaredNew = declaration.get();
+    lora = outerLora;
+    frozenAs = outerFrozen;
+    return declaredNew;
+  }
+
+  /** The adapters that projections get, or null. */
+  public LoraConfig lora() {
+    return lora;
+  }
+
+  /** Whether a projection of this module gets an adapter. */
+  public boolean adapts(String module) {
+    if (lora == null) {
+      return false;
+    }
+    modules.add(module);
+    return lora.targets(module);
+  }
+
+  /**
+   * Checks, once everything is declared, that every target matched a module.
+   *
+   * @throws InputException naming those that did not, and what there is
+   */
+  public void checkTargets() {
+    if (lora == null) {
+      return;
+    }
+    for (String target : lora.targets()) {
+      if (modules.stream().noneMatch(module -> LoraConfig.matches(target, module))) {
+        String has =
+            modules.stream().map(LoraConfig::suffix).distinct().collect(Collectors.joining(", "));
+        throw new InputException(
+            adapterFolder == null
+                ? "--lora-targets: '" + target + "' matches no product of this model; it has " + has
+                : adapterFolder
+                    + ": its module '"
+                    + target
+                    + "' matches no product of this base model, which has "
+                    + has
+                    + "; the adapter belongs to another model");
+      }
+    }
+  }
+
+  /** A weight matrix (rows, cols) that decays; returns its handle for {@link Parameters#get}. */
+  public int matrix(String name, long rows, long cols) {
+    return declare(List.of(new Part(name, rows)), cols, Layout.PLAIN, true, false, true, frozenAs);
+  }
+
+  /**
+   * Weights of equal width, one below the other, of one product.
+   *
+   * @param layout in the folder; of several matrices only PLAIN
+   */
+  public int stacked(List<Part> parts, long cols, Layout layout) {
+    Check.argument(
+        layout == Layout.PLAIN || parts.size() == 1, "a layout of several tensors: %s", parts);
+    return declare(
+        parts, cols, layout, true, false, true, frozenAs == null ? null : productsFrozenAs);
+  }
+
+  /** A matrix of an adapter: always trained. */
+  public int adapter(String name, long rows, long cols, Layout layout) {
+    return asNew(
+        () -> declare(List.of(new Part(name, rows)), cols, layout, true, false, true, null));
+  }
+
+  /**
+   * The magnitudes of a module's rows: always trained. They decay, as Transformers has it, which
+   * excepts biases and norms alone.
+   */
+  public int magnitude(String name, long count, Layout layout) {
+    return asNew(
+        () -> declare(List.of(new Part(name, count)), 1, layout, true, false, false, null));
+  }
+
+  /**
+   * Declares that adapters of a weight are weight-decomposed.
+   *
+   * @param weight its handle
+   * @param modules of it that have an adapter
+   * @return the handle for {@link Parameters#decomposition}
+   */
+  public int decompose(int weight, List<Decomposed> modules) {
+    decompositions.add(new DeclaredDecomposition(weight, List.copyOf(modules), lora.scale()));
+    return decompositions.size() - 1;
+  }
+
+  /** A vector that does not decay: a bias, a norm's weight. */
+  public int vector(String name, long count) {
+    return stackedVectors(List.of(new Part(name, count)), Layout.PLAIN);
+  }
+
+  /** Vectors, one after the other; the layout as of {@link #stacked}. */
+  public int stackedVectors(List<Part> parts, Layout layout) {
+    Check.argument(
+        layout == Layout.PLAIN || parts.size() == 1, "a layout of several tensors: %s", parts);
+    return declare(parts, 1, layout, false, false, false, frozenAs);
+  }
+
+  /** The word embedding (V, C): decays, and is updated by row. At most one. */
+  public int wordEmbedding(String name, long vocabulary, long width) {
+    for (Declared other : declared) {
+      Check.argument(!other.rowSparse, "two word embeddings: %s and %s", other.parts, name);
+    }
+    return declare(
+        List.of(new Part(name, vocabulary)),
+        width,
+        Layout.PLAIN,
+        true,
+        frozenAs == null,
+        true,
+        frozenAs);
+  }
+
+  private int declare(
+      List<Part> parts,
+      long cols,
+      Layout layout,
+      boolean decays,
+      boolean rowSparse,
+      boolean isMatrix,
+      DType heldAs) {
+    declared.add(
+        new Declared(List.copyOf(parts), cols, layout, decays, rowSparse, isMatrix, heldAs));
+    return declared.size() - 1;
+  }
+
+  /**
+   * Lays the parameters out and allocates the weights (zeroed).
+   *
+   * @throws InputException if a weight that is to be held in few bits has a width they do not allow
+   */
+  public Parameters build(Backend backend) {
+    return new Parameters(backend, new ParameterLayout(declared), decompositions);
+  }
+}

@@ -1,0 +1,183 @@
+package dev.attune.store;
+
+import dev.attune.core.DType;
+import dev.attune.core.InputException;
+import dev.attune.kernels.QuantizedLayout;
+import dev.attune.store.ParameterBuilder.Declared;
+import dev.attune.store.ParameterBuilder.Part;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Predicate;
+
+/**
+ * Where each declared tensor lies: trained ones in the flat store, in the order that {@link
+ * Parameters} states, frozen ones behind each other in a buffer of their own. Allocates nothing.
+ */
+final class ParameterLayout {
+  /** Of segments, in elements. */
+  static final int ALIGNMENT = 16;
+
+  private static final int CACHE_LINE = 64;
+
+  /**
+   * What one handle stands for.
+   *
+   * @param begin first of its segments
+   * @param end behind the last
+   * @param rows of the matrix; 1 of vectors
+   * @param cols of the matrix; entries of vectors
+   * @param rowSparse whether it is the word embedding, updated by row
+   */
+  record Range(int begin, int end, long rows, long cols, boolean rowSparse) {}
+
+  private final List<Segment> segments = new ArrayList<>();
+  private final Map<String, Segment> byName = new LinkedHashMap<>();
+  private final List<Range> ranges = new ArrayList<>();
+  private final List<QuantizedWeight> quantized = new ArrayList<>();
+  private final long rowSparseEnd;
+  private final long decayEnd;
+  private long size;
+  private long frozenBytes;
+
+  /**
+   * Lays out.
+   *
+   * @throws InputException if a weight that is to be packed does not consist of whole blocks
+   */
+  ParameterLayout(List<Declared> declared) {
+    for (int i = 0; i < declared.size(); i++) {
+      ranges.add(null);
+    }
+    place(declared, d -> d.frozenAs() == null && d.rowSparse());
+    rowSparseEnd = size;
+    place(declared, d -> d.frozenAs() == null && !d.rowSparse() && d.decays());
+    decayEnd = size;
+    place(declared, d -> d.frozenAs() == null && !d.decays());
+    placeFrozen(declared);
+    for (Segment segment : segments) {
+      byName.put(segment.name(), segment);
+    }
+  }
+
+  private void place(List<Declared> declared, Predicate<Declared> section) {
+    for (int i = 0; i < declared.size(); i++) {
+      Declared d = declared.get(i);
+      if (!section.test(d)) {
+        continue;
+      }
+      size = align(size);
+      int begin = segments.size();
+      for (Part part : d.parts()) {
+        segments.add(
+            new Segment(
+                part.name(),
+                d.folderShape(part),
+                size,
+                d.count(part),
+                d.decays(),
+                d.layout(),
+                DType.F32,
+                false));
+        size += d.count(part);
+      }
+      ranges.set(i, range(d, begin));
+    }
+    size = align(size);
+  }
+
+  private void placeFrozen(List<Declared> declared) {
+    for (int i = 0; i < declared.size(); i++) {
+      Declared d = declared.get(i);
+      if (d.frozenAs() == null) {
+        continue;
+      }
+      int begin = segments.size();
+      boolean isQuantized = d.dtype().sizeBytes() == 0;
+      long at = frozenBytes;
+      for (Part part : d.parts()) {
+        // Tensors that are packed together have one place, that of them all.
+        segments.add(
+            new Segment(
+                part.name(),
+                d.folderShape(part),
+                at,
+                d.count(part),
+                d.decays(),
+                d.layout(),
+                d.dtype(),
+                true));
+        at += d.count(part) * d.dtype().sizeBytes();
+      }
+      if (isQuantized) {
+        if (d.cols() % QuantizedLayout.BLOCK != 0) {
+          throw new InputException(
+              String.format(
+                  "%s has %d columns; weights of few bits (--load-in-4bit, --load-in-8bit) need a"
+                      + " multiple of %d",
+                  d.parts().get(0).name(), d.cols(), QuantizedLayout.BLOCK));
+        }
+        long rows = d.rows();
+        quantized.add(new QuantizedWeight(d.dtype(), frozenBytes, rows, d.cols()));
+        at += QuantizedLayout.of(rows, d.cols(), d.dtype()).sizeBytes();
+      }
+      frozenBytes = (at + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+      ranges.set(i, range(d, begin));
+    }
+  }
+
+  private static long align(long value) {
+    return (value + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  }
+
+  private Range range(Declared d, int begin) {
+    return new Range(
+        begin,
+        segments.size(),
+        d.isMatrix() ? d.rows() : 1,
+        d.isMatrix() ? d.cols() : d.rows(),
+        d.rowSparse());
+  }
+
+  /** The named tensors, in the order of the store, the frozen ones last. */
+  List<Segment> segments() {
+    return Collections.unmodifiableList(segments);
+  }
+
+  /** The named tensor, or null. */
+  Segment segment(String name) {
+    return byName.get(name);
+  }
+
+  /** By handle. */
+  List<Range> ranges() {
+    return ranges;
+  }
+
+  /** End of the row-sparse section, which starts at 0. */
+  long rowSparseEnd() {
+    return rowSparseEnd;
+  }
+
+  /** End of the section whose weights decay. */
+  long decayEnd() {
+    return decayEnd;
+  }
+
+  /** Elements of the store, gaps included. */
+  long size() {
+    return size;
+  }
+
+  /** What the frozen tensors take. */
+  long frozenBytes() {
+    return frozenBytes;
+  }
+
+  /** The frozen weights that are packed. */
+  List<QuantizedWeight> quantized() {
+    return quantized;
+  }
+}

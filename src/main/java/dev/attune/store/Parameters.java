@@ -1,0 +1,370 @@
+package dev.attune.store;
+
+import dev.attune.core.Check;
+import dev.attune.core.DType;
+import dev.attune.kernels.Backend;
+import dev.attune.memory.Buffer;
+import dev.attune.memory.HostWindow;
+import dev.attune.store.ParameterBuilder.DeclaredDecomposition;
+import java.nio.ByteBuffer;
+import java.nio.FloatBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * The flat store: every weight in one f32 buffer, every gradient in another of the same layout, so
+ * that the optimizer is one pass, the gradient norm one reduction and a checkpoint one write.
+ *
+ * <p>Frozen tensors lie in a buffer of their own, held once, in the type that products read.
+ *
+ * <p>Order: the word embedding (if row-sparse), the other weights that decay, those that do not
+ * (biases, norms). Segments start at multiples of {@value ParameterLayout#ALIGNMENT} elements; the
+ * gaps stay zero.
+ */
+public final class Parameters implements AutoCloseable {
+  /** Elements that pass between f32 and bf16 at a time. */
+  private static final int NARROW_PIECE = 1 << 20;
+
+  private final Backend backend;
+  private final ParameterLayout layout;
+  private final List<Segment> segments;
+  private final long rowSparseEnd;
+  private final Buffer weights;
+  private final WeightShadow shadow;
+  private final FrozenWeights frozen; // null where nothing is
+  private final HostWindow window;
+  private final List<Parameter> all = new ArrayList<>();
+  private final Decompositions decompositions;
+  private long version;
+  private Buffer gradients;
+  private boolean[] written;
+  private RowSparse rowSparse;
+  private Parameter rowSparseTable;
+
+  /** Allocates the weights (zeroed). */
+  Parameters(Backend backend, ParameterLayout layout, List<DeclaredDecomposition> decomposed) {
+    this.backend = backend;
+    this.layout = layout;
+    this.segments = layout.segments();
+    this.rowSparseEnd = layout.rowSparseEnd();
+    this.weights =
+        Buffer.allocate(
+            backend,
+            Math.max(1, layout.size()) * Float.BYTES,
+            true,
+            "the weights",
+            "--lora-r, which freezes them and holds them in bf16 (--load-in-4bit: in 4 bits),");
+    this.shadow = new WeightShadow(backend, weights, rowSparseEnd, layout.decayEnd());
+    this.frozen = layout.frozenBytes() == 0 ? null : new FrozenWeights(backend, layout);
+    this.window = new HostWindow(backend);
+    for (ParameterLayout.Range range : layout.ranges()) {
+      Parameter parameter =
+          new Parameter(this, range.begin(), range.end(), range.rows(), range.cols());
+      all.add(parameter);
+      if (range.rowSparse()) {
+        rowSparseTable = parameter;
+        // Only some rows are ever touched; with huge pages every row would be.
+        backend.advise(parameter.address(), parameter.count() * Float.BYTES, false);
+      }
+    }
+    this.decompositions = new Decompositions(backend, this, decomposed);
+  }
+
+  /** The parameter that a declaration's handle stands for. */
+  public Parameter get(int handle) {
+    return all.get(handle);
+  }
+
+  /** The decomposition that a declaration's handle stands for. */
+  public Decomposition decomposition(int handle) {
+    return decompositions.get(handle);
+  }
+
+  /** Grows whenever values may have changed: what derives from them is then out of date. */
+  long version() {
+    return version;
+  }
+
+  /**
+   * Sets the magnitudes of all weight-decomposed adapters to the norms of the rows they are of, as
+   * these are now: to be called when the weights are loaded.
+   */
+  public void initializeMagnitudes() {
+    decompositions.initialize();
+    version++;
+  }
+
+  public Backend backend() {
+    return backend;
+  }
+
+  /** The named tensors, in the order of the store. */
+  public List<Segment> segments() {
+    return segments;
+  }
+
+  /** The named tensor, or null. */
+  public Segment segment(String name) {
+    return layout.segment(name);
+  }
+
+  /** Elements of the store, gaps included. */
+  public long size() {
+    return layout.size();
+  }
+
+  /** Number of parameters, gaps not counted. */
+  public long count() {
+    return segments.stream().mapToLong(Segment::count).sum();
+  }
+
+  /** End of the row-sparse section, which starts at 0. */
+  public long rowSparseEnd() {
+    return rowSparseEnd;
+  }
+
+  /** End of the section whose weights decay. */
+  public long decayEnd() {
+    return layout.decayEnd();
+  }
+
+  public Buffer weights() {
+    return weights;
+  }
+
+  /** The gradients. */
+  public Buffer gradients() {
+    Check.state(gradients != null, "the parameters are not being trained");
+    return gradients;
+  }
+
+  /** The word embedding's bookkeeping, or null if the model has none. */
+  public RowSparse rowSparse() {
+    return rowSparse;
+  }
+
+  /** Delivers values of a tensor. */
+  @FunctionalInterface
+  public interface Values {
+    /** Fills {@code values} with the tensor's elements from {@code first} on. */
+    void fill(long first, FloatBuffer values);
+  }
+
+  /** Writes all values of a tensor, asking for them in pieces; rounds where it is held in bf16. */
+  public void write(Segment segment, Values values) {
+    version++;
+    if (segment.dtype().sizeBytes() == 0) {
+      frozen.writeQuantized(window, segment, values);
+      return;
+    }
+    boolean narrow = segment.dtype() == DType.BF16;
+    long piece = narrow ? NARROW_PIECE : window.pieceBytes() / Float.BYTES;
+    for (long first = 0; first < segment.count(); first += piece) {
+      int count = (int) Math.min(piece, segment.count() - first);
+      int size = segment.dtype().sizeBytes();
+      ByteBuffer target = window.prepare(address(segment) + first * size, (long) count * size);
+      if (narrow) {
+        FloatBuffer wide = FloatBuffer.allocate(count);
+        values.fill(first, wide);
+        for (int i = 0; i < count; i++) {
+          target.putShort(2 * i, DType.toBf16(wide.get(i)));
+        }
+      } else {
+        values.fill(first, target.asFloatBuffer());
+      }
+      window.commit();
+    }
+    shadow.refresh();
+  }
+
+  /**
+   * Some values of a tensor, from element {@code first} on, at least one if there is one; to be
+   * read before anything else is read or written through this store.
+   */
+  public FloatBuffer read(Segment segment, long first) {
+    Check.argument(
+        segment.dtype().sizeBytes() > 0, "%s is held as %s", segment.name(), segment.dtype());
+    if (segment.dtype() == DType.BF16) {
+      int count = (int) Math.min(NARROW_PIECE, segment.count() - first);
+      ByteBuffer narrow =
+          window.read(address(segment) + first * Short.BYTES, (long) count * Short.BYTES);
+      FloatBuffer wide = FloatBuffer.allocate(count);
+      for (int i = 0; i < count; i++) {
+        wide.put(i, DType.fromBf16(narrow.getShort(2 * i)));
+      }
+      return wide;
+    }
+    long count = Math.min(window.pieceBytes() / Float.BYTES, segment.count() - first);
+    return window.read(address(segment) + first * Float.BYTES, count * Float.BYTES).asFloatBuffer();
+  }
+
+  /**
+   * To be called after the weights or the row states were written through their buffers: copies
+   * that derive from them follow.
+   */
+  public void refresh() {
+    version++;
+    shadow.refresh();
+    if (rowSparse != null) {
+      rowSparse.refresh();
+    }
+  }
+
+  /** Allocates gradients; from here on parameters are trainable. */
+  public void enableTraining() {
+    if (gradients != null) {
+      return;
+    }
+    gradients =
+        Buffer.allocate(
+            backend,
+            Math.max(1, layout.size()) * Float.BYTES,
+            true,
+            "the gradients",
+            "--lora-r, which has them of adapters alone,");
+    written = new boolean[segments.size()];
+    if (rowSparseTable != null) {
+      backend.advise(gradients.address(), rowSparseEnd * Float.BYTES, false);
+      rowSparse = new RowSparse(backend, rowSparseTable);
+    }
+  }
+
+  public boolean trainable() {
+    return gradients != null;
+  }
+
+  /**
+   * After backward, before the optimizer: gradients that no op wrote become zero, and the device
+   * learns which rows have one.
+   */
+  public void completeGradients() {
+    if (rowSparse != null) {
+      rowSparse.publish();
+    }
+    zeroUnwritten();
+  }
+
+  /** The part of {@link #completeGradients} that is work of the device. */
+  public void zeroUnwritten() {
+    for (int i = 0; i < written.length; i++) {
+      Segment segment = segments.get(i);
+      if (!written[i] && !segment.frozen() && segment.first() >= rowSparseEnd) {
+        backend.fillZero(gradientAddress(segment.first()), segment.count() * Float.BYTES);
+      }
+    }
+  }
+
+  /** After the optimizer: forgets the gradients. */
+  public void endStep() {
+    changed();
+    forgetWritten();
+    if (rowSparse != null) {
+      rowSparse.zeroGradients(rowSparse.rowCount());
+      rowSparse.endStep();
+    }
+  }
+
+  /**
+   * To be called when weights have changed otherwise than through this store, by work of the
+   * device: what derives from them is computed again when it is next asked for.
+   */
+  public void changed() {
+    version++;
+  }
+
+  /** The marks that {@link #endStep} takes back. */
+  public void forgetWritten() {
+    Arrays.fill(written, false);
+  }
+
+  /** Which gradients this step has written so far: for work that is launched without its ops. */
+  public boolean[] writtenGradients() {
+    return written.clone();
+  }
+
+  /** Takes over what {@link #writtenGradients} gave when the same work ran. */
+  public void restoreWritten(boolean[] gradientsWritten) {
+    System.arraycopy(gradientsWritten, 0, written, 0, written.length);
+  }
+
+  long address(Segment segment) {
+    return segment.frozen()
+        ? frozen.address(segment)
+        : weights.address() + segment.first() * Float.BYTES;
+  }
+
+  /**
+   * Address of the bf16 copy of the weights from element {@code first} on, for an optimizer to keep
+   * up to date in its own pass; 0 where there is none.
+   */
+  public long shadowAddress(long first) {
+    return shadow.address(first);
+  }
+
+  /**
+   * Makes now what products of such activations will ask for: before an arena takes the rest of the
+   * memory.
+   */
+  public void prepare(DType activations) {
+    shadow.prepare(activations);
+  }
+
+  /** The type in which products read a weight. */
+  DType operandDtype(Segment segment, DType activations) {
+    if (segment.frozen()) {
+      return segment.dtype();
+    }
+    return shadow.serves(segment.first(), activations) ? DType.BF16 : DType.F32;
+  }
+
+  /** Where products read a weight; makes the copy when it is first asked for. */
+  long operandAddress(Segment segment, DType activations) {
+    if (segment.frozen() || operandDtype(segment, activations) == DType.F32) {
+      return address(segment);
+    }
+    shadow.make();
+    return shadow.address(segment.first());
+  }
+
+  long gradientAddress(long first) {
+    return gradients().address() + first * Float.BYTES;
+  }
+
+  /** See {@link Parameter#accumulate}: segments of one claim end in the same state. */
+  boolean claim(int begin, int end) {
+    if (segments.get(begin).first() < rowSparseEnd) {
+      return true; // zero between steps
+    }
+    boolean any = false;
+    boolean every = true;
+    for (int i = begin; i < end; i++) {
+      any |= written[i];
+      every &= written[i];
+    }
+    for (int i = begin; i < end; i++) {
+      if (any && !every && !written[i]) {
+        Segment segment = segments.get(i);
+        backend.fillZero(gradientAddress(segment.first()), segment.count() * Float.BYTES);
+      }
+      written[i] = true;
+    }
+    return any;
+  }
+
+  @Override
+  public void close() {
+    weights.close();
+    if (frozen != null) {
+      frozen.close();
+    }
+    decompositions.close();
+    shadow.close();
+    if (gradients != null) {
+      gradients.close();
+    }
+    if (rowSparse != null) {
+      rowSparse.close();
+    }
+  }
+}

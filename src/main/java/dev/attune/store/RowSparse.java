@@ -1,0 +1,138 @@
+package dev.attune.store;
+
+import dev.attune.core.Check;
+import dev.attune.kernels.Backend;
+import dev.attune.memory.Buffer;
+import dev.attune.memory.HostMirror;
+import java.nio.ByteBuffer;
+import java.nio.IntBuffer;
+
+/**
+ * The word embedding's bookkeeping. A step touches the rows of a few hundred tokens out of tens of
+ * thousands, so its gradient is zeroed, measured and read by row, and the optimizer's moments of
+ * rows that never had a gradient are never touched: their pages stay unallocated. The numbers are
+ * those of a dense update, bit for bit.
+ *
+ * <p>Between steps every row of the gradient is zero.
+ */
+public final class RowSparse implements AutoCloseable {
+  /** Row states; the codes cross the native border (attune_adamw_rows). */
+  private static final byte NEVER = 0;
+
+  private static final byte EARLIER = 1;
+  private static final byte NOW = 2;
+
+  private final Backend backend;
+  private final Parameter table;
+  private final HostMirror stateMirror;
+  private final ByteBuffer state;
+  private final HostMirror rowsMirror;
+  private final IntBuffer rows;
+  private int count;
+
+  RowSparse(Backend backend, Parameter table) {
+    this.backend = backend;
+    this.table = table;
+    this.stateMirror = new HostMirror(backend, table.rows(), false);
+    this.state = stateMirror.host();
+    this.rowsMirror = new HostMirror(backend, table.rows() * Integer.BYTES, false);
+    this.rows = rowsMirror.host().asIntBuffer();
+  }
+
+  /** The table (V, C). */
+  public Parameter table() {
+    return table;
+  }
+
+  /** Notes the distinct rows that a micro-batch will add gradients to. */
+  public void mark(int[] ids, int idCount) {
+    for (int i = 0; i < idCount; i++) {
+      int id = ids[i];
+      Check.argument(
+          id >= 0 && id < table.rows(),
+          "token id %d is outside the vocabulary of %d",
+          id,
+          table.rows());
+      if (state.get(id) != NOW) {
+        state.put(id, NOW);
+        rows.put(count++, id);
+      }
+    }
+  }
+
+  /** Address of the i32 list of rows that have a gradient in this step. */
+  public long rowsAddress() {
+    return rowsMirror.address();
+  }
+
+  /** How many rows have a gradient in this step. */
+  public int rowCount() {
+    return count;
+  }
+
+  /** Address of the (V) u8 row states. */
+  public long stateAddress() {
+    return stateMirror.address();
+  }
+
+  /** The (V) u8 row states, for checkpoints. */
+  public Buffer stateBuffer() {
+    return stateMirror.buffer();
+  }
+
+  /** Brings the marks of this step to the device. */
+  void publish() {
+    stateMirror.push(0, state.capacity());
+    rowsMirror.push(0, count * Integer.BYTES);
+  }
+
+  /**
+   * Brings the marks to the device as a list of at least {@code atLeast} rows, or of all rows there
+   * are: so that the work on them does not depend on their number. Rows without a gradient fill it
+   * up, whose squares add nothing and which are zero already.
+   *
+   * @return the length of the list
+   */
+  public int publishPadded(int atLeast) {
+    int padded = Math.toIntExact(Math.min(table.rows(), Math.max(atLeast, count)));
+    int at = count;
+    for (int row = 0; at < padded; row++) {
+      if (state.get(row) != NOW) {
+        rows.put(at++, row);
+      }
+    }
+    stateMirror.push(0, state.capacity());
+    rowsMirror.push(0, padded * Integer.BYTES);
+    return padded;
+  }
+
+  /** Zeroes the gradients of the first rows of the list. */
+  public void zeroGradients(int listed) {
+    backend.zeroRows(table.gradient(), rowsAddress(), listed, table.cols());
+  }
+
+  /** Takes over row states that were written to {@link #stateBuffer} from outside. */
+  void refresh() {
+    stateMirror.pull(0, state.capacity());
+  }
+
+  /** Starts the next step; the gradient rows of this one are zero. */
+  public void endStep() {
+    for (int i = 0; i < count; i++) {
+      state.put(rows.get(i), EARLIER);
+    }
+    count = 0;
+    stateMirror.push(0, state.capacity());
+  }
+
+  /** Whether a row has ever had a gradient. */
+  public boolean everTouched(int row) {
+    return state.get(row) != NEVER;
+  }
+
+  @Override
+  public void close() {
+    stateMirror.close();
+    rowsMirror.close();
+  }
+}

@@ -1,0 +1,25 @@
+package dev.attune.store;
+
+import dev.attune.core.DType;
+
+/**
+ * One named Hugging Face tensor inside the flat store.
+ *
+ * @param name as in the model folder
+ * @param shape as in the model folder
+ * @param first first element in the flat store; of a frozen tensor the first byte among the frozen
+ * @param count number of elements
+ * @param decays whether weight decay applies
+ * @param layout of the folder's elements in the store
+ * @param dtype F32, or how a frozen matrix is held
+ * @param frozen whether it takes no gradient, ever
+ */
+public record Segment(
+    String name,
+    long[] shape,
+    long first,
+    long count,
+    boolean decays,
+    Layout layout,
+    DType dtype,
+    boolean frozen) {}

@@ -1,6 +1,0 @@
-package dev.attune.text.jinja;
-
-/** Something that has a value. */
-interface Expression {
-  Object value(Scope scope);
-}
