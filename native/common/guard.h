@@ -1,4 +1,4 @@
-// The guard of every entry: null checks that Java cannot make, and no exception may cross the border.
+// The guard of every entry: there is a context, and no exception crosses the border.
 #ifndef ATTUNE_GUARD_H
 #define ATTUNE_GUARD_H
 
@@ -9,11 +9,9 @@
 
 namespace attune {
 
-// `missing` says where there is no kernel for the op; null where there is one.
 template <class Body>
-attune_status guard(const char* op, const attune_context* ctx, const char* missing, Body&& body) {
+attune_status guard(const char* op, const attune_context* ctx, Body&& body) {
   if (ctx == nullptr) return fail(ATTUNE_INVALID_ARGUMENT, "%s: the context is null", op);
-  if (missing != nullptr) return fail(ATTUNE_UNSUPPORTED, "%s has no kernel %s", op, missing);
   try {
     return body();
   } catch (const std::bad_alloc&) {

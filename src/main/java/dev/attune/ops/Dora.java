@@ -2,6 +2,9 @@ package dev.attune.ops;
 
 import dev.attune.core.Check;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.CastCall;
+import dev.attune.kernels.calls.DoraCall;
+import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.ops.Projection.Adapter;
 import dev.attune.ops.Projection.Saved;
 import dev.attune.store.Decomposition;
@@ -82,15 +85,16 @@ final class Dora {
       Projection.product(tape, product, inp, weight, 0, N, dtype);
       addAdapters(tape, saved, inp, N, dtype, product);
       tape.backend()
-          .doraForward(
-              out,
-              product,
-              at(factors.gain(), 0),
-              bias == null ? 0 : bias.address(),
-              N,
-              rows(),
-              false,
-              dtype);
+          .run(
+              new DoraCall.Forward(
+                  out,
+                  product,
+                  at(factors.gain(), 0),
+                  bias == null ? 0 : bias.address(),
+                  N,
+                  rows(),
+                  false,
+                  dtype));
       return saved;
     }
     // out + (gain - 1) .* (product + low) + low, where low is what adapters add to both.
@@ -99,7 +103,9 @@ final class Dora {
     Projection.product(tape, product, dropped, weight, 0, N, dtype);
     addAdapters(tape, saved, dropped, N, dtype, product, out);
     tape.free(dropped);
-    tape.backend().doraForward(out, product, at(factors.excess(), 0), 0, N, rows(), true, dtype);
+    tape.backend()
+        .run(
+            new DoraCall.Forward(out, product, at(factors.excess(), 0), 0, N, rows(), true, dtype));
     return saved;
   }
 
@@ -117,7 +123,7 @@ final class Dora {
   private long drop(Tape tape, Saved saved, long inp, long N, float p, DType dtype) {
     long count = N * weight.cols();
     long dropped = tape.allocate(count * dtype.sizeBytes());
-    tape.backend().dropout(dropped, inp, count, p, tape.seed(), saved.stream(), dtype);
+    tape.backend().run(new DropoutCall(dropped, inp, count, p, tape.seed(), saved.stream(), dtype));
     return dropped;
   }
 
@@ -156,18 +162,19 @@ final class Dora {
       long offset = column * dtype.sizeBytes();
       Parameter magnitude = wantsMagnitude ? magnitude(part) : null;
       tape.backend()
-          .doraBackward(
-              saved.product() + offset,
-              magnitude == null ? 0 : magnitude.gradient(),
-              dout + offset,
-              saved.product() + offset,
-              at(factor, column),
-              at(factors.norm(), column),
-              N,
-              parts.get(part).rows(),
-              rows(),
-              magnitude != null && magnitude.accumulate(),
-              dtype);
+          .run(
+              new DoraCall.Backward(
+                  saved.product() + offset,
+                  magnitude == null ? 0 : magnitude.gradient(),
+                  dout + offset,
+                  saved.product() + offset,
+                  at(factor, column),
+                  at(factors.norm(), column),
+                  N,
+                  parts.get(part).rows(),
+                  rows(),
+                  magnitude != null && magnitude.accumulate(),
+                  dtype));
       column += parts.get(part).rows();
     }
   }
@@ -195,8 +202,9 @@ final class Dora {
     long ddropped = tape.allocate(count * dtype.sizeBytes());
     Projection.productBackward(tape, ddropped, saved.product(), weight, N, false, dtype);
     addAdapterGradients(tape, saved, ddropped, N, dtype);
-    tape.backend().dropout(ddropped, ddropped, count, p, tape.seed(), saved.stream(), dtype);
-    tape.backend().cast(dinp, ddropped, count, true, dtype, dtype);
+    tape.backend()
+        .run(new DropoutCall(ddropped, ddropped, count, p, tape.seed(), saved.stream(), dtype));
+    tape.backend().run(new CastCall(dinp, ddropped, count, true, dtype, dtype));
     tape.free(ddropped);
   }
 

@@ -3,6 +3,11 @@ package dev.attune.ops;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
+import dev.attune.kernels.calls.ActivationCall;
+import dev.attune.kernels.calls.CastCall;
+import dev.attune.kernels.calls.DropoutCall;
+import dev.attune.kernels.calls.LinearCall;
+import dev.attune.kernels.calls.LoraCall;
 import dev.attune.store.Layout;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.Parameter;
@@ -55,17 +60,18 @@ public final class Projection {
     /** Adds {@code scale low B^T} to its columns of {@code out (N,F)}. */
     void addTo(Tape tape, long out, long low, long N, long F, float scale, DType dtype) {
       tape.backend()
-          .loraForward(
-              out + firstColumn * dtype.sizeBytes(),
-              low,
-              up.address(),
-              N,
-              up.rows(),
-              rank(),
-              F,
-              rank(),
-              scale,
-              dtype);
+          .run(
+              new LoraCall.Forward(
+                  out + firstColumn * dtype.sizeBytes(),
+                  low,
+                  up.address(),
+                  N,
+                  up.rows(),
+                  rank(),
+                  F,
+                  rank(),
+                  scale,
+                  dtype));
     }
 
     /**
@@ -80,23 +86,25 @@ public final class Projection {
       long R = rank();
       long dlow = tape.allocate(N * R * dtype.sizeBytes());
       tape.backend()
-          .loraBackward(
-              dlow,
-              up.gradient(),
-              dout + firstColumn * dtype.sizeBytes(),
-              low,
-              up.address(),
-              N,
-              up.rows(),
-              R,
-              F,
-              R,
-              scale,
-              up.accumulate(),
-              dtype);
+          .run(
+              new LoraCall.Backward(
+                  dlow,
+                  up.gradient(),
+                  dout + firstColumn * dtype.sizeBytes(),
+                  low,
+                  up.address(),
+                  N,
+                  up.rows(),
+                  R,
+                  F,
+                  R,
+                  scale,
+                  up.accumulate(),
+                  dtype));
       tape.backend()
-          .linearBackwardWeight(
-              down.gradient(), 0, dlow, inp, N, down.cols(), R, down.accumulate(), dtype);
+          .run(
+              new LinearCall.BackwardWeight(
+                  down.gradient(), 0, dlow, inp, N, down.cols(), R, down.accumulate(), dtype));
       tape.free(low);
       return dlow;
     }
@@ -328,7 +336,7 @@ public final class Projection {
             ? forwardAdapters(tape, sum, inp, N, dtype)
             : dora.forward(tape, sum, inp, N, dtype);
     if (activation != Activation.NONE) {
-      tape.backend().activationForward(out, sum, N * rows(), activation, dtype);
+      tape.backend().run(new ActivationCall.Forward(out, sum, N * rows(), activation, dtype));
     }
     return saved;
   }
@@ -361,7 +369,10 @@ public final class Projection {
       return 0;
     }
     long dropped = tape.allocate(N * cols() * dtype.sizeBytes());
-    tape.backend().dropout(dropped, inp, N * cols(), p, tape.seed(), saved.stream + adapter, dtype);
+    tape.backend()
+        .run(
+            new DropoutCall(
+                dropped, inp, N * cols(), p, tape.seed(), saved.stream + adapter, dtype));
     return dropped;
   }
 
@@ -382,18 +393,19 @@ public final class Projection {
       Activation activation,
       DType dtype) {
     tape.backend()
-        .linearForward(
-            out,
-            pre,
-            inp,
-            weight.operand(dtype),
-            bias,
-            N,
-            weight.cols(),
-            weight.rows(),
-            activation,
-            dtype,
-            weight.operandDtype(dtype));
+        .run(
+            new LinearCall.Forward(
+                out,
+                pre,
+                inp,
+                weight.operand(dtype),
+                bias,
+                N,
+                weight.cols(),
+                weight.rows(),
+                activation,
+                dtype,
+                weight.operandDtype(dtype)));
   }
 
   /** {@code dinp (N,C) (+)= dout (N,F) W}. */
@@ -414,19 +426,20 @@ public final class Projection {
       boolean accumulate,
       DType dtype) {
     tape.backend()
-        .linearBackwardInput(
-            dinp,
-            actOut,
-            dout,
-            weight.operand(dtype),
-            pre,
-            N,
-            weight.cols(),
-            weight.rows(),
-            activation,
-            accumulate,
-            dtype,
-            weight.operandDtype(dtype));
+        .run(
+            new LinearCall.BackwardInput(
+                dinp,
+                actOut,
+                dout,
+                weight.operand(dtype),
+                pre,
+                N,
+                weight.cols(),
+                weight.rows(),
+                activation,
+                accumulate,
+                dtype,
+                weight.operandDtype(dtype)));
   }
 
   /** Two FLOPs per multiply-add, once forward, once for each gradient that is wanted. */
@@ -454,16 +467,17 @@ public final class Projection {
             bias.accumulate() == accumulate, "%s and its bias are out of step", weight.name());
       }
       tape.backend()
-          .linearBackwardWeight(
-              weight.gradient(),
-              bias == null ? 0 : bias.gradient(),
-              dout,
-              inp,
-              N,
-              cols(),
-              rows(),
-              accumulate,
-              dtype);
+          .run(
+              new LinearCall.BackwardWeight(
+                  weight.gradient(),
+                  bias == null ? 0 : bias.gradient(),
+                  dout,
+                  inp,
+                  N,
+                  cols(),
+                  rows(),
+                  accumulate,
+                  dtype));
     }
     for (int i = 0; i < adapters.size(); i++) {
       long dropped = dropInput(tape, saved, i, inp, N, dtype);
@@ -519,9 +533,10 @@ public final class Projection {
       }
     }
     if (activation != Activation.NONE) {
-      tape.backend().activationBackward(dinp, dinp, pre, N * cols(), activation, false, dtype);
+      tape.backend()
+          .run(new ActivationCall.Backward(dinp, dinp, pre, N * cols(), activation, false, dtype));
       if (actOut != 0) {
-        tape.backend().activationForward(actOut, pre, N * cols(), activation, dtype);
+        tape.backend().run(new ActivationCall.Forward(actOut, pre, N * cols(), activation, dtype));
       }
     }
   }
@@ -532,8 +547,10 @@ public final class Projection {
     long target = p == 0 ? dinp : tape.allocate(N * cols() * dtype.sizeBytes());
     productBackward(tape, target, saved.lows[i], down, N, p == 0, dtype);
     if (p != 0) {
-      tape.backend().dropout(target, target, N * cols(), p, tape.seed(), saved.stream + i, dtype);
-      tape.backend().cast(dinp, target, N * cols(), true, dtype, dtype);
+      tape.backend()
+          .run(
+              new DropoutCall(target, target, N * cols(), p, tape.seed(), saved.stream + i, dtype));
+      tape.backend().run(new CastCall(dinp, target, N * cols(), true, dtype, dtype));
       tape.free(target);
     }
   }

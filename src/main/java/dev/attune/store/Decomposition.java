@@ -1,6 +1,7 @@
 package dev.attune.store;
 
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.DoraCall;
 import dev.attune.memory.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -105,20 +106,21 @@ public final class Decomposition {
 
   private void compute(Module module, long gain, long excess, long norm, long magnitude) {
     Backend backend = store.backend();
-    backend.doraGain(
-        gain,
-        excess,
-        norm,
-        weight.address(),
-        module.down.address(),
-        module.up.address(),
-        magnitude,
-        weight.rows(),
-        module.firstRow,
-        module.up.rows(),
-        weight.cols(),
-        module.down.rows(),
-        scale,
-        weight.dtype());
+    backend.run(
+        new DoraCall.Gain(
+            gain,
+            excess,
+            norm,
+            weight.address(),
+            module.down.address(),
+            module.up.address(),
+            magnitude,
+            weight.rows(),
+            module.firstRow,
+            module.up.rows(),
+            weight.cols(),
+            module.down.rows(),
+            scale,
+            weight.dtype()));
   }
 }

@@ -2,6 +2,7 @@ package dev.attune.store;
 
 import dev.attune.core.Check;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.FillZeroCall;
 
 /**
  * A weight matrix or vector: a range of the flat store. It may cover several Hugging Face tensors
@@ -134,7 +135,9 @@ public final class Parameter {
     }
     if (!written) {
       // Of one tensor there is one mark: its parts add to zero, whichever comes first.
-      store.backend().fillZero(store.gradientAddress(first.first()), first.count() * Float.BYTES);
+      store
+          .backend()
+          .run(new FillZeroCall(store.gradientAddress(first.first()), first.count() * Float.BYTES));
     }
     return true;
   }
@@ -142,7 +145,7 @@ public final class Parameter {
   /** The gradient for an op that can only add: zeroed if nothing was written in this step. */
   public long addableGradient() {
     if (!accumulate()) {
-      store.backend().fillZero(gradient(), count() * Float.BYTES);
+      store.backend().run(new FillZeroCall(gradient(), count() * Float.BYTES));
     }
     return gradient();
   }
