@@ -14,12 +14,12 @@ import dev.attune.hub.Hub;
 import dev.attune.metrics.Metrics;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.optim.Sgd;
 import dev.attune.store.LoraConfig;
+import dev.attune.task.Task;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
@@ -125,7 +125,7 @@ public final class TrainRun {
             Families.create(
                 session.backend(),
                 modelConfig,
-                task,
+                task.head(),
                 data.outputs(),
                 dropoutOption(),
                 Adapters.builder(config, lora, session.precision()))) {
@@ -189,11 +189,12 @@ public final class TrainRun {
         Optimizer optimizer = optimizer(model);
         Trainer trainer =
             new Trainer(
+                task,
                 model,
                 optimizer,
                 session.tape(trainerConfig.seed()),
                 data.train(),
-                data.validation(inference),
+                data.validation(task, inference),
                 trainerConfig)) {
       session
           .tape(trainerConfig.seed())
@@ -241,7 +242,7 @@ public final class TrainRun {
             output.folder());
       }
       install(output, model, tokenizer, modelConfig, data, task, result);
-      Evaluator testing = data.test(inference);
+      Evaluator testing = data.test(task, inference);
       Map<String, Double> test =
           testing == null ? Map.of() : testing.evaluate(model, session.tape(trainerConfig.seed()));
       if (testing != null) {
@@ -297,7 +298,7 @@ public final class TrainRun {
               ModelFolder.writeWeights(folder.resolve("model.safetensors"), model.parameters());
               ModelFolder.writeJson(folder.resolve("config.json"), saved);
             } else {
-              AdapterFolder.write(folder, model, lora, baseName());
+              AdapterFolder.write(folder, model, lora, baseName(), task);
             }
             ModelFolder.writeJson(folder.resolve("attune.json"), attune);
             MergeRun.copyGenerationConfig(tokenizer.folder(), folder);
