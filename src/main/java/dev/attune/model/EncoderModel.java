@@ -56,8 +56,6 @@ public final class EncoderModel implements Model {
     Head.Spec spec = task == Task.TOKEN_CLASSIFICATION ? family.tokenHead() : family.sequenceHead();
     this.head = new Head(builder, spec, config.width(), outputs, config.classifierDropout());
     this.parameters = builder.build(backend);
-    encoder.bind(parameters);
-    head.bind(parameters);
   }
 
   /** The body alone, for features. */
