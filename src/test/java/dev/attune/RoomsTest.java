@@ -32,6 +32,7 @@ class RoomsTest {
           "generate",
           "train",
           "run",
+          "bench",
           "cli");
 
   private static final JavaClasses CLASSES =
