@@ -16,6 +16,7 @@ import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.Task;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.GoldenBatch;
 import dev.attune.testkit.Goldens;
@@ -103,7 +104,8 @@ class GoldenModelTest {
     Goldens.Tensors golden = new Goldens.Tensors(folder.resolve("golden.safetensors"));
     JsonNode summary = Goldens.json(folder.resolve("golden.json"));
     Task task = GoldenBatch.task(folder);
-    try (Model model = Families.create(backend, ModelFolder.readConfig(folder), task, 5, null);
+    try (Model model =
+            Families.create(backend, ModelFolder.readConfig(folder), task.head(), 5, null);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1);
         Staging staging = new Staging(backend)) {
       ModelFolder.Loaded loaded = ModelFolder.load(folder, model, 0);
@@ -157,7 +159,8 @@ class GoldenModelTest {
     Path folder = Goldens.own(family);
     Goldens.Tensors golden = new Goldens.Tensors(folder.resolve("golden.safetensors"));
     Task task = GoldenBatch.task(folder);
-    try (Model model = Families.create(backend, ModelFolder.readConfig(folder), task, 5, 0.1f);
+    try (Model model =
+            Families.create(backend, ModelFolder.readConfig(folder), task.head(), 5, 0.1f);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.BF16, 1);
         Staging staging = new Staging(backend)) {
       tape.useCheckpoints(checkpoints);
