@@ -31,6 +31,7 @@ class RoomsTest {
           "generate",
           "train",
           "run",
+          "bench",
           "cli");
 
   private static final JavaClasses CLASSES =

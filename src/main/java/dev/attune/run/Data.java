@@ -10,6 +10,7 @@ import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
 import dev.attune.data.LabelMap;
 import dev.attune.data.TargetKind;
+import dev.attune.generate.TextGeneration;
 import dev.attune.model.Model;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.AnswerCheck;

@@ -10,7 +10,10 @@ import dev.attune.checkpoint.ModelInstall;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.TargetKind;
+import dev.attune.generate.GenerationOptions;
+import dev.attune.generate.TextGeneration;
 import dev.attune.hub.Hub;
+import dev.attune.kernels.ProductPeak;
 import dev.attune.metrics.Metrics;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
@@ -110,7 +113,7 @@ public final class TrainRun {
     TargetKind kind = Objective.targetKind(task);
     TrainerConfig trainerConfig = trainerConfig();
     LoraConfig lora = Adapters.of(config);
-    TextGeneration.Options generation = generation(task);
+    GenerationOptions generation = generation(task);
     boolean resume = config.flag(RunOption.RESUME);
     config.required(RunOption.TRAIN_FILE);
     Path outputDir = Path.of(config.required(RunOption.OUTPUT_DIR));
@@ -146,8 +149,7 @@ public final class TrainRun {
       report.throwIfFatal();
       data.checkVocabulary(modelConfig.path("vocab_size").asInt());
       if (generation != null) {
-        data.prepareAnswers(
-            new TextGeneration(config, generation, tokenizer, base), model.maxLength());
+        data.prepareAnswers(new TextGeneration(generation, tokenizer, base), model.maxLength());
       }
       describe(loaded);
       return train(
@@ -156,7 +158,7 @@ public final class TrainRun {
   }
 
   /** How evaluations generate; null: they do not. */
-  private TextGeneration.Options generation(Task task) {
+  private GenerationOptions generation(Task task) {
     if (EvaluationWay.of(config) == EvaluationWay.LOSS) {
       return null;
     }
@@ -169,7 +171,7 @@ public final class TrainRun {
       throw new InputException(
           "--evaluate-with generate needs --validation-file or --test-file to generate for");
     }
-    return TextGeneration.Options.of(config);
+    return GenerationSettings.of(config);
   }
 
   private Outcome train(

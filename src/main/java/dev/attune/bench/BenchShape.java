@@ -1,4 +1,4 @@
-package dev.attune.run;
+package dev.attune.bench;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;

@@ -1,4 +1,4 @@
-package dev.attune.run;
+package dev.attune.bench;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.batch.EncodedDataset;
@@ -15,12 +15,19 @@ import dev.attune.data.LabelMap;
 import dev.attune.data.TargetKind;
 import dev.attune.hub.Hub;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.ProductPeak;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.model.Task;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
+import dev.attune.run.Adapters;
+import dev.attune.run.Backends;
+import dev.attune.run.ProcessMemory;
+import dev.attune.run.RunConfig;
+import dev.attune.run.RunOption;
+import dev.attune.run.Session;
 import dev.attune.store.LoraConfig;
 import dev.attune.tape.Tape;
 import dev.attune.text.TextTokenizer;
@@ -39,7 +46,7 @@ import java.util.function.Consumer;
  * Times fine-tuning steps: a real model or random weights of a known shape, on a file's texts or on
  * random tokens whose lengths are those of short sentences.
  */
-public final class BenchRun {
+public final class TrainingBench {
   private static final long WARMUP_STEPS = 3;
 
   /**
@@ -52,13 +59,6 @@ public final class BenchRun {
 
   /** Of a text: the positions of the smallest shape. */
   private static final int MOST_TOKENS = 512;
-
-  /**
-   * Time of one kernel.
-   *
-   * @param seconds of all calls
-   */
-  public record KernelTime(String kernel, double seconds, long calls) {}
 
   /**
    * What came out.
@@ -76,7 +76,7 @@ public final class BenchRun {
       String precision,
       List<KernelTime> kernels) {}
 
-  private BenchRun() {}
+  private TrainingBench() {}
 
   /** Runs. */
   public static Outcome run(RunConfig config, Consumer<String> note) {
