@@ -11,8 +11,8 @@ import java.util.concurrent.TimeUnit;
  * The batches of a run. Those of training are packed ahead on one daemon thread into three batches
  * that go round: one with the caller, up to two ready. The queues hand over whole batches, so
  * neither side locks anything while it works. After the first round no array is allocated: a batch
- * costs its cursor and at most a queue node or two. Those of an evaluation are packed by the caller,
- * since a prediction may be a single batch, which a thread would cost more than it packs.
+ * costs its cursor and at most a queue node or two. Those of an evaluation are packed by the
+ * caller, since a prediction may be a single batch, which a thread would cost more than it packs.
  *
  * <p>A batch belongs to the caller until the next call of {@link #next} or {@link #close}. One
  * thread consumes; an interrupt of it is left for it to see, and loses no batch.

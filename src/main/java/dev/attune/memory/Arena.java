@@ -140,8 +140,7 @@ public final class Arena implements AutoCloseable {
             DeviceMemoryException.size(size),
             DeviceMemoryException.size(limitBytes),
             DeviceMemoryException.size(liveBytes()),
-            DeviceMemoryException.size(
-                Math.max(largestFreeBytes(), limitBytes - reservedBytes))));
+            DeviceMemoryException.size(Math.max(largestFreeBytes(), limitBytes - reservedBytes))));
   }
 
   private long largestFreeBytes() {

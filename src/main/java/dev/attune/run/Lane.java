@@ -2,18 +2,22 @@ package dev.attune.run;
 
 import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
+import dev.attune.memory.HostWindow;
 import dev.attune.tape.Tape;
 import dev.attune.train.Inference;
+import dev.attune.train.Staging;
 
 /**
- * What one thread needs to run a model whose weights it shares: a backend's context, a tape with its
- * arena, room for a batch. Memory grows to what its calls need, and stays.
+ * What one thread needs to run a model whose weights it shares: a backend's context, a tape with
+ * its arena, room for a batch. Memory grows to what its calls need, and stays.
  */
 public final class Lane implements AutoCloseable {
   private final Backend backend;
   private final DType precision;
   private final boolean ownsBackend;
   private final Inference inference;
+  private final Staging staging;
+  private final HostWindow window;
   private Tape tape;
   private Thread user; // null: idle
   private int share;
@@ -23,6 +27,8 @@ public final class Lane implements AutoCloseable {
     this.precision = precision;
     this.ownsBackend = ownsBackend;
     this.inference = new Inference(backend);
+    this.staging = new Staging(backend);
+    this.window = new HostWindow(backend);
   }
 
   /** Who has the lane; null: nobody. */
@@ -69,7 +75,17 @@ public final class Lane implements AutoCloseable {
     return tape;
   }
 
-  /** Runs encoders. */
+  /** Room for a batch that is not the business of {@link #inference}. */
+  Staging staging() {
+    return staging;
+  }
+
+  /** The host's way to results. */
+  HostWindow window() {
+    return window;
+  }
+
+  /** Runs models with a head. */
   public Inference inference() {
     return inference;
   }
@@ -77,6 +93,7 @@ public final class Lane implements AutoCloseable {
   @Override
   public void close() {
     inference.close();
+    staging.close();
     if (tape != null) {
       tape.close();
     }

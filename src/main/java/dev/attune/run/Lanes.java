@@ -14,9 +14,9 @@ import java.util.function.Function;
 
 /**
  * Lets any number of threads use one model. Each call has a {@link Lane} to itself, made when it is
- * first needed; those that find none wait, and are served in the order in which they came. The lanes
- * in use divide the threads of the backend among them: a lone caller has all of them, many have one
- * each. As results do not depend on that, a call answers what it would answer alone.
+ * first needed; those that find none wait, and are served in the order in which they came. The
+ * lanes in use divide the threads of the backend among them: a lone caller has all of them, many
+ * have one each. As results do not depend on that, a call answers what it would answer alone.
  *
  * <p>On a device there is one lane.
  */
@@ -181,6 +181,11 @@ public final class Lanes implements AutoCloseable {
    */
   @Override
   public void close() {
+    shut();
+  }
+
+  /** As {@link #close}; returns whether this call was the one that freed the lanes. */
+  boolean shut() {
     lock.lock();
     try {
       Check.state(!isNested(), "a model cannot be closed from inside one of its own calls");
@@ -188,10 +193,12 @@ public final class Lanes implements AutoCloseable {
       while (users > 0) {
         unused.awaitUninterruptibly();
       }
-      if (!closed) {
-        closed = true;
+      boolean first = !closed;
+      closed = true;
+      if (first) {
         all.forEach(Lane::close);
       }
+      return first;
     } finally {
       lock.unlock();
     }

@@ -252,8 +252,7 @@ class LanesTest {
   void twoModelsDoNotMeet() throws Exception {
     try (Backend other = new CpuBackend(2);
         Model second =
-            Families.create(
-                other, ModelFolder.readConfig(folder), Task.CLASSIFICATION, 2, null)) {
+            Families.create(other, ModelFolder.readConfig(folder), Task.CLASSIFICATION, 2, null)) {
       ModelFolder.load(folder, second, 3);
       try (Lanes others = new Lanes(other, DType.F32)) {
         together(
