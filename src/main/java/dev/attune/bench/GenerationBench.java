@@ -56,7 +56,8 @@ public final class GenerationBench {
       ParameterBuilder builder = new ParameterBuilder();
       DType matrices = config.flag(RunOption.LOAD_IN_BF16) ? DType.BF16 : precision;
       builder.freeze(matrices, Adapters.held(config, matrices));
-      try (Model model = Families.create(backend, shape.config(), shape.task(), 0, null, builder);
+      try (Model model =
+              Families.create(backend, shape.config(), shape.task().head(), 0, null, builder);
           Tape tape = tape(backend, (DecoderModel) model, precision, streams, context);
           Generator generator = new Generator((DecoderModel) model, tape, streams, context)) {
         ModelFolder.randomize(model, 0);

@@ -18,7 +18,6 @@ import dev.attune.kernels.Backend;
 import dev.attune.kernels.ProductPeak;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
@@ -30,6 +29,7 @@ import dev.attune.run.RunOption;
 import dev.attune.run.Session;
 import dev.attune.store.LoraConfig;
 import dev.attune.tape.Tape;
+import dev.attune.task.Task;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.TrainListener;
 import dev.attune.train.TrainResult;
@@ -100,13 +100,13 @@ public final class TrainingBench {
           config.text(RunOption.DROPOUT) == null ? null : (float) config.number(RunOption.DROPOUT);
       try (Model model =
           Families.create(
-              backend, json, task, 2, dropout, Adapters.builder(config, lora, precision))) {
+              backend, json, task.head(), 2, dropout, Adapters.builder(config, lora, precision))) {
         if (shape == null) {
           ModelFolder.load(folder, model, seed);
         } else {
           ModelFolder.randomize(model, seed);
         }
-        return measure(config, backend, precision, model, data, seed, profile, opened);
+        return measure(config, backend, precision, task, model, data, seed, profile, opened);
       }
     }
   }
@@ -115,6 +115,7 @@ public final class TrainingBench {
       RunConfig config,
       Backend backend,
       DType precision,
+      Task task,
       Model model,
       EncodedDataset data,
       long seed,
@@ -148,7 +149,7 @@ public final class TrainingBench {
     StepTimes times = new StepTimes(before, trainerConfig.maxSteps(), profile);
     try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
         Tape tape = new Tape(backend, Session.arena(backend, 0), precision, seed);
-        Trainer trainer = new Trainer(model, optimizer, tape, data, null, trainerConfig)) {
+        Trainer trainer = new Trainer(task, model, optimizer, tape, data, null, trainerConfig)) {
       tape.useCheckpoints(config.flag(RunOption.GRADIENT_CHECKPOINTING));
       if (before > 0) {
         AtomicLong asked = new AtomicLong();

@@ -8,9 +8,9 @@ import dev.attune.generate.GeneratedText;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.Prompt;
 import dev.attune.generate.TextGeneration;
-import dev.attune.model.Task;
 import dev.attune.model.decoder.DecoderModel;
 import dev.attune.tape.Tape;
+import dev.attune.task.Task;
 import dev.attune.text.ChatMessage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -41,12 +41,12 @@ public final class GenerateRun implements AutoCloseable {
     TrainedModel trained = null;
     try {
       trained = TrainedModel.open(config, session);
-      if (trained.model().task() != Task.CAUSAL_LM) {
+      if (trained.task() != Task.CAUSAL_LM) {
         throw new InputException(
             "--model "
                 + config.text(RunOption.MODEL)
                 + " is no language model: it was trained for "
-                + trained.model().task().option()
+                + trained.task().option()
                 + "; use attune predict");
       }
       return new GenerateRun(config, options, session, trained);

@@ -17,12 +17,12 @@ import dev.attune.kernels.ProductPeak;
 import dev.attune.metrics.Metrics;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.optim.Sgd;
 import dev.attune.store.LoraConfig;
+import dev.attune.task.Task;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
@@ -128,7 +128,7 @@ public final class TrainRun {
             Families.create(
                 session.backend(),
                 modelConfig,
-                task,
+                task.head(),
                 data.outputs(),
                 dropoutOption(),
                 Adapters.builder(config, lora, session.precision()))) {
@@ -191,11 +191,12 @@ public final class TrainRun {
         Optimizer optimizer = optimizer(model);
         Trainer trainer =
             new Trainer(
+                task,
                 model,
                 optimizer,
                 session.tape(trainerConfig.seed()),
                 data.train(),
-                data.validation(inference),
+                data.validation(task, inference),
                 trainerConfig)) {
       session
           .tape(trainerConfig.seed())
@@ -243,7 +244,7 @@ public final class TrainRun {
             output.folder());
       }
       install(output, model, tokenizer, modelConfig, data, task, result);
-      Evaluator testing = data.test(inference);
+      Evaluator testing = data.test(task, inference);
       Map<String, Double> test =
           testing == null ? Map.of() : testing.evaluate(model, session.tape(trainerConfig.seed()));
       if (testing != null) {
@@ -299,7 +300,7 @@ public final class TrainRun {
               ModelFolder.writeWeights(folder.resolve("model.safetensors"), model.parameters());
               ModelFolder.writeJson(folder.resolve("config.json"), saved);
             } else {
-              AdapterFolder.write(folder, model, lora, baseName());
+              AdapterFolder.write(folder, model, lora, baseName(), task);
             }
             ModelFolder.writeJson(folder.resolve("attune.json"), attune);
             MergeRun.copyGenerationConfig(tokenizer.folder(), folder);
