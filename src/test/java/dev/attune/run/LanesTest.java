@@ -16,8 +16,8 @@ import dev.attune.data.TargetKind;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.model.Families;
+import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.testkit.TinyModel;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -52,7 +52,7 @@ class LanesTest {
   void open() {
     backend = new CpuBackend(4);
     TinyModel.write(folder, backend);
-    model = Families.create(backend, ModelFolder.readConfig(folder), Task.CLASSIFICATION, 2, null);
+    model = Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, null);
     ModelFolder.load(folder, model, 3);
     lanes = new Lanes(backend, DType.F32);
     for (int i = 0; i < INPUTS; i++) {
@@ -252,7 +252,7 @@ class LanesTest {
   void twoModelsDoNotMeet() throws Exception {
     try (Backend other = new CpuBackend(2);
         Model second =
-            Families.create(other, ModelFolder.readConfig(folder), Task.CLASSIFICATION, 2, null)) {
+            Families.create(other, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, null)) {
       ModelFolder.load(folder, second, 3);
       try (Lanes others = new Lanes(other, DType.F32)) {
         together(

@@ -13,7 +13,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 
-class ArenaTest {
+class GrowingArenaTest {
   private static final long MIB = 1L << 20;
 
   /** Gives addresses without memory behind them, and knows what is reserved. */
