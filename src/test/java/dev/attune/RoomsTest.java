@@ -27,6 +27,7 @@ class RoomsTest {
           "weights",
           "hub",
           "metrics",
+          "folder",
           "checkpoint",
           "generate",
           "train",

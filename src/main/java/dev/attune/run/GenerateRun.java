@@ -45,7 +45,8 @@ public final class GenerateRun implements AutoCloseable {
     this.config = config;
     this.session = session;
     this.trained = trained;
-    this.generation = new TextGeneration(config, options, trained.tokenizer(), trained.base());
+    this.generation =
+        new TextGeneration(config, options, trained.tokenizer(), trained.folder().endTokens());
   }
 
   /** Opens the model that a config names. */

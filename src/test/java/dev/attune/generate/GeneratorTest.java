@@ -8,10 +8,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Packer;
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.data.TargetKind;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Arena;
@@ -60,7 +61,7 @@ class GeneratorTest {
           (DecoderModel)
               Families.create(
                   backend, ModelFolder.readConfig(folder), Task.CAUSAL_LM, 0, null, builder);
-      ModelFolder.load(folder, model, 0);
+      ModelWeights.load(folder, model, 0);
       tape = new Tape(backend, new Arena(backend, 64 << 20), dtype, 0);
     }
 
