@@ -20,16 +20,11 @@ import java.util.List;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.regex.Pattern;
 
 /** Joins a model's parameters with an adapter's tensors, under the names that PEFT gives them. */
 public final class AdapterWeights {
   private static final String OLD_WEIGHTS = "adapter_model.bin";
   private static final String PREFIX = "base_model.model.";
-
-  /** The names that Transformers gives the last product of a head over sequences or tokens. */
-  private static final Pattern LAST_PRODUCT =
-      Pattern.compile("(score|classifier|classifier\\.out_proj)\\.weight");
 
   private AdapterWeights() {}
 
@@ -48,11 +43,7 @@ public final class AdapterWeights {
   /** K of the head that is saved with an adapter; empty where none is. */
   static OptionalInt savedOutputs(Path folder) {
     try (WeightSource source = open(folder)) {
-      return source.names().stream()
-          .filter(name -> name.startsWith(PREFIX))
-          .filter(name -> LAST_PRODUCT.matcher(name.substring(PREFIX.length())).matches())
-          .mapToInt(name -> (int) source.info(name).shape()[0])
-          .findFirst();
+      return ModelWeights.headOutputs(source, PREFIX);
     }
   }
 

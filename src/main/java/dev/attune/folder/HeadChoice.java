@@ -5,6 +5,7 @@ import dev.attune.data.LabelMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.stream.IntStream;
 
 /**
@@ -33,9 +34,6 @@ public record HeadChoice(boolean keeps, LabelMap labels, Optional<String> note) 
   /** What Transformers calls the outputs that nobody named. */
   private static final String UNNAMED = "LABEL_";
 
-  /** As many as Transformers assumes where config.json names none. */
-  private static final int DEFAULT_OUTPUTS = 2;
-
   /**
    * Chooses for labels.
    *
@@ -45,11 +43,12 @@ public record HeadChoice(boolean keeps, LabelMap labels, Optional<String> note) 
    * @throws InputException naming both lists, where only the user can tell
    */
   public static HeadChoice ofLabels(ModelFolder folder, String suffix, LabelMap data) {
-    if (!mayHaveHead(folder, suffix)) {
+    OptionalInt saved = saved(folder, suffix);
+    if (saved.isEmpty()) {
       return new HeadChoice(false, data, Optional.empty());
     }
     List<String> stated = folder.labelNames();
-    LabelMap names = LabelMap.ofNames(stated.isEmpty() ? unnamed(DEFAULT_OUTPUTS) : stated);
+    LabelMap names = LabelMap.ofNames(stated.isEmpty() ? unnamed(saved.getAsInt()) : stated);
     if (new HashSet<>(names.names()).containsAll(data.names())) {
       return new HeadChoice(true, names, Optional.empty());
     }
@@ -87,8 +86,7 @@ public record HeadChoice(boolean keeps, LabelMap labels, Optional<String> note) 
 
   /** Chooses for a head with one output, a score. */
   public static HeadChoice ofScore(ModelFolder folder, String suffix) {
-    return new HeadChoice(
-        mayHaveHead(folder, suffix) && folder.labelNames().size() == 1, null, Optional.empty());
+    return new HeadChoice(saved(folder, suffix).orElse(0) == 1, null, Optional.empty());
   }
 
   /** A head drawn anew because the user asks for it. */
@@ -96,9 +94,11 @@ public record HeadChoice(boolean keeps, LabelMap labels, Optional<String> note) 
     return new HeadChoice(false, data, Optional.empty());
   }
 
-  /** Where config.json names no architecture, the weights must tell. */
-  private static boolean mayHaveHead(ModelFolder folder, String suffix) {
-    return folder.architecture().isEmpty() || folder.architecture().endsWith(suffix);
+  /** K of the folder's head; empty where it has none, or one that is for another task. */
+  private static OptionalInt saved(ModelFolder folder, String suffix) {
+    String architecture = folder.architecture();
+    boolean isOther = architecture.contains("For") && !architecture.endsWith(suffix);
+    return isOther ? OptionalInt.empty() : folder.savedOutputs();
   }
 
   private static List<String> unnamed(int outputs) {

@@ -154,9 +154,12 @@ public final class ModelFolder {
     return attune.deepCopy();
   }
 
-  /** K of the head that is saved with an adapter; empty where none is, and of a model. */
+  /**
+   * K of the head over sequences or tokens that is saved here, with the model or with the adapter;
+   * empty where none is.
+   */
   public OptionalInt savedOutputs() {
-    return isAdapter() ? AdapterWeights.savedOutputs(path) : OptionalInt.empty();
+    return isAdapter() ? AdapterWeights.savedOutputs(path) : ModelWeights.headOutputs(path);
   }
 
   /**

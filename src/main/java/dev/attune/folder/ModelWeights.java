@@ -16,10 +16,18 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.Set;
+import java.util.regex.Pattern;
 
 /** Joins a model's parameters with the weight files of a Hugging Face folder. */
 public final class ModelWeights {
+  /** The names that Transformers gives the last product of a head over sequences or tokens. */
+  private static final Pattern LAST_PRODUCT =
+      Pattern.compile(
+          "(score|classifier|classifier\\.out_proj|classification_head\\.out_proj|logits_proj)"
+              + "\\.weight");
+
   private ModelWeights() {}
 
   /**
@@ -94,6 +102,28 @@ public final class ModelWeights {
 
   private static String module(String tensorName) {
     return tensorName.substring(0, Math.max(0, tensorName.lastIndexOf('.')));
+  }
+
+  /** K of the head over sequences or tokens that a folder holds; empty where there is none. */
+  static OptionalInt headOutputs(Path folder) {
+    try (WeightSource source = WeightSource.open(folder)) {
+      return headOutputs(source, "");
+    }
+  }
+
+  /**
+   * The same of weights.
+   *
+   * @param prefix of all names
+   */
+  static OptionalInt headOutputs(WeightSource source, String prefix) {
+    return source.names().stream()
+        .filter(name -> name.startsWith(prefix))
+        .filter(name -> LAST_PRODUCT.matcher(name.substring(prefix.length())).matches())
+        .map(name -> source.info(name).shape())
+        .filter(shape -> shape.length == 2)
+        .mapToInt(shape -> (int) shape[0])
+        .findFirst();
   }
 
   /** Whether the folder holds every matrix in bf16, so that a model may hold them so too. */
