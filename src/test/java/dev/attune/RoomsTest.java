@@ -28,10 +28,12 @@ class RoomsTest {
           "hub",
           "metrics",
           "folder",
+          "task",
           "checkpoint",
           "generate",
           "train",
           "run",
+          "bench",
           "cli");
 
   private static final JavaClasses CLASSES =

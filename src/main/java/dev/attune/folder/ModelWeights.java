@@ -8,6 +8,7 @@ import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.weights.SafetensorsWriter;
 import dev.attune.weights.TensorInfo;
+import dev.attune.weights.WeightFolder;
 import dev.attune.weights.WeightSource;
 import java.io.IOException;
 import java.nio.FloatBuffer;
@@ -60,7 +61,7 @@ public final class ModelWeights {
     List<String> created = new ArrayList<>();
     Set<String> used = new HashSet<>();
     List<String> unused = new ArrayList<>();
-    try (WeightSource source = WeightSource.open(folder)) {
+    try (WeightSource source = WeightFolder.open(folder)) {
       for (Segment segment : parameters.segments()) {
         if (LoraConfig.isAdapter(segment.name())) {
           Initializer.fill(parameters, segment, model.initializerRange(), seed);
@@ -106,7 +107,7 @@ public final class ModelWeights {
 
   /** K of the head over sequences or tokens that a folder holds; empty where there is none. */
   static OptionalInt headOutputs(Path folder) {
-    try (WeightSource source = WeightSource.open(folder)) {
+    try (WeightSource source = WeightFolder.open(folder)) {
       return headOutputs(source, "");
     }
   }
@@ -128,7 +129,7 @@ public final class ModelWeights {
 
   /** Whether the folder holds every matrix in bf16, so that a model may hold them so too. */
   public static boolean hasBf16Matrices(Path folder) {
-    try (WeightSource source = WeightSource.open(folder)) {
+    try (WeightSource source = WeightFolder.open(folder)) {
       List<TensorInfo> matrices =
           source.names().stream()
               .map(source::info)

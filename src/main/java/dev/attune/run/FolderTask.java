@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.data.LabelMap;
 import dev.attune.folder.ModelFolder;
-import dev.attune.model.Task;
+import dev.attune.task.Task;
 import java.util.List;
 import java.util.stream.IntStream;
 

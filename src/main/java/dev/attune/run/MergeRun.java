@@ -10,9 +10,9 @@ import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.ParameterBuilder;
+import dev.attune.task.Task;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -52,7 +52,7 @@ public final class MergeRun {
             Families.create(
                 backend,
                 adapter.config(),
-                task,
+                task.head(),
                 labels == null ? 1 : labels.size(),
                 null,
                 builder)) {

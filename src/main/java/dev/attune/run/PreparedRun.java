@@ -8,10 +8,11 @@ import dev.attune.folder.ContentDigest;
 import dev.attune.folder.HeadChoice;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
+import dev.attune.generate.TextGeneration;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.run.RunIdentity.Fact;
+import dev.attune.task.Task;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.Objective;
 import java.nio.file.Path;
@@ -82,7 +83,7 @@ final class PreparedRun implements AutoCloseable {
               Families.create(
                   session.backend(),
                   base.config(),
-                  plan.task(),
+                  plan.task().head(),
                   data.outputs(),
                   plan.dropout(),
                   Adapters.builder(config, plan.lora(), session.precision())));
@@ -153,8 +154,7 @@ final class PreparedRun implements AutoCloseable {
     data.checkVocabulary(base.vocabularySize());
     if (plan.generation() != null) {
       data.prepareAnswers(
-          new TextGeneration(config, plan.generation(), tokenizer, base.endTokens()),
-          model.maxLength());
+          new TextGeneration(plan.generation(), tokenizer, base.endTokens()), model.maxLength());
     }
     boolean isNew = !loaded.created().isEmpty();
     if (isNew != head.keeps()) {

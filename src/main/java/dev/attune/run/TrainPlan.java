@@ -1,13 +1,14 @@
 package dev.attune.run;
 
 import dev.attune.core.InputException;
-import dev.attune.model.Task;
+import dev.attune.generate.GenerationOptions;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.optim.Sgd;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.Parameters;
+import dev.attune.task.Task;
 import dev.attune.train.TrainerConfig;
 
 /**
@@ -26,7 +27,7 @@ record TrainPlan(
     TrainerConfig trainer,
     LoraConfig lora,
     Float dropout,
-    TextGeneration.Options generation,
+    GenerationOptions generation,
     boolean newHead) {
 
   static TrainPlan of(RunConfig config) {
@@ -93,7 +94,7 @@ record TrainPlan(
     return (float) dropout;
   }
 
-  private static TextGeneration.Options generation(RunConfig config, Task task) {
+  private static GenerationOptions generation(RunConfig config, Task task) {
     if (EvaluationWay.of(config) == EvaluationWay.LOSS) {
       return null;
     }
@@ -101,7 +102,7 @@ record TrainPlan(
       throw new InputException(
           "--evaluate-with generate needs --task causal-lm; the task is " + task.option());
     }
-    return TextGeneration.Options.of(config);
+    return GenerationSettings.of(config);
   }
 
   private static boolean newHead(RunConfig config, Task task) {

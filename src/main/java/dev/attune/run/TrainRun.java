@@ -6,10 +6,11 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.folder.FinishedModel;
 import dev.attune.folder.ModelFiles;
+import dev.attune.kernels.ProductPeak;
 import dev.attune.metrics.Metrics;
-import dev.attune.model.Task;
 import dev.attune.optim.Optimizer;
 import dev.attune.tape.Tape;
+import dev.attune.task.Task;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
 import dev.attune.train.TrainResult;
@@ -99,7 +100,7 @@ public final class TrainRun {
             return outcome(run, result, Map.of(), null, utilization);
           }
           install(run, result);
-          Evaluator testing = run.data().test(inference);
+          Evaluator testing = run.data().test(plan.task(), inference);
           Map<String, Double> test = Map.of();
           if (testing != null) {
             test = testing.evaluate(run.model(), tape(run));
@@ -127,11 +128,12 @@ public final class TrainRun {
   private Trainer trainer(PreparedRun run, Optimizer optimizer, Inference inference) {
     Trainer trainer =
         new Trainer(
+            run.plan().task(),
             run.model(),
             optimizer,
             tape(run),
             run.data().train(),
-            run.data().validation(inference),
+            run.data().validation(run.plan().task(), inference),
             run.plan().trainer());
     tape(run).useCheckpoints(config.flag(RunOption.GRADIENT_CHECKPOINTING));
     return trainer;

@@ -9,8 +9,8 @@ import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.store.ParameterBuilder;
+import dev.attune.task.Task;
 import dev.attune.text.TextTokenizer;
 import java.nio.file.Path;
 
@@ -20,14 +20,21 @@ import java.nio.file.Path;
  */
 public final class TrainedModel implements AutoCloseable {
   private final ModelFolder folder;
+  private final Task task;
   private final Model model;
   private final TextTokenizer tokenizer;
   private final LabelMap labels;
   private final int maxLength;
 
   private TrainedModel(
-      ModelFolder folder, Model model, TextTokenizer tokenizer, LabelMap labels, int maxLength) {
+      ModelFolder folder,
+      Task task,
+      Model model,
+      TextTokenizer tokenizer,
+      LabelMap labels,
+      int maxLength) {
     this.folder = folder;
+    this.task = task;
     this.model = model;
     this.tokenizer = tokenizer;
     this.labels = labels;
@@ -54,14 +61,14 @@ public final class TrainedModel implements AutoCloseable {
           Families.create(
               backend,
               folder.config(),
-              task,
+              task.head(),
               labels == null ? 1 : labels.size(),
               null,
               builder(folder, task, options.weights(), backend, precision));
       load(folder, model);
       model.parameters().prepare(precision);
       return new TrainedModel(
-          folder, model, tokenizer, labels, maxLength(options, folder, model.maxLength()));
+          folder, task, model, tokenizer, labels, maxLength(options, folder, model.maxLength()));
     } catch (RuntimeException e) {
       tokenizer.close();
       if (model != null) {
@@ -135,6 +142,11 @@ public final class TrainedModel implements AutoCloseable {
   /** What it was opened from. */
   public ModelFolder folder() {
     return folder;
+  }
+
+  /** What it was trained for. */
+  public Task task() {
+    return task;
   }
 
   public Model model() {

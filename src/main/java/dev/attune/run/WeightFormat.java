@@ -18,7 +18,7 @@ public enum WeightFormat {
   NF4;
 
   /** What {@code --load-in-bf16}, {@code -8bit} and {@code -4bit} say. */
-  static WeightFormat of(RunConfig config) {
+  public static WeightFormat of(RunConfig config) {
     boolean in4 = config.flag(RunOption.LOAD_IN_4BIT);
     boolean in8 = config.flag(RunOption.LOAD_IN_8BIT);
     if (in4 && in8) {
@@ -35,7 +35,7 @@ public enum WeightFormat {
    *
    * @param matrices type of the other matrices
    */
-  DType products(DType matrices) {
+  public DType products(DType matrices) {
     return switch (this) {
       case AUTO, BF16 -> matrices;
       case INT8 -> DType.INT8;

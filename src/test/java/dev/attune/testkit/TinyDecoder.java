@@ -4,8 +4,8 @@ import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
+import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -33,7 +33,8 @@ public final class TinyDecoder {
           """
               .formatted(ByteTokenizer.END + 1, hidden, CONTEXT));
       try (Model model =
-          Families.create(backend, ModelFolder.readConfig(folder), Task.CAUSAL_LM, 1, null)) {
+          Families.create(
+              backend, ModelFolder.readConfig(folder), HeadKind.LANGUAGE_MODEL, 1, null)) {
         ModelWeights.randomize(model, 7);
         ModelWeights.write(folder.resolve("model.safetensors"), model.parameters());
       }

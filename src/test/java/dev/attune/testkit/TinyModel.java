@@ -5,8 +5,8 @@ import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
+import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -44,7 +44,7 @@ public final class TinyModel {
           """
               .formatted(vocabulary.toString().lines().count()));
       try (Model model =
-          Families.create(backend, ModelFolder.readConfig(folder), Task.CLASSIFICATION, 2, null)) {
+          Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, null)) {
         ModelWeights.randomize(model, 7);
         ModelWeights.write(folder.resolve("model.safetensors"), model.parameters());
       }
