@@ -16,23 +16,41 @@ import java.util.TreeSet;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
-/** Texts in, texts out: prompts to tokens, their continuation by sampling or beams, to texts. */
+/**
+ * Texts in, texts out: prompts to tokens, their continuation by sampling or beams, to texts.
+ * Several threads may use one, each with a tape of its own.
+ */
 public final class TextGeneration {
   private final GenerationOptions options;
   private final TextTokenizer tokenizer;
   private final int[] ends;
-  private ChatTemplate chat;
+  private volatile ChatTemplate chat; // null until needed: not every model has one
 
   /**
    * @param tokenizer the caller closes it
    * @param ends tokens that end a text, beside the tokenizer's own
    */
   public TextGeneration(GenerationOptions options, TextTokenizer tokenizer, Set<Integer> ends) {
+    this(options, tokenizer, all(ends, tokenizer), null);
+  }
+
+  private TextGeneration(
+      GenerationOptions options, TextTokenizer tokenizer, int[] ends, ChatTemplate chat) {
     this.options = options;
     this.tokenizer = tokenizer;
+    this.ends = ends;
+    this.chat = chat;
+  }
+
+  private static int[] all(Set<Integer> ends, TextTokenizer tokenizer) {
     TreeSet<Integer> all = new TreeSet<>(ends);
     tokenizer.eosId().ifPresent(all::add);
-    this.ends = all.stream().mapToInt(Integer::intValue).toArray();
+    return all.stream().mapToInt(Integer::intValue).toArray();
+  }
+
+  /** The same for other options. */
+  public TextGeneration with(GenerationOptions others) {
+    return new TextGeneration(others, tokenizer, ends, chat);
   }
 
   /** A text to continue as it is. */
