@@ -1,8 +1,8 @@
 package dev.attune;
 
 import dev.attune.data.Dataset;
-import dev.attune.model.Task;
 import dev.attune.run.HeadModel;
+import dev.attune.task.Task;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -14,9 +14,9 @@ import java.util.function.Consumer;
 /**
  * A model that gives a text one of several labels.
  *
- * <p>Any number of threads may use one; each gets the answers that it
- * would get alone. {@link #close} waits for calls that have begun; a later call is an {@link
- * IllegalStateException}. An interrupted thread's call ends with {@link CallInterruptedException}.
+ * <p>Any number of threads may use one; each gets the answers that it would get alone. {@link
+ * #close} waits for calls that have begun; a later call is an {@link IllegalStateException}. An
+ * interrupted thread's call ends with {@link CallInterruptedException}.
  */
 public final class Classifier implements AutoCloseable {
   private final HeadModel model;

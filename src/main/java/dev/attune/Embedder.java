@@ -13,9 +13,9 @@ import java.util.function.Consumer;
  * An encoder that makes vectors of texts, as sentence-transformers does: texts of like meaning have
  * vectors of a small angle. Computes in f32 unless told otherwise.
  *
- * <p>Any number of threads may use one; each gets the answers that it
- * would get alone. {@link #close} waits for calls that have begun; a later call is an {@link
- * IllegalStateException}. An interrupted thread's call ends with {@link CallInterruptedException}.
+ * <p>Any number of threads may use one; each gets the answers that it would get alone. {@link
+ * #close} waits for calls that have begun; a later call is an {@link IllegalStateException}. An
+ * interrupted thread's call ends with {@link CallInterruptedException}.
  */
 public final class Embedder implements AutoCloseable {
   private final SharedModel<TextEncoder> model;

@@ -12,8 +12,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * From the exceptions of the rooms below, which speak of the command line's options, to those of the
- * public API, in its words.
+ * From the exceptions of the rooms below, which speak of the command line's options, to those of
+ * the public API, in its words.
  */
 final class Faults {
   private static final Pattern OPTION = Pattern.compile("--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)");

@@ -17,12 +17,14 @@ import java.util.function.Consumer;
  * A language model that continues texts.
  *
  * <p>A text depends on its prompt, its options and the model, not on what else is generated at the
- * same time. Any number of threads may use one; each gets the answers that it
- * would get alone. {@link #close} waits for calls that have begun; a later call is an {@link
- * IllegalStateException}. An interrupted thread's call ends with {@link CallInterruptedException}.
+ * same time. Any number of threads may use one; each gets the answers that it would get alone.
+ * {@link #close} waits for calls that have begun; a later call is an {@link IllegalStateException}.
+ * An interrupted thread's call ends with {@link CallInterruptedException}.
  */
 public final class Generator implements AutoCloseable {
-  /** How texts are continued; names as in Transformers' GenerationConfig. Each method returns this. */
+  /**
+   * How texts are continued; names as in Transformers' GenerationConfig. Each method returns this.
+   */
   public static final class Options {
     private int maxNewTokens = 256;
     private Double temperature;
@@ -149,7 +151,8 @@ public final class Generator implements AutoCloseable {
   }
 
   /**
-   * Opens the language model in a folder: a whole model, or an adapter, whose base is opened with it.
+   * Opens the language model in a folder: a whole model, or an adapter, whose base is opened with
+   * it.
    *
    * @throws InvalidInputException if there is none
    */
@@ -179,8 +182,7 @@ public final class Generator implements AutoCloseable {
    * @param onPiece hears the text on this thread as it comes; that of beam search, which decides at
    *     the end, in one go. What it throws ends the call
    */
-  public Generation generate(
-      String prompt, Consumer<Options> options, Consumer<String> onPiece) {
+  public Generation generate(String prompt, Consumer<Options> options, Consumer<String> onPiece) {
     return one(() -> model.prompt(prompt), options, onPiece);
   }
 

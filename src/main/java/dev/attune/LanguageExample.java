@@ -5,15 +5,16 @@ import dev.attune.text.ChatMessage;
 import java.util.List;
 import java.util.Objects;
 
-/** An example for a language model: running text, a prompt with its completion, or a conversation. */
+/**
+ * An example for a language model: running text, a prompt with its completion, or a conversation.
+ */
 public final class LanguageExample {
   private final String text;
   private final String prompt;
   private final String completion;
   private final List<Message> messages;
 
-  private LanguageExample(
-      String text, String prompt, String completion, List<Message> messages) {
+  private LanguageExample(String text, String prompt, String completion, List<Message> messages) {
     this.text = text;
     this.prompt = prompt;
     this.completion = completion;

@@ -1,13 +1,13 @@
 package dev.attune;
 
 import dev.attune.generate.GenerationOptions;
-import dev.attune.model.Task;
 import dev.attune.run.BackendKind;
 import dev.attune.run.HeadModel;
 import dev.attune.run.LanguageModel;
 import dev.attune.run.OpenOptions;
 import dev.attune.run.SharedModel;
 import dev.attune.run.TextEncoder;
+import dev.attune.task.Task;
 import java.nio.file.Path;
 import java.util.Objects;
 import java.util.function.Consumer;
@@ -70,8 +70,7 @@ public final class ModelOptions {
   }
 
   LanguageModel openLanguageModel(Path folder, GenerationOptions defaults) {
-    return Faults.translated(
-        () -> LanguageModel.open(folder, openOptions(), compute(), defaults));
+    return Faults.translated(() -> LanguageModel.open(folder, openOptions(), compute(), defaults));
   }
 
   SharedModel<TextEncoder> openEncoder(String model) {

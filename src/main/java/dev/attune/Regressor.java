@@ -1,8 +1,8 @@
 package dev.attune;
 
 import dev.attune.data.Dataset;
-import dev.attune.model.Task;
 import dev.attune.run.HeadModel;
+import dev.attune.task.Task;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Consumer;
@@ -10,9 +10,9 @@ import java.util.function.Consumer;
 /**
  * A model that gives a text a number.
  *
- * <p>Any number of threads may use one; each gets the answers that it
- * would get alone. {@link #close} waits for calls that have begun; a later call is an {@link
- * IllegalStateException}. An interrupted thread's call ends with {@link CallInterruptedException}.
+ * <p>Any number of threads may use one; each gets the answers that it would get alone. {@link
+ * #close} waits for calls that have begun; a later call is an {@link IllegalStateException}. An
+ * interrupted thread's call ends with {@link CallInterruptedException}.
  */
 public final class Regressor implements AutoCloseable {
   private final HeadModel model;

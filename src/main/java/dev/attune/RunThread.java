@@ -9,9 +9,9 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
- * Runs a piece of work on a thread of its own, and what that wants to tell on the calling thread. So an
- * interrupt of the caller is a request, which the work can answer by saving what it has: on the
- * caller's own thread it would close the very files that are being written.
+ * Runs a piece of work on a thread of its own, and what that wants to tell on the calling thread.
+ * So an interrupt of the caller is a request, which the work can answer by saving what it has: on
+ * the caller's own thread it would close the very files that are being written.
  */
 final class RunThread {
   private final BlockingQueue<FutureTask<?>> calls = new LinkedBlockingQueue<>();

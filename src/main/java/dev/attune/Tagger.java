@@ -1,7 +1,7 @@
 package dev.attune;
 
-import dev.attune.model.Task;
 import dev.attune.run.HeadModel;
+import dev.attune.task.Task;
 import dev.attune.text.TokenIds;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -16,9 +16,9 @@ import java.util.function.Consumer;
  * white space, and every punctuation mark is a word of its own, as in the data that such models are
  * trained on.
  *
- * <p>Any number of threads may use one; each gets the answers that it
- * would get alone. {@link #close} waits for calls that have begun; a later call is an {@link
- * IllegalStateException}. An interrupted thread's call ends with {@link CallInterruptedException}.
+ * <p>Any number of threads may use one; each gets the answers that it would get alone. {@link
+ * #close} waits for calls that have begun; a later call is an {@link IllegalStateException}. An
+ * interrupted thread's call ends with {@link CallInterruptedException}.
  */
 public final class Tagger implements AutoCloseable {
   private final HeadModel model;
@@ -83,8 +83,7 @@ public final class Tagger implements AutoCloseable {
                     int text = spoken.get(batch.exampleIndex()[b]);
                     int begin = batch.cuSeqlens()[b];
                     out[text] =
-                        tagging(
-                            texts.get(text), row -> Scores.softmax(logits, begin + row, cols));
+                        tagging(texts.get(text), row -> Scores.softmax(logits, begin + row, cols));
                   }
                 }));
     return new ArrayList<>(Arrays.asList(out));

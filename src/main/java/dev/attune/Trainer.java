@@ -16,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -51,9 +52,7 @@ public final class Trainer<E> {
   /** Where examples come from: a file, or memory. */
   private record Source(Path file, List<Example> examples) {
     Dataset read(String name, Columns columns) {
-      return file != null
-          ? DataReader.read(file, columns)
-          : new Dataset(Path.of(name), examples);
+      return file != null ? DataReader.read(file, columns) : new Dataset(Path.of(name), examples);
     }
   }
 
@@ -86,8 +85,7 @@ public final class Trainer<E> {
         "regression",
         model,
         (row, e) ->
-            new Example(
-                row, e.text(), e.pair(), Double.toString(e.score()), null, null, Map.of()));
+            new Example(row, e.text(), e.pair(), Double.toString(e.score()), null, null, Map.of()));
   }
 
   /** A trainer of a {@link Tagger}: a tag for each word. */
@@ -103,13 +101,14 @@ public final class Trainer<E> {
 
   /** What to learn. The examples are read now, once. */
   public Trainer<E> train(Iterable<? extends E> examples) {
-    train = read(examples);
+    train = read(examples.iterator());
     return this;
   }
 
   /** What to learn. The stream is consumed now. */
   public Trainer<E> train(Stream<? extends E> examples) {
-    return train(examples::iterator);
+    train = read(examples.iterator());
+    return this;
   }
 
   /** What to learn, in a file: CSV, TSV, JSON lines, CoNLL or text, by its ending. */
@@ -120,13 +119,14 @@ public final class Trainer<E> {
 
   /** What to evaluate on while training. */
   public Trainer<E> validation(Iterable<? extends E> examples) {
-    validation = read(examples);
+    validation = read(examples.iterator());
     return this;
   }
 
   /** What to evaluate on while training. The stream is consumed now. */
   public Trainer<E> validation(Stream<? extends E> examples) {
-    return validation(examples::iterator);
+    validation = read(examples.iterator());
+    return this;
   }
 
   /** What to evaluate on while training, in a file. */
@@ -137,13 +137,14 @@ public final class Trainer<E> {
 
   /** What to evaluate on once, at the end. */
   public Trainer<E> test(Iterable<? extends E> examples) {
-    test = read(examples);
+    test = read(examples.iterator());
     return this;
   }
 
   /** What to evaluate on once, at the end. The stream is consumed now. */
   public Trainer<E> test(Stream<? extends E> examples) {
-    return test(examples::iterator);
+    test = read(examples.iterator());
+    return this;
   }
 
   /** What to evaluate on once, at the end, in a file. */
@@ -152,10 +153,10 @@ public final class Trainer<E> {
     return this;
   }
 
-  private Source read(Iterable<? extends E> examples) {
+  private Source read(Iterator<? extends E> examples) {
     List<Example> out = new ArrayList<>();
-    for (E example : examples) {
-      out.add(reader.apply(out.size() + 1, Objects.requireNonNull(example, "example")));
+    while (examples.hasNext()) {
+      out.add(reader.apply(out.size() + 1, Objects.requireNonNull(examples.next(), "example")));
     }
     return new Source(null, out);
   }
@@ -373,8 +374,8 @@ public final class Trainer<E> {
   /**
    * Trains, and writes the model into a folder that Transformers loads unchanged.
    *
-   * <p>An interrupt of the calling thread is a request to stop: the run saves a checkpoint after the
-   * step in hand and returns; {@link TrainingResult#stopped} is then true, and the thread's
+   * <p>An interrupt of the calling thread is a request to stop: the run saves a checkpoint after
+   * the step in hand and returns; {@link TrainingResult#stopped} is then true, and the thread's
    * interrupt flag is set.
    *
    * @throws InvalidInputException if the data, the model, an option or the folder is wrong; nothing
@@ -511,7 +512,7 @@ public final class Trainer<E> {
 
     @Override
     public void onCheckpoint(long step) {
-      LOG.log(System.Logger.Level.INFO, () -> "checkpoint of step " + step + " saved");
+      LOG.log(System.Logger.Level.DEBUG, () -> "checkpoint of step " + step + " saved");
     }
   }
 }

@@ -31,6 +31,7 @@ class TrainerApiTest {
   private static String model;
   private static Path file;
   private static List<LabeledText> examples;
+  private static List<LabeledText> many;
 
   @TempDir private Path folder;
 
@@ -40,12 +41,16 @@ class TrainerApiTest {
       model = TinyModel.write(shared.resolve("bert"), backend).toString();
     }
     file = TinyModel.writeData(shared.resolve("train.csv"), 96, 5);
-    examples =
-        Files.readAllLines(file).stream()
-            .skip(1)
-            .map(line -> line.split(","))
-            .map(columns -> new LabeledText(columns[0], columns[1]))
-            .toList();
+    examples = read(file);
+    many = read(TinyModel.writeData(shared.resolve("many.csv"), 400, 1));
+  }
+
+  private static List<LabeledText> read(Path csv) throws IOException {
+    return Files.readAllLines(csv).stream()
+        .skip(1)
+        .map(line -> line.split(","))
+        .map(columns -> new LabeledText(columns[0], columns[1]))
+        .toList();
   }
 
   private static Trainer<LabeledText> trainer() {
@@ -86,10 +91,10 @@ class TrainerApiTest {
     List<Evaluation> evaluations = new ArrayList<>();
     TrainingResult result =
         trainer()
-            .train(examples)
-            .validation(examples.subList(0, 32))
-            .test(examples.subList(32, 64))
-            .epochs(4)
+            .train(many)
+            .validation(examples.subList(0, 48))
+            .test(examples.subList(48, 96))
+            .epochs(3)
             .onStep(
                 step -> {
                   assertSame(caller, Thread.currentThread());
@@ -97,12 +102,12 @@ class TrainerApiTest {
                 })
             .onEvaluation(evaluations::add)
             .saveTo(folder);
-    assertEquals(24, result.steps());
-    assertEquals(24, steps.size());
-    assertEquals(24, steps.get(23).step());
-    assertEquals(4, evaluations.size());
-    assertEquals(4.0, result.epochs());
-    assertEquals(evaluations.get(3).metrics(), result.metrics());
+    assertEquals(75, result.steps());
+    assertEquals(75, steps.size());
+    assertEquals(75, steps.get(74).step());
+    assertEquals(3, evaluations.size());
+    assertEquals(3.0, result.epochs());
+    assertEquals(evaluations.get(2).metrics(), result.metrics());
     assertTrue(result.metrics().get("accuracy") > 0.9, () -> result.metrics().toString());
     assertTrue(result.testMetrics().containsKey("accuracy"));
     assertFalse(result.stopped());
@@ -118,7 +123,9 @@ class TrainerApiTest {
         assertEquals(List.of("negative", "positive"), List.copyOf(p.scores().keySet()));
         assertEquals(p.score(), p.scores().get(p.label()));
         assertEquals(1, p.scores().values().stream().mapToDouble(v -> v).sum(), 1e-12);
-        assertEquals(p, classifier.predict(examples.get(i).text()));
+        Prediction alone = classifier.predict(examples.get(i).text());
+        assertEquals(p.label(), alone.label());
+        assertEquals(p.score(), alone.score(), 1e-6); // few rows are added up in another order
       }
       assertTrue(right > 86, "right: " + right);
       assertEquals(List.of(), classifier.predict(List.of()));
@@ -167,8 +174,7 @@ class TrainerApiTest {
             .saveTo(parts);
     assertTrue(Thread.interrupted(), "the flag is set again");
     assertTrue(first.stopped());
-    TrainingResult second =
-        trainer().train(examples).epochs(2).saveSteps(1).resume().saveTo(parts);
+    TrainingResult second = trainer().train(examples).epochs(2).saveSteps(1).resume().saveTo(parts);
     assertEquals(12, second.steps());
     assertArrayEquals(weights(whole), weights(parts));
   }
@@ -177,11 +183,11 @@ class TrainerApiTest {
   void interruptsAtAnyTimeLoseNothing() throws Exception {
     Path whole = folder.resolve("whole");
     trainer().train(examples).epochs(2).saveTo(whole);
-    for (int round = 0; round < 8; round++) {
+    for (int round = 0; round < 3; round++) {
       Path parts = folder.resolve("parts" + round);
       boolean resume = false;
       TrainingResult result;
-      int delayMillis = 1 + 7 * round;
+      int delayMillis = 30 + 300 * round;
       do {
         Thread caller = Thread.currentThread();
         Thread other =
@@ -250,7 +256,9 @@ class TrainerApiTest {
                 words ->
                     new TaggedWords(
                         words,
-                        words.stream().map(w -> w.matches("phone|book") ? "B-THING" : "O").toList()))
+                        words.stream()
+                            .map(w -> w.matches("phone|book") ? "B-THING" : "O")
+                            .toList()))
             .toList();
     Trainer.tokens(model)
         .train(tagged)
@@ -271,8 +279,7 @@ class TrainerApiTest {
           List.of("book", "phone"), tagging.entities().stream().map(Entity::text).toList());
       assertEquals("THING", tagging.entities().get(0).label());
       assertEquals(List.of(), tagger.predict("  ").words());
-      assertEquals(
-          "B-THING", tagger.predictWords(List.of("my", "book")).words().get(1).tag());
+      assertEquals("B-THING", tagger.predictWords(List.of("my", "book")).words().get(1).tag());
     }
 
     Path decoder;
@@ -295,8 +302,7 @@ class TrainerApiTest {
     assertTrue(result.metrics().containsKey("perplexity"));
     try (Generator generator = Generator.open(folder.resolve("text"))) {
       StringBuilder streamed = new StringBuilder();
-      Generation generation =
-          generator.generate("abc", o -> o.maxNewTokens(8), streamed::append);
+      Generation generation = generator.generate("abc", o -> o.maxNewTokens(8), streamed::append);
       assertEquals(generation.text(), streamed.toString());
       assertTrue(generation.tokens() <= 8);
     }
@@ -319,8 +325,7 @@ class TrainerApiTest {
     String one =
         said(trainer().train(List.of(new LabeledText("a", "x"), new LabeledText("b", "x"))));
     assertFalse(one.isEmpty());
-    assertThrows(
-        InvalidInputException.class, () -> trainer().option("no-such-option", 1));
+    assertThrows(InvalidInputException.class, () -> trainer().option("no-such-option", 1));
     assertThrows(InvalidInputException.class, () -> Classifier.open(folder.resolve("nowhere")));
     assertThrows(InvalidInputException.class, () -> Classifier.open(Path.of(model)));
     assertThrows(InvalidInputException.class, () -> Generator.open(Path.of(model)));
@@ -348,8 +353,7 @@ class TrainerApiTest {
   void recordsRefuseWhatMakesNoSense() {
     assertThrows(NullPointerException.class, () -> new LabeledText("a", null));
     assertThrows(IllegalArgumentException.class, () -> new ScoredText("a", Double.NaN));
-    assertThrows(
-        IllegalArgumentException.class, () -> new TaggedWords(List.of("a"), List.of()));
+    assertThrows(IllegalArgumentException.class, () -> new TaggedWords(List.of("a"), List.of()));
     assertThrows(
         UnsupportedOperationException.class,
         () -> new Prediction("a", 1, Map.of("a", 1.0)).scores().put("b", 0.0));

@@ -15,7 +15,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 
-/** What {@code attune generate} does: a language model and how its options say to continue texts. */
+/**
+ * What {@code attune generate} does: a language model and how its options say to continue texts.
+ */
 public final class GenerateRun implements AutoCloseable {
   private final RunConfig config;
   private final GenerationOptions options;

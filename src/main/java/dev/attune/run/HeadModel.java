@@ -5,7 +5,7 @@ import dev.attune.batch.Encoder;
 import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
 import dev.attune.data.TargetKind;
-import dev.attune.model.Task;
+import dev.attune.task.Task;
 import dev.attune.train.Inference;
 import java.nio.file.Path;
 import java.util.List;
@@ -18,8 +18,7 @@ public final class HeadModel implements AutoCloseable {
   private HeadModel(SharedModel<TrainedModel> shared) {
     TrainedModel trained = shared.model();
     this.shared = shared;
-    this.encoder =
-        new Encoder(trained.tokenizer(), TargetKind.NONE, null, trained.maxLength(), 1);
+    this.encoder = new Encoder(trained.tokenizer(), TargetKind.NONE, null, trained.maxLength(), 1);
   }
 
   /**
@@ -35,7 +34,7 @@ public final class HeadModel implements AutoCloseable {
             (backend, precision) -> TrainedModel.open(folder, options, backend, precision),
             TrainedModel::close);
     try {
-      Task trained = shared.model().model().task();
+      Task trained = shared.model().task();
       if (trained != task) {
         throw new InputException(
             folder + " was trained for " + trained.option() + ", not for " + task.option());

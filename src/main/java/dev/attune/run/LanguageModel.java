@@ -6,9 +6,9 @@ import dev.attune.generate.GeneratedText;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.Prompt;
 import dev.attune.generate.TextGeneration;
-import dev.attune.model.Task;
 import dev.attune.model.decoder.DecoderModel;
 import dev.attune.tape.Tape;
+import dev.attune.task.Task;
 import dev.attune.text.ChatMessage;
 import java.nio.file.Path;
 import java.util.List;
@@ -26,9 +26,8 @@ public final class LanguageModel implements AutoCloseable {
     TrainedModel trained = shared.model();
     this.shared = shared;
     this.generation =
-        new TextGeneration(defaults, trained.tokenizer(), trained.folder().base());
-    this.most =
-        options.maxLength() != null ? trained.maxLength() : trained.model().maxLength();
+        new TextGeneration(defaults, trained.tokenizer(), trained.folder().endTokens());
+    this.most = options.maxLength() != null ? trained.maxLength() : trained.model().maxLength();
   }
 
   /**
@@ -37,17 +36,14 @@ public final class LanguageModel implements AutoCloseable {
    * @param defaults how texts are continued where a call does not say
    */
   public static LanguageModel open(
-      Path folder,
-      OpenOptions options,
-      SharedModel.Compute compute,
-      GenerationOptions defaults) {
+      Path folder, OpenOptions options, SharedModel.Compute compute, GenerationOptions defaults) {
     SharedModel<TrainedModel> shared =
         SharedModel.open(
             compute,
             (backend, precision) -> TrainedModel.open(folder, options, backend, precision),
             TrainedModel::close);
     try {
-      Task task = shared.model().model().task();
+      Task task = shared.model().task();
       if (task != Task.CAUSAL_LM) {
         throw new InputException(
             folder + " is no language model: it was trained for " + task.option());
@@ -61,17 +57,17 @@ public final class LanguageModel implements AutoCloseable {
 
   /** A text to continue as it is. */
   public Prompt prompt(String text) {
-    return generation.prompt(text);
+    return shared.hold(() -> generation.prompt(text));
   }
 
   /** A conversation that the assistant is to go on with. */
   public Prompt chatPrompt(List<ChatMessage> messages) {
-    return generation.chatPrompt(messages);
+    return shared.hold(() -> generation.chatPrompt(messages));
   }
 
   /** See {@link TextGeneration#prompts}. */
   List<Prompt> prompts(Dataset dataset, Function<String, Prompt> plain) {
-    return generation.prompts(dataset, plain);
+    return shared.hold(() -> generation.prompts(dataset, plain));
   }
 
   /**
@@ -99,9 +95,9 @@ public final class LanguageModel implements AutoCloseable {
 
   /** Lets the model answer every row of a dataset, and compares. */
   ComparedAnswers compare(Dataset dataset) {
-    ComparedAnswers answers = new ComparedAnswers(generation, dataset, most);
     return shared.use(
         lane -> {
+          ComparedAnswers answers = new ComparedAnswers(generation, dataset, most);
           long needed = answers.cacheBytes(model(), shared.precision());
           answers.measure(model(), tape(lane, generation, needed));
           return answers;

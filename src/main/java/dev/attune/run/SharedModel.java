@@ -5,10 +5,11 @@ import dev.attune.kernels.Backend;
 import java.util.function.BiFunction;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /**
- * An open model that any number of threads use at a time: what it is made of lies on one backend and
- * is read only; each call has a {@link Lane} to itself.
+ * An open model that any number of threads use at a time: what it is made of lies on one backend
+ * and is read only; each call has a {@link Lane} to itself.
  *
  * @param <M> what is shared
  */
@@ -61,7 +62,7 @@ public final class SharedModel<M> implements AutoCloseable {
     }
   }
 
-  /** What is shared; to be run in {@link #use} only. */
+  /** What is shared; to be used in {@link #use} and {@link #hold} only. */
   public M model() {
     return model;
   }
@@ -74,6 +75,11 @@ public final class SharedModel<M> implements AutoCloseable {
   /** See {@link Lanes#use}. */
   public <T> T use(Function<Lane, T> work) {
     return lanes.use(work);
+  }
+
+  /** See {@link Lanes#hold}. */
+  public <T> T hold(Supplier<T> work) {
+    return lanes.hold(work);
   }
 
   /** Waits for the calls that have begun, then frees everything. Closing twice is fine. */

@@ -17,9 +17,9 @@ import dev.attune.hub.Hub;
 import dev.attune.kernels.Backend;
 import dev.attune.model.EncoderModel;
 import dev.attune.model.Families;
+import dev.attune.model.HeadKind;
 import dev.attune.model.Inputs;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.ops.Cast;
 import dev.attune.ops.MeanPool;
 import dev.attune.tape.Tape;
@@ -32,8 +32,8 @@ import java.nio.file.Path;
 
 /**
  * An encoder's body, opened to make vectors of texts as sentence-transformers does: its pooling is
- * that of {@code modules.json} and {@code 1_Pooling/config.json}, or, in a folder without those, the
- * mean of all tokens' vectors.
+ * that of {@code modules.json} and {@code 1_Pooling/config.json}, or, in a folder without those,
+ * the mean of all tokens' vectors.
  */
 public final class TextEncoder implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger("dev.attune");
@@ -76,7 +76,8 @@ public final class TextEncoder implements AutoCloseable {
    */
   public static SharedModel<TextEncoder> open(
       String name, Integer maxLength, SharedModel.Compute compute) {
-    ModelFolder folder = ModelFolder.openBase(name, note -> LOG.log(System.Logger.Level.INFO, note));
+    ModelFolder folder =
+        ModelFolder.openBase(name, note -> LOG.log(System.Logger.Level.INFO, note));
     return SharedModel.open(
         compute,
         (backend, precision) -> open(folder, Hub.NAMES.contains(name), maxLength, backend),
@@ -95,7 +96,7 @@ public final class TextEncoder implements AutoCloseable {
     TextTokenizer tokenizer = folder.openTokenizer();
     Model model = null;
     try {
-      model = Families.create(backend, folder.config(), Task.CLASSIFICATION, 1, null);
+      model = Families.create(backend, folder.config(), HeadKind.NONE, 1, null);
       if (!(model instanceof EncoderModel body)) {
         throw new InputException(path + " holds a decoder; vectors of texts are made by encoders");
       }
@@ -149,7 +150,10 @@ public final class TextEncoder implements AutoCloseable {
         case "Pooling" -> place = folder.resolve(module.path("path").asText());
         default ->
             throw new InputException(
-                folder + ": modules.json names '" + type + "', which is not supported; supported are"
+                folder
+                    + ": modules.json names '"
+                    + type
+                    + "', which is not supported; supported are"
                     + " Transformer, Pooling and Normalize");
       }
     }
@@ -169,7 +173,10 @@ public final class TextEncoder implements AutoCloseable {
               case "pooling_mode_cls_token" -> Pooling.FIRST;
               default ->
                   throw new InputException(
-                      folder + ": " + mode.getKey() + " is not supported; supported are"
+                      folder
+                          + ": "
+                          + mode.getKey()
+                          + " is not supported; supported are"
                           + " pooling_mode_mean_tokens and pooling_mode_cls_token");
             };
       }
@@ -184,11 +191,7 @@ public final class TextEncoder implements AutoCloseable {
     if (wanted != null) {
       if (wanted > positions) {
         throw new InputException(
-            "--max-length is "
-                + wanted
-                + ", the model has positions for "
-                + positions
-                + " tokens");
+            "--max-length is " + wanted + ", the model has positions for " + positions + " tokens");
       }
       return wanted;
     }
