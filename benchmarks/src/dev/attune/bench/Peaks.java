@@ -3,8 +3,8 @@ package dev.attune.bench;
 import dev.attune.core.DType;
 import dev.attune.core.Device;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.ProductPeak;
 import dev.attune.memory.Buffer;
-import dev.attune.run.ProductPeak;
 
 /**
  * The best rates that this machine showed: what every backend's rate is a share of.

@@ -16,6 +16,7 @@ import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.Task;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.GoldenBatch;
 import dev.attune.testkit.Goldens;
@@ -66,7 +67,8 @@ class GoldenModelTest {
     JsonNode summary = Goldens.json(folder.resolve("golden.json"));
     Task task = task(family);
     Backend backend = target.backend();
-    try (Model model = Families.create(backend, ModelFolder.readConfig(folder), task, 5, null);
+    try (Model model =
+            Families.create(backend, ModelFolder.readConfig(folder), task.head(), 5, null);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1);
         Staging staging = new Staging(backend)) {
       ModelFolder.Loaded loaded = ModelFolder.load(folder, model, 0);
@@ -120,7 +122,8 @@ class GoldenModelTest {
     Path folder = Goldens.folder().resolve("tiny").resolve(family);
     Goldens.Tensors golden = new Goldens.Tensors(folder.resolve("golden.safetensors"));
     Task task = task(family);
-    try (Model model = Families.create(backend, ModelFolder.readConfig(folder), task, 5, 0.1f);
+    try (Model model =
+            Families.create(backend, ModelFolder.readConfig(folder), task.head(), 5, 0.1f);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.BF16, 1);
         Staging staging = new Staging(backend)) {
       tape.useCheckpoints(checkpoints);

@@ -21,6 +21,7 @@ import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.Task;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Host;
@@ -67,7 +68,7 @@ class QuantizedModelTest {
     builder.adapt(new LoraConfig(4, 8, 0f, List.of(LoraConfig.ALL_LINEAR), false, decomposed));
     Model model =
         Families.create(
-            backend, ModelFolder.readConfig(folder()), Task.CAUSAL_LM, 0, null, builder);
+            backend, ModelFolder.readConfig(folder()), HeadKind.LANGUAGE_MODEL, 0, null, builder);
     ModelFolder.load(folder(), model, 0);
     if (rounding != null) {
       round(model, rounding);
@@ -214,6 +215,6 @@ class QuantizedModelTest {
         InputException.class,
         () ->
             Families.create(
-                backend, ModelFolder.readConfig(tiny), Task.CAUSAL_LM, 0, null, builder));
+                backend, ModelFolder.readConfig(tiny), HeadKind.LANGUAGE_MODEL, 0, null, builder));
   }
 }

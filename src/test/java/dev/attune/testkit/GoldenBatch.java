@@ -3,7 +3,7 @@ package dev.attune.testkit;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Packer;
-import dev.attune.model.Task;
+import dev.attune.task.Task;
 import dev.attune.train.Objective;
 
 /** The four sequences of a tiny model's golden, packed. */

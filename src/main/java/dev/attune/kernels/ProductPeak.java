@@ -1,9 +1,7 @@
-package dev.attune.run;
+package dev.attune.kernels;
 
 import dev.attune.core.DType;
 import dev.attune.core.Device;
-import dev.attune.kernels.Activation;
-import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
 import java.util.Arrays;

@@ -4,11 +4,11 @@ import java.util.List;
 import java.util.Map;
 
 /** What a function is called with. */
-record Arguments(List<Object> values, Map<String, Object> named) {
+record CallArguments(List<Object> values, Map<String, Object> named) {
   private static final Object REQUIRED = new Object();
 
-  static Arguments of(Object... values) {
-    return new Arguments(java.util.Arrays.asList(values), Map.of());
+  static CallArguments of(Object... values) {
+    return new CallArguments(java.util.Arrays.asList(values), Map.of());
   }
 
   /** The argument at a position, or by its name. */
@@ -38,7 +38,7 @@ record Arguments(List<Object> values, Map<String, Object> named) {
   }
 
   /** Without the first one: what a filter is given beside its value. */
-  Arguments rest() {
-    return new Arguments(values.subList(1, values.size()), named);
+  CallArguments rest() {
+    return new CallArguments(values.subList(1, values.size()), named);
   }
 }

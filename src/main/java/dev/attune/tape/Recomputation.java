@@ -8,13 +8,14 @@ import java.util.function.UnaryOperator;
  * al., Training deep nets with sublinear memory cost, 2016). Dropout draws the same masks again, so
  * the numbers are those without it, bit for bit.
  */
-final class Checkpoint implements Node {
+final class Recomputation implements Node {
   private final Tensor[] inputs;
   private final Tensor[] outputs;
   private final UnaryOperator<Tensor[]> body;
   private final int streams;
 
-  private Checkpoint(Tensor[] inputs, Tensor[] outputs, UnaryOperator<Tensor[]> body, int streams) {
+  private Recomputation(
+      Tensor[] inputs, Tensor[] outputs, UnaryOperator<Tensor[]> body, int streams) {
     this.inputs = inputs;
     this.outputs = outputs;
     this.body = body;
@@ -32,7 +33,7 @@ final class Checkpoint implements Node {
       keep[i] = outputs[i].address();
     }
     tape.arena().freeSince(mark, keep);
-    tape.record(new Checkpoint(inputs, outputs, body, streams));
+    tape.record(new Recomputation(inputs, outputs, body, streams));
     return outputs;
   }
 

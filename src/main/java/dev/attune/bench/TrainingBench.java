@@ -1,4 +1,4 @@
-package dev.attune.run;
+package dev.attune.bench;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.batch.EncodedDataset;
@@ -15,14 +15,21 @@ import dev.attune.data.LabelMap;
 import dev.attune.data.TargetKind;
 import dev.attune.hub.Hub;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.ProductPeak;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
+import dev.attune.run.Adapters;
+import dev.attune.run.Backends;
+import dev.attune.run.ProcessMemory;
+import dev.attune.run.RunConfig;
+import dev.attune.run.RunOption;
+import dev.attune.run.Session;
 import dev.attune.store.LoraConfig;
 import dev.attune.tape.Tape;
+import dev.attune.task.Task;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.TrainListener;
 import dev.attune.train.TrainResult;
@@ -39,7 +46,7 @@ import java.util.function.Consumer;
  * Times fine-tuning steps: a real model or random weights of a known shape, on a file's texts or on
  * random tokens whose lengths are those of short sentences.
  */
-public final class BenchRun {
+public final class TrainingBench {
   private static final long WARMUP_STEPS = 3;
 
   /**
@@ -52,13 +59,6 @@ public final class BenchRun {
 
   /** Of a text: the positions of the smallest shape. */
   private static final int MOST_TOKENS = 512;
-
-  /**
-   * Time of one kernel.
-   *
-   * @param seconds of all calls
-   */
-  public record KernelTime(String kernel, double seconds, long calls) {}
 
   /**
    * What came out.
@@ -76,7 +76,7 @@ public final class BenchRun {
       String precision,
       List<KernelTime> kernels) {}
 
-  private BenchRun() {}
+  private TrainingBench() {}
 
   /** Runs. */
   public static Outcome run(RunConfig config, Consumer<String> note) {
@@ -100,13 +100,13 @@ public final class BenchRun {
           config.text(RunOption.DROPOUT) == null ? null : (float) config.number(RunOption.DROPOUT);
       try (Model model =
           Families.create(
-              backend, json, task, 2, dropout, Adapters.builder(config, lora, precision))) {
+              backend, json, task.head(), 2, dropout, Adapters.builder(config, lora, precision))) {
         if (shape == null) {
           ModelFolder.load(folder, model, seed);
         } else {
           ModelFolder.randomize(model, seed);
         }
-        return measure(config, backend, precision, model, data, seed, profile, opened);
+        return measure(config, backend, precision, task, model, data, seed, profile, opened);
       }
     }
   }
@@ -115,6 +115,7 @@ public final class BenchRun {
       RunConfig config,
       Backend backend,
       DType precision,
+      Task task,
       Model model,
       EncodedDataset data,
       long seed,
@@ -148,7 +149,7 @@ public final class BenchRun {
     StepTimes times = new StepTimes(before, trainerConfig.maxSteps(), profile);
     try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
         Tape tape = new Tape(backend, Session.arena(backend, 0), precision, seed);
-        Trainer trainer = new Trainer(model, optimizer, tape, data, null, trainerConfig)) {
+        Trainer trainer = new Trainer(task, model, optimizer, tape, data, null, trainerConfig)) {
       tape.useCheckpoints(config.flag(RunOption.GRADIENT_CHECKPOINTING));
       if (before > 0) {
         AtomicLong asked = new AtomicLong();

@@ -1,18 +1,30 @@
-package dev.attune.model;
+package dev.attune.task;
 
 import dev.attune.core.InputException;
+import dev.attune.model.HeadKind;
 import java.util.Locale;
 
-/** What a head predicts. */
+/** What a model is trained for. */
 public enum Task {
   /** One label per text or pair: (B,K) logits. */
-  CLASSIFICATION,
+  CLASSIFICATION(HeadKind.SEQUENCE),
   /** One number per text or pair: (B,1) scores. */
-  REGRESSION,
+  REGRESSION(HeadKind.SEQUENCE),
   /** One label per token: (N,K) logits. */
-  TOKEN_CLASSIFICATION,
+  TOKEN_CLASSIFICATION(HeadKind.TOKEN),
   /** The next token of every row: (N,V) logits. */
-  CAUSAL_LM;
+  CAUSAL_LM(HeadKind.LANGUAGE_MODEL);
+
+  private final HeadKind head;
+
+  Task(HeadKind head) {
+    this.head = head;
+  }
+
+  /** The head that its models carry. */
+  public HeadKind head() {
+    return head;
+  }
 
   /** The name used on the command line: {@code token-classification}. */
   public String option() {

@@ -1,4 +1,4 @@
-package dev.attune.run;
+package dev.attune.bench;
 
 import dev.attune.kernels.Backend;
 import java.lang.reflect.InvocationTargetException;
@@ -49,10 +49,9 @@ final class KernelProfile {
   }
 
   /** Time of each kernel, longest first. */
-  List<BenchRun.KernelTime> times() {
+  List<KernelTime> times() {
     return entries.entrySet().stream()
-        .map(
-            e -> new BenchRun.KernelTime(e.getKey(), e.getValue().nanos * 1e-9, e.getValue().calls))
+        .map(e -> new KernelTime(e.getKey(), e.getValue().nanos * 1e-9, e.getValue().calls))
         .sorted((a, b) -> Double.compare(b.seconds(), a.seconds()))
         .toList();
   }

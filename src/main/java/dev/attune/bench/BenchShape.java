@@ -1,9 +1,9 @@
-package dev.attune.run;
+package dev.attune.bench;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
-import dev.attune.model.Task;
+import dev.attune.task.Task;
 import java.io.IOException;
 import java.util.Map;
 import java.util.TreeMap;

@@ -1,4 +1,4 @@
-package dev.attune.run;
+package dev.attune.bench;
 
 import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
@@ -10,6 +10,12 @@ import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.model.decoder.DecoderModel;
+import dev.attune.run.Adapters;
+import dev.attune.run.Backends;
+import dev.attune.run.ProcessMemory;
+import dev.attune.run.RunConfig;
+import dev.attune.run.RunOption;
+import dev.attune.run.Session;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Tape;
 import java.util.Arrays;
@@ -32,7 +38,7 @@ public final class GenerationBench {
       long peakMemoryBytes,
       String backend,
       String precision,
-      List<BenchRun.KernelTime> kernels) {}
+      List<KernelTime> kernels) {}
 
   private GenerationBench() {}
 
@@ -50,7 +56,8 @@ public final class GenerationBench {
       ParameterBuilder builder = new ParameterBuilder();
       DType matrices = config.flag(RunOption.LOAD_IN_BF16) ? DType.BF16 : precision;
       builder.freeze(matrices, Adapters.held(config, matrices));
-      try (Model model = Families.create(backend, shape.config(), shape.task(), 0, null, builder);
+      try (Model model =
+              Families.create(backend, shape.config(), shape.task().head(), 0, null, builder);
           Tape tape = tape(backend, (DecoderModel) model, precision, streams, context);
           Generator generator = new Generator((DecoderModel) model, tape, streams, context)) {
         ModelFolder.randomize(model, 0);
