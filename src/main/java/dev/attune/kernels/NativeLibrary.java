@@ -137,14 +137,21 @@ public final class NativeLibrary {
     StringBuilder out = new StringBuilder();
     out.append("there is no library ").append(name).append(" for ").append(platform);
     out.append(" here: ").append(resource(platform, fileName(name, platform)));
-    out.append(" is not on the class path, which has it for ");
-    out.append(present.isEmpty() ? "no platform" : String.join(", ", present));
-    if (name.equals("attune_cpu") && TORCH_PLATFORMS.contains(platform)) {
+    out.append(" is not on the class path");
+    if (!present.isEmpty()) {
+      out.append(", which has it for ").append(String.join(", ", present));
+    }
+    if (!name.equals("attune_cpu")) {
+      return out.toString();
+    }
+    if (TORCH_PLATFORMS.contains(platform)) {
       out.append(". The torch backend runs here, slower: ask for it (backend torch) and add");
       out.append(" org.bytedeco:pytorch and org.bytedeco:openblas, each also with the classifier ");
       out.append(platform).append(", in the versions that Attune's pom names");
     }
-    return out.append(". Or build Attune from source on such a machine: mvn package").toString();
+    return out.append(". Attune can be built from source on such a machine, with a C++17 compiler")
+        .append(" and CMake: mvn package")
+        .toString();
   }
 
   private static String fileName(String name, String platform) {
