@@ -2,6 +2,7 @@ package dev.attune.core;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
@@ -220,19 +221,44 @@ public final class Cache {
     synchronized (name.intern()) {
       try (FileChannel channel =
           FileChannel.open(lockFile, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
-        if (channel.tryLock() == null) {
-          waiting.run();
-          channel.lock(); // released when the channel closes
-        }
+        lock(channel, lockFile, waiting); // released when the channel closes
         return work.run();
       }
     }
   }
 
+  private static void lock(FileChannel channel, Path lockFile, Runnable waiting)
+      throws IOException {
+    try {
+      if (channel.tryLock() == null) {
+        waiting.run();
+        channel.lock();
+      }
+    } catch (ClosedChannelException e) { // this thread is interrupted
+      throw e;
+    } catch (IOException e) {
+      say(
+          "The file system of "
+              + lockFile
+              + " has no locks ("
+              + e.getMessage()
+              + "): two processes that need the same file for the first time may make it twice.");
+    }
+  }
+
+  /**
+   * Makes a folder for this user alone, with those above it, unless there is one or a link to one.
+   */
+  public static Path makeFolder(Path folder) throws IOException {
+    return Files.isDirectory(folder)
+        ? folder // which createDirectories refuses where it is a link
+        : Files.createDirectories(folder, ownerOnly(folder));
+  }
+
   /** Makes the folder if need be; why it cannot be written to, or empty. */
   private static Optional<String> unwritable(Path folder) {
     try {
-      Files.createDirectories(folder, ownerOnly(folder));
+      makeFolder(folder);
     } catch (FileAlreadyExistsException e) {
       return Optional.of(e.getFile() + " is no folder");
     } catch (IOException e) {

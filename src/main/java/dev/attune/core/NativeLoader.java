@@ -1,6 +1,7 @@
 package dev.attune.core;
 
 import java.io.IOException;
+import java.io.OutputStream;
 import java.net.URI;
 import java.net.URL;
 import java.nio.file.Files;
@@ -114,7 +115,7 @@ public final class NativeLoader {
 
   /** The file in the cache, made or made again unless it holds what it must. */
   static Path unpacked(Path natives, Content content, String name) throws IOException {
-    Path folder = Files.createDirectories(natives.resolve(content.key()));
+    Path folder = Cache.makeFolder(natives.resolve(content.key()));
     Path file = folder.resolve(name);
     if (content.isIn(file)) {
       return file;
@@ -172,11 +173,13 @@ public final class NativeLoader {
     }
     // The usual reason is another class loader, and a copy cures it. For any other reason the copy
     // is refused too.
-    Path folder = Files.createDirectories(natives.resolve("copies"));
+    Path folder = Cache.makeFolder(natives.resolve("copies"));
     deleteAbandoned(folder);
     Path copy = Files.createTempFile(folder, file.getFileName() + ".", COPY);
     try {
-      Files.write(copy, Files.readAllBytes(file));
+      try (OutputStream out = Files.newOutputStream(copy)) {
+        Files.copy(file, out);
+      }
       around.load(natives, () -> system.accept(copy));
       return true;
     } catch (UnsatisfiedLinkError e) {

@@ -114,7 +114,7 @@ public final class Hub {
     }
     Path target = cache.writable().resolve("models").resolve(name);
     try {
-      Files.createDirectories(target.getParent());
+      Cache.makeFolder(target.getParent());
       return Cache.locked(
           target.resolveSibling(name + ".lock"),
           () -> progress.report("Waiting for another process that is preparing this model."),

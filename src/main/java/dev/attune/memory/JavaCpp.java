@@ -4,7 +4,6 @@ import dev.attune.core.Cache;
 import dev.attune.core.NativeLoader;
 import java.io.IOException;
 import java.net.URL;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.Pointer;
@@ -51,7 +50,7 @@ public final class JavaCpp {
         return;
       }
     }
-    Path folder = Files.createDirectories(natives.resolve("javacpp"));
+    Path folder = Cache.makeFolder(natives.resolve("javacpp"));
     Cache.locked(
         natives.resolve("javacpp.lock"),
         () -> {},

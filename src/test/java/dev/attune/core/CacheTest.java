@@ -9,8 +9,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -100,6 +106,42 @@ class CacheTest {
           "rwx------",
           PosixFilePermissions.toString(Files.getPosixFilePermissions(made)),
           "" + made);
+    }
+  }
+
+  @Test
+  void aLinkToAFolderIsAFolder() throws Exception {
+    Path real = Files.createDirectory(folder.resolve("real"));
+    Path link = Files.createSymbolicLink(folder.resolve("link"), real);
+    assertEquals(link, Cache.at(link).writable());
+    assertEquals(link.resolve("native"), Cache.at(link).natives());
+  }
+
+  @Test
+  void lockedWorkIsDoneByOneAtATime() throws Exception {
+    Path lock = folder.resolve("lock");
+    AtomicInteger inside = new AtomicInteger();
+    List<Callable<Integer>> calls = new ArrayList<>();
+    for (int i = 0; i < 16; i++) {
+      calls.add(
+          () ->
+              Cache.locked(
+                  lock,
+                  () -> {},
+                  () -> {
+                    int here = inside.incrementAndGet();
+                    Thread.yield();
+                    inside.decrementAndGet();
+                    return here;
+                  }));
+    }
+    ExecutorService threads = Executors.newFixedThreadPool(4);
+    try {
+      for (Future<Integer> result : threads.invokeAll(calls)) {
+        assertEquals(1, result.get());
+      }
+    } finally {
+      threads.shutdown();
     }
   }
 

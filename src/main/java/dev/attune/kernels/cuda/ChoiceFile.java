@@ -91,7 +91,7 @@ final class ChoiceFile {
     choices.put(key, value);
     String line = key + " " + HexFormat.of().formatHex(value);
     try {
-      Files.createDirectories(file.getParent());
+      Cache.makeFolder(file.getParent());
       Files.writeString(
           file,
           "\n" + line + " " + checksum(line),
