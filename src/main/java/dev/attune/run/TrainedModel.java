@@ -66,7 +66,7 @@ final class TrainedModel implements AutoCloseable {
     AdapterFolder.Description adapter = isAdapter ? AdapterFolder.describe(folder) : null;
     Path base = isAdapter ? MergeRun.base(config, adapter) : folder;
     ObjectNode json = ModelFolder.readConfig(base);
-    Families.checkSupported(json);
+    Families.of(json);
     ObjectNode outputs = isAdapter ? readAttune(folder) : json;
     Task task = isAdapter ? adapterTask(folder, outputs, json) : task(folder, json);
     LabelMap labels =

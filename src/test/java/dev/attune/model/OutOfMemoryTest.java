@@ -50,7 +50,7 @@ class OutOfMemoryTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"bert full", "bert lora"})
+  @ValueSource(strings = {"bert full", "bert lora", "llama full", "llama dora"})
   void anyAllocationMayFail(String name) {
     Path folder = Goldens.own(name.split(" ")[0]);
     Task task = GoldenBatch.task(folder);
