@@ -6,7 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.batch.Batch;
-import dev.attune.checkpoint.ModelFolder;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
@@ -70,7 +71,7 @@ class OutOfMemoryTest {
           Tape tape =
               new Tape(memory.backend(), new Arena(memory.backend(), 16 << 20), DType.BF16, 1);
           Staging staging = new Staging(memory.backend())) {
-        ModelFolder.load(folder, model, 0);
+        ModelWeights.load(folder, model, 0);
         model.parameters().enableTraining();
         try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.1f));
             GradientNorm norm = new GradientNorm(model.parameters())) {
@@ -97,7 +98,7 @@ class OutOfMemoryTest {
     try (Model model =
             Families.create(BACKEND, ModelFolder.readConfig(folder), task.head(), 5, null);
         Staging staging = new Staging(BACKEND)) {
-      ModelFolder.load(folder, model, 0);
+      ModelWeights.load(folder, model, 0);
       model.parameters().enableTraining();
       Batch batch = GoldenBatch.of(golden, task, model.positionOffset());
       float[] expected;
