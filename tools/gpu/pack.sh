@@ -47,7 +47,6 @@ cp "$console" "$stage/lib/"
   cd .. && rm -r presets
 )
 cp -r target/classes target/test-classes "$stage/"
-cp -r target/jni-cuda "$stage/"
 
 # The kernels and the bench of attention, for every architecture; and their sources.
 nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true)
@@ -55,7 +54,7 @@ if [[ -n $nvcc ]]; then
   natives=$PWD/$stage/classes/dev/attune/native/linux-x86_64
   build=target/attune-gpu-build
   cmake -S native -B "$build" -DCMAKE_BUILD_TYPE=Release -DATTUNE_CUDA=ON -DCMAKE_CUDA_COMPILER="$nvcc" \
-    -DATTUNE_CUDA_JNI_DIR="$PWD/target/jni-cuda" -DJAVA_HOME="$java_home" -DATTUNE_OUTPUT_DIR="$PWD/$build" \
+    -DATTUNE_OUTPUT_DIR="$PWD/$build" \
     -DATTUNE_BENCH=ON >"$build.log"
   cmake --build "$build" --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}" --target attune_cuda cuda_attention_bench \
     >>"$build.log"

@@ -191,7 +191,7 @@ stage_build() {
   local architectures=()
   [[ $capability =~ ^[0-9]+$ ]] && architectures=(-DCMAKE_CUDA_ARCHITECTURES="$capability-real")
   limited cmake -S "$here/native" -B "$work/build" -DCMAKE_BUILD_TYPE=Release -DATTUNE_CUDA=ON \
-    -DCMAKE_CUDA_COMPILER="$nvcc" -DATTUNE_CUDA_JNI_DIR="$here/jni-cuda" -DJAVA_HOME="$here" "${architectures[@]}" \
+    -DCMAKE_CUDA_COMPILER="$nvcc" "${architectures[@]}" \
     -DATTUNE_OUTPUT_DIR="$work/native" -DATTUNE_BENCH=ON &&
     limited cmake --build "$work/build" --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}" \
       --target attune_cuda cuda_attention_bench &&

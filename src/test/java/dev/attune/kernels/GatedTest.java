@@ -3,8 +3,8 @@ package dev.attune.kernels;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.attune.kernels.calls.GatedCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.GatedCall;
 import dev.attune.ref.GatedRef;
 import dev.attune.ref.Precision;
 import dev.attune.testkit.Backends.Target;
@@ -15,6 +15,7 @@ import dev.attune.testkit.Shapes;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -71,8 +72,21 @@ class GatedTest extends KernelContract {
 
   private static KernelCase.Call backwardCall(long N, long F, Activation activation, DType dtype) {
     return (backend, at) ->
-        backend.run(new GatedCall.Backward(
-            at.of("dinp"), at.of("outAgain"), at.of("dout"), at.of("inp"), N, F, activation, dtype));
+        backend.run(
+            new GatedCall.Backward(
+                at.of("dinp"),
+                at.of("outAgain"),
+                at.of("dout"),
+                at.of("inp"),
+                N,
+                F,
+                activation,
+                dtype));
+  }
+
+  @Override
+  protected List<Set<String>> optionalOutputs() {
+    return List.of(Set.of("outAgain"));
   }
 
   @Override

@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.core.DType;
 import dev.attune.core.InterruptedCallException;
@@ -16,6 +15,7 @@ import dev.attune.data.TargetKind;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.model.Families;
 import dev.attune.model.HeadKind;

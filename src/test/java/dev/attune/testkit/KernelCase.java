@@ -18,6 +18,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 
 /**
  * One call of one kernel: its tensors, the call, and what the reference says it gives. Building a
@@ -213,6 +214,27 @@ public final class KernelCase {
   public KernelCase without(String tensor) {
     KernelCase copy = instead(call);
     copy.specs.remove(spec(tensor));
+    return copy;
+  }
+
+  /** Whether the call writes all of these tensors. */
+  public boolean writes(Set<String> tensors) {
+    return specs.stream()
+        .filter(spec -> spec.role() != Role.INPUT)
+        .map(Spec::name)
+        .collect(Collectors.toSet())
+        .containsAll(tensors);
+  }
+
+  /** A copy without some of its outputs, whose addresses are null; the others stay as they are. */
+  public KernelCase leavingOut(Set<String> outputs) {
+    KernelCase copy = new KernelCase(name + " without " + outputs, dtype, backward);
+    specs.stream().filter(spec -> !outputs.contains(spec.name())).forEach(copy.specs::add);
+    copy.exact.addAll(exact);
+    copy.exactOnTheCpu.addAll(exactOnTheCpu);
+    copy.floors.putAll(floors);
+    copy.call = call;
+    copy.reference = reference;
     return copy;
   }
 

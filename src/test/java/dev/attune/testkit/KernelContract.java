@@ -9,6 +9,8 @@ import dev.attune.testkit.Backends.Target;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.TestInstance;
@@ -39,6 +41,26 @@ public abstract class KernelContract {
 
   /** Cases of the sizes of real models, for the nightly tier. */
   protected abstract List<KernelCase> realCases();
+
+  /** Groups of outputs that a call may leave out: null because frozen, or not wanted. */
+  protected List<Set<String>> optionalOutputs() {
+    return List.of();
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource(ALL)
+  void outputsThatAreNotWantedMayBeAbsent(Target target) {
+    for (Set<String> outputs : optionalOutputs()) {
+      List<KernelCase> having =
+          Stream.concat(once().stream(), onceLarge().stream())
+              .filter(kernelCase -> kernelCase.writes(outputs))
+              .toList();
+      if (having.isEmpty()) {
+        throw new AssertionError("no case writes " + outputs);
+      }
+      each(having, kernelCase -> kernelCase.leavingOut(outputs).verify(target.backend(), 0));
+    }
+  }
 
   @ParameterizedTest(name = "{0}")
   @MethodSource(ALL)
