@@ -33,8 +33,10 @@ public record AttentionCachedCall(
   public void fill(Frame frame) {
     frame.writes(out).reads(q).reads(kCache).reads(vCache);
     frame.reads(cuQ).reads(kStart).reads(kCount);
-    frame.stride(qStride, H * D, B).stride(kvStride, Hkv * D, B).count(B);
-    if (Hkv < 1 || H % Hkv != 0) {
+    boolean grouped = Hkv >= 1 && H % Hkv == 0; // else widths mean nothing
+    frame.stride(qStride, grouped ? H * D : 0, B).stride(kvStride, grouped ? Hkv * D : 0, B);
+    frame.count(B);
+    if (!grouped) {
       frame.refuse("is %d, must be a multiple of Hkv, which is %d", H, Hkv);
     }
     frame.dim(H, MAX_HEADS).dim(Hkv).dim(D, MAX_HEAD_SIZE);

@@ -38,9 +38,10 @@ public final class AttentionCall {
       long stream,
       DType dtype) {
     void fill(Frame frame) {
-      frame.stride(qStride, H * D, B).stride(kvStride, Hkv * D, B);
+      boolean grouped = Hkv >= 1 && H % Hkv == 0; // else widths mean nothing
+      frame.stride(qStride, grouped ? H * D : 0, B).stride(kvStride, grouped ? Hkv * D : 0, B);
       frame.count(B).bound(maxLength);
-      if (Hkv < 1 || H % Hkv != 0) {
+      if (!grouped) {
         frame.refuse("is %d, must be a multiple of Hkv, which is %d", H, Hkv);
       }
       frame.dim(H).dim(Hkv).dim(D, MAX_HEAD_SIZE);

@@ -38,7 +38,11 @@ public final class DoraCall {
       boolean any = gain != 0 || excess != 0 || magnitude != 0;
       frame.writes(gain, any).writes(excess, any).writes(norm);
       frame.reads(weight).reads(down).reads(up).reads(magnitude, any);
-      frame.bound(rows).within(firstRow, 0, rows - F).within(F, 1, rows).columns(C, rows);
+      frame
+          .bound(rows)
+          .within(firstRow, 0, Math.max(0, rows - F))
+          .within(F, 1, rows)
+          .columns(C, rows);
       frame.within(R, 1, LoraCall.MAX_RANK).finite(scale).weightDtype(weightDtype, C);
     }
   }

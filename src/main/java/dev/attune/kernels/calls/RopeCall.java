@@ -30,7 +30,7 @@ public record RopeCall(
   public void fill(Frame frame) {
     boolean rotates = rotary != 0;
     frame.writes(inp, rotates).reads(table, rotates).reads(positions, rotates);
-    frame.count(N).count(H).columns(D, H);
+    frame.count(N).columns(H, N).columns(D, H);
     if (rotary < 0 || rotary > Math.min(D, MAX_ROTARY) || rotary % 2 != 0) {
       frame.refuse("is %d, must be even and 0..%d", rotary, Math.min(D, MAX_ROTARY));
     }

@@ -65,7 +65,7 @@ final class TorchLosses {
       if (label != ignore && (label < 0 || label >= K)) {
         throw new IllegalArgumentException(
             String.format(
-                "%s: labels[%d] = %d; it must be 0..%d, or %d to be ignored",
+                "%s: labels[%d] is %d, must be 0..%d, or %d to be ignored",
                 op, n, label, K - 1, ignore));
       }
     }

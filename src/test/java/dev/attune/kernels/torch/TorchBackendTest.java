@@ -208,7 +208,7 @@ class TorchBackendTest extends TorchTestCase {
   void refusalsNameOpValueAndRange() {
     long x = poison(64);
     refused(
-        "linearForward: N = -1; it must be 0..2147483647",
+        "linear_fwd: N is -1, must be 0..2^48",
         () ->
             backend.run(
                 new LinearCall.Forward(
@@ -314,7 +314,7 @@ class TorchBackendTest extends TorchTestCase {
     }
     other.join();
     assertEquals(
-        "fillZero: another thread is using the torch backend, which serves one at a time",
+        "fill_zero: another thread is using the torch backend, which serves one at a time",
         refusal.get().getMessage());
   }
 

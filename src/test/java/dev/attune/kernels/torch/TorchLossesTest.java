@@ -94,7 +94,7 @@ class TorchLossesTest extends TorchTestCase {
                     new CrossEntropyCall(
                         poison(2), 0, logits, put(1, K), 2, K, IGNORE, 0, 1, DType.F32)));
     assertEquals(
-        "crossEntropy: labels[1] = 9; it must be 0..8, or -100 to be ignored", e.getMessage());
+        "cross_entropy: labels[1] is 9, must be 0..8, or -100 to be ignored", e.getMessage());
   }
 
   @Test

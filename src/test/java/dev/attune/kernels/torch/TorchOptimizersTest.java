@@ -129,7 +129,7 @@ class TorchOptimizersTest extends TorchTestCase {
                     new AdamWCall.Rows(
                         sparse, sparseM, sparseV, dense, stateAt, V, C, LR, BETA1, BETA2, EPS,
                         DECAY, 1, 1, 1)));
-    assertEquals("adamwRows: rowState[5] = 3; it must be 0..2", e.getMessage());
+    assertEquals("adamw_rows: row_state[5] is 3, must be 0..2", e.getMessage());
     backend.free(stateAt, V);
   }
 
