@@ -31,7 +31,8 @@ public final class GenerateRun implements AutoCloseable {
     this.config = config;
     this.session = session;
     this.trained = trained;
-    this.generation = new TextGeneration(options, trained.tokenizer(), trained.base());
+    this.generation =
+        new TextGeneration(options, trained.tokenizer(), trained.folder().endTokens());
   }
 
   /** Opens the model that a config names. */

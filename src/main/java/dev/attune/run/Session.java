@@ -26,7 +26,7 @@ public final class Session implements AutoCloseable {
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     Backend backend = Backends.open(config.text(RunOption.BACKEND), threads);
     try {
-      return new Session(backend, Backends.precision(config.text(RunOption.PRECISION), backend));
+      return new Session(backend, Precision.ofOption(config.text(RunOption.PRECISION)).on(backend));
     } catch (RuntimeException e) {
       backend.close();
       throw e;
@@ -42,7 +42,7 @@ public final class Session implements AutoCloseable {
   }
 
   public String precisionName() {
-    return precision == DType.BF16 ? "bf16" : "fp32";
+    return Precision.name(precision);
   }
 
   /** Memory that {@link #tape} leaves to keys and values, which are allocated after it. */
@@ -63,13 +63,14 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * An arena of what a backend can reserve. That is most of a device's memory, so keys and values
-   * that come later need to be left room; on the CPU it is address space.
+   * An arena that may take what a backend can reserve. That is most of a device's memory, taken at
+   * once, so keys and values that come later need to be left room; on the CPU the arena follows
+   * what is needed.
    */
   public static Arena arena(Backend backend, long cacheBytes) {
     long bytes = backend.reservableBytes();
     if (backend.device() == Device.CPU) {
-      return new Arena(backend, bytes);
+      return Arena.growing(backend, bytes);
     }
     if (cacheBytes >= bytes) {
       throw new DeviceMemoryException(

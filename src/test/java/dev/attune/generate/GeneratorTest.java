@@ -8,10 +8,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Packer;
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.data.TargetKind;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Arena;
@@ -65,7 +66,7 @@ class GeneratorTest {
                   0,
                   null,
                   builder);
-      ModelFolder.load(folder, model, 0);
+      ModelWeights.load(folder, model, 0);
       tape = new Tape(backend, new Arena(backend, 64 << 20), dtype, 0);
     }
 

@@ -9,9 +9,9 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Packer;
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
 import dev.attune.data.TargetKind;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import dev.attune.ops.GatherRows;
@@ -216,7 +216,7 @@ class LastRowsTest {
       for (int i = 0; i < gradients.length; i++) {
         try (Model model =
             Families.create(target.backend(), config(family), HeadKind.SEQUENCE, 2, 0.2f)) {
-          ModelFolder.randomize(model, 3);
+          ModelWeights.randomize(model, 3);
           model.parameters().enableTraining();
           Way way = i == 2 ? Way.CHECKPOINTS : Way.FULL;
           gradients[i] = run(model, way, true, DType.F32).get(1);

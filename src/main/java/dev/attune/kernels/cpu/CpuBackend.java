@@ -56,6 +56,12 @@ public final class CpuBackend implements Backend {
     return "cpu, " + isa.label() + ", " + threads + (threads == 1 ? " thread" : " threads");
   }
 
+  /** The number of threads makes no difference. */
+  @Override
+  public String arithmetic() {
+    return "cpu, " + isa.label();
+  }
+
   @Override
   public boolean hasFastBf16() {
     return isa == Isa.V4_BF16;
@@ -74,6 +80,26 @@ public final class CpuBackend implements Backend {
   /** The instruction-set level in use. */
   public Isa isa() {
     return isa;
+  }
+
+  @Override
+  public boolean hasSiblings() {
+    return true;
+  }
+
+  @Override
+  public CpuBackend sibling() {
+    return new CpuBackend(threads, isa);
+  }
+
+  @Override
+  public int threads() {
+    return threads;
+  }
+
+  @Override
+  public void share(int share) {
+    check(CpuNative.contextShare(ctx, share));
   }
 
   @Override
@@ -117,9 +143,8 @@ public final class CpuBackend implements Backend {
   @Override
   public void close() {
     if (ctx != 0) {
-      long closing = ctx;
+      check(CpuNative.contextClose(ctx));
       ctx = 0;
-      CpuNative.contextClose(closing);
     }
   }
 
@@ -136,6 +161,7 @@ public final class CpuBackend implements Backend {
       case 1 -> new IllegalArgumentException(message);
       case 2 -> new UnsupportedOperationException(message);
       case 3 -> new DeviceMemoryException(message);
+      case 6 -> new IllegalStateException(message);
       default -> new BackendException(message);
     };
   }
