@@ -8,7 +8,7 @@ import dev.attune.generate.GeneratedText;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.Prompt;
 import dev.attune.generate.TextGeneration;
-import dev.attune.model.decoder.DecoderModel;
+import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import dev.attune.task.Task;
 import dev.attune.text.ChatMessage;
@@ -146,8 +146,8 @@ public final class GenerateRun implements AutoCloseable {
     return session.tape(0);
   }
 
-  private DecoderModel model() {
-    return (DecoderModel) trained.model();
+  private TransformerModel model() {
+    return (TransformerModel) trained.model();
   }
 
   @Override
