@@ -4,7 +4,7 @@ import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
-import dev.attune.model.decoder.DecoderModel;
+import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import dev.attune.text.ChatMessage;
 import dev.attune.text.ChatTemplate;
@@ -31,7 +31,7 @@ public final class TextGeneration {
    * @param ends tokens that end a text, beside the tokenizer's own
    */
   public TextGeneration(GenerationOptions options, TextTokenizer tokenizer, Set<Integer> ends) {
-    this(options, tokenizer, ends(tokenizer, ends), null);
+    this(options, tokenizer, all(ends, tokenizer), null);
   }
 
   private TextGeneration(
@@ -42,15 +42,15 @@ public final class TextGeneration {
     this.chat = chat;
   }
 
+  private static int[] all(Set<Integer> ends, TextTokenizer tokenizer) {
+    TreeSet<Integer> all = new TreeSet<>(ends);
+    tokenizer.eosId().ifPresent(all::add);
+    return all.stream().mapToInt(Integer::intValue).toArray();
+  }
+
   /** The same for other options. */
   public TextGeneration with(GenerationOptions others) {
     return new TextGeneration(others, tokenizer, ends, chat);
-  }
-
-  private static int[] ends(TextTokenizer tokenizer, Set<Integer> others) {
-    TreeSet<Integer> all = new TreeSet<>(others);
-    tokenizer.eosId().ifPresent(all::add);
-    return all.stream().mapToInt(Integer::intValue).toArray();
   }
 
   /** A text to continue as it is. */
@@ -122,7 +122,7 @@ public final class TextGeneration {
    * @param onText hears each result, in the order in which they end
    */
   public void generate(
-      DecoderModel model,
+      TransformerModel model,
       Tape tape,
       int most,
       List<Prompt> prompts,
@@ -157,16 +157,16 @@ public final class TextGeneration {
    *
    * @param most tokens of a text, prompt included
    */
-  public long cacheBytes(DecoderModel model, DType dtype, int most, List<Prompt> prompts) {
+  public long cacheBytes(TransformerModel model, DType dtype, int most, List<Prompt> prompts) {
     return cacheBytes(model, dtype, context(prompts, most), prompts.size());
   }
 
   /** What they take at the most, whatever the prompts. */
-  public long mostCacheBytes(DecoderModel model, DType dtype, int most) {
+  public long mostCacheBytes(TransformerModel model, DType dtype, int most) {
     return cacheBytes(model, dtype, most, options.streams());
   }
 
-  private long cacheBytes(DecoderModel model, DType dtype, int context, int prompts) {
+  private long cacheBytes(TransformerModel model, DType dtype, int context, int prompts) {
     return options.beams() != null
         ? BeamSearch.cacheBytes(model, dtype, options.beams(), context)
         : Generator.cacheBytes(model, dtype, Math.min(prompts, options.streams()), context);
@@ -181,7 +181,7 @@ public final class TextGeneration {
   }
 
   private void streams(
-      DecoderModel model,
+      TransformerModel model,
       Tape tape,
       int context,
       List<Prompt> prompts,
@@ -202,7 +202,7 @@ public final class TextGeneration {
   }
 
   private void beams(
-      DecoderModel model,
+      TransformerModel model,
       Tape tape,
       int context,
       List<Prompt> prompts,

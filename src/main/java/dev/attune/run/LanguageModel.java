@@ -6,7 +6,7 @@ import dev.attune.generate.GeneratedText;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.Prompt;
 import dev.attune.generate.TextGeneration;
-import dev.attune.model.decoder.DecoderModel;
+import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import dev.attune.task.Task;
 import dev.attune.text.ChatMessage;
@@ -46,7 +46,10 @@ public final class LanguageModel implements AutoCloseable {
       Task task = shared.model().task();
       if (task != Task.CAUSAL_LM) {
         throw new InputException(
-            folder + " is no language model: it was trained for " + task.option());
+            folder
+                + " is no language model: it was trained for "
+                + task.option()
+                + "; attune predict, or in Java the class of that task, uses it");
       }
       return new LanguageModel(shared, options, defaults);
     } catch (RuntimeException e) {
@@ -117,8 +120,8 @@ public final class LanguageModel implements AutoCloseable {
     return lane.tape(Math.max(neededBytes, Math.min(longest, half)));
   }
 
-  private DecoderModel model() {
-    return (DecoderModel) shared.model().model();
+  private TransformerModel model() {
+    return (TransformerModel) shared.model().model();
   }
 
   @Override

@@ -15,11 +15,11 @@ import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.hub.Hub;
 import dev.attune.kernels.Backend;
-import dev.attune.model.EncoderModel;
 import dev.attune.model.Families;
 import dev.attune.model.HeadKind;
 import dev.attune.model.Inputs;
 import dev.attune.model.Model;
+import dev.attune.model.TransformerModel;
 import dev.attune.ops.Cast;
 import dev.attune.ops.MeanPool;
 import dev.attune.tape.Tape;
@@ -49,14 +49,14 @@ public final class TextEncoder implements AutoCloseable {
     FIRST
   }
 
-  private final EncoderModel model;
+  private final TransformerModel model;
   private final TextTokenizer tokenizer;
   private final Encoder encoder;
   private final Pooling pooling;
   private final boolean normalizes;
 
   private TextEncoder(
-      EncoderModel model,
+      TransformerModel model,
       TextTokenizer tokenizer,
       int maxLength,
       Pooling pooling,
@@ -80,7 +80,8 @@ public final class TextEncoder implements AutoCloseable {
         ModelFolder.openBase(name, note -> LOG.log(System.Logger.Level.INFO, note));
     return SharedModel.open(
         compute,
-        (backend, precision) -> open(folder, Hub.NAMES.contains(name), maxLength, backend),
+        (backend, precision) ->
+            open(folder, Hub.NAMES.contains(name), maxLength, backend, precision),
         TextEncoder::close);
   }
 
@@ -89,7 +90,7 @@ public final class TextEncoder implements AutoCloseable {
    *     model without its own files: it makes unit vectors of at most {@link #USUAL_LENGTH} tokens
    */
   private static TextEncoder open(
-      ModelFolder folder, boolean bare, Integer maxLength, Backend backend) {
+      ModelFolder folder, boolean bare, Integer maxLength, Backend backend, DType precision) {
     Path path = folder.path();
     JsonNode modules = read(path.resolve("modules.json"));
     Pooling pooling = pooling(path, modules);
@@ -97,10 +98,12 @@ public final class TextEncoder implements AutoCloseable {
     Model model = null;
     try {
       model = Families.create(backend, folder.config(), HeadKind.NONE, 1, null);
-      if (!(model instanceof EncoderModel body)) {
+      TransformerModel body = (TransformerModel) model;
+      if (body.body().config().attention().isCausal()) {
         throw new InputException(path + " holds a decoder; vectors of texts are made by encoders");
       }
       ModelWeights.load(folder.base(), model, 0);
+      model.parameters().prepareInference(precision);
       return new TextEncoder(
           body,
           tokenizer,
@@ -203,7 +206,7 @@ public final class TextEncoder implements AutoCloseable {
 
   /** C: the length of a vector. */
   public int width() {
-    return model.encoder().config().width();
+    return model.body().config().width();
   }
 
   /** The vectors (size of the dataset, C) of texts. */
@@ -233,9 +236,9 @@ public final class TextEncoder implements AutoCloseable {
 
   private Tensor pooled(Tape tape, Inputs inputs) {
     if (pooling == Pooling.FIRST) {
-      return model.encoder().forwardFirstRows(tape, inputs);
+      return model.body().forwardFirstRows(tape, inputs);
     }
-    Tensor rows = model.encoder().forward(tape, inputs);
+    Tensor rows = model.body().forward(tape, inputs);
     return MeanPool.apply(tape, rows, inputs.cuSeqlens(), inputs.sequences());
   }
 

@@ -51,7 +51,7 @@ public final class TrainedModel implements AutoCloseable {
   public static TrainedModel open(
       Path path, OpenOptions options, Backend backend, DType precision) {
     ModelFolder folder = ModelFolder.open(path, options.base());
-    Families.checkSupported(folder.config());
+    Families.of(folder.config());
     Task task = FolderTask.of(folder);
     LabelMap labels = FolderTask.labels(folder, task);
     TextTokenizer tokenizer = folder.openTokenizer();
@@ -66,7 +66,7 @@ public final class TrainedModel implements AutoCloseable {
               null,
               builder(folder, task, options.weights(), backend, precision));
       load(folder, model);
-      model.parameters().prepare(precision);
+      model.parameters().prepareInference(precision);
       return new TrainedModel(
           folder, task, model, tokenizer, labels, maxLength(options, folder, model.maxLength()));
     } catch (RuntimeException e) {

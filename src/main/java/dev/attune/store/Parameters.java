@@ -312,6 +312,16 @@ public final class Parameters implements AutoCloseable {
     shadow.prepare(activations);
   }
 
+  /**
+   * Makes all that forward passes of such activations derive from the weights: to be called once
+   * these are loaded. As long as they do not change, passes then write nothing here, so that
+   * several threads may run them.
+   */
+  public void prepareInference(DType activations) {
+    prepare(activations);
+    decompositions.refresh();
+  }
+
   /** The type in which products read a weight. */
   DType operandDtype(Segment segment, DType activations) {
     if (segment.frozen()) {

@@ -1,10 +1,9 @@
-package dev.attune.model.decoder;
+package dev.attune.model;
 
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
-import dev.attune.model.Inputs;
 import dev.attune.ops.Attention;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -33,14 +32,14 @@ public final class KeyValueCache implements AutoCloseable {
    * @param slotRows rows of the longest
    */
   public KeyValueCache(
-      Backend backend, DecoderConfig config, DType dtype, int slots, int slotRows) {
+      Backend backend, TransformerConfig config, DType dtype, int slots, int slotRows) {
     this.dtype = dtype;
     this.slots = slots;
     this.slotRows = slotRows;
     this.width = width(config);
     long bytes = layerBytes(config, dtype, slots, slotRows) / 2;
     try {
-      for (int layer = 0; layer < config.layers(); layer++) {
+      for (int layer = 0; layer < config.layers().size(); layer++) {
         Layer made = new Layer(allocate(backend, bytes));
         layers.add(made);
         made.values = allocate(backend, bytes);
@@ -52,15 +51,15 @@ public final class KeyValueCache implements AutoCloseable {
   }
 
   /** What a cache takes. */
-  public static long bytes(DecoderConfig config, DType dtype, int slots, int slotRows) {
-    return config.layers() * layerBytes(config, dtype, slots, slotRows);
+  public static long bytes(TransformerConfig config, DType dtype, int slots, int slotRows) {
+    return config.layers().size() * layerBytes(config, dtype, slots, slotRows);
   }
 
-  private static long layerBytes(DecoderConfig config, DType dtype, int slots, int slotRows) {
+  private static long layerBytes(TransformerConfig config, DType dtype, int slots, int slotRows) {
     return 2L * slots * slotRows * width(config) * dtype.sizeBytes();
   }
 
-  private static int width(DecoderConfig config) {
+  private static int width(TransformerConfig config) {
     return config.attention().keyValueHeads() * config.attention().headSize();
   }
 
