@@ -94,18 +94,17 @@ public final class TextEncoder implements AutoCloseable {
     Path path = folder.path();
     JsonNode modules = read(path.resolve("modules.json"));
     Pooling pooling = pooling(path, modules);
+    if (Families.of(folder.config()).isDecoder()) {
+      throw new InputException(path + " holds a decoder; vectors of texts are made by encoders");
+    }
     TextTokenizer tokenizer = folder.openTokenizer();
     Model model = null;
     try {
       model = Families.create(backend, folder.config(), HeadKind.NONE, 1, null);
-      TransformerModel body = (TransformerModel) model;
-      if (body.body().config().attention().isCausal()) {
-        throw new InputException(path + " holds a decoder; vectors of texts are made by encoders");
-      }
       ModelWeights.load(folder.base(), model, 0);
       model.parameters().prepareInference(precision);
       return new TextEncoder(
-          body,
+          (TransformerModel) model,
           tokenizer,
           maxLength(path, bare, maxLength, model.maxLength()),
           pooling,
