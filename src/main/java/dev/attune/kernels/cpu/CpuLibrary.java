@@ -12,9 +12,7 @@ final class CpuLibrary {
   /** Loads the library if it is not loaded; returns the file it came from. */
   static synchronized Path load() {
     if (loaded == null) {
-      Path file = NativeLibrary.locate("libattune_cpu.so");
-      NativeLibrary.load(file, CpuNative::abiVersion);
-      loaded = file;
+      loaded = NativeLibrary.load("attune_cpu", CpuNative::abiVersion);
     }
     return loaded;
   }

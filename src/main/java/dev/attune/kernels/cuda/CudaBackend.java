@@ -81,7 +81,7 @@ public final class CudaBackend extends CudaKernels {
     Map<String, String> findings = new LinkedHashMap<>();
     String kernels;
     try {
-      kernels = NativeLibrary.locate("libattune_cuda.so").toString();
+      kernels = NativeLibrary.locate("attune_cuda");
     } catch (BackendException e) {
       kernels =
           "missing: " + e.getMessage() + " (they are built where the CUDA toolkit's nvcc is found)";

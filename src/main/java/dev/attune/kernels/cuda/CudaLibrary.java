@@ -15,8 +15,11 @@ final class CudaLibrary {
   private CudaLibrary() {}
 
   /** Loads the kernels for a real device; returns the file they came from. */
-  static Path load() {
-    return load(NativeLibrary.locate("libattune_cuda.so"));
+  static synchronized Path load() {
+    if (loaded == null) {
+      loaded = NativeLibrary.load("attune_cuda", CudaNative::abiVersion);
+    }
+    return loaded;
   }
 
   /** Loads a file, which has to be that of every other call. */

@@ -7,6 +7,7 @@ import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.BackendException;
 import dev.attune.memory.DeviceMemoryException;
+import dev.attune.memory.JavaCpp;
 import java.nio.ByteBuffer;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
@@ -22,7 +23,7 @@ public final class TorchBackend implements Backend {
   private static final int MAX_THREADS = 256;
 
   static {
-    TorchLibrary.disableJavaCppLimits();
+    JavaCpp.disableLimits();
   }
 
   private enum State {
