@@ -374,14 +374,11 @@ attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, f
                             const float* lse, const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride,
                             int64_t kv_stride, int64_t B, int64_t, int64_t H, int64_t Hkv, int64_t D, int64_t reach,
                             float scale, int32_t causal, int64_t window, float p, int64_t seed, int64_t stream,
-                            int32_t accumulate_bias, int32_t dtype) {
+                            int32_t dtype) {
   const AttentionProblem a{
       cu_q, cu_k, nullptr, q_stride, kv_stride, B, H, Hkv, D, scale, causal != 0, window, Dropout(p, seed, stream),
       bias, reach};
   ATTUNE_CHECK(check_attention("attention_bwd", a));
-  if (dbias != nullptr && accumulate_bias == 0) {
-    std::memset(dbias, 0, static_cast<size_t>(H * (2 * reach + 1)) * sizeof(float));
-  }
   auto* partial = reinterpret_cast<float*>(ctx->workspace(0) + sizeof(BackwardScratch));
   if (dtype == ATTUNE_F32) {
     run_backward(ctx, Backward<Single, float>{

@@ -80,17 +80,14 @@ attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, f
                             const float* lse, const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride,
                             int64_t kv_stride, int64_t B, int64_t, int64_t H, int64_t Hkv, int64_t D, int64_t reach,
                             float scale, int32_t causal, int64_t window, float p, int64_t seed, int64_t stream,
-                            int32_t accumulate_bias, int32_t dtype) {
+                            int32_t dtype) {
   const char* op = "attention_bwd";
   ATTUNE_CHECK(check_room(op, B, H, bias));
   if (dtype == ATTUNE_BF16 && D == 1) {
     return fail(ATTUNE_UNSUPPORTED, "%s: D is 1, must be at least 2 with bf16 (a row of dq holds an f32 meanwhile)",
                 op);
   }
-  if (B == 0) {
-    if (dbias == nullptr || accumulate_bias != 0) return ATTUNE_OK;
-    return set_bytes(ctx, dbias, 0, H * (2 * reach + 1) * static_cast<int64_t>(sizeof(float)));
-  }
+  if (B == 0) return ATTUNE_OK;
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
     const bool vectors = in_vectors<T>(D, q_stride, kv_stride, dq, dk, dv, dout, q, k, v, out);
@@ -106,8 +103,8 @@ attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, f
                                static_cast<const T*>(out),
                                lse,
                                {}};
-    return bias != nullptr ? launch_attention_bwd<true, T>(ctx, a, x, dbias, accumulate_bias != 0)
-                           : launch_attention_bwd<false, T>(ctx, a, x, nullptr, false);
+    return bias != nullptr ? launch_attention_bwd<true, T>(ctx, a, x, dbias)
+                           : launch_attention_bwd<false, T>(ctx, a, x, nullptr);
   });
 }
 

@@ -177,18 +177,17 @@ struct NoBiasSums {
   __device__ __forceinline__ void finish() {}
 };
 
-// dbias (H, 2 reach + 1) (+)= the strips of each head, in order.
+// dbias (H, 2 reach + 1) += the strips of each head, in order.
 struct BiasGradient {
   float* dbias;
   const float* partials;
   int64_t row, strips;
-  bool accumulate;
 
   template <int V>
   __device__ void run(int64_t i) const {
     static_assert(V == 1, "rows begin anywhere");
     const float* from = partials + i / row * strips * row + i % row;
-    float sum = accumulate ? dbias[i] : 0.0f;
+    float sum = dbias[i];
     for (int64_t strip = 0; strip < strips; ++strip) sum += from[strip * row];
     dbias[i] = sum;
   }

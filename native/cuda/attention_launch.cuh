@@ -51,7 +51,6 @@ static attune_status run_forward(attune_context* ctx, const AttentionProblem& a,
 // dbias: null where it is not wanted. kStrips: that a block of the pass over queries sums it in.
 template <bool kBias, int kStrips, class KeyTiles, class KeyShared, class QueryTiles, class QueryShared, class T>
 static attune_status run_backward(attune_context* ctx, const AttentionProblem& a, BackwardTensors<T> x, float* dbias,
-                                  bool accumulate_bias,
                                   void (*over_keys)(AttentionProblem, BackwardTensors<T>, Schedule),
                                   void (*over_queries)(AttentionProblem, BackwardTensors<T>, Schedule)) {
   static_assert(sizeof(KeyShared) <= kSmallestShared && sizeof(QueryShared) <= kSmallestShared, "runs everywhere");
@@ -76,7 +75,7 @@ static attune_status run_backward(attune_context* ctx, const AttentionProblem& a
   ATTUNE_CHECK(launch(ctx, over_queries, query_blocks, QueryTiles::kThreads, sizeof(QueryShared), a, x, queries));
   if (dbias == nullptr) return ATTUNE_OK;
   const int64_t row = 2 * int64_t{a.reach} + 1;
-  const BiasGradient sum{dbias, x.slots.partials, row, int64_t{x.slots.slots} * kStrips, accumulate_bias};
+  const BiasGradient sum{dbias, x.slots.partials, row, int64_t{x.slots.slots} * kStrips};
   return launch_flat<1>(ctx, sum, a.H * row, true);
 }
 
@@ -96,21 +95,21 @@ attune_status launch_attention_fwd(attune_context* ctx, const AttentionProblem& 
 
 template <bool kBias, class T>
 attune_status launch_attention_bwd(attune_context* ctx, const AttentionProblem& a, const BackwardTensors<T>& x,
-                                   float* dbias, bool accumulate_bias) {
+                                   float* dbias) {
   return with_shape(a.D, a.threshold > 0, [&](auto head, auto dropout) {
     constexpr int kD = decltype(head)::value;
     constexpr bool kDropout = decltype(dropout)::value;
     if constexpr (std::is_same_v<T, float>) {
       using Shared = FloatBackwardShared<kD>;
       return run_backward<kBias, 1, FloatTiles<kD>, Shared, FloatTiles<kD>, Shared>(
-          ctx, a, x, dbias, accumulate_bias, attention_bwd_f32<kD, Owner::Keys, kDropout, kBias>,
+          ctx, a, x, dbias, attention_bwd_f32<kD, Owner::Keys, kDropout, kBias>,
           attention_bwd_f32<kD, Owner::Queries, kDropout, kBias>);
     } else {
       using Keys = BackwardTiles<kD, Owner::Keys, kDropout, kBias>;
       using Queries = BackwardTiles<kD, Owner::Queries, kDropout, kBias>;
       return run_backward<kBias, Queries::kWarps, Keys, BackwardShared<kD, Owner::Keys, kDropout, kBias>, Queries,
                           BackwardShared<kD, Owner::Queries, kDropout, kBias>>(
-          ctx, a, x, dbias, accumulate_bias, attention_bwd_tensor_cores<kD, Owner::Keys, kDropout, kBias>,
+          ctx, a, x, dbias, attention_bwd_tensor_cores<kD, Owner::Keys, kDropout, kBias>,
           attention_bwd_tensor_cores<kD, Owner::Queries, kDropout, kBias>);
     }
   });
@@ -121,7 +120,7 @@ attune_status launch_attention_bwd(attune_context* ctx, const AttentionProblem& 
   prefix template attune_status launch_attention_fwd<true, T>(attune_context*, const AttentionProblem&, \
                                                               const ForwardTensors<T>&);                \
   prefix template attune_status launch_attention_bwd<true, T>(attune_context*, const AttentionProblem&, \
-                                                              const BackwardTensors<T>&, float*, bool);
+                                                              const BackwardTensors<T>&, float*);
 
 }  // namespace attune::cuda
 

@@ -158,14 +158,14 @@ attune_status attune_attention_fwd(attune_context* ctx, void* out, float* lse, c
                                    float p, int64_t seed, int64_t stream, int32_t dtype);
 
 // Overwrites dq (Nq, H, D), dk and dv (Nk, Hkv, D) with the strides of q and of k, v.
-// dbias (H, 2 reach + 1) f32 (+)= by accumulate_bias: the sum over all queries of the gradients of their scores
-// with an offset; null where there is no bias or it is frozen.
+// Adds to dbias (H, 2 reach + 1) f32 the sums, over all queries, of the gradients of their scores by offset; null where
+// there is no bias or it is frozen. Always accumulates.
 attune_status attune_attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, float* dbias, const void* dout,
                                    const void* q, const void* k, const void* v, const float* bias, const void* out,
                                    const float* lse, const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride,
                                    int64_t kv_stride, int64_t B, int64_t max_length, int64_t H, int64_t Hkv, int64_t D,
                                    int64_t reach, float scale, int32_t causal, int64_t window, float p, int64_t seed,
-                                   int64_t stream, int32_t accumulate_bias, int32_t dtype);
+                                   int64_t stream, int32_t dtype);
 
 // The bias of attention from a learned table of buckets of offsets: out (H, 2 reach + 1) f32, out[h][i] =
 // table[buckets[i]][h], table (K,H) f32. A bucket outside 0..K-1 is INVALID_ARGUMENT.
