@@ -1,12 +1,12 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.CopyCall;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.core.DType;
 import dev.attune.core.Device;
 import dev.attune.kernels.Backend;
-import dev.attune.kernels.calls.CopyCall;
-import dev.attune.kernels.calls.FillZeroCall;
+import dev.attune.kernels.ProductPeak;
 import dev.attune.memory.Buffer;
-import dev.attune.run.ProductPeak;
 
 /**
  * The best rates that this machine showed: what every backend's rate is a share of.

@@ -27,10 +27,12 @@ class RoomsTest {
           "weights",
           "hub",
           "metrics",
+          "task",
           "checkpoint",
           "generate",
           "train",
           "run",
+          "bench",
           "cli");
 
   private static final JavaClasses CLASSES =

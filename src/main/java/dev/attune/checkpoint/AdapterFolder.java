@@ -7,12 +7,12 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.store.AdapterMerge;
 import dev.attune.store.Layout;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
+import dev.attune.task.Task;
 import dev.attune.weights.Safetensors;
 import dev.attune.weights.SafetensorsWriter;
 import dev.attune.weights.WeightSource;
@@ -154,8 +154,9 @@ public final class AdapterFolder {
    * Writes the adapter of a model, with its head.
    *
    * @param base name or folder of the model it belongs to
+   * @param task that the model was trained for
    */
-  public static void write(Path folder, Model model, LoraConfig lora, String base)
+  public static void write(Path folder, Model model, LoraConfig lora, String base, Task task)
       throws IOException {
     Parameters parameters = model.parameters();
     SafetensorsWriter writer = new SafetensorsWriter();
@@ -180,7 +181,7 @@ public final class AdapterFolder {
     writer.write(folder.resolve(WEIGHTS));
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("peft_type", "LORA");
-    json.put("task_type", taskType(model.task()));
+    json.put("task_type", taskType(task));
     json.put("base_model_name_or_path", base);
     json.put("r", lora.rank());
     json.put("lora_alpha", lora.alpha());

@@ -1,8 +1,9 @@
 package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.attune.run.BenchRun;
-import dev.attune.run.GenerationBench;
+import dev.attune.bench.GenerationBench;
+import dev.attune.bench.KernelTime;
+import dev.attune.bench.TrainingBench;
 import dev.attune.run.RunOption;
 import dev.attune.train.TrainResult;
 import java.util.List;
@@ -44,8 +45,8 @@ final class BenchCommand implements Command {
     if (arguments.config().isGiven(RunOption.STREAMS)) {
       return generation(arguments, console, result);
     }
-    BenchRun.Outcome outcome =
-        BenchRun.run(arguments.config(), note -> console.line("· " + note.replace("%", "%%")));
+    TrainingBench.Outcome outcome =
+        TrainingBench.run(arguments.config(), note -> console.line("· " + note.replace("%", "%%")));
     TrainResult training = outcome.training();
     double utilization = training.flopsPerSecond() / outcome.peakFlopsPerSecond();
     result.put("backend", outcome.backend());
@@ -70,7 +71,7 @@ final class BenchCommand implements Command {
         "memory %s at most, of which activations %s",
         Console.size(outcome.peakMemoryBytes()), Console.size(training.arenaBytes()));
     long counted = Math.max(1, training.steps() - 3);
-    for (BenchRun.KernelTime kernel : outcome.kernels()) {
+    for (KernelTime kernel : outcome.kernels()) {
       console.line(
           "  %-22s %8.2f ms a step  %5d calls",
           kernel.kernel(), 1e3 * kernel.seconds() / counted, kernel.calls() / counted);
@@ -87,7 +88,7 @@ final class BenchCommand implements Command {
     console.line("%s · %s", outcome.backend(), outcome.precision());
     console.line("%,.1f new tokens/s", outcome.tokensPerSecond());
     console.line("memory %s at most", Console.size(outcome.peakMemoryBytes()));
-    for (BenchRun.KernelTime kernel : outcome.kernels()) {
+    for (KernelTime kernel : outcome.kernels()) {
       console.line(
           "  %-22s %8.2f ms in all  %6d calls",
           kernel.kernel(), 1e3 * kernel.seconds(), kernel.calls());

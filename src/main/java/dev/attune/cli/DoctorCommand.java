@@ -2,11 +2,11 @@ package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.DType;
+import dev.attune.kernels.ProductPeak;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.kernels.cuda.CudaBackend;
 import dev.attune.kernels.torch.TorchBackend;
 import dev.attune.run.Backends;
-import dev.attune.run.ProductPeak;
 import dev.attune.run.RunOption;
 import java.util.List;
 

@@ -3,6 +3,8 @@ package dev.attune.cli;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.generate.GeneratedText;
+import dev.attune.generate.Prompt;
 import dev.attune.run.GenerateRun;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
@@ -77,7 +79,7 @@ final class GenerateCommand implements Command {
   private static void one(GenerateRun run, RunConfig config, Console console, ObjectNode result) {
     PrintStream out = console.out();
     long begin = System.nanoTime();
-    GenerateRun.Text text =
+    GeneratedText text =
         run.generate(
             run.prompt(config.text(RunOption.PROMPT)),
             piece -> {
@@ -91,8 +93,8 @@ final class GenerateCommand implements Command {
   }
 
   private static void many(GenerateRun run, RunConfig config, Console console, ObjectNode result) {
-    List<GenerateRun.Prompt> prompts = run.prompts(Path.of(config.text(RunOption.PROMPTS)));
-    GenerateRun.Text[] texts = new GenerateRun.Text[prompts.size()];
+    List<Prompt> prompts = run.prompts(Path.of(config.text(RunOption.PROMPTS)));
+    GeneratedText[] texts = new GeneratedText[prompts.size()];
     long begin = System.nanoTime();
     int[] done = {0};
     run.generate(
@@ -104,7 +106,7 @@ final class GenerateCommand implements Command {
     double seconds = (System.nanoTime() - begin) * 1e-9;
     long tokens = 0;
     StringBuilder lines = new StringBuilder();
-    for (GenerateRun.Text text : texts) {
+    for (GeneratedText text : texts) {
       lines.append(put(JsonNodeFactory.instance.objectNode(), text)).append('\n');
       tokens += text.tokens();
     }
@@ -119,7 +121,7 @@ final class GenerateCommand implements Command {
     result.put("tokens_per_second", tokens / seconds);
   }
 
-  private static ObjectNode put(ObjectNode json, GenerateRun.Text text) {
+  private static ObjectNode put(ObjectNode json, GeneratedText text) {
     json.put("prompt", text.prompt().text());
     json.put("text", text.text());
     json.put("tokens", text.tokens());
@@ -160,7 +162,7 @@ final class GenerateCommand implements Command {
           continue;
         }
         messages.add(ChatMessage.of("user", line));
-        GenerateRun.Text answer =
+        GeneratedText answer =
             run.generate(
                 run.chatPrompt(messages),
                 piece -> {

@@ -456,14 +456,14 @@ final class ExpressionParser {
     };
   }
 
-  /** Arguments as written. */
+  /** CallArguments as written. */
   private record Calling(List<Expression> values, Map<String, Expression> named) {
-    Arguments arguments(Scope scope, List<Object> first) {
+    CallArguments arguments(Scope scope, List<Object> first) {
       List<Object> all = new ArrayList<>(first);
       values.forEach(value -> all.add(value.value(scope)));
       Map<String, Object> byName = new LinkedHashMap<>();
       named.forEach((name, value) -> byName.put(name, value.value(scope)));
-      return new Arguments(all, byName);
+      return new CallArguments(all, byName);
     }
   }
 

@@ -44,7 +44,7 @@ final class Functions {
     return new HashMap<>(out);
   }
 
-  private static Object range(Arguments a) {
+  private static Object range(CallArguments a) {
     boolean one = a.values().size() == 1;
     long from = one ? 0 : Values.integer(a.get(0, "start"));
     long to = Values.integer(a.get(one ? 0 : 1, "stop"));
@@ -155,15 +155,15 @@ final class Functions {
     return out;
   }
 
-  private static String text(Arguments a) {
+  private static String text(CallArguments a) {
     return Values.string(a.values().get(0));
   }
 
-  private static List<Object> items(Arguments a) {
+  private static List<Object> items(CallArguments a) {
     return Values.items(a.values().get(0));
   }
 
-  private static List<Object> pairs(Arguments a) {
+  private static List<Object> pairs(CallArguments a) {
     Object value = a.values().get(0);
     if (value instanceof Undefined) {
       return new ArrayList<>();
@@ -174,7 +174,7 @@ final class Functions {
     throw new TemplateException("items are those of a mapping, not of a " + Values.type(value));
   }
 
-  private static Object edge(Arguments a, boolean first) {
+  private static Object edge(CallArguments a, boolean first) {
     List<Object> all = items(a);
     return all.isEmpty()
         ? new Undefined("the " + (first ? "first" : "last") + " item of nothing")
@@ -198,7 +198,7 @@ final class Functions {
         .replace("'", "&#39;");
   }
 
-  private static Object indent(Arguments a) {
+  private static Object indent(CallArguments a) {
     Object width = a.get(1, "width", 4L);
     boolean first = Values.isTrue(a.get(2, "first", false));
     boolean blank = Values.isTrue(a.get(3, "blank", false));
@@ -238,7 +238,7 @@ final class Functions {
     return value instanceof String text && !caseCounts ? text.toLowerCase(Locale.ROOT) : value;
   }
 
-  private static Object sort(Arguments a) {
+  private static Object sort(CallArguments a) {
     List<Object> out = items(a);
     boolean caseCounts = Values.isTrue(a.get(2, "case_sensitive", false));
     Object attribute = a.get(3, "attribute", null);
@@ -251,7 +251,7 @@ final class Functions {
     return out;
   }
 
-  private static Object unique(Arguments a) {
+  private static Object unique(CallArguments a) {
     boolean caseCounts = Values.isTrue(a.get(1, "case_sensitive", false));
     List<Object> out = new ArrayList<>();
     for (Object item : items(a)) {
@@ -263,7 +263,7 @@ final class Functions {
     return out;
   }
 
-  private static Object map(Arguments a) {
+  private static Object map(CallArguments a) {
     List<Object> out = items(a);
     if (a.named().containsKey("attribute")) {
       Object otherwise = a.get(9, "default", null);
@@ -287,14 +287,14 @@ final class Functions {
     return out;
   }
 
-  private static Arguments with(Object value, List<Object> more, Map<String, Object> named) {
+  private static CallArguments with(Object value, List<Object> more, Map<String, Object> named) {
     List<Object> values = new ArrayList<>();
     values.add(value);
     values.addAll(more);
-    return new Arguments(values, named);
+    return new CallArguments(values, named);
   }
 
-  private static Object chosen(Arguments a, boolean byAttribute, boolean keepIfTrue) {
+  private static Object chosen(CallArguments a, boolean byAttribute, boolean keepIfTrue) {
     int at = byAttribute ? 2 : 1;
     boolean tested = a.values().size() > at;
     Callable test = tested ? test(Values.string(a.values().get(at))) : null;
@@ -337,7 +337,7 @@ final class Functions {
     return value instanceof Number || value instanceof Boolean ? Values.real(value) : otherwise;
   }
 
-  private static Object round(Arguments a) {
+  private static Object round(CallArguments a) {
     int places = (int) Math.max(-20, Math.min(20, Values.integer(a.get(1, "precision", 0L))));
     String method = Values.string(a.get(2, "method", "common"));
     BigDecimal exact = new BigDecimal(Values.real(a.values().get(0)));

@@ -23,7 +23,7 @@ final class Json {
   }
 
   /** The {@code tojson} filter with Transformers' defaults: no ASCII only, no HTML escapes. */
-  static String filter(Arguments arguments) {
+  static String filter(CallArguments arguments) {
     Object indent = arguments.get(2, "indent", null);
     Object separators = arguments.get(3, "separators", null);
     Json json =

@@ -42,7 +42,7 @@ final class Loop {
     };
   }
 
-  private Object changed(Arguments arguments) {
+  private Object changed(CallArguments arguments) {
     boolean differs = !Values.equal(changed, arguments.values());
     changed = arguments.values();
     return differs;

@@ -112,18 +112,18 @@ final class Methods {
     return out;
   }
 
-  private static String optional(Arguments arguments, int position, String name) {
+  private static String optional(CallArguments arguments, int position, String name) {
     return arguments.get(position, name, null) == null ? null : arguments.string(position, name);
   }
 
-  private static Object split(String text, Arguments a, boolean fromRight) {
+  private static Object split(String text, CallArguments a, boolean fromRight) {
     return Text.split(
         text, optional(a, 0, "sep"), Values.integer(a.get(1, "maxsplit", -1L)), fromRight);
   }
 
-  private static List<String> affixes(Arguments a) {
+  private static List<String> affixes(CallArguments a) {
     if (a.get(0, "prefix") instanceof List<?> several) {
-      return several.stream().map(s -> Arguments.of(s).string(0, "prefix")).toList();
+      return several.stream().map(s -> CallArguments.of(s).string(0, "prefix")).toList();
     }
     return List.of(a.string(0, "prefix"));
   }

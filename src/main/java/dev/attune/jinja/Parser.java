@@ -314,7 +314,7 @@ final class Parser {
       Map<String, Expression> parameters,
       Statement body,
       Scope scope,
-      Arguments arguments) {
+      CallArguments arguments) {
     if (arguments.values().size() > parameters.size()
         || !parameters.keySet().containsAll(arguments.named().keySet())) {
       throw TemplateException.of(

@@ -17,7 +17,7 @@ import java.util.Objects;
 final class Values {
   /** A function, method, filter or macro. */
   interface Callable {
-    Object call(Arguments arguments);
+    Object call(CallArguments arguments);
   }
 
   /** A name or item that is not there: prints as nothing, is false, and can do little else. */

@@ -87,6 +87,7 @@ public final class KernelLibrary {
       case 1 -> new IllegalArgumentException(message);
       case 2 -> new UnsupportedOperationException(message);
       case 3 -> new DeviceMemoryException(message);
+      case 6 -> new IllegalStateException(message);
       default -> new BackendException(message);
     };
   }

@@ -51,7 +51,10 @@ public final class NativeCalls {
   public static native @Cast("jlong") long openCpu(int threads, int isa);
 
   @Name("attune_context_close")
-  public static native void closeCpu(@Cast("attune_context*") long ctx);
+  public static native int closeCpu(@Cast("attune_context*") long ctx);
+
+  @Name("attune_context_share")
+  public static native int share(@Cast("attune_context*") long ctx, int threads);
 
   @Name("attune_context_isa")
   public static native int isa(@Cast("attune_context*") long ctx);

@@ -14,8 +14,9 @@ public final class EncoderModel implements Model {
    * @param config read from config.json
    * @param names of the body's tensors
    * @param body prefix of the body's names without the dot: "bert"
-   * @param sequenceHead for classification and regression, on the first token
-   * @param tokenHead for token classification
+   * @param sequenceHead on the first token
+   * @param tokenHead on every token, one vector each
+   * @param spanHead on every token, for the ends of spans
    * @param architecture class name prefix in Transformers: "Bert"
    */
   public record Family(
@@ -24,17 +25,34 @@ public final class EncoderModel implements Model {
       String body,
       Head.Spec sequenceHead,
       Head.Spec tokenHead,
+      Head.Spec spanHead,
       String architecture) {
+
+    private Head.Spec spec(HeadKind kind) {
+      return switch (kind) {
+        case SEQUENCE -> sequenceHead;
+        case TOKEN -> tokenHead;
+        case SPAN -> spanHead;
+        case NONE -> null;
+        case LANGUAGE_MODEL -> throw new IllegalArgumentException("an encoder as language model");
+      };
+    }
 
     /** The same with every dropout replaced. */
     public Family withDropout(float probability) {
       return new Family(
-          config.withDropout(probability), names, body, sequenceHead, tokenHead, architecture);
+          config.withDropout(probability),
+          names,
+          body,
+          sequenceHead,
+          tokenHead,
+          spanHead,
+          architecture);
     }
   }
 
   private final Family family;
-  private final Task task;
+  private final HeadKind kind;
   private final int outputs;
   private final Encoder encoder;
   private final Head head;
@@ -44,20 +62,26 @@ public final class EncoderModel implements Model {
    * Allocates the parameters (zeroed).
    *
    * @param builder may carry adapters
-   * @param outputs K; 1 for regression
+   * @param outputs K of a sequence's or a token's head
    */
   public EncoderModel(
-      Backend backend, ParameterBuilder builder, Family family, Task task, int outputs) {
+      Backend backend, ParameterBuilder builder, Family family, HeadKind kind, int outputs) {
     this.family = family;
-    this.task = task;
-    this.outputs = outputs;
+    this.kind = kind;
+    this.outputs =
+        switch (kind) {
+          case SPAN -> 2;
+          case NONE -> 0;
+          default -> outputs;
+        };
     EncoderConfig config = family.config();
     this.encoder = new Encoder(builder, config, family.names());
-    Head.Spec spec = task == Task.TOKEN_CLASSIFICATION ? family.tokenHead() : family.sequenceHead();
-    this.head = new Head(builder, spec, config.width(), outputs, config.classifierDropout());
+    Head.Spec spec = family.spec(kind);
+    this.head =
+        spec == null
+            ? null
+            : new Head(builder, spec, config.width(), this.outputs, config.classifierDropout());
     this.parameters = builder.build(backend);
-    encoder.bind(parameters);
-    head.bind(parameters);
   }
 
   /** The body alone, for features. */
@@ -66,8 +90,8 @@ public final class EncoderModel implements Model {
   }
 
   @Override
-  public Task task() {
-    return task;
+  public HeadKind head() {
+    return kind;
   }
 
   @Override
@@ -102,24 +126,27 @@ public final class EncoderModel implements Model {
 
   @Override
   public boolean isHead(String tensorName) {
-    return head.owns(tensorName);
+    return head != null && head.owns(tensorName);
   }
 
   @Override
   public String architecture() {
     return family.architecture()
-        + (task == Task.TOKEN_CLASSIFICATION
-            ? "ForTokenClassification"
-            : "ForSequenceClassification");
+        + switch (kind) {
+          case SEQUENCE -> "ForSequenceClassification";
+          case TOKEN -> "ForTokenClassification";
+          case SPAN -> "ForQuestionAnswering";
+          default -> "Model";
+        };
   }
 
   @Override
   public Tensor forward(Tape tape, Inputs inputs) {
     Tensor features =
-        task == Task.TOKEN_CLASSIFICATION
-            ? encoder.forward(tape, inputs)
-            : encoder.forwardFirstRows(tape, inputs);
-    return head.forward(tape, features);
+        kind == HeadKind.SEQUENCE
+            ? encoder.forwardFirstRows(tape, inputs)
+            : encoder.forward(tape, inputs);
+    return head == null ? features : head.forward(tape, features);
   }
 
   @Override

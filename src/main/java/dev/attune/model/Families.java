@@ -25,12 +25,12 @@ public final class Families {
   /**
    * Builds the model that config.json describes, with zeroed parameters.
    *
-   * @param outputs K
+   * @param outputs K of a sequence's or a token's head
    * @param dropout replaces every dropout of the config; null keeps them
    */
   public static Model create(
-      Backend backend, JsonNode config, Task task, int outputs, Float dropout) {
-    return create(backend, config, task, outputs, dropout, new ParameterBuilder());
+      Backend backend, JsonNode config, HeadKind head, int outputs, Float dropout) {
+    return create(backend, config, head, outputs, dropout, new ParameterBuilder());
   }
 
   /**
@@ -41,26 +41,26 @@ public final class Families {
   public static Model create(
       Backend backend,
       JsonNode config,
-      Task task,
+      HeadKind head,
       int outputs,
       Float dropout,
       ParameterBuilder builder) {
     String type = config.path("model_type").asText("");
     Model model =
         switch (type) {
-          case "bert" -> encoder(backend, Bert.family(config), task, outputs, dropout, builder);
+          case "bert" -> encoder(backend, Bert.family(config), head, outputs, dropout, builder);
           case "roberta" ->
-              encoder(backend, Roberta.family(config), task, outputs, dropout, builder);
+              encoder(backend, Roberta.family(config), head, outputs, dropout, builder);
           case "distilbert" ->
-              encoder(backend, DistilBert.family(config, task), task, outputs, dropout, builder);
-          case "gpt2" -> decoder(backend, Gpt2.family(config), task, outputs, dropout, builder);
+              encoder(backend, DistilBert.family(config, head), head, outputs, dropout, builder);
+          case "gpt2" -> decoder(backend, Gpt2.family(config), head, outputs, dropout, builder);
           case "gpt_neox" ->
-              decoder(backend, GptNeox.family(config), task, outputs, dropout, builder);
-          case "llama" -> decoder(backend, Llama.family(config), task, outputs, dropout, builder);
+              decoder(backend, GptNeox.family(config), head, outputs, dropout, builder);
+          case "llama" -> decoder(backend, Llama.family(config), head, outputs, dropout, builder);
           case "mistral" ->
-              decoder(backend, Mistral.family(config), task, outputs, dropout, builder);
-          case "qwen2" -> decoder(backend, Qwen.family2(config), task, outputs, dropout, builder);
-          case "qwen3" -> decoder(backend, Qwen.family3(config), task, outputs, dropout, builder);
+              decoder(backend, Mistral.family(config), head, outputs, dropout, builder);
+          case "qwen2" -> decoder(backend, Qwen.family2(config), head, outputs, dropout, builder);
+          case "qwen3" -> decoder(backend, Qwen.family3(config), head, outputs, dropout, builder);
           default -> throw unsupported(type);
         };
     try {
@@ -93,36 +93,36 @@ public final class Families {
   private static Model encoder(
       Backend backend,
       EncoderModel.Family family,
-      Task task,
+      HeadKind head,
       int outputs,
       Float dropout,
       ParameterBuilder builder) {
-    if (task == Task.CAUSAL_LM) {
+    if (head == HeadKind.LANGUAGE_MODEL) {
       throw new InputException(
-          "--task causal-lm needs a decoder ("
+          "a causal language model needs a decoder ("
               + DECODERS
               + "); this model is a "
               + family.architecture()
               + " encoder");
     }
     return new EncoderModel(
-        backend, builder, dropout == null ? family : family.withDropout(dropout), task, outputs);
+        backend, builder, dropout == null ? family : family.withDropout(dropout), head, outputs);
   }
 
   private static Model decoder(
       Backend backend,
       DecoderModel.Family family,
-      Task task,
+      HeadKind head,
       int outputs,
       Float dropout,
       ParameterBuilder builder) {
-    if (task == Task.TOKEN_CLASSIFICATION) {
+    if (!head.fitsDecoders()) {
       throw new InputException(
-          "--task token-classification needs an encoder ("
+          "outputs on every token need an encoder ("
               + ENCODERS
               + "): a decoder's tokens do not see what follows them");
     }
     return new DecoderModel(
-        backend, builder, dropout == null ? family : family.withDropout(dropout), task, outputs);
+        backend, builder, dropout == null ? family : family.withDropout(dropout), head, outputs);
   }
 }

@@ -7,7 +7,6 @@ import dev.attune.ops.Dropout;
 import dev.attune.ops.Linear;
 import dev.attune.ops.Projection;
 import dev.attune.store.ParameterBuilder;
-import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 
@@ -24,23 +23,34 @@ public final class Head {
    * @param dropsBeforeDense whether the head's dropout is before the dense layer too
    * @param out name of the last product
    * @param outBias whether the last product has a bias
+   * @param drops whether there is a dropout before the last product
    */
   public record Spec(
-      String dense, Activation activation, boolean dropsBeforeDense, String out, boolean outBias) {
+      String dense,
+      Activation activation,
+      boolean dropsBeforeDense,
+      String out,
+      boolean outBias,
+      boolean drops) {
     /** A dense layer with its activation, and the last product. */
     public static Spec dense(
         String dense, Activation activation, boolean dropsBeforeDense, String out) {
-      return new Spec(dense, activation, dropsBeforeDense, out, true);
+      return new Spec(dense, activation, dropsBeforeDense, out, true, true);
+    }
+
+    /** The last product, after a dropout. */
+    public static Spec linear(String out) {
+      return new Spec(null, Activation.NONE, false, out, true, true);
     }
 
     /** The last product alone. */
-    public static Spec linear(String out) {
-      return new Spec(null, Activation.NONE, false, out, true);
+    public static Spec linearWithoutDropout(String out) {
+      return new Spec(null, Activation.NONE, false, out, true, false);
     }
 
     /** The last product alone, without bias. */
     public static Spec linearWithoutBias(String out) {
-      return new Spec(null, Activation.NONE, false, out, false);
+      return new Spec(null, Activation.NONE, false, out, false, false);
     }
   }
 
@@ -66,13 +76,6 @@ public final class Head {
             () -> Projection.declare(builder, spec.out(), outputs, width, spec.outBias()));
   }
 
-  public void bind(Parameters bound) {
-    if (dense != null) {
-      dense.bind(bound);
-    }
-    out.bind(bound);
-  }
-
   /** Whether a tensor name is one of this head's. */
   public boolean owns(String tensorName) {
     String module = tensorName.substring(0, Math.max(0, tensorName.lastIndexOf('.')));
@@ -86,7 +89,7 @@ public final class Head {
       x = Dropout.apply(tape, x, spec.dropsBeforeDense() ? dropout : 0f);
       x = Linear.apply(tape, x, dense, spec.activation());
     }
-    x = Dropout.apply(tape, x, dropout);
+    x = Dropout.apply(tape, x, spec.drops() ? dropout : 0f);
     return Linear.apply(tape, x, out);
   }
 }

@@ -5,11 +5,11 @@ import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 
-/** A transformer with a head for one task. Closing it frees its parameters. */
+/** A transformer with a head. Closing it frees its parameters. */
 public interface Model extends AutoCloseable {
-  Task task();
+  HeadKind head();
 
-  /** K: labels, or 1 for a score. */
+  /** K: of the head; V of a language model, and 0 without a head. */
   int outputs();
 
   /** The longest sequence its positions allow, special tokens included. */
@@ -35,8 +35,8 @@ public interface Model extends AutoCloseable {
   /**
    * Runs the model.
    *
-   * @return logits f32: (B,K) or, for token classification, (N,K); of a language model the last
-   *     hidden states (N,C), whose product with {@link #vocabulary} is never held whole
+   * @return what {@link HeadKind} says: logits f32, or of a language model the last hidden states
+   *     (N,C), whose product with {@link #vocabulary} is never held whole
    */
   Tensor forward(Tape tape, Inputs inputs);
 
@@ -45,7 +45,7 @@ public interface Model extends AutoCloseable {
     return tensorName;
   }
 
-  /** The weight (V,C) of a language model's last product; null for other tasks. */
+  /** The weight (V,C) of a language model's last product; null for other heads. */
   default Parameter vocabulary() {
     return null;
   }

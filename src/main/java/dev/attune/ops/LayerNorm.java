@@ -1,7 +1,7 @@
 package dev.attune.ops;
 
-import dev.attune.core.Check;
 import dev.attune.kernels.calls.LayerNormCall;
+import dev.attune.core.Check;
 import dev.attune.store.Parameter;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
@@ -80,24 +80,23 @@ public final class LayerNorm implements Node {
     this.mean = tape.allocate(N * Float.BYTES);
     this.rstd = tape.allocate(N * Float.BYTES);
     tape.backend()
-        .run(
-            new LayerNormCall.Forward(
-                out.address(),
-                inp.address(),
-                mean,
-                rstd,
-                inp.address(),
-                residual == null ? 0 : residual.address(),
-                affine.weight.address(),
-                affine.bias.address(),
-                N,
-                C,
-                affine.eps,
-                this.inpDropout,
-                this.outDropout,
-                tape.seed(),
-                streams,
-                inp.dtype()));
+        .run(new LayerNormCall.Forward(
+            out.address(),
+            inp.address(),
+            mean,
+            rstd,
+            inp.address(),
+            residual == null ? 0 : residual.address(),
+            affine.weight.address(),
+            affine.bias.address(),
+            N,
+            C,
+            affine.eps,
+            this.inpDropout,
+            this.outDropout,
+            tape.seed(),
+            streams,
+            inp.dtype()));
     this.sum = kind == Sum.BORROWED ? inp : tape.rename(inp, sumNeedsGradient);
   }
 
@@ -186,27 +185,26 @@ public final class LayerNorm implements Node {
         "%s and its bias are out of step",
         weight.name());
     tape.backend()
-        .run(
-            new LayerNormCall.Backward(
-                dinp,
-                dresidual,
-                weight.trainable() ? weight.gradient() : 0,
-                bias.trainable() ? bias.gradient() : 0,
-                out.gradient(),
-                dsumExtra,
-                sum.address(),
-                mean,
-                rstd,
-                weight.address(),
-                out.rows(),
-                out.cols(),
-                inpDropout,
-                outDropout,
-                tape.seed(),
-                streams,
-                accumulateResidual,
-                accumulateWeight,
-                out.dtype()));
+        .run(new LayerNormCall.Backward(
+            dinp,
+            dresidual,
+            weight.trainable() ? weight.gradient() : 0,
+            bias.trainable() ? bias.gradient() : 0,
+            out.gradient(),
+            dsumExtra,
+            sum.address(),
+            mean,
+            rstd,
+            weight.address(),
+            out.rows(),
+            out.cols(),
+            inpDropout,
+            outDropout,
+            tape.seed(),
+            streams,
+            accumulateResidual,
+            accumulateWeight,
+            out.dtype()));
   }
 
   @Override

@@ -8,11 +8,11 @@ import java.util.Arrays;
 import java.util.List;
 
 /** The adapters that a run's options ask for. */
-final class Adapters {
+public final class Adapters {
   private Adapters() {}
 
   /** Null where {@code --lora-r} is 0. */
-  static LoraConfig of(RunConfig config) {
+  public static LoraConfig of(RunConfig config) {
     int rank = config.smallInteger(RunOption.LORA_R);
     if (rank == 0) {
       for (RunOption option :
@@ -48,7 +48,7 @@ final class Adapters {
    * @param precision of activations: frozen matrices are held in the same, where the options do not
    *     ask for fewer bits
    */
-  static ParameterBuilder builder(RunConfig config, LoraConfig lora, DType precision) {
+  public static ParameterBuilder builder(RunConfig config, LoraConfig lora, DType precision) {
     ParameterBuilder builder = new ParameterBuilder();
     if (lora != null) {
       builder.freeze(precision, held(config, precision));
@@ -61,7 +61,7 @@ final class Adapters {
   }
 
   /** How frozen weights of products are held. */
-  static DType held(RunConfig config, DType precision) {
+  public static DType held(RunConfig config, DType precision) {
     boolean in4 = config.flag(RunOption.LOAD_IN_4BIT);
     boolean in8 = config.flag(RunOption.LOAD_IN_8BIT);
     if (in4 && in8) {

@@ -4,6 +4,8 @@ import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
+import dev.attune.generate.Prompt;
+import dev.attune.generate.TextGeneration;
 import dev.attune.metrics.TextMetrics;
 import dev.attune.model.Model;
 import dev.attune.model.decoder.DecoderModel;
@@ -16,7 +18,7 @@ import java.util.List;
 /** A dataset's prompts, which a model continues, beside the answers that the dataset gives. */
 final class ComparedAnswers implements AnswerCheck {
   private final TextGeneration generation;
-  private final List<GenerateRun.Prompt> prompts;
+  private final List<Prompt> prompts;
   private final List<String> answers = new ArrayList<>();
   private final int most;
   private TextMetrics metrics;
@@ -32,7 +34,7 @@ final class ComparedAnswers implements AnswerCheck {
     this.generation = generation;
     this.most = most;
     dataset.examples().forEach(example -> answers.add(answer(dataset, example)));
-    this.prompts = generation.prompts(dataset);
+    this.prompts = generation.prompts(dataset, generation::prompt);
     for (int i = 0; i < prompts.size(); i++) {
       try {
         generation.check(prompts.get(i), most);

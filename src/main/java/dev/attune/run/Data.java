@@ -10,7 +10,9 @@ import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
 import dev.attune.data.LabelMap;
 import dev.attune.data.TargetKind;
+import dev.attune.generate.TextGeneration;
 import dev.attune.model.Model;
+import dev.attune.task.Task;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.AnswerCheck;
 import dev.attune.train.Evaluator;
@@ -150,16 +152,17 @@ final class Data {
   }
 
   /** Measures on validation data; null where there is none. */
-  Evaluator validation(Inference inference) {
-    return evaluator(encodedValidation, inference, validationAnswers);
+  Evaluator validation(Task task, Inference inference) {
+    return evaluator(task, encodedValidation, inference, validationAnswers);
   }
 
   /** Measures on test data; null where there is none. */
-  Evaluator test(Inference inference) {
-    return evaluator(encodedTest, inference, testAnswers);
+  Evaluator test(Task task, Inference inference) {
+    return evaluator(task, encodedTest, inference, testAnswers);
   }
 
-  private Evaluator evaluator(EncodedDataset encoded, Inference inference, AnswerCheck answers) {
-    return encoded == null ? null : new Evaluator(encoded, labels, inference, answers);
+  private Evaluator evaluator(
+      Task task, EncodedDataset encoded, Inference inference, AnswerCheck answers) {
+    return encoded == null ? null : new Evaluator(task, encoded, labels, inference, answers);
   }
 }

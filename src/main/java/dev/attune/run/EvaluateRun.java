@@ -66,7 +66,7 @@ public final class EvaluateRun {
           DataReader.read(
               Path.of(config.required(RunOption.FILE)),
               Columns.parse(config.text(RunOption.COLUMNS)));
-      TargetKind kind = Objective.targetKind(trained.model().task());
+      TargetKind kind = Objective.targetKind(trained.task());
       int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
       Encoder encoder =
           kind == TargetKind.NEXT_TOKEN
@@ -82,7 +82,7 @@ public final class EvaluateRun {
                   trained.tokenizer(), kind, trained.labels(), trained.maxLength(), threads);
       EncodedDataset encoded = encoder.encode(dataset);
       Data.checkVocabulary(encoded, trained.vocabularySize());
-      Evaluator evaluator = new Evaluator(encoded, trained.labels(), inference);
+      Evaluator evaluator = new Evaluator(trained.task(), encoded, trained.labels(), inference);
       long begin = System.nanoTime();
       Map<String, Double> values = evaluator.evaluate(trained.model(), session.tape(0));
       double seconds = (System.nanoTime() - begin) * 1e-9;

@@ -4,10 +4,13 @@ import dev.attune.core.InputException;
 import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
-import dev.attune.generate.Finish;
-import dev.attune.model.Task;
+import dev.attune.generate.GeneratedText;
+import dev.attune.generate.GenerationOptions;
+import dev.attune.generate.Prompt;
+import dev.attune.generate.TextGeneration;
 import dev.attune.model.decoder.DecoderModel;
 import dev.attune.tape.Tape;
+import dev.attune.task.Task;
 import dev.attune.text.ChatMessage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -18,49 +21,32 @@ import java.util.function.Consumer;
 
 /** A language model, opened to continue texts. */
 public final class GenerateRun implements AutoCloseable {
-  /**
-   * One prompt.
-   *
-   * @param text shown with the result
-   * @param ids its tokens
-   */
-  public record Prompt(String text, int[] ids) {}
-
-  /**
-   * A prompt's continuation.
-   *
-   * @param index of the prompt among those given
-   * @param text without end-of-sequence token or stop string
-   * @param tokens generated
-   */
-  public record Text(int index, Prompt prompt, String text, int tokens, Finish finish) {}
-
   private final RunConfig config;
   private final Session session;
   private final TrainedModel trained;
   private final TextGeneration generation;
 
   private GenerateRun(
-      RunConfig config, TextGeneration.Options options, Session session, TrainedModel trained) {
+      RunConfig config, GenerationOptions options, Session session, TrainedModel trained) {
     this.config = config;
     this.session = session;
     this.trained = trained;
-    this.generation = new TextGeneration(config, options, trained.tokenizer(), trained.base());
+    this.generation = new TextGeneration(options, trained.tokenizer(), trained.base());
   }
 
   /** Opens the model that a config names. */
   public static GenerateRun open(RunConfig config) {
-    TextGeneration.Options options = TextGeneration.Options.of(config);
+    GenerationOptions options = GenerationSettings.of(config);
     Session session = Session.open(config);
     TrainedModel trained = null;
     try {
       trained = TrainedModel.open(config, session);
-      if (trained.model().task() != Task.CAUSAL_LM) {
+      if (trained.task() != Task.CAUSAL_LM) {
         throw new InputException(
             "--model "
                 + config.text(RunOption.MODEL)
                 + " is no language model: it was trained for "
-                + trained.model().task().option()
+                + trained.task().option()
                 + "; use attune predict");
       }
       return new GenerateRun(config, options, session, trained);
@@ -75,7 +61,15 @@ public final class GenerateRun implements AutoCloseable {
 
   /** The prompt that the options give: as it is, or as a user's message. */
   public Prompt prompt(String text) {
-    return generation.prompt(text);
+    if (!config.flag(RunOption.CHAT)) {
+      return generation.prompt(text);
+    }
+    List<ChatMessage> messages = new ArrayList<>();
+    if (config.isGiven(RunOption.SYSTEM)) {
+      messages.add(ChatMessage.of("system", config.text(RunOption.SYSTEM)));
+    }
+    messages.add(ChatMessage.of("user", text));
+    return new Prompt(text, generation.chatPrompt(messages).ids());
   }
 
   /** A conversation that the assistant is to go on with. */
@@ -96,7 +90,7 @@ public final class GenerateRun implements AutoCloseable {
       }
       return prompts;
     }
-    return generation.prompts(DataReader.read(file, Columns.parse(null)));
+    return generation.prompts(DataReader.read(file, Columns.parse(null)), this::prompt);
   }
 
   /**
@@ -105,8 +99,8 @@ public final class GenerateRun implements AutoCloseable {
    * @param onPiece hears the text as it comes; that of beam search, which decides at the end, in
    *     one go
    */
-  public Text generate(Prompt prompt, Consumer<String> onPiece) {
-    List<Text> texts = new ArrayList<>();
+  public GeneratedText generate(Prompt prompt, Consumer<String> onPiece) {
+    List<GeneratedText> texts = new ArrayList<>();
     generate(List.of(prompt), onPiece, texts::add);
     return texts.get(0);
   }
@@ -116,11 +110,12 @@ public final class GenerateRun implements AutoCloseable {
    *
    * @param onText hears each result, in the order in which they end
    */
-  public void generate(List<Prompt> prompts, Consumer<Text> onText) {
+  public void generate(List<Prompt> prompts, Consumer<GeneratedText> onText) {
     generate(prompts, null, onText);
   }
 
-  private void generate(List<Prompt> prompts, Consumer<String> onPiece, Consumer<Text> onText) {
+  private void generate(
+      List<Prompt> prompts, Consumer<String> onPiece, Consumer<GeneratedText> onText) {
     long needed = generation.cacheBytes(model(), session.precision(), most(), prompts);
     generation.generate(model(), tape(needed), most(), prompts, onPiece, onText);
   }

@@ -10,8 +10,8 @@ import dev.attune.hub.Hub;
 import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.store.ParameterBuilder;
+import dev.attune.task.Task;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -51,7 +51,7 @@ public final class MergeRun {
         OutputFolder folder =
             OutputFolder.prepare(output, config.flag(RunOption.OVERWRITE), false);
         TextTokenizer tokenizer = TextTokenizer.open(base);
-        Model model = Families.create(backend, json, task, outputs, null, builder)) {
+        Model model = Families.create(backend, json, task.head(), outputs, null, builder)) {
       ModelFolder.Loaded loaded = ModelFolder.load(base, model, 0);
       AdapterFolder.load(adapter, model, loaded.created());
       AdapterFolder.merge(model, description.lora());

@@ -14,7 +14,7 @@ import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
 import dev.attune.data.TargetKind;
-import dev.attune.model.Task;
+import dev.attune.task.Task;
 import dev.attune.text.TokenIds;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
@@ -56,7 +56,7 @@ public final class PredictRun {
     try (Session session = Session.open(config);
         TrainedModel trained = TrainedModel.open(config, session);
         Inference inference = new Inference(session.backend())) {
-      if (trained.model().task() == Task.CAUSAL_LM) {
+      if (trained.task() == Task.CAUSAL_LM) {
         throw new InputException(
             "--model "
                 + config.text(RunOption.MODEL)
@@ -110,7 +110,7 @@ public final class PredictRun {
 
   private void predict(
       ObjectNode line, Example example, Batch batch, int b, FloatBuffer logits, int cols) {
-    Task task = trained.model().task();
+    Task task = trained.task();
     if (task == Task.REGRESSION) {
       line.put("score", logits.get(b));
     } else if (task == Task.CLASSIFICATION) {

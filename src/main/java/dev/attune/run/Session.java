@@ -8,7 +8,7 @@ import dev.attune.memory.DeviceMemoryException;
 import dev.attune.tape.Tape;
 
 /** A backend with the precision and the arena of one run. */
-final class Session implements AutoCloseable {
+public final class Session implements AutoCloseable {
   private static final long ARENA_STEP = 4096;
 
   private final Backend backend;
@@ -22,7 +22,7 @@ final class Session implements AutoCloseable {
   }
 
   /** Opens the backend that a config asks for. */
-  static Session open(RunConfig config) {
+  public static Session open(RunConfig config) {
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     Backend backend = Backends.open(config.text(RunOption.BACKEND), threads);
     try {
@@ -33,29 +33,29 @@ final class Session implements AutoCloseable {
     }
   }
 
-  Backend backend() {
+  public Backend backend() {
     return backend;
   }
 
-  DType precision() {
+  public DType precision() {
     return precision;
   }
 
-  String precisionName() {
+  public String precisionName() {
     return precision == DType.BF16 ? "bf16" : "fp32";
   }
 
   /** Memory that {@link #tape} leaves to keys and values, which are allocated after it. */
-  void leave(long cacheBytes) {
+  public void leave(long cacheBytes) {
     leftBytes = cacheBytes;
   }
 
-  boolean hasTape() {
+  public boolean hasTape() {
     return tape != null;
   }
 
   /** The tape; its arena may grow to what the backend can reserve when this is first called. */
-  Tape tape(long seed) {
+  public Tape tape(long seed) {
     if (tape == null) {
       tape = new Tape(backend, arena(backend, leftBytes), precision, seed);
     }
@@ -63,13 +63,14 @@ final class Session implements AutoCloseable {
   }
 
   /**
-   * An arena of what a backend can reserve. That is most of a device's memory, so keys and values
-   * that come later need to be left room; on the CPU it is address space.
+   * An arena that may take what a backend can reserve. That is most of a device's memory, taken at
+   * once, so keys and values that come later need to be left room; on the CPU the arena follows
+   * what is needed.
    */
-  static Arena arena(Backend backend, long cacheBytes) {
+  public static Arena arena(Backend backend, long cacheBytes) {
     long bytes = backend.reservableBytes();
     if (backend.device() == Device.CPU) {
-      return new Arena(backend, bytes);
+      return Arena.growing(backend, bytes);
     }
     if (cacheBytes >= bytes) {
       throw new DeviceMemoryException(

@@ -10,16 +10,19 @@ import dev.attune.checkpoint.ModelInstall;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.TargetKind;
+import dev.attune.generate.GenerationOptions;
+import dev.attune.generate.TextGeneration;
 import dev.attune.hub.Hub;
+import dev.attune.kernels.ProductPeak;
 import dev.attune.metrics.Metrics;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.optim.Sgd;
 import dev.attune.store.LoraConfig;
+import dev.attune.task.Task;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
@@ -110,7 +113,7 @@ public final class TrainRun {
     TargetKind kind = Objective.targetKind(task);
     TrainerConfig trainerConfig = trainerConfig();
     LoraConfig lora = Adapters.of(config);
-    TextGeneration.Options generation = generation(task);
+    GenerationOptions generation = generation(task);
     boolean resume = config.flag(RunOption.RESUME);
     config.required(RunOption.TRAIN_FILE);
     Path outputDir = Path.of(config.required(RunOption.OUTPUT_DIR));
@@ -125,7 +128,7 @@ public final class TrainRun {
             Families.create(
                 session.backend(),
                 modelConfig,
-                task,
+                task.head(),
                 data.outputs(),
                 dropoutOption(),
                 Adapters.builder(config, lora, session.precision()))) {
@@ -146,8 +149,7 @@ public final class TrainRun {
       report.throwIfFatal();
       data.checkVocabulary(modelConfig.path("vocab_size").asInt());
       if (generation != null) {
-        data.prepareAnswers(
-            new TextGeneration(config, generation, tokenizer, base), model.maxLength());
+        data.prepareAnswers(new TextGeneration(generation, tokenizer, base), model.maxLength());
       }
       describe(loaded);
       return train(
@@ -156,7 +158,7 @@ public final class TrainRun {
   }
 
   /** How evaluations generate; null: they do not. */
-  private TextGeneration.Options generation(Task task) {
+  private GenerationOptions generation(Task task) {
     if (EvaluationWay.of(config) == EvaluationWay.LOSS) {
       return null;
     }
@@ -169,7 +171,7 @@ public final class TrainRun {
       throw new InputException(
           "--evaluate-with generate needs --validation-file or --test-file to generate for");
     }
-    return TextGeneration.Options.of(config);
+    return GenerationSettings.of(config);
   }
 
   private Outcome train(
@@ -189,11 +191,12 @@ public final class TrainRun {
         Optimizer optimizer = optimizer(model);
         Trainer trainer =
             new Trainer(
+                task,
                 model,
                 optimizer,
                 session.tape(trainerConfig.seed()),
                 data.train(),
-                data.validation(inference),
+                data.validation(task, inference),
                 trainerConfig)) {
       session
           .tape(trainerConfig.seed())
@@ -241,7 +244,7 @@ public final class TrainRun {
             output.folder());
       }
       install(output, model, tokenizer, modelConfig, data, task, result);
-      Evaluator testing = data.test(inference);
+      Evaluator testing = data.test(task, inference);
       Map<String, Double> test =
           testing == null ? Map.of() : testing.evaluate(model, session.tape(trainerConfig.seed()));
       if (testing != null) {
@@ -297,7 +300,7 @@ public final class TrainRun {
               ModelFolder.writeWeights(folder.resolve("model.safetensors"), model.parameters());
               ModelFolder.writeJson(folder.resolve("config.json"), saved);
             } else {
-              AdapterFolder.write(folder, model, lora, baseName());
+              AdapterFolder.write(folder, model, lora, baseName(), task);
             }
             ModelFolder.writeJson(folder.resolve("attune.json"), attune);
             MergeRun.copyGenerationConfig(tokenizer.folder(), folder);

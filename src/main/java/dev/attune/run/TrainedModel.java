@@ -12,8 +12,8 @@ import dev.attune.core.InputException;
 import dev.attune.data.LabelMap;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.store.ParameterBuilder;
+import dev.attune.task.Task;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -23,6 +23,7 @@ import java.util.List;
 
 /** A fine-tuned model folder, opened for inference. */
 final class TrainedModel implements AutoCloseable {
+  private final Task task;
   private final Model model;
   private final TextTokenizer tokenizer;
   private final LabelMap labels;
@@ -32,6 +33,7 @@ final class TrainedModel implements AutoCloseable {
   private final int vocabularySize;
 
   private TrainedModel(
+      Task task,
       Model model,
       TextTokenizer tokenizer,
       LabelMap labels,
@@ -39,6 +41,7 @@ final class TrainedModel implements AutoCloseable {
       boolean trainOnPrompt,
       Path base,
       int vocabularySize) {
+    this.task = task;
     this.model = model;
     this.vocabularySize = vocabularySize;
     this.trainOnPrompt = trainOnPrompt;
@@ -78,7 +81,7 @@ final class TrainedModel implements AutoCloseable {
           Families.create(
               session.backend(),
               json,
-              task,
+              task.head(),
               labels == null ? 1 : labels.size(),
               null,
               builder(config, task, adapter, base, session));
@@ -95,6 +98,7 @@ final class TrainedModel implements AutoCloseable {
       }
       model.parameters().prepare(session.precision());
       return new TrainedModel(
+          task,
           model,
           tokenizer,
           labels,
@@ -211,6 +215,11 @@ final class TrainedModel implements AutoCloseable {
     }
     int trained = readAttune(folder).path("max_length").asInt(model.maxLength());
     return Math.min(trained, model.maxLength());
+  }
+
+  /** What it was trained for. */
+  Task task() {
+    return task;
   }
 
   Model model() {

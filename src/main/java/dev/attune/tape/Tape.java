@@ -165,7 +165,7 @@ public final class Tape implements AutoCloseable {
    * @param body to be a function of its inputs, parameters and random streams alone
    */
   public Tensor[] checkpoint(Tensor[] inputs, UnaryOperator<Tensor[]> body) {
-    return training && checkpoints ? Checkpoint.apply(this, inputs, body) : body.apply(inputs);
+    return training && checkpoints ? Recomputation.apply(this, inputs, body) : body.apply(inputs);
   }
 
   int streams() {

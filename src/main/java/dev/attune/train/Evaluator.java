@@ -10,9 +10,9 @@ import dev.attune.metrics.RegressionMetrics;
 import dev.attune.metrics.SequenceLabelMetrics;
 import dev.attune.metrics.TextMetrics;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.ops.CrossEntropy;
 import dev.attune.tape.Tape;
+import dev.attune.task.Task;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -24,6 +24,7 @@ import java.util.Set;
 public final class Evaluator {
   private static final Set<String> LOWER_IS_BETTER = Set.of("loss", "mse", "mae", "perplexity");
 
+  private final Task task;
   private final EncodedDataset data;
   private final LabelMap labels;
   private final Inference inference;
@@ -34,8 +35,8 @@ public final class Evaluator {
    * @param labels null for regression
    * @param inference the caller closes it
    */
-  public Evaluator(EncodedDataset data, LabelMap labels, Inference inference) {
-    this(data, labels, inference, null);
+  public Evaluator(Task task, EncodedDataset data, LabelMap labels, Inference inference) {
+    this(task, data, labels, inference, null);
   }
 
   /**
@@ -43,7 +44,9 @@ public final class Evaluator {
    * @param inference the caller closes it
    * @param answers of a language model are measured too, unless null
    */
-  public Evaluator(EncodedDataset data, LabelMap labels, Inference inference, AnswerCheck answers) {
+  public Evaluator(
+      Task task, EncodedDataset data, LabelMap labels, Inference inference, AnswerCheck answers) {
+    this.task = task;
     this.data = data;
     this.labels = labels;
     this.inference = inference;
@@ -55,8 +58,8 @@ public final class Evaluator {
     return LOWER_IS_BETTER.contains(metric);
   }
 
-  /** The names of the values that {@link #evaluate} gives for a task, in their order. */
-  public List<String> names(Task task) {
+  /** The names of the values that {@link #evaluate} gives, in their order. */
+  public List<String> names() {
     List<String> names = new ArrayList<>(List.of("loss"));
     switch (task) {
       case CLASSIFICATION -> {
@@ -101,7 +104,6 @@ public final class Evaluator {
 
   /** Mean loss, then the task's metrics. */
   public Map<String, Double> evaluate(Model model, Tape tape) {
-    Task task = model.task();
     if (task == Task.CAUSAL_LM) {
       return evaluateLanguageModel(model, tape);
     }

@@ -2,13 +2,13 @@ package dev.attune.train;
 
 import dev.attune.data.TargetKind;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.ops.CrossEntropy;
 import dev.attune.ops.GatherRows;
 import dev.attune.ops.LinearCrossEntropy;
 import dev.attune.ops.MeanSquaredError;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.Task;
 
 /** A task's loss. */
 public final class Objective {

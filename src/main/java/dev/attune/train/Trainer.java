@@ -13,6 +13,7 @@ import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
+import dev.attune.task.Task;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.LinkedHashMap;
@@ -50,6 +51,7 @@ public final class Trainer implements AutoCloseable {
       long flops) {}
 
   /**
+   * @param task what is learned
    * @param model with its weights loaded; the caller closes it
    * @param optimizer over the model's parameters; the caller closes it
    * @param tape in the run's precision; the caller closes it
@@ -57,6 +59,7 @@ public final class Trainer implements AutoCloseable {
    * @param evaluator measures on validation data, or null
    */
   public Trainer(
+      Task task,
       Model model,
       Optimizer optimizer,
       Tape tape,
@@ -74,7 +77,7 @@ public final class Trainer implements AutoCloseable {
       throw new InputException("--early-stopping-patience needs --validation-file");
     }
     if (evaluator != null) {
-      checkMetric(evaluator.names(model.task()), config.bestMetric());
+      checkMetric(evaluator.names(), config.bestMetric());
     }
     int sequences = Math.min(config.batchSize(), data.size());
     this.runner =
@@ -83,7 +86,7 @@ public final class Trainer implements AutoCloseable {
                 model,
                 optimizer,
                 tape,
-                new Objective(model.task(), (float) config.labelSmoothing()),
+                new Objective(task, (float) config.labelSmoothing()),
                 config.maxGradNorm(),
                 BatchStream.rowCapacity(data, sequences),
                 sequences,

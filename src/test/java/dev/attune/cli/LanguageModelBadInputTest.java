@@ -122,7 +122,9 @@ class LanguageModelBadInputTest {
   @Test
   void anEncoderIsNoLanguageModel() {
     trainRefused(
-        List.of("--task causal-lm needs a decoder", "llama", "a Bert encoder"), encoder, text);
+        List.of("a causal language model needs a decoder", "llama", "a Bert encoder"),
+        encoder,
+        text);
   }
 
   @Test

@@ -16,7 +16,7 @@ import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Arena;
 import dev.attune.model.Families;
-import dev.attune.model.Task;
+import dev.attune.model.HeadKind;
 import dev.attune.model.decoder.DecoderModel;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Tape;
@@ -53,13 +53,18 @@ class GeneratorTest {
     final Tape tape;
 
     Opened(String family, Backend backend, DType dtype) {
-      Path folder = Goldens.folder().resolve("tiny").resolve(family);
+      Path folder = Goldens.shared(family);
       ParameterBuilder builder = new ParameterBuilder();
       builder.freeze(dtype, dtype);
       model =
           (DecoderModel)
               Families.create(
-                  backend, ModelFolder.readConfig(folder), Task.CAUSAL_LM, 0, null, builder);
+                  backend,
+                  ModelFolder.readConfig(folder),
+                  HeadKind.LANGUAGE_MODEL,
+                  0,
+                  null,
+                  builder);
       ModelFolder.load(folder, model, 0);
       tape = new Tape(backend, new Arena(backend, 64 << 20), dtype, 0);
     }

@@ -1,7 +1,7 @@
 package dev.attune.kernels;
 
-import dev.attune.core.DType;
 import dev.attune.kernels.calls.ArgmaxCall;
+import dev.attune.core.DType;
 import dev.attune.ref.ArgmaxRef;
 import dev.attune.testkit.Backends.Target;
 import dev.attune.testkit.KernelCase;

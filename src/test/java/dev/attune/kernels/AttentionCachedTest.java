@@ -3,8 +3,8 @@ package dev.attune.kernels;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.attune.core.DType;
 import dev.attune.kernels.calls.AttentionCachedCall;
+import dev.attune.core.DType;
 import dev.attune.ref.AttentionRef;
 import dev.attune.testkit.Backends.Target;
 import dev.attune.testkit.KernelCase;
@@ -154,24 +154,23 @@ class AttentionCachedTest extends KernelContract {
 
   private static KernelCase.Call call(Problem a, int qStride, int kvStride, int B, DType dtype) {
     return (backend, at) ->
-        backend.run(
-            new AttentionCachedCall(
-                at.of("out"),
-                at.of("q"),
-                at.of("kCache"),
-                at.of("vCache"),
-                at.of("cuQ"),
-                at.of("kStart"),
-                at.of("kCount"),
-                qStride,
-                kvStride,
-                B,
-                a.H,
-                a.Hkv,
-                a.D,
-                (float) (1 / Math.sqrt(a.D)),
-                a.window,
-                dtype));
+        backend.run(new AttentionCachedCall(
+            at.of("out"),
+            at.of("q"),
+            at.of("kCache"),
+            at.of("vCache"),
+            at.of("cuQ"),
+            at.of("kStart"),
+            at.of("kCount"),
+            qStride,
+            kvStride,
+            B,
+            a.H,
+            a.Hkv,
+            a.D,
+            (float) (1 / Math.sqrt(a.D)),
+            a.window,
+            dtype));
   }
 
   @Override

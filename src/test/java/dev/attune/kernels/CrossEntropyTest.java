@@ -2,8 +2,8 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.attune.core.DType;
 import dev.attune.kernels.calls.CrossEntropyCall;
+import dev.attune.core.DType;
 import dev.attune.ref.CrossEntropyRef;
 import dev.attune.ref.Precision;
 import dev.attune.testkit.Backends.Target;
@@ -70,18 +70,17 @@ class CrossEntropyTest extends KernelContract {
     }
     return k.calls(
             (backend, at) ->
-                backend.run(
-                    new CrossEntropyCall(
-                        at.of("losses"),
-                        at.of("dlogits"),
-                        at.of("logits"),
-                        at.of("labels"),
-                        N,
-                        K,
-                        IGNORE,
-                        smoothing,
-                        scale,
-                        dtype)))
+                backend.run(new CrossEntropyCall(
+                    at.of("losses"),
+                    at.of("dlogits"),
+                    at.of("logits"),
+                    at.of("labels"),
+                    N,
+                    K,
+                    IGNORE,
+                    smoothing,
+                    scale,
+                    dtype)))
         .gives(
             p -> {
               CrossEntropyRef.Result result =
@@ -258,17 +257,16 @@ class CrossEntropyTest extends KernelContract {
 
   private static KernelCase.Call with(long N, long K, float smoothing, DType dtype) {
     return (b, at) ->
-        b.run(
-            new CrossEntropyCall(
-                at.of("losses"),
-                at.of("dlogits"),
-                at.of("logits"),
-                at.of("labels"),
-                N,
-                K,
-                IGNORE,
-                smoothing,
-                1,
-                dtype));
+        b.run(new CrossEntropyCall(
+            at.of("losses"),
+            at.of("dlogits"),
+            at.of("logits"),
+            at.of("labels"),
+            N,
+            K,
+            IGNORE,
+            smoothing,
+            1,
+            dtype));
   }
 }

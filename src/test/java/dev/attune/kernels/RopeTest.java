@@ -3,8 +3,8 @@ package dev.attune.kernels;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.attune.core.DType;
 import dev.attune.kernels.calls.RopeCall;
+import dev.attune.core.DType;
 import dev.attune.ref.Precision;
 import dev.attune.ref.RopeRef;
 import dev.attune.testkit.Backends.Target;
@@ -72,19 +72,18 @@ class RopeTest extends KernelContract {
 
   private static KernelCase.Call call(Layout l, long P, boolean inverse, DType dtype) {
     return (backend, at) ->
-        backend.run(
-            new RopeCall(
-                at.of("inp"),
-                at.of("table"),
-                at.of("positions"),
-                l.N,
-                l.H,
-                l.D,
-                l.rotary,
-                l.stride(),
-                P,
-                inverse,
-                dtype));
+        backend.run(new RopeCall(
+            at.of("inp"),
+            at.of("table"),
+            at.of("positions"),
+            l.N,
+            l.H,
+            l.D,
+            l.rotary,
+            l.stride(),
+            P,
+            inverse,
+            dtype));
   }
 
   @Override

@@ -16,6 +16,7 @@ import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.Task;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.GoldenBatch;
 import dev.attune.testkit.Goldens;
@@ -62,7 +63,7 @@ class GoldenAdapterTest {
   @MethodSource("cases")
   void agreesWithPeft(String name, Backends.Target target) throws IOException {
     String family = name.replace("_dora", "");
-    Path base = Goldens.folder().resolve("tiny").resolve(family);
+    Path base = Goldens.own(family);
     Path adapter = ADAPTERS.resolve(name);
     Goldens.Tensors golden = new Goldens.Tensors(adapter.resolve("golden.safetensors"));
     Goldens.Tensors sequences = new Goldens.Tensors(base.resolve("golden.safetensors"));
@@ -75,7 +76,7 @@ class GoldenAdapterTest {
     builder.adapt(lora);
     Path written = scratch.resolve("written");
     try (Model model =
-            Families.create(backend, ModelFolder.readConfig(base), task, 5, null, builder);
+            Families.create(backend, ModelFolder.readConfig(base), task.head(), 5, null, builder);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1);
         Staging staging = new Staging(backend)) {
       AdapterFolder.load(adapter, model, ModelFolder.load(base, model, 0).created());
@@ -102,7 +103,7 @@ class GoldenAdapterTest {
       }
       assertTrue(checked >= 6, "only " + checked + " gradients compared");
       Files.createDirectories(written);
-      AdapterFolder.write(written, model, lora, family);
+      AdapterFolder.write(written, model, lora, family, task);
     }
     checkMerged(base, written, task, backend, golden, sequences);
   }
@@ -119,8 +120,8 @@ class GoldenAdapterTest {
     ParameterBuilder builder = new ParameterBuilder();
     builder.adapt(lora);
     try (Model model =
-            Families.create(backend, ModelFolder.readConfig(base), task, 5, null, builder);
-        Model plain = Families.create(backend, ModelFolder.readConfig(base), task, 5, null);
+            Families.create(backend, ModelFolder.readConfig(base), task.head(), 5, null, builder);
+        Model plain = Families.create(backend, ModelFolder.readConfig(base), task.head(), 5, null);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1);
         Staging staging = new Staging(backend)) {
       AdapterFolder.load(adapter, model, ModelFolder.load(base, model, 0).created());
@@ -137,7 +138,9 @@ class GoldenAdapterTest {
 
   private static void checkLogits(Goldens.Tensors golden, Tape tape, Model model, Tensor output) {
     Tensor logits =
-        model.task() == Task.CAUSAL_LM ? LanguageModels.logits(tape, model, output) : output;
+        model.head() == HeadKind.LANGUAGE_MODEL
+            ? LanguageModels.logits(tape, model, output)
+            : output;
     FloatBuffer values = Host.floats(tape.backend(), logits.address(), logits.sizeBytes());
     int at = 0;
     for (int s = 0; s < GoldenBatch.SEQUENCES; s++) {
@@ -150,7 +153,8 @@ class GoldenAdapterTest {
     // Rows of tokens may be padded; those of sequences are not.
     int rows = Math.toIntExact(at / logits.cols());
     assertEquals(
-        model.task() == Task.CAUSAL_LM ? tape.backend().paddedRows(rows) : rows, logits.rows());
+        model.head() == HeadKind.LANGUAGE_MODEL ? tape.backend().paddedRows(rows) : rows,
+        logits.rows());
   }
 
   private static void checkGradient(

@@ -14,6 +14,7 @@ import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.Task;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.GoldenBatch;
 import dev.attune.testkit.Goldens;
@@ -36,7 +37,7 @@ class GoldenDropoutTest {
 
   static Stream<Arguments> cases() {
     return Stream.of("bert", "roberta", "distilbert", "gpt2", "gpt_neox", "llama")
-        .flatMap(family -> Backends.best().map(backend -> Arguments.of(family, backend)));
+        .flatMap(family -> Backends.all().map(backend -> Arguments.of(family, backend)));
   }
 
   /** The config has the dropouts. */
@@ -59,14 +60,14 @@ class GoldenDropoutTest {
   }
 
   private static Path folder(String family) {
-    return Goldens.folder().resolve("tiny").resolve(family);
+    return Goldens.own(family);
   }
 
   private static void check(String family, Backend backend, ObjectNode config, Float dropout) {
     Goldens.Tensors sequences = new Goldens.Tensors(folder(family).resolve("golden.safetensors"));
     Task task =
         family.endsWith("bert") || family.equals("roberta") ? Task.CLASSIFICATION : Task.CAUSAL_LM;
-    try (Model model = Families.create(backend, config, task, 5, dropout);
+    try (Model model = Families.create(backend, config, task.head(), 5, dropout);
         Tape tape =
             new Tape(
                 backend, new Arena(backend, 64 << 20), DType.F32, GOLDEN.get("seed").asLong());

@@ -100,7 +100,7 @@ class LastRowsTest {
       builder.adapt(
           new LoraConfig(3, 6, 0f, List.of(LoraConfig.ALL_LINEAR), false, way == Way.DORA));
     }
-    Model model = Families.create(backend, config(family), Task.CLASSIFICATION, 2, 0f, builder);
+    Model model = Families.create(backend, config(family), HeadKind.SEQUENCE, 2, 0f, builder);
     // Larger than new weights are, lest attention be all but uniform; B is not zero, which hid A.
     Random random = new Random(3);
     for (Segment segment : model.parameters().segments()) {
@@ -215,7 +215,7 @@ class LastRowsTest {
       float[][] gradients = new float[3][];
       for (int i = 0; i < gradients.length; i++) {
         try (Model model =
-            Families.create(target.backend(), config(family), Task.CLASSIFICATION, 2, 0.2f)) {
+            Families.create(target.backend(), config(family), HeadKind.SEQUENCE, 2, 0.2f)) {
           ModelFolder.randomize(model, 3);
           model.parameters().enableTraining();
           Way way = i == 2 ? Way.CHECKPOINTS : Way.FULL;

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.kernels.calls.QuantizeCall;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Packer;
@@ -13,7 +14,6 @@ import dev.attune.core.InputException;
 import dev.attune.data.TargetKind;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.QuantizedLayout;
-import dev.attune.kernels.calls.QuantizeCall;
 import dev.attune.memory.Arena;
 import dev.attune.memory.Buffer;
 import dev.attune.store.LoraConfig;
@@ -22,6 +22,7 @@ import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.Task;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Host;
@@ -68,7 +69,7 @@ class QuantizedModelTest {
     builder.adapt(new LoraConfig(4, 8, 0f, List.of(LoraConfig.ALL_LINEAR), false, decomposed));
     Model model =
         Families.create(
-            backend, ModelFolder.readConfig(folder()), Task.CAUSAL_LM, 0, null, builder);
+            backend, ModelFolder.readConfig(folder()), HeadKind.LANGUAGE_MODEL, 0, null, builder);
     ModelFolder.load(folder(), model, 0);
     if (rounding != null) {
       round(model, rounding);
@@ -144,10 +145,8 @@ class QuantizedModelTest {
         whole.write(at, bytes);
         at += segment.count() * 4;
       }
-      backend.run(
-          new QuantizeCall.Pack(packed.address(), whole.address(), rows, cols, DType.F32, dtype));
-      backend.run(
-          new QuantizeCall.Unpack(whole.address(), packed.address(), rows, cols, DType.F32, dtype));
+      backend.run(new QuantizeCall.Pack(packed.address(), whole.address(), rows, cols, DType.F32, dtype));
+      backend.run(new QuantizeCall.Unpack(whole.address(), packed.address(), rows, cols, DType.F32, dtype));
       at = 0;
       for (Segment segment : segments) {
         float[] values = Host.floats(whole, at, (int) segment.count());
@@ -211,12 +210,12 @@ class QuantizedModelTest {
   void anUnfitWidthIsRefused() {
     ParameterBuilder builder = new ParameterBuilder();
     builder.freeze(DType.F32, DType.NF4);
-    Path tiny = Goldens.folder().resolve("tiny").resolve("llama"); // F = 144
+    Path tiny = Goldens.own("llama"); // C = 16
     Backend backend = Backends.best().toList().get(0).backend();
     assertThrows(
         InputException.class,
         () ->
             Families.create(
-                backend, ModelFolder.readConfig(tiny), Task.CAUSAL_LM, 0, null, builder));
+                backend, ModelFolder.readConfig(tiny), HeadKind.LANGUAGE_MODEL, 0, null, builder));
   }
 }

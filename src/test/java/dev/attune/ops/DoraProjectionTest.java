@@ -6,10 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import dev.attune.kernels.Backend;
-import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.memory.Arena;
 import dev.attune.memory.Buffer;
 import dev.attune.store.Layout;
@@ -68,7 +68,6 @@ class DoraProjectionTest {
           List.of(new Part("a.q", ROWS[0]), new Part("a.k", ROWS[1]), new Part("a.v", ROWS[2]));
       projection = Projection.declare(builder, modules, C, true, Layout.PLAIN);
       parameters = builder.build(backend);
-      projection.bind(parameters);
       for (Segment segment : parameters.segments()) {
         fill(segment);
       }
@@ -112,9 +111,8 @@ class DoraProjectionTest {
         try (Buffer buffer = Buffer.allocate(backend, N * C * 4L, false)) {
           upload(buffer.address(), mask);
           long stream = Philox.stream(0, 0);
-          backend.run(
-              new DropoutCall(
-                  buffer.address(), buffer.address(), N * C, dropout, SEED, stream, DType.F32));
+          backend.run(new DropoutCall(
+              buffer.address(), buffer.address(), N * C, dropout, SEED, stream, DType.F32));
           mask = read(buffer.address(), N * C);
         }
       }
@@ -364,7 +362,7 @@ class DoraProjectionTest {
       Tensor x = f.input(false, inp);
       double[] out = f.read(Linear.apply(f.tape, x, f.projection).address(), N * F);
       long plain = f.tape.allocate(N * F * 4L);
-      Projection.product(f.tape, plain, x.address(), f.projection.weight(), 0, N, DType.F32);
+      Product.forward(f.tape, plain, x.address(), f.projection.weight(), 0, N, DType.F32);
       double[] base = f.read(plain, N * F);
       int first = 0;
       for (int part = 0; part < ROWS.length; part++) {

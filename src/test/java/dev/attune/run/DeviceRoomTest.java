@@ -14,8 +14,8 @@ import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Arena;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.model.Families;
+import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.model.decoder.DecoderModel;
 import dev.attune.tape.Tape;
 import dev.attune.testkit.Backends;
@@ -39,7 +39,8 @@ class DeviceRoomTest {
   }
 
   private Model model(Backend backend) {
-    Model model = Families.create(backend, ModelFolder.readConfig(folder), Task.CAUSAL_LM, 1, null);
+    Model model =
+        Families.create(backend, ModelFolder.readConfig(folder), HeadKind.LANGUAGE_MODEL, 1, null);
     ModelFolder.load(folder, model, 1);
     model.parameters().prepare(DType.F32);
     return model;

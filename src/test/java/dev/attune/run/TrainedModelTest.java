@@ -9,8 +9,8 @@ import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.model.Families;
+import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.store.Segment;
 import dev.attune.testkit.TinyDecoder;
 import java.io.IOException;
@@ -45,7 +45,7 @@ class TrainedModelTest {
   private static void rewrite(Backend backend, Path from, Path to, String dtype)
       throws IOException {
     try (Model model =
-        Families.create(backend, ModelFolder.readConfig(from), Task.CAUSAL_LM, 1, null)) {
+        Families.create(backend, ModelFolder.readConfig(from), HeadKind.LANGUAGE_MODEL, 1, null)) {
       ModelFolder.load(from, model, 0);
       ModelFolder.writeWeights(to.resolve(WEIGHTS), model.parameters(), dtype);
     }

@@ -3,8 +3,8 @@ package dev.attune.testkit;
 import dev.attune.checkpoint.ModelFolder;
 import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
+import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -32,7 +32,8 @@ public final class TinyDecoder {
           """
               .formatted(ByteTokenizer.END + 1, hidden, CONTEXT));
       try (Model model =
-          Families.create(backend, ModelFolder.readConfig(folder), Task.CAUSAL_LM, 1, null)) {
+          Families.create(
+              backend, ModelFolder.readConfig(folder), HeadKind.LANGUAGE_MODEL, 1, null)) {
         ModelFolder.randomize(model, 7);
         ModelFolder.writeWeights(folder.resolve("model.safetensors"), model.parameters());
       }

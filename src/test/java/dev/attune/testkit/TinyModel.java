@@ -4,8 +4,8 @@ import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.Philox;
 import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
+import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -43,7 +43,7 @@ public final class TinyModel {
           """
               .formatted(vocabulary.toString().lines().count()));
       try (Model model =
-          Families.create(backend, ModelFolder.readConfig(folder), Task.CLASSIFICATION, 2, null)) {
+          Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, null)) {
         ModelFolder.randomize(model, 7);
         ModelFolder.writeWeights(folder.resolve("model.safetensors"), model.parameters());
       }

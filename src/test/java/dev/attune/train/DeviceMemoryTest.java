@@ -18,12 +18,13 @@ import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Arena;
 import dev.attune.memory.Buffer;
 import dev.attune.model.Families;
+import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.tape.Tape;
+import dev.attune.task.Task;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.TinyModel;
 import dev.attune.testkit.Viewless;
@@ -195,7 +196,7 @@ class DeviceMemoryTest {
             4,
             "loss");
     try (Model model =
-            Families.create(backend, ModelFolder.readConfig(folder), Task.CLASSIFICATION, 2, null);
+            Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, null);
         Tape tape = new Tape(backend, new Arena(backend, 1 << 26), dtype, config.seed());
         Inference inference = new Inference(backend)) {
       ModelFolder.load(folder, model, config.seed());
@@ -205,11 +206,12 @@ class DeviceMemoryTest {
       try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
           Trainer trainer =
               new Trainer(
+                  Task.CLASSIFICATION,
                   model,
                   optimizer,
                   tape,
                   data(400),
-                  new Evaluator(data(30), labels, inference),
+                  new Evaluator(Task.CLASSIFICATION, data(30), labels, inference),
                   config)) {
         store
             .latest(problem -> {})

@@ -19,13 +19,13 @@ import dev.attune.memory.Arena;
 import dev.attune.model.Families;
 import dev.attune.model.Inputs;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Sgd;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Tape;
+import dev.attune.task.Task;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Host;
 import dev.attune.testkit.TinyDecoder;
@@ -188,7 +188,7 @@ class DeviceStepsTest {
             Families.create(
                 backend,
                 ModelFolder.readConfig(folder),
-                kind.task(),
+                kind.task().head(),
                 outputs,
                 kind.dropout(),
                 builder);

@@ -18,14 +18,15 @@ import dev.attune.hub.Hub;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import dev.attune.model.Families;
+import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.tape.Tape;
+import dev.attune.task.Task;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Host;
@@ -58,7 +59,7 @@ class GoldenTrainingTest {
     Path folder = Hub.resolve("minilm", message -> {});
     Backend backend = target.backend();
     try (Model model =
-            Families.create(backend, ModelFolder.readConfig(folder), Task.CLASSIFICATION, 2, 0f);
+            Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, 0f);
         TextTokenizer tokenizer = TextTokenizer.open(folder);
         Tape tape = new Tape(backend, new Arena(backend, 2L << 30), DType.F32, 1);
         Inference inference = new Inference(backend)) {
@@ -97,7 +98,7 @@ class GoldenTrainingTest {
     Path folder = Hub.resolve("minilm", message -> {});
     Backend backend = target.backend();
     try (Model model =
-            Families.create(backend, ModelFolder.readConfig(folder), Task.CLASSIFICATION, 2, 0f);
+            Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, 0f);
         TextTokenizer tokenizer = TextTokenizer.open(folder);
         Tape tape = new Tape(backend, new Arena(backend, 2L << 30), DType.BF16, 1);
         Inference inference = new Inference(backend)) {
@@ -148,7 +149,8 @@ class GoldenTrainingTest {
             "loss");
     model.parameters().enableTraining();
     try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
-        Trainer trainer = new Trainer(model, optimizer, tape, data, null, config)) {
+        Trainer trainer =
+            new Trainer(Task.CLASSIFICATION, model, optimizer, tape, data, null, config)) {
       trainer.run(
           new TrainListener() {
             @Override

@@ -14,13 +14,14 @@ import dev.attune.data.TargetKind;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Arena;
 import dev.attune.model.Families;
+import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.run.ProcessMemory;
 import dev.attune.tape.Tape;
+import dev.attune.task.Task;
 import dev.attune.testkit.Host;
 import dev.attune.testkit.TinyModel;
 import java.lang.management.ManagementFactory;
@@ -107,12 +108,13 @@ class TrainerTest {
     try (CpuBackend backend = new CpuBackend(threads);
         Model model =
             Families.create(
-                backend, ModelFolder.readConfig(folder), Task.CLASSIFICATION, 2, dropout);
+                backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, dropout);
         Tape tape = new Tape(backend, new Arena(backend, 1 << 28), dtype, config.seed())) {
       ModelFolder.load(folder, model, config.seed());
       model.parameters().enableTraining();
       try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
-          Trainer trainer = new Trainer(model, optimizer, tape, data(256), null, config)) {
+          Trainer trainer =
+              new Trainer(Task.CLASSIFICATION, model, optimizer, tape, data(256), null, config)) {
         trainer.run(listener, null, () -> false);
       }
       return Host.floats(model.parameters().weights(), 0, (int) model.parameters().size());

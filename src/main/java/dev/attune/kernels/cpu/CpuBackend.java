@@ -76,6 +76,26 @@ public final class CpuBackend extends NativeBackend {
   }
 
   @Override
+  public boolean hasSiblings() {
+    return true;
+  }
+
+  @Override
+  public CpuBackend sibling() {
+    return new CpuBackend(threads, isa);
+  }
+
+  @Override
+  public int threads() {
+    return threads;
+  }
+
+  @Override
+  public void share(int share) {
+    check(NativeCalls.share(ctx, share));
+  }
+
+  @Override
   public long allocate(long sizeBytes, boolean hugePages) {
     long address = NativeCalls.bufferAlloc(sizeBytes, hugePages ? 1 : 0);
     if (address == 0) {
@@ -116,9 +136,8 @@ public final class CpuBackend extends NativeBackend {
   @Override
   public void close() {
     if (ctx != 0) {
-      long closing = ctx;
+      check(NativeCalls.closeCpu(ctx));
       ctx = 0;
-      NativeCalls.closeCpu(closing);
     }
   }
 }

@@ -40,6 +40,7 @@ public final class Bert {
         "bert",
         Head.Spec.dense("bert.pooler.dense", Activation.TANH, false, "classifier"),
         Head.Spec.linear("classifier"),
+        Head.Spec.linearWithoutDropout("qa_outputs"),
         "Bert");
   }
 }

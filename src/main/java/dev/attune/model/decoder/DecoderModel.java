@@ -2,9 +2,9 @@ package dev.attune.model.decoder;
 
 import dev.attune.kernels.Backend;
 import dev.attune.model.Head;
+import dev.attune.model.HeadKind;
 import dev.attune.model.Inputs;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.store.Parameter;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.store.Parameters;
@@ -39,7 +39,7 @@ public final class DecoderModel implements Model {
   }
 
   private final Family family;
-  private final Task task;
+  private final HeadKind kind;
   private final int outputs;
   private final Decoder decoder;
   private final Head head;
@@ -50,31 +50,29 @@ public final class DecoderModel implements Model {
    * Allocates the parameters (zeroed).
    *
    * @param builder may carry adapters
-   * @param outputs K; 1 for regression; of a language model the vocabulary decides
+   * @param outputs K of a sequence's head; of a language model the vocabulary decides
    */
   public DecoderModel(
-      Backend backend, ParameterBuilder builder, Family family, Task task, int outputs) {
+      Backend backend, ParameterBuilder builder, Family family, HeadKind kind, int outputs) {
     this.family = family;
-    this.task = task;
+    this.kind = kind;
     DecoderConfig config = family.config();
-    boolean isLanguageModel = task == Task.CAUSAL_LM;
-    this.outputs = isLanguageModel ? config.vocabularySize() : outputs;
+    boolean isLanguageModel = kind == HeadKind.LANGUAGE_MODEL;
+    this.outputs =
+        isLanguageModel ? config.vocabularySize() : kind == HeadKind.SEQUENCE ? outputs : 0;
     this.decoder = new Decoder(builder, isLanguageModel ? config : config.untied(), family.names());
     this.head =
-        isLanguageModel
+        kind != HeadKind.SEQUENCE
             ? null
             : new Head(builder, Head.Spec.linearWithoutBias(SCORE), config.width(), outputs, 0f);
-    int last =
+    Parameter last =
         isLanguageModel && !config.tied()
             ? builder.matrix(
                 family.names().head() + ".weight", config.vocabularySize(), config.width())
-            : -1;
+            : null;
     this.parameters = builder.build(backend);
-    decoder.bind(backend, parameters);
-    if (head != null) {
-      head.bind(parameters);
-    }
-    this.vocabulary = !isLanguageModel ? null : last < 0 ? decoder.word() : parameters.get(last);
+    decoder.allocate(backend);
+    this.vocabulary = isLanguageModel && last == null ? decoder.word() : last;
   }
 
   /** The body alone. */
@@ -83,8 +81,8 @@ public final class DecoderModel implements Model {
   }
 
   @Override
-  public Task task() {
-    return task;
+  public HeadKind head() {
+    return kind;
   }
 
   @Override
@@ -124,7 +122,11 @@ public final class DecoderModel implements Model {
 
   @Override
   public String architecture() {
-    return task == Task.CAUSAL_LM ? family.languageModel() : family.classifier();
+    return switch (kind) {
+      case LANGUAGE_MODEL -> family.languageModel();
+      case SEQUENCE -> family.classifier();
+      default -> family.languageModel().replaceFirst("(ForCausalLM|LMHeadModel)$", "Model");
+    };
   }
 
   @Override
@@ -141,7 +143,7 @@ public final class DecoderModel implements Model {
 
   @Override
   public Tensor forward(Tape tape, Inputs inputs) {
-    return task == Task.CAUSAL_LM
+    return head == null
         ? decoder.forward(tape, inputs)
         : head.forward(tape, decoder.forwardLastRows(tape, inputs));
   }

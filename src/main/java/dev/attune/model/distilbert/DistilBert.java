@@ -9,7 +9,7 @@ import dev.attune.model.EncoderConfig;
 import dev.attune.model.EncoderModel;
 import dev.attune.model.EncoderNames;
 import dev.attune.model.Head;
-import dev.attune.model.Task;
+import dev.attune.model.HeadKind;
 
 /** DistilBERT (Sanh et al., 2019), as in Transformers' modeling_distilbert.py. */
 public final class DistilBert {
@@ -35,9 +35,10 @@ public final class DistilBert {
   /**
    * Reads config.json of a model of type "distilbert".
    *
-   * @param task decides which dropout the head has: seq_classif_dropout, or for tokens dropout
+   * @param head decides which dropout it has: seq_classif_dropout, for spans qa_dropout, for tokens
+   *     dropout
    */
-  public static EncoderModel.Family family(JsonNode json, Task task) {
+  public static EncoderModel.Family family(JsonNode json, HeadKind head) {
     float dropout = optionalFloat(json, "dropout", 0.1f);
     EncoderConfig config =
         new EncoderConfig(
@@ -53,9 +54,11 @@ public final class DistilBert {
             dropout,
             false,
             optionalFloat(json, "attention_dropout", 0.1f),
-            task == Task.TOKEN_CLASSIFICATION
-                ? dropout
-                : optionalFloat(json, "seq_classif_dropout", 0.2f),
+            switch (head) {
+              case SEQUENCE -> optionalFloat(json, "seq_classif_dropout", 0.2f);
+              case SPAN -> optionalFloat(json, "qa_dropout", 0.1f);
+              default -> dropout;
+            },
             Activation.fromConfig(json.path("activation").asText("gelu")),
             optionalFloat(json, "initializer_range", 0.02f));
     return new EncoderModel.Family(
@@ -64,6 +67,7 @@ public final class DistilBert {
         "distilbert",
         Head.Spec.dense("pre_classifier", Activation.RELU, false, "classifier"),
         Head.Spec.linear("classifier"),
+        Head.Spec.linear("qa_outputs"),
         "DistilBert");
   }
 }

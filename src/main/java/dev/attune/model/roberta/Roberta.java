@@ -44,6 +44,7 @@ public final class Roberta {
         "roberta",
         Head.Spec.dense("classifier.dense", Activation.TANH, true, "classifier.out_proj"),
         Head.Spec.linear("classifier"),
+        Head.Spec.linearWithoutDropout("qa_outputs"),
         "Roberta");
   }
 }

@@ -15,10 +15,10 @@ import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Sgd;
 import dev.attune.tape.Tape;
+import dev.attune.task.Task;
 import dev.attune.testkit.Backends;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
@@ -164,7 +164,7 @@ class CudaMemoryMessageTest {
   private Model model() {
     try {
       JsonNode config = new ObjectMapper().readTree(BERT);
-      return Families.create(backend, config, Task.CLASSIFICATION, 2, null);
+      return Families.create(backend, config, Task.CLASSIFICATION.head(), 2, null);
     } catch (java.io.IOException e) {
       throw new IllegalStateException(e);
     }

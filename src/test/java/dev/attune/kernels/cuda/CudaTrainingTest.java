@@ -13,12 +13,13 @@ import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Arena;
 import dev.attune.model.Families;
+import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
-import dev.attune.model.Task;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.tape.Tape;
+import dev.attune.task.Task;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.TinyModel;
 import dev.attune.train.Evaluator;
@@ -150,7 +151,7 @@ class CudaTrainingTest {
             0,
             "loss");
     try (Model model =
-            Families.create(backend, ModelFolder.readConfig(folder), Task.CLASSIFICATION, 2, null);
+            Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, null);
         Tape tape = new Tape(backend, new Arena(backend, 1 << 24), DType.F32, SEED);
         Inference inference = new Inference(backend)) {
       ModelFolder.load(folder, model, SEED);
@@ -160,11 +161,12 @@ class CudaTrainingTest {
       try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
           Trainer trainer =
               new Trainer(
+                  Task.CLASSIFICATION,
                   model,
                   optimizer,
                   tape,
                   data(80),
-                  new Evaluator(data(10), labels, inference),
+                  new Evaluator(Task.CLASSIFICATION, data(10), labels, inference),
                   config)) {
         trainer.run(log, null, () -> false);
       }

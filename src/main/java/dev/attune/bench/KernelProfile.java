@@ -1,0 +1,58 @@
+package dev.attune.bench;
+
+import dev.attune.kernels.Backend;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** A backend that times every call of another. */
+final class KernelProfile {
+  /** Total time and number of calls of one kernel. */
+  private static final class Entry {
+    long nanos;
+    long calls;
+  }
+
+  private final Map<String, Entry> entries = new LinkedHashMap<>();
+  private final Backend backend;
+
+  KernelProfile(Backend profiled) {
+    this.backend =
+        (Backend)
+            Proxy.newProxyInstance(
+                Backend.class.getClassLoader(),
+                new Class<?>[] {Backend.class},
+                (proxy, method, arguments) -> {
+                  long begin = System.nanoTime();
+                  try {
+                    Object result = method.invoke(profiled, arguments);
+                    profiled.synchronize();
+                    return result;
+                  } catch (InvocationTargetException e) {
+                    throw e.getCause();
+                  } finally {
+                    Entry entry = entries.computeIfAbsent(method.getName(), n -> new Entry());
+                    entry.nanos += System.nanoTime() - begin;
+                    entry.calls++;
+                  }
+                });
+  }
+
+  Backend backend() {
+    return backend;
+  }
+
+  void reset() {
+    entries.clear();
+  }
+
+  /** Time of each kernel, longest first. */
+  List<KernelTime> times() {
+    return entries.entrySet().stream()
+        .map(e -> new KernelTime(e.getKey(), e.getValue().nanos * 1e-9, e.getValue().calls))
+        .sorted((a, b) -> Double.compare(b.seconds(), a.seconds()))
+        .toList();
+  }
+}

@@ -1,0 +1,272 @@
+package dev.attune.bench;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.Encoder;
+import dev.attune.checkpoint.ModelFolder;
+import dev.attune.core.DType;
+import dev.attune.core.Device;
+import dev.attune.core.InputException;
+import dev.attune.core.Philox;
+import dev.attune.data.Columns;
+import dev.attune.data.DataReader;
+import dev.attune.data.Dataset;
+import dev.attune.data.LabelMap;
+import dev.attune.data.TargetKind;
+import dev.attune.hub.Hub;
+import dev.attune.kernels.Backend;
+import dev.attune.kernels.ProductPeak;
+import dev.attune.model.Families;
+import dev.attune.model.Model;
+import dev.attune.optim.AdamW;
+import dev.attune.optim.Optimizer;
+import dev.attune.optim.Schedule;
+import dev.attune.run.Adapters;
+import dev.attune.run.Backends;
+import dev.attune.run.ProcessMemory;
+import dev.attune.run.RunConfig;
+import dev.attune.run.RunOption;
+import dev.attune.run.Session;
+import dev.attune.store.LoraConfig;
+import dev.attune.tape.Tape;
+import dev.attune.task.Task;
+import dev.attune.text.TextTokenizer;
+import dev.attune.train.TrainListener;
+import dev.attune.train.TrainResult;
+import dev.attune.train.Trainer;
+import dev.attune.train.TrainerConfig;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+
+/**
+ * Times fine-tuning steps: a real model or random weights of a known shape, on a file's texts or on
+ * random tokens whose lengths are those of short sentences.
+ */
+public final class TrainingBench {
+  private static final long WARMUP_STEPS = 3;
+
+  /**
+   * Steps before those, on a device: until counts of rows recur, for whose first steps products are
+   * measured and graphs recorded. Texts of one length have one count.
+   */
+  private static final long DEVICE_STEPS = 30;
+
+  private static final long DEVICE_STEPS_OF_ONE_LENGTH = 3;
+
+  /** Of a text: the positions of the smallest shape. */
+  private static final int MOST_TOKENS = 512;
+
+  /**
+   * What came out.
+   *
+   * @param medianStepMillis median duration of a step
+   * @param peakFlopsPerSecond of the measured product
+   * @param kernels with {@code --profile}, longest first
+   */
+  public record Outcome(
+      TrainResult training,
+      double medianStepMillis,
+      double peakFlopsPerSecond,
+      long peakMemoryBytes,
+      String backend,
+      String precision,
+      List<KernelTime> kernels) {}
+
+  private TrainingBench() {}
+
+  /** Runs. */
+  public static Outcome run(RunConfig config, Consumer<String> note) {
+    long seed = config.integer(RunOption.SEED);
+    int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
+    try (Backend opened = Backends.open(config.text(RunOption.BACKEND), threads)) {
+      DType precision = Backends.precision(config.text(RunOption.PRECISION), opened);
+      KernelProfile profile = config.flag(RunOption.PROFILE) ? new KernelProfile(opened) : null;
+      Backend backend = profile == null ? opened : profile.backend();
+      BenchShape shape =
+          config.text(RunOption.SHAPE) == null ? null : BenchShape.of(config.text(RunOption.SHAPE));
+      Task task = shape == null ? Task.CLASSIFICATION : shape.task();
+      LoraConfig lora = Adapters.of(config);
+      Path folder =
+          config.isGiven(RunOption.MODEL) || shape == null
+              ? Hub.resolve(config.required(RunOption.MODEL), note::accept)
+              : null;
+      JsonNode json = shape == null ? ModelFolder.readConfig(folder) : shape.config();
+      EncodedDataset data = data(config, folder, json, task, threads, seed);
+      Float dropout =
+          config.text(RunOption.DROPOUT) == null ? null : (float) config.number(RunOption.DROPOUT);
+      try (Model model =
+          Families.create(
+              backend, json, task.head(), 2, dropout, Adapters.builder(config, lora, precision))) {
+        if (shape == null) {
+          ModelFolder.load(folder, model, seed);
+        } else {
+          ModelFolder.randomize(model, seed);
+        }
+        return measure(config, backend, precision, task, model, data, seed, profile, opened);
+      }
+    }
+  }
+
+  private static Outcome measure(
+      RunConfig config,
+      Backend backend,
+      DType precision,
+      Task task,
+      Model model,
+      EncodedDataset data,
+      long seed,
+      KernelProfile profile,
+      Backend opened) {
+    long steps = config.integer(RunOption.MAX_STEPS);
+    long before = 0;
+    if (backend.device() != Device.CPU) {
+      before = config.flag(RunOption.FIXED_LENGTH) ? DEVICE_STEPS_OF_ONE_LENGTH : DEVICE_STEPS;
+    }
+    TrainerConfig trainerConfig =
+        new TrainerConfig(
+            config.smallInteger(RunOption.BATCH_SIZE),
+            1,
+            before + WARMUP_STEPS + (steps == 0 ? 30 : steps),
+            1,
+            2e-5,
+            Schedule.Kind.CONSTANT,
+            0,
+            0,
+            1.0,
+            0,
+            seed,
+            true,
+            0,
+            0,
+            0,
+            "loss");
+    model.parameters().enableTraining();
+    model.parameters().prepare(precision);
+    StepTimes times = new StepTimes(before, trainerConfig.maxSteps(), profile);
+    try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
+        Tape tape = new Tape(backend, Session.arena(backend, 0), precision, seed);
+        Trainer trainer = new Trainer(task, model, optimizer, tape, data, null, trainerConfig)) {
+      tape.useCheckpoints(config.flag(RunOption.GRADIENT_CHECKPOINTING));
+      if (before > 0) {
+        AtomicLong asked = new AtomicLong();
+        long last = before;
+        trainer.run(times, null, () -> asked.incrementAndGet() >= last);
+      }
+      TrainResult result = trainer.run(times, null, () -> false);
+      long peakMemory = ProcessMemory.peakBytes(backend, tape.arena());
+      return new Outcome(
+          result,
+          times.medianMillis(),
+          ProductPeak.measure(opened, precision),
+          peakMemory,
+          opened.description(),
+          precision == DType.BF16 ? "bf16" : "fp32",
+          profile == null ? List.of() : profile.times());
+    }
+  }
+
+  /** Measures from step to step; forgets the profile of the warmup. */
+  private static final class StepTimes implements TrainListener {
+    private final long warmupSteps;
+    private final double[] millis;
+    private final KernelProfile profile;
+    private int count;
+    private long last;
+
+    StepTimes(long before, long steps, KernelProfile profile) {
+      this.warmupSteps = before + WARMUP_STEPS;
+      this.millis = new double[(int) steps];
+      this.profile = profile;
+    }
+
+    @Override
+    public void onStep(Step step) {
+      long now = System.nanoTime();
+      if (step.step() > warmupSteps) {
+        millis[count++] = (now - last) / 1e6;
+      } else if (step.step() == warmupSteps && profile != null) {
+        profile.reset();
+      }
+      last = now;
+    }
+
+    @Override
+    public void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best) {}
+
+    @Override
+    public void onCheckpoint(long step) {}
+
+    double medianMillis() {
+      double[] sorted = Arrays.copyOf(millis, count);
+      Arrays.sort(sorted);
+      return count == 0 ? Double.NaN : sorted[count / 2];
+    }
+  }
+
+  private static EncodedDataset data(
+      RunConfig config, Path folder, JsonNode json, Task task, int threads, long seed) {
+    int asked = config.smallInteger(RunOption.MAX_LENGTH);
+    int maxLength = Math.min(asked, MOST_TOKENS);
+    if (config.flag(RunOption.FIXED_LENGTH) && asked > MOST_TOKENS) {
+      throw new InputException(
+          "--max-length is " + asked + "; with --fixed-length it can be at most " + MOST_TOKENS);
+    }
+    if (config.text(RunOption.FILE) == null) {
+      int vocabulary = json.path("vocab_size").asInt();
+      return task == Task.CAUSAL_LM
+          ? randomText(vocabulary, maxLength, seed)
+          : randomTokens(vocabulary, maxLength, config.flag(RunOption.FIXED_LENGTH), seed);
+    }
+    if (config.flag(RunOption.FIXED_LENGTH)) {
+      throw new InputException("--fixed-length is for random texts; --file brings its own lengths");
+    }
+    if (folder == null) {
+      throw new InputException("--file needs --model too, for its tokenizer");
+    }
+    Dataset dataset =
+        DataReader.read(config.path(RunOption.FILE), Columns.parse(config.text(RunOption.COLUMNS)));
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      LabelMap labels = LabelMap.from(dataset, TargetKind.CLASS);
+      if (labels.size() > 2) {
+        throw new InputException(
+            "attune bench times two classes; the file has " + labels.size() + " labels");
+      }
+      return new Encoder(tokenizer, TargetKind.CLASS, labels, maxLength, threads).encode(dataset);
+    }
+  }
+
+  /** Sequences of full length, every next token learned. */
+  private static EncodedDataset randomText(int vocabulary, int length, long seed) {
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.NEXT_TOKEN, false);
+    for (int i = 0; i < 256; i++) {
+      builder.addNextTokens(randomIds(vocabulary, length, seed, i), null, 0, length);
+    }
+    return builder.build();
+  }
+
+  private static int[] randomIds(int vocabulary, int length, long seed, int example) {
+    int[] ids = new int[length];
+    for (int t = 0; t < length; t++) {
+      long word = Philox.bits64(seed, Philox.stream(1 + example, -128), t);
+      ids[t] = (int) Math.floorMod(word, (long) vocabulary);
+    }
+    return ids;
+  }
+
+  private static EncodedDataset randomTokens(
+      int vocabulary, int maxLength, boolean fixedLength, long seed) {
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.CLASS, true);
+    int examples = 4096;
+    for (int i = 0; i < examples; i++) {
+      long bits = Philox.bits64(seed, Philox.stream(0, -128), i);
+      int length =
+          fixedLength ? maxLength : Math.min(maxLength, 4 + (int) Math.floorMod(bits, 45L));
+      builder.add(randomIds(vocabulary, length, seed, i), new int[length], i & 1);
+    }
+    return builder.build();
+  }
+}

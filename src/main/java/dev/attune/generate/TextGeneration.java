@@ -1,0 +1,248 @@
+package dev.attune.generate;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.core.DType;
+import dev.attune.core.InputException;
+import dev.attune.data.Dataset;
+import dev.attune.data.Example;
+import dev.attune.model.decoder.DecoderModel;
+import dev.attune.tape.Tape;
+import dev.attune.text.ChatMessage;
+import dev.attune.text.ChatTemplate;
+import dev.attune.text.TextTokenizer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.TreeSet;
+import java.util.function.Consumer;
+import java.util.function.Function;
+
+/**
+ * Texts in, texts out: prompts to tokens, their continuation by sampling or beams, to texts.
+ * Several threads may use one, each with a tape of its own.
+ */
+public final class TextGeneration {
+  private final GenerationOptions options;
+  private final TextTokenizer tokenizer;
+  private final int[] ends;
+  private volatile ChatTemplate chat; // null until needed: not every model has one
+
+  /**
+   * @param tokenizer the caller closes it
+   * @param base folder of the model's config, which may name more tokens that end a text
+   */
+  public TextGeneration(GenerationOptions options, TextTokenizer tokenizer, Path base) {
+    this(options, tokenizer, ends(tokenizer, base), null);
+  }
+
+  private TextGeneration(
+      GenerationOptions options, TextTokenizer tokenizer, int[] ends, ChatTemplate chat) {
+    this.options = options;
+    this.tokenizer = tokenizer;
+    this.ends = ends;
+    this.chat = chat;
+  }
+
+  /** The same for other options. */
+  public TextGeneration with(GenerationOptions others) {
+    return new TextGeneration(others, tokenizer, ends, chat);
+  }
+
+  /** The tokens that end a text: what generation_config.json says, and the tokenizer's. */
+  private static int[] ends(TextTokenizer tokenizer, Path base) {
+    TreeSet<Integer> ids = new TreeSet<>();
+    tokenizer.eosId().ifPresent(ids::add);
+    Path file = base.resolve("generation_config.json");
+    if (Files.isRegularFile(file)) {
+      try {
+        JsonNode eos = new ObjectMapper().readTree(file.toFile()).path("eos_token_id");
+        if (eos.isInt()) {
+          ids.add(eos.intValue());
+        }
+        eos.forEach(id -> ids.add(id.asInt()));
+      } catch (IOException e) {
+        throw new InputException(file + " cannot be read: " + e.getMessage(), e);
+      }
+    }
+    return ids.stream().mapToInt(Integer::intValue).toArray();
+  }
+
+  /** A text to continue as it is. */
+  public Prompt prompt(String text) {
+    return new Prompt(text, tokenizer.encodeIds(text, null, Integer.MAX_VALUE).ids());
+  }
+
+  /** A conversation that the assistant is to go on with. */
+  public Prompt chatPrompt(List<ChatMessage> messages) {
+    if (chat == null) {
+      chat = ChatTemplate.open(tokenizer.folder());
+    }
+    String rendered = chat.render(messages, null, true);
+    return new Prompt(rendered, tokenizer.encodePlain(rendered));
+  }
+
+  /**
+   * The prompts of rows with a prompt, text or messages, one each.
+   *
+   * @param plain what becomes of a row that is no conversation
+   */
+  public List<Prompt> prompts(Dataset dataset, Function<String, Prompt> plain) {
+    List<Prompt> prompts = new ArrayList<>();
+    for (Example example : dataset.examples()) {
+      if (example.messages() != null) {
+        prompts.add(chatPrompt(withoutAnswer(example.messages())));
+      } else {
+        String text = example.prompt() != null ? example.prompt() : example.text();
+        if (text == null) {
+          throw new InputException(
+              dataset.where(example) + ": there is neither prompt nor text nor messages");
+        }
+        prompts.add(plain.apply(text));
+      }
+    }
+    return prompts;
+  }
+
+  /** A conversation up to the last word of the user's. */
+  private static List<ChatMessage> withoutAnswer(List<ChatMessage> messages) {
+    int end = messages.size();
+    while (end > 0 && messages.get(end - 1).isAssistant()) {
+      end--;
+    }
+    return messages.subList(0, end);
+  }
+
+  /**
+   * Refuses a prompt that cannot be continued.
+   *
+   * @param most tokens of a text, prompt included
+   */
+  public void check(Prompt prompt, int most) {
+    request(prompt, 0, null).checkFits(most);
+  }
+
+  private Request request(Prompt prompt, int index, Request.TokenListener listener) {
+    return new Request(
+        prompt.ids(), options.sampling(), options.maxNewTokens(), ends, index, listener);
+  }
+
+  /**
+   * Continues prompts.
+   *
+   * @param tape in the precision wanted; between passes it belongs to others
+   * @param most tokens of a text, prompt included
+   * @param onPiece hears a single text as it comes; that of beam search, which decides at the end,
+   *     in one go; may be null
+   * @param onText hears each result, in the order in which they end
+   */
+  public void generate(
+      DecoderModel model,
+      Tape tape,
+      int most,
+      List<Prompt> prompts,
+      Consumer<String> onPiece,
+      Consumer<GeneratedText> onText) {
+    if (prompts.isEmpty()) {
+      throw new InputException("there are no prompts");
+    }
+    for (int i = 0; i < prompts.size(); i++) {
+      try {
+        check(prompts.get(i), most);
+      } catch (InputException e) {
+        throw named(i, prompts, e);
+      }
+    }
+    int context = context(prompts, most);
+    if (options.beams() != null) {
+      beams(model, tape, context, prompts, onPiece, onText);
+    } else {
+      streams(model, tape, context, prompts, onPiece, onText);
+    }
+  }
+
+  /** Tokens of the longest text, prompt included. */
+  private int context(List<Prompt> prompts, int most) {
+    int longest = prompts.stream().mapToInt(prompt -> prompt.ids().length).max().orElse(0);
+    return (int) Math.min((long) longest + options.maxNewTokens(), most);
+  }
+
+  /**
+   * What keys and values take while prompts are continued.
+   *
+   * @param most tokens of a text, prompt included
+   */
+  public long cacheBytes(DecoderModel model, DType dtype, int most, List<Prompt> prompts) {
+    return cacheBytes(model, dtype, context(prompts, most), prompts.size());
+  }
+
+  /** What they take at the most, whatever the prompts. */
+  public long mostCacheBytes(DecoderModel model, DType dtype, int most) {
+    return cacheBytes(model, dtype, most, options.streams());
+  }
+
+  private long cacheBytes(DecoderModel model, DType dtype, int context, int prompts) {
+    return options.beams() != null
+        ? BeamSearch.cacheBytes(model, dtype, options.beams(), context)
+        : Generator.cacheBytes(model, dtype, Math.min(prompts, options.streams()), context);
+  }
+
+  /** Of many prompts it is said which one was refused. */
+  private static InputException named(int index, List<Prompt> prompts, InputException e) {
+    return prompts.size() == 1
+        ? e
+        : new InputException(
+            "prompt " + (index + 1) + " of " + prompts.size() + ": " + e.getMessage(), e);
+  }
+
+  private void streams(
+      DecoderModel model,
+      Tape tape,
+      int context,
+      List<Prompt> prompts,
+      Consumer<String> onPiece,
+      Consumer<GeneratedText> onText) {
+    int slots = Math.min(prompts.size(), options.streams());
+    try (Generator generator = new Generator(model, tape, slots, context)) {
+      for (int i = 0; i < prompts.size(); i++) {
+        Prompt prompt = prompts.get(i);
+        TextStream stream = new TextStream(tokenizer, prompt.ids(), options.stops(), onPiece);
+        int index = i;
+        generator.submit(
+            request(prompt, i, stream),
+            done -> onText.accept(finished(index, prompt, stream, done)));
+      }
+      generator.run();
+    }
+  }
+
+  private void beams(
+      DecoderModel model,
+      Tape tape,
+      int context,
+      List<Prompt> prompts,
+      Consumer<String> onPiece,
+      Consumer<GeneratedText> onText) {
+    try (BeamSearch search = new BeamSearch(model, tape, options.beams(), context)) {
+      for (int i = 0; i < prompts.size(); i++) {
+        Prompt prompt = prompts.get(i);
+        TextStream stream = new TextStream(tokenizer, prompt.ids(), options.stops(), onPiece);
+        Completion done = search.run(prompt.ids(), ends);
+        for (int token : done.tokens()) {
+          stream.onToken(token);
+        }
+        onText.accept(finished(i, prompt, stream, done));
+      }
+    }
+  }
+
+  private static GeneratedText finished(
+      int index, Prompt prompt, TextStream stream, Completion done) {
+    if (done.finish() != Finish.STOP) {
+      stream.end();
+    }
+    return new GeneratedText(index, prompt, stream.text(), done.tokens().length, done.finish());
+  }
+}

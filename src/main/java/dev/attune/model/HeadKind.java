@@ -1,0 +1,20 @@
+package dev.attune.model;
+
+/** What stands on a transformer's body: all that a model knows of the task it serves. */
+public enum HeadKind {
+  /** One vector of K outputs per sequence: (B,K). */
+  SEQUENCE,
+  /** K outputs per row: (N,K). */
+  TOKEN,
+  /** Two outputs per row, for the first and the last row of a span: (N,2). */
+  SPAN,
+  /** The vocabulary on every row; its product is taken by the loss: hidden states (N,C). */
+  LANGUAGE_MODEL,
+  /** Nothing: the hidden states (N,C) themselves. */
+  NONE;
+
+  /** Whether a causal decoder can carry it: other rows would have to see what follows them. */
+  public boolean fitsDecoders() {
+    return this != TOKEN && this != SPAN;
+  }
+}

@@ -1,0 +1,109 @@
+package dev.attune.run;
+
+import dev.attune.core.InputException;
+import dev.attune.generate.BeamSearch;
+import dev.attune.generate.GenerationOptions;
+import dev.attune.generate.Sampling;
+import java.util.List;
+
+/** What a run's options say about generation. */
+final class GenerationSettings {
+  private GenerationSettings() {}
+
+  private static final List<RunOption> NARROWING =
+      List.of(RunOption.TOP_K, RunOption.TOP_P, RunOption.MIN_P);
+
+  private static final List<RunOption> NOT_WITH_BEAMS =
+      List.of(
+          RunOption.TEMPERATURE,
+          RunOption.TOP_K,
+          RunOption.TOP_P,
+          RunOption.MIN_P,
+          RunOption.REPETITION_PENALTY,
+          RunOption.STOP,
+          RunOption.STREAMS);
+
+  /** Reads the options; those that would do nothing, or exclude each other, are refused. */
+  static GenerationOptions of(RunConfig config) {
+    boolean talks = config.flag(RunOption.CHAT) || config.flag(RunOption.INTERACTIVE);
+    if (!talks && config.isGiven(RunOption.SYSTEM)) {
+      throw new InputException("--system needs --chat or --interactive");
+    }
+    String stop = config.text(RunOption.STOP);
+    List<String> stops = stop == null ? List.of() : List.of(stop.replace("\\n", "\n"));
+    Sampling sampling = sampling(config);
+    int maxNewTokens = atLeastOne(config, RunOption.MAX_NEW_TOKENS);
+    return new GenerationOptions(
+        sampling,
+        stops,
+        atLeastOne(config, RunOption.STREAMS),
+        maxNewTokens,
+        beams(config, maxNewTokens));
+  }
+
+  private static int atLeastOne(RunConfig config, RunOption option) {
+    int value = config.smallInteger(option);
+    if (value < 1) {
+      throw new InputException("--" + option.option() + " is " + value + "; it must be at least 1");
+    }
+    return value;
+  }
+
+  private static BeamSearch.Config beams(RunConfig config, int maxNewTokens) {
+    int beams = atLeastOne(config, RunOption.NUM_BEAMS);
+    if (beams == 1) {
+      if (config.isGiven(RunOption.LENGTH_PENALTY)) {
+        throw new InputException("--length-penalty needs --num-beams of 2 or more");
+      }
+      return null;
+    }
+    BeamSearch.Config search =
+        new BeamSearch.Config(beams, config.number(RunOption.LENGTH_PENALTY), maxNewTokens);
+    refuseBeside(
+        config,
+        RunOption.NUM_BEAMS,
+        "beam search samples nothing, stops at no string and continues one prompt at a time",
+        NOT_WITH_BEAMS);
+    return search;
+  }
+
+  private static void refuseBeside(
+      RunConfig config, RunOption option, String meaning, List<RunOption> others) {
+    for (RunOption other : others) {
+      if (hasEffect(config, other)) {
+        throw new InputException(
+            String.format(
+                "--%s is %s: %s, but --%s is %s; leave one of the two out",
+                option.option(), config.text(option), meaning, other.option(), config.text(other)));
+      }
+    }
+  }
+
+  private static boolean hasEffect(RunConfig config, RunOption option) {
+    return config.isGiven(option)
+        && switch (option) {
+          case TEMPERATURE -> config.number(option) != 0;
+          case REPETITION_PENALTY -> config.number(option) != 1;
+          default -> true;
+        };
+  }
+
+  private static Sampling sampling(RunConfig config) {
+    boolean narrows = NARROWING.stream().anyMatch(config::isGiven);
+    double temperature = narrows ? 1 : 0;
+    if (config.isGiven(RunOption.TEMPERATURE)) {
+      temperature = config.number(RunOption.TEMPERATURE);
+      if (temperature == 0) {
+        refuseBeside(
+            config, RunOption.TEMPERATURE, "every token is the most probable one", NARROWING);
+      }
+    }
+    return new Sampling(
+        temperature,
+        config.smallInteger(RunOption.TOP_K),
+        config.number(RunOption.TOP_P),
+        config.number(RunOption.MIN_P),
+        config.number(RunOption.REPETITION_PENALTY),
+        config.integer(RunOption.SEED));
+  }
+}
