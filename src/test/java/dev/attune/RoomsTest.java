@@ -27,6 +27,7 @@ class RoomsTest {
           "weights",
           "hub",
           "metrics",
+          "folder",
           "task",
           "checkpoint",
           "generate",
@@ -57,6 +58,26 @@ class RoomsTest {
             .check(CLASSES);
       }
     }
+  }
+
+  @Test
+  void thePublicPackageStandsAboveRunAndBelowTheFaces() {
+    noClasses()
+        .that()
+        .resideInAPackage("dev.attune.(**)")
+        .and()
+        .resideOutsideOfPackage("dev.attune.cli..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("dev.attune")
+        .check(CLASSES);
+    noClasses()
+        .that()
+        .resideInAPackage("dev.attune")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("dev.attune.cli..", "dev.attune.bench..")
+        .check(CLASSES);
   }
 
   @Test

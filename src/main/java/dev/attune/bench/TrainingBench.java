@@ -3,7 +3,6 @@ package dev.attune.bench;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
 import dev.attune.core.Device;
 import dev.attune.core.InputException;
@@ -13,6 +12,8 @@ import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
 import dev.attune.data.LabelMap;
 import dev.attune.data.TargetKind;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.hub.Hub;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.ProductPeak;
@@ -23,6 +24,7 @@ import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.run.Adapters;
 import dev.attune.run.Backends;
+import dev.attune.run.Precision;
 import dev.attune.run.ProcessMemory;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
@@ -83,7 +85,7 @@ public final class TrainingBench {
     long seed = config.integer(RunOption.SEED);
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     try (Backend opened = Backends.open(config.text(RunOption.BACKEND), threads)) {
-      DType precision = Backends.precision(config.text(RunOption.PRECISION), opened);
+      DType precision = Precision.ofOption(config.text(RunOption.PRECISION)).on(opened);
       KernelProfile profile = config.flag(RunOption.PROFILE) ? new KernelProfile(opened) : null;
       Backend backend = profile == null ? opened : profile.backend();
       BenchShape shape =
@@ -102,9 +104,9 @@ public final class TrainingBench {
           Families.create(
               backend, json, task.head(), 2, dropout, Adapters.builder(config, lora, precision))) {
         if (shape == null) {
-          ModelFolder.load(folder, model, seed);
+          ModelWeights.load(folder, model, seed);
         } else {
-          ModelFolder.randomize(model, seed);
+          ModelWeights.randomize(model, seed);
         }
         return measure(config, backend, precision, task, model, data, seed, profile, opened);
       }

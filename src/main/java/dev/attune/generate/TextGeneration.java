@@ -1,21 +1,17 @@
 package dev.attune.generate;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
-import dev.attune.model.decoder.DecoderModel;
+import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import dev.attune.text.ChatMessage;
 import dev.attune.text.ChatTemplate;
 import dev.attune.text.TextTokenizer;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -32,10 +28,10 @@ public final class TextGeneration {
 
   /**
    * @param tokenizer the caller closes it
-   * @param base folder of the model's config, which may name more tokens that end a text
+   * @param ends tokens that end a text, beside the tokenizer's own
    */
-  public TextGeneration(GenerationOptions options, TextTokenizer tokenizer, Path base) {
-    this(options, tokenizer, ends(tokenizer, base), null);
+  public TextGeneration(GenerationOptions options, TextTokenizer tokenizer, Set<Integer> ends) {
+    this(options, tokenizer, all(ends, tokenizer), null);
   }
 
   private TextGeneration(
@@ -46,28 +42,15 @@ public final class TextGeneration {
     this.chat = chat;
   }
 
+  private static int[] all(Set<Integer> ends, TextTokenizer tokenizer) {
+    TreeSet<Integer> all = new TreeSet<>(ends);
+    tokenizer.eosId().ifPresent(all::add);
+    return all.stream().mapToInt(Integer::intValue).toArray();
+  }
+
   /** The same for other options. */
   public TextGeneration with(GenerationOptions others) {
     return new TextGeneration(others, tokenizer, ends, chat);
-  }
-
-  /** The tokens that end a text: what generation_config.json says, and the tokenizer's. */
-  private static int[] ends(TextTokenizer tokenizer, Path base) {
-    TreeSet<Integer> ids = new TreeSet<>();
-    tokenizer.eosId().ifPresent(ids::add);
-    Path file = base.resolve("generation_config.json");
-    if (Files.isRegularFile(file)) {
-      try {
-        JsonNode eos = new ObjectMapper().readTree(file.toFile()).path("eos_token_id");
-        if (eos.isInt()) {
-          ids.add(eos.intValue());
-        }
-        eos.forEach(id -> ids.add(id.asInt()));
-      } catch (IOException e) {
-        throw new InputException(file + " cannot be read: " + e.getMessage(), e);
-      }
-    }
-    return ids.stream().mapToInt(Integer::intValue).toArray();
   }
 
   /** A text to continue as it is. */
@@ -139,7 +122,7 @@ public final class TextGeneration {
    * @param onText hears each result, in the order in which they end
    */
   public void generate(
-      DecoderModel model,
+      TransformerModel model,
       Tape tape,
       int most,
       List<Prompt> prompts,
@@ -174,16 +157,16 @@ public final class TextGeneration {
    *
    * @param most tokens of a text, prompt included
    */
-  public long cacheBytes(DecoderModel model, DType dtype, int most, List<Prompt> prompts) {
+  public long cacheBytes(TransformerModel model, DType dtype, int most, List<Prompt> prompts) {
     return cacheBytes(model, dtype, context(prompts, most), prompts.size());
   }
 
   /** What they take at the most, whatever the prompts. */
-  public long mostCacheBytes(DecoderModel model, DType dtype, int most) {
+  public long mostCacheBytes(TransformerModel model, DType dtype, int most) {
     return cacheBytes(model, dtype, most, options.streams());
   }
 
-  private long cacheBytes(DecoderModel model, DType dtype, int context, int prompts) {
+  private long cacheBytes(TransformerModel model, DType dtype, int context, int prompts) {
     return options.beams() != null
         ? BeamSearch.cacheBytes(model, dtype, options.beams(), context)
         : Generator.cacheBytes(model, dtype, Math.min(prompts, options.streams()), context);
@@ -198,7 +181,7 @@ public final class TextGeneration {
   }
 
   private void streams(
-      DecoderModel model,
+      TransformerModel model,
       Tape tape,
       int context,
       List<Prompt> prompts,
@@ -219,7 +202,7 @@ public final class TextGeneration {
   }
 
   private void beams(
-      DecoderModel model,
+      TransformerModel model,
       Tape tape,
       int context,
       List<Prompt> prompts,

@@ -4,12 +4,11 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
-import dev.attune.data.Columns;
-import dev.attune.data.DataReader;
 import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
 import dev.attune.data.LabelMap;
 import dev.attune.data.TargetKind;
+import dev.attune.folder.ContentDigest;
 import dev.attune.generate.TextGeneration;
 import dev.attune.model.Model;
 import dev.attune.task.Task;
@@ -17,7 +16,6 @@ import dev.attune.text.TextTokenizer;
 import dev.attune.train.AnswerCheck;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
-import java.nio.file.Path;
 
 /** A training run's data: read, checked, tokenised. */
 final class Data {
@@ -40,21 +38,15 @@ final class Data {
     this.labels = labels;
   }
 
-  /** Reads the files and stops at what makes training pointless. */
-  static Data read(RunConfig config, TargetKind kind) {
-    Columns columns = Columns.parse(config.text(RunOption.COLUMNS));
-    Dataset train = DataReader.read(Path.of(config.required(RunOption.TRAIN_FILE)), columns);
-    Dataset validation = readOptional(config, RunOption.VALIDATION_FILE, columns);
-    Dataset test = readOptional(config, RunOption.TEST_FILE, columns);
-    LabelMap labels = hasLabels(kind) ? LabelMap.from(train, kind) : null;
-    Data data = new Data(kind, train, validation, test, labels);
+  /**
+   * Checks what was read, and stops at what makes training pointless.
+   *
+   * @param labels in the order of the head's outputs; null where there are none
+   */
+  static Data of(RunConfig config, TargetKind kind, Datasets sets, LabelMap labels) {
+    Data data = new Data(kind, sets.train(), sets.validation(), sets.test(), labels);
     data.report(config, null, null, null).throwIfFatal();
     return data;
-  }
-
-  private static Dataset readOptional(RunConfig config, RunOption option, Columns columns) {
-    Path file = config.path(option);
-    return file == null ? null : DataReader.read(file, columns);
   }
 
   static boolean hasLabels(TargetKind kind) {
@@ -149,6 +141,17 @@ final class Data {
 
   EncodedDataset train() {
     return encodedTrain;
+  }
+
+  /** Of the tokens, targets and label names that are trained on. */
+  String trainFingerprint() {
+    return encodedTrain.fingerprint()
+        + (labels == null ? "" : "-" + ContentDigest.ofTexts(labels.names()));
+  }
+
+  /** Of the tokens and targets that are evaluated on. */
+  String validationFingerprint() {
+    return encodedValidation == null ? "none" : encodedValidation.fingerprint();
   }
 
   /** Measures on validation data; null where there is none. */

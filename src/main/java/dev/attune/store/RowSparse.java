@@ -36,7 +36,12 @@ public final class RowSparse implements AutoCloseable {
     this.table = table;
     this.stateMirror = new HostMirror(backend, table.rows(), false);
     this.state = stateMirror.host();
-    this.rowsMirror = new HostMirror(backend, table.rows() * Integer.BYTES, false);
+    try {
+      this.rowsMirror = new HostMirror(backend, table.rows() * Integer.BYTES, false);
+    } catch (RuntimeException e) {
+      stateMirror.close();
+      throw e;
+    }
     this.rows = rowsMirror.host().asIntBuffer();
   }
 

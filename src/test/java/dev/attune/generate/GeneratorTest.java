@@ -8,16 +8,17 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Packer;
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.data.TargetKind;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Arena;
 import dev.attune.model.Families;
 import dev.attune.model.HeadKind;
-import dev.attune.model.decoder.DecoderModel;
+import dev.attune.model.TransformerModel;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -49,7 +50,7 @@ class GeneratorTest {
 
   /** A tiny model with weights that do not change, and a tape. */
   private static final class Opened implements AutoCloseable {
-    final DecoderModel model;
+    final TransformerModel model;
     final Tape tape;
 
     Opened(String family, Backend backend, DType dtype) {
@@ -57,7 +58,7 @@ class GeneratorTest {
       ParameterBuilder builder = new ParameterBuilder();
       builder.freeze(dtype, dtype);
       model =
-          (DecoderModel)
+          (TransformerModel)
               Families.create(
                   backend,
                   ModelFolder.readConfig(folder),
@@ -65,7 +66,7 @@ class GeneratorTest {
                   0,
                   null,
                   builder);
-      ModelFolder.load(folder, model, 0);
+      ModelWeights.load(folder, model, 0);
       tape = new Tape(backend, new Arena(backend, 64 << 20), dtype, 0);
     }
 

@@ -6,8 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.Batch;
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import dev.attune.store.Parameters;
@@ -72,7 +73,7 @@ class GoldenDropoutTest {
             new Tape(
                 backend, new Arena(backend, 64 << 20), DType.F32, GOLDEN.get("seed").asLong());
         Staging staging = new Staging(backend)) {
-      ModelFolder.load(folder(family), model, 0);
+      ModelWeights.load(folder(family), model, 0);
       Parameters parameters = model.parameters();
       parameters.enableTraining();
       Batch batch = GoldenBatch.of(sequences, task, model.positionOffset());

@@ -6,11 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.batch.Batch;
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
-import dev.attune.model.decoder.DecoderModel;
 import dev.attune.optim.GradientNorm;
 import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
@@ -49,6 +49,13 @@ class GoldenModelTest {
           "roberta",
           "roberta_token",
           "distilbert",
+          "xlm_roberta",
+          "camembert",
+          "camembert_token",
+          "electra",
+          "electra_token",
+          "albert",
+          "albert_token",
           "gpt2",
           "gpt2_cls",
           "llama",
@@ -108,7 +115,7 @@ class GoldenModelTest {
             Families.create(backend, ModelFolder.readConfig(folder), task.head(), 5, null);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1);
         Staging staging = new Staging(backend)) {
-      ModelFolder.Loaded loaded = ModelFolder.load(folder, model, 0);
+      ModelWeights.Loaded loaded = ModelWeights.load(folder, model, 0);
       assertEquals(List.of(), loaded.created());
       Parameters parameters = model.parameters();
       parameters.enableTraining();
@@ -164,7 +171,7 @@ class GoldenModelTest {
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.BF16, 1);
         Staging staging = new Staging(backend)) {
       tape.useCheckpoints(checkpoints);
-      ModelFolder.load(folder, model, 0);
+      ModelWeights.load(folder, model, 0);
       Parameters parameters = model.parameters();
       parameters.enableTraining();
       Batch batch = GoldenBatch.of(golden, task, model.positionOffset());
@@ -185,10 +192,7 @@ class GoldenModelTest {
       Goldens.Tensors golden, Model model, Tape tape, Staging staging, Batch batch) {
     Inputs inputs = staging.stage(batch);
     tape.begin(false, 0);
-    Tensor hidden =
-        model instanceof EncoderModel encoder
-            ? encoder.encoder().forward(tape, inputs)
-            : ((DecoderModel) model).decoder().forward(tape, inputs);
+    Tensor hidden = ((TransformerModel) model).body().forward(tape, inputs);
     checkRows(golden, "hidden.", hidden, false, tape);
   }
 

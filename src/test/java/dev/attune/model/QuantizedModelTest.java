@@ -8,10 +8,11 @@ import dev.attune.kernels.calls.QuantizeCall;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Packer;
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.data.TargetKind;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.QuantizedLayout;
 import dev.attune.memory.Arena;
@@ -70,7 +71,7 @@ class QuantizedModelTest {
     Model model =
         Families.create(
             backend, ModelFolder.readConfig(folder()), HeadKind.LANGUAGE_MODEL, 0, null, builder);
-    ModelFolder.load(folder(), model, 0);
+    ModelWeights.load(folder(), model, 0);
     if (rounding != null) {
       round(model, rounding);
       model.parameters().initializeMagnitudes();

@@ -4,8 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.generate.Generator;
 import dev.attune.generate.Request;
 import dev.attune.generate.Sampling;
@@ -16,7 +17,7 @@ import dev.attune.memory.DeviceMemoryException;
 import dev.attune.model.Families;
 import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
-import dev.attune.model.decoder.DecoderModel;
+import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.TinyDecoder;
@@ -41,13 +42,13 @@ class DeviceRoomTest {
   private Model model(Backend backend) {
     Model model =
         Families.create(backend, ModelFolder.readConfig(folder), HeadKind.LANGUAGE_MODEL, 1, null);
-    ModelFolder.load(folder, model, 1);
+    ModelWeights.load(folder, model, 1);
     model.parameters().prepare(DType.F32);
     return model;
   }
 
   /** As many at a time as take a share of what is free. */
-  private static int slots(DecoderModel model, long bytes) {
+  private static int slots(TransformerModel model, long bytes) {
     long one =
         Generator.cacheBytes(model, DType.F32, 1001, TinyDecoder.CONTEXT)
             - Generator.cacheBytes(model, DType.F32, 1000, TinyDecoder.CONTEXT);
@@ -59,7 +60,7 @@ class DeviceRoomTest {
   void keysAndValuesHaveRoomBesideTheArena(Backends.Target target) {
     Backend backend = target.backend();
     try (Model model = model(backend)) {
-      DecoderModel decoder = (DecoderModel) model;
+      TransformerModel decoder = (TransformerModel) model;
       long free = backend.reservableBytes();
       int slots = slots(decoder, Math.min(free * 3 / 5, 4L << 30));
       long bytes = Generator.cacheBytes(decoder, DType.F32, slots, TinyDecoder.CONTEXT);
@@ -96,7 +97,7 @@ class DeviceRoomTest {
   void aCacheThatDoesNotFitGivesBackWhatItHad(Backends.Target target) {
     Backend backend = target.backend();
     try (Model model = model(backend)) {
-      DecoderModel decoder = (DecoderModel) model;
+      TransformerModel decoder = (TransformerModel) model;
       long before = backend.reservableBytes();
       int slots = slots(decoder, 3 * before);
       try (Tape tape = new Tape(backend, new Arena(backend, 1 << 20), DType.F32, 1)) {

@@ -9,11 +9,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.batch.EncodedDataset;
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.core.Philox;
 import dev.attune.data.TargetKind;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.model.Families;
@@ -54,7 +55,7 @@ class LanesTest {
     backend = new CpuBackend(4);
     TinyModel.write(folder, backend);
     model = Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, null);
-    ModelFolder.load(folder, model, 3);
+    ModelWeights.load(folder, model, 3);
     lanes = new Lanes(backend, DType.F32);
     for (int i = 0; i < INPUTS; i++) {
       inputs.add(input(i));
@@ -254,7 +255,7 @@ class LanesTest {
     try (Backend other = new CpuBackend(2);
         Model second =
             Families.create(other, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, null)) {
-      ModelFolder.load(folder, second, 3);
+      ModelWeights.load(folder, second, 3);
       try (Lanes others = new Lanes(other, DType.F32)) {
         together(
             THREADS,

@@ -7,12 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.checkpoint.CheckpointStore;
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.checkpoint.Snapshot;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import dev.attune.data.LabelMap;
 import dev.attune.data.TargetKind;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Arena;
@@ -199,7 +200,7 @@ class DeviceMemoryTest {
             Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, null);
         Tape tape = new Tape(backend, new Arena(backend, 1 << 26), dtype, config.seed());
         Inference inference = new Inference(backend)) {
-      ModelFolder.load(folder, model, config.seed());
+      ModelWeights.load(folder, model, config.seed());
       model.parameters().enableTraining();
       model.parameters().prepare(dtype);
       LabelMap labels = LabelMap.ofNames(List.of("even", "odd"));
@@ -223,7 +224,7 @@ class DeviceMemoryTest {
         trainer.run(log, new Store(store), () -> log.step >= stopAt);
       }
       Path file = scratch.resolve("weights.safetensors");
-      ModelFolder.writeWeights(file, model.parameters());
+      ModelWeights.write(file, model.parameters());
       return Files.readAllBytes(file);
     }
   }

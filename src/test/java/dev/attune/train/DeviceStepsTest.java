@@ -9,10 +9,11 @@ import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Order;
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import dev.attune.data.TargetKind;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Arena;
@@ -194,7 +195,7 @@ class DeviceStepsTest {
                 builder);
         Staging staging = new Staging(backend);
         Tape tape = new Tape(backend, new Arena(backend, 1 << 26), kind.dtype(), 11)) {
-      ModelFolder.load(folder, model, 3);
+      ModelWeights.load(folder, model, 3);
       model.parameters().enableTraining();
       model.parameters().prepare(kind.dtype());
       try (Optimizer optimizer =

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
 import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
@@ -14,6 +13,8 @@ import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
 import dev.attune.data.TargetKind;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.hub.Hub;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
@@ -63,7 +64,7 @@ class GoldenTrainingTest {
         TextTokenizer tokenizer = TextTokenizer.open(folder);
         Tape tape = new Tape(backend, new Arena(backend, 2L << 30), DType.F32, 1);
         Inference inference = new Inference(backend)) {
-      ModelFolder.load(folder, model, 0);
+      ModelWeights.load(folder, model, 0);
       loadHead(golden.resolve("head.safetensors"), model.parameters());
       EncodedDataset dev = dev(reference, tokenizer);
       checkLogits(reference.get("logits_before"), model, tape, dev, inference);
@@ -102,7 +103,7 @@ class GoldenTrainingTest {
         TextTokenizer tokenizer = TextTokenizer.open(folder);
         Tape tape = new Tape(backend, new Arena(backend, 2L << 30), DType.BF16, 1);
         Inference inference = new Inference(backend)) {
-      ModelFolder.load(folder, model, 0);
+      ModelWeights.load(folder, model, 0);
       loadHead(golden.resolve("head.safetensors"), model.parameters());
       double[] worst = new double[1];
       JsonNode expected = reference.get("logits_before");

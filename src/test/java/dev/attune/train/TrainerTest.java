@@ -7,10 +7,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.batch.EncodedDataset;
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import dev.attune.data.TargetKind;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Arena;
 import dev.attune.model.Families;
@@ -110,7 +111,7 @@ class TrainerTest {
             Families.create(
                 backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, dropout);
         Tape tape = new Tape(backend, new Arena(backend, 1 << 28), dtype, config.seed())) {
-      ModelFolder.load(folder, model, config.seed());
+      ModelWeights.load(folder, model, config.seed());
       model.parameters().enableTraining();
       try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
           Trainer trainer =

@@ -4,11 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.batch.EncodedDataset;
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import dev.attune.data.LabelMap;
 import dev.attune.data.TargetKind;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Arena;
@@ -154,7 +155,7 @@ class CudaTrainingTest {
             Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, null);
         Tape tape = new Tape(backend, new Arena(backend, 1 << 24), DType.F32, SEED);
         Inference inference = new Inference(backend)) {
-      ModelFolder.load(folder, model, SEED);
+      ModelWeights.load(folder, model, SEED);
       model.parameters().enableTraining();
       model.parameters().prepare(DType.F32);
       LabelMap labels = LabelMap.ofNames(List.of("even", "odd"));

@@ -1,0 +1,253 @@
+package dev.attune.folder;
+
+import dev.attune.core.InputException;
+import dev.attune.model.Model;
+import dev.attune.store.Layout;
+import dev.attune.store.LoraConfig;
+import dev.attune.store.Parameters;
+import dev.attune.store.Segment;
+import dev.attune.weights.SafetensorsWriter;
+import dev.attune.weights.TensorInfo;
+import dev.attune.weights.WeightFolder;
+import dev.attune.weights.WeightSource;
+import java.io.IOException;
+import java.nio.FloatBuffer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.regex.Pattern;
+
+/** Joins a model's parameters with the weight files of a Hugging Face folder. */
+public final class ModelWeights {
+  /** The names that Transformers gives the last product of a head over sequences or tokens. */
+  private static final Pattern LAST_PRODUCT =
+      Pattern.compile(
+          "(score|classifier|classifier\\.out_proj|classification_head\\.out_proj|logits_proj)"
+              + "\\.weight");
+
+  private ModelWeights() {}
+
+  /**
+   * What a load found.
+   *
+   * @param created head tensors that the folder lacks, or has in another shape: new, random
+   * @param unused tensors of the folder that the model has no place for
+   */
+  public record Loaded(List<String> created, List<String> unused) {}
+
+  /**
+   * Loads a model's parameters. Every tensor of the body must be there in the right shape; tensors
+   * of the head that are not are drawn anew from a normal distribution.
+   *
+   * @param seed of new weights
+   */
+  public static Loaded load(Path folder, Model model, long seed) {
+    return load(folder, model, seed, true);
+  }
+
+  /**
+   * The same.
+   *
+   * @param keepsHead false draws the head's last product anew even where the folder has one that
+   *     fits: it is another task's, or its outputs mean other things
+   */
+  public static Loaded load(Path folder, Model model, long seed, boolean keepsHead) {
+    Parameters parameters = model.parameters();
+    String drawnAnew = keepsHead ? null : lastProduct(model);
+    List<String> created = new ArrayList<>();
+    Set<String> used = new HashSet<>();
+    List<String> unused = new ArrayList<>();
+    try (WeightSource source = WeightFolder.open(folder)) {
+      for (Segment segment : parameters.segments()) {
+        if (LoraConfig.isAdapter(segment.name())) {
+          Initializer.fill(parameters, segment, model.initializerRange(), seed);
+          continue;
+        }
+        String name = find(source, segment.name(), model);
+        boolean isNew = drawnAnew != null && module(segment.name()).equals(drawnAnew);
+        if (isNew || name == null || !fits(source.info(name), segment)) {
+          if (!model.isHead(segment.name())) {
+            throw misfit(folder, segment, name == null ? null : source.info(name));
+          }
+          Initializer.fill(parameters, segment, model.initializerRange(), seed);
+          created.add(segment.name());
+          continue;
+        }
+        used.add(name);
+        read(source, name, parameters, segment);
+      }
+      parameters.initializeMagnitudes();
+      for (String name : source.names()) {
+        if (!used.contains(name)) {
+          unused.add(name);
+        }
+      }
+    }
+    return new Loaded(created, unused);
+  }
+
+  /** The module of a head's last product, which is declared after all others; null: no head. */
+  private static String lastProduct(Model model) {
+    String last = null;
+    for (Segment segment : model.parameters().segments()) {
+      if (model.isHead(segment.name()) && segment.shape().length == 2) {
+        last = module(segment.name());
+      }
+    }
+    return last;
+  }
+
+  private static String module(String tensorName) {
+    return tensorName.substring(0, Math.max(0, tensorName.lastIndexOf('.')));
+  }
+
+  /** K of the head over sequences or tokens that a folder holds; empty where there is none. */
+  static OptionalInt headOutputs(Path folder) {
+    try (WeightSource source = WeightFolder.open(folder)) {
+      return headOutputs(source, "");
+    }
+  }
+
+  /**
+   * The same of weights.
+   *
+   * @param prefix of all names
+   */
+  static OptionalInt headOutputs(WeightSource source, String prefix) {
+    return source.names().stream()
+        .filter(name -> name.startsWith(prefix))
+        .filter(name -> LAST_PRODUCT.matcher(name.substring(prefix.length())).matches())
+        .map(name -> source.info(name).shape())
+        .filter(shape -> shape.length == 2)
+        .mapToInt(shape -> (int) shape[0])
+        .findFirst();
+  }
+
+  /** Whether the folder holds every matrix in bf16, so that a model may hold them so too. */
+  public static boolean hasBf16Matrices(Path folder) {
+    try (WeightSource source = WeightFolder.open(folder)) {
+      List<TensorInfo> matrices =
+          source.names().stream()
+              .map(source::info)
+              .filter(tensor -> tensor.shape().length == 2)
+              .toList();
+      return !matrices.isEmpty()
+          && matrices.stream().allMatch(tensor -> tensor.dtype().equals("BF16"));
+    }
+  }
+
+  static void read(WeightSource source, String name, Parameters parameters, Segment segment) {
+    if (segment.layout() == Layout.PLAIN) {
+      parameters.write(segment, (first, values) -> source.read(name, first, values));
+      return;
+    }
+    FloatBuffer folder = FloatBuffer.allocate(Math.toIntExact(segment.count()));
+    source.read(name, folder);
+    FloatBuffer store = FloatBuffer.allocate(folder.capacity());
+    segment.layout().toStore(folder.flip(), store);
+    parameters.write(
+        segment, (first, values) -> values.put(store.slice((int) first, values.remaining())));
+  }
+
+  static SafetensorsWriter.Chunks chunks(Parameters parameters, Segment segment) {
+    if (segment.layout() == Layout.PLAIN) {
+      return first -> parameters.read(segment, first);
+    }
+    return first -> folderValues(parameters, segment).position((int) first).slice();
+  }
+
+  /** A tensor's values in the order of the folder. */
+  private static FloatBuffer folderValues(Parameters parameters, Segment segment) {
+    FloatBuffer store = FloatBuffer.allocate(Math.toIntExact(segment.count()));
+    while (store.hasRemaining()) {
+      store.put(parameters.read(segment, store.position()));
+    }
+    FloatBuffer folder = FloatBuffer.allocate(store.capacity());
+    segment.layout().toFolder(store.flip(), folder);
+    return folder.flip();
+  }
+
+  /**
+   * Fills every weight with noise, for benchmarks: norms 1, biases 0, matrices from a short cycle.
+   */
+  public static void randomize(Model model, long seed) {
+    Parameters parameters = model.parameters();
+    for (Segment segment : parameters.segments()) {
+      if (segment.shape().length == 2) {
+        Initializer.cycle(parameters, segment, model.initializerRange(), seed);
+      } else {
+        Initializer.constant(parameters, segment, segment.name().endsWith(".weight") ? 1f : 0f);
+      }
+    }
+    parameters.initializeMagnitudes();
+  }
+
+  private static boolean fits(TensorInfo info, Segment segment) {
+    return Arrays.equals(info.shape(), segment.shape());
+  }
+
+  /** The name under which a folder holds a tensor: its own, without the body's, or an old one. */
+  private static String find(WeightSource source, String name, Model model) {
+    Set<String> names = source.names();
+    String bodyPrefix = model.bodyPrefix();
+    String bare = name.startsWith(bodyPrefix) ? name.substring(bodyPrefix.length()) : name;
+    for (String candidate : List.of(name, bare, model.sharedName(name))) {
+      if (names.contains(candidate)) {
+        return candidate;
+      }
+      // TensorFlow's names, in folders converted before 2020.
+      String old =
+          candidate
+              .replace("LayerNorm.weight", "LayerNorm.gamma")
+              .replace("LayerNorm.bias", "LayerNorm.beta");
+      if (names.contains(old)) {
+        return old;
+      }
+    }
+    return null;
+  }
+
+  private static InputException misfit(Path folder, Segment segment, TensorInfo info) {
+    if (info == null) {
+      return new InputException(
+          folder
+              + ": the weights lack the tensor "
+              + segment.name()
+              + " "
+              + Arrays.toString(segment.shape())
+              + "; config.json does not describe these weights");
+    }
+    return new InputException(
+        folder
+            + ": tensor "
+            + info.name()
+            + " has shape "
+            + Arrays.toString(info.shape())
+            + ", config.json asks for "
+            + Arrays.toString(segment.shape()));
+  }
+
+  /** Writes the model's weights as model.safetensors, f32. */
+  public static void write(Path file, Parameters parameters) throws IOException {
+    write(file, parameters, "F32");
+  }
+
+  /**
+   * The same.
+   *
+   * @param dtype {@code F32}, {@code BF16} or {@code F16}
+   */
+  public static void write(Path file, Parameters parameters, String dtype) throws IOException {
+    SafetensorsWriter writer = new SafetensorsWriter();
+    for (Segment segment : parameters.segments()) {
+      if (!LoraConfig.isAdapter(segment.name())) {
+        writer.add(segment.name(), dtype, segment.shape(), chunks(parameters, segment));
+      }
+    }
+    writer.write(file);
+  }
+}
