@@ -19,8 +19,7 @@ public final class BinaryCrossEntropy {
    * @param posWeight (K) f32 on the device: what a positive counts beside a negative; 0: as much
    * @param losses (N) f32 on the device, overwritten
    */
-  public static void apply(
-      Tape tape, Tensor logits, long targets, long posWeight, long losses) {
+  public static void apply(Tape tape, Tensor logits, long targets, long posWeight, long losses) {
     tape.backend()
         .run(
             new BinaryCrossEntropyCall(

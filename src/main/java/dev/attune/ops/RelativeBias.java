@@ -49,11 +49,9 @@ public final class RelativeBias implements Node {
     return tape.record(new RelativeBias(table, buckets, out));
   }
 
-  private static void expand(
-      Tape tape, Tensor out, long table, long buckets, long reach, long K) {
+  private static void expand(Tape tape, Tensor out, long table, long buckets, long reach, long K) {
     tape.backend()
-        .run(
-            new RelativeBiasCall.Forward(out.address(), table, buckets, out.rows(), reach, K));
+        .run(new RelativeBiasCall.Forward(out.address(), table, buckets, out.rows(), reach, K));
   }
 
   @Override

@@ -7,9 +7,10 @@ import dev.attune.tape.Tensor;
 
 /**
  * Cross-entropy of the first and the last row of a span over the rows of its sequence (extractive
- * question answering: Devlin et al., BERT, 2019). Like {@link CrossEntropy} the end of the tape, and
- * of the sum: divided by the positions of a step that are not ignored, starts and ends together, it
- * is Transformers' loss, half the sum of two means, where as many starts as ends are ignored.
+ * question answering: Devlin et al., BERT, 2019). Like {@link CrossEntropy} the end of the tape,
+ * and of the sum: divided by the positions of a step that are not ignored, starts and ends
+ * together, it is Transformers' loss, half the sum of two means, where as many starts as ends are
+ * ignored.
  */
 public final class SpanCrossEntropy {
   /** Positions with this value, or behind the rows of their sequence, are not supervised. */

@@ -8,11 +8,11 @@ import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.kernels.cpu.CpuBackend;
-import dev.attune.ref.AttentionRef.Problem;
 import dev.attune.ref.AttentionRef;
+import dev.attune.ref.AttentionRef.Problem;
 import dev.attune.ref.Precision;
-import dev.attune.testkit.Backends.Target;
 import dev.attune.testkit.Backends;
+import dev.attune.testkit.Backends.Target;
 import dev.attune.testkit.Gradients;
 import dev.attune.testkit.KernelCase;
 import dev.attune.testkit.KernelContract;
@@ -696,32 +696,34 @@ class AttentionTest extends KernelContract {
       }
       k.calls(
               (backend, at) ->
-                  backend.run(new AttentionCall.Backward(
-                      at.of("dq"),
-                      at.of("dk"),
-                      at.of("dv"),
-                      at.of("dout"),
-                      at.of("q"),
-                      at.of("k"),
-                      at.of("v"),
-                      at.of("out"),
-                      at.of("lse"),
-                      at.of("cuSeqlens"),
-                      at.of("cuSeqlens"),
-                      new AttentionCall.Problem(stride,
-                      stride,
-                      1,
-                      N,
-                      H,
-                      H,
-                      D,
-                      (float) a.scale(),
-                      false,
-                      0,
-                      0,
-                      SEED,
-                      STREAM,
-                      dtype))))
+                  backend.run(
+                      new AttentionCall.Backward(
+                          at.of("dq"),
+                          at.of("dk"),
+                          at.of("dv"),
+                          at.of("dout"),
+                          at.of("q"),
+                          at.of("k"),
+                          at.of("v"),
+                          at.of("out"),
+                          at.of("lse"),
+                          at.of("cuSeqlens"),
+                          at.of("cuSeqlens"),
+                          new AttentionCall.Problem(
+                              stride,
+                              stride,
+                              1,
+                              N,
+                              H,
+                              H,
+                              D,
+                              (float) a.scale(),
+                              false,
+                              0,
+                              0,
+                              SEED,
+                              STREAM,
+                              dtype))))
           .gives(
               p -> {
                 boolean exact = p == Precision.EXACT;
@@ -815,28 +817,18 @@ class AttentionTest extends KernelContract {
     void assertRefused(Target target, KernelCase k, String argument, Object value) {
       k.instead(
               (b, at) ->
-                  b.run(new AttentionCall.Forward(
-                      at.of("out"),
-                      at.of("lse"),
-                      at.of("q"),
-                      at.of("k"),
-                      at.of("v"),
-                      at.of("cuQ"),
-                      at.of("cuK"),
-                      new AttentionCall.Problem(qStride,
-                      kvStride,
-                      B,
-                      8,
-                      H,
-                      Hkv,
-                      D,
-                      scale,
-                      false,
-                      window,
-                      p,
-                      SEED,
-                      STREAM,
-                      dtype))))
+                  b.run(
+                      new AttentionCall.Forward(
+                          at.of("out"),
+                          at.of("lse"),
+                          at.of("q"),
+                          at.of("k"),
+                          at.of("v"),
+                          at.of("cuQ"),
+                          at.of("cuK"),
+                          new AttentionCall.Problem(
+                              qStride, kvStride, B, 8, H, Hkv, D, scale, false, window, p, SEED,
+                              STREAM, dtype))))
           .assertRefused(target.backend(), argument, value);
     }
   }

@@ -146,8 +146,7 @@ class BinaryCrossEntropyTest extends KernelContract {
           x ->
               0.3
                   * Arrays.stream(
-                          BinaryCrossEntropyRef.apply(
-                                  Precision.EXACT, x, targets, weights, 3, 4, 1)
+                          BinaryCrossEntropyRef.apply(Precision.EXACT, x, targets, weights, 3, 4, 1)
                               .losses())
                       .sum());
     }
@@ -182,8 +181,7 @@ class BinaryCrossEntropyTest extends KernelContract {
     assertEquals(tiny, losses[0], tiny * 1e-5);
     assertEquals(tiny, losses[1], tiny * 1e-5);
     assertValues(new double[] {200, 200, (float) 3e38}, Arrays.copyOfRange(losses, 2, 5));
-    assertValues(
-        new double[] {1, -1, 1}, Arrays.copyOfRange(result.get("dlogits"), 2, 5));
+    assertValues(new double[] {1, -1, 1}, Arrays.copyOfRange(result.get("dlogits"), 2, 5));
   }
 
   /** An infinite logit costs infinitely much where it is wrong; where it is right: 0 times that. */
@@ -192,9 +190,10 @@ class BinaryCrossEntropyTest extends KernelContract {
   void infiniteLogitsAreSeen(Target target) {
     double inf = Double.POSITIVE_INFINITY;
     double[] losses =
-        run(target, new double[] {inf, -inf, inf, -inf, Double.NaN, 1}, new double[] {
-              0, 1, 1, 0, 0, 1
-            })
+        run(
+                target,
+                new double[] {inf, -inf, inf, -inf, Double.NaN, 1},
+                new double[] {0, 1, 1, 0, 0, 1})
             .get("losses");
     assertEquals(inf, losses[0]);
     assertEquals(inf, losses[1]);
@@ -211,9 +210,7 @@ class BinaryCrossEntropyTest extends KernelContract {
     assertNullsRefused(target, k, "losses", "logits", "targets");
     k.instead(with(2, 0, 1, DType.F32)).assertRefused(target.backend(), "K", 0);
     k.instead(with(-1, 3, 1, DType.F32)).assertRefused(target.backend(), "N", -1);
-    k.instead(with(2, 3, Float.NaN, DType.F32))
-        .assertRefused(target.backend(), "scale", Float.NaN);
-    k.instead(with(2, 3, 1, DType.I32))
-        .assertRefused(target.backend(), "dtype", DType.I32);
+    k.instead(with(2, 3, Float.NaN, DType.F32)).assertRefused(target.backend(), "scale", Float.NaN);
+    k.instead(with(2, 3, 1, DType.I32)).assertRefused(target.backend(), "dtype", DType.I32);
   }
 }

@@ -10,8 +10,8 @@ public final class AttentionRef {
   /**
    * What both directions need to know.
    *
-   * @param window 0: no limit; else how far a query sees, itself included: back, and ahead too where
-   *     it is not causal
+   * @param window 0: no limit; else how far a query sees, itself included: back, and ahead too
+   *     where it is not causal
    * @param bias (H, 2 reach + 1) added to scaled scores by the offset of the key from the query's
    *     place, clamped to the reach; null: none
    */

@@ -25,8 +25,7 @@ public final class BinaryCrossEntropyRef {
         double positive = p.f32(targets[n * K + k] * (posWeight == null ? 1 : posWeight[k]));
         double loss = p.f32(p.f32(negative * softplus(p, x)) + p.f32(positive * softplus(p, -x)));
         sum = p.f32(sum + loss);
-        double gradient =
-            p.f32(p.f32(negative * sigmoid(p, x)) - p.f32(positive * sigmoid(p, -x)));
+        double gradient = p.f32(p.f32(negative * sigmoid(p, x)) - p.f32(positive * sigmoid(p, -x)));
         result.dlogits[n * K + k] = p.stored(p.f32(gradient * p.f32(scale / K)));
       }
       result.losses[n] = p.f32(sum / K);

@@ -88,15 +88,7 @@ public final class AttentionCall {
    *     query; 0: none
    */
   public record Forward(
-      long out,
-      long lse,
-      long q,
-      long k,
-      long v,
-      long bias,
-      long cuQ,
-      long cuK,
-      Problem problem)
+      long out, long lse, long q, long k, long v, long bias, long cuQ, long cuK, Problem problem)
       implements Call {
     /** Without a bias. */
     public Forward(

@@ -150,8 +150,7 @@ final class TorchAttention {
       tiles.addAll(headTiles(sequence));
     }
     float[][] biasGradients = new float[c.dbias() == 0 ? 0 : tiles.size()][];
-    pool.tiles(
-        tiles.size(), i -> backwardHeads(tiles.get((int) i), c, Nq, biasGradients, (int) i));
+    pool.tiles(tiles.size(), i -> backwardHeads(tiles.get((int) i), c, Nq, biasGradients, (int) i));
     // In the order of the tiles, whoever was done first.
     long offsets = 2 * reach + 1;
     for (int i = 0; i < biasGradients.length; i++) {
@@ -230,7 +229,10 @@ final class TorchAttention {
     Tensor perHead = scores.view(tile.n * G, tile.rows, tile.sequence.keys);
     if (bias != 0) {
       Tensor rows =
-          view(bias + tile.head * G * (2 * reach + 1) * Float.BYTES, DType.F32, tile.n * G,
+          view(
+              bias + tile.head * G * (2 * reach + 1) * Float.BYTES,
+              DType.F32,
+              tile.n * G,
               2 * reach + 1);
       perHead.add_(rows.index_select(1, places(tile).reshape(-1)).view_as(perHead));
     }
