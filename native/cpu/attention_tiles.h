@@ -22,6 +22,7 @@ constexpr int64_t kChunkBlocks = 4;  // query blocks of one task
 constexpr int kBlockVectors = kBlock / W;
 constexpr float kLog2e = 1.44269504088896341f;
 constexpr float kInfinity = __builtin_inff();
+constexpr int64_t kUnlimited = INT32_MAX / 2;  // a distance that no sequence has
 
 static_assert(kBlock % W == 0 && kTile % 8 == 0 && kKeys % kTile == 0, "tile grid");
 
@@ -34,11 +35,18 @@ struct AttentionProblem {
   bool causal;
   int64_t window;
   Dropout dropout;
+  const float* bias = nullptr;  // (H, 2 reach + 1)
+  int64_t reach = 0;
 
   int64_t group() const { return H / Hkv; }
   int64_t vectors() const { return (D + W - 1) / W; }
   int64_t queries(int64_t b) const { return cu_q[b + 1] - cu_q[b]; }
   int64_t keys(int64_t b) const { return key_count != nullptr ? key_count[b] : first_key[b + 1] - first_key[b]; }
+  // The key at which query 0 stands.
+  int64_t offset(int64_t b) const { return keys(b) - queries(b); }
+  // How far behind and ahead of its place a query sees.
+  int64_t behind() const { return window > 0 && window <= kUnlimited ? window - 1 : kUnlimited; }
+  int64_t ahead() const { return causal ? 0 : behind(); }
   // Scores are exponentiated in base 2. A zero would turn a hidden score of -inf into NaN.
   float log2_scale() const {
     float c = scale * kLog2e;
@@ -65,10 +73,8 @@ struct KeyRange {
   int64_t begin, end;
 };
 static inline KeyRange visible_keys(const AttentionProblem& a, int64_t b, int64_t i0, int64_t i1) {
-  int64_t keys = a.keys(b), offset = keys - a.queries(b);
-  int64_t begin = 0, end = keys;
-  if (a.causal && i1 + offset < end) end = i1 + offset;
-  if (a.window > 0 && i0 + offset - a.window + 1 > 0) begin = (i0 + offset - a.window + 1) / 8 * 8;
+  const int64_t keys = a.keys(b), first = i0 + a.offset(b) - a.behind(), after = i1 + a.offset(b) + a.ahead();
+  const int64_t begin = first > 0 ? first / 8 * 8 : 0, end = after < keys ? after : keys;
   return {begin, end > begin ? end : begin};
 }
 
@@ -76,18 +82,15 @@ static inline KeyRange visible_keys(const AttentionProblem& a, int64_t b, int64_
 static inline void hide(const AttentionProblem& a, int64_t b, float* scores, int64_t i0, int64_t vectors, int64_t j0,
                         int64_t keys) {
   if (!a.causal && a.window <= 0) return;
-  int64_t offset = a.keys(b) - a.queries(b);
-  bool above = a.causal && j0 + keys - 1 > i0 + offset;
-  bool behind = a.window > 0 && j0 <= i0 + vectors * W - 1 + offset - a.window;
-  if (!above && !behind) return;
+  const int64_t offset = a.offset(b), behind = a.behind(), ahead = a.ahead();
+  if (j0 + keys - 1 <= i0 + offset + ahead && j0 >= i0 + vectors * W - 1 + offset - behind) return;
   const vf hidden = splat(a.log2_scale() > 0.0f ? -kInfinity : kInfinity);
-  const int32_t window = static_cast<int32_t>(a.window > 0 && a.window < INT32_MAX / 2 ? a.window : INT32_MAX / 2);
   vi lane;
   for (int i = 0; i < W; ++i) lane[i] = i;
   for (int64_t v = 0; v < vectors; ++v) {
     vi diagonal = lane + static_cast<int32_t>(i0 + v * W + offset);
-    vi last = a.causal ? diagonal : vi{} + INT32_MAX;
-    vi first = diagonal - (window - 1);
+    vi last = diagonal + static_cast<int32_t>(ahead);
+    vi first = diagonal - static_cast<int32_t>(behind);
     for (int64_t j = 0; j < keys; ++j) {
       float* cell = scores + j * kBlock + v * W;
       vi key = vi{} + static_cast<int32_t>(j0 + j);
@@ -175,16 +178,6 @@ static inline void store_over_queries(Pair, float* row, int64_t lane, vf value) 
 #endif
 
 // ---- checks --------------------------------------------------------------------------------------
-
-// Offsets that start at 0 or later and do not fall.
-static inline attune_status check_offsets(const char* op, const char* name, const int32_t* offsets, int64_t B) {
-  ATTUNE_REQUIRE(offsets[0] >= 0, "%s: %s[0] is %d, must be at least 0", op, name, offsets[0]);
-  for (int64_t b = 0; b < B; ++b) {
-    ATTUNE_REQUIRE(offsets[b + 1] >= offsets[b], "%s: %s[%lld] is %d, must be at least %d (the one before)", op, name,
-                   ll(b + 1), offsets[b + 1], offsets[b]);
-  }
-  return ATTUNE_OK;
-}
 
 static inline attune_status check_attention(const char* op, const AttentionProblem& a) {
   if (a.B == 0) return ATTUNE_OK;

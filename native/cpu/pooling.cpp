@@ -38,16 +38,6 @@ static void mean_backward(T* dinp, const T* dout, int64_t begin, int64_t end, in
   }
 }
 
-attune_status check_pool(const char* op, const int32_t* cu_seqlens, int64_t B) {
-  ATTUNE_REQUIRE(cu_seqlens[0] >= 0, "%s: cu_seqlens[0] is %d, must be at least 0", op, cu_seqlens[0]);
-  for (int64_t b = 0; b < B; ++b) {
-    ATTUNE_REQUIRE(cu_seqlens[b + 1] >= cu_seqlens[b],
-                   "%s: cu_seqlens[%lld] is %d, must be at least %d (the one before)", op, ll(b + 1), cu_seqlens[b + 1],
-                   cu_seqlens[b]);
-  }
-  return ATTUNE_OK;
-}
-
 // Calls body(b, first, last) for each sequence and block of columns.
 template <class Body>
 static inline void parallel_sequences(attune_context* ctx, int64_t B, int64_t C, Body&& body) {
@@ -105,7 +95,7 @@ attune_status mean_pool_fwd(attune_context* ctx, void* out, const void* inp, con
                             int64_t C, int32_t dtype) {
   const char* op = "mean_pool_fwd";
   if (B == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pool(op, cu_seqlens, B));
+  ATTUNE_CHECK(check_offsets(op, "cu_seqlens", cu_seqlens, B));
   with_type(dtype, [&](auto element) {
     using T = decltype(element);
     parallel_sequences(ctx, B, C, [&](int64_t b, int64_t first, int64_t last) {
@@ -120,7 +110,7 @@ attune_status mean_pool_bwd(attune_context* ctx, void* dinp, const void* dout, c
                             int64_t C, int32_t accumulate, int32_t dtype) {
   const char* op = "mean_pool_bwd";
   if (B == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pool(op, cu_seqlens, B));
+  ATTUNE_CHECK(check_offsets(op, "cu_seqlens", cu_seqlens, B));
   with_type(dtype, [&](auto element) {
     using T = decltype(element);
     parallel_sequences(ctx, B, C, [&](int64_t b, int64_t first, int64_t last) {

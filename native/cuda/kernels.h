@@ -29,7 +29,8 @@ enum class Index : int32_t {
   k_start,
   k_count,
   row_state,
-  inp
+  inp,
+  buckets
 };
 
 }  // namespace attune::cuda

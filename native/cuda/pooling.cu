@@ -59,21 +59,6 @@ struct Scatter {
 
 constexpr int kPoolWarps = 8;
 
-// Rows first..last-1 of sequence b of B; none where the boundaries are wrong. A sequence that reaches past the
-// end of all is left out too: then boundaries fall later on, which is reported there.
-struct Range {
-  int64_t first, last;
-};
-
-__device__ __forceinline__ Range range_of(const int32_t* cu_seqlens, int64_t b, int64_t B, Op op, ErrorWord* error) {
-  const int32_t first = cu_seqlens[b], last = cu_seqlens[b + 1];
-  if (first >= 0 && last >= first) return last <= cu_seqlens[B] ? Range{first, last} : Range{0, 0};
-  if (threadIdx.x == 0 && blockIdx.x == 0) {
-    record_bad_index(error, op, Index::cu_seqlens, first < 0 ? b : b + 1, first < 0 ? first : last, int64_t{1} << 31);
-  }
-  return {0, 0};
-}
-
 template <int V, class T>
 __global__ void __launch_bounds__(kPoolWarps* kWarp)
     mean_fwd_block_per_columns(T* out, const T* inp, const int32_t* cu_seqlens, int64_t B, int64_t C,
@@ -82,7 +67,7 @@ __global__ void __launch_bounds__(kPoolWarps* kWarp)
   const int lane = lane_id(), warp = warp_id();
   const int64_t c = (static_cast<int64_t>(blockIdx.x) * kWarp + lane) * V;
   for (int64_t b = blockIdx.y; b < B; b += gridDim.y) {
-    const Range range = range_of(cu_seqlens, b, B, Op::mean_pool_fwd, error);
+    const Range range = range_of(cu_seqlens, b, B, Op::mean_pool_fwd, error, threadIdx.x == 0 && blockIdx.x == 0);
     float total[V] = {};
     if (c < C) {
       for (int64_t n = range.first + warp; n < range.last; n += kPoolWarps) {
@@ -115,7 +100,7 @@ __global__ void __launch_bounds__(kPoolWarps* kWarp)
   const int64_t c = (static_cast<int64_t>(blockIdx.x) * kWarp + lane_id()) * V;
   if (c >= C) return;
   for (int64_t b = blockIdx.y; b < B; b += gridDim.y) {
-    const Range range = range_of(cu_seqlens, b, B, Op::mean_pool_bwd, error);
+    const Range range = range_of(cu_seqlens, b, B, Op::mean_pool_bwd, error, threadIdx.x == 0 && blockIdx.x == 0);
     const float inverse = range.last > range.first ? 1.0f / static_cast<float>(range.last - range.first) : 0.0f;
     float d[V];
     load(d, dout + b * C + c);

@@ -147,22 +147,41 @@ attune_status attune_linear_bwd_weight(attune_context* ctx, float* dweight, floa
 //   Sequence b owns query rows cu_q[b]..cu_q[b+1] and key rows cu_k[b]..cu_k[b+1]. A sequence with no
 //   keys gives out 0 and lse -inf. Head h reads key/value head h / (H / Hkv). No sequence has more than
 //   max_length queries or keys; these kernels look at cu_q and cu_k alone, libraries beside them plan by it.
-//   causal: query i of a sequence sees keys up to i + (keys - queries). window > 0: and not those
-//   further back than window - 1; 0: no limit.
+//   Query i of a sequence stands at key i' = i + (keys - queries). causal: it sees keys j <= i'. window > 0: of
+//   those only j with |j - i'| < window, so that a causal query sees the last `window` keys and another one
+//   window - 1 keys to each side (a window that reaches r keys to each side is r + 1). 0: no limit. Work follows
+//   what is seen.
+//   bias (H, 2 reach + 1) f32, or null and reach 0: relative position bias (Shaw et al., 2018; Raffel et al.,
+//   2020). bias[h][reach + o] is added to the scaled score of query i and key j, o = j - i' clamped to
+//   -reach..reach: one row per head serves sequences of any length, where the bias is constant beyond reach.
+//   A row of offsets, not a matrix (H, N, N): it is what T5, MPNet and ALiBi have, and stays in cache.
 //   Dropout on the probabilities: element (row i of Nq, head h, key j of its sequence) uses 16-bit
 //   lane j % 8 of the block with counter (j / 8, i * H + h) and this op's stream.
 attune_status attune_attention_fwd(attune_context* ctx, void* out, float* lse, const void* q, const void* k,
-                                   const void* v, const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride,
-                                   int64_t kv_stride, int64_t B, int64_t max_length, int64_t H, int64_t Hkv, int64_t D,
-                                   float scale, int32_t causal, int64_t window, float p, int64_t seed, int64_t stream,
-                                   int32_t dtype);
+                                   const void* v, const float* bias, const int32_t* cu_q, const int32_t* cu_k,
+                                   int64_t q_stride, int64_t kv_stride, int64_t B, int64_t max_length, int64_t H,
+                                   int64_t Hkv, int64_t D, int64_t reach, float scale, int32_t causal, int64_t window,
+                                   float p, int64_t seed, int64_t stream, int32_t dtype);
 
 // Overwrites dq (Nq, H, D), dk and dv (Nk, Hkv, D) with the strides of q and of k, v.
-attune_status attune_attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, const void* dout, const void* q,
-                                   const void* k, const void* v, const void* out, const float* lse, const int32_t* cu_q,
-                                   const int32_t* cu_k, int64_t q_stride, int64_t kv_stride, int64_t B,
-                                   int64_t max_length, int64_t H, int64_t Hkv, int64_t D, float scale, int32_t causal,
-                                   int64_t window, float p, int64_t seed, int64_t stream, int32_t dtype);
+// Adds to dbias (H, 2 reach + 1) f32 the sums, over all queries, of the gradients of their scores by offset; null where
+// there is no bias or it is frozen. Always accumulates.
+attune_status attune_attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, float* dbias, const void* dout,
+                                   const void* q, const void* k, const void* v, const float* bias, const void* out,
+                                   const float* lse, const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride,
+                                   int64_t kv_stride, int64_t B, int64_t max_length, int64_t H, int64_t Hkv, int64_t D,
+                                   int64_t reach, float scale, int32_t causal, int64_t window, float p, int64_t seed,
+                                   int64_t stream, int32_t dtype);
+
+// The bias of attention from a learned table of buckets of offsets: out (H, 2 reach + 1) f32, out[h][i] =
+// table[buckets[i]][h], table (K,H) f32. A bucket outside 0..K-1 is INVALID_ARGUMENT.
+attune_status attune_relative_bias_fwd(attune_context* ctx, float* out, const float* table, const int32_t* buckets,
+                                       int64_t H, int64_t reach, int64_t K);
+
+// dtable (K,H) f32 (+)= by accumulate the sum of dout (H, 2 reach + 1) over the offsets of each bucket, in rising
+// order.
+attune_status attune_relative_bias_bwd(attune_context* ctx, float* dtable, const float* dout, const int32_t* buckets,
+                                       int64_t H, int64_t reach, int64_t K, int32_t accumulate);
 
 // ---- layer norm --------------------------------------------------------------------------------
 
@@ -380,6 +399,27 @@ attune_status attune_dequantize(attune_context* ctx, void* out, const void* inp,
 attune_status attune_cross_entropy(attune_context* ctx, float* losses, void* dlogits, const void* logits,
                                    const int32_t* labels, int64_t N, int64_t K, int32_t ignore, float label_smoothing,
                                    float scale, int32_t dtype);
+
+// Binary cross-entropy of K independent labels per row, from logits (PyTorch's binary_cross_entropy_with_logits):
+//   losses (N) f32 = the mean over K of (1 - t) softplus(x) + w t softplus(-x), softplus(x) = log(1 + e^x), with
+//   logits x, targets t (N,K) f32 in [0,1] and pos_weight w (K) f32 (null: 1). dlogits (N,K) dtype = its gradient *
+//   scale; may be null (evaluation) and may be logits itself. With scale = 1 / rows of the optimizer step the mean is
+//   over all elements of the step. A logit that is infinite on the side of its target gives a NaN loss (0 times
+//   infinity), as there.
+attune_status attune_binary_cross_entropy(attune_context* ctx, float* losses, void* dlogits, const void* logits,
+                                          const float* targets, const float* pos_weight, int64_t N, int64_t K,
+                                          float scale, int32_t dtype);
+
+// Softmax cross-entropy over the rows of each sequence, for the start and the end of a span (extractive question
+// answering): logits (N,2) dtype are the start's and the end's score of each row, and
+//   losses (B,2) f32 = -log softmax(column)[position], of starts (B) and of ends (B), which count rows of their
+//   sequence. A position that is no row of its sequence (-1, or beyond its end) is ignored: loss 0, gradient 0.
+//   dlogits (N,2) = (softmax - one-hot) * start_scale, end_scale; may be null (evaluation) and may be logits itself.
+// Transformers' loss, the mean over the starts that count and the mean over the ends that count, halved, is
+// start_scale = 0.5 / such starts of the optimizer step, end_scale likewise.
+attune_status attune_span_cross_entropy(attune_context* ctx, float* losses, void* dlogits, const void* logits,
+                                        const int32_t* cu_seqlens, const int32_t* starts, const int32_t* ends,
+                                        int64_t B, float start_scale, float end_scale, int32_t dtype);
 
 // Mean squared error: losses (N) f32 = (pred - target)^2; dpred (N) dtype = 2 (pred - target) scale.
 attune_status attune_mse(attune_context* ctx, float* losses, void* dpred, const void* pred, const float* targets,

@@ -71,6 +71,8 @@ int main(int count, char** arguments) {
     norm_ops();
     embedding_ops();
     cross_entropy_ops();
+    loss_ops();
+    relative_bias_ops();
     optimizer_ops();
     decoder_ops();
     lora_ops();

@@ -262,6 +262,8 @@ void element_wise_ops();
 void norm_ops();
 void embedding_ops();
 void cross_entropy_ops();
+void loss_ops();
+void relative_bias_ops();
 void optimizer_ops();
 void decoder_ops();
 void lora_ops();

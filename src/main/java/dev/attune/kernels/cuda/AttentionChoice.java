@@ -219,6 +219,7 @@ final class AttentionChoice implements AutoCloseable {
   boolean forward(AttentionCall.Forward c, Runnable ours) {
     Shape shape = shape(c.problem());
     if (shape == null
+        || c.bias() != 0
         || c.cuQ() != c.cuK()
         || !isPacked(c.q(), c.k(), c.v(), c.problem())
         || !isAligned(c.q() | c.out())) {
@@ -246,6 +247,7 @@ final class AttentionChoice implements AutoCloseable {
   boolean backward(AttentionCall.Backward c, Runnable ours) {
     Shape shape = shape(c.problem());
     if (shape == null
+        || c.bias() != 0
         || c.cuQ() != c.cuK()
         || !isPacked(c.q(), c.k(), c.v(), c.problem())
         || !isPacked(c.dq(), c.dk(), c.dv(), c.problem())

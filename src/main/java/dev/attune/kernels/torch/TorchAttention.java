@@ -2,6 +2,7 @@ package dev.attune.kernels.torch;
 
 import static dev.attune.kernels.torch.TorchTensors.scalar;
 import static dev.attune.kernels.torch.TorchTensors.strided;
+import static dev.attune.kernels.torch.TorchTensors.view;
 import static dev.attune.kernels.torch.TorchTensors.widen;
 
 import dev.attune.core.DType;
@@ -11,6 +12,7 @@ import java.nio.IntBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -42,10 +44,12 @@ final class TorchAttention {
   private final float scale;
   private final boolean causal;
   private final long window;
+  private final long reach;
+  private final long bias; // null: none
   private final DType dtype;
   private final TorchDropout dropout;
 
-  private TorchAttention(String op, AttentionCall.Problem a) {
+  private TorchAttention(String op, AttentionCall.Problem a, long bias) {
     this.op = op;
     this.H = a.H();
     this.Hkv = a.Hkv();
@@ -56,18 +60,20 @@ final class TorchAttention {
     this.scale = a.scale();
     this.causal = a.causal();
     this.window = a.window();
+    this.reach = a.reach();
+    this.bias = bias;
     this.dtype = a.dtype();
     this.dropout = new TorchDropout(a.p(), a.seed(), a.stream());
   }
 
   static void forward(TorchPool pool, AttentionCall.Forward c) {
-    TorchAttention attention = new TorchAttention("attention_fwd", c.problem());
+    TorchAttention attention = new TorchAttention("attention_fwd", c.problem(), c.bias());
     List<Sequence> sequences = attention.sequences(c.cuQ(), c.cuK(), c.problem().B());
     attention.forward(pool, c.out(), c.lse(), c.q(), c.k(), c.v(), sequences);
   }
 
   static void backward(TorchPool pool, AttentionCall.Backward c) {
-    TorchAttention attention = new TorchAttention("attention_bwd", c.problem());
+    TorchAttention attention = new TorchAttention("attention_bwd", c.problem(), c.bias());
     attention.backward(pool, c, attention.sequences(c.cuQ(), c.cuK(), c.problem().B()));
   }
 
@@ -89,7 +95,7 @@ final class TorchAttention {
             0,
             0,
             c.dtype());
-    TorchAttention attention = new TorchAttention("attention_cached_fwd", causal);
+    TorchAttention attention = new TorchAttention("attention_cached_fwd", causal, 0);
     List<Sequence> sequences = attention.cachedSequences(c.cuQ(), c.kStart(), c.kCount(), c.B());
     attention.forward(pool, c.out(), 0, c.q(), c.kCache(), c.vCache(), sequences);
   }
@@ -143,11 +149,22 @@ final class TorchAttention {
     for (Sequence sequence : sequences) {
       tiles.addAll(headTiles(sequence));
     }
-    pool.tiles(tiles.size(), i -> backwardHeads(tiles.get((int) i), c, Nq));
+    float[][] biasGradients = new float[c.dbias() == 0 ? 0 : tiles.size()][];
+    pool.tiles(tiles.size(), i -> backwardHeads(tiles.get((int) i), c, Nq, biasGradients, (int) i));
+    // In the order of the tiles, whoever was done first.
+    long offsets = 2 * reach + 1;
+    for (int i = 0; i < biasGradients.length; i++) {
+      if (biasGradients[i] != null) {
+        Tile heads = tiles.get(i);
+        long first = c.dbias() + heads.head * G * offsets * Float.BYTES;
+        view(first, DType.F32, heads.n * G * offsets).add_(torch.tensor(biasGradients[i]));
+      }
+    }
   }
 
   /** Some heads of a sequence: tiles of rows, one after another, add up the keys' gradients. */
-  private void backwardHeads(Tile heads, AttentionCall.Backward c, long Nq) {
+  private void backwardHeads(
+      Tile heads, AttentionCall.Backward c, long Nq, float[][] biasGradients, int number) {
     if (heads.sequence.keys == 0) {
       queryHeads(c.dq(), heads, qStride).zero_();
       return;
@@ -163,6 +180,7 @@ final class TorchAttention {
     Tensor value = keys(c.v(), heads);
     Tensor dkSum = null;
     Tensor dvSum = null;
+    Tensor biasSum = null;
     for (Tile tile : rowTiles(heads)) {
       Tensor query = queries(c.q(), tile, qStride);
       Tensor gradient = queries(c.dout(), tile, H * D);
@@ -185,7 +203,12 @@ final class TorchAttention {
       // would be most of ds. (A row that sees no key sums to 0.)
       Tensor delta = p.mul(dp).sum(new long[] {2}, true, new ScalarTypeOptional());
       delta.div_(p.sum(new long[] {2}, true, new ScalarTypeOptional()).clamp_min_(scalar(0.5)));
-      Tensor ds = dp.sub_(delta).mul_(p).mul_(scalar(scale));
+      Tensor ds = dp.sub_(delta).mul_(p);
+      if (c.dbias() != 0) {
+        biasSum = biasSum == null ? torch.zeros(tile.n * G, 2 * reach + 1) : biasSum;
+        biasSum.index_add_(1, places(tile).reshape(-1), ds.reshape(tile.n * G, -1));
+      }
+      ds.mul_(scalar(scale));
       Tensor dkTile = torch.bmm(ds.transpose(1, 2), query);
       queryHeads(c.dq(), tile, qStride).copy_(torch.bmm(ds, key).view(tile.n, G, tile.rows, D));
       dkSum = dkSum == null ? dkTile : dkSum.add_(dkTile);
@@ -193,25 +216,50 @@ final class TorchAttention {
     }
     dkTensor.copy_(dkSum);
     dvTensor.copy_(dvSum);
+    if (biasSum != null) {
+      float[] values = new float[(int) biasSum.numel()];
+      biasSum.contiguous().data_ptr_float().get(values);
+      biasGradients[number] = values;
+    }
   }
 
   /** Scaled scores of a tile, -inf where a query does not see a key: (n, G * rows, keys). */
   private Tensor scores(Tensor query, Tensor key, Tile tile) {
     Tensor scores = torch.bmm(query, key.transpose(1, 2)).mul_(scalar(scale));
+    Tensor perHead = scores.view(tile.n * G, tile.rows, tile.sequence.keys);
+    if (bias != 0) {
+      Tensor rows =
+          view(
+              bias + tile.head * G * (2 * reach + 1) * Float.BYTES,
+              DType.F32,
+              tile.n * G,
+              2 * reach + 1);
+      perHead.add_(rows.index_select(1, places(tile).reshape(-1)).view_as(perHead));
+    }
     if (causal || window > 0) {
-      // The last key that a query sees if causal; the window counts back from it.
-      long last = tile.first + tile.sequence.keys - tile.sequence.queries;
-      Tensor lastKey = torch.arange(new Scalar(last), new Scalar(last + tile.rows)).unsqueeze(1);
-      Tensor index = torch.arange(new Scalar(tile.sequence.keys));
-      Tensor perHead = scores.view(tile.n * G, tile.rows, tile.sequence.keys);
+      Tensor ahead = ahead(tile);
       if (causal) {
-        perHead.masked_fill_(index.gt(lastKey), minusInfinity());
+        perHead.masked_fill_(ahead.gt(new Scalar(0)), minusInfinity());
       }
       if (window > 0) {
-        perHead.masked_fill_(index.le(lastKey.sub(new Scalar(window))), minusInfinity());
+        perHead.masked_fill_(ahead.abs().ge(new Scalar(window)), minusInfinity());
       }
     }
     return scores;
+  }
+
+  /** How far each key is ahead of the place of each query: (rows, keys). */
+  private static Tensor ahead(Tile tile) {
+    long first = tile.first + tile.sequence.keys - tile.sequence.queries;
+    Tensor place = torch.arange(new Scalar(first), new Scalar(first + tile.rows)).unsqueeze(1);
+    return torch.arange(new Scalar(tile.sequence.keys)).sub(place);
+  }
+
+  /** The place of each query's and key's offset in a row of the bias: (rows, keys). */
+  private Tensor places(Tile tile) {
+    return ahead(tile)
+        .clamp(new ScalarOptional(new Scalar(-reach)), new ScalarOptional(new Scalar(reach)))
+        .add(new Scalar(reach));
   }
 
   private Tensor mask(Tile tile) {

@@ -11,6 +11,7 @@ import dev.attune.kernels.calls.AdamWCall;
 import dev.attune.kernels.calls.ArgmaxCall;
 import dev.attune.kernels.calls.AttentionCachedCall;
 import dev.attune.kernels.calls.AttentionCall;
+import dev.attune.kernels.calls.BinaryCrossEntropyCall;
 import dev.attune.kernels.calls.CastCall;
 import dev.attune.kernels.calls.CopyCall;
 import dev.attune.kernels.calls.CrossEntropyCall;
@@ -28,9 +29,11 @@ import dev.attune.kernels.calls.MeanPoolCall;
 import dev.attune.kernels.calls.MseCall;
 import dev.attune.kernels.calls.Op;
 import dev.attune.kernels.calls.QuantizeCall;
+import dev.attune.kernels.calls.RelativeBiasCall;
 import dev.attune.kernels.calls.RmsNormCall;
 import dev.attune.kernels.calls.RopeCall;
 import dev.attune.kernels.calls.SgdCall;
+import dev.attune.kernels.calls.SpanCrossEntropyCall;
 import dev.attune.kernels.calls.SumOfSquaresCall;
 import dev.attune.kernels.calls.ZeroRowsCall;
 import dev.attune.memory.DeviceMemoryException;
@@ -190,6 +193,8 @@ public final class TorchBackend implements Backend {
       case LINEAR_BWD_WEIGHT -> TorchLinear.backwardWeight(pool, (LinearCall.BackwardWeight) call);
       case ATTENTION_FWD -> TorchAttention.forward(pool, (AttentionCall.Forward) call);
       case ATTENTION_BWD -> TorchAttention.backward(pool, (AttentionCall.Backward) call);
+      case RELATIVE_BIAS_FWD -> TorchRelativeBias.forward((RelativeBiasCall.Forward) call);
+      case RELATIVE_BIAS_BWD -> TorchRelativeBias.backward((RelativeBiasCall.Backward) call);
       case LAYER_NORM_FWD -> TorchLayerNorm.forward(pool, (LayerNormCall.Forward) call);
       case LAYER_NORM_BWD -> TorchLayerNorm.backward(pool, (LayerNormCall.Backward) call);
       case EMBEDDING_FWD -> TorchRows.embeddingForward(pool, (EmbeddingCall.Forward) call);
@@ -204,6 +209,9 @@ public final class TorchBackend implements Backend {
       case DROPOUT -> TorchActivation.dropout(pool, (DropoutCall) call);
       case CAST -> TorchActivation.cast(pool, (CastCall) call);
       case CROSS_ENTROPY -> TorchLosses.crossEntropy(pool, (CrossEntropyCall) call);
+      case BINARY_CROSS_ENTROPY ->
+          TorchLosses.binaryCrossEntropy(pool, (BinaryCrossEntropyCall) call);
+      case SPAN_CROSS_ENTROPY -> TorchLosses.spanCrossEntropy(pool, (SpanCrossEntropyCall) call);
       case MSE -> TorchLosses.mse((MseCall) call);
       case SUM_OF_SQUARES -> TorchOptimizers.sumOfSquares(pool, (SumOfSquaresCall.Flat) call);
       case SUM_OF_SQUARES_ROWS ->

@@ -5,8 +5,10 @@ import static dev.attune.kernels.torch.TorchTensors.view;
 import static dev.attune.kernels.torch.TorchTensors.widen;
 
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.BinaryCrossEntropyCall;
 import dev.attune.kernels.calls.CrossEntropyCall;
 import dev.attune.kernels.calls.MseCall;
+import dev.attune.kernels.calls.SpanCrossEntropyCall;
 import java.nio.IntBuffer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -69,6 +71,78 @@ final class TorchLosses {
                 op, n, label, K - 1, ignore));
       }
     }
+  }
+
+  static void binaryCrossEntropy(TorchPool pool, BinaryCrossEntropyCall call) {
+    long K = call.K();
+    DType dtype = call.dtype();
+    pool.ranges(
+        call.N(),
+        Math.max(1, TorchPool.TILE / K),
+        (row, rows) -> {
+          long offset = row * K * dtype.sizeBytes();
+          Tensor logits = widen(view(call.logits() + offset, dtype, rows, K));
+          Tensor positive =
+              view(call.targets() + row * K * Float.BYTES, DType.F32, rows, K).mul(scalar(1));
+          Tensor negative = positive.neg().add_(scalar(1));
+          if (call.posWeight() != 0) {
+            positive.mul_(view(call.posWeight(), DType.F32, K));
+          }
+          // softplus(x) = max(x, 0) + log(1 + e^-|x|), without a threshold above which it is x.
+          Tensor tail = logits.abs().neg_().exp_().log1p_();
+          Tensor above = logits.clamp_min(scalar(0)).add_(tail);
+          Tensor below = logits.neg().clamp_min_(scalar(0)).add_(tail);
+          Tensor loss = above.mul_(negative).add_(below.mul_(positive)).sum(1);
+          view(call.losses() + row * Float.BYTES, DType.F32, rows)
+              .copy_(loss.mul_(scalar(1.0 / K)));
+          if (call.dlogits() != 0) {
+            Tensor gradient = logits.sigmoid().mul_(negative);
+            gradient.sub_(logits.neg().sigmoid_().mul_(positive));
+            view(call.dlogits() + offset, dtype, rows, K)
+                .copy_(gradient.mul_(scalar(call.scale() / (double) K)));
+          }
+        });
+  }
+
+  static void spanCrossEntropy(TorchPool pool, SpanCrossEntropyCall call) {
+    long B = call.B();
+    if (B == 0) {
+      return;
+    }
+    DType dtype = call.dtype();
+    int[] bounds = Arguments.offsets("span_cross_entropy", "cu_seqlens", call.cuSeqlens(), B);
+    long[] positions = {call.starts(), call.ends()};
+    double[] scales = {call.startScale(), call.endScale()};
+    view(call.losses(), DType.F32, B, 2).zero_();
+    pool.tiles(
+        B,
+        b -> {
+          int rows = bounds[(int) b + 1] - bounds[(int) b];
+          if (rows == 0) {
+            return;
+          }
+          long offset = 2L * bounds[(int) b] * dtype.sizeBytes();
+          Tensor logProbabilities =
+              torch.log_softmax(widen(view(call.logits() + offset, dtype, rows, 2)), 0);
+          Tensor gradient = torch.zeros(rows, 2);
+          for (int column = 0; column < 2; column++) {
+            int position = Arguments.ints(positions[column], B).get((int) b);
+            if (position < 0 || position >= rows) {
+              continue;
+            }
+            Tensor ofColumn = logProbabilities.narrow(1, column, 1).squeeze(1);
+            Tensor atPosition = ofColumn.narrow(0, position, 1);
+            view(call.losses() + (2 * b + column) * Float.BYTES, DType.F32, 1)
+                .copy_(atPosition.neg());
+            Tensor target = gradient.narrow(1, column, 1).squeeze(1);
+            target.copy_(ofColumn.exp());
+            target.narrow(0, position, 1).sub_(scalar(1));
+            target.mul_(scalar(scales[column]));
+          }
+          if (call.dlogits() != 0) {
+            view(call.dlogits() + offset, dtype, rows, 2).copy_(gradient);
+          }
+        });
   }
 
   static void mse(MseCall call) {

@@ -214,31 +214,31 @@ class TorchBackendTest extends TorchTestCase {
                 new LinearCall.Forward(
                     x, 0, x, x, 0, -1, 4, 4, Activation.NONE, DType.F32, DType.F32)));
     refused(
-        "linearForward: C = 0; it must be 1..2147483647",
+        "linear_fwd: C is 0, must be 1..2^48",
         () ->
             backend.run(
                 new LinearCall.Forward(
                     x, 0, x, x, 0, 1, 0, 4, Activation.NONE, DType.F32, DType.F32)));
     refused(
-        "linearForward: weight is null; it must be an address",
+        "linear_fwd: weight is null, must be an address",
         () ->
             backend.run(
                 new LinearCall.Forward(
                     x, 0, x, 0, 0, 1, 4, 4, Activation.NONE, DType.F32, DType.F32)));
     refused(
-        "linearForward: dtype = I32; it must be F32 or BF16",
+        "linear_fwd: dtype is I32, must be F32 or BF16",
         () ->
             backend.run(
                 new LinearCall.Forward(
                     x, 0, x, x, 0, 1, 4, 4, Activation.NONE, DType.I32, DType.F32)));
     refused(
-        "dropout: p = 1.0; it must be 0 and up, and below 1",
+        "dropout: p is 1.0, must be in [0, 1)",
         () -> backend.run(new DropoutCall(x, x, 4, 1, 1, 2, DType.F32)));
     refused(
-        "dropout: p = NaN; it must be 0 and up, and below 1",
+        "dropout: p is NaN, must be in [0, 1)",
         () -> backend.run(new DropoutCall(x, x, 4, Float.NaN, 1, 2, DType.F32)));
     refused(
-        "crossEntropy: labelSmoothing = 1.5; it must be 0.0..1.0",
+        "cross_entropy: label_smoothing is 1.5, must be in [0, 1]",
         () -> backend.run(new CrossEntropyCall(x, 0, x, x, 1, 4, -100, 1.5f, 1, DType.F32)));
     long cu = put(0, 2);
     refused(
@@ -256,7 +256,7 @@ class TorchBackendTest extends TorchTestCase {
                     new AttentionCall.Problem(
                         16, 16, 1, 1, 4, 3, 4, 1, false, 0, 0, 1, 2, DType.F32))));
     refused(
-        "attentionForward: qStride = 15; it must be 16..2147483647 (elements of a row)",
+        "attention_fwd: q_stride is 15, must be at least 16 (elements of a row), times 1 rows at most 2^48",
         () ->
             backend.run(
                 new AttentionCall.Forward(
@@ -271,7 +271,7 @@ class TorchBackendTest extends TorchTestCase {
                         15, 16, 1, 1, 4, 2, 4, 1, false, 0, 0, 1, 2, DType.F32))));
     long falling = put(0, 2, 1);
     refused(
-        "meanPoolForward: cuSeqlens[2] = 1; it must be 2 and up",
+        "mean_pool_fwd: cu_seqlens[2] is 1, must be 2 and up",
         () -> backend.run(new MeanPoolCall.Forward(x, x, falling, 2, 4, DType.F32)));
     refused("torch backend: threads = 0; it must be 1..256", () -> new TorchBackend(0).close());
   }

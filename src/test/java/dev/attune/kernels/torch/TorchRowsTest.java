@@ -91,7 +91,7 @@ class TorchRowsTest extends TorchTestCase {
                   backend.run(
                       new EmbeddingCall.Forward(
                           out, table, 0, 0, put(0, bad), 0, 0, 2, C, 4, 0, 0, DType.F32)));
-      assertEquals("embeddingForward: ids[1] = " + bad + "; it must be 0..3", e.getMessage());
+      assertEquals("embedding_fwd: ids[1] is " + bad + ", must be 0..3", e.getMessage());
     }
   }
 
