@@ -51,7 +51,7 @@ public interface DeviceStep {
    */
   void clip(long sumsOfSquares, long count, float maxNorm, long outNorm);
 
-  /** {@link Backend#adamw} with the values of {@link #set} and {@link #clip}. */
+  /** {@code AdamWCall.Flat} with the values of {@link #set} and {@link #clip}. */
   void adamw(
       long weight,
       long m,
@@ -64,7 +64,7 @@ public interface DeviceStep {
       float eps,
       float weightDecay);
 
-  /** {@link Backend#adamwRows} with the values of {@link #set} and {@link #clip}. */
+  /** {@code AdamWCall.Rows} with the values of {@link #set} and {@link #clip}. */
   void adamwRows(
       long weight,
       long m,
@@ -79,7 +79,7 @@ public interface DeviceStep {
       float weightDecay);
 
   /**
-   * {@link Backend#sgd} with the values of {@link #set} and {@link #clip}; the momentum of the
+   * {@code SgdCall.Flat} with the values of {@link #set} and {@link #clip}; the momentum of the
    * first step must be zero.
    */
   void sgd(

@@ -777,7 +777,12 @@ class AttentionTest extends KernelContract {
     usual.with("D", 0).assertRefused(target, forward, "D", 0);
     usual.with("H", 0).assertRefused(target, forward, "H", 0);
     usual.with("Hkv", 0).assertRefused(target, forward, "Hkv", 0);
-    usual.with("H", 3).with("Hkv", 2).assertRefused(target, forward, "H", 3);
+    usual
+        .with("H", 3)
+        .with("Hkv", 2)
+        .with("qStride", 24)
+        .with("kvStride", 16)
+        .assertRefused(target, forward, "H", 3);
     usual.with("qStride", 15).assertRefused(target, forward, "qStride", 15);
     usual.with("kvStride", 7).assertRefused(target, forward, "kvStride", 7);
     usual.with("window", -1).assertRefused(target, forward, "window", -1);
