@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
@@ -240,6 +241,29 @@ class ConcurrencyTest {
   @Test
   void anInterruptEndsACallAndNothingElse() throws Exception {
     isInterrupted(100);
+  }
+
+  @Test
+  void aLongPredictionEndsWhenItsThreadIsInterrupted() throws Exception {
+    try (Classifier classifier = Classifier.open(classifierFolder)) {
+      List<String> many = Collections.nCopies(200_000, texts.get(0));
+      Thread caller = Thread.currentThread();
+      Thread other =
+          new Thread(
+              () -> {
+                try {
+                  Thread.sleep(100);
+                } catch (InterruptedException e) {
+                  throw new IllegalStateException(e);
+                }
+                caller.interrupt();
+              });
+      other.start();
+      assertThrows(CallInterruptedException.class, () -> classifier.predict(many));
+      assertTrue(Thread.interrupted());
+      other.join();
+      assertEquals(classifier.labels().size(), classifier.predict("good").scores().size());
+    }
   }
 
   @Test

@@ -2,6 +2,7 @@ package dev.attune.batch;
 
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
+import dev.attune.core.InterruptedCallException;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
@@ -232,7 +233,7 @@ public final class Encoder {
     }
     if (interrupted) {
       Thread.currentThread().interrupt();
-      throw new IllegalStateException("interrupted while tokenising " + dataset.source());
+      throw new InterruptedCallException("interrupted while tokenising " + dataset.source());
     }
     progress.update(total, total);
   }
@@ -246,6 +247,7 @@ public final class Encoder {
       Progress progress) {
     int total = out.length;
     while (true) {
+      InterruptedCallException.check("tokenising");
       int begin = taken.getAndUpdate(t -> t >= total ? t : t + CHUNK);
       if (begin >= total) {
         return;

@@ -15,10 +15,11 @@ public final class HeadModel implements AutoCloseable {
   private final SharedModel<TrainedModel> shared;
   private final Encoder encoder;
 
-  private HeadModel(SharedModel<TrainedModel> shared) {
+  private HeadModel(SharedModel<TrainedModel> shared, int threads) {
     TrainedModel trained = shared.model();
     this.shared = shared;
-    this.encoder = new Encoder(trained.tokenizer(), TargetKind.NONE, null, trained.maxLength(), 1);
+    this.encoder =
+        new Encoder(trained.tokenizer(), TargetKind.NONE, null, trained.maxLength(), threads);
   }
 
   /**
@@ -39,7 +40,7 @@ public final class HeadModel implements AutoCloseable {
         throw new InputException(
             folder + " was trained for " + trained.option() + ", not for " + task.option());
       }
-      return new HeadModel(shared);
+      return new HeadModel(shared, Backends.threads(compute.threads()));
     } catch (RuntimeException e) {
       shared.close();
       throw e;

@@ -59,11 +59,12 @@ public final class TextEncoder implements AutoCloseable {
       TransformerModel model,
       TextTokenizer tokenizer,
       int maxLength,
+      int threads,
       Pooling pooling,
       boolean normalizes) {
     this.model = model;
     this.tokenizer = tokenizer;
-    this.encoder = new Encoder(tokenizer, TargetKind.NONE, null, maxLength, 1);
+    this.encoder = new Encoder(tokenizer, TargetKind.NONE, null, maxLength, threads);
     this.pooling = pooling;
     this.normalizes = normalizes;
   }
@@ -78,10 +79,11 @@ public final class TextEncoder implements AutoCloseable {
       String name, Integer maxLength, SharedModel.Compute compute) {
     ModelFolder folder =
         ModelFolder.openBase(name, note -> LOG.log(System.Logger.Level.INFO, note));
+    int threads = Backends.threads(compute.threads());
     return SharedModel.open(
         compute,
         (backend, precision) ->
-            open(folder, Hub.NAMES.contains(name), maxLength, backend, precision),
+            open(folder, Hub.NAMES.contains(name), maxLength, threads, backend, precision),
         TextEncoder::close);
   }
 
@@ -90,7 +92,12 @@ public final class TextEncoder implements AutoCloseable {
    *     model without its own files: it makes unit vectors of at most {@link #USUAL_LENGTH} tokens
    */
   private static TextEncoder open(
-      ModelFolder folder, boolean bare, Integer maxLength, Backend backend, DType precision) {
+      ModelFolder folder,
+      boolean bare,
+      Integer maxLength,
+      int threads,
+      Backend backend,
+      DType precision) {
     Path path = folder.path();
     JsonNode modules = read(path.resolve("modules.json"));
     Pooling pooling = pooling(path, modules);
@@ -107,6 +114,7 @@ public final class TextEncoder implements AutoCloseable {
           (TransformerModel) model,
           tokenizer,
           maxLength(path, bare, maxLength, model.maxLength()),
+          threads,
           pooling,
           bare || has(modules, "Normalize"));
     } catch (RuntimeException e) {

@@ -3,6 +3,7 @@ package dev.attune.train;
 import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
+import dev.attune.core.InterruptedCallException;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.HostWindow;
 import dev.attune.model.Inputs;
@@ -37,6 +38,7 @@ public final class Inference implements AutoCloseable {
 
   /**
    * @param objective whose loss is wanted, or null
+   * @throws InterruptedCallException if the thread is interrupted, between two batches
    */
   public void run(Model model, Tape tape, EncodedDataset data, Objective objective, Sink sink) {
     if (data.size() == 0) {
@@ -45,6 +47,7 @@ public final class Inference implements AutoCloseable {
     try (BatchStream batches =
         BatchStream.evaluationBatches(data, MAX_TOKENS, MAX_SEQUENCES, model.positionOffset())) {
       while (batches.hasNext()) {
+        InterruptedCallException.check("running the model");
         Batch batch = batches.next();
         Inputs inputs = staging.stage(batch);
         tape.begin(false, 0);
@@ -77,6 +80,7 @@ public final class Inference implements AutoCloseable {
     try (BatchStream batches =
         BatchStream.evaluationBatches(data, MAX_TOKENS, MAX_SEQUENCES, model.positionOffset())) {
       while (batches.hasNext()) {
+        InterruptedCallException.check("running the model");
         Batch batch = batches.next();
         Inputs inputs = staging.stage(batch);
         tape.begin(false, 0);
