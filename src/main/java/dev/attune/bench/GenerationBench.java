@@ -10,7 +10,6 @@ import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.model.TransformerModel;
-import dev.attune.run.Adapters;
 import dev.attune.run.Backends;
 import dev.attune.run.Precision;
 import dev.attune.run.ProcessMemory;

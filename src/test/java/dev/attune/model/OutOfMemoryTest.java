@@ -6,9 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.batch.Batch;
+import dev.attune.core.DType;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
-import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import dev.attune.memory.DeviceMemoryException;
