@@ -12,7 +12,7 @@
 #ifndef ATTUNE_CUDA_ATTENTION_FORWARD_CUH
 #define ATTUNE_CUDA_ATTENTION_FORWARD_CUH
 
-#include "attention_tiles.cuh"
+#include "attention_bias.cuh"
 
 namespace attune::cuda {
 
@@ -152,7 +152,7 @@ __device__ __forceinline__ void drop(float (&s)[kRows][kColumns][4], const KeptB
   }
 }
 
-template <int kD, bool kDropout>
+template <int kD, bool kDropout, bool kBias>
 __global__ void __launch_bounds__(ForwardTiles<kD, kDropout>::kThreads, kBlocksPerMultiprocessor)
     attention_fwd_tensor_cores(AttentionProblem a, ForwardTensors<bf16> x, Schedule schedule) {
   using Tiles = ForwardTiles<kD, kDropout>;
@@ -204,7 +204,11 @@ __global__ void __launch_bounds__(ForwardTiles<kD, kDropout>::kThreads, kBlocksP
       if (sight.all_hidden(query, last_query, j0, last_key)) continue;
 
       float s[kRows][kColumns][4];
-      clear(s);
+      if constexpr (kBias) {
+        start_scores<false>(s, BiasRow(a, work.head), j0 + 2 * t - (query + g + sight.offset));
+      } else {
+        clear(s);
+      }
       const int stage_row = stage * Tiles::kLoop;  // the stages follow one another
       multiply_transposed<kD>(s, q_rows, k_columns, stage_row);
       if (c < 0.0f) {

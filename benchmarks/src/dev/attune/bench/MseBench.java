@@ -1,6 +1,7 @@
 package dev.attune.bench;
 
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.MseCall;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 
@@ -39,6 +40,6 @@ public class MseBench extends OpBench {
 
   @Benchmark
   public void forwardBackward() {
-    kernels.mse(losses, dpred, pred, targets, N, 1f / N, dtype);
+    kernels.run(new MseCall(losses, dpred, pred, targets, N, 1f / N, dtype));
   }
 }

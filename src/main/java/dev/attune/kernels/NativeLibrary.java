@@ -10,7 +10,6 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.Locale;
-import java.util.function.IntSupplier;
 
 /**
  * Finds and loads our native libraries. An explicit path (system property or environment: {@code
@@ -19,34 +18,19 @@ import java.util.function.IntSupplier;
  * a cache folder named after its content.
  */
 public final class NativeLibrary {
-  /** Must equal ATTUNE_ABI_VERSION in attune_ops.h. */
-  private static final int ABI_VERSION = 1;
-
   private NativeLibrary() {}
 
   /**
    * Loads a library.
    *
-   * @param abiVersion asks the loaded library for its version
-   * @throws BackendException if it cannot be loaded or has another version than these classes
+   * @throws BackendException if it cannot be loaded
    */
-  public static void load(Path file, IntSupplier abiVersion) {
+  static void load(Path file) {
     try {
       System.load(file.toString());
     } catch (UnsatisfiedLinkError e) {
       throw new BackendException(
           "cannot load the native kernels from " + file + ": " + e.getMessage(), e);
-    }
-    int abi = abiVersion.getAsInt();
-    if (abi != ABI_VERSION) {
-      throw new BackendException(
-          "the native kernels in "
-              + file
-              + " have ABI "
-              + abi
-              + ", these classes need "
-              + ABI_VERSION
-              + "; build both from one checkout");
     }
   }
 

@@ -1,6 +1,8 @@
 package dev.attune.ops;
 
 import dev.attune.core.Check;
+import dev.attune.kernels.calls.CopyCall;
+import dev.attune.kernels.calls.RmsNormCall;
 import dev.attune.store.Parameter;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
@@ -53,7 +55,7 @@ public final class HeadNorm implements Node {
     long before = 0;
     if (tape.training()) {
       before = tape.allocate(inp.sizeBytes());
-      tape.backend().copy(before, inp.address(), inp.sizeBytes());
+      tape.backend().run(new CopyCall(before, inp.address(), inp.sizeBytes()));
     }
     long queryRstd = query == null ? 0 : tape.allocate(N * heads.heads() * Float.BYTES);
     long keyRstd = key == null ? 0 : tape.allocate(N * heads.keyValueHeads() * Float.BYTES);
@@ -77,20 +79,21 @@ public final class HeadNorm implements Node {
       Tape tape, long offset, Parameter weight, long rstd, long groups, float eps) {
     long address = out.address() + offset;
     tape.backend()
-        .rmsNormForward(
-            address,
-            0,
-            rstd,
-            address,
-            0,
-            weight.address(),
-            out.rows(),
-            groups,
-            heads.headSize(),
-            out.cols(),
-            out.cols(),
-            eps,
-            out.dtype());
+        .run(
+            new RmsNormCall.Forward(
+                address,
+                0,
+                rstd,
+                address,
+                0,
+                weight.address(),
+                out.rows(),
+                groups,
+                heads.headSize(),
+                out.cols(),
+                out.cols(),
+                eps,
+                out.dtype()));
   }
 
   @Override
@@ -114,21 +117,22 @@ public final class HeadNorm implements Node {
   private void backward(Tape tape, long offset, Parameter weight, long rstd, long groups) {
     long gradient = out.gradient() + offset;
     tape.backend()
-        .rmsNormBackward(
-            gradient,
-            weight.trainable() ? weight.gradient() : 0,
-            gradient,
-            0,
-            before + offset,
-            rstd,
-            weight.address(),
-            out.rows(),
-            groups,
-            heads.headSize(),
-            out.cols(),
-            out.cols(),
-            weight.trainable() && weight.accumulate(),
-            out.dtype());
+        .run(
+            new RmsNormCall.Backward(
+                gradient,
+                weight.trainable() ? weight.gradient() : 0,
+                gradient,
+                0,
+                before + offset,
+                rstd,
+                weight.address(),
+                out.rows(),
+                groups,
+                heads.headSize(),
+                out.cols(),
+                out.cols(),
+                weight.trainable() && weight.accumulate(),
+                out.dtype()));
   }
 
   @Override

@@ -1,5 +1,6 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.RopeCall;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -45,18 +46,19 @@ public final class Rope implements Node {
 
   private void rotate(Tape tape, long address, boolean inverse) {
     tape.backend()
-        .rope(
-            address,
-            table.table(),
-            positions,
-            out.rows(),
-            heads,
-            headSize,
-            table.rotary(),
-            out.cols(),
-            table.positions(),
-            inverse,
-            out.dtype());
+        .run(
+            new RopeCall(
+                address,
+                table.table(),
+                positions,
+                out.rows(),
+                heads,
+                headSize,
+                table.rotary(),
+                out.cols(),
+                table.positions(),
+                inverse,
+                out.dtype()));
   }
 
   @Override

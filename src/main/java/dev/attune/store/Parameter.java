@@ -2,6 +2,7 @@ package dev.attune.store;
 
 import dev.attune.core.Check;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.FillZeroCall;
 
 /**
  * A weight matrix or vector: a range of the flat store. It may cover several Hugging Face tensors
@@ -175,7 +176,9 @@ public final class Parameter {
       Segment whole = at.first();
       at.store
           .backend()
-          .fillZero(at.store.gradientAddress(whole.first()), whole.count() * Float.BYTES);
+          .run(
+              new FillZeroCall(
+                  at.store.gradientAddress(whole.first()), whole.count() * Float.BYTES));
     }
     return true;
   }
@@ -183,7 +186,7 @@ public final class Parameter {
   /** The gradient for an op that can only add: zeroed if nothing was written in this step. */
   public long addableGradient() {
     if (!accumulate()) {
-      place.store.backend().fillZero(gradient(), count() * Float.BYTES);
+      place.store.backend().run(new FillZeroCall(gradient(), count() * Float.BYTES));
     }
     return gradient();
   }

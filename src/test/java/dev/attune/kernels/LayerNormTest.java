@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
+import dev.attune.kernels.calls.LayerNormCall;
 import dev.attune.ref.DropoutRef;
 import dev.attune.ref.LayerNormRef;
 import dev.attune.ref.Precision;
@@ -75,23 +76,24 @@ class LayerNormTest extends KernelContract {
     k.overwritten("rstd", Storage.F32, N);
     return k.calls(
             (backend, at) ->
-                backend.layerNormForward(
-                    at.of("out"),
-                    at.of("sum"),
-                    at.of("mean"),
-                    at.of("rstd"),
-                    at.of("inp"),
-                    at.of("residual"),
-                    at.of("weight"),
-                    at.of("bias"),
-                    N,
-                    C,
-                    EPS,
-                    pInp,
-                    pOut,
-                    SEED,
-                    STREAM,
-                    dtype))
+                backend.run(
+                    new LayerNormCall.Forward(
+                        at.of("out"),
+                        at.of("sum"),
+                        at.of("mean"),
+                        at.of("rstd"),
+                        at.of("inp"),
+                        at.of("residual"),
+                        at.of("weight"),
+                        at.of("bias"),
+                        N,
+                        C,
+                        EPS,
+                        pInp,
+                        pOut,
+                        SEED,
+                        STREAM,
+                        dtype)))
         .gives(
             p -> {
               LayerNormRef.Forward f =
@@ -153,26 +155,27 @@ class LayerNormTest extends KernelContract {
     double[] oldBias = k.gradient("dbias", Storage.F32, C, accumulateWeight);
     return k.calls(
             (backend, at) ->
-                backend.layerNormBackward(
-                    at.of("dinp"),
-                    outputs == Outputs.ONE ? at.of("dinp") : at.of("dresidual"),
-                    at.of("dweight"),
-                    at.of("dbias"),
-                    at.of("dout"),
-                    at.of("dsumExtra"),
-                    at.of("sum"),
-                    at.of("mean"),
-                    at.of("rstd"),
-                    at.of("weight"),
-                    N,
-                    C,
-                    pInp,
-                    pOut,
-                    SEED,
-                    STREAM,
-                    accumulateResidual,
-                    accumulateWeight,
-                    dtype))
+                backend.run(
+                    new LayerNormCall.Backward(
+                        at.of("dinp"),
+                        outputs == Outputs.ONE ? at.of("dinp") : at.of("dresidual"),
+                        at.of("dweight"),
+                        at.of("dbias"),
+                        at.of("dout"),
+                        at.of("dsumExtra"),
+                        at.of("sum"),
+                        at.of("mean"),
+                        at.of("rstd"),
+                        at.of("weight"),
+                        N,
+                        C,
+                        pInp,
+                        pOut,
+                        SEED,
+                        STREAM,
+                        accumulateResidual,
+                        accumulateWeight,
+                        dtype)))
         .gives(
             p -> {
               // The plain program, like the kernel, has the statistics as saved.
@@ -461,26 +464,27 @@ class LayerNormTest extends KernelContract {
         back.overwritten("dinp", dtype, rows * C);
         back.calls(
             (backend, at) ->
-                backend.layerNormBackward(
-                    at.of("dinp"),
-                    0,
-                    at.of("dweight"),
-                    at.of("dbias"),
-                    at.of("dout"),
-                    at.of("dsumExtra"),
-                    at.of("sum"),
-                    at.of("mean"),
-                    at.of("rstd"),
-                    at.of("weight"),
-                    rows,
-                    C,
-                    0,
-                    0,
-                    SEED,
-                    STREAM,
-                    false,
-                    false,
-                    dtype));
+                backend.run(
+                    new LayerNormCall.Backward(
+                        at.of("dinp"),
+                        0,
+                        at.of("dweight"),
+                        at.of("dbias"),
+                        at.of("dout"),
+                        at.of("dsumExtra"),
+                        at.of("sum"),
+                        at.of("mean"),
+                        at.of("rstd"),
+                        at.of("weight"),
+                        rows,
+                        C,
+                        0,
+                        0,
+                        SEED,
+                        STREAM,
+                        false,
+                        false,
+                        dtype)));
         assertRows(
             dout.get("dinp"), begin, rows, N, back.run(target.backend()).values().get("dinp"));
       }
@@ -508,7 +512,7 @@ class LayerNormTest extends KernelContract {
     forward.instead(with(3, 5, 0, -0.5f, DType.F32)).assertRefused(target.backend(), "pOut", -0.5);
     forward
         .instead(with(3, 5, 0, 0, DType.I32))
-        .assertRefused(target.backend(), "dtype", target.describe(DType.I32));
+        .assertRefused(target.backend(), "dtype", DType.I32);
     KernelCase backward = backward(3, 5, Outputs.BOTH, true, false, 0, 0, DType.F32);
     assertNullsRefused(target, backward, "dout", "sum", "mean", "rstd", "weight");
     // A frozen norm wants neither gradient; one without the other is a mistake.
@@ -520,23 +524,24 @@ class LayerNormTest extends KernelContract {
 
   private static KernelCase.Call with(long N, long C, float pInp, float pOut, DType dtype) {
     return (b, at) ->
-        b.layerNormForward(
-            at.of("out"),
-            at.of("sum"),
-            at.of("mean"),
-            at.of("rstd"),
-            at.of("inp"),
-            at.of("residual"),
-            at.of("weight"),
-            at.of("bias"),
-            N,
-            C,
-            EPS,
-            pInp,
-            pOut,
-            SEED,
-            STREAM,
-            dtype);
+        b.run(
+            new LayerNormCall.Forward(
+                at.of("out"),
+                at.of("sum"),
+                at.of("mean"),
+                at.of("rstd"),
+                at.of("inp"),
+                at.of("residual"),
+                at.of("weight"),
+                at.of("bias"),
+                N,
+                C,
+                EPS,
+                pInp,
+                pOut,
+                SEED,
+                STREAM,
+                dtype));
   }
 
   /**

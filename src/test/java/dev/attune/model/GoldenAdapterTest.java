@@ -58,7 +58,7 @@ class GoldenAdapterTest {
             "gpt2_dora",
             "gpt_neox_dora",
             "bert_dora")
-        .flatMap(name -> Backends.best().map(backend -> Arguments.of(name, backend)));
+        .flatMap(name -> Backends.all().map(backend -> Arguments.of(name, backend)));
   }
 
   @ParameterizedTest(name = "{0} on {1}")

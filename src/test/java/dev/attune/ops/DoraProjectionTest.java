@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.memory.Arena;
 import dev.attune.memory.Buffer;
 import dev.attune.store.Layout;
@@ -110,8 +111,9 @@ class DoraProjectionTest {
         try (Buffer buffer = Buffer.allocate(backend, N * C * 4L, false)) {
           upload(buffer.address(), mask);
           long stream = Philox.stream(0, 0);
-          backend.dropout(
-              buffer.address(), buffer.address(), N * C, dropout, SEED, stream, DType.F32);
+          backend.run(
+              new DropoutCall(
+                  buffer.address(), buffer.address(), N * C, dropout, SEED, stream, DType.F32));
           mask = read(buffer.address(), N * C);
         }
       }

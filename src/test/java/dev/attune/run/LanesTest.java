@@ -15,6 +15,7 @@ import dev.attune.data.TargetKind;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.model.Families;
 import dev.attune.model.HeadKind;
@@ -281,7 +282,7 @@ class LanesTest {
             () -> {
               while (!over.get()) {
                 try {
-                  backend.fillZero(first, bytes);
+                  backend.run(new FillZeroCall(first, bytes));
                   done.incrementAndGet();
                 } catch (IllegalStateException e) {
                   Thread.onSpinWait(); // the other one was inside
@@ -293,7 +294,7 @@ class LanesTest {
     long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
     while (!(refused && done.get() > 0) && System.nanoTime() < deadline) {
       try {
-        backend.fillZero(second, 1 << 12);
+        backend.run(new FillZeroCall(second, 1 << 12));
       } catch (IllegalStateException e) {
         assertEquals("fill_zero: another thread is using the context", e.getMessage());
         refused = true;
