@@ -18,9 +18,9 @@ namespace attune::cuda {
 
 constexpr float kSlack = 8.0f;
 
-template <int kD, bool kDropout>
+template <int kD, bool kDropout, bool kBias>
 struct ForwardShared {
-  using Tiles = ForwardTiles<kD, kDropout>;
+  using Tiles = ForwardTiles<kD, kDropout, kBias>;
   bf16 q[Tiles::kOwn * kD];
   bf16 k[Tiles::kStages][Tiles::kLoop * kD];
   bf16 v[Tiles::kStages][Tiles::kLoop * kD];
@@ -153,12 +153,13 @@ __device__ __forceinline__ void drop(float (&s)[kRows][kColumns][4], const KeptB
 }
 
 template <int kD, bool kDropout, bool kBias>
-__global__ void __launch_bounds__(ForwardTiles<kD, kDropout>::kThreads, kBlocksPerMultiprocessor)
+__global__ void __launch_bounds__(ForwardTiles<kD, kDropout, kBias>::kThreads, kBlocksPerMultiprocessor)
     attention_fwd_tensor_cores(AttentionProblem a, ForwardTensors<bf16> x, Schedule schedule) {
-  using Tiles = ForwardTiles<kD, kDropout>;
+  using Tiles = ForwardTiles<kD, kDropout, kBias>;
+  using Shared = ForwardShared<kD, kDropout, kBias>;
   constexpr int kRows = Tiles::kRowTiles, kColumns = Tiles::kLoop / 8, kThreads = Tiles::kThreads;
   constexpr int kWarpRows = 16 * kRows;
-  ForwardShared<kD, kDropout>& shared = *shared_memory<ForwardShared<kD, kDropout>>();
+  Shared& shared = *shared_memory<Shared>();
   const int g = lane_id() / 4, t = lane_id() % 4, warp_row = warp_id() * kWarpRows;
   const Fragments<kD> q_rows = fragments_by_row<kD>(shared.q, warp_row);
   const Fragments<kD> k_columns = fragments_by_column<kD>(shared.k[0]);

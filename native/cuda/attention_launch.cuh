@@ -87,7 +87,7 @@ attune_status launch_attention_fwd(attune_context* ctx, const AttentionProblem& 
     if constexpr (std::is_same_v<T, float>) {
       return run_forward<FloatTiles<kD>, FloatForwardShared<kD>>(ctx, a, x, attention_fwd_f32<kD, kDropout, kBias>);
     } else {
-      return run_forward<ForwardTiles<kD, kDropout>, ForwardShared<kD, kDropout>>(
+      return run_forward<ForwardTiles<kD, kDropout, kBias>, ForwardShared<kD, kDropout, kBias>>(
           ctx, a, x, attention_fwd_tensor_cores<kD, kDropout, kBias>);
     }
   });

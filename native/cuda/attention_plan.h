@@ -35,13 +35,13 @@ enum class Owner { Queries, Keys };
 // Forward, bf16. Registers of a thread, accumulators alone: 16 kRowTiles rows of kD + kKeys columns over 32
 // lanes, so 160 for D = 128, next to about 90 for fragments, addresses and the generator of dropout: two blocks
 // of 4 warps on a multiprocessor. With 64 keys a stage D = 128 spills.
-template <int kD, bool kDropout>
+template <int kD, bool kDropout, bool kBias>
 struct ForwardTiles {
   static constexpr int kWarps = 4;
   static constexpr int kThreads = 32 * kWarps;
   static constexpr int kRowTiles = kD <= 128 ? 2 : 1;  // of 16 queries, per warp
   static constexpr int kOwn = kWarps * 16 * kRowTiles;
-  static constexpr int kLoop = kD <= 64 || (kD <= 96 && !kDropout) ? 64 : 32;  // keys of one stage
+  static constexpr int kLoop = kD <= 64 || (kD <= 96 && !kDropout && !kBias) ? 64 : 32;  // keys of one stage
   static constexpr int kStages = 2;
 };
 
@@ -57,7 +57,9 @@ struct BackwardTiles {
   static constexpr int kRowTiles = kD <= 64 || (!kKeys && kD <= 128) ? 2 : 1;
   static constexpr int kOwn = kWarps * 16 * kRowTiles;
   static constexpr int kLoop = kD == 256 ? 16 : kD >= 96 && !kKeys ? 32 : 64;
-  static constexpr int kStep = kLoop < 32 || (kKeys ? kD == 64 : kD == 128 && (kDropout || kBias)) ? 16 : 32;
+  static constexpr int kStep =
+      kLoop < 32 || (kKeys ? kD == 64 : (kD == 128 && (kDropout || kBias)) || (kD == 96 && kDropout && kBias)) ? 16
+                                                                                                               : 32;
   static constexpr int kColumns = kKeys && kD == 256 ? 128 : kD;
   static constexpr int kParts = kD / kColumns;
   static constexpr int kStages = 2;

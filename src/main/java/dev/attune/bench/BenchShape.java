@@ -3,6 +3,7 @@ package dev.attune.bench;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
+import dev.attune.model.Families;
 import dev.attune.task.Task;
 import java.io.IOException;
 import java.util.Map;
@@ -53,9 +54,9 @@ record BenchShape(JsonNode config, Task task) {
           "--shape is '" + name + "'; allowed are " + String.join(", ", SHAPES.keySet()));
     }
     try {
-      boolean isEncoder = json.contains("\"bert\"");
-      return new BenchShape(
-          new ObjectMapper().readTree(json), isEncoder ? Task.CLASSIFICATION : Task.CAUSAL_LM);
+      JsonNode config = new ObjectMapper().readTree(json);
+      boolean isDecoder = Families.of(config).isDecoder();
+      return new BenchShape(config, isDecoder ? Task.CAUSAL_LM : Task.CLASSIFICATION);
     } catch (IOException e) {
       throw new IllegalStateException(e);
     }

@@ -1,7 +1,9 @@
 package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.Cache;
 import dev.attune.core.DType;
+import dev.attune.core.InputException;
 import dev.attune.kernels.ProductPeak;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.kernels.cuda.CudaBackend;
@@ -34,6 +36,7 @@ final class DoctorCommand implements Command {
     item(console, result, "java", Runtime.version().toString());
     item(console, result, "cores", Integer.toString(runtime.availableProcessors()));
     item(console, result, "heap limit", Console.size(runtime.maxMemory()));
+    item(console, result, "cache folder", cacheFolder());
     boolean works = cpu(console, result, threads);
     item(
         console,
@@ -70,6 +73,14 @@ final class DoctorCommand implements Command {
     } catch (RuntimeException e) {
       item(console, result, "cpu backend", "broken: " + e.getMessage());
       return false;
+    }
+  }
+
+  private static String cacheFolder() {
+    try {
+      return Cache.user().writable().toString();
+    } catch (InputException e) {
+      return "broken: " + e.getMessage();
     }
   }
 

@@ -14,7 +14,8 @@ import java.util.Map;
  * ops, argument by argument, so that classes and kernels of two builds never meet in a call.
  */
 public final class KernelLibrary {
-  private static final Map<Path, KernelLibrary> OPEN = new HashMap<>();
+  private static KernelLibrary cpu;
+  private static KernelLibrary cuda;
 
   private final Path file;
   private final long handle;
@@ -32,33 +33,31 @@ public final class KernelLibrary {
    * @throws BackendException if they cannot be loaded or are of another build than these classes
    */
   public static synchronized KernelLibrary cpu() {
-    Path file = NativeLibrary.locate("libattune_cpu.so");
-    return OPEN.computeIfAbsent(
-        file,
-        path -> {
-          NativeLibrary.load(path);
-          return new KernelLibrary(path, NativeCalls.cpuLibrary());
-        });
+    if (cpu == null) {
+      Path file = NativeLibrary.load("attune_cpu");
+      cpu = new KernelLibrary(file, NativeCalls.cpuLibrary());
+    }
+    return cpu;
   }
 
   /** The kernels for CUDA; for failures see {@link #cpu}. */
-  public static KernelLibrary cuda() {
-    return cuda(NativeLibrary.locate("libattune_cuda.so"));
+  public static synchronized KernelLibrary cuda() {
+    if (cuda == null) {
+      // Java's loader knows where a library may be unpacked to, and what to say where it cannot be.
+      cuda = cuda(NativeLibrary.load("attune_cuda"));
+    }
+    return cuda;
   }
 
   /** Kernels for CUDA, from a file. */
-  public static synchronized KernelLibrary cuda(Path file) {
+  public static KernelLibrary cuda(Path file) {
     KernelLibrary border = cpu();
-    return OPEN.computeIfAbsent(
-        file,
-        path -> {
-          long handle = NativeCalls.openCudaLibrary(path.toString());
-          if (handle == 0) {
-            throw new BackendException(
-                "cannot load the native kernels from " + path + ": " + border.lastError());
-          }
-          return new KernelLibrary(path, handle);
-        });
+    long handle = NativeCalls.openCudaLibrary(file.toString());
+    if (handle == 0) {
+      throw new BackendException(
+          "cannot load the native kernels from " + file + ": " + border.lastError());
+    }
+    return new KernelLibrary(file, handle);
   }
 
   /** The file that it was loaded from. */

@@ -314,6 +314,15 @@ public final class Parameters implements AutoCloseable {
     shadow.prepare(activations);
   }
 
+  /**
+   * Makes now all that a forward in inference derives from the weights: from here on, until they
+   * change, it writes nothing that other threads read.
+   */
+  public void prepareInference(DType activations) {
+    prepare(activations);
+    decompositions.refresh();
+  }
+
   /** The type in which products read a weight. */
   DType operandDtype(Segment segment, DType activations) {
     if (segment.frozen()) {

@@ -1,8 +1,8 @@
 package dev.attune.kernels.cuda;
 
+import dev.attune.core.Cache;
 import dev.attune.core.DType;
 import dev.attune.kernels.BackendException;
-import dev.attune.kernels.NativeLibrary;
 import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.kernels.cuda.AttentionEngine.Batch;
 import dev.attune.kernels.cuda.AttentionGraph.Shape;
@@ -160,7 +160,7 @@ final class AttentionChoice implements AutoCloseable {
   static String findings() {
     StringBuilder findings = new StringBuilder("our own kernels, or cuDNN's where measured faster");
     try (DirectoryStream<Path> files =
-        Files.newDirectoryStream(NativeLibrary.cacheFolder(), KIND + "-*.txt")) {
+        Files.newDirectoryStream(Cache.user().folder(), KIND + "-*.txt")) {
       for (Path path : files) {
         String device = path.getFileName().toString();
         device = device.substring(KIND.length() + 1, device.length() - ".txt".length());

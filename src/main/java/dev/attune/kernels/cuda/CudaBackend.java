@@ -86,7 +86,7 @@ public final class CudaBackend extends NativeBackend {
     Map<String, String> findings = new LinkedHashMap<>();
     String kernels;
     try {
-      kernels = NativeLibrary.locate("libattune_cuda.so").toString();
+      kernels = NativeLibrary.locate("attune_cuda");
     } catch (BackendException e) {
       kernels =
           "missing: " + e.getMessage() + " (they are built where the CUDA toolkit's nvcc is found)";

@@ -37,6 +37,7 @@ import dev.attune.kernels.calls.SpanCrossEntropyCall;
 import dev.attune.kernels.calls.SumOfSquaresCall;
 import dev.attune.kernels.calls.ZeroRowsCall;
 import dev.attune.memory.DeviceMemoryException;
+import dev.attune.memory.JavaCpp;
 import java.nio.ByteBuffer;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
@@ -52,7 +53,7 @@ public final class TorchBackend implements Backend {
   private static final int MAX_THREADS = 256;
 
   static {
-    TorchLibrary.disableJavaCppLimits();
+    JavaCpp.disableLimits();
   }
 
   private enum State {

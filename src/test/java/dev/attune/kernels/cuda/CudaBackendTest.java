@@ -215,17 +215,25 @@ class CudaBackendTest {
   }
 
   @Test
-  void choicesOfAlgorithmsComeBackAndSurviveATornLine(@TempDir Path folder) throws Exception {
+  void choicesOfAlgorithmsComeBackAndSurviveTornAndDamagedLines(@TempDir Path folder)
+      throws Exception {
     Path file = folder.resolve("deep/products.txt");
     byte[] choice = new byte[LtProducts.ALGORITHM_BYTES];
     new Random(1).nextBytes(choice);
     ChoiceFile written = new ChoiceFile(file, choice.length);
     assertEquals(null, written.get("a"));
     written.put("a", choice);
-    Files.writeString(file, Files.readString(file) + "\nb 00ff");
+    written.put("c", choice);
+    // A digit of c's choice flips; the line of b is cut short.
+    String text = Files.readString(file);
+    int digit = text.indexOf("c ") + 2;
+    char flipped = text.charAt(digit) == '0' ? '1' : '0';
+    text = text.substring(0, digit) + flipped + text.substring(digit + 1);
+    Files.writeString(file, text + "\nb 00ff");
     ChoiceFile read = new ChoiceFile(file, choice.length);
     assertArrayEquals(choice, read.get("a"));
     assertEquals(null, read.get("b"));
+    assertEquals(null, read.get("c"));
     assertFalse(Files.readString(file).isEmpty());
   }
 }

@@ -7,6 +7,8 @@ import java.util.function.Function;
 
 /** The CUDA backend on an emulated device: its real Java code and the real kernels, slowly. */
 public final class Emulation {
+  private static KernelLibrary library;
+
   private Emulation() {}
 
   /** Its kernels. */

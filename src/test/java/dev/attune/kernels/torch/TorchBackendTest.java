@@ -314,7 +314,7 @@ class TorchBackendTest extends TorchTestCase {
     }
     other.join();
     assertEquals(
-        "fill_zero: another thread is using the torch backend, which serves one at a time",
+        "fillZero: another thread is using the torch backend, which serves one at a time",
         refusal.get().getMessage());
   }
 
