@@ -46,13 +46,14 @@ def of_probabilities(op, step, rows, heads, keys):
     return factors(lanes(op, step, block.ravel(), row.ravel()).reshape(rows, heads, blocks * 8)[:, :, :keys])
 
 
-def encoder(layers, dropped, head):
+def encoder(layers, dropped, head, whole=False):
     """The dropouts of an encoder in the order in which Transformers runs them: (kind, op).
 
-    dropped: ops of a layer's hidden dropouts, counted from its first; head: those of the head, from its first."""
+    dropped: ops of a layer's hidden dropouts, counted from its first; head: those of the head, from its first;
+    whole: whether the last layer runs for all rows."""
     calls = [("rows", 1)]
     for layer in range(layers):
-        last = "first " if layer == layers - 1 else ""
+        last = "first " if layer == layers - 1 and not whole else ""
         calls.append((last + "probabilities", 2 + 5 * layer))
         calls += [(last + "rows", 2 + 5 * layer + op) for op in dropped]
     return calls + [("sequences", 2 + 5 * layers + op) for op in head]
@@ -73,6 +74,11 @@ CASES = {
     "bert": (SEQUENCES, ["hidden_dropout_prob", "attention_probs_dropout_prob"], encoder(2, [1, 3], [1])),
     "roberta": (SEQUENCES, ["hidden_dropout_prob", "attention_probs_dropout_prob"], encoder(2, [1, 3], [0, 1])),
     "distilbert": (SEQUENCES, ["dropout", "attention_dropout", "seq_classif_dropout"], encoder(2, [3], [1])),
+    "electra": (SEQUENCES, ["hidden_dropout_prob", "attention_probs_dropout_prob"], encoder(2, [1, 3], [0, 1])),
+    "albert": (SEQUENCES, ["hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout_prob"], encoder(6, [1], [1])),
+    "mpnet": (SEQUENCES, ["hidden_dropout_prob", "attention_probs_dropout_prob"], encoder(2, [1, 3], [0, 1], whole=True)),
+    # Behind the layers a final norm, then what stands before and in the head's norm.
+    "modernbert": (SEQUENCES, ["attention_dropout", "embedding_dropout", "classifier_dropout"], encoder(4, [1], [5])),
     "gpt2": (TOKENS, ["attn_pdrop", "embd_pdrop", "resid_pdrop"], decoder(2, 5, True, 2, [3, 5])),
     "gpt_neox": (TOKENS, ["attention_dropout", "hidden_dropout"], decoder(2, 7, True, 2, [3, 6])),
     "llama": (TOKENS, ["attention_dropout"], decoder(2, 1, False, 0, [])),

@@ -75,7 +75,10 @@ public final class Batch {
     return inputIds;
   }
 
-  /** Position of each row in its sequence, plus the position offset asked for (N). */
+  /**
+   * Position of each row in its sequence, plus the position offset asked for (N); padding tokens in
+   * a text of a model with an offset all have the one below it.
+   */
   public int[] positions() {
     return positions;
   }
@@ -190,9 +193,7 @@ public final class Batch {
       } else if (kind == TargetKind.NUMBER) {
         targets[b] = data.targets()[example];
       }
-      for (int t = 0; t < length; t++) {
-        positions[row + t] = t + positionOffset;
-      }
+      place(row, length, positionOffset);
       cuSeqlens[b] = row;
       firstRows[b] = row;
       exampleIndex[b] = example;
@@ -230,6 +231,19 @@ public final class Batch {
         uniqueIds[uniqueCount++] = (word << 6) + Long.numberOfTrailingZeros(bits);
         bits &= bits - 1;
       }
+    }
+  }
+
+  /**
+   * Counts the positions of a sequence. Where they begin behind that of the padding token, whose id
+   * it is too, such a token in a text has that position and is not counted, as in Transformers'
+   * create_position_ids_from_input_ids.
+   */
+  private void place(int row, int length, int positionOffset) {
+    int padding = positionOffset - 1;
+    int next = positionOffset;
+    for (int r = row; r < row + length; r++) {
+      positions[r] = padding >= 0 && inputIds[r] == padding ? padding : next++;
     }
   }
 

@@ -182,14 +182,9 @@ public final class Arena implements AutoCloseable {
     }
   }
 
-  /** Frees every block but two, which may be one. */
-  public void retainOnly(long first, long second) {
-    for (int i = liveCount - 1; i >= 0; i--) {
-      long block = liveAddress[i];
-      if (block != first && block != second) {
-        free(block);
-      }
-    }
+  /** Frees every block but some. */
+  public void retainOnly(long... keep) {
+    freeSince(0, keep);
   }
 
   /** Frees every block, and brings what was reserved in chunks into one. */

@@ -176,9 +176,16 @@ final class Block {
   }
 
   /**
+   * @param distances (H, 2 reach + 1) f32, what scores get by distance, or null
    * @param cache null in training and evaluation: every row sees the rows of the batch
    */
-  State forward(Tape tape, State state, Inputs inputs, Place at, KeyValueCache.Layer cache) {
+  State forward(
+      Tape tape,
+      State state,
+      Inputs inputs,
+      Place at,
+      Tensor distances,
+      KeyValueCache.Layer cache) {
     Normed in = enter(tape, state);
     Tensor projected = Linear.apply(tape, in.out(), queryKeyValue);
     projected = placed(tape, projected, true, true, at, inputs.positions());
@@ -188,6 +195,7 @@ final class Block {
                 tape,
                 at.heads,
                 projected,
+                distances,
                 inputs.cuSeqlens(),
                 inputs.segments(),
                 inputs.maxLength())
@@ -202,14 +210,23 @@ final class Block {
    *
    * @param rows (B) i32 on the device: of causal attention the last of each sequence, else the
    *     first
+   * @param distances as of {@link #forward}
    * @param positions (B) of those rows; 0: the first, which do not turn
    */
-  State forwardRows(Tape tape, State state, Inputs inputs, Place at, long rows, long positions) {
+  State forwardRows(
+      Tape tape,
+      State state,
+      Inputs inputs,
+      Place at,
+      Tensor distances,
+      long rows,
+      long positions) {
     long B = inputs.sequences();
-    boolean seesAll = at.heads.causal() || at.heads.window() == 0;
-    if (queryKeyValue.weight().isQuantized() || !seesAll) {
-      // Packed together, the three cannot be told apart; and a window is counted from the last row.
-      State all = forward(tape, state, inputs, at, null);
+    boolean isPlaced = !at.heads.causal() && (at.heads.window() > 0 || distances != null);
+    if (queryKeyValue.weight().isQuantized() || isPlaced) {
+      // Packed together, the three cannot be told apart; and attention takes a lone row for the
+      // last of its sequence, from which it counts windows and distances.
+      State all = forward(tape, state, inputs, at, distances, null);
       if (all.residual == null) {
         return new State(GatherRows.apply(tape, all.branch, rows, B), null);
       }

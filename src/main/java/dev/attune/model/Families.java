@@ -11,6 +11,8 @@ import dev.attune.model.gpt2.Gpt2;
 import dev.attune.model.gptneox.GptNeox;
 import dev.attune.model.llama.Llama;
 import dev.attune.model.mistral.Mistral;
+import dev.attune.model.modernbert.ModernBert;
+import dev.attune.model.mpnet.MpNet;
 import dev.attune.model.qwen.Qwen;
 import dev.attune.model.roberta.Roberta;
 import dev.attune.store.ParameterBuilder;
@@ -71,6 +73,8 @@ public final class Families {
           encoder("camembert", "Camembert", Roberta::relative),
           encoder("electra", "Electra", Electra::family),
           encoder("albert", "Albert", Albert::family),
+          encoder("mpnet", "MPNet", MpNet::family),
+          encoder("modernbert", "ModernBert", ModernBert::family),
           new Entry("gpt2", "GPT2", "LMHeadModel", Gpt2::family),
           new Entry("gpt_neox", "GPTNeoX", CAUSAL, GptNeox::family),
           new Entry("llama", "Llama", CAUSAL, Llama::family),

@@ -18,6 +18,8 @@ public final class Names {
     EMBEDDING_NORM,
     /** From the width of the embeddings to that of the model. */
     EMBEDDING_PROJECTION,
+    /** Numbers by distance that the scores of all layers get. */
+    RELATIVE_POSITION,
     FINAL_NORM,
     /** The last product of a language model; the only one outside the body. */
     VOCABULARY,

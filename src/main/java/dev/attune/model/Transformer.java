@@ -10,6 +10,7 @@ import dev.attune.ops.Embedding;
 import dev.attune.ops.GatherRows;
 import dev.attune.ops.Linear;
 import dev.attune.ops.Projection;
+import dev.attune.ops.RelativeBias;
 import dev.attune.ops.Rope;
 import dev.attune.store.Parameter;
 import dev.attune.store.ParameterBuilder;
@@ -34,6 +35,8 @@ public final class Transformer implements AutoCloseable {
   private final Parameter type;
   private final Norm embeddingNorm;
   private final Projection projection;
+  private final Parameter relative;
+  private Buffer buckets; // of distances; null where scores do not depend on them
   private final List<Placed> layers = new ArrayList<>();
   private final Norm finalNorm;
   private final Map<Rotary, Buffer> tables = new IdentityHashMap<>();
@@ -64,6 +67,11 @@ public final class Transformer implements AutoCloseable {
             ? Projection.declare(
                 builder, names.of(Module.EMBEDDING_PROJECTION), config.width(), e.width(), true)
             : null;
+    TransformerConfig.RelativePositions r = config.relative();
+    this.relative =
+        r == null
+            ? null
+            : table(builder, names, Module.RELATIVE_POSITION, r.rows(), config.attention().heads());
     Map<String, Block> blocks = new HashMap<>();
     for (TransformerConfig.Layer layer : config.layers()) {
       Block block =
@@ -81,9 +89,20 @@ public final class Transformer implements AutoCloseable {
     return rows == 0 ? null : builder.matrix(names.of(module) + ".weight", rows, cols);
   }
 
-  /** Allocates what is computed once: the tables of rotary positions. */
+  /** Allocates what is computed once: the tables of rotary positions, the buckets of distances. */
   void allocate(Backend backend) {
     TransformerConfig.Attention a = config.attention();
+    if (relative != null) {
+      TransformerConfig.RelativePositions r = config.relative();
+      int[] ofDistances =
+          RelativeBias.buckets(r.maxDistance(), r.buckets(), r.maxDistance(), !a.isCausal());
+      buckets = Buffer.allocate(backend, (long) ofDistances.length * Integer.BYTES, false);
+      ByteBuffer bytes =
+          ByteBuffer.allocateDirect(ofDistances.length * Integer.BYTES)
+              .order(ByteOrder.nativeOrder());
+      bytes.asIntBuffer().put(ofDistances);
+      buckets.write(0, bytes);
+    }
     List<Block.Place> made = new ArrayList<>();
     for (Placed placed : layers) {
       TransformerConfig.Layer layer = placed.layer;
@@ -137,7 +156,7 @@ public final class Transformer implements AutoCloseable {
 
   /** The last hidden states of every row: (N,C). */
   public Tensor forward(Tape tape, Inputs inputs) {
-    return last(tape, stack(tape, inputs, null, layers.size()));
+    return last(tape, stack(tape, inputs, distances(tape), null, layers.size()));
   }
 
   /**
@@ -155,9 +174,11 @@ public final class Transformer implements AutoCloseable {
 
   private Tensor forwardSome(Tape tape, Inputs inputs, long rows, long positions) {
     int before = layers.size() - 1;
-    State state = stack(tape, inputs, null, before);
+    Tensor distances = distances(tape);
+    State state = stack(tape, inputs, distances, null, before);
     Block block = layers.get(before).block;
-    return last(tape, block.forwardRows(tape, state, inputs, places.get(before), rows, positions));
+    Block.Place at = places.get(before);
+    return last(tape, block.forwardRows(tape, state, inputs, at, distances, rows, positions));
   }
 
   /**
@@ -168,7 +189,7 @@ public final class Transformer implements AutoCloseable {
    * @return (M,C)
    */
   public Tensor forwardRows(Tape tape, Inputs inputs, KeyValueCache cache, long rows, long M) {
-    State state = stack(tape, inputs, cache, layers.size());
+    State state = stack(tape, inputs, null, cache, layers.size());
     Tensor[] some = new Tensor[state.parts().length];
     for (int i = 0; i < some.length; i++) {
       some[i] = GatherRows.apply(tape, state.parts()[i], rows, M);
@@ -178,7 +199,14 @@ public final class Transformer implements AutoCloseable {
 
   /** Runs new rows for what they leave in the cache. */
   public void fill(Tape tape, Inputs inputs, KeyValueCache cache) {
-    stack(tape, inputs, cache, layers.size());
+    stack(tape, inputs, null, cache, layers.size());
+  }
+
+  /** What scores get by distance, of this pass: (H, 2 reach + 1) f32, or null. */
+  private Tensor distances(Tape tape) {
+    return relative == null
+        ? null
+        : RelativeBias.apply(tape, relative, buckets.address(), config.relative().maxDistance());
   }
 
   private Tensor last(Tape tape, State state) {
@@ -190,7 +218,7 @@ public final class Transformer implements AutoCloseable {
   }
 
   /** Runs the embeddings and the first {@code count} layers. */
-  private State stack(Tape tape, Inputs inputs, KeyValueCache cache, int count) {
+  private State stack(Tape tape, Inputs inputs, Tensor distances, KeyValueCache cache, int count) {
     State state = new State(embed(tape, inputs), null);
     for (int i = 0; i < count; i++) {
       Block block = layers.get(i).block;
@@ -198,9 +226,10 @@ public final class Transformer implements AutoCloseable {
       KeyValueCache.Layer cached = cache == null ? null : cache.layer(i);
       Tensor[] out =
           tape.checkpoint(
-              state.parts(), in -> block.forward(tape, State.of(in), inputs, at, cached).parts());
+              state.parts(),
+              in -> block.forward(tape, State.of(in), inputs, at, distances, cached).parts());
       state = State.of(out);
-      tape.keepOnly(out[0], out[out.length - 1]);
+      tape.keepOnly(out[0], out[out.length - 1], distances);
     }
     return state;
   }
@@ -227,5 +256,8 @@ public final class Transformer implements AutoCloseable {
   @Override
   public void close() {
     tables.values().forEach(Buffer::close);
+    if (buckets != null) {
+      buckets.close();
+    }
   }
 }

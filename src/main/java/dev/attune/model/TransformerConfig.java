@@ -189,6 +189,16 @@ public final class TransformerConfig {
     }
   }
 
+  /**
+   * Learned numbers that scores get by the distance of key and query, the same in all layers
+   * (Raffel et al., 2020).
+   *
+   * @param rows of their table
+   * @param buckets of distances, which are no more than the rows; they grow with the distance
+   * @param maxDistance from which on all distances are one
+   */
+  public record RelativePositions(int rows, int buckets, int maxDistance) {}
+
   /** Where the norms of a layer stand. */
   public enum Place {
     /** Before each sub-layer, and behind the last layer: the stream itself is never normalized. */
@@ -272,6 +282,7 @@ public final class TransformerConfig {
   private FeedForward feedForward;
   private Norms norms;
   private List<Layer> layers = List.of();
+  private RelativePositions relative;
   private boolean parallel;
   private boolean tied;
   private float initializerRange = 0.02f;
@@ -328,6 +339,12 @@ public final class TransformerConfig {
       return this;
     }
 
+    /** Scores depend on distances. */
+    public Builder relative(RelativePositions relative) {
+      config.relative = relative;
+      return this;
+    }
+
     /** Attention and feed-forward read the same stream (Wang and Komatsuzaki, GPT-J, 2021). */
     public Builder parallel(boolean parallel) {
       config.parallel = parallel;
@@ -360,6 +377,9 @@ public final class TransformerConfig {
       Check.state(
           !c.parallel || (c.norms.place() == Place.BEFORE && !c.norms.isRms()),
           "parallel branches read layer norms before them");
+      Check.state(
+          c.relative == null || !c.attention.isCausal(),
+          "causal attention over a cache knows no distances");
       if (c.maxLength < 1) {
         throw new InputException(
             "config.json: a table of "
@@ -406,6 +426,11 @@ public final class TransformerConfig {
   /** In the order in which they run. */
   public List<Layer> layers() {
     return layers;
+  }
+
+  /** How scores depend on distances; null: they do not. */
+  public RelativePositions relative() {
+    return relative;
   }
 
   /** Whether attention and feed-forward read the same stream. */

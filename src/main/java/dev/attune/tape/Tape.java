@@ -217,17 +217,16 @@ public final class Tape implements AutoCloseable {
   }
 
   /**
-   * In inference, frees everything but these tensors: models call it between layers, so that
-   * evaluation needs the memory of one layer. Nothing happens in training.
+   * In inference, frees everything but these tensors, of which some may be null: models call it
+   * between layers, so that evaluation needs the memory of one layer. Nothing happens in training.
    */
-  public void keepOnly(Tensor tensor) {
-    keepOnly(tensor, tensor);
-  }
-
-  /** See {@link #keepOnly(Tensor)}. */
-  public void keepOnly(Tensor first, Tensor second) {
+  public void keepOnly(Tensor... tensors) {
     if (!training) {
-      arena.retainOnly(first.address(), second.address());
+      long[] addresses = new long[tensors.length];
+      for (int i = 0; i < tensors.length; i++) {
+        addresses[i] = tensors[i] == null ? 0 : tensors[i].address();
+      }
+      arena.retainOnly(addresses);
     }
   }
 

@@ -362,6 +362,10 @@ public final class TextTokenizer implements AutoCloseable {
   }
 
   private static boolean typeIdsInUse(JsonNode modelConfig, JsonNode tokenizerConfig) {
+    JsonNode inputs = tokenizerConfig.path("model_input_names");
+    if (inputs.isArray() && !inputs.toString().contains("\"token_type_ids\"")) {
+      return false; // The model then takes every token for one of the first type.
+    }
     if (modelConfig.has("type_vocab_size")) {
       return modelConfig.get("type_vocab_size").asInt() > 1;
     }

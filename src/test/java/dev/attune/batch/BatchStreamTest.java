@@ -63,7 +63,7 @@ class BatchStreamTest {
     EncodedDataset.Builder builder = EncodedDataset.builder(kind, types);
     for (int i = 0; i < size; i++) {
       int length = 1 + random.nextInt(40);
-      int[] ids = random.ints(length, 0, 500).toArray();
+      int[] ids = random.ints(length, 2, 500).toArray();
       int[] typeIds = types ? random.ints(length, 0, 2).toArray() : null;
       switch (kind) {
         case CLASS -> builder.add(ids, typeIds, random.nextInt(5));
@@ -181,6 +181,20 @@ class BatchStreamTest {
           images(data, order, batchSize, epochs, cursors.get(k)),
           "resumed at " + cursors.get(k));
     }
+  }
+
+  @Test
+  void paddingTokensInATextAreNotCountedWherePositionsBeginBehindThem() {
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.CLASS, false);
+    builder.add(new int[] {0, 5, 1, 6, 1, 7}, null, 0);
+    builder.add(new int[] {1, 9}, null, 0);
+    EncodedDataset data = builder.build();
+    Batch batch = new Packer(data, 2).pack(new int[] {0, 1}, new Batch());
+    assertArrayEquals(
+        new int[] {2, 3, 1, 4, 1, 5, 1, 2}, Arrays.copyOf(batch.positions(), batch.rows()));
+    batch = new Packer(data, 0).pack(new int[] {0, 1}, new Batch());
+    assertArrayEquals(
+        new int[] {0, 1, 2, 3, 4, 5, 0, 1}, Arrays.copyOf(batch.positions(), batch.rows()));
   }
 
   @Test

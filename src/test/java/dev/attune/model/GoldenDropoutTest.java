@@ -37,7 +37,8 @@ class GoldenDropoutTest {
   private static final JsonNode GOLDEN = Goldens.json(Path.of("src/test/resources/dropout.json"));
 
   static Stream<Arguments> cases() {
-    return Stream.of("bert", "roberta", "distilbert", "gpt2", "gpt_neox", "llama")
+    return Stream.of(
+            "bert", "roberta", "distilbert", "electra", "albert", "gpt2", "gpt_neox", "llama")
         .flatMap(family -> Backends.all().map(backend -> Arguments.of(family, backend)));
   }
 
@@ -66,8 +67,7 @@ class GoldenDropoutTest {
 
   private static void check(String family, Backend backend, ObjectNode config, Float dropout) {
     Goldens.Tensors sequences = new Goldens.Tensors(folder(family).resolve("golden.safetensors"));
-    Task task =
-        family.endsWith("bert") || family.equals("roberta") ? Task.CLASSIFICATION : Task.CAUSAL_LM;
+    Task task = GoldenBatch.task(folder(family));
     try (Model model = Families.create(backend, config, task.head(), 5, dropout);
         Tape tape =
             new Tape(

@@ -6,10 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.testkit.Goldens;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.StreamSupport;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -37,6 +41,25 @@ class FamilyTokenizersTest {
       }
     }
     assertTrue(texts > 20, "only " + texts + " texts");
+  }
+
+  /** Transformers gives a model no types where the tokenizer's files do not name them. */
+  @Test
+  void theFilesSayWhetherTheModelReadsTypes(@TempDir Path folder) throws IOException {
+    Files.copy(FOLDER.resolve("electra/tokenizer.json"), folder.resolve("tokenizer.json"));
+    Files.writeString(folder.resolve("config.json"), "{\"model_type\": \"electra\"}");
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      assertTrue(tokenizer.usesTypeIds());
+    }
+    for (boolean named : new boolean[] {true, false}) {
+      Files.writeString(
+          folder.resolve("tokenizer_config.json"),
+          "{\"model_input_names\": [\"input_ids\"%s]}"
+              .formatted(named ? ", \"token_type_ids\"" : ""));
+      try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+        assertEquals(named, tokenizer.usesTypeIds());
+      }
+    }
   }
 
   private static void checkText(TextTokenizer tokenizer, JsonNode row) {

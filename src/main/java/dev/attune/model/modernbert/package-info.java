@@ -1,0 +1,2 @@
+/** ModernBERT. */
+package dev.attune.model.modernbert;

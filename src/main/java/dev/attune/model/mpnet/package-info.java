@@ -1,0 +1,2 @@
+/** MPNet. */
+package dev.attune.model.mpnet;
