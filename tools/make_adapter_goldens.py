@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Writes src/test/resources/adapters: small PEFT adapters for the tiny models of the goldens, with the logits, the loss
-and the adapters' gradients that PEFT gives. Needs torch, transformers and peft; run with the folder of tiny models."""
+"""Writes src/test/resources/adapters: small PEFT adapters for tiny models (make_family_goldens.py), with the logits, the loss
+and the adapters' gradients that PEFT gives. Needs torch, transformers and peft; run without arguments for all cases, or
+with the names of some."""
 import json, pathlib, sys
 import torch
 from peft import LoraConfig, get_peft_model
@@ -19,14 +20,12 @@ CASES = {
     "gpt_neox_dora": (AutoModelForCausalLM, "CAUSAL_LM", 2, 4, False, ["query_key_value"]),
     "bert_dora": (AutoModelForSequenceClassification, "SEQ_CLS", 2, 4, False, ["query", "value", "intermediate.dense"]),
 }
-models = pathlib.Path(sys.argv[1])
-target = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources/adapters"
-# Cases to make; without any named, all.
-for case in sys.argv[2:] or CASES:
+root = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources"
+for case in sys.argv[1:] or CASES:
     kind, task, r, alpha, rslora, targets = CASES[case]
     family, dora = case.removesuffix("_dora"), case.endswith("_dora")
     torch.manual_seed(7)
-    folder = models / family
+    folder = root / "goldens" / family
     golden = load_file(folder / "golden.safetensors")
     model = kind.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
     model = get_peft_model(model, LoraConfig(task_type=task, r=r, lora_alpha=alpha, use_rslora=rslora, target_modules=targets,
@@ -56,7 +55,7 @@ for case in sys.argv[2:] or CASES:
         if p.requires_grad:
             plain = name.replace(".default", "").replace(".modules_to_save", "")
             out["grad." + plain.replace("magnitude_vector.weight", "magnitude_vector")] = p.grad.clone()
-    to = target / case
+    to = root / "adapters" / case
     model.save_pretrained(to)
     (to / "README.md").unlink(missing_ok=True)
     config = json.loads((to / "adapter_config.json").read_text())

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes src/test/resources/dropout.json: losses and gradient norms of the tiny models of the goldens, as Transformers gives
-them where its dropout draws our masks: what goldens without dropout cannot show is where a family drops, which elements
-that is of, and by what the rest is scaled. Needs torch and transformers; run with the folder of tiny models.
+"""Writes src/test/resources/dropout.json: losses and gradient norms of tiny models (make_family_goldens.py), as Transformers
+gives them where its dropout draws our masks: what goldens without dropout cannot show is where a family drops, which
+elements that is of, and by what the rest is scaled. Needs torch and transformers.
 
 Masks are those of core/Philox and attune_ops.h: 16 random bits an element, keyed by (seed, step, op), where op counts the
 random streams that a forward pass takes: 2 a layer norm (input, output), 1 an attention or a dropout of its own."""
@@ -70,12 +70,12 @@ def decoder(layers, per_layer, embedding, probabilities, dropped):
 SEQUENCES, TOKENS = AutoModelForSequenceClassification, AutoModelForCausalLM
 CASES = {
     # family: (class, dropouts in config.json, calls)
-    "bert": (SEQUENCES, ["hidden_dropout_prob", "attention_probs_dropout_prob"], encoder(3, [1, 3], [1])),
-    "roberta": (SEQUENCES, ["hidden_dropout_prob", "attention_probs_dropout_prob"], encoder(3, [1, 3], [0, 1])),
-    "distilbert": (SEQUENCES, ["dropout", "attention_dropout", "seq_classif_dropout"], encoder(3, [3], [1])),
-    "gpt2": (TOKENS, ["attn_pdrop", "embd_pdrop", "resid_pdrop"], decoder(3, 5, True, 2, [3, 5])),
-    "gpt_neox": (TOKENS, ["attention_dropout", "hidden_dropout"], decoder(3, 7, True, 2, [3, 6])),
-    "llama": (TOKENS, ["attention_dropout"], decoder(3, 1, False, 0, [])),
+    "bert": (SEQUENCES, ["hidden_dropout_prob", "attention_probs_dropout_prob"], encoder(2, [1, 3], [1])),
+    "roberta": (SEQUENCES, ["hidden_dropout_prob", "attention_probs_dropout_prob"], encoder(2, [1, 3], [0, 1])),
+    "distilbert": (SEQUENCES, ["dropout", "attention_dropout", "seq_classif_dropout"], encoder(2, [3], [1])),
+    "gpt2": (TOKENS, ["attn_pdrop", "embd_pdrop", "resid_pdrop"], decoder(2, 5, True, 2, [3, 5])),
+    "gpt_neox": (TOKENS, ["attention_dropout", "hidden_dropout"], decoder(2, 7, True, 2, [3, 6])),
+    "llama": (TOKENS, ["attention_dropout"], decoder(2, 1, False, 0, [])),
 }
 
 
@@ -131,10 +131,10 @@ def step_of(model, calls, step, sequences, padding):
     return {"loss": float(loss.detach()), "gradient_norms": norms}
 
 
-models = pathlib.Path(sys.argv[1])
+root = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources"
 out = {"p": P, "seed": SEED, "families": {}}
 for family, (kind, options, calls) in CASES.items():
-    folder = models / family
+    folder = root / "goldens" / family
     golden = load_file(folder / "golden.safetensors")
     model = kind.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32, **{o: P for o in options}).train()
     part = lambda name: [golden[f"{name}.{s}"].long().reshape(-1) for s in range(4)] if f"{name}.0" in golden else None
@@ -142,5 +142,5 @@ for family, (kind, options, calls) in CASES.items():
     steps = [step_of(model, calls, step, sequences, model.config.pad_token_id or 0) for step in range(STEPS)]
     out["families"][family] = {"dropouts": options, "steps": steps}
     print(family, [s["loss"] for s in steps])
-target = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources/dropout.json"
+target = root / "dropout.json"
 target.write_text(json.dumps(out, indent=1) + "\n")

@@ -12,6 +12,7 @@ import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.weights.SafetensorsWriter;
 import dev.attune.weights.TensorInfo;
+import dev.attune.weights.WeightFolder;
 import dev.attune.weights.WeightSource;
 import java.io.IOException;
 import java.nio.FloatBuffer;
@@ -67,7 +68,7 @@ public final class ModelFolder {
     List<String> created = new ArrayList<>();
     Set<String> used = new HashSet<>();
     List<String> unused = new ArrayList<>();
-    try (WeightSource source = WeightSource.open(folder)) {
+    try (WeightSource source = WeightFolder.open(folder)) {
       for (Segment segment : parameters.segments()) {
         if (LoraConfig.isAdapter(segment.name())) {
           Initializer.fill(parameters, segment, model.initializerRange(), seed);
@@ -97,7 +98,7 @@ public final class ModelFolder {
 
   /** Whether the folder holds every matrix in bf16, so that a model may hold them so too. */
   public static boolean hasBf16Matrices(Path folder) {
-    try (WeightSource source = WeightSource.open(folder)) {
+    try (WeightSource source = WeightFolder.open(folder)) {
       List<TensorInfo> matrices =
           source.names().stream()
               .map(source::info)

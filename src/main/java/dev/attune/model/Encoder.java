@@ -2,8 +2,8 @@ package dev.attune.model;
 
 import dev.attune.ops.Embedding;
 import dev.attune.ops.LayerNorm;
+import dev.attune.store.Parameter;
 import dev.attune.store.ParameterBuilder;
-import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import java.util.ArrayList;
@@ -12,31 +12,24 @@ import java.util.List;
 /** The body of BERT, RoBERTa and DistilBERT: embeddings and a stack of layers. */
 public final class Encoder {
   private final EncoderConfig config;
-  private final int word;
-  private final int position;
-  private final int type;
+  private final Parameter word;
+  private final Parameter position;
+  private final Parameter type; // null where the family has none
   private final Norm norm;
   private final List<EncoderLayer> layers = new ArrayList<>();
-  private Parameters parameters;
 
-  /** Declares the body's parameters; {@link #bind} follows once they are built. */
+  /** Declares the body's parameters. */
   public Encoder(ParameterBuilder builder, EncoderConfig config, EncoderNames names) {
     this.config = config;
     int C = config.width();
     this.word = builder.wordEmbedding(names.word() + ".weight", config.vocabularySize(), C);
     this.position = builder.matrix(names.position() + ".weight", config.positions(), C);
     this.type =
-        config.types() > 0 ? builder.matrix(names.type() + ".weight", config.types(), C) : -1;
+        config.types() > 0 ? builder.matrix(names.type() + ".weight", config.types(), C) : null;
     this.norm = Norm.declare(builder, names.embeddingNorm(), C, config.layerNormEps());
     for (int layer = 0; layer < config.layers(); layer++) {
       layers.add(new EncoderLayer(builder, config, names, layer));
     }
-  }
-
-  public void bind(Parameters bound) {
-    this.parameters = bound;
-    norm.bind(bound);
-    layers.forEach(layer -> layer.bind(bound));
   }
 
   public EncoderConfig config() {
@@ -76,9 +69,9 @@ public final class Encoder {
     Tensor sum =
         Embedding.apply(
             tape,
-            parameters.get(word),
-            parameters.get(position),
-            type < 0 ? null : parameters.get(type),
+            word,
+            position,
+            type,
             inputs.rows(),
             inputs.ids(),
             inputs.positions(),

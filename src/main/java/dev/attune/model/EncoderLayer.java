@@ -9,7 +9,6 @@ import dev.attune.ops.Projection;
 import dev.attune.store.Layout;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.store.ParameterBuilder.Part;
-import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import java.util.List;
@@ -45,12 +44,6 @@ final class EncoderLayer {
     this.down = Projection.declare(builder, names.down().formatted(layer), C, F, true);
     this.outNorm =
         Norm.declare(builder, names.outNorm().formatted(layer), C, config.layerNormEps());
-  }
-
-  void bind(Parameters bound) {
-    List.of(qkv, attentionOut, up, down).forEach(projection -> projection.bind(bound));
-    attentionNorm.bind(bound);
-    outNorm.bind(bound);
   }
 
   /** (N,C) to (N,C). */

@@ -82,10 +82,6 @@ public final class EncoderModel implements Model {
             ? null
             : new Head(builder, spec, config.width(), this.outputs, config.classifierDropout());
     this.parameters = builder.build(backend);
-    encoder.bind(parameters);
-    if (head != null) {
-      head.bind(parameters);
-    }
   }
 
   /** The body alone, for features. */

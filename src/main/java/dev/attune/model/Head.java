@@ -7,7 +7,6 @@ import dev.attune.ops.Dropout;
 import dev.attune.ops.Linear;
 import dev.attune.ops.Projection;
 import dev.attune.store.ParameterBuilder;
-import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 
@@ -75,13 +74,6 @@ public final class Head {
     this.out =
         builder.asNew(
             () -> Projection.declare(builder, spec.out(), outputs, width, spec.outBias()));
-  }
-
-  public void bind(Parameters bound) {
-    if (dense != null) {
-      dense.bind(bound);
-    }
-    out.bind(bound);
   }
 
   /** Whether a tensor name is one of this head's. */

@@ -2,73 +2,46 @@ package dev.attune.ops;
 
 import dev.attune.core.Check;
 import dev.attune.core.DType;
-import dev.attune.ops.Projection.Adapter;
 import dev.attune.ops.Projection.Saved;
+import dev.attune.store.AdaptedWeight;
+import dev.attune.store.Adapter;
 import dev.attune.store.Decomposition;
-import dev.attune.store.LoraConfig;
 import dev.attune.store.Parameter;
 import dev.attune.store.ParameterBuilder.Part;
 import dev.attune.tape.Tape;
 import java.util.List;
 
 /**
- * The products of a {@link Projection} whose adapters are weight-decomposed (Liu et al., DoRA,
- * 2024), as PEFT computes them. With {@code V = W + scale B A}, {@code gain = magnitude / |V|} for
- * each row, whose norm counts as a constant in backward (section 4.3):
+ * The products of a weight whose adapters are weight-decomposed (Liu et al., DoRA, 2024), as PEFT
+ * computes them. With {@code V = W + scale B A}, {@code gain = magnitude / |V|} for each row, whose
+ * norm counts as a constant in backward (section 4.3):
  *
  * <p>{@code out = gain .* (x V^T) + bias}; with dropout on the adapter's input, {@code d =
  * dropout(x)}: {@code out = x W^T + bias + (gain - 1) .* (d W^T) + gain .* (scale d A^T B^T)}.
  * There the weight is multiplied twice; modules of one product then share one mask, so that it is
  * not more often.
  */
-final class Dora {
+final class Dora extends LowRank {
   private final List<Part> parts;
   private final Parameter weight;
-  private final Parameter bias;
   private final List<Adapter> adapters;
-  private final LoraConfig lora;
   private final Decomposition factors;
-  private final long firstRow;
 
-  /**
-   * @param parts the modules, with adapter or without
-   * @param bias may be null
-   * @param firstRow of the parts in what {@code factors} are of
-   */
-  Dora(
-      List<Part> parts,
-      Parameter weight,
-      Parameter bias,
-      List<Adapter> adapters,
-      LoraConfig lora,
-      Decomposition factors,
-      long firstRow) {
-    this.parts = parts;
-    this.weight = weight;
-    this.bias = bias;
-    this.adapters = adapters;
-    this.lora = lora;
-    this.factors = factors;
-    this.firstRow = firstRow;
-  }
-
-  /** Of some of the rows, from row {@code first} of these on. */
-  Dora rows(
-      List<Part> parts, Parameter weight, Parameter bias, List<Adapter> adapters, long first) {
-    return new Dora(parts, weight, bias, adapters, lora, factors, firstRow + first);
-  }
-
-  private long rows() {
-    return weight.rows();
+  Dora(AdaptedWeight adapted) {
+    super(adapted);
+    this.parts = adapted.parts();
+    this.weight = adapted.weight();
+    this.adapters = adapted.adapters();
+    this.factors = adapted.decomposition();
   }
 
   private long at(long array, long row) {
-    return array + (firstRow + row) * Float.BYTES;
+    return array + (adapted.firstRow() + row) * Float.BYTES;
   }
 
-  /** {@code out (N,F)}, without activation. */
+  @Override
   Saved forward(Tape tape, long out, long inp, long N, DType dtype) {
-    float p = tape.dropout(lora.dropout());
+    float p = dropout(tape);
     long stream = tape.takeStreams(1);
     Saved saved =
         new Saved(
@@ -79,24 +52,17 @@ final class Dora {
     long product = saved.product() == 0 ? out : saved.product();
     factors.refresh();
     if (p == 0) {
-      Projection.product(tape, product, inp, weight, 0, N, dtype);
+      Product.forward(tape, product, inp, weight, 0, N, dtype);
       addAdapters(tape, saved, inp, N, dtype, product);
       tape.backend()
           .doraForward(
-              out,
-              product,
-              at(factors.gain(), 0),
-              bias == null ? 0 : bias.address(),
-              N,
-              rows(),
-              false,
-              dtype);
+              out, product, at(factors.gain(), 0), adapted.biasAddress(), N, rows(), false, dtype);
       return saved;
     }
     // out + (gain - 1) .* (product + low) + low, where low is what adapters add to both.
-    long dropped = drop(tape, saved, inp, N, p, dtype);
-    Projection.product(tape, out, inp, weight, bias == null ? 0 : bias.address(), N, dtype);
-    Projection.product(tape, product, dropped, weight, 0, N, dtype);
+    long dropped = dropped(tape, inp, N, p, saved.stream(), dtype);
+    Product.forward(tape, out, inp, weight, adapted.biasAddress(), N, dtype);
+    Product.forward(tape, product, dropped, weight, 0, N, dtype);
     addAdapters(tape, saved, dropped, N, dtype, product, out);
     tape.free(dropped);
     tape.backend().doraForward(out, product, at(factors.excess(), 0), 0, N, rows(), true, dtype);
@@ -106,24 +72,16 @@ final class Dora {
   private void addAdapters(Tape tape, Saved saved, long inp, long N, DType dtype, long... targets) {
     for (int i = 0; i < adapters.size(); i++) {
       Adapter adapter = adapters.get(i);
-      saved.lows()[i] = tape.allocate(N * adapter.rank() * dtype.sizeBytes());
-      Projection.product(tape, saved.lows()[i], inp, adapter.down(), 0, N, dtype);
+      saved.lows()[i] = low(tape, adapter, inp, N, dtype);
       for (long target : targets) {
-        adapter.addTo(tape, target, saved.lows()[i], N, rows(), lora.scale(), dtype);
+        add(tape, adapter, target, saved.lows()[i], N, dtype);
       }
     }
   }
 
-  private long drop(Tape tape, Saved saved, long inp, long N, float p, DType dtype) {
-    long count = N * weight.cols();
-    long dropped = tape.allocate(count * dtype.sizeBytes());
-    tape.backend().dropout(dropped, inp, count, p, tape.seed(), saved.stream(), dtype);
-    return dropped;
-  }
-
-  /** How often the weight is multiplied in a forward. */
+  @Override
   int products(Tape tape) {
-    return tape.dropout(lora.dropout()) == 0 ? 1 : 2;
+    return dropout(tape) == 0 ? 1 : 2;
   }
 
   /**
@@ -133,14 +91,11 @@ final class Dora {
   void backwardWeight(Tape tape, Saved saved, long dout, long inp, long N, DType dtype) {
     Check.state(!weight.trainable(), "%s is decomposed: it must be frozen", weight.name());
     scaleGradient(tape, saved, factors.gain(), true, dout, N, dtype);
-    float p = tape.dropout(lora.dropout());
-    long seen = p == 0 ? inp : drop(tape, saved, inp, N, p, dtype);
+    float p = dropout(tape);
+    long seen = p == 0 ? inp : dropped(tape, inp, N, p, saved.stream(), dtype);
     for (int i = 0; i < adapters.size(); i++) {
       saved.lows()[i] =
-          adapters
-              .get(i)
-              .backward(
-                  tape, saved.product(), saved.lows()[i], seen, N, rows(), lora.scale(), dtype);
+          backward(tape, adapters.get(i), saved.product(), saved.lows()[i], seen, N, dtype);
     }
     if (p != 0) {
       tape.free(seen);
@@ -181,19 +136,19 @@ final class Dora {
         .orElse(null);
   }
 
-  /** {@code dinp (N,C) (+)=} the gradient of the input; follows {@link #backwardWeight}. */
+  @Override
   void backwardInput(
       Tape tape, Saved saved, long dinp, long dout, long N, boolean accumulate, DType dtype) {
-    float p = tape.dropout(lora.dropout());
+    float p = dropout(tape);
     if (p == 0) {
-      Projection.productBackward(tape, dinp, saved.product(), weight, N, accumulate, dtype);
+      Product.backwardInput(tape, dinp, saved.product(), weight, N, accumulate, dtype);
       addAdapterGradients(tape, saved, dinp, N, dtype);
       return;
     }
-    Projection.productBackward(tape, dinp, dout, weight, N, accumulate, dtype);
+    Product.backwardInput(tape, dinp, dout, weight, N, accumulate, dtype);
     long count = N * weight.cols();
     long ddropped = tape.allocate(count * dtype.sizeBytes());
-    Projection.productBackward(tape, ddropped, saved.product(), weight, N, false, dtype);
+    Product.backwardInput(tape, ddropped, saved.product(), weight, N, false, dtype);
     addAdapterGradients(tape, saved, ddropped, N, dtype);
     tape.backend().dropout(ddropped, ddropped, count, p, tape.seed(), saved.stream(), dtype);
     tape.backend().cast(dinp, ddropped, count, true, dtype, dtype);
@@ -202,8 +157,7 @@ final class Dora {
 
   private void addAdapterGradients(Tape tape, Saved saved, long dinp, long N, DType dtype) {
     for (int i = 0; i < adapters.size(); i++) {
-      Projection.productBackward(
-          tape, dinp, saved.lows()[i], adapters.get(i).down(), N, true, dtype);
+      Product.backwardInput(tape, dinp, saved.lows()[i], adapters.get(i).down(), N, true, dtype);
     }
   }
 }

@@ -1,5 +1,6 @@
 package dev.attune.store;
 
+import dev.attune.core.Check;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
 import java.nio.ByteBuffer;
@@ -16,41 +17,35 @@ public final class Decomposition {
   /** Arrays of F: gain, excess, norm. */
   private static final int ARRAYS = 3;
 
-  /**
-   * @param down A (R,C)
-   * @param up B (rows,R)
-   * @param magnitude (rows)
-   * @param firstRow of the module in W
-   */
-  record Module(Parameter down, Parameter up, Parameter magnitude, long firstRow) {}
-
-  private final Parameters store;
   private final Parameter weight;
-  private final List<Module> modules;
+  private final List<Adapter> adapters;
   private final float scale;
-  private final Buffer buffer;
-  private final long offset;
   private final long stride;
+  private Parameters store; // null until the parameters are built
+  private Buffer buffer;
+  private long offset;
   private long version = -1;
 
   /**
-   * @param buffer holds the factors
-   * @param offset of {@link #sizeBytes} bytes in it
+   * @param adapters of modules of the weight, each with magnitudes
    */
-  Decomposition(
-      Parameters store,
-      Parameter weight,
-      List<Module> modules,
-      float scale,
-      Buffer buffer,
-      long offset) {
-    this.store = store;
+  Decomposition(Parameter weight, List<Adapter> adapters, float scale) {
     this.weight = weight;
-    this.modules = modules;
+    this.adapters = List.copyOf(adapters);
     this.scale = scale;
-    this.buffer = buffer;
-    this.offset = offset;
     this.stride = strideBytes(weight.rows());
+  }
+
+  /**
+   * Gives the factors their place.
+   *
+   * @param factors a buffer with {@link #sizeBytes} bytes for them
+   * @param at their first byte in it
+   */
+  void place(Parameters parameters, Buffer factors, long at) {
+    this.store = parameters;
+    this.buffer = factors;
+    this.offset = at;
     ByteBuffer ones =
         ByteBuffer.allocateDirect(Math.toIntExact(weight.rows() * Float.BYTES))
             .order(ByteOrder.nativeOrder());
@@ -60,9 +55,9 @@ public final class Decomposition {
     buffer.write(offset, ones.flip());
   }
 
-  /** What the factors of a weight of so many rows take. */
-  static long sizeBytes(long rows) {
-    return ARRAYS * strideBytes(rows);
+  /** What the factors take. */
+  long sizeBytes() {
+    return ARRAYS * stride;
   }
 
   private static long strideBytes(long rows) {
@@ -71,6 +66,7 @@ public final class Decomposition {
 
   /** Address of {@code magnitude / norm} (F) f32, of the last {@link #refresh}. */
   public long gain() {
+    Check.state(buffer != null, "the decomposition of %s has no place yet", weight.name());
     return buffer.address() + offset;
   }
 
@@ -89,35 +85,35 @@ public final class Decomposition {
     if (version == store.version()) {
       return;
     }
-    for (Module module : modules) {
-      long at = module.firstRow * Float.BYTES;
-      compute(module, gain() + at, excess() + at, norm() + at, module.magnitude.address());
+    for (Adapter adapter : adapters) {
+      long at = adapter.firstColumn() * Float.BYTES;
+      compute(adapter, gain() + at, excess() + at, norm() + at, adapter.magnitude().address());
     }
     version = store.version();
   }
 
   /** Sets the magnitudes to the norms: so nothing is changed by an adapter that is zero. */
   void initialize() {
-    for (Module module : modules) {
-      compute(module, 0, 0, module.magnitude.address(), 0);
+    for (Adapter adapter : adapters) {
+      compute(adapter, 0, 0, adapter.magnitude().address(), 0);
     }
   }
 
-  private void compute(Module module, long gain, long excess, long norm, long magnitude) {
+  private void compute(Adapter adapter, long gain, long excess, long norm, long magnitude) {
     Backend backend = store.backend();
     backend.doraGain(
         gain,
         excess,
         norm,
         weight.address(),
-        module.down.address(),
-        module.up.address(),
+        adapter.down().address(),
+        adapter.up().address(),
         magnitude,
         weight.rows(),
-        module.firstRow,
-        module.up.rows(),
+        adapter.firstColumn(),
+        adapter.up().rows(),
         weight.cols(),
-        module.down.rows(),
+        adapter.rank(),
         scale,
         weight.dtype());
   }

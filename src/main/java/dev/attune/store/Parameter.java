@@ -7,34 +7,62 @@ import dev.attune.core.DType;
  * A weight matrix or vector: a range of the flat store. It may cover several Hugging Face tensors
  * that lie one after another (query, key and value of a layer), so that one product serves them
  * all; {@link #slice} narrows it to some of them, or to rows of one.
+ *
+ * <p>Its name and shape are known when it is declared. It has values and gradients once its {@link
+ * ParameterBuilder} has built; asking for them before is an {@link IllegalStateException}.
  */
 public final class Parameter {
-  private final Parameters store;
-  private final int segmentBegin;
-  private final int segmentEnd;
-  private final Segment first;
+  /**
+   * Where the values are.
+   *
+   * @param segmentBegin the first of the tensors it covers
+   * @param segmentEnd behind the last
+   */
+  private record Place(Parameters store, int segmentBegin, int segmentEnd) {
+    Segment first() {
+      return store.segments().get(segmentBegin);
+    }
+  }
+
+  private final Declaration declaration;
   private final long offset; // elements of the first tensor that come before
   private final long rows;
   private final long cols;
+  private Place place; // null until the builder has built
 
-  Parameter(Parameters store, int segmentBegin, int segmentEnd, long rows, long cols) {
-    this(store, segmentBegin, segmentEnd, 0, rows, cols);
+  Parameter(Declaration declaration) {
+    this.declaration = declaration;
+    this.offset = 0;
+    this.rows = declaration.isMatrix() ? declaration.rows() : 1;
+    this.cols = declaration.isMatrix() ? declaration.cols() : declaration.rows();
   }
 
-  private Parameter(
-      Parameters store, int segmentBegin, int segmentEnd, long offset, long rows, long cols) {
-    this.store = store;
-    this.segmentBegin = segmentBegin;
-    this.segmentEnd = segmentEnd;
-    this.first = store.segments().get(segmentBegin);
+  /** A part of a parameter. */
+  private Parameter(Declaration declaration, Place place, long offset, long rows, long cols) {
+    this.declaration = declaration;
+    this.place = place;
     this.offset = offset;
     this.rows = rows;
     this.cols = cols;
   }
 
+  Declaration declaration() {
+    return declaration;
+  }
+
+  /** Gives a declared parameter its values. */
+  void place(Parameters store, ParameterLayout.Range range) {
+    this.place = new Place(store, range.begin(), range.end());
+  }
+
+  private Place place() {
+    Check.state(place != null, "%s has no place yet: its builder has not built", name());
+    return place;
+  }
+
   /** The name of the (first) tensor it covers. */
   public String name() {
-    return first.name();
+    return place == null ? declaration.parts().get(0).name() : place.first().name();
   }
 
   public long rows() {
@@ -51,33 +79,36 @@ public final class Parameter {
 
   /** Address of the values: f32 master values, or frozen ones of {@link #dtype}. */
   public long address() {
-    return store.address(first) + offset * first.dtype().sizeBytes();
+    Place at = place();
+    return at.store.address(at.first()) + offset * dtype().sizeBytes();
   }
 
   /** How the values are held. */
   public DType dtype() {
-    return first.dtype();
+    return declaration.dtype();
   }
 
   /** Whether the values are packed in 4 or 8 bits. */
   public boolean isQuantized() {
-    return first.dtype().sizeBytes() == 0;
+    return dtype().sizeBytes() == 0;
   }
 
   /** The type in which products of such activations read the weight. */
   public DType operandDtype(DType activations) {
-    return store.operandDtype(first, activations);
+    Place at = place();
+    return at.store.operandDtype(at.first(), activations);
   }
 
   /** Where products of such activations read the weight: the master, or a copy of it. */
   public long operand(DType activations) {
-    return store.operandAddress(first, activations)
+    Place at = place();
+    return at.store.operandAddress(at.first(), activations)
         + offset * operandDtype(activations).sizeBytes();
   }
 
   /** Whether this parameter takes a gradient. */
   public boolean trainable() {
-    return store.trainable() && !first.frozen();
+    return place().store.trainable() && declaration.frozenAs() == null;
   }
 
   /**
@@ -88,7 +119,7 @@ public final class Parameter {
    * @param end behind the last
    */
   public Parameter slice(long begin, long end) {
-    boolean vector = first.shape().length == 1;
+    boolean vector = !declaration.isMatrix();
     long width = vector ? 1 : cols;
     Check.argument(
         0 <= begin && begin < end && end * width <= count(),
@@ -97,7 +128,8 @@ public final class Parameter {
         end,
         name());
     Check.state(!isQuantized() || (end - begin) * width == count(), "%s is packed whole", name());
-    int from = segmentBegin;
+    Parameters store = place().store;
+    int from = place.segmentBegin;
     long before = begin * width + offset;
     while (before >= store.segments().get(from).count()) {
       before -= store.segments().get(from++).count();
@@ -110,17 +142,22 @@ public final class Parameter {
     boolean whole = before == 0 && covered == (end - begin) * width;
     Check.argument(whole || to == from + 1, "slice %d..%d of %s cuts a tensor", begin, end, name());
     return new Parameter(
-        store, from, to, before, vector ? 1 : end - begin, vector ? end - begin : cols);
+        declaration,
+        new Place(store, from, to),
+        before,
+        vector ? 1 : end - begin,
+        vector ? end - begin : cols);
   }
 
   /** Whether it is a part of a tensor, whose rest others write. */
   private boolean isPartOfTensor() {
-    return segmentEnd == segmentBegin + 1 && count() < first.count();
+    return place.segmentEnd == place.segmentBegin + 1 && count() < place.first().count();
   }
 
   /** Address of the f32 gradient. Before writing to it ask {@link #accumulate}. */
   public long gradient() {
-    return store.gradientAddress(first.first() + offset);
+    Place at = place();
+    return at.store.gradientAddress(at.first().first() + offset);
   }
 
   /**
@@ -128,13 +165,17 @@ public final class Parameter {
    * overwrite it; true later, when it must add.
    */
   public boolean accumulate() {
-    boolean written = store.claim(segmentBegin, segmentEnd);
+    Place at = place();
+    boolean written = at.store.claim(at.segmentBegin, at.segmentEnd);
     if (!isPartOfTensor()) {
       return written;
     }
     if (!written) {
       // Of one tensor there is one mark: its parts add to zero, whichever comes first.
-      store.backend().fillZero(store.gradientAddress(first.first()), first.count() * Float.BYTES);
+      Segment whole = at.first();
+      at.store
+          .backend()
+          .fillZero(at.store.gradientAddress(whole.first()), whole.count() * Float.BYTES);
     }
     return true;
   }
@@ -142,7 +183,7 @@ public final class Parameter {
   /** The gradient for an op that can only add: zeroed if nothing was written in this step. */
   public long addableGradient() {
     if (!accumulate()) {
-      store.backend().fillZero(gradient(), count() * Float.BYTES);
+      place.store.backend().fillZero(gradient(), count() * Float.BYTES);
     }
     return gradient();
   }

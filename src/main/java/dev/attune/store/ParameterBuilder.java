@@ -11,7 +11,11 @@ import java.util.Set;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 
-/** Declares parameters in the order of the model; {@link #build} lays them out. */
+/**
+ * Declares parameters in the order of the model; {@link #build} lays them out. What a declaration
+ * returns is the parameter itself: its shape is known at once, its values have a place from {@link
+ * #build} on.
+ */
 public final class ParameterBuilder {
   /**
    * One Hugging Face tensor of a declaration, or one module before its tensors are named.
@@ -20,56 +24,9 @@ public final class ParameterBuilder {
    */
   public record Part(String name, long rows) {}
 
-  /**
-   * A module of a weight that is decomposed.
-   *
-   * @param down handle of its adapter's A
-   * @param up handle of its adapter's B
-   * @param magnitude handle of its magnitudes
-   * @param firstRow of the module in the weight
-   */
-  public record Decomposed(int down, int up, int magnitude, long firstRow) {}
-
-  /**
-   * What one handle stands for.
-   *
-   * @param cols of a matrix; 1 of vectors
-   * @param frozenAs how it is held, of vectors that it is frozen; null: trained
-   */
-  record Declared(
-      List<Part> parts,
-      long cols,
-      Layout layout,
-      boolean decays,
-      boolean rowSparse,
-      boolean isMatrix,
-      DType frozenAs) {
-    DType dtype() {
-      return frozenAs != null && isMatrix ? frozenAs : DType.F32;
-    }
-
-    long rows() {
-      return parts.stream().mapToLong(Part::rows).sum();
-    }
-
-    long count(Part part) {
-      return part.rows() * cols;
-    }
-
-    long[] folderShape(Part part) {
-      return isMatrix ? layout.folderShape(part.rows(), cols) : new long[] {part.rows()};
-    }
-  }
-
-  /**
-   * A weight whose adapters are weight-decomposed.
-   *
-   * @param weight its handle
-   */
-  record DeclaredDecomposition(int weight, List<Decomposed> modules, float scale) {}
-
-  private final List<Declared> declared = new ArrayList<>();
-  private final List<DeclaredDecomposition> decompositions = new ArrayList<>();
+  private final List<Parameter> declared = new ArrayList<>();
+  private final List<Decomposition> decompositions = new ArrayList<>();
+  private boolean built;
   private LoraConfig lora;
   private DType frozenAs;
   private DType productsFrozenAs;
@@ -154,8 +111,8 @@ public final class ParameterBuilder {
     }
   }
 
-  /** A weight matrix (rows, cols) that decays; returns its handle for {@link Parameters#get}. */
-  public int matrix(String name, long rows, long cols) {
+  /** A weight matrix (rows, cols) that decays. */
+  public Parameter matrix(String name, long rows, long cols) {
     return declare(List.of(new Part(name, rows)), cols, Layout.PLAIN, true, false, true, frozenAs);
   }
 
@@ -164,7 +121,7 @@ public final class ParameterBuilder {
    *
    * @param layout in the folder; of several matrices only PLAIN
    */
-  public int stacked(List<Part> parts, long cols, Layout layout) {
+  public Parameter stacked(List<Part> parts, long cols, Layout layout) {
     Check.argument(
         layout == Layout.PLAIN || parts.size() == 1, "a layout of several tensors: %s", parts);
     return declare(
@@ -172,7 +129,7 @@ public final class ParameterBuilder {
   }
 
   /** A matrix of an adapter: always trained. */
-  public int adapter(String name, long rows, long cols, Layout layout) {
+  Parameter adapter(String name, long rows, long cols, Layout layout) {
     return asNew(
         () -> declare(List.of(new Part(name, rows)), cols, layout, true, false, true, null));
   }
@@ -181,7 +138,7 @@ public final class ParameterBuilder {
    * The magnitudes of a module's rows: always trained. They decay, as Transformers has it, which
    * excepts biases and norms alone.
    */
-  public int magnitude(String name, long count, Layout layout) {
+  Parameter magnitude(String name, long count, Layout layout) {
     return asNew(
         () -> declare(List.of(new Part(name, count)), 1, layout, true, false, false, null));
   }
@@ -189,31 +146,31 @@ public final class ParameterBuilder {
   /**
    * Declares that adapters of a weight are weight-decomposed.
    *
-   * @param weight its handle
-   * @param modules of it that have an adapter
-   * @return the handle for {@link Parameters#decomposition}
+   * @param adapters of its modules, each with magnitudes
    */
-  public int decompose(int weight, List<Decomposed> modules) {
-    decompositions.add(new DeclaredDecomposition(weight, List.copyOf(modules), lora.scale()));
-    return decompositions.size() - 1;
+  Decomposition decompose(Parameter weight, List<Adapter> adapters) {
+    Decomposition decomposition = new Decomposition(weight, adapters, lora.scale());
+    decompositions.add(decomposition);
+    return decomposition;
   }
 
   /** A vector that does not decay: a bias, a norm's weight. */
-  public int vector(String name, long count) {
+  public Parameter vector(String name, long count) {
     return stackedVectors(List.of(new Part(name, count)), Layout.PLAIN);
   }
 
   /** Vectors, one after the other; the layout as of {@link #stacked}. */
-  public int stackedVectors(List<Part> parts, Layout layout) {
+  public Parameter stackedVectors(List<Part> parts, Layout layout) {
     Check.argument(
         layout == Layout.PLAIN || parts.size() == 1, "a layout of several tensors: %s", parts);
     return declare(parts, 1, layout, false, false, false, frozenAs);
   }
 
   /** The word embedding (V, C): decays, and is updated by row. At most one. */
-  public int wordEmbedding(String name, long vocabulary, long width) {
-    for (Declared other : declared) {
-      Check.argument(!other.rowSparse, "two word embeddings: %s and %s", other.parts, name);
+  public Parameter wordEmbedding(String name, long vocabulary, long width) {
+    for (Parameter other : declared) {
+      Check.argument(
+          !other.declaration().rowSparse(), "two word embeddings: %s and %s", other.name(), name);
     }
     return declare(
         List.of(new Part(name, vocabulary)),
@@ -225,7 +182,7 @@ public final class ParameterBuilder {
         frozenAs);
   }
 
-  private int declare(
+  private Parameter declare(
       List<Part> parts,
       long cols,
       Layout layout,
@@ -233,17 +190,23 @@ public final class ParameterBuilder {
       boolean rowSparse,
       boolean isMatrix,
       DType heldAs) {
-    declared.add(
-        new Declared(List.copyOf(parts), cols, layout, decays, rowSparse, isMatrix, heldAs));
-    return declared.size() - 1;
+    Check.state(!built, "%s is declared after the parameters were built", parts.get(0).name());
+    Parameter parameter =
+        new Parameter(
+            new Declaration(List.copyOf(parts), cols, layout, decays, rowSparse, isMatrix, heldAs));
+    declared.add(parameter);
+    return parameter;
   }
 
   /**
-   * Lays the parameters out and allocates the weights (zeroed).
+   * Lays the parameters out, allocates the weights (zeroed) and gives every parameter its place.
+   * Once only.
    *
    * @throws InputException if a weight that is to be held in few bits has a width they do not allow
    */
   public Parameters build(Backend backend) {
-    return new Parameters(backend, new ParameterLayout(declared), decompositions);
+    Check.state(!built, "the parameters are built already");
+    built = true;
+    return new Parameters(backend, declared, decompositions);
   }
 }

@@ -3,7 +3,6 @@ package dev.attune.store;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.kernels.QuantizedLayout;
-import dev.attune.store.ParameterBuilder.Declared;
 import dev.attune.store.ParameterBuilder.Part;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -23,15 +22,12 @@ final class ParameterLayout {
   private static final int CACHE_LINE = 64;
 
   /**
-   * What one handle stands for.
+   * Which segments a declaration became.
    *
-   * @param begin first of its segments
+   * @param begin the first
    * @param end behind the last
-   * @param rows of the matrix; 1 of vectors
-   * @param cols of the matrix; entries of vectors
-   * @param rowSparse whether it is the word embedding, updated by row
    */
-  record Range(int begin, int end, long rows, long cols, boolean rowSparse) {}
+  record Range(int begin, int end) {}
 
   private final List<Segment> segments = new ArrayList<>();
   private final Map<String, Segment> byName = new LinkedHashMap<>();
@@ -47,7 +43,7 @@ final class ParameterLayout {
    *
    * @throws InputException if a weight that is to be packed does not consist of whole blocks
    */
-  ParameterLayout(List<Declared> declared) {
+  ParameterLayout(List<Declaration> declared) {
     for (int i = 0; i < declared.size(); i++) {
       ranges.add(null);
     }
@@ -62,9 +58,9 @@ final class ParameterLayout {
     }
   }
 
-  private void place(List<Declared> declared, Predicate<Declared> section) {
+  private void place(List<Declaration> declared, Predicate<Declaration> section) {
     for (int i = 0; i < declared.size(); i++) {
-      Declared d = declared.get(i);
+      Declaration d = declared.get(i);
       if (!section.test(d)) {
         continue;
       }
@@ -83,14 +79,14 @@ final class ParameterLayout {
                 false));
         size += d.count(part);
       }
-      ranges.set(i, range(d, begin));
+      ranges.set(i, new Range(begin, segments.size()));
     }
     size = align(size);
   }
 
-  private void placeFrozen(List<Declared> declared) {
+  private void placeFrozen(List<Declaration> declared) {
     for (int i = 0; i < declared.size(); i++) {
-      Declared d = declared.get(i);
+      Declaration d = declared.get(i);
       if (d.frozenAs() == null) {
         continue;
       }
@@ -124,21 +120,12 @@ final class ParameterLayout {
         at += QuantizedLayout.of(rows, d.cols(), d.dtype()).sizeBytes();
       }
       frozenBytes = (at + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-      ranges.set(i, range(d, begin));
+      ranges.set(i, new Range(begin, segments.size()));
     }
   }
 
   private static long align(long value) {
     return (value + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-  }
-
-  private Range range(Declared d, int begin) {
-    return new Range(
-        begin,
-        segments.size(),
-        d.isMatrix() ? d.rows() : 1,
-        d.isMatrix() ? d.cols() : d.rows(),
-        d.rowSparse());
   }
 
   /** The named tensors, in the order of the store, the frozen ones last. */
@@ -151,7 +138,7 @@ final class ParameterLayout {
     return byName.get(name);
   }
 
-  /** By handle. */
+  /** By declaration, in the order of these. */
   List<Range> ranges() {
     return ranges;
   }

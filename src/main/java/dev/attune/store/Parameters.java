@@ -5,10 +5,8 @@ import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.HostWindow;
-import dev.attune.store.ParameterBuilder.DeclaredDecomposition;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
@@ -34,7 +32,6 @@ public final class Parameters implements AutoCloseable {
   private final WeightShadow shadow;
   private final FrozenWeights frozen; // null where nothing is
   private final HostWindow window;
-  private final List<Parameter> all = new ArrayList<>();
   private final Decompositions decompositions;
   private long version;
   private Buffer gradients;
@@ -42,10 +39,13 @@ public final class Parameters implements AutoCloseable {
   private RowSparse rowSparse;
   private Parameter rowSparseTable;
 
-  /** Allocates the weights (zeroed). */
-  Parameters(Backend backend, ParameterLayout layout, List<DeclaredDecomposition> decomposed) {
+  /**
+   * Lays out what a model declared, allocates the weights (zeroed) and gives each parameter its
+   * place.
+   */
+  Parameters(Backend backend, List<Parameter> declared, List<Decomposition> decomposed) {
     this.backend = backend;
-    this.layout = layout;
+    this.layout = new ParameterLayout(declared.stream().map(Parameter::declaration).toList());
     this.segments = layout.segments();
     this.rowSparseEnd = layout.rowSparseEnd();
     this.weights =
@@ -56,29 +56,31 @@ public final class Parameters implements AutoCloseable {
             "the weights",
             "--lora-r, which freezes them and holds them in bf16 (--load-in-4bit: in 4 bits),");
     this.shadow = new WeightShadow(backend, weights, rowSparseEnd, layout.decayEnd());
-    this.frozen = layout.frozenBytes() == 0 ? null : new FrozenWeights(backend, layout);
     this.window = new HostWindow(backend);
-    for (ParameterLayout.Range range : layout.ranges()) {
-      Parameter parameter =
-          new Parameter(this, range.begin(), range.end(), range.rows(), range.cols());
-      all.add(parameter);
-      if (range.rowSparse()) {
+    try {
+      this.frozen = layout.frozenBytes() == 0 ? null : new FrozenWeights(backend, layout);
+    } catch (RuntimeException e) {
+      weights.close();
+      throw e;
+    }
+    for (int i = 0; i < declared.size(); i++) {
+      Parameter parameter = declared.get(i);
+      parameter.place(this, layout.ranges().get(i));
+      if (parameter.declaration().rowSparse()) {
         rowSparseTable = parameter;
         // Only some rows are ever touched; with huge pages every row would be.
         backend.advise(parameter.address(), parameter.count() * Float.BYTES, false);
       }
     }
-    this.decompositions = new Decompositions(backend, this, decomposed);
-  }
-
-  /** The parameter that a declaration's handle stands for. */
-  public Parameter get(int handle) {
-    return all.get(handle);
-  }
-
-  /** The decomposition that a declaration's handle stands for. */
-  public Decomposition decomposition(int handle) {
-    return decompositions.get(handle);
+    try {
+      this.decompositions = new Decompositions(backend, this, decomposed);
+    } catch (RuntimeException e) {
+      weights.close();
+      if (frozen != null) {
+        frozen.close();
+      }
+      throw e;
+    }
   }
 
   /** Grows whenever values may have changed: what derives from them is then out of date. */

@@ -97,8 +97,7 @@ public final class ChatTemplate {
     }
     for (String name : List.of("tokenizer_config.json", "chat_template.json")) {
       Path file = folder.resolve(name);
-      Map<String, String> sources =
-          sources(file, TextTokenizer.readJson(file).path("chat_template"));
+      Map<String, String> sources = sources(file, JsonFile.read(file).path("chat_template"));
       if (!sources.isEmpty()) {
         return new ChatTemplate(file, sources, tokens, now);
       }
@@ -129,7 +128,7 @@ public final class ChatTemplate {
   private static Map<String, Object> specialTokens(Path folder) {
     Map<String, Object> out = new HashMap<>();
     for (String file : List.of("special_tokens_map.json", "tokenizer_config.json")) {
-      JsonNode config = TextTokenizer.readJson(folder.resolve(file));
+      JsonNode config = JsonFile.read(folder.resolve(file));
       for (String name : TOKENS) {
         JsonNode token = config.path(name);
         JsonNode text = token.isObject() ? token.path("content") : token;

@@ -6,7 +6,6 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import java.io.IOException;
@@ -66,11 +65,11 @@ public final class TextTokenizer implements AutoCloseable {
 
   private TextTokenizer(Path folder, Path model, String json, boolean built) {
     this.folder = folder;
-    this.modelConfig = readJson(model.resolve("config.json"));
+    this.modelConfig = JsonFile.read(model.resolve("config.json"));
     this.json = json;
     this.built = built;
-    this.config = readJson(folder.resolve("tokenizer_config.json"));
-    this.specialTokens = readJson(folder.resolve("special_tokens_map.json"));
+    this.config = JsonFile.read(folder.resolve("tokenizer_config.json"));
+    this.specialTokens = JsonFile.read(folder.resolve("special_tokens_map.json"));
     this.typeIds = typeIdsInUse(modelConfig, config);
     this.truncatesLeft = "left".equals(config.path("truncation_side").asText());
     this.prefixesWords = isByteLevelWithoutPrefix(json);
@@ -185,7 +184,7 @@ public final class TextTokenizer implements AutoCloseable {
         return OptionalInt.of(Integer.parseInt(entry.getKey()));
       }
     }
-    for (JsonNode token : readJson(folder.resolve("tokenizer.json")).path("added_tokens")) {
+    for (JsonNode token : JsonFile.read(folder.resolve("tokenizer.json")).path("added_tokens")) {
       if (token.path("content").asText().equals(spelling)) {
         return OptionalInt.of(token.path("id").asInt());
       }
@@ -403,17 +402,6 @@ public final class TextTokenizer implements AutoCloseable {
     }
     return preTokenizer.path("type").asText().equals("ByteLevel")
         && !preTokenizer.path("add_prefix_space").asBoolean(true);
-  }
-
-  static JsonNode readJson(Path file) {
-    if (!Files.exists(file)) {
-      return JsonNodeFactory.instance.objectNode();
-    }
-    try {
-      return JSON.readTree(file.toFile());
-    } catch (IOException e) {
-      throw new InputException(file + " is not valid JSON: " + e.getMessage(), e);
-    }
   }
 
   /** Makes a native encoding, reads it and frees it. */

@@ -24,7 +24,7 @@ final class VocabularyFiles {
   private VocabularyFiles() {}
 
   static String tokenizerJson(Path folder) {
-    JsonNode config = TextTokenizer.readJson(folder.resolve("tokenizer_config.json"));
+    JsonNode config = JsonFile.read(folder.resolve("tokenizer_config.json"));
     String family = family(folder, config);
     boolean words = Files.exists(folder.resolve("vocab.txt"));
     boolean bytes = Files.exists(folder.resolve("vocab.json"));
@@ -67,7 +67,7 @@ final class VocabularyFiles {
     if (!name.isEmpty() && !name.startsWith("PreTrainedTokenizer")) {
       return name.replaceFirst("Tokenizer(Fast)?$", "").toLowerCase(Locale.ROOT);
     }
-    return TextTokenizer.readJson(folder.resolve("config.json")).path("model_type").asText("");
+    return JsonFile.read(folder.resolve("config.json")).path("model_type").asText("");
   }
 
   private static ObjectNode wordPiece(Path file, JsonNode config) {
@@ -125,7 +125,7 @@ final class VocabularyFiles {
   }
 
   private static ObjectNode byteLevel(Path folder, JsonNode config, boolean roberta) {
-    JsonNode vocabulary = TextTokenizer.readJson(folder.resolve("vocab.json"));
+    JsonNode vocabulary = JsonFile.read(folder.resolve("vocab.json"));
     boolean prefix = config.path("add_prefix_space").asBoolean(false);
     ObjectNode root = root();
     ArrayNode added = root.putArray("added_tokens");

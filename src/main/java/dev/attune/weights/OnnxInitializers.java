@@ -4,14 +4,11 @@ import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.charset.CharacterCodingException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -26,7 +23,6 @@ import java.util.Set;
 public final class OnnxInitializers implements WeightSource {
   // Against files that are small on disk and huge in memory.
   private static final int MAX_ITEMS = 1_000_000;
-  private static final int MAX_DIMS = 64;
 
   /**
    * One operation of the graph.
@@ -75,10 +71,10 @@ public final class OnnxInitializers implements WeightSource {
    */
   public static OnnxInitializers parse(ByteBuffer model, Path origin) {
     OnnxInitializers out = new OnnxInitializers(origin);
-    Wire wire = out.new Wire(model.slice());
+    ProtobufMessage wire = new ProtobufMessage(model.slice(), origin);
     boolean found = false;
     while (wire.next()) {
-      if (wire.field == 7) {
+      if (wire.field() == 7) {
         if (found) {
           throw Messages.bad(origin, "has two graphs; is this an ONNX model?");
         }
@@ -151,9 +147,14 @@ public final class OnnxInitializers implements WeightSource {
     }
   }
 
-  private void readGraph(Wire graph) {
+  private String countedName(ProtobufMessage message) {
+    count();
+    return message.string();
+  }
+
+  private void readGraph(ProtobufMessage graph) {
     while (graph.next()) {
-      switch (graph.field) {
+      switch (graph.field()) {
         case 1 -> nodes.add(readNode(graph.message()));
         case 5 -> {
           Initializer tensor = readTensor(graph.message());
@@ -167,36 +168,36 @@ public final class OnnxInitializers implements WeightSource {
     }
   }
 
-  private Node readNode(Wire node) {
+  private Node readNode(ProtobufMessage node) {
     count();
     List<String> inputs = new ArrayList<>(4);
     List<String> outputs = new ArrayList<>(1);
     String opType = "";
     while (node.next()) {
-      switch (node.field) {
-        case 1 -> inputs.add(node.string());
-        case 2 -> outputs.add(node.string());
-        case 4 -> opType = node.string();
+      switch (node.field()) {
+        case 1 -> inputs.add(countedName(node));
+        case 2 -> outputs.add(countedName(node));
+        case 4 -> opType = countedName(node);
         default -> node.skip();
       }
     }
     return new Node(opType, List.copyOf(inputs), List.copyOf(outputs));
   }
 
-  private Initializer readTensor(Wire tensor) {
+  private Initializer readTensor(ProtobufMessage tensor) {
     count();
-    Longs shape = new Longs();
-    Floats floats = new Floats();
+    ProtobufMessage.Longs shape = new ProtobufMessage.Longs();
+    ProtobufMessage.Floats floats = new ProtobufMessage.Floats();
     ByteBuffer raw = null;
     String name = "";
     long onnxType = 0;
     long location = 0;
     while (tensor.next()) {
-      switch (tensor.field) {
+      switch (tensor.field()) {
         case 1 -> tensor.varints(shape);
         case 2 -> onnxType = tensor.varint();
         case 4 -> tensor.floats(floats);
-        case 8 -> name = tensor.string();
+        case 8 -> name = countedName(tensor);
         case 9 -> raw = tensor.bytes();
         case 14 -> location = tensor.varint();
         default -> tensor.skip();
@@ -260,174 +261,5 @@ public final class OnnxInitializers implements WeightSource {
       case 16 -> ElementType.BF16;
       default -> null;
     };
-  }
-
-  private static final class Longs {
-    private long[] values = new long[4];
-    private int count;
-
-    boolean add(long value) {
-      if (count == MAX_DIMS) {
-        return false;
-      }
-      if (count == values.length) {
-        values = Arrays.copyOf(values, 2 * count);
-      }
-      values[count++] = value;
-      return true;
-    }
-
-    long[] toArray() {
-      return Arrays.copyOf(values, count);
-    }
-  }
-
-  private static final class Floats {
-    private ByteBuffer bytes = ByteBuffer.allocate(0);
-
-    /** Appends whole floats; the total is bounded by the size of the file. */
-    void add(ByteBuffer more) {
-      if (bytes.remaining() < more.remaining()) {
-        int grown = (int) Math.min(Integer.MAX_VALUE - 8, 2L * (bytes.position() + more.limit()));
-        bytes = ByteBuffer.allocate(Math.max(grown, 64)).put(bytes.flip());
-      }
-      bytes.put(more);
-    }
-
-    ByteBuffer toBytes() {
-      return bytes.flip();
-    }
-  }
-
-  /** A cursor over one protobuf message. Every step is checked against the message's end. */
-  private final class Wire {
-    private static final int VARINT = 0;
-    private static final int FIXED64 = 1;
-    private static final int BYTES = 2;
-    private static final int FIXED32 = 5;
-
-    private final ByteBuffer in;
-    private int field;
-    private int wireType;
-
-    Wire(ByteBuffer in) {
-      this.in = in.order(ByteOrder.LITTLE_ENDIAN);
-    }
-
-    /** Moves to the next field; false at the end of the message. */
-    boolean next() {
-      if (!in.hasRemaining()) {
-        return false;
-      }
-      long tag = rawVarint();
-      wireType = (int) (tag & 7);
-      field = (int) (tag >>> 3);
-      if (tag >>> 32 != 0 || field == 0) {
-        throw broken("an impossible field number");
-      }
-      return true;
-    }
-
-    long varint() {
-      require(VARINT);
-      return rawVarint();
-    }
-
-    ByteBuffer bytes() {
-      require(BYTES);
-      long length = rawVarint();
-      if (length < 0 || length > in.remaining()) {
-        throw broken("a length of " + Long.toUnsignedString(length));
-      }
-      ByteBuffer out = in.slice(in.position(), (int) length);
-      in.position(in.position() + (int) length);
-      return out;
-    }
-
-    Wire message() {
-      return new Wire(bytes());
-    }
-
-    String string() {
-      count();
-      try {
-        return Messages.utf8(bytes());
-      } catch (CharacterCodingException e) {
-        throw broken("a name that is not UTF-8");
-      }
-    }
-
-    void varints(Longs out) {
-      boolean fits;
-      if (wireType == VARINT) {
-        fits = out.add(rawVarint());
-      } else {
-        Wire packed = message();
-        fits = true;
-        while (fits && packed.in.hasRemaining()) {
-          fits = out.add(packed.rawVarint());
-        }
-      }
-      if (!fits) {
-        throw broken("a tensor of more than " + MAX_DIMS + " dimensions");
-      }
-    }
-
-    void floats(Floats out) {
-      if (wireType == FIXED32) {
-        out.add(take(4));
-        return;
-      }
-      ByteBuffer packed = bytes();
-      if (packed.remaining() % 4 != 0) {
-        throw broken("packed floats of " + packed.remaining() + " bytes");
-      }
-      out.add(packed);
-    }
-
-    void skip() {
-      switch (wireType) {
-        case VARINT -> rawVarint();
-        case FIXED64 -> take(8);
-        case BYTES -> bytes();
-        case FIXED32 -> take(4);
-        default -> throw broken("wire type " + wireType);
-      }
-    }
-
-    private void require(int expected) {
-      if (wireType != expected) {
-        throw broken("wire type " + wireType + " for field " + field);
-      }
-    }
-
-    private ByteBuffer take(int length) {
-      if (in.remaining() < length) {
-        throw broken("a field cut short");
-      }
-      ByteBuffer out = in.slice(in.position(), length);
-      in.position(in.position() + length);
-      return out;
-    }
-
-    private long rawVarint() {
-      long value = 0;
-      for (int shift = 0; shift < 64; shift += 7) {
-        if (!in.hasRemaining()) {
-          throw broken("a number cut short");
-        }
-        byte b = in.get();
-        value |= (b & 0x7FL) << shift;
-        if (b >= 0) {
-          return value;
-        }
-      }
-      throw broken("a number of more than 64 bits");
-    }
-
-    private InputException broken(String what) {
-      return Messages.bad(
-          origin, "not an ONNX model, or damaged: %s before byte %d", what, in.position());
-    }
   }
 }

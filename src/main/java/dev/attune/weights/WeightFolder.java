@@ -17,14 +17,21 @@ import java.util.function.Function;
 import java.util.stream.Stream;
 
 /** Finds the weight files of a Hugging Face folder, sharded or not. */
-final class WeightFolder {
+public final class WeightFolder {
   private static final String SAFETENSORS = "model.safetensors";
   private static final String TORCH = "pytorch_model.bin";
   private static final String INDEX = ".index.json";
 
   private WeightFolder() {}
 
-  static WeightSource open(Path folder) {
+  /**
+   * Opens the weights of a Hugging Face folder: model.safetensors, else the shards of
+   * model.safetensors.index.json, else pytorch_model.bin, else the shards of
+   * pytorch_model.bin.index.json.
+   *
+   * @throws InputException when there are none, or they are damaged
+   */
+  public static WeightSource open(Path folder) {
     if (!Files.isDirectory(folder)) {
       throw Messages.bad(folder, Files.exists(folder) ? "is not a folder" : "folder not found");
     }

@@ -3,7 +3,6 @@ package dev.attune.weights;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import java.nio.FloatBuffer;
-import java.nio.file.Path;
 import java.util.Set;
 
 /**
@@ -52,15 +51,4 @@ public interface WeightSource extends AutoCloseable {
 
   @Override
   void close();
-
-  /**
-   * Opens the weights of a Hugging Face folder: model.safetensors, else the shards of
-   * model.safetensors.index.json, else pytorch_model.bin, else the shards of
-   * pytorch_model.bin.index.json.
-   *
-   * @throws InputException when there are none, or they are damaged
-   */
-  static WeightSource open(Path folder) {
-    return WeightFolder.open(folder);
-  }
 }

@@ -53,7 +53,7 @@ class GeneratorTest {
     final Tape tape;
 
     Opened(String family, Backend backend, DType dtype) {
-      Path folder = Goldens.folder().resolve("tiny").resolve(family);
+      Path folder = Goldens.shared(family);
       ParameterBuilder builder = new ParameterBuilder();
       builder.freeze(dtype, dtype);
       model =

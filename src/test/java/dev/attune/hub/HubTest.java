@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.attune.core.InputException;
 import dev.attune.weights.TensorInfo;
+import dev.attune.weights.WeightFolder;
 import dev.attune.weights.WeightSource;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -99,7 +100,7 @@ class HubTest {
     assertEquals(
         "2c1ddbe6f92a30bb64a1577cc5c7085355e9349dc64f8bb78e11ebbec3541b59",
         ModelManifest.sha256(model.resolve("model.safetensors")));
-    try (WeightSource weights = WeightSource.open(model)) {
+    try (WeightSource weights = WeightFolder.open(model)) {
       String name = "encoder.layer.5.intermediate.dense.weight";
       assertEquals(new TensorInfo(name, "F32", new long[] {1536, 384}), weights.info(name));
     }

@@ -63,7 +63,7 @@ class GoldenAdapterTest {
   @MethodSource("cases")
   void agreesWithPeft(String name, Backends.Target target) throws IOException {
     String family = name.replace("_dora", "");
-    Path base = Goldens.folder().resolve("tiny").resolve(family);
+    Path base = Goldens.own(family);
     Path adapter = ADAPTERS.resolve(name);
     Goldens.Tensors golden = new Goldens.Tensors(adapter.resolve("golden.safetensors"));
     Goldens.Tensors sequences = new Goldens.Tensors(base.resolve("golden.safetensors"));

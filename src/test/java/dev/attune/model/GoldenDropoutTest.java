@@ -37,7 +37,7 @@ class GoldenDropoutTest {
 
   static Stream<Arguments> cases() {
     return Stream.of("bert", "roberta", "distilbert", "gpt2", "gpt_neox", "llama")
-        .flatMap(family -> Backends.best().map(backend -> Arguments.of(family, backend)));
+        .flatMap(family -> Backends.all().map(backend -> Arguments.of(family, backend)));
   }
 
   /** The config has the dropouts. */
@@ -60,7 +60,7 @@ class GoldenDropoutTest {
   }
 
   private static Path folder(String family) {
-    return Goldens.folder().resolve("tiny").resolve(family);
+    return Goldens.own(family);
   }
 
   private static void check(String family, Backend backend, ObjectNode config, Float dropout) {

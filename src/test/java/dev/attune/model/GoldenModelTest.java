@@ -40,33 +40,70 @@ import org.junit.jupiter.params.provider.ValueSource;
 class GoldenModelTest {
   private static final double LOGIT_TOLERANCE = 1e-4;
   private static final double GRADIENT_TOLERANCE = 1e-3; // of the tensor's largest entry
-  private static final int SEQUENCES = 4;
 
-  static Stream<Arguments> cases() {
-    return Stream.of(
-            "bert",
-            "bert_token",
-            "roberta",
-            "distilbert",
-            "gpt2",
-            "gpt2_cls",
-            "llama",
-            "llama_tied",
-            "mistral",
-            "qwen2",
-            "qwen3",
-            "gpt_neox")
-        .flatMap(family -> Backends.all().map(backend -> Arguments.of(family, backend)));
+  /** Those of our own whose family we have. */
+  private static final List<String> OWN =
+      List.of(
+          "bert",
+          "bert_token",
+          "roberta",
+          "roberta_token",
+          "distilbert",
+          "gpt2",
+          "gpt2_cls",
+          "llama",
+          "llama_tied",
+          "llama_cls",
+          "mistral",
+          "qwen2",
+          "qwen3",
+          "gpt_neox");
+
+  private static final List<String> SHARED =
+      List.of(
+          "bert",
+          "bert_token",
+          "roberta",
+          "distilbert",
+          "gpt2",
+          "gpt2_cls",
+          "llama",
+          "llama_tied",
+          "mistral",
+          "qwen2",
+          "qwen3",
+          "gpt_neox");
+
+  static Stream<Arguments> own() {
+    return cases(OWN);
+  }
+
+  static Stream<Arguments> shared() {
+    return cases(SHARED);
+  }
+
+  private static Stream<Arguments> cases(List<String> names) {
+    return names.stream()
+        .flatMap(name -> Backends.all().map(backend -> Arguments.of(name, backend)));
   }
 
   @ParameterizedTest(name = "{0} on {1}")
-  @MethodSource("cases")
-  void agreesWithTransformers(String family, Backends.Target target) {
-    Path folder = Goldens.folder().resolve("tiny").resolve(family);
+  @MethodSource("own")
+  void agreesWithTransformers(String name, Backends.Target target) {
+    check(Goldens.own(name), target.backend());
+  }
+
+  /** Wider models, of other sequences. */
+  @ParameterizedTest(name = "{0} on {1}")
+  @MethodSource("shared")
+  void agreesOnWiderModels(String name, Backends.Target target) {
+    check(Goldens.shared(name), target.backend());
+  }
+
+  private static void check(Path folder, Backend backend) {
     Goldens.Tensors golden = new Goldens.Tensors(folder.resolve("golden.safetensors"));
     JsonNode summary = Goldens.json(folder.resolve("golden.json"));
-    Task task = task(family);
-    Backend backend = target.backend();
+    Task task = GoldenBatch.task(folder);
     try (Model model =
             Families.create(backend, ModelFolder.readConfig(folder), task.head(), 5, null);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1);
@@ -119,9 +156,9 @@ class GoldenModelTest {
   }
 
   private static float[] gradients(String family, Backend backend, boolean checkpoints) {
-    Path folder = Goldens.folder().resolve("tiny").resolve(family);
+    Path folder = Goldens.own(family);
     Goldens.Tensors golden = new Goldens.Tensors(folder.resolve("golden.safetensors"));
-    Task task = task(family);
+    Task task = GoldenBatch.task(folder);
     try (Model model =
             Families.create(backend, ModelFolder.readConfig(folder), task.head(), 5, 0.1f);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.BF16, 1);
@@ -144,14 +181,6 @@ class GoldenModelTest {
     }
   }
 
-  private static Task task(String family) {
-    return switch (family) {
-      case "bert_token" -> Task.TOKEN_CLASSIFICATION;
-      case "bert", "roberta", "distilbert", "gpt2_cls" -> Task.CLASSIFICATION;
-      default -> Task.CAUSAL_LM;
-    };
-  }
-
   private static void checkHidden(
       Goldens.Tensors golden, Model model, Tape tape, Staging staging, Batch batch) {
     Inputs inputs = staging.stage(batch);
@@ -168,7 +197,7 @@ class GoldenModelTest {
       Goldens.Tensors golden, String name, Tensor actual, boolean ofSequences, Tape tape) {
     FloatBuffer values = Host.floats(tape.backend(), actual.address(), actual.sizeBytes());
     int at = 0;
-    for (int s = 0; s < SEQUENCES; s++) {
+    for (int s = 0; s < GoldenBatch.SEQUENCES; s++) {
       for (float expected : golden.floats(name + s)) {
         assertEquals(expected, values.get(at++), LOGIT_TOLERANCE, name + s);
       }

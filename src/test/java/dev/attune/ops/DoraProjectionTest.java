@@ -67,7 +67,6 @@ class DoraProjectionTest {
           List.of(new Part("a.q", ROWS[0]), new Part("a.k", ROWS[1]), new Part("a.v", ROWS[2]));
       projection = Projection.declare(builder, modules, C, true, Layout.PLAIN);
       parameters = builder.build(backend);
-      projection.bind(parameters);
       for (Segment segment : parameters.segments()) {
         fill(segment);
       }
@@ -362,7 +361,7 @@ class DoraProjectionTest {
       Tensor x = f.input(false, inp);
       double[] out = f.read(Linear.apply(f.tape, x, f.projection).address(), N * F);
       long plain = f.tape.allocate(N * F * 4L);
-      Projection.product(f.tape, plain, x.address(), f.projection.weight(), 0, N, DType.F32);
+      Product.forward(f.tape, plain, x.address(), f.projection.weight(), 0, N, DType.F32);
       double[] base = f.read(plain, N * F);
       int first = 0;
       for (int part = 0; part < ROWS.length; part++) {

@@ -44,9 +44,8 @@ class LinearCrossEntropyTest {
       if (frozen) {
         builder.freeze(DType.BF16, DType.BF16);
       }
-      int handle = builder.matrix("vocabulary", V, C);
+      weight = builder.matrix("vocabulary", V, C);
       parameters = builder.build(backend);
-      weight = parameters.get(handle);
       Random random = new Random(3);
       parameters.write(
           parameters.segments().get(0),

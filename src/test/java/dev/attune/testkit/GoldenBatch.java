@@ -5,6 +5,7 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Packer;
 import dev.attune.task.Task;
 import dev.attune.train.Objective;
+import java.nio.file.Path;
 
 /** The four sequences of a tiny model's golden, packed. */
 public final class GoldenBatch {
@@ -12,6 +13,19 @@ public final class GoldenBatch {
   public static final int SEQUENCES = 4;
 
   private GoldenBatch() {}
+
+  /** What the model of this folder does, by its class in Transformers. */
+  public static Task task(Path folder) {
+    String architecture =
+        Goldens.json(folder.resolve("config.json")).get("architectures").get(0).asText();
+    if (architecture.endsWith("ForSequenceClassification")) {
+      return Task.CLASSIFICATION;
+    }
+    if (architecture.endsWith("ForTokenClassification")) {
+      return Task.TOKEN_CLASSIFICATION;
+    }
+    return Task.CAUSAL_LM;
+  }
 
   /** Packs them, with their labels. */
   public static Batch of(Goldens.Tensors golden, Task task, int positionOffset) {

@@ -10,11 +10,25 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Assumptions;
 
-/** Reference numbers made with Transformers; see the README beside them. */
+/**
+ * Reference numbers made with Transformers: our own, which are part of the sources (tools/make_*),
+ * and larger ones beside the checkout, see the README there.
+ */
 public final class Goldens {
+  private static final Path OWN = Path.of("src/test/resources/goldens");
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private Goldens() {}
+
+  /** A tiny model of our own goldens: a Hugging Face folder with the reference numbers in it. */
+  public static Path own(String name) {
+    return OWN.resolve(name);
+  }
+
+  /** A tiny model of those beside the checkout; the test is skipped where they are absent. */
+  public static Path shared(String name) {
+    return folder().resolve("tiny").resolve(name);
+  }
 
   /** The folder of goldens; a test is skipped, with the reason, where it is absent. */
   public static Path folder() {

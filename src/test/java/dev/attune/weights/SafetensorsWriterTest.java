@@ -144,7 +144,7 @@ class SafetensorsWriterTest {
     assertTrue(
         Files.readString(folder.resolve("model.safetensors.index.json"))
             .contains("\"total_size\" : 680"));
-    try (WeightSource source = WeightSource.open(folder)) {
+    try (WeightSource source = WeightFolder.open(folder)) {
       assertEquals(6, source.names().size());
       for (int i = 0; i < sizes.length; i++) {
         assertArrayEquals(all.get(i), Resources.read(source, "t" + i));

@@ -48,7 +48,7 @@ class TorchBinTest {
   @Test
   void aFolderWithOnlyATorchFileOpens() throws Exception {
     Files.write(folder.resolve("pytorch_model.bin"), Resources.bytes("state.bin"));
-    try (WeightSource source = WeightSource.open(folder)) {
+    try (WeightSource source = WeightFolder.open(folder)) {
       assertEquals("BF16", source.info("bf16").dtype());
     }
   }

@@ -21,7 +21,7 @@ class WeightFolderTest {
   void safetensorsWinsOverTorch() throws Exception {
     write("model.safetensors", "a");
     Files.write(folder.resolve("pytorch_model.bin"), new byte[] {1, 2, 3});
-    try (WeightSource source = WeightSource.open(folder)) {
+    try (WeightSource source = WeightFolder.open(folder)) {
       assertEquals("[a]", source.names().toString());
     }
   }
@@ -31,8 +31,8 @@ class WeightFolderTest {
     Files.writeString(folder.resolve("config.json"), "{}");
     String message = refusal();
     assertTrue(message.contains("holds no weights") && message.contains("config.json"), message);
-    assertThrows(InputException.class, () -> WeightSource.open(folder.resolve("nowhere")));
-    assertThrows(InputException.class, () -> WeightSource.open(folder.resolve("config.json")));
+    assertThrows(InputException.class, () -> WeightFolder.open(folder.resolve("nowhere")));
+    assertThrows(InputException.class, () -> WeightFolder.open(folder.resolve("config.json")));
   }
 
   @ParameterizedTest
@@ -74,14 +74,14 @@ class WeightFolderTest {
     Files.writeString(
         folder.resolve("model.safetensors.index.json"),
         "{\"weight_map\":{\"a\":\"one.safetensors\",\"b\":\"two.safetensors\"}}");
-    try (WeightSource source = WeightSource.open(folder)) {
+    try (WeightSource source = WeightFolder.open(folder)) {
       assertArrayEquals(new float[] {1}, Resources.read(source, "extra"));
       assertThrows(InputException.class, () -> source.info("c"));
     }
   }
 
   private String refusal() {
-    return assertThrows(InputException.class, () -> WeightSource.open(folder)).getMessage();
+    return assertThrows(InputException.class, () -> WeightFolder.open(folder)).getMessage();
   }
 
   private void write(String file, String... names) throws Exception {

@@ -9,7 +9,6 @@ import dev.attune.ops.GatherRows;
 import dev.attune.ops.Rope;
 import dev.attune.store.Parameter;
 import dev.attune.store.ParameterBuilder;
-import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import java.nio.ByteBuffer;
@@ -20,28 +19,26 @@ import java.util.List;
 /** The body of a decoder: embeddings, a stack of layers, the last norm. */
 public final class Decoder implements AutoCloseable {
   private final DecoderConfig config;
-  private final int wordHandle;
-  private final int positionHandle;
+  private final Parameter word;
+  private final Parameter position; // null where positions rotate
   private final List<DecoderLayer> layers = new ArrayList<>();
   private final StreamNorm finalNorm;
-  private Parameter word;
-  private Parameter position;
   private Buffer ropeTable;
   private Rope.Table rope;
 
-  /** Declares the body's parameters; {@link #bind} follows once they are built. */
+  /** Declares the body's parameters; {@link #allocate} follows once they are built. */
   public Decoder(ParameterBuilder builder, DecoderConfig config, DecoderNames names) {
     this.config = config;
     int C = config.width();
     String table = names.word() + ".weight";
     // A tied table's gradient is dense: the last product reaches every row.
-    this.wordHandle =
+    this.word =
         config.tied()
             ? builder.matrix(table, config.vocabularySize(), C)
             : builder.wordEmbedding(table, config.vocabularySize(), C);
-    this.positionHandle =
+    this.position =
         names.position() == null
-            ? -1
+            ? null
             : builder.matrix(names.position() + ".weight", config.positions(), C);
     for (int layer = 0; layer < config.layers(); layer++) {
       layers.add(new DecoderLayer(builder, config, names, layer));
@@ -49,11 +46,8 @@ public final class Decoder implements AutoCloseable {
     this.finalNorm = StreamNorm.declare(builder, names.finalNorm(), config);
   }
 
-  public void bind(Backend backend, Parameters bound) {
-    word = bound.get(wordHandle);
-    position = positionHandle < 0 ? null : bound.get(positionHandle);
-    layers.forEach(layer -> layer.bind(bound));
-    finalNorm.bind(bound);
+  /** Allocates what is computed once: the table of rotary positions. */
+  public void allocate(Backend backend) {
     if (config.rotary() != null) {
       ropeTable = ropeTable(backend);
       rope = new Rope.Table(ropeTable.address(), config.positions(), config.rotary().size());

@@ -13,9 +13,9 @@ import dev.attune.ops.Normed;
 import dev.attune.ops.Projection;
 import dev.attune.ops.Rope;
 import dev.attune.store.Layout;
+import dev.attune.store.Parameter;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.store.ParameterBuilder.Part;
-import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import java.util.ArrayList;
@@ -35,9 +35,8 @@ final class DecoderLayer {
   private final Projection attentionOut;
   private final Projection up;
   private final Projection down;
-  private final int queryNorm;
-  private final int keyNorm;
-  private Parameters parameters;
+  private final Parameter queryNorm; // null where heads are not normalized; likewise keyNorm
+  private final Parameter keyNorm;
 
   DecoderLayer(ParameterBuilder builder, DecoderConfig config, DecoderNames names, int layer) {
     this.config = config;
@@ -58,11 +57,11 @@ final class DecoderLayer {
     this.queryNorm =
         a.headNorm()
             ? builder.vector(names.queryNorm().formatted(layer) + ".weight", a.headSize())
-            : -1;
+            : null;
     this.keyNorm =
         a.headNorm()
             ? builder.vector(names.keyNorm().formatted(layer) + ".weight", a.headSize())
-            : -1;
+            : null;
     this.attentionOut =
         product(
             builder,
@@ -115,13 +114,6 @@ final class DecoderLayer {
     Layout layout =
         names.conv1d() ? new Layout.Transposed((int) parts.get(0).rows(), cols) : Layout.PLAIN;
     return Projection.declare(builder, parts, cols, bias, layout);
-  }
-
-  void bind(Parameters bound) {
-    this.parameters = bound;
-    List.of(queryKeyValue, attentionOut, up, down).forEach(p -> p.bind(bound));
-    attentionNorm.bind(bound);
-    feedForwardNorm.bind(bound);
   }
 
   /**
@@ -223,14 +215,14 @@ final class DecoderLayer {
       Rope.Table rope,
       long positions) {
     Tensor x = projected;
-    if (queryNorm >= 0) {
+    if (queryNorm != null) {
       x =
           HeadNorm.apply(
               tape,
               heads,
               x,
-              hasQueries ? parameters.get(queryNorm) : null,
-              hasKeys ? parameters.get(keyNorm) : null,
+              hasQueries ? queryNorm : null,
+              hasKeys ? keyNorm : null,
               config.norm().eps());
     }
     if (rope != null) {

@@ -65,17 +65,14 @@ public final class DecoderModel implements Model {
         kind != HeadKind.SEQUENCE
             ? null
             : new Head(builder, Head.Spec.linearWithoutBias(SCORE), config.width(), outputs, 0f);
-    int last =
+    Parameter last =
         isLanguageModel && !config.tied()
             ? builder.matrix(
                 family.names().head() + ".weight", config.vocabularySize(), config.width())
-            : -1;
+            : null;
     this.parameters = builder.build(backend);
-    decoder.bind(backend, parameters);
-    if (head != null) {
-      head.bind(parameters);
-    }
-    this.vocabulary = !isLanguageModel ? null : last < 0 ? decoder.word() : parameters.get(last);
+    decoder.allocate(backend);
+    this.vocabulary = isLanguageModel && last == null ? decoder.word() : last;
   }
 
   /** The body alone. */

@@ -5,35 +5,29 @@ import dev.attune.ops.Normed;
 import dev.attune.ops.RmsNorm;
 import dev.attune.store.Parameter;
 import dev.attune.store.ParameterBuilder;
-import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 
 /** The norm before a sub-layer, of either kind. */
 final class StreamNorm {
   private final DecoderConfig.Norm config;
-  private final int weightHandle;
-  private final int biasHandle;
-  private Parameter weight;
-  private LayerNorm.Affine affine;
+  private final Parameter weight;
+  private final LayerNorm.Affine affine; // null where there is no mean to subtract
 
-  private StreamNorm(DecoderConfig.Norm config, int weightHandle, int biasHandle) {
+  private StreamNorm(DecoderConfig.Norm config, Parameter weight, LayerNorm.Affine affine) {
     this.config = config;
-    this.weightHandle = weightHandle;
-    this.biasHandle = biasHandle;
+    this.weight = weight;
+    this.affine = affine;
   }
 
   static StreamNorm declare(ParameterBuilder builder, String module, DecoderConfig config) {
-    int weight = builder.vector(module + ".weight", config.width());
-    int bias = config.norm().rms() ? -1 : builder.vector(module + ".bias", config.width());
-    return new StreamNorm(config.norm(), weight, bias);
-  }
-
-  void bind(Parameters parameters) {
-    weight = parameters.get(weightHandle);
-    if (!config.rms()) {
-      affine = new LayerNorm.Affine(weight, parameters.get(biasHandle), config.eps());
+    Parameter weight = builder.vector(module + ".weight", config.width());
+    if (config.norm().rms()) {
+      return new StreamNorm(config.norm(), weight, null);
     }
+    Parameter bias = builder.vector(module + ".bias", config.width());
+    return new StreamNorm(
+        config.norm(), weight, new LayerNorm.Affine(weight, bias, config.norm().eps()));
   }
 
   /**

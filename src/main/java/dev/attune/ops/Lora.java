@@ -1,0 +1,85 @@
+package dev.attune.ops;
+
+import dev.attune.core.DType;
+import dev.attune.ops.Projection.Saved;
+import dev.attune.store.AdaptedWeight;
+import dev.attune.store.Adapter;
+import dev.attune.store.Parameter;
+import dev.attune.tape.Tape;
+import java.util.List;
+
+/**
+ * The products of a weight with plain low-rank adapters (Hu et al., LoRA, 2021): {@code out = inp
+ * W^T + bias + sum over adapters of scale (dropout(inp) A^T) B^T}, the sum added to the columns of
+ * the adapter's module. Each adapter has a dropout mask of its own.
+ */
+final class Lora extends LowRank {
+  private final List<Adapter> adapters;
+
+  Lora(AdaptedWeight adapted) {
+    super(adapted);
+    this.adapters = adapted.adapters();
+  }
+
+  @Override
+  int products(Tape tape) {
+    return 1;
+  }
+
+  @Override
+  Saved forward(Tape tape, long out, long inp, long N, DType dtype) {
+    Product.forward(tape, out, inp, adapted.weight(), adapted.biasAddress(), N, dtype);
+    Saved saved = new Saved(new long[adapters.size()], 0, tape.takeStreams(adapters.size()));
+    for (int i = 0; i < adapters.size(); i++) {
+      long seen = seen(tape, saved, i, inp, N, dtype);
+      saved.lows()[i] = low(tape, adapters.get(i), seen, N, dtype);
+      forget(tape, seen, inp);
+      add(tape, adapters.get(i), out, saved.lows()[i], N, dtype);
+    }
+    return saved;
+  }
+
+  /** What an adapter multiplies: the input, or a new block where dropout makes it another. */
+  private long seen(Tape tape, Saved saved, int adapter, long inp, long N, DType dtype) {
+    float p = dropout(tape);
+    return p == 0 ? inp : dropped(tape, inp, N, p, saved.stream() + adapter, dtype);
+  }
+
+  private static void forget(Tape tape, long seen, long inp) {
+    if (seen != inp) {
+      tape.free(seen);
+    }
+  }
+
+  @Override
+  void backwardWeight(Tape tape, Saved saved, long dout, long inp, long N, DType dtype) {
+    if (adapted.weight().trainable()) {
+      Product.backwardWeight(tape, adapted.weight(), adapted.bias(), dout, inp, N, dtype);
+    }
+    for (int i = 0; i < adapters.size(); i++) {
+      long seen = seen(tape, saved, i, inp, N, dtype);
+      saved.lows()[i] = backward(tape, adapters.get(i), dout, saved.lows()[i], seen, N, dtype);
+      forget(tape, seen, inp);
+    }
+  }
+
+  @Override
+  void backwardInput(
+      Tape tape, Saved saved, long dinp, long dout, long N, boolean accumulate, DType dtype) {
+    Product.backwardInput(tape, dinp, dout, adapted.weight(), N, accumulate, dtype);
+    float p = dropout(tape);
+    long count = N * adapted.cols();
+    for (int i = 0; i < adapters.size(); i++) {
+      Parameter down = adapters.get(i).down();
+      if (p == 0) {
+        Product.backwardInput(tape, dinp, saved.lows()[i], down, N, true, dtype);
+        continue;
+      }
+      long target = tape.allocate(count * dtype.sizeBytes());
+      Product.backwardInput(tape, target, saved.lows()[i], down, N, false, dtype);
+      tape.backend().dropout(target, target, count, p, tape.seed(), saved.stream() + i, dtype);
+      tape.backend().cast(dinp, target, count, true, dtype, dtype);
+      tape.free(target);
+    }
+  }
+}

@@ -1,0 +1,104 @@
+package dev.attune.ops;
+
+import dev.attune.core.DType;
+import dev.attune.ops.Projection.Saved;
+import dev.attune.store.AdaptedWeight;
+import dev.attune.store.Adapter;
+import dev.attune.tape.Tape;
+
+/** What the low-rank adapters of a weight do to its product: plain ones, or weight-decomposed. */
+abstract class LowRank {
+  final AdaptedWeight adapted;
+
+  LowRank(AdaptedWeight adapted) {
+    this.adapted = adapted;
+  }
+
+  /** {@code out (N,F)}, without activation. */
+  abstract Saved forward(Tape tape, long out, long inp, long N, DType dtype);
+
+  /** Gradients of everything here that is trained, from {@code dout (N,F)}. */
+  abstract void backwardWeight(Tape tape, Saved saved, long dout, long inp, long N, DType dtype);
+
+  /** {@code dinp (N,C) (+)=} the gradient of the input; follows {@link #backwardWeight}. */
+  abstract void backwardInput(
+      Tape tape, Saved saved, long dinp, long dout, long N, boolean accumulate, DType dtype);
+
+  /** How often the weight is multiplied in a forward. */
+  abstract int products(Tape tape);
+
+  final long rows() {
+    return adapted.rows();
+  }
+
+  final float scale() {
+    return adapted.lora().scale();
+  }
+
+  /** The dropout probability of the adapters' input, 0 in inference. */
+  final float dropout(Tape tape) {
+    return tape.dropout(adapted.lora().dropout());
+  }
+
+  /** {@code dropout(inp)} (N,C), a new block. */
+  final long dropped(Tape tape, long inp, long N, float p, long stream, DType dtype) {
+    long count = N * adapted.cols();
+    long dropped = tape.allocate(count * dtype.sizeBytes());
+    tape.backend().dropout(dropped, inp, count, p, tape.seed(), stream, dtype);
+    return dropped;
+  }
+
+  /** {@code inp (N,C) A^T} (N,R), a new block. */
+  static long low(Tape tape, Adapter adapter, long inp, long N, DType dtype) {
+    long low = tape.allocate(N * adapter.rank() * dtype.sizeBytes());
+    Product.forward(tape, low, inp, adapter.down(), 0, N, dtype);
+    return low;
+  }
+
+  /** Adds {@code scale low B^T} to the adapter's columns of {@code out (N,F)}. */
+  final void add(Tape tape, Adapter adapter, long out, long low, long N, DType dtype) {
+    tape.backend()
+        .loraForward(
+            out + adapter.firstColumn() * dtype.sizeBytes(),
+            low,
+            adapter.up().address(),
+            N,
+            adapter.up().rows(),
+            adapter.rank(),
+            rows(),
+            adapter.rank(),
+            scale(),
+            dtype);
+  }
+
+  /**
+   * Gradients of A and B from that of {@link #add}'s out.
+   *
+   * @param low (N,R); freed
+   * @param inp (N,C), what A multiplied
+   * @return the gradient of low, a new block
+   */
+  final long backward(
+      Tape tape, Adapter adapter, long dout, long low, long inp, long N, DType dtype) {
+    long R = adapter.rank();
+    long dlow = tape.allocate(N * R * dtype.sizeBytes());
+    tape.backend()
+        .loraBackward(
+            dlow,
+            adapter.up().gradient(),
+            dout + adapter.firstColumn() * dtype.sizeBytes(),
+            low,
+            adapter.up().address(),
+            N,
+            adapter.up().rows(),
+            R,
+            rows(),
+            R,
+            scale(),
+            adapter.up().accumulate(),
+            dtype);
+    Product.backwardWeight(tape, adapter.down(), null, dlow, inp, N, dtype);
+    tape.free(low);
+    return dlow;
+  }
+}

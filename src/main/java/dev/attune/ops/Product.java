@@ -1,0 +1,109 @@
+package dev.attune.ops;
+
+import dev.attune.core.Check;
+import dev.attune.core.DType;
+import dev.attune.kernels.Activation;
+import dev.attune.store.Parameter;
+import dev.attune.tape.Tape;
+
+/** The matrix products of a weight (F,C): forward, and its two gradients. */
+final class Product {
+  private Product() {}
+
+  /** {@code out (N,F) = inp (N,C) W^T + bias}; bias may be 0. */
+  static void forward(
+      Tape tape, long out, long inp, Parameter weight, long bias, long N, DType dtype) {
+    forward(tape, out, 0, inp, weight, bias, N, Activation.NONE, dtype);
+  }
+
+  /**
+   * {@code out (N,F) = act(pre)}, {@code pre = inp (N,C) W^T + bias}.
+   *
+   * @param pre receives the pre-activation; may be 0
+   */
+  static void forward(
+      Tape tape,
+      long out,
+      long pre,
+      long inp,
+      Parameter weight,
+      long bias,
+      long N,
+      Activation activation,
+      DType dtype) {
+    tape.backend()
+        .linearForward(
+            out,
+            pre,
+            inp,
+            weight.operand(dtype),
+            bias,
+            N,
+            weight.cols(),
+            weight.rows(),
+            activation,
+            dtype,
+            weight.operandDtype(dtype));
+  }
+
+  /** {@code dinp (N,C) (+)= dout (N,F) W}. */
+  static void backwardInput(
+      Tape tape, long dinp, long dout, Parameter weight, long N, boolean accumulate, DType dtype) {
+    backwardInput(tape, dinp, 0, dout, weight, 0, N, Activation.NONE, accumulate, dtype);
+  }
+
+  /**
+   * {@code dinp (N,C) (+)= dout (N,F) W .* act'(pre)}.
+   *
+   * @param actOut receives act(pre); may be 0
+   * @param pre (N,C), or 0 where no activation made the input
+   */
+  static void backwardInput(
+      Tape tape,
+      long dinp,
+      long actOut,
+      long dout,
+      Parameter weight,
+      long pre,
+      long N,
+      Activation activation,
+      boolean accumulate,
+      DType dtype) {
+    tape.backend()
+        .linearBackwardInput(
+            dinp,
+            actOut,
+            dout,
+            weight.operand(dtype),
+            pre,
+            N,
+            weight.cols(),
+            weight.rows(),
+            activation,
+            accumulate,
+            dtype,
+            weight.operandDtype(dtype));
+  }
+
+  /** Gradients of a weight that is trained and of its bias (or null) from {@code dout (N,F)}. */
+  static void backwardWeight(
+      Tape tape, Parameter weight, Parameter bias, long dout, long inp, long N, DType dtype) {
+    boolean accumulate = weight.accumulate();
+    if (bias != null) {
+      // One flag serves both: a bias is written whenever its weight is.
+      Check.state(
+          bias.accumulate() == accumulate, "%s and its bias are out of step", weight.name());
+    }
+    tape.backend()
+        .linearBackwardWeight(
+            weight.gradient(),
+            bias == null ? 0 : bias.gradient(),
+            dout,
+            inp,
+            N,
+            weight.cols(),
+            weight.rows(),
+            accumulate,
+            dtype);
+  }
+}

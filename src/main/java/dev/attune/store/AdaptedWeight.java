@@ -1,0 +1,129 @@
+package dev.attune.store;
+
+import dev.attune.store.ParameterBuilder.Part;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The weight of a product with its bias and its low-rank adapters. It may stand for several Hugging
+ * Face modules that one product serves; each has an adapter of its own.
+ *
+ * @param parts the modules, one below the other, with adapter or without
+ * @param weight W (F,C)
+ * @param bias (F), or null
+ * @param lora of the adapters; null where the builder had none to give
+ * @param decomposition of weight-decomposed adapters, else null
+ * @param firstRow of the weight in what the decomposition is of
+ */
+public record AdaptedWeight(
+    List<Part> parts,
+    Parameter weight,
+    Parameter bias,
+    List<Adapter> adapters,
+    LoraConfig lora,
+    Decomposition decomposition,
+    long firstRow) {
+  /**
+   * Declares the weight of several modules, one below the other, their biases, and adapters for
+   * those that the builder's {@link LoraConfig} targets.
+   *
+   * @param modules names without ".weight", and rows
+   * @param cols C
+   * @param layout of the weight in the folder; of several modules only PLAIN
+   */
+  public static AdaptedWeight declare(
+      ParameterBuilder builder, List<Part> modules, long cols, boolean bias, Layout layout) {
+    Parameter weight = builder.stacked(named(modules, ".weight"), cols, layout);
+    Layout ofRows = layout instanceof Layout.Interleaved heads ? heads : Layout.PLAIN;
+    Parameter biases =
+        bias ? builder.stackedVectors(named(modules, ".bias"), withCols(ofRows, 1)) : null;
+    LoraConfig lora = builder.lora();
+    List<Adapter> adapters = new ArrayList<>();
+    long column = 0;
+    for (int part = 0; part < modules.size(); part++) {
+      Part module = modules.get(part);
+      if (builder.adapts(module.name())) {
+        Parameter down =
+            builder.adapter(module.name() + LoraConfig.DOWN, lora.rank(), cols, Layout.PLAIN);
+        Parameter up =
+            builder.adapter(
+                module.name() + LoraConfig.UP,
+                module.rows(),
+                lora.rank(),
+                withCols(ofRows, lora.rank()));
+        Parameter magnitude =
+            lora.weightDecomposed()
+                ? builder.magnitude(
+                    module.name() + LoraConfig.MAGNITUDE, module.rows(), withCols(ofRows, 1))
+                : null;
+        adapters.add(new Adapter(down, up, magnitude, part, column));
+      }
+      column += module.rows();
+    }
+    Decomposition decomposition =
+        adapters.isEmpty() || !lora.weightDecomposed() ? null : builder.decompose(weight, adapters);
+    return new AdaptedWeight(
+        List.copyOf(modules), weight, biases, List.copyOf(adapters), lora, decomposition, 0);
+  }
+
+  private static List<Part> named(List<Part> modules, String suffix) {
+    return modules.stream().map(part -> new Part(part.name() + suffix, part.rows())).toList();
+  }
+
+  private static Layout withCols(Layout layout, int cols) {
+    return layout instanceof Layout.Interleaved heads ? heads.withCols(cols) : layout;
+  }
+
+  /**
+   * What makes the columns {@code begin..end} of the product, sharing values and gradients. An
+   * adapter of a module that is cut serves both sides.
+   */
+  public AdaptedWeight columns(long begin, long end) {
+    List<Part> within = new ArrayList<>();
+    int firstPart = 0;
+    long column = 0;
+    for (int part = 0; part < parts.size(); part++) {
+      Part module = parts.get(part);
+      long rows = Math.min(end, column + module.rows()) - Math.max(begin, column);
+      if (rows > 0) {
+        firstPart = within.isEmpty() ? part : firstPart;
+        within.add(new Part(module.name(), rows));
+      }
+      column += module.rows();
+    }
+    int shift = firstPart;
+    List<Adapter> narrowed =
+        adapters.stream()
+            .filter(a -> a.firstColumn() < end && a.firstColumn() + a.up().rows() > begin)
+            .map(a -> a.columns(begin, end, shift))
+            .toList();
+    return new AdaptedWeight(
+        within,
+        weight.slice(begin, end),
+        bias == null ? null : bias.slice(begin, end),
+        narrowed,
+        lora,
+        narrowed.isEmpty() ? null : decomposition,
+        firstRow + begin);
+  }
+
+  /** F. */
+  public long rows() {
+    return weight.rows();
+  }
+
+  /** C. */
+  public long cols() {
+    return weight.cols();
+  }
+
+  /** Address of the bias, 0 where there is none. */
+  public long biasAddress() {
+    return bias == null ? 0 : bias.address();
+  }
+
+  /** Whether a gradient is wanted for anything here. */
+  public boolean trainable() {
+    return weight.trainable() || !adapters.isEmpty() || (bias != null && bias.trainable());
+  }
+}
