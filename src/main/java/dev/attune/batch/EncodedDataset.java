@@ -341,6 +341,15 @@ public final class EncodedDataset {
       return this;
     }
 
+    /** Tokens of each sequence added so far (size). */
+    public int[] lengths() {
+      int[] lengths = new int[size];
+      for (int i = 0; i < size; i++) {
+        lengths[i] = offsets[i + 1] - offsets[i];
+      }
+      return lengths;
+    }
+
     /** States how many tokens truncation took from the example added last. */
     public Builder dropped(int count) {
       dropped[size - 1] = count;

@@ -181,7 +181,7 @@ public final class AdapterFolder {
     writer.write(folder.resolve(WEIGHTS));
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("peft_type", "LORA");
-    json.put("task_type", taskType(task));
+    json.put("task_type", task.type().peftType());
     json.put("base_model_name_or_path", base);
     json.put("r", lora.rank());
     json.put("lora_alpha", lora.alpha());
@@ -208,14 +208,6 @@ public final class AdapterFolder {
       }
     }
     return tensorName.substring(0, tensorName.lastIndexOf('.'));
-  }
-
-  private static String taskType(Task task) {
-    return switch (task) {
-      case CAUSAL_LM -> "CAUSAL_LM";
-      case TOKEN_CLASSIFICATION -> "TOKEN_CLS";
-      case CLASSIFICATION, REGRESSION -> "SEQ_CLS";
-    };
   }
 
   /**

@@ -178,7 +178,12 @@ public final class Classification implements Task {
         Severity.FATAL,
         "missing_label",
         example -> !LabelMap.isPresent(example.label()),
-        n -> many(n, "label is", "labels are") + " missing");
+        n ->
+            many(n, "label is", "labels are")
+                + " missing"
+                + (found.data().examples().stream().anyMatch(e -> e.labels() != null)
+                    ? "; several labels a row are learned with --task multi-label-classification"
+                    : ""));
     LabelFindings classes = new LabelFindings(found, labels, classCounts);
     classes.unknown(
         example -> LabelMap.isPresent(example.label()) && !labels.contains(example.label()),

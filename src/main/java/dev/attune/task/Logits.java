@@ -1,6 +1,7 @@
 package dev.attune.task;
 
 import java.nio.FloatBuffer;
+import java.util.Arrays;
 
 /** Reads logits (rows, cols). */
 public final class Logits {
@@ -19,14 +20,23 @@ public final class Logits {
 
   /** The probabilities of a row (cols). */
   public static double[] softmax(FloatBuffer logits, int row, int cols) {
-    double largest = logits.get(row * cols + argmax(logits, row, cols));
-    double[] out = new double[cols];
-    double sum = 0;
+    double[] scores = new double[cols];
     for (int k = 0; k < cols; k++) {
-      out[k] = Math.exp(logits.get(row * cols + k) - largest);
+      scores[k] = logits.get(row * cols + k);
+    }
+    return softmax(scores);
+  }
+
+  /** The probabilities of scores. */
+  static double[] softmax(double[] scores) {
+    double largest = Arrays.stream(scores).max().orElse(0);
+    double[] out = new double[scores.length];
+    double sum = 0;
+    for (int k = 0; k < scores.length; k++) {
+      out[k] = Math.exp(scores[k] - largest);
       sum += out[k];
     }
-    for (int k = 0; k < cols; k++) {
+    for (int k = 0; k < scores.length; k++) {
       out[k] /= sum;
     }
     return out;

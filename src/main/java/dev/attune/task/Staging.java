@@ -8,6 +8,8 @@ import dev.attune.model.Inputs;
 import dev.attune.ops.CrossEntropy;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
+import java.util.IdentityHashMap;
+import java.util.Map;
 
 /**
  * Device memory for a batch's integers and for its losses. Grows to the largest batch seen, then
@@ -33,8 +35,10 @@ public final class Staging implements AutoCloseable {
   private int rowCapacity;
   private int sequenceCapacity;
   private int targetWidth = 1;
+  private int sequences;
   private int learnedCount;
   private int learnedRowCount;
+  private final Map<float[], HostMirror> constants = new IdentityHashMap<>();
 
   public Staging(Backend backend) {
     this.backend = backend;
@@ -58,6 +62,7 @@ public final class Staging implements AutoCloseable {
   public Inputs stage(Batch batch) {
     int N = batch.rows();
     int B = batch.sequences();
+    sequences = B;
     int padded = backend.paddedRows(N);
     reservePadded(padded, B, batch.layout().width());
     put(rowArray(0), batch.inputIds(), N);
@@ -200,6 +205,35 @@ public final class Staging implements AutoCloseable {
     return address(lossArray());
   }
 
+  /** Address of the bounds of the sequences, (B+1) i32. */
+  public long cuSeqlens() {
+    return address(sequenceArray(0));
+  }
+
+  /** B of the staged batch. */
+  public int sequences() {
+    return sequences;
+  }
+
+  /**
+   * Address of values that never change, such as the weights of a loss. They are copied to the device
+   * when they are asked for first.
+   *
+   * @param values the same array each time
+   */
+  public long constants(float[] values) {
+    return constants
+        .computeIfAbsent(
+            values,
+            key -> {
+              HostMirror copy = new HostMirror(backend, (long) key.length * Float.BYTES, false);
+              copy.host().asFloatBuffer().put(key);
+              copy.push(0, key.length * Float.BYTES);
+              return copy;
+            })
+        .address();
+  }
+
   /** Sum of the first {@code count} losses, in order. Waits for the device. */
   public double sumLosses(int count) {
     mirror.pull(lossArray() * Integer.BYTES, count * Float.BYTES);
@@ -214,7 +248,7 @@ public final class Staging implements AutoCloseable {
     if (rows <= rowCapacity && sequences <= sequenceCapacity && width <= targetWidth) {
       return;
     }
-    close();
+    closeMirror();
     boolean first = rowCapacity == 0;
     rowCapacity = Math.max(Math.max(rows, sequences), rowCapacity);
     rowCapacity += first ? 0 : rowCapacity / 2;
@@ -262,6 +296,12 @@ public final class Staging implements AutoCloseable {
 
   @Override
   public void close() {
+    closeMirror();
+    constants.values().forEach(HostMirror::close);
+    constants.clear();
+  }
+
+  private void closeMirror() {
     if (mirror != null) {
       mirror.close();
       mirror = null;

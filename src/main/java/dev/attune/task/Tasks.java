@@ -10,7 +10,11 @@ import java.util.stream.Collectors;
 /** Every type of task: nothing else names them all. */
 public final class Tasks {
   private static final List<TaskType> ALL =
-      List.of(Classification.TYPE, Regression.TYPE, TokenClassification.TYPE, CausalLm.TYPE);
+      List.of(
+          Classification.TYPE,
+          Regression.TYPE,
+          TokenClassification.TYPE,
+          CausalLm.TYPE);
 
   private Tasks() {}
 
