@@ -1,7 +1,9 @@
-// The guard of every entry: null checks that Java cannot make, and no exception may cross the border.
+// The guard of every entry: null checks that Java cannot make, one thread in a context at a time, and no
+// exception may cross the border.
 #ifndef ATTUNE_GUARD_H
 #define ATTUNE_GUARD_H
 
+#include <atomic>
 #include <exception>
 #include <new>
 
@@ -9,11 +11,30 @@
 
 namespace attune {
 
+// The presence of a thread in a context. Two at a time would write to each other's workspaces and tasks, so
+// the second is turned away: it gets an error where it would else get wrong numbers, or wait for ever.
+template <class Context>
+class Visit {
+ public:
+  explicit Visit(Context* ctx) : ctx_(ctx->entered.exchange(true, std::memory_order_acquire) ? nullptr : ctx) {}
+  ~Visit() {
+    if (ctx_ != nullptr) ctx_->entered.store(false, std::memory_order_release);
+  }
+  Visit(const Visit&) = delete;
+  Visit& operator=(const Visit&) = delete;
+  bool admitted() const { return ctx_ != nullptr; }
+
+ private:
+  Context* ctx_;
+};
+
 // `missing` says where there is no kernel for the op; null where there is one.
-template <class Body>
-attune_status guard(const char* op, const attune_context* ctx, const char* missing, Body&& body) {
+template <class Context, class Body>
+attune_status guard(const char* op, Context* ctx, const char* missing, Body&& body) {
   if (ctx == nullptr) return fail(ATTUNE_INVALID_ARGUMENT, "%s: the context is null", op);
   if (missing != nullptr) return fail(ATTUNE_UNSUPPORTED, "%s has no kernel %s", op, missing);
+  Visit<Context> visit(ctx);
+  if (!visit.admitted()) return fail(ATTUNE_BUSY, "%s: another thread is using the context", op);
   try {
     return body();
   } catch (const std::bad_alloc&) {

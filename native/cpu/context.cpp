@@ -2,6 +2,9 @@
 
 #include <cstring>
 #include <new>
+#include <stdexcept>
+#include <string>
+#include <system_error>
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <sched.h>
@@ -26,31 +29,63 @@ inline void pause() {
 // anything another process would miss.
 constexpr int kSpins = 2000;
 
+// The word of a run: its number, a bit that says that it is open, the count of those that joined.
+constexpr uint64_t kJoined = 0xffff;
+constexpr uint64_t kOpen = 0x10000;
+constexpr uint64_t kRun = 0x20000;
+
+void* reserve(size_t bytes, bool huge_pages) {
+  void* address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (address == MAP_FAILED) return nullptr;
+#if defined(MADV_HUGEPAGE)
+  madvise(address, bytes, huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+#else
+  (void)huge_pages;
+#endif
+  return address;
+}
+
 }  // namespace
 
-ThreadPool::ThreadPool(int32_t threads) : threads_(threads) {
+ThreadPool::ThreadPool(int32_t threads)
+    : threads_(threads), beds_(new Bed[static_cast<size_t>(threads)]), share_(threads) {
   workers_.reserve(static_cast<size_t>(threads - 1));
-  try {
-    for (int32_t worker = 1; worker < threads; ++worker) {
+  workspaces_.reserve(static_cast<size_t>(threads));
+  add_workspace();
+}
+
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::add_workspace() {
+  void* address = reserve(kWorkspaceBytes, true);
+  if (address == nullptr) throw std::bad_alloc();
+  workspaces_.push_back(static_cast<char*>(address));
+}
+
+void ThreadPool::start(int32_t threads) {
+  for (int32_t worker = static_cast<int32_t>(workers_.size()) + 1; worker < threads; ++worker) {
+    if (workspaces_.size() == static_cast<size_t>(worker)) add_workspace();
+    try {
       workers_.emplace_back([this, worker] { work(worker); });
+    } catch (const std::system_error& e) {
+      throw std::runtime_error("cannot start thread " + std::to_string(worker + 1) + " of " + std::to_string(threads) +
+                               ": " + e.what());
     }
-  } catch (...) {
-    stop_ = true;
-    generation_.fetch_add(1);
-    wake_.notify_all();
-    for (auto& thread : workers_) thread.join();
-    throw;
   }
 }
 
-ThreadPool::~ThreadPool() {
+void ThreadPool::stop() {
   stop_ = true;
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    generation_.fetch_add(1);
-  }
-  wake_.notify_all();
+  wake(threads_);
   for (auto& thread : workers_) thread.join();
+  for (char* workspace : workspaces_) munmap(workspace, kWorkspaceBytes);
+}
+
+void ThreadPool::wake(int32_t threads) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (int32_t worker = 1; worker < threads; ++worker) {
+    if (beds_[static_cast<size_t>(worker)].taken) beds_[static_cast<size_t>(worker)].wake.notify_one();
+  }
 }
 
 void ThreadPool::drain(int32_t worker) {
@@ -63,23 +98,25 @@ void ThreadPool::drain(int32_t worker) {
 
 void ThreadPool::run(int64_t count, TaskRef task) {
   if (count <= 0) return;
-  if (threads_ == 1 || count == 1) {
+  int32_t threads = share_.load(std::memory_order_relaxed);
+  if (threads == 1 || count == 1) {
     for (int64_t i = 0; i < count; ++i) task.call(task.object, i, 0);
     return;
   }
+  if (static_cast<int32_t>(workers_.size()) + 1 < threads) start(threads);
   count_ = count;
   task_ = task;
   next_.store(0, std::memory_order_relaxed);
-  running_.store(threads_ - 1, std::memory_order_relaxed);
-  // Sequentially consistent with the sleepers' own order (announce, then look at the generation):
-  // either a worker sees the new generation or we see that it sleeps.
-  generation_.fetch_add(1);
-  if (sleeping_.load() > 0) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    wake_.notify_all();
-  }
+  finished_.store(0, std::memory_order_relaxed);
+  // Sequentially consistent with the sleepers' own order (announce, then look at the run): either a
+  // worker sees that the run is open or we see that it sleeps.
+  run_.store((run_.load(std::memory_order_relaxed) & ~(kOpen | kJoined)) + kRun + kOpen);
+  if (sleeping_.load() > 0) wake(threads);
   drain(0);
-  for (int spins = 0; running_.load(std::memory_order_acquire) != 0; ++spins) {
+  // Who joins from here on finds the run closed.
+  uint64_t closed = run_.fetch_and(~kOpen, std::memory_order_acq_rel);
+  auto joined = static_cast<int32_t>(closed & kJoined);
+  for (int spins = 0; finished_.load(std::memory_order_acquire) != joined; ++spins) {
     pause();
 #if defined(__unix__) || defined(__APPLE__)
     // More runnable threads than cores: let the worker that we wait for have this one.
@@ -89,23 +126,29 @@ void ThreadPool::run(int64_t count, TaskRef task) {
 }
 
 void ThreadPool::work(int32_t worker) {
-  uint64_t seen = 0;
+  Bed& bed = beds_[static_cast<size_t>(worker)];
+  uint64_t done = 0;  // number of the last run that this worker has joined
+  auto is_wanted = [&](uint64_t run) { return (run & kOpen) != 0 && run / kRun != done && !is_left_out(worker); };
   for (;;) {
     int spins = 0;
-    while (generation_.load(std::memory_order_acquire) == seen && spins < kSpins) {
+    while (!is_wanted(run_.load(std::memory_order_acquire)) && spins < kSpins && !is_left_out(worker) && !stop_) {
       pause();
       ++spins;
     }
-    if (generation_.load() == seen) {
+    if (!is_wanted(run_.load()) && !stop_) {
       std::unique_lock<std::mutex> lock(mutex_);
+      bed.taken = true;
       sleeping_.fetch_add(1);
-      wake_.wait(lock, [&] { return generation_.load() != seen; });
+      bed.wake.wait(lock, [&] { return is_wanted(run_.load()) || stop_; });
       sleeping_.fetch_sub(1);
+      bed.taken = false;
     }
     if (stop_) return;
-    ++seen;
+    uint64_t run = run_.fetch_add(1, std::memory_order_acq_rel);
+    if ((run & kOpen) == 0) continue;  // too late; the count of a closed run means nothing
+    done = run / kRun;
     drain(worker);
-    running_.fetch_sub(1, std::memory_order_acq_rel);
+    finished_.fetch_add(1, std::memory_order_acq_rel);
   }
 }
 
@@ -150,28 +193,8 @@ const Kernels* table_of(int32_t isa) {
   }
 }
 
-void* reserve(size_t bytes, bool huge_pages) {
-  void* address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (address == MAP_FAILED) return nullptr;
-#if defined(MADV_HUGEPAGE)
-  madvise(address, bytes, huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-#else
-  (void)huge_pages;
-#endif
-  return address;
-}
-
 }  // namespace
 }  // namespace attune
-
-attune_context::attune_context(int32_t threads, int32_t isa_level, const attune::Kernels* table)
-    : pool(threads), kernels(table), isa(isa_level), workspaces(nullptr) {
-  size_t bytes = static_cast<size_t>(threads) * attune::kWorkspaceBytes;
-  workspaces = static_cast<char*>(attune::reserve(bytes, true));
-  if (workspaces == nullptr) throw std::bad_alloc();
-}
-
-attune_context::~attune_context() { munmap(workspaces, static_cast<size_t>(pool.threads()) * attune::kWorkspaceBytes); }
 
 extern "C" {
 
@@ -202,7 +225,22 @@ attune_context* attune_context_open(int32_t threads, int32_t isa) {
   }
 }
 
-void attune_context_close(attune_context* ctx) { delete ctx; }
+attune_status attune_context_close(attune_context* ctx) {
+  if (ctx->entered.exchange(true, std::memory_order_acquire)) {
+    return attune::fail(ATTUNE_BUSY, "the context is closed while another thread is using it");
+  }
+  delete ctx;
+  return ATTUNE_OK;
+}
+
+attune_status attune_context_share(attune_context* ctx, int32_t threads) {
+  if (threads < 1 || threads > ctx->pool.threads()) {
+    return attune::fail(ATTUNE_INVALID_ARGUMENT, "threads is %d, must be 1..%d", threads, ctx->pool.threads());
+  }
+  ctx->pool.share(threads);
+  return ATTUNE_OK;
+}
+
 int32_t attune_context_isa(const attune_context* ctx) { return ctx->isa; }
 int32_t attune_context_threads(const attune_context* ctx) { return ctx->pool.threads(); }
 

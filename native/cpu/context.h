@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <type_traits>
@@ -24,10 +25,17 @@ struct TaskRef {
   void (*call)(void* object, int64_t task, int32_t worker);
 };
 
-// A fixed set of threads that run numbered tasks. Which thread runs a task is not determined, so a
-// task may depend on nothing but its number (and may use its worker's workspace as scratch).
-// Threads spin briefly between runs, since the next op usually follows within microseconds, and
-// then sleep.
+// Scratch of each thread: kernels are blocked so that this constant size is enough.
+constexpr size_t kWorkspaceBytes = size_t{8} << 20;
+
+// Threads that run numbered tasks, started when they are first wanted. Which thread runs a task is not
+// determined, so a task may depend on nothing but its number (and may use its worker's workspace as
+// scratch). Threads spin briefly between runs, since the next op usually follows within microseconds,
+// and then sleep.
+//
+// A run is open while its caller works on it. Workers join an open run if they come in time; the caller
+// closes it once there are no more tasks to begin, and waits for those that joined. So nobody ever waits
+// for a thread that sleeps or has lost its core, only for one that has work in hand.
 class ThreadPool {
  public:
   explicit ThreadPool(int32_t threads);
@@ -36,41 +44,56 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int32_t threads() const { return threads_; }
-  // Runs tasks 0..count-1 in that order of starting; returns when all are done.
+  // How many of the threads, the caller among them, share in the runs that follow; those left out sleep.
+  // To be called from any thread, also during a run.
+  void share(int32_t threads) { share_.store(threads, std::memory_order_relaxed); }
+  // Runs tasks 0..count-1 in that order of starting; returns when all are done. One thread at a time.
   void run(int64_t count, TaskRef task);
+  char* workspace(int32_t worker) const { return workspaces_[static_cast<size_t>(worker)]; }
 
  private:
+  // What a worker sleeps on.
+  struct Bed {
+    std::condition_variable wake;
+    std::atomic<bool> taken{false};
+  };
+
+  void start(int32_t threads);
+  void add_workspace();
+  void stop();
   void work(int32_t worker);
   void drain(int32_t worker);
+  bool is_left_out(int32_t worker) const { return worker >= share_.load(std::memory_order_relaxed); }
+  void wake(int32_t threads);
 
   const int32_t threads_;
   std::vector<std::thread> workers_;
-  alignas(64) std::atomic<uint64_t> generation_{0};
+  std::vector<char*> workspaces_;  // of the caller and of each worker
+  std::unique_ptr<Bed[]> beds_;
+  std::atomic<int32_t> share_;
+  // The run in hand: its number, whether it is open, how many workers have joined.
+  alignas(64) std::atomic<uint64_t> run_{0};
   alignas(64) std::atomic<int64_t> next_{0};
-  alignas(64) std::atomic<int32_t> running_{0};
+  alignas(64) std::atomic<int32_t> finished_{0};
   alignas(64) std::atomic<int32_t> sleeping_{0};
   int64_t count_ = 0;
   TaskRef task_{};
   std::atomic<bool> stop_{false};
   std::mutex mutex_;
-  std::condition_variable wake_;
 };
-
-// Scratch of each thread: kernels are blocked so that this constant size is enough.
-constexpr size_t kWorkspaceBytes = size_t{8} << 20;
 
 }  // namespace attune
 
 struct attune_context {
-  attune_context(int32_t threads, int32_t isa_level, const attune::Kernels* table);
-  ~attune_context();
+  attune_context(int32_t threads, int32_t isa_level, const attune::Kernels* table)
+      : pool(threads), kernels(table), isa(isa_level) {}
 
-  char* workspace(int32_t worker) const { return workspaces + worker * attune::kWorkspaceBytes; }
+  char* workspace(int32_t worker) const { return pool.workspace(worker); }
 
   attune::ThreadPool pool;
   const attune::Kernels* kernels;
   int32_t isa;
-  char* workspaces;
+  std::atomic<bool> entered{false};  // a thread is inside an entry, see guard.h
 };
 
 namespace attune {

@@ -2,6 +2,7 @@
 #ifndef ATTUNE_CUDA_CONTEXT_H
 #define ATTUNE_CUDA_CONTEXT_H
 
+#include <atomic>
 #include <cstdint>
 
 #include "attune_cuda.h"
@@ -40,7 +41,8 @@ struct attune_context {
   int64_t max_shared_bytes;  // of one block
   void* stream;
   char* workspace;
-  const char* op;  // that runs, for messages
+  const char* op;                    // that runs, for messages
+  std::atomic<bool> entered{false};  // a thread is inside an entry, see guard.h
 
   attune::cuda::Front* front() const { return reinterpret_cast<attune::cuda::Front*>(workspace); }
   attune_cuda_step* step() const { return &front()->step; }

@@ -47,7 +47,8 @@ enum {
   ATTUNE_UNSUPPORTED = 2,
   ATTUNE_OUT_OF_MEMORY = 3,
   ATTUNE_DEVICE_LOST = 4,
-  ATTUNE_INTERNAL = 5
+  ATTUNE_INTERNAL = 5,
+  ATTUNE_BUSY = 6  // another thread is using the context
 };
 // NF4 and INT8 are layouts of frozen weights only.
 enum { ATTUNE_F32 = 0, ATTUNE_BF16 = 1, ATTUNE_NF4 = 3, ATTUNE_INT8 = 4 };
@@ -73,10 +74,15 @@ ATTUNE_API const char* attune_last_error(void);
 // Best level this machine can run.
 ATTUNE_API int32_t attune_best_isa(void);
 
-// A context is a pool of `threads` threads (the caller is one of them) with a fixed workspace each,
-// and one ISA level. One Java thread uses it at a time. Returns null on failure.
+// A context is a pool of `threads` threads (the caller is one of them; the others start when they are
+// first wanted) with a fixed workspace each, and one ISA level. Returns null on failure.
+// One thread uses a context at a time: an entry that finds another thread inside returns ATTUNE_BUSY and
+// does nothing.
 ATTUNE_API attune_context* attune_context_open(int32_t threads, int32_t isa);
-ATTUNE_API void attune_context_close(attune_context* ctx);
+ATTUNE_API attune_status attune_context_close(attune_context* ctx);
+// How many of its threads share in the work from the next op on, 1..threads; those left out sleep at once.
+// The only call that may be made while another thread uses the context.
+ATTUNE_API attune_status attune_context_share(attune_context* ctx, int32_t threads);
 ATTUNE_API int32_t attune_context_isa(const attune_context* ctx);
 ATTUNE_API int32_t attune_context_threads(const attune_context* ctx);
 

@@ -8,13 +8,14 @@ import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.TimeUnit;
 
 /**
- * The batches of a run, packed ahead on one daemon thread into three batches that go round: one
- * with the caller, up to two ready. The queues hand over whole batches, so neither side locks
- * anything while it works. After the first round no array is allocated: a batch costs its cursor
- * and at most a queue node or two.
+ * The batches of a run. Those of training are packed ahead on one daemon thread into three batches
+ * that go round: one with the caller, up to two ready. The queues hand over whole batches, so
+ * neither side locks anything while it works. After the first round no array is allocated: a batch
+ * costs its cursor and at most a queue node or two. Those of an evaluation are packed by the
+ * caller, since a prediction may be a single batch, which a thread would cost more than it packs.
  *
  * <p>A batch belongs to the caller until the next call of {@link #next} or {@link #close}. One
- * thread consumes.
+ * thread consumes; an interrupt of it is left for it to see, and loses no batch.
  */
 public final class BatchStream implements Iterator<Batch>, AutoCloseable {
   private static final int RING = 3;
@@ -30,19 +31,31 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
 
   private final ArrayBlockingQueue<Batch> free = new ArrayBlockingQueue<>(RING);
   private final ArrayBlockingQueue<Batch> ready = new ArrayBlockingQueue<>(RING + 1);
-  private final Thread packer;
+  private final Source direct; // null where a thread packs
+  private final Thread packer; // null where none does
   private Throwable failure; // written before END is queued, read after it is taken
   private Batch lent;
   private Batch ahead;
   private boolean closed;
 
-  BatchStream(Source source, int sequenceCapacity, int rowCapacity) {
-    for (int i = 0; i < RING; i++) {
+  private BatchStream(Source direct, Source packed, int sequenceCapacity, int rowCapacity) {
+    int batches = direct != null ? 2 : RING;
+    for (int i = 0; i < batches; i++) {
       free.add(new Batch(sequenceCapacity, rowCapacity));
     }
-    packer = new Thread(() -> run(source), "attune-batches");
-    packer.setDaemon(true);
-    packer.start();
+    this.direct = direct;
+    if (direct != null) {
+      packer = null;
+    } else {
+      packer = new Thread(() -> run(packed), "attune-batches");
+      packer.setDaemon(true);
+      packer.start();
+    }
+  }
+
+  /** A stream that a thread packs ahead. */
+  BatchStream(Source source, int sequenceCapacity, int rowCapacity) {
+    this(null, source, sequenceCapacity, rowCapacity);
   }
 
   /**
@@ -92,7 +105,7 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
     int rows =
         Math.min(rowCapacity(data, sequences), Math.max(maxTokens, data.maxSequenceLength()));
     return new BatchStream(
-        new EvaluationSource(data, maxTokens, maxSequences, positionOffset), sequences, rows);
+        new EvaluationSource(data, maxTokens, maxSequences, positionOffset), null, sequences, rows);
   }
 
   /** Batches in an epoch. */
@@ -107,17 +120,35 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
   public boolean hasNext() {
     Check.state(!closed, "batch stream used after close");
     if (ahead == null) {
-      try {
-        ahead = ready.take();
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        throw new IllegalStateException("interrupted while waiting for a batch", e);
-      }
+      ahead = direct != null ? packed(direct) : taken();
     }
     if (ahead == END && failure != null) {
       rethrow(failure);
     }
     return ahead != END;
+  }
+
+  private Batch packed(Source source) {
+    Batch batch = free.remove();
+    return source.fill(batch) ? batch : END;
+  }
+
+  /** The packing thread needs no one's help: waiting for it ends soon. */
+  private Batch taken() {
+    boolean interrupted = false;
+    try {
+      while (true) {
+        try {
+          return ready.take();
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
   }
 
   /** The next batch; takes the previous one back. */
@@ -144,6 +175,9 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
       return;
     }
     closed = true;
+    if (packer == null) {
+      return;
+    }
     packer.interrupt();
     try {
       packer.join(TimeUnit.SECONDS.toMillis(10));
@@ -153,7 +187,7 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
   }
 
   boolean isPacking() {
-    return packer.isAlive();
+    return packer != null && packer.isAlive();
   }
 
   private void run(Source source) {

@@ -2,6 +2,7 @@ package dev.attune.generate;
 
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
+import dev.attune.core.InterruptedCallException;
 import dev.attune.model.decoder.DecoderModel;
 import dev.attune.tape.Tape;
 import java.nio.FloatBuffer;
@@ -89,6 +90,7 @@ public final class BeamSearch implements AutoCloseable {
     List<Hypothesis> done = new ArrayList<>();
     int most = Math.min(config.maxNewTokens, context - prompt.length);
     for (int length = 1; ; length++) {
+      InterruptedCallException.check("generating");
       List<Candidate> candidates = candidates(beams, logits, V);
       List<Candidate> next = new ArrayList<>();
       for (int rank = 0; rank < candidates.size() && next.size() < config.beams; rank++) {

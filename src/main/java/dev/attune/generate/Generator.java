@@ -3,6 +3,7 @@ package dev.attune.generate;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
+import dev.attune.core.InterruptedCallException;
 import dev.attune.model.decoder.DecoderModel;
 import dev.attune.tape.Tape;
 import java.nio.FloatBuffer;
@@ -116,8 +117,11 @@ public final class Generator implements AutoCloseable {
   /**
    * Adds a token to every running request whose prompt is read, and reads the next chunks of
    * others: long prompts do not keep anyone waiting.
+   *
+   * @throws InterruptedCallException if the thread is interrupted
    */
   public void step() {
+    InterruptedCallException.check("generating");
     while (!waiting.isEmpty() && !freeSlots.isEmpty()) {
       Running next = waiting.remove();
       next.slot = freeSlots.remove();

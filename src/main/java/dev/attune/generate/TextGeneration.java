@@ -20,21 +20,35 @@ import java.util.TreeSet;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
-/** Texts in, texts out: prompts to tokens, their continuation by sampling or beams, to texts. */
+/**
+ * Texts in, texts out: prompts to tokens, their continuation by sampling or beams, to texts.
+ * Several threads may use one, each with a tape of its own.
+ */
 public final class TextGeneration {
   private final GenerationOptions options;
   private final TextTokenizer tokenizer;
   private final int[] ends;
-  private ChatTemplate chat;
+  private volatile ChatTemplate chat; // null until needed: not every model has one
 
   /**
    * @param tokenizer the caller closes it
    * @param base folder of the model's config, which may name more tokens that end a text
    */
   public TextGeneration(GenerationOptions options, TextTokenizer tokenizer, Path base) {
+    this(options, tokenizer, ends(tokenizer, base), null);
+  }
+
+  private TextGeneration(
+      GenerationOptions options, TextTokenizer tokenizer, int[] ends, ChatTemplate chat) {
     this.options = options;
     this.tokenizer = tokenizer;
-    this.ends = ends(tokenizer, base);
+    this.ends = ends;
+    this.chat = chat;
+  }
+
+  /** The same for other options. */
+  public TextGeneration with(GenerationOptions others) {
+    return new TextGeneration(others, tokenizer, ends, chat);
   }
 
   /** The tokens that end a text: what generation_config.json says, and the tokenizer's. */

@@ -69,6 +69,32 @@ public interface Backend extends Allocator, AutoCloseable {
     return false;
   }
 
+  /** Whether there can be others on the same memory, for other threads: see {@link #sibling}. */
+  default boolean hasSiblings() {
+    return false;
+  }
+
+  /**
+   * Another backend like this one, which a second thread can use at the same time: with an
+   * execution context of its own, on the same memory.
+   *
+   * @throws UnsupportedOperationException unless {@link #hasSiblings}
+   */
+  default Backend sibling() {
+    throw new UnsupportedOperationException("there is one " + name() + " backend on a device");
+  }
+
+  /** How many threads of the host work on a kernel at the most. */
+  default int threads() {
+    return 1;
+  }
+
+  /**
+   * How many of the {@link #threads} work on the kernels that follow: to be called from any thread,
+   * also while another one runs a kernel. Results do not depend on it.
+   */
+  default void share(int threads) {}
+
   /**
    * How many bytes an arena of activations may reserve: address space of which most is never
    * touched on the CPU (half of the machine's memory), real memory on a device (most of what is

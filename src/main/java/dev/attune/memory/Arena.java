@@ -1,26 +1,41 @@
 package dev.attune.memory;
 
 import dev.attune.core.Check;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * Blocks inside one reservation: activations, their gradients, temporaries. First-fit over a list
  * of free ranges kept in address order; neighbours coalesce. The same sequence of calls gives the
  * same addresses. Allocates nothing itself once its lists have grown to the working set.
+ *
+ * <p>A growing arena reserves what was needed so far, in chunks; {@link #reset} makes one of them,
+ * so that it soon works in one range, as the other kind does.
  */
 public final class Arena implements AutoCloseable {
   /** Blocks start at cache lines. */
   private static final long ALIGNMENT = 64;
 
-  private final Buffer buffer;
-  private final long capacityBytes;
+  /** Chunks are whole huge pages. */
+  private static final long CHUNK_STEP = 2L << 20;
+
+  private final Allocator allocator;
+  private final long limitBytes;
+  private boolean closed;
+
+  /** What is reserved, as ranges of offsets with a gap between them, lest blocks span two. */
+  private final List<Chunk> chunks = new ArrayList<>();
+
+  private long reservedBytes;
 
   // Free ranges, ascending and disjoint, as offsets.
   private long[] freeBegin = new long[64];
   private long[] freeEnd = new long[64];
   private int freeCount;
 
-  // Live blocks, unordered: offset and size.
+  // Live blocks, unordered.
+  private long[] liveAddress = new long[256];
   private long[] liveOffset = new long[256];
   private long[] liveSize = new long[256];
   private long[] liveSerial = new long[256];
@@ -29,42 +44,103 @@ public final class Arena implements AutoCloseable {
 
   private long highWaterBytes;
 
+  private static final class Chunk {
+    final Buffer buffer;
+    final long begin;
+    long used; // the most, counted to the end of the last block
+
+    Chunk(Buffer buffer, long begin) {
+      this.buffer = buffer;
+      this.begin = begin;
+    }
+
+    long end() {
+      return begin + buffer.sizeBytes();
+    }
+  }
+
+  private Arena(Allocator allocator, long limitBytes, long reservedBytes) {
+    this.allocator = allocator;
+    this.limitBytes = limitBytes;
+    if (reservedBytes > 0) {
+      reserve(reservedBytes);
+    }
+  }
+
   /**
-   * @param capacityBytes address space to reserve; on the CPU it costs memory only where touched
+   * An arena of one range, reserved at once.
+   *
+   * @param capacityBytes to reserve; on the CPU it costs memory only where touched
    */
   public Arena(Allocator allocator, long capacityBytes) {
-    this.buffer = Buffer.allocate(allocator, capacityBytes, true, "activations");
-    this.capacityBytes = capacityBytes;
-    reset();
+    this(allocator, capacityBytes, capacityBytes);
+  }
+
+  /**
+   * An arena that reserves more as it is needed.
+   *
+   * @param limitBytes how much at the most
+   */
+  public static Arena growing(Allocator allocator, long limitBytes) {
+    return new Arena(allocator, limitBytes, 0);
+  }
+
+  private void reserve(long sizeBytes) {
+    long begin = chunks.isEmpty() ? 0 : chunks.get(chunks.size() - 1).end() + ALIGNMENT;
+    Chunk chunk = new Chunk(Buffer.allocate(allocator, sizeBytes, true, "activations"), begin);
+    chunks.add(chunk);
+    reservedBytes += sizeBytes;
+    addFree(chunk.begin, chunk.end());
   }
 
   /**
    * The address of a new block of at least {@code sizeBytes}.
    *
-   * @throws DeviceMemoryException if no free range is large enough
+   * @throws DeviceMemoryException if no free range is large enough, and none can be reserved
    */
   public long allocate(long sizeBytes) {
     Check.argument(sizeBytes >= 0, "negative size %d", sizeBytes);
+    Check.state(!closed, "the arena is closed");
     long size = Math.max(ALIGNMENT, (sizeBytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+    int range = firstFit(size);
+    if (range < 0) {
+      if (size > limitBytes - reservedBytes) {
+        throw noRoom(size);
+      }
+      reserve(nextChunk(size));
+      range = firstFit(size);
+    }
+    long offset = freeBegin[range];
+    freeBegin[range] += size;
+    if (freeBegin[range] == freeEnd[range]) {
+      removeFree(range);
+    }
+    return addLive(offset, size);
+  }
+
+  private int firstFit(long size) {
     for (int i = 0; i < freeCount; i++) {
       if (freeEnd[i] - freeBegin[i] >= size) {
-        long offset = freeBegin[i];
-        freeBegin[i] += size;
-        if (freeBegin[i] == freeEnd[i]) {
-          removeFree(i);
-        }
-        addLive(offset, size);
-        highWaterBytes = Math.max(highWaterBytes, offset + size);
-        return buffer.address() + offset;
+        return i;
       }
     }
-    throw new DeviceMemoryException(
+    return -1;
+  }
+
+  /** As much again as there is, so that an arena grows a few times only. */
+  private long nextChunk(long size) {
+    long wanted = (Math.max(size, reservedBytes) + CHUNK_STEP - 1) / CHUNK_STEP * CHUNK_STEP;
+    return Math.min(wanted, limitBytes - reservedBytes);
+  }
+
+  private DeviceMemoryException noRoom(long size) {
+    return new DeviceMemoryException(
         String.format(
             "a block of %s was wanted; of %s, %s are in use, and the largest free range has %s",
             DeviceMemoryException.size(size),
-            DeviceMemoryException.size(capacityBytes),
+            DeviceMemoryException.size(limitBytes),
             DeviceMemoryException.size(liveBytes()),
-            DeviceMemoryException.size(largestFreeBytes())));
+            DeviceMemoryException.size(Math.max(largestFreeBytes(), limitBytes - reservedBytes))));
   }
 
   private long largestFreeBytes() {
@@ -77,11 +153,11 @@ public final class Arena implements AutoCloseable {
 
   /** Frees a block; its address must come from {@link #allocate} and not be freed already. */
   public void free(long address) {
-    long offset = address - buffer.address();
     for (int i = liveCount - 1; i >= 0; i--) {
-      if (liveOffset[i] == offset) {
-        addFree(offset, offset + liveSize[i]);
+      if (liveAddress[i] == address) {
+        addFree(liveOffset[i], liveOffset[i] + liveSize[i]);
         liveCount--;
+        liveAddress[i] = liveAddress[liveCount];
         liveOffset[i] = liveOffset[liveCount];
         liveSize[i] = liveSize[liveCount];
         liveSerial[i] = liveSerial[liveCount];
@@ -99,7 +175,7 @@ public final class Arena implements AutoCloseable {
   /** Frees the blocks that were allocated since a moment, but for some. */
   public void freeSince(long mark, long... keep) {
     for (int i = liveCount - 1; i >= 0; i--) {
-      long block = buffer.address() + liveOffset[i];
+      long block = liveAddress[i];
       if (liveSerial[i] >= mark && Arrays.stream(keep).noneMatch(kept -> kept == block)) {
         free(block);
       }
@@ -109,19 +185,30 @@ public final class Arena implements AutoCloseable {
   /** Frees every block but two, which may be one. */
   public void retainOnly(long first, long second) {
     for (int i = liveCount - 1; i >= 0; i--) {
-      long block = buffer.address() + liveOffset[i];
+      long block = liveAddress[i];
       if (block != first && block != second) {
         free(block);
       }
     }
   }
 
-  /** Frees every block. */
+  /** Frees every block, and brings what was reserved in chunks into one. */
   public void reset() {
     liveCount = 0;
-    freeCount = 1;
-    freeBegin[0] = 0;
-    freeEnd[0] = capacityBytes;
+    freeCount = 0;
+    if (chunks.size() > 1) {
+      long sizeBytes = reservedBytes;
+      release();
+      reserve(sizeBytes);
+    } else if (chunks.size() == 1) {
+      addFree(chunks.get(0).begin, chunks.get(0).end());
+    }
+  }
+
+  private void release() {
+    chunks.forEach(chunk -> chunk.buffer.close());
+    chunks.clear();
+    reservedBytes = 0;
   }
 
   /** Bytes in live blocks. */
@@ -133,31 +220,53 @@ public final class Arena implements AutoCloseable {
     return sum;
   }
 
-  /** What was reserved. */
-  public long capacityBytes() {
-    return capacityBytes;
+  /** What is reserved. */
+  public long reservedBytes() {
+    return reservedBytes;
   }
 
-  /** The most that was ever in use, counted to the end of the last block. */
+  /** The most that was ever in use, counted to the end of the last block of each chunk. */
   public long highWaterBytes() {
     return highWaterBytes;
   }
 
   @Override
   public void close() {
-    buffer.close();
+    closed = true;
+    release();
   }
 
-  private void addLive(long offset, long size) {
+  private long addLive(long offset, long size) {
     if (liveCount == liveOffset.length) {
+      liveAddress = Arrays.copyOf(liveAddress, liveCount * 2);
       liveOffset = Arrays.copyOf(liveOffset, liveCount * 2);
       liveSize = Arrays.copyOf(liveSize, liveCount * 2);
       liveSerial = Arrays.copyOf(liveSerial, liveCount * 2);
     }
+    Chunk chunk = chunks.get(0);
+    for (int i = 1; offset >= chunk.end(); i++) {
+      chunk = chunks.get(i);
+    }
+    long address = chunk.buffer.address() + offset - chunk.begin;
+    long end = offset + size - chunk.begin;
+    if (end > chunk.used) {
+      chunk.used = end;
+      noteUse();
+    }
+    liveAddress[liveCount] = address;
     liveOffset[liveCount] = offset;
     liveSize[liveCount] = size;
     liveSerial[liveCount] = nextSerial++;
     liveCount++;
+    return address;
+  }
+
+  private void noteUse() {
+    long used = 0;
+    for (int i = 0; i < chunks.size(); i++) {
+      used += chunks.get(i).used;
+    }
+    highWaterBytes = Math.max(highWaterBytes, used);
   }
 
   private void removeFree(int index) {

@@ -23,7 +23,7 @@ public final class ProcessMemory {
   public static long peakBytes(Backend backend, Arena arena) {
     return backend.device() == Device.CPU
         ? peakBytes()
-        : backend.peakReservedBytes() - arena.capacityBytes() + arena.highWaterBytes();
+        : backend.peakReservedBytes() - arena.reservedBytes() + arena.highWaterBytes();
   }
 
   /** Resident memory now (VmRSS); 0 where the system does not tell. */

@@ -63,13 +63,14 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * An arena of what a backend can reserve. That is most of a device's memory, so keys and values
-   * that come later need to be left room; on the CPU it is address space.
+   * An arena that may take what a backend can reserve. That is most of a device's memory, taken at
+   * once, so keys and values that come later need to be left room; on the CPU the arena follows
+   * what is needed.
    */
   public static Arena arena(Backend backend, long cacheBytes) {
     long bytes = backend.reservableBytes();
     if (backend.device() == Device.CPU) {
-      return new Arena(backend, bytes);
+      return Arena.growing(backend, bytes);
     }
     if (cacheBytes >= bytes) {
       throw new DeviceMemoryException(

@@ -77,6 +77,26 @@ public final class CpuBackend implements Backend {
   }
 
   @Override
+  public boolean hasSiblings() {
+    return true;
+  }
+
+  @Override
+  public CpuBackend sibling() {
+    return new CpuBackend(threads, isa);
+  }
+
+  @Override
+  public int threads() {
+    return threads;
+  }
+
+  @Override
+  public void share(int share) {
+    check(CpuNative.contextShare(ctx, share));
+  }
+
+  @Override
   public long allocate(long sizeBytes, boolean hugePages) {
     long address = CpuNative.bufferAlloc(sizeBytes, hugePages ? 1 : 0);
     if (address == 0) {
@@ -117,9 +137,8 @@ public final class CpuBackend implements Backend {
   @Override
   public void close() {
     if (ctx != 0) {
-      long closing = ctx;
+      check(CpuNative.contextClose(ctx));
       ctx = 0;
-      CpuNative.contextClose(closing);
     }
   }
 
@@ -136,6 +155,7 @@ public final class CpuBackend implements Backend {
       case 1 -> new IllegalArgumentException(message);
       case 2 -> new UnsupportedOperationException(message);
       case 3 -> new DeviceMemoryException(message);
+      case 6 -> new IllegalStateException(message);
       default -> new BackendException(message);
     };
   }

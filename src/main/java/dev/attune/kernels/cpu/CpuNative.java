@@ -30,7 +30,10 @@ final class CpuNative {
   static native @Cast("jlong") long contextOpen(int threads, int isa);
 
   @Name("attune_context_close")
-  static native void contextClose(@Cast("attune_context*") long ctx);
+  static native int contextClose(@Cast("attune_context*") long ctx);
+
+  @Name("attune_context_share")
+  static native int contextShare(@Cast("attune_context*") long ctx, int threads);
 
   @Name("attune_context_isa")
   static native int contextIsa(@Cast("attune_context*") long ctx);

@@ -274,6 +274,7 @@ public final class CudaBackend extends CudaKernels {
       case 2 -> new UnsupportedOperationException(message);
       case 3 -> new DeviceMemoryException(message);
       case 4 -> lost(message);
+      case 6 -> new IllegalStateException(message);
       default -> new BackendException(message);
     };
   }

@@ -1,0 +1,68 @@
+package dev.attune.text;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.attune.testkit.Goldens;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.StreamSupport;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * Small tokenizers of the families of encoders, as Transformers' classes save them: Unigram with
+ * metaspaces, WordPiece and byte-level BPE give texts, pairs and words the ids, types and offsets
+ * that Transformers gives them.
+ */
+class FamilyTokenizersTest {
+  private static final Path FOLDER = Path.of("src/test/resources/tokenizers");
+
+  @ParameterizedTest
+  @ValueSource(strings = {"xlm_roberta", "camembert", "albert", "electra", "mpnet", "modernbert"})
+  void equalsTransformers(String family) {
+    Path folder = FOLDER.resolve(family);
+    int texts = 0;
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      for (JsonNode row : Goldens.json(folder.resolve("golden.json"))) {
+        if (row.has("words")) {
+          checkWords(tokenizer, row);
+        } else {
+          checkText(tokenizer, row);
+          texts++;
+        }
+      }
+    }
+    assertTrue(texts > 20, "only " + texts + " texts");
+  }
+
+  private static void checkText(TextTokenizer tokenizer, JsonNode row) {
+    String text = row.get("text").asText();
+    String pair = row.has("pair") ? row.get("pair").asText() : null;
+    Encoding encoding = tokenizer.encode(text, pair);
+    assertArrayEquals(ints(row.get("ids")), encoding.ids(), row.toString());
+    assertArrayEquals(ints(row.get("type_ids")), encoding.typeIds(), row.toString());
+    List<Integer> offsets = new ArrayList<>();
+    row.get("offsets").forEach(span -> span.forEach(end -> offsets.add(end.asInt())));
+    assertArrayEquals(
+        offsets.stream().mapToInt(Integer::intValue).toArray(), encoding.offsets(), row.toString());
+    TokenIds lean = tokenizer.encodeIds(text, pair, Integer.MAX_VALUE);
+    assertArrayEquals(encoding.ids(), lean.ids(), row.toString());
+  }
+
+  private static void checkWords(TextTokenizer tokenizer, JsonNode row) {
+    List<String> words =
+        StreamSupport.stream(row.get("words").spliterator(), false).map(JsonNode::asText).toList();
+    Encoding encoding = tokenizer.encodeWords(words);
+    assertArrayEquals(ints(row.get("ids")), encoding.ids(), row.toString());
+    assertArrayEquals(ints(row.get("word_ids")), encoding.wordIds(), row.toString());
+    assertEquals(encoding.length(), tokenizer.encodeWordIds(words, Integer.MAX_VALUE).ids().length);
+  }
+
+  private static int[] ints(JsonNode array) {
+    return StreamSupport.stream(array.spliterator(), false).mapToInt(JsonNode::asInt).toArray();
+  }
+}

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""Writes src/test/resources/tokenizers: small tokenizers, trained on the sentences below, as Transformers' classes for families
+of encoders save them, and what they give for texts, pairs and words. Needs transformers and tokenizers."""
+import json, pathlib
+import transformers as tf
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+SENTENCES = """the quick brown fox jumps over the lazy dog while the old cat sleeps in the sun
+a stirring and funny story of beauty and the beast, told in the rain
+she said that they don't know what it was, and that nobody could've known it then
+le café où l'été dernier nous étions assis était fermé à cause de la pluie
+der schnelle braune Fuchs springt über den faulen Hund, während die Katze schläft
+in 1999 the price rose by 12.5 % to 3,400 dollars; in 2001 it fell again
+the book was good but the film was very bad, which made the people sad
+it is a long way from here to there, and a longer way back in the snow""".split("\n")
+TEXTS = SENTENCES[:4] + ["", " ", "  two  spaces ", "The QUICK Brown fox", "naïve façade, Übermut!", "tabs\tand\nlines", "``quotes'' \u201cand\u201d",
+                         "日本語 mixed with English", "emoji 😀 here", "a-b_c http://x.org/?q=1", "[CLS] <s> [SEP] </s> <mask> [MASK] <pad>", "x" * 40, "e\u0301t\u00e9 ﬁn"]
+PAIRS = [("was it good", "it was very bad"), ("", "a"), ("the dog", ""), ("où est le café", "à la pluie")]
+WORDS = [["the", "dog", "'s", "café", "unknownish", ",", "X"], ["a"], ["in", "1999"]]
+
+
+def trained(model, trainer, pre_tokenizer, normalizer=None):
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizer
+    if normalizer:
+        tokenizer.normalizer = normalizer
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    return tokenizer
+
+
+def unigram(specials, unknown, normalizer=None):
+    """Pieces with their scores, the special ones first."""
+    trainer = trainers.UnigramTrainer(vocab_size=140, special_tokens=specials, unk_token=unknown, show_progress=False)
+    model = trained(models.Unigram(), trainer, pre_tokenizers.Metaspace(), normalizer)
+    return [tuple(piece) for piece in json.loads(model.to_str())["model"]["vocab"]]
+
+
+def word_pieces(specials, unknown):
+    trainer = trainers.WordPieceTrainer(vocab_size=160, special_tokens=specials, show_progress=False)
+    normalizer = normalizers.BertNormalizer(lowercase=True)
+    model = trained(models.WordPiece(unk_token=unknown), trainer, pre_tokenizers.BertPreTokenizer(), normalizer)
+    return model.get_vocab()
+
+
+def modernbert():
+    specials = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
+    trainer = trainers.BpeTrainer(vocab_size=330, special_tokens=specials, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    model = trained(models.BPE(), trainer, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True), normalizers.NFC())
+    model.decoder = decoders.ByteLevel()
+    model.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1", special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
+    return tf.PreTrainedTokenizerFast(tokenizer_object=model, unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]",
+                                      mask_token="[MASK]", model_input_names=["input_ids", "attention_mask"])
+
+
+FAMILIES = {
+    "xlm_roberta": lambda: tf.XLMRobertaTokenizer(vocab=unigram(["<s>", "<pad>", "</s>", "<unk>"], "<unk>", normalizers.NFKC()) + [("<mask>", 0.0)]),
+    "camembert": lambda: tf.CamembertTokenizer(vocab=unigram(["<s>", "<pad>", "</s>", "<unk>"], "<unk>") + [("<mask>", 0.0)], additional_special_tokens=[]),
+    "albert": lambda: tf.AlbertTokenizer(vocab=unigram(["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"], "<unk>", normalizers.Lowercase())),
+    "electra": lambda: tf.ElectraTokenizer(vocab=word_pieces(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], "[UNK]")),
+    "mpnet": lambda: tf.MPNetTokenizer(vocab=word_pieces(["<s>", "<pad>", "</s>", "[UNK]", "<mask>"], "[UNK]")),
+    "modernbert": modernbert,
+}
+root = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources/tokenizers"
+for family, make in FAMILIES.items():
+    folder = root / family
+    make().save_pretrained(folder)
+    tokenizer = tf.AutoTokenizer.from_pretrained(folder)  # what the folder gives counts
+    rows = []
+    for text, pair in [(t, None) for t in TEXTS] + PAIRS:
+        # As a batch of one: alone, Transformers takes a second text without characters for none.
+        e = tokenizer([text], None if pair is None else [pair], return_token_type_ids=True, return_offsets_mapping=True)
+        rows.append({"text": text, **({} if pair is None else {"pair": pair}), "ids": e["input_ids"][0], "type_ids": e["token_type_ids"][0],
+                     "offsets": [list(o) for o in e["offset_mapping"][0]]})
+    if family != "modernbert":  # ours puts a space before each word, as in running text
+        for words in WORDS:
+            e = tokenizer(words, is_split_into_words=True)
+            rows.append({"words": words, "ids": e["input_ids"], "word_ids": [-1 if w is None else w for w in e.word_ids()]})
+    (folder / "golden.json").write_text("[\n" + ",\n".join(json.dumps(r, ensure_ascii=False) for r in rows) + "\n]\n")
+    print(family, type(tokenizer).__name__, len(tokenizer), sum(f.stat().st_size for f in folder.iterdir()))
