@@ -27,6 +27,7 @@ class RoomsTest {
           "weights",
           "hub",
           "metrics",
+          "folder",
           "task",
           "checkpoint",
           "generate",

@@ -174,7 +174,8 @@ public final class EncodedDataset {
    * @throws IllegalStateException if it keeps nothing of the kind
    */
   public <T> T notes(Class<T> type) {
-    Check.state(type.isInstance(notes), "this dataset was encoded without %s", type.getSimpleName());
+    Check.state(
+        type.isInstance(notes), "this dataset was encoded without %s", type.getSimpleName());
     return type.cast(notes);
   }
 
@@ -283,12 +284,11 @@ public final class EncodedDataset {
     }
 
     /**
-     * Adds an example with its labels: {@code width} of them, or one a token; {@link #IGNORED} where
-     * there is none.
+     * Adds an example with its labels: {@code width} of them, or one a token; {@link #IGNORED}
+     * where there is none.
      */
     public Builder add(int[] exampleIds, int[] exampleTypeIds, int[] exampleLabels) {
-      TargetLayout.Per per =
-          layout.isPerRow() ? TargetLayout.Per.ROW : TargetLayout.Per.SEQUENCE;
+      TargetLayout.Per per = layout.isPerRow() ? TargetLayout.Per.ROW : TargetLayout.Per.SEQUENCE;
       return addLabels(exampleIds, exampleTypeIds, exampleLabels, per);
     }
 

@@ -3,7 +3,7 @@ package dev.attune.bench;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
-import dev.attune.task.Task;
+import dev.attune.model.HeadKind;
 import java.io.IOException;
 import java.util.Map;
 import java.util.TreeMap;
@@ -12,9 +12,9 @@ import java.util.TreeMap;
  * A known model's shape, for benchmarks with random weights.
  *
  * @param config config.json
- * @param task classification for encoders, causal-lm for decoders
+ * @param head on sequences for encoders, a language model's for decoders
  */
-record BenchShape(JsonNode config, Task task) {
+record BenchShape(JsonNode config, HeadKind head) {
   private static final String BERT =
       """
       {"model_type": "bert", "vocab_size": 30522, "hidden_size": %d, "num_hidden_layers": %d,
@@ -55,7 +55,8 @@ record BenchShape(JsonNode config, Task task) {
     try {
       boolean isEncoder = json.contains("\"bert\"");
       return new BenchShape(
-          new ObjectMapper().readTree(json), isEncoder ? Task.CLASSIFICATION : Task.CAUSAL_LM);
+          new ObjectMapper().readTree(json),
+          isEncoder ? HeadKind.SEQUENCE : HeadKind.LANGUAGE_MODEL);
     } catch (IOException e) {
       throw new IllegalStateException(e);
     }

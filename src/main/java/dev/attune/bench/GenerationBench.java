@@ -1,8 +1,8 @@
 package dev.attune.bench;
 
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
+import dev.attune.folder.ModelWeights;
 import dev.attune.generate.Generator;
 import dev.attune.generate.Request;
 import dev.attune.generate.Sampling;
@@ -10,12 +10,13 @@ import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.model.decoder.DecoderModel;
-import dev.attune.run.Adapters;
 import dev.attune.run.Backends;
+import dev.attune.run.Precision;
 import dev.attune.run.ProcessMemory;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
 import dev.attune.run.Session;
+import dev.attune.run.WeightFormat;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Tape;
 import java.util.Arrays;
@@ -50,17 +51,16 @@ public final class GenerationBench {
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     BenchShape shape = BenchShape.of(config.required(RunOption.SHAPE));
     try (Backend opened = Backends.open(config.text(RunOption.BACKEND), threads)) {
-      DType precision = Backends.precision(config.text(RunOption.PRECISION), opened);
+      DType precision = Precision.ofOption(config.text(RunOption.PRECISION)).on(opened);
       KernelProfile profile = config.flag(RunOption.PROFILE) ? new KernelProfile(opened) : null;
       Backend backend = profile == null ? opened : profile.backend();
       ParameterBuilder builder = new ParameterBuilder();
       DType matrices = config.flag(RunOption.LOAD_IN_BF16) ? DType.BF16 : precision;
-      builder.freeze(matrices, Adapters.held(config, matrices));
-      try (Model model =
-              Families.create(backend, shape.config(), shape.task().head(), 0, null, builder);
+      builder.freeze(matrices, WeightFormat.of(config).products(matrices));
+      try (Model model = Families.create(backend, shape.config(), shape.head(), 0, null, builder);
           Tape tape = tape(backend, (DecoderModel) model, precision, streams, context);
           Generator generator = new Generator((DecoderModel) model, tape, streams, context)) {
-        ModelFolder.randomize(model, 0);
+        ModelWeights.randomize(model, 0);
         double[] rates = new double[ROUNDS];
         for (int round = -1; round < ROUNDS; round++) {
           if (round == 0 && profile != null) {

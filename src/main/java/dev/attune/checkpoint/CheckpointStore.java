@@ -2,7 +2,8 @@ package dev.attune.checkpoint;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import dev.attune.core.InputException;
+import dev.attune.core.Check;
+import dev.attune.core.FileOps;
 import dev.attune.memory.Buffer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -40,12 +41,7 @@ public final class CheckpointStore {
   }
 
   CheckpointStore(Path folder, int keep, FileOps files) {
-    if (keep < 2) {
-      throw new InputException(
-          "--save-total-limit is "
-              + keep
-              + "; at least 2 checkpoints are kept, so that a damaged one loses little");
-    }
+    Check.argument(keep >= 2, "keep is %d; 2 at least, so that a damaged one loses little", keep);
     this.folder = folder;
     this.keep = keep;
     this.files = files;

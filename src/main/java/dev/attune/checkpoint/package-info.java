@@ -1,8 +1,8 @@
 /**
- * What survives a crash: model folders and checkpoints.
+ * What survives a crash: the checkpoints of a run.
  *
  * <p>Every save follows one rule: write under another name, sync, then rename. Until the rename
  * nothing that was there has changed; after it everything new is complete. File operations pass
- * through {@link dev.attune.checkpoint.FileOps}, so that tests can make each of them fail in turn.
+ * through {@link dev.attune.core.FileOps}, so that tests can make each of them fail in turn.
  */
 package dev.attune.checkpoint;

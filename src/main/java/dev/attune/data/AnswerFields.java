@@ -13,8 +13,8 @@ final class AnswerFields {
   private AnswerFields() {}
 
   /**
-   * Answers of a JSON value: two lists, as in the data sets of Hugging Face, or a list of objects, as
-   * in SQuAD's own files.
+   * Answers of a JSON value: two lists, as in the data sets of Hugging Face, or a list of objects,
+   * as in SQuAD's own files.
    *
    * @throws InputException that says what is wrong, without the row
    */

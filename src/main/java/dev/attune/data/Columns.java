@@ -28,10 +28,10 @@ import java.util.stream.Stream;
  *       question and a context, and no other text
  * </ul>
  *
- * Other names are given with {@code --columns text=NAME,label=NAME}; several columns of 0 and 1, each
- * named as a label, with {@code --columns text=NAME,labels=NAME;NAME;NAME}. A file without header gets the
- * columns in their order, {@code --columns text,label}; there {@code _} skips a column and a last
- * {@code ...} allows any further ones.
+ * Other names are given with {@code --columns text=NAME,label=NAME}; several columns of 0 and 1,
+ * each named as a label, with {@code --columns text=NAME,labels=NAME;NAME;NAME}. A file without
+ * header gets the columns in their order, {@code --columns text,label}; there {@code _} skips a
+ * column and a last {@code ...} allows any further ones.
  */
 public final class Columns {
   /** What a column can mean. */
@@ -53,7 +53,6 @@ public final class Columns {
     private static final Set<Role> OF_QUESTIONS =
         Set.of(QUESTION, CONTEXT, ANSWERS, ANSWER_TEXT, ANSWER_START);
     private static final Set<Role> OTHER_TEXTS = Set.of(TEXT, TOKENS, PROMPT, MESSAGES);
-
 
     private final List<String> names;
 
@@ -149,8 +148,7 @@ public final class Columns {
   private static List<String> labelColumns(String option, String value) {
     List<String> columns = Arrays.stream(value.split(";", -1)).map(String::strip).toList();
     Check.input(
-        columns.stream().noneMatch(String::isEmpty)
-            && Set.copyOf(columns).size() == columns.size(),
+        columns.stream().noneMatch(String::isEmpty) && Set.copyOf(columns).size() == columns.size(),
         "--columns %s: labels=NAME;NAME names each column of 0 and 1 once",
         option);
     return columns;

@@ -144,9 +144,7 @@ final class DataReportText {
         continue;
       }
       if (!any) {
-        line(
-            "  tokens a %s, 1 to %,d",
-            report.checks().unit(), longest());
+        line("  tokens a %s, 1 to %,d", report.checks().unit(), longest());
         any = true;
       }
       line("  %-12s %s", s.name(), histogram(s.lengths(), longest()));

@@ -77,8 +77,7 @@ public record Example(
 
   /** A text with several labels, or none. */
   public static Example ofLabels(int row, String text, List<String> labels) {
-    return new Example(
-        row, text, null, null, labels, null, null, null, null, null, null, Map.of());
+    return new Example(row, text, null, null, labels, null, null, null, null, null, null, Map.of());
   }
 
   /**

@@ -133,6 +133,12 @@ public final class LabelMap {
     return node;
   }
 
+  /** Writes id2label and label2id, as config.json has them. */
+  public void write(ObjectNode config) {
+    config.set("id2label", id2label());
+    config.set("label2id", label2id());
+  }
+
   @Override
   public boolean equals(Object other) {
     return other instanceof LabelMap map && map.names.equals(names);

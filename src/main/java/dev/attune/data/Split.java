@@ -30,7 +30,8 @@ public record Split(Dataset train, Dataset validation) {
    * @param fraction share of validation, above 0 and below 1
    * @param stratum of an example; null counts as one of its own
    */
-  public static Split stratified(Dataset dataset, double fraction, long seed, Function<Example, String> stratum) {
+  public static Split stratified(
+      Dataset dataset, double fraction, long seed, Function<Example, String> stratum) {
     Check.input(
         fraction > 0 && fraction < 1,
         "validation share %s: it must lie between 0 and 1, for example 0.1",

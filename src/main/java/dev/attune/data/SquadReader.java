@@ -13,8 +13,8 @@ import java.util.Map;
 
 /**
  * A file of SQuAD, version 1 or 2: {@code data[].paragraphs[].{context, qas[].{id, question,
- * answers[], is_impossible}}}. Rows are questions, counted from 1; their fields are those of the flat
- * form ({@code id, title, question, context, answers}).
+ * answers[], is_impossible}}}. Rows are questions, counted from 1; their fields are those of the
+ * flat form ({@code id, title, question, context, answers}).
  */
 final class SquadReader {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -74,9 +74,7 @@ final class SquadReader {
       }
     }
     if (answers != null) {
-      fields.put(
-          "answers",
-          columns(answers));
+      fields.put("answers", columns(answers));
     }
     return Example.ofQuestion(row, asked, context, answers, fields);
   }

@@ -26,7 +26,9 @@ public interface TargetChecks {
     return List.of();
   }
 
-  /** The classes that the training set has, in the order of their ids; null where there are none. */
+  /**
+   * The classes that the training set has, in the order of their ids; null where there are none.
+   */
   default LabelMap labels() {
     return null;
   }

@@ -1,7 +1,5 @@
 package dev.attune.generate;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
@@ -11,11 +9,9 @@ import dev.attune.tape.Tape;
 import dev.attune.text.ChatMessage;
 import dev.attune.text.ChatTemplate;
 import dev.attune.text.TextTokenizer;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -32,10 +28,10 @@ public final class TextGeneration {
 
   /**
    * @param tokenizer the caller closes it
-   * @param base folder of the model's config, which may name more tokens that end a text
+   * @param ends tokens that end a text, beside the tokenizer's own
    */
-  public TextGeneration(GenerationOptions options, TextTokenizer tokenizer, Path base) {
-    this(options, tokenizer, ends(tokenizer, base), null);
+  public TextGeneration(GenerationOptions options, TextTokenizer tokenizer, Set<Integer> ends) {
+    this(options, tokenizer, ends(tokenizer, ends), null);
   }
 
   private TextGeneration(
@@ -51,23 +47,10 @@ public final class TextGeneration {
     return new TextGeneration(others, tokenizer, ends, chat);
   }
 
-  /** The tokens that end a text: what generation_config.json says, and the tokenizer's. */
-  private static int[] ends(TextTokenizer tokenizer, Path base) {
-    TreeSet<Integer> ids = new TreeSet<>();
-    tokenizer.eosId().ifPresent(ids::add);
-    Path file = base.resolve("generation_config.json");
-    if (Files.isRegularFile(file)) {
-      try {
-        JsonNode eos = new ObjectMapper().readTree(file.toFile()).path("eos_token_id");
-        if (eos.isInt()) {
-          ids.add(eos.intValue());
-        }
-        eos.forEach(id -> ids.add(id.asInt()));
-      } catch (IOException e) {
-        throw new InputException(file + " cannot be read: " + e.getMessage(), e);
-      }
-    }
-    return ids.stream().mapToInt(Integer::intValue).toArray();
+  private static int[] ends(TextTokenizer tokenizer, Set<Integer> others) {
+    TreeSet<Integer> all = new TreeSet<>(others);
+    tokenizer.eosId().ifPresent(all::add);
+    return all.stream().mapToInt(Integer::intValue).toArray();
   }
 
   /** A text to continue as it is. */

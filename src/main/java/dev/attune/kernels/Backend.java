@@ -28,6 +28,14 @@ public interface Backend extends Allocator, AutoCloseable {
   /** One line for people: instruction set, threads, device. */
   String description();
 
+  /**
+   * What results depend on to the last bit: a run that is begun with it can be resumed with it
+   * alone. The description, unless some of that makes no difference.
+   */
+  default String arithmetic() {
+    return description();
+  }
+
   /** Whether bf16 runs on instructions of its own here, so that it is faster than f32. */
   boolean hasFastBf16();
 

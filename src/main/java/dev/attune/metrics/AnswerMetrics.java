@@ -10,11 +10,11 @@ import java.util.Map;
 
 /**
  * Exact match and F1 of answers, from 0 to 100, as the official scripts of SQuAD 1.1 and SQuAD 2.0
- * define them: of words in lower case without punctuation and articles, against the answer of the row
- * that fits best.
+ * define them: of words in lower case without punctuation and articles, against the answer of the
+ * row that fits best.
  *
- * <p>Where some questions have no answer, the second script's rules hold: "no answer" is right where
- * there is none, and the values of the two kinds of questions are given apart.
+ * <p>Where some questions have no answer, the second script's rules hold: "no answer" is right
+ * where there is none, and the values of the two kinds of questions are given apart.
  */
 public final class AnswerMetrics implements Metrics {
   /** {@code string.punctuation} of Python. */

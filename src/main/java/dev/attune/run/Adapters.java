@@ -51,22 +51,12 @@ public final class Adapters {
   public static ParameterBuilder builder(RunConfig config, LoraConfig lora, DType precision) {
     ParameterBuilder builder = new ParameterBuilder();
     if (lora != null) {
-      builder.freeze(precision, held(config, precision));
+      builder.freeze(precision, WeightFormat.of(config).products(precision));
       builder.adapt(lora);
-    } else if (held(config, precision) != precision) {
+    } else if (WeightFormat.of(config).products(precision) != precision) {
       throw new InputException(
           "weights of few bits cannot be trained: --load-in-4bit and --load-in-8bit need --lora-r");
     }
     return builder;
-  }
-
-  /** How frozen weights of products are held. */
-  public static DType held(RunConfig config, DType precision) {
-    boolean in4 = config.flag(RunOption.LOAD_IN_4BIT);
-    boolean in8 = config.flag(RunOption.LOAD_IN_8BIT);
-    if (in4 && in8) {
-      throw new InputException("give one of --load-in-4bit and --load-in-8bit");
-    }
-    return in4 ? DType.NF4 : in8 ? DType.INT8 : precision;
   }
 }

@@ -1,14 +1,12 @@
 package dev.attune.run;
 
-import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.kernels.cuda.CudaBackend;
 import dev.attune.kernels.torch.TorchBackend;
-import java.util.Locale;
 
-/** Chooses the backend and the precision of a run, and says why. */
+/** Opens the backend of a run, or says why it cannot. */
 public final class Backends {
   private Backends() {}
 
@@ -23,25 +21,19 @@ public final class Backends {
   /**
    * Opens a backend.
    *
-   * @param name auto, cpu, cuda or torch; a named one that cannot run is an error, never replaced
+   * @param kind one that cannot run here is an error, never replaced
    * @param threads at least 1
    */
-  public static Backend open(String name, int threads) {
-    switch (name.toLowerCase(Locale.ROOT)) {
-      case "auto", "cpu":
-        try {
-          return new CpuBackend(threads);
-        } catch (UnsupportedOperationException e) {
-          throw new InputException("the cpu backend cannot run here: " + e.getMessage(), e);
-        }
-      case "torch":
+  public static Backend open(BackendKind kind, int threads) {
+    switch (kind) {
+      case TORCH:
         TorchBackend.unavailableReason()
             .ifPresent(
                 reason -> {
                   throw new InputException("--backend torch cannot run here: " + reason);
                 });
         return new TorchBackend(threads);
-      case "cuda":
+      case CUDA:
         CudaBackend.unavailableReason()
             .ifPresent(
                 reason -> {
@@ -49,20 +41,16 @@ public final class Backends {
                 });
         return CudaBackend.open();
       default:
-        throw new InputException(
-            "--backend is '" + name + "'; allowed are auto, cpu, cuda and torch");
+        try {
+          return new CpuBackend(threads);
+        } catch (UnsupportedOperationException e) {
+          throw new InputException("the cpu backend cannot run here: " + e.getMessage(), e);
+        }
     }
   }
 
-  /** The type of activations that a precision names, on this backend. */
-  public static DType precision(String name, Backend backend) {
-    return switch (name.toLowerCase(Locale.ROOT)) {
-      case "auto" -> backend.hasFastBf16() ? DType.BF16 : DType.F32;
-      case "bf16" -> DType.BF16;
-      case "fp32" -> DType.F32;
-      default ->
-          throw new InputException(
-              "--precision is '" + name + "'; allowed are auto, bf16 and fp32");
-    };
+  /** The same of a backend that an option names. */
+  public static Backend open(String option, int threads) {
+    return open(BackendKind.ofOption(option), threads);
   }
 }

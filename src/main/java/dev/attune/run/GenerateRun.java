@@ -8,9 +8,9 @@ import dev.attune.generate.GeneratedText;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.Prompt;
 import dev.attune.generate.TextGeneration;
+import dev.attune.model.HeadKind;
 import dev.attune.model.decoder.DecoderModel;
 import dev.attune.tape.Tape;
-import dev.attune.task.Task;
 import dev.attune.text.ChatMessage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -31,7 +31,8 @@ public final class GenerateRun implements AutoCloseable {
     this.config = config;
     this.session = session;
     this.trained = trained;
-    this.generation = new TextGeneration(options, trained.tokenizer(), trained.base());
+    this.generation =
+        new TextGeneration(options, trained.tokenizer(), trained.folder().endTokens());
   }
 
   /** Opens the model that a config names. */
@@ -41,12 +42,12 @@ public final class GenerateRun implements AutoCloseable {
     TrainedModel trained = null;
     try {
       trained = TrainedModel.open(config, session);
-      if (trained.task() != Task.CAUSAL_LM) {
+      if (trained.model().head() != HeadKind.LANGUAGE_MODEL) {
         throw new InputException(
             "--model "
                 + config.text(RunOption.MODEL)
                 + " is no language model: it was trained for "
-                + trained.task().option()
+                + trained.task().name()
                 + "; use attune predict");
       }
       return new GenerateRun(config, options, session, trained);

@@ -1,23 +1,25 @@
 package dev.attune.run;
 
-import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.attune.checkpoint.AdapterFolder;
-import dev.attune.checkpoint.ModelFolder;
-import dev.attune.checkpoint.ModelInstall;
 import dev.attune.core.InputException;
-import dev.attune.hub.Hub;
+import dev.attune.folder.AdapterWeights;
+import dev.attune.folder.FinishedModel;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
+import dev.attune.store.LoraConfig;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.task.Task;
+import dev.attune.task.TaskOptions;
+import dev.attune.task.Tasks;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
+import java.util.List;
 
 /** Makes one model folder of an adapter and its base model. */
 public final class MergeRun {
@@ -32,48 +34,35 @@ public final class MergeRun {
 
   /** Merges. */
   public static Outcome run(RunConfig config) {
-    Path adapter = Path.of(config.required(RunOption.MODEL));
-    if (!AdapterFolder.is(adapter)) {
-      throw new InputException(
-          "--model " + adapter + " is not an adapter: it has no " + AdapterFolder.CONFIG);
-    }
+    Path path = Path.of(config.required(RunOption.MODEL));
     Path output = Path.of(config.required(RunOption.OUTPUT_DIR));
-    AdapterFolder.Description description = AdapterFolder.describe(adapter);
-    Path base = base(config, description);
-    ObjectNode json = ModelFolder.readConfig(base);
-    ObjectNode attune = TrainedModel.readAttune(adapter);
-    Task task = TrainedModel.adapterTask(adapter, attune, json);
-    int outputs = Math.max(1, attune.path("id2label").size());
+    ModelFolder adapter = ModelFolder.open(path, OpenOptions.of(config).base());
+    if (!adapter.isAdapter()) {
+      throw new InputException("--model " + path + " is a model, not an adapter");
+    }
+    Task task = Tasks.of(adapter, TaskOptions.NONE);
+    LoraConfig lora = adapter.adapter().lora();
     ParameterBuilder builder = new ParameterBuilder();
-    builder.adapt(description.lora(), adapter.toString());
+    builder.adapt(lora, path.toString());
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
-    try (Backend backend = Backends.open("cpu", threads);
+    try (Backend backend = Backends.open(BackendKind.CPU, threads);
         OutputFolder folder =
             OutputFolder.prepare(output, config.flag(RunOption.OVERWRITE), false);
-        TextTokenizer tokenizer = TextTokenizer.open(base);
-        Model model = Families.create(backend, json, task.head(), outputs, null, builder)) {
-      ModelFolder.Loaded loaded = ModelFolder.load(base, model, 0);
-      AdapterFolder.load(adapter, model, loaded.created());
-      AdapterFolder.merge(model, description.lora());
-      String dtype = dtype(json);
-      json.putArray("architectures").add(model.architecture());
-      for (String key : new String[] {"id2label", "label2id", "problem_type"}) {
-        if (attune.has(key)) {
-          json.set(key, attune.get(key));
-        }
-      }
-      ModelInstall.install(
-          folder.folder(),
-          target -> {
-            ModelFolder.writeWeights(
-                target.resolve("model.safetensors"), model.parameters(), dtype);
-            ModelFolder.writeJson(target.resolve("config.json"), json);
-            if (!attune.isEmpty()) {
-              ModelFolder.writeJson(target.resolve("attune.json"), attune);
-            }
-            copyGenerationConfig(base, target);
-            tokenizer.saveTo(target);
-          });
+        TextTokenizer tokenizer = adapter.openTokenizer();
+        Model model =
+            Families.create(
+                backend, adapter.config(), task.head(), task.outputs(), null, builder)) {
+      ModelWeights.Loaded loaded = ModelWeights.load(adapter.base(), model, 0);
+      AdapterWeights.load(path, model, loaded.created());
+      AdapterWeights.merge(model, lora);
+      FinishedModel.whole(
+              model,
+              describe(adapter, task),
+              dtype(adapter.config()),
+              tokenizer,
+              adapter.generationConfig(),
+              beyondHead(adapter.attune()))
+          .install(folder.folder());
       return new Outcome(folder.folder());
     } catch (IOException e) {
       throw new UncheckedIOException(
@@ -81,37 +70,21 @@ public final class MergeRun {
     }
   }
 
-  /** The folder of an adapter's base model: the option wins over what the adapter says. */
-  static Path base(RunConfig config, AdapterFolder.Description description) {
-    String name =
-        config.isGiven(RunOption.BASE_MODEL)
-            ? config.text(RunOption.BASE_MODEL)
-            : description.base();
-    if (name.isEmpty()) {
-      throw new InputException("the adapter does not name its base model; give --base-model");
-    }
-    try {
-      return Hub.resolve(name, progress -> {});
-    } catch (InputException e) {
-      throw new InputException(
-          "the adapter's base model "
-              + name
-              + " cannot be opened: "
-              + e.getMessage()
-              + "; where it has moved, give --base-model",
-          e);
-    }
+  /** The base's config.json with what the adapter's head means. */
+  private static ObjectNode describe(ModelFolder adapter, Task task) {
+    ObjectNode json = adapter.config();
+    task.describe(json, JsonNodeFactory.instance.objectNode());
+    return json;
   }
 
-  static void copyGenerationConfig(Path from, Path to) throws IOException {
-    Path file = from.resolve("generation_config.json");
-    if (Files.isRegularFile(file)) {
-      Files.copy(file, to.resolve(file.getFileName()), StandardCopyOption.REPLACE_EXISTING);
-    }
+  /** What training noted, without what now stands in config.json. */
+  private static ObjectNode beyondHead(ObjectNode attune) {
+    attune.remove(List.of("id2label", "label2id", "problem_type"));
+    return attune;
   }
 
   /** The type in which the base's weights are stored. */
-  private static String dtype(JsonNode json) {
+  private static String dtype(ObjectNode json) {
     String name = json.path("dtype").asText(json.path("torch_dtype").asText("float32"));
     return switch (name) {
       case "bfloat16" -> "BF16";

@@ -1,36 +1,35 @@
 package dev.attune.run;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.attune.checkpoint.ModelInstall;
 import dev.attune.core.InputException;
-import java.io.BufferedWriter;
+import dev.attune.folder.FolderLock;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelInstall;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * The folder of a training run: the model, {@code metrics.jsonl}, {@code run.yaml}, checkpoints.
+ * The folder that a run writes to: the model, {@code metrics.jsonl}, {@code run.yaml}, {@code
+ * data_report.json}, checkpoints. While it is open no other run can write there.
  */
 final class OutputFolder implements AutoCloseable {
-  private static final ObjectMapper JSON = new ObjectMapper();
-
   private final Path folder;
-  private BufferedWriter metrics;
+  private final FolderLock lock;
 
-  private OutputFolder(Path folder) {
+  private OutputFolder(Path folder, FolderLock lock) {
     this.folder = folder;
+    this.lock = lock;
   }
 
   /**
-   * Prepares the folder; refuses one that holds a model or a run, unless told what to do with it.
+   * Takes the folder; refuses one that holds a model or a run, unless told what to do with it.
+   *
+   * @param overwrite replace the model; of the earlier run only the model stays, until the new one
+   *     is ready
+   * @param resume go on with the run that was begun there
    */
   static OutputFolder prepare(Path folder, boolean overwrite, boolean resume) {
     if (overwrite && resume) {
@@ -40,36 +39,52 @@ final class OutputFolder implements AutoCloseable {
       if (Files.exists(folder) && !Files.isDirectory(folder)) {
         throw new InputException("--output-dir " + folder + " is a file, not a folder");
       }
-      OutputFolder output = new OutputFolder(folder);
-      if (Files.isDirectory(folder)) {
-        ModelInstall.recover(folder);
-        boolean used = output.holdsModel() || Files.exists(output.checkpoints());
-        if (used && !overwrite && !resume) {
-          throw new InputException(
-              "--output-dir "
-                  + folder
-                  + " already holds a "
-                  + (output.holdsModel() ? "model" : "run")
-                  + "; give --overwrite to replace it, --resume to go on with it, or another"
-                  + " folder");
-        }
-        if (resume && output.holdsModel() && !Files.exists(output.checkpoints())) {
-          throw new InputException(
-              "--resume: the run in "
-                  + folder
-                  + " is finished, there is no checkpoint to go on from; give --overwrite to train"
-                  + " again");
-        }
-      }
+      // Before the lock too, so that a folder that is refused stays as it is.
+      check(folder, overwrite, resume);
       Files.createDirectories(folder);
-      if (overwrite) {
-        // Of the earlier run only the model stays, until the new one is ready.
-        deleteTree(output.checkpoints());
-        Files.deleteIfExists(output.metricsFile());
+      OutputFolder output = new OutputFolder(folder, lock(folder));
+      try {
+        ModelInstall.finish(folder);
+        check(folder, overwrite, resume);
+        if (overwrite) {
+          deleteTree(output.checkpoints());
+          Files.deleteIfExists(output.metricsFile());
+        }
+        return output;
+      } catch (IOException | RuntimeException e) {
+        output.close();
+        throw e;
       }
-      return output;
     } catch (IOException e) {
       throw new InputException("--output-dir " + folder + " cannot be prepared: " + describe(e), e);
+    }
+  }
+
+  private static FolderLock lock(Path folder) throws IOException {
+    try {
+      return FolderLock.take(folder);
+    } catch (InputException e) {
+      throw new InputException("--output-dir " + e.getMessage(), e);
+    }
+  }
+
+  private static void check(Path folder, boolean overwrite, boolean resume) throws IOException {
+    boolean model = ModelFolder.holdsModel(folder);
+    boolean run = Files.exists(checkpoints(folder));
+    if ((model || run) && !overwrite && !resume) {
+      throw new InputException(
+          "--output-dir "
+              + folder
+              + " already holds a "
+              + (model ? "model" : "run")
+              + "; give --overwrite to replace it, --resume to go on with it, or another folder");
+    }
+    if (resume && model && !run) {
+      throw new InputException(
+          "--resume: the run in "
+              + folder
+              + " is finished, there is no checkpoint to go on from; give --overwrite to train"
+              + " again");
     }
   }
 
@@ -78,6 +93,10 @@ final class OutputFolder implements AutoCloseable {
   }
 
   Path checkpoints() {
+    return checkpoints(folder);
+  }
+
+  private static Path checkpoints(Path folder) {
     return folder.resolve("checkpoints");
   }
 
@@ -85,58 +104,12 @@ final class OutputFolder implements AutoCloseable {
     return folder.resolve("run.yaml");
   }
 
-  private Path metricsFile() {
+  Path dataReportFile() {
+    return folder.resolve("data_report.json");
+  }
+
+  Path metricsFile() {
     return folder.resolve("metrics.jsonl");
-  }
-
-  private boolean holdsModel() {
-    return Files.exists(folder.resolve("config.json"))
-        || Files.exists(folder.resolve("model.safetensors"));
-  }
-
-  /**
-   * Opens metrics.jsonl for appending, keeping the lines of steps up to {@code afterStep}: what a
-   * killed run logged beyond its checkpoint happens again.
-   */
-  void openMetrics(long afterStep) {
-    try {
-      Path file = metricsFile();
-      List<String> kept = new ArrayList<>();
-      if (afterStep > 0 && Files.exists(file)) {
-        for (String line : Files.readAllLines(file)) {
-          JsonNode node;
-          try {
-            node = JSON.readTree(line);
-          } catch (IOException e) {
-            break; // the line that was being written when the run was killed
-          }
-          if (node.path("step").asLong() <= afterStep) {
-            kept.add(line);
-          }
-        }
-      }
-      metrics =
-          Files.newBufferedWriter(
-              file, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING);
-      for (String line : kept) {
-        metrics.write(line);
-        metrics.newLine();
-      }
-      metrics.flush();
-    } catch (IOException e) {
-      throw new UncheckedIOException("metrics.jsonl: " + describe(e), e);
-    }
-  }
-
-  /** Appends one object to metrics.jsonl. */
-  void log(ObjectNode line) {
-    try {
-      metrics.write(JSON.writeValueAsString(line));
-      metrics.newLine();
-      metrics.flush();
-    } catch (IOException e) {
-      throw new UncheckedIOException("metrics.jsonl: " + describe(e), e);
-    }
   }
 
   /** An I/O failure in words: many exceptions carry the file name alone. */
@@ -147,7 +120,7 @@ final class OutputFolder implements AutoCloseable {
         : kind + " " + e.getMessage();
   }
 
-  static void deleteTree(Path root) throws IOException {
+  private static void deleteTree(Path root) throws IOException {
     if (!Files.exists(root)) {
       return;
     }
@@ -160,12 +133,10 @@ final class OutputFolder implements AutoCloseable {
 
   @Override
   public void close() {
-    if (metrics != null) {
-      try {
-        metrics.close();
-      } catch (IOException e) {
-        throw new UncheckedIOException(e);
-      }
+    try {
+      lock.close();
+    } catch (IOException e) {
+      throw new UncheckedIOException(folder + " cannot be released: " + describe(e), e);
     }
   }
 }

@@ -9,58 +9,96 @@ import java.util.stream.Stream;
  * defaults. One list, so that help, files and overrides cannot disagree.
  */
 public enum RunOption {
-  MODEL("NAME|DIR", null, "base model: minilm, or a Hugging Face folder"),
-  TASK("TASK", "classification", "classification, regression, token-classification or causal-lm"),
-  TRAIN_FILE("FILE", null, "training data: .csv, .tsv, .jsonl, .conll, or .txt (one running text)"),
-  VALIDATION_FILE("FILE", null, "data to evaluate on while training"),
-  TEST_FILE("FILE", null, "data to evaluate on once, at the end"),
-  OUTPUT_DIR("DIR", null, "where the fine-tuned model goes"),
-  COLUMNS("LIST", null, "text=NAME,label=NAME; of a file without header: text,label"),
-  EPOCHS("N", "3", "passes over the training data"),
-  MAX_STEPS("N", "0", "optimizer steps in all; 0: as the epochs say"),
-  BATCH_SIZE("N", "32", "examples in a batch"),
-  GRADIENT_ACCUMULATION_STEPS("N", "1", "batches in an optimizer step"),
-  LEARNING_RATE("X", "2e-5", "peak learning rate"),
-  LR_SCHEDULER("KIND", "linear", "linear, cosine or constant"),
-  WARMUP_RATIO("X", "0.1", "share of the steps that warm up"),
-  WARMUP_STEPS("N", "-1", "steps that warm up, in place of --warmup-ratio"),
-  OPTIMIZER("KIND", "adamw", "adamw or sgd"),
-  WEIGHT_DECAY("X", "0.01", "decay of matrices and embeddings"),
-  ADAM_BETA1("X", "0.9", "decay of the first moment"),
-  ADAM_BETA2("X", "0.999", "decay of the second moment"),
-  ADAM_EPSILON("X", "1e-8", "added to the root of the second moment"),
-  SGD_MOMENTUM("X", "0.9", "momentum of --optimizer sgd"),
-  MAX_GRAD_NORM("X", "1.0", "bound on the gradient norm; 0: none"),
-  LABEL_SMOOTHING("X", "0", "share of a label's weight spread over all labels"),
-  MAX_LENGTH("N", "512", "tokens of an example; longer ones are cut, and counted"),
-  TRAIN_ON_PROMPT(null, "false", "learn prompts and all turns too, not only what answers them"),
-  LORA_R("N", "0", "train low-rank adapters of this rank, and freeze the model; 0: train it all"),
-  LORA_ALPHA("X", null, "adapters are scaled by alpha / r; twice the rank where not given"),
-  LORA_DROPOUT("P", "0", "dropout on the input of adapters"),
-  LORA_TARGETS("LIST", "all-linear", "products with an adapter, e.g. q_proj,v_proj"),
-  USE_RSLORA(null, "false", "scale adapters by alpha / sqrt(r)"),
-  USE_DORA(null, "false", "train the norms of adapted weights' rows apart (weight-decomposed)"),
-  LOAD_IN_4BIT(null, "false", "hold frozen weights in 4 bits (QLoRA's NF4)"),
-  LOAD_IN_8BIT(null, "false", "hold frozen weights in 8 bits"),
+  MODEL("NAME|DIR", null, "base model: minilm, or a Hugging Face folder", OnResume.BY_CONTENT),
+  TASK(
+      "TASK",
+      "classification",
+      "classification, regression, token-classification or causal-lm",
+      OnResume.STAYS),
+  TRAIN_FILE(
+      "FILE",
+      null,
+      "training data: .csv, .tsv, .jsonl, .conll, or .txt (one running text)",
+      OnResume.BY_CONTENT),
+  VALIDATION_FILE("FILE", null, "data to evaluate on while training", OnResume.BY_CONTENT),
+  TEST_FILE("FILE", null, "data to evaluate on once, at the end", OnResume.MAY_CHANGE),
+  OUTPUT_DIR("DIR", null, "where the fine-tuned model goes", OnResume.MAY_CHANGE),
+  COLUMNS(
+      "LIST",
+      null,
+      "text=NAME,label=NAME; of a file without header: text,label",
+      OnResume.BY_CONTENT),
+  EPOCHS("N", "3", "passes over the training data", OnResume.STAYS),
+  MAX_STEPS("N", "0", "optimizer steps in all; 0: as the epochs say", OnResume.STAYS),
+  BATCH_SIZE("N", "32", "examples in a batch", OnResume.STAYS),
+  GRADIENT_ACCUMULATION_STEPS("N", "1", "batches in an optimizer step", OnResume.STAYS),
+  LEARNING_RATE("X", "2e-5", "peak learning rate", OnResume.STAYS),
+  LR_SCHEDULER("KIND", "linear", "linear, cosine or constant", OnResume.STAYS),
+  WARMUP_RATIO("X", "0.1", "share of the steps that warm up", OnResume.STAYS),
+  WARMUP_STEPS("N", "-1", "steps that warm up, in place of --warmup-ratio", OnResume.STAYS),
+  OPTIMIZER("KIND", "adamw", "adamw or sgd", OnResume.STAYS),
+  WEIGHT_DECAY("X", "0.01", "decay of matrices and embeddings", OnResume.STAYS),
+  ADAM_BETA1("X", "0.9", "decay of the first moment", OnResume.STAYS),
+  ADAM_BETA2("X", "0.999", "decay of the second moment", OnResume.STAYS),
+  ADAM_EPSILON("X", "1e-8", "added to the root of the second moment", OnResume.STAYS),
+  SGD_MOMENTUM("X", "0.9", "momentum of --optimizer sgd", OnResume.STAYS),
+  MAX_GRAD_NORM("X", "1.0", "bound on the gradient norm; 0: none", OnResume.STAYS),
+  LABEL_SMOOTHING("X", "0", "share of a label's weight spread over all labels", OnResume.STAYS),
+  MAX_LENGTH("N", "512", "tokens of an example; longer ones are cut, and counted", OnResume.STAYS),
+  TRAIN_ON_PROMPT(
+      null, "false", "learn prompts and all turns too, not only what answers them", OnResume.STAYS),
+  LORA_R(
+      "N",
+      "0",
+      "train low-rank adapters of this rank, and freeze the model; 0: train it all",
+      OnResume.STAYS),
+  LORA_ALPHA(
+      "X",
+      null,
+      "adapters are scaled by alpha / r; twice the rank where not given",
+      OnResume.STAYS),
+  LORA_DROPOUT("P", "0", "dropout on the input of adapters", OnResume.STAYS),
+  LORA_TARGETS(
+      "LIST", "all-linear", "products with an adapter, e.g. q_proj,v_proj", OnResume.STAYS),
+  USE_RSLORA(null, "false", "scale adapters by alpha / sqrt(r)", OnResume.STAYS),
+  USE_DORA(
+      null,
+      "false",
+      "train the norms of adapted weights' rows apart (weight-decomposed)",
+      OnResume.STAYS),
+  LOAD_IN_4BIT(null, "false", "hold frozen weights in 4 bits (QLoRA's NF4)", OnResume.STAYS),
+  LOAD_IN_8BIT(null, "false", "hold frozen weights in 8 bits", OnResume.STAYS),
   GRADIENT_CHECKPOINTING(
-      null, "false", "keep each layer's input only: less memory, a third more work"),
-  DROPOUT("P", null, "replaces every dropout of the model"),
-  SEED("N", "42", "seed of the order, dropout and new weights"),
-  NO_SHUFFLE(null, "false", "train in the order of the file"),
-  PRECISION("KIND", "auto", "auto, bf16 or fp32"),
-  BACKEND("KIND", "auto", "auto, cpu, cuda or torch"),
-  THREADS("N", "0", "threads; 0: all cores"),
-  EVAL_STEPS("N", "0", "evaluate every N steps; 0: after each epoch"),
-  SAVE_STEPS("N", "0", "save a checkpoint every N steps; 0: only when interrupted"),
-  SAVE_TOTAL_LIMIT("N", "2", "checkpoints to keep, at least 2"),
-  EARLY_STOPPING_PATIENCE("N", "0", "evaluations without improvement to stop after; 0: never"),
-  METRIC_FOR_BEST_MODEL("NAME", "loss", "what early stopping watches: loss, or any metric"),
-  RESUME(null, "false", "go on from the newest checkpoint in the output folder"),
-  OVERWRITE(null, "false", "replace the model in the output folder"),
+      null,
+      "false",
+      "keep each layer's input only: less memory, a third more work",
+      OnResume.MAY_CHANGE),
+  DROPOUT("P", null, "replaces every dropout of the model", OnResume.STAYS),
+  SEED("N", "42", "seed of the order, dropout and new weights", OnResume.STAYS),
+  NO_SHUFFLE(null, "false", "train in the order of the file", OnResume.STAYS),
+  PRECISION("KIND", "auto", "auto, bf16 or fp32", OnResume.BY_CONTENT),
+  BACKEND("KIND", "auto", "auto, cpu, cuda or torch", OnResume.BY_CONTENT),
+  THREADS("N", "0", "threads; 0: all cores", OnResume.MAY_CHANGE),
+  EVAL_STEPS(
+      "N", "0", "evaluate every N steps; 0: after each epoch", OnResume.STAYS_WITH_EARLY_STOPPING),
+  SAVE_STEPS(
+      "N", "0", "save a checkpoint every N steps; 0: only when interrupted", OnResume.MAY_CHANGE),
+  SAVE_TOTAL_LIMIT("N", "2", "checkpoints to keep, at least 2", OnResume.MAY_CHANGE),
+  EARLY_STOPPING_PATIENCE(
+      "N", "0", "evaluations without improvement to stop after; 0: never", OnResume.STAYS),
+  METRIC_FOR_BEST_MODEL(
+      "NAME", "loss", "what early stopping watches: loss, or any metric", OnResume.STAYS),
+  NEW_HEAD(null, "false", "draw the head anew, though the model has one that fits", OnResume.STAYS),
+  RESUME(
+      null, "false", "go on from the newest checkpoint in the output folder", OnResume.MAY_CHANGE),
+  OVERWRITE(null, "false", "replace the model in the output folder", OnResume.MAY_CHANGE),
   FILE("FILE", null, "data to evaluate or predict"),
   OUTPUT("FILE", null, "where predictions go, as JSONL"),
   EVALUATE_WITH(
-      "WAY", "loss", "of language models: loss, or generate and compare with the answers"),
+      "WAY",
+      "loss",
+      "of language models: loss, or generate and compare with the answers",
+      OnResume.STAYS_WITH_EARLY_STOPPING),
   STRIDE("N", null, "of a running text: windows of max length, N tokens apart; else end to end"),
   BASE_MODEL("NAME|DIR", null, "an adapter's base model, where it is not what the adapter says"),
   PROMPT("TEXT", null, "what to continue"),
@@ -68,7 +106,7 @@ public enum RunOption {
   INTERACTIVE(null, "false", "a conversation on the terminal"),
   CHAT(null, "false", "the prompt is a user's message: apply the chat template"),
   SYSTEM("TEXT", null, "system message of --chat and --interactive"),
-  MAX_NEW_TOKENS("N", "256", "tokens to generate at most"),
+  MAX_NEW_TOKENS("N", "256", "tokens to generate at most", OnResume.STAYS_WITH_EARLY_STOPPING),
   TEMPERATURE("X", null, "sample, with logits divided by this; 0: always the most probable token"),
   TOP_K("N", "0", "sample among the K most probable tokens; 0: all"),
   TOP_P("P", "1", "sample among the fewest tokens whose probabilities reach P"),
@@ -76,8 +114,12 @@ public enum RunOption {
   REPETITION_PENALTY("X", "1", "of tokens that have occurred"),
   NUM_BEAMS("N", "1", "beam search over so many texts"),
   LENGTH_PENALTY("X", "1", "of beam search: scores are divided by length to this power"),
-  STOP("TEXT", null, "end the text before this string; \\n is a line end"),
-  STREAMS("N", "16", "prompts in work at a time"),
+  STOP(
+      "TEXT",
+      null,
+      "end the text before this string; \\n is a line end",
+      OnResume.STAYS_WITH_EARLY_STOPPING),
+  STREAMS("N", "16", "prompts in work at a time", OnResume.MAY_CHANGE),
   LOAD_IN_BF16(
       null, "false", "hold a language model's weights in bf16, though --precision is fp32"),
   SHAPE(
@@ -183,14 +225,38 @@ public enum RunOption {
           SEED,
           PROFILE);
 
+  /** Whether a resumed run may have another value than the run that it goes on with. */
+  public enum OnResume {
+    /** Decides what is learned or noted: must be as the run was begun. */
+    STAYS,
+
+    /** Decides what early stopping sees: must be as it was where that is on. */
+    STAYS_WITH_EARLY_STOPPING,
+
+    /** Another name for the same thing will do: what it stands for is compared, by content. */
+    BY_CONTENT,
+
+    /** Changes nothing in the result. */
+    MAY_CHANGE,
+
+    /** No option of training. */
+    NOT_OF_TRAINING
+  }
+
   private final String argument;
   private final String defaultValue;
   private final String help;
+  private final OnResume onResume;
 
   RunOption(String argument, String defaultValue, String help) {
+    this(argument, defaultValue, help, OnResume.NOT_OF_TRAINING);
+  }
+
+  RunOption(String argument, String defaultValue, String help, OnResume onResume) {
     this.argument = argument;
     this.defaultValue = defaultValue;
     this.help = help;
+    this.onResume = onResume;
   }
 
   /** The name in kebab case: {@code train-file}. */
@@ -215,5 +281,10 @@ public enum RunOption {
   /** One line for help. */
   public String help() {
     return help;
+  }
+
+  /** Whether it may change when a run is resumed. */
+  OnResume onResume() {
+    return onResume;
   }
 }

@@ -13,6 +13,7 @@ import dev.attune.data.DataReport.Severity;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Findings;
+import dev.attune.data.LabelMap;
 import dev.attune.data.TextFindings;
 import dev.attune.data.TokenLengths;
 import dev.attune.metrics.Metrics;
@@ -24,7 +25,6 @@ import dev.attune.ops.LinearCrossEntropy;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -35,16 +35,16 @@ import java.util.function.BiConsumer;
  * The next token of every row: {@code LlamaForCausalLM}.
  *
  * <ul>
- *   <li>A {@code text} is learned whole. It is cut into sequences of the maximum length one after the
- *       other, so nothing of it is lost; unlike Transformers' {@code run_clm.py}, which also strings
- *       different texts together and drops what remains at the end.
+ *   <li>A {@code text} is learned whole. It is cut into sequences of the maximum length one after
+ *       the other, so nothing of it is lost; unlike Transformers' {@code run_clm.py}, which also
+ *       strings different texts together and drops what remains at the end.
  *   <li>Of {@code prompt, completion} the completion is learned. The two are joined as they are.
  *   <li>Of {@code messages} the assistant's turns are learned.
  * </ul>
  *
- * The tokenizer's end of sequence is appended where the text does not end in it, as TRL's SFTTrainer
- * does. Prompts with their completions and conversations are cut at the maximum length; rows that
- * then have nothing to learn are left out, and counted.
+ * The tokenizer's end of sequence is appended where the text does not end in it, as TRL's
+ * SFTTrainer does. Prompts with their completions and conversations are cut at the maximum length;
+ * rows that then have nothing to learn are left out, and counted.
  */
 public final class CausalLm implements Task {
   /** Makes such tasks. */
@@ -295,19 +295,28 @@ public final class CausalLm implements Task {
     }
 
     @Override
-    public Task learn(Dataset train, TaskOptions options) {
-      return new CausalLm(options.flag("train-on-prompt"));
+    public String classSuffix() {
+      return "ForCausalLM";
     }
 
     @Override
-    public boolean isFor(JsonNode config) {
-      String architecture = Tasks.architecture(config);
-      return architecture.endsWith("ForCausalLM") || architecture.endsWith("LMHeadModel");
+    public boolean hasClass(String architecture) {
+      return architecture.endsWith(classSuffix()) || architecture.endsWith("LMHeadModel");
+    }
+
+    @Override
+    public boolean hasLabels() {
+      return false;
+    }
+
+    @Override
+    public Task create(LabelMap labels, Dataset train, TaskOptions options) {
+      return new CausalLm(options.flag("train-on-prompt"));
     }
 
     /** What was learned is what evaluation measures. */
     @Override
-    public Task open(Path folder, JsonNode outputs, JsonNode settings, TaskOptions options) {
+    public Task open(LabelMap labels, JsonNode settings, TaskOptions options) {
       return new CausalLm(
           settings.path("train_on_prompt").asBoolean(false), options.integer("stride", 1, 0));
     }

@@ -23,7 +23,6 @@ import dev.attune.ops.CrossEntropy;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
-import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -45,9 +44,7 @@ public final class Classification implements Task {
 
   /** The labels of a training set. */
   public static Classification of(Dataset train) {
-    return new Classification(
-        LabelMap.of(
-            train.examples().stream().map(Example::label).filter(LabelMap::isPresent).toList()));
+    return new Classification(TYPE.labels(train));
   }
 
   /**
@@ -157,7 +154,7 @@ public final class Classification implements Task {
 
   @Override
   public void describe(ObjectNode outputs, ObjectNode settings) {
-    SavedLabels.write(labels, outputs);
+    labels.write(outputs);
     outputs.put("problem_type", "single_label_classification");
   }
 
@@ -211,21 +208,29 @@ public final class Classification implements Task {
     }
 
     @Override
-    public Task learn(Dataset train, TaskOptions options) {
-      return of(train);
+    public String classSuffix() {
+      return "ForSequenceClassification";
     }
 
     @Override
-    public boolean isFor(JsonNode config) {
-      String problem = config.path("problem_type").asText("");
-      return Tasks.architecture(config).endsWith("ForSequenceClassification")
-          && (problem.equals("single_label_classification")
-              || problem.isEmpty() && config.path("id2label").size() != 1);
+    public boolean isFor(String problem, int outputs) {
+      return outputs != 1 && (problem.isEmpty() || problem.equals("single_label_classification"));
     }
 
     @Override
-    public Task open(Path folder, JsonNode outputs, JsonNode settings, TaskOptions options) {
-      return new Classification(SavedLabels.read(folder, outputs));
+    public LabelMap labels(Dataset train) {
+      return LabelMap.of(
+          train.examples().stream().map(Example::label).filter(LabelMap::isPresent).toList());
+    }
+
+    @Override
+    public Task create(LabelMap labels, Dataset train, TaskOptions options) {
+      return new Classification(labels);
+    }
+
+    @Override
+    public Task open(LabelMap labels, JsonNode settings, TaskOptions options) {
+      return new Classification(labels);
     }
   }
 }

@@ -43,7 +43,8 @@ final class LabelFindings {
    */
   void unknown(Predicate<Example> has, String one, String more, String noun) {
     String names =
-        quoted(counts.keySet().stream().filter(name -> !labels.contains(name)).limit(SHOWN).toList());
+        quoted(
+            counts.keySet().stream().filter(name -> !labels.contains(name)).limit(SHOWN).toList());
     found.examples(
         Severity.FATAL,
         "unknown_label",

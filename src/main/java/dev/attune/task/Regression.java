@@ -24,7 +24,6 @@ import dev.attune.ops.MeanSquaredError;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -111,15 +110,14 @@ public final class Regression implements Task {
       Dataset dataset, EncodedDataset data, BiConsumer<Example, Prediction> sink) {
     return (batch, output) -> {
       for (int b = 0; b < batch.sequences(); b++) {
-        sink.accept(
-            dataset.get(batch.exampleIndex()[b]), new Predicted(output.logits().get(b)));
+        sink.accept(dataset.get(batch.exampleIndex()[b]), new Predicted(output.logits().get(b)));
       }
     };
   }
 
   @Override
   public void describe(ObjectNode outputs, ObjectNode settings) {
-    SavedLabels.write(ONE_OUTPUT, outputs);
+    ONE_OUTPUT.write(outputs);
     outputs.put("problem_type", "regression");
   }
 
@@ -137,7 +135,11 @@ public final class Regression implements Task {
         Severity.FATAL,
         "bad_target",
         example -> Numbers.parse(example.label()) == null,
-        n -> many(n, "target is", "targets are") + " not a finite number (first: " + firstBad(examples) + ")");
+        n ->
+            many(n, "target is", "targets are")
+                + " not a finite number (first: "
+                + firstBad(examples)
+                + ")");
     List<Float> values =
         examples.stream().map(e -> Numbers.parse(e.label())).filter(Objects::nonNull).toList();
     if (found.isTraining()
@@ -171,20 +173,29 @@ public final class Regression implements Task {
     }
 
     @Override
-    public Task learn(Dataset train, TaskOptions options) {
+    public String classSuffix() {
+      return "ForSequenceClassification";
+    }
+
+    /** Transformers takes one output for a score where problem_type says nothing. */
+    @Override
+    public boolean isFor(String problem, int outputs) {
+      return problem.equals("regression")
+          || outputs == 1 && !problem.equals("multi_label_classification");
+    }
+
+    @Override
+    public boolean hasLabels() {
+      return false;
+    }
+
+    @Override
+    public Task create(LabelMap labels, Dataset train, TaskOptions options) {
       return new Regression();
     }
 
     @Override
-    public boolean isFor(JsonNode config) {
-      String problem = config.path("problem_type").asText("");
-      return Tasks.architecture(config).endsWith("ForSequenceClassification")
-          && (problem.equals("regression")
-              || problem.isEmpty() && config.path("id2label").size() == 1);
-    }
-
-    @Override
-    public Task open(Path folder, JsonNode outputs, JsonNode settings, TaskOptions options) {
+    public Task open(LabelMap labels, JsonNode settings, TaskOptions options) {
       return new Regression();
     }
   }

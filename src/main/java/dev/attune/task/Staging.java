@@ -216,8 +216,8 @@ public final class Staging implements AutoCloseable {
   }
 
   /**
-   * Address of values that never change, such as the weights of a loss. They are copied to the device
-   * when they are asked for first.
+   * Address of values that never change, such as the weights of a loss. They are copied to the
+   * device when they are asked for first.
    *
    * @param values the same array each time
    */

@@ -2,7 +2,7 @@ package dev.attune.task;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.data.Dataset;
-import java.nio.file.Path;
+import dev.attune.data.LabelMap;
 import java.util.List;
 
 /** A kind of task: makes tasks from training data and from model folders. */
@@ -18,22 +18,47 @@ public interface TaskType {
   /** PEFT's {@code task_type} of its adapters: {@code SEQ_CLS}. */
   String peftType();
 
-  /**
-   * The task of a new head.
-   *
-   * @param train whose labels are learned
-   */
-  Task learn(Dataset train, TaskOptions options);
+  /** What the names end in of Transformers' classes for it: {@code ForSequenceClassification}. */
+  String classSuffix();
 
-  /** Whether a config.json with architecture and outputs is that of a model for this task. */
-  boolean isFor(JsonNode config);
+  /** Whether a class of Transformers is for it, or for a type that shares its classes. */
+  default boolean hasClass(String architecture) {
+    return architecture.endsWith(classSuffix());
+  }
+
+  /**
+   * Whether it is this type, among those that share a class, by the rest of config.json.
+   *
+   * @param problem {@code problem_type}, or ""
+   * @param outputs K
+   */
+  default boolean isFor(String problem, int outputs) {
+    return true;
+  }
+
+  /** Whether the outputs of its heads have names. */
+  default boolean hasLabels() {
+    return true;
+  }
+
+  /** The labels of a training set, in the order of a new head's outputs; null without labels. */
+  default LabelMap labels(Dataset train) {
+    return null;
+  }
+
+  /**
+   * A task to learn.
+   *
+   * @param labels in the order of the head's outputs; null without labels
+   * @param train for what else is learned from the data before training
+   */
+  Task create(LabelMap labels, Dataset train, TaskOptions options);
 
   /**
    * The task of a trained head.
    *
-   * @param folder for messages
-   * @param outputs config.json, or for an adapter attune.json: id2label …
+   * @param labels in the order of the head's outputs; null without labels
    * @param settings attune.json; empty where the model was trained elsewhere
    */
-  Task open(Path folder, JsonNode outputs, JsonNode settings, TaskOptions options);
+  Task open(LabelMap labels, JsonNode settings, TaskOptions options);
 }

@@ -1,20 +1,20 @@
 package dev.attune.task;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.InputException;
-import java.nio.file.Path;
+import dev.attune.data.LabelMap;
+import dev.attune.folder.ModelFolder;
 import java.util.List;
 import java.util.Locale;
-import java.util.stream.Collectors;
+import java.util.function.Predicate;
+import java.util.stream.IntStream;
 
 /** Every type of task: nothing else names them all. */
 public final class Tasks {
   private static final List<TaskType> ALL =
-      List.of(
-          Classification.TYPE,
-          Regression.TYPE,
-          TokenClassification.TYPE,
-          CausalLm.TYPE);
+      List.of(Classification.TYPE, Regression.TYPE, TokenClassification.TYPE, CausalLm.TYPE);
+
+  /** Of a head that nothing else is known of. */
+  private static final int DEFAULT_OUTPUTS = 2;
 
   private Tasks() {}
 
@@ -37,31 +37,66 @@ public final class Tasks {
   }
 
   /**
-   * The type of a model folder: as it was trained here, else as config.json says.
+   * The task that a model was trained for: as training here noted it, else as PEFT or the
+   * architecture's name says.
    *
-   * @param settings attune.json; empty where the model was trained elsewhere
+   * @throws InputException if the folder has no trained head
    */
-  public static TaskType of(Path folder, JsonNode config, JsonNode settings) {
-    if (settings.hasNonNull("task")) {
-      return named(settings.get("task").asText());
+  public static Task of(ModelFolder folder, TaskOptions options) {
+    String noted = folder.attune().path("task").asText("");
+    TaskType type = noted.isEmpty() ? told(folder) : named(noted);
+    LabelMap labels = type.hasLabels() ? labels(folder) : null;
+    return type.open(labels, folder.attune(), options);
+  }
+
+  private static TaskType told(ModelFolder folder) {
+    if (folder.isAdapter()) {
+      String peft = folder.adapter().taskType();
+      if (ALL.stream().anyMatch(type -> type.peftType().equals(peft))) {
+        return among(folder, type -> type.peftType().equals(peft));
+      }
     }
+    return among(folder, type -> type.hasClass(folder.architecture()));
+  }
+
+  private static TaskType among(ModelFolder folder, Predicate<TaskType> candidates) {
+    String problem = folder.config().path("problem_type").asText("");
+    int outputs = outputs(folder);
     return ALL.stream()
-        .filter(type -> type.isFor(config))
+        .filter(candidates)
+        .filter(type -> type.isFor(problem, outputs))
         .findFirst()
         .orElseThrow(
             () ->
                 new InputException(
-                    folder
+                    folder.base()
                         + ": config.json names the architecture '"
-                        + architecture(config)
-                        + "'; those that can be used are made for one of "
-                        + ALL.stream().map(TaskType::name).collect(Collectors.joining(", "))
+                        + folder.architecture()
+                        + "'; those that can be used end in "
+                        + String.join(
+                            ", ", ALL.stream().map(TaskType::classSuffix).distinct().toList())
                         + ". Train one with: attune train --model "
-                        + folder));
+                        + folder.base()));
   }
 
-  /** The class that Transformers loads a model with, or "". */
-  static String architecture(JsonNode config) {
-    return config.path("architectures").path(0).asText("");
+  private static int outputs(ModelFolder folder) {
+    int named = folder.labelNames().size();
+    return named > 0 ? named : folder.savedOutputs().orElse(DEFAULT_OUTPUTS);
+  }
+
+  /** The labels in the order of the outputs; Transformers leaves default names out. */
+  private static LabelMap labels(ModelFolder folder) {
+    List<String> names = folder.labelNames();
+    if (names.isEmpty()) {
+      names = IntStream.range(0, outputs(folder)).mapToObj(id -> "LABEL_" + id).toList();
+    }
+    int saved = folder.savedOutputs().orElse(names.size());
+    if (saved != names.size()) {
+      throw new InputException(
+          String.format(
+              "%s: the saved head has %d outputs, but %d labels are named: %s",
+              folder.path(), saved, names.size(), LabelMap.ofNames(names).describe()));
+    }
+    return LabelMap.ofNames(names);
   }
 }

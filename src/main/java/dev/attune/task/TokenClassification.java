@@ -26,7 +26,6 @@ import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
 import dev.attune.text.TokenIds;
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
@@ -53,12 +52,7 @@ public final class TokenClassification implements Task {
 
   /** The tags of a training set. */
   public static TokenClassification of(Dataset train) {
-    return new TokenClassification(
-        LabelMap.of(
-            train.examples().stream()
-                .filter(example -> example.tags() != null)
-                .flatMap(example -> example.tags().stream())
-                .toList()));
+    return new TokenClassification(TYPE.labels(train));
   }
 
   /**
@@ -212,15 +206,14 @@ public final class TokenClassification implements Task {
             tags[word] = labels.name(best);
           }
         }
-        sink.accept(
-            example, new Predicted(Collections.unmodifiableList(Arrays.asList(tags))));
+        sink.accept(example, new Predicted(Collections.unmodifiableList(Arrays.asList(tags))));
       }
     };
   }
 
   @Override
   public void describe(ObjectNode outputs, ObjectNode settings) {
-    SavedLabels.write(labels, outputs);
+    labels.write(outputs);
   }
 
   @Override
@@ -315,18 +308,27 @@ public final class TokenClassification implements Task {
     }
 
     @Override
-    public Task learn(Dataset train, TaskOptions options) {
-      return of(train);
+    public String classSuffix() {
+      return "ForTokenClassification";
     }
 
     @Override
-    public boolean isFor(JsonNode config) {
-      return Tasks.architecture(config).endsWith("ForTokenClassification");
+    public LabelMap labels(Dataset train) {
+      return LabelMap.of(
+          train.examples().stream()
+              .filter(example -> example.tags() != null)
+              .flatMap(example -> example.tags().stream())
+              .toList());
     }
 
     @Override
-    public Task open(Path folder, JsonNode outputs, JsonNode settings, TaskOptions options) {
-      return new TokenClassification(SavedLabels.read(folder, outputs));
+    public Task create(LabelMap labels, Dataset train, TaskOptions options) {
+      return new TokenClassification(labels);
+    }
+
+    @Override
+    public Task open(LabelMap labels, JsonNode settings, TaskOptions options) {
+      return new TokenClassification(labels);
     }
   }
 }

@@ -5,8 +5,8 @@ import dev.attune.model.Inputs;
 import dev.attune.optim.GradientNorm;
 import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
-import dev.attune.task.Staging;
 import dev.attune.tape.Tensor;
+import dev.attune.task.Staging;
 
 /** Steps on a backend whose calls return when their work is done. */
 final class HostSteps implements StepRunner {

@@ -4,8 +4,8 @@ import dev.attune.batch.TargetLayout;
 import dev.attune.model.Model;
 import dev.attune.optim.Optimizer;
 import dev.attune.store.Parameters;
-import dev.attune.task.Objective;
 import dev.attune.tape.Tape;
+import dev.attune.task.Objective;
 
 /**
  * What a step is made of; the caller closes them.

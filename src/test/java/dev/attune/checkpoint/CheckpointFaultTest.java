@@ -8,14 +8,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.attune.core.InputException;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Buffer;
+import dev.attune.testkit.FailingFiles;
 import dev.attune.testkit.Host;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -46,81 +44,6 @@ class CheckpointFaultTest {
     backend.close();
   }
 
-  /** Fails the n-th operation, after writing half of what it was to write. */
-  private static final class Failing extends FileOps {
-    private final int failAt;
-    private int operations;
-
-    Failing(int failAt) {
-      this.failAt = failAt;
-    }
-
-    private boolean fails() {
-      return ++operations == failAt;
-    }
-
-    private void operate(String what) throws IOException {
-      if (fails()) {
-        throw new IOException("No space left on device (injected at " + what + ")");
-      }
-    }
-
-    boolean reached() {
-      return operations >= failAt;
-    }
-
-    @Override
-    void createFolder(Path folder) throws IOException {
-      operate("createFolder");
-      super.createFolder(folder);
-    }
-
-    @Override
-    FileChannel create(Path file) throws IOException {
-      operate("create");
-      return super.create(file);
-    }
-
-    @Override
-    void write(FileChannel channel, ByteBuffer bytes) throws IOException {
-      if (fails()) {
-        super.write(channel, bytes.slice(bytes.position(), bytes.remaining() / 2));
-        throw new IOException("No space left on device (injected at write)");
-      }
-      super.write(channel, bytes);
-    }
-
-    @Override
-    void sync(FileChannel channel) throws IOException {
-      operate("sync");
-      super.sync(channel);
-    }
-
-    @Override
-    void syncFolder(Path folder) throws IOException {
-      operate("syncFolder");
-      super.syncFolder(folder);
-    }
-
-    @Override
-    void rename(Path from, Path to) throws IOException {
-      operate("rename");
-      super.rename(from, to);
-    }
-
-    @Override
-    void replace(Path from, Path to) throws IOException {
-      operate("replace");
-      super.replace(from, to);
-    }
-
-    @Override
-    void delete(Path file) throws IOException {
-      operate("delete");
-      super.delete(file);
-    }
-  }
-
   @Test
   void aSaveThatFailsAnywhereLeavesASoundCheckpoint() {
     int failAt = 1;
@@ -132,7 +55,7 @@ class CheckpointFaultTest {
         store.save(1, state(1), Map.of("weights", buffer));
         store.save(2, state(2), Map.of("weights", buffer));
         Host.fill(buffer, 3);
-        Failing failing = new Failing(failAt);
+        FailingFiles failing = new FailingFiles(failAt);
         CheckpointStore broken = new CheckpointStore(folder, 2, failing);
         boolean failed = false;
         try {
@@ -168,42 +91,6 @@ class CheckpointFaultTest {
       }
     }
     return step;
-  }
-
-  @Test
-  void aModelThatCannotBeInstalledLeavesTheOldOneWhole() throws IOException {
-    int failAt = 1;
-    boolean injected = true;
-    while (injected) {
-      Path folder = scratch.resolve("model-" + failAt);
-      ModelInstall.install(folder, f -> writeModel(f, "old"));
-      Failing failing = new Failing(failAt);
-      boolean failed = false;
-      try {
-        ModelInstall.install(folder, f -> writeModel(f, "new"), failing);
-      } catch (IOException e) {
-        failed = true;
-      }
-      injected = failing.reached();
-      assertEquals(injected, failed, "operation " + failAt);
-      // A reader finishes what was declared complete, and then sees one model, never a mixture.
-      ModelInstall.recover(folder);
-      String config = Files.readString(folder.resolve("config.json"));
-      String weights = Files.readString(folder.resolve("model.safetensors"));
-      assertEquals(config, weights, "operation " + failAt);
-      if (!failed) {
-        assertEquals("new", weights);
-      }
-      ModelInstall.install(folder, f -> writeModel(f, "newer"));
-      assertEquals("newer", Files.readString(folder.resolve("model.safetensors")));
-      failAt++;
-    }
-    assertTrue(failAt > 8, "only " + failAt + " operations were made to fail");
-  }
-
-  private static void writeModel(Path folder, String content) throws IOException {
-    Files.writeString(folder.resolve("config.json"), content);
-    Files.writeString(folder.resolve("model.safetensors"), content);
   }
 
   @Test
@@ -256,7 +143,7 @@ class CheckpointFaultTest {
 
   @Test
   void keepingFewerThanTwoIsRefused() {
-    assertThrows(InputException.class, () -> new CheckpointStore(scratch, 1));
+    assertThrows(IllegalArgumentException.class, () -> new CheckpointStore(scratch, 1));
   }
 
   private static ObjectNode state(long step) {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.InputException;
+import dev.attune.task.Classification;
 import dev.attune.text.SharedFolders;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -504,7 +505,7 @@ class DataReaderTest {
     Dataset sst2 =
         DataReader.read(SharedFolders.data("datasets/sst2/train.tsv"), Columns.parse("text,label"));
     assertEquals(6920, sst2.size());
-    assertEquals(List.of("0", "1"), LabelMap.from(sst2, TargetKind.CLASS).names());
+    assertEquals(List.of("0", "1"), Classification.of(sst2).labels().names());
 
     Dataset mrpc =
         DataReader.read(
@@ -531,7 +532,7 @@ class DataReaderTest {
         DataReader.read(
             SharedFolders.data("datasets/ag_news/test.csv"), Columns.parse("label,text,text_pair"));
     assertEquals(7600, news.size());
-    assertEquals(List.of("1", "2", "3", "4"), LabelMap.from(news, TargetKind.CLASS).names());
+    assertEquals(List.of("1", "2", "3", "4"), Classification.of(news).labels().names());
 
     Dataset medical =
         DataReader.read(

@@ -8,10 +8,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Packer;
-import dev.attune.checkpoint.ModelFolder;
+import dev.attune.batch.TargetLayout;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
-import dev.attune.data.TargetKind;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Arena;
@@ -21,11 +22,11 @@ import dev.attune.model.decoder.DecoderModel;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.Staging;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Host;
 import dev.attune.testkit.LanguageModels;
-import dev.attune.train.Staging;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -65,7 +66,7 @@ class GeneratorTest {
                   0,
                   null,
                   builder);
-      ModelFolder.load(folder, model, 0);
+      ModelWeights.load(folder, model, 0);
       tape = new Tape(backend, new Arena(backend, 64 << 20), dtype, 0);
     }
 
@@ -116,7 +117,7 @@ class GeneratorTest {
         int[] prompt = prompts.get(i);
         int[] whole = Arrays.copyOf(prompt, prompt.length + 12);
         System.arraycopy(texts[i], 0, whole, prompt.length, 12);
-        EncodedDataset.Builder data = EncodedDataset.builder(TargetKind.NEXT_TOKEN, false);
+        EncodedDataset.Builder data = EncodedDataset.builder(TargetLayout.LEARNED_ROWS, false);
         data.addNextTokens(whole, null, 0, whole.length);
         Batch batch = new Batch();
         new Packer(data.build(), 0).pack(new int[] {0}, batch);

@@ -5,9 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.batch.Batch;
-import dev.attune.checkpoint.AdapterFolder;
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
+import dev.attune.folder.AdapterConfig;
+import dev.attune.folder.AdapterWeights;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import dev.attune.store.LoraConfig;
@@ -16,14 +18,15 @@ import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.Objective;
+import dev.attune.task.Staging;
 import dev.attune.task.Task;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.GoldenBatch;
 import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Host;
 import dev.attune.testkit.LanguageModels;
-import dev.attune.train.Objective;
-import dev.attune.train.Staging;
+import dev.attune.testkit.TestTasks;
 import java.io.IOException;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
@@ -68,9 +71,9 @@ class GoldenAdapterTest {
     Goldens.Tensors golden = new Goldens.Tensors(adapter.resolve("golden.safetensors"));
     Goldens.Tensors sequences = new Goldens.Tensors(base.resolve("golden.safetensors"));
     JsonNode summary = Goldens.json(adapter.resolve("golden.json"));
-    Task task = family.equals("bert") ? Task.CLASSIFICATION : Task.CAUSAL_LM;
+    Task task = family.equals("bert") ? TestTasks.CLASSIFICATION : TestTasks.CAUSAL_LM;
     Backend backend = target.backend();
-    LoraConfig lora = AdapterFolder.describe(adapter).lora();
+    LoraConfig lora = AdapterConfig.read(adapter).lora();
     ParameterBuilder builder = new ParameterBuilder();
     builder.freeze(DType.F32, DType.F32);
     builder.adapt(lora);
@@ -79,7 +82,7 @@ class GoldenAdapterTest {
             Families.create(backend, ModelFolder.readConfig(base), task.head(), 5, null, builder);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1);
         Staging staging = new Staging(backend)) {
-      AdapterFolder.load(adapter, model, ModelFolder.load(base, model, 0).created());
+      AdapterWeights.load(adapter, model, ModelWeights.load(base, model, 0).created());
       Parameters parameters = model.parameters();
       parameters.enableTraining();
       Batch batch = GoldenBatch.of(sequences, task, 0);
@@ -103,7 +106,7 @@ class GoldenAdapterTest {
       }
       assertTrue(checked >= 6, "only " + checked + " gradients compared");
       Files.createDirectories(written);
-      AdapterFolder.write(written, model, lora, family, task);
+      AdapterWeights.write(written, model, lora, family, "SEQ_CLS");
     }
     checkMerged(base, written, task, backend, golden, sequences);
   }
@@ -116,7 +119,7 @@ class GoldenAdapterTest {
       Backend backend,
       Goldens.Tensors golden,
       Goldens.Tensors sequences) {
-    LoraConfig lora = AdapterFolder.describe(adapter).lora();
+    LoraConfig lora = AdapterConfig.read(adapter).lora();
     ParameterBuilder builder = new ParameterBuilder();
     builder.adapt(lora);
     try (Model model =
@@ -124,8 +127,8 @@ class GoldenAdapterTest {
         Model plain = Families.create(backend, ModelFolder.readConfig(base), task.head(), 5, null);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1);
         Staging staging = new Staging(backend)) {
-      AdapterFolder.load(adapter, model, ModelFolder.load(base, model, 0).created());
-      AdapterFolder.merge(model, lora);
+      AdapterWeights.load(adapter, model, ModelWeights.load(base, model, 0).created());
+      AdapterWeights.merge(model, lora);
       for (Segment segment : plain.parameters().segments()) {
         Segment merged = model.parameters().segment(segment.name());
         Host.put(plain.parameters(), segment, Host.values(model.parameters(), merged));

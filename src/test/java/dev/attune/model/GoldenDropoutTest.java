@@ -6,21 +6,23 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.Batch;
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.Objective;
+import dev.attune.task.Staging;
 import dev.attune.task.Task;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.GoldenBatch;
 import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Host;
-import dev.attune.train.Objective;
-import dev.attune.train.Staging;
+import dev.attune.testkit.TestTasks;
 import java.nio.file.Path;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -66,13 +68,15 @@ class GoldenDropoutTest {
   private static void check(String family, Backend backend, ObjectNode config, Float dropout) {
     Goldens.Tensors sequences = new Goldens.Tensors(folder(family).resolve("golden.safetensors"));
     Task task =
-        family.endsWith("bert") || family.equals("roberta") ? Task.CLASSIFICATION : Task.CAUSAL_LM;
+        family.endsWith("bert") || family.equals("roberta")
+            ? TestTasks.CLASSIFICATION
+            : TestTasks.CAUSAL_LM;
     try (Model model = Families.create(backend, config, task.head(), 5, dropout);
         Tape tape =
             new Tape(
                 backend, new Arena(backend, 64 << 20), DType.F32, GOLDEN.get("seed").asLong());
         Staging staging = new Staging(backend)) {
-      ModelFolder.load(folder(family), model, 0);
+      ModelWeights.load(folder(family), model, 0);
       Parameters parameters = model.parameters();
       parameters.enableTraining();
       Batch batch = GoldenBatch.of(sequences, task, model.positionOffset());

@@ -6,8 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.batch.Batch;
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import dev.attune.model.decoder.DecoderModel;
@@ -16,14 +17,15 @@ import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.Objective;
+import dev.attune.task.Staging;
 import dev.attune.task.Task;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.GoldenBatch;
 import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Host;
 import dev.attune.testkit.LanguageModels;
-import dev.attune.train.Objective;
-import dev.attune.train.Staging;
+import dev.attune.testkit.TestTasks;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.List;
@@ -108,7 +110,7 @@ class GoldenModelTest {
             Families.create(backend, ModelFolder.readConfig(folder), task.head(), 5, null);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1);
         Staging staging = new Staging(backend)) {
-      ModelFolder.Loaded loaded = ModelFolder.load(folder, model, 0);
+      ModelWeights.Loaded loaded = ModelWeights.load(folder, model, 0);
       assertEquals(List.of(), loaded.created());
       Parameters parameters = model.parameters();
       parameters.enableTraining();
@@ -124,8 +126,8 @@ class GoldenModelTest {
       checkRows(
           golden,
           "logits.",
-          task == Task.CAUSAL_LM ? LanguageModels.logits(tape, model, logits) : logits,
-          task == Task.CLASSIFICATION,
+          task == TestTasks.CAUSAL_LM ? LanguageModels.logits(tape, model, logits) : logits,
+          task == TestTasks.CLASSIFICATION,
           tape);
       double loss = staging.sumLosses(new Objective(task, 0f).apply(tape, model, logits, staging));
       int targets = batch.supervisedTargets();
@@ -164,7 +166,7 @@ class GoldenModelTest {
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.BF16, 1);
         Staging staging = new Staging(backend)) {
       tape.useCheckpoints(checkpoints);
-      ModelFolder.load(folder, model, 0);
+      ModelWeights.load(folder, model, 0);
       Parameters parameters = model.parameters();
       parameters.enableTraining();
       Batch batch = GoldenBatch.of(golden, task, model.positionOffset());

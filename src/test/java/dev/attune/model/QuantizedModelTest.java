@@ -7,10 +7,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Packer;
-import dev.attune.checkpoint.ModelFolder;
+import dev.attune.batch.TargetLayout;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
-import dev.attune.data.TargetKind;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.QuantizedLayout;
 import dev.attune.memory.Arena;
@@ -21,13 +22,13 @@ import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
-import dev.attune.task.Task;
+import dev.attune.task.Objective;
+import dev.attune.task.Staging;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Host;
 import dev.attune.testkit.LanguageModels;
-import dev.attune.train.Objective;
-import dev.attune.train.Staging;
+import dev.attune.testkit.TestTasks;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -69,7 +70,7 @@ class QuantizedModelTest {
     Model model =
         Families.create(
             backend, ModelFolder.readConfig(folder()), HeadKind.LANGUAGE_MODEL, 0, null, builder);
-    ModelFolder.load(folder(), model, 0);
+    ModelWeights.load(folder(), model, 0);
     if (rounding != null) {
       round(model, rounding);
       model.parameters().initializeMagnitudes();
@@ -160,7 +161,7 @@ class QuantizedModelTest {
     Parameters parameters = model.parameters();
     Backend backend = parameters.backend();
     parameters.enableTraining();
-    EncodedDataset.Builder data = EncodedDataset.builder(TargetKind.NEXT_TOKEN, false);
+    EncodedDataset.Builder data = EncodedDataset.builder(TargetLayout.LEARNED_ROWS, false);
     Random random = new Random(4);
     int[] ids = random.ints(60, 3, 2048).toArray();
     data.addNextTokens(ids, null, 0, 40);
@@ -174,7 +175,7 @@ class QuantizedModelTest {
       Tensor hidden = model.forward(tape, staging.stage(batch));
       Tensor logits = LanguageModels.logits(tape, model, hidden);
       out.add(floats(Host.floats(backend, logits.address(), logits.sizeBytes())));
-      new Objective(Task.CAUSAL_LM, 0f).apply(tape, model, hidden, staging);
+      new Objective(TestTasks.CAUSAL_LM, 0f).apply(tape, model, hidden, staging);
       tape.backward();
       parameters.completeGradients();
       for (Segment segment : parameters.segments()) {

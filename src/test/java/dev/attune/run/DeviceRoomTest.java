@@ -4,8 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.generate.Generator;
 import dev.attune.generate.Request;
 import dev.attune.generate.Sampling;
@@ -41,7 +42,7 @@ class DeviceRoomTest {
   private Model model(Backend backend) {
     Model model =
         Families.create(backend, ModelFolder.readConfig(folder), HeadKind.LANGUAGE_MODEL, 1, null);
-    ModelFolder.load(folder, model, 1);
+    ModelWeights.load(folder, model, 1);
     model.parameters().prepare(DType.F32);
     return model;
   }

@@ -8,11 +8,12 @@ import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.batch.EncodedDataset;
-import dev.attune.checkpoint.ModelFolder;
+import dev.attune.batch.TargetLayout;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.core.DType;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.core.Philox;
-import dev.attune.data.TargetKind;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.model.Families;
@@ -53,7 +54,7 @@ class LanesTest {
     backend = new CpuBackend(4);
     TinyModel.write(folder, backend);
     model = Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, null);
-    ModelFolder.load(folder, model, 3);
+    ModelWeights.load(folder, model, 3);
     lanes = new Lanes(backend, DType.F32);
     for (int i = 0; i < INPUTS; i++) {
       inputs.add(input(i));
@@ -70,7 +71,7 @@ class LanesTest {
 
   /** One text, or for every fifth a batch of them, of random tokens. */
   private static EncodedDataset input(int index) {
-    EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.NONE, false);
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetLayout.NONE, false);
     int texts = index % 5 == 0 ? 30 : 1;
     for (int t = 0; t < texts; t++) {
       int[] ids = new int[2 + (int) Math.floorMod(Philox.bits64(1, index, t), 20L)];
@@ -93,8 +94,14 @@ class LanesTest {
                   lane.tape(),
                   data,
                   null,
-                  (batch, values, rows, cols, loss) ->
-                      values.get(0, out, 2 * batch.exampleIndex()[0], rows * cols));
+                  (batch, output) ->
+                      output
+                          .logits()
+                          .get(
+                              0,
+                              out,
+                              2 * batch.exampleIndex()[0],
+                              output.rows() * output.cols()));
           return null;
         });
     return out;
@@ -253,7 +260,7 @@ class LanesTest {
     try (Backend other = new CpuBackend(2);
         Model second =
             Families.create(other, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, null)) {
-      ModelFolder.load(folder, second, 3);
+      ModelWeights.load(folder, second, 3);
       try (Lanes others = new Lanes(other, DType.F32)) {
         together(
             THREADS,

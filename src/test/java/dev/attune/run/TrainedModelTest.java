@@ -4,8 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.DType;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.model.Families;
@@ -46,8 +47,8 @@ class TrainedModelTest {
       throws IOException {
     try (Model model =
         Families.create(backend, ModelFolder.readConfig(from), HeadKind.LANGUAGE_MODEL, 1, null)) {
-      ModelFolder.load(from, model, 0);
-      ModelFolder.writeWeights(to.resolve(WEIGHTS), model.parameters(), dtype);
+      ModelWeights.load(from, model, 0);
+      ModelWeights.write(to.resolve(WEIGHTS), model.parameters(), dtype);
     }
   }
 
@@ -85,8 +86,8 @@ class TrainedModelTest {
 
   @Test
   void matricesOfABf16FolderStayInBf16() {
-    assertTrue(ModelFolder.hasBf16Matrices(narrow));
-    assertFalse(ModelFolder.hasBf16Matrices(original));
+    assertTrue(ModelWeights.hasBf16Matrices(narrow));
+    assertFalse(ModelWeights.hasBf16Matrices(original));
     assertEquals(List.of(DType.BF16), matrices(config(narrow)));
     assertEquals(List.of(DType.F32), matrices(config(widened)));
   }

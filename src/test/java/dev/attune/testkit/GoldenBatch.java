@@ -3,8 +3,9 @@ package dev.attune.testkit;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Packer;
+import dev.attune.model.HeadKind;
+import dev.attune.batch.TargetLayout;
 import dev.attune.task.Task;
-import dev.attune.train.Objective;
 import java.nio.file.Path;
 
 /** The four sequences of a tiny model's golden, packed. */
@@ -19,25 +20,31 @@ public final class GoldenBatch {
     String architecture =
         Goldens.json(folder.resolve("config.json")).get("architectures").get(0).asText();
     if (architecture.endsWith("ForSequenceClassification")) {
-      return Task.CLASSIFICATION;
+      return TestTasks.CLASSIFICATION;
     }
     if (architecture.endsWith("ForTokenClassification")) {
-      return Task.TOKEN_CLASSIFICATION;
+      return TestTasks.TOKEN_CLASSIFICATION;
     }
-    return Task.CAUSAL_LM;
+    return TestTasks.CAUSAL_LM;
   }
 
   /** Packs them, with their labels. */
   public static Batch of(Goldens.Tensors golden, Task task, int positionOffset) {
     boolean types = golden.has("token_type_ids.0");
-    EncodedDataset.Builder builder = EncodedDataset.builder(Objective.targetKind(task), types);
+    boolean isLanguageModel = task.head() == HeadKind.LANGUAGE_MODEL;
+    boolean isToken = task.head() == HeadKind.TOKEN;
+    TargetLayout layout =
+        isLanguageModel
+            ? TargetLayout.LEARNED_ROWS
+            : isToken ? TargetLayout.ROWS : TargetLayout.LABEL;
+    EncodedDataset.Builder builder = EncodedDataset.builder(layout, types);
     for (int s = 0; s < SEQUENCES; s++) {
       int[] ids = golden.ints("input_ids." + s);
       int[] typeIds = types ? golden.ints("token_type_ids." + s) : null;
       int[] labels = golden.ints("labels." + s);
-      if (task == Task.CAUSAL_LM) {
+      if (isLanguageModel) {
         builder.addNextTokens(ids, null, 0, ids.length);
-      } else if (task == Task.TOKEN_CLASSIFICATION) {
+      } else if (isToken) {
         builder.add(ids, typeIds, labels);
       } else {
         builder.add(ids, typeIds, labels[0]);

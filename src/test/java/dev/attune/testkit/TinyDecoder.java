@@ -1,6 +1,7 @@
 package dev.attune.testkit;
 
-import dev.attune.checkpoint.ModelFolder;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
 import dev.attune.model.HeadKind;
@@ -34,8 +35,8 @@ public final class TinyDecoder {
       try (Model model =
           Families.create(
               backend, ModelFolder.readConfig(folder), HeadKind.LANGUAGE_MODEL, 1, null)) {
-        ModelFolder.randomize(model, 7);
-        ModelFolder.writeWeights(folder.resolve("model.safetensors"), model.parameters());
+        ModelWeights.randomize(model, 7);
+        ModelWeights.write(folder.resolve("model.safetensors"), model.parameters());
       }
       return folder;
     } catch (IOException e) {

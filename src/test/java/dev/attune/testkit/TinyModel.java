@@ -1,7 +1,8 @@
 package dev.attune.testkit;
 
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.core.Philox;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
 import dev.attune.model.HeadKind;
@@ -44,8 +45,8 @@ public final class TinyModel {
               .formatted(vocabulary.toString().lines().count()));
       try (Model model =
           Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, null)) {
-        ModelFolder.randomize(model, 7);
-        ModelFolder.writeWeights(folder.resolve("model.safetensors"), model.parameters());
+        ModelWeights.randomize(model, 7);
+        ModelWeights.write(folder.resolve("model.safetensors"), model.parameters());
       }
       return folder;
     } catch (IOException e) {

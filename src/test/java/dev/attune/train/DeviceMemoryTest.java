@@ -6,13 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.TargetLayout;
 import dev.attune.checkpoint.CheckpointStore;
-import dev.attune.checkpoint.ModelFolder;
 import dev.attune.checkpoint.Snapshot;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import dev.attune.data.LabelMap;
-import dev.attune.data.TargetKind;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Arena;
@@ -24,8 +25,9 @@ import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.tape.Tape;
-import dev.attune.task.Task;
+import dev.attune.task.Classification;
 import dev.attune.testkit.Backends;
+import dev.attune.testkit.TestTasks;
 import dev.attune.testkit.TinyModel;
 import dev.attune.testkit.Viewless;
 import java.io.IOException;
@@ -199,19 +201,19 @@ class DeviceMemoryTest {
             Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, null);
         Tape tape = new Tape(backend, new Arena(backend, 1 << 26), dtype, config.seed());
         Inference inference = new Inference(backend)) {
-      ModelFolder.load(folder, model, config.seed());
+      ModelWeights.load(folder, model, config.seed());
       model.parameters().enableTraining();
       model.parameters().prepare(dtype);
       LabelMap labels = LabelMap.ofNames(List.of("even", "odd"));
       try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
           Trainer trainer =
               new Trainer(
-                  Task.CLASSIFICATION,
+                  TestTasks.CLASSIFICATION,
                   model,
                   optimizer,
                   tape,
                   data(400),
-                  new Evaluator(Task.CLASSIFICATION, data(30), labels, inference),
+                  new Evaluator(new Classification(labels), data(30), inference),
                   config)) {
         store
             .latest(problem -> {})
@@ -223,13 +225,13 @@ class DeviceMemoryTest {
         trainer.run(log, new Store(store), () -> log.step >= stopAt);
       }
       Path file = scratch.resolve("weights.safetensors");
-      ModelFolder.writeWeights(file, model.parameters());
+      ModelWeights.write(file, model.parameters());
       return Files.readAllBytes(file);
     }
   }
 
   private static EncodedDataset data(int examples) {
-    EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.CLASS, true);
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetLayout.LABEL, true);
     for (int i = 0; i < examples; i++) {
       int[] ids = new int[1 + (int) Math.floorMod(Philox.bits64(5, 1, i), 20L)];
       for (int t = 0; t < ids.length; t++) {

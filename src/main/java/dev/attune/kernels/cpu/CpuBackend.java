@@ -56,6 +56,12 @@ public final class CpuBackend implements Backend {
     return "cpu, " + isa.label() + ", " + threads + (threads == 1 ? " thread" : " threads");
   }
 
+  /** The number of threads makes no difference. */
+  @Override
+  public String arithmetic() {
+    return "cpu, " + isa.label();
+  }
+
   @Override
   public boolean hasFastBf16() {
     return isa == Isa.V4_BF16;

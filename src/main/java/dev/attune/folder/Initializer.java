@@ -1,4 +1,4 @@
-package dev.attune.checkpoint;
+package dev.attune.folder;
 
 import dev.attune.core.Philox;
 import dev.attune.store.LoraConfig;

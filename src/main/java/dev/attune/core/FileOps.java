@@ -1,4 +1,4 @@
-package dev.attune.checkpoint;
+package dev.attune.core;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -8,44 +8,48 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 
-/** The file operations whose failure must lose nothing; a seam for tests that make them fail. */
-class FileOps {
-  static final FileOps SYSTEM = new FileOps();
+/**
+ * The file operations whose failure must lose nothing: all that replaces a user's model, checkpoint
+ * or log passes through here, so that tests can make each operation fail in turn.
+ */
+public class FileOps {
+  /** The real ones. */
+  public static final FileOps SYSTEM = new FileOps();
 
-  void createFolder(Path folder) throws IOException {
+  public void createFolder(Path folder) throws IOException {
     Files.createDirectories(folder);
   }
 
-  FileChannel create(Path file) throws IOException {
+  public FileChannel create(Path file) throws IOException {
     return FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
   }
 
-  void write(FileChannel channel, ByteBuffer bytes) throws IOException {
+  public void write(FileChannel channel, ByteBuffer bytes) throws IOException {
     while (bytes.hasRemaining()) {
       channel.write(bytes);
     }
   }
 
-  void sync(FileChannel channel) throws IOException {
+  public void sync(FileChannel channel) throws IOException {
     channel.force(true);
   }
 
   /** Makes renames and creations inside a folder durable. */
-  void syncFolder(Path folder) throws IOException {
+  public void syncFolder(Path folder) throws IOException {
     try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
       channel.force(true);
     }
   }
 
-  void rename(Path from, Path to) throws IOException {
+  public void rename(Path from, Path to) throws IOException {
     Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
   }
 
-  void replace(Path from, Path to) throws IOException {
+  public void replace(Path from, Path to) throws IOException {
     Files.move(from, to, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 
-  void delete(Path file) throws IOException {
+  public void delete(Path file) throws IOException {
     Files.deleteIfExists(file);
   }
 }

@@ -1,9 +1,5 @@
-package dev.attune.checkpoint;
+package dev.attune.folder;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.model.Model;
 import dev.attune.store.Layout;
@@ -16,20 +12,24 @@ import dev.attune.weights.WeightFolder;
 import dev.attune.weights.WeightSource;
 import java.io.IOException;
 import java.nio.FloatBuffer;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.Set;
+import java.util.regex.Pattern;
 
-/** Reads and writes Hugging Face model folders: joins a model's parameters with weight files. */
-public final class ModelFolder {
-  private static final ObjectMapper JSON = new ObjectMapper();
+/** Joins a model's parameters with the weight files of a Hugging Face folder. */
+public final class ModelWeights {
+  /** The names that Transformers gives the last product of a head over sequences or tokens. */
+  private static final Pattern LAST_PRODUCT =
+      Pattern.compile(
+          "(score|classifier|classifier\\.out_proj|classification_head\\.out_proj|logits_proj)"
+              + "\\.weight");
 
-  private ModelFolder() {}
+  private ModelWeights() {}
 
   /**
    * What a load found.
@@ -39,24 +39,6 @@ public final class ModelFolder {
    */
   public record Loaded(List<String> created, List<String> unused) {}
 
-  /** Reads config.json. */
-  public static ObjectNode readConfig(Path folder) {
-    Path file = folder.resolve("config.json");
-    try {
-      JsonNode config = JSON.readTree(Files.readAllBytes(file));
-      if (config instanceof ObjectNode object) {
-        return object;
-      }
-      throw new InputException(file + ": not a JSON object");
-    } catch (NoSuchFileException e) {
-      throw new InputException(folder + " is not a model folder: it has no config.json", e);
-    } catch (JsonProcessingException e) {
-      throw new InputException(file + ": not valid JSON: " + e.getOriginalMessage(), e);
-    } catch (IOException e) {
-      throw new InputException(file + " cannot be read: " + e.getMessage(), e);
-    }
-  }
-
   /**
    * Loads a model's parameters. Every tensor of the body must be there in the right shape; tensors
    * of the head that are not are drawn anew from a normal distribution.
@@ -64,7 +46,18 @@ public final class ModelFolder {
    * @param seed of new weights
    */
   public static Loaded load(Path folder, Model model, long seed) {
+    return load(folder, model, seed, true);
+  }
+
+  /**
+   * The same.
+   *
+   * @param keepsHead false draws the head's last product anew even where the folder has one that
+   *     fits: it is another task's, or its outputs mean other things
+   */
+  public static Loaded load(Path folder, Model model, long seed, boolean keepsHead) {
     Parameters parameters = model.parameters();
+    String drawnAnew = keepsHead ? null : lastProduct(model);
     List<String> created = new ArrayList<>();
     Set<String> used = new HashSet<>();
     List<String> unused = new ArrayList<>();
@@ -75,7 +68,8 @@ public final class ModelFolder {
           continue;
         }
         String name = find(source, segment.name(), model);
-        if (name == null || !fits(source.info(name), segment)) {
+        boolean isNew = drawnAnew != null && module(segment.name()).equals(drawnAnew);
+        if (isNew || name == null || !fits(source.info(name), segment)) {
           if (!model.isHead(segment.name())) {
             throw misfit(folder, segment, name == null ? null : source.info(name));
           }
@@ -94,6 +88,43 @@ public final class ModelFolder {
       }
     }
     return new Loaded(created, unused);
+  }
+
+  /** The module of a head's last product, which is declared after all others; null: no head. */
+  private static String lastProduct(Model model) {
+    String last = null;
+    for (Segment segment : model.parameters().segments()) {
+      if (model.isHead(segment.name()) && segment.shape().length == 2) {
+        last = module(segment.name());
+      }
+    }
+    return last;
+  }
+
+  private static String module(String tensorName) {
+    return tensorName.substring(0, Math.max(0, tensorName.lastIndexOf('.')));
+  }
+
+  /** K of the head over sequences or tokens that a folder holds; empty where there is none. */
+  static OptionalInt headOutputs(Path folder) {
+    try (WeightSource source = WeightFolder.open(folder)) {
+      return headOutputs(source, "");
+    }
+  }
+
+  /**
+   * The same of weights.
+   *
+   * @param prefix of all names
+   */
+  static OptionalInt headOutputs(WeightSource source, String prefix) {
+    return source.names().stream()
+        .filter(name -> name.startsWith(prefix))
+        .filter(name -> LAST_PRODUCT.matcher(name.substring(prefix.length())).matches())
+        .map(name -> source.info(name).shape())
+        .filter(shape -> shape.length == 2)
+        .mapToInt(shape -> (int) shape[0])
+        .findFirst();
   }
 
   /** Whether the folder holds every matrix in bf16, so that a model may hold them so too. */
@@ -201,8 +232,8 @@ public final class ModelFolder {
   }
 
   /** Writes the model's weights as model.safetensors, f32. */
-  public static void writeWeights(Path file, Parameters parameters) throws IOException {
-    writeWeights(file, parameters, "F32");
+  public static void write(Path file, Parameters parameters) throws IOException {
+    write(file, parameters, "F32");
   }
 
   /**
@@ -210,8 +241,7 @@ public final class ModelFolder {
    *
    * @param dtype {@code F32}, {@code BF16} or {@code F16}
    */
-  public static void writeWeights(Path file, Parameters parameters, String dtype)
-      throws IOException {
+  public static void write(Path file, Parameters parameters, String dtype) throws IOException {
     SafetensorsWriter writer = new SafetensorsWriter();
     for (Segment segment : parameters.segments()) {
       if (!LoraConfig.isAdapter(segment.name())) {
@@ -219,10 +249,5 @@ public final class ModelFolder {
       }
     }
     writer.write(file);
-  }
-
-  /** Writes a JSON file as Transformers formats it. */
-  public static void writeJson(Path file, JsonNode json) throws IOException {
-    Files.writeString(file, JSON.writerWithDefaultPrettyPrinter().writeValueAsString(json) + "\n");
   }
 }

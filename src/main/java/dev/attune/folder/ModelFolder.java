@@ -1,0 +1,232 @@
+package dev.attune.folder;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.InputException;
+import dev.attune.hub.Hub;
+import dev.attune.hub.Progress;
+import dev.attune.text.TextTokenizer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * A model folder: a model, base or fine-tuned, or an adapter with the folder of its base. Opening
+ * one finishes an installation that was cut off and reads the descriptions; weights are read by
+ * {@link ModelWeights} and {@link AdapterWeights}.
+ */
+public final class ModelFolder {
+  private final Path path;
+  private final Path base;
+  private final AdapterConfig adapter; // null: a model
+  private final ObjectNode config;
+  private final ObjectNode attune;
+
+  private ModelFolder(Path path, Path base, AdapterConfig adapter) {
+    this.path = path;
+    this.base = base;
+    this.adapter = adapter;
+    this.config = readConfig(base);
+    this.attune = ModelFiles.readOptional(path.resolve(ModelFiles.ATTUNE));
+  }
+
+  /**
+   * Opens the folder of a model or an adapter.
+   *
+   * @param base name or folder of an adapter's base model; null: as the adapter says
+   * @throws InputException if there is none, or it asks for what Attune cannot do
+   */
+  public static ModelFolder open(Path folder, String base) {
+    if (!Files.isDirectory(folder)) {
+      throw new InputException(folder + " is not a folder");
+    }
+    recover(folder);
+    if (!Files.isRegularFile(folder.resolve(ModelFiles.ADAPTER_CONFIG))) {
+      return new ModelFolder(folder, folder, null);
+    }
+    AdapterConfig adapter = AdapterConfig.read(folder);
+    return new ModelFolder(folder, baseOf(folder, base == null ? adapter.base() : base), adapter);
+  }
+
+  /**
+   * Opens a model that training starts from.
+   *
+   * @param model a folder, or a name that {@link Hub} knows
+   * @throws InputException if there is none; an adapter is refused, as it is none by itself
+   */
+  public static ModelFolder openBase(String model, Progress progress) {
+    Path folder = Path.of(model);
+    if (Files.isDirectory(folder)) {
+      recover(folder);
+      if (Files.isRegularFile(folder.resolve(ModelFiles.ADAPTER_CONFIG))) {
+        throw new InputException(
+            folder
+                + " is an adapter; to train further from it, merge it with its base first and train"
+                + " the model that this makes");
+      }
+    }
+    Path found = Hub.resolve(model, progress);
+    return new ModelFolder(found, found, null);
+  }
+
+  private static Path baseOf(Path adapter, String base) {
+    if (base.isEmpty()) {
+      throw new InputException(adapter + " is an adapter that does not name its base model");
+    }
+    try {
+      if (Files.isDirectory(Path.of(base))) {
+        recover(Path.of(base));
+      }
+      return Hub.resolve(base, progress -> {});
+    } catch (InputException e) {
+      throw new InputException(
+          "the base model "
+              + base
+              + " of the adapter "
+              + adapter
+              + " cannot be opened: "
+              + e.getMessage(),
+          e);
+    }
+  }
+
+  private static void recover(Path folder) {
+    try {
+      ModelInstall.recover(folder);
+    } catch (IOException e) {
+      throw new InputException(
+          folder + ": the model that was being put here cannot be put in place: " + e, e);
+    }
+  }
+
+  /** Whether a folder holds a model or an adapter, whole, in part, or not yet in place. */
+  public static boolean holdsModel(Path folder) throws IOException {
+    return Files.isDirectory(folder)
+        && (ModelInstall.isUnfinished(folder) || ModelFiles.anyIn(folder));
+  }
+
+  /** Reads the config.json of a folder. */
+  public static ObjectNode readConfig(Path folder) {
+    return ModelFiles.readObject(folder.resolve(ModelFiles.CONFIG));
+  }
+
+  /** The folder itself. */
+  public Path path() {
+    return path;
+  }
+
+  /** The folder with config.json and the model's weights: of an adapter, its base's. */
+  public Path base() {
+    return base;
+  }
+
+  public boolean isAdapter() {
+    return adapter != null;
+  }
+
+  /** What adapter_config.json says; null of a model. */
+  public AdapterConfig adapter() {
+    return adapter;
+  }
+
+  /** A copy of the config.json of {@link #base}. */
+  public ObjectNode config() {
+    return config.deepCopy();
+  }
+
+  /** V, as config.json states it. */
+  public int vocabularySize() {
+    return config.path("vocab_size").asInt();
+  }
+
+  /** The class name that config.json gives first; empty: none. */
+  public String architecture() {
+    return config.path("architectures").path(0).asText("");
+  }
+
+  /** What training left in attune.json; empty where the model was made elsewhere. */
+  public ObjectNode attune() {
+    return attune.deepCopy();
+  }
+
+  /**
+   * K of the head over sequences or tokens that is saved here, with the model or with the adapter;
+   * empty where none is.
+   */
+  public OptionalInt savedOutputs() {
+    return isAdapter() ? AdapterWeights.savedOutputs(path) : ModelWeights.headOutputs(path);
+  }
+
+  /**
+   * The names of a head's outputs in the order of their ids; empty where nothing states them. Those
+   * of an adapter are, in this order: attune.json's, as training here left them; those of a
+   * config.json or of adapter_config.json in its own folder; its base's, unless a head is saved
+   * with the adapter whose outputs are not as many.
+   */
+  public List<String> labelNames() {
+    if (!isAdapter()) {
+      return names(config.path("id2label"), base.resolve(ModelFiles.CONFIG));
+    }
+    for (String file : List.of(ModelFiles.ATTUNE, ModelFiles.CONFIG, ModelFiles.ADAPTER_CONFIG)) {
+      Path place = path.resolve(file);
+      List<String> names = names(ModelFiles.readOptional(place).path("id2label"), place);
+      if (!names.isEmpty()) {
+        return names;
+      }
+    }
+    List<String> names = names(config.path("id2label"), base.resolve(ModelFiles.CONFIG));
+    OptionalInt saved = savedOutputs();
+    return saved.isPresent() && saved.getAsInt() != names.size() ? List.of() : names;
+  }
+
+  private static List<String> names(JsonNode id2label, Path file) {
+    List<String> names = new ArrayList<>();
+    for (int id = 0; id < id2label.size(); id++) {
+      JsonNode name = id2label.get(Integer.toString(id));
+      if (name == null) {
+        throw new InputException(file + ": id2label has no entry for " + id);
+      }
+      names.add(name.asText());
+    }
+    return names;
+  }
+
+  /** Opens the tokenizer: an adapter's own where its folder has one, else its base's. */
+  public TextTokenizer openTokenizer() {
+    boolean own =
+        Files.exists(path.resolve("tokenizer.json"))
+            || Files.exists(path.resolve("vocab.txt"))
+            || Files.exists(path.resolve("vocab.json"));
+    return TextTokenizer.open(own ? path : base, base);
+  }
+
+  /** The generation_config.json that counts, an adapter's own first; null: there is none. */
+  public Path generationConfig() {
+    for (Path folder : List.of(path, base)) {
+      Path file = folder.resolve(ModelFiles.GENERATION_CONFIG);
+      if (Files.isRegularFile(file)) {
+        return file;
+      }
+    }
+    return null;
+  }
+
+  /** The tokens that end a text, as generation_config.json has them ("eos_token_id"). */
+  public Set<Integer> endTokens() {
+    Set<Integer> ids = new TreeSet<>();
+    Path file = generationConfig();
+    if (file != null) {
+      JsonNode end = ModelFiles.readObject(file).path("eos_token_id");
+      if (end.isInt()) {
+        ids.add(end.intValue());
+      }
+      end.forEach(id -> ids.add(id.asInt()));
+    }
+    return ids;
+  }
+}

@@ -1,0 +1,148 @@
+package dev.attune.run;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.FileOps;
+import dev.attune.train.TrainListener;
+import java.io.BufferedWriter;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Map;
+
+/** A run's metrics.jsonl: one object a step, an evaluation, a test. */
+final class MetricsFile implements AutoCloseable {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private final Path file;
+  private final BufferedWriter out;
+
+  private MetricsFile(Path file, BufferedWriter out) {
+    this.file = file;
+    this.out = out;
+  }
+
+  /**
+   * Opens the file for appending, keeping the lines of steps up to {@code afterStep}: what a killed
+   * run logged beyond its checkpoint happens again. The shorter file takes the place of the longer
+   * in one rename, so that no line is lost to a second kill.
+   */
+  static MetricsFile open(Path file, long afterStep) {
+    return open(file, afterStep, FileOps.SYSTEM);
+  }
+
+  static MetricsFile open(Path file, long afterStep, FileOps files) {
+    try {
+      replace(file, kept(file, afterStep), files);
+      return new MetricsFile(
+          file, Files.newBufferedWriter(file, StandardOpenOption.WRITE, StandardOpenOption.APPEND));
+    } catch (IOException e) {
+      throw failure(file, e);
+    }
+  }
+
+  private static String kept(Path file, long afterStep) throws IOException {
+    StringBuilder kept = new StringBuilder();
+    if (afterStep > 0 && Files.exists(file)) {
+      for (String line : Files.readAllLines(file)) {
+        JsonNode node;
+        try {
+          node = JSON.readTree(line);
+        } catch (IOException e) {
+          break; // the line that was being written when the run was killed
+        }
+        if (node.path("step").asLong() <= afterStep) {
+          kept.append(line).append('\n');
+        }
+      }
+    }
+    return kept.toString();
+  }
+
+  private static void replace(Path file, String content, FileOps files) throws IOException {
+    Path partial = file.resolveSibling(file.getFileName() + ".partial");
+    files.delete(partial);
+    try (FileChannel channel = files.create(partial)) {
+      files.write(channel, ByteBuffer.wrap(content.getBytes(StandardCharsets.UTF_8)));
+      files.sync(channel);
+    }
+    files.replace(partial, file);
+  }
+
+  private static UncheckedIOException failure(Path file, IOException e) {
+    return new UncheckedIOException(file + " cannot be written: " + OutputFolder.describe(e), e);
+  }
+
+  /** A listener that writes what it hears, then passes it on. */
+  TrainListener before(TrainListener next) {
+    return new Recorder(next);
+  }
+
+  /** Notes the metrics on test data. */
+  void test(long step, Map<String, Double> metrics) {
+    ObjectNode line = JsonNodeFactory.instance.objectNode().put("step", step);
+    append(line, "test", metrics);
+  }
+
+  private void append(ObjectNode line, String key, Map<String, Double> metrics) {
+    ObjectNode values = line.putObject(key);
+    metrics.forEach(values::put);
+    append(line);
+  }
+
+  private void append(ObjectNode line) {
+    try {
+      out.write(JSON.writeValueAsString(line));
+      out.write('\n');
+      out.flush();
+    } catch (IOException e) {
+      throw failure(file, e);
+    }
+  }
+
+  private final class Recorder implements TrainListener {
+    private final TrainListener next;
+
+    Recorder(TrainListener next) {
+      this.next = next;
+    }
+
+    @Override
+    public void onStep(Step step) {
+      ObjectNode line = JsonNodeFactory.instance.objectNode();
+      line.put("step", step.step()).put("epoch", step.epoch()).put("loss", step.loss());
+      line.put("grad_norm", step.gradNorm()).put("learning_rate", step.learningRate());
+      line.put("tokens", step.tokens());
+      append(line);
+      next.onStep(step);
+    }
+
+    @Override
+    public void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best) {
+      ObjectNode line = JsonNodeFactory.instance.objectNode();
+      append(line.put("step", step).put("epoch", epoch), "eval", metrics);
+      next.onEvaluation(step, epoch, metrics, best);
+    }
+
+    @Override
+    public void onCheckpoint(long step) {
+      next.onCheckpoint(step);
+    }
+  }
+
+  @Override
+  public void close() {
+    try {
+      out.close();
+    } catch (IOException e) {
+      throw failure(file, e);
+    }
+  }
+}

@@ -1,0 +1,242 @@
+package dev.attune.run;
+
+import dev.attune.core.InputException;
+import dev.attune.data.DataReport;
+import dev.attune.data.LabelMap;
+import dev.attune.folder.ContentDigest;
+import dev.attune.folder.HeadChoice;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
+import dev.attune.generate.TextGeneration;
+import dev.attune.model.Families;
+import dev.attune.model.Model;
+import dev.attune.run.RunIdentity.Fact;
+import dev.attune.task.CausalLm;
+import dev.attune.task.Task;
+import dev.attune.task.TaskType;
+import dev.attune.text.TextTokenizer;
+import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** All that a training run needs before its first step: the model loaded, the data tokenised. */
+final class PreparedRun implements AutoCloseable {
+  private final TrainPlan plan;
+  private final ModelFolder base;
+  private final Data data;
+  private final OutputFolder output;
+  private final Session session;
+  private final TextTokenizer tokenizer;
+  private final Model model;
+  private DataReport report;
+  private String baseDigest;
+
+  private PreparedRun(
+      TrainPlan plan,
+      ModelFolder base,
+      Data data,
+      OutputFolder output,
+      Session session,
+      TextTokenizer tokenizer,
+      Model model) {
+    this.plan = plan;
+    this.base = base;
+    this.data = data;
+    this.output = output;
+    this.session = session;
+    this.tokenizer = tokenizer;
+    this.model = model;
+  }
+
+  /**
+   * Prepares.
+   *
+   * @param datasets null: the files that the options name
+   * @throws InputException on the first thing that makes training impossible or pointless
+   */
+  static PreparedRun of(TrainPlan plan, Datasets datasets, RunListener listener) {
+    RunConfig config = plan.config();
+    ModelFolder base = ModelFolder.openBase(config.text(RunOption.MODEL), listener::onNote);
+    Datasets read = datasets == null ? Datasets.read(config) : datasets;
+    if (plan.generation() != null && read.validation() == null && read.test() == null) {
+      throw new InputException(
+          "--evaluate-with generate needs --validation-file or --test-file to generate for");
+    }
+    HeadChoice head = head(plan, base, read);
+    Task task = plan.task().create(head.labels(), read.train(), config.taskOptions());
+    Data data = Data.of(config, task, read);
+    Opening opening = new Opening();
+    try {
+      OutputFolder output =
+          opening.add(
+              OutputFolder.prepare(
+                  Path.of(config.text(RunOption.OUTPUT_DIR)),
+                  config.flag(RunOption.OVERWRITE),
+                  config.flag(RunOption.RESUME)));
+      Session session = opening.add(Session.open(config));
+      TextTokenizer tokenizer = opening.add(base.openTokenizer());
+      Model model =
+          opening.add(
+              Families.create(
+                  session.backend(),
+                  base.config(),
+                  task.head(),
+                  task.outputs(),
+                  plan.dropout(),
+                  Adapters.builder(config, plan.lora(), session.precision())));
+      PreparedRun run = new PreparedRun(plan, base, data, output, session, tokenizer, model);
+      run.load(head, listener);
+      return run;
+    } catch (RuntimeException | Error e) {
+      opening.closeAfter(e);
+      throw e;
+    }
+  }
+
+  /** What is open already, for when the rest cannot be opened. */
+  private static final class Opening {
+    private final Deque<AutoCloseable> open = new ArrayDeque<>();
+
+    <T extends AutoCloseable> T add(T opened) {
+      open.push(opened);
+      return opened;
+    }
+
+    void closeAfter(Throwable failure) {
+      for (AutoCloseable each : open) {
+        try {
+          each.close();
+        } catch (Exception e) {
+          failure.addSuppressed(e);
+        }
+      }
+    }
+  }
+
+  /** Whether the base's head is trained further, and what its outputs mean. */
+  private static HeadChoice head(TrainPlan plan, ModelFolder base, Datasets datasets) {
+    TaskType type = plan.task();
+    if (type == CausalLm.TYPE) {
+      return new HeadChoice(true, null, Optional.empty());
+    }
+    LabelMap labels = type.labels(datasets.train());
+    if (labels == null) {
+      int outputs = type.create(null, datasets.train(), plan.config().taskOptions()).outputs();
+      return plan.newHead()
+          ? HeadChoice.ofNew(null)
+          : HeadChoice.ofOutputs(base, type.classSuffix(), outputs);
+    }
+    if (plan.newHead()) {
+      return HeadChoice.ofNew(labels);
+    }
+    try {
+      return HeadChoice.ofLabels(base, type.classSuffix(), labels);
+    } catch (InputException e) {
+      throw new InputException(e.getMessage() + ": --new-head", e);
+    }
+  }
+
+  /** Loads the weights while the text is tokenised; then tells what both found. */
+  private void load(HeadChoice head, RunListener listener) {
+    RunConfig config = plan.config();
+    int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
+    Background<ModelWeights.Loaded> weights =
+        Background.start("attune-weights", () -> loadWeights(head, threads));
+    ModelWeights.Loaded loaded;
+    try {
+      report = data.encode(config, tokenizer, maxLength(), threads);
+    } finally {
+      loaded = weights.join();
+    }
+    listener.onDataReport(report);
+    report.throwIfFatal();
+    data.checkVocabulary(base.vocabularySize());
+    if (plan.generation() != null) {
+      data.prepareAnswers(
+          new TextGeneration(plan.generation(), tokenizer, base.endTokens()), model.maxLength());
+    }
+    boolean isNew = !loaded.created().isEmpty();
+    if (isNew != head.keeps()) {
+      head.note().ifPresent(listener::onNote);
+    }
+    if (isNew) {
+      listener.onNote("new weights: " + String.join(", ", loaded.created()));
+    }
+    if (!loaded.unused().isEmpty()) {
+      listener.onNote("tensors of the folder that are not used: " + summary(loaded.unused()));
+    }
+  }
+
+  private ModelWeights.Loaded loadWeights(HeadChoice head, int threads) {
+    ModelWeights.Loaded loaded =
+        ModelWeights.load(base.base(), model, plan.trainer().seed(), head.keeps());
+    baseDigest = ContentDigest.ofModel(base, threads);
+    return loaded;
+  }
+
+  private static String summary(List<String> names) {
+    return names.size() <= 4
+        ? String.join(", ", names)
+        : String.join(", ", names.subList(0, 3)) + " and " + (names.size() - 3) + " more";
+  }
+
+  /** What a resume compares. */
+  RunIdentity identity() {
+    Map<Fact, String> facts = new EnumMap<>(Fact.class);
+    facts.put(Fact.BASE_MODEL, baseDigest);
+    facts.put(Fact.TOKENIZER, ContentDigest.ofFiles(tokenizer.folder(), TextTokenizer.FILES));
+    facts.put(Fact.TRAINING_DATA, data.trainFingerprint());
+    facts.put(Fact.VALIDATION_DATA, data.validationFingerprint());
+    facts.put(Fact.PRECISION, session.precisionName());
+    facts.put(Fact.BACKEND, session.backend().arithmetic());
+    return new RunIdentity(plan.config(), facts);
+  }
+
+  TrainPlan plan() {
+    return plan;
+  }
+
+  ModelFolder base() {
+    return base;
+  }
+
+  Data data() {
+    return data;
+  }
+
+  DataReport report() {
+    return report;
+  }
+
+  OutputFolder output() {
+    return output;
+  }
+
+  Session session() {
+    return session;
+  }
+
+  TextTokenizer tokenizer() {
+    return tokenizer;
+  }
+
+  Model model() {
+    return model;
+  }
+
+  int maxLength() {
+    return plan.maxLength(model.maxLength());
+  }
+
+  @Override
+  public void close() {
+    model.close();
+    tokenizer.close();
+    session.close();
+    output.close();
+  }
+}
