@@ -31,7 +31,7 @@ public final class TextGeneration {
    * @param ends tokens that end a text, beside the tokenizer's own
    */
   public TextGeneration(GenerationOptions options, TextTokenizer tokenizer, Set<Integer> ends) {
-    this(options, tokenizer, ends(tokenizer, ends), null);
+    this(options, tokenizer, all(ends, tokenizer), null);
   }
 
   private TextGeneration(
@@ -42,15 +42,15 @@ public final class TextGeneration {
     this.chat = chat;
   }
 
+  private static int[] all(Set<Integer> ends, TextTokenizer tokenizer) {
+    TreeSet<Integer> all = new TreeSet<>(ends);
+    tokenizer.eosId().ifPresent(all::add);
+    return all.stream().mapToInt(Integer::intValue).toArray();
+  }
+
   /** The same for other options. */
   public TextGeneration with(GenerationOptions others) {
     return new TextGeneration(others, tokenizer, ends, chat);
-  }
-
-  private static int[] ends(TextTokenizer tokenizer, Set<Integer> others) {
-    TreeSet<Integer> all = new TreeSet<>(others);
-    tokenizer.eosId().ifPresent(all::add);
-    return all.stream().mapToInt(Integer::intValue).toArray();
   }
 
   /** A text to continue as it is. */

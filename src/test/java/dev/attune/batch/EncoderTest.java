@@ -177,8 +177,10 @@ class EncoderTest {
   void aFailureOnAHelperThreadReachesTheCaller() {
     Example[] examples = new Example[1000];
     Arrays.setAll(examples, i -> Example.of(i + 1, i < 64 || i > 900 ? null : "x", "a"));
-    Encoder encoder = new Encoder(
-            new Classification(LabelMap.ofNames(List.of("a"))).encoder(bert, 16, Purpose.TRAINING), 2);
+    Encoder encoder =
+        new Encoder(
+            new Classification(LabelMap.ofNames(List.of("a"))).encoder(bert, 16, Purpose.TRAINING),
+            2);
     assertThrows(InputException.class, () -> encoder.encode(dataset(examples)));
   }
 

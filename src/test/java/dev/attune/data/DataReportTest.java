@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.attune.batch.TargetLayout;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport.Finding;
 import dev.attune.data.DataReport.Severity;
@@ -286,8 +285,7 @@ class DataReportTest {
                 Example.of(4, null, null),
                 Example.of(5, " ", null),
                 Example.ofMessages(6, List.of(ChatMessage.of("user", "hi"))),
-                new Example(
-                    7, "a", null, null, null, null, null, "b", "c", null, null, Map.of()),
+                new Example(7, "a", null, null, null, null, null, "b", "c", null, null, Map.of()),
                 Example.ofMessages(8, List.of(ChatMessage.of("assistant", "hi")))));
     DataReport report = DataReport.builder(TestTasks.CAUSAL_LM).train(rows, null).build();
     assertEquals(List.of(2, 3), only(report, "missing_completion").rows());
@@ -325,8 +323,7 @@ class DataReportTest {
         new Dataset(
             Path.of("p.jsonl"),
             List.of(new Example(1, null, null, null, null, null, Map.of("prompt", "a"))));
-    assertDoesNotThrow(
-        DataReport.builder(READING).train(prompts, null).build()::throwIfFatal);
+    assertDoesNotThrow(DataReport.builder(READING).train(prompts, null).build()::throwIfFatal);
   }
 
   @Test

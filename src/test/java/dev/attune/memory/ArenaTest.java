@@ -157,7 +157,7 @@ class ArenaTest {
       arena.reset();
       arena.allocate(LINE);
       assertEquals(10 * LINE, arena.highWaterBytes());
-      assertEquals(CAPACITY, arena.capacityBytes());
+      assertEquals(CAPACITY, arena.reservedBytes());
     }
   }
 

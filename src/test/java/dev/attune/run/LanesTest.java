@@ -9,11 +9,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.TargetLayout;
-import dev.attune.folder.ModelFolder;
-import dev.attune.folder.ModelWeights;
 import dev.attune.core.DType;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.core.Philox;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.model.Families;
@@ -97,11 +97,7 @@ class LanesTest {
                   (batch, output) ->
                       output
                           .logits()
-                          .get(
-                              0,
-                              out,
-                              2 * batch.exampleIndex()[0],
-                              output.rows() * output.cols()));
+                          .get(0, out, 2 * batch.exampleIndex()[0], output.rows() * output.cols()));
           return null;
         });
     return out;

@@ -394,8 +394,8 @@ class NextTokensTest {
             + " the row has none of them",
         assertThrows(InputException.class, () -> encoder.encode(dataset(Example.of(4, null, null))))
             .getMessage());
-    Example both = new Example(
-            5, "a", null, null, null, null, null, "b", "c", null, null, Map.of());
+    Example both =
+        new Example(5, "a", null, null, null, null, null, "b", "c", null, null, Map.of());
     assertTrue(
         assertThrows(InputException.class, () -> encoder.encode(dataset(both)))
             .getMessage()

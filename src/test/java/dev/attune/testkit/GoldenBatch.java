@@ -3,8 +3,8 @@ package dev.attune.testkit;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Packer;
-import dev.attune.model.HeadKind;
 import dev.attune.batch.TargetLayout;
+import dev.attune.model.HeadKind;
 import dev.attune.task.Task;
 import java.nio.file.Path;
 
