@@ -497,7 +497,7 @@ class BatchStreamTest {
     IllegalArgumentException e =
         assertThrows(
             IllegalArgumentException.class, () -> tags.add(new int[] {1, 2}, null, new int[] {1}));
-    assertEquals("1 labels for 2 tokens", e.getMessage());
+    assertEquals("1 labels for a target of 2", e.getMessage());
     assertThrows(IllegalArgumentException.class, () -> tags.add(new int[0], null, new int[0]));
     assertInstanceOf(EncodedDataset.class, tags.build());
   }

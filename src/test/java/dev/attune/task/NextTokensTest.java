@@ -1,4 +1,4 @@
-package dev.attune.batch;
+package dev.attune.task;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -6,14 +6,17 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.batch.TargetLayout;
+import dev.attune.batch.Packer;
+import dev.attune.batch.Encoder;
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.Batch;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReader;
 import dev.attune.data.DataReport;
 import dev.attune.data.DataReport.Severity;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
-import dev.attune.task.CausalLm;
-import dev.attune.task.Purpose;
 import dev.attune.testkit.ByteTokenizer;
 import dev.attune.testkit.TestTasks;
 import dev.attune.text.ChatMessage;
