@@ -61,6 +61,26 @@ class RoomsTest {
   }
 
   @Test
+  void thePublicPackageStandsAboveRunAndBelowTheFaces() {
+    noClasses()
+        .that()
+        .resideInAPackage("dev.attune.(**)")
+        .and()
+        .resideOutsideOfPackage("dev.attune.cli..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("dev.attune")
+        .check(CLASSES);
+    noClasses()
+        .that()
+        .resideInAPackage("dev.attune")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("dev.attune.cli..", "dev.attune.bench..")
+        .check(CLASSES);
+  }
+
+  @Test
   void theDataWingAndTheComputeWingMeetOnlyInTraining() {
     noClasses()
         .that()

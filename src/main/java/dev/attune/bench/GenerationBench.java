@@ -9,7 +9,8 @@ import dev.attune.generate.Sampling;
 import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
-import dev.attune.model.decoder.DecoderModel;
+import dev.attune.model.TransformerModel;
+import dev.attune.run.Adapters;
 import dev.attune.run.Backends;
 import dev.attune.run.Precision;
 import dev.attune.run.ProcessMemory;
@@ -57,9 +58,10 @@ public final class GenerationBench {
       ParameterBuilder builder = new ParameterBuilder();
       DType matrices = config.flag(RunOption.LOAD_IN_BF16) ? DType.BF16 : precision;
       builder.freeze(matrices, WeightFormat.of(config).products(matrices));
-      try (Model model = Families.create(backend, shape.config(), shape.head(), 0, null, builder);
-          Tape tape = tape(backend, (DecoderModel) model, precision, streams, context);
-          Generator generator = new Generator((DecoderModel) model, tape, streams, context)) {
+      try (Model model =
+              Families.create(backend, shape.config(), shape.head(), 0, null, builder);
+          Tape tape = tape(backend, (TransformerModel) model, precision, streams, context);
+          Generator generator = new Generator((TransformerModel) model, tape, streams, context)) {
         ModelWeights.randomize(model, 0);
         double[] rates = new double[ROUNDS];
         for (int round = -1; round < ROUNDS; round++) {
@@ -95,7 +97,7 @@ public final class GenerationBench {
   }
 
   private static Tape tape(
-      Backend backend, DecoderModel model, DType precision, int streams, int context) {
+      Backend backend, TransformerModel model, DType precision, int streams, int context) {
     long cacheBytes = Generator.cacheBytes(model, precision, streams, context);
     return new Tape(backend, Session.arena(backend, cacheBytes), precision, 0);
   }

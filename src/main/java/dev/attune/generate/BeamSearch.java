@@ -3,7 +3,7 @@ package dev.attune.generate;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
-import dev.attune.model.decoder.DecoderModel;
+import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import java.nio.FloatBuffer;
 import java.util.ArrayDeque;
@@ -58,7 +58,7 @@ public final class BeamSearch implements AutoCloseable {
   /**
    * @param context the longest text, prompt included
    */
-  public BeamSearch(DecoderModel model, Tape tape, Config config, int context) {
+  public BeamSearch(TransformerModel model, Tape tape, Config config, int context) {
     this.config = config;
     this.context = context;
     this.decoding = new Decoding(model, tape, slots(config), context);
@@ -70,7 +70,7 @@ public final class BeamSearch implements AutoCloseable {
   }
 
   /** What the keys and values of a search take. */
-  public static long cacheBytes(DecoderModel model, DType dtype, Config config, int context) {
+  public static long cacheBytes(TransformerModel model, DType dtype, Config config, int context) {
     return Decoding.cacheBytes(model, dtype, slots(config), context);
   }
 

@@ -8,8 +8,8 @@ import dev.attune.kernels.Backend;
 import dev.attune.memory.HostMirror;
 import dev.attune.memory.HostWindow;
 import dev.attune.model.Inputs;
-import dev.attune.model.decoder.DecoderModel;
-import dev.attune.model.decoder.KeyValueCache;
+import dev.attune.model.KeyValueCache;
+import dev.attune.model.TransformerModel;
 import dev.attune.ops.Cast;
 import dev.attune.store.Parameter;
 import dev.attune.tape.Tape;
@@ -54,7 +54,7 @@ final class Decoding implements AutoCloseable {
     }
   }
 
-  private final DecoderModel model;
+  private final TransformerModel model;
   private final Tape tape;
   private final KeyValueCache cache;
   private final HostMirror mirror;
@@ -72,7 +72,7 @@ final class Decoding implements AutoCloseable {
    * @param slots sequences at a time
    * @param slotRows rows of the longest
    */
-  Decoding(DecoderModel model, Tape tape, int slots, int slotRows) {
+  Decoding(TransformerModel model, Tape tape, int slots, int slotRows) {
     Backend backend = tape.backend();
     this.model = model;
     this.tape = tape;
@@ -80,11 +80,7 @@ final class Decoding implements AutoCloseable {
     this.spareSlot = slots;
     this.cache =
         new KeyValueCache(
-            backend,
-            model.decoder().config(),
-            tape.dtype(),
-            slots + spareSlots(slotRows),
-            slotRows);
+            backend, model.body().config(), tape.dtype(), slots + spareSlots(slotRows), slotRows);
     this.mirror = new HostMirror(backend, (long) ARRAYS * ARRAY * Integer.BYTES, false);
     this.ints = mirror.host().asIntBuffer();
     this.window = new HostWindow(backend);
@@ -99,11 +95,11 @@ final class Decoding implements AutoCloseable {
    * What the cache takes, and on a device the vocabulary in f32, which is made of one that is held
    * in fewer bits.
    */
-  static long cacheBytes(DecoderModel model, DType dtype, int slots, int slotRows) {
+  static long cacheBytes(TransformerModel model, DType dtype, int slots, int slotRows) {
     Parameter vocabulary = model.vocabulary();
     long copy = dtype == DType.F32 ? 0 : vocabulary.rows() * vocabulary.cols() * Float.BYTES;
     int allSlots = slots + spareSlots(slotRows);
-    return copy + KeyValueCache.bytes(model.decoder().config(), dtype, allSlots, slotRows);
+    return copy + KeyValueCache.bytes(model.body().config(), dtype, allSlots, slotRows);
   }
 
   /** V. */
@@ -214,10 +210,10 @@ final class Decoding implements AutoCloseable {
             0);
     cache.place(address(CACHE_ROWS), address(STARTS), address(COUNTS));
     if (wanted == 0) {
-      model.decoder().fill(tape, inputs, cache);
+      model.body().fill(tape, inputs, cache);
       return FloatBuffer.allocate(0);
     }
-    Tensor hidden = model.decoder().forwardRows(tape, inputs, cache, address(LAST_ROWS), wanted);
+    Tensor hidden = model.body().forwardRows(tape, inputs, cache, address(LAST_ROWS), wanted);
     // In f32: bf16 logits have ties, of which the first would always win.
     Tensor x = Cast.apply(tape, hidden, DType.F32);
     Parameter last = model.vocabulary();

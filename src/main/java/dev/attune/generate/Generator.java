@@ -4,7 +4,7 @@ import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
-import dev.attune.model.decoder.DecoderModel;
+import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import java.nio.FloatBuffer;
 import java.util.ArrayDeque;
@@ -69,7 +69,7 @@ public final class Generator implements AutoCloseable {
    * @param slots requests at a time
    * @param context the longest text, prompt included
    */
-  public Generator(DecoderModel model, Tape tape, int slots, int context) {
+  public Generator(TransformerModel model, Tape tape, int slots, int context) {
     Check.argument(slots >= 1, "%d slots", slots);
     if (context < 2 || context > model.maxLength()) {
       throw new InputException(
@@ -87,7 +87,7 @@ public final class Generator implements AutoCloseable {
   }
 
   /** What the keys and values of so many requests at a time take. */
-  public static long cacheBytes(DecoderModel model, DType dtype, int slots, int context) {
+  public static long cacheBytes(TransformerModel model, DType dtype, int slots, int context) {
     return Decoding.cacheBytes(model, dtype, slots, context);
   }
 

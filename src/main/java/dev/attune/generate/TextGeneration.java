@@ -4,7 +4,7 @@ import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
-import dev.attune.model.decoder.DecoderModel;
+import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import dev.attune.text.ChatMessage;
 import dev.attune.text.ChatTemplate;
@@ -122,7 +122,7 @@ public final class TextGeneration {
    * @param onText hears each result, in the order in which they end
    */
   public void generate(
-      DecoderModel model,
+      TransformerModel model,
       Tape tape,
       int most,
       List<Prompt> prompts,
@@ -157,16 +157,16 @@ public final class TextGeneration {
    *
    * @param most tokens of a text, prompt included
    */
-  public long cacheBytes(DecoderModel model, DType dtype, int most, List<Prompt> prompts) {
+  public long cacheBytes(TransformerModel model, DType dtype, int most, List<Prompt> prompts) {
     return cacheBytes(model, dtype, context(prompts, most), prompts.size());
   }
 
   /** What they take at the most, whatever the prompts. */
-  public long mostCacheBytes(DecoderModel model, DType dtype, int most) {
+  public long mostCacheBytes(TransformerModel model, DType dtype, int most) {
     return cacheBytes(model, dtype, most, options.streams());
   }
 
-  private long cacheBytes(DecoderModel model, DType dtype, int context, int prompts) {
+  private long cacheBytes(TransformerModel model, DType dtype, int context, int prompts) {
     return options.beams() != null
         ? BeamSearch.cacheBytes(model, dtype, options.beams(), context)
         : Generator.cacheBytes(model, dtype, Math.min(prompts, options.streams()), context);
@@ -181,7 +181,7 @@ public final class TextGeneration {
   }
 
   private void streams(
-      DecoderModel model,
+      TransformerModel model,
       Tape tape,
       int context,
       List<Prompt> prompts,
@@ -202,7 +202,7 @@ public final class TextGeneration {
   }
 
   private void beams(
-      DecoderModel model,
+      TransformerModel model,
       Tape tape,
       int context,
       List<Prompt> prompts,

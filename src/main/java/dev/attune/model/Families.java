@@ -3,9 +3,10 @@ package dev.attune.model;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Backend;
+import dev.attune.model.albert.Albert;
 import dev.attune.model.bert.Bert;
-import dev.attune.model.decoder.DecoderModel;
 import dev.attune.model.distilbert.DistilBert;
+import dev.attune.model.electra.Electra;
 import dev.attune.model.gpt2.Gpt2;
 import dev.attune.model.gptneox.GptNeox;
 import dev.attune.model.llama.Llama;
@@ -14,18 +15,105 @@ import dev.attune.model.qwen.Qwen;
 import dev.attune.model.roberta.Roberta;
 import dev.attune.store.ParameterBuilder;
 import java.util.List;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
-/** From config.json to a model. */
+/** The registry: which families there are, and from a config.json to a model. */
 public final class Families {
-  private static final String ENCODERS = "bert, roberta, distilbert";
-  private static final String DECODERS = "gpt2, gpt_neox, llama, mistral, qwen2, qwen3";
+  /** Suffix of the class names of language models in Transformers. */
+  private static final String CAUSAL = "ForCausalLM";
+
+  /**
+   * A family.
+   *
+   * @param modelType "model_type" of its config.json
+   * @param className prefix of its class names in Transformers
+   * @param languageModel suffix of the class of its language model; null: it is an encoder
+   * @param reader makes a family of its config.json
+   */
+  public record Entry(
+      String modelType,
+      String className,
+      String languageModel,
+      Function<FamilyConfig, Family> reader) {
+    /** Whether a row sees none after it. */
+    public boolean isDecoder() {
+      return languageModel != null;
+    }
+
+    /** The class name that Transformers loads it with. */
+    public String architecture(HeadKind head) {
+      return className
+          + switch (head) {
+            case SEQUENCE -> "ForSequenceClassification";
+            case TOKEN -> "ForTokenClassification";
+            case SPAN -> "ForQuestionAnswering";
+            case LANGUAGE_MODEL -> languageModel;
+            case NONE -> "Model";
+          };
+    }
+  }
+
+  private static final List<Entry> ALL =
+      List.of(
+          encoder("bert", "Bert", Bert::family),
+          encoder("roberta", "Roberta", Roberta::family),
+          encoder("distilbert", "DistilBert", DistilBert::family),
+          encoder("xlm-roberta", "XLMRoberta", Roberta::relative),
+          encoder("camembert", "Camembert", Roberta::relative),
+          encoder("electra", "Electra", Electra::family),
+          encoder("albert", "Albert", Albert::family),
+          new Entry("gpt2", "GPT2", "LMHeadModel", Gpt2::family),
+          new Entry("gpt_neox", "GPTNeoX", CAUSAL, GptNeox::family),
+          new Entry("llama", "Llama", CAUSAL, Llama::family),
+          new Entry("mistral", "Mistral", CAUSAL, Mistral::family),
+          new Entry("qwen2", "Qwen2", CAUSAL, Qwen::family2),
+          new Entry("qwen3", "Qwen3", CAUSAL, Qwen::family3));
 
   private Families() {}
+
+  private static Entry encoder(
+      String modelType, String className, Function<FamilyConfig, Family> reader) {
+    return new Entry(modelType, className, null, reader);
+  }
+
+  /** Every family, encoders first. */
+  public static List<Entry> all() {
+    return ALL;
+  }
+
+  /** The model types of the decoders, or of the encoders, as a sentence lists them. */
+  private static String list(boolean decoders) {
+    return ALL.stream()
+        .filter(entry -> entry.isDecoder() == decoders)
+        .map(Entry::modelType)
+        .collect(Collectors.joining(", "));
+  }
+
+  /**
+   * The family of a config.json.
+   *
+   * @throws InputException if none has its model type
+   */
+  public static Entry of(JsonNode config) {
+    String type = config.path("model_type").asText("");
+    return ALL.stream()
+        .filter(entry -> entry.modelType.equals(type))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new InputException(
+                    "config.json: model type '"
+                        + type
+                        + "' is not supported; supported are "
+                        + Stream.of(list(false), list(true)).collect(Collectors.joining(", "))));
+  }
 
   /**
    * Builds the model that config.json describes, with zeroed parameters.
    *
-   * @param outputs K of a sequence's or a token's head
+   * @param outputs K
    * @param dropout replaces every dropout of the config; null keeps them
    */
   public static Model create(
@@ -37,6 +125,7 @@ public final class Families {
    * The same.
    *
    * @param builder may carry adapters and the storage of frozen weights
+   * @throws InputException if the config asks for what there is not, by the name of the key
    */
   public static Model create(
       Backend backend,
@@ -45,24 +134,13 @@ public final class Families {
       int outputs,
       Float dropout,
       ParameterBuilder builder) {
-    String type = config.path("model_type").asText("");
+    Entry entry = of(config);
+    checkHead(entry, head);
+    FamilyConfig keys = new FamilyConfig(config, dropout);
+    Family family = entry.reader.apply(keys);
+    keys.finish();
     Model model =
-        switch (type) {
-          case "bert" -> encoder(backend, Bert.family(config), head, outputs, dropout, builder);
-          case "roberta" ->
-              encoder(backend, Roberta.family(config), head, outputs, dropout, builder);
-          case "distilbert" ->
-              encoder(backend, DistilBert.family(config, head), head, outputs, dropout, builder);
-          case "gpt2" -> decoder(backend, Gpt2.family(config), head, outputs, dropout, builder);
-          case "gpt_neox" ->
-              decoder(backend, GptNeox.family(config), head, outputs, dropout, builder);
-          case "llama" -> decoder(backend, Llama.family(config), head, outputs, dropout, builder);
-          case "mistral" ->
-              decoder(backend, Mistral.family(config), head, outputs, dropout, builder);
-          case "qwen2" -> decoder(backend, Qwen.family2(config), head, outputs, dropout, builder);
-          case "qwen3" -> decoder(backend, Qwen.family3(config), head, outputs, dropout, builder);
-          default -> throw unsupported(type);
-        };
+        new TransformerModel(backend, builder, family, head, outputs, entry.architecture(head));
     try {
       builder.checkTargets();
     } catch (InputException e) {
@@ -72,57 +150,20 @@ public final class Families {
     return model;
   }
 
-  /** Refuses the config.json of a model type that {@link #create} does not know. */
-  public static void checkSupported(JsonNode config) {
-    String type = config.path("model_type").asText("");
-    if (!List.of((ENCODERS + ", " + DECODERS).split(", ")).contains(type)) {
-      throw unsupported(type);
-    }
-  }
-
-  private static InputException unsupported(String type) {
-    return new InputException(
-        "config.json: model type '"
-            + type
-            + "' is not supported; supported are "
-            + ENCODERS
-            + ", "
-            + DECODERS);
-  }
-
-  private static Model encoder(
-      Backend backend,
-      EncoderModel.Family family,
-      HeadKind head,
-      int outputs,
-      Float dropout,
-      ParameterBuilder builder) {
-    if (head == HeadKind.LANGUAGE_MODEL) {
+  private static void checkHead(Entry entry, HeadKind head) {
+    if (!entry.isDecoder() && head == HeadKind.LANGUAGE_MODEL) {
       throw new InputException(
           "a causal language model needs a decoder ("
-              + DECODERS
+              + list(true)
               + "); this model is a "
-              + family.architecture()
+              + entry.className
               + " encoder");
     }
-    return new EncoderModel(
-        backend, builder, dropout == null ? family : family.withDropout(dropout), head, outputs);
-  }
-
-  private static Model decoder(
-      Backend backend,
-      DecoderModel.Family family,
-      HeadKind head,
-      int outputs,
-      Float dropout,
-      ParameterBuilder builder) {
-    if (!head.fitsDecoders()) {
+    if (entry.isDecoder() && !head.fitsDecoders()) {
       throw new InputException(
           "outputs on every token need an encoder ("
-              + ENCODERS
+              + list(false)
               + "): a decoder's tokens do not see what follows them");
     }
-    return new DecoderModel(
-        backend, builder, dropout == null ? family : family.withDropout(dropout), head, outputs);
   }
 }

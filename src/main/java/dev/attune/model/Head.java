@@ -5,91 +5,159 @@ import dev.attune.kernels.Activation;
 import dev.attune.ops.Cast;
 import dev.attune.ops.Dropout;
 import dev.attune.ops.Linear;
+import dev.attune.ops.MeanPool;
 import dev.attune.ops.Projection;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 
 /**
- * A head: dropout, an optional dense layer with its activation, dropout, the last product; all in
- * f32.
+ * A head: dropout, an optional dense layer with its activation and its norm, dropout, the last
+ * product; all in f32.
  */
 public final class Head {
+  /** Which rows a head of sequences reads. */
+  public enum Pooling {
+    /** The first of each sequence. */
+    FIRST,
+    /** The last of each sequence, which alone sees all others in a causal model. */
+    LAST,
+    /** Their mean. */
+    MEAN
+  }
+
   /**
    * Names and choices of a family's head.
    *
-   * @param dense name of the dense layer, or null
-   * @param activation of the dense layer
-   * @param dropsBeforeDense whether the head's dropout is before the dense layer too
    * @param out name of the last product
    * @param outBias whether the last product has a bias
-   * @param drops whether there is a dropout before the last product
+   * @param dense name of the dense layer, or null
+   * @param denseBias whether it has a bias
+   * @param activation of the dense layer
+   * @param norm name of the norm behind the activation, or null
+   * @param dropoutBefore before the dense layer
+   * @param dropout before the last product
+   * @param pooling of heads of sequences
    */
   public record Spec(
-      String dense,
-      Activation activation,
-      boolean dropsBeforeDense,
       String out,
       boolean outBias,
-      boolean drops) {
-    /** A dense layer with its activation, and the last product. */
-    public static Spec dense(
-        String dense, Activation activation, boolean dropsBeforeDense, String out) {
-      return new Spec(dense, activation, dropsBeforeDense, out, true, true);
-    }
-
-    /** The last product, after a dropout. */
+      String dense,
+      boolean denseBias,
+      Activation activation,
+      String norm,
+      float dropoutBefore,
+      float dropout,
+      Pooling pooling) {
+    /** The last product alone, on first rows where it is of sequences. */
     public static Spec linear(String out) {
-      return new Spec(null, Activation.NONE, false, out, true, true);
+      return new Spec(out, true, null, false, Activation.NONE, null, 0f, 0f, Pooling.FIRST);
     }
 
-    /** The last product alone. */
-    public static Spec linearWithoutDropout(String out) {
-      return new Spec(null, Activation.NONE, false, out, true, false);
+    /** What Transformers puts on decoders: a product without bias, on last rows. */
+    public static Spec score() {
+      return linear("score").withoutBias().pooling(Pooling.LAST);
     }
 
-    /** The last product alone, without bias. */
-    public static Spec linearWithoutBias(String out) {
-      return new Spec(null, Activation.NONE, false, out, false, false);
+    /** Without a bias in the last product. */
+    public Spec withoutBias() {
+      return new Spec(
+          out, false, dense, denseBias, activation, norm, dropoutBefore, dropout, pooling);
+    }
+
+    /** With dropout before the last product. */
+    public Spec dropout(float probability) {
+      return new Spec(
+          out, outBias, dense, denseBias, activation, norm, dropoutBefore, probability, pooling);
+    }
+
+    /** With a dense layer. */
+    public Spec dense(String name, Activation function) {
+      return new Spec(out, outBias, name, true, function, norm, dropoutBefore, dropout, pooling);
+    }
+
+    /** With a bias in the dense layer, or without. */
+    public Spec denseBias(boolean has) {
+      return new Spec(out, outBias, dense, has, activation, norm, dropoutBefore, dropout, pooling);
+    }
+
+    /** With a norm behind the dense layer. */
+    public Spec norm(String name) {
+      return new Spec(
+          out, outBias, dense, denseBias, activation, name, dropoutBefore, dropout, pooling);
+    }
+
+    /** With dropout before the dense layer. */
+    public Spec dropoutBefore(float probability) {
+      return new Spec(
+          out, outBias, dense, denseBias, activation, norm, probability, dropout, pooling);
+    }
+
+    /** On other rows than the first. */
+    public Spec pooling(Pooling rows) {
+      return new Spec(
+          out, outBias, dense, denseBias, activation, norm, dropoutBefore, dropout, rows);
     }
   }
 
   private final Spec spec;
-  private final float dropout;
-  private final Projection dense;
+  private final boolean ofSequences;
+  private final Projection dense; // null where there is none
+  private final Norm norm; // null where there is none
   private final Projection out;
 
   /**
-   * @param width C
+   * Declares a head's parameters: new ones, trained and not adapted.
+   *
+   * @param kind of sequences or of rows
    * @param outputs K
-   * @param dropout before the last product
    */
-  public Head(ParameterBuilder builder, Spec spec, int width, int outputs, float dropout) {
+  Head(ParameterBuilder builder, Spec spec, HeadKind kind, TransformerConfig config, int outputs) {
     this.spec = spec;
-    this.dropout = dropout;
+    this.ofSequences = kind == HeadKind.SEQUENCE;
+    int C = config.width();
     this.dense =
         spec.dense() == null
             ? null
-            : builder.asNew(() -> Projection.declare(builder, spec.dense(), width, width, true));
+            : builder.asNew(
+                () -> Projection.declare(builder, spec.dense(), C, C, spec.denseBias()));
+    this.norm =
+        spec.norm() == null
+            ? null
+            : builder.asNew(() -> Norm.declare(builder, spec.norm(), config.norms(), C));
     this.out =
-        builder.asNew(
-            () -> Projection.declare(builder, spec.out(), outputs, width, spec.outBias()));
+        builder.asNew(() -> Projection.declare(builder, spec.out(), outputs, C, spec.outBias()));
   }
 
   /** Whether a tensor name is one of this head's. */
-  public boolean owns(String tensorName) {
+  boolean owns(String tensorName) {
     String module = tensorName.substring(0, Math.max(0, tensorName.lastIndexOf('.')));
-    return module.equals(spec.out()) || module.equals(spec.dense());
+    return module.equals(spec.out()) || module.equals(spec.dense()) || module.equals(spec.norm());
   }
 
-  /** (M,C) to logits (M,K) f32. */
-  public Tensor forward(Tape tape, Tensor features) {
-    Tensor x = Cast.apply(tape, features, DType.F32);
+  /** Runs the body and the head: logits (B,K) or (N,K), f32. */
+  Tensor forward(Tape tape, Transformer body, Inputs inputs) {
+    Tensor x = Cast.apply(tape, features(tape, body, inputs), DType.F32);
     if (dense != null) {
-      x = Dropout.apply(tape, x, spec.dropsBeforeDense() ? dropout : 0f);
+      x = Dropout.apply(tape, x, spec.dropoutBefore());
       x = Linear.apply(tape, x, dense, spec.activation());
     }
-    x = Dropout.apply(tape, x, spec.drops() ? dropout : 0f);
+    if (norm != null) {
+      x = norm.after(tape, x, null, 0f, 0f);
+    }
+    x = Dropout.apply(tape, x, spec.dropout());
     return Linear.apply(tape, x, out);
+  }
+
+  private Tensor features(Tape tape, Transformer body, Inputs inputs) {
+    if (!ofSequences) {
+      return body.forward(tape, inputs);
+    }
+    return switch (spec.pooling()) {
+      case FIRST -> body.forwardFirstRows(tape, inputs);
+      case LAST -> body.forwardLastRows(tape, inputs);
+      case MEAN ->
+          MeanPool.apply(tape, body.forward(tape, inputs), inputs.cuSeqlens(), inputs.sequences());
+    };
   }
 }

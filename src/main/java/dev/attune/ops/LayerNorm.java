@@ -16,13 +16,13 @@ public final class LayerNorm implements Node {
    * What a layer norm is made of.
    *
    * @param weight (C)
-   * @param bias (C)
+   * @param bias (C), or null
    * @param eps added to the variance
    */
   public record Affine(Parameter weight, Parameter bias, float eps) {
     void check(long C) {
       Check.argument(
-          weight.count() == C && bias.count() == C,
+          weight.count() == C && (bias == null || bias.count() == C),
           "%s has %d entries, its input %d columns",
           weight.name(),
           weight.count(),
@@ -78,6 +78,8 @@ public final class LayerNorm implements Node {
     this.out = tape.tensor(N, C, inp.dtype(), sumNeedsGradient || affine.weight.trainable());
     this.mean = tape.allocate(N * Float.BYTES);
     this.rstd = tape.allocate(N * Float.BYTES);
+    // The kernels add a bias always: without one, zeros.
+    long bias = affine.bias == null ? zeros(tape, C) : affine.bias.address();
     tape.backend()
         .layerNormForward(
             out.address(),
@@ -87,7 +89,7 @@ public final class LayerNorm implements Node {
             inp.address(),
             residual == null ? 0 : residual.address(),
             affine.weight.address(),
-            affine.bias.address(),
+            bias,
             N,
             C,
             affine.eps,
@@ -96,7 +98,16 @@ public final class LayerNorm implements Node {
             tape.seed(),
             streams,
             inp.dtype());
+    if (affine.bias == null) {
+      tape.free(bias);
+    }
     this.sum = kind == Sum.BORROWED ? inp : tape.rename(inp, sumNeedsGradient);
+  }
+
+  private static long zeros(Tape tape, long C) {
+    long zeros = tape.allocate(C * Float.BYTES);
+    tape.backend().fillZero(zeros, C * Float.BYTES);
+    return zeros;
   }
 
   /**
@@ -180,15 +191,17 @@ public final class LayerNorm implements Node {
     Parameter bias = affine.bias;
     boolean accumulateWeight = weight.trainable() && weight.accumulate();
     Check.state(
-        !bias.trainable() || bias.accumulate() == accumulateWeight,
+        bias == null || !bias.trainable() || bias.accumulate() == accumulateWeight,
         "%s and its bias are out of step",
         weight.name());
+    // The kernels give both gradients or none.
+    long unused = bias == null && weight.trainable() ? zeros(tape, out.cols()) : 0;
     tape.backend()
         .layerNormBackward(
             dinp,
             dresidual,
             weight.trainable() ? weight.gradient() : 0,
-            bias.trainable() ? bias.gradient() : 0,
+            bias != null && bias.trainable() ? bias.gradient() : unused,
             out.gradient(),
             dsumExtra,
             sum.address(),
@@ -204,6 +217,9 @@ public final class LayerNorm implements Node {
             accumulateResidual,
             accumulateWeight,
             out.dtype());
+    if (unused != 0) {
+      tape.free(unused);
+    }
   }
 
   @Override

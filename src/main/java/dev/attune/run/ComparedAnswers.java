@@ -8,7 +8,7 @@ import dev.attune.generate.Prompt;
 import dev.attune.generate.TextGeneration;
 import dev.attune.metrics.TextMetrics;
 import dev.attune.model.Model;
-import dev.attune.model.decoder.DecoderModel;
+import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import dev.attune.text.ChatMessage;
 import dev.attune.train.AnswerCheck;
@@ -61,7 +61,7 @@ final class ComparedAnswers implements AnswerCheck {
 
   /** What keys and values take during a measurement. */
   long cacheBytes(Model model, DType dtype) {
-    return generation.cacheBytes((DecoderModel) model, dtype, most, prompts);
+    return generation.cacheBytes((TransformerModel) model, dtype, most, prompts);
   }
 
   @Override
@@ -69,7 +69,7 @@ final class ComparedAnswers implements AnswerCheck {
     metrics = new TextMetrics();
     tokens = 0;
     generation.generate(
-        (DecoderModel) model,
+        (TransformerModel) model,
         tape,
         most,
         prompts,

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /**
  * Lets any number of threads use one model. Each call has a {@link Lane} to itself, made when it is
@@ -71,6 +72,35 @@ public final class Lanes implements AutoCloseable {
       return work.apply(lane);
     } finally {
       giveBack(lane);
+    }
+  }
+
+  /**
+   * Runs a piece of work that needs no lane, but the model: {@link #close} waits for it.
+   *
+   * @throws IllegalStateException after {@link #close} was called
+   */
+  public <T> T hold(Supplier<T> work) {
+    enter();
+    try {
+      return work.get();
+    } finally {
+      lock.lock();
+      try {
+        leave();
+      } finally {
+        lock.unlock();
+      }
+    }
+  }
+
+  private void enter() {
+    lock.lock();
+    try {
+      Check.state(!closing, "the model is closed");
+      users++;
+    } finally {
+      lock.unlock();
     }
   }
 

@@ -46,7 +46,7 @@ public final class TrainedModel implements AutoCloseable {
   public static TrainedModel open(
       Path path, OpenOptions options, Backend backend, DType precision) {
     ModelFolder folder = ModelFolder.open(path, options.base());
-    Families.checkSupported(folder.config());
+    Families.of(folder.config());
     Task task = Tasks.of(folder, options.task());
     TextTokenizer tokenizer = folder.openTokenizer();
     Model model = null;

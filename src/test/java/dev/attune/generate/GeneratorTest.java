@@ -18,7 +18,7 @@ import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Arena;
 import dev.attune.model.Families;
 import dev.attune.model.HeadKind;
-import dev.attune.model.decoder.DecoderModel;
+import dev.attune.model.TransformerModel;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -50,7 +50,7 @@ class GeneratorTest {
 
   /** A tiny model with weights that do not change, and a tape. */
   private static final class Opened implements AutoCloseable {
-    final DecoderModel model;
+    final TransformerModel model;
     final Tape tape;
 
     Opened(String family, Backend backend, DType dtype) {
@@ -58,7 +58,7 @@ class GeneratorTest {
       ParameterBuilder builder = new ParameterBuilder();
       builder.freeze(dtype, dtype);
       model =
-          (DecoderModel)
+          (TransformerModel)
               Families.create(
                   backend,
                   ModelFolder.readConfig(folder),

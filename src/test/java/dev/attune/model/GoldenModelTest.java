@@ -11,7 +11,6 @@ import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
-import dev.attune.model.decoder.DecoderModel;
 import dev.attune.optim.GradientNorm;
 import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
@@ -51,6 +50,13 @@ class GoldenModelTest {
           "roberta",
           "roberta_token",
           "distilbert",
+          "xlm_roberta",
+          "camembert",
+          "camembert_token",
+          "electra",
+          "electra_token",
+          "albert",
+          "albert_token",
           "gpt2",
           "gpt2_cls",
           "llama",
@@ -187,10 +193,7 @@ class GoldenModelTest {
       Goldens.Tensors golden, Model model, Tape tape, Staging staging, Batch batch) {
     Inputs inputs = staging.stage(batch);
     tape.begin(false, 0);
-    Tensor hidden =
-        model instanceof EncoderModel encoder
-            ? encoder.encoder().forward(tape, inputs)
-            : ((DecoderModel) model).decoder().forward(tape, inputs);
+    Tensor hidden = ((TransformerModel) model).body().forward(tape, inputs);
     checkRows(golden, "hidden.", hidden, false, tape);
   }
 

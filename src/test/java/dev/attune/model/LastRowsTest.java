@@ -14,8 +14,6 @@ import dev.attune.core.DType;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
-import dev.attune.model.decoder.Decoder;
-import dev.attune.model.decoder.DecoderModel;
 import dev.attune.ops.GatherRows;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.ParameterBuilder;
@@ -48,16 +46,18 @@ class LastRowsTest {
   private static final int C = 64;
   private static final int[] LENGTHS = {1, 7, 2, 11};
 
+  private static final String MLP = "\"intermediate_size\": 128, ";
+
   /** By family, what its config says beyond the common part; the windows are shorter than texts. */
   private static final Map<String, String> FAMILIES = new LinkedHashMap<>();
 
   static {
     FAMILIES.put("gpt2", "\"n_embd\": 64, \"n_head\": 4, \"n_layer\": 2, \"n_positions\": 16");
-    FAMILIES.put("gpt_neox", "\"rotary_pct\": 0.25, \"hidden_act\": \"gelu\"");
-    FAMILIES.put("llama", "\"num_key_value_heads\": 2");
-    FAMILIES.put("mistral", "\"num_key_value_heads\": 2, \"sliding_window\": 4");
-    FAMILIES.put("qwen2", "\"num_key_value_heads\": 2");
-    FAMILIES.put("qwen3", "\"num_key_value_heads\": 1, \"head_dim\": 32");
+    FAMILIES.put("gpt_neox", MLP + "\"rotary_pct\": 0.25, \"hidden_act\": \"gelu\"");
+    FAMILIES.put("llama", MLP + "\"num_key_value_heads\": 2");
+    FAMILIES.put("mistral", MLP + "\"num_key_value_heads\": 2, \"sliding_window\": 4");
+    FAMILIES.put("qwen2", MLP + "\"num_key_value_heads\": 2");
+    FAMILIES.put("qwen3", MLP + "\"num_key_value_heads\": 1, \"head_dim\": 32");
   }
 
   /** How weights are trained and held. */
@@ -84,7 +84,7 @@ class LastRowsTest {
           .readTree(
               """
               {"model_type": "%s", "vocab_size": 40, "hidden_size": 64, "num_hidden_layers": 2,
-               "num_attention_heads": 4, "intermediate_size": 128, "max_position_embeddings": 16,
+               "num_attention_heads": 4, "max_position_embeddings": 16,
                %s}
               """
                   .formatted(family, FAMILIES.get(family)));
@@ -147,7 +147,7 @@ class LastRowsTest {
           parameters.rowSparse().mark(batch.uniqueIds(), batch.uniqueCount());
         }
         tape.begin(true, step);
-        Decoder decoder = ((DecoderModel) model).decoder();
+        Transformer decoder = ((TransformerModel) model).body();
         Tensor out =
             lastRowsOnly
                 ? decoder.forwardLastRows(tape, inputs)

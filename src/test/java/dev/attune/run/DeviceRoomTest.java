@@ -17,7 +17,7 @@ import dev.attune.memory.DeviceMemoryException;
 import dev.attune.model.Families;
 import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
-import dev.attune.model.decoder.DecoderModel;
+import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.TinyDecoder;
@@ -48,7 +48,7 @@ class DeviceRoomTest {
   }
 
   /** As many at a time as take a share of what is free. */
-  private static int slots(DecoderModel model, long bytes) {
+  private static int slots(TransformerModel model, long bytes) {
     long one =
         Generator.cacheBytes(model, DType.F32, 1001, TinyDecoder.CONTEXT)
             - Generator.cacheBytes(model, DType.F32, 1000, TinyDecoder.CONTEXT);
@@ -60,7 +60,7 @@ class DeviceRoomTest {
   void keysAndValuesHaveRoomBesideTheArena(Backends.Target target) {
     Backend backend = target.backend();
     try (Model model = model(backend)) {
-      DecoderModel decoder = (DecoderModel) model;
+      TransformerModel decoder = (TransformerModel) model;
       long free = backend.reservableBytes();
       int slots = slots(decoder, Math.min(free * 3 / 5, 4L << 30));
       long bytes = Generator.cacheBytes(decoder, DType.F32, slots, TinyDecoder.CONTEXT);
@@ -97,7 +97,7 @@ class DeviceRoomTest {
   void aCacheThatDoesNotFitGivesBackWhatItHad(Backends.Target target) {
     Backend backend = target.backend();
     try (Model model = model(backend)) {
-      DecoderModel decoder = (DecoderModel) model;
+      TransformerModel decoder = (TransformerModel) model;
       long before = backend.reservableBytes();
       int slots = slots(decoder, 3 * before);
       try (Tape tape = new Tape(backend, new Arena(backend, 1 << 20), DType.F32, 1)) {

@@ -146,9 +146,6 @@ class NextTokensTest {
     assertThrows(
         InputException.class,
         () -> new Encoder(new CausalLm(false, 7).encoder(bytes, 6, Purpose.EVALUATION), 1));
-    assertThrows(
-        InputException.class,
-        () -> new Encoder(new CausalLm(false, 0).encoder(bytes, 6, Purpose.EVALUATION), 1));
   }
 
   @Test

@@ -1,46 +1,104 @@
 package dev.attune.model.bert;
 
-import static dev.attune.model.EncoderConfig.optionalFloat;
-import static dev.attune.model.EncoderConfig.requiredInt;
-
-import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.kernels.Activation;
-import dev.attune.model.EncoderConfig;
-import dev.attune.model.EncoderModel;
-import dev.attune.model.EncoderNames;
+import dev.attune.model.Family;
+import dev.attune.model.FamilyConfig;
 import dev.attune.model.Head;
+import dev.attune.model.HeadKind;
+import dev.attune.model.Names;
+import dev.attune.model.Names.Module;
+import dev.attune.model.TransformerConfig;
+import dev.attune.model.TransformerConfig.Attention;
+import dev.attune.model.TransformerConfig.Embeddings;
+import dev.attune.model.TransformerConfig.FeedForward;
+import dev.attune.model.TransformerConfig.Layer;
+import dev.attune.model.TransformerConfig.Norms;
+import dev.attune.model.TransformerConfig.Place;
+import java.util.stream.IntStream;
 
 /** BERT (Devlin et al., 2018), as in Transformers' modeling_bert.py. */
 public final class Bert {
   private Bert() {}
 
   /** Reads config.json of a model of type "bert". */
-  public static EncoderModel.Family family(JsonNode json) {
-    float hiddenDropout = optionalFloat(json, "hidden_dropout_prob", 0.1f);
-    EncoderConfig config =
-        new EncoderConfig(
-            requiredInt(json, "vocab_size"),
-            requiredInt(json, "hidden_size"),
-            requiredInt(json, "num_hidden_layers"),
-            requiredInt(json, "num_attention_heads"),
-            requiredInt(json, "intermediate_size"),
-            requiredInt(json, "max_position_embeddings"),
-            0,
-            requiredInt(json, "type_vocab_size"),
-            optionalFloat(json, "layer_norm_eps", 1e-12f),
-            hiddenDropout,
-            true,
-            optionalFloat(json, "attention_probs_dropout_prob", 0.1f),
-            optionalFloat(json, "classifier_dropout", hiddenDropout),
-            Activation.fromConfig(json.path("hidden_act").asText("gelu")),
-            optionalFloat(json, "initializer_range", 0.02f));
-    return new EncoderModel.Family(
-        config,
-        EncoderNames.bertLike("bert"),
-        "bert",
-        Head.Spec.dense("bert.pooler.dense", Activation.TANH, false, "classifier"),
-        Head.Spec.linear("classifier"),
-        Head.Spec.linearWithoutDropout("qa_outputs"),
-        "Bert");
+  public static Family family(FamilyConfig config) {
+    int width = config.positive("hidden_size", 768);
+    Embeddings embeddings =
+        Embeddings.ofWidth(width).positions(config.positive("max_position_embeddings", 512), 0);
+    TransformerConfig body = body(config, 30_522, width, 12, 3072, embeddings);
+    float dropout = classifierDropout(config);
+    return new Family(body, names("bert"))
+        .head(
+            HeadKind.SEQUENCE,
+            Head.Spec.linear("classifier")
+                .dense("bert.pooler.dense", Activation.TANH)
+                .dropout(dropout))
+        .head(HeadKind.TOKEN, Head.Spec.linear("classifier").dropout(dropout))
+        .head(HeadKind.SPAN, Head.Spec.linear("qa_outputs"));
+  }
+
+  /**
+   * The body of BERT and of those that share its keys: post-norm, bidirectional, biases throughout.
+   *
+   * @param vocabulary V where the config is silent; likewise heads and intermediate
+   * @param embeddings with their positions; types, norm and dropout are added
+   */
+  public static TransformerConfig body(
+      FamilyConfig config,
+      int vocabulary,
+      int width,
+      int heads,
+      int intermediate,
+      Embeddings embeddings) {
+    // Transformers 5 has no other kind; folders of version 4 may.
+    config.only("position_embedding_type", "absolute");
+    config.ignore("the product over the vocabulary is not used", "tie_word_embeddings");
+    int H = config.positive("num_attention_heads", heads);
+    float dropout = config.dropout("hidden_dropout_prob", 0.1f);
+    return TransformerConfig.of(
+            config.positive("vocab_size", vocabulary),
+            width,
+            embeddings.positions() - embeddings.positionOffset())
+        .embeddings(
+            embeddings.types(config.positive("type_vocab_size", 2)).normalized().dropout(dropout))
+        .attention(
+            Attention.bidirectional(H, FamilyConfig.headSize(width, H))
+                .biases(true, true)
+                .dropouts(config.dropout("attention_probs_dropout_prob", 0.1f), dropout))
+        .feedForward(
+            FeedForward.plain(
+                    config.positive("intermediate_size", intermediate),
+                    config.activation("hidden_act", "gelu"))
+                .bias(true)
+                .dropout(dropout))
+        .norms(Norms.layerNorm(Place.AFTER, config.number("layer_norm_eps", 1e-12f)))
+        .layers(
+            IntStream.range(0, config.positive("num_hidden_layers", 12))
+                .mapToObj(Layer::named)
+                .toList())
+        .initializerRange(config.number("initializer_range", 0.02f))
+        .build();
+  }
+
+  /** The dropout of the heads: that of the body where nothing else is said. */
+  public static float classifierDropout(FamilyConfig config) {
+    return config.dropout("classifier_dropout", config.number("hidden_dropout_prob", 0.1f));
+  }
+
+  /** The names of a body that is called so, as BERT has them. */
+  public static Names names(String body) {
+    return Names.of(body, "encoder.layer.%s.")
+        .with(Module.WORD, "embeddings.word_embeddings")
+        .with(Module.POSITION, "embeddings.position_embeddings")
+        .with(Module.TYPE, "embeddings.token_type_embeddings")
+        .with(Module.EMBEDDING_NORM, "embeddings.LayerNorm")
+        .with(Module.QUERY, "attention.self.query")
+        .with(Module.KEY, "attention.self.key")
+        .with(Module.VALUE, "attention.self.value")
+        .with(Module.ATTENTION_OUT, "attention.output.dense")
+        .with(Module.ATTENTION_NORM, "attention.output.LayerNorm")
+        .with(Module.UP, "intermediate.dense")
+        .with(Module.DOWN, "output.dense")
+        .with(Module.FEED_FORWARD_NORM, "output.LayerNorm");
   }
 }

@@ -1,79 +1,81 @@
 package dev.attune.model.gpt2;
 
-import static dev.attune.model.EncoderConfig.optionalFloat;
-import static dev.attune.model.EncoderConfig.requiredInt;
-
-import com.fasterxml.jackson.databind.JsonNode;
-import dev.attune.core.InputException;
-import dev.attune.kernels.Activation;
-import dev.attune.model.decoder.ConfigReader;
-import dev.attune.model.decoder.DecoderConfig;
-import dev.attune.model.decoder.DecoderModel;
-import dev.attune.model.decoder.DecoderNames;
-import java.util.List;
+import dev.attune.model.Family;
+import dev.attune.model.FamilyConfig;
+import dev.attune.model.Head;
+import dev.attune.model.HeadKind;
+import dev.attune.model.Names;
+import dev.attune.model.Names.Module;
+import dev.attune.model.TransformerConfig;
+import dev.attune.model.TransformerConfig.Attention;
+import dev.attune.model.TransformerConfig.Embeddings;
+import dev.attune.model.TransformerConfig.FeedForward;
+import dev.attune.model.TransformerConfig.Layer;
+import dev.attune.model.TransformerConfig.Norms;
+import dev.attune.model.TransformerConfig.Place;
+import java.util.stream.IntStream;
 
 /** GPT-2 (Radford et al., 2019), as in Transformers' modeling_gpt2.py. */
 public final class Gpt2 {
+  private static final Names NAMES =
+      Names.of("transformer", "h.%s.")
+          .conv1d()
+          .with(Module.WORD, "wte")
+          .with(Module.POSITION, "wpe")
+          .with(Module.ATTENTION_NORM, "ln_1")
+          .with(Module.QUERY_KEY_VALUE, "attn.c_attn")
+          .with(Module.ATTENTION_OUT, "attn.c_proj")
+          .with(Module.FEED_FORWARD_NORM, "ln_2")
+          .with(Module.UP, "mlp.c_fc")
+          .with(Module.DOWN, "mlp.c_proj")
+          .with(Module.FINAL_NORM, "ln_f")
+          .with(Module.VOCABULARY, "lm_head");
+
   private Gpt2() {}
 
   /** Reads config.json of a model of type "gpt2". */
-  public static DecoderModel.Family family(JsonNode json) {
-    if (json.path("scale_attn_by_inverse_layer_idx").asBoolean(false)
-        || !json.path("scale_attn_weights").asBoolean(true)) {
-      throw new InputException(
-          "config.json: scale_attn_by_inverse_layer_idx and unscaled attention are not supported");
-    }
-    int width = requiredInt(json, "n_embd");
-    int heads = requiredInt(json, "n_head");
-    if (width % heads != 0) {
-      throw new InputException(
-          "config.json: the width " + width + " is not a multiple of the " + heads + " heads");
-    }
-    DecoderConfig config =
-        new DecoderConfig(
-            requiredInt(json, "vocab_size"),
-            width,
-            requiredInt(json, "n_positions"),
-            new DecoderConfig.Attention(
-                heads,
-                heads,
-                width / heads,
-                true,
-                true,
-                false,
-                optionalFloat(json, "attn_pdrop", 0.1f)),
-            new DecoderConfig.FeedForward(
-                json.hasNonNull("n_inner") ? requiredInt(json, "n_inner") : 4 * width,
-                Activation.fromConfig(json.path("activation_function").asText("gelu_new")),
-                false,
-                true),
-            new DecoderConfig.Norm(false, optionalFloat(json, "layer_norm_epsilon", 1e-5f)),
-            null,
-            ConfigReader.unlimited(requiredInt(json, "n_layer")),
-            false,
-            json.path("tie_word_embeddings").asBoolean(true),
-            optionalFloat(json, "embd_pdrop", 0.1f),
-            optionalFloat(json, "resid_pdrop", 0.1f),
-            optionalFloat(json, "initializer_range", 0.02f));
-    String layer = "transformer.h.%d.";
-    DecoderNames names =
-        new DecoderNames(
-            "transformer.wte",
-            "transformer.wpe",
-            layer + "ln_1",
-            List.of(layer + "attn.c_attn"),
-            null,
-            null,
-            layer + "attn.c_proj",
-            layer + "ln_2",
-            null,
-            layer + "mlp.c_fc",
-            layer + "mlp.c_proj",
-            "transformer.ln_f",
-            "lm_head",
-            true,
-            false);
-    return new DecoderModel.Family(
-        config, names, "transformer", "GPT2LMHeadModel", "GPT2ForSequenceClassification");
+  public static Family family(FamilyConfig config) {
+    config
+        .alias("n_embd", "hidden_size")
+        .alias("n_head", "num_attention_heads")
+        .alias("n_layer", "num_hidden_layers")
+        .alias("n_positions", "max_position_embeddings")
+        .only("scale_attn_weights", true)
+        .only("scale_attn_by_inverse_layer_idx", false)
+        .ignore("the length of the causal mask once; positions limit it", "n_ctx")
+        .ignore(
+            "of the head for multiple choice",
+            "summary_type",
+            "summary_use_proj",
+            "summary_activation",
+            "summary_proj_to_labels",
+            "summary_first_dropout");
+    int width = config.positive("n_embd", 768);
+    int heads = config.positive("n_head", 12);
+    int positions = config.positive("n_positions", 1024);
+    float dropout = config.dropout("resid_pdrop", 0.1f);
+    TransformerConfig body =
+        TransformerConfig.of(config.positive("vocab_size", 50_257), width, positions)
+            .embeddings(
+                Embeddings.ofWidth(width)
+                    .positions(positions, 0)
+                    .dropout(config.dropout("embd_pdrop", 0.1f)))
+            .attention(
+                Attention.causal(heads, FamilyConfig.headSize(width, heads))
+                    .biases(true, true)
+                    .dropouts(config.dropout("attn_pdrop", 0.1f), dropout))
+            .feedForward(
+                FeedForward.plain(
+                        config.positive("n_inner", 4 * width),
+                        config.activation("activation_function", "gelu_new"))
+                    .bias(true)
+                    .dropout(dropout))
+            .norms(Norms.layerNorm(Place.BEFORE, config.number("layer_norm_epsilon", 1e-5f)))
+            .layers(
+                IntStream.range(0, config.positive("n_layer", 12)).mapToObj(Layer::named).toList())
+            .tied(config.flag("tie_word_embeddings", true))
+            .initializerRange(config.number("initializer_range", 0.02f))
+            .build();
+    return new Family(body, NAMES).head(HeadKind.SEQUENCE, Head.Spec.score());
   }
 }

@@ -1,28 +1,51 @@
 package dev.attune.model.qwen;
 
-import static dev.attune.model.EncoderConfig.requiredInt;
-
-import com.fasterxml.jackson.databind.JsonNode;
-import dev.attune.model.decoder.ConfigReader;
-import dev.attune.model.decoder.DecoderModel;
+import dev.attune.model.Family;
+import dev.attune.model.FamilyConfig;
 import dev.attune.model.llama.Llama;
 
-/** Qwen2 (Yang et al., 2024) and Qwen3 (Yang et al., 2025), dense models. */
+/**
+ * Qwen2 (Yang et al., 2024) and Qwen3 (Yang et al., 2025), dense models, as in Transformers'
+ * modeling_qwen2.py and modeling_qwen3.py.
+ */
 public final class Qwen {
   private Qwen() {}
 
   /** Reads config.json of a model of type "qwen2": Llama with biases on query, key and value. */
-  public static DecoderModel.Family family2(JsonNode json) {
-    return Llama.family(json, new Llama.Switches("Qwen2", true, false, false, windows(json)));
+  public static Family family2(FamilyConfig config) {
+    config.only("use_mrope", false).only("attention_bias", true).only("mlp_bias", false);
+    Llama.Defaults absent = new Llama.Defaults(151_936, 22_016, 32_768, 32, 0);
+    return Llama.family(
+        config, absent, attention -> attention.biases(true, false), false, windows(config));
   }
 
   /** Reads config.json of a model of type "qwen3": Llama with normalized heads. */
-  public static DecoderModel.Family family3(JsonNode json) {
-    boolean bias = json.path("attention_bias").asBoolean(false);
-    return Llama.family(json, new Llama.Switches("Qwen3", bias, bias, true, windows(json)));
+  public static Family family3(FamilyConfig config) {
+    config.only("mlp_bias", false);
+    boolean bias = config.flag("attention_bias", false);
+    Llama.Defaults absent = new Llama.Defaults(151_936, 22_016, 32_768, 32, 128);
+    return Llama.family(
+        config,
+        absent,
+        attention -> attention.biases(bias, bias).normalizedHeads(),
+        false,
+        windows(config));
   }
 
-  private static int[] windows(JsonNode json) {
-    return ConfigReader.mixedWindows(json, requiredInt(json, "num_hidden_layers"));
+  /** Layers with a window as layer_types says, or from max_window_layers on. */
+  private static int[] windows(FamilyConfig config) {
+    int layers = Llama.layers(config);
+    boolean[] sliding = config.slidingLayers(layers);
+    int firstSliding = config.id("max_window_layers", 28);
+    int window = config.positive("sliding_window", 4096);
+    int[] windows = new int[layers];
+    if (!config.flag("use_sliding_window", false) || config.isNull("sliding_window")) {
+      return windows;
+    }
+    for (int layer = 0; layer < layers; layer++) {
+      boolean limited = sliding == null ? layer >= firstSliding : sliding[layer];
+      windows[layer] = limited ? window : 0;
+    }
+    return windows;
   }
 }

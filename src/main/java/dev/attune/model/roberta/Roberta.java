@@ -1,50 +1,48 @@
 package dev.attune.model.roberta;
 
-import static dev.attune.model.EncoderConfig.optionalFloat;
-import static dev.attune.model.EncoderConfig.requiredInt;
-
-import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.kernels.Activation;
-import dev.attune.model.EncoderConfig;
-import dev.attune.model.EncoderModel;
-import dev.attune.model.EncoderNames;
+import dev.attune.model.Family;
+import dev.attune.model.FamilyConfig;
 import dev.attune.model.Head;
+import dev.attune.model.HeadKind;
+import dev.attune.model.TransformerConfig;
+import dev.attune.model.TransformerConfig.Embeddings;
+import dev.attune.model.bert.Bert;
 
 /**
  * RoBERTa (Liu et al., 2019), as in Transformers' modeling_roberta.py: BERT with positions that
- * start after the padding token's, and a head of its own.
+ * start after the padding token's, and a head of its own. XLM-RoBERTa (Conneau et al., 2020) and
+ * CamemBERT (Martin et al., 2020) are the same model over other vocabularies.
  */
 public final class Roberta {
   private Roberta() {}
 
   /** Reads config.json of a model of type "roberta". */
-  public static EncoderModel.Family family(JsonNode json) {
-    float hiddenDropout = optionalFloat(json, "hidden_dropout_prob", 0.1f);
-    float classifierDropout = optionalFloat(json, "classifier_dropout", hiddenDropout);
-    EncoderConfig config =
-        new EncoderConfig(
-            requiredInt(json, "vocab_size"),
-            requiredInt(json, "hidden_size"),
-            requiredInt(json, "num_hidden_layers"),
-            requiredInt(json, "num_attention_heads"),
-            requiredInt(json, "intermediate_size"),
-            requiredInt(json, "max_position_embeddings"),
-            json.path("pad_token_id").asInt(1) + 1,
-            requiredInt(json, "type_vocab_size"),
-            optionalFloat(json, "layer_norm_eps", 1e-12f),
-            hiddenDropout,
-            true,
-            optionalFloat(json, "attention_probs_dropout_prob", 0.1f),
-            classifierDropout,
-            Activation.fromConfig(json.path("hidden_act").asText("gelu")),
-            optionalFloat(json, "initializer_range", 0.02f));
-    return new EncoderModel.Family(
-        config,
-        EncoderNames.bertLike("roberta"),
-        "roberta",
-        Head.Spec.dense("classifier.dense", Activation.TANH, true, "classifier.out_proj"),
-        Head.Spec.linear("classifier"),
-        Head.Spec.linearWithoutDropout("qa_outputs"),
-        "Roberta");
+  public static Family family(FamilyConfig config) {
+    return family(config, 50_265);
+  }
+
+  /** Reads config.json of a model of type "xlm-roberta" or "camembert". */
+  public static Family relative(FamilyConfig config) {
+    return family(config, 30_522);
+  }
+
+  private static Family family(FamilyConfig config, int vocabulary) {
+    int width = config.positive("hidden_size", 768);
+    Embeddings embeddings =
+        Embeddings.ofWidth(width)
+            .positions(
+                config.positive("max_position_embeddings", 512), config.id("pad_token_id", 1) + 1);
+    TransformerConfig body = Bert.body(config, vocabulary, width, 12, 3072, embeddings);
+    float dropout = Bert.classifierDropout(config);
+    return new Family(body, Bert.names("roberta"))
+        .head(
+            HeadKind.SEQUENCE,
+            Head.Spec.linear("classifier.out_proj")
+                .dropoutBefore(dropout)
+                .dense("classifier.dense", Activation.TANH)
+                .dropout(dropout))
+        .head(HeadKind.TOKEN, Head.Spec.linear("classifier").dropout(dropout))
+        .head(HeadKind.SPAN, Head.Spec.linear("qa_outputs"));
   }
 }

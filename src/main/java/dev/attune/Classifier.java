@@ -1,0 +1,96 @@
+package dev.attune;
+
+import dev.attune.data.Dataset;
+import dev.attune.run.HeadModel;
+import dev.attune.task.Classification;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+
+/**
+ * A model that gives a text one of several labels.
+ *
+ * <p>Any number of threads may use one; each gets the answers that it would get alone. {@link
+ * #close} waits for calls that have begun; a later call is an {@link IllegalStateException}. An
+ * interrupted thread's call ends with {@link CallInterruptedException}.
+ */
+public final class Classifier implements AutoCloseable {
+  private final HeadModel model;
+  private final List<String> labels;
+
+  private Classifier(HeadModel model) {
+    this.model = model;
+    this.labels = List.copyOf(model.labels());
+  }
+
+  /**
+   * Opens the classifier in a folder that {@link Trainer} or Transformers has written.
+   *
+   * @throws InvalidInputException if there is none
+   */
+  public static Classifier open(Path folder) {
+    return open(folder, options -> {});
+  }
+
+  /** The same, with options. */
+  public static Classifier open(Path folder, Consumer<ModelOptions> options) {
+    return new Classifier(ModelOptions.of(options).openHead(folder, Classification.TYPE));
+  }
+
+  /** The labels, in the order of the model's outputs. */
+  public List<String> labels() {
+    return labels;
+  }
+
+  /** Classifies a text. */
+  public Prediction predict(String text) {
+    return predict(List.of(text)).get(0);
+  }
+
+  /** Classifies a pair of texts. */
+  public Prediction predict(String text, String pair) {
+    return predictPairs(List.of(new TextPair(text, pair))).get(0);
+  }
+
+  /** Classifies texts; as many predictions, in their order. */
+  public List<Prediction> predict(List<String> texts) {
+    return predict(Texts.of(texts));
+  }
+
+  /** Classifies pairs of texts; as many predictions, in their order. */
+  public List<Prediction> predictPairs(List<TextPair> pairs) {
+    return predict(Texts.ofPairs(pairs));
+  }
+
+  private List<Prediction> predict(Dataset texts) {
+    Prediction[] out = new Prediction[texts.size()];
+    Faults.translated(
+        () ->
+            model.run(
+                texts,
+                (batch, output) -> {
+                  for (int b = 0; b < batch.sequences(); b++) {
+                    out[batch.exampleIndex()[b]] = prediction(Scores.softmax(output.logits(), b, output.cols()));
+                  }
+                }));
+    return new ArrayList<>(Arrays.asList(out));
+  }
+
+  private Prediction prediction(double[] scores) {
+    Map<String, Double> byLabel = new LinkedHashMap<>();
+    for (int k = 0; k < scores.length; k++) {
+      byLabel.put(labels.get(k), scores[k]);
+    }
+    int best = Scores.argmax(scores);
+    return new Prediction(labels.get(best), scores[best], byLabel);
+  }
+
+  @Override
+  public void close() {
+    model.close();
+  }
+}

@@ -1,0 +1,76 @@
+package dev.attune;
+
+import dev.attune.data.Dataset;
+import dev.attune.run.HeadModel;
+import dev.attune.task.Regression;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.function.Consumer;
+
+/**
+ * A model that gives a text a number.
+ *
+ * <p>Any number of threads may use one; each gets the answers that it would get alone. {@link
+ * #close} waits for calls that have begun; a later call is an {@link IllegalStateException}. An
+ * interrupted thread's call ends with {@link CallInterruptedException}.
+ */
+public final class Regressor implements AutoCloseable {
+  private final HeadModel model;
+
+  private Regressor(HeadModel model) {
+    this.model = model;
+  }
+
+  /**
+   * Opens the model in a folder that {@link Trainer} or Transformers has written.
+   *
+   * @throws InvalidInputException if there is none
+   */
+  public static Regressor open(Path folder) {
+    return open(folder, options -> {});
+  }
+
+  /** The same, with options. */
+  public static Regressor open(Path folder, Consumer<ModelOptions> options) {
+    return new Regressor(ModelOptions.of(options).openHead(folder, Regression.TYPE));
+  }
+
+  /** The number of a text. */
+  public double predict(String text) {
+    return predict(List.of(text))[0];
+  }
+
+  /** The number of a pair of texts. */
+  public double predict(String text, String pair) {
+    return predictPairs(List.of(new TextPair(text, pair)))[0];
+  }
+
+  /** The numbers of texts, in their order. */
+  public double[] predict(List<String> texts) {
+    return predict(Texts.of(texts));
+  }
+
+  /** The numbers of pairs of texts, in their order. */
+  public double[] predictPairs(List<TextPair> pairs) {
+    return predict(Texts.ofPairs(pairs));
+  }
+
+  private double[] predict(Dataset texts) {
+    double[] out = new double[texts.size()];
+    Faults.translated(
+        () ->
+            model.run(
+                texts,
+                (batch, output) -> {
+                  for (int b = 0; b < batch.sequences(); b++) {
+                    out[batch.exampleIndex()[b]] = output.logits().get(b);
+                  }
+                }));
+    return out;
+  }
+
+  @Override
+  public void close() {
+    model.close();
+  }
+}

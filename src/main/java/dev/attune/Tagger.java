@@ -1,0 +1,120 @@
+package dev.attune;
+
+import dev.attune.run.HeadModel;
+import dev.attune.task.TokenClassification;
+import dev.attune.text.TokenIds;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Consumer;
+
+/**
+ * A model that tags the words of a text, as names of persons and places.
+ *
+ * <p>A word's tag is that of its first token, as it was in training. A text is split into words at
+ * white space, and every punctuation mark is a word of its own, as in the data that such models are
+ * trained on.
+ *
+ * <p>Any number of threads may use one; each gets the answers that it would get alone. {@link
+ * #close} waits for calls that have begun; a later call is an {@link IllegalStateException}. An
+ * interrupted thread's call ends with {@link CallInterruptedException}.
+ */
+public final class Tagger implements AutoCloseable {
+  private final HeadModel model;
+  private final List<String> tags;
+
+  private Tagger(HeadModel model) {
+    this.model = model;
+    this.tags = List.copyOf(model.labels());
+  }
+
+  /**
+   * Opens the tagger in a folder that {@link Trainer} or Transformers has written.
+   *
+   * @throws InvalidInputException if there is none
+   */
+  public static Tagger open(Path folder) {
+    return open(folder, options -> {});
+  }
+
+  /** The same, with options. */
+  public static Tagger open(Path folder, Consumer<ModelOptions> options) {
+    return new Tagger(ModelOptions.of(options).openHead(folder, TokenClassification.TYPE));
+  }
+
+  /** The tags, in the order of the model's outputs. */
+  public List<String> tags() {
+    return tags;
+  }
+
+  /** Tags a text. */
+  public Tagging predict(String text) {
+    return predict(List.of(text)).get(0);
+  }
+
+  /** Tags texts; as many results, in their order. */
+  public List<Tagging> predict(List<String> texts) {
+    return tag(texts.stream().map(Words::split).toList());
+  }
+
+  /** Tags words; offsets are those in the words, joined by one space each. */
+  public Tagging predictWords(List<String> words) {
+    return tag(List.of(Words.joined(words))).get(0);
+  }
+
+  private List<Tagging> tag(List<Words> texts) {
+    Tagging[] out = new Tagging[texts.size()];
+    List<Integer> spoken = new ArrayList<>(); // texts that have words
+    for (int i = 0; i < out.length; i++) {
+      if (texts.get(i).words().isEmpty()) {
+        out[i] = new Tagging(List.of(), List.of());
+      } else {
+        spoken.add(i);
+      }
+    }
+    List<List<String>> words = spoken.stream().map(i -> texts.get(i).words()).toList();
+    Faults.translated(
+        () ->
+            model.run(
+                Texts.ofWords(words),
+                (batch, output) -> {
+                  for (int b = 0; b < batch.sequences(); b++) {
+                    int text = spoken.get(batch.exampleIndex()[b]);
+                    int begin = batch.cuSeqlens()[b];
+                    out[text] =
+                        tagging(texts.get(text), row -> Scores.softmax(output.logits(), begin + row, output.cols()));
+                  }
+                }));
+    return new ArrayList<>(Arrays.asList(out));
+  }
+
+  private interface Rows {
+    double[] probabilities(int row);
+  }
+
+  private Tagging tagging(Words text, Rows rows) {
+    TokenIds tokens =
+        model.trained().tokenizer().encodeWordIds(text.words(), model.trained().maxLength());
+    TaggedWord[] words = new TaggedWord[text.words().size()];
+    for (int t = 0; t < tokens.ids().length; t++) {
+      int word = tokens.wordIds()[t];
+      if (word >= 0 && words[word] == null) {
+        double[] probabilities = rows.probabilities(t);
+        int best = Scores.argmax(probabilities);
+        words[word] = text.tagged(word, tags.get(best), probabilities[best]);
+      }
+    }
+    for (int word = 0; word < words.length; word++) {
+      if (words[word] == null) {
+        words[word] = text.tagged(word, null, 0);
+      }
+    }
+    return new Tagging(List.of(words), Entities.of(text.text(), List.of(words)));
+  }
+
+  @Override
+  public void close() {
+    model.close();
+  }
+}

@@ -1,0 +1,518 @@
+package dev.attune;
+
+import dev.attune.data.Columns;
+import dev.attune.data.DataReader;
+import dev.attune.data.DataReport;
+import dev.attune.data.Dataset;
+import dev.attune.data.Example;
+import dev.attune.run.Datasets;
+import dev.attune.run.RunConfig;
+import dev.attune.run.RunListener;
+import dev.attune.run.RunOption;
+import dev.attune.run.TrainRun;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.function.BiFunction;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+
+/**
+ * Fine-tunes a model. What is not set has the default of {@code attune train --help}; every setter
+ * returns this.
+ *
+ * <pre>{@code
+ * Trainer.classification("minilm")
+ *     .train(examples)
+ *     .validation(more)
+ *     .epochs(6)
+ *     .learningRate(1e-4)
+ *     .onStep(step -> System.out.println(step.loss()))
+ *     .saveTo(Path.of("out"));
+ * }</pre>
+ *
+ * <p>The model is named ("minilm") or a Hugging Face folder. Data may be in memory or in files as
+ * the command line reads them. One thread uses a trainer at a time; its listeners hear on that
+ * thread.
+ *
+ * @param <E> the kind of example
+ */
+public final class Trainer<E> {
+  private static final System.Logger LOG = System.getLogger("dev.attune");
+
+  /** Where examples come from: a file, or memory. */
+  private record Source(Path file, List<Example> examples) {
+    Dataset read(String name, Columns columns) {
+      return file != null ? DataReader.read(file, columns) : new Dataset(Path.of(name), examples);
+    }
+  }
+
+  private final BiFunction<Integer, ? super E, Example> reader;
+  private final Map<RunOption, String> options = new EnumMap<>(RunOption.class);
+  private Source train;
+  private Source validation;
+  private Source test;
+  private Consumer<TrainingStep> onStep;
+  private Consumer<Evaluation> onEvaluation;
+  private BooleanSupplier stopWhen;
+
+  private Trainer(String task, String model, BiFunction<Integer, ? super E, Example> reader) {
+    this.reader = reader;
+    options.put(RunOption.TASK, task);
+    options.put(RunOption.MODEL, Objects.requireNonNull(model, "model"));
+  }
+
+  /** A trainer of a {@link Classifier}: one of several labels for each text or pair. */
+  public static Trainer<LabeledText> classification(String model) {
+    return new Trainer<>(
+        "classification",
+        model,
+        (row, e) -> new Example(row, e.text(), e.pair(), e.label(), null, null, Map.of()));
+  }
+
+  /** A trainer of a {@link Regressor}: a number for each text or pair. */
+  public static Trainer<ScoredText> regression(String model) {
+    return new Trainer<>(
+        "regression",
+        model,
+        (row, e) ->
+            new Example(row, e.text(), e.pair(), Double.toString(e.score()), null, null, Map.of()));
+  }
+
+  /** A trainer of a {@link Tagger}: a tag for each word. */
+  public static Trainer<TaggedWords> tokens(String model) {
+    return new Trainer<>(
+        "token-classification", model, (row, e) -> Example.ofTokens(row, e.words(), e.tags()));
+  }
+
+  /** A trainer of a {@link Generator}: a language model. */
+  public static Trainer<LanguageExample> causalLm(String model) {
+    return new Trainer<>("causal-lm", model, (row, e) -> e.example(row));
+  }
+
+  /** What to learn. The examples are read now, once. */
+  public Trainer<E> train(Iterable<? extends E> examples) {
+    train = read(examples.iterator());
+    return this;
+  }
+
+  /** What to learn. The stream is consumed now. */
+  public Trainer<E> train(Stream<? extends E> examples) {
+    train = read(examples.iterator());
+    return this;
+  }
+
+  /** What to learn, in a file: CSV, TSV, JSON lines, CoNLL or text, by its ending. */
+  public Trainer<E> train(Path file) {
+    train = new Source(file, null);
+    return this;
+  }
+
+  /** What to evaluate on while training. */
+  public Trainer<E> validation(Iterable<? extends E> examples) {
+    validation = read(examples.iterator());
+    return this;
+  }
+
+  /** What to evaluate on while training. The stream is consumed now. */
+  public Trainer<E> validation(Stream<? extends E> examples) {
+    validation = read(examples.iterator());
+    return this;
+  }
+
+  /** What to evaluate on while training, in a file. */
+  public Trainer<E> validation(Path file) {
+    validation = new Source(file, null);
+    return this;
+  }
+
+  /** What to evaluate on once, at the end. */
+  public Trainer<E> test(Iterable<? extends E> examples) {
+    test = read(examples.iterator());
+    return this;
+  }
+
+  /** What to evaluate on once, at the end. The stream is consumed now. */
+  public Trainer<E> test(Stream<? extends E> examples) {
+    test = read(examples.iterator());
+    return this;
+  }
+
+  /** What to evaluate on once, at the end, in a file. */
+  public Trainer<E> test(Path file) {
+    test = new Source(file, null);
+    return this;
+  }
+
+  private Source read(Iterator<? extends E> examples) {
+    List<Example> out = new ArrayList<>();
+    while (examples.hasNext()) {
+      out.add(reader.apply(out.size() + 1, Objects.requireNonNull(examples.next(), "example")));
+    }
+    return new Source(null, out);
+  }
+
+  /** Which columns of files play which role: "text=body,label=topic". */
+  public Trainer<E> columns(String value) {
+    return set(RunOption.COLUMNS, value);
+  }
+
+  /** Passes over the training data; 3 unless given. */
+  public Trainer<E> epochs(int value) {
+    return set(RunOption.EPOCHS, value);
+  }
+
+  /** Optimizer steps in all, in place of epochs. */
+  public Trainer<E> maxSteps(long value) {
+    return set(RunOption.MAX_STEPS, value);
+  }
+
+  /** Examples in a batch; 32 unless given. */
+  public Trainer<E> batchSize(int value) {
+    return set(RunOption.BATCH_SIZE, value);
+  }
+
+  /** Batches in an optimizer step; 1 unless given. */
+  public Trainer<E> gradientAccumulationSteps(int value) {
+    return set(RunOption.GRADIENT_ACCUMULATION_STEPS, value);
+  }
+
+  /** The peak learning rate; 2e-5 unless given. */
+  public Trainer<E> learningRate(double value) {
+    return set(RunOption.LEARNING_RATE, value);
+  }
+
+  /** What becomes of the learning rate; linear unless given. */
+  public Trainer<E> schedule(LearningRateSchedule value) {
+    return set(RunOption.LR_SCHEDULER, value.name().toLowerCase(Locale.ROOT));
+  }
+
+  /** Share of the steps that warm up; 0.1 unless given. */
+  public Trainer<E> warmupRatio(double value) {
+    return set(RunOption.WARMUP_RATIO, value);
+  }
+
+  /** Steps that warm up, in place of their share. */
+  public Trainer<E> warmupSteps(long value) {
+    return set(RunOption.WARMUP_STEPS, value);
+  }
+
+  /** Decay of matrices and embeddings; 0.01 unless given. */
+  public Trainer<E> weightDecay(double value) {
+    return set(RunOption.WEIGHT_DECAY, value);
+  }
+
+  /** Bound on the gradient norm; 1 unless given, 0: none. */
+  public Trainer<E> maxGradNorm(double value) {
+    return set(RunOption.MAX_GRAD_NORM, value);
+  }
+
+  /** Share of a label's weight that is spread over all labels; 0 unless given. */
+  public Trainer<E> labelSmoothing(double value) {
+    return set(RunOption.LABEL_SMOOTHING, value);
+  }
+
+  /** Tokens of an example at most; longer ones are cut, and counted. 512 unless given. */
+  public Trainer<E> maxLength(int value) {
+    return set(RunOption.MAX_LENGTH, value);
+  }
+
+  /** Replaces every dropout of the model. */
+  public Trainer<E> dropout(double value) {
+    return set(RunOption.DROPOUT, value);
+  }
+
+  /** Of the order, dropout and new weights; 42 unless given. */
+  public Trainer<E> seed(long value) {
+    return set(RunOption.SEED, value);
+  }
+
+  /** Whether the examples are visited in a random order, as they are unless told otherwise. */
+  public Trainer<E> shuffle(boolean value) {
+    return set(RunOption.NO_SHUFFLE, !value);
+  }
+
+  /** The type of activations. */
+  public Trainer<E> precision(Precision value) {
+    return set(RunOption.PRECISION, value.name().toLowerCase(Locale.ROOT));
+  }
+
+  /** Where to train. */
+  public Trainer<E> device(Device value) {
+    String name = value == Device.LIBTORCH ? "torch" : value.name().toLowerCase(Locale.ROOT);
+    return set(RunOption.BACKEND, name);
+  }
+
+  /** Threads of the CPU; 0, the default: all cores. The result does not depend on it. */
+  public Trainer<E> threads(int value) {
+    return set(RunOption.THREADS, value);
+  }
+
+  /** Evaluates every so many steps; 0, the default: after each epoch. */
+  public Trainer<E> evalSteps(long value) {
+    return set(RunOption.EVAL_STEPS, value);
+  }
+
+  /** Saves a checkpoint every so many steps; 0, the default: only when stopped. */
+  public Trainer<E> saveSteps(long value) {
+    return set(RunOption.SAVE_STEPS, value);
+  }
+
+  /** Stops after so many evaluations without a smaller loss, and keeps the best weights. */
+  public Trainer<E> earlyStopping(int patience) {
+    return earlyStopping(patience, "loss");
+  }
+
+  /** Stops after so many evaluations in which a metric did not improve; keeps the best weights. */
+  public Trainer<E> earlyStopping(int patience, String metric) {
+    set(RunOption.METRIC_FOR_BEST_MODEL, metric);
+    return set(RunOption.EARLY_STOPPING_PATIENCE, patience);
+  }
+
+  /** Trains low-rank adapters of this rank, and freezes the model (Hu et al., LoRA, 2021). */
+  public Trainer<E> lora(int rank) {
+    return set(RunOption.LORA_R, rank);
+  }
+
+  /** Adapters are scaled by alpha / rank; twice the rank unless given. */
+  public Trainer<E> loraAlpha(double value) {
+    return set(RunOption.LORA_ALPHA, value);
+  }
+
+  /** Dropout on the input of adapters; 0 unless given. */
+  public Trainer<E> loraDropout(double value) {
+    return set(RunOption.LORA_DROPOUT, value);
+  }
+
+  /** Names of the products that get an adapter; all unless given. */
+  public Trainer<E> loraTargets(String... names) {
+    return set(RunOption.LORA_TARGETS, String.join(",", names));
+  }
+
+  /** Trains the norms of adapted weights' rows apart (Liu et al., DoRA, 2024). */
+  public Trainer<E> useDora() {
+    return set(RunOption.USE_DORA, true);
+  }
+
+  /** Scales adapters by alpha over the root of the rank (Kalajdzievski, rsLoRA, 2023). */
+  public Trainer<E> useRslora() {
+    return set(RunOption.USE_RSLORA, true);
+  }
+
+  /** How the frozen weights below adapters are held: INT8 or NF4; else in the run's precision. */
+  public Trainer<E> weights(WeightFormat value) {
+    set(RunOption.LOAD_IN_8BIT, value == WeightFormat.INT8);
+    return set(RunOption.LOAD_IN_4BIT, value == WeightFormat.NF4);
+  }
+
+  /** Keeps each layer's input only, and computes the rest again: to the same bits. */
+  public Trainer<E> gradientCheckpointing() {
+    return set(RunOption.GRADIENT_CHECKPOINTING, true);
+  }
+
+  /** Of a language model: learns prompts and all turns too, not only what answers them. */
+  public Trainer<E> trainOnPrompt() {
+    return set(RunOption.TRAIN_ON_PROMPT, true);
+  }
+
+  /** Goes on from the newest checkpoint in the folder, to the bytes of a run never stopped. */
+  public Trainer<E> resume() {
+    return set(RunOption.RESUME, true);
+  }
+
+  /** Replaces the model in the folder. */
+  public Trainer<E> overwrite() {
+    return set(RunOption.OVERWRITE, true);
+  }
+
+  /**
+   * Sets any option of {@code attune train} by its name there, as "adam-beta2".
+   *
+   * @throws InvalidInputException if there is none of that name
+   */
+  public Trainer<E> option(String name, Object value) {
+    for (RunOption option : RunOption.TRAIN) {
+      if (option.option().equals(name)) {
+        return set(option, value);
+      }
+    }
+    throw new InvalidInputException("attune train has no option '" + name + "'", null);
+  }
+
+  private Trainer<E> set(RunOption option, Object value) {
+    options.put(option, Objects.requireNonNull(value).toString());
+    return this;
+  }
+
+  /** Hears of each optimizer step. What it throws ends the run. */
+  public Trainer<E> onStep(Consumer<TrainingStep> listener) {
+    onStep = onStep == null ? listener : onStep.andThen(listener);
+    return this;
+  }
+
+  /** Hears of each evaluation. What it throws ends the run. */
+  public Trainer<E> onEvaluation(Consumer<Evaluation> listener) {
+    onEvaluation = onEvaluation == null ? listener : onEvaluation.andThen(listener);
+    return this;
+  }
+
+  /** Asked after every step: once true, the run saves a checkpoint and ends. */
+  public Trainer<E> stopWhen(BooleanSupplier condition) {
+    stopWhen = condition;
+    return this;
+  }
+
+  /**
+   * Trains, and writes the model into a folder that Transformers loads unchanged.
+   *
+   * <p>An interrupt of the calling thread is a request to stop: the run saves a checkpoint after
+   * the step in hand and returns; {@link TrainingResult#stopped} is then true, and the thread's
+   * interrupt flag is set.
+   *
+   * @throws InvalidInputException if the data, the model, an option or the folder is wrong; nothing
+   *     was changed
+   * @throws InsufficientMemoryException if there is no room
+   * @throws TrainingDivergedException if the loss stops being finite
+   */
+  public TrainingResult saveTo(Path folder) {
+    if (train == null) {
+      throw new InvalidInputException("there is nothing to learn: call train first", null);
+    }
+    RunConfig config = config(folder);
+    return Faults.translated(
+        () ->
+            RunThread.run(
+                "attune-train",
+                thread -> {
+                  Columns columns = Columns.parse(options.get(RunOption.COLUMNS));
+                  Datasets data =
+                      new Datasets(
+                          train.read("the training examples", columns),
+                          validation == null
+                              ? null
+                              : validation.read("the validation examples", columns),
+                          test == null ? null : test.read("the test examples", columns));
+                  BooleanSupplier stop =
+                      () ->
+                          thread.isInterrupted()
+                              || stopWhen != null && thread.onCaller(stopWhen::getAsBoolean);
+                  return result(new TrainRun(config, data, new Listener(thread), stop).run());
+                }));
+  }
+
+  private RunConfig config(Path folder) {
+    RunConfig.Builder builder = RunConfig.builder(RunOption.TRAIN);
+    options.forEach(builder::set);
+    file(builder, RunOption.TRAIN_FILE, train);
+    file(builder, RunOption.VALIDATION_FILE, validation);
+    file(builder, RunOption.TEST_FILE, test);
+    return builder.set(RunOption.OUTPUT_DIR, folder.toString()).build();
+  }
+
+  private static void file(RunConfig.Builder builder, RunOption option, Source source) {
+    if (source != null && source.file() != null) {
+      builder.set(option, source.file().toString());
+    }
+  }
+
+  private static TrainingResult result(TrainRun.Outcome outcome) {
+    var training = outcome.training();
+    return new TrainingResult(
+        training.steps(),
+        training.epochs(),
+        training.trainLoss(),
+        training.evaluation(),
+        outcome.test(),
+        training.tokensPerSecond(),
+        training.interrupted(),
+        training.stoppedEarly(),
+        outcome.outputDir());
+  }
+
+  /** Hands on what a run tells: to the listeners, and to the log. */
+  private final class Listener implements RunListener {
+    private final RunThread thread;
+
+    Listener(RunThread thread) {
+      this.thread = thread;
+    }
+
+    private void tell(Runnable call) {
+      thread.onCaller(
+          () -> {
+            call.run();
+            return null;
+          });
+    }
+
+    @Override
+    public void onNote(String note) {
+      LOG.log(System.Logger.Level.INFO, () -> Faults.words(note));
+    }
+
+    @Override
+    public void onDataReport(DataReport report) {
+      LOG.log(
+          System.Logger.Level.DEBUG,
+          () -> {
+            ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+            report.render(new PrintStream(bytes, true, StandardCharsets.UTF_8));
+            return bytes.toString(StandardCharsets.UTF_8);
+          });
+    }
+
+    @Override
+    public void onModel(String model, long parameters, String backend, String precision) {
+      LOG.log(
+          System.Logger.Level.INFO,
+          () ->
+              String.format(
+                  Locale.ROOT,
+                  "training %s: %d parameters, %s, %s",
+                  model,
+                  parameters,
+                  backend,
+                  precision));
+    }
+
+    @Override
+    public void onStep(Step step) {
+      if (onStep != null) {
+        TrainingStep told =
+            new TrainingStep(
+                step.step(),
+                step.totalSteps(),
+                step.epoch(),
+                step.loss(),
+                step.gradNorm(),
+                step.learningRate(),
+                step.tokens(),
+                step.tokensPerSecond(),
+                step.secondsLeft());
+        tell(() -> onStep.accept(told));
+      }
+    }
+
+    @Override
+    public void onEvaluation(long step, double epoch, Map<String, Double> values, boolean best) {
+      if (onEvaluation != null) {
+        Evaluation told = new Evaluation(step, epoch, values, best);
+        tell(() -> onEvaluation.accept(told));
+      }
+    }
+
+    @Override
+    public void onCheckpoint(long step) {
+      LOG.log(System.Logger.Level.DEBUG, () -> "checkpoint of step " + step + " saved");
+    }
+  }
+}

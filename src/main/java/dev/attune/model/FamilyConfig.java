@@ -1,0 +1,362 @@
+package dev.attune.model;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.attune.core.InputException;
+import dev.attune.kernels.Activation;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * The config.json of a model, as a family reads it: each key that is asked for counts as known,
+ * with the default of Transformers' configuration class where it is absent, and {@link #finish}
+ * refuses what nobody asked for. So no key that would change the numbers is ever passed over.
+ *
+ * <p>A value of null counts as absent unless a family asks for the difference.
+ */
+public final class FamilyConfig {
+  /** Keys of any family that change no number here, each with the reason. */
+  private static final Map<String, String> HARMLESS = new HashMap<>();
+
+  static {
+    harmless("says which model this is; the registry reads it", "model_type", "architectures");
+    harmless("where the file comes from", "_name_or_path", "name_or_path", "_commit_hash");
+    harmless("which program wrote the file", "transformers_version");
+    harmless("how the weights are stored; their file says so itself", "dtype", "torch_dtype");
+    harmless(
+        "labels: read with the head, not with the body",
+        "id2label",
+        "label2id",
+        "num_labels",
+        "_num_labels",
+        "problem_type",
+        "finetuning_task");
+    harmless(
+        "ids of special tokens: the tokenizer's files decide",
+        "pad_token_id",
+        "bos_token_id",
+        "eos_token_id",
+        "cls_token_id",
+        "sep_token_id",
+        "unk_token_id",
+        "mask_token_id",
+        "decoder_start_token_id",
+        "tokenizer_class",
+        "prefix");
+    harmless(
+        "what a program returns or caches, not what it computes",
+        "use_cache",
+        "output_attentions",
+        "output_hidden_states",
+        "output_past",
+        "return_dict",
+        "keys_to_ignore_at_inference");
+    harmless(
+        "how a program computes the same numbers",
+        "torchscript",
+        "use_bfloat16",
+        "_attn_implementation",
+        "attn_implementation",
+        "_attn_implementation_autoset",
+        "_attn_implementation_internal",
+        "_experts_implementation",
+        "chunk_size_feed_forward",
+        "gradient_checkpointing",
+        "reorder_and_upcast_attn",
+        "pretraining_tp",
+        "reference_compile",
+        "deterministic_flash_attn",
+        "base_model_tp_plan",
+        "base_model_pp_plan");
+    harmless(
+        "of generation: generation_config.json decides",
+        "max_length",
+        "min_length",
+        "do_sample",
+        "early_stopping",
+        "num_beams",
+        "num_beam_groups",
+        "diversity_penalty",
+        "temperature",
+        "top_k",
+        "top_p",
+        "typical_p",
+        "repetition_penalty",
+        "length_penalty",
+        "no_repeat_ngram_size",
+        "encoder_no_repeat_ngram_size",
+        "bad_words_ids",
+        "num_return_sequences",
+        "output_scores",
+        "return_dict_in_generate",
+        "forced_bos_token_id",
+        "forced_eos_token_id",
+        "remove_invalid_values",
+        "exponential_decay_length_penalty",
+        "suppress_tokens",
+        "begin_suppress_tokens",
+        "task_specific_params");
+  }
+
+  private static void harmless(String reason, String... keys) {
+    for (String key : keys) {
+      HARMLESS.put(key, reason);
+    }
+  }
+
+  private final JsonNode json;
+  private final Float dropout;
+  private final Set<String> known = new HashSet<>();
+  private final Map<String, String> aliases = new HashMap<>();
+
+  /**
+   * @param json an object
+   * @param dropout replaces every dropout of the model; null keeps them
+   */
+  public FamilyConfig(JsonNode json, Float dropout) {
+    this.json = json;
+    this.dropout = dropout;
+  }
+
+  /** Why a key changes nothing, for any family; null if it may. */
+  public static String harmlessReason(String key) {
+    return HARMLESS.get(key);
+  }
+
+  /** Lets a key have a second name, as attribute_map of Transformers' classes does. */
+  public FamilyConfig alias(String key, String second) {
+    aliases.put(key, second);
+    return this;
+  }
+
+  /** The value of a key, which counts as known from here on; null where it is absent or null. */
+  public JsonNode value(String key) {
+    known.add(key);
+    JsonNode value = json.get(key);
+    String alias = aliases.get(key);
+    if (alias != null) {
+      known.add(alias);
+      JsonNode other = json.get(alias);
+      if (json.hasNonNull(key) && json.hasNonNull(alias) && !value.equals(other)) {
+        throw new InputException(
+            "config.json: '"
+                + key
+                + "' is "
+                + value
+                + ", '"
+                + alias
+                + "', which means the same, is "
+                + other);
+      }
+      value = json.hasNonNull(key) ? value : other;
+    }
+    return value == null || value.isNull() ? null : value;
+  }
+
+  /** Whether the key is there, as null: not the same as absent where the default is a number. */
+  public boolean isNull(String key) {
+    known.add(key);
+    return json.has(key) && json.get(key).isNull();
+  }
+
+  /** A positive integer. */
+  public int positive(String key, int otherwise) {
+    JsonNode value = value(key);
+    if (value == null) {
+      return otherwise;
+    }
+    if (!value.isInt() || value.intValue() < 1) {
+      throw wrong(key, value, "a positive integer");
+    }
+    return value.intValue();
+  }
+
+  /** An id: an integer that is not negative. */
+  public int id(String key, int otherwise) {
+    JsonNode value = value(key);
+    if (value == null) {
+      return otherwise;
+    }
+    if (!value.isInt() || value.intValue() < 0) {
+      throw wrong(key, value, "an integer that is not negative");
+    }
+    return value.intValue();
+  }
+
+  /** A number that is not negative and not infinite. */
+  public float number(String key, float otherwise) {
+    JsonNode value = value(key);
+    if (value == null) {
+      return otherwise;
+    }
+    if (!value.isNumber() || !(value.floatValue() >= 0) || Float.isInfinite(value.floatValue())) {
+      throw wrong(key, value, "a number that is not negative");
+    }
+    return value.floatValue();
+  }
+
+  /** A probability of dropout, or what replaces it. */
+  public float dropout(String key, float otherwise) {
+    float value = number(key, otherwise);
+    if (value >= 1) {
+      throw wrong(key, json.get(key), "a probability below 1");
+    }
+    return dropout == null ? value : dropout;
+  }
+
+  /** True or false. */
+  public boolean flag(String key, boolean otherwise) {
+    JsonNode value = value(key);
+    if (value == null) {
+      return otherwise;
+    }
+    if (!value.isBoolean()) {
+      throw wrong(key, value, "true or false");
+    }
+    return value.booleanValue();
+  }
+
+  /** A word. */
+  public String text(String key, String otherwise) {
+    JsonNode value = value(key);
+    if (value == null) {
+      return otherwise;
+    }
+    if (!value.isTextual()) {
+      throw wrong(key, value, "a word");
+    }
+    return value.textValue();
+  }
+
+  /** An activation function. */
+  public Activation activation(String key, String otherwise) {
+    return Activation.fromConfig(text(key, otherwise));
+  }
+
+  /** A list of words, or null. */
+  public List<String> texts(String key) {
+    JsonNode value = value(key);
+    if (value == null) {
+      return null;
+    }
+    List<String> texts = new ArrayList<>();
+    for (JsonNode each : value) {
+      texts.add(each.asText());
+    }
+    return texts;
+  }
+
+  /** Which layers have a window: layer_types; null where the file does not say. */
+  public boolean[] slidingLayers(int layers) {
+    List<String> types = texts("layer_types");
+    if (types == null) {
+      return null;
+    }
+    boolean[] sliding = new boolean[layers];
+    for (int i = 0; i < types.size(); i++) {
+      String type = types.get(i);
+      if (types.size() != layers
+          || !(type.equals("sliding_attention") || type.equals("full_attention"))) {
+        throw wrong(
+            "layer_types",
+            json.get("layer_types"),
+            "full_attention or sliding_attention for each of the " + layers + " layers");
+      }
+      sliding[i] = type.equals("sliding_attention");
+    }
+    return sliding;
+  }
+
+  /** An even share of the width for each head. */
+  public static int headSize(int width, int heads) {
+    if (width % heads != 0) {
+      throw new InputException(
+          "config.json: the width " + width + " is not a multiple of the " + heads + " heads");
+    }
+    return width / heads;
+  }
+
+  /**
+   * Notes a key that would change the numbers and of which one value alone is supported.
+   *
+   * @param supported what it has to be where it is there
+   */
+  public FamilyConfig only(String key, Object supported) {
+    JsonNode value = value(key);
+    if (value != null && !value.asText().equals(supported.toString()) && !isEmpty(value)) {
+      throw new InputException(
+          "config.json: '"
+              + key
+              + "' is "
+              + value
+              + ", which is not supported; "
+              + supported
+              + " is");
+    }
+    return this;
+  }
+
+  /** Notes a key that may be there only as an empty list or object. */
+  public FamilyConfig onlyEmpty(String key) {
+    return only(key, "nothing");
+  }
+
+  private static boolean isEmpty(JsonNode value) {
+    return value.isContainerNode() && value.isEmpty();
+  }
+
+  /**
+   * Notes keys that change no number of this family.
+   *
+   * @param reason why, for whoever reads the family's page
+   */
+  public FamilyConfig ignore(String reason, String... keys) {
+    known.addAll(List.of(keys));
+    return this;
+  }
+
+  /**
+   * Ends the reading.
+   *
+   * @throws InputException naming each key that was not asked for and is not known to be harmless
+   */
+  public void finish() {
+    only("is_encoder_decoder", false);
+    only("add_cross_attention", false);
+    only("is_decoder", false);
+    only("tie_encoder_decoder", false);
+    onlyEmpty("pruned_heads");
+    onlyEmpty("cross_attention_hidden_size");
+    List<String> unknown = new ArrayList<>();
+    json.fieldNames()
+        .forEachRemaining(
+            key -> {
+              if (!known.contains(key) && !HARMLESS.containsKey(key) && json.hasNonNull(key)) {
+                unknown.add("'" + key + "': " + json.get(key));
+              }
+            });
+    if (json.hasNonNull("quantization_config")) {
+      throw new InputException(
+          "config.json: 'quantization_config' says that these weights are quantised already;"
+              + " load the model they were made from, with --load-in-4bit or --load-in-8bit");
+    }
+    if (!unknown.isEmpty()) {
+      throw new InputException(
+          "config.json: "
+              + String.join(", ", unknown)
+              + (unknown.size() == 1 ? " is a key" : " are keys")
+              + " that no "
+              + json.path("model_type").asText()
+              + " model here knows; it may change what the model computes. Remove it if it does"
+              + " not");
+    }
+  }
+
+  private static InputException wrong(String key, JsonNode value, String needed) {
+    return new InputException(
+        "config.json: '" + key + "' is " + value + "; " + needed + " is needed");
+  }
+}

@@ -1,0 +1,144 @@
+package dev.attune.model;
+
+import dev.attune.core.Check;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Hugging Face's names of a family's modules, to which {@code .weight} and {@code .bias} are added.
+ * Those of a layer have {@link TransformerConfig.Layer#label} in them.
+ */
+public final class Names {
+  /** What has a name. */
+  public enum Module {
+    WORD,
+    POSITION,
+    TYPE,
+    EMBEDDING_NORM,
+    /** From the width of the embeddings to that of the model. */
+    EMBEDDING_PROJECTION,
+    FINAL_NORM,
+    /** The last product of a language model; the only one outside the body. */
+    VOCABULARY,
+    /** Before attention; with norms after sub-layers alone, that after attention. */
+    ATTENTION_NORM,
+    /** On what attention gives, where norms stand on both sides. */
+    ATTENTION_OUT_NORM,
+    QUERY,
+    KEY,
+    VALUE,
+    /** Query, key and value in one. */
+    QUERY_KEY_VALUE,
+    QUERY_NORM,
+    KEY_NORM,
+    ATTENTION_OUT,
+    /** Before the feed-forward part; with norms after sub-layers alone, that after it. */
+    FEED_FORWARD_NORM,
+    /** On what the feed-forward part gives, where norms stand on both sides. */
+    FEED_FORWARD_OUT_NORM,
+    GATE,
+    UP,
+    /** Gate and up in one. */
+    GATE_UP,
+    DOWN;
+
+    private boolean isOfLayer() {
+      return compareTo(VOCABULARY) > 0;
+    }
+  }
+
+  /** How folders store the weights of products. */
+  private enum Storage {
+    PLAIN,
+    /** (in, out): GPT-2's Conv1D. */
+    CONV1D,
+    /** Query, key and value head by head: GPT-NeoX. */
+    HEAD_BY_HEAD
+  }
+
+  private final String body;
+  private final String layers;
+  private final Storage storage;
+  private final Map<Module, String> names;
+
+  private Names(String body, String layers, Storage storage, Map<Module, String> names) {
+    this.body = body;
+    this.layers = layers;
+    this.storage = storage;
+    this.names = names;
+  }
+
+  /**
+   * Begins a table.
+   *
+   * @param body prefix of all but the heads, without the dot: "bert"
+   * @param layers prefix of a layer inside the body; {@code %s} stands for the layer's label
+   */
+  public static Names of(String body, String layers) {
+    return new Names(body, layers, Storage.PLAIN, new EnumMap<>(Module.class));
+  }
+
+  /** With a name: of a layer's module inside the layer, of others inside the body. */
+  public Names with(Module module, String name) {
+    Map<Module, String> more = new EnumMap<>(Module.class);
+    more.putAll(names);
+    more.put(module, name);
+    return new Names(body, layers, storage, more);
+  }
+
+  /** Products are stored as (in, out). */
+  public Names conv1d() {
+    return new Names(body, layers, Storage.CONV1D, names);
+  }
+
+  /** The one module of query, key and value goes head by head. */
+  public Names headByHead() {
+    return new Names(body, layers, Storage.HEAD_BY_HEAD, names);
+  }
+
+  boolean isConv1d() {
+    return storage == Storage.CONV1D;
+  }
+
+  boolean isHeadByHead() {
+    return storage == Storage.HEAD_BY_HEAD;
+  }
+
+  /** Prefix of the body's names, with the dot. */
+  public String bodyPrefix() {
+    return body + ".";
+  }
+
+  /** The full name of a module that stands once. */
+  public String of(Module module) {
+    Check.argument(!module.isOfLayer(), "%s is of a layer", module);
+    return module == Module.VOCABULARY ? name(module) : bodyPrefix() + name(module);
+  }
+
+  /** The full name of a module of a layer. */
+  String of(Module module, String label) {
+    Check.argument(module.isOfLayer(), "%s is not of a layer", module);
+    return bodyPrefix() + layers.formatted(label) + name(module);
+  }
+
+  private String name(Module module) {
+    String name = names.get(module);
+    Check.state(name != null, "%s has no name for %s", body, module);
+    return name;
+  }
+
+  /** The full names of the modules of query, key and value: one, or three. */
+  List<String> queryKeyValue(String label) {
+    return names.containsKey(Module.QUERY_KEY_VALUE)
+        ? List.of(of(Module.QUERY_KEY_VALUE, label))
+        : List.of(of(Module.QUERY, label), of(Module.KEY, label), of(Module.VALUE, label));
+  }
+
+  /** The full names of the modules of gate and up: one, or two. */
+  List<String> gateUp(String label) {
+    return names.containsKey(Module.GATE_UP)
+        ? List.of(of(Module.GATE_UP, label))
+        : List.of(of(Module.GATE, label), of(Module.UP, label));
+  }
+}

@@ -1,0 +1,231 @@
+package dev.attune.model;
+
+import dev.attune.kernels.Backend;
+import dev.attune.memory.Buffer;
+import dev.attune.model.Block.State;
+import dev.attune.model.Names.Module;
+import dev.attune.ops.Attention;
+import dev.attune.ops.Dropout;
+import dev.attune.ops.Embedding;
+import dev.attune.ops.GatherRows;
+import dev.attune.ops.Linear;
+import dev.attune.ops.Projection;
+import dev.attune.ops.Rope;
+import dev.attune.store.Parameter;
+import dev.attune.store.ParameterBuilder;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** The body of a model: embeddings, a stack of layers, and the last norm where there is one. */
+public final class Transformer implements AutoCloseable {
+  /** A layer and the block whose parameters it runs with. */
+  private record Placed(Block block, TransformerConfig.Layer layer) {}
+
+  private final TransformerConfig config;
+  private final Parameter word;
+  private final Parameter position; // null where the family has none; likewise the next
+  private final Parameter type;
+  private final Norm embeddingNorm;
+  private final Projection projection;
+  private final List<Placed> layers = new ArrayList<>();
+  private final Norm finalNorm;
+  private final Map<Rotary, Buffer> tables = new IdentityHashMap<>();
+  private List<Block.Place> places = List.of();
+
+  /**
+   * Declares the body's parameters; {@link #allocate} follows once they are built.
+   *
+   * @param sharesWord whether the last product of a language model has the same weight
+   */
+  Transformer(ParameterBuilder builder, TransformerConfig config, Names names, boolean sharesWord) {
+    this.config = config;
+    TransformerConfig.Embeddings e = config.embeddings();
+    String table = names.of(Module.WORD) + ".weight";
+    // A shared table's gradient is dense: the last product reaches every row.
+    this.word =
+        sharesWord
+            ? builder.matrix(table, config.vocabularySize(), e.width())
+            : builder.wordEmbedding(table, config.vocabularySize(), e.width());
+    this.position = table(builder, names, Module.POSITION, e.positions(), e.width());
+    this.type = table(builder, names, Module.TYPE, e.types(), e.width());
+    this.embeddingNorm =
+        e.isNormalized()
+            ? Norm.declare(builder, names.of(Module.EMBEDDING_NORM), config.norms(), e.width())
+            : null;
+    this.projection =
+        e.isProjected()
+            ? Projection.declare(
+                builder, names.of(Module.EMBEDDING_PROJECTION), config.width(), e.width(), true)
+            : null;
+    Map<String, Block> blocks = new HashMap<>();
+    for (TransformerConfig.Layer layer : config.layers()) {
+      Block block =
+          blocks.computeIfAbsent(layer.label(), label -> new Block(builder, config, names, layer));
+      layers.add(new Placed(block, layer));
+    }
+    this.finalNorm =
+        config.norms().before()
+            ? Norm.declare(builder, names.of(Module.FINAL_NORM), config.norms(), config.width())
+            : null;
+  }
+
+  private static Parameter table(
+      ParameterBuilder builder, Names names, Module module, int rows, int cols) {
+    return rows == 0 ? null : builder.matrix(names.of(module) + ".weight", rows, cols);
+  }
+
+  /** Allocates what is computed once: the tables of rotary positions. */
+  void allocate(Backend backend) {
+    TransformerConfig.Attention a = config.attention();
+    List<Block.Place> made = new ArrayList<>();
+    for (Placed placed : layers) {
+      TransformerConfig.Layer layer = placed.layer;
+      Attention.Heads heads =
+          new Attention.Heads(
+              a.heads(),
+              a.keyValueHeads(),
+              a.headSize(),
+              a.dropout(),
+              a.isCausal(),
+              layer.window(),
+              a.scale());
+      made.add(new Block.Place(heads, ropeTable(backend, layer.rotary())));
+    }
+    places = List.copyOf(made);
+  }
+
+  private Rope.Table ropeTable(Backend backend, Rotary rotary) {
+    if (rotary == null) {
+      return null;
+    }
+    Buffer table = tables.get(rotary);
+    if (table == null) {
+      table = fill(backend, rotary);
+      tables.put(rotary, table);
+    }
+    return new Rope.Table(table.address(), config.maxLength(), rotary.size());
+  }
+
+  private Buffer fill(Backend backend, Rotary rotary) {
+    int rowBytes = rotary.size() * Float.BYTES;
+    Buffer table = Buffer.allocate(backend, (long) config.maxLength() * rowBytes, false);
+    int rowsAtOnce = Math.max(1, (1 << 20) / rowBytes);
+    for (int first = 0; first < config.maxLength(); first += rowsAtOnce) {
+      int rows = Math.min(rowsAtOnce, config.maxLength() - first);
+      ByteBuffer piece = ByteBuffer.allocateDirect(rows * rowBytes).order(ByteOrder.nativeOrder());
+      rotary.fill(first, piece.asFloatBuffer());
+      table.write((long) first * rowBytes, piece);
+    }
+    return table;
+  }
+
+  public TransformerConfig config() {
+    return config;
+  }
+
+  /** The word embedding (V,E). */
+  public Parameter word() {
+    return word;
+  }
+
+  /** The last hidden states of every row: (N,C). */
+  public Tensor forward(Tape tape, Inputs inputs) {
+    return last(tape, stack(tape, inputs, null, layers.size()));
+  }
+
+  /**
+   * The last hidden states of the first row of each sequence: (B,C). The last layer skips the work
+   * on all other rows, which nobody would read.
+   */
+  public Tensor forwardFirstRows(Tape tape, Inputs inputs) {
+    return forwardSome(tape, inputs, inputs.firstRows(), 0);
+  }
+
+  /** The same for the last row of each sequence. */
+  public Tensor forwardLastRows(Tape tape, Inputs inputs) {
+    return forwardSome(tape, inputs, inputs.lastRows(), inputs.lastPositions());
+  }
+
+  private Tensor forwardSome(Tape tape, Inputs inputs, long rows, long positions) {
+    int before = layers.size() - 1;
+    State state = stack(tape, inputs, null, before);
+    Block block = layers.get(before).block;
+    return last(tape, block.forwardRows(tape, state, inputs, places.get(before), rows, positions));
+  }
+
+  /**
+   * The last hidden states of some rows, over a cache that holds the rows before: inference only.
+   *
+   * @param inputs the new rows of each sequence
+   * @param rows (M) i32 on the device, among the new rows
+   * @return (M,C)
+   */
+  public Tensor forwardRows(Tape tape, Inputs inputs, KeyValueCache cache, long rows, long M) {
+    State state = stack(tape, inputs, cache, layers.size());
+    Tensor[] some = new Tensor[state.parts().length];
+    for (int i = 0; i < some.length; i++) {
+      some[i] = GatherRows.apply(tape, state.parts()[i], rows, M);
+    }
+    return last(tape, State.of(some));
+  }
+
+  /** Runs new rows for what they leave in the cache. */
+  public void fill(Tape tape, Inputs inputs, KeyValueCache cache) {
+    stack(tape, inputs, cache, layers.size());
+  }
+
+  private Tensor last(Tape tape, State state) {
+    return finalNorm == null
+        ? state.branch()
+        : finalNorm
+            .before(tape, state.branch(), state.residual(), Block.branchDropout(config))
+            .out();
+  }
+
+  /** Runs the embeddings and the first {@code count} layers. */
+  private State stack(Tape tape, Inputs inputs, KeyValueCache cache, int count) {
+    State state = new State(embed(tape, inputs), null);
+    for (int i = 0; i < count; i++) {
+      Block block = layers.get(i).block;
+      Block.Place at = places.get(i);
+      KeyValueCache.Layer cached = cache == null ? null : cache.layer(i);
+      Tensor[] out =
+          tape.checkpoint(
+              state.parts(), in -> block.forward(tape, State.of(in), inputs, at, cached).parts());
+      state = State.of(out);
+      tape.keepOnly(out[0], out[out.length - 1]);
+    }
+    return state;
+  }
+
+  private Tensor embed(Tape tape, Inputs inputs) {
+    Tensor x =
+        Embedding.apply(
+            tape,
+            word,
+            position,
+            type,
+            inputs.rows(),
+            inputs.ids(),
+            inputs.positions(),
+            inputs.typeIds());
+    float dropout = config.embeddings().dropout();
+    x =
+        embeddingNorm == null
+            ? Dropout.apply(tape, x, dropout)
+            : embeddingNorm.after(tape, x, null, 0f, dropout);
+    return projection == null ? x : Linear.apply(tape, x, projection);
+  }
+
+  @Override
+  public void close() {
+    tables.values().forEach(Buffer::close);
+  }
+}

@@ -1,0 +1,2 @@
+/** ALBERT. */
+package dev.attune.model.albert;

@@ -1,0 +1,2 @@
+/** ELECTRA. */
+package dev.attune.model.electra;

@@ -1,0 +1,129 @@
+package dev.attune.run;
+
+import dev.attune.core.InputException;
+import dev.attune.data.Dataset;
+import dev.attune.generate.GeneratedText;
+import dev.attune.generate.GenerationOptions;
+import dev.attune.generate.Prompt;
+import dev.attune.generate.TextGeneration;
+import dev.attune.model.HeadKind;
+import dev.attune.model.TransformerModel;
+import dev.attune.tape.Tape;
+import dev.attune.task.Task;
+import dev.attune.text.ChatMessage;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.function.Function;
+
+/** A language model, opened to continue texts on any number of threads. */
+public final class LanguageModel implements AutoCloseable {
+  private final SharedModel<TrainedModel> shared;
+  private final TextGeneration generation;
+  private final int most;
+
+  private LanguageModel(
+      SharedModel<TrainedModel> shared, OpenOptions options, GenerationOptions defaults) {
+    TrainedModel trained = shared.model();
+    this.shared = shared;
+    this.generation =
+        new TextGeneration(defaults, trained.tokenizer(), trained.folder().endTokens());
+    this.most = options.maxLength() != null ? trained.maxLength() : trained.model().maxLength();
+  }
+
+  /**
+   * Opens the model in a folder.
+   *
+   * @param defaults how texts are continued where a call does not say
+   */
+  public static LanguageModel open(
+      Path folder, OpenOptions options, SharedModel.Compute compute, GenerationOptions defaults) {
+    SharedModel<TrainedModel> shared =
+        SharedModel.open(
+            compute,
+            (backend, precision) -> TrainedModel.open(folder, options, backend, precision),
+            TrainedModel::close);
+    try {
+      Task task = shared.model().task();
+      if (task.head() != HeadKind.LANGUAGE_MODEL) {
+        throw new InputException(
+            folder + " is no language model: it was trained for " + task.name());
+      }
+      return new LanguageModel(shared, options, defaults);
+    } catch (RuntimeException e) {
+      shared.close();
+      throw e;
+    }
+  }
+
+  /** A text to continue as it is. */
+  public Prompt prompt(String text) {
+    return shared.hold(() -> generation.prompt(text));
+  }
+
+  /** A conversation that the assistant is to go on with. */
+  public Prompt chatPrompt(List<ChatMessage> messages) {
+    return shared.hold(() -> generation.chatPrompt(messages));
+  }
+
+  /** See {@link TextGeneration#prompts}. */
+  List<Prompt> prompts(Dataset dataset, Function<String, Prompt> plain) {
+    return shared.hold(() -> generation.prompts(dataset, plain));
+  }
+
+  /**
+   * Continues prompts.
+   *
+   * @param onPiece hears a single text as it comes; that of beam search, which decides at the end,
+   *     in one go; may be null
+   * @param onText hears each result, in the order in which they end
+   * @throws dev.attune.core.InterruptedCallException if the thread is interrupted
+   */
+  public void generate(
+      GenerationOptions options,
+      List<Prompt> prompts,
+      Consumer<String> onPiece,
+      Consumer<GeneratedText> onText) {
+    TextGeneration chosen = generation.with(options);
+    shared.use(
+        lane -> {
+          long needed = chosen.cacheBytes(model(), shared.precision(), most, prompts);
+          Tape tape = tape(lane, chosen, needed);
+          chosen.generate(model(), tape, most, prompts, onPiece, onText);
+          return null;
+        });
+  }
+
+  /** Lets the model answer every row of a dataset, and compares. */
+  ComparedAnswers compare(Dataset dataset) {
+    return shared.use(
+        lane -> {
+          ComparedAnswers answers = new ComparedAnswers(generation, dataset, most);
+          long needed = answers.cacheBytes(model(), shared.precision());
+          answers.measure(model(), tape(lane, generation, needed));
+          return answers;
+        });
+  }
+
+  /**
+   * The tape. What it leaves to keys and values is decided once, before the first texts; later ones
+   * may be longer, so that these get half of the memory if that much could ever be used.
+   */
+  private Tape tape(Lane lane, TextGeneration chosen, long neededBytes) {
+    if (lane.hasTape()) {
+      return lane.tape();
+    }
+    long longest = chosen.mostCacheBytes(model(), shared.precision(), most);
+    long half = lane.backend().reservableBytes() / 2;
+    return lane.tape(Math.max(neededBytes, Math.min(longest, half)));
+  }
+
+  private TransformerModel model() {
+    return (TransformerModel) shared.model().model();
+  }
+
+  @Override
+  public void close() {
+    shared.close();
+  }
+}

@@ -1,0 +1,361 @@
+package dev.attune;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.attune.kernels.Backend;
+import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.testkit.TinyDecoder;
+import dev.attune.testkit.TinyModel;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Training from Java: data in memory and in files, listeners, stops, errors. */
+@Timeout(120)
+class TrainerApiTest {
+  @TempDir private static Path shared;
+  private static String model;
+  private static Path file;
+  private static List<LabeledText> examples;
+  private static List<LabeledText> many;
+
+  @TempDir private Path folder;
+
+  @BeforeAll
+  static void write() throws IOException {
+    try (Backend backend = new CpuBackend(1)) {
+      model = TinyModel.write(shared.resolve("bert"), backend).toString();
+    }
+    file = TinyModel.writeData(shared.resolve("train.csv"), 96, 5);
+    examples = read(file);
+    many = read(TinyModel.writeData(shared.resolve("many.csv"), 400, 1));
+  }
+
+  private static List<LabeledText> read(Path csv) throws IOException {
+    return Files.readAllLines(csv).stream()
+        .skip(1)
+        .map(line -> line.split(","))
+        .map(columns -> new LabeledText(columns[0], columns[1]))
+        .toList();
+  }
+
+  private static Trainer<LabeledText> trainer() {
+    return Trainer.classification(model).batchSize(16).learningRate(3e-3).precision(Precision.FP32);
+  }
+
+  private static byte[] weights(Path folder) throws IOException {
+    return Files.readAllBytes(folder.resolve("model.safetensors"));
+  }
+
+  @Test
+  void examplesInMemoryTrainTheBytesThatTheSameFileTrains() throws Exception {
+    trainer().train(file).epochs(1).saveTo(folder.resolve("file"));
+    trainer().train(examples).epochs(1).saveTo(folder.resolve("list"));
+    trainer().train(examples.stream()).epochs(1).saveTo(folder.resolve("stream"));
+    Iterator<LabeledText> cursor = examples.iterator();
+    LabeledText[] row = new LabeledText[1];
+    Iterable<LabeledText> rows =
+        Rows.of(
+            cursor,
+            c -> {
+              boolean more = c.hasNext();
+              row[0] = more ? c.next() : null;
+              return more;
+            },
+            c -> row[0]);
+    trainer().train(rows).epochs(1).saveTo(folder.resolve("rows"));
+    byte[] expected = weights(folder.resolve("file"));
+    for (String way : List.of("list", "stream", "rows")) {
+      assertArrayEquals(expected, weights(folder.resolve(way)), way);
+    }
+  }
+
+  @Test
+  void listenersHearEveryStepAndEvaluationOnTheCallingThread() {
+    Thread caller = Thread.currentThread();
+    List<TrainingStep> steps = new ArrayList<>();
+    List<Evaluation> evaluations = new ArrayList<>();
+    TrainingResult result =
+        trainer()
+            .train(many)
+            .validation(examples.subList(0, 48))
+            .test(examples.subList(48, 96))
+            .epochs(3)
+            .onStep(
+                step -> {
+                  assertSame(caller, Thread.currentThread());
+                  steps.add(step);
+                })
+            .onEvaluation(evaluations::add)
+            .saveTo(folder);
+    assertEquals(75, result.steps());
+    assertEquals(75, steps.size());
+    assertEquals(75, steps.get(74).step());
+    assertEquals(3, evaluations.size());
+    assertEquals(3.0, result.epochs());
+    assertEquals(evaluations.get(2).metrics(), result.metrics());
+    assertTrue(result.metrics().get("accuracy") > 0.9, () -> result.metrics().toString());
+    assertTrue(result.testMetrics().containsKey("accuracy"));
+    assertFalse(result.stopped());
+    assertEquals(folder, result.folder());
+    try (Classifier classifier = Classifier.open(folder, o -> o.precision(Precision.FP32))) {
+      assertEquals(List.of("negative", "positive"), classifier.labels());
+      int right = 0;
+      List<Prediction> predictions =
+          classifier.predict(examples.stream().map(LabeledText::text).toList());
+      for (int i = 0; i < predictions.size(); i++) {
+        Prediction p = predictions.get(i);
+        right += p.label().equals(examples.get(i).label()) ? 1 : 0;
+        assertEquals(List.of("negative", "positive"), List.copyOf(p.scores().keySet()));
+        assertEquals(p.score(), p.scores().get(p.label()));
+        assertEquals(1, p.scores().values().stream().mapToDouble(v -> v).sum(), 1e-12);
+        Prediction alone = classifier.predict(examples.get(i).text());
+        assertEquals(p.label(), alone.label());
+        assertEquals(p.score(), alone.score(), 1e-6); // few rows are added up in another order
+      }
+      assertTrue(right > 86, "right: " + right);
+      assertEquals(List.of(), classifier.predict(List.of()));
+      assertNotNull(classifier.predict("good", "bad").label());
+    }
+  }
+
+  @Test
+  void aStoppedRunResumesToTheBytesOfOneThatWasNot() throws Exception {
+    Path whole = folder.resolve("whole");
+    Path parts = folder.resolve("parts");
+    trainer().train(examples).epochs(2).saveTo(whole);
+    boolean[] enough = {false};
+    TrainingResult first =
+        trainer()
+            .train(examples)
+            .epochs(2)
+            .onStep(step -> enough[0] = step.step() == 5)
+            .stopWhen(() -> enough[0])
+            .saveTo(parts);
+    assertTrue(first.stopped());
+    assertEquals(5, first.steps());
+    assertFalse(Files.exists(parts.resolve("model.safetensors")));
+    TrainingResult second = trainer().train(examples).epochs(2).resume().saveTo(parts);
+    assertFalse(second.stopped());
+    assertEquals(12, second.steps());
+    assertArrayEquals(weights(whole), weights(parts));
+  }
+
+  @Test
+  void anInterruptIsARequestToStop() throws Exception {
+    Path whole = folder.resolve("whole");
+    Path parts = folder.resolve("parts");
+    trainer().train(examples).epochs(2).saveTo(whole);
+    TrainingResult first =
+        trainer()
+            .train(examples)
+            .epochs(2)
+            .saveSteps(1) // files are being written whenever it comes
+            .onStep(
+                step -> {
+                  if (step.step() == 4) {
+                    Thread.currentThread().interrupt();
+                  }
+                })
+            .saveTo(parts);
+    assertTrue(Thread.interrupted(), "the flag is set again");
+    assertTrue(first.stopped());
+    TrainingResult second = trainer().train(examples).epochs(2).saveSteps(1).resume().saveTo(parts);
+    assertEquals(12, second.steps());
+    assertArrayEquals(weights(whole), weights(parts));
+  }
+
+  @Test
+  void interruptsAtAnyTimeLoseNothing() throws Exception {
+    Path whole = folder.resolve("whole");
+    trainer().train(examples).epochs(2).saveTo(whole);
+    for (int round = 0; round < 3; round++) {
+      Path parts = folder.resolve("parts" + round);
+      boolean resume = false;
+      TrainingResult result;
+      int delayMillis = 30 + 300 * round;
+      do {
+        Thread caller = Thread.currentThread();
+        Thread other =
+            new Thread(
+                () -> {
+                  try {
+                    Thread.sleep(delayMillis);
+                    caller.interrupt();
+                  } catch (InterruptedException e) {
+                    // the run ended first
+                  }
+                });
+        other.start();
+        Trainer<LabeledText> trainer = trainer().train(examples).epochs(2).saveSteps(2);
+        result = (resume ? trainer.resume() : trainer).saveTo(parts);
+        other.interrupt();
+        other.join();
+        Thread.interrupted();
+        resume = true;
+      } while (result.stopped());
+      assertArrayEquals(weights(whole), weights(parts), "round " + round);
+    }
+  }
+
+  @Test
+  void whatAListenerThrowsEndsTheRunAndComesOut() {
+    ArithmeticException thrown = new ArithmeticException("mine");
+    ArithmeticException e =
+        assertThrows(
+            ArithmeticException.class,
+            () ->
+                trainer()
+                    .train(examples)
+                    .onStep(
+                        step -> {
+                          throw thrown;
+                        })
+                    .saveTo(folder));
+    assertSame(thrown, e);
+  }
+
+  @Test
+  void numbersTagsAndTextsAreLearnedToo() throws IOException {
+    List<ScoredText> scored =
+        examples.stream()
+            .map(e -> new ScoredText(e.text(), e.label().equals("positive") ? 1 : -1))
+            .toList();
+    Trainer.regression(model)
+        .train(scored)
+        .epochs(4)
+        .batchSize(16)
+        .learningRate(3e-3)
+        .saveTo(folder.resolve("number"));
+    try (Regressor regressor = Regressor.open(folder.resolve("number"))) {
+      assertTrue(regressor.predict("it was good") > regressor.predict("it was bad"));
+      assertEquals(2, regressor.predict(List.of("good", "bad")).length);
+      assertEquals(
+          regressor.predict("good", "bad"),
+          regressor.predictPairs(List.of(new TextPair("good", "bad")))[0]);
+    }
+
+    List<TaggedWords> tagged =
+        examples.stream()
+            .map(e -> List.of(e.text().replaceAll(" *[0-9]+$", "").split(" +")))
+            .map(
+                words ->
+                    new TaggedWords(
+                        words,
+                        words.stream()
+                            .map(w -> w.matches("phone|book") ? "B-THING" : "O")
+                            .toList()))
+            .toList();
+    Trainer.tokens(model)
+        .train(tagged)
+        .epochs(8)
+        .batchSize(16)
+        .learningRate(3e-3)
+        .saveTo(folder.resolve("tags"));
+    try (Tagger tagger = Tagger.open(folder.resolve("tags"))) {
+      String text = "😀 the  book, a phone!";
+      Tagging tagging = tagger.predict(text);
+      assertEquals(
+          List.of("😀", "the", "book", ",", "a", "phone", "!"),
+          tagging.words().stream().map(TaggedWord::word).toList());
+      for (TaggedWord word : tagging.words()) {
+        assertEquals(word.word(), text.substring(word.start(), word.end()));
+      }
+      assertEquals(
+          List.of("book", "phone"), tagging.entities().stream().map(Entity::text).toList());
+      assertEquals("THING", tagging.entities().get(0).label());
+      assertEquals(List.of(), tagger.predict("  ").words());
+      assertEquals("B-THING", tagger.predictWords(List.of("my", "book")).words().get(1).tag());
+    }
+
+    Path decoder;
+    try (Backend backend = new CpuBackend(1)) {
+      decoder = TinyDecoder.write(shared.resolve("llama"), backend, 32);
+    }
+    List<LanguageExample> texts = new ArrayList<>();
+    for (int i = 0; i < 16; i++) {
+      texts.add(LanguageExample.text("abcabcabcabcabcabc"));
+      texts.add(LanguageExample.completion("say ", "abc"));
+    }
+    TrainingResult result =
+        Trainer.causalLm(decoder.toString())
+            .train(texts)
+            .validation(texts)
+            .epochs(1)
+            .maxLength(64)
+            .batchSize(8)
+            .saveTo(folder.resolve("text"));
+    assertTrue(result.metrics().containsKey("perplexity"));
+    try (Generator generator = Generator.open(folder.resolve("text"))) {
+      StringBuilder streamed = new StringBuilder();
+      Generation generation = generator.generate("abc", o -> o.maxNewTokens(8), streamed::append);
+      assertEquals(generation.text(), streamed.toString());
+      assertTrue(generation.tokens() <= 8);
+    }
+  }
+
+  @Test
+  void whatIsWrongIsSaidInTheWordsOfThisApi() {
+    String unknown = said(Trainer.classification("no-such-model").train(examples));
+    assertTrue(unknown.contains("no-such-model"), unknown);
+    String batch = said(trainer().train(examples).batchSize(0));
+    assertTrue(batch.contains("batch"), batch);
+    String length = said(trainer().train(examples).maxLength(4000));
+    assertTrue(length.contains("maxLength is 4000"), length);
+    String patience = said(trainer().train(examples).earlyStopping(2));
+    assertTrue(patience.contains("validation"), patience);
+    String nothing = said(trainer());
+    assertTrue(nothing.contains("train"), nothing);
+    String empty = said(trainer().train(List.<LabeledText>of()));
+    assertFalse(empty.isEmpty());
+    String one =
+        said(trainer().train(List.of(new LabeledText("a", "x"), new LabeledText("b", "x"))));
+    assertFalse(one.isEmpty());
+    assertThrows(InvalidInputException.class, () -> trainer().option("no-such-option", 1));
+    assertThrows(InvalidInputException.class, () -> Classifier.open(folder.resolve("nowhere")));
+    assertThrows(InvalidInputException.class, () -> Classifier.open(Path.of(model)));
+    assertThrows(InvalidInputException.class, () -> Generator.open(Path.of(model)));
+  }
+
+  private String said(Trainer<LabeledText> trainer) {
+    InvalidInputException e =
+        assertThrows(InvalidInputException.class, () -> trainer.saveTo(folder));
+    assertFalse(e.getMessage().contains("--"), e.getMessage());
+    return e.getMessage();
+  }
+
+  @Test
+  void messagesAreTranslatedOptionByOption() {
+    assertEquals(
+        "maxLength is 5; a smaller batchSize (with more gradientAccumulationSteps), lora or"
+            + " precision bf16",
+        Faults.words(
+            "--max-length is 5; a smaller --batch-size (with more --gradient-accumulation-steps),"
+                + " --lora-r or --precision bf16"));
+    assertEquals("a -- b - c", Faults.words("a -- b - c"));
+  }
+
+  @Test
+  void recordsRefuseWhatMakesNoSense() {
+    assertThrows(NullPointerException.class, () -> new LabeledText("a", null));
+    assertThrows(IllegalArgumentException.class, () -> new ScoredText("a", Double.NaN));
+    assertThrows(IllegalArgumentException.class, () -> new TaggedWords(List.of("a"), List.of()));
+    assertThrows(
+        UnsupportedOperationException.class,
+        () -> new Prediction("a", 1, Map.of("a", 1.0)).scores().put("b", 0.0));
+  }
+}
