@@ -74,7 +74,8 @@ public final class Classifier implements AutoCloseable {
                 texts,
                 (batch, output) -> {
                   for (int b = 0; b < batch.sequences(); b++) {
-                    out[batch.exampleIndex()[b]] = prediction(Scores.softmax(output.logits(), b, output.cols()));
+                    out[batch.exampleIndex()[b]] =
+                        prediction(Scores.softmax(output.logits(), b, output.cols()));
                   }
                 }));
     return new ArrayList<>(Arrays.asList(out));

@@ -80,7 +80,10 @@ public final class ModelOptions {
 
   private OpenOptions openOptions() {
     return new OpenOptions(
-        baseModel, dev.attune.run.WeightFormat.valueOf(weights.name()), maxLength, TaskOptions.NONE);
+        baseModel,
+        dev.attune.run.WeightFormat.valueOf(weights.name()),
+        maxLength,
+        TaskOptions.NONE);
   }
 
   private SharedModel.Compute compute() {

@@ -83,7 +83,9 @@ public final class Tagger implements AutoCloseable {
                     int text = spoken.get(batch.exampleIndex()[b]);
                     int begin = batch.cuSeqlens()[b];
                     out[text] =
-                        tagging(texts.get(text), row -> Scores.softmax(output.logits(), begin + row, output.cols()));
+                        tagging(
+                            texts.get(text),
+                            row -> Scores.softmax(output.logits(), begin + row, output.cols()));
                   }
                 }));
     return new ArrayList<>(Arrays.asList(out));

@@ -10,7 +10,6 @@ import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.model.TransformerModel;
-import dev.attune.run.Adapters;
 import dev.attune.run.Backends;
 import dev.attune.run.Precision;
 import dev.attune.run.ProcessMemory;
@@ -58,8 +57,7 @@ public final class GenerationBench {
       ParameterBuilder builder = new ParameterBuilder();
       DType matrices = config.flag(RunOption.LOAD_IN_BF16) ? DType.BF16 : precision;
       builder.freeze(matrices, WeightFormat.of(config).products(matrices));
-      try (Model model =
-              Families.create(backend, shape.config(), shape.head(), 0, null, builder);
+      try (Model model = Families.create(backend, shape.config(), shape.head(), 0, null, builder);
           Tape tape = tape(backend, (TransformerModel) model, precision, streams, context);
           Generator generator = new Generator((TransformerModel) model, tape, streams, context)) {
         ModelWeights.randomize(model, 0);

@@ -65,6 +65,18 @@ public final class AnswerMetrics implements Metrics {
     }
   }
 
+  /**
+   * F1 from 0 to 1 by the rules of SQuAD 2.0.
+   *
+   * @param answers none where there is no answer
+   * @param prediction "" for no answer
+   */
+  public static double bestF1(List<String> answers, String prediction) {
+    AnswerMetrics one = new AnswerMetrics(true);
+    one.add(answers, prediction);
+    return one.f1;
+  }
+
   /** The harmonic mean of precision and recall of the words, each as often as it occurs. */
   static double f1(String answer, String prediction, boolean emptyMayBeRight) {
     List<String> gold = words(normalise(answer));

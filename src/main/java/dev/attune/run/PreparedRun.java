@@ -68,6 +68,9 @@ final class PreparedRun implements AutoCloseable {
     }
     HeadChoice head = head(plan, base, read);
     Task task = plan.task().create(head.labels(), read.train(), config.taskOptions());
+    if (task.isCalibrated() && read.validation() == null) {
+      throw new InputException("--tune-thresholds needs --validation-file");
+    }
     Data data = Data.of(config, task, read);
     Opening opening = new Opening();
     try {

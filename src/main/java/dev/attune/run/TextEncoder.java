@@ -16,11 +16,11 @@ import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.hub.Hub;
 import dev.attune.kernels.Backend;
-import dev.attune.model.TransformerModel;
 import dev.attune.model.Families;
 import dev.attune.model.HeadKind;
 import dev.attune.model.Inputs;
 import dev.attune.model.Model;
+import dev.attune.model.TransformerModel;
 import dev.attune.ops.Cast;
 import dev.attune.ops.MeanPool;
 import dev.attune.tape.Tape;
@@ -64,8 +64,8 @@ public final class TextEncoder implements AutoCloseable {
       boolean normalizes) {
     this.model = model;
     this.tokenizer = tokenizer;
-    this.encoder = new Encoder(
-            new TextRows(tokenizer, maxLength, false, TargetLayout.NONE, TextRows.NONE), 1);
+    this.encoder =
+        new Encoder(new TextRows(tokenizer, maxLength, false, TargetLayout.NONE, TextRows.NONE), 1);
     this.pooling = pooling;
     this.normalizes = normalizes;
   }

@@ -35,6 +35,7 @@ record TrainPlan(
 
   static TrainPlan of(RunConfig config) {
     TaskType task = Tasks.named(config.text(RunOption.TASK));
+    Tasks.check(task, config.taskOptions());
     config.required(RunOption.MODEL);
     config.required(RunOption.OUTPUT_DIR);
     checkOptimizer(config);

@@ -101,8 +101,8 @@ public final class TrainRun {
             return outcome(run, result, Map.of(), null, utilization);
           }
           Task task = run.data().task();
-          Calibration calibration = run.data().validation() == null ? null : task.calibration();
-          if (calibration != null) {
+          if (task.isCalibrated()) {
+            Calibration calibration = task.calibration(run.data().validation());
             inference.run(run.model(), tape(run), run.data().validation(), null, calibration);
             task = calibration.calibrated();
             result =

@@ -290,6 +290,11 @@ public final class CausalLm implements Task {
     }
 
     @Override
+    public List<String> options() {
+      return List.of("train-on-prompt");
+    }
+
+    @Override
     public String peftType() {
       return "CAUSAL_LM";
     }

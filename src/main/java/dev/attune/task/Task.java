@@ -81,12 +81,18 @@ public interface Task extends TargetChecks {
    */
   Reading reading(Dataset dataset, EncodedDataset data, BiConsumer<Example, Prediction> sink);
 
+  /** Whether decisions, such as thresholds, are to be set on validation data. */
+  default boolean isCalibrated() {
+    return false;
+  }
+
   /**
-   * Starts to set decisions, such as thresholds, on validation data once a model is trained; null
-   * where none are to be set.
+   * Starts to set decisions, such as thresholds, on validation data once a model is trained.
+   *
+   * @param data encoded for evaluation, whose batches will be added in their order
    */
-  default Calibration calibration() {
-    return null;
+  default Calibration calibration(EncodedDataset data) {
+    throw new UnsupportedOperationException(name() + " decides nothing");
   }
 
   /**

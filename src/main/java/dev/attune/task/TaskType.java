@@ -36,6 +36,11 @@ public interface TaskType {
     return true;
   }
 
+  /** The options that mean something to it alone, in the words of the command line. */
+  default List<String> options() {
+    return List.of();
+  }
+
   /** Whether the outputs of its heads have names. */
   default boolean hasLabels() {
     return true;

@@ -11,7 +11,13 @@ import java.util.stream.IntStream;
 /** Every type of task: nothing else names them all. */
 public final class Tasks {
   private static final List<TaskType> ALL =
-      List.of(Classification.TYPE, Regression.TYPE, TokenClassification.TYPE, CausalLm.TYPE);
+      List.of(
+          Classification.TYPE,
+          MultiLabelClassification.TYPE,
+          Regression.TYPE,
+          TokenClassification.TYPE,
+          QuestionAnswering.TYPE,
+          CausalLm.TYPE);
 
   /** Of a head that nothing else is known of. */
   private static final int DEFAULT_OUTPUTS = 2;
@@ -27,6 +33,18 @@ public final class Tasks {
       }
     }
     throw new InputException("--task is '" + option + "'; allowed are " + names());
+  }
+
+  /** Refuses what was asked for and means nothing to a task. */
+  public static void check(TaskType type, TaskOptions options) {
+    for (TaskType other : ALL) {
+      for (String option : other.options()) {
+        String value = options.get(option);
+        if (value != null && !value.equals("false") && !type.options().contains(option)) {
+          throw new InputException("--" + option + " has no meaning for --task " + type.name());
+        }
+      }
+    }
   }
 
   /** "classification, regression and causal-lm": for help and messages. */

@@ -402,7 +402,7 @@ class DataReaderTest {
         "{\"text\": \"a\", \"text\": \"b\"}|Duplicate field 'text'",
         "{\"text\": 5}|row 1: \"text\" must be a string, not 5",
         "{\"text\": \"a\", \"label\": {}}|\"label\" must be a string, a number or true/false, not"
-            + " [1]",
+            + " {}",
         "{\"tokens\": \"a b\"}|\"tokens\" must be a list of strings, not a b",
         "{\"tokens\": [1]}|\"tokens\" must be a list of strings, not [1]",
         "{\"tokens\": [\"a\"], \"tags\": [1.5]}|\"tags\" must be a list of strings or numbers",

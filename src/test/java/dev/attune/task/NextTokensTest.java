@@ -6,11 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.attune.batch.TargetLayout;
-import dev.attune.batch.Packer;
-import dev.attune.batch.Encoder;
-import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Batch;
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.Encoder;
+import dev.attune.batch.Packer;
+import dev.attune.batch.TargetLayout;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReader;
 import dev.attune.data.DataReport;

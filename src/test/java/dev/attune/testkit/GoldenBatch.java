@@ -1,5 +1,6 @@
 package dev.attune.testkit;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Packer;
@@ -17,8 +18,14 @@ public final class GoldenBatch {
 
   /** What the model of this folder does, by its class in Transformers. */
   public static Task task(Path folder) {
-    String architecture =
-        Goldens.json(folder.resolve("config.json")).get("architectures").get(0).asText();
+    JsonNode config = Goldens.json(folder.resolve("config.json"));
+    String architecture = config.get("architectures").get(0).asText();
+    if (config.path("problem_type").asText().equals("multi_label_classification")) {
+      return TestTasks.MULTI_LABEL;
+    }
+    if (architecture.endsWith("ForQuestionAnswering")) {
+      return TestTasks.QUESTION_ANSWERING;
+    }
     if (architecture.endsWith("ForSequenceClassification")) {
       return TestTasks.CLASSIFICATION;
     }
@@ -28,23 +35,33 @@ public final class GoldenBatch {
     return TestTasks.CAUSAL_LM;
   }
 
+  private static TargetLayout layout(Task task) {
+    return switch (task.head()) {
+      case LANGUAGE_MODEL -> TargetLayout.LEARNED_ROWS;
+      case TOKEN -> TargetLayout.ROWS;
+      case SPAN -> TargetLayout.labels(2);
+      default ->
+          task == TestTasks.MULTI_LABEL ? TargetLayout.numbers(task.outputs()) : TargetLayout.LABEL;
+    };
+  }
+
   /** Packs them, with their labels. */
   public static Batch of(Goldens.Tensors golden, Task task, int positionOffset) {
     boolean types = golden.has("token_type_ids.0");
     boolean isLanguageModel = task.head() == HeadKind.LANGUAGE_MODEL;
     boolean isToken = task.head() == HeadKind.TOKEN;
-    TargetLayout layout =
-        isLanguageModel
-            ? TargetLayout.LEARNED_ROWS
-            : isToken ? TargetLayout.ROWS : TargetLayout.LABEL;
-    EncodedDataset.Builder builder = EncodedDataset.builder(layout, types);
+    EncodedDataset.Builder builder = EncodedDataset.builder(layout(task), types);
     for (int s = 0; s < SEQUENCES; s++) {
       int[] ids = golden.ints("input_ids." + s);
       int[] typeIds = types ? golden.ints("token_type_ids." + s) : null;
+      if (task == TestTasks.MULTI_LABEL) {
+        builder.add(ids, typeIds, golden.floats("labels." + s));
+        continue;
+      }
       int[] labels = golden.ints("labels." + s);
       if (isLanguageModel) {
         builder.addNextTokens(ids, null, 0, ids.length);
-      } else if (isToken) {
+      } else if (isToken || task.head() == HeadKind.SPAN) {
         builder.add(ids, typeIds, labels);
       } else {
         builder.add(ids, typeIds, labels[0]);
