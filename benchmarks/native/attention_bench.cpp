@@ -15,8 +15,12 @@
 #include <vector>
 
 #include "attune_ops.h"
+#include "caller.h"
 
 namespace {
+
+const auto attention_fwd = attune::linked<decltype(attune_attention_fwd)>("attention_fwd");
+const auto attention_bwd = attune::linked<decltype(attune_attention_bwd)>("attention_bwd");
 
 struct Batch {
   const char* name;
@@ -95,13 +99,13 @@ void bench(attune_context* ctx, const Batch& batch, const Shape& shape, int32_t 
   };
   const float scale = 1.0f / std::sqrt(static_cast<float>(D));
   double forward = median_seconds([&] {
-    require(attune_attention_fwd(ctx, out.data(), lse.data(), part(qkv, 0), part(qkv, 1), part(qkv, 2), cu.data(),
-                                 cu.data(), 3 * C, 3 * C, batch.sequences, H, H, D, scale, 0, 0, p, 1, 2, dtype));
+    require(attention_fwd(ctx, out.data(), lse.data(), part(qkv, 0), part(qkv, 1), part(qkv, 2), cu.data(), cu.data(),
+                          3 * C, 3 * C, batch.sequences, batch.longest, H, H, D, scale, 0, 0, p, 1, 2, dtype));
   });
   double backward = median_seconds([&] {
-    require(attune_attention_bwd(ctx, part(dqkv, 0), part(dqkv, 1), part(dqkv, 2), dout.data(), part(qkv, 0),
-                                 part(qkv, 1), part(qkv, 2), out.data(), lse.data(), cu.data(), cu.data(), 3 * C, 3 * C,
-                                 batch.sequences, H, H, D, scale, 0, 0, p, 1, 2, dtype));
+    require(attention_bwd(ctx, part(dqkv, 0), part(dqkv, 1), part(dqkv, 2), dout.data(), part(qkv, 0), part(qkv, 1),
+                          part(qkv, 2), out.data(), lse.data(), cu.data(), cu.data(), 3 * C, 3 * C, batch.sequences,
+                          batch.longest, H, H, D, scale, 0, 0, p, 1, 2, dtype));
   });
   double work = pairs * static_cast<double>(C) * 1e-9;
   std::printf("%-16s %-7s %-4s p=%.1f N=%-5lld  fwd %8.3f ms %6.1f GFLOP/s   bwd %8.3f ms %6.1f GFLOP/s\n", batch.name,

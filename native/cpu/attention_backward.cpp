@@ -278,25 +278,12 @@ static void run_backward(attune_context* ctx, const Backward<Cell, T>& op) {
 
 attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, const void* dout, const void* q,
                             const void* k, const void* v, const void* out, const float* lse, const int32_t* cu_q,
-                            const int32_t* cu_k, int64_t q_stride, int64_t kv_stride, int64_t B, int64_t H, int64_t Hkv,
-                            int64_t D, float scale, int32_t causal, int64_t window, float p, int64_t seed,
+                            const int32_t* cu_k, int64_t q_stride, int64_t kv_stride, int64_t B, int64_t, int64_t H,
+                            int64_t Hkv, int64_t D, float scale, int32_t causal, int64_t window, float p, int64_t seed,
                             int64_t stream, int32_t dtype) {
   AttentionProblem a{
       cu_q, cu_k, nullptr, q_stride, kv_stride, B, H, Hkv, D, scale, causal != 0, window, Dropout(p, seed, stream)};
-  ATTUNE_CHECK(check_attention("attention_bwd", a, p, dtype));
-  if (B > 0 && cu_q[B] > cu_q[0]) {
-    ATTUNE_CHECK(check_pointer("attention_bwd", "dq", dq));
-    ATTUNE_CHECK(check_pointer("attention_bwd", "dout", dout));
-    ATTUNE_CHECK(check_pointer("attention_bwd", "q", q));
-    ATTUNE_CHECK(check_pointer("attention_bwd", "out", out));
-    ATTUNE_CHECK(check_pointer("attention_bwd", "lse", lse));
-  }
-  if (B > 0 && cu_k[B] > cu_k[0]) {
-    ATTUNE_CHECK(check_pointer("attention_bwd", "dk", dk));
-    ATTUNE_CHECK(check_pointer("attention_bwd", "dv", dv));
-    ATTUNE_CHECK(check_pointer("attention_bwd", "k", k));
-    ATTUNE_CHECK(check_pointer("attention_bwd", "v", v));
-  }
+  ATTUNE_CHECK(check_attention("attention_bwd", a));
   if (dtype == ATTUNE_F32) {
     run_backward(ctx, Backward<Single, float>{a, static_cast<float*>(dq), static_cast<float*>(dk),
                                               static_cast<float*>(dv), static_cast<const float*>(dout),

@@ -506,8 +506,8 @@ static void run_cached(attune_context* ctx, const AttentionProblem& a, void* out
   few.run(ctx);
 }
 
-attune_status check_cached(const char* op, const AttentionProblem& a, int32_t dtype) {
-  ATTUNE_CHECK(check_attention(op, a, 0.0f, dtype));
+attune_status check_cached(const char* op, const AttentionProblem& a) {
+  ATTUNE_CHECK(check_attention(op, a));
   for (int64_t b = 0; b < a.B; ++b) {
     ATTUNE_REQUIRE(a.first_key[b] >= 0, "%s: k_start[%lld] is %d, must be at least 0", op, ll(b), a.first_key[b]);
     ATTUNE_REQUIRE(a.key_count[b] >= a.queries(b), "%s: k_count[%lld] is %d, must be at least %lld, its queries", op,
@@ -523,18 +523,10 @@ attune_status attention_cached_fwd(attune_context* ctx, void* out, const void* q
                                    const int32_t* k_count, int64_t q_stride, int64_t kv_stride, int64_t B, int64_t H,
                                    int64_t Hkv, int64_t D, float scale, int64_t window, int32_t dtype) {
   const char* op = "attention_cached_fwd";
-  if (B > 0) {
-    ATTUNE_CHECK(check_pointer(op, "k_start", k_start));
-    ATTUNE_CHECK(check_pointer(op, "k_count", k_count));
-  }
   const AttentionProblem a{cu_q, k_start, k_count, q_stride, kv_stride,          B, H, Hkv,
                            D,    scale,   true,    window,   Dropout(0.0f, 0, 0)};
-  ATTUNE_CHECK(check_cached(op, a, dtype));
+  ATTUNE_CHECK(check_cached(op, a));
   if (B == 0 || cu_q[B] == cu_q[0]) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "q", q));
-  ATTUNE_CHECK(check_pointer(op, "k_cache", k_cache));
-  ATTUNE_CHECK(check_pointer(op, "v_cache", v_cache));
   if (dtype == ATTUNE_F32) {
     run_cached<Single, float>(ctx, a, out, q, k_cache, v_cache);
     return ATTUNE_OK;

@@ -178,7 +178,6 @@ static inline void store_over_queries(Pair, float* row, int64_t lane, vf value) 
 
 // Offsets that start at 0 or later and do not fall.
 static inline attune_status check_offsets(const char* op, const char* name, const int32_t* offsets, int64_t B) {
-  ATTUNE_CHECK(check_pointer(op, name, offsets));
   ATTUNE_REQUIRE(offsets[0] >= 0, "%s: %s[0] is %d, must be at least 0", op, name, offsets[0]);
   for (int64_t b = 0; b < B; ++b) {
     ATTUNE_REQUIRE(offsets[b + 1] >= offsets[b], "%s: %s[%lld] is %d, must be at least %d (the one before)", op, name,
@@ -187,20 +186,7 @@ static inline attune_status check_offsets(const char* op, const char* name, cons
   return ATTUNE_OK;
 }
 
-static inline attune_status check_attention(const char* op, const AttentionProblem& a, float p, int32_t dtype) {
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_REQUIRE(a.B >= 0 && a.B <= INT32_MAX, "%s: B is %lld, must be 0..2^31-1", op, ll(a.B));
-  ATTUNE_REQUIRE(a.D >= 1 && a.D <= kMaxD, "%s: D is %lld, must be 1..%lld", op, ll(a.D), ll(kMaxD));
-  ATTUNE_REQUIRE(a.Hkv >= 1, "%s: Hkv is %lld, must be at least 1", op, ll(a.Hkv));
-  ATTUNE_REQUIRE(a.H >= 1 && a.H % a.Hkv == 0, "%s: H is %lld, must be a multiple of Hkv, which is %lld", op, ll(a.H),
-                 ll(a.Hkv));
-  ATTUNE_REQUIRE(a.q_stride >= a.H * a.D, "%s: q_stride is %lld, must be at least %lld (elements of a row)", op,
-                 ll(a.q_stride), ll(a.H * a.D));
-  ATTUNE_REQUIRE(a.kv_stride >= a.Hkv * a.D, "%s: kv_stride is %lld, must be at least %lld (elements of a row)", op,
-                 ll(a.kv_stride), ll(a.Hkv * a.D));
-  ATTUNE_CHECK(check_finite(op, "scale", a.scale));
-  ATTUNE_CHECK(check_count(op, "window", a.window));
-  ATTUNE_CHECK(check_probability(op, "p", p));
+static inline attune_status check_attention(const char* op, const AttentionProblem& a) {
   if (a.B == 0) return ATTUNE_OK;
   ATTUNE_CHECK(check_offsets(op, "cu_q", a.cu_q, a.B));
   return a.key_count != nullptr ? ATTUNE_OK : check_offsets(op, "cu_k", a.first_key, a.B);

@@ -21,24 +21,8 @@ attune_status with_shape(int64_t D, bool dropout, Body&& body) {
   }
 }
 
-attune_status check(const char* op, const void* cu_q, const void* cu_k, int64_t q_stride, int64_t kv_stride, int64_t B,
-                    int64_t H, int64_t Hkv, int64_t D, float scale, int64_t window, float p, int32_t dtype) {
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_REQUIRE(B >= 0 && B <= INT32_MAX, "%s: B is %lld, must be 0..2^31-1", op, ll(B));
-  ATTUNE_REQUIRE(D >= 1 && D <= kAttentionMaxD, "%s: D is %lld, must be 1..%d", op, ll(D), kAttentionMaxD);
-  ATTUNE_REQUIRE(Hkv >= 1, "%s: Hkv is %lld, must be at least 1", op, ll(Hkv));
-  ATTUNE_REQUIRE(H >= 1 && H <= INT32_MAX && H % Hkv == 0, "%s: H is %lld, must be a multiple of Hkv, which is %lld",
-                 op, ll(H), ll(Hkv));
-  ATTUNE_REQUIRE(q_stride >= H * D, "%s: q_stride is %lld, must be at least %lld (elements of a row)", op, ll(q_stride),
-                 ll(H * D));
-  ATTUNE_REQUIRE(kv_stride >= Hkv * D, "%s: kv_stride is %lld, must be at least %lld (elements of a row)", op,
-                 ll(kv_stride), ll(Hkv * D));
-  ATTUNE_CHECK(check_finite(op, "scale", scale));
-  ATTUNE_CHECK(check_count(op, "window", window));
-  ATTUNE_CHECK(check_probability(op, "p", p));
+attune_status check_room(const char* op, int64_t B, int64_t H) {
   if (B == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "cu_q", cu_q));
-  ATTUNE_CHECK(check_pointer(op, "cu_k", cu_k));
   // Both lists of tiles lie in the scratch of the context, and tiles of all heads are counted in 32 bits.
   const int64_t most = min_of(kScratchBytes / (Schedule::kLists * Schedule::words(1) * 4), (int64_t{1} << 29) / H);
   if (B > most)
@@ -122,16 +106,11 @@ attune_status run_backward(attune_context* ctx, const AttentionProblem& a, const
 
 attune_status attention_fwd(attune_context* ctx, void* out, float* lse, const void* q, const void* k, const void* v,
                             const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride, int64_t kv_stride, int64_t B,
-                            int64_t H, int64_t Hkv, int64_t D, float scale, int32_t causal, int64_t window, float p,
-                            int64_t seed, int64_t stream, int32_t dtype) {
+                            int64_t, int64_t H, int64_t Hkv, int64_t D, float scale, int32_t causal, int64_t window,
+                            float p, int64_t seed, int64_t stream, int32_t dtype) {
   const char* op = "attention_fwd";
-  ATTUNE_CHECK(check(op, cu_q, cu_k, q_stride, kv_stride, B, H, Hkv, D, scale, window, p, dtype));
+  ATTUNE_CHECK(check_room(op, B, H));
   if (B == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "lse", lse));
-  ATTUNE_CHECK(check_pointer(op, "q", q));
-  ATTUNE_CHECK(check_pointer(op, "k", k));
-  ATTUNE_CHECK(check_pointer(op, "v", v));
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
     const bool vectors = in_vectors<T>(D, q_stride, kv_stride, out, q, k, v);
@@ -154,25 +133,16 @@ attune_status attention_fwd(attune_context* ctx, void* out, float* lse, const vo
 
 attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, const void* dout, const void* q,
                             const void* k, const void* v, const void* out, const float* lse, const int32_t* cu_q,
-                            const int32_t* cu_k, int64_t q_stride, int64_t kv_stride, int64_t B, int64_t H, int64_t Hkv,
-                            int64_t D, float scale, int32_t causal, int64_t window, float p, int64_t seed,
+                            const int32_t* cu_k, int64_t q_stride, int64_t kv_stride, int64_t B, int64_t, int64_t H,
+                            int64_t Hkv, int64_t D, float scale, int32_t causal, int64_t window, float p, int64_t seed,
                             int64_t stream, int32_t dtype) {
   const char* op = "attention_bwd";
-  ATTUNE_CHECK(check(op, cu_q, cu_k, q_stride, kv_stride, B, H, Hkv, D, scale, window, p, dtype));
+  ATTUNE_CHECK(check_room(op, B, H));
   if (dtype == ATTUNE_BF16 && D == 1) {
     return fail(ATTUNE_UNSUPPORTED, "%s: D is 1, must be at least 2 with bf16 (a row of dq holds an f32 meanwhile)",
                 op);
   }
   if (B == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "dq", dq));
-  ATTUNE_CHECK(check_pointer(op, "dk", dk));
-  ATTUNE_CHECK(check_pointer(op, "dv", dv));
-  ATTUNE_CHECK(check_pointer(op, "dout", dout));
-  ATTUNE_CHECK(check_pointer(op, "q", q));
-  ATTUNE_CHECK(check_pointer(op, "k", k));
-  ATTUNE_CHECK(check_pointer(op, "v", v));
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "lse", lse));
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
     const bool vectors = in_vectors<T>(D, q_stride, kv_stride, dq, dk, dv, dout, q, k, v, out);

@@ -137,28 +137,11 @@ dim3 pool_grid(int64_t B, int64_t C, int V) {
   return dim3(static_cast<unsigned>(ceil_div(C, kWarp * V)), static_cast<unsigned>(min_of(B, 65535)));
 }
 
-attune_status check(const char* op, const char* rows_name, int64_t rows, int64_t C, int32_t dtype) {
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  return check_matrix(op, rows_name, rows, "C", C);
-}
-
-attune_status check_pool(const char* op, const void* out, const char* out_name, const void* inp, const char* inp_name,
-                         const int32_t* cu_seqlens) {
-  ATTUNE_CHECK(check_pointer(op, "cu_seqlens", cu_seqlens));
-  ATTUNE_CHECK(check_pointer(op, out_name, out));
-  return check_pointer(op, inp_name, inp);
-}
-
 }  // namespace
 
 attune_status gather_rows_fwd(attune_context* ctx, void* out, const void* inp, const int32_t* rows, int64_t M,
                               int64_t C, int32_t dtype) {
-  const char* op = "gather_rows_fwd";
-  ATTUNE_CHECK(check(op, "M", M, C, dtype));
   if (M == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "inp", inp));
-  ATTUNE_CHECK(check_pointer(op, "rows", rows));
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
     Gather<T> body{static_cast<T*>(out), static_cast<const T*>(inp), rows, C, &ctx->front()->error};
@@ -168,14 +151,6 @@ attune_status gather_rows_fwd(attune_context* ctx, void* out, const void* inp, c
 
 attune_status gather_rows_bwd(attune_context* ctx, void* dinp, const void* dout, const int32_t* rows, int64_t N,
                               int64_t M, int64_t C, int32_t accumulate, int32_t dtype) {
-  const char* op = "gather_rows_bwd";
-  ATTUNE_CHECK(check(op, "N", N, C, dtype));
-  ATTUNE_CHECK(check_matrix(op, "M", M, "C", C));
-  if (N > 0) ATTUNE_CHECK(check_pointer(op, "dinp", dinp));
-  if (M > 0) {
-    ATTUNE_CHECK(check_pointer(op, "dout", dout));
-    ATTUNE_CHECK(check_pointer(op, "rows", rows));
-  }
   if (accumulate == 0 && N > 0) ATTUNE_CHECK(set_bytes(ctx, dinp, 0, N * C * element_bytes(dtype)));
   if (M == 0) return ATTUNE_OK;
   return with_type(dtype, [&](auto element) {
@@ -188,10 +163,7 @@ attune_status gather_rows_bwd(attune_context* ctx, void* dinp, const void* dout,
 
 attune_status mean_pool_fwd(attune_context* ctx, void* out, const void* inp, const int32_t* cu_seqlens, int64_t B,
                             int64_t C, int32_t dtype) {
-  const char* op = "mean_pool_fwd";
-  ATTUNE_CHECK(check(op, "B", B, C, dtype));
   if (B == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pool(op, out, "out", inp, "inp", cu_seqlens));
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
     auto run = [&](auto width) {
@@ -207,10 +179,7 @@ attune_status mean_pool_fwd(attune_context* ctx, void* out, const void* inp, con
 
 attune_status mean_pool_bwd(attune_context* ctx, void* dinp, const void* dout, const int32_t* cu_seqlens, int64_t B,
                             int64_t C, int32_t accumulate, int32_t dtype) {
-  const char* op = "mean_pool_bwd";
-  ATTUNE_CHECK(check(op, "B", B, C, dtype));
   if (B == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pool(op, dinp, "dinp", dout, "dout", cu_seqlens));
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
     auto run = [&](auto width) {

@@ -1,7 +1,9 @@
 package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.Cache;
 import dev.attune.core.DType;
+import dev.attune.core.InputException;
 import dev.attune.kernels.ProductPeak;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.kernels.cuda.CudaBackend;
@@ -34,6 +36,7 @@ final class DoctorCommand implements Command {
     item(console, result, "java", Runtime.version().toString());
     item(console, result, "cores", Integer.toString(runtime.availableProcessors()));
     item(console, result, "heap limit", Console.size(runtime.maxMemory()));
+    item(console, result, "cache folder", cacheFolder());
     boolean works = cpu(console, result, threads);
     item(
         console,
@@ -52,7 +55,7 @@ final class DoctorCommand implements Command {
   private static boolean cpu(Console console, ObjectNode result, int threads) {
     try (CpuBackend backend = new CpuBackend(threads)) {
       item(console, result, "cpu backend", backend.description());
-      item(console, result, "cpu library", backend.libraryFile().toString());
+      item(console, result, "cpu library", backend.library().file().toString());
       for (DType dtype : new DType[] {DType.F32, DType.BF16}) {
         double rate = ProductPeak.measure(backend, dtype);
         item(
@@ -70,6 +73,14 @@ final class DoctorCommand implements Command {
     } catch (RuntimeException e) {
       item(console, result, "cpu backend", "broken: " + e.getMessage());
       return false;
+    }
+  }
+
+  private static String cacheFolder() {
+    try {
+      return Cache.user().writable().toString();
+    } catch (InputException e) {
+      return "broken: " + e.getMessage();
     }
   }
 

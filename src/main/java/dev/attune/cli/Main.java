@@ -3,6 +3,7 @@ package dev.attune.cli;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.hub.Hub;
 import dev.attune.kernels.BackendException;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.train.DivergedException;
@@ -30,6 +31,7 @@ public final class Main {
   private Main() {}
 
   public static void main(String[] args) {
+    Hub.allowMaven(); // this process is ours
     System.exit(run(args));
   }
 

@@ -266,7 +266,7 @@ public final class Columns {
     return any;
   }
 
-  /** "text <- sentence, label": what was recognised, for the report. */
+  /** What was recognised, for the report: {@code text <- sentence, label}. */
   String describe(Map<Role, String> found) {
     List<String> parts = new ArrayList<>();
     found.forEach(

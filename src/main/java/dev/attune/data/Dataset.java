@@ -8,7 +8,7 @@ import java.util.List;
  *
  * @param source the file, as messages name it
  * @param examples in file order
- * @param columns which column plays which role, in words ("text <- sentence, label")
+ * @param columns which column plays which role, in words: {@code text <- sentence, label}
  */
 public record Dataset(Path source, List<Example> examples, String columns) {
 

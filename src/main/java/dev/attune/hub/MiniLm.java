@@ -3,6 +3,7 @@ package dev.attune.hub;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.Check;
+import dev.attune.core.InputException;
 import dev.attune.weights.OnnxInitializers;
 import dev.attune.weights.SafetensorsWriter;
 import dev.attune.weights.TensorInfo;
@@ -17,8 +18,8 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
-import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 
 /**
@@ -37,6 +38,13 @@ final class MiniLm {
 
   private static final String ONNX = "all-minilm-l6-v2.onnx";
   private static final String TOKENIZER = "all-minilm-l6-v2-tokenizer.json";
+
+  /** SHA-256 of the two entries of the JAR that are read. */
+  private static final Map<String, String> PINNED =
+      Map.of(
+          ONNX, "759c3cd2b7fe7e93933ad23c4c9181b7396442a2ed746ec7c1d46192c469c46e",
+          TOKENIZER, "da0e79933b9ed51798a3ae27893d3c5fa4a201126cef75586296df9b4d2c62a0");
+
   private static final int MAX_ENTRY_BYTES = 256 << 20;
   private static final int TENSORS = 5 + 6 * 16; // embeddings, then 16 for each of 6 layers
 
@@ -81,14 +89,48 @@ final class MiniLm {
     return "all-minilm-l6-v2-" + ARTIFACT.version();
   }
 
-  /** Fills an empty folder. */
-  static void convert(Path jar, Path folder) throws IOException {
-    byte[] onnx;
-    byte[] tokenizer;
-    try (ZipFile zip = new ZipFile(jar.toFile())) {
-      onnx = entry(zip, ONNX);
-      tokenizer = entry(zip, TOKENIZER);
+  /** Where the JAR's entries are read. */
+  @FunctionalInterface
+  interface Entries {
+    /** A stream to be closed, or null if there is no such entry. */
+    InputStream open(String name) throws IOException;
+  }
+
+  /**
+   * The entries as resources of the class path, where the application has the artifact as a
+   * dependency; empty where it has not. Also inside a JAR of JARs, and merged into another.
+   */
+  static Optional<Entries> onClassPath() {
+    for (ClassLoader loader :
+        new ClassLoader[] {
+          Thread.currentThread().getContextClassLoader(), MiniLm.class.getClassLoader()
+        }) {
+      if (loader != null && loader.getResource(ONNX) != null) {
+        return Optional.of(loader::getResourceAsStream);
+      }
     }
+    return Optional.empty();
+  }
+
+  /** Fills an empty folder from the JAR. */
+  static void convert(Path jar, Path folder) throws IOException {
+    try (ZipFile zip = new ZipFile(jar.toFile())) {
+      convert(
+          name -> zip.getEntry(name) == null ? null : zip.getInputStream(zip.getEntry(name)),
+          jar.toString(),
+          folder);
+    }
+  }
+
+  /**
+   * Fills an empty folder.
+   *
+   * @param where the entries are, for messages
+   * @throws InputException if they hold another model than the pinned one
+   */
+  static void convert(Entries entries, String where, Path folder) throws IOException {
+    byte[] onnx = entry(entries, where, ONNX);
+    byte[] tokenizer = entry(entries, where, TOKENIZER);
     writeWeights(onnx, folder.resolve("model.safetensors"));
     Files.write(folder.resolve("tokenizer.json"), tokenizer);
     Files.writeString(folder.resolve("config.json"), CONFIG);
@@ -96,18 +138,22 @@ final class MiniLm {
     Files.writeString(folder.resolve("vocab.txt"), vocabulary(tokenizer));
   }
 
-  private static byte[] entry(ZipFile zip, String name) throws IOException {
-    ZipEntry entry = zip.getEntry(name);
-    if (entry == null || entry.getSize() < 0 || entry.getSize() > MAX_ENTRY_BYTES) {
-      throw new IOException(zip.getName() + " has no usable entry " + name);
-    }
-    byte[] bytes = new byte[(int) entry.getSize()];
-    try (InputStream in = zip.getInputStream(entry)) {
-      if (in.readNBytes(bytes, 0, bytes.length) != bytes.length) {
-        throw new IOException(zip.getName() + ": entry " + name + " is cut short");
+  private static byte[] entry(Entries entries, String where, String name) throws IOException {
+    try (InputStream in = entries.open(name)) {
+      if (in == null) {
+        throw new IOException(where + " has no entry " + name);
       }
+      byte[] bytes = in.readNBytes(MAX_ENTRY_BYTES);
+      String actual = ModelManifest.sha256(bytes);
+      if (!actual.equals(PINNED.get(name))) {
+        throw new InputException(
+            String.format(
+                "%s from %s is not that of %s: its SHA-256 is %s, expected %s. Take this version"
+                    + " of the artifact",
+                name, where, ARTIFACT, actual, PINNED.get(name)));
+      }
+      return bytes;
     }
-    return bytes;
   }
 
   private static void writeWeights(byte[] onnx, Path file) throws IOException {

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.Cache;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.channels.FileChannel;
@@ -17,7 +18,10 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.stream.Stream;
 
-/** The manifest.json of a cached model: where it came from, and size and SHA-256 of every file. */
+/**
+ * The manifest.json of a cached model: where it came from, and size, CRC-32 and SHA-256 of every
+ * file.
+ */
 final class ModelManifest {
   private static final String FILE = "manifest.json";
 
@@ -32,13 +36,17 @@ final class ModelManifest {
           .addObject()
           .put("name", file.getFileName().toString())
           .put("size_bytes", Files.size(file))
+          .put("crc32", Cache.crc32(file))
           .put("sha256", sha256(file));
     }
     Files.write(
         folder.resolve(FILE), mapper.writerWithDefaultPrettyPrinter().writeValueAsBytes(root));
   }
 
-  /** What is wrong with the folder; without {@code hashes} only presence and sizes are compared. */
+  /**
+   * What is wrong with the folder. CRC-32 is compared always: it reads as fast as the file comes,
+   * about 10 ms for 90 MB; {@code hashes} compares SHA-256 too, at 30 times that.
+   */
   static List<String> problems(Path folder, boolean hashes) {
     List<String> out = new ArrayList<>();
     Path manifest = folder.resolve(FILE);
@@ -58,6 +66,8 @@ final class ModelManifest {
           out.add(file + " is missing");
         } else if (Files.size(file) != sizeBytes) {
           out.add(file + " has " + Files.size(file) + " bytes, expected " + sizeBytes);
+        } else if (Cache.crc32(file) != entry.path("crc32").asLong(-1)) {
+          out.add(file + " differs from its recorded CRC-32");
         } else if (hashes && !sha256(file).equals(entry.path("sha256").asText())) {
           out.add(file + " differs from its recorded SHA-256");
         }
@@ -69,12 +79,7 @@ final class ModelManifest {
   }
 
   static String sha256(Path file) throws IOException {
-    MessageDigest digest;
-    try {
-      digest = MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
-    }
+    MessageDigest digest = sha256();
     byte[] chunk = new byte[1 << 16];
     try (InputStream in = Files.newInputStream(file)) {
       for (int count = in.read(chunk); count >= 0; count = in.read(chunk)) {
@@ -82,6 +87,18 @@ final class ModelManifest {
       }
     }
     return HexFormat.of().formatHex(digest.digest());
+  }
+
+  static String sha256(byte[] content) {
+    return HexFormat.of().formatHex(sha256().digest(content));
+  }
+
+  private static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java has SHA-256", e);
+    }
   }
 
   static void sync(Path folder) throws IOException {

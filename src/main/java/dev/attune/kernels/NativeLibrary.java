@@ -1,53 +1,87 @@
 package dev.attune.kernels;
 
+import dev.attune.core.NativeLoader;
+import dev.attune.core.Platform;
+import dev.attune.memory.JavaCpp;
 import java.io.IOException;
-import java.io.InputStream;
 import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
-import java.util.Locale;
-import java.util.function.IntSupplier;
+import java.util.List;
+import java.util.Optional;
 
 /**
  * Finds and loads our native libraries. An explicit path (system property or environment: {@code
  * attune.library.path}, ATTUNE_LIBRARY_PATH; a folder or the CPU library in it) is the only try
- * where given; else the library beside the classes; else the one inside the JAR, extracted once to
- * a cache folder named after its content.
+ * where given; else the one beside the classes, in a folder or in the JAR (see {@link
+ * NativeLoader}).
  */
 public final class NativeLibrary {
-  /** Must equal ATTUNE_ABI_VERSION in attune_ops.h. */
-  private static final int ABI_VERSION = 1;
+  /** Platforms that a build can be for: what a JAR holds is found by asking for each. */
+  private static final List<String> PLATFORMS =
+      List.of("linux-x86_64", "linux-arm64", "macosx-arm64", "macosx-x86_64", "windows-x86_64");
+
+  /** Platforms that Bytedeco's PyTorch preset is published for. */
+  private static final List<String> TORCH_PLATFORMS =
+      List.of("linux-x86_64", "macosx-arm64", "windows-x86_64");
 
   private NativeLibrary() {}
 
   /**
    * Loads a library.
    *
-   * @param abiVersion asks the loaded library for its version
-   * @throws BackendException if it cannot be loaded or has another version than these classes
+   * @param name such as {@code attune_cpu}
+   * @return the file it came from
+   * @throws BackendException if there is none or it cannot be loaded
    */
-  public static void load(Path file, IntSupplier abiVersion) {
+  public static Path load(String name) {
+    Optional<Path> explicit = explicit(name);
+    if (explicit.isPresent()) {
+      load(explicit.get());
+      return explicit.get();
+    }
+    URL library = bundled(name);
     try {
-      System.load(file.toString());
+      return NativeLoader.load(library, JavaCpp::within);
+    } catch (IOException e) {
+      throw new BackendException("cannot unpack the native kernels " + library + ": " + e, e);
     } catch (UnsatisfiedLinkError e) {
-      throw new BackendException(
-          "cannot load the native kernels from " + file + ": " + e.getMessage(), e);
+      throw new BackendException("cannot load the native kernels: " + e.getMessage(), e);
     }
-    int abi = abiVersion.getAsInt();
-    if (abi != ABI_VERSION) {
-      throw new BackendException(
-          "the native kernels in "
-              + file
-              + " have ABI "
-              + abi
-              + ", these classes need "
-              + ABI_VERSION
-              + "; build both from one checkout");
+  }
+
+  private static void load(Path file) {
+    try {
+      NativeLoader.load(file, JavaCpp::within);
+    } catch (IOException | UnsatisfiedLinkError e) {
+      throw new BackendException("cannot load the native kernels: " + e.getMessage(), e);
     }
+  }
+
+  /**
+   * Where a library lies, for people.
+   *
+   * @throws BackendException if there is none
+   */
+  public static String locate(String name) {
+    return explicit(name).map(Path::toString).orElseGet(() -> bundled(name).toString());
+  }
+
+  private static Optional<Path> explicit(String name) {
+    String explicit = System.getProperty("attune.library.path");
+    if (explicit == null || explicit.isEmpty()) {
+      explicit = System.getenv("ATTUNE_LIBRARY_PATH");
+    }
+    if (explicit == null || explicit.isEmpty()) {
+      return Optional.empty();
+    }
+    String fileName = System.mapLibraryName(name);
+    Path path = Path.of(explicit).toAbsolutePath();
+    Path file = Files.isDirectory(path) ? path.resolve(fileName) : beside(path, fileName);
+    if (!Files.isRegularFile(file)) {
+      throw new BackendException("no native kernels at " + file + ", the path given explicitly");
+    }
+    return Optional.of(file);
   }
 
   /** An explicit path may name one library; the others lie beside it. */
@@ -57,99 +91,48 @@ public final class NativeLibrary {
         : library;
   }
 
-  /**
-   * Finds a library; one inside the JAR is extracted.
-   *
-   * @throws BackendException if there is none
-   */
-  public static Path locate(String fileName) {
-    String explicit = System.getProperty("attune.library.path");
-    if (explicit == null || explicit.isEmpty()) {
-      explicit = System.getenv("ATTUNE_LIBRARY_PATH");
-    }
-    if (explicit != null && !explicit.isEmpty()) {
-      Path path = Path.of(explicit).toAbsolutePath();
-      Path file = Files.isDirectory(path) ? path.resolve(fileName) : beside(path, fileName);
-      if (!Files.isRegularFile(file)) {
-        throw new BackendException("no native kernels at " + file + ", the path given explicitly");
-      }
-      return file;
-    }
-    String resource = "/dev/attune/native/" + platform() + "/" + fileName;
-    URL url = NativeLibrary.class.getResource(resource);
+  private static URL bundled(String name) {
+    String platform = Platform.name();
+    URL url = NativeLibrary.class.getResource(resource(platform, System.mapLibraryName(name)));
     if (url == null) {
-      throw new BackendException(
-          "there is no "
-              + fileName
-              + " for "
-              + platform()
-              + " in this build (looked for "
-              + resource
-              + " on the class path); build them with: mvn package");
+      throw new BackendException(missing(name, platform));
     }
-    if (url.getProtocol().equals("file")) {
-      return Path.of(java.net.URI.create(url.toString()));
-    }
-    try (InputStream in = url.openStream()) {
-      return extract(in.readAllBytes(), fileName);
-    } catch (IOException e) {
-      throw new BackendException("cannot extract the native kernels: " + e.getMessage(), e);
-    }
+    return url;
   }
 
-  private static Path extract(byte[] library, String fileName) throws IOException {
-    Path folder = cacheFolder().resolve("native").resolve(digest(library));
-    Path file = folder.resolve(fileName);
-    if (Files.isRegularFile(file) && Files.size(file) == library.length) {
-      return file;
-    }
-    Files.createDirectories(folder);
-    Path temporary = Files.createTempFile(folder, fileName, ".tmp");
-    try {
-      Files.write(temporary, library);
-      Files.move(
-          temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-    } finally {
-      Files.deleteIfExists(temporary);
-    }
-    return file;
+  private static String resource(String platform, String fileName) {
+    return "/dev/attune/native/" + platform + "/" + fileName;
   }
 
-  /**
-   * Where files that can be made again are kept: ATTUNE_HOME, else the cache folder of the user.
-   */
-  public static Path cacheFolder() {
-    String home = System.getenv("ATTUNE_HOME");
-    if (home != null && !home.isEmpty()) {
-      return Path.of(home);
+  /** For someone who has the JAR only: what was looked for, what there is, what can be done. */
+  static String missing(String name, String platform) {
+    List<String> present =
+        PLATFORMS.stream()
+            .filter(p -> NativeLibrary.class.getResource(resource(p, fileName(name, p))) != null)
+            .toList();
+    StringBuilder out = new StringBuilder();
+    out.append("there is no library ").append(name).append(" for ").append(platform);
+    out.append(" here: ").append(resource(platform, fileName(name, platform)));
+    out.append(" is not on the class path");
+    if (!present.isEmpty()) {
+      out.append(", which has it for ").append(String.join(", ", present));
     }
-    String xdg = System.getenv("XDG_CACHE_HOME");
-    Path cache =
-        xdg != null && !xdg.isEmpty()
-            ? Path.of(xdg)
-            : Path.of(System.getProperty("user.home"), ".cache");
-    return cache.resolve("attune");
+    if (!name.equals("attune_cpu")) {
+      return out.toString();
+    }
+    if (TORCH_PLATFORMS.contains(platform)) {
+      out.append(". The torch backend runs here, slower: ask for it (backend torch) and add");
+      out.append(" org.bytedeco:pytorch and org.bytedeco:openblas, each also with the classifier ");
+      out.append(platform).append(", in the versions that Attune's pom names");
+    }
+    return out.append(". Attune can be built from source on such a machine, with a C++17 compiler")
+        .append(" and CMake: mvn package")
+        .toString();
   }
 
-  private static String digest(byte[] content) {
-    try {
-      byte[] hash = MessageDigest.getInstance("SHA-256").digest(content);
-      return HexFormat.of().formatHex(hash, 0, 8);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
-    }
-  }
-
-  private static String platform() {
-    String os = System.getProperty("os.name").toLowerCase(Locale.ROOT);
-    String arch = System.getProperty("os.arch").toLowerCase(Locale.ROOT);
-    String system = os.startsWith("linux") ? "linux" : os.startsWith("mac") ? "macosx" : "windows";
-    String machine =
-        switch (arch) {
-          case "amd64", "x86_64" -> "x86_64";
-          case "aarch64", "arm64" -> "arm64";
-          default -> arch;
-        };
-    return system + "-" + machine;
+  private static String fileName(String name, String platform) {
+    return platform.startsWith("windows")
+        ? name + ".dll"
+        : "lib" + name + (platform.startsWith("macosx") ? ".dylib" : ".so");
   }
 }

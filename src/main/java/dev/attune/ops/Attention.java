@@ -1,5 +1,6 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.core.Check;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
@@ -177,7 +178,7 @@ public final class Attention implements Node {
             lse,
             out);
     tape.backend()
-        .attentionForward(
+        .run(new AttentionCall.Forward(
             out.address(),
             lse,
             node.query(queries.address()),
@@ -185,7 +186,7 @@ public final class Attention implements Node {
             node.value(keyValues.address()),
             cuQueries,
             cuKeys,
-            queries.cols(),
+            new AttentionCall.Problem(queries.cols(),
             keyValues.cols(),
             B,
             maxLength,
@@ -198,7 +199,7 @@ public final class Attention implements Node {
             node.dropout,
             tape.seed(),
             node.stream,
-            queries.dtype());
+            queries.dtype())));
     return tape.record(node);
   }
 
@@ -227,7 +228,7 @@ public final class Attention implements Node {
     long dqueries = tape.gradientOf(queries);
     long dkeyValues = tape.gradientOf(keyValues);
     tape.backend()
-        .attentionBackward(
+        .run(new AttentionCall.Backward(
             query(dqueries),
             key(dkeyValues),
             value(dkeyValues),
@@ -239,7 +240,7 @@ public final class Attention implements Node {
             lse,
             cuQueries,
             cuKeys,
-            queries.cols(),
+            new AttentionCall.Problem(queries.cols(),
             keyValues.cols(),
             B,
             maxLength,
@@ -252,7 +253,7 @@ public final class Attention implements Node {
             dropout,
             tape.seed(),
             stream,
-            queries.dtype());
+            queries.dtype())));
   }
 
   @Override

@@ -1,5 +1,6 @@
 package dev.attune.store;
 
+import dev.attune.kernels.calls.ZeroRowsCall;
 import dev.attune.core.Check;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
@@ -35,7 +36,12 @@ public final class RowSparse implements AutoCloseable {
     this.table = table;
     this.stateMirror = new HostMirror(backend, table.rows(), false);
     this.state = stateMirror.host();
-    this.rowsMirror = new HostMirror(backend, table.rows() * Integer.BYTES, false);
+    try {
+      this.rowsMirror = new HostMirror(backend, table.rows() * Integer.BYTES, false);
+    } catch (RuntimeException e) {
+      stateMirror.close();
+      throw e;
+    }
     this.rows = rowsMirror.host().asIntBuffer();
   }
 
@@ -108,7 +114,7 @@ public final class RowSparse implements AutoCloseable {
 
   /** Zeroes the gradients of the first rows of the list. */
   public void zeroGradients(int listed) {
-    backend.zeroRows(table.gradient(), rowsAddress(), listed, table.cols());
+    backend.run(new ZeroRowsCall(table.gradient(), rowsAddress(), listed, table.cols()));
   }
 
   /** Takes over row states that were written to {@link #stateBuffer} from outside. */

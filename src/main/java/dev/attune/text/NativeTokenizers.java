@@ -1,15 +1,11 @@
 package dev.attune.text;
 
+import dev.attune.core.NativeLoader;
+import dev.attune.core.Platform;
 import java.io.IOException;
-import java.io.InputStream;
 import java.net.URL;
-import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.List;
-import java.util.Locale;
-import java.util.Properties;
 
 /**
  * Loads the native library of the tokenizers JAR, once, without DJL's own loader (see the package
@@ -36,20 +32,16 @@ final class NativeTokenizers {
         System.getProperty(LIBRARY_PROPERTY, System.getenv().getOrDefault(LIBRARY_VARIABLE, ""));
     try {
       if (!explicit.isEmpty()) {
-        System.load(Path.of(explicit).toAbsolutePath().toString());
+        NativeLoader.load(Path.of(explicit).toAbsolutePath(), NativeLoader.Around.NOTHING);
       } else {
-        String platform = platform();
-        Path folder = extract(platform, fileNames(platform));
+        String platform = platform(Platform.name());
         for (String name : fileNames(platform)) {
-          System.load(folder.resolve(name).toString());
+          NativeLoader.load(resource(platform, name), NativeLoader.Around.NOTHING);
         }
       }
     } catch (IOException | UnsatisfiedLinkError e) {
       throw new IllegalStateException(
-          "The tokenizer library does not load on "
-              + platform()
-              + (explicit.isEmpty() ? "" : " from " + explicit)
-              + ": "
+          "The tokenizer library does not load: "
               + e.getMessage()
               + ". Set -D"
               + LIBRARY_PROPERTY
@@ -64,11 +56,9 @@ final class NativeTokenizers {
     return Math.max(0, loadNanos) / 1_000_000;
   }
 
-  private static String platform() {
-    String os = System.getProperty("os.name").toLowerCase(Locale.ROOT);
-    String arch = System.getProperty("os.arch").toLowerCase(Locale.ROOT);
-    String system = os.startsWith("win") ? "win" : os.startsWith("mac") ? "osx" : "linux";
-    return system + "-" + (arch.equals("amd64") ? "x86_64" : arch);
+  /** The JAR's own names of systems and processors. */
+  static String platform(String name) {
+    return name.replace("macosx-", "osx-").replace("windows-", "win-").replace("arm64", "aarch64");
   }
 
   /** In load order: the Windows build needs its three runtime libraries first. */
@@ -79,72 +69,16 @@ final class NativeTokenizers {
         : List.of(library);
   }
 
-  private static Path extract(String platform, List<String> names) throws IOException {
-    Path folder = cacheFolder(platform);
-    for (String name : names) {
-      String resource = RESOURCES + platform + "/cpu/" + name;
-      URL url = NativeTokenizers.class.getResource(resource);
-      if (url == null) {
-        throw new IOException(
-            "no "
-                + resource
-                + " on the class path (the tokenizers JAR has it for linux-x86_64, linux-aarch64,"
-                + " osx-aarch64 and win-x86_64)");
-      }
-      Path target = folder.resolve(name);
-      long sizeBytes = url.openConnection().getContentLengthLong();
-      if (Files.exists(target) && (sizeBytes < 0 || Files.size(target) == sizeBytes)) {
-        continue;
-      }
-      // Written aside and renamed, so that a second process never sees half a library.
-      Path aside = Files.createTempFile(folder, name, ".tmp");
-      try (InputStream in = url.openStream()) {
-        Files.copy(in, aside, StandardCopyOption.REPLACE_EXISTING);
-        Files.move(
-            aside, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-      } catch (FileAlreadyExistsException e) {
-        // Another process was first.
-      } finally {
-        Files.deleteIfExists(aside);
-      }
+  private static URL resource(String platform, String name) throws IOException {
+    String resource = RESOURCES + platform + "/cpu/" + name;
+    URL url = NativeTokenizers.class.getResource(resource);
+    if (url == null) {
+      throw new IOException(
+          "no "
+              + resource
+              + " on the class path (ai.djl.huggingface:tokenizers has it for linux-x86_64,"
+              + " linux-aarch64, osx-aarch64 and win-x86_64)");
     }
-    return folder;
-  }
-
-  private static Path cacheFolder(String platform) throws IOException {
-    Path base;
-    String chosen = System.getProperty("attune.cache", System.getenv("ATTUNE_CACHE"));
-    String xdg = System.getenv("XDG_CACHE_HOME");
-    if (chosen != null && !chosen.isEmpty()) {
-      base = Path.of(chosen);
-    } else if (xdg != null && !xdg.isEmpty()) {
-      base = Path.of(xdg, "attune");
-    } else {
-      base = Path.of(System.getProperty("user.home"), ".cache", "attune");
-    }
-    Path folder = base.resolve("tokenizers-" + version()).resolve(platform).toAbsolutePath();
-    try {
-      return Files.createDirectories(folder);
-    } catch (IOException e) {
-      // A read-only home: a private folder of this process. A fixed name in the shared temporary
-      // folder could be planted by someone else.
-      Path own = Files.createTempDirectory("attune-tokenizers");
-      own.toFile().deleteOnExit();
-      for (String name : fileNames(platform)) {
-        own.resolve(name).toFile().deleteOnExit();
-      }
-      return own;
-    }
-  }
-
-  private static String version() throws IOException {
-    Properties properties = new Properties();
-    try (InputStream in =
-        NativeTokenizers.class.getResourceAsStream(RESOURCES + "tokenizers.properties")) {
-      if (in != null) {
-        properties.load(in);
-      }
-    }
-    return properties.getProperty("version", "unknown");
+    return url;
   }
 }

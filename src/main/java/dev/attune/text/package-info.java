@@ -10,9 +10,8 @@
  *       object per token (about a quarter slower a text on SST-2, and its batch call does that on
  *       one thread), and reports its use over the network unless told not to. DJL's loader is left
  *       out because it probes CUDA when it starts and, on a machine with a GPU, downloads another
- *       build of the library. We extract the CPU build once to a versioned cache ({@code
- *       ATTUNE_CACHE}, else {@code $XDG_CACHE_HOME/attune}, else {@code ~/.cache/attune}) and load
- *       it; {@code ATTUNE_TOKENIZERS_LIBRARY} names another file.
+ *       build of the library. We load the CPU build by {@link dev.attune.core.NativeLoader}, as our
+ *       kernels; {@code ATTUNE_TOKENIZERS_LIBRARY} names another file.
  *   <li>One native call encodes one text, on threads of ours. The batch calls of the JNI class end
  *       the process when a text cannot be encoded; the single call throws. Threads are ours to
  *       bound, and progress can be reported.

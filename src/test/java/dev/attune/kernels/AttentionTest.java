@@ -3,6 +3,7 @@ package dev.attune.kernels;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import dev.attune.ref.AttentionRef;
@@ -169,7 +170,7 @@ class AttentionTest extends KernelContract {
     }
     return k.calls(
             (backend, at) ->
-                backend.attentionForward(
+                backend.run(new AttentionCall.Forward(
                     at.of("out"),
                     at.of("lse"),
                     at.of("q"),
@@ -177,7 +178,7 @@ class AttentionTest extends KernelContract {
                     in.value(at, "", dtype),
                     at.of("cuQ"),
                     at.of("cuK"),
-                    in.strideQ(),
+                    new AttentionCall.Problem(in.strideQ(),
                     in.strideK(),
                     a.cuQ().length - 1,
                     longest(a),
@@ -190,7 +191,7 @@ class AttentionTest extends KernelContract {
                     a.dropout(),
                     SEED,
                     STREAM,
-                    dtype))
+                    dtype))))
         .gives(
             p -> {
               AttentionRef.Forward f = AttentionRef.forward(p, a, in.q, in.k, in.v);
@@ -229,7 +230,7 @@ class AttentionTest extends KernelContract {
     }
     return k.calls(
             (backend, at) ->
-                backend.attentionBackward(
+                backend.run(new AttentionCall.Backward(
                     at.of("dq"),
                     in.key(at, "d", dtype),
                     in.value(at, "d", dtype),
@@ -241,7 +242,7 @@ class AttentionTest extends KernelContract {
                     at.of("lse"),
                     at.of("cuQ"),
                     at.of("cuK"),
-                    in.strideQ(),
+                    new AttentionCall.Problem(in.strideQ(),
                     in.strideK(),
                     a.cuQ().length - 1,
                     longest(a),
@@ -254,7 +255,7 @@ class AttentionTest extends KernelContract {
                     a.dropout(),
                     SEED,
                     STREAM,
-                    dtype))
+                    dtype))))
         .gives(
             p -> {
               AttentionRef.Forward f = p == Precision.EXACT ? exact : saved;
@@ -620,7 +621,7 @@ class AttentionTest extends KernelContract {
       }
       k.calls(
               (backend, at) ->
-                  backend.attentionBackward(
+                  backend.run(new AttentionCall.Backward(
                       at.of("dq"),
                       at.of("dk"),
                       at.of("dv"),
@@ -632,7 +633,7 @@ class AttentionTest extends KernelContract {
                       at.of("lse"),
                       at.of("cuSeqlens"),
                       at.of("cuSeqlens"),
-                      stride,
+                      new AttentionCall.Problem(stride,
                       stride,
                       1,
                       N,
@@ -645,7 +646,7 @@ class AttentionTest extends KernelContract {
                       0,
                       SEED,
                       STREAM,
-                      dtype))
+                      dtype))))
           .gives(
               p -> {
                 boolean exact = p == Precision.EXACT;
@@ -704,7 +705,7 @@ class AttentionTest extends KernelContract {
     usual.with("p", 1).assertRefused(target, forward, "p", 1);
     usual.with("p", -0.5).assertRefused(target, forward, "p", -0.5);
     Arguments ints = new Arguments(16, 8, 2, 2, 1, 8, 1, 0, 0, DType.I32);
-    ints.assertRefused(target, forward, "dtype", target.describe(DType.I32));
+    ints.assertRefused(target, forward, "dtype", DType.I32);
   }
 
   /** The arguments of a forward call that are not addresses. */
@@ -736,7 +737,7 @@ class AttentionTest extends KernelContract {
     void assertRefused(Target target, KernelCase k, String argument, Object value) {
       k.instead(
               (b, at) ->
-                  b.attentionForward(
+                  b.run(new AttentionCall.Forward(
                       at.of("out"),
                       at.of("lse"),
                       at.of("q"),
@@ -744,7 +745,7 @@ class AttentionTest extends KernelContract {
                       at.of("v"),
                       at.of("cuQ"),
                       at.of("cuK"),
-                      qStride,
+                      new AttentionCall.Problem(qStride,
                       kvStride,
                       B,
                       8,
@@ -757,7 +758,7 @@ class AttentionTest extends KernelContract {
                       p,
                       SEED,
                       STREAM,
-                      dtype))
+                      dtype))))
           .assertRefused(target.backend(), argument, value);
     }
   }

@@ -1,7 +1,7 @@
 package dev.attune.kernels.cuda;
 
+import dev.attune.core.Cache;
 import dev.attune.core.InputException;
-import dev.attune.kernels.NativeLibrary;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -11,11 +11,15 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.Map;
+import java.util.zip.CRC32;
 
 /**
  * What was chosen by measurement on this kind of device with this version of a library: one line a
  * choice, appended when it is made. Another run, or the same run resumed, makes the same choices,
  * so that the same command gives the same bytes although the choice was timed.
+ *
+ * <p>A line is the key, the choice in hexadecimal and the CRC-32 of both. A line that was cut short
+ * or damaged is no choice; so every line brings its own beginning.
  */
 final class ChoiceFile {
   private final Path file;
@@ -27,10 +31,11 @@ final class ChoiceFile {
    * @param version of the library that they are among
    */
   static ChoiceFile of(String kind, CudaRuntime.Properties device, String version, int valueBytes) {
-    String name = device.name().replaceAll("[^A-Za-z0-9]+", "-");
-    return new ChoiceFile(
-        NativeLibrary.cacheFolder().resolve(kind + "-" + name + "-" + version + ".txt"),
-        valueBytes);
+    String name = kind + "-" + device.name().replaceAll("[^A-Za-z0-9]+", "-") + "-" + version;
+    Cache cache = Cache.user();
+    Path file = cache.folder().resolve(name + ".txt");
+    // A cache that came filled may be read where it cannot be written.
+    return new ChoiceFile(file, cache.writable().resolve(file.getFileName()), valueBytes);
   }
 
   /**
@@ -39,24 +44,36 @@ final class ChoiceFile {
    * @throws InputException if it cannot be read
    */
   ChoiceFile(Path file, int valueBytes) {
-    this.file = file;
-    if (!Files.exists(file)) {
+    this(file, file, valueBytes);
+  }
+
+  private ChoiceFile(Path from, Path to, int valueBytes) {
+    this.file = to;
+    if (!Files.exists(from)) {
       return;
     }
     try {
-      for (String line : Files.readAllLines(file)) {
-        int at = line.lastIndexOf(' ');
-        // A process killed while it wrote leaves a line cut short, which is no choice; so every
-        // line brings its own beginning.
-        if (at > 0 && line.length() - at - 1 == 2 * valueBytes) {
+      // Not as UTF-8: damaged bytes are damaged lines, not an error.
+      for (String line : Files.readAllLines(from, StandardCharsets.ISO_8859_1)) {
+        int end = line.lastIndexOf(' ');
+        int at = line.lastIndexOf(' ', end - 1);
+        if (at > 0
+            && end - at - 1 == 2 * valueBytes
+            && line.substring(end + 1).equals(checksum(line.substring(0, end)))) {
           choices.putIfAbsent(
-              line.substring(0, at), HexFormat.of().parseHex(line.substring(at + 1)));
+              line.substring(0, at), HexFormat.of().parseHex(line.substring(at + 1, end)));
         }
       }
-    } catch (IOException | IllegalArgumentException e) {
+    } catch (IOException e) {
       throw new InputException(
-          file + ", the choices made by measuring, cannot be read; delete it", e);
+          from + ", the choices made by measuring, cannot be read; delete it", e);
     }
+  }
+
+  private static String checksum(String line) {
+    CRC32 crc = new CRC32();
+    crc.update(line.getBytes(StandardCharsets.ISO_8859_1));
+    return String.format("%08x", crc.getValue());
   }
 
   /** The choice for a key, or null. */
@@ -72,12 +89,13 @@ final class ChoiceFile {
   /** Keeps a choice. */
   void put(String key, byte[] value) {
     choices.put(key, value);
+    String line = key + " " + HexFormat.of().formatHex(value);
     try {
-      Files.createDirectories(file.getParent());
+      Cache.makeFolder(file.getParent());
       Files.writeString(
           file,
-          "\n" + key + " " + HexFormat.of().formatHex(value),
-          StandardCharsets.UTF_8,
+          "\n" + line + " " + checksum(line),
+          StandardCharsets.ISO_8859_1,
           StandardOpenOption.CREATE,
           StandardOpenOption.APPEND);
     } catch (IOException e) {
@@ -85,7 +103,8 @@ final class ChoiceFile {
           file
               + ", the choices made by measuring, cannot be written: "
               + e.getMessage()
-              + "; ATTUNE_HOME names another folder",
+              + "; "
+              + Cache.ADVICE,
           e);
     }
   }

@@ -1,6 +1,9 @@
 package dev.attune.kernels.torch;
 
+import dev.attune.core.Cache;
 import dev.attune.kernels.BackendException;
+import dev.attune.memory.JavaCpp;
+import java.io.IOException;
 import java.util.Optional;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.Pointer;
@@ -11,15 +14,6 @@ final class TorchLibrary {
   private static final String MAX_PHYSICAL_BYTES = "org.bytedeco.javacpp.maxPhysicalBytes";
 
   private TorchLibrary() {}
-
-  /** Turns JavaCPP's own memory limits off, which works only before its Pointer is loaded. */
-  static void disableJavaCppLimits() {
-    for (String property : new String[] {MAX_BYTES, MAX_PHYSICAL_BYTES}) {
-      if (System.getProperty(property) == null) {
-        System.setProperty(property, "0");
-      }
-    }
-  }
 
   /** Why the preset cannot be used here; empty if it can. Loads no native code. */
   static Optional<String> unavailableReason() {
@@ -61,8 +55,8 @@ final class TorchLibrary {
               MAX_PHYSICAL_BYTES));
     }
     try {
-      TorchTensors.useCallersThread();
-    } catch (LinkageError e) {
+      JavaCpp.within(Cache.user().natives(), TorchTensors::useCallersThread);
+    } catch (LinkageError | IOException e) {
       throw new BackendException("cannot load libtorch: " + e.getMessage(), e);
     }
   }

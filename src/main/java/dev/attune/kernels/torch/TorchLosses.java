@@ -5,6 +5,8 @@ import static dev.attune.kernels.torch.TorchTensors.view;
 import static dev.attune.kernels.torch.TorchTensors.widen;
 
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.CrossEntropyCall;
+import dev.attune.kernels.calls.MseCall;
 import java.nio.IntBuffer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -14,58 +16,44 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 final class TorchLosses {
   private TorchLosses() {}
 
-  static void crossEntropy(
-      TorchPool pool,
-      long losses,
-      long dlogits,
-      long logits,
-      long labels,
-      long N,
-      long K,
-      int ignore,
-      float labelSmoothing,
-      float scale,
-      DType dtype) {
-    String op = "crossEntropy";
-    Arguments.count(op, "N", N);
-    Arguments.dimension(op, "K", K);
-    Arguments.closed(op, "labelSmoothing", labelSmoothing, 0, 1);
-    Arguments.finite(op, "scale", scale);
-    Arguments.floating(op, "dtype", dtype);
+  static void crossEntropy(TorchPool pool, CrossEntropyCall call) {
+    long N = call.N();
+    long K = call.K();
+    float labelSmoothing = call.labelSmoothing();
+    DType dtype = call.dtype();
+    String op = "cross_entropy";
     if (N == 0) {
       return;
     }
-    Arguments.present(op, "losses", losses);
-    Arguments.present(op, "logits", logits);
-    Arguments.present(op, "labels", labels);
-    checkLabels(op, labels, N, K, ignore);
+    checkLabels(op, call.labels(), N, K, call.ignore());
     pool.ranges(
         N,
         Math.max(1, TorchPool.TILE / K),
         (row, rows) -> {
           long offset = row * K * dtype.sizeBytes();
-          Tensor label = view(labels + row * Integer.BYTES, DType.I32, rows).to(ScalarType.Long);
-          Tensor ignored = label.eq(scalar(ignore)).unsqueeze(1);
+          Tensor label =
+              view(call.labels() + row * Integer.BYTES, DType.I32, rows).to(ScalarType.Long);
+          Tensor ignored = label.eq(scalar(call.ignore())).unsqueeze(1);
           label = label.unsqueeze(1).masked_fill_(ignored, scalar(0));
 
           Tensor logProbabilities =
-              torch.log_softmax(widen(view(logits + offset, dtype, rows, K)), 1);
+              torch.log_softmax(widen(view(call.logits() + offset, dtype, rows, K)), 1);
           Tensor loss = logProbabilities.gather(1, label).mul_(scalar(labelSmoothing - 1.0));
           if (labelSmoothing > 0) {
             Tensor all = logProbabilities.sum(1).unsqueeze(1);
             loss.sub_(all.mul_(scalar(labelSmoothing / (double) K)));
           }
-          view(losses + row * Float.BYTES, DType.F32, rows, 1)
+          view(call.losses() + row * Float.BYTES, DType.F32, rows, 1)
               .copy_(loss.masked_fill_(ignored, scalar(0)));
-          if (dlogits != 0) {
+          if (call.dlogits() != 0) {
             Tensor gradient = logProbabilities.exp_();
             if (labelSmoothing > 0) {
               gradient.sub_(scalar(labelSmoothing / (double) K));
             }
             Tensor target = torch.empty(rows, 1).fill_(scalar(labelSmoothing - 1.0));
             gradient.scatter_add_(1, label, target);
-            gradient.mul_(scalar(scale)).masked_fill_(ignored, scalar(0));
-            view(dlogits + offset, dtype, rows, K).copy_(gradient);
+            gradient.mul_(scalar(call.scale())).masked_fill_(ignored, scalar(0));
+            view(call.dlogits() + offset, dtype, rows, K).copy_(gradient);
           }
         });
   }
@@ -83,22 +71,16 @@ final class TorchLosses {
     }
   }
 
-  static void mse(
-      long losses, long dpred, long pred, long targets, long N, float scale, DType dtype) {
-    String op = "mse";
-    Arguments.count(op, "N", N);
-    Arguments.finite(op, "scale", scale);
-    Arguments.floating(op, "dtype", dtype);
+  static void mse(MseCall call) {
+    long N = call.N();
     if (N == 0) {
       return;
     }
-    Arguments.present(op, "losses", losses);
-    Arguments.present(op, "pred", pred);
-    Arguments.present(op, "targets", targets);
-    Tensor difference = widen(view(pred, dtype, N)).sub(view(targets, DType.F32, N));
-    view(losses, DType.F32, N).copy_(difference.mul(difference));
-    if (dpred != 0) {
-      view(dpred, dtype, N).copy_(difference.mul_(scalar(2.0 * scale)));
+    Tensor difference =
+        widen(view(call.pred(), call.dtype(), N)).sub(view(call.targets(), DType.F32, N));
+    view(call.losses(), DType.F32, N).copy_(difference.mul(difference));
+    if (call.dpred() != 0) {
+      view(call.dpred(), call.dtype(), N).copy_(difference.mul_(scalar(2.0 * call.scale())));
     }
   }
 }
