@@ -154,30 +154,21 @@ void ThreadPool::work(int32_t worker) {
 
 namespace {
 
+// What a level of x86-64 takes; other processors have the portable level alone.
+#if defined(ATTUNE_HAVE_v3)
 bool runs_v3() {
-#if defined(__x86_64__)
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-#else
-  return false;
-#endif
 }
 
 bool runs_v4() {
-#if defined(__x86_64__)
   return runs_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd");
-#else
-  return false;
-#endif
 }
+#endif
 
-bool runs_v4_bf16() {
-#if defined(__x86_64__)
-  return runs_v4() && __builtin_cpu_supports("avx512bf16");
-#else
-  return false;
+#if defined(ATTUNE_HAVE_v4_bf16)
+bool runs_v4_bf16() { return runs_v4() && __builtin_cpu_supports("avx512bf16"); }
 #endif
-}
 
 const Kernels* table_of(int32_t isa) {
   switch (isa) {

@@ -1,8 +1,8 @@
 package dev.attune.bench;
 
-import dev.attune.kernels.calls.ActivationCall;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
+import dev.attune.kernels.calls.ActivationCall;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 
@@ -58,6 +58,7 @@ public class ActivationBench extends OpBench {
 
   @Benchmark
   public void backwardGeluTanh() {
-    kernels.run(new ActivationCall.Backward(dinp, dout, inp, count, Activation.GELU_TANH, false, dtype));
+    kernels.run(
+        new ActivationCall.Backward(dinp, dout, inp, count, Activation.GELU_TANH, false, dtype));
   }
 }

@@ -1,7 +1,7 @@
 package dev.attune.bench;
 
-import dev.attune.kernels.calls.AdamWCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.AdamWCall;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 
@@ -97,39 +97,41 @@ public class AdamWBench extends OpBench {
 
   @Benchmark
   public void rows() {
-    kernels.run(new AdamWCall.Rows(
-        weight,
-        m,
-        v,
-        grad,
-        rowState,
-        V,
-        C,
-        LEARNING_RATE,
-        BETA1,
-        BETA2,
-        EPS,
-        DECAY,
-        CORRECTION1,
-        CORRECTION2,
-        1));
+    kernels.run(
+        new AdamWCall.Rows(
+            weight,
+            m,
+            v,
+            grad,
+            rowState,
+            V,
+            C,
+            LEARNING_RATE,
+            BETA1,
+            BETA2,
+            EPS,
+            DECAY,
+            CORRECTION1,
+            CORRECTION2,
+            1));
   }
 
   private void dense(long shadowOrNone) {
-    kernels.run(new AdamWCall.Flat(
-        weight,
-        m,
-        v,
-        shadowOrNone,
-        grad,
-        count,
-        LEARNING_RATE,
-        BETA1,
-        BETA2,
-        EPS,
-        DECAY,
-        CORRECTION1,
-        CORRECTION2,
-        1));
+    kernels.run(
+        new AdamWCall.Flat(
+            weight,
+            m,
+            v,
+            shadowOrNone,
+            grad,
+            count,
+            LEARNING_RATE,
+            BETA1,
+            BETA2,
+            EPS,
+            DECAY,
+            CORRECTION1,
+            CORRECTION2,
+            1));
   }
 }

@@ -1,7 +1,7 @@
 package dev.attune.bench;
 
-import dev.attune.kernels.calls.ArgmaxCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.ArgmaxCall;
 import dev.attune.testkit.Storage;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;

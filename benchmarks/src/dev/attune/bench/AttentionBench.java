@@ -1,7 +1,7 @@
 package dev.attune.bench;
 
-import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.AttentionCall;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 
@@ -108,58 +108,62 @@ public class AttentionBench extends OpBench {
   private void forward(long outOf, long lseOf, float p) {
     long width = (long) H * D;
     long step = width * dtype.sizeBytes();
-    kernels.run(new AttentionCall.Forward(
-        outOf,
-        lseOf,
-        qkv,
-        qkv + step,
-        qkv + 2 * step,
-        cu,
-        cu,
-        new AttentionCall.Problem(3 * width,
-        3 * width,
-        B,
-        maxLength,
-        H,
-        H,
-        D,
-        (float) (1 / Math.sqrt(D)),
-        false,
-        0,
-        p,
-        SEED,
-        0,
-        dtype)));
+    kernels.run(
+        new AttentionCall.Forward(
+            outOf,
+            lseOf,
+            qkv,
+            qkv + step,
+            qkv + 2 * step,
+            cu,
+            cu,
+            new AttentionCall.Problem(
+                3 * width,
+                3 * width,
+                B,
+                maxLength,
+                H,
+                H,
+                D,
+                (float) (1 / Math.sqrt(D)),
+                false,
+                0,
+                p,
+                SEED,
+                0,
+                dtype)));
   }
 
   private void backward(long outOf, long lseOf, float p) {
     long width = (long) H * D;
     long step = width * dtype.sizeBytes();
-    kernels.run(new AttentionCall.Backward(
-        dqkv,
-        dqkv + step,
-        dqkv + 2 * step,
-        dout,
-        qkv,
-        qkv + step,
-        qkv + 2 * step,
-        outOf,
-        lseOf,
-        cu,
-        cu,
-        new AttentionCall.Problem(3 * width,
-        3 * width,
-        B,
-        maxLength,
-        H,
-        H,
-        D,
-        (float) (1 / Math.sqrt(D)),
-        false,
-        0,
-        p,
-        SEED,
-        0,
-        dtype)));
+    kernels.run(
+        new AttentionCall.Backward(
+            dqkv,
+            dqkv + step,
+            dqkv + 2 * step,
+            dout,
+            qkv,
+            qkv + step,
+            qkv + 2 * step,
+            outOf,
+            lseOf,
+            cu,
+            cu,
+            new AttentionCall.Problem(
+                3 * width,
+                3 * width,
+                B,
+                maxLength,
+                H,
+                H,
+                D,
+                (float) (1 / Math.sqrt(D)),
+                false,
+                0,
+                p,
+                SEED,
+                0,
+                dtype)));
   }
 }

@@ -1,7 +1,7 @@
 package dev.attune.bench;
 
-import dev.attune.kernels.calls.AttentionCachedCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.AttentionCachedCall;
 import java.util.Arrays;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
@@ -62,22 +62,23 @@ public class AttentionCachedBench extends OpBench {
 
   @Benchmark
   public void forward() {
-    kernels.run(new AttentionCachedCall(
-        out,
-        q,
-        kCache,
-        vCache,
-        cuQ,
-        kStart,
-        kCount,
-        (long) H * D,
-        (long) Hkv * D,
-        B,
-        H,
-        Hkv,
-        D,
-        (float) (1 / Math.sqrt(D)),
-        0,
-        dtype));
+    kernels.run(
+        new AttentionCachedCall(
+            out,
+            q,
+            kCache,
+            vCache,
+            cuQ,
+            kStart,
+            kCount,
+            (long) H * D,
+            (long) Hkv * D,
+            B,
+            H,
+            Hkv,
+            D,
+            (float) (1 / Math.sqrt(D)),
+            0,
+            dtype));
   }
 }

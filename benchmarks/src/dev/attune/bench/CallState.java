@@ -1,11 +1,11 @@
 package dev.attune.bench;
 
-import dev.attune.kernels.calls.ActivationCall;
-import dev.attune.kernels.calls.CopyCall;
-import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.ActivationCall;
+import dev.attune.kernels.calls.CopyCall;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.memory.Buffer;
 
 /** Brings the machine into the state of the middle of a training step before each timed call. */
@@ -36,8 +36,9 @@ final class CallState implements AutoCloseable {
 
   /** Wakes the backend's threads. */
   void wakeThreads() {
-    backend.run(new ActivationCall.Forward(
-        small.address(), small.address(), WAKE_COUNT, Activation.RELU, DType.F32));
+    backend.run(
+        new ActivationCall.Forward(
+            small.address(), small.address(), WAKE_COUNT, Activation.RELU, DType.F32));
   }
 
   @Override

@@ -1,7 +1,7 @@
 package dev.attune.bench;
 
-import dev.attune.kernels.calls.CrossEntropyCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.CrossEntropyCall;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 
@@ -49,6 +49,7 @@ public class CrossEntropyBench extends OpBench {
 
   @Benchmark
   public void forwardBackward() {
-    kernels.run(new CrossEntropyCall(losses, dlogits, logits, labels, N, K, IGNORE, 0, 1f / N, dtype));
+    kernels.run(
+        new CrossEntropyCall(losses, dlogits, logits, labels, N, K, IGNORE, 0, 1f / N, dtype));
   }
 }

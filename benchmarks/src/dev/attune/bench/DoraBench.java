@@ -1,7 +1,7 @@
 package dev.attune.bench;
 
-import dev.attune.kernels.calls.DoraCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.DoraCall;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 
@@ -73,7 +73,9 @@ public class DoraBench extends OpBench {
 
   @Benchmark
   public void gain() {
-    kernels.run(new DoraCall.Gain(gain, excess, norm, weight, down, up, magnitude, F, 0, F, C, R, SCALE, dtype));
+    kernels.run(
+        new DoraCall.Gain(
+            gain, excess, norm, weight, down, up, magnitude, F, 0, F, C, R, SCALE, dtype));
   }
 
   @Benchmark
@@ -83,6 +85,7 @@ public class DoraBench extends OpBench {
 
   @Benchmark
   public void backward() {
-    kernels.run(new DoraCall.Backward(dinp, dmagnitude, dout, inp, gain, norm, N, F, F, false, dtype));
+    kernels.run(
+        new DoraCall.Backward(dinp, dmagnitude, dout, inp, gain, norm, N, F, F, false, dtype));
   }
 }

@@ -1,8 +1,8 @@
 package dev.attune.bench;
 
+import dev.attune.core.DType;
 import dev.attune.kernels.calls.EmbeddingCall;
 import dev.attune.kernels.calls.ZeroRowsCall;
-import dev.attune.core.DType;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 
@@ -81,14 +81,16 @@ public class EmbeddingBench extends OpBench {
 
   @Benchmark
   public void forward() {
-    kernels.run(new EmbeddingCall.Forward(
-        out, word, position, type, ids, positions, typeIds, N, C, V, POSITIONS, TYPES, dtype));
+    kernels.run(
+        new EmbeddingCall.Forward(
+            out, word, position, type, ids, positions, typeIds, N, C, V, POSITIONS, TYPES, dtype));
   }
 
   @Benchmark
   public void backward() {
-    kernels.run(new EmbeddingCall.Backward(
-        dword, dposition, dtokenType, dout, ids, positions, typeIds, N, C, dtype));
+    kernels.run(
+        new EmbeddingCall.Backward(
+            dword, dposition, dtokenType, dout, ids, positions, typeIds, N, C, dtype));
   }
 
   @Benchmark

@@ -1,8 +1,8 @@
 package dev.attune.bench;
 
-import dev.attune.kernels.calls.GatedCall;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
+import dev.attune.kernels.calls.GatedCall;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 

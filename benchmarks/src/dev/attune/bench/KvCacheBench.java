@@ -1,7 +1,7 @@
 package dev.attune.bench;
 
-import dev.attune.kernels.calls.KvCacheWriteCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.KvCacheWriteCall;
 import java.util.Arrays;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;

@@ -1,7 +1,7 @@
 package dev.attune.bench;
 
-import dev.attune.kernels.calls.LoraCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.LoraCall;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 
@@ -58,6 +58,7 @@ public class LoraBench extends OpBench {
 
   @Benchmark
   public void backward() {
-    kernels.run(new LoraCall.Backward(dlow, dup, dout, low, up, N, F, R, F, R, SCALE, false, dtype));
+    kernels.run(
+        new LoraCall.Backward(dlow, dup, dout, low, up, N, F, R, F, R, SCALE, false, dtype));
   }
 }

@@ -1,11 +1,11 @@
 package dev.attune.bench;
 
-import dev.attune.kernels.calls.CopyCall;
-import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.core.DType;
 import dev.attune.core.Device;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.ProductPeak;
+import dev.attune.kernels.calls.CopyCall;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.memory.Buffer;
 
 /**

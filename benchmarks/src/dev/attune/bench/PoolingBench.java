@@ -1,8 +1,8 @@
 package dev.attune.bench;
 
+import dev.attune.core.DType;
 import dev.attune.kernels.calls.GatherRowsCall;
 import dev.attune.kernels.calls.MeanPoolCall;
-import dev.attune.core.DType;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 

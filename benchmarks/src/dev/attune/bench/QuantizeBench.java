@@ -1,8 +1,8 @@
 package dev.attune.bench;
 
-import dev.attune.kernels.calls.QuantizeCall;
 import dev.attune.core.DType;
 import dev.attune.kernels.QuantizedLayout;
+import dev.attune.kernels.calls.QuantizeCall;
 import dev.attune.testkit.Storage;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;

@@ -1,7 +1,7 @@
 package dev.attune.bench;
 
-import dev.attune.kernels.calls.RmsNormCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.RmsNormCall;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 
@@ -62,26 +62,40 @@ public class RmsNormBench extends OpBench {
 
   @Benchmark
   public void forward() {
-    kernels.run(new RmsNormCall.Forward(
-        out, sum, rstd, inp, residual, weight, N, G, C, (long) G * C, (long) G * C, EPS, dtype));
+    kernels.run(
+        new RmsNormCall.Forward(
+            out,
+            sum,
+            rstd,
+            inp,
+            residual,
+            weight,
+            N,
+            G,
+            C,
+            (long) G * C,
+            (long) G * C,
+            EPS,
+            dtype));
   }
 
   @Benchmark
   public void backward() {
-    kernels.run(new RmsNormCall.Backward(
-        dinp,
-        dweight,
-        dout,
-        0,
-        heads ? inp : sum,
-        rstd,
-        weight,
-        N,
-        G,
-        C,
-        (long) G * C,
-        (long) G * C,
-        false,
-        dtype));
+    kernels.run(
+        new RmsNormCall.Backward(
+            dinp,
+            dweight,
+            dout,
+            0,
+            heads ? inp : sum,
+            rstd,
+            weight,
+            N,
+            G,
+            C,
+            (long) G * C,
+            (long) G * C,
+            false,
+            dtype));
   }
 }

@@ -1,7 +1,7 @@
 package dev.attune.bench;
 
-import dev.attune.kernels.calls.SgdCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.SgdCall;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 
@@ -43,7 +43,18 @@ public class SgdBench extends OpBench {
 
   @Benchmark
   public void dense() {
-    kernels.run(new SgdCall.Flat(
-        weight, momentumBuffer, 0, grad, count, LEARNING_RATE, MOMENTUM, DECAY, false, false, 1));
+    kernels.run(
+        new SgdCall.Flat(
+            weight,
+            momentumBuffer,
+            0,
+            grad,
+            count,
+            LEARNING_RATE,
+            MOMENTUM,
+            DECAY,
+            false,
+            false,
+            1));
   }
 }

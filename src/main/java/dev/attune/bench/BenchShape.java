@@ -3,6 +3,7 @@ package dev.attune.bench;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
+import dev.attune.model.Families;
 import dev.attune.model.HeadKind;
 import java.io.IOException;
 import java.util.Map;
@@ -53,10 +54,9 @@ record BenchShape(JsonNode config, HeadKind head) {
           "--shape is '" + name + "'; allowed are " + String.join(", ", SHAPES.keySet()));
     }
     try {
-      boolean isEncoder = json.contains("\"bert\"");
-      return new BenchShape(
-          new ObjectMapper().readTree(json),
-          isEncoder ? HeadKind.SEQUENCE : HeadKind.LANGUAGE_MODEL);
+      JsonNode config = new ObjectMapper().readTree(json);
+      boolean isDecoder = Families.of(config).isDecoder();
+      return new BenchShape(config, isDecoder ? HeadKind.LANGUAGE_MODEL : HeadKind.SEQUENCE);
     } catch (IOException e) {
       throw new IllegalStateException(e);
     }

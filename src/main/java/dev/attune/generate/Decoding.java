@@ -1,11 +1,11 @@
 package dev.attune.generate;
 
-import dev.attune.kernels.calls.LinearCall;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.memory.HostMirror;
 import dev.attune.memory.HostWindow;
 import dev.attune.model.Inputs;
@@ -222,18 +222,19 @@ final class Decoding implements AutoCloseable {
     // In groups: a row's numbers must not depend on how many texts begin at once.
     for (int first = 0; first < wanted; first += GROUP) {
       tape.backend()
-          .run(new LinearCall.Forward(
-              logits.address() + first * last.rows() * Float.BYTES,
-              0,
-              x.address() + first * last.cols() * Float.BYTES,
-              last.operand(tape.dtype()),
-              0,
-              Math.min(GROUP, wanted - first),
-              last.cols(),
-              last.rows(),
-              Activation.NONE,
-              DType.F32,
-              last.operandDtype(tape.dtype())));
+          .run(
+              new LinearCall.Forward(
+                  logits.address() + first * last.rows() * Float.BYTES,
+                  0,
+                  x.address() + first * last.cols() * Float.BYTES,
+                  last.operand(tape.dtype()),
+                  0,
+                  Math.min(GROUP, wanted - first),
+                  last.cols(),
+                  last.rows(),
+                  Activation.NONE,
+                  DType.F32,
+                  last.operandDtype(tape.dtype())));
     }
     return window.read(logits.address(), logits.sizeBytes()).asFloatBuffer();
   }

@@ -1,8 +1,8 @@
 package dev.attune.kernels;
 
-import dev.attune.kernels.calls.LinearCall;
 import dev.attune.core.DType;
 import dev.attune.core.Device;
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
 import java.util.Arrays;
@@ -50,18 +50,19 @@ public final class ProductPeak {
         backend.synchronize();
         long begin = System.nanoTime();
         for (int call = 0; call < s.calls; call++) {
-          backend.run(new LinearCall.Forward(
-              out.address(),
-              0,
-              inp.address(),
-              weight.address(),
-              0,
-              s.N,
-              s.C,
-              s.F,
-              Activation.NONE,
-              dtype,
-              weightDtype));
+          backend.run(
+              new LinearCall.Forward(
+                  out.address(),
+                  0,
+                  inp.address(),
+                  weight.address(),
+                  0,
+                  s.N,
+                  s.C,
+                  s.F,
+                  Activation.NONE,
+                  dtype,
+                  weightDtype));
         }
         backend.synchronize();
         rates[i] = 2.0 * s.N * s.C * s.F * s.calls / ((System.nanoTime() - begin) * 1e-9);

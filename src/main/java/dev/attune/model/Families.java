@@ -14,7 +14,9 @@ import dev.attune.model.mistral.Mistral;
 import dev.attune.model.qwen.Qwen;
 import dev.attune.model.roberta.Roberta;
 import dev.attune.store.ParameterBuilder;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -40,6 +42,11 @@ public final class Families {
     /** Whether a row sees none after it. */
     public boolean isDecoder() {
       return languageModel != null;
+    }
+
+    /** Whether it can have this head. */
+    public boolean carries(HeadKind head) {
+      return isDecoder() ? head.fitsDecoders() : head != HeadKind.LANGUAGE_MODEL;
     }
 
     /** The class name that Transformers loads it with. */
@@ -110,6 +117,17 @@ public final class Families {
                         + Stream.of(list(false), list(true)).collect(Collectors.joining(", "))));
   }
 
+  /** The head of the class of Transformers that is called so, if a family here has it. */
+  public static Optional<HeadKind> headOf(String architecture) {
+    return ALL.stream()
+        .flatMap(
+            entry ->
+                Arrays.stream(HeadKind.values())
+                    .filter(head -> entry.carries(head))
+                    .filter(head -> entry.architecture(head).equals(architecture)))
+        .findFirst();
+  }
+
   /**
    * Builds the model that config.json describes, with zeroed parameters.
    *
@@ -151,7 +169,10 @@ public final class Families {
   }
 
   private static void checkHead(Entry entry, HeadKind head) {
-    if (!entry.isDecoder() && head == HeadKind.LANGUAGE_MODEL) {
+    if (entry.carries(head)) {
+      return;
+    }
+    if (!entry.isDecoder()) {
       throw new InputException(
           "a causal language model needs a decoder ("
               + list(true)
@@ -159,11 +180,9 @@ public final class Families {
               + entry.className
               + " encoder");
     }
-    if (entry.isDecoder() && !head.fitsDecoders()) {
-      throw new InputException(
-          "outputs on every token need an encoder ("
-              + list(false)
-              + "): a decoder's tokens do not see what follows them");
-    }
+    throw new InputException(
+        "outputs on every token need an encoder ("
+            + list(false)
+            + "): a decoder's tokens do not see what follows them");
   }
 }

@@ -24,7 +24,12 @@ public final class FamilyConfig {
   static {
     harmless("says which model this is; the registry reads it", "model_type", "architectures");
     harmless("where the file comes from", "_name_or_path", "name_or_path", "_commit_hash");
-    harmless("which program wrote the file", "transformers_version");
+    harmless(
+        "which program wrote the file, or reads it",
+        "transformers_version",
+        "transformers.js_config",
+        "unsloth_version",
+        "unsloth_fixed");
     harmless("how the weights are stored; their file says so itself", "dtype", "torch_dtype");
     harmless(
         "labels: read with the head, not with the body",

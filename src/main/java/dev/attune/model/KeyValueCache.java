@@ -1,11 +1,11 @@
 package dev.attune.model;
 
-import dev.attune.kernels.calls.AttentionCachedCall;
-import dev.attune.kernels.calls.CopyCall;
-import dev.attune.kernels.calls.KvCacheWriteCall;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.AttentionCachedCall;
+import dev.attune.kernels.calls.CopyCall;
+import dev.attune.kernels.calls.KvCacheWriteCall;
 import dev.attune.memory.Buffer;
 import dev.attune.ops.Attention;
 import dev.attune.tape.Tape;
@@ -104,9 +104,12 @@ public final class KeyValueCache implements AutoCloseable {
     long source = from * slotRows * rowBytes;
     long target = to * slotRows * rowBytes;
     for (Layer layer : layers) {
-      backend.run(new CopyCall(layer.keys.address() + target, layer.keys.address() + source, count * rowBytes));
-      backend.run(new CopyCall(
-          layer.values.address() + target, layer.values.address() + source, count * rowBytes));
+      backend.run(
+          new CopyCall(
+              layer.keys.address() + target, layer.keys.address() + source, count * rowBytes));
+      backend.run(
+          new CopyCall(
+              layer.values.address() + target, layer.values.address() + source, count * rowBytes));
     }
   }
 
@@ -141,36 +144,38 @@ public final class KeyValueCache implements AutoCloseable {
       long key = qkv.address() + heads.queryWidth() * size;
       long value = key + heads.keyValueWidth() * size;
       tape.backend()
-          .run(new KvCacheWriteCall(
-              keys.address(),
-              values.address(),
-              key,
-              value,
-              rows,
-              qkv.rows(),
-              width,
-              qkv.cols(),
-              width,
-              dtype));
+          .run(
+              new KvCacheWriteCall(
+                  keys.address(),
+                  values.address(),
+                  key,
+                  value,
+                  rows,
+                  qkv.rows(),
+                  width,
+                  qkv.cols(),
+                  width,
+                  dtype));
       Tensor out = tape.tensor(qkv.rows(), heads.queryWidth(), dtype, false);
       tape.backend()
-          .run(new AttentionCachedCall(
-              out.address(),
-              qkv.address(),
-              keys.address(),
-              values.address(),
-              inputs.cuSeqlens(),
-              starts,
-              counts,
-              qkv.cols(),
-              width,
-              inputs.sequences(),
-              heads.heads(),
-              heads.keyValueHeads(),
-              heads.headSize(),
-              heads.scale(),
-              heads.window(),
-              dtype));
+          .run(
+              new AttentionCachedCall(
+                  out.address(),
+                  qkv.address(),
+                  keys.address(),
+                  values.address(),
+                  inputs.cuSeqlens(),
+                  starts,
+                  counts,
+                  qkv.cols(),
+                  width,
+                  inputs.sequences(),
+                  heads.heads(),
+                  heads.keyValueHeads(),
+                  heads.headSize(),
+                  heads.scale(),
+                  heads.window(),
+                  dtype));
       return out;
     }
 

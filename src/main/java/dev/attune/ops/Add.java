@@ -1,8 +1,8 @@
 package dev.attune.ops;
 
+import dev.attune.core.Check;
 import dev.attune.kernels.calls.CastCall;
 import dev.attune.kernels.calls.CopyCall;
-import dev.attune.core.Check;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -27,7 +27,10 @@ public final class Add implements Node {
     Check.argument(
         a.rows() == b.rows() && a.cols() == b.cols() && a.dtype() == b.dtype(),
         "an addition of different shapes");
-    tape.backend().run(new CastCall(a.address(), b.address(), a.rows() * a.cols(), true, a.dtype(), b.dtype()));
+    tape.backend()
+        .run(
+            new CastCall(
+                a.address(), b.address(), a.rows() * a.cols(), true, a.dtype(), b.dtype()));
     return tape.record(new Add(a, b, tape.rename(a, a.requiresGrad() || b.requiresGrad())));
   }
 

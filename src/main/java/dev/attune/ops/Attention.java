@@ -1,7 +1,7 @@
 package dev.attune.ops;
 
-import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.core.Check;
+import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -178,28 +178,30 @@ public final class Attention implements Node {
             lse,
             out);
     tape.backend()
-        .run(new AttentionCall.Forward(
-            out.address(),
-            lse,
-            node.query(queries.address()),
-            node.key(keyValues.address()),
-            node.value(keyValues.address()),
-            cuQueries,
-            cuKeys,
-            new AttentionCall.Problem(queries.cols(),
-            keyValues.cols(),
-            B,
-            maxLength,
-            heads.heads(),
-            heads.keyValueHeads(),
-            heads.headSize(),
-            heads.scale(),
-            heads.causal(),
-            heads.window(),
-            node.dropout,
-            tape.seed(),
-            node.stream,
-            queries.dtype())));
+        .run(
+            new AttentionCall.Forward(
+                out.address(),
+                lse,
+                node.query(queries.address()),
+                node.key(keyValues.address()),
+                node.value(keyValues.address()),
+                cuQueries,
+                cuKeys,
+                new AttentionCall.Problem(
+                    queries.cols(),
+                    keyValues.cols(),
+                    B,
+                    maxLength,
+                    heads.heads(),
+                    heads.keyValueHeads(),
+                    heads.headSize(),
+                    heads.scale(),
+                    heads.causal(),
+                    heads.window(),
+                    node.dropout,
+                    tape.seed(),
+                    node.stream,
+                    queries.dtype())));
     return tape.record(node);
   }
 
@@ -228,32 +230,34 @@ public final class Attention implements Node {
     long dqueries = tape.gradientOf(queries);
     long dkeyValues = tape.gradientOf(keyValues);
     tape.backend()
-        .run(new AttentionCall.Backward(
-            query(dqueries),
-            key(dkeyValues),
-            value(dkeyValues),
-            out.gradient(),
-            query(queries.address()),
-            key(keyValues.address()),
-            value(keyValues.address()),
-            out.address(),
-            lse,
-            cuQueries,
-            cuKeys,
-            new AttentionCall.Problem(queries.cols(),
-            keyValues.cols(),
-            B,
-            maxLength,
-            heads.heads(),
-            heads.keyValueHeads(),
-            heads.headSize(),
-            heads.scale(),
-            heads.causal(),
-            heads.window(),
-            dropout,
-            tape.seed(),
-            stream,
-            queries.dtype())));
+        .run(
+            new AttentionCall.Backward(
+                query(dqueries),
+                key(dkeyValues),
+                value(dkeyValues),
+                out.gradient(),
+                query(queries.address()),
+                key(keyValues.address()),
+                value(keyValues.address()),
+                out.address(),
+                lse,
+                cuQueries,
+                cuKeys,
+                new AttentionCall.Problem(
+                    queries.cols(),
+                    keyValues.cols(),
+                    B,
+                    maxLength,
+                    heads.heads(),
+                    heads.keyValueHeads(),
+                    heads.headSize(),
+                    heads.scale(),
+                    heads.causal(),
+                    heads.window(),
+                    dropout,
+                    tape.seed(),
+                    stream,
+                    queries.dtype())));
   }
 
   @Override

@@ -1,7 +1,7 @@
 package dev.attune.ops;
 
-import dev.attune.kernels.calls.CastCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.CastCall;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -23,7 +23,9 @@ public final class Cast implements Node {
     }
     Tensor out = tape.tensor(inp.rows(), inp.cols(), dtype, inp.requiresGrad());
     tape.backend()
-        .run(new CastCall(out.address(), inp.address(), inp.rows() * inp.cols(), false, dtype, inp.dtype()));
+        .run(
+            new CastCall(
+                out.address(), inp.address(), inp.rows() * inp.cols(), false, dtype, inp.dtype()));
     return tape.record(new Cast(inp, out));
   }
 
@@ -36,12 +38,13 @@ public final class Cast implements Node {
   public void backward(Tape tape) {
     boolean accumulate = inp.gradient() != 0;
     tape.backend()
-        .run(new CastCall(
-            tape.gradientOf(inp),
-            out.gradient(),
-            out.rows() * out.cols(),
-            accumulate,
-            inp.dtype(),
-            out.dtype()));
+        .run(
+            new CastCall(
+                tape.gradientOf(inp),
+                out.gradient(),
+                out.rows() * out.cols(),
+                accumulate,
+                inp.dtype(),
+                out.dtype()));
   }
 }

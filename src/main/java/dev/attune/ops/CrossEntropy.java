@@ -24,16 +24,17 @@ public final class CrossEntropy {
   public static void apply(
       Tape tape, Tensor logits, long labels, long losses, float labelSmoothing) {
     tape.backend()
-        .run(new CrossEntropyCall(
-            losses,
-            tape.training() ? tape.gradientOf(logits) : 0,
-            logits.address(),
-            labels,
-            logits.rows(),
-            logits.cols(),
-            IGNORE,
-            labelSmoothing,
-            1f,
-            logits.dtype()));
+        .run(
+            new CrossEntropyCall(
+                losses,
+                tape.training() ? tape.gradientOf(logits) : 0,
+                logits.address(),
+                labels,
+                logits.rows(),
+                logits.cols(),
+                IGNORE,
+                labelSmoothing,
+                1f,
+                logits.dtype()));
   }
 }

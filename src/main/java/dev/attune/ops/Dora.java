@@ -1,10 +1,10 @@
 package dev.attune.ops;
 
+import dev.attune.core.Check;
+import dev.attune.core.DType;
 import dev.attune.kernels.calls.CastCall;
 import dev.attune.kernels.calls.DoraCall;
 import dev.attune.kernels.calls.DropoutCall;
-import dev.attune.core.Check;
-import dev.attune.core.DType;
 import dev.attune.ops.Projection.Saved;
 import dev.attune.store.AdaptedWeight;
 import dev.attune.store.Adapter;
@@ -58,8 +58,16 @@ final class Dora extends LowRank {
       Product.forward(tape, product, inp, weight, 0, N, dtype);
       addAdapters(tape, saved, inp, N, dtype, product);
       tape.backend()
-          .run(new DoraCall.Forward(
-              out, product, at(factors.gain(), 0), adapted.biasAddress(), N, rows(), false, dtype));
+          .run(
+              new DoraCall.Forward(
+                  out,
+                  product,
+                  at(factors.gain(), 0),
+                  adapted.biasAddress(),
+                  N,
+                  rows(),
+                  false,
+                  dtype));
       return saved;
     }
     // out + (gain - 1) .* (product + low) + low, where low is what adapters add to both.
@@ -68,7 +76,9 @@ final class Dora extends LowRank {
     Product.forward(tape, product, dropped, weight, 0, N, dtype);
     addAdapters(tape, saved, dropped, N, dtype, product, out);
     tape.free(dropped);
-    tape.backend().run(new DoraCall.Forward(out, product, at(factors.excess(), 0), 0, N, rows(), true, dtype));
+    tape.backend()
+        .run(
+            new DoraCall.Forward(out, product, at(factors.excess(), 0), 0, N, rows(), true, dtype));
     return saved;
   }
 
@@ -114,18 +124,19 @@ final class Dora extends LowRank {
       long offset = column * dtype.sizeBytes();
       Parameter magnitude = wantsMagnitude ? magnitude(part) : null;
       tape.backend()
-          .run(new DoraCall.Backward(
-              saved.product() + offset,
-              magnitude == null ? 0 : magnitude.gradient(),
-              dout + offset,
-              saved.product() + offset,
-              at(factor, column),
-              at(factors.norm(), column),
-              N,
-              parts.get(part).rows(),
-              rows(),
-              magnitude != null && magnitude.accumulate(),
-              dtype));
+          .run(
+              new DoraCall.Backward(
+                  saved.product() + offset,
+                  magnitude == null ? 0 : magnitude.gradient(),
+                  dout + offset,
+                  saved.product() + offset,
+                  at(factor, column),
+                  at(factors.norm(), column),
+                  N,
+                  parts.get(part).rows(),
+                  rows(),
+                  magnitude != null && magnitude.accumulate(),
+                  dtype));
       column += parts.get(part).rows();
     }
   }
@@ -153,7 +164,8 @@ final class Dora extends LowRank {
     long ddropped = tape.allocate(count * dtype.sizeBytes());
     Product.backwardInput(tape, ddropped, saved.product(), weight, N, false, dtype);
     addAdapterGradients(tape, saved, ddropped, N, dtype);
-    tape.backend().run(new DropoutCall(ddropped, ddropped, count, p, tape.seed(), saved.stream(), dtype));
+    tape.backend()
+        .run(new DropoutCall(ddropped, ddropped, count, p, tape.seed(), saved.stream(), dtype));
     tape.backend().run(new CastCall(dinp, ddropped, count, true, dtype, dtype));
     tape.free(ddropped);
   }

@@ -1,7 +1,7 @@
 package dev.attune.ops;
 
-import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.core.Check;
+import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -32,14 +32,15 @@ public final class Dropout implements Node {
     }
     Tensor out = tape.tensor(inp.rows(), inp.cols(), inp.dtype(), inp.requiresGrad());
     tape.backend()
-        .run(new DropoutCall(
-            out.address(),
-            inp.address(),
-            inp.rows() * inp.cols(),
-            p,
-            tape.seed(),
-            stream,
-            inp.dtype()));
+        .run(
+            new DropoutCall(
+                out.address(),
+                inp.address(),
+                inp.rows() * inp.cols(),
+                p,
+                tape.seed(),
+                stream,
+                inp.dtype()));
     return tape.record(new Dropout(inp, p, stream, out));
   }
 
@@ -52,13 +53,14 @@ public final class Dropout implements Node {
   public void backward(Tape tape) {
     Check.state(inp.gradient() == 0, "the input of a dropout has a second consumer");
     tape.backend()
-        .run(new DropoutCall(
-            tape.gradientOf(inp),
-            out.gradient(),
-            out.rows() * out.cols(),
-            probability,
-            tape.seed(),
-            stream,
-            out.dtype()));
+        .run(
+            new DropoutCall(
+                tape.gradientOf(inp),
+                out.gradient(),
+                out.rows() * out.cols(),
+                probability,
+                tape.seed(),
+                stream,
+                out.dtype()));
   }
 }

@@ -1,10 +1,10 @@
 package dev.attune.ops;
 
+import dev.attune.core.Check;
+import dev.attune.core.DType;
 import dev.attune.kernels.calls.CastCall;
 import dev.attune.kernels.calls.EmbeddingCall;
 import dev.attune.kernels.calls.GatherRowsCall;
-import dev.attune.core.Check;
-import dev.attune.core.DType;
 import dev.attune.store.Parameter;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
@@ -70,20 +70,21 @@ public final class Embedding implements Node {
       return out;
     }
     tape.backend()
-        .run(new EmbeddingCall.Forward(
-            out.address(),
-            word.address(),
-            position == null ? 0 : position.address(),
-            type == null ? 0 : type.address(),
-            ids,
-            position == null ? 0 : positions,
-            type == null ? 0 : typeIds,
-            N,
-            C,
-            word.rows(),
-            position == null ? 0 : position.rows(),
-            type == null ? 0 : type.rows(),
-            out.dtype()));
+        .run(
+            new EmbeddingCall.Forward(
+                out.address(),
+                word.address(),
+                position == null ? 0 : position.address(),
+                type == null ? 0 : type.address(),
+                ids,
+                position == null ? 0 : positions,
+                type == null ? 0 : typeIds,
+                N,
+                C,
+                word.rows(),
+                position == null ? 0 : position.rows(),
+                type == null ? 0 : type.rows(),
+                out.dtype()));
     return tape.record(new Embedding(word, position, type, ids, positions, typeIds, out));
   }
 
@@ -92,12 +93,14 @@ public final class Embedding implements Node {
     long N = out.rows();
     long C = out.cols();
     if (out.dtype() == DType.BF16 && !accumulate) {
-      tape.backend().run(new GatherRowsCall.Forward(out.address(), table.address(), ids, N, C, DType.BF16));
+      tape.backend()
+          .run(new GatherRowsCall.Forward(out.address(), table.address(), ids, N, C, DType.BF16));
       return;
     }
     long rows = tape.allocate(N * C * DType.BF16.sizeBytes());
     tape.backend().run(new GatherRowsCall.Forward(rows, table.address(), ids, N, C, DType.BF16));
-    tape.backend().run(new CastCall(out.address(), rows, N * C, accumulate, out.dtype(), DType.BF16));
+    tape.backend()
+        .run(new CastCall(out.address(), rows, N * C, accumulate, out.dtype(), DType.BF16));
     tape.free(rows);
   }
 
@@ -109,16 +112,17 @@ public final class Embedding implements Node {
   @Override
   public void backward(Tape tape) {
     tape.backend()
-        .run(new EmbeddingCall.Backward(
-            word.addableGradient(),
-            position == null ? 0 : position.addableGradient(),
-            type == null ? 0 : type.addableGradient(),
-            out.gradient(),
-            ids,
-            position == null ? 0 : positions,
-            type == null ? 0 : typeIds,
-            out.rows(),
-            out.cols(),
-            out.dtype()));
+        .run(
+            new EmbeddingCall.Backward(
+                word.addableGradient(),
+                position == null ? 0 : position.addableGradient(),
+                type == null ? 0 : type.addableGradient(),
+                out.gradient(),
+                ids,
+                position == null ? 0 : positions,
+                type == null ? 0 : typeIds,
+                out.rows(),
+                out.cols(),
+                out.dtype()));
   }
 }

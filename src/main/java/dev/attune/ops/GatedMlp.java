@@ -1,7 +1,7 @@
 package dev.attune.ops;
 
-import dev.attune.kernels.calls.GatedCall;
 import dev.attune.kernels.Activation;
+import dev.attune.kernels.calls.GatedCall;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -90,7 +90,8 @@ public final class GatedMlp implements Node {
     down.backwardInput(
         tape, downSaved, dhidden, 0, dout, 0, N, Activation.NONE, false, inp.dtype());
     // In place: the gate's and up's gradients replace their values, the hidden values its gradient.
-    tape.backend().run(new GatedCall.Backward(pre, dhidden, dhidden, pre, N, F, activation, inp.dtype()));
+    tape.backend()
+        .run(new GatedCall.Backward(pre, dhidden, dhidden, pre, N, F, activation, inp.dtype()));
     if (!down.hasAdapters()) {
       down.backwardWeight(tape, downSaved, dout, dhidden, N, inp.dtype());
     }

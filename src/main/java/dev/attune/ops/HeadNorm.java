@@ -1,8 +1,8 @@
 package dev.attune.ops;
 
+import dev.attune.core.Check;
 import dev.attune.kernels.calls.CopyCall;
 import dev.attune.kernels.calls.RmsNormCall;
-import dev.attune.core.Check;
 import dev.attune.store.Parameter;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
@@ -79,20 +79,21 @@ public final class HeadNorm implements Node {
       Tape tape, long offset, Parameter weight, long rstd, long groups, float eps) {
     long address = out.address() + offset;
     tape.backend()
-        .run(new RmsNormCall.Forward(
-            address,
-            0,
-            rstd,
-            address,
-            0,
-            weight.address(),
-            out.rows(),
-            groups,
-            heads.headSize(),
-            out.cols(),
-            out.cols(),
-            eps,
-            out.dtype()));
+        .run(
+            new RmsNormCall.Forward(
+                address,
+                0,
+                rstd,
+                address,
+                0,
+                weight.address(),
+                out.rows(),
+                groups,
+                heads.headSize(),
+                out.cols(),
+                out.cols(),
+                eps,
+                out.dtype()));
   }
 
   @Override
@@ -116,21 +117,22 @@ public final class HeadNorm implements Node {
   private void backward(Tape tape, long offset, Parameter weight, long rstd, long groups) {
     long gradient = out.gradient() + offset;
     tape.backend()
-        .run(new RmsNormCall.Backward(
-            gradient,
-            weight.trainable() ? weight.gradient() : 0,
-            gradient,
-            0,
-            before + offset,
-            rstd,
-            weight.address(),
-            out.rows(),
-            groups,
-            heads.headSize(),
-            out.cols(),
-            out.cols(),
-            weight.trainable() && weight.accumulate(),
-            out.dtype()));
+        .run(
+            new RmsNormCall.Backward(
+                gradient,
+                weight.trainable() ? weight.gradient() : 0,
+                gradient,
+                0,
+                before + offset,
+                rstd,
+                weight.address(),
+                out.rows(),
+                groups,
+                heads.headSize(),
+                out.cols(),
+                out.cols(),
+                weight.trainable() && weight.accumulate(),
+                out.dtype()));
   }
 
   @Override

@@ -1,8 +1,8 @@
 package dev.attune.ops;
 
+import dev.attune.core.Check;
 import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.calls.LayerNormCall;
-import dev.attune.core.Check;
 import dev.attune.store.Parameter;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
@@ -83,23 +83,24 @@ public final class LayerNorm implements Node {
     // The kernels add a bias always: without one, zeros.
     long bias = affine.bias == null ? zeros(tape, C) : affine.bias.address();
     tape.backend()
-        .run(new LayerNormCall.Forward(
-            out.address(),
-            inp.address(),
-            mean,
-            rstd,
-            inp.address(),
-            residual == null ? 0 : residual.address(),
-            affine.weight.address(),
-            bias,
-            N,
-            C,
-            affine.eps,
-            this.inpDropout,
-            this.outDropout,
-            tape.seed(),
-            streams,
-            inp.dtype()));
+        .run(
+            new LayerNormCall.Forward(
+                out.address(),
+                inp.address(),
+                mean,
+                rstd,
+                inp.address(),
+                residual == null ? 0 : residual.address(),
+                affine.weight.address(),
+                bias,
+                N,
+                C,
+                affine.eps,
+                this.inpDropout,
+                this.outDropout,
+                tape.seed(),
+                streams,
+                inp.dtype()));
     if (affine.bias == null) {
       tape.free(bias);
     }
@@ -199,26 +200,27 @@ public final class LayerNorm implements Node {
     // The kernels give both gradients or none.
     long unused = bias == null && weight.trainable() ? zeros(tape, out.cols()) : 0;
     tape.backend()
-        .run(new LayerNormCall.Backward(
-            dinp,
-            dresidual,
-            weight.trainable() ? weight.gradient() : 0,
-            bias != null && bias.trainable() ? bias.gradient() : unused,
-            out.gradient(),
-            dsumExtra,
-            sum.address(),
-            mean,
-            rstd,
-            weight.address(),
-            out.rows(),
-            out.cols(),
-            inpDropout,
-            outDropout,
-            tape.seed(),
-            streams,
-            accumulateResidual,
-            accumulateWeight,
-            out.dtype()));
+        .run(
+            new LayerNormCall.Backward(
+                dinp,
+                dresidual,
+                weight.trainable() ? weight.gradient() : 0,
+                bias != null && bias.trainable() ? bias.gradient() : unused,
+                out.gradient(),
+                dsumExtra,
+                sum.address(),
+                mean,
+                rstd,
+                weight.address(),
+                out.rows(),
+                out.cols(),
+                inpDropout,
+                outDropout,
+                tape.seed(),
+                streams,
+                accumulateResidual,
+                accumulateWeight,
+                out.dtype()));
     if (unused != 0) {
       tape.free(unused);
     }

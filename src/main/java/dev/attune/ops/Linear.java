@@ -1,7 +1,7 @@
 package dev.attune.ops;
 
-import dev.attune.kernels.calls.ActivationCall;
 import dev.attune.kernels.Activation;
+import dev.attune.kernels.calls.ActivationCall;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -76,8 +76,9 @@ public final class Linear implements Node {
     long dout = out.gradient();
     if (activation != Activation.NONE) {
       tape.backend()
-          .run(new ActivationCall.Backward(
-              dout, dout, pre, out.rows() * out.cols(), activation, false, out.dtype()));
+          .run(
+              new ActivationCall.Backward(
+                  dout, dout, pre, out.rows() * out.cols(), activation, false, out.dtype()));
     }
     projection.backwardWeight(tape, saved, dout, inp.address(), inp.rows(), inp.dtype());
     inputGradient(tape, projection, saved, dout, inp);

@@ -1,11 +1,11 @@
 package dev.attune.ops;
 
-import dev.attune.kernels.calls.ArgmaxCall;
-import dev.attune.kernels.calls.CrossEntropyCall;
-import dev.attune.kernels.calls.LinearCall;
 import dev.attune.core.Check;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.ArgmaxCall;
+import dev.attune.kernels.calls.CrossEntropyCall;
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.store.Parameter;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -65,50 +65,55 @@ public final class LinearCrossEntropy {
     for (long first = 0; first < M; first += chunk) {
       long rows = Math.min(chunk, M - first);
       long x = inp.address() + first * C * size;
-      backend.run(new LinearCall.Forward(
-          logits,
-          0,
-          x,
-          weight.operand(inp.dtype()),
-          0,
-          rows,
-          C,
-          V,
-          Activation.NONE,
-          inp.dtype(),
-          weight.operandDtype(inp.dtype())));
+      backend.run(
+          new LinearCall.Forward(
+              logits,
+              0,
+              x,
+              weight.operand(inp.dtype()),
+              0,
+              rows,
+              C,
+              V,
+              Activation.NONE,
+              inp.dtype(),
+              weight.operandDtype(inp.dtype())));
       if (predictions != 0) {
-        backend.run(new ArgmaxCall(predictions + first * Integer.BYTES, logits, rows, V, inp.dtype()));
+        backend.run(
+            new ArgmaxCall(predictions + first * Integer.BYTES, logits, rows, V, inp.dtype()));
       }
-      backend.run(new CrossEntropyCall(
-          losses + first * Float.BYTES,
-          wantsAny ? logits : 0,
-          logits,
-          labels + first * Integer.BYTES,
-          rows,
-          V,
-          CrossEntropy.IGNORE,
-          labelSmoothing,
-          1f,
-          inp.dtype()));
+      backend.run(
+          new CrossEntropyCall(
+              losses + first * Float.BYTES,
+              wantsAny ? logits : 0,
+              logits,
+              labels + first * Integer.BYTES,
+              rows,
+              V,
+              CrossEntropy.IGNORE,
+              labelSmoothing,
+              1f,
+              inp.dtype()));
       if (wantsWeight) {
-        backend.run(new LinearCall.BackwardWeight(
-            weight.gradient(), 0, logits, x, rows, C, V, weight.accumulate(), inp.dtype()));
+        backend.run(
+            new LinearCall.BackwardWeight(
+                weight.gradient(), 0, logits, x, rows, C, V, weight.accumulate(), inp.dtype()));
       }
       if (dinp != 0) {
-        backend.run(new LinearCall.BackwardInput(
-            dinp + first * C * size,
-            0,
-            logits,
-            weight.operand(inp.dtype()),
-            0,
-            rows,
-            C,
-            V,
-            Activation.NONE,
-            false,
-            inp.dtype(),
-            weight.operandDtype(inp.dtype())));
+        backend.run(
+            new LinearCall.BackwardInput(
+                dinp + first * C * size,
+                0,
+                logits,
+                weight.operand(inp.dtype()),
+                0,
+                rows,
+                C,
+                V,
+                Activation.NONE,
+                false,
+                inp.dtype(),
+                weight.operandDtype(inp.dtype())));
       }
     }
     tape.free(logits);

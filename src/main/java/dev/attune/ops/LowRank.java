@@ -1,8 +1,8 @@
 package dev.attune.ops;
 
+import dev.attune.core.DType;
 import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.kernels.calls.LoraCall;
-import dev.attune.core.DType;
 import dev.attune.ops.Projection.Saved;
 import dev.attune.store.AdaptedWeight;
 import dev.attune.store.Adapter;
@@ -60,17 +60,18 @@ abstract class LowRank {
   /** Adds {@code scale low B^T} to the adapter's columns of {@code out (N,F)}. */
   final void add(Tape tape, Adapter adapter, long out, long low, long N, DType dtype) {
     tape.backend()
-        .run(new LoraCall.Forward(
-            out + adapter.firstColumn() * dtype.sizeBytes(),
-            low,
-            adapter.up().address(),
-            N,
-            adapter.up().rows(),
-            adapter.rank(),
-            rows(),
-            adapter.rank(),
-            scale(),
-            dtype));
+        .run(
+            new LoraCall.Forward(
+                out + adapter.firstColumn() * dtype.sizeBytes(),
+                low,
+                adapter.up().address(),
+                N,
+                adapter.up().rows(),
+                adapter.rank(),
+                rows(),
+                adapter.rank(),
+                scale(),
+                dtype));
   }
 
   /**
@@ -85,20 +86,21 @@ abstract class LowRank {
     long R = adapter.rank();
     long dlow = tape.allocate(N * R * dtype.sizeBytes());
     tape.backend()
-        .run(new LoraCall.Backward(
-            dlow,
-            adapter.up().gradient(),
-            dout + adapter.firstColumn() * dtype.sizeBytes(),
-            low,
-            adapter.up().address(),
-            N,
-            adapter.up().rows(),
-            R,
-            rows(),
-            R,
-            scale(),
-            adapter.up().accumulate(),
-            dtype));
+        .run(
+            new LoraCall.Backward(
+                dlow,
+                adapter.up().gradient(),
+                dout + adapter.firstColumn() * dtype.sizeBytes(),
+                low,
+                adapter.up().address(),
+                N,
+                adapter.up().rows(),
+                R,
+                rows(),
+                R,
+                scale(),
+                adapter.up().accumulate(),
+                dtype));
     Product.backwardWeight(tape, adapter.down(), null, dlow, inp, N, dtype);
     tape.free(low);
     return dlow;

@@ -25,7 +25,9 @@ public final class MeanPool implements Node {
   public static Tensor apply(Tape tape, Tensor inp, long cuSeqlens, long B) {
     Tensor out = tape.tensor(B, inp.cols(), inp.dtype(), inp.requiresGrad());
     tape.backend()
-        .run(new MeanPoolCall.Forward(out.address(), inp.address(), cuSeqlens, B, inp.cols(), inp.dtype()));
+        .run(
+            new MeanPoolCall.Forward(
+                out.address(), inp.address(), cuSeqlens, B, inp.cols(), inp.dtype()));
     return tape.record(new MeanPool(inp, cuSeqlens, out));
   }
 
@@ -38,13 +40,14 @@ public final class MeanPool implements Node {
   public void backward(Tape tape) {
     boolean accumulate = inp.gradient() != 0;
     tape.backend()
-        .run(new MeanPoolCall.Backward(
-            tape.gradientOf(inp),
-            out.gradient(),
-            cuSeqlens,
-            out.rows(),
-            inp.cols(),
-            accumulate,
-            inp.dtype()));
+        .run(
+            new MeanPoolCall.Backward(
+                tape.gradientOf(inp),
+                out.gradient(),
+                cuSeqlens,
+                out.rows(),
+                inp.cols(),
+                accumulate,
+                inp.dtype()));
   }
 }

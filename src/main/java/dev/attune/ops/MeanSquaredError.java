@@ -1,7 +1,7 @@
 package dev.attune.ops;
 
-import dev.attune.kernels.calls.MseCall;
 import dev.attune.core.Check;
+import dev.attune.kernels.calls.MseCall;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 
@@ -17,13 +17,14 @@ public final class MeanSquaredError {
   public static void apply(Tape tape, Tensor pred, long targets, long losses) {
     Check.argument(pred.cols() == 1, "a regression score has one column, not %d", pred.cols());
     tape.backend()
-        .run(new MseCall(
-            losses,
-            tape.training() ? tape.gradientOf(pred) : 0,
-            pred.address(),
-            targets,
-            pred.rows(),
-            1f,
-            pred.dtype()));
+        .run(
+            new MseCall(
+                losses,
+                tape.training() ? tape.gradientOf(pred) : 0,
+                pred.address(),
+                targets,
+                pred.rows(),
+                1f,
+                pred.dtype()));
   }
 }

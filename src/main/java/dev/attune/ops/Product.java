@@ -1,9 +1,9 @@
 package dev.attune.ops;
 
-import dev.attune.kernels.calls.LinearCall;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.store.Parameter;
 import dev.attune.tape.Tape;
 
@@ -33,18 +33,19 @@ final class Product {
       Activation activation,
       DType dtype) {
     tape.backend()
-        .run(new LinearCall.Forward(
-            out,
-            pre,
-            inp,
-            weight.operand(dtype),
-            bias,
-            N,
-            weight.cols(),
-            weight.rows(),
-            activation,
-            dtype,
-            weight.operandDtype(dtype)));
+        .run(
+            new LinearCall.Forward(
+                out,
+                pre,
+                inp,
+                weight.operand(dtype),
+                bias,
+                N,
+                weight.cols(),
+                weight.rows(),
+                activation,
+                dtype,
+                weight.operandDtype(dtype)));
   }
 
   /** {@code dinp (N,C) (+)= dout (N,F) W}. */
@@ -71,19 +72,20 @@ final class Product {
       boolean accumulate,
       DType dtype) {
     tape.backend()
-        .run(new LinearCall.BackwardInput(
-            dinp,
-            actOut,
-            dout,
-            weight.operand(dtype),
-            pre,
-            N,
-            weight.cols(),
-            weight.rows(),
-            activation,
-            accumulate,
-            dtype,
-            weight.operandDtype(dtype)));
+        .run(
+            new LinearCall.BackwardInput(
+                dinp,
+                actOut,
+                dout,
+                weight.operand(dtype),
+                pre,
+                N,
+                weight.cols(),
+                weight.rows(),
+                activation,
+                accumulate,
+                dtype,
+                weight.operandDtype(dtype)));
   }
 
   /** Gradients of a weight that is trained and of its bias (or null) from {@code dout (N,F)}. */
@@ -96,15 +98,16 @@ final class Product {
           bias.accumulate() == accumulate, "%s and its bias are out of step", weight.name());
     }
     tape.backend()
-        .run(new LinearCall.BackwardWeight(
-            weight.gradient(),
-            bias == null ? 0 : bias.gradient(),
-            dout,
-            inp,
-            N,
-            weight.cols(),
-            weight.rows(),
-            accumulate,
-            dtype));
+        .run(
+            new LinearCall.BackwardWeight(
+                weight.gradient(),
+                bias == null ? 0 : bias.gradient(),
+                dout,
+                inp,
+                N,
+                weight.cols(),
+                weight.rows(),
+                accumulate,
+                dtype));
   }
 }

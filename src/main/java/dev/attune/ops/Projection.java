@@ -1,9 +1,9 @@
 package dev.attune.ops;
 
-import dev.attune.kernels.calls.ActivationCall;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
+import dev.attune.kernels.calls.ActivationCall;
 import dev.attune.store.AdaptedWeight;
 import dev.attune.store.Adapter;
 import dev.attune.store.Layout;
@@ -179,7 +179,8 @@ public final class Projection {
         "an adapter below an activation cannot add to a gradient");
     lowRank.backwardInput(tape, saved, dinp, dout, N, accumulate, dtype);
     if (activation != Activation.NONE) {
-      tape.backend().run(new ActivationCall.Backward(dinp, dinp, pre, N * cols(), activation, false, dtype));
+      tape.backend()
+          .run(new ActivationCall.Backward(dinp, dinp, pre, N * cols(), activation, false, dtype));
       if (actOut != 0) {
         tape.backend().run(new ActivationCall.Forward(actOut, pre, N * cols(), activation, dtype));
       }

@@ -46,18 +46,19 @@ public final class Rope implements Node {
 
   private void rotate(Tape tape, long address, boolean inverse) {
     tape.backend()
-        .run(new RopeCall(
-            address,
-            table.table(),
-            positions,
-            out.rows(),
-            heads,
-            headSize,
-            table.rotary(),
-            out.cols(),
-            table.positions(),
-            inverse,
-            out.dtype()));
+        .run(
+            new RopeCall(
+                address,
+                table.table(),
+                positions,
+                out.rows(),
+                heads,
+                headSize,
+                table.rotary(),
+                out.cols(),
+                table.positions(),
+                inverse,
+                out.dtype()));
   }
 
   @Override

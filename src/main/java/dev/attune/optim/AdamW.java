@@ -1,7 +1,7 @@
 package dev.attune.optim;
 
-import dev.attune.kernels.calls.AdamWCall;
 import dev.attune.kernels.DeviceStep;
+import dev.attune.kernels.calls.AdamWCall;
 import dev.attune.memory.Buffer;
 import dev.attune.store.Parameters;
 import dev.attune.store.RowSparse;
@@ -67,22 +67,23 @@ public final class AdamW implements Optimizer {
     if (sparse != null) {
       parameters
           .backend()
-          .run(new AdamWCall.Rows(
-              parameters.weights().address(),
-              m.address(),
-              v.address(),
-              parameters.gradients().address(),
-              sparse.stateAddress(),
-              sparse.table().rows(),
-              sparse.table().cols(),
-              learningRate,
-              config.beta1,
-              config.beta2,
-              config.eps,
-              config.weightDecay,
-              correction1,
-              correction2,
-              gradientScale));
+          .run(
+              new AdamWCall.Rows(
+                  parameters.weights().address(),
+                  m.address(),
+                  v.address(),
+                  parameters.gradients().address(),
+                  sparse.stateAddress(),
+                  sparse.table().rows(),
+                  sparse.table().cols(),
+                  learningRate,
+                  config.beta1,
+                  config.beta2,
+                  config.eps,
+                  config.weightDecay,
+                  correction1,
+                  correction2,
+                  gradientScale));
     }
     long decayEnd = parameters.decayEnd();
     range(
@@ -154,21 +155,22 @@ public final class AdamW implements Optimizer {
     long offset = begin * Float.BYTES;
     parameters
         .backend()
-        .run(new AdamWCall.Flat(
-            parameters.weights().address() + offset,
-            m.address() + offset,
-            v.address() + offset,
-            parameters.shadowAddress(begin),
-            parameters.gradients().address() + offset,
-            end - begin,
-            learningRate,
-            config.beta1,
-            config.beta2,
-            config.eps,
-            weightDecay,
-            correction1,
-            correction2,
-            gradientScale));
+        .run(
+            new AdamWCall.Flat(
+                parameters.weights().address() + offset,
+                m.address() + offset,
+                v.address() + offset,
+                parameters.shadowAddress(begin),
+                parameters.gradients().address() + offset,
+                end - begin,
+                learningRate,
+                config.beta1,
+                config.beta2,
+                config.eps,
+                weightDecay,
+                correction1,
+                correction2,
+                gradientScale));
   }
 
   @Override

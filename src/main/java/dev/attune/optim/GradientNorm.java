@@ -35,18 +35,22 @@ public final class GradientNorm implements AutoCloseable {
     long address = parameters.gradients().address();
     parameters
         .backend()
-        .run(new SumOfSquaresCall.Flat(
-            result.address(), address + sparseEnd * Float.BYTES, parameters.size() - sparseEnd));
+        .run(
+            new SumOfSquaresCall.Flat(
+                result.address(),
+                address + sparseEnd * Float.BYTES,
+                parameters.size() - sparseEnd));
     RowSparse sparse = parameters.rowSparse();
     if (sparse != null) {
       parameters
           .backend()
-          .run(new SumOfSquaresCall.Rows(
-              result.address() + Double.BYTES,
-              address,
-              sparse.rowsAddress(),
-              sparseRows,
-              sparse.table().cols()));
+          .run(
+              new SumOfSquaresCall.Rows(
+                  result.address() + Double.BYTES,
+                  address,
+                  sparse.rowsAddress(),
+                  sparseRows,
+                  sparse.table().cols()));
     }
   }
 

@@ -1,7 +1,7 @@
 package dev.attune.optim;
 
-import dev.attune.kernels.calls.SgdCall;
 import dev.attune.kernels.DeviceStep;
+import dev.attune.kernels.calls.SgdCall;
 import dev.attune.memory.Buffer;
 import dev.attune.store.Parameters;
 import java.util.Map;
@@ -44,18 +44,19 @@ public final class Sgd implements Optimizer {
     long offset = begin * Float.BYTES;
     parameters
         .backend()
-        .run(new SgdCall.Flat(
-            parameters.weights().address() + offset,
-            momentum.address() + offset,
-            parameters.shadowAddress(begin),
-            parameters.gradients().address() + offset,
-            end - begin,
-            learningRate,
-            config.momentum,
-            weightDecay,
-            config.nesterov,
-            steps == 0,
-            gradientScale));
+        .run(
+            new SgdCall.Flat(
+                parameters.weights().address() + offset,
+                momentum.address() + offset,
+                parameters.shadowAddress(begin),
+                parameters.gradients().address() + offset,
+                end - begin,
+                learningRate,
+                config.momentum,
+                weightDecay,
+                config.nesterov,
+                steps == 0,
+                gradientScale));
   }
 
   /** The momentum of the first step is zero, as it was allocated. */

@@ -60,7 +60,7 @@ public final class TrainedModel implements AutoCloseable {
               null,
               builder(folder, task, options.weights(), backend, precision));
       load(folder, model);
-      model.parameters().prepare(precision);
+      model.parameters().prepareInference(precision);
       return new TrainedModel(
           folder, task, model, tokenizer, maxLength(options, folder, model.maxLength()));
     } catch (RuntimeException e) {

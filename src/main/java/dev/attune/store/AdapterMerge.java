@@ -1,9 +1,9 @@
 package dev.attune.store;
 
-import dev.attune.kernels.calls.LinearCall;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
+import dev.attune.kernels.calls.LinearCall;
 import java.nio.FloatBuffer;
 
 /** Arithmetic on whole tensors of a store that makes adapters part of the weights they are of. */
@@ -30,19 +30,20 @@ public final class AdapterMerge {
         up, (first, values) -> values.put(scaled.slice((int) first, values.remaining())));
     parameters
         .backend()
-        .run(new LinearCall.BackwardInput(
-            parameters.address(weight),
-            0,
-            parameters.address(up),
-            parameters.address(down),
-            0,
-            up.count() / R,
-            C,
-            R,
-            Activation.NONE,
-            true,
-            DType.F32,
-            DType.F32));
+        .run(
+            new LinearCall.BackwardInput(
+                parameters.address(weight),
+                0,
+                parameters.address(up),
+                parameters.address(down),
+                0,
+                up.count() / R,
+                C,
+                R,
+                Activation.NONE,
+                true,
+                DType.F32,
+                DType.F32));
     parameters.changed();
   }
 

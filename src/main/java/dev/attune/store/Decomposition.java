@@ -1,8 +1,8 @@
 package dev.attune.store;
 
-import dev.attune.kernels.calls.DoraCall;
 import dev.attune.core.Check;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.DoraCall;
 import dev.attune.memory.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -102,20 +102,21 @@ public final class Decomposition {
 
   private void compute(Adapter adapter, long gain, long excess, long norm, long magnitude) {
     Backend backend = store.backend();
-    backend.run(new DoraCall.Gain(
-        gain,
-        excess,
-        norm,
-        weight.address(),
-        adapter.down().address(),
-        adapter.up().address(),
-        magnitude,
-        weight.rows(),
-        adapter.firstColumn(),
-        adapter.up().rows(),
-        weight.cols(),
-        adapter.rank(),
-        scale,
-        weight.dtype()));
+    backend.run(
+        new DoraCall.Gain(
+            gain,
+            excess,
+            norm,
+            weight.address(),
+            adapter.down().address(),
+            adapter.up().address(),
+            magnitude,
+            weight.rows(),
+            adapter.firstColumn(),
+            adapter.up().rows(),
+            weight.cols(),
+            adapter.rank(),
+            scale,
+            weight.dtype()));
   }
 }

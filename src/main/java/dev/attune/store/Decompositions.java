@@ -29,6 +29,11 @@ final class Decompositions implements AutoCloseable {
     all.forEach(Decomposition::initialize);
   }
 
+  /** Brings all factors up to date. */
+  void refresh() {
+    all.forEach(Decomposition::refresh);
+  }
+
   @Override
   public void close() {
     if (factors != null) {

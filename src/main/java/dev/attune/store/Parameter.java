@@ -1,8 +1,8 @@
 package dev.attune.store;
 
-import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.FillZeroCall;
 
 /**
  * A weight matrix or vector: a range of the flat store. It may cover several Hugging Face tensors
@@ -176,7 +176,9 @@ public final class Parameter {
       Segment whole = at.first();
       at.store
           .backend()
-          .run(new FillZeroCall(at.store.gradientAddress(whole.first()), whole.count() * Float.BYTES));
+          .run(
+              new FillZeroCall(
+                  at.store.gradientAddress(whole.first()), whole.count() * Float.BYTES));
     }
     return true;
   }

@@ -1,9 +1,9 @@
 package dev.attune.store;
 
-import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.HostWindow;
 import java.nio.ByteBuffer;
@@ -253,7 +253,8 @@ public final class Parameters implements AutoCloseable {
     for (int i = 0; i < written.length; i++) {
       Segment segment = segments.get(i);
       if (!written[i] && !segment.frozen() && segment.first() >= rowSparseEnd) {
-        backend.run(new FillZeroCall(gradientAddress(segment.first()), segment.count() * Float.BYTES));
+        backend.run(
+            new FillZeroCall(gradientAddress(segment.first()), segment.count() * Float.BYTES));
       }
     }
   }
@@ -313,6 +314,15 @@ public final class Parameters implements AutoCloseable {
     shadow.prepare(activations);
   }
 
+  /**
+   * Makes now all that a forward in inference derives from the weights: from here on, until they
+   * change, it writes nothing that other threads read.
+   */
+  public void prepareInference(DType activations) {
+    prepare(activations);
+    decompositions.refresh();
+  }
+
   /** The type in which products read a weight. */
   DType operandDtype(Segment segment, DType activations) {
     if (segment.frozen()) {
@@ -348,7 +358,8 @@ public final class Parameters implements AutoCloseable {
     for (int i = begin; i < end; i++) {
       if (any && !every && !written[i]) {
         Segment segment = segments.get(i);
-        backend.run(new FillZeroCall(gradientAddress(segment.first()), segment.count() * Float.BYTES));
+        backend.run(
+            new FillZeroCall(gradientAddress(segment.first()), segment.count() * Float.BYTES));
       }
       written[i] = true;
     }

@@ -1,8 +1,8 @@
 package dev.attune.store;
 
-import dev.attune.kernels.calls.QuantizeCall;
 import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.QuantizeCall;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.HostWindow;
 import java.nio.FloatBuffer;
@@ -61,7 +61,8 @@ final class QuantizedWeight {
     }
     written += count;
     if (written == rows * cols) {
-      backend.run(new QuantizeCall.Pack(address + offset, staging.address(), rows, cols, DType.F32, dtype));
+      backend.run(
+          new QuantizeCall.Pack(address + offset, staging.address(), rows, cols, DType.F32, dtype));
       close();
       written = 0;
     }

@@ -1,8 +1,8 @@
 package dev.attune.store;
 
-import dev.attune.kernels.calls.ZeroRowsCall;
 import dev.attune.core.Check;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.ZeroRowsCall;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.HostMirror;
 import java.nio.ByteBuffer;

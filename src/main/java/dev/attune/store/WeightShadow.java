@@ -1,8 +1,8 @@
 package dev.attune.store;
 
-import dev.attune.kernels.calls.CastCall;
 import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.CastCall;
 import dev.attune.memory.Buffer;
 
 /**
@@ -78,13 +78,14 @@ final class WeightShadow implements AutoCloseable {
   }
 
   private void fill() {
-    backend.run(new CastCall(
-        shadow.address(),
-        weights.address() + begin * Float.BYTES,
-        end - begin,
-        false,
-        DType.BF16,
-        DType.F32));
+    backend.run(
+        new CastCall(
+            shadow.address(),
+            weights.address() + begin * Float.BYTES,
+            end - begin,
+            false,
+            DType.BF16,
+            DType.F32));
   }
 
   @Override

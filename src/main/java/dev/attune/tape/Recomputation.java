@@ -1,7 +1,7 @@
 package dev.attune.tape;
 
-import dev.attune.kernels.calls.CopyCall;
 import dev.attune.core.Check;
+import dev.attune.kernels.calls.CopyCall;
 import java.util.function.UnaryOperator;
 
 /**

@@ -3,8 +3,8 @@ package dev.attune.kernels;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.attune.kernels.calls.ActivationCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.ActivationCall;
 import dev.attune.ref.ActivationRef;
 import dev.attune.ref.Precision;
 import dev.attune.testkit.Backends.Target;
@@ -42,7 +42,9 @@ class ActivationTest extends KernelContract {
     }
     return k.calls(
             (backend, at) ->
-                backend.run(new ActivationCall.Forward(at.of("out"), at.of("inp"), count, activation, dtype)))
+                backend.run(
+                    new ActivationCall.Forward(
+                        at.of("out"), at.of("inp"), count, activation, dtype)))
         .gives(p -> Map.of("out", ref(activation).forward(p, inp)));
   }
 
@@ -72,14 +74,15 @@ class ActivationTest extends KernelContract {
     double[] before = old;
     return k.calls(
             (backend, at) ->
-                backend.run(new ActivationCall.Backward(
-                    at.of("dinp"),
-                    at.of("dout"),
-                    at.of("inp"),
-                    count,
-                    activation,
-                    accumulate,
-                    dtype)))
+                backend.run(
+                    new ActivationCall.Backward(
+                        at.of("dinp"),
+                        at.of("dout"),
+                        at.of("inp"),
+                        count,
+                        activation,
+                        accumulate,
+                        dtype)))
         .gives(p -> Map.of("dinp", ref(activation).backward(p, dout, inp, before)));
   }
 
@@ -240,19 +243,22 @@ class ActivationTest extends KernelContract {
       forward
           .instead(
               (b, at) ->
-                  b.run(new ActivationCall.Forward(at.of("out"), at.of("inp"), count, Activation.GELU, dtype)))
+                  b.run(
+                      new ActivationCall.Forward(
+                          at.of("out"), at.of("inp"), count, Activation.GELU, dtype)))
           .assertRefused(target.backend(), argument, value);
       backward
           .instead(
               (b, at) ->
-                  b.run(new ActivationCall.Backward(
-                      at.of("dinp"),
-                      at.of("dout"),
-                      at.of("inp"),
-                      count,
-                      Activation.GELU,
-                      false,
-                      dtype)))
+                  b.run(
+                      new ActivationCall.Backward(
+                          at.of("dinp"),
+                          at.of("dout"),
+                          at.of("inp"),
+                          count,
+                          Activation.GELU,
+                          false,
+                          dtype)))
           .assertRefused(target.backend(), argument, value);
     }
   }

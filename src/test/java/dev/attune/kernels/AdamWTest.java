@@ -2,8 +2,8 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.attune.kernels.calls.AdamWCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.AdamWCall;
 import dev.attune.ref.AdamWRef;
 import dev.attune.ref.Precision;
 import dev.attune.testkit.Backends.Target;
@@ -67,21 +67,22 @@ class AdamWTest extends KernelContract {
       Options options) {
     return k.calls(
             (backend, at) ->
-                backend.run(new AdamWCall.Flat(
-                    at.of("weight"),
-                    at.of("m"),
-                    at.of("v"),
-                    at.of("shadow"),
-                    at.of("grad"),
-                    count,
-                    LR,
-                    BETA1,
-                    BETA2,
-                    EPS,
-                    options.weightDecay,
-                    options.correction1(),
-                    options.correction2(),
-                    options.gradScale)))
+                backend.run(
+                    new AdamWCall.Flat(
+                        at.of("weight"),
+                        at.of("m"),
+                        at.of("v"),
+                        at.of("shadow"),
+                        at.of("grad"),
+                        count,
+                        LR,
+                        BETA1,
+                        BETA2,
+                        EPS,
+                        options.weightDecay,
+                        options.correction1(),
+                        options.correction2(),
+                        options.gradScale)))
         .gives(
             p -> {
               double[] w = weight.clone();
@@ -130,22 +131,23 @@ class AdamWTest extends KernelContract {
     k.input("rowState", Storage.U8, state);
     return k.calls(
             (backend, at) ->
-                backend.run(new AdamWCall.Rows(
-                    at.of("weight"),
-                    at.of("m"),
-                    at.of("v"),
-                    at.of("grad"),
-                    at.of("rowState"),
-                    V,
-                    C,
-                    LR,
-                    BETA1,
-                    BETA2,
-                    EPS,
-                    options.weightDecay,
-                    options.correction1(),
-                    options.correction2(),
-                    options.gradScale)))
+                backend.run(
+                    new AdamWCall.Rows(
+                        at.of("weight"),
+                        at.of("m"),
+                        at.of("v"),
+                        at.of("grad"),
+                        at.of("rowState"),
+                        V,
+                        C,
+                        LR,
+                        BETA1,
+                        BETA2,
+                        EPS,
+                        options.weightDecay,
+                        options.correction1(),
+                        options.correction2(),
+                        options.gradScale)))
         .gives(
             p -> {
               double[] w = weight.clone();
@@ -289,20 +291,21 @@ class AdamWTest extends KernelContract {
 
   private static KernelCase.Call with(long count, float lr, float correction) {
     return (b, at) ->
-        b.run(new AdamWCall.Flat(
-            at.of("weight"),
-            at.of("m"),
-            at.of("v"),
-            at.of("shadow"),
-            at.of("grad"),
-            count,
-            lr,
-            BETA1,
-            BETA2,
-            EPS,
-            0,
-            correction,
-            1,
-            1));
+        b.run(
+            new AdamWCall.Flat(
+                at.of("weight"),
+                at.of("m"),
+                at.of("v"),
+                at.of("shadow"),
+                at.of("grad"),
+                count,
+                lr,
+                BETA1,
+                BETA2,
+                EPS,
+                0,
+                correction,
+                1,
+                1));
   }
 }

@@ -1,7 +1,7 @@
 package dev.attune.kernels;
 
-import dev.attune.kernels.calls.ArgmaxCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.ArgmaxCall;
 import dev.attune.ref.ArgmaxRef;
 import dev.attune.testkit.Backends.Target;
 import dev.attune.testkit.KernelCase;
@@ -120,7 +120,6 @@ class ArgmaxTest extends KernelContract {
     assertNullsRefused(target, k, "out", "inp");
     k.instead(call(-1, 5, DType.F32)).assertRefused(target.backend(), "N", -1);
     k.instead(call(3, 0, DType.F32)).assertRefused(target.backend(), "K", 0);
-    k.instead(call(3, 5, DType.I32))
-        .assertRefused(target.backend(), "dtype", DType.I32);
+    k.instead(call(3, 5, DType.I32)).assertRefused(target.backend(), "dtype", DType.I32);
   }
 }

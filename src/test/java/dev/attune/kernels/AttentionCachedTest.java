@@ -3,8 +3,8 @@ package dev.attune.kernels;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.attune.kernels.calls.AttentionCachedCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.AttentionCachedCall;
 import dev.attune.ref.AttentionRef;
 import dev.attune.testkit.Backends.Target;
 import dev.attune.testkit.KernelCase;
@@ -154,23 +154,24 @@ class AttentionCachedTest extends KernelContract {
 
   private static KernelCase.Call call(Problem a, int qStride, int kvStride, int B, DType dtype) {
     return (backend, at) ->
-        backend.run(new AttentionCachedCall(
-            at.of("out"),
-            at.of("q"),
-            at.of("kCache"),
-            at.of("vCache"),
-            at.of("cuQ"),
-            at.of("kStart"),
-            at.of("kCount"),
-            qStride,
-            kvStride,
-            B,
-            a.H,
-            a.Hkv,
-            a.D,
-            (float) (1 / Math.sqrt(a.D)),
-            a.window,
-            dtype));
+        backend.run(
+            new AttentionCachedCall(
+                at.of("out"),
+                at.of("q"),
+                at.of("kCache"),
+                at.of("vCache"),
+                at.of("cuQ"),
+                at.of("kStart"),
+                at.of("kCount"),
+                qStride,
+                kvStride,
+                B,
+                a.H,
+                a.Hkv,
+                a.D,
+                (float) (1 / Math.sqrt(a.D)),
+                a.window,
+                dtype));
   }
 
   @Override
@@ -324,8 +325,7 @@ class AttentionCachedTest extends KernelContract {
     refuse(target, k, new Problem(a.queries, a.keys, 3, 2, 5, 0, 0), 20, 10, 2, "Hkv", 2);
     refuse(target, k, new Problem(a.queries, a.keys, 4, 2, 0, 0, 0), 20, 10, 2, "D", 0);
     refuse(target, k, new Problem(a.queries, a.keys, 4, 2, 5, -1, 0), 20, 10, 2, "window", -1);
-    k.instead(call(a, 20, 10, 2, DType.I32))
-        .assertRefused(target.backend(), "dtype", DType.I32);
+    k.instead(call(a, 20, 10, 2, DType.I32)).assertRefused(target.backend(), "dtype", DType.I32);
   }
 
   private static void refuse(

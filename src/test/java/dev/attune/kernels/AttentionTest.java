@@ -3,9 +3,9 @@ package dev.attune.kernels;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
+import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.ref.AttentionRef;
 import dev.attune.ref.AttentionRef.Problem;
 import dev.attune.ref.Precision;
@@ -170,28 +170,30 @@ class AttentionTest extends KernelContract {
     }
     return k.calls(
             (backend, at) ->
-                backend.run(new AttentionCall.Forward(
-                    at.of("out"),
-                    at.of("lse"),
-                    at.of("q"),
-                    in.key(at, "", dtype),
-                    in.value(at, "", dtype),
-                    at.of("cuQ"),
-                    at.of("cuK"),
-                    new AttentionCall.Problem(in.strideQ(),
-                    in.strideK(),
-                    a.cuQ().length - 1,
-                    longest(a),
-                    a.H(),
-                    a.Hkv(),
-                    a.D(),
-                    (float) a.scale(),
-                    a.causal(),
-                    a.window(),
-                    a.dropout(),
-                    SEED,
-                    STREAM,
-                    dtype))))
+                backend.run(
+                    new AttentionCall.Forward(
+                        at.of("out"),
+                        at.of("lse"),
+                        at.of("q"),
+                        in.key(at, "", dtype),
+                        in.value(at, "", dtype),
+                        at.of("cuQ"),
+                        at.of("cuK"),
+                        new AttentionCall.Problem(
+                            in.strideQ(),
+                            in.strideK(),
+                            a.cuQ().length - 1,
+                            longest(a),
+                            a.H(),
+                            a.Hkv(),
+                            a.D(),
+                            (float) a.scale(),
+                            a.causal(),
+                            a.window(),
+                            a.dropout(),
+                            SEED,
+                            STREAM,
+                            dtype))))
         .gives(
             p -> {
               AttentionRef.Forward f = AttentionRef.forward(p, a, in.q, in.k, in.v);
@@ -230,32 +232,34 @@ class AttentionTest extends KernelContract {
     }
     return k.calls(
             (backend, at) ->
-                backend.run(new AttentionCall.Backward(
-                    at.of("dq"),
-                    in.key(at, "d", dtype),
-                    in.value(at, "d", dtype),
-                    at.of("dout"),
-                    at.of("q"),
-                    in.key(at, "", dtype),
-                    in.value(at, "", dtype),
-                    at.of("out"),
-                    at.of("lse"),
-                    at.of("cuQ"),
-                    at.of("cuK"),
-                    new AttentionCall.Problem(in.strideQ(),
-                    in.strideK(),
-                    a.cuQ().length - 1,
-                    longest(a),
-                    a.H(),
-                    a.Hkv(),
-                    a.D(),
-                    (float) a.scale(),
-                    a.causal(),
-                    a.window(),
-                    a.dropout(),
-                    SEED,
-                    STREAM,
-                    dtype))))
+                backend.run(
+                    new AttentionCall.Backward(
+                        at.of("dq"),
+                        in.key(at, "d", dtype),
+                        in.value(at, "d", dtype),
+                        at.of("dout"),
+                        at.of("q"),
+                        in.key(at, "", dtype),
+                        in.value(at, "", dtype),
+                        at.of("out"),
+                        at.of("lse"),
+                        at.of("cuQ"),
+                        at.of("cuK"),
+                        new AttentionCall.Problem(
+                            in.strideQ(),
+                            in.strideK(),
+                            a.cuQ().length - 1,
+                            longest(a),
+                            a.H(),
+                            a.Hkv(),
+                            a.D(),
+                            (float) a.scale(),
+                            a.causal(),
+                            a.window(),
+                            a.dropout(),
+                            SEED,
+                            STREAM,
+                            dtype))))
         .gives(
             p -> {
               AttentionRef.Forward f = p == Precision.EXACT ? exact : saved;
@@ -621,32 +625,34 @@ class AttentionTest extends KernelContract {
       }
       k.calls(
               (backend, at) ->
-                  backend.run(new AttentionCall.Backward(
-                      at.of("dq"),
-                      at.of("dk"),
-                      at.of("dv"),
-                      at.of("dout"),
-                      at.of("q"),
-                      at.of("k"),
-                      at.of("v"),
-                      at.of("out"),
-                      at.of("lse"),
-                      at.of("cuSeqlens"),
-                      at.of("cuSeqlens"),
-                      new AttentionCall.Problem(stride,
-                      stride,
-                      1,
-                      N,
-                      H,
-                      H,
-                      D,
-                      (float) a.scale(),
-                      false,
-                      0,
-                      0,
-                      SEED,
-                      STREAM,
-                      dtype))))
+                  backend.run(
+                      new AttentionCall.Backward(
+                          at.of("dq"),
+                          at.of("dk"),
+                          at.of("dv"),
+                          at.of("dout"),
+                          at.of("q"),
+                          at.of("k"),
+                          at.of("v"),
+                          at.of("out"),
+                          at.of("lse"),
+                          at.of("cuSeqlens"),
+                          at.of("cuSeqlens"),
+                          new AttentionCall.Problem(
+                              stride,
+                              stride,
+                              1,
+                              N,
+                              H,
+                              H,
+                              D,
+                              (float) a.scale(),
+                              false,
+                              0,
+                              0,
+                              SEED,
+                              STREAM,
+                              dtype))))
           .gives(
               p -> {
                 boolean exact = p == Precision.EXACT;
@@ -737,28 +743,18 @@ class AttentionTest extends KernelContract {
     void assertRefused(Target target, KernelCase k, String argument, Object value) {
       k.instead(
               (b, at) ->
-                  b.run(new AttentionCall.Forward(
-                      at.of("out"),
-                      at.of("lse"),
-                      at.of("q"),
-                      at.of("k"),
-                      at.of("v"),
-                      at.of("cuQ"),
-                      at.of("cuK"),
-                      new AttentionCall.Problem(qStride,
-                      kvStride,
-                      B,
-                      8,
-                      H,
-                      Hkv,
-                      D,
-                      scale,
-                      false,
-                      window,
-                      p,
-                      SEED,
-                      STREAM,
-                      dtype))))
+                  b.run(
+                      new AttentionCall.Forward(
+                          at.of("out"),
+                          at.of("lse"),
+                          at.of("q"),
+                          at.of("k"),
+                          at.of("v"),
+                          at.of("cuQ"),
+                          at.of("cuK"),
+                          new AttentionCall.Problem(
+                              qStride, kvStride, B, 8, H, Hkv, D, scale, false, window, p, SEED,
+                              STREAM, dtype))))
           .assertRefused(target.backend(), argument, value);
     }
   }

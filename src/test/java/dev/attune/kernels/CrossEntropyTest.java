@@ -2,8 +2,8 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.attune.kernels.calls.CrossEntropyCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.CrossEntropyCall;
 import dev.attune.ref.CrossEntropyRef;
 import dev.attune.ref.Precision;
 import dev.attune.testkit.Backends.Target;
@@ -70,17 +70,18 @@ class CrossEntropyTest extends KernelContract {
     }
     return k.calls(
             (backend, at) ->
-                backend.run(new CrossEntropyCall(
-                    at.of("losses"),
-                    at.of("dlogits"),
-                    at.of("logits"),
-                    at.of("labels"),
-                    N,
-                    K,
-                    IGNORE,
-                    smoothing,
-                    scale,
-                    dtype)))
+                backend.run(
+                    new CrossEntropyCall(
+                        at.of("losses"),
+                        at.of("dlogits"),
+                        at.of("logits"),
+                        at.of("labels"),
+                        N,
+                        K,
+                        IGNORE,
+                        smoothing,
+                        scale,
+                        dtype)))
         .gives(
             p -> {
               CrossEntropyRef.Result result =
@@ -251,22 +252,22 @@ class CrossEntropyTest extends KernelContract {
     k.instead(with(2, 0, 0, DType.F32)).assertRefused(target.backend(), "K", 0);
     k.instead(with(-1, 3, 0, DType.F32)).assertRefused(target.backend(), "N", -1);
     k.instead(with(2, 3, 1.5f, DType.F32)).assertRefused(target.backend(), "labelSmoothing", 1.5);
-    k.instead(with(2, 3, 0, DType.I32))
-        .assertRefused(target.backend(), "dtype", DType.I32);
+    k.instead(with(2, 3, 0, DType.I32)).assertRefused(target.backend(), "dtype", DType.I32);
   }
 
   private static KernelCase.Call with(long N, long K, float smoothing, DType dtype) {
     return (b, at) ->
-        b.run(new CrossEntropyCall(
-            at.of("losses"),
-            at.of("dlogits"),
-            at.of("logits"),
-            at.of("labels"),
-            N,
-            K,
-            IGNORE,
-            smoothing,
-            1,
-            dtype));
+        b.run(
+            new CrossEntropyCall(
+                at.of("losses"),
+                at.of("dlogits"),
+                at.of("logits"),
+                at.of("labels"),
+                N,
+                K,
+                IGNORE,
+                smoothing,
+                1,
+                dtype));
   }
 }

@@ -2,8 +2,8 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.attune.kernels.calls.DoraCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.DoraCall;
 import dev.attune.ref.DoraRef;
 import dev.attune.ref.Precision;
 import dev.attune.testkit.Backends.Target;
@@ -58,21 +58,22 @@ class DoraTest extends KernelContract {
 
   private static KernelCase.Call gainCall(Rows l, float scale, DType weightDtype) {
     return (backend, at) ->
-        backend.run(new DoraCall.Gain(
-            at.of("gain"),
-            at.of("excess"),
-            at.of("norm"),
-            at.of("weight"),
-            at.of("down"),
-            at.of("up"),
-            at.of("magnitude"),
-            l.rows,
-            l.firstRow,
-            l.F,
-            l.C,
-            l.R,
-            scale,
-            weightDtype));
+        backend.run(
+            new DoraCall.Gain(
+                at.of("gain"),
+                at.of("excess"),
+                at.of("norm"),
+                at.of("weight"),
+                at.of("down"),
+                at.of("up"),
+                at.of("magnitude"),
+                l.rows,
+                l.firstRow,
+                l.F,
+                l.C,
+                l.R,
+                scale,
+                weightDtype));
   }
 
   // ---- columns by their gain ----
@@ -104,8 +105,9 @@ class DoraTest extends KernelContract {
 
   private static KernelCase.Call forwardCall(long N, long F, boolean accumulate, DType dtype) {
     return (backend, at) ->
-        backend.run(new DoraCall.Forward(
-            at.of("out"), at.of("inp"), at.of("gain"), at.of("bias"), N, F, accumulate, dtype));
+        backend.run(
+            new DoraCall.Forward(
+                at.of("out"), at.of("inp"), at.of("gain"), at.of("bias"), N, F, accumulate, dtype));
   }
 
   /** Where dinp lies. */
@@ -189,18 +191,19 @@ class DoraTest extends KernelContract {
   private static KernelCase.Call backwardCall(
       long N, long F, long stride, boolean accumulate, DType dtype) {
     return (backend, at) ->
-        backend.run(new DoraCall.Backward(
-            at.of("dinp"),
-            at.of("dmagnitude"),
-            at.of("dout"),
-            at.of("inp"),
-            at.of("gain"),
-            at.of("norm"),
-            N,
-            F,
-            stride,
-            accumulate,
-            dtype));
+        backend.run(
+            new DoraCall.Backward(
+                at.of("dinp"),
+                at.of("dmagnitude"),
+                at.of("dout"),
+                at.of("inp"),
+                at.of("gain"),
+                at.of("norm"),
+                N,
+                F,
+                stride,
+                accumulate,
+                dtype));
   }
 
   @Override

@@ -1,8 +1,8 @@
 package dev.attune.kernels;
 
+import dev.attune.core.DType;
 import dev.attune.kernels.calls.EmbeddingCall;
 import dev.attune.kernels.calls.ZeroRowsCall;
-import dev.attune.core.DType;
 import dev.attune.ref.EmbeddingRef;
 import dev.attune.ref.Precision;
 import dev.attune.testkit.Backends.Target;
@@ -59,20 +59,21 @@ class EmbeddingTest extends KernelContract {
     k.overwritten("out", dtype, N * C);
     return k.calls(
             (backend, at) ->
-                backend.run(new EmbeddingCall.Forward(
-                    at.of("out"),
-                    at.of("word"),
-                    at.of("position"),
-                    at.of("type"),
-                    at.of("ids"),
-                    at.of("positions"),
-                    at.of("typeIds"),
-                    N,
-                    C,
-                    V,
-                    P,
-                    T,
-                    dtype)))
+                backend.run(
+                    new EmbeddingCall.Forward(
+                        at.of("out"),
+                        at.of("word"),
+                        at.of("position"),
+                        at.of("type"),
+                        at.of("ids"),
+                        at.of("positions"),
+                        at.of("typeIds"),
+                        N,
+                        C,
+                        V,
+                        P,
+                        T,
+                        dtype)))
         .gives(
             p ->
                 Map.of(
@@ -98,17 +99,18 @@ class EmbeddingTest extends KernelContract {
     double[] type = tables.type() ? k.updated("dtokenType", Storage.F32, T * C) : null;
     return k.calls(
             (backend, at) ->
-                backend.run(new EmbeddingCall.Backward(
-                    at.of("dword"),
-                    at.of("dposition"),
-                    at.of("dtokenType"),
-                    at.of("dout"),
-                    at.of("ids"),
-                    at.of("positions"),
-                    at.of("typeIds"),
-                    N,
-                    C,
-                    dtype)))
+                backend.run(
+                    new EmbeddingCall.Backward(
+                        at.of("dword"),
+                        at.of("dposition"),
+                        at.of("dtokenType"),
+                        at.of("dout"),
+                        at.of("ids"),
+                        at.of("positions"),
+                        at.of("typeIds"),
+                        N,
+                        C,
+                        dtype)))
         .gives(
             p -> {
               Map<String, double[]> gradients = new HashMap<>();
@@ -130,7 +132,9 @@ class EmbeddingTest extends KernelContract {
     KernelCase k = KernelCase.forward(DType.F32, "zeroRows V=%d C=%d M=%d", V, C, rows.length);
     double[] table = k.updated("table", Storage.F32, V * C);
     k.ints("rows", rows);
-    return k.calls((backend, at) -> backend.run(new ZeroRowsCall(at.of("table"), at.of("rows"), rows.length, C)))
+    return k.calls(
+            (backend, at) ->
+                backend.run(new ZeroRowsCall(at.of("table"), at.of("rows"), rows.length, C)))
         .gives(
             p -> {
               double[] zeroed = table.clone();
@@ -221,8 +225,9 @@ class EmbeddingTest extends KernelContract {
       k.ints("ids", 2);
       k.calls(
           (backend, at) ->
-              backend.run(new EmbeddingCall.Backward(
-                  at.of("dword"), 0, 0, at.of("dout"), at.of("ids"), 0, 0, 1, 33, dtype)));
+              backend.run(
+                  new EmbeddingCall.Backward(
+                      at.of("dword"), 0, 0, at.of("dout"), at.of("ids"), 0, 0, 1, 33, dtype)));
       double[] dword = k.run(target.backend()).values().get("dword");
       for (int c = 0; c < 33; c++) {
         table[2 * 33 + c] = (float) (1 + dout[c]);

@@ -3,8 +3,8 @@ package dev.attune.kernels;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.attune.kernels.calls.GatedCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.GatedCall;
 import dev.attune.ref.GatedRef;
 import dev.attune.ref.Precision;
 import dev.attune.testkit.Backends.Target;
@@ -71,8 +71,16 @@ class GatedTest extends KernelContract {
 
   private static KernelCase.Call backwardCall(long N, long F, Activation activation, DType dtype) {
     return (backend, at) ->
-        backend.run(new GatedCall.Backward(
-            at.of("dinp"), at.of("outAgain"), at.of("dout"), at.of("inp"), N, F, activation, dtype));
+        backend.run(
+            new GatedCall.Backward(
+                at.of("dinp"),
+                at.of("outAgain"),
+                at.of("dout"),
+                at.of("inp"),
+                N,
+                F,
+                activation,
+                dtype));
   }
 
   @Override

@@ -1,7 +1,7 @@
 package dev.attune.kernels;
 
-import dev.attune.kernels.calls.KvCacheWriteCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.KvCacheWriteCall;
 import dev.attune.testkit.Backends.Target;
 import dev.attune.testkit.KernelCase;
 import dev.attune.testkit.KernelContract;
@@ -42,17 +42,18 @@ class KvCacheTest extends KernelContract {
 
   private static KernelCase.Call call(Layout l, DType dtype) {
     return (backend, at) ->
-        backend.run(new KvCacheWriteCall(
-            at.of("kCache"),
-            at.of("vCache"),
-            at.of("k"),
-            at.of("v"),
-            at.of("rows"),
-            l.N,
-            l.width,
-            l.inpStride,
-            l.cacheStride,
-            dtype));
+        backend.run(
+            new KvCacheWriteCall(
+                at.of("kCache"),
+                at.of("vCache"),
+                at.of("k"),
+                at.of("v"),
+                at.of("rows"),
+                l.N,
+                l.width,
+                l.inpStride,
+                l.cacheStride,
+                dtype));
   }
 
   @Override

@@ -2,9 +2,9 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.attune.kernels.calls.LayerNormCall;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
+import dev.attune.kernels.calls.LayerNormCall;
 import dev.attune.ref.DropoutRef;
 import dev.attune.ref.LayerNormRef;
 import dev.attune.ref.Precision;
@@ -76,23 +76,24 @@ class LayerNormTest extends KernelContract {
     k.overwritten("rstd", Storage.F32, N);
     return k.calls(
             (backend, at) ->
-                backend.run(new LayerNormCall.Forward(
-                    at.of("out"),
-                    at.of("sum"),
-                    at.of("mean"),
-                    at.of("rstd"),
-                    at.of("inp"),
-                    at.of("residual"),
-                    at.of("weight"),
-                    at.of("bias"),
-                    N,
-                    C,
-                    EPS,
-                    pInp,
-                    pOut,
-                    SEED,
-                    STREAM,
-                    dtype)))
+                backend.run(
+                    new LayerNormCall.Forward(
+                        at.of("out"),
+                        at.of("sum"),
+                        at.of("mean"),
+                        at.of("rstd"),
+                        at.of("inp"),
+                        at.of("residual"),
+                        at.of("weight"),
+                        at.of("bias"),
+                        N,
+                        C,
+                        EPS,
+                        pInp,
+                        pOut,
+                        SEED,
+                        STREAM,
+                        dtype)))
         .gives(
             p -> {
               LayerNormRef.Forward f =
@@ -154,26 +155,27 @@ class LayerNormTest extends KernelContract {
     double[] oldBias = k.gradient("dbias", Storage.F32, C, accumulateWeight);
     return k.calls(
             (backend, at) ->
-                backend.run(new LayerNormCall.Backward(
-                    at.of("dinp"),
-                    outputs == Outputs.ONE ? at.of("dinp") : at.of("dresidual"),
-                    at.of("dweight"),
-                    at.of("dbias"),
-                    at.of("dout"),
-                    at.of("dsumExtra"),
-                    at.of("sum"),
-                    at.of("mean"),
-                    at.of("rstd"),
-                    at.of("weight"),
-                    N,
-                    C,
-                    pInp,
-                    pOut,
-                    SEED,
-                    STREAM,
-                    accumulateResidual,
-                    accumulateWeight,
-                    dtype)))
+                backend.run(
+                    new LayerNormCall.Backward(
+                        at.of("dinp"),
+                        outputs == Outputs.ONE ? at.of("dinp") : at.of("dresidual"),
+                        at.of("dweight"),
+                        at.of("dbias"),
+                        at.of("dout"),
+                        at.of("dsumExtra"),
+                        at.of("sum"),
+                        at.of("mean"),
+                        at.of("rstd"),
+                        at.of("weight"),
+                        N,
+                        C,
+                        pInp,
+                        pOut,
+                        SEED,
+                        STREAM,
+                        accumulateResidual,
+                        accumulateWeight,
+                        dtype)))
         .gives(
             p -> {
               // The plain program, like the kernel, has the statistics as saved.
@@ -462,26 +464,27 @@ class LayerNormTest extends KernelContract {
         back.overwritten("dinp", dtype, rows * C);
         back.calls(
             (backend, at) ->
-                backend.run(new LayerNormCall.Backward(
-                    at.of("dinp"),
-                    0,
-                    at.of("dweight"),
-                    at.of("dbias"),
-                    at.of("dout"),
-                    at.of("dsumExtra"),
-                    at.of("sum"),
-                    at.of("mean"),
-                    at.of("rstd"),
-                    at.of("weight"),
-                    rows,
-                    C,
-                    0,
-                    0,
-                    SEED,
-                    STREAM,
-                    false,
-                    false,
-                    dtype)));
+                backend.run(
+                    new LayerNormCall.Backward(
+                        at.of("dinp"),
+                        0,
+                        at.of("dweight"),
+                        at.of("dbias"),
+                        at.of("dout"),
+                        at.of("dsumExtra"),
+                        at.of("sum"),
+                        at.of("mean"),
+                        at.of("rstd"),
+                        at.of("weight"),
+                        rows,
+                        C,
+                        0,
+                        0,
+                        SEED,
+                        STREAM,
+                        false,
+                        false,
+                        dtype)));
         assertRows(
             dout.get("dinp"), begin, rows, N, back.run(target.backend()).values().get("dinp"));
       }
@@ -521,23 +524,24 @@ class LayerNormTest extends KernelContract {
 
   private static KernelCase.Call with(long N, long C, float pInp, float pOut, DType dtype) {
     return (b, at) ->
-        b.run(new LayerNormCall.Forward(
-            at.of("out"),
-            at.of("sum"),
-            at.of("mean"),
-            at.of("rstd"),
-            at.of("inp"),
-            at.of("residual"),
-            at.of("weight"),
-            at.of("bias"),
-            N,
-            C,
-            EPS,
-            pInp,
-            pOut,
-            SEED,
-            STREAM,
-            dtype));
+        b.run(
+            new LayerNormCall.Forward(
+                at.of("out"),
+                at.of("sum"),
+                at.of("mean"),
+                at.of("rstd"),
+                at.of("inp"),
+                at.of("residual"),
+                at.of("weight"),
+                at.of("bias"),
+                N,
+                C,
+                EPS,
+                pInp,
+                pOut,
+                SEED,
+                STREAM,
+                dtype));
   }
 
   /**

@@ -2,8 +2,8 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.attune.kernels.calls.LinearCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.ref.ActivationRef;
 import dev.attune.ref.LinearRef;
 import dev.attune.ref.Precision;
@@ -104,18 +104,19 @@ class LinearTest extends KernelContract {
       KernelCase k, int N, int C, int F, Activation activation, DType dtype, DType weightDtype) {
     return k.calls(
         (backend, at) ->
-            backend.run(new LinearCall.Forward(
-                at.of("out"),
-                at.of("pre"),
-                at.of("inp"),
-                at.of("weight"),
-                at.of("bias"),
-                N,
-                C,
-                F,
-                activation,
-                dtype,
-                weightDtype)));
+            backend.run(
+                new LinearCall.Forward(
+                    at.of("out"),
+                    at.of("pre"),
+                    at.of("inp"),
+                    at.of("weight"),
+                    at.of("bias"),
+                    N,
+                    C,
+                    F,
+                    activation,
+                    dtype,
+                    weightDtype)));
   }
 
   private static KernelCase backwardInput(
@@ -170,19 +171,20 @@ class LinearTest extends KernelContract {
       DType weightDtype) {
     return k.calls(
         (backend, at) ->
-            backend.run(new LinearCall.BackwardInput(
-                at.of("dinp"),
-                at.of("actOut"),
-                at.of("dout"),
-                at.of("weight"),
-                at.of("pre"),
-                N,
-                C,
-                F,
-                activation,
-                accumulate,
-                dtype,
-                weightDtype)));
+            backend.run(
+                new LinearCall.BackwardInput(
+                    at.of("dinp"),
+                    at.of("actOut"),
+                    at.of("dout"),
+                    at.of("weight"),
+                    at.of("pre"),
+                    N,
+                    C,
+                    F,
+                    activation,
+                    accumulate,
+                    dtype,
+                    weightDtype)));
   }
 
   private static KernelCase backwardWeight(
@@ -202,16 +204,17 @@ class LinearTest extends KernelContract {
     double[] oldBias = bias ? k.gradient("dbias", Storage.F32, F, accumulate) : null;
     return k.calls(
             (backend, at) ->
-                backend.run(new LinearCall.BackwardWeight(
-                    at.of("dweight"),
-                    at.of("dbias"),
-                    at.of("dout"),
-                    at.of("inp"),
-                    N,
-                    C,
-                    F,
-                    accumulate,
-                    dtype)))
+                backend.run(
+                    new LinearCall.BackwardWeight(
+                        at.of("dweight"),
+                        at.of("dbias"),
+                        at.of("dout"),
+                        at.of("inp"),
+                        N,
+                        C,
+                        F,
+                        accumulate,
+                        dtype)))
         .gives(
             p ->
                 Map.of(
@@ -557,16 +560,17 @@ class LinearTest extends KernelContract {
       weight
           .instead(
               (b, at) ->
-                  b.run(new LinearCall.BackwardWeight(
-                      at.of("dweight"),
-                      at.of("dbias"),
-                      at.of("dout"),
-                      at.of("inp"),
-                      N,
-                      C,
-                      F,
-                      false,
-                      f32)))
+                  b.run(
+                      new LinearCall.BackwardWeight(
+                          at.of("dweight"),
+                          at.of("dbias"),
+                          at.of("dout"),
+                          at.of("inp"),
+                          N,
+                          C,
+                          F,
+                          false,
+                          f32)))
           .assertRefused(target.backend(), argument, value);
     }
     Object i32 = DType.I32;

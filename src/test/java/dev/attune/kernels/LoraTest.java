@@ -1,7 +1,7 @@
 package dev.attune.kernels;
 
-import dev.attune.kernels.calls.LoraCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.LoraCall;
 import dev.attune.ref.LoraRef;
 import dev.attune.ref.Precision;
 import dev.attune.testkit.Backends.Target;
@@ -66,17 +66,18 @@ class LoraTest extends KernelContract {
 
   private static KernelCase.Call forwardCall(Layout l, float scale, DType dtype) {
     return (backend, at) ->
-        backend.run(new LoraCall.Forward(
-            at.of("out"),
-            at.of("low"),
-            at.of("up"),
-            l.N,
-            l.F,
-            l.R,
-            l.outStride,
-            l.lowStride,
-            scale,
-            dtype));
+        backend.run(
+            new LoraCall.Forward(
+                at.of("out"),
+                at.of("low"),
+                at.of("up"),
+                l.N,
+                l.F,
+                l.R,
+                l.outStride,
+                l.lowStride,
+                scale,
+                dtype));
   }
 
   private static KernelCase backward(Layout l, boolean accumulate, DType dtype) {
@@ -101,20 +102,21 @@ class LoraTest extends KernelContract {
   private static KernelCase.Call backwardCall(
       Layout l, float scale, boolean accumulate, DType dtype) {
     return (backend, at) ->
-        backend.run(new LoraCall.Backward(
-            at.of("dlow"),
-            at.of("dup"),
-            at.of("dout"),
-            at.of("low"),
-            at.of("up"),
-            l.N,
-            l.F,
-            l.R,
-            l.outStride,
-            l.lowStride,
-            scale,
-            accumulate,
-            dtype));
+        backend.run(
+            new LoraCall.Backward(
+                at.of("dlow"),
+                at.of("dup"),
+                at.of("dout"),
+                at.of("low"),
+                at.of("up"),
+                l.N,
+                l.F,
+                l.R,
+                l.outStride,
+                l.lowStride,
+                scale,
+                accumulate,
+                dtype));
   }
 
   @Override

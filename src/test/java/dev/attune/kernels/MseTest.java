@@ -2,8 +2,8 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.attune.kernels.calls.MseCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.MseCall;
 import dev.attune.ref.MseRef;
 import dev.attune.ref.Precision;
 import dev.attune.testkit.Backends.Target;
@@ -34,14 +34,15 @@ class MseTest extends KernelContract {
     }
     return k.calls(
             (backend, at) ->
-                backend.run(new MseCall(
-                    at.of("losses"),
-                    at.of("dpred"),
-                    at.of("pred"),
-                    at.of("targets"),
-                    N,
-                    scale,
-                    dtype)))
+                backend.run(
+                    new MseCall(
+                        at.of("losses"),
+                        at.of("dpred"),
+                        at.of("pred"),
+                        at.of("targets"),
+                        N,
+                        scale,
+                        dtype)))
         .gives(
             p ->
                 Map.of(
@@ -96,14 +97,15 @@ class MseTest extends KernelContract {
     k.overwritten("dpred", Storage.F32, values.length);
     k.calls(
         (backend, at) ->
-            backend.run(new MseCall(
-                at.of("losses"),
-                at.of("dpred"),
-                at.of("pred"),
-                at.of("targets"),
-                values.length,
-                1,
-                DType.F32)));
+            backend.run(
+                new MseCall(
+                    at.of("losses"),
+                    at.of("dpred"),
+                    at.of("pred"),
+                    at.of("targets"),
+                    values.length,
+                    1,
+                    DType.F32)));
     KernelCase.Result result = k.run(target.backend());
     assertValues(new double[values.length], result.values().get("losses"));
     for (double gradient : result.values().get("dpred")) {
@@ -118,25 +120,27 @@ class MseTest extends KernelContract {
     assertNullsRefused(target, k, "losses", "pred", "targets");
     k.instead(
             (b, at) ->
-                b.run(new MseCall(
-                    at.of("losses"),
-                    at.of("dpred"),
-                    at.of("pred"),
-                    at.of("targets"),
-                    -1,
-                    1,
-                    DType.F32)))
+                b.run(
+                    new MseCall(
+                        at.of("losses"),
+                        at.of("dpred"),
+                        at.of("pred"),
+                        at.of("targets"),
+                        -1,
+                        1,
+                        DType.F32)))
         .assertRefused(target.backend(), "N", -1);
     k.instead(
             (b, at) ->
-                b.run(new MseCall(
-                    at.of("losses"),
-                    at.of("dpred"),
-                    at.of("pred"),
-                    at.of("targets"),
-                    9,
-                    1,
-                    DType.I32)))
+                b.run(
+                    new MseCall(
+                        at.of("losses"),
+                        at.of("dpred"),
+                        at.of("pred"),
+                        at.of("targets"),
+                        9,
+                        1,
+                        DType.I32)))
         .assertRefused(target.backend(), "dtype", DType.I32);
   }
 }

@@ -2,9 +2,9 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.attune.core.DType;
 import dev.attune.kernels.calls.GatherRowsCall;
 import dev.attune.kernels.calls.MeanPoolCall;
-import dev.attune.core.DType;
 import dev.attune.ref.PoolingRef;
 import dev.attune.ref.Precision;
 import dev.attune.testkit.Backends.Target;
@@ -31,8 +31,9 @@ class PoolingTest extends KernelContract {
     k.overwritten("out", dtype, rows.length * C);
     return k.calls(
             (backend, at) ->
-                backend.run(new GatherRowsCall.Forward(
-                    at.of("out"), at.of("inp"), at.of("rows"), rows.length, C, dtype)))
+                backend.run(
+                    new GatherRowsCall.Forward(
+                        at.of("out"), at.of("inp"), at.of("rows"), rows.length, C, dtype)))
         .gives(p -> Map.of("out", PoolingRef.gather(inp, rows, C)))
         .exactly("out");
   }
@@ -52,15 +53,16 @@ class PoolingTest extends KernelContract {
     double[] old = k.gradient("dinp", dtype, N * C, accumulate);
     return k.calls(
             (backend, at) ->
-                backend.run(new GatherRowsCall.Backward(
-                    at.of("dinp"),
-                    at.of("dout"),
-                    at.of("rows"),
-                    N,
-                    rows.length,
-                    C,
-                    accumulate,
-                    dtype)))
+                backend.run(
+                    new GatherRowsCall.Backward(
+                        at.of("dinp"),
+                        at.of("dout"),
+                        at.of("rows"),
+                        N,
+                        rows.length,
+                        C,
+                        accumulate,
+                        dtype)))
         .gives(p -> Map.of("dinp", PoolingRef.gatherBackward(p, dout, rows, old, N, C)))
         .exactly("dinp");
   }
@@ -74,8 +76,9 @@ class PoolingTest extends KernelContract {
     k.overwritten("out", dtype, B * C);
     return k.calls(
             (backend, at) ->
-                backend.run(new MeanPoolCall.Forward(
-                    at.of("out"), at.of("inp"), at.of("cuSeqlens"), B, C, dtype)))
+                backend.run(
+                    new MeanPoolCall.Forward(
+                        at.of("out"), at.of("inp"), at.of("cuSeqlens"), B, C, dtype)))
         .gives(p -> Map.of("out", PoolingRef.mean(p, inp, cuSeqlens, C)));
   }
 
@@ -93,8 +96,9 @@ class PoolingTest extends KernelContract {
     double[] old = k.gradient("dinp", dtype, cuSeqlens[B] * C, accumulate);
     return k.calls(
             (backend, at) ->
-                backend.run(new MeanPoolCall.Backward(
-                    at.of("dinp"), at.of("dout"), at.of("cuSeqlens"), B, C, accumulate, dtype)))
+                backend.run(
+                    new MeanPoolCall.Backward(
+                        at.of("dinp"), at.of("dout"), at.of("cuSeqlens"), B, C, accumulate, dtype)))
         .gives(p -> Map.of("dinp", PoolingRef.meanBackward(p, dout, cuSeqlens, old, C)));
   }
 
@@ -206,7 +210,9 @@ class PoolingTest extends KernelContract {
       k.overwritten("out", dtype, 3 * C);
       k.calls(
           (backend, at) ->
-              backend.run(new MeanPoolCall.Forward(at.of("out"), at.of("inp"), at.of("cuSeqlens"), 3, C, dtype)));
+              backend.run(
+                  new MeanPoolCall.Forward(
+                      at.of("out"), at.of("inp"), at.of("cuSeqlens"), 3, C, dtype)));
       double[] out = k.run(target.backend()).values().get("out");
       for (int i = 0; i < out.length; i++) {
         assertEquals(i / C == 1, Double.isNaN(out[i]), "element " + i);
@@ -223,7 +229,10 @@ class PoolingTest extends KernelContract {
     gather.with("rows", 1, -1).assertRefused(target.backend(), "rows[1]", -1);
     gather
         .instead(
-            (b, at) -> b.run(new GatherRowsCall.Forward(at.of("out"), at.of("inp"), at.of("rows"), 2, 0, f32)))
+            (b, at) ->
+                b.run(
+                    new GatherRowsCall.Forward(
+                        at.of("out"), at.of("inp"), at.of("rows"), 2, 0, f32)))
         .assertRefused(target.backend(), "C", 0);
     KernelCase scatter = gatherBackward(5, 3, new int[] {4, 0}, false, f32);
     assertNullsRefused(target, scatter, "dinp", "dout", "rows");
@@ -234,7 +243,9 @@ class PoolingTest extends KernelContract {
     mean.with("cuSeqlens", 1, 6).assertRefused(target.backend(), "cuSeqlens[2]", 5);
     mean.instead(
             (b, at) ->
-                b.run(new MeanPoolCall.Forward(at.of("out"), at.of("inp"), at.of("cuSeqlens"), -1, 3, f32)))
+                b.run(
+                    new MeanPoolCall.Forward(
+                        at.of("out"), at.of("inp"), at.of("cuSeqlens"), -1, 3, f32)))
         .assertRefused(target.backend(), "B", -1);
     KernelCase spread = meanBackward(new int[] {0, 2, 5}, 3, false, f32);
     assertNullsRefused(target, spread, "dinp", "dout", "cuSeqlens");

@@ -4,8 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.attune.kernels.calls.QuantizeCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.QuantizeCall;
 import dev.attune.ref.QuantizeRef;
 import dev.attune.testkit.Backends.Target;
 import dev.attune.testkit.KernelCase;
@@ -90,7 +90,8 @@ class QuantizeTest extends KernelContract {
   }
 
   private static KernelCase.Call quantizeCall(long F, long C, DType inpDtype, DType outDtype) {
-    return (backend, at) -> backend.run(new QuantizeCall.Pack(at.of("out"), at.of("inp"), F, C, inpDtype, outDtype));
+    return (backend, at) ->
+        backend.run(new QuantizeCall.Pack(at.of("out"), at.of("inp"), F, C, inpDtype, outDtype));
   }
 
   private static KernelCase dequantize(int F, int C, DType outDtype, DType inpDtype) {

@@ -2,8 +2,8 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.attune.kernels.calls.RmsNormCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.RmsNormCall;
 import dev.attune.ref.Precision;
 import dev.attune.ref.RmsNormRef;
 import dev.attune.testkit.Backends.Target;
@@ -136,20 +136,21 @@ class RmsNormTest extends KernelContract {
 
   private static KernelCase.Call forwardCall(Layout l, float eps, DType dtype) {
     return (backend, at) ->
-        backend.run(new RmsNormCall.Forward(
-            at.of("out"),
-            at.of("sum"),
-            at.of("rstd"),
-            at.of("inp"),
-            at.of("residual"),
-            at.of("weight"),
-            l.N,
-            l.G,
-            l.C,
-            l.inpStride,
-            l.outStride,
-            eps,
-            dtype));
+        backend.run(
+            new RmsNormCall.Forward(
+                at.of("out"),
+                at.of("sum"),
+                at.of("rstd"),
+                at.of("inp"),
+                at.of("residual"),
+                at.of("weight"),
+                l.N,
+                l.G,
+                l.C,
+                l.inpStride,
+                l.outStride,
+                eps,
+                dtype));
   }
 
   /** Where dinp goes. */
@@ -217,21 +218,22 @@ class RmsNormTest extends KernelContract {
 
   private static KernelCase.Call backwardCall(Layout l, boolean accumulate, DType dtype) {
     return (backend, at) ->
-        backend.run(new RmsNormCall.Backward(
-            at.of("dinp"),
-            at.of("dweight"),
-            at.of("dout"),
-            at.of("dsumExtra"),
-            at.of("sum"),
-            at.of("rstd"),
-            at.of("weight"),
-            l.N,
-            l.G,
-            l.C,
-            l.inpStride,
-            l.outStride,
-            accumulate,
-            dtype));
+        backend.run(
+            new RmsNormCall.Backward(
+                at.of("dinp"),
+                at.of("dweight"),
+                at.of("dout"),
+                at.of("dsumExtra"),
+                at.of("sum"),
+                at.of("rstd"),
+                at.of("weight"),
+                l.N,
+                l.G,
+                l.C,
+                l.inpStride,
+                l.outStride,
+                accumulate,
+                dtype));
   }
 
   @Override

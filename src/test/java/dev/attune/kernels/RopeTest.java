@@ -3,8 +3,8 @@ package dev.attune.kernels;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.attune.kernels.calls.RopeCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.RopeCall;
 import dev.attune.ref.Precision;
 import dev.attune.ref.RopeRef;
 import dev.attune.testkit.Backends.Target;
@@ -72,18 +72,19 @@ class RopeTest extends KernelContract {
 
   private static KernelCase.Call call(Layout l, long P, boolean inverse, DType dtype) {
     return (backend, at) ->
-        backend.run(new RopeCall(
-            at.of("inp"),
-            at.of("table"),
-            at.of("positions"),
-            l.N,
-            l.H,
-            l.D,
-            l.rotary,
-            l.stride(),
-            P,
-            inverse,
-            dtype));
+        backend.run(
+            new RopeCall(
+                at.of("inp"),
+                at.of("table"),
+                at.of("positions"),
+                l.N,
+                l.H,
+                l.D,
+                l.rotary,
+                l.stride(),
+                P,
+                inverse,
+                dtype));
   }
 
   @Override
@@ -213,8 +214,7 @@ class RopeTest extends KernelContract {
     refuse(target, k, new Layout(3, 2, 6, -2, 0), "rotary", -2);
     refuse(target, k, new Layout(3, 2, 6, 4, -1), "stride", 11);
     k.instead(call(l, 0, false, DType.F32)).assertRefused(target.backend(), "P", 0);
-    k.instead(call(l, P, false, DType.I32))
-        .assertRefused(target.backend(), "dtype", DType.I32);
+    k.instead(call(l, P, false, DType.I32)).assertRefused(target.backend(), "dtype", DType.I32);
   }
 
   private static void refuse(

@@ -2,8 +2,8 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.attune.kernels.calls.SgdCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.SgdCall;
 import dev.attune.ref.Precision;
 import dev.attune.ref.SgdRef;
 import dev.attune.testkit.Backends.Target;
@@ -53,18 +53,19 @@ class SgdTest extends KernelContract {
     double[] old = buffer;
     return k.calls(
             (backend, at) ->
-                backend.run(new SgdCall.Flat(
-                    at.of("weight"),
-                    at.of("momentumBuffer"),
-                    at.of("shadow"),
-                    at.of("grad"),
-                    count,
-                    LR,
-                    momentum,
-                    DECAY,
-                    nesterov,
-                    firstStep,
-                    SCALE)))
+                backend.run(
+                    new SgdCall.Flat(
+                        at.of("weight"),
+                        at.of("momentumBuffer"),
+                        at.of("shadow"),
+                        at.of("grad"),
+                        count,
+                        LR,
+                        momentum,
+                        DECAY,
+                        nesterov,
+                        firstStep,
+                        SCALE)))
         .gives(
             p -> {
               double[] w = weight.clone();
@@ -149,17 +150,18 @@ class SgdTest extends KernelContract {
 
   private static KernelCase.Call with(long count, float lr, float momentum) {
     return (b, at) ->
-        b.run(new SgdCall.Flat(
-            at.of("weight"),
-            at.of("momentumBuffer"),
-            at.of("shadow"),
-            at.of("grad"),
-            count,
-            lr,
-            momentum,
-            0,
-            false,
-            false,
-            1));
+        b.run(
+            new SgdCall.Flat(
+                at.of("weight"),
+                at.of("momentumBuffer"),
+                at.of("shadow"),
+                at.of("grad"),
+                count,
+                lr,
+                momentum,
+                0,
+                false,
+                false,
+                1));
   }
 }

@@ -15,7 +15,8 @@ class AnswerMetricsTest {
   @Test
   void valuesAreThoseOfTheOfficialScripts() throws IOException {
     JsonNode goldens =
-        new ObjectMapper().readTree(AnswerMetricsTest.class.getResourceAsStream("/metrics/answers.json"));
+        new ObjectMapper()
+            .readTree(AnswerMetricsTest.class.getResourceAsStream("/metrics/answers.json"));
     for (String version : List.of("v1", "v2")) {
       JsonNode golden = goldens.get(version);
       AnswerMetrics metrics = new AnswerMetrics(version.equals("v2"));

@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.attune.kernels.calls.QuantizeCall;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Packer;
@@ -15,6 +14,7 @@ import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.QuantizedLayout;
+import dev.attune.kernels.calls.QuantizeCall;
 import dev.attune.memory.Arena;
 import dev.attune.memory.Buffer;
 import dev.attune.store.LoraConfig;
@@ -146,8 +146,10 @@ class QuantizedModelTest {
         whole.write(at, bytes);
         at += segment.count() * 4;
       }
-      backend.run(new QuantizeCall.Pack(packed.address(), whole.address(), rows, cols, DType.F32, dtype));
-      backend.run(new QuantizeCall.Unpack(whole.address(), packed.address(), rows, cols, DType.F32, dtype));
+      backend.run(
+          new QuantizeCall.Pack(packed.address(), whole.address(), rows, cols, DType.F32, dtype));
+      backend.run(
+          new QuantizeCall.Unpack(whole.address(), packed.address(), rows, cols, DType.F32, dtype));
       at = 0;
       for (Segment segment : segments) {
         float[] values = Host.floats(whole, at, (int) segment.count());

@@ -6,10 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.memory.Arena;
 import dev.attune.memory.Buffer;
 import dev.attune.store.Layout;
@@ -111,8 +111,9 @@ class DoraProjectionTest {
         try (Buffer buffer = Buffer.allocate(backend, N * C * 4L, false)) {
           upload(buffer.address(), mask);
           long stream = Philox.stream(0, 0);
-          backend.run(new DropoutCall(
-              buffer.address(), buffer.address(), N * C, dropout, SEED, stream, DType.F32));
+          backend.run(
+              new DropoutCall(
+                  buffer.address(), buffer.address(), N * C, dropout, SEED, stream, DType.F32));
           mask = read(buffer.address(), N * C);
         }
       }

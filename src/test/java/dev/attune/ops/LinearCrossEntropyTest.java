@@ -3,11 +3,11 @@ package dev.attune.ops;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.attune.kernels.calls.CrossEntropyCall;
-import dev.attune.kernels.calls.LinearCall;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.CrossEntropyCall;
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.memory.Arena;
 import dev.attune.memory.Buffer;
 import dev.attune.store.Parameter;
@@ -123,47 +123,59 @@ class LinearCrossEntropyTest {
       Tensor again = f.input(true);
       Tensor logits = f.tape.tensor(M, LARGE, true);
       Backend b = f.backend;
-      b.run(new LinearCall.Forward(
-          logits.address(),
-          0,
-          again.address(),
-          f.weight.address(),
-          0,
-          M,
-          C,
-          LARGE,
-          Activation.NONE,
-          DType.F32,
-          DType.F32));
-      b.run(new CrossEntropyCall(
-          f.losses(),
-          logits.address(),
-          logits.address(),
-          f.labels(),
-          M,
-          LARGE,
-          CrossEntropy.IGNORE,
-          0.1f,
-          1f,
-          DType.F32));
+      b.run(
+          new LinearCall.Forward(
+              logits.address(),
+              0,
+              again.address(),
+              f.weight.address(),
+              0,
+              M,
+              C,
+              LARGE,
+              Activation.NONE,
+              DType.F32,
+              DType.F32));
+      b.run(
+          new CrossEntropyCall(
+              f.losses(),
+              logits.address(),
+              logits.address(),
+              f.labels(),
+              M,
+              LARGE,
+              CrossEntropy.IGNORE,
+              0.1f,
+              1f,
+              DType.F32));
       assertNear(f.floats(f.losses(), M), losses, 1e-5, "losses");
-      b.run(new LinearCall.BackwardWeight(
-          f.weight.gradient(), 0, logits.address(), again.address(), M, C, LARGE, false, DType.F32));
+      b.run(
+          new LinearCall.BackwardWeight(
+              f.weight.gradient(),
+              0,
+              logits.address(),
+              again.address(),
+              M,
+              C,
+              LARGE,
+              false,
+              DType.F32));
       assertNear(f.floats(f.weight.gradient(), LARGE * C), dweight, 1e-5, "dweight");
       long dinp = f.tape.allocate(M * C * 4L);
-      b.run(new LinearCall.BackwardInput(
-          dinp,
-          0,
-          logits.address(),
-          f.weight.address(),
-          0,
-          M,
-          C,
-          LARGE,
-          Activation.NONE,
-          false,
-          DType.F32,
-          DType.F32));
+      b.run(
+          new LinearCall.BackwardInput(
+              dinp,
+              0,
+              logits.address(),
+              f.weight.address(),
+              0,
+              M,
+              C,
+              LARGE,
+              Activation.NONE,
+              false,
+              DType.F32,
+              DType.F32));
       assertNear(f.floats(dinp, M * C), dinput, 1e-5, "dinput");
     }
   }
@@ -181,18 +193,19 @@ class LinearCrossEntropyTest {
       ByteBuffer predicted = ByteBuffer.allocateDirect(M * 4).order(ByteOrder.nativeOrder());
       f.backend.download(predicted.duplicate(), f.predictions());
       Tensor logits = f.tape.tensor(M, V, false);
-      f.backend.run(new LinearCall.Forward(
-          logits.address(),
-          0,
-          input.address(),
-          f.weight.address(),
-          0,
-          M,
-          C,
-          V,
-          Activation.NONE,
-          DType.F32,
-          DType.BF16));
+      f.backend.run(
+          new LinearCall.Forward(
+              logits.address(),
+              0,
+              input.address(),
+              f.weight.address(),
+              0,
+              M,
+              C,
+              V,
+              Activation.NONE,
+              DType.F32,
+              DType.BF16));
       float[] values = f.floats(logits.address(), M * V);
       for (int row = 0; row < M; row++) {
         float chosen = values[row * V + predicted.getInt(4 * row)];

@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.TargetLayout;
 import dev.attune.core.DType;
@@ -16,6 +15,7 @@ import dev.attune.core.Philox;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.model.Families;
 import dev.attune.model.HeadKind;

@@ -5,10 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.attune.kernels.calls.CopyCall;
-import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.CopyCall;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.cpu.Isa;
 import java.util.Arrays;
 import java.util.Map;
@@ -40,7 +40,9 @@ class HarnessTest {
   @Test
   void aCorrectKernelPasses() {
     assertDoesNotThrow(
-        () -> copyOf100((b, at) -> b.run(new CopyCall(at.of("out"), at.of("inp"), 400))).verify(backend, 1));
+        () ->
+            copyOf100((b, at) -> b.run(new CopyCall(at.of("out"), at.of("inp"), 400)))
+                .verify(backend, 1));
   }
 
   @Test

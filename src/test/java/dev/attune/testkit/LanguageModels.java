@@ -1,7 +1,7 @@
 package dev.attune.testkit;
 
-import dev.attune.kernels.calls.LinearCall;
 import dev.attune.kernels.Activation;
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.model.Model;
 import dev.attune.store.Parameter;
 import dev.attune.tape.Tape;
@@ -16,18 +16,19 @@ public final class LanguageModels {
     Parameter vocabulary = model.vocabulary();
     Tensor logits = tape.tensor(hidden.rows(), vocabulary.rows(), false);
     tape.backend()
-        .run(new LinearCall.Forward(
-            logits.address(),
-            0,
-            hidden.address(),
-            vocabulary.operand(hidden.dtype()),
-            0,
-            hidden.rows(),
-            hidden.cols(),
-            vocabulary.rows(),
-            Activation.NONE,
-            hidden.dtype(),
-            vocabulary.operandDtype(hidden.dtype())));
+        .run(
+            new LinearCall.Forward(
+                logits.address(),
+                0,
+                hidden.address(),
+                vocabulary.operand(hidden.dtype()),
+                0,
+                hidden.rows(),
+                hidden.cols(),
+                vocabulary.rows(),
+                Activation.NONE,
+                hidden.dtype(),
+                vocabulary.operandDtype(hidden.dtype())));
     return logits;
   }
 }

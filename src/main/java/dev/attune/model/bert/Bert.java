@@ -53,6 +53,14 @@ public final class Bert {
     // Transformers 5 has no other kind; folders of version 4 may.
     config.only("position_embedding_type", "absolute");
     config.ignore("the product over the vocabulary is not used", "tie_word_embeddings");
+    config.ignore(
+        "of the original program; Transformers does not read them",
+        "directionality",
+        "pooler_fc_size",
+        "pooler_num_attention_heads",
+        "pooler_num_fc_layers",
+        "pooler_size_per_head",
+        "pooler_type");
     int H = config.positive("num_attention_heads", heads);
     float dropout = config.dropout("hidden_dropout_prob", 0.1f);
     return TransformerConfig.of(

@@ -81,6 +81,7 @@ public final class Llama {
       UnaryOperator<Attention> switches,
       boolean mlpBias,
       int[] windows) {
+    config.only("rope_interleaved", false).ignore("says what the class is", "is_llama_config");
     int width = config.positive("hidden_size", 4096);
     int heads = config.positive("num_attention_heads", 32);
     int keyValueHeads =

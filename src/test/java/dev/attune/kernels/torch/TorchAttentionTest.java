@@ -2,9 +2,9 @@ package dev.attune.kernels.torch;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
+import dev.attune.kernels.calls.AttentionCall;
 import org.junit.jupiter.api.Test;
 
 class TorchAttentionTest extends TorchTestCase {
@@ -138,41 +138,40 @@ class TorchAttentionTest extends TorchTestCase {
       long vAt = put(dtype, v);
       long cuQAt = put(cuQ);
       long cuKAt = put(cuK);
-      backend.run(new AttentionCall.Forward(
-          outAt, lseAt, qAt, kAt, vAt, cuQAt, cuKAt, new AttentionCall.Problem(qStride, kvStride, B, Nq + Nk, H, Hkv, D,
-          scale, causal, window, p, SEED, STREAM, dtype)));
+      backend.run(
+          new AttentionCall.Forward(
+              outAt,
+              lseAt,
+              qAt,
+              kAt,
+              vAt,
+              cuQAt,
+              cuKAt,
+              new AttentionCall.Problem(
+                  qStride, kvStride, B, Nq + Nk, H, Hkv, D, scale, causal, window, p, SEED, STREAM,
+                  dtype)));
       assertClose(dtype, out, get(dtype, outAt, out.length), what + " out");
       assertClose(lse, get(DType.F32, lseAt, lse.length), what + " lse");
 
       long dqAt = poison(dtype, Nq * qStride);
       long dkAt = poison(dtype, Nk * kvStride);
       long dvAt = poison(dtype, Nk * kvStride);
-      backend.run(new AttentionCall.Backward(
-          dqAt,
-          dkAt,
-          dvAt,
-          put(dtype, dout),
-          qAt,
-          kAt,
-          vAt,
-          outAt,
-          lseAt,
-          cuQAt,
-          cuKAt,
-          new AttentionCall.Problem(qStride,
-          kvStride,
-          B,
-          Nq + Nk,
-          H,
-          Hkv,
-          D,
-          scale,
-          causal,
-          window,
-          p,
-          SEED,
-          STREAM,
-          dtype)));
+      backend.run(
+          new AttentionCall.Backward(
+              dqAt,
+              dkAt,
+              dvAt,
+              put(dtype, dout),
+              qAt,
+              kAt,
+              vAt,
+              outAt,
+              lseAt,
+              cuQAt,
+              cuKAt,
+              new AttentionCall.Problem(
+                  qStride, kvStride, B, Nq + Nk, H, Hkv, D, scale, causal, window, p, SEED, STREAM,
+                  dtype)));
       assertClose(dtype, dq, rows(dqAt, Nq, qStride, H * D), what + " dq");
       assertClose(dtype, dk, rows(dkAt, Nk, kvStride, Hkv * D), what + " dk");
       assertClose(dtype, dv, rows(dvAt, Nk, kvStride, Hkv * D), what + " dv");

@@ -7,6 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.core.DType;
+import dev.attune.core.Device;
+import dev.attune.kernels.Activation;
+import dev.attune.kernels.Backend;
 import dev.attune.kernels.calls.AdamWCall;
 import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.kernels.calls.CastCall;
@@ -19,10 +23,6 @@ import dev.attune.kernels.calls.LayerNormCall;
 import dev.attune.kernels.calls.LinearCall;
 import dev.attune.kernels.calls.MeanPoolCall;
 import dev.attune.kernels.calls.SumOfSquaresCall;
-import dev.attune.core.DType;
-import dev.attune.core.Device;
-import dev.attune.kernels.Activation;
-import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
 import java.io.File;
@@ -184,13 +184,23 @@ class TorchBackendTest extends TorchTestCase {
   void noRowsIsValid() {
     assertDoesNotThrow(
         () -> {
-          backend.run(new LinearCall.Forward(0, 0, 0, 0, 0, 0, 4, 4, Activation.GELU, DType.F32, DType.F32));
+          backend.run(
+              new LinearCall.Forward(
+                  0, 0, 0, 0, 0, 0, 4, 4, Activation.GELU, DType.F32, DType.F32));
           backend.run(new DropoutCall(0, 0, 0, 0.1f, 1, 2, DType.F32));
           backend.run(new CastCall(0, 0, 0, false, DType.F32, DType.BF16));
           backend.run(new CrossEntropyCall(0, 0, 0, 0, 0, 4, -100, 0, 1, DType.F32));
           backend.run(new MeanPoolCall.Forward(0, 0, 0, 0, 4, DType.F32));
-          backend.run(new AttentionCall.Forward(
-              0, 0, 0, 0, 0, 0, 0, new AttentionCall.Problem(4, 4, 0, 0, 1, 1, 4, 1, false, 0, 0, 1, 2, DType.F32)));
+          backend.run(
+              new AttentionCall.Forward(
+                  0,
+                  0,
+                  0,
+                  0,
+                  0,
+                  0,
+                  0,
+                  new AttentionCall.Problem(4, 4, 0, 0, 1, 1, 4, 1, false, 0, 0, 1, 2, DType.F32)));
         });
   }
 
@@ -200,16 +210,27 @@ class TorchBackendTest extends TorchTestCase {
     refused(
         "linearForward: N = -1; it must be 0..2147483647",
         () ->
-            backend.run(new LinearCall.Forward(x, 0, x, x, 0, -1, 4, 4, Activation.NONE, DType.F32, DType.F32)));
+            backend.run(
+                new LinearCall.Forward(
+                    x, 0, x, x, 0, -1, 4, 4, Activation.NONE, DType.F32, DType.F32)));
     refused(
         "linearForward: C = 0; it must be 1..2147483647",
-        () -> backend.run(new LinearCall.Forward(x, 0, x, x, 0, 1, 0, 4, Activation.NONE, DType.F32, DType.F32)));
+        () ->
+            backend.run(
+                new LinearCall.Forward(
+                    x, 0, x, x, 0, 1, 0, 4, Activation.NONE, DType.F32, DType.F32)));
     refused(
         "linearForward: weight is null; it must be an address",
-        () -> backend.run(new LinearCall.Forward(x, 0, x, 0, 0, 1, 4, 4, Activation.NONE, DType.F32, DType.F32)));
+        () ->
+            backend.run(
+                new LinearCall.Forward(
+                    x, 0, x, 0, 0, 1, 4, 4, Activation.NONE, DType.F32, DType.F32)));
     refused(
         "linearForward: dtype = I32; it must be F32 or BF16",
-        () -> backend.run(new LinearCall.Forward(x, 0, x, x, 0, 1, 4, 4, Activation.NONE, DType.I32, DType.F32)));
+        () ->
+            backend.run(
+                new LinearCall.Forward(
+                    x, 0, x, x, 0, 1, 4, 4, Activation.NONE, DType.I32, DType.F32)));
     refused(
         "dropout: p = 1.0; it must be 0 and up, and below 1",
         () -> backend.run(new DropoutCall(x, x, 4, 1, 1, 2, DType.F32)));
@@ -223,13 +244,31 @@ class TorchBackendTest extends TorchTestCase {
     refused(
         "attentionForward: Hkv = 3; it must divide H = 4",
         () ->
-            backend.run(new AttentionCall.Forward(
-                x, x, x, x, x, cu, cu, new AttentionCall.Problem(16, 16, 1, 1, 4, 3, 4, 1, false, 0, 0, 1, 2, DType.F32))));
+            backend.run(
+                new AttentionCall.Forward(
+                    x,
+                    x,
+                    x,
+                    x,
+                    x,
+                    cu,
+                    cu,
+                    new AttentionCall.Problem(
+                        16, 16, 1, 1, 4, 3, 4, 1, false, 0, 0, 1, 2, DType.F32))));
     refused(
         "attentionForward: qStride = 15; it must be 16..2147483647 (elements of a row)",
         () ->
-            backend.run(new AttentionCall.Forward(
-                x, x, x, x, x, cu, cu, new AttentionCall.Problem(15, 16, 1, 1, 4, 2, 4, 1, false, 0, 0, 1, 2, DType.F32))));
+            backend.run(
+                new AttentionCall.Forward(
+                    x,
+                    x,
+                    x,
+                    x,
+                    x,
+                    cu,
+                    cu,
+                    new AttentionCall.Problem(
+                        15, 16, 1, 1, 4, 2, 4, 1, false, 0, 0, 1, 2, DType.F32))));
     long falling = put(0, 2, 1);
     refused(
         "meanPoolForward: cuSeqlens[2] = 1; it must be 2 and up",
@@ -298,8 +337,9 @@ class TorchBackendTest extends TorchTestCase {
     long outAt = poison(N * C);
     double[] first = null;
     for (int i = 0; i < 20; i++) {
-      backend.run(new LinearCall.Forward(
-          outAt, 0, inpAt, weightAt, 0, N, C, C, Activation.GELU, DType.F32, DType.F32));
+      backend.run(
+          new LinearCall.Forward(
+              outAt, 0, inpAt, weightAt, 0, N, C, C, Activation.GELU, DType.F32, DType.F32));
       double[] out = get(DType.F32, outAt, N * C);
       first = first == null ? out : first;
       assertArrayEquals(first, out);
@@ -332,16 +372,29 @@ class TorchBackendTest extends TorchTestCase {
         long losses = poison(N);
         long squares = poison(2);
         DType type = DType.F32;
-        b.run(new LinearCall.Forward(out, 0, inp, weight, weight, N, C, C, Activation.GELU, type, type));
+        b.run(
+            new LinearCall.Forward(
+                out, 0, inp, weight, weight, N, C, C, Activation.GELU, type, type));
         b.run(new LinearCall.BackwardWeight(dweight, dbias, out, inp, N, C, C, false, type));
-        b.run(new AttentionCall.Forward(
-            attention, lse, inp, inp, inp, cu, cu, new AttentionCall.Problem(C, C, 3, N, H, H, C / H, 0.1f, false, 0, 0.1f, 1,
-            2, type)));
-        b.run(new LayerNormCall.Forward(
-            normed, 0, mean, rstd, inp, out, weight, weight, N, C, 1e-5f, 0.1f, 0.1f, 1, 2, type));
-        b.run(new LayerNormCall.Backward(
-            dsum, 0, dbias, poison(C), out, 0, inp, mean, rstd, weight, N, C, 0.1f, 0.1f, 1, 2,
-            false, true, type));
+        b.run(
+            new AttentionCall.Forward(
+                attention,
+                lse,
+                inp,
+                inp,
+                inp,
+                cu,
+                cu,
+                new AttentionCall.Problem(
+                    C, C, 3, N, H, H, C / H, 0.1f, false, 0, 0.1f, 1, 2, type)));
+        b.run(
+            new LayerNormCall.Forward(
+                normed, 0, mean, rstd, inp, out, weight, weight, N, C, 1e-5f, 0.1f, 0.1f, 1, 2,
+                type));
+        b.run(
+            new LayerNormCall.Backward(
+                dsum, 0, dbias, poison(C), out, 0, inp, mean, rstd, weight, N, C, 0.1f, 0.1f, 1, 2,
+                false, true, type));
         b.run(new CrossEntropyCall(losses, 0, logits, labelsAt, N, C, -100, 0, 1, type));
         b.run(new SumOfSquaresCall.Flat(squares, inp, N * C));
         double[][] results = {
@@ -390,75 +443,81 @@ class TorchBackendTest extends TorchTestCase {
     DType type = DType.BF16;
     Runnable round =
         () -> {
-          b.run(new LinearCall.Forward(
-              out, sum, inp, weight, weight, N, C, C, Activation.GELU_TANH, type, DType.F32));
-          b.run(new LinearCall.BackwardInput(
-              out, 0, grad, weight, sum, N, C, C, Activation.GELU_TANH, false, type, DType.F32));
-          b.run(new LinearCall.BackwardWeight(dweight, statistics, grad, inp, N, C, C, false, type));
-          b.run(new AttentionCall.Forward(
-              out,
-              statistics,
-              inp,
-              inp,
-              inp,
-              cu,
-              cu,
-              new AttentionCall.Problem(C,
-              C,
-              3,
-              N,
-              H,
-              H,
-              C / H,
-              0.25f,
-              true,
-              8,
-              0.1f,
-              1,
-              2,
-              type)));
-          b.run(new LayerNormCall.Forward(
-              out,
-              sum,
-              statistics,
-              more,
-              inp,
-              inp,
-              weight,
-              weight,
-              N,
-              C,
-              1e-5f,
-              0.1f,
-              0.1f,
-              1,
-              2,
-              type));
-          b.run(new LayerNormCall.Backward(
-              out,
-              0,
-              dweight,
-              dweight,
-              grad,
-              0,
-              sum,
-              statistics,
-              more,
-              weight,
-              N,
-              C,
-              0.1f,
-              0.1f,
-              1,
-              2,
-              false,
-              false,
-              type));
+          b.run(
+              new LinearCall.Forward(
+                  out, sum, inp, weight, weight, N, C, C, Activation.GELU_TANH, type, DType.F32));
+          b.run(
+              new LinearCall.BackwardInput(
+                  out,
+                  0,
+                  grad,
+                  weight,
+                  sum,
+                  N,
+                  C,
+                  C,
+                  Activation.GELU_TANH,
+                  false,
+                  type,
+                  DType.F32));
+          b.run(
+              new LinearCall.BackwardWeight(dweight, statistics, grad, inp, N, C, C, false, type));
+          b.run(
+              new AttentionCall.Forward(
+                  out,
+                  statistics,
+                  inp,
+                  inp,
+                  inp,
+                  cu,
+                  cu,
+                  new AttentionCall.Problem(
+                      C, C, 3, N, H, H, C / H, 0.25f, true, 8, 0.1f, 1, 2, type)));
+          b.run(
+              new LayerNormCall.Forward(
+                  out,
+                  sum,
+                  statistics,
+                  more,
+                  inp,
+                  inp,
+                  weight,
+                  weight,
+                  N,
+                  C,
+                  1e-5f,
+                  0.1f,
+                  0.1f,
+                  1,
+                  2,
+                  type));
+          b.run(
+              new LayerNormCall.Backward(
+                  out,
+                  0,
+                  dweight,
+                  dweight,
+                  grad,
+                  0,
+                  sum,
+                  statistics,
+                  more,
+                  weight,
+                  N,
+                  C,
+                  0.1f,
+                  0.1f,
+                  1,
+                  2,
+                  false,
+                  false,
+                  type));
           b.run(new EmbeddingCall.Forward(out, table, 0, 0, index, 0, 0, N, C, C, 0, 0, type));
           b.run(new CrossEntropyCall(statistics, out, inp, index, N, C, -100, 0.1f, 1, type));
-          b.run(new AdamWCall.Flat(
-              table, moment1, moment2, sum, weight, N * C, 1e-3f, 0.9f, 0.99f, 1e-8f, 0.1f, 1, 1,
-              1));
+          b.run(
+              new AdamWCall.Flat(
+                  table, moment1, moment2, sum, weight, N * C, 1e-3f, 0.9f, 0.99f, 1e-8f, 0.1f, 1,
+                  1, 1));
           b.run(new SumOfSquaresCall.Flat(statistics, weight, C * C));
         };
     for (int i = 0; i < 30; i++) {

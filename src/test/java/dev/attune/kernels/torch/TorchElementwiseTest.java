@@ -3,14 +3,14 @@ package dev.attune.kernels.torch;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.attune.core.DType;
+import dev.attune.core.Philox;
+import dev.attune.kernels.Activation;
 import dev.attune.kernels.calls.ActivationCall;
 import dev.attune.kernels.calls.CastCall;
 import dev.attune.kernels.calls.CopyCall;
 import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.kernels.calls.FillZeroCall;
-import dev.attune.core.DType;
-import dev.attune.core.Philox;
-import dev.attune.kernels.Activation;
 import org.junit.jupiter.api.Test;
 
 class TorchElementwiseTest extends TorchTestCase {
@@ -46,12 +46,15 @@ class TorchElementwiseTest extends TorchTestCase {
 
         long doutAt = put(dtype, dout);
         long dinpAt = put(dtype, old);
-        backend.run(new ActivationCall.Backward(dinpAt, doutAt, inpAt, COUNT, activation, true, dtype));
+        backend.run(
+            new ActivationCall.Backward(dinpAt, doutAt, inpAt, COUNT, activation, true, dtype));
         assertClose(dtype, add(old, dinp), get(dtype, dinpAt, COUNT), activation + " += dinp");
-        backend.run(new ActivationCall.Backward(dinpAt, doutAt, inpAt, COUNT, activation, false, dtype));
+        backend.run(
+            new ActivationCall.Backward(dinpAt, doutAt, inpAt, COUNT, activation, false, dtype));
         assertClose(dtype, dinp, get(dtype, dinpAt, COUNT), activation + " dinp");
 
-        backend.run(new ActivationCall.Backward(doutAt, doutAt, inpAt, COUNT, activation, false, dtype));
+        backend.run(
+            new ActivationCall.Backward(doutAt, doutAt, inpAt, COUNT, activation, false, dtype));
         assertClose(dtype, dinp, get(dtype, doutAt, COUNT), activation + " dinp in place");
         backend.run(new ActivationCall.Forward(inpAt, inpAt, COUNT, activation, dtype));
         assertClose(dtype, out, get(dtype, inpAt, COUNT), activation + " out in place");

@@ -2,8 +2,8 @@ package dev.attune.kernels.torch;
 
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
-import dev.attune.kernels.calls.LayerNormCall;
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.LayerNormCall;
 import org.junit.jupiter.api.Test;
 
 class TorchLayerNormTest extends TorchTestCase {
@@ -60,23 +60,24 @@ class TorchLayerNormTest extends TorchTestCase {
     long residualAt = hasResidual ? put(dtype, residual) : 0;
     long weightAt = put(DType.F32, weight);
     long biasAt = put(DType.F32, bias);
-    backend.run(new LayerNormCall.Forward(
-        outAt,
-        sumAt,
-        meanAt,
-        rstdAt,
-        inpAt,
-        residualAt,
-        weightAt,
-        biasAt,
-        N,
-        C,
-        EPS,
-        p,
-        p,
-        SEED,
-        STREAM,
-        dtype));
+    backend.run(
+        new LayerNormCall.Forward(
+            outAt,
+            sumAt,
+            meanAt,
+            rstdAt,
+            inpAt,
+            residualAt,
+            weightAt,
+            biasAt,
+            N,
+            C,
+            EPS,
+            p,
+            p,
+            SEED,
+            STREAM,
+            dtype));
     assertClose(dtype, out, get(dtype, outAt, N * C), "out");
     assertClose(dtype, sum, get(dtype, sumAt, N * C), "sum");
     assertClose(mean, get(DType.F32, meanAt, N), "mean");
@@ -84,23 +85,24 @@ class TorchLayerNormTest extends TorchTestCase {
 
     if (!inPlace) {
       long inference = poison(dtype, N * C);
-      backend.run(new LayerNormCall.Forward(
-          inference,
-          0,
-          meanAt,
-          rstdAt,
-          inpAt,
-          residualAt,
-          weightAt,
-          biasAt,
-          N,
-          C,
-          EPS,
-          p,
-          p,
-          SEED,
-          STREAM,
-          dtype));
+      backend.run(
+          new LayerNormCall.Forward(
+              inference,
+              0,
+              meanAt,
+              rstdAt,
+              inpAt,
+              residualAt,
+              weightAt,
+              biasAt,
+              N,
+              C,
+              EPS,
+              p,
+              p,
+              SEED,
+              STREAM,
+              dtype));
       assertClose(dtype, out, get(dtype, inference, N * C), "out without sum");
     }
   }
@@ -113,23 +115,24 @@ class TorchLayerNormTest extends TorchTestCase {
     double[] ones = new double[C];
     java.util.Arrays.fill(ones, 1);
     long out = poison(C);
-    backend.run(new LayerNormCall.Forward(
-        out,
-        0,
-        poison(1),
-        poison(1),
-        put(DType.F32, row),
-        0,
-        put(DType.F32, ones),
-        put(DType.F32, bias),
-        1,
-        C,
-        EPS,
-        0,
-        0,
-        SEED,
-        STREAM,
-        DType.F32));
+    backend.run(
+        new LayerNormCall.Forward(
+            out,
+            0,
+            poison(1),
+            poison(1),
+            put(DType.F32, row),
+            0,
+            put(DType.F32, ones),
+            put(DType.F32, bias),
+            1,
+            C,
+            EPS,
+            0,
+            0,
+            SEED,
+            STREAM,
+            DType.F32));
     assertClose(bias, get(DType.F32, out, C), "out");
   }
 
@@ -205,26 +208,27 @@ class TorchLayerNormTest extends TorchTestCase {
     long meanAt = put(DType.F32, mean);
     long rstdAt = put(DType.F32, rstd);
     long weightAt = put(DType.F32, weight);
-    backend.run(new LayerNormCall.Backward(
-        dinpAt,
-        dresidualAt,
-        dweightAt,
-        dbiasAt,
-        doutAt,
-        extraAt,
-        sumAt,
-        meanAt,
-        rstdAt,
-        weightAt,
-        N,
-        C,
-        p,
-        p,
-        SEED,
-        STREAM,
-        accumulate,
-        accumulate,
-        dtype));
+    backend.run(
+        new LayerNormCall.Backward(
+            dinpAt,
+            dresidualAt,
+            dweightAt,
+            dbiasAt,
+            doutAt,
+            extraAt,
+            sumAt,
+            meanAt,
+            rstdAt,
+            weightAt,
+            N,
+            C,
+            p,
+            p,
+            SEED,
+            STREAM,
+            accumulate,
+            accumulate,
+            dtype));
     assertClose(dtype, dinp, get(dtype, dinpAt, N * C), "dinp");
     assertClose(dtype, dresidual, get(dtype, dresidualAt, N * C), "dresidual");
     assertClose(dweight, get(DType.F32, dweightAt, C), "dweight");
@@ -232,9 +236,10 @@ class TorchLayerNormTest extends TorchTestCase {
 
     if (p == 0 && !accumulate) {
       long shared = poison(dtype, N * C);
-      backend.run(new LayerNormCall.Backward(
-          shared, shared, dweightAt, dbiasAt, doutAt, extraAt, sumAt, meanAt, rstdAt, weightAt, N,
-          C, p, p, SEED, STREAM, false, false, dtype));
+      backend.run(
+          new LayerNormCall.Backward(
+              shared, shared, dweightAt, dbiasAt, doutAt, extraAt, sumAt, meanAt, rstdAt, weightAt,
+              N, C, p, p, SEED, STREAM, false, false, dtype));
       assertClose(dtype, dsum, get(dtype, shared, N * C), "dinp and dresidual in one");
     }
   }
@@ -253,8 +258,9 @@ class TorchLayerNormTest extends TorchTestCase {
     assertThrows(
         IllegalArgumentException.class,
         () ->
-            backend.run(new LayerNormCall.Backward(
-                one, one, one, one, one, 0, one, one, one, one, 1, C, 0.1f, 0, SEED, STREAM, false,
-                false, DType.F32)));
+            backend.run(
+                new LayerNormCall.Backward(
+                    one, one, one, one, one, 0, one, one, one, one, 1, C, 0.1f, 0, SEED, STREAM,
+                    false, false, DType.F32)));
   }
 }

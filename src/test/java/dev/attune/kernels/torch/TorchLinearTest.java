@@ -1,8 +1,8 @@
 package dev.attune.kernels.torch;
 
-import dev.attune.kernels.calls.LinearCall;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
+import dev.attune.kernels.calls.LinearCall;
 import org.junit.jupiter.api.Test;
 
 class TorchLinearTest extends TorchTestCase {
@@ -84,18 +84,19 @@ class TorchLinearTest extends TorchTestCase {
     for (boolean keepsPre : new boolean[] {true, false}) {
       long outAt = poison(dtype, N * F);
       long preAt = keepsPre ? poison(dtype, N * F) : 0;
-      backend.run(new LinearCall.Forward(
-          outAt,
-          preAt,
-          put(dtype, inp),
-          put(weightDtype, weight),
-          hasBias ? put(DType.F32, bias) : 0,
-          N,
-          C,
-          F,
-          activation,
-          dtype,
-          weightDtype));
+      backend.run(
+          new LinearCall.Forward(
+              outAt,
+              preAt,
+              put(dtype, inp),
+              put(weightDtype, weight),
+              hasBias ? put(DType.F32, bias) : 0,
+              N,
+              C,
+              F,
+              activation,
+              dtype,
+              weightDtype));
       String what = activation + " bias " + hasBias + " pre " + keepsPre;
       assertClose(dtype, out, get(dtype, outAt, N * F), what + " out");
       if (keepsPre) {
@@ -140,19 +141,20 @@ class TorchLinearTest extends TorchTestCase {
     boolean wantsAct = activation != Activation.NONE;
     long dinpAt = accumulate ? put(dtype, old) : poison(dtype, N * C);
     long actAt = wantsAct ? poison(dtype, N * C) : 0;
-    backend.run(new LinearCall.BackwardInput(
-        dinpAt,
-        actAt,
-        put(dtype, dout),
-        put(weightDtype, weight),
-        wantsAct ? put(dtype, pre) : 0,
-        N,
-        C,
-        F,
-        activation,
-        accumulate,
-        dtype,
-        weightDtype));
+    backend.run(
+        new LinearCall.BackwardInput(
+            dinpAt,
+            actAt,
+            put(dtype, dout),
+            put(weightDtype, weight),
+            wantsAct ? put(dtype, pre) : 0,
+            N,
+            C,
+            F,
+            activation,
+            accumulate,
+            dtype,
+            weightDtype));
     assertClose(dtype, dinp, get(dtype, dinpAt, N * C), activation + " dinp");
     if (wantsAct) {
       assertClose(dtype, actOut, get(dtype, actAt, N * C), activation + " actOut");
@@ -185,8 +187,9 @@ class TorchLinearTest extends TorchTestCase {
         }
       }
     }
-    backend.run(new LinearCall.BackwardWeight(
-        dweightAt, dbiasAt, put(dtype, dout), put(dtype, inp), rows, C, F, accumulate, dtype));
+    backend.run(
+        new LinearCall.BackwardWeight(
+            dweightAt, dbiasAt, put(dtype, dout), put(dtype, inp), rows, C, F, accumulate, dtype));
     assertClose(dweight, get(DType.F32, dweightAt, F * C), "dweight");
     assertClose(dbias, get(DType.F32, dbiasAt, F), "dbias");
   }

@@ -4,10 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.attune.core.DType;
 import dev.attune.kernels.calls.AdamWCall;
 import dev.attune.kernels.calls.SgdCall;
 import dev.attune.kernels.calls.SumOfSquaresCall;
-import dev.attune.core.DType;
 import org.junit.jupiter.api.Test;
 
 class TorchOptimizersTest extends TorchTestCase {
@@ -23,21 +23,22 @@ class TorchOptimizersTest extends TorchTestCase {
   }
 
   private void adamw(long w, long m, long v, long shadow, long grad, int count, int step) {
-    backend.run(new AdamWCall.Flat(
-        w,
-        m,
-        v,
-        shadow,
-        grad,
-        count,
-        LR,
-        BETA1,
-        BETA2,
-        EPS,
-        DECAY,
-        correction(BETA1, step),
-        correction(BETA2, step),
-        CLIP));
+    backend.run(
+        new AdamWCall.Flat(
+            w,
+            m,
+            v,
+            shadow,
+            grad,
+            count,
+            LR,
+            BETA1,
+            BETA2,
+            EPS,
+            DECAY,
+            correction(BETA1, step),
+            correction(BETA2, step),
+            CLIP));
   }
 
   @Test
@@ -97,22 +98,23 @@ class TorchOptimizersTest extends TorchTestCase {
       }
       backend.view(stateAt, V).put(state);
       adamw(dense, denseM, denseV, 0, put(DType.F32, denseGrad), V * C, step);
-      backend.run(new AdamWCall.Rows(
-          sparse,
-          sparseM,
-          sparseV,
-          put(DType.F32, sparseGrad),
-          stateAt,
-          V,
-          C,
-          LR,
-          BETA1,
-          BETA2,
-          EPS,
-          DECAY,
-          correction(BETA1, step),
-          correction(BETA2, step),
-          CLIP));
+      backend.run(
+          new AdamWCall.Rows(
+              sparse,
+              sparseM,
+              sparseV,
+              put(DType.F32, sparseGrad),
+              stateAt,
+              V,
+              C,
+              LR,
+              BETA1,
+              BETA2,
+              EPS,
+              DECAY,
+              correction(BETA1, step),
+              correction(BETA2, step),
+              CLIP));
     }
     assertArrayEquals(get(DType.F32, dense, V * C), get(DType.F32, sparse, V * C));
     assertArrayEquals(get(DType.F32, denseM, V * C), get(DType.F32, sparseM, V * C));
@@ -123,9 +125,10 @@ class TorchOptimizersTest extends TorchTestCase {
         assertThrows(
             IllegalArgumentException.class,
             () ->
-                backend.run(new AdamWCall.Rows(
-                    sparse, sparseM, sparseV, dense, stateAt, V, C, LR, BETA1, BETA2, EPS, DECAY, 1,
-                    1, 1)));
+                backend.run(
+                    new AdamWCall.Rows(
+                        sparse, sparseM, sparseV, dense, stateAt, V, C, LR, BETA1, BETA2, EPS,
+                        DECAY, 1, 1, 1)));
     assertEquals("adamwRows: rowState[5] = 3; it must be 0..2", e.getMessage());
     backend.free(stateAt, V);
   }
@@ -146,18 +149,19 @@ class TorchOptimizersTest extends TorchTestCase {
           buffer[i] = step == 0 ? g : BETA1 * buffer[i] + g;
           w[i] -= LR * (nesterov ? g + BETA1 * buffer[i] : buffer[i]);
         }
-        backend.run(new SgdCall.Flat(
-            wAt,
-            bufferAt,
-            shadowAt,
-            put(DType.F32, grad),
-            count,
-            LR,
-            BETA1,
-            DECAY,
-            nesterov,
-            step == 0,
-            CLIP));
+        backend.run(
+            new SgdCall.Flat(
+                wAt,
+                bufferAt,
+                shadowAt,
+                put(DType.F32, grad),
+                count,
+                LR,
+                BETA1,
+                DECAY,
+                nesterov,
+                step == 0,
+                CLIP));
       }
       assertClose(w, get(DType.F32, wAt, count), "weight");
       assertClose(buffer, get(DType.F32, bufferAt, count), "momentum");

@@ -4,11 +4,11 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.attune.core.DType;
 import dev.attune.kernels.calls.EmbeddingCall;
 import dev.attune.kernels.calls.GatherRowsCall;
 import dev.attune.kernels.calls.MeanPoolCall;
 import dev.attune.kernels.calls.ZeroRowsCall;
-import dev.attune.core.DType;
 import org.junit.jupiter.api.Test;
 
 class TorchRowsTest extends TorchTestCase {
@@ -35,20 +35,21 @@ class TorchRowsTest extends TorchTestCase {
           }
         }
         long outAt = poison(dtype, N * C);
-        backend.run(new EmbeddingCall.Forward(
-            outAt,
-            put(DType.F32, word),
-            all ? put(DType.F32, position) : 0,
-            all ? put(DType.F32, type) : 0,
-            put(ids),
-            all ? put(positions) : 0,
-            all ? put(types) : 0,
-            N,
-            C,
-            10,
-            all ? 4 : 0,
-            all ? 2 : 0,
-            dtype));
+        backend.run(
+            new EmbeddingCall.Forward(
+                outAt,
+                put(DType.F32, word),
+                all ? put(DType.F32, position) : 0,
+                all ? put(DType.F32, type) : 0,
+                put(ids),
+                all ? put(positions) : 0,
+                all ? put(types) : 0,
+                N,
+                C,
+                10,
+                all ? 4 : 0,
+                all ? 2 : 0,
+                dtype));
         assertClose(dtype, out, get(dtype, outAt, N * C), "out");
       }
     }
@@ -70,8 +71,9 @@ class TorchRowsTest extends TorchTestCase {
           dposition[positions[n] * C + c] += dout[n * C + c];
         }
       }
-      backend.run(new EmbeddingCall.Backward(
-          dwordAt, dpositionAt, 0, put(dtype, dout), put(ids), put(positions), 0, N, C, dtype));
+      backend.run(
+          new EmbeddingCall.Backward(
+              dwordAt, dpositionAt, 0, put(dtype, dout), put(ids), put(positions), 0, N, C, dtype));
       assertClose(dword, get(DType.F32, dwordAt, 10 * C), "dword");
       assertClose(dposition, get(DType.F32, dpositionAt, 4 * C), "dposition");
     }
@@ -86,8 +88,9 @@ class TorchRowsTest extends TorchTestCase {
           assertThrows(
               IllegalArgumentException.class,
               () ->
-                  backend.run(new EmbeddingCall.Forward(
-                      out, table, 0, 0, put(0, bad), 0, 0, 2, C, 4, 0, 0, DType.F32)));
+                  backend.run(
+                      new EmbeddingCall.Forward(
+                          out, table, 0, 0, put(0, bad), 0, 0, 2, C, 4, 0, 0, DType.F32)));
       assertEquals("embeddingForward: ids[1] = " + bad + "; it must be 0..3", e.getMessage());
     }
   }
@@ -118,15 +121,18 @@ class TorchRowsTest extends TorchTestCase {
         }
       }
       long outAt = poison(dtype, out.length);
-      backend.run(new GatherRowsCall.Forward(outAt, put(dtype, inp), put(rows), rows.length, C, dtype));
+      backend.run(
+          new GatherRowsCall.Forward(outAt, put(dtype, inp), put(rows), rows.length, C, dtype));
       assertArrayEquals(out, get(dtype, outAt, out.length));
       long dinpAt = poison(dtype, N * C);
-      backend.run(new GatherRowsCall.Backward(
-          dinpAt, put(dtype, dout), put(rows), N, rows.length, C, false, dtype));
+      backend.run(
+          new GatherRowsCall.Backward(
+              dinpAt, put(dtype, dout), put(rows), N, rows.length, C, false, dtype));
       assertArrayEquals(dinp, get(dtype, dinpAt, N * C));
       long sumAt = put(dtype, old);
-      backend.run(new GatherRowsCall.Backward(
-          sumAt, put(dtype, dout), put(rows), N, rows.length, C, true, dtype));
+      backend.run(
+          new GatherRowsCall.Backward(
+              sumAt, put(dtype, dout), put(rows), N, rows.length, C, true, dtype));
       assertClose(dtype, add(old, dinp), get(dtype, sumAt, N * C), "accumulated");
       backend.run(new GatherRowsCall.Backward(dinpAt, 0, 0, N, 0, C, false, dtype));
       assertArrayEquals(new double[N * C], get(dtype, dinpAt, N * C));
