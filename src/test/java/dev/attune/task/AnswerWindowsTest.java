@@ -45,8 +45,7 @@ class AnswerWindowsTest {
                 Example.ofQuestion(2, "Why?", CONTEXT, List.of(), Map.of()),
                 Example.ofQuestion(
                     3, "When?", CONTEXT, List.of(new Answer(answer, Answer.ANYWHERE)), Map.of())));
-    EncodedDataset data =
-        new Encoder(new AnswerWindows(tokenizer, 24, 6, true), 1).encode(rows);
+    EncodedDataset data = new Encoder(new AnswerWindows(tokenizer, 24, 6, true), 1).encode(rows);
     List<AnswerWindows.Window> windows = data.notes(AnswerWindows.Notes.class).windows();
     assertEquals(data.size(), windows.size());
     int found = 0;
