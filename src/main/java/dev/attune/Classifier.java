@@ -2,7 +2,7 @@ package dev.attune;
 
 import dev.attune.data.Dataset;
 import dev.attune.run.HeadModel;
-import dev.attune.task.Task;
+import dev.attune.task.Classification;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -38,7 +38,7 @@ public final class Classifier implements AutoCloseable {
 
   /** The same, with options. */
   public static Classifier open(Path folder, Consumer<ModelOptions> options) {
-    return new Classifier(ModelOptions.of(options).openHead(folder, Task.CLASSIFICATION));
+    return new Classifier(ModelOptions.of(options).openHead(folder, Classification.TYPE));
   }
 
   /** The labels, in the order of the model's outputs. */
@@ -72,9 +72,10 @@ public final class Classifier implements AutoCloseable {
         () ->
             model.run(
                 texts,
-                (batch, logits, rows, cols, loss) -> {
+                (batch, output) -> {
                   for (int b = 0; b < batch.sequences(); b++) {
-                    out[batch.exampleIndex()[b]] = prediction(Scores.softmax(logits, b, cols));
+                    out[batch.exampleIndex()[b]] =
+                        prediction(Scores.softmax(output.logits(), b, output.cols()));
                   }
                 }));
     return new ArrayList<>(Arrays.asList(out));

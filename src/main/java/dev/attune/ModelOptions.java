@@ -9,7 +9,8 @@ import dev.attune.run.OpenOptions;
 import dev.attune.run.PrecisionOption;
 import dev.attune.run.SharedModel;
 import dev.attune.run.TextEncoder;
-import dev.attune.task.Task;
+import dev.attune.task.TaskOptions;
+import dev.attune.task.TaskType;
 import java.nio.file.Path;
 import java.util.Objects;
 import java.util.function.Consumer;
@@ -67,7 +68,7 @@ public final class ModelOptions {
     return options;
   }
 
-  HeadModel openHead(Path folder, Task task) {
+  HeadModel openHead(Path folder, TaskType task) {
     return Faults.translated(() -> HeadModel.open(folder, openOptions(), compute(), task));
   }
 
@@ -80,7 +81,8 @@ public final class ModelOptions {
   }
 
   private OpenOptions openOptions() {
-    return new OpenOptions(baseModel, HeldWeights.valueOf(weights.name()), maxLength);
+    return new OpenOptions(
+        baseModel, HeldWeights.valueOf(weights.name()), maxLength, TaskOptions.NONE);
   }
 
   private SharedModel.Compute compute() {

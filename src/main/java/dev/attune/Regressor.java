@@ -2,7 +2,7 @@ package dev.attune;
 
 import dev.attune.data.Dataset;
 import dev.attune.run.HeadModel;
-import dev.attune.task.Task;
+import dev.attune.task.Regression;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Consumer;
@@ -32,7 +32,7 @@ public final class Regressor implements AutoCloseable {
 
   /** The same, with options. */
   public static Regressor open(Path folder, Consumer<ModelOptions> options) {
-    return new Regressor(ModelOptions.of(options).openHead(folder, Task.REGRESSION));
+    return new Regressor(ModelOptions.of(options).openHead(folder, Regression.TYPE));
   }
 
   /** The number of a text. */
@@ -61,9 +61,9 @@ public final class Regressor implements AutoCloseable {
         () ->
             model.run(
                 texts,
-                (batch, logits, rows, cols, loss) -> {
+                (batch, output) -> {
                   for (int b = 0; b < batch.sequences(); b++) {
-                    out[batch.exampleIndex()[b]] = logits.get(b);
+                    out[batch.exampleIndex()[b]] = output.logits().get(b);
                   }
                 }));
     return out;

@@ -1,7 +1,7 @@
 package dev.attune;
 
 import dev.attune.run.HeadModel;
-import dev.attune.task.Task;
+import dev.attune.task.TokenClassification;
 import dev.attune.text.TokenIds;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -40,7 +40,7 @@ public final class Tagger implements AutoCloseable {
 
   /** The same, with options. */
   public static Tagger open(Path folder, Consumer<ModelOptions> options) {
-    return new Tagger(ModelOptions.of(options).openHead(folder, Task.TOKEN_CLASSIFICATION));
+    return new Tagger(ModelOptions.of(options).openHead(folder, TokenClassification.TYPE));
   }
 
   /** The tags, in the order of the model's outputs. */
@@ -78,12 +78,14 @@ public final class Tagger implements AutoCloseable {
         () ->
             model.run(
                 Texts.ofWords(words),
-                (batch, logits, rows, cols, loss) -> {
+                (batch, output) -> {
                   for (int b = 0; b < batch.sequences(); b++) {
                     int text = spoken.get(batch.exampleIndex()[b]);
                     int begin = batch.cuSeqlens()[b];
                     out[text] =
-                        tagging(texts.get(text), row -> Scores.softmax(logits, begin + row, cols));
+                        tagging(
+                            texts.get(text),
+                            row -> Scores.softmax(output.logits(), begin + row, output.cols()));
                   }
                 }));
     return new ArrayList<>(Arrays.asList(out));

@@ -1,6 +1,5 @@
 package dev.attune.batch;
 
-import dev.attune.data.TargetKind;
 import java.util.Arrays;
 
 /**
@@ -12,7 +11,7 @@ import java.util.Arrays;
  * until the next call of {@link BatchStream#next}.
  */
 public final class Batch {
-  private TargetKind kind = TargetKind.NONE;
+  private TargetLayout layout = TargetLayout.NONE;
   private int sequences;
   private int rows;
   private int maxSequenceLength;
@@ -25,8 +24,8 @@ public final class Batch {
   private int[] positions; // (N)
   private int[] typeIds; // (N)
   private int[] cuSeqlens; // (B+1)
-  private int[] labels; // CLASS: (B), TAGS and NEXT_TOKEN: (N)
-  private float[] targets; // (B)
+  private int[] labels; // (B,width) or (N)
+  private float[] targets; // (B,width)
   private int[] firstRows; // (B)
   private int[] exampleIndex; // (B)
   private int[] uniqueIds; // (uniqueCount), ascending
@@ -65,9 +64,9 @@ public final class Batch {
     return maxSequenceLength;
   }
 
-  /** What the sequences are trained towards. */
-  public TargetKind kind() {
-    return kind;
+  /** How the targets lie in {@link #labels} or {@link #targets}. */
+  public TargetLayout layout() {
+    return layout;
   }
 
   /** Token ids (N). */
@@ -93,16 +92,12 @@ public final class Batch {
     return cuSeqlens;
   }
 
-  /**
-   * CLASS: (B). TAGS and NEXT_TOKEN: (N), where -100 is not trained on; for NEXT_TOKEN the id of
-   * the token that follows the row, so that the last row of a sequence always has -100. Else of no
-   * meaning.
-   */
+  /** Targets of whole numbers, (B,width) or (N); -100 is not trained on. Else of no meaning. */
   public int[] labels() {
     return labels;
   }
 
-  /** NUMBER: (B); else of no meaning. */
+  /** Targets of real numbers (B,width); else of no meaning. */
   public float[] targets() {
     return targets;
   }
@@ -119,7 +114,7 @@ public final class Batch {
     return exampleIndex;
   }
 
-  /** Labels that are not -100, or numbers: what a mean loss divides by. */
+  /** Labels that are not -100, or sequences with real targets: what a mean loss divides by. */
   public int supervisedTargets() {
     return supervisedTargets;
   }
@@ -167,7 +162,7 @@ public final class Batch {
     for (int b = 0; b < count; b++) {
       needed += data.length(order == null ? from + b : order[from + b]);
     }
-    this.kind = data.kind();
+    this.layout = data.layout();
     this.sequences = count;
     this.rows = needed;
     this.epoch = epoch;
@@ -186,12 +181,15 @@ public final class Batch {
       if (hasTypeIds) {
         System.arraycopy(data.typeIds(), begin, typeIds, row, length);
       }
-      if (kind.isPerToken()) {
+      if (layout.isPerRow()) {
         System.arraycopy(data.labels(), begin, labels, row, length);
-      } else if (kind == TargetKind.CLASS) {
-        labels[b] = data.labels()[example];
-      } else if (kind == TargetKind.NUMBER) {
-        targets[b] = data.targets()[example];
+      } else if (layout.per() == TargetLayout.Per.SEQUENCE) {
+        int width = layout.width();
+        if (layout.isReal()) {
+          System.arraycopy(data.targets(), example * width, targets, b * width, width);
+        } else {
+          System.arraycopy(data.labels(), example * width, labels, b * width, width);
+        }
       }
       place(row, length, positionOffset);
       cuSeqlens[b] = row;
@@ -206,11 +204,10 @@ public final class Batch {
   }
 
   private void countSupervised() {
-    int labelled = kind == TargetKind.CLASS ? sequences : kind.isPerToken() ? rows : 0;
-    supervisedTargets = kind == TargetKind.NUMBER ? sequences : 0;
-    for (int i = 0; i < labelled; i++) {
-      supervisedTargets += labels[i] == EncodedDataset.IGNORED ? 0 : 1;
-    }
+    supervisedTargets =
+        layout.isReal()
+            ? sequences
+            : EncodedDataset.supervised(labels, 0, layout.values(sequences, rows));
   }
 
   /** One bit an id: sorted and distinct in O(N + V/64), without sorting and without allocation. */
@@ -257,15 +254,11 @@ public final class Batch {
     if (hasTypeIds) {
       typeIds = grown(typeIds, inputIds.length);
     }
-    switch (kind) {
-      case CLASS -> labels = grown(labels, firstRows.length);
-      case TAGS, NEXT_TOKEN -> labels = grown(labels, inputIds.length);
-      case NUMBER -> {
-        if (targets.length < count) {
-          targets = Arrays.copyOf(targets, firstRows.length);
-        }
-      }
-      case NONE -> {}
+    int values = layout.values(firstRows.length, inputIds.length);
+    if (layout.isReal()) {
+      targets = targets.length >= values ? targets : new float[values];
+    } else {
+      labels = grown(labels, values);
     }
     if (seen.length <= data.maxId() >>> 6) {
       seen = new long[(data.maxId() >>> 6) + 1];

@@ -1,7 +1,6 @@
 package dev.attune.batch;
 
 import dev.attune.core.Check;
-import dev.attune.data.TargetKind;
 import dev.attune.data.TokenLengths;
 import java.util.Arrays;
 import java.util.zip.CRC32C;
@@ -10,42 +9,40 @@ import java.util.zip.CRC32C;
  * A tokenised dataset in flat arrays: the tokens of all examples one after the other, no padding.
  * The arrays are shared, not copied; nobody writes to them after {@link Builder#build}.
  *
- * <p>An example is one sequence. In language modelling a row of the file may give several of them,
- * or none; {@link #source} says which row a sequence is of.
+ * <p>An example is one sequence. A row of the file may give several of them, or none, where a task
+ * cuts texts into pieces; {@link #source} says which row a sequence is of.
  */
 public final class EncodedDataset {
   /** The label of a token or example that is not trained on. */
   public static final int IGNORED = -100;
 
-  private final TargetKind kind;
+  private final TargetLayout layout;
   private final int size;
   private final int[] ids; // (total tokens)
   private final int[] offsets; // (size + 1)
   private final int[] typeIds; // (total tokens) or null
-  private final int[] labels; // CLASS: (size); TAGS, NEXT_TOKEN: (total tokens); else null
-  private final float[] targets; // NUMBER: (size); else null
+  private final int[] labels; // (size,width) or (total tokens), as the layout says; or null
+  private final float[] targets; // (size,width) or null
   private final int[] dropped; // (size)
   private final int[] sources; // (size) or null where every row is one sequence
   private final TokenLengths rowLengths; // null likewise
+  private final Object notes;
   private final int maxLength;
   private final int maxId;
 
   private EncodedDataset(Builder from) {
-    this.kind = from.kind;
+    this.layout = from.layout;
     this.size = from.size;
     this.ids = Arrays.copyOf(from.ids, from.tokens);
     this.offsets = Arrays.copyOf(from.offsets, size + 1);
     this.typeIds = from.typeIds == null ? null : Arrays.copyOf(from.typeIds, from.tokens);
-    this.labels =
-        switch (kind) {
-          case CLASS -> Arrays.copyOf(from.labels, size);
-          case TAGS, NEXT_TOKEN -> Arrays.copyOf(from.labels, from.tokens);
-          default -> null;
-        };
-    this.targets = kind == TargetKind.NUMBER ? Arrays.copyOf(from.targets, size) : null;
+    int values = layout.values(size, from.tokens);
+    this.labels = layout.hasLabels() ? Arrays.copyOf(from.labels, values) : null;
+    this.targets = layout.isReal() ? Arrays.copyOf(from.targets, values) : null;
     this.dropped = Arrays.copyOf(from.dropped, size);
     this.sources = from.sources;
     this.rowLengths = from.rowLengths;
+    this.notes = null;
     int longest = 0;
     for (int i = 0; i < size; i++) {
       longest = Math.max(longest, offsets[i + 1] - offsets[i]);
@@ -58,14 +55,30 @@ public final class EncodedDataset {
     this.maxId = highest;
   }
 
-  /** Collects examples by hand; {@link Encoder} does it from a dataset. */
-  public static Builder builder(TargetKind kind, boolean withTypeIds) {
-    return new Builder(kind, withTypeIds);
+  private EncodedDataset(EncodedDataset from, Object notes) {
+    this.layout = from.layout;
+    this.size = from.size;
+    this.ids = from.ids;
+    this.offsets = from.offsets;
+    this.typeIds = from.typeIds;
+    this.labels = from.labels;
+    this.targets = from.targets;
+    this.dropped = from.dropped;
+    this.sources = from.sources;
+    this.rowLengths = from.rowLengths;
+    this.maxLength = from.maxLength;
+    this.maxId = from.maxId;
+    this.notes = notes;
   }
 
-  /** What the examples are trained towards. */
-  public TargetKind kind() {
-    return kind;
+  /** Collects examples by hand; {@link Encoder} does it from a dataset. */
+  public static Builder builder(TargetLayout layout, boolean withTypeIds) {
+    return new Builder(layout, withTypeIds);
+  }
+
+  /** How the targets lie in {@link #labels} or {@link #targets}. */
+  public TargetLayout layout() {
+    return layout;
   }
 
   /** Number of examples. */
@@ -108,15 +121,12 @@ public final class EncodedDataset {
     return typeIds;
   }
 
-  /**
-   * CLASS: one label an example (size). TAGS: one a token (total tokens). NEXT_TOKEN: the id of the
-   * token after each one, or {@link #IGNORED} (total tokens). Else null.
-   */
+  /** Targets of whole numbers (size,width) or (total tokens), or {@link #IGNORED}; else null. */
   public int[] labels() {
     return labels;
   }
 
-  /** NUMBER: one target an example (size); else null. */
+  /** Targets of real numbers (size,width); else null. */
   public float[] targets() {
     return targets;
   }
@@ -134,18 +144,39 @@ public final class EncodedDataset {
 
   /** Targets that are trained on in one example. */
   public int supervised(int example) {
-    return switch (kind) {
-      case CLASS -> labels[example] == IGNORED ? 0 : 1;
-      case NUMBER -> 1;
-      case NONE -> 0;
-      case TAGS, NEXT_TOKEN -> {
-        int count = 0;
-        for (int i = offsets[example]; i < offsets[example + 1]; i++) {
-          count += labels[i] == IGNORED ? 0 : 1;
-        }
-        yield count;
-      }
-    };
+    if (layout.isPerRow()) {
+      return supervised(labels, offsets[example], offsets[example + 1]);
+    }
+    if (layout.isReal()) {
+      return 1;
+    }
+    int width = layout.width();
+    return supervised(labels, example * width, (example + 1) * width);
+  }
+
+  /** Labels of a range that are not {@link #IGNORED}. */
+  static int supervised(int[] labels, int begin, int end) {
+    int count = 0;
+    for (int i = begin; i < end; i++) {
+      count += labels[i] == IGNORED ? 0 : 1;
+    }
+    return count;
+  }
+
+  /** The dataset, with something that its task keeps beside it. */
+  public EncodedDataset withNotes(Object kept) {
+    return new EncodedDataset(this, kept);
+  }
+
+  /**
+   * What the task that made this dataset keeps beside it, such as where tokens stand in their text.
+   *
+   * @throws IllegalStateException if it keeps nothing of the kind
+   */
+  public <T> T notes(Class<T> type) {
+    Check.state(
+        type.isInstance(notes), "this dataset was encoded without %s", type.getSimpleName());
+    return type.cast(notes);
   }
 
   /** Lengths, losses and targets of each row, for the data report. */
@@ -201,7 +232,7 @@ public final class EncodedDataset {
 
   /** Grows the flat arrays. */
   public static final class Builder {
-    private final TargetKind kind;
+    private final TargetLayout layout;
     private int size;
     private int tokens;
     private int[] ids = new int[1024];
@@ -213,55 +244,68 @@ public final class EncodedDataset {
     private int[] sources;
     private TokenLengths rowLengths;
 
-    private Builder(TargetKind kind, boolean withTypeIds) {
-      this.kind = kind;
+    private Builder(TargetLayout layout, boolean withTypeIds) {
+      this.layout = layout;
       this.typeIds = withTypeIds ? new int[1024] : null;
-      this.labels =
-          switch (kind) {
-            case CLASS -> new int[64];
-            case TAGS, NEXT_TOKEN -> new int[1024];
-            default -> null;
-          };
-      this.targets = kind == TargetKind.NUMBER ? new float[64] : null;
+      this.labels = layout.hasLabels() ? new int[1024] : null;
+      this.targets = layout.isReal() ? new float[64] : null;
     }
 
     /** Adds an example without target. */
     public Builder add(int[] exampleIds, int[] exampleTypeIds) {
-      Check.argument(kind == TargetKind.NONE, "a %s example needs its target", kind);
+      Check.argument(layout.equals(TargetLayout.NONE), "an example needs its target: %s", layout);
       return append(exampleIds, exampleTypeIds);
     }
 
-    /** Adds an example with its class. */
+    /** Adds an example with its label. */
     public Builder add(int[] exampleIds, int[] exampleTypeIds, int label) {
-      Check.argument(kind == TargetKind.CLASS, "a class given to a dataset of %s", kind);
-      append(exampleIds, exampleTypeIds);
-      labels = grown(labels, size);
-      labels[size - 1] = label;
-      return this;
+      return addLabels(exampleIds, exampleTypeIds, new int[] {label}, TargetLayout.Per.SEQUENCE);
     }
 
     /** Adds an example with its number. */
     public Builder add(int[] exampleIds, int[] exampleTypeIds, float target) {
-      Check.argument(kind == TargetKind.NUMBER, "a number given to a dataset of %s", kind);
+      return add(exampleIds, exampleTypeIds, new float[] {target});
+    }
+
+    /** Adds an example with its numbers (width). */
+    public Builder add(int[] exampleIds, int[] exampleTypeIds, float[] numbers) {
+      Check.argument(
+          layout.isReal() && numbers.length == layout.width(),
+          "%d numbers for a target of %s",
+          numbers.length,
+          layout);
       append(exampleIds, exampleTypeIds);
-      if (targets.length < size) {
-        targets = Arrays.copyOf(targets, size + (size >> 1));
+      int end = Math.multiplyExact(size, numbers.length);
+      if (targets.length < end) {
+        targets = Arrays.copyOf(targets, end + (end >> 1));
       }
-      targets[size - 1] = target;
+      System.arraycopy(numbers, 0, targets, end - numbers.length, numbers.length);
       return this;
     }
 
-    /** Adds an example with one label a token, {@link #IGNORED} where there is none. */
-    public Builder add(int[] exampleIds, int[] exampleTypeIds, int[] tokenLabels) {
-      Check.argument(kind == TargetKind.TAGS, "token labels given to a dataset of %s", kind);
+    /**
+     * Adds an example with its labels: {@code width} of them, or one a token; {@link #IGNORED}
+     * where there is none.
+     */
+    public Builder add(int[] exampleIds, int[] exampleTypeIds, int[] exampleLabels) {
+      TargetLayout.Per per = layout.isPerRow() ? TargetLayout.Per.ROW : TargetLayout.Per.SEQUENCE;
+      return addLabels(exampleIds, exampleTypeIds, exampleLabels, per);
+    }
+
+    private Builder addLabels(
+        int[] exampleIds, int[] exampleTypeIds, int[] exampleLabels, TargetLayout.Per per) {
       Check.argument(
-          tokenLabels.length == exampleIds.length,
-          "%d labels for %d tokens",
-          tokenLabels.length,
-          exampleIds.length);
+          layout.per() == per && !layout.isReal(), "labels given to a dataset of %s", layout);
+      int wanted = per == TargetLayout.Per.ROW ? exampleIds.length : layout.width();
+      Check.argument(
+          exampleLabels.length == wanted,
+          "%d labels for a target of %d",
+          exampleLabels.length,
+          wanted);
       append(exampleIds, exampleTypeIds);
-      labels = grown(labels, tokens);
-      System.arraycopy(tokenLabels, 0, labels, tokens - tokenLabels.length, tokenLabels.length);
+      int end = layout.values(size, tokens);
+      labels = grown(labels, end);
+      System.arraycopy(exampleLabels, 0, labels, end - wanted, wanted);
       return this;
     }
 
@@ -272,7 +316,8 @@ public final class EncodedDataset {
      *     token of the sequence has none before it and is never learned
      */
     public Builder addNextTokens(int[] textIds, boolean[] supervised, int from, int count) {
-      Check.argument(kind == TargetKind.NEXT_TOKEN, "next tokens given to a dataset of %s", kind);
+      Check.argument(
+          layout.equals(TargetLayout.LEARNED_ROWS), "next tokens given to a dataset of %s", layout);
       append(Arrays.copyOfRange(textIds, from, from + count), null);
       labels = grown(labels, tokens);
       int row = tokens - count;
@@ -294,6 +339,15 @@ public final class EncodedDataset {
       this.sources = rowOfSequence;
       this.rowLengths = lengths;
       return this;
+    }
+
+    /** Tokens of each sequence added so far (size). */
+    public int[] lengths() {
+      int[] lengths = new int[size];
+      for (int i = 0; i < size; i++) {
+        lengths[i] = offsets[i + 1] - offsets[i];
+      }
+      return lengths;
     }
 
     /** States how many tokens truncation took from the example added last. */

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
 import dev.attune.model.Families;
-import dev.attune.task.Task;
+import dev.attune.model.HeadKind;
 import java.io.IOException;
 import java.util.Map;
 import java.util.TreeMap;
@@ -13,9 +13,9 @@ import java.util.TreeMap;
  * A known model's shape, for benchmarks with random weights.
  *
  * @param config config.json
- * @param task classification for encoders, causal-lm for decoders
+ * @param head on sequences for encoders, a language model's for decoders
  */
-record BenchShape(JsonNode config, Task task) {
+record BenchShape(JsonNode config, HeadKind head) {
   private static final String BERT =
       """
       {"model_type": "bert", "vocab_size": 30522, "hidden_size": %d, "num_hidden_layers": %d,
@@ -56,7 +56,7 @@ record BenchShape(JsonNode config, Task task) {
     try {
       JsonNode config = new ObjectMapper().readTree(json);
       boolean isDecoder = Families.of(config).isDecoder();
-      return new BenchShape(config, isDecoder ? Task.CAUSAL_LM : Task.CLASSIFICATION);
+      return new BenchShape(config, isDecoder ? HeadKind.LANGUAGE_MODEL : HeadKind.SEQUENCE);
     } catch (IOException e) {
       throw new IllegalStateException(e);
     }

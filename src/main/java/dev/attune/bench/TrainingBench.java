@@ -3,6 +3,7 @@ package dev.attune.bench;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
+import dev.attune.batch.TargetLayout;
 import dev.attune.core.DType;
 import dev.attune.core.Device;
 import dev.attune.core.InputException;
@@ -11,13 +12,13 @@ import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
 import dev.attune.data.LabelMap;
-import dev.attune.data.TargetKind;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.hub.Hub;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.ProductPeak;
 import dev.attune.model.Families;
+import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
@@ -31,6 +32,9 @@ import dev.attune.run.RunOption;
 import dev.attune.run.Session;
 import dev.attune.store.LoraConfig;
 import dev.attune.tape.Tape;
+import dev.attune.task.CausalLm;
+import dev.attune.task.Classification;
+import dev.attune.task.Purpose;
 import dev.attune.task.Task;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.TrainListener;
@@ -90,25 +94,25 @@ public final class TrainingBench {
       Backend backend = profile == null ? opened : profile.backend();
       BenchShape shape =
           config.text(RunOption.SHAPE) == null ? null : BenchShape.of(config.text(RunOption.SHAPE));
-      Task task = shape == null ? Task.CLASSIFICATION : shape.task();
+      HeadKind head = shape == null ? HeadKind.SEQUENCE : shape.head();
       LoraConfig lora = Adapters.of(config);
       Path folder =
           config.isGiven(RunOption.MODEL) || shape == null
               ? Hub.resolve(config.required(RunOption.MODEL), note::accept)
               : null;
       JsonNode json = shape == null ? ModelFolder.readConfig(folder) : shape.config();
-      EncodedDataset data = data(config, folder, json, task, threads, seed);
+      EncodedDataset data = data(config, folder, json, head, threads, seed);
       Float dropout =
           config.text(RunOption.DROPOUT) == null ? null : (float) config.number(RunOption.DROPOUT);
       try (Model model =
           Families.create(
-              backend, json, task.head(), 2, dropout, Adapters.builder(config, lora, precision))) {
+              backend, json, head, 2, dropout, Adapters.builder(config, lora, precision))) {
         if (shape == null) {
           ModelWeights.load(folder, model, seed);
         } else {
           ModelWeights.randomize(model, seed);
         }
-        return measure(config, backend, precision, task, model, data, seed, profile, opened);
+        return measure(config, backend, precision, task(head), model, data, seed, profile, opened);
       }
     }
   }
@@ -211,7 +215,7 @@ public final class TrainingBench {
   }
 
   private static EncodedDataset data(
-      RunConfig config, Path folder, JsonNode json, Task task, int threads, long seed) {
+      RunConfig config, Path folder, JsonNode json, HeadKind head, int threads, long seed) {
     int asked = config.smallInteger(RunOption.MAX_LENGTH);
     int maxLength = Math.min(asked, MOST_TOKENS);
     if (config.flag(RunOption.FIXED_LENGTH) && asked > MOST_TOKENS) {
@@ -220,7 +224,7 @@ public final class TrainingBench {
     }
     if (config.text(RunOption.FILE) == null) {
       int vocabulary = json.path("vocab_size").asInt();
-      return task == Task.CAUSAL_LM
+      return head == HeadKind.LANGUAGE_MODEL
           ? randomText(vocabulary, maxLength, seed)
           : randomTokens(vocabulary, maxLength, config.flag(RunOption.FIXED_LENGTH), seed);
     }
@@ -233,18 +237,26 @@ public final class TrainingBench {
     Dataset dataset =
         DataReader.read(config.path(RunOption.FILE), Columns.parse(config.text(RunOption.COLUMNS)));
     try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
-      LabelMap labels = LabelMap.from(dataset, TargetKind.CLASS);
-      if (labels.size() > 2) {
+      Classification task = Classification.of(dataset);
+      if (task.outputs() > 2) {
         throw new InputException(
-            "attune bench times two classes; the file has " + labels.size() + " labels");
+            "attune bench times two classes; the file has " + task.outputs() + " labels");
       }
-      return new Encoder(tokenizer, TargetKind.CLASS, labels, maxLength, threads).encode(dataset);
+      return new Encoder(task.encoder(tokenizer, maxLength, Purpose.TRAINING), threads)
+          .encode(dataset);
     }
+  }
+
+  /** A task with such a head: its loss is what is timed. */
+  private static Task task(HeadKind head) {
+    return head == HeadKind.LANGUAGE_MODEL
+        ? new CausalLm(false)
+        : new Classification(LabelMap.ofNames(List.of("0", "1")));
   }
 
   /** Sequences of full length, every next token learned. */
   private static EncodedDataset randomText(int vocabulary, int length, long seed) {
-    EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.NEXT_TOKEN, false);
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetLayout.LEARNED_ROWS, false);
     for (int i = 0; i < 256; i++) {
       builder.addNextTokens(randomIds(vocabulary, length, seed, i), null, 0, length);
     }
@@ -262,7 +274,7 @@ public final class TrainingBench {
 
   private static EncodedDataset randomTokens(
       int vocabulary, int maxLength, boolean fixedLength, long seed) {
-    EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.CLASS, true);
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetLayout.LABEL, true);
     int examples = 4096;
     for (int i = 0; i < examples; i++) {
       long bits = Philox.bits64(seed, Philox.stream(0, -128), i);

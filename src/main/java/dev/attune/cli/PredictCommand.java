@@ -20,8 +20,10 @@ final class PredictCommand implements Command {
   @Override
   public String details() {
     return """
-        Every row of the output holds the fields of the input row and "label" with "scores"
-        (classification), "score" (regression) or "predicted_tags" (token classification).
+        Every row of the output holds the fields of the input row, unchanged, and
+        "predicted_label" or "predicted_labels" with "scores" (classification), "score"
+        (regression), "predicted_tags" (token classification), or "predicted_answer" with
+        "score", "start", "end" and "nbest" (question answering).
 
         example:
           attune predict --model out --file new.csv --output predictions.jsonl

@@ -12,6 +12,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * Which column plays which role. Columns are recognised by these names alone, in lower case:
@@ -23,11 +24,14 @@ import java.util.stream.Collectors;
  *   <li>tokens: {@code tokens, words}
  *   <li>tags: {@code tags, ner_tags}
  *   <li>prompt, completion, messages: those names
+ *   <li>question, context, answers, answer_text, answer_start: those names, where there is both a
+ *       question and a context, and no other text
  * </ul>
  *
- * Other names are given with {@code --columns text=NAME,label=NAME}. A file without header gets the
- * columns in their order, {@code --columns text,label}; there {@code _} skips a column and a last
- * {@code ...} allows any further ones.
+ * Other names are given with {@code --columns text=NAME,label=NAME}; several columns of 0 and 1,
+ * each named as a label, with {@code --columns text=NAME,labels=NAME;NAME;NAME}. A file without
+ * header gets the columns in their order, {@code --columns text,label}; there {@code _} skips a
+ * column and a last {@code ...} allows any further ones.
  */
 public final class Columns {
   /** What a column can mean. */
@@ -39,7 +43,16 @@ public final class Columns {
     TAGS("tags", "ner_tags"),
     PROMPT("prompt"),
     COMPLETION("completion"),
-    MESSAGES("messages");
+    MESSAGES("messages"),
+    QUESTION("question"),
+    CONTEXT("context"),
+    ANSWERS("answers"),
+    ANSWER_TEXT("answer_text"),
+    ANSWER_START("answer_start");
+
+    private static final Set<Role> OF_QUESTIONS =
+        Set.of(QUESTION, CONTEXT, ANSWERS, ANSWER_TEXT, ANSWER_START);
+    private static final Set<Role> OTHER_TEXTS = Set.of(TEXT, TOKENS, PROMPT, MESSAGES);
 
     private final List<String> names;
 
@@ -64,20 +77,27 @@ public final class Columns {
 
   private static final String SKIP = "_";
   private static final String MORE = "...";
+  private static final String LABEL_COLUMNS = "labels";
 
   private final List<String> positions; // null where the file names its columns
   private final boolean moreAllowed;
   private final Map<Role, String> chosen;
+  private final List<String> labelColumns; // each says 0 or 1; empty where there is one of labels
 
-  private Columns(List<String> positions, boolean moreAllowed, Map<Role, String> chosen) {
+  private Columns(
+      List<String> positions,
+      boolean moreAllowed,
+      Map<Role, String> chosen,
+      List<String> labelColumns) {
     this.positions = positions;
     this.moreAllowed = moreAllowed;
     this.chosen = chosen;
+    this.labelColumns = labelColumns;
   }
 
   /** The file names its columns and they are recognised. */
   public static Columns automatic() {
-    return new Columns(null, false, Map.of());
+    return new Columns(null, false, Map.of(), List.of());
   }
 
   /** Reads the {@code --columns} option; null is {@link #automatic}. */
@@ -102,8 +122,13 @@ public final class Columns {
 
   private static Columns named(String option, List<String> parts) {
     Map<Role, String> chosen = new EnumMap<>(Role.class);
+    List<String> labelColumns = List.of();
     for (String part : parts) {
       String name = part.substring(0, part.indexOf('=')).strip();
+      if (name.equals(LABEL_COLUMNS)) {
+        labelColumns = labelColumns(option, part.substring(part.indexOf('=') + 1));
+        continue;
+      }
       Role role = Role.of(name);
       Check.input(
           role != null && role.names().get(0).equals(name),
@@ -117,7 +142,16 @@ public final class Columns {
       Check.input(!column.isEmpty(), "--columns %s gives no column for %s", option, name);
       Check.input(chosen.put(role, column) == null, "--columns %s gives %s twice", option, name);
     }
-    return new Columns(null, false, chosen);
+    return new Columns(null, false, chosen, labelColumns);
+  }
+
+  private static List<String> labelColumns(String option, String value) {
+    List<String> columns = Arrays.stream(value.split(";", -1)).map(String::strip).toList();
+    Check.input(
+        columns.stream().noneMatch(String::isEmpty) && Set.copyOf(columns).size() == columns.size(),
+        "--columns %s: labels=NAME;NAME names each column of 0 and 1 once",
+        option);
+    return columns;
   }
 
   private static Columns positional(String option, List<String> parts) {
@@ -129,7 +163,7 @@ public final class Columns {
           name.equals(SKIP) || distinct.add(name), "--columns %s gives %s twice", option, name);
       Check.input(!name.equals(MORE), "--columns %s: %s can only stand at the end", option, MORE);
     }
-    Columns columns = new Columns(List.copyOf(names), more, Map.of());
+    Columns columns = new Columns(List.copyOf(names), more, Map.of(), List.of());
     Check.input(
         columns.isUsable(names),
         "--columns %s names no text. Use some of text, text_pair, label, tokens, tags,"
@@ -173,7 +207,9 @@ public final class Columns {
         continue;
       }
       for (String name : names) {
-        if (role.names().contains(name) && !chosen.containsValue(name)) {
+        if (role.names().contains(name)
+            && !chosen.containsValue(name)
+            && !labelColumns.contains(name)) {
           String other = found.put(role, name);
           if (other != null) {
             throw new InputException(
@@ -184,12 +220,23 @@ public final class Columns {
         }
       }
     }
+    boolean isQuestion = found.containsKey(Role.QUESTION) && found.containsKey(Role.CONTEXT);
+    if (!isQuestion || found.keySet().stream().anyMatch(Role.OTHER_TEXTS::contains)) {
+      found.keySet().removeAll(Role.OF_QUESTIONS);
+    }
     return found;
+  }
+
+  /** Columns that each say with 0 or 1 whether a label holds; empty where none do. */
+  List<String> labelColumns() {
+    return labelColumns;
   }
 
   /** The columns asked for by name that are not among the given names. */
   List<String> absent(Collection<String> names) {
-    return chosen.values().stream().filter(c -> !names.contains(c)).toList();
+    return Stream.concat(chosen.values().stream(), labelColumns.stream())
+        .filter(c -> !names.contains(c))
+        .toList();
   }
 
   /** Whether the names give an example something to read. */
@@ -198,7 +245,8 @@ public final class Columns {
     return found.containsKey(Role.TEXT)
         || found.containsKey(Role.TOKENS)
         || found.containsKey(Role.PROMPT)
-        || found.containsKey(Role.MESSAGES);
+        || found.containsKey(Role.MESSAGES)
+        || found.containsKey(Role.QUESTION);
   }
 
   /** Whether a first row repeats the columns given by position: then it is a header. */
@@ -219,13 +267,16 @@ public final class Columns {
   }
 
   /** What was recognised, for the report: {@code text <- sentence, label}. */
-  static String describe(Map<Role, String> found) {
+  String describe(Map<Role, String> found) {
     List<String> parts = new ArrayList<>();
     found.forEach(
         (role, column) -> {
           String own = role.names().get(0);
           parts.add(own.equals(column) ? own : own + " <- " + column);
         });
+    if (!labelColumns.isEmpty()) {
+      parts.add(LABEL_COLUMNS + " <- " + String.join("; ", labelColumns));
+    }
     return String.join(", ", parts);
   }
 

@@ -28,6 +28,7 @@ public final class DataReader {
         case CSV -> new RowReader(file, columns, format).read(new CsvRecords(file, lines));
         case TSV -> new RowReader(file, columns, format).read(new TsvRecords(lines));
         case JSONL -> new JsonlReader(file, columns).read(lines);
+        case SQUAD -> new SquadReader(file).read(lines);
         case CONLL -> new ConllReader(file, columns).read(lines);
         case TEXT -> text(file, columns, lines);
       };

@@ -11,9 +11,8 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.TreeMap;
+import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
@@ -62,7 +61,7 @@ public final class DataReport {
    * One split in numbers. Token numbers are 0, and quantiles null, where lengths were not given.
    *
    * @param lengths tokens of each sequence
-   * @param classCounts examples a class (words a tag for TAGS), by name
+   * @param classCounts examples (or words, where words have classes) a class, by name
    * @param supervised targets of all rows
    * @param worst rows that lose most to truncation: row and lost tokens
    */
@@ -78,19 +77,19 @@ public final class DataReport {
       Map<String, Integer> classCounts,
       int[] lengths) {}
 
-  private final TargetKind kind;
+  private final TargetChecks checks;
   private final int maxLength;
   private final int batchSize;
   private final List<Summary> summaries;
   private final List<Finding> findings;
 
   DataReport(
-      TargetKind kind,
+      TargetChecks checks,
       int maxLength,
       int batchSize,
       List<Summary> summaries,
       List<Finding> findings) {
-    this.kind = kind;
+    this.checks = checks;
     this.maxLength = maxLength;
     this.batchSize = batchSize;
     this.summaries = List.copyOf(summaries);
@@ -98,9 +97,9 @@ public final class DataReport {
         findings.stream().sorted((a, b) -> a.severity().compareTo(b.severity())).toList();
   }
 
-  /** Starts a report on data of the given kind. */
-  public static Builder builder(TargetKind kind) {
-    return new Builder(kind);
+  /** Starts a report on data for a task. */
+  public static Builder builder(TargetChecks checks) {
+    return new Builder(checks);
   }
 
   /** What was found, worst first. */
@@ -196,8 +195,8 @@ public final class DataReport {
     new DataReportText(this, DataReportText.consoleShowsBlocks()).print(out);
   }
 
-  TargetKind kind() {
-    return kind;
+  TargetChecks checks() {
+    return checks;
   }
 
   int maxLength() {
@@ -211,7 +210,7 @@ public final class DataReport {
   /** The report for programs. */
   public ObjectNode toJson() {
     ObjectNode root = JsonNodeFactory.instance.objectNode();
-    root.put("kind", kind.name().toLowerCase(Locale.ROOT));
+    root.put("task", checks.name());
     if (maxLength > 0) {
       root.put("max_length", maxLength);
     }
@@ -229,10 +228,7 @@ public final class DataReport {
             .put("p90", summary.quantiles().p90())
             .put("p99", summary.quantiles().p99())
             .put("max", summary.quantiles().max());
-        if (kind == TargetKind.NEXT_TOKEN) {
-          split.put("supervised_tokens", summary.supervised());
-          split.put("sequences", summary.lengths().length);
-        }
+        checks.describe(summary, split);
         split.put("truncated_rows", summary.truncatedRows());
         split.put("dropped_tokens", summary.droppedTokens());
         ArrayNode worst = split.putArray("worst_rows");
@@ -268,21 +264,14 @@ public final class DataReport {
 
   /** Gathers the splits of a report. */
   public static final class Builder {
-    private final TargetKind kind;
+    private final TargetChecks checks;
     private final Map<String, Dataset> datasets = new LinkedHashMap<>();
     private final Map<String, TokenLengths> lengths = new HashMap<>();
-    private LabelMap labels;
     private int maxLength;
     private int batchSize = 32;
 
-    private Builder(TargetKind kind) {
-      this.kind = kind;
-    }
-
-    /** The label names, which every label must be among. */
-    public Builder labels(LabelMap map) {
-      this.labels = map;
-      return this;
+    private Builder(TargetChecks checks) {
+      this.checks = checks;
     }
 
     /** The length that examples are cut to. */
@@ -326,38 +315,38 @@ public final class DataReport {
     /** Examines the data. */
     public DataReport build() {
       List<Summary> summaries = new ArrayList<>();
-      DataFindings findings = new DataFindings(kind, labels, maxLength);
+      List<Finding> findings = new ArrayList<>();
       datasets.forEach(
           (name, dataset) -> {
             TokenLengths tokens = lengths.get(name);
-            Map<String, Integer> counts = classCounts(dataset);
+            Map<String, Integer> counts = checks.classCounts(dataset);
             summaries.add(summary(name, dataset, tokens, counts));
-            findings.examine(name, dataset, tokens, counts);
+            examine(new Findings(name, dataset, maxLength, findings), tokens, counts);
           });
-      findings.compare(datasets);
-      return new DataReport(kind, maxLength, batchSize, summaries, findings.list());
+      if (datasets.containsKey("train")) {
+        Set<String> training = TextFindings.texts(datasets.get("train"), checks);
+        datasets.forEach(
+            (name, dataset) -> {
+              Findings found = new Findings(name, dataset, maxLength, findings);
+              if (!found.isTraining()) {
+                TextFindings.leakage(found, training, name, checks);
+              }
+            });
+      }
+      return new DataReport(checks, maxLength, batchSize, summaries, findings);
     }
 
-    private Map<String, Integer> classCounts(Dataset dataset) {
-      Map<String, Integer> counts = new LinkedHashMap<>();
-      if (kind != TargetKind.CLASS && kind != TargetKind.TAGS) {
-        return counts;
+    private void examine(Findings found, TokenLengths tokens, Map<String, Integer> counts) {
+      if (found.data().size() == 0) {
+        found.add(Severity.FATAL, "no_rows", "there are no rows");
+        return;
       }
-      if (labels != null) {
-        labels.names().forEach(name -> counts.put(name, 0));
+      checks.examine(found, counts);
+      if (tokens != null) {
+        TextFindings.truncation(found, tokens);
+        checks.examineLengths(found, tokens);
       }
-      Map<String, Integer> others = new TreeMap<>();
-      for (Example example : dataset.examples()) {
-        List<String> names =
-            kind == TargetKind.TAGS
-                ? (example.tags() == null ? List.of() : example.tags())
-                : LabelMap.isPresent(example.label()) ? List.of(example.label()) : List.of();
-        for (String name : names) {
-          (counts.containsKey(name) ? counts : others).merge(name, 1, Integer::sum);
-        }
-      }
-      counts.putAll(others);
-      return counts;
+      TextFindings.equalTexts(found, checks);
     }
 
     private static Summary summary(

@@ -73,8 +73,11 @@ final class DataReportText {
                   countOrNone(s.droppedTokens()));
       line("  %-12s %,9d%s", s.name(), s.dataset().size(), counts);
     }
-    if (report.kind() == TargetKind.NEXT_TOKEN) {
-      targets();
+    for (Summary s : report.summaries()) {
+      String targets = s.quantiles() == null ? null : report.checks().describe(s);
+      if (targets != null) {
+        line("  %-12s %s", s.name(), targets);
+      }
     }
     line("");
     Set<String> sources = new LinkedHashSet<>();
@@ -86,21 +89,6 @@ final class DataReportText {
     }
     sources.forEach(this::line);
     line("");
-  }
-
-  /** What share of the tokens is learned, the others only being read. */
-  private void targets() {
-    for (Summary s : report.summaries()) {
-      if (s.quantiles() != null) {
-        line(
-            "  %-12s %,d sequences; %,d of %,d tokens are learned (%.0f %%)",
-            s.name(),
-            s.lengths().length,
-            s.supervised(),
-            s.tokens(),
-            100.0 * s.supervised() / Math.max(1, s.tokens()));
-      }
-    }
   }
 
   private String countOrNone(long count) {
@@ -156,9 +144,7 @@ final class DataReportText {
         continue;
       }
       if (!any) {
-        line(
-            "  tokens a %s, 1 to %,d",
-            report.kind() == TargetKind.NEXT_TOKEN ? "sequence" : "row", longest());
+        line("  tokens a %s, 1 to %,d", report.checks().unit(), longest());
         any = true;
       }
       line("  %-12s %s", s.name(), histogram(s.lengths(), longest()));

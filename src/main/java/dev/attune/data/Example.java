@@ -11,14 +11,16 @@ import java.util.Map;
  * One example as the file has it.
  *
  * @param row line of the file where it begins, counted from 1, header included
- * @param text the text; null where the file has tokens or other columns instead
- * @param textPair the second text of a pair, or null
+ * @param text the text, or the question; null where the file has tokens or other columns instead
+ * @param textPair the second text of a pair, or the context of a question; or null
  * @param label the label as written, or null
+ * @param labels several labels: a list of the file, or its columns that say 1; or null
  * @param tokens words that are already split, or null
  * @param tags one tag a word, or null
  * @param prompt what a completion continues, or null
  * @param completion what follows the prompt, or null
  * @param messages the turns of a conversation, or null
+ * @param answers to the question, none of which means that the context has none; or null
  * @param fields every column of the row in file order: strings from CSV and TSV, plain Java values
  *     (String, Number, Boolean, List, Map, null) from JSONL
  */
@@ -27,14 +29,18 @@ public record Example(
     String text,
     String textPair,
     String label,
+    List<String> labels,
     List<String> tokens,
     List<String> tags,
     String prompt,
     String completion,
     List<ChatMessage> messages,
+    List<Answer> answers,
     Map<String, Object> fields) {
 
   public Example {
+    labels = labels == null ? null : List.copyOf(labels);
+    answers = answers == null ? null : List.copyOf(answers);
     tokens = tokens == null ? null : List.copyOf(tokens);
     tags = tags == null ? null : List.copyOf(tags);
     messages = messages == null ? null : List.copyOf(messages);
@@ -50,7 +56,7 @@ public record Example(
       List<String> tokens,
       List<String> tags,
       Map<String, Object> fields) {
-    this(row, text, textPair, label, tokens, tags, null, null, null, fields);
+    this(row, text, textPair, label, null, tokens, tags, null, null, null, null, fields);
   }
 
   /** An example with text and label only. */
@@ -65,12 +71,30 @@ public record Example(
 
   /** A prompt and its completion. */
   public static Example ofPrompt(int row, String prompt, String completion) {
-    return new Example(row, null, null, null, null, null, prompt, completion, null, Map.of());
+    return new Example(
+        row, null, null, null, null, null, null, prompt, completion, null, null, Map.of());
+  }
+
+  /** A text with several labels, or none. */
+  public static Example ofLabels(int row, String text, List<String> labels) {
+    return new Example(row, text, null, null, labels, null, null, null, null, null, null, Map.of());
+  }
+
+  /**
+   * A question on a context.
+   *
+   * @param answers null where they are not known
+   */
+  public static Example ofQuestion(
+      int row, String question, String context, List<Answer> answers, Map<String, Object> fields) {
+    return new Example(
+        row, question, context, null, null, null, null, null, null, null, answers, fields);
   }
 
   /** A conversation. */
   public static Example ofMessages(int row, List<ChatMessage> messages) {
-    return new Example(row, null, null, null, null, null, null, null, messages, Map.of());
+    return new Example(
+        row, null, null, null, null, null, null, null, null, messages, null, Map.of());
   }
 
   /** A column of the row as a string, or null where there is none. */

@@ -14,6 +14,8 @@ public enum Format {
   JSONL,
   /** A word and its tag a line, a blank line between sentences. */
   CONLL,
+  /** One JSON object with articles, paragraphs and questions. */
+  SQUAD,
   /** One running text, line breaks and all. */
   TEXT;
 
@@ -38,6 +40,7 @@ public enum Format {
         yield TEXT;
       }
       case "jsonl", "ndjson" -> JSONL;
+      case "json" -> SQUAD;
       case "conll", "bio", "iob", "iob2" -> CONLL;
       default -> throw unknown(file);
     };
@@ -48,9 +51,6 @@ public enum Format {
         file
             + ": the extension does not say how the file is written. Data files end in .csv, .tsv,"
             + " .jsonl, .conll (word and tag a line; also .bio, .iob) or, without columns, .txt (one"
-            + " running text)."
-            + (file.toString().endsWith(".json")
-                ? " A .json array becomes .jsonl with: jq -c '.[]' in.json > out.jsonl"
-                : ""));
+            + " running text); SQuAD's own files in .json.");
   }
 }

@@ -52,7 +52,7 @@ final class JsonlReader {
     if (lines.number() == 0) {
       throw new InputException(file + " is empty");
     }
-    return new Dataset(file, examples, Columns.describe(seen));
+    return new Dataset(file, examples, columns.describe(seen));
   }
 
   private Example example(int row, String line, Map<Columns.Role, String> seen) {
@@ -82,17 +82,51 @@ final class JsonlReader {
               + ". Name another with --columns text=NAME");
     }
     seen.putAll(roles);
+    if (roles.containsKey(Columns.Role.QUESTION)) {
+      return Example.ofQuestion(
+          row,
+          text(row, fields, roles.get(Columns.Role.QUESTION)),
+          text(row, fields, roles.get(Columns.Role.CONTEXT)),
+          answers(row, fields, roles),
+          fields);
+    }
+    Object label = fields.get(roles.get(Columns.Role.LABEL));
+    boolean isList = label instanceof List<?>;
     return new Example(
         row,
         text(row, fields, roles.get(Columns.Role.TEXT)),
         text(row, fields, roles.get(Columns.Role.TEXT_PAIR)),
-        label(row, fields, roles.get(Columns.Role.LABEL)),
+        isList ? null : label(row, fields, roles.get(Columns.Role.LABEL)),
+        isList
+            ? strings(row, fields, roles.get(Columns.Role.LABEL), true)
+            : LabelColumns.read(file, row, columns.labelColumns(), fields),
         strings(row, fields, roles.get(Columns.Role.TOKENS), false),
         strings(row, fields, roles.get(Columns.Role.TAGS), true),
         text(row, fields, roles.get(Columns.Role.PROMPT)),
         text(row, fields, roles.get(Columns.Role.COMPLETION)),
         messages(row, fields, roles.get(Columns.Role.MESSAGES)),
+        null,
         fields);
+  }
+
+  private List<Answer> answers(
+      int row, Map<String, Object> fields, Map<Columns.Role, String> roles) {
+    try {
+      Object lists = fields.get(roles.get(Columns.Role.ANSWERS));
+      if (lists != null) {
+        return AnswerFields.of(lists);
+      }
+      String column = roles.get(Columns.Role.ANSWER_TEXT);
+      Object start = fields.get(roles.get(Columns.Role.ANSWER_START));
+      return column == null
+          ? null
+          : AnswerFields.of(
+              text(row, fields, column), start == null ? null : String.valueOf(start));
+    } catch (InputException e) {
+      throw e.getMessage().startsWith(at(row))
+          ? e
+          : new InputException(at(row) + ": " + e.getMessage(), e);
+    }
   }
 
   private String text(int row, Map<String, Object> fields, String column) {

@@ -59,22 +59,8 @@ public final class LabelMap {
     return new LabelMap(distinct.stream().sorted(order).toList());
   }
 
-  /** The labels of a training set (CLASS) or its tags (TAGS). */
-  public static LabelMap from(Dataset train, TargetKind kind) {
-    Check.argument(
-        kind == TargetKind.CLASS || kind == TargetKind.TAGS, "%s has no label names", kind);
-    TreeSet<String> labels = new TreeSet<>();
-    for (Example example : train.examples()) {
-      if (kind == TargetKind.TAGS && example.tags() != null) {
-        labels.addAll(example.tags());
-      } else if (kind == TargetKind.CLASS && isPresent(example.label())) {
-        labels.add(example.label());
-      }
-    }
-    return of(labels);
-  }
-
-  static boolean isPresent(String label) {
+  /** Whether there is a label at all. */
+  public static boolean isPresent(String label) {
     return label != null && !label.isBlank();
   }
 
@@ -145,6 +131,12 @@ public final class LabelMap {
       node.put(names.get(i), i);
     }
     return node;
+  }
+
+  /** Writes id2label and label2id, as config.json has them. */
+  public void write(ObjectNode config) {
+    config.set("id2label", id2label());
+    config.set("label2id", label2id());
   }
 
   @Override

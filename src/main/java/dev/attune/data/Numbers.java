@@ -27,7 +27,7 @@ public final class Numbers {
   }
 
   /** The number, or null for anything that is not a finite decimal number. */
-  static Float parse(String label) {
+  public static Float parse(String label) {
     if (label == null || !DECIMAL.matcher(label.strip()).matches()) {
       return null;
     }

@@ -78,7 +78,7 @@ final class RowReader {
       }
       row = records.next();
     }
-    return new Dataset(file, examples, Columns.describe(roles));
+    return new Dataset(file, examples, columns.describe(roles));
   }
 
   private Example example(
@@ -114,17 +114,45 @@ final class RowReader {
       }
     }
     List<String> tokens = words(fields, roles.get(Columns.Role.TOKENS));
+    if (roles.containsKey(Columns.Role.QUESTION)) {
+      return Example.ofQuestion(
+          rowNumber,
+          string(fields, roles.get(Columns.Role.QUESTION)),
+          string(fields, roles.get(Columns.Role.CONTEXT)),
+          answers(rowNumber, fields, roles),
+          fields);
+    }
     return new Example(
         rowNumber,
         string(fields, roles.get(Columns.Role.TEXT)),
         string(fields, roles.get(Columns.Role.TEXT_PAIR)),
         string(fields, roles.get(Columns.Role.LABEL)),
+        LabelColumns.read(file, rowNumber, columns.labelColumns(), fields),
         tokens,
         words(fields, roles.get(Columns.Role.TAGS)),
         string(fields, roles.get(Columns.Role.PROMPT)),
         string(fields, roles.get(Columns.Role.COMPLETION)),
         null,
+        null,
         fields);
+  }
+
+  private List<Answer> answers(
+      int row, Map<String, Object> fields, Map<Columns.Role, String> roles) {
+    if (roles.containsKey(Columns.Role.ANSWERS)) {
+      throw new InputException(
+          file
+              + ": answers are lists, which a field of this file cannot hold. Give the columns"
+              + " answer_text and answer_start, or write a .jsonl file.");
+    }
+    String text = string(fields, roles.get(Columns.Role.ANSWER_TEXT));
+    try {
+      return text == null
+          ? null
+          : AnswerFields.of(text, string(fields, roles.get(Columns.Role.ANSWER_START)));
+    } catch (InputException e) {
+      throw new InputException(file + ", row " + row + ": " + e.getMessage(), e);
+    }
   }
 
   private void checkHeader(List<String> header) {

@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Function;
 
 /**
  * A dataset cut in two, each part in file order.
@@ -24,11 +25,13 @@ public record Split(Dataset train, Dataset validation) {
   private static final int STREAM_OP = -2;
 
   /**
-   * Splits by class for {@link TargetKind#CLASS}, else without strata.
+   * Splits by strata, such as classes.
    *
    * @param fraction share of validation, above 0 and below 1
+   * @param stratum of an example; null counts as one of its own
    */
-  public static Split stratified(Dataset dataset, double fraction, long seed, TargetKind kind) {
+  public static Split stratified(
+      Dataset dataset, double fraction, long seed, Function<Example, String> stratum) {
     Check.input(
         fraction > 0 && fraction < 1,
         "validation share %s: it must lie between 0 and 1, for example 0.1",
@@ -39,7 +42,7 @@ public record Split(Dataset train, Dataset validation) {
         dataset.source(),
         dataset.size());
     boolean[] held = new boolean[dataset.size()];
-    List<List<List<Integer>>> strata = strata(dataset, kind);
+    List<List<List<Integer>>> strata = strata(dataset, stratum);
     int[] quotas = quotas(strata, fraction);
     for (int s = 0; s < quotas.length; s++) {
       hold(strata.get(s), quotas[s], seed, s, held);
@@ -61,15 +64,16 @@ public record Split(Dataset train, Dataset validation) {
         new Dataset(dataset.source(), validation, dataset.columns()));
   }
 
-  /** Classes in label order; in each, groups of examples with equal text, in file order. */
-  private static List<List<List<Integer>>> strata(Dataset dataset, TargetKind kind) {
+  /** Strata in their order; in each, groups of examples with equal text, in file order. */
+  private static List<List<List<Integer>>> strata(
+      Dataset dataset, Function<Example, String> stratum) {
     Map<String, List<Integer>> groups = new LinkedHashMap<>();
     for (int i = 0; i < dataset.size(); i++) {
       groups.computeIfAbsent(dataset.get(i).normalised(), k -> new ArrayList<>()).add(i);
     }
     TreeMap<String, List<List<Integer>>> classes = new TreeMap<>();
     for (List<Integer> group : groups.values()) {
-      String label = kind == TargetKind.CLASS ? dataset.get(group.get(0)).label() : "";
+      String label = stratum.apply(dataset.get(group.get(0)));
       classes.computeIfAbsent(label == null ? "" : label, k -> new ArrayList<>()).add(group);
     }
     return List.copyOf(classes.values());

@@ -84,9 +84,9 @@ public record HeadChoice(boolean keeps, LabelMap labels, Optional<String> note) 
                 + data.describe()));
   }
 
-  /** Chooses for a head with one output, a score. */
-  public static HeadChoice ofScore(ModelFolder folder, String suffix) {
-    return new HeadChoice(saved(folder, suffix).orElse(0) == 1, null, Optional.empty());
+  /** Chooses for a head with so many outputs without names, such as one, a score. */
+  public static HeadChoice ofOutputs(ModelFolder folder, String suffix, int outputs) {
+    return new HeadChoice(saved(folder, suffix).orElse(0) == outputs, null, Optional.empty());
   }
 
   /** A head drawn anew because the user asks for it. */

@@ -8,8 +8,9 @@ public interface Metrics {
   long count();
 
   /**
-   * The scores by name, in the order in which they are shown: fractions from 0 to 1, BLEU and chrF
-   * from 0 to 100, correlations from -1 to 1, errors in the unit of the label; NaN where undefined.
+   * The scores by name, in the order in which they are shown: fractions from 0 to 1, BLEU, chrF and
+   * those of {@link AnswerMetrics} from 0 to 100, correlations from -1 to 1, errors in the unit of
+   * the label; NaN where undefined.
    *
    * @throws IllegalStateException when nothing was seen
    */

@@ -6,11 +6,10 @@ import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
-import dev.attune.data.LabelMap;
-import dev.attune.data.TargetKind;
 import dev.attune.folder.ContentDigest;
 import dev.attune.generate.TextGeneration;
 import dev.attune.model.Model;
+import dev.attune.task.Purpose;
 import dev.attune.task.Task;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.AnswerCheck;
@@ -19,59 +18,42 @@ import dev.attune.train.Inference;
 
 /** A training run's data: read, checked, tokenised. */
 final class Data {
-  private final TargetKind kind;
+  private final Task task;
   private final Dataset train;
   private final Dataset validation;
   private final Dataset test;
-  private final LabelMap labels;
   private EncodedDataset encodedTrain;
   private EncodedDataset encodedValidation;
   private EncodedDataset encodedTest;
   private ComparedAnswers validationAnswers;
   private ComparedAnswers testAnswers;
 
-  private Data(TargetKind kind, Dataset train, Dataset validation, Dataset test, LabelMap labels) {
-    this.kind = kind;
+  private Data(Task task, Dataset train, Dataset validation, Dataset test) {
+    this.task = task;
     this.train = train;
     this.validation = validation;
     this.test = test;
-    this.labels = labels;
   }
 
-  /**
-   * Checks what was read, and stops at what makes training pointless.
-   *
-   * @param labels in the order of the head's outputs; null where there are none
-   */
-  static Data of(RunConfig config, TargetKind kind, Datasets sets, LabelMap labels) {
-    Data data = new Data(kind, sets.train(), sets.validation(), sets.test(), labels);
+  /** Checks what was read, and stops at what makes training pointless. */
+  static Data of(RunConfig config, Task task, Datasets sets) {
+    Data data = new Data(task, sets.train(), sets.validation(), sets.test());
     data.report(config, null, null, null).throwIfFatal();
     return data;
   }
 
-  static boolean hasLabels(TargetKind kind) {
-    return kind == TargetKind.CLASS || kind == TargetKind.TAGS;
-  }
-
-  /** K. */
-  int outputs() {
-    return labels == null ? 1 : labels.size();
-  }
-
-  LabelMap labels() {
-    return labels;
+  /** What is learned. */
+  Task task() {
+    return task;
   }
 
   /** Tokenises everything; returns the full report, which has no fatal findings. */
   DataReport encode(RunConfig config, TextTokenizer tokenizer, int maxLength, int threads) {
-    Encoder encoder =
-        kind == TargetKind.NEXT_TOKEN
-            ? Encoder.nextTokens(
-                tokenizer, config.flag(RunOption.TRAIN_ON_PROMPT), maxLength, threads)
-            : new Encoder(tokenizer, kind, labels, maxLength, threads);
-    encodedTrain = encoder.encode(train);
-    encodedValidation = validation == null ? null : encoder.encode(validation);
-    encodedTest = test == null ? null : encoder.encode(test);
+    encodedTrain =
+        new Encoder(task.encoder(tokenizer, maxLength, Purpose.TRAINING), threads).encode(train);
+    Encoder measured = new Encoder(task.encoder(tokenizer, maxLength, Purpose.EVALUATION), threads);
+    encodedValidation = validation == null ? null : measured.encode(validation);
+    encodedTest = test == null ? null : measured.encode(test);
     return report(config, encodedTrain, encodedValidation, encodedTest, maxLength);
   }
 
@@ -102,7 +84,7 @@ final class Data {
 
   private DataReport report(
       RunConfig config, EncodedDataset a, EncodedDataset b, EncodedDataset c, int maxLength) {
-    DataReport.Builder builder = DataReport.builder(kind).labels(labels);
+    DataReport.Builder builder = DataReport.builder(task);
     if (maxLength > 0) {
       builder.maxLength(maxLength);
     }
@@ -143,10 +125,15 @@ final class Data {
     return encodedTrain;
   }
 
+  /** Null where there is none. */
+  EncodedDataset validation() {
+    return encodedValidation;
+  }
+
   /** Of the tokens, targets and label names that are trained on. */
   String trainFingerprint() {
     return encodedTrain.fingerprint()
-        + (labels == null ? "" : "-" + ContentDigest.ofTexts(labels.names()));
+        + (task.labels() == null ? "" : "-" + ContentDigest.ofTexts(task.labels().names()));
   }
 
   /** Of the tokens and targets that are evaluated on. */
@@ -155,17 +142,17 @@ final class Data {
   }
 
   /** Measures on validation data; null where there is none. */
-  Evaluator validation(Task task, Inference inference) {
-    return evaluator(task, encodedValidation, inference, validationAnswers);
+  Evaluator validation(Task measured, Inference inference) {
+    return evaluator(measured, encodedValidation, inference, validationAnswers);
   }
 
   /** Measures on test data; null where there is none. */
-  Evaluator test(Task task, Inference inference) {
-    return evaluator(task, encodedTest, inference, testAnswers);
+  Evaluator test(Task measured, Inference inference) {
+    return evaluator(measured, encodedTest, inference, testAnswers);
   }
 
-  private Evaluator evaluator(
+  private static Evaluator evaluator(
       Task task, EncodedDataset encoded, Inference inference, AnswerCheck answers) {
-    return encoded == null ? null : new Evaluator(task, encoded, labels, inference, answers);
+    return encoded == null ? null : new Evaluator(task, encoded, inference, answers);
   }
 }

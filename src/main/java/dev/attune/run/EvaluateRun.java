@@ -5,11 +5,10 @@ import dev.attune.batch.Encoder;
 import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
-import dev.attune.data.TargetKind;
 import dev.attune.metrics.Metrics;
+import dev.attune.task.Purpose;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
-import dev.attune.train.Objective;
 import java.nio.file.Path;
 import java.util.Map;
 
@@ -66,23 +65,14 @@ public final class EvaluateRun {
           DataReader.read(
               Path.of(config.required(RunOption.FILE)),
               Columns.parse(config.text(RunOption.COLUMNS)));
-      TargetKind kind = Objective.targetKind(trained.task());
       int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
       Encoder encoder =
-          kind == TargetKind.NEXT_TOKEN
-              ? Encoder.strided(
-                  trained.tokenizer(),
-                  trained.trainOnPrompt(),
-                  trained.maxLength(),
-                  config.isGiven(RunOption.STRIDE)
-                      ? config.smallInteger(RunOption.STRIDE)
-                      : trained.maxLength(),
-                  threads)
-              : new Encoder(
-                  trained.tokenizer(), kind, trained.labels(), trained.maxLength(), threads);
+          new Encoder(
+              trained.task().encoder(trained.tokenizer(), trained.maxLength(), Purpose.EVALUATION),
+              threads);
       EncodedDataset encoded = encoder.encode(dataset);
       Data.checkVocabulary(encoded, trained.vocabularySize());
-      Evaluator evaluator = new Evaluator(trained.task(), encoded, trained.labels(), inference);
+      Evaluator evaluator = new Evaluator(trained.task(), encoded, inference);
       long begin = System.nanoTime();
       Map<String, Double> values = evaluator.evaluate(trained.model(), session.tape(0));
       double seconds = (System.nanoTime() - begin) * 1e-9;

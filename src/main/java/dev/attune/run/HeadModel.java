@@ -4,9 +4,9 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
-import dev.attune.data.TargetKind;
-import dev.attune.task.Task;
-import dev.attune.train.Inference;
+import dev.attune.task.Purpose;
+import dev.attune.task.Reading;
+import dev.attune.task.TaskType;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -19,7 +19,9 @@ public final class HeadModel implements AutoCloseable {
     TrainedModel trained = shared.model();
     this.shared = shared;
     this.encoder =
-        new Encoder(trained.tokenizer(), TargetKind.NONE, null, trained.maxLength(), threads);
+        new Encoder(
+            trained.task().encoder(trained.tokenizer(), trained.maxLength(), Purpose.PREDICTION),
+            threads);
   }
 
   /**
@@ -28,17 +30,17 @@ public final class HeadModel implements AutoCloseable {
    * @param task what it must have been trained for
    */
   public static HeadModel open(
-      Path folder, OpenOptions options, SharedModel.Compute compute, Task task) {
+      Path folder, OpenOptions options, SharedModel.Compute compute, TaskType task) {
     SharedModel<TrainedModel> shared =
         SharedModel.open(
             compute,
             (backend, precision) -> TrainedModel.open(folder, options, backend, precision),
             TrainedModel::close);
     try {
-      Task trained = shared.model().task();
+      TaskType trained = shared.model().task().type();
       if (trained != task) {
         throw new InputException(
-            folder + " was trained for " + trained.option() + ", not for " + task.option());
+            folder + " was trained for " + trained.name() + ", not for " + task.name());
       }
       return new HeadModel(shared, Backends.threads(compute.threads()));
     } catch (RuntimeException e) {
@@ -60,15 +62,15 @@ public final class HeadModel implements AutoCloseable {
   /**
    * Runs the model over texts.
    *
-   * @param sink receives the logits of each batch, on this thread
+   * @param reading hears the outputs of each batch, on this thread
    * @throws dev.attune.core.InterruptedCallException if the thread is interrupted
    */
-  public void run(Dataset texts, Inference.Sink sink) {
+  public void run(Dataset texts, Reading reading) {
     shared.use(
         lane -> {
           EncodedDataset encoded = encoder.encode(texts);
           Data.checkVocabulary(encoded, trained().vocabularySize());
-          lane.inference().run(trained().model(), lane.tape(), encoded, null, sink);
+          lane.inference().run(trained().model(), lane.tape(), encoded, null, reading);
           return null;
         });
   }

@@ -4,8 +4,8 @@ import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.HostWindow;
 import dev.attune.tape.Tape;
+import dev.attune.task.Staging;
 import dev.attune.train.Inference;
-import dev.attune.train.Staging;
 
 /**
  * What one thread needs to run a model whose weights it shares: a backend's context, a tape with

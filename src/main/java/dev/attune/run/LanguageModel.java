@@ -6,6 +6,7 @@ import dev.attune.generate.GeneratedText;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.Prompt;
 import dev.attune.generate.TextGeneration;
+import dev.attune.model.HeadKind;
 import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import dev.attune.task.Task;
@@ -44,11 +45,11 @@ public final class LanguageModel implements AutoCloseable {
             TrainedModel::close);
     try {
       Task task = shared.model().task();
-      if (task != Task.CAUSAL_LM) {
+      if (task.head() != HeadKind.LANGUAGE_MODEL) {
         throw new InputException(
             folder
                 + " is no language model: it was trained for "
-                + task.option()
+                + task.name()
                 + "; attune predict, or in Java the class of that task, uses it");
       }
       return new LanguageModel(shared, options, defaults);

@@ -1,8 +1,8 @@
 package dev.attune.run;
 
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
-import dev.attune.data.LabelMap;
 import dev.attune.folder.AdapterWeights;
 import dev.attune.folder.FinishedModel;
 import dev.attune.folder.ModelFolder;
@@ -13,6 +13,8 @@ import dev.attune.model.Model;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.task.Task;
+import dev.attune.task.TaskOptions;
+import dev.attune.task.Tasks;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -38,8 +40,7 @@ public final class MergeRun {
     if (!adapter.isAdapter()) {
       throw new InputException("--model " + path + " is a model, not an adapter");
     }
-    Task task = FolderTask.of(adapter);
-    LabelMap labels = FolderTask.labels(adapter, task);
+    Task task = Tasks.of(adapter, TaskOptions.NONE);
     LoraConfig lora = adapter.adapter().lora();
     ParameterBuilder builder = new ParameterBuilder();
     builder.adapt(lora, path.toString());
@@ -50,18 +51,13 @@ public final class MergeRun {
         TextTokenizer tokenizer = adapter.openTokenizer();
         Model model =
             Families.create(
-                backend,
-                adapter.config(),
-                task.head(),
-                labels == null ? 1 : labels.size(),
-                null,
-                builder)) {
+                backend, adapter.config(), task.head(), task.outputs(), null, builder)) {
       ModelWeights.Loaded loaded = ModelWeights.load(adapter.base(), model, 0);
       AdapterWeights.load(path, model, loaded.created());
       AdapterWeights.merge(model, lora);
       FinishedModel.whole(
               model,
-              describe(adapter, task, labels),
+              describe(adapter, task),
               dtype(adapter.config()),
               tokenizer,
               adapter.generationConfig(),
@@ -75,9 +71,9 @@ public final class MergeRun {
   }
 
   /** The base's config.json with what the adapter's head means. */
-  private static ObjectNode describe(ModelFolder adapter, Task task, LabelMap labels) {
+  private static ObjectNode describe(ModelFolder adapter, Task task) {
     ObjectNode json = adapter.config();
-    FolderTask.describe(json, task, labels);
+    task.describe(json, JsonNodeFactory.instance.objectNode());
     return json;
   }
 

@@ -1,21 +1,26 @@
 package dev.attune.run;
 
+import dev.attune.task.TaskOptions;
+
 /**
  * How a model is opened for inference.
  *
  * @param base name or folder of an adapter's base model; null: as the adapter says
  * @param weights how weights are held
  * @param maxLength tokens of a text at most, special tokens included; null: as it was trained
+ * @param task what is asked of the task, such as {@code stride}
  */
-public record OpenOptions(String base, HeldWeights weights, Integer maxLength) {
+public record OpenOptions(String base, HeldWeights weights, Integer maxLength, TaskOptions task) {
   /** As the folder says. */
-  public static final OpenOptions DEFAULT = new OpenOptions(null, HeldWeights.AUTO, null);
+  public static final OpenOptions DEFAULT =
+      new OpenOptions(null, HeldWeights.AUTO, null, TaskOptions.NONE);
 
   /** What a run's options say. */
   static OpenOptions of(RunConfig config) {
     return new OpenOptions(
         config.isGiven(RunOption.BASE_MODEL) ? config.text(RunOption.BASE_MODEL) : null,
         HeldWeights.of(config),
-        config.isGiven(RunOption.MAX_LENGTH) ? config.smallInteger(RunOption.MAX_LENGTH) : null);
+        config.isGiven(RunOption.MAX_LENGTH) ? config.smallInteger(RunOption.MAX_LENGTH) : null,
+        config.taskOptions());
   }
 }

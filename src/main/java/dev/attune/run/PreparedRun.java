@@ -3,7 +3,6 @@ package dev.attune.run;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.LabelMap;
-import dev.attune.data.TargetKind;
 import dev.attune.folder.ContentDigest;
 import dev.attune.folder.HeadChoice;
 import dev.attune.folder.ModelFolder;
@@ -12,9 +11,10 @@ import dev.attune.generate.TextGeneration;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.run.RunIdentity.Fact;
+import dev.attune.task.CausalLm;
 import dev.attune.task.Task;
+import dev.attune.task.TaskType;
 import dev.attune.text.TextTokenizer;
-import dev.attune.train.Objective;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -67,7 +67,11 @@ final class PreparedRun implements AutoCloseable {
           "--evaluate-with generate needs --validation-file or --test-file to generate for");
     }
     HeadChoice head = head(plan, base, read);
-    Data data = Data.of(config, Objective.targetKind(plan.task()), read, head.labels());
+    Task task = plan.task().create(head.labels(), read.train(), config.taskOptions());
+    if (task.isCalibrated() && read.validation() == null) {
+      throw new InputException("--tune-thresholds needs --validation-file");
+    }
+    Data data = Data.of(config, task, read);
     Opening opening = new Opening();
     try {
       OutputFolder output =
@@ -83,8 +87,8 @@ final class PreparedRun implements AutoCloseable {
               Families.create(
                   session.backend(),
                   base.config(),
-                  plan.task().head(),
-                  data.outputs(),
+                  task.head(),
+                  task.outputs(),
                   plan.dropout(),
                   Adapters.builder(config, plan.lora(), session.precision())));
       PreparedRun run = new PreparedRun(plan, base, data, output, session, tokenizer, model);
@@ -118,20 +122,22 @@ final class PreparedRun implements AutoCloseable {
 
   /** Whether the base's head is trained further, and what its outputs mean. */
   private static HeadChoice head(TrainPlan plan, ModelFolder base, Datasets datasets) {
-    TargetKind kind = Objective.targetKind(plan.task());
-    String suffix = FolderTask.architectureSuffix(plan.task());
-    if (plan.task() == Task.CAUSAL_LM) {
+    TaskType type = plan.task();
+    if (type == CausalLm.TYPE) {
       return new HeadChoice(true, null, Optional.empty());
     }
-    if (!Data.hasLabels(kind)) {
-      return plan.newHead() ? HeadChoice.ofNew(null) : HeadChoice.ofScore(base, suffix);
+    LabelMap labels = type.labels(datasets.train());
+    if (labels == null) {
+      int outputs = type.create(null, datasets.train(), plan.config().taskOptions()).outputs();
+      return plan.newHead()
+          ? HeadChoice.ofNew(null)
+          : HeadChoice.ofOutputs(base, type.classSuffix(), outputs);
     }
-    LabelMap labels = LabelMap.from(datasets.train(), kind);
     if (plan.newHead()) {
       return HeadChoice.ofNew(labels);
     }
     try {
-      return HeadChoice.ofLabels(base, suffix, labels);
+      return HeadChoice.ofLabels(base, type.classSuffix(), labels);
     } catch (InputException e) {
       throw new InputException(e.getMessage() + ": --new-head", e);
     }

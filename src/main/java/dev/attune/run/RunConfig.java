@@ -4,11 +4,13 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import dev.attune.core.InputException;
+import dev.attune.task.TaskOptions;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.stream.Collectors;
@@ -108,6 +110,11 @@ public final class RunConfig {
   /** The value or the default; null if there is neither. */
   public String text(RunOption option) {
     return values.getOrDefault(option, option.defaultValue());
+  }
+
+  /** What a task may ask for, by the names of the options. */
+  public TaskOptions taskOptions() {
+    return option -> text(RunOption.valueOf(option.toUpperCase(Locale.ROOT).replace('-', '_')));
   }
 
   /** A value that must be there. */

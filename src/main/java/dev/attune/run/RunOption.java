@@ -13,7 +13,8 @@ public enum RunOption {
   TASK(
       "TASK",
       "classification",
-      "classification, regression, token-classification or causal-lm",
+      "classification, multi-label-classification, regression, token-classification,"
+          + " question-answering or causal-lm",
       OnResume.STAYS),
   TRAIN_FILE(
       "FILE",
@@ -47,6 +48,28 @@ public enum RunOption {
   MAX_LENGTH("N", "512", "tokens of an example; longer ones are cut, and counted", OnResume.STAYS),
   TRAIN_ON_PROMPT(
       null, "false", "learn prompts and all turns too, not only what answers them", OnResume.STAYS),
+  POS_WEIGHT(
+      "LIST",
+      null,
+      "of several labels a row: weight of positives, NAME=X,NAME=X, or auto: negatives over positives",
+      OnResume.STAYS),
+  TUNE_THRESHOLDS(
+      null,
+      "false",
+      "at the end set thresholds for the best F1 on validation data",
+      OnResume.STAYS),
+  DOC_STRIDE(
+      "N",
+      null,
+      "tokens that windows of a long context share; 128 for a new model",
+      OnResume.STAYS),
+  MAX_ANSWER_LENGTH("N", null, "tokens of an answer at most; 30 for a new model", OnResume.STAYS),
+  N_BEST("N", null, "answers to consider; 20 for a new model", OnResume.STAYS),
+  NULL_THRESHOLD(
+      "X",
+      null,
+      "how much likelier than the best answer it must be that there is none; 0 for a new model",
+      OnResume.STAYS),
   LORA_R(
       "N",
       "0",
@@ -144,6 +167,10 @@ public enum RunOption {
           COLUMNS,
           MAX_LENGTH,
           TRAIN_ON_PROMPT,
+          DOC_STRIDE,
+          MAX_ANSWER_LENGTH,
+          N_BEST,
+          NULL_THRESHOLD,
           LOAD_IN_4BIT,
           LOAD_IN_8BIT,
           LOAD_IN_BF16,

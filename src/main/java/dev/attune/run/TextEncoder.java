@@ -6,11 +6,12 @@ import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
+import dev.attune.batch.TargetLayout;
+import dev.attune.batch.TextRows;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.data.Dataset;
-import dev.attune.data.TargetKind;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.hub.Hub;
@@ -64,7 +65,8 @@ public final class TextEncoder implements AutoCloseable {
       boolean normalizes) {
     this.model = model;
     this.tokenizer = tokenizer;
-    this.encoder = new Encoder(tokenizer, TargetKind.NONE, null, maxLength, threads);
+    this.encoder =
+        new Encoder(new TextRows(tokenizer, maxLength, false, TargetLayout.NONE, TextRows.NONE), threads);
     this.pooling = pooling;
     this.normalizes = normalizes;
   }

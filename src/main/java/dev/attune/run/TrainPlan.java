@@ -8,13 +8,16 @@ import dev.attune.optim.Schedule;
 import dev.attune.optim.Sgd;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.Parameters;
-import dev.attune.task.Task;
+import dev.attune.task.CausalLm;
+import dev.attune.task.TaskType;
+import dev.attune.task.Tasks;
 import dev.attune.train.TrainerConfig;
 
 /**
  * What the options of a training run say, checked as far as they can be before anything is read.
  *
  * @param config the options themselves
+ * @param task what is learned
  * @param trainer how the loop runs
  * @param lora the adapters to train; null: the whole model
  * @param dropout replaces every dropout of the model; null: keeps them
@@ -23,7 +26,7 @@ import dev.attune.train.TrainerConfig;
  */
 record TrainPlan(
     RunConfig config,
-    Task task,
+    TaskType task,
     TrainerConfig trainer,
     LoraConfig lora,
     Float dropout,
@@ -31,7 +34,8 @@ record TrainPlan(
     boolean newHead) {
 
   static TrainPlan of(RunConfig config) {
-    Task task = Task.ofOption(config.text(RunOption.TASK));
+    TaskType task = Tasks.named(config.text(RunOption.TASK));
+    Tasks.check(task, config.taskOptions());
     config.required(RunOption.MODEL);
     config.required(RunOption.OUTPUT_DIR);
     checkOptimizer(config);
@@ -94,20 +98,20 @@ record TrainPlan(
     return (float) dropout;
   }
 
-  private static GenerationOptions generation(RunConfig config, Task task) {
+  private static GenerationOptions generation(RunConfig config, TaskType task) {
     if (EvaluationWay.of(config) == EvaluationWay.LOSS) {
       return null;
     }
-    if (task != Task.CAUSAL_LM) {
+    if (task != CausalLm.TYPE) {
       throw new InputException(
-          "--evaluate-with generate needs --task causal-lm; the task is " + task.option());
+          "--evaluate-with generate needs --task causal-lm; the task is " + task.name());
     }
     return GenerationSettings.of(config);
   }
 
-  private static boolean newHead(RunConfig config, Task task) {
+  private static boolean newHead(RunConfig config, TaskType task) {
     boolean wanted = config.flag(RunOption.NEW_HEAD);
-    if (wanted && task == Task.CAUSAL_LM) {
+    if (wanted && task == CausalLm.TYPE) {
       throw new InputException("--new-head: a language model has no head to draw anew");
     }
     return wanted;

@@ -10,6 +10,7 @@ import dev.attune.kernels.ProductPeak;
 import dev.attune.metrics.Metrics;
 import dev.attune.optim.Optimizer;
 import dev.attune.tape.Tape;
+import dev.attune.task.Calibration;
 import dev.attune.task.Task;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
@@ -99,8 +100,17 @@ public final class TrainRun {
           if (result.interrupted()) {
             return outcome(run, result, Map.of(), null, utilization);
           }
-          install(run, result);
-          Evaluator testing = run.data().test(plan.task(), inference);
+          Task task = run.data().task();
+          if (task.isCalibrated()) {
+            Calibration calibration = task.calibration(run.data().validation());
+            inference.run(run.model(), tape(run), run.data().validation(), null, calibration);
+            task = calibration.calibrated();
+            result =
+                result.withEvaluation(
+                    run.data().validation(task, inference).evaluate(run.model(), tape(run)));
+          }
+          install(run, task, result);
+          Evaluator testing = run.data().test(task, inference);
           Map<String, Double> test = Map.of();
           if (testing != null) {
             test = testing.evaluate(run.model(), tape(run));
@@ -128,12 +138,12 @@ public final class TrainRun {
   private TrainingLoop trainer(PreparedRun run, Optimizer optimizer, Inference inference) {
     TrainingLoop trainer =
         new TrainingLoop(
-            run.plan().task(),
+            run.data().task(),
             run.model(),
             optimizer,
             tape(run),
             run.data().train(),
-            run.data().validation(run.plan().task(), inference),
+            run.data().validation(run.data().task(), inference),
             run.plan().trainer());
     tape(run).useCheckpoints(config.flag(RunOption.GRADIENT_CHECKPOINTING));
     return trainer;
@@ -180,10 +190,10 @@ public final class TrainRun {
         : Double.NaN;
   }
 
-  private void install(PreparedRun run, TrainResult result) {
+  private void install(PreparedRun run, Task task, TrainResult result) {
     OutputFolder output = run.output();
     try {
-      finished(run, result).install(output.folder());
+      finished(run, task, result).install(output.folder());
     } catch (IOException e) {
       throw new UncheckedIOException(
           "the model could not be saved in "
@@ -198,18 +208,15 @@ public final class TrainRun {
     }
   }
 
-  private FinishedModel finished(PreparedRun run, TrainResult result) {
+  private FinishedModel finished(PreparedRun run, Task task, TrainResult result) {
     TrainPlan plan = run.plan();
     ObjectNode json = run.base().config();
     ObjectNode attune = JsonNodeFactory.instance.objectNode();
     // An adapter's folder has no config.json: what the outputs mean must stand elsewhere.
-    FolderTask.describe(plan.lora() == null ? json : attune, plan.task(), run.data().labels());
-    attune.put("task", plan.task().option());
+    task.describe(plan.lora() == null ? json : attune, attune);
+    attune.put("task", task.name());
     attune.put("base_model", config.text(RunOption.MODEL));
     attune.put("max_length", run.maxLength());
-    if (plan.task() == Task.CAUSAL_LM) {
-      attune.put("train_on_prompt", config.flag(RunOption.TRAIN_ON_PROMPT));
-    }
     attune.put("steps", result.steps());
     attune.put("train_loss", result.trainLoss());
     ObjectNode eval = attune.putObject("eval");
@@ -221,7 +228,7 @@ public final class TrainRun {
             run.model(),
             plan.lora(),
             baseName(),
-            FolderTask.peftType(plan.task()),
+            task.type().peftType(),
             run.tokenizer(),
             generation,
             attune);

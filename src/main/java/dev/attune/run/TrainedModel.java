@@ -8,9 +8,11 @@ import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
+import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.task.Task;
+import dev.attune.task.Tasks;
 import dev.attune.text.TextTokenizer;
 import java.nio.file.Path;
 
@@ -23,21 +25,14 @@ public final class TrainedModel implements AutoCloseable {
   private final Task task;
   private final Model model;
   private final TextTokenizer tokenizer;
-  private final LabelMap labels;
   private final int maxLength;
 
   private TrainedModel(
-      ModelFolder folder,
-      Task task,
-      Model model,
-      TextTokenizer tokenizer,
-      LabelMap labels,
-      int maxLength) {
+      ModelFolder folder, Task task, Model model, TextTokenizer tokenizer, int maxLength) {
     this.folder = folder;
     this.task = task;
     this.model = model;
     this.tokenizer = tokenizer;
-    this.labels = labels;
     this.maxLength = maxLength;
   }
 
@@ -52,8 +47,7 @@ public final class TrainedModel implements AutoCloseable {
       Path path, OpenOptions options, Backend backend, DType precision) {
     ModelFolder folder = ModelFolder.open(path, options.base());
     Families.of(folder.config());
-    Task task = FolderTask.of(folder);
-    LabelMap labels = FolderTask.labels(folder, task);
+    Task task = Tasks.of(folder, options.task());
     TextTokenizer tokenizer = folder.openTokenizer();
     Model model = null;
     try {
@@ -62,13 +56,13 @@ public final class TrainedModel implements AutoCloseable {
               backend,
               folder.config(),
               task.head(),
-              labels == null ? 1 : labels.size(),
+              task.outputs(),
               null,
               builder(folder, task, options.weights(), backend, precision));
       load(folder, model);
       model.parameters().prepareInference(precision);
       return new TrainedModel(
-          folder, task, model, tokenizer, labels, maxLength(options, folder, model.maxLength()));
+          folder, task, model, tokenizer, maxLength(options, folder, model.maxLength()));
     } catch (RuntimeException e) {
       tokenizer.close();
       if (model != null) {
@@ -96,7 +90,7 @@ public final class TrainedModel implements AutoCloseable {
   private static ParameterBuilder builder(
       ModelFolder folder, Task task, HeldWeights weights, Backend backend, DType precision) {
     ParameterBuilder builder = new ParameterBuilder();
-    if (folder.isAdapter() || task == Task.CAUSAL_LM) {
+    if (folder.isAdapter() || task.head() == HeadKind.LANGUAGE_MODEL) {
       boolean isNarrower =
           precision == DType.F32
               && (weights == HeldWeights.BF16
@@ -159,7 +153,7 @@ public final class TrainedModel implements AutoCloseable {
 
   /** In the order of the outputs; null for regression and language models. */
   public LabelMap labels() {
-    return labels;
+    return task.labels();
   }
 
   /** Tokens of a text at most, special tokens included. */
@@ -170,11 +164,6 @@ public final class TrainedModel implements AutoCloseable {
   /** V, as config.json states it. */
   public int vocabularySize() {
     return folder.vocabularySize();
-  }
-
-  /** Whether prompts were learned too, so that evaluation measures what training reported. */
-  public boolean trainOnPrompt() {
-    return folder.attune().path("train_on_prompt").asBoolean(false);
   }
 
   @Override

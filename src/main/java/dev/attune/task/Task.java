@@ -1,50 +1,105 @@
 package dev.attune.task;
 
-import dev.attune.core.InputException;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.RowEncoder;
+import dev.attune.data.Dataset;
+import dev.attune.data.Example;
+import dev.attune.data.TargetChecks;
 import dev.attune.model.HeadKind;
-import java.util.Locale;
+import dev.attune.model.Model;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+import dev.attune.text.TextTokenizer;
+import java.util.List;
+import java.util.function.BiConsumer;
 
-/** What a model is trained for. */
-public enum Task {
-  /** One label per text or pair: (B,K) logits. */
-  CLASSIFICATION(HeadKind.SEQUENCE),
-  /** One number per text or pair: (B,1) scores. */
-  REGRESSION(HeadKind.SEQUENCE),
-  /** One label per token: (N,K) logits. */
-  TOKEN_CLASSIFICATION(HeadKind.TOKEN),
-  /** The next token of every row: (N,V) logits. */
-  CAUSAL_LM(HeadKind.LANGUAGE_MODEL);
+/**
+ * What a model is trained for: how targets are read, batched and checked, what the loss is, what is
+ * measured, what a prediction looks like, and what a model folder says of all that. Its labels and
+ * settings are fixed; any number of threads may use one task at once.
+ */
+public interface Task extends TargetChecks {
+  /** Where tasks like this come from. */
+  TaskType type();
 
-  private final HeadKind head;
-
-  Task(HeadKind head) {
-    this.head = head;
+  /** The name on the command line: {@code token-classification}. */
+  @Override
+  default String name() {
+    return type().name();
   }
 
   /** The head that its models carry. */
-  public HeadKind head() {
-    return head;
+  HeadKind head();
+
+  /** K of that head; 1 where the head decides. */
+  default int outputs() {
+    return 1;
   }
 
-  /** The name used on the command line: {@code token-classification}. */
-  public String option() {
-    return name().toLowerCase(Locale.ROOT).replace('_', '-');
+  /**
+   * How rows become sequences with targets.
+   *
+   * @param maxLength tokens of a sequence at most, special tokens included
+   */
+  RowEncoder<?> encoder(TextTokenizer tokenizer, int maxLength, Purpose purpose);
+
+  /**
+   * Computes the losses of a staged batch and, in training, leaves the gradient of their sum in the
+   * model's output. {@link Staging#sumLosses} then tells their sum; on a device, ask late: it
+   * waits. A step's gradient is divided by its {@linkplain dev.attune.batch.Batch#supervisedTargets
+   * supervised targets}.
+   *
+   * @param output of the model's forward
+   * @param labelSmoothing of the cross-entropy, 0..1; 0 where {@link #smoothsLabels} says no
+   * @return how many losses there are
+   */
+  int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing);
+
+  /** Whether label smoothing means something here. */
+  default boolean smoothsLabels() {
+    return false;
   }
 
-  /** The task that a command line names; "ner" stands for token classification. */
-  public static Task ofOption(String option) {
-    String wanted = option.toLowerCase(Locale.ROOT);
-    if (wanted.equals("ner")) {
-      return TOKEN_CLASSIFICATION;
-    }
-    for (Task task : values()) {
-      if (task.option().equals(wanted)) {
-        return task;
-      }
-    }
-    throw new InputException(
-        "--task is '"
-            + option
-            + "'; allowed are classification, regression, token-classification and causal-lm");
+  /** The names of what a {@link Measurement} gives, in its order. */
+  List<String> metricNames();
+
+  /**
+   * Starts to measure.
+   *
+   * @param data encoded for training or evaluation, whose batches will be added in their order
+   */
+  Measurement measurement(EncodedDataset data);
+
+  /**
+   * Starts to turn outputs into predictions.
+   *
+   * @param dataset the rows
+   * @param data the same, encoded for any purpose, whose batches will be added in their order
+   * @param sink hears each row's prediction, in order
+   * @throws UnsupportedOperationException where a model answers in texts
+   */
+  Reading reading(Dataset dataset, EncodedDataset data, BiConsumer<Example, Prediction> sink);
+
+  /** Whether decisions, such as thresholds, are to be set on validation data. */
+  default boolean isCalibrated() {
+    return false;
   }
+
+  /**
+   * Starts to set decisions, such as thresholds, on validation data once a model is trained.
+   *
+   * @param data encoded for evaluation, whose batches will be added in their order
+   */
+  default Calibration calibration(EncodedDataset data) {
+    throw new UnsupportedOperationException(name() + " decides nothing");
+  }
+
+  /**
+   * States itself in a model folder, as Transformers does and beyond.
+   *
+   * @param outputs of config.json, or of attune.json for an adapter: id2label, problem_type …
+   * @param settings of attune.json
+   */
+  void describe(ObjectNode outputs, ObjectNode settings);
 }

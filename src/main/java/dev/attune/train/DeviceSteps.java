@@ -10,6 +10,7 @@ import dev.attune.store.Parameters;
 import dev.attune.store.RowSparse;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.Staging;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.LinkedHashMap;
@@ -82,11 +83,11 @@ final class DeviceSteps implements StepRunner {
     this.device = parameters.backend().deviceStep();
     this.graphs = graphs;
     this.staging = new Staging(parameters.backend());
-    staging.reserve(parts.maxRows(), parts.maxSequences());
+    staging.reserve(parts.maxRows(), parts.maxSequences(), parts.targets());
     this.gradientNorm = new GradientNorm(parameters);
     this.norm = Buffer.allocate(parameters.backend(), Double.BYTES, false, "the gradient's norm");
     int maxLosses =
-        Math.max(parameters.backend().paddedRows(parts.maxRows()), parts.maxSequences());
+        Math.max(parameters.backend().paddedRows(parts.maxRows()), 2 * parts.maxSequences());
     int slotBytes =
         Math.toIntExact(Double.BYTES + (long) parts.microBatches() * maxLosses * Float.BYTES);
     this.results = device.results(LEAD + 1, slotBytes);

@@ -6,6 +6,7 @@ import dev.attune.optim.GradientNorm;
 import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.Staging;
 
 /** Steps on a backend whose calls return when their work is done. */
 final class HostSteps implements StepRunner {

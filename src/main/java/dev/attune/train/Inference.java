@@ -3,6 +3,7 @@ package dev.attune.train;
 import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.Packer;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.HostWindow;
@@ -10,7 +11,12 @@ import dev.attune.model.Inputs;
 import dev.attune.model.Model;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.ModelOutput;
+import dev.attune.task.Objective;
+import dev.attune.task.Reading;
+import dev.attune.task.Staging;
 import java.nio.FloatBuffer;
+import java.util.stream.IntStream;
 
 /** Runs a model over a dataset in file order, without gradients. */
 public final class Inference implements AutoCloseable {
@@ -18,15 +24,6 @@ public final class Inference implements AutoCloseable {
   private static final int MAX_TOKENS = 2048;
 
   private static final int MAX_SEQUENCES = 128;
-
-  /** Receives each batch's logits. */
-  public interface Sink {
-    /**
-     * @param logits (rows, cols) on the host, valid during the call
-     * @param loss sum of the batch's losses, NaN where the data has no targets
-     */
-    void accept(Batch batch, FloatBuffer logits, int rows, int cols, double loss);
-  }
 
   private final Staging staging;
   private final HostWindow window;
@@ -37,57 +34,78 @@ public final class Inference implements AutoCloseable {
   }
 
   /**
+   * Runs over all of a dataset. Starts no thread where one batch holds it.
+   *
    * @param objective whose loss is wanted, or null
+   * @param reading hears each batch's output, and the end
    * @throws InterruptedCallException if the thread is interrupted, between two batches
    */
-  public void run(Model model, Tape tape, EncodedDataset data, Objective objective, Sink sink) {
-    if (data.size() == 0) {
-      return;
-    }
-    try (BatchStream batches =
-        BatchStream.evaluationBatches(data, MAX_TOKENS, MAX_SEQUENCES, model.positionOffset())) {
-      while (batches.hasNext()) {
-        InterruptedCallException.check("running the model");
-        Batch batch = batches.next();
-        Inputs inputs = staging.stage(batch);
-        tape.begin(false, 0);
-        Tensor logits = model.forward(tape, inputs);
-        double loss = Double.NaN;
-        if (objective != null) {
-          loss = staging.sumLosses(objective.apply(tape, model, logits, staging));
+  public void run(
+      Model model, Tape tape, EncodedDataset data, Objective objective, Reading reading) {
+    if (data.size() > 0 && data.size() <= MAX_SEQUENCES && data.tokens() <= MAX_TOKENS) {
+      int[] all = IntStream.range(0, data.size()).toArray();
+      Batch batch = new Packer(data, model.positionOffset()).pack(all, new Batch());
+      run(model, tape, batch, objective, reading);
+    } else if (data.size() > 0) {
+      try (BatchStream batches =
+          BatchStream.evaluationBatches(data, MAX_TOKENS, MAX_SEQUENCES, model.positionOffset())) {
+        while (batches.hasNext()) {
+          InterruptedCallException.check("running the model");
+          run(model, tape, batches.next(), objective, reading);
         }
-        FloatBuffer values = window.read(logits.address(), logits.sizeBytes()).asFloatBuffer();
-        sink.accept(batch, values, (int) logits.rows(), (int) logits.cols(), loss);
       }
     }
+    reading.end();
   }
 
-  /** Receives what a language model made of each batch. */
-  public interface TokenSink {
-    /**
-     * @param right how many of the learned tokens were the most probable ones
-     * @param loss sum of the batch's losses
-     */
-    void accept(Batch batch, int right, double loss);
-  }
-
-  /** Runs a language model. */
-  public void runLanguageModel(
-      Model model, Tape tape, EncodedDataset data, Objective objective, TokenSink sink) {
-    if (data.size() == 0) {
-      return;
+  private void run(Model model, Tape tape, Batch batch, Objective objective, Reading reading) {
+    Inputs inputs = staging.stage(batch);
+    tape.begin(false, 0);
+    Tensor output = model.forward(tape, inputs);
+    double loss = Double.NaN;
+    if (objective != null) {
+      loss = staging.sumLosses(objective.apply(tape, model, output, staging));
     }
-    try (BatchStream batches =
-        BatchStream.evaluationBatches(data, MAX_TOKENS, MAX_SEQUENCES, model.positionOffset())) {
-      while (batches.hasNext()) {
-        InterruptedCallException.check("running the model");
-        Batch batch = batches.next();
-        Inputs inputs = staging.stage(batch);
-        tape.begin(false, 0);
-        Tensor hidden = model.forward(tape, inputs);
-        double loss = staging.sumLosses(objective.apply(tape, model, hidden, staging));
-        sink.accept(batch, staging.countRight(), loss);
+    reading.add(batch, new Output(output, loss));
+  }
+
+  /** Fetches logits when they are asked for: a language model's nobody reads. */
+  private final class Output implements ModelOutput {
+    private final Tensor tensor;
+    private final double loss;
+    private FloatBuffer logits;
+
+    Output(Tensor tensor, double loss) {
+      this.tensor = tensor;
+      this.loss = loss;
+    }
+
+    @Override
+    public FloatBuffer logits() {
+      if (logits == null) {
+        logits = window.read(tensor.address(), tensor.sizeBytes()).asFloatBuffer();
       }
+      return logits;
+    }
+
+    @Override
+    public int rows() {
+      return (int) tensor.rows();
+    }
+
+    @Override
+    public int cols() {
+      return (int) tensor.cols();
+    }
+
+    @Override
+    public double loss() {
+      return loss;
+    }
+
+    @Override
+    public int right() {
+      return staging.countRight();
     }
   }
 

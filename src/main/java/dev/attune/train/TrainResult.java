@@ -29,4 +29,20 @@ public record TrainResult(
     double flopsPerSecond,
     boolean interrupted,
     boolean stoppedEarly,
-    long arenaBytes) {}
+    long arenaBytes) {
+  /** The same with another evaluation of the same weights. */
+  public TrainResult withEvaluation(Map<String, Double> other) {
+    return new TrainResult(
+        steps,
+        epochs,
+        trainLoss,
+        other,
+        tokens,
+        tokensPerSecond,
+        examplesPerSecond,
+        flopsPerSecond,
+        interrupted,
+        stoppedEarly,
+        arenaBytes);
+  }
+}

@@ -13,6 +13,7 @@ import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
+import dev.attune.task.Objective;
 import dev.attune.task.Task;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -90,6 +91,7 @@ public final class TrainingLoop implements AutoCloseable {
                 config.maxGradNorm(),
                 BatchStream.rowCapacity(data, sequences),
                 sequences,
+                data.layout(),
                 config.gradientAccumulationSteps()));
     long batches = BatchStream.batchesPerEpoch(data.size(), config.batchSize());
     this.stepsPerEpoch = config.stepsPerEpoch(batches);

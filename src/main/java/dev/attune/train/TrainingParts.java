@@ -1,9 +1,11 @@
 package dev.attune.train;
 
+import dev.attune.batch.TargetLayout;
 import dev.attune.model.Model;
 import dev.attune.optim.Optimizer;
 import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
+import dev.attune.task.Objective;
 
 /**
  * What a step is made of; the caller closes them.
@@ -11,6 +13,7 @@ import dev.attune.tape.Tape;
  * @param maxGradNorm clips gradients; 0: never
  * @param maxRows of a batch
  * @param maxSequences of a batch
+ * @param targets how they lie in a batch
  * @param microBatches of a step, at most
  */
 record TrainingParts(
@@ -21,6 +24,7 @@ record TrainingParts(
     double maxGradNorm,
     int maxRows,
     int maxSequences,
+    TargetLayout targets,
     int microBatches) {
   Parameters parameters() {
     return model.parameters();

@@ -12,7 +12,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.management.ThreadMXBean;
 import dev.attune.core.InputException;
-import dev.attune.data.TargetKind;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -27,7 +26,7 @@ import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class BatchStreamTest {
@@ -35,8 +34,7 @@ class BatchStreamTest {
 
   /** A batch as a string of everything it holds. */
   private static String image(Batch b) {
-    int labels =
-        b.kind().isPerToken() ? b.rows() : b.kind() == TargetKind.CLASS ? b.sequences() : 0;
+    int values = b.layout().values(b.sequences(), b.rows());
     return String.join(
         " ",
         "epoch " + b.epoch(),
@@ -50,37 +48,45 @@ class BatchStreamTest {
         Arrays.toString(Arrays.copyOf(b.cuSeqlens(), b.sequences() + 1)),
         Arrays.toString(Arrays.copyOf(b.firstRows(), b.sequences())),
         Arrays.toString(Arrays.copyOf(b.exampleIndex(), b.sequences())),
-        Arrays.toString(Arrays.copyOf(b.labels(), labels)),
-        b.kind() == TargetKind.NUMBER
-            ? Arrays.toString(Arrays.copyOf(b.targets(), b.sequences()))
-            : "-",
+        b.layout().isReal()
+            ? Arrays.toString(Arrays.copyOf(b.targets(), values))
+            : Arrays.toString(Arrays.copyOf(b.labels(), values)),
         Arrays.toString(Arrays.copyOf(b.uniqueIds(), b.uniqueCount())),
         b.after().toString());
   }
 
-  static EncodedDataset random(TargetKind kind, int size, boolean types, long seed) {
+  static EncodedDataset random(TargetLayout kind, int size, boolean types, long seed) {
     Random random = new Random(seed);
     EncodedDataset.Builder builder = EncodedDataset.builder(kind, types);
     for (int i = 0; i < size; i++) {
       int length = 1 + random.nextInt(40);
       int[] ids = random.ints(length, 2, 500).toArray();
       int[] typeIds = types ? random.ints(length, 0, 2).toArray() : null;
-      switch (kind) {
-        case CLASS -> builder.add(ids, typeIds, random.nextInt(5));
-        case NUMBER -> builder.add(ids, typeIds, random.nextFloat());
-        case TAGS ->
+      switch (kind.per()) {
+        case SEQUENCE -> {
+          if (kind.isReal()) {
+            float[] numbers = new float[kind.width()];
+            for (int k = 0; k < numbers.length; k++) {
+              numbers[k] = random.nextFloat();
+            }
+            builder.add(ids, typeIds, numbers);
+          } else {
+            builder.add(ids, typeIds, random.ints(kind.width(), 0, 5).toArray());
+          }
+        }
+        case ROW ->
             builder.add(
                 ids,
                 typeIds,
                 random.ints(length, 0, 4).map(l -> l == 0 ? EncodedDataset.IGNORED : l).toArray());
-        case NEXT_TOKEN -> {
+        case LEARNED_ROW -> {
           boolean[] supervised = new boolean[length];
           for (int t = 0; t < length; t++) {
             supervised[t] = random.nextInt(3) > 0;
           }
           builder.addNextTokens(ids, supervised, 0, length);
         }
-        case NONE -> builder.add(ids, typeIds);
+        case NOTHING -> builder.add(ids, typeIds);
       }
     }
     return builder.build();
@@ -97,16 +103,27 @@ class BatchStreamTest {
     return out;
   }
 
+  static List<TargetLayout> layouts() {
+    return List.of(
+        TargetLayout.NONE,
+        TargetLayout.LABEL,
+        TargetLayout.NUMBER,
+        TargetLayout.ROWS,
+        TargetLayout.LEARNED_ROWS,
+        TargetLayout.labels(2),
+        TargetLayout.numbers(3));
+  }
+
   @ParameterizedTest
-  @EnumSource(TargetKind.class)
-  void everyBatchIsExactlyItsExamplesWithoutPadding(TargetKind kind) {
-    EncodedDataset data = random(kind, 57, kind != TargetKind.NUMBER, SEED);
+  @MethodSource("layouts")
+  void everyBatchIsExactlyItsExamplesWithoutPadding(TargetLayout kind) {
+    EncodedDataset data = random(kind, 57, kind != TargetLayout.NUMBER, SEED);
     Set<Integer> visited = new HashSet<>();
     try (BatchStream stream =
         BatchStream.training(data, Order.shuffled(SEED), 8, 1, Cursor.START, 2)) {
       while (stream.hasNext()) {
         Batch b = stream.next();
-        assertEquals(kind, b.kind());
+        assertEquals(kind, b.layout());
         assertEquals(0, b.cuSeqlens()[0]);
         assertEquals(b.rows(), b.cuSeqlens()[b.sequences()]);
         int longest = 0;
@@ -131,15 +148,18 @@ class BatchStreamTest {
             } else {
               assertEquals(data.typeIds()[at], b.typeIds()[begin + t]);
             }
-            if (kind.isPerToken()) {
+            if (kind.isPerRow()) {
               assertEquals(data.labels()[at], b.labels()[begin + t]);
             }
           }
-          if (kind == TargetKind.CLASS) {
-            assertEquals(data.labels()[example], b.labels()[s]);
-          }
-          if (kind == TargetKind.NUMBER) {
-            assertEquals(data.targets()[example], b.targets()[s]);
+          for (int k = 0; k < kind.width() && kind.per() == TargetLayout.Per.SEQUENCE; k++) {
+            int from = example * kind.width() + k;
+            int to = s * kind.width() + k;
+            if (kind.isReal()) {
+              assertEquals(data.targets()[from], b.targets()[to]);
+            } else {
+              assertEquals(data.labels()[from], b.labels()[to]);
+            }
           }
         }
         assertEquals(longest, b.maxSequenceLength());
@@ -162,7 +182,7 @@ class BatchStreamTest {
   })
   void resumingFromAnyCursorGivesTheBatchesThatWouldHaveFollowed(
       int size, int batchSize, int epochs, boolean shuffle) {
-    EncodedDataset data = random(TargetKind.CLASS, size, true, SEED);
+    EncodedDataset data = random(TargetLayout.LABEL, size, true, SEED);
     Order order = new Order(SEED, shuffle);
     List<String> whole = new ArrayList<>();
     List<Cursor> cursors = new ArrayList<>(List.of(Cursor.START));
@@ -185,7 +205,7 @@ class BatchStreamTest {
 
   @Test
   void paddingTokensInATextAreNotCountedWherePositionsBeginBehindThem() {
-    EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.CLASS, false);
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetLayout.LABEL, false);
     builder.add(new int[] {0, 5, 1, 6, 1, 7}, null, 0);
     builder.add(new int[] {1, 9}, null, 0);
     EncodedDataset data = builder.build();
@@ -199,7 +219,7 @@ class BatchStreamTest {
 
   @Test
   void theSameSeedGivesTheSameBatchesAndAnotherSeedOthers() {
-    EncodedDataset data = random(TargetKind.CLASS, 50, false, SEED);
+    EncodedDataset data = random(TargetLayout.LABEL, 50, false, SEED);
     List<String> once = images(data, Order.shuffled(1), 8, 2, Cursor.START);
     assertEquals(once, images(data, Order.shuffled(1), 8, 2, Cursor.START));
     assertFalse(once.equals(images(data, Order.shuffled(2), 8, 2, Cursor.START)));
@@ -207,7 +227,7 @@ class BatchStreamTest {
 
   @Test
   void endsEpochMarksTheLastBatchOfEach() {
-    EncodedDataset data = random(TargetKind.NONE, 10, false, SEED);
+    EncodedDataset data = random(TargetLayout.NONE, 10, false, SEED);
     List<Boolean> ends = new ArrayList<>();
     try (BatchStream stream = BatchStream.training(data, Order.file(), 4, 2, Cursor.START, 0)) {
       stream.forEachRemaining(b -> ends.add(b.endsEpoch()));
@@ -217,7 +237,7 @@ class BatchStreamTest {
 
   @Test
   void threeContainersGoRoundAndTheirArraysStay() {
-    EncodedDataset data = random(TargetKind.TAGS, 300, true, SEED);
+    EncodedDataset data = random(TargetLayout.ROWS, 300, true, SEED);
     IdentityHashMap<Object, Object> batches = new IdentityHashMap<>();
     IdentityHashMap<Object, Object> arrays = new IdentityHashMap<>();
     int seen = 0;
@@ -240,7 +260,7 @@ class BatchStreamTest {
   @Test
   void aBatchAllocatesNextToNothingOnEitherThread() {
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-    EncodedDataset data = random(TargetKind.CLASS, 640, true, SEED);
+    EncodedDataset data = random(TargetLayout.LABEL, 640, true, SEED);
     try (BatchStream stream =
         BatchStream.training(data, Order.shuffled(3), 16, 1000, Cursor.START, 0)) {
       long packer =
@@ -309,7 +329,7 @@ class BatchStreamTest {
 
   @Test
   void closingStopsTheThreadPromptlyWhileItWaitsOrSleeps() throws InterruptedException {
-    EncodedDataset data = random(TargetKind.CLASS, 100, false, SEED);
+    EncodedDataset data = random(TargetLayout.LABEL, 100, false, SEED);
     BatchStream stream = BatchStream.training(data, Order.shuffled(1), 4, 1000, Cursor.START, 0);
     stream.next();
     assertTimeoutPreemptively(Duration.ofSeconds(2), stream::close);
@@ -339,7 +359,7 @@ class BatchStreamTest {
 
   @Test
   void afterTheLastBatchThereIsNone() {
-    EncodedDataset data = random(TargetKind.CLASS, 3, false, SEED);
+    EncodedDataset data = random(TargetLayout.LABEL, 3, false, SEED);
     try (BatchStream stream = BatchStream.training(data, Order.file(), 4, 1, Cursor.START, 0)) {
       stream.next();
       assertFalse(stream.hasNext());
@@ -350,7 +370,7 @@ class BatchStreamTest {
 
   @Test
   void badSettingsAndAForeignCursorAreRefused() {
-    EncodedDataset data = random(TargetKind.CLASS, 3, false, SEED);
+    EncodedDataset data = random(TargetLayout.LABEL, 3, false, SEED);
     assertEquals(
         "batch size 0: it must be at least 1",
         assertThrows(
@@ -382,7 +402,7 @@ class BatchStreamTest {
   @ParameterizedTest
   @ValueSource(ints = {1, 40, 100, 1000})
   void evaluationVisitsEveryExampleInFileOrderWithinBothBounds(int maxTokens) {
-    EncodedDataset data = random(TargetKind.CLASS, 83, false, SEED);
+    EncodedDataset data = random(TargetLayout.LABEL, 83, false, SEED);
     int next = 0;
     try (BatchStream stream = BatchStream.evaluationBatches(data, maxTokens, 7, 0)) {
       while (stream.hasNext()) {
@@ -402,7 +422,7 @@ class BatchStreamTest {
 
   @Test
   void evaluatingNothingGivesNoBatch() {
-    EncodedDataset none = EncodedDataset.builder(TargetKind.NONE, false).build();
+    EncodedDataset none = EncodedDataset.builder(TargetLayout.NONE, false).build();
     try (BatchStream stream = BatchStream.evaluationBatches(none, 100, 10, 0)) {
       assertFalse(stream.hasNext());
     }
@@ -410,7 +430,7 @@ class BatchStreamTest {
 
   @Test
   void packerFillsChosenExamples() {
-    EncodedDataset data = random(TargetKind.CLASS, 10, false, SEED);
+    EncodedDataset data = random(TargetLayout.LABEL, 10, false, SEED);
     Batch batch = new Packer(data, 0).pack(new int[] {7, 7, 2}, new Batch());
     assertEquals(2 * data.length(7) + data.length(2), batch.rows());
     assertArrayEquals(new int[] {7, 7, 2}, Arrays.copyOf(batch.exampleIndex(), 3));
@@ -473,25 +493,25 @@ class BatchStreamTest {
 
   @Test
   void fingerprintChangesWithTokensAndTargets() {
-    String one = random(TargetKind.CLASS, 20, true, 1).fingerprint();
-    assertEquals(one, random(TargetKind.CLASS, 20, true, 1).fingerprint());
-    assertFalse(one.equals(random(TargetKind.CLASS, 20, true, 2).fingerprint()));
+    String one = random(TargetLayout.LABEL, 20, true, 1).fingerprint();
+    assertEquals(one, random(TargetLayout.LABEL, 20, true, 1).fingerprint());
+    assertFalse(one.equals(random(TargetLayout.LABEL, 20, true, 2).fingerprint()));
     EncodedDataset a =
-        EncodedDataset.builder(TargetKind.CLASS, false).add(new int[] {5}, null, 0).build();
+        EncodedDataset.builder(TargetLayout.LABEL, false).add(new int[] {5}, null, 0).build();
     EncodedDataset b =
-        EncodedDataset.builder(TargetKind.CLASS, false).add(new int[] {5}, null, 1).build();
+        EncodedDataset.builder(TargetLayout.LABEL, false).add(new int[] {5}, null, 1).build();
     assertFalse(a.fingerprint().equals(b.fingerprint()));
   }
 
   @Test
   void builderRefusesTheWrongTargetAndEmptyExamples() {
-    EncodedDataset.Builder tags = EncodedDataset.builder(TargetKind.TAGS, false);
+    EncodedDataset.Builder tags = EncodedDataset.builder(TargetLayout.ROWS, false);
     assertThrows(IllegalArgumentException.class, () -> tags.add(new int[] {1}, null, 3));
     assertThrows(IllegalArgumentException.class, () -> tags.add(new int[] {1}, null));
     IllegalArgumentException e =
         assertThrows(
             IllegalArgumentException.class, () -> tags.add(new int[] {1, 2}, null, new int[] {1}));
-    assertEquals("1 labels for 2 tokens", e.getMessage());
+    assertEquals("1 labels for a target of 2", e.getMessage());
     assertThrows(IllegalArgumentException.class, () -> tags.add(new int[0], null, new int[0]));
     assertInstanceOf(EncodedDataset.class, tags.build());
   }

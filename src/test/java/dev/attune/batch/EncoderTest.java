@@ -13,7 +13,10 @@ import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
-import dev.attune.data.TargetKind;
+import dev.attune.task.Classification;
+import dev.attune.task.Purpose;
+import dev.attune.task.TokenClassification;
+import dev.attune.testkit.TestTasks;
 import dev.attune.text.SharedFolders;
 import dev.attune.text.TextTokenizer;
 import java.nio.file.Path;
@@ -52,11 +55,11 @@ class EncoderTest {
   void aRealTrainingSetIsEncodedTheSameOnAnyNumberOfThreads() {
     Dataset train =
         DataReader.read(SharedFolders.data("datasets/sst2/train.tsv"), Columns.parse("text,label"));
-    LabelMap labels = LabelMap.from(train, TargetKind.CLASS);
+    LabelMap labels = Classification.of(train).labels();
     List<Integer> heard = new ArrayList<>();
     Thread caller = Thread.currentThread();
     EncodedDataset one =
-        new Encoder(bert, TargetKind.CLASS, labels, 64, 1)
+        new Encoder(new Classification(labels).encoder(bert, 64, Purpose.TRAINING), 1)
             .encode(
                 train,
                 (done, total) -> {
@@ -64,7 +67,9 @@ class EncoderTest {
                   assertEquals(6920, total);
                   heard.add(done);
                 });
-    EncodedDataset three = new Encoder(bert, TargetKind.CLASS, labels, 64, 3).encode(train);
+    EncodedDataset three =
+        new Encoder(new Classification(labels).encoder(bert, 64, Purpose.TRAINING), 3)
+            .encode(train);
     assertArrayEquals(one.ids(), three.ids());
     assertArrayEquals(one.offsets(), three.offsets());
     assertArrayEquals(one.labels(), three.labels());
@@ -86,7 +91,7 @@ class EncoderTest {
   @Test
   void pairsCarryTypeIds() {
     EncodedDataset data =
-        new Encoder(bert, TargetKind.NUMBER, null, 16, 1)
+        new Encoder(TestTasks.REGRESSION.encoder(bert, 16, Purpose.TRAINING), 1)
             .encode(dataset(new Example(1, "hello", "world", "2.5", null, null, Map.of())));
     assertArrayEquals(new int[] {101, 7592, 102, 2088, 102}, data.ids());
     assertArrayEquals(new int[] {0, 0, 0, 1, 1}, data.typeIds());
@@ -101,8 +106,10 @@ class EncoderTest {
         dataset(
             Example.ofTokens(
                 1, List.of("the", "unbelievableness", "ended"), List.of("O", "B-X", "O")));
-    LabelMap labels = LabelMap.from(train, TargetKind.TAGS);
-    EncodedDataset data = new Encoder(bert, TargetKind.TAGS, labels, 16, 1).encode(train);
+    LabelMap labels = TokenClassification.of(train).labels();
+    EncodedDataset data =
+        new Encoder(new TokenClassification(labels).encoder(bert, 16, Purpose.TRAINING), 1)
+            .encode(train);
     int[] wordIds = bert.encodeWords(train.get(0).tokens()).wordIds();
     int previous = -1;
     for (int t = 0; t < wordIds.length; t++) {
@@ -124,7 +131,10 @@ class EncoderTest {
             Example.ofTokens(1, List.of("a", "b", "c", "d"), List.of("O", "X", "O", "X")),
             Example.ofTokens(6, List.of("a"), List.of("X")));
     EncodedDataset data =
-        new Encoder(bert, TargetKind.TAGS, LabelMap.from(train, TargetKind.TAGS), 4, 2)
+        new Encoder(
+                new TokenClassification(TokenClassification.of(train).labels())
+                    .encoder(bert, 4, Purpose.TRAINING),
+                2)
             .encode(train);
     assertArrayEquals(new int[] {2, 1}, data.lengths().supervised());
     assertArrayEquals(new int[] {2, 0}, data.lengths().dropped());
@@ -134,7 +144,8 @@ class EncoderTest {
   @Test
   void problemsNameFileAndRow() {
     LabelMap labels = LabelMap.ofNames(List.of("a", "b"));
-    Encoder encoder = new Encoder(bert, TargetKind.CLASS, labels, 16, 2);
+    Encoder encoder =
+        new Encoder(new Classification(labels).encoder(bert, 16, Purpose.TRAINING), 2);
     assertTrue(
         assertThrows(InputException.class, () -> encoder.encode(dataset(Example.of(5, "x", "c"))))
             .getMessage()
@@ -143,7 +154,8 @@ class EncoderTest {
         "train.csv, row 5: the text is missing",
         assertThrows(InputException.class, () -> encoder.encode(dataset(Example.of(5, null, "a"))))
             .getMessage());
-    Encoder tags = new Encoder(bert, TargetKind.TAGS, labels, 16, 1);
+    Encoder tags =
+        new Encoder(new TokenClassification(labels).encoder(bert, 16, Purpose.TRAINING), 1);
     assertTrue(
         assertThrows(
                 InputException.class,
@@ -154,7 +166,7 @@ class EncoderTest {
         assertThrows(InputException.class, () -> tags.encode(dataset(Example.of(8, "x", "a"))))
             .getMessage()
             .startsWith("train.csv, row 8: no tokens."));
-    Encoder number = new Encoder(bert, TargetKind.NUMBER, null, 16, 1);
+    Encoder number = new Encoder(TestTasks.REGRESSION.encoder(bert, 16, Purpose.TRAINING), 1);
     assertTrue(
         assertThrows(InputException.class, () -> number.encode(dataset(Example.of(3, "x", "NaN"))))
             .getMessage()
@@ -165,14 +177,18 @@ class EncoderTest {
   void aFailureOnAHelperThreadReachesTheCaller() {
     Example[] examples = new Example[1000];
     Arrays.setAll(examples, i -> Example.of(i + 1, i < 64 || i > 900 ? null : "x", "a"));
-    Encoder encoder = new Encoder(bert, TargetKind.CLASS, LabelMap.ofNames(List.of("a")), 16, 2);
+    Encoder encoder =
+        new Encoder(
+            new Classification(LabelMap.ofNames(List.of("a"))).encoder(bert, 16, Purpose.TRAINING),
+            2);
     assertThrows(InputException.class, () -> encoder.encode(dataset(examples)));
   }
 
   @Test
   void aTextWithoutTokensIsRefused() {
     try (TextTokenizer gpt2 = TextTokenizer.open(SharedFolders.tokenizer("gpt2"))) {
-      Encoder encoder = new Encoder(gpt2, TargetKind.NONE, null, 16, 1);
+      Encoder encoder =
+          new Encoder(TestTasks.CLASSIFICATION.encoder(gpt2, 16, Purpose.PREDICTION), 1);
       assertTrue(
           assertThrows(InputException.class, () -> encoder.encode(dataset(Example.of(2, "", null))))
               .getMessage()
@@ -186,16 +202,20 @@ class EncoderTest {
     assertEquals(
         "max length 2 leaves no room for text: the tokenizer adds 2 special tokens. Give"
             + " --max-length at least 3.",
-        assertThrows(InputException.class, () -> new Encoder(bert, TargetKind.NONE, null, 2, 1))
+        assertThrows(
+                InputException.class,
+                () -> new Encoder(TestTasks.CLASSIFICATION.encoder(bert, 2, Purpose.PREDICTION), 1))
             .getMessage());
-    assertThrows(InputException.class, () -> new Encoder(bert, TargetKind.NONE, null, 16, 0));
     assertThrows(
-        IllegalArgumentException.class, () -> new Encoder(bert, TargetKind.CLASS, null, 16, 1));
+        InputException.class,
+        () -> new Encoder(TestTasks.CLASSIFICATION.encoder(bert, 16, Purpose.PREDICTION), 0));
   }
 
   @Test
   void nothingEncodesToNothing() {
-    EncodedDataset none = new Encoder(bert, TargetKind.NONE, null, 16, 4).encode(dataset());
+    EncodedDataset none =
+        new Encoder(TestTasks.CLASSIFICATION.encoder(bert, 16, Purpose.PREDICTION), 4)
+            .encode(dataset());
     assertEquals(0, none.size());
     assertEquals(0, none.tokens());
   }

@@ -10,6 +10,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport.Finding;
 import dev.attune.data.DataReport.Severity;
+import dev.attune.task.Classification;
+import dev.attune.task.TokenClassification;
+import dev.attune.testkit.TestTasks;
 import dev.attune.text.ChatMessage;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
@@ -18,6 +21,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
@@ -37,8 +41,7 @@ class DataReportTest {
   }
 
   private static DataReport classes(Dataset train, Dataset validation) {
-    return DataReport.builder(TargetKind.CLASS)
-        .labels(LabelMap.from(train, TargetKind.CLASS))
+    return DataReport.builder(new Classification(Classification.of(train).labels()))
         .train(train, null)
         .validation(validation, null)
         .build();
@@ -116,7 +119,7 @@ class DataReportTest {
   @Test
   void regressionTargetsMustBeFiniteNumbersAndVary() {
     Dataset bad = labelled("t.csv", "a", "1.5", "b", "NaN", "c", "high", "d", null);
-    DataReport report = DataReport.builder(TargetKind.NUMBER).train(bad, null).build();
+    DataReport report = DataReport.builder(TestTasks.REGRESSION).train(bad, null).build();
     Finding f = only(report, "bad_target");
     assertEquals(List.of(3, 4, 5), f.rows());
     assertEquals("3 targets are not a finite number (first: \"NaN\")", f.message());
@@ -124,7 +127,7 @@ class DataReportTest {
     Dataset same = labelled("t.csv", "a", "2", "b", "2.0");
     assertEquals(
         "every row has the same target, 2.0: there is nothing to learn",
-        only(DataReport.builder(TargetKind.NUMBER).train(same, null).build(), "single_class")
+        only(DataReport.builder(TestTasks.REGRESSION).train(same, null).build(), "single_class")
             .message());
   }
 
@@ -141,8 +144,7 @@ class DataReportTest {
     Dataset dev =
         new Dataset(Path.of("d.conll"), List.of(Example.ofTokens(1, List.of("z"), List.of("I"))));
     DataReport report =
-        DataReport.builder(TargetKind.TAGS)
-            .labels(LabelMap.from(train, TargetKind.TAGS))
+        DataReport.builder(new TokenClassification(TokenClassification.of(train).labels()))
             .train(train, null)
             .validation(dev, null)
             .build();
@@ -175,9 +177,9 @@ class DataReportTest {
         new Dataset(
             Path.of("t.csv"),
             List.of(
-                new Example(2, "a", "b c", "x", null, null, java.util.Map.of()),
-                new Example(3, "a b", "c", "y", null, null, java.util.Map.of()),
-                new Example(4, "A", "B  c", "x", null, null, java.util.Map.of())));
+                new Example(2, "a", "b c", "x", null, null, Map.of()),
+                new Example(3, "a b", "c", "y", null, null, Map.of()),
+                new Example(4, "A", "B  c", "x", null, null, Map.of())));
     assertEquals(List.of(4), only(classes(train, GOOD), "duplicates").rows());
   }
 
@@ -187,7 +189,7 @@ class DataReportTest {
     TokenLengths tokens =
         new TokenLengths(new int[] {8, 3, 8}, new int[] {2, 0, 30}, new int[] {1, 1, 1});
     DataReport report =
-        DataReport.builder(TargetKind.CLASS).maxLength(8).train(train, tokens).build();
+        DataReport.builder(Classification.of(train)).maxLength(8).train(train, tokens).build();
     Finding cut = only(report, "truncated");
     assertEquals(Severity.WARNING, cut.severity());
     assertEquals(List.of(2, 4), cut.rows());
@@ -208,7 +210,7 @@ class DataReportTest {
                 Example.ofTokens(1, List.of("a"), List.of("O")),
                 Example.ofTokens(3, List.of("b"), List.of("B"))));
     DataReport none =
-        DataReport.builder(TargetKind.TAGS)
+        DataReport.builder(new TokenClassification(LabelMap.ofNames(List.of("B", "O"))))
             .maxLength(3)
             .train(train, new TokenLengths(new int[] {3, 3}, new int[] {1, 1}, new int[] {0, 0}))
             .build();
@@ -218,7 +220,7 @@ class DataReportTest {
             .getMessage()
             .contains("leaves no target to train on; give a larger --max-length"));
     DataReport some =
-        DataReport.builder(TargetKind.TAGS)
+        DataReport.builder(new TokenClassification(LabelMap.ofNames(List.of("B", "O"))))
             .maxLength(3)
             .train(train, new TokenLengths(new int[] {3, 3}, new int[] {1, 1}, new int[] {0, 1}))
             .build();
@@ -234,7 +236,7 @@ class DataReportTest {
     String[] rows = new String[400];
     Arrays.setAll(rows, i -> i % 2 == 0 ? "t" + i : "l" + i % 4);
     DataReport report =
-        DataReport.builder(TargetKind.CLASS)
+        DataReport.builder(Classification.of(labelled("t.csv", rows)))
             .maxLength(256)
             .train(labelled("t.csv", rows), lengths(values))
             .build();
@@ -245,7 +247,7 @@ class DataReportTest {
   @Test
   void priceOfPaddingIsTheShareOfRealTokens() {
     DataReport report =
-        DataReport.builder(TargetKind.CLASS)
+        DataReport.builder(new Classification(LabelMap.ofNames(List.of("x", "y"))))
             .maxLength(10)
             .batchSize(2)
             .train(labelled("t.csv", "a", "x", "b", "y", "c", "x"), lengths(2, 6, 4))
@@ -283,9 +285,9 @@ class DataReportTest {
                 Example.of(4, null, null),
                 Example.of(5, " ", null),
                 Example.ofMessages(6, List.of(ChatMessage.of("user", "hi"))),
-                new Example(7, "a", null, null, null, null, "b", "c", null, java.util.Map.of()),
+                new Example(7, "a", null, null, null, null, null, "b", "c", null, null, Map.of()),
                 Example.ofMessages(8, List.of(ChatMessage.of("assistant", "hi")))));
-    DataReport report = DataReport.builder(TargetKind.NEXT_TOKEN).train(rows, null).build();
+    DataReport report = DataReport.builder(TestTasks.CAUSAL_LM).train(rows, null).build();
     assertEquals(List.of(2, 3), only(report, "missing_completion").rows());
     assertEquals(List.of(4, 5), only(report, "empty_text").rows());
     assertEquals(List.of(6), only(report, "no_answer").rows());
@@ -307,7 +309,7 @@ class DataReportTest {
                 Example.ofPrompt(3, "A", "b")));
     Dataset validation = new Dataset(Path.of("v.jsonl"), List.of(Example.ofPrompt(1, "a", "C")));
     DataReport report =
-        DataReport.builder(TargetKind.NEXT_TOKEN)
+        DataReport.builder(TestTasks.CAUSAL_LM)
             .train(train, null)
             .validation(validation, null)
             .build();
@@ -320,16 +322,14 @@ class DataReportTest {
     Dataset prompts =
         new Dataset(
             Path.of("p.jsonl"),
-            List.of(new Example(1, null, null, null, null, null, java.util.Map.of("prompt", "a"))));
-    assertDoesNotThrow(
-        DataReport.builder(TargetKind.NONE).train(prompts, null).build()::throwIfFatal);
+            List.of(new Example(1, null, null, null, null, null, Map.of("prompt", "a"))));
+    assertDoesNotThrow(DataReport.builder(READING).train(prompts, null).build()::throwIfFatal);
   }
 
   @Test
   void renderedPageIsCompactAndReadable() {
     DataReport report =
-        DataReport.builder(TargetKind.CLASS)
-            .labels(LabelMap.ofNames(List.of("x", "y")))
+        DataReport.builder(new Classification(LabelMap.ofNames(List.of("x", "y"))))
             .maxLength(8)
             .batchSize(2)
             .train(
@@ -383,10 +383,27 @@ class DataReportTest {
   @Test
   void aCleanReportSaysSo() {
     Dataset prediction = labelled("p.csv", "a", null);
-    String page = page(DataReport.builder(TargetKind.NONE).test(prediction, null).build(), false);
+    String page = page(DataReport.builder(READING).test(prediction, null).build(), false);
     assertTrue(page.contains("Nothing to complain about."), page);
     assertFalse(page.contains("%"), page);
   }
+
+  /** A task that looks at nothing. */
+  private static final TargetChecks READING =
+      new TargetChecks() {
+        @Override
+        public String name() {
+          return "reading";
+        }
+
+        @Override
+        public boolean isEmpty(Example example) {
+          return false;
+        }
+
+        @Override
+        public void examine(Findings found, Map<String, Integer> classCounts) {}
+      };
 
   private static String page(DataReport report, boolean blocks) {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
@@ -399,15 +416,14 @@ class DataReportTest {
   @Test
   void jsonHoldsTheSameNumbers() {
     DataReport report =
-        DataReport.builder(TargetKind.CLASS)
-            .labels(LabelMap.ofNames(List.of("x", "y")))
+        DataReport.builder(new Classification(LabelMap.ofNames(List.of("x", "y"))))
             .maxLength(8)
             .train(
                 GOOD,
                 new TokenLengths(new int[] {8, 3, 4}, new int[] {5, 0, 0}, new int[] {1, 1, 1}))
             .build();
     JsonNode json = report.toJson();
-    assertEquals("class", json.get("kind").asText());
+    assertEquals("classification", json.get("task").asText());
     JsonNode train = json.at("/splits/train");
     assertEquals(3, train.get("rows").asInt());
     assertEquals(15, train.get("tokens").asInt());
@@ -425,6 +441,6 @@ class DataReportTest {
   void lengthsOfAnotherDatasetAreRefused() {
     assertThrows(
         IllegalArgumentException.class,
-        () -> DataReport.builder(TargetKind.CLASS).train(GOOD, lengths(1)));
+        () -> DataReport.builder(Classification.of(GOOD)).train(GOOD, lengths(1)));
   }
 }

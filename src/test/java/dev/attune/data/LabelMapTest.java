@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.InputException;
+import dev.attune.task.Classification;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -63,8 +64,7 @@ class LabelMapTest {
         new Dataset(
             Path.of("a.csv"),
             List.of(Example.of(1, "x", "b"), Example.of(2, "y", ""), Example.of(3, "z", "a")));
-    assertEquals(List.of("a", "b"), LabelMap.from(data, TargetKind.CLASS).names());
-    assertThrows(IllegalArgumentException.class, () -> LabelMap.from(data, TargetKind.NUMBER));
+    assertEquals(List.of("a", "b"), Classification.of(data).labels().names());
   }
 
   @Test

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.InputException;
+import dev.attune.task.Classification;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -36,12 +37,12 @@ class SplitTest {
     for (int round = 0; round < 100; round++) {
       Dataset whole = data(20 + random.nextInt(500), 1 + random.nextInt(6), random);
       double fraction = 0.05 + 0.4 * random.nextDouble();
-      Split split = Split.stratified(whole, fraction, random.nextLong(), TargetKind.CLASS);
+      Split split = Split.stratified(whole, fraction, random.nextLong(), Example::label);
       assertEquals(whole.size(), split.train().size() + split.validation().size());
       assertTrue(
           Math.abs(split.validation().size() - fraction * whole.size()) <= 1.5,
           "seed " + SEED + ": " + split.validation().size() + " of " + whole.size());
-      for (String label : LabelMap.from(whole, TargetKind.CLASS).names()) {
+      for (String label : Classification.of(whole).labels().names()) {
         long all = count(whole, label);
         long held = count(split.validation(), label);
         assertTrue(Math.abs(held - fraction * all) <= 1, "seed " + SEED);
@@ -61,9 +62,9 @@ class SplitTest {
   @Test
   void theSplitDependsOnTheSeedAlone() {
     Dataset whole = data(200, 3, new Random(1));
-    Split one = Split.stratified(whole, 0.2, 5, TargetKind.CLASS);
-    assertEquals(one, Split.stratified(whole, 0.2, 5, TargetKind.CLASS));
-    assertFalse(one.equals(Split.stratified(whole, 0.2, 6, TargetKind.CLASS)));
+    Split one = Split.stratified(whole, 0.2, 5, Example::label);
+    assertEquals(one, Split.stratified(whole, 0.2, 5, Example::label));
+    assertFalse(one.equals(Split.stratified(whole, 0.2, 6, Example::label)));
   }
 
   @Test
@@ -74,7 +75,7 @@ class SplitTest {
     }
     Dataset whole = new Dataset(Path.of("a.csv"), examples);
     for (long seed = 0; seed < 20; seed++) {
-      Split split = Split.stratified(whole, 0.3, seed, TargetKind.CLASS);
+      Split split = Split.stratified(whole, 0.3, seed, Example::label);
       Set<String> train = new HashSet<>();
       split.train().examples().forEach(e -> train.add(e.normalised()));
       split.validation().examples().forEach(e -> assertFalse(train.contains(e.normalised())));
@@ -85,7 +86,7 @@ class SplitTest {
   @Test
   void otherTargetsSplitWithoutStrata() {
     Dataset whole = data(100, 50, new Random(2));
-    assertEquals(25, Split.stratified(whole, 0.25, 1, TargetKind.NUMBER).validation().size());
+    assertEquals(25, Split.stratified(whole, 0.25, 1, example -> "").validation().size());
   }
 
   @Test
@@ -93,17 +94,17 @@ class SplitTest {
     Dataset whole = data(10, 2, new Random(3));
     assertEquals(
         "validation share 1.0: it must lie between 0 and 1, for example 0.1",
-        assertThrows(InputException.class, () -> Split.stratified(whole, 1, 1, TargetKind.CLASS))
+        assertThrows(InputException.class, () -> Split.stratified(whole, 1, 1, Example::label))
             .getMessage());
     Dataset one = new Dataset(Path.of("a.csv"), List.of(Example.of(1, "x", "a")));
     assertTrue(
-        assertThrows(InputException.class, () -> Split.stratified(one, 0.5, 1, TargetKind.CLASS))
+        assertThrows(InputException.class, () -> Split.stratified(one, 0.5, 1, Example::label))
             .getMessage()
             .contains("too few"));
     Dataset same =
         new Dataset(Path.of("a.csv"), List.of(Example.of(1, "x", "a"), Example.of(2, "X", "a")));
     assertTrue(
-        assertThrows(InputException.class, () -> Split.stratified(same, 0.5, 1, TargetKind.CLASS))
+        assertThrows(InputException.class, () -> Split.stratified(same, 0.5, 1, Example::label))
             .getMessage()
             .contains("leaves no validation example of the 2"));
   }

@@ -6,8 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Packer;
+import dev.attune.batch.TargetLayout;
 import dev.attune.core.DType;
-import dev.attune.data.TargetKind;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
@@ -23,9 +23,9 @@ import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.Staging;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Host;
-import dev.attune.train.Staging;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -283,7 +283,7 @@ class BlockTest {
   }
 
   private static Batch batch(TransformerConfig config) {
-    EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.CLASS, true);
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetLayout.LABEL, true);
     for (int s = 0; s < LENGTHS.length; s++) {
       builder.add(ids(s), types(s), 0);
     }

@@ -9,8 +9,8 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Packer;
+import dev.attune.batch.TargetLayout;
 import dev.attune.core.DType;
-import dev.attune.data.TargetKind;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
@@ -21,9 +21,9 @@ import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.Staging;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Host;
-import dev.attune.train.Staging;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -121,7 +121,7 @@ class LastRowsTest {
 
   private static Batch batch() {
     Random random = new Random(4);
-    EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.CLASS, false);
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetLayout.LABEL, false);
     for (int length : LENGTHS) {
       builder.add(random.ints(length, 0, 40).toArray(), null, 0);
     }

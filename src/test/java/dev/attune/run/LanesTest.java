@@ -8,10 +8,10 @@ import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.TargetLayout;
 import dev.attune.core.DType;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.core.Philox;
-import dev.attune.data.TargetKind;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
@@ -72,7 +72,7 @@ class LanesTest {
 
   /** One text, or for every fifth a batch of them, of random tokens. */
   private static EncodedDataset input(int index) {
-    EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.NONE, false);
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetLayout.NONE, false);
     int texts = index % 5 == 0 ? 30 : 1;
     for (int t = 0; t < texts; t++) {
       int[] ids = new int[2 + (int) Math.floorMod(Philox.bits64(1, index, t), 20L)];
@@ -95,8 +95,10 @@ class LanesTest {
                   lane.tape(),
                   data,
                   null,
-                  (batch, values, rows, cols, loss) ->
-                      values.get(0, out, 2 * batch.exampleIndex()[0], rows * cols));
+                  (batch, output) ->
+                      output
+                          .logits()
+                          .get(0, out, 2 * batch.exampleIndex()[0], output.rows() * output.cols()));
           return null;
         });
     return out;

@@ -1,10 +1,12 @@
 package dev.attune.testkit;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Packer;
+import dev.attune.batch.TargetLayout;
+import dev.attune.model.HeadKind;
 import dev.attune.task.Task;
-import dev.attune.train.Objective;
 import java.nio.file.Path;
 
 /** The four sequences of a tiny model's golden, packed. */
@@ -16,28 +18,50 @@ public final class GoldenBatch {
 
   /** What the model of this folder does, by its class in Transformers. */
   public static Task task(Path folder) {
-    String architecture =
-        Goldens.json(folder.resolve("config.json")).get("architectures").get(0).asText();
+    JsonNode config = Goldens.json(folder.resolve("config.json"));
+    String architecture = config.get("architectures").get(0).asText();
+    if (config.path("problem_type").asText().equals("multi_label_classification")) {
+      return TestTasks.MULTI_LABEL;
+    }
+    if (architecture.endsWith("ForQuestionAnswering")) {
+      return TestTasks.QUESTION_ANSWERING;
+    }
     if (architecture.endsWith("ForSequenceClassification")) {
-      return Task.CLASSIFICATION;
+      return TestTasks.CLASSIFICATION;
     }
     if (architecture.endsWith("ForTokenClassification")) {
-      return Task.TOKEN_CLASSIFICATION;
+      return TestTasks.TOKEN_CLASSIFICATION;
     }
-    return Task.CAUSAL_LM;
+    return TestTasks.CAUSAL_LM;
+  }
+
+  private static TargetLayout layout(Task task) {
+    return switch (task.head()) {
+      case LANGUAGE_MODEL -> TargetLayout.LEARNED_ROWS;
+      case TOKEN -> TargetLayout.ROWS;
+      case SPAN -> TargetLayout.labels(2);
+      default ->
+          task == TestTasks.MULTI_LABEL ? TargetLayout.numbers(task.outputs()) : TargetLayout.LABEL;
+    };
   }
 
   /** Packs them, with their labels. */
   public static Batch of(Goldens.Tensors golden, Task task, int positionOffset) {
     boolean types = golden.has("token_type_ids.0");
-    EncodedDataset.Builder builder = EncodedDataset.builder(Objective.targetKind(task), types);
+    boolean isLanguageModel = task.head() == HeadKind.LANGUAGE_MODEL;
+    boolean isToken = task.head() == HeadKind.TOKEN;
+    EncodedDataset.Builder builder = EncodedDataset.builder(layout(task), types);
     for (int s = 0; s < SEQUENCES; s++) {
       int[] ids = golden.ints("input_ids." + s);
       int[] typeIds = types ? golden.ints("token_type_ids." + s) : null;
+      if (task == TestTasks.MULTI_LABEL) {
+        builder.add(ids, typeIds, golden.floats("labels." + s));
+        continue;
+      }
       int[] labels = golden.ints("labels." + s);
-      if (task == Task.CAUSAL_LM) {
+      if (isLanguageModel) {
         builder.addNextTokens(ids, null, 0, ids.length);
-      } else if (task == Task.TOKEN_CLASSIFICATION) {
+      } else if (isToken || task.head() == HeadKind.SPAN) {
         builder.add(ids, typeIds, labels);
       } else {
         builder.add(ids, typeIds, labels[0]);

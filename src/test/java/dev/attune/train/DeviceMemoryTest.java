@@ -6,12 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.TargetLayout;
 import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.checkpoint.Snapshot;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import dev.attune.data.LabelMap;
-import dev.attune.data.TargetKind;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
@@ -25,8 +25,9 @@ import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.tape.Tape;
-import dev.attune.task.Task;
+import dev.attune.task.Classification;
 import dev.attune.testkit.Backends;
+import dev.attune.testkit.TestTasks;
 import dev.attune.testkit.TinyModel;
 import dev.attune.testkit.Viewless;
 import java.io.IOException;
@@ -207,12 +208,12 @@ class DeviceMemoryTest {
       try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
           TrainingLoop trainer =
               new TrainingLoop(
-                  Task.CLASSIFICATION,
+                  TestTasks.CLASSIFICATION,
                   model,
                   optimizer,
                   tape,
                   data(400),
-                  new Evaluator(Task.CLASSIFICATION, data(30), labels, inference),
+                  new Evaluator(new Classification(labels), data(30), inference),
                   config)) {
         store
             .latest(problem -> {})
@@ -230,7 +231,7 @@ class DeviceMemoryTest {
   }
 
   private static EncodedDataset data(int examples) {
-    EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.CLASS, true);
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetLayout.LABEL, true);
     for (int i = 0; i < examples; i++) {
       int[] ids = new int[1 + (int) Math.floorMod(Philox.bits64(5, 1, i), 20L)];
       for (int t = 0; t < ids.length; t++) {

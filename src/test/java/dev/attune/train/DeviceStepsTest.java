@@ -9,9 +9,9 @@ import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Order;
+import dev.attune.batch.TargetLayout;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
-import dev.attune.data.TargetKind;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
@@ -26,9 +26,12 @@ import dev.attune.optim.Sgd;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Tape;
+import dev.attune.task.Objective;
+import dev.attune.task.Staging;
 import dev.attune.task.Task;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Host;
+import dev.attune.testkit.TestTasks;
 import dev.attune.testkit.TinyDecoder;
 import dev.attune.testkit.TinyModel;
 import java.nio.file.Path;
@@ -48,7 +51,7 @@ class DeviceStepsTest {
   private record Case(
       String model,
       Task task,
-      TargetKind kind,
+      TargetLayout kind,
       DType dtype,
       int microBatches,
       boolean sgd,
@@ -57,7 +60,7 @@ class DeviceStepsTest {
     Case(
         String model,
         Task task,
-        TargetKind kind,
+        TargetLayout kind,
         DType dtype,
         int microBatches,
         boolean sgd,
@@ -68,17 +71,21 @@ class DeviceStepsTest {
 
   private static final List<Case> CASES =
       List.of(
-          new Case("bert", Task.CLASSIFICATION, TargetKind.CLASS, DType.BF16, 1, false, null),
-          new Case("bert", Task.CLASSIFICATION, TargetKind.CLASS, DType.F32, 2, false, 0f),
-          new Case("bert", Task.TOKEN_CLASSIFICATION, TargetKind.TAGS, DType.F32, 1, true, 0f),
-          new Case("bert", Task.REGRESSION, TargetKind.NUMBER, DType.F32, 1, false, 0f),
-          new Case("llama", Task.CLASSIFICATION, TargetKind.CLASS, DType.F32, 1, false, 0f),
-          new Case("llama", Task.CAUSAL_LM, TargetKind.NEXT_TOKEN, DType.F32, 1, false, 0f),
-          new Case("llama", Task.CAUSAL_LM, TargetKind.NEXT_TOKEN, DType.BF16, 3, false, 0f),
+          new Case(
+              "bert", TestTasks.CLASSIFICATION, TargetLayout.LABEL, DType.BF16, 1, false, null),
+          new Case("bert", TestTasks.CLASSIFICATION, TargetLayout.LABEL, DType.F32, 2, false, 0f),
+          new Case(
+              "bert", TestTasks.TOKEN_CLASSIFICATION, TargetLayout.ROWS, DType.F32, 1, true, 0f),
+          new Case("bert", TestTasks.REGRESSION, TargetLayout.NUMBER, DType.F32, 1, false, 0f),
+          new Case("llama", TestTasks.CLASSIFICATION, TargetLayout.LABEL, DType.F32, 1, false, 0f),
+          new Case(
+              "llama", TestTasks.CAUSAL_LM, TargetLayout.LEARNED_ROWS, DType.F32, 1, false, 0f),
+          new Case(
+              "llama", TestTasks.CAUSAL_LM, TargetLayout.LEARNED_ROWS, DType.BF16, 3, false, 0f),
           new Case(
               "llama",
-              Task.CAUSAL_LM,
-              TargetKind.NEXT_TOKEN,
+              TestTasks.CAUSAL_LM,
+              TargetLayout.LEARNED_ROWS,
               DType.F32,
               2,
               false,
@@ -137,7 +144,8 @@ class DeviceStepsTest {
   @MethodSource("dev.attune.testkit.Backends#cuda")
   void whatDivergesLeavesTheWeightsAlone(Backends.Target target) {
     for (boolean sgd : new boolean[] {false, true}) {
-      Case kind = new Case("bert", Task.CLASSIFICATION, TargetKind.CLASS, DType.F32, 1, sgd, 0f);
+      Case kind =
+          new Case("bert", TestTasks.CLASSIFICATION, TargetLayout.LABEL, DType.F32, 1, sgd, 0f);
       // The first step makes the weights so large that the second overflows.
       Outcome one = run(target.backend(), kind, true, 1e30f, 1);
       assertTrue(one.results().get(0).isFinite());
@@ -157,7 +165,14 @@ class DeviceStepsTest {
   void aLossThatIsNotFiniteLeavesTheWeightsAlone(Backends.Target target) {
     for (int microBatches : new int[] {1, 2}) {
       Case kind =
-          new Case("bert", Task.REGRESSION, TargetKind.NUMBER, DType.F32, microBatches, false, 0f);
+          new Case(
+              "bert",
+              TestTasks.REGRESSION,
+              TargetLayout.NUMBER,
+              DType.F32,
+              microBatches,
+              false,
+              0f);
       EncodedDataset huge = data(kind.kind(), 1e20f);
       Outcome none = run(target.backend(), kind, huge, true, 1e-3f, 0);
       Outcome some = run(target.backend(), kind, huge, true, 1e-3f, 4);
@@ -179,7 +194,7 @@ class DeviceStepsTest {
   private static Outcome run(
       Backend backend, Case kind, EncodedDataset data, boolean graphs, float rate, int steps) {
     Path folder = shared.resolve(kind.model());
-    int outputs = kind.task() == Task.REGRESSION ? 1 : 3;
+    int outputs = kind.task() == TestTasks.REGRESSION ? 1 : 3;
     ParameterBuilder builder = new ParameterBuilder();
     if (kind.lora() != null) {
       builder.freeze(DType.F32, DType.F32);
@@ -258,6 +273,7 @@ class DeviceStepsTest {
             1.0,
             BatchStream.rowCapacity(data, BATCH),
             BATCH,
+            data.layout(),
             kind.microBatches());
     return backend.deviceStep() == null ? new HostSteps(parts) : new DeviceSteps(parts, graphs);
   }
@@ -267,8 +283,9 @@ class DeviceStepsTest {
    *
    * @param scale of numbers
    */
-  private static EncodedDataset data(TargetKind kind, float scale) {
-    EncodedDataset.Builder builder = EncodedDataset.builder(kind, kind != TargetKind.NEXT_TOKEN);
+  private static EncodedDataset data(TargetLayout kind, float scale) {
+    EncodedDataset.Builder builder =
+        EncodedDataset.builder(kind, kind != TargetLayout.LEARNED_ROWS);
     for (int i = 0; i < 60; i++) {
       int length = 9 + (int) Math.floorMod(Philox.bits64(5, 1, i), 12L);
       int[] ids = new int[length];
@@ -279,11 +296,14 @@ class DeviceStepsTest {
         labels[t] = ids[t] % 3;
         learned[t] = t > length / 2;
       }
-      switch (kind) {
-        case CLASS -> builder.add(ids, new int[length], ids[0] % 3);
-        case NUMBER -> builder.add(ids, new int[length], scale * ids[0] / 10f);
-        case TAGS -> builder.add(ids, new int[length], labels);
-        default -> builder.addNextTokens(ids, learned, 0, length);
+      if (kind.equals(TargetLayout.LABEL)) {
+        builder.add(ids, new int[length], ids[0] % 3);
+      } else if (kind.equals(TargetLayout.NUMBER)) {
+        builder.add(ids, new int[length], scale * ids[0] / 10f);
+      } else if (kind.equals(TargetLayout.ROWS)) {
+        builder.add(ids, new int[length], labels);
+      } else {
+        builder.addNextTokens(ids, learned, 0, length);
       }
     }
     return builder.build();

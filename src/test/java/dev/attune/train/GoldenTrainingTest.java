@@ -12,7 +12,6 @@ import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
-import dev.attune.data.TargetKind;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.hub.Hub;
@@ -27,10 +26,12 @@ import dev.attune.optim.Schedule;
 import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.tape.Tape;
-import dev.attune.task.Task;
+import dev.attune.task.Classification;
+import dev.attune.task.Purpose;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Host;
+import dev.attune.testkit.TestTasks;
 import dev.attune.text.TextTokenizer;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -112,13 +113,14 @@ class GoldenTrainingTest {
           tape,
           dev(reference, tokenizer),
           null,
-          (batch, logits, rows, cols, loss) -> {
-            for (int b = 0; b < rows; b++) {
+          (batch, output) -> {
+            int cols = output.cols();
+            for (int b = 0; b < output.rows(); b++) {
               for (int k = 0; k < cols; k++) {
                 double error =
                     Math.abs(
                         expected.get(batch.exampleIndex()[b]).get(k).asDouble()
-                            - logits.get(b * cols + k));
+                            - output.logits().get(b * cols + k));
                 worst[0] = Math.max(worst[0], error);
               }
             }
@@ -151,7 +153,7 @@ class GoldenTrainingTest {
     model.parameters().enableTraining();
     try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
         TrainingLoop trainer =
-            new TrainingLoop(Task.CLASSIFICATION, model, optimizer, tape, data, null, config)) {
+            new TrainingLoop(TestTasks.CLASSIFICATION, model, optimizer, tape, data, null, config)) {
       trainer.run(
           new TrainListener() {
             @Override
@@ -178,7 +180,8 @@ class GoldenTrainingTest {
             Goldens.data().resolve("datasets/sst2/train.tsv"), Columns.parse("text,label"));
     Dataset first = new Dataset(all.source(), all.examples().subList(0, STEPS * BATCH));
     LabelMap labels = LabelMap.ofNames(List.of("0", "1"));
-    return new Encoder(tokenizer, TargetKind.CLASS, labels, 128, 2).encode(first);
+    return new Encoder(new Classification(labels).encoder(tokenizer, 128, Purpose.TRAINING), 2)
+        .encode(first);
   }
 
   private static EncodedDataset dev(JsonNode reference, TextTokenizer tokenizer) {
@@ -187,7 +190,7 @@ class GoldenTrainingTest {
       examples.add(Example.of(examples.size() + 1, row.get("text").asText(), null));
     }
     EncodedDataset data =
-        new Encoder(tokenizer, TargetKind.NONE, null, 128, 1)
+        new Encoder(TestTasks.CLASSIFICATION.encoder(tokenizer, 128, Purpose.PREDICTION), 1)
             .encode(new Dataset(Path.of("golden.json"), examples));
     int at = 0;
     for (JsonNode row : reference.get("dev")) {
@@ -205,11 +208,12 @@ class GoldenTrainingTest {
         tape,
         dev,
         null,
-        (batch, logits, rows, cols, loss) -> {
-          for (int b = 0; b < rows; b++) {
+        (batch, output) -> {
+          int cols = output.cols();
+          for (int b = 0; b < output.rows(); b++) {
             JsonNode row = expected.get(batch.exampleIndex()[b]);
             for (int k = 0; k < cols; k++) {
-              assertEquals(row.get(k).asDouble(), logits.get(b * cols + k), 1e-4);
+              assertEquals(row.get(k).asDouble(), output.logits().get(b * cols + k), 1e-4);
             }
           }
         });

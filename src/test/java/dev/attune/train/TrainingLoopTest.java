@@ -7,9 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.TargetLayout;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
-import dev.attune.data.TargetKind;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.cpu.CpuBackend;
@@ -22,8 +22,8 @@ import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.run.ProcessMemory;
 import dev.attune.tape.Tape;
-import dev.attune.task.Task;
 import dev.attune.testkit.Host;
+import dev.attune.testkit.TestTasks;
 import dev.attune.testkit.TinyModel;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
@@ -70,7 +70,7 @@ class TrainingLoopTest {
   }
 
   private static EncodedDataset data(int examples) {
-    EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.CLASS, true);
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetLayout.LABEL, true);
     for (int i = 0; i < examples; i++) {
       int length = 1 + (int) Math.floorMod(Philox.bits64(5, 1, i), (long) LONGEST);
       int[] ids = new int[length];
@@ -116,7 +116,7 @@ class TrainingLoopTest {
       try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
           TrainingLoop trainer =
               new TrainingLoop(
-                  Task.CLASSIFICATION, model, optimizer, tape, data(256), null, config)) {
+                  TestTasks.CLASSIFICATION, model, optimizer, tape, data(256), null, config)) {
         trainer.run(listener, null, () -> false);
       }
       return Host.floats(model.parameters().weights(), 0, (int) model.parameters().size());

@@ -18,8 +18,8 @@ import dev.attune.model.Model;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Sgd;
 import dev.attune.tape.Tape;
-import dev.attune.task.Task;
 import dev.attune.testkit.Backends;
+import dev.attune.testkit.TestTasks;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
@@ -164,7 +164,7 @@ class CudaMemoryMessageTest {
   private Model model() {
     try {
       JsonNode config = new ObjectMapper().readTree(BERT);
-      return Families.create(backend, config, Task.CLASSIFICATION.head(), 2, null);
+      return Families.create(backend, config, TestTasks.CLASSIFICATION.head(), 2, null);
     } catch (java.io.IOException e) {
       throw new IllegalStateException(e);
     }

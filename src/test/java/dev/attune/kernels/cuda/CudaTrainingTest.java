@@ -4,10 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.TargetLayout;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import dev.attune.data.LabelMap;
-import dev.attune.data.TargetKind;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
@@ -20,14 +20,15 @@ import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.tape.Tape;
-import dev.attune.task.Task;
+import dev.attune.task.Classification;
 import dev.attune.testkit.Backends;
+import dev.attune.testkit.TestTasks;
 import dev.attune.testkit.TinyModel;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
 import dev.attune.train.TrainListener;
-import dev.attune.train.TrainerConfig;
 import dev.attune.train.TrainingLoop;
+import dev.attune.train.TrainerConfig;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -162,12 +163,12 @@ class CudaTrainingTest {
       try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
           TrainingLoop trainer =
               new TrainingLoop(
-                  Task.CLASSIFICATION,
+                  TestTasks.CLASSIFICATION,
                   model,
                   optimizer,
                   tape,
                   data(80),
-                  new Evaluator(Task.CLASSIFICATION, data(10), labels, inference),
+                  new Evaluator(new Classification(labels), data(10), inference),
                   config)) {
         trainer.run(log, null, () -> false);
       }
@@ -176,7 +177,7 @@ class CudaTrainingTest {
 
   /** Random words; the first decides the label. */
   private static EncodedDataset data(int examples) {
-    EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.CLASS, true);
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetLayout.LABEL, true);
     for (int i = 0; i < examples; i++) {
       int[] ids = new int[1 + (int) Math.floorMod(Philox.bits64(5, 1, i), 20L)];
       for (int t = 0; t < ids.length; t++) {

@@ -1,10 +1,13 @@
-package dev.attune.batch;
+package dev.attune.task;
 
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.RowEncoder;
+import dev.attune.batch.TargetLayout;
+import dev.attune.batch.TextRows;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
-import dev.attune.data.TargetKind;
 import dev.attune.data.TokenLengths;
 import dev.attune.text.ChatMessage;
 import dev.attune.text.ChatTemplate;
@@ -15,7 +18,7 @@ import java.util.List;
 import java.util.OptionalInt;
 
 /** Texts, prompts and conversations to token ids, and which of them are learned. */
-final class NextTokens {
+final class NextTokens implements RowEncoder<NextTokens.Row> {
   /**
    * One row of the file.
    *
@@ -52,6 +55,7 @@ final class NextTokens {
    * @param stride tokens from one sequence of a long text to the next; below maxLength they overlap
    */
   NextTokens(TextTokenizer tokenizer, int maxLength, int stride, boolean trainOnPrompt) {
+    TextRows.checkLength(tokenizer, maxLength, Math.max(tokenizer.specialTokens(false) + 1, 2));
     this.stride = stride;
     this.tokenizer = tokenizer;
     this.maxLength = maxLength;
@@ -59,7 +63,8 @@ final class NextTokens {
     this.end = tokenizer.eosId();
   }
 
-  Row encode(Dataset dataset, Example example) {
+  @Override
+  public Row encode(Dataset dataset, Example example) {
     Check.input(
         example.sources() == 1,
         "%s: language modelling needs text, or prompt and completion, or messages; the row has %s"
@@ -181,19 +186,19 @@ final class NextTokens {
   }
 
   /** Cuts the rows into sequences and counts what that costs. */
-  EncodedDataset pack(Row[] rows) {
-    EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.NEXT_TOKEN, false);
-    int[] lengths = new int[rows.length];
-    int[] dropped = new int[rows.length];
-    int[] supervised = new int[rows.length];
-    boolean[] ends = new boolean[rows.length];
-    boolean[] borders = new boolean[rows.length];
-    int[] sequences = new int[rows.length];
-    int[] sources = new int[rows.length];
+  @Override
+  public EncodedDataset pack(Dataset dataset, List<Row> rows) {
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetLayout.LEARNED_ROWS, false);
+    int[] lengths = new int[rows.size()];
+    int[] dropped = new int[rows.size()];
+    int[] supervised = new int[rows.size()];
+    boolean[] ends = new boolean[rows.size()];
+    boolean[] borders = new boolean[rows.size()];
+    int[] sequences = new int[rows.size()];
+    int[] sources = new int[rows.size()];
     int count = 0;
-    for (int i = 0; i < rows.length; i++) {
-      Row row = rows[i];
-      rows[i] = null;
+    for (int i = 0; i < rows.size(); i++) {
+      Row row = rows.set(i, null);
       int all = row.ids().length;
       int kept = row.inBlocks() ? all : Math.min(all, maxLength);
       borders[i] = row.borderInside();
@@ -230,7 +235,8 @@ final class NextTokens {
                 lengths,
                 dropped,
                 supervised,
-                new TokenLengths.Texts(Arrays.copyOf(sequences, count), ends, borders)))
+                Arrays.copyOf(sequences, count),
+                new TokenLengths.Texts(ends, borders)))
         .build();
   }
 }

@@ -1,13 +1,15 @@
-package dev.attune.train;
+package dev.attune.task;
 
 import dev.attune.batch.Batch;
-import dev.attune.data.TargetKind;
+import dev.attune.batch.TargetLayout;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.HostMirror;
 import dev.attune.model.Inputs;
 import dev.attune.ops.CrossEntropy;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
+import java.util.IdentityHashMap;
+import java.util.Map;
 
 /**
  * Device memory for a batch's integers and for its losses. Grows to the largest batch seen, then
@@ -15,10 +17,10 @@ import java.nio.IntBuffer;
  */
 public final class Staging implements AutoCloseable {
   private static final int ARRAYS_OF_ROWS = 5; // ids, positions, type ids, labels, learned rows
-  // Bounds, first rows, one each, targets, last rows, last positions.
-  private static final int ARRAYS_OF_SEQUENCES = 6;
+  // Bounds, first rows, one each, last rows, last positions; then the targets of sequences.
+  private static final int ARRAYS_OF_SEQUENCES = 5;
 
-  // After them losses and predictions, which come the other way.
+  // After them losses (two a sequence or one a row) and predictions, which come the other way.
 
   /**
    * Sequences that the rows which only fill a batch up are divided among: attention takes the
@@ -32,8 +34,11 @@ public final class Staging implements AutoCloseable {
   private FloatBuffer floats;
   private int rowCapacity;
   private int sequenceCapacity;
+  private int targetWidth = 1;
+  private int sequences;
   private int learnedCount;
   private int learnedRowCount;
+  private final Map<float[], HostMirror> constants = new IdentityHashMap<>();
 
   public Staging(Backend backend) {
     this.backend = backend;
@@ -42,9 +47,11 @@ public final class Staging implements AutoCloseable {
   /**
    * Makes room for any batch of so many rows and sequences: until a larger one comes, addresses
    * stay the same.
+   *
+   * @param targets how they lie in the batches
    */
-  public void reserve(int rows, int sequences) {
-    reservePadded(backend.paddedRows(rows), sequences);
+  public void reserve(int rows, int sequences, TargetLayout targets) {
+    reservePadded(backend.paddedRows(rows), sequences, targets.width());
   }
 
   /**
@@ -55,8 +62,9 @@ public final class Staging implements AutoCloseable {
   public Inputs stage(Batch batch) {
     int N = batch.rows();
     int B = batch.sequences();
+    sequences = B;
     int padded = backend.paddedRows(N);
-    reservePadded(padded, B);
+    reservePadded(padded, B, batch.layout().width());
     put(rowArray(0), batch.inputIds(), N);
     put(rowArray(1), batch.positions(), N);
     fill(rowArray(0) + N, padded - N, ints.get(rowArray(0)));
@@ -84,19 +92,10 @@ public final class Staging implements AutoCloseable {
     }
     for (int b = 0; b < B; b++) {
       int last = batch.cuSeqlens()[b + 1] - 1;
-      ints.put(sequenceArray(4) + b, last);
-      ints.put(sequenceArray(5) + b, batch.positions()[last]);
+      ints.put(sequenceArray(3) + b, last);
+      ints.put(sequenceArray(4) + b, batch.positions()[last]);
     }
-    if (batch.kind() == TargetKind.NUMBER) {
-      floats.put(sequenceArray(3), batch.targets(), 0, B);
-    } else if (batch.kind() == TargetKind.NEXT_TOKEN) {
-      putLearned(batch.labels(), N, padded);
-    } else if (batch.kind().isPerToken()) {
-      put(rowArray(3), batch.labels(), N);
-      fill(rowArray(3) + N, padded - N, CrossEntropy.IGNORE);
-    } else if (batch.kind() != TargetKind.NONE) {
-      put(rowArray(3), batch.labels(), B);
-    }
+    putTargets(batch, padded);
     mirror.push(0, lossArray() * Integer.BYTES);
     return new Inputs(
         B,
@@ -108,9 +107,34 @@ public final class Staging implements AutoCloseable {
         address(rowArray(2)),
         address(sequenceArray(0)),
         address(sequenceArray(1)),
+        address(sequenceArray(3)),
         address(sequenceArray(4)),
-        address(sequenceArray(5)),
         address(sequenceArray(2)));
+  }
+
+  private void putTargets(Batch batch, int padded) {
+    TargetLayout layout = batch.layout();
+    int N = batch.rows();
+    int B = batch.sequences();
+    switch (layout.per()) {
+      case NOTHING -> {}
+      case LEARNED_ROW -> putLearned(batch.labels(), N, padded);
+      case ROW -> {
+        put(rowArray(3), batch.labels(), N);
+        fill(rowArray(3) + N, padded - N, CrossEntropy.IGNORE);
+      }
+      case SEQUENCE -> {
+        if (layout.isReal()) {
+          floats.put(targetArray(0), batch.targets(), 0, B * layout.width());
+        } else {
+          for (int column = 0; column < layout.width(); column++) {
+            for (int b = 0; b < B; b++) {
+              ints.put(targetArray(column) + b, batch.labels()[b * layout.width() + column]);
+            }
+          }
+        }
+      }
+    }
   }
 
   /**
@@ -135,9 +159,14 @@ public final class Staging implements AutoCloseable {
     }
   }
 
-  /** Address of the labels i32: (B), or (N) for token labels, or (M) for next tokens. */
-  public long labels() {
+  /** Address of the labels i32 of rows: (N), or (M) where few are learned. */
+  public long rowLabels() {
     return address(rowArray(3));
+  }
+
+  /** Address of a column of the labels i32 of sequences (B). */
+  public long labels(int column) {
+    return address(targetArray(column));
   }
 
   /** M: rows whose next token is learned, and others that make their number a padded one. */
@@ -152,12 +181,12 @@ public final class Staging implements AutoCloseable {
 
   /** Address of room for one predicted token i32 per learned row. */
   public long predictions() {
-    return address(lossArray() + rowCapacity);
+    return address(predictionArray());
   }
 
   /** How many of the learned rows were predicted right. Waits for the device. */
   public int countRight() {
-    int first = lossArray() + rowCapacity;
+    int first = predictionArray();
     mirror.pull(first * Integer.BYTES, learnedCount * Integer.BYTES);
     int right = 0;
     for (int i = 0; i < learnedCount; i++) {
@@ -166,14 +195,43 @@ public final class Staging implements AutoCloseable {
     return right;
   }
 
-  /** Address of the regression targets (B) f32. */
-  public long targets() {
-    return address(sequenceArray(3));
+  /** Address of the real targets f32 of sequences (B,width). */
+  public long numbers() {
+    return address(targetArray(0));
   }
 
-  /** Address of room for one loss f32 per sequence or row. */
+  /** Address of room for two losses f32 per sequence, or one per row. */
   public long losses() {
     return address(lossArray());
+  }
+
+  /** Address of the bounds of the sequences, (B+1) i32. */
+  public long cuSeqlens() {
+    return address(sequenceArray(0));
+  }
+
+  /** B of the staged batch. */
+  public int sequences() {
+    return sequences;
+  }
+
+  /**
+   * Address of values that never change, such as the weights of a loss. They are copied to the
+   * device when they are asked for first.
+   *
+   * @param values the same array each time
+   */
+  public long constants(float[] values) {
+    return constants
+        .computeIfAbsent(
+            values,
+            key -> {
+              HostMirror copy = new HostMirror(backend, (long) key.length * Float.BYTES, false);
+              copy.host().asFloatBuffer().put(key);
+              copy.push(0, key.length * Float.BYTES);
+              return copy;
+            })
+        .address();
   }
 
   /** Sum of the first {@code count} losses, in order. Waits for the device. */
@@ -186,16 +244,17 @@ public final class Staging implements AutoCloseable {
     return sum;
   }
 
-  private void reservePadded(int rows, int sequences) {
-    if (rows <= rowCapacity && sequences <= sequenceCapacity) {
+  private void reservePadded(int rows, int sequences, int width) {
+    if (rows <= rowCapacity && sequences <= sequenceCapacity && width <= targetWidth) {
       return;
     }
-    close();
+    closeMirror();
     boolean first = rowCapacity == 0;
     rowCapacity = Math.max(Math.max(rows, sequences), rowCapacity);
     rowCapacity += first ? 0 : rowCapacity / 2;
     sequenceCapacity = Math.max(sequences, sequenceCapacity);
-    long elements = (long) lossArray() + 2L * rowCapacity;
+    targetWidth = Math.max(width, targetWidth);
+    long elements = (long) predictionArray() + rowCapacity;
     mirror = new HostMirror(backend, elements * Integer.BYTES, false);
     ints = mirror.host().asIntBuffer();
     floats = mirror.host().asFloatBuffer();
@@ -209,8 +268,16 @@ public final class Staging implements AutoCloseable {
     return ARRAYS_OF_ROWS * rowCapacity + index * (sequenceCapacity + 1 + FILLING);
   }
 
+  private int targetArray(int column) {
+    return sequenceArray(ARRAYS_OF_SEQUENCES) + column * sequenceCapacity;
+  }
+
   private int lossArray() {
-    return sequenceArray(ARRAYS_OF_SEQUENCES);
+    return targetArray(targetWidth);
+  }
+
+  private int predictionArray() {
+    return lossArray() + Math.max(rowCapacity, 2 * sequenceCapacity);
   }
 
   private long address(int element) {
@@ -229,6 +296,12 @@ public final class Staging implements AutoCloseable {
 
   @Override
   public void close() {
+    closeMirror();
+    constants.values().forEach(HostMirror::close);
+    constants.clear();
+  }
+
+  private void closeMirror() {
     if (mirror != null) {
       mirror.close();
       mirror = null;

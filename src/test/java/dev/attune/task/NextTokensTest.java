@@ -1,4 +1,4 @@
-package dev.attune.batch;
+package dev.attune.task;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -6,14 +6,19 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.batch.Batch;
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.Encoder;
+import dev.attune.batch.Packer;
+import dev.attune.batch.TargetLayout;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReader;
 import dev.attune.data.DataReport;
 import dev.attune.data.DataReport.Severity;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
-import dev.attune.data.TargetKind;
 import dev.attune.testkit.ByteTokenizer;
+import dev.attune.testkit.TestTasks;
 import dev.attune.text.ChatMessage;
 import dev.attune.text.SharedFolders;
 import dev.attune.text.TextTokenizer;
@@ -52,7 +57,8 @@ class NextTokensTest {
   }
 
   private static EncodedDataset encode(int maxLength, Example... examples) {
-    return Encoder.nextTokens(bytes, false, maxLength, 2).encode(dataset(examples));
+    return new Encoder(new CausalLm(false).encoder(bytes, maxLength, Purpose.TRAINING), 2)
+        .encode(dataset(examples));
   }
 
   private static int[] ids(String text) {
@@ -66,8 +72,10 @@ class NextTokensTest {
   }
 
   private static DataReport report(int maxLength, Dataset data) {
-    EncodedDataset encoded = Encoder.nextTokens(bytes, false, maxLength, 1).encode(data);
-    return DataReport.builder(TargetKind.NEXT_TOKEN)
+    EncodedDataset encoded =
+        new Encoder(new CausalLm(false).encoder(bytes, maxLength, Purpose.TRAINING), 1)
+            .encode(data);
+    return DataReport.builder(TestTasks.CAUSAL_LM)
         .maxLength(maxLength)
         .train(data, encoded.lengths())
         .build();
@@ -106,7 +114,9 @@ class NextTokensTest {
   @Test
   void stridedWindowsCountEveryTokenOnce() {
     Example text = Example.of(1, "abcdefghij", null);
-    EncodedDataset data = Encoder.strided(bytes, false, 6, 2, 1).encode(dataset(text));
+    EncodedDataset data =
+        new Encoder(new CausalLm(false, 2).encoder(bytes, 6, Purpose.EVALUATION), 1)
+            .encode(dataset(text));
     assertArrayEquals(
         joined(ids("abcdefcdefghefghij"), ids("ghij")[0], 'h', 'i', 'j', END), data.ids());
     assertArrayEquals(
@@ -133,8 +143,9 @@ class NextTokensTest {
     assertArrayEquals(new int[] {11}, data.lengths().lengths());
     assertArrayEquals(new int[] {10}, data.lengths().supervised());
     assertEquals(0, data.droppedTokens());
-    assertThrows(InputException.class, () -> Encoder.strided(bytes, false, 6, 7, 1));
-    assertThrows(InputException.class, () -> Encoder.strided(bytes, false, 6, 0, 1));
+    assertThrows(
+        InputException.class,
+        () -> new Encoder(new CausalLm(false, 7).encoder(bytes, 6, Purpose.EVALUATION), 1));
   }
 
   @Test
@@ -149,10 +160,12 @@ class NextTokensTest {
   @Test
   void onlyTheCompletionIsLearnedAndTheOptionLearnsAll() {
     Dataset rows = dataset(Example.ofPrompt(1, "ab", "cd"));
-    EncodedDataset completions = Encoder.nextTokens(bytes, false, 16, 1).encode(rows);
+    EncodedDataset completions =
+        new Encoder(new CausalLm(false).encoder(bytes, 16, Purpose.TRAINING), 1).encode(rows);
     assertArrayEquals(joined(ids("abcd"), END), completions.ids());
     assertArrayEquals(new int[] {NONE, 'c', 'd', END, NONE}, completions.labels());
-    EncodedDataset all = Encoder.nextTokens(bytes, true, 16, 1).encode(rows);
+    EncodedDataset all =
+        new Encoder(new CausalLm(true).encoder(bytes, 16, Purpose.TRAINING), 1).encode(rows);
     assertArrayEquals(completions.ids(), all.ids());
     assertArrayEquals(new int[] {'b', 'c', 'd', END, NONE}, all.labels());
   }
@@ -174,7 +187,8 @@ class NextTokensTest {
   @Test
   void aTokenThatSpansTheBorderIsLearnedAndReported() {
     Dataset rows = dataset(Example.ofPrompt(1, "ab ", "cd"), Example.ofPrompt(2, "ab", " cd"));
-    EncodedDataset data = Encoder.nextTokens(bytes, false, 16, 1).encode(rows);
+    EncodedDataset data =
+        new Encoder(new CausalLm(false).encoder(bytes, 16, Purpose.TRAINING), 1).encode(rows);
     int merged = END + 1;
     int[] labels = {NONE, merged, 'd', END, NONE};
     assertArrayEquals(joined(labels, labels), data.labels());
@@ -193,9 +207,10 @@ class NextTokensTest {
   void aTokenizerThatJoinsPromptAndCompletionIsNamedAsTheCause() {
     Dataset rows = dataset(Example.ofPrompt(1, "ab", "cd"));
     try (TextTokenizer joining = TextTokenizer.open(ByteTokenizer.write(temp, "<end>", "b c"))) {
-      EncodedDataset data = Encoder.nextTokens(joining, false, 16, 1).encode(rows);
+      EncodedDataset data =
+          new Encoder(new CausalLm(false).encoder(joining, 16, Purpose.TRAINING), 1).encode(rows);
       String message =
-          DataReport.builder(TargetKind.NEXT_TOKEN)
+          DataReport.builder(TestTasks.CAUSAL_LM)
               .maxLength(16)
               .train(rows, data.lengths())
               .build()
@@ -245,10 +260,11 @@ class NextTokensTest {
   void withoutAnEndTokenTheReportSaysSo() {
     try (TextTokenizer endless = TextTokenizer.open(ByteTokenizer.write(temp, null))) {
       Dataset rows = dataset(Example.of(1, "abc", null));
-      EncodedDataset data = Encoder.nextTokens(endless, false, 16, 1).encode(rows);
+      EncodedDataset data =
+          new Encoder(new CausalLm(false).encoder(endless, 16, Purpose.TRAINING), 1).encode(rows);
       assertArrayEquals(ids("abc"), data.ids());
       DataReport report =
-          DataReport.builder(TargetKind.NEXT_TOKEN).train(rows, data.lengths()).build();
+          DataReport.builder(TestTasks.CAUSAL_LM).train(rows, data.lengths()).build();
       assertEquals(List.of("no_end"), codes(report, Severity.WARNING));
     }
   }
@@ -271,7 +287,7 @@ class NextTokensTest {
             Example.ofPrompt(2, "x", "yz"),
             Example.of(3, "q", null));
     Batch batch = new Packer(data, 0).pack(new int[] {1, 0}, new Batch());
-    assertEquals(TargetKind.NEXT_TOKEN, batch.kind());
+    assertEquals(TargetLayout.LEARNED_ROWS, batch.layout());
     assertArrayEquals(new int[] {0, 4, 8}, Arrays.copyOf(batch.cuSeqlens(), 3));
     assertArrayEquals(
         new int[] {'y', 'z', END, NONE, 'b', 'c', END, NONE}, Arrays.copyOf(batch.labels(), 8));
@@ -300,7 +316,7 @@ class NextTokensTest {
     ByteTokenizer.write(temp, "<end>");
     Files.writeString(temp.resolve("chat_template.jinja"), template);
     try (TextTokenizer tokenizer = TextTokenizer.open(temp)) {
-      return Encoder.nextTokens(tokenizer, all, 200, 1)
+      return new Encoder(new CausalLm(all).encoder(tokenizer, 200, Purpose.TRAINING), 1)
           .encode(dataset(Example.ofMessages(3, messages)));
     }
   }
@@ -360,7 +376,8 @@ class NextTokensTest {
         open::getMessage);
     Files.delete(temp.resolve("chat_template.jinja"));
     try (TextTokenizer tokenizer = TextTokenizer.open(temp)) {
-      Encoder encoder = Encoder.nextTokens(tokenizer, false, 200, 1);
+      Encoder encoder =
+          new Encoder(new CausalLm(false).encoder(tokenizer, 200, Purpose.TRAINING), 1);
       assertTrue(
           assertThrows(
                   InputException.class, () -> encoder.encode(dataset(Example.ofMessages(3, TWICE))))
@@ -371,13 +388,14 @@ class NextTokensTest {
 
   @Test
   void rowsThatAreNotOneThingAreRefused() {
-    Encoder encoder = Encoder.nextTokens(bytes, false, 8, 1);
+    Encoder encoder = new Encoder(new CausalLm(false).encoder(bytes, 8, Purpose.TRAINING), 1);
     assertEquals(
         "train.jsonl, row 4: language modelling needs text, or prompt and completion, or messages;"
             + " the row has none of them",
         assertThrows(InputException.class, () -> encoder.encode(dataset(Example.of(4, null, null))))
             .getMessage());
-    Example both = new Example(5, "a", null, null, null, null, "b", "c", null, Map.of());
+    Example both =
+        new Example(5, "a", null, null, null, null, null, "b", "c", null, null, Map.of());
     assertTrue(
         assertThrows(InputException.class, () -> encoder.encode(dataset(both)))
             .getMessage()
@@ -387,7 +405,9 @@ class NextTokensTest {
         assertThrows(
                 InputException.class, () -> encoder.encode(dataset(Example.ofPrompt(6, "a", null))))
             .getMessage());
-    assertThrows(InputException.class, () -> Encoder.nextTokens(bytes, false, 1, 1));
+    assertThrows(
+        InputException.class,
+        () -> new Encoder(new CausalLm(false).encoder(bytes, 1, Purpose.TRAINING), 1));
   }
 
   @Test
@@ -395,9 +415,9 @@ class NextTokensTest {
     Path folder = Path.of("examples", "legal-summaries");
     Dataset train = DataReader.read(folder.resolve("train.jsonl"));
     Dataset test = DataReader.read(folder.resolve("test.jsonl"));
-    Encoder encoder = Encoder.nextTokens(bytes, false, 2048, 1);
+    Encoder encoder = new Encoder(new CausalLm(false).encoder(bytes, 2048, Purpose.TRAINING), 1);
     DataReport report =
-        DataReport.builder(TargetKind.NEXT_TOKEN)
+        DataReport.builder(TestTasks.CAUSAL_LM)
             .maxLength(2048)
             .train(train, encoder.encode(train).lengths())
             .test(test, encoder.encode(test).lengths())
@@ -410,7 +430,8 @@ class NextTokensTest {
     Dataset verse =
         DataReader.read(SharedFolders.data("datasets/tiny_shakespeare/tiny_shakespeare.txt"));
     try (TextTokenizer gpt2 = TextTokenizer.open(SharedFolders.tokenizer("gpt2"))) {
-      EncodedDataset data = Encoder.nextTokens(gpt2, false, 128, 1).encode(verse);
+      EncodedDataset data =
+          new Encoder(new CausalLm(false).encoder(gpt2, 128, Purpose.TRAINING), 1).encode(verse);
       int[] whole = gpt2.encodePlain(verse.get(0).text());
       assertArrayEquals(whole, Arrays.copyOf(data.ids(), whole.length));
       assertEquals(50256, data.ids()[whole.length]);
@@ -425,8 +446,10 @@ class NextTokensTest {
                   .filter(l -> !l.isEmpty())
                   .map(l -> Example.ofPrompt(1, l, " " + l))
                   .toArray(Example[]::new));
-      EncodedDataset one = Encoder.nextTokens(gpt2, false, 64, 1).encode(rows);
-      EncodedDataset three = Encoder.nextTokens(gpt2, false, 64, 3).encode(rows);
+      EncodedDataset one =
+          new Encoder(new CausalLm(false).encoder(gpt2, 64, Purpose.TRAINING), 1).encode(rows);
+      EncodedDataset three =
+          new Encoder(new CausalLm(false).encoder(gpt2, 64, Purpose.TRAINING), 3).encode(rows);
       assertEquals(one.fingerprint(), three.fingerprint());
     }
   }

@@ -1,0 +1,89 @@
+package dev.attune.batch;
+
+import dev.attune.core.Check;
+import dev.attune.core.InputException;
+import dev.attune.data.Dataset;
+import dev.attune.data.Example;
+import dev.attune.text.TextTokenizer;
+import dev.attune.text.TokenIds;
+import java.util.List;
+
+/** Rows of a text, a pair of texts or words: one sequence each, cut at a maximum length. */
+public final class TextRows implements RowEncoder<TokenIds> {
+  /** Adds a row's tokens with its target. */
+  @FunctionalInterface
+  public interface Target {
+    /**
+     * @throws InputException with the row, where its target is missing or wrong
+     */
+    void add(EncodedDataset.Builder builder, TokenIds tokens, Dataset dataset, Example example);
+  }
+
+  /** Adds the tokens alone. */
+  public static final Target NONE =
+      (builder, tokens, dataset, example) -> builder.add(tokens.ids(), tokens.typeIds());
+
+  private final TextTokenizer tokenizer;
+  private final int maxLength;
+  private final boolean words;
+  private final TargetLayout layout;
+  private final Target target;
+
+  /**
+   * @param maxLength tokens a row keeps at most, special tokens included
+   * @param words whether rows must be words; else words are taken where there is no text
+   * @param layout of the targets that {@code target} adds
+   */
+  public TextRows(
+      TextTokenizer tokenizer, int maxLength, boolean words, TargetLayout layout, Target target) {
+    checkLength(tokenizer, maxLength, tokenizer.specialTokens(false) + 1);
+    this.tokenizer = tokenizer;
+    this.maxLength = maxLength;
+    this.words = words;
+    this.layout = layout;
+    this.target = target;
+  }
+
+  /** Refuses a maximum length below {@code smallest}. */
+  public static void checkLength(TextTokenizer tokenizer, int maxLength, int smallest) {
+    Check.input(
+        maxLength >= smallest,
+        "max length %d leaves no room for text: the tokenizer adds %d special tokens. Give"
+            + " --max-length at least %d.",
+        maxLength,
+        tokenizer.specialTokens(false),
+        smallest);
+  }
+
+  @Override
+  public TokenIds encode(Dataset dataset, Example example) {
+    if (words || (example.text() == null && example.tokens() != null)) {
+      Check.input(
+          example.tokens() != null,
+          "%s: no tokens. Token classification needs the columns tokens and tags.",
+          dataset.where(example));
+      return tokenizer.encodeWordIds(example.tokens(), maxLength);
+    }
+    Check.input(example.text() != null, "%s: the text is missing", dataset.where(example));
+    return tokenizer.encodeIds(example.text(), example.textPair(), maxLength);
+  }
+
+  @Override
+  public EncodedDataset pack(Dataset dataset, List<TokenIds> rows) {
+    EncodedDataset.Builder builder = EncodedDataset.builder(layout, tokenizer.usesTypeIds());
+    for (int i = 0; i < rows.size(); i++) {
+      Example example = dataset.get(i);
+      TokenIds tokens = rows.set(i, null);
+      if (tokens.ids().length == 0) {
+        throw new InputException(
+            dataset.where(example)
+                + ": the text has no tokens (\""
+                + example.text()
+                + "\"). Every example needs at least one; remove the row.");
+      }
+      target.add(builder, tokens, dataset, example);
+      builder.dropped(tokens.droppedTokens());
+    }
+    return builder.build();
+  }
+}

@@ -1,0 +1,85 @@
+package dev.attune.data;
+
+import dev.attune.core.InputException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/** Answers in their several forms. */
+final class AnswerFields {
+  private static final String FORMS =
+      "{\"text\": [...], \"answer_start\": [...]} or [{\"text\": ..., \"answer_start\": ...}, ...]";
+
+  private AnswerFields() {}
+
+  /**
+   * Answers of a JSON value: two lists, as in the data sets of Hugging Face, or a list of objects,
+   * as in SQuAD's own files.
+   *
+   * @throws InputException that says what is wrong, without the row
+   */
+  static List<Answer> of(Object value) {
+    List<Answer> answers = new ArrayList<>();
+    if (value instanceof Map<?, ?> lists) {
+      List<?> texts = list(lists.get("text"));
+      List<?> starts = list(lists.get("answer_start"));
+      if (starts != null && texts.size() != starts.size()) {
+        throw new InputException(
+            "there are " + texts.size() + " texts of answers and " + starts.size() + " starts");
+      }
+      for (int i = 0; i < texts.size(); i++) {
+        answers.add(answer(texts.get(i), starts == null ? null : starts.get(i)));
+      }
+    } else if (value instanceof List<?> objects) {
+      for (Object object : objects) {
+        if (!(object instanceof Map<?, ?> fields)) {
+          throw unusable(object);
+        }
+        answers.add(answer(fields.get("text"), fields.get("answer_start")));
+      }
+    } else {
+      throw unusable(value);
+    }
+    return answers;
+  }
+
+  /** One answer of two cells; an empty text means that there is none. */
+  static List<Answer> of(String text, String start) {
+    if (text == null || text.isEmpty()) {
+      return List.of();
+    }
+    if (start == null || start.isBlank()) {
+      return List.of(new Answer(text, Answer.ANYWHERE));
+    }
+    try {
+      return List.of(answer(text, Integer.valueOf(start.strip())));
+    } catch (NumberFormatException e) {
+      throw new InputException("the answer's start is \"" + start + "\", not an integer", e);
+    }
+  }
+
+  private static List<?> list(Object value) {
+    if (value == null || value instanceof List<?>) {
+      return (List<?>) value;
+    }
+    return List.of(value);
+  }
+
+  private static Answer answer(Object text, Object start) {
+    if (!(text instanceof String string)) {
+      throw unusable(text);
+    }
+    if (start == null) {
+      return new Answer(string, Answer.ANYWHERE);
+    }
+    if (!(start instanceof Integer position) || position < 0) {
+      throw new InputException("the answer's start is " + start + ", not an index");
+    }
+    return new Answer(string, position);
+  }
+
+  private static InputException unusable(Object value) {
+    return new InputException(
+        "answers are " + FORMS + ", not " + RowReader.shortened(String.valueOf(value)));
+  }
+}

@@ -1,0 +1,329 @@
+package dev.attune.task;
+
+import static dev.attune.data.Findings.many;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.batch.Batch;
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.RowEncoder;
+import dev.attune.core.Check;
+import dev.attune.data.DataReport;
+import dev.attune.data.DataReport.Severity;
+import dev.attune.data.Dataset;
+import dev.attune.data.Example;
+import dev.attune.data.Findings;
+import dev.attune.data.LabelMap;
+import dev.attune.data.TextFindings;
+import dev.attune.data.TokenLengths;
+import dev.attune.metrics.Metrics;
+import dev.attune.metrics.NextTokenMetrics;
+import dev.attune.model.HeadKind;
+import dev.attune.model.Model;
+import dev.attune.ops.GatherRows;
+import dev.attune.ops.LinearCrossEntropy;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+import dev.attune.text.TextTokenizer;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.BiConsumer;
+
+/**
+ * The next token of every row: {@code LlamaForCausalLM}.
+ *
+ * <ul>
+ *   <li>A {@code text} is learned whole. It is cut into sequences of the maximum length one after
+ *       the other, so nothing of it is lost; unlike Transformers' {@code run_clm.py}, which also
+ *       strings different texts together and drops what remains at the end.
+ *   <li>Of {@code prompt, completion} the completion is learned. The two are joined as they are.
+ *   <li>Of {@code messages} the assistant's turns are learned.
+ * </ul>
+ *
+ * The tokenizer's end of sequence is appended where the text does not end in it, as TRL's
+ * SFTTrainer does. Prompts with their completions and conversations are cut at the maximum length;
+ * rows that then have nothing to learn are left out, and counted.
+ */
+public final class CausalLm implements Task {
+  /** Makes such tasks. */
+  public static final TaskType TYPE = new Type();
+
+  private final boolean trainOnPrompt;
+  private final int stride;
+
+  /**
+   * @param trainOnPrompt learn prompts and all turns too
+   */
+  public CausalLm(boolean trainOnPrompt) {
+    this(trainOnPrompt, 0);
+  }
+
+  /**
+   * @param trainOnPrompt learn prompts and all turns too
+   * @param stride of evaluations: the sequences of a long text begin so many tokens apart and
+   *     overlap, so that every token but a text's first is predicted, once, with at least {@code
+   *     maxLength - stride} tokens before it (where there are as many); 0: end to end
+   */
+  public CausalLm(boolean trainOnPrompt, int stride) {
+    this.trainOnPrompt = trainOnPrompt;
+    this.stride = stride;
+  }
+
+  /** Whether prompts and all turns are learned too. */
+  public boolean trainsOnPrompt() {
+    return trainOnPrompt;
+  }
+
+  @Override
+  public TaskType type() {
+    return TYPE;
+  }
+
+  @Override
+  public HeadKind head() {
+    return HeadKind.LANGUAGE_MODEL;
+  }
+
+  @Override
+  public RowEncoder<?> encoder(TextTokenizer tokenizer, int maxLength, Purpose purpose) {
+    int apart = purpose == Purpose.EVALUATION && stride != 0 ? stride : maxLength;
+    Check.input(
+        apart >= 1 && apart <= maxLength,
+        "--stride is %d; it must be between 1 and the maximum length, %d",
+        apart,
+        maxLength);
+    return new NextTokens(tokenizer, maxLength, apart, trainOnPrompt);
+  }
+
+  @Override
+  public int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing) {
+    int M = staging.learnedRowCount();
+    LinearCrossEntropy.apply(
+        tape,
+        GatherRows.apply(tape, output, staging.learnedRows(), M),
+        model.vocabulary(),
+        staging.rowLabels(),
+        staging.losses(),
+        tape.training() ? 0 : staging.predictions(),
+        labelSmoothing);
+    return M;
+  }
+
+  @Override
+  public boolean smoothsLabels() {
+    return true;
+  }
+
+  @Override
+  public List<String> metricNames() {
+    NextTokenMetrics metrics = new NextTokenMetrics();
+    metrics.add(0, 1, 1);
+    return List.copyOf(metrics.values().keySet());
+  }
+
+  @Override
+  public Measurement measurement(EncodedDataset data) {
+    NextTokenMetrics metrics = new NextTokenMetrics();
+    return new Measurement() {
+      @Override
+      public void add(Batch batch, ModelOutput output) {
+        metrics.add(output.loss(), batch.supervisedTargets(), output.right());
+      }
+
+      @Override
+      public Metrics metrics() {
+        return metrics;
+      }
+    };
+  }
+
+  @Override
+  public Reading reading(
+      Dataset dataset, EncodedDataset data, BiConsumer<Example, Prediction> sink) {
+    throw new UnsupportedOperationException("a language model generates texts");
+  }
+
+  @Override
+  public void describe(ObjectNode outputs, ObjectNode settings) {
+    settings.put("train_on_prompt", trainOnPrompt);
+  }
+
+  @Override
+  public boolean isEmpty(Example example) {
+    return (example.text() != null || example.tokens() != null) && TextFindings.hasNoText(example);
+  }
+
+  @Override
+  public void examine(Findings found, Map<String, Integer> classCounts) {
+    found.examples(
+        Severity.FATAL,
+        "ambiguous_text",
+        example -> example.sources() > 1,
+        n ->
+            many(n, "row has", "rows have")
+                + " more than one of text, prompt and messages: keep the one to learn from, or"
+                + " rename the others");
+    found.examples(
+        Severity.FATAL,
+        "empty_text",
+        example -> example.sources() == 0 || (example.text() != null && isEmpty(example)),
+        n -> many(n, "row has", "rows have") + " no text, prompt or messages");
+    found.examples(
+        Severity.FATAL,
+        "missing_completion",
+        example ->
+            example.prompt() != null
+                && (example.completion() == null || example.completion().isBlank()),
+        n -> many(n, "row has a prompt", "rows have prompts") + " without completion");
+    found.examples(
+        Severity.FATAL,
+        "no_answer",
+        example ->
+            example.messages() != null
+                && !example.messages().get(example.messages().size() - 1).isAssistant(),
+        n ->
+            many(n, "conversation does", "conversations do")
+                + " not end on the assistant's turn: there is no answer to learn");
+    found.examples(
+        Severity.WARNING,
+        "no_gap",
+        CausalLm::runsTogether,
+        n ->
+            many(n, "completion continues", "completions continue")
+                + " the last word of the prompt: they are joined as they are, so begin completions"
+                + " with a space or end prompts with a line break");
+  }
+
+  private static boolean runsTogether(Example example) {
+    return example.prompt() != null
+        && example.completion() != null
+        && !example.prompt().isEmpty()
+        && !example.completion().isEmpty()
+        && Character.isLetterOrDigit(example.prompt().codePointBefore(example.prompt().length()))
+        && Character.isLetterOrDigit(example.completion().codePointAt(0));
+  }
+
+  @Override
+  public void examineLengths(Findings found, TokenLengths tokens) {
+    leftOut(found, tokens);
+    if (tokens.texts() != null) {
+      ends(found, tokens.texts());
+    }
+  }
+
+  private static void leftOut(Findings found, TokenLengths tokens) {
+    String cause =
+        " within max length "
+            + found.maxLength()
+            + "; give a larger --max-length or shorten the prompts";
+    if (Arrays.stream(tokens.supervised()).allMatch(n -> n == 0)) {
+      found.add(Severity.FATAL, "nothing_supervised", "no row has a token to learn" + cause);
+      return;
+    }
+    found.rows(
+        Severity.WARNING,
+        "unsupervised_rows",
+        i -> tokens.supervised()[i] == 0,
+        n -> many(n, "row is", "rows are") + " left out: no token to learn" + cause);
+  }
+
+  private static void ends(Findings found, TokenLengths.Texts texts) {
+    boolean any = false;
+    boolean spaces = false;
+    for (int i = 0; i < texts.ends().length; i++) {
+      any |= texts.ends()[i];
+      String prompt = found.data().get(i).prompt();
+      spaces |= texts.bordersInside()[i] && prompt != null && prompt.endsWith(" ");
+    }
+    if (found.isTraining() && !any) {
+      found.add(
+          Severity.WARNING,
+          "no_end",
+          "no row teaches the model to stop: the model folder names no end-of-sequence token"
+              + " (eos_token), or every end was cut. What it generates will run to the limit");
+    }
+    String advice =
+        spaces
+            ? "Prompts should not end in a space"
+            : "This model's tokenizer joins the two: end the prompts in what it joins with nothing,"
+                + " such as a line end";
+    found.rows(
+        Severity.WARNING,
+        "shared_token",
+        i -> texts.bordersInside()[i],
+        n ->
+            many(n, "row has", "rows have")
+                + " a token that begins in the prompt and ends in the completion: generation will"
+                + " start from other tokens than training did. "
+                + advice);
+  }
+
+  @Override
+  public String unit() {
+    return "sequence";
+  }
+
+  /** What share of the tokens is learned, the others only being read. */
+  @Override
+  public String describe(DataReport.Summary summary) {
+    return String.format(
+        Locale.ROOT,
+        "%,d sequences; %,d of %,d tokens are learned (%.0f %%)",
+        summary.lengths().length,
+        summary.supervised(),
+        summary.tokens(),
+        100.0 * summary.supervised() / Math.max(1, summary.tokens()));
+  }
+
+  @Override
+  public void describe(DataReport.Summary summary, ObjectNode split) {
+    split.put("supervised_tokens", summary.supervised());
+    split.put("sequences", summary.lengths().length);
+  }
+
+  private static final class Type implements TaskType {
+    @Override
+    public String name() {
+      return "causal-lm";
+    }
+
+    @Override
+    public List<String> options() {
+      return List.of("train-on-prompt");
+    }
+
+    @Override
+    public String peftType() {
+      return "CAUSAL_LM";
+    }
+
+    @Override
+    public String classSuffix() {
+      return "ForCausalLM";
+    }
+
+    @Override
+    public boolean hasClass(String architecture) {
+      return architecture.endsWith(classSuffix()) || architecture.endsWith("LMHeadModel");
+    }
+
+    @Override
+    public boolean hasLabels() {
+      return false;
+    }
+
+    @Override
+    public Task create(LabelMap labels, Dataset train, TaskOptions options) {
+      return new CausalLm(options.flag("train-on-prompt"));
+    }
+
+    /** What was learned is what evaluation measures. */
+    @Override
+    public Task open(LabelMap labels, JsonNode settings, TaskOptions options) {
+      return new CausalLm(
+          settings.path("train_on_prompt").asBoolean(false), options.integer("stride", 1, 0));
+    }
+  }
+}

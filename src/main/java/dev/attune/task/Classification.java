@@ -1,0 +1,236 @@
+package dev.attune.task;
+
+import static dev.attune.data.Findings.many;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.batch.Batch;
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.RowEncoder;
+import dev.attune.batch.TargetLayout;
+import dev.attune.batch.TextRows;
+import dev.attune.data.DataReport.Severity;
+import dev.attune.data.Dataset;
+import dev.attune.data.Example;
+import dev.attune.data.Findings;
+import dev.attune.data.LabelMap;
+import dev.attune.data.TextFindings;
+import dev.attune.metrics.ClassificationMetrics;
+import dev.attune.metrics.Metrics;
+import dev.attune.model.HeadKind;
+import dev.attune.model.Model;
+import dev.attune.ops.CrossEntropy;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+import dev.attune.text.TextTokenizer;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.BiConsumer;
+
+/** One label per text or pair of texts: {@code BertForSequenceClassification}. */
+public final class Classification implements Task {
+  /** Makes such tasks. */
+  public static final TaskType TYPE = new Type();
+
+  private final LabelMap labels;
+
+  /**
+   * @param labels K names
+   */
+  public Classification(LabelMap labels) {
+    this.labels = labels;
+  }
+
+  /** The labels of a training set. */
+  public static Classification of(Dataset train) {
+    return new Classification(TYPE.labels(train));
+  }
+
+  /**
+   * What is said of one row.
+   *
+   * @param label the most probable one
+   * @param score its probability
+   * @param scores probability of every label, in the order of their ids
+   */
+  public record Predicted(String label, double score, Map<String, Double> scores)
+      implements Prediction {
+    @Override
+    public void write(ObjectNode row) {
+      row.put("predicted_label", label);
+      ObjectNode byLabel = row.putObject("scores");
+      scores.forEach(byLabel::put);
+    }
+  }
+
+  @Override
+  public TaskType type() {
+    return TYPE;
+  }
+
+  @Override
+  public HeadKind head() {
+    return HeadKind.SEQUENCE;
+  }
+
+  @Override
+  public int outputs() {
+    return labels.size();
+  }
+
+  @Override
+  public LabelMap labels() {
+    return labels;
+  }
+
+  @Override
+  public RowEncoder<?> encoder(TextTokenizer tokenizer, int maxLength, Purpose purpose) {
+    return purpose == Purpose.PREDICTION
+        ? new TextRows(tokenizer, maxLength, false, TargetLayout.NONE, TextRows.NONE)
+        : new TextRows(
+            tokenizer,
+            maxLength,
+            false,
+            TargetLayout.LABEL,
+            (builder, tokens, dataset, example) ->
+                builder.add(
+                    tokens.ids(), tokens.typeIds(), labels.id(example.label(), dataset, example)));
+  }
+
+  @Override
+  public int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing) {
+    CrossEntropy.apply(tape, output, staging.labels(0), staging.losses(), labelSmoothing);
+    return (int) output.rows();
+  }
+
+  @Override
+  public boolean smoothsLabels() {
+    return true;
+  }
+
+  @Override
+  public List<String> metricNames() {
+    ClassificationMetrics metrics = new ClassificationMetrics(labels.names());
+    metrics.add(0, 0);
+    return List.copyOf(metrics.values().keySet());
+  }
+
+  @Override
+  public Measurement measurement(EncodedDataset data) {
+    ClassificationMetrics metrics = new ClassificationMetrics(labels.names());
+    return new Measurement() {
+      @Override
+      public void add(Batch batch, ModelOutput output) {
+        for (int b = 0; b < batch.sequences(); b++) {
+          metrics.add(batch.labels()[b], Logits.argmax(output.logits(), b, output.cols()));
+        }
+      }
+
+      @Override
+      public Metrics metrics() {
+        return metrics;
+      }
+    };
+  }
+
+  @Override
+  public Reading reading(
+      Dataset dataset, EncodedDataset data, BiConsumer<Example, Prediction> sink) {
+    return (batch, output) -> {
+      for (int b = 0; b < batch.sequences(); b++) {
+        double[] scores = Logits.softmax(output.logits(), b, output.cols());
+        int best = Logits.argmax(output.logits(), b, output.cols());
+        Map<String, Double> byLabel = new LinkedHashMap<>();
+        for (int k = 0; k < scores.length; k++) {
+          byLabel.put(labels.name(k), scores[k]);
+        }
+        sink.accept(
+            dataset.get(batch.exampleIndex()[b]),
+            new Predicted(labels.name(best), scores[best], byLabel));
+      }
+    };
+  }
+
+  @Override
+  public void describe(ObjectNode outputs, ObjectNode settings) {
+    labels.write(outputs);
+    outputs.put("problem_type", "single_label_classification");
+  }
+
+  @Override
+  public Object target(Example example) {
+    return example.label();
+  }
+
+  @Override
+  public List<String> classes(Example example) {
+    return LabelMap.isPresent(example.label()) ? List.of(example.label()) : List.of();
+  }
+
+  @Override
+  public void examine(Findings found, Map<String, Integer> classCounts) {
+    TextFindings.emptyTexts(found, this);
+    found.examples(
+        Severity.FATAL,
+        "missing_label",
+        example -> !LabelMap.isPresent(example.label()),
+        n ->
+            many(n, "label is", "labels are")
+                + " missing"
+                + (found.data().examples().stream().anyMatch(e -> e.labels() != null)
+                    ? "; several labels a row are learned with --task multi-label-classification"
+                    : ""));
+    LabelFindings classes = new LabelFindings(found, labels, classCounts);
+    classes.unknown(
+        example -> LabelMap.isPresent(example.label()) && !labels.contains(example.label()),
+        "row has a label",
+        "rows have labels",
+        "labels");
+    if (!found.isTraining()) {
+      classes.absent();
+    } else if (!classes.isSingle("class")) {
+      classes.alike();
+      classes.majority();
+      classes.rare("examples");
+    }
+  }
+
+  private static final class Type implements TaskType {
+    @Override
+    public String name() {
+      return "classification";
+    }
+
+    @Override
+    public String peftType() {
+      return "SEQ_CLS";
+    }
+
+    @Override
+    public String classSuffix() {
+      return "ForSequenceClassification";
+    }
+
+    @Override
+    public boolean isFor(String problem, int outputs) {
+      return outputs != 1 && (problem.isEmpty() || problem.equals("single_label_classification"));
+    }
+
+    @Override
+    public LabelMap labels(Dataset train) {
+      return LabelMap.of(
+          train.examples().stream().map(Example::label).filter(LabelMap::isPresent).toList());
+    }
+
+    @Override
+    public Task create(LabelMap labels, Dataset train, TaskOptions options) {
+      return new Classification(labels);
+    }
+
+    @Override
+    public Task open(LabelMap labels, JsonNode settings, TaskOptions options) {
+      return new Classification(labels);
+    }
+  }
+}

@@ -1,0 +1,21 @@
+package dev.attune.task;
+
+import java.nio.FloatBuffer;
+
+/** What a model made of a batch. */
+public interface ModelOutput {
+  /** Logits (rows, cols) on the host, valid until the next batch; a device is waited for. */
+  FloatBuffer logits();
+
+  /** Rows of the logits; on a device there may be more than the batch has. */
+  int rows();
+
+  /** Columns of the logits. */
+  int cols();
+
+  /** Sum of the batch's losses; NaN where none were asked for. */
+  double loss();
+
+  /** Of a language model: how many of the learned tokens were the most probable ones. */
+  int right();
+}

@@ -1,0 +1,388 @@
+package dev.attune.task;
+
+import static dev.attune.data.Findings.many;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.batch.Batch;
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.RowEncoder;
+import dev.attune.batch.TargetLayout;
+import dev.attune.batch.TextRows;
+import dev.attune.core.InputException;
+import dev.attune.data.DataReport.Severity;
+import dev.attune.data.Dataset;
+import dev.attune.data.Example;
+import dev.attune.data.Findings;
+import dev.attune.data.LabelMap;
+import dev.attune.data.TextFindings;
+import dev.attune.metrics.Metrics;
+import dev.attune.metrics.MultiLabelMetrics;
+import dev.attune.model.HeadKind;
+import dev.attune.model.Model;
+import dev.attune.ops.BinaryCrossEntropy;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+import dev.attune.text.TextTokenizer;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.BiConsumer;
+
+/**
+ * Any number of labels per text or pair of texts, none too: {@code BertForSequenceClassification}
+ * with {@code problem_type} {@code multi_label_classification}. Labels are a list of the file,
+ * {@code a|b} in one field (an empty field: none), or columns of 0 and 1.
+ */
+public final class MultiLabelClassification implements Task {
+  /** Makes such tasks. */
+  public static final TaskType TYPE = new Type();
+
+  /** From which probability on a label is given, unless thresholds were tuned. */
+  public static final double THRESHOLD = 0.5;
+
+  private static final String SEPARATOR = "\\|";
+
+  private final LabelMap labels;
+  private final LabelWeights weights;
+  private final double[] thresholds; // (K)
+  private final boolean tunes;
+
+  /** A task without weights, every threshold at {@link #THRESHOLD}. */
+  public MultiLabelClassification(LabelMap labels) {
+    this(labels, LabelWeights.NONE, thresholds(labels.size()), false);
+  }
+
+  /**
+   * @param labels K names
+   * @param weights of the loss where a label holds
+   * @param thresholds from which probability on each label is given (K)
+   * @param tunes whether thresholds are to be found on validation data
+   */
+  MultiLabelClassification(
+      LabelMap labels, LabelWeights weights, double[] thresholds, boolean tunes) {
+    this.labels = labels;
+    this.weights = weights;
+    this.thresholds = thresholds;
+    this.tunes = tunes;
+  }
+
+  private static double[] thresholds(int count) {
+    double[] thresholds = new double[count];
+    Arrays.fill(thresholds, THRESHOLD);
+    return thresholds;
+  }
+
+  /**
+   * What is said of one row.
+   *
+   * @param labels whose probability reaches its threshold, in the order of their ids
+   * @param scores probability of every label, in the order of their ids
+   */
+  public record Predicted(List<String> labels, Map<String, Double> scores) implements Prediction {
+    @Override
+    public void write(ObjectNode row) {
+      labels.forEach(row.putArray("predicted_labels")::add);
+      ObjectNode byLabel = row.putObject("scores");
+      scores.forEach(byLabel::put);
+    }
+  }
+
+  /** From which probability on each label is given, in the order of their ids. */
+  public double threshold(int label) {
+    return thresholds[label];
+  }
+
+  @Override
+  public TaskType type() {
+    return TYPE;
+  }
+
+  @Override
+  public HeadKind head() {
+    return HeadKind.SEQUENCE;
+  }
+
+  @Override
+  public int outputs() {
+    return labels.size();
+  }
+
+  @Override
+  public LabelMap labels() {
+    return labels;
+  }
+
+  /** The labels of an example, none twice; null where the file does not say. */
+  static Set<String> labels(Example example) {
+    if (example.labels() != null) {
+      return new TreeSet<>(example.labels());
+    }
+    if (example.label() == null) {
+      return null;
+    }
+    Set<String> names = new TreeSet<>();
+    for (String name : example.label().split(SEPARATOR)) {
+      if (!name.isBlank()) {
+        names.add(name.strip());
+      }
+    }
+    return names;
+  }
+
+  @Override
+  public RowEncoder<?> encoder(TextTokenizer tokenizer, int maxLength, Purpose purpose) {
+    return purpose == Purpose.PREDICTION
+        ? new TextRows(tokenizer, maxLength, false, TargetLayout.NONE, TextRows.NONE)
+        : new TextRows(
+            tokenizer,
+            maxLength,
+            false,
+            TargetLayout.numbers(labels.size()),
+            (builder, tokens, dataset, example) ->
+                builder.add(tokens.ids(), tokens.typeIds(), targets(dataset, example)));
+  }
+
+  /** 1 for each label that the example has (K). */
+  private float[] targets(Dataset dataset, Example example) {
+    Set<String> names = labels(example);
+    if (names == null) {
+      throw new InputException(
+          dataset.where(example)
+              + ": the labels are missing; an empty list or field says that there are none");
+    }
+    float[] out = new float[labels.size()];
+    for (String name : names) {
+      out[labels.id(name, dataset, example)] = 1;
+    }
+    return out;
+  }
+
+  @Override
+  public int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing) {
+    long positiveWeights = weights.isEmpty() ? 0 : staging.constants(weights.values());
+    BinaryCrossEntropy.apply(tape, output, staging.numbers(), positiveWeights, staging.losses());
+    return (int) output.rows();
+  }
+
+  @Override
+  public List<String> metricNames() {
+    MultiLabelMetrics metrics = new MultiLabelMetrics(labels.names());
+    int K = labels.size();
+    metrics.add(new boolean[K], new boolean[K], new double[K]);
+    return List.copyOf(metrics.values().keySet());
+  }
+
+  @Override
+  public Measurement measurement(EncodedDataset data) {
+    MultiLabelMetrics metrics = new MultiLabelMetrics(labels.names());
+    return new Measurement() {
+      @Override
+      public void add(Batch batch, ModelOutput output) {
+        int K = output.cols();
+        for (int b = 0; b < batch.sequences(); b++) {
+          double[] scores = Logits.sigmoid(output.logits(), b, K);
+          metrics.add(gold(batch, b, K), given(scores), scores);
+        }
+      }
+
+      @Override
+      public Metrics metrics() {
+        return metrics;
+      }
+    };
+  }
+
+  private static boolean[] gold(Batch batch, int sequence, int K) {
+    boolean[] gold = new boolean[K];
+    for (int k = 0; k < K; k++) {
+      gold[k] = batch.targets()[sequence * K + k] >= 0.5f;
+    }
+    return gold;
+  }
+
+  private boolean[] given(double[] scores) {
+    boolean[] given = new boolean[scores.length];
+    for (int k = 0; k < scores.length; k++) {
+      given[k] = scores[k] >= thresholds[k];
+    }
+    return given;
+  }
+
+  @Override
+  public Reading reading(
+      Dataset dataset, EncodedDataset data, BiConsumer<Example, Prediction> sink) {
+    return (batch, output) -> {
+      for (int b = 0; b < batch.sequences(); b++) {
+        double[] scores = Logits.sigmoid(output.logits(), b, output.cols());
+        boolean[] given = given(scores);
+        List<String> names =
+            labels.names().stream().filter(n -> given[labels.idOrMinusOne(n)]).toList();
+        Map<String, Double> byLabel = new LinkedHashMap<>();
+        for (int k = 0; k < scores.length; k++) {
+          byLabel.put(labels.name(k), scores[k]);
+        }
+        sink.accept(dataset.get(batch.exampleIndex()[b]), new Predicted(names, byLabel));
+      }
+    };
+  }
+
+  @Override
+  public boolean isCalibrated() {
+    return tunes;
+  }
+
+  @Override
+  public Calibration calibration(EncodedDataset data) {
+    LabelThresholds tuning = new LabelThresholds(labels.size());
+    return new Calibration() {
+      @Override
+      public void add(Batch batch, ModelOutput output) {
+        for (int b = 0; b < batch.sequences(); b++) {
+          tuning.add(
+              gold(batch, b, output.cols()), Logits.sigmoid(output.logits(), b, output.cols()));
+        }
+      }
+
+      @Override
+      public Task calibrated() {
+        return new MultiLabelClassification(labels, weights, tuning.best(), true);
+      }
+    };
+  }
+
+  @Override
+  public void describe(ObjectNode outputs, ObjectNode settings) {
+    labels.write(outputs);
+    outputs.put("problem_type", "multi_label_classification");
+    ObjectNode byLabel = settings.putObject("thresholds");
+    for (int k = 0; k < thresholds.length; k++) {
+      byLabel.put(labels.name(k), thresholds[k]);
+    }
+    weights.write(labels, settings);
+  }
+
+  @Override
+  public Object target(Example example) {
+    return labels(example);
+  }
+
+  @Override
+  public List<String> classes(Example example) {
+    Set<String> names = labels(example);
+    return names == null ? List.of() : List.copyOf(names);
+  }
+
+  @Override
+  public void examine(Findings found, Map<String, Integer> classCounts) {
+    TextFindings.emptyTexts(found, this);
+    found.examples(
+        Severity.FATAL,
+        "missing_label",
+        example -> labels(example) == null,
+        n ->
+            many(n, "row does", "rows do")
+                + " not say which labels it has. Labels are a list, names parted by | in one column"
+                + " (empty: none), or columns of 0 and 1: --columns text=NAME,labels=NAME;NAME");
+    LabelFindings classes = new LabelFindings(found, labels, classCounts);
+    classes.unknown(
+        example -> classes(example).stream().anyMatch(name -> !labels.contains(name)),
+        "row has labels",
+        "rows have labels",
+        "labels");
+    found.examples(
+        Severity.NOTE,
+        "no_label",
+        example -> example.labels() != null && example.labels().isEmpty() || isNone(example),
+        n -> many(n, "row has", "rows have") + " no label at all");
+    if (!found.isTraining()) {
+      classes.absent();
+      return;
+    }
+    if (labels.size() == 0) {
+      found.add(Severity.FATAL, "single_class", "no row has a label: there is nothing to learn");
+    }
+    classes.alike();
+    classes.rare("examples");
+    List<String> everywhere =
+        classCounts.entrySet().stream()
+            .filter(e -> e.getValue() == found.data().size())
+            .map(e -> '"' + e.getKey() + '"')
+            .toList();
+    if (!everywhere.isEmpty()) {
+      found.add(
+          Severity.WARNING,
+          "majority_class",
+          "every row has " + String.join(", ", everywhere) + ": of that there is nothing to learn");
+    }
+  }
+
+  private static boolean isNone(Example example) {
+    return example.labels() == null && example.label() != null && labels(example).isEmpty();
+  }
+
+  private static final class Type implements TaskType {
+    @Override
+    public String name() {
+      return "multi-label-classification";
+    }
+
+    @Override
+    public List<String> aliases() {
+      return List.of("multi-label");
+    }
+
+    @Override
+    public List<String> options() {
+      return List.of("pos-weight", "tune-thresholds");
+    }
+
+    @Override
+    public String peftType() {
+      return "SEQ_CLS";
+    }
+
+    @Override
+    public String classSuffix() {
+      return "ForSequenceClassification";
+    }
+
+    @Override
+    public boolean isFor(String problem, int outputs) {
+      return problem.equals("multi_label_classification");
+    }
+
+    @Override
+    public LabelMap labels(Dataset train) {
+      return LabelMap.of(
+          train.examples().stream()
+              .map(MultiLabelClassification::labels)
+              .filter(Objects::nonNull)
+              .flatMap(Set::stream)
+              .toList());
+    }
+
+    @Override
+    public Task create(LabelMap labels, Dataset train, TaskOptions options) {
+      return new MultiLabelClassification(
+          labels,
+          LabelWeights.learn(options.get("pos-weight"), labels, train),
+          thresholds(labels.size()),
+          options.flag("tune-thresholds"));
+    }
+
+    @Override
+    public Task open(LabelMap labels, JsonNode settings, TaskOptions options) {
+      double[] thresholds = thresholds(labels.size());
+      for (int k = 0; k < thresholds.length; k++) {
+        thresholds[k] = settings.path("thresholds").path(labels.name(k)).asDouble(THRESHOLD);
+      }
+      return new MultiLabelClassification(
+          labels, LabelWeights.read(labels, settings), thresholds, false);
+    }
+  }
+}

@@ -1,0 +1,29 @@
+package dev.attune.task;
+
+import dev.attune.core.InputException;
+import dev.attune.model.Model;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+
+/** A task's loss, with its label smoothing. */
+public final class Objective {
+  private final Task task;
+  private final float labelSmoothing;
+
+  /**
+   * @param labelSmoothing of the cross-entropy, 0..1
+   * @throws InputException where the task's loss has none
+   */
+  public Objective(Task task, float labelSmoothing) {
+    if (labelSmoothing != 0 && !task.smoothsLabels()) {
+      throw new InputException("--label-smoothing has no meaning for --task " + task.name());
+    }
+    this.task = task;
+    this.labelSmoothing = labelSmoothing;
+  }
+
+  /** See {@link Task#loss}. */
+  public int apply(Tape tape, Model model, Tensor output, Staging staging) {
+    return task.loss(tape, model, output, staging, labelSmoothing);
+  }
+}

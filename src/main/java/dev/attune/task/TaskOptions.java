@@ -1,0 +1,53 @@
+package dev.attune.task;
+
+import dev.attune.core.InputException;
+
+/** What was asked for by name, in the words of the command line without its dashes. */
+@FunctionalInterface
+public interface TaskOptions {
+  /** Nothing was asked for. */
+  TaskOptions NONE = option -> null;
+
+  /** The value of an option such as {@code doc-stride}, or null where it was not given. */
+  String get(String option);
+
+  /** Whether a flag is set. */
+  default boolean flag(String option) {
+    return Boolean.parseBoolean(get(option));
+  }
+
+  /** An integer of at least {@code smallest}. */
+  default int integer(String option, int smallest, int otherwise) {
+    String value = get(option);
+    if (value == null) {
+      return otherwise;
+    }
+    try {
+      int number = Integer.parseInt(value.strip());
+      if (number >= smallest) {
+        return number;
+      }
+    } catch (NumberFormatException e) {
+      // said below
+    }
+    throw new InputException(
+        "--" + option + " is '" + value + "'; an integer of at least " + smallest + " is needed");
+  }
+
+  /** A finite number. */
+  default double number(String option, double otherwise) {
+    String value = get(option);
+    if (value == null) {
+      return otherwise;
+    }
+    try {
+      double number = Double.parseDouble(value.strip());
+      if (Double.isFinite(number)) {
+        return number;
+      }
+    } catch (NumberFormatException e) {
+      // said below
+    }
+    throw new InputException("--" + option + " is '" + value + "', not a number");
+  }
+}

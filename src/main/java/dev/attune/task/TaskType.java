@@ -1,0 +1,69 @@
+package dev.attune.task;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.attune.data.Dataset;
+import dev.attune.data.LabelMap;
+import java.util.List;
+
+/** A kind of task: makes tasks from training data and from model folders. */
+public interface TaskType {
+  /** The name on the command line: {@code token-classification}. */
+  String name();
+
+  /** Other names for it. */
+  default List<String> aliases() {
+    return List.of();
+  }
+
+  /** PEFT's {@code task_type} of its adapters: {@code SEQ_CLS}. */
+  String peftType();
+
+  /** What the names end in of Transformers' classes for it: {@code ForSequenceClassification}. */
+  String classSuffix();
+
+  /** Whether a class of Transformers is for it, or for a type that shares its classes. */
+  default boolean hasClass(String architecture) {
+    return architecture.endsWith(classSuffix());
+  }
+
+  /**
+   * Whether it is this type, among those that share a class, by the rest of config.json.
+   *
+   * @param problem {@code problem_type}, or ""
+   * @param outputs K
+   */
+  default boolean isFor(String problem, int outputs) {
+    return true;
+  }
+
+  /** The options that mean something to it alone, in the words of the command line. */
+  default List<String> options() {
+    return List.of();
+  }
+
+  /** Whether the outputs of its heads have names. */
+  default boolean hasLabels() {
+    return true;
+  }
+
+  /** The labels of a training set, in the order of a new head's outputs; null without labels. */
+  default LabelMap labels(Dataset train) {
+    return null;
+  }
+
+  /**
+   * A task to learn.
+   *
+   * @param labels in the order of the head's outputs; null without labels
+   * @param train for what else is learned from the data before training
+   */
+  Task create(LabelMap labels, Dataset train, TaskOptions options);
+
+  /**
+   * The task of a trained head.
+   *
+   * @param labels in the order of the head's outputs; null without labels
+   * @param settings attune.json; empty where the model was trained elsewhere
+   */
+  Task open(LabelMap labels, JsonNode settings, TaskOptions options);
+}

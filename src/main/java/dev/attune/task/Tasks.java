@@ -1,0 +1,120 @@
+package dev.attune.task;
+
+import dev.attune.core.InputException;
+import dev.attune.data.LabelMap;
+import dev.attune.folder.ModelFolder;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.Predicate;
+import java.util.stream.IntStream;
+
+/** Every type of task: nothing else names them all. */
+public final class Tasks {
+  private static final List<TaskType> ALL =
+      List.of(
+          Classification.TYPE,
+          MultiLabelClassification.TYPE,
+          Regression.TYPE,
+          TokenClassification.TYPE,
+          QuestionAnswering.TYPE,
+          CausalLm.TYPE);
+
+  /** Of a head that nothing else is known of. */
+  private static final int DEFAULT_OUTPUTS = 2;
+
+  private Tasks() {}
+
+  /** The type that a command line names. */
+  public static TaskType named(String option) {
+    String wanted = option.toLowerCase(Locale.ROOT);
+    for (TaskType type : ALL) {
+      if (type.name().equals(wanted) || type.aliases().contains(wanted)) {
+        return type;
+      }
+    }
+    throw new InputException("--task is '" + option + "'; allowed are " + names());
+  }
+
+  /** Refuses what was asked for and means nothing to a task. */
+  public static void check(TaskType type, TaskOptions options) {
+    for (TaskType other : ALL) {
+      for (String option : other.options()) {
+        String value = options.get(option);
+        if (value != null && !value.equals("false") && !type.options().contains(option)) {
+          throw new InputException("--" + option + " has no meaning for --task " + type.name());
+        }
+      }
+    }
+  }
+
+  /** "classification, regression and causal-lm": for help and messages. */
+  public static String names() {
+    List<String> names = ALL.stream().map(TaskType::name).toList();
+    int last = names.size() - 1;
+    return String.join(", ", names.subList(0, last)) + " and " + names.get(last);
+  }
+
+  /**
+   * The task that a model was trained for: as training here noted it, else as PEFT or the
+   * architecture's name says.
+   *
+   * @throws InputException if the folder has no trained head
+   */
+  public static Task of(ModelFolder folder, TaskOptions options) {
+    String noted = folder.attune().path("task").asText("");
+    TaskType type = noted.isEmpty() ? told(folder) : named(noted);
+    LabelMap labels = type.hasLabels() ? labels(folder) : null;
+    return type.open(labels, folder.attune(), options);
+  }
+
+  private static TaskType told(ModelFolder folder) {
+    if (folder.isAdapter()) {
+      String peft = folder.adapter().taskType();
+      if (ALL.stream().anyMatch(type -> type.peftType().equals(peft))) {
+        return among(folder, type -> type.peftType().equals(peft));
+      }
+    }
+    return among(folder, type -> type.hasClass(folder.architecture()));
+  }
+
+  private static TaskType among(ModelFolder folder, Predicate<TaskType> candidates) {
+    String problem = folder.config().path("problem_type").asText("");
+    int outputs = outputs(folder);
+    return ALL.stream()
+        .filter(candidates)
+        .filter(type -> type.isFor(problem, outputs))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new InputException(
+                    folder.base()
+                        + ": config.json names the architecture '"
+                        + folder.architecture()
+                        + "'; those that can be used end in "
+                        + String.join(
+                            ", ", ALL.stream().map(TaskType::classSuffix).distinct().toList())
+                        + ". Train one with: attune train --model "
+                        + folder.base()));
+  }
+
+  private static int outputs(ModelFolder folder) {
+    int named = folder.labelNames().size();
+    return named > 0 ? named : folder.savedOutputs().orElse(DEFAULT_OUTPUTS);
+  }
+
+  /** The labels in the order of the outputs; Transformers leaves default names out. */
+  private static LabelMap labels(ModelFolder folder) {
+    List<String> names = folder.labelNames();
+    if (names.isEmpty()) {
+      names = IntStream.range(0, outputs(folder)).mapToObj(id -> "LABEL_" + id).toList();
+    }
+    int saved = folder.savedOutputs().orElse(names.size());
+    if (saved != names.size()) {
+      throw new InputException(
+          String.format(
+              "%s: the saved head has %d outputs, but %d labels are named: %s",
+              folder.path(), saved, names.size(), LabelMap.ofNames(names).describe()));
+    }
+    return LabelMap.ofNames(names);
+  }
+}

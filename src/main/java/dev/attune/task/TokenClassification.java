@@ -1,0 +1,334 @@
+package dev.attune.task;
+
+import static dev.attune.data.Findings.many;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.batch.Batch;
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.RowEncoder;
+import dev.attune.batch.TargetLayout;
+import dev.attune.batch.TextRows;
+import dev.attune.core.InputException;
+import dev.attune.data.DataReport.Severity;
+import dev.attune.data.Dataset;
+import dev.attune.data.Example;
+import dev.attune.data.Findings;
+import dev.attune.data.LabelMap;
+import dev.attune.data.TextFindings;
+import dev.attune.data.TokenLengths;
+import dev.attune.metrics.Metrics;
+import dev.attune.metrics.SequenceLabelMetrics;
+import dev.attune.model.HeadKind;
+import dev.attune.model.Model;
+import dev.attune.ops.CrossEntropy;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+import dev.attune.text.TextTokenizer;
+import dev.attune.text.TokenIds;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.BiConsumer;
+
+/**
+ * One tag per word: {@code BertForTokenClassification}. A word's tag is learned from, and read off,
+ * its first token.
+ */
+public final class TokenClassification implements Task {
+  /** Makes such tasks. */
+  public static final TaskType TYPE = new Type();
+
+  private final LabelMap labels;
+
+  /**
+   * @param labels K tags
+   */
+  public TokenClassification(LabelMap labels) {
+    this.labels = labels;
+  }
+
+  /** The tags of a training set. */
+  public static TokenClassification of(Dataset train) {
+    return new TokenClassification(TYPE.labels(train));
+  }
+
+  /**
+   * What is said of one row.
+   *
+   * @param tags one a word; null for words beyond the maximum length, or without tokens
+   */
+  public record Predicted(List<String> tags) implements Prediction {
+    @Override
+    public void write(ObjectNode row) {
+      tags.forEach(row.putArray("predicted_tags")::add);
+    }
+  }
+
+  @Override
+  public TaskType type() {
+    return TYPE;
+  }
+
+  @Override
+  public HeadKind head() {
+    return HeadKind.TOKEN;
+  }
+
+  @Override
+  public int outputs() {
+    return labels.size();
+  }
+
+  @Override
+  public LabelMap labels() {
+    return labels;
+  }
+
+  @Override
+  public RowEncoder<?> encoder(TextTokenizer tokenizer, int maxLength, Purpose purpose) {
+    return purpose == Purpose.PREDICTION
+        ? new WordRows(new TextRows(tokenizer, maxLength, true, TargetLayout.NONE, TextRows.NONE))
+        : new TextRows(
+            tokenizer,
+            maxLength,
+            true,
+            TargetLayout.ROWS,
+            (builder, tokens, dataset, example) ->
+                builder.add(tokens.ids(), tokens.typeIds(), targets(tokens, dataset, example)));
+  }
+
+  /** A word's tag goes to its first token; its other tokens and the special ones are ignored. */
+  private int[] targets(TokenIds tokens, Dataset dataset, Example example) {
+    if (example.tags() == null || example.tags().size() != example.tokens().size()) {
+      throw new InputException(
+          dataset.where(example)
+              + ": "
+              + (example.tags() == null
+                  ? "the tags are missing"
+                  : example.tags().size() + " tags for " + example.tokens().size() + " tokens")
+              + ". Token classification needs one tag for each token.");
+    }
+    int[] out = new int[tokens.ids().length];
+    Arrays.fill(out, EncodedDataset.IGNORED);
+    int previous = -1;
+    for (int t = 0; t < out.length; t++) {
+      int word = tokens.wordIds()[t];
+      if (word >= 0 && word != previous) {
+        out[t] = labels.id(example.tags().get(word), dataset, example);
+      }
+      previous = word;
+    }
+    return out;
+  }
+
+  /** Rows of words that remember which word each token is of. */
+  private record WordRows(TextRows rows) implements RowEncoder<TokenIds> {
+    @Override
+    public TokenIds encode(Dataset dataset, Example example) {
+      return rows.encode(dataset, example);
+    }
+
+    @Override
+    public EncodedDataset pack(Dataset dataset, List<TokenIds> tokens) {
+      int[][] words = tokens.stream().map(TokenIds::wordIds).toArray(int[][]::new);
+      return rows.pack(dataset, tokens).withNotes(new Words(words));
+    }
+  }
+
+  /**
+   * @param ids of each row, the word of each token; -1 for special tokens
+   */
+  private record Words(int[][] ids) {}
+
+  @Override
+  public int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing) {
+    CrossEntropy.apply(tape, output, staging.rowLabels(), staging.losses(), labelSmoothing);
+    return (int) output.rows();
+  }
+
+  @Override
+  public boolean smoothsLabels() {
+    return true;
+  }
+
+  @Override
+  public List<String> metricNames() {
+    SequenceLabelMetrics metrics = new SequenceLabelMetrics(labels.names());
+    metrics.add(new int[1], new int[1]);
+    return List.copyOf(metrics.values().keySet());
+  }
+
+  @Override
+  public Measurement measurement(EncodedDataset data) {
+    SequenceLabelMetrics metrics = new SequenceLabelMetrics(labels.names());
+    return new Measurement() {
+      @Override
+      public void add(Batch batch, ModelOutput output) {
+        for (int b = 0; b < batch.sequences(); b++) {
+          int begin = batch.cuSeqlens()[b];
+          int end = batch.cuSeqlens()[b + 1];
+          int[] gold = new int[end - begin];
+          int[] predicted = new int[end - begin];
+          int words = 0;
+          for (int row = begin; row < end; row++) {
+            if (batch.labels()[row] != EncodedDataset.IGNORED) {
+              gold[words] = batch.labels()[row];
+              predicted[words++] = Logits.argmax(output.logits(), row, output.cols());
+            }
+          }
+          metrics.add(Arrays.copyOf(gold, words), Arrays.copyOf(predicted, words));
+        }
+      }
+
+      @Override
+      public Metrics metrics() {
+        return metrics;
+      }
+    };
+  }
+
+  @Override
+  public Reading reading(
+      Dataset dataset, EncodedDataset data, BiConsumer<Example, Prediction> sink) {
+    int[][] words = data.notes(Words.class).ids();
+    return (batch, output) -> {
+      for (int b = 0; b < batch.sequences(); b++) {
+        int row = batch.exampleIndex()[b];
+        Example example = dataset.get(row);
+        String[] tags = new String[example.tokens().size()];
+        for (int t = 0; t < words[row].length; t++) {
+          int word = words[row][t];
+          if (word >= 0 && tags[word] == null) {
+            int best = Logits.argmax(output.logits(), batch.cuSeqlens()[b] + t, output.cols());
+            tags[word] = labels.name(best);
+          }
+        }
+        sink.accept(example, new Predicted(Collections.unmodifiableList(Arrays.asList(tags))));
+      }
+    };
+  }
+
+  @Override
+  public void describe(ObjectNode outputs, ObjectNode settings) {
+    labels.write(outputs);
+  }
+
+  @Override
+  public Object target(Example example) {
+    return example.tags();
+  }
+
+  @Override
+  public boolean isEmpty(Example example) {
+    return TextFindings.hasNoWords(example);
+  }
+
+  @Override
+  public List<String> classes(Example example) {
+    return example.tags() == null ? List.of() : example.tags();
+  }
+
+  @Override
+  public void examine(Findings found, Map<String, Integer> classCounts) {
+    TextFindings.emptyTexts(found, this);
+    found.examples(
+        Severity.FATAL,
+        "missing_label",
+        example -> example.tags() == null,
+        n -> many(n, "row has", "rows have") + " no tags");
+    found.examples(
+        Severity.FATAL,
+        "tags_mismatch",
+        TokenClassification::isMismatch,
+        n ->
+            many(n, "row has", "rows have")
+                + " another number of tags than of tokens (first: "
+                + found.data().examples().stream()
+                    .filter(TokenClassification::isMismatch)
+                    .findFirst()
+                    .map(e -> e.tags().size() + " tags, " + words(e) + " tokens")
+                    .orElseThrow()
+                + ")");
+    LabelFindings classes = new LabelFindings(found, labels, classCounts);
+    classes.unknown(
+        example -> classes(example).stream().anyMatch(tag -> !labels.contains(tag)),
+        "row has tags",
+        "rows have tags",
+        "tags");
+    if (!found.isTraining()) {
+      classes.absent();
+    } else if (!classes.isSingle("tag")) {
+      classes.alike();
+      classes.rare("words");
+    }
+  }
+
+  @Override
+  public void examineLengths(Findings found, TokenLengths tokens) {
+    TextFindings.targetsLeft(found, tokens);
+    long supervised = Arrays.stream(tokens.supervised()).asLongStream().sum();
+    long tagged = found.data().examples().stream().mapToLong(e -> classes(e).size()).sum();
+    if (supervised > 0 && tagged > supervised) {
+      found.add(
+          Severity.NOTE,
+          "lost_tags",
+          String.format(
+              Locale.ROOT,
+              "%,d of %,d tagged words are lost (truncated, or without tokens)",
+              tagged - supervised,
+              tagged));
+    }
+  }
+
+  private static boolean isMismatch(Example example) {
+    return example.tags() != null && example.tags().size() != words(example);
+  }
+
+  private static int words(Example example) {
+    return example.tokens() == null ? 0 : example.tokens().size();
+  }
+
+  private static final class Type implements TaskType {
+    @Override
+    public String name() {
+      return "token-classification";
+    }
+
+    @Override
+    public List<String> aliases() {
+      return List.of("ner");
+    }
+
+    @Override
+    public String peftType() {
+      return "TOKEN_CLS";
+    }
+
+    @Override
+    public String classSuffix() {
+      return "ForTokenClassification";
+    }
+
+    @Override
+    public LabelMap labels(Dataset train) {
+      return LabelMap.of(
+          train.examples().stream()
+              .filter(example -> example.tags() != null)
+              .flatMap(example -> example.tags().stream())
+              .toList());
+    }
+
+    @Override
+    public Task create(LabelMap labels, Dataset train, TaskOptions options) {
+      return new TokenClassification(labels);
+    }
+
+    @Override
+    public Task open(LabelMap labels, JsonNode settings, TaskOptions options) {
+      return new TokenClassification(labels);
+    }
+  }
+}
