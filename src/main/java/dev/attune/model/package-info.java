@@ -1,8 +1,8 @@
 /**
  * Models: forward-only assemblies of ops. Every transformer is one stack of one block with switches
- * ({@link dev.attune.model.TransformerConfig}); a family (model/bert, model/llama, …) is a page: how
- * it reads its config.json, which switches it sets, what Hugging Face calls its tensors, and which
- * heads it carries. {@link dev.attune.model.Families} lists them, and nothing else does.
+ * ({@link dev.attune.model.TransformerConfig}); a family (model/bert, model/llama, …) is a page:
+ * how it reads its config.json, which switches it sets, what Hugging Face calls its tensors, and
+ * which heads it carries. {@link dev.attune.model.Families} lists them, and nothing else does.
  *
  * <p>Adding one: a page with a method from {@link dev.attune.model.FamilyConfig} to {@link
  * dev.attune.model.Family}, a line in the registry, a golden. Defaults of absent keys are those of

@@ -66,7 +66,8 @@ public final class TextEncoder implements AutoCloseable {
     this.model = model;
     this.tokenizer = tokenizer;
     this.encoder =
-        new Encoder(new TextRows(tokenizer, maxLength, false, TargetLayout.NONE, TextRows.NONE), threads);
+        new Encoder(
+            new TextRows(tokenizer, maxLength, false, TargetLayout.NONE, TextRows.NONE), threads);
     this.pooling = pooling;
     this.normalizes = normalizes;
   }

@@ -22,7 +22,6 @@ import dev.attune.testkit.Backends;
 import dev.attune.testkit.GoldenBatch;
 import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Host;
-import dev.attune.testkit.TestTasks;
 import java.nio.file.Path;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;

@@ -167,7 +167,8 @@ class HeadLabelsTest {
     named("BertForSequenceClassification", "a", "b", "c");
     try (CpuBackend backend = new CpuBackend(1);
         TrainedModel opened =
-            TrainedModel.open(output, OpenOptions.DEFAULT, backend, PrecisionOption.FP32.on(backend))) {
+            TrainedModel.open(
+                output, OpenOptions.DEFAULT, backend, PrecisionOption.FP32.on(backend))) {
       // The base's names are not as many as the saved head has outputs.
       assertEquals(List.of("LABEL_0", "LABEL_1"), opened.labels().names());
     }

@@ -200,7 +200,8 @@ class ResumeTest {
   private double openedDifference() {
     try (CpuBackend backend = new CpuBackend(1);
         TrainedModel opened =
-            TrainedModel.open(output, OpenOptions.DEFAULT, backend, PrecisionOption.FP32.on(backend))) {
+            TrainedModel.open(
+                output, OpenOptions.DEFAULT, backend, PrecisionOption.FP32.on(backend))) {
       return opened.folder().isAdapter() ? 1 : 0;
     }
   }

@@ -153,7 +153,8 @@ class GoldenTrainingTest {
     model.parameters().enableTraining();
     try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
         TrainingLoop trainer =
-            new TrainingLoop(TestTasks.CLASSIFICATION, model, optimizer, tape, data, null, config)) {
+            new TrainingLoop(
+                TestTasks.CLASSIFICATION, model, optimizer, tape, data, null, config)) {
       trainer.run(
           new TrainListener() {
             @Override
