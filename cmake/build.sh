@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Configures and builds the native libraries: build.sh BUILD_DIR JNI_SOURCE_DIR CUDA_JNI_SOURCE_DIR OUTPUT_DIR
+# Configures and builds the native libraries: build.sh BUILD_DIR JNI_SOURCE_DIR OUTPUT_DIR
 # ATTUNE_NATIVE=product: only what runs here, no tests: the CPU library, and the CUDA library where there is a device.
 # ATTUNE_CMAKE_ARGS: more arguments for CMake, such as -DATTUNE_CUDA=OFF where the CUDA kernels are not wanted.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-build=$1 jni=$2 cuda_jni=$3 out=$4
+build=$1 jni=$2 out=$3
 for tool in cmake g++; do
   command -v "$tool" >/dev/null || {
     echo "attune: '$tool' is needed to build the native kernels; install it, e.g.: apt-get install cmake g++" >&2
@@ -20,7 +20,7 @@ if [[ ${ATTUNE_NATIVE:-} == product ]]; then
 fi
 # shellcheck disable=SC2086 # several arguments in one variable
 cmake -S "$root/native" -B "$build" -DCMAKE_BUILD_TYPE=Release -DATTUNE_JNI_DIR="$jni" -DATTUNE_CUDA="$cuda" \
-  -DATTUNE_CUDA_JNI_DIR="$cuda_jni" -DATTUNE_OUTPUT_DIR="$out" -DJAVA_HOME="$java_home" ${ATTUNE_CMAKE_ARGS:-} >"$build.log" 2>&1 || { cat "$build.log" >&2; exit 1; }
+  -DATTUNE_OUTPUT_DIR="$out" -DJAVA_HOME="$java_home" ${ATTUNE_CMAKE_ARGS:-} >"$build.log" 2>&1 || { cat "$build.log" >&2; exit 1; }
 if ((${#targets[@]})) && cmake --build "$build" --target help | grep -q ' attune_cuda$'; then
   targets+=(attune_cuda)
 fi

@@ -15,8 +15,12 @@
 #include <vector>
 
 #include "attune_ops.h"
+#include "caller.h"
 
 namespace {
+
+const auto attention_fwd = attune::linked<decltype(attune_attention_fwd)>("attention_fwd");
+const auto attention_bwd = attune::linked<decltype(attune_attention_bwd)>("attention_bwd");
 
 struct Batch {
   const char* name;
@@ -26,6 +30,12 @@ struct Batch {
 struct Shape {
   const char* name;
   int64_t H, D;
+};
+
+struct Mode {
+  const char* name;
+  int64_t reach;  // of a relative position bias; -1: none
+  int64_t window;
 };
 
 bool cpu_time = false;
@@ -73,7 +83,7 @@ std::vector<float> random_values(std::mt19937& generator, int64_t count, int32_t
   return values;
 }
 
-void bench(attune_context* ctx, const Batch& batch, const Shape& shape, int32_t dtype, float p) {
+void bench(attune_context* ctx, const Batch& batch, const Shape& shape, const Mode& mode, int32_t dtype, float p) {
   std::mt19937 generator(7);
   std::vector<int32_t> cu{0};
   double pairs = 0;
@@ -82,7 +92,10 @@ void bench(attune_context* ctx, const Batch& batch, const Shape& shape, int32_t 
     double u = std::generate_canonical<double, 32>(generator);
     int length = batch.shortest + static_cast<int>(u * u * (batch.longest - batch.shortest + 1));
     cu.push_back(cu.back() + length);
-    pairs += static_cast<double>(length) * length;
+    for (int64_t i = 0; i < length; ++i) {
+      const int64_t side = mode.window > 0 ? mode.window - 1 : length;
+      pairs += static_cast<double>(std::min<int64_t>(length - 1, i + side) - std::max<int64_t>(0, i - side) + 1);
+    }
   }
   const int64_t N = cu.back(), H = shape.H, D = shape.D, C = H * D;
   auto qkv = random_values(generator, N * 3 * C, dtype);
@@ -94,19 +107,24 @@ void bench(attune_context* ctx, const Batch& batch, const Shape& shape, int32_t 
     return static_cast<void*>(reinterpret_cast<char*>(values.data()) + i * C * element);
   };
   const float scale = 1.0f / std::sqrt(static_cast<float>(D));
+  const int64_t reach = mode.reach < 0 ? 0 : mode.reach;
+  std::vector<float> biases(static_cast<size_t>(H * (2 * reach + 1)), 0.1f), dbiases(biases.size());
+  const float* bias = mode.reach < 0 ? nullptr : biases.data();
+  float* dbias = mode.reach < 0 ? nullptr : dbiases.data();
   double forward = median_seconds([&] {
-    require(attune_attention_fwd(ctx, out.data(), lse.data(), part(qkv, 0), part(qkv, 1), part(qkv, 2), cu.data(),
-                                 cu.data(), 3 * C, 3 * C, batch.sequences, H, H, D, scale, 0, 0, p, 1, 2, dtype));
+    require(attention_fwd(ctx, out.data(), lse.data(), part(qkv, 0), part(qkv, 1), part(qkv, 2), bias, cu.data(),
+                          cu.data(), 3 * C, 3 * C, batch.sequences, batch.longest, H, H, D, reach, scale, 0,
+                          mode.window, p, 1, 2, dtype));
   });
   double backward = median_seconds([&] {
-    require(attune_attention_bwd(ctx, part(dqkv, 0), part(dqkv, 1), part(dqkv, 2), dout.data(), part(qkv, 0),
-                                 part(qkv, 1), part(qkv, 2), out.data(), lse.data(), cu.data(), cu.data(), 3 * C, 3 * C,
-                                 batch.sequences, H, H, D, scale, 0, 0, p, 1, 2, dtype));
+    require(attention_bwd(ctx, part(dqkv, 0), part(dqkv, 1), part(dqkv, 2), dbias, dout.data(), part(qkv, 0),
+                          part(qkv, 1), part(qkv, 2), bias, out.data(), lse.data(), cu.data(), cu.data(), 3 * C, 3 * C,
+                          batch.sequences, batch.longest, H, H, D, reach, scale, 0, mode.window, p, 1, 2, dtype));
   });
   double work = pairs * static_cast<double>(C) * 1e-9;
-  std::printf("%-16s %-7s %-4s p=%.1f N=%-5lld  fwd %8.3f ms %6.1f GFLOP/s   bwd %8.3f ms %6.1f GFLOP/s\n", batch.name,
-              shape.name, dtype == ATTUNE_F32 ? "f32" : "bf16", static_cast<double>(p), static_cast<long long>(N),
-              forward * 1e3, 4 * work / forward, backward * 1e3, 10 * work / backward);
+  std::printf("%-16s %-7s %-9s %-4s p=%.1f N=%-5lld  fwd %8.3f ms %6.1f GFLOP/s   bwd %8.3f ms %6.1f GFLOP/s\n",
+              batch.name, shape.name, mode.name, dtype == ATTUNE_F32 ? "f32" : "bf16", static_cast<double>(p),
+              static_cast<long long>(N), forward * 1e3, 4 * work / forward, backward * 1e3, 10 * work / backward);
 }
 
 }  // namespace
@@ -126,8 +144,18 @@ int main(int argc, char** argv) {
   for (const Batch& batch : batches) {
     for (const Shape& shape : shapes) {
       for (int32_t dtype : {ATTUNE_F32, ATTUNE_BF16}) {
-        for (float p : {0.0f, 0.1f}) bench(ctx, batch, shape, dtype, p);
+        for (float p : {0.0f, 0.1f}) bench(ctx, batch, shape, {"", -1, 0}, dtype, p);
       }
+    }
+  }
+  // What a relative position bias costs, and how a window's work grows with the length.
+  const Batch longer[] = {{"32 x 64..128", 32, 64, 128},
+                          {"8 x 128..512", 8, 128, 512},
+                          {"4 x 2048", 4, 2048, 2048},
+                          {"1 x 8192", 1, 8192, 8192}};
+  for (const Batch& batch : longer) {
+    for (const Mode& mode : {Mode{"", -1, 0}, Mode{"bias", 128, 0}, Mode{"window 65", -1, 65}}) {
+      for (int32_t dtype : {ATTUNE_F32, ATTUNE_BF16}) bench(ctx, batch, shapes[1], mode, dtype, 0);
     }
   }
   attune_context_close(ctx);

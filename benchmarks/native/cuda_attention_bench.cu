@@ -19,8 +19,12 @@
 #include <vector>
 
 #include "attune_cuda.h"
+#include "caller.h"
 
 namespace {
+
+const auto attention_fwd = attune::linked<decltype(attune_attention_fwd)>("attention_fwd");
+const auto attention_bwd = attune::linked<decltype(attune_attention_bwd)>("attention_bwd");
 
 constexpr int64_t kTokens = 16384, kColumns = 2048;
 constexpr int kSamples = 20, kWarmUp = 3;
@@ -137,13 +141,13 @@ void bench(attune_context* ctx, Clock& clock, const Tensors& x, int64_t length, 
   const int32_t* rows = cu.at<int32_t>();
 
   const double forward = clock.median_seconds([&] {
-    require(attune_attention_fwd(ctx, out.at(), lse.at<float>(), qkv.at(), qkv.at(width), qkv.at(2 * width), rows, rows,
-                                 stride, stride, B, H, H, D, scale, causal, 0, p, 1, 2, dtype));
+    require(attention_fwd(ctx, out.at(), lse.at<float>(), qkv.at(), qkv.at(width), qkv.at(2 * width), nullptr, rows,
+                          rows, stride, stride, B, length, H, H, D, 0, scale, causal, 0, p, 1, 2, dtype));
   });
   const double backward = clock.median_seconds([&] {
-    require(attune_attention_bwd(ctx, gradients.at(), gradients.at(width), gradients.at(2 * width), dout.at(), qkv.at(),
-                                 qkv.at(width), qkv.at(2 * width), out.at(), lse.at<float>(), rows, rows, stride,
-                                 stride, B, H, H, D, scale, causal, 0, p, 1, 2, dtype));
+    require(attention_bwd(ctx, gradients.at(), gradients.at(width), gradients.at(2 * width), nullptr, dout.at(),
+                          qkv.at(), qkv.at(width), qkv.at(2 * width), nullptr, out.at(), lse.at<float>(), rows, rows,
+                          stride, stride, B, length, H, H, D, 0, scale, causal, 0, p, 1, 2, dtype));
   });
   require(attune_cuda_check(ctx));
   const double pairs = static_cast<double>(B * H) * static_cast<double>(length) *

@@ -21,8 +21,12 @@
 #include <time.h>
 
 #include "attune_ops.h"
+#include "caller.h"
 
 namespace {
+
+const auto linear_fwd = attune::linked<decltype(attune_linear_fwd)>("linear_fwd");
+const auto attention_cached_fwd = attune::linked<decltype(attune_attention_cached_fwd)>("attention_cached_fwd");
 
 constexpr int64_t kRotation = int64_t{192} << 20;
 
@@ -142,8 +146,8 @@ int main(int argc, char** argv) {
           if (label.find(filter) == std::string::npos) continue;
           const Memory inp(N * shape.C * 4), out(N * shape.F * 4);
           report(label, static_cast<double>(bytes), copies, [&](int64_t i) {
-            return attune_linear_fwd(ctx, out.data(), nullptr, inp.data(), rotation.data(i * step), nullptr, N, shape.C,
-                                     shape.F, ATTUNE_ACT_NONE, dtype, weight_dtype);
+            return linear_fwd(ctx, out.data(), nullptr, inp.data(), rotation.data(i * step), nullptr, N, shape.C,
+                              shape.F, ATTUNE_ACT_NONE, dtype, weight_dtype);
           });
         }
       }
@@ -171,10 +175,10 @@ int main(int argc, char** argv) {
             count.push_back(static_cast<int32_t>(keys));
           }
           report(label, 2.0 * static_cast<double>(bytes), copies, [&](int64_t i) {
-            return attune_attention_cached_fwd(ctx, out.data(), q.data(), rotation.data(i * bytes),
-                                               rotation.data(kRotation + i * bytes), cu_q.data(), start.data(),
-                                               count.data(), heads.H * heads.D, width, B, heads.H, heads.Hkv, heads.D,
-                                               1.0f / std::sqrt(static_cast<float>(heads.D)), 0, dtype);
+            return attention_cached_fwd(ctx, out.data(), q.data(), rotation.data(i * bytes),
+                                        rotation.data(kRotation + i * bytes), cu_q.data(), start.data(), count.data(),
+                                        heads.H * heads.D, width, B, heads.H, heads.Hkv, heads.D,
+                                        1.0f / std::sqrt(static_cast<float>(heads.D)), 0, dtype);
           });
         }
       }

@@ -29,12 +29,17 @@
 #endif
 
 #include "attune_ops.h"
+#include "caller.h"
 
 #if defined(ATTUNE_BENCH_ONEDNN)
 #include <dnnl.hpp>
 #endif
 
 namespace {
+
+const auto linear_fwd = attune::linked<decltype(attune_linear_fwd)>("linear_fwd");
+const auto linear_bwd_input = attune::linked<decltype(attune_linear_bwd_input)>("linear_bwd_input");
+const auto linear_bwd_weight = attune::linked<decltype(attune_linear_bwd_weight)>("linear_bwd_weight");
 
 int threads = 2;
 
@@ -302,22 +307,21 @@ int main(int argc, char** argv) {
         const std::string kind = product;
         if (kind == "fwd") {
           contenders.push_back({"attune", flops, [&] {
-                                  attune_linear_fwd(
-                                      ctx, out.data, shape.activation != ATTUNE_ACT_NONE ? pre.data : nullptr, inp.data,
-                                      weight.data, bias.f32(), N, C, F, shape.activation, dtype, ATTUNE_F32);
+                                  linear_fwd(ctx, out.data, shape.activation != ATTUNE_ACT_NONE ? pre.data : nullptr,
+                                             inp.data, weight.data, bias.f32(), N, C, F, shape.activation, dtype,
+                                             ATTUNE_F32);
                                 }});
         } else if (kind == "bwd_input") {
           contenders.push_back({"attune", flops, [&] {
-                                  attune_linear_bwd_input(
+                                  linear_bwd_input(
                                       ctx, dinp.data, shape.activated_input ? activated.data : nullptr, out.data,
                                       weight.data, shape.activated_input ? input_pre.data : nullptr, N, C, F,
                                       shape.activated_input ? ATTUNE_ACT_GELU : ATTUNE_ACT_NONE, 0, dtype, ATTUNE_F32);
                                 }});
         } else {
-          contenders.push_back({"attune", flops, [&] {
-                                  attune_linear_bwd_weight(ctx, dweight.f32(), dbias.f32(), out.data, inp.data, N, C, F,
-                                                           0, dtype);
-                                }});
+          contenders.push_back(
+              {"attune", flops,
+               [&] { linear_bwd_weight(ctx, dweight.f32(), dbias.f32(), out.data, inp.data, N, C, F, 0, dtype); }});
         }
 #if defined(ATTUNE_BENCH_ONEDNN)
         using tag = dnnl::memory::format_tag;

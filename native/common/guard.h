@@ -1,5 +1,5 @@
-// The guard of every entry: null checks that Java cannot make, one thread in a context at a time, and no
-// exception may cross the border.
+// The guard of every entry: there is a context, one thread is in it at a time, and no exception crosses the
+// border.
 #ifndef ATTUNE_GUARD_H
 #define ATTUNE_GUARD_H
 
@@ -28,11 +28,9 @@ class Visit {
   Context* ctx_;
 };
 
-// `missing` says where there is no kernel for the op; null where there is one.
 template <class Context, class Body>
-attune_status guard(const char* op, Context* ctx, const char* missing, Body&& body) {
+attune_status guard(const char* op, Context* ctx, Body&& body) {
   if (ctx == nullptr) return fail(ATTUNE_INVALID_ARGUMENT, "%s: the context is null", op);
-  if (missing != nullptr) return fail(ATTUNE_UNSUPPORTED, "%s has no kernel %s", op, missing);
   Visit<Context> visit(ctx);
   if (!visit.admitted()) return fail(ATTUNE_BUSY, "%s: another thread is using the context", op);
   try {

@@ -23,8 +23,6 @@ attune_status fail(attune_status status, const char* format, ...) {
 
 extern "C" {
 
-int32_t attune_abi_version(void) { return ATTUNE_ABI_VERSION; }
-
 const char* attune_last_error(void) { return attune::last_error; }
 
 }  // extern "C"

@@ -14,23 +14,11 @@ namespace {
 
 constexpr int64_t kGrain = 8192;
 
-attune_status check(const char* op, int64_t count, int32_t activation, int32_t dtype) {
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_CHECK(check_count(op, "count", count));
-  ATTUNE_REQUIRE(with_activation(activation, [](auto) {}), "%s: activation is %d, must be %d..%d", op, activation,
-                 ATTUNE_ACT_NONE, ATTUNE_ACT_SILU);
-  return ATTUNE_OK;
-}
-
 }  // namespace
 
 attune_status activation_fwd(attune_context* ctx, void* out, const void* inp, int64_t count, int32_t activation,
                              int32_t dtype) {
-  const char* op = "activation_fwd";
-  ATTUNE_CHECK(check(op, count, activation, dtype));
   if (count == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "inp", inp));
   with_type(dtype, [&](auto element) {
     using T = decltype(element);
     T* to = static_cast<T*>(out);
@@ -48,12 +36,7 @@ attune_status activation_fwd(attune_context* ctx, void* out, const void* inp, in
 
 attune_status activation_bwd(attune_context* ctx, void* dinp, const void* dout, const void* inp, int64_t count,
                              int32_t activation, int32_t accumulate, int32_t dtype) {
-  const char* op = "activation_bwd";
-  ATTUNE_CHECK(check(op, count, activation, dtype));
   if (count == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "dinp", dinp));
-  ATTUNE_CHECK(check_pointer(op, "dout", dout));
-  ATTUNE_CHECK(check_pointer(op, "inp", inp));
   with_type(dtype, [&](auto element) {
     using T = decltype(element);
     T* to = static_cast<T*>(dinp);

@@ -4,6 +4,8 @@
 // then runs down the lanes, without a single reduction across a vector, and row statistics (maximum,
 // sum, lse, dot(dout, out)) are plain vectors. Masks and dropout are lane-wise too.
 //
+// A relative position bias is where the sums of the scores begin (attention_bias.h).
+//
 //   forward    S^T = K Q^T, P^T = exp2(c S^T - m), O = rescaled O + (P^T)^T V
 //   backward   S^T again, P^T from lse, dP^T = V dO^T, dS^T = P^T (dP^T - dot(dout, out)),
 //              dV += P^T dO, dK += dS^T Q, dQ += (dS^T)^T K
@@ -12,10 +14,6 @@
 // and tiles depend on lengths only, and every sum runs in rising order of its index, so neither
 // threads nor the way of cutting change a bit.
 #include <cstdint>
-#include <cstring>
-
-#include <cstdint>
-#include "attention_gemm.h"
 
 #include "attention_forward.h"
 #include "checks.h"
@@ -26,21 +24,14 @@ namespace attune {
 namespace ATTUNE_ISA {
 
 attune_status attention_fwd(attune_context* ctx, void* out, float* lse, const void* q, const void* k, const void* v,
-                            const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride, int64_t kv_stride, int64_t B,
-                            int64_t H, int64_t Hkv, int64_t D, float scale, int32_t causal, int64_t window, float p,
-                            int64_t seed, int64_t stream, int32_t dtype) {
-  AttentionProblem a{
-      cu_q, cu_k, nullptr, q_stride, kv_stride, B, H, Hkv, D, scale, causal != 0, window, Dropout(p, seed, stream)};
-  ATTUNE_CHECK(check_attention("attention_fwd", a, p, dtype));
-  if (B > 0 && cu_q[B] > cu_q[0]) {
-    ATTUNE_CHECK(check_pointer("attention_fwd", "out", out));
-    ATTUNE_CHECK(check_pointer("attention_fwd", "lse", lse));
-    ATTUNE_CHECK(check_pointer("attention_fwd", "q", q));
-    if (cu_k[B] > cu_k[0]) {
-      ATTUNE_CHECK(check_pointer("attention_fwd", "k", k));
-      ATTUNE_CHECK(check_pointer("attention_fwd", "v", v));
-    }
-  }
+                            const float* bias, const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride,
+                            int64_t kv_stride, int64_t B, int64_t, int64_t H, int64_t Hkv, int64_t D, int64_t reach,
+                            float scale, int32_t causal, int64_t window, float p, int64_t seed, int64_t stream,
+                            int32_t dtype) {
+  const AttentionProblem a{
+      cu_q, cu_k, nullptr, q_stride, kv_stride, B, H, Hkv, D, scale, causal != 0, window, Dropout(p, seed, stream),
+      bias, reach};
+  ATTUNE_CHECK(check_attention("attention_fwd", a));
   if (dtype == ATTUNE_F32) {
     run_forward(ctx, AttentionForward<Single, float>{a, static_cast<float*>(out), lse, static_cast<const float*>(q),
                                                      static_cast<const float*>(k), static_cast<const float*>(v)});

@@ -1,6 +1,12 @@
 // Tiled attention, backward: see attention.cpp for how it is cut into tiles and tasks.
+//
+// The gradient of a relative position bias is summed over all sequences. Every (sequence, head, chunk of query blocks)
+// has a slot of its own for what it adds, which is a task or part of one however the work is cut; the slots are added
+// in rising order. Where they have no room together, tasks run in waves: a running sum does not know of them.
 #include <cstdint>
+#include <cstring>
 
+#include "attention_bias.h"
 #include "attention_gemm.h"
 #include "attention_math.h"
 #include "attention_pack.h"
@@ -9,6 +15,7 @@
 #include "checks.h"
 #include "context.h"
 #include "kernels.h"
+#include "lanes.h"
 #include "simd.h"
 
 namespace attune {
@@ -32,16 +39,23 @@ struct BackwardScratch {
   float scores[kTile * kBlock];
   float dscores[kTile * kBlock];
   float dscores_pairs[kTile / 2 * kBlock];  // dscores as A of dq with Pair
+  DiagonalSums diagonals;
   float lse[kBlock];
   float dots[kBlock];
   float dq[kChunkBlocks * kBlock * kMaxD];
 };
 
-// scores -> probabilities (with dropout), dscores (holding dP^T) -> gradients of the scaled scores.
-template <class Cell, bool kDropout>
+// The partial gradients of the bias, in worker 0's workspace behind its scratch.
+constexpr int64_t kSlotFloats =
+    static_cast<int64_t>((kWorkspaceBytes - kScheduleBytes - sizeof(BackwardScratch)) / sizeof(float));
+static_assert(kSlotFloats >= 2 * 65535 + 1, "the longest row of a bias has room");
+
+// scores -> probabilities (with dropout), dscores (holding dP^T) -> gradients of the scaled scores, which `diagonals`
+// also takes with kDiagonals.
+template <class Cell, bool kDropout, bool kDiagonals>
 static inline void softmax_tile_bwd(const AttentionProblem& a, float* scores, float* dscores, float* dscores_pairs,
-                                    int64_t keys, int64_t vectors, const float* lse, const float* dots, int64_t row,
-                                    int64_t head, int64_t j0) {
+                                    DiagonalSums& diagonals, int64_t keys, int64_t vectors, const float* lse,
+                                    const float* dots, int64_t row, int64_t head, int64_t j0) {
   constexpr bool rounded = Cell::kWidth == 2;
   const vf c = splat(a.log2_scale());
   for (int64_t v = 0; v < vectors; ++v) {
@@ -60,6 +74,7 @@ static inline void softmax_tile_bwd(const AttentionProblem& a, float* scores, fl
         dp *= multiplier;
       }
       vf ds = p * (dp - dot);
+      if constexpr (kDiagonals) diagonals.add(key, v, ds);
       store_over_queries(Cell(), score, v * W, kept);
       store_over_queries(Cell(), dscore, v * W, ds);
       return ds;
@@ -95,34 +110,53 @@ struct Backward {
   const T* v;
   const T* out;
   const float* lse;
+  float* dbias;    // null: not wanted
+  float* partial;  // slots of dbias (2 reach + 1 floats each), those of the wave
+
+  static int64_t chunks(int64_t queries) { return parts(QueryBlocks(queries).count, kChunkBlocks); }
+  int64_t row_floats() const { return 2 * a.reach + 1; }
 
   // Gradients of all keys (at most kKeys) and all queries of sequence b, key/value heads hk0..hk1-1.
-  void run_fused(BackwardScratch& s, int64_t b, int64_t hk0, int64_t hk1) const {
-    for (int64_t hk = hk0; hk < hk1; ++hk) keys_task<true>(s, b, hk, 0, a.keys(b));
+  void run_fused(BackwardScratch& s, int64_t b, int64_t hk0, int64_t hk1, int64_t slot) const {
+    for (int64_t hk = hk0; hk < hk1; ++hk) {
+      keys_task<true>(s, b, hk, 0, a.keys(b), slot);
+      slot += a.group() * chunks(a.queries(b));
+    }
   }
 
   // dk and dv of keys begin..end-1 only.
   void run_keys(BackwardScratch& s, int64_t b, int64_t hk, int64_t begin, int64_t end) const {
-    keys_task<false>(s, b, hk, begin, end);
+    keys_task<false>(s, b, hk, begin, end, 0);
   }
 
   // dq of query blocks first..last-1 of one head only.
-  void run_queries(BackwardScratch& s, int64_t b, int64_t head, int64_t first, int64_t last) const {
-    const int64_t keys = a.keys(b), hk = head / a.group();
-    int64_t begin = 0;
+  void run_queries(BackwardScratch& s, int64_t b, int64_t head, int64_t first, int64_t last, int64_t slot) const {
+    const QueryBlocks blocks(a.queries(b));
+    const KeyRange seen = visible_keys(a, b, blocks.begin(first), blocks.begin(last));
+    const int64_t hk = head / a.group();
+    float* sums = clear_slot(slot);
+    int64_t begin = seen.begin / kTile * kTile;
     do {
-      int64_t end = keys - begin < kKeys ? keys : begin + kKeys;
+      const int64_t end = begin + kKeys < seen.end ? begin + kKeys : seen.end;
       pack_keys(s, b, hk, begin, end, true);
       for (int64_t block = first; block < last; ++block) {
-        differentiate<false, true>(s, b, head, block, begin, end, static_cast<int>(block - first), true);
+        differentiate<false, true>(s, b, head, block, begin, end, static_cast<int>(block - first), true,
+                                   end == seen.end, sums);
       }
-      begin = end;
-    } while (begin < keys);
+      begin += kKeys;
+    } while (begin < seen.end);
   }
 
  private:
+  float* clear_slot(int64_t slot) const {
+    if (dbias == nullptr) return nullptr;
+    float* sums = partial + slot * row_floats();
+    std::memset(sums, 0, static_cast<size_t>(row_floats()) * sizeof(float));
+    return sums;
+  }
+
   template <bool kQueries>
-  void keys_task(BackwardScratch& s, int64_t b, int64_t hk, int64_t begin, int64_t end) const {
+  void keys_task(BackwardScratch& s, int64_t b, int64_t hk, int64_t begin, int64_t end, int64_t slot) const {
     const int64_t width = a.vectors() * W;
     const QueryBlocks blocks(a.queries(b));
     pack_keys(s, b, hk, begin, end, kQueries);
@@ -133,10 +167,14 @@ struct Backward {
       std::memset(s.dv, 0, static_cast<size_t>((end - begin) * width) * 4);
     }
     bool started = masked;
+    const int64_t count = chunks(a.queries(b));
     for (int64_t head = hk * a.group(); head < (hk + 1) * a.group(); ++head) {
-      for (int64_t block = 0; block < blocks.count; ++block) {
-        differentiate<true, kQueries>(s, b, head, block, begin, end, 0, started);
-        started = true;
+      for (int64_t chunk = 0; chunk < count; ++chunk) {
+        float* sums = kQueries ? clear_slot(slot++) : nullptr;
+        for (int64_t block = blocks.count * chunk / count; block < blocks.count * (chunk + 1) / count; ++block) {
+          differentiate<true, kQueries>(s, b, head, block, begin, end, 0, started, true, sums);
+          started = true;
+        }
       }
     }
     for (int64_t j = begin; j < end; ++j) {
@@ -157,10 +195,11 @@ struct Backward {
     if (queries && Cell::kWidth == 2) pack_summed(Cell(), s.k_summed, k + at, a.kv_stride, end - begin, a.D);
   }
 
-  // One query block against the packed keys begin..end-1. dk and dv are added to where `started`.
+  // One query block against the packed keys begin..end-1. dk and dv are added to where `started`; dq is written on the
+  // last keys. `sums`: of dbias, or null.
   template <bool kKeyGradients, bool kQueryGradients>
   void differentiate(BackwardScratch& s, int64_t b, int64_t head, int64_t block, int64_t begin, int64_t end, int slot,
-                     bool started) const {
+                     bool started, bool last_keys, float* sums) const {
     const QueryBlocks blocks(a.queries(b));
     const int64_t i0 = blocks.begin(block), i1 = blocks.begin(block + 1), rows = i1 - i0;
     const int64_t vectors = (rows + W - 1) / W, width = a.vectors() * W, cells = a.D / Cell::kWidth;
@@ -173,15 +212,21 @@ struct Backward {
     for (int64_t j0 = from; j0 < to;) {
       int64_t j1 = (j0 / kTile + 1) * kTile < to ? (j0 / kTile + 1) * kTile : to;
       int64_t keys = j1 - j0, at = j0 - begin;
-      product<Cell, kRowCells, 1>(s.scores, kBlock, s.k + at * kRowCells, s.q, kBlock, keys, vectors, cells, false);
+      const bool biased = a.bias != nullptr;
+      if (biased) start_scores(a, b, head, s.scores, i0, vectors, j0, keys);
+      product<Cell, kRowCells, 1>(s.scores, kBlock, s.k + at * kRowCells, s.q, kBlock, keys, vectors, cells, biased);
       product<Cell, kRowCells, 1>(s.dscores, kBlock, s.v + at * kRowCells, s.dout, kBlock, keys, vectors, cells, false);
       hide(a, b, s.scores, i0, vectors, j0, keys);
-      if (a.dropout.on()) {
-        softmax_tile_bwd<Cell, true>(a, s.scores, s.dscores, s.dscores_pairs, keys, vectors, s.lse, s.dots, row, head,
-                                     j0);
+      auto softmax = [&](auto dropout, auto diagonals) {
+        softmax_tile_bwd<Cell, decltype(dropout)::value, decltype(diagonals)::value>(
+            a, s.scores, s.dscores, s.dscores_pairs, s.diagonals, keys, vectors, s.lse, s.dots, row, head, j0);
+      };
+      if (sums != nullptr) {
+        s.diagonals.clear(vectors, keys);
+        a.dropout.on() ? softmax(std::true_type(), std::true_type()) : softmax(std::false_type(), std::true_type());
+        s.diagonals.add_to(sums, a, b, i0, j0);
       } else {
-        softmax_tile_bwd<Cell, false>(a, s.scores, s.dscores, s.dscores_pairs, keys, vectors, s.lse, s.dots, row, head,
-                                      j0);
+        a.dropout.on() ? softmax(std::true_type(), std::false_type()) : softmax(std::false_type(), std::false_type());
       }
       if (kKeyGradients) {
         int64_t k_cells = (rows + Cell::kWidth - 1) / Cell::kWidth;
@@ -198,7 +243,7 @@ struct Backward {
       }
       j0 = j1;
     }
-    if (!kQueryGradients || end < a.keys(b)) return;
+    if (!kQueryGradients || !last_keys) return;
     for (int64_t r = 0; r < rows; ++r) {
       T* to_row = dq + (row + r) * a.q_stride + head * a.D;
       for (int64_t d = 0; d < a.D; d += W) {
@@ -237,6 +282,8 @@ static_assert(sizeof(BackwardScratch) + kScheduleBytes <= kWorkspaceBytes, "back
 template <class Cell, class T>
 static void run_backward(attune_context* ctx, const Backward<Cell, T>& op) {
   const AttentionProblem& a = op.a;
+  // Slots of a wave.
+  const int64_t room = op.dbias != nullptr ? kSlotFloats / op.row_floats() : kUnlimited;
   for (int64_t begin = 0; begin < a.B; begin += kScheduled) {
     Schedule schedule(ctx, a, begin, begin + kScheduled < a.B ? begin + kScheduled : a.B);
     // A fused task does the five products of one key/value head; split tasks do seven, in smaller
@@ -244,19 +291,37 @@ static void run_backward(attune_context* ctx, const Backward<Cell, T>& op) {
     // give the same bits.
     int64_t share = schedule.total_work() * a.Hkv / ctx->pool.threads();
     bool split_all = 5 * schedule.largest_work() > 8 * share;
-    auto splits = [&](const Entry& entry) { return split_all || a.keys(entry.sequence) > kKeys; };
+    auto chunks = [&](const Entry& entry) { return op.chunks(a.queries(entry.sequence)); };
+    auto splits = [&](const Entry& entry) {
+      return split_all || a.keys(entry.sequence) > kKeys || a.group() * chunks(entry) > room;
+    };
+    int64_t slots = 0;
+    for (Entry& entry : schedule) {
+      const int64_t of_head = a.group() * chunks(entry);
+      if (!splits(entry) && entry.heads * of_head > room) entry.heads = static_cast<int32_t>(room / of_head);
+      entry.slot = slots;
+      slots += a.Hkv * of_head;
+    }
     int64_t tasks = schedule.number([&](const Entry& entry) {
       if (!splits(entry)) return parts(a.Hkv, entry.heads);
-      return a.Hkv * parts(a.keys(entry.sequence), kSplitKeys) +
-             a.H * parts(QueryBlocks(a.queries(entry.sequence)).count, kChunkBlocks);
+      return a.Hkv * parts(a.keys(entry.sequence), kSplitKeys) + a.H * chunks(entry);
     });
-    parallel(ctx, tasks, [&](int64_t task, int32_t worker) {
+    // The first slot that a task, or one after it, fills.
+    auto slot_of = [&](int64_t task) {
+      if (task == tasks) return slots;
+      const Entry& entry = schedule.find(task);
+      const int64_t number = task - entry.first;
+      if (!splits(entry)) return entry.slot + number * entry.heads * a.group() * chunks(entry);
+      const int64_t key_tasks = a.Hkv * parts(a.keys(entry.sequence), kSplitKeys);
+      return entry.slot + (number > key_tasks ? number - key_tasks : 0);
+    };
+    auto run = [&](int64_t task, int32_t worker, int64_t first_slot) {
       BackwardScratch& scratch = *reinterpret_cast<BackwardScratch*>(ctx->workspace(worker));
       const Entry& entry = schedule.find(task);
-      int64_t b = entry.sequence, number = task - entry.first;
+      int64_t b = entry.sequence, number = task - entry.first, slot = slot_of(task) - first_slot;
       if (!splits(entry)) {
         int64_t heads = number * entry.heads;
-        op.run_fused(scratch, b, heads, heads + entry.heads < a.Hkv ? heads + entry.heads : a.Hkv);
+        op.run_fused(scratch, b, heads, heads + entry.heads < a.Hkv ? heads + entry.heads : a.Hkv, slot);
         return;
       }
       int64_t keys = a.keys(b), key_parts = parts(keys, kSplitKeys);
@@ -266,49 +331,67 @@ static void run_backward(attune_context* ctx, const Backward<Cell, T>& op) {
         return;
       }
       number -= a.Hkv * key_parts;
-      QueryBlocks blocks(a.queries(b));
-      int64_t chunks = parts(blocks.count, kChunkBlocks);
-      int64_t chunk = number % chunks;
-      op.run_queries(scratch, b, number / chunks, blocks.count * chunk / chunks, blocks.count * (chunk + 1) / chunks);
-    });
+      const int64_t blocks = QueryBlocks(a.queries(b)).count, count = chunks(entry), chunk = number % count;
+      op.run_queries(scratch, b, number / count, blocks * chunk / count, blocks * (chunk + 1) / count, slot);
+    };
+    for (int64_t first = 0; first < tasks;) {
+      const int64_t first_slot = slot_of(first);
+      const bool all = slots - first_slot <= room;
+      int64_t after = all ? tasks : first + 1, end = tasks;  // the wave ends in after..end
+      while (after < end) {
+        const int64_t middle = (after + end + 1) / 2;
+        if (slot_of(middle) - first_slot <= room) {
+          after = middle;
+        } else {
+          end = middle - 1;
+        }
+      }
+      parallel(ctx, after - first, [&](int64_t task, int32_t worker) { run(first + task, worker, first_slot); });
+      if (op.dbias != nullptr) {
+        const int64_t last_slot = slot_of(after);
+        parallel(ctx, a.H, [&](int64_t head, int32_t) {
+          float* to = op.dbias + head * op.row_floats();
+          for (const Entry& entry : schedule) {
+            const int64_t count = chunks(entry), slot = entry.slot + head * count;
+            for (int64_t i = slot > first_slot ? slot : first_slot; i < slot + count && i < last_slot; ++i) {
+              const float* from = op.partial + (i - first_slot) * op.row_floats();
+              for_vectors(0, op.row_floats(), [&](int64_t o, auto lanes) ATTUNE_INLINE_BODY {
+                store(to + o, load(to + o, lanes) + load(from + o, lanes), lanes);
+              });
+            }
+          }
+        });
+      }
+      first = after;
+    }
   }
 }
 
 }  // namespace
 
-attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, const void* dout, const void* q,
-                            const void* k, const void* v, const void* out, const float* lse, const int32_t* cu_q,
-                            const int32_t* cu_k, int64_t q_stride, int64_t kv_stride, int64_t B, int64_t H, int64_t Hkv,
-                            int64_t D, float scale, int32_t causal, int64_t window, float p, int64_t seed,
-                            int64_t stream, int32_t dtype) {
-  AttentionProblem a{
-      cu_q, cu_k, nullptr, q_stride, kv_stride, B, H, Hkv, D, scale, causal != 0, window, Dropout(p, seed, stream)};
-  ATTUNE_CHECK(check_attention("attention_bwd", a, p, dtype));
-  if (B > 0 && cu_q[B] > cu_q[0]) {
-    ATTUNE_CHECK(check_pointer("attention_bwd", "dq", dq));
-    ATTUNE_CHECK(check_pointer("attention_bwd", "dout", dout));
-    ATTUNE_CHECK(check_pointer("attention_bwd", "q", q));
-    ATTUNE_CHECK(check_pointer("attention_bwd", "out", out));
-    ATTUNE_CHECK(check_pointer("attention_bwd", "lse", lse));
-  }
-  if (B > 0 && cu_k[B] > cu_k[0]) {
-    ATTUNE_CHECK(check_pointer("attention_bwd", "dk", dk));
-    ATTUNE_CHECK(check_pointer("attention_bwd", "dv", dv));
-    ATTUNE_CHECK(check_pointer("attention_bwd", "k", k));
-    ATTUNE_CHECK(check_pointer("attention_bwd", "v", v));
-  }
+attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, float* dbias, const void* dout,
+                            const void* q, const void* k, const void* v, const float* bias, const void* out,
+                            const float* lse, const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride,
+                            int64_t kv_stride, int64_t B, int64_t, int64_t H, int64_t Hkv, int64_t D, int64_t reach,
+                            float scale, int32_t causal, int64_t window, float p, int64_t seed, int64_t stream,
+                            int32_t dtype) {
+  const AttentionProblem a{
+      cu_q, cu_k, nullptr, q_stride, kv_stride, B, H, Hkv, D, scale, causal != 0, window, Dropout(p, seed, stream),
+      bias, reach};
+  ATTUNE_CHECK(check_attention("attention_bwd", a));
+  auto* partial = reinterpret_cast<float*>(ctx->workspace(0) + sizeof(BackwardScratch));
   if (dtype == ATTUNE_F32) {
-    run_backward(ctx, Backward<Single, float>{a, static_cast<float*>(dq), static_cast<float*>(dk),
-                                              static_cast<float*>(dv), static_cast<const float*>(dout),
-                                              static_cast<const float*>(q), static_cast<const float*>(k),
-                                              static_cast<const float*>(v), static_cast<const float*>(out), lse});
+    run_backward(ctx, Backward<Single, float>{
+                          a, static_cast<float*>(dq), static_cast<float*>(dk), static_cast<float*>(dv),
+                          static_cast<const float*>(dout), static_cast<const float*>(q), static_cast<const float*>(k),
+                          static_cast<const float*>(v), static_cast<const float*>(out), lse, dbias, partial});
     return ATTUNE_OK;
   }
   auto run = [&](auto cell) {
-    run_backward(ctx, Backward<decltype(cell), bf16>{a, static_cast<bf16*>(dq), static_cast<bf16*>(dk),
-                                                     static_cast<bf16*>(dv), static_cast<const bf16*>(dout),
-                                                     static_cast<const bf16*>(q), static_cast<const bf16*>(k),
-                                                     static_cast<const bf16*>(v), static_cast<const bf16*>(out), lse});
+    run_backward(ctx, Backward<decltype(cell), bf16>{
+                          a, static_cast<bf16*>(dq), static_cast<bf16*>(dk), static_cast<bf16*>(dv),
+                          static_cast<const bf16*>(dout), static_cast<const bf16*>(q), static_cast<const bf16*>(k),
+                          static_cast<const bf16*>(v), static_cast<const bf16*>(out), lse, dbias, partial});
   };
 #if defined(__AVX512BF16__)
   if (D % 2 == 0) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "attention_bias.h"
 #include "attention_gemm.h"
 #include "attention_math.h"
 #include "attention_pack.h"
@@ -99,20 +100,22 @@ struct AttentionForward {
 
   // Query blocks first..last-1 of sequence b, for the queries of key/value heads hk0..hk1-1.
   void run(ForwardScratch& s, int64_t b, int64_t hk0, int64_t hk1, int64_t first, int64_t last) const {
-    const int64_t keys = a.keys(b);
+    const QueryBlocks blocks(a.queries(b));
+    const KeyRange seen = visible_keys(a, b, blocks.begin(first), blocks.begin(last));
+    const int64_t start = seen.begin / kTile * kTile;
     for (int64_t hk = hk0; hk < hk1; ++hk) {
       int64_t packed = -1;
       for (int64_t head = hk * a.group(); head < (hk + 1) * a.group(); ++head) {
-        int64_t begin = 0;
+        int64_t begin = start;
         do {
-          int64_t count = keys - begin < kKeys ? keys - begin : kKeys;
-          if (packed != begin) pack(s, b, hk, begin, count);
+          const int64_t end = begin + kKeys < seen.end ? begin + kKeys : seen.end;
+          if (packed != begin) pack(s, b, hk, begin, end - begin);
           packed = begin;
           for (int64_t block = first; block < last; ++block) {
-            attend(s, b, head, block, begin, begin + count, static_cast<int>(block - first));
+            attend(s, b, head, block, begin, end, static_cast<int>(block - first), begin == start, end == seen.end);
           }
           begin += kKeys;
-        } while (begin < keys);
+        } while (begin < seen.end);
       }
     }
   }
@@ -126,7 +129,8 @@ struct AttentionForward {
 
   // One query block against keys begin..end-1, which are packed. Starts its state on the first keys and
   // writes the result on the last.
-  void attend(ForwardScratch& s, int64_t b, int64_t head, int64_t block, int64_t begin, int64_t end, int slot) const {
+  void attend(ForwardScratch& s, int64_t b, int64_t head, int64_t block, int64_t begin, int64_t end, int slot,
+              bool first_keys, bool last_keys) const {
     const QueryBlocks blocks(a.queries(b));
     const int64_t i0 = blocks.begin(block), i1 = blocks.begin(block + 1), rows = i1 - i0;
     const int64_t vectors = (rows + W - 1) / W, width = a.vectors() * W;
@@ -134,7 +138,7 @@ struct AttentionForward {
     float* sum = s.sum + slot * kBlock;
     float* acc = s.out + slot * kBlock * kMaxD;
     const int64_t row = a.cu_q[b] + i0;
-    if (begin == 0) {
+    if (first_keys) {
       for (int64_t i = 0; i < vectors * W; i += W) {
         store(maximum + i, splat(-kInfinity));
         store(sum + i, vf{});
@@ -146,8 +150,10 @@ struct AttentionForward {
     if (from < to) pack_transposed<Cell>(s.q, q + row * a.q_stride + head * a.D, a.q_stride, rows, vectors, a.D);
     for (int64_t j0 = from; j0 < to;) {
       int64_t j1 = (j0 / kTile + 1) * kTile < to ? (j0 / kTile + 1) * kTile : to;
+      const bool biased = a.bias != nullptr;
+      if (biased) start_scores(a, b, head, s.scores, i0, vectors, j0, j1 - j0);
       product<Cell, kRowCells, 1>(s.scores, kBlock, s.k + (j0 - begin) * kRowCells, s.q, kBlock, j1 - j0, vectors,
-                                  a.D / Cell::kWidth, false);
+                                  a.D / Cell::kWidth, biased);
       hide(a, b, s.scores, i0, vectors, j0, j1 - j0);
       if (a.dropout.on()) {
         softmax_tile<Cell, true>(a, s.scores, j1 - j0, vectors, maximum, sum, s.rescale, row, head, j0);
@@ -165,7 +171,7 @@ struct AttentionForward {
                                a.vectors(), (j1 - j0 + Cell::kWidth - 1) / Cell::kWidth, started);
       j0 = j1;
     }
-    if (end < a.keys(b)) return;
+    if (!last_keys) return;
 
     const int64_t queries = a.cu_q[a.B] - a.cu_q[0];
     for (int64_t v = 0; v < vectors; ++v) {

@@ -17,6 +17,7 @@ constexpr size_t kScheduleBytes = size_t{1} << 19;
 struct Entry {
   int64_t first;  // number of its first task
   int64_t work;   // multiply-adds of one product of one key/value head
+  int64_t slot;   // of its partial gradients of the bias
   int32_t sequence;
   int32_t heads;  // key/value heads per task
 };
@@ -29,9 +30,10 @@ class Schedule {
   Schedule(attune_context* ctx, const AttentionProblem& a, int64_t begin, int64_t end)
       : entries_(reinterpret_cast<Entry*>(ctx->workspace(0) + kWorkspaceBytes) - kScheduled), count_(end - begin) {
     for (int64_t i = 0; i < count_; ++i) {
-      int64_t b = begin + i, work = a.group() * a.queries(b) * a.keys(b) * a.D;
+      const int64_t b = begin + i, span = a.window > 0 ? a.behind() + a.ahead() + 1 : a.keys(b);
+      const int64_t work = a.group() * a.queries(b) * (span < a.keys(b) ? span : a.keys(b)) * a.D;
       int64_t heads = work > 0 ? (kTaskWork + work - 1) / work : a.Hkv;
-      entries_[i] = {0, work, static_cast<int32_t>(b), static_cast<int32_t>(heads < a.Hkv ? heads : a.Hkv)};
+      entries_[i] = {0, work, 0, static_cast<int32_t>(b), static_cast<int32_t>(heads < a.Hkv ? heads : a.Hkv)};
     }
     sort();
   }
@@ -46,6 +48,9 @@ class Schedule {
     }
     return total;
   }
+
+  Entry* begin() { return entries_; }
+  Entry* end() { return entries_ + count_; }
 
   const Entry& find(int64_t task) const {
     int64_t low = 0, high = count_;

@@ -22,6 +22,7 @@ constexpr int64_t kChunkBlocks = 4;  // query blocks of one task
 constexpr int kBlockVectors = kBlock / W;
 constexpr float kLog2e = 1.44269504088896341f;
 constexpr float kInfinity = __builtin_inff();
+constexpr int64_t kUnlimited = INT32_MAX / 2;  // a distance that no sequence has
 
 static_assert(kBlock % W == 0 && kTile % 8 == 0 && kKeys % kTile == 0, "tile grid");
 
@@ -34,11 +35,18 @@ struct AttentionProblem {
   bool causal;
   int64_t window;
   Dropout dropout;
+  const float* bias = nullptr;  // (H, 2 reach + 1)
+  int64_t reach = 0;
 
   int64_t group() const { return H / Hkv; }
   int64_t vectors() const { return (D + W - 1) / W; }
   int64_t queries(int64_t b) const { return cu_q[b + 1] - cu_q[b]; }
   int64_t keys(int64_t b) const { return key_count != nullptr ? key_count[b] : first_key[b + 1] - first_key[b]; }
+  // The key at which query 0 stands.
+  int64_t offset(int64_t b) const { return keys(b) - queries(b); }
+  // How far behind and ahead of its place a query sees.
+  int64_t behind() const { return window > 0 && window <= kUnlimited ? window - 1 : kUnlimited; }
+  int64_t ahead() const { return causal ? 0 : behind(); }
   // Scores are exponentiated in base 2. A zero would turn a hidden score of -inf into NaN.
   float log2_scale() const {
     float c = scale * kLog2e;
@@ -65,10 +73,8 @@ struct KeyRange {
   int64_t begin, end;
 };
 static inline KeyRange visible_keys(const AttentionProblem& a, int64_t b, int64_t i0, int64_t i1) {
-  int64_t keys = a.keys(b), offset = keys - a.queries(b);
-  int64_t begin = 0, end = keys;
-  if (a.causal && i1 + offset < end) end = i1 + offset;
-  if (a.window > 0 && i0 + offset - a.window + 1 > 0) begin = (i0 + offset - a.window + 1) / 8 * 8;
+  const int64_t keys = a.keys(b), first = i0 + a.offset(b) - a.behind(), after = i1 + a.offset(b) + a.ahead();
+  const int64_t begin = first > 0 ? first / 8 * 8 : 0, end = after < keys ? after : keys;
   return {begin, end > begin ? end : begin};
 }
 
@@ -76,18 +82,15 @@ static inline KeyRange visible_keys(const AttentionProblem& a, int64_t b, int64_
 static inline void hide(const AttentionProblem& a, int64_t b, float* scores, int64_t i0, int64_t vectors, int64_t j0,
                         int64_t keys) {
   if (!a.causal && a.window <= 0) return;
-  int64_t offset = a.keys(b) - a.queries(b);
-  bool above = a.causal && j0 + keys - 1 > i0 + offset;
-  bool behind = a.window > 0 && j0 <= i0 + vectors * W - 1 + offset - a.window;
-  if (!above && !behind) return;
+  const int64_t offset = a.offset(b), behind = a.behind(), ahead = a.ahead();
+  if (j0 + keys - 1 <= i0 + offset + ahead && j0 >= i0 + vectors * W - 1 + offset - behind) return;
   const vf hidden = splat(a.log2_scale() > 0.0f ? -kInfinity : kInfinity);
-  const int32_t window = static_cast<int32_t>(a.window > 0 && a.window < INT32_MAX / 2 ? a.window : INT32_MAX / 2);
   vi lane;
   for (int i = 0; i < W; ++i) lane[i] = i;
   for (int64_t v = 0; v < vectors; ++v) {
     vi diagonal = lane + static_cast<int32_t>(i0 + v * W + offset);
-    vi last = a.causal ? diagonal : vi{} + INT32_MAX;
-    vi first = diagonal - (window - 1);
+    vi last = diagonal + static_cast<int32_t>(ahead);
+    vi first = diagonal - static_cast<int32_t>(behind);
     for (int64_t j = 0; j < keys; ++j) {
       float* cell = scores + j * kBlock + v * W;
       vi key = vi{} + static_cast<int32_t>(j0 + j);
@@ -176,31 +179,7 @@ static inline void store_over_queries(Pair, float* row, int64_t lane, vf value) 
 
 // ---- checks --------------------------------------------------------------------------------------
 
-// Offsets that start at 0 or later and do not fall.
-static inline attune_status check_offsets(const char* op, const char* name, const int32_t* offsets, int64_t B) {
-  ATTUNE_CHECK(check_pointer(op, name, offsets));
-  ATTUNE_REQUIRE(offsets[0] >= 0, "%s: %s[0] is %d, must be at least 0", op, name, offsets[0]);
-  for (int64_t b = 0; b < B; ++b) {
-    ATTUNE_REQUIRE(offsets[b + 1] >= offsets[b], "%s: %s[%lld] is %d, must be at least %d (the one before)", op, name,
-                   ll(b + 1), offsets[b + 1], offsets[b]);
-  }
-  return ATTUNE_OK;
-}
-
-static inline attune_status check_attention(const char* op, const AttentionProblem& a, float p, int32_t dtype) {
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_REQUIRE(a.B >= 0 && a.B <= INT32_MAX, "%s: B is %lld, must be 0..2^31-1", op, ll(a.B));
-  ATTUNE_REQUIRE(a.D >= 1 && a.D <= kMaxD, "%s: D is %lld, must be 1..%lld", op, ll(a.D), ll(kMaxD));
-  ATTUNE_REQUIRE(a.Hkv >= 1, "%s: Hkv is %lld, must be at least 1", op, ll(a.Hkv));
-  ATTUNE_REQUIRE(a.H >= 1 && a.H % a.Hkv == 0, "%s: H is %lld, must be a multiple of Hkv, which is %lld", op, ll(a.H),
-                 ll(a.Hkv));
-  ATTUNE_REQUIRE(a.q_stride >= a.H * a.D, "%s: q_stride is %lld, must be at least %lld (elements of a row)", op,
-                 ll(a.q_stride), ll(a.H * a.D));
-  ATTUNE_REQUIRE(a.kv_stride >= a.Hkv * a.D, "%s: kv_stride is %lld, must be at least %lld (elements of a row)", op,
-                 ll(a.kv_stride), ll(a.Hkv * a.D));
-  ATTUNE_CHECK(check_finite(op, "scale", a.scale));
-  ATTUNE_CHECK(check_count(op, "window", a.window));
-  ATTUNE_CHECK(check_probability(op, "p", p));
+static inline attune_status check_attention(const char* op, const AttentionProblem& a) {
   if (a.B == 0) return ATTUNE_OK;
   ATTUNE_CHECK(check_offsets(op, "cu_q", a.cu_q, a.B));
   return a.key_count != nullptr ? ATTUNE_OK : check_offsets(op, "cu_k", a.first_key, a.B);

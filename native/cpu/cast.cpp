@@ -10,13 +10,7 @@ namespace ATTUNE_ISA {
 
 attune_status cast(attune_context* ctx, void* out, const void* inp, int64_t count, int32_t accumulate,
                    int32_t out_dtype, int32_t inp_dtype) {
-  const char* op = "cast";
-  ATTUNE_CHECK(check_dtype(op, "out_dtype", out_dtype));
-  ATTUNE_CHECK(check_dtype(op, "inp_dtype", inp_dtype));
-  ATTUNE_CHECK(check_count(op, "count", count));
   if (count == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "inp", inp));
   with_type(out_dtype, [&](auto out_element) {
     with_type(inp_dtype, [&](auto inp_element) {
       auto* to = static_cast<decltype(out_element)*>(out);

@@ -21,6 +21,16 @@ static inline attune_status check_indices(const char* op, const char* name, cons
   return ATTUNE_OK;
 }
 
+// Offsets that start at 0 or later and do not fall.
+static inline attune_status check_offsets(const char* op, const char* name, const int32_t* offsets, int64_t B) {
+  ATTUNE_REQUIRE(offsets[0] >= 0, "%s: %s[0] is %d, must be at least 0", op, name, offsets[0]);
+  for (int64_t b = 0; b < B; ++b) {
+    ATTUNE_REQUIRE(offsets[b + 1] >= offsets[b], "%s: %s[%lld] is %d, must be at least %d (the one before)", op, name,
+                   ll(b + 1), offsets[b + 1], offsets[b]);
+  }
+  return ATTUNE_OK;
+}
+
 // Calls body with a value of the element type that dtype names.
 template <class Body>
 static inline void with_type(int32_t dtype, Body&& body) {

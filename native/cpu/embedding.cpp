@@ -49,22 +49,12 @@ attune_status embedding_fwd(attune_context* ctx, void* out, const float* word, c
                             const int32_t* ids, const int32_t* positions, const int32_t* type_ids, int64_t N, int64_t C,
                             int64_t V, int64_t P, int64_t T, int32_t dtype) {
   const char* op = "embedding_fwd";
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_CHECK(check_matrix(op, "N", N, "C", C));
-  ATTUNE_CHECK(check_matrix(op, "V", V, "C", C));
   if (N == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "word", word));
-  ATTUNE_CHECK(check_pointer(op, "ids", ids));
   ATTUNE_CHECK(check_indices(op, "ids", ids, N, V));
   if (position != nullptr) {
-    ATTUNE_CHECK(check_matrix(op, "P", P, "C", C));
-    ATTUNE_CHECK(check_pointer(op, "positions", positions));
     ATTUNE_CHECK(check_indices(op, "positions", positions, N, P));
   }
   if (type != nullptr) {
-    ATTUNE_CHECK(check_matrix(op, "T", T, "C", C));
-    ATTUNE_CHECK(check_pointer(op, "type_ids", type_ids));
     ATTUNE_CHECK(check_indices(op, "type_ids", type_ids, N, T));
   }
   with_type(dtype, [&](auto element) {
@@ -88,25 +78,19 @@ attune_status embedding_fwd(attune_context* ctx, void* out, const float* word, c
   return ATTUNE_OK;
 }
 
-attune_status embedding_bwd(attune_context* ctx, float* dword, float* dposition, float* dtype_table, const void* dout,
+attune_status embedding_bwd(attune_context* ctx, float* dword, float* dposition, float* dtoken_type, const void* dout,
                             const int32_t* ids, const int32_t* positions, const int32_t* type_ids, int64_t N, int64_t C,
                             int32_t dtype) {
   const char* op = "embedding_bwd";
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_CHECK(check_matrix(op, "N", N, "C", C));
   if (N == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "dout", dout));
   // The sizes of the tables are not known here; the forward pass has checked the upper limits.
   if (dword != nullptr) {
-    ATTUNE_CHECK(check_pointer(op, "ids", ids));
     ATTUNE_CHECK(check_not_below_zero(op, "ids", ids, N));
   }
   if (dposition != nullptr) {
-    ATTUNE_CHECK(check_pointer(op, "positions", positions));
     ATTUNE_CHECK(check_not_below_zero(op, "positions", positions, N));
   }
-  if (dtype_table != nullptr) {
-    ATTUNE_CHECK(check_pointer(op, "type_ids", type_ids));
+  if (dtoken_type != nullptr) {
     ATTUNE_CHECK(check_not_below_zero(op, "type_ids", type_ids, N));
   }
   with_type(dtype, [&](auto element) {
@@ -114,7 +98,7 @@ attune_status embedding_bwd(attune_context* ctx, float* dword, float* dposition,
     parallel_range(ctx, C, kColumns, [&](int64_t begin, int64_t end, int32_t) {
       if (dword != nullptr) scatter(dword, ids, from, N, C, begin, end);
       if (dposition != nullptr) scatter(dposition, positions, from, N, C, begin, end);
-      if (dtype_table != nullptr) scatter(dtype_table, type_ids, from, N, C, begin, end);
+      if (dtoken_type != nullptr) scatter(dtoken_type, type_ids, from, N, C, begin, end);
     });
   });
   return ATTUNE_OK;
@@ -122,10 +106,7 @@ attune_status embedding_bwd(attune_context* ctx, float* dword, float* dposition,
 
 attune_status zero_rows(attune_context* ctx, float* table, const int32_t* rows, int64_t M, int64_t C) {
   const char* op = "zero_rows";
-  ATTUNE_CHECK(check_matrix(op, "M", M, "C", C));
   if (M == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "table", table));
-  ATTUNE_CHECK(check_pointer(op, "rows", rows));
   ATTUNE_CHECK(check_not_below_zero(op, "rows", rows, M));
   // A row may be named twice: two threads then store the same zeros.
   parallel_range(ctx, M, 32768 / C + 1, [&](int64_t begin, int64_t end, int32_t) {

@@ -13,15 +13,6 @@ namespace {
 
 constexpr int64_t kGrain = 8192;
 
-attune_status check(const char* op, int64_t N, int64_t F, int32_t activation, int32_t dtype) {
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_CHECK(check_matrix(op, "N", N, "F", F));
-  ATTUNE_REQUIRE(N <= kMaxElements / 2 / F, "%s: N * 2F is %lld * 2 * %lld, must be at most 2^48", op, ll(N), ll(F));
-  ATTUNE_REQUIRE(with_activation(activation, [](auto) {}), "%s: activation is %d, must be %d..%d", op, activation,
-                 ATTUNE_ACT_NONE, ATTUNE_ACT_SILU);
-  return ATTUNE_OK;
-}
-
 // Calls body(n, begin, end) for pieces of rows; a long row is several, so that one token has threads too.
 template <class Body>
 static inline void parallel_pieces(attune_context* ctx, int64_t N, int64_t F, Body&& body) {
@@ -39,11 +30,7 @@ static inline void parallel_pieces(attune_context* ctx, int64_t N, int64_t F, Bo
 
 attune_status gated_fwd(attune_context* ctx, void* out, const void* inp, int64_t N, int64_t F, int32_t activation,
                         int32_t dtype) {
-  const char* op = "gated_fwd";
-  ATTUNE_CHECK(check(op, N, F, activation, dtype));
   if (N == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "inp", inp));
   with_type(dtype, [&](auto element) {
     using T = decltype(element);
     with_activation(activation, [&](auto kind) {
@@ -62,12 +49,7 @@ attune_status gated_fwd(attune_context* ctx, void* out, const void* inp, int64_t
 
 attune_status gated_bwd(attune_context* ctx, void* dinp, void* out_again, const void* dout, const void* inp, int64_t N,
                         int64_t F, int32_t activation, int32_t dtype) {
-  const char* op = "gated_bwd";
-  ATTUNE_CHECK(check(op, N, F, activation, dtype));
   if (N == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "dinp", dinp));
-  ATTUNE_CHECK(check_pointer(op, "dout", dout));
-  ATTUNE_CHECK(check_pointer(op, "inp", inp));
   with_type(dtype, [&](auto element) {
     using T = decltype(element);
     with_activation(activation, [&](auto kind) {

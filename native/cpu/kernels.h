@@ -1,4 +1,4 @@
-// The table of kernels of one instruction-set level. Every kernel has the signature of its entry in
+// The table of kernels of one instruction-set level. Every kernel has the type of its declaration in
 // attune_ops.h and lives in the namespace of its level (v3::layer_norm_fwd, ...).
 #ifndef ATTUNE_KERNELS_H
 #define ATTUNE_KERNELS_H
@@ -8,7 +8,7 @@
 namespace attune {
 
 struct Kernels {
-#define ATTUNE_ENTRY(op, parameters, arguments) decltype(&attune_##op) op;
+#define ATTUNE_ENTRY(op) decltype(&attune_##op) op;
 #include "entries.inc"
 };
 
@@ -25,7 +25,7 @@ ATTUNE_DECLARE_LEVEL(v4_bf16)
 // Inside a kernel source: its own level.
 #ifdef ATTUNE_ISA
 namespace ATTUNE_ISA {
-#define ATTUNE_ENTRY(op, parameters, arguments) decltype(attune_##op) op;
+#define ATTUNE_ENTRY(op) decltype(attune_##op) op;
 #include "entries.inc"
 }  // namespace ATTUNE_ISA
 #endif

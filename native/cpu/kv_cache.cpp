@@ -10,16 +10,7 @@ attune_status kv_cache_write(attune_context* ctx, void* k_cache, void* v_cache, 
                              const int32_t* rows, int64_t N, int64_t width, int64_t inp_stride, int64_t cache_stride,
                              int32_t dtype) {
   const char* op = "kv_cache_write";
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_CHECK(check_matrix(op, "N", N, "width", width));
-  ATTUNE_CHECK(check_stride(op, "inp_stride", inp_stride, N, width));
-  ATTUNE_CHECK(check_stride(op, "cache_stride", cache_stride, N, width));
   if (N == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "k_cache", k_cache));
-  ATTUNE_CHECK(check_pointer(op, "v_cache", v_cache));
-  ATTUNE_CHECK(check_pointer(op, "k", k));
-  ATTUNE_CHECK(check_pointer(op, "v", v));
-  ATTUNE_CHECK(check_pointer(op, "rows", rows));
   // The size of the caches is not known here.
   ATTUNE_CHECK(check_indices(op, "rows", rows, N, int64_t{1} << 31));
   const int64_t size = dtype == ATTUNE_F32 ? 4 : 2;

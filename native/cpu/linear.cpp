@@ -412,22 +412,6 @@ void backward_weight(attune_context* ctx, float* dweight, float* dbias, const T*
   });
 }
 
-attune_status check(const char* op, int64_t N, int64_t C, int64_t F, int32_t dtype, int32_t weight_dtype) {
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_CHECK(check_matrix(op, "N", N, "C", C));
-  ATTUNE_CHECK(check_matrix(op, "N", N, "F", F));
-  ATTUNE_CHECK(check_matrix(op, "F", F, "C", C));
-  if (weight_dtype == ATTUNE_NF4 || weight_dtype == ATTUNE_INT8) {
-    ATTUNE_REQUIRE(C % QuantizedLayout::kBlock == 0, "%s: C is %lld, must be a multiple of %lld for a quantized weight",
-                   op, ll(C), ll(QuantizedLayout::kBlock));
-    return ATTUNE_OK;
-  }
-  ATTUNE_REQUIRE(weight_dtype == ATTUNE_F32 || weight_dtype == ATTUNE_BF16,
-                 "%s: weight_dtype is %d, must be %d (f32), %d (bf16), %d (nf4) or %d (int8)", op, weight_dtype,
-                 ATTUNE_F32, ATTUNE_BF16, ATTUNE_NF4, ATTUNE_INT8);
-  return ATTUNE_OK;
-}
-
 // body(T{}, weight as the products take it) for the types of activations and weight.
 template <class Body>
 attune_status with_types(const void* weight, int64_t F, int64_t C, int32_t dtype, int32_t weight_dtype, Body&& body) {
@@ -448,11 +432,7 @@ attune_status with_types(const void* weight, int64_t F, int64_t C, int32_t dtype
 attune_status linear_fwd(attune_context* ctx, void* out, void* pre, const void* inp, const void* weight,
                          const float* bias, int64_t N, int64_t C, int64_t F, int32_t activation, int32_t dtype,
                          int32_t weight_dtype) {
-  ATTUNE_CHECK(check("linear_fwd", N, C, F, dtype, weight_dtype));
   if (N == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer("linear_fwd", "out", out));
-  ATTUNE_CHECK(check_pointer("linear_fwd", "inp", inp));
-  ATTUNE_CHECK(check_pointer("linear_fwd", "weight", weight));
   return with_types(weight, F, C, dtype, weight_dtype, [&](auto t, auto w) {
     using T = decltype(t);
     return forward(ctx, static_cast<T*>(out), static_cast<T*>(pre), static_cast<const T*>(inp), w, bias, N, C, F,
@@ -463,14 +443,7 @@ attune_status linear_fwd(attune_context* ctx, void* out, void* pre, const void* 
 attune_status linear_bwd_input(attune_context* ctx, void* dinp, void* act_out, const void* dout, const void* weight,
                                const void* pre, int64_t N, int64_t C, int64_t F, int32_t activation, int32_t accumulate,
                                int32_t dtype, int32_t weight_dtype) {
-  ATTUNE_CHECK(check("linear_bwd_input", N, C, F, dtype, weight_dtype));
   if (N == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer("linear_bwd_input", "dinp", dinp));
-  ATTUNE_CHECK(check_pointer("linear_bwd_input", "dout", dout));
-  ATTUNE_CHECK(check_pointer("linear_bwd_input", "weight", weight));
-  ATTUNE_REQUIRE(pre != nullptr || (activation == ATTUNE_ACT_NONE && act_out == nullptr),
-                 "linear_bwd_input: pre is null, must be an address where there is an activation (%d) or act_out",
-                 activation);
   return with_types(weight, F, C, dtype, weight_dtype, [&](auto t, auto w) {
     using T = decltype(t);
     return backward_input(ctx, static_cast<T*>(dinp), static_cast<T*>(act_out), static_cast<const T*>(dout), w,
@@ -480,8 +453,6 @@ attune_status linear_bwd_input(attune_context* ctx, void* dinp, void* act_out, c
 
 attune_status linear_bwd_weight(attune_context* ctx, float* dweight, float* dbias, const void* dout, const void* inp,
                                 int64_t N, int64_t C, int64_t F, int32_t accumulate, int32_t dtype) {
-  ATTUNE_CHECK(check("linear_bwd_weight", N, C, F, dtype, ATTUNE_F32));
-  ATTUNE_CHECK(check_pointer("linear_bwd_weight", "dweight", dweight));
   if (N == 0) {
     if (accumulate != 0) return ATTUNE_OK;
     parallel_range(ctx, F, 64, [&](int64_t begin, int64_t end, int32_t) {
@@ -490,8 +461,6 @@ attune_status linear_bwd_weight(attune_context* ctx, float* dweight, float* dbia
     });
     return ATTUNE_OK;
   }
-  ATTUNE_CHECK(check_pointer("linear_bwd_weight", "dout", dout));
-  ATTUNE_CHECK(check_pointer("linear_bwd_weight", "inp", inp));
   if (dtype == ATTUNE_F32) {
     backward_weight(ctx, dweight, dbias, static_cast<const float*>(dout), static_cast<const float*>(inp), N, C, F,
                     accumulate != 0);

@@ -158,26 +158,11 @@ void backward(attune_context* ctx, T* dlow, float* dup, const T* dout, const T* 
   }
 }
 
-attune_status check(const char* op, int64_t N, int64_t F, int64_t R, int64_t out_stride, int64_t low_stride,
-                    float scale, int32_t dtype) {
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_CHECK(check_matrix(op, "N", N, "F", F));
-  ATTUNE_REQUIRE(R >= 1 && R <= kMaxRank, "%s: R is %lld, must be 1..%lld", op, ll(R), ll(kMaxRank));
-  ATTUNE_CHECK(check_stride(op, "out_stride", out_stride, N, F));
-  ATTUNE_CHECK(check_stride(op, "low_stride", low_stride, N, R));
-  return check_finite(op, "scale", scale);
-}
-
 }  // namespace
 
 attune_status lora_fwd(attune_context* ctx, void* out, const void* low, const float* up, int64_t N, int64_t F,
                        int64_t R, int64_t out_stride, int64_t low_stride, float scale, int32_t dtype) {
-  const char* op = "lora_fwd";
-  ATTUNE_CHECK(check(op, N, F, R, out_stride, low_stride, scale, dtype));
   if (N == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "low", low));
-  ATTUNE_CHECK(check_pointer(op, "up", up));
   with_type(dtype, [&](auto element) {
     using T = decltype(element);
     forward(ctx, static_cast<T*>(out), static_cast<const T*>(low), up, N, F, R, out_stride, low_stride, scale);
@@ -188,14 +173,7 @@ attune_status lora_fwd(attune_context* ctx, void* out, const void* low, const fl
 attune_status lora_bwd(attune_context* ctx, void* dlow, float* dup, const void* dout, const void* low, const float* up,
                        int64_t N, int64_t F, int64_t R, int64_t out_stride, int64_t low_stride, float scale,
                        int32_t accumulate, int32_t dtype) {
-  const char* op = "lora_bwd";
-  ATTUNE_CHECK(check(op, N, F, R, out_stride, low_stride, scale, dtype));
-  ATTUNE_CHECK(check_pointer(op, "dup", dup));
   if (N == 0) return accumulate != 0 ? ATTUNE_OK : fill_zero(ctx, dup, F * R * 4);
-  ATTUNE_CHECK(check_pointer(op, "dlow", dlow));
-  ATTUNE_CHECK(check_pointer(op, "dout", dout));
-  ATTUNE_CHECK(check_pointer(op, "low", low));
-  ATTUNE_CHECK(check_pointer(op, "up", up));
   with_type(dtype, [&](auto element) {
     using T = decltype(element);
     backward(ctx, static_cast<T*>(dlow), dup, static_cast<const T*>(dout), static_cast<const T*>(low), up, N, F, R,

@@ -64,9 +64,7 @@ static void copy_streamed(char* out, const char* inp, int64_t bytes) { copy_chun
 }  // namespace
 
 attune_status fill_zero(attune_context* ctx, void* out, int64_t bytes) {
-  ATTUNE_CHECK(check_count("fill_zero", "bytes", bytes));
   if (bytes == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer("fill_zero", "out", out));
   parallel_range(ctx, bytes, kGrain, [&](int64_t begin, int64_t end, int32_t) {
     char* to = static_cast<char*>(out) + begin;
     if (bytes >= kStreamed) {
@@ -79,10 +77,7 @@ attune_status fill_zero(attune_context* ctx, void* out, int64_t bytes) {
 }
 
 attune_status copy(attune_context* ctx, void* out, const void* inp, int64_t bytes) {
-  ATTUNE_CHECK(check_count("copy", "bytes", bytes));
   if (bytes == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer("copy", "out", out));
-  ATTUNE_CHECK(check_pointer("copy", "inp", inp));
   parallel_range(ctx, bytes, kGrain, [&](int64_t begin, int64_t end, int32_t) {
     char* to = static_cast<char*>(out) + begin;
     const char* from = static_cast<const char*>(inp) + begin;

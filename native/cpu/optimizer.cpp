@@ -50,22 +50,6 @@ struct AdamW {
   static inline vf decayed(vf w, float decay) { return fma(w, splat(-decay), w); }
 };
 
-attune_status check_adamw(const char* op, float lr, float beta1, float beta2, float eps, float weight_decay,
-                          float bias_correction1, float bias_correction2, float grad_scale) {
-  ATTUNE_CHECK(check_finite(op, "lr", lr));
-  ATTUNE_CHECK(check_probability(op, "beta1", beta1));
-  ATTUNE_CHECK(check_probability(op, "beta2", beta2));
-  // Above 0: an element that never had a gradient must get 0 / eps, not 0 / 0.
-  ATTUNE_REQUIRE(is_finite(eps) && eps > 0.0f, "%s: eps is %g, must be finite and above 0", op,
-                 static_cast<double>(eps));
-  ATTUNE_CHECK(check_not_negative(op, "weight_decay", weight_decay));
-  ATTUNE_REQUIRE(bias_correction1 > 0.0f && bias_correction1 <= 1.0f, "%s: bias_correction1 is %g, must be in (0, 1]",
-                 op, static_cast<double>(bias_correction1));
-  ATTUNE_REQUIRE(bias_correction2 > 0.0f && bias_correction2 <= 1.0f, "%s: bias_correction2 is %g, must be in (0, 1]",
-                 op, static_cast<double>(bias_correction2));
-  return check_finite(op, "grad_scale", grad_scale);
-}
-
 static inline AdamW make_adamw(float* weight, float* m, float* v, void* shadow, float lr, float beta1, float beta2,
                                float eps, float weight_decay, float bias_correction1, float bias_correction2,
                                float grad_scale) {
@@ -113,14 +97,7 @@ struct Sgd {
 attune_status adamw(attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
                     int64_t count, float lr, float beta1, float beta2, float eps, float weight_decay,
                     float bias_correction1, float bias_correction2, float grad_scale) {
-  const char* op = "adamw";
-  ATTUNE_CHECK(check_count(op, "count", count));
-  ATTUNE_CHECK(check_adamw(op, lr, beta1, beta2, eps, weight_decay, bias_correction1, bias_correction2, grad_scale));
   if (count == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "weight", weight));
-  ATTUNE_CHECK(check_pointer(op, "m", m));
-  ATTUNE_CHECK(check_pointer(op, "v", v));
-  ATTUNE_CHECK(check_pointer(op, "grad", grad));
   const AdamW adam = make_adamw(weight, m, v, shadow, lr, beta1, beta2, eps, weight_decay, bias_correction1,
                                 bias_correction2, grad_scale);
   parallel_range(ctx, count, kGrain, [&](int64_t begin, int64_t end, int32_t) { adam.update(grad, 1, begin, end); });
@@ -131,14 +108,7 @@ attune_status adamw_rows(attune_context* ctx, float* weight, float* m, float* v,
                          const uint8_t* row_state, int64_t V, int64_t C, float lr, float beta1, float beta2, float eps,
                          float weight_decay, float bias_correction1, float bias_correction2, float grad_scale) {
   const char* op = "adamw_rows";
-  ATTUNE_CHECK(check_matrix(op, "V", V, "C", C));
-  ATTUNE_CHECK(check_adamw(op, lr, beta1, beta2, eps, weight_decay, bias_correction1, bias_correction2, grad_scale));
   if (V == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "weight", weight));
-  ATTUNE_CHECK(check_pointer(op, "m", m));
-  ATTUNE_CHECK(check_pointer(op, "v", v));
-  ATTUNE_CHECK(check_pointer(op, "grad", grad));
-  ATTUNE_CHECK(check_pointer(op, "row_state", row_state));
   for (int64_t row = 0; row < V; ++row) {
     ATTUNE_REQUIRE(row_state[row] <= 2, "%s: row_state[%lld] is %d, must be 0..2", op, ll(row), row_state[row]);
   }
@@ -166,16 +136,7 @@ attune_status adamw_rows(attune_context* ctx, float* weight, float* m, float* v,
 attune_status sgd(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,
                   int64_t count, float lr, float momentum, float weight_decay, int32_t nesterov, int32_t first_step,
                   float grad_scale) {
-  const char* op = "sgd";
-  ATTUNE_CHECK(check_count(op, "count", count));
-  ATTUNE_CHECK(check_finite(op, "lr", lr));
-  ATTUNE_CHECK(check_not_negative(op, "momentum", momentum));
-  ATTUNE_CHECK(check_not_negative(op, "weight_decay", weight_decay));
-  ATTUNE_CHECK(check_finite(op, "grad_scale", grad_scale));
   if (count == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "weight", weight));
-  ATTUNE_CHECK(check_pointer(op, "grad", grad));
-  if (momentum > 0.0f) ATTUNE_CHECK(check_pointer(op, "momentum_buffer", momentum_buffer));
   const Sgd sgd{weight,        momentum_buffer, static_cast<bf16*>(shadow), lr, momentum, weight_decay, grad_scale,
                 nesterov != 0, first_step != 0};
   // Without momentum the buffer has no effect and is left alone.

@@ -38,19 +38,6 @@ static void mean_backward(T* dinp, const T* dout, int64_t begin, int64_t end, in
   }
 }
 
-attune_status check_pool(const char* op, const void* out, const char* out_name, const void* inp, const char* inp_name,
-                         const int32_t* cu_seqlens, int64_t B) {
-  ATTUNE_CHECK(check_pointer(op, "cu_seqlens", cu_seqlens));
-  ATTUNE_REQUIRE(cu_seqlens[0] >= 0, "%s: cu_seqlens[0] is %d, must be at least 0", op, cu_seqlens[0]);
-  for (int64_t b = 0; b < B; ++b) {
-    ATTUNE_REQUIRE(cu_seqlens[b + 1] >= cu_seqlens[b],
-                   "%s: cu_seqlens[%lld] is %d, must be at least %d (the one before)", op, ll(b + 1), cu_seqlens[b + 1],
-                   cu_seqlens[b]);
-  }
-  ATTUNE_CHECK(check_pointer(op, out_name, out));
-  return check_pointer(op, inp_name, inp);
-}
-
 // Calls body(b, first, last) for each sequence and block of columns.
 template <class Body>
 static inline void parallel_sequences(attune_context* ctx, int64_t B, int64_t C, Body&& body) {
@@ -66,12 +53,7 @@ static inline void parallel_sequences(attune_context* ctx, int64_t B, int64_t C,
 attune_status gather_rows_fwd(attune_context* ctx, void* out, const void* inp, const int32_t* rows, int64_t M,
                               int64_t C, int32_t dtype) {
   const char* op = "gather_rows_fwd";
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_CHECK(check_matrix(op, "M", M, "C", C));
   if (M == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "inp", inp));
-  ATTUNE_CHECK(check_pointer(op, "rows", rows));
   ATTUNE_CHECK(check_indices(op, "rows", rows, M, int64_t{1} << 31));
   const int64_t bytes = C * (dtype == ATTUNE_F32 ? 4 : 2);
   parallel_range(ctx, M, copy_grain(C), [&](int64_t begin, int64_t end, int32_t) {
@@ -86,13 +68,7 @@ attune_status gather_rows_fwd(attune_context* ctx, void* out, const void* inp, c
 attune_status gather_rows_bwd(attune_context* ctx, void* dinp, const void* dout, const int32_t* rows, int64_t N,
                               int64_t M, int64_t C, int32_t accumulate, int32_t dtype) {
   const char* op = "gather_rows_bwd";
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_CHECK(check_matrix(op, "N", N, "C", C));
-  ATTUNE_CHECK(check_matrix(op, "M", M, "C", C));
-  if (N > 0) ATTUNE_CHECK(check_pointer(op, "dinp", dinp));
   if (M > 0) {
-    ATTUNE_CHECK(check_pointer(op, "dout", dout));
-    ATTUNE_CHECK(check_pointer(op, "rows", rows));
     ATTUNE_CHECK(check_indices(op, "rows", rows, M, N));
   }
   if (accumulate == 0) {
@@ -118,10 +94,8 @@ attune_status gather_rows_bwd(attune_context* ctx, void* dinp, const void* dout,
 attune_status mean_pool_fwd(attune_context* ctx, void* out, const void* inp, const int32_t* cu_seqlens, int64_t B,
                             int64_t C, int32_t dtype) {
   const char* op = "mean_pool_fwd";
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_CHECK(check_matrix(op, "B", B, "C", C));
   if (B == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pool(op, out, "out", inp, "inp", cu_seqlens, B));
+  ATTUNE_CHECK(check_offsets(op, "cu_seqlens", cu_seqlens, B));
   with_type(dtype, [&](auto element) {
     using T = decltype(element);
     parallel_sequences(ctx, B, C, [&](int64_t b, int64_t first, int64_t last) {
@@ -135,10 +109,8 @@ attune_status mean_pool_fwd(attune_context* ctx, void* out, const void* inp, con
 attune_status mean_pool_bwd(attune_context* ctx, void* dinp, const void* dout, const int32_t* cu_seqlens, int64_t B,
                             int64_t C, int32_t accumulate, int32_t dtype) {
   const char* op = "mean_pool_bwd";
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_CHECK(check_matrix(op, "B", B, "C", C));
   if (B == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pool(op, dinp, "dinp", dout, "dout", cu_seqlens, B));
+  ATTUNE_CHECK(check_offsets(op, "cu_seqlens", cu_seqlens, B));
   with_type(dtype, [&](auto element) {
     using T = decltype(element);
     parallel_sequences(ctx, B, C, [&](int64_t b, int64_t first, int64_t last) {

@@ -122,24 +122,12 @@ static bool all_finite(attune_context* ctx, const T* inp, int64_t blocks) {
   return finite.load();
 }
 
-attune_status check(const char* op, const char* type_name, int64_t F, int64_t C, int32_t type) {
-  ATTUNE_REQUIRE(type == ATTUNE_NF4 || type == ATTUNE_INT8, "%s: %s is %d, must be %d (nf4) or %d (int8)", op,
-                 type_name, type, ATTUNE_NF4, ATTUNE_INT8);
-  ATTUNE_CHECK(check_count(op, "F", F));
-  ATTUNE_REQUIRE(C >= 1 && C % kBlock == 0, "%s: C is %lld, must be a multiple of %lld", op, ll(C), ll(kBlock));
-  return check_matrix(op, "F", F, "C", C);
-}
-
 }  // namespace
 
 attune_status quantize(attune_context* ctx, void* out, const void* inp, int64_t F, int64_t C, int32_t inp_dtype,
                        int32_t out_dtype) {
   const char* op = "quantize";
-  ATTUNE_CHECK(check_dtype(op, "inp_dtype", inp_dtype));
-  ATTUNE_CHECK(check(op, "out_dtype", F, C, out_dtype));
   if (F == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "inp", inp));
   const QuantizedLayout layout(F, C, out_dtype);
   attune_status status = ATTUNE_OK;
   with_type(inp_dtype, [&](auto element) {
@@ -162,12 +150,7 @@ attune_status quantize(attune_context* ctx, void* out, const void* inp, int64_t 
 
 attune_status dequantize(attune_context* ctx, void* out, const void* inp, int64_t F, int64_t C, int32_t out_dtype,
                          int32_t inp_dtype) {
-  const char* op = "dequantize";
-  ATTUNE_CHECK(check_dtype(op, "out_dtype", out_dtype));
-  ATTUNE_CHECK(check(op, "inp_dtype", F, C, inp_dtype));
   if (F == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "inp", inp));
   with_type(out_dtype, [&](auto element) {
     auto* to = static_cast<decltype(element)*>(out);
     const auto run = [&](const auto& weight) {

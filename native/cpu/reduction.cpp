@@ -51,11 +51,7 @@ static double ordered_sum(attune_context* ctx, int64_t count, int64_t grain, Chu
 }  // namespace
 
 attune_status sum_of_squares(attune_context* ctx, double* out, const float* inp, int64_t count) {
-  const char* op = "sum_of_squares";
   constexpr int64_t kChunk = 4096;
-  ATTUNE_CHECK(check_count(op, "count", count));
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  if (count > 0) ATTUNE_CHECK(check_pointer(op, "inp", inp));
   *out = ordered_sum(ctx, (count + kChunk - 1) / kChunk, 8, [&](int64_t chunk) {
     int64_t begin = chunk * kChunk;
     return squares(inp + begin, count - begin < kChunk ? count - begin : kChunk);
@@ -66,11 +62,7 @@ attune_status sum_of_squares(attune_context* ctx, double* out, const float* inp,
 attune_status sum_of_squares_rows(attune_context* ctx, double* out, const float* table, const int32_t* rows, int64_t M,
                                   int64_t C) {
   const char* op = "sum_of_squares_rows";
-  ATTUNE_CHECK(check_matrix(op, "M", M, "C", C));
-  ATTUNE_CHECK(check_pointer(op, "out", out));
   if (M > 0) {
-    ATTUNE_CHECK(check_pointer(op, "table", table));
-    ATTUNE_CHECK(check_pointer(op, "rows", rows));
     ATTUNE_CHECK(check_indices(op, "rows", rows, M, int64_t{1} << 31));
   }
   *out = ordered_sum(ctx, M, 32768 / C + 1, [&](int64_t m) { return squares(table + rows[m] * C, C); });

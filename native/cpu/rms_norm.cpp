@@ -122,33 +122,12 @@ struct Backward {
   }
 };
 
-attune_status check(const char* op, int64_t N, int64_t G, int64_t C, int64_t inp_stride, int64_t out_stride,
-                    int32_t dtype) {
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_REQUIRE(C >= 1 && C <= kMaxWidth, "%s: C is %lld, must be 1..%lld", op, ll(C), ll(kMaxWidth));
-  ATTUNE_CHECK(check_matrix(op, "N", N, "G", G));
-  ATTUNE_REQUIRE(G <= kMaxElements / C, "%s: G * C is %lld * %lld, must be at most 2^48", op, ll(G), ll(C));
-  ATTUNE_CHECK(check_stride(op, "inp_stride", inp_stride, N, G * C));
-  return check_stride(op, "out_stride", out_stride, N, G * C);
-}
-
 }  // namespace
 
 attune_status rms_norm_fwd(attune_context* ctx, void* out, void* sum, float* rstd, const void* inp,
                            const void* residual, const float* weight, int64_t N, int64_t G, int64_t C,
                            int64_t inp_stride, int64_t out_stride, float eps, int32_t dtype) {
-  const char* op = "rms_norm_fwd";
-  ATTUNE_CHECK(check(op, N, G, C, inp_stride, out_stride, dtype));
-  ATTUNE_CHECK(check_not_negative(op, "eps", eps));
   if (N == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "inp", inp));
-  ATTUNE_CHECK(check_pointer(op, "weight", weight));
-  if (sum != nullptr || residual != nullptr) {
-    ATTUNE_CHECK(check_pointer(op, "sum", sum));
-    ATTUNE_CHECK(check_pointer(op, "residual", residual));
-    ATTUNE_REQUIRE(G == 1, "%s: G is %lld, must be 1 where there is a residual", op, ll(G));
-  }
   with_type(dtype, [&](auto type) {
     using T = decltype(type);
     Forward<T> forward{static_cast<T*>(out),
@@ -173,15 +152,8 @@ attune_status rms_norm_fwd(attune_context* ctx, void* out, void* sum, float* rst
 attune_status rms_norm_bwd(attune_context* ctx, void* dinp, float* dweight, const void* dout, const void* dsum_extra,
                            const void* sum, const float* rstd, const float* weight, int64_t N, int64_t G, int64_t C,
                            int64_t inp_stride, int64_t out_stride, int32_t accumulate_weight, int32_t dtype) {
-  const char* op = "rms_norm_bwd";
-  ATTUNE_CHECK(check(op, N, G, C, inp_stride, out_stride, dtype));
   const RowChunks chunks(N * G, C, 1, kGroups, groups_per_task(C));
   if (N > 0) {
-    ATTUNE_CHECK(check_pointer(op, "dinp", dinp));
-    ATTUNE_CHECK(check_pointer(op, "dout", dout));
-    ATTUNE_CHECK(check_pointer(op, "sum", sum));
-    ATTUNE_CHECK(check_pointer(op, "rstd", rstd));
-    ATTUNE_CHECK(check_pointer(op, "weight", weight));
     with_type(dtype, [&](auto type) {
       using T = decltype(type);
       Backward<T> backward{static_cast<T*>(dinp),

@@ -33,17 +33,7 @@ static void rotate(T* row, const float* cosine, const float* sine, int64_t H, in
 attune_status rope(attune_context* ctx, void* inp, const float* table, const int32_t* positions, int64_t N, int64_t H,
                    int64_t D, int64_t rotary, int64_t stride, int64_t P, int32_t inverse, int32_t dtype) {
   const char* op = "rope";
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_CHECK(check_matrix(op, "H", H, "D", D));
-  ATTUNE_CHECK(check_matrix(op, "N", N, "H", H));
-  ATTUNE_REQUIRE(rotary >= 0 && rotary <= D && rotary % 2 == 0 && rotary <= kMaxRotary,
-                 "%s: rotary is %lld, must be even and 0..%lld", op, ll(rotary), ll(D < kMaxRotary ? D : kMaxRotary));
-  ATTUNE_CHECK(check_stride(op, "stride", stride, N, H * D));
   if (N == 0 || rotary == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_matrix(op, "P", P, "rotary", rotary));
-  ATTUNE_CHECK(check_pointer(op, "inp", inp));
-  ATTUNE_CHECK(check_pointer(op, "table", table));
-  ATTUNE_CHECK(check_pointer(op, "positions", positions));
   ATTUNE_CHECK(check_indices(op, "positions", positions, N, P));
   const int64_t half = rotary / 2;
   const float sign = inverse != 0 ? -1.0f : 1.0f;

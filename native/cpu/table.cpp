@@ -5,8 +5,12 @@
 namespace attune {
 namespace ATTUNE_ISA {
 
+// Weak: an op without a kernel here has a null address, and the library's entry says so.
+#define ATTUNE_ENTRY(op) extern decltype(attune_##op) op __attribute__((weak));
+#include "entries.inc"
+
 extern const Kernels kTable = {
-#define ATTUNE_ENTRY(op, parameters, arguments) &op,
+#define ATTUNE_ENTRY(op) &op,
 #include "entries.inc"
 };
 

@@ -46,21 +46,13 @@ struct Backward {
   }
 };
 
-attune_status check(const char* op, int64_t count, int32_t dtype) {
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  return check_count(op, "count", count);
-}
-
 }  // namespace
 
 attune_status activation_fwd(attune_context* ctx, void* out, const void* inp, int64_t count, int32_t activation,
                              int32_t dtype) {
   const char* op = "activation_fwd";
-  ATTUNE_CHECK(check(op, count, dtype));
   return with_activation(op, activation, [&](auto kind) -> attune_status {
     if (count == 0) return ATTUNE_OK;
-    ATTUNE_CHECK(check_pointer(op, "out", out));
-    ATTUNE_CHECK(check_pointer(op, "inp", inp));
     return with_type(dtype, [&](auto element) {
       using T = decltype(element);
       Forward<decltype(kind)::value, T> body{static_cast<T*>(out), static_cast<const T*>(inp)};
@@ -72,12 +64,8 @@ attune_status activation_fwd(attune_context* ctx, void* out, const void* inp, in
 attune_status activation_bwd(attune_context* ctx, void* dinp, const void* dout, const void* inp, int64_t count,
                              int32_t activation, int32_t accumulate, int32_t dtype) {
   const char* op = "activation_bwd";
-  ATTUNE_CHECK(check(op, count, dtype));
   return with_activation(op, activation, [&](auto kind) -> attune_status {
     if (count == 0) return ATTUNE_OK;
-    ATTUNE_CHECK(check_pointer(op, "dinp", dinp));
-    ATTUNE_CHECK(check_pointer(op, "dout", dout));
-    ATTUNE_CHECK(check_pointer(op, "inp", inp));
     return with_type(dtype, [&](auto element) {
       using T = decltype(element);
       Backward<decltype(kind)::value, T> body{static_cast<T*>(dinp), static_cast<const T*>(dout),

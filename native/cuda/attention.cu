@@ -1,46 +1,21 @@
 // Variable-length attention: the entries. Kernels in attention_forward.cuh and attention_backward.cuh (bf16,
-// tensor cores) and attention_f32.cuh; how their blocks find work in attention_schedule.cuh; sizes in
-// attention_plan.h.
-#include "attention_f32.cuh"
-#include "attention_forward.cuh"
+// tensor cores) and attention_f32.cuh; relative position bias in attention_bias.cuh; how their blocks find work in
+// attention_schedule.cuh; sizes in attention_plan.h; launches in attention_launch.cuh.
+#include "attention_launch.cuh"
 
 namespace attune::cuda {
 
+ATTUNE_WITH_BIAS(extern, float)
+ATTUNE_WITH_BIAS(extern, bf16)
+
 namespace {
 
-// body(std::integral_constant<int, padded head size>, std::bool_constant<dropout>).
-template <class Body>
-attune_status with_shape(int64_t D, bool dropout, Body&& body) {
-  auto with_head = [&](auto head) { return dropout ? body(head, std::true_type{}) : body(head, std::false_type{}); };
-  switch (padded_head(D)) {
-    case 32: return with_head(std::integral_constant<int, 32>{});
-    case 64: return with_head(std::integral_constant<int, 64>{});
-    case 96: return with_head(std::integral_constant<int, 96>{});
-    case 128: return with_head(std::integral_constant<int, 128>{});
-    default: return with_head(std::integral_constant<int, 256>{});
-  }
-}
-
-attune_status check(const char* op, const void* cu_q, const void* cu_k, int64_t q_stride, int64_t kv_stride, int64_t B,
-                    int64_t H, int64_t Hkv, int64_t D, float scale, int64_t window, float p, int32_t dtype) {
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_REQUIRE(B >= 0 && B <= INT32_MAX, "%s: B is %lld, must be 0..2^31-1", op, ll(B));
-  ATTUNE_REQUIRE(D >= 1 && D <= kAttentionMaxD, "%s: D is %lld, must be 1..%d", op, ll(D), kAttentionMaxD);
-  ATTUNE_REQUIRE(Hkv >= 1, "%s: Hkv is %lld, must be at least 1", op, ll(Hkv));
-  ATTUNE_REQUIRE(H >= 1 && H <= INT32_MAX && H % Hkv == 0, "%s: H is %lld, must be a multiple of Hkv, which is %lld",
-                 op, ll(H), ll(Hkv));
-  ATTUNE_REQUIRE(q_stride >= H * D, "%s: q_stride is %lld, must be at least %lld (elements of a row)", op, ll(q_stride),
-                 ll(H * D));
-  ATTUNE_REQUIRE(kv_stride >= Hkv * D, "%s: kv_stride is %lld, must be at least %lld (elements of a row)", op,
-                 ll(kv_stride), ll(Hkv * D));
-  ATTUNE_CHECK(check_finite(op, "scale", scale));
-  ATTUNE_CHECK(check_count(op, "window", window));
-  ATTUNE_CHECK(check_probability(op, "p", p));
+attune_status check_room(const char* op, int64_t B, int64_t H, const float* bias) {
   if (B == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "cu_q", cu_q));
-  ATTUNE_CHECK(check_pointer(op, "cu_k", cu_k));
-  // Both lists of tiles lie in the scratch of the context, and tiles of all heads are counted in 32 bits.
-  const int64_t most = min_of(kScratchBytes / (Schedule::kLists * Schedule::words(1) * 4), (int64_t{1} << 29) / H);
+  // Both lists of tiles lie in the scratch of the context, with a bias in half of it; tiles of all heads are counted in
+  // 32 bits.
+  const int64_t room = bias != nullptr ? kScratchBytes / 2 : kScratchBytes;
+  const int64_t most = min_of(room / (Schedule::kLists * Schedule::words(1) * 4), (int64_t{1} << 29) / H);
   if (B > most)
     return fail(ATTUNE_UNSUPPORTED, "%s: B is %lld, must be at most %lld with H %lld", op, ll(B), ll(most), ll(H));
   return ATTUNE_OK;
@@ -53,8 +28,9 @@ bool in_vectors(int64_t D, int64_t q_stride, int64_t kv_stride, const Pointers*.
 }
 
 AttentionProblem problem(attune_context* ctx, const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride,
-                         int64_t kv_stride, int64_t B, int64_t H, int64_t Hkv, int64_t D, float scale, int32_t causal,
-                         int64_t window, float p, int64_t seed, int64_t stream, bool vectors) {
+                         int64_t kv_stride, int64_t B, int64_t H, int64_t Hkv, int64_t D, const float* bias,
+                         int64_t reach, float scale, int32_t causal, int64_t window, float p, int64_t seed,
+                         int64_t stream, bool vectors) {
   const int32_t threshold = dropout_threshold(p);
   return {cu_q,
           cu_k,
@@ -66,7 +42,10 @@ AttentionProblem problem(attune_context* ctx, const int32_t* cu_q, const int32_t
           static_cast<int32_t>(D),
           scale,
           causal != 0,
-          clamped_window(window),
+          behind_of(window),
+          causal != 0 ? 0 : behind_of(window),
+          bias,
+          static_cast<int32_t>(reach),
           static_cast<uint64_t>(seed),
           static_cast<uint64_t>(stream),
           &ctx->step()->stream_base,
@@ -75,126 +54,57 @@ AttentionProblem problem(attune_context* ctx, const int32_t* cu_q, const int32_t
           vectors};
 }
 
-// Blocks of a kernel that fit the device at once: what the registers of its launch bounds and its shared
-// memory allow. More would wait for nothing, since the running ones take all the tiles.
-unsigned resident_blocks(attune_context* ctx, int per_multiprocessor) {
-  return static_cast<unsigned>(ctx->multiprocessors * per_multiprocessor);
-}
-
-attune_status schedule(attune_context* ctx, const AttentionProblem& a, Op op, const ScheduleRequest& first,
-                       const ScheduleRequest& second) {
-  return launch(ctx, attention_schedule, 2, kScheduleThreads, kScheduleShared, first, second, a.B, &ctx->front()->error,
-                op);
-}
-
-// One forward kernel, whose tensors are a struct X.
-template <class Tiles, class Shared, class X>
-attune_status run_forward(attune_context* ctx, const AttentionProblem& a, const X& x,
-                          void (*kernel)(AttentionProblem, X, Schedule)) {
-  static_assert(sizeof(Shared) <= kSmallestShared, "runs everywhere");
-  const unsigned blocks = resident_blocks(ctx, kBlocksPerMultiprocessor);
-  const Schedule queries = Schedule::at(ctx->scratch<int32_t>(), a.B),
-                 keys = Schedule::at(ctx->scratch<int32_t>() + Schedule::words(a.B), a.B);
-  // The list of key tiles is only made for the check of cu_k.
-  ATTUNE_CHECK(schedule(ctx, a, Op::attention_fwd,
-                        {queries, a.cu_q, a.cu_k, Tiles::kOwn, static_cast<int32_t>(blocks), Index::cu_q},
-                        {keys, a.cu_k, a.cu_q, Tiles::kOwn, static_cast<int32_t>(blocks), Index::cu_k}));
-  return launch(ctx, kernel, blocks, Tiles::kThreads, sizeof(Shared), a, x, queries);
-}
-
-template <class KeyTiles, class KeyShared, class QueryTiles, class QueryShared, class T>
-attune_status run_backward(attune_context* ctx, const AttentionProblem& a, const BackwardTensors<T>& x,
-                           void (*over_keys)(AttentionProblem, BackwardTensors<T>, Schedule),
-                           void (*over_queries)(AttentionProblem, BackwardTensors<T>, Schedule)) {
-  static_assert(sizeof(KeyShared) <= kSmallestShared && sizeof(QueryShared) <= kSmallestShared, "runs everywhere");
-  const unsigned blocks = resident_blocks(ctx, kBlocksPerMultiprocessor);
-  const Schedule queries = Schedule::at(ctx->scratch<int32_t>(), a.B),
-                 keys = Schedule::at(ctx->scratch<int32_t>() + Schedule::words(a.B), a.B);
-  ATTUNE_CHECK(schedule(ctx, a, Op::attention_bwd,
-                        {queries, a.cu_q, a.cu_k, QueryTiles::kOwn, static_cast<int32_t>(blocks), Index::cu_q},
-                        {keys, a.cu_k, a.cu_q, KeyTiles::kOwn, static_cast<int32_t>(blocks), Index::cu_k}));
-  ATTUNE_CHECK(launch(ctx, attention_bwd_dots<T>, resident_blocks(ctx, 8), kDotThreads, 0, a, x));
-  ATTUNE_CHECK(launch(ctx, over_keys, blocks, KeyTiles::kThreads, sizeof(KeyShared), a, x, keys));
-  return launch(ctx, over_queries, blocks, QueryTiles::kThreads, sizeof(QueryShared), a, x, queries);
-}
-
 }  // namespace
 
 attune_status attention_fwd(attune_context* ctx, void* out, float* lse, const void* q, const void* k, const void* v,
-                            const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride, int64_t kv_stride, int64_t B,
-                            int64_t H, int64_t Hkv, int64_t D, float scale, int32_t causal, int64_t window, float p,
-                            int64_t seed, int64_t stream, int32_t dtype) {
+                            const float* bias, const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride,
+                            int64_t kv_stride, int64_t B, int64_t, int64_t H, int64_t Hkv, int64_t D, int64_t reach,
+                            float scale, int32_t causal, int64_t window, float p, int64_t seed, int64_t stream,
+                            int32_t dtype) {
   const char* op = "attention_fwd";
-  ATTUNE_CHECK(check(op, cu_q, cu_k, q_stride, kv_stride, B, H, Hkv, D, scale, window, p, dtype));
+  ATTUNE_CHECK(check_room(op, B, H, bias));
   if (B == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "lse", lse));
-  ATTUNE_CHECK(check_pointer(op, "q", q));
-  ATTUNE_CHECK(check_pointer(op, "k", k));
-  ATTUNE_CHECK(check_pointer(op, "v", v));
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
     const bool vectors = in_vectors<T>(D, q_stride, kv_stride, out, q, k, v);
-    const AttentionProblem a =
-        problem(ctx, cu_q, cu_k, q_stride, kv_stride, B, H, Hkv, D, scale, causal, window, p, seed, stream, vectors);
+    const AttentionProblem a = problem(ctx, cu_q, cu_k, q_stride, kv_stride, B, H, Hkv, D, bias, reach, scale, causal,
+                                       window, p, seed, stream, vectors);
     const ForwardTensors<T> x{static_cast<T*>(out), lse, static_cast<const T*>(q), static_cast<const T*>(k),
                               static_cast<const T*>(v)};
-    return with_shape(D, a.threshold > 0, [&](auto head, auto dropout) {
-      constexpr int kD = decltype(head)::value;
-      constexpr bool kDropout = decltype(dropout)::value;
-      if constexpr (std::is_same_v<T, float>) {
-        return run_forward<FloatTiles<kD>, FloatForwardShared<kD>>(ctx, a, x, attention_fwd_f32<kD, kDropout>);
-      } else {
-        return run_forward<ForwardTiles<kD, kDropout>, ForwardShared<kD, kDropout>>(
-            ctx, a, x, attention_fwd_tensor_cores<kD, kDropout>);
-      }
-    });
+    return bias != nullptr ? launch_attention_fwd<true, T>(ctx, a, x) : launch_attention_fwd<false, T>(ctx, a, x);
   });
 }
 
-attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, const void* dout, const void* q,
-                            const void* k, const void* v, const void* out, const float* lse, const int32_t* cu_q,
-                            const int32_t* cu_k, int64_t q_stride, int64_t kv_stride, int64_t B, int64_t H, int64_t Hkv,
-                            int64_t D, float scale, int32_t causal, int64_t window, float p, int64_t seed,
-                            int64_t stream, int32_t dtype) {
+attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, float* dbias, const void* dout,
+                            const void* q, const void* k, const void* v, const float* bias, const void* out,
+                            const float* lse, const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride,
+                            int64_t kv_stride, int64_t B, int64_t, int64_t H, int64_t Hkv, int64_t D, int64_t reach,
+                            float scale, int32_t causal, int64_t window, float p, int64_t seed, int64_t stream,
+                            int32_t dtype) {
   const char* op = "attention_bwd";
-  ATTUNE_CHECK(check(op, cu_q, cu_k, q_stride, kv_stride, B, H, Hkv, D, scale, window, p, dtype));
+  ATTUNE_CHECK(check_room(op, B, H, bias));
   if (dtype == ATTUNE_BF16 && D == 1) {
     return fail(ATTUNE_UNSUPPORTED, "%s: D is 1, must be at least 2 with bf16 (a row of dq holds an f32 meanwhile)",
                 op);
   }
   if (B == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "dq", dq));
-  ATTUNE_CHECK(check_pointer(op, "dk", dk));
-  ATTUNE_CHECK(check_pointer(op, "dv", dv));
-  ATTUNE_CHECK(check_pointer(op, "dout", dout));
-  ATTUNE_CHECK(check_pointer(op, "q", q));
-  ATTUNE_CHECK(check_pointer(op, "k", k));
-  ATTUNE_CHECK(check_pointer(op, "v", v));
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "lse", lse));
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
     const bool vectors = in_vectors<T>(D, q_stride, kv_stride, dq, dk, dv, dout, q, k, v, out);
-    const AttentionProblem a =
-        problem(ctx, cu_q, cu_k, q_stride, kv_stride, B, H, Hkv, D, scale, causal, window, p, seed, stream, vectors);
-    const BackwardTensors<T> x{static_cast<T*>(dq),         static_cast<T*>(dk),        static_cast<T*>(dv),
-                               static_cast<const T*>(dout), static_cast<const T*>(q),   static_cast<const T*>(k),
-                               static_cast<const T*>(v),    static_cast<const T*>(out), lse};
-    return with_shape(D, a.threshold > 0, [&](auto head, auto dropout) {
-      constexpr int kD = decltype(head)::value;
-      constexpr bool kDropout = decltype(dropout)::value;
-      if constexpr (std::is_same_v<T, float>) {
-        using Shared = FloatBackwardShared<kD>;
-        return run_backward<FloatTiles<kD>, Shared, FloatTiles<kD>, Shared>(
-            ctx, a, x, attention_bwd_f32<kD, Owner::Keys, kDropout>, attention_bwd_f32<kD, Owner::Queries, kDropout>);
-      } else {
-        return run_backward<BackwardTiles<kD, Owner::Keys, kDropout>, BackwardShared<kD, Owner::Keys, kDropout>,
-                            BackwardTiles<kD, Owner::Queries, kDropout>, BackwardShared<kD, Owner::Queries, kDropout>>(
-            ctx, a, x, attention_bwd_tensor_cores<kD, Owner::Keys, kDropout>,
-            attention_bwd_tensor_cores<kD, Owner::Queries, kDropout>);
-      }
-    });
+    const AttentionProblem a = problem(ctx, cu_q, cu_k, q_stride, kv_stride, B, H, Hkv, D, bias, reach, scale, causal,
+                                       window, p, seed, stream, vectors);
+    const BackwardTensors<T> x{static_cast<T*>(dq),
+                               static_cast<T*>(dk),
+                               static_cast<T*>(dv),
+                               static_cast<const T*>(dout),
+                               static_cast<const T*>(q),
+                               static_cast<const T*>(k),
+                               static_cast<const T*>(v),
+                               static_cast<const T*>(out),
+                               lse,
+                               {}};
+    return bias != nullptr ? launch_attention_bwd<true, T>(ctx, a, x, dbias)
+                           : launch_attention_bwd<false, T>(ctx, a, x, nullptr);
   });
 }
 

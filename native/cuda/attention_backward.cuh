@@ -15,7 +15,7 @@
 #ifndef ATTUNE_CUDA_ATTENTION_BACKWARD_CUH
 #define ATTUNE_CUDA_ATTENTION_BACKWARD_CUH
 
-#include "attention_tiles.cuh"
+#include "attention_bias.cuh"
 #include "vectors.cuh"
 
 namespace attune::cuda {
@@ -31,6 +31,7 @@ struct BackwardTensors {
   const T* v;        // (Nk, Hkv, D), rows kv_stride apart
   const T* out;      // (Nq, H, D)
   const float* lse;  // (H, Nq)
+  BiasSlots slots;
 };
 
 // ---- dot(dout, out) -----------------------------------------------------------------------------------
@@ -95,9 +96,9 @@ __device__ __forceinline__ float2 query_statistics(const AttentionProblem& a, co
 
 // ---- the two passes -----------------------------------------------------------------------------------
 
-template <int kD, Owner kOwner, bool kDropout>
+template <int kD, Owner kOwner, bool kDropout, bool kBias>
 struct BackwardShared {
-  using Tiles = BackwardTiles<kD, kOwner, kDropout>;
+  using Tiles = BackwardTiles<kD, kOwner, kDropout, kBias>;
   // Left and right operand of S (q and k, or k and q) and of dP (dout and v, or v and dout).
   bf16 own_s[Tiles::kOwn * kD];
   bf16 own_dp[Tiles::kOwn * kD];
@@ -107,26 +108,38 @@ struct BackwardShared {
   Work work[2];
 };
 
-template <int kD, Owner kOwner, bool kDropout>
-__global__ void __launch_bounds__(BackwardTiles<kD, kOwner, kDropout>::kThreads, kBlocksPerMultiprocessor)
+template <int kD, Owner kOwner, bool kDropout, bool kBias>
+__global__ void __launch_bounds__(BackwardTiles<kD, kOwner, kDropout, kBias>::kThreads, kBlocksPerMultiprocessor)
     attention_bwd_tensor_cores(AttentionProblem a, BackwardTensors<bf16> x, Schedule schedule) {
-  using Tiles = BackwardTiles<kD, kOwner, kDropout>;
-  constexpr bool kKeys = Tiles::kKeys;
+  using Tiles = BackwardTiles<kD, kOwner, kDropout, kBias>;
+  using Shared = BackwardShared<kD, kOwner, kDropout, kBias>;
+  constexpr bool kKeys = Tiles::kKeys, kSlots = kBias && !kKeys;
   constexpr int kRows = Tiles::kRowTiles, kPieces = Tiles::kStep / 8, kThreads = Tiles::kThreads;
   constexpr int kWarpRows = 16 * kRows, kColumns = Tiles::kColumns / 8;
-  BackwardShared<kD, kOwner, kDropout>& shared = *shared_memory<BackwardShared<kD, kOwner, kDropout>>();
+  Shared& shared = *shared_memory<Shared>();
   const int g = lane_id() / 4, t = lane_id() % 4, warp_row = warp_id() * kWarpRows;
   const Fragments<kD> own_s = fragments_by_row<kD>(shared.own_s, warp_row);
   const Fragments<kD> own_dp = fragments_by_row<kD>(shared.own_dp, warp_row);
   const float c = a.log2_scale();
   const KeptBits kept_bits(a);
   const int group = a.H / a.Hkv;
+  // Where dbias is summed a block has its own tiles of one head; otherwise it takes what is next.
+  int32_t next = static_cast<int32_t>(blockIdx.x), own_head = 0;
+  if constexpr (kSlots) {
+    own_head = next / x.slots.slots;
+    next %= x.slots.slots;
+  }
   auto find = [&](Work* work, int32_t tile) {
     // Under a causal mask the first keys and the last queries have the most to do: they come first.
-    find_work(work, schedule, kKeys ? a.cu_k : a.cu_q, kKeys ? a.cu_q : a.cu_k, !kKeys, a.B, kKeys ? a.Hkv : a.H,
-              Tiles::kParts, Tiles::kOwn, !kKeys && a.causal != 0, tile);
+    find_work(work, schedule, kKeys ? a.cu_k : a.cu_q, kKeys ? a.cu_q : a.cu_k, !kKeys, a.B,
+              kSlots  ? 1
+              : kKeys ? a.Hkv
+                      : a.H,
+              Tiles::kParts, Tiles::kOwn, !kKeys && a.causal != 0, tile, own_head);
   };
-  if (warp_id() == 0) find(&shared.work[0], static_cast<int32_t>(blockIdx.x));
+  auto next_tile = [&] { return kSlots ? next += x.slots.slots : take_tile(schedule); };
+  std::conditional_t<kSlots, WarpBiasSums, NoBiasSums> bias_sums(x.slots, a, Tiles::kWarps);
+  if (warp_id() == 0) find(&shared.work[0], next);
   __syncthreads();
 
   for (int turn = 0; shared.work[turn].valid; turn ^= 1) {
@@ -181,7 +194,7 @@ __global__ void __launch_bounds__(BackwardTiles<kD, kOwner, kDropout>::kThreads,
       if constexpr (kKeys) store_statistics(load_statistics(first_head, begin), 0);
     }
     cp_async_commit();
-    if (warp_id() == 0) find(&shared.work[turn ^ 1], take_tile(schedule));
+    if (warp_id() == 0) find(&shared.work[turn ^ 1], next_tile());
     if constexpr (!kKeys) {
 #pragma unroll
       for (int r = 0; r < kRows; ++r) {
@@ -222,7 +235,12 @@ __global__ void __launch_bounds__(BackwardTiles<kD, kOwner, kDropout>::kThreads,
         const int at = stage * Tiles::kLoop + step;  // the stages follow one another
 
         float p[kRows][kPieces][4], ds[kRows][kPieces][4];
-        clear(p);
+        if constexpr (kBias) {
+          const int row = own0 + g, column = loop0 + 2 * t;
+          start_scores<kKeys>(p, BiasRow(a, head), (kKeys ? row - column : column - row) - sight.offset);
+        } else {
+          clear(p);
+        }
         clear(ds);
         multiply_transposed<kD>(p, own_s, fragments_by_column<kD>(shared.loop_s[0]), at);
         multiply_transposed<kD>(ds, own_dp, fragments_by_column<kD>(shared.loop_dp[0]), at);
@@ -275,6 +293,7 @@ __global__ void __launch_bounds__(BackwardTiles<kD, kOwner, kDropout>::kThreads,
           }
         }
 
+        if constexpr (kSlots) bias_sums.add(ds, loop0 - own0 - sight.offset);
         uint32_t packed[kRows][kPieces / 2][4];
         if constexpr (kKeys) {
 #pragma unroll
@@ -312,6 +331,7 @@ __global__ void __launch_bounds__(BackwardTiles<kD, kOwner, kDropout>::kThreads,
     }
     __syncthreads();
   }
+  bias_sums.finish();
 }
 
 }  // namespace attune::cuda

@@ -117,7 +117,7 @@ struct FloatForwardShared {
   Work work[2];
 };
 
-template <int kD, bool kDropout>
+template <int kD, bool kDropout, bool kBias>
 __global__ void __launch_bounds__(FloatTiles<kD>::kThreads, kBlocksPerMultiprocessor)
     attention_fwd_f32(AttentionProblem a, ForwardTensors<float> x, Schedule schedule) {
   using Tiles = FloatTiles<kD>;
@@ -155,7 +155,11 @@ __global__ void __launch_bounds__(FloatTiles<kD>::kThreads, kBlocksPerMultiproce
       }
       __syncthreads();
       float s[kRows][kColumns];
-      clear(s);
+      if constexpr (kBias) {
+        start_scores<false>(s, BiasRow(a, work.head), j0 + tx - (work.begin + ty + sight.offset));
+      } else {
+        clear(s);
+      }
       multiply_transposed<kD>(s, shared.q, shared.k, ty, tx);
 #pragma unroll
       for (int i = 0; i < kRows; ++i) {
@@ -225,11 +229,37 @@ struct FloatBackwardShared {
   Work work[2];
 };
 
-template <int kD, Owner kOwner, bool kDropout>
+// Adds the sums of ds (kOwn queries, kLoop keys) along its diagonals to the block's strip, a thread for each; `offset`:
+// of the first key from the first query. `sums`: room for all. Begins and ends with what is before and after a barrier.
+template <class Tiles>
+__device__ __forceinline__ void add_diagonals(float* strip, int reach, const float* ds, float* sums, int offset) {
+  constexpr int kCount = Tiles::kOwn + Tiles::kLoop - 1;
+  static_assert(kCount <= Tiles::kThreads && kCount <= Tiles::kOwn * Tiles::kScoreStride,
+                "a thread and a place for each");
+  const int n = static_cast<int>(threadIdx.x), first = offset - (Tiles::kOwn - 1);  // the offset of diagonal 0
+  __syncthreads();
+  if (n < kCount) {
+    const int ahead = n - (Tiles::kOwn - 1);
+    float sum = 0.0f;
+    for (int row = larger(0, -ahead); row < smaller(Tiles::kOwn, Tiles::kLoop - ahead); ++row) {
+      sum += ds[row * Tiles::kScoreStride + row + ahead];
+    }
+    sums[n] = sum;
+  }
+  __syncthreads();
+  if (n < kCount && first + n > -reach && first + n < reach) strip[reach + first + n] += sums[n];
+  if (n != 0) return;
+  // The ends of the row take all that lies beyond them.
+  for (int i = 0; i < kCount; ++i) {
+    if (first + i <= -reach || first + i >= reach) strip[first + i <= -reach ? 0 : 2 * reach] += sums[i];
+  }
+}
+
+template <int kD, Owner kOwner, bool kDropout, bool kBias>
 __global__ void __launch_bounds__(FloatTiles<kD>::kThreads, kBlocksPerMultiprocessor)
     attention_bwd_f32(AttentionProblem a, BackwardTensors<float> x, Schedule schedule) {
   using Tiles = FloatTiles<kD>;
-  constexpr bool kKeys = kOwner == Owner::Keys;
+  constexpr bool kKeys = kOwner == Owner::Keys, kSlots = kBias && !kKeys;
   constexpr int kRows = Tiles::kOwn / 16, kColumns = Tiles::kLoop / 16;
   static_assert(Tiles::kLoop <= Tiles::kOwn, "statistics");
   FloatBackwardShared<kD>& shared = *shared_memory<FloatBackwardShared<kD>>();
@@ -238,16 +268,31 @@ __global__ void __launch_bounds__(FloatTiles<kD>::kThreads, kBlocksPerMultiproce
   const KeptBits kept_bits(a);
   const int group = a.H / a.Hkv;
   const int64_t dense = int64_t{a.H} * a.D;
+  // See attention_bwd_tensor_cores.
+  int32_t next = static_cast<int32_t>(blockIdx.x), own_head = 0;
+  float* strip = nullptr;
+  if constexpr (kSlots) {
+    own_head = next / x.slots.slots;
+    next %= x.slots.slots;
+    if (x.slots.partials != nullptr) {
+      strip = x.slots.strip(a, 1, 0);
+      for (int i = static_cast<int>(threadIdx.x); i <= 2 * a.reach; i += Tiles::kThreads) strip[i] = 0.0f;
+    }
+  }
   auto find = [&](Work* work, int32_t tile) {
-    find_work(work, schedule, kKeys ? a.cu_k : a.cu_q, kKeys ? a.cu_q : a.cu_k, !kKeys, a.B, kKeys ? a.Hkv : a.H, 1,
-              Tiles::kOwn, !kKeys && a.causal != 0, tile);
+    find_work(work, schedule, kKeys ? a.cu_k : a.cu_q, kKeys ? a.cu_q : a.cu_k, !kKeys, a.B,
+              kSlots  ? 1
+              : kKeys ? a.Hkv
+                      : a.H,
+              1, Tiles::kOwn, !kKeys && a.causal != 0, tile, own_head);
   };
+  auto next_tile = [&] { return kSlots ? next += x.slots.slots : take_tile(schedule); };
   auto load_statistics = [&](int64_t first, int limit, int count, int head) {
     for (int n = static_cast<int>(threadIdx.x); n < count; n += Tiles::kThreads) {
       shared.statistics[n] = query_statistics(a, x, first + n, head, n < limit);
     }
   };
-  if (warp_id() == 0) find(&shared.work[0], static_cast<int32_t>(blockIdx.x));
+  if (warp_id() == 0) find(&shared.work[0], next);
   __syncthreads();
 
   for (int turn = 0; shared.work[turn].valid; turn ^= 1) {
@@ -265,7 +310,7 @@ __global__ void __launch_bounds__(FloatTiles<kD>::kThreads, kBlocksPerMultiproce
       load_floats<Tiles::kOwn, kD>(shared.own_dp, x.dout + work.own_row * dense + work.head * a.D, dense, work.rows, a);
       load_statistics(work.own_row, work.rows, Tiles::kOwn, work.head);
     }
-    if (warp_id() == 0) find(&shared.work[turn ^ 1], take_tile(schedule));
+    if (warp_id() == 0) find(&shared.work[turn ^ 1], next_tile());
     float d_own[kRows][kD / 16], d_value[kKeys ? kRows : 1][kKeys ? kD / 16 : 1];
     clear(d_own);
     clear(d_value);
@@ -291,7 +336,12 @@ __global__ void __launch_bounds__(FloatTiles<kD>::kThreads, kBlocksPerMultiproce
         }
         __syncthreads();
         float s[kRows][kColumns], dp[kRows][kColumns];
-        clear(s);
+        if constexpr (kBias) {
+          const int row = work.begin + ty, column = from + tx;
+          start_scores<kKeys>(s, BiasRow(a, head), (kKeys ? row - column : column - row) - sight.offset);
+        } else {
+          clear(s);
+        }
         clear(dp);
         multiply_transposed<kD>(s, shared.own_s, shared.loop_s, ty, tx);
         multiply_transposed<kD>(dp, shared.own_dp, shared.loop_dp, ty, tx);
@@ -319,6 +369,9 @@ __global__ void __launch_bounds__(FloatTiles<kD>::kThreads, kBlocksPerMultiproce
         __syncwarp();
         if constexpr (kKeys) multiply_add<kD>(d_value, shared.p, shared.loop_dp, ty, tx);
         multiply_add<kD>(d_own, shared.ds, shared.loop_s, ty, tx);
+        if (kSlots && strip != nullptr) {
+          add_diagonals<Tiles>(strip, a.reach, shared.ds, shared.p, from - work.begin - sight.offset);
+        }
       }
     }
 #pragma unroll

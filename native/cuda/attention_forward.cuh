@@ -12,15 +12,15 @@
 #ifndef ATTUNE_CUDA_ATTENTION_FORWARD_CUH
 #define ATTUNE_CUDA_ATTENTION_FORWARD_CUH
 
-#include "attention_tiles.cuh"
+#include "attention_bias.cuh"
 
 namespace attune::cuda {
 
 constexpr float kSlack = 8.0f;
 
-template <int kD, bool kDropout>
+template <int kD, bool kDropout, bool kBias>
 struct ForwardShared {
-  using Tiles = ForwardTiles<kD, kDropout>;
+  using Tiles = ForwardTiles<kD, kDropout, kBias>;
   bf16 q[Tiles::kOwn * kD];
   bf16 k[Tiles::kStages][Tiles::kLoop * kD];
   bf16 v[Tiles::kStages][Tiles::kLoop * kD];
@@ -152,13 +152,14 @@ __device__ __forceinline__ void drop(float (&s)[kRows][kColumns][4], const KeptB
   }
 }
 
-template <int kD, bool kDropout>
-__global__ void __launch_bounds__(ForwardTiles<kD, kDropout>::kThreads, kBlocksPerMultiprocessor)
+template <int kD, bool kDropout, bool kBias>
+__global__ void __launch_bounds__(ForwardTiles<kD, kDropout, kBias>::kThreads, kBlocksPerMultiprocessor)
     attention_fwd_tensor_cores(AttentionProblem a, ForwardTensors<bf16> x, Schedule schedule) {
-  using Tiles = ForwardTiles<kD, kDropout>;
+  using Tiles = ForwardTiles<kD, kDropout, kBias>;
+  using Shared = ForwardShared<kD, kDropout, kBias>;
   constexpr int kRows = Tiles::kRowTiles, kColumns = Tiles::kLoop / 8, kThreads = Tiles::kThreads;
   constexpr int kWarpRows = 16 * kRows;
-  ForwardShared<kD, kDropout>& shared = *shared_memory<ForwardShared<kD, kDropout>>();
+  Shared& shared = *shared_memory<Shared>();
   const int g = lane_id() / 4, t = lane_id() % 4, warp_row = warp_id() * kWarpRows;
   const Fragments<kD> q_rows = fragments_by_row<kD>(shared.q, warp_row);
   const Fragments<kD> k_columns = fragments_by_column<kD>(shared.k[0]);
@@ -204,7 +205,11 @@ __global__ void __launch_bounds__(ForwardTiles<kD, kDropout>::kThreads, kBlocksP
       if (sight.all_hidden(query, last_query, j0, last_key)) continue;
 
       float s[kRows][kColumns][4];
-      clear(s);
+      if constexpr (kBias) {
+        start_scores<false>(s, BiasRow(a, work.head), j0 + 2 * t - (query + g + sight.offset));
+      } else {
+        clear(s);
+      }
       const int stage_row = stage * Tiles::kLoop;  // the stages follow one another
       multiply_transposed<kD>(s, q_rows, k_columns, stage_row);
       if (c < 0.0f) {

@@ -31,6 +31,7 @@ struct ScheduleRequest {
   int32_t tile;
   int32_t blocks;  // of the kernel that will read the list: tiles 0..blocks-1 are taken at its start
   Index index;     // the name of `own`
+  bool in_order;   // sequences as they come: the list is then the same in every run, not only each tile
 };
 
 // A sequence whose offsets fall is taken as empty; the scheduling kernel records it.
@@ -82,14 +83,18 @@ static __global__ void __launch_bounds__(kScheduleThreads, 1)
     if (a.own[b + 1] < a.own[b]) {
       record_bad_index(error, op, a.index, b + 1, a.own[b + 1], int64_t{1} << 31);
     }
-    atomicAdd(&buckets[cost_bucket(length_of(a.other, b))], 1);
+    if (a.in_order) {
+      a.out.order[b] = b;
+    } else {
+      atomicAdd(&buckets[cost_bucket(length_of(a.other, b))], 1);
+    }
   }
   __syncthreads();
   int32_t total;
   const int32_t start = block_scan(buckets[thread], warp_sums, &total);
   buckets[thread] = start;
   __syncthreads();
-  for (int32_t b = thread; b < B; b += kScheduleThreads) {
+  for (int32_t b = thread; b < B && !a.in_order; b += kScheduleThreads) {
     a.out.order[atomicAdd(&buckets[cost_bucket(length_of(a.other, b))], 1)] = b;
   }
   __syncthreads();
@@ -137,11 +142,11 @@ struct Work {
   int32_t valid;  // 0: nothing is left
 };
 
-// A warp finds tile t and leaves it at `out`. Every tile comes `parts` times. With `backwards` the last
-// tile of a sequence comes first: it is the longest under a causal mask.
+// A warp finds tile t, of `heads` heads from `first_head` on, and leaves it at `out`. Every tile comes `parts` times.
+// With `backwards` the last tile of a sequence comes first: it is the longest under a causal mask.
 __device__ __forceinline__ void find_work(Work* out, const Schedule& schedule, const int32_t* own, const int32_t* other,
                                           bool own_is_q, int32_t B, int32_t heads, int32_t parts, int32_t size,
-                                          bool backwards, int32_t t) {
+                                          bool backwards, int32_t t, int32_t first_head = 0) {
   const bool valid = t < schedule.first[B] * heads * parts;
   TilePlace place{0, 0, 0, 1};
   if (valid) place = find_tile(schedule, B, heads, t / parts);
@@ -154,7 +159,7 @@ __device__ __forceinline__ void find_work(Work* out, const Schedule& schedule, c
   out->rows = smaller(size, mine - out->begin);
   out->own_row = int64_t{own[b]} + out->begin;
   out->other_row = other[b];
-  out->head = place.head;
+  out->head = first_head + place.head;
   out->queries = own_is_q ? mine : others;
   out->keys = own_is_q ? others : mine;
   out->part = t % parts;

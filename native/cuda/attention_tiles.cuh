@@ -14,7 +14,9 @@ struct AttentionProblem {
   int64_t q_stride, kv_stride;
   int32_t B, H, Hkv, D;
   float scale;
-  int32_t causal, window;
+  int32_t causal, behind, ahead;
+  const float* bias;  // (H, 2 reach + 1), or null
+  int32_t reach;
   uint64_t seed, stream;
   const int64_t* stream_base;
   uint32_t threshold;
@@ -22,7 +24,7 @@ struct AttentionProblem {
   int32_t vectors;  // whether all rows of all tensors begin on 16 bytes
 
   __device__ __forceinline__ Sight sight(const Work& work) const {
-    return {work.queries, work.keys, work.keys - work.queries, causal != 0, window};
+    return {work.queries, work.keys, work.keys - work.queries, behind, ahead};
   }
   __device__ __forceinline__ int64_t rows_q() const { return int64_t{cu_q[B]} - cu_q[0]; }
   // Where lse of a packed row lies.

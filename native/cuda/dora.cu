@@ -1,6 +1,5 @@
 // Weight-decomposed adapters. Norms: 2 F C R operations in f32 and one read of the weight, once an optimizer step.
 // Columns by their gain: 2 accesses per element forward, 3 backward (dout, inp, dinp).
-#include "../common/dora_checks.h"
 #include "norm.cuh"
 #include "quantized_weight.cuh"
 #include "rows.cuh"
@@ -185,8 +184,6 @@ __global__ void __launch_bounds__(kThreads) dora_bwd_columns(Backward<T> a) {
 attune_status dora_gain(attune_context* ctx, float* gain, float* excess, float* norm, const void* weight,
                         const float* down, const float* up, const float* magnitude, int64_t rows, int64_t first_row,
                         int64_t F, int64_t C, int64_t R, float scale, int32_t weight_dtype) {
-  ATTUNE_CHECK(
-      check_dora_gain(gain, excess, norm, weight, down, up, magnitude, rows, first_row, F, C, R, scale, weight_dtype));
   const Norms norms{gain, excess, norm, down, up, magnitude, first_row, F, C, R, scale};
   const bool vectors = C % 4 == 0 && aligned16(weight, down);
   switch (weight_dtype) {
@@ -204,7 +201,6 @@ attune_status dora_gain(attune_context* ctx, float* gain, float* excess, float* 
 
 attune_status dora_fwd(attune_context* ctx, void* out, const void* inp, const float* gain, const float* bias, int64_t N,
                        int64_t F, int32_t accumulate, int32_t dtype) {
-  ATTUNE_CHECK(check_dora_fwd(out, inp, gain, N, F, dtype));
   if (N == 0) return ATTUNE_OK;
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
@@ -216,7 +212,6 @@ attune_status dora_fwd(attune_context* ctx, void* out, const void* inp, const fl
 attune_status dora_bwd(attune_context* ctx, void* dinp, float* dmagnitude, const void* dout, const void* inp,
                        const float* gain, const float* norm, int64_t N, int64_t F, int64_t stride, int32_t accumulate,
                        int32_t dtype) {
-  ATTUNE_CHECK(check_dora_bwd(dinp, dmagnitude, dout, inp, gain, norm, N, F, stride, dtype));
   float* partials = dmagnitude != nullptr ? ctx->scratch<float>() : nullptr;
   const int64_t piece_rows = dora_piece_rows(N, F), pieces = ceil_div(N, piece_rows);
   if (N > 0) {

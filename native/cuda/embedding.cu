@@ -237,22 +237,7 @@ struct ZeroRows {
 attune_status embedding_fwd(attune_context* ctx, void* out, const float* word, const float* position, const float* type,
                             const int32_t* ids, const int32_t* positions, const int32_t* type_ids, int64_t N, int64_t C,
                             int64_t V, int64_t P, int64_t T, int32_t dtype) {
-  const char* op = "embedding_fwd";
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_CHECK(check_matrix(op, "N", N, "C", C));
-  ATTUNE_CHECK(check_matrix(op, "V", V, "C", C));
   if (N == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "word", word));
-  ATTUNE_CHECK(check_pointer(op, "ids", ids));
-  if (position != nullptr) {
-    ATTUNE_CHECK(check_matrix(op, "P", P, "C", C));
-    ATTUNE_CHECK(check_pointer(op, "positions", positions));
-  }
-  if (type != nullptr) {
-    ATTUNE_CHECK(check_matrix(op, "T", T, "C", C));
-    ATTUNE_CHECK(check_pointer(op, "type_ids", type_ids));
-  }
   return with_type(dtype, [&](auto element) {
     using Element = decltype(element);
     Lookup<Element> body{static_cast<Element*>(out), {word, position, type}, {ids, positions, type_ids}, {V, P, T}, C,
@@ -262,32 +247,21 @@ attune_status embedding_fwd(attune_context* ctx, void* out, const float* word, c
   });
 }
 
-attune_status embedding_bwd(attune_context* ctx, float* dword, float* dposition, float* dtype_table, const void* dout,
+attune_status embedding_bwd(attune_context* ctx, float* dword, float* dposition, float* dtoken_type, const void* dout,
                             const int32_t* ids, const int32_t* positions, const int32_t* type_ids, int64_t N, int64_t C,
                             int32_t dtype) {
-  const char* op = "embedding_bwd";
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_CHECK(check_matrix(op, "N", N, "C", C));
   if (N == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "dout", dout));
-  if (dword != nullptr) ATTUNE_CHECK(check_pointer(op, "ids", ids));
-  if (dposition != nullptr) ATTUNE_CHECK(check_pointer(op, "positions", positions));
-  if (dtype_table != nullptr) ATTUNE_CHECK(check_pointer(op, "type_ids", type_ids));
   return with_type(dtype, [&](auto element) -> attune_status {
     const auto* from = static_cast<const decltype(element)*>(dout);
     if (dword != nullptr) ATTUNE_CHECK(scatter(ctx, dword, ids, Index::ids, from, N, C));
     if (dposition != nullptr) ATTUNE_CHECK(scatter(ctx, dposition, positions, Index::positions, from, N, C));
-    if (dtype_table != nullptr) ATTUNE_CHECK(scatter(ctx, dtype_table, type_ids, Index::type_ids, from, N, C));
+    if (dtoken_type != nullptr) ATTUNE_CHECK(scatter(ctx, dtoken_type, type_ids, Index::type_ids, from, N, C));
     return ATTUNE_OK;
   });
 }
 
 attune_status zero_rows(attune_context* ctx, float* table, const int32_t* rows, int64_t M, int64_t C) {
-  const char* op = "zero_rows";
-  ATTUNE_CHECK(check_matrix(op, "M", M, "C", C));
   if (M == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "table", table));
-  ATTUNE_CHECK(check_pointer(op, "rows", rows));
   return launch_rows<kVector<float>>(ctx, ZeroRows{table, rows, C, &ctx->front()->error}, M,
                                      C % kVector<float> == 0 && aligned16(table));
 }

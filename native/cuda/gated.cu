@@ -56,21 +56,13 @@ struct Backward {
   }
 };
 
-attune_status check(const char* op, int64_t N, int64_t F, int32_t dtype) {
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  return check_matrix(op, "N", N, "F", F);
-}
-
 }  // namespace
 
 attune_status gated_fwd(attune_context* ctx, void* out, const void* inp, int64_t N, int64_t F, int32_t activation,
                         int32_t dtype) {
   const char* op = "gated_fwd";
-  ATTUNE_CHECK(check(op, N, F, dtype));
   return with_activation(op, activation, [&](auto kind) -> attune_status {
     if (N == 0) return ATTUNE_OK;
-    ATTUNE_CHECK(check_pointer(op, "out", out));
-    ATTUNE_CHECK(check_pointer(op, "inp", inp));
     return with_type(dtype, [&](auto element) {
       using T = decltype(element);
       Forward<decltype(kind)::value, T> body{static_cast<T*>(out), static_cast<const T*>(inp), F};
@@ -82,12 +74,8 @@ attune_status gated_fwd(attune_context* ctx, void* out, const void* inp, int64_t
 attune_status gated_bwd(attune_context* ctx, void* dinp, void* out_again, const void* dout, const void* inp, int64_t N,
                         int64_t F, int32_t activation, int32_t dtype) {
   const char* op = "gated_bwd";
-  ATTUNE_CHECK(check(op, N, F, dtype));
   return with_activation(op, activation, [&](auto kind) -> attune_status {
     if (N == 0) return ATTUNE_OK;
-    ATTUNE_CHECK(check_pointer(op, "dinp", dinp));
-    ATTUNE_CHECK(check_pointer(op, "dout", dout));
-    ATTUNE_CHECK(check_pointer(op, "inp", inp));
     return with_type(dtype, [&](auto element) {
       using T = decltype(element);
       Backward<decltype(kind)::value, T> body{static_cast<T*>(dinp), static_cast<T*>(out_again),

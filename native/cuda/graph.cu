@@ -17,7 +17,6 @@ attune_status graph_begin(attune_context* ctx) {
 }
 
 attune_status graph_end(attune_context* ctx, attune_cuda_graph** out) {
-  ATTUNE_CHECK(check_pointer(ctx->op, "out", out));
   *out = nullptr;
   ATTUNE_REQUIRE(emulation::capturing(), "%s: the stream is not being captured", ctx->op);
   *out = new attune_cuda_graph{emulation::end_capture()};
@@ -25,7 +24,6 @@ attune_status graph_end(attune_context* ctx, attune_cuda_graph** out) {
 }
 
 attune_status graph_launch(attune_context* ctx, attune_cuda_graph* graph) {
-  ATTUNE_CHECK(check_pointer(ctx->op, "graph", graph));
   for (const emulation::Work& work : graph->work) {
     if (const char* failure = emulation::submit(work)) return fail(ATTUNE_INTERNAL, "%s: %s", ctx->op, failure);
   }
@@ -65,7 +63,6 @@ attune_status graph_begin(attune_context* ctx) {
 }
 
 attune_status graph_end(attune_context* ctx, attune_cuda_graph** out) {
-  ATTUNE_CHECK(check_pointer(ctx->op, "out", out));
   *out = nullptr;
   cudaGraph_t graph = nullptr;
   ATTUNE_CHECK(check(ctx, "cudaStreamEndCapture", cudaStreamEndCapture(stream_of(ctx), &graph)));
@@ -77,14 +74,12 @@ attune_status graph_end(attune_context* ctx, attune_cuda_graph** out) {
 }
 
 attune_status graph_launch(attune_context* ctx, attune_cuda_graph* graph) {
-  ATTUNE_CHECK(check_pointer(ctx->op, "graph", graph));
   cudaError_t error = cudaGraphLaunch(graph->executable, stream_of(ctx));
   if (error == cudaSuccess) return ATTUNE_OK;
   return fail(ATTUNE_DEVICE_LOST, "%s: cudaGraphLaunch: %s", ctx->op, cudaGetErrorString(error));
 }
 
 attune_status graph_destroy(attune_context* ctx, attune_cuda_graph* graph) {
-  ATTUNE_CHECK(check_pointer(ctx->op, "graph", graph));
   const cudaGraphExec_t executable = graph->executable;
   delete graph;
   return check(ctx, "cudaGraphExecDestroy", cudaGraphExecDestroy(executable));

@@ -1,4 +1,4 @@
-// The kernels of the CUDA library: each has the signature of its entry in attune_ops.h.
+// The kernels of the CUDA library: each has the type of its declaration in attune_ops.h.
 #ifndef ATTUNE_CUDA_KERNELS_H
 #define ATTUNE_CUDA_KERNELS_H
 
@@ -7,12 +7,12 @@
 namespace attune::cuda {
 
 // Weak: an op without a kernel here (the linear products) has a null address, and its entry says so.
-#define ATTUNE_ENTRY(op, parameters, arguments) __attribute__((weak)) decltype(attune_##op) op;
+#define ATTUNE_ENTRY(op) __attribute__((weak)) decltype(attune_##op) op;
 #include "entries.inc"
 
 // Numbers of the ops, for errors that kernels record.
 enum class Op : int32_t {
-#define ATTUNE_ENTRY(op, parameters, arguments) op,
+#define ATTUNE_ENTRY(op) op,
 #include "entries.inc"
 };
 
@@ -29,7 +29,8 @@ enum class Index : int32_t {
   k_start,
   k_count,
   row_state,
-  inp
+  inp,
+  buckets
 };
 
 }  // namespace attune::cuda

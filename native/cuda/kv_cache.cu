@@ -33,19 +33,7 @@ struct Write {
 attune_status kv_cache_write(attune_context* ctx, void* k_cache, void* v_cache, const void* k, const void* v,
                              const int32_t* rows, int64_t N, int64_t width, int64_t inp_stride, int64_t cache_stride,
                              int32_t dtype) {
-  const char* op = "kv_cache_write";
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_CHECK(check_matrix(op, "N", N, "width", width));
-  ATTUNE_REQUIRE(inp_stride >= width, "%s: inp_stride is %lld, must be at least width = %lld", op, ll(inp_stride),
-                 ll(width));
-  ATTUNE_REQUIRE(cache_stride >= width, "%s: cache_stride is %lld, must be at least width = %lld", op, ll(cache_stride),
-                 ll(width));
   if (N == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "k_cache", k_cache));
-  ATTUNE_CHECK(check_pointer(op, "v_cache", v_cache));
-  ATTUNE_CHECK(check_pointer(op, "k", k));
-  ATTUNE_CHECK(check_pointer(op, "v", v));
-  ATTUNE_CHECK(check_pointer(op, "rows", rows));
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
     constexpr int V = kVector<T>;

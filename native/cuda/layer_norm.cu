@@ -94,9 +94,9 @@ __global__ void __launch_bounds__(Shape::Group::kBlockThreads) layer_norm_fwd_ro
 
 template <class T>
 struct Backward {
-  T* dinp;       // may be null
-  T* dresidual;  // may be null
-  float* partials;
+  T* dinp;          // may be null
+  T* dresidual;     // may be null
+  float* partials;  // null: weight and bias are frozen
   const T* dout;
   const T* dsum_extra;  // may be null
   const T* sum;
@@ -123,6 +123,7 @@ __global__ void __launch_bounds__(Shape::Group::kBlockThreads) layer_norm_bwd_ro
   const Group group(shared_memory());
   const int thread = group.thread();
   const float inverse = 1.0f / static_cast<float>(a.C);
+  const bool wanted = a.partials != nullptr;
   float* const partial = a.partials + static_cast<int64_t>(blockIdx.x) * 2 * a.C;
   // Sums over this group's rows: in registers, or where columns are too many in the partials themselves,
   // of which each thread touches its own columns alone.
@@ -163,7 +164,7 @@ __global__ void __launch_bounds__(Shape::Group::kBlockThreads) layer_norm_bwd_ro
       } else {
         a.dout_at(g, first + c);
         load(x, a.sum + first + c);
-        if (!fresh) {
+        if (!fresh && wanted) {
           load(dw[0], partial + c);
           load(db[0], partial + a.C + c);
         } else {
@@ -181,8 +182,10 @@ __global__ void __launch_bounds__(Shape::Group::kBlockThreads) layer_norm_bwd_ro
         if (a.dsum_extra != nullptr) x[k] += extra[k];
       }
       if constexpr (!kKept) {
-        store(partial + c, dw[0]);
-        store(partial + a.C + c, db[0]);
+        if (wanted) {
+          store(partial + c, dw[0]);
+          store(partial + a.C + c, db[0]);
+        }
       }
       if (a.dresidual != nullptr) {
         float total[V];
@@ -204,6 +207,7 @@ __global__ void __launch_bounds__(Shape::Group::kBlockThreads) layer_norm_bwd_ro
     fresh = false;
   }
   if constexpr (kKept) {
+    if (!wanted) return;
     // The groups of a block add up one after another, in shared memory where there are several.
     float* const block_sums = Group::kGroups > 1 ? shared_memory<float>() : partial;
     for (int g = 0; g < Group::kGroups; ++g) {
@@ -229,29 +233,12 @@ __global__ void __launch_bounds__(Shape::Group::kBlockThreads) layer_norm_bwd_ro
   }
 }
 
-attune_status check(const char* op, int64_t N, int64_t C, float p_inp, float p_out, int32_t dtype) {
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_CHECK(check_matrix(op, "N", N, "C", C));
-  ATTUNE_REQUIRE(C <= kMaxNormWidth, "%s: C is %lld, must be 1..%lld", op, ll(C), ll(kMaxNormWidth));
-  ATTUNE_CHECK(check_probability(op, "p_inp", p_inp));
-  return check_probability(op, "p_out", p_out);
-}
-
 }  // namespace
 
 attune_status layer_norm_fwd(attune_context* ctx, void* out, void* sum, float* mean, float* rstd, const void* inp,
                              const void* residual, const float* weight, const float* bias, int64_t N, int64_t C,
                              float eps, float p_inp, float p_out, int64_t seed, int64_t stream, int32_t dtype) {
-  const char* op = "layer_norm_fwd";
-  ATTUNE_CHECK(check(op, N, C, p_inp, p_out, dtype));
-  ATTUNE_CHECK(check_not_negative(op, "eps", eps));
   if (N == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "mean", mean));
-  ATTUNE_CHECK(check_pointer(op, "rstd", rstd));
-  ATTUNE_CHECK(check_pointer(op, "inp", inp));
-  ATTUNE_CHECK(check_pointer(op, "weight", weight));
-  ATTUNE_CHECK(check_pointer(op, "bias", bias));
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
     Dropout drop_inp(ctx, p_inp, seed, stream), drop_out(ctx, p_out, seed, stream + 1);
@@ -283,21 +270,10 @@ attune_status layer_norm_bwd(attune_context* ctx, void* dinp, void* dresidual, f
                              const float* rstd, const float* weight, int64_t N, int64_t C, float p_inp, float p_out,
                              int64_t seed, int64_t stream, int32_t accumulate_residual, int32_t accumulate_weight,
                              int32_t dtype) {
-  const char* op = "layer_norm_bwd";
-  ATTUNE_CHECK(check(op, N, C, p_inp, p_out, dtype));
-  ATTUNE_CHECK(check_pointer(op, "dweight", dweight));
-  ATTUNE_CHECK(check_pointer(op, "dbias", dbias));
-  float* partials = ctx->scratch<float>();
+  float* partials = dweight != nullptr ? ctx->scratch<float>() : nullptr;
   int64_t blocks = 0;
   if (N > 0) {
-    ATTUNE_CHECK(check_pointer(op, "dout", dout));
-    ATTUNE_CHECK(check_pointer(op, "sum", sum));
-    ATTUNE_CHECK(check_pointer(op, "mean", mean));
-    ATTUNE_CHECK(check_pointer(op, "rstd", rstd));
-    ATTUNE_CHECK(check_pointer(op, "weight", weight));
     const Dropout drop_inp(ctx, p_inp, seed, stream), drop_out(ctx, p_out, seed, stream + 1);
-    ATTUNE_REQUIRE(dinp == nullptr || dinp != dresidual || !drop_inp.on(),
-                   "%s: dinp and dresidual are one and p_inp is %g, must be 0", op, static_cast<double>(p_inp));
     // Where the two are one, the residual's rule (overwrite or add) is the one that the caller gave.
     if (dinp == dresidual) dinp = nullptr;
     const bool vectors = C % 8 == 0 && aligned16(dinp, dresidual, dout, dsum_extra, sum, weight);
@@ -327,6 +303,7 @@ attune_status layer_norm_bwd(attune_context* ctx, void* dinp, void* dresidual, f
       });
     }));
   }
+  if (dweight == nullptr) return ATTUNE_OK;
   return combine_norm_partials(ctx, dweight, dbias, partials, blocks, C, accumulate_weight != 0);
 }
 

@@ -8,7 +8,6 @@ namespace attune::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int64_t kMaxRank = 256;  // as on the CPU
 constexpr int kTileRows = 64;
 
 // Product of M rows and `columns` columns over `depth`, of which each block does depth_per_block.
@@ -201,29 +200,11 @@ struct AddPieces {
   }
 };
 
-attune_status check(const char* op, int64_t N, int64_t F, int64_t R, int64_t out_stride, int64_t low_stride,
-                    float scale, int32_t dtype) {
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_CHECK(check_matrix(op, "N", N, "F", F));
-  ATTUNE_REQUIRE(R >= 1 && R <= kMaxRank, "%s: R is %lld, must be 1..%lld", op, ll(R), ll(kMaxRank));
-  ATTUNE_CHECK(check_matrix(op, "F", F, "R", R));
-  ATTUNE_CHECK(check_matrix(op, "N", N, "out_stride", out_stride));
-  ATTUNE_CHECK(check_matrix(op, "N", N, "low_stride", low_stride));
-  ATTUNE_REQUIRE(out_stride >= F, "%s: out_stride is %lld, must be at least F = %lld", op, ll(out_stride), ll(F));
-  ATTUNE_REQUIRE(low_stride >= R, "%s: low_stride is %lld, must be at least R = %lld", op, ll(low_stride), ll(R));
-  return check_finite(op, "scale", scale);
-}
-
 }  // namespace
 
 attune_status lora_fwd(attune_context* ctx, void* out, const void* low, const float* up, int64_t N, int64_t F,
                        int64_t R, int64_t out_stride, int64_t low_stride, float scale, int32_t dtype) {
-  const char* op = "lora_fwd";
-  ATTUNE_CHECK(check(op, N, F, R, out_stride, low_stride, scale, dtype));
   if (N == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "low", low));
-  ATTUNE_CHECK(check_pointer(op, "up", up));
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
     return launch_product(
@@ -236,17 +217,11 @@ attune_status lora_bwd(attune_context* ctx, void* dlow, float* dup, const void* 
                        int64_t N, int64_t F, int64_t R, int64_t out_stride, int64_t low_stride, float scale,
                        int32_t accumulate, int32_t dtype) {
   const char* op = "lora_bwd";
-  ATTUNE_CHECK(check(op, N, F, R, out_stride, low_stride, scale, dtype));
-  ATTUNE_CHECK(check_pointer(op, "dup", dup));
   ATTUNE_REQUIRE(F * R <= kScratchBytes / 4, "%s: F * R is %lld, must be at most %lld", op, ll(F * R),
                  ll(kScratchBytes / 4));
   float* partials = ctx->scratch<float>();
   const int64_t per_piece = lora_piece_rows(N, F, R);
   if (N > 0) {
-    ATTUNE_CHECK(check_pointer(op, "dlow", dlow));
-    ATTUNE_CHECK(check_pointer(op, "dout", dout));
-    ATTUNE_CHECK(check_pointer(op, "low", low));
-    ATTUNE_CHECK(check_pointer(op, "up", up));
     ATTUNE_CHECK(with_type(dtype, [&](auto element) -> attune_status {
       using T = decltype(element);
       const T* gradient = static_cast<const T*>(dout);

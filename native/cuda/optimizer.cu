@@ -1,7 +1,6 @@
 // Optimizers over the flat store: persistent flat kernels, each element read and written once.
 // Bytes per element: AdamW 28 (30 with the shadow), SGD 12 (20 with momentum; 2 more with the shadow).
 #include "device.cuh"
-#include "step.h"
 #include "vectors.cuh"
 
 namespace attune::cuda {
@@ -113,33 +112,6 @@ __global__ void __launch_bounds__(kFlatThreads)
   update_rows<V>(adam, row_state, rows, C, error);
 }
 
-attune_status check_betas(const char* op, float beta1, float beta2, float eps, float weight_decay) {
-  ATTUNE_CHECK(check_probability(op, "beta1", beta1));
-  ATTUNE_CHECK(check_probability(op, "beta2", beta2));
-  // Above 0: an element that never had a gradient must get 0 / eps, not 0 / 0.
-  ATTUNE_REQUIRE(is_finite(eps) && eps > 0.0f, "%s: eps is %g, must be finite and above 0", op,
-                 static_cast<double>(eps));
-  return check_not_negative(op, "weight_decay", weight_decay);
-}
-
-attune_status check_adamw(const char* op, float lr, float beta1, float beta2, float eps, float weight_decay,
-                          float bias_correction1, float bias_correction2, float grad_scale) {
-  ATTUNE_CHECK(check_finite(op, "lr", lr));
-  ATTUNE_CHECK(check_betas(op, beta1, beta2, eps, weight_decay));
-  ATTUNE_REQUIRE(bias_correction1 > 0.0f && bias_correction1 <= 1.0f, "%s: bias_correction1 is %g, must be in (0, 1]",
-                 op, static_cast<double>(bias_correction1));
-  ATTUNE_REQUIRE(bias_correction2 > 0.0f && bias_correction2 <= 1.0f, "%s: bias_correction2 is %g, must be in (0, 1]",
-                 op, static_cast<double>(bias_correction2));
-  return check_finite(op, "grad_scale", grad_scale);
-}
-
-attune_status check_tensors(const char* op, const float* weight, const float* m, const float* v, const float* grad) {
-  ATTUNE_CHECK(check_pointer(op, "weight", weight));
-  ATTUNE_CHECK(check_pointer(op, "m", m));
-  ATTUNE_CHECK(check_pointer(op, "v", v));
-  return check_pointer(op, "grad", grad);
-}
-
 AdamW make_adamw(float* weight, float* m, float* v, void* shadow, const float* grad, float lr, float beta1, float beta2,
                  float eps, float weight_decay, float bias_correction1, float bias_correction2, float grad_scale) {
   return {weight,
@@ -205,11 +177,7 @@ __global__ void __launch_bounds__(kFlatThreads)
 attune_status adamw(attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
                     int64_t count, float lr, float beta1, float beta2, float eps, float weight_decay,
                     float bias_correction1, float bias_correction2, float grad_scale) {
-  const char* op = "adamw";
-  ATTUNE_CHECK(check_count(op, "count", count));
-  ATTUNE_CHECK(check_adamw(op, lr, beta1, beta2, eps, weight_decay, bias_correction1, bias_correction2, grad_scale));
   if (count == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_tensors(op, weight, m, v, grad));
   const AdamW adam = make_adamw(weight, m, v, shadow, grad, lr, beta1, beta2, eps, weight_decay, bias_correction1,
                                 bias_correction2, grad_scale);
   return launch_flat<kVectorF32>(ctx, adam, count, adam.vectors());
@@ -217,11 +185,7 @@ attune_status adamw(attune_context* ctx, float* weight, float* m, float* v, void
 
 attune_status adamw_captured(attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
                              int64_t count, float beta1, float beta2, float eps, float weight_decay) {
-  const char* op = "adamw_captured";
-  ATTUNE_CHECK(check_count(op, "count", count));
-  ATTUNE_CHECK(check_betas(op, beta1, beta2, eps, weight_decay));
   if (count == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_tensors(op, weight, m, v, grad));
   // The values of the step are filled in on the device.
   const AdamW adam = make_adamw(weight, m, v, shadow, grad, 0, beta1, beta2, eps, weight_decay, 1, 1, 1);
   const attune_cuda_step* values = ctx->step();
@@ -234,12 +198,7 @@ attune_status adamw_captured(attune_context* ctx, float* weight, float* m, float
 attune_status adamw_rows(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
                          const uint8_t* row_state, int64_t V, int64_t C, float lr, float beta1, float beta2, float eps,
                          float weight_decay, float bias_correction1, float bias_correction2, float grad_scale) {
-  const char* op = "adamw_rows";
-  ATTUNE_CHECK(check_matrix(op, "V", V, "C", C));
-  ATTUNE_CHECK(check_adamw(op, lr, beta1, beta2, eps, weight_decay, bias_correction1, bias_correction2, grad_scale));
   if (V == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_tensors(op, weight, m, v, grad));
-  ATTUNE_CHECK(check_pointer(op, "row_state", row_state));
   const AdamW adam = make_adamw(weight, m, v, nullptr, grad, lr, beta1, beta2, eps, weight_decay, bias_correction1,
                                 bias_correction2, grad_scale);
   const bool vectors = adam.vectors() && C % kVectorF32 == 0;
@@ -250,12 +209,7 @@ attune_status adamw_rows(attune_context* ctx, float* weight, float* m, float* v,
 attune_status adamw_rows_captured(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
                                   const uint8_t* row_state, int64_t V, int64_t C, float beta1, float beta2, float eps,
                                   float weight_decay) {
-  const char* op = "adamw_rows_captured";
-  ATTUNE_CHECK(check_matrix(op, "V", V, "C", C));
-  ATTUNE_CHECK(check_betas(op, beta1, beta2, eps, weight_decay));
   if (V == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_tensors(op, weight, m, v, grad));
-  ATTUNE_CHECK(check_pointer(op, "row_state", row_state));
   const AdamW adam = make_adamw(weight, m, v, nullptr, grad, 0, beta1, beta2, eps, weight_decay, 1, 1, 1);
   const bool vectors = adam.vectors() && C % kVectorF32 == 0;
   return launch(ctx, vectors ? adamw_rows_captured_warp_per_row<kVectorF32> : adamw_rows_captured_warp_per_row<1>,
@@ -266,16 +220,7 @@ attune_status adamw_rows_captured(attune_context* ctx, float* weight, float* m, 
 attune_status sgd(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,
                   int64_t count, float lr, float momentum, float weight_decay, int32_t nesterov, int32_t first_step,
                   float grad_scale) {
-  const char* op = "sgd";
-  ATTUNE_CHECK(check_count(op, "count", count));
-  ATTUNE_CHECK(check_finite(op, "lr", lr));
-  ATTUNE_CHECK(check_not_negative(op, "momentum", momentum));
-  ATTUNE_CHECK(check_not_negative(op, "weight_decay", weight_decay));
-  ATTUNE_CHECK(check_finite(op, "grad_scale", grad_scale));
   if (count == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "weight", weight));
-  ATTUNE_CHECK(check_pointer(op, "grad", grad));
-  if (momentum > 0.0f) ATTUNE_CHECK(check_pointer(op, "momentum_buffer", momentum_buffer));
   // Without momentum the buffer has no effect and is left alone.
   auto run = [&](auto body) {
     return launch_flat<kVectorF32>(ctx, body, count, aligned16(body.weight, body.buffer, body.shadow, body.grad));
@@ -291,14 +236,7 @@ attune_status sgd(attune_context* ctx, float* weight, float* momentum_buffer, vo
 
 attune_status sgd_captured(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,
                            int64_t count, float momentum, float weight_decay, int32_t nesterov) {
-  const char* op = "sgd_captured";
-  ATTUNE_CHECK(check_count(op, "count", count));
-  ATTUNE_CHECK(check_not_negative(op, "momentum", momentum));
-  ATTUNE_CHECK(check_not_negative(op, "weight_decay", weight_decay));
   if (count == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "weight", weight));
-  ATTUNE_CHECK(check_pointer(op, "grad", grad));
-  if (momentum > 0.0f) ATTUNE_CHECK(check_pointer(op, "momentum_buffer", momentum_buffer));
   const attune_cuda_step* values = ctx->step();
   auto run = [&](auto body, auto vector_kernel, auto scalar_kernel) {
     return aligned16(body.weight, body.buffer, body.shadow, body.grad)

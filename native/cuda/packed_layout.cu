@@ -2,7 +2,6 @@
 // the heads of a row next to each other. Both kernels move a few bytes for each row that attention works on.
 #include "device.cuh"
 #include "plans.h"
-#include "step.h"
 
 namespace attune::cuda {
 
@@ -50,15 +49,6 @@ __global__ void transpose_stats_kernel(float* out, const float* inp, const int32
 
 attune_status sequence_offsets(attune_context* ctx, int32_t* out, const int32_t* cu_seqlens, int64_t B, int64_t padded,
                                int64_t width, int64_t out_width, int64_t heads) {
-  const char* op = "sequence_offsets";
-  ATTUNE_REQUIRE(B >= 1 && B <= padded, "%s: B is %lld, must be 1..padded = %lld", op, ll(B), ll(padded));
-  ATTUNE_REQUIRE(padded < INT32_MAX, "%s: padded is %lld, must be below 2^31 - 1", op, ll(padded));
-  ATTUNE_REQUIRE(width >= 1 && width <= INT32_MAX, "%s: width is %lld, must be 1..2^31-1", op, ll(width));
-  ATTUNE_REQUIRE(out_width >= 1 && out_width <= INT32_MAX, "%s: out_width is %lld, must be 1..2^31-1", op,
-                 ll(out_width));
-  ATTUNE_REQUIRE(heads >= 1 && heads <= INT32_MAX, "%s: heads is %lld, must be 1..2^31-1", op, ll(heads));
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "cu_seqlens", cu_seqlens));
   return launch(ctx, sequence_offsets_kernel, static_cast<unsigned>(ceil_div(padded + 1, kOffsetThreads)),
                 kOffsetThreads, 0, out, cu_seqlens, B, padded, attune_cuda_offsets_stride(padded), width, out_width,
                 heads);
@@ -66,12 +56,6 @@ attune_status sequence_offsets(attune_context* ctx, int32_t* out, const int32_t*
 
 attune_status transpose_stats(attune_context* ctx, float* out, const float* inp, const int32_t* cu_seqlens, int64_t B,
                               int64_t heads, int32_t by_head) {
-  const char* op = "transpose_stats";
-  ATTUNE_REQUIRE(B >= 1 && B < INT32_MAX, "%s: B is %lld, must be 1..2^31-2", op, ll(B));
-  ATTUNE_REQUIRE(heads >= 1 && heads <= INT32_MAX, "%s: heads is %lld, must be 1..2^31-1", op, ll(heads));
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "inp", inp));
-  ATTUNE_CHECK(check_pointer(op, "cu_seqlens", cu_seqlens));
   return launch(ctx, transpose_stats_kernel, static_cast<unsigned>(kTransposeBlocks * ctx->multiprocessors),
                 kTile * kTileRows, kTileBytes, out, inp, cu_seqlens, B, heads, by_head != 0);
 }

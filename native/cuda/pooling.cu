@@ -59,21 +59,6 @@ struct Scatter {
 
 constexpr int kPoolWarps = 8;
 
-// Rows first..last-1 of sequence b of B; none where the boundaries are wrong. A sequence that reaches past the
-// end of all is left out too: then boundaries fall later on, which is reported there.
-struct Range {
-  int64_t first, last;
-};
-
-__device__ __forceinline__ Range range_of(const int32_t* cu_seqlens, int64_t b, int64_t B, Op op, ErrorWord* error) {
-  const int32_t first = cu_seqlens[b], last = cu_seqlens[b + 1];
-  if (first >= 0 && last >= first) return last <= cu_seqlens[B] ? Range{first, last} : Range{0, 0};
-  if (threadIdx.x == 0 && blockIdx.x == 0) {
-    record_bad_index(error, op, Index::cu_seqlens, first < 0 ? b : b + 1, first < 0 ? first : last, int64_t{1} << 31);
-  }
-  return {0, 0};
-}
-
 template <int V, class T>
 __global__ void __launch_bounds__(kPoolWarps* kWarp)
     mean_fwd_block_per_columns(T* out, const T* inp, const int32_t* cu_seqlens, int64_t B, int64_t C,
@@ -82,7 +67,7 @@ __global__ void __launch_bounds__(kPoolWarps* kWarp)
   const int lane = lane_id(), warp = warp_id();
   const int64_t c = (static_cast<int64_t>(blockIdx.x) * kWarp + lane) * V;
   for (int64_t b = blockIdx.y; b < B; b += gridDim.y) {
-    const Range range = range_of(cu_seqlens, b, B, Op::mean_pool_fwd, error);
+    const Range range = range_of(cu_seqlens, b, B, Op::mean_pool_fwd, error, threadIdx.x == 0 && blockIdx.x == 0);
     float total[V] = {};
     if (c < C) {
       for (int64_t n = range.first + warp; n < range.last; n += kPoolWarps) {
@@ -115,7 +100,7 @@ __global__ void __launch_bounds__(kPoolWarps* kWarp)
   const int64_t c = (static_cast<int64_t>(blockIdx.x) * kWarp + lane_id()) * V;
   if (c >= C) return;
   for (int64_t b = blockIdx.y; b < B; b += gridDim.y) {
-    const Range range = range_of(cu_seqlens, b, B, Op::mean_pool_bwd, error);
+    const Range range = range_of(cu_seqlens, b, B, Op::mean_pool_bwd, error, threadIdx.x == 0 && blockIdx.x == 0);
     const float inverse = range.last > range.first ? 1.0f / static_cast<float>(range.last - range.first) : 0.0f;
     float d[V];
     load(d, dout + b * C + c);
@@ -137,28 +122,11 @@ dim3 pool_grid(int64_t B, int64_t C, int V) {
   return dim3(static_cast<unsigned>(ceil_div(C, kWarp * V)), static_cast<unsigned>(min_of(B, 65535)));
 }
 
-attune_status check(const char* op, const char* rows_name, int64_t rows, int64_t C, int32_t dtype) {
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  return check_matrix(op, rows_name, rows, "C", C);
-}
-
-attune_status check_pool(const char* op, const void* out, const char* out_name, const void* inp, const char* inp_name,
-                         const int32_t* cu_seqlens) {
-  ATTUNE_CHECK(check_pointer(op, "cu_seqlens", cu_seqlens));
-  ATTUNE_CHECK(check_pointer(op, out_name, out));
-  return check_pointer(op, inp_name, inp);
-}
-
 }  // namespace
 
 attune_status gather_rows_fwd(attune_context* ctx, void* out, const void* inp, const int32_t* rows, int64_t M,
                               int64_t C, int32_t dtype) {
-  const char* op = "gather_rows_fwd";
-  ATTUNE_CHECK(check(op, "M", M, C, dtype));
   if (M == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "inp", inp));
-  ATTUNE_CHECK(check_pointer(op, "rows", rows));
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
     Gather<T> body{static_cast<T*>(out), static_cast<const T*>(inp), rows, C, &ctx->front()->error};
@@ -168,14 +136,6 @@ attune_status gather_rows_fwd(attune_context* ctx, void* out, const void* inp, c
 
 attune_status gather_rows_bwd(attune_context* ctx, void* dinp, const void* dout, const int32_t* rows, int64_t N,
                               int64_t M, int64_t C, int32_t accumulate, int32_t dtype) {
-  const char* op = "gather_rows_bwd";
-  ATTUNE_CHECK(check(op, "N", N, C, dtype));
-  ATTUNE_CHECK(check_matrix(op, "M", M, "C", C));
-  if (N > 0) ATTUNE_CHECK(check_pointer(op, "dinp", dinp));
-  if (M > 0) {
-    ATTUNE_CHECK(check_pointer(op, "dout", dout));
-    ATTUNE_CHECK(check_pointer(op, "rows", rows));
-  }
   if (accumulate == 0 && N > 0) ATTUNE_CHECK(set_bytes(ctx, dinp, 0, N * C * element_bytes(dtype)));
   if (M == 0) return ATTUNE_OK;
   return with_type(dtype, [&](auto element) {
@@ -188,10 +148,7 @@ attune_status gather_rows_bwd(attune_context* ctx, void* dinp, const void* dout,
 
 attune_status mean_pool_fwd(attune_context* ctx, void* out, const void* inp, const int32_t* cu_seqlens, int64_t B,
                             int64_t C, int32_t dtype) {
-  const char* op = "mean_pool_fwd";
-  ATTUNE_CHECK(check(op, "B", B, C, dtype));
   if (B == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pool(op, out, "out", inp, "inp", cu_seqlens));
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
     auto run = [&](auto width) {
@@ -207,10 +164,7 @@ attune_status mean_pool_fwd(attune_context* ctx, void* out, const void* inp, con
 
 attune_status mean_pool_bwd(attune_context* ctx, void* dinp, const void* dout, const int32_t* cu_seqlens, int64_t B,
                             int64_t C, int32_t accumulate, int32_t dtype) {
-  const char* op = "mean_pool_bwd";
-  ATTUNE_CHECK(check(op, "B", B, C, dtype));
   if (B == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pool(op, dinp, "dinp", dout, "dout", cu_seqlens));
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
     auto run = [&](auto width) {

@@ -111,25 +111,11 @@ __global__ void __launch_bounds__(kFlatThreads)
   flat_loop<V>(body, count);
 }
 
-// Of a packed weight and its plain twin.
-attune_status check(const char* op, const void* out, const void* inp, int64_t F, int64_t C, const char* plain_name,
-                    int32_t plain_dtype, const char* packed_name, int32_t packed_dtype) {
-  ATTUNE_CHECK(check_dtype(op, plain_name, plain_dtype));
-  ATTUNE_REQUIRE(packed_dtype == ATTUNE_NF4 || packed_dtype == ATTUNE_INT8,
-                 "%s: %s is %d, must be %d (NF4) or %d (INT8)", op, packed_name, packed_dtype, ATTUNE_NF4, ATTUNE_INT8);
-  ATTUNE_CHECK(check_matrix(op, "F", F, "C", C));
-  ATTUNE_REQUIRE(C % kBlock == 0, "%s: C is %lld, must be a multiple of %lld", op, ll(C), ll(kBlock));
-  if (F == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  return check_pointer(op, "inp", inp);
-}
-
 }  // namespace
 
 attune_status quantize(attune_context* ctx, void* out, const void* inp, int64_t F, int64_t C, int32_t inp_dtype,
                        int32_t out_dtype) {
   const char* op = "quantize";
-  ATTUNE_CHECK(check(op, out, inp, F, C, "inp_dtype", inp_dtype, "out_dtype", out_dtype));
   if (F == 0) return ATTUNE_OK;
   const QuantizedLayout layout(F, C, out_dtype);
   ATTUNE_REQUIRE(layout.blocks <= kScratchBytes / 4, "%s: F * C is %lld, must be at most %lld", op, ll(F * C),
@@ -156,8 +142,6 @@ attune_status quantize(attune_context* ctx, void* out, const void* inp, int64_t 
 
 attune_status dequantize(attune_context* ctx, void* out, const void* inp, int64_t F, int64_t C, int32_t out_dtype,
                          int32_t inp_dtype) {
-  const char* op = "dequantize";
-  ATTUNE_CHECK(check(op, out, inp, F, C, "out_dtype", out_dtype, "inp_dtype", inp_dtype));
   if (F == 0) return ATTUNE_OK;
   const QuantizedLayout layout(F, C, inp_dtype);
   const int64_t count = F * C;

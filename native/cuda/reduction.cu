@@ -92,10 +92,6 @@ attune_status ordered_sum(attune_context* ctx, double* out, int64_t count, Body&
 }  // namespace
 
 attune_status sum_of_squares(attune_context* ctx, double* out, const float* inp, int64_t count) {
-  const char* op = "sum_of_squares";
-  ATTUNE_CHECK(check_count(op, "count", count));
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  if (count > 0) ATTUNE_CHECK(check_pointer(op, "inp", inp));
   return ordered_sum(ctx, out, ceil_div(count, kChunk), [&](int64_t first, int64_t chunks) {
     const int64_t begin = first * kChunk;
     Chunks body{ctx->scratch<double>(), inp + begin, count - begin};
@@ -105,13 +101,6 @@ attune_status sum_of_squares(attune_context* ctx, double* out, const float* inp,
 
 attune_status sum_of_squares_rows(attune_context* ctx, double* out, const float* table, const int32_t* rows, int64_t M,
                                   int64_t C) {
-  const char* op = "sum_of_squares_rows";
-  ATTUNE_CHECK(check_matrix(op, "M", M, "C", C));
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  if (M > 0) {
-    ATTUNE_CHECK(check_pointer(op, "table", table));
-    ATTUNE_CHECK(check_pointer(op, "rows", rows));
-  }
   return ordered_sum(ctx, out, M, [&](int64_t first, int64_t here) {
     TableRows body{ctx->scratch<double>(), table, rows + first, C, first, &ctx->front()->error};
     return launch_rows<kVector<float>>(ctx, body, here, aligned16(table) && C % kVector<float> == 0);

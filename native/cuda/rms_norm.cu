@@ -152,36 +152,12 @@ __global__ void __launch_bounds__(Shape::Group::kBlockThreads) rms_norm_bwd_rows
   }
 }
 
-attune_status check(const char* op, int64_t N, int64_t G, int64_t C, int64_t inp_stride, int64_t out_stride,
-                    int32_t dtype) {
-  ATTUNE_CHECK(check_dtype(op, "dtype", dtype));
-  ATTUNE_CHECK(check_matrix(op, "G", G, "C", C));
-  ATTUNE_REQUIRE(G >= 1, "%s: G is %lld, must be at least 1", op, ll(G));
-  ATTUNE_REQUIRE(C <= kMaxNormWidth, "%s: C is %lld, must be 1..%lld", op, ll(C), ll(kMaxNormWidth));
-  ATTUNE_CHECK(check_matrix(op, "N", N, "inp_stride", inp_stride));
-  ATTUNE_CHECK(check_matrix(op, "N", N, "out_stride", out_stride));
-  ATTUNE_REQUIRE(inp_stride >= G * C, "%s: inp_stride is %lld, must be at least G * C = %lld", op, ll(inp_stride),
-                 ll(G * C));
-  ATTUNE_REQUIRE(out_stride >= G * C, "%s: out_stride is %lld, must be at least G * C = %lld", op, ll(out_stride),
-                 ll(G * C));
-  return ATTUNE_OK;
-}
-
 }  // namespace
 
 attune_status rms_norm_fwd(attune_context* ctx, void* out, void* sum, float* rstd, const void* inp,
                            const void* residual, const float* weight, int64_t N, int64_t G, int64_t C,
                            int64_t inp_stride, int64_t out_stride, float eps, int32_t dtype) {
-  const char* op = "rms_norm_fwd";
-  ATTUNE_CHECK(check(op, N, G, C, inp_stride, out_stride, dtype));
-  ATTUNE_CHECK(check_not_negative(op, "eps", eps));
-  ATTUNE_REQUIRE((sum == nullptr) == (residual == nullptr), "%s: of sum and residual one is null, must be both or none",
-                 op);
-  ATTUNE_REQUIRE(sum == nullptr || G == 1, "%s: G is %lld, must be 1 with a residual", op, ll(G));
   if (N == 0) return ATTUNE_OK;
-  ATTUNE_CHECK(check_pointer(op, "out", out));
-  ATTUNE_CHECK(check_pointer(op, "inp", inp));
-  ATTUNE_CHECK(check_pointer(op, "weight", weight));
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
     Forward<T> forward{static_cast<T*>(out),
@@ -210,15 +186,9 @@ attune_status rms_norm_bwd(attune_context* ctx, void* dinp, float* dweight, cons
                            const void* sum, const float* rstd, const float* weight, int64_t N, int64_t G, int64_t C,
                            int64_t inp_stride, int64_t out_stride, int32_t accumulate_weight, int32_t dtype) {
   const char* op = "rms_norm_bwd";
-  ATTUNE_CHECK(check(op, N, G, C, inp_stride, out_stride, dtype));
   float* partials = dweight != nullptr ? ctx->scratch<float>() : nullptr;
   int64_t blocks = 0;
   if (N > 0) {
-    ATTUNE_CHECK(check_pointer(op, "dinp", dinp));
-    ATTUNE_CHECK(check_pointer(op, "dout", dout));
-    ATTUNE_CHECK(check_pointer(op, "sum", sum));
-    ATTUNE_CHECK(check_pointer(op, "rstd", rstd));
-    ATTUNE_CHECK(check_pointer(op, "weight", weight));
     ATTUNE_REQUIRE(dinp != dout || inp_stride == out_stride,
                    "%s: dinp is dout and the strides are %lld and %lld, must be equal", op, ll(inp_stride),
                    ll(out_stride));

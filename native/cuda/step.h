@@ -1,4 +1,4 @@
-// Kernels behind the entries of attune_cuda.h that are no ops.
+// What is behind the entries of attune_cuda.h that are no ops.
 #ifndef ATTUNE_CUDA_STEP_H
 #define ATTUNE_CUDA_STEP_H
 
@@ -6,15 +6,6 @@
 
 namespace attune::cuda {
 
-decltype(attune_cuda_set_step) set_step;
-decltype(attune_cuda_watch_losses) watch_losses;
-decltype(attune_cuda_clip) clip;
-decltype(attune_cuda_reset_step) reset_step;
-decltype(attune_cuda_adamw_captured) adamw_captured;
-decltype(attune_cuda_adamw_rows_captured) adamw_rows_captured;
-decltype(attune_cuda_sgd_captured) sgd_captured;
-decltype(attune_cuda_sequence_offsets) sequence_offsets;
-decltype(attune_cuda_transpose_stats) transpose_stats;
 decltype(attune_cuda_graph_begin) graph_begin;
 decltype(attune_cuda_graph_end) graph_end;
 decltype(attune_cuda_graph_launch) graph_launch;

@@ -1,6 +1,6 @@
 // The border of Attune's native engine: one forward/backward pair per op. The contract of each op is
-// the comment above it and nothing else; the CPU kernels (native/cpu) and the CUDA kernels
-// (native/cuda) both implement it, and dev.attune.kernels.Backend mirrors it in Java.
+// the comment above its declaration and nothing else; the CPU kernels (native/cpu) and the CUDA kernels
+// (native/cuda) both implement it. In Java an op is a record of dev.attune.kernels.calls.
 //
 // Conventions
 //   Letters     B sequences, N packed rows (real tokens, no padding), C model width, H heads, Hkv
@@ -20,6 +20,11 @@
 //               earlier calls.
 //   Memory      the caller owns everything; kernels allocate nothing. Rows are dense unless a stride
 //               is given; addresses need only the alignment of their element type.
+//   Calls       the declarations of ops are their types. A library exports none of them, but one entry for
+//               all: attune_call takes an op's number and its arguments in 64-bit slots.
+//   Checks      what can be told from arguments alone (null where an address is needed, types, ranges) is
+//               checked once for all backends, by the record in Java, and not again here. Kernels check
+//               what lies in memory (indices, bounds of sequences), overlap, and limits of their own.
 //   Errors      every entry returns a status and leaves a message (attune_last_error, per thread).
 //               No exception, exit or abort leaves an entry. N = 0 is valid and does nothing except
 //               zeroing what is overwritten.
@@ -27,8 +32,6 @@
 #define ATTUNE_OPS_H
 
 #include <stdint.h>
-
-#define ATTUNE_ABI_VERSION 1
 
 #if defined(_WIN32)
 #define ATTUNE_API __declspec(dllexport)
@@ -68,7 +71,17 @@ typedef struct attune_context attune_context;
 
 // ---- library, context, memory ----------------------------------------------------------------
 
-ATTUNE_API int32_t attune_abi_version(void);
+// Runs an op: frame[i] holds argument i behind the context: addresses and int64 as they are, int32 and float
+// in the low 32 bits. ATTUNE_UNSUPPORTED where the library has no kernel for it.
+attune_status attune_call(attune_context* ctx, int32_t op, const int64_t* frame);
+// The ops of this library are numbered 0..attune_op_count()-1.
+ATTUNE_API int32_t attune_op_count(void);
+// "layer_norm_fwd"; null for any other number.
+ATTUNE_API const char* attune_op_name(int32_t op);
+// A letter for each argument behind the context: w an address that is written to, r one that is read, l int64,
+// i int32, f float. Null for any other number.
+ATTUNE_API const char* attune_op_kinds(int32_t op);
+
 // Message of the last failure on this thread; a buffer that stays valid.
 ATTUNE_API const char* attune_last_error(void);
 // Best level this machine can run.
@@ -89,15 +102,15 @@ ATTUNE_API int32_t attune_context_threads(const attune_context* ctx);
 // Reserves zeroed, 64-byte aligned memory; pages cost nothing until touched. huge_pages asks for
 // transparent huge pages. Returns 0 on failure. The size given to free must be that of alloc.
 ATTUNE_API int64_t attune_buffer_alloc(int64_t bytes, int32_t huge_pages);
-ATTUNE_API attune_status attune_buffer_free(int64_t address, int64_t bytes);
+attune_status attune_buffer_free(int64_t address, int64_t bytes);
 // Whether the pages of a range should be huge (1) or small (0): small ones suit tables of which only
 // some rows are ever touched.
-ATTUNE_API attune_status attune_buffer_advise(int64_t address, int64_t bytes, int32_t huge_pages);
+attune_status attune_buffer_advise(int64_t address, int64_t bytes, int32_t huge_pages);
 // Gives the pages of a range back to the system; they read as zero afterwards.
-ATTUNE_API attune_status attune_buffer_discard(int64_t address, int64_t bytes);
-ATTUNE_API attune_status attune_fill_zero(attune_context* ctx, void* out, int64_t bytes);
+attune_status attune_buffer_discard(int64_t address, int64_t bytes);
+attune_status attune_fill_zero(attune_context* ctx, void* out, int64_t bytes);
 // Copies bytes; also the yardstick of bandwidth measurements. The ranges must not overlap.
-ATTUNE_API attune_status attune_copy(attune_context* ctx, void* out, const void* inp, int64_t bytes);
+attune_status attune_copy(attune_context* ctx, void* out, const void* inp, int64_t bytes);
 
 // ---- linear ------------------------------------------------------------------------------------
 
@@ -107,24 +120,23 @@ ATTUNE_API attune_status attune_copy(attune_context* ctx, void* out, const void*
 // where given. The activation is computed from pre as stored (rounded to dtype). On the CPU few rows (N up to 16)
 // stream the weight and many pack it, and the two sum in different orders; within each a row of out depends on its row
 // of inp and on the weight alone, bit for bit, whatever N is and whatever the other rows hold.
-ATTUNE_API attune_status attune_linear_fwd(attune_context* ctx, void* out, void* pre, const void* inp,
-                                           const void* weight, const float* bias, int64_t N, int64_t C, int64_t F,
-                                           int32_t activation, int32_t dtype, int32_t weight_dtype);
+attune_status attune_linear_fwd(attune_context* ctx, void* out, void* pre, const void* inp, const void* weight,
+                                const float* bias, int64_t N, int64_t C, int64_t F, int32_t activation, int32_t dtype,
+                                int32_t weight_dtype);
 
 // dinp (N,C) dtype = (dout (N,F) dtype * weight (F,C)) .* act'(pre), with pre (N,C) dtype the
 // pre-activation whose activation was this product's input; null and ATTUNE_ACT_NONE where there was
 // none. act_out (N,C) dtype, where given, receives act(pre) again, so that the caller need not keep
 // it. With accumulate the product (times act') is added to dinp.
-ATTUNE_API attune_status attune_linear_bwd_input(attune_context* ctx, void* dinp, void* act_out, const void* dout,
-                                                 const void* weight, const void* pre, int64_t N, int64_t C, int64_t F,
-                                                 int32_t activation, int32_t accumulate, int32_t dtype,
-                                                 int32_t weight_dtype);
+attune_status attune_linear_bwd_input(attune_context* ctx, void* dinp, void* act_out, const void* dout,
+                                      const void* weight, const void* pre, int64_t N, int64_t C, int64_t F,
+                                      int32_t activation, int32_t accumulate, int32_t dtype, int32_t weight_dtype);
 
 // dweight (F,C) f32 (+)= dout (N,F)^T * inp (N,C); dbias (F) f32 (+)= column sums of dout; dbias may
 // be null.
-ATTUNE_API attune_status attune_linear_bwd_weight(attune_context* ctx, float* dweight, float* dbias, const void* dout,
-                                                  const void* inp, int64_t N, int64_t C, int64_t F, int32_t accumulate,
-                                                  int32_t dtype);
+attune_status attune_linear_bwd_weight(attune_context* ctx, float* dweight, float* dbias, const void* dout,
+                                       const void* inp, int64_t N, int64_t C, int64_t F, int32_t accumulate,
+                                       int32_t dtype);
 
 // ---- attention ---------------------------------------------------------------------------------
 
@@ -133,24 +145,43 @@ ATTUNE_API attune_status attune_linear_bwd_weight(attune_context* ctx, float* dw
 //   q (Nq, H, D), k and v (Nk, Hkv, D) dtype with row strides in elements (so that the three may lie
 //   in one (N, 3C) product); out (Nq, H, D) dense; lse (H, Nq) f32: log-sum-exp of the scaled scores.
 //   Sequence b owns query rows cu_q[b]..cu_q[b+1] and key rows cu_k[b]..cu_k[b+1]. A sequence with no
-//   keys gives out 0 and lse -inf. Head h reads key/value head h / (H / Hkv).
-//   causal: query i of a sequence sees keys up to i + (keys - queries). window > 0: and not those
-//   further back than window - 1; 0: no limit.
+//   keys gives out 0 and lse -inf. Head h reads key/value head h / (H / Hkv). No sequence has more than
+//   max_length queries or keys; these kernels look at cu_q and cu_k alone, libraries beside them plan by it.
+//   Query i of a sequence stands at key i' = i + (keys - queries). causal: it sees keys j <= i'. window > 0: of
+//   those only j with |j - i'| < window, so that a causal query sees the last `window` keys and another one
+//   window - 1 keys to each side (a window that reaches r keys to each side is r + 1). 0: no limit. Work follows
+//   what is seen.
+//   bias (H, 2 reach + 1) f32, or null and reach 0: relative position bias (Shaw et al., 2018; Raffel et al.,
+//   2020). bias[h][reach + o] is added to the scaled score of query i and key j, o = j - i' clamped to
+//   -reach..reach: one row per head serves sequences of any length, where the bias is constant beyond reach.
+//   A row of offsets, not a matrix (H, N, N): it is what T5, MPNet and ALiBi have, and stays in cache.
 //   Dropout on the probabilities: element (row i of Nq, head h, key j of its sequence) uses 16-bit
 //   lane j % 8 of the block with counter (j / 8, i * H + h) and this op's stream.
-ATTUNE_API attune_status attune_attention_fwd(attune_context* ctx, void* out, float* lse, const void* q, const void* k,
-                                              const void* v, const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride,
-                                              int64_t kv_stride, int64_t B, int64_t H, int64_t Hkv, int64_t D,
-                                              float scale, int32_t causal, int64_t window, float p, int64_t seed,
-                                              int64_t stream, int32_t dtype);
+attune_status attune_attention_fwd(attune_context* ctx, void* out, float* lse, const void* q, const void* k,
+                                   const void* v, const float* bias, const int32_t* cu_q, const int32_t* cu_k,
+                                   int64_t q_stride, int64_t kv_stride, int64_t B, int64_t max_length, int64_t H,
+                                   int64_t Hkv, int64_t D, int64_t reach, float scale, int32_t causal, int64_t window,
+                                   float p, int64_t seed, int64_t stream, int32_t dtype);
 
 // Overwrites dq (Nq, H, D), dk and dv (Nk, Hkv, D) with the strides of q and of k, v.
-ATTUNE_API attune_status attune_attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, const void* dout,
-                                              const void* q, const void* k, const void* v, const void* out,
-                                              const float* lse, const int32_t* cu_q, const int32_t* cu_k,
-                                              int64_t q_stride, int64_t kv_stride, int64_t B, int64_t H, int64_t Hkv,
-                                              int64_t D, float scale, int32_t causal, int64_t window, float p,
-                                              int64_t seed, int64_t stream, int32_t dtype);
+// Adds to dbias (H, 2 reach + 1) f32 the sums, over all queries, of the gradients of their scores by offset; null where
+// there is no bias or it is frozen. Always accumulates.
+attune_status attune_attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, float* dbias, const void* dout,
+                                   const void* q, const void* k, const void* v, const float* bias, const void* out,
+                                   const float* lse, const int32_t* cu_q, const int32_t* cu_k, int64_t q_stride,
+                                   int64_t kv_stride, int64_t B, int64_t max_length, int64_t H, int64_t Hkv, int64_t D,
+                                   int64_t reach, float scale, int32_t causal, int64_t window, float p, int64_t seed,
+                                   int64_t stream, int32_t dtype);
+
+// The bias of attention from a learned table of buckets of offsets: out (H, 2 reach + 1) f32, out[h][i] =
+// table[buckets[i]][h], table (K,H) f32. A bucket outside 0..K-1 is INVALID_ARGUMENT.
+attune_status attune_relative_bias_fwd(attune_context* ctx, float* out, const float* table, const int32_t* buckets,
+                                       int64_t H, int64_t reach, int64_t K);
+
+// dtable (K,H) f32 (+)= by accumulate the sum of dout (H, 2 reach + 1) over the offsets of each bucket, in rising
+// order.
+attune_status attune_relative_bias_bwd(attune_context* ctx, float* dtable, const float* dout, const int32_t* buckets,
+                                       int64_t H, int64_t reach, int64_t K, int32_t accumulate);
 
 // ---- layer norm --------------------------------------------------------------------------------
 
@@ -159,70 +190,69 @@ ATTUNE_API attune_status attune_attention_bwd(attune_context* ctx, void* dq, voi
 //   dropout_out((sum - mean) * rstd * weight + bias); mean, rstd (N) f32 of sum as stored.
 // sum may be inp itself (in place), and may be null in inference. p_inp uses `stream`, p_out uses `stream + 1`. eps is
 // inside the square root.
-ATTUNE_API attune_status attune_layer_norm_fwd(attune_context* ctx, void* out, void* sum, float* mean, float* rstd,
-                                               const void* inp, const void* residual, const float* weight,
-                                               const float* bias, int64_t N, int64_t C, float eps, float p_inp,
-                                               float p_out, int64_t seed, int64_t stream, int32_t dtype);
+attune_status attune_layer_norm_fwd(attune_context* ctx, void* out, void* sum, float* mean, float* rstd,
+                                    const void* inp, const void* residual, const float* weight, const float* bias,
+                                    int64_t N, int64_t C, float eps, float p_inp, float p_out, int64_t seed,
+                                    int64_t stream, int32_t dtype);
 
 // dsum = gradient of sum = dsum_extra (null: zero; the gradient that reaches sum by another way, as
 // in pre-norm models) + the layer norm's. dinp (N,C) = dsum .* the inp mask (may be null);
 // dresidual (N,C) (+)= dsum by accumulate_residual (may be null; dinp and dresidual may be one where
 // p_inp is 0). dweight, dbias (C) f32 (+)= by accumulate_weight; both null where they are frozen.
-ATTUNE_API attune_status attune_layer_norm_bwd(attune_context* ctx, void* dinp, void* dresidual, float* dweight,
-                                               float* dbias, const void* dout, const void* dsum_extra, const void* sum,
-                                               const float* mean, const float* rstd, const float* weight, int64_t N,
-                                               int64_t C, float p_inp, float p_out, int64_t seed, int64_t stream,
-                                               int32_t accumulate_residual, int32_t accumulate_weight, int32_t dtype);
+attune_status attune_layer_norm_bwd(attune_context* ctx, void* dinp, void* dresidual, float* dweight, float* dbias,
+                                    const void* dout, const void* dsum_extra, const void* sum, const float* mean,
+                                    const float* rstd, const float* weight, int64_t N, int64_t C, float p_inp,
+                                    float p_out, int64_t seed, int64_t stream, int32_t accumulate_residual,
+                                    int32_t accumulate_weight, int32_t dtype);
 
 // ---- embedding ---------------------------------------------------------------------------------
 
 // out (N,C) dtype = word[ids[n]] + position[positions[n]] + type[type_ids[n]]; tables (.,C) f32;
 // position and type may be null with their indices. V, P, T: rows of the tables; an index outside is
 // INVALID_ARGUMENT that names it.
-ATTUNE_API attune_status attune_embedding_fwd(attune_context* ctx, void* out, const float* word, const float* position,
-                                              const float* type, const int32_t* ids, const int32_t* positions,
-                                              const int32_t* type_ids, int64_t N, int64_t C, int64_t V, int64_t P,
-                                              int64_t T, int32_t dtype);
+attune_status attune_embedding_fwd(attune_context* ctx, void* out, const float* word, const float* position,
+                                   const float* type, const int32_t* ids, const int32_t* positions,
+                                   const int32_t* type_ids, int64_t N, int64_t C, int64_t V, int64_t P, int64_t T,
+                                   int32_t dtype);
 
-// Adds dout rows to dword, dposition, dtype_table (f32; each may be null) at their indices, in row
+// Adds dout rows to dword, dposition, dtoken_type (f32; each may be null) at their indices, in row
 // order for every column: deterministic. Always accumulates.
-ATTUNE_API attune_status attune_embedding_bwd(attune_context* ctx, float* dword, float* dposition, float* dtype_table,
-                                              const void* dout, const int32_t* ids, const int32_t* positions,
-                                              const int32_t* type_ids, int64_t N, int64_t C, int32_t dtype);
+attune_status attune_embedding_bwd(attune_context* ctx, float* dword, float* dposition, float* dtoken_type,
+                                   const void* dout, const int32_t* ids, const int32_t* positions,
+                                   const int32_t* type_ids, int64_t N, int64_t C, int32_t dtype);
 
 // Zeroes rows[0..M-1] of table (.,C) f32.
-ATTUNE_API attune_status attune_zero_rows(attune_context* ctx, float* table, const int32_t* rows, int64_t M, int64_t C);
+attune_status attune_zero_rows(attune_context* ctx, float* table, const int32_t* rows, int64_t M, int64_t C);
 
 // ---- pooling, element-wise ---------------------------------------------------------------------
 
 // out (M,C) = inp[rows[m]]; the caller answers for rows, whose bound forward does not know. backward: dinp
 // (N,C) rows, distinct, receive dout. Without accumulate all other rows of dinp are zeroed.
-ATTUNE_API attune_status attune_gather_rows_fwd(attune_context* ctx, void* out, const void* inp, const int32_t* rows,
-                                                int64_t M, int64_t C, int32_t dtype);
-ATTUNE_API attune_status attune_gather_rows_bwd(attune_context* ctx, void* dinp, const void* dout, const int32_t* rows,
-                                                int64_t N, int64_t M, int64_t C, int32_t accumulate, int32_t dtype);
+attune_status attune_gather_rows_fwd(attune_context* ctx, void* out, const void* inp, const int32_t* rows, int64_t M,
+                                     int64_t C, int32_t dtype);
+attune_status attune_gather_rows_bwd(attune_context* ctx, void* dinp, const void* dout, const int32_t* rows, int64_t N,
+                                     int64_t M, int64_t C, int32_t accumulate, int32_t dtype);
 
 // out (B,C) = mean of the rows of each sequence (a sequence without rows gives 0).
-ATTUNE_API attune_status attune_mean_pool_fwd(attune_context* ctx, void* out, const void* inp,
-                                              const int32_t* cu_seqlens, int64_t B, int64_t C, int32_t dtype);
-ATTUNE_API attune_status attune_mean_pool_bwd(attune_context* ctx, void* dinp, const void* dout,
-                                              const int32_t* cu_seqlens, int64_t B, int64_t C, int32_t accumulate,
-                                              int32_t dtype);
+attune_status attune_mean_pool_fwd(attune_context* ctx, void* out, const void* inp, const int32_t* cu_seqlens,
+                                   int64_t B, int64_t C, int32_t dtype);
+attune_status attune_mean_pool_bwd(attune_context* ctx, void* dinp, const void* dout, const int32_t* cu_seqlens,
+                                   int64_t B, int64_t C, int32_t accumulate, int32_t dtype);
 
 // out = act(inp); backward from inp (ATTUNE_ACT_TANH too): dinp (+)= dout .* act'(inp). In place is
 // allowed (out == inp; dinp == dout).
-ATTUNE_API attune_status attune_activation_fwd(attune_context* ctx, void* out, const void* inp, int64_t count,
-                                               int32_t activation, int32_t dtype);
-ATTUNE_API attune_status attune_activation_bwd(attune_context* ctx, void* dinp, const void* dout, const void* inp,
-                                               int64_t count, int32_t activation, int32_t accumulate, int32_t dtype);
+attune_status attune_activation_fwd(attune_context* ctx, void* out, const void* inp, int64_t count, int32_t activation,
+                                    int32_t dtype);
+attune_status attune_activation_bwd(attune_context* ctx, void* dinp, const void* dout, const void* inp, int64_t count,
+                                    int32_t activation, int32_t accumulate, int32_t dtype);
 
 // out = dropout(inp). Its own backward (apply it to dout). In place is allowed.
-ATTUNE_API attune_status attune_dropout(attune_context* ctx, void* out, const void* inp, int64_t count, float p,
-                                        int64_t seed, int64_t stream, int32_t dtype);
+attune_status attune_dropout(attune_context* ctx, void* out, const void* inp, int64_t count, float p, int64_t seed,
+                             int64_t stream, int32_t dtype);
 
 // out (+)= inp, converting between f32 and bf16.
-ATTUNE_API attune_status attune_cast(attune_context* ctx, void* out, const void* inp, int64_t count, int32_t accumulate,
-                                     int32_t out_dtype, int32_t inp_dtype);
+attune_status attune_cast(attune_context* ctx, void* out, const void* inp, int64_t count, int32_t accumulate,
+                          int32_t out_dtype, int32_t inp_dtype);
 
 // ---- root mean square norm -----------------------------------------------------------------------
 
@@ -234,19 +264,19 @@ ATTUNE_API attune_status attune_cast(attune_context* ctx, void* out, const void*
 // out + n * out_stride + g * C. residual and sum are given together or both null; given, both are dense
 // (N,C) and G is 1. sum may be residual, or inp where inp is dense; out may be inp where sum is null and
 // the strides agree.
-ATTUNE_API attune_status attune_rms_norm_fwd(attune_context* ctx, void* out, void* sum, float* rstd, const void* inp,
-                                             const void* residual, const float* weight, int64_t N, int64_t G, int64_t C,
-                                             int64_t inp_stride, int64_t out_stride, float eps, int32_t dtype);
+attune_status attune_rms_norm_fwd(attune_context* ctx, void* out, void* sum, float* rstd, const void* inp,
+                                  const void* residual, const float* weight, int64_t N, int64_t G, int64_t C,
+                                  int64_t inp_stride, int64_t out_stride, float eps, int32_t dtype);
 
 // dinp (rows inp_stride apart) = dsum_extra (null: zero) + the norm's gradient: the gradient of inp and of
 // residual alike. `sum` is the forward's sum, or its inp where there was none; rows of dsum_extra and sum
 // are inp_stride apart, rows of dout out_stride. Elements of dinp between its groups and rows keep what
 // they hold. dinp may be dsum_extra, or dout where the strides agree.
 // dweight (C) f32 (+)= by accumulate_weight; null where the weight is frozen.
-ATTUNE_API attune_status attune_rms_norm_bwd(attune_context* ctx, void* dinp, float* dweight, const void* dout,
-                                             const void* dsum_extra, const void* sum, const float* rstd,
-                                             const float* weight, int64_t N, int64_t G, int64_t C, int64_t inp_stride,
-                                             int64_t out_stride, int32_t accumulate_weight, int32_t dtype);
+attune_status attune_rms_norm_bwd(attune_context* ctx, void* dinp, float* dweight, const void* dout,
+                                  const void* dsum_extra, const void* sum, const float* rstd, const float* weight,
+                                  int64_t N, int64_t G, int64_t C, int64_t inp_stride, int64_t out_stride,
+                                  int32_t accumulate_weight, int32_t dtype);
 
 // ---- rotary position embedding ---------------------------------------------------------------------
 
@@ -255,36 +285,35 @@ ATTUNE_API attune_status attune_rms_norm_bwd(attune_context* ctx, void* dinp, fl
 // (a c - b s, b c + a s) with (c, s) = table[positions[n]][i], table (P, rotary / 2, 2) f32. rotary is
 // even and 0..D; the rest of the head stays. inverse rotates back: it is the backward. A position
 // outside 0..P-1 is INVALID_ARGUMENT.
-ATTUNE_API attune_status attune_rope(attune_context* ctx, void* inp, const float* table, const int32_t* positions,
-                                     int64_t N, int64_t H, int64_t D, int64_t rotary, int64_t stride, int64_t P,
-                                     int32_t inverse, int32_t dtype);
+attune_status attune_rope(attune_context* ctx, void* inp, const float* table, const int32_t* positions, int64_t N,
+                          int64_t H, int64_t D, int64_t rotary, int64_t stride, int64_t P, int32_t inverse,
+                          int32_t dtype);
 
 // ---- gated activations --------------------------------------------------------------------------------
 
 // Gated linear unit (Shazeer, 2020): inp (N,2F) holds gate | up; out (N,F) = act(gate) .* up. SwiGLU with
 // ATTUNE_ACT_SILU, GeGLU with GELU.
-ATTUNE_API attune_status attune_gated_fwd(attune_context* ctx, void* out, const void* inp, int64_t N, int64_t F,
-                                          int32_t activation, int32_t dtype);
+attune_status attune_gated_fwd(attune_context* ctx, void* out, const void* inp, int64_t N, int64_t F,
+                               int32_t activation, int32_t dtype);
 
 // dinp (N,2F) = (dout .* up .* act'(gate) | dout .* act(gate)); may be inp itself. out_again (N,F), where
 // given, receives the forward's out, so that the caller need not keep it; it may be dout.
-ATTUNE_API attune_status attune_gated_bwd(attune_context* ctx, void* dinp, void* out_again, const void* dout,
-                                          const void* inp, int64_t N, int64_t F, int32_t activation, int32_t dtype);
+attune_status attune_gated_bwd(attune_context* ctx, void* dinp, void* out_again, const void* dout, const void* inp,
+                               int64_t N, int64_t F, int32_t activation, int32_t dtype);
 
 // ---- low-rank adapters ----------------------------------------------------------------------------------
 
 // The second product of a LoRA adapter (Hu et al., 2021), added to what the frozen product wrote:
 // out (N,F), rows out_stride apart, += scale * low (N,R), rows low_stride apart, * up (F,R)^T f32.
 // Accumulated in f32, rounded to dtype once.
-ATTUNE_API attune_status attune_lora_fwd(attune_context* ctx, void* out, const void* low, const float* up, int64_t N,
-                                         int64_t F, int64_t R, int64_t out_stride, int64_t low_stride, float scale,
-                                         int32_t dtype);
+attune_status attune_lora_fwd(attune_context* ctx, void* out, const void* low, const float* up, int64_t N, int64_t F,
+                              int64_t R, int64_t out_stride, int64_t low_stride, float scale, int32_t dtype);
 
 // In one pass over dout (N,F), rows out_stride apart: dlow (N,R), rows low_stride apart, = scale * dout * up;
 // dup (F,R) f32 (+)= scale * dout^T * low.
-ATTUNE_API attune_status attune_lora_bwd(attune_context* ctx, void* dlow, float* dup, const void* dout, const void* low,
-                                         const float* up, int64_t N, int64_t F, int64_t R, int64_t out_stride,
-                                         int64_t low_stride, float scale, int32_t accumulate, int32_t dtype);
+attune_status attune_lora_bwd(attune_context* ctx, void* dlow, float* dup, const void* dout, const void* low,
+                              const float* up, int64_t N, int64_t F, int64_t R, int64_t out_stride, int64_t low_stride,
+                              float scale, int32_t accumulate, int32_t dtype);
 
 // ---- weight-decomposed adapters --------------------------------------------------------------------------
 
@@ -297,21 +326,20 @@ ATTUNE_API attune_status attune_lora_bwd(attune_context* ctx, void* dlow, float*
 //   gain (F) f32 = magnitude / norm;  excess (F) f32 = (magnitude - norm) / norm, which is gain - 1.
 // A row of norm 0 has gain 0 and excess -1. gain, excess and magnitude (F) f32 are given together, or null
 // together. norm may be none of the inputs.
-ATTUNE_API attune_status attune_dora_gain(attune_context* ctx, float* gain, float* excess, float* norm,
-                                          const void* weight, const float* down, const float* up,
-                                          const float* magnitude, int64_t rows, int64_t first_row, int64_t F, int64_t C,
-                                          int64_t R, float scale, int32_t weight_dtype);
+attune_status attune_dora_gain(attune_context* ctx, float* gain, float* excess, float* norm, const void* weight,
+                               const float* down, const float* up, const float* magnitude, int64_t rows,
+                               int64_t first_row, int64_t F, int64_t C, int64_t R, float scale, int32_t weight_dtype);
 
 // out (N,F) (+)= gain (F) .* inp (N,F) + bias (F, null: zero); out may be inp.
-ATTUNE_API attune_status attune_dora_fwd(attune_context* ctx, void* out, const void* inp, const float* gain,
-                                         const float* bias, int64_t N, int64_t F, int32_t accumulate, int32_t dtype);
+attune_status attune_dora_fwd(attune_context* ctx, void* out, const void* inp, const float* gain, const float* bias,
+                              int64_t N, int64_t F, int32_t accumulate, int32_t dtype);
 
 // dinp (N,F) = gain .* dout; rows of dinp, dout and inp are `stride` apart, F is at most 65536. dmagnitude (F) f32
 // (+)= the sum over rows of dout .* inp, divided by norm (0 where the norm is 0); inp and norm are read for it
 // alone and may be null where it is null. dinp may be dout or inp.
-ATTUNE_API attune_status attune_dora_bwd(attune_context* ctx, void* dinp, float* dmagnitude, const void* dout,
-                                         const void* inp, const float* gain, const float* norm, int64_t N, int64_t F,
-                                         int64_t stride, int32_t accumulate, int32_t dtype);
+attune_status attune_dora_bwd(attune_context* ctx, void* dinp, float* dmagnitude, const void* dout, const void* inp,
+                              const float* gain, const float* norm, int64_t N, int64_t F, int64_t stride,
+                              int32_t accumulate, int32_t dtype);
 
 // ---- generation ----------------------------------------------------------------------------------------------
 
@@ -322,22 +350,21 @@ ATTUNE_API attune_status attune_dora_bwd(attune_context* ctx, void* dinp, float*
 // attention_fwd. out (Nq,H,D) dense. The numbers of a sequence depend on nothing else in the batch; those
 // of a query do depend, in the last places, on how many queries its sequence has in the call: few stream the
 // cache in splits, many (a prefill) run in tiles.
-ATTUNE_API attune_status attune_attention_cached_fwd(attune_context* ctx, void* out, const void* q, const void* k_cache,
-                                                     const void* v_cache, const int32_t* cu_q, const int32_t* k_start,
-                                                     const int32_t* k_count, int64_t q_stride, int64_t kv_stride,
-                                                     int64_t B, int64_t H, int64_t Hkv, int64_t D, float scale,
-                                                     int64_t window, int32_t dtype);
+attune_status attune_attention_cached_fwd(attune_context* ctx, void* out, const void* q, const void* k_cache,
+                                          const void* v_cache, const int32_t* cu_q, const int32_t* k_start,
+                                          const int32_t* k_count, int64_t q_stride, int64_t kv_stride, int64_t B,
+                                          int64_t H, int64_t Hkv, int64_t D, float scale, int64_t window,
+                                          int32_t dtype);
 
 // Copies row n of k and v (N, width; rows inp_stride apart) to row rows[n] of the caches (rows cache_stride
 // apart). The rows are distinct.
-ATTUNE_API attune_status attune_kv_cache_write(attune_context* ctx, void* k_cache, void* v_cache, const void* k,
-                                               const void* v, const int32_t* rows, int64_t N, int64_t width,
-                                               int64_t inp_stride, int64_t cache_stride, int32_t dtype);
+attune_status attune_kv_cache_write(attune_context* ctx, void* k_cache, void* v_cache, const void* k, const void* v,
+                                    const int32_t* rows, int64_t N, int64_t width, int64_t inp_stride,
+                                    int64_t cache_stride, int32_t dtype);
 
 // out (N) i32 = index of the largest element of each row of inp (N,K); the first of equals; -1 for a row
 // that holds a NaN.
-ATTUNE_API attune_status attune_argmax(attune_context* ctx, int32_t* out, const void* inp, int64_t N, int64_t K,
-                                       int32_t dtype);
+attune_status attune_argmax(attune_context* ctx, int32_t* out, const void* inp, int64_t N, int64_t K, int32_t dtype);
 
 // ---- quantized weights --------------------------------------------------------------------------------------
 
@@ -355,12 +382,12 @@ ATTUNE_API int64_t attune_quantized_bytes(int64_t F, int64_t C, int32_t dtype);
 
 // Packs inp (F,C), inp_dtype f32 or bf16, into out, laid out as out_dtype says. A NaN or an infinity is
 // INVALID_ARGUMENT. Bytes between the parts keep what they hold.
-ATTUNE_API attune_status attune_quantize(attune_context* ctx, void* out, const void* inp, int64_t F, int64_t C,
-                                         int32_t inp_dtype, int32_t out_dtype);
+attune_status attune_quantize(attune_context* ctx, void* out, const void* inp, int64_t F, int64_t C, int32_t inp_dtype,
+                              int32_t out_dtype);
 
 // The values that quantize stored, as out_dtype f32 or bf16.
-ATTUNE_API attune_status attune_dequantize(attune_context* ctx, void* out, const void* inp, int64_t F, int64_t C,
-                                           int32_t out_dtype, int32_t inp_dtype);
+attune_status attune_dequantize(attune_context* ctx, void* out, const void* inp, int64_t F, int64_t C,
+                                int32_t out_dtype, int32_t inp_dtype);
 
 // ---- losses ------------------------------------------------------------------------------------
 
@@ -369,45 +396,116 @@ ATTUNE_API attune_status attune_dequantize(attune_context* ctx, void* out, const
 //   target is (1 - e) one-hot + e / K. dlogits (N,K) dtype = (softmax - target) * scale, 0 where
 //   ignored; may be null (evaluation) and may be logits itself. scale is usually 1 / supervised
 //   targets of the optimizer step. A label outside 0..K-1 that is not ignore is INVALID_ARGUMENT.
-ATTUNE_API attune_status attune_cross_entropy(attune_context* ctx, float* losses, void* dlogits, const void* logits,
-                                              const int32_t* labels, int64_t N, int64_t K, int32_t ignore,
-                                              float label_smoothing, float scale, int32_t dtype);
+attune_status attune_cross_entropy(attune_context* ctx, float* losses, void* dlogits, const void* logits,
+                                   const int32_t* labels, int64_t N, int64_t K, int32_t ignore, float label_smoothing,
+                                   float scale, int32_t dtype);
+
+// Binary cross-entropy of K independent labels per row, from logits (PyTorch's binary_cross_entropy_with_logits):
+//   losses (N) f32 = the mean over K of (1 - t) softplus(x) + w t softplus(-x), softplus(x) = log(1 + e^x), with
+//   logits x, targets t (N,K) f32 in [0,1] and pos_weight w (K) f32 (null: 1). dlogits (N,K) dtype = its gradient *
+//   scale; may be null (evaluation) and may be logits itself. With scale = 1 / rows of the optimizer step the mean is
+//   over all elements of the step. A logit that is infinite on the side of its target gives a NaN loss (0 times
+//   infinity), as there.
+attune_status attune_binary_cross_entropy(attune_context* ctx, float* losses, void* dlogits, const void* logits,
+                                          const float* targets, const float* pos_weight, int64_t N, int64_t K,
+                                          float scale, int32_t dtype);
+
+// Softmax cross-entropy over the rows of each sequence, for the start and the end of a span (extractive question
+// answering): logits (N,2) dtype are the start's and the end's score of each row, and
+//   losses (B,2) f32 = -log softmax(column)[position], of starts (B) and of ends (B), which count rows of their
+//   sequence. A position that is no row of its sequence (-1, or beyond its end) is ignored: loss 0, gradient 0.
+//   dlogits (N,2) = (softmax - one-hot) * start_scale, end_scale; may be null (evaluation) and may be logits itself.
+// Transformers' loss, the mean over the starts that count and the mean over the ends that count, halved, is
+// start_scale = 0.5 / such starts of the optimizer step, end_scale likewise.
+attune_status attune_span_cross_entropy(attune_context* ctx, float* losses, void* dlogits, const void* logits,
+                                        const int32_t* cu_seqlens, const int32_t* starts, const int32_t* ends,
+                                        int64_t B, float start_scale, float end_scale, int32_t dtype);
 
 // Mean squared error: losses (N) f32 = (pred - target)^2; dpred (N) dtype = 2 (pred - target) scale.
-ATTUNE_API attune_status attune_mse(attune_context* ctx, float* losses, void* dpred, const void* pred,
-                                    const float* targets, int64_t N, float scale, int32_t dtype);
+attune_status attune_mse(attune_context* ctx, float* losses, void* dpred, const void* pred, const float* targets,
+                         int64_t N, float scale, int32_t dtype);
 
 // ---- optimizers over the flat store ------------------------------------------------------------
 
 // out (1) f64 = sum of squares of inp (count), in fixed chunks of 4096 added in order.
-ATTUNE_API attune_status attune_sum_of_squares(attune_context* ctx, double* out, const float* inp, int64_t count);
+attune_status attune_sum_of_squares(attune_context* ctx, double* out, const float* inp, int64_t count);
 // The same over rows[0..M-1] of table (.,C), each row one chunk.
-ATTUNE_API attune_status attune_sum_of_squares_rows(attune_context* ctx, double* out, const float* table,
-                                                    const int32_t* rows, int64_t M, int64_t C);
+attune_status attune_sum_of_squares_rows(attune_context* ctx, double* out, const float* table, const int32_t* rows,
+                                         int64_t M, int64_t C);
 
 // Decoupled weight decay Adam (Loshchilov and Hutter, 2019), PyTorch's order of operations:
 //   w -= lr * weight_decay * w;  g = grad_scale * grad;  m += (1 - beta1) (g - m);
 //   v = beta2 v + (1 - beta2) g^2;  w -= (lr / bias_correction1) * m / (sqrt(v) / sqrt(bias_correction2) + eps)
 // over count elements; shadow (bf16, may be null) receives the rounded new w in the same pass.
-ATTUNE_API attune_status attune_adamw(attune_context* ctx, float* weight, float* m, float* v, void* shadow,
-                                      const float* grad, int64_t count, float lr, float beta1, float beta2, float eps,
-                                      float weight_decay, float bias_correction1, float bias_correction2,
-                                      float grad_scale);
+attune_status attune_adamw(attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
+                           int64_t count, float lr, float beta1, float beta2, float eps, float weight_decay,
+                           float bias_correction1, float bias_correction2, float grad_scale);
 
 // AdamW over a table (V,C) whose gradient is zero outside the rows with row_state 2. row_state (V) u8:
 // 0 = never had a gradient (m = v = 0: only the decay applies, m and v are not touched), 1 = had one
 // in an earlier step (grad taken as zero, not read), 2 = has one in this step. Equal to attune_adamw
 // on a dense gradient, bit for bit.
-ATTUNE_API attune_status attune_adamw_rows(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
-                                           const uint8_t* row_state, int64_t V, int64_t C, float lr, float beta1,
-                                           float beta2, float eps, float weight_decay, float bias_correction1,
-                                           float bias_correction2, float grad_scale);
+attune_status attune_adamw_rows(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
+                                const uint8_t* row_state, int64_t V, int64_t C, float lr, float beta1, float beta2,
+                                float eps, float weight_decay, float bias_correction1, float bias_correction2,
+                                float grad_scale);
 
 // Stochastic gradient descent with momentum (PyTorch's): g = grad_scale grad + weight_decay w;
 // buf = momentum buf + g (first step: buf = g); w -= lr (nesterov ? g + momentum buf : buf).
-ATTUNE_API attune_status attune_sgd(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow,
-                                    const float* grad, int64_t count, float lr, float momentum, float weight_decay,
-                                    int32_t nesterov, int32_t first_step, float grad_scale);
+attune_status attune_sgd(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,
+                         int64_t count, float lr, float momentum, float weight_decay, int32_t nesterov,
+                         int32_t first_step, float grad_scale);
+
+// ---- captured steps (CUDA alone) -----------------------------------------------------------------
+
+// The step block holds the values of a training step that a captured graph reads from device memory, since its
+// kernels' arguments are those of the capture. Ops that take (seed, stream) for dropout add its stream_base to stream.
+
+// Enqueues the values of a context that was just opened: stream_base and lr 0, bias corrections, loss_scale and
+// grad_scale 1, not stopped.
+attune_status attune_reset_step(attune_context* ctx);
+
+// Enqueues new values of all but grad_scale and stopped.
+attune_status attune_set_step(attune_context* ctx, int64_t stream_base, float lr, float bias_correction1,
+                              float bias_correction2, float loss_scale);
+
+// A loss (f32, `count` of them) that is not finite stops the captured optimizers, as a norm does that is not: where a
+// square overflows, its gradient may well be finite.
+attune_status attune_watch_losses(attune_context* ctx, const float* losses, int64_t count);
+
+// From the f64 results of `count` sums of squares: out_norm (1) f64 = |loss_scale| * sqrt(their sum); the
+// step block's grad_scale = loss_scale * min(1, max_norm / (out_norm + 1e-6)), or loss_scale where
+// max_norm is 0. out_norm may be null. A norm that is not finite stops the captured optimizers: from then on they
+// update nothing, however many steps the host has enqueued until it looks, and the weights are still good.
+attune_status attune_clip(attune_context* ctx, double* out_norm, const double* sums_of_squares, int64_t count,
+                          float max_norm);
+
+// The optimizers with lr, bias corrections and grad_scale from the step block, so that one captured graph
+// serves all steps. Equal to attune_adamw, attune_adamw_rows and attune_sgd with the same values, bit for bit (the
+// momentum of the first step must be zero). They do nothing once the step block says `stopped`.
+attune_status attune_adamw_captured(attune_context* ctx, float* weight, float* m, float* v, void* shadow,
+                                    const float* grad, int64_t count, float beta1, float beta2, float eps,
+                                    float weight_decay);
+attune_status attune_adamw_rows_captured(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
+                                         const uint8_t* row_state, int64_t V, int64_t C, float beta1, float beta2,
+                                         float eps, float weight_decay);
+attune_status attune_sgd_captured(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow,
+                                  const float* grad, int64_t count, float momentum, float weight_decay,
+                                  int32_t nesterov);
+
+// ---- layouts of cuDNN's attention (CUDA alone) ---------------------------------------------------
+
+// Packed sequences as cuDNN's attention takes them. From cu_seqlens (B+1), for `padded` sequences of which those from
+// B on have no rows: lengths (padded) i32, then, each attune_cuda_offsets_stride(padded) i32 behind the one before,
+// where each sequence begins and the last one ends (padded+1) in arrays of `width`, of `out_width` and of `heads`
+// elements a row. The largest offset must fit 31 bits.
+attune_status attune_sequence_offsets(attune_context* ctx, int32_t* out, const int32_t* cu_seqlens, int64_t B,
+                                      int64_t padded, int64_t width, int64_t out_width, int64_t heads);
+
+// Its statistics: by_head: out (heads,N) f32 = inp (N,heads)^T; else out (N,heads) = inp (heads,N)^T. N is
+// cu_seqlens[B].
+attune_status attune_transpose_stats(attune_context* ctx, float* out, const float* inp, const int32_t* cu_seqlens,
+                                     int64_t B, int64_t heads, int32_t by_head);
 
 #ifdef __cplusplus
 }

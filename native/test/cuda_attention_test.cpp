@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "attune_cuda.h"
+#include "caller.h"
 #include "philox.h"
 
 namespace {
@@ -40,8 +41,9 @@ __attribute__((format(printf, 1, 2))) void failed(const char* format, ...) {
 }
 
 struct Library {
-  decltype(&attune_attention_fwd) forward;
-  decltype(&attune_attention_bwd) backward;
+  attune::Caller<decltype(attune_attention_fwd)> forward;
+  attune::Caller<decltype(attune_attention_bwd)> backward;
+  attune::Caller<decltype(attune_set_step)> set_step;
   decltype(&attune_last_error) last_error;
   attune_context* ctx;
   const char* name;
@@ -49,7 +51,6 @@ struct Library {
 
 Library cpu, cuda;
 decltype(&attune_cuda_check) cuda_check;
-decltype(&attune_cuda_set_step) cuda_set_step;
 
 void* symbol(void* handle, const char* name) {
   void* address = dlsym(handle, name);
@@ -66,8 +67,12 @@ void* open_library(const char* path, const char* name, Library* library) {
     std::fprintf(stderr, "%s\n", dlerror());
     std::exit(2);
   }
-  library->forward = reinterpret_cast<decltype(library->forward)>(symbol(handle, "attune_attention_fwd"));
-  library->backward = reinterpret_cast<decltype(library->backward)>(symbol(handle, "attune_attention_bwd"));
+  const auto call = reinterpret_cast<decltype(&attune_call)>(symbol(handle, "attune_call"));
+  const auto count = reinterpret_cast<decltype(&attune_op_count)>(symbol(handle, "attune_op_count"));
+  const auto name_of = reinterpret_cast<decltype(&attune_op_name)>(symbol(handle, "attune_op_name"));
+  library->forward = {call, attune::op_number("attention_fwd", count, name_of)};
+  library->backward = {call, attune::op_number("attention_bwd", count, name_of)};
+  library->set_step = {call, attune::op_number("set_step", count, name_of)};
   library->last_error = reinterpret_cast<decltype(library->last_error)>(symbol(handle, "attune_last_error"));
   library->name = name;
   return handle;
@@ -77,7 +82,9 @@ void* open_library(const char* path, const char* name, Library* library) {
 
 constexpr int64_t kSeed = 0x7123456789ABCDEF;
 constexpr int64_t kStream = 0x78000'0003;
+constexpr int64_t kMaxLength = 1 << 20;  // which our kernels do not look at
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kBiasGradient = 0.5;  // what dbias holds before
 
 float from_bits(uint32_t bits) {
   float out;
@@ -124,7 +131,15 @@ struct Problem {
   float scale = 0;          // 0: 1 / sqrt(D)
   int first_row = 0;        // cu_q[0] and cu_k[0]
   double gain = 1;          // of q
+  int reach = -1;           // of the bias; -1: none
+  Values bias;              // (H, 2 reach + 1)
 
+  int offsets_of_head() const { return 2 * reach + 1; }
+  // Where the bias of query i and key j of head h lies.
+  size_t bias_at(size_t b, int h, int i, int j) const {
+    const int offset = std::clamp(j - (i + keys[b] - queries[b]), -reach, reach);
+    return static_cast<size_t>(h * offsets_of_head() + reach + offset);
+  }
   float the_scale() const { return scale != 0 ? scale : static_cast<float>(1 / std::sqrt(static_cast<double>(D))); }
   std::vector<int32_t> offsets(const std::vector<int>& lengths) const {
     std::vector<int32_t> out{first_row};
@@ -141,7 +156,7 @@ struct Problem {
 
   bool sees(size_t b, int i, int j) const {
     int diagonal = i + keys[b] - queries[b];
-    return (!causal || j <= diagonal) && (window == 0 || j > diagonal - window);
+    return (!causal || j <= diagonal) && (window == 0 || std::abs(j - diagonal) < window);
   }
   bool kept(int row, int h, int j) const {
     int32_t threshold = attune::dropout_threshold(p);
@@ -157,7 +172,7 @@ struct Forward {
   Values out, lse;
 };
 struct Backward {
-  Values dq, dk, dv;
+  Values dq, dk, dv, dbias;
 };
 
 // Calls body(b, row, h, scores) for every query and head.
@@ -175,7 +190,9 @@ void each_row(const Problem& a, const Values& q, const Values& k, Body&& body) {
           const double* key = &k[static_cast<size_t>(((cu_k[b] + j) * a.Hkv + h / (a.H / a.Hkv)) * a.D)];
           double sum = 0;
           for (int d = 0; d < a.D; ++d) sum = P::f32(sum + P::f32(query[d] * key[d]));
-          scores[static_cast<size_t>(j)] = P::f32(sum * static_cast<double>(a.the_scale()));
+          double score = P::f32(sum * static_cast<double>(a.the_scale()));
+          if (a.reach >= 0) score = P::f32(score + a.bias[a.bias_at(b, h, i, j)]);
+          scores[static_cast<size_t>(j)] = score;
         }
         body(b, cu_q[b] + i, h, cu_k[b], scores);
       }
@@ -219,7 +236,7 @@ Forward forward(const Problem& a, const Values& q, const Values& k, const Values
 template <class P>
 Backward backward(const Problem& a, const Values& dout, const Values& q, const Values& k, const Values& v,
                   const Values& out, const Values& lse) {
-  Backward g{Values(q.size()), Values(k.size()), Values(v.size())};
+  Backward g{Values(q.size()), Values(k.size()), Values(v.size()), Values(a.bias.size(), kBiasGradient)};
   each_row<P>(a, q, k, [&](size_t b, int row, int h, int first_key, const Values& scores) {
     const size_t query = static_cast<size_t>((row * a.H + h) * a.D), D = static_cast<size_t>(a.D);
     // From the end: summed in the order of dp below, the two would cancel to the last bit where a query sees one
@@ -235,7 +252,12 @@ Backward backward(const Problem& a, const Values& dout, const Values& q, const V
           P::f32(scores[static_cast<size_t>(j)] - lse[static_cast<size_t>(h * a.lse_rows() + row - a.first_row)])));
       for (size_t d = 0; d < D; ++d) dp = P::f32(dp + P::f32(dout[query + d] * v[key + d]));
       double kept = P::stored(P::f32(probability * mask));
-      double ds = P::stored(P::f32(probability * P::f32(P::f32(dp * mask) - delta)));
+      const double gradient = P::f32(probability * P::f32(P::f32(dp * mask) - delta));
+      double ds = P::stored(gradient);
+      if (a.reach >= 0) {
+        double& dbias = g.dbias[a.bias_at(b, h, i, j)];
+        dbias = P::f32(dbias + gradient);
+      }
       for (size_t d = 0; d < D; ++d) {
         g.dv[key + d] = P::f32(g.dv[key + d] + P::f32(kept * dout[query + d]));
         g.dk[key + d] = P::f32(g.dk[key + d] + P::f32(ds * q[query + d]));
@@ -398,28 +420,46 @@ bool ok(Library& library, attune_status status) {
 struct Run {
   Memory out, lse;
   Triple gradients;
+  Memory dbias;
 };
 
 // Forward and backward on one library. Backward gets the exact out and lse, rounded as they are stored.
 Run run(Library& library, const Problem& a, int32_t dtype, Triple& inputs, Memory& dout, Memory& out, Memory& lse) {
   Run r{Memory(a, dtype, static_cast<size_t>(a.rows_q() * a.width_q())),
-        Memory(a, ATTUNE_F32, static_cast<size_t>(a.H * a.lse_rows())), Triple(a, dtype)};
+        Memory(a, ATTUNE_F32, static_cast<size_t>(a.H * a.lse_rows())), Triple(a, dtype),
+        Memory(a, ATTUNE_F32, a.bias.size())};
+  Memory bias_memory(a, ATTUNE_F32, a.bias.size());
+  bias_memory.write(a.bias, 1, 1, 0);
+  const bool biased = a.reach >= 0;
+  const float* bias = biased ? bias_memory.floats() : nullptr;
+  float* dbias = biased ? r.dbias.floats() : nullptr;
+  const int64_t reach = biased ? a.reach : 0;
   std::vector<int32_t> cu_q = a.offsets(a.queries), cu_k = a.offsets(a.keys);
   const int64_t B = static_cast<int64_t>(a.queries.size());
-  ok(library, library.forward(library.ctx, r.out.at(), r.lse.floats(), inputs.q(), inputs.k(), inputs.v(), cu_q.data(),
-                              cu_k.data(), a.stride_q(), a.stride_k(), B, a.H, a.Hkv, a.D, a.the_scale(), a.causal,
-                              a.window, a.p, kSeed, kStream, dtype));
-  ok(library,
-     library.backward(library.ctx, r.gradients.q(), r.gradients.k(), r.gradients.v(), dout.at(), inputs.q(), inputs.k(),
-                      inputs.v(), out.at(), lse.floats(), cu_q.data(), cu_k.data(), a.stride_q(), a.stride_k(), B, a.H,
-                      a.Hkv, a.D, a.the_scale(), a.causal, a.window, a.p, kSeed, kStream, dtype));
-  if (!r.out.guards_intact() || !r.lse.guards_intact() || !r.gradients.guards_intact())
+  ok(library, library.forward(library.ctx, r.out.at(), r.lse.floats(), inputs.q(), inputs.k(), inputs.v(), bias,
+                              cu_q.data(), cu_k.data(), a.stride_q(), a.stride_k(), B, kMaxLength, a.H, a.Hkv, a.D,
+                              reach, a.the_scale(), a.causal, a.window, a.p, kSeed, kStream, dtype));
+  auto backward = [&](Triple& gradients, float* bias_gradient) {
+    ok(library, library.backward(library.ctx, gradients.q(), gradients.k(), gradients.v(), bias_gradient, dout.at(),
+                                 inputs.q(), inputs.k(), inputs.v(), bias, out.at(), lse.floats(), cu_q.data(),
+                                 cu_k.data(), a.stride_q(), a.stride_k(), B, kMaxLength, a.H, a.Hkv, a.D, reach,
+                                 a.the_scale(), a.causal, a.window, a.p, kSeed, kStream, dtype));
+  };
+  r.dbias.write(Values(a.bias.size(), kBiasGradient), 1, 1, 0);
+  backward(r.gradients, dbias);
+  if (biased) {
+    // A frozen bias changes nothing else.
+    Triple others(a, dtype);
+    backward(others, nullptr);
+    if (!(others == r.gradients)) failed("%s: gradients without dbias differ", library.name);
+  }
+  if (!r.out.guards_intact() || !r.lse.guards_intact() || !r.gradients.guards_intact() || !r.dbias.guards_intact())
     failed("%s wrote outside", library.name);
   return r;
 }
 
 template <class Plain>
-void test(const Problem& a, int32_t dtype) {
+void test(Problem a, int32_t dtype) {
   std::mt19937 generator(static_cast<unsigned>(std::hash<std::string>()(a.name)));
   std::normal_distribution<double> normal;
   auto draw = [&](int count, double gain) {
@@ -429,6 +469,10 @@ void test(const Problem& a, int32_t dtype) {
   };
   const Values q = draw(a.rows_q() * a.width_q(), a.gain), k = draw(a.rows_k() * a.width_k(), 1),
                v = draw(a.rows_k() * a.width_k(), 1), dout = draw(a.rows_q() * a.width_q(), 1);
+  if (a.reach >= 0) {
+    a.bias = Values(static_cast<size_t>(a.H * a.offsets_of_head()));
+    for (double& x : a.bias) x = PlainF32::stored(normal(generator));
+  }
   const Forward exact = forward<Exact>(a, q, k, v), plain = forward<Plain>(a, q, k, v);
   Forward saved = exact;
   for (double& x : saved.out) x = Plain::stored(x);
@@ -455,9 +499,15 @@ void test(const Problem& a, int32_t dtype) {
     check(library->name, "dq", r.gradients.values_q(), exact_back.dq, plain_back.dq, 3, floor, from_q);
     check(library->name, "dk", r.gradients.values_k(), exact_back.dk, plain_back.dk, 3, floor, from_k);
     check(library->name, "dv", r.gradients.values_v(), exact_back.dv, plain_back.dv, 3, floor, from_k);
+    if (a.reach >= 0) {
+      check(library->name, "dbias", r.dbias.read(a.bias.size(), 1, 1, 0), exact_back.dbias, plain_back.dbias, 3, floor,
+            0);
+    }
     if (library != &cuda) continue;
     const Run again = run(*library, a, dtype, inputs, dout_memory, out, lse);
-    if (!(again.out == r.out) || !(again.lse == r.lse) || !(again.gradients == r.gradients)) failed("not repeatable");
+    if (!(again.out == r.out) || !(again.lse == r.lse) || !(again.gradients == r.gradients) ||
+        !(again.dbias == r.dbias))
+      failed("not repeatable");
   }
   if (!(inputs == before)) failed("inputs changed");
 }
@@ -508,11 +558,37 @@ std::vector<Problem> problems() {
     }
     // One visible key: dP and dot(dout, out) cancel.
     add(self("window", {150, 13}, 1, 1, 16, causal)).window = 1;
-    for (int window : {5, 64, 100}) {
+    for (int window : {2, 5, 64, 100}) {
       add(self("window", {150, 13}, 1, 1, 32, causal)).window = window;
+      add(self("window, bf16 tiles", {300}, 2, 1, 64, causal)).window = window;
       add(self("window, wide heads", {75}, 1, 1, 256, causal)).window = window;
     }
   }
+  // Offsets inside the reach, beyond it on both sides, and a row of a single offset.
+  for (int D : {8, 32, 40, 64, 96, 128, 256}) {
+    for (int reach : {0, 5, 40, 200}) {
+      const bool causal = reach == 40;
+      Problem& a = add(self("bias", {17, 1, 0, 140}, 4, D == 64 ? 2 : 4, D, causal));
+      a.reach = reach;
+      a.packed = true;
+      a.p = reach == 5 ? 0.2f : 0.0f;
+      if (reach == 200) a.window = 30;
+    }
+  }
+  for (bool causal : {false, true}) {
+    Problem a = self("bias, queries and keys differ", {3, 20, 1, 5, 0, 70, 130}, 4, 2, 32, causal);
+    a.keys = {20, 3, 50, 0, 7, 140, 65};
+    a.reach = 30;
+    add(a);
+    a.window = 9;
+    a.p = 0.2f;
+    a.misaligned = true;
+    a.name = "bias, queries and keys differ, window, dropout";
+    add(a);
+  }
+  add(self("bias, many sequences", std::vector<int>(70, 9), 3, 1, 32, false)).reach = 4;
+  add(self("bias, negative scale", {70}, 2, 2, 64, false)).reach = 9;
+  all.back().scale = -0.3f;
   for (float p : {0.1f, 0.5f, 0.99f}) add(self("dropout", {150, 7, 49}, 3, 3, 64, true)).p = p;
   for (int D : {32, 40, 128}) {
     Problem& a = add(self("misaligned", {70, 3}, 2, 1, D, true));
@@ -624,60 +700,30 @@ void stream_base() {
   Memory based(a, ATTUNE_BF16, count), plain(a, ATTUNE_BF16, count), lse(a, ATTUNE_F32, count);
   const int32_t cu[] = {0, 40};
   auto call = [&](Memory& out, int64_t stream) {
-    ok(cuda, cuda.forward(cuda.ctx, out.at(), lse.floats(), inputs.q(), inputs.k(), inputs.v(), cu, cu, 32, 32, 1, 1, 1,
-                          32, 0.1f, 0, 0, 0.5f, kSeed, stream, ATTUNE_BF16));
+    ok(cuda, cuda.forward(cuda.ctx, out.at(), lse.floats(), inputs.q(), inputs.k(), inputs.v(), nullptr, cu, cu, 32, 32,
+                          1, 40, 1, 1, 32, 0, 0.1f, 0, 0, 0.5f, kSeed, stream, ATTUNE_BF16));
   };
   call(plain, kStream);
-  cuda_set_step(cuda.ctx, 1000, 0, 1, 1, 1);
+  cuda.set_step(cuda.ctx, 1000, 0, 1, 1, 1);
   call(based, kStream - 1000);
-  cuda_set_step(cuda.ctx, 0, 0, 1, 1, 1);
+  cuda.set_step(cuda.ctx, 0, 0, 1, 1, 1);
   ++comparisons;
   if (!(based == plain)) failed("differs");
 }
 
-// Bad values are refused, or recorded where only the device sees them.
+// What only the device sees is recorded: sequences that fall.
 void refusals() {
   running = "refusals";
-  float x[64] = {};
-  const int32_t cu[] = {0, 2, 4}, falling[] = {0, 8, 4};
-  struct Call {
-    int64_t q_stride = 32, kv_stride = 16, B = 2, H = 2, Hkv = 1, D = 16;
-    float scale = 1;
-    int64_t window = 0;
-    float p = 0;
-    int32_t dtype = ATTUNE_F32;
-  };
+  ++comparisons;
+  float lse[64] = {};
   std::vector<float> big(4096);
-  auto expect = [&](const char* part, const Call& c, const int32_t* cu_q, bool null) {
-    ++comparisons;
-    attune_status status =
-        cuda.forward(cuda.ctx, null ? nullptr : big.data(), x, big.data(), big.data(), big.data(), cu_q, cu, c.q_stride,
-                     c.kv_stride, c.B, c.H, c.Hkv, c.D, c.scale, 0, c.window, c.p, 1, 2, c.dtype);
-    if (status == ATTUNE_OK) status = cuda_check(cuda.ctx);
-    if (status != ATTUNE_INVALID_ARGUMENT || std::strstr(cuda.last_error(), part) == nullptr) {
-      failed("expected '%s', got status %d: %s", part, status, cuda.last_error());
-    }
-  };
-  auto with = [](auto change) {
-    Call c;
-    change(c);
-    return c;
-  };
-  expect("B is -1", with([](Call& c) { c.B = -1; }), cu, false);
-  expect("D is 0", with([](Call& c) { c.D = 0; }), cu, false);
-  expect("D is 257", with([](Call& c) { c.D = 257; }), cu, false);
-  expect("H is 0", with([](Call& c) { c.H = 0; }), cu, false);
-  expect("H is 3", with([](Call& c) { c.H = 3, c.Hkv = 2; }), cu, false);
-  expect("Hkv is 0", with([](Call& c) { c.Hkv = 0; }), cu, false);
-  expect("q_stride is 31", with([](Call& c) { c.q_stride = 31; }), cu, false);
-  expect("kv_stride is 15", with([](Call& c) { c.kv_stride = 15; }), cu, false);
-  expect("window is -1", with([](Call& c) { c.window = -1; }), cu, false);
-  expect("scale is", with([](Call& c) { c.scale = std::nanf(""); }), cu, false);
-  expect("p is 1", with([](Call& c) { c.p = 1; }), cu, false);
-  expect("dtype is 7", with([](Call& c) { c.dtype = 7; }), cu, false);
-  expect("out is null", Call(), cu, true);
-  expect("cu_q is null", Call(), nullptr, false);
-  expect("cu_q[2] is 4", Call(), falling, false);
+  const int32_t cu[] = {0, 2, 4}, falling[] = {0, 8, 4};
+  attune_status status = cuda.forward(cuda.ctx, big.data(), lse, big.data(), big.data(), big.data(), nullptr, falling,
+                                      cu, 32, 16, 2, 8, 2, 1, 16, 0, 1, 0, 0, 0, 1, 2, ATTUNE_F32);
+  if (status == ATTUNE_OK) status = cuda_check(cuda.ctx);
+  if (status != ATTUNE_INVALID_ARGUMENT || std::strstr(cuda.last_error(), "cu_q[2] is 4") == nullptr) {
+    failed("expected 'cu_q[2] is 4', got status %d: %s", status, cuda.last_error());
+  }
 }
 
 }  // namespace
@@ -690,7 +736,6 @@ int main(int count, char** arguments) {
   void* cpu_handle = open_library(arguments[1], "CPU", &cpu);
   void* cuda_handle = open_library(arguments[2], "CUDA", &cuda);
   cuda_check = reinterpret_cast<decltype(cuda_check)>(symbol(cuda_handle, "attune_cuda_check"));
-  cuda_set_step = reinterpret_cast<decltype(cuda_set_step)>(symbol(cuda_handle, "attune_cuda_set_step"));
   cpu.ctx =
       reinterpret_cast<decltype(&attune_context_open)>(symbol(cpu_handle, "attune_context_open"))(1, ATTUNE_ISA_BEST);
   const int64_t bytes =

@@ -30,7 +30,11 @@ void* open_library(const char* path, Library* library) {
     std::fprintf(stderr, "%s\n", dlerror());
     std::exit(2);
   }
-#define ATTUNE_ENTRY(op, parameters, arguments) library->op = entry<decltype(library->op)>(handle, "attune_" #op);
+  const auto call = entry<decltype(&attune_call)>(handle, "attune_call");
+  const auto count = entry<decltype(&attune_op_count)>(handle, "attune_op_count");
+  const auto name_of = entry<decltype(&attune_op_name)>(handle, "attune_op_name");
+#define ATTUNE_ENTRY(op) \
+  library->op = attune::Caller<decltype(attune_##op)>{call, attune::op_number(#op, count, name_of)};
 #include "entries.inc"
   library->last_error = entry<decltype(library->last_error)>(handle, "attune_last_error");
   return handle;
@@ -49,12 +53,7 @@ int main(int count, char** arguments) {
   define_quantize(&cpu);
   void* cuda_handle = open_library(arguments[2], &cuda);
   cuda_check = entry<decltype(cuda_check)>(cuda_handle, "attune_cuda_check");
-  cuda_set_step = entry<decltype(cuda_set_step)>(cuda_handle, "attune_cuda_set_step");
-  cuda_clip = entry<decltype(cuda_clip)>(cuda_handle, "attune_cuda_clip");
-  cuda_adamw_captured = entry<decltype(cuda_adamw_captured)>(cuda_handle, "attune_cuda_adamw_captured");
   cuda_offsets_stride = entry<decltype(cuda_offsets_stride)>(cuda_handle, "attune_cuda_offsets_stride");
-  cuda_sequence_offsets = entry<decltype(cuda_sequence_offsets)>(cuda_handle, "attune_cuda_sequence_offsets");
-  cuda_transpose_stats = entry<decltype(cuda_transpose_stats)>(cuda_handle, "attune_cuda_transpose_stats");
   cpu.ctx = entry<decltype(&attune_context_open)>(cpu_handle, "attune_context_open")(1, ATTUNE_ISA_BEST);
   const int64_t bytes = entry<decltype(&attune_cuda_workspace_bytes)>(cuda_handle, "attune_cuda_workspace_bytes")();
   void* workspace = std::aligned_alloc(256, static_cast<size_t>(bytes));
@@ -72,6 +71,8 @@ int main(int count, char** arguments) {
     norm_ops();
     embedding_ops();
     cross_entropy_ops();
+    loss_ops();
+    relative_bias_ops();
     optimizer_ops();
     decoder_ops();
     lora_ops();

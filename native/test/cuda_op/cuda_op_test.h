@@ -13,11 +13,12 @@
 #include <vector>
 
 #include "attune_cuda.h"
+#include "caller.h"
 
 // ---- the two libraries -----------------------------------------------------------------------------
 
 struct Library {
-#define ATTUNE_ENTRY(op, parameters, arguments) decltype(&attune_##op) op;
+#define ATTUNE_ENTRY(op) std::function<decltype(attune_##op)> op;
 #include "entries.inc"
   decltype(&attune_last_error) last_error;
   attune_context* ctx;
@@ -25,12 +26,7 @@ struct Library {
 
 inline Library cpu, cuda;
 inline decltype(&attune_cuda_check) cuda_check;
-inline decltype(&attune_cuda_set_step) cuda_set_step;
-inline decltype(&attune_cuda_clip) cuda_clip;
-inline decltype(&attune_cuda_adamw_captured) cuda_adamw_captured;
 inline decltype(&attune_cuda_offsets_stride) cuda_offsets_stride;
-inline decltype(&attune_cuda_sequence_offsets) cuda_sequence_offsets;
-inline decltype(&attune_cuda_transpose_stats) cuda_transpose_stats;
 
 // ---- failures ----------------------------------------------------------------------------------------
 
@@ -266,6 +262,8 @@ void element_wise_ops();
 void norm_ops();
 void embedding_ops();
 void cross_entropy_ops();
+void loss_ops();
+void relative_bias_ops();
 void optimizer_ops();
 void decoder_ops();
 void lora_ops();

@@ -44,12 +44,12 @@ void stream_base() {
   const int64_t n = 1000;
   Tensor inp = f32(n), out = f32(n);
   inp.fill(1, 2);
-  if (cuda_set_step(cuda.ctx, int64_t{5} << 32, 0, 1, 1, 1) != ATTUNE_OK) failed("set_step: %s", cuda.last_error());
+  if (cuda.set_step(cuda.ctx, int64_t{5} << 32, 0, 1, 1, 1) != ATTUNE_OK) failed("set_step: %s", cuda.last_error());
   run([&](Library& l, Side s) {
     return l.dropout(l.ctx, out.at(s), inp.at(s), n, 0.5f, 3, s == kCpu ? (int64_t{5} << 32) + 8 : 8, ATTUNE_F32);
   });
   same("out", out, 0);
-  cuda_set_step(cuda.ctx, 0, 0, 1, 1, 1);
+  cuda.set_step(cuda.ctx, 0, 0, 1, 1, 1);
 }
 
 // N = 0: nothing but the zeroing of what is overwritten.
@@ -87,7 +87,7 @@ void packed_layout() {
     out.fill(0, 0);
     run([&](Library& l, Side s) -> attune_status {
       if (s != kCpu) {
-        return cuda_sequence_offsets(l.ctx, out.at<int32_t>(s), cu_seqlens.at<int32_t>(s), B, padded, width, out_width,
+        return cuda.sequence_offsets(l.ctx, out.at<int32_t>(s), cu_seqlens.at<int32_t>(s), B, padded, width, out_width,
                                      heads);
       }
       const int64_t widths[] = {width, out_width, heads};
@@ -111,7 +111,7 @@ void packed_layout() {
       auto transpose = [&](const Tensor& out, const Tensor& inp, int64_t rows, int32_t to_heads) {
         run([&](Library& l, Side s) -> attune_status {
           if (s != kCpu) {
-            return cuda_transpose_stats(l.ctx, out.at<float>(s), inp.at<float>(s), bounds_of_rows.at<int32_t>(s), 2,
+            return cuda.transpose_stats(l.ctx, out.at<float>(s), inp.at<float>(s), bounds_of_rows.at<int32_t>(s), 2,
                                         heads, to_heads);
           }
           for (int64_t i = 0; i < N * heads; ++i) {

@@ -23,13 +23,13 @@ void optimizers(int64_t n) {
   run([&](Library& l, Side s) { return l.sum_of_squares(l.ctx, sum.at<double>(s), grad.at<float>(s), n); });
   same("sum of squares", sum, 1e-7);
   double norm = 0;
-  if (cuda_set_step(cuda.ctx, 0, 2e-2f, 0.2f, 0.002f, 0.5f) != ATTUNE_OK) failed("set_step: %s", cuda.last_error());
-  if (cuda_clip(cuda.ctx, sum.at<double>(kCuda), 1, 0.25f, &norm) != ATTUNE_OK) failed("clip: %s", cuda.last_error());
+  if (cuda.set_step(cuda.ctx, 0, 2e-2f, 0.2f, 0.002f, 0.5f) != ATTUNE_OK) failed("set_step: %s", cuda.last_error());
+  if (cuda.clip(cuda.ctx, &norm, sum.at<double>(kCuda), 1, 0.25f) != ATTUNE_OK) failed("clip: %s", cuda.last_error());
   const double expected = std::sqrt(*sum.at<double>(kCuda)) * 0.5;
   if (!(std::fabs(norm - expected) <= 1e-12 * expected)) failed("clip: norm is %g, must be %g", norm, expected);
   const float clipped = static_cast<float>(0.5 * std::fmin(1, 0.25 / (norm + 1e-6)));
   run([&](Library& l, Side s) {
-    return s == kCuda ? cuda_adamw_captured(l.ctx, weight.at<float>(s), m.at<float>(s), v.at<float>(s), shadow.at(s),
+    return s == kCuda ? cuda.adamw_captured(l.ctx, weight.at<float>(s), m.at<float>(s), v.at<float>(s), shadow.at(s),
                                             grad.at<float>(s), n, 0.9f, 0.999f, 1e-8f, 0.01f)
                       : l.adamw(l.ctx, weight.at<float>(s), m.at<float>(s), v.at<float>(s), shadow.at(s),
                                 grad.at<float>(s), n, 2e-2f, 0.9f, 0.999f, 1e-8f, 0.01f, 0.2f, 0.002f, clipped);

@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.ActivationCall;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -42,21 +43,21 @@ public class ActivationBench extends OpBench {
 
   @Benchmark
   public void forwardGelu() {
-    kernels.activationForward(out, inp, count, Activation.GELU, dtype);
+    kernels.run(new ActivationCall.Forward(out, inp, count, Activation.GELU, dtype));
   }
 
   @Benchmark
   public void forwardGeluTanh() {
-    kernels.activationForward(out, inp, count, Activation.GELU_TANH, dtype);
+    kernels.run(new ActivationCall.Forward(out, inp, count, Activation.GELU_TANH, dtype));
   }
 
   @Benchmark
   public void backwardGelu() {
-    kernels.activationBackward(dinp, dout, inp, count, Activation.GELU, false, dtype);
+    kernels.run(new ActivationCall.Backward(dinp, dout, inp, count, Activation.GELU, false, dtype));
   }
 
   @Benchmark
   public void backwardGeluTanh() {
-    kernels.activationBackward(dinp, dout, inp, count, Activation.GELU_TANH, false, dtype);
+    kernels.run(new ActivationCall.Backward(dinp, dout, inp, count, Activation.GELU_TANH, false, dtype));
   }
 }

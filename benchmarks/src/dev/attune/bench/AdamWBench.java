@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.AdamWCall;
 import dev.attune.core.DType;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
@@ -96,7 +97,7 @@ public class AdamWBench extends OpBench {
 
   @Benchmark
   public void rows() {
-    kernels.adamwRows(
+    kernels.run(new AdamWCall.Rows(
         weight,
         m,
         v,
@@ -111,11 +112,11 @@ public class AdamWBench extends OpBench {
         DECAY,
         CORRECTION1,
         CORRECTION2,
-        1);
+        1));
   }
 
   private void dense(long shadowOrNone) {
-    kernels.adamw(
+    kernels.run(new AdamWCall.Flat(
         weight,
         m,
         v,
@@ -129,6 +130,6 @@ public class AdamWBench extends OpBench {
         DECAY,
         CORRECTION1,
         CORRECTION2,
-        1);
+        1));
   }
 }

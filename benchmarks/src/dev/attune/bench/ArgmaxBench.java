@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.ArgmaxCall;
 import dev.attune.core.DType;
 import dev.attune.testkit.Storage;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -39,6 +40,6 @@ public class ArgmaxBench extends OpBench {
 
   @Benchmark
   public void forward() {
-    kernels.argmax(out, inp, N, K, dtype);
+    kernels.run(new ArgmaxCall(out, inp, N, K, dtype));
   }
 }

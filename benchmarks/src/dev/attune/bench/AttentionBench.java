@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.core.DType;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
@@ -107,7 +108,7 @@ public class AttentionBench extends OpBench {
   private void forward(long outOf, long lseOf, float p) {
     long width = (long) H * D;
     long step = width * dtype.sizeBytes();
-    kernels.attentionForward(
+    kernels.run(new AttentionCall.Forward(
         outOf,
         lseOf,
         qkv,
@@ -115,7 +116,7 @@ public class AttentionBench extends OpBench {
         qkv + 2 * step,
         cu,
         cu,
-        3 * width,
+        new AttentionCall.Problem(3 * width,
         3 * width,
         B,
         maxLength,
@@ -128,13 +129,13 @@ public class AttentionBench extends OpBench {
         p,
         SEED,
         0,
-        dtype);
+        dtype)));
   }
 
   private void backward(long outOf, long lseOf, float p) {
     long width = (long) H * D;
     long step = width * dtype.sizeBytes();
-    kernels.attentionBackward(
+    kernels.run(new AttentionCall.Backward(
         dqkv,
         dqkv + step,
         dqkv + 2 * step,
@@ -146,7 +147,7 @@ public class AttentionBench extends OpBench {
         lseOf,
         cu,
         cu,
-        3 * width,
+        new AttentionCall.Problem(3 * width,
         3 * width,
         B,
         maxLength,
@@ -159,6 +160,6 @@ public class AttentionBench extends OpBench {
         p,
         SEED,
         0,
-        dtype);
+        dtype)));
   }
 }

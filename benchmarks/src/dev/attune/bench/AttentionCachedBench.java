@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.AttentionCachedCall;
 import dev.attune.core.DType;
 import java.util.Arrays;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -61,7 +62,7 @@ public class AttentionCachedBench extends OpBench {
 
   @Benchmark
   public void forward() {
-    kernels.attentionCachedForward(
+    kernels.run(new AttentionCachedCall(
         out,
         q,
         kCache,
@@ -77,6 +78,6 @@ public class AttentionCachedBench extends OpBench {
         D,
         (float) (1 / Math.sqrt(D)),
         0,
-        dtype);
+        dtype));
   }
 }

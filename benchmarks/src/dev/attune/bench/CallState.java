@@ -1,5 +1,8 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.ActivationCall;
+import dev.attune.kernels.calls.CopyCall;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
@@ -23,18 +26,18 @@ final class CallState implements AutoCloseable {
     this.source = Buffer.allocate(backend, FLUSH_BYTES, true);
     this.target = Buffer.allocate(backend, FLUSH_BYTES, true);
     this.small = Buffer.allocate(backend, WAKE_COUNT * Float.BYTES, true);
-    backend.fillZero(source.address(), FLUSH_BYTES);
+    backend.run(new FillZeroCall(source.address(), FLUSH_BYTES));
   }
 
   /** Pushes everything out of the caches. */
   void flushCaches() {
-    backend.copy(target.address(), source.address(), FLUSH_BYTES);
+    backend.run(new CopyCall(target.address(), source.address(), FLUSH_BYTES));
   }
 
   /** Wakes the backend's threads. */
   void wakeThreads() {
-    backend.activationForward(
-        small.address(), small.address(), WAKE_COUNT, Activation.RELU, DType.F32);
+    backend.run(new ActivationCall.Forward(
+        small.address(), small.address(), WAKE_COUNT, Activation.RELU, DType.F32));
   }
 
   @Override

@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.CastCall;
 import dev.attune.core.DType;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
@@ -40,11 +41,11 @@ public class CastBench extends OpBench {
 
   @Benchmark
   public void widen() {
-    kernels.cast(wideOut, narrowInp, count, false, DType.F32, dtype);
+    kernels.run(new CastCall(wideOut, narrowInp, count, false, DType.F32, dtype));
   }
 
   @Benchmark
   public void narrow() {
-    kernels.cast(narrowOut, wideInp, count, false, dtype, DType.F32);
+    kernels.run(new CastCall(narrowOut, wideInp, count, false, dtype, DType.F32));
   }
 }

@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.CrossEntropyCall;
 import dev.attune.core.DType;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
@@ -48,6 +49,6 @@ public class CrossEntropyBench extends OpBench {
 
   @Benchmark
   public void forwardBackward() {
-    kernels.crossEntropy(losses, dlogits, logits, labels, N, K, IGNORE, 0, 1f / N, dtype);
+    kernels.run(new CrossEntropyCall(losses, dlogits, logits, labels, N, K, IGNORE, 0, 1f / N, dtype));
   }
 }

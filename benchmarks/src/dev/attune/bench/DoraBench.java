@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.DoraCall;
 import dev.attune.core.DType;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
@@ -72,16 +73,16 @@ public class DoraBench extends OpBench {
 
   @Benchmark
   public void gain() {
-    kernels.doraGain(gain, excess, norm, weight, down, up, magnitude, F, 0, F, C, R, SCALE, dtype);
+    kernels.run(new DoraCall.Gain(gain, excess, norm, weight, down, up, magnitude, F, 0, F, C, R, SCALE, dtype));
   }
 
   @Benchmark
   public void forward() {
-    kernels.doraForward(out, inp, gain, bias, N, F, false, dtype);
+    kernels.run(new DoraCall.Forward(out, inp, gain, bias, N, F, false, dtype));
   }
 
   @Benchmark
   public void backward() {
-    kernels.doraBackward(dinp, dmagnitude, dout, inp, gain, norm, N, F, F, false, dtype);
+    kernels.run(new DoraCall.Backward(dinp, dmagnitude, dout, inp, gain, norm, N, F, F, false, dtype));
   }
 }

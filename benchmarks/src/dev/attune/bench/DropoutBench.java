@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.core.DType;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
@@ -39,6 +40,6 @@ public class DropoutBench extends OpBench {
 
   @Benchmark
   public void apply() {
-    kernels.dropout(out, inp, count, P, SEED, 0, dtype);
+    kernels.run(new DropoutCall(out, inp, count, P, SEED, 0, dtype));
   }
 }

@@ -1,5 +1,7 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.EmbeddingCall;
+import dev.attune.kernels.calls.ZeroRowsCall;
 import dev.attune.core.DType;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
@@ -79,18 +81,18 @@ public class EmbeddingBench extends OpBench {
 
   @Benchmark
   public void forward() {
-    kernels.embeddingForward(
-        out, word, position, type, ids, positions, typeIds, N, C, V, POSITIONS, TYPES, dtype);
+    kernels.run(new EmbeddingCall.Forward(
+        out, word, position, type, ids, positions, typeIds, N, C, V, POSITIONS, TYPES, dtype));
   }
 
   @Benchmark
   public void backward() {
-    kernels.embeddingBackward(
-        dword, dposition, dtokenType, dout, ids, positions, typeIds, N, C, dtype);
+    kernels.run(new EmbeddingCall.Backward(
+        dword, dposition, dtokenType, dout, ids, positions, typeIds, N, C, dtype));
   }
 
   @Benchmark
   public void zeroRows() {
-    kernels.zeroRows(dword, rows, N, C);
+    kernels.run(new ZeroRowsCall(dword, rows, N, C));
   }
 }

@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.GatedCall;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -45,21 +46,21 @@ public class GatedBench extends OpBench {
 
   @Benchmark
   public void forwardSilu() {
-    kernels.gatedForward(out, inp, N, F, Activation.SILU, dtype);
+    kernels.run(new GatedCall.Forward(out, inp, N, F, Activation.SILU, dtype));
   }
 
   @Benchmark
   public void forwardGeluTanh() {
-    kernels.gatedForward(out, inp, N, F, Activation.GELU_TANH, dtype);
+    kernels.run(new GatedCall.Forward(out, inp, N, F, Activation.GELU_TANH, dtype));
   }
 
   @Benchmark
   public void backwardSilu() {
-    kernels.gatedBackward(dinp, 0, dout, inp, N, F, Activation.SILU, dtype);
+    kernels.run(new GatedCall.Backward(dinp, 0, dout, inp, N, F, Activation.SILU, dtype));
   }
 
   @Benchmark
   public void backwardGeluTanh() {
-    kernels.gatedBackward(dinp, 0, dout, inp, N, F, Activation.GELU_TANH, dtype);
+    kernels.run(new GatedCall.Backward(dinp, 0, dout, inp, N, F, Activation.GELU_TANH, dtype));
   }
 }

@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.KvCacheWriteCall;
 import dev.attune.core.DType;
 import java.util.Arrays;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -47,6 +48,6 @@ public class KvCacheBench extends OpBench {
 
   @Benchmark
   public void write() {
-    kernels.kvCacheWrite(kCache, vCache, k, v, rows, N, C, C, C, dtype);
+    kernels.run(new KvCacheWriteCall(kCache, vCache, k, v, rows, N, C, C, C, dtype));
   }
 }

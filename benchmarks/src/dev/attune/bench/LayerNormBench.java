@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.LayerNormCall;
 import dev.attune.core.DType;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
@@ -85,13 +86,13 @@ public class LayerNormBench extends OpBench {
   }
 
   private void forward(float p) {
-    kernels.layerNormForward(
-        out, sum, mean, rstd, inp, residual, weight, bias, N, C, EPS, p, 0, SEED, 0, dtype);
+    kernels.run(new LayerNormCall.Forward(
+        out, sum, mean, rstd, inp, residual, weight, bias, N, C, EPS, p, 0, SEED, 0, dtype));
   }
 
   private void backward(float p) {
-    kernels.layerNormBackward(
+    kernels.run(new LayerNormCall.Backward(
         dinp, dresidual, dweight, dbias, dout, 0, sum, mean, rstd, weight, N, C, p, 0, SEED, 0,
-        false, false, dtype);
+        false, false, dtype));
   }
 }

@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -67,29 +68,29 @@ public class LinearBench extends OpBench {
 
   @Benchmark
   public void forward() {
-    kernels.linearForward(out, 0, inp, weight, bias, N, C, F, Activation.NONE, dtype, DType.F32);
+    kernels.run(new LinearCall.Forward(out, 0, inp, weight, bias, N, C, F, Activation.NONE, dtype, DType.F32));
   }
 
   @Benchmark
   public void forwardGelu() {
-    kernels.linearForward(out, pre, inp, weight, bias, N, C, F, Activation.GELU, dtype, DType.F32);
+    kernels.run(new LinearCall.Forward(out, pre, inp, weight, bias, N, C, F, Activation.GELU, dtype, DType.F32));
   }
 
   @Benchmark
   public void backwardInput() {
-    kernels.linearBackwardInput(
-        dinp, 0, dout, weight, 0, N, C, F, Activation.NONE, false, dtype, DType.F32);
+    kernels.run(new LinearCall.BackwardInput(
+        dinp, 0, dout, weight, 0, N, C, F, Activation.NONE, false, dtype, DType.F32));
   }
 
   /** Through the GELU before this product, whose result is computed again. */
   @Benchmark
   public void backwardInputGelu() {
-    kernels.linearBackwardInput(
-        dinp, actOut, dout, weight, preInp, N, C, F, Activation.GELU, false, dtype, DType.F32);
+    kernels.run(new LinearCall.BackwardInput(
+        dinp, actOut, dout, weight, preInp, N, C, F, Activation.GELU, false, dtype, DType.F32));
   }
 
   @Benchmark
   public void backwardWeight() {
-    kernels.linearBackwardWeight(dweight, dbias, dout, inp, N, C, F, false, dtype);
+    kernels.run(new LinearCall.BackwardWeight(dweight, dbias, dout, inp, N, C, F, false, dtype));
   }
 }

@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.LoraCall;
 import dev.attune.core.DType;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
@@ -52,11 +53,11 @@ public class LoraBench extends OpBench {
 
   @Benchmark
   public void forward() {
-    kernels.loraForward(out, low, up, N, F, R, F, R, SCALE, dtype);
+    kernels.run(new LoraCall.Forward(out, low, up, N, F, R, F, R, SCALE, dtype));
   }
 
   @Benchmark
   public void backward() {
-    kernels.loraBackward(dlow, dup, dout, low, up, N, F, R, F, R, SCALE, false, dtype);
+    kernels.run(new LoraCall.Backward(dlow, dup, dout, low, up, N, F, R, F, R, SCALE, false, dtype));
   }
 }

@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.MseCall;
 import dev.attune.core.DType;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
@@ -39,6 +40,6 @@ public class MseBench extends OpBench {
 
   @Benchmark
   public void forwardBackward() {
-    kernels.mse(losses, dpred, pred, targets, N, 1f / N, dtype);
+    kernels.run(new MseCall(losses, dpred, pred, targets, N, 1f / N, dtype));
   }
 }

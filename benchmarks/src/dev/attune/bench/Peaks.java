@@ -1,5 +1,7 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.CopyCall;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.core.DType;
 import dev.attune.core.Device;
 import dev.attune.kernels.Backend;
@@ -36,15 +38,15 @@ record Peaks(double copy, double productF32, double productBf16) {
     try (Buffer inp = Buffer.allocate(backend, COPY_BYTES, true);
         Buffer out = Buffer.allocate(backend, COPY_BYTES, true)) {
       // Untouched pages would all be one page of zeros.
-      backend.fillZero(inp.address(), COPY_BYTES);
-      backend.fillZero(out.address(), COPY_BYTES);
+      backend.run(new FillZeroCall(inp.address(), COPY_BYTES));
+      backend.run(new FillZeroCall(out.address(), COPY_BYTES));
       backend.synchronize();
       int calls = backend.device() == Device.CPU ? 1 : DEVICE_CALLS;
       double best = 0;
       for (int i = 0; i < COPIES; i++) {
         long begin = System.nanoTime();
         for (int call = 0; call < calls; call++) {
-          backend.copy(out.address(), inp.address(), COPY_BYTES);
+          backend.run(new CopyCall(out.address(), inp.address(), COPY_BYTES));
         }
         backend.synchronize();
         best = Math.max(best, 2.0 * COPY_BYTES * calls / ((System.nanoTime() - begin) * 1e-9));

@@ -1,5 +1,7 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.GatherRowsCall;
+import dev.attune.kernels.calls.MeanPoolCall;
 import dev.attune.core.DType;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
@@ -55,21 +57,21 @@ public class PoolingBench extends OpBench {
 
   @Benchmark
   public void gatherForward() {
-    kernels.gatherRowsForward(out, inp, firstRows, B, C, dtype);
+    kernels.run(new GatherRowsCall.Forward(out, inp, firstRows, B, C, dtype));
   }
 
   @Benchmark
   public void gatherBackward() {
-    kernels.gatherRowsBackward(dinp, dout, firstRows, N, B, C, false, dtype);
+    kernels.run(new GatherRowsCall.Backward(dinp, dout, firstRows, N, B, C, false, dtype));
   }
 
   @Benchmark
   public void meanForward() {
-    kernels.meanPoolForward(out, inp, cuSeqlens, B, C, dtype);
+    kernels.run(new MeanPoolCall.Forward(out, inp, cuSeqlens, B, C, dtype));
   }
 
   @Benchmark
   public void meanBackward() {
-    kernels.meanPoolBackward(dinp, dout, cuSeqlens, B, C, false, dtype);
+    kernels.run(new MeanPoolCall.Backward(dinp, dout, cuSeqlens, B, C, false, dtype));
   }
 }

@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.QuantizeCall;
 import dev.attune.core.DType;
 import dev.attune.kernels.QuantizedLayout;
 import dev.attune.testkit.Storage;
@@ -49,21 +50,21 @@ public class QuantizeBench extends OpBench {
 
   @Benchmark
   public void quantizeNf4() {
-    kernels.quantize(nf4, plain, F, C, dtype, DType.NF4);
+    kernels.run(new QuantizeCall.Pack(nf4, plain, F, C, dtype, DType.NF4));
   }
 
   @Benchmark
   public void quantizeInt8() {
-    kernels.quantize(int8, plain, F, C, dtype, DType.INT8);
+    kernels.run(new QuantizeCall.Pack(int8, plain, F, C, dtype, DType.INT8));
   }
 
   @Benchmark
   public void dequantizeNf4() {
-    kernels.dequantize(fromNf4, nf4, F, C, dtype, DType.NF4);
+    kernels.run(new QuantizeCall.Unpack(fromNf4, nf4, F, C, dtype, DType.NF4));
   }
 
   @Benchmark
   public void dequantizeInt8() {
-    kernels.dequantize(fromInt8, int8, F, C, dtype, DType.INT8);
+    kernels.run(new QuantizeCall.Unpack(fromInt8, int8, F, C, dtype, DType.INT8));
   }
 }

@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.SumOfSquaresCall;
 import dev.attune.core.DType;
 import dev.attune.testkit.Storage;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -56,11 +57,11 @@ public class ReductionBench extends OpBench {
 
   @Benchmark
   public void sumOfSquares() {
-    kernels.sumOfSquares(out, inp, count);
+    kernels.run(new SumOfSquaresCall.Flat(out, inp, count));
   }
 
   @Benchmark
   public void sumOfSquaresRows() {
-    kernels.sumOfSquaresRows(outRows, table, rows, M, C);
+    kernels.run(new SumOfSquaresCall.Rows(outRows, table, rows, M, C));
   }
 }

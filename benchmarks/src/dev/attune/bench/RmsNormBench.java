@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.RmsNormCall;
 import dev.attune.core.DType;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
@@ -61,13 +62,13 @@ public class RmsNormBench extends OpBench {
 
   @Benchmark
   public void forward() {
-    kernels.rmsNormForward(
-        out, sum, rstd, inp, residual, weight, N, G, C, (long) G * C, (long) G * C, EPS, dtype);
+    kernels.run(new RmsNormCall.Forward(
+        out, sum, rstd, inp, residual, weight, N, G, C, (long) G * C, (long) G * C, EPS, dtype));
   }
 
   @Benchmark
   public void backward() {
-    kernels.rmsNormBackward(
+    kernels.run(new RmsNormCall.Backward(
         dinp,
         dweight,
         dout,
@@ -81,6 +82,6 @@ public class RmsNormBench extends OpBench {
         (long) G * C,
         (long) G * C,
         false,
-        dtype);
+        dtype));
   }
 }

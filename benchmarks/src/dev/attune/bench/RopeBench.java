@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.RopeCall;
 import dev.attune.core.DType;
 import java.util.Arrays;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -48,6 +49,6 @@ public class RopeBench extends OpBench {
 
   @Benchmark
   public void forward() {
-    kernels.rope(inp, table, positions, N, H, D, D, (long) H * D, P, false, dtype);
+    kernels.run(new RopeCall(inp, table, positions, N, H, D, D, (long) H * D, P, false, dtype));
   }
 }

@@ -1,5 +1,6 @@
 package dev.attune.bench;
 
+import dev.attune.kernels.calls.SgdCall;
 import dev.attune.core.DType;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
@@ -42,7 +43,7 @@ public class SgdBench extends OpBench {
 
   @Benchmark
   public void dense() {
-    kernels.sgd(
-        weight, momentumBuffer, 0, grad, count, LEARNING_RATE, MOMENTUM, DECAY, false, false, 1);
+    kernels.run(new SgdCall.Flat(
+        weight, momentumBuffer, 0, grad, count, LEARNING_RATE, MOMENTUM, DECAY, false, false, 1));
   }
 }

@@ -55,7 +55,7 @@ final class DoctorCommand implements Command {
   private static boolean cpu(Console console, ObjectNode result, int threads) {
     try (CpuBackend backend = new CpuBackend(threads)) {
       item(console, result, "cpu backend", backend.description());
-      item(console, result, "cpu library", backend.libraryFile().toString());
+      item(console, result, "cpu library", backend.library().file().toString());
       for (DType dtype : new DType[] {DType.F32, DType.BF16}) {
         double rate = ProductPeak.measure(backend, dtype);
         item(

@@ -104,7 +104,10 @@ public final class AdapterWeights {
 
   private static InputException misfit(Path folder, String what) {
     return new InputException(
-        folder + ": " + what + "; the adapter belongs to another model, or is of a kind unknown");
+        folder.resolve(ModelFiles.ADAPTER_WEIGHTS)
+            + ": "
+            + what
+            + "; the adapter belongs to another model");
   }
 
   private static boolean isSaved(Model model, Segment segment) {

@@ -7,6 +7,8 @@ import java.net.UnknownHostException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Instant;
@@ -16,12 +18,14 @@ import java.util.Map;
 
 /**
  * One writer at a time for a folder: a lock on the file {@value #FILE} inside it, which says who
- * holds it. The system takes the lock back when the process ends, however it ends.
+ * holds it and goes when the lock is given back. The system takes the lock back when the process
+ * ends, however it ends.
  *
- * <p>The file stays when the lock is given back, empty: deleting it could hand one writer a file
- * that another has just taken away. On POSIX a process loses its lock as soon as it closes
- * <em>any</em> channel to the file, so that a table of this process is asked before the file is
- * touched.
+ * <p>Two traps shape this. A file that is opened may be deleted by its holder before it is locked,
+ * and a lock on it then excludes nobody: so the lock counts only once the file of that name holds
+ * what was written through it. And on POSIX a process loses its lock as soon as it closes
+ * <em>any</em> channel to the file: so the channel that looked is kept open too, and a table of
+ * this process is asked before the file is touched.
  */
 public final class FolderLock implements AutoCloseable {
   private static final String FILE = ".attune.lock";
@@ -32,10 +36,12 @@ public final class FolderLock implements AutoCloseable {
 
   private final Path folder;
   private final FileChannel channel;
+  private final FileChannel look;
 
-  private FolderLock(Path folder, FileChannel channel) {
+  private FolderLock(Path folder, FileChannel channel, FileChannel look) {
     this.folder = folder;
     this.channel = channel;
+    this.look = look;
   }
 
   /**
@@ -52,29 +58,46 @@ public final class FolderLock implements AutoCloseable {
       if (ours != null) {
         throw inUse(folder, ours);
       }
-      FileChannel channel =
-          FileChannel.open(
-              real.resolve(FILE),
-              StandardOpenOption.CREATE,
-              StandardOpenOption.READ,
-              StandardOpenOption.WRITE);
-      boolean taken = false;
-      try {
-        if (channel.tryLock() == null) {
-          throw inUse(folder, holder(channel));
-        }
-        String me = me();
-        channel.truncate(0);
-        channel.write(ByteBuffer.wrap(me.getBytes(StandardCharsets.UTF_8)), 0);
-        HELD.put(real, me);
-        taken = true;
-        return new FolderLock(real, channel);
-      } finally {
-        if (!taken) {
-          channel.close();
+      String me = me();
+      FolderLock lock = null;
+      while (lock == null) {
+        lock = tryTake(folder, real, me);
+      }
+      HELD.put(real, me);
+      return lock;
+    }
+  }
+
+  /** Null: the file was deleted by its holder while it was being locked. */
+  private static FolderLock tryTake(Path folder, Path real, String me) throws IOException {
+    Path file = real.resolve(FILE);
+    FileChannel channel =
+        FileChannel.open(
+            file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+    FileChannel look = null;
+    FolderLock taken = null;
+    try {
+      if (channel.tryLock() == null) {
+        String holder = text(channel);
+        throw inUse(folder, holder.isEmpty() ? "another process" : holder);
+      }
+      channel.truncate(0);
+      channel.write(ByteBuffer.wrap(me.getBytes(StandardCharsets.UTF_8)), 0);
+      look = FileChannel.open(file, StandardOpenOption.READ);
+      if (text(look).equals(me)) {
+        taken = new FolderLock(real, channel, look);
+      }
+    } catch (NoSuchFileException e) {
+      return null;
+    } finally {
+      if (taken == null) {
+        channel.close();
+        if (look != null) {
+          look.close();
         }
       }
     }
+    return taken;
   }
 
   private static InputException inUse(Path folder, String holder) {
@@ -82,11 +105,10 @@ public final class FolderLock implements AutoCloseable {
         folder + " is being written to by " + holder + "; wait until it has ended, or stop it");
   }
 
-  private static String holder(FileChannel channel) throws IOException {
+  private static String text(FileChannel channel) throws IOException {
     ByteBuffer bytes = ByteBuffer.allocate(SHOWN_BYTES);
     channel.read(bytes, 0);
-    String text = new String(bytes.array(), 0, bytes.position(), StandardCharsets.UTF_8).strip();
-    return text.isEmpty() ? "another process" : text;
+    return new String(bytes.array(), 0, bytes.position(), StandardCharsets.UTF_8);
   }
 
   private static String me() {
@@ -111,8 +133,9 @@ public final class FolderLock implements AutoCloseable {
       if (channel.isOpen()) {
         HELD.remove(folder);
         try {
-          channel.truncate(0);
+          Files.deleteIfExists(folder.resolve(FILE));
         } finally {
+          look.close();
           channel.close();
         }
       }

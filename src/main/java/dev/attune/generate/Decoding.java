@@ -1,5 +1,6 @@
 package dev.attune.generate;
 
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
@@ -221,7 +222,7 @@ final class Decoding implements AutoCloseable {
     // In groups: a row's numbers must not depend on how many texts begin at once.
     for (int first = 0; first < wanted; first += GROUP) {
       tape.backend()
-          .linearForward(
+          .run(new LinearCall.Forward(
               logits.address() + first * last.rows() * Float.BYTES,
               0,
               x.address() + first * last.cols() * Float.BYTES,
@@ -232,7 +233,7 @@ final class Decoding implements AutoCloseable {
               last.rows(),
               Activation.NONE,
               DType.F32,
-              last.operandDtype(tape.dtype()));
+              last.operandDtype(tape.dtype())));
     }
     return window.read(logits.address(), logits.sizeBytes()).asFloatBuffer();
   }

@@ -9,7 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.IntSupplier;
 
 /**
  * Finds and loads our native libraries. An explicit path (system property or environment: {@code
@@ -18,9 +17,6 @@ import java.util.function.IntSupplier;
  * NativeLoader}).
  */
 public final class NativeLibrary {
-  /** Must equal ATTUNE_ABI_VERSION in attune_ops.h. */
-  private static final int ABI_VERSION = 1;
-
   /** Platforms that a build can be for: what a JAR holds is found by asking for each. */
   private static final List<String> PLATFORMS =
       List.of("linux-x86_64", "linux-arm64", "macosx-arm64", "macosx-x86_64", "windows-x86_64");
@@ -35,22 +31,18 @@ public final class NativeLibrary {
    * Loads a library.
    *
    * @param name such as {@code attune_cpu}
-   * @param abiVersion asks the loaded library for its version
    * @return the file it came from
-   * @throws BackendException if there is none, it cannot be loaded or has another version than
-   *     these classes
+   * @throws BackendException if there is none or it cannot be loaded
    */
-  public static Path load(String name, IntSupplier abiVersion) {
+  public static Path load(String name) {
     Optional<Path> explicit = explicit(name);
     if (explicit.isPresent()) {
-      load(explicit.get(), abiVersion);
+      load(explicit.get());
       return explicit.get();
     }
     URL library = bundled(name);
     try {
-      Path file = NativeLoader.load(library, JavaCpp::within);
-      checkAbi(file, abiVersion);
-      return file;
+      return NativeLoader.load(library, JavaCpp::within);
     } catch (IOException e) {
       throw new BackendException("cannot unpack the native kernels " + library + ": " + e, e);
     } catch (UnsatisfiedLinkError e) {
@@ -58,27 +50,11 @@ public final class NativeLibrary {
     }
   }
 
-  /** Loads a library from a file; see {@link #load(String, IntSupplier)}. */
-  public static void load(Path file, IntSupplier abiVersion) {
+  private static void load(Path file) {
     try {
       NativeLoader.load(file, JavaCpp::within);
     } catch (IOException | UnsatisfiedLinkError e) {
       throw new BackendException("cannot load the native kernels: " + e.getMessage(), e);
-    }
-    checkAbi(file, abiVersion);
-  }
-
-  private static void checkAbi(Path file, IntSupplier abiVersion) {
-    int abi = abiVersion.getAsInt();
-    if (abi != ABI_VERSION) {
-      throw new BackendException(
-          "the native kernels in "
-              + file
-              + " have ABI "
-              + abi
-              + ", these classes need "
-              + ABI_VERSION
-              + "; build both from one checkout");
     }
   }
 

@@ -1,5 +1,6 @@
 package dev.attune.kernels;
 
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.core.DType;
 import dev.attune.core.Device;
 import dev.attune.memory.Buffer;
@@ -49,7 +50,7 @@ public final class ProductPeak {
         backend.synchronize();
         long begin = System.nanoTime();
         for (int call = 0; call < s.calls; call++) {
-          backend.linearForward(
+          backend.run(new LinearCall.Forward(
               out.address(),
               0,
               inp.address(),
@@ -60,7 +61,7 @@ public final class ProductPeak {
               s.F,
               Activation.NONE,
               dtype,
-              weightDtype);
+              weightDtype));
         }
         backend.synchronize();
         rates[i] = 2.0 * s.N * s.C * s.F * s.calls / ((System.nanoTime() - begin) * 1e-9);

@@ -1,6 +1,33 @@
 /**
- * The compute border. {@link dev.attune.kernels.Backend} is the waist; {@code kernels.cpu} runs our
- * C++ kernels, {@code kernels.torch} runs libtorch (portable fallback, oracle of the tests).
+ * The compute border. {@link dev.attune.kernels.Backend} is the waist: it runs {@link
+ * dev.attune.kernels.Call}s, which are values. {@code kernels.calls} has a record for each op,
+ * {@code kernels.cpu} and {@code kernels.cuda} run our kernels ({@link
+ * dev.attune.kernels.NativeBackend}), {@code kernels.torch} runs libtorch (portable fallback,
+ * oracle of the tests).
+ *
+ * <p>A call: the record fills a {@link dev.attune.kernels.Frame} of 64-bit slots, which checks each
+ * argument on the way; one native entry takes the op's number and the frame's address; C++ decodes
+ * the frame by the type of the op's declaration in {@code native/include/attune_ops.h}. When a
+ * library is opened, {@link dev.attune.kernels.KernelLibrary} compares the records with those
+ * types, argument by argument.
+ *
+ * <p>A new op touches these files, and no list of arguments stands anywhere else:
+ *
+ * <ol>
+ *   <li>{@code native/include/attune_ops.h}: its declaration, under its contract
+ *   <li>{@code native/common/entries.inc}: its name
+ *   <li>{@code native/cpu/<op>.cpp}: the kernel, and its file name in {@code native/CMakeLists.txt}
+ *   <li>{@code native/cuda/<op>.cu}: the kernel, and a case in {@code native/test/cuda_op}
+ *   <li>{@code kernels/calls/<Op>Call.java}: its record, or two, and a line in {@code Op}
+ *   <li>{@code kernels/torch}: its definition in libtorch's words, and a line in {@code
+ *       TorchBackend}
+ *   <li>{@code ref/<Op>Ref} and {@code kernels/<Op>Test} in the tests
+ * </ol>
+ *
+ * <p>Decision: one class declares natives, {@link dev.attune.kernels.NativeCalls}, and its JNI code
+ * lies in the CPU library alone. A JNI method is bound to one library, so the functions of another
+ * library are reached by their addresses, which the border looks up when it opens that library
+ * ({@code native/border}). The CUDA library knows nothing of Java, and a process may hold several.
  *
  * <p>Decision: on the CPU there is no bf16 shadow of the weights. Each product packs its weight
  * from the f32 master into panels that live in cache, and rounds to bf16 while packing. That reads

@@ -1,5 +1,6 @@
 package dev.attune.memory;
 
+import java.nio.ByteBuffer;
 import org.bytedeco.javacpp.BytePointer;
 
 /**
@@ -12,5 +13,10 @@ public final class NativePointer extends BytePointer {
     this.position = 0;
     this.limit = sizeBytes;
     this.capacity = sizeBytes;
+  }
+
+  /** Where the memory of a direct buffer begins; it lasts as long as the buffer. */
+  public static long addressOf(ByteBuffer direct) {
+    return new BytePointer(direct).address();
   }
 }

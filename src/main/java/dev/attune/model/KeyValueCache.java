@@ -1,5 +1,8 @@
 package dev.attune.model;
 
+import dev.attune.kernels.calls.AttentionCachedCall;
+import dev.attune.kernels.calls.CopyCall;
+import dev.attune.kernels.calls.KvCacheWriteCall;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
@@ -101,9 +104,9 @@ public final class KeyValueCache implements AutoCloseable {
     long source = from * slotRows * rowBytes;
     long target = to * slotRows * rowBytes;
     for (Layer layer : layers) {
-      backend.copy(layer.keys.address() + target, layer.keys.address() + source, count * rowBytes);
-      backend.copy(
-          layer.values.address() + target, layer.values.address() + source, count * rowBytes);
+      backend.run(new CopyCall(layer.keys.address() + target, layer.keys.address() + source, count * rowBytes));
+      backend.run(new CopyCall(
+          layer.values.address() + target, layer.values.address() + source, count * rowBytes));
     }
   }
 
@@ -138,7 +141,7 @@ public final class KeyValueCache implements AutoCloseable {
       long key = qkv.address() + heads.queryWidth() * size;
       long value = key + heads.keyValueWidth() * size;
       tape.backend()
-          .kvCacheWrite(
+          .run(new KvCacheWriteCall(
               keys.address(),
               values.address(),
               key,
@@ -148,10 +151,10 @@ public final class KeyValueCache implements AutoCloseable {
               width,
               qkv.cols(),
               width,
-              dtype);
+              dtype));
       Tensor out = tape.tensor(qkv.rows(), heads.queryWidth(), dtype, false);
       tape.backend()
-          .attentionCachedForward(
+          .run(new AttentionCachedCall(
               out.address(),
               qkv.address(),
               keys.address(),
@@ -167,7 +170,7 @@ public final class KeyValueCache implements AutoCloseable {
               heads.headSize(),
               heads.scale(),
               heads.window(),
-              dtype);
+              dtype));
       return out;
     }
 

@@ -1,5 +1,7 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.CastCall;
+import dev.attune.kernels.calls.CopyCall;
 import dev.attune.core.Check;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
@@ -25,7 +27,7 @@ public final class Add implements Node {
     Check.argument(
         a.rows() == b.rows() && a.cols() == b.cols() && a.dtype() == b.dtype(),
         "an addition of different shapes");
-    tape.backend().cast(a.address(), b.address(), a.rows() * a.cols(), true, a.dtype(), b.dtype());
+    tape.backend().run(new CastCall(a.address(), b.address(), a.rows() * a.cols(), true, a.dtype(), b.dtype()));
     return tape.record(new Add(a, b, tape.rename(a, a.requiresGrad() || b.requiresGrad())));
   }
 
@@ -41,7 +43,7 @@ public final class Add implements Node {
       // b, recorded last, is visited at once and may read the block. Until a is visited, the
       // block's
       // owner may have added to it: a stream that both branches start from.
-      tape.backend().copy(tape.gradientOf(a), out.gradient(), out.sizeBytes());
+      tape.backend().run(new CopyCall(tape.gradientOf(a), out.gradient(), out.sizeBytes()));
       tape.moveGradient(out, b);
     } else if (a.requiresGrad() || b.requiresGrad()) {
       tape.moveGradient(out, a.requiresGrad() ? a : b);

@@ -1,6 +1,8 @@
 package dev.attune.ops;
 
 import dev.attune.core.Check;
+import dev.attune.kernels.calls.AttentionCall;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -19,7 +21,8 @@ public final class Attention implements Node {
    * @param headSize D
    * @param dropout on the probabilities
    * @param causal whether a row sees only itself and the rows before it in its sequence
-   * @param window how many of the last rows it sees, itself included; 0: all
+   * @param window how far a row sees, itself included: back, and ahead too where it is not causal;
+   *     0: all
    * @param scale of the scores; usually 1 / sqrt(D)
    */
   public record Heads(
@@ -55,6 +58,7 @@ public final class Attention implements Node {
   private final Heads heads;
   private final Tensor queries;
   private final Tensor keyValues;
+  private final Tensor bias; // or null
   private final long queryOffset;
   private final long keyOffset;
   private final long cuQueries;
@@ -70,6 +74,7 @@ public final class Attention implements Node {
       Heads heads,
       Tensor queries,
       Tensor keyValues,
+      Tensor bias,
       long queryOffset,
       long keyOffset,
       long cuQueries,
@@ -83,6 +88,7 @@ public final class Attention implements Node {
     this.heads = heads;
     this.queries = queries;
     this.keyValues = keyValues;
+    this.bias = bias;
     this.queryOffset = queryOffset;
     this.keyOffset = keyOffset;
     this.cuQueries = cuQueries;
@@ -106,12 +112,23 @@ public final class Attention implements Node {
    */
   public static Tensor apply(
       Tape tape, Heads heads, Tensor qkv, long cuSeqlens, long B, long maxLength) {
+    return apply(tape, heads, qkv, null, cuSeqlens, B, maxLength);
+  }
+
+  /**
+   * Self-attention with a relative position bias.
+   *
+   * @param bias (H, 2 reach + 1) f32 of {@link RelativeBias}, or null
+   */
+  public static Tensor apply(
+      Tape tape, Heads heads, Tensor qkv, Tensor bias, long cuSeqlens, long B, long maxLength) {
     Check.argument(
         qkv.cols() == heads.width(),
         "attention over %d columns, expected (H + 2 Hkv) D = %d",
         qkv.cols(),
         heads.width());
-    return apply(tape, heads, qkv, qkv, 0, heads.queryWidth(), cuSeqlens, cuSeqlens, B, maxLength);
+    return apply(
+        tape, heads, qkv, qkv, bias, 0, heads.queryWidth(), cuSeqlens, cuSeqlens, B, maxLength);
   }
 
   /**
@@ -133,6 +150,25 @@ public final class Attention implements Node {
       long cuKeys,
       long B,
       long maxLength) {
+    return apply(tape, heads, queries, keyValues, null, cuQueries, cuKeys, B, maxLength);
+  }
+
+  /**
+   * Attention of some rows only, with a relative position bias. The queries of a sequence stand at
+   * the last of its keys.
+   *
+   * @param bias (H, 2 reach + 1) f32 of {@link RelativeBias}, or null
+   */
+  public static Tensor apply(
+      Tape tape,
+      Heads heads,
+      Tensor queries,
+      Tensor keyValues,
+      Tensor bias,
+      long cuQueries,
+      long cuKeys,
+      long B,
+      long maxLength) {
     Check.argument(
         queries.cols() == heads.queryWidth() && keyValues.cols() == 2 * heads.keyValueWidth(),
         "attention over %d and %d columns, expected %d and %d",
@@ -140,7 +176,7 @@ public final class Attention implements Node {
         keyValues.cols(),
         heads.queryWidth(),
         2 * heads.keyValueWidth());
-    return apply(tape, heads, queries, keyValues, 0, 0, cuQueries, cuKeys, B, maxLength);
+    return apply(tape, heads, queries, keyValues, bias, 0, 0, cuQueries, cuKeys, B, maxLength);
   }
 
   private static Tensor apply(
@@ -148,24 +184,34 @@ public final class Attention implements Node {
       Heads heads,
       Tensor queries,
       Tensor keyValues,
+      Tensor bias,
       long queryOffset,
       long keyOffset,
       long cuQueries,
       long cuKeys,
       long B,
       long maxLength) {
+    Check.argument(
+        bias == null || (bias.rows() == heads.heads() && bias.cols() % 2 == 1),
+        "a bias of %d heads and %d offsets; expected %d heads, and as many offsets to each side",
+        bias == null ? 0 : bias.rows(),
+        bias == null ? 0 : bias.cols(),
+        heads.heads());
     Tensor out =
         tape.tensor(
             queries.rows(),
             heads.queryWidth(),
             queries.dtype(),
-            queries.requiresGrad() || keyValues.requiresGrad());
+            queries.requiresGrad()
+                || keyValues.requiresGrad()
+                || (bias != null && bias.requiresGrad()));
     long lse = tape.allocate(heads.heads() * queries.rows() * Float.BYTES);
     Attention node =
         new Attention(
             heads,
             queries,
             keyValues,
+            bias,
             queryOffset,
             keyOffset,
             cuQueries,
@@ -177,29 +223,37 @@ public final class Attention implements Node {
             lse,
             out);
     tape.backend()
-        .attentionForward(
-            out.address(),
-            lse,
-            node.query(queries.address()),
-            node.key(keyValues.address()),
-            node.value(keyValues.address()),
-            cuQueries,
-            cuKeys,
-            queries.cols(),
-            keyValues.cols(),
-            B,
-            maxLength,
-            heads.heads(),
-            heads.keyValueHeads(),
-            heads.headSize(),
-            heads.scale(),
-            heads.causal(),
-            heads.window(),
-            node.dropout,
-            tape.seed(),
-            node.stream,
-            queries.dtype());
+        .run(
+            new AttentionCall.Forward(
+                out.address(),
+                lse,
+                node.query(queries.address()),
+                node.key(keyValues.address()),
+                node.value(keyValues.address()),
+                bias == null ? 0 : bias.address(),
+                cuQueries,
+                cuKeys,
+                node.problem(tape)));
     return tape.record(node);
+  }
+
+  private AttentionCall.Problem problem(Tape tape) {
+    return new AttentionCall.Problem(
+        queries.cols(),
+        keyValues.cols(),
+        B,
+        maxLength,
+        heads.heads(),
+        heads.keyValueHeads(),
+        heads.headSize(),
+        bias == null ? 0 : (bias.cols() - 1) / 2,
+        heads.scale(),
+        heads.causal(),
+        heads.window(),
+        dropout,
+        tape.seed(),
+        stream,
+        queries.dtype());
   }
 
   private long query(long base) {
@@ -226,33 +280,33 @@ public final class Attention implements Node {
         "queries, keys and values of attention must have no other consumer");
     long dqueries = tape.gradientOf(queries);
     long dkeyValues = tape.gradientOf(keyValues);
+    long dbias = bias == null || !bias.requiresGrad() ? 0 : biasGradient(tape);
     tape.backend()
-        .attentionBackward(
-            query(dqueries),
-            key(dkeyValues),
-            value(dkeyValues),
-            out.gradient(),
-            query(queries.address()),
-            key(keyValues.address()),
-            value(keyValues.address()),
-            out.address(),
-            lse,
-            cuQueries,
-            cuKeys,
-            queries.cols(),
-            keyValues.cols(),
-            B,
-            maxLength,
-            heads.heads(),
-            heads.keyValueHeads(),
-            heads.headSize(),
-            heads.scale(),
-            heads.causal(),
-            heads.window(),
-            dropout,
-            tape.seed(),
-            stream,
-            queries.dtype());
+        .run(
+            new AttentionCall.Backward(
+                query(dqueries),
+                key(dkeyValues),
+                value(dkeyValues),
+                dbias,
+                out.gradient(),
+                query(queries.address()),
+                key(keyValues.address()),
+                value(keyValues.address()),
+                bias == null ? 0 : bias.address(),
+                out.address(),
+                lse,
+                cuQueries,
+                cuKeys,
+                problem(tape)));
+  }
+
+  /** Layers that share a bias add to one gradient. */
+  private long biasGradient(Tape tape) {
+    if (bias.gradient() == 0) {
+      long sizeBytes = bias.sizeBytes();
+      tape.backend().run(new FillZeroCall(tape.gradientOf(bias), sizeBytes));
+    }
+    return bias.gradient();
   }
 
   @Override

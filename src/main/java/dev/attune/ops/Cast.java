@@ -1,5 +1,6 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.CastCall;
 import dev.attune.core.DType;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
@@ -22,7 +23,7 @@ public final class Cast implements Node {
     }
     Tensor out = tape.tensor(inp.rows(), inp.cols(), dtype, inp.requiresGrad());
     tape.backend()
-        .cast(out.address(), inp.address(), inp.rows() * inp.cols(), false, dtype, inp.dtype());
+        .run(new CastCall(out.address(), inp.address(), inp.rows() * inp.cols(), false, dtype, inp.dtype()));
     return tape.record(new Cast(inp, out));
   }
 
@@ -35,12 +36,12 @@ public final class Cast implements Node {
   public void backward(Tape tape) {
     boolean accumulate = inp.gradient() != 0;
     tape.backend()
-        .cast(
+        .run(new CastCall(
             tape.gradientOf(inp),
             out.gradient(),
             out.rows() * out.cols(),
             accumulate,
             inp.dtype(),
-            out.dtype());
+            out.dtype()));
   }
 }

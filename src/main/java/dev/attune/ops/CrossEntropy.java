@@ -1,5 +1,6 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.CrossEntropyCall;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 
@@ -23,7 +24,7 @@ public final class CrossEntropy {
   public static void apply(
       Tape tape, Tensor logits, long labels, long losses, float labelSmoothing) {
     tape.backend()
-        .crossEntropy(
+        .run(new CrossEntropyCall(
             losses,
             tape.training() ? tape.gradientOf(logits) : 0,
             logits.address(),
@@ -33,6 +34,6 @@ public final class CrossEntropy {
             IGNORE,
             labelSmoothing,
             1f,
-            logits.dtype());
+            logits.dtype()));
   }
 }

@@ -1,5 +1,8 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.CastCall;
+import dev.attune.kernels.calls.DoraCall;
+import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.ops.Projection.Saved;
@@ -55,8 +58,8 @@ final class Dora extends LowRank {
       Product.forward(tape, product, inp, weight, 0, N, dtype);
       addAdapters(tape, saved, inp, N, dtype, product);
       tape.backend()
-          .doraForward(
-              out, product, at(factors.gain(), 0), adapted.biasAddress(), N, rows(), false, dtype);
+          .run(new DoraCall.Forward(
+              out, product, at(factors.gain(), 0), adapted.biasAddress(), N, rows(), false, dtype));
       return saved;
     }
     // out + (gain - 1) .* (product + low) + low, where low is what adapters add to both.
@@ -65,7 +68,7 @@ final class Dora extends LowRank {
     Product.forward(tape, product, dropped, weight, 0, N, dtype);
     addAdapters(tape, saved, dropped, N, dtype, product, out);
     tape.free(dropped);
-    tape.backend().doraForward(out, product, at(factors.excess(), 0), 0, N, rows(), true, dtype);
+    tape.backend().run(new DoraCall.Forward(out, product, at(factors.excess(), 0), 0, N, rows(), true, dtype));
     return saved;
   }
 
@@ -111,7 +114,7 @@ final class Dora extends LowRank {
       long offset = column * dtype.sizeBytes();
       Parameter magnitude = wantsMagnitude ? magnitude(part) : null;
       tape.backend()
-          .doraBackward(
+          .run(new DoraCall.Backward(
               saved.product() + offset,
               magnitude == null ? 0 : magnitude.gradient(),
               dout + offset,
@@ -122,7 +125,7 @@ final class Dora extends LowRank {
               parts.get(part).rows(),
               rows(),
               magnitude != null && magnitude.accumulate(),
-              dtype);
+              dtype));
       column += parts.get(part).rows();
     }
   }
@@ -150,8 +153,8 @@ final class Dora extends LowRank {
     long ddropped = tape.allocate(count * dtype.sizeBytes());
     Product.backwardInput(tape, ddropped, saved.product(), weight, N, false, dtype);
     addAdapterGradients(tape, saved, ddropped, N, dtype);
-    tape.backend().dropout(ddropped, ddropped, count, p, tape.seed(), saved.stream(), dtype);
-    tape.backend().cast(dinp, ddropped, count, true, dtype, dtype);
+    tape.backend().run(new DropoutCall(ddropped, ddropped, count, p, tape.seed(), saved.stream(), dtype));
+    tape.backend().run(new CastCall(dinp, ddropped, count, true, dtype, dtype));
     tape.free(ddropped);
   }
 

@@ -1,5 +1,6 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.core.Check;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
@@ -31,14 +32,14 @@ public final class Dropout implements Node {
     }
     Tensor out = tape.tensor(inp.rows(), inp.cols(), inp.dtype(), inp.requiresGrad());
     tape.backend()
-        .dropout(
+        .run(new DropoutCall(
             out.address(),
             inp.address(),
             inp.rows() * inp.cols(),
             p,
             tape.seed(),
             stream,
-            inp.dtype());
+            inp.dtype()));
     return tape.record(new Dropout(inp, p, stream, out));
   }
 
@@ -51,13 +52,13 @@ public final class Dropout implements Node {
   public void backward(Tape tape) {
     Check.state(inp.gradient() == 0, "the input of a dropout has a second consumer");
     tape.backend()
-        .dropout(
+        .run(new DropoutCall(
             tape.gradientOf(inp),
             out.gradient(),
             out.rows() * out.cols(),
             probability,
             tape.seed(),
             stream,
-            out.dtype());
+            out.dtype()));
   }
 }

@@ -1,5 +1,8 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.CastCall;
+import dev.attune.kernels.calls.EmbeddingCall;
+import dev.attune.kernels.calls.GatherRowsCall;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.store.Parameter;
@@ -67,7 +70,7 @@ public final class Embedding implements Node {
       return out;
     }
     tape.backend()
-        .embeddingForward(
+        .run(new EmbeddingCall.Forward(
             out.address(),
             word.address(),
             position == null ? 0 : position.address(),
@@ -80,7 +83,7 @@ public final class Embedding implements Node {
             word.rows(),
             position == null ? 0 : position.rows(),
             type == null ? 0 : type.rows(),
-            out.dtype());
+            out.dtype()));
     return tape.record(new Embedding(word, position, type, ids, positions, typeIds, out));
   }
 
@@ -89,12 +92,12 @@ public final class Embedding implements Node {
     long N = out.rows();
     long C = out.cols();
     if (out.dtype() == DType.BF16 && !accumulate) {
-      tape.backend().gatherRowsForward(out.address(), table.address(), ids, N, C, DType.BF16);
+      tape.backend().run(new GatherRowsCall.Forward(out.address(), table.address(), ids, N, C, DType.BF16));
       return;
     }
     long rows = tape.allocate(N * C * DType.BF16.sizeBytes());
-    tape.backend().gatherRowsForward(rows, table.address(), ids, N, C, DType.BF16);
-    tape.backend().cast(out.address(), rows, N * C, accumulate, out.dtype(), DType.BF16);
+    tape.backend().run(new GatherRowsCall.Forward(rows, table.address(), ids, N, C, DType.BF16));
+    tape.backend().run(new CastCall(out.address(), rows, N * C, accumulate, out.dtype(), DType.BF16));
     tape.free(rows);
   }
 
@@ -106,7 +109,7 @@ public final class Embedding implements Node {
   @Override
   public void backward(Tape tape) {
     tape.backend()
-        .embeddingBackward(
+        .run(new EmbeddingCall.Backward(
             word.addableGradient(),
             position == null ? 0 : position.addableGradient(),
             type == null ? 0 : type.addableGradient(),
@@ -116,6 +119,6 @@ public final class Embedding implements Node {
             type == null ? 0 : typeIds,
             out.rows(),
             out.cols(),
-            out.dtype());
+            out.dtype()));
   }
 }

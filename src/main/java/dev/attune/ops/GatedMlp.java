@@ -1,5 +1,6 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.GatedCall;
 import dev.attune.kernels.Activation;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
@@ -58,7 +59,7 @@ public final class GatedMlp implements Node {
         gateUp.forward(
             tape, pre, 0, inp.address(), N, Activation.NONE, inp.dtype(), inp.requiresGrad());
     long hidden = tape.allocate(N * F * size);
-    tape.backend().gatedForward(hidden, pre, N, F, activation, inp.dtype());
+    tape.backend().run(new GatedCall.Forward(hidden, pre, N, F, activation, inp.dtype()));
     Projection.Saved downSaved =
         down.forward(
             tape, out.address(), 0, hidden, N, Activation.NONE, inp.dtype(), hiddenNeedsGradient);
@@ -81,7 +82,7 @@ public final class GatedMlp implements Node {
     if (down.hasAdapters()) {
       // The adapters' gradients come first: the hidden gradient needs theirs.
       long hidden = tape.allocate(hiddenBytes);
-      tape.backend().gatedForward(hidden, pre, N, F, activation, inp.dtype());
+      tape.backend().run(new GatedCall.Forward(hidden, pre, N, F, activation, inp.dtype()));
       down.backwardWeight(tape, downSaved, dout, hidden, N, inp.dtype());
       tape.free(hidden);
     }
@@ -89,7 +90,7 @@ public final class GatedMlp implements Node {
     down.backwardInput(
         tape, downSaved, dhidden, 0, dout, 0, N, Activation.NONE, false, inp.dtype());
     // In place: the gate's and up's gradients replace their values, the hidden values its gradient.
-    tape.backend().gatedBackward(pre, dhidden, dhidden, pre, N, F, activation, inp.dtype());
+    tape.backend().run(new GatedCall.Backward(pre, dhidden, dhidden, pre, N, F, activation, inp.dtype()));
     if (!down.hasAdapters()) {
       down.backwardWeight(tape, downSaved, dout, dhidden, N, inp.dtype());
     }

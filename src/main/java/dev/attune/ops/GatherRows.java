@@ -1,5 +1,6 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.GatherRowsCall;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -24,7 +25,7 @@ public final class GatherRows implements Node {
   public static Tensor apply(Tape tape, Tensor inp, long rows, long M) {
     Tensor out = tape.tensor(M, inp.cols(), inp.dtype(), inp.requiresGrad());
     tape.backend()
-        .gatherRowsForward(out.address(), inp.address(), rows, M, inp.cols(), inp.dtype());
+        .run(new GatherRowsCall.Forward(out.address(), inp.address(), rows, M, inp.cols(), inp.dtype()));
     return tape.record(new GatherRows(inp, rows, out));
   }
 
@@ -37,7 +38,7 @@ public final class GatherRows implements Node {
   public void backward(Tape tape) {
     boolean accumulate = inp.gradient() != 0;
     tape.backend()
-        .gatherRowsBackward(
+        .run(new GatherRowsCall.Backward(
             tape.gradientOf(inp),
             out.gradient(),
             rows,
@@ -45,6 +46,6 @@ public final class GatherRows implements Node {
             out.rows(),
             inp.cols(),
             accumulate,
-            inp.dtype());
+            inp.dtype()));
   }
 }

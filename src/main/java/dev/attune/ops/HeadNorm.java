@@ -1,5 +1,7 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.CopyCall;
+import dev.attune.kernels.calls.RmsNormCall;
 import dev.attune.core.Check;
 import dev.attune.store.Parameter;
 import dev.attune.tape.Node;
@@ -53,7 +55,7 @@ public final class HeadNorm implements Node {
     long before = 0;
     if (tape.training()) {
       before = tape.allocate(inp.sizeBytes());
-      tape.backend().copy(before, inp.address(), inp.sizeBytes());
+      tape.backend().run(new CopyCall(before, inp.address(), inp.sizeBytes()));
     }
     long queryRstd = query == null ? 0 : tape.allocate(N * heads.heads() * Float.BYTES);
     long keyRstd = key == null ? 0 : tape.allocate(N * heads.keyValueHeads() * Float.BYTES);
@@ -77,7 +79,7 @@ public final class HeadNorm implements Node {
       Tape tape, long offset, Parameter weight, long rstd, long groups, float eps) {
     long address = out.address() + offset;
     tape.backend()
-        .rmsNormForward(
+        .run(new RmsNormCall.Forward(
             address,
             0,
             rstd,
@@ -90,7 +92,7 @@ public final class HeadNorm implements Node {
             out.cols(),
             out.cols(),
             eps,
-            out.dtype());
+            out.dtype()));
   }
 
   @Override
@@ -114,7 +116,7 @@ public final class HeadNorm implements Node {
   private void backward(Tape tape, long offset, Parameter weight, long rstd, long groups) {
     long gradient = out.gradient() + offset;
     tape.backend()
-        .rmsNormBackward(
+        .run(new RmsNormCall.Backward(
             gradient,
             weight.trainable() ? weight.gradient() : 0,
             gradient,
@@ -128,7 +130,7 @@ public final class HeadNorm implements Node {
             out.cols(),
             out.cols(),
             weight.trainable() && weight.accumulate(),
-            out.dtype());
+            out.dtype()));
   }
 
   @Override

@@ -1,5 +1,7 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.FillZeroCall;
+import dev.attune.kernels.calls.LayerNormCall;
 import dev.attune.core.Check;
 import dev.attune.store.Parameter;
 import dev.attune.tape.Node;
@@ -81,7 +83,7 @@ public final class LayerNorm implements Node {
     // The kernels add a bias always: without one, zeros.
     long bias = affine.bias == null ? zeros(tape, C) : affine.bias.address();
     tape.backend()
-        .layerNormForward(
+        .run(new LayerNormCall.Forward(
             out.address(),
             inp.address(),
             mean,
@@ -97,7 +99,7 @@ public final class LayerNorm implements Node {
             this.outDropout,
             tape.seed(),
             streams,
-            inp.dtype());
+            inp.dtype()));
     if (affine.bias == null) {
       tape.free(bias);
     }
@@ -106,7 +108,7 @@ public final class LayerNorm implements Node {
 
   private static long zeros(Tape tape, long C) {
     long zeros = tape.allocate(C * Float.BYTES);
-    tape.backend().fillZero(zeros, C * Float.BYTES);
+    tape.backend().run(new FillZeroCall(zeros, C * Float.BYTES));
     return zeros;
   }
 
@@ -197,7 +199,7 @@ public final class LayerNorm implements Node {
     // The kernels give both gradients or none.
     long unused = bias == null && weight.trainable() ? zeros(tape, out.cols()) : 0;
     tape.backend()
-        .layerNormBackward(
+        .run(new LayerNormCall.Backward(
             dinp,
             dresidual,
             weight.trainable() ? weight.gradient() : 0,
@@ -216,7 +218,7 @@ public final class LayerNorm implements Node {
             streams,
             accumulateResidual,
             accumulateWeight,
-            out.dtype());
+            out.dtype()));
     if (unused != 0) {
       tape.free(unused);
     }

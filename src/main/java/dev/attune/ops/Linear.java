@@ -1,5 +1,6 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.ActivationCall;
 import dev.attune.kernels.Activation;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
@@ -75,8 +76,8 @@ public final class Linear implements Node {
     long dout = out.gradient();
     if (activation != Activation.NONE) {
       tape.backend()
-          .activationBackward(
-              dout, dout, pre, out.rows() * out.cols(), activation, false, out.dtype());
+          .run(new ActivationCall.Backward(
+              dout, dout, pre, out.rows() * out.cols(), activation, false, out.dtype()));
     }
     projection.backwardWeight(tape, saved, dout, inp.address(), inp.rows(), inp.dtype());
     inputGradient(tape, projection, saved, dout, inp);

@@ -1,5 +1,8 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.ArgmaxCall;
+import dev.attune.kernels.calls.CrossEntropyCall;
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.core.Check;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
@@ -62,7 +65,7 @@ public final class LinearCrossEntropy {
     for (long first = 0; first < M; first += chunk) {
       long rows = Math.min(chunk, M - first);
       long x = inp.address() + first * C * size;
-      backend.linearForward(
+      backend.run(new LinearCall.Forward(
           logits,
           0,
           x,
@@ -73,11 +76,11 @@ public final class LinearCrossEntropy {
           V,
           Activation.NONE,
           inp.dtype(),
-          weight.operandDtype(inp.dtype()));
+          weight.operandDtype(inp.dtype())));
       if (predictions != 0) {
-        backend.argmax(predictions + first * Integer.BYTES, logits, rows, V, inp.dtype());
+        backend.run(new ArgmaxCall(predictions + first * Integer.BYTES, logits, rows, V, inp.dtype()));
       }
-      backend.crossEntropy(
+      backend.run(new CrossEntropyCall(
           losses + first * Float.BYTES,
           wantsAny ? logits : 0,
           logits,
@@ -87,13 +90,13 @@ public final class LinearCrossEntropy {
           CrossEntropy.IGNORE,
           labelSmoothing,
           1f,
-          inp.dtype());
+          inp.dtype()));
       if (wantsWeight) {
-        backend.linearBackwardWeight(
-            weight.gradient(), 0, logits, x, rows, C, V, weight.accumulate(), inp.dtype());
+        backend.run(new LinearCall.BackwardWeight(
+            weight.gradient(), 0, logits, x, rows, C, V, weight.accumulate(), inp.dtype()));
       }
       if (dinp != 0) {
-        backend.linearBackwardInput(
+        backend.run(new LinearCall.BackwardInput(
             dinp + first * C * size,
             0,
             logits,
@@ -105,7 +108,7 @@ public final class LinearCrossEntropy {
             Activation.NONE,
             false,
             inp.dtype(),
-            weight.operandDtype(inp.dtype()));
+            weight.operandDtype(inp.dtype())));
       }
     }
     tape.free(logits);

@@ -1,5 +1,7 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.CastCall;
+import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.core.DType;
 import dev.attune.ops.Projection.Saved;
 import dev.attune.store.AdaptedWeight;
@@ -77,8 +79,8 @@ final class Lora extends LowRank {
       }
       long target = tape.allocate(count * dtype.sizeBytes());
       Product.backwardInput(tape, target, saved.lows()[i], down, N, false, dtype);
-      tape.backend().dropout(target, target, count, p, tape.seed(), saved.stream() + i, dtype);
-      tape.backend().cast(dinp, target, count, true, dtype, dtype);
+      tape.backend().run(new DropoutCall(target, target, count, p, tape.seed(), saved.stream() + i, dtype));
+      tape.backend().run(new CastCall(dinp, target, count, true, dtype, dtype));
       tape.free(target);
     }
   }

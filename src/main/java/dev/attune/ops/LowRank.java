@@ -1,5 +1,7 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.DropoutCall;
+import dev.attune.kernels.calls.LoraCall;
 import dev.attune.core.DType;
 import dev.attune.ops.Projection.Saved;
 import dev.attune.store.AdaptedWeight;
@@ -44,7 +46,7 @@ abstract class LowRank {
   final long dropped(Tape tape, long inp, long N, float p, long stream, DType dtype) {
     long count = N * adapted.cols();
     long dropped = tape.allocate(count * dtype.sizeBytes());
-    tape.backend().dropout(dropped, inp, count, p, tape.seed(), stream, dtype);
+    tape.backend().run(new DropoutCall(dropped, inp, count, p, tape.seed(), stream, dtype));
     return dropped;
   }
 
@@ -58,7 +60,7 @@ abstract class LowRank {
   /** Adds {@code scale low B^T} to the adapter's columns of {@code out (N,F)}. */
   final void add(Tape tape, Adapter adapter, long out, long low, long N, DType dtype) {
     tape.backend()
-        .loraForward(
+        .run(new LoraCall.Forward(
             out + adapter.firstColumn() * dtype.sizeBytes(),
             low,
             adapter.up().address(),
@@ -68,7 +70,7 @@ abstract class LowRank {
             rows(),
             adapter.rank(),
             scale(),
-            dtype);
+            dtype));
   }
 
   /**
@@ -83,7 +85,7 @@ abstract class LowRank {
     long R = adapter.rank();
     long dlow = tape.allocate(N * R * dtype.sizeBytes());
     tape.backend()
-        .loraBackward(
+        .run(new LoraCall.Backward(
             dlow,
             adapter.up().gradient(),
             dout + adapter.firstColumn() * dtype.sizeBytes(),
@@ -96,7 +98,7 @@ abstract class LowRank {
             R,
             scale(),
             adapter.up().accumulate(),
-            dtype);
+            dtype));
     Product.backwardWeight(tape, adapter.down(), null, dlow, inp, N, dtype);
     tape.free(low);
     return dlow;

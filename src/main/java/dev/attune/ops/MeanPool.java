@@ -1,5 +1,6 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.MeanPoolCall;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -24,7 +25,7 @@ public final class MeanPool implements Node {
   public static Tensor apply(Tape tape, Tensor inp, long cuSeqlens, long B) {
     Tensor out = tape.tensor(B, inp.cols(), inp.dtype(), inp.requiresGrad());
     tape.backend()
-        .meanPoolForward(out.address(), inp.address(), cuSeqlens, B, inp.cols(), inp.dtype());
+        .run(new MeanPoolCall.Forward(out.address(), inp.address(), cuSeqlens, B, inp.cols(), inp.dtype()));
     return tape.record(new MeanPool(inp, cuSeqlens, out));
   }
 
@@ -37,13 +38,13 @@ public final class MeanPool implements Node {
   public void backward(Tape tape) {
     boolean accumulate = inp.gradient() != 0;
     tape.backend()
-        .meanPoolBackward(
+        .run(new MeanPoolCall.Backward(
             tape.gradientOf(inp),
             out.gradient(),
             cuSeqlens,
             out.rows(),
             inp.cols(),
             accumulate,
-            inp.dtype());
+            inp.dtype()));
   }
 }

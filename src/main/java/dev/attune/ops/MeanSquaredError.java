@@ -1,5 +1,6 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.MseCall;
 import dev.attune.core.Check;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -16,13 +17,13 @@ public final class MeanSquaredError {
   public static void apply(Tape tape, Tensor pred, long targets, long losses) {
     Check.argument(pred.cols() == 1, "a regression score has one column, not %d", pred.cols());
     tape.backend()
-        .mse(
+        .run(new MseCall(
             losses,
             tape.training() ? tape.gradientOf(pred) : 0,
             pred.address(),
             targets,
             pred.rows(),
             1f,
-            pred.dtype());
+            pred.dtype()));
   }
 }

@@ -1,5 +1,6 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.ActivationCall;
 import dev.attune.kernels.Activation;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
@@ -78,7 +79,7 @@ public final class Mlp implements Node {
     long dpre = tape.allocate(hiddenBytes);
     if (down.hasAdapters()) {
       // Their gradients need act(pre), and the input's gradient needs theirs.
-      tape.backend().activationForward(hidden, pre, N * up.rows(), activation, inp.dtype());
+      tape.backend().run(new ActivationCall.Forward(hidden, pre, N * up.rows(), activation, inp.dtype()));
       down.backwardWeight(tape, downSaved, dout, hidden, N, inp.dtype());
       down.backwardInput(tape, downSaved, dpre, 0, dout, pre, N, activation, false, inp.dtype());
     } else {

@@ -1,5 +1,6 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
@@ -32,7 +33,7 @@ final class Product {
       Activation activation,
       DType dtype) {
     tape.backend()
-        .linearForward(
+        .run(new LinearCall.Forward(
             out,
             pre,
             inp,
@@ -43,7 +44,7 @@ final class Product {
             weight.rows(),
             activation,
             dtype,
-            weight.operandDtype(dtype));
+            weight.operandDtype(dtype)));
   }
 
   /** {@code dinp (N,C) (+)= dout (N,F) W}. */
@@ -70,7 +71,7 @@ final class Product {
       boolean accumulate,
       DType dtype) {
     tape.backend()
-        .linearBackwardInput(
+        .run(new LinearCall.BackwardInput(
             dinp,
             actOut,
             dout,
@@ -82,7 +83,7 @@ final class Product {
             activation,
             accumulate,
             dtype,
-            weight.operandDtype(dtype));
+            weight.operandDtype(dtype)));
   }
 
   /** Gradients of a weight that is trained and of its bias (or null) from {@code dout (N,F)}. */
@@ -95,7 +96,7 @@ final class Product {
           bias.accumulate() == accumulate, "%s and its bias are out of step", weight.name());
     }
     tape.backend()
-        .linearBackwardWeight(
+        .run(new LinearCall.BackwardWeight(
             weight.gradient(),
             bias == null ? 0 : bias.gradient(),
             dout,
@@ -104,6 +105,6 @@ final class Product {
             weight.cols(),
             weight.rows(),
             accumulate,
-            dtype);
+            dtype));
   }
 }

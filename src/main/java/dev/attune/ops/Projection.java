@@ -1,5 +1,6 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.ActivationCall;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
@@ -125,7 +126,7 @@ public final class Projection {
     long sum = pre == 0 ? out : pre;
     Saved saved = lowRank.forward(tape, sum, inp, N, dtype);
     if (activation != Activation.NONE) {
-      tape.backend().activationForward(out, sum, N * rows(), activation, dtype);
+      tape.backend().run(new ActivationCall.Forward(out, sum, N * rows(), activation, dtype));
     }
     return saved;
   }
@@ -178,9 +179,9 @@ public final class Projection {
         "an adapter below an activation cannot add to a gradient");
     lowRank.backwardInput(tape, saved, dinp, dout, N, accumulate, dtype);
     if (activation != Activation.NONE) {
-      tape.backend().activationBackward(dinp, dinp, pre, N * cols(), activation, false, dtype);
+      tape.backend().run(new ActivationCall.Backward(dinp, dinp, pre, N * cols(), activation, false, dtype));
       if (actOut != 0) {
-        tape.backend().activationForward(actOut, pre, N * cols(), activation, dtype);
+        tape.backend().run(new ActivationCall.Forward(actOut, pre, N * cols(), activation, dtype));
       }
     }
   }

@@ -1,5 +1,6 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.RmsNormCall;
 import dev.attune.core.Check;
 import dev.attune.store.Parameter;
 import dev.attune.tape.Node;
@@ -48,7 +49,7 @@ public final class RmsNorm implements Node {
     Tensor out = tape.tensor(N, C, inp.dtype(), sumNeedsGradient || weight.trainable());
     long rstd = tape.allocate(N * Float.BYTES);
     tape.backend()
-        .rmsNormForward(
+        .run(new RmsNormCall.Forward(
             out.address(),
             residual == null ? 0 : inp.address(),
             rstd,
@@ -61,7 +62,7 @@ public final class RmsNorm implements Node {
             C,
             C,
             eps,
-            inp.dtype());
+            inp.dtype()));
     Tensor sum = tape.rename(inp, sumNeedsGradient);
     tape.record(new RmsNorm(inp, residual, weight, rstd, sum, out));
     return new Normed(out, sum);
@@ -81,7 +82,7 @@ public final class RmsNorm implements Node {
     long extra = sum.gradient();
     long dsum = tape.gradientOf(sum);
     tape.backend()
-        .rmsNormBackward(
+        .run(new RmsNormCall.Backward(
             dsum,
             weight.trainable() ? weight.gradient() : 0,
             out.gradient(),
@@ -95,7 +96,7 @@ public final class RmsNorm implements Node {
             out.cols(),
             out.cols(),
             accumulate,
-            out.dtype());
+            out.dtype()));
     PreNorm.passOn(tape, sum, inp, residual);
   }
 

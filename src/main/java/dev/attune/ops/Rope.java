@@ -1,5 +1,6 @@
 package dev.attune.ops;
 
+import dev.attune.kernels.calls.RopeCall;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -45,7 +46,7 @@ public final class Rope implements Node {
 
   private void rotate(Tape tape, long address, boolean inverse) {
     tape.backend()
-        .rope(
+        .run(new RopeCall(
             address,
             table.table(),
             positions,
@@ -56,7 +57,7 @@ public final class Rope implements Node {
             out.cols(),
             table.positions(),
             inverse,
-            out.dtype());
+            out.dtype()));
   }
 
   @Override

@@ -1,5 +1,6 @@
 package dev.attune.optim;
 
+import dev.attune.kernels.calls.AdamWCall;
 import dev.attune.kernels.DeviceStep;
 import dev.attune.memory.Buffer;
 import dev.attune.store.Parameters;
@@ -66,7 +67,7 @@ public final class AdamW implements Optimizer {
     if (sparse != null) {
       parameters
           .backend()
-          .adamwRows(
+          .run(new AdamWCall.Rows(
               parameters.weights().address(),
               m.address(),
               v.address(),
@@ -81,7 +82,7 @@ public final class AdamW implements Optimizer {
               config.weightDecay,
               correction1,
               correction2,
-              gradientScale);
+              gradientScale));
     }
     long decayEnd = parameters.decayEnd();
     range(
@@ -153,7 +154,7 @@ public final class AdamW implements Optimizer {
     long offset = begin * Float.BYTES;
     parameters
         .backend()
-        .adamw(
+        .run(new AdamWCall.Flat(
             parameters.weights().address() + offset,
             m.address() + offset,
             v.address() + offset,
@@ -167,7 +168,7 @@ public final class AdamW implements Optimizer {
             weightDecay,
             correction1,
             correction2,
-            gradientScale);
+            gradientScale));
   }
 
   @Override

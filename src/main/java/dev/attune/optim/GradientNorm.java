@@ -1,5 +1,6 @@
 package dev.attune.optim;
 
+import dev.attune.kernels.calls.SumOfSquaresCall;
 import dev.attune.memory.HostMirror;
 import dev.attune.store.Parameters;
 import dev.attune.store.RowSparse;
@@ -34,18 +35,18 @@ public final class GradientNorm implements AutoCloseable {
     long address = parameters.gradients().address();
     parameters
         .backend()
-        .sumOfSquares(
-            result.address(), address + sparseEnd * Float.BYTES, parameters.size() - sparseEnd);
+        .run(new SumOfSquaresCall.Flat(
+            result.address(), address + sparseEnd * Float.BYTES, parameters.size() - sparseEnd));
     RowSparse sparse = parameters.rowSparse();
     if (sparse != null) {
       parameters
           .backend()
-          .sumOfSquaresRows(
+          .run(new SumOfSquaresCall.Rows(
               result.address() + Double.BYTES,
               address,
               sparse.rowsAddress(),
               sparseRows,
-              sparse.table().cols());
+              sparse.table().cols()));
     }
   }
 

@@ -1,5 +1,6 @@
 package dev.attune.optim;
 
+import dev.attune.kernels.calls.SgdCall;
 import dev.attune.kernels.DeviceStep;
 import dev.attune.memory.Buffer;
 import dev.attune.store.Parameters;
@@ -43,7 +44,7 @@ public final class Sgd implements Optimizer {
     long offset = begin * Float.BYTES;
     parameters
         .backend()
-        .sgd(
+        .run(new SgdCall.Flat(
             parameters.weights().address() + offset,
             momentum.address() + offset,
             parameters.shadowAddress(begin),
@@ -54,7 +55,7 @@ public final class Sgd implements Optimizer {
             weightDecay,
             config.nesterov,
             steps == 0,
-            gradientScale);
+            gradientScale));
   }
 
   /** The momentum of the first step is zero, as it was allocated. */

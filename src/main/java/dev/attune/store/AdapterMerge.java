@@ -1,5 +1,6 @@
 package dev.attune.store;
 
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
@@ -29,7 +30,7 @@ public final class AdapterMerge {
         up, (first, values) -> values.put(scaled.slice((int) first, values.remaining())));
     parameters
         .backend()
-        .linearBackwardInput(
+        .run(new LinearCall.BackwardInput(
             parameters.address(weight),
             0,
             parameters.address(up),
@@ -41,7 +42,7 @@ public final class AdapterMerge {
             Activation.NONE,
             true,
             DType.F32,
-            DType.F32);
+            DType.F32));
     parameters.changed();
   }
 

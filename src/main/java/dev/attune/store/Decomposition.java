@@ -1,5 +1,6 @@
 package dev.attune.store;
 
+import dev.attune.kernels.calls.DoraCall;
 import dev.attune.core.Check;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
@@ -101,7 +102,7 @@ public final class Decomposition {
 
   private void compute(Adapter adapter, long gain, long excess, long norm, long magnitude) {
     Backend backend = store.backend();
-    backend.doraGain(
+    backend.run(new DoraCall.Gain(
         gain,
         excess,
         norm,
@@ -115,6 +116,6 @@ public final class Decomposition {
         weight.cols(),
         adapter.rank(),
         scale,
-        weight.dtype());
+        weight.dtype()));
   }
 }

@@ -1,5 +1,6 @@
 package dev.attune.store;
 
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 
@@ -175,7 +176,7 @@ public final class Parameter {
       Segment whole = at.first();
       at.store
           .backend()
-          .fillZero(at.store.gradientAddress(whole.first()), whole.count() * Float.BYTES);
+          .run(new FillZeroCall(at.store.gradientAddress(whole.first()), whole.count() * Float.BYTES));
     }
     return true;
   }
@@ -183,7 +184,7 @@ public final class Parameter {
   /** The gradient for an op that can only add: zeroed if nothing was written in this step. */
   public long addableGradient() {
     if (!accumulate()) {
-      place.store.backend().fillZero(gradient(), count() * Float.BYTES);
+      place.store.backend().run(new FillZeroCall(gradient(), count() * Float.BYTES));
     }
     return gradient();
   }

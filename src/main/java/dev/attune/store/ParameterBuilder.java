@@ -102,11 +102,10 @@ public final class ParameterBuilder {
             adapterFolder == null
                 ? "--lora-targets: '" + target + "' matches no product of this model; it has " + has
                 : adapterFolder
-                    + ": its module '"
+                    + ": target_modules names '"
                     + target
-                    + "' matches no product of this base model, which has "
-                    + has
-                    + "; the adapter belongs to another model");
+                    + "', which is no product that can be adapted in this base model; it has "
+                    + has);
       }
     }
   }

@@ -1,5 +1,6 @@
 package dev.attune.store;
 
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
@@ -252,7 +253,7 @@ public final class Parameters implements AutoCloseable {
     for (int i = 0; i < written.length; i++) {
       Segment segment = segments.get(i);
       if (!written[i] && !segment.frozen() && segment.first() >= rowSparseEnd) {
-        backend.fillZero(gradientAddress(segment.first()), segment.count() * Float.BYTES);
+        backend.run(new FillZeroCall(gradientAddress(segment.first()), segment.count() * Float.BYTES));
       }
     }
   }
@@ -356,7 +357,7 @@ public final class Parameters implements AutoCloseable {
     for (int i = begin; i < end; i++) {
       if (any && !every && !written[i]) {
         Segment segment = segments.get(i);
-        backend.fillZero(gradientAddress(segment.first()), segment.count() * Float.BYTES);
+        backend.run(new FillZeroCall(gradientAddress(segment.first()), segment.count() * Float.BYTES));
       }
       written[i] = true;
     }

@@ -1,5 +1,6 @@
 package dev.attune.store;
 
+import dev.attune.kernels.calls.QuantizeCall;
 import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
@@ -60,7 +61,7 @@ final class QuantizedWeight {
     }
     written += count;
     if (written == rows * cols) {
-      backend.quantize(address + offset, staging.address(), rows, cols, DType.F32, dtype);
+      backend.run(new QuantizeCall.Pack(address + offset, staging.address(), rows, cols, DType.F32, dtype));
       close();
       written = 0;
     }

@@ -1,5 +1,6 @@
 package dev.attune.store;
 
+import dev.attune.kernels.calls.ZeroRowsCall;
 import dev.attune.core.Check;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
@@ -113,7 +114,7 @@ public final class RowSparse implements AutoCloseable {
 
   /** Zeroes the gradients of the first rows of the list. */
   public void zeroGradients(int listed) {
-    backend.zeroRows(table.gradient(), rowsAddress(), listed, table.cols());
+    backend.run(new ZeroRowsCall(table.gradient(), rowsAddress(), listed, table.cols()));
   }
 
   /** Takes over row states that were written to {@link #stateBuffer} from outside. */

@@ -1,5 +1,6 @@
 package dev.attune.store;
 
+import dev.attune.kernels.calls.CastCall;
 import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
@@ -77,13 +78,13 @@ final class WeightShadow implements AutoCloseable {
   }
 
   private void fill() {
-    backend.cast(
+    backend.run(new CastCall(
         shadow.address(),
         weights.address() + begin * Float.BYTES,
         end - begin,
         false,
         DType.BF16,
-        DType.F32);
+        DType.F32));
   }
 
   @Override

@@ -1,5 +1,6 @@
 package dev.attune.tape;
 
+import dev.attune.kernels.calls.CopyCall;
 import dev.attune.core.Check;
 import java.util.function.UnaryOperator;
 
@@ -43,7 +44,7 @@ final class Recomputation implements Node {
       Tensor input = inputs[i];
       if (input != null) {
         copies[i] = tape.tensor(input.rows(), input.cols(), input.dtype(), input.requiresGrad());
-        tape.backend().copy(copies[i].address(), input.address(), input.sizeBytes());
+        tape.backend().run(new CopyCall(copies[i].address(), input.address(), input.sizeBytes()));
       }
     }
     return copies;

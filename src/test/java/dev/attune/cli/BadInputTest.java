@@ -159,10 +159,30 @@ class BadInputTest {
   }
 
   @Test
+  void anOutputFolderWithAnAdapterIsNotTouched() throws IOException {
+    Files.createDirectories(output);
+    for (String name : List.of("adapter_config.json", "adapter_model.safetensors")) {
+      Files.writeString(output.resolve(name), "{}");
+    }
+    refused(List.of("already holds a model", "--overwrite", "--resume"));
+    refused(List.of("finished", "--overwrite"), "--resume");
+    for (String name : List.of("adapter_config.json", "adapter_model.safetensors")) {
+      assertEquals("{}", Files.readString(output.resolve(name)));
+    }
+  }
+
+  @Test
   void aFinishedRunIsNotTrainedAgainByAResume() throws IOException {
     Files.createDirectories(output);
     Files.writeString(output.resolve("config.json"), "{}");
     refused(List.of("finished", "--overwrite"), "--resume");
+  }
+
+  @Test
+  void anAdapterIsNoModelToTrainFrom() throws IOException {
+    Path adapter = Files.createDirectory(scratch.resolve("adapter"));
+    Files.writeString(adapter.resolve("adapter_config.json"), "{\"peft_type\": \"LORA\"}");
+    refused(List.of("is an adapter", "merge"), "--model", adapter.toString());
   }
 
   @Test

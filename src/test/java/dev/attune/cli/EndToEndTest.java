@@ -177,6 +177,29 @@ class EndToEndTest {
   }
 
   @Test
+  void aSecondRunIsTurnedAwayUntilTheFirstIsGone() throws IOException, InterruptedException {
+    Path output = scratch.resolve("out");
+    String[] options = {"--epochs", "400", "--save-steps", "5"};
+    AttuneProcess first = AttuneProcess.start(scratch, List.of(), train(output, options));
+    while (first.isAlive() && steps(output) < 6) {
+      Thread.sleep(2);
+    }
+    for (String way : List.of("--overwrite", "--resume")) {
+      List<String> words = new ArrayList<>(List.of(train(output, options)));
+      words.add(way);
+      Ended second = AttuneProcess.run(scratch, words.toArray(String[]::new));
+      assertEquals(2, second.status(), second.out() + second.err());
+      assertTrue(second.err().contains("process " + first.pid()), second.err());
+      assertTrue(first.isAlive(), "the first run did not live through it");
+    }
+    first.kill();
+    first.await();
+    Ended third = AttuneProcess.run(scratch, train(output, "--max-steps", "2", "--overwrite"));
+    assertEquals(0, third.status(), third.err());
+    assertFalse(Files.exists(output.resolve(".attune.lock")));
+  }
+
+  @Test
   void controlCLeavesAResumableCheckpointAndStatus130() throws IOException, InterruptedException {
     Path whole = scratch.resolve("whole");
     assertEquals(0, AttuneProcess.run(scratch, train(whole, "--epochs", "8")).status());

@@ -218,10 +218,7 @@ class LanguageModelBadInputTest {
     Path other = copy(adapter, "other");
     replace(other.resolve("adapter_config.json"), "down_proj", "c_fc");
     generateRefused(
-        List.of("other: its module 'mlp.c_fc'", "mlp.up_proj", "belongs to another model"),
-        other,
-        "--prompt",
-        "All");
+        List.of("other: target_modules names 'mlp.c_fc'", "mlp.up_proj"), other, "--prompt", "All");
   }
 
   @Test

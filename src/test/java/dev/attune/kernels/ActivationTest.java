@@ -3,6 +3,7 @@ package dev.attune.kernels;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.kernels.calls.ActivationCall;
 import dev.attune.core.DType;
 import dev.attune.ref.ActivationRef;
 import dev.attune.ref.Precision;
@@ -41,7 +42,7 @@ class ActivationTest extends KernelContract {
     }
     return k.calls(
             (backend, at) ->
-                backend.activationForward(at.of("out"), at.of("inp"), count, activation, dtype))
+                backend.run(new ActivationCall.Forward(at.of("out"), at.of("inp"), count, activation, dtype)))
         .gives(p -> Map.of("out", ref(activation).forward(p, inp)));
   }
 
@@ -71,14 +72,14 @@ class ActivationTest extends KernelContract {
     double[] before = old;
     return k.calls(
             (backend, at) ->
-                backend.activationBackward(
+                backend.run(new ActivationCall.Backward(
                     at.of("dinp"),
                     at.of("dout"),
                     at.of("inp"),
                     count,
                     activation,
                     accumulate,
-                    dtype))
+                    dtype)))
         .gives(p -> Map.of("dinp", ref(activation).backward(p, dout, inp, before)));
   }
 
@@ -234,24 +235,24 @@ class ActivationTest extends KernelContract {
     assertNullsRefused(target, backward, "dinp", "dout", "inp");
     for (DType dtype : new DType[] {DType.F32, DType.I32}) {
       String argument = dtype == DType.F32 ? "count" : "dtype";
-      Object value = dtype == DType.F32 ? -1 : target.describe(dtype);
+      Object value = dtype == DType.F32 ? -1 : dtype;
       long count = dtype == DType.F32 ? -1 : 9;
       forward
           .instead(
               (b, at) ->
-                  b.activationForward(at.of("out"), at.of("inp"), count, Activation.GELU, dtype))
+                  b.run(new ActivationCall.Forward(at.of("out"), at.of("inp"), count, Activation.GELU, dtype)))
           .assertRefused(target.backend(), argument, value);
       backward
           .instead(
               (b, at) ->
-                  b.activationBackward(
+                  b.run(new ActivationCall.Backward(
                       at.of("dinp"),
                       at.of("dout"),
                       at.of("inp"),
                       count,
                       Activation.GELU,
                       false,
-                      dtype))
+                      dtype)))
           .assertRefused(target.backend(), argument, value);
     }
   }

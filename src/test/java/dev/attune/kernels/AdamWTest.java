@@ -2,6 +2,7 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.attune.kernels.calls.AdamWCall;
 import dev.attune.core.DType;
 import dev.attune.ref.AdamWRef;
 import dev.attune.ref.Precision;
@@ -66,7 +67,7 @@ class AdamWTest extends KernelContract {
       Options options) {
     return k.calls(
             (backend, at) ->
-                backend.adamw(
+                backend.run(new AdamWCall.Flat(
                     at.of("weight"),
                     at.of("m"),
                     at.of("v"),
@@ -80,7 +81,7 @@ class AdamWTest extends KernelContract {
                     options.weightDecay,
                     options.correction1(),
                     options.correction2(),
-                    options.gradScale))
+                    options.gradScale)))
         .gives(
             p -> {
               double[] w = weight.clone();
@@ -129,7 +130,7 @@ class AdamWTest extends KernelContract {
     k.input("rowState", Storage.U8, state);
     return k.calls(
             (backend, at) ->
-                backend.adamwRows(
+                backend.run(new AdamWCall.Rows(
                     at.of("weight"),
                     at.of("m"),
                     at.of("v"),
@@ -144,7 +145,7 @@ class AdamWTest extends KernelContract {
                     options.weightDecay,
                     options.correction1(),
                     options.correction2(),
-                    options.gradScale))
+                    options.gradScale)))
         .gives(
             p -> {
               double[] w = weight.clone();
@@ -288,7 +289,7 @@ class AdamWTest extends KernelContract {
 
   private static KernelCase.Call with(long count, float lr, float correction) {
     return (b, at) ->
-        b.adamw(
+        b.run(new AdamWCall.Flat(
             at.of("weight"),
             at.of("m"),
             at.of("v"),
@@ -302,6 +303,6 @@ class AdamWTest extends KernelContract {
             0,
             correction,
             1,
-            1);
+            1));
   }
 }

@@ -1,13 +1,17 @@
 package dev.attune.kernels;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
+import dev.attune.kernels.calls.AttentionCall;
+import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.ref.AttentionRef;
 import dev.attune.ref.AttentionRef.Problem;
 import dev.attune.ref.Precision;
+import dev.attune.testkit.Backends;
 import dev.attune.testkit.Backends.Target;
 import dev.attune.testkit.Gradients;
 import dev.attune.testkit.KernelCase;
@@ -49,9 +53,16 @@ class AttentionTest extends KernelContract {
     return new Problem(cuQ, cuK, H, Hkv, D, scale, causal, window, p, SEED, STREAM);
   }
 
+  /** The same with a relative position bias. */
+  private static Problem biased(Problem a, int reach) {
+    double[] bias = Gradients.normal("attention bias", a.H() * (2 * reach + 1));
+    Arrays.setAll(bias, i -> (float) bias[i]);
+    return a.withBias(reach, bias);
+  }
+
   private static String describe(Problem a) {
     return String.format(
-        "cuQ=%s cuK=%s H=%d Hkv=%d D=%d causal=%b window=%d p=%s",
+        "cuQ=%s cuK=%s H=%d Hkv=%d D=%d causal=%b window=%d p=%s reach=%s",
         Arrays.toString(a.cuQ()),
         Arrays.toString(a.cuK()),
         a.H(),
@@ -59,7 +70,8 @@ class AttentionTest extends KernelContract {
         a.D(),
         a.causal(),
         a.window(),
-        a.dropout());
+        a.dropout(),
+        a.bias() == null ? "none" : a.reach());
   }
 
   private static int last(int[] offsets) {
@@ -106,6 +118,9 @@ class AttentionTest extends KernelContract {
         c.input("v", dtype, v);
       } else {
         c.input("q", dtype, pack(q, k, v));
+      }
+      if (a.bias() != null) {
+        c.input("bias", Storage.F32, a.bias());
       }
       c.ints("cuQ", a.cuQ());
       c.ints("cuK", a.cuK());
@@ -169,28 +184,32 @@ class AttentionTest extends KernelContract {
     }
     return k.calls(
             (backend, at) ->
-                backend.attentionForward(
-                    at.of("out"),
-                    at.of("lse"),
-                    at.of("q"),
-                    in.key(at, "", dtype),
-                    in.value(at, "", dtype),
-                    at.of("cuQ"),
-                    at.of("cuK"),
-                    in.strideQ(),
-                    in.strideK(),
-                    a.cuQ().length - 1,
-                    longest(a),
-                    a.H(),
-                    a.Hkv(),
-                    a.D(),
-                    (float) a.scale(),
-                    a.causal(),
-                    a.window(),
-                    a.dropout(),
-                    SEED,
-                    STREAM,
-                    dtype))
+                backend.run(
+                    new AttentionCall.Forward(
+                        at.of("out"),
+                        at.of("lse"),
+                        at.of("q"),
+                        in.key(at, "", dtype),
+                        in.value(at, "", dtype),
+                        at.of("bias"),
+                        at.of("cuQ"),
+                        at.of("cuK"),
+                        new AttentionCall.Problem(
+                            in.strideQ(),
+                            in.strideK(),
+                            a.cuQ().length - 1,
+                            longest(a),
+                            a.H(),
+                            a.Hkv(),
+                            a.D(),
+                            a.reach(),
+                            (float) a.scale(),
+                            a.causal(),
+                            a.window(),
+                            a.dropout(),
+                            SEED,
+                            STREAM,
+                            dtype))))
         .gives(
             p -> {
               AttentionRef.Forward f = AttentionRef.forward(p, a, in.q, in.k, in.v);
@@ -227,42 +246,51 @@ class AttentionTest extends KernelContract {
       k.overwritten("dk", dtype, in.k.length);
       k.overwritten("dv", dtype, in.v.length);
     }
+    double[] old =
+        a.bias() == null ? new double[0] : k.updated("dbias", Storage.F32, a.bias().length);
     return k.calls(
             (backend, at) ->
-                backend.attentionBackward(
-                    at.of("dq"),
-                    in.key(at, "d", dtype),
-                    in.value(at, "d", dtype),
-                    at.of("dout"),
-                    at.of("q"),
-                    in.key(at, "", dtype),
-                    in.value(at, "", dtype),
-                    at.of("out"),
-                    at.of("lse"),
-                    at.of("cuQ"),
-                    at.of("cuK"),
-                    in.strideQ(),
-                    in.strideK(),
-                    a.cuQ().length - 1,
-                    longest(a),
-                    a.H(),
-                    a.Hkv(),
-                    a.D(),
-                    (float) a.scale(),
-                    a.causal(),
-                    a.window(),
-                    a.dropout(),
-                    SEED,
-                    STREAM,
-                    dtype))
+                backend.run(
+                    new AttentionCall.Backward(
+                        at.of("dq"),
+                        in.key(at, "d", dtype),
+                        in.value(at, "d", dtype),
+                        at.of("dbias"),
+                        at.of("dout"),
+                        at.of("q"),
+                        in.key(at, "", dtype),
+                        in.value(at, "", dtype),
+                        at.of("bias"),
+                        at.of("out"),
+                        at.of("lse"),
+                        at.of("cuQ"),
+                        at.of("cuK"),
+                        new AttentionCall.Problem(
+                            in.strideQ(),
+                            in.strideK(),
+                            a.cuQ().length - 1,
+                            longest(a),
+                            a.H(),
+                            a.Hkv(),
+                            a.D(),
+                            a.reach(),
+                            (float) a.scale(),
+                            a.causal(),
+                            a.window(),
+                            a.dropout(),
+                            SEED,
+                            STREAM,
+                            dtype))))
         .gives(
             p -> {
               AttentionRef.Forward f = p == Precision.EXACT ? exact : saved;
               AttentionRef.Backward b =
                   AttentionRef.backward(p, a, dout, in.q, in.k, in.v, f.out(), f.lse());
+              double[] dbias = new double[old.length];
+              Arrays.setAll(dbias, i -> p.f32(old[i] + b.dbias()[i]));
               return packed
-                  ? Map.of("dq", in.pack(b.dq(), b.dk(), b.dv()))
-                  : Map.of("dq", b.dq(), "dk", b.dk(), "dv", b.dv());
+                  ? Map.of("dq", in.pack(b.dq(), b.dk(), b.dv()), "dbias", dbias)
+                  : Map.of("dq", b.dq(), "dk", b.dk(), "dv", b.dv(), "dbias", dbias);
             });
   }
 
@@ -291,12 +319,22 @@ class AttentionTest extends KernelContract {
       addBoth(cases, self(2, 2, 16, false, 0, 4, 0, 0, 3, 0), dtype);
       addBoth(cases, self(6, 2, 16, true, 20, 9), dtype);
       addBoth(cases, self(4, 1, 32, false, 30), dtype);
+      // Offsets inside the reach and beyond it, with all that a mask can do.
+      for (int reach : new int[] {0, 3, 40, 200}) {
+        int[] cu = Shapes.offsets(17, 1, 90);
+        boolean causal = reach == 40;
+        addBoth(cases, biased(problem(cu, cu, 4, 2, 32, causal, 0, 0), reach), dtype);
+        addBoth(cases, biased(problem(cu, cu, 2, 2, 16, causal, 20, 0.2f), reach), dtype);
+      }
+      addBoth(cases, biased(self(2, 2, 16, false), 3), dtype);
+      addBoth(cases, biased(self(2, 2, 64, false, 0, 4, 0, 0, 3, 0), 3), dtype);
       // Queries and keys of different counts: more keys (a cache), fewer, none.
       int[] cuQ = Shapes.offsets(3, 20, 1, 5, 0);
       int[] cuK = Shapes.offsets(20, 3, 50, 0, 7);
       for (boolean causal : new boolean[] {false, true}) {
         addBoth(cases, problem(cuQ, cuK, 2, 2, 16, causal, 0, 0), dtype);
         addBoth(cases, problem(cuQ, cuK, 4, 2, 16, causal, 4, 0.2f), dtype);
+        addBoth(cases, biased(problem(cuQ, cuK, 4, 2, 16, causal, 0, 0), 6), dtype);
         for (int window : new int[] {1, 5, 16, 64}) {
           int[] cu = Shapes.offsets(70, 13);
           addBoth(cases, problem(cu, cu, 2, 2, 16, causal, window, 0), dtype);
@@ -336,6 +374,8 @@ class AttentionTest extends KernelContract {
     for (DType dtype : DTYPES) {
       addBoth(cases, problem(cu, cu, 4, 4, 32, false, 0, 0.1f), dtype);
       addBoth(cases, problem(cu, cu, 4, 2, 32, true, 0, 0), dtype);
+      addBoth(cases, biased(problem(cu, cu, 4, 2, 32, false, 0, 0.1f), 50), dtype);
+      addBoth(cases, problem(cu, cu, 4, 4, 32, false, 33, 0), dtype);
     }
     return cases;
   }
@@ -349,6 +389,8 @@ class AttentionTest extends KernelContract {
       addBoth(cases, problem(cu, cu, 8, 2, 128, true, 0, 0), dtype);
       int[] one = Shapes.offsets(1025);
       addBoth(cases, problem(one, one, 2, 2, 64, true, 256, 0), dtype);
+      addBoth(cases, problem(one, one, 2, 2, 64, false, 65, 0), dtype);
+      addBoth(cases, biased(problem(cu, cu, 12, 12, 64, false, 0, 0.1f), 128), dtype);
     }
     return cases;
   }
@@ -361,7 +403,9 @@ class AttentionTest extends KernelContract {
         List.of(
             problem(cuQ, cuK, 4, 2, 3, false, 0, 0),
             problem(cuQ, cuK, 4, 2, 3, true, 2, 0.3f),
-            problem(cuQ, cuK, 2, 2, 3, true, 0, 0.3f))) {
+            problem(cuQ, cuK, 2, 2, 3, true, 0, 0.3f),
+            biased(problem(cuQ, cuK, 4, 2, 3, false, 2, 0.3f), 1),
+            biased(problem(cuQ, cuK, 2, 2, 3, true, 0, 0), 5))) {
       double[] q = Gradients.normal("attention q", 7 * a.H() * 3);
       double[] k = Gradients.normal("attention k", 8 * a.Hkv() * 3);
       double[] v = Gradients.normal("attention v", 8 * a.Hkv() * 3);
@@ -372,6 +416,10 @@ class AttentionTest extends KernelContract {
       Gradients.check("q", q, b.dq(), x -> loss(a, x, k, v, dout));
       Gradients.check("k", k, b.dk(), x -> loss(a, q, x, v, dout));
       Gradients.check("v", v, b.dv(), x -> loss(a, q, k, x, dout));
+      if (a.bias() != null) {
+        Gradients.check(
+            "bias", a.bias(), b.dbias(), x -> loss(a.withBias(a.reach(), x), q, k, v, dout));
+      }
     }
   }
 
@@ -418,6 +466,34 @@ class AttentionTest extends KernelContract {
           assertEquals(blind, lse == Double.NEGATIVE_INFINITY, "lse of row " + row + ": " + lse);
         }
       }
+    }
+  }
+
+  /** A bias without a gradient is frozen: the other gradients are the same, bit for bit. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void aFrozenBiasChangesNoOtherGradient(Target target) {
+    for (DType dtype : DTYPES) {
+      KernelCase k = backward(biased(self(4, 2, 32, false, 70, 5), 9), Layout.APART, 1, dtype);
+      KernelCase.Result trained = k.run(target.backend());
+      KernelCase.Result frozen = k.without("dbias").run(target.backend());
+      for (String name : List.of("dq", "dk", "dv")) {
+        assertArrayEquals(trained.bytes().get(name), frozen.bytes().get(name), name);
+      }
+    }
+  }
+
+  /** The gradient of a bias is the same however the work is shared out. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#cpu")
+  void aBiasGivesTheSameBitsOnAnyNumberOfThreads(Target target) {
+    // Many slots of a long row: more than one wave of them.
+    Problem a = biased(self(8, 4, 16, false, 400, 3, 250, 60, 60, 60), 2000);
+    KernelCase k = backward(a, Layout.APART, 1, DType.F32);
+    CpuBackend level = (CpuBackend) target.backend();
+    KernelCase.Result one = k.run(Backends.cpu(1, level.isa()));
+    for (int threads : new int[] {2, 3, 8}) {
+      k.checkSameBits(threads + " threads", one, k.run(Backends.cpu(threads, level.isa())));
     }
   }
 
@@ -620,32 +696,34 @@ class AttentionTest extends KernelContract {
       }
       k.calls(
               (backend, at) ->
-                  backend.attentionBackward(
-                      at.of("dq"),
-                      at.of("dk"),
-                      at.of("dv"),
-                      at.of("dout"),
-                      at.of("q"),
-                      at.of("k"),
-                      at.of("v"),
-                      at.of("out"),
-                      at.of("lse"),
-                      at.of("cuSeqlens"),
-                      at.of("cuSeqlens"),
-                      stride,
-                      stride,
-                      1,
-                      N,
-                      H,
-                      H,
-                      D,
-                      (float) a.scale(),
-                      false,
-                      0,
-                      0,
-                      SEED,
-                      STREAM,
-                      dtype))
+                  backend.run(
+                      new AttentionCall.Backward(
+                          at.of("dq"),
+                          at.of("dk"),
+                          at.of("dv"),
+                          at.of("dout"),
+                          at.of("q"),
+                          at.of("k"),
+                          at.of("v"),
+                          at.of("out"),
+                          at.of("lse"),
+                          at.of("cuSeqlens"),
+                          at.of("cuSeqlens"),
+                          new AttentionCall.Problem(
+                              stride,
+                              stride,
+                              1,
+                              N,
+                              H,
+                              H,
+                              D,
+                              (float) a.scale(),
+                              false,
+                              0,
+                              0,
+                              SEED,
+                              STREAM,
+                              dtype))))
           .gives(
               p -> {
                 boolean exact = p == Precision.EXACT;
@@ -691,6 +769,9 @@ class AttentionTest extends KernelContract {
       k.with("cuQ", 1, 8).assertRefused(target.backend(), "cuQ[2]", 7);
       k.with("cuK", 1, 8).assertRefused(target.backend(), "cuK[2]", 7);
     }
+    forward(biased(a, 3), Layout.APART, 1, DType.F32)
+        .without("bias")
+        .assertRefused(target.backend(), "reach", 3);
     Arguments usual = new Arguments(16, 8, 2, 2, 1, 8, 1, 0, 0, DType.F32);
     usual.with("B", -1).assertRefused(target, forward, "B", -1);
     usual.with("D", 0).assertRefused(target, forward, "D", 0);
@@ -704,7 +785,7 @@ class AttentionTest extends KernelContract {
     usual.with("p", 1).assertRefused(target, forward, "p", 1);
     usual.with("p", -0.5).assertRefused(target, forward, "p", -0.5);
     Arguments ints = new Arguments(16, 8, 2, 2, 1, 8, 1, 0, 0, DType.I32);
-    ints.assertRefused(target, forward, "dtype", target.describe(DType.I32));
+    ints.assertRefused(target, forward, "dtype", DType.I32);
   }
 
   /** The arguments of a forward call that are not addresses. */
@@ -736,28 +817,18 @@ class AttentionTest extends KernelContract {
     void assertRefused(Target target, KernelCase k, String argument, Object value) {
       k.instead(
               (b, at) ->
-                  b.attentionForward(
-                      at.of("out"),
-                      at.of("lse"),
-                      at.of("q"),
-                      at.of("k"),
-                      at.of("v"),
-                      at.of("cuQ"),
-                      at.of("cuK"),
-                      qStride,
-                      kvStride,
-                      B,
-                      8,
-                      H,
-                      Hkv,
-                      D,
-                      scale,
-                      false,
-                      window,
-                      p,
-                      SEED,
-                      STREAM,
-                      dtype))
+                  b.run(
+                      new AttentionCall.Forward(
+                          at.of("out"),
+                          at.of("lse"),
+                          at.of("q"),
+                          at.of("k"),
+                          at.of("v"),
+                          at.of("cuQ"),
+                          at.of("cuK"),
+                          new AttentionCall.Problem(
+                              qStride, kvStride, B, 8, H, Hkv, D, scale, false, window, p, SEED,
+                              STREAM, dtype))))
           .assertRefused(target.backend(), argument, value);
     }
   }

@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.attune.kernels.calls.CopyCall;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.core.DType;
 import dev.attune.core.Device;
 import dev.attune.kernels.cpu.CpuBackend;
@@ -33,7 +35,7 @@ class BackendTest extends KernelContract {
   private static KernelCase fillZero(int bytes) {
     KernelCase k = KernelCase.forward(DType.F32, "fillZero bytes=%d", bytes);
     k.overwritten("out", Storage.U8, bytes);
-    return k.calls((backend, at) -> backend.fillZero(at.of("out"), bytes))
+    return k.calls((backend, at) -> backend.run(new FillZeroCall(at.of("out"), bytes)))
         .gives(p -> Map.of("out", new double[bytes]));
   }
 
@@ -45,7 +47,7 @@ class BackendTest extends KernelContract {
     }
     k.input("inp", Storage.U8, inp);
     k.overwritten("out", Storage.U8, bytes);
-    return k.calls((backend, at) -> backend.copy(at.of("out"), at.of("inp"), bytes))
+    return k.calls((backend, at) -> backend.run(new CopyCall(at.of("out"), at.of("inp"), bytes)))
         .gives(p -> Map.of("out", inp));
   }
 
@@ -112,7 +114,7 @@ class BackendTest extends KernelContract {
     backend.close();
     backend.close();
     IllegalStateException e =
-        assertThrows(IllegalStateException.class, () -> backend.fillZero(0, 0));
+        assertThrows(IllegalStateException.class, () -> backend.run(new FillZeroCall(0, 0)));
     assertTrue(e.getMessage().contains("closed"), e.getMessage());
   }
 
@@ -146,10 +148,10 @@ class BackendTest extends KernelContract {
     assertNullsRefused(target, fillZero(9), "out");
     assertNullsRefused(target, copy(9), "out", "inp");
     fillZero(9)
-        .instead((b, at) -> b.fillZero(at.of("out"), -1))
+        .instead((b, at) -> b.run(new FillZeroCall(at.of("out"), -1)))
         .assertRefused(target.backend(), "bytes", -1);
     copy(9)
-        .instead((b, at) -> b.copy(at.of("out"), at.of("inp"), -1))
+        .instead((b, at) -> b.run(new CopyCall(at.of("out"), at.of("inp"), -1)))
         .assertRefused(target.backend(), "bytes", -1);
   }
 }

@@ -1,5 +1,6 @@
 package dev.attune.kernels;
 
+import dev.attune.kernels.calls.CastCall;
 import dev.attune.core.DType;
 import dev.attune.ref.Precision;
 import dev.attune.testkit.Backends.Target;
@@ -28,7 +29,7 @@ class CastTest extends KernelContract {
     double[] old = k.gradient("out", outDtype, count, accumulate);
     return k.calls(
             (backend, at) ->
-                backend.cast(at.of("out"), at.of("inp"), count, accumulate, outDtype, inpDtype))
+                backend.run(new CastCall(at.of("out"), at.of("inp"), count, accumulate, outDtype, inpDtype)))
         .gives(
             p -> {
               double[] out = new double[count];
@@ -119,11 +120,11 @@ class CastTest extends KernelContract {
   void badArgumentsAreRefused(Target target) {
     KernelCase k = cast(null, 9, false, DType.F32, DType.BF16);
     assertNullsRefused(target, k, "out", "inp");
-    k.instead((b, at) -> b.cast(at.of("out"), at.of("inp"), -1, false, DType.F32, DType.F32))
+    k.instead((b, at) -> b.run(new CastCall(at.of("out"), at.of("inp"), -1, false, DType.F32, DType.F32)))
         .assertRefused(target.backend(), "count", -1);
-    k.instead((b, at) -> b.cast(at.of("out"), at.of("inp"), 9, false, DType.I32, DType.F32))
-        .assertRefused(target.backend(), "outDtype", target.describe(DType.I32));
-    k.instead((b, at) -> b.cast(at.of("out"), at.of("inp"), 9, false, DType.F32, DType.I32))
-        .assertRefused(target.backend(), "inpDtype", target.describe(DType.I32));
+    k.instead((b, at) -> b.run(new CastCall(at.of("out"), at.of("inp"), 9, false, DType.I32, DType.F32)))
+        .assertRefused(target.backend(), "outDtype", DType.I32);
+    k.instead((b, at) -> b.run(new CastCall(at.of("out"), at.of("inp"), 9, false, DType.F32, DType.I32)))
+        .assertRefused(target.backend(), "inpDtype", DType.I32);
   }
 }

@@ -2,6 +2,7 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.attune.kernels.calls.DoraCall;
 import dev.attune.core.DType;
 import dev.attune.ref.DoraRef;
 import dev.attune.ref.Precision;
@@ -57,7 +58,7 @@ class DoraTest extends KernelContract {
 
   private static KernelCase.Call gainCall(Rows l, float scale, DType weightDtype) {
     return (backend, at) ->
-        backend.doraGain(
+        backend.run(new DoraCall.Gain(
             at.of("gain"),
             at.of("excess"),
             at.of("norm"),
@@ -71,7 +72,7 @@ class DoraTest extends KernelContract {
             l.C,
             l.R,
             scale,
-            weightDtype);
+            weightDtype));
   }
 
   // ---- columns by their gain ----
@@ -103,8 +104,8 @@ class DoraTest extends KernelContract {
 
   private static KernelCase.Call forwardCall(long N, long F, boolean accumulate, DType dtype) {
     return (backend, at) ->
-        backend.doraForward(
-            at.of("out"), at.of("inp"), at.of("gain"), at.of("bias"), N, F, accumulate, dtype);
+        backend.run(new DoraCall.Forward(
+            at.of("out"), at.of("inp"), at.of("gain"), at.of("bias"), N, F, accumulate, dtype));
   }
 
   /** Where dinp lies. */
@@ -188,7 +189,7 @@ class DoraTest extends KernelContract {
   private static KernelCase.Call backwardCall(
       long N, long F, long stride, boolean accumulate, DType dtype) {
     return (backend, at) ->
-        backend.doraBackward(
+        backend.run(new DoraCall.Backward(
             at.of("dinp"),
             at.of("dmagnitude"),
             at.of("dout"),
@@ -199,7 +200,7 @@ class DoraTest extends KernelContract {
             F,
             stride,
             accumulate,
-            dtype);
+            dtype));
   }
 
   @Override
@@ -402,7 +403,7 @@ class DoraTest extends KernelContract {
     refuse(target, gain, gainCall(new Rows(6, 2, 3, 5, 0), SCALE, DType.F32), "R", 0);
     refuse(target, gain, gainCall(new Rows(6, 2, 3, 5, 257), SCALE, DType.F32), "R", 257);
     refuse(target, gain, gainCall(l, Float.NaN, DType.F32), "scale", "nan");
-    Object i32 = target.describe(DType.I32);
+    Object i32 = DType.I32;
     refuse(target, gain, gainCall(l, SCALE, DType.I32), "weightDtype", i32);
     KernelCase forward = forward(3, 5, true, true, false, DType.F32);
     assertNullsRefused(target, forward, "out", "inp", "gain");

@@ -3,6 +3,7 @@ package dev.attune.kernels;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import dev.attune.ref.DropoutRef;
@@ -47,7 +48,7 @@ class DropoutTest extends KernelContract {
     }
     return k.calls(
             (backend, at) ->
-                backend.dropout(at.of("out"), at.of("inp"), count, p, seed, stream, dtype))
+                backend.run(new DropoutCall(at.of("out"), at.of("inp"), count, p, seed, stream, dtype)))
         .gives(precision -> Map.of("out", DropoutRef.apply(precision, inp, p, seed, stream)));
   }
 
@@ -167,11 +168,11 @@ class DropoutTest extends KernelContract {
             (value, p) ->
                 k.instead(
                         (b, at) ->
-                            b.dropout(at.of("out"), at.of("inp"), 9, p, SEED, STREAM, DType.F32))
+                            b.run(new DropoutCall(at.of("out"), at.of("inp"), 9, p, SEED, STREAM, DType.F32)))
                     .assertRefused(target.backend(), "p", value));
-    k.instead((b, at) -> b.dropout(at.of("out"), at.of("inp"), -1, 0, SEED, STREAM, DType.F32))
+    k.instead((b, at) -> b.run(new DropoutCall(at.of("out"), at.of("inp"), -1, 0, SEED, STREAM, DType.F32)))
         .assertRefused(target.backend(), "count", -1);
-    k.instead((b, at) -> b.dropout(at.of("out"), at.of("inp"), 9, 0, SEED, STREAM, DType.I32))
-        .assertRefused(target.backend(), "dtype", target.describe(DType.I32));
+    k.instead((b, at) -> b.run(new DropoutCall(at.of("out"), at.of("inp"), 9, 0, SEED, STREAM, DType.I32)))
+        .assertRefused(target.backend(), "dtype", DType.I32);
   }
 }

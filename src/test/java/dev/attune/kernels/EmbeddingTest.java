@@ -1,5 +1,7 @@
 package dev.attune.kernels;
 
+import dev.attune.kernels.calls.EmbeddingCall;
+import dev.attune.kernels.calls.ZeroRowsCall;
 import dev.attune.core.DType;
 import dev.attune.ref.EmbeddingRef;
 import dev.attune.ref.Precision;
@@ -57,7 +59,7 @@ class EmbeddingTest extends KernelContract {
     k.overwritten("out", dtype, N * C);
     return k.calls(
             (backend, at) ->
-                backend.embeddingForward(
+                backend.run(new EmbeddingCall.Forward(
                     at.of("out"),
                     at.of("word"),
                     at.of("position"),
@@ -70,7 +72,7 @@ class EmbeddingTest extends KernelContract {
                     V,
                     P,
                     T,
-                    dtype))
+                    dtype)))
         .gives(
             p ->
                 Map.of(
@@ -96,7 +98,7 @@ class EmbeddingTest extends KernelContract {
     double[] type = tables.type() ? k.updated("dtokenType", Storage.F32, T * C) : null;
     return k.calls(
             (backend, at) ->
-                backend.embeddingBackward(
+                backend.run(new EmbeddingCall.Backward(
                     at.of("dword"),
                     at.of("dposition"),
                     at.of("dtokenType"),
@@ -106,7 +108,7 @@ class EmbeddingTest extends KernelContract {
                     at.of("typeIds"),
                     N,
                     C,
-                    dtype))
+                    dtype)))
         .gives(
             p -> {
               Map<String, double[]> gradients = new HashMap<>();
@@ -128,7 +130,7 @@ class EmbeddingTest extends KernelContract {
     KernelCase k = KernelCase.forward(DType.F32, "zeroRows V=%d C=%d M=%d", V, C, rows.length);
     double[] table = k.updated("table", Storage.F32, V * C);
     k.ints("rows", rows);
-    return k.calls((backend, at) -> backend.zeroRows(at.of("table"), at.of("rows"), rows.length, C))
+    return k.calls((backend, at) -> backend.run(new ZeroRowsCall(at.of("table"), at.of("rows"), rows.length, C)))
         .gives(
             p -> {
               double[] zeroed = table.clone();
@@ -219,8 +221,8 @@ class EmbeddingTest extends KernelContract {
       k.ints("ids", 2);
       k.calls(
           (backend, at) ->
-              backend.embeddingBackward(
-                  at.of("dword"), 0, 0, at.of("dout"), at.of("ids"), 0, 0, 1, 33, dtype));
+              backend.run(new EmbeddingCall.Backward(
+                  at.of("dword"), 0, 0, at.of("dout"), at.of("ids"), 0, 0, 1, 33, dtype)));
       double[] dword = k.run(target.backend()).values().get("dword");
       for (int c = 0; c < 33; c++) {
         table[2 * 33 + c] = (float) (1 + dout[c]);
@@ -245,9 +247,9 @@ class EmbeddingTest extends KernelContract {
     KernelCase zero = zeroRows(5, 3, 1, 4);
     assertNullsRefused(target, zero, "table", "rows");
     zero.with("rows", 1, -2).assertRefused(target.backend(), "rows[1]", -2);
-    zero.instead((b, at) -> b.zeroRows(at.of("table"), at.of("rows"), 2, 0))
+    zero.instead((b, at) -> b.run(new ZeroRowsCall(at.of("table"), at.of("rows"), 2, 0)))
         .assertRefused(target.backend(), "C", 0);
-    zero.instead((b, at) -> b.zeroRows(at.of("table"), at.of("rows"), -2, 3))
+    zero.instead((b, at) -> b.run(new ZeroRowsCall(at.of("table"), at.of("rows"), -2, 3)))
         .assertRefused(target.backend(), "M", -2);
   }
 }

@@ -2,6 +2,7 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.attune.kernels.calls.LayerNormCall;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import dev.attune.ref.DropoutRef;
@@ -75,7 +76,7 @@ class LayerNormTest extends KernelContract {
     k.overwritten("rstd", Storage.F32, N);
     return k.calls(
             (backend, at) ->
-                backend.layerNormForward(
+                backend.run(new LayerNormCall.Forward(
                     at.of("out"),
                     at.of("sum"),
                     at.of("mean"),
@@ -91,7 +92,7 @@ class LayerNormTest extends KernelContract {
                     pOut,
                     SEED,
                     STREAM,
-                    dtype))
+                    dtype)))
         .gives(
             p -> {
               LayerNormRef.Forward f =
@@ -153,7 +154,7 @@ class LayerNormTest extends KernelContract {
     double[] oldBias = k.gradient("dbias", Storage.F32, C, accumulateWeight);
     return k.calls(
             (backend, at) ->
-                backend.layerNormBackward(
+                backend.run(new LayerNormCall.Backward(
                     at.of("dinp"),
                     outputs == Outputs.ONE ? at.of("dinp") : at.of("dresidual"),
                     at.of("dweight"),
@@ -172,7 +173,7 @@ class LayerNormTest extends KernelContract {
                     STREAM,
                     accumulateResidual,
                     accumulateWeight,
-                    dtype))
+                    dtype)))
         .gives(
             p -> {
               // The plain program, like the kernel, has the statistics as saved.
@@ -461,7 +462,7 @@ class LayerNormTest extends KernelContract {
         back.overwritten("dinp", dtype, rows * C);
         back.calls(
             (backend, at) ->
-                backend.layerNormBackward(
+                backend.run(new LayerNormCall.Backward(
                     at.of("dinp"),
                     0,
                     at.of("dweight"),
@@ -480,7 +481,7 @@ class LayerNormTest extends KernelContract {
                     STREAM,
                     false,
                     false,
-                    dtype));
+                    dtype)));
         assertRows(
             dout.get("dinp"), begin, rows, N, back.run(target.backend()).values().get("dinp"));
       }
@@ -508,7 +509,7 @@ class LayerNormTest extends KernelContract {
     forward.instead(with(3, 5, 0, -0.5f, DType.F32)).assertRefused(target.backend(), "pOut", -0.5);
     forward
         .instead(with(3, 5, 0, 0, DType.I32))
-        .assertRefused(target.backend(), "dtype", target.describe(DType.I32));
+        .assertRefused(target.backend(), "dtype", DType.I32);
     KernelCase backward = backward(3, 5, Outputs.BOTH, true, false, 0, 0, DType.F32);
     assertNullsRefused(target, backward, "dout", "sum", "mean", "rstd", "weight");
     // A frozen norm wants neither gradient; one without the other is a mistake.
@@ -520,7 +521,7 @@ class LayerNormTest extends KernelContract {
 
   private static KernelCase.Call with(long N, long C, float pInp, float pOut, DType dtype) {
     return (b, at) ->
-        b.layerNormForward(
+        b.run(new LayerNormCall.Forward(
             at.of("out"),
             at.of("sum"),
             at.of("mean"),
@@ -536,7 +537,7 @@ class LayerNormTest extends KernelContract {
             pOut,
             SEED,
             STREAM,
-            dtype);
+            dtype));
   }
 
   /**

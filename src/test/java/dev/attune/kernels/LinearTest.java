@@ -2,6 +2,7 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.core.DType;
 import dev.attune.ref.ActivationRef;
 import dev.attune.ref.LinearRef;
@@ -103,7 +104,7 @@ class LinearTest extends KernelContract {
       KernelCase k, int N, int C, int F, Activation activation, DType dtype, DType weightDtype) {
     return k.calls(
         (backend, at) ->
-            backend.linearForward(
+            backend.run(new LinearCall.Forward(
                 at.of("out"),
                 at.of("pre"),
                 at.of("inp"),
@@ -114,7 +115,7 @@ class LinearTest extends KernelContract {
                 F,
                 activation,
                 dtype,
-                weightDtype));
+                weightDtype)));
   }
 
   private static KernelCase backwardInput(
@@ -169,7 +170,7 @@ class LinearTest extends KernelContract {
       DType weightDtype) {
     return k.calls(
         (backend, at) ->
-            backend.linearBackwardInput(
+            backend.run(new LinearCall.BackwardInput(
                 at.of("dinp"),
                 at.of("actOut"),
                 at.of("dout"),
@@ -181,7 +182,7 @@ class LinearTest extends KernelContract {
                 activation,
                 accumulate,
                 dtype,
-                weightDtype));
+                weightDtype)));
   }
 
   private static KernelCase backwardWeight(
@@ -201,7 +202,7 @@ class LinearTest extends KernelContract {
     double[] oldBias = bias ? k.gradient("dbias", Storage.F32, F, accumulate) : null;
     return k.calls(
             (backend, at) ->
-                backend.linearBackwardWeight(
+                backend.run(new LinearCall.BackwardWeight(
                     at.of("dweight"),
                     at.of("dbias"),
                     at.of("dout"),
@@ -210,7 +211,7 @@ class LinearTest extends KernelContract {
                     C,
                     F,
                     accumulate,
-                    dtype))
+                    dtype)))
         .gives(
             p ->
                 Map.of(
@@ -556,7 +557,7 @@ class LinearTest extends KernelContract {
       weight
           .instead(
               (b, at) ->
-                  b.linearBackwardWeight(
+                  b.run(new LinearCall.BackwardWeight(
                       at.of("dweight"),
                       at.of("dbias"),
                       at.of("dout"),
@@ -565,10 +566,10 @@ class LinearTest extends KernelContract {
                       C,
                       F,
                       false,
-                      f32))
+                      f32)))
           .assertRefused(target.backend(), argument, value);
     }
-    Object i32 = target.describe(DType.I32);
+    Object i32 = DType.I32;
     callForward(forward.instead(null), 3, 5, 7, gelu, DType.I32, f32)
         .assertRefused(target.backend(), "dtype", i32);
     callForward(forward.instead(null), 3, 5, 7, gelu, f32, DType.I32)

@@ -1,5 +1,6 @@
 package dev.attune.kernels;
 
+import dev.attune.kernels.calls.LoraCall;
 import dev.attune.core.DType;
 import dev.attune.ref.LoraRef;
 import dev.attune.ref.Precision;
@@ -65,7 +66,7 @@ class LoraTest extends KernelContract {
 
   private static KernelCase.Call forwardCall(Layout l, float scale, DType dtype) {
     return (backend, at) ->
-        backend.loraForward(
+        backend.run(new LoraCall.Forward(
             at.of("out"),
             at.of("low"),
             at.of("up"),
@@ -75,7 +76,7 @@ class LoraTest extends KernelContract {
             l.outStride,
             l.lowStride,
             scale,
-            dtype);
+            dtype));
   }
 
   private static KernelCase backward(Layout l, boolean accumulate, DType dtype) {
@@ -100,7 +101,7 @@ class LoraTest extends KernelContract {
   private static KernelCase.Call backwardCall(
       Layout l, float scale, boolean accumulate, DType dtype) {
     return (backend, at) ->
-        backend.loraBackward(
+        backend.run(new LoraCall.Backward(
             at.of("dlow"),
             at.of("dup"),
             at.of("dout"),
@@ -113,7 +114,7 @@ class LoraTest extends KernelContract {
             l.lowStride,
             scale,
             accumulate,
-            dtype);
+            dtype));
   }
 
   @Override
@@ -229,7 +230,7 @@ class LoraTest extends KernelContract {
         .assertRefused(target.backend(), "scale", "nan");
     backward
         .instead(backwardCall(l, SCALE, true, DType.I32))
-        .assertRefused(target.backend(), "dtype", target.describe(DType.I32));
+        .assertRefused(target.backend(), "dtype", DType.I32);
   }
 
   private static void refuse(Target target, Layout bad, String argument, Object value) {

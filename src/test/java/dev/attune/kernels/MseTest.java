@@ -2,6 +2,7 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.attune.kernels.calls.MseCall;
 import dev.attune.core.DType;
 import dev.attune.ref.MseRef;
 import dev.attune.ref.Precision;
@@ -33,14 +34,14 @@ class MseTest extends KernelContract {
     }
     return k.calls(
             (backend, at) ->
-                backend.mse(
+                backend.run(new MseCall(
                     at.of("losses"),
                     at.of("dpred"),
                     at.of("pred"),
                     at.of("targets"),
                     N,
                     scale,
-                    dtype))
+                    dtype)))
         .gives(
             p ->
                 Map.of(
@@ -95,14 +96,14 @@ class MseTest extends KernelContract {
     k.overwritten("dpred", Storage.F32, values.length);
     k.calls(
         (backend, at) ->
-            backend.mse(
+            backend.run(new MseCall(
                 at.of("losses"),
                 at.of("dpred"),
                 at.of("pred"),
                 at.of("targets"),
                 values.length,
                 1,
-                DType.F32));
+                DType.F32)));
     KernelCase.Result result = k.run(target.backend());
     assertValues(new double[values.length], result.values().get("losses"));
     for (double gradient : result.values().get("dpred")) {
@@ -117,25 +118,25 @@ class MseTest extends KernelContract {
     assertNullsRefused(target, k, "losses", "pred", "targets");
     k.instead(
             (b, at) ->
-                b.mse(
+                b.run(new MseCall(
                     at.of("losses"),
                     at.of("dpred"),
                     at.of("pred"),
                     at.of("targets"),
                     -1,
                     1,
-                    DType.F32))
+                    DType.F32)))
         .assertRefused(target.backend(), "N", -1);
     k.instead(
             (b, at) ->
-                b.mse(
+                b.run(new MseCall(
                     at.of("losses"),
                     at.of("dpred"),
                     at.of("pred"),
                     at.of("targets"),
                     9,
                     1,
-                    DType.I32))
-        .assertRefused(target.backend(), "dtype", target.describe(DType.I32));
+                    DType.I32)))
+        .assertRefused(target.backend(), "dtype", DType.I32);
   }
 }

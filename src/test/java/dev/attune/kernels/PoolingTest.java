@@ -2,6 +2,8 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.attune.kernels.calls.GatherRowsCall;
+import dev.attune.kernels.calls.MeanPoolCall;
 import dev.attune.core.DType;
 import dev.attune.ref.PoolingRef;
 import dev.attune.ref.Precision;
@@ -29,8 +31,8 @@ class PoolingTest extends KernelContract {
     k.overwritten("out", dtype, rows.length * C);
     return k.calls(
             (backend, at) ->
-                backend.gatherRowsForward(
-                    at.of("out"), at.of("inp"), at.of("rows"), rows.length, C, dtype))
+                backend.run(new GatherRowsCall.Forward(
+                    at.of("out"), at.of("inp"), at.of("rows"), rows.length, C, dtype)))
         .gives(p -> Map.of("out", PoolingRef.gather(inp, rows, C)))
         .exactly("out");
   }
@@ -50,7 +52,7 @@ class PoolingTest extends KernelContract {
     double[] old = k.gradient("dinp", dtype, N * C, accumulate);
     return k.calls(
             (backend, at) ->
-                backend.gatherRowsBackward(
+                backend.run(new GatherRowsCall.Backward(
                     at.of("dinp"),
                     at.of("dout"),
                     at.of("rows"),
@@ -58,7 +60,7 @@ class PoolingTest extends KernelContract {
                     rows.length,
                     C,
                     accumulate,
-                    dtype))
+                    dtype)))
         .gives(p -> Map.of("dinp", PoolingRef.gatherBackward(p, dout, rows, old, N, C)))
         .exactly("dinp");
   }
@@ -72,8 +74,8 @@ class PoolingTest extends KernelContract {
     k.overwritten("out", dtype, B * C);
     return k.calls(
             (backend, at) ->
-                backend.meanPoolForward(
-                    at.of("out"), at.of("inp"), at.of("cuSeqlens"), B, C, dtype))
+                backend.run(new MeanPoolCall.Forward(
+                    at.of("out"), at.of("inp"), at.of("cuSeqlens"), B, C, dtype)))
         .gives(p -> Map.of("out", PoolingRef.mean(p, inp, cuSeqlens, C)));
   }
 
@@ -91,8 +93,8 @@ class PoolingTest extends KernelContract {
     double[] old = k.gradient("dinp", dtype, cuSeqlens[B] * C, accumulate);
     return k.calls(
             (backend, at) ->
-                backend.meanPoolBackward(
-                    at.of("dinp"), at.of("dout"), at.of("cuSeqlens"), B, C, accumulate, dtype))
+                backend.run(new MeanPoolCall.Backward(
+                    at.of("dinp"), at.of("dout"), at.of("cuSeqlens"), B, C, accumulate, dtype)))
         .gives(p -> Map.of("dinp", PoolingRef.meanBackward(p, dout, cuSeqlens, old, C)));
   }
 
@@ -204,7 +206,7 @@ class PoolingTest extends KernelContract {
       k.overwritten("out", dtype, 3 * C);
       k.calls(
           (backend, at) ->
-              backend.meanPoolForward(at.of("out"), at.of("inp"), at.of("cuSeqlens"), 3, C, dtype));
+              backend.run(new MeanPoolCall.Forward(at.of("out"), at.of("inp"), at.of("cuSeqlens"), 3, C, dtype)));
       double[] out = k.run(target.backend()).values().get("out");
       for (int i = 0; i < out.length; i++) {
         assertEquals(i / C == 1, Double.isNaN(out[i]), "element " + i);
@@ -221,7 +223,7 @@ class PoolingTest extends KernelContract {
     gather.with("rows", 1, -1).assertRefused(target.backend(), "rows[1]", -1);
     gather
         .instead(
-            (b, at) -> b.gatherRowsForward(at.of("out"), at.of("inp"), at.of("rows"), 2, 0, f32))
+            (b, at) -> b.run(new GatherRowsCall.Forward(at.of("out"), at.of("inp"), at.of("rows"), 2, 0, f32)))
         .assertRefused(target.backend(), "C", 0);
     KernelCase scatter = gatherBackward(5, 3, new int[] {4, 0}, false, f32);
     assertNullsRefused(target, scatter, "dinp", "dout", "rows");
@@ -232,7 +234,7 @@ class PoolingTest extends KernelContract {
     mean.with("cuSeqlens", 1, 6).assertRefused(target.backend(), "cuSeqlens[2]", 5);
     mean.instead(
             (b, at) ->
-                b.meanPoolForward(at.of("out"), at.of("inp"), at.of("cuSeqlens"), -1, 3, f32))
+                b.run(new MeanPoolCall.Forward(at.of("out"), at.of("inp"), at.of("cuSeqlens"), -1, 3, f32)))
         .assertRefused(target.backend(), "B", -1);
     KernelCase spread = meanBackward(new int[] {0, 2, 5}, 3, false, f32);
     assertNullsRefused(target, spread, "dinp", "dout", "cuSeqlens");

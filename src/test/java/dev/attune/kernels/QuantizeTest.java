@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.kernels.calls.QuantizeCall;
 import dev.attune.core.DType;
 import dev.attune.ref.QuantizeRef;
 import dev.attune.testkit.Backends.Target;
@@ -89,7 +90,7 @@ class QuantizeTest extends KernelContract {
   }
 
   private static KernelCase.Call quantizeCall(long F, long C, DType inpDtype, DType outDtype) {
-    return (backend, at) -> backend.quantize(at.of("out"), at.of("inp"), F, C, inpDtype, outDtype);
+    return (backend, at) -> backend.run(new QuantizeCall.Pack(at.of("out"), at.of("inp"), F, C, inpDtype, outDtype));
   }
 
   private static KernelCase dequantize(int F, int C, DType outDtype, DType inpDtype) {
@@ -111,7 +112,7 @@ class QuantizeTest extends KernelContract {
 
   private static KernelCase.Call dequantizeCall(long F, long C, DType outDtype, DType inpDtype) {
     return (backend, at) ->
-        backend.dequantize(at.of("out"), at.of("inp"), F, C, outDtype, inpDtype);
+        backend.run(new QuantizeCall.Unpack(at.of("out"), at.of("inp"), F, C, outDtype, inpDtype));
   }
 
   @Override
@@ -220,9 +221,9 @@ class QuantizeTest extends KernelContract {
       refuse(target, there, quantizeCall(-1, 64, DType.F32, coded), "F", -1);
       refuse(target, there, quantizeCall(2, 96, DType.F32, coded), "C", 96);
       refuse(target, there, quantizeCall(2, 0, DType.F32, coded), "C", 0);
-      Object i32 = target.describe(DType.I32);
+      Object i32 = DType.I32;
       refuse(target, there, quantizeCall(2, 64, DType.I32, coded), "inpDtype", i32);
-      Object bf16 = target.describe(DType.BF16);
+      Object bf16 = DType.BF16;
       refuse(target, there, quantizeCall(2, 64, DType.F32, DType.BF16), "outDtype", bf16);
       KernelCase back = dequantize(2, 64, DType.F32, coded);
       assertNullsRefused(target, back, "out", "inp");

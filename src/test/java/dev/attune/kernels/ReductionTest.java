@@ -2,6 +2,7 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.attune.kernels.calls.SumOfSquaresCall;
 import dev.attune.core.DType;
 import dev.attune.ref.ReductionRef;
 import dev.attune.testkit.Backends.Target;
@@ -23,7 +24,7 @@ class ReductionTest extends KernelContract {
     double[] inp =
         values == null ? k.normal("inp", Storage.F32, count) : k.input("inp", Storage.F32, values);
     k.overwritten("out", Storage.F64, 1);
-    return k.calls((backend, at) -> backend.sumOfSquares(at.of("out"), at.of("inp"), count))
+    return k.calls((backend, at) -> backend.run(new SumOfSquaresCall.Flat(at.of("out"), at.of("inp"), count)))
         .gives(p -> Map.of("out", new double[] {ReductionRef.sumOfSquares(p, inp)}));
   }
 
@@ -35,8 +36,8 @@ class ReductionTest extends KernelContract {
     k.overwritten("out", Storage.F64, 1);
     return k.calls(
             (backend, at) ->
-                backend.sumOfSquaresRows(
-                    at.of("out"), at.of("table"), at.of("rows"), rows.length, C))
+                backend.run(new SumOfSquaresCall.Rows(
+                    at.of("out"), at.of("table"), at.of("rows"), rows.length, C)))
         .gives(p -> Map.of("out", new double[] {ReductionRef.sumOfSquaresRows(p, table, rows, C)}));
   }
 
@@ -104,14 +105,14 @@ class ReductionTest extends KernelContract {
   void badArgumentsAreRefused(Target target) {
     KernelCase flat = sumOfSquares(null, 9);
     assertNullsRefused(target, flat, "out", "inp");
-    flat.instead((b, at) -> b.sumOfSquares(at.of("out"), at.of("inp"), -1))
+    flat.instead((b, at) -> b.run(new SumOfSquaresCall.Flat(at.of("out"), at.of("inp"), -1)))
         .assertRefused(target.backend(), "count", -1);
     KernelCase rows = sumOfSquaresRows(9, 5, 1, 2, 3);
     assertNullsRefused(target, rows, "out", "table", "rows");
     rows.with("rows", 1, -7).assertRefused(target.backend(), "rows[1]", -7);
-    rows.instead((b, at) -> b.sumOfSquaresRows(at.of("out"), at.of("table"), at.of("rows"), -1, 5))
+    rows.instead((b, at) -> b.run(new SumOfSquaresCall.Rows(at.of("out"), at.of("table"), at.of("rows"), -1, 5)))
         .assertRefused(target.backend(), "M", -1);
-    rows.instead((b, at) -> b.sumOfSquaresRows(at.of("out"), at.of("table"), at.of("rows"), 3, 0))
+    rows.instead((b, at) -> b.run(new SumOfSquaresCall.Rows(at.of("out"), at.of("table"), at.of("rows"), 3, 0)))
         .assertRefused(target.backend(), "C", 0);
   }
 }

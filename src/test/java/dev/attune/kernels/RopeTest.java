@@ -3,6 +3,7 @@ package dev.attune.kernels;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.attune.kernels.calls.RopeCall;
 import dev.attune.core.DType;
 import dev.attune.ref.Precision;
 import dev.attune.ref.RopeRef;
@@ -71,7 +72,7 @@ class RopeTest extends KernelContract {
 
   private static KernelCase.Call call(Layout l, long P, boolean inverse, DType dtype) {
     return (backend, at) ->
-        backend.rope(
+        backend.run(new RopeCall(
             at.of("inp"),
             at.of("table"),
             at.of("positions"),
@@ -82,7 +83,7 @@ class RopeTest extends KernelContract {
             l.stride(),
             P,
             inverse,
-            dtype);
+            dtype));
   }
 
   @Override
@@ -213,7 +214,7 @@ class RopeTest extends KernelContract {
     refuse(target, k, new Layout(3, 2, 6, 4, -1), "stride", 11);
     k.instead(call(l, 0, false, DType.F32)).assertRefused(target.backend(), "P", 0);
     k.instead(call(l, P, false, DType.I32))
-        .assertRefused(target.backend(), "dtype", target.describe(DType.I32));
+        .assertRefused(target.backend(), "dtype", DType.I32);
   }
 
   private static void refuse(

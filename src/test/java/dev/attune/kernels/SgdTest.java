@@ -2,6 +2,7 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.attune.kernels.calls.SgdCall;
 import dev.attune.core.DType;
 import dev.attune.ref.Precision;
 import dev.attune.ref.SgdRef;
@@ -52,7 +53,7 @@ class SgdTest extends KernelContract {
     double[] old = buffer;
     return k.calls(
             (backend, at) ->
-                backend.sgd(
+                backend.run(new SgdCall.Flat(
                     at.of("weight"),
                     at.of("momentumBuffer"),
                     at.of("shadow"),
@@ -63,7 +64,7 @@ class SgdTest extends KernelContract {
                     DECAY,
                     nesterov,
                     firstStep,
-                    SCALE))
+                    SCALE)))
         .gives(
             p -> {
               double[] w = weight.clone();
@@ -148,7 +149,7 @@ class SgdTest extends KernelContract {
 
   private static KernelCase.Call with(long count, float lr, float momentum) {
     return (b, at) ->
-        b.sgd(
+        b.run(new SgdCall.Flat(
             at.of("weight"),
             at.of("momentumBuffer"),
             at.of("shadow"),
@@ -159,6 +160,6 @@ class SgdTest extends KernelContract {
             0,
             false,
             false,
-            1);
+            1));
   }
 }

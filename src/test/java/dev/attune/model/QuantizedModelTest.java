@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.kernels.calls.QuantizeCall;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Packer;
@@ -145,8 +146,8 @@ class QuantizedModelTest {
         whole.write(at, bytes);
         at += segment.count() * 4;
       }
-      backend.quantize(packed.address(), whole.address(), rows, cols, DType.F32, dtype);
-      backend.dequantize(whole.address(), packed.address(), rows, cols, DType.F32, dtype);
+      backend.run(new QuantizeCall.Pack(packed.address(), whole.address(), rows, cols, DType.F32, dtype));
+      backend.run(new QuantizeCall.Unpack(whole.address(), packed.address(), rows, cols, DType.F32, dtype));
       at = 0;
       for (Segment segment : segments) {
         float[] values = Host.floats(whole, at, (int) segment.count());

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import dev.attune.kernels.Backend;
@@ -110,8 +111,8 @@ class DoraProjectionTest {
         try (Buffer buffer = Buffer.allocate(backend, N * C * 4L, false)) {
           upload(buffer.address(), mask);
           long stream = Philox.stream(0, 0);
-          backend.dropout(
-              buffer.address(), buffer.address(), N * C, dropout, SEED, stream, DType.F32);
+          backend.run(new DropoutCall(
+              buffer.address(), buffer.address(), N * C, dropout, SEED, stream, DType.F32));
           mask = read(buffer.address(), N * C);
         }
       }

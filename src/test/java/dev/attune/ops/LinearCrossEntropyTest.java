@@ -3,6 +3,8 @@ package dev.attune.ops;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.kernels.calls.CrossEntropyCall;
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
@@ -121,7 +123,7 @@ class LinearCrossEntropyTest {
       Tensor again = f.input(true);
       Tensor logits = f.tape.tensor(M, LARGE, true);
       Backend b = f.backend;
-      b.linearForward(
+      b.run(new LinearCall.Forward(
           logits.address(),
           0,
           again.address(),
@@ -132,8 +134,8 @@ class LinearCrossEntropyTest {
           LARGE,
           Activation.NONE,
           DType.F32,
-          DType.F32);
-      b.crossEntropy(
+          DType.F32));
+      b.run(new CrossEntropyCall(
           f.losses(),
           logits.address(),
           logits.address(),
@@ -143,13 +145,13 @@ class LinearCrossEntropyTest {
           CrossEntropy.IGNORE,
           0.1f,
           1f,
-          DType.F32);
+          DType.F32));
       assertNear(f.floats(f.losses(), M), losses, 1e-5, "losses");
-      b.linearBackwardWeight(
-          f.weight.gradient(), 0, logits.address(), again.address(), M, C, LARGE, false, DType.F32);
+      b.run(new LinearCall.BackwardWeight(
+          f.weight.gradient(), 0, logits.address(), again.address(), M, C, LARGE, false, DType.F32));
       assertNear(f.floats(f.weight.gradient(), LARGE * C), dweight, 1e-5, "dweight");
       long dinp = f.tape.allocate(M * C * 4L);
-      b.linearBackwardInput(
+      b.run(new LinearCall.BackwardInput(
           dinp,
           0,
           logits.address(),
@@ -161,7 +163,7 @@ class LinearCrossEntropyTest {
           Activation.NONE,
           false,
           DType.F32,
-          DType.F32);
+          DType.F32));
       assertNear(f.floats(dinp, M * C), dinput, 1e-5, "dinput");
     }
   }
@@ -179,7 +181,7 @@ class LinearCrossEntropyTest {
       ByteBuffer predicted = ByteBuffer.allocateDirect(M * 4).order(ByteOrder.nativeOrder());
       f.backend.download(predicted.duplicate(), f.predictions());
       Tensor logits = f.tape.tensor(M, V, false);
-      f.backend.linearForward(
+      f.backend.run(new LinearCall.Forward(
           logits.address(),
           0,
           input.address(),
@@ -190,7 +192,7 @@ class LinearCrossEntropyTest {
           V,
           Activation.NONE,
           DType.F32,
-          DType.BF16);
+          DType.BF16));
       float[] values = f.floats(logits.address(), M * V);
       for (int row = 0; row < M; row++) {
         float chosen = values[row * V + predicted.getInt(4 * row)];

@@ -7,7 +7,14 @@ import dev.attune.core.Philox;
  * {@code k, v (Nk,Hkv,D)} dense, {@code out (Nq,H,D)}, {@code lse (H,Nq)}.
  */
 public final class AttentionRef {
-  /** What both directions need to know. {@code window} 0: no limit. */
+  /**
+   * What both directions need to know.
+   *
+   * @param window 0: no limit; else how far a query sees, itself included: back, and ahead too
+   *     where it is not causal
+   * @param bias (H, 2 reach + 1) added to scaled scores by the offset of the key from the query's
+   *     place, clamped to the reach; null: none
+   */
   public record Problem(
       int[] cuQ,
       int[] cuK,
@@ -19,7 +26,40 @@ public final class AttentionRef {
       int window,
       float dropout,
       long seed,
-      long stream) {
+      long stream,
+      int reach,
+      double[] bias) {
+    public Problem(
+        int[] cuQ,
+        int[] cuK,
+        int H,
+        int Hkv,
+        int D,
+        double scale,
+        boolean causal,
+        int window,
+        float dropout,
+        long seed,
+        long stream) {
+      this(cuQ, cuK, H, Hkv, D, scale, causal, window, dropout, seed, stream, 0, null);
+    }
+
+    public Problem withBias(int reach, double[] bias) {
+      return new Problem(
+          cuQ, cuK, H, Hkv, D, scale, causal, window, dropout, seed, stream, reach, bias);
+    }
+
+    /** Where the bias of query i and key j of sequence b lies. */
+    int biasAt(int b, int h, int i, int j) {
+      int offset = j - place(b, i);
+      return h * (2 * reach + 1) + reach + Math.max(-reach, Math.min(reach, offset));
+    }
+
+    /** The key at which query i of sequence b stands. */
+    int place(int b, int i) {
+      return i + (cuK[b + 1] - cuK[b]) - (cuQ[b + 1] - cuQ[b]);
+    }
+
     int queries() {
       return cuQ[cuQ.length - 1];
     }
@@ -30,8 +70,8 @@ public final class AttentionRef {
 
     /** Whether query i of sequence b sees its key j. */
     boolean sees(int b, int i, int j) {
-      int diagonal = i + (cuK[b + 1] - cuK[b]) - (cuQ[b + 1] - cuQ[b]);
-      return (!causal || j <= diagonal) && (window == 0 || j > diagonal - window);
+      int ahead = j - place(b, i);
+      return (!causal || ahead <= 0) && (window == 0 || Math.abs(ahead) < window);
     }
 
     /** The factor that dropout gives to the probability of packed row {@code row} and key j. */
@@ -52,7 +92,7 @@ public final class AttentionRef {
   public record Forward(double[] out, double[] lse) {}
 
   /** Everything that backward writes. */
-  public record Backward(double[] dq, double[] dk, double[] dv) {}
+  public record Backward(double[] dq, double[] dk, double[] dv, double[] dbias) {}
 
   private AttentionRef() {}
 
@@ -101,7 +141,11 @@ public final class AttentionRef {
       double[] out,
       double[] lse) {
     Backward backward =
-        new Backward(new double[q.length], new double[k.length], new double[v.length]);
+        new Backward(
+            new double[q.length],
+            new double[k.length],
+            new double[v.length],
+            new double[a.bias == null ? 0 : a.bias.length]);
     for (int b = 0; b + 1 < a.cuQ.length; b++) {
       int keys = a.cuK[b + 1] - a.cuK[b];
       for (int row = a.cuQ[b]; row < a.cuQ[b + 1]; row++) {
@@ -123,8 +167,12 @@ public final class AttentionRef {
               dprobability = p.f32(dprobability + p.f32(dout[query + d] * v[index(a, b, j, h, d)]));
             }
             double kept = p.stored(p.f32(probability * mask));
-            double dscore =
-                p.stored(p.f32(probability * p.f32(p.f32(dprobability * mask) - delta)));
+            double gradient = p.f32(probability * p.f32(p.f32(dprobability * mask) - delta));
+            if (a.bias != null) {
+              int at = a.biasAt(b, h, row - a.cuQ[b], j);
+              backward.dbias[at] = p.f32(backward.dbias[at] + gradient);
+            }
+            double dscore = p.stored(gradient);
             for (int d = 0; d < a.D; d++) {
               int key = index(a, b, j, h, d);
               backward.dv[key] = p.f32(backward.dv[key] + p.f32(kept * dout[query + d]));
@@ -154,7 +202,11 @@ public final class AttentionRef {
       for (int d = 0; d < a.D; d++) {
         sum = p.f32(sum + p.f32(q[(row * a.H + h) * a.D + d] * k[index(a, b, j, h, d)]));
       }
-      scores[j] = a.sees(b, row - a.cuQ[b], j) ? p.f32(sum * a.scale) : Double.NEGATIVE_INFINITY;
+      double score = p.f32(sum * a.scale);
+      if (a.bias != null) {
+        score = p.f32(score + a.bias[a.biasAt(b, h, row - a.cuQ[b], j)]);
+      }
+      scores[j] = a.sees(b, row - a.cuQ[b], j) ? score : Double.NEGATIVE_INFINITY;
     }
     return scores;
   }

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.core.DType;
 import dev.attune.core.InterruptedCallException;
@@ -281,7 +282,7 @@ class LanesTest {
             () -> {
               while (!over.get()) {
                 try {
-                  backend.fillZero(first, bytes);
+                  backend.run(new FillZeroCall(first, bytes));
                   done.incrementAndGet();
                 } catch (IllegalStateException e) {
                   Thread.onSpinWait(); // the other one was inside
@@ -293,7 +294,7 @@ class LanesTest {
     long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
     while (!(refused && done.get() > 0) && System.nanoTime() < deadline) {
       try {
-        backend.fillZero(second, 1 << 12);
+        backend.run(new FillZeroCall(second, 1 << 12));
       } catch (IllegalStateException e) {
         assertEquals("fill_zero: another thread is using the context", e.getMessage());
         refused = true;

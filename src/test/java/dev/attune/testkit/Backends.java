@@ -1,6 +1,5 @@
 package dev.attune.testkit;
 
-import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.kernels.cpu.Isa;
@@ -49,11 +48,6 @@ public final class Backends {
     /** Whether these are our own kernels. */
     public boolean isOurs() {
       return !(backend() instanceof TorchBackend);
-    }
-
-    /** How a message of this backend names a type. */
-    public Object describe(DType dtype) {
-      return isOurs() ? dtype.code() : dtype;
     }
 
     @Override

@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.kernels.calls.CopyCall;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.Isa;
@@ -38,12 +40,12 @@ class HarnessTest {
   @Test
   void aCorrectKernelPasses() {
     assertDoesNotThrow(
-        () -> copyOf100((b, at) -> b.copy(at.of("out"), at.of("inp"), 400)).verify(backend, 1));
+        () -> copyOf100((b, at) -> b.run(new CopyCall(at.of("out"), at.of("inp"), 400))).verify(backend, 1));
   }
 
   @Test
   void anElementLeftOutIsCaught() {
-    assertCaught("out[99]", (b, at) -> b.copy(at.of("out"), at.of("inp"), 396));
+    assertCaught("out[99]", (b, at) -> b.run(new CopyCall(at.of("out"), at.of("inp"), 396)));
   }
 
   @Test
@@ -51,20 +53,20 @@ class HarnessTest {
     assertCaught(
         "past its end",
         (b, at) -> {
-          b.copy(at.of("out"), at.of("inp"), 400);
+          b.run(new CopyCall(at.of("out"), at.of("inp"), 400));
           poke(b, at.of("out") + 400, 0);
         });
     assertCaught(
         "before its begin",
         (b, at) -> {
-          b.copy(at.of("out"), at.of("inp"), 400);
+          b.run(new CopyCall(at.of("out"), at.of("inp"), 400));
           poke(b, at.of("out") - 4, 0);
         });
   }
 
   @Test
   void aReadOutsideIsCaught() {
-    assertCaught("NaN", (b, at) -> b.copy(at.of("out"), at.of("inp") + 4, 400));
+    assertCaught("NaN", (b, at) -> b.run(new CopyCall(at.of("out"), at.of("inp") + 4, 400)));
   }
 
   @Test
@@ -72,7 +74,7 @@ class HarnessTest {
     assertCaught(
         "changed its input inp",
         (b, at) -> {
-          b.copy(at.of("out"), at.of("inp"), 400);
+          b.run(new CopyCall(at.of("out"), at.of("inp"), 400));
           poke(b, at.of("inp"), 0);
         });
   }
@@ -82,7 +84,7 @@ class HarnessTest {
     assertCaught(
         "error",
         (b, at) -> {
-          b.copy(at.of("out"), at.of("inp"), 400);
+          b.run(new CopyCall(at.of("out"), at.of("inp"), 400));
           poke(b, at.of("out"), b.view(at.of("out"), 4).getFloat(0) + 1e-5f);
         });
   }
@@ -116,8 +118,8 @@ class HarnessTest {
 
   @Test
   void differentBitsAreCaught() {
-    KernelCase k = copyOf100((b, at) -> b.copy(at.of("out"), at.of("inp"), 400));
-    KernelCase other = copyOf100((b, at) -> b.fillZero(at.of("out"), 400));
+    KernelCase k = copyOf100((b, at) -> b.run(new CopyCall(at.of("out"), at.of("inp"), 400)));
+    KernelCase other = copyOf100((b, at) -> b.run(new FillZeroCall(at.of("out"), 400)));
     AssertionError e =
         assertThrows(
             AssertionError.class,

@@ -1,5 +1,6 @@
 package dev.attune.testkit;
 
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.kernels.Activation;
 import dev.attune.model.Model;
 import dev.attune.store.Parameter;
@@ -15,7 +16,7 @@ public final class LanguageModels {
     Parameter vocabulary = model.vocabulary();
     Tensor logits = tape.tensor(hidden.rows(), vocabulary.rows(), false);
     tape.backend()
-        .linearForward(
+        .run(new LinearCall.Forward(
             logits.address(),
             0,
             hidden.address(),
@@ -26,7 +27,7 @@ public final class LanguageModels {
             vocabulary.rows(),
             Activation.NONE,
             hidden.dtype(),
-            vocabulary.operandDtype(hidden.dtype()));
+            vocabulary.operandDtype(hidden.dtype())));
     return logits;
   }
 }

@@ -3,6 +3,7 @@ package dev.attune.kernels.cuda;
 import dev.attune.core.Cache;
 import dev.attune.core.DType;
 import dev.attune.kernels.BackendException;
+import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.kernels.cuda.AttentionEngine.Batch;
 import dev.attune.kernels.cuda.AttentionGraph.Shape;
 import dev.attune.memory.Buffer;
@@ -184,62 +185,76 @@ final class AttentionChoice implements AutoCloseable {
     return least <= 1 ? 1 : Integer.highestOneBit(Math.toIntExact(least - 1)) << 1;
   }
 
-  /**
-   * The shape of a call that an engine might run, rounded up as plans are; else null.
-   *
-   * @param packed whether queries, keys and values are parts of the same rows, and aligned
-   */
-  static Shape shape(
-      boolean packed,
-      long B,
-      long maxLength,
-      long H,
-      long Hkv,
-      long D,
-      float scale,
-      boolean causal,
-      long window,
-      float p,
-      DType dtype) {
-    if (!packed
-        || dtype != DType.BF16
-        || p != 0
-        || window != 0
-        || maxLength < MIN_LENGTH
-        || maxLength > MAX_LENGTH
-        || D > MAX_HEAD_SIZE
-        || D % 8 != 0
-        || B < 1) {
+  /** The shape of a call that an engine might run, rounded up as plans are; else null. */
+  static Shape shape(AttentionCall.Problem a) {
+    if (a.dtype() != DType.BF16
+        || a.p() != 0
+        || a.window() != 0
+        || a.maxLength() < MIN_LENGTH
+        || a.maxLength() > MAX_LENGTH
+        || a.D() > MAX_HEAD_SIZE
+        || a.D() % 8 != 0
+        || a.B() < 1) {
       return null;
     }
-    Shape shape = new Shape(powerOfTwo(B), powerOfTwo(maxLength), H, Hkv, D, scale, causal);
+    Shape shape =
+        new Shape(
+            powerOfTwo(a.B()),
+            powerOfTwo(a.maxLength()),
+            a.H(),
+            a.Hkv(),
+            a.D(),
+            a.scale(),
+            a.causal());
     // Offsets are of 32 bits.
     return shape.sequences() * shape.length() <= Integer.MAX_VALUE / shape.width() ? shape : null;
   }
 
   /**
-   * Runs the forward pass.
+   * Runs the forward pass, unless no engine could.
    *
    * @param ours runs our kernels
+   * @return whether it was run
    */
-  void forward(Shape shape, Batch batch, long out, long lse, Runnable ours) {
+  boolean forward(AttentionCall.Forward c, Runnable ours) {
+    Shape shape = shape(c.problem());
+    if (shape == null
+        || c.bias() != 0
+        || c.cuQ() != c.cuK()
+        || !isPacked(c.q(), c.k(), c.v(), c.problem())
+        || !isAligned(c.q() | c.out())) {
+      return false;
+    }
+    Batch batch = new Batch(c.problem().B(), c.cuQ(), c.q());
     run(
         new Key(Direction.FORWARD, shape),
         batch,
         ours,
         rows ->
             List.of(
-                new Output(out, DType.BF16, rows, List.of(shape.outWidth()), TOLERANCE),
-                new Output(lse, DType.F32, shape.heads(), List.of(rows), STATS_TOLERANCE)),
+                new Output(c.out(), DType.BF16, rows, List.of(shape.outWidth()), TOLERANCE),
+                new Output(c.lse(), DType.F32, shape.heads(), List.of(rows), STATS_TOLERANCE)),
         outputs -> engine.forward(shape, batch, outputs.get(0), outputs.get(1)));
+    return true;
   }
 
   /**
-   * Runs the backward pass.
+   * Runs the backward pass, unless no engine could.
    *
    * @param ours runs our kernels
+   * @return whether it was run
    */
-  void backward(Shape shape, Batch batch, long out, long lse, long dout, long dqkv, Runnable ours) {
+  boolean backward(AttentionCall.Backward c, Runnable ours) {
+    Shape shape = shape(c.problem());
+    if (shape == null
+        || c.bias() != 0
+        || c.cuQ() != c.cuK()
+        || !isPacked(c.q(), c.k(), c.v(), c.problem())
+        || !isPacked(c.dq(), c.dk(), c.dv(), c.problem())
+        || !isAligned(c.q() | c.out() | c.dout() | c.dq())) {
+      return false;
+    }
+    Batch batch = new Batch(c.problem().B(), c.cuQ(), c.q());
     long keyWidth = shape.keyValueHeads() * shape.headSize();
     run(
         new Key(Direction.BACKWARD, shape),
@@ -248,12 +263,25 @@ final class AttentionChoice implements AutoCloseable {
         rows ->
             List.of(
                 new Output(
-                    dqkv,
+                    c.dq(),
                     DType.BF16,
                     rows,
                     List.of(shape.outWidth(), keyWidth, keyWidth),
                     TOLERANCE)),
-        outputs -> engine.backward(shape, batch, out, lse, dout, outputs.get(0)));
+        outputs -> engine.backward(shape, batch, c.out(), c.lse(), c.dout(), outputs.get(0)));
+    return true;
+  }
+
+  /** Whether queries, keys and values are the parts of bf16 rows. */
+  private static boolean isPacked(long q, long k, long v, AttentionCall.Problem a) {
+    return a.qStride() == (a.H() + 2 * a.Hkv()) * a.D()
+        && a.kvStride() == a.qStride()
+        && k == q + a.H() * a.D() * DType.BF16.sizeBytes()
+        && v == k + a.Hkv() * a.D() * DType.BF16.sizeBytes();
+  }
+
+  private static boolean isAligned(long addressBits) {
+    return addressBits % 16 == 0;
   }
 
   private void run(

@@ -4,8 +4,8 @@ import dev.attune.kernels.cuda.AttentionGraph.Shape;
 
 /**
  * Self-attention by other kernels than ours: bf16, without dropout, over all earlier rows or all
- * rows. Its numbers are those of {@link dev.attune.kernels.Backend#attentionForward} up to
- * rounding; which of them it gives is the same every time.
+ * rows. Its numbers are those of {@link dev.attune.kernels.calls.AttentionCall} up to rounding;
+ * which of them it gives is the same every time.
  *
  * <p>A call that fails throws {@link CudaFailure}; where the engine has nothing for a shape,
  * nothing was enqueued.

@@ -1,13 +1,17 @@
 package dev.attune.kernels.cuda;
 
 import dev.attune.core.Check;
-import dev.attune.core.DType;
 import dev.attune.core.Device;
-import dev.attune.kernels.Activation;
 import dev.attune.kernels.BackendException;
+import dev.attune.kernels.Call;
 import dev.attune.kernels.DeviceStep;
+import dev.attune.kernels.KernelLibrary;
+import dev.attune.kernels.NativeBackend;
+import dev.attune.kernels.NativeCalls;
 import dev.attune.kernels.NativeLibrary;
-import dev.attune.kernels.cuda.AttentionGraph.Shape;
+import dev.attune.kernels.calls.AttentionCall;
+import dev.attune.kernels.calls.FillZeroCall;
+import dev.attune.kernels.calls.Op;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
 import java.nio.ByteBuffer;
@@ -26,7 +30,7 @@ import org.bytedeco.javacpp.LongPointer;
  * it. A fault of the device surfaces there or at any later call, and from then on every call fails
  * with the same message. A bad index that a kernel meets surfaces at the next {@link #download}.
  */
-public final class CudaBackend extends CudaKernels {
+public final class CudaBackend extends NativeBackend {
   private static final int ROW_STEP = 64;
 
   /**
@@ -41,16 +45,17 @@ public final class CudaBackend extends CudaKernels {
   /** And where cuDNN is: one part in so many, for the scores that its backward pass keeps. */
   private static final int CUDNN_SHARE = 32;
 
+  /** The status of the native border. */
+  private static final int DEVICE_LOST = 4;
+
   /** Its backward pass over packed sequences needs Hopper's instructions. */
   private static final int CUDNN_CAPABILITY = 90;
 
   private final CudaRuntime runtime;
-  private final Products products;
+  private final CudaLinear linear;
   private final AttentionChoice attention; // null: ours alone
   private final long workspace;
   private final Transfers transfers;
-  private Buffer weightScratch;
-  private Buffer productScratch;
   private final CudaStep step;
   private final List<Buffer> retired = new ArrayList<>();
   private boolean graphsExist;
@@ -69,7 +74,7 @@ public final class CudaBackend extends CudaKernels {
       return runtime;
     }
     try {
-      CudaLibrary.load();
+      KernelLibrary.cuda();
     } catch (BackendException e) {
       return Optional.of(e.getMessage());
     }
@@ -125,6 +130,7 @@ public final class CudaBackend extends CudaKernels {
       throw new BackendException("the CUDA device cannot be opened: " + e.getMessage(), e);
     }
     return new CudaBackend(
+        KernelLibrary.cuda(),
         runtime,
         backend -> new LtProducts(runtime, backend),
         backend -> attention(runtime, backend));
@@ -157,23 +163,26 @@ public final class CudaBackend extends CudaKernels {
    * @param attention likewise; may give null
    */
   CudaBackend(
+      KernelLibrary library,
       CudaRuntime runtime,
       Function<CudaBackend, Products> products,
       Function<CudaBackend, AttentionChoice> attention) {
+    super(library);
     this.runtime = runtime;
-    this.workspace = allocate(CudaNative.workspaceBytes(), false);
+    long workspaceBytes = NativeCalls.workspaceBytes(library.handle());
+    this.workspace = allocate(workspaceBytes, false);
     this.ctx =
-        CudaNative.contextOpen(
-            runtime.device(), runtime.stream(), workspace, CudaNative.workspaceBytes());
+        NativeCalls.openCuda(
+            library.handle(), runtime.device(), runtime.stream(), workspace, workspaceBytes);
     if (ctx == 0) {
-      String message = CudaLibrary.lastError();
+      String message = library.lastError();
       runtime.close();
       throw new BackendException("the CUDA device cannot be opened: " + message);
     }
     try {
       this.transfers = new Transfers(runtime);
       this.step = new CudaStep(this, runtime);
-      this.products = products.apply(this);
+      this.linear = new CudaLinear(this, products.apply(this));
       this.attention = attention.apply(this);
     } catch (CudaFailure e) {
       throw lost(e);
@@ -255,7 +264,7 @@ public final class CudaBackend extends CudaKernels {
   }
 
   @Override
-  long ctx() {
+  protected long ctx() {
     if (lost != null) {
       throw new BackendException(lost);
     }
@@ -264,19 +273,8 @@ public final class CudaBackend extends CudaKernels {
   }
 
   @Override
-  void check(int status) {
-    if (status == 0) {
-      return;
-    }
-    String message = CudaLibrary.lastError();
-    throw switch (status) {
-      case 1 -> new IllegalArgumentException(message);
-      case 2 -> new UnsupportedOperationException(message);
-      case 3 -> new DeviceMemoryException(message);
-      case 4 -> lost(message);
-      case 6 -> new IllegalStateException(message);
-      default -> new BackendException(message);
-    };
+  protected RuntimeException failure(int status, String message) {
+    return status == DEVICE_LOST ? lost(message) : super.failure(status, message);
   }
 
   boolean isLost() {
@@ -288,7 +286,7 @@ public final class CudaBackend extends CudaKernels {
   }
 
   void beginCapture() {
-    check(runtime.beginCapture(ctx()));
+    check(runtime.beginCapture(library(), ctx()));
     capturing = true;
   }
 
@@ -296,7 +294,7 @@ public final class CudaBackend extends CudaKernels {
   long endCapture() {
     capturing = false;
     try (LongPointer graph = new LongPointer(1)) {
-      check(runtime.endCapture(ctx(), graph));
+      check(runtime.endCapture(library(), ctx(), graph));
       graphsExist = true;
       return graph.get();
     }
@@ -306,19 +304,19 @@ public final class CudaBackend extends CudaKernels {
   void abandonCapture() {
     capturing = false;
     try (LongPointer graph = new LongPointer(1)) {
-      if (lost == null && runtime.endCapture(ctx(), graph) == 0) {
-        check(runtime.destroy(ctx(), graph.get()));
+      if (lost == null && runtime.endCapture(library(), ctx(), graph) == 0) {
+        check(runtime.destroy(library(), ctx(), graph.get()));
       }
     }
   }
 
   void launch(long graph) {
-    check(runtime.launch(ctx(), graph));
+    check(runtime.launch(library(), ctx(), graph));
   }
 
   void destroy(long graph) {
     if (lost == null) {
-      check(runtime.destroy(ctx(), graph));
+      check(runtime.destroy(library(), ctx(), graph));
     }
   }
 
@@ -388,7 +386,7 @@ public final class CudaBackend extends CudaKernels {
   /** Zeroes the range: memory of a device is not given back in parts. */
   @Override
   public void discard(long address, long sizeBytes) {
-    fillZero(address, sizeBytes);
+    run(new FillZeroCall(address, sizeBytes));
   }
 
   @Override
@@ -423,7 +421,7 @@ public final class CudaBackend extends CudaKernels {
 
   @Override
   public void synchronize() {
-    check(CudaNative.check(ctx()));
+    check(NativeCalls.check(library().handle(), ctx()));
   }
 
   @Override
@@ -434,19 +432,14 @@ public final class CudaBackend extends CudaKernels {
     long closing = ctx;
     boolean works = lost == null;
     if (works) {
-      for (Buffer scratch : new Buffer[] {weightScratch, productScratch}) {
-        if (scratch != null) {
-          scratch.close();
-        }
-      }
+      linear.close();
       retired.forEach(Buffer::close);
-      products.close();
       if (attention != null) {
         attention.close();
       }
     }
     ctx = 0;
-    CudaNative.contextClose(closing);
+    NativeCalls.closeCuda(library().handle(), closing);
     if (!works) {
       return; // what belongs to a lost device cannot be freed, and goes with the process
     }
@@ -460,272 +453,40 @@ public final class CudaBackend extends CudaKernels {
     }
   }
 
-  // ---- attention -----------------------------------------------------------------------------
+  // ---- calls ---------------------------------------------------------------------------------
 
   @Override
-  public void attentionForward(
-      long out,
-      long lse,
-      long q,
-      long k,
-      long v,
-      long cuQ,
-      long cuK,
-      long qStride,
-      long kvStride,
-      long B,
-      long maxLength,
-      long H,
-      long Hkv,
-      long D,
-      float scale,
-      boolean causal,
-      long window,
-      float p,
-      long seed,
-      long stream,
-      DType dtype) {
-    Runnable ours =
-        () ->
-            super.attentionForward(
-                out, lse, q, k, v, cuQ, cuK, qStride, kvStride, B, maxLength, H, Hkv, D, scale,
-                causal, window, p, seed, stream, dtype);
-    boolean packed =
-        isPacked(q, k, v, cuQ, cuK, qStride, kvStride, H, Hkv, D) && areAligned(q, out);
-    Shape shape =
-        attention == null
-            ? null
-            : AttentionChoice.shape(
-                packed, B, maxLength, H, Hkv, D, scale, causal, window, p, dtype);
-    if (shape == null) {
-      ours.run();
-    } else {
-      attention.forward(shape, new AttentionEngine.Batch(B, cuQ, q), out, lse, ours);
-    }
-  }
-
-  @Override
-  public void attentionBackward(
-      long dq,
-      long dk,
-      long dv,
-      long dout,
-      long q,
-      long k,
-      long v,
-      long out,
-      long lse,
-      long cuQ,
-      long cuK,
-      long qStride,
-      long kvStride,
-      long B,
-      long maxLength,
-      long H,
-      long Hkv,
-      long D,
-      float scale,
-      boolean causal,
-      long window,
-      float p,
-      long seed,
-      long stream,
-      DType dtype) {
-    Runnable ours =
-        () ->
-            super.attentionBackward(
-                dq, dk, dv, dout, q, k, v, out, lse, cuQ, cuK, qStride, kvStride, B, maxLength, H,
-                Hkv, D, scale, causal, window, p, seed, stream, dtype);
-    boolean packed =
-        isPacked(q, k, v, cuQ, cuK, qStride, kvStride, H, Hkv, D)
-            && isPacked(dq, dk, dv, cuQ, cuK, qStride, kvStride, H, Hkv, D)
-            && areAligned(q, out, dout, dq);
-    Shape shape =
-        attention == null
-            ? null
-            : AttentionChoice.shape(
-                packed, B, maxLength, H, Hkv, D, scale, causal, window, p, dtype);
-    if (shape == null) {
-      ours.run();
-    } else {
-      attention.backward(shape, new AttentionEngine.Batch(B, cuQ, q), out, lse, dout, dq, ours);
-    }
-  }
-
-  /** Whether the three are the parts of bf16 rows, and queries and keys belong to the same rows. */
-  private static boolean isPacked(
-      long q,
-      long k,
-      long v,
-      long cuQ,
-      long cuK,
-      long qStride,
-      long kvStride,
-      long H,
-      long Hkv,
-      long D) {
-    return cuQ == cuK
-        && qStride == (H + 2 * Hkv) * D
-        && kvStride == qStride
-        && k == q + H * D * DType.BF16.sizeBytes()
-        && v == k + Hkv * D * DType.BF16.sizeBytes();
-  }
-
-  private static boolean areAligned(long... addresses) {
-    long bits = 0;
-    for (long address : addresses) {
-      bits |= address;
-    }
-    return bits % 16 == 0;
-  }
-
-  // ---- products ------------------------------------------------------------------------------
-
-  @Override
-  public void linearForward(
-      long out,
-      long pre,
-      long inp,
-      long weight,
-      long bias,
-      long N,
-      long C,
-      long F,
-      Activation activation,
-      DType dtype,
-      DType weightDtype) {
-    String op = "linear_fwd";
-    ctx();
-    checkShape(op, N, C, F, dtype);
-    checkWeight(op, weightDtype);
-    if (N == 0) {
-      return;
-    }
-    present(op, "out", out);
-    present(op, "inp", inp);
-    present(op, "weight", weight);
-    long w = operand(weight, F, C, dtype, weightDtype);
-    try {
-      if (activation == Activation.NONE) {
-        products.forward(out, 0, inp, w, bias, N, C, F, activation, dtype);
-        if (pre != 0) {
-          copy(pre, out, N * F * dtype.sizeBytes());
-        }
-      } else if (products.fusesForward(activation, dtype, pre, F)) {
-        products.forward(out, pre, inp, w, bias, N, C, F, activation, dtype);
-      } else {
-        long product = pre != 0 ? pre : out;
-        products.forward(product, 0, inp, w, bias, N, C, F, Activation.NONE, dtype);
-        activationForward(out, product, N * F, activation, dtype);
-      }
-    } catch (CudaFailure e) {
-      throw lost(e);
-    }
-  }
-
-  @Override
-  public void linearBackwardInput(
-      long dinp,
-      long actOut,
-      long dout,
-      long weight,
-      long pre,
-      long N,
-      long C,
-      long F,
-      Activation activation,
-      boolean accumulate,
-      DType dtype,
-      DType weightDtype) {
-    String op = "linear_bwd_input";
-    ctx();
-    checkShape(op, N, C, F, dtype);
-    checkWeight(op, weightDtype);
-    if (N == 0) {
-      return;
-    }
-    present(op, "dinp", dinp);
-    present(op, "dout", dout);
-    present(op, "weight", weight);
-    if (activation != Activation.NONE || actOut != 0) {
-      present(op, "pre", pre);
-    }
-    long w = operand(weight, F, C, dtype, weightDtype);
-    try {
-      if (activation == Activation.NONE) {
-        products.backwardInput(dinp, dout, w, 0, N, C, F, activation, accumulate, dtype);
-      } else if (products.fusesBackward(activation, dtype, pre, C) && !accumulate) {
-        products.backwardInput(dinp, dout, w, pre, N, C, F, activation, false, dtype);
-      } else {
-        long product = dinp;
-        if (accumulate) {
-          productScratch = scratch(productScratch, N * C * dtype.sizeBytes());
-          product = productScratch.address();
-        }
-        products.backwardInput(product, dout, w, 0, N, C, F, Activation.NONE, false, dtype);
-        activationBackward(dinp, product, pre, N * C, activation, accumulate, dtype);
-      }
-    } catch (CudaFailure e) {
-      throw lost(e);
-    }
-    if (actOut != 0) {
-      activationForward(actOut, pre, N * C, activation, dtype);
-    }
-  }
-
-  @Override
-  public void linearBackwardWeight(
-      long dweight,
-      long dbias,
-      long dout,
-      long inp,
-      long N,
-      long C,
-      long F,
-      boolean accumulate,
-      DType dtype) {
-    String op = "linear_bwd_weight";
-    ctx();
-    checkShape(op, N, C, F, dtype);
-    present(op, "dweight", dweight);
-    if (N == 0) {
-      if (!accumulate) {
-        fillZero(dweight, F * C * Float.BYTES);
-        if (dbias != 0) {
-          fillZero(dbias, F * Float.BYTES);
+  public void run(Call call) {
+    switch (Op.of(call)) {
+      case LINEAR_FWD, LINEAR_BWD_INPUT, LINEAR_BWD_WEIGHT -> {
+        checkArguments(call);
+        try {
+          linear.run(call);
+        } catch (CudaFailure e) {
+          throw lost(e);
         }
       }
-      return;
-    }
-    present(op, "dout", dout);
-    present(op, "inp", inp);
-    try {
-      if (accumulate && dbias != 0) {
-        productScratch = scratch(productScratch, F * Float.BYTES);
-        long sums = productScratch.address();
-        products.backwardWeight(dweight, sums, dout, inp, N, C, F, true, dtype);
-        cast(dbias, sums, F, true, DType.F32, DType.F32);
-      } else {
-        products.backwardWeight(dweight, dbias, dout, inp, N, C, F, accumulate, dtype);
+      case ATTENTION_FWD -> {
+        checkArguments(call);
+        Runnable ours = () -> runOurs(call);
+        if (attention == null || !attention.forward((AttentionCall.Forward) call, ours)) {
+          ours.run();
+        }
       }
-    } catch (CudaFailure e) {
-      throw lost(e);
+      case ATTENTION_BWD -> {
+        checkArguments(call);
+        Runnable ours = () -> runOurs(call);
+        if (attention == null || !attention.backward((AttentionCall.Backward) call, ours)) {
+          ours.run();
+        }
+      }
+      default -> super.run(call);
     }
   }
 
-  /** A weight in the type of the activations: itself, or converted into scratch. */
-  private long operand(long weight, long F, long C, DType dtype, DType weightDtype) {
-    if (weightDtype == dtype) {
-      return weight;
-    }
-    weightScratch = scratch(weightScratch, F * C * dtype.sizeBytes());
-    long operand = weightScratch.address();
-    if (weightDtype == DType.F32 || weightDtype == DType.BF16) {
-      cast(operand, weight, F * C, false, dtype, weightDtype);
-    } else {
-      dequantize(operand, weight, F, C, dtype, weightDtype);
-    }
-    return operand;
+  /** Runs a kernel of ours, whatever else there is for the call. */
+  void runOurs(Call call) {
+    super.run(call);
   }
 
   /**
@@ -742,31 +503,5 @@ public final class CudaBackend extends CudaKernels {
       old.close();
     }
     return Buffer.allocate(this, sizeBytes, true, "scratch of products");
-  }
-
-  private static void checkShape(String op, long N, long C, long F, DType dtype) {
-    Check.argument(
-        N >= 0 && N <= Integer.MAX_VALUE, "%s: N is %d, must be 0..%d", op, N, Integer.MAX_VALUE);
-    Check.argument(
-        C > 0 && C <= Integer.MAX_VALUE, "%s: C is %d, must be 1..%d", op, C, Integer.MAX_VALUE);
-    Check.argument(
-        F > 0 && F <= Integer.MAX_VALUE, "%s: F is %d, must be 1..%d", op, F, Integer.MAX_VALUE);
-    Check.argument(
-        dtype == DType.F32 || dtype == DType.BF16,
-        "%s: dtype is %d, must be f32 (0) or bf16 (1)",
-        op,
-        dtype.code());
-  }
-
-  private static void checkWeight(String op, DType weightDtype) {
-    Check.argument(
-        weightDtype != DType.I32,
-        "%s: weight_dtype is %d, must be f32 (0), bf16 (1), nf4 (3) or int8 (4)",
-        op,
-        weightDtype.code());
-  }
-
-  private static void present(String op, String name, long address) {
-    Check.argument(address != 0, "%s: %s is null", op, name);
   }
 }

@@ -1,5 +1,7 @@
 package dev.attune.kernels.cuda;
 
+import dev.attune.kernels.KernelLibrary;
+import dev.attune.kernels.NativeCalls;
 import java.nio.ByteBuffer;
 import org.bytedeco.javacpp.LongPointer;
 
@@ -62,23 +64,23 @@ interface CudaRuntime extends AutoCloseable {
    *
    * @return a status of the native border, as from the three below
    */
-  default int beginCapture(long ctx) {
-    return CudaNative.graphBegin(ctx);
+  default int beginCapture(KernelLibrary library, long ctx) {
+    return NativeCalls.graphBegin(library.handle(), ctx);
   }
 
   /** Ends that; the graph's address goes to {@code out}. */
-  default int endCapture(long ctx, LongPointer out) {
-    return CudaNative.graphEnd(ctx, out);
+  default int endCapture(KernelLibrary library, long ctx, LongPointer out) {
+    return NativeCalls.graphEnd(library.handle(), ctx, out);
   }
 
   /** Enqueues recorded work. */
-  default int launch(long ctx, long graph) {
-    return CudaNative.graphLaunch(ctx, graph);
+  default int launch(KernelLibrary library, long ctx, long graph) {
+    return NativeCalls.graphLaunch(library.handle(), ctx, graph);
   }
 
   /** Frees recorded work. */
-  default int destroy(long ctx, long graph) {
-    return CudaNative.graphDestroy(ctx, graph);
+  default int destroy(KernelLibrary library, long ctx, long graph) {
+    return NativeCalls.graphDestroy(library.handle(), ctx, graph);
   }
 
   /** Zeroes a range. */

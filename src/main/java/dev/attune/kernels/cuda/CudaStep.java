@@ -1,6 +1,9 @@
 package dev.attune.kernels.cuda;
 
 import dev.attune.kernels.DeviceStep;
+import dev.attune.kernels.calls.AdamWCall;
+import dev.attune.kernels.calls.SgdCall;
+import dev.attune.kernels.calls.StepCall;
 import java.nio.ByteBuffer;
 
 /** The step block of {@code attune_cuda.h}, CUDA graphs, and page-locked room for results. */
@@ -15,7 +18,7 @@ final class CudaStep implements DeviceStep {
 
   @Override
   public void reset() {
-    backend.check(CudaNative.resetStep(backend.ctx()));
+    backend.run(new StepCall.Reset());
   }
 
   @Override
@@ -32,19 +35,18 @@ final class CudaStep implements DeviceStep {
       float biasCorrection1,
       float biasCorrection2,
       float lossScale) {
-    backend.check(
-        CudaNative.setStep(
-            backend.ctx(), streamBase, learningRate, biasCorrection1, biasCorrection2, lossScale));
+    backend.run(
+        new StepCall.Set(streamBase, learningRate, biasCorrection1, biasCorrection2, lossScale));
   }
 
   @Override
   public void watch(long losses, long count) {
-    backend.check(CudaNative.watchLosses(backend.ctx(), losses, count));
+    backend.run(new StepCall.Watch(losses, count));
   }
 
   @Override
   public void clip(long sumsOfSquares, long count, float maxNorm, long outNorm) {
-    backend.check(CudaNative.clip(backend.ctx(), sumsOfSquares, count, maxNorm, outNorm));
+    backend.run(new StepCall.Clip(outNorm, sumsOfSquares, count, maxNorm));
   }
 
   @Override
@@ -59,9 +61,9 @@ final class CudaStep implements DeviceStep {
       float beta2,
       float eps,
       float weightDecay) {
-    backend.check(
-        CudaNative.adamwCaptured(
-            backend.ctx(), weight, m, v, shadow, grad, count, beta1, beta2, eps, weightDecay));
+    backend.run(
+        new AdamWCall.FlatCaptured(
+            weight, m, v, shadow, grad, count, beta1, beta2, eps, weightDecay));
   }
 
   @Override
@@ -77,9 +79,9 @@ final class CudaStep implements DeviceStep {
       float beta2,
       float eps,
       float weightDecay) {
-    backend.check(
-        CudaNative.adamwRowsCaptured(
-            backend.ctx(), weight, m, v, grad, rowState, V, C, beta1, beta2, eps, weightDecay));
+    backend.run(
+        new AdamWCall.RowsCaptured(
+            weight, m, v, grad, rowState, V, C, beta1, beta2, eps, weightDecay));
   }
 
   @Override
@@ -92,17 +94,9 @@ final class CudaStep implements DeviceStep {
       float momentum,
       float weightDecay,
       boolean nesterov) {
-    backend.check(
-        CudaNative.sgdCaptured(
-            backend.ctx(),
-            weight,
-            momentumBuffer,
-            shadow,
-            grad,
-            count,
-            momentum,
-            weightDecay,
-            nesterov ? 1 : 0));
+    backend.run(
+        new SgdCall.FlatCaptured(
+            weight, momentumBuffer, shadow, grad, count, momentum, weightDecay, nesterov));
   }
 
   @Override

@@ -1,6 +1,8 @@
 package dev.attune.kernels.cuda;
 
 import dev.attune.core.DType;
+import dev.attune.kernels.NativeCalls;
+import dev.attune.kernels.calls.CudnnCall;
 import dev.attune.kernels.cuda.AttentionGraph.Shape;
 import dev.attune.memory.Buffer;
 import java.util.HashMap;
@@ -57,15 +59,9 @@ final class CudnnAttention implements AttentionEngine {
     Compiled compiled = forwards.computeIfAbsent(shape, s -> compile(AttentionGraph.forward(s)));
     place(compiled, shape, batch, out);
     compiled.plan().run(handle, workspace.address());
-    backend.check(
-        CudaNative.transposeStats(
-            backend.ctx(),
-            lse,
-            stats.address(),
-            batch.cuSeqlens(),
-            batch.sequences(),
-            shape.heads(),
-            1));
+    backend.run(
+        new CudnnCall.TransposeStats(
+            lse, stats.address(), batch.cuSeqlens(), batch.sequences(), shape.heads(), true));
   }
 
   @Override
@@ -73,15 +69,9 @@ final class CudnnAttention implements AttentionEngine {
     Compiled compiled = backwards.computeIfAbsent(shape, s -> compile(AttentionGraph.backward(s)));
     AttentionGraph g = compiled.attention();
     place(compiled, shape, batch, out);
-    backend.check(
-        CudaNative.transposeStats(
-            backend.ctx(),
-            stats.address(),
-            lse,
-            batch.cuSeqlens(),
-            batch.sequences(),
-            shape.heads(),
-            0));
+    backend.run(
+        new CudnnCall.TransposeStats(
+            stats.address(), lse, batch.cuSeqlens(), batch.sequences(), shape.heads(), false));
     dots = backend.scratch(dots, statsBytes(shape));
     compiled
         .plan()
@@ -99,13 +89,12 @@ final class CudnnAttention implements AttentionEngine {
 
   /** What both directions take: the batch, its offsets, and room. */
   private void place(Compiled compiled, Shape shape, Batch batch, long out) {
-    long stride = CudaNative.offsetsStride(shape.sequences());
+    long stride = NativeCalls.offsetsStride(backend.library().handle(), shape.sequences());
     offsets = backend.scratch(offsets, 4 * stride * Integer.BYTES);
     stats = backend.scratch(stats, statsBytes(shape));
     workspace = backend.scratch(workspace, Math.max(1, compiled.plan().workspaceBytes()));
-    backend.check(
-        CudaNative.sequenceOffsets(
-            backend.ctx(),
+    backend.run(
+        new CudnnCall.SequenceOffsets(
             offsets.address(),
             batch.cuSeqlens(),
             batch.sequences(),

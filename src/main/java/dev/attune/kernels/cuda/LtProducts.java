@@ -4,6 +4,8 @@ import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.BackendException;
+import dev.attune.kernels.calls.CastCall;
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
 import java.nio.ByteBuffer;
@@ -207,75 +209,78 @@ final class LtProducts implements Products {
   }
 
   @Override
-  public void forward(
-      long out,
-      long pre,
-      long inp,
-      long weight,
-      long bias,
-      long N,
-      long C,
-      long F,
-      Activation activation,
-      DType dtype) {
-    boolean gelu = activation == Activation.GELU_TANH;
+  public void forward(LinearCall.Forward call) {
+    long pre = call.pre();
+    long N = call.N();
+    long C = call.C();
+    long F = call.F();
+    DType dtype = call.dtype();
+    boolean gelu = call.activation() == Activation.GELU_TANH;
     int epilogue =
         gelu
             ? (pre == 0 ? cublas.CUBLASLT_EPILOGUE_GELU : cublas.CUBLASLT_EPILOGUE_GELU_AUX)
             : cublas.CUBLASLT_EPILOGUE_DEFAULT;
-    if (bias != 0) {
+    if (call.bias() != 0) {
       // Of this enumeration DEFAULT is a bit too, which no other epilogue carries.
       epilogue = gelu ? epilogue | cublas.CUBLASLT_EPILOGUE_BIAS : cublas.CUBLASLT_EPILOGUE_BIAS;
     }
     matrices(F, N, C, dtype, dtype, C, true, C, false);
-    product(Kind.FORWARD, epilogue, out, weight, inp, bias, pre, F, N, C, F, dtype, dtype, false);
+    product(
+        Kind.FORWARD,
+        epilogue,
+        call.out(),
+        call.weight(),
+        call.inp(),
+        call.bias(),
+        pre,
+        F,
+        N,
+        C,
+        F,
+        dtype,
+        dtype,
+        false);
   }
 
   @Override
-  public void backwardInput(
-      long dinp,
-      long dout,
-      long weight,
-      long pre,
-      long N,
-      long C,
-      long F,
-      Activation activation,
-      boolean accumulate,
-      DType dtype) {
+  public void backwardInput(LinearCall.BackwardInput call) {
+    long N = call.N();
+    long C = call.C();
+    long F = call.F();
+    DType dtype = call.dtype();
     int epilogue =
-        activation == Activation.GELU_TANH
+        call.activation() == Activation.GELU_TANH
             ? cublas.CUBLASLT_EPILOGUE_DGELU
             : cublas.CUBLASLT_EPILOGUE_DEFAULT;
     matrices(C, N, F, dtype, dtype, C, false, F, false);
     product(
         Kind.BACKWARD_INPUT,
         epilogue,
-        dinp,
-        weight,
-        dout,
+        call.dinp(),
+        call.weight(),
+        call.dout(),
         0,
-        pre,
+        call.pre(),
         C,
         N,
         F,
         C,
         dtype,
         dtype,
-        accumulate);
+        call.accumulate());
   }
 
   @Override
-  public void backwardWeight(
-      long dweight,
-      long dbias,
-      long dout,
-      long inp,
-      long N,
-      long C,
-      long F,
-      boolean accumulate,
-      DType dtype) {
+  public void backwardWeight(LinearCall.BackwardWeight call) {
+    long dweight = call.dweight();
+    long dbias = call.dbias();
+    long dout = call.dout();
+    long inp = call.inp();
+    long N = call.N();
+    long C = call.C();
+    long F = call.F();
+    boolean accumulate = call.accumulate();
+    DType dtype = call.dtype();
     boolean fused =
         dbias != 0
             && dbias % BIAS_ALIGNMENT == 0
@@ -501,7 +506,7 @@ final class LtProducts implements Products {
     }
     DType biasDtype = takesF32 ? DType.F32 : DType.BF16;
     biasScratch = backend.scratch(biasScratch, m * biasDtype.sizeBytes());
-    backend.cast(biasScratch.address(), bias, m, false, biasDtype, DType.F32);
+    backend.run(new CastCall(biasScratch.address(), bias, m, false, biasDtype, DType.F32));
     describeBias(biasScratch.address(), biasDtype);
     return biasDtype;
   }

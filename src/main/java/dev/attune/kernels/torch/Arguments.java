@@ -1,8 +1,6 @@
 package dev.attune.kernels.torch;
 
 import dev.attune.core.Check;
-import dev.attune.core.DType;
-import dev.attune.kernels.QuantizedLayout;
 import dev.attune.memory.NativePointer;
 import java.nio.ByteOrder;
 import java.nio.IntBuffer;
@@ -11,24 +9,10 @@ import java.nio.IntBuffer;
 final class Arguments {
   private Arguments() {}
 
-  /** A number of rows or elements that may be 0. */
-  static void count(String op, String name, long value) {
-    if (value < 0 || value > Integer.MAX_VALUE) {
-      throw outside(op, name, value, "0.." + Integer.MAX_VALUE);
-    }
-  }
-
   /** A number of elements of a flat store or of bytes, which may pass 2^31. */
   static void size(String op, String name, long value) {
     if (value < 0) {
       throw outside(op, name, value, "0 and up");
-    }
-  }
-
-  /** A dimension that cannot be 0. */
-  static void dimension(String op, String name, long value) {
-    if (value < 1 || value > Integer.MAX_VALUE) {
-      throw outside(op, name, value, "1.." + Integer.MAX_VALUE);
     }
   }
 
@@ -39,67 +23,9 @@ final class Arguments {
     }
   }
 
-  /** A row stride in elements. */
-  static void stride(String op, String name, long value, long least) {
-    if (value < least || value > Integer.MAX_VALUE) {
-      throw outside(op, name, value, least + ".." + Integer.MAX_VALUE + " (elements of a row)");
-    }
-  }
-
   /** The address of a tensor that is not optional. */
   static void present(String op, String name, long address) {
-    Check.argument(address != 0, "%s: %s is null; it must be an address", op, name);
-  }
-
-  /** A type of activations. */
-  static void floating(String op, String name, DType dtype) {
-    Check.argument(
-        dtype == DType.F32 || dtype == DType.BF16,
-        "%s: %s = %s; it must be F32 or BF16",
-        op,
-        name,
-        dtype);
-  }
-
-  /** A type of weights. */
-  static void weight(String op, String name, DType dtype) {
-    Check.argument(
-        dtype != DType.I32, "%s: %s = %s; it must be F32, BF16, NF4 or INT8", op, name, dtype);
-  }
-
-  /** The width of a quantized weight. */
-  static void blocks(String op, long C) {
-    if (C < 1 || C % QuantizedLayout.BLOCK != 0) {
-      throw outside(op, "C", C, "a multiple of " + QuantizedLayout.BLOCK + ", blocks of a scale");
-    }
-  }
-
-  /** A real number in {@code [low, high]}; NaN is refused. */
-  static void closed(String op, String name, double value, double low, double high) {
-    if (!(value >= low && value <= high)) {
-      throw outside(op, name, value, low + ".." + high);
-    }
-  }
-
-  /** A finite real number that is not negative. */
-  static void notNegative(String op, String name, double value) {
-    if (!(value >= 0 && value <= Double.MAX_VALUE)) {
-      throw outside(op, name, value, "finite, 0 and up");
-    }
-  }
-
-  /** A finite real number above 0. */
-  static void positive(String op, String name, double value) {
-    if (!(value > 0 && value <= Double.MAX_VALUE)) {
-      throw outside(op, name, value, "finite, above 0");
-    }
-  }
-
-  /** A finite real number. */
-  static void finite(String op, String name, double value) {
-    if (!Double.isFinite(value)) {
-      throw outside(op, name, value, "finite");
-    }
+    Check.argument(address != 0, "%s: %s is null, must be an address", op, name);
   }
 
   /** A view of {@code count} i32 for the host. */
@@ -152,6 +78,6 @@ final class Arguments {
 
   private static IllegalArgumentException outside(
       String op, String name, Object value, String range) {
-    return new IllegalArgumentException(op + ": " + name + " = " + value + "; it must be " + range);
+    return new IllegalArgumentException(op + ": " + name + " is " + value + ", must be " + range);
   }
 }

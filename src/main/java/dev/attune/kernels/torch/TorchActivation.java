@@ -8,6 +8,9 @@ import static dev.attune.kernels.torch.TorchTensors.widen;
 
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
+import dev.attune.kernels.calls.ActivationCall;
+import dev.attune.kernels.calls.CastCall;
+import dev.attune.kernels.calls.DropoutCall;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -15,109 +18,72 @@ import org.bytedeco.pytorch.global.torch;
 final class TorchActivation {
   private TorchActivation() {}
 
-  static void forward(
-      TorchPool pool, long out, long inp, long count, Activation activation, DType dtype) {
-    String op = "activationForward";
-    Arguments.size(op, "count", count);
-    Arguments.floating(op, "dtype", dtype);
-    if (count == 0) {
+  static void forward(TorchPool pool, ActivationCall.Forward call) {
+    DType dtype = call.dtype();
+    if (call.count() == 0) {
       return;
     }
-    Arguments.present(op, "out", out);
-    Arguments.present(op, "inp", inp);
     pool.ranges(
-        count,
+        call.count(),
         TILE,
         (at, length) -> {
           long offset = at * dtype.sizeBytes();
-          Tensor x = widen(view(inp + offset, dtype, length));
-          view(out + offset, dtype, length).copy_(apply(activation, x));
+          Tensor x = widen(view(call.inp() + offset, dtype, length));
+          view(call.out() + offset, dtype, length).copy_(apply(call.activation(), x));
         });
   }
 
-  static void backward(
-      TorchPool pool,
-      long dinp,
-      long dout,
-      long inp,
-      long count,
-      Activation activation,
-      boolean accumulate,
-      DType dtype) {
-    String op = "activationBackward";
-    Arguments.size(op, "count", count);
-    Arguments.floating(op, "dtype", dtype);
-    if (count == 0) {
+  static void backward(TorchPool pool, ActivationCall.Backward call) {
+    DType dtype = call.dtype();
+    if (call.count() == 0) {
       return;
     }
-    Arguments.present(op, "dinp", dinp);
-    Arguments.present(op, "dout", dout);
-    Arguments.present(op, "inp", inp);
     pool.ranges(
-        count,
+        call.count(),
         TILE,
         (at, length) -> {
           long offset = at * dtype.sizeBytes();
-          Tensor x = widen(view(inp + offset, dtype, length));
-          Tensor gradient = widen(view(dout + offset, dtype, length));
-          store(view(dinp + offset, dtype, length), gradient(activation, gradient, x), accumulate);
+          Tensor x = widen(view(call.inp() + offset, dtype, length));
+          Tensor gradient = widen(view(call.dout() + offset, dtype, length));
+          store(
+              view(call.dinp() + offset, dtype, length),
+              gradient(call.activation(), gradient, x),
+              call.accumulate());
         });
   }
 
-  static void dropout(
-      TorchPool pool,
-      long out,
-      long inp,
-      long count,
-      float p,
-      long seed,
-      long stream,
-      DType dtype) {
-    String op = "dropout";
-    Arguments.size(op, "count", count);
-    Arguments.floating(op, "dtype", dtype);
-    TorchDropout dropout = new TorchDropout(op, "p", p, seed, stream);
-    if (count == 0) {
+  static void dropout(TorchPool pool, DropoutCall call) {
+    DType dtype = call.dtype();
+    TorchDropout dropout = new TorchDropout(call.p(), call.seed(), call.stream());
+    if (call.count() == 0) {
       return;
     }
-    Arguments.present(op, "out", out);
-    Arguments.present(op, "inp", inp);
     pool.ranges(
-        count,
+        call.count(),
         TILE,
         (at, length) -> {
           long offset = at * dtype.sizeBytes();
-          Tensor x = view(inp + offset, dtype, length);
+          Tensor x = view(call.inp() + offset, dtype, length);
           if (!dropout.isOff()) {
             x = dropout.applyMask(widen(x), dropout.elements(at, length));
           }
-          view(out + offset, dtype, length).copy_(x);
+          view(call.out() + offset, dtype, length).copy_(x);
         });
   }
 
-  static void cast(
-      TorchPool pool,
-      long out,
-      long inp,
-      long count,
-      boolean accumulate,
-      DType outDtype,
-      DType inpDtype) {
-    String op = "cast";
-    Arguments.size(op, "count", count);
-    Arguments.floating(op, "outDtype", outDtype);
-    Arguments.floating(op, "inpDtype", inpDtype);
-    if (count == 0) {
+  static void cast(TorchPool pool, CastCall call) {
+    if (call.count() == 0) {
       return;
     }
-    Arguments.present(op, "out", out);
-    Arguments.present(op, "inp", inp);
     pool.ranges(
-        count,
+        call.count(),
         TILE,
         (at, length) -> {
-          Tensor x = view(inp + at * inpDtype.sizeBytes(), inpDtype, length);
-          store(view(out + at * outDtype.sizeBytes(), outDtype, length), x, accumulate);
+          Tensor x = view(call.inp() + at * call.inpDtype().sizeBytes(), call.inpDtype(), length);
+          store(
+              view(call.out() + at * call.outDtype().sizeBytes(), call.outDtype(), length),
+              x,
+              call.accumulate());
         });
   }
 

@@ -2,13 +2,17 @@ package dev.attune.kernels.torch;
 
 import static dev.attune.kernels.torch.TorchTensors.scalar;
 import static dev.attune.kernels.torch.TorchTensors.strided;
+import static dev.attune.kernels.torch.TorchTensors.view;
 import static dev.attune.kernels.torch.TorchTensors.widen;
 
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.AttentionCachedCall;
+import dev.attune.kernels.calls.AttentionCall;
 import java.nio.IntBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -40,71 +44,60 @@ final class TorchAttention {
   private final float scale;
   private final boolean causal;
   private final long window;
+  private final long reach;
+  private final long bias; // null: none
   private final DType dtype;
   private final TorchDropout dropout;
 
-  TorchAttention(
-      String op,
-      long qStride,
-      long kvStride,
-      long B,
-      long H,
-      long Hkv,
-      long D,
-      float scale,
-      boolean causal,
-      long window,
-      float p,
-      long seed,
-      long stream,
-      DType dtype) {
-    Arguments.count(op, "B", B);
-    Arguments.dimension(op, "H", H);
-    Arguments.dimension(op, "Hkv", Hkv);
-    Arguments.dimension(op, "D", D);
-    if (H % Hkv != 0) {
-      throw new IllegalArgumentException(op + ": Hkv = " + Hkv + "; it must divide H = " + H);
-    }
-    Arguments.stride(op, "qStride", qStride, H * D);
-    Arguments.stride(op, "kvStride", kvStride, Hkv * D);
-    Arguments.finite(op, "scale", scale);
-    Arguments.size(op, "window", window);
-    Arguments.floating(op, "dtype", dtype);
+  private TorchAttention(String op, AttentionCall.Problem a, long bias) {
     this.op = op;
-    this.H = H;
-    this.Hkv = Hkv;
+    this.H = a.H();
+    this.Hkv = a.Hkv();
     this.G = H / Hkv;
-    this.D = D;
-    this.qStride = qStride;
-    this.kvStride = kvStride;
-    this.scale = scale;
-    this.causal = causal;
-    this.window = window;
-    this.dtype = dtype;
-    this.dropout = new TorchDropout(op, "p", p, seed, stream);
+    this.D = a.D();
+    this.qStride = a.qStride();
+    this.kvStride = a.kvStride();
+    this.scale = a.scale();
+    this.causal = a.causal();
+    this.window = a.window();
+    this.reach = a.reach();
+    this.bias = bias;
+    this.dtype = a.dtype();
+    this.dropout = new TorchDropout(a.p(), a.seed(), a.stream());
   }
 
-  void forward(
-      TorchPool pool, long out, long lse, long q, long k, long v, long cuQ, long cuK, long B) {
-    List<Sequence> sequences = sequences(cuQ, cuK, B);
-    if (sequences.stream().anyMatch(sequence -> sequence.queries > 0)) {
-      Arguments.present(op, "lse", lse);
-    }
-    forward(pool, out, lse, q, k, v, sequences);
+  static void forward(TorchPool pool, AttentionCall.Forward c) {
+    TorchAttention attention = new TorchAttention("attention_fwd", c.problem(), c.bias());
+    List<Sequence> sequences = attention.sequences(c.cuQ(), c.cuK(), c.problem().B());
+    attention.forward(pool, c.out(), c.lse(), c.q(), c.k(), c.v(), sequences);
+  }
+
+  static void backward(TorchPool pool, AttentionCall.Backward c) {
+    TorchAttention attention = new TorchAttention("attention_bwd", c.problem(), c.bias());
+    attention.backward(pool, c, attention.sequences(c.cuQ(), c.cuK(), c.problem().B()));
   }
 
   /** Over a cache: sequence b's keys are rows kStart[b] .. kStart[b] + kCount[b]. */
-  void forwardCached(
-      TorchPool pool,
-      long out,
-      long q,
-      long kCache,
-      long vCache,
-      long cuQ,
-      long kStart,
-      long kCount,
-      long B) {
-    forward(pool, out, 0, q, kCache, vCache, cachedSequences(cuQ, kStart, kCount, B));
+  static void cachedForward(TorchPool pool, AttentionCachedCall c) {
+    AttentionCall.Problem causal =
+        new AttentionCall.Problem(
+            c.qStride(),
+            c.kvStride(),
+            c.B(),
+            0,
+            c.H(),
+            c.Hkv(),
+            c.D(),
+            c.scale(),
+            true,
+            c.window(),
+            0,
+            0,
+            0,
+            c.dtype());
+    TorchAttention attention = new TorchAttention("attention_cached_fwd", causal, 0);
+    List<Sequence> sequences = attention.cachedSequences(c.cuQ(), c.kStart(), c.kCount(), c.B());
+    attention.forward(pool, c.out(), 0, c.q(), c.kCache(), c.vCache(), sequences);
   }
 
   /** {@code lse} may be null here. */
@@ -113,12 +106,6 @@ final class TorchAttention {
     long Nq = sequences.stream().mapToLong(Sequence::queries).sum();
     if (Nq == 0) {
       return;
-    }
-    Arguments.present(op, "out", out);
-    Arguments.present(op, "q", q);
-    if (sequences.stream().anyMatch(sequence -> sequence.keys > 0)) {
-      Arguments.present(op, "k", k);
-      Arguments.present(op, "v", v);
     }
     List<Tile> tiles = new ArrayList<>();
     for (Sequence sequence : sequences) {
@@ -156,67 +143,50 @@ final class TorchAttention {
     }
   }
 
-  void backward(
-      TorchPool pool,
-      long dq,
-      long dk,
-      long dv,
-      long dout,
-      long q,
-      long k,
-      long v,
-      long out,
-      long lse,
-      long cuQ,
-      long cuK,
-      long B) {
-    List<Sequence> sequences = sequences(cuQ, cuK, B);
+  private void backward(TorchPool pool, AttentionCall.Backward c, List<Sequence> sequences) {
     long Nq = sequences.stream().mapToLong(Sequence::queries).sum();
-    if (Nq > 0) {
-      Arguments.present(op, "dq", dq);
-      Arguments.present(op, "dout", dout);
-      Arguments.present(op, "q", q);
-      Arguments.present(op, "out", out);
-      Arguments.present(op, "lse", lse);
-    }
-    if (sequences.stream().anyMatch(sequence -> sequence.keys > 0)) {
-      Arguments.present(op, "dk", dk);
-      Arguments.present(op, "dv", dv);
-      Arguments.present(op, "k", k);
-      Arguments.present(op, "v", v);
-    }
     List<Tile> tiles = new ArrayList<>();
     for (Sequence sequence : sequences) {
       tiles.addAll(headTiles(sequence));
     }
-    pool.tiles(
-        tiles.size(), i -> backwardHeads(tiles.get((int) i), dq, dk, dv, dout, q, k, v, lse, Nq));
+    float[][] biasGradients = new float[c.dbias() == 0 ? 0 : tiles.size()][];
+    pool.tiles(tiles.size(), i -> backwardHeads(tiles.get((int) i), c, Nq, biasGradients, (int) i));
+    // In the order of the tiles, whoever was done first.
+    long offsets = 2 * reach + 1;
+    for (int i = 0; i < biasGradients.length; i++) {
+      if (biasGradients[i] != null) {
+        Tile heads = tiles.get(i);
+        long first = c.dbias() + heads.head * G * offsets * Float.BYTES;
+        view(first, DType.F32, heads.n * G * offsets).add_(torch.tensor(biasGradients[i]));
+      }
+    }
   }
 
   /** Some heads of a sequence: tiles of rows, one after another, add up the keys' gradients. */
   private void backwardHeads(
-      Tile heads, long dq, long dk, long dv, long dout, long q, long k, long v, long lse, long Nq) {
+      Tile heads, AttentionCall.Backward c, long Nq, float[][] biasGradients, int number) {
     if (heads.sequence.keys == 0) {
-      queryHeads(dq, heads, qStride).zero_();
+      queryHeads(c.dq(), heads, qStride).zero_();
       return;
     }
-    Tensor dkTensor = keyHeads(dk, heads);
-    Tensor dvTensor = keyHeads(dv, heads);
+    Tensor dkTensor = keyHeads(c.dk(), heads);
+    Tensor dvTensor = keyHeads(c.dv(), heads);
     if (heads.rows == 0) {
       dkTensor.zero_();
       dvTensor.zero_();
       return;
     }
-    Tensor key = keys(k, heads);
-    Tensor value = keys(v, heads);
+    Tensor key = keys(c.k(), heads);
+    Tensor value = keys(c.v(), heads);
     Tensor dkSum = null;
     Tensor dvSum = null;
+    Tensor biasSum = null;
     for (Tile tile : rowTiles(heads)) {
-      Tensor query = queries(q, tile, qStride);
-      Tensor gradient = queries(dout, tile, H * D);
+      Tensor query = queries(c.q(), tile, qStride);
+      Tensor gradient = queries(c.dout(), tile, H * D);
 
       // p = exp(scores - lse); a row that sees no key has lse -inf and p 0.
-      Tensor sums = savedSums(lse, tile, Nq).reshape(tile.n, G * tile.rows, 1);
+      Tensor sums = savedSums(c.lse(), tile, Nq).reshape(tile.n, G * tile.rows, 1);
       Tensor blind = sums.eq(minusInfinity());
       Tensor p = scores(query, key, tile).sub_(sums).exp_().masked_fill_(blind, scalar(0));
       Tensor dp = torch.bmm(gradient, value.transpose(1, 2));
@@ -233,33 +203,63 @@ final class TorchAttention {
       // would be most of ds. (A row that sees no key sums to 0.)
       Tensor delta = p.mul(dp).sum(new long[] {2}, true, new ScalarTypeOptional());
       delta.div_(p.sum(new long[] {2}, true, new ScalarTypeOptional()).clamp_min_(scalar(0.5)));
-      Tensor ds = dp.sub_(delta).mul_(p).mul_(scalar(scale));
+      Tensor ds = dp.sub_(delta).mul_(p);
+      if (c.dbias() != 0) {
+        biasSum = biasSum == null ? torch.zeros(tile.n * G, 2 * reach + 1) : biasSum;
+        biasSum.index_add_(1, places(tile).reshape(-1), ds.reshape(tile.n * G, -1));
+      }
+      ds.mul_(scalar(scale));
       Tensor dkTile = torch.bmm(ds.transpose(1, 2), query);
-      queryHeads(dq, tile, qStride).copy_(torch.bmm(ds, key).view(tile.n, G, tile.rows, D));
+      queryHeads(c.dq(), tile, qStride).copy_(torch.bmm(ds, key).view(tile.n, G, tile.rows, D));
       dkSum = dkSum == null ? dkTile : dkSum.add_(dkTile);
       dvSum = dvSum == null ? dvTile : dvSum.add_(dvTile);
     }
     dkTensor.copy_(dkSum);
     dvTensor.copy_(dvSum);
+    if (biasSum != null) {
+      float[] values = new float[(int) biasSum.numel()];
+      biasSum.contiguous().data_ptr_float().get(values);
+      biasGradients[number] = values;
+    }
   }
 
   /** Scaled scores of a tile, -inf where a query does not see a key: (n, G * rows, keys). */
   private Tensor scores(Tensor query, Tensor key, Tile tile) {
     Tensor scores = torch.bmm(query, key.transpose(1, 2)).mul_(scalar(scale));
+    Tensor perHead = scores.view(tile.n * G, tile.rows, tile.sequence.keys);
+    if (bias != 0) {
+      Tensor rows =
+          view(
+              bias + tile.head * G * (2 * reach + 1) * Float.BYTES,
+              DType.F32,
+              tile.n * G,
+              2 * reach + 1);
+      perHead.add_(rows.index_select(1, places(tile).reshape(-1)).view_as(perHead));
+    }
     if (causal || window > 0) {
-      // The last key that a query sees if causal; the window counts back from it.
-      long last = tile.first + tile.sequence.keys - tile.sequence.queries;
-      Tensor lastKey = torch.arange(new Scalar(last), new Scalar(last + tile.rows)).unsqueeze(1);
-      Tensor index = torch.arange(new Scalar(tile.sequence.keys));
-      Tensor perHead = scores.view(tile.n * G, tile.rows, tile.sequence.keys);
+      Tensor ahead = ahead(tile);
       if (causal) {
-        perHead.masked_fill_(index.gt(lastKey), minusInfinity());
+        perHead.masked_fill_(ahead.gt(new Scalar(0)), minusInfinity());
       }
       if (window > 0) {
-        perHead.masked_fill_(index.le(lastKey.sub(new Scalar(window))), minusInfinity());
+        perHead.masked_fill_(ahead.abs().ge(new Scalar(window)), minusInfinity());
       }
     }
     return scores;
+  }
+
+  /** How far each key is ahead of the place of each query: (rows, keys). */
+  private static Tensor ahead(Tile tile) {
+    long first = tile.first + tile.sequence.keys - tile.sequence.queries;
+    Tensor place = torch.arange(new Scalar(first), new Scalar(first + tile.rows)).unsqueeze(1);
+    return torch.arange(new Scalar(tile.sequence.keys)).sub(place);
+  }
+
+  /** The place of each query's and key's offset in a row of the bias: (rows, keys). */
+  private Tensor places(Tile tile) {
+    return ahead(tile)
+        .clamp(new ScalarOptional(new Scalar(-reach)), new ScalarOptional(new Scalar(reach)))
+        .add(new Scalar(reach));
   }
 
   private Tensor mask(Tile tile) {
@@ -313,8 +313,8 @@ final class TorchAttention {
     if (B == 0) {
       return List.of();
     }
-    int[] queries = Arguments.offsets(op, "cuQ", cuQ, B);
-    int[] keys = Arguments.offsets(op, "cuK", cuK, B);
+    int[] queries = Arguments.offsets(op, "cu_q", cuQ, B);
+    int[] keys = Arguments.offsets(op, "cu_k", cuK, B);
     List<Sequence> sequences = new ArrayList<>();
     for (int b = 0; b < B; b++) {
       sequences.add(
@@ -327,16 +327,14 @@ final class TorchAttention {
     if (B == 0) {
       return List.of();
     }
-    int[] queries = Arguments.offsets(op, "cuQ", cuQ, B);
-    Arguments.present(op, "kStart", kStart);
-    Arguments.present(op, "kCount", kCount);
+    int[] queries = Arguments.offsets(op, "cu_q", cuQ, B);
     IntBuffer starts = Arguments.ints(kStart, B);
     IntBuffer counts = Arguments.ints(kCount, B);
     List<Sequence> sequences = new ArrayList<>();
     for (int b = 0; b < B; b++) {
       int rows = queries[b + 1] - queries[b];
-      Arguments.least(op, "kStart[" + b + "]", starts.get(b), 0);
-      Arguments.least(op, "kCount[" + b + "]", counts.get(b), rows);
+      Arguments.least(op, "k_start[" + b + "]", starts.get(b), 0);
+      Arguments.least(op, "k_count[" + b + "]", counts.get(b), rows);
       sequences.add(new Sequence(queries[b], rows, starts.get(b), counts.get(b)));
     }
     return sequences;

@@ -23,12 +23,8 @@ final class TorchDropout {
   private final long stream;
   private final int threshold;
 
-  TorchDropout(String op, String name, float p, long seed, long stream) {
+  TorchDropout(float p, long seed, long stream) {
     this.threshold = Philox.dropoutThreshold(p);
-    if (!(p >= 0 && p < 1)) {
-      throw new IllegalArgumentException(
-          op + ": " + name + " = " + p + "; it must be 0 and up, and below 1");
-    }
     this.seed = seed;
     this.stream = stream;
   }

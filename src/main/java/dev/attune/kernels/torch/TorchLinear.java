@@ -6,7 +6,7 @@ import static dev.attune.kernels.torch.TorchTensors.view;
 import static dev.attune.kernels.torch.TorchTensors.widen;
 
 import dev.attune.core.DType;
-import dev.attune.kernels.Activation;
+import dev.attune.kernels.calls.LinearCall;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -14,34 +14,19 @@ import org.bytedeco.pytorch.global.torch;
 final class TorchLinear {
   private TorchLinear() {}
 
-  static void forward(
-      TorchPool pool,
-      long out,
-      long pre,
-      long inp,
-      long weight,
-      long bias,
-      long N,
-      long C,
-      long F,
-      Activation activation,
-      DType dtype,
-      DType weightDtype) {
-    String op = "linearForward";
-    checkShape(op, N, C, F, dtype);
-    checkWeight(op, C, weightDtype);
+  static void forward(TorchPool pool, LinearCall.Forward call) {
+    long N = call.N();
+    long F = call.F();
+    DType dtype = call.dtype();
     if (N == 0) {
       return;
     }
-    Arguments.present(op, "out", out);
-    Arguments.present(op, "inp", inp);
-    Arguments.present(op, "weight", weight);
 
-    Tensor x = operand(pool, inp, dtype, dtype, N, C);
-    Tensor w = weight(pool, weight, weightDtype, dtype, F, C).t();
-    Tensor b = bias == 0 ? null : view(bias, DType.F32, F);
-    Tensor preTensor = pre == 0 ? null : view(pre, dtype, N, F);
-    Tensor outTensor = view(out, dtype, N, F);
+    Tensor x = operand(pool, call.inp(), dtype, dtype, N, call.C());
+    Tensor w = weight(pool, call.weight(), call.weightDtype(), dtype, F, call.C()).t();
+    Tensor b = call.bias() == 0 ? null : view(call.bias(), DType.F32, F);
+    Tensor preTensor = call.pre() == 0 ? null : view(call.pre(), dtype, N, F);
+    Tensor outTensor = view(call.out(), dtype, N, F);
     pool.blocks(
         N,
         F,
@@ -57,42 +42,23 @@ final class TorchLinear {
           outTensor
               .narrow(0, row, rows)
               .narrow(1, column, columns)
-              .copy_(TorchActivation.apply(activation, z));
+              .copy_(TorchActivation.apply(call.activation(), z));
         });
   }
 
-  static void backwardInput(
-      TorchPool pool,
-      long dinp,
-      long actOut,
-      long dout,
-      long weight,
-      long pre,
-      long N,
-      long C,
-      long F,
-      Activation activation,
-      boolean accumulate,
-      DType dtype,
-      DType weightDtype) {
-    String op = "linearBackwardInput";
-    checkShape(op, N, C, F, dtype);
-    checkWeight(op, C, weightDtype);
+  static void backwardInput(TorchPool pool, LinearCall.BackwardInput call) {
+    long N = call.N();
+    long C = call.C();
+    DType dtype = call.dtype();
     if (N == 0) {
       return;
     }
-    Arguments.present(op, "dinp", dinp);
-    Arguments.present(op, "dout", dout);
-    Arguments.present(op, "weight", weight);
-    if (activation != Activation.NONE || actOut != 0) {
-      Arguments.present(op, "pre", pre);
-    }
 
-    Tensor gradient = operand(pool, dout, dtype, dtype, N, F);
-    Tensor w = weight(pool, weight, weightDtype, dtype, F, C);
-    Tensor dinpTensor = view(dinp, dtype, N, C);
-    Tensor preTensor = pre == 0 ? null : view(pre, dtype, N, C);
-    Tensor actTensor = actOut == 0 ? null : view(actOut, dtype, N, C);
+    Tensor gradient = operand(pool, call.dout(), dtype, dtype, N, call.F());
+    Tensor w = weight(pool, call.weight(), call.weightDtype(), dtype, call.F(), C);
+    Tensor dinpTensor = view(call.dinp(), dtype, N, C);
+    Tensor preTensor = call.pre() == 0 ? null : view(call.pre(), dtype, N, C);
+    Tensor actTensor = call.actOut() == 0 ? null : view(call.actOut(), dtype, N, C);
     pool.blocks(
         N,
         C,
@@ -100,34 +66,29 @@ final class TorchLinear {
           Tensor product = torch.mm(gradient.narrow(0, row, rows), w.narrow(1, column, columns));
           if (preTensor != null) {
             Tensor z = widen(preTensor.narrow(0, row, rows).narrow(1, column, columns));
-            product = TorchActivation.gradient(activation, product, z);
+            product = TorchActivation.gradient(call.activation(), product, z);
             if (actTensor != null) {
               actTensor
                   .narrow(0, row, rows)
                   .narrow(1, column, columns)
-                  .copy_(TorchActivation.apply(activation, z));
+                  .copy_(TorchActivation.apply(call.activation(), z));
             }
           }
-          store(dinpTensor.narrow(0, row, rows).narrow(1, column, columns), product, accumulate);
+          store(
+              dinpTensor.narrow(0, row, rows).narrow(1, column, columns),
+              product,
+              call.accumulate());
         });
   }
 
-  static void backwardWeight(
-      TorchPool pool,
-      long dweight,
-      long dbias,
-      long dout,
-      long inp,
-      long N,
-      long C,
-      long F,
-      boolean accumulate,
-      DType dtype) {
-    String op = "linearBackwardWeight";
-    checkShape(op, N, C, F, dtype);
-    Arguments.present(op, "dweight", dweight);
-    Tensor dw = view(dweight, DType.F32, F, C);
-    Tensor db = dbias == 0 ? null : view(dbias, DType.F32, F);
+  static void backwardWeight(TorchPool pool, LinearCall.BackwardWeight call) {
+    long N = call.N();
+    long C = call.C();
+    long F = call.F();
+    boolean accumulate = call.accumulate();
+    DType dtype = call.dtype();
+    Tensor dw = view(call.dweight(), DType.F32, F, C);
+    Tensor db = call.dbias() == 0 ? null : view(call.dbias(), DType.F32, F);
     if (N == 0) {
       if (!accumulate) {
         dw.zero_();
@@ -137,11 +98,9 @@ final class TorchLinear {
       }
       return;
     }
-    Arguments.present(op, "dout", dout);
-    Arguments.present(op, "inp", inp);
 
-    Tensor gradient = operand(pool, dout, dtype, dtype, N, F).t();
-    Tensor x = operand(pool, inp, dtype, dtype, N, C);
+    Tensor gradient = operand(pool, call.dout(), dtype, dtype, N, F).t();
+    Tensor x = operand(pool, call.inp(), dtype, dtype, N, C);
     pool.blocks(
         F,
         C,
@@ -190,19 +149,5 @@ final class TorchLinear {
             copy.narrow(0, row, rows)
                 .copy_(rounded(TorchQuantized.values(address, F, C, type, row, rows), dtype)));
     return copy;
-  }
-
-  private static void checkWeight(String op, long C, DType type) {
-    Arguments.weight(op, "weightDtype", type);
-    if (type == DType.NF4 || type == DType.INT8) {
-      Arguments.blocks(op, C);
-    }
-  }
-
-  private static void checkShape(String op, long N, long C, long F, DType dtype) {
-    Arguments.count(op, "N", N);
-    Arguments.dimension(op, "C", C);
-    Arguments.dimension(op, "F", F);
-    Arguments.floating(op, "dtype", dtype);
   }
 }

@@ -5,6 +5,10 @@ import static dev.attune.kernels.torch.TorchTensors.view;
 import static dev.attune.kernels.torch.TorchTensors.widen;
 
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.BinaryCrossEntropyCall;
+import dev.attune.kernels.calls.CrossEntropyCall;
+import dev.attune.kernels.calls.MseCall;
+import dev.attune.kernels.calls.SpanCrossEntropyCall;
 import java.nio.IntBuffer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -14,58 +18,44 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 final class TorchLosses {
   private TorchLosses() {}
 
-  static void crossEntropy(
-      TorchPool pool,
-      long losses,
-      long dlogits,
-      long logits,
-      long labels,
-      long N,
-      long K,
-      int ignore,
-      float labelSmoothing,
-      float scale,
-      DType dtype) {
-    String op = "crossEntropy";
-    Arguments.count(op, "N", N);
-    Arguments.dimension(op, "K", K);
-    Arguments.closed(op, "labelSmoothing", labelSmoothing, 0, 1);
-    Arguments.finite(op, "scale", scale);
-    Arguments.floating(op, "dtype", dtype);
+  static void crossEntropy(TorchPool pool, CrossEntropyCall call) {
+    long N = call.N();
+    long K = call.K();
+    float labelSmoothing = call.labelSmoothing();
+    DType dtype = call.dtype();
+    String op = "cross_entropy";
     if (N == 0) {
       return;
     }
-    Arguments.present(op, "losses", losses);
-    Arguments.present(op, "logits", logits);
-    Arguments.present(op, "labels", labels);
-    checkLabels(op, labels, N, K, ignore);
+    checkLabels(op, call.labels(), N, K, call.ignore());
     pool.ranges(
         N,
         Math.max(1, TorchPool.TILE / K),
         (row, rows) -> {
           long offset = row * K * dtype.sizeBytes();
-          Tensor label = view(labels + row * Integer.BYTES, DType.I32, rows).to(ScalarType.Long);
-          Tensor ignored = label.eq(scalar(ignore)).unsqueeze(1);
+          Tensor label =
+              view(call.labels() + row * Integer.BYTES, DType.I32, rows).to(ScalarType.Long);
+          Tensor ignored = label.eq(scalar(call.ignore())).unsqueeze(1);
           label = label.unsqueeze(1).masked_fill_(ignored, scalar(0));
 
           Tensor logProbabilities =
-              torch.log_softmax(widen(view(logits + offset, dtype, rows, K)), 1);
+              torch.log_softmax(widen(view(call.logits() + offset, dtype, rows, K)), 1);
           Tensor loss = logProbabilities.gather(1, label).mul_(scalar(labelSmoothing - 1.0));
           if (labelSmoothing > 0) {
             Tensor all = logProbabilities.sum(1).unsqueeze(1);
             loss.sub_(all.mul_(scalar(labelSmoothing / (double) K)));
           }
-          view(losses + row * Float.BYTES, DType.F32, rows, 1)
+          view(call.losses() + row * Float.BYTES, DType.F32, rows, 1)
               .copy_(loss.masked_fill_(ignored, scalar(0)));
-          if (dlogits != 0) {
+          if (call.dlogits() != 0) {
             Tensor gradient = logProbabilities.exp_();
             if (labelSmoothing > 0) {
               gradient.sub_(scalar(labelSmoothing / (double) K));
             }
             Tensor target = torch.empty(rows, 1).fill_(scalar(labelSmoothing - 1.0));
             gradient.scatter_add_(1, label, target);
-            gradient.mul_(scalar(scale)).masked_fill_(ignored, scalar(0));
-            view(dlogits + offset, dtype, rows, K).copy_(gradient);
+            gradient.mul_(scalar(call.scale())).masked_fill_(ignored, scalar(0));
+            view(call.dlogits() + offset, dtype, rows, K).copy_(gradient);
           }
         });
   }
@@ -83,22 +73,88 @@ final class TorchLosses {
     }
   }
 
-  static void mse(
-      long losses, long dpred, long pred, long targets, long N, float scale, DType dtype) {
-    String op = "mse";
-    Arguments.count(op, "N", N);
-    Arguments.finite(op, "scale", scale);
-    Arguments.floating(op, "dtype", dtype);
+  static void binaryCrossEntropy(TorchPool pool, BinaryCrossEntropyCall call) {
+    long K = call.K();
+    DType dtype = call.dtype();
+    pool.ranges(
+        call.N(),
+        Math.max(1, TorchPool.TILE / K),
+        (row, rows) -> {
+          long offset = row * K * dtype.sizeBytes();
+          Tensor logits = widen(view(call.logits() + offset, dtype, rows, K));
+          Tensor positive =
+              view(call.targets() + row * K * Float.BYTES, DType.F32, rows, K).mul(scalar(1));
+          Tensor negative = positive.neg().add_(scalar(1));
+          if (call.posWeight() != 0) {
+            positive.mul_(view(call.posWeight(), DType.F32, K));
+          }
+          // softplus(x) = max(x, 0) + log(1 + e^-|x|), without a threshold above which it is x.
+          Tensor tail = logits.abs().neg_().exp_().log1p_();
+          Tensor above = logits.clamp_min(scalar(0)).add_(tail);
+          Tensor below = logits.neg().clamp_min_(scalar(0)).add_(tail);
+          Tensor loss = above.mul_(negative).add_(below.mul_(positive)).sum(1);
+          view(call.losses() + row * Float.BYTES, DType.F32, rows)
+              .copy_(loss.mul_(scalar(1.0 / K)));
+          if (call.dlogits() != 0) {
+            Tensor gradient = logits.sigmoid().mul_(negative);
+            gradient.sub_(logits.neg().sigmoid_().mul_(positive));
+            view(call.dlogits() + offset, dtype, rows, K)
+                .copy_(gradient.mul_(scalar(call.scale() / (double) K)));
+          }
+        });
+  }
+
+  static void spanCrossEntropy(TorchPool pool, SpanCrossEntropyCall call) {
+    long B = call.B();
+    if (B == 0) {
+      return;
+    }
+    DType dtype = call.dtype();
+    int[] bounds = Arguments.offsets("span_cross_entropy", "cu_seqlens", call.cuSeqlens(), B);
+    long[] positions = {call.starts(), call.ends()};
+    double[] scales = {call.startScale(), call.endScale()};
+    view(call.losses(), DType.F32, B, 2).zero_();
+    pool.tiles(
+        B,
+        b -> {
+          int rows = bounds[(int) b + 1] - bounds[(int) b];
+          if (rows == 0) {
+            return;
+          }
+          long offset = 2L * bounds[(int) b] * dtype.sizeBytes();
+          Tensor logProbabilities =
+              torch.log_softmax(widen(view(call.logits() + offset, dtype, rows, 2)), 0);
+          Tensor gradient = torch.zeros(rows, 2);
+          for (int column = 0; column < 2; column++) {
+            int position = Arguments.ints(positions[column], B).get((int) b);
+            if (position < 0 || position >= rows) {
+              continue;
+            }
+            Tensor ofColumn = logProbabilities.narrow(1, column, 1).squeeze(1);
+            Tensor atPosition = ofColumn.narrow(0, position, 1);
+            view(call.losses() + (2 * b + column) * Float.BYTES, DType.F32, 1)
+                .copy_(atPosition.neg());
+            Tensor target = gradient.narrow(1, column, 1).squeeze(1);
+            target.copy_(ofColumn.exp());
+            target.narrow(0, position, 1).sub_(scalar(1));
+            target.mul_(scalar(scales[column]));
+          }
+          if (call.dlogits() != 0) {
+            view(call.dlogits() + offset, dtype, rows, 2).copy_(gradient);
+          }
+        });
+  }
+
+  static void mse(MseCall call) {
+    long N = call.N();
     if (N == 0) {
       return;
     }
-    Arguments.present(op, "losses", losses);
-    Arguments.present(op, "pred", pred);
-    Arguments.present(op, "targets", targets);
-    Tensor difference = widen(view(pred, dtype, N)).sub(view(targets, DType.F32, N));
-    view(losses, DType.F32, N).copy_(difference.mul(difference));
-    if (dpred != 0) {
-      view(dpred, dtype, N).copy_(difference.mul_(scalar(2.0 * scale)));
+    Tensor difference =
+        widen(view(call.pred(), call.dtype(), N)).sub(view(call.targets(), DType.F32, N));
+    view(call.losses(), DType.F32, N).copy_(difference.mul(difference));
+    if (call.dpred() != 0) {
+      view(call.dpred(), call.dtype(), N).copy_(difference.mul_(scalar(2.0 * call.scale())));
     }
   }
 }

@@ -1,6 +1,8 @@
 package dev.attune.kernels.torch;
 
 import dev.attune.core.Check;
+import dev.attune.kernels.calls.CopyCall;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.memory.NativePointer;
 import java.nio.ByteBuffer;
@@ -59,8 +61,20 @@ final class TorchMemory {
     Pointer.memset(new NativePointer(address, sizeBytes), 0, sizeBytes);
   }
 
-  static void copy(long out, long inp, long sizeBytes) {
+  private static void copy(long out, long inp, long sizeBytes) {
     Pointer.memcpy(new NativePointer(out, sizeBytes), new NativePointer(inp, sizeBytes), sizeBytes);
+  }
+
+  static void fillZero(FillZeroCall call) {
+    if (call.bytes() > 0) {
+      zero(call.out(), call.bytes());
+    }
+  }
+
+  static void copy(CopyCall call) {
+    if (call.bytes() > 0) {
+      copy(call.out(), call.inp(), call.bytes());
+    }
   }
 
   static ByteBuffer view(long address, long sizeBytes) {

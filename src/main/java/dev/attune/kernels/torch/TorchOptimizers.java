@@ -5,6 +5,9 @@ import static dev.attune.kernels.torch.TorchTensors.scalar;
 import static dev.attune.kernels.torch.TorchTensors.view;
 
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.AdamWCall;
+import dev.attune.kernels.calls.SgdCall;
+import dev.attune.kernels.calls.SumOfSquaresCall;
 import java.nio.ByteBuffer;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -20,13 +23,8 @@ final class TorchOptimizers {
 
   private TorchOptimizers() {}
 
-  static void sumOfSquares(TorchPool pool, long out, long inp, long count) {
-    String op = "sumOfSquares";
-    Arguments.size(op, "count", count);
-    Arguments.present(op, "out", out);
-    if (count > 0) {
-      Arguments.present(op, "inp", inp);
-    }
+  static void sumOfSquares(TorchPool pool, SumOfSquaresCall.Flat call) {
+    long count = call.count();
     long whole = count / CHUNK * CHUNK;
     double[] parts = new double[Math.toIntExact((whole + TILE - 1) / TILE + 1)];
     pool.ranges(
@@ -34,36 +32,33 @@ final class TorchOptimizers {
         TILE,
         (at, length) ->
             parts[(int) (at / TILE)] =
-                squares(view(inp + at * Float.BYTES, DType.F32, length / CHUNK, CHUNK)));
+                squares(view(call.inp() + at * Float.BYTES, DType.F32, length / CHUNK, CHUNK)));
     if (whole < count) {
-      Tensor rest = view(inp + whole * Float.BYTES, DType.F32, 1, count - whole);
+      Tensor rest = view(call.inp() + whole * Float.BYTES, DType.F32, 1, count - whole);
       parts[parts.length - 1] = squares(rest);
     }
-    putSum(out, parts);
+    putSum(call.out(), parts);
   }
 
-  static void sumOfSquaresRows(TorchPool pool, long out, long table, long rows, long M, long C) {
-    String op = "sumOfSquaresRows";
-    Arguments.count(op, "M", M);
-    Arguments.dimension(op, "C", C);
-    Arguments.present(op, "out", out);
+  static void sumOfSquaresRows(TorchPool pool, SumOfSquaresCall.Rows call) {
+    long M = call.M();
+    String op = "sum_of_squares_rows";
     if (M == 0) {
-      putSum(out);
+      putSum(call.out());
       return;
     }
-    Arguments.present(op, "table", table);
-    int largest = Arguments.indices(op, "rows", rows, M, Integer.MAX_VALUE);
-    Tensor all = view(table, DType.F32, largest + 1, C);
-    long step = Math.max(1, TILE / C);
+    int largest = Arguments.indices(op, "rows", call.rows(), M, Integer.MAX_VALUE);
+    Tensor all = view(call.table(), DType.F32, largest + 1, call.C());
+    long step = Math.max(1, TILE / call.C());
     double[] parts = new double[Math.toIntExact((M + step - 1) / step)];
     pool.ranges(
         M,
         step,
         (at, length) -> {
-          Tensor index = view(rows + at * Integer.BYTES, DType.I32, length);
+          Tensor index = view(call.rows() + at * Integer.BYTES, DType.I32, length);
           parts[(int) (at / step)] = squares(all.index_select(0, index));
         });
-    putSum(out, parts);
+    putSum(call.out(), parts);
   }
 
   /** Sum of the squares of a matrix, row by row, in f64. */
@@ -80,180 +75,143 @@ final class TorchOptimizers {
     TorchMemory.view(out, Double.BYTES).putDouble(sum);
   }
 
+  static void adamw(TorchPool pool, AdamWCall.Flat call) {
+    AdamW adam =
+        new AdamW(
+            call.lr(),
+            call.beta1(),
+            call.beta2(),
+            call.eps(),
+            call.weightDecay(),
+            call.biasCorrection1(),
+            call.biasCorrection2());
+    pool.ranges(
+        call.count(),
+        TILE,
+        (at, length) -> {
+          long offset = at * Float.BYTES;
+          Tensor w = view(call.weight() + offset, DType.F32, length);
+          adam.decay(w);
+          adam.step(
+              w,
+              view(call.m() + offset, DType.F32, length),
+              view(call.v() + offset, DType.F32, length),
+              view(call.grad() + offset, DType.F32, length).mul(scalar(call.gradScale())));
+          if (call.shadow() != 0) {
+            view(call.shadow() + at * DType.BF16.sizeBytes(), DType.BF16, length).copy_(w);
+          }
+        });
+  }
+
+  /**
+   * Over a table. Rows that never had a gradient only decay, which every row does; the others are
+   * gathered, stepped and put back.
+   */
+  static void adamwRows(TorchPool pool, AdamWCall.Rows call) {
+    long V = call.V();
+    long C = call.C();
+    if (V == 0) {
+      return;
+    }
+    checkStates("adamw_rows", call.rowState(), V);
+    AdamW adam =
+        new AdamW(
+            call.lr(),
+            call.beta1(),
+            call.beta2(),
+            call.eps(),
+            call.weightDecay(),
+            call.biasCorrection1(),
+            call.biasCorrection2());
+    Tensor w = view(call.weight(), DType.F32, V, C);
+    Tensor mTable = view(call.m(), DType.F32, V, C);
+    Tensor vTable = view(call.v(), DType.F32, V, C);
+    Tensor gTable = view(call.grad(), DType.F32, V, C);
+    long step = Math.max(1, TILE / C);
+    pool.ranges(V, step, (at, length) -> adam.decay(w.narrow(0, at, length)));
+    Tensor states = view(call.rowState(), ScalarType.Byte, V);
+    Tensor active = states.gt(scalar(0)).nonzero().squeeze(1);
+    pool.ranges(
+        active.size(0),
+        step,
+        (at, length) -> {
+          Tensor index = active.narrow(0, at, length);
+          Tensor stale = states.index_select(0, index).eq(scalar(1)).unsqueeze(1);
+          Tensor g = gTable.index_select(0, index).mul_(scalar(call.gradScale()));
+          g.masked_fill_(stale, scalar(0));
+          Tensor wRows = w.index_select(0, index);
+          Tensor mRows = mTable.index_select(0, index);
+          Tensor vRows = vTable.index_select(0, index);
+          adam.step(wRows, mRows, vRows, g);
+          w.index_copy_(0, index, wRows);
+          mTable.index_copy_(0, index, mRows);
+          vTable.index_copy_(0, index, vRows);
+        });
+  }
+
+  private static void checkStates(String op, long rowState, long V) {
+    ByteBuffer states = TorchMemory.view(rowState, V);
+    for (int row = 0; row < V; row++) {
+      int state = states.get(row);
+      if (state < 0 || state > 2) {
+        throw new IllegalArgumentException(
+            op + ": row_state[" + row + "] is " + (state & 0xFF) + ", must be 0..2");
+      }
+    }
+  }
+
   /** The scalars of an AdamW step and the step itself, over tensors of any one shape. */
-  record AdamW(
+  private record AdamW(
       float lr,
       float beta1,
       float beta2,
       float eps,
       float weightDecay,
       float biasCorrection1,
-      float biasCorrection2,
-      float gradScale) {
-
-    private void check(String op) {
-      Arguments.finite(op, "lr", lr);
-      Arguments.closed(op, "beta1", beta1, 0, 1);
-      Arguments.closed(op, "beta2", beta2, 0, 1);
-      Arguments.notNegative(op, "eps", eps);
-      Arguments.finite(op, "weightDecay", weightDecay);
-      Arguments.positive(op, "biasCorrection1", biasCorrection1);
-      Arguments.positive(op, "biasCorrection2", biasCorrection2);
-      Arguments.finite(op, "gradScale", gradScale);
-    }
-
-    /** Over {@code count} elements; {@code shadow} may be 0. */
-    void dense(TorchPool pool, long weight, long m, long v, long shadow, long grad, long count) {
-      String op = "adamw";
-      check(op);
-      Arguments.size(op, "count", count);
-      if (count == 0) {
-        return;
-      }
-      Arguments.present(op, "weight", weight);
-      Arguments.present(op, "m", m);
-      Arguments.present(op, "v", v);
-      Arguments.present(op, "grad", grad);
-      pool.ranges(
-          count,
-          TILE,
-          (at, length) -> {
-            long offset = at * Float.BYTES;
-            Tensor w = view(weight + offset, DType.F32, length);
-            decay(w);
-            step(
-                w,
-                view(m + offset, DType.F32, length),
-                view(v + offset, DType.F32, length),
-                view(grad + offset, DType.F32, length).mul(scalar(gradScale)));
-            if (shadow != 0) {
-              view(shadow + at * DType.BF16.sizeBytes(), DType.BF16, length).copy_(w);
-            }
-          });
-    }
-
-    /**
-     * Over a table. Rows that never had a gradient only decay, which every row does; the others are
-     * gathered, stepped and put back.
-     */
-    void rows(
-        TorchPool pool, long weight, long m, long v, long grad, long rowState, long V, long C) {
-      String op = "adamwRows";
-      check(op);
-      Arguments.count(op, "V", V);
-      Arguments.dimension(op, "C", C);
-      if (V == 0) {
-        return;
-      }
-      Arguments.present(op, "weight", weight);
-      Arguments.present(op, "m", m);
-      Arguments.present(op, "v", v);
-      Arguments.present(op, "grad", grad);
-      Arguments.present(op, "rowState", rowState);
-      checkStates(op, rowState, V);
-      Tensor w = view(weight, DType.F32, V, C);
-      Tensor mTable = view(m, DType.F32, V, C);
-      Tensor vTable = view(v, DType.F32, V, C);
-      Tensor gTable = view(grad, DType.F32, V, C);
-      long step = Math.max(1, TILE / C);
-      pool.ranges(V, step, (at, length) -> decay(w.narrow(0, at, length)));
-      Tensor states = view(rowState, ScalarType.Byte, V);
-      Tensor active = states.gt(scalar(0)).nonzero().squeeze(1);
-      pool.ranges(
-          active.size(0),
-          step,
-          (at, length) -> {
-            Tensor index = active.narrow(0, at, length);
-            Tensor stale = states.index_select(0, index).eq(scalar(1)).unsqueeze(1);
-            Tensor g = gTable.index_select(0, index).mul_(scalar(gradScale));
-            g.masked_fill_(stale, scalar(0));
-            Tensor wRows = w.index_select(0, index);
-            Tensor mRows = mTable.index_select(0, index);
-            Tensor vRows = vTable.index_select(0, index);
-            step(wRows, mRows, vRows, g);
-            w.index_copy_(0, index, wRows);
-            mTable.index_copy_(0, index, mRows);
-            vTable.index_copy_(0, index, vRows);
-          });
-    }
-
-    private void decay(Tensor w) {
+      float biasCorrection2) {
+    void decay(Tensor w) {
       if (weightDecay != 0) {
         w.sub_(w.mul(scalar((double) lr * weightDecay)));
       }
     }
 
     /** Everything after the decay; overwrites {@code g}, which is scaled already. */
-    private void step(Tensor w, Tensor m, Tensor v, Tensor g) {
+    void step(Tensor w, Tensor m, Tensor v, Tensor g) {
       m.add_(g.sub(m).mul_(scalar(1.0 - beta1)));
       v.mul_(scalar(beta2)).add_(g.mul_(g).mul_(scalar(1.0 - beta2)));
       Tensor denominator = v.sqrt().div_(scalar(Math.sqrt(biasCorrection2))).add_(scalar(eps));
       w.sub_(m.mul(scalar((double) lr / biasCorrection1)).div_(denominator));
     }
-
-    private static void checkStates(String op, long rowState, long V) {
-      ByteBuffer states = TorchMemory.view(rowState, V);
-      for (int row = 0; row < V; row++) {
-        int state = states.get(row);
-        if (state < 0 || state > 2) {
-          throw new IllegalArgumentException(
-              op + ": rowState[" + row + "] = " + (state & 0xFF) + "; it must be 0..2");
-        }
-      }
-    }
   }
 
-  static void sgd(
-      TorchPool pool,
-      long weight,
-      long momentumBuffer,
-      long shadow,
-      long grad,
-      long count,
-      float lr,
-      float momentum,
-      float weightDecay,
-      boolean nesterov,
-      boolean firstStep,
-      float gradScale) {
-    String op = "sgd";
-    Arguments.size(op, "count", count);
-    Arguments.finite(op, "lr", lr);
-    Arguments.closed(op, "momentum", momentum, 0, 1);
-    Arguments.finite(op, "weightDecay", weightDecay);
-    Arguments.finite(op, "gradScale", gradScale);
-    if (count == 0) {
+  static void sgd(TorchPool pool, SgdCall.Flat call) {
+    if (call.count() == 0) {
       return;
     }
-    Arguments.present(op, "weight", weight);
-    Arguments.present(op, "grad", grad);
-    if (momentum != 0) {
-      Arguments.present(op, "momentumBuffer", momentumBuffer);
-    }
-    Scalar momentumScalar = scalar(momentum);
+    Scalar momentumScalar = scalar(call.momentum());
     pool.ranges(
-        count,
+        call.count(),
         TILE,
         (at, length) -> {
           long offset = at * Float.BYTES;
-          Tensor w = view(weight + offset, DType.F32, length);
-          Tensor g = view(grad + offset, DType.F32, length).mul(scalar(gradScale));
-          if (weightDecay != 0) {
-            g.add_(w.mul(scalar(weightDecay)));
+          Tensor w = view(call.weight() + offset, DType.F32, length);
+          Tensor g = view(call.grad() + offset, DType.F32, length).mul(scalar(call.gradScale()));
+          if (call.weightDecay() != 0) {
+            g.add_(w.mul(scalar(call.weightDecay())));
           }
           Tensor update = g;
-          if (momentumBuffer != 0) {
-            Tensor buffer = view(momentumBuffer + offset, DType.F32, length);
-            if (firstStep) {
+          if (call.momentumBuffer() != 0) {
+            Tensor buffer = view(call.momentumBuffer() + offset, DType.F32, length);
+            if (call.firstStep()) {
               buffer.copy_(g);
             } else {
               buffer.mul_(momentumScalar).add_(g);
             }
-            update = nesterov ? g.add(buffer.mul(momentumScalar)) : buffer;
+            update = call.nesterov() ? g.add(buffer.mul(momentumScalar)) : buffer;
           }
-          w.sub_(update.mul(scalar(lr)));
-          if (shadow != 0) {
-            view(shadow + at * DType.BF16.sizeBytes(), DType.BF16, length).copy_(w);
+          w.sub_(update.mul(scalar(call.lr())));
+          if (call.shadow() != 0) {
+            view(call.shadow() + at * DType.BF16.sizeBytes(), DType.BF16, length).copy_(w);
           }
         });
   }

@@ -6,6 +6,7 @@ import static dev.attune.kernels.torch.TorchTensors.widen;
 
 import dev.attune.core.DType;
 import dev.attune.kernels.QuantizedLayout;
+import dev.attune.kernels.calls.QuantizeCall;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -36,23 +37,19 @@ final class TorchQuantized {
 
   private TorchQuantized() {}
 
-  static void quantize(
-      TorchPool pool, long out, long inp, long F, long C, DType inpDtype, DType outDtype) {
+  static void quantize(TorchPool pool, QuantizeCall.Pack call) {
+    long out = call.out();
     String op = "quantize";
-    Arguments.floating(op, "inpDtype", inpDtype);
-    checkShape(op, "outDtype", F, C, outDtype);
-    if (F == 0) {
+    if (call.F() == 0) {
       return;
     }
-    Arguments.present(op, "out", out);
-    Arguments.present(op, "inp", inp);
-    QuantizedLayout layout = QuantizedLayout.of(F, C, outDtype);
-    Tensor blocks = view(inp, inpDtype, layout.blocks(), QuantizedLayout.BLOCK);
+    QuantizedLayout layout = QuantizedLayout.of(call.F(), call.C(), call.outDtype());
+    Tensor blocks = view(call.inp(), call.inpDtype(), layout.blocks(), QuantizedLayout.BLOCK);
     if (!blocks.isfinite().all().item_bool()) {
       throw new IllegalArgumentException(
-          op + ": inp holds a NaN or an infinity; it must be finite");
+          op + ": call.inp() holds a NaN or an infinity; it must be finite");
     }
-    if (outDtype == DType.INT8) {
+    if (call.outDtype() == DType.INT8) {
       pool.ranges(
           layout.blocks(),
           QuantizedLayout.SCALE_BLOCK,
@@ -101,21 +98,20 @@ final class TorchQuantized {
     bytes(out + first * half, ScalarType.Byte, x.size(0) * half).copy_(packed);
   }
 
-  static void dequantize(
-      TorchPool pool, long out, long inp, long F, long C, DType outDtype, DType inpDtype) {
-    String op = "dequantize";
-    Arguments.floating(op, "outDtype", outDtype);
-    checkShape(op, "inpDtype", F, C, inpDtype);
+  static void dequantize(TorchPool pool, QuantizeCall.Unpack call) {
+    long F = call.F();
+    long C = call.C();
     if (F == 0) {
       return;
     }
-    Arguments.present(op, "out", out);
-    Arguments.present(op, "inp", inp);
-    Tensor target = view(out, outDtype, F, C);
+    Tensor target = view(call.out(), call.outDtype(), F, C);
     pool.ranges(
         F,
         TorchPool.rowsOfTile(C),
-        (row, rows) -> target.narrow(0, row, rows).copy_(values(inp, F, C, inpDtype, row, rows)));
+        (row, rows) ->
+            target
+                .narrow(0, row, rows)
+                .copy_(values(call.inp(), F, C, call.inpDtype(), row, rows)));
   }
 
   /** Some rows of a weight as f32 (rows, C). */
@@ -165,14 +161,5 @@ final class TorchQuantized {
 
   private static ScalarOptional bound(double value) {
     return new ScalarOptional(scalar(value));
-  }
-
-  private static void checkShape(String op, String name, long F, long C, DType dtype) {
-    if (dtype != DType.NF4 && dtype != DType.INT8) {
-      throw new IllegalArgumentException(
-          op + ": " + name + " = " + dtype + "; it must be NF4 or INT8");
-    }
-    Arguments.count(op, "F", F);
-    Arguments.blocks(op, C);
   }
 }

@@ -6,6 +6,10 @@ import static dev.attune.kernels.torch.TorchTensors.view;
 import static dev.attune.kernels.torch.TorchTensors.widen;
 
 import dev.attune.core.DType;
+import dev.attune.kernels.calls.EmbeddingCall;
+import dev.attune.kernels.calls.GatherRowsCall;
+import dev.attune.kernels.calls.MeanPoolCall;
+import dev.attune.kernels.calls.ZeroRowsCall;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -13,63 +17,35 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 final class TorchRows {
   private TorchRows() {}
 
-  static void embeddingForward(
-      TorchPool pool,
-      long out,
-      long word,
-      long position,
-      long type,
-      long ids,
-      long positions,
-      long typeIds,
-      long N,
-      long C,
-      long V,
-      long P,
-      long T,
-      DType dtype) {
-    String op = "embeddingForward";
-    Arguments.count(op, "N", N);
-    Arguments.dimension(op, "C", C);
-    Arguments.floating(op, "dtype", dtype);
+  static void embeddingForward(TorchPool pool, EmbeddingCall.Forward call) {
+    long position = call.position();
+    long type = call.type();
+    long N = call.N();
+    long C = call.C();
+    String op = "embedding_fwd";
     if (N == 0) {
       return;
     }
-    Arguments.present(op, "out", out);
-    checkTable(op, "word", word, "ids", ids, N, "V", V);
+    Arguments.indices(op, "ids", call.ids(), N, call.V());
     if (position != 0) {
-      checkTable(op, "position", position, "positions", positions, N, "P", P);
+      Arguments.indices(op, "positions", call.positions(), N, call.P());
     }
     if (type != 0) {
-      checkTable(op, "type", type, "typeIds", typeIds, N, "T", T);
+      Arguments.indices(op, "type_ids", call.typeIds(), N, call.T());
     }
     pool.ranges(
         N,
         TorchPool.rowsOfTile(C),
         (row, rows) -> {
-          Tensor sum = lookUp(word, ids, row, rows, C, V);
+          Tensor sum = lookUp(call.word(), call.ids(), row, rows, C, call.V());
           if (position != 0) {
-            sum.add_(lookUp(position, positions, row, rows, C, P));
+            sum.add_(lookUp(position, call.positions(), row, rows, C, call.P()));
           }
           if (type != 0) {
-            sum.add_(lookUp(type, typeIds, row, rows, C, T));
+            sum.add_(lookUp(type, call.typeIds(), row, rows, C, call.T()));
           }
-          view(row(out, row, C, dtype), dtype, rows, C).copy_(sum);
+          view(row(call.out(), row, C, call.dtype()), call.dtype(), rows, C).copy_(sum);
         });
-  }
-
-  private static void checkTable(
-      String op,
-      String tableName,
-      long table,
-      String indexName,
-      long indices,
-      long N,
-      String boundName,
-      long bound) {
-    Arguments.present(op, tableName, table);
-    Arguments.dimension(op, boundName, bound);
-    Arguments.indices(op, indexName, indices, N, bound);
   }
 
   /** A new tensor: the rows of a table that {@code indices} names from {@code row} on. */
@@ -78,33 +54,21 @@ final class TorchRows {
     return view(table, DType.F32, bound, C).index_select(0, index);
   }
 
-  static void embeddingBackward(
-      long dword,
-      long dposition,
-      long dtokenType,
-      long dout,
-      long ids,
-      long positions,
-      long typeIds,
-      long N,
-      long C,
-      DType dtype) {
-    String op = "embeddingBackward";
-    Arguments.count(op, "N", N);
-    Arguments.dimension(op, "C", C);
-    Arguments.floating(op, "dtype", dtype);
+  static void embeddingBackward(EmbeddingCall.Backward call) {
+    long N = call.N();
+    long C = call.C();
+    String op = "embedding_bwd";
     if (N == 0) {
       return;
     }
-    Arguments.present(op, "dout", dout);
     // All indices are checked before any table is written.
-    long wordRows = rowsOf(op, dword, "ids", ids, N);
-    long positionRows = rowsOf(op, dposition, "positions", positions, N);
-    long tokenTypeRows = rowsOf(op, dtokenType, "typeIds", typeIds, N);
-    Tensor gradient = widen(view(dout, dtype, N, C));
-    scatter(dword, wordRows, ids, gradient, N, C);
-    scatter(dposition, positionRows, positions, gradient, N, C);
-    scatter(dtokenType, tokenTypeRows, typeIds, gradient, N, C);
+    long wordRows = rowsOf(op, call.dword(), "ids", call.ids(), N);
+    long positionRows = rowsOf(op, call.dposition(), "positions", call.positions(), N);
+    long tokenTypeRows = rowsOf(op, call.dtokenType(), "type_ids", call.typeIds(), N);
+    Tensor gradient = widen(view(call.dout(), call.dtype(), N, C));
+    scatter(call.dword(), wordRows, call.ids(), gradient, N, C);
+    scatter(call.dposition(), positionRows, call.positions(), gradient, N, C);
+    scatter(call.dtokenType(), tokenTypeRows, call.typeIds(), gradient, N, C);
   }
 
   /** Rows of a table as far as this op knows: it ends at the largest index; 0 without a table. */
@@ -120,72 +84,58 @@ final class TorchRows {
     }
   }
 
-  static void zeroRows(long table, long rows, long M, long C) {
-    String op = "zeroRows";
-    Arguments.count(op, "M", M);
-    Arguments.dimension(op, "C", C);
+  static void zeroRows(ZeroRowsCall call) {
+    long M = call.M();
+    String op = "zero_rows";
     if (M == 0) {
       return;
     }
-    Arguments.present(op, "table", table);
-    int largest = Arguments.indices(op, "rows", rows, M, Integer.MAX_VALUE);
-    view(table, DType.F32, largest + 1, C).index_fill_(0, longs(rows, M), scalar(0));
+    int largest = Arguments.indices(op, "rows", call.rows(), M, Integer.MAX_VALUE);
+    view(call.table(), DType.F32, largest + 1, call.C())
+        .index_fill_(0, longs(call.rows(), M), scalar(0));
   }
 
-  static void gatherForward(long out, long inp, long rows, long M, long C, DType dtype) {
-    String op = "gatherRowsForward";
-    Arguments.count(op, "M", M);
-    Arguments.dimension(op, "C", C);
-    Arguments.floating(op, "dtype", dtype);
+  static void gatherForward(GatherRowsCall.Forward call) {
+    long M = call.M();
+    String op = "gather_rows_fwd";
     if (M == 0) {
       return;
     }
-    Arguments.present(op, "out", out);
-    Arguments.present(op, "inp", inp);
-    int largest = Arguments.indices(op, "rows", rows, M, Integer.MAX_VALUE);
-    Tensor selected = view(inp, dtype, largest + 1, C).index_select(0, view(rows, DType.I32, M));
-    view(out, dtype, M, C).copy_(selected);
+    int largest = Arguments.indices(op, "rows", call.rows(), M, Integer.MAX_VALUE);
+    Tensor selected =
+        view(call.inp(), call.dtype(), largest + 1, call.C())
+            .index_select(0, view(call.rows(), DType.I32, M));
+    view(call.out(), call.dtype(), M, call.C()).copy_(selected);
   }
 
-  static void gatherBackward(
-      long dinp, long dout, long rows, long N, long M, long C, boolean accumulate, DType dtype) {
-    String op = "gatherRowsBackward";
-    Arguments.count(op, "N", N);
-    Arguments.count(op, "M", M);
-    Arguments.dimension(op, "C", C);
-    Arguments.floating(op, "dtype", dtype);
-    Arguments.indices(op, "rows", rows, M, N);
+  static void gatherBackward(GatherRowsCall.Backward call) {
+    long N = call.N();
+    long M = call.M();
+    String op = "gather_rows_bwd";
+    Arguments.indices(op, "rows", call.rows(), M, N);
     if (N == 0) {
       return;
     }
-    Arguments.present(op, "dinp", dinp);
-    if (M > 0) {
-      Arguments.present(op, "dout", dout);
-    }
-    Tensor target = view(dinp, dtype, N, C);
-    if (!accumulate) {
+    Tensor target = view(call.dinp(), call.dtype(), N, call.C());
+    if (!call.accumulate()) {
       target.zero_();
     }
     if (M > 0) {
-      target.index_add_(0, view(rows, DType.I32, M), view(dout, dtype, M, C));
+      target.index_add_(
+          0, view(call.rows(), DType.I32, M), view(call.dout(), call.dtype(), M, call.C()));
     }
   }
 
-  static void meanPoolForward(
-      TorchPool pool, long out, long inp, long cuSeqlens, long B, long C, DType dtype) {
-    String op = "meanPoolForward";
-    Arguments.count(op, "B", B);
-    Arguments.dimension(op, "C", C);
-    Arguments.floating(op, "dtype", dtype);
+  static void meanPoolForward(TorchPool pool, MeanPoolCall.Forward call) {
+    long B = call.B();
+    long C = call.C();
+    DType dtype = call.dtype();
+    String op = "mean_pool_fwd";
     if (B == 0) {
       return;
     }
-    Arguments.present(op, "out", out);
-    int[] offsets = Arguments.offsets(op, "cuSeqlens", cuSeqlens, B);
-    if (offsets[(int) B] > 0) {
-      Arguments.present(op, "inp", inp);
-    }
-    Tensor pooled = view(out, dtype, B, C);
+    int[] offsets = Arguments.offsets(op, "cu_seqlens", call.cuSeqlens(), B);
+    Tensor pooled = view(call.out(), dtype, B, C);
     pool.tiles(
         B,
         b -> {
@@ -194,43 +144,33 @@ final class TorchRows {
           if (length == 0) {
             pooled.select(0, b).zero_();
           } else {
-            Tensor sequence = view(row(inp, first, C, dtype), dtype, length, C);
+            Tensor sequence = view(row(call.inp(), first, C, dtype), dtype, length, C);
             pooled.select(0, b).copy_(widen(sequence).mean(0));
           }
         });
   }
 
-  static void meanPoolBackward(
-      TorchPool pool,
-      long dinp,
-      long dout,
-      long cuSeqlens,
-      long B,
-      long C,
-      boolean accumulate,
-      DType dtype) {
-    String op = "meanPoolBackward";
-    Arguments.count(op, "B", B);
-    Arguments.dimension(op, "C", C);
-    Arguments.floating(op, "dtype", dtype);
+  static void meanPoolBackward(TorchPool pool, MeanPoolCall.Backward call) {
+    long B = call.B();
+    long C = call.C();
+    DType dtype = call.dtype();
+    String op = "mean_pool_bwd";
     if (B == 0) {
       return;
     }
-    int[] offsets = Arguments.offsets(op, "cuSeqlens", cuSeqlens, B);
+    int[] offsets = Arguments.offsets(op, "cu_seqlens", call.cuSeqlens(), B);
     if (offsets[(int) B] == 0) {
       return;
     }
-    Arguments.present(op, "dinp", dinp);
-    Arguments.present(op, "dout", dout);
     pool.tiles(
         B,
         b -> {
           int first = offsets[(int) b];
           int length = offsets[(int) b + 1] - first;
           if (length > 0) {
-            Tensor gradient = widen(view(row(dout, b, C, dtype), dtype, C));
-            Tensor target = view(row(dinp, first, C, dtype), dtype, length, C);
-            store(target, gradient.div(scalar(length)), accumulate);
+            Tensor gradient = widen(view(row(call.dout(), b, C, dtype), dtype, C));
+            Tensor target = view(row(call.dinp(), first, C, dtype), dtype, length, C);
+            store(target, gradient.div(scalar(length)), call.accumulate());
           }
         });
   }

@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.DType;
 import dev.attune.kernels.BackendException;
+import dev.attune.kernels.calls.AttentionCall;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.kernels.cuda.AttentionGraph.Shape;
 import dev.attune.memory.Buffer;
@@ -77,9 +79,8 @@ class AttentionChoiceTest {
       begin(shape);
       forwards++;
       long q = batch.qkv();
-      backend.check(
-          CudaNative.attentionForward(
-              backend.ctx(),
+      backend.runOurs(
+          new AttentionCall.Forward(
               out,
               lse,
               q,
@@ -87,19 +88,7 @@ class AttentionChoiceTest {
               q + 4L * H * D,
               batch.cuSeqlens(),
               batch.cuSeqlens(),
-              WIDTH,
-              WIDTH,
-              batch.sequences(),
-              H,
-              H,
-              D,
-              shape.scale(),
-              shape.causal() ? 1 : 0,
-              0,
-              0,
-              0,
-              0,
-              DType.BF16.code()));
+              problem(shape, batch)));
       mark(out);
     }
 
@@ -108,9 +97,8 @@ class AttentionChoiceTest {
       begin(shape);
       backwards++;
       long q = batch.qkv();
-      backend.check(
-          CudaNative.attentionBackward(
-              backend.ctx(),
+      backend.runOurs(
+          new AttentionCall.Backward(
               dqkv,
               dqkv + 2L * H * D,
               dqkv + 4L * H * D,
@@ -122,20 +110,26 @@ class AttentionChoiceTest {
               lse,
               batch.cuSeqlens(),
               batch.cuSeqlens(),
-              WIDTH,
-              WIDTH,
-              batch.sequences(),
-              H,
-              H,
-              D,
-              shape.scale(),
-              shape.causal() ? 1 : 0,
-              0,
-              0,
-              0,
-              0,
-              DType.BF16.code()));
+              problem(shape, batch)));
       mark(dqkv);
+    }
+
+    private static AttentionCall.Problem problem(Shape shape, Batch batch) {
+      return new AttentionCall.Problem(
+          WIDTH,
+          WIDTH,
+          batch.sequences(),
+          shape.length(),
+          H,
+          H,
+          D,
+          shape.scale(),
+          shape.causal(),
+          0,
+          0,
+          0,
+          0,
+          DType.BF16);
     }
 
     /** The last bit of the first element, or all of it. */
@@ -214,28 +208,17 @@ class AttentionChoiceTest {
 
   private byte[] forward(long maxLength, float p, long window, DType dtype) {
     long q = qkv.address();
-    backend.attentionForward(
-        out.address(),
-        lse.address(),
-        q,
-        q + 2L * H * D,
-        q + 4L * H * D,
-        cu.address(),
-        cu.address(),
-        WIDTH,
-        WIDTH,
-        B,
-        maxLength,
-        H,
-        H,
-        D,
-        0.25f,
-        true,
-        window,
-        p,
-        1,
-        0,
-        dtype);
+    backend.run(
+        new AttentionCall.Forward(
+            out.address(),
+            lse.address(),
+            q,
+            q + 2L * H * D,
+            q + 4L * H * D,
+            cu.address(),
+            cu.address(),
+            new AttentionCall.Problem(
+                WIDTH, WIDTH, B, maxLength, H, H, D, 0.25f, true, window, p, 1, 0, dtype)));
     return bytes(out);
   }
 
@@ -246,32 +229,21 @@ class AttentionChoiceTest {
   private byte[] backward() {
     long q = qkv.address();
     long dq = dqkv.address();
-    backend.attentionBackward(
-        dq,
-        dq + 2L * H * D,
-        dq + 4L * H * D,
-        dout.address(),
-        q,
-        q + 2L * H * D,
-        q + 4L * H * D,
-        out.address(),
-        lse.address(),
-        cu.address(),
-        cu.address(),
-        WIDTH,
-        WIDTH,
-        B,
-        LONG,
-        H,
-        H,
-        D,
-        0.25f,
-        true,
-        0,
-        0,
-        1,
-        0,
-        DType.BF16);
+    backend.run(
+        new AttentionCall.Backward(
+            dq,
+            dq + 2L * H * D,
+            dq + 4L * H * D,
+            dout.address(),
+            q,
+            q + 2L * H * D,
+            q + 4L * H * D,
+            out.address(),
+            lse.address(),
+            cu.address(),
+            cu.address(),
+            new AttentionCall.Problem(
+                WIDTH, WIDTH, B, LONG, H, H, D, 0.25f, true, 0, 0, 1, 0, DType.BF16)));
     return bytes(dqkv);
   }
 
@@ -372,7 +344,7 @@ class AttentionChoiceTest {
     times(2e-3, 1e-3);
     byte[] values = bytes(dout);
     forward();
-    cpu.fillZero(dout.address(), values.length);
+    cpu.run(new FillZeroCall(dout.address(), values.length));
     byte[] zeros = backward();
     assertArrayEquals(new byte[zeros.length], zeros);
     cpu.view(dout.address(), values.length).put(values);
@@ -405,28 +377,17 @@ class AttentionChoiceTest {
     forward(LONG, 0.1f, 0, DType.BF16);
     forward(LONG, 0, 4, DType.BF16);
     long q = qkv.address();
-    backend.attentionForward( // the key where the value is
-        out.address(),
-        lse.address(),
-        q,
-        q + 4L * H * D,
-        q + 2L * H * D,
-        cu.address(),
-        cu.address(),
-        WIDTH,
-        WIDTH,
-        B,
-        LONG,
-        H,
-        H,
-        D,
-        0.25f,
-        true,
-        0,
-        0,
-        1,
-        0,
-        DType.BF16);
+    backend.run(
+        new AttentionCall.Forward( // the key where the value is
+            out.address(),
+            lse.address(),
+            q,
+            q + 4L * H * D,
+            q + 2L * H * D,
+            cu.address(),
+            cu.address(),
+            new AttentionCall.Problem(
+                WIDTH, WIDTH, B, LONG, H, H, D, 0.25f, true, 0, 0, 1, 0, DType.BF16)));
     assertEquals(0, engine.forwards);
   }
 

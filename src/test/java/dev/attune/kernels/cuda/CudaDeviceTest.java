@@ -8,6 +8,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.CastCall;
+import dev.attune.kernels.calls.CopyCall;
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
@@ -70,7 +73,7 @@ class CudaDeviceTest {
         Buffer target = Buffer.allocate(backend, count, false)) {
       for (int round = 0; round < 20; round++) {
         source.write(0, ByteBuffer.wrap(ones));
-        backend.copy(target.address(), source.address(), count);
+        backend.run(new CopyCall(target.address(), source.address(), count));
         source.write(0, ByteBuffer.allocate(count));
         assertArrayEquals(ones, Host.bytes(target, 0, count), "round " + round);
       }
@@ -151,19 +154,20 @@ class CudaDeviceTest {
         Buffer bias = random(on, random, F, DType.F32);
         Buffer out = Buffer.allocate(on, (long) N * F * dtype.sizeBytes(), false);
         Buffer wide = Buffer.allocate(on, (long) N * F * Float.BYTES, false)) {
-      on.linearForward(
-          out.address(),
-          0,
-          inp.address(),
-          weight.address(),
-          bias.address(),
-          N,
-          C,
-          F,
-          activation,
-          dtype,
-          dtype);
-      on.cast(wide.address(), out.address(), (long) N * F, false, DType.F32, dtype);
+      on.run(
+          new LinearCall.Forward(
+              out.address(),
+              0,
+              inp.address(),
+              weight.address(),
+              bias.address(),
+              N,
+              C,
+              F,
+              activation,
+              dtype,
+              dtype));
+      on.run(new CastCall(wide.address(), out.address(), (long) N * F, false, DType.F32, dtype));
       return Host.floats(wide, 0, N * F);
     }
   }

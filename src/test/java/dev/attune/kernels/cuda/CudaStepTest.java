@@ -10,6 +10,13 @@ import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.DeviceStep;
+import dev.attune.kernels.calls.AdamWCall;
+import dev.attune.kernels.calls.CastCall;
+import dev.attune.kernels.calls.DropoutCall;
+import dev.attune.kernels.calls.FillZeroCall;
+import dev.attune.kernels.calls.LinearCall;
+import dev.attune.kernels.calls.SgdCall;
+import dev.attune.kernels.calls.SumOfSquaresCall;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Buffer;
 import dev.attune.testkit.Host;
@@ -107,22 +114,23 @@ class CudaStepTest {
       assertEquals(lossScale * Math.sqrt(squares(plain)), root, 1e-6 * root);
       float scale = (float) (lossScale * Math.min(1, 0.5 / (root + 1e-6)));
 
-      backend.adamwRows(
-          plain.weight.address(),
-          plain.m.address(),
-          plain.v.address(),
-          plain.grad.address(),
-          plain.states.address(),
-          V,
-          C,
-          1e-2f,
-          0.9f,
-          0.999f,
-          1e-8f,
-          0.01f,
-          0.1f,
-          0.001f,
-          scale);
+      backend.run(
+          new AdamWCall.Rows(
+              plain.weight.address(),
+              plain.m.address(),
+              plain.v.address(),
+              plain.grad.address(),
+              plain.states.address(),
+              V,
+              C,
+              1e-2f,
+              0.9f,
+              0.999f,
+              1e-8f,
+              0.01f,
+              0.1f,
+              0.001f,
+              scale));
       step.adamwRows(
           captured.weight.address(),
           captured.m.address(),
@@ -140,21 +148,22 @@ class CudaStepTest {
         // The buffer of a momentum starts at zero.
         for (Store store : new Store[] {plain, captured}) {
           if (i == 0) {
-            backend.fillZero(store.m.address(), COUNT * Float.BYTES);
+            backend.run(new FillZeroCall(store.m.address(), COUNT * Float.BYTES));
           }
         }
-        backend.sgd(
-            plain.weight.address(),
-            plain.m.address(),
-            plain.shadow.address(),
-            plain.grad.address(),
-            COUNT,
-            1e-2f,
-            0.9f,
-            0.01f,
-            true,
-            i == 0,
-            scale);
+        backend.run(
+            new SgdCall.Flat(
+                plain.weight.address(),
+                plain.m.address(),
+                plain.shadow.address(),
+                plain.grad.address(),
+                COUNT,
+                1e-2f,
+                0.9f,
+                0.01f,
+                true,
+                i == 0,
+                scale));
         step.sgd(
             captured.weight.address(),
             captured.m.address(),
@@ -173,7 +182,7 @@ class CudaStepTest {
 
   private double clip(Buffer sum, Buffer norm, Store store, float lossScale, float maxNorm) {
     step.set(0, 1e-2f, 0.1f, 0.001f, lossScale);
-    backend.sumOfSquares(sum.address(), store.grad.address(), COUNT);
+    backend.run(new SumOfSquaresCall.Flat(sum.address(), store.grad.address(), COUNT));
     step.clip(sum.address(), 1, maxNorm, norm.address());
     ByteBuffer bytes = ByteBuffer.allocate(8).order(ByteOrder.nativeOrder());
     norm.read(0, bytes);
@@ -264,19 +273,21 @@ class CudaStepTest {
         Buffer total = Buffer.allocate(backend, 64 * Float.BYTES, false)) {
       Runnable work =
           () -> {
-            backend.linearForward(
-                out.address(),
-                0,
-                inp.address(),
-                weight.address(),
-                0,
-                8,
-                8,
-                8,
-                Activation.NONE,
-                DType.F32,
-                DType.F32);
-            backend.cast(total.address(), out.address(), 64, true, DType.F32, DType.F32);
+            backend.run(
+                new LinearCall.Forward(
+                    out.address(),
+                    0,
+                    inp.address(),
+                    weight.address(),
+                    0,
+                    8,
+                    8,
+                    8,
+                    Activation.NONE,
+                    DType.F32,
+                    DType.F32));
+            backend.run(
+                new CastCall(total.address(), out.address(), 64, true, DType.F32, DType.F32));
           };
       work.run();
       float[] once = Host.floats(total, 0, 64);
@@ -288,7 +299,7 @@ class CudaStepTest {
         for (int i = 0; i < 64; i++) {
           assertEquals(once[i] + once[i] + once[i], thrice[i], 1e-5f * thrice[i]);
         }
-        backend.fillZero(inp.address(), 64 * Float.BYTES);
+        backend.run(new FillZeroCall(inp.address(), 64 * Float.BYTES));
         graph.launch(); // reads what lies there now
         assertArrayEquals(thrice, Host.floats(total, 0, 64));
       }
@@ -318,13 +329,13 @@ class CudaStepTest {
   void afterARunRandomStreamsAreTheCallersAgain() {
     try (Buffer inp = floats(1, 100, 1);
         Buffer out = Buffer.allocate(backend, 100 * Float.BYTES, false)) {
-      backend.dropout(out.address(), inp.address(), 100, 0.5f, 3, 8, DType.F32);
+      backend.run(new DropoutCall(out.address(), inp.address(), 100, 0.5f, 3, 8, DType.F32));
       float[] before = Host.floats(out, 0, 100);
       step.set(Philox.stream(5, 0), 0f, 1f, 1f, 1f);
-      backend.dropout(out.address(), inp.address(), 100, 0.5f, 3, 8, DType.F32);
+      backend.run(new DropoutCall(out.address(), inp.address(), 100, 0.5f, 3, 8, DType.F32));
       assertFalse(Arrays.equals(before, Host.floats(out, 0, 100)));
       step.end();
-      backend.dropout(out.address(), inp.address(), 100, 0.5f, 3, 8, DType.F32);
+      backend.run(new DropoutCall(out.address(), inp.address(), 100, 0.5f, 3, 8, DType.F32));
       assertArrayEquals(before, Host.floats(out, 0, 100));
     }
   }

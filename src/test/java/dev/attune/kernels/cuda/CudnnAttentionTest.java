@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.DType;
+import dev.attune.kernels.KernelLibrary;
+import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.kernels.cuda.AttentionEngine.Batch;
 import dev.attune.kernels.cuda.AttentionGraph.Shape;
 import dev.attune.memory.Buffer;
@@ -43,7 +45,8 @@ class CudnnAttentionTest {
     Assumptions.assumeTrue(missing.isEmpty(), () -> missing.orElseThrow());
     runtime = new PresetRuntime();
     Assumptions.assumeTrue(runtime.properties().capability() >= 90, "older than Hopper");
-    backend = new CudaBackend(runtime, b -> new LtProducts(runtime, b), b -> null);
+    backend =
+        new CudaBackend(KernelLibrary.cuda(), runtime, b -> new LtProducts(runtime, b), b -> null);
     cudnn = new CudnnAttention(runtime, backend);
   }
 
@@ -89,55 +92,59 @@ class CudnnAttentionTest {
     long k = q + 2L * outWidth;
     long v = k + 2L * keyValueHeads * headSize;
     long c = cu.address();
-    backend.attentionForward(
-        out[0].address(),
-        lse[0].address(),
-        q,
-        k,
-        v,
-        c,
-        c,
-        width,
-        width,
-        B,
-        1024,
-        heads,
-        keyValueHeads,
-        headSize,
-        scale,
-        causal,
-        0,
-        0,
-        0,
-        0,
-        DType.BF16);
+    backend.run(
+        new AttentionCall.Forward(
+            out[0].address(),
+            lse[0].address(),
+            q,
+            k,
+            v,
+            c,
+            c,
+            new AttentionCall.Problem(
+                width,
+                width,
+                B,
+                1024,
+                heads,
+                keyValueHeads,
+                headSize,
+                scale,
+                causal,
+                0,
+                0,
+                0,
+                0,
+                DType.BF16)));
     long dq = dqkv[0].address();
-    backend.attentionBackward(
-        dq,
-        dq + (k - q),
-        dq + (v - q),
-        dout.address(),
-        q,
-        k,
-        v,
-        out[0].address(),
-        lse[0].address(),
-        c,
-        c,
-        width,
-        width,
-        B,
-        1024,
-        heads,
-        keyValueHeads,
-        headSize,
-        scale,
-        causal,
-        0,
-        0,
-        0,
-        0,
-        DType.BF16);
+    backend.run(
+        new AttentionCall.Backward(
+            dq,
+            dq + (k - q),
+            dq + (v - q),
+            dout.address(),
+            q,
+            k,
+            v,
+            out[0].address(),
+            lse[0].address(),
+            c,
+            c,
+            new AttentionCall.Problem(
+                width,
+                width,
+                B,
+                1024,
+                heads,
+                keyValueHeads,
+                headSize,
+                scale,
+                causal,
+                0,
+                0,
+                0,
+                0,
+                DType.BF16)));
 
     Batch batch = new Batch(B, c, q);
     cudnn.forward(shape, batch, out[1].address(), lse[1].address());

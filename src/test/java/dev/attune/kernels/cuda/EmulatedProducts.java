@@ -2,6 +2,7 @@ package dev.attune.kernels.cuda;
 
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.kernels.cpu.CpuBackend;
 
 /** The CPU's products, which fuse what cuBLASLt fuses. */
@@ -31,55 +32,32 @@ final class EmulatedProducts implements Products {
   }
 
   @Override
-  public void forward(
-      long out,
-      long pre,
-      long inp,
-      long weight,
-      long bias,
-      long N,
-      long C,
-      long F,
-      Activation activation,
-      DType dtype) {
-    enqueue(
-        () -> cpu.linearForward(out, pre, inp, weight, bias, N, C, F, activation, dtype, dtype));
+  public void forward(LinearCall.Forward call) {
+    enqueue(() -> cpu.run(call));
   }
 
   @Override
-  public void backwardInput(
-      long dinp,
-      long dout,
-      long weight,
-      long pre,
-      long N,
-      long C,
-      long F,
-      Activation activation,
-      boolean accumulate,
-      DType dtype) {
-    enqueue(
-        () ->
-            cpu.linearBackwardInput(
-                dinp, 0, dout, weight, pre, N, C, F, activation, accumulate, dtype, dtype));
+  public void backwardInput(LinearCall.BackwardInput call) {
+    enqueue(() -> cpu.run(call));
   }
 
   @Override
-  public void backwardWeight(
-      long dweight,
-      long dbias,
-      long dout,
-      long inp,
-      long N,
-      long C,
-      long F,
-      boolean accumulate,
-      DType dtype) {
+  public void backwardWeight(LinearCall.BackwardWeight c) {
     enqueue(
         () -> {
-          cpu.linearBackwardWeight(dweight, 0, dout, inp, N, C, F, accumulate, dtype);
-          if (dbias != 0) {
-            columnSums(dbias, dout, N, F, dtype);
+          cpu.run(
+              new LinearCall.BackwardWeight(
+                  c.dweight(),
+                  0,
+                  c.dout(),
+                  c.inp(),
+                  c.N(),
+                  c.C(),
+                  c.F(),
+                  c.accumulate(),
+                  c.dtype()));
+          if (c.dbias() != 0) {
+            columnSums(c.dbias(), c.dout(), c.N(), c.F(), c.dtype());
           }
         });
   }
@@ -88,7 +66,7 @@ final class EmulatedProducts implements Products {
   private void columnSums(long dbias, long dout, long N, long F, DType dtype) {
     long zeros = cpu.allocate(N * dtype.sizeBytes(), false);
     long unused = cpu.allocate(F * Float.BYTES, false);
-    cpu.linearBackwardWeight(unused, dbias, dout, zeros, N, 1, F, false, dtype);
+    cpu.run(new LinearCall.BackwardWeight(unused, dbias, dout, zeros, N, 1, F, false, dtype));
     cpu.free(zeros, N * dtype.sizeBytes());
     cpu.free(unused, F * Float.BYTES);
   }

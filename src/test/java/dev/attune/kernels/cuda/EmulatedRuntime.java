@@ -1,5 +1,8 @@
 package dev.attune.kernels.cuda;
 
+import dev.attune.kernels.KernelLibrary;
+import dev.attune.kernels.NativeCalls;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.cpu.CpuBackend;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -176,14 +179,14 @@ final class EmulatedRuntime implements CudaRuntime {
   // ----
 
   @Override
-  public int beginCapture(long ctx) {
+  public int beginCapture(KernelLibrary library, long ctx) {
     call("cudaStreamBeginCapture");
     recording = new ArrayList<>();
-    return CudaNative.graphBegin(ctx);
+    return NativeCalls.graphBegin(Emulation.library().handle(), ctx);
   }
 
   @Override
-  public int endCapture(long ctx, LongPointer out) {
+  public int endCapture(KernelLibrary library, long ctx, LongPointer out) {
     capturing("cudaStreamEndCapture");
     cut(ctx);
     graphs.put(nextGraph, recording);
@@ -193,7 +196,7 @@ final class EmulatedRuntime implements CudaRuntime {
   }
 
   @Override
-  public int launch(long ctx, long graph) {
+  public int launch(KernelLibrary library, long ctx, long graph) {
     call("cudaGraphLaunch");
     graphs.get(graph).forEach(piece -> piece.accept(ctx));
     launches++;
@@ -201,7 +204,7 @@ final class EmulatedRuntime implements CudaRuntime {
   }
 
   @Override
-  public int destroy(long ctx, long graph) {
+  public int destroy(KernelLibrary library, long ctx, long graph) {
     call("cudaGraphExecDestroy");
     graphs.remove(graph).forEach(Piece::close);
     return 0;
@@ -224,24 +227,24 @@ final class EmulatedRuntime implements CudaRuntime {
           @Override
           public void close() {}
         });
-    assertDone(CudaNative.graphBegin(ctx));
+    assertDone(NativeCalls.graphBegin(Emulation.library().handle(), ctx));
   }
 
   /** Ends the native library's recording and keeps it as one piece. */
   private void cut(long ctx) {
     try (LongPointer graph = new LongPointer(1)) {
-      assertDone(CudaNative.graphEnd(ctx, graph));
+      assertDone(NativeCalls.graphEnd(Emulation.library().handle(), ctx, graph));
       long address = graph.get();
       recording.add(
           new Piece() {
             @Override
             public void accept(long to) {
-              assertDone(CudaNative.graphLaunch(to, address));
+              assertDone(NativeCalls.graphLaunch(Emulation.library().handle(), to, address));
             }
 
             @Override
             public void close() {
-              assertDone(CudaNative.graphDestroy(ctx, address));
+              assertDone(NativeCalls.graphDestroy(Emulation.library().handle(), ctx, address));
             }
           });
     }
@@ -249,7 +252,7 @@ final class EmulatedRuntime implements CudaRuntime {
 
   private static void assertDone(int status) {
     if (status != 0) {
-      throw new IllegalStateException(CudaLibrary.lastError());
+      throw new IllegalStateException(Emulation.library().lastError());
     }
   }
 
@@ -281,7 +284,7 @@ final class EmulatedRuntime implements CudaRuntime {
   @Override
   public void zero(long address, long sizeBytes) {
     call("cudaMemsetAsync");
-    host.fillZero(address, sizeBytes);
+    host.run(new FillZeroCall(address, sizeBytes));
   }
 
   @Override

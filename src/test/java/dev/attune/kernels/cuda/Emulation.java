@@ -1,12 +1,20 @@
 package dev.attune.kernels.cuda;
 
+import dev.attune.kernels.KernelLibrary;
 import dev.attune.kernels.cpu.CpuBackend;
 import java.nio.file.Path;
 import java.util.function.Function;
 
 /** The CUDA backend on an emulated device: its real Java code and the real kernels, slowly. */
 public final class Emulation {
+  private static KernelLibrary library;
+
   private Emulation() {}
+
+  /** Its kernels. */
+  static KernelLibrary library() {
+    return KernelLibrary.cuda(Path.of(System.getProperty("attune.cuda.emulated")).toAbsolutePath());
+  }
 
   /** Opens it; the CPU backend stays open with it. */
   public static CudaBackend open() {
@@ -20,8 +28,7 @@ public final class Emulation {
 
   static CudaBackend open(
       EmulatedRuntime runtime, CpuBackend cpu, Function<CudaBackend, AttentionChoice> attention) {
-    CudaLibrary.load(Path.of(System.getProperty("attune.cuda.emulated")).toAbsolutePath());
     return new CudaBackend(
-        runtime, backend -> new EmulatedProducts(cpu, runtime, backend), attention);
+        library(), runtime, backend -> new EmulatedProducts(cpu, runtime, backend), attention);
   }
 }

@@ -2,6 +2,7 @@ package dev.attune.kernels.torch;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import org.junit.jupiter.api.Test;
@@ -137,16 +138,16 @@ class TorchAttentionTest extends TorchTestCase {
       long vAt = put(dtype, v);
       long cuQAt = put(cuQ);
       long cuKAt = put(cuK);
-      backend.attentionForward(
-          outAt, lseAt, qAt, kAt, vAt, cuQAt, cuKAt, qStride, kvStride, B, Nq + Nk, H, Hkv, D,
-          scale, causal, window, p, SEED, STREAM, dtype);
+      backend.run(new AttentionCall.Forward(
+          outAt, lseAt, qAt, kAt, vAt, cuQAt, cuKAt, new AttentionCall.Problem(qStride, kvStride, B, Nq + Nk, H, Hkv, D,
+          scale, causal, window, p, SEED, STREAM, dtype)));
       assertClose(dtype, out, get(dtype, outAt, out.length), what + " out");
       assertClose(lse, get(DType.F32, lseAt, lse.length), what + " lse");
 
       long dqAt = poison(dtype, Nq * qStride);
       long dkAt = poison(dtype, Nk * kvStride);
       long dvAt = poison(dtype, Nk * kvStride);
-      backend.attentionBackward(
+      backend.run(new AttentionCall.Backward(
           dqAt,
           dkAt,
           dvAt,
@@ -158,7 +159,7 @@ class TorchAttentionTest extends TorchTestCase {
           lseAt,
           cuQAt,
           cuKAt,
-          qStride,
+          new AttentionCall.Problem(qStride,
           kvStride,
           B,
           Nq + Nk,
@@ -171,7 +172,7 @@ class TorchAttentionTest extends TorchTestCase {
           p,
           SEED,
           STREAM,
-          dtype);
+          dtype)));
       assertClose(dtype, dq, rows(dqAt, Nq, qStride, H * D), what + " dq");
       assertClose(dtype, dk, rows(dkAt, Nk, kvStride, Hkv * D), what + " dk");
       assertClose(dtype, dv, rows(dvAt, Nk, kvStride, Hkv * D), what + " dv");

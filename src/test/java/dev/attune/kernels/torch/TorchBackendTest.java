@@ -7,6 +7,18 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.kernels.calls.AdamWCall;
+import dev.attune.kernels.calls.AttentionCall;
+import dev.attune.kernels.calls.CastCall;
+import dev.attune.kernels.calls.CopyCall;
+import dev.attune.kernels.calls.CrossEntropyCall;
+import dev.attune.kernels.calls.DropoutCall;
+import dev.attune.kernels.calls.EmbeddingCall;
+import dev.attune.kernels.calls.FillZeroCall;
+import dev.attune.kernels.calls.LayerNormCall;
+import dev.attune.kernels.calls.LinearCall;
+import dev.attune.kernels.calls.MeanPoolCall;
+import dev.attune.kernels.calls.SumOfSquaresCall;
 import dev.attune.core.DType;
 import dev.attune.core.Device;
 import dev.attune.kernels.Activation;
@@ -159,26 +171,26 @@ class TorchBackendTest extends TorchTestCase {
     double[] values = normal(DType.F32, 33);
     long inp = put(DType.F32, values);
     long out = poison(33);
-    backend.copy(out, inp, 33 * 4);
+    backend.run(new CopyCall(out, inp, 33 * 4));
     assertArrayEquals(values, get(DType.F32, out, 33));
-    backend.fillZero(out, 32 * 4);
+    backend.run(new FillZeroCall(out, 32 * 4));
     values = java.util.Arrays.copyOf(new double[32], 33);
     values[32] = get(DType.F32, inp, 33)[32];
     assertArrayEquals(values, get(DType.F32, out, 33));
-    assertDoesNotThrow(() -> backend.fillZero(out, 0));
+    assertDoesNotThrow(() -> backend.run(new FillZeroCall(out, 0)));
   }
 
   @Test
   void noRowsIsValid() {
     assertDoesNotThrow(
         () -> {
-          backend.linearForward(0, 0, 0, 0, 0, 0, 4, 4, Activation.GELU, DType.F32, DType.F32);
-          backend.dropout(0, 0, 0, 0.1f, 1, 2, DType.F32);
-          backend.cast(0, 0, 0, false, DType.F32, DType.BF16);
-          backend.crossEntropy(0, 0, 0, 0, 0, 4, -100, 0, 1, DType.F32);
-          backend.meanPoolForward(0, 0, 0, 0, 4, DType.F32);
-          backend.attentionForward(
-              0, 0, 0, 0, 0, 0, 0, 4, 4, 0, 0, 1, 1, 4, 1, false, 0, 0, 1, 2, DType.F32);
+          backend.run(new LinearCall.Forward(0, 0, 0, 0, 0, 0, 4, 4, Activation.GELU, DType.F32, DType.F32));
+          backend.run(new DropoutCall(0, 0, 0, 0.1f, 1, 2, DType.F32));
+          backend.run(new CastCall(0, 0, 0, false, DType.F32, DType.BF16));
+          backend.run(new CrossEntropyCall(0, 0, 0, 0, 0, 4, -100, 0, 1, DType.F32));
+          backend.run(new MeanPoolCall.Forward(0, 0, 0, 0, 4, DType.F32));
+          backend.run(new AttentionCall.Forward(
+              0, 0, 0, 0, 0, 0, 0, new AttentionCall.Problem(4, 4, 0, 0, 1, 1, 4, 1, false, 0, 0, 1, 2, DType.F32)));
         });
   }
 
@@ -188,40 +200,40 @@ class TorchBackendTest extends TorchTestCase {
     refused(
         "linearForward: N = -1; it must be 0..2147483647",
         () ->
-            backend.linearForward(x, 0, x, x, 0, -1, 4, 4, Activation.NONE, DType.F32, DType.F32));
+            backend.run(new LinearCall.Forward(x, 0, x, x, 0, -1, 4, 4, Activation.NONE, DType.F32, DType.F32)));
     refused(
         "linearForward: C = 0; it must be 1..2147483647",
-        () -> backend.linearForward(x, 0, x, x, 0, 1, 0, 4, Activation.NONE, DType.F32, DType.F32));
+        () -> backend.run(new LinearCall.Forward(x, 0, x, x, 0, 1, 0, 4, Activation.NONE, DType.F32, DType.F32)));
     refused(
         "linearForward: weight is null; it must be an address",
-        () -> backend.linearForward(x, 0, x, 0, 0, 1, 4, 4, Activation.NONE, DType.F32, DType.F32));
+        () -> backend.run(new LinearCall.Forward(x, 0, x, 0, 0, 1, 4, 4, Activation.NONE, DType.F32, DType.F32)));
     refused(
         "linearForward: dtype = I32; it must be F32 or BF16",
-        () -> backend.linearForward(x, 0, x, x, 0, 1, 4, 4, Activation.NONE, DType.I32, DType.F32));
+        () -> backend.run(new LinearCall.Forward(x, 0, x, x, 0, 1, 4, 4, Activation.NONE, DType.I32, DType.F32)));
     refused(
         "dropout: p = 1.0; it must be 0 and up, and below 1",
-        () -> backend.dropout(x, x, 4, 1, 1, 2, DType.F32));
+        () -> backend.run(new DropoutCall(x, x, 4, 1, 1, 2, DType.F32)));
     refused(
         "dropout: p = NaN; it must be 0 and up, and below 1",
-        () -> backend.dropout(x, x, 4, Float.NaN, 1, 2, DType.F32));
+        () -> backend.run(new DropoutCall(x, x, 4, Float.NaN, 1, 2, DType.F32)));
     refused(
         "crossEntropy: labelSmoothing = 1.5; it must be 0.0..1.0",
-        () -> backend.crossEntropy(x, 0, x, x, 1, 4, -100, 1.5f, 1, DType.F32));
+        () -> backend.run(new CrossEntropyCall(x, 0, x, x, 1, 4, -100, 1.5f, 1, DType.F32)));
     long cu = put(0, 2);
     refused(
         "attentionForward: Hkv = 3; it must divide H = 4",
         () ->
-            backend.attentionForward(
-                x, x, x, x, x, cu, cu, 16, 16, 1, 1, 4, 3, 4, 1, false, 0, 0, 1, 2, DType.F32));
+            backend.run(new AttentionCall.Forward(
+                x, x, x, x, x, cu, cu, new AttentionCall.Problem(16, 16, 1, 1, 4, 3, 4, 1, false, 0, 0, 1, 2, DType.F32))));
     refused(
         "attentionForward: qStride = 15; it must be 16..2147483647 (elements of a row)",
         () ->
-            backend.attentionForward(
-                x, x, x, x, x, cu, cu, 15, 16, 1, 1, 4, 2, 4, 1, false, 0, 0, 1, 2, DType.F32));
+            backend.run(new AttentionCall.Forward(
+                x, x, x, x, x, cu, cu, new AttentionCall.Problem(15, 16, 1, 1, 4, 2, 4, 1, false, 0, 0, 1, 2, DType.F32))));
     long falling = put(0, 2, 1);
     refused(
         "meanPoolForward: cuSeqlens[2] = 1; it must be 2 and up",
-        () -> backend.meanPoolForward(x, x, falling, 2, 4, DType.F32));
+        () -> backend.run(new MeanPoolCall.Forward(x, x, falling, 2, 4, DType.F32)));
     refused("torch backend: threads = 0; it must be 1..256", () -> new TorchBackend(0).close());
   }
 
@@ -237,7 +249,7 @@ class TorchBackendTest extends TorchTestCase {
     closing.close();
     closing.close();
     IllegalStateException e =
-        assertThrows(IllegalStateException.class, () -> closing.fillZero(address, 64));
+        assertThrows(IllegalStateException.class, () -> closing.run(new FillZeroCall(address, 64)));
     assertEquals("the torch backend is closed", e.getMessage());
     assertThrows(IllegalStateException.class, () -> closing.allocate(64, false));
     buffer.close();
@@ -254,12 +266,12 @@ class TorchBackendTest extends TorchTestCase {
         new Thread(
             () -> {
               while (refusal.get() == null) {
-                callOrRecord(refusal, () -> backend.fillZero(tensor, 4L * count));
+                callOrRecord(refusal, () -> backend.run(new FillZeroCall(tensor, 4L * count)));
               }
             });
     other.start();
     while (refusal.get() == null) {
-      callOrRecord(refusal, () -> backend.fillZero(tensor, 4L * count));
+      callOrRecord(refusal, () -> backend.run(new FillZeroCall(tensor, 4L * count)));
     }
     other.join();
     assertEquals(
@@ -286,8 +298,8 @@ class TorchBackendTest extends TorchTestCase {
     long outAt = poison(N * C);
     double[] first = null;
     for (int i = 0; i < 20; i++) {
-      backend.linearForward(
-          outAt, 0, inpAt, weightAt, 0, N, C, C, Activation.GELU, DType.F32, DType.F32);
+      backend.run(new LinearCall.Forward(
+          outAt, 0, inpAt, weightAt, 0, N, C, C, Activation.GELU, DType.F32, DType.F32));
       double[] out = get(DType.F32, outAt, N * C);
       first = first == null ? out : first;
       assertArrayEquals(first, out);
@@ -320,18 +332,18 @@ class TorchBackendTest extends TorchTestCase {
         long losses = poison(N);
         long squares = poison(2);
         DType type = DType.F32;
-        b.linearForward(out, 0, inp, weight, weight, N, C, C, Activation.GELU, type, type);
-        b.linearBackwardWeight(dweight, dbias, out, inp, N, C, C, false, type);
-        b.attentionForward(
-            attention, lse, inp, inp, inp, cu, cu, C, C, 3, N, H, H, C / H, 0.1f, false, 0, 0.1f, 1,
-            2, type);
-        b.layerNormForward(
-            normed, 0, mean, rstd, inp, out, weight, weight, N, C, 1e-5f, 0.1f, 0.1f, 1, 2, type);
-        b.layerNormBackward(
+        b.run(new LinearCall.Forward(out, 0, inp, weight, weight, N, C, C, Activation.GELU, type, type));
+        b.run(new LinearCall.BackwardWeight(dweight, dbias, out, inp, N, C, C, false, type));
+        b.run(new AttentionCall.Forward(
+            attention, lse, inp, inp, inp, cu, cu, new AttentionCall.Problem(C, C, 3, N, H, H, C / H, 0.1f, false, 0, 0.1f, 1,
+            2, type)));
+        b.run(new LayerNormCall.Forward(
+            normed, 0, mean, rstd, inp, out, weight, weight, N, C, 1e-5f, 0.1f, 0.1f, 1, 2, type));
+        b.run(new LayerNormCall.Backward(
             dsum, 0, dbias, poison(C), out, 0, inp, mean, rstd, weight, N, C, 0.1f, 0.1f, 1, 2,
-            false, true, type);
-        b.crossEntropy(losses, 0, logits, labelsAt, N, C, -100, 0, 1, type);
-        b.sumOfSquares(squares, inp, N * C);
+            false, true, type));
+        b.run(new CrossEntropyCall(losses, 0, logits, labelsAt, N, C, -100, 0, 1, type));
+        b.run(new SumOfSquaresCall.Flat(squares, inp, N * C));
         double[][] results = {
           get(type, out, N * C),
           get(type, dweight, C * C),
@@ -367,8 +379,8 @@ class TorchBackendTest extends TorchTestCase {
     long table = put(DType.F32, normal(DType.F32, C * C));
     long moment1 = poison(C * C);
     long moment2 = poison(C * C);
-    backend.fillZero(moment1, 4L * C * C);
-    backend.fillZero(moment2, 4L * C * C);
+    backend.run(new FillZeroCall(moment1, 4L * C * C));
+    backend.run(new FillZeroCall(moment2, 4L * C * C));
     int[] ids = new int[N];
     for (int n = 0; n < N; n++) {
       ids[n] = n % C;
@@ -378,12 +390,12 @@ class TorchBackendTest extends TorchTestCase {
     DType type = DType.BF16;
     Runnable round =
         () -> {
-          b.linearForward(
-              out, sum, inp, weight, weight, N, C, C, Activation.GELU_TANH, type, DType.F32);
-          b.linearBackwardInput(
-              out, 0, grad, weight, sum, N, C, C, Activation.GELU_TANH, false, type, DType.F32);
-          b.linearBackwardWeight(dweight, statistics, grad, inp, N, C, C, false, type);
-          b.attentionForward(
+          b.run(new LinearCall.Forward(
+              out, sum, inp, weight, weight, N, C, C, Activation.GELU_TANH, type, DType.F32));
+          b.run(new LinearCall.BackwardInput(
+              out, 0, grad, weight, sum, N, C, C, Activation.GELU_TANH, false, type, DType.F32));
+          b.run(new LinearCall.BackwardWeight(dweight, statistics, grad, inp, N, C, C, false, type));
+          b.run(new AttentionCall.Forward(
               out,
               statistics,
               inp,
@@ -391,7 +403,7 @@ class TorchBackendTest extends TorchTestCase {
               inp,
               cu,
               cu,
-              C,
+              new AttentionCall.Problem(C,
               C,
               3,
               N,
@@ -404,8 +416,8 @@ class TorchBackendTest extends TorchTestCase {
               0.1f,
               1,
               2,
-              type);
-          b.layerNormForward(
+              type)));
+          b.run(new LayerNormCall.Forward(
               out,
               sum,
               statistics,
@@ -421,8 +433,8 @@ class TorchBackendTest extends TorchTestCase {
               0.1f,
               1,
               2,
-              type);
-          b.layerNormBackward(
+              type));
+          b.run(new LayerNormCall.Backward(
               out,
               0,
               dweight,
@@ -441,13 +453,13 @@ class TorchBackendTest extends TorchTestCase {
               2,
               false,
               false,
-              type);
-          b.embeddingForward(out, table, 0, 0, index, 0, 0, N, C, C, 0, 0, type);
-          b.crossEntropy(statistics, out, inp, index, N, C, -100, 0.1f, 1, type);
-          b.adamw(
+              type));
+          b.run(new EmbeddingCall.Forward(out, table, 0, 0, index, 0, 0, N, C, C, 0, 0, type));
+          b.run(new CrossEntropyCall(statistics, out, inp, index, N, C, -100, 0.1f, 1, type));
+          b.run(new AdamWCall.Flat(
               table, moment1, moment2, sum, weight, N * C, 1e-3f, 0.9f, 0.99f, 1e-8f, 0.1f, 1, 1,
-              1);
-          b.sumOfSquares(statistics, weight, C * C);
+              1));
+          b.run(new SumOfSquaresCall.Flat(statistics, weight, C * C));
         };
     for (int i = 0; i < 30; i++) {
       round.run();

@@ -2,6 +2,7 @@ package dev.attune.kernels.torch;
 
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.attune.kernels.calls.LayerNormCall;
 import dev.attune.core.DType;
 import org.junit.jupiter.api.Test;
 
@@ -59,7 +60,7 @@ class TorchLayerNormTest extends TorchTestCase {
     long residualAt = hasResidual ? put(dtype, residual) : 0;
     long weightAt = put(DType.F32, weight);
     long biasAt = put(DType.F32, bias);
-    backend.layerNormForward(
+    backend.run(new LayerNormCall.Forward(
         outAt,
         sumAt,
         meanAt,
@@ -75,7 +76,7 @@ class TorchLayerNormTest extends TorchTestCase {
         p,
         SEED,
         STREAM,
-        dtype);
+        dtype));
     assertClose(dtype, out, get(dtype, outAt, N * C), "out");
     assertClose(dtype, sum, get(dtype, sumAt, N * C), "sum");
     assertClose(mean, get(DType.F32, meanAt, N), "mean");
@@ -83,7 +84,7 @@ class TorchLayerNormTest extends TorchTestCase {
 
     if (!inPlace) {
       long inference = poison(dtype, N * C);
-      backend.layerNormForward(
+      backend.run(new LayerNormCall.Forward(
           inference,
           0,
           meanAt,
@@ -99,7 +100,7 @@ class TorchLayerNormTest extends TorchTestCase {
           p,
           SEED,
           STREAM,
-          dtype);
+          dtype));
       assertClose(dtype, out, get(dtype, inference, N * C), "out without sum");
     }
   }
@@ -112,7 +113,7 @@ class TorchLayerNormTest extends TorchTestCase {
     double[] ones = new double[C];
     java.util.Arrays.fill(ones, 1);
     long out = poison(C);
-    backend.layerNormForward(
+    backend.run(new LayerNormCall.Forward(
         out,
         0,
         poison(1),
@@ -128,7 +129,7 @@ class TorchLayerNormTest extends TorchTestCase {
         0,
         SEED,
         STREAM,
-        DType.F32);
+        DType.F32));
     assertClose(bias, get(DType.F32, out, C), "out");
   }
 
@@ -204,7 +205,7 @@ class TorchLayerNormTest extends TorchTestCase {
     long meanAt = put(DType.F32, mean);
     long rstdAt = put(DType.F32, rstd);
     long weightAt = put(DType.F32, weight);
-    backend.layerNormBackward(
+    backend.run(new LayerNormCall.Backward(
         dinpAt,
         dresidualAt,
         dweightAt,
@@ -223,7 +224,7 @@ class TorchLayerNormTest extends TorchTestCase {
         STREAM,
         accumulate,
         accumulate,
-        dtype);
+        dtype));
     assertClose(dtype, dinp, get(dtype, dinpAt, N * C), "dinp");
     assertClose(dtype, dresidual, get(dtype, dresidualAt, N * C), "dresidual");
     assertClose(dweight, get(DType.F32, dweightAt, C), "dweight");
@@ -231,9 +232,9 @@ class TorchLayerNormTest extends TorchTestCase {
 
     if (p == 0 && !accumulate) {
       long shared = poison(dtype, N * C);
-      backend.layerNormBackward(
+      backend.run(new LayerNormCall.Backward(
           shared, shared, dweightAt, dbiasAt, doutAt, extraAt, sumAt, meanAt, rstdAt, weightAt, N,
-          C, p, p, SEED, STREAM, false, false, dtype);
+          C, p, p, SEED, STREAM, false, false, dtype));
       assertClose(dtype, dsum, get(dtype, shared, N * C), "dinp and dresidual in one");
     }
   }
@@ -252,8 +253,8 @@ class TorchLayerNormTest extends TorchTestCase {
     assertThrows(
         IllegalArgumentException.class,
         () ->
-            backend.layerNormBackward(
+            backend.run(new LayerNormCall.Backward(
                 one, one, one, one, one, 0, one, one, one, one, 1, C, 0.1f, 0, SEED, STREAM, false,
-                false, DType.F32));
+                false, DType.F32)));
   }
 }

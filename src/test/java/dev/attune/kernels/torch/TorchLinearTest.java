@@ -1,5 +1,6 @@
 package dev.attune.kernels.torch;
 
+import dev.attune.kernels.calls.LinearCall;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
 import org.junit.jupiter.api.Test;
@@ -83,7 +84,7 @@ class TorchLinearTest extends TorchTestCase {
     for (boolean keepsPre : new boolean[] {true, false}) {
       long outAt = poison(dtype, N * F);
       long preAt = keepsPre ? poison(dtype, N * F) : 0;
-      backend.linearForward(
+      backend.run(new LinearCall.Forward(
           outAt,
           preAt,
           put(dtype, inp),
@@ -94,7 +95,7 @@ class TorchLinearTest extends TorchTestCase {
           F,
           activation,
           dtype,
-          weightDtype);
+          weightDtype));
       String what = activation + " bias " + hasBias + " pre " + keepsPre;
       assertClose(dtype, out, get(dtype, outAt, N * F), what + " out");
       if (keepsPre) {
@@ -139,7 +140,7 @@ class TorchLinearTest extends TorchTestCase {
     boolean wantsAct = activation != Activation.NONE;
     long dinpAt = accumulate ? put(dtype, old) : poison(dtype, N * C);
     long actAt = wantsAct ? poison(dtype, N * C) : 0;
-    backend.linearBackwardInput(
+    backend.run(new LinearCall.BackwardInput(
         dinpAt,
         actAt,
         put(dtype, dout),
@@ -151,7 +152,7 @@ class TorchLinearTest extends TorchTestCase {
         activation,
         accumulate,
         dtype,
-        weightDtype);
+        weightDtype));
     assertClose(dtype, dinp, get(dtype, dinpAt, N * C), activation + " dinp");
     if (wantsAct) {
       assertClose(dtype, actOut, get(dtype, actAt, N * C), activation + " actOut");
@@ -184,8 +185,8 @@ class TorchLinearTest extends TorchTestCase {
         }
       }
     }
-    backend.linearBackwardWeight(
-        dweightAt, dbiasAt, put(dtype, dout), put(dtype, inp), rows, C, F, accumulate, dtype);
+    backend.run(new LinearCall.BackwardWeight(
+        dweightAt, dbiasAt, put(dtype, dout), put(dtype, inp), rows, C, F, accumulate, dtype));
     assertClose(dweight, get(DType.F32, dweightAt, F * C), "dweight");
     assertClose(dbias, get(DType.F32, dbiasAt, F), "dbias");
   }

@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.attune.kernels.calls.CrossEntropyCall;
+import dev.attune.kernels.calls.MseCall;
 import dev.attune.core.DType;
 import org.junit.jupiter.api.Test;
 
@@ -40,18 +42,18 @@ class TorchLossesTest extends TorchTestCase {
         long dlogitsAt = poison(dtype, N * K);
         long logitsAt = put(dtype, logits);
         long labelsAt = put(labels);
-        backend.crossEntropy(
-            lossesAt, dlogitsAt, logitsAt, labelsAt, N, K, IGNORE, smoothing, SCALE, dtype);
+        backend.run(new CrossEntropyCall(
+            lossesAt, dlogitsAt, logitsAt, labelsAt, N, K, IGNORE, smoothing, SCALE, dtype));
         assertClose(losses, get(DType.F32, lossesAt, N), "losses");
         assertClose(dtype, dlogits, get(dtype, dlogitsAt, N * K), "dlogits");
 
         long evaluated = poison(N);
-        backend.crossEntropy(
-            evaluated, 0, logitsAt, labelsAt, N, K, IGNORE, smoothing, SCALE, dtype);
+        backend.run(new CrossEntropyCall(
+            evaluated, 0, logitsAt, labelsAt, N, K, IGNORE, smoothing, SCALE, dtype));
         assertArrayEquals(get(DType.F32, lossesAt, N), get(DType.F32, evaluated, N));
         assertArrayEquals(logits, get(dtype, logitsAt, N * K), "logits unchanged");
-        backend.crossEntropy(
-            evaluated, logitsAt, logitsAt, labelsAt, N, K, IGNORE, smoothing, SCALE, dtype);
+        backend.run(new CrossEntropyCall(
+            evaluated, logitsAt, logitsAt, labelsAt, N, K, IGNORE, smoothing, SCALE, dtype));
         assertArrayEquals(get(dtype, dlogitsAt, N * K), get(dtype, logitsAt, N * K), "in place");
       }
     }
@@ -85,8 +87,8 @@ class TorchLossesTest extends TorchTestCase {
         assertThrows(
             IllegalArgumentException.class,
             () ->
-                backend.crossEntropy(
-                    poison(2), 0, logits, put(1, K), 2, K, IGNORE, 0, 1, DType.F32));
+                backend.run(new CrossEntropyCall(
+                    poison(2), 0, logits, put(1, K), 2, K, IGNORE, 0, 1, DType.F32)));
     assertEquals(
         "crossEntropy: labels[1] = 9; it must be 0..8, or -100 to be ignored", e.getMessage());
   }
@@ -104,10 +106,10 @@ class TorchLossesTest extends TorchTestCase {
       }
       long lossesAt = poison(N);
       long dpredAt = poison(dtype, N);
-      backend.mse(lossesAt, dpredAt, put(dtype, pred), put(DType.F32, targets), N, SCALE, dtype);
+      backend.run(new MseCall(lossesAt, dpredAt, put(dtype, pred), put(DType.F32, targets), N, SCALE, dtype));
       assertClose(losses, get(DType.F32, lossesAt, N), "losses");
       assertClose(dtype, dpred, get(dtype, dpredAt, N), "dpred");
-      backend.mse(lossesAt, 0, put(dtype, pred), put(DType.F32, targets), N, SCALE, dtype);
+      backend.run(new MseCall(lossesAt, 0, put(dtype, pred), put(DType.F32, targets), N, SCALE, dtype));
       assertClose(losses, get(DType.F32, lossesAt, N), "losses alone");
     }
   }

@@ -4,6 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.attune.kernels.calls.AdamWCall;
+import dev.attune.kernels.calls.SgdCall;
+import dev.attune.kernels.calls.SumOfSquaresCall;
 import dev.attune.core.DType;
 import org.junit.jupiter.api.Test;
 
@@ -20,7 +23,7 @@ class TorchOptimizersTest extends TorchTestCase {
   }
 
   private void adamw(long w, long m, long v, long shadow, long grad, int count, int step) {
-    backend.adamw(
+    backend.run(new AdamWCall.Flat(
         w,
         m,
         v,
@@ -34,7 +37,7 @@ class TorchOptimizersTest extends TorchTestCase {
         DECAY,
         correction(BETA1, step),
         correction(BETA2, step),
-        CLIP);
+        CLIP));
   }
 
   @Test
@@ -94,7 +97,7 @@ class TorchOptimizersTest extends TorchTestCase {
       }
       backend.view(stateAt, V).put(state);
       adamw(dense, denseM, denseV, 0, put(DType.F32, denseGrad), V * C, step);
-      backend.adamwRows(
+      backend.run(new AdamWCall.Rows(
           sparse,
           sparseM,
           sparseV,
@@ -109,7 +112,7 @@ class TorchOptimizersTest extends TorchTestCase {
           DECAY,
           correction(BETA1, step),
           correction(BETA2, step),
-          CLIP);
+          CLIP));
     }
     assertArrayEquals(get(DType.F32, dense, V * C), get(DType.F32, sparse, V * C));
     assertArrayEquals(get(DType.F32, denseM, V * C), get(DType.F32, sparseM, V * C));
@@ -120,9 +123,9 @@ class TorchOptimizersTest extends TorchTestCase {
         assertThrows(
             IllegalArgumentException.class,
             () ->
-                backend.adamwRows(
+                backend.run(new AdamWCall.Rows(
                     sparse, sparseM, sparseV, dense, stateAt, V, C, LR, BETA1, BETA2, EPS, DECAY, 1,
-                    1, 1));
+                    1, 1)));
     assertEquals("adamwRows: rowState[5] = 3; it must be 0..2", e.getMessage());
     backend.free(stateAt, V);
   }
@@ -143,7 +146,7 @@ class TorchOptimizersTest extends TorchTestCase {
           buffer[i] = step == 0 ? g : BETA1 * buffer[i] + g;
           w[i] -= LR * (nesterov ? g + BETA1 * buffer[i] : buffer[i]);
         }
-        backend.sgd(
+        backend.run(new SgdCall.Flat(
             wAt,
             bufferAt,
             shadowAt,
@@ -154,7 +157,7 @@ class TorchOptimizersTest extends TorchTestCase {
             DECAY,
             nesterov,
             step == 0,
-            CLIP);
+            CLIP));
       }
       assertClose(w, get(DType.F32, wAt, count), "weight");
       assertClose(buffer, get(DType.F32, bufferAt, count), "momentum");
@@ -172,7 +175,7 @@ class TorchOptimizersTest extends TorchTestCase {
         expected += x * x;
       }
       long out = backend.allocate(8, false);
-      backend.sumOfSquares(out, put(DType.F32, inp), count);
+      backend.run(new SumOfSquaresCall.Flat(out, put(DType.F32, inp), count));
       assertEquals(expected, backend.view(out, 8).getDouble(), 1e-12 * expected);
       backend.free(out, 8);
     }
@@ -190,9 +193,9 @@ class TorchOptimizersTest extends TorchTestCase {
       }
     }
     long out = backend.allocate(8, false);
-    backend.sumOfSquaresRows(out, put(DType.F32, table), put(rows), rows.length, C);
+    backend.run(new SumOfSquaresCall.Rows(out, put(DType.F32, table), put(rows), rows.length, C));
     assertEquals(expected, backend.view(out, 8).getDouble(), 1e-12 * expected);
-    backend.sumOfSquaresRows(out, 0, 0, 0, C);
+    backend.run(new SumOfSquaresCall.Rows(out, 0, 0, 0, C));
     assertEquals(0, backend.view(out, 8).getDouble());
     backend.free(out, 8);
   }

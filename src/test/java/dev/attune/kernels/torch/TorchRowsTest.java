@@ -4,6 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.attune.kernels.calls.EmbeddingCall;
+import dev.attune.kernels.calls.GatherRowsCall;
+import dev.attune.kernels.calls.MeanPoolCall;
+import dev.attune.kernels.calls.ZeroRowsCall;
 import dev.attune.core.DType;
 import org.junit.jupiter.api.Test;
 
@@ -31,7 +35,7 @@ class TorchRowsTest extends TorchTestCase {
           }
         }
         long outAt = poison(dtype, N * C);
-        backend.embeddingForward(
+        backend.run(new EmbeddingCall.Forward(
             outAt,
             put(DType.F32, word),
             all ? put(DType.F32, position) : 0,
@@ -44,7 +48,7 @@ class TorchRowsTest extends TorchTestCase {
             10,
             all ? 4 : 0,
             all ? 2 : 0,
-            dtype);
+            dtype));
         assertClose(dtype, out, get(dtype, outAt, N * C), "out");
       }
     }
@@ -66,8 +70,8 @@ class TorchRowsTest extends TorchTestCase {
           dposition[positions[n] * C + c] += dout[n * C + c];
         }
       }
-      backend.embeddingBackward(
-          dwordAt, dpositionAt, 0, put(dtype, dout), put(ids), put(positions), 0, N, C, dtype);
+      backend.run(new EmbeddingCall.Backward(
+          dwordAt, dpositionAt, 0, put(dtype, dout), put(ids), put(positions), 0, N, C, dtype));
       assertClose(dword, get(DType.F32, dwordAt, 10 * C), "dword");
       assertClose(dposition, get(DType.F32, dpositionAt, 4 * C), "dposition");
     }
@@ -82,8 +86,8 @@ class TorchRowsTest extends TorchTestCase {
           assertThrows(
               IllegalArgumentException.class,
               () ->
-                  backend.embeddingForward(
-                      out, table, 0, 0, put(0, bad), 0, 0, 2, C, 4, 0, 0, DType.F32));
+                  backend.run(new EmbeddingCall.Forward(
+                      out, table, 0, 0, put(0, bad), 0, 0, 2, C, 4, 0, 0, DType.F32)));
       assertEquals("embeddingForward: ids[1] = " + bad + "; it must be 0..3", e.getMessage());
     }
   }
@@ -92,7 +96,7 @@ class TorchRowsTest extends TorchTestCase {
   void zeroRowsLeavesTheOthers() {
     double[] table = normal(DType.F32, 6 * C);
     long at = put(DType.F32, table);
-    backend.zeroRows(at, put(4, 0, 4), 3, C);
+    backend.run(new ZeroRowsCall(at, put(4, 0, 4), 3, C));
     java.util.Arrays.fill(table, 0, C, 0);
     java.util.Arrays.fill(table, 4 * C, 5 * C, 0);
     assertArrayEquals(table, get(DType.F32, at, 6 * C));
@@ -114,17 +118,17 @@ class TorchRowsTest extends TorchTestCase {
         }
       }
       long outAt = poison(dtype, out.length);
-      backend.gatherRowsForward(outAt, put(dtype, inp), put(rows), rows.length, C, dtype);
+      backend.run(new GatherRowsCall.Forward(outAt, put(dtype, inp), put(rows), rows.length, C, dtype));
       assertArrayEquals(out, get(dtype, outAt, out.length));
       long dinpAt = poison(dtype, N * C);
-      backend.gatherRowsBackward(
-          dinpAt, put(dtype, dout), put(rows), N, rows.length, C, false, dtype);
+      backend.run(new GatherRowsCall.Backward(
+          dinpAt, put(dtype, dout), put(rows), N, rows.length, C, false, dtype));
       assertArrayEquals(dinp, get(dtype, dinpAt, N * C));
       long sumAt = put(dtype, old);
-      backend.gatherRowsBackward(
-          sumAt, put(dtype, dout), put(rows), N, rows.length, C, true, dtype);
+      backend.run(new GatherRowsCall.Backward(
+          sumAt, put(dtype, dout), put(rows), N, rows.length, C, true, dtype));
       assertClose(dtype, add(old, dinp), get(dtype, sumAt, N * C), "accumulated");
-      backend.gatherRowsBackward(dinpAt, 0, 0, N, 0, C, false, dtype);
+      backend.run(new GatherRowsCall.Backward(dinpAt, 0, 0, N, 0, C, false, dtype));
       assertArrayEquals(new double[N * C], get(dtype, dinpAt, N * C));
     }
   }
@@ -149,13 +153,13 @@ class TorchRowsTest extends TorchTestCase {
         }
       }
       long outAt = poison(dtype, B * C);
-      backend.meanPoolForward(outAt, put(dtype, inp), put(cu), B, C, dtype);
+      backend.run(new MeanPoolCall.Forward(outAt, put(dtype, inp), put(cu), B, C, dtype));
       assertClose(dtype, out, get(dtype, outAt, B * C), "out");
       long dinpAt = poison(dtype, N * C);
-      backend.meanPoolBackward(dinpAt, put(dtype, dout), put(cu), B, C, false, dtype);
+      backend.run(new MeanPoolCall.Backward(dinpAt, put(dtype, dout), put(cu), B, C, false, dtype));
       assertClose(dtype, dinp, get(dtype, dinpAt, N * C), "dinp");
       long sumAt = put(dtype, old);
-      backend.meanPoolBackward(sumAt, put(dtype, dout), put(cu), B, C, true, dtype);
+      backend.run(new MeanPoolCall.Backward(sumAt, put(dtype, dout), put(cu), B, C, true, dtype));
       assertClose(dtype, add(old, dinp), get(dtype, sumAt, N * C), "accumulated");
     }
   }

@@ -1,0 +1,71 @@
+package dev.attune.kernels;
+
+import dev.attune.kernels.calls.Op;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/** Kernels of a native library, in one context of it. */
+public abstract class NativeBackend implements Backend {
+  private final KernelLibrary library;
+  private final Frame frame = new Frame();
+  private final AtomicBoolean busy = new AtomicBoolean();
+
+  protected NativeBackend(KernelLibrary library) {
+    this.library = library;
+  }
+
+  /**
+   * The context.
+   *
+   * @throws IllegalStateException if the backend is closed
+   */
+  protected abstract long ctx();
+
+  /** The library, whose file says where the kernels come from. */
+  public final KernelLibrary library() {
+    return library;
+  }
+
+  @Override
+  public void run(Call call) {
+    long ctx = ctx();
+    Op op = Op.of(call);
+    enter(op);
+    try {
+      frame.take(op.title(), call);
+      check(library.call(ctx, op, frame));
+    } finally {
+      busy.setRelease(false);
+    }
+  }
+
+  /** The frame is one thread's at a time, as the context is. */
+  private void enter(Op op) {
+    if (busy.getAndSet(true)) {
+      throw new IllegalStateException(op.title() + ": another thread is using the context");
+    }
+  }
+
+  /** Refuses what {@link #run} would refuse before it calls the library. */
+  protected final void checkArguments(Call call) {
+    ctx();
+    Op op = Op.of(call);
+    enter(op);
+    try {
+      frame.take(op.title(), call);
+    } finally {
+      busy.setRelease(false);
+    }
+  }
+
+  /** Throws what a status means, unless it is that all went well. */
+  protected final void check(int status) {
+    if (status != 0) {
+      throw failure(status, library.lastError());
+    }
+  }
+
+  /** What a failure means to the caller. */
+  protected RuntimeException failure(int status, String message) {
+    return KernelLibrary.failure(status, message);
+  }
+}

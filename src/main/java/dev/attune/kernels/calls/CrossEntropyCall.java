@@ -1,0 +1,33 @@
+package dev.attune.kernels.calls;
+
+import dev.attune.core.DType;
+import dev.attune.kernels.Call;
+import dev.attune.kernels.Frame;
+
+/**
+ * Softmax cross-entropy: {@code losses (N)} f32 and {@code dlogits (N,K) = (softmax - target) *
+ * scale} in one pass.
+ *
+ * @param dlogits may be logits itself; 0: not wanted
+ * @param labels (N) i32
+ * @param ignore the label of rows that are not supervised
+ */
+public record CrossEntropyCall(
+    long losses,
+    long dlogits,
+    long logits,
+    long labels,
+    long N,
+    long K,
+    int ignore,
+    float labelSmoothing,
+    float scale,
+    DType dtype)
+    implements Call {
+  @Override
+  public void fill(Frame frame) {
+    frame.writes(losses).mayWrite(dlogits).reads(logits).reads(labels);
+    frame.count(N).columns(K, N).any(ignore);
+    frame.portion(labelSmoothing).finite(scale).dtype(dtype);
+  }
+}

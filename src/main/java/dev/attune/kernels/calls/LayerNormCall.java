@@ -1,0 +1,90 @@
+package dev.attune.kernels.calls;
+
+import dev.attune.core.DType;
+import dev.attune.kernels.Call;
+import dev.attune.kernels.Frame;
+
+/** Dropout, residual add, layer norm, dropout. */
+public final class LayerNormCall {
+  static final long MAX_WIDTH = 65_536;
+
+  private LayerNormCall() {}
+
+  /**
+   * {@code sum = dropout(inp) + residual; out = dropout(layerNorm(sum))}; {@code mean, rstd (N)}
+   * f32 are saved.
+   *
+   * @param sum (N,C), may be inp; 0 in inference
+   * @param residual (N,C) or 0
+   */
+  public record Forward(
+      long out,
+      long sum,
+      long mean,
+      long rstd,
+      long inp,
+      long residual,
+      long weight,
+      long bias,
+      long N,
+      long C,
+      float eps,
+      float pInp,
+      float pOut,
+      long seed,
+      long stream,
+      DType dtype)
+      implements Call {
+    @Override
+    public void fill(Frame frame) {
+      frame.writes(out).mayWrite(sum).writes(mean).writes(rstd);
+      frame.reads(inp).mayRead(residual).reads(weight).reads(bias);
+      frame.count(N).columns(C, N, MAX_WIDTH).notNegative(eps);
+      frame.probability(pInp).probability(pOut).any(seed).any(stream).dtype(dtype);
+    }
+  }
+
+  /**
+   * {@code dsum = dsumExtra + layer norm's gradient}.
+   *
+   * @param dinp (N,C) or 0: dsum through inp's mask
+   * @param dresidual (N,C) or 0: dsum; may be dinp where pInp is 0
+   * @param dweight (C) f32; 0 with dbias where they are frozen
+   * @param dsumExtra (N,C) or 0
+   */
+  public record Backward(
+      long dinp,
+      long dresidual,
+      long dweight,
+      long dbias,
+      long dout,
+      long dsumExtra,
+      long sum,
+      long mean,
+      long rstd,
+      long weight,
+      long N,
+      long C,
+      float pInp,
+      float pOut,
+      long seed,
+      long stream,
+      boolean accumulateResidual,
+      boolean accumulateWeight,
+      DType dtype)
+      implements Call {
+    @Override
+    public void fill(Frame frame) {
+      frame.together(dweight, dbias, "dweight and dbias");
+      frame.mayWrite(dinp);
+      if (dinp != 0 && dinp == dresidual && pInp != 0) {
+        frame.refuse("is dinp, p_inp is %s, must then be 0", pInp);
+      }
+      frame.mayWrite(dresidual).mayWrite(dweight).mayWrite(dbias);
+      frame.reads(dout).mayRead(dsumExtra).reads(sum).reads(mean).reads(rstd).reads(weight);
+      frame.count(N).columns(C, N, MAX_WIDTH);
+      frame.probability(pInp).probability(pOut).any(seed).any(stream);
+      frame.flag(accumulateResidual).flag(accumulateWeight).dtype(dtype);
+    }
+  }
+}

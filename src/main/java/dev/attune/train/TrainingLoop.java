@@ -1,0 +1,318 @@
+package dev.attune.train;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.batch.Batch;
+import dev.attune.batch.BatchStream;
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.Order;
+import dev.attune.core.InputException;
+import dev.attune.memory.Buffer;
+import dev.attune.model.Model;
+import dev.attune.optim.Optimizer;
+import dev.attune.optim.Schedule;
+import dev.attune.store.Parameters;
+import dev.attune.tape.Tape;
+import dev.attune.task.Task;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.BooleanSupplier;
+
+/** The training loop. */
+public final class TrainingLoop implements AutoCloseable {
+  private final Model model;
+  private final Parameters parameters;
+  private final Optimizer optimizer;
+  private final TrainerConfig config;
+  private final EncodedDataset data;
+  private final Evaluator evaluator;
+  private final Tape tape;
+  private final StepRunner runner;
+  private final Deque<Pending> pending = new ArrayDeque<>();
+  private final Schedule schedule;
+  private final long totalSteps;
+  private final long stepsPerEpoch;
+  private Throughput throughput = new Throughput();
+  private TrainState state = new TrainState();
+
+  private long completedNanos = Long.MIN_VALUE;
+
+  /** A step that was asked for. */
+  private record Pending(
+      long step,
+      double epoch,
+      float learningRate,
+      long beginNanos,
+      long tokens,
+      long examples,
+      long flops) {}
+
+  /**
+   * @param task what is learned
+   * @param model with its weights loaded; the caller closes it
+   * @param optimizer over the model's parameters; the caller closes it
+   * @param tape in the run's precision; the caller closes it
+   * @param data what to learn
+   * @param evaluator measures on validation data, or null
+   */
+  public TrainingLoop(
+      Task task,
+      Model model,
+      Optimizer optimizer,
+      Tape tape,
+      EncodedDataset data,
+      Evaluator evaluator,
+      TrainerConfig config) {
+    this.model = model;
+    this.parameters = model.parameters();
+    this.optimizer = optimizer;
+    this.tape = tape;
+    this.data = data;
+    this.evaluator = evaluator;
+    this.config = config;
+    if (evaluator == null && config.earlyStoppingPatience() > 0) {
+      throw new InputException("--early-stopping-patience needs --validation-file");
+    }
+    if (evaluator != null) {
+      checkMetric(evaluator.names(), config.bestMetric());
+    }
+    int sequences = Math.min(config.batchSize(), data.size());
+    this.runner =
+        StepRunner.of(
+            new TrainingParts(
+                model,
+                optimizer,
+                tape,
+                new Objective(task, (float) config.labelSmoothing()),
+                config.maxGradNorm(),
+                BatchStream.rowCapacity(data, sequences),
+                sequences,
+                config.gradientAccumulationSteps()));
+    long batches = BatchStream.batchesPerEpoch(data.size(), config.batchSize());
+    this.stepsPerEpoch = config.stepsPerEpoch(batches);
+    this.totalSteps = config.totalSteps(batches);
+    this.schedule = config.scheduleOver(totalSteps);
+  }
+
+  /** Before the first step: an evaluation may be hours away. */
+  private static void checkMetric(List<String> names, String wanted) {
+    if (!names.contains(wanted)) {
+      throw new InputException(
+          "--metric-for-best-model is '"
+              + wanted
+              + "'; this task measures "
+              + String.join(", ", names)
+              + (names.contains("perplexity") && !names.contains("bleu")
+                  ? ", and more with --evaluate-with generate"
+                  : ""));
+    }
+  }
+
+  /** Optimizer steps of the whole run. */
+  public long totalSteps() {
+    return totalSteps;
+  }
+
+  /** The buffers that a checkpoint holds, by name: weights, optimizer state, row states. */
+  public Map<String, Buffer> buffers() {
+    Map<String, Buffer> buffers = new LinkedHashMap<>();
+    buffers.put("weights", parameters.weights());
+    buffers.putAll(new java.util.TreeMap<>(optimizer.state()));
+    if (parameters.rowSparse() != null) {
+      buffers.put("row_state", parameters.rowSparse().stateBuffer());
+    }
+    return buffers;
+  }
+
+  /** Goes on from a checkpoint, whose buffers the caller has loaded into {@link #buffers}. */
+  public void resume(JsonNode saved) {
+    state = TrainState.fromJson(saved);
+    optimizer.restore(state.step);
+    parameters.refresh();
+  }
+
+  /**
+   * Trains to the end of the run. Once it was stopped on request, another call goes on from there,
+   * with rates of its own.
+   *
+   * @param checkpoints where to save; null only if nothing is to be saved
+   * @param stopRequested asked after every step; true saves a checkpoint and returns
+   * @throws DivergedException if the loss stops being finite; the weights are those of the step
+   *     before
+   */
+  public TrainResult run(
+      TrainListener listener, CheckpointSink checkpoints, BooleanSupplier stopRequested) {
+    throughput = new Throughput();
+    int epochs = (int) ((totalSteps + stepsPerEpoch - 1) / stepsPerEpoch);
+    boolean interrupted = false;
+    boolean stoppedEarly = false;
+    Map<String, Double> evaluation = Map.of();
+    long evaluatedAt = -1;
+    Order order = config.shuffle() ? Order.shuffled(config.seed()) : Order.file();
+    try (BatchStream stream =
+        BatchStream.training(
+            data, order, config.batchSize(), epochs, state.cursor, model.positionOffset())) {
+      while (state.step < totalSteps) {
+        boolean endsEpoch = step(stream);
+        boolean last = state.step == totalSteps;
+        boolean evaluates = evaluator != null && evaluationIsDue(endsEpoch, last);
+        boolean saveIsDue = config.saveSteps() > 0 && state.step % config.saveSteps() == 0;
+        completeUntil(evaluates || saveIsDue || last ? 0 : runner.lead(), listener);
+        if (evaluates) {
+          evaluation = evaluator.evaluate(model, tape);
+          evaluatedAt = state.step;
+          boolean best = noteScore(evaluation);
+          if (best && config.earlyStoppingPatience() > 0) {
+            checkpoints.saveBest(parameters.weights());
+          }
+          listener.onEvaluation(state.step, epoch(), evaluation, best);
+          stoppedEarly =
+              config.earlyStoppingPatience() > 0
+                  && state.evaluationsSinceBest >= config.earlyStoppingPatience();
+        }
+        interrupted = !last && !stoppedEarly && stopRequested.getAsBoolean();
+        if (interrupted) {
+          completeUntil(0, listener);
+        }
+        if (checkpoints != null && (interrupted || (saveIsDue && !last && !stoppedEarly))) {
+          checkpoints.save(state.step, checkpointState(), buffers());
+          listener.onCheckpoint(state.step);
+        }
+        if (interrupted || stoppedEarly) {
+          break;
+        }
+      }
+    }
+    if (config.earlyStoppingPatience() > 0 && !interrupted && state.bestStep > 0) {
+      if (state.bestStep != state.step) {
+        checkpoints.loadBest(parameters.weights());
+        parameters.refresh();
+        evaluation = evaluator.evaluate(model, tape);
+      }
+    } else if (evaluator != null && !interrupted && evaluatedAt != state.step) {
+      evaluation = evaluator.evaluate(model, tape);
+    }
+    return new TrainResult(
+        state.step,
+        epoch(),
+        state.step == 0 ? Double.NaN : state.lossSum / state.step,
+        evaluation,
+        state.tokens,
+        throughput.tokensPerSecond(),
+        throughput.examplesPerSecond(),
+        throughput.flopsPerSecond(),
+        interrupted,
+        stoppedEarly,
+        tape.arena().highWaterBytes());
+  }
+
+  private ObjectNode checkpointState() {
+    return state.toJson();
+  }
+
+  /** Asks for one optimizer step: forward and backward of its batches, then the update. */
+  private boolean step(BatchStream stream) {
+    long begin = System.nanoTime();
+    long targets = 0;
+    long tokens = 0;
+    long examples = 0;
+    long flops = 0;
+    boolean endsEpoch = false;
+    float rate = schedule.rate(state.step);
+    for (int i = 1; i <= config.gradientAccumulationSteps() && !endsEpoch; i++) {
+      Batch batch = stream.next();
+      targets += batch.supervisedTargets();
+      tokens += batch.rows();
+      examples += batch.sequences();
+      endsEpoch = batch.endsEpoch();
+      boolean last = endsEpoch || i == config.gradientAccumulationSteps();
+      flops +=
+          runner.run(
+              batch,
+              state.microStep,
+              last ? new StepRunner.Update(rate, Math.max(1, targets)) : null);
+      state.cursor = batch.after();
+      state.microStep++;
+    }
+    state.step++;
+    state.tokens += tokens;
+    state.examples += examples;
+    pending.add(new Pending(state.step, epoch(), rate, begin, tokens, examples, flops));
+    return endsEpoch;
+  }
+
+  /** Waits for the results of the oldest step that was asked for, and reports it. */
+  private void complete(TrainListener listener) {
+    Pending done = pending.remove();
+    StepRunner.Result result = runner.result();
+    if (!result.isFinite()) {
+      throw new DivergedException(
+          String.format(
+              "step %d: the loss is %s and the gradient norm %s; training stopped before they"
+                  + " reached the weights. Try a lower --learning-rate, more warmup, or --precision"
+                  + " fp32",
+              done.step(), result.loss(), result.gradNorm()));
+    }
+    // A step that was asked for while another ran took the time from that one's end.
+    long now = System.nanoTime();
+    throughput.add(
+        now - Math.max(done.beginNanos(), completedNanos),
+        done.tokens(),
+        done.examples(),
+        done.flops());
+    completedNanos = now;
+    state.lossSum += result.loss();
+    listener.onStep(
+        new TrainListener.Step(
+            done.step(),
+            totalSteps,
+            done.epoch(),
+            result.loss(),
+            result.gradNorm(),
+            done.learningRate(),
+            done.tokens(),
+            throughput.tokensPerSecond(),
+            throughput.secondsPerStep() * (totalSteps - done.step())));
+  }
+
+  private void completeUntil(int left, TrainListener listener) {
+    while (pending.size() > left) {
+      complete(listener);
+    }
+  }
+
+  private double epoch() {
+    long into = Math.floorMod(state.step, stepsPerEpoch);
+    return state.step / stepsPerEpoch + (double) into / stepsPerEpoch;
+  }
+
+  private boolean evaluationIsDue(boolean endsEpoch, boolean last) {
+    return config.evalSteps() > 0
+        ? state.step % config.evalSteps() == 0 || last
+        : endsEpoch || last;
+  }
+
+  private boolean noteScore(Map<String, Double> evaluation) {
+    double score = evaluation.get(config.bestMetric());
+    boolean lowerIsBetter = Evaluator.lowerIsBetter(config.bestMetric());
+    boolean best =
+        Double.isNaN(state.bestScore)
+            || (lowerIsBetter ? score < state.bestScore : score > state.bestScore);
+    if (best) {
+      state.bestScore = score;
+      state.bestStep = state.step;
+      state.evaluationsSinceBest = 0;
+    } else {
+      state.evaluationsSinceBest++;
+    }
+    return best;
+  }
+
+  @Override
+  public void close() {
+    runner.close();
+  }
+}

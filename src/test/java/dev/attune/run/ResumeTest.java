@@ -1,0 +1,214 @@
+package dev.attune.run;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.run.RunOption.OnResume;
+import dev.attune.testkit.TinyModel;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A resume goes on with the run that was begun, or says what is another. */
+class ResumeTest {
+  @TempDir Path scratch;
+  private Path model;
+  private Path train;
+  private Path validation;
+  private Path output;
+
+  @BeforeEach
+  void beginARun() {
+    try (CpuBackend backend = new CpuBackend(1)) {
+      model = TinyModel.write(scratch.resolve("model"), backend);
+    }
+    train = TinyModel.writeData(scratch.resolve("train.csv"), 160, 1);
+    validation = TinyModel.writeData(scratch.resolve("validation.csv"), 20, 2);
+    output = scratch.resolve("out");
+  }
+
+  private RecordedRun run() {
+    return new RecordedRun(model, train, output)
+        .with(RunOption.VALIDATION_FILE, validation.toString());
+  }
+
+  private RecordedRun resumed() {
+    return run().with(RunOption.RESUME);
+  }
+
+  private void refused(RecordedRun resumed, String... parts) {
+    String refusal = resumed.refusal();
+    for (String part : parts) {
+      assertTrue(refusal.contains(part), "no '" + part + "' in: " + refusal);
+    }
+    assertTrue(refusal.contains("--overwrite"), "no way out in: " + refusal);
+    assertTrue(Files.isDirectory(output.resolve("checkpoints")), "the checkpoint is lost");
+  }
+
+  private static byte[] weights(Path folder) throws IOException {
+    return Files.readAllBytes(folder.resolve("model.safetensors"));
+  }
+
+  private static Path copy(Path folder, Path to) throws IOException {
+    Files.createDirectories(to);
+    try (Stream<Path> files = Files.list(folder)) {
+      for (Path file : files.toList()) {
+        Files.copy(file, to.resolve(file.getFileName()), StandardCopyOption.REPLACE_EXISTING);
+      }
+    }
+    return to;
+  }
+
+  @Test
+  void theSameContentUnderOtherNamesGoesOnToTheSameBytes() throws IOException {
+    Path whole = scratch.resolve("whole");
+    new RecordedRun(model, train, whole)
+        .with(RunOption.VALIDATION_FILE, validation.toString())
+        .run();
+    assertTrue(run().stoppedAfter(3).run().training().interrupted());
+    model = copy(model, scratch.resolve("moved"));
+    train = Files.copy(train, scratch.resolve("moved.csv"));
+    RecordedRun resumed =
+        resumed().with(RunOption.THREADS, "2").with(RunOption.GRADIENT_CHECKPOINTING);
+    resumed.run();
+    assertTrue(resumed.notes().contains("resuming after step 3"), resumed.notes().toString());
+    assertArrayEquals(weights(whole), weights(output));
+    assertEquals(
+        Files.readString(whole.resolve("metrics.jsonl")),
+        Files.readString(output.resolve("metrics.jsonl")));
+  }
+
+  @Test
+  void anotherBaseIsRefused() throws IOException {
+    run().stoppedAfter(3).run();
+    Path original = model;
+    model = copy(original, scratch.resolve("other"));
+    byte[] changed = weights(model);
+    changed[changed.length / 2] ^= 1; // one bit of one weight
+    Files.write(model.resolve("model.safetensors"), changed);
+    refused(resumed(), "base model was " + original, "is now " + model, "--model");
+    // The same folder, with other weights now.
+    Files.write(original.resolve("model.safetensors"), changed);
+    model = original;
+    refused(resumed(), "base model was " + original, "is now " + original);
+  }
+
+  @Test
+  void anotherTokenizerIsRefused() throws IOException {
+    run().stoppedAfter(3).run();
+    // No text of the data changes, but what the finished model's folder says does.
+    Files.writeString(
+        model.resolve("tokenizer_config.json"),
+        "{\"tokenizer_class\": \"BertTokenizer\", \"do_lower_case\": true, \"x\": 1}\n");
+    refused(resumed(), "tokenizer was", "is now");
+  }
+
+  @Test
+  void otherDataIsRefused() throws IOException {
+    run().stoppedAfter(3).run();
+    Files.writeString(validation, "good,positive\n", StandardOpenOption.APPEND);
+    refused(resumed(), "validation data", "--validation-file");
+    Files.writeString(
+        train, Files.readString(train).replace("negative", "mean"), StandardOpenOption.WRITE);
+    refused(
+        resumed().with(RunOption.VALIDATION_FILE, train.toString()),
+        "training data",
+        "--train-file");
+  }
+
+  @Test
+  void anotherPrecisionOrOptionIsRefused() {
+    run().with(RunOption.PRECISION, "bf16").stoppedAfter(3).run();
+    refused(resumed(), "precision was bf16 and is now fp32");
+    refused(
+        resumed().with(RunOption.PRECISION, "bf16").with(RunOption.LEARNING_RATE, "2e-3"),
+        "--learning-rate was 1e-3 and is now 2e-3");
+    refused(
+        resumed().with(RunOption.PRECISION, "bf16").with(RunOption.LORA_R, "4"),
+        "--lora-r was 0 and is now 4");
+    refused(
+        resumed().with(RunOption.PRECISION, "bf16").with(RunOption.EARLY_STOPPING_PATIENCE, "2"),
+        "--early-stopping-patience was 0 and is now 2");
+    // How often an evaluation runs decides nothing here.
+    resumed().with(RunOption.PRECISION, "bf16").with(RunOption.EVAL_STEPS, "2").run();
+  }
+
+  @Test
+  void whatEarlyStoppingSeesStays() {
+    run()
+        .with(RunOption.EARLY_STOPPING_PATIENCE, "3")
+        .with(RunOption.EVAL_STEPS, "1")
+        .stoppedAfter(3)
+        .run();
+    refused(
+        resumed().with(RunOption.EARLY_STOPPING_PATIENCE, "3").with(RunOption.EVAL_STEPS, "2"),
+        "--eval-steps was 1 and is now 2");
+  }
+
+  @Test
+  void anAdapterOnAnotherBaseIsRefused() throws IOException {
+    RecordedRun begun = run().with(RunOption.LORA_R, "4");
+    begun.stoppedAfter(3).run();
+    byte[] changed = weights(model);
+    changed[changed.length / 2] ^= 1; // frozen: no checkpoint holds it
+    Files.write(model.resolve("model.safetensors"), changed);
+    refused(resumed().with(RunOption.LORA_R, "4"), "base model was");
+  }
+
+  @Test
+  void aFinishedRunOfAnyKindIsNeitherResumedNorOverwrittenUnasked() throws IOException {
+    run().with(RunOption.LORA_R, "4").run();
+    Path adapter = output.resolve("adapter_model.safetensors");
+    byte[] before = Files.readAllBytes(adapter);
+    String again = resumed().with(RunOption.LORA_R, "4").refusal();
+    assertTrue(again.contains("finished"), again);
+    String unasked = run().with(RunOption.LORA_R, "4").refusal();
+    assertTrue(unasked.contains("already holds a model"), unasked);
+    assertArrayEquals(before, Files.readAllBytes(adapter));
+  }
+
+  @Test
+  void aModelReplacesWhatWasThereWhateverItsKind() throws IOException {
+    run().with(RunOption.LORA_R, "4").run();
+    Files.writeString(output.resolve("notes.txt"), "mine");
+    assertTrue(Files.exists(output.resolve("adapter_config.json")));
+    run().with(RunOption.OVERWRITE).run();
+    assertEquals(List.of(), present("adapter_config.json", "adapter_model.safetensors"));
+    assertEquals(2, present("config.json", "model.safetensors").size());
+    assertEquals(0.0, openedDifference(), "the new model is what opens");
+    run().with(RunOption.LORA_R, "4").with(RunOption.OVERWRITE).run();
+    assertEquals(List.of(), present("config.json", "model.safetensors"));
+    assertEquals(2, present("adapter_config.json", "adapter_model.safetensors").size());
+    assertEquals("mine", Files.readString(output.resolve("notes.txt")));
+  }
+
+  private List<String> present(String... names) {
+    return Stream.of(names).filter(name -> Files.exists(output.resolve(name))).toList();
+  }
+
+  /** 0 if the folder opens as a whole model. */
+  private double openedDifference() {
+    try (CpuBackend backend = new CpuBackend(1);
+        TrainedModel opened =
+            TrainedModel.open(output, OpenOptions.DEFAULT, backend, Precision.FP32.on(backend))) {
+      return opened.folder().isAdapter() ? 1 : 0;
+    }
+  }
+
+  @Test
+  void everyOptionOfTrainingSaysWhetherItMayChange() {
+    for (RunOption option : RunOption.TRAIN) {
+      assertNotEquals(OnResume.NOT_OF_TRAINING, option.onResume(), option.option());
+    }
+  }
+}

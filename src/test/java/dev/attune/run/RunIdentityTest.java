@@ -1,0 +1,67 @@
+package dev.attune.run;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.InputException;
+import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.kernels.cpu.Isa;
+import dev.attune.run.RunIdentity.Fact;
+import java.util.EnumMap;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+/** Each fact of a run that differs is named, with both values. */
+class RunIdentityTest {
+  private static Map<Fact, String> facts() {
+    Map<Fact, String> facts = new EnumMap<>(Fact.class);
+    for (Fact fact : Fact.values()) {
+      facts.put(fact, "value of " + fact);
+    }
+    return facts;
+  }
+
+  private static RunConfig config(String model) {
+    return RunConfig.builder(RunOption.TRAIN).set(RunOption.MODEL, model).build();
+  }
+
+  private static ObjectNode state() {
+    ObjectNode state = JsonNodeFactory.instance.objectNode();
+    new RunIdentity(config("here"), facts()).writeTo(state);
+    return state;
+  }
+
+  @Test
+  void theSameUnderAnotherNameIsTheSame() {
+    new RunIdentity(config("there"), facts()).checkSame(state());
+  }
+
+  @Test
+  void everyFactCounts() {
+    for (Fact fact : Fact.values()) {
+      Map<Fact, String> now = facts();
+      now.put(fact, "another");
+      RunIdentity other = new RunIdentity(config("there"), now);
+      String message =
+          assertThrows(InputException.class, () -> other.checkSame(state())).getMessage();
+      assertTrue(message.contains("value of " + fact), message);
+      assertTrue(message.contains("another"), message);
+      ObjectNode silent = state();
+      ((ObjectNode) silent.path("identity")).removeAll();
+      assertThrows(
+          InputException.class, () -> new RunIdentity(config("here"), facts()).checkSame(silent));
+    }
+  }
+
+  @Test
+  void theInstructionSetCountsAndTheThreadsDoNot() {
+    try (CpuBackend one = new CpuBackend(1, Isa.PORTABLE);
+        CpuBackend two = new CpuBackend(2, Isa.PORTABLE)) {
+      assertEquals("cpu, portable", one.arithmetic());
+      assertEquals(one.arithmetic(), two.arithmetic());
+    }
+  }
+}

@@ -1,0 +1,223 @@
+package dev.attune.train;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.attune.batch.EncodedDataset;
+import dev.attune.core.DType;
+import dev.attune.core.Philox;
+import dev.attune.data.TargetKind;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
+import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.memory.Arena;
+import dev.attune.model.Families;
+import dev.attune.model.HeadKind;
+import dev.attune.model.Model;
+import dev.attune.optim.AdamW;
+import dev.attune.optim.Optimizer;
+import dev.attune.optim.Schedule;
+import dev.attune.run.ProcessMemory;
+import dev.attune.tape.Tape;
+import dev.attune.task.Task;
+import dev.attune.testkit.Host;
+import dev.attune.testkit.TinyModel;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The loop itself, on a tiny model. */
+class TrainingLoopTest {
+  private static final int VOCABULARY = 27;
+  private static final int LONGEST = 20;
+
+  @TempDir static Path shared;
+  private static Path folder;
+
+  @BeforeAll
+  static void prepare() {
+    try (CpuBackend backend = new CpuBackend(1)) {
+      folder = TinyModel.write(shared.resolve("model"), backend);
+    }
+  }
+
+  private static TrainerConfig config(int batchSize, int accumulation, long steps) {
+    return new TrainerConfig(
+        batchSize,
+        1,
+        steps,
+        accumulation,
+        1e-3,
+        Schedule.Kind.LINEAR,
+        0,
+        0,
+        1.0,
+        0,
+        3,
+        true,
+        0,
+        0,
+        0,
+        "loss");
+  }
+
+  private static EncodedDataset data(int examples) {
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetKind.CLASS, true);
+    for (int i = 0; i < examples; i++) {
+      int length = 1 + (int) Math.floorMod(Philox.bits64(5, 1, i), (long) LONGEST);
+      int[] ids = new int[length];
+      for (int t = 0; t < length; t++) {
+        ids[t] = (int) Math.floorMod(Philox.bits64(5, 2 + i, t), (long) VOCABULARY);
+      }
+      builder.add(ids, new int[length], ids[0] & 1);
+    }
+    return builder.build();
+  }
+
+  /** Hears the losses and, after each step, of anything else a test wants to look at. */
+  private static final class Recorder implements TrainListener {
+    private final List<Double> losses = new ArrayList<>();
+    private final Runnable afterStep;
+
+    Recorder(Runnable afterStep) {
+      this.afterStep = afterStep;
+    }
+
+    @Override
+    public void onStep(Step step) {
+      losses.add(step.loss());
+      afterStep.run();
+    }
+
+    @Override
+    public void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best) {}
+
+    @Override
+    public void onCheckpoint(long step) {}
+  }
+
+  private static float[] train(
+      TrainerConfig config, DType dtype, Float dropout, int threads, TrainListener listener) {
+    try (CpuBackend backend = new CpuBackend(threads);
+        Model model =
+            Families.create(
+                backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, dropout);
+        Tape tape = new Tape(backend, new Arena(backend, 1 << 28), dtype, config.seed())) {
+      ModelWeights.load(folder, model, config.seed());
+      model.parameters().enableTraining();
+      try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
+          TrainingLoop trainer =
+              new TrainingLoop(
+                  Task.CLASSIFICATION, model, optimizer, tape, data(256), null, config)) {
+        trainer.run(listener, null, () -> false);
+      }
+      return Host.floats(model.parameters().weights(), 0, (int) model.parameters().size());
+    }
+  }
+
+  @Test
+  void eightSmallBatchesGiveTheStepOfOneLargeBatch() {
+    Recorder whole = new Recorder(() -> {});
+    Recorder parts = new Recorder(() -> {});
+    float[] one = train(config(32, 1, 6), DType.F32, 0f, 2, whole);
+    float[] eight = train(config(4, 8, 6), DType.F32, 0f, 2, parts);
+    assertEquals(6, whole.losses.size());
+    for (int i = 0; i < 6; i++) {
+      assertEquals(whole.losses.get(i), parts.losses.get(i), 2e-5 * whole.losses.get(i));
+    }
+    double difference = 0;
+    for (int i = 0; i < one.length; i++) {
+      difference = Math.max(difference, Math.abs(one[i] - eight[i]));
+    }
+    // Adam divides by the root of tiny second moments, so rounding shows where a gradient is near
+    // 0.
+    assertTrue(difference < 1e-3, "weights differ by " + difference);
+  }
+
+  @Test
+  void threadsDoNotChangeABit() {
+    float[] one = train(config(16, 2, 10), DType.BF16, null, 1, new Recorder(() -> {}));
+    float[] three = train(config(16, 2, 10), DType.BF16, null, 3, new Recorder(() -> {}));
+    assertArrayEquals(one, three);
+  }
+
+  @Test
+  void dropoutDependsOnTheSeed() {
+    TrainerConfig base = config(16, 1, 3);
+    TrainerConfig other =
+        new TrainerConfig(
+            16, 1, 3, 1, 1e-3, Schedule.Kind.LINEAR, 0, 0, 1.0, 0, 4, true, 0, 0, 0, "loss");
+    Recorder a = new Recorder(() -> {});
+    Recorder b = new Recorder(() -> {});
+    train(base, DType.F32, null, 2, a);
+    train(other, DType.F32, null, 2, b);
+    assertNotEquals(a.losses, b.losses);
+  }
+
+  @Test
+  void theLossFalls() {
+    Recorder recorder = new Recorder(() -> {});
+    train(config(32, 1, 200), DType.BF16, 0f, 2, recorder);
+    assertTrue(recorder.losses.get(199) < 0.5 * recorder.losses.get(0), recorder.losses::toString);
+  }
+
+  @Test
+  void earlyStoppingWithoutValidationIsRefused() {
+    TrainerConfig patient =
+        new TrainerConfig(
+            16, 1, 3, 1, 1e-3, Schedule.Kind.LINEAR, 0, 0, 1.0, 0, 4, true, 0, 0, 2, "loss");
+    assertThrows(
+        dev.attune.core.InputException.class,
+        () -> train(patient, DType.F32, null, 1, new Recorder(() -> {})));
+  }
+
+  /**
+   * 10,000 steps: native memory stays where it was, and a step leaves a few KiB for the collector.
+   */
+  @Test
+  void memoryIsFlatOverTenThousandSteps() {
+    int steps = 10_000;
+    long[] resident = new long[2];
+    long[] heap = new long[2];
+    int[] step = new int[1];
+    com.sun.management.ThreadMXBean threads =
+        (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+    train(
+        config(8, 1, steps),
+        DType.BF16,
+        null,
+        2,
+        new TrainListener() {
+          @Override
+          public void onStep(Step at) {
+            step[0]++;
+            if (step[0] == 2_000 || step[0] == steps) {
+              int index = step[0] == steps ? 1 : 0;
+              System.gc();
+              resident[index] = ProcessMemory.residentBytes();
+              heap[index] = threads.getCurrentThreadAllocatedBytes();
+            }
+          }
+
+          @Override
+          public void onEvaluation(
+              long s, double epoch, Map<String, Double> metrics, boolean best) {}
+
+          @Override
+          public void onCheckpoint(long s) {}
+        });
+    assertEquals(steps, step[0]);
+    long grown = resident[1] - resident[0];
+    assertTrue(grown < 16 << 20, "resident memory grew by " + (grown >> 20) + " MiB");
+    long perStep = (heap[1] - heap[0]) / (steps - 2_000);
+    assertTrue(perStep < 16 << 10, perStep + " bytes of Java heap a step");
+  }
+}
