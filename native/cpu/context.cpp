@@ -84,7 +84,11 @@ void ThreadPool::stop() {
 void ThreadPool::wake(int32_t threads) {
   std::lock_guard<std::mutex> lock(mutex_);
   for (int32_t worker = 1; worker < threads; ++worker) {
-    if (beds_[static_cast<size_t>(worker)].taken) beds_[static_cast<size_t>(worker)].wake.notify_one();
+    Bed& bed = beds_[static_cast<size_t>(worker)];
+    if (bed.taken && !bed.called) {
+      bed.called = true;
+      bed.wake.notify_one();
+    }
   }
 }
 
@@ -139,11 +143,13 @@ void ThreadPool::work(int32_t worker) {
       std::unique_lock<std::mutex> lock(mutex_);
       bed.taken = true;
       sleeping_.fetch_add(1);
-      bed.wake.wait(lock, [&] { return is_wanted(run_.load()) || stop_; });
+      bed.wake.wait(lock, [&] { return is_wanted(run_.load()) || bed.called || stop_; });
       sleeping_.fetch_sub(1);
-      bed.taken = false;
+      bed.taken = bed.called = false;
     }
     if (stop_) return;
+    // Called too late for a short run: awake, it will be in time for the next one.
+    if (!is_wanted(run_.load())) continue;
     uint64_t run = run_.fetch_add(1, std::memory_order_acq_rel);
     if ((run & kOpen) == 0) continue;  // too late; the count of a closed run means nothing
     done = run / kRun;

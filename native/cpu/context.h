@@ -52,10 +52,11 @@ class ThreadPool {
   char* workspace(int32_t worker) const { return workspaces_[static_cast<size_t>(worker)]; }
 
  private:
-  // What a worker sleeps on.
+  // What a worker sleeps on; guarded by mutex_.
   struct Bed {
     std::condition_variable wake;
-    std::atomic<bool> taken{false};
+    bool taken = false;
+    bool called = false;
   };
 
   void start(int32_t threads);

@@ -6,10 +6,14 @@ import dev.attune.kernels.BackendException;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.train.DivergedException;
 import java.io.UncheckedIOException;
+import java.lang.reflect.Method;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * From the exceptions of the rooms below, which speak of the command line's options, to those of
@@ -17,6 +21,20 @@ import java.util.regex.Pattern;
  */
 final class Faults {
   private static final Pattern OPTION = Pattern.compile("--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)");
+
+  /** What the command line says of its commands, and what that is here. */
+  private static final Map<Pattern, String> PHRASES =
+      Map.of(
+          Pattern.compile("with: attune train --model \\S+"), "with Trainer",
+          Pattern.compile("attune predict, or in Java the class of that task,"),
+              "the class of that task");
+
+  /** The methods that set options. */
+  private static final Set<String> METHODS =
+      Stream.of(Trainer.class, ModelOptions.class, Generator.Options.class)
+          .flatMap(type -> Stream.of(type.getMethods()))
+          .map(Method::getName)
+          .collect(Collectors.toUnmodifiableSet());
 
   /** Options whose method here is not their name in camel case. */
   private static final Map<String, String> WORDS =
@@ -36,6 +54,7 @@ final class Faults {
           Map.entry("metric-for-best-model", "earlyStopping"),
           Map.entry("num-beams", "beams"),
           Map.entry("streams", "concurrency"),
+          Map.entry("model", "the model"),
           Map.entry("task", "the kind of trainer"));
 
   private Faults() {}
@@ -83,14 +102,21 @@ final class Faults {
 
   /** A message with the API's names for what the command line calls options. */
   static String words(String message) {
-    Matcher matcher = OPTION.matcher(message);
-    StringBuilder out = new StringBuilder();
-    while (matcher.find()) {
-      String option = matcher.group(1);
-      String word = WORDS.getOrDefault(option, camelCase(option));
-      matcher.appendReplacement(out, Matcher.quoteReplacement(word));
+    String plain = message;
+    for (Map.Entry<Pattern, String> phrase : PHRASES.entrySet()) {
+      plain = phrase.getKey().matcher(plain).replaceAll(phrase.getValue());
     }
-    return matcher.appendTail(out).toString();
+    return OPTION
+        .matcher(plain)
+        .replaceAll(match -> Matcher.quoteReplacement(word(match.group(1))));
+  }
+
+  /** The method that sets an option; of one without its own, the one that sets any. */
+  private static String word(String option) {
+    String method = WORDS.getOrDefault(option, camelCase(option));
+    return WORDS.containsKey(option) || METHODS.contains(method)
+        ? method
+        : "option(\"" + option + "\")";
   }
 
   private static String camelCase(String option) {

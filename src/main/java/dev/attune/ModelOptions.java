@@ -3,8 +3,10 @@ package dev.attune;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.run.BackendKind;
 import dev.attune.run.HeadModel;
+import dev.attune.run.HeldWeights;
 import dev.attune.run.LanguageModel;
 import dev.attune.run.OpenOptions;
+import dev.attune.run.PrecisionOption;
 import dev.attune.run.SharedModel;
 import dev.attune.run.TextEncoder;
 import dev.attune.task.Task;
@@ -78,8 +80,7 @@ public final class ModelOptions {
   }
 
   private OpenOptions openOptions() {
-    return new OpenOptions(
-        baseModel, dev.attune.run.WeightFormat.valueOf(weights.name()), maxLength);
+    return new OpenOptions(baseModel, HeldWeights.valueOf(weights.name()), maxLength);
   }
 
   private SharedModel.Compute compute() {
@@ -90,7 +91,6 @@ public final class ModelOptions {
           case CUDA -> BackendKind.CUDA;
           case LIBTORCH -> BackendKind.TORCH;
         };
-    return new SharedModel.Compute(
-        kind, dev.attune.run.Precision.valueOf(precision.name()), threads);
+    return new SharedModel.Compute(kind, PrecisionOption.valueOf(precision.name()), threads);
   }
 }

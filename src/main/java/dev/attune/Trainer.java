@@ -461,6 +461,11 @@ public final class Trainer<E> {
 
     @Override
     public void onDataReport(DataReport report) {
+      for (DataReport.Finding finding : report.findings(DataReport.Severity.WARNING)) {
+        LOG.log(
+            System.Logger.Level.WARNING,
+            () -> Faults.words(finding.split() + ": " + finding.message()));
+      }
       LOG.log(
           System.Logger.Level.DEBUG,
           () -> {

@@ -347,6 +347,13 @@ class TrainerApiTest {
             "--max-length is 5; a smaller --batch-size (with more --gradient-accumulation-steps),"
                 + " --lora-r or --precision bf16"));
     assertEquals("a -- b - c", Faults.words("a -- b - c"));
+    assertEquals(
+        "option(\"adam-beta2\") is 3", Faults.words("--adam-beta2 is 3"), "it has no method");
+    assertEquals(
+        "x holds no trained head (missing: y); fine-tune it first with Trainer",
+        Faults.words(
+            "x holds no trained head (missing: y); fine-tune it first with: attune train --model"
+                + " x"));
   }
 
   @Test

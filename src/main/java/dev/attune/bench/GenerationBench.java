@@ -3,7 +3,7 @@ package dev.attune.bench;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import dev.attune.folder.ModelWeights;
-import dev.attune.generate.Generator;
+import dev.attune.generate.GenerationLoop;
 import dev.attune.generate.Request;
 import dev.attune.generate.Sampling;
 import dev.attune.kernels.Backend;
@@ -11,12 +11,12 @@ import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.model.TransformerModel;
 import dev.attune.run.Backends;
-import dev.attune.run.Precision;
+import dev.attune.run.HeldWeights;
+import dev.attune.run.PrecisionOption;
 import dev.attune.run.ProcessMemory;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
 import dev.attune.run.Session;
-import dev.attune.run.WeightFormat;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Tape;
 import java.util.Arrays;
@@ -51,16 +51,17 @@ public final class GenerationBench {
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     BenchShape shape = BenchShape.of(config.required(RunOption.SHAPE));
     try (Backend opened = Backends.open(config.text(RunOption.BACKEND), threads)) {
-      DType precision = Precision.ofOption(config.text(RunOption.PRECISION)).on(opened);
+      DType precision = PrecisionOption.ofOption(config.text(RunOption.PRECISION)).on(opened);
       KernelProfile profile = config.flag(RunOption.PROFILE) ? new KernelProfile(opened) : null;
       Backend backend = profile == null ? opened : profile.backend();
       ParameterBuilder builder = new ParameterBuilder();
       DType matrices = config.flag(RunOption.LOAD_IN_BF16) ? DType.BF16 : precision;
-      builder.freeze(matrices, WeightFormat.of(config).products(matrices));
+      builder.freeze(matrices, HeldWeights.of(config).products(matrices));
       try (Model model =
               Families.create(backend, shape.config(), shape.task().head(), 0, null, builder);
           Tape tape = tape(backend, (TransformerModel) model, precision, streams, context);
-          Generator generator = new Generator((TransformerModel) model, tape, streams, context)) {
+          GenerationLoop generator =
+              new GenerationLoop((TransformerModel) model, tape, streams, context)) {
         ModelWeights.randomize(model, 0);
         double[] rates = new double[ROUNDS];
         for (int round = -1; round < ROUNDS; round++) {
@@ -97,7 +98,7 @@ public final class GenerationBench {
 
   private static Tape tape(
       Backend backend, TransformerModel model, DType precision, int streams, int context) {
-    long cacheBytes = Generator.cacheBytes(model, precision, streams, context);
+    long cacheBytes = GenerationLoop.cacheBytes(model, precision, streams, context);
     return new Tape(backend, Session.arena(backend, cacheBytes), precision, 0);
   }
 

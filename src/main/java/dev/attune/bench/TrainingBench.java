@@ -24,7 +24,7 @@ import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.run.Adapters;
 import dev.attune.run.Backends;
-import dev.attune.run.Precision;
+import dev.attune.run.PrecisionOption;
 import dev.attune.run.ProcessMemory;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
@@ -35,8 +35,8 @@ import dev.attune.task.Task;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.TrainListener;
 import dev.attune.train.TrainResult;
-import dev.attune.train.Trainer;
 import dev.attune.train.TrainerConfig;
+import dev.attune.train.TrainingLoop;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -85,7 +85,7 @@ public final class TrainingBench {
     long seed = config.integer(RunOption.SEED);
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     try (Backend opened = Backends.open(config.text(RunOption.BACKEND), threads)) {
-      DType precision = Precision.ofOption(config.text(RunOption.PRECISION)).on(opened);
+      DType precision = PrecisionOption.ofOption(config.text(RunOption.PRECISION)).on(opened);
       KernelProfile profile = config.flag(RunOption.PROFILE) ? new KernelProfile(opened) : null;
       Backend backend = profile == null ? opened : profile.backend();
       BenchShape shape =
@@ -151,7 +151,8 @@ public final class TrainingBench {
     StepTimes times = new StepTimes(before, trainerConfig.maxSteps(), profile);
     try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
         Tape tape = new Tape(backend, Session.arena(backend, 0), precision, seed);
-        Trainer trainer = new Trainer(task, model, optimizer, tape, data, null, trainerConfig)) {
+        TrainingLoop trainer =
+            new TrainingLoop(task, model, optimizer, tape, data, null, trainerConfig)) {
       tape.useCheckpoints(config.flag(RunOption.GRADIENT_CHECKPOINTING));
       if (before > 0) {
         AtomicLong asked = new AtomicLong();

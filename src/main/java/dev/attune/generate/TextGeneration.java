@@ -169,7 +169,7 @@ public final class TextGeneration {
   private long cacheBytes(TransformerModel model, DType dtype, int context, int prompts) {
     return options.beams() != null
         ? BeamSearch.cacheBytes(model, dtype, options.beams(), context)
-        : Generator.cacheBytes(model, dtype, Math.min(prompts, options.streams()), context);
+        : GenerationLoop.cacheBytes(model, dtype, Math.min(prompts, options.streams()), context);
   }
 
   /** Of many prompts it is said which one was refused. */
@@ -188,7 +188,7 @@ public final class TextGeneration {
       Consumer<String> onPiece,
       Consumer<GeneratedText> onText) {
     int slots = Math.min(prompts.size(), options.streams());
-    try (Generator generator = new Generator(model, tape, slots, context)) {
+    try (GenerationLoop generator = new GenerationLoop(model, tape, slots, context)) {
       for (int i = 0; i < prompts.size(); i++) {
         Prompt prompt = prompts.get(i);
         TextStream stream = new TextStream(tokenizer, prompt.ids(), options.stops(), onPiece);

@@ -51,9 +51,9 @@ public final class Adapters {
   public static ParameterBuilder builder(RunConfig config, LoraConfig lora, DType precision) {
     ParameterBuilder builder = new ParameterBuilder();
     if (lora != null) {
-      builder.freeze(precision, WeightFormat.of(config).products(precision));
+      builder.freeze(precision, HeldWeights.of(config).products(precision));
       builder.adapt(lora);
-    } else if (WeightFormat.of(config).products(precision) != precision) {
+    } else if (HeldWeights.of(config).products(precision) != precision) {
       throw new InputException(
           "weights of few bits cannot be trained: --load-in-4bit and --load-in-8bit need --lora-r");
     }

@@ -46,7 +46,10 @@ public final class LanguageModel implements AutoCloseable {
       Task task = shared.model().task();
       if (task != Task.CAUSAL_LM) {
         throw new InputException(
-            folder + " is no language model: it was trained for " + task.option());
+            folder
+                + " is no language model: it was trained for "
+                + task.option()
+                + "; attune predict, or in Java the class of that task, uses it");
       }
       return new LanguageModel(shared, options, defaults);
     } catch (RuntimeException e) {

@@ -7,15 +7,15 @@ package dev.attune.run;
  * @param weights how weights are held
  * @param maxLength tokens of a text at most, special tokens included; null: as it was trained
  */
-public record OpenOptions(String base, WeightFormat weights, Integer maxLength) {
+public record OpenOptions(String base, HeldWeights weights, Integer maxLength) {
   /** As the folder says. */
-  public static final OpenOptions DEFAULT = new OpenOptions(null, WeightFormat.AUTO, null);
+  public static final OpenOptions DEFAULT = new OpenOptions(null, HeldWeights.AUTO, null);
 
   /** What a run's options say. */
   static OpenOptions of(RunConfig config) {
     return new OpenOptions(
         config.isGiven(RunOption.BASE_MODEL) ? config.text(RunOption.BASE_MODEL) : null,
-        WeightFormat.of(config),
+        HeldWeights.of(config),
         config.isGiven(RunOption.MAX_LENGTH) ? config.smallInteger(RunOption.MAX_LENGTH) : null);
   }
 }

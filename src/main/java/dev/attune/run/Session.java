@@ -26,7 +26,8 @@ public final class Session implements AutoCloseable {
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     Backend backend = Backends.open(config.text(RunOption.BACKEND), threads);
     try {
-      return new Session(backend, Precision.ofOption(config.text(RunOption.PRECISION)).on(backend));
+      return new Session(
+          backend, PrecisionOption.ofOption(config.text(RunOption.PRECISION)).on(backend));
     } catch (RuntimeException e) {
       backend.close();
       throw e;
@@ -42,7 +43,7 @@ public final class Session implements AutoCloseable {
   }
 
   public String precisionName() {
-    return Precision.name(precision);
+    return PrecisionOption.name(precision);
   }
 
   /** Memory that {@link #tape} leaves to keys and values, which are allocated after it. */

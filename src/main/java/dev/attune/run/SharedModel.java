@@ -20,12 +20,12 @@ public final class SharedModel<M> implements AutoCloseable {
    * @param precision of activations
    * @param threads over all calls at a time; 0: all cores
    */
-  public record Compute(BackendKind backend, Precision precision, int threads) {
+  public record Compute(BackendKind backend, PrecisionOption precision, int threads) {
     /** What a run's options say. */
     static Compute of(RunConfig config) {
       return new Compute(
           BackendKind.ofOption(config.text(RunOption.BACKEND)),
-          Precision.ofOption(config.text(RunOption.PRECISION)),
+          PrecisionOption.ofOption(config.text(RunOption.PRECISION)),
           config.smallInteger(RunOption.THREADS));
     }
   }

@@ -80,7 +80,8 @@ public final class TextEncoder implements AutoCloseable {
         ModelFolder.openBase(name, note -> LOG.log(System.Logger.Level.INFO, note));
     return SharedModel.open(
         compute,
-        (backend, precision) -> open(folder, Hub.NAMES.contains(name), maxLength, backend),
+        (backend, precision) ->
+            open(folder, Hub.NAMES.contains(name), maxLength, backend, precision),
         TextEncoder::close);
   }
 
@@ -89,7 +90,7 @@ public final class TextEncoder implements AutoCloseable {
    *     model without its own files: it makes unit vectors of at most {@link #USUAL_LENGTH} tokens
    */
   private static TextEncoder open(
-      ModelFolder folder, boolean bare, Integer maxLength, Backend backend) {
+      ModelFolder folder, boolean bare, Integer maxLength, Backend backend, DType precision) {
     Path path = folder.path();
     JsonNode modules = read(path.resolve("modules.json"));
     Pooling pooling = pooling(path, modules);
@@ -101,6 +102,7 @@ public final class TextEncoder implements AutoCloseable {
     try {
       model = Families.create(backend, folder.config(), HeadKind.NONE, 1, null);
       ModelWeights.load(folder.base(), model, 0);
+      model.parameters().prepareInference(precision);
       return new TextEncoder(
           (TransformerModel) model,
           tokenizer,

@@ -14,7 +14,7 @@ import dev.attune.task.Task;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
 import dev.attune.train.TrainResult;
-import dev.attune.train.Trainer;
+import dev.attune.train.TrainingLoop;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -32,7 +32,7 @@ import java.util.function.BooleanSupplier;
  *       data tokenised;
  *   <li><b>begin or resume</b> ({@link Checkpoints}, {@link RunIdentity}): from the newest
  *       checkpoint, if that is of this very run;
- *   <li><b>train</b> ({@link Trainer}): ends by itself, or stops on request and leaves a
+ *   <li><b>train</b> ({@link TrainingLoop}): ends by itself, or stops on request and leaves a
  *       checkpoint;
  *   <li><b>install</b> ({@link FinishedModel}): the model takes the place of the one before;
  *   <li><b>test</b>, then the checkpoints go: they have served their purpose.
@@ -89,7 +89,7 @@ public final class TrainRun {
       reserve(run);
       try (Inference inference = new Inference(run.session().backend());
           Optimizer optimizer = plan.optimizer(run.model().parameters());
-          Trainer trainer = trainer(run, optimizer, inference)) {
+          TrainingLoop trainer = trainer(run, optimizer, inference)) {
         Checkpoints checkpoints = checkpoints(run);
         long resumedAt = config.flag(RunOption.RESUME) ? resume(trainer, checkpoints) : 0;
         try (MetricsFile metrics = MetricsFile.open(run.output().metricsFile(), resumedAt)) {
@@ -125,9 +125,9 @@ public final class TrainRun {
     return run.session().tape(run.plan().trainer().seed());
   }
 
-  private Trainer trainer(PreparedRun run, Optimizer optimizer, Inference inference) {
-    Trainer trainer =
-        new Trainer(
+  private TrainingLoop trainer(PreparedRun run, Optimizer optimizer, Inference inference) {
+    TrainingLoop trainer =
+        new TrainingLoop(
             run.plan().task(),
             run.model(),
             optimizer,
@@ -145,7 +145,7 @@ public final class TrainRun {
   }
 
   /** Goes on from the newest checkpoint; returns the step after which, 0 where there is none. */
-  private long resume(Trainer trainer, Checkpoints checkpoints) {
+  private long resume(TrainingLoop trainer, Checkpoints checkpoints) {
     Optional<JsonNode> state = checkpoints.loadLatest(trainer.buffers(), listener::onNote);
     if (state.isEmpty()) {
       listener.onNote("there is no checkpoint to resume; starting from the beginning");

@@ -94,12 +94,12 @@ public final class TrainedModel implements AutoCloseable {
    * its scores are those that training reported.
    */
   private static ParameterBuilder builder(
-      ModelFolder folder, Task task, WeightFormat weights, Backend backend, DType precision) {
+      ModelFolder folder, Task task, HeldWeights weights, Backend backend, DType precision) {
     ParameterBuilder builder = new ParameterBuilder();
     if (folder.isAdapter() || task == Task.CAUSAL_LM) {
       boolean isNarrower =
           precision == DType.F32
-              && (weights == WeightFormat.BF16
+              && (weights == HeldWeights.BF16
                   || backend.readsNarrowWeights() && ModelWeights.hasBf16Matrices(folder.base()));
       DType matrices = isNarrower ? DType.BF16 : precision;
       builder.freeze(matrices, weights.products(matrices));

@@ -4,7 +4,7 @@ import dev.attune.core.InputException;
 import dev.attune.optim.Schedule;
 
 /**
- * How to train; what, is given to {@link Trainer} itself. Names follow Transformers'
+ * How to train; what, is given to {@link TrainingLoop} itself. Names follow Transformers'
  * TrainingArguments.
  *
  * @param batchSize sequences in a (micro-)batch

@@ -211,7 +211,6 @@ class BinaryCrossEntropyTest extends KernelContract {
     k.instead(with(2, 0, 1, DType.F32)).assertRefused(target.backend(), "K", 0);
     k.instead(with(-1, 3, 1, DType.F32)).assertRefused(target.backend(), "N", -1);
     k.instead(with(2, 3, Float.NaN, DType.F32)).assertRefused(target.backend(), "scale", Float.NaN);
-    k.instead(with(2, 3, 1, DType.I32))
-        .assertRefused(target.backend(), "dtype", DType.I32);
+    k.instead(with(2, 3, 1, DType.I32)).assertRefused(target.backend(), "dtype", DType.I32);
   }
 }

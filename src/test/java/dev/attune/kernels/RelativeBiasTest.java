@@ -52,7 +52,7 @@ class RelativeBiasTest extends KernelContract {
                 backend.run(
                     new RelativeBiasCall.Backward(
                         at.of("dtable"), at.of("dout"), at.of("buckets"), H, reach, K, accumulate)))
-        .gives(p -> Map.of("dtable", RelativeBiasRef.backward(p, old, dout, buckets, H)));
+        .gives(p -> Map.of("dtable", RelativeBiasRef.backward(p, old, dout, buckets, H, K)));
   }
 
   private static KernelCase.Call forwardWith(long H, long reach, long K) {
@@ -99,7 +99,7 @@ class RelativeBiasTest extends KernelContract {
     Gradients.check(
         "table",
         table,
-        RelativeBiasRef.backward(Precision.EXACT, new double[6], dout, buckets, 2),
+        RelativeBiasRef.backward(Precision.EXACT, null, dout, buckets, 2, 3),
         x -> Gradients.dot(RelativeBiasRef.forward(x, buckets, 2), dout));
   }
 

@@ -217,7 +217,6 @@ class SpanCrossEntropyTest extends KernelContract {
     k.instead(with(-1, 1, DType.F32)).assertRefused(target.backend(), "B", -1);
     k.instead(with(2, Float.NaN, DType.F32))
         .assertRefused(target.backend(), "startScale", Float.NaN);
-    k.instead(with(2, 1, DType.I32))
-        .assertRefused(target.backend(), "dtype", DType.I32);
+    k.instead(with(2, 1, DType.I32)).assertRefused(target.backend(), "dtype", DType.I32);
   }
 }

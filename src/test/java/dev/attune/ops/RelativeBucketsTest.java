@@ -12,9 +12,7 @@ import org.junit.jupiter.api.Test;
  * distances at which a new bucket begins were taken from it.
  */
 class RelativeBucketsTest {
-  private static final int[] T5_ENCODER = {
-    0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 23, 32, 46, 64, 91
-  };
+  private static final int[] T5_ENCODER = {0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 23, 32, 46, 64, 91};
   private static final int[] T5_DECODER = {
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 19, 21, 24, 27, 31, 35, 40, 46, 52,
     59, 67, 77, 87, 99, 113
@@ -62,8 +60,7 @@ class RelativeBucketsTest {
   @Test
   void tooFewBucketsAreRefused() {
     IllegalArgumentException e =
-        assertThrows(
-            IllegalArgumentException.class, () -> RelativeBias.buckets(5, 2, 128, true));
+        assertThrows(IllegalArgumentException.class, () -> RelativeBias.buckets(5, 2, 128, true));
     assertTrue(e.getMessage().contains("2 buckets"), e.getMessage());
     assertThrows(IllegalArgumentException.class, () -> RelativeBias.buckets(5, 32, 8, true));
   }

@@ -14,10 +14,10 @@ public final class RelativeBiasRef {
     return out;
   }
 
-  /** The gradient of the table is added to {@code dtable}. */
+  /** The gradient of the table (K,H), added to {@code dtable} unless it is null. */
   public static double[] backward(
-      Precision p, double[] dtable, double[] dout, int[] buckets, int H) {
-    double[] sum = dtable.clone();
+      Precision p, double[] dtable, double[] dout, int[] buckets, int H, int K) {
+    double[] sum = dtable == null ? new double[K * H] : dtable.clone();
     for (int h = 0; h < H; h++) {
       for (int i = 0; i < buckets.length; i++) {
         int at = buckets[i] * H + h;

@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.attune.core.DType;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
-import dev.attune.generate.Generator;
+import dev.attune.generate.GenerationLoop;
 import dev.attune.generate.Request;
 import dev.attune.generate.Sampling;
 import dev.attune.kernels.Backend;
@@ -50,8 +50,8 @@ class DeviceRoomTest {
   /** As many at a time as take a share of what is free. */
   private static int slots(TransformerModel model, long bytes) {
     long one =
-        Generator.cacheBytes(model, DType.F32, 1001, TinyDecoder.CONTEXT)
-            - Generator.cacheBytes(model, DType.F32, 1000, TinyDecoder.CONTEXT);
+        GenerationLoop.cacheBytes(model, DType.F32, 1001, TinyDecoder.CONTEXT)
+            - GenerationLoop.cacheBytes(model, DType.F32, 1000, TinyDecoder.CONTEXT);
     return Math.toIntExact(bytes / one);
   }
 
@@ -63,15 +63,15 @@ class DeviceRoomTest {
       TransformerModel decoder = (TransformerModel) model;
       long free = backend.reservableBytes();
       int slots = slots(decoder, Math.min(free * 3 / 5, 4L << 30));
-      long bytes = Generator.cacheBytes(decoder, DType.F32, slots, TinyDecoder.CONTEXT);
+      long bytes = GenerationLoop.cacheBytes(decoder, DType.F32, slots, TinyDecoder.CONTEXT);
       try (Arena everything = new Arena(backend, free - bytes / 4);
           Tape tape = new Tape(backend, everything, DType.F32, 1)) {
         assertThrows(
             DeviceMemoryException.class,
-            () -> new Generator(decoder, tape, slots, TinyDecoder.CONTEXT));
+            () -> new GenerationLoop(decoder, tape, slots, TinyDecoder.CONTEXT));
       }
       try (Tape tape = new Tape(backend, Session.arena(backend, bytes), DType.F32, 1);
-          Generator generator = new Generator(decoder, tape, slots, TinyDecoder.CONTEXT)) {
+          GenerationLoop generator = new GenerationLoop(decoder, tape, slots, TinyDecoder.CONTEXT)) {
         generator.submit(
             new Request(new int[] {1, 2, 3}, Sampling.greedy(), 2, new int[0], 0, null),
             done -> assertTrue(done.tokens().length > 0));
@@ -103,7 +103,7 @@ class DeviceRoomTest {
       try (Tape tape = new Tape(backend, new Arena(backend, 1 << 20), DType.F32, 1)) {
         assertThrows(
             DeviceMemoryException.class,
-            () -> new Generator(decoder, tape, slots, TinyDecoder.CONTEXT));
+            () -> new GenerationLoop(decoder, tape, slots, TinyDecoder.CONTEXT));
       }
       assertEquals(before, backend.reservableBytes());
     }

@@ -205,8 +205,8 @@ class DeviceMemoryTest {
       model.parameters().prepare(dtype);
       LabelMap labels = LabelMap.ofNames(List.of("even", "odd"));
       try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
-          Trainer trainer =
-              new Trainer(
+          TrainingLoop trainer =
+              new TrainingLoop(
                   Task.CLASSIFICATION,
                   model,
                   optimizer,

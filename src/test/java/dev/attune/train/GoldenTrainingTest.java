@@ -150,8 +150,8 @@ class GoldenTrainingTest {
             "loss");
     model.parameters().enableTraining();
     try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
-        Trainer trainer =
-            new Trainer(Task.CLASSIFICATION, model, optimizer, tape, data, null, config)) {
+        TrainingLoop trainer =
+            new TrainingLoop(Task.CLASSIFICATION, model, optimizer, tape, data, null, config)) {
       trainer.run(
           new TrainListener() {
             @Override

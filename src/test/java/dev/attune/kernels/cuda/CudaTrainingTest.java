@@ -26,7 +26,7 @@ import dev.attune.testkit.TinyModel;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
 import dev.attune.train.TrainListener;
-import dev.attune.train.Trainer;
+import dev.attune.train.TrainingLoop;
 import dev.attune.train.TrainerConfig;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -160,8 +160,8 @@ class CudaTrainingTest {
       model.parameters().prepare(DType.F32);
       LabelMap labels = LabelMap.ofNames(List.of("even", "odd"));
       try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
-          Trainer trainer =
-              new Trainer(
+          TrainingLoop trainer =
+              new TrainingLoop(
                   Task.CLASSIFICATION,
                   model,
                   optimizer,

@@ -22,7 +22,7 @@ import java.util.Map;
 import java.util.function.BooleanSupplier;
 
 /** The training loop. */
-public final class Trainer implements AutoCloseable {
+public final class TrainingLoop implements AutoCloseable {
   private final Model model;
   private final Parameters parameters;
   private final Optimizer optimizer;
@@ -58,7 +58,7 @@ public final class Trainer implements AutoCloseable {
    * @param data what to learn
    * @param evaluator measures on validation data, or null
    */
-  public Trainer(
+  public TrainingLoop(
       Task task,
       Model model,
       Optimizer optimizer,

@@ -19,7 +19,7 @@ import java.util.function.Consumer;
  *
  * <p>One thread uses a generator at a time.
  */
-public final class Generator implements AutoCloseable {
+public final class GenerationLoop implements AutoCloseable {
   private final Decoding decoding;
   private final int context;
   private final ArrayDeque<Running> waiting = new ArrayDeque<>();
@@ -69,7 +69,7 @@ public final class Generator implements AutoCloseable {
    * @param slots requests at a time
    * @param context the longest text, prompt included
    */
-  public Generator(TransformerModel model, Tape tape, int slots, int context) {
+  public GenerationLoop(TransformerModel model, Tape tape, int slots, int context) {
     Check.argument(slots >= 1, "%d slots", slots);
     if (context < 2 || context > model.maxLength()) {
       throw new InputException(

@@ -40,7 +40,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Generation with the tiny models of each family. */
-class GeneratorTest {
+class GenerationLoopTest {
   private static final int CONTEXT = 64;
 
   static Stream<Arguments> cases() {
@@ -73,7 +73,7 @@ class GeneratorTest {
     /** What each prompt becomes, with so many in work at a time. */
     int[][] generate(List<int[]> prompts, Sampling sampling, int newTokens, int slots) {
       int[][] texts = new int[prompts.size()][];
-      try (Generator generator = new Generator(model, tape, slots, CONTEXT)) {
+      try (GenerationLoop generator = new GenerationLoop(model, tape, slots, CONTEXT)) {
         for (int i = 0; i < prompts.size(); i++) {
           int at = i;
           generator.submit(
@@ -161,7 +161,7 @@ class GeneratorTest {
   @Test
   void endsWhereItShould() {
     try (Opened opened = new Opened("llama", Backends.best().toList().get(0).backend(), DType.F32);
-        Generator generator = new Generator(opened.model, opened.tape, 2, 20)) {
+        GenerationLoop generator = new GenerationLoop(opened.model, opened.tape, 2, 20)) {
       int[] prompt = {5, 6, 7};
       List<Completion> done = new ArrayList<>();
       Sampling greedy = Sampling.greedy();

@@ -35,7 +35,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The loop itself, on a tiny model. */
-class TrainerTest {
+class TrainingLoopTest {
   private static final int VOCABULARY = 27;
   private static final int LONGEST = 20;
 
@@ -114,8 +114,9 @@ class TrainerTest {
       ModelWeights.load(folder, model, config.seed());
       model.parameters().enableTraining();
       try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
-          Trainer trainer =
-              new Trainer(Task.CLASSIFICATION, model, optimizer, tape, data(256), null, config)) {
+          TrainingLoop trainer =
+              new TrainingLoop(
+                  Task.CLASSIFICATION, model, optimizer, tape, data(256), null, config)) {
         trainer.run(listener, null, () -> false);
       }
       return Host.floats(model.parameters().weights(), 0, (int) model.parameters().size());

@@ -6,15 +6,15 @@ import dev.attune.kernels.Backend;
 import java.util.Locale;
 
 /** The type of activations that a run asks for. */
-public enum Precision {
+public enum PrecisionOption {
   /** bf16 where the backend is faster with it, else fp32. */
   AUTO,
   BF16,
   FP32;
 
   /** The precision that {@code --precision} names. */
-  public static Precision ofOption(String option) {
-    for (Precision precision : values()) {
+  public static PrecisionOption ofOption(String option) {
+    for (PrecisionOption precision : values()) {
       if (precision.name().equals(option.toUpperCase(Locale.ROOT))) {
         return precision;
       }

@@ -4,7 +4,7 @@ import dev.attune.core.DType;
 import dev.attune.core.InputException;
 
 /** How weights that are not trained are held in memory. */
-public enum WeightFormat {
+public enum HeldWeights {
   /**
    * In the type of activations, or as narrow as the folder has them; an encoder's in f32, as they
    * were trained.
@@ -18,7 +18,7 @@ public enum WeightFormat {
   NF4;
 
   /** What {@code --load-in-bf16}, {@code -8bit} and {@code -4bit} say. */
-  public static WeightFormat of(RunConfig config) {
+  public static HeldWeights of(RunConfig config) {
     boolean in4 = config.flag(RunOption.LOAD_IN_4BIT);
     boolean in8 = config.flag(RunOption.LOAD_IN_8BIT);
     if (in4 && in8) {
