@@ -132,7 +132,7 @@ struct Problem {
   int first_row = 0;        // cu_q[0] and cu_k[0]
   double gain = 1;          // of q
   int reach = -1;           // of the bias; -1: none
-  Values bias = {};              // (H, 2 reach + 1)
+  Values bias = {};         // (H, 2 reach + 1)
 
   int offsets_of_head() const { return 2 * reach + 1; }
   // Where the bias of query i and key j of head h lies.
