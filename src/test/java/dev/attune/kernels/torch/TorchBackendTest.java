@@ -242,7 +242,7 @@ class TorchBackendTest extends TorchTestCase {
         () -> backend.run(new CrossEntropyCall(x, 0, x, x, 1, 4, -100, 1.5f, 1, DType.F32)));
     long cu = put(0, 2);
     refused(
-        "attentionForward: Hkv = 3; it must divide H = 4",
+        "attention_fwd: H is 4, must be a multiple of Hkv, which is 3",
         () ->
             backend.run(
                 new AttentionCall.Forward(
