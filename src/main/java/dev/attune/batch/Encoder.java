@@ -92,6 +92,9 @@ public final class Encoder {
         }
       }
     }
+    if (interrupted) {
+      Thread.currentThread().interrupt(); // whatever is thrown now
+    }
     for (Throwable failure : failures) {
       if (failure instanceof Error error) {
         throw error;
@@ -101,7 +104,6 @@ public final class Encoder {
       }
     }
     if (interrupted) {
-      Thread.currentThread().interrupt();
       throw new InterruptedCallException("interrupted while tokenising " + dataset.source());
     }
     progress.update(total, total);

@@ -1,7 +1,10 @@
 package dev.attune.bench;
 
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.Call;
+import dev.attune.kernels.calls.Op;
 import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -33,11 +36,18 @@ final class KernelProfile {
                   } catch (InvocationTargetException e) {
                     throw e.getCause();
                   } finally {
-                    Entry entry = entries.computeIfAbsent(method.getName(), n -> new Entry());
+                    Entry entry = entries.computeIfAbsent(name(method, arguments), n -> new Entry());
                     entry.nanos += System.nanoTime() - begin;
                     entry.calls++;
                   }
                 });
+  }
+
+  /** A kernel's own name where a call was run, else the method's. */
+  private static String name(Method method, Object[] arguments) {
+    return arguments != null && arguments.length == 1 && arguments[0] instanceof Call call
+        ? Op.of(call).title()
+        : method.getName();
   }
 
   Backend backend() {

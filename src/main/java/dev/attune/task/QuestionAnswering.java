@@ -151,7 +151,7 @@ public final class QuestionAnswering implements Task {
         tape,
         output,
         staging.cuSeqlens(),
-        staging.sequences(),
+        staging.segments(), // those that fill the batch too: their rows need a gradient, of zero
         staging.labels(0),
         staging.labels(1),
         staging.losses());

@@ -38,6 +38,7 @@ public final class Staging implements AutoCloseable {
   private int sequences;
   private int learnedCount;
   private int learnedRowCount;
+  private int segments;
   private final Map<float[], HostMirror> constants = new IdentityHashMap<>();
 
   public Staging(Backend backend) {
@@ -95,7 +96,8 @@ public final class Staging implements AutoCloseable {
       ints.put(sequenceArray(3) + b, last);
       ints.put(sequenceArray(4) + b, batch.positions()[last]);
     }
-    putTargets(batch, padded);
+    segments = B + filling;
+    putTargets(batch, padded, filling);
     mirror.push(0, lossArray() * Integer.BYTES);
     return new Inputs(
         B,
@@ -112,7 +114,7 @@ public final class Staging implements AutoCloseable {
         address(sequenceArray(2)));
   }
 
-  private void putTargets(Batch batch, int padded) {
+  private void putTargets(Batch batch, int padded, int filling) {
     TargetLayout layout = batch.layout();
     int N = batch.rows();
     int B = batch.sequences();
@@ -131,6 +133,7 @@ public final class Staging implements AutoCloseable {
             for (int b = 0; b < B; b++) {
               ints.put(targetArray(column) + b, batch.labels()[b * layout.width() + column]);
             }
+            fill(targetArray(column) + B, filling, CrossEntropy.IGNORE);
           }
         }
       }
@@ -164,7 +167,10 @@ public final class Staging implements AutoCloseable {
     return address(rowArray(3));
   }
 
-  /** Address of a column of the labels i32 of sequences (B). */
+  /**
+   * Address of a column of the labels i32 of sequences (B); those of {@link #segments} beyond have
+   * none.
+   */
   public long labels(int column) {
     return address(targetArray(column));
   }
@@ -213,6 +219,11 @@ public final class Staging implements AutoCloseable {
   /** B of the staged batch. */
   public int sequences() {
     return sequences;
+  }
+
+  /** B and the sequences that fill the rows up to the number that the device wants. */
+  public int segments() {
+    return segments;
   }
 
   /**
@@ -269,7 +280,7 @@ public final class Staging implements AutoCloseable {
   }
 
   private int targetArray(int column) {
-    return sequenceArray(ARRAYS_OF_SEQUENCES) + column * sequenceCapacity;
+    return sequenceArray(ARRAYS_OF_SEQUENCES) + column * (sequenceCapacity + FILLING);
   }
 
   private int lossArray() {
@@ -277,7 +288,7 @@ public final class Staging implements AutoCloseable {
   }
 
   private int predictionArray() {
-    return lossArray() + Math.max(rowCapacity, 2 * sequenceCapacity);
+    return lossArray() + Math.max(rowCapacity, 2 * (sequenceCapacity + FILLING));
   }
 
   private long address(int element) {

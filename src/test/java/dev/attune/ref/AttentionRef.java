@@ -162,9 +162,11 @@ public final class AttentionRef {
             }
             double mask = a.mask(p, row, h, j);
             double probability = p.f32(Math.exp(p.f32(scores[j] - lse[h * a.queries() + row])));
+            // Rounded once, as matrix products do: summed as delta is, the two would cancel without
+            // an error where a query sees one key, which no program can be held to.
             double dprobability = 0;
             for (int d = 0; d < a.D; d++) {
-              dprobability = p.f32(dprobability + p.f32(dout[query + d] * v[index(a, b, j, h, d)]));
+              dprobability = p.f32(dprobability + dout[query + d] * v[index(a, b, j, h, d)]);
             }
             double kept = p.stored(p.f32(probability * mask));
             double gradient = p.f32(probability * p.f32(p.f32(dprobability * mask) - delta));
