@@ -36,7 +36,8 @@ final class KernelProfile {
                   } catch (InvocationTargetException e) {
                     throw e.getCause();
                   } finally {
-                    Entry entry = entries.computeIfAbsent(name(method, arguments), n -> new Entry());
+                    Entry entry =
+                        entries.computeIfAbsent(name(method, arguments), n -> new Entry());
                     entry.nanos += System.nanoTime() - begin;
                     entry.calls++;
                   }

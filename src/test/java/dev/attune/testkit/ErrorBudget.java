@@ -34,7 +34,7 @@ public final class ErrorBudget {
    * The floor for elements of magnitude up to 1, in proportion above: eight units in the last place
    * of f32 (arithmetic is in f32 even where the result is wider), one of bf16.
    */
-  static double floor(Storage storage) {
+  public static double floor(Storage storage) {
     return switch (storage) {
       case F32, F64 -> 8 * 0x1p-23;
       case BF16 -> 0x1p-8;

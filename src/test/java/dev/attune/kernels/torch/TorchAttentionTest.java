@@ -86,7 +86,7 @@ class TorchAttentionTest extends TorchTestCase {
       double[] weight = new double[keys];
       double sum = 0;
       for (int j = 0; j < keys; j++) {
-        boolean hidden = causal && j > last || window > 0 && j < last - (window - 1);
+        boolean hidden = causal && j > last || window > 0 && Math.abs(j - last) >= window;
         double score = 0;
         for (int d = 0; d < D; d++) {
           score += q[i * qStride + h * D + d] * k[(cuK[b] + j) * kvStride + kv * D + d];
