@@ -90,7 +90,8 @@ public final class ModelFolder {
               + " of the adapter "
               + adapter
               + " cannot be opened: "
-              + e.getMessage(),
+              + e.getMessage()
+              + "; where the base has moved, say where to with --base-model",
           e);
     }
   }

@@ -108,11 +108,14 @@ class LanguageModelBadInputTest {
   @Test
   void anUnknownHeadListsTheKnownOnesAndSaysHowToTrainOne() throws IOException {
     Path model = copy(decoder, "model");
-    replace(model.resolve("config.json"), "LlamaForCausalLM", "LlamaForQuestionAnswering");
+    replace(model.resolve("config.json"), "LlamaForCausalLM", "LlamaForMultipleChoice");
     generateRefused(
         List.of(
-            "'LlamaForQuestionAnswering'",
-            "ForCausalLM, LMHeadModel, ForSequenceClassification, ForTokenClassification",
+            "'LlamaForMultipleChoice'",
+            "ForCausalLM",
+            "ForSequenceClassification",
+            "ForTokenClassification",
+            "ForQuestionAnswering",
             "attune train --model " + model),
         model,
         "--prompt",
@@ -255,7 +258,7 @@ class LanguageModelBadInputTest {
   @Test
   void aModelThatIsNoAdapterCannotBeMerged() {
     refused(
-        List.of("is not an adapter", "adapter_config.json"),
+        List.of("not an adapter", "adapter_config.json"),
         "merge",
         "--model",
         decoder.toString(),

@@ -218,6 +218,7 @@ class TrainingLoopTest {
     long grown = resident[1] - resident[0];
     assertTrue(grown < 16 << 20, "resident memory grew by " + (grown >> 20) + " MiB");
     long perStep = (heap[1] - heap[0]) / (steps - 2_000);
-    assertTrue(perStep < 16 << 10, perStep + " bytes of Java heap a step");
+    // The records of kernel calls, which die young: some 150 bytes each.
+    assertTrue(perStep < 32 << 10, perStep + " bytes of Java heap a step");
   }
 }
