@@ -6,11 +6,7 @@
 #include <cmath>
 #include <cstdint>
 
-#if defined(__CUDACC__)
-#define ATTUNE_ANY_DEVICE __host__ __device__
-#else
-#define ATTUNE_ANY_DEVICE
-#endif
+#include "any_device.h"
 
 namespace attune {
 

@@ -376,7 +376,7 @@ attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, f
                             float scale, int32_t causal, int64_t window, float p, int64_t seed, int64_t stream,
                             int32_t dtype) {
   const AttentionProblem a{
-      cu_q, cu_k, nullptr, q_stride, kv_stride, B, H, Hkv, D, scale, causal != 0, window, Dropout(p, seed, stream),
+      cu_q, cu_k, nullptr, q_stride, kv_stride, B, H, Hkv, D, scale, causal != 0, window, Dropout(ctx, p, seed, stream),
       bias, reach};
   ATTUNE_CHECK(check_attention("attention_bwd", a));
   auto* partial = reinterpret_cast<float*>(ctx->workspace(0) + sizeof(BackwardScratch));

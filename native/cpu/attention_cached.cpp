@@ -39,8 +39,8 @@ attune_status attention_cached_fwd(attune_context* ctx, void* out, const void* q
                                    const int32_t* k_count, int64_t q_stride, int64_t kv_stride, int64_t B, int64_t H,
                                    int64_t Hkv, int64_t D, float scale, int64_t window, int32_t dtype) {
   const char* op = "attention_cached_fwd";
-  const AttentionProblem a{cu_q, k_start, k_count, q_stride, kv_stride,          B, H, Hkv,
-                           D,    scale,   true,    window,   Dropout(0.0f, 0, 0)};
+  const AttentionProblem a{
+      cu_q, k_start, k_count, q_stride, kv_stride, B, H, Hkv, D, scale, true, window, Dropout(ctx, 0.0f, 0, 0)};
   ATTUNE_CHECK(check_cached(op, a));
   if (B == 0 || cu_q[B] == cu_q[0]) return ATTUNE_OK;
   if (dtype == ATTUNE_F32) {

@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "../common/step_block.h"
 #include "attune_ops.h"
 #include "status.h"
 
@@ -94,6 +95,7 @@ struct attune_context {
   attune::ThreadPool pool;
   const attune::Kernels* kernels;
   int32_t isa;
+  attune::StepBlock step = attune::kFreshStep;
   std::atomic<bool> entered{false};  // a thread is inside an entry, see guard.h
 };
 

@@ -21,7 +21,7 @@ constexpr int64_t kGrain = 8 * kBatch;
 attune_status dropout(attune_context* ctx, void* out, const void* inp, int64_t count, float p, int64_t seed,
                       int64_t stream, int32_t dtype) {
   if (count == 0) return ATTUNE_OK;
-  const Dropout mask(p, seed, stream);
+  const Dropout mask(ctx, p, seed, stream);
   if (!mask.on()) {
     return out == inp ? ATTUNE_OK : copy(ctx, out, inp, count * (dtype == ATTUNE_F32 ? 4 : 2));
   }

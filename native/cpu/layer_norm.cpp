@@ -200,7 +200,7 @@ attune_status layer_norm_fwd(attune_context* ctx, void* out, void* sum, float* m
   if (N == 0) return ATTUNE_OK;
   with_type(dtype, [&](auto type) {
     using T = decltype(type);
-    Dropout drop_inp(p_inp, seed, stream), drop_out(p_out, seed, stream + 1);
+    Dropout drop_inp(ctx, p_inp, seed, stream), drop_out(ctx, p_out, seed, stream + 1);
     bool unchanged = sum == inp && residual == nullptr && !drop_inp.on();
     Forward<T> forward{static_cast<T*>(out),
                        unchanged ? nullptr : static_cast<T*>(sum),
@@ -231,7 +231,7 @@ attune_status layer_norm_bwd(attune_context* ctx, void* dinp, void* dresidual, f
                              int32_t dtype) {
   const RowChunks chunks(N, C, 2, kRows, rows_per_task(C));
   if (N > 0) {
-    const Dropout drop_inp(p_inp, seed, stream), drop_out(p_out, seed, stream + 1);
+    const Dropout drop_inp(ctx, p_inp, seed, stream), drop_out(ctx, p_out, seed, stream + 1);
     // Where the two are one, the residual's rule (overwrite or add) is the one that the caller gave.
     if (dinp == dresidual) dinp = nullptr;
     with_type(dtype, [&](auto type) {

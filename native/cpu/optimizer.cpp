@@ -50,21 +50,20 @@ struct AdamW {
   static inline vf decayed(vf w, float decay) { return fma(w, splat(-decay), w); }
 };
 
-static inline AdamW make_adamw(float* weight, float* m, float* v, void* shadow, float lr, float beta1, float beta2,
-                               float eps, float weight_decay, float bias_correction1, float bias_correction2,
-                               float grad_scale) {
+static inline AdamW make_adamw(const StepBlock& now, float* weight, float* m, float* v, void* shadow, float beta1,
+                               float beta2, float eps, float weight_decay) {
   return {weight,
           m,
           v,
           static_cast<bf16*>(shadow),
-          lr * weight_decay,
+          now.lr * weight_decay,
           beta2,
           1.0f - beta1,
           1.0f - beta2,
-          lr / bias_correction1,
-          __builtin_sqrtf(bias_correction2),
+          now.lr / now.bias_correction1,
+          __builtin_sqrtf(now.bias_correction2),
           eps,
-          grad_scale};
+          now.grad_scale};
 }
 
 struct Sgd {
@@ -72,7 +71,7 @@ struct Sgd {
   float* buffer;
   bf16* shadow;
   float lr, momentum, weight_decay, grad_scale;
-  bool nesterov, first_step;
+  bool nesterov;
 
   template <bool HasMomentum>
   void update(const float* grad, int64_t begin, int64_t end) const {
@@ -81,7 +80,7 @@ struct Sgd {
       vf w = load(a.weight + i, lanes);
       vf g = fma(w, splat(a.weight_decay), load(grad + i, lanes) * a.grad_scale);
       if constexpr (HasMomentum) {
-        vf buf = a.first_step ? g : fma(load(a.buffer + i, lanes), splat(a.momentum), g);
+        vf buf = fma(load(a.buffer + i, lanes), splat(a.momentum), g);
         store(a.buffer + i, buf, lanes);
         g = a.nesterov ? fma(buf, splat(a.momentum), g) : buf;
       }
@@ -95,25 +94,22 @@ struct Sgd {
 }  // namespace
 
 attune_status adamw(attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
-                    int64_t count, float lr, float beta1, float beta2, float eps, float weight_decay,
-                    float bias_correction1, float bias_correction2, float grad_scale) {
-  if (count == 0) return ATTUNE_OK;
-  const AdamW adam = make_adamw(weight, m, v, shadow, lr, beta1, beta2, eps, weight_decay, bias_correction1,
-                                bias_correction2, grad_scale);
+                    int64_t count, float beta1, float beta2, float eps, float weight_decay) {
+  if (count == 0 || ctx->step.stopped != 0) return ATTUNE_OK;
+  const AdamW adam = make_adamw(ctx->step, weight, m, v, shadow, beta1, beta2, eps, weight_decay);
   parallel_range(ctx, count, kGrain, [&](int64_t begin, int64_t end, int32_t) { adam.update(grad, 1, begin, end); });
   return ATTUNE_OK;
 }
 
 attune_status adamw_rows(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
-                         const uint8_t* row_state, int64_t V, int64_t C, float lr, float beta1, float beta2, float eps,
-                         float weight_decay, float bias_correction1, float bias_correction2, float grad_scale) {
+                         const uint8_t* row_state, int64_t V, int64_t C, float beta1, float beta2, float eps,
+                         float weight_decay) {
   const char* op = "adamw_rows";
-  if (V == 0) return ATTUNE_OK;
+  if (V == 0 || ctx->step.stopped != 0) return ATTUNE_OK;
   for (int64_t row = 0; row < V; ++row) {
     ATTUNE_REQUIRE(row_state[row] <= 2, "%s: row_state[%lld] is %d, must be 0..2", op, ll(row), row_state[row]);
   }
-  const AdamW adam = make_adamw(weight, m, v, nullptr, lr, beta1, beta2, eps, weight_decay, bias_correction1,
-                                bias_correction2, grad_scale);
+  const AdamW adam = make_adamw(ctx->step, weight, m, v, nullptr, beta1, beta2, eps, weight_decay);
   parallel_range(ctx, V, kGrain / C + 1, [&](int64_t begin, int64_t end, int32_t) {
     const float zeros[W] = {};
     for (int64_t row = begin; row < end;) {
@@ -134,11 +130,10 @@ attune_status adamw_rows(attune_context* ctx, float* weight, float* m, float* v,
 }
 
 attune_status sgd(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,
-                  int64_t count, float lr, float momentum, float weight_decay, int32_t nesterov, int32_t first_step,
-                  float grad_scale) {
-  if (count == 0) return ATTUNE_OK;
-  const Sgd sgd{weight,        momentum_buffer, static_cast<bf16*>(shadow), lr, momentum, weight_decay, grad_scale,
-                nesterov != 0, first_step != 0};
+                  int64_t count, float momentum, float weight_decay, int32_t nesterov) {
+  if (count == 0 || ctx->step.stopped != 0) return ATTUNE_OK;
+  const Sgd sgd{weight,   momentum_buffer, static_cast<bf16*>(shadow), ctx->step.lr,
+                momentum, weight_decay,    ctx->step.grad_scale,       nesterov != 0};
   // Without momentum the buffer has no effect and is left alone.
   parallel_range(ctx, count, kGrain, [&](int64_t begin, int64_t end, int32_t) {
     if (momentum > 0.0f) {

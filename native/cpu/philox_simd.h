@@ -1,7 +1,7 @@
 // Dropout masks, vectorised: many Philox blocks at a time, as 16-bit lanes and as multipliers.
 // Equal to the scalar twin in philox.h word for word.
 //
-//   Dropout mask(p, seed, stream);                 constants of one op's mask
+//   Dropout mask(ctx, p, seed, stream);            constants of one op's mask
 //   dropout_lanes(seed, stream, block, n, out);    8 random u16 per block, blocks block..block+n-1
 //   mask.multiplier(lanes)                         vf of 0 or scale from W lanes
 //   DropoutCursor at(mask); at.multiplier(e)       the same for elements e..e+W-1 of a tensor, any e;
@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "context.h"
 #include "philox.h"
 #include "simd.h"
 
@@ -123,9 +124,9 @@ struct Dropout {
   int32_t threshold;  // an element is dropped when its 16 bits are below it
   float scale;        // of the kept elements
 
-  Dropout(float p, int64_t seed_bits, int64_t stream_bits)
+  Dropout(const attune_context* ctx, float p, int64_t seed_bits, int64_t stream_bits)
       : seed(static_cast<uint64_t>(seed_bits)),
-        stream(static_cast<uint64_t>(stream_bits)),
+        stream(static_cast<uint64_t>(stream_bits) + static_cast<uint64_t>(ctx->step.stream_base)),
         threshold(dropout_threshold(p)),
         scale(dropout_scale(threshold)) {}
 

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "../common/step_block.h"
 #include "attune_cuda.h"
 
 namespace attune::cuda {
@@ -24,7 +25,7 @@ constexpr int64_t kNotFinite = -1;
 
 // What lies at the front of the workspace; scratch begins at kScratchOffset.
 struct Front {
-  attune_cuda_step step;
+  StepBlock step;
   alignas(64) ErrorWord error;
 };
 
@@ -45,7 +46,7 @@ struct attune_context {
   std::atomic<bool> entered{false};  // a thread is inside an entry, see guard.h
 
   attune::cuda::Front* front() const { return reinterpret_cast<attune::cuda::Front*>(workspace); }
-  attune_cuda_step* step() const { return &front()->step; }
+  attune::StepBlock* step() const { return &front()->step; }
   // kScratchBytes, 256-byte aligned, garbage at the start of every op.
   template <class T = char>
   T* scratch() const {

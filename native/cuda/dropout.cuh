@@ -9,7 +9,7 @@ namespace attune::cuda {
 
 struct Dropout {
   uint64_t seed, stream;
-  const attune_cuda_step* step;
+  const StepBlock* step;
   int32_t threshold;  // an element is dropped when its 16 bits are below it
   float scale;        // of the kept elements
 

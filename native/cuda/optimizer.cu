@@ -17,7 +17,7 @@ struct AdamW {
   const float* grad;
   float decay, beta2, one_minus_beta1, one_minus_beta2, step, sqrt_correction2, eps, grad_scale;
 
-  // Roundings are spelled out, so that the dense, the row-wise and the captured kernel agree in every bit.
+  // Roundings are spelled out, so that the dense and the row-wise kernel agree in every bit.
   template <int V, bool HasGrad>
   __device__ __forceinline__ void update(int64_t i) const {
     float w[V], first[V], second[V], g[V] = {};
@@ -56,8 +56,8 @@ struct AdamW {
 
   bool vectors() const { return aligned16(weight, m, v, shadow, grad); }
 
-  // Takes the values that change from step to step from the device; the rest are those of the capture.
-  __device__ __forceinline__ void take(const attune_cuda_step& now, float weight_decay) {
+  // What changes from step to step lies on the device; the rest are the call's arguments.
+  __device__ __forceinline__ void take(const StepBlock& now, float weight_decay) {
     decay = mul_rounded(now.lr, weight_decay);
     step = now.lr / now.bias_correction1;
     sqrt_correction2 = sqrtf(now.bias_correction2);
@@ -67,8 +67,8 @@ struct AdamW {
 
 template <int V>
 __global__ void __launch_bounds__(kFlatThreads)
-    adamw_captured_flat(AdamW adam, const attune_cuda_step* values, float weight_decay, int64_t count) {
-  const attune_cuda_step now = *values;
+    adamw_flat(AdamW adam, const StepBlock* values, float weight_decay, int64_t count) {
+  const StepBlock now = *values;
   if (now.stopped != 0) return;
   adam.take(now, weight_decay);
   flat_loop<V>(adam, count);
@@ -76,8 +76,12 @@ __global__ void __launch_bounds__(kFlatThreads)
 
 // One warp per row: rows of a vocabulary without a gradient cost one byte, or the decay.
 template <int V>
-__device__ __forceinline__ void update_rows(const AdamW& adam, const uint8_t* row_state, int64_t rows, int64_t C,
-                                            ErrorWord* error) {
+__global__ void __launch_bounds__(kFlatThreads)
+    adamw_rows_warp_per_row(AdamW adam, const StepBlock* values, float weight_decay, const uint8_t* row_state,
+                            int64_t rows, int64_t C, ErrorWord* error) {
+  const StepBlock now = *values;
+  if (now.stopped != 0) return;
+  adam.take(now, weight_decay);
   const int64_t warps = static_cast<int64_t>(gridDim.x) * (kFlatThreads / kWarp);
   const int lane = lane_id();
   for (int64_t row = static_cast<int64_t>(blockIdx.x) * (kFlatThreads / kWarp) + warp_id(); row < rows; row += warps) {
@@ -96,37 +100,20 @@ __device__ __forceinline__ void update_rows(const AdamW& adam, const uint8_t* ro
   }
 }
 
-template <int V>
-__global__ void __launch_bounds__(kFlatThreads)
-    adamw_rows_warp_per_row(AdamW adam, const uint8_t* row_state, int64_t rows, int64_t C, ErrorWord* error) {
-  update_rows<V>(adam, row_state, rows, C, error);
-}
-
-template <int V>
-__global__ void __launch_bounds__(kFlatThreads)
-    adamw_rows_captured_warp_per_row(AdamW adam, const attune_cuda_step* values, float weight_decay,
-                                     const uint8_t* row_state, int64_t rows, int64_t C, ErrorWord* error) {
-  const attune_cuda_step now = *values;
-  if (now.stopped != 0) return;
-  adam.take(now, weight_decay);
-  update_rows<V>(adam, row_state, rows, C, error);
-}
-
-AdamW make_adamw(float* weight, float* m, float* v, void* shadow, const float* grad, float lr, float beta1, float beta2,
-                 float eps, float weight_decay, float bias_correction1, float bias_correction2, float grad_scale) {
-  return {weight,
-          m,
-          v,
-          static_cast<bf16*>(shadow),
-          grad,
-          lr * weight_decay,
-          beta2,
-          1.0f - beta1,
-          1.0f - beta2,
-          lr / bias_correction1,
-          sqrtf(bias_correction2),
-          eps,
-          grad_scale};
+// The values of the step are filled in on the device.
+AdamW make_adamw(float* weight, float* m, float* v, void* shadow, const float* grad, float beta1, float beta2,
+                 float eps) {
+  AdamW adam = {};
+  adam.weight = weight;
+  adam.m = m;
+  adam.v = v;
+  adam.shadow = static_cast<bf16*>(shadow);
+  adam.grad = grad;
+  adam.beta2 = beta2;
+  adam.one_minus_beta1 = 1.0f - beta1;
+  adam.one_minus_beta2 = 1.0f - beta2;
+  adam.eps = eps;
+  return adam;
 }
 
 template <bool HasMomentum>
@@ -135,8 +122,9 @@ struct Sgd {
   float* buffer;
   bf16* shadow;
   const float* grad;
-  float lr, momentum, weight_decay, grad_scale;
-  bool nesterov, first_step;
+  float momentum, weight_decay;
+  bool nesterov;
+  float lr, grad_scale;  // of the step: filled in on the device
 
   template <int V>
   __device__ void run(int64_t i) const {
@@ -147,10 +135,10 @@ struct Sgd {
     for (int k = 0; k < V; ++k) g[k] = fmaf(w[k], weight_decay, mul_rounded(g[k], grad_scale));
     if constexpr (HasMomentum) {
       float buf[V];
-      if (!first_step) load(buf, buffer + i);
+      load(buf, buffer + i);
 #pragma unroll
       for (int k = 0; k < V; ++k) {
-        buf[k] = first_step ? g[k] : fmaf(buf[k], momentum, g[k]);
+        buf[k] = fmaf(buf[k], momentum, g[k]);
         g[k] = nesterov ? fmaf(buf[k], momentum, g[k]) : buf[k];
       }
       store(buffer + i, buf);
@@ -163,9 +151,8 @@ struct Sgd {
 };
 
 template <int V, bool HasMomentum>
-__global__ void __launch_bounds__(kFlatThreads)
-    sgd_captured_flat(Sgd<HasMomentum> sgd, const attune_cuda_step* values, int64_t count) {
-  const attune_cuda_step now = *values;
+__global__ void __launch_bounds__(kFlatThreads) sgd_flat(Sgd<HasMomentum> sgd, const StepBlock* values, int64_t count) {
+  const StepBlock now = *values;
   if (now.stopped != 0) return;
   sgd.lr = now.lr;
   sgd.grad_scale = now.grad_scale;
@@ -175,69 +162,33 @@ __global__ void __launch_bounds__(kFlatThreads)
 }  // namespace
 
 attune_status adamw(attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
-                    int64_t count, float lr, float beta1, float beta2, float eps, float weight_decay,
-                    float bias_correction1, float bias_correction2, float grad_scale) {
+                    int64_t count, float beta1, float beta2, float eps, float weight_decay) {
   if (count == 0) return ATTUNE_OK;
-  const AdamW adam = make_adamw(weight, m, v, shadow, grad, lr, beta1, beta2, eps, weight_decay, bias_correction1,
-                                bias_correction2, grad_scale);
-  return launch_flat<kVectorF32>(ctx, adam, count, adam.vectors());
-}
-
-attune_status adamw_captured(attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
-                             int64_t count, float beta1, float beta2, float eps, float weight_decay) {
-  if (count == 0) return ATTUNE_OK;
-  // The values of the step are filled in on the device.
-  const AdamW adam = make_adamw(weight, m, v, shadow, grad, 0, beta1, beta2, eps, weight_decay, 1, 1, 1);
-  const attune_cuda_step* values = ctx->step();
-  return adam.vectors() ? launch(ctx, adamw_captured_flat<kVectorF32>, flat_grid(ctx, ceil_div(count, kVectorF32)),
-                                 kFlatThreads, 0, adam, values, weight_decay, count)
-                        : launch(ctx, adamw_captured_flat<1>, flat_grid(ctx, count), kFlatThreads, 0, adam, values,
-                                 weight_decay, count);
+  const AdamW adam = make_adamw(weight, m, v, shadow, grad, beta1, beta2, eps);
+  const StepBlock* values = ctx->step();
+  return adam.vectors()
+             ? launch(ctx, adamw_flat<kVectorF32>, flat_grid(ctx, ceil_div(count, kVectorF32)), kFlatThreads, 0, adam,
+                      values, weight_decay, count)
+             : launch(ctx, adamw_flat<1>, flat_grid(ctx, count), kFlatThreads, 0, adam, values, weight_decay, count);
 }
 
 attune_status adamw_rows(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
-                         const uint8_t* row_state, int64_t V, int64_t C, float lr, float beta1, float beta2, float eps,
-                         float weight_decay, float bias_correction1, float bias_correction2, float grad_scale) {
+                         const uint8_t* row_state, int64_t V, int64_t C, float beta1, float beta2, float eps,
+                         float weight_decay) {
   if (V == 0) return ATTUNE_OK;
-  const AdamW adam = make_adamw(weight, m, v, nullptr, grad, lr, beta1, beta2, eps, weight_decay, bias_correction1,
-                                bias_correction2, grad_scale);
+  const AdamW adam = make_adamw(weight, m, v, nullptr, grad, beta1, beta2, eps);
+  const StepBlock* values = ctx->step();
   const bool vectors = adam.vectors() && C % kVectorF32 == 0;
   return launch(ctx, vectors ? adamw_rows_warp_per_row<kVectorF32> : adamw_rows_warp_per_row<1>,
-                flat_grid(ctx, V * kWarp), kFlatThreads, 0, adam, row_state, V, C, &ctx->front()->error);
-}
-
-attune_status adamw_rows_captured(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
-                                  const uint8_t* row_state, int64_t V, int64_t C, float beta1, float beta2, float eps,
-                                  float weight_decay) {
-  if (V == 0) return ATTUNE_OK;
-  const AdamW adam = make_adamw(weight, m, v, nullptr, grad, 0, beta1, beta2, eps, weight_decay, 1, 1, 1);
-  const bool vectors = adam.vectors() && C % kVectorF32 == 0;
-  return launch(ctx, vectors ? adamw_rows_captured_warp_per_row<kVectorF32> : adamw_rows_captured_warp_per_row<1>,
-                flat_grid(ctx, V * kWarp), kFlatThreads, 0, adam, ctx->step(), weight_decay, row_state, V, C,
+                flat_grid(ctx, V * kWarp), kFlatThreads, 0, adam, values, weight_decay, row_state, V, C,
                 &ctx->front()->error);
 }
 
 attune_status sgd(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,
-                  int64_t count, float lr, float momentum, float weight_decay, int32_t nesterov, int32_t first_step,
-                  float grad_scale) {
+                  int64_t count, float momentum, float weight_decay, int32_t nesterov) {
   if (count == 0) return ATTUNE_OK;
   // Without momentum the buffer has no effect and is left alone.
-  auto run = [&](auto body) {
-    return launch_flat<kVectorF32>(ctx, body, count, aligned16(body.weight, body.buffer, body.shadow, body.grad));
-  };
-  bf16* to = static_cast<bf16*>(shadow);
-  if (momentum > 0.0f) {
-    return run(Sgd<true>{weight, momentum_buffer, to, grad, lr, momentum, weight_decay, grad_scale, nesterov != 0,
-                         first_step != 0});
-  }
-  return run(
-      Sgd<false>{weight, nullptr, to, grad, lr, momentum, weight_decay, grad_scale, nesterov != 0, first_step != 0});
-}
-
-attune_status sgd_captured(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,
-                           int64_t count, float momentum, float weight_decay, int32_t nesterov) {
-  if (count == 0) return ATTUNE_OK;
-  const attune_cuda_step* values = ctx->step();
+  const StepBlock* values = ctx->step();
   auto run = [&](auto body, auto vector_kernel, auto scalar_kernel) {
     return aligned16(body.weight, body.buffer, body.shadow, body.grad)
                ? launch(ctx, vector_kernel, flat_grid(ctx, ceil_div(count, kVectorF32)), kFlatThreads, 0, body, values,
@@ -246,11 +197,11 @@ attune_status sgd_captured(attune_context* ctx, float* weight, float* momentum_b
   };
   bf16* to = static_cast<bf16*>(shadow);
   if (momentum > 0.0f) {
-    return run(Sgd<true>{weight, momentum_buffer, to, grad, 0, momentum, weight_decay, 0, nesterov != 0, false},
-               sgd_captured_flat<kVectorF32, true>, sgd_captured_flat<1, true>);
+    return run(Sgd<true>{weight, momentum_buffer, to, grad, momentum, weight_decay, nesterov != 0, 0, 0},
+               sgd_flat<kVectorF32, true>, sgd_flat<1, true>);
   }
-  return run(Sgd<false>{weight, nullptr, to, grad, 0, momentum, weight_decay, 0, nesterov != 0, false},
-             sgd_captured_flat<kVectorF32, false>, sgd_captured_flat<1, false>);
+  return run(Sgd<false>{weight, nullptr, to, grad, momentum, weight_decay, nesterov != 0, 0, 0},
+             sgd_flat<kVectorF32, false>, sgd_flat<1, false>);
 }
 
 }  // namespace attune::cuda

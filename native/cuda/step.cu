@@ -1,5 +1,5 @@
-// The step block: values of a training step that a captured graph reads from device memory. They travel as
-// kernel arguments, so that no host memory has to outlive the call.
+// The step block, at the front of the workspace. Its values travel as kernel arguments, so that no host memory has to
+// outlive the call.
 #include "step.h"
 
 #include "vectors.cuh"
@@ -13,24 +13,25 @@ __global__ void reset_front_kernel(Front* front) {
   front->error.taken = 0;
 }
 
-__global__ void reset_step_kernel(attune_cuda_step* step) {
+__global__ void reset_step_kernel(StepBlock* step) {
   if (threadIdx.x != 0) return;
-  *step = {0, 0.0f, 1.0f, 1.0f, 1.0f, 1.0f, 0};
+  *step = kFreshStep;
 }
 
-__global__ void set_step_kernel(attune_cuda_step* step, int64_t stream_base, float lr, float bias_correction1,
-                                float bias_correction2, float loss_scale) {
+__global__ void set_stream_base_kernel(StepBlock* step, int64_t stream_base) {
   if (threadIdx.x != 0) return;
   step->stream_base = stream_base;
-  step->lr = lr;
-  step->bias_correction1 = bias_correction1;
-  step->bias_correction2 = bias_correction2;
-  step->loss_scale = loss_scale;
+}
+
+__global__ void set_update_kernel(StepBlock* step, float lr, float bias_correction1, float bias_correction2,
+                                  int64_t targets) {
+  if (threadIdx.x != 0) return;
+  update_values(step, lr, bias_correction1, bias_correction2, targets);
 }
 
 // Losses that are not finite; every thread that meets one writes the same.
 struct Watch {
-  attune_cuda_step* step;
+  StepBlock* step;
   const float* losses;
 
   template <int V>
@@ -39,23 +40,14 @@ struct Watch {
     load(loss, losses + i);
 #pragma unroll
     for (int k = 0; k < V; ++k) {
-      if (loss[k] - loss[k] != 0.0f) step->stopped = 1;
+      if (not_finite(loss[k])) step->stopped = 1;
     }
   }
 };
 
-// One thread: there are a handful of sums, and their order is the order of the array.
-__global__ void clip_kernel(attune_cuda_step* step, const double* sums, int64_t count, float max_norm,
-                            double* out_norm) {
+__global__ void clip_kernel(StepBlock* step, const double* sums, int64_t count, float max_norm, double* out_norm) {
   if (threadIdx.x != 0) return;
-  double sum = 0;
-  for (int64_t i = 0; i < count; ++i) sum += sums[i];
-  const double scale = static_cast<double>(step->loss_scale);
-  const double norm = sqrt(sum) * fabs(scale);
-  if (norm - norm != 0) step->stopped = 1;  // infinity or NaN
-  double factor = 1;
-  if (max_norm > 0.0f) factor = fmin(1.0, static_cast<double>(max_norm) / (norm + 1e-6));
-  step->grad_scale = static_cast<float>(scale * factor);
+  const double norm = clip_values(step, sums, count, max_norm);
   if (out_norm != nullptr) *out_norm = norm;
 }
 
@@ -70,10 +62,13 @@ attune_status reset_step(attune_context* ctx) { return launch(ctx, reset_step_ke
 
 attune_status forget_error(attune_context* ctx) { return set_bytes(ctx, &ctx->front()->error, 0, sizeof(ErrorWord)); }
 
-attune_status set_step(attune_context* ctx, int64_t stream_base, float lr, float bias_correction1,
-                       float bias_correction2, float loss_scale) {
-  return launch(ctx, set_step_kernel, 1, kWarp, 0, ctx->step(), stream_base, lr, bias_correction1, bias_correction2,
-                loss_scale);
+attune_status set_stream_base(attune_context* ctx, int64_t stream_base) {
+  return launch(ctx, set_stream_base_kernel, 1, kWarp, 0, ctx->step(), stream_base);
+}
+
+attune_status set_update(attune_context* ctx, float lr, float bias_correction1, float bias_correction2,
+                         int64_t targets) {
+  return launch(ctx, set_update_kernel, 1, kWarp, 0, ctx->step(), lr, bias_correction1, bias_correction2, targets);
 }
 
 attune_status watch_losses(attune_context* ctx, const float* losses, int64_t count) {

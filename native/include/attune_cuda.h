@@ -29,18 +29,6 @@ ATTUNE_API void attune_cuda_context_close(attune_context* ctx);
 // since the last call (the first one seen; it is then forgotten).
 ATTUNE_API attune_status attune_cuda_check(attune_context* ctx);
 
-// The step block, at the front of the workspace: the values of a training step that a captured graph reads from
-// device memory, since its kernels' arguments are those of the capture.
-typedef struct attune_cuda_step {
-  int64_t stream_base;
-  float lr;
-  float bias_correction1;
-  float bias_correction2;
-  float loss_scale;  // what gradients are multiplied by: one over the number of targets
-  float grad_scale;  // that, times the clip factor
-  int32_t stopped;   // a loss or a gradient was not finite: nothing is updated any more
-} attune_cuda_step;
-
 // What attune_sequence_offsets leaves between its arrays.
 ATTUNE_API int64_t attune_cuda_offsets_stride(int64_t padded);
 

@@ -425,7 +425,36 @@ attune_status attune_span_cross_entropy(attune_context* ctx, float* losses, void
 attune_status attune_mse(attune_context* ctx, float* losses, void* dpred, const void* pred, const float* targets,
                          int64_t N, float scale, int32_t dtype);
 
+// ---- the step block ------------------------------------------------------------------------------
+
+// A context holds the values of a training step in memory (on the GPU in its memory), where kernels read them: so that
+// a step's calls, and a graph that recorded them, are the same for all steps. Ops that take (seed, stream) for dropout
+// add its stream_base to stream.
+
+// The values of a context that was just opened: stream_base and lr 0, bias corrections, targets and grad_scale 1, not
+// stopped.
+attune_status attune_reset_step(attune_context* ctx);
+
+// What is added to the stream of every op that draws random numbers.
+attune_status attune_set_stream_base(attune_context* ctx, int64_t stream_base);
+
+// The values of the update that follows: grad_scale is 1 / targets, until attune_clip says otherwise.
+attune_status attune_set_update(attune_context* ctx, float lr, float bias_correction1, float bias_correction2,
+                                int64_t targets);
+
+// A loss (f32, `count` of them) that is not finite stops the optimizers, as a norm does that is not: where a square
+// overflows, its gradient may well be finite.
+attune_status attune_watch_losses(attune_context* ctx, const float* losses, int64_t count);
+
+// From the f64 results of `count` sums of squares: out_norm (1) f64 = sqrt(their sum) / targets; the step block's
+// grad_scale = min(1, max_norm / (out_norm + 1e-6)) / targets, or 1 / targets where max_norm is 0. out_norm may be
+// null. A norm that is not finite stops the optimizers: from then on they update nothing, however many steps the host
+// has enqueued until it looks, and the weights are still good.
+attune_status attune_clip(attune_context* ctx, double* out_norm, const double* sums_of_squares, int64_t count,
+                          float max_norm);
+
 // ---- optimizers over the flat store ------------------------------------------------------------
+// lr, bias corrections and grad_scale are those of the step block. They do nothing once it says `stopped`.
 
 // out (1) f64 = sum of squares of inp (count), in fixed chunks of 4096 added in order.
 attune_status attune_sum_of_squares(attune_context* ctx, double* out, const float* inp, int64_t count);
@@ -438,60 +467,20 @@ attune_status attune_sum_of_squares_rows(attune_context* ctx, double* out, const
 //   v = beta2 v + (1 - beta2) g^2;  w -= (lr / bias_correction1) * m / (sqrt(v) / sqrt(bias_correction2) + eps)
 // over count elements; shadow (bf16, may be null) receives the rounded new w in the same pass.
 attune_status attune_adamw(attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
-                           int64_t count, float lr, float beta1, float beta2, float eps, float weight_decay,
-                           float bias_correction1, float bias_correction2, float grad_scale);
+                           int64_t count, float beta1, float beta2, float eps, float weight_decay);
 
 // AdamW over a table (V,C) whose gradient is zero outside the rows with row_state 2. row_state (V) u8:
 // 0 = never had a gradient (m = v = 0: only the decay applies, m and v are not touched), 1 = had one
 // in an earlier step (grad taken as zero, not read), 2 = has one in this step. Equal to attune_adamw
 // on a dense gradient, bit for bit.
 attune_status attune_adamw_rows(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
-                                const uint8_t* row_state, int64_t V, int64_t C, float lr, float beta1, float beta2,
-                                float eps, float weight_decay, float bias_correction1, float bias_correction2,
-                                float grad_scale);
+                                const uint8_t* row_state, int64_t V, int64_t C, float beta1, float beta2, float eps,
+                                float weight_decay);
 
 // Stochastic gradient descent with momentum (PyTorch's): g = grad_scale grad + weight_decay w;
-// buf = momentum buf + g (first step: buf = g); w -= lr (nesterov ? g + momentum buf : buf).
+// buf = momentum buf + g, where buf is zero before the first step; w -= lr (nesterov ? g + momentum buf : buf).
 attune_status attune_sgd(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,
-                         int64_t count, float lr, float momentum, float weight_decay, int32_t nesterov,
-                         int32_t first_step, float grad_scale);
-
-// ---- captured steps (CUDA alone) -----------------------------------------------------------------
-
-// The step block holds the values of a training step that a captured graph reads from device memory, since its
-// kernels' arguments are those of the capture. Ops that take (seed, stream) for dropout add its stream_base to stream.
-
-// Enqueues the values of a context that was just opened: stream_base and lr 0, bias corrections, loss_scale and
-// grad_scale 1, not stopped.
-attune_status attune_reset_step(attune_context* ctx);
-
-// Enqueues new values of all but grad_scale and stopped.
-attune_status attune_set_step(attune_context* ctx, int64_t stream_base, float lr, float bias_correction1,
-                              float bias_correction2, float loss_scale);
-
-// A loss (f32, `count` of them) that is not finite stops the captured optimizers, as a norm does that is not: where a
-// square overflows, its gradient may well be finite.
-attune_status attune_watch_losses(attune_context* ctx, const float* losses, int64_t count);
-
-// From the f64 results of `count` sums of squares: out_norm (1) f64 = |loss_scale| * sqrt(their sum); the
-// step block's grad_scale = loss_scale * min(1, max_norm / (out_norm + 1e-6)), or loss_scale where
-// max_norm is 0. out_norm may be null. A norm that is not finite stops the captured optimizers: from then on they
-// update nothing, however many steps the host has enqueued until it looks, and the weights are still good.
-attune_status attune_clip(attune_context* ctx, double* out_norm, const double* sums_of_squares, int64_t count,
-                          float max_norm);
-
-// The optimizers with lr, bias corrections and grad_scale from the step block, so that one captured graph
-// serves all steps. Equal to attune_adamw, attune_adamw_rows and attune_sgd with the same values, bit for bit (the
-// momentum of the first step must be zero). They do nothing once the step block says `stopped`.
-attune_status attune_adamw_captured(attune_context* ctx, float* weight, float* m, float* v, void* shadow,
-                                    const float* grad, int64_t count, float beta1, float beta2, float eps,
-                                    float weight_decay);
-attune_status attune_adamw_rows_captured(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
-                                         const uint8_t* row_state, int64_t V, int64_t C, float beta1, float beta2,
-                                         float eps, float weight_decay);
-attune_status attune_sgd_captured(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow,
-                                  const float* grad, int64_t count, float momentum, float weight_decay,
-                                  int32_t nesterov);
+                         int64_t count, float momentum, float weight_decay, int32_t nesterov);
 
 // ---- layouts of cuDNN's attention (CUDA alone) ---------------------------------------------------
 

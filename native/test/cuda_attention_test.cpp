@@ -43,7 +43,7 @@ __attribute__((format(printf, 1, 2))) void failed(const char* format, ...) {
 struct Library {
   attune::Caller<decltype(attune_attention_fwd)> forward;
   attune::Caller<decltype(attune_attention_bwd)> backward;
-  attune::Caller<decltype(attune_set_step)> set_step;
+  attune::Caller<decltype(attune_set_stream_base)> set_stream_base;
   decltype(&attune_last_error) last_error;
   attune_context* ctx;
   const char* name;
@@ -72,7 +72,7 @@ void* open_library(const char* path, const char* name, Library* library) {
   const auto name_of = reinterpret_cast<decltype(&attune_op_name)>(symbol(handle, "attune_op_name"));
   library->forward = {call, attune::op_number("attention_fwd", count, name_of)};
   library->backward = {call, attune::op_number("attention_bwd", count, name_of)};
-  library->set_step = {call, attune::op_number("set_step", count, name_of)};
+  library->set_stream_base = {call, attune::op_number("set_stream_base", count, name_of)};
   library->last_error = reinterpret_cast<decltype(library->last_error)>(symbol(handle, "attune_last_error"));
   library->name = name;
   return handle;
@@ -704,9 +704,9 @@ void stream_base() {
                           1, 40, 1, 1, 32, 0, 0.1f, 0, 0, 0.5f, kSeed, stream, ATTUNE_BF16));
   };
   call(plain, kStream);
-  cuda.set_step(cuda.ctx, 1000, 0, 1, 1, 1);
+  cuda.set_stream_base(cuda.ctx, 1000);
   call(based, kStream - 1000);
-  cuda.set_step(cuda.ctx, 0, 0, 1, 1, 1);
+  cuda.set_stream_base(cuda.ctx, 0);
   ++comparisons;
   if (!(based == plain)) failed("differs");
 }

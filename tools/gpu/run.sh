@@ -218,7 +218,7 @@ stage_test() {
   local classes jobs=${ATTUNE_GPU_JOBS:-$((($(nproc) + 2) / 3))}
   # Those that last longest come first.
   mapfile -t classes < <({
-    printf 'dev.attune.%s\n' train.DeviceStepsTest model.GoldenModelTest kernels.AttentionCachedTest \
+    printf 'dev.attune.%s\n' train.StepRunnerTest model.GoldenModelTest kernels.AttentionCachedTest \
       kernels.AttentionTest train.DeviceMemoryTest kernels.LinearTest
     cd "$here/test-classes" && find dev/attune/kernels -name '*Test.class' | sort | sed 's/\.class$//; s#/#.#g'
   } | grep -vE 'kernels\.torch\.|NativeTest$|Cuda(Device|Training)Test$' | awk '!seen[$0]++' |

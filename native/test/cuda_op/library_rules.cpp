@@ -44,12 +44,12 @@ void stream_base() {
   const int64_t n = 1000;
   Tensor inp = f32(n), out = f32(n);
   inp.fill(1, 2);
-  if (cuda.set_step(cuda.ctx, int64_t{5} << 32, 0, 1, 1, 1) != ATTUNE_OK) failed("set_step: %s", cuda.last_error());
+  if (cuda.set_stream_base(cuda.ctx, int64_t{5} << 32) != ATTUNE_OK) failed("set_stream_base: %s", cuda.last_error());
   run([&](Library& l, Side s) {
     return l.dropout(l.ctx, out.at(s), inp.at(s), n, 0.5f, 3, s == kCpu ? (int64_t{5} << 32) + 8 : 8, ATTUNE_F32);
   });
   same("out", out, 0);
-  cuda.set_step(cuda.ctx, 0, 0, 1, 1, 1);
+  cuda.set_stream_base(cuda.ctx, 0);
 }
 
 // N = 0: nothing but the zeroing of what is overwritten.

@@ -1,7 +1,11 @@
-// AdamW, its captured twin, SGD, sums of squares and clipping.
+// AdamW, SGD, sums of squares and clipping, with the values of the step block.
 #include "cuda_op_test.h"
 
 namespace {
+
+void update(float lr, float correction1, float correction2, int64_t targets) {
+  run([&](Library& l, Side) { return l.set_update(l.ctx, lr, correction1, correction2, targets); });
+}
 
 void optimizers(int64_t n) {
   now("optimizers %lld%s", static_cast<long long>(n), misaligned ? ", misaligned" : "");
@@ -10,37 +14,36 @@ void optimizers(int64_t n) {
   m.fill(-0.1f, 0.1f);
   v.fill(0, 0.1f);
   grad.fill(-1, 1);
+  update(1e-2f, 0.1f, 0.001f, 2);
   run([&](Library& l, Side s) {
-    return l.adamw(l.ctx, weight.at<float>(s), m.at<float>(s), v.at<float>(s), shadow.at(s), grad.at<float>(s), n,
-                   1e-2f, 0.9f, 0.999f, 1e-8f, 0.01f, 0.1f, 0.001f, 0.5f);
+    return l.adamw(l.ctx, weight.at<float>(s), m.at<float>(s), v.at<float>(s), shadow.at(s), grad.at<float>(s), n, 0.9f,
+                   0.999f, 1e-8f, 0.01f);
   });
   same("adamw weight", weight, 1e-6);
   same("adamw m", m, 1e-7);
   same("adamw v", v, 1e-7);
   same("adamw shadow", shadow, 1e-6);
-  // The captured twin: bit for bit the plain op with the values of the step block.
-  Tensor sum = Tensor(Tensor::kF64, 1);
+  Tensor sum = Tensor(Tensor::kF64, 1), norm = Tensor(Tensor::kF64, 1);
   run([&](Library& l, Side s) { return l.sum_of_squares(l.ctx, sum.at<double>(s), grad.at<float>(s), n); });
   same("sum of squares", sum, 1e-7);
-  double norm = 0;
-  if (cuda.set_step(cuda.ctx, 0, 2e-2f, 0.2f, 0.002f, 0.5f) != ATTUNE_OK) failed("set_step: %s", cuda.last_error());
-  if (cuda.clip(cuda.ctx, &norm, sum.at<double>(kCuda), 1, 0.25f) != ATTUNE_OK) failed("clip: %s", cuda.last_error());
-  const double expected = std::sqrt(*sum.at<double>(kCuda)) * 0.5;
-  if (!(std::fabs(norm - expected) <= 1e-12 * expected)) failed("clip: norm is %g, must be %g", norm, expected);
-  const float clipped = static_cast<float>(0.5 * std::fmin(1, 0.25 / (norm + 1e-6)));
+  update(2e-2f, 0.2f, 0.002f, 2);
+  run([&](Library& l, Side s) { return l.clip(l.ctx, norm.at<double>(s), sum.at<double>(s), 1, 0.25f); });
+  same("norm", norm, 1e-7);
+  const double expected = std::sqrt(*sum.at<double>(kCuda)) / 2;
+  if (!(std::fabs(*norm.at<double>(kCuda) - expected) <= 1e-12 * expected)) failed("clip: must be %g", expected);
   run([&](Library& l, Side s) {
-    return s == kCuda ? cuda.adamw_captured(l.ctx, weight.at<float>(s), m.at<float>(s), v.at<float>(s), shadow.at(s),
-                                            grad.at<float>(s), n, 0.9f, 0.999f, 1e-8f, 0.01f)
-                      : l.adamw(l.ctx, weight.at<float>(s), m.at<float>(s), v.at<float>(s), shadow.at(s),
-                                grad.at<float>(s), n, 2e-2f, 0.9f, 0.999f, 1e-8f, 0.01f, 0.2f, 0.002f, clipped);
+    return l.adamw(l.ctx, weight.at<float>(s), m.at<float>(s), v.at<float>(s), shadow.at(s), grad.at<float>(s), n, 0.9f,
+                   0.999f, 1e-8f, 0.01f);
   });
-  same("captured weight", weight, 1e-6);
-  same("captured shadow", shadow, 1e-6);
+  same("clipped weight", weight, 1e-6);
+  same("clipped shadow", shadow, 1e-6);
+  update(1e-2f, 1, 1, 2);
   Tensor buffer = f32(n);
+  buffer.fill(0, 0);
   for (int step = 0; step < 3; ++step) {
     run([&](Library& l, Side s) {
-      return l.sgd(l.ctx, weight.at<float>(s), buffer.at<float>(s), shadow.at(s), grad.at<float>(s), n, 1e-2f,
-                   step == 2 ? 0.0f : 0.9f, 0.01f, step, step == 0, 0.5f);
+      return l.sgd(l.ctx, weight.at<float>(s), buffer.at<float>(s), shadow.at(s), grad.at<float>(s), n,
+                   step == 2 ? 0.0f : 0.9f, 0.01f, step);
     });
     same("sgd weight", weight, 1e-6);
     same("sgd buffer", buffer, 1e-6);
@@ -57,9 +60,10 @@ void adamw_rows(int64_t V, int64_t C, float decay) {
   v.fill(0, 0.1f);
   grad.fill(-1, 1);
   state.indices(3);
+  update(1e-2f, 0.1f, 0.001f, 2);
   run([&](Library& l, Side s) {
     return l.adamw_rows(l.ctx, weight.at<float>(s), m.at<float>(s), v.at<float>(s), grad.at<float>(s),
-                        state.at<uint8_t>(s), V, C, 1e-2f, 0.9f, 0.999f, 1e-8f, decay, 0.1f, 0.001f, 0.5f);
+                        state.at<uint8_t>(s), V, C, 0.9f, 0.999f, 1e-8f, decay);
   });
   same("weight", weight, 1e-6);
   same("m", m, 1e-7);

@@ -2,6 +2,7 @@ package dev.attune.bench;
 
 import dev.attune.core.DType;
 import dev.attune.kernels.calls.AdamWCall;
+import dev.attune.kernels.calls.StepCall;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 
@@ -65,6 +66,7 @@ public class AdamWBench extends OpBench {
     v = tensors.updated("v", dtype, 0, 1e-4, length);
     grad = tensors.uniform("grad", dtype, -0.1, 0.1, length);
     shadow = tensors.output("shadow", DType.BF16, length);
+    kernels.run(new StepCall.Update(LEARNING_RATE, CORRECTION1, CORRECTION2, 1));
   }
 
   @Override
@@ -97,41 +99,11 @@ public class AdamWBench extends OpBench {
 
   @Benchmark
   public void rows() {
-    kernels.run(
-        new AdamWCall.Rows(
-            weight,
-            m,
-            v,
-            grad,
-            rowState,
-            V,
-            C,
-            LEARNING_RATE,
-            BETA1,
-            BETA2,
-            EPS,
-            DECAY,
-            CORRECTION1,
-            CORRECTION2,
-            1));
+    kernels.run(new AdamWCall.Rows(weight, m, v, grad, rowState, V, C, BETA1, BETA2, EPS, DECAY));
   }
 
   private void dense(long shadowOrNone) {
     kernels.run(
-        new AdamWCall.Flat(
-            weight,
-            m,
-            v,
-            shadowOrNone,
-            grad,
-            count,
-            LEARNING_RATE,
-            BETA1,
-            BETA2,
-            EPS,
-            DECAY,
-            CORRECTION1,
-            CORRECTION2,
-            1));
+        new AdamWCall.Flat(weight, m, v, shadowOrNone, grad, count, BETA1, BETA2, EPS, DECAY));
   }
 }

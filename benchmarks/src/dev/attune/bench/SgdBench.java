@@ -2,6 +2,7 @@ package dev.attune.bench;
 
 import dev.attune.core.DType;
 import dev.attune.kernels.calls.SgdCall;
+import dev.attune.kernels.calls.StepCall;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 
@@ -28,6 +29,7 @@ public class SgdBench extends OpBench {
     weight = tensors.updated("weight", dtype, -1, 1, count);
     momentumBuffer = tensors.updated("momentumBuffer", dtype, -0.1, 0.1, count);
     grad = tensors.uniform("grad", dtype, -0.1, 0.1, count);
+    kernels.run(new StepCall.Update(LEARNING_RATE, 1, 1, 1));
   }
 
   @Override
@@ -43,18 +45,6 @@ public class SgdBench extends OpBench {
 
   @Benchmark
   public void dense() {
-    kernels.run(
-        new SgdCall.Flat(
-            weight,
-            momentumBuffer,
-            0,
-            grad,
-            count,
-            LEARNING_RATE,
-            MOMENTUM,
-            DECAY,
-            false,
-            false,
-            1));
+    kernels.run(new SgdCall.Flat(weight, momentumBuffer, 0, grad, count, MOMENTUM, DECAY, false));
   }
 }

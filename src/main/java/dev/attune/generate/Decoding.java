@@ -194,7 +194,7 @@ final class Decoding implements AutoCloseable {
   private FloatBuffer run() {
     put(CU_SEQLENS, sequences, rows);
     mirror.push(0, ARRAYS * ARRAY * Integer.BYTES);
-    tape.begin(false, 0);
+    tape.begin(false);
     Inputs inputs =
         new Inputs(
             sequences,

@@ -55,9 +55,23 @@ public interface Backend extends Allocator, AutoCloseable {
     return length;
   }
 
-  /** Training that runs ahead of the host; null where work is done when its call returns. */
-  default DeviceStep deviceStep() {
+  /**
+   * How many sequences the rows beyond the real ones ({@link #paddedRows}) are divided among:
+   * attention takes the square of a sequence's length. The same for every batch, so that work which
+   * was recorded fits all; 0 where there are no such rows.
+   */
+  default int fillingSequences() {
+    return 0;
+  }
+
+  /** Records work that recurs; null where work is done when its call returns. */
+  default Recorder recorder() {
     return null;
+  }
+
+  /** Room on the host for results, in {@code slots} of so many bytes. */
+  default Results results(int slots, int slotBytes) {
+    return new HostResults(this, slots, slotBytes);
   }
 
   /**

@@ -1,7 +1,7 @@
 package dev.attune.optim;
 
-import dev.attune.kernels.DeviceStep;
 import dev.attune.kernels.calls.AdamWCall;
+import dev.attune.kernels.calls.StepCall;
 import dev.attune.memory.Buffer;
 import dev.attune.store.Parameters;
 import dev.attune.store.RowSparse;
@@ -59,10 +59,21 @@ public final class AdamW implements Optimizer {
   }
 
   @Override
-  public void step(float learningRate, float gradientScale) {
+  public void announce(float learningRate, long targets) {
     steps++;
-    float correction1 = correction(config.beta1);
-    float correction2 = correction(config.beta2);
+    parameters
+        .backend()
+        .run(
+            new StepCall.Update(
+                learningRate, correction(config.beta1), correction(config.beta2), targets));
+  }
+
+  private float correction(float beta) {
+    return (float) (1 - Math.pow(beta, steps));
+  }
+
+  @Override
+  public void step() {
     RowSparse sparse = parameters.rowSparse();
     if (sparse != null) {
       parameters
@@ -76,82 +87,16 @@ public final class AdamW implements Optimizer {
                   sparse.stateAddress(),
                   sparse.table().rows(),
                   sparse.table().cols(),
-                  learningRate,
                   config.beta1,
                   config.beta2,
                   config.eps,
-                  config.weightDecay,
-                  correction1,
-                  correction2,
-                  gradientScale));
+                  config.weightDecay));
     }
-    long decayEnd = parameters.decayEnd();
-    range(
-        parameters.rowSparseEnd(),
-        decayEnd,
-        config.weightDecay,
-        learningRate,
-        correction1,
-        correction2,
-        gradientScale);
-    range(decayEnd, parameters.size(), 0f, learningRate, correction1, correction2, gradientScale);
+    range(parameters.rowSparseEnd(), parameters.decayEnd(), config.weightDecay);
+    range(parameters.decayEnd(), parameters.size(), 0f);
   }
 
-  private float correction(float beta) {
-    return (float) (1 - Math.pow(beta, steps));
-  }
-
-  @Override
-  public void announce(DeviceStep device, long streamBase, float learningRate, float lossScale) {
-    steps++;
-    device.set(
-        streamBase, learningRate, correction(config.beta1), correction(config.beta2), lossScale);
-  }
-
-  @Override
-  public void stepOn(DeviceStep device) {
-    RowSparse sparse = parameters.rowSparse();
-    if (sparse != null) {
-      device.adamwRows(
-          parameters.weights().address(),
-          m.address(),
-          v.address(),
-          parameters.gradients().address(),
-          sparse.stateAddress(),
-          sparse.table().rows(),
-          sparse.table().cols(),
-          config.beta1,
-          config.beta2,
-          config.eps,
-          config.weightDecay);
-    }
-    rangeOn(device, parameters.rowSparseEnd(), parameters.decayEnd(), config.weightDecay);
-    rangeOn(device, parameters.decayEnd(), parameters.size(), 0f);
-  }
-
-  private void rangeOn(DeviceStep device, long begin, long end, float weightDecay) {
-    long offset = begin * Float.BYTES;
-    device.adamw(
-        parameters.weights().address() + offset,
-        m.address() + offset,
-        v.address() + offset,
-        parameters.shadowAddress(begin),
-        parameters.gradients().address() + offset,
-        end - begin,
-        config.beta1,
-        config.beta2,
-        config.eps,
-        weightDecay);
-  }
-
-  private void range(
-      long begin,
-      long end,
-      float weightDecay,
-      float learningRate,
-      float correction1,
-      float correction2,
-      float gradientScale) {
+  private void range(long begin, long end, float weightDecay) {
     long offset = begin * Float.BYTES;
     parameters
         .backend()
@@ -163,14 +108,10 @@ public final class AdamW implements Optimizer {
                 parameters.shadowAddress(begin),
                 parameters.gradients().address() + offset,
                 end - begin,
-                learningRate,
                 config.beta1,
                 config.beta2,
                 config.eps,
-                weightDecay,
-                correction1,
-                correction2,
-                gradientScale));
+                weightDecay));
   }
 
   @Override

@@ -1,71 +1,57 @@
 package dev.attune.optim;
 
+import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.StepCall;
 import dev.attune.kernels.calls.SumOfSquaresCall;
-import dev.attune.memory.HostMirror;
+import dev.attune.memory.Buffer;
 import dev.attune.store.Parameters;
 import dev.attune.store.RowSparse;
 
-/** The global L2 norm of all gradients, as PyTorch's clip_grad_norm_ measures it. */
+/** The global L2 norm of all gradients, measured and clipped as PyTorch's clip_grad_norm_ does. */
 public final class GradientNorm implements AutoCloseable {
+  private static final int SUMS = 2; // of the flat store, of the rows of the word embedding
+
   private final Parameters parameters;
-  private final HostMirror result;
+  private final Buffer result; // the sums, then the norm
 
   public GradientNorm(Parameters parameters) {
     this.parameters = parameters;
-    this.result = new HostMirror(parameters.backend(), 2 * Double.BYTES, false);
-  }
-
-  /** The norm of the gradients as they lie in the store. */
-  public double measure() {
-    RowSparse sparse = parameters.rowSparse();
-    enqueue(sparse == null ? 0 : sparse.rowCount());
-    result.pull(0, 2 * Double.BYTES);
-    double sum = result.host().getDouble(0);
-    return Math.sqrt(sparse == null ? sum : sum + result.host().getDouble(Double.BYTES));
+    this.result =
+        Buffer.allocate(
+            parameters.backend(), (SUMS + 1) * Double.BYTES, false, "the gradient's norm");
   }
 
   /**
-   * Enqueues the sums of squares whose root the norm is, {@link #sumCount} of them at {@link
-   * #sumsAddress}.
+   * Enqueues measuring, and tells the step block the factor that makes the norm at most {@code
+   * maxNorm}. A norm that is not finite stops the optimizer.
    *
    * @param sparseRows how many of the listed rows of the word embedding are looked at
+   * @param maxNorm 0: gradients are not clipped
    */
-  public void enqueue(int sparseRows) {
+  public void clip(int sparseRows, double maxNorm) {
+    Backend backend = parameters.backend();
     long sparseEnd = parameters.rowSparseEnd();
-    long address = parameters.gradients().address();
-    parameters
-        .backend()
-        .run(
-            new SumOfSquaresCall.Flat(
-                result.address(),
-                address + sparseEnd * Float.BYTES,
-                parameters.size() - sparseEnd));
+    long gradients = parameters.gradients().address();
+    backend.run(
+        new SumOfSquaresCall.Flat(
+            result.address(), gradients + sparseEnd * Float.BYTES, parameters.size() - sparseEnd));
     RowSparse sparse = parameters.rowSparse();
     if (sparse != null) {
-      parameters
-          .backend()
-          .run(
-              new SumOfSquaresCall.Rows(
-                  result.address() + Double.BYTES,
-                  address,
-                  sparse.rowsAddress(),
-                  sparseRows,
-                  sparse.table().cols()));
+      backend.run(
+          new SumOfSquaresCall.Rows(
+              result.address() + Double.BYTES,
+              gradients,
+              sparse.rowsAddress(),
+              sparseRows,
+              sparse.table().cols()));
     }
+    backend.run(
+        new StepCall.Clip(address(), result.address(), sparse == null ? 1 : SUMS, (float) maxNorm));
   }
 
-  /** Address of the sums, f64. */
-  public long sumsAddress() {
-    return result.address();
-  }
-
-  public int sumCount() {
-    return parameters.rowSparse() == null ? 1 : 2;
-  }
-
-  /** What gradients are multiplied by so that their norm is at most {@code maxNorm} (0: any). */
-  public static double clipFactor(double norm, double maxNorm) {
-    return maxNorm <= 0 ? 1 : Math.min(1, maxNorm / (norm + 1e-6));
+  /** Address of the norm, f64: of the gradients divided by the targets, before clipping. */
+  public long address() {
+    return result.address() + SUMS * Double.BYTES;
   }
 
   @Override

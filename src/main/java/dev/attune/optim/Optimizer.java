@@ -1,31 +1,26 @@
 package dev.attune.optim;
 
-import dev.attune.kernels.DeviceStep;
 import dev.attune.memory.Buffer;
 import java.util.Map;
 
 /** Updates the weights of a flat store from its gradients. */
 public interface Optimizer extends AutoCloseable {
   /**
-   * One update.
+   * Counts the next update and puts its values into the step block, where {@link #step} reads them.
    *
-   * @param learningRate of this step
-   * @param gradientScale what gradients are multiplied by first: 1 / targets, times the clip factor
+   * @param learningRate of this update
+   * @param targets what gradients are divided by first, at least 1
    */
-  void step(float learningRate, float gradientScale);
+  void announce(float learningRate, long targets);
 
   /**
-   * Counts the next update and tells the device its values, for {@link #stepOn}.
-   *
-   * @param streamBase see {@link DeviceStep#set}
-   * @param lossScale what gradients are multiplied by before they are clipped: 1 / targets
+   * Enqueues the update that was announced, on gradients that are divided and clipped as the step
+   * block says ({@link GradientNorm#clip}): the same work for all updates. Does nothing once a loss
+   * or a norm was not finite.
    */
-  void announce(DeviceStep device, long streamBase, float learningRate, float lossScale);
+  void step();
 
-  /** Enqueues the update that was announced: the same work whatever its values are. */
-  void stepOn(DeviceStep device);
-
-  /** Updates done so far: part of the state. */
+  /** Updates announced so far: part of the state. */
   long steps();
 
   /** Restores {@link #steps}; the buffers of {@link #state} are restored by the caller. */

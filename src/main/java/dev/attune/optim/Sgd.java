@@ -1,7 +1,7 @@
 package dev.attune.optim;
 
-import dev.attune.kernels.DeviceStep;
 import dev.attune.kernels.calls.SgdCall;
+import dev.attune.kernels.calls.StepCall;
 import dev.attune.memory.Buffer;
 import dev.attune.store.Parameters;
 import java.util.Map;
@@ -33,14 +33,19 @@ public final class Sgd implements Optimizer {
   }
 
   @Override
-  public void step(float learningRate, float gradientScale) {
-    range(0, parameters.decayEnd(), config.weightDecay, learningRate, gradientScale);
-    range(parameters.decayEnd(), parameters.size(), 0f, learningRate, gradientScale);
+  public void announce(float learningRate, long targets) {
     steps++;
+    parameters.backend().run(new StepCall.Update(learningRate, 1f, 1f, targets));
   }
 
-  private void range(
-      long begin, long end, float weightDecay, float learningRate, float gradientScale) {
+  /** The momentum of the first step is zero, as it was allocated. */
+  @Override
+  public void step() {
+    range(0, parameters.decayEnd(), config.weightDecay);
+    range(parameters.decayEnd(), parameters.size(), 0f);
+  }
+
+  private void range(long begin, long end, float weightDecay) {
     long offset = begin * Float.BYTES;
     parameters
         .backend()
@@ -51,38 +56,9 @@ public final class Sgd implements Optimizer {
                 parameters.shadowAddress(begin),
                 parameters.gradients().address() + offset,
                 end - begin,
-                learningRate,
                 config.momentum,
                 weightDecay,
-                config.nesterov,
-                steps == 0,
-                gradientScale));
-  }
-
-  /** The momentum of the first step is zero, as it was allocated. */
-  @Override
-  public void announce(DeviceStep device, long streamBase, float learningRate, float lossScale) {
-    steps++;
-    device.set(streamBase, learningRate, 1f, 1f, lossScale);
-  }
-
-  @Override
-  public void stepOn(DeviceStep device) {
-    rangeOn(device, 0, parameters.decayEnd(), config.weightDecay);
-    rangeOn(device, parameters.decayEnd(), parameters.size(), 0f);
-  }
-
-  private void rangeOn(DeviceStep device, long begin, long end, float weightDecay) {
-    long offset = begin * Float.BYTES;
-    device.sgd(
-        parameters.weights().address() + offset,
-        momentum.address() + offset,
-        parameters.shadowAddress(begin),
-        parameters.gradients().address() + offset,
-        end - begin,
-        config.momentum,
-        weightDecay,
-        config.nesterov);
+                config.nesterov));
   }
 
   @Override

@@ -78,7 +78,7 @@ final class ComparedAnswers implements AnswerCheck {
           metrics.add(text.text(), answers.get(text.index()));
           tokens += text.tokens();
         });
-    tape.begin(false, 0);
+    tape.begin(false);
     return metrics;
   }
 

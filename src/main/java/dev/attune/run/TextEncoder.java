@@ -230,7 +230,7 @@ public final class TextEncoder implements AutoCloseable {
         InterruptedCallException.check("embedding");
         Batch batch = batches.next();
         Inputs inputs = lane.staging().stage(batch);
-        tape.begin(false, 0);
+        tape.begin(false);
         Tensor vectors = Cast.apply(tape, pooled(tape, inputs), DType.F32);
         FloatBuffer values =
             lane.window().read(vectors.address(), vectors.sizeBytes()).asFloatBuffer();

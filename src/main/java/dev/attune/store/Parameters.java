@@ -237,18 +237,7 @@ public final class Parameters implements AutoCloseable {
     return gradients != null;
   }
 
-  /**
-   * After backward, before the optimizer: gradients that no op wrote become zero, and the device
-   * learns which rows have one.
-   */
-  public void completeGradients() {
-    if (rowSparse != null) {
-      rowSparse.publish();
-    }
-    zeroUnwritten();
-  }
-
-  /** The part of {@link #completeGradients} that is work of the device. */
+  /** After backward, before the optimizer: gradients that no op wrote become zero. */
   public void zeroUnwritten() {
     for (int i = 0; i < written.length; i++) {
       Segment segment = segments.get(i);
@@ -256,16 +245,6 @@ public final class Parameters implements AutoCloseable {
         backend.run(
             new FillZeroCall(gradientAddress(segment.first()), segment.count() * Float.BYTES));
       }
-    }
-  }
-
-  /** After the optimizer: forgets the gradients. */
-  public void endStep() {
-    changed();
-    forgetWritten();
-    if (rowSparse != null) {
-      rowSparse.zeroGradients(rowSparse.rowCount());
-      rowSparse.endStep();
     }
   }
 
@@ -277,7 +256,7 @@ public final class Parameters implements AutoCloseable {
     version++;
   }
 
-  /** The marks that {@link #endStep} takes back. */
+  /** After the optimizer: the gradients that ops have written are not wanted any more. */
   public void forgetWritten() {
     Arrays.fill(written, false);
   }

@@ -86,20 +86,14 @@ public final class RowSparse implements AutoCloseable {
     return stateMirror.buffer();
   }
 
-  /** Brings the marks of this step to the device. */
-  void publish() {
-    stateMirror.push(0, state.capacity());
-    rowsMirror.push(0, count * Integer.BYTES);
-  }
-
   /**
-   * Brings the marks to the device as a list of at least {@code atLeast} rows, or of all rows there
-   * are: so that the work on them does not depend on their number. Rows without a gradient fill it
-   * up, whose squares add nothing and which are zero already.
+   * Brings the marks of this step to the device as a list of at least {@code atLeast} rows, or of
+   * all rows there are: so that recorded work on them does not depend on their number. Rows without
+   * a gradient fill it up, whose squares add nothing and which are zero already.
    *
    * @return the length of the list
    */
-  public int publishPadded(int atLeast) {
+  public int publish(int atLeast) {
     int padded = Math.toIntExact(Math.min(table.rows(), Math.max(atLeast, count)));
     int at = count;
     for (int row = 0; at < padded; row++) {

@@ -2,7 +2,6 @@ package dev.attune.tape;
 
 import dev.attune.core.Check;
 import dev.attune.core.DType;
-import dev.attune.core.Philox;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import dev.attune.memory.DeviceMemoryException;
@@ -24,7 +23,6 @@ public final class Tape implements AutoCloseable {
   private boolean recording = true;
   private boolean checkpoints;
   private boolean training;
-  private long step;
   private int streams;
   private long flops;
 
@@ -44,12 +42,12 @@ public final class Tape implements AutoCloseable {
   /**
    * Starts a forward pass.
    *
-   * @param training whether ops are recorded and dropout is on
-   * @param step number that keys this pass's dropout masks; different for every micro-batch
+   * @param training whether ops are recorded and dropout is on. Masks of the same op differ from
+   *     pass to pass by the stream base of the step block alone ({@link
+   *     dev.attune.kernels.calls.StepCall.StreamBase})
    */
-  public void begin(boolean training, long step) {
+  public void begin(boolean training) {
     this.training = training;
-    this.step = step;
     nodes.clear();
     arena.reset();
     streams = 0;
@@ -85,7 +83,7 @@ public final class Tape implements AutoCloseable {
 
   /** Takes {@code count} consecutive random streams of this pass; returns the first. */
   public long takeStreams(int count) {
-    long first = Philox.stream(step, streams);
+    long first = streams;
     streams += count;
     return first;
   }

@@ -22,12 +22,6 @@ public final class Staging implements AutoCloseable {
 
   // After them losses (two a sequence or one a row) and predictions, which come the other way.
 
-  /**
-   * Sequences that the rows which only fill a batch up are divided among: attention takes the
-   * square of a sequence's length, and a bound on all of them.
-   */
-  private static final int FILLING = 8;
-
   private final Backend backend;
   private HostMirror mirror;
   private IntBuffer ints;
@@ -76,7 +70,7 @@ public final class Staging implements AutoCloseable {
     } else {
       fill(rowArray(2), padded, 0);
     }
-    int filling = backend.deviceStep() == null ? 0 : FILLING;
+    int filling = backend.fillingSequences();
     int maxLength = 0;
     put(sequenceArray(0), batch.cuSeqlens(), B + 1);
     for (int i = 1; i <= filling; i++) {
@@ -276,11 +270,13 @@ public final class Staging implements AutoCloseable {
   }
 
   private int sequenceArray(int index) {
-    return ARRAYS_OF_ROWS * rowCapacity + index * (sequenceCapacity + 1 + FILLING);
+    return ARRAYS_OF_ROWS * rowCapacity
+        + index * (sequenceCapacity + 1 + backend.fillingSequences());
   }
 
   private int targetArray(int column) {
-    return sequenceArray(ARRAYS_OF_SEQUENCES) + column * (sequenceCapacity + FILLING);
+    return sequenceArray(ARRAYS_OF_SEQUENCES)
+        + column * (sequenceCapacity + backend.fillingSequences());
   }
 
   private int lossArray() {
@@ -288,7 +284,7 @@ public final class Staging implements AutoCloseable {
   }
 
   private int predictionArray() {
-    return lossArray() + Math.max(rowCapacity, 2 * (sequenceCapacity + FILLING));
+    return lossArray() + Math.max(rowCapacity, 2 * (sequenceCapacity + backend.fillingSequences()));
   }
 
   private long address(int element) {

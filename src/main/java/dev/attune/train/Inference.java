@@ -60,7 +60,7 @@ public final class Inference implements AutoCloseable {
 
   private void run(Model model, Tape tape, Batch batch, Objective objective, Reading reading) {
     Inputs inputs = staging.stage(batch);
-    tape.begin(false, 0);
+    tape.begin(false);
     Tensor output = model.forward(tape, inputs);
     double loss = Double.NaN;
     if (objective != null) {

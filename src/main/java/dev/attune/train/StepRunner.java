@@ -2,12 +2,32 @@ package dev.attune.train;
 
 import dev.attune.batch.Batch;
 import dev.attune.core.Check;
+import dev.attune.core.Philox;
+import dev.attune.kernels.Backend;
+import dev.attune.kernels.BackendException;
+import dev.attune.kernels.Recorder;
+import dev.attune.kernels.Results;
+import dev.attune.kernels.calls.StepCall;
+import dev.attune.model.Inputs;
+import dev.attune.optim.GradientNorm;
+import dev.attune.store.Parameters;
+import dev.attune.store.RowSparse;
+import dev.attune.tape.Tape;
+import dev.attune.tape.Tensor;
+import dev.attune.task.Staging;
+import java.nio.ByteBuffer;
+import java.util.ArrayDeque;
 
 /**
- * Runs training steps on a backend. Results may come later than the work is asked for: {@link
- * HostSteps} has each at once, {@link DeviceSteps} runs ahead of them.
+ * Runs training steps on a backend. What changes from step to step lies in the step block, so that
+ * the work of a micro-batch (with the last one of a step: clipping and the update too) depends on
+ * the counts of its rows alone. Where a backend works on while the host goes on, work that recurs
+ * is recorded, and results come later than the work is asked for.
  */
-interface StepRunner extends AutoCloseable {
+final class StepRunner implements AutoCloseable {
+  /** Steps that may be enqueued on a device before the oldest one's result is looked at. */
+  private static final int DEVICE_LEAD = 4;
+
   /**
    * An optimizer update.
    *
@@ -28,6 +48,78 @@ interface StepRunner extends AutoCloseable {
   }
 
   /**
+   * The work of a micro-batch.
+   *
+   * @param losses how many it left in the staging's room
+   * @param flops of its products
+   */
+  record Work(int losses, long flops) {}
+
+  /** Where a step's results are: its norm, then the losses of each micro-batch. */
+  private record Waiting(int slot, int[] lossCounts, long targets) {}
+
+  private final TrainingParts parts;
+  private final Parameters parameters;
+  private final Backend backend;
+  private final RecordedWork recorded; // null: work runs call by call
+  private final int lead;
+  private final Staging staging;
+  private final GradientNorm gradientNorm;
+  private final Results results;
+  private final ArrayDeque<Waiting> waiting = new ArrayDeque<>();
+  private int slot;
+
+  // Of the step that is being put together.
+  private int[] lossCounts;
+  private int microBatches;
+  private int postedBytes;
+  private int listedRows;
+
+  /**
+   * A runner that records where the backend can: ATTUNE_CUDA_GRAPHS=0 keeps it from that.
+   *
+   * @throws dev.attune.core.InputException if that variable is neither 0 nor 1
+   */
+  static StepRunner of(TrainingParts parts) {
+    String graphs = System.getenv().getOrDefault("ATTUNE_CUDA_GRAPHS", "1");
+    Check.input(
+        graphs.equals("0") || graphs.equals("1"),
+        "ATTUNE_CUDA_GRAPHS is '%s'; allowed are 0 and 1",
+        graphs);
+    return new StepRunner(parts, graphs.equals("1"));
+  }
+
+  /**
+   * @param records whether work that recurs is recorded where the backend can; else it runs call by
+   *     call
+   */
+  StepRunner(TrainingParts parts, boolean records) {
+    this.parts = parts;
+    this.parameters = parts.parameters();
+    this.backend = parameters.backend();
+    Recorder recorder = backend.recorder();
+    this.recorded = recorder != null && records ? new RecordedWork(recorder, parameters) : null;
+    this.lead = recorder == null ? 0 : DEVICE_LEAD;
+    this.staging = new Staging(backend);
+    staging.reserve(parts.maxRows(), parts.maxSequences(), parts.targets());
+    this.gradientNorm = new GradientNorm(parameters);
+    int maxLosses = Math.max(backend.paddedRows(parts.maxRows()), 2 * parts.maxSequences());
+    this.results =
+        backend.results(
+            lead + 1,
+            Math.toIntExact(Double.BYTES + (long) parts.microBatches() * maxLosses * Float.BYTES));
+    backend.run(new StepCall.Reset());
+    begin();
+  }
+
+  private void begin() {
+    lossCounts = new int[parts.microBatches()];
+    microBatches = 0;
+    postedBytes = Double.BYTES;
+    listedRows = 0;
+  }
+
+  /**
    * Forward and backward of a micro-batch and, with the last one of a step, the update: unless a
    * loss or a gradient is not finite.
    *
@@ -35,31 +127,118 @@ interface StepRunner extends AutoCloseable {
    * @param update null where more micro-batches follow
    * @return product FLOPs of the micro-batch
    */
-  long run(Batch batch, long microStep, Update update);
-
-  /** How many steps' results may be left waiting, so that the device never does. */
-  int lead();
-
-  /** The result of the oldest step that was not asked for yet. Waits for it. */
-  Result result();
-
-  /**
-   * The runner for a backend. ATTUNE_CUDA_GRAPHS=0 keeps a device from recording graphs.
-   *
-   * @throws dev.attune.core.InputException if that variable is neither 0 nor 1
-   */
-  static StepRunner of(TrainingParts parts) {
-    if (parts.parameters().backend().deviceStep() == null) {
-      return new HostSteps(parts);
+  long run(Batch batch, long microStep, Update update) {
+    Inputs inputs = staging.stage(batch);
+    int sparseRows = mark(batch, inputs, update != null);
+    backend.run(new StepCall.StreamBase(Philox.stream(microStep, 0)));
+    if (update != null) {
+      parts.optimizer().announce(update.learningRate(), update.targets());
     }
-    String graphs = System.getenv().getOrDefault("ATTUNE_CUDA_GRAPHS", "1");
-    Check.input(
-        graphs.equals("0") || graphs.equals("1"),
-        "ATTUNE_CUDA_GRAPHS is '%s'; allowed are 0 and 1",
-        graphs);
-    return new DeviceSteps(parts, graphs.equals("1"));
+    Work work =
+        recorded == null
+            ? work(inputs, sparseRows, update != null)
+            : recorded.run(
+                new RecordedWork.Counts(
+                    inputs.sequences(),
+                    inputs.rows(),
+                    inputs.maxLength(),
+                    staging.learnedRowCount(),
+                    sparseRows,
+                    microBatches == 0,
+                    update != null),
+                () -> work(inputs, sparseRows, update != null));
+    int lossBytes = work.losses() * Float.BYTES;
+    results.post(slot, postedBytes, staging.losses(), lossBytes);
+    postedBytes += lossBytes;
+    lossCounts[microBatches++] = work.losses();
+    if (update != null) {
+      finish(update);
+    }
+    return work.flops();
   }
 
+  /** Notes the rows of the word embedding that will have a gradient; returns their number. */
+  private int mark(Batch batch, Inputs inputs, boolean updates) {
+    RowSparse sparse = parameters.rowSparse();
+    if (sparse == null) {
+      return 0;
+    }
+    sparse.mark(batch.uniqueIds(), batch.uniqueCount());
+    listedRows += Math.toIntExact(inputs.rows());
+    return updates ? sparse.publish(recorded == null ? 0 : listedRows) : 0;
+  }
+
+  /** Nothing here may depend on what differs between batches of the same counts. */
+  private Work work(Inputs inputs, int sparseRows, boolean updates) {
+    Tape tape = parts.tape();
+    tape.begin(true);
+    Tensor output = parts.model().forward(tape, inputs);
+    int losses = parts.objective().apply(tape, parts.model(), output, staging);
+    backend.run(new StepCall.Watch(staging.losses(), losses));
+    tape.backward();
+    if (updates) {
+      parameters.zeroUnwritten();
+      gradientNorm.clip(sparseRows, parts.maxGradNorm());
+      parts.optimizer().step();
+      parameters.forgetWritten();
+      if (parameters.rowSparse() != null) {
+        parameters.rowSparse().zeroGradients(sparseRows);
+      }
+    }
+    return new Work(losses, tape.flops());
+  }
+
+  private void finish(Update update) {
+    parameters.changed();
+    if (parameters.rowSparse() != null) {
+      parameters.rowSparse().endStep();
+    }
+    results.post(slot, 0, gradientNorm.address(), Double.BYTES);
+    results.seal(slot);
+    waiting.add(new Waiting(slot, lossCounts, update.targets()));
+    slot = (slot + 1) % (lead + 1);
+    begin();
+  }
+
+  /** How many steps' results may be left waiting, so that a device never does. */
+  int lead() {
+    return lead;
+  }
+
+  /** The result of the oldest step that was not asked for yet. Waits for it. */
+  Result result() {
+    Waiting oldest = waiting.remove();
+    ByteBuffer bytes = results.await(oldest.slot());
+    double sum = 0;
+    int at = Double.BYTES;
+    for (int losses : oldest.lossCounts()) {
+      double ofBatch = 0;
+      for (int i = 0; i < losses; i++, at += Float.BYTES) {
+        ofBatch += bytes.getFloat(at);
+      }
+      sum += ofBatch;
+    }
+    return new Result(sum / oldest.targets(), bytes.getDouble(0));
+  }
+
+  /** How many recordings there are. */
+  int recordings() {
+    return recorded == null ? 0 : recorded.count();
+  }
+
+  /** The random streams of ops are again what their callers say. */
   @Override
-  void close();
+  public void close() {
+    try {
+      backend.run(new StepCall.Reset());
+    } catch (BackendException e) {
+      // The device has failed, as who used it last has been told.
+    }
+    results.close();
+    if (recorded != null) {
+      recorded.close();
+    }
+    staging.close();
+    gradientNorm.close();
+  }
 }

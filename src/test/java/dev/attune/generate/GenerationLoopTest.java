@@ -121,7 +121,7 @@ class GenerationLoopTest {
         data.addNextTokens(whole, null, 0, whole.length);
         Batch batch = new Batch();
         new Packer(data.build(), 0).pack(new int[] {0}, batch);
-        opened.tape.begin(false, 0);
+        opened.tape.begin(false);
         Tensor hidden = opened.model.forward(opened.tape, staging.stage(batch));
         Tensor logits = LanguageModels.logits(opened.tape, opened.model, hidden);
         FloatBuffer values = Host.floats(backend, logits.address(), logits.sizeBytes());

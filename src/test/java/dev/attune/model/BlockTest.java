@@ -26,6 +26,7 @@ import dev.attune.tape.Tensor;
 import dev.attune.task.Staging;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Host;
+import dev.attune.testkit.Steps;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -191,7 +192,7 @@ class BlockTest {
       Inputs inputs = staging.stage(batch);
       parameters.rowSparse().mark(batch.uniqueIds(), batch.uniqueCount());
       tape.useCheckpoints(recompute);
-      tape.begin(true, 0);
+      tape.begin(true);
       Tensor out =
           allRows
               ? body.forward(tape, inputs)
@@ -207,7 +208,7 @@ class BlockTest {
       // Rows that only fill the batch up have no gradient.
       backend.upload(tape.gradientOf(out), floats(dout, Math.toIntExact(out.sizeBytes() / 4)));
       tape.backward();
-      parameters.completeGradients();
+      Steps.complete(parameters);
       assertEquals(0, tape.arena().liveBytes(), "blocks that nobody freed");
       for (Segment segment : parameters.segments()) {
         checkGradient(config, weights, allRows, dout, parameters, segment, random);

@@ -26,6 +26,7 @@ import dev.attune.testkit.GoldenBatch;
 import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Host;
 import dev.attune.testkit.LanguageModels;
+import dev.attune.testkit.Steps;
 import dev.attune.testkit.TestTasks;
 import java.io.IOException;
 import java.nio.FloatBuffer;
@@ -86,14 +87,14 @@ class GoldenAdapterTest {
       Parameters parameters = model.parameters();
       parameters.enableTraining();
       Batch batch = GoldenBatch.of(sequences, task, 0);
-      tape.begin(true, 0);
+      tape.begin(true);
       Tensor output = model.forward(tape, staging.stage(batch));
       checkLogits(golden, tape, model, output);
       double loss = staging.sumLosses(new Objective(task, 0f).apply(tape, model, output, staging));
       int targets = batch.supervisedTargets();
       assertEquals(summary.get("loss").asDouble(), loss / targets, 1e-4);
       tape.backward();
-      parameters.completeGradients();
+      Steps.complete(parameters);
       int checked = 0;
       for (Segment segment : parameters.segments()) {
         String gradient = "grad.base_model.model." + segment.name();
@@ -134,7 +135,7 @@ class GoldenAdapterTest {
         Host.put(plain.parameters(), segment, Host.values(model.parameters(), merged));
       }
       Batch batch = GoldenBatch.of(sequences, task, 0);
-      tape.begin(false, 0);
+      tape.begin(false);
       checkLogits(golden, tape, plain, plain.forward(tape, staging.stage(batch)));
     }
   }

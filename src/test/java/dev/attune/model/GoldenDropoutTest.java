@@ -22,6 +22,7 @@ import dev.attune.testkit.Backends;
 import dev.attune.testkit.GoldenBatch;
 import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Host;
+import dev.attune.testkit.Steps;
 import java.nio.file.Path;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -72,7 +73,8 @@ class GoldenDropoutTest {
         Tape tape =
             new Tape(
                 backend, new Arena(backend, 64 << 20), DType.F32, GOLDEN.get("seed").asLong());
-        Staging staging = new Staging(backend)) {
+        Staging staging = new Staging(backend);
+        Steps.Key key = new Steps.Key(backend)) {
       ModelWeights.load(folder(family), model, 0);
       Parameters parameters = model.parameters();
       parameters.enableTraining();
@@ -83,18 +85,19 @@ class GoldenDropoutTest {
         if (parameters.rowSparse() != null) {
           parameters.rowSparse().mark(batch.uniqueIds(), batch.uniqueCount());
         }
-        tape.begin(true, step);
+        key.step(step);
+        tape.begin(true);
         Tensor output = model.forward(tape, inputs);
         int losses = new Objective(task, 0f).apply(tape, model, output, staging);
         double loss = staging.sumLosses(losses) / batch.supervisedTargets();
         double expected = steps.get(step).get("loss").asDouble();
         assertEquals(expected, loss, 1e-5 * expected, "loss of step " + step);
         tape.backward();
-        parameters.completeGradients();
+        Steps.complete(parameters);
         for (Segment segment : parameters.segments()) {
           checkNorm(steps.get(step).get("gradient_norms"), parameters, segment, batch);
         }
-        parameters.endStep();
+        Steps.end(parameters);
       }
     }
   }

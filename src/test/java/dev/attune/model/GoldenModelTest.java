@@ -11,7 +11,6 @@ import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
-import dev.attune.optim.GradientNorm;
 import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.tape.Tape;
@@ -24,6 +23,7 @@ import dev.attune.testkit.GoldenBatch;
 import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Host;
 import dev.attune.testkit.LanguageModels;
+import dev.attune.testkit.Steps;
 import dev.attune.testkit.TestTasks;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
@@ -136,7 +136,7 @@ class GoldenModelTest {
       if (parameters.rowSparse() != null) {
         parameters.rowSparse().mark(batch.uniqueIds(), batch.uniqueCount());
       }
-      tape.begin(true, 0);
+      tape.begin(true);
       Tensor logits = model.forward(tape, inputs);
       checkRows(
           golden,
@@ -151,11 +151,9 @@ class GoldenModelTest {
       assertEquals(each * summary.get("targets").asInt(), targets);
       assertEquals(summary.get("loss").asDouble(), loss / targets, 1e-5);
       tape.backward();
-      parameters.completeGradients();
-      try (GradientNorm norm = new GradientNorm(parameters)) {
-        double expected = summary.get("grad_norm").asDouble();
-        assertEquals(expected, norm.measure() / targets, 1e-4 * expected);
-      }
+      Steps.complete(parameters);
+      double expected = summary.get("grad_norm").asDouble();
+      assertEquals(expected, Steps.norm(parameters) / targets, 1e-4 * expected);
       for (Segment segment : parameters.segments()) {
         checkGradient(golden, parameters, segment, targets);
       }
@@ -181,7 +179,8 @@ class GoldenModelTest {
     try (Model model =
             Families.create(backend, ModelFolder.readConfig(folder), task.head(), 5, 0.1f);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.BF16, 1);
-        Staging staging = new Staging(backend)) {
+        Staging staging = new Staging(backend);
+        Steps.Key key = new Steps.Key(backend)) {
       tape.useCheckpoints(checkpoints);
       ModelWeights.load(folder, model, 0);
       Parameters parameters = model.parameters();
@@ -191,10 +190,11 @@ class GoldenModelTest {
       if (parameters.rowSparse() != null) {
         parameters.rowSparse().mark(batch.uniqueIds(), batch.uniqueCount());
       }
-      tape.begin(true, 3);
+      key.step(3);
+      tape.begin(true);
       new Objective(task, 0f).apply(tape, model, model.forward(tape, inputs), staging);
       tape.backward();
-      parameters.completeGradients();
+      Steps.complete(parameters);
       assertEquals(0, tape.arena().liveBytes(), "blocks that nobody freed");
       return Host.floats(parameters.gradients(), 0, (int) parameters.size());
     }
@@ -203,7 +203,7 @@ class GoldenModelTest {
   private static void checkHidden(
       Goldens.Tensors golden, Model model, Tape tape, Staging staging, Batch batch) {
     Inputs inputs = staging.stage(batch);
-    tape.begin(false, 0);
+    tape.begin(false);
     Tensor hidden = ((TransformerModel) model).body().forward(tape, inputs);
     checkRows(golden, "hidden.", hidden, false, tape);
   }

@@ -24,6 +24,7 @@ import dev.attune.tape.Tensor;
 import dev.attune.task.Staging;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Host;
+import dev.attune.testkit.Steps;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -137,7 +138,8 @@ class LastRowsTest {
     Batch batch = batch();
     int B = batch.sequences();
     try (Tape tape = new Tape(backend, new Arena(backend, 64 << 20), dtype, 1);
-        Staging staging = new Staging(backend)) {
+        Staging staging = new Staging(backend);
+        Steps.Key key = new Steps.Key(backend)) {
       tape.useCheckpoints(way == Way.CHECKPOINTS);
       float[] features = null;
       // Twice: what the first step left in the gradients must not reach the second.
@@ -146,7 +148,8 @@ class LastRowsTest {
         if (parameters.rowSparse() != null) {
           parameters.rowSparse().mark(batch.uniqueIds(), batch.uniqueCount());
         }
-        tape.begin(true, step);
+        key.step(step);
+        tape.begin(true);
         Transformer decoder = ((TransformerModel) model).body();
         Tensor out =
             lastRowsOnly
@@ -156,10 +159,10 @@ class LastRowsTest {
         Host.floats(backend, out.address(), out.sizeBytes()).get(features);
         backend.upload(tape.gradientOf(out), gradient(B));
         tape.backward();
-        parameters.completeGradients();
+        Steps.complete(parameters);
         assertEquals(0, tape.arena().liveBytes(), "blocks that nobody freed");
         if (step == 0) {
-          parameters.endStep();
+          Steps.end(parameters);
         }
       }
       return List.of(features, Host.floats(parameters.gradients(), 0, (int) parameters.size()));

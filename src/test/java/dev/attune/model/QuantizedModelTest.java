@@ -29,6 +29,7 @@ import dev.attune.testkit.Backends;
 import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Host;
 import dev.attune.testkit.LanguageModels;
+import dev.attune.testkit.Steps;
 import dev.attune.testkit.TestTasks;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
@@ -174,13 +175,13 @@ class QuantizedModelTest {
     List<float[]> out = new ArrayList<>();
     try (Tape tape = new Tape(backend, new Arena(backend, 256 << 20), DType.F32, 1);
         Staging staging = new Staging(backend)) {
-      tape.begin(true, 0);
+      tape.begin(true);
       Tensor hidden = model.forward(tape, staging.stage(batch));
       Tensor logits = LanguageModels.logits(tape, model, hidden);
       out.add(floats(Host.floats(backend, logits.address(), logits.sizeBytes())));
       new Objective(TestTasks.CAUSAL_LM, 0f).apply(tape, model, hidden, staging);
       tape.backward();
-      parameters.completeGradients();
+      Steps.complete(parameters);
       for (Segment segment : parameters.segments()) {
         if (LoraConfig.isAdapter(segment.name())) {
           out.add(Host.floats(parameters.gradients(), segment.first(), (int) segment.count()));

@@ -23,6 +23,7 @@ import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Host;
+import dev.attune.testkit.Steps;
 import java.lang.reflect.Proxy;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -132,7 +133,7 @@ class DoraProjectionTest {
 
     /** Starts a pass over this input. */
     Tensor input(boolean training, double[] values) {
-      tape.begin(training, 0);
+      tape.begin(training);
       Tensor x = tape.tensor(N, C, training);
       upload(x.address(), values);
       return x;
@@ -261,7 +262,7 @@ class DoraProjectionTest {
       f.upload(f.tape.gradientOf(out), dout);
       // The gradient of a tensor that no op made stays when the walk is over.
       f.tape.backward();
-      f.parameters.completeGradients();
+      Steps.complete(f.parameters);
       double[] dinp = new double[N * C];
       String[] names = {"a.q", "a.k", "a.v"};
       int first = 0;
@@ -333,7 +334,7 @@ class DoraProjectionTest {
           Linear.apply(f.tape, f.input(training, new double[N * C]), f.projection);
         }
         assertEquals(2 * step, calls.get(), "two modules a step");
-        f.parameters.endStep();
+        Steps.end(f.parameters);
       }
     }
   }
@@ -384,7 +385,7 @@ class DoraProjectionTest {
   @MethodSource("dev.attune.testkit.Backends#best")
   void aDecomposedWeightMustBeFrozen(Backends.Target target) {
     try (Fixture f = new Fixture(target.backend(), 0, false)) {
-      f.tape.begin(true, 0);
+      f.tape.begin(true);
       Tensor out = Linear.apply(f.tape, f.tape.tensor(N, C, false), f.projection);
       f.tape.gradientOf(out);
       assertThrows(IllegalStateException.class, f.tape::backward);

@@ -17,6 +17,7 @@ import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Host;
+import dev.attune.testkit.Steps;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -79,7 +80,7 @@ class LinearCrossEntropyTest {
     }
 
     Tensor input(boolean training) {
-      tape.begin(training, 0);
+      tape.begin(training);
       Tensor input = tape.tensor(M, C, true);
       Random random = new Random(5);
       ByteBuffer values =
@@ -118,7 +119,7 @@ class LinearCrossEntropyTest {
       float[] losses = f.floats(f.losses(), M);
       float[] dinput = f.floats(input.gradient(), M * C);
       float[] dweight = f.floats(f.weight.gradient(), LARGE * C);
-      f.parameters.endStep();
+      Steps.end(f.parameters);
 
       Tensor again = f.input(true);
       Tensor logits = f.tape.tensor(M, LARGE, true);

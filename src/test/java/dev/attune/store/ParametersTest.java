@@ -14,6 +14,7 @@ import dev.attune.memory.DeviceMemoryException;
 import dev.attune.store.ParameterBuilder.Part;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Host;
+import dev.attune.testkit.Steps;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.nio.ByteBuffer;
@@ -174,7 +175,7 @@ class ParametersTest {
         assertTrue(stacked.accumulate());
         assertArrayEquals(new float[] {7, 7, 7, 7, 7, 7, 7, 7}, gradient(parameters, "q"));
         assertArrayEquals(new float[8], gradient(parameters, "k"));
-        parameters.endStep();
+        Steps.end(parameters);
       }
     }
   }
@@ -201,7 +202,7 @@ class ParametersTest {
       parameters.enableTraining();
       fillGradients(parameters, 7);
       written.accumulate();
-      parameters.completeGradients();
+      Steps.complete(parameters);
       assertArrayEquals(new float[] {7, 7, 7, 7}, gradient(parameters, "written"));
       assertArrayEquals(new float[4], gradient(parameters, "open"));
     }

@@ -3,7 +3,7 @@ package dev.attune.kernels.calls;
 import dev.attune.kernels.Call;
 import dev.attune.kernels.Frame;
 
-/** Adam with decoupled weight decay. */
+/** Adam with decoupled weight decay, with the values of the step block ({@link StepCall}). */
 public final class AdamWCall {
   private AdamWCall() {}
 
@@ -13,64 +13,6 @@ public final class AdamWCall {
    * @param shadow bf16 or 0: receives the new weights, rounded
    */
   public record Flat(
-      long weight,
-      long m,
-      long v,
-      long shadow,
-      long grad,
-      long count,
-      float lr,
-      float beta1,
-      float beta2,
-      float eps,
-      float weightDecay,
-      float biasCorrection1,
-      float biasCorrection2,
-      float gradScale)
-      implements Call {
-    @Override
-    public void fill(Frame frame) {
-      frame.writes(weight).writes(m).writes(v).mayWrite(shadow).reads(grad).count(count);
-      frame.finite(lr).probability(beta1).probability(beta2).positive(eps);
-      frame.notNegative(weightDecay).factor(biasCorrection1).factor(biasCorrection2);
-      frame.finite(gradScale);
-    }
-  }
-
-  /**
-   * Over a table (V,C) whose gradient is zero outside the rows with state 2.
-   *
-   * @param rowState (V) u8: 0 never had a gradient, 1 had one in an earlier step, 2 has one
-   */
-  public record Rows(
-      long weight,
-      long m,
-      long v,
-      long grad,
-      long rowState,
-      long V,
-      long C,
-      float lr,
-      float beta1,
-      float beta2,
-      float eps,
-      float weightDecay,
-      float biasCorrection1,
-      float biasCorrection2,
-      float gradScale)
-      implements Call {
-    @Override
-    public void fill(Frame frame) {
-      frame.writes(weight).writes(m).writes(v).reads(grad).reads(rowState);
-      frame.count(V).columns(C, V);
-      frame.finite(lr).probability(beta1).probability(beta2).positive(eps);
-      frame.notNegative(weightDecay).factor(biasCorrection1).factor(biasCorrection2);
-      frame.finite(gradScale);
-    }
-  }
-
-  /** {@link Flat} with the values of the step block. */
-  public record FlatCaptured(
       long weight,
       long m,
       long v,
@@ -89,8 +31,12 @@ public final class AdamWCall {
     }
   }
 
-  /** {@link Rows} with the values of the step block. */
-  public record RowsCaptured(
+  /**
+   * Over a table (V,C) whose gradient is zero outside the rows with state 2.
+   *
+   * @param rowState (V) u8: 0 never had a gradient, 1 had one in an earlier step, 2 has one
+   */
+  public record Rows(
       long weight,
       long m,
       long v,

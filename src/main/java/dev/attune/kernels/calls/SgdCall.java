@@ -3,39 +3,17 @@ package dev.attune.kernels.calls;
 import dev.attune.kernels.Call;
 import dev.attune.kernels.Frame;
 
-/** Stochastic gradient descent with momentum. */
+/** Stochastic gradient descent with momentum, with the values of the step block. */
 public final class SgdCall {
   private SgdCall() {}
 
   /**
    * Over {@code count} elements.
    *
-   * @param momentumBuffer 0 only where momentum is
+   * @param momentumBuffer zeros before the first step; 0 only where momentum is
    * @param shadow bf16 or 0: receives the new weights, rounded
    */
   public record Flat(
-      long weight,
-      long momentumBuffer,
-      long shadow,
-      long grad,
-      long count,
-      float lr,
-      float momentum,
-      float weightDecay,
-      boolean nesterov,
-      boolean firstStep,
-      float gradScale)
-      implements Call {
-    @Override
-    public void fill(Frame frame) {
-      frame.writes(weight).writes(momentumBuffer, momentum != 0).mayWrite(shadow).reads(grad);
-      frame.count(count).finite(lr).notNegative(momentum).notNegative(weightDecay);
-      frame.flag(nesterov).flag(firstStep).finite(gradScale);
-    }
-  }
-
-  /** {@link Flat} with the values of the step block; the momentum of the first step is zero. */
-  public record FlatCaptured(
       long weight,
       long momentumBuffer,
       long shadow,

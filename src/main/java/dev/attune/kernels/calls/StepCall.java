@@ -3,29 +3,37 @@ package dev.attune.kernels.calls;
 import dev.attune.kernels.Call;
 import dev.attune.kernels.Frame;
 
-/** The step block: values of a training step that lie in memory of the device. */
+/**
+ * The step block: values of a training step that lie in memory, where the kernels of the step read
+ * them. So its calls are the same for all steps, and a device can record them once.
+ */
 public final class StepCall {
   private StepCall() {}
 
-  /** Rate 0, bias corrections and scales 1; not stopped. */
+  /** Stream base and rate 0, bias corrections and targets 1; not stopped. */
   public record Reset() implements Call {
     @Override
     public void fill(Frame frame) {}
   }
 
+  /** What is added to the random streams of all ops: the step's key of the dropout masks. */
+  public record StreamBase(long streamBase) implements Call {
+    @Override
+    public void fill(Frame frame) {
+      frame.any(streamBase);
+    }
+  }
+
   /**
-   * The values of the step that follows.
+   * The values of the update that follows.
    *
-   * @param streamBase added to the random streams of all ops
-   * @param lossScale what gradients are multiplied by, before they are clipped
+   * @param targets at least 1: what gradients are divided by
    */
-  public record Set(
-      long streamBase, float lr, float biasCorrection1, float biasCorrection2, float lossScale)
+  public record Update(float lr, float biasCorrection1, float biasCorrection2, long targets)
       implements Call {
     @Override
     public void fill(Frame frame) {
-      frame.any(streamBase).finite(lr).factor(biasCorrection1).factor(biasCorrection2);
-      frame.finite(lossScale);
+      frame.finite(lr).factor(biasCorrection1).factor(biasCorrection2).dim(targets);
     }
   }
 
@@ -40,7 +48,7 @@ public final class StepCall {
   /**
    * Measures the norm of the gradients and clips them; stops the optimizers where it is not finite.
    *
-   * @param outNorm (1) f64 or 0: the norm, loss scale included
+   * @param outNorm (1) f64 or 0: the norm of the gradients, divided by the targets
    * @param sumsOfSquares (count) f64
    * @param maxNorm 0: gradients are not clipped
    */

@@ -4,11 +4,12 @@ import dev.attune.core.Check;
 import dev.attune.core.Device;
 import dev.attune.kernels.BackendException;
 import dev.attune.kernels.Call;
-import dev.attune.kernels.DeviceStep;
 import dev.attune.kernels.KernelLibrary;
 import dev.attune.kernels.NativeBackend;
 import dev.attune.kernels.NativeCalls;
 import dev.attune.kernels.NativeLibrary;
+import dev.attune.kernels.Recorder;
+import dev.attune.kernels.Results;
 import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.calls.Op;
@@ -33,6 +34,8 @@ import org.bytedeco.javacpp.LongPointer;
 public final class CudaBackend extends NativeBackend {
   private static final int ROW_STEP = 64;
 
+  private static final int FILLING_SEQUENCES = 8;
+
   /**
    * What an arena leaves of the free memory, at least; and one part in {@value #SPARE_PARTS} of the
    * device's. Staging, scratch of products, kernels that are loaded when they are first used,
@@ -56,7 +59,7 @@ public final class CudaBackend extends NativeBackend {
   private final AttentionChoice attention; // null: ours alone
   private final long workspace;
   private final Transfers transfers;
-  private final CudaStep step;
+  private final CudaRecorder recorder;
   private final List<Buffer> retired = new ArrayList<>();
   private boolean graphsExist;
   private boolean capturing;
@@ -181,7 +184,7 @@ public final class CudaBackend extends NativeBackend {
     }
     try {
       this.transfers = new Transfers(runtime);
-      this.step = new CudaStep(this, runtime);
+      this.recorder = new CudaRecorder(this);
       this.linear = new CudaLinear(this, products.apply(this));
       this.attention = attention.apply(this);
     } catch (CudaFailure e) {
@@ -241,8 +244,18 @@ public final class CudaBackend extends NativeBackend {
   }
 
   @Override
-  public DeviceStep deviceStep() {
-    return step;
+  public int fillingSequences() {
+    return FILLING_SEQUENCES;
+  }
+
+  @Override
+  public Recorder recorder() {
+    return recorder;
+  }
+
+  @Override
+  public Results results(int slots, int slotBytes) {
+    return new PinnedResults(this, runtime, slots, slotBytes);
   }
 
   @Override

@@ -52,9 +52,9 @@ final class TorchActivation {
         });
   }
 
-  static void dropout(TorchPool pool, DropoutCall call) {
+  static void dropout(TorchPool pool, TorchStep now, DropoutCall call) {
     DType dtype = call.dtype();
-    TorchDropout dropout = new TorchDropout(call.p(), call.seed(), call.stream());
+    TorchDropout dropout = now.dropout(call.p(), call.seed(), call.stream());
     if (call.count() == 0) {
       return;
     }

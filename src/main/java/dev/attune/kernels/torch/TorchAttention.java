@@ -49,7 +49,7 @@ final class TorchAttention {
   private final DType dtype;
   private final TorchDropout dropout;
 
-  private TorchAttention(String op, AttentionCall.Problem a, long bias) {
+  private TorchAttention(String op, TorchStep now, AttentionCall.Problem a, long bias) {
     this.op = op;
     this.H = a.H();
     this.Hkv = a.Hkv();
@@ -63,22 +63,22 @@ final class TorchAttention {
     this.reach = a.reach();
     this.bias = bias;
     this.dtype = a.dtype();
-    this.dropout = new TorchDropout(a.p(), a.seed(), a.stream());
+    this.dropout = now.dropout(a.p(), a.seed(), a.stream());
   }
 
-  static void forward(TorchPool pool, AttentionCall.Forward c) {
-    TorchAttention attention = new TorchAttention("attention_fwd", c.problem(), c.bias());
+  static void forward(TorchPool pool, TorchStep now, AttentionCall.Forward c) {
+    TorchAttention attention = new TorchAttention("attention_fwd", now, c.problem(), c.bias());
     List<Sequence> sequences = attention.sequences(c.cuQ(), c.cuK(), c.problem().B());
     attention.forward(pool, c.out(), c.lse(), c.q(), c.k(), c.v(), sequences);
   }
 
-  static void backward(TorchPool pool, AttentionCall.Backward c) {
-    TorchAttention attention = new TorchAttention("attention_bwd", c.problem(), c.bias());
+  static void backward(TorchPool pool, TorchStep now, AttentionCall.Backward c) {
+    TorchAttention attention = new TorchAttention("attention_bwd", now, c.problem(), c.bias());
     attention.backward(pool, c, attention.sequences(c.cuQ(), c.cuK(), c.problem().B()));
   }
 
   /** Over a cache: sequence b's keys are rows kStart[b] .. kStart[b] + kCount[b]. */
-  static void cachedForward(TorchPool pool, AttentionCachedCall c) {
+  static void cachedForward(TorchPool pool, TorchStep now, AttentionCachedCall c) {
     AttentionCall.Problem causal =
         new AttentionCall.Problem(
             c.qStride(),
@@ -95,7 +95,7 @@ final class TorchAttention {
             0,
             0,
             c.dtype());
-    TorchAttention attention = new TorchAttention("attention_cached_fwd", causal, 0);
+    TorchAttention attention = new TorchAttention("attention_cached_fwd", now, causal, 0);
     List<Sequence> sequences = attention.cachedSequences(c.cuQ(), c.kStart(), c.kCount(), c.B());
     attention.forward(pool, c.out(), 0, c.q(), c.kCache(), c.vCache(), sequences);
   }

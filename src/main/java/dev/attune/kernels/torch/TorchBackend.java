@@ -34,6 +34,7 @@ import dev.attune.kernels.calls.RmsNormCall;
 import dev.attune.kernels.calls.RopeCall;
 import dev.attune.kernels.calls.SgdCall;
 import dev.attune.kernels.calls.SpanCrossEntropyCall;
+import dev.attune.kernels.calls.StepCall;
 import dev.attune.kernels.calls.SumOfSquaresCall;
 import dev.attune.kernels.calls.ZeroRowsCall;
 import dev.attune.memory.DeviceMemoryException;
@@ -65,6 +66,7 @@ public final class TorchBackend implements Backend {
   private final AtomicReference<State> state = new AtomicReference<>(State.IDLE);
   private final TorchMemory memory = new TorchMemory();
   private final Frame frame = new Frame();
+  private final TorchStep step = new TorchStep();
   private final TorchPool pool;
   private final int threads;
 
@@ -191,12 +193,12 @@ public final class TorchBackend implements Backend {
       case LINEAR_FWD -> TorchLinear.forward(pool, (LinearCall.Forward) call);
       case LINEAR_BWD_INPUT -> TorchLinear.backwardInput(pool, (LinearCall.BackwardInput) call);
       case LINEAR_BWD_WEIGHT -> TorchLinear.backwardWeight(pool, (LinearCall.BackwardWeight) call);
-      case ATTENTION_FWD -> TorchAttention.forward(pool, (AttentionCall.Forward) call);
-      case ATTENTION_BWD -> TorchAttention.backward(pool, (AttentionCall.Backward) call);
+      case ATTENTION_FWD -> TorchAttention.forward(pool, step, (AttentionCall.Forward) call);
+      case ATTENTION_BWD -> TorchAttention.backward(pool, step, (AttentionCall.Backward) call);
       case RELATIVE_BIAS_FWD -> TorchRelativeBias.forward((RelativeBiasCall.Forward) call);
       case RELATIVE_BIAS_BWD -> TorchRelativeBias.backward((RelativeBiasCall.Backward) call);
-      case LAYER_NORM_FWD -> TorchLayerNorm.forward(pool, (LayerNormCall.Forward) call);
-      case LAYER_NORM_BWD -> TorchLayerNorm.backward(pool, (LayerNormCall.Backward) call);
+      case LAYER_NORM_FWD -> TorchLayerNorm.forward(pool, step, (LayerNormCall.Forward) call);
+      case LAYER_NORM_BWD -> TorchLayerNorm.backward(pool, step, (LayerNormCall.Backward) call);
       case EMBEDDING_FWD -> TorchRows.embeddingForward(pool, (EmbeddingCall.Forward) call);
       case EMBEDDING_BWD -> TorchRows.embeddingBackward((EmbeddingCall.Backward) call);
       case ZERO_ROWS -> TorchRows.zeroRows((ZeroRowsCall) call);
@@ -206,19 +208,24 @@ public final class TorchBackend implements Backend {
       case MEAN_POOL_BWD -> TorchRows.meanPoolBackward(pool, (MeanPoolCall.Backward) call);
       case ACTIVATION_FWD -> TorchActivation.forward(pool, (ActivationCall.Forward) call);
       case ACTIVATION_BWD -> TorchActivation.backward(pool, (ActivationCall.Backward) call);
-      case DROPOUT -> TorchActivation.dropout(pool, (DropoutCall) call);
+      case DROPOUT -> TorchActivation.dropout(pool, step, (DropoutCall) call);
       case CAST -> TorchActivation.cast(pool, (CastCall) call);
       case CROSS_ENTROPY -> TorchLosses.crossEntropy(pool, (CrossEntropyCall) call);
       case BINARY_CROSS_ENTROPY ->
           TorchLosses.binaryCrossEntropy(pool, (BinaryCrossEntropyCall) call);
       case SPAN_CROSS_ENTROPY -> TorchLosses.spanCrossEntropy(pool, (SpanCrossEntropyCall) call);
       case MSE -> TorchLosses.mse((MseCall) call);
+      case RESET_STEP -> step.reset();
+      case SET_STREAM_BASE -> step.streamBase((StepCall.StreamBase) call);
+      case SET_UPDATE -> step.update((StepCall.Update) call);
+      case WATCH_LOSSES -> step.watch((StepCall.Watch) call);
+      case CLIP -> step.clip((StepCall.Clip) call);
       case SUM_OF_SQUARES -> TorchOptimizers.sumOfSquares(pool, (SumOfSquaresCall.Flat) call);
       case SUM_OF_SQUARES_ROWS ->
           TorchOptimizers.sumOfSquaresRows(pool, (SumOfSquaresCall.Rows) call);
-      case ADAMW -> TorchOptimizers.adamw(pool, (AdamWCall.Flat) call);
-      case ADAMW_ROWS -> TorchOptimizers.adamwRows(pool, (AdamWCall.Rows) call);
-      case SGD -> TorchOptimizers.sgd(pool, (SgdCall.Flat) call);
+      case ADAMW -> TorchOptimizers.adamw(pool, step, (AdamWCall.Flat) call);
+      case ADAMW_ROWS -> TorchOptimizers.adamwRows(pool, step, (AdamWCall.Rows) call);
+      case SGD -> TorchOptimizers.sgd(pool, step, (SgdCall.Flat) call);
       case RMS_NORM_FWD -> TorchRmsNorm.forward(pool, (RmsNormCall.Forward) call);
       case RMS_NORM_BWD -> TorchRmsNorm.backward(pool, (RmsNormCall.Backward) call);
       case ROPE -> TorchRope.rotate(pool, (RopeCall) call);
@@ -229,7 +236,8 @@ public final class TorchBackend implements Backend {
       case DORA_GAIN -> TorchDora.gain(pool, (DoraCall.Gain) call);
       case DORA_FWD -> TorchDora.forward(pool, (DoraCall.Forward) call);
       case DORA_BWD -> TorchDora.backward(pool, (DoraCall.Backward) call);
-      case ATTENTION_CACHED_FWD -> TorchAttention.cachedForward(pool, (AttentionCachedCall) call);
+      case ATTENTION_CACHED_FWD ->
+          TorchAttention.cachedForward(pool, step, (AttentionCachedCall) call);
       case KV_CACHE_WRITE -> TorchGeneration.kvCacheWrite((KvCacheWriteCall) call);
       case ARGMAX -> TorchGeneration.argmax(pool, (ArgmaxCall) call);
       case QUANTIZE -> TorchQuantized.quantize(pool, (QuantizeCall.Pack) call);

@@ -17,13 +17,13 @@ import org.bytedeco.pytorch.global.torch;
 final class TorchLayerNorm {
   private TorchLayerNorm() {}
 
-  static void forward(TorchPool pool, LayerNormCall.Forward call) {
+  static void forward(TorchPool pool, TorchStep now, LayerNormCall.Forward call) {
     long sum = call.sum();
     long residual = call.residual();
     long C = call.C();
     DType dtype = call.dtype();
-    TorchDropout inpDropout = new TorchDropout(call.pInp(), call.seed(), call.stream());
-    TorchDropout outDropout = new TorchDropout(call.pOut(), call.seed(), call.stream() + 1);
+    TorchDropout inpDropout = now.dropout(call.pInp(), call.seed(), call.stream());
+    TorchDropout outDropout = now.dropout(call.pOut(), call.seed(), call.stream() + 1);
     if (call.N() == 0) {
       return;
     }
@@ -63,7 +63,7 @@ final class TorchLayerNorm {
         });
   }
 
-  static void backward(TorchPool pool, LayerNormCall.Backward call) {
+  static void backward(TorchPool pool, TorchStep now, LayerNormCall.Backward call) {
     long dinp = call.dinp();
     long dresidual = call.dresidual();
     long dweight = call.dweight();
@@ -72,8 +72,8 @@ final class TorchLayerNorm {
     long C = call.C();
     boolean accumulateWeight = call.accumulateWeight();
     DType dtype = call.dtype();
-    TorchDropout inpDropout = new TorchDropout(call.pInp(), call.seed(), call.stream());
-    TorchDropout outDropout = new TorchDropout(call.pOut(), call.seed(), call.stream() + 1);
+    TorchDropout inpDropout = now.dropout(call.pInp(), call.seed(), call.stream());
+    TorchDropout outDropout = now.dropout(call.pOut(), call.seed(), call.stream() + 1);
     boolean wantsWeight = dweight != 0;
     if (N == 0) {
       if (wantsWeight && !accumulateWeight) {

@@ -75,16 +75,19 @@ final class TorchOptimizers {
     TorchMemory.view(out, Double.BYTES).putDouble(sum);
   }
 
-  static void adamw(TorchPool pool, AdamWCall.Flat call) {
+  static void adamw(TorchPool pool, TorchStep now, AdamWCall.Flat call) {
+    if (now.stopped()) {
+      return;
+    }
     AdamW adam =
         new AdamW(
-            call.lr(),
+            now.lr(),
             call.beta1(),
             call.beta2(),
             call.eps(),
             call.weightDecay(),
-            call.biasCorrection1(),
-            call.biasCorrection2());
+            now.biasCorrection1(),
+            now.biasCorrection2());
     pool.ranges(
         call.count(),
         TILE,
@@ -96,7 +99,7 @@ final class TorchOptimizers {
               w,
               view(call.m() + offset, DType.F32, length),
               view(call.v() + offset, DType.F32, length),
-              view(call.grad() + offset, DType.F32, length).mul(scalar(call.gradScale())));
+              view(call.grad() + offset, DType.F32, length).mul(scalar(now.gradScale())));
           if (call.shadow() != 0) {
             view(call.shadow() + at * DType.BF16.sizeBytes(), DType.BF16, length).copy_(w);
           }
@@ -107,22 +110,22 @@ final class TorchOptimizers {
    * Over a table. Rows that never had a gradient only decay, which every row does; the others are
    * gathered, stepped and put back.
    */
-  static void adamwRows(TorchPool pool, AdamWCall.Rows call) {
+  static void adamwRows(TorchPool pool, TorchStep now, AdamWCall.Rows call) {
     long V = call.V();
     long C = call.C();
-    if (V == 0) {
+    if (V == 0 || now.stopped()) {
       return;
     }
     checkStates("adamw_rows", call.rowState(), V);
     AdamW adam =
         new AdamW(
-            call.lr(),
+            now.lr(),
             call.beta1(),
             call.beta2(),
             call.eps(),
             call.weightDecay(),
-            call.biasCorrection1(),
-            call.biasCorrection2());
+            now.biasCorrection1(),
+            now.biasCorrection2());
     Tensor w = view(call.weight(), DType.F32, V, C);
     Tensor mTable = view(call.m(), DType.F32, V, C);
     Tensor vTable = view(call.v(), DType.F32, V, C);
@@ -137,7 +140,7 @@ final class TorchOptimizers {
         (at, length) -> {
           Tensor index = active.narrow(0, at, length);
           Tensor stale = states.index_select(0, index).eq(scalar(1)).unsqueeze(1);
-          Tensor g = gTable.index_select(0, index).mul_(scalar(call.gradScale()));
+          Tensor g = gTable.index_select(0, index).mul_(scalar(now.gradScale()));
           g.masked_fill_(stale, scalar(0));
           Tensor wRows = w.index_select(0, index);
           Tensor mRows = mTable.index_select(0, index);
@@ -184,8 +187,8 @@ final class TorchOptimizers {
     }
   }
 
-  static void sgd(TorchPool pool, SgdCall.Flat call) {
-    if (call.count() == 0) {
+  static void sgd(TorchPool pool, TorchStep now, SgdCall.Flat call) {
+    if (call.count() == 0 || now.stopped()) {
       return;
     }
     Scalar momentumScalar = scalar(call.momentum());
@@ -195,21 +198,17 @@ final class TorchOptimizers {
         (at, length) -> {
           long offset = at * Float.BYTES;
           Tensor w = view(call.weight() + offset, DType.F32, length);
-          Tensor g = view(call.grad() + offset, DType.F32, length).mul(scalar(call.gradScale()));
+          Tensor g = view(call.grad() + offset, DType.F32, length).mul(scalar(now.gradScale()));
           if (call.weightDecay() != 0) {
             g.add_(w.mul(scalar(call.weightDecay())));
           }
           Tensor update = g;
           if (call.momentumBuffer() != 0) {
             Tensor buffer = view(call.momentumBuffer() + offset, DType.F32, length);
-            if (call.firstStep()) {
-              buffer.copy_(g);
-            } else {
-              buffer.mul_(momentumScalar).add_(g);
-            }
+            buffer.mul_(momentumScalar).add_(g);
             update = call.nesterov() ? g.add(buffer.mul(momentumScalar)) : buffer;
           }
-          w.sub_(update.mul(scalar(call.lr())));
+          w.sub_(update.mul(scalar(now.lr())));
           if (call.shadow() != 0) {
             view(call.shadow() + at * DType.BF16.sizeBytes(), DType.BF16, length).copy_(w);
           }

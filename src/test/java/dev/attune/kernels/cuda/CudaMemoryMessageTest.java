@@ -133,7 +133,7 @@ class CudaMemoryMessageTest {
   private String exhausted(DType dtype, boolean training, boolean checkpoints) {
     try (Tape tape = new Tape(backend, new Arena(backend, 4 << 20), dtype, 1)) {
       tape.useCheckpoints(checkpoints);
-      tape.begin(training, 1);
+      tape.begin(training);
       tape.allocate(2 << 20);
       String message =
           assertThrows(DeviceMemoryException.class, () -> tape.allocate(3 << 20)).getMessage();

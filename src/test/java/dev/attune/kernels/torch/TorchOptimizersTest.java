@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import dev.attune.core.DType;
 import dev.attune.kernels.calls.AdamWCall;
 import dev.attune.kernels.calls.SgdCall;
+import dev.attune.kernels.calls.StepCall;
 import dev.attune.kernels.calls.SumOfSquaresCall;
 import org.junit.jupiter.api.Test;
 
@@ -16,29 +17,20 @@ class TorchOptimizersTest extends TorchTestCase {
   private static final float BETA2 = 0.999f;
   private static final float EPS = 1e-8f;
   private static final float DECAY = 0.1f;
-  private static final float CLIP = 0.5f;
+  private static final int TARGETS = 2;
+  private static final float CLIP = 0.5f; // of so many targets
 
   private static float correction(float beta, int step) {
     return (float) (1 - Math.pow(beta, step));
   }
 
   private void adamw(long w, long m, long v, long shadow, long grad, int count, int step) {
-    backend.run(
-        new AdamWCall.Flat(
-            w,
-            m,
-            v,
-            shadow,
-            grad,
-            count,
-            LR,
-            BETA1,
-            BETA2,
-            EPS,
-            DECAY,
-            correction(BETA1, step),
-            correction(BETA2, step),
-            CLIP));
+    update(step);
+    backend.run(new AdamWCall.Flat(w, m, v, shadow, grad, count, BETA1, BETA2, EPS, DECAY));
+  }
+
+  private void update(int step) {
+    backend.run(new StepCall.Update(LR, correction(BETA1, step), correction(BETA2, step), TARGETS));
   }
 
   @Test
@@ -107,14 +99,10 @@ class TorchOptimizersTest extends TorchTestCase {
               stateAt,
               V,
               C,
-              LR,
               BETA1,
               BETA2,
               EPS,
-              DECAY,
-              correction(BETA1, step),
-              correction(BETA2, step),
-              CLIP));
+              DECAY));
     }
     assertArrayEquals(get(DType.F32, dense, V * C), get(DType.F32, sparse, V * C));
     assertArrayEquals(get(DType.F32, denseM, V * C), get(DType.F32, sparseM, V * C));
@@ -127,8 +115,7 @@ class TorchOptimizersTest extends TorchTestCase {
             () ->
                 backend.run(
                     new AdamWCall.Rows(
-                        sparse, sparseM, sparseV, dense, stateAt, V, C, LR, BETA1, BETA2, EPS,
-                        DECAY, 1, 1, 1)));
+                        sparse, sparseM, sparseV, dense, stateAt, V, C, BETA1, BETA2, EPS, DECAY)));
     assertEquals("adamw_rows: row_state[5] is 3, must be 0..2", e.getMessage());
     backend.free(stateAt, V);
   }
@@ -140,7 +127,7 @@ class TorchOptimizersTest extends TorchTestCase {
       double[] w = normal(DType.F32, count);
       double[] buffer = new double[count];
       long wAt = put(DType.F32, w);
-      long bufferAt = poison(count);
+      long bufferAt = put(DType.F32, buffer);
       long shadowAt = poison(DType.BF16, count);
       for (int step = 0; step < 3; step++) {
         double[] grad = normal(DType.F32, count);
@@ -149,19 +136,10 @@ class TorchOptimizersTest extends TorchTestCase {
           buffer[i] = step == 0 ? g : BETA1 * buffer[i] + g;
           w[i] -= LR * (nesterov ? g + BETA1 * buffer[i] : buffer[i]);
         }
+        update(1);
         backend.run(
             new SgdCall.Flat(
-                wAt,
-                bufferAt,
-                shadowAt,
-                put(DType.F32, grad),
-                count,
-                LR,
-                BETA1,
-                DECAY,
-                nesterov,
-                step == 0,
-                CLIP));
+                wAt, bufferAt, shadowAt, put(DType.F32, grad), count, BETA1, DECAY, nesterov));
       }
       assertClose(w, get(DType.F32, wAt, count), "weight");
       assertClose(buffer, get(DType.F32, bufferAt, count), "momentum");

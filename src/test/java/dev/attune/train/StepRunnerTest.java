@@ -42,8 +42,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Steps that run ahead of the host, recorded and not, beside those that do not. */
-class DeviceStepsTest {
+/** Steps on all backends, and on devices recorded and not. */
+class StepRunnerTest {
   private static final int BATCH = 4;
   private static final int STEPS = 8;
 
@@ -238,7 +238,7 @@ class DeviceStepsTest {
             if (last) {
               // As an evaluation does: what it brings up to date must not go stale.
               Inputs inputs = staging.stage(batch);
-              tape.begin(false, 0);
+              tape.begin(false);
               model.forward(tape, inputs);
             }
           }
@@ -249,7 +249,7 @@ class DeviceStepsTest {
         while (results.size() < steps) {
           results.add(runner.result());
         }
-        int recorded = runner instanceof DeviceSteps device ? device.recorded() : 0;
+        int recorded = runner.recordings();
         int count = Math.toIntExact(model.parameters().size());
         return new Outcome(results, Host.floats(model.parameters().weights(), 0, count), recorded);
       }
@@ -275,7 +275,7 @@ class DeviceStepsTest {
             BATCH,
             data.layout(),
             kind.microBatches());
-    return backend.deviceStep() == null ? new HostSteps(parts) : new DeviceSteps(parts, graphs);
+    return new StepRunner(parts, graphs);
   }
 
   /**
