@@ -53,7 +53,7 @@ struct Forward {
   const T* inp;
   const T* residual;
   const float* weight;
-  const float* bias;
+  const float* bias;  // may be null
   int64_t C;
   float eps;
   Dropout drop_inp, drop_out;
@@ -92,7 +92,7 @@ struct Forward {
     }
     const uint16_t* lanes_out = drop_out.on() ? lanes_of(drop_out, first, R * C, scratch.lanes) : nullptr;
     for_vectors(0, C, [&](int64_t c, auto lanes) ATTUNE_INLINE_BODY {
-      vf w = load(weight + c, lanes), b = load(bias + c, lanes);
+      vf w = load(weight + c, lanes), b = bias != nullptr ? load(bias + c, lanes) : splat(0.0f);
       for (int r = 0; r < R; ++r) {
         int64_t at = r * C + c;
         vf y = fma((load(scratch.rows + at, lanes) - center[r]) * scale[r], w, b);

@@ -37,13 +37,14 @@ struct RowChunks {
     return reinterpret_cast<float*>(ctx->workspace(0)) + (row / rows * arrays + array) * stride;
   }
 
-  // out[array] (C) (+)= the partial sums of all chunks.
+  // out[array] (C) (+)= the partial sums of all chunks; null where they are not wanted.
   void combine(attune_context* ctx, std::initializer_list<float*> out, int64_t C, bool accumulate) const {
     constexpr int64_t kColumns = 128;
     const int64_t blocks = (C + kColumns - 1) / kColumns;
     parallel(ctx, arrays * blocks, [&](int64_t task, int32_t) {
       const int64_t array = task / blocks, begin = task % blocks * kColumns;
       float* to = out.begin()[array];
+      if (to == nullptr) return;
       for_vectors(begin, begin + kColumns < C ? begin + kColumns : C, [&](int64_t c, auto lanes) ATTUNE_INLINE_BODY {
         vf total = accumulate ? load(to + c, lanes) : splat(0.0f);
         for (int64_t chunk = 0; chunk < count; ++chunk) total += load(partial(ctx, chunk * rows, array) + c, lanes);

@@ -235,7 +235,7 @@ attune_status dora_bwd(attune_context* ctx, void* dinp, float* dmagnitude, const
     }));
   }
   if (dmagnitude == nullptr) return ATTUNE_OK;
-  return combine_norm_partials(ctx, dmagnitude, nullptr, partials, pieces, F, accumulate != 0);
+  return combine_norm_partials(ctx, dmagnitude, nullptr, partials, pieces, 1, F, accumulate != 0);
 }
 
 }  // namespace attune::cuda

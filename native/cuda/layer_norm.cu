@@ -16,7 +16,7 @@ struct Forward {
   const T* inp;
   const T* residual;  // may be null
   const float* weight;
-  const float* bias;
+  const float* bias;  // may be null
   int64_t N, C;
   float eps;
   Dropout drop_inp, drop_out;
@@ -81,9 +81,9 @@ __global__ void __launch_bounds__(Shape::Group::kBlockThreads) layer_norm_fwd_ro
     for_pieces<Shape>(thread, a.C, [&](int p, int64_t c) {
       float(&x)[V] = row[p];
       again(c, x);
-      float w[V], b[V];
+      float w[V], b[V] = {};
       load(w, a.weight + c);
-      load(b, a.bias + c);
+      if (a.bias != nullptr) load(b, a.bias + c);
 #pragma unroll
       for (int k = 0; k < V; ++k) x[k] = fmaf((x[k] - center) * scale, w[k], b[k]);
       if (a.drop_out.on()) a.drop_out.apply(x, first + c);
@@ -304,7 +304,7 @@ attune_status layer_norm_bwd(attune_context* ctx, void* dinp, void* dresidual, f
     }));
   }
   if (dweight == nullptr) return ATTUNE_OK;
-  return combine_norm_partials(ctx, dweight, dbias, partials, blocks, C, accumulate_weight != 0);
+  return combine_norm_partials(ctx, dweight, dbias, partials, blocks, 2, C, accumulate_weight != 0);
 }
 
 }  // namespace attune::cuda

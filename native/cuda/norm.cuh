@@ -51,16 +51,16 @@ __device__ __forceinline__ void for_pieces(int thread, int64_t C, Body&& body) {
 constexpr int kAddColumns = 32;
 constexpr int kAddRows = 8;
 
-// Column c of `first` (c < C) or `second` (+)= the sum of the partials, (count, arrays * C).
+// Column c of `first` (c < C) or `second` (+)= the sum of that column of the partials, (count, stride).
 static __global__ void __launch_bounds__(kAddColumns* kAddRows)
-    add_norm_partials(float* first, float* second, const float* partials, int64_t count, int64_t columns, int64_t C,
-                      bool accumulate) {
+    add_norm_partials(float* first, float* second, const float* partials, int64_t count, int64_t stride,
+                      int64_t columns, int64_t C, bool accumulate) {
   float* sums = shared_memory<float>();
   const int lane = lane_id(), warp = warp_id();
   const int64_t c = static_cast<int64_t>(blockIdx.x) * kAddColumns + lane;
   float total = 0;
   if (c < columns) {
-    for (int64_t i = warp; i < count; i += kAddRows) total += partials[i * columns + c];
+    for (int64_t i = warp; i < count; i += kAddRows) total += partials[i * stride + c];
   }
   sums[warp * kAddColumns + lane] = total;
   __syncthreads();
@@ -70,12 +70,14 @@ static __global__ void __launch_bounds__(kAddColumns* kAddRows)
   *to = accumulate ? *to + total : total;
 }
 
+// `second` may be null: not wanted. `arrays` of C partial sums each come from each of `count` blocks.
 static inline attune_status combine_norm_partials(attune_context* ctx, float* first, float* second,
-                                                  const float* partials, int64_t count, int64_t C, bool accumulate) {
+                                                  const float* partials, int64_t count, int64_t arrays, int64_t C,
+                                                  bool accumulate) {
   const int64_t columns = second != nullptr ? 2 * C : C;
   return launch(ctx, add_norm_partials, dim3(static_cast<unsigned>(ceil_div(columns, kAddColumns))),
-                kAddColumns * kAddRows, kAddColumns * kAddRows * sizeof(float), first, second, partials, count, columns,
-                C, accumulate);
+                kAddColumns * kAddRows, kAddColumns * kAddRows * sizeof(float), first, second, partials, count,
+                arrays * C, columns, C, accumulate);
 }
 
 }  // namespace attune::cuda

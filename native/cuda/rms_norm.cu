@@ -219,7 +219,7 @@ attune_status rms_norm_bwd(attune_context* ctx, void* dinp, float* dweight, cons
     }));
   }
   if (dweight == nullptr) return ATTUNE_OK;
-  return combine_norm_partials(ctx, dweight, nullptr, partials, blocks, C, accumulate_weight != 0);
+  return combine_norm_partials(ctx, dweight, nullptr, partials, blocks, 1, C, accumulate_weight != 0);
 }
 
 }  // namespace attune::cuda

@@ -187,7 +187,7 @@ attune_status attune_relative_bias_bwd(attune_context* ctx, float* dtable, const
 
 // Fused dropout, residual add, layer norm, dropout:
 //   sum (N,C) dtype = dropout_inp(inp) + residual (may be null); out (N,C) dtype =
-//   dropout_out((sum - mean) * rstd * weight + bias); mean, rstd (N) f32 of sum as stored.
+//   dropout_out((sum - mean) * rstd * weight + bias); mean, rstd (N) f32 of sum as stored. bias may be null: zero.
 // sum may be inp itself (in place), and may be null in inference. p_inp uses `stream`, p_out uses `stream + 1`. eps is
 // inside the square root.
 attune_status attune_layer_norm_fwd(attune_context* ctx, void* out, void* sum, float* mean, float* rstd,
@@ -198,7 +198,8 @@ attune_status attune_layer_norm_fwd(attune_context* ctx, void* out, void* sum, f
 // dsum = gradient of sum = dsum_extra (null: zero; the gradient that reaches sum by another way, as
 // in pre-norm models) + the layer norm's. dinp (N,C) = dsum .* the inp mask (may be null);
 // dresidual (N,C) (+)= dsum by accumulate_residual (may be null; dinp and dresidual may be one where
-// p_inp is 0). dweight, dbias (C) f32 (+)= by accumulate_weight; both null where they are frozen.
+// p_inp is 0). dweight, dbias (C) f32 (+)= by accumulate_weight; both null where they are frozen,
+// dbias alone where there is no bias.
 attune_status attune_layer_norm_bwd(attune_context* ctx, void* dinp, void* dresidual, float* dweight, float* dbias,
                                     const void* dout, const void* dsum_extra, const void* sum, const float* mean,
                                     const float* rstd, const float* weight, int64_t N, int64_t C, float p_inp,

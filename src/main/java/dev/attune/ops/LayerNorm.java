@@ -1,7 +1,6 @@
 package dev.attune.ops;
 
 import dev.attune.core.Check;
-import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.calls.LayerNormCall;
 import dev.attune.store.Parameter;
 import dev.attune.tape.Node;
@@ -80,8 +79,6 @@ public final class LayerNorm implements Node {
     this.out = tape.tensor(N, C, inp.dtype(), sumNeedsGradient || affine.weight.trainable());
     this.mean = tape.allocate(N * Float.BYTES);
     this.rstd = tape.allocate(N * Float.BYTES);
-    // The kernels add a bias always: without one, zeros.
-    long bias = affine.bias == null ? zeros(tape, C) : affine.bias.address();
     tape.backend()
         .run(
             new LayerNormCall.Forward(
@@ -92,7 +89,7 @@ public final class LayerNorm implements Node {
                 inp.address(),
                 residual == null ? 0 : residual.address(),
                 affine.weight.address(),
-                bias,
+                affine.bias == null ? 0 : affine.bias.address(),
                 N,
                 C,
                 affine.eps,
@@ -101,16 +98,7 @@ public final class LayerNorm implements Node {
                 tape.seed(),
                 streams,
                 inp.dtype()));
-    if (affine.bias == null) {
-      tape.free(bias);
-    }
     this.sum = kind == Sum.BORROWED ? inp : tape.rename(inp, sumNeedsGradient);
-  }
-
-  private static long zeros(Tape tape, long C) {
-    long zeros = tape.allocate(C * Float.BYTES);
-    tape.backend().run(new FillZeroCall(zeros, C * Float.BYTES));
-    return zeros;
   }
 
   /**
@@ -197,15 +185,13 @@ public final class LayerNorm implements Node {
         bias == null || !bias.trainable() || bias.accumulate() == accumulateWeight,
         "%s and its bias are out of step",
         weight.name());
-    // The kernels give both gradients or none.
-    long unused = bias == null && weight.trainable() ? zeros(tape, out.cols()) : 0;
     tape.backend()
         .run(
             new LayerNormCall.Backward(
                 dinp,
                 dresidual,
                 weight.trainable() ? weight.gradient() : 0,
-                bias != null && bias.trainable() ? bias.gradient() : unused,
+                bias != null && bias.trainable() ? bias.gradient() : 0,
                 out.gradient(),
                 dsumExtra,
                 sum.address(),
@@ -221,9 +207,6 @@ public final class LayerNorm implements Node {
                 accumulateResidual,
                 accumulateWeight,
                 out.dtype()));
-    if (unused != 0) {
-      tape.free(unused);
-    }
   }
 
   @Override

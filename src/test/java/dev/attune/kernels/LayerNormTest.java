@@ -55,6 +55,13 @@ class LayerNormTest extends KernelContract {
     return forward(k, inp, added, weight, bias, N, C, sum, pInp, pOut, dtype);
   }
 
+  private static KernelCase forwardWithoutBias(int N, int C, DType dtype) {
+    KernelCase k = KernelCase.forward(dtype, "layerNormForward without bias N=%d C=%d", N, C);
+    double[] inp = k.normal("inp", dtype, N * C);
+    double[] weight = k.normal("weight", Storage.F32, C);
+    return forward(k, inp, null, weight, null, N, C, Sum.APART, 0, 0.1f, dtype);
+  }
+
   private static KernelCase forward(
       KernelCase k,
       double[] inp,
@@ -209,7 +216,12 @@ class LayerNormTest extends KernelContract {
 
   @Override
   protected List<Set<String>> optionalOutputs() {
-    return List.of(Set.of("dweight", "dbias"), Set.of("dinp"), Set.of("dresidual"), Set.of("sum"));
+    return List.of(
+        Set.of("dweight", "dbias"),
+        Set.of("dbias"),
+        Set.of("dinp"),
+        Set.of("dresidual"),
+        Set.of("sum"));
   }
 
   @Override
@@ -220,6 +232,7 @@ class LayerNormTest extends KernelContract {
       for (int C : Shapes.widths().subList(1, Shapes.widths().size())) {
         cases.add(forward(5, C, false, Sum.APART, 0, 0, dtype));
         cases.add(forward(6, C, true, Sum.IN_PLACE, 0.1f, 0.3f, dtype));
+        cases.add(forwardWithoutBias(5, C, dtype));
         cases.add(backward(5, C, Outputs.ONE, false, false, 0, 0, dtype));
         cases.add(backward(6, C, Outputs.BOTH, true, true, 0.1f, 0.3f, dtype));
       }
@@ -511,7 +524,7 @@ class LayerNormTest extends KernelContract {
   @MethodSource("dev.attune.testkit.Backends#all")
   void badArgumentsAreRefused(Target target) {
     KernelCase forward = forward(3, 5, true, Sum.APART, 0, 0, DType.F32);
-    assertNullsRefused(target, forward, "out", "inp", "weight", "bias");
+    assertNullsRefused(target, forward, "out", "inp", "weight");
     forward.instead(with(-1, 5, 0, 0, DType.F32)).assertRefused(target.backend(), "N", -1);
     forward.instead(with(3, 0, 0, 0, DType.F32)).assertRefused(target.backend(), "C", 0);
     forward.instead(with(3, 5, 1, 0, DType.F32)).assertRefused(target.backend(), "pInp", 1);
@@ -521,8 +534,8 @@ class LayerNormTest extends KernelContract {
         .assertRefused(target.backend(), "dtype", DType.I32);
     KernelCase backward = backward(3, 5, Outputs.BOTH, true, false, 0, 0, DType.F32);
     assertNullsRefused(target, backward, "dout", "sum", "mean", "rstd", "weight");
-    // A frozen norm wants neither gradient; one without the other is a mistake.
-    assertNullsRefused(target, backward, "dweight", "dbias");
+    // A frozen norm wants neither gradient; that of the bias alone is a mistake.
+    backward.leavingOut(Set.of("dweight")).assertRefused(target.backend(), "dbias", "dweight");
     // One address for both gradients is allowed only where they are equal.
     backward(3, 5, Outputs.ONE, false, false, 0.1f, 0, DType.F32)
         .assertRefused(target.backend(), "dresidual", "pInp");

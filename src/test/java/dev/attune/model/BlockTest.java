@@ -18,6 +18,7 @@ import dev.attune.model.TransformerConfig.FeedForward;
 import dev.attune.model.TransformerConfig.Layer;
 import dev.attune.model.TransformerConfig.Norms;
 import dev.attune.model.TransformerConfig.Place;
+import dev.attune.model.TransformerConfig.RelativePositions;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
@@ -60,6 +61,7 @@ class BlockTest {
           .with(Module.WORD, "word")
           .with(Module.POSITION, "position")
           .with(Module.TYPE, "type")
+          .with(Module.RELATIVE_POSITION, "relative")
           .with(Module.EMBEDDING_NORM, "embedding_norm")
           .with(Module.EMBEDDING_PROJECTION, "projection")
           .with(Module.FINAL_NORM, "final_norm")
@@ -111,6 +113,23 @@ class BlockTest {
                 decoder,
                 gated,
                 List.of(Layer.named(0).rotary(ROTARY).window(3), Layer.named(1).rotary(SLOWER)))
+            .build());
+    CASES.put(
+        "windows to both sides",
+        of(
+                after,
+                encoder,
+                plain,
+                List.of(Layer.named(0).rotary(ROTARY).window(3), Layer.named(1).rotary(SLOWER)))
+            .build());
+    // Offsets beyond 5 share the bucket of the farthest.
+    CASES.put(
+        "relative positions",
+        of(after, encoder, plain, layers(2)).relative(new RelativePositions(8, 8, 5)).build());
+    CASES.put(
+        "relative positions in a window",
+        of(after, encoder, plain, List.of(Layer.named(0).window(3), Layer.named(1)))
+            .relative(new RelativePositions(8, 8, 5))
             .build());
     CASES.put(
         "parallel",

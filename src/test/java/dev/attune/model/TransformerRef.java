@@ -2,6 +2,7 @@ package dev.attune.model;
 
 import dev.attune.kernels.Activation;
 import dev.attune.model.Names.Module;
+import dev.attune.ops.RelativeBias;
 import dev.attune.ref.ActivationRef;
 import dev.attune.ref.Precision;
 import java.util.Map;
@@ -164,10 +165,11 @@ final class TransformerRef {
               (!a.isCausal() || back >= 0)
                   && (layer.window() == 0 || Math.abs(back) < layer.window());
           double score = 0;
+          double bias = config.relative() == null ? 0 : relative(j - i, h);
           for (int d = 0; d < D; d++) {
             score += q[i][h * D + d] * k[j][kv * D + d];
           }
-          scores[j] = sees ? Math.exp(score / Math.sqrt(D)) : 0;
+          scores[j] = sees ? Math.exp(score / Math.sqrt(D) + bias) : 0;
           total += scores[j];
         }
         for (int j = 0; j < x.length; j++) {
@@ -178,6 +180,15 @@ final class TransformerRef {
       }
     }
     return product(context, names.of(Module.ATTENTION_OUT, at));
+  }
+
+  private double relative(int offset, int head) {
+    TransformerConfig.RelativePositions relative = config.relative();
+    int far = relative.maxDistance();
+    int bucket =
+        RelativeBias.buckets(far, relative.buckets(), far, true)[
+            far + Math.max(-far, Math.min(far, offset))];
+    return weight(names.of(Module.RELATIVE_POSITION))[bucket * config.attention().heads() + head];
   }
 
   private void normalizeHeads(double[][] x, double[] weight, int D) {

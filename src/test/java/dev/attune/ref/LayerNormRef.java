@@ -48,7 +48,7 @@ public final class LayerNormRef {
       for (int i = n * C; i < (n + 1) * C; i++) {
         int c = i - n * C;
         double normal = p.f32(p.f32(forward.sum[i] - mean) * rstd);
-        double affine = p.f32(p.f32(normal * weight[c]) + bias[c]);
+        double affine = p.f32(p.f32(normal * weight[c]) + (bias == null ? 0 : bias[c]));
         forward.out[i] = maskOut[i] == 0 ? 0 : p.stored(affine * maskOut[i]);
       }
       forward.mean[n] = mean;

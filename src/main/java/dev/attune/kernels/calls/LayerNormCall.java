@@ -16,6 +16,7 @@ public final class LayerNormCall {
    *
    * @param sum (N,C), may be inp; 0 in inference
    * @param residual (N,C) or 0
+   * @param bias (C) or 0
    */
   public record Forward(
       long out,
@@ -38,7 +39,7 @@ public final class LayerNormCall {
     @Override
     public void fill(Frame frame) {
       frame.writes(out).mayWrite(sum).writes(mean).writes(rstd);
-      frame.reads(inp).mayRead(residual).reads(weight).reads(bias);
+      frame.reads(inp).mayRead(residual).reads(weight).mayRead(bias);
       frame.count(N).columns(C, N, MAX_WIDTH).notNegative(eps);
       frame.probability(pInp).probability(pOut).any(seed).any(stream).dtype(dtype);
     }
@@ -50,6 +51,7 @@ public final class LayerNormCall {
    * @param dinp (N,C) or 0: dsum through inp's mask
    * @param dresidual (N,C) or 0: dsum; may be dinp where pInp is 0
    * @param dweight (C) f32; 0 with dbias where they are frozen
+   * @param dbias (C) f32; 0 where there is no bias
    * @param dsumExtra (N,C) or 0
    */
   public record Backward(
@@ -75,12 +77,15 @@ public final class LayerNormCall {
       implements Call {
     @Override
     public void fill(Frame frame) {
-      frame.together(dweight, dbias, "dweight and dbias");
       frame.mayWrite(dinp);
       if (dinp != 0 && dinp == dresidual && pInp != 0) {
         frame.refuse("is dinp, p_inp is %s, must then be 0", pInp);
       }
-      frame.mayWrite(dresidual).mayWrite(dweight).mayWrite(dbias);
+      frame.mayWrite(dresidual).mayWrite(dweight);
+      if (dweight == 0 && dbias != 0) {
+        frame.refuse("is wanted without dweight");
+      }
+      frame.mayWrite(dbias);
       frame.reads(dout).mayRead(dsumExtra).reads(sum).reads(mean).reads(rstd).reads(weight);
       frame.count(N).columns(C, N, MAX_WIDTH);
       frame.probability(pInp).probability(pOut).any(seed).any(stream);

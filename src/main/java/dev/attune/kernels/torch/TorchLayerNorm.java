@@ -50,7 +50,9 @@ final class TorchLayerNorm {
                   x,
                   new long[] {C},
                   new TensorOptional(view(call.weight(), DType.F32, C)),
-                  new TensorOptional(view(call.bias(), DType.F32, C)),
+                  call.bias() == 0
+                      ? new TensorOptional()
+                      : new TensorOptional(view(call.bias(), DType.F32, C)),
                   call.eps());
           Tensor normalised = outDropout.apply(result.get0(), row, rows, C);
           view(call.out() + offset, dtype, rows, C).copy_(normalised);
@@ -78,7 +80,9 @@ final class TorchLayerNorm {
     if (N == 0) {
       if (wantsWeight && !accumulateWeight) {
         view(dweight, DType.F32, C).zero_();
-        view(dbias, DType.F32, C).zero_();
+        if (dbias != 0) {
+          view(dbias, DType.F32, C).zero_();
+        }
       }
       return;
     }
@@ -122,7 +126,9 @@ final class TorchLayerNorm {
         });
     if (wantsWeight) {
       store(view(dweight, DType.F32, C), dweights.sum(0), accumulateWeight);
-      store(view(dbias, DType.F32, C), dbiases.sum(0), accumulateWeight);
+      if (dbias != 0) {
+        store(view(dbias, DType.F32, C), dbiases.sum(0), accumulateWeight);
+      }
     }
   }
 }
