@@ -87,6 +87,8 @@ void rms_norm(int64_t N, int64_t G, int64_t C, int64_t gap, bool residual, bool 
       same("dinp", dinp, kTight * 4);
       same("dweight", *dw, kTight * 4, std::sqrt(static_cast<double>(N * G)) + 1);
     }
+    // In place over an addend that is the same on both sides: in bf16 the results so far may be neighbours.
+    for (int64_t i = 0; i < dinp.count; ++i) dinp.set(i, dinp.value(kCpu, i));
     run([&](Library& l, Side s) {
       return l.rms_norm_bwd(l.ctx, dinp.at(s), nullptr, dout.at(s), extra ? dinp.at(s) : nullptr, saved.at(s),
                             rstd.at<float>(s), weight.at<float>(s), N, G, C, stride, stride, 0, dtype);
