@@ -1,5 +1,6 @@
 package dev.attune.text;
 
+import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import dev.attune.core.NativeLoader;
 import dev.attune.core.Platform;
 import java.io.IOException;
@@ -71,7 +72,9 @@ final class NativeTokenizers {
 
   private static URL resource(String platform, String name) throws IOException {
     String resource = RESOURCES + platform + "/cpu/" + name;
-    URL url = NativeTokenizers.class.getResource(resource);
+    // Asked of a class of theirs: as modules, their JAR opens its resources and ours sees none of
+    // them.
+    URL url = TokenizersLibrary.class.getResource(resource);
     if (url == null) {
       throw new IOException(
           "no "

@@ -12,9 +12,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import java.util.jar.Attributes;
 import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
 import java.util.jar.JarOutputStream;
+import java.util.jar.Manifest;
 import java.util.stream.Stream;
 
 /** An application that embeds Attune: its class path, its JAR, and what it asks of it. */
@@ -40,7 +42,10 @@ final class Application {
 
   /** Attune's own JAR, of the classes and resources that the build has made. */
   static Path jar(Path file) throws IOException {
-    try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(file))) {
+    Manifest manifest = new Manifest();
+    manifest.getMainAttributes().put(Attributes.Name.MANIFEST_VERSION, "1.0");
+    manifest.getMainAttributes().put(Attributes.Name.MULTI_RELEASE, "true");
+    try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(file), manifest)) {
       addTree(out, CLASSES);
     }
     return file;

@@ -1,0 +1,22 @@
+/**
+ * Fine-tunes transformer language models, and uses them.
+ *
+ * <p>The package {@code dev.attune} is all that is exported; what other backends and the command
+ * line need is looked for where they are asked for.
+ */
+module dev.attune {
+  requires ai.djl.tokenizers;
+  requires com.fasterxml.jackson.core;
+  requires com.fasterxml.jackson.databind;
+  requires com.fasterxml.jackson.dataformat.csv;
+  requires java.management;
+  requires jdk.management;
+  requires org.bytedeco.javacpp;
+  requires static com.fasterxml.jackson.dataformat.yaml;
+  requires static org.apache.commons.cli;
+  requires static org.bytedeco.cuda;
+  requires static org.bytedeco.openblas;
+  requires static org.bytedeco.pytorch;
+
+  exports dev.attune;
+}
