@@ -141,6 +141,16 @@ public record Example(
     return out.toString();
   }
 
+  /** Whether neither a text nor words are there to read. */
+  public boolean hasNoText() {
+    return text == null && tokens != null ? hasNoWords() : text == null || text.isBlank();
+  }
+
+  /** Whether there are no words to read. */
+  public boolean hasNoWords() {
+    return tokens == null || tokens.stream().allMatch(String::isBlank);
+  }
+
   private static void appendNormalised(String text, StringBuilder out) {
     boolean gap = false;
     int begin = out.length();
