@@ -17,13 +17,6 @@ import java.util.stream.Collectors;
  * #build} on.
  */
 public final class ParameterBuilder {
-  /**
-   * One Hugging Face tensor of a declaration, or one module before its tensors are named.
-   *
-   * @param rows of a matrix; entries of a vector
-   */
-  public record Part(String name, long rows) {}
-
   private final List<Parameter> declared = new ArrayList<>();
   private final List<Decomposition> decompositions = new ArrayList<>();
   private boolean built;
