@@ -12,12 +12,9 @@ import dev.attune.kernels.NativeLibrary;
 import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.calls.Op;
-import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
 import java.nio.ByteBuffer;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
@@ -57,9 +54,7 @@ public final class CudaBackend extends NativeBackend {
   private final long workspace;
   private final Transfers transfers;
   private final CudaStep step;
-  private final List<Buffer> retired = new ArrayList<>();
-  private boolean graphsExist;
-  private boolean capturing;
+  private final Recording recording = new Recording(this);
   private long reservedBytes;
   private long peakReservedBytes;
   private long ctx;
@@ -132,7 +127,7 @@ public final class CudaBackend extends NativeBackend {
     return new CudaBackend(
         KernelLibrary.cuda(),
         runtime,
-        backend -> new LtProducts(runtime, backend),
+        backend -> new LtProducts(runtime, backend, backend.recording()),
         backend -> attention(runtime, backend));
   }
 
@@ -149,9 +144,13 @@ public final class CudaBackend extends NativeBackend {
       return null;
     }
     try {
-      CudnnAttention cudnn = new CudnnAttention(runtime, backend);
+      CudnnAttention cudnn = new CudnnAttention(runtime, backend, backend.recording());
       return new AttentionChoice(
-          backend, runtime, cudnn, AttentionChoice.file(runtime.properties(), cudnn));
+          backend,
+          backend.recording(),
+          runtime,
+          cudnn,
+          AttentionChoice.file(runtime.properties(), cudnn));
     } catch (CudaFailure e) {
       backend.synchronize(); // throws where the device itself is what failed
       return null;
@@ -182,7 +181,7 @@ public final class CudaBackend extends NativeBackend {
     try {
       this.transfers = new Transfers(runtime);
       this.step = new CudaStep(this, runtime);
-      this.linear = new CudaLinear(this, products.apply(this));
+      this.linear = new CudaLinear(this, recording, products.apply(this));
       this.attention = attention.apply(this);
     } catch (CudaFailure e) {
       throw lost(e);
@@ -281,28 +280,29 @@ public final class CudaBackend extends NativeBackend {
     return lost != null;
   }
 
-  boolean isCapturing() {
-    return capturing;
+  /** For those whose work is recorded in graphs. */
+  Recording recording() {
+    return recording;
   }
 
   void beginCapture() {
     check(runtime.beginCapture(library(), ctx()));
-    capturing = true;
+    recording.begin();
   }
 
   /** Ends a capture; returns the graph. */
   long endCapture() {
-    capturing = false;
+    recording.stop();
     try (LongPointer graph = new LongPointer(1)) {
       check(runtime.endCapture(library(), ctx(), graph));
-      graphsExist = true;
+      recording.keepAddresses();
       return graph.get();
     }
   }
 
   /** Ends a capture that failed on the way, for whose failure there is an exception already. */
   void abandonCapture() {
-    capturing = false;
+    recording.stop();
     try (LongPointer graph = new LongPointer(1)) {
       if (lost == null && runtime.endCapture(library(), ctx(), graph) == 0) {
         check(runtime.destroy(library(), ctx(), graph.get()));
@@ -340,7 +340,7 @@ public final class CudaBackend extends NativeBackend {
   @Override
   public long allocate(long sizeBytes, boolean hugePages) {
     Check.argument(sizeBytes > 0, "allocate: sizeBytes is %d, must be positive", sizeBytes);
-    Check.state(!capturing, "%d bytes are wanted while a graph is being recorded", sizeBytes);
+    Check.state(!recording.isOn(), "%d bytes are wanted while a graph is being recorded", sizeBytes);
     Check.state(workspace == 0 || ctx() != 0, "the cuda backend is closed");
     try {
       long address = runtime.allocate(sizeBytes);
@@ -433,7 +433,7 @@ public final class CudaBackend extends NativeBackend {
     boolean works = lost == null;
     if (works) {
       linear.close();
-      retired.forEach(Buffer::close);
+      recording.close();
       if (attention != null) {
         attention.close();
       }
@@ -487,21 +487,5 @@ public final class CudaBackend extends NativeBackend {
   /** Runs a kernel of ours, whatever else there is for the call. */
   void runOurs(Call call) {
     super.run(call);
-  }
-
-  /**
-   * A buffer of at least this size: the old one, or a new zeroed one in its place. Graphs may have
-   * recorded the old one's address, so it then stays until the end.
-   */
-  Buffer scratch(Buffer old, long sizeBytes) {
-    if (old != null && old.sizeBytes() >= sizeBytes) {
-      return old;
-    }
-    if (old != null && graphsExist) {
-      retired.add(old);
-    } else if (old != null) {
-      old.close();
-    }
-    return Buffer.allocate(this, sizeBytes, true, "scratch of products");
   }
 }
