@@ -135,7 +135,7 @@ final class AttentionChoice implements AutoCloseable {
   }
 
   private final Backend backend;
-  private final Recording recording;
+  private final Scratch scratch;
   private final CudaRuntime runtime;
   private final AttentionEngine engine;
   private final ChoiceFile file;
@@ -143,12 +143,12 @@ final class AttentionChoice implements AutoCloseable {
 
   AttentionChoice(
       Backend backend,
-      Recording recording,
+      Scratch scratch,
       CudaRuntime runtime,
       AttentionEngine engine,
       ChoiceFile file) {
     this.backend = backend;
-    this.recording = recording;
+    this.scratch = scratch;
     this.runtime = runtime;
     this.engine = engine;
     this.file = file;
@@ -294,7 +294,7 @@ final class AttentionChoice implements AutoCloseable {
   private void run(
       Key key, Batch batch, Runnable ours, LongFunction<List<Output>> outputs, EngineCall call) {
     Boolean takes = takesEngine.computeIfAbsent(key, this::kept);
-    if (takes == null && !recording.isOn()) {
+    if (takes == null && !scratch.isRecording()) {
       judge(key, ours, outputs.apply(rows(batch)), call);
       takes = takesEngine.get(key);
       if (takes == null || !takes) {

@@ -54,7 +54,7 @@ public final class CudaBackend extends NativeBackend {
   private final long workspace;
   private final Transfers transfers;
   private final CudaStep step;
-  private final Recording recording = new Recording(this);
+  private final Scratch scratch = new Scratch(this);
   private long reservedBytes;
   private long peakReservedBytes;
   private long ctx;
@@ -127,7 +127,7 @@ public final class CudaBackend extends NativeBackend {
     return new CudaBackend(
         KernelLibrary.cuda(),
         runtime,
-        backend -> new LtProducts(runtime, backend, backend.recording()),
+        backend -> new LtProducts(runtime, backend, backend.scratch()),
         backend -> attention(runtime, backend));
   }
 
@@ -144,10 +144,10 @@ public final class CudaBackend extends NativeBackend {
       return null;
     }
     try {
-      CudnnAttention cudnn = new CudnnAttention(runtime, backend, backend.recording());
+      CudnnAttention cudnn = new CudnnAttention(runtime, backend, backend.scratch());
       return new AttentionChoice(
           backend,
-          backend.recording(),
+          backend.scratch(),
           runtime,
           cudnn,
           AttentionChoice.file(runtime.properties(), cudnn));
@@ -181,7 +181,7 @@ public final class CudaBackend extends NativeBackend {
     try {
       this.transfers = new Transfers(runtime);
       this.step = new CudaStep(this, runtime);
-      this.linear = new CudaLinear(this, recording, products.apply(this));
+      this.linear = new CudaLinear(this, scratch, products.apply(this));
       this.attention = attention.apply(this);
     } catch (CudaFailure e) {
       throw lost(e);
@@ -280,29 +280,29 @@ public final class CudaBackend extends NativeBackend {
     return lost != null;
   }
 
-  /** For those whose work is recorded in graphs. */
-  Recording recording() {
-    return recording;
+  /** For the parts, whose work graphs record. */
+  Scratch scratch() {
+    return scratch;
   }
 
   void beginCapture() {
     check(runtime.beginCapture(library(), ctx()));
-    recording.begin();
+    scratch.beginRecording();
   }
 
   /** Ends a capture; returns the graph. */
   long endCapture() {
-    recording.stop();
+    scratch.endRecording();
     try (LongPointer graph = new LongPointer(1)) {
       check(runtime.endCapture(library(), ctx(), graph));
-      recording.keepAddresses();
+      scratch.keepAddresses();
       return graph.get();
     }
   }
 
   /** Ends a capture that failed on the way, for whose failure there is an exception already. */
   void abandonCapture() {
-    recording.stop();
+    scratch.endRecording();
     try (LongPointer graph = new LongPointer(1)) {
       if (lost == null && runtime.endCapture(library(), ctx(), graph) == 0) {
         check(runtime.destroy(library(), ctx(), graph.get()));
@@ -340,7 +340,8 @@ public final class CudaBackend extends NativeBackend {
   @Override
   public long allocate(long sizeBytes, boolean hugePages) {
     Check.argument(sizeBytes > 0, "allocate: sizeBytes is %d, must be positive", sizeBytes);
-    Check.state(!recording.isOn(), "%d bytes are wanted while a graph is being recorded", sizeBytes);
+    Check.state(
+        !scratch.isRecording(), "%d bytes are wanted while a graph is being recorded", sizeBytes);
     Check.state(workspace == 0 || ctx() != 0, "the cuda backend is closed");
     try {
       long address = runtime.allocate(sizeBytes);
@@ -433,7 +434,7 @@ public final class CudaBackend extends NativeBackend {
     boolean works = lost == null;
     if (works) {
       linear.close();
-      recording.close();
+      scratch.close();
       if (attention != null) {
         attention.close();
       }

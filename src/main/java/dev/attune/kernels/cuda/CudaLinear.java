@@ -19,14 +19,14 @@ import dev.attune.memory.Buffer;
  */
 final class CudaLinear implements AutoCloseable {
   private final Backend backend;
-  private final Recording recording;
+  private final Scratch scratch;
   private final Products products;
   private Buffer weightScratch;
   private Buffer productScratch;
 
-  CudaLinear(Backend backend, Recording recording, Products products) {
+  CudaLinear(Backend backend, Scratch scratch, Products products) {
     this.backend = backend;
-    this.recording = recording;
+    this.scratch = scratch;
     this.products = products;
   }
 
@@ -116,7 +116,7 @@ final class CudaLinear implements AutoCloseable {
     } else {
       long product = c.dinp();
       if (c.accumulate()) {
-        productScratch = recording.scratch(productScratch, count * c.dtype().sizeBytes());
+        productScratch = scratch.grown(productScratch, count * c.dtype().sizeBytes());
         product = productScratch.address();
       }
       products.backwardInput(plain(c, product, weight, false));
@@ -159,7 +159,7 @@ final class CudaLinear implements AutoCloseable {
       return;
     }
     if (c.accumulate() && c.dbias() != 0) {
-      productScratch = recording.scratch(productScratch, c.F() * Float.BYTES);
+      productScratch = scratch.grown(productScratch, c.F() * Float.BYTES);
       long sums = productScratch.address();
       products.backwardWeight(
           new LinearCall.BackwardWeight(
@@ -175,7 +175,7 @@ final class CudaLinear implements AutoCloseable {
     if (weightDtype == dtype) {
       return weight;
     }
-    weightScratch = recording.scratch(weightScratch, F * C * dtype.sizeBytes());
+    weightScratch = scratch.grown(weightScratch, F * C * dtype.sizeBytes());
     long operand = weightScratch.address();
     if (weightDtype == DType.F32 || weightDtype == DType.BF16) {
       backend.run(new CastCall(operand, weight, F * C, false, dtype, weightDtype));
@@ -199,9 +199,9 @@ final class CudaLinear implements AutoCloseable {
 
   @Override
   public void close() {
-    for (Buffer scratch : new Buffer[] {weightScratch, productScratch}) {
-      if (scratch != null) {
-        scratch.close();
+    for (Buffer held : new Buffer[] {weightScratch, productScratch}) {
+      if (held != null) {
+        held.close();
       }
     }
     products.close();

@@ -28,14 +28,14 @@ final class LtAlgorithms {
 
   private final LtMatmul matmul;
   private final Allocator allocator;
-  private final Recording recording;
+  private final Scratch scratch;
   private final ChoiceFile file;
   private final Map<LtShape, cublasLtMatmulAlgo_t> algorithms = new HashMap<>();
 
-  LtAlgorithms(LtMatmul matmul, Allocator allocator, Recording recording, ChoiceFile file) {
+  LtAlgorithms(LtMatmul matmul, Allocator allocator, Scratch scratch, ChoiceFile file) {
     this.matmul = matmul;
     this.allocator = allocator;
-    this.recording = recording;
+    this.scratch = scratch;
     this.file = file;
   }
 
@@ -128,6 +128,6 @@ final class LtAlgorithms {
 
   /** Refuses to measure while a graph is being recorded. */
   void checkNotRecorded(String product) {
-    Check.state(!recording.isOn(), "%s is new while a graph is being recorded", product);
+    Check.state(!scratch.isRecording(), "%s is new while a graph is being recorded", product);
   }
 }

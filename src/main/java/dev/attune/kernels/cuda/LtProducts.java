@@ -37,7 +37,7 @@ final class LtProducts implements Products {
   private static final int BIAS_ALIGNMENT = 16;
 
   private final Backend backend;
-  private final Recording recording;
+  private final Scratch scratch;
   private final LtMatmul matmul;
   private final ChoiceFile file;
   private final LtAlgorithms algorithms;
@@ -60,14 +60,14 @@ final class LtProducts implements Products {
     return Linkage.problem("cuBLASLt", cublas::cublasLtGetVersion);
   }
 
-  LtProducts(PresetRuntime runtime, Backend backend, Recording recording) {
+  LtProducts(PresetRuntime runtime, Backend backend, Scratch scratch) {
     this.backend = backend;
-    this.recording = recording;
+    this.scratch = scratch;
     this.matmul = new LtMatmul(runtime, backend);
     this.file =
         ChoiceFile.of(
             "products", runtime.properties(), "" + cublas.cublasLtGetVersion(), LtAlgorithms.BYTES);
-    this.algorithms = new LtAlgorithms(matmul, backend, recording, file);
+    this.algorithms = new LtAlgorithms(matmul, backend, scratch, file);
   }
 
   @Override
@@ -288,7 +288,7 @@ final class LtProducts implements Products {
       return old.address();
     }
     int size = Math.toIntExact(2 * count * dtype.sizeBytes());
-    Buffer made = recording.scratch(old, size);
+    Buffer made = scratch.grown(old, size);
     ByteBuffer values = ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder());
     while (values.hasRemaining()) {
       if (dtype == DType.BF16) {
@@ -335,8 +335,7 @@ final class LtProducts implements Products {
    * product; where none does, the bias is rounded to bf16 first, as PyTorch's autocast does. A bias
    * that is not aligned is copied to where it is.
    */
-  private DType biasDtype(
-      Kind kind, int epilogue, long bias, long m, DType dtype, int alignment) {
+  private DType biasDtype(Kind kind, int epilogue, long bias, long m, DType dtype, int alignment) {
     if (bias == 0) {
       return DType.F32;
     }
@@ -349,7 +348,7 @@ final class LtProducts implements Products {
       return DType.F32;
     }
     DType biasDtype = takesF32 ? DType.F32 : DType.BF16;
-    biasScratch = recording.scratch(biasScratch, m * biasDtype.sizeBytes());
+    biasScratch = scratch.grown(biasScratch, m * biasDtype.sizeBytes());
     backend.run(new CastCall(biasScratch.address(), bias, m, false, biasDtype, DType.F32));
     matmul.bias(biasScratch.address(), biasDtype);
     return biasDtype;

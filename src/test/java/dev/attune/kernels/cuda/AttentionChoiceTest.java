@@ -164,7 +164,7 @@ class AttentionChoiceTest {
             b ->
                 new AttentionChoice(
                     b,
-                    b.recording(),
+                    b.scratch(),
                     runtime,
                     engine,
                     new ChoiceFile(folder.resolve("choices.txt"), AttentionChoice.Verdict.BYTES)));

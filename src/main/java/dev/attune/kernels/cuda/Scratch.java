@@ -6,33 +6,34 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * What graphs ask of those whose work is recorded in them: while one is being recorded nothing is
- * allocated or measured, and scratch whose address a graph may have recorded stays where it is.
+ * Memory that products and attention take beside their operands, as graphs allow it: while one is
+ * being recorded nothing can be allocated, and what a graph may have recorded the address of stays
+ * where it is.
  */
-final class Recording implements AutoCloseable {
+final class Scratch implements AutoCloseable {
   private final Allocator allocator;
   private final List<Buffer> retired = new ArrayList<>();
-  private boolean on;
+  private boolean recording;
   private boolean graphsExist;
 
-  Recording(Allocator allocator) {
+  Scratch(Allocator allocator) {
     this.allocator = allocator;
   }
 
   /** Whether a graph is being recorded. */
-  boolean isOn() {
-    return on;
+  boolean isRecording() {
+    return recording;
   }
 
-  void begin() {
-    on = true;
+  void beginRecording() {
+    recording = true;
   }
 
-  void stop() {
-    on = false;
+  void endRecording() {
+    recording = false;
   }
 
-  /** From here on there is a graph that may hold addresses of scratch. */
+  /** From here on there is a graph that may hold addresses. */
   void keepAddresses() {
     graphsExist = true;
   }
@@ -43,7 +44,7 @@ final class Recording implements AutoCloseable {
    *
    * @param old may be null
    */
-  Buffer scratch(Buffer old, long sizeBytes) {
+  Buffer grown(Buffer old, long sizeBytes) {
     if (old != null && old.sizeBytes() >= sizeBytes) {
       return old;
     }
