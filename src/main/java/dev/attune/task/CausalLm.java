@@ -309,6 +309,16 @@ public final class CausalLm implements Task {
     }
 
     @Override
+    public boolean generates() {
+      return true;
+    }
+
+    @Override
+    public boolean hasOwnHead() {
+      return false;
+    }
+
+    @Override
     public boolean hasLabels() {
       return false;
     }
