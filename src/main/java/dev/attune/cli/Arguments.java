@@ -88,14 +88,6 @@ final class Arguments {
         : option.help() + " (default " + option.defaultValue() + ")";
   }
 
-  boolean wantsHelp() {
-    return line.hasOption("help");
-  }
-
-  boolean json() {
-    return line.hasOption("json");
-  }
-
   boolean quiet() {
     return line.hasOption("quiet");
   }

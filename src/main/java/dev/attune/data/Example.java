@@ -75,11 +75,6 @@ public record Example(
         row, null, null, null, null, null, null, prompt, completion, null, null, Map.of());
   }
 
-  /** A text with several labels, or none. */
-  public static Example ofLabels(int row, String text, List<String> labels) {
-    return new Example(row, text, null, null, labels, null, null, null, null, null, null, Map.of());
-  }
-
   /**
    * A question on a context.
    *

@@ -21,7 +21,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 
 /** The registry: which families there are, and from a config.json to a model. */
 public final class Families {
@@ -118,7 +117,9 @@ public final class Families {
                     "config.json: model type '"
                         + type
                         + "' is not supported; supported are "
-                        + Stream.of(list(false), list(true)).collect(Collectors.joining(", "))));
+                        + list(false)
+                        + ", "
+                        + list(true)));
   }
 
   /** The head of the class of Transformers that is called so, if a family here has it. */
@@ -127,7 +128,7 @@ public final class Families {
         .flatMap(
             entry ->
                 Arrays.stream(HeadKind.values())
-                    .filter(head -> entry.carries(head))
+                    .filter(entry::carries)
                     .filter(head -> entry.architecture(head).equals(architecture)))
         .findFirst();
   }

@@ -70,11 +70,6 @@ public final class CausalLm implements Task {
     this.stride = stride;
   }
 
-  /** Whether prompts and all turns are learned too. */
-  public boolean trainsOnPrompt() {
-    return trainOnPrompt;
-  }
-
   @Override
   public TaskType type() {
     return TYPE;

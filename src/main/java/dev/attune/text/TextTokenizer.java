@@ -120,11 +120,6 @@ public final class TextTokenizer implements AutoCloseable {
     return new TextTokenizer(folder, model, VocabularyFiles.tokenizerJson(folder), true);
   }
 
-  /** What the first load of the native library took in this process. */
-  public static long nativeLoadMillis() {
-    return NativeTokenizers.loadMillis();
-  }
-
   /** The folder it was opened from. */
   public Path folder() {
     return folder;

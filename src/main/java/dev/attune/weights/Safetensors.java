@@ -113,11 +113,6 @@ public final class Safetensors implements WeightSource {
     }
   }
 
-  /** The file this was opened from. */
-  public Path file() {
-    return file;
-  }
-
   /** The {@code __metadata__} of the header; empty when there is none. */
   public Map<String, String> metadata() {
     return header.metadata();
