@@ -82,7 +82,7 @@ public final class DataReport {
    * Share of real tokens if batches were padded to their longest sequence, in file order; 1 where
    * there are no lengths. Packed batches have a share of 1.
    */
-  public double usefulShareIfPaddedToLongest() {
+  double usefulShareIfPaddedToLongest() {
     long real = 0;
     long padded = 0;
     for (SplitSummary summary : train()) {
@@ -101,7 +101,7 @@ public final class DataReport {
   }
 
   /** Share of real tokens if every sequence were padded to the maximum length. */
-  public double usefulShareIfPaddedToMaxLength() {
+  double usefulShareIfPaddedToMaxLength() {
     long real = 0;
     long padded = 0;
     for (SplitSummary summary : train()) {

@@ -46,7 +46,7 @@ public final class Families {
     }
 
     /** Whether it can have this head. */
-    public boolean carries(HeadKind head) {
+    boolean carries(HeadKind head) {
       return isDecoder() ? head.fitsDecoders() : head != HeadKind.LANGUAGE_MODEL;
     }
 
@@ -123,7 +123,7 @@ public final class Families {
   }
 
   /** The head of the class of Transformers that is called so, if a family here has it. */
-  public static Optional<HeadKind> headOf(String architecture) {
+  static Optional<HeadKind> headOf(String architecture) {
     return ALL.stream()
         .flatMap(
             entry ->

@@ -169,7 +169,7 @@ public final class Transformer implements AutoCloseable {
   }
 
   /** The same for the last row of each sequence. */
-  public Tensor forwardLastRows(Tape tape, Inputs inputs) {
+  Tensor forwardLastRows(Tape tape, Inputs inputs) {
     return forwardSome(tape, inputs, inputs.lastRows(), inputs.lastPositions());
   }
 

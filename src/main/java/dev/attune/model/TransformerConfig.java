@@ -431,12 +431,12 @@ public final class TransformerConfig {
   }
 
   /** Whether attention and feed-forward read the same stream. */
-  public boolean isParallel() {
+  boolean isParallel() {
     return parallel;
   }
 
   /** Whether the last product of a language model shares the word embedding. */
-  public boolean isTied() {
+  boolean isTied() {
     return tied;
   }
 

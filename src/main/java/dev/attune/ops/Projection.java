@@ -23,7 +23,7 @@ public final class Projection {
   private final LowRank lowRank; // null where there are no adapters
 
   /** The product by a declared weight. */
-  public Projection(AdaptedWeight adapted) {
+  Projection(AdaptedWeight adapted) {
     this.adapted = adapted;
     this.lowRank =
         adapted.adapters().isEmpty()

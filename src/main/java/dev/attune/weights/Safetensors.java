@@ -114,7 +114,7 @@ public final class Safetensors implements WeightSource {
   }
 
   /** The {@code __metadata__} of the header; empty when there is none. */
-  public Map<String, String> metadata() {
+  Map<String, String> metadata() {
     return header.metadata();
   }
 
@@ -164,7 +164,7 @@ public final class Safetensors implements WeightSource {
    *
    * @throws InputException for an unknown name or another type
    */
-  public long[] readIntegers(String name) {
+  long[] readIntegers(String name) {
     SafetensorsHeader.Entry entry = entry(name);
     ElementType type = entry.type();
     if (!type.isInteger()) {
