@@ -150,7 +150,7 @@ public final class TrainedModel implements AutoCloseable {
     return tokenizer;
   }
 
-  /** In the order of the outputs; null for regression and language models. */
+  /** In the order of the outputs; null where these have no names. */
   public LabelMap labels() {
     return task.labels();
   }
