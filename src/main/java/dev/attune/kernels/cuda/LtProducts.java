@@ -158,87 +158,78 @@ final class LtProducts implements Products {
 
   @Override
   public void backwardWeight(LinearCall.BackwardWeight call) {
-    long dweight = call.dweight();
-    long dbias = call.dbias();
-    long dout = call.dout();
-    long inp = call.inp();
-    long N = call.N();
-    long C = call.C();
-    long F = call.F();
-    boolean accumulate = call.accumulate();
-    DType dtype = call.dtype();
-    boolean fused =
-        dbias != 0
-            && dbias % BIAS_ALIGNMENT == 0
-            && fusesBiasGradient(dweight, dbias, dout, inp, N, C, F, accumulate, dtype);
-    weightGradient(dweight, fused ? dbias : 0, dout, inp, N, C, F, accumulate, dtype);
-    if (dbias != 0 && !fused) {
-      columnSums(dbias, dout, N, F, dtype);
+    boolean summed =
+        call.dbias() != 0 && call.dbias() % BIAS_ALIGNMENT == 0 && fusesBiasGradient(call);
+    if (call.dbias() == 0 || summed) {
+      weightGradient(call);
+    } else {
+      gradientsApart(call);
     }
   }
 
+  /** The gradient of the weight, and on the way that of the bias where there is one. */
+  private void weightGradient(LinearCall.BackwardWeight call) {
+    product(
+        Kind.BACKWARD_WEIGHT,
+        call.dbias() == 0 ? cublas.CUBLASLT_EPILOGUE_DEFAULT : cublas.CUBLASLT_EPILOGUE_BGRADB,
+        call.dweight(),
+        call.inp(),
+        call.dout(),
+        call.dbias(),
+        0,
+        call.C(),
+        call.F(),
+        call.N(),
+        call.dtype(),
+        call.accumulate());
+  }
+
   /**
-   * Column sums as a product with a column of ones. That dout is the left operand keeps the wide
-   * side of the result, and all strides, those of aligned memory.
+   * The gradients of weight and bias, each by a product: column sums are one with a column of ones.
+   * That dout is then the left operand keeps the wide side of the result, and all strides, those of
+   * aligned memory.
    */
-  private void columnSums(long dbias, long dout, long N, long F, DType dtype) {
+  private void gradientsApart(LinearCall.BackwardWeight call) {
+    weightGradient(into(call.dweight(), 0, call));
     product(
         Kind.BACKWARD_BIAS,
         cublas.CUBLASLT_EPILOGUE_DEFAULT,
-        dbias,
-        dout,
-        ones(N, dtype),
+        call.dbias(),
+        call.dout(),
+        ones(call.N(), call.dtype()),
         0,
         0,
-        F,
+        call.F(),
         1,
-        N,
-        dtype,
+        call.N(),
+        call.dtype(),
         false);
   }
 
-  private void weightGradient(
-      long dweight,
-      long dbias,
-      long dout,
-      long inp,
-      long N,
-      long C,
-      long F,
-      boolean accumulate,
-      DType dtype) {
-    product(
-        Kind.BACKWARD_WEIGHT,
-        dbias == 0 ? cublas.CUBLASLT_EPILOGUE_DEFAULT : cublas.CUBLASLT_EPILOGUE_BGRADB,
+  /** A call with its results elsewhere. */
+  private static LinearCall.BackwardWeight into(
+      long dweight, long dbias, LinearCall.BackwardWeight call) {
+    return new LinearCall.BackwardWeight(
         dweight,
-        inp,
-        dout,
         dbias,
-        0,
-        C,
-        F,
-        N,
-        dtype,
-        accumulate);
+        call.dout(),
+        call.inp(),
+        call.N(),
+        call.C(),
+        call.F(),
+        call.accumulate(),
+        call.dtype());
   }
 
   /**
    * Whether cuBLASLt sums the columns of dout on its way: where it can, and where that is faster
    * than a product of its own, since fewer algorithms can. The choice is kept with the algorithms.
    */
-  private boolean fusesBiasGradient(
-      long dweight,
-      long dbias,
-      long dout,
-      long inp,
-      long N,
-      long C,
-      long F,
-      boolean accumulate,
-      DType dtype) {
-    int alignment = LtShape.alignment(dweight, dbias, dout, inp);
-    long rows = LtShape.round(N);
-    List<Object> key = List.of(rows, C, F, dtype, accumulate, alignment);
+  private boolean fusesBiasGradient(LinearCall.BackwardWeight call) {
+    int alignment = LtShape.alignment(call.dweight(), call.dbias(), call.dout(), call.inp());
+    long rows = LtShape.round(call.N());
+    List<Object> key =
+        List.of(rows, call.C(), call.F(), call.dtype(), call.accumulate(), alignment);
     Boolean known = sumsBias.get(key);
     if (known != null) {
       return known;
@@ -246,15 +237,19 @@ final class LtProducts implements Products {
     String name =
         String.format(
             "bias_gradient_%dx%dx%d_%s_%s_a%d",
-            rows, C, F, dtype.name(), accumulate ? "acc" : "set", alignment);
+            rows,
+            call.C(),
+            call.F(),
+            call.dtype().name(),
+            call.accumulate() ? "acc" : "set",
+            alignment);
     byte[] choice = file.get(name);
     if (choice == null) {
-      matmul.matrices(Kind.BACKWARD_WEIGHT, C, F, N, dtype);
+      matmul.matrices(Kind.BACKWARD_WEIGHT, call.C(), call.F(), call.N(), call.dtype());
       matmul.epilogue(cublas.CUBLASLT_EPILOGUE_BGRADB, 0, 0);
-      matmul.bias(dbias, DType.F32);
+      matmul.bias(call.dbias(), DType.F32);
       choice = new byte[LtAlgorithms.BYTES];
-      if (matmul.isOffered(alignment)
-          && fusedIsFaster(dbias, dout, inp, N, C, F, accumulate, dtype)) {
+      if (matmul.isOffered(alignment) && fusedIsFaster(call)) {
         choice[0] = 1;
       }
       file.put(name, choice);
@@ -264,17 +259,12 @@ final class LtProducts implements Products {
     return known;
   }
 
-  private boolean fusedIsFaster(
-      long dbias, long dout, long inp, long N, long C, long F, boolean accumulate, DType dtype) {
+  private boolean fusedIsFaster(LinearCall.BackwardWeight call) {
     algorithms.checkNotRecorded("a bias gradient");
-    try (Buffer trial = Buffer.allocate(backend, C * F * Float.BYTES, true)) {
-      long to = trial.address();
-      Runnable fused = () -> weightGradient(to, dbias, dout, inp, N, C, F, accumulate, dtype);
-      Runnable apart =
-          () -> {
-            weightGradient(to, 0, dout, inp, N, C, F, accumulate, dtype);
-            columnSums(dbias, dout, N, F, dtype);
-          };
+    try (Buffer trial = Buffer.allocate(backend, call.C() * call.F() * Float.BYTES, true)) {
+      LinearCall.BackwardWeight there = into(trial.address(), call.dbias(), call);
+      Runnable fused = () -> weightGradient(there);
+      Runnable apart = () -> gradientsApart(there);
       fused.run(); // algorithms are measured by their first product
       apart.run();
       return matmul.seconds(fused) < matmul.seconds(apart);
