@@ -3,8 +3,10 @@ package dev.attune;
 import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
 import dev.attune.data.DataReport;
+import dev.attune.data.DataReportText;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
+import dev.attune.data.Finding;
 import dev.attune.run.Datasets;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunListener;
@@ -461,7 +463,7 @@ public final class Trainer<E> {
 
     @Override
     public void onDataReport(DataReport report) {
-      for (DataReport.Finding finding : report.findings(DataReport.Severity.WARNING)) {
+      for (Finding finding : report.findings(Finding.Severity.WARNING)) {
         LOG.log(
             System.Logger.Level.WARNING,
             () -> Faults.words(finding.split() + ": " + finding.message()));
@@ -470,7 +472,7 @@ public final class Trainer<E> {
           System.Logger.Level.DEBUG,
           () -> {
             ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-            report.render(new PrintStream(bytes, true, StandardCharsets.UTF_8));
+            DataReportText.print(report, new PrintStream(bytes, true, StandardCharsets.UTF_8));
             return bytes.toString(StandardCharsets.UTF_8);
           });
     }

@@ -60,7 +60,7 @@ public final class Batch {
   }
 
   /** Tokens of the longest sequence. */
-  public int maxSequenceLength() {
+  int maxSequenceLength() {
     return maxSequenceLength;
   }
 

@@ -97,7 +97,7 @@ public final class EncodedDataset {
   }
 
   /** Tokens of the longest example. */
-  public int maxSequenceLength() {
+  int maxSequenceLength() {
     return maxLength;
   }
 

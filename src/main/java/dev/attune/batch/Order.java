@@ -30,7 +30,7 @@ public record Order(long seed, boolean shuffle) {
   }
 
   /** The permutation of an epoch, written into {@code reuse} where that has the right length. */
-  public int[] permutation(int epoch, int size, int[] reuse) {
+  int[] permutation(int epoch, int size, int[] reuse) {
     int[] out = reuse != null && reuse.length == size ? reuse : new int[size];
     for (int i = 0; i < size; i++) {
       out[i] = i;

@@ -3,9 +3,13 @@ package dev.attune.bench;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
+import dev.attune.data.LabelMap;
 import dev.attune.model.Families;
-import dev.attune.model.HeadKind;
+import dev.attune.task.CausalLm;
+import dev.attune.task.Classification;
+import dev.attune.task.Task;
 import java.io.IOException;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -13,9 +17,12 @@ import java.util.TreeMap;
  * A known model's shape, for benchmarks with random weights.
  *
  * @param config config.json
- * @param head on sequences for encoders, a language model's for decoders
+ * @param task whose training is timed: two classes for encoders, language modelling for decoders
  */
-record BenchShape(JsonNode config, HeadKind head) {
+record BenchShape(JsonNode config, Task task) {
+  /** What is timed where no shape says otherwise. */
+  static final Task TWO_CLASSES = new Classification(LabelMap.ofNames(List.of("0", "1")));
+
   private static final String BERT =
       """
       {"model_type": "bert", "vocab_size": 30522, "hidden_size": %d, "num_hidden_layers": %d,
@@ -56,7 +63,7 @@ record BenchShape(JsonNode config, HeadKind head) {
     try {
       JsonNode config = new ObjectMapper().readTree(json);
       boolean isDecoder = Families.of(config).isDecoder();
-      return new BenchShape(config, isDecoder ? HeadKind.LANGUAGE_MODEL : HeadKind.SEQUENCE);
+      return new BenchShape(config, isDecoder ? new CausalLm(false) : TWO_CLASSES);
     } catch (IOException e) {
       throw new IllegalStateException(e);
     }

@@ -57,7 +57,14 @@ public final class GenerationBench {
       ParameterBuilder builder = new ParameterBuilder();
       DType matrices = config.flag(RunOption.LOAD_IN_BF16) ? DType.BF16 : precision;
       builder.freeze(matrices, HeldWeights.of(config).products(matrices));
-      try (Model model = Families.create(backend, shape.config(), shape.head(), 0, null, builder);
+      try (Model model =
+              Families.create(
+                  backend,
+                  shape.config(),
+                  shape.task().head(),
+                  shape.task().outputs(),
+                  null,
+                  builder);
           Tape tape = tape(backend, (TransformerModel) model, precision, streams, context);
           GenerationLoop generator =
               new GenerationLoop((TransformerModel) model, tape, streams, context)) {

@@ -11,14 +11,12 @@ import dev.attune.core.Philox;
 import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
-import dev.attune.data.LabelMap;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.hub.Hub;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.ProductPeak;
 import dev.attune.model.Families;
-import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
@@ -32,7 +30,6 @@ import dev.attune.run.RunOption;
 import dev.attune.run.Session;
 import dev.attune.store.LoraConfig;
 import dev.attune.tape.Tape;
-import dev.attune.task.CausalLm;
 import dev.attune.task.Classification;
 import dev.attune.task.Purpose;
 import dev.attune.task.Task;
@@ -94,25 +91,30 @@ public final class TrainingBench {
       Backend backend = profile == null ? opened : profile.backend();
       BenchShape shape =
           config.text(RunOption.SHAPE) == null ? null : BenchShape.of(config.text(RunOption.SHAPE));
-      HeadKind head = shape == null ? HeadKind.SEQUENCE : shape.head();
+      Task task = shape == null ? BenchShape.TWO_CLASSES : shape.task();
       LoraConfig lora = Adapters.of(config);
       Path folder =
           config.isGiven(RunOption.MODEL) || shape == null
               ? Hub.resolve(config.required(RunOption.MODEL), note::accept)
               : null;
       JsonNode json = shape == null ? ModelFolder.readConfig(folder) : shape.config();
-      EncodedDataset data = data(config, folder, json, head, threads, seed);
+      EncodedDataset data = data(config, folder, json, task, threads, seed);
       Float dropout =
           config.text(RunOption.DROPOUT) == null ? null : (float) config.number(RunOption.DROPOUT);
       try (Model model =
           Families.create(
-              backend, json, head, 2, dropout, Adapters.builder(config, lora, precision))) {
+              backend,
+              json,
+              task.head(),
+              task.outputs(),
+              dropout,
+              Adapters.builder(config, lora, precision))) {
         if (shape == null) {
           ModelWeights.load(folder, model, seed);
         } else {
           ModelWeights.randomize(model, seed);
         }
-        return measure(config, backend, precision, task(head), model, data, seed, profile, opened);
+        return measure(config, backend, precision, task, model, data, seed, profile, opened);
       }
     }
   }
@@ -215,7 +217,7 @@ public final class TrainingBench {
   }
 
   private static EncodedDataset data(
-      RunConfig config, Path folder, JsonNode json, HeadKind head, int threads, long seed) {
+      RunConfig config, Path folder, JsonNode json, Task task, int threads, long seed) {
     int asked = config.smallInteger(RunOption.MAX_LENGTH);
     int maxLength = Math.min(asked, MOST_TOKENS);
     if (config.flag(RunOption.FIXED_LENGTH) && asked > MOST_TOKENS) {
@@ -224,7 +226,7 @@ public final class TrainingBench {
     }
     if (config.text(RunOption.FILE) == null) {
       int vocabulary = json.path("vocab_size").asInt();
-      return head == HeadKind.LANGUAGE_MODEL
+      return task.type().generates()
           ? randomText(vocabulary, maxLength, seed)
           : randomTokens(vocabulary, maxLength, config.flag(RunOption.FIXED_LENGTH), seed);
     }
@@ -237,21 +239,14 @@ public final class TrainingBench {
     Dataset dataset =
         DataReader.read(config.path(RunOption.FILE), Columns.parse(config.text(RunOption.COLUMNS)));
     try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
-      Classification task = Classification.of(dataset);
-      if (task.outputs() > 2) {
+      Classification ofFile = Classification.of(dataset);
+      if (ofFile.outputs() > 2) {
         throw new InputException(
-            "attune bench times two classes; the file has " + task.outputs() + " labels");
+            "attune bench times two classes; the file has " + ofFile.outputs() + " labels");
       }
-      return new Encoder(task.encoder(tokenizer, maxLength, Purpose.TRAINING), threads)
+      return new Encoder(ofFile.encoder(tokenizer, maxLength, Purpose.TRAINING), threads)
           .encode(dataset);
     }
-  }
-
-  /** A task with such a head: its loss is what is timed. */
-  private static Task task(HeadKind head) {
-    return head == HeadKind.LANGUAGE_MODEL
-        ? new CausalLm(false)
-        : new Classification(LabelMap.ofNames(List.of("0", "1")));
   }
 
   /** Sequences of full length, every next token learned. */

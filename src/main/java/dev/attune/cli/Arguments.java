@@ -3,8 +3,6 @@ package dev.attune.cli;
 import dev.attune.core.InputException;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Path;
 import java.util.List;
 import org.apache.commons.cli.CommandLine;
@@ -15,40 +13,45 @@ import org.apache.commons.cli.ParseException;
 
 /** The parsed arguments of one command. */
 final class Arguments {
-  private static final int HELP_WIDTH = 100;
-
-  private final Command command;
+  private final String command;
+  private final List<RunOption> options;
   private final CommandLine line;
 
-  private Arguments(Command command, CommandLine line) {
+  private Arguments(String command, List<RunOption> options, CommandLine line) {
     this.command = command;
+    this.options = options;
     this.line = line;
   }
 
-  /** Parses what follows the command's name. */
-  static Arguments parse(Command command, List<String> words) {
+  /**
+   * Parses what follows a command's name.
+   *
+   * @param options that the command takes, beside those of every command
+   */
+  static Arguments parse(String command, List<RunOption> options, List<String> words) {
     try {
       CommandLine line =
           DefaultParser.builder()
               .setAllowPartialMatching(false)
               .get()
-              .parse(options(command), words.toArray(String[]::new));
+              .parse(parsed(options), words.toArray(String[]::new));
       if (!line.getArgList().isEmpty()) {
         throw usage(command, "unexpected argument '" + line.getArgList().get(0) + "'");
       }
-      return new Arguments(command, line);
+      return new Arguments(command, options, line);
     } catch (ParseException e) {
       throw usage(command, e.getMessage());
     }
   }
 
-  private static InputException usage(Command command, String problem) {
-    return new InputException(problem + "; see: attune " + command.name() + " --help");
+  private static InputException usage(String command, String problem) {
+    return new InputException(problem + "; see: attune " + command + " --help");
   }
 
-  private static Options options(Command command) {
+  /** A command's options and those of every command, for the parser. */
+  static Options parsed(List<RunOption> taken) {
     Options options = new Options();
-    for (RunOption option : command.options()) {
+    for (RunOption option : taken) {
       Option.Builder builder = Option.builder().longOpt(option.option()).desc(description(option));
       if (!option.isFlag()) {
         builder.hasArg().argName(option.argument());
@@ -85,53 +88,6 @@ final class Arguments {
         : option.help() + " (default " + option.defaultValue() + ")";
   }
 
-  /** Prints a command's options. */
-  static String help(Command command) {
-    StringWriter out = new StringWriter();
-    out.write("usage: attune " + command.name() + " [options]\n\n" + command.summary() + "\n\n");
-    PrintWriter writer = new PrintWriter(out);
-    printOptions(writer, options(command));
-    writer.flush();
-    if (!command.details().isEmpty()) {
-      out.write("\n" + command.details().stripTrailing() + "\n");
-    }
-    return out.toString();
-  }
-
-  private static void printOptions(PrintWriter writer, Options options) {
-    int widest = 0;
-    for (Option option : options.getOptions()) {
-      widest = Math.max(widest, label(option).length());
-    }
-    for (Option option : options.getOptions()) {
-      String text = option.getDescription();
-      String indent = " ".repeat(widest + 4);
-      StringBuilder row = new StringBuilder(String.format("  %-" + widest + "s  ", label(option)));
-      int column = row.length();
-      for (String word : text.split(" ")) {
-        if (column + word.length() + 1 > HELP_WIDTH) {
-          row.append('\n').append(indent);
-          column = indent.length();
-        }
-        row.append(word).append(' ');
-        column += word.length() + 1;
-      }
-      writer.println(row.toString().stripTrailing());
-    }
-  }
-
-  private static String label(Option option) {
-    return "--" + option.getLongOpt() + (option.hasArg() ? " " + option.getArgName() : "");
-  }
-
-  boolean wantsHelp() {
-    return line.hasOption("help");
-  }
-
-  boolean json() {
-    return line.hasOption("json");
-  }
-
   boolean quiet() {
     return line.hasOption("quiet");
   }
@@ -144,7 +100,7 @@ final class Arguments {
 
   /** Options from --config, then --set, then the command line. */
   RunConfig config() {
-    RunConfig.Builder builder = RunConfig.builder(command.options());
+    RunConfig.Builder builder = RunConfig.builder(options);
     if (line.hasOption("config")) {
       builder.setAll(Path.of(line.getOptionValue("config")));
     }
@@ -158,7 +114,7 @@ final class Arguments {
         builder.set(override.substring(0, equals), override.substring(equals + 1), "--set");
       }
     }
-    for (RunOption option : command.options()) {
+    for (RunOption option : options) {
       if (line.hasOption(option.option())) {
         builder.set(option, option.isFlag() ? "true" : lastValue(option.option()));
       }

@@ -76,7 +76,7 @@ final class BenchCommand implements Command {
           "  %-22s %8.2f ms a step  %5d calls",
           kernel.kernel(), 1e3 * kernel.seconds() / counted, kernel.calls() / counted);
     }
-    return Main.DONE;
+    return ExitStatus.DONE;
   }
 
   private static int generation(Arguments arguments, Console console, ObjectNode result) {
@@ -93,6 +93,6 @@ final class BenchCommand implements Command {
           "  %-22s %8.2f ms in all  %6d calls",
           kernel.kernel(), 1e3 * kernel.seconds(), kernel.calls());
     }
-    return Main.DONE;
+    return ExitStatus.DONE;
   }
 }

@@ -49,7 +49,7 @@ final class DoctorCommand implements Command {
         "cuda backend",
         CudaBackend.unavailableReason().isPresent() ? "not available" : cuda());
     CudaBackend.findings().forEach((part, finding) -> item(console, result, part, finding));
-    return works ? Main.DONE : Main.FAILED;
+    return works ? ExitStatus.DONE : ExitStatus.FAILED;
   }
 
   private static boolean cpu(Console console, ObjectNode result, int threads) {

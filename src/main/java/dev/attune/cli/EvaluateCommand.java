@@ -44,6 +44,6 @@ final class EvaluateCommand implements Command {
     console.line(TrainCommand.metrics(outcome.values()).replace("%", "%%"));
     console.line("");
     console.out().print(outcome.table().table());
-    return Main.DONE;
+    return ExitStatus.DONE;
   }
 }

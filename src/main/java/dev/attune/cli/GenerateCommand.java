@@ -73,7 +73,7 @@ final class GenerateCommand implements Command {
         converse(run, config, console);
       }
     }
-    return Main.DONE;
+    return ExitStatus.DONE;
   }
 
   private static void one(GenerateRun run, RunConfig config, Console console, ObjectNode result) {

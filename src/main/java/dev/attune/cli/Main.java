@@ -13,11 +13,6 @@ import java.util.List;
 
 /** Entry point of {@code ./attune}. */
 public final class Main {
-  static final int DONE = 0;
-  static final int FAILED = 1;
-  static final int BAD_INPUT = 2;
-  static final int INTERRUPTED = 130;
-
   private static final List<Command> COMMANDS =
       List.of(
           new TrainCommand(),
@@ -39,24 +34,24 @@ public final class Main {
   static int run(String... args) {
     if (args.length == 0 || args[0].equals("--help") || args[0].equals("-h")) {
       System.out.print(overview());
-      return args.length == 0 ? BAD_INPUT : DONE;
+      return args.length == 0 ? ExitStatus.BAD_INPUT : ExitStatus.DONE;
     }
     if (args[0].equals("--version")) {
       String version = Main.class.getPackage().getImplementationVersion();
       System.out.println("attune " + (version == null ? "(development build)" : version));
-      return DONE;
+      return ExitStatus.DONE;
     }
     Command command =
         COMMANDS.stream().filter(c -> c.name().equals(args[0])).findFirst().orElse(null);
     if (command == null) {
       System.err.println("attune: there is no command '" + args[0] + "'");
       System.err.print(overview());
-      return BAD_INPUT;
+      return ExitStatus.BAD_INPUT;
     }
     List<String> words = Arrays.asList(args).subList(1, args.length);
     if (words.contains("--help") || words.contains("-h")) {
-      System.out.print(Arguments.help(command));
-      return DONE;
+      System.out.print(CommandHelp.of(command));
+      return ExitStatus.DONE;
     }
     boolean json = words.contains("--json");
     ObjectNode result = JsonNodeFactory.instance.objectNode();
@@ -73,19 +68,22 @@ public final class Main {
   private static int run(
       Command command, List<String> words, boolean json, StopSignal signal, ObjectNode result) {
     try {
-      Arguments arguments = Arguments.parse(command, words);
+      Arguments arguments = Arguments.parse(command.name(), command.options(), words);
       return command.run(arguments, new Console(json, arguments.quiet()), signal, result);
     } catch (InputException e) {
-      return fail(BAD_INPUT, e.getMessage(), result);
+      return fail(ExitStatus.BAD_INPUT, e.getMessage(), result);
     } catch (DivergedException | DeviceMemoryException | BackendException e) {
-      return fail(FAILED, e.getMessage(), result);
+      return fail(ExitStatus.FAILED, e.getMessage(), result);
     } catch (UncheckedIOException e) {
-      return fail(FAILED, e.getMessage(), result);
+      return fail(ExitStatus.FAILED, e.getMessage(), result);
     } catch (OutOfMemoryError e) {
-      return fail(FAILED, "the Java heap is full; give more, e.g. ATTUNE_JAVA_OPTS=-Xmx4g", result);
+      return fail(
+          ExitStatus.FAILED,
+          "the Java heap is full; give more, e.g. ATTUNE_JAVA_OPTS=-Xmx4g",
+          result);
     } catch (RuntimeException e) {
       e.printStackTrace();
-      return fail(FAILED, "internal error: " + e, result);
+      return fail(ExitStatus.FAILED, "internal error: " + e, result);
     }
   }
 

@@ -37,6 +37,6 @@ final class MergeCommand implements Command {
     MergeRun.Outcome outcome = MergeRun.run(arguments.config());
     result.put("output_dir", outcome.output().toString());
     console.line("The merged model is in %s", outcome.output());
-    return Main.DONE;
+    return ExitStatus.DONE;
   }
 }

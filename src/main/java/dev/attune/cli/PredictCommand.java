@@ -48,6 +48,6 @@ final class PredictCommand implements Command {
     if (outcome.truncated() > 0) {
       console.line("%d tokens were cut off at the maximum length", outcome.truncated());
     }
-    return Main.DONE;
+    return ExitStatus.DONE;
   }
 }

@@ -2,6 +2,7 @@ package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.data.DataReport;
+import dev.attune.data.DataReportText;
 import dev.attune.run.RunListener;
 import dev.attune.run.RunOption;
 import dev.attune.run.TrainRun;
@@ -51,7 +52,7 @@ final class TrainCommand implements Command {
     double seconds = (System.nanoTime() - begin) * 1e-9;
     fill(result, outcome);
     summarise(console, outcome, seconds);
-    return outcome.training().interrupted() ? Main.INTERRUPTED : Main.DONE;
+    return outcome.training().interrupted() ? ExitStatus.INTERRUPTED : ExitStatus.DONE;
   }
 
   private static void fill(ObjectNode json, TrainRun.Outcome outcome) {
@@ -145,7 +146,7 @@ final class TrainCommand implements Command {
 
     @Override
     public void onDataReport(DataReport report) {
-      report.render(console.out());
+      DataReportText.print(report, console.out());
     }
 
     @Override

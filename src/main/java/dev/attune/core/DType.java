@@ -3,26 +3,24 @@ package dev.attune.core;
 /** Element types of tensors. The codes cross the native border; see {@code attune_ops.h}. */
 public enum DType {
   /** IEEE 754 single precision: master weights, gradients of weights, statistics. */
-  F32(0, 4, "F32"),
+  F32(0, 4),
   /** bfloat16: activations and product operands in mixed precision. */
-  BF16(1, 2, "BF16"),
+  BF16(1, 2),
   /** 32-bit signed integer: token ids, labels, offsets. */
-  I32(2, 4, "I32"),
+  I32(2, 4),
   /**
    * 4-bit NormalFloat blocks of a frozen weight; see {@code attune_quantize}. No single elements.
    */
-  NF4(3, 0, "U8"),
+  NF4(3, 0),
   /** 8-bit blocks of a frozen weight; see {@code attune_quantize}. No single elements. */
-  INT8(4, 0, "U8");
+  INT8(4, 0);
 
   private final int code;
   private final int sizeBytes;
-  private final String safetensorsName;
 
-  DType(int code, int sizeBytes, String safetensorsName) {
+  DType(int code, int sizeBytes) {
     this.code = code;
     this.sizeBytes = sizeBytes;
-    this.safetensorsName = safetensorsName;
   }
 
   /** The number that stands for this type in native calls. */
@@ -33,11 +31,6 @@ public enum DType {
   /** Size of one element in bytes; 0 for a layout that has no single elements. */
   public int sizeBytes() {
     return sizeBytes;
-  }
-
-  /** The name used in safetensors headers. */
-  public String safetensorsName() {
-    return safetensorsName;
   }
 
   /** Rounds to the nearest bfloat16, ties to even; NaN stays NaN. */

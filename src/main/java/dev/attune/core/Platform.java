@@ -35,7 +35,7 @@ public final class Platform {
   }
 
   /** Whether the C library of this process is musl (Alpine), for which nothing here is built. */
-  public static boolean isMusl() {
+  static boolean isMusl() {
     try {
       return Files.readString(Path.of("/proc/self/maps")).contains("/ld-musl-");
     } catch (IOException e) {

@@ -80,6 +80,6 @@ final class AnswerFields {
 
   private static InputException unusable(Object value) {
     return new InputException(
-        "answers are " + FORMS + ", not " + RowReader.shortened(String.valueOf(value)));
+        "answers are " + FORMS + ", not " + Excerpt.shortened(String.valueOf(value)));
   }
 }

@@ -96,7 +96,7 @@ public final class Columns {
   }
 
   /** The file names its columns and they are recognised. */
-  public static Columns automatic() {
+  static Columns automatic() {
     return new Columns(null, false, Map.of(), List.of());
   }
 
@@ -175,7 +175,7 @@ public final class Columns {
   }
 
   /** Whether the file has no header because the columns were given by position. */
-  public boolean isPositional() {
+  boolean isPositional() {
     return positions != null;
   }
 

@@ -66,7 +66,7 @@ final class ConllReader {
                 + " instead of "
                 + width
                 + ": "
-                + RowReader.quoted(Arrays.asList(cells))
+                + Excerpt.quoted(Arrays.asList(cells))
                 + ". Each line is a word and its tag; for files with more columns say where they"
                 + " stand: --columns tokens,_,_,tags");
       }
@@ -78,7 +78,7 @@ final class ConllReader {
                 + ": the "
                 + (cells[wordColumn].isBlank() ? "word" : "tag")
                 + " is missing: "
-                + RowReader.quoted(Arrays.asList(cells)));
+                + Excerpt.quoted(Arrays.asList(cells)));
       }
       first = tokens.isEmpty() ? lines.number() : first;
       tokens.add(cells[wordColumn]);

@@ -72,7 +72,7 @@ final class CsvRecords implements RowReader.Records {
                   + ", row "
                   + lines.number()
                   + ": \""
-                  + RowReader.shortened(rest)
+                  + Excerpt.shortened(rest)
                   + "\" follows the closing quote of field "
                   + fields.size()
                   + ", where only a comma can. Write a quote inside a quoted field twice (\"\").");

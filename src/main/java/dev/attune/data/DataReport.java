@@ -5,16 +5,14 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
-import java.io.PrintStream;
+import dev.attune.data.Finding.Severity;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 
 /**
  * What a person should know about their data before a run: sizes, classes, lengths, and everything
@@ -24,70 +22,17 @@ import java.util.stream.IntStream;
  * anything is encoded; then with them.
  */
 public final class DataReport {
-  /** Rows named in a finding at most. */
-  static final int ROWS_SHOWN = 10;
-
-  /** How bad a finding is. */
-  public enum Severity {
-    /** Training would fail or mean nothing. */
-    FATAL,
-    /** Results will probably be worse or look better than they are. */
-    WARNING,
-    /** Worth knowing. */
-    NOTE
-  }
-
-  /**
-   * One thing found.
-   *
-   * @param code stable name for programs
-   * @param split train, validation or test
-   * @param message one sentence for people
-   * @param rows the first rows concerned, lines of the file
-   * @param count all rows concerned
-   */
-  public record Finding(
-      Severity severity,
-      String code,
-      String split,
-      String message,
-      List<Integer> rows,
-      int count) {}
-
-  /** Token lengths of a split by nearest rank. */
-  public record Quantiles(int p50, int p90, int p99, int max) {}
-
-  /**
-   * One split in numbers. Token numbers are 0, and quantiles null, where lengths were not given.
-   *
-   * @param lengths tokens of each sequence
-   * @param classCounts examples (or words, where words have classes) a class, by name
-   * @param supervised targets of all rows
-   * @param worst rows that lose most to truncation: row and lost tokens
-   */
-  public record Summary(
-      String name,
-      Dataset dataset,
-      long tokens,
-      Quantiles quantiles,
-      long supervised,
-      int truncatedRows,
-      long droppedTokens,
-      List<Map.Entry<Integer, Integer>> worst,
-      Map<String, Integer> classCounts,
-      int[] lengths) {}
-
   private final TargetChecks checks;
   private final int maxLength;
   private final int batchSize;
-  private final List<Summary> summaries;
+  private final List<SplitSummary> summaries;
   private final List<Finding> findings;
 
   DataReport(
       TargetChecks checks,
       int maxLength,
       int batchSize,
-      List<Summary> summaries,
+      List<SplitSummary> summaries,
       List<Finding> findings) {
     this.checks = checks;
     this.maxLength = maxLength;
@@ -113,7 +58,7 @@ public final class DataReport {
   }
 
   /** The splits in the order train, validation, test. */
-  public List<Summary> summaries() {
+  public List<SplitSummary> summaries() {
     return summaries;
   }
 
@@ -125,11 +70,11 @@ public final class DataReport {
     }
     String list =
         fatal.stream()
-            .map(f -> "\n  " + source(f.split()) + ": " + f.message() + rows(f))
+            .map(f -> "\n  " + source(f.split()) + ": " + f.sentence())
             .collect(Collectors.joining());
     throw new InputException(
         fatal.size() == 1
-            ? source(fatal.get(0).split()) + ": " + fatal.get(0).message() + rows(fatal.get(0))
+            ? source(fatal.get(0).split()) + ": " + fatal.get(0).sentence()
             : "the data has " + fatal.size() + " problems that must be solved first:" + list);
   }
 
@@ -137,10 +82,10 @@ public final class DataReport {
    * Share of real tokens if batches were padded to their longest sequence, in file order; 1 where
    * there are no lengths. Packed batches have a share of 1.
    */
-  public double usefulShareIfPaddedToLongest() {
+  double usefulShareIfPaddedToLongest() {
     long real = 0;
     long padded = 0;
-    for (Summary summary : train()) {
+    for (SplitSummary summary : train()) {
       int[] lengths = summary.lengths();
       for (int i = 0; i < lengths.length; i += batchSize) {
         int end = Math.min(lengths.length, i + batchSize);
@@ -156,17 +101,17 @@ public final class DataReport {
   }
 
   /** Share of real tokens if every sequence were padded to the maximum length. */
-  public double usefulShareIfPaddedToMaxLength() {
+  double usefulShareIfPaddedToMaxLength() {
     long real = 0;
     long padded = 0;
-    for (Summary summary : train()) {
+    for (SplitSummary summary : train()) {
       real += summary.tokens();
       padded += (long) summary.lengths().length * maxLength;
     }
     return padded == 0 ? 1 : (double) real / padded;
   }
 
-  private List<Summary> train() {
+  private List<SplitSummary> train() {
     return summaries.stream().filter(s -> s.name().equals("train") && s.lengths() != null).toList();
   }
 
@@ -176,23 +121,6 @@ public final class DataReport {
         .map(s -> s.dataset().source().toString())
         .findFirst()
         .orElse(split);
-  }
-
-  static String rows(Finding finding) {
-    if (finding.rows().isEmpty()) {
-      return "";
-    }
-    String list = finding.rows().stream().map(String::valueOf).collect(Collectors.joining(", "));
-    return (finding.count() == 1 ? " (row " : " (rows ")
-        + list
-        + (finding.count() > finding.rows().size()
-            ? " and " + (finding.count() - finding.rows().size()) + " more)"
-            : ")");
-  }
-
-  /** Prints the report as plain text, with block characters where the console can show them. */
-  public void render(PrintStream out) {
-    new DataReportText(this, DataReportText.consoleShowsBlocks()).print(out);
   }
 
   TargetChecks checks() {
@@ -215,7 +143,7 @@ public final class DataReport {
       root.put("max_length", maxLength);
     }
     ObjectNode splits = root.putObject("splits");
-    for (Summary summary : summaries) {
+    for (SplitSummary summary : summaries) {
       ObjectNode split = splits.putObject(summary.name());
       split.put("source", summary.dataset().source().toString());
       split.put("columns", summary.dataset().columns());
@@ -314,13 +242,13 @@ public final class DataReport {
 
     /** Examines the data. */
     public DataReport build() {
-      List<Summary> summaries = new ArrayList<>();
+      List<SplitSummary> summaries = new ArrayList<>();
       List<Finding> findings = new ArrayList<>();
       datasets.forEach(
           (name, dataset) -> {
             TokenLengths tokens = lengths.get(name);
             Map<String, Integer> counts = checks.classCounts(dataset);
-            summaries.add(summary(name, dataset, tokens, counts));
+            summaries.add(SplitSummary.of(name, dataset, tokens, counts));
             examine(new Findings(name, dataset, maxLength, findings), tokens, counts);
           });
       if (datasets.containsKey("train")) {
@@ -343,49 +271,10 @@ public final class DataReport {
       }
       checks.examine(found, counts);
       if (tokens != null) {
-        TextFindings.truncation(found, tokens);
+        LengthFindings.truncation(found, tokens);
         checks.examineLengths(found, tokens);
       }
       TextFindings.equalTexts(found, checks);
-    }
-
-    private static Summary summary(
-        String name, Dataset dataset, TokenLengths tokens, Map<String, Integer> counts) {
-      if (tokens == null || dataset.size() == 0) {
-        return new Summary(name, dataset, 0, null, 0, 0, 0, List.of(), counts, null);
-      }
-      int[] sorted = tokens.sequences().clone();
-      Arrays.sort(sorted);
-      int[] dropped = tokens.dropped();
-      List<Map.Entry<Integer, Integer>> worst =
-          IntStream.range(0, dropped.length)
-              .filter(i -> dropped[i] > 0)
-              .boxed()
-              .sorted((a, b) -> dropped[b] - dropped[a])
-              .limit(ROWS_SHOWN)
-              .map(i -> Map.entry(dataset.get(i).row(), dropped[i]))
-              .toList();
-      return new Summary(
-          name,
-          dataset,
-          Arrays.stream(sorted).asLongStream().sum(),
-          new Quantiles(
-              quantile(sorted, 50),
-              quantile(sorted, 90),
-              quantile(sorted, 99),
-              quantile(sorted, 100)),
-          Arrays.stream(tokens.supervised()).asLongStream().sum(),
-          (int) Arrays.stream(dropped).filter(d -> d > 0).count(),
-          Arrays.stream(dropped).asLongStream().sum(),
-          worst,
-          counts,
-          tokens.sequences());
-    }
-
-    /** Nearest rank: the smallest value that at least so many percent do not exceed. */
-    private static int quantile(int[] sorted, int percent) {
-      long rank = ((long) percent * sorted.length + 99) / 100;
-      return sorted.length == 0 ? 0 : sorted[(int) Math.max(1, rank) - 1];
     }
   }
 }

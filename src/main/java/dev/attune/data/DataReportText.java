@@ -1,7 +1,5 @@
 package dev.attune.data;
 
-import dev.attune.data.DataReport.Finding;
-import dev.attune.data.DataReport.Summary;
 import java.io.PrintStream;
 import java.nio.charset.Charset;
 import java.util.ArrayList;
@@ -11,7 +9,7 @@ import java.util.Locale;
 import java.util.Set;
 
 /** The data report as a page of plain text. */
-final class DataReportText {
+public final class DataReportText {
   private static final int BAR_WIDTH = 18;
   private static final int CLASSES_SHOWN = 12;
   private static final int BINS = 32;
@@ -30,8 +28,10 @@ final class DataReportText {
     this.blocks = blocks;
   }
 
-  static boolean consoleShowsBlocks() {
-    return Charset.defaultCharset().newEncoder().canEncode('█');
+  /** Prints a report, with block characters where the console can show them. */
+  public static void print(DataReport report, PrintStream out) {
+    boolean blocks = Charset.defaultCharset().newEncoder().canEncode('█');
+    new DataReportText(report, blocks).print(out);
   }
 
   void print(PrintStream out) {
@@ -57,7 +57,7 @@ final class DataReportText {
                 " %12s   %5s %5s %5s %5s   %8s %10s",
                 "tokens", "p50", "p90", "p99", "max", "cut rows", "lost")
             : "");
-    for (Summary s : report.summaries()) {
+    for (SplitSummary s : report.summaries()) {
       String counts =
           s.quantiles() == null
               ? ""
@@ -73,7 +73,7 @@ final class DataReportText {
                   countOrNone(s.droppedTokens()));
       line("  %-12s %,9d%s", s.name(), s.dataset().size(), counts);
     }
-    for (Summary s : report.summaries()) {
+    for (SplitSummary s : report.summaries()) {
       String targets = s.quantiles() == null ? null : report.checks().describe(s);
       if (targets != null) {
         line("  %-12s %s", s.name(), targets);
@@ -81,7 +81,7 @@ final class DataReportText {
     }
     line("");
     Set<String> sources = new LinkedHashSet<>();
-    for (Summary s : report.summaries()) {
+    for (SplitSummary s : report.summaries()) {
       String columns = s.dataset().columns();
       sources.add(
           String.format("  %-12s %s", s.name(), s.dataset().source())
@@ -96,7 +96,7 @@ final class DataReportText {
   }
 
   private void classes() {
-    List<Summary> splits =
+    List<SplitSummary> splits =
         report.summaries().stream().filter(s -> !s.classCounts().isEmpty()).toList();
     if (splits.isEmpty()) {
       return;
@@ -108,7 +108,7 @@ final class DataReportText {
       width = Math.max(width, Math.min(24, name.length()));
     }
     StringBuilder head = new StringBuilder("  ").append(pad("", width));
-    for (Summary s : splits) {
+    for (SplitSummary s : splits) {
       head.append(' ').append(pad(s.name(), BAR_WIDTH + 19));
     }
     line(head.toString().stripTrailing());
@@ -119,7 +119,7 @@ final class DataReportText {
         break;
       }
       StringBuilder row = new StringBuilder("  ").append(pad(shorten(name, width), width));
-      for (Summary s : splits) {
+      for (SplitSummary s : splits) {
         int count = s.classCounts().getOrDefault(name, 0);
         long total = s.classCounts().values().stream().mapToLong(Integer::longValue).sum();
         int most = s.classCounts().values().stream().mapToInt(Integer::intValue).max().orElse(1);
@@ -139,7 +139,7 @@ final class DataReportText {
 
   private void lengths() {
     boolean any = false;
-    for (Summary s : report.summaries()) {
+    for (SplitSummary s : report.summaries()) {
       if (s.quantiles() == null) {
         continue;
       }
@@ -165,7 +165,7 @@ final class DataReportText {
           report.maxLength(),
           100 * report.usefulShareIfPaddedToMaxLength());
     }
-    for (Summary s : report.summaries()) {
+    for (SplitSummary s : report.summaries()) {
       if (!s.worst().isEmpty()) {
         List<String> rows = new ArrayList<>();
         s.worst().stream()
@@ -202,8 +202,7 @@ final class DataReportText {
             case WARNING -> "! WARNING";
             case NOTE -> blocks ? "· note   " : "- note   ";
           };
-      wrapped(
-          String.format("  %s  %-11s", mark, f.split()), f.message() + DataReport.rows(f) + ".");
+      wrapped(String.format("  %s  %-11s", mark, f.split()), f.sentence() + ".");
     }
     line("");
   }

@@ -75,11 +75,6 @@ public record Example(
         row, null, null, null, null, null, null, prompt, completion, null, null, Map.of());
   }
 
-  /** A text with several labels, or none. */
-  public static Example ofLabels(int row, String text, List<String> labels) {
-    return new Example(row, text, null, null, labels, null, null, null, null, null, null, Map.of());
-  }
-
   /**
    * A question on a context.
    *
@@ -139,6 +134,16 @@ public record Example(
       appendNormalised(part, out);
     }
     return out.toString();
+  }
+
+  /** Whether neither a text nor words are there to read. */
+  public boolean hasNoText() {
+    return text == null && tokens != null ? hasNoWords() : text == null || text.isBlank();
+  }
+
+  /** Whether there are no words to read. */
+  public boolean hasNoWords() {
+    return tokens == null || tokens.stream().allMatch(String::isBlank);
   }
 
   private static void appendNormalised(String text, StringBuilder out) {

@@ -1,7 +1,6 @@
 package dev.attune.data;
 
-import dev.attune.data.DataReport.Finding;
-import dev.attune.data.DataReport.Severity;
+import dev.attune.data.Finding.Severity;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -56,7 +55,7 @@ public final class Findings {
     for (int i = 0; i < data.size(); i++) {
       if (concerned.test(i)) {
         count++;
-        if (rows.size() < DataReport.ROWS_SHOWN) {
+        if (rows.size() < Finding.ROWS_SHOWN) {
           rows.add(data.get(i).row());
         }
       }

@@ -5,7 +5,7 @@ import java.nio.file.Path;
 import java.util.Locale;
 
 /** How a data file is written. */
-public enum Format {
+enum Format {
   /** RFC 4180: commas, fields in quotes where needed. */
   CSV,
   /** Tabs; quotes are text, there is no escape. */
@@ -24,7 +24,7 @@ public enum Format {
    * --columns tokens,tags} is CONLL: a tab-separated file of words. Any other .txt file is one
    * running text.
    */
-  public static Format of(Path file, Columns columns) {
+  static Format of(Path file, Columns columns) {
     String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
     String extension = name.substring(name.lastIndexOf('.') + 1);
     return switch (extension) {

@@ -76,7 +76,7 @@ final class JsonlReader {
       throw new InputException(
           at(row)
               + " has no text: its fields are "
-              + RowReader.quoted(List.copyOf(fields.keySet()))
+              + Excerpt.quoted(List.copyOf(fields.keySet()))
               + ". Recognised: "
               + Columns.documentation()
               + ". Name another with --columns text=NAME");
@@ -189,7 +189,7 @@ final class JsonlReader {
       throw new InputException(
           where
               + " must be an object with role and content, not "
-              + RowReader.shortened(String.valueOf(item)));
+              + Excerpt.shortened(String.valueOf(item)));
     }
     Map<String, Object> fields = new LinkedHashMap<>();
     turn.forEach((name, value) -> fields.put((String) name, value));
@@ -212,7 +212,7 @@ final class JsonlReader {
         content instanceof String || (content == null && callsTools),
         "%s: the content must be a string, not %s",
         where,
-        RowReader.shortened(String.valueOf(content)));
+        Excerpt.shortened(String.valueOf(content)));
     return new ChatMessage(fields);
   }
 
@@ -224,7 +224,7 @@ final class JsonlReader {
             + "\" must be "
             + wanted
             + ", not "
-            + RowReader.shortened(String.valueOf(value)));
+            + Excerpt.shortened(String.valueOf(value)));
   }
 
   private String at(int row) {

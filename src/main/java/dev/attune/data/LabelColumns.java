@@ -29,7 +29,7 @@ final class LabelColumns {
                     + ": the label column \""
                     + column
                     + "\" must be 0 or 1, not \""
-                    + RowReader.shortened(value)
+                    + Excerpt.shortened(value)
                     + '"');
       }
     }

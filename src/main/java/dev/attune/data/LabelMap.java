@@ -116,7 +116,7 @@ public final class LabelMap {
   }
 
   /** {@code {"0": "negative", "1": "positive"}}: config.json's id2label. */
-  public ObjectNode id2label() {
+  ObjectNode id2label() {
     ObjectNode node = JsonNodeFactory.instance.objectNode();
     for (int i = 0; i < names.size(); i++) {
       node.put(Integer.toString(i), names.get(i));
@@ -125,7 +125,7 @@ public final class LabelMap {
   }
 
   /** {@code {"negative": 0, "positive": 1}}: config.json's label2id. */
-  public ObjectNode label2id() {
+  ObjectNode label2id() {
     ObjectNode node = JsonNodeFactory.instance.objectNode();
     for (int i = 0; i < names.size(); i++) {
       node.put(names.get(i), i);

@@ -9,7 +9,6 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.stream.Collectors;
 
 /** Rows of fields, from CSV and TSV, to examples. */
 final class RowReader {
@@ -20,8 +19,6 @@ final class RowReader {
 
     int row();
   }
-
-  private static final int SHOWN_CHARACTERS = 40;
 
   private final Path file;
   private final Columns columns;
@@ -48,7 +45,7 @@ final class RowReader {
         throw new InputException(
             file
                 + ", row 1 is a header ("
-                + quoted(first)
+                + Excerpt.quoted(first)
                 + "), but --columns by position says the file has none. Leave --columns out, or"
                 + " name the columns: --columns text=NAME,label=NAME");
       }
@@ -94,9 +91,9 @@ final class RowReader {
               + " instead of "
               + names.size()
               + " ("
-              + String.join(", ", names.stream().map(RowReader::shortened).toList())
+              + String.join(", ", names.stream().map(Excerpt::shortened).toList())
               + "): "
-              + quoted(row)
+              + Excerpt.quoted(row)
               + ". "
               + (row.size() < names.size()
                   ? "Is a " + separator() + " missing?"
@@ -167,9 +164,9 @@ final class RowReader {
       throw new InputException(
           file
               + " has no column "
-              + quoted(absent)
+              + Excerpt.quoted(absent)
               + ", which --columns asks for. Its columns: "
-              + quoted(header));
+              + Excerpt.quoted(header));
     }
     if (columns.isUsable(header)) {
       return;
@@ -186,7 +183,7 @@ final class RowReader {
     throw new InputException(
         file
             + ", row 1 names no text column: "
-            + quoted(header)
+            + Excerpt.quoted(header)
             + (semicolons
                 ? ". The fields seem to be parted by semicolons; save the file with commas."
                 : tabs ? ". The fields are parted by tabs; name the file .tsv." : "")
@@ -212,20 +209,5 @@ final class RowReader {
       return null;
     }
     return cell.isBlank() ? List.of() : Arrays.asList(cell.strip().split("\\s+"));
-  }
-
-  static String quoted(List<String> fields) {
-    return fields.stream().map(f -> "\"" + shortened(f) + "\"").collect(Collectors.joining(", "));
-  }
-
-  static String shortened(String text) {
-    String line = text.replaceAll("\\s+", " ");
-    return line.length() <= SHOWN_CHARACTERS
-        ? line
-        : line.substring(
-                0,
-                line.offsetByCodePoints(
-                    0, Math.min(SHOWN_CHARACTERS - 1, line.codePointCount(0, line.length()))))
-            + "…";
   }
 }

@@ -18,7 +18,7 @@ public interface TargetChecks {
 
   /** Whether an example has nothing to read. */
   default boolean isEmpty(Example example) {
-    return TextFindings.hasNoText(example);
+    return example.hasNoText();
   }
 
   /** The classes of an example; empty where there are none. */
@@ -54,7 +54,7 @@ public interface TargetChecks {
 
   /** Looks at what is left of the targets after truncation. */
   default void examineLengths(Findings found, TokenLengths tokens) {
-    TextFindings.targetsLeft(found, tokens);
+    LengthFindings.targetsLeft(found, tokens);
   }
 
   /** What one sequence is called. */
@@ -63,10 +63,10 @@ public interface TargetChecks {
   }
 
   /** One line on a split's targets, or null. */
-  default String describe(DataReport.Summary summary) {
+  default String describe(SplitSummary summary) {
     return null;
   }
 
   /** The same for programs. */
-  default void describe(DataReport.Summary summary, ObjectNode split) {}
+  default void describe(SplitSummary summary, ObjectNode split) {}
 }

@@ -2,33 +2,20 @@ package dev.attune.data;
 
 import static dev.attune.data.Findings.many;
 
-import dev.attune.data.DataReport.Severity;
+import dev.attune.data.Finding.Severity;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 
 /** The rules of the data report that hold for texts of any task. */
 public final class TextFindings {
-  /** A share of rows from which truncation or duplication is a warning rather than a note. */
+  /** A share of rows from which duplication is a warning rather than a note. */
   private static final double WARNING_SHARE = 0.01;
 
   private TextFindings() {}
-
-  /** Whether neither a text nor words are there to read. */
-  public static boolean hasNoText(Example example) {
-    return example.text() == null && example.tokens() != null
-        ? hasNoWords(example)
-        : example.text() == null || example.text().isBlank();
-  }
-
-  /** Whether there are no words to read. */
-  public static boolean hasNoWords(Example example) {
-    return example.tokens() == null || example.tokens().stream().allMatch(String::isBlank);
-  }
 
   /** Texts that are missing or blank. */
   public static void emptyTexts(Findings found, TargetChecks checks) {
@@ -46,44 +33,6 @@ public final class TextFindings {
                 + " of a pair "
                 + (n == 1 ? "is" : "are")
                 + " empty");
-  }
-
-  /** Rows whose targets truncation took. */
-  public static void targetsLeft(Findings found, TokenLengths tokens) {
-    if (Arrays.stream(tokens.supervised()).allMatch(n -> n == 0)) {
-      found.add(
-          Severity.FATAL,
-          "nothing_supervised",
-          "truncation at max length "
-              + found.maxLength()
-              + " leaves no target to train on; give a larger --max-length");
-      return;
-    }
-    found.rows(
-        Severity.WARNING,
-        "unsupervised_rows",
-        i -> tokens.supervised()[i] == 0,
-        n -> many(n, "row has", "rows have") + " no target left and cannot teach anything");
-  }
-
-  /** Rows that were cut. */
-  static void truncation(Findings found, TokenLengths tokens) {
-    long lost = Arrays.stream(tokens.dropped()).asLongStream().sum();
-    long cut = Arrays.stream(tokens.dropped()).filter(dropped -> dropped > 0).count();
-    long all = lost + Arrays.stream(tokens.lengths()).asLongStream().sum();
-    double lostShare = (double) lost / Math.max(1, all);
-    found.rows(
-        cut >= WARNING_SHARE * found.data().size() ? Severity.WARNING : Severity.NOTE,
-        "truncated",
-        i -> tokens.dropped()[i] > 0,
-        n ->
-            String.format(
-                Locale.ROOT,
-                "%s cut at max length %d: %,d tokens lost (%.1f %%)",
-                many(n, "row is", "rows are"),
-                found.maxLength(),
-                lost,
-                100 * lostShare));
   }
 
   /** Texts that are in the split twice, and those of them that disagree. */

@@ -88,7 +88,7 @@ public final class ModelInstall {
    *
    * @throws InputException if that process takes longer than it ever should
    */
-  public static void recover(Path target) throws IOException {
+  static void recover(Path target) throws IOException {
     recover(target, FileOps.SYSTEM);
   }
 

@@ -58,7 +58,7 @@ public final class BeamSearch implements AutoCloseable {
   /**
    * @param context the longest text, prompt included
    */
-  public BeamSearch(TransformerModel model, Tape tape, Config config, int context) {
+  BeamSearch(TransformerModel model, Tape tape, Config config, int context) {
     this.config = config;
     this.context = context;
     this.decoding = new Decoding(model, tape, slots(config), context);

@@ -103,7 +103,7 @@ public final class GenerationLoop implements AutoCloseable {
   }
 
   /** Whether any request is unfinished. */
-  public boolean hasWork() {
+  boolean hasWork() {
     return !waiting.isEmpty() || !running.isEmpty();
   }
 

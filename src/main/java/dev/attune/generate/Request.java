@@ -41,7 +41,7 @@ public record Request(
    *
    * @param context tokens of the longest text, prompt included
    */
-  public void checkFits(int context) {
+  void checkFits(int context) {
     if (prompt.length >= context) {
       throw new InputException(
           "the prompt has "

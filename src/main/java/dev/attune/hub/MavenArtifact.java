@@ -43,17 +43,18 @@ record MavenArtifact(String group, String name, String version, String sha256) {
     private final Path downloads;
     private final Path localRepository;
     private final List<String> maven;
-    private final Supplier<Optional<MiniLm.Entries>> classPath;
+    private final Supplier<Optional<Entries>> classPath;
 
     /**
      * @param mavenAllowed whether a process may be started
+     * @param classPath the artifact's entries, where the application has it as a dependency
      */
-    Fetcher(Cache cache, boolean mavenAllowed) {
+    Fetcher(Cache cache, boolean mavenAllowed, Supplier<Optional<Entries>> classPath) {
       this(
           cache,
           Path.of(System.getProperty("user.home"), ".m2", "repository"),
           mavenAllowed ? mavenCommand() : List.of(),
-          MiniLm::onClassPath);
+          classPath);
     }
 
     /**
@@ -63,7 +64,7 @@ record MavenArtifact(String group, String name, String version, String sha256) {
         Cache cache,
         Path localRepository,
         List<String> maven,
-        Supplier<Optional<MiniLm.Entries>> classPath) {
+        Supplier<Optional<Entries>> classPath) {
       this.downloads = cache.folder().resolve("downloads");
       this.localRepository = localRepository;
       this.maven = maven;
@@ -77,7 +78,7 @@ record MavenArtifact(String group, String name, String version, String sha256) {
     }
 
     /** The artifact's entries, where the application has it as a dependency. */
-    Optional<MiniLm.Entries> classPath() {
+    Optional<Entries> classPath() {
       return classPath.get();
     }
 

@@ -89,13 +89,6 @@ final class MiniLm {
     return "all-minilm-l6-v2-" + ARTIFACT.version();
   }
 
-  /** Where the JAR's entries are read. */
-  @FunctionalInterface
-  interface Entries {
-    /** A stream to be closed, or null if there is no such entry. */
-    InputStream open(String name) throws IOException;
-  }
-
   /**
    * The entries as resources of the class path, where the application has the artifact as a
    * dependency; empty where it has not. Also inside a JAR of JARs, and merged into another.

@@ -31,7 +31,7 @@ record CallArguments(List<Object> values, Map<String, Object> named) {
     if (value instanceof String text) {
       return text;
     }
-    if (value instanceof Values.Undefined undefined) {
+    if (value instanceof Undefined undefined) {
       throw undefined.refuse();
     }
     throw TemplateException.of("%s must be a string, not %s", name, Values.repr(value));

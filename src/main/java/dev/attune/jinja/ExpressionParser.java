@@ -1,8 +1,6 @@
 package dev.attune.jinja;
 
 import dev.attune.jinja.Token.Kind;
-import dev.attune.jinja.Values.Callable;
-import dev.attune.jinja.Values.Undefined;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -235,7 +233,7 @@ final class ExpressionParser {
       value =
           scope -> {
             String first = Values.string(left.value(scope));
-            return made(scope, Values.arithmetic("+", first, Values.string(right.value(scope))));
+            return made(scope, Arithmetic.apply("+", first, Values.string(right.value(scope))));
           };
     }
     return value;
@@ -264,7 +262,7 @@ final class ExpressionParser {
   private static Expression binary(String operator, Expression left, Expression right) {
     return scope -> {
       scope.budget().step();
-      return made(scope, Values.arithmetic(operator, left.value(scope), right.value(scope)));
+      return made(scope, Arithmetic.apply(operator, left.value(scope), right.value(scope)));
     };
   }
 
@@ -393,9 +391,9 @@ final class ExpressionParser {
         Token name = take();
         if (name.kind() == Kind.INTEGER) {
           long index = whole(name);
-          value = scope -> Values.item(owner.value(scope), index);
+          value = scope -> Access.item(owner.value(scope), index);
         } else if (name.kind() == Kind.NAME) {
-          value = scope -> Values.attribute(owner.value(scope), name.text());
+          value = scope -> Access.attribute(owner.value(scope), name.text());
         } else {
           at--;
           throw unexpected();
@@ -427,7 +425,7 @@ final class ExpressionParser {
     }
     if (part > 0) {
       return scope ->
-          Values.slice(
+          Access.slice(
               owner.value(scope),
               parts[0] == null ? null : parts[0].value(scope),
               parts[1] == null ? null : parts[1].value(scope),
@@ -436,7 +434,7 @@ final class ExpressionParser {
     if (parts[0] == null) {
       throw TemplateException.of("line %d: an empty []", previous(1).line());
     }
-    return scope -> Values.item(owner.value(scope), parts[0].value(scope));
+    return scope -> Access.item(owner.value(scope), parts[0].value(scope));
   }
 
   private Expression call(Expression owner) {

@@ -1,8 +1,5 @@
 package dev.attune.jinja;
 
-import dev.attune.jinja.Values.Callable;
-import dev.attune.jinja.Values.Namespace;
-import dev.attune.jinja.Values.Undefined;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
 import java.util.ArrayList;
@@ -92,7 +89,7 @@ final class Functions {
         a -> {
           List<Object> all = items(a);
           Collections.reverse(all);
-          return a.values().get(0) instanceof String ? join(all, "") : all;
+          return a.values().get(0) instanceof String ? Text.join(all, "") : all;
         });
     out.put("sort", Functions::sort);
     out.put("unique", Functions::unique);
@@ -102,7 +99,7 @@ final class Functions {
           Object attribute = a.get(2, "attribute", null);
           List<Object> all = items(a);
           all.replaceAll(item -> attribute == null ? item : path(item, attribute));
-          return join(all, Values.string(a.get(1, "d", "")));
+          return Text.join(all, Values.string(a.get(1, "d", "")));
         });
     out.put("items", Functions::pairs);
     out.put(
@@ -142,7 +139,7 @@ final class Functions {
           Object attribute = a.get(1, "attribute", null);
           for (Object item : items(a)) {
             Object part = attribute == null ? item : path(item, attribute);
-            total = Values.arithmetic("+", total, part);
+            total = Arithmetic.apply("+", total, part);
           }
           return total;
         });
@@ -181,15 +178,6 @@ final class Functions {
         : all.get(first ? 0 : all.size() - 1);
   }
 
-  static String join(List<Object> items, String separator) {
-    StringBuilder out = new StringBuilder();
-    for (int i = 0; i < items.size(); i++) {
-      out.append(i == 0 ? "" : separator).append(Values.string(items.get(i)));
-      Budget.checkLength(out.length());
-    }
-    return out.toString();
-  }
-
   private static String escaped(String text) {
     return text.replace("&", "&amp;")
         .replace("<", "&lt;")
@@ -218,14 +206,14 @@ final class Functions {
   /** {@code a.b.0} of an item. */
   private static Object path(Object item, Object attribute) {
     if (attribute instanceof Long index) {
-      return Values.item(item, index);
+      return Access.item(item, index);
     }
     Object value = item;
     for (String part : Values.string(attribute).split("\\.")) {
       value =
           part.chars().allMatch(Character::isDigit) && !part.isEmpty()
-              ? Values.item(value, Long.valueOf(part))
-              : Values.item(value, part);
+              ? Access.item(value, Long.valueOf(part))
+              : Access.item(value, part);
     }
     return value;
   }
@@ -391,7 +379,7 @@ final class Functions {
     out.put("odd", a -> Math.floorMod(Values.integer(a.values().get(0)), 2L) == 1);
     out.put(
         "divisibleby",
-        a -> Values.equal(Values.arithmetic("%", a.values().get(0), a.get(1, "num")), 0L));
+        a -> Values.equal(Arithmetic.apply("%", a.values().get(0), a.get(1, "num")), 0L));
     out.put("lower", a -> text(a).equals(text(a).toLowerCase(Locale.ROOT)));
     out.put("upper", a -> text(a).equals(text(a).toUpperCase(Locale.ROOT)));
     out.put("in", a -> Values.contains(a.get(1, "seq"), a.values().get(0)));

@@ -68,7 +68,7 @@ final class Json {
           });
     } else if (value instanceof Number) {
       out.append(value);
-    } else if (value instanceof Values.Undefined undefined) {
+    } else if (value instanceof Undefined undefined) {
       throw undefined.refuse();
     } else {
       throw TemplateException.of("a %s cannot be written as JSON", Values.type(value));

@@ -29,16 +29,14 @@ final class Loop {
       case "depth" -> 1L; // only recursive loops count deeper
       case "depth0" -> 0L;
       case "previtem" ->
-          index > 0
-              ? items.get(index - 1)
-              : new Values.Undefined("'loop.previtem' of the first item");
+          index > 0 ? items.get(index - 1) : new Undefined("'loop.previtem' of the first item");
       case "nextitem" ->
           index + 1 < size
               ? items.get(index + 1)
-              : new Values.Undefined("'loop.nextitem' of the last item");
-      case "cycle" -> (Values.Callable) a -> a.values().get(index % a.values().size());
-      case "changed" -> (Values.Callable) this::changed;
-      default -> new Values.Undefined("'loop." + name + "'");
+              : new Undefined("'loop.nextitem' of the last item");
+      case "cycle" -> (Callable) a -> a.values().get(index % a.values().size());
+      case "changed" -> (Callable) this::changed;
+      default -> new Undefined("'loop." + name + "'");
     };
   }
 

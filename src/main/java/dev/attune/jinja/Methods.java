@@ -1,6 +1,5 @@
 package dev.attune.jinja;
 
-import dev.attune.jinja.Values.Callable;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -58,7 +57,7 @@ final class Methods {
       case "rfind" -> a -> place(text, text.lastIndexOf(a.string(0, "sub")));
       case "index" -> a -> found(place(text, text.indexOf(a.string(0, "sub"))));
       case "count" -> a -> Text.split(text, a.string(0, "sub"), -1, false).size() - 1L;
-      case "join" -> a -> Functions.join(Values.items(a.get(0, "iterable")), text);
+      case "join" -> a -> Text.join(Values.items(a.get(0, "iterable")), text);
       case "isdigit" -> a -> all(text, Character::isDigit);
       case "isalpha" -> a -> all(text, Character::isLetter);
       case "isalnum" -> a -> all(text, Character::isLetterOrDigit);

@@ -2,9 +2,6 @@ package dev.attune.jinja;
 
 import dev.attune.jinja.Statement.Flow;
 import dev.attune.jinja.Token.Kind;
-import dev.attune.jinja.Values.Callable;
-import dev.attune.jinja.Values.Namespace;
-import dev.attune.jinja.Values.Undefined;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;

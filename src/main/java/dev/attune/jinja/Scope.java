@@ -40,6 +40,6 @@ final class Scope {
       }
     }
     Object builtIn = Functions.GLOBALS.get(name);
-    return builtIn == null ? new Values.Undefined("'" + name + "'") : builtIn;
+    return builtIn == null ? new Undefined("'" + name + "'") : builtIn;
   }
 }

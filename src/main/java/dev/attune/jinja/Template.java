@@ -48,8 +48,7 @@ public final class Template {
     Budget budget = new Budget();
     Map<String, Object> all = new HashMap<>();
     functions.forEach(
-        (name, function) ->
-            all.put(name, (Values.Callable) a -> function.apply(a.string(0, "argument"))));
+        (name, function) -> all.put(name, (Callable) a -> function.apply(a.string(0, "argument"))));
     variables.forEach((name, value) -> all.put(name, Values.of(value)));
     Output out = new Output(budget);
     try {

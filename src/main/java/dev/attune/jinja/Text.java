@@ -156,4 +156,14 @@ final class Text {
     }
     return out.toString();
   }
+
+  /** The texts of items with a separator between them. */
+  static String join(List<Object> items, String separator) {
+    StringBuilder out = new StringBuilder();
+    for (int i = 0; i < items.size(); i++) {
+      out.append(i == 0 ? "" : separator).append(Values.string(items.get(i)));
+      Budget.checkLength(out.length());
+    }
+    return out.toString();
+  }
 }

@@ -12,24 +12,10 @@ import java.util.Objects;
 
 /**
  * Python's values and what can be done with them. None is null, int is Long, float is Double, str
- * is String, list and tuple are List, dict is Map; functions are {@link Callable}.
+ * is String, list and tuple are List, dict is Map; functions are {@link Callable}. What operators
+ * make of them is in {@link Arithmetic}, what they hold in {@link Access}.
  */
 final class Values {
-  /** A function, method, filter or macro. */
-  interface Callable {
-    Object call(CallArguments arguments);
-  }
-
-  /** A name or item that is not there: prints as nothing, is false, and can do little else. */
-  record Undefined(String what) {
-    TemplateException refuse() {
-      return new TemplateException(what + " is undefined");
-    }
-  }
-
-  /** {@code namespace(...)}: the only thing whose fields a template can set. */
-  record Namespace(Map<String, Object> fields) {}
-
   private Values() {}
 
   /** What JSON gives, as templates see it. */
@@ -253,99 +239,6 @@ final class Values {
     throw TemplateException.of("'%s' object is not iterable", type(value));
   }
 
-  /** {@code value[key]}, or Undefined. */
-  static Object item(Object value, Object key) {
-    if (value instanceof Undefined undefined) {
-      throw undefined.refuse();
-    }
-    if (value instanceof Map<?, ?> map && !(key instanceof List || key instanceof Map)) {
-      if (map.containsKey(key)) {
-        return map.get(key);
-      }
-      for (Map.Entry<?, ?> entry : map.entrySet()) { // 1, 1.0 and true are one key
-        if (key instanceof Number && equal(entry.getKey(), key)) {
-          return entry.getValue();
-        }
-      }
-    } else if (key instanceof Long || key instanceof Boolean) {
-      long index = integer(key);
-      long size = value instanceof List || value instanceof String ? length(value) : 0;
-      index += index < 0 ? size : 0;
-      if (index >= 0 && index < size) {
-        if (value instanceof List<?> list) {
-          return list.get((int) index);
-        }
-        String text = (String) value;
-        int begin = text.offsetByCodePoints(0, (int) index);
-        return text.substring(begin, text.offsetByCodePoints(begin, 1));
-      }
-    } else if (key instanceof String name) {
-      Callable method = Methods.of(value, name);
-      if (method != null) {
-        return method;
-      }
-    }
-    return new Undefined("'" + type(value) + " object' has no element " + repr(key) + ", so it");
-  }
-
-  /** {@code value.name}: a method, else a field, else Undefined. */
-  static Object attribute(Object value, String name) {
-    if (value instanceof Undefined undefined) {
-      throw undefined.refuse();
-    }
-    if (value instanceof Namespace namespace && namespace.fields().containsKey(name)) {
-      return namespace.fields().get(name);
-    }
-    if (value instanceof Loop loop) {
-      return loop.attribute(name);
-    }
-    Callable method = Methods.of(value, name);
-    if (method != null) {
-      return method;
-    }
-    if (value instanceof Map<?, ?> map && map.containsKey(name)) {
-      return map.get(name);
-    }
-    return new Undefined("'" + type(value) + " object' has no attribute '" + name + "', so it");
-  }
-
-  /** {@code value[from:to:step]}; null leaves a bound out. */
-  static Object slice(Object value, Object from, Object to, Object by) {
-    if (value instanceof Undefined undefined) {
-      throw undefined.refuse();
-    }
-    if (!(value instanceof List || value instanceof String)) {
-      throw TemplateException.of("'%s' object cannot be sliced", type(value));
-    }
-    List<Object> all = items(value);
-    long step = by == null ? 1 : integer(by);
-    if (step == 0) {
-      throw new TemplateException("slice step cannot be zero");
-    }
-    int size = all.size();
-    long begin = bound(from, step > 0 ? 0 : size - 1, size, step);
-    long end = bound(to, step > 0 ? size : -1, size, step);
-    List<Object> out = new ArrayList<>();
-    for (long i = begin; step > 0 ? i < end : i > end; i += step) {
-      out.add(all.get((int) i));
-    }
-    if (value instanceof List) {
-      return out;
-    }
-    StringBuilder text = new StringBuilder();
-    out.forEach(text::append);
-    return text.toString();
-  }
-
-  private static long bound(Object given, long otherwise, int size, long step) {
-    if (given == null) {
-      return otherwise;
-    }
-    long at = integer(given);
-    at += at < 0 ? size : 0;
-    return step > 0 ? Math.max(0, Math.min(size, at)) : Math.max(-1, Math.min(size - 1, at));
-  }
-
   static boolean contains(Object whole, Object part) {
     if (whole instanceof String text) {
       if (part instanceof String wanted) {
@@ -383,7 +276,7 @@ final class Values {
     return Objects.equals(a, b);
   }
 
-  private static boolean isNumber(Object value) {
+  static boolean isNumber(Object value) {
     return value instanceof Number || value instanceof Boolean;
   }
 
@@ -425,7 +318,7 @@ final class Values {
     throw TemplateException.of("'%s' and '%s' cannot be ordered", type(a), type(b));
   }
 
-  // ---- arithmetic
+  // ---- numbers
 
   static long integer(Object value) {
     if (value instanceof Boolean truth) {
@@ -444,102 +337,5 @@ final class Values {
     return value instanceof Double number
         ? number
         : value instanceof BigInteger big ? big.doubleValue() : integer(value);
-  }
-
-  static Object arithmetic(String operator, Object a, Object b) {
-    if (a instanceof Undefined undefined) {
-      throw undefined.refuse();
-    }
-    if (b instanceof Undefined undefined) {
-      throw undefined.refuse();
-    }
-    if (operator.equals("+") && a instanceof String x && b instanceof String y) {
-      Budget.checkLength((long) x.length() + y.length());
-      return x + y;
-    }
-    if (operator.equals("+") && a instanceof List<?> x && b instanceof List<?> y) {
-      List<Object> out = new ArrayList<>(x);
-      out.addAll(y);
-      return out;
-    }
-    if (operator.equals("*") && (a instanceof String || a instanceof List) && isWhole(b)) {
-      return repeated(a, integer(b));
-    }
-    if (operator.equals("*") && (b instanceof String || b instanceof List) && isWhole(a)) {
-      return repeated(b, integer(a));
-    }
-    if (!isNumber(a) || !isNumber(b)) {
-      throw TemplateException.of(
-          "unsupported operand types for %s: '%s' and '%s'", operator, type(a), type(b));
-    }
-    try {
-      return isWhole(a) && isWhole(b)
-          ? whole(operator, integer(a), integer(b))
-          : (Object) reals(operator, real(a), real(b));
-    } catch (ArithmeticException e) {
-      throw TemplateException.of("%s %s %s: %s", repr(a), operator, repr(b), e.getMessage());
-    }
-  }
-
-  private static boolean isWhole(Object value) {
-    return value instanceof Long || value instanceof Boolean;
-  }
-
-  private static Object repeated(Object value, long times) {
-    long count = Math.max(0, times);
-    Budget.checkLength(Math.min(count, Integer.MAX_VALUE) * Math.max(1, length(value)));
-    if (value instanceof String text) {
-      return text.repeat((int) count);
-    }
-    List<Object> out = new ArrayList<>();
-    for (long i = 0; i < count; i++) {
-      out.addAll((List<?>) value);
-    }
-    return out;
-  }
-
-  private static Object whole(String operator, long a, long b) {
-    return switch (operator) {
-      case "+" -> Math.addExact(a, b);
-      case "-" -> Math.subtractExact(a, b);
-      case "*" -> Math.multiplyExact(a, b);
-      case "/" -> (double) a / nonZero(b);
-      case "//" -> Math.floorDiv(a, nonZero(b));
-      case "%" -> Math.floorMod(a, nonZero(b));
-      default -> b < 0 ? (Object) Math.pow(a, b) : power(a, b);
-    };
-  }
-
-  private static long power(long a, long b) {
-    BigInteger out =
-        b > 64 && Math.abs(a) > 1
-            ? null
-            : BigInteger.valueOf(a).pow((int) (b > 64 ? 64 + b % 2 : b));
-    if (out == null || out.bitLength() > 63) {
-      throw new ArithmeticException("too large");
-    }
-    return out.longValue();
-  }
-
-  private static long nonZero(long b) {
-    if (b == 0) {
-      throw new ArithmeticException("division by zero");
-    }
-    return b;
-  }
-
-  private static double reals(String operator, double a, double b) {
-    if (b == 0 && "//%".contains(operator)) {
-      throw new ArithmeticException("division by zero");
-    }
-    return switch (operator) {
-      case "+" -> a + b;
-      case "-" -> a - b;
-      case "*" -> a * b;
-      case "/" -> a / b;
-      case "//" -> Math.floor(a / b);
-      case "%" -> a - Math.floor(a / b) * b;
-      default -> Math.pow(a, b);
-    };
   }
 }

@@ -54,11 +54,6 @@ public final class ClassificationMetrics implements Metrics {
     return count;
   }
 
-  /** How many rows carry this class as their label. */
-  public long support(int k) {
-    return labelled[k];
-  }
-
   /** The fraction of the predictions of class {@code k} that are right; 0 when there are none. */
   public double precision(int k) {
     return ratio(correct[k], predicted[k]);

@@ -15,7 +15,7 @@ import dev.attune.ops.Rope;
 import dev.attune.store.Layout;
 import dev.attune.store.Parameter;
 import dev.attune.store.ParameterBuilder;
-import dev.attune.store.ParameterBuilder.Part;
+import dev.attune.store.Part;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import java.util.ArrayList;

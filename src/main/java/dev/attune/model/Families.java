@@ -21,7 +21,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 
 /** The registry: which families there are, and from a config.json to a model. */
 public final class Families {
@@ -47,7 +46,7 @@ public final class Families {
     }
 
     /** Whether it can have this head. */
-    public boolean carries(HeadKind head) {
+    boolean carries(HeadKind head) {
       return isDecoder() ? head.fitsDecoders() : head != HeadKind.LANGUAGE_MODEL;
     }
 
@@ -118,16 +117,18 @@ public final class Families {
                     "config.json: model type '"
                         + type
                         + "' is not supported; supported are "
-                        + Stream.of(list(false), list(true)).collect(Collectors.joining(", "))));
+                        + list(false)
+                        + ", "
+                        + list(true)));
   }
 
   /** The head of the class of Transformers that is called so, if a family here has it. */
-  public static Optional<HeadKind> headOf(String architecture) {
+  static Optional<HeadKind> headOf(String architecture) {
     return ALL.stream()
         .flatMap(
             entry ->
                 Arrays.stream(HeadKind.values())
-                    .filter(head -> entry.carries(head))
+                    .filter(entry::carries)
                     .filter(head -> entry.architecture(head).equals(architecture)))
         .findFirst();
   }

@@ -121,13 +121,13 @@ public final class FamilyConfig {
    * @param json an object
    * @param dropout replaces every dropout of the model; null keeps them
    */
-  public FamilyConfig(JsonNode json, Float dropout) {
+  FamilyConfig(JsonNode json, Float dropout) {
     this.json = json;
     this.dropout = dropout;
   }
 
   /** Why a key changes nothing, for any family; null if it may. */
-  public static String harmlessReason(String key) {
+  static String harmlessReason(String key) {
     return HARMLESS.get(key);
   }
 

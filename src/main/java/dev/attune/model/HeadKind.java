@@ -14,7 +14,7 @@ public enum HeadKind {
   NONE;
 
   /** Whether a causal decoder can carry it: other rows would have to see what follows them. */
-  public boolean fitsDecoders() {
+  boolean fitsDecoders() {
     return this != TOKEN && this != SPAN;
   }
 }

@@ -19,7 +19,6 @@ import java.util.List;
  */
 public final class KeyValueCache implements AutoCloseable {
   private final DType dtype;
-  private final int slots;
   private final int slotRows;
   private final int width;
   private final List<Layer> layers = new ArrayList<>();
@@ -32,12 +31,11 @@ public final class KeyValueCache implements AutoCloseable {
 
   /**
    * @param slots sequences at a time
-   * @param slotRows rows of the longest
+   * @param slotRows rows of the longest: slot s begins at row s * slotRows
    */
   public KeyValueCache(
       Backend backend, TransformerConfig config, DType dtype, int slots, int slotRows) {
     this.dtype = dtype;
-    this.slots = slots;
     this.slotRows = slotRows;
     this.width = width(config);
     long bytes = layerBytes(config, dtype, slots, slotRows) / 2;
@@ -73,16 +71,6 @@ public final class KeyValueCache implements AutoCloseable {
         false,
         "a layer's keys or values",
         "a smaller --streams, --max-length or --max-new-tokens");
-  }
-
-  /** Sequences at a time. */
-  public int slots() {
-    return slots;
-  }
-
-  /** Rows of a slot; slot s begins at row s * slotRows. */
-  public int slotRows() {
-    return slotRows;
   }
 
   /**

@@ -14,6 +14,7 @@ import dev.attune.ops.RelativeBias;
 import dev.attune.ops.Rope;
 import dev.attune.store.Parameter;
 import dev.attune.store.ParameterBuilder;
+import dev.attune.tape.Recomputation;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import java.nio.ByteBuffer;
@@ -168,7 +169,7 @@ public final class Transformer implements AutoCloseable {
   }
 
   /** The same for the last row of each sequence. */
-  public Tensor forwardLastRows(Tape tape, Inputs inputs) {
+  Tensor forwardLastRows(Tape tape, Inputs inputs) {
     return forwardSome(tape, inputs, inputs.lastRows(), inputs.lastPositions());
   }
 
@@ -225,7 +226,8 @@ public final class Transformer implements AutoCloseable {
       Block.Place at = places.get(i);
       KeyValueCache.Layer cached = cache == null ? null : cache.layer(i);
       Tensor[] out =
-          tape.checkpoint(
+          Recomputation.apply(
+              tape,
               state.parts(),
               in -> block.forward(tape, State.of(in), inputs, at, distances, cached).parts());
       state = State.of(out);

@@ -3,10 +3,7 @@ package dev.attune.model;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Activation;
-import java.util.Collections;
 import java.util.List;
-import java.util.Set;
-import java.util.TreeSet;
 
 /**
  * What a transformer is made of: the switches of one block and of what stands before and behind the
@@ -434,29 +431,17 @@ public final class TransformerConfig {
   }
 
   /** Whether attention and feed-forward read the same stream. */
-  public boolean isParallel() {
+  boolean isParallel() {
     return parallel;
   }
 
   /** Whether the last product of a language model shares the word embedding. */
-  public boolean isTied() {
+  boolean isTied() {
     return tied;
   }
 
   /** Standard deviation of new weights. */
   public float initializerRange() {
     return initializerRange;
-  }
-
-  /** The ways in which heads turn, each once. */
-  Set<Rotary> rotaries() {
-    Set<Rotary> all = Collections.newSetFromMap(new java.util.IdentityHashMap<>());
-    layers.stream().map(Layer::rotary).filter(r -> r != null).forEach(all::add);
-    return all;
-  }
-
-  /** The labels of the layers, each once: as many sets of parameters there are. */
-  Set<String> labels() {
-    return new TreeSet<>(layers.stream().map(Layer::label).toList());
   }
 }

@@ -33,12 +33,6 @@ public final class Attention implements Node {
       boolean causal,
       int window,
       float scale) {
-    /** As in BERT: every row sees its whole sequence. */
-    public static Heads bidirectional(int heads, int headSize, float dropout) {
-      return new Heads(
-          heads, heads, headSize, dropout, false, 0, (float) (1 / Math.sqrt(headSize)));
-    }
-
     /** H D. */
     public long queryWidth() {
       return (long) heads * headSize;
@@ -105,20 +99,11 @@ public final class Attention implements Node {
    * Self-attention.
    *
    * @param qkv (N, (H + 2 Hkv) D): query, key and value of every row
+   * @param bias (H, 2 reach + 1) f32 of {@link RelativeBias}, or null
    * @param cuSeqlens (B+1) i32 on the device
    * @param B number of sequences
    * @param maxLength which the rows of no sequence exceed
    * @return (N, H D)
-   */
-  public static Tensor apply(
-      Tape tape, Heads heads, Tensor qkv, long cuSeqlens, long B, long maxLength) {
-    return apply(tape, heads, qkv, null, cuSeqlens, B, maxLength);
-  }
-
-  /**
-   * Self-attention with a relative position bias.
-   *
-   * @param bias (H, 2 reach + 1) f32 of {@link RelativeBias}, or null
    */
   public static Tensor apply(
       Tape tape, Heads heads, Tensor qkv, Tensor bias, long cuSeqlens, long B, long maxLength) {
@@ -132,7 +117,7 @@ public final class Attention implements Node {
   }
 
   /**
-   * Attention of some rows only.
+   * Attention of some rows only. The queries of a sequence stand at the last of its keys.
    *
    * @param queries (M, H D)
    * @param keyValues (N, 2 Hkv D): key and value of every row
@@ -150,25 +135,6 @@ public final class Attention implements Node {
       long cuKeys,
       long B,
       long maxLength) {
-    return apply(tape, heads, queries, keyValues, null, cuQueries, cuKeys, B, maxLength);
-  }
-
-  /**
-   * Attention of some rows only, with a relative position bias. The queries of a sequence stand at
-   * the last of its keys.
-   *
-   * @param bias (H, 2 reach + 1) f32 of {@link RelativeBias}, or null
-   */
-  public static Tensor apply(
-      Tape tape,
-      Heads heads,
-      Tensor queries,
-      Tensor keyValues,
-      Tensor bias,
-      long cuQueries,
-      long cuKeys,
-      long B,
-      long maxLength) {
     Check.argument(
         queries.cols() == heads.queryWidth() && keyValues.cols() == 2 * heads.keyValueWidth(),
         "attention over %d and %d columns, expected %d and %d",
@@ -176,7 +142,7 @@ public final class Attention implements Node {
         keyValues.cols(),
         heads.queryWidth(),
         2 * heads.keyValueWidth());
-    return apply(tape, heads, queries, keyValues, bias, 0, 0, cuQueries, cuKeys, B, maxLength);
+    return apply(tape, heads, queries, keyValues, null, 0, 0, cuQueries, cuKeys, B, maxLength);
   }
 
   private static Tensor apply(

@@ -5,12 +5,12 @@ import dev.attune.core.DType;
 import dev.attune.kernels.calls.CastCall;
 import dev.attune.kernels.calls.DoraCall;
 import dev.attune.kernels.calls.DropoutCall;
-import dev.attune.ops.Projection.Saved;
+import dev.attune.ops.LowRank.Saved;
 import dev.attune.store.AdaptedWeight;
 import dev.attune.store.Adapter;
 import dev.attune.store.Decomposition;
 import dev.attune.store.Parameter;
-import dev.attune.store.ParameterBuilder.Part;
+import dev.attune.store.Part;
 import dev.attune.tape.Tape;
 import java.util.List;
 

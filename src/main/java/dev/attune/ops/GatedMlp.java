@@ -16,8 +16,8 @@ public final class GatedMlp implements Node {
   private final Projection gateUp;
   private final Projection down;
   private final Activation activation;
-  private final Projection.Saved gateUpSaved;
-  private final Projection.Saved downSaved;
+  private final LowRank.Saved gateUpSaved;
+  private final LowRank.Saved downSaved;
   private final long pre;
   private final Tensor out;
 
@@ -26,8 +26,8 @@ public final class GatedMlp implements Node {
       Projection gateUp,
       Projection down,
       Activation activation,
-      Projection.Saved gateUpSaved,
-      Projection.Saved downSaved,
+      LowRank.Saved gateUpSaved,
+      LowRank.Saved downSaved,
       long pre,
       Tensor out) {
     this.inp = inp;
@@ -55,12 +55,12 @@ public final class GatedMlp implements Node {
     boolean hiddenNeedsGradient = inp.requiresGrad() || gateUp.trainable();
     Tensor out = tape.tensor(N, down.rows(), inp.dtype(), hiddenNeedsGradient || down.trainable());
     long pre = tape.allocate(2 * N * F * size);
-    Projection.Saved gateUpSaved =
+    LowRank.Saved gateUpSaved =
         gateUp.forward(
             tape, pre, 0, inp.address(), N, Activation.NONE, inp.dtype(), inp.requiresGrad());
     long hidden = tape.allocate(N * F * size);
     tape.backend().run(new GatedCall.Forward(hidden, pre, N, F, activation, inp.dtype()));
-    Projection.Saved downSaved =
+    LowRank.Saved downSaved =
         down.forward(
             tape, out.address(), 0, hidden, N, Activation.NONE, inp.dtype(), hiddenNeedsGradient);
     tape.free(hidden);

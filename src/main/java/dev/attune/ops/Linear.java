@@ -14,7 +14,7 @@ public final class Linear implements Node {
   private final Tensor inp;
   private final Projection projection;
   private final Activation activation;
-  private final Projection.Saved saved;
+  private final LowRank.Saved saved;
   private final long pre;
   private final Tensor out;
 
@@ -22,7 +22,7 @@ public final class Linear implements Node {
       Tensor inp,
       Projection projection,
       Activation activation,
-      Projection.Saved saved,
+      LowRank.Saved saved,
       long pre,
       Tensor out) {
     this.inp = inp;
@@ -53,7 +53,7 @@ public final class Linear implements Node {
             inp.requiresGrad() || projection.trainable());
     long pre =
         activation != Activation.NONE && tape.training() ? tape.allocate(out.sizeBytes()) : 0;
-    Projection.Saved saved =
+    LowRank.Saved saved =
         projection.forward(
             tape,
             out.address(),
@@ -85,7 +85,7 @@ public final class Linear implements Node {
   }
 
   static void inputGradient(
-      Tape tape, Projection projection, Projection.Saved saved, long dout, Tensor inp) {
+      Tape tape, Projection projection, LowRank.Saved saved, long dout, Tensor inp) {
     if (!inp.requiresGrad()) {
       return;
     }

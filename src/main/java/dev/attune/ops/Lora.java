@@ -3,7 +3,7 @@ package dev.attune.ops;
 import dev.attune.core.DType;
 import dev.attune.kernels.calls.CastCall;
 import dev.attune.kernels.calls.DropoutCall;
-import dev.attune.ops.Projection.Saved;
+import dev.attune.ops.LowRank.Saved;
 import dev.attune.store.AdaptedWeight;
 import dev.attune.store.Adapter;
 import dev.attune.store.Parameter;

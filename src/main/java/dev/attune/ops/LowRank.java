@@ -3,13 +3,35 @@ package dev.attune.ops;
 import dev.attune.core.DType;
 import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.kernels.calls.LoraCall;
-import dev.attune.ops.Projection.Saved;
 import dev.attune.store.AdaptedWeight;
 import dev.attune.store.Adapter;
 import dev.attune.tape.Tape;
 
 /** What the low-rank adapters of a weight do to its product: plain ones, or weight-decomposed. */
 abstract class LowRank {
+  /**
+   * What a forward leaves for its backward.
+   *
+   * @param lows blocks (N,R) of {@code dropout(inp) A^T}, one per adapter; backward replaces them
+   *     by their gradients
+   * @param product of weight-decomposed adapters: what is multiplied by the gain (N,F), which
+   *     backward replaces likewise; else 0
+   * @param stream first random stream of the adapters' dropout
+   */
+  record Saved(long[] lows, long product, long stream) {
+    /** Of a weight without adapters. */
+    static final Saved NOTHING = new Saved(new long[0], 0, 0);
+
+    void release(Tape tape) {
+      for (long low : lows) {
+        tape.free(low);
+      }
+      if (product != 0) {
+        tape.free(product);
+      }
+    }
+  }
+
   final AdaptedWeight adapted;
 
   LowRank(AdaptedWeight adapted) {

@@ -16,8 +16,8 @@ public final class Mlp implements Node {
   private final Projection up;
   private final Projection down;
   private final Activation activation;
-  private final Projection.Saved upSaved;
-  private final Projection.Saved downSaved;
+  private final LowRank.Saved upSaved;
+  private final LowRank.Saved downSaved;
   private final long pre;
   private final Tensor out;
 
@@ -26,8 +26,8 @@ public final class Mlp implements Node {
       Projection up,
       Projection down,
       Activation activation,
-      Projection.Saved upSaved,
-      Projection.Saved downSaved,
+      LowRank.Saved upSaved,
+      LowRank.Saved downSaved,
       long pre,
       Tensor out) {
     this.inp = inp;
@@ -55,10 +55,10 @@ public final class Mlp implements Node {
     Tensor out = tape.tensor(N, down.rows(), inp.dtype(), hiddenNeedsGradient || down.trainable());
     long pre = tape.training() ? tape.allocate(hiddenBytes) : 0;
     long hidden = tape.allocate(hiddenBytes);
-    Projection.Saved upSaved =
+    LowRank.Saved upSaved =
         up.forward(
             tape, hidden, pre, inp.address(), N, activation, inp.dtype(), inp.requiresGrad());
-    Projection.Saved downSaved =
+    LowRank.Saved downSaved =
         down.forward(
             tape, out.address(), 0, hidden, N, Activation.NONE, inp.dtype(), hiddenNeedsGradient);
     tape.free(hidden);

@@ -4,12 +4,13 @@ import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.calls.ActivationCall;
+import dev.attune.ops.LowRank.Saved;
 import dev.attune.store.AdaptedWeight;
 import dev.attune.store.Adapter;
 import dev.attune.store.Layout;
 import dev.attune.store.Parameter;
 import dev.attune.store.ParameterBuilder;
-import dev.attune.store.ParameterBuilder.Part;
+import dev.attune.store.Part;
 import dev.attune.tape.Tape;
 import java.util.List;
 
@@ -18,24 +19,11 @@ import java.util.List;
  * weight-decomposed as {@link Dora} says: what the ops that multiply by weights have in common.
  */
 public final class Projection {
-  private static final Saved NOTHING = new Saved(new long[0], 0, 0);
-
-  /**
-   * What a forward leaves for its backward.
-   *
-   * @param lows blocks (N,R) of {@code dropout(inp) A^T}, one per adapter; backward replaces them
-   *     by their gradients
-   * @param product of weight-decomposed adapters: what is multiplied by the gain (N,F), which
-   *     backward replaces likewise; else 0
-   * @param stream first random stream of the adapters' dropout
-   */
-  record Saved(long[] lows, long product, long stream) {}
-
   private final AdaptedWeight adapted;
   private final LowRank lowRank; // null where there are no adapters
 
   /** The product by a declared weight. */
-  public Projection(AdaptedWeight adapted) {
+  Projection(AdaptedWeight adapted) {
     this.adapted = adapted;
     this.lowRank =
         adapted.adapters().isEmpty()
@@ -121,7 +109,7 @@ public final class Projection {
     countFlops(tape, N, needsInputGradient);
     if (lowRank == null) {
       Product.forward(tape, out, pre, inp, weight(), adapted.biasAddress(), N, activation, dtype);
-      return NOTHING;
+      return Saved.NOTHING;
     }
     long sum = pre == 0 ? out : pre;
     Saved saved = lowRank.forward(tape, sum, inp, N, dtype);
@@ -188,11 +176,6 @@ public final class Projection {
   }
 
   void release(Tape tape, Saved saved) {
-    for (long low : saved.lows) {
-      tape.free(low);
-    }
-    if (saved.product != 0) {
-      tape.free(saved.product);
-    }
+    saved.release(tape);
   }
 }

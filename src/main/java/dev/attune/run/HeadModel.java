@@ -54,7 +54,7 @@ public final class HeadModel implements AutoCloseable {
     return shared.model();
   }
 
-  /** The label names in the order of the outputs; empty for regression. */
+  /** The label names in the order of the outputs; empty where these have none. */
   public List<String> labels() {
     return trained().labels() == null ? List.of() : trained().labels().names();
   }

@@ -21,7 +21,7 @@ import java.util.function.Supplier;
  *
  * <p>On a device there is one lane.
  */
-public final class Lanes implements AutoCloseable {
+final class Lanes implements AutoCloseable {
   /** On few cores a long call still leaves a way for short ones. */
   private static final int LEAST = 4;
 
@@ -51,7 +51,7 @@ public final class Lanes implements AutoCloseable {
    * @param backend of the model; the caller closes it, after this
    * @param precision of activations
    */
-  public Lanes(Backend backend, DType precision) {
+  Lanes(Backend backend, DType precision) {
     this.first = backend;
     this.precision = precision;
     this.limit = backend.hasSiblings() ? Math.max(LEAST, backend.threads()) : 1;
@@ -66,7 +66,7 @@ public final class Lanes implements AutoCloseable {
    * @throws IllegalStateException after {@link #close} was called
    * @throws InterruptedCallException if the thread is interrupted before it has a lane
    */
-  public <T> T use(Function<Lane, T> work) {
+  <T> T use(Function<Lane, T> work) {
     Lane lane = take();
     try {
       return work.apply(lane);
@@ -80,7 +80,7 @@ public final class Lanes implements AutoCloseable {
    *
    * @throws IllegalStateException after {@link #close} was called
    */
-  public <T> T hold(Supplier<T> work) {
+  <T> T hold(Supplier<T> work) {
     enter();
     try {
       return work.get();

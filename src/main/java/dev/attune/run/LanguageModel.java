@@ -6,7 +6,6 @@ import dev.attune.generate.GeneratedText;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.Prompt;
 import dev.attune.generate.TextGeneration;
-import dev.attune.model.HeadKind;
 import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import dev.attune.task.Task;
@@ -45,7 +44,7 @@ public final class LanguageModel implements AutoCloseable {
             TrainedModel::close);
     try {
       Task task = shared.model().task();
-      if (task.head() != HeadKind.LANGUAGE_MODEL) {
+      if (!task.type().generates()) {
         throw new InputException(
             folder
                 + " is no language model: it was trained for "

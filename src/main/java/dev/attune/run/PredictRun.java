@@ -11,7 +11,6 @@ import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
-import dev.attune.model.HeadKind;
 import dev.attune.task.Prediction;
 import dev.attune.task.Purpose;
 import dev.attune.train.Inference;
@@ -49,7 +48,7 @@ public final class PredictRun {
     try (Session session = Session.open(config);
         TrainedModel trained = TrainedModel.open(config, session);
         Inference inference = new Inference(session.backend())) {
-      if (trained.model().head() == HeadKind.LANGUAGE_MODEL) {
+      if (trained.task().type().generates()) {
         throw new InputException(
             "--model "
                 + config.text(RunOption.MODEL)

@@ -11,7 +11,6 @@ import dev.attune.generate.TextGeneration;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.run.RunIdentity.Fact;
-import dev.attune.task.CausalLm;
 import dev.attune.task.Task;
 import dev.attune.task.TaskType;
 import dev.attune.text.TextTokenizer;
@@ -123,7 +122,7 @@ final class PreparedRun implements AutoCloseable {
   /** Whether the base's head is trained further, and what its outputs mean. */
   private static HeadChoice head(TrainPlan plan, ModelFolder base, Datasets datasets) {
     TaskType type = plan.task();
-    if (type == CausalLm.TYPE) {
+    if (!type.hasOwnHead()) {
       return new HeadChoice(true, null, Optional.empty());
     }
     LabelMap labels = type.labels(datasets.train());

@@ -51,10 +51,6 @@ public final class Session implements AutoCloseable {
     leftBytes = cacheBytes;
   }
 
-  public boolean hasTape() {
-    return tape != null;
-  }
-
   /** The tape; its arena may grow to what the backend can reserve when this is first called. */
   public Tape tape(long seed) {
     if (tape == null) {

@@ -8,7 +8,6 @@ import dev.attune.optim.Schedule;
 import dev.attune.optim.Sgd;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.Parameters;
-import dev.attune.task.CausalLm;
 import dev.attune.task.TaskType;
 import dev.attune.task.Tasks;
 import dev.attune.train.TrainerConfig;
@@ -102,16 +101,19 @@ record TrainPlan(
     if (EvaluationWay.of(config) == EvaluationWay.LOSS) {
       return null;
     }
-    if (task != CausalLm.TYPE) {
+    if (!task.generates()) {
       throw new InputException(
-          "--evaluate-with generate needs --task causal-lm; the task is " + task.name());
+          "--evaluate-with generate needs --task "
+              + Tasks.names(TaskType::generates)
+              + "; the task is "
+              + task.name());
     }
     return GenerationSettings.of(config);
   }
 
   private static boolean newHead(RunConfig config, TaskType task) {
     boolean wanted = config.flag(RunOption.NEW_HEAD);
-    if (wanted && task == CausalLm.TYPE) {
+    if (wanted && !task.hasOwnHead()) {
       throw new InputException("--new-head: a language model has no head to draw anew");
     }
     return wanted;

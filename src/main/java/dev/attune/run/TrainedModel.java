@@ -8,7 +8,6 @@ import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
-import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.task.Task;
@@ -90,7 +89,7 @@ public final class TrainedModel implements AutoCloseable {
   private static ParameterBuilder builder(
       ModelFolder folder, Task task, HeldWeights weights, Backend backend, DType precision) {
     ParameterBuilder builder = new ParameterBuilder();
-    if (folder.isAdapter() || task.head() == HeadKind.LANGUAGE_MODEL) {
+    if (folder.isAdapter() || task.type().generates()) {
       boolean isNarrower =
           precision == DType.F32
               && (weights == HeldWeights.BF16
@@ -151,7 +150,7 @@ public final class TrainedModel implements AutoCloseable {
     return tokenizer;
   }
 
-  /** In the order of the outputs; null for regression and language models. */
+  /** In the order of the outputs; null where these have no names. */
   public LabelMap labels() {
     return task.labels();
   }

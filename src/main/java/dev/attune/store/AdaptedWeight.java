@@ -1,6 +1,5 @@
 package dev.attune.store;
 
-import dev.attune.store.ParameterBuilder.Part;
 import java.util.ArrayList;
 import java.util.List;
 

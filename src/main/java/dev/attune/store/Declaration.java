@@ -1,7 +1,6 @@
 package dev.attune.store;
 
 import dev.attune.core.DType;
-import dev.attune.store.ParameterBuilder.Part;
 import java.util.List;
 
 /**

@@ -7,6 +7,7 @@ import dev.attune.memory.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
+import java.util.function.LongSupplier;
 
 /**
  * A weight W (F,C) whose adapters are weight-decomposed (Liu et al., DoRA, 2024): each row of
@@ -22,7 +23,8 @@ public final class Decomposition {
   private final List<Adapter> adapters;
   private final float scale;
   private final long stride;
-  private Parameters store; // null until the parameters are built
+  private Backend backend; // null, as the rest, until the parameters are built
+  private LongSupplier versions; // of the parameters
   private Buffer buffer;
   private long offset;
   private long version = -1;
@@ -40,11 +42,13 @@ public final class Decomposition {
   /**
    * Gives the factors their place.
    *
+   * @param parametersVersion grows whenever the parameters may have changed
    * @param factors a buffer with {@link #sizeBytes} bytes for them
    * @param at their first byte in it
    */
-  void place(Parameters parameters, Buffer factors, long at) {
-    this.store = parameters;
+  void place(Backend device, LongSupplier parametersVersion, Buffer factors, long at) {
+    this.backend = device;
+    this.versions = parametersVersion;
     this.buffer = factors;
     this.offset = at;
     ByteBuffer ones =
@@ -83,14 +87,15 @@ public final class Decomposition {
 
   /** Brings the factors up to date with the parameters. */
   public void refresh() {
-    if (version == store.version()) {
+    long now = versions.getAsLong();
+    if (version == now) {
       return;
     }
     for (Adapter adapter : adapters) {
       long at = adapter.firstColumn() * Float.BYTES;
       compute(adapter, gain() + at, excess() + at, norm() + at, adapter.magnitude().address());
     }
-    version = store.version();
+    version = now;
   }
 
   /** Sets the magnitudes to the norms: so nothing is changed by an adapter that is zero. */
@@ -101,7 +106,6 @@ public final class Decomposition {
   }
 
   private void compute(Adapter adapter, long gain, long excess, long norm, long magnitude) {
-    Backend backend = store.backend();
     backend.run(
         new DoraCall.Gain(
             gain,

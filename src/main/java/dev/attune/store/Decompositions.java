@@ -19,7 +19,7 @@ final class Decompositions implements AutoCloseable {
             : Buffer.allocate(backend, factorBytes, false, "the factors of the adapters");
     long offset = 0;
     for (Decomposition decomposition : all) {
-      decomposition.place(store, factors, offset);
+      decomposition.place(backend, store::version, factors, offset);
       offset += decomposition.sizeBytes();
     }
   }

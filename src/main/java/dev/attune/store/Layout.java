@@ -78,7 +78,7 @@ public sealed interface Layout {
     }
 
     /** The same for rows of another width. */
-    public Interleaved withCols(int width) {
+    Interleaved withCols(int width) {
       return new Interleaved(heads, parts, headSize, width);
     }
   }

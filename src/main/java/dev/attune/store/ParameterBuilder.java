@@ -17,13 +17,6 @@ import java.util.stream.Collectors;
  * #build} on.
  */
 public final class ParameterBuilder {
-  /**
-   * One Hugging Face tensor of a declaration, or one module before its tensors are named.
-   *
-   * @param rows of a matrix; entries of a vector
-   */
-  public record Part(String name, long rows) {}
-
   private final List<Parameter> declared = new ArrayList<>();
   private final List<Decomposition> decompositions = new ArrayList<>();
   private boolean built;
@@ -77,7 +70,7 @@ public final class ParameterBuilder {
   }
 
   /** Whether a projection of this module gets an adapter. */
-  public boolean adapts(String module) {
+  boolean adapts(String module) {
     if (lora == null) {
       return false;
     }
@@ -120,7 +113,7 @@ public final class ParameterBuilder {
    *
    * @param layout in the folder; of several matrices only PLAIN
    */
-  public Parameter stacked(List<Part> parts, long cols, Layout layout) {
+  Parameter stacked(List<Part> parts, long cols, Layout layout) {
     Check.argument(
         layout == Layout.PLAIN || parts.size() == 1, "a layout of several tensors: %s", parts);
     return declare(
@@ -159,7 +152,7 @@ public final class ParameterBuilder {
   }
 
   /** Vectors, one after the other; the layout as of {@link #stacked}. */
-  public Parameter stackedVectors(List<Part> parts, Layout layout) {
+  Parameter stackedVectors(List<Part> parts, Layout layout) {
     Check.argument(
         layout == Layout.PLAIN || parts.size() == 1, "a layout of several tensors: %s", parts);
     return declare(parts, 1, layout, false, false, false, frozenAs);

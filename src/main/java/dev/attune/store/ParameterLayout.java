@@ -3,7 +3,6 @@ package dev.attune.store;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.kernels.QuantizedLayout;
-import dev.attune.store.ParameterBuilder.Part;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;

@@ -9,7 +9,7 @@ import java.util.function.UnaryOperator;
  * al., Training deep nets with sublinear memory cost, 2016). Dropout draws the same masks again, so
  * the numbers are those without it, bit for bit.
  */
-final class Recomputation implements Node {
+public final class Recomputation implements Node {
   private final Tensor[] inputs;
   private final Tensor[] outputs;
   private final UnaryOperator<Tensor[]> body;
@@ -23,8 +23,17 @@ final class Recomputation implements Node {
     this.streams = streams;
   }
 
-  /** See {@link Tape#checkpoint}. */
-  static Tensor[] apply(Tape tape, Tensor[] inputs, UnaryOperator<Tensor[]> body) {
+  /**
+   * Runs a block of the model: in training with {@linkplain Tape#useCheckpoints checkpoints}, so
+   * that backward runs it again.
+   *
+   * @param inputs may hold null; must have no other consumer
+   * @param body to be a function of its inputs, parameters and random streams alone
+   */
+  public static Tensor[] apply(Tape tape, Tensor[] inputs, UnaryOperator<Tensor[]> body) {
+    if (!tape.keepsCheckpoints()) {
+      return body.apply(inputs);
+    }
     int streams = tape.streams();
     long mark = tape.arena().mark();
     // Ops may consume their inputs: these get copies, and the tensors themselves are what is kept.

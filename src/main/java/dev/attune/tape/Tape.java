@@ -8,7 +8,6 @@ import dev.attune.memory.DeviceMemoryException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
-import java.util.function.UnaryOperator;
 
 /**
  * One forward pass and its reverse walk. A tape is reused step after step: {@link #begin} forgets
@@ -151,19 +150,16 @@ public final class Tape implements AutoCloseable {
     return training && recording;
   }
 
-  /** Keeps the inputs of every block that a model offers, and nothing else inside it. */
+  /**
+   * Keeps the inputs of every {@link Recomputation} that a model offers, and nothing else inside.
+   */
   public void useCheckpoints(boolean use) {
     this.checkpoints = use;
   }
 
-  /**
-   * Runs a block of the model: in training with checkpoints, so that backward runs it again.
-   *
-   * @param inputs may hold null; must have no other consumer
-   * @param body to be a function of its inputs, parameters and random streams alone
-   */
-  public Tensor[] checkpoint(Tensor[] inputs, UnaryOperator<Tensor[]> body) {
-    return training && checkpoints ? Recomputation.apply(this, inputs, body) : body.apply(inputs);
+  /** Whether blocks of this pass keep their inputs alone. */
+  boolean keepsCheckpoints() {
+    return training && checkpoints;
   }
 
   int streams() {

@@ -8,13 +8,12 @@ import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
 import dev.attune.core.Check;
-import dev.attune.data.DataReport;
-import dev.attune.data.DataReport.Severity;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
+import dev.attune.data.Finding.Severity;
 import dev.attune.data.Findings;
 import dev.attune.data.LabelMap;
-import dev.attune.data.TextFindings;
+import dev.attune.data.SplitSummary;
 import dev.attune.data.TokenLengths;
 import dev.attune.metrics.Metrics;
 import dev.attune.metrics.NextTokenMetrics;
@@ -69,11 +68,6 @@ public final class CausalLm implements Task {
   public CausalLm(boolean trainOnPrompt, int stride) {
     this.trainOnPrompt = trainOnPrompt;
     this.stride = stride;
-  }
-
-  /** Whether prompts and all turns are learned too. */
-  public boolean trainsOnPrompt() {
-    return trainOnPrompt;
   }
 
   @Override
@@ -152,7 +146,7 @@ public final class CausalLm implements Task {
 
   @Override
   public boolean isEmpty(Example example) {
-    return (example.text() != null || example.tokens() != null) && TextFindings.hasNoText(example);
+    return (example.text() != null || example.tokens() != null) && example.hasNoText();
   }
 
   @Override
@@ -267,7 +261,7 @@ public final class CausalLm implements Task {
 
   /** What share of the tokens is learned, the others only being read. */
   @Override
-  public String describe(DataReport.Summary summary) {
+  public String describe(SplitSummary summary) {
     return String.format(
         Locale.ROOT,
         "%,d sequences; %,d of %,d tokens are learned (%.0f %%)",
@@ -278,7 +272,7 @@ public final class CausalLm implements Task {
   }
 
   @Override
-  public void describe(DataReport.Summary summary, ObjectNode split) {
+  public void describe(SplitSummary summary, ObjectNode split) {
     split.put("supervised_tokens", summary.supervised());
     split.put("sequences", summary.lengths().length);
   }
@@ -307,6 +301,16 @@ public final class CausalLm implements Task {
     @Override
     public boolean hasClass(String architecture) {
       return architecture.endsWith(classSuffix()) || architecture.endsWith("LMHeadModel");
+    }
+
+    @Override
+    public boolean generates() {
+      return true;
+    }
+
+    @Override
+    public boolean hasOwnHead() {
+      return false;
     }
 
     @Override

@@ -2,8 +2,8 @@ package dev.attune.task;
 
 import static dev.attune.data.Findings.many;
 
-import dev.attune.data.DataReport.Severity;
 import dev.attune.data.Example;
+import dev.attune.data.Finding.Severity;
 import dev.attune.data.Findings;
 import dev.attune.data.LabelMap;
 import java.util.List;

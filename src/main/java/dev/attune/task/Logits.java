@@ -4,11 +4,11 @@ import java.nio.FloatBuffer;
 import java.util.Arrays;
 
 /** Reads logits (rows, cols). */
-public final class Logits {
+final class Logits {
   private Logits() {}
 
   /** The largest of a row's logits; the first of equal ones. */
-  public static int argmax(FloatBuffer logits, int row, int cols) {
+  static int argmax(FloatBuffer logits, int row, int cols) {
     int best = 0;
     for (int k = 1; k < cols; k++) {
       if (logits.get(row * cols + k) > logits.get(row * cols + best)) {
@@ -19,7 +19,7 @@ public final class Logits {
   }
 
   /** The probabilities of a row (cols). */
-  public static double[] softmax(FloatBuffer logits, int row, int cols) {
+  static double[] softmax(FloatBuffer logits, int row, int cols) {
     double[] scores = new double[cols];
     for (int k = 0; k < cols; k++) {
       scores[k] = logits.get(row * cols + k);
@@ -43,7 +43,7 @@ public final class Logits {
   }
 
   /** The probabilities of a row whose columns do not exclude each other (cols). */
-  public static double[] sigmoid(FloatBuffer logits, int row, int cols) {
+  static double[] sigmoid(FloatBuffer logits, int row, int cols) {
     double[] out = new double[cols];
     for (int k = 0; k < cols; k++) {
       out[k] = 1 / (1 + Math.exp(-logits.get(row * cols + k)));

@@ -9,12 +9,12 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
 import dev.attune.core.InputException;
 import dev.attune.data.Answer;
-import dev.attune.data.DataReport;
-import dev.attune.data.DataReport.Severity;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
+import dev.attune.data.Finding.Severity;
 import dev.attune.data.Findings;
 import dev.attune.data.LabelMap;
+import dev.attune.data.SplitSummary;
 import dev.attune.data.TokenLengths;
 import dev.attune.metrics.AnswerMetrics;
 import dev.attune.metrics.Metrics;
@@ -425,7 +425,7 @@ public final class QuestionAnswering implements Task {
   }
 
   @Override
-  public String describe(DataReport.Summary summary) {
+  public String describe(SplitSummary summary) {
     return String.format(
         Locale.ROOT,
         "%,d windows of %,d questions; %,d hold an answer",
@@ -435,7 +435,7 @@ public final class QuestionAnswering implements Task {
   }
 
   @Override
-  public void describe(DataReport.Summary summary, ObjectNode split) {
+  public void describe(SplitSummary summary, ObjectNode split) {
     split.put("windows", summary.lengths().length);
     split.put("windows_with_answer", summary.supervised());
   }

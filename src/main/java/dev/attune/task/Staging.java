@@ -157,7 +157,7 @@ public final class Staging implements AutoCloseable {
   }
 
   /** Address of the labels i32 of rows: (N), or (M) where few are learned. */
-  public long rowLabels() {
+  long rowLabels() {
     return address(rowArray(3));
   }
 
@@ -175,7 +175,7 @@ public final class Staging implements AutoCloseable {
   }
 
   /** Address of the rows whose next token is learned, (M) i32. */
-  public long learnedRows() {
+  long learnedRows() {
     return address(rowArray(4));
   }
 
@@ -226,7 +226,7 @@ public final class Staging implements AutoCloseable {
    *
    * @param values the same array each time
    */
-  public long constants(float[] values) {
+  long constants(float[] values) {
     return constants
         .computeIfAbsent(
             values,

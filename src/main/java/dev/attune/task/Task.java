@@ -77,7 +77,7 @@ public interface Task extends TargetChecks {
    * @param dataset the rows
    * @param data the same, encoded for any purpose, whose batches will be added in their order
    * @param sink hears each row's prediction, in order
-   * @throws UnsupportedOperationException where a model answers in texts
+   * @throws UnsupportedOperationException where models {@linkplain TaskType#generates generate}
    */
   Reading reading(Dataset dataset, EncodedDataset data, BiConsumer<Example, Prediction> sink);
 

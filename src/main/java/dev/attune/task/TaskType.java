@@ -41,6 +41,22 @@ public interface TaskType {
     return List.of();
   }
 
+  /**
+   * Whether its models answer in texts, as they continue prompts; others give predictions, and
+   * their tasks read outputs.
+   */
+  default boolean generates() {
+    return false;
+  }
+
+  /**
+   * Whether its head stands on the base model and may be a new one; that of a language model is
+   * part of the base.
+   */
+  default boolean hasOwnHead() {
+    return true;
+  }
+
   /** Whether the outputs of its heads have names. */
   default boolean hasLabels() {
     return true;

@@ -49,9 +49,16 @@ public final class Tasks {
 
   /** "classification, regression and causal-lm": for help and messages. */
   public static String names() {
-    List<String> names = ALL.stream().map(TaskType::name).toList();
+    return names(type -> true);
+  }
+
+  /** The names of some. */
+  public static String names(Predicate<TaskType> which) {
+    List<String> names = ALL.stream().filter(which).map(TaskType::name).toList();
     int last = names.size() - 1;
-    return String.join(", ", names.subList(0, last)) + " and " + names.get(last);
+    return last < 1
+        ? String.join("", names)
+        : String.join(", ", names.subList(0, last)) + " and " + names.get(last);
   }
 
   /**

@@ -10,11 +10,12 @@ import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.batch.TextRows;
 import dev.attune.core.InputException;
-import dev.attune.data.DataReport.Severity;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
+import dev.attune.data.Finding.Severity;
 import dev.attune.data.Findings;
 import dev.attune.data.LabelMap;
+import dev.attune.data.LengthFindings;
 import dev.attune.data.TextFindings;
 import dev.attune.data.TokenLengths;
 import dev.attune.metrics.Metrics;
@@ -223,7 +224,7 @@ public final class TokenClassification implements Task {
 
   @Override
   public boolean isEmpty(Example example) {
-    return TextFindings.hasNoWords(example);
+    return example.hasNoWords();
   }
 
   @Override
@@ -268,7 +269,7 @@ public final class TokenClassification implements Task {
 
   @Override
   public void examineLengths(Findings found, TokenLengths tokens) {
-    TextFindings.targetsLeft(found, tokens);
+    LengthFindings.targetsLeft(found, tokens);
     long supervised = Arrays.stream(tokens.supervised()).asLongStream().sum();
     long tagged = found.data().examples().stream().mapToLong(e -> classes(e).size()).sum();
     if (supervised > 0 && tagged > supervised) {

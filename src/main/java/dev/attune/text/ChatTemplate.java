@@ -140,11 +140,6 @@ public final class ChatTemplate {
     return out;
   }
 
-  /** The file that the template is in. */
-  public Path file() {
-    return file;
-  }
-
   /**
    * Writes a conversation.
    *

@@ -19,16 +19,15 @@ final class NativeTokenizers {
   static final String LIBRARY_VARIABLE = "ATTUNE_TOKENIZERS_LIBRARY";
 
   private static final String RESOURCES = "/native/lib/";
-  private static long loadNanos = -1;
+  private static boolean loaded;
 
   private NativeTokenizers() {}
 
   /** Loads the library if this class loader has not done so yet. */
   static synchronized void load() {
-    if (loadNanos >= 0) {
+    if (loaded) {
       return;
     }
-    long begin = System.nanoTime();
     String explicit =
         System.getProperty(LIBRARY_PROPERTY, System.getenv().getOrDefault(LIBRARY_VARIABLE, ""));
     try {
@@ -49,12 +48,7 @@ final class NativeTokenizers {
               + "=FILE to use a build of your own.",
           e);
     }
-    loadNanos = System.nanoTime() - begin;
-  }
-
-  /** What the one load took; 0 before it. */
-  static synchronized long loadMillis() {
-    return Math.max(0, loadNanos) / 1_000_000;
+    loaded = true;
   }
 
   /** The JAR's own names of systems and processors. */

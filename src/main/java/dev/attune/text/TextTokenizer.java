@@ -120,11 +120,6 @@ public final class TextTokenizer implements AutoCloseable {
     return new TextTokenizer(folder, model, VocabularyFiles.tokenizerJson(folder), true);
   }
 
-  /** What the first load of the native library took in this process. */
-  public static long nativeLoadMillis() {
-    return NativeTokenizers.loadMillis();
-  }
-
   /** The folder it was opened from. */
   public Path folder() {
     return folder;
@@ -136,7 +131,7 @@ public final class TextTokenizer implements AutoCloseable {
   }
 
   /** {@code model_max_length} of the tokenizer, where it states a real one. */
-  public OptionalInt modelMaxLength() {
+  OptionalInt modelMaxLength() {
     double stated = config.path("model_max_length").asDouble(0);
     return stated > 0 && stated < 1 << 30 ? OptionalInt.of((int) stated) : OptionalInt.empty();
   }
@@ -147,7 +142,7 @@ public final class TextTokenizer implements AutoCloseable {
   }
 
   /** The id of a token by its exact spelling. */
-  public OptionalInt idOf(String token) {
+  OptionalInt idOf(String token) {
     return reading(
         () -> TokenizersLibrary.LIB.encode(handle, token, false),
         encoding -> {
@@ -163,7 +158,7 @@ public final class TextTokenizer implements AutoCloseable {
   }
 
   /** The id of a special token by its role: "mask_token", "eos_token", "bos_token" and so on. */
-  public OptionalInt specialId(String role) {
+  OptionalInt specialId(String role) {
     for (JsonNode source : List.of(config, specialTokens)) {
       JsonNode token = source.path(role);
       String spelling = token.isObject() ? token.path("content").asText("") : token.asText("");

@@ -25,10 +25,18 @@ final class RecordedWork implements AutoCloseable {
       boolean first,
       boolean updates) {}
 
+  /**
+   * What the host knows of the work of a micro-batch once it was asked for.
+   *
+   * @param losses how many it left in the staging's room
+   * @param flops of its products
+   */
+  record Work(int losses, long flops) {}
+
   private static final class Unit {
     Recorder.Recording recording;
     boolean[] written;
-    StepRunner.Work work; // null until it ran
+    Work work; // null until it ran
 
     void close() {
       if (recording != null) {
@@ -50,7 +58,7 @@ final class RecordedWork implements AutoCloseable {
    * @param body enqueues the work; nothing in it may depend on what differs between batches of the
    *     same counts
    */
-  StepRunner.Work run(Counts counts, Supplier<StepRunner.Work> body) {
+  Work run(Counts counts, Supplier<Work> body) {
     Unit unit = unit(counts);
     if (unit.work == null) {
       unit.work = body.get();

@@ -47,14 +47,6 @@ final class StepRunner implements AutoCloseable {
     }
   }
 
-  /**
-   * The work of a micro-batch.
-   *
-   * @param losses how many it left in the staging's room
-   * @param flops of its products
-   */
-  record Work(int losses, long flops) {}
-
   /** Where a step's results are: its norm, then the losses of each micro-batch. */
   private record Waiting(int slot, int[] lossCounts, long targets) {}
 
@@ -134,7 +126,7 @@ final class StepRunner implements AutoCloseable {
     if (update != null) {
       parts.optimizer().announce(update.learningRate(), update.targets());
     }
-    Work work =
+    RecordedWork.Work work =
         recorded == null
             ? work(inputs, sparseRows, update != null)
             : recorded.run(
@@ -169,7 +161,7 @@ final class StepRunner implements AutoCloseable {
   }
 
   /** Nothing here may depend on what differs between batches of the same counts. */
-  private Work work(Inputs inputs, int sparseRows, boolean updates) {
+  private RecordedWork.Work work(Inputs inputs, int sparseRows, boolean updates) {
     Tape tape = parts.tape();
     tape.begin(true);
     Tensor output = parts.model().forward(tape, inputs);
@@ -185,7 +177,7 @@ final class StepRunner implements AutoCloseable {
         parameters.rowSparse().zeroGradients(sparseRows);
       }
     }
-    return new Work(losses, tape.flops());
+    return new RecordedWork.Work(losses, tape.flops());
   }
 
   private void finish(Update update) {

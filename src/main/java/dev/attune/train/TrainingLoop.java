@@ -113,11 +113,6 @@ public final class TrainingLoop implements AutoCloseable {
     }
   }
 
-  /** Optimizer steps of the whole run. */
-  public long totalSteps() {
-    return totalSteps;
-  }
-
   /** The buffers that a checkpoint holds, by name: weights, optimizer state, row states. */
   public Map<String, Buffer> buffers() {
     Map<String, Buffer> buffers = new LinkedHashMap<>();

@@ -1,5 +1,5 @@
 /**
- * The only training loop. Tasks differ in their {@link dev.attune.task.Objective}; everything else
+ * The only training loop. What differs is said by the {@link dev.attune.task.Task}; everything else
  * (order, accumulation, clipping, schedule, evaluation, early stopping, checkpoints) is shared.
  *
  * <p>A loss is summed over the targets of an optimizer step and divided by their number once, when

@@ -204,10 +204,6 @@ enum ElementType {
     return (short) (sign | (Float.floatToRawIntBits(shifted) - 0x3F000000));
   }
 
-  static float fromF16(short half) {
-    return Float.intBitsToFloat(F16Table.WORDS[half & 0xFFFF]);
-  }
-
   /** All 65536 halves as f32 bits: 256 KiB, made at first use. */
   private static final class F16Table {
     static final int[] WORDS = new int[1 << 16];

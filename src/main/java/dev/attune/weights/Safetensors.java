@@ -113,13 +113,8 @@ public final class Safetensors implements WeightSource {
     }
   }
 
-  /** The file this was opened from. */
-  public Path file() {
-    return file;
-  }
-
   /** The {@code __metadata__} of the header; empty when there is none. */
-  public Map<String, String> metadata() {
+  Map<String, String> metadata() {
     return header.metadata();
   }
 
@@ -169,7 +164,7 @@ public final class Safetensors implements WeightSource {
    *
    * @throws InputException for an unknown name or another type
    */
-  public long[] readIntegers(String name) {
+  long[] readIntegers(String name) {
     SafetensorsHeader.Entry entry = entry(name);
     ElementType type = entry.type();
     if (!type.isInteger()) {

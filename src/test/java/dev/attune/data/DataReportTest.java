@@ -8,8 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.InputException;
-import dev.attune.data.DataReport.Finding;
-import dev.attune.data.DataReport.Severity;
+import dev.attune.data.Finding.Severity;
 import dev.attune.task.Classification;
 import dev.attune.task.TokenClassification;
 import dev.attune.testkit.TestTasks;
@@ -97,7 +96,7 @@ class DataReportTest {
     Finding f = only(classes(labelled("t.csv", rows), GOOD), "empty_text");
     assertEquals(IntStream.rangeClosed(2, 11).boxed().toList(), f.rows());
     assertEquals(40, f.count());
-    assertTrue(DataReport.rows(f).endsWith("11 and 30 more)"), DataReport.rows(f));
+    assertTrue(f.sentence().endsWith("11 and 30 more)"), f.sentence());
   }
 
   @Test
@@ -194,7 +193,7 @@ class DataReportTest {
     assertEquals(Severity.WARNING, cut.severity());
     assertEquals(List.of(2, 4), cut.rows());
     assertEquals("2 rows are cut at max length 8: 32 tokens lost (62.7 %)", cut.message());
-    DataReport.Summary summary = report.summaries().get(0);
+    SplitSummary summary = report.summaries().get(0);
     assertEquals(4, summary.worst().get(0).getKey());
     assertEquals(30, summary.worst().get(0).getValue());
     assertEquals(2, summary.truncatedRows());
@@ -241,7 +240,7 @@ class DataReportTest {
             .train(labelled("t.csv", rows), lengths(values))
             .build();
     assertEquals(
-        new DataReport.Quantiles(100, 180, 198, 200), report.summaries().get(0).quantiles());
+        new SplitSummary.Quantiles(100, 180, 198, 200), report.summaries().get(0).quantiles());
   }
 
   @Test

@@ -91,7 +91,7 @@ class HubTest {
 
   @Test
   void anotherModelOnTheClassPathIsRefused() {
-    MiniLm.Entries other = name -> new ByteArrayInputStream(name.getBytes(UTF_8));
+    Entries other = name -> new ByteArrayInputStream(name.getBytes(UTF_8));
     String message =
         refusal(
             new MavenArtifact.Fetcher(

@@ -11,7 +11,6 @@ import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.DeviceMemoryException;
-import dev.attune.store.ParameterBuilder.Part;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Host;
 import dev.attune.testkit.Steps;

@@ -14,9 +14,10 @@ import dev.attune.batch.TargetLayout;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReader;
 import dev.attune.data.DataReport;
-import dev.attune.data.DataReport.Severity;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
+import dev.attune.data.Finding;
+import dev.attune.data.Finding.Severity;
 import dev.attune.testkit.ByteTokenizer;
 import dev.attune.testkit.TestTasks;
 import dev.attune.text.ChatMessage;
@@ -82,7 +83,7 @@ class NextTokensTest {
   }
 
   private static List<String> codes(DataReport report, Severity severity) {
-    return report.findings(severity).stream().map(DataReport.Finding::code).toList();
+    return report.findings(severity).stream().map(Finding::code).toList();
   }
 
   @Test
@@ -193,7 +194,7 @@ class NextTokensTest {
     int[] labels = {NONE, merged, 'd', END, NONE};
     assertArrayEquals(joined(labels, labels), data.labels());
     assertArrayEquals(new boolean[] {true, false}, data.lengths().texts().bordersInside());
-    DataReport.Finding finding =
+    Finding finding =
         report(16, rows).findings().stream()
             .filter(f -> f.code().equals("shared_token"))
             .findFirst()

@@ -2,6 +2,7 @@ package dev.attune.kernels.cuda;
 
 import dev.attune.core.Cache;
 import dev.attune.core.DType;
+import dev.attune.kernels.Backend;
 import dev.attune.kernels.BackendException;
 import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.kernels.cuda.AttentionEngine.Batch;
@@ -133,15 +134,21 @@ final class AttentionChoice implements AutoCloseable {
     void into(List<Long> outputs);
   }
 
-  private final CudaBackend backend;
+  private final Backend backend;
+  private final Scratch scratch;
   private final CudaRuntime runtime;
   private final AttentionEngine engine;
   private final ChoiceFile file;
   private final Map<Key, Boolean> takesEngine = new HashMap<>();
 
   AttentionChoice(
-      CudaBackend backend, CudaRuntime runtime, AttentionEngine engine, ChoiceFile file) {
+      Backend backend,
+      Scratch scratch,
+      CudaRuntime runtime,
+      AttentionEngine engine,
+      ChoiceFile file) {
     this.backend = backend;
+    this.scratch = scratch;
     this.runtime = runtime;
     this.engine = engine;
     this.file = file;
@@ -287,7 +294,7 @@ final class AttentionChoice implements AutoCloseable {
   private void run(
       Key key, Batch batch, Runnable ours, LongFunction<List<Output>> outputs, EngineCall call) {
     Boolean takes = takesEngine.computeIfAbsent(key, this::kept);
-    if (takes == null && !backend.isCapturing()) {
+    if (takes == null && !scratch.isRecording()) {
       judge(key, ours, outputs.apply(rows(batch)), call);
       takes = takesEngine.get(key);
       if (takes == null || !takes) {

@@ -13,12 +13,9 @@ import dev.attune.kernels.Results;
 import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.calls.Op;
-import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
 import java.nio.ByteBuffer;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
@@ -60,9 +57,7 @@ public final class CudaBackend extends NativeBackend {
   private final long workspace;
   private final Transfers transfers;
   private final CudaRecorder recorder;
-  private final List<Buffer> retired = new ArrayList<>();
-  private boolean graphsExist;
-  private boolean capturing;
+  private final Scratch scratch = new Scratch(this);
   private long reservedBytes;
   private long peakReservedBytes;
   private long ctx;
@@ -135,7 +130,7 @@ public final class CudaBackend extends NativeBackend {
     return new CudaBackend(
         KernelLibrary.cuda(),
         runtime,
-        backend -> new LtProducts(runtime, backend),
+        backend -> new LtProducts(runtime, backend, backend.scratch()),
         backend -> attention(runtime, backend));
   }
 
@@ -152,9 +147,13 @@ public final class CudaBackend extends NativeBackend {
       return null;
     }
     try {
-      CudnnAttention cudnn = new CudnnAttention(runtime, backend);
+      CudnnAttention cudnn = new CudnnAttention(runtime, backend, backend.scratch());
       return new AttentionChoice(
-          backend, runtime, cudnn, AttentionChoice.file(runtime.properties(), cudnn));
+          backend,
+          backend.scratch(),
+          runtime,
+          cudnn,
+          AttentionChoice.file(runtime.properties(), cudnn));
     } catch (CudaFailure e) {
       backend.synchronize(); // throws where the device itself is what failed
       return null;
@@ -185,7 +184,7 @@ public final class CudaBackend extends NativeBackend {
     try {
       this.transfers = new Transfers(runtime);
       this.recorder = new CudaRecorder(this);
-      this.linear = new CudaLinear(this, products.apply(this));
+      this.linear = new CudaLinear(this, scratch, products.apply(this));
       this.attention = attention.apply(this);
     } catch (CudaFailure e) {
       throw lost(e);
@@ -294,28 +293,29 @@ public final class CudaBackend extends NativeBackend {
     return lost != null;
   }
 
-  boolean isCapturing() {
-    return capturing;
+  /** For the parts, whose work graphs record. */
+  Scratch scratch() {
+    return scratch;
   }
 
   void beginCapture() {
     check(runtime.beginCapture(library(), ctx()));
-    capturing = true;
+    scratch.beginRecording();
   }
 
   /** Ends a capture; returns the graph. */
   long endCapture() {
-    capturing = false;
+    scratch.endRecording();
     try (LongPointer graph = new LongPointer(1)) {
       check(runtime.endCapture(library(), ctx(), graph));
-      graphsExist = true;
+      scratch.keepAddresses();
       return graph.get();
     }
   }
 
   /** Ends a capture that failed on the way, for whose failure there is an exception already. */
   void abandonCapture() {
-    capturing = false;
+    scratch.endRecording();
     try (LongPointer graph = new LongPointer(1)) {
       if (lost == null && runtime.endCapture(library(), ctx(), graph) == 0) {
         check(runtime.destroy(library(), ctx(), graph.get()));
@@ -353,7 +353,8 @@ public final class CudaBackend extends NativeBackend {
   @Override
   public long allocate(long sizeBytes, boolean hugePages) {
     Check.argument(sizeBytes > 0, "allocate: sizeBytes is %d, must be positive", sizeBytes);
-    Check.state(!capturing, "%d bytes are wanted while a graph is being recorded", sizeBytes);
+    Check.state(
+        !scratch.isRecording(), "%d bytes are wanted while a graph is being recorded", sizeBytes);
     Check.state(workspace == 0 || ctx() != 0, "the cuda backend is closed");
     try {
       long address = runtime.allocate(sizeBytes);
@@ -446,7 +447,7 @@ public final class CudaBackend extends NativeBackend {
     boolean works = lost == null;
     if (works) {
       linear.close();
-      retired.forEach(Buffer::close);
+      scratch.close();
       if (attention != null) {
         attention.close();
       }
@@ -500,21 +501,5 @@ public final class CudaBackend extends NativeBackend {
   /** Runs a kernel of ours, whatever else there is for the call. */
   void runOurs(Call call) {
     super.run(call);
-  }
-
-  /**
-   * A buffer of at least this size: the old one, or a new zeroed one in its place. Graphs may have
-   * recorded the old one's address, so it then stays until the end.
-   */
-  Buffer scratch(Buffer old, long sizeBytes) {
-    if (old != null && old.sizeBytes() >= sizeBytes) {
-      return old;
-    }
-    if (old != null && graphsExist) {
-      retired.add(old);
-    } else if (old != null) {
-      old.close();
-    }
-    return Buffer.allocate(this, sizeBytes, true, "scratch of products");
   }
 }

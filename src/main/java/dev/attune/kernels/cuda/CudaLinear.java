@@ -3,6 +3,7 @@ package dev.attune.kernels.cuda;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
+import dev.attune.kernels.Backend;
 import dev.attune.kernels.Call;
 import dev.attune.kernels.calls.ActivationCall;
 import dev.attune.kernels.calls.CastCall;
@@ -17,13 +18,15 @@ import dev.attune.memory.Buffer;
  * ours.
  */
 final class CudaLinear implements AutoCloseable {
-  private final CudaBackend backend;
+  private final Backend backend;
+  private final Scratch scratch;
   private final Products products;
   private Buffer weightScratch;
   private Buffer productScratch;
 
-  CudaLinear(CudaBackend backend, Products products) {
+  CudaLinear(Backend backend, Scratch scratch, Products products) {
     this.backend = backend;
+    this.scratch = scratch;
     this.products = products;
   }
 
@@ -113,7 +116,7 @@ final class CudaLinear implements AutoCloseable {
     } else {
       long product = c.dinp();
       if (c.accumulate()) {
-        productScratch = backend.scratch(productScratch, count * c.dtype().sizeBytes());
+        productScratch = scratch.grown(productScratch, count * c.dtype().sizeBytes());
         product = productScratch.address();
       }
       products.backwardInput(plain(c, product, weight, false));
@@ -156,7 +159,7 @@ final class CudaLinear implements AutoCloseable {
       return;
     }
     if (c.accumulate() && c.dbias() != 0) {
-      productScratch = backend.scratch(productScratch, c.F() * Float.BYTES);
+      productScratch = scratch.grown(productScratch, c.F() * Float.BYTES);
       long sums = productScratch.address();
       products.backwardWeight(
           new LinearCall.BackwardWeight(
@@ -172,7 +175,7 @@ final class CudaLinear implements AutoCloseable {
     if (weightDtype == dtype) {
       return weight;
     }
-    weightScratch = backend.scratch(weightScratch, F * C * dtype.sizeBytes());
+    weightScratch = scratch.grown(weightScratch, F * C * dtype.sizeBytes());
     long operand = weightScratch.address();
     if (weightDtype == DType.F32 || weightDtype == DType.BF16) {
       backend.run(new CastCall(operand, weight, F * C, false, dtype, weightDtype));
@@ -196,9 +199,9 @@ final class CudaLinear implements AutoCloseable {
 
   @Override
   public void close() {
-    for (Buffer scratch : new Buffer[] {weightScratch, productScratch}) {
-      if (scratch != null) {
-        scratch.close();
+    for (Buffer held : new Buffer[] {weightScratch, productScratch}) {
+      if (held != null) {
+        held.close();
       }
     }
     products.close();

@@ -1,6 +1,7 @@
 package dev.attune.kernels.cuda;
 
 import dev.attune.core.DType;
+import dev.attune.kernels.NativeBackend;
 import dev.attune.kernels.NativeCalls;
 import dev.attune.kernels.calls.CudnnCall;
 import dev.attune.kernels.cuda.AttentionGraph.Shape;
@@ -21,7 +22,8 @@ final class CudnnAttention implements AttentionEngine {
   /** A compiled direction of a shape. */
   private record Compiled(AttentionGraph attention, CudnnPlan plan) {}
 
-  private final CudaBackend backend;
+  private final NativeBackend backend;
+  private final Scratch scratch;
   private final cudnnContext handle = new cudnnContext();
   private final CudnnPlan.Target target;
   private final Map<Shape, Compiled> forwards = new HashMap<>();
@@ -42,8 +44,9 @@ final class CudnnAttention implements AttentionEngine {
     return version / 10_000 + "." + version / 100 % 100 + "." + version % 100;
   }
 
-  CudnnAttention(PresetRuntime runtime, CudaBackend backend) {
+  CudnnAttention(PresetRuntime runtime, NativeBackend backend, Scratch scratch) {
     this.backend = backend;
+    this.scratch = scratch;
     CudnnPlan.check("cudnnCreate", cudnn.cudnnCreate(handle));
     CudnnPlan.check("cudnnSetStream", cudnn.cudnnSetStream(handle, runtime.streamPointer()));
     this.target = CudnnPlan.Target.of(handle);
@@ -72,7 +75,7 @@ final class CudnnAttention implements AttentionEngine {
     backend.run(
         new CudnnCall.TransposeStats(
             stats.address(), lse, batch.cuSeqlens(), batch.sequences(), shape.heads(), false));
-    dots = backend.scratch(dots, statsBytes(shape));
+    dots = scratch.grown(dots, statsBytes(shape));
     compiled
         .plan()
         .at(g.dots, dots.address())
@@ -90,9 +93,9 @@ final class CudnnAttention implements AttentionEngine {
   /** What both directions take: the batch, its offsets, and room. */
   private void place(Compiled compiled, Shape shape, Batch batch, long out) {
     long stride = NativeCalls.offsetsStride(backend.library().handle(), shape.sequences());
-    offsets = backend.scratch(offsets, 4 * stride * Integer.BYTES);
-    stats = backend.scratch(stats, statsBytes(shape));
-    workspace = backend.scratch(workspace, Math.max(1, compiled.plan().workspaceBytes()));
+    offsets = scratch.grown(offsets, 4 * stride * Integer.BYTES);
+    stats = scratch.grown(stats, statsBytes(shape));
+    workspace = scratch.grown(workspace, Math.max(1, compiled.plan().workspaceBytes()));
     backend.run(
         new CudnnCall.SequenceOffsets(
             offsets.address(),
@@ -135,9 +138,9 @@ final class CudnnAttention implements AttentionEngine {
     for (Map<Shape, Compiled> plans : List.of(forwards, backwards)) {
       plans.values().forEach(compiled -> compiled.plan().close());
     }
-    for (Buffer scratch : new Buffer[] {offsets, stats, dots, workspace}) {
-      if (scratch != null) {
-        scratch.close();
+    for (Buffer held : new Buffer[] {offsets, stats, dots, workspace}) {
+      if (held != null) {
+        held.close();
       }
     }
     CudnnPlan.check("cudnnDestroy", cudnn.cudnnDestroy(handle));

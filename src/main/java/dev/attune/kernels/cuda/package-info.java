@@ -1,8 +1,10 @@
 /**
- * The CUDA backend: our kernels of {@code native/cuda}, matrix products through cuBLASLt, the CUDA
- * runtime through its JavaCPP presets. Only this package declares natives of {@code
- * libattune_cuda}. Nothing of CUDA is loaded before the backend, or {@code attune doctor}, asks for
- * it.
+ * The CUDA backend: our kernels of {@code native/cuda}, matrix products through cuBLASLt, attention
+ * also through cuDNN, the CUDA runtime; the last three by their JavaCPP presets. Nothing of CUDA is
+ * loaded before the backend, or {@code attune doctor}, asks for it.
+ *
+ * <p>cuBLASLt's part: {@code LtProducts} says what is fused, {@code LtMatmul} fills the descriptors
+ * of a call, {@code LtAlgorithms} chooses its algorithm.
  *
  * <p>Two interfaces stand between {@link dev.attune.kernels.cuda.CudaBackend} and the machine:
  * {@code CudaRuntime}, the few calls of the runtime, and {@code Products}. Tests put host memory

@@ -199,8 +199,7 @@ final class TorchAttention {
       Tensor dvTile = torch.bmm(dropped.transpose(1, 2), gradient);
       // The sum that softmax's gradient takes off: dout * out, but from f32 and not from out as
       // rounded. As lse is rounded too, a row of p does not sum to 1 exactly; with large scores
-      // that
-      // would be most of ds. (A row that sees no key sums to 0.)
+      // that would be most of ds. (A row that sees no key sums to 0.)
       Tensor delta = p.mul(dp).sum(new long[] {2}, true, new ScalarTypeOptional());
       delta.div_(p.sum(new long[] {2}, true, new ScalarTypeOptional()).clamp_min_(scalar(0.5)));
       Tensor ds = dp.sub_(delta).mul_(p);

@@ -71,7 +71,7 @@ public final class TorchBackend implements Backend {
   private final int threads;
 
   /** Whether the PyTorch preset is on the class path, for this platform. Loads nothing. */
-  public static boolean available() {
+  static boolean available() {
     return unavailableReason().isEmpty();
   }
 

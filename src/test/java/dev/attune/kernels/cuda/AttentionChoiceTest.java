@@ -164,6 +164,7 @@ class AttentionChoiceTest {
             b ->
                 new AttentionChoice(
                     b,
+                    b.scratch(),
                     runtime,
                     engine,
                     new ChoiceFile(folder.resolve("choices.txt"), AttentionChoice.Verdict.BYTES)));

@@ -218,7 +218,7 @@ class CudaBackendTest {
   void choicesOfAlgorithmsComeBackAndSurviveTornAndDamagedLines(@TempDir Path folder)
       throws Exception {
     Path file = folder.resolve("deep/products.txt");
-    byte[] choice = new byte[LtProducts.ALGORITHM_BYTES];
+    byte[] choice = new byte[LtAlgorithms.BYTES];
     new Random(1).nextBytes(choice);
     ChoiceFile written = new ChoiceFile(file, choice.length);
     assertEquals(null, written.get("a"));

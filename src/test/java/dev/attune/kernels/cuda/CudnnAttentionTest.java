@@ -46,8 +46,9 @@ class CudnnAttentionTest {
     runtime = new PresetRuntime();
     Assumptions.assumeTrue(runtime.properties().capability() >= 90, "older than Hopper");
     backend =
-        new CudaBackend(KernelLibrary.cuda(), runtime, b -> new LtProducts(runtime, b), b -> null);
-    cudnn = new CudnnAttention(runtime, backend);
+        new CudaBackend(
+            KernelLibrary.cuda(), runtime, b -> new LtProducts(runtime, b, b.scratch()), b -> null);
+    cudnn = new CudnnAttention(runtime, backend, backend.scratch());
   }
 
   @AfterEach

@@ -1,0 +1,41 @@
+package dev.attune.data;
+
+import java.util.List;
+import java.util.stream.Collectors;
+
+/**
+ * One thing found.
+ *
+ * @param code stable name for programs
+ * @param split train, validation or test
+ * @param message one sentence for people
+ * @param rows the first rows concerned, lines of the file
+ * @param count all rows concerned
+ */
+public record Finding(
+    Severity severity, String code, String split, String message, List<Integer> rows, int count) {
+  /** Rows that are named at most. */
+  static final int ROWS_SHOWN = 10;
+
+  /** How bad a finding is. */
+  public enum Severity {
+    /** Training would fail or mean nothing. */
+    FATAL,
+    /** Results will probably be worse or look better than they are. */
+    WARNING,
+    /** Worth knowing. */
+    NOTE
+  }
+
+  /** The message with the rows concerned: "2 texts are empty (rows 3, 7)". */
+  String sentence() {
+    if (rows.isEmpty()) {
+      return message;
+    }
+    String list = rows.stream().map(String::valueOf).collect(Collectors.joining(", "));
+    return message
+        + (count == 1 ? " (row " : " (rows ")
+        + list
+        + (count > rows.size() ? " and " + (count - rows.size()) + " more)" : ")");
+  }
+}

@@ -1,0 +1,53 @@
+package dev.attune.data;
+
+import static dev.attune.data.Findings.many;
+
+import dev.attune.data.Finding.Severity;
+import java.util.Arrays;
+import java.util.Locale;
+
+/** The rules of the data report on what truncation takes. */
+public final class LengthFindings {
+  /** A share of rows from which truncation is a warning rather than a note. */
+  private static final double WARNING_SHARE = 0.01;
+
+  private LengthFindings() {}
+
+  /** Rows whose targets truncation took. */
+  public static void targetsLeft(Findings found, TokenLengths tokens) {
+    if (Arrays.stream(tokens.supervised()).allMatch(n -> n == 0)) {
+      found.add(
+          Severity.FATAL,
+          "nothing_supervised",
+          "truncation at max length "
+              + found.maxLength()
+              + " leaves no target to train on; give a larger --max-length");
+      return;
+    }
+    found.rows(
+        Severity.WARNING,
+        "unsupervised_rows",
+        i -> tokens.supervised()[i] == 0,
+        n -> many(n, "row has", "rows have") + " no target left and cannot teach anything");
+  }
+
+  /** Rows that were cut. */
+  static void truncation(Findings found, TokenLengths tokens) {
+    long lost = Arrays.stream(tokens.dropped()).asLongStream().sum();
+    long cut = Arrays.stream(tokens.dropped()).filter(dropped -> dropped > 0).count();
+    long all = lost + Arrays.stream(tokens.lengths()).asLongStream().sum();
+    double lostShare = (double) lost / Math.max(1, all);
+    found.rows(
+        cut >= WARNING_SHARE * found.data().size() ? Severity.WARNING : Severity.NOTE,
+        "truncated",
+        i -> tokens.dropped()[i] > 0,
+        n ->
+            String.format(
+                Locale.ROOT,
+                "%s cut at max length %d: %,d tokens lost (%.1f %%)",
+                many(n, "row is", "rows are"),
+                found.maxLength(),
+                lost,
+                100 * lostShare));
+  }
+}

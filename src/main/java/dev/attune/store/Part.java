@@ -1,0 +1,8 @@
+package dev.attune.store;
+
+/**
+ * One Hugging Face tensor of a declaration, or one module before its tensors are named.
+ *
+ * @param rows of a matrix; entries of a vector
+ */
+public record Part(String name, long rows) {}
