@@ -5,7 +5,7 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.core.DType;
-import dev.attune.core.Device;
+import dev.attune.core.DeviceKind;
 import dev.attune.core.InputException;
 import dev.attune.core.Philox;
 import dev.attune.data.Columns;
@@ -129,7 +129,7 @@ public final class TrainingBench {
       Backend opened) {
     long steps = config.integer(RunOption.MAX_STEPS);
     long before = 0;
-    if (backend.device() != Device.CPU) {
+    if (backend.device() != DeviceKind.CPU) {
       before = config.flag(RunOption.FIXED_LENGTH) ? DEVICE_STEPS_OF_ONE_LENGTH : DEVICE_STEPS;
     }
     TrainerConfig trainerConfig =

@@ -1,7 +1,7 @@
 package dev.attune.run;
 
 import dev.attune.core.DType;
-import dev.attune.core.Device;
+import dev.attune.core.DeviceKind;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import dev.attune.memory.DeviceMemoryException;
@@ -70,7 +70,7 @@ public final class Session implements AutoCloseable {
    */
   public static Arena arena(Backend backend, long cacheBytes) {
     long bytes = backend.reservableBytes();
-    if (backend.device() == Device.CPU) {
+    if (backend.device() == DeviceKind.CPU) {
       return Arena.growing(backend, bytes);
     }
     if (cacheBytes >= bytes) {

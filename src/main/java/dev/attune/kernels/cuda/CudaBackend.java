@@ -1,7 +1,7 @@
 package dev.attune.kernels.cuda;
 
 import dev.attune.core.Check;
-import dev.attune.core.Device;
+import dev.attune.core.DeviceKind;
 import dev.attune.kernels.BackendException;
 import dev.attune.kernels.Call;
 import dev.attune.kernels.DeviceStep;
@@ -195,8 +195,8 @@ public final class CudaBackend extends NativeBackend {
   }
 
   @Override
-  public Device device() {
-    return Device.CUDA;
+  public DeviceKind device() {
+    return DeviceKind.CUDA;
   }
 
   @Override

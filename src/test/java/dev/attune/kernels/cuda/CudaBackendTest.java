@@ -8,7 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.DType;
-import dev.attune.core.Device;
+import dev.attune.core.DeviceKind;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.BackendException;
@@ -59,7 +59,7 @@ class CudaBackendTest {
   @Test
   void saysWhatItIs() {
     assertEquals("cuda", backend.name());
-    assertEquals(Device.CUDA, backend.device());
+    assertEquals(DeviceKind.CUDA, backend.device());
     assertTrue(backend.hasFastBf16());
     assertEquals(
         "cuda, emulated device, compute capability 9.0, 3 multiprocessors, 1 GiB, CUDA 13.0",
