@@ -68,9 +68,17 @@ class SurfaceTest {
     publicTypes().forEach(type -> names.add(type.getName().substring("dev.attune.".length())));
     assertTrue(
         names.containsAll(
-            List.of("Trainer", "Classifier", "Regressor", "Tagger", "Embedder", "Generator")),
+            List.of(
+                "Trainer",
+                "Classifier",
+                "MultiLabelClassifier",
+                "Regressor",
+                "Tagger",
+                "QuestionAnswerer",
+                "Embedder",
+                "Generator")),
         names::toString);
-    for (String internal : List.of("Faults", "RunThread", "Texts", "Words", "Scores")) {
+    for (String internal : List.of("Faults", "RunThread", "Texts", "Words", "Entities")) {
       assertTrue(!names.contains(internal), internal);
     }
   }

@@ -109,7 +109,7 @@ final class JsonlReader {
         fields);
   }
 
-  private List<Answer> answers(
+  private List<GoldAnswer> answers(
       int row, Map<String, Object> fields, Map<Columns.Role, String> roles) {
     try {
       Object lists = fields.get(roles.get(Columns.Role.ANSWERS));

@@ -137,7 +137,7 @@ final class RowReader {
         fields);
   }
 
-  private List<Answer> answers(
+  private List<GoldAnswer> answers(
       int row, Map<String, Object> fields, Map<Columns.Role, String> roles) {
     if (roles.containsKey(Columns.Role.ANSWERS)) {
       throw new InputException(

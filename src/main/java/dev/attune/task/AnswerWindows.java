@@ -5,7 +5,7 @@ import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
-import dev.attune.data.Answer;
+import dev.attune.data.GoldAnswer;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.TokenLengths;
@@ -116,10 +116,10 @@ final class AnswerWindows implements RowEncoder<List<AnswerWindows.Window>> {
     if (example.answers().isEmpty()) {
       return null;
     }
-    Answer answer = example.answers().get(0);
+    GoldAnswer answer = example.answers().get(0);
     String context = example.textPair();
     int start = answer.start();
-    if (start == Answer.ANYWHERE) {
+    if (start == GoldAnswer.ANYWHERE) {
       int found = context.indexOf(answer.text());
       Check.input(
           found >= 0, "%s: the answer does not stand in the context", dataset.where(example));

@@ -9,6 +9,7 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.batch.TextRows;
+import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport.Severity;
 import dev.attune.data.Dataset;
@@ -25,6 +26,7 @@ import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -95,6 +97,52 @@ public final class MultiLabelClassification implements Task {
   /** From which probability on each label is given, in the order of their ids. */
   public double threshold(int label) {
     return thresholds[label];
+  }
+
+  /** The same by name; not modifiable. */
+  public Map<String, Double> thresholds() {
+    return Collections.unmodifiableMap(byName(thresholds));
+  }
+
+  /**
+   * The task with other thresholds, from 0 to 1.
+   *
+   * @param all of the labels that {@code some} does not name; null: as they are
+   * @param some of labels by name
+   * @throws InputException if one is out of range, or of no label
+   */
+  public MultiLabelClassification withThresholds(Double all, Map<String, Double> some) {
+    double[] chosen = thresholds.clone();
+    if (all != null) {
+      Arrays.fill(chosen, inRange(all));
+    }
+    some.forEach(
+        (name, threshold) -> {
+          int id = labels.idOrMinusOne(name);
+          Check.input(
+              id >= 0,
+              "a threshold is given for the label \"%s\", which the model does not have; its labels"
+                  + " are %s",
+              name,
+              labels.describe());
+          chosen[id] = inRange(threshold);
+        });
+    return new MultiLabelClassification(labels, weights, chosen, tunes);
+  }
+
+  private static double inRange(double threshold) {
+    Check.input(
+        threshold >= 0 && threshold <= 1, "the threshold is %s; it must be from 0 to 1", threshold);
+    return threshold;
+  }
+
+  /** Values (K) by the names of the labels, in the order of their ids. */
+  private Map<String, Double> byName(double[] values) {
+    Map<String, Double> out = new LinkedHashMap<>();
+    for (int k = 0; k < values.length; k++) {
+      out.put(labels.name(k), values[k]);
+    }
+    return out;
   }
 
   @Override
@@ -222,11 +270,7 @@ public final class MultiLabelClassification implements Task {
         boolean[] given = given(scores);
         List<String> names =
             labels.names().stream().filter(n -> given[labels.idOrMinusOne(n)]).toList();
-        Map<String, Double> byLabel = new LinkedHashMap<>();
-        for (int k = 0; k < scores.length; k++) {
-          byLabel.put(labels.name(k), scores[k]);
-        }
-        sink.accept(dataset.get(batch.exampleIndex()[b]), new Predicted(names, byLabel));
+        sink.accept(dataset.get(batch.exampleIndex()[b]), new Predicted(names, byName(scores)));
       }
     };
   }
@@ -260,9 +304,7 @@ public final class MultiLabelClassification implements Task {
     labels.write(outputs);
     outputs.put("problem_type", "multi_label_classification");
     ObjectNode byLabel = settings.putObject("thresholds");
-    for (int k = 0; k < thresholds.length; k++) {
-      byLabel.put(labels.name(k), thresholds[k]);
-    }
+    thresholds().forEach(byLabel::put);
     weights.write(labels, settings);
   }
 

@@ -8,7 +8,7 @@ import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
 import dev.attune.core.InputException;
-import dev.attune.data.Answer;
+import dev.attune.data.GoldAnswer;
 import dev.attune.data.DataReport;
 import dev.attune.data.DataReport.Severity;
 import dev.attune.data.Dataset;
@@ -62,12 +62,12 @@ public final class QuestionAnswering implements Task {
       return new Settings(128, 30, 20, noAnswer, 0, false);
     }
 
-    private Settings with(TaskOptions options) {
+    private Settings with(TaskOptions options, boolean mayHaveNone) {
       return new Settings(
           options.integer("doc-stride", 0, docStride),
           options.integer("max-answer-length", 1, maxAnswerLength),
           options.integer("n-best", 1, nBest),
-          noAnswer,
+          mayHaveNone,
           options.number("null-threshold", nullThreshold),
           options.flag("tune-thresholds"));
     }
@@ -123,6 +123,15 @@ public final class QuestionAnswering implements Task {
     return settings;
   }
 
+  /**
+   * The task of a trained head as options have it. One that asks for a threshold of "no answer"
+   * lets the model say so, though it is not known to have learned it.
+   */
+  public QuestionAnswering with(TaskOptions options) {
+    boolean mayHaveNone = settings.noAnswer() || options.get("null-threshold") != null;
+    return new QuestionAnswering(settings.with(options, mayHaveNone));
+  }
+
   @Override
   public TaskType type() {
     return TYPE;
@@ -175,7 +184,7 @@ public final class QuestionAnswering implements Task {
             data,
             (example, found) ->
                 metrics.add(
-                    example.answers().stream().map(Answer::text).toList(),
+                    example.answers().stream().map(GoldAnswer::text).toList(),
                     predicted(example, found).best().text()));
     return new Measurement() {
       @Override
@@ -289,7 +298,7 @@ public final class QuestionAnswering implements Task {
             (example, found) -> {
               List<AnswerSpans.Span> best = found.best();
               if (!best.isEmpty()) {
-                List<String> gold = example.answers().stream().map(Answer::text).toList();
+                List<String> gold = example.answers().stream().map(GoldAnswer::text).toList();
                 String answer = text(example.textPair(), best.get(0));
                 tuning.add(
                     found.noAnswer() - best.get(0).score(),
@@ -476,21 +485,21 @@ public final class QuestionAnswering implements Task {
     public Task create(LabelMap labels, Dataset train, TaskOptions options) {
       boolean noAnswer =
           train.examples().stream().anyMatch(e -> e.answers() != null && e.answers().isEmpty());
-      return new QuestionAnswering(Settings.defaults(noAnswer).with(options));
+      return new QuestionAnswering(Settings.defaults(noAnswer).with(options, noAnswer));
     }
 
     @Override
     public Task open(LabelMap labels, JsonNode saved, TaskOptions options) {
       Settings otherwise = Settings.defaults(false);
-      return new QuestionAnswering(
+      Settings kept =
           new Settings(
-                  saved.path("doc_stride").asInt(otherwise.docStride()),
-                  saved.path("max_answer_length").asInt(otherwise.maxAnswerLength()),
-                  saved.path("n_best").asInt(otherwise.nBest()),
-                  saved.path("no_answer").asBoolean(options.get("null-threshold") != null),
-                  saved.path("null_threshold").asDouble(otherwise.nullThreshold()),
-                  false)
-              .with(options));
+              saved.path("doc_stride").asInt(otherwise.docStride()),
+              saved.path("max_answer_length").asInt(otherwise.maxAnswerLength()),
+              saved.path("n_best").asInt(otherwise.nBest()),
+              saved.path("no_answer").asBoolean(otherwise.noAnswer()),
+              saved.path("null_threshold").asDouble(otherwise.nullThreshold()),
+              otherwise.tunes());
+      return new QuestionAnswering(kept).with(options);
     }
   }
 }
