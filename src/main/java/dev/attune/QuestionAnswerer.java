@@ -1,10 +1,11 @@
 package dev.attune;
 
+import dev.attune.core.Term;
 import dev.attune.run.HeadModel;
 import dev.attune.task.QuestionAnswering;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashMap;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
@@ -21,23 +22,23 @@ import java.util.function.Consumer;
 public final class QuestionAnswerer implements AutoCloseable {
   /** How answers are found; each method returns this. What is not set is as in training. */
   public static final class Options {
-    private final Map<String, String> values = new HashMap<>();
+    private final Map<Term, String> values = new EnumMap<>(Term.class);
 
     private Options() {}
 
     /** Answers to consider, at least 1; 20 unless the model was trained with another number. */
     public Options nBest(int value) {
-      return set("n-best", value);
+      return set(Term.N_BEST, value);
     }
 
     /** Tokens of an answer at most; 30 unless the model was trained with another number. */
     public Options maxAnswerLength(int value) {
-      return set("max-answer-length", value);
+      return set(Term.MAX_ANSWER_LENGTH, value);
     }
 
     /** Tokens that windows of a long context share; 128 unless the model was trained otherwise. */
     public Options docStride(int value) {
-      return set("doc-stride", value);
+      return set(Term.DOC_STRIDE, value);
     }
 
     /**
@@ -47,10 +48,10 @@ public final class QuestionAnswerer implements AutoCloseable {
      * others always answer.
      */
     public Options nullThreshold(double value) {
-      return set("null-threshold", value);
+      return set(Term.NULL_THRESHOLD, value);
     }
 
-    private Options set(String option, Object value) {
+    private Options set(Term option, Object value) {
       values.put(option, value.toString());
       return this;
     }

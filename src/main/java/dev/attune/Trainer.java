@@ -24,6 +24,7 @@ import java.util.Objects;
 import java.util.function.BiFunction;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -124,8 +125,7 @@ public final class Trainer<E> {
     return this;
   }
 
-  /** What to learn, in a file: CSV, TSV, JSON lines, CoNLL or text, by its ending;
-   * SQuAD's JSON too. */
+  /** What to learn, in a file: CSV, TSV, JSON lines, SQuAD's JSON, CoNLL or text, by its ending. */
   public Trainer<E> train(Path file) {
     train = new Source(file, null);
     return this;
@@ -390,7 +390,12 @@ public final class Trainer<E> {
         return set(option, value);
       }
     }
-    throw new InvalidInputException("attune train has no option '" + name + "'", null);
+    throw new InvalidInputException(
+        "there is no option '"
+            + name
+            + "'; options are "
+            + RunOption.TRAIN.stream().map(RunOption::option).collect(Collectors.joining(", ")),
+        null);
   }
 
   private Trainer<E> set(RunOption option, Object value) {
@@ -500,8 +505,13 @@ public final class Trainer<E> {
     }
 
     @Override
+    public String worded(String message) {
+      return Faults.words(message);
+    }
+
+    @Override
     public void onNote(String note) {
-      LOG.log(System.Logger.Level.INFO, () -> Faults.words(note));
+      LOG.log(System.Logger.Level.INFO, () -> worded(note));
     }
 
     @Override
@@ -509,13 +519,13 @@ public final class Trainer<E> {
       for (DataReport.Finding finding : report.findings(DataReport.Severity.WARNING)) {
         LOG.log(
             System.Logger.Level.WARNING,
-            () -> Faults.words(finding.split() + ": " + finding.message()));
+            () -> worded(finding.split() + ": " + finding.message()));
       }
       LOG.log(
           System.Logger.Level.DEBUG,
           () -> {
             ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-            report.render(new PrintStream(bytes, true, StandardCharsets.UTF_8));
+            report.render(new PrintStream(bytes, true, StandardCharsets.UTF_8), this::worded);
             return bytes.toString(StandardCharsets.UTF_8);
           });
     }

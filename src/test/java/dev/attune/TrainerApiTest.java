@@ -9,8 +9,10 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.core.Term;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.run.RunOption;
 import dev.attune.testkit.TinyDecoder;
 import dev.attune.testkit.TinyModel;
 import java.io.IOException;
@@ -541,7 +543,7 @@ class TrainerApiTest {
 
   private static String refused(Executable call) {
     InvalidInputException e = assertThrows(InvalidInputException.class, call);
-    assertFalse(e.getMessage().contains("--"), e.getMessage());
+    assertFalse(e.getMessage().matches("(?s).*(--|‹|attune train).*"), e.getMessage());
     return e.getMessage();
   }
 
@@ -571,26 +573,54 @@ class TrainerApiTest {
   private String said(Trainer<LabeledText> trainer) {
     InvalidInputException e =
         assertThrows(InvalidInputException.class, () -> trainer.saveTo(folder));
-    assertFalse(e.getMessage().contains("--"), e.getMessage());
+    assertFalse(e.getMessage().matches("(?s).*(--|‹|attune train).*"), e.getMessage());
     return e.getMessage();
   }
 
   @Test
-  void messagesAreTranslatedOptionByOption() {
+  void messagesNameTheMethodsOfThisApi() {
     assertEquals(
         "maxLength is 5; a smaller batchSize (with more gradientAccumulationSteps), lora or"
-            + " precision bf16",
+            + " precision(Precision.BF16)",
         Faults.words(
-            "--max-length is 5; a smaller --batch-size (with more --gradient-accumulation-steps),"
-                + " --lora-r or --precision bf16"));
-    assertEquals("a -- b - c", Faults.words("a -- b - c"));
+            String.format(
+                "%s is 5; a smaller %s (with more %s), %s or %s",
+                Term.MAX_LENGTH,
+                Term.BATCH_SIZE,
+                Term.GRADIENT_ACCUMULATION_STEPS,
+                Term.LORA_R,
+                Term.PRECISION.of("bf16"))));
+    assertEquals("a --max-length ‹b› c", Faults.words("a --max-length ‹b› c"), "a user's words");
     assertEquals(
-        "option(\"adam-beta2\") is 3", Faults.words("--adam-beta2 is 3"), "it has no method");
+        "option(\"optimizer\", \"sgd\") and option(\"adam-beta2\")",
+        Faults.words(Term.OPTIMIZER.of("sgd") + " and " + RunOption.ADAM_BETA2),
+        "they have no method");
     assertEquals(
-        "x holds no trained head (missing: y); fine-tune it first with Trainer",
+        "columns(\"text=NAME\"), Trainer.tokens, Trainer.multiLabelClassification",
         Faults.words(
-            "x holds no trained head (missing: y); fine-tune it first with: attune train --model"
-                + " x"));
+            String.join(
+                ", ",
+                Term.COLUMNS.of("text=NAME"),
+                Term.TASK.of("token-classification"),
+                Term.TASK.of("multi-label-classification"))));
+    assertEquals(
+        "x holds no trained head; fine-tune it first with: Trainer",
+        Faults.words("x holds no trained head; fine-tune it first with: " + Term.TRAINING.of("x")));
+  }
+
+  @Test
+  void everyTermHasAWordHereThatIsNoOption() {
+    List<String> words = new ArrayList<>();
+    for (Term term : Term.values()) {
+      words.add(Faults.words(term.toString()));
+      words.add(Faults.words(term.of("x")));
+    }
+    for (RunOption option : RunOption.TRAIN) {
+      words.add(Faults.words(option.toString()));
+    }
+    for (String word : words) {
+      assertFalse(word.isEmpty() || word.contains("--") || word.contains("‹"), word);
+    }
   }
 
   @Test

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
 import dev.attune.model.Families;
 import dev.attune.model.HeadKind;
+import dev.attune.run.RunOption;
 import java.io.IOException;
 import java.util.Map;
 import java.util.TreeMap;
@@ -51,7 +52,7 @@ record BenchShape(JsonNode config, HeadKind head) {
     String json = SHAPES.get(name);
     if (json == null) {
       throw new InputException(
-          "--shape is '" + name + "'; allowed are " + String.join(", ", SHAPES.keySet()));
+          RunOption.SHAPE + " is '" + name + "'; allowed are " + String.join(", ", SHAPES.keySet()));
     }
     try {
       JsonNode config = new ObjectMapper().readTree(json);

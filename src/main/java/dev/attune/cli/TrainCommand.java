@@ -140,12 +140,12 @@ final class TrainCommand implements Command {
 
     @Override
     public void onNote(String note) {
-      console.line("· %s", note);
+      console.line("· %s", worded(note));
     }
 
     @Override
     public void onDataReport(DataReport report) {
-      report.render(console.out());
+      report.render(console.out(), this::worded);
     }
 
     @Override

@@ -13,6 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
@@ -190,9 +191,13 @@ public final class DataReport {
             : ")");
   }
 
-  /** Prints the report as plain text, with block characters where the console can show them. */
-  public void render(PrintStream out) {
-    new DataReportText(this, DataReportText.consoleShowsBlocks()).print(out);
+  /**
+   * Prints the report as plain text, with block characters where the console can show them.
+   *
+   * @param words of the face that shows it: see {@link dev.attune.core.Term}
+   */
+  public void render(PrintStream out, UnaryOperator<String> words) {
+    new DataReportText(this, DataReportText.consoleShowsBlocks(), words).print(out);
   }
 
   TargetChecks checks() {
@@ -207,8 +212,12 @@ public final class DataReport {
     return batchSize;
   }
 
-  /** The report for programs. */
-  public ObjectNode toJson() {
+  /**
+   * The report for programs.
+   *
+   * @param words of the face that asks for it
+   */
+  public ObjectNode toJson(UnaryOperator<String> words) {
     ObjectNode root = JsonNodeFactory.instance.objectNode();
     root.put("task", checks.name());
     if (maxLength > 0) {
@@ -254,7 +263,7 @@ public final class DataReport {
       node.put("severity", finding.severity().name());
       node.put("code", finding.code());
       node.put("split", finding.split());
-      node.put("message", finding.message());
+      node.put("message", words.apply(finding.message()));
       node.put("count", finding.count());
       ArrayNode rows = node.putArray("rows");
       finding.rows().forEach(rows::add);

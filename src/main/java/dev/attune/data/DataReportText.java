@@ -9,6 +9,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 
 /** The data report as a page of plain text. */
 final class DataReportText {
@@ -23,11 +24,13 @@ final class DataReportText {
 
   private final DataReport report;
   private final boolean blocks;
+  private final UnaryOperator<String> words;
   private final StringBuilder page = new StringBuilder();
 
-  DataReportText(DataReport report, boolean blocks) {
+  DataReportText(DataReport report, boolean blocks, UnaryOperator<String> words) {
     this.report = report;
     this.blocks = blocks;
+    this.words = words;
   }
 
   static boolean consoleShowsBlocks() {
@@ -203,7 +206,7 @@ final class DataReportText {
             case NOTE -> blocks ? "· note   " : "- note   ";
           };
       wrapped(
-          String.format("  %s  %-11s", mark, f.split()), f.message() + DataReport.rows(f) + ".");
+          String.format("  %s  %-11s", mark, f.split()), words.apply(f.message()) + DataReport.rows(f) + ".");
     }
     line("");
   }

@@ -2,6 +2,7 @@ package dev.attune.data;
 
 import static dev.attune.data.Findings.many;
 
+import dev.attune.core.Term;
 import dev.attune.data.DataReport.Severity;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -56,7 +57,8 @@ public final class TextFindings {
           "nothing_supervised",
           "truncation at max length "
               + found.maxLength()
-              + " leaves no target to train on; give a larger --max-length");
+              + " leaves no target to train on; give a larger "
+              + Term.MAX_LENGTH);
       return;
     }
     found.rows(

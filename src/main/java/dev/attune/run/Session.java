@@ -76,9 +76,13 @@ public final class Session implements AutoCloseable {
     if (cacheBytes >= bytes) {
       throw new DeviceMemoryException(
           String.format(
-              "no room for keys and values: %s are wanted, %s are free; a smaller --streams,"
-                  + " --max-length or --max-new-tokens takes less",
-              DeviceMemoryException.size(cacheBytes), DeviceMemoryException.size(bytes)));
+              "no room for keys and values: %s are wanted, %s are free; a smaller %s,"
+                  + " %s or %s takes less",
+              DeviceMemoryException.size(cacheBytes),
+              DeviceMemoryException.size(bytes),
+              RunOption.STREAMS,
+              RunOption.MAX_LENGTH,
+              RunOption.MAX_NEW_TOKENS));
     }
     return new Arena(backend, (bytes - cacheBytes) / ARENA_STEP * ARENA_STEP);
   }

@@ -5,6 +5,7 @@ import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.data.GoldAnswer;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
@@ -97,7 +98,10 @@ final class AnswerWindows implements RowEncoder<List<AnswerWindows.Window>> {
               + Math.max(0, room)
               + " tokens of context, and windows overlap by "
               + stride
-              + "; give a larger --max-length or a smaller --doc-stride");
+              + "; give a larger "
+              + Term.MAX_LENGTH
+              + " or a smaller "
+              + Term.DOC_STRIDE);
     }
     int[] span = withTargets ? span(dataset, example) : null;
     List<Window> windows = new ArrayList<>();

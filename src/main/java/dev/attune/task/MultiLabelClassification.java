@@ -11,6 +11,7 @@ import dev.attune.batch.TargetLayout;
 import dev.attune.batch.TextRows;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.data.DataReport.Severity;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
@@ -329,7 +330,8 @@ public final class MultiLabelClassification implements Task {
         n ->
             many(n, "row does", "rows do")
                 + " not say which labels it has. Labels are a list, names parted by | in one column"
-                + " (empty: none), or columns of 0 and 1: --columns text=NAME,labels=NAME;NAME");
+                + " (empty: none), or columns of 0 and 1: "
+                + Term.COLUMNS.of("text=NAME,labels=NAME;NAME"));
     LabelFindings classes = new LabelFindings(found, labels, classCounts);
     classes.unknown(
         example -> classes(example).stream().anyMatch(name -> !labels.contains(name)),
@@ -379,8 +381,8 @@ public final class MultiLabelClassification implements Task {
     }
 
     @Override
-    public List<String> options() {
-      return List.of("pos-weight", "tune-thresholds");
+    public List<Term> options() {
+      return List.of(Term.POS_WEIGHT, Term.TUNE_THRESHOLDS);
     }
 
     @Override
@@ -412,9 +414,9 @@ public final class MultiLabelClassification implements Task {
     public Task create(LabelMap labels, Dataset train, TaskOptions options) {
       return new MultiLabelClassification(
           labels,
-          LabelWeights.learn(options.get("pos-weight"), labels, train),
+          LabelWeights.learn(options.get(Term.POS_WEIGHT), labels, train),
           thresholds(labels.size()),
-          options.flag("tune-thresholds"));
+          options.flag(Term.TUNE_THRESHOLDS));
     }
 
     @Override

@@ -8,6 +8,7 @@ import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.data.GoldAnswer;
 import dev.attune.data.DataReport;
 import dev.attune.data.DataReport.Severity;
@@ -64,12 +65,12 @@ public final class QuestionAnswering implements Task {
 
     private Settings with(TaskOptions options, boolean mayHaveNone) {
       return new Settings(
-          options.integer("doc-stride", 0, docStride),
-          options.integer("max-answer-length", 1, maxAnswerLength),
-          options.integer("n-best", 1, nBest),
+          options.integer(Term.DOC_STRIDE, 0, docStride),
+          options.integer(Term.MAX_ANSWER_LENGTH, 1, maxAnswerLength),
+          options.integer(Term.N_BEST, 1, nBest),
           mayHaveNone,
-          options.number("null-threshold", nullThreshold),
-          options.flag("tune-thresholds"));
+          options.number(Term.NULL_THRESHOLD, nullThreshold),
+          options.flag(Term.TUNE_THRESHOLDS));
     }
 
     private Settings withNullThreshold(double threshold) {
@@ -128,7 +129,7 @@ public final class QuestionAnswering implements Task {
    * lets the model say so, though it is not known to have learned it.
    */
   public QuestionAnswering with(TaskOptions options) {
-    boolean mayHaveNone = settings.noAnswer() || options.get("null-threshold") != null;
+    boolean mayHaveNone = settings.noAnswer() || options.get(Term.NULL_THRESHOLD) != null;
     return new QuestionAnswering(settings.with(options, mayHaveNone));
   }
 
@@ -424,8 +425,10 @@ public final class QuestionAnswering implements Task {
         i -> tokens.supervised()[i] == 0 && hasAnswers(found.data().get(i)),
         n ->
             many(n, "answer fits", "answers fit")
-                + " in no window: as if the question had none. Give a larger --max-length or"
-                + " --doc-stride");
+                + " in no window: as if the question had none. Give a larger "
+                + Term.MAX_LENGTH
+                + " or "
+                + Term.DOC_STRIDE);
   }
 
   @Override
@@ -461,9 +464,9 @@ public final class QuestionAnswering implements Task {
     }
 
     @Override
-    public List<String> options() {
+    public List<Term> options() {
       return List.of(
-          "doc-stride", "max-answer-length", "n-best", "null-threshold", "tune-thresholds");
+          Term.DOC_STRIDE, Term.MAX_ANSWER_LENGTH, Term.N_BEST, Term.NULL_THRESHOLD, Term.TUNE_THRESHOLDS);
     }
 
     @Override

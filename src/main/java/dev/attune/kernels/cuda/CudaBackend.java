@@ -2,6 +2,7 @@ package dev.attune.kernels.cuda;
 
 import dev.attune.core.Check;
 import dev.attune.core.DeviceKind;
+import dev.attune.core.Term;
 import dev.attune.kernels.BackendException;
 import dev.attune.kernels.Call;
 import dev.attune.kernels.DeviceStep;
@@ -324,7 +325,9 @@ public final class CudaBackend extends NativeBackend {
     lost =
         "the GPU has failed and this process cannot use it any more: "
             + message
-            + "; start again, with --resume from the last checkpoint if there is one";
+            + "; start again, with "
+            + Term.RESUME
+            + " from the last checkpoint if there is one";
     return new BackendException(lost);
   }
 
