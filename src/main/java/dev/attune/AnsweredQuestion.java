@@ -24,7 +24,8 @@ public record AnsweredQuestion(String question, String context, List<Span> answe
   public record Span(String text, int start) {
     public Span {
       if (text.isEmpty()) {
-        throw new IllegalArgumentException("an empty answer; a question without answer has no span");
+        throw new IllegalArgumentException(
+            "an empty answer; a question without answer has no span");
       }
     }
   }
@@ -37,7 +38,8 @@ public record AnsweredQuestion(String question, String context, List<Span> answe
       if (!context.startsWith(answer.text(), answer.start())) {
         throw new IllegalArgumentException(
             String.format(
-                "the answer \"%s\" does not stand at %d in the context", answer.text(), answer.start()));
+                "the answer \"%s\" does not stand at %d in the context",
+                answer.text(), answer.start()));
       }
     }
   }

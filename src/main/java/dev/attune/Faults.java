@@ -8,34 +8,32 @@ import dev.attune.memory.DeviceMemoryException;
 import dev.attune.run.RunOption;
 import dev.attune.train.DivergedException;
 import java.io.UncheckedIOException;
-import java.util.HashMap;
+import java.lang.reflect.Method;
+import java.lang.reflect.Modifier;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * From the exceptions of the rooms below, whose messages carry terms, to those of the public API, in
- * its words: the names of its methods.
+ * From the exceptions of the rooms below, whose messages carry terms, to those of the public API,
+ * in its words: the names of its methods.
  */
 final class Faults {
   private static final Pattern AFTER_FIRST = Pattern.compile("_([a-z0-9])");
 
-  /** The methods that set options, by name, with the type that they take; null for none. */
-  private static final Map<String, Class<?>> METHODS =
+  /** The methods that set options, by name. */
+  private static final Map<String, Method> METHODS =
       Stream.of(
               Trainer.class,
               ModelOptions.class,
               Generator.Options.class,
               QuestionAnswerer.Options.class)
-          .flatMap(type -> Stream.of(type.getMethods()))
-          .filter(method -> method.getParameterCount() <= 1)
-          .collect(
-              HashMap::new,
-              (map, m) ->
-                  map.put(m.getName(), m.getParameterCount() == 0 ? null : m.getParameterTypes()[0]),
-              Map::putAll);
+          .flatMap(type -> Stream.of(type.getDeclaredMethods()))
+          .filter(method -> Modifier.isPublic(method.getModifiers()))
+          .collect(Collectors.toMap(Method::getName, method -> method, (one, other) -> one));
 
   /** Terms whose method here is not their name in camel case. */
   private static final Map<String, String> WORDS =
@@ -57,7 +55,6 @@ final class Faults {
           Map.entry("STREAMS", "concurrency"),
           Map.entry("MODEL", "the model"),
           Map.entry("TASK", "the kind of trainer"),
-          Map.entry("TRAINING", "Trainer"),
           Map.entry("PREDICTION", "the class of that task"));
 
   /** Tasks whose trainer's method is not their name in camel case. */
@@ -113,29 +110,32 @@ final class Faults {
 
   /** The method that sets an option; of one without its own, the one that sets any; or null. */
   private static String word(String term, String value) {
-    String method = WORDS.getOrDefault(term, camelCase(term));
-    if (value != null && term.equals("TASK")) {
+    if (term.equals(Term.TASK.name()) && value != null) {
       return "Trainer." + KINDS.getOrDefault(value, camelCase(value.replace('-', '_')));
     }
+    if (term.equals(Term.TRAINING.name())) {
+      return "Trainer"; // of what the message has named
+    }
     if (WORDS.containsKey(term)) {
-      boolean isSaid = value == null || term.equals("TRAINING"); // of what the message has named
-      return isSaid ? method : method + " " + value;
+      return WORDS.get(term) + (value == null ? "" : " " + value);
     }
-    if (METHODS.containsKey(method)) {
-      return value == null ? method : method + "(" + literal(METHODS.get(method), value) + ")";
-    }
-    String option = term.toLowerCase(Locale.ROOT).replace('_', '-');
-    if (Stream.of(RunOption.values()).noneMatch(o -> o.option().equals(option))) {
+    if (Stream.of(RunOption.values()).noneMatch(option -> option.name().equals(term))) {
       return null;
     }
-    return "option(\"" + option + (value == null ? "\")" : "\", \"" + value + "\")");
+    Method method = METHODS.get(camelCase(term));
+    if (method == null) {
+      String option = '"' + RunOption.valueOf(term).option() + '"';
+      return "option(" + option + (value == null ? "" : ", \"" + value + '"') + ")";
+    }
+    return method.getName() + (value == null ? "" : "(" + argument(method, value) + ")");
   }
 
-  /** A value as Java writes it. */
-  private static String literal(Class<?> type, String value) {
-    if (type == null) {
+  /** A value as Java writes it; none for a method that takes none. */
+  private static String argument(Method method, String value) {
+    if (method.getParameterCount() == 0) {
       return "";
     }
+    Class<?> type = method.getParameterTypes()[0];
     if (type.isEnum()) {
       return type.getSimpleName() + "." + value.toUpperCase(Locale.ROOT);
     }
@@ -145,8 +145,6 @@ final class Faults {
   /** maxLength for MAX_LENGTH. */
   private static String camelCase(String term) {
     String lower = term.toLowerCase(Locale.ROOT);
-    return AFTER_FIRST
-        .matcher(lower)
-        .replaceAll(part -> part.group(1).toUpperCase(Locale.ROOT));
+    return AFTER_FIRST.matcher(lower).replaceAll(part -> part.group(1).toUpperCase(Locale.ROOT));
   }
 }

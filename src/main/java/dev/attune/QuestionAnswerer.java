@@ -105,7 +105,8 @@ public final class QuestionAnswerer implements AutoCloseable {
     return Faults.translated(
         () -> {
           List<QuestionAnswering.Predicted> said =
-              reader(chosen).predict(Texts.ofQuestions(questions), QuestionAnswering.Predicted.class);
+              reader(chosen)
+                  .predict(Texts.ofQuestions(questions), QuestionAnswering.Predicted.class);
           List<Answering> out = new ArrayList<>();
           for (int i = 0; i < said.size(); i++) {
             out.add(answering(questions.get(i).context(), said.get(i)));

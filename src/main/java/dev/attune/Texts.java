@@ -43,8 +43,7 @@ final class Texts {
     List<Example> examples = new ArrayList<>(questions.size());
     for (Question each : questions) {
       examples.add(
-          Example.ofQuestion(
-              examples.size() + 1, each.question(), each.context(), null, Map.of()));
+          Example.ofQuestion(examples.size() + 1, each.question(), each.context(), null, Map.of()));
     }
     return new Dataset(QUESTIONS, examples);
   }

@@ -518,8 +518,7 @@ public final class Trainer<E> {
     public void onDataReport(DataReport report) {
       for (DataReport.Finding finding : report.findings(DataReport.Severity.WARNING)) {
         LOG.log(
-            System.Logger.Level.WARNING,
-            () -> worded(finding.split() + ": " + finding.message()));
+            System.Logger.Level.WARNING, () -> worded(finding.split() + ": " + finding.message()));
       }
       LOG.log(
           System.Logger.Level.DEBUG,

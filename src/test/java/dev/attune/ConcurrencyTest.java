@@ -73,7 +73,9 @@ class ConcurrencyTest {
           .saveTo(questionsFolder);
       // Of one window and of several.
       questions =
-          texts.stream().map(t -> new Question("is it", t.length() % 2 == 0 ? t : t + t + t)).toList();
+          texts.stream()
+              .map(t -> new Question("is it", t.length() % 2 == 0 ? t : t + t + t))
+              .toList();
     }
   }
 
@@ -225,8 +227,7 @@ class ConcurrencyTest {
               });
       closer.join();
       for (IntConsumer call : calls) {
-        IllegalStateException e =
-            assertThrows(IllegalStateException.class, () -> call.accept(0));
+        IllegalStateException e = assertThrows(IllegalStateException.class, () -> call.accept(0));
         assertEquals("the model is closed", e.getMessage());
       }
       generator.close();
@@ -331,8 +332,7 @@ class ConcurrencyTest {
       endsWhenInterrupted(() -> answerer.answer(asked));
       assertEquals(classifier.labels().size(), classifier.predict("good").scores().size());
       assertEquals(labels.labels().size(), labels.predict("good").scores().size());
-      assertEquals(
-          answerer.answer(questions).get(0), answerer.answer(questions).get(0));
+      assertEquals(answerer.answer(questions).get(0), answerer.answer(questions).get(0));
     }
   }
 

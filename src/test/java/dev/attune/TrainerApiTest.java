@@ -320,8 +320,7 @@ class TrainerApiTest {
         .map(
             e ->
                 new MultiLabeledText(
-                    e.text(),
-                    e.label().equals("positive") ? List.of("praise", "kept") : List.of()))
+                    e.text(), e.label().equals("positive") ? List.of("praise", "kept") : List.of()))
         .toList();
   }
 
@@ -375,7 +374,8 @@ class TrainerApiTest {
     }
     try (MultiLabelClassifier none =
             MultiLabelClassifier.open(trained, o -> o.threshold(1).threshold("kept", 0));
-        MultiLabelClassifier same = MultiLabelClassifier.open(trained, o -> o.threshold("kept", 0.4))) {
+        MultiLabelClassifier same =
+            MultiLabelClassifier.open(trained, o -> o.threshold("kept", 0.4))) {
       assertEquals(Map.of("kept", 0.0, "praise", 1.0), none.thresholds());
       assertEquals(List.of("kept"), none.predict(texts.get(0)).labels());
       assertEquals(predictions.get(0).scores(), none.predict(texts).get(0).scores());
@@ -489,21 +489,19 @@ class TrainerApiTest {
       // A context that takes several windows; the place is that in the whole.
       String filler = "it was very very very very and ".repeat(12);
       String context = filler + "😀 the phone was lovely " + filler;
-      Answering far =
-          answerer.answer("is my phone", context, o -> o.nullThreshold(1e9).nBest(3));
+      Answering far = answerer.answer("is my phone", context, o -> o.nullThreshold(1e9).nBest(3));
       assertEquals(3, far.nBest().size());
-      assertEquals(
-          far.best().text(), context.substring(far.best().start(), far.best().end()));
+      assertEquals(far.best().text(), context.substring(far.best().start(), far.best().end()));
       assertFalse(far.best().isNone());
       assertEquals(
-          true, answerer.answer("is my phone", context, o -> o.nullThreshold(-1e9)).best().isNone());
+          true,
+          answerer.answer("is my phone", context, o -> o.nullThreshold(-1e9)).best().isNone());
       for (Answer each :
           answerer.answer("is my phone", context, o -> o.maxAnswerLength(1)).nBest()) {
         assertFalse(each.text().contains(" "), each::toString);
       }
       assertEquals(List.of(), answerer.answer(List.of()));
-      String room =
-          refused(() -> answerer.answer("is my phone", context, o -> o.docStride(30)));
+      String room = refused(() -> answerer.answer("is my phone", context, o -> o.docStride(30)));
       assertTrue(room.contains("a larger maxLength or a smaller docStride"), room);
       String negative = refused(() -> answerer.answer("is it", "good", o -> o.docStride(-1)));
       assertTrue(negative.contains("docStride is '-1'"), negative);

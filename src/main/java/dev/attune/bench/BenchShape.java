@@ -52,7 +52,11 @@ record BenchShape(JsonNode config, HeadKind head) {
     String json = SHAPES.get(name);
     if (json == null) {
       throw new InputException(
-          RunOption.SHAPE + " is '" + name + "'; allowed are " + String.join(", ", SHAPES.keySet()));
+          RunOption.SHAPE
+              + " is '"
+              + name
+              + "'; allowed are "
+              + String.join(", ", SHAPES.keySet()));
     }
     try {
       JsonNode config = new ObjectMapper().readTree(json);

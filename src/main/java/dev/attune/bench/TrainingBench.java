@@ -225,7 +225,8 @@ public final class TrainingBench {
               + asked
               + "; with "
               + RunOption.FIXED_LENGTH
-              + " it can be at most " + MOST_TOKENS);
+              + " it can be at most "
+              + MOST_TOKENS);
     }
     if (config.text(RunOption.FILE) == null) {
       int vocabulary = json.path("vocab_size").asInt();
@@ -234,13 +235,15 @@ public final class TrainingBench {
           : randomTokens(vocabulary, maxLength, config.flag(RunOption.FIXED_LENGTH), seed);
     }
     if (config.flag(RunOption.FIXED_LENGTH)) {
-      throw new InputException(RunOption.FIXED_LENGTH
+      throw new InputException(
+          RunOption.FIXED_LENGTH
               + " is for random texts; "
               + RunOption.FILE
               + " brings its own lengths");
     }
     if (folder == null) {
-      throw new InputException(RunOption.FILE + " needs " + RunOption.MODEL + " too, for its tokenizer");
+      throw new InputException(
+          RunOption.FILE + " needs " + RunOption.MODEL + " too, for its tokenizer");
     }
     Dataset dataset =
         DataReader.read(config.path(RunOption.FILE), Columns.parse(config.text(RunOption.COLUMNS)));

@@ -59,7 +59,8 @@ final class GenerateCommand implements Command {
             .filter(config::isGiven)
             .count();
     if (ways != 1) {
-      throw new InputException("give one of "
+      throw new InputException(
+          "give one of "
               + RunOption.PROMPT
               + ", "
               + RunOption.PROMPTS

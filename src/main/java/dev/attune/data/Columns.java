@@ -78,6 +78,7 @@ public final class Columns {
 
   private static final String SKIP = "_";
   private static final String MORE = "...";
+
   /** How columns with names of their own are given. */
   static final String BY_NAME = "text=NAME,label=NAME";
 
@@ -166,8 +167,7 @@ public final class Columns {
     List<String> names = more ? parts.subList(0, parts.size() - 1) : parts;
     Set<String> distinct = new LinkedHashSet<>();
     for (String name : names) {
-      Check.input(
-          name.equals(SKIP) || distinct.add(name), "%s gives %s twice", given, name);
+      Check.input(name.equals(SKIP) || distinct.add(name), "%s gives %s twice", given, name);
       Check.input(!name.equals(MORE), "%s: %s can only stand at the end", given, MORE);
     }
     Columns columns = new Columns(List.copyOf(names), more, Map.of(), List.of());

@@ -206,7 +206,8 @@ final class DataReportText {
             case NOTE -> blocks ? "· note   " : "- note   ";
           };
       wrapped(
-          String.format("  %s  %-11s", mark, f.split()), words.apply(f.message()) + DataReport.rows(f) + ".");
+          String.format("  %s  %-11s", mark, f.split()),
+          words.apply(f.message()) + DataReport.rows(f) + ".");
     }
     line("");
   }

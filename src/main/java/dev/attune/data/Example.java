@@ -87,7 +87,11 @@ public record Example(
    * @param answers null where they are not known
    */
   public static Example ofQuestion(
-      int row, String question, String context, List<GoldAnswer> answers, Map<String, Object> fields) {
+      int row,
+      String question,
+      String context,
+      List<GoldAnswer> answers,
+      Map<String, Object> fields) {
     return new Example(
         row, question, context, null, null, null, null, null, null, null, answers, fields);
   }

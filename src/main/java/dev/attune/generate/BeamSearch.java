@@ -34,7 +34,8 @@ public final class BeamSearch implements AutoCloseable {
             Term.NUM_BEAMS + " is " + beams + "; allowed are 1 to " + Decoding.GROUP);
       }
       if (maxNewTokens < 1) {
-        throw new InputException(Term.MAX_NEW_TOKENS + " is " + maxNewTokens + "; it must be at least 1");
+        throw new InputException(
+            Term.MAX_NEW_TOKENS + " is " + maxNewTokens + "; it must be at least 1");
       }
     }
   }

@@ -33,7 +33,8 @@ public record Request(
           "the prompt is empty, and the tokenizer adds no token to start with");
     }
     if (maxNewTokens < 1) {
-      throw new InputException(Term.MAX_NEW_TOKENS + " is " + maxNewTokens + "; it must be at least 1");
+      throw new InputException(
+          Term.MAX_NEW_TOKENS + " is " + maxNewTokens + "; it must be at least 1");
     }
   }
 

@@ -30,7 +30,11 @@ public final class Buffer implements AutoCloseable {
   public static Buffer allocate(
       Allocator allocator, long sizeBytes, boolean hugePages, String purpose) {
     return allocate(
-        allocator, sizeBytes, hugePages, purpose, "a smaller " + Term.BATCH_SIZE + " or " + Term.MAX_LENGTH);
+        allocator,
+        sizeBytes,
+        hugePages,
+        purpose,
+        "a smaller " + Term.BATCH_SIZE + " or " + Term.MAX_LENGTH);
   }
 
   /**

@@ -27,7 +27,8 @@ final class GenerationSettings {
   static GenerationOptions of(RunConfig config) {
     boolean talks = config.flag(RunOption.CHAT) || config.flag(RunOption.INTERACTIVE);
     if (!talks && config.isGiven(RunOption.SYSTEM)) {
-      throw new InputException(RunOption.SYSTEM + " needs " + RunOption.CHAT + " or " + RunOption.INTERACTIVE);
+      throw new InputException(
+          RunOption.SYSTEM + " needs " + RunOption.CHAT + " or " + RunOption.INTERACTIVE);
     }
     String stop = config.text(RunOption.STOP);
     List<String> stops = stop == null ? List.of() : List.of(stop.replace("\\n", "\n"));
@@ -53,7 +54,8 @@ final class GenerationSettings {
     int beams = atLeastOne(config, RunOption.NUM_BEAMS);
     if (beams == 1) {
       if (config.isGiven(RunOption.LENGTH_PENALTY)) {
-        throw new InputException(RunOption.LENGTH_PENALTY + " needs " + RunOption.NUM_BEAMS + " of 2 or more");
+        throw new InputException(
+            RunOption.LENGTH_PENALTY + " needs " + RunOption.NUM_BEAMS + " of 2 or more");
       }
       return null;
     }

@@ -33,7 +33,8 @@ final class OutputFolder implements AutoCloseable {
    */
   static OutputFolder prepare(Path folder, boolean overwrite, boolean resume) {
     if (overwrite && resume) {
-      throw new InputException(RunOption.OVERWRITE + " and " + RunOption.RESUME + " exclude each other");
+      throw new InputException(
+          RunOption.OVERWRITE + " and " + RunOption.RESUME + " exclude each other");
     }
     try {
       if (Files.exists(folder) && !Files.isDirectory(folder)) {
@@ -56,7 +57,8 @@ final class OutputFolder implements AutoCloseable {
         throw e;
       }
     } catch (IOException e) {
-      throw new InputException(RunOption.OUTPUT_DIR.with(folder) + " cannot be prepared: " + describe(e), e);
+      throw new InputException(
+          RunOption.OUTPUT_DIR.with(folder) + " cannot be prepared: " + describe(e), e);
     }
   }
 

@@ -69,8 +69,7 @@ final class RunIdentity {
           option.onResume() == OnResume.STAYS
               || early && option.onResume() == OnResume.STAYS_WITH_EARLY_STOPPING;
       if (stays && !config.agrees(earlier, option)) {
-        throw differs(
-            option.toString(), shown(earlier, option), shown(config, option), option);
+        throw differs(option.toString(), shown(earlier, option), shown(config, option), option);
       }
     }
     for (Fact fact : Fact.values()) {

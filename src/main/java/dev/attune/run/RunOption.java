@@ -1,7 +1,6 @@
 package dev.attune.run;
 
 import dev.attune.core.Term;
-import dev.attune.core.Term;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;

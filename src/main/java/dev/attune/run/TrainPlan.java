@@ -73,7 +73,8 @@ record TrainPlan(
   private static void checkOptimizer(RunConfig config) {
     String kind = config.text(RunOption.OPTIMIZER);
     if (!kind.equals("adamw") && !kind.equals("sgd")) {
-      throw new InputException(RunOption.OPTIMIZER + " is '" + kind + "'; allowed are adamw and sgd");
+      throw new InputException(
+          RunOption.OPTIMIZER + " is '" + kind + "'; allowed are adamw and sgd");
     }
   }
 
@@ -94,7 +95,8 @@ record TrainPlan(
     }
     double dropout = config.number(RunOption.DROPOUT);
     if (!(dropout >= 0 && dropout < 1)) {
-      throw new InputException(RunOption.DROPOUT + " is " + dropout + "; it must be at least 0 and below 1");
+      throw new InputException(
+          RunOption.DROPOUT + " is " + dropout + "; it must be at least 0 and below 1");
     }
     return (float) dropout;
   }
@@ -144,7 +146,12 @@ record TrainPlan(
     if (wanted > positions) {
       if (config.isGiven(RunOption.MAX_LENGTH)) {
         throw new InputException(
-            RunOption.MAX_LENGTH + " is " + wanted + ", the model has positions for " + positions + " tokens");
+            RunOption.MAX_LENGTH
+                + " is "
+                + wanted
+                + ", the model has positions for "
+                + positions
+                + " tokens");
       }
       return positions;
     }

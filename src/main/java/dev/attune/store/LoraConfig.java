@@ -51,7 +51,8 @@ public record LoraConfig(
       throw new InputException(Term.LORA_ALPHA + " is " + alpha + "; it must be above 0");
     }
     if (!(dropout >= 0 && dropout < 1)) {
-      throw new InputException(Term.LORA_DROPOUT + " is " + dropout + "; it must be from 0 to below 1");
+      throw new InputException(
+          Term.LORA_DROPOUT + " is " + dropout + "; it must be from 0 to below 1");
     }
     if (targets.isEmpty()) {
       throw new InputException(Term.LORA_TARGETS + " is empty; name modules, or " + ALL_LINEAR);

@@ -101,7 +101,11 @@ public final class ParameterBuilder {
             modules.stream().map(LoraConfig::suffix).distinct().collect(Collectors.joining(", "));
         throw new InputException(
             adapterFolder == null
-                ? Term.LORA_TARGETS + ": '" + target + "' matches no product of this model; it has " + has
+                ? Term.LORA_TARGETS
+                    + ": '"
+                    + target
+                    + "' matches no product of this model; it has "
+                    + has
                 : adapterFolder
                     + ": target_modules names '"
                     + target

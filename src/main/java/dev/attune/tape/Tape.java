@@ -136,11 +136,8 @@ public final class Tape implements AutoCloseable {
     if (!checkpoints) {
       options.add(Term.GRADIENT_CHECKPOINTING.toString());
     }
-    options.add("a smaller "
-            + Term.BATCH_SIZE
-            + " (with more "
-            + Term.GRADIENT_ACCUMULATION_STEPS
-            + ")");
+    options.add(
+        "a smaller " + Term.BATCH_SIZE + " (with more " + Term.GRADIENT_ACCUMULATION_STEPS + ")");
     options.add("a smaller " + Term.MAX_LENGTH);
     if (dtype == DType.F32) {
       options.add(Term.PRECISION.of("bf16"));

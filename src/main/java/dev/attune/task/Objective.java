@@ -17,7 +17,8 @@ public final class Objective {
    */
   public Objective(Task task, float labelSmoothing) {
     if (labelSmoothing != 0 && !task.smoothsLabels()) {
-      throw new InputException(Term.LABEL_SMOOTHING + " has no meaning for " + Term.TASK.of(task.name()));
+      throw new InputException(
+          Term.LABEL_SMOOTHING + " has no meaning for " + Term.TASK.of(task.name()));
     }
     this.task = task;
     this.labelSmoothing = labelSmoothing;

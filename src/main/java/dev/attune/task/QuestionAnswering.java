@@ -9,12 +9,12 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
-import dev.attune.data.GoldAnswer;
 import dev.attune.data.DataReport;
 import dev.attune.data.DataReport.Severity;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Findings;
+import dev.attune.data.GoldAnswer;
 import dev.attune.data.LabelMap;
 import dev.attune.data.TokenLengths;
 import dev.attune.metrics.AnswerMetrics;
@@ -466,7 +466,11 @@ public final class QuestionAnswering implements Task {
     @Override
     public List<Term> options() {
       return List.of(
-          Term.DOC_STRIDE, Term.MAX_ANSWER_LENGTH, Term.N_BEST, Term.NULL_THRESHOLD, Term.TUNE_THRESHOLDS);
+          Term.DOC_STRIDE,
+          Term.MAX_ANSWER_LENGTH,
+          Term.N_BEST,
+          Term.NULL_THRESHOLD,
+          Term.TUNE_THRESHOLDS);
     }
 
     @Override

@@ -6,7 +6,8 @@ import org.junit.jupiter.api.Test;
 
 class TermTest {
   private static String shown(String message) {
-    return Term.worded(message, (name, value) -> "[" + name + (value == null ? "" : ":" + value) + "]");
+    return Term.worded(
+        message, (name, value) -> "[" + name + (value == null ? "" : ":" + value) + "]");
   }
 
   @Test
@@ -20,19 +21,20 @@ class TermTest {
   void aFaceGetsEveryTermWithItsValue() {
     assertEquals(
         "[MAX_LENGTH] is 5; [PRECISION:fp32] or [LOAD_IN_4BIT]",
-        shown(Term.MAX_LENGTH + " is 5; " + Term.PRECISION.of("fp32") + " or " + Term.LOAD_IN_4BIT));
+        shown(
+            Term.MAX_LENGTH + " is 5; " + Term.PRECISION.of("fp32") + " or " + Term.LOAD_IN_4BIT));
   }
 
   @Test
   void valuesOfAnyTextComeBackAsTheyWere() {
     for (String value : new String[] {"", "a›", "››", "a=b‹c›d", "\\1 $2", "‹max length›"}) {
-      assertEquals("[COLUMNS:" + value + "]. [TASK]", shown(Term.COLUMNS.of(value) + ". " + Term.TASK));
+      assertEquals(
+          "[COLUMNS:" + value + "]. [TASK]", shown(Term.COLUMNS.of(value) + ". " + Term.TASK));
     }
   }
 
   @Test
   void whatIsNoTermStaysAsItIs() {
-    assertEquals(
-        "‹a b› ‹› ‹C›", Term.worded("‹a b› ‹› ‹C›", (name, value) -> null));
+    assertEquals("‹a b› ‹› ‹C›", Term.worded("‹a b› ‹› ‹C›", (name, value) -> null));
   }
 }

@@ -25,8 +25,7 @@ class RunOptionTest {
   @Test
   void everyOptionNamesItselfInMessages() {
     for (RunOption option : RunOption.values()) {
-      assertEquals(
-          "--" + option.option() + ": x", RunOption.worded(option + ": x"));
+      assertEquals("--" + option.option() + ": x", RunOption.worded(option + ": x"));
     }
   }
 

@@ -211,7 +211,8 @@ class CudaBackendTest {
     Optional<String> reason = PresetRuntime.unavailableReason();
     Assumptions.assumeTrue(reason.isPresent(), "there is a device");
     InputException e = assertThrows(InputException.class, () -> Backends.open("cuda", 1));
-    assertTrue(RunOption.worded(e.getMessage()).startsWith("--backend cuda cannot run here: "),
+    assertTrue(
+        RunOption.worded(e.getMessage()).startsWith("--backend cuda cannot run here: "),
         e.getMessage());
     assertTrue(e.getMessage().contains(reason.get()), e.getMessage());
   }

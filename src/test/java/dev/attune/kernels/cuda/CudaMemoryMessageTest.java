@@ -147,8 +147,7 @@ class CudaMemoryMessageTest {
   private void assertSays(
       Executable call, String purpose, long wantedMib, long freeMib, String... remedies) {
     int before = runtime.liveBlocks();
-    String message =
-        RunOption.worded(assertThrows(DeviceMemoryException.class, call).getMessage());
+    String message = RunOption.worded(assertThrows(DeviceMemoryException.class, call).getMessage());
     assertAll(
         () -> assertTrue(message.startsWith("no room for " + purpose + ": "), message),
         () -> assertTrue(message.contains("(" + wantedMib + " MiB) were wanted"), message),
