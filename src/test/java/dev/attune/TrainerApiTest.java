@@ -481,7 +481,7 @@ class TrainerApiTest {
         }
         assertEquals(
             1, answering.nBest().stream().mapToDouble(Answer::score).sum(), 1e-9, "probabilities");
-        assertEquals(best.isNone() || answering.nBest().contains(best), true);
+        assertTrue(best.isNone() || answering.nBest().contains(best), answering::toString);
       }
       assertTrue(right > 115, "right: " + right);
       assertTrue(none > 0 && none < 72, "without answer: " + none);
@@ -493,8 +493,7 @@ class TrainerApiTest {
       assertEquals(3, far.nBest().size());
       assertEquals(far.best().text(), context.substring(far.best().start(), far.best().end()));
       assertFalse(far.best().isNone());
-      assertEquals(
-          true,
+      assertTrue(
           answerer.answer("is my phone", context, o -> o.nullThreshold(-1e9)).best().isNone());
       for (Answer each :
           answerer.answer("is my phone", context, o -> o.maxAnswerLength(1)).nBest()) {
