@@ -1,7 +1,7 @@
 package dev.attune.bench;
 
 import dev.attune.core.DType;
-import dev.attune.core.Device;
+import dev.attune.core.DeviceKind;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
@@ -97,7 +97,7 @@ public final class BenchMain {
   /** A backend with what its rows say about it. */
   private record Target(Backend backend, String isa, CallState state) {
     boolean onDevice() {
-      return backend.device() != Device.CPU;
+      return backend.device() != DeviceKind.CPU;
     }
   }
 

@@ -1,7 +1,7 @@
 package dev.attune.bench;
 
 import dev.attune.core.DType;
-import dev.attune.core.Device;
+import dev.attune.core.DeviceKind;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.ProductPeak;
 import dev.attune.kernels.calls.CopyCall;
@@ -41,7 +41,7 @@ record Peaks(double copy, double productF32, double productBf16) {
       backend.run(new FillZeroCall(inp.address(), COPY_BYTES));
       backend.run(new FillZeroCall(out.address(), COPY_BYTES));
       backend.synchronize();
-      int calls = backend.device() == Device.CPU ? 1 : DEVICE_CALLS;
+      int calls = backend.device() == DeviceKind.CPU ? 1 : DEVICE_CALLS;
       double best = 0;
       for (int i = 0; i < COPIES; i++) {
         long begin = System.nanoTime();

@@ -5,11 +5,9 @@ import dev.attune.run.HeadModel;
 import dev.attune.task.Classification;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 
 /**
  * A model that gives a text one of several labels.
@@ -53,7 +51,12 @@ public final class Classifier implements AutoCloseable {
 
   /** Classifies a pair of texts. */
   public Prediction predict(String text, String pair) {
-    return predictPairs(List.of(new TextPair(text, pair))).get(0);
+    return predict(new TextPair(text, pair));
+  }
+
+  /** Classifies a pair of texts. */
+  public Prediction predict(TextPair pair) {
+    return predictPairs(List.of(pair)).get(0);
   }
 
   /** Classifies texts; as many predictions, in their order. */
@@ -67,27 +70,11 @@ public final class Classifier implements AutoCloseable {
   }
 
   private List<Prediction> predict(Dataset texts) {
-    Prediction[] out = new Prediction[texts.size()];
-    Faults.translated(
+    return Faults.translated(
         () ->
-            model.run(
-                texts,
-                (batch, output) -> {
-                  for (int b = 0; b < batch.sequences(); b++) {
-                    out[batch.exampleIndex()[b]] =
-                        prediction(Scores.softmax(output.logits(), b, output.cols()));
-                  }
-                }));
-    return new ArrayList<>(Arrays.asList(out));
-  }
-
-  private Prediction prediction(double[] scores) {
-    Map<String, Double> byLabel = new LinkedHashMap<>();
-    for (int k = 0; k < scores.length; k++) {
-      byLabel.put(labels.get(k), scores[k]);
-    }
-    int best = Scores.argmax(scores);
-    return new Prediction(labels.get(best), scores[best], byLabel);
+            model.predict(texts, Classification.Predicted.class).stream()
+                .map(p -> new Prediction(p.label(), p.score(), p.scores()))
+                .collect(Collectors.toCollection(ArrayList::new)));
   }
 
   @Override

@@ -2,60 +2,63 @@ package dev.attune;
 
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
+import dev.attune.core.Term;
 import dev.attune.kernels.BackendException;
 import dev.attune.memory.DeviceMemoryException;
+import dev.attune.run.RunOption;
 import dev.attune.train.DivergedException;
 import java.io.UncheckedIOException;
 import java.lang.reflect.Method;
+import java.lang.reflect.Modifier;
+import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
 import java.util.function.Supplier;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * From the exceptions of the rooms below, which speak of the command line's options, to those of
- * the public API, in its words.
+ * From the exceptions of the rooms below, whose messages carry terms, to those of the public API,
+ * in its words: the names of its methods.
  */
 final class Faults {
-  private static final Pattern OPTION = Pattern.compile("--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)");
+  private static final Pattern AFTER_FIRST = Pattern.compile("_([a-z0-9])");
 
-  /** What the command line says of its commands, and what that is here. */
-  private static final Map<Pattern, String> PHRASES =
-      Map.of(
-          Pattern.compile("with: attune train --model \\S+"), "with Trainer",
-          Pattern.compile("attune predict, or in Java the class of that task,"),
-              "the class of that task");
+  /** The methods that set options, by name. */
+  private static final Map<String, Method> METHODS =
+      Stream.of(
+              Trainer.class,
+              ModelOptions.class,
+              Generator.Options.class,
+              QuestionAnswerer.Options.class)
+          .flatMap(type -> Stream.of(type.getDeclaredMethods()))
+          .filter(method -> Modifier.isPublic(method.getModifiers()))
+          .collect(Collectors.toMap(Method::getName, method -> method, (one, other) -> one));
 
-  /** The methods that set options. */
-  private static final Set<String> METHODS =
-      Stream.of(Trainer.class, ModelOptions.class, Generator.Options.class)
-          .flatMap(type -> Stream.of(type.getMethods()))
-          .map(Method::getName)
-          .collect(Collectors.toUnmodifiableSet());
-
-  /** Options whose method here is not their name in camel case. */
+  /** Terms whose method here is not their name in camel case. */
   private static final Map<String, String> WORDS =
       Map.ofEntries(
-          Map.entry("train-file", "train"),
-          Map.entry("validation-file", "validation"),
-          Map.entry("test-file", "test"),
-          Map.entry("output-dir", "the folder of saveTo"),
-          Map.entry("lr-scheduler", "schedule"),
-          Map.entry("no-shuffle", "shuffle(false)"),
-          Map.entry("lora-r", "lora"),
-          Map.entry("load-in-4bit", "weights(WeightFormat.NF4)"),
-          Map.entry("load-in-8bit", "weights(WeightFormat.INT8)"),
-          Map.entry("load-in-bf16", "weights(WeightFormat.BF16)"),
-          Map.entry("backend", "device"),
-          Map.entry("early-stopping-patience", "earlyStopping"),
-          Map.entry("metric-for-best-model", "earlyStopping"),
-          Map.entry("num-beams", "beams"),
-          Map.entry("streams", "concurrency"),
-          Map.entry("model", "the model"),
-          Map.entry("task", "the kind of trainer"));
+          Map.entry("TRAIN_FILE", "train"),
+          Map.entry("VALIDATION_FILE", "validation"),
+          Map.entry("TEST_FILE", "test"),
+          Map.entry("OUTPUT_DIR", "the folder of saveTo"),
+          Map.entry("LR_SCHEDULER", "schedule"),
+          Map.entry("NO_SHUFFLE", "shuffle(false)"),
+          Map.entry("LORA_R", "lora"),
+          Map.entry("LOAD_IN_4BIT", "weights(WeightFormat.NF4)"),
+          Map.entry("LOAD_IN_8BIT", "weights(WeightFormat.INT8)"),
+          Map.entry("LOAD_IN_BF16", "weights(WeightFormat.BF16)"),
+          Map.entry("BACKEND", "device"),
+          Map.entry("EARLY_STOPPING_PATIENCE", "earlyStopping"),
+          Map.entry("METRIC_FOR_BEST_MODEL", "earlyStopping"),
+          Map.entry("NUM_BEAMS", "beams"),
+          Map.entry("STREAMS", "concurrency"),
+          Map.entry("MODEL", "the model"),
+          Map.entry("TASK", "the kind of trainer"),
+          Map.entry("PREDICTION", "the class of that task"));
+
+  /** Tasks whose trainer's method is not their name in camel case. */
+  private static final Map<String, String> KINDS = Map.of("token-classification", "tokens");
 
   private Faults() {}
 
@@ -100,37 +103,48 @@ final class Faults {
     return e;
   }
 
-  /** A message with the API's names for what the command line calls options. */
+  /** A message in this API's words. */
   static String words(String message) {
-    String plain = message;
-    for (Map.Entry<Pattern, String> phrase : PHRASES.entrySet()) {
-      plain = phrase.getKey().matcher(plain).replaceAll(phrase.getValue());
-    }
-    return OPTION
-        .matcher(plain)
-        .replaceAll(match -> Matcher.quoteReplacement(word(match.group(1))));
+    return Term.worded(message, Faults::word);
   }
 
-  /** The method that sets an option; of one without its own, the one that sets any. */
-  private static String word(String option) {
-    String method = WORDS.getOrDefault(option, camelCase(option));
-    return WORDS.containsKey(option) || METHODS.contains(method)
-        ? method
-        : "option(\"" + option + "\")";
+  /** The method that sets an option; of one without its own, the one that sets any; or null. */
+  private static String word(String term, String value) {
+    if (term.equals(Term.TASK.name()) && value != null) {
+      return "Trainer." + KINDS.getOrDefault(value, camelCase(value.replace('-', '_')));
+    }
+    if (term.equals(Term.TRAINING.name())) {
+      return "Trainer"; // of what the message has named
+    }
+    if (WORDS.containsKey(term)) {
+      return WORDS.get(term) + (value == null ? "" : " " + value);
+    }
+    if (Stream.of(RunOption.values()).noneMatch(option -> option.name().equals(term))) {
+      return null;
+    }
+    Method method = METHODS.get(camelCase(term));
+    if (method == null) {
+      String option = '"' + RunOption.valueOf(term).option() + '"';
+      return "option(" + option + (value == null ? "" : ", \"" + value + '"') + ")";
+    }
+    return method.getName() + (value == null ? "" : "(" + argument(method, value) + ")");
   }
 
-  private static String camelCase(String option) {
-    StringBuilder out = new StringBuilder();
-    boolean upper = false;
-    for (int i = 0; i < option.length(); i++) {
-      char c = option.charAt(i);
-      if (c == '-') {
-        upper = true;
-      } else {
-        out.append(upper ? Character.toUpperCase(c) : c);
-        upper = false;
-      }
+  /** A value as Java writes it; none for a method that takes none. */
+  private static String argument(Method method, String value) {
+    if (method.getParameterCount() == 0) {
+      return "";
     }
-    return out.toString();
+    Class<?> type = method.getParameterTypes()[0];
+    if (type.isEnum()) {
+      return type.getSimpleName() + "." + value.toUpperCase(Locale.ROOT);
+    }
+    return type == String.class ? '"' + value + '"' : value;
+  }
+
+  /** maxLength for MAX_LENGTH. */
+  private static String camelCase(String term) {
+    String lower = term.toLowerCase(Locale.ROOT);
+    return AFTER_FIRST.matcher(lower).replaceAll(part -> part.group(1).toUpperCase(Locale.ROOT));
   }
 }

@@ -9,9 +9,12 @@ import dev.attune.run.OpenOptions;
 import dev.attune.run.PrecisionOption;
 import dev.attune.run.SharedModel;
 import dev.attune.run.TextEncoder;
+import dev.attune.task.MultiLabelClassification;
 import dev.attune.task.TaskOptions;
 import dev.attune.task.TaskType;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.Objects;
 import java.util.function.Consumer;
 
@@ -23,6 +26,8 @@ public final class ModelOptions {
   private int threads;
   private Integer maxLength;
   private String baseModel;
+  private Double threshold;
+  private final Map<String, Double> thresholds = new LinkedHashMap<>();
 
   private ModelOptions() {}
 
@@ -62,22 +67,65 @@ public final class ModelOptions {
     return this;
   }
 
+  /**
+   * Of a {@link MultiLabelClassifier}: from which probability on a label is given, in place of what
+   * the folder says; from 0 to 1, for all labels that have no threshold of their own here.
+   */
+  public ModelOptions threshold(double value) {
+    threshold = value;
+    return this;
+  }
+
+  /** The same of one label. */
+  public ModelOptions threshold(String label, double value) {
+    thresholds.put(Objects.requireNonNull(label), value);
+    return this;
+  }
+
   static ModelOptions of(Consumer<ModelOptions> settings) {
     ModelOptions options = new ModelOptions();
     settings.accept(options);
     return options;
   }
 
+  HeadModel openMultiLabel(Path folder) {
+    return Faults.translated(
+        () -> {
+          HeadModel model = head(folder, MultiLabelClassification.TYPE);
+          try {
+            MultiLabelClassification task = (MultiLabelClassification) model.task();
+            return model.with(task.withThresholds(threshold, thresholds));
+          } catch (RuntimeException e) {
+            model.close();
+            throw e;
+          }
+        });
+  }
+
   HeadModel openHead(Path folder, TaskType task) {
-    return Faults.translated(() -> HeadModel.open(folder, openOptions(), compute(), task));
+    refuseThresholds();
+    return Faults.translated(() -> head(folder, task));
+  }
+
+  private HeadModel head(Path folder, TaskType task) {
+    return HeadModel.open(folder, openOptions(), compute(), task);
   }
 
   LanguageModel openLanguageModel(Path folder, GenerationOptions defaults) {
+    refuseThresholds();
     return Faults.translated(() -> LanguageModel.open(folder, openOptions(), compute(), defaults));
   }
 
   SharedModel<TextEncoder> openEncoder(String model) {
+    refuseThresholds();
     return Faults.translated(() -> TextEncoder.open(model, maxLength, compute()));
+  }
+
+  private void refuseThresholds() {
+    if (threshold != null || !thresholds.isEmpty()) {
+      throw new InvalidInputException(
+          "threshold is given, which is for a MultiLabelClassifier alone; leave it out", null);
+    }
   }
 
   private OpenOptions openOptions() {

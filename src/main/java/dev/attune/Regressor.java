@@ -42,7 +42,12 @@ public final class Regressor implements AutoCloseable {
 
   /** The number of a pair of texts. */
   public double predict(String text, String pair) {
-    return predictPairs(List.of(new TextPair(text, pair)))[0];
+    return predict(new TextPair(text, pair));
+  }
+
+  /** The number of a pair of texts. */
+  public double predict(TextPair pair) {
+    return predictPairs(List.of(pair))[0];
   }
 
   /** The numbers of texts, in their order. */
@@ -56,17 +61,11 @@ public final class Regressor implements AutoCloseable {
   }
 
   private double[] predict(Dataset texts) {
-    double[] out = new double[texts.size()];
-    Faults.translated(
+    return Faults.translated(
         () ->
-            model.run(
-                texts,
-                (batch, output) -> {
-                  for (int b = 0; b < batch.sequences(); b++) {
-                    out[batch.exampleIndex()[b]] = output.logits().get(b);
-                  }
-                }));
-    return out;
+            model.predict(texts, Regression.Predicted.class).stream()
+                .mapToDouble(Regression.Predicted::score)
+                .toArray());
   }
 
   @Override

@@ -2,7 +2,6 @@ package dev.attune;
 
 import dev.attune.run.HeadModel;
 import dev.attune.task.TokenClassification;
-import dev.attune.text.TokenIds;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -74,45 +73,22 @@ public final class Tagger implements AutoCloseable {
       }
     }
     List<List<String>> words = spoken.stream().map(i -> texts.get(i).words()).toList();
-    Faults.translated(
-        () ->
-            model.run(
-                Texts.ofWords(words),
-                (batch, output) -> {
-                  for (int b = 0; b < batch.sequences(); b++) {
-                    int text = spoken.get(batch.exampleIndex()[b]);
-                    int begin = batch.cuSeqlens()[b];
-                    out[text] =
-                        tagging(
-                            texts.get(text),
-                            row -> Scores.softmax(output.logits(), begin + row, output.cols()));
-                  }
-                }));
+    List<TokenClassification.Predicted> said =
+        Faults.translated(
+            () -> model.predict(Texts.ofWords(words), TokenClassification.Predicted.class));
+    for (int i = 0; i < said.size(); i++) {
+      int text = spoken.get(i);
+      out[text] = tagging(texts.get(text), said.get(i));
+    }
     return new ArrayList<>(Arrays.asList(out));
   }
 
-  private interface Rows {
-    double[] probabilities(int row);
-  }
-
-  private Tagging tagging(Words text, Rows rows) {
-    TokenIds tokens =
-        model.trained().tokenizer().encodeWordIds(text.words(), model.trained().maxLength());
-    TaggedWord[] words = new TaggedWord[text.words().size()];
-    for (int t = 0; t < tokens.ids().length; t++) {
-      int word = tokens.wordIds()[t];
-      if (word >= 0 && words[word] == null) {
-        double[] probabilities = rows.probabilities(t);
-        int best = Scores.argmax(probabilities);
-        words[word] = text.tagged(word, tags.get(best), probabilities[best]);
-      }
+  private static Tagging tagging(Words text, TokenClassification.Predicted said) {
+    List<TaggedWord> words = new ArrayList<>();
+    for (int word = 0; word < text.words().size(); word++) {
+      words.add(text.tagged(word, said.tags().get(word), said.scores().get(word)));
     }
-    for (int word = 0; word < words.length; word++) {
-      if (words[word] == null) {
-        words[word] = text.tagged(word, null, 0);
-      }
-    }
-    return new Tagging(List.of(words), Entities.of(text.text(), List.of(words)));
+    return new Tagging(words, Entities.of(text.text(), words));
   }
 
   @Override

@@ -11,6 +11,7 @@ import java.util.Objects;
 /** Texts in memory, as the rooms below take them. */
 final class Texts {
   private static final Path SOURCE = Path.of("texts");
+  private static final Path QUESTIONS = Path.of("questions");
 
   private Texts() {}
 
@@ -36,6 +37,15 @@ final class Texts {
       examples.add(Example.ofTokens(examples.size() + 1, words, null));
     }
     return new Dataset(SOURCE, examples);
+  }
+
+  static Dataset ofQuestions(List<Question> questions) {
+    List<Example> examples = new ArrayList<>(questions.size());
+    for (Question each : questions) {
+      examples.add(
+          Example.ofQuestion(examples.size() + 1, each.question(), each.context(), null, Map.of()));
+    }
+    return new Dataset(QUESTIONS, examples);
   }
 
   private static Example example(int row, String text, String pair) {

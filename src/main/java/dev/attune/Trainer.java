@@ -26,6 +26,7 @@ import java.util.Objects;
 import java.util.function.BiFunction;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -81,6 +82,14 @@ public final class Trainer<E> {
         (row, e) -> new Example(row, e.text(), e.pair(), e.label(), null, null, Map.of()));
   }
 
+  /** A trainer of a {@link MultiLabelClassifier}: any number of labels for each text or pair. */
+  public static Trainer<MultiLabeledText> multiLabelClassification(String model) {
+    return new Trainer<>(
+        "multi-label-classification",
+        model,
+        (row, e) -> Example.ofLabels(row, e.text(), e.pair(), e.labels()));
+  }
+
   /** A trainer of a {@link Regressor}: a number for each text or pair. */
   public static Trainer<ScoredText> regression(String model) {
     return new Trainer<>(
@@ -94,6 +103,11 @@ public final class Trainer<E> {
   public static Trainer<TaggedWords> tokens(String model) {
     return new Trainer<>(
         "token-classification", model, (row, e) -> Example.ofTokens(row, e.words(), e.tags()));
+  }
+
+  /** A trainer of a {@link QuestionAnswerer}: where a text answers a question. */
+  public static Trainer<AnsweredQuestion> questionAnswering(String model) {
+    return new Trainer<>("question-answering", model, (row, e) -> e.example(row));
   }
 
   /** A trainer of a {@link Generator}: a language model. */
@@ -113,7 +127,7 @@ public final class Trainer<E> {
     return this;
   }
 
-  /** What to learn, in a file: CSV, TSV, JSON lines, CoNLL or text, by its ending. */
+  /** What to learn, in a file: CSV, TSV, JSON lines, SQuAD's JSON, CoNLL or text, by its ending. */
   public Trainer<E> train(Path file) {
     train = new Source(file, null);
     return this;
@@ -321,6 +335,37 @@ public final class Trainer<E> {
     return set(RunOption.GRADIENT_CHECKPOINTING, true);
   }
 
+  /**
+   * Of several labels a text: the weight of texts that have a label, as "auto" (those without it
+   * over those with it), or by name, as "spam=2,offer=5"; 1 unless given.
+   */
+  public Trainer<E> posWeight(String value) {
+    return set(RunOption.POS_WEIGHT, value);
+  }
+
+  /**
+   * At the end sets thresholds for the best F1 on validation data: of several labels a text each
+   * label's, of questions that of "no answer".
+   */
+  public Trainer<E> tuneThresholds() {
+    return set(RunOption.TUNE_THRESHOLDS, true);
+  }
+
+  /** Of questions: tokens that windows of a long context share; 128 unless given. */
+  public Trainer<E> docStride(int value) {
+    return set(RunOption.DOC_STRIDE, value);
+  }
+
+  /** Of questions: tokens of an answer at most; 30 unless given. */
+  public Trainer<E> maxAnswerLength(int value) {
+    return set(RunOption.MAX_ANSWER_LENGTH, value);
+  }
+
+  /** Of questions: answers to consider in evaluation and later use; 20 unless given. */
+  public Trainer<E> nBest(int value) {
+    return set(RunOption.N_BEST, value);
+  }
+
   /** Of a language model: learns prompts and all turns too, not only what answers them. */
   public Trainer<E> trainOnPrompt() {
     return set(RunOption.TRAIN_ON_PROMPT, true);
@@ -347,7 +392,12 @@ public final class Trainer<E> {
         return set(option, value);
       }
     }
-    throw new InvalidInputException("attune train has no option '" + name + "'", null);
+    throw new InvalidInputException(
+        "there is no option '"
+            + name
+            + "'; options are "
+            + RunOption.TRAIN.stream().map(RunOption::option).collect(Collectors.joining(", ")),
+        null);
   }
 
   private Trainer<E> set(RunOption option, Object value) {
@@ -457,22 +507,27 @@ public final class Trainer<E> {
     }
 
     @Override
+    public String worded(String message) {
+      return Faults.words(message);
+    }
+
+    @Override
     public void onNote(String note) {
-      LOG.log(System.Logger.Level.INFO, () -> Faults.words(note));
+      LOG.log(System.Logger.Level.INFO, () -> worded(note));
     }
 
     @Override
     public void onDataReport(DataReport report) {
       for (Finding finding : report.findings(Finding.Severity.WARNING)) {
         LOG.log(
-            System.Logger.Level.WARNING,
-            () -> Faults.words(finding.split() + ": " + finding.message()));
+            System.Logger.Level.WARNING, () -> worded(finding.split() + ": " + finding.message()));
       }
       LOG.log(
           System.Logger.Level.DEBUG,
           () -> {
             ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-            DataReportText.print(report, new PrintStream(bytes, true, StandardCharsets.UTF_8));
+            DataReportText.print(
+                report, new PrintStream(bytes, true, StandardCharsets.UTF_8), this::worded);
             return bytes.toString(StandardCharsets.UTF_8);
           });
     }

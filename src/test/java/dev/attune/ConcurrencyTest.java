@@ -22,11 +22,15 @@ import java.util.concurrent.Future;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
+import java.util.function.IntConsumer;
 import java.util.function.IntFunction;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Many threads on open models: answers, closing, interrupts. */
@@ -36,8 +40,11 @@ class ConcurrencyTest {
 
   @TempDir private static Path folder;
   private static Path classifierFolder;
+  private static Path labelsFolder;
+  private static Path questionsFolder;
   private static Path decoderFolder;
   private static List<String> texts;
+  private static List<Question> questions;
 
   @BeforeAll
   static void write() throws IOException {
@@ -48,6 +55,27 @@ class ConcurrencyTest {
       decoderFolder = TinyDecoder.write(folder.resolve("llama"), backend, 32);
       classifierFolder = folder.resolve("classifier");
       Trainer.classification(bert.toString()).train(data).maxSteps(2).saveTo(classifierFolder);
+      labelsFolder = folder.resolve("labels");
+      Trainer.multiLabelClassification(bert.toString())
+          .train(
+              texts.stream()
+                  .map(text -> new MultiLabeledText(text, List.of(text.split(" ")[0], "all"))))
+          .maxSteps(2)
+          .saveTo(labelsFolder);
+      questionsFolder = folder.resolve("questions");
+      Trainer.questionAnswering(bert.toString())
+          .train(
+              texts.stream()
+                  .map(text -> new AnsweredQuestion("is it", text, text.split(" ")[0], 0)))
+          .maxLength(16)
+          .docStride(3)
+          .maxSteps(2)
+          .saveTo(questionsFolder);
+      // Of one window and of several.
+      questions =
+          texts.stream()
+              .map(t -> new Question("is it", t.length() % 2 == 0 ? t : t + t + t))
+              .toList();
     }
   }
 
@@ -86,25 +114,49 @@ class ConcurrencyTest {
     };
   }
 
+  private static <I, O> void asksTogether(
+      int calls, List<I> items, Function<I, O> one, Function<List<I>, List<O>> all)
+      throws Exception {
+    List<O> alone = items.stream().map(one).toList();
+    List<O> batch = all.apply(items);
+    together(
+        thread ->
+            () -> {
+              for (int call = 0; call < calls; call++) {
+                int i = (call * 3 + thread) % items.size();
+                if (call % 16 == 0) {
+                  assertEquals(batch, all.apply(items));
+                } else {
+                  assertEquals(alone.get(i), one.apply(items.get(i)));
+                }
+              }
+              return null;
+            });
+  }
+
   private static void classifies(int calls) throws Exception {
     try (Classifier classifier = Classifier.open(classifierFolder)) {
-      List<Prediction> alone = new ArrayList<>();
-      texts.forEach(text -> alone.add(classifier.predict(text)));
-      List<Prediction> batch = classifier.predict(texts);
-      together(
-          thread ->
-              () -> {
-                for (int call = 0; call < calls; call++) {
-                  int i = (call * 3 + thread) % texts.size();
-                  if (call % 16 == 0) {
-                    assertEquals(batch, classifier.predict(texts));
-                  } else {
-                    assertEquals(alone.get(i), classifier.predict(texts.get(i)));
-                  }
-                }
-                return null;
-              });
+      asksTogether(calls, texts, classifier::predict, classifier::predict);
     }
+  }
+
+  private static void labels(int calls) throws Exception {
+    try (MultiLabelClassifier classifier = MultiLabelClassifier.open(labelsFolder)) {
+      asksTogether(calls, texts, classifier::predict, classifier::predict);
+    }
+  }
+
+  private static void answers(int calls) throws Exception {
+    try (QuestionAnswerer answerer = QuestionAnswerer.open(questionsFolder)) {
+      asksTogether(calls, questions, q -> answered(answerer, q), answerer::answer);
+    }
+  }
+
+  /** As the folder says, or with a call's own options. */
+  private static Answering answered(QuestionAnswerer answerer, Question q) {
+    return q.context().length() % 3 == 0
+        ? answerer.answer(q.question(), q.context(), o -> o.nBest(3).docStride(2))
+        : answerer.answer(q.question(), q.context());
   }
 
   private static void generates(int calls) throws Exception {
@@ -135,6 +187,14 @@ class ConcurrencyTest {
     for (int round = 0; round < rounds; round++) {
       Generator generator = Generator.open(decoderFolder);
       Classifier classifier = Classifier.open(classifierFolder);
+      MultiLabelClassifier labels = MultiLabelClassifier.open(labelsFolder);
+      QuestionAnswerer answerer = QuestionAnswerer.open(questionsFolder);
+      List<IntConsumer> calls =
+          List.of(
+              thread -> continued(generator, thread, new StringBuilder()),
+              thread -> classifier.predict(texts.get(thread)),
+              thread -> labels.predict(texts.get(thread)),
+              thread -> answered(answerer, questions.get(thread)));
       CountDownLatch begun = new CountDownLatch(THREADS);
       int delayMillis = ThreadLocalRandom.current().nextInt(1, 20);
       Thread closer =
@@ -148,6 +208,8 @@ class ConcurrencyTest {
                 }
                 generator.close();
                 classifier.close();
+                labels.close();
+                answerer.close();
               });
       closer.start();
       together(
@@ -156,11 +218,7 @@ class ConcurrencyTest {
                 begun.countDown();
                 try {
                   while (true) {
-                    if (thread % 2 == 0) {
-                      continued(generator, thread, new StringBuilder());
-                    } else {
-                      classifier.predict(texts.get(thread));
-                    }
+                    calls.get(thread % calls.size()).accept(thread);
                   }
                 } catch (IllegalStateException e) {
                   assertEquals("the model is closed", e.getMessage());
@@ -168,64 +226,83 @@ class ConcurrencyTest {
                 return null;
               });
       closer.join();
-      assertThrows(IllegalStateException.class, () -> generator.generate("a"));
-      assertThrows(IllegalStateException.class, () -> classifier.predict("a"));
+      for (IntConsumer call : calls) {
+        IllegalStateException e = assertThrows(IllegalStateException.class, () -> call.accept(0));
+        assertEquals("the model is closed", e.getMessage());
+      }
       generator.close();
       classifier.close();
+      labels.close();
+      answerer.close();
     }
   }
 
   private static void isInterrupted(int interrupts) throws Exception {
-    try (Generator generator = Generator.open(decoderFolder)) {
-      List<String> alone = new ArrayList<>();
-      for (int i = 0; i < 20; i++) {
-        alone.add(continued(generator, i, new StringBuilder()));
-      }
-      AtomicBoolean over = new AtomicBoolean();
-      AtomicInteger ended = new AtomicInteger();
-      List<Throwable> failures = new ArrayList<>();
-      List<Thread> callers = new ArrayList<>();
-      for (int t = 0; t < THREADS; t++) {
-        int thread = t;
-        Thread caller =
-            new Thread(
-                () -> {
-                  for (int call = 0; !over.get(); call++) {
-                    int i = (call + thread) % alone.size();
-                    try {
-                      assertEquals(alone.get(i), continued(generator, i, new StringBuilder()));
-                    } catch (CallInterruptedException e) {
-                      assertTrue(Thread.interrupted());
-                      ended.incrementAndGet();
-                    }
-                  }
-                });
-        caller.setUncaughtExceptionHandler(
-            (where, e) -> {
-              synchronized (failures) {
-                failures.add(e);
-              }
-            });
-        callers.add(caller);
-        caller.start();
-      }
-      for (int i = 0; i < interrupts; i++) {
-        callers.get(i % THREADS).interrupt();
-        Thread.sleep(1);
-      }
-      over.set(true);
-      for (Thread caller : callers) {
-        caller.join();
-      }
-      assertEquals(List.of(), failures);
-      assertTrue(ended.get() > 0);
-      assertEquals(alone.get(0), continued(generator, 0, new StringBuilder()));
+    try (Generator generator = Generator.open(decoderFolder);
+        MultiLabelClassifier labels = MultiLabelClassifier.open(labelsFolder);
+        QuestionAnswerer answerer = QuestionAnswerer.open(questionsFolder)) {
+      isInterrupted(interrupts, i -> continued(generator, i, new StringBuilder()));
+      isInterrupted(interrupts, i -> labels.predict(texts.subList(i, i + 10)));
+      isInterrupted(interrupts, i -> answered(answerer, questions.get(i)));
     }
+  }
+
+  private static void isInterrupted(int interrupts, IntFunction<Object> work) throws Exception {
+    List<Object> alone = IntStream.range(0, 20).mapToObj(work).toList();
+    AtomicBoolean over = new AtomicBoolean();
+    AtomicInteger ended = new AtomicInteger();
+    List<Throwable> failures = new ArrayList<>();
+    List<Thread> callers = new ArrayList<>();
+    for (int t = 0; t < THREADS; t++) {
+      int thread = t;
+      Thread caller =
+          new Thread(
+              () -> {
+                for (int call = 0; !over.get(); call++) {
+                  int i = (call + thread) % alone.size();
+                  try {
+                    assertEquals(alone.get(i), work.apply(i));
+                  } catch (CallInterruptedException e) {
+                    assertTrue(Thread.interrupted());
+                    ended.incrementAndGet();
+                  }
+                }
+              });
+      caller.setUncaughtExceptionHandler(
+          (where, e) -> {
+            synchronized (failures) {
+              failures.add(e);
+            }
+          });
+      callers.add(caller);
+      caller.start();
+    }
+    for (int i = 0; i < interrupts; i++) {
+      callers.get(i % THREADS).interrupt();
+      Thread.sleep(1);
+    }
+    over.set(true);
+    for (Thread caller : callers) {
+      caller.join();
+    }
+    assertEquals(List.of(), failures);
+    assertTrue(ended.get() > 0);
+    assertEquals(alone.get(0), work.apply(0));
   }
 
   @Test
   void manyThreadsClassifyAsOneDoes() throws Exception {
     classifies(200);
+  }
+
+  @Test
+  void manyThreadsGiveLabelsAsOneDoes() throws Exception {
+    labels(200);
+  }
+
+  @Test
+  void manyThreadsAnswerAsOneDoes() throws Exception {
+    answers(200);
   }
 
   @Test
@@ -245,25 +322,38 @@ class ConcurrencyTest {
 
   @Test
   void aLongPredictionEndsWhenItsThreadIsInterrupted() throws Exception {
-    try (Classifier classifier = Classifier.open(classifierFolder)) {
+    try (Classifier classifier = Classifier.open(classifierFolder);
+        MultiLabelClassifier labels = MultiLabelClassifier.open(labelsFolder);
+        QuestionAnswerer answerer = QuestionAnswerer.open(questionsFolder)) {
       List<String> many = Collections.nCopies(200_000, texts.get(0));
-      Thread caller = Thread.currentThread();
-      Thread other =
-          new Thread(
-              () -> {
-                try {
-                  Thread.sleep(100);
-                } catch (InterruptedException e) {
-                  throw new IllegalStateException(e);
-                }
-                caller.interrupt();
-              });
-      other.start();
-      assertThrows(CallInterruptedException.class, () -> classifier.predict(many));
-      assertTrue(Thread.interrupted());
-      other.join();
-      assertEquals(classifier.labels().size(), classifier.predict("good").scores().size());
+      List<Question> asked = Collections.nCopies(200_000, questions.get(0));
+      List<Object> before =
+          List.of(classifier.predict("good"), labels.predict("good"), answerer.answer(questions));
+      endsWhenInterrupted(() -> classifier.predict(many));
+      endsWhenInterrupted(() -> labels.predict(many));
+      endsWhenInterrupted(() -> answerer.answer(asked));
+      assertEquals(
+          before,
+          List.of(classifier.predict("good"), labels.predict("good"), answerer.answer(questions)));
     }
+  }
+
+  private static void endsWhenInterrupted(Executable work) throws Exception {
+    Thread caller = Thread.currentThread();
+    Thread other =
+        new Thread(
+            () -> {
+              try {
+                Thread.sleep(100);
+              } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+              }
+              caller.interrupt();
+            });
+    other.start();
+    assertThrows(CallInterruptedException.class, work);
+    assertTrue(Thread.interrupted());
+    other.join();
   }
 
   @Test
@@ -284,6 +374,8 @@ class ConcurrencyTest {
   @Tag("nightly")
   void allOfItForLong() throws Exception {
     classifies(10_000);
+    labels(10_000);
+    answers(10_000);
     generates(1_000);
     closes(200);
     isInterrupted(5_000);

@@ -105,7 +105,7 @@ class ReadmeExampleTest {
   @Test
   void theProgramsCompileAndRun() throws Exception {
     Map<String, String> programs = programs();
-    assertEquals(List.of("Reviews", "Nearest"), List.copyOf(programs.keySet()));
+    assertEquals(List.of("Reviews", "Nearest", "Deliveries"), List.copyOf(programs.keySet()));
     // A few steps are enough to see that it works.
     programs.computeIfPresent(
         "Reviews", (name, source) -> source.replace(".epochs(6)", ".maxSteps(3)"));
@@ -124,5 +124,11 @@ class ReadmeExampleTest {
         run("Nearest").lines().filter(line -> line.matches("-?\\d\\.\\d{3}")).toList();
     assertEquals(2, cosines.size());
     assertTrue(Double.parseDouble(cosines.get(0)) > Double.parseDouble(cosines.get(1)));
+
+    List<String> answers = run("Deliveries").lines().toList();
+    int count = answers.size();
+    assertTrue(
+        answers.get(count - 3).matches("Sunday, [01]\\.\\d\\d, at 60 to 66"), answers::toString);
+    assertEquals(List.of("true", "3"), answers.subList(count - 2, count));
   }
 }

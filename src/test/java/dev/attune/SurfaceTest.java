@@ -21,6 +21,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
@@ -68,10 +69,31 @@ class SurfaceTest {
     publicTypes().forEach(type -> names.add(type.getName().substring("dev.attune.".length())));
     assertTrue(
         names.containsAll(
-            List.of("Trainer", "Classifier", "Regressor", "Tagger", "Embedder", "Generator")),
+            List.of(
+                "Trainer",
+                "Classifier",
+                "MultiLabelClassifier",
+                "Regressor",
+                "Tagger",
+                "QuestionAnswerer",
+                "Embedder",
+                "Generator")),
         names::toString);
-    for (String internal : List.of("Faults", "RunThread", "Texts", "Words", "Scores")) {
+    for (String internal : List.of("Faults", "RunThread", "Texts", "Words", "Entities")) {
       assertTrue(!names.contains(internal), internal);
+    }
+  }
+
+  @Test
+  void everyModelIsOpenedAndClosedInTheSameWay() throws Exception {
+    List<Class<?>> models =
+        publicTypes().stream().filter(AutoCloseable.class::isAssignableFrom).toList();
+    assertEquals(7, models.size(), models::toString);
+    for (Class<?> model : models) {
+      assertEquals(model, model.getMethod("open", Path.class).getReturnType());
+      assertEquals(model, model.getMethod("open", Path.class, Consumer.class).getReturnType());
+      assertEquals(0, model.getMethod("close").getExceptionTypes().length, model::getName);
+      assertEquals(0, model.getConstructors().length, model::getName);
     }
   }
 

@@ -2,6 +2,7 @@ package dev.attune.batch;
 
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.text.TextTokenizer;
@@ -49,9 +50,10 @@ public final class TextRows implements RowEncoder<TokenIds> {
     Check.input(
         maxLength >= smallest,
         "max length %d leaves no room for text: the tokenizer adds %d special tokens. Give"
-            + " --max-length at least %d.",
+            + " %s at least %d.",
         maxLength,
         tokenizer.specialTokens(false),
+        Term.MAX_LENGTH,
         smallest);
   }
 

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
 import dev.attune.data.LabelMap;
 import dev.attune.model.Families;
+import dev.attune.run.RunOption;
 import dev.attune.task.CausalLm;
 import dev.attune.task.Classification;
 import dev.attune.task.Task;
@@ -58,7 +59,11 @@ record BenchShape(JsonNode config, Task task) {
     String json = SHAPES.get(name);
     if (json == null) {
       throw new InputException(
-          "--shape is '" + name + "'; allowed are " + String.join(", ", SHAPES.keySet()));
+          RunOption.SHAPE
+              + " is '"
+              + name
+              + "'; allowed are "
+              + String.join(", ", SHAPES.keySet()));
     }
     try {
       JsonNode config = new ObjectMapper().readTree(json);

@@ -5,7 +5,7 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.core.DType;
-import dev.attune.core.Device;
+import dev.attune.core.DeviceKind;
 import dev.attune.core.InputException;
 import dev.attune.core.Philox;
 import dev.attune.data.Columns;
@@ -131,7 +131,7 @@ public final class TrainingBench {
       Backend opened) {
     long steps = config.integer(RunOption.MAX_STEPS);
     long before = 0;
-    if (backend.device() != Device.CPU) {
+    if (backend.device() != DeviceKind.CPU) {
       before = config.flag(RunOption.FIXED_LENGTH) ? DEVICE_STEPS_OF_ONE_LENGTH : DEVICE_STEPS;
     }
     TrainerConfig trainerConfig =
@@ -222,7 +222,13 @@ public final class TrainingBench {
     int maxLength = Math.min(asked, MOST_TOKENS);
     if (config.flag(RunOption.FIXED_LENGTH) && asked > MOST_TOKENS) {
       throw new InputException(
-          "--max-length is " + asked + "; with --fixed-length it can be at most " + MOST_TOKENS);
+          RunOption.MAX_LENGTH
+              + " is "
+              + asked
+              + "; with "
+              + RunOption.FIXED_LENGTH
+              + " it can be at most "
+              + MOST_TOKENS);
     }
     if (config.text(RunOption.FILE) == null) {
       int vocabulary = json.path("vocab_size").asInt();
@@ -231,10 +237,15 @@ public final class TrainingBench {
           : randomTokens(vocabulary, maxLength, config.flag(RunOption.FIXED_LENGTH), seed);
     }
     if (config.flag(RunOption.FIXED_LENGTH)) {
-      throw new InputException("--fixed-length is for random texts; --file brings its own lengths");
+      throw new InputException(
+          RunOption.FIXED_LENGTH
+              + " is for random texts; "
+              + RunOption.FILE
+              + " brings its own lengths");
     }
     if (folder == null) {
-      throw new InputException("--file needs --model too, for its tokenizer");
+      throw new InputException(
+          RunOption.FILE + " needs " + RunOption.MODEL + " too, for its tokenizer");
     }
     Dataset dataset =
         DataReader.read(config.path(RunOption.FILE), Columns.parse(config.text(RunOption.COLUMNS)));

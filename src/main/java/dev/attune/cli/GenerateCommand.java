@@ -59,10 +59,16 @@ final class GenerateCommand implements Command {
             .filter(config::isGiven)
             .count();
     if (ways != 1) {
-      throw new InputException("give one of --prompt, --prompts and --interactive");
+      throw new InputException(
+          "give one of "
+              + RunOption.PROMPT
+              + ", "
+              + RunOption.PROMPTS
+              + " and "
+              + RunOption.INTERACTIVE);
     }
     if (config.isGiven(RunOption.OUTPUT) && !config.isGiven(RunOption.PROMPTS)) {
-      throw new InputException("--output needs --prompts");
+      throw new InputException(RunOption.OUTPUT + " needs " + RunOption.PROMPTS);
     }
     try (GenerateRun run = GenerateRun.open(config)) {
       if (config.isGiven(RunOption.PROMPT)) {

@@ -6,6 +6,7 @@ import dev.attune.core.InputException;
 import dev.attune.hub.Hub;
 import dev.attune.kernels.BackendException;
 import dev.attune.memory.DeviceMemoryException;
+import dev.attune.run.RunOption;
 import dev.attune.train.DivergedException;
 import java.io.UncheckedIOException;
 import java.util.Arrays;
@@ -87,7 +88,8 @@ public final class Main {
     }
   }
 
-  private static int fail(int status, String message, ObjectNode result) {
+  private static int fail(int status, String problem, ObjectNode result) {
+    String message = RunOption.worded(problem);
     System.err.println("attune: " + message);
     result.removeAll();
     result.put("error", message);

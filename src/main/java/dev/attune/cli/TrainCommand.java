@@ -141,12 +141,12 @@ final class TrainCommand implements Command {
 
     @Override
     public void onNote(String note) {
-      console.line("· %s", note);
+      console.line("· %s", worded(note));
     }
 
     @Override
     public void onDataReport(DataReport report) {
-      DataReportText.print(report, console.out());
+      DataReportText.print(report, console.out(), this::worded);
     }
 
     @Override

@@ -16,5 +16,11 @@
  *   <li><b>A native library belongs to one class loader</b>, so every further one loads a copy that
  *       is deleted as soon as it is loaded ({@link dev.attune.core.NativeLoader}).
  * </ul>
+ *
+ * <p>Decision on messages: <b>what a user can set has one name here and one on each face.</b> A
+ * message says what is wrong, the allowed range and the likely fix, and the fix is an option of the
+ * command line or a method of the API. Rooms know neither; they write a {@link
+ * dev.attune.core.Term}, and whoever shows the message puts its word there. So a message is written
+ * once, next to the limit that it states.
  */
 package dev.attune.core;

@@ -18,8 +18,8 @@ final class AnswerFields {
    *
    * @throws InputException that says what is wrong, without the row
    */
-  static List<Answer> of(Object value) {
-    List<Answer> answers = new ArrayList<>();
+  static List<GoldAnswer> of(Object value) {
+    List<GoldAnswer> answers = new ArrayList<>();
     if (value instanceof Map<?, ?> lists) {
       List<?> texts = list(lists.get("text"));
       List<?> starts = list(lists.get("answer_start"));
@@ -44,12 +44,12 @@ final class AnswerFields {
   }
 
   /** One answer of two cells; an empty text means that there is none. */
-  static List<Answer> of(String text, String start) {
+  static List<GoldAnswer> of(String text, String start) {
     if (text == null || text.isEmpty()) {
       return List.of();
     }
     if (start == null || start.isBlank()) {
-      return List.of(new Answer(text, Answer.ANYWHERE));
+      return List.of(new GoldAnswer(text, GoldAnswer.ANYWHERE));
     }
     try {
       return List.of(answer(text, Integer.valueOf(start.strip())));
@@ -65,17 +65,17 @@ final class AnswerFields {
     return List.of(value);
   }
 
-  private static Answer answer(Object text, Object start) {
+  private static GoldAnswer answer(Object text, Object start) {
     if (!(text instanceof String string)) {
       throw unusable(text);
     }
     if (start == null) {
-      return new Answer(string, Answer.ANYWHERE);
+      return new GoldAnswer(string, GoldAnswer.ANYWHERE);
     }
     if (!(start instanceof Integer position) || position < 0) {
       throw new InputException("the answer's start is " + start + ", not an index");
     }
-    return new Answer(string, position);
+    return new GoldAnswer(string, position);
   }
 
   private static InputException unusable(Object value) {

@@ -2,6 +2,7 @@ package dev.attune.data;
 
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -77,6 +78,10 @@ public final class Columns {
 
   private static final String SKIP = "_";
   private static final String MORE = "...";
+
+  /** How columns with names of their own are given. */
+  static final String BY_NAME = "text=NAME,label=NAME";
+
   private static final String LABEL_COLUMNS = "labels";
 
   private final List<String> positions; // null where the file names its columns
@@ -100,7 +105,7 @@ public final class Columns {
     return new Columns(null, false, Map.of(), List.of());
   }
 
-  /** Reads the {@code --columns} option; null is {@link #automatic}. */
+  /** Reads what was given as columns; null is {@link #automatic}. */
   public static Columns parse(String option) {
     if (option == null) {
       return automatic();
@@ -109,13 +114,14 @@ public final class Columns {
     long named = parts.stream().filter(p -> p.contains("=")).count();
     Check.input(
         named == 0 || named == parts.size(),
-        "--columns %s mixes positions and names. Give positions (text,label) for a file without"
-            + " header, or names (text=NAME,label=NAME) for a file with one.",
-        option);
+        "%s mixes positions and names. Give positions (text,label) for a file without"
+            + " header, or names (%s) for a file with one.",
+        Term.COLUMNS.of(option),
+        BY_NAME);
     Check.input(
         parts.stream().noneMatch(String::isEmpty),
-        "--columns %s has an empty name; %s skips a column",
-        option,
+        "%s has an empty name; %s skips a column",
+        Term.COLUMNS.of(option),
         SKIP);
     return named > 0 ? named(option, parts) : positional(option, parts);
   }
@@ -132,15 +138,16 @@ public final class Columns {
       Role role = Role.of(name);
       Check.input(
           role != null && role.names().get(0).equals(name),
-          "--columns %s: there is no role \"%s\". Roles: %s.",
-          option,
+          "%s: there is no role \"%s\". Roles: %s.",
+          Term.COLUMNS.of(option),
           name,
           Arrays.stream(Role.values())
               .map(r -> r.names().get(0))
               .collect(Collectors.joining(", ")));
       String column = part.substring(part.indexOf('=') + 1).strip();
-      Check.input(!column.isEmpty(), "--columns %s gives no column for %s", option, name);
-      Check.input(chosen.put(role, column) == null, "--columns %s gives %s twice", option, name);
+      String given = Term.COLUMNS.of(option);
+      Check.input(!column.isEmpty(), "%s gives no column for %s", given, name);
+      Check.input(chosen.put(role, column) == null, "%s gives %s twice", given, name);
     }
     return new Columns(null, false, chosen, labelColumns);
   }
@@ -149,26 +156,26 @@ public final class Columns {
     List<String> columns = Arrays.stream(value.split(";", -1)).map(String::strip).toList();
     Check.input(
         columns.stream().noneMatch(String::isEmpty) && Set.copyOf(columns).size() == columns.size(),
-        "--columns %s: labels=NAME;NAME names each column of 0 and 1 once",
-        option);
+        "%s: labels=NAME;NAME names each column of 0 and 1 once",
+        Term.COLUMNS.of(option));
     return columns;
   }
 
   private static Columns positional(String option, List<String> parts) {
+    String given = Term.COLUMNS.of(option);
     boolean more = parts.get(parts.size() - 1).equals(MORE);
     List<String> names = more ? parts.subList(0, parts.size() - 1) : parts;
     Set<String> distinct = new LinkedHashSet<>();
     for (String name : names) {
-      Check.input(
-          name.equals(SKIP) || distinct.add(name), "--columns %s gives %s twice", option, name);
-      Check.input(!name.equals(MORE), "--columns %s: %s can only stand at the end", option, MORE);
+      Check.input(name.equals(SKIP) || distinct.add(name), "%s gives %s twice", given, name);
+      Check.input(!name.equals(MORE), "%s: %s can only stand at the end", given, MORE);
     }
     Columns columns = new Columns(List.copyOf(names), more, Map.of(), List.of());
     Check.input(
         columns.isUsable(names),
-        "--columns %s names no text. Use some of text, text_pair, label, tokens, tags,"
+        "%s names no text. Use some of text, text_pair, label, tokens, tags,"
             + " prompt, completion, in the order of the file; %s skips a column.",
-        option,
+        given,
         SKIP);
     columns.resolve(names);
     return columns;
@@ -214,8 +221,11 @@ public final class Columns {
           if (other != null) {
             throw new InputException(
                 String.format(
-                    "the columns \"%s\" and \"%s\" both mean %s. Say which: --columns %s=%s",
-                    other, name, role.names().get(0), role.names().get(0), other));
+                    "the columns \"%s\" and \"%s\" both mean %s. Say which: %s",
+                    other,
+                    name,
+                    role.names().get(0),
+                    Term.COLUMNS.of(role.names().get(0) + "=" + other)));
           }
         }
       }

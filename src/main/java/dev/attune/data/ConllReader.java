@@ -1,6 +1,7 @@
 package dev.attune.data;
 
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -27,8 +28,9 @@ final class ConllReader {
       if (!columns.isWordAndTag()) {
         throw new InputException(
             file
-                + ": a file of words needs --columns with tokens and tags, such as"
-                + " tokens,tags or tokens,_,_,tags");
+                + ": a file of words needs "
+                + Term.COLUMNS
+                + " with tokens and tags, such as tokens,tags or tokens,_,_,tags");
       }
       wordColumn = columns.positions().indexOf(roles.get(Columns.Role.TOKENS));
       tagColumn = columns.positions().indexOf(roles.get(Columns.Role.TAGS));
@@ -68,7 +70,8 @@ final class ConllReader {
                 + ": "
                 + Excerpt.quoted(Arrays.asList(cells))
                 + ". Each line is a word and its tag; for files with more columns say where they"
-                + " stand: --columns tokens,_,_,tags");
+                + " stand: "
+                + Term.COLUMNS.of("tokens,_,_,tags"));
       }
       if (cells[wordColumn].isBlank() || cells[tagColumn].isBlank()) {
         throw new InputException(

@@ -2,6 +2,7 @@ package dev.attune.data;
 
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -47,8 +48,9 @@ public final class DataReader {
   private static Dataset text(Path file, Columns columns, Utf8Lines lines) {
     Check.input(
         columns.absent(List.of()).isEmpty(),
-        "%s is one running text and has no columns; leave --columns out",
-        file);
+        "%s is one running text and has no columns; leave %s out",
+        file,
+        Term.COLUMNS);
     StringBuilder text = new StringBuilder();
     for (String line = lines.next(); line != null; line = lines.next()) {
       text.append(Utf8Lines.chomp(line)).append(lines.endsInBreak() ? "\n" : "");

@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 
 /**
@@ -135,8 +136,12 @@ public final class DataReport {
     return batchSize;
   }
 
-  /** The report for programs. */
-  public ObjectNode toJson() {
+  /**
+   * The report for programs.
+   *
+   * @param words of the face that asks for it
+   */
+  public ObjectNode toJson(UnaryOperator<String> words) {
     ObjectNode root = JsonNodeFactory.instance.objectNode();
     root.put("task", checks.name());
     if (maxLength > 0) {
@@ -182,7 +187,7 @@ public final class DataReport {
       node.put("severity", finding.severity().name());
       node.put("code", finding.code());
       node.put("split", finding.split());
-      node.put("message", finding.message());
+      node.put("message", words.apply(finding.message()));
       node.put("count", finding.count());
       ArrayNode rows = node.putArray("rows");
       finding.rows().forEach(rows::add);

@@ -7,6 +7,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 
 /** The data report as a page of plain text. */
 public final class DataReportText {
@@ -21,17 +22,23 @@ public final class DataReportText {
 
   private final DataReport report;
   private final boolean blocks;
+  private final UnaryOperator<String> words;
   private final StringBuilder page = new StringBuilder();
 
-  DataReportText(DataReport report, boolean blocks) {
+  DataReportText(DataReport report, boolean blocks, UnaryOperator<String> words) {
     this.report = report;
     this.blocks = blocks;
+    this.words = words;
   }
 
-  /** Prints a report, with block characters where the console can show them. */
-  public static void print(DataReport report, PrintStream out) {
+  /**
+   * Prints a report, with block characters where the console can show them.
+   *
+   * @param words of the face that shows it: see {@link dev.attune.core.Term}
+   */
+  public static void print(DataReport report, PrintStream out, UnaryOperator<String> words) {
     boolean blocks = Charset.defaultCharset().newEncoder().canEncode('█');
-    new DataReportText(report, blocks).print(out);
+    new DataReportText(report, blocks, words).print(out);
   }
 
   void print(PrintStream out) {
@@ -202,7 +209,7 @@ public final class DataReportText {
             case WARNING -> "! WARNING";
             case NOTE -> blocks ? "· note   " : "- note   ";
           };
-      wrapped(String.format("  %s  %-11s", mark, f.split()), f.sentence() + ".");
+      wrapped(String.format("  %s  %-11s", mark, f.split()), words.apply(f.sentence()) + ".");
     }
     line("");
   }

@@ -35,7 +35,7 @@ public record Example(
     String prompt,
     String completion,
     List<ChatMessage> messages,
-    List<Answer> answers,
+    List<GoldAnswer> answers,
     Map<String, Object> fields) {
 
   public Example {
@@ -75,13 +75,23 @@ public record Example(
         row, null, null, null, null, null, null, prompt, completion, null, null, Map.of());
   }
 
+  /** A text, or a pair, with several labels, or none. */
+  public static Example ofLabels(int row, String text, String textPair, List<String> labels) {
+    return new Example(
+        row, text, textPair, null, labels, null, null, null, null, null, null, Map.of());
+  }
+
   /**
    * A question on a context.
    *
    * @param answers null where they are not known
    */
   public static Example ofQuestion(
-      int row, String question, String context, List<Answer> answers, Map<String, Object> fields) {
+      int row,
+      String question,
+      String context,
+      List<GoldAnswer> answers,
+      Map<String, Object> fields) {
     return new Example(
         row, question, context, null, null, null, null, null, null, null, answers, fields);
   }

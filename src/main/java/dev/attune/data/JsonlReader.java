@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.text.ChatMessage;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -39,9 +40,11 @@ final class JsonlReader {
   Dataset read(Utf8Lines lines) {
     Check.input(
         !columns.isPositional(),
-        "%s: the rows of a .jsonl file name their fields, so --columns by position has no meaning."
-            + " Name them: --columns text=NAME,label=NAME",
-        file);
+        "%s: the rows of a .jsonl file name their fields, so %s by position has no meaning."
+            + " Name them: %s",
+        file,
+        Term.COLUMNS,
+        Term.COLUMNS.of(Columns.BY_NAME));
     List<Example> examples = new ArrayList<>();
     Map<Columns.Role, String> seen = new LinkedHashMap<>();
     for (String line = lines.next(); line != null; line = lines.next()) {
@@ -79,7 +82,8 @@ final class JsonlReader {
               + Excerpt.quoted(List.copyOf(fields.keySet()))
               + ". Recognised: "
               + Columns.documentation()
-              + ". Name another with --columns text=NAME");
+              + ". Name another with "
+              + Term.COLUMNS.of("text=NAME"));
     }
     seen.putAll(roles);
     if (roles.containsKey(Columns.Role.QUESTION)) {
@@ -109,7 +113,7 @@ final class JsonlReader {
         fields);
   }
 
-  private List<Answer> answers(
+  private List<GoldAnswer> answers(
       int row, Map<String, Object> fields, Map<Columns.Role, String> roles) {
     try {
       Object lists = fields.get(roles.get(Columns.Role.ANSWERS));

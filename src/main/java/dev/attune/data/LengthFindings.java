@@ -2,6 +2,7 @@ package dev.attune.data;
 
 import static dev.attune.data.Findings.many;
 
+import dev.attune.core.Term;
 import dev.attune.data.Finding.Severity;
 import java.util.Arrays;
 import java.util.Locale;
@@ -21,7 +22,8 @@ public final class LengthFindings {
           "nothing_supervised",
           "truncation at max length "
               + found.maxLength()
-              + " leaves no target to train on; give a larger --max-length");
+              + " leaves no target to train on; give a larger "
+              + Term.MAX_LENGTH);
       return;
     }
     found.rows(

@@ -1,6 +1,7 @@
 package dev.attune.data;
 
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import java.util.regex.Pattern;
 
 /** Reads regression targets: plain decimal numbers, not what Java literals allow besides. */
@@ -21,7 +22,9 @@ public final class Numbers {
                   ? "label \"" + example.label() + "\" is not a number"
                   : "the label is missing")
               + ". Regression needs a finite decimal number such as 3.8 in every row; for named"
-              + " classes use --task classification.");
+              + " classes use "
+              + Term.TASK.of("classification")
+              + ".");
     }
     return value;
   }

@@ -1,6 +1,7 @@
 package dev.attune.data;
 
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -46,8 +47,12 @@ final class RowReader {
             file
                 + ", row 1 is a header ("
                 + Excerpt.quoted(first)
-                + "), but --columns by position says the file has none. Leave --columns out, or"
-                + " name the columns: --columns text=NAME,label=NAME");
+                + "), but "
+                + Term.COLUMNS
+                + " by position says the file has none. Leave "
+                + Term.COLUMNS
+                + " out, or name the columns: "
+                + Term.COLUMNS.of(Columns.BY_NAME));
       }
     } else {
       names = first;
@@ -101,7 +106,7 @@ final class RowReader {
                       ? "Put a field with commas in quotes."
                       : "A tab inside a text must become a space.")
               + (columns.isPositional() && row.size() > names.size()
-                  ? " End --columns with ... to ignore further fields."
+                  ? " End " + Term.COLUMNS + " with ... to ignore further fields."
                   : ""));
     }
     Map<String, Object> fields = new LinkedHashMap<>();
@@ -134,7 +139,7 @@ final class RowReader {
         fields);
   }
 
-  private List<Answer> answers(
+  private List<GoldAnswer> answers(
       int row, Map<String, Object> fields, Map<Columns.Role, String> roles) {
     if (roles.containsKey(Columns.Role.ANSWERS)) {
       throw new InputException(
@@ -165,7 +170,9 @@ final class RowReader {
           file
               + " has no column "
               + Excerpt.quoted(absent)
-              + ", which --columns asks for. Its columns: "
+              + ", which "
+              + Term.COLUMNS
+              + " asks for. Its columns: "
               + Excerpt.quoted(header));
     }
     if (columns.isUsable(header)) {
@@ -187,9 +194,10 @@ final class RowReader {
             + (semicolons
                 ? ". The fields seem to be parted by semicolons; save the file with commas."
                 : tabs ? ". The fields are parted by tabs; name the file .tsv." : "")
-            + "\n  If row 1 is already data, say what the columns are: --columns "
-            + guess
-            + "\n  If it is a header, say which columns to use: --columns text=NAME,label=NAME"
+            + "\n  If row 1 is already data, say what the columns are: "
+            + Term.COLUMNS.of(guess)
+            + "\n  If it is a header, say which columns to use: "
+            + Term.COLUMNS.of(Columns.BY_NAME)
             + "\n  Recognised without saying: "
             + Columns.documentation());
   }

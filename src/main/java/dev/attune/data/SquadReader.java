@@ -61,7 +61,7 @@ final class SquadReader {
     String context = string(row, paragraph, "context");
     fields.put("question", asked);
     fields.put("context", context);
-    List<Answer> answers = null;
+    List<GoldAnswer> answers = null;
     if (question.path("is_impossible").asBoolean(false)) {
       answers = List.of();
     } else if (question.hasNonNull("answers")) {
@@ -79,10 +79,10 @@ final class SquadReader {
     return Example.ofQuestion(row, asked, context, answers, fields);
   }
 
-  private static Map<String, Object> columns(List<Answer> answers) {
+  private static Map<String, Object> columns(List<GoldAnswer> answers) {
     Map<String, Object> columns = new LinkedHashMap<>();
-    columns.put("text", answers.stream().map(Answer::text).toList());
-    columns.put("answer_start", answers.stream().map(Answer::start).toList());
+    columns.put("text", answers.stream().map(GoldAnswer::text).toList());
+    columns.put("answer_start", answers.stream().map(GoldAnswer::start).toList());
     return columns;
   }
 

@@ -3,6 +3,7 @@ package dev.attune.folder;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.hub.Hub;
 import dev.attune.hub.Progress;
 import dev.attune.text.TextTokenizer;
@@ -91,7 +92,8 @@ public final class ModelFolder {
               + adapter
               + " cannot be opened: "
               + e.getMessage()
-              + "; where the base has moved, say where to with --base-model",
+              + "; where the base has moved, say where to with "
+              + Term.BASE_MODEL,
           e);
     }
   }

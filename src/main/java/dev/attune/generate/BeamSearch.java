@@ -3,6 +3,7 @@ package dev.attune.generate;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
+import dev.attune.core.Term;
 import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import java.nio.FloatBuffer;
@@ -30,10 +31,11 @@ public final class BeamSearch implements AutoCloseable {
     public Config {
       if (beams < 2 || beams > Decoding.GROUP) {
         throw new InputException(
-            "--num-beams is " + beams + "; allowed are 1 to " + Decoding.GROUP);
+            Term.NUM_BEAMS + " is " + beams + "; allowed are 1 to " + Decoding.GROUP);
       }
       if (maxNewTokens < 1) {
-        throw new InputException("--max-new-tokens is " + maxNewTokens + "; it must be at least 1");
+        throw new InputException(
+            Term.MAX_NEW_TOKENS + " is " + maxNewTokens + "; it must be at least 1");
       }
     }
   }

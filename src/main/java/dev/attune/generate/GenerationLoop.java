@@ -4,6 +4,7 @@ import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
+import dev.attune.core.Term;
 import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import java.nio.FloatBuffer;
@@ -73,7 +74,8 @@ public final class GenerationLoop implements AutoCloseable {
     Check.argument(slots >= 1, "%d slots", slots);
     if (context < 2 || context > model.maxLength()) {
       throw new InputException(
-          "--max-length is "
+          Term.MAX_LENGTH
+              + " is "
               + context
               + "; it must be between 2 and "
               + model.maxLength()

@@ -1,6 +1,7 @@
 package dev.attune.generate;
 
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 
 /**
  * What to continue, and how.
@@ -32,7 +33,8 @@ public record Request(
           "the prompt is empty, and the tokenizer adds no token to start with");
     }
     if (maxNewTokens < 1) {
-      throw new InputException("--max-new-tokens is " + maxNewTokens + "; it must be at least 1");
+      throw new InputException(
+          Term.MAX_NEW_TOKENS + " is " + maxNewTokens + "; it must be at least 1");
     }
   }
 

@@ -1,6 +1,7 @@
 package dev.attune.generate;
 
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 
 /**
  * How the next token is chosen; names as in Transformers' GenerationConfig.
@@ -18,18 +19,18 @@ import dev.attune.core.InputException;
 public record Sampling(
     double temperature, int topK, double topP, double minP, double repetitionPenalty, long seed) {
   public Sampling {
-    within("temperature", temperature, 0, 100);
-    within("top-p", topP, 0, 1);
-    within("min-p", minP, 0, 1);
+    within(Term.TEMPERATURE, temperature, 0, 100);
+    within(Term.TOP_P, topP, 0, 1);
+    within(Term.MIN_P, minP, 0, 1);
     if (topP == 0) {
-      throw new InputException("--top-p is 0; it must be above 0");
+      throw new InputException(Term.TOP_P + " is 0; it must be above 0");
     }
     if (topK < 0) {
-      throw new InputException("--top-k is " + topK + "; it must be at least 0");
+      throw new InputException(Term.TOP_K + " is " + topK + "; it must be at least 0");
     }
     if (!(repetitionPenalty > 0) || Double.isInfinite(repetitionPenalty)) {
       throw new InputException(
-          "--repetition-penalty is " + repetitionPenalty + "; it must be above 0");
+          Term.REPETITION_PENALTY + " is " + repetitionPenalty + "; it must be above 0");
     }
   }
 
@@ -42,10 +43,10 @@ public record Sampling(
     return temperature == 0;
   }
 
-  private static void within(String option, double value, double least, double most) {
+  private static void within(Term term, double value, double least, double most) {
     if (!(value >= least && value <= most)) {
       throw new InputException(
-          "--" + option + " is " + value + "; it must be between " + least + " and " + most);
+          term + " is " + value + "; it must be between " + least + " and " + most);
     }
   }
 }

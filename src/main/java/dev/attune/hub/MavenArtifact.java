@@ -2,6 +2,7 @@ package dev.attune.hub;
 
 import dev.attune.core.Cache;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.charset.StandardCharsets;
@@ -166,12 +167,13 @@ record MavenArtifact(String group, String name, String version, String sha256) {
               "%s could not be fetched: %s%s.%n"
                   + "Either install Maven (the program mvn) and go online once,%n"
                   + "or copy %s from any Maven repository to %s%n"
-                  + "or give --model a Hugging Face folder of your own.",
+                  + "or name a Hugging Face folder of your own as %s.",
               artifact,
               what,
               output.isEmpty() ? "" : " (" + output + ")",
               artifact.fileName(),
-              downloads));
+              downloads,
+              Term.MODEL));
     }
 
     private static Path checked(MavenArtifact artifact, Path jar) throws IOException {

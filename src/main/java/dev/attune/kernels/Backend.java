@@ -1,6 +1,6 @@
 package dev.attune.kernels;
 
-import dev.attune.core.Device;
+import dev.attune.core.DeviceKind;
 import dev.attune.memory.Allocator;
 import java.lang.management.ManagementFactory;
 import java.lang.management.OperatingSystemMXBean;
@@ -22,7 +22,7 @@ public interface Backend extends Allocator, AutoCloseable {
   /** Short name, as in {@code --backend}. */
   String name();
 
-  Device device();
+  DeviceKind device();
 
   /** One line for people: instruction set, threads, device. */
   String description();

@@ -1,7 +1,7 @@
 package dev.attune.kernels;
 
 import dev.attune.core.DType;
-import dev.attune.core.Device;
+import dev.attune.core.DeviceKind;
 import dev.attune.kernels.calls.LinearCall;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
@@ -40,7 +40,7 @@ public final class ProductPeak {
   }
 
   private static double rate(Backend backend, DType dtype) {
-    Shape s = backend.device() == Device.CPU ? CPU : DEVICE;
+    Shape s = backend.device() == DeviceKind.CPU ? CPU : DEVICE;
     DType weightDtype = backend.wantsBf16Weights() ? dtype : DType.F32;
     try (Buffer inp = Buffer.allocate(backend, (long) s.N * s.C * dtype.sizeBytes(), true);
         Buffer weight = Buffer.allocate(backend, (long) s.F * s.C * weightDtype.sizeBytes(), true);

@@ -1,6 +1,7 @@
 package dev.attune.memory;
 
 import dev.attune.core.Check;
+import dev.attune.core.Term;
 import java.nio.ByteBuffer;
 
 /** One allocation. Closing twice is fine; using a closed buffer throws. */
@@ -29,14 +30,18 @@ public final class Buffer implements AutoCloseable {
   public static Buffer allocate(
       Allocator allocator, long sizeBytes, boolean hugePages, String purpose) {
     return allocate(
-        allocator, sizeBytes, hugePages, purpose, "a smaller --batch-size or --max-length");
+        allocator,
+        sizeBytes,
+        hugePages,
+        purpose,
+        "a smaller " + Term.BATCH_SIZE + " or " + Term.MAX_LENGTH);
   }
 
   /**
    * Allocates zeroed memory.
    *
    * @param purpose what it is for, as the exception says if there is not enough
-   * @param remedies options with which less of this is needed, as in "--optimizer sgd or --lora-r"
+   * @param remedies options with which less of this is needed, in terms
    */
   public static Buffer allocate(
       Allocator allocator, long sizeBytes, boolean hugePages, String purpose, String remedies) {

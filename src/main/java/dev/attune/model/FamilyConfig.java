@@ -2,6 +2,7 @@ package dev.attune.model;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.kernels.Activation;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -346,7 +347,10 @@ public final class FamilyConfig {
     if (json.hasNonNull("quantization_config")) {
       throw new InputException(
           "config.json: 'quantization_config' says that these weights are quantised already;"
-              + " load the model they were made from, with --load-in-4bit or --load-in-8bit");
+              + " load the model they were made from, with "
+              + Term.LOAD_IN_4BIT
+              + " or "
+              + Term.LOAD_IN_8BIT);
     }
     if (!unknown.isEmpty()) {
       throw new InputException(

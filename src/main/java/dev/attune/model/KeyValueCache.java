@@ -2,6 +2,7 @@ package dev.attune.model;
 
 import dev.attune.core.Check;
 import dev.attune.core.DType;
+import dev.attune.core.Term;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.calls.AttentionCachedCall;
 import dev.attune.kernels.calls.CopyCall;
@@ -70,7 +71,7 @@ public final class KeyValueCache implements AutoCloseable {
         bytes,
         false,
         "a layer's keys or values",
-        "a smaller --streams, --max-length or --max-new-tokens");
+        "a smaller " + Term.STREAMS + ", " + Term.MAX_LENGTH + " or " + Term.MAX_NEW_TOKENS);
   }
 
   /**

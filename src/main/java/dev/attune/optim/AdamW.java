@@ -1,5 +1,6 @@
 package dev.attune.optim;
 
+import dev.attune.core.Term;
 import dev.attune.kernels.calls.AdamWCall;
 import dev.attune.kernels.calls.StepCall;
 import dev.attune.memory.Buffer;
@@ -51,7 +52,10 @@ public final class AdamW implements Optimizer {
             bytes,
             true,
             "the moments of AdamW",
-            "--optimizer sgd, or --lora-r, which has them of adapters alone,");
+            Term.OPTIMIZER.of("sgd")
+                + ", or "
+                + Term.LORA_R
+                + ", which has them of adapters alone,");
     if (parameters.rowSparseEnd() > 0) {
       parameters.backend().advise(buffer.address(), parameters.rowSparseEnd() * Float.BYTES, false);
     }

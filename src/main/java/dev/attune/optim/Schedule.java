@@ -1,6 +1,7 @@
 package dev.attune.optim;
 
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import java.util.Locale;
 
 /**
@@ -20,7 +21,7 @@ public record Schedule(Kind kind, double peak, long warmupSteps, long totalSteps
     COSINE,
     CONSTANT;
 
-    /** The kind that {@code --lr-scheduler} names. */
+    /** The kind that a run names. */
     public static Kind ofOption(String option) {
       for (Kind kind : values()) {
         if (kind.name().toLowerCase(Locale.ROOT).equals(option.toLowerCase(Locale.ROOT))) {
@@ -28,7 +29,7 @@ public record Schedule(Kind kind, double peak, long warmupSteps, long totalSteps
         }
       }
       throw new InputException(
-          "--lr-scheduler is '" + option + "'; allowed are linear, cosine and constant");
+          Term.LR_SCHEDULER + " is '" + option + "'; allowed are linear, cosine and constant");
     }
   }
 

@@ -1,5 +1,6 @@
 package dev.attune.optim;
 
+import dev.attune.core.Term;
 import dev.attune.kernels.calls.SgdCall;
 import dev.attune.kernels.calls.StepCall;
 import dev.attune.memory.Buffer;
@@ -29,7 +30,7 @@ public final class Sgd implements Optimizer {
             parameters.size() * Float.BYTES,
             true,
             "the momentum of SGD",
-            "--lora-r, which has it of adapters alone,");
+            Term.LORA_R + ", which has it of adapters alone,");
   }
 
   @Override

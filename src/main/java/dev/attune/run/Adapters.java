@@ -23,7 +23,7 @@ public final class Adapters {
               RunOption.USE_RSLORA,
               RunOption.USE_DORA)) {
         if (config.isGiven(option)) {
-          throw new InputException("--" + option.option() + " needs --lora-r");
+          throw new InputException(option + " needs " + RunOption.LORA_R);
         }
       }
       return null;
@@ -55,7 +55,12 @@ public final class Adapters {
       builder.adapt(lora);
     } else if (HeldWeights.of(config).products(precision) != precision) {
       throw new InputException(
-          "weights of few bits cannot be trained: --load-in-4bit and --load-in-8bit need --lora-r");
+          "weights of few bits cannot be trained: "
+              + RunOption.LOAD_IN_4BIT
+              + " and "
+              + RunOption.LOAD_IN_8BIT
+              + " need "
+              + RunOption.LORA_R);
     }
     return builder;
   }

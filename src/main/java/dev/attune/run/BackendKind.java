@@ -20,6 +20,6 @@ public enum BackendKind {
       }
     }
     throw new InputException(
-        "--backend is '" + option + "'; allowed are auto, cpu, cuda and torch");
+        RunOption.BACKEND + " is '" + option + "'; allowed are auto, cpu, cuda and torch");
   }
 }

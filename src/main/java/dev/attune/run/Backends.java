@@ -13,7 +13,8 @@ public final class Backends {
   /** The number of threads that an option of 0 stands for. */
   public static int threads(int option) {
     if (option < 0 || option > 4096) {
-      throw new InputException("--threads is " + option + "; allowed are 1 to 4096, or 0 for all");
+      throw new InputException(
+          RunOption.THREADS + " is " + option + "; allowed are 1 to 4096, or 0 for all");
     }
     return option == 0 ? Runtime.getRuntime().availableProcessors() : option;
   }
@@ -30,14 +31,16 @@ public final class Backends {
         TorchBackend.unavailableReason()
             .ifPresent(
                 reason -> {
-                  throw new InputException("--backend torch cannot run here: " + reason);
+                  throw new InputException(
+                      RunOption.BACKEND.with("torch") + " cannot run here: " + reason);
                 });
         return new TorchBackend(threads);
       case CUDA:
         CudaBackend.unavailableReason()
             .ifPresent(
                 reason -> {
-                  throw new InputException("--backend cuda cannot run here: " + reason);
+                  throw new InputException(
+                      RunOption.BACKEND.with("cuda") + " cannot run here: " + reason);
                 });
         return CudaBackend.open();
       default:

@@ -53,8 +53,9 @@ final class ComparedAnswers implements AnswerCheck {
     if (answer == null) {
       throw new InputException(
           dataset.where(example)
-              + ": there is no answer to compare with; --evaluate-with generate takes prompts with"
-              + " completions, or conversations that end on the assistant's turn");
+              + ": there is no answer to compare with; "
+              + RunOption.EVALUATE_WITH.with("generate")
+              + " takes prompts with completions, or conversations that end on the assistant's turn");
     }
     return answer;
   }

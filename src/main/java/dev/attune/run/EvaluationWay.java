@@ -24,14 +24,14 @@ enum EvaluationWay {
       case "loss" -> {
         for (RunOption other : OF_GENERATION) {
           if (config.isGiven(other)) {
-            throw new InputException("--" + other.option() + " needs --evaluate-with generate");
+            throw new InputException(other + " needs " + RunOption.EVALUATE_WITH.with("generate"));
           }
         }
         return LOSS;
       }
       default ->
           throw new InputException(
-              "--evaluate-with is '" + option + "'; allowed are loss and generate");
+              RunOption.EVALUATE_WITH + " is '" + option + "'; allowed are loss and generate");
     }
   }
 }

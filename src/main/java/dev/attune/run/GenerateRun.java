@@ -65,7 +65,8 @@ public final class GenerateRun implements AutoCloseable {
           prompts.add(prompt(line));
         }
       } catch (IOException e) {
-        throw new InputException("--prompts " + file + " cannot be read: " + e.getMessage(), e);
+        throw new InputException(
+            RunOption.PROMPTS.with(file) + " cannot be read: " + e.getMessage(), e);
       }
       return prompts;
     }

@@ -27,7 +27,8 @@ final class GenerationSettings {
   static GenerationOptions of(RunConfig config) {
     boolean talks = config.flag(RunOption.CHAT) || config.flag(RunOption.INTERACTIVE);
     if (!talks && config.isGiven(RunOption.SYSTEM)) {
-      throw new InputException("--system needs --chat or --interactive");
+      throw new InputException(
+          RunOption.SYSTEM + " needs " + RunOption.CHAT + " or " + RunOption.INTERACTIVE);
     }
     String stop = config.text(RunOption.STOP);
     List<String> stops = stop == null ? List.of() : List.of(stop.replace("\\n", "\n"));
@@ -44,7 +45,7 @@ final class GenerationSettings {
   private static int atLeastOne(RunConfig config, RunOption option) {
     int value = config.smallInteger(option);
     if (value < 1) {
-      throw new InputException("--" + option.option() + " is " + value + "; it must be at least 1");
+      throw new InputException(option + " is " + value + "; it must be at least 1");
     }
     return value;
   }
@@ -53,7 +54,8 @@ final class GenerationSettings {
     int beams = atLeastOne(config, RunOption.NUM_BEAMS);
     if (beams == 1) {
       if (config.isGiven(RunOption.LENGTH_PENALTY)) {
-        throw new InputException("--length-penalty needs --num-beams of 2 or more");
+        throw new InputException(
+            RunOption.LENGTH_PENALTY + " needs " + RunOption.NUM_BEAMS + " of 2 or more");
       }
       return null;
     }
@@ -73,8 +75,8 @@ final class GenerationSettings {
       if (hasEffect(config, other)) {
         throw new InputException(
             String.format(
-                "--%s is %s: %s, but --%s is %s; leave one of the two out",
-                option.option(), config.text(option), meaning, other.option(), config.text(other)));
+                "%s is %s: %s, but %s is %s; leave one of the two out",
+                option, config.text(option), meaning, other, config.text(other)));
       }
     }
   }

@@ -4,74 +4,97 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
+import dev.attune.task.Prediction;
 import dev.attune.task.Purpose;
-import dev.attune.task.Reading;
+import dev.attune.task.Task;
 import dev.attune.task.TaskType;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 
-/** A model with a trained head, opened to judge texts on any number of threads. */
+/** A model with a trained head, opened to judge rows on any number of threads. */
 public final class HeadModel implements AutoCloseable {
   private final SharedModel<TrainedModel> shared;
+  private final Task task;
+  private final int threads;
   private final Encoder encoder;
 
-  private HeadModel(SharedModel<TrainedModel> shared, int threads) {
+  private HeadModel(SharedModel<TrainedModel> shared, Task task, int threads) {
     TrainedModel trained = shared.model();
     this.shared = shared;
+    this.task = task;
+    this.threads = threads;
     this.encoder =
         new Encoder(
-            trained.task().encoder(trained.tokenizer(), trained.maxLength(), Purpose.PREDICTION),
-            threads);
+            task.encoder(trained.tokenizer(), trained.maxLength(), Purpose.PREDICTION), threads);
   }
 
   /**
    * Opens the model in a folder.
    *
-   * @param task what it must have been trained for
+   * @param type what it must have been trained for
    */
   public static HeadModel open(
-      Path folder, OpenOptions options, SharedModel.Compute compute, TaskType task) {
+      Path folder, OpenOptions options, SharedModel.Compute compute, TaskType type) {
     SharedModel<TrainedModel> shared =
         SharedModel.open(
             compute,
             (backend, precision) -> TrainedModel.open(folder, options, backend, precision),
             TrainedModel::close);
     try {
-      TaskType trained = shared.model().task().type();
-      if (trained != task) {
+      Task task = shared.model().task();
+      if (task.type() != type) {
         throw new InputException(
-            folder + " was trained for " + trained.name() + ", not for " + task.name());
+            folder + " was trained for " + task.name() + ", not for " + type.name());
       }
-      return new HeadModel(shared, Backends.threads(compute.threads()));
+      return new HeadModel(shared, task, Backends.threads(compute.threads()));
     } catch (RuntimeException e) {
       shared.close();
       throw e;
     }
   }
 
-  /** The model's parts. */
-  public TrainedModel trained() {
-    return shared.model();
-  }
-
-  /** The label names in the order of the outputs; empty where these have none. */
-  public List<String> labels() {
-    return trained().labels() == null ? List.of() : trained().labels().names();
+  /** What it was trained for. */
+  public Task task() {
+    return task;
   }
 
   /**
-   * Runs the model over texts.
+   * The same model, whose outputs another task of its kind reads: with other thresholds, say. To
+   * close one is to close both.
    *
-   * @param reading hears the outputs of each batch, on this thread
+   * @throws IllegalStateException after {@link #close} was called
+   */
+  public HeadModel with(Task other) {
+    return shared.hold(() -> new HeadModel(shared, other, threads));
+  }
+
+  /** The label names in the order of the outputs; empty where outputs have none. */
+  public List<String> labels() {
+    return task.labels() == null ? List.of() : task.labels().names();
+  }
+
+  /**
+   * What the model says of rows: as many predictions, in their order.
+   *
+   * @param kind the task's own kind of prediction
    * @throws dev.attune.core.InterruptedCallException if the thread is interrupted
    */
-  public void run(Dataset texts, Reading reading) {
-    shared.use(
+  public <P extends Prediction> List<P> predict(Dataset rows, Class<P> kind) {
+    return shared.use(
         lane -> {
-          EncodedDataset encoded = encoder.encode(texts);
-          Data.checkVocabulary(encoded, trained().vocabularySize());
-          lane.inference().run(trained().model(), lane.tape(), encoded, null, reading);
-          return null;
+          TrainedModel trained = shared.model();
+          EncodedDataset encoded = encoder.encode(rows);
+          Data.checkVocabulary(encoded, trained.vocabularySize());
+          List<P> out = new ArrayList<>(rows.size());
+          lane.inference()
+              .run(
+                  trained.model(),
+                  lane.tape(),
+                  encoded,
+                  null,
+                  task.reading(rows, encoded, (row, said) -> out.add(kind.cast(said))));
+          return out;
         });
   }
 

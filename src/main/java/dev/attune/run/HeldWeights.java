@@ -22,7 +22,8 @@ public enum HeldWeights {
     boolean in4 = config.flag(RunOption.LOAD_IN_4BIT);
     boolean in8 = config.flag(RunOption.LOAD_IN_8BIT);
     if (in4 && in8) {
-      throw new InputException("give one of --load-in-4bit and --load-in-8bit");
+      throw new InputException(
+          "give one of " + RunOption.LOAD_IN_4BIT + " and " + RunOption.LOAD_IN_8BIT);
     }
     if (in4 || in8) {
       return in4 ? NF4 : INT8;

@@ -1,6 +1,7 @@
 package dev.attune.run;
 
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.generate.GeneratedText;
 import dev.attune.generate.GenerationOptions;
@@ -49,7 +50,9 @@ public final class LanguageModel implements AutoCloseable {
             folder
                 + " is no language model: it was trained for "
                 + task.name()
-                + "; attune predict, or in Java the class of that task, uses it");
+                + "; "
+                + Term.PREDICTION
+                + " uses it");
       }
       return new LanguageModel(shared, options, defaults);
     } catch (RuntimeException e) {

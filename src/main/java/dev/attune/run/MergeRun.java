@@ -39,7 +39,8 @@ public final class MergeRun {
     ModelFolder adapter = ModelFolder.open(path, OpenOptions.of(config).base());
     if (!adapter.isAdapter()) {
       throw new InputException(
-          "--model " + path + " is a model, not an adapter: it has no adapter_config.json");
+          RunOption.MODEL.with(path)
+              + " is a model, not an adapter: it has no adapter_config.json");
     }
     Task task = Tasks.of(adapter, TaskOptions.NONE);
     LoraConfig lora = adapter.adapter().lora();

@@ -33,11 +33,12 @@ final class OutputFolder implements AutoCloseable {
    */
   static OutputFolder prepare(Path folder, boolean overwrite, boolean resume) {
     if (overwrite && resume) {
-      throw new InputException("--overwrite and --resume exclude each other");
+      throw new InputException(
+          RunOption.OVERWRITE + " and " + RunOption.RESUME + " exclude each other");
     }
     try {
       if (Files.exists(folder) && !Files.isDirectory(folder)) {
-        throw new InputException("--output-dir " + folder + " is a file, not a folder");
+        throw new InputException(RunOption.OUTPUT_DIR.with(folder) + " is a file, not a folder");
       }
       // Before the lock too, so that a folder that is refused stays as it is.
       check(folder, overwrite, resume);
@@ -56,7 +57,8 @@ final class OutputFolder implements AutoCloseable {
         throw e;
       }
     } catch (IOException e) {
-      throw new InputException("--output-dir " + folder + " cannot be prepared: " + describe(e), e);
+      throw new InputException(
+          RunOption.OUTPUT_DIR.with(folder) + " cannot be prepared: " + describe(e), e);
     }
   }
 
@@ -64,7 +66,7 @@ final class OutputFolder implements AutoCloseable {
     try {
       return FolderLock.take(folder);
     } catch (InputException e) {
-      throw new InputException("--output-dir " + e.getMessage(), e);
+      throw new InputException(RunOption.OUTPUT_DIR + " " + e.getMessage(), e);
     }
   }
 
@@ -73,18 +75,23 @@ final class OutputFolder implements AutoCloseable {
     boolean run = Files.exists(checkpoints(folder));
     if ((model || run) && !overwrite && !resume) {
       throw new InputException(
-          "--output-dir "
-              + folder
+          RunOption.OUTPUT_DIR.with(folder)
               + " already holds a "
               + (model ? "model" : "run")
-              + "; give --overwrite to replace it, --resume to go on with it, or another folder");
+              + "; give "
+              + RunOption.OVERWRITE
+              + " to replace it, "
+              + RunOption.RESUME
+              + " to go on with it, or another folder");
     }
     if (resume && model && !run) {
       throw new InputException(
-          "--resume: the run in "
+          RunOption.RESUME
+              + ": the run in "
               + folder
-              + " is finished, there is no checkpoint to go on from; give --overwrite to train"
-              + " again");
+              + " is finished, there is no checkpoint to go on from; give "
+              + RunOption.OVERWRITE
+              + " to train again");
     }
   }
 

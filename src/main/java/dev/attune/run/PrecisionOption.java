@@ -19,7 +19,8 @@ public enum PrecisionOption {
         return precision;
       }
     }
-    throw new InputException("--precision is '" + option + "'; allowed are auto, bf16 and fp32");
+    throw new InputException(
+        RunOption.PRECISION + " is '" + option + "'; allowed are auto, bf16 and fp32");
   }
 
   /** What it comes to on a backend. */

@@ -50,10 +50,9 @@ public final class PredictRun {
         Inference inference = new Inference(session.backend())) {
       if (trained.task().type().generates()) {
         throw new InputException(
-            "--model "
-                + config.text(RunOption.MODEL)
-                + " is a language model; use attune generate --prompts "
-                + file);
+            RunOption.MODEL.with(config.text(RunOption.MODEL))
+                + " is a language model; use attune generate "
+                + RunOption.PROMPTS.with(file));
       }
       Dataset dataset = DataReader.read(file, Columns.parse(config.text(RunOption.COLUMNS)));
       int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
@@ -81,7 +80,7 @@ public final class PredictRun {
             partial, output, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
       } catch (IOException e) {
         throw new InputException(
-            "--output " + output + " cannot be written: " + OutputFolder.describe(e), e);
+            RunOption.OUTPUT.with(output) + " cannot be written: " + OutputFolder.describe(e), e);
       } finally {
         Files.deleteIfExists(partial);
       }
@@ -89,7 +88,7 @@ public final class PredictRun {
       return new Outcome(dataset.size(), seconds, encoded.droppedTokens(), output);
     } catch (IOException e) {
       throw new UncheckedIOException(
-          "--output " + output + " cannot be written: " + OutputFolder.describe(e), e);
+          RunOption.OUTPUT.with(output) + " cannot be written: " + OutputFolder.describe(e), e);
     }
   }
 

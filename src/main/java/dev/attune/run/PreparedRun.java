@@ -63,12 +63,17 @@ final class PreparedRun implements AutoCloseable {
     Datasets read = datasets == null ? Datasets.read(config) : datasets;
     if (plan.generation() != null && read.validation() == null && read.test() == null) {
       throw new InputException(
-          "--evaluate-with generate needs --validation-file or --test-file to generate for");
+          RunOption.EVALUATE_WITH.with("generate")
+              + " needs "
+              + RunOption.VALIDATION_FILE
+              + " or "
+              + RunOption.TEST_FILE
+              + " to generate for");
     }
     HeadChoice head = head(plan, base, read);
     Task task = plan.task().create(head.labels(), read.train(), config.taskOptions());
     if (task.isCalibrated() && read.validation() == null) {
-      throw new InputException("--tune-thresholds needs --validation-file");
+      throw new InputException(RunOption.TUNE_THRESHOLDS + " needs " + RunOption.VALIDATION_FILE);
     }
     Data data = Data.of(config, task, read);
     Opening opening = new Opening();
@@ -138,7 +143,7 @@ final class PreparedRun implements AutoCloseable {
     try {
       return HeadChoice.ofLabels(base, type.classSuffix(), labels);
     } catch (InputException e) {
-      throw new InputException(e.getMessage() + ": --new-head", e);
+      throw new InputException(e.getMessage() + ": " + RunOption.NEW_HEAD, e);
     }
   }
 

@@ -1,6 +1,6 @@
 package dev.attune.run;
 
-import dev.attune.core.Device;
+import dev.attune.core.DeviceKind;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import java.io.IOException;
@@ -21,7 +21,7 @@ public final class ProcessMemory {
    * reserved there, of the arena only what was in use.
    */
   public static long peakBytes(Backend backend, Arena arena) {
-    return backend.device() == Device.CPU
+    return backend.device() == DeviceKind.CPU
         ? peakBytes()
         : backend.peakReservedBytes() - arena.reservedBytes() + arena.highWaterBytes();
   }

@@ -10,7 +10,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.stream.Collectors;
@@ -112,16 +111,16 @@ public final class RunConfig {
     return values.getOrDefault(option, option.defaultValue());
   }
 
-  /** What a task may ask for, by the names of the options. */
+  /** What a task may ask for. */
   public TaskOptions taskOptions() {
-    return option -> text(RunOption.valueOf(option.toUpperCase(Locale.ROOT).replace('-', '_')));
+    return term -> text(RunOption.valueOf(term.name()));
   }
 
   /** A value that must be there. */
   public String required(RunOption option) {
     String value = text(option);
     if (value == null || value.isEmpty()) {
-      throw new InputException("--" + option.option() + " is required: " + option.help());
+      throw new InputException(option + " is required: " + option.help());
     }
     return value;
   }
@@ -176,7 +175,7 @@ public final class RunConfig {
   }
 
   private static InputException notA(RunOption option, String value, String wanted) {
-    return new InputException("--" + option.option() + " is '" + value + "', not " + wanted);
+    return new InputException(option + " is '" + value + "', not " + wanted);
   }
 
   /** Whether an option has the same value in both: as a number where it is one. */

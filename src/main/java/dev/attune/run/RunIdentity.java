@@ -69,8 +69,7 @@ final class RunIdentity {
           option.onResume() == OnResume.STAYS
               || early && option.onResume() == OnResume.STAYS_WITH_EARLY_STOPPING;
       if (stays && !config.agrees(earlier, option)) {
-        throw differs(
-            "--" + option.option(), shown(earlier, option), shown(config, option), option);
+        throw differs(option.toString(), shown(earlier, option), shown(config, option), option);
       }
     }
     for (Fact fact : Fact.values()) {
@@ -101,14 +100,19 @@ final class RunIdentity {
 
   private static InputException differs(String what, String was, String now, RunOption option) {
     return new InputException(
-        "--resume goes on with the run as it was begun, but "
+        RunOption.RESUME
+            + " goes on with the run as it was begun, but "
             + what
             + " was "
             + was
             + " and is now "
             + now
-            + ". Give --"
-            + option.option()
-            + " as it was, or --overwrite in place of --resume to begin again");
+            + ". Give "
+            + option
+            + " as it was, or "
+            + RunOption.OVERWRITE
+            + " in place of "
+            + RunOption.RESUME
+            + " to begin again");
   }
 }

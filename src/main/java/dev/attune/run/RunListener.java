@@ -5,7 +5,12 @@ import dev.attune.train.TrainListener;
 
 /** Hears of a run's stages as well as of its steps. */
 public interface RunListener extends TrainListener {
-  /** What the run is about to do or has found: one line. */
+  /** A message in the words of the face that listens; the command line's unless it says others. */
+  default String worded(String message) {
+    return RunOption.worded(message);
+  }
+
+  /** What the run is about to do or has found: one line, to be {@link #worded}. */
   void onNote(String note);
 
   /** The report on the data, before the first step. */

@@ -1,5 +1,6 @@
 package dev.attune.run;
 
+import dev.attune.core.Term;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
@@ -289,6 +290,40 @@ public enum RunOption {
   /** The name in kebab case: {@code train-file}. */
   public String option() {
     return name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+
+  /** The option in a message, which a face words: see {@link Term}. */
+  @Override
+  public String toString() {
+    return Term.marked(name(), null);
+  }
+
+  /** The option with a value in a message, where the two are one thing to do. */
+  String with(Object value) {
+    return Term.marked(name(), value.toString());
+  }
+
+  /** A message in the command line's words: ‹max length› is {@code --max-length}. */
+  public static String worded(String message) {
+    return Term.worded(message, RunOption::word);
+  }
+
+  private static String word(String term, String value) {
+    if (term.equals(Term.TRAINING.name())) {
+      return value == null ? "attune train" : "attune train " + MODEL.word(value);
+    }
+    if (term.equals(Term.PREDICTION.name())) {
+      return "attune predict";
+    }
+    return Stream.of(values())
+        .filter(option -> option.name().equals(term))
+        .map(option -> option.word(value))
+        .findFirst()
+        .orElse(null);
+  }
+
+  private String word(String value) {
+    return "--" + option() + (value == null ? "" : " " + value);
   }
 
   /** What its value looks like in help; null for a flag. */

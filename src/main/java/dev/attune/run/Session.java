@@ -1,7 +1,7 @@
 package dev.attune.run;
 
 import dev.attune.core.DType;
-import dev.attune.core.Device;
+import dev.attune.core.DeviceKind;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import dev.attune.memory.DeviceMemoryException;
@@ -66,15 +66,19 @@ public final class Session implements AutoCloseable {
    */
   public static Arena arena(Backend backend, long cacheBytes) {
     long bytes = backend.reservableBytes();
-    if (backend.device() == Device.CPU) {
+    if (backend.device() == DeviceKind.CPU) {
       return Arena.growing(backend, bytes);
     }
     if (cacheBytes >= bytes) {
       throw new DeviceMemoryException(
           String.format(
-              "no room for keys and values: %s are wanted, %s are free; a smaller --streams,"
-                  + " --max-length or --max-new-tokens takes less",
-              DeviceMemoryException.size(cacheBytes), DeviceMemoryException.size(bytes)));
+              "no room for keys and values: %s are wanted, %s are free; a smaller %s,"
+                  + " %s or %s takes less",
+              DeviceMemoryException.size(cacheBytes),
+              DeviceMemoryException.size(bytes),
+              RunOption.STREAMS,
+              RunOption.MAX_LENGTH,
+              RunOption.MAX_NEW_TOKENS));
     }
     return new Arena(backend, (bytes - cacheBytes) / ARENA_STEP * ARENA_STEP);
   }

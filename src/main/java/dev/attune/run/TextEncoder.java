@@ -204,7 +204,12 @@ public final class TextEncoder implements AutoCloseable {
     if (wanted != null) {
       if (wanted > positions) {
         throw new InputException(
-            "--max-length is " + wanted + ", the model has positions for " + positions + " tokens");
+            RunOption.MAX_LENGTH
+                + " is "
+                + wanted
+                + ", the model has positions for "
+                + positions
+                + " tokens");
       }
       return wanted;
     }

@@ -72,7 +72,8 @@ record TrainPlan(
   private static void checkOptimizer(RunConfig config) {
     String kind = config.text(RunOption.OPTIMIZER);
     if (!kind.equals("adamw") && !kind.equals("sgd")) {
-      throw new InputException("--optimizer is '" + kind + "'; allowed are adamw and sgd");
+      throw new InputException(
+          RunOption.OPTIMIZER + " is '" + kind + "'; allowed are adamw and sgd");
     }
   }
 
@@ -80,7 +81,8 @@ record TrainPlan(
     int kept = config.smallInteger(RunOption.SAVE_TOTAL_LIMIT);
     if (kept < 2) {
       throw new InputException(
-          "--save-total-limit is "
+          RunOption.SAVE_TOTAL_LIMIT
+              + " is "
               + kept
               + "; at least 2 checkpoints are kept, so that a damaged one loses little");
     }
@@ -92,7 +94,8 @@ record TrainPlan(
     }
     double dropout = config.number(RunOption.DROPOUT);
     if (!(dropout >= 0 && dropout < 1)) {
-      throw new InputException("--dropout is " + dropout + "; it must be at least 0 and below 1");
+      throw new InputException(
+          RunOption.DROPOUT + " is " + dropout + "; it must be at least 0 and below 1");
     }
     return (float) dropout;
   }
@@ -103,8 +106,9 @@ record TrainPlan(
     }
     if (!task.generates()) {
       throw new InputException(
-          "--evaluate-with generate needs --task "
-              + Tasks.names(TaskType::generates)
+          RunOption.EVALUATE_WITH.with("generate")
+              + " needs "
+              + RunOption.TASK.with(Tasks.names(TaskType::generates))
               + "; the task is "
               + task.name());
     }
@@ -114,7 +118,7 @@ record TrainPlan(
   private static boolean newHead(RunConfig config, TaskType task) {
     boolean wanted = config.flag(RunOption.NEW_HEAD);
     if (wanted && !task.hasOwnHead()) {
-      throw new InputException("--new-head: a language model has no head to draw anew");
+      throw new InputException(RunOption.NEW_HEAD + ": a language model has no head to draw anew");
     }
     return wanted;
   }
@@ -141,7 +145,12 @@ record TrainPlan(
     if (wanted > positions) {
       if (config.isGiven(RunOption.MAX_LENGTH)) {
         throw new InputException(
-            "--max-length is " + wanted + ", the model has positions for " + positions + " tokens");
+            RunOption.MAX_LENGTH
+                + " is "
+                + wanted
+                + ", the model has positions for "
+                + positions
+                + " tokens");
       }
       return positions;
     }

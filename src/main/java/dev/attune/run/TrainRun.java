@@ -172,7 +172,7 @@ public final class TrainRun {
     OutputFolder output = run.output();
     try {
       Files.writeString(output.runFile(), config.toCommentedYaml());
-      ModelFiles.writeJson(output.dataReportFile(), run.report().toJson());
+      ModelFiles.writeJson(output.dataReportFile(), run.report().toJson(listener::worded));
     } catch (IOException e) {
       throw new UncheckedIOException(
           "cannot write to " + output.folder() + ": " + OutputFolder.describe(e), e);
@@ -202,8 +202,8 @@ public final class TrainRun {
               + OutputFolder.describe(e)
               + ". What was there is unchanged; free some space and train again"
               + (Files.exists(output.checkpoints())
-                  ? ", with --resume from the last checkpoint"
-                  : " (--save-steps would have left a checkpoint to resume from)"),
+                  ? ", with " + RunOption.RESUME + " from the last checkpoint"
+                  : " (" + RunOption.SAVE_STEPS + " would have left a checkpoint to resume from)"),
           e);
     }
   }

@@ -2,6 +2,7 @@ package dev.attune.run;
 
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.data.LabelMap;
 import dev.attune.folder.AdapterWeights;
 import dev.attune.folder.ModelFolder;
@@ -112,8 +113,8 @@ public final class TrainedModel implements AutoCloseable {
           folder.path()
               + " holds no trained head (missing: "
               + String.join(", ", loaded.created())
-              + "); fine-tune it first with: attune train --model "
-              + folder.path());
+              + "); fine-tune it first with: "
+              + Term.TRAINING.of(folder.path()));
     }
   }
 
@@ -121,7 +122,8 @@ public final class TrainedModel implements AutoCloseable {
     if (options.maxLength() != null) {
       if (options.maxLength() > positions) {
         throw new InputException(
-            "--max-length is "
+            RunOption.MAX_LENGTH
+                + " is "
                 + options.maxLength()
                 + ", the model has positions for "
                 + positions

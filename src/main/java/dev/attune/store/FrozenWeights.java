@@ -1,5 +1,6 @@
 package dev.attune.store;
 
+import dev.attune.core.Term;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.HostWindow;
@@ -26,7 +27,7 @@ final class FrozenWeights implements AutoCloseable {
             layout.frozenBytes(),
             true,
             "the frozen weights",
-            "--load-in-8bit or --load-in-4bit");
+            Term.LOAD_IN_8BIT + " or " + Term.LOAD_IN_4BIT);
   }
 
   /** Address of a frozen tensor; of a packed one, of all that are packed with it. */

@@ -1,6 +1,7 @@
 package dev.attune.store;
 
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import java.util.List;
 import java.util.regex.Pattern;
 
@@ -44,16 +45,17 @@ public record LoraConfig(
 
   public LoraConfig {
     if (rank < 1 || rank > MAX_RANK) {
-      throw new InputException("--lora-r is " + rank + "; allowed are 1 to " + MAX_RANK);
+      throw new InputException(Term.LORA_R + " is " + rank + "; allowed are 1 to " + MAX_RANK);
     }
     if (!(alpha > 0) || Double.isInfinite(alpha)) {
-      throw new InputException("--lora-alpha is " + alpha + "; it must be above 0");
+      throw new InputException(Term.LORA_ALPHA + " is " + alpha + "; it must be above 0");
     }
     if (!(dropout >= 0 && dropout < 1)) {
-      throw new InputException("--lora-dropout is " + dropout + "; it must be from 0 to below 1");
+      throw new InputException(
+          Term.LORA_DROPOUT + " is " + dropout + "; it must be from 0 to below 1");
     }
     if (targets.isEmpty()) {
-      throw new InputException("--lora-targets is empty; name modules, or " + ALL_LINEAR);
+      throw new InputException(Term.LORA_TARGETS + " is empty; name modules, or " + ALL_LINEAR);
     }
     targets = List.copyOf(targets);
   }

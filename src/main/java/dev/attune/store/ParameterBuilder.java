@@ -3,6 +3,7 @@ package dev.attune.store;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.kernels.Backend;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
@@ -93,7 +94,11 @@ public final class ParameterBuilder {
             modules.stream().map(LoraConfig::suffix).distinct().collect(Collectors.joining(", "));
         throw new InputException(
             adapterFolder == null
-                ? "--lora-targets: '" + target + "' matches no product of this model; it has " + has
+                ? Term.LORA_TARGETS
+                    + ": '"
+                    + target
+                    + "' matches no product of this model; it has "
+                    + has
                 : adapterFolder
                     + ": target_modules names '"
                     + target

@@ -2,6 +2,7 @@ package dev.attune.store;
 
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.kernels.QuantizedLayout;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -110,9 +111,12 @@ final class ParameterLayout {
         if (d.cols() % QuantizedLayout.BLOCK != 0) {
           throw new InputException(
               String.format(
-                  "%s has %d columns; weights of few bits (--load-in-4bit, --load-in-8bit) need a"
-                      + " multiple of %d",
-                  d.parts().get(0).name(), d.cols(), QuantizedLayout.BLOCK));
+                  "%s has %d columns; weights of few bits (%s, %s) need a multiple of %d",
+                  d.parts().get(0).name(),
+                  d.cols(),
+                  Term.LOAD_IN_4BIT,
+                  Term.LOAD_IN_8BIT,
+                  QuantizedLayout.BLOCK));
         }
         long rows = d.rows();
         quantized.add(new QuantizedWeight(d.dtype(), frozenBytes, rows, d.cols()));

@@ -2,6 +2,7 @@ package dev.attune.store;
 
 import dev.attune.core.Check;
 import dev.attune.core.DType;
+import dev.attune.core.Term;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.memory.Buffer;
@@ -55,7 +56,10 @@ public final class Parameters implements AutoCloseable {
             Math.max(1, layout.size()) * Float.BYTES,
             true,
             "the weights",
-            "--lora-r, which freezes them and holds them in bf16 (--load-in-4bit: in 4 bits),");
+            Term.LORA_R
+                + ", which freezes them and holds them in bf16 ("
+                + Term.LOAD_IN_4BIT
+                + ": in 4 bits),");
     this.shadow = new WeightShadow(backend, weights, rowSparseEnd, layout.decayEnd());
     this.window = new HostWindow(backend);
     try {
@@ -225,7 +229,7 @@ public final class Parameters implements AutoCloseable {
             Math.max(1, layout.size()) * Float.BYTES,
             true,
             "the gradients",
-            "--lora-r, which has them of adapters alone,");
+            Term.LORA_R + ", which has them of adapters alone,");
     written = new boolean[segments.size()];
     if (rowSparseTable != null) {
       backend.advise(gradients.address(), rowSparseEnd * Float.BYTES, false);

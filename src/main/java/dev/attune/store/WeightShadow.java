@@ -1,6 +1,7 @@
 package dev.attune.store;
 
 import dev.attune.core.DType;
+import dev.attune.core.Term;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.calls.CastCall;
 import dev.attune.memory.Buffer;
@@ -65,7 +66,7 @@ final class WeightShadow implements AutoCloseable {
               (end - begin) * DType.BF16.sizeBytes(),
               true,
               "the bf16 copy of the weights",
-              "--lora-r, which holds the weights in bf16 alone,");
+              Term.LORA_R + ", which holds the weights in bf16 alone,");
       fill();
     }
   }

@@ -2,6 +2,7 @@ package dev.attune.tape;
 
 import dev.attune.core.Check;
 import dev.attune.core.DType;
+import dev.attune.core.Term;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import dev.attune.memory.DeviceMemoryException;
@@ -126,16 +127,17 @@ public final class Tape implements AutoCloseable {
   /** Options with which the activations of a pass like this one would be smaller. */
   private String remedies() {
     if (!training) {
-      return "a smaller --max-length, or of generation --streams,";
+      return "a smaller " + Term.MAX_LENGTH + ", or of generation " + Term.STREAMS + ",";
     }
     List<String> options = new ArrayList<>();
     if (!checkpoints) {
-      options.add("--gradient-checkpointing");
+      options.add(Term.GRADIENT_CHECKPOINTING.toString());
     }
-    options.add("a smaller --batch-size (with more --gradient-accumulation-steps)");
-    options.add("a smaller --max-length");
+    options.add(
+        "a smaller " + Term.BATCH_SIZE + " (with more " + Term.GRADIENT_ACCUMULATION_STEPS + ")");
+    options.add("a smaller " + Term.MAX_LENGTH);
     if (dtype == DType.F32) {
-      options.add("--precision bf16");
+      options.add(Term.PRECISION.of("bf16"));
     }
     int last = options.size() - 1;
     return String.join(", ", options.subList(0, last)) + " or " + options.get(last);

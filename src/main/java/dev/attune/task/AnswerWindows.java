@@ -5,9 +5,10 @@ import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
-import dev.attune.data.Answer;
+import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
+import dev.attune.data.GoldAnswer;
 import dev.attune.data.TokenLengths;
 import dev.attune.text.Encoding;
 import dev.attune.text.TextTokenizer;
@@ -97,7 +98,10 @@ final class AnswerWindows implements RowEncoder<List<AnswerWindows.Window>> {
               + Math.max(0, room)
               + " tokens of context, and windows overlap by "
               + stride
-              + "; give a larger --max-length or a smaller --doc-stride");
+              + "; give a larger "
+              + Term.MAX_LENGTH
+              + " or a smaller "
+              + Term.DOC_STRIDE);
     }
     int[] span = withTargets ? span(dataset, example) : null;
     List<Window> windows = new ArrayList<>();
@@ -116,10 +120,10 @@ final class AnswerWindows implements RowEncoder<List<AnswerWindows.Window>> {
     if (example.answers().isEmpty()) {
       return null;
     }
-    Answer answer = example.answers().get(0);
+    GoldAnswer answer = example.answers().get(0);
     String context = example.textPair();
     int start = answer.start();
-    if (start == Answer.ANYWHERE) {
+    if (start == GoldAnswer.ANYWHERE) {
       int found = context.indexOf(answer.text());
       Check.input(
           found >= 0, "%s: the answer does not stand in the context", dataset.where(example));

@@ -8,6 +8,7 @@ import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
 import dev.attune.core.Check;
+import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Finding.Severity;
@@ -85,7 +86,8 @@ public final class CausalLm implements Task {
     int apart = purpose == Purpose.EVALUATION && stride != 0 ? stride : maxLength;
     Check.input(
         apart >= 1 && apart <= maxLength,
-        "--stride is %d; it must be between 1 and the maximum length, %d",
+        "%s is %d; it must be between 1 and the maximum length, %d",
+        Term.STRIDE,
         apart,
         maxLength);
     return new NextTokens(tokenizer, maxLength, apart, trainOnPrompt);
@@ -211,7 +213,9 @@ public final class CausalLm implements Task {
     String cause =
         " within max length "
             + found.maxLength()
-            + "; give a larger --max-length or shorten the prompts";
+            + "; give a larger "
+            + Term.MAX_LENGTH
+            + " or shorten the prompts";
     if (Arrays.stream(tokens.supervised()).allMatch(n -> n == 0)) {
       found.add(Severity.FATAL, "nothing_supervised", "no row has a token to learn" + cause);
       return;
@@ -284,8 +288,8 @@ public final class CausalLm implements Task {
     }
 
     @Override
-    public List<String> options() {
-      return List.of("train-on-prompt");
+    public List<Term> options() {
+      return List.of(Term.TRAIN_ON_PROMPT);
     }
 
     @Override
@@ -320,14 +324,14 @@ public final class CausalLm implements Task {
 
     @Override
     public Task create(LabelMap labels, Dataset train, TaskOptions options) {
-      return new CausalLm(options.flag("train-on-prompt"));
+      return new CausalLm(options.flag(Term.TRAIN_ON_PROMPT));
     }
 
     /** What was learned is what evaluation measures. */
     @Override
     public Task open(LabelMap labels, JsonNode settings, TaskOptions options) {
       return new CausalLm(
-          settings.path("train_on_prompt").asBoolean(false), options.integer("stride", 1, 0));
+          settings.path("train_on_prompt").asBoolean(false), options.integer(Term.STRIDE, 1, 0));
     }
   }
 }

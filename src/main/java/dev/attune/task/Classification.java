@@ -9,6 +9,7 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.batch.TextRows;
+import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Finding.Severity;
@@ -179,7 +180,8 @@ public final class Classification implements Task {
             many(n, "label is", "labels are")
                 + " missing"
                 + (found.data().examples().stream().anyMatch(e -> e.labels() != null)
-                    ? "; several labels a row are learned with --task multi-label-classification"
+                    ? "; several labels a row are learned with "
+                        + Term.TASK.of(MultiLabelClassification.TYPE.name())
                     : ""));
     LabelFindings classes = new LabelFindings(found, labels, classCounts);
     classes.unknown(

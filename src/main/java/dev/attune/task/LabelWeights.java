@@ -3,6 +3,7 @@ package dev.attune.task;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
@@ -56,7 +57,8 @@ record LabelWeights(float[] values) {
       float value = equals < 0 ? Float.NaN : parse(part.substring(equals + 1));
       if (id < 0 || !(value > 0) || Float.isInfinite(value)) {
         throw new InputException(
-            "--pos-weight is '"
+            Term.POS_WEIGHT
+                + " is '"
                 + option
                 + "'; it is auto, or NAME=WEIGHT,NAME=WEIGHT with weights above 0 of the labels "
                 + labels.describe());

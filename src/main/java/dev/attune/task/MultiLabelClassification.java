@@ -9,7 +9,9 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.batch.TextRows;
+import dev.attune.core.Check;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Finding.Severity;
@@ -25,6 +27,7 @@ import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -95,6 +98,52 @@ public final class MultiLabelClassification implements Task {
   /** From which probability on each label is given, in the order of their ids. */
   public double threshold(int label) {
     return thresholds[label];
+  }
+
+  /** The same by name; not modifiable. */
+  public Map<String, Double> thresholds() {
+    return Collections.unmodifiableMap(byName(thresholds));
+  }
+
+  /**
+   * The task with other thresholds, from 0 to 1.
+   *
+   * @param all of the labels that {@code some} does not name; null: as they are
+   * @param some of labels by name
+   * @throws InputException if one is out of range, or of no label
+   */
+  public MultiLabelClassification withThresholds(Double all, Map<String, Double> some) {
+    double[] chosen = thresholds.clone();
+    if (all != null) {
+      Arrays.fill(chosen, inRange(all));
+    }
+    some.forEach(
+        (name, threshold) -> {
+          int id = labels.idOrMinusOne(name);
+          Check.input(
+              id >= 0,
+              "a threshold is given for the label \"%s\", which the model does not have; its labels"
+                  + " are %s",
+              name,
+              labels.describe());
+          chosen[id] = inRange(threshold);
+        });
+    return new MultiLabelClassification(labels, weights, chosen, tunes);
+  }
+
+  private static double inRange(double threshold) {
+    Check.input(
+        threshold >= 0 && threshold <= 1, "the threshold is %s; it must be from 0 to 1", threshold);
+    return threshold;
+  }
+
+  /** Values (K) by the names of the labels, in the order of their ids. */
+  private Map<String, Double> byName(double[] values) {
+    Map<String, Double> out = new LinkedHashMap<>();
+    for (int k = 0; k < values.length; k++) {
+      out.put(labels.name(k), values[k]);
+    }
+    return out;
   }
 
   @Override
@@ -222,11 +271,7 @@ public final class MultiLabelClassification implements Task {
         boolean[] given = given(scores);
         List<String> names =
             labels.names().stream().filter(n -> given[labels.idOrMinusOne(n)]).toList();
-        Map<String, Double> byLabel = new LinkedHashMap<>();
-        for (int k = 0; k < scores.length; k++) {
-          byLabel.put(labels.name(k), scores[k]);
-        }
-        sink.accept(dataset.get(batch.exampleIndex()[b]), new Predicted(names, byLabel));
+        sink.accept(dataset.get(batch.exampleIndex()[b]), new Predicted(names, byName(scores)));
       }
     };
   }
@@ -260,9 +305,7 @@ public final class MultiLabelClassification implements Task {
     labels.write(outputs);
     outputs.put("problem_type", "multi_label_classification");
     ObjectNode byLabel = settings.putObject("thresholds");
-    for (int k = 0; k < thresholds.length; k++) {
-      byLabel.put(labels.name(k), thresholds[k]);
-    }
+    thresholds().forEach(byLabel::put);
     weights.write(labels, settings);
   }
 
@@ -287,7 +330,8 @@ public final class MultiLabelClassification implements Task {
         n ->
             many(n, "row does", "rows do")
                 + " not say which labels it has. Labels are a list, names parted by | in one column"
-                + " (empty: none), or columns of 0 and 1: --columns text=NAME,labels=NAME;NAME");
+                + " (empty: none), or columns of 0 and 1: "
+                + Term.COLUMNS.of("text=NAME,labels=NAME;NAME"));
     LabelFindings classes = new LabelFindings(found, labels, classCounts);
     classes.unknown(
         example -> classes(example).stream().anyMatch(name -> !labels.contains(name)),
@@ -337,8 +381,8 @@ public final class MultiLabelClassification implements Task {
     }
 
     @Override
-    public List<String> options() {
-      return List.of("pos-weight", "tune-thresholds");
+    public List<Term> options() {
+      return List.of(Term.POS_WEIGHT, Term.TUNE_THRESHOLDS);
     }
 
     @Override
@@ -370,9 +414,9 @@ public final class MultiLabelClassification implements Task {
     public Task create(LabelMap labels, Dataset train, TaskOptions options) {
       return new MultiLabelClassification(
           labels,
-          LabelWeights.learn(options.get("pos-weight"), labels, train),
+          LabelWeights.learn(options.get(Term.POS_WEIGHT), labels, train),
           thresholds(labels.size()),
-          options.flag("tune-thresholds"));
+          options.flag(Term.TUNE_THRESHOLDS));
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.attune.task;
 
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.model.Model;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -16,7 +17,8 @@ public final class Objective {
    */
   public Objective(Task task, float labelSmoothing) {
     if (labelSmoothing != 0 && !task.smoothsLabels()) {
-      throw new InputException("--label-smoothing has no meaning for --task " + task.name());
+      throw new InputException(
+          Term.LABEL_SMOOTHING + " has no meaning for " + Term.TASK.of(task.name()));
     }
     this.task = task;
     this.labelSmoothing = labelSmoothing;

@@ -8,11 +8,12 @@ import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
 import dev.attune.core.InputException;
-import dev.attune.data.Answer;
+import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Finding.Severity;
 import dev.attune.data.Findings;
+import dev.attune.data.GoldAnswer;
 import dev.attune.data.LabelMap;
 import dev.attune.data.SplitSummary;
 import dev.attune.data.TokenLengths;
@@ -62,14 +63,14 @@ public final class QuestionAnswering implements Task {
       return new Settings(128, 30, 20, noAnswer, 0, false);
     }
 
-    private Settings with(TaskOptions options) {
+    private Settings with(TaskOptions options, boolean mayHaveNone) {
       return new Settings(
-          options.integer("doc-stride", 0, docStride),
-          options.integer("max-answer-length", 1, maxAnswerLength),
-          options.integer("n-best", 1, nBest),
-          noAnswer,
-          options.number("null-threshold", nullThreshold),
-          options.flag("tune-thresholds"));
+          options.integer(Term.DOC_STRIDE, 0, docStride),
+          options.integer(Term.MAX_ANSWER_LENGTH, 1, maxAnswerLength),
+          options.integer(Term.N_BEST, 1, nBest),
+          mayHaveNone,
+          options.number(Term.NULL_THRESHOLD, nullThreshold),
+          options.flag(Term.TUNE_THRESHOLDS));
     }
 
     private Settings withNullThreshold(double threshold) {
@@ -121,6 +122,15 @@ public final class QuestionAnswering implements Task {
   /** What was chosen. */
   public Settings settings() {
     return settings;
+  }
+
+  /**
+   * The task of a trained head as options have it. One that asks for a threshold of "no answer"
+   * lets the model say so, though it is not known to have learned it.
+   */
+  public QuestionAnswering with(TaskOptions options) {
+    boolean mayHaveNone = settings.noAnswer() || options.get(Term.NULL_THRESHOLD) != null;
+    return new QuestionAnswering(settings.with(options, mayHaveNone));
   }
 
   @Override
@@ -175,7 +185,7 @@ public final class QuestionAnswering implements Task {
             data,
             (example, found) ->
                 metrics.add(
-                    example.answers().stream().map(Answer::text).toList(),
+                    example.answers().stream().map(GoldAnswer::text).toList(),
                     predicted(example, found).best().text()));
     return new Measurement() {
       @Override
@@ -289,7 +299,7 @@ public final class QuestionAnswering implements Task {
             (example, found) -> {
               List<AnswerSpans.Span> best = found.best();
               if (!best.isEmpty()) {
-                List<String> gold = example.answers().stream().map(Answer::text).toList();
+                List<String> gold = example.answers().stream().map(GoldAnswer::text).toList();
                 String answer = text(example.textPair(), best.get(0));
                 tuning.add(
                     found.noAnswer() - best.get(0).score(),
@@ -415,8 +425,10 @@ public final class QuestionAnswering implements Task {
         i -> tokens.supervised()[i] == 0 && hasAnswers(found.data().get(i)),
         n ->
             many(n, "answer fits", "answers fit")
-                + " in no window: as if the question had none. Give a larger --max-length or"
-                + " --doc-stride");
+                + " in no window: as if the question had none. Give a larger "
+                + Term.MAX_LENGTH
+                + " or "
+                + Term.DOC_STRIDE);
   }
 
   @Override
@@ -452,9 +464,13 @@ public final class QuestionAnswering implements Task {
     }
 
     @Override
-    public List<String> options() {
+    public List<Term> options() {
       return List.of(
-          "doc-stride", "max-answer-length", "n-best", "null-threshold", "tune-thresholds");
+          Term.DOC_STRIDE,
+          Term.MAX_ANSWER_LENGTH,
+          Term.N_BEST,
+          Term.NULL_THRESHOLD,
+          Term.TUNE_THRESHOLDS);
     }
 
     @Override
@@ -476,21 +492,21 @@ public final class QuestionAnswering implements Task {
     public Task create(LabelMap labels, Dataset train, TaskOptions options) {
       boolean noAnswer =
           train.examples().stream().anyMatch(e -> e.answers() != null && e.answers().isEmpty());
-      return new QuestionAnswering(Settings.defaults(noAnswer).with(options));
+      return new QuestionAnswering(Settings.defaults(noAnswer).with(options, noAnswer));
     }
 
     @Override
     public Task open(LabelMap labels, JsonNode saved, TaskOptions options) {
       Settings otherwise = Settings.defaults(false);
-      return new QuestionAnswering(
+      Settings kept =
           new Settings(
-                  saved.path("doc_stride").asInt(otherwise.docStride()),
-                  saved.path("max_answer_length").asInt(otherwise.maxAnswerLength()),
-                  saved.path("n_best").asInt(otherwise.nBest()),
-                  saved.path("no_answer").asBoolean(options.get("null-threshold") != null),
-                  saved.path("null_threshold").asDouble(otherwise.nullThreshold()),
-                  false)
-              .with(options));
+              saved.path("doc_stride").asInt(otherwise.docStride()),
+              saved.path("max_answer_length").asInt(otherwise.maxAnswerLength()),
+              saved.path("n_best").asInt(otherwise.nBest()),
+              saved.path("no_answer").asBoolean(otherwise.noAnswer()),
+              saved.path("null_threshold").asDouble(otherwise.nullThreshold()),
+              otherwise.tunes());
+      return new QuestionAnswering(kept).with(options);
     }
   }
 }

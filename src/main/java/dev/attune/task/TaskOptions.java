@@ -1,23 +1,24 @@
 package dev.attune.task;
 
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 
-/** What was asked for by name, in the words of the command line without its dashes. */
+/** What was asked for, as texts. */
 @FunctionalInterface
 public interface TaskOptions {
   /** Nothing was asked for. */
   TaskOptions NONE = option -> null;
 
-  /** The value of an option such as {@code doc-stride}, or null where it was not given. */
-  String get(String option);
+  /** The value of an option such as {@link Term#DOC_STRIDE}, or null where it was not given. */
+  String get(Term option);
 
   /** Whether a flag is set. */
-  default boolean flag(String option) {
+  default boolean flag(Term option) {
     return Boolean.parseBoolean(get(option));
   }
 
   /** An integer of at least {@code smallest}. */
-  default int integer(String option, int smallest, int otherwise) {
+  default int integer(Term option, int smallest, int otherwise) {
     String value = get(option);
     if (value == null) {
       return otherwise;
@@ -31,11 +32,11 @@ public interface TaskOptions {
       // said below
     }
     throw new InputException(
-        "--" + option + " is '" + value + "'; an integer of at least " + smallest + " is needed");
+        option + " is '" + value + "'; an integer of at least " + smallest + " is needed");
   }
 
   /** A finite number. */
-  default double number(String option, double otherwise) {
+  default double number(Term option, double otherwise) {
     String value = get(option);
     if (value == null) {
       return otherwise;
@@ -48,6 +49,6 @@ public interface TaskOptions {
     } catch (NumberFormatException e) {
       // said below
     }
-    throw new InputException("--" + option + " is '" + value + "', not a number");
+    throw new InputException(option + " is '" + value + "', not a number");
   }
 }

@@ -1,6 +1,7 @@
 package dev.attune.task;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.LabelMap;
 import java.util.List;
@@ -36,8 +37,8 @@ public interface TaskType {
     return true;
   }
 
-  /** The options that mean something to it alone, in the words of the command line. */
-  default List<String> options() {
+  /** What can be asked of it alone. */
+  default List<Term> options() {
     return List.of();
   }
 

@@ -1,6 +1,7 @@
 package dev.attune.task;
 
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.data.LabelMap;
 import dev.attune.folder.ModelFolder;
 import java.util.List;
@@ -32,16 +33,16 @@ public final class Tasks {
         return type;
       }
     }
-    throw new InputException("--task is '" + option + "'; allowed are " + names());
+    throw new InputException(Term.TASK + " is '" + option + "'; allowed are " + names());
   }
 
   /** Refuses what was asked for and means nothing to a task. */
   public static void check(TaskType type, TaskOptions options) {
     for (TaskType other : ALL) {
-      for (String option : other.options()) {
+      for (Term option : other.options()) {
         String value = options.get(option);
         if (value != null && !value.equals("false") && !type.options().contains(option)) {
-          throw new InputException("--" + option + " has no meaning for --task " + type.name());
+          throw new InputException(option + " has no meaning for " + Term.TASK.of(type.name()));
         }
       }
     }
@@ -100,8 +101,8 @@ public final class Tasks {
                         + "'; those that can be used end in "
                         + String.join(
                             ", ", ALL.stream().map(TaskType::classSuffix).distinct().toList())
-                        + ". Train one with: attune train --model "
-                        + folder.base()));
+                        + ". Train one with: "
+                        + Term.TRAINING.of(folder.base())));
   }
 
   private static int outputs(ModelFolder folder) {

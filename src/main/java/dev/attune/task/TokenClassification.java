@@ -60,8 +60,9 @@ public final class TokenClassification implements Task {
    * What is said of one row.
    *
    * @param tags one a word; null for words beyond the maximum length, or without tokens
+   * @param scores the probability of each tag; 0 where there is none
    */
-  public record Predicted(List<String> tags) implements Prediction {
+  public record Predicted(List<String> tags, List<Double> scores) implements Prediction {
     @Override
     public void write(ObjectNode row) {
       tags.forEach(row.putArray("predicted_tags")::add);
@@ -200,14 +201,22 @@ public final class TokenClassification implements Task {
         int row = batch.exampleIndex()[b];
         Example example = dataset.get(row);
         String[] tags = new String[example.tokens().size()];
+        Double[] scores = new Double[tags.length];
+        Arrays.fill(scores, 0.0);
         for (int t = 0; t < words[row].length; t++) {
           int word = words[row][t];
           if (word >= 0 && tags[word] == null) {
-            int best = Logits.argmax(output.logits(), batch.cuSeqlens()[b] + t, output.cols());
+            int logits = batch.cuSeqlens()[b] + t;
+            int best = Logits.argmax(output.logits(), logits, output.cols());
             tags[word] = labels.name(best);
+            scores[word] = Logits.softmax(output.logits(), logits, output.cols())[best];
           }
         }
-        sink.accept(example, new Predicted(Collections.unmodifiableList(Arrays.asList(tags))));
+        sink.accept(
+            example,
+            new Predicted(
+                Collections.unmodifiableList(Arrays.asList(tags)),
+                Collections.unmodifiableList(Arrays.asList(scores))));
       }
     };
   }

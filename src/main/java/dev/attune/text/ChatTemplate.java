@@ -3,6 +3,7 @@ package dev.attune.text;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.jinja.Template;
 import dev.attune.jinja.TemplateException;
 import java.io.IOException;
@@ -233,9 +234,10 @@ public final class ChatTemplate {
             + " cannot be told which tokens are the assistant's. Put {%% generation %%} ... {%%"
             + " endgeneration %%} around the assistant's part in a chat_template.jinja of the model"
             + " folder, split the conversation so that the assistant speaks once, at the end, or"
-            + " learn every turn with --train-on-prompt.",
+            + " learn every turn with %s.",
         file,
-        turn + 1);
+        turn + 1,
+        Term.TRAIN_ON_PROMPT);
   }
 
   /** {@code datetime.strftime}, for the letters that dates are written with. */

@@ -1,6 +1,7 @@
 package dev.attune.text;
 
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import java.util.Arrays;
 
 /**
@@ -101,7 +102,9 @@ public record Encoding(
                 + maxLength
                 + " leaves no room for text: the tokenizer adds "
                 + specials
-                + " special tokens. Give --max-length at least "
+                + " special tokens. Give "
+                + Term.MAX_LENGTH
+                + " at least "
                 + (specials + 1)
                 + ".");
       }

@@ -1,6 +1,7 @@
 package dev.attune.train;
 
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.optim.Schedule;
 
 /**
@@ -43,32 +44,32 @@ public record TrainerConfig(
     String bestMetric) {
 
   public TrainerConfig {
-    atLeast("batch-size", batchSize, 1);
-    atLeast("epochs", epochs, 1);
-    atLeast("max-steps", maxSteps, 0);
-    atLeast("gradient-accumulation-steps", gradientAccumulationSteps, 1);
-    atLeast("eval-steps", evalSteps, 0);
-    atLeast("save-steps", saveSteps, 0);
-    atLeast("early-stopping-patience", earlyStoppingPatience, 0);
+    atLeast(Term.BATCH_SIZE, batchSize, 1);
+    atLeast(Term.EPOCHS, epochs, 1);
+    atLeast(Term.MAX_STEPS, maxSteps, 0);
+    atLeast(Term.GRADIENT_ACCUMULATION_STEPS, gradientAccumulationSteps, 1);
+    atLeast(Term.EVAL_STEPS, evalSteps, 0);
+    atLeast(Term.SAVE_STEPS, saveSteps, 0);
+    atLeast(Term.EARLY_STOPPING_PATIENCE, earlyStoppingPatience, 0);
     if (!(learningRate > 0 && learningRate <= 1)) {
       throw new InputException(
-          "--learning-rate is " + learningRate + "; it must be above 0 and at most 1");
+          Term.LEARNING_RATE + " is " + learningRate + "; it must be above 0 and at most 1");
     }
-    within("warmup-ratio", warmupRatio, 0, 1);
-    within("label-smoothing", labelSmoothing, 0, 0.999);
-    within("max-grad-norm", maxGradNorm, 0, Double.MAX_VALUE);
+    within(Term.WARMUP_RATIO, warmupRatio, 0, 1);
+    within(Term.LABEL_SMOOTHING, labelSmoothing, 0, 0.999);
+    within(Term.MAX_GRAD_NORM, maxGradNorm, 0, Double.MAX_VALUE);
   }
 
-  private static void atLeast(String option, long value, long least) {
+  private static void atLeast(Term term, long value, long least) {
     if (value < least) {
-      throw new InputException("--" + option + " is " + value + "; it must be at least " + least);
+      throw new InputException(term + " is " + value + "; it must be at least " + least);
     }
   }
 
-  private static void within(String option, double value, double least, double most) {
+  private static void within(Term term, double value, double least, double most) {
     if (!(value >= least && value <= most)) {
       throw new InputException(
-          "--" + option + " is " + value + "; it must be between " + least + " and " + most);
+          term + " is " + value + "; it must be between " + least + " and " + most);
     }
   }
 

@@ -7,6 +7,7 @@ import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Order;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.memory.Buffer;
 import dev.attune.model.Model;
 import dev.attune.optim.Optimizer;
@@ -75,7 +76,7 @@ public final class TrainingLoop implements AutoCloseable {
     this.evaluator = evaluator;
     this.config = config;
     if (evaluator == null && config.earlyStoppingPatience() > 0) {
-      throw new InputException("--early-stopping-patience needs --validation-file");
+      throw new InputException(Term.EARLY_STOPPING_PATIENCE + " needs " + Term.VALIDATION_FILE);
     }
     if (evaluator != null) {
       checkMetric(evaluator.names(), config.bestMetric());
@@ -103,12 +104,13 @@ public final class TrainingLoop implements AutoCloseable {
   private static void checkMetric(List<String> names, String wanted) {
     if (!names.contains(wanted)) {
       throw new InputException(
-          "--metric-for-best-model is '"
+          Term.METRIC_FOR_BEST_MODEL
+              + " is '"
               + wanted
               + "'; this task measures "
               + String.join(", ", names)
               + (names.contains("perplexity") && !names.contains("bleu")
-                  ? ", and more with --evaluate-with generate"
+                  ? ", and more with " + Term.EVALUATE_WITH.of("generate")
                   : ""));
     }
   }
@@ -249,9 +251,12 @@ public final class TrainingLoop implements AutoCloseable {
       throw new DivergedException(
           String.format(
               "step %d: the loss is %s and the gradient norm %s; training stopped before they"
-                  + " reached the weights. Try a lower --learning-rate, more warmup, or --precision"
-                  + " fp32",
-              done.step(), result.loss(), result.gradNorm()));
+                  + " reached the weights. Try a lower %s, more warmup, or %s",
+              done.step(),
+              result.loss(),
+              result.gradNorm(),
+              Term.LEARNING_RATE,
+              Term.PRECISION.of("fp32")));
     }
     // A step that was asked for while another ran took the time from that one's end.
     long now = System.nanoTime();

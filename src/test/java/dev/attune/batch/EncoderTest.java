@@ -13,6 +13,7 @@ import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
+import dev.attune.run.RunOption;
 import dev.attune.task.Classification;
 import dev.attune.task.Purpose;
 import dev.attune.task.TokenClassification;
@@ -202,10 +203,13 @@ class EncoderTest {
     assertEquals(
         "max length 2 leaves no room for text: the tokenizer adds 2 special tokens. Give"
             + " --max-length at least 3.",
-        assertThrows(
-                InputException.class,
-                () -> new Encoder(TestTasks.CLASSIFICATION.encoder(bert, 2, Purpose.PREDICTION), 1))
-            .getMessage());
+        RunOption.worded(
+            assertThrows(
+                    InputException.class,
+                    () ->
+                        new Encoder(
+                            TestTasks.CLASSIFICATION.encoder(bert, 2, Purpose.PREDICTION), 1))
+                .getMessage()));
     assertThrows(
         InputException.class,
         () -> new Encoder(TestTasks.CLASSIFICATION.encoder(bert, 16, Purpose.PREDICTION), 0));

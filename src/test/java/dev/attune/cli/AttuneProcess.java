@@ -1,5 +1,7 @@
 package dev.attune.cli;
 
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
@@ -9,10 +11,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 
 /** Runs the real {@code ./attune} as a child process. */
 final class AttuneProcess {
   private static final int TIMEOUT_SECONDS = 300;
+
+  /** A term in a message that the command line has not put its word to. */
+  private static final Pattern UNWORDED = Pattern.compile("‹[a-z0-9 ]+[=›]");
 
   /** How it ended. */
   record Ended(int status, String out, String err) {
@@ -95,7 +101,9 @@ final class AttuneProcess {
         process.destroyForcibly();
         throw new IllegalStateException("no end after " + TIMEOUT_SECONDS + " s: " + read(err));
       }
-      return new Ended(process.exitValue(), read(out), read(err));
+      Ended ended = new Ended(process.exitValue(), read(out), read(err));
+      assertFalse(UNWORDED.matcher(ended.out() + ended.err()).find(), ended::toString);
+      return ended;
     } catch (InterruptedException e) {
       throw new IllegalStateException(e);
     }

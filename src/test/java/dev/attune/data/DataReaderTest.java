@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.InputException;
+import dev.attune.run.RunOption;
 import dev.attune.task.Classification;
 import dev.attune.text.SharedFolders;
 import java.io.IOException;
@@ -49,7 +50,7 @@ class DataReaderTest {
   private String refusal(String name, String content, String columns) {
     InputException e =
         assertThrows(InputException.class, () -> read(name, content, columns), content);
-    return e.getMessage().replace(temp.toString() + "/", "");
+    return RunOption.worded(e.getMessage()).replace(temp.toString() + "/", "");
   }
 
   // ---- CSV

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.InputException;
 import dev.attune.data.Finding.Severity;
+import dev.attune.run.RunOption;
 import dev.attune.task.Classification;
 import dev.attune.task.TokenClassification;
 import dev.attune.testkit.TestTasks;
@@ -215,8 +216,7 @@ class DataReportTest {
             .build();
     assertEquals(Severity.FATAL, only(none, "nothing_supervised").severity());
     assertTrue(
-        assertThrows(InputException.class, none::throwIfFatal)
-            .getMessage()
+        RunOption.worded(assertThrows(InputException.class, none::throwIfFatal).getMessage())
             .contains("leaves no target to train on; give a larger --max-length"));
     DataReport some =
         DataReport.builder(new TokenClassification(LabelMap.ofNames(List.of("B", "O"))))
@@ -407,7 +407,7 @@ class DataReportTest {
   private static String page(DataReport report, boolean blocks) {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (PrintStream out = new PrintStream(bytes, true, StandardCharsets.UTF_8)) {
-      new DataReportText(report, blocks).print(out);
+      new DataReportText(report, blocks, words -> words).print(out);
     }
     return bytes.toString(StandardCharsets.UTF_8);
   }
@@ -421,7 +421,7 @@ class DataReportTest {
                 GOOD,
                 new TokenLengths(new int[] {8, 3, 4}, new int[] {5, 0, 0}, new int[] {1, 1, 1}))
             .build();
-    JsonNode json = report.toJson();
+    JsonNode json = report.toJson(words -> words);
     assertEquals("classification", json.get("task").asText());
     JsonNode train = json.at("/splits/train");
     assertEquals(3, train.get("rows").asInt());

@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.attune.core.DType;
-import dev.attune.core.Device;
+import dev.attune.core.DeviceKind;
 import dev.attune.kernels.calls.CopyCall;
 import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.cpu.CpuBackend;
@@ -79,7 +79,7 @@ class BackendTest extends KernelContract {
   void everyLevelOpensOrSaysWhyNot(Isa isa) {
     try (CpuBackend backend = new CpuBackend(1, isa)) {
       assertEquals("cpu", backend.name());
-      assertEquals(Device.CPU, backend.device());
+      assertEquals(DeviceKind.CPU, backend.device());
       assertTrue(isa == Isa.BEST || backend.isa() == isa, "opened " + backend.isa());
       assertEquals("cpu, " + backend.isa().label() + ", 1 thread", backend.description());
       assertEquals(backend.isa() == Isa.V4_BF16, backend.hasFastBf16());

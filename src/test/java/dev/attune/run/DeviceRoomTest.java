@@ -89,7 +89,7 @@ class DeviceRoomTest {
         assertThrows(DeviceMemoryException.class, () -> Session.arena(backend, 1L << 44));
     assertTrue(
         e.getMessage().startsWith("no room for keys and values: 16777216 MiB"), e.getMessage());
-    assertTrue(e.getMessage().contains("--max-new-tokens"), e.getMessage());
+    assertTrue(RunOption.worded(e.getMessage()).contains("--max-new-tokens"), e.getMessage());
   }
 
   /** A cache that could not be made whole leaves nothing behind. */

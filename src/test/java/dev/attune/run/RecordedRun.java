@@ -51,7 +51,7 @@ final class RecordedRun implements RunListener {
     try {
       run();
     } catch (InputException e) {
-      return e.getMessage();
+      return RunOption.worded(e.getMessage());
     }
     throw new AssertionError("it was not refused; it said " + notes);
   }

@@ -8,9 +8,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.core.InputException;
-import dev.attune.data.Answer;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
+import dev.attune.data.GoldAnswer;
 import dev.attune.text.SharedFolders;
 import dev.attune.text.TextTokenizer;
 import java.nio.file.Path;
@@ -41,10 +41,14 @@ class AnswerWindowsTest {
             Path.of("q.jsonl"),
             List.of(
                 Example.ofQuestion(
-                    1, "When?", CONTEXT, List.of(new Answer(answer, start)), Map.of()),
+                    1, "When?", CONTEXT, List.of(new GoldAnswer(answer, start)), Map.of()),
                 Example.ofQuestion(2, "Why?", CONTEXT, List.of(), Map.of()),
                 Example.ofQuestion(
-                    3, "When?", CONTEXT, List.of(new Answer(answer, Answer.ANYWHERE)), Map.of())));
+                    3,
+                    "When?",
+                    CONTEXT,
+                    List.of(new GoldAnswer(answer, GoldAnswer.ANYWHERE)),
+                    Map.of())));
     EncodedDataset data = new Encoder(new AnswerWindows(tokenizer, 24, 6, true), 1).encode(rows);
     List<AnswerWindows.Window> windows = data.notes(AnswerWindows.Notes.class).windows();
     assertEquals(data.size(), windows.size());

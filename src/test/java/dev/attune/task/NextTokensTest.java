@@ -18,6 +18,7 @@ import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Finding;
 import dev.attune.data.Finding.Severity;
+import dev.attune.run.RunOption;
 import dev.attune.testkit.ByteTokenizer;
 import dev.attune.testkit.TestTasks;
 import dev.attune.text.ChatMessage;
@@ -243,15 +244,14 @@ class NextTokensTest {
         List.of("truncated", "unsupervised_rows", "no_end"), codes(report, Severity.WARNING));
     report.throwIfFatal();
     assertEquals(3, report.summaries().get(0).supervised());
-    assertEquals(3, report.toJson().at("/splits/train/supervised_tokens").asInt());
+    assertEquals(3, report.toJson(words -> words).at("/splits/train/supervised_tokens").asInt());
     assertTrue(
         report.findings().stream()
             .anyMatch(f -> f.code().equals("unsupervised_rows") && f.rows().equals(List.of(4))));
 
     DataReport nothing = report(5, dataset(lost));
     assertTrue(
-        assertThrows(InputException.class, nothing::throwIfFatal)
-            .getMessage()
+        RunOption.worded(assertThrows(InputException.class, nothing::throwIfFatal).getMessage())
             .startsWith(
                 "train.jsonl: no row has a token to learn within max length 5; give a larger"
                     + " --max-length"));

@@ -1,7 +1,7 @@
 package dev.attune.testkit;
 
 import dev.attune.core.DType;
-import dev.attune.core.Device;
+import dev.attune.core.DeviceKind;
 import dev.attune.kernels.Backend;
 import dev.attune.ref.Precision;
 import dev.attune.testkit.TestMemory.Role;
@@ -350,7 +350,7 @@ public final class KernelCase {
           if (definition == null) {
             throw new IllegalStateException(label + " has no reference");
           }
-          boolean onTheCpu = backend.device() == Device.CPU;
+          boolean onTheCpu = backend.device() == DeviceKind.CPU;
           if (exact.contains(tensor) || (onTheCpu && exactOnTheCpu.contains(tensor))) {
             checkEqual(label, actual, plain);
           } else {

@@ -13,6 +13,7 @@ import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
+import dev.attune.run.RunOption;
 import dev.attune.testkit.Goldens;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -190,7 +191,7 @@ class TextTokenizerTest {
       assertEquals(
           "max length 4 leaves no room for text: the tokenizer adds 4 special tokens. Give"
               + " --max-length at least 5.",
-          e.getMessage());
+          RunOption.worded(e.getMessage()));
     }
   }
 

@@ -1,7 +1,7 @@
 package dev.attune.kernels.cpu;
 
 import dev.attune.core.Check;
-import dev.attune.core.Device;
+import dev.attune.core.DeviceKind;
 import dev.attune.kernels.KernelLibrary;
 import dev.attune.kernels.NativeBackend;
 import dev.attune.kernels.NativeCalls;
@@ -45,8 +45,8 @@ public final class CpuBackend extends NativeBackend {
   }
 
   @Override
-  public Device device() {
-    return Device.CPU;
+  public DeviceKind device() {
+    return DeviceKind.CPU;
   }
 
   @Override

@@ -1,7 +1,8 @@
 package dev.attune.kernels.cuda;
 
 import dev.attune.core.Check;
-import dev.attune.core.Device;
+import dev.attune.core.DeviceKind;
+import dev.attune.core.Term;
 import dev.attune.kernels.BackendException;
 import dev.attune.kernels.Call;
 import dev.attune.kernels.KernelLibrary;
@@ -197,8 +198,8 @@ public final class CudaBackend extends NativeBackend {
   }
 
   @Override
-  public Device device() {
-    return Device.CUDA;
+  public DeviceKind device() {
+    return DeviceKind.CUDA;
   }
 
   @Override
@@ -337,7 +338,9 @@ public final class CudaBackend extends NativeBackend {
     lost =
         "the GPU has failed and this process cannot use it any more: "
             + message
-            + "; start again, with --resume from the last checkpoint if there is one";
+            + "; start again, with "
+            + Term.RESUME
+            + " from the last checkpoint if there is one";
     return new BackendException(lost);
   }
 

@@ -1,7 +1,7 @@
 package dev.attune.kernels.torch;
 
 import dev.attune.core.Check;
-import dev.attune.core.Device;
+import dev.attune.core.DeviceKind;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.BackendException;
 import dev.attune.kernels.Call;
@@ -103,8 +103,8 @@ public final class TorchBackend implements Backend {
   }
 
   @Override
-  public Device device() {
-    return Device.CPU;
+  public DeviceKind device() {
+    return DeviceKind.CPU;
   }
 
   @Override

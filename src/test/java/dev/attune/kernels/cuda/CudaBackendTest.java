@@ -8,7 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.DType;
-import dev.attune.core.Device;
+import dev.attune.core.DeviceKind;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.BackendException;
@@ -21,6 +21,7 @@ import dev.attune.memory.Arena;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.run.Backends;
+import dev.attune.run.RunOption;
 import dev.attune.testkit.Host;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -59,7 +60,7 @@ class CudaBackendTest {
   @Test
   void saysWhatItIs() {
     assertEquals("cuda", backend.name());
-    assertEquals(Device.CUDA, backend.device());
+    assertEquals(DeviceKind.CUDA, backend.device());
     assertTrue(backend.hasFastBf16());
     assertEquals(
         "cuda, emulated device, compute capability 9.0, 3 multiprocessors, 1 GiB, CUDA 13.0",
@@ -135,7 +136,7 @@ class CudaBackendTest {
         assertThrows(
             BackendException.class, () -> backend.upload(address, ByteBuffer.allocate(10)));
     assertTrue(first.getMessage().contains("unspecified launch failure"), first.getMessage());
-    assertTrue(first.getMessage().contains("--resume"), first.getMessage());
+    assertTrue(RunOption.worded(first.getMessage()).contains("with --resume"), first.getMessage());
     assertSame(CudaFailure.class, first.getCause().getClass());
     for (Runnable call :
         new Runnable[] {
@@ -210,7 +211,9 @@ class CudaBackendTest {
     Optional<String> reason = PresetRuntime.unavailableReason();
     Assumptions.assumeTrue(reason.isPresent(), "there is a device");
     InputException e = assertThrows(InputException.class, () -> Backends.open("cuda", 1));
-    assertTrue(e.getMessage().startsWith("--backend cuda cannot run here: "), e.getMessage());
+    assertTrue(
+        RunOption.worded(e.getMessage()).startsWith("--backend cuda cannot run here: "),
+        e.getMessage());
     assertTrue(e.getMessage().contains(reason.get()), e.getMessage());
   }
 

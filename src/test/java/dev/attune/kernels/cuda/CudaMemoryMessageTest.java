@@ -17,6 +17,7 @@ import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Sgd;
+import dev.attune.run.RunOption;
 import dev.attune.tape.Tape;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.TestTasks;
@@ -136,7 +137,8 @@ class CudaMemoryMessageTest {
       tape.begin(training);
       tape.allocate(2 << 20);
       String message =
-          assertThrows(DeviceMemoryException.class, () -> tape.allocate(3 << 20)).getMessage();
+          RunOption.worded(
+              assertThrows(DeviceMemoryException.class, () -> tape.allocate(3 << 20)).getMessage());
       tape.allocate(2 << 20); // what is free can still be had
       return message;
     }
@@ -145,7 +147,7 @@ class CudaMemoryMessageTest {
   private void assertSays(
       Executable call, String purpose, long wantedMib, long freeMib, String... remedies) {
     int before = runtime.liveBlocks();
-    String message = assertThrows(DeviceMemoryException.class, call).getMessage();
+    String message = RunOption.worded(assertThrows(DeviceMemoryException.class, call).getMessage());
     assertAll(
         () -> assertTrue(message.startsWith("no room for " + purpose + ": "), message),
         () -> assertTrue(message.contains("(" + wantedMib + " MiB) were wanted"), message),

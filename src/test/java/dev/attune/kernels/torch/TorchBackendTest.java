@@ -8,7 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.DType;
-import dev.attune.core.Device;
+import dev.attune.core.DeviceKind;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.calls.AdamWCall;
@@ -46,7 +46,7 @@ class TorchBackendTest extends TorchTestCase {
   @Test
   void describesItself() {
     assertEquals("torch", backend.name());
-    assertEquals(Device.CPU, backend.device());
+    assertEquals(DeviceKind.CPU, backend.device());
     assertEquals("torch, libtorch on the cpu, 2 threads", backend.description());
     assertFalse(backend.hasFastBf16());
   }

@@ -7,7 +7,7 @@ package dev.attune.data;
  * @param start its first character in the context, in Unicode code points as Python counts; -1
  *     where the file does not say
  */
-public record Answer(String text, int start) {
+public record GoldAnswer(String text, int start) {
   /** Where the file does not say where an answer stands. */
   public static final int ANYWHERE = -1;
 }

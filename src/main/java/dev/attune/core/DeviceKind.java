@@ -1,7 +1,7 @@
 package dev.attune.core;
 
 /** Where a backend computes. */
-public enum Device {
+public enum DeviceKind {
   CPU,
   CUDA
 }

@@ -1,0 +1,95 @@
+package dev.attune;
+
+import dev.attune.data.Dataset;
+import dev.attune.run.HeadModel;
+import dev.attune.task.MultiLabelClassification;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.stream.Collectors;
+
+/**
+ * A model that gives a text any number of labels, none too.
+ *
+ * <p>A label is given where its probability reaches its threshold: 0.5, or what {@link
+ * Trainer#tuneThresholds} found, or what {@link ModelOptions#threshold} says.
+ *
+ * <p>Any number of threads may use one; each gets the answers that it would get alone. {@link
+ * #close} waits for calls that have begun; a later call is an {@link IllegalStateException}. An
+ * interrupted thread's call ends with {@link CallInterruptedException}.
+ */
+public final class MultiLabelClassifier implements AutoCloseable {
+  private final HeadModel model;
+  private final List<String> labels;
+  private final Map<String, Double> thresholds;
+
+  private MultiLabelClassifier(HeadModel model) {
+    this.model = model;
+    this.labels = List.copyOf(model.labels());
+    this.thresholds = ((MultiLabelClassification) model.task()).thresholds();
+  }
+
+  /**
+   * Opens the classifier in a folder that {@link Trainer} or Transformers has written.
+   *
+   * @throws InvalidInputException if there is none
+   */
+  public static MultiLabelClassifier open(Path folder) {
+    return open(folder, options -> {});
+  }
+
+  /** The same, with options. */
+  public static MultiLabelClassifier open(Path folder, Consumer<ModelOptions> options) {
+    return new MultiLabelClassifier(ModelOptions.of(options).openMultiLabel(folder));
+  }
+
+  /** The labels, in the order of the model's outputs. */
+  public List<String> labels() {
+    return labels;
+  }
+
+  /** From which probability on each label is given, in the order of the labels; not modifiable. */
+  public Map<String, Double> thresholds() {
+    return thresholds;
+  }
+
+  /** Classifies a text. */
+  public MultiLabelPrediction predict(String text) {
+    return predict(List.of(text)).get(0);
+  }
+
+  /** Classifies a pair of texts. */
+  public MultiLabelPrediction predict(String text, String pair) {
+    return predict(new TextPair(text, pair));
+  }
+
+  /** Classifies a pair of texts. */
+  public MultiLabelPrediction predict(TextPair pair) {
+    return predictPairs(List.of(pair)).get(0);
+  }
+
+  /** Classifies texts; as many predictions, in their order. */
+  public List<MultiLabelPrediction> predict(List<String> texts) {
+    return predict(Texts.of(texts));
+  }
+
+  /** Classifies pairs of texts; as many predictions, in their order. */
+  public List<MultiLabelPrediction> predictPairs(List<TextPair> pairs) {
+    return predict(Texts.ofPairs(pairs));
+  }
+
+  private List<MultiLabelPrediction> predict(Dataset texts) {
+    return Faults.translated(
+        () ->
+            model.predict(texts, MultiLabelClassification.Predicted.class).stream()
+                .map(p -> new MultiLabelPrediction(p.labels(), p.scores()))
+                .collect(Collectors.toCollection(ArrayList::new)));
+  }
+
+  @Override
+  public void close() {
+    model.close();
+  }
+}

@@ -1,0 +1,109 @@
+package dev.attune.core;
+
+import java.util.Locale;
+import java.util.function.BiFunction;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * What a user can set or call, where messages must name it though each face of the product has its
+ * own word: the command line says {@code --max-length}, the API {@code maxLength}. A message
+ * carries the term in marks, "‹max length› is 5; …", and the face that shows it puts its word there
+ * by {@link #worded}.
+ */
+public enum Term {
+  /** Training, as something to call. */
+  TRAINING,
+  /** Predicting, likewise. */
+  PREDICTION,
+
+  BASE_MODEL,
+  BATCH_SIZE,
+  COLUMNS,
+  DOC_STRIDE,
+  EARLY_STOPPING_PATIENCE,
+  EPOCHS,
+  EVALUATE_WITH,
+  EVAL_STEPS,
+  GRADIENT_ACCUMULATION_STEPS,
+  GRADIENT_CHECKPOINTING,
+  LABEL_SMOOTHING,
+  LEARNING_RATE,
+  LOAD_IN_4BIT,
+  LOAD_IN_8BIT,
+  LORA_ALPHA,
+  LORA_DROPOUT,
+  LORA_R,
+  LORA_TARGETS,
+  LR_SCHEDULER,
+  MAX_ANSWER_LENGTH,
+  MAX_GRAD_NORM,
+  MAX_LENGTH,
+  MAX_NEW_TOKENS,
+  MAX_STEPS,
+  METRIC_FOR_BEST_MODEL,
+  MIN_P,
+  MODEL,
+  N_BEST,
+  NULL_THRESHOLD,
+  NUM_BEAMS,
+  OPTIMIZER,
+  POS_WEIGHT,
+  PRECISION,
+  REPETITION_PENALTY,
+  RESUME,
+  SAVE_STEPS,
+  STREAMS,
+  STRIDE,
+  TASK,
+  TEMPERATURE,
+  TOP_K,
+  TOP_P,
+  TRAIN_ON_PROMPT,
+  TUNE_THRESHOLDS,
+  VALIDATION_FILE,
+  WARMUP_RATIO;
+
+  private static final Pattern MARKED =
+      Pattern.compile("‹([a-z0-9]+(?: [a-z0-9]+)*)(?:=((?:[^›]|››)*))?›(?!›)");
+
+  /** The term in a message: ‹max length›. */
+  @Override
+  public String toString() {
+    return marked(name(), null);
+  }
+
+  /** The term with a value in a message, where the two are one thing to do: ‹precision=fp32›. */
+  public String of(Object value) {
+    return marked(name(), value.toString());
+  }
+
+  /**
+   * A term of a list above, likewise.
+   *
+   * @param name of the constant: MAX_LENGTH
+   * @param value null: none
+   */
+  public static String marked(String name, String value) {
+    String words = name.toLowerCase(Locale.ROOT).replace('_', ' ');
+    return "‹" + words + (value == null ? "" : "=" + value.replace("›", "››")) + "›";
+  }
+
+  /**
+   * A message in a face's words.
+   *
+   * @param words of a constant's name (MAX_LENGTH), and of its value or null; null where it is no
+   *     term, and the message says what it says
+   */
+  public static String worded(String message, BiFunction<String, String, String> words) {
+    return MARKED
+        .matcher(message)
+        .replaceAll(
+            mark -> {
+              String name = mark.group(1).toUpperCase(Locale.ROOT).replace(' ', '_');
+              String value = mark.group(2) == null ? null : mark.group(2).replace("››", "›");
+              String word = words.apply(name, value);
+              return Matcher.quoteReplacement(word == null ? mark.group() : word);
+            });
+  }
+}
