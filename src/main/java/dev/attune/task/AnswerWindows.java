@@ -9,6 +9,7 @@ import dev.attune.data.Answer;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.TokenLengths;
+import dev.attune.metrics.Words;
 import dev.attune.text.Encoding;
 import dev.attune.text.TextTokenizer;
 import java.util.ArrayList;
@@ -20,6 +21,10 @@ import java.util.List;
  * windows that overlap, as Transformers' {@code run_qa.py} cuts them with {@code
  * truncation="only_second"}. Where a window does not hold the whole answer, its target is the first
  * token for both ends, and so it is where there is no answer.
+ *
+ * <p>One thing differs: where an answer begins in the last token of a window, {@code run_qa.py}
+ * runs on to the special token behind it, whose offset is 0, and has the model learn that; here the
+ * target is the answer's token.
  */
 final class AnswerWindows implements RowEncoder<List<AnswerWindows.Window>> {
   /**
@@ -74,7 +79,7 @@ final class AnswerWindows implements RowEncoder<List<AnswerWindows.Window>> {
         !withTargets || example.answers() != null,
         "%s: the answers are missing",
         dataset.where(example));
-    Encoding whole = tokenizer.encode(example.text().stripLeading(), example.textPair());
+    Encoding whole = tokenizer.encode(Words.stripStart(example.text()), example.textPair());
     int begin = 0;
     while (begin < whole.length() && whole.sequenceIds()[begin] != 1) {
       begin++;
