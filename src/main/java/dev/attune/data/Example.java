@@ -141,6 +141,13 @@ public record Example(
     return out.toString();
   }
 
+  /** One text in lower case, with runs of white space as one space. */
+  static String normalised(String text) {
+    StringBuilder out = new StringBuilder();
+    appendNormalised(text, out);
+    return out.toString();
+  }
+
   private static void appendNormalised(String text, StringBuilder out) {
     boolean gap = false;
     int begin = out.length();

@@ -5,7 +5,6 @@ import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
-import dev.attune.data.Answer;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.TokenLengths;
@@ -121,25 +120,11 @@ final class AnswerWindows implements RowEncoder<List<AnswerWindows.Window>> {
     if (example.answers().isEmpty()) {
       return null;
     }
-    Answer answer = example.answers().get(0);
-    String context = example.textPair();
-    int start = answer.start();
-    if (start == Answer.ANYWHERE) {
-      int found = context.indexOf(answer.text());
-      Check.input(
-          found >= 0, "%s: the answer does not stand in the context", dataset.where(example));
-      Check.input(
-          context.indexOf(answer.text(), found + 1) < 0,
-          "%s: the answer stands in the context more than once; say where with answer_start",
-          dataset.where(example));
-      start = context.codePointCount(0, found);
+    try {
+      return example.answers().get(0).spanIn(example.textPair());
+    } catch (InputException e) {
+      throw new InputException(dataset.where(example) + ": " + e.getMessage(), e);
     }
-    int end = start + answer.text().codePointCount(0, answer.text().length());
-    Check.input(
-        end <= context.codePointCount(0, context.length()),
-        "%s: the answer ends beyond the context",
-        dataset.where(example));
-    return new int[] {start, end};
   }
 
   private Window window(Encoding whole, int begin, int from, int to, int end, int[] span) {
