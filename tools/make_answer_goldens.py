@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
 """What SQuAD's official scripts and Transformers' run_qa.py make of answers, windows and logits, for the tests.
 
-    tools/make_answer_goldens.py COMPUTE_SCORE src/test/resources
+    tools/make_answer_goldens.py COMPUTE_SCORE UTILS_QA src/test/resources
 
 COMPUTE_SCORE is the official script of SQuAD 1.1 (metrics/squad/compute_score.py of huggingface/evaluate); that of 2.0 is in
-transformers.data.metrics. Needs numpy and transformers. How contexts are cut and answers found is written down below from the
-description of run_qa.py and utils_qa.py, in float64. Logits come from a small generator that the test repeats: they are
-multiples of 1/1024, so that every sum is exact, and no two of a window are equal.
+transformers.data.metrics. UTILS_QA is examples/pytorch/question-answering/utils_qa.py of Transformers: what is written down below
+of how answers are found, in float64, is held against it. Needs numpy and transformers. Logits come from a small generator that
+the test repeats: they are multiples of 1/1024, so that every sum is exact, and no two of a window are equal.
 """
 import importlib.util
 import json
 import pathlib
 import random
 import sys
+import tempfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -173,6 +174,30 @@ def best_answers(context, windows, n_best, longest, may_be_none, threshold):
     return {"answer": given, "nbest": [{"text": t, "start": b, "end": e, "score": float(c)} for t, (_, b, e), c in zip(texts, found, chances)]}
 
 
+class Rows(list):
+    """Rows as utils_qa.py reads a data set."""
+
+    def __getitem__(self, key):
+        return [row[key] for row in self] if isinstance(key, str) else super().__getitem__(key)
+
+
+def check(official, context, windows, setting, ours):
+    """That utils_qa.py gives the same, unless it finds nothing and says "empty"."""
+    n_best, longest, may_be_none, threshold = setting
+    features = Rows({"example_id": "0", "offset_mapping": offsets} for _, offsets in windows)
+    logits = ([start for (start, _), _ in windows], [end for (_, end), _ in windows])
+    with tempfile.TemporaryDirectory() as folder:
+        given = official.postprocess_qa_predictions(
+            Rows([{"id": "0", "context": context}]), features, logits, version_2_with_negative=may_be_none, n_best_size=n_best,
+            max_answer_length=longest, null_score_diff_threshold=threshold, output_dir=folder)
+        listed = json.loads((pathlib.Path(folder) / "nbest_predictions.json").read_text())["0"]
+    if listed[0]["text"] == "empty":
+        return
+    assert given["0"] == ours["answer"], (given, ours)
+    assert [answer["text"] for answer in listed] == [answer["text"] for answer in ours["nbest"]]
+    assert np.allclose([answer["probability"] for answer in listed], [answer["score"] for answer in ours["nbest"]], rtol=0, atol=1e-12)
+
+
 def windows_of(tokenizer, question, context):
     """Ids and offsets of each window; offsets are None outside the context. The whole is tokenised first and then cut by the
     tokenizers library: its versions 0.23.1 and 0.23.2 lose most of the context where they are told to cut while they tokenise."""
@@ -185,7 +210,7 @@ def windows_of(tokenizer, question, context):
     return [(before + cut.ids + after, [None] * len(before) + cut.offsets + [None] * len(after)) for cut in [part] + part.overflowing]
 
 
-def decoding(name, folder):
+def decoding(official, name, folder):
     tokenizer = tf.AutoTokenizer.from_pretrained(folder)
     rows = []
     for number, (of, question, answer) in enumerate(QUESTIONS):
@@ -204,19 +229,26 @@ def decoding(name, folder):
             windows.append({"ids": ids, "start": start, "end": end})
             scored.append(((values[:, 0], values[:, 1]), offsets))
         decoded = [best_answers(context, scored, *setting) for setting in SETTINGS]
+        for setting, ours in zip(SETTINGS, decoded):
+            check(official, context, scored, setting, ours)
         rows.append({"question": question, "context": of, "answer": answer, "answer_start": begin, "windows": windows, "decoded": decoded})
     return {"tokenizer": name, "rows": rows}
 
 
+def module(path):
+    spec = importlib.util.spec_from_file_location(pathlib.Path(path).stem, path)
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
 if __name__ == "__main__":
-    spec = importlib.util.spec_from_file_location("compute_score", sys.argv[1])
-    official = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(official)
-    out = pathlib.Path(sys.argv[2])
+    compute_score, utils_qa = module(sys.argv[1]), module(sys.argv[2])
+    out = pathlib.Path(sys.argv[3])
     rng = random.Random(11)
-    answers = {"v1": version_1(official, questions(rng, 400, 0)), "v2": version_2(questions(rng, 400, 0.35)), "thresholds": thresholds(rng, 200)}
+    answers = {"v1": version_1(compute_score, questions(rng, 400, 0)), "v2": version_2(questions(rng, 400, 0.35)), "thresholds": thresholds(rng, 200)}
     (out / "metrics/answers.json").write_text(json.dumps(answers) + "\n")
     golden = {"contexts": CONTEXTS, "max_length": MAX_LENGTH, "stride": STRIDE,
               "settings": [dict(zip(("n_best", "longest", "may_be_none", "threshold"), setting)) for setting in SETTINGS],
-              "decoding": [decoding(name, out / "tokenizers" / name) for name in ("electra", "modernbert", "xlm_roberta")]}
+              "decoding": [decoding(utils_qa, name, out / "tokenizers" / name) for name in ("electra", "modernbert", "xlm_roberta")]}
     (out / "metrics/decoding.json").write_text(json.dumps(golden) + "\n")
