@@ -63,7 +63,8 @@ public record Answer(String text, int start) {
     int nearest = -1;
     for (int at = context.indexOf(text); at >= 0; at = context.indexOf(text, at + 1)) {
       int place = context.codePointCount(0, at);
-      nearest = nearest < 0 || Math.abs(place - start) < Math.abs(nearest - start) ? place : nearest;
+      nearest =
+          nearest < 0 || Math.abs(place - start) < Math.abs(nearest - start) ? place : nearest;
     }
     return nearest < 0
         ? "nowhere in the context"

@@ -83,7 +83,9 @@ final class AnswerSpans {
     return spans.stream().sorted(BEST_FIRST).limit(nBest).toList();
   }
 
-  /** The best of these and "no answer"; that one comes on top of them where it is not among them. */
+  /**
+   * The best of these and "no answer"; that one comes on top of them where it is not among them.
+   */
   List<Span> bestOrNone() {
     Span none = new Span(0, 0, noAnswer);
     List<Span> all = new ArrayList<>(spans);

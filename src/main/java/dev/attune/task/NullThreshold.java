@@ -23,8 +23,8 @@ final class NullThreshold {
   }
 
   /**
-   * Half-way between two neighbouring differences, or beyond the smallest or the largest; of equally
-   * good thresholds the nearest to 0.
+   * Half-way between two neighbouring differences, or beyond the smallest or the largest; of
+   * equally good thresholds the nearest to 0.
    */
   double best() {
     List<Question> sorted =
@@ -42,8 +42,7 @@ final class NullThreshold {
         sum += last.f1OfAnswer() - last.f1OfNone();
       }
       double threshold = between(sorted, answered);
-      boolean parts =
-          answered == sorted.size() || sorted.get(answered).difference() > threshold;
+      boolean parts = answered == sorted.size() || sorted.get(answered).difference() > threshold;
       boolean isNearer = Math.abs(threshold) < Math.abs(best);
       if (parts && (sum > bestSum + 1e-9 || Math.abs(sum - bestSum) <= 1e-9 && isNearer)) {
         best = threshold;

@@ -154,12 +154,22 @@ class EndToEndTest {
         Arguments.of(
             "multi-label-classification",
             List.of(
-                "--train-file", labels, "--validation-file", few, "--pos-weight", "auto",
+                "--train-file",
+                labels,
+                "--validation-file",
+                few,
+                "--pos-weight",
+                "auto",
                 "--tune-thresholds")),
         Arguments.of(
             "question-answering",
             List.of(
-                "--train-file", asked, "--validation-file", some, "--doc-stride", "5",
+                "--train-file",
+                asked,
+                "--validation-file",
+                some,
+                "--doc-stride",
+                "5",
                 "--tune-thresholds")));
   }
 

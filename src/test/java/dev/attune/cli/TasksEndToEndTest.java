@@ -45,22 +45,41 @@ class TasksEndToEndTest {
     List<String> words =
         new ArrayList<>(
             List.of(
-                "train", "--task", task, "--model", model.toString(), "--train-file",
-                train.toString(), "--test-file", test.toString(), "--output-dir",
-                output.toString(), "--learning-rate", "3e-3", "--batch-size", "16", "--dropout",
-                "0", "--json"));
+                "train",
+                "--task",
+                task,
+                "--model",
+                model.toString(),
+                "--train-file",
+                train.toString(),
+                "--test-file",
+                test.toString(),
+                "--output-dir",
+                output.toString(),
+                "--learning-rate",
+                "3e-3",
+                "--batch-size",
+                "16",
+                "--dropout",
+                "0",
+                "--json"));
     words.addAll(List.of(more));
     JsonNode trained = succeeded(words.toArray(String[]::new)).get("test");
     JsonNode evaluated =
-        succeeded(
-            "evaluate", "--model", output.toString(), "--file", test.toString(), "--json");
+        succeeded("evaluate", "--model", output.toString(), "--file", test.toString(), "--json");
     for (String name : List.of("f1", "exact_match", "f1_micro", "subset_accuracy", "loss")) {
       assertEquals(trained.get(name), evaluated.get(name), name);
     }
     Path predictions = scratch.resolve(task + ".jsonl");
     succeeded(
-        "predict", "--model", output.toString(), "--file", test.toString(), "--output",
-        predictions.toString(), "--json");
+        "predict",
+        "--model",
+        output.toString(),
+        "--file",
+        test.toString(),
+        "--output",
+        predictions.toString(),
+        "--json");
     List<JsonNode> rows = new ArrayList<>();
     List<String> lines = Files.readAllLines(predictions);
     List<String> asked = Files.readAllLines(test);
@@ -102,8 +121,7 @@ class TasksEndToEndTest {
         assertTrue(row.get("start").isNull() && row.get("end").isNull(), row.toString());
       } else {
         String context = row.get("context").asText();
-        assertEquals(
-            answer, context.substring(row.get("start").asInt(), row.get("end").asInt()));
+        assertEquals(answer, context.substring(row.get("start").asInt(), row.get("end").asInt()));
       }
       double sum = 0;
       for (JsonNode candidate : row.get("nbest")) {

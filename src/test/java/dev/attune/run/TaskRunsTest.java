@@ -125,7 +125,11 @@ class TaskRunsTest {
   private static final String CONTEXT = "the good book is very good and the chair was bad";
 
   private static String question(String context, String answers) {
-    return "{\"question\": \"good\", \"context\": \"" + context + "\", \"answers\": " + answers + "}";
+    return "{\"question\": \"good\", \"context\": \""
+        + context
+        + "\", \"answers\": "
+        + answers
+        + "}";
   }
 
   private static String answer(String text, int start) {
@@ -135,14 +139,16 @@ class TaskRunsTest {
   static List<Arguments> badQuestions() {
     return List.of(
         Arguments.of(
-            answer("good", 3), List.of("row 3", "stands \" goo\"", "at answer_start 4", "code points")),
+            answer("good", 3),
+            List.of("row 3", "stands \" goo\"", "at answer_start 4", "code points")),
         Arguments.of(answer("bad", 200), List.of("ends beyond the context", "row 3")),
         Arguments.of(answer("lovely", 4), List.of("\"good b\"", "nowhere in the context")),
         Arguments.of(answer("bad", -1), List.of("row 3", "start is -1")),
         Arguments.of(
             question(CONTEXT, "{\"text\": [\"good\"]}"), List.of("more than once", "answer_start")),
         Arguments.of(
-            question(CONTEXT, "{\"text\": [\"lovely\"]}"), List.of("does not stand in the context")),
+            question(CONTEXT, "{\"text\": [\"lovely\"]}"),
+            List.of("does not stand in the context")),
         Arguments.of(
             question(CONTEXT, "{\"text\": [\"bad\", \"chair\"], \"answer_start\": [4]}"),
             List.of("row 3", "2 texts of answers and 1 starts")),
@@ -179,7 +185,8 @@ class TaskRunsTest {
         Arguments.of("{\"text\": \"good\", \"labels\": null}", List.of("not say which labels")),
         Arguments.of("{\"text\": \"\", \"labels\": []}", List.of("empty", "row 3")),
         Arguments.of(
-            "{\"text\": \"good\", \"labels\": [[\"praise\"]]}", List.of("row 3", "list of strings")),
+            "{\"text\": \"good\", \"labels\": [[\"praise\"]]}",
+            List.of("row 3", "list of strings")),
         Arguments.of(
             "{\"text\": \"good\", \"labels\": [\"praise\", \" \"]}", List.of("row 3", "blank")),
         Arguments.of(
@@ -204,7 +211,8 @@ class TaskRunsTest {
     Path train = TinyTasks.writeLabels(scratch.resolve("train.jsonl"), 20, 3);
     Path other =
         Files.writeString(
-            scratch.resolve("other.jsonl"), "{\"text\": \"good\", \"labels\": [\"joy\", \"praise\"]}");
+            scratch.resolve("other.jsonl"),
+            "{\"text\": \"good\", \"labels\": [\"joy\", \"praise\"]}");
     String refusal =
         run(LABELS, train, "out").with(RunOption.VALIDATION_FILE, other.toString()).refusal();
     for (String part : List.of("other.jsonl", "\"joy\"", "\"blame\", \"praise\"", "row 1")) {

@@ -187,8 +187,7 @@ class AnswerDecodingTest {
   }
 
   private static int[] ids(EncodedDataset data, int sequence) {
-    return Arrays.copyOfRange(
-        data.ids(), data.offsets()[sequence], data.offsets()[sequence + 1]);
+    return Arrays.copyOfRange(data.ids(), data.offsets()[sequence], data.offsets()[sequence + 1]);
   }
 
   private static int[] ints(JsonNode list) {

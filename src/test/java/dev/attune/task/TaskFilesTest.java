@@ -63,8 +63,9 @@ class TaskFilesTest {
 
   /** Names, targets and tokens. */
   private static String encoded(Dataset data) {
-    Task task = MultiLabelClassification.TYPE.create(
-        MultiLabelClassification.TYPE.labels(data), data, TaskOptions.NONE);
+    Task task =
+        MultiLabelClassification.TYPE.create(
+            MultiLabelClassification.TYPE.labels(data), data, TaskOptions.NONE);
     EncodedDataset rows =
         new Encoder(task.encoder(tokenizer, 64, Purpose.TRAINING), 1).encode(data);
     return task.labels().names()
@@ -134,15 +135,23 @@ class TaskFilesTest {
   @Test
   void aFlagThatIsNeitherNorAndAFlagColumnThatIsNotThereAreRefused() {
     String flags = "text=text,labels=pet;loud";
-    assertRefused("f.csv, row 3", "\"loud\" must be 0 or 1, not \"2\"", () ->
-        read("f.csv", flags, "text,pet,loud", "a,1,0", "b,1,2"));
+    assertRefused(
+        "f.csv, row 3",
+        "\"loud\" must be 0 or 1, not \"2\"",
+        () -> read("f.csv", flags, "text,pet,loud", "a,1,0", "b,1,2"));
     assertRefused("g.csv", "no column \"loud\"", () -> read("g.csv", flags, "text,pet", "a,1"));
-    assertRefused("h.jsonl, row 1", "\"loud\" must be 0 or 1, not \"null\"", () ->
-        read("h.jsonl", flags, "{\"text\": \"a\", \"pet\": 1}"));
-    assertRefused("labels=NAME;NAME", "once", () ->
-        read("i.csv", "text=text,labels=pet;pet", "text,pet", "a,1"));
-    assertRefused("labels=NAME;NAME", "once", () ->
-        read("j.csv", "text=text,labels=pet;", "text,pet", "a,1"));
+    assertRefused(
+        "h.jsonl, row 1",
+        "\"loud\" must be 0 or 1, not \"null\"",
+        () -> read("h.jsonl", flags, "{\"text\": \"a\", \"pet\": 1}"));
+    assertRefused(
+        "labels=NAME;NAME",
+        "once",
+        () -> read("i.csv", "text=text,labels=pet;pet", "text,pet", "a,1"));
+    assertRefused(
+        "labels=NAME;NAME",
+        "once",
+        () -> read("j.csv", "text=text,labels=pet;", "text,pet", "a,1"));
   }
 
   private static void assertRefused(String one, String two, Runnable reading) {
@@ -174,8 +183,7 @@ class TaskFilesTest {
     for (Example example : data.examples()) {
       out.add(example.text() + " / " + example.textPair() + " / " + example.answers());
     }
-    EncodedDataset windows =
-        new Encoder(new AnswerWindows(tokenizer, 16, 4, true), 1).encode(data);
+    EncodedDataset windows = new Encoder(new AnswerWindows(tokenizer, 16, 4, true), 1).encode(data);
     out.add(windows.fingerprint());
     return out;
   }
@@ -190,28 +198,44 @@ class TaskFilesTest {
             read(
                 "lists.jsonl",
                 null,
-                "{\"question\": \"who\", \"context\": \"" + DOG + "\", \"answers\": {\"text\":"
+                "{\"question\": \"who\", \"context\": \""
+                    + DOG
+                    + "\", \"answers\": {\"text\":"
                     + " [\"dog\"], \"answer_start\": [6]}}",
-                "{\"question\": \"why\", \"context\": \"" + DOG + "\", \"answers\": {\"text\": [],"
+                "{\"question\": \"why\", \"context\": \""
+                    + DOG
+                    + "\", \"answers\": {\"text\": [],"
                     + " \"answer_start\": []}}",
-                "{\"question\": \"how\", \"context\": \"" + sun + "\", \"answers\": {\"text\":"
+                "{\"question\": \"how\", \"context\": \""
+                    + sun
+                    + "\", \"answers\": {\"text\":"
                     + " [\"good\"], \"answer_start\": [8]}}"),
             read(
                 "objects.jsonl",
                 null,
-                "{\"question\": \"who\", \"context\": \"" + DOG + "\", \"answers\": [{\"text\":"
+                "{\"question\": \"who\", \"context\": \""
+                    + DOG
+                    + "\", \"answers\": [{\"text\":"
                     + " \"dog\", \"answer_start\": 6}]}",
                 "{\"question\": \"why\", \"context\": \"" + DOG + "\", \"answers\": []}",
-                "{\"question\": \"how\", \"context\": \"" + sun + "\", \"answers\": [{\"text\":"
+                "{\"question\": \"how\", \"context\": \""
+                    + sun
+                    + "\", \"answers\": [{\"text\":"
                     + " \"good\", \"answer_start\": 8}]}"),
             read(
                 "flat.jsonl",
                 null,
-                "{\"question\": \"who\", \"context\": \"" + DOG + "\", \"answer_text\": \"dog\","
+                "{\"question\": \"who\", \"context\": \""
+                    + DOG
+                    + "\", \"answer_text\": \"dog\","
                     + " \"answer_start\": 6}",
-                "{\"question\": \"why\", \"context\": \"" + DOG + "\", \"answer_text\": \"\","
+                "{\"question\": \"why\", \"context\": \""
+                    + DOG
+                    + "\", \"answer_text\": \"\","
                     + " \"answer_start\": null}",
-                "{\"question\": \"how\", \"context\": \"" + sun + "\", \"answer_text\": \"good\","
+                "{\"question\": \"how\", \"context\": \""
+                    + sun
+                    + "\", \"answer_text\": \"good\","
                     + " \"answer_start\": 8}"),
             read(
                 "flat.csv",
