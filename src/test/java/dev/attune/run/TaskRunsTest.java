@@ -1,5 +1,6 @@
 package dev.attune.run;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -22,6 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Runs of multi-label classification and question answering, and what they refuse to run with. */
 class TaskRunsTest {
@@ -118,6 +120,32 @@ class TaskRunsTest {
     FloatBuffer values = FloatBuffer.allocate((int) source.info(name).elements());
     source.read(name, 0, values.duplicate());
     return values;
+  }
+
+  // ---- training on
+
+  /** What knows answers, or labels, already is not begun anew. */
+  @ParameterizedTest
+  @ValueSource(strings = {LABELS, ANSWERS})
+  void aHeadIsTrainedFurther(String task) throws IOException {
+    Path train = scratch.resolve("train.jsonl");
+    if (task.equals(ANSWERS)) {
+      TinyTasks.writeQuestions(train, 20, 3);
+    } else {
+      TinyTasks.writeLabels(train, 20, 3);
+    }
+    run(task, train, "first").with(RunOption.MAX_STEPS, "3").run();
+    RecordedRun second =
+        run(task, train, "second")
+            .with(RunOption.MODEL, scratch.resolve("first").toString())
+            .with(RunOption.MAX_STEPS, "1")
+            .with(RunOption.LEARNING_RATE, "1e-30") // no weight moves
+            .with(RunOption.WEIGHT_DECAY, "0");
+    second.run();
+    assertEquals(List.of(), second.notes(), "nothing happened that needs to be said");
+    assertArrayEquals(
+        Files.readAllBytes(scratch.resolve("first/model.safetensors")),
+        Files.readAllBytes(scratch.resolve("second/model.safetensors")));
   }
 
   // ---- what is refused
