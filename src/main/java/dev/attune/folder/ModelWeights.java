@@ -105,7 +105,9 @@ public final class ModelWeights {
     return tensorName.substring(0, Math.max(0, tensorName.lastIndexOf('.')));
   }
 
-  /** K of the head over sequences, tokens or spans that a folder holds; empty where there is none. */
+  /**
+   * K of the head over sequences, tokens or spans that a folder holds; empty where there is none.
+   */
   static OptionalInt headOutputs(Path folder) {
     try (WeightSource source = WeightFolder.open(folder)) {
       return headOutputs(source, "");
