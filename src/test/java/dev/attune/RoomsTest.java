@@ -87,6 +87,8 @@ class RoomsTest {
               "task.LabelWeights", "task.MultiLabelClassification", "its reading of labels"),
           new BackReference("Faults", "Trainer", "messages name the methods of the builders"),
           new BackReference("Faults", "ModelOptions", "messages name the methods of the builders"),
+          new BackReference(
+              "Faults", "QuestionAnswerer", "messages name the methods of the builders"),
           new BackReference("Faults", "Generator", "messages name the methods of the builders"));
 
   private static final JavaClasses CLASSES =

@@ -1,5 +1,6 @@
 package dev.attune.data;
 
+import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import java.util.ArrayList;
 import java.util.List;
@@ -69,6 +70,8 @@ final class AnswerFields {
     if (!(text instanceof String string)) {
       throw unusable(text);
     }
+    Check.input(
+        !string.isEmpty(), "the text of an answer is empty; an empty list says that there is none");
     if (start == null) {
       return new GoldAnswer(string, GoldAnswer.ANYWHERE);
     }

@@ -141,7 +141,7 @@ public record Example(
       if (out.length() > 0) {
         out.append('\0');
       }
-      appendNormalised(part, out);
+      EqualText.append(part, out);
     }
     return out.toString();
   }
@@ -154,23 +154,5 @@ public record Example(
   /** Whether there are no words to read. */
   public boolean hasNoWords() {
     return tokens == null || tokens.stream().allMatch(String::isBlank);
-  }
-
-  private static void appendNormalised(String text, StringBuilder out) {
-    boolean gap = false;
-    int begin = out.length();
-    for (int i = 0; i < text.length(); ) {
-      int c = text.codePointAt(i);
-      i += Character.charCount(c);
-      if (Character.isWhitespace(c) || Character.isSpaceChar(c)) {
-        gap = out.length() > begin;
-      } else {
-        if (gap) {
-          out.append(' ');
-          gap = false;
-        }
-        out.appendCodePoint(Character.toLowerCase(c));
-      }
-    }
   }
 }

@@ -1,7 +1,6 @@
 package dev.attune.data;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
@@ -66,9 +65,7 @@ final class SquadReader {
       answers = List.of();
     } else if (question.hasNonNull("answers")) {
       try {
-        answers =
-            AnswerFields.of(
-                JSON.convertValue(question.get("answers"), new TypeReference<List<Object>>() {}));
+        answers = AnswerFields.of(JSON.convertValue(question.get("answers"), Object.class));
       } catch (InputException e) {
         throw new InputException(file + ", row " + row + ": " + e.getMessage(), e);
       }

@@ -26,8 +26,8 @@ public final class ModelWeights {
   /** The names that Transformers gives the last product of a head over sequences or tokens. */
   private static final Pattern LAST_PRODUCT =
       Pattern.compile(
-          "(score|classifier|classifier\\.out_proj|classification_head\\.out_proj|logits_proj)"
-              + "\\.weight");
+          "(score|classifier|classifier\\.out_proj|classification_head\\.out_proj|logits_proj"
+              + "|qa_outputs)\\.weight");
 
   private ModelWeights() {}
 
@@ -105,7 +105,9 @@ public final class ModelWeights {
     return tensorName.substring(0, Math.max(0, tensorName.lastIndexOf('.')));
   }
 
-  /** K of the head over sequences or tokens that a folder holds; empty where there is none. */
+  /**
+   * K of the head over sequences, tokens or spans that a folder holds; empty where there is none.
+   */
   static OptionalInt headOutputs(Path folder) {
     try (WeightSource source = WeightFolder.open(folder)) {
       return headOutputs(source, "");

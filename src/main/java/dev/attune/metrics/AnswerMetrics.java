@@ -1,12 +1,8 @@
 package dev.attune.metrics;
 
 import dev.attune.core.Check;
-import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
 
 /**
  * Exact match and F1 of answers, from 0 to 100, as the official scripts of SQuAD 1.1 and SQuAD 2.0
@@ -79,19 +75,12 @@ public final class AnswerMetrics implements Metrics {
 
   /** The harmonic mean of precision and recall of the words, each as often as it occurs. */
   static double f1(String answer, String prediction, boolean emptyMayBeRight) {
-    List<String> gold = words(normalise(answer));
-    List<String> given = words(normalise(prediction));
+    List<String> gold = Words.split(normalise(answer));
+    List<String> given = Words.split(normalise(prediction));
     if (emptyMayBeRight && (gold.isEmpty() || given.isEmpty())) {
       return gold.equals(given) ? 1 : 0;
     }
-    Map<String, Integer> left = new HashMap<>();
-    gold.forEach(word -> left.merge(word, 1, Integer::sum));
-    int same = 0;
-    for (String word : given) {
-      if (left.merge(word, -1, Integer::sum) >= 0) {
-        same++;
-      }
-    }
+    int same = Words.shared(Words.runs(gold, 1), Words.runs(given, 1));
     if (same == 0) {
       return 0;
     }
@@ -103,11 +92,11 @@ public final class AnswerMetrics implements Metrics {
   /** {@code normalize_answer} of the scripts. */
   static String normalise(String text) {
     StringBuilder kept = new StringBuilder();
-    text.toLowerCase(Locale.ROOT)
+    Words.lowerCase(text)
         .codePoints()
         .filter(c -> PUNCTUATION.indexOf(c) < 0)
         .forEach(kept::appendCodePoint);
-    return String.join(" ", words(withoutArticles(kept.toString())));
+    return String.join(" ", Words.split(withoutArticles(kept.toString())));
   }
 
   /** A space for every word that is an article: {@code \b(a|an|the)\b}. */
@@ -138,30 +127,6 @@ public final class AnswerMetrics implements Metrics {
         || type == Character.LETTER_NUMBER
         || type == Character.OTHER_NUMBER
         || c == '_';
-  }
-
-  /** Python's {@code str.split()}. */
-  private static List<String> words(String text) {
-    List<String> words = new ArrayList<>();
-    StringBuilder word = new StringBuilder();
-    text.codePoints()
-        .forEach(
-            c -> {
-              if (Character.isWhitespace(c) || Character.isSpaceChar(c) || c == 0x85) {
-                flush(word, words);
-              } else {
-                word.appendCodePoint(c);
-              }
-            });
-    flush(word, words);
-    return words;
-  }
-
-  private static void flush(StringBuilder word, List<String> words) {
-    if (word.length() > 0) {
-      words.add(word.toString());
-      word.setLength(0);
-    }
   }
 
   @Override

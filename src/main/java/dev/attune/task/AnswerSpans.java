@@ -9,7 +9,8 @@ import java.util.stream.IntStream;
 /**
  * The likeliest spans of one context over all its windows, as {@code postprocess_qa_predictions} of
  * Transformers finds them: of the likeliest starts and ends of each window, every pair that makes a
- * span of allowed length, ranked by the sum of their logits.
+ * span of allowed length, ranked by the sum of their logits. Where that gives the word "empty"
+ * because no pair makes a span, here there are none.
  */
 final class AnswerSpans {
   /**
@@ -82,17 +83,18 @@ final class AnswerSpans {
     return spans.stream().sorted(BEST_FIRST).limit(nBest).toList();
   }
 
-  /** The same with "no answer" among them, wherever it ranks. */
+  /**
+   * The best of these and "no answer"; that one comes on top of them where it is not among them.
+   */
   List<Span> bestOrNone() {
-    List<Span> best = new ArrayList<>(best());
     Span none = new Span(0, 0, noAnswer);
-    best.add(none);
-    best.sort(BEST_FIRST);
-    if (best.size() > nBest) {
-      Span last = best.remove(best.size() - 1);
-      if (last == none) {
-        best.set(best.size() - 1, none);
-      }
+    List<Span> all = new ArrayList<>(spans);
+    all.add(none);
+    all.sort(BEST_FIRST);
+    int place = all.indexOf(none);
+    List<Span> best = new ArrayList<>(all.subList(0, Math.min(nBest, all.size())));
+    if (place >= nBest) {
+      best.add(none);
     }
     return best;
   }

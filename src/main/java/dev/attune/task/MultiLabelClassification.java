@@ -168,19 +168,24 @@ public final class MultiLabelClassification implements Task {
 
   /** The labels of an example, none twice; null where the file does not say. */
   static Set<String> labels(Example example) {
-    if (example.labels() != null) {
-      return new TreeSet<>(example.labels());
+    List<String> named = named(example);
+    return named == null ? null : new TreeSet<>(named);
+  }
+
+  /** The labels as the file names them; null where it does not. */
+  private static List<String> named(Example example) {
+    if (example.labels() != null || example.label() == null) {
+      return example.labels();
     }
-    if (example.label() == null) {
-      return null;
-    }
-    Set<String> names = new TreeSet<>();
-    for (String name : example.label().split(SEPARATOR)) {
-      if (!name.isBlank()) {
-        names.add(name.strip());
-      }
-    }
-    return names;
+    return Arrays.stream(example.label().split(SEPARATOR))
+        .filter(name -> !name.isBlank())
+        .map(String::strip)
+        .toList();
+  }
+
+  private static boolean repeats(Example example) {
+    List<String> named = named(example);
+    return named != null && Set.copyOf(named).size() < named.size();
   }
 
   @Override
@@ -332,6 +337,16 @@ public final class MultiLabelClassification implements Task {
                 + " not say which labels it has. Labels are a list, names parted by | in one column"
                 + " (empty: none), or columns of 0 and 1: "
                 + Term.COLUMNS.of("text=NAME,labels=NAME;NAME"));
+    found.examples(
+        Severity.FATAL,
+        "blank_label",
+        example -> classes(example).stream().anyMatch(String::isBlank),
+        n -> many(n, "row has", "rows have") + " a blank label among its labels");
+    found.examples(
+        Severity.WARNING,
+        "repeated_label",
+        MultiLabelClassification::repeats,
+        n -> many(n, "row names", "rows name") + " a label twice; it counts once");
     LabelFindings classes = new LabelFindings(found, labels, classCounts);
     classes.unknown(
         example -> classes(example).stream().anyMatch(name -> !labels.contains(name)),

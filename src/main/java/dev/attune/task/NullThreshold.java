@@ -22,7 +22,10 @@ final class NullThreshold {
     questions.add(new Question(difference, f1OfAnswer, f1OfNone));
   }
 
-  /** Half-way between two neighbouring differences; of equally good thresholds the nearest to 0. */
+  /**
+   * Half-way between two neighbouring differences, or beyond the smallest or the largest; of
+   * equally good thresholds the nearest to 0.
+   */
   double best() {
     List<Question> sorted =
         questions.stream().sorted(Comparator.comparingDouble(Question::difference)).toList();
@@ -33,19 +36,28 @@ final class NullThreshold {
     double best = 0;
     double bestSum = sum;
     sum = sorted.stream().mapToDouble(Question::f1OfNone).sum();
-    for (int i = 0; i < sorted.size(); i++) {
-      Question question = sorted.get(i);
-      sum += question.f1OfAnswer() - question.f1OfNone();
-      double next =
-          i + 1 < sorted.size() ? sorted.get(i + 1).difference() : question.difference() + 1;
-      double threshold = (question.difference() + next) / 2;
+    for (int answered = 0; answered <= sorted.size() && !sorted.isEmpty(); answered++) {
+      if (answered > 0) {
+        Question last = sorted.get(answered - 1);
+        sum += last.f1OfAnswer() - last.f1OfNone();
+      }
+      double threshold = between(sorted, answered);
+      boolean parts = answered == sorted.size() || sorted.get(answered).difference() > threshold;
       boolean isNearer = Math.abs(threshold) < Math.abs(best);
-      if (next > question.difference()
-          && (sum > bestSum + 1e-9 || Math.abs(sum - bestSum) <= 1e-9 && isNearer)) {
+      if (parts && (sum > bestSum + 1e-9 || Math.abs(sum - bestSum) <= 1e-9 && isNearer)) {
         best = threshold;
         bestSum = sum;
       }
     }
     return best;
+  }
+
+  /** A threshold between the first {@code count} questions and the others. */
+  private static double between(List<Question> sorted, int count) {
+    if (count == 0) {
+      return sorted.get(0).difference() - 1;
+    }
+    double below = sorted.get(count - 1).difference();
+    return count == sorted.size() ? below + 1 : (below + sorted.get(count).difference()) / 2;
   }
 }

@@ -381,8 +381,8 @@ public final class QuestionAnswering implements Task {
         example -> !isEmpty(example) && hasAnswers(example) && isAnotherText(found, example),
         n ->
             many(n, "answer is", "answers are")
-                + " another text than stands at its place in the context; what stands there is"
-                + " learned");
+                + " written otherwise, in case or white space, than at its place in the context;"
+                + " what stands there is learned");
     found.examples(
         found.isTraining() || settings.noAnswer() ? Severity.NOTE : Severity.WARNING,
         "no_answer",
@@ -407,13 +407,8 @@ public final class QuestionAnswering implements Task {
   }
 
   private static boolean isAnotherText(Findings found, Example example) {
-    if (misplacement(found, example) != null) {
-      return false;
-    }
-    int[] span = AnswerWindows.span(found.data(), example);
-    String context = example.textPair();
-    int begin = context.offsetByCodePoints(0, span[0]);
-    return !context.startsWith(example.answers().get(0).text(), begin);
+    return misplacement(found, example) == null
+        && !example.answers().get(0).isExactIn(example.textPair());
   }
 
   /** A question without answer is learned too: from the first token of each window. */

@@ -16,6 +16,9 @@
  *       dev.attune.model.HeadKind}).
  *   <li>A loss is the sum over targets; the step divides by their number. A span has two targets,
  *       so that its mean is half the sum of two means, as in Transformers.
+ *   <li>The softmax of a span runs over the tokens of its sequence. Transformers' runs over the
+ *       padding of the batch too, so that a loss there depends on the longest sequence beside it;
+ *       for one sequence at a time the two are equal.
  *   <li>What a model decides beyond its weights (thresholds) is found on validation data once it is
  *       trained, stands in attune.json, and is used from then on.
  *   <li>Predictions are typed; only writing them out makes JSON of them.

@@ -10,6 +10,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.cli.AttuneProcess.Ended;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.testkit.TinyModel;
+import dev.attune.testkit.TinyTasks;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +20,9 @@ import java.util.Random;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** The command line from outside: what a user types, what comes back, what is on the disk. */
 class EndToEndTest {
@@ -139,9 +143,43 @@ class EndToEndTest {
     assertArrayEquals(weights(one), weights(two));
   }
 
-  @Test
-  void aKilledRunResumesToTheSameBytes() throws IOException, InterruptedException {
-    String[] options = {"--save-steps", "5", "--validation-file", validation.toString()};
+  /** Rows, losses and what is found on validation data differ by task; what is kept must not. */
+  static List<Arguments> tasks() {
+    String labels = TinyTasks.writeLabels(shared.resolve("labels.jsonl"), 400, 1).toString();
+    String few = TinyTasks.writeLabels(shared.resolve("few-labels.jsonl"), 40, 2).toString();
+    String asked = TinyTasks.writeQuestions(shared.resolve("questions.jsonl"), 250, 1).toString();
+    String some = TinyTasks.writeQuestions(shared.resolve("few-questions.jsonl"), 40, 2).toString();
+    return List.of(
+        Arguments.of("classification", List.of("--validation-file", validation.toString())),
+        Arguments.of(
+            "multi-label-classification",
+            List.of(
+                "--train-file",
+                labels,
+                "--validation-file",
+                few,
+                "--pos-weight",
+                "auto",
+                "--tune-thresholds")),
+        Arguments.of(
+            "question-answering",
+            List.of(
+                "--train-file",
+                asked,
+                "--validation-file",
+                some,
+                "--doc-stride",
+                "5",
+                "--tune-thresholds")));
+  }
+
+  @ParameterizedTest
+  @MethodSource("tasks")
+  void aKilledRunResumesToTheSameBytes(String task, List<String> more)
+      throws IOException, InterruptedException {
+    List<String> all = new ArrayList<>(List.of("--task", task, "--save-steps", "5"));
+    all.addAll(more);
+    String[] options = all.toArray(String[]::new);
     Path whole = scratch.resolve("whole");
     Ended straight = AttuneProcess.run(scratch, train(whole, options));
     assertEquals(0, straight.status(), straight.err());
@@ -171,9 +209,10 @@ class EndToEndTest {
     assertTrue(finished);
     assertTrue(kills > 0, "the run was never killed");
     assertArrayEquals(weights(whole), weights(broken));
-    assertEquals(
-        Files.readString(whole.resolve("metrics.jsonl")),
-        Files.readString(broken.resolve("metrics.jsonl")));
+    for (String file : List.of("metrics.jsonl", "config.json", "attune.json")) {
+      assertEquals(
+          Files.readString(whole.resolve(file)), Files.readString(broken.resolve(file)), file);
+    }
   }
 
   @Test

@@ -2,33 +2,43 @@ package dev.attune.metrics;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class AnswerMetricsTest {
-  /** Made by tools/make_task_goldens.py. */
-  @Test
-  void valuesAreThoseOfTheOfficialScripts() throws IOException {
-    JsonNode goldens =
+  /** Made with the official scripts of SQuAD 1.1 and 2.0 by tools/make_answer_goldens.py. */
+  @ParameterizedTest
+  @ValueSource(strings = {"v1", "v2"})
+  void valuesAreThoseOfTheOfficialScripts(String version) throws IOException {
+    JsonNode golden =
         new ObjectMapper()
-            .readTree(AnswerMetricsTest.class.getResourceAsStream("/metrics/answers.json"));
-    for (String version : List.of("v1", "v2")) {
-      JsonNode golden = goldens.get(version);
-      AnswerMetrics metrics = new AnswerMetrics(version.equals("v2"));
-      for (JsonNode row : golden.get("rows")) {
-        List<String> answers = new ArrayList<>();
-        row.get("answers").forEach(answer -> answers.add(answer.asText()));
-        metrics.add(answers, row.get("prediction").asText());
-      }
+            .readTree(AnswerMetricsTest.class.getResourceAsStream("/metrics/answers.json"))
+            .get(version);
+    AnswerMetrics all = new AnswerMetrics(version.equals("v2"));
+    for (JsonNode row : golden.get("rows")) {
+      List<String> answers = new ArrayList<>();
+      row.get("answers").forEach(answer -> answers.add(answer.asText()));
+      String prediction = row.get("prediction").asText();
+      AnswerMetrics one = new AnswerMetrics(version.equals("v2"));
+      one.add(answers, prediction);
       for (String name : List.of("exact_match", "f1")) {
-        assertEquals(
-            golden.get("values").get(name).asDouble(), metrics.values().get(name), 1e-9, name);
+        assertEquals(row.get(name).asDouble(), one.values().get(name), name + " of " + row);
       }
+      all.add(answers, prediction);
+    }
+    assertTrue(all.count() >= 400);
+    for (Map.Entry<String, JsonNode> value : golden.get("values").properties()) {
+      // The same sum, in another order of operations.
+      assertEquals(value.getValue().asDouble(), all.values().get(value.getKey()), 1e-11);
     }
   }
 

@@ -12,7 +12,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 class MultiLabelMetricsTest {
-  /** Made by tools/make_task_goldens.py. */
+  /** Made by tools/make_multi_label_goldens.py. */
   @Test
   void valuesAreThoseOfScikitLearn() throws IOException {
     JsonNode cases =

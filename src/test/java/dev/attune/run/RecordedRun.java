@@ -13,6 +13,7 @@ final class RecordedRun implements RunListener {
   private final List<String> notes = new ArrayList<>();
   private long stopAfter = Long.MAX_VALUE;
   private long step;
+  private DataReport report;
 
   /** A short run on the cpu. */
   RecordedRun(Path model, Path train, Path output) {
@@ -60,13 +61,20 @@ final class RecordedRun implements RunListener {
     return notes;
   }
 
+  /** What was found in the data of a run that was not refused. */
+  DataReport report() {
+    return report;
+  }
+
   @Override
   public void onNote(String note) {
     notes.add(note);
   }
 
   @Override
-  public void onDataReport(DataReport report) {}
+  public void onDataReport(DataReport made) {
+    report = made;
+  }
 
   @Override
   public void onModel(String model, long parameters, String backend, String precision) {}

@@ -2,6 +2,7 @@ package dev.attune.task;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.Test;
 
@@ -23,5 +24,13 @@ class LabelThresholdsTest {
     tuning.add(2, 1, 0); // answered right, though "no answer" scores higher
     tuning.add(4, 0, 1);
     assertEquals(3, tuning.best(), 1e-12);
+  }
+
+  @Test
+  void noAnswerIsAlwaysGivenWhereThatIsBest() {
+    NullThreshold tuning = new NullThreshold();
+    tuning.add(-3, 0, 1); // answered wrong, and surer of it than of any other
+    tuning.add(2, 0.25, 1);
+    assertTrue(tuning.best() < -3, "threshold " + tuning.best());
   }
 }

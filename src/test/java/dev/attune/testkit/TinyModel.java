@@ -15,9 +15,9 @@ import java.util.List;
 
 /** A small BERT with random weights and a small vocabulary, and data that it can learn. */
 public final class TinyModel {
-  private static final List<String> GOOD = List.of("good", "fine", "lovely", "great", "happy");
-  private static final List<String> BAD = List.of("bad", "poor", "awful", "broken", "sad");
-  private static final List<String> FILLER =
+  static final List<String> GOOD = List.of("good", "fine", "lovely", "great", "happy");
+  static final List<String> BAD = List.of("bad", "poor", "awful", "broken", "sad");
+  static final List<String> FILLER =
       List.of("the", "a", "it", "is", "was", "phone", "book", "chair", "very", "and", "this", "my");
 
   private TinyModel() {}
