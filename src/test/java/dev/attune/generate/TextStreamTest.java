@@ -82,7 +82,9 @@ class TextStreamTest {
     }
   }
 
-  /** Texts are written without special tokens, yet these end them: alone, or with what they show. */
+  /**
+   * Texts are written without special tokens, yet these end them: alone, or with what they show.
+   */
   @ParameterizedTest
   @CsvSource({"gpt2,<|endoftext|>", "llama2,</s>"})
   void endsAtAStopStringWithSpecialTokens(String name, String special) {
