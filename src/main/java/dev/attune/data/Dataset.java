@@ -1,5 +1,8 @@
 package dev.attune.data;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.core.InputException;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -11,6 +14,7 @@ import java.util.List;
  * @param columns which column plays which role, in words: {@code text <- sentence, label}
  */
 public record Dataset(Path source, List<Example> examples, String columns) {
+  private static final ObjectMapper JSON = new ObjectMapper();
 
   public Dataset {
     examples = List.copyOf(examples);
@@ -29,6 +33,38 @@ public record Dataset(Path source, List<Example> examples, String columns) {
   /** Example number {@code index}, counted from 0. */
   public Example get(int index) {
     return examples.get(index);
+  }
+
+  /**
+   * The tools that the assistant of a conversation may call ("tools"): JSON schemas, in a list or,
+   * as tables of one type have them, in the text of one. Null: none.
+   *
+   * @throws InputException if they are neither
+   */
+  public List<?> tools(Example example) {
+    Object tools = example.fields().get("tools");
+    if (tools instanceof String text) {
+      if (text.isBlank()) {
+        return null;
+      }
+      try {
+        tools = JSON.readValue(text, Object.class);
+      } catch (JsonProcessingException e) {
+        throw new InputException(
+            where(example) + ": \"tools\" is a text that is not JSON: " + e.getOriginalMessage(),
+            e);
+      }
+    }
+    if (tools == null || (tools instanceof List<?> list && list.isEmpty())) {
+      return null;
+    }
+    if (!(tools instanceof List<?> list)) {
+      throw new InputException(
+          where(example)
+              + ": \"tools\" must be a list of JSON schemas, or the text of one; it is "
+              + tools);
+    }
+    return list;
   }
 
   /** "file, row 17": how messages name an example. */

@@ -74,6 +74,13 @@ final class JsonlReader {
               + ". A .jsonl file has one {...} on each line.",
           e);
     }
+    for (Map.Entry<String, Object> field : fields.entrySet()) {
+      String broken = WholeCharacters.broken(field.getValue());
+      if (broken != null) {
+        throw new InputException(
+            at(row) + ": '" + field.getKey() + "' has " + WholeCharacters.describe(broken));
+      }
+    }
     Map<Columns.Role, String> roles = columns.resolve(fields.keySet());
     if (!columns.isUsable(fields.keySet())) {
       throw new InputException(

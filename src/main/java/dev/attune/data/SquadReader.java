@@ -87,6 +87,11 @@ final class SquadReader {
     if (!node.path(key).isTextual()) {
       throw new InputException(file + ", row " + row + ": " + key + " is not a string");
     }
-    return node.get(key).asText();
+    String text = node.get(key).asText();
+    if (WholeCharacters.broken(text) != null) {
+      throw new InputException(
+          file + ", row " + row + ": " + key + " has " + WholeCharacters.describe(text));
+    }
+    return text;
   }
 }

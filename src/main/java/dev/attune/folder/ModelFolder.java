@@ -32,7 +32,7 @@ public final class ModelFolder {
     this.path = path;
     this.base = base;
     this.adapter = adapter;
-    this.config = readConfig(base);
+    this.config = SharedVocabulary.asStored(readConfig(base), base);
     this.attune = ModelFiles.readOptional(path.resolve(ModelFiles.ATTUNE));
   }
 
@@ -219,17 +219,18 @@ public final class ModelFolder {
     return null;
   }
 
-  /** The tokens that end a text, as generation_config.json has them ("eos_token_id"). */
+  /**
+   * The tokens that end a text ("eos_token_id"): generation_config.json's, or config.json's where
+   * there is no such file.
+   */
   public Set<Integer> endTokens() {
     Set<Integer> ids = new TreeSet<>();
     Path file = generationConfig();
-    if (file != null) {
-      JsonNode end = ModelFiles.readObject(file).path("eos_token_id");
-      if (end.isInt()) {
-        ids.add(end.intValue());
-      }
-      end.forEach(id -> ids.add(id.asInt()));
+    JsonNode end = (file == null ? config : ModelFiles.readObject(file)).path("eos_token_id");
+    if (end.isInt()) {
+      ids.add(end.intValue());
     }
+    end.forEach(id -> ids.add(id.asInt()));
     return ids;
   }
 }

@@ -29,6 +29,9 @@ public final class ModelWeights {
           "(score|classifier|classifier\\.out_proj|classification_head\\.out_proj|logits_proj"
               + "|qa_outputs)\\.weight");
 
+  /** What all names begin with where a model was saved inside PyTorch's DataParallel. */
+  private static final String WRAPPED = "module.";
+
   private ModelWeights() {}
 
   /**
@@ -62,12 +65,13 @@ public final class ModelWeights {
     Set<String> used = new HashSet<>();
     List<String> unused = new ArrayList<>();
     try (WeightSource source = WeightFolder.open(folder)) {
+      String wrapper = wrapper(source);
       for (Segment segment : parameters.segments()) {
         if (LoraConfig.isAdapter(segment.name())) {
           Initializer.fill(parameters, segment, model.initializerRange(), seed);
           continue;
         }
-        String name = find(source, segment.name(), model);
+        String name = find(source, segment.name(), model, wrapper);
         boolean isNew = drawnAnew != null && module(segment.name()).equals(drawnAnew);
         if (isNew || name == null || !fits(source.info(name), segment)) {
           if (!model.isHead(segment.name())) {
@@ -110,8 +114,12 @@ public final class ModelWeights {
    */
   static OptionalInt headOutputs(Path folder) {
     try (WeightSource source = WeightFolder.open(folder)) {
-      return headOutputs(source, "");
+      return headOutputs(source, wrapper(source));
     }
+  }
+
+  private static String wrapper(WeightSource source) {
+    return source.names().stream().allMatch(name -> name.startsWith(WRAPPED)) ? WRAPPED : "";
   }
 
   /**
@@ -193,11 +201,12 @@ public final class ModelWeights {
   }
 
   /** The name under which a folder holds a tensor: its own, without the body's, or an old one. */
-  private static String find(WeightSource source, String name, Model model) {
+  private static String find(WeightSource source, String name, Model model, String wrapper) {
     Set<String> names = source.names();
     String bodyPrefix = model.bodyPrefix();
     String bare = name.startsWith(bodyPrefix) ? name.substring(bodyPrefix.length()) : name;
-    for (String candidate : List.of(name, bare, model.sharedName(name))) {
+    for (String known : List.of(name, bare, model.sharedName(name))) {
+      String candidate = wrapper + known;
       if (names.contains(candidate)) {
         return candidate;
       }

@@ -17,9 +17,9 @@ import java.util.Map;
 
 /**
  * Beam search as in Transformers' {@code generate} with {@code early_stopping=False}: of every
- * beam's continuations the best twice as many as there are beams are looked at; those that end are
- * set aside with their score, the others go on, until none of them can beat the worst of those set
- * aside.
+ * beam's continuations so many of the best are looked at that, whichever of them end, as many as
+ * there are beams go on; those that end are set aside with their score, until none that goes on can
+ * beat the worst of those set aside.
  */
 public final class BeamSearch implements AutoCloseable {
   /**
@@ -91,9 +91,11 @@ public final class BeamSearch implements AutoCloseable {
     List<Beam> beams = List.of(new Beam(0, new int[0], 0));
     List<Hypothesis> done = new ArrayList<>();
     int most = Math.min(config.maxNewTokens, context - prompt.length);
+    // Each beam has one continuation for every token that ends a text.
+    int wanted = Math.max(2, 1 + ends.length) * config.beams;
     for (int length = 1; ; length++) {
       InterruptedCallException.check("generating");
-      List<Candidate> candidates = candidates(beams, logits, V);
+      List<Candidate> candidates = candidates(beams, logits, V, wanted);
       List<Candidate> next = new ArrayList<>();
       for (int rank = 0; rank < candidates.size() && next.size() < config.beams; rank++) {
         Candidate candidate = candidates.get(rank);
@@ -134,9 +136,9 @@ public final class BeamSearch implements AutoCloseable {
   }
 
   /** The best continuations of all beams, best first. */
-  private List<Candidate> candidates(List<Beam> beams, FloatBuffer logits, int V) {
+  private static List<Candidate> candidates(
+      List<Beam> beams, FloatBuffer logits, int V, int wanted) {
     List<Candidate> best = new ArrayList<>();
-    int wanted = 2 * config.beams;
     for (int b = 0; b < beams.size(); b++) {
       double normalizer = logSumExp(logits, b * V, V);
       double score = beams.get(b).score;

@@ -60,10 +60,19 @@ public final class TextGeneration {
 
   /** A conversation that the assistant is to go on with. */
   public Prompt chatPrompt(List<ChatMessage> messages) {
+    return chatPrompt(messages, null);
+  }
+
+  /**
+   * The same with tools.
+   *
+   * @param tools JSON schemas that the assistant may call, or null
+   */
+  public Prompt chatPrompt(List<ChatMessage> messages, List<?> tools) {
     if (chat == null) {
       chat = ChatTemplate.open(tokenizer.folder());
     }
-    String rendered = chat.render(messages, null, true);
+    String rendered = chat.render(messages, tools, true);
     return new Prompt(rendered, tokenizer.encodePlain(rendered));
   }
 
@@ -76,7 +85,7 @@ public final class TextGeneration {
     List<Prompt> prompts = new ArrayList<>();
     for (Example example : dataset.examples()) {
       if (example.messages() != null) {
-        prompts.add(chatPrompt(withoutAnswer(example.messages())));
+        prompts.add(chatPrompt(withoutAnswer(example.messages()), dataset.tools(example)));
       } else {
         String text = example.prompt() != null ? example.prompt() : example.text();
         if (text == null) {

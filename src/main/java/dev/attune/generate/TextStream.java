@@ -1,6 +1,7 @@
 package dev.attune.generate;
 
 import dev.attune.text.TextTokenizer;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
@@ -15,8 +16,20 @@ final class TextStream implements Request.TokenListener {
 
   private static final char REPLACEMENT = '\uFFFD';
 
+  /** Tokens at the end of the text among which a stop string with special tokens is looked for. */
+  private static final int STOP_TOKENS = 32;
+
+  /**
+   * A stop string that holds special tokens, which texts are written without.
+   *
+   * @param spelling as it is
+   * @param visible what of it a text shows
+   */
+  private record SpecialStop(String spelling, String visible) {}
+
   private final TextTokenizer tokenizer;
-  private final List<String> stops;
+  private final List<String> stops; // what ends the visible text
+  private final List<SpecialStop> specialStops = new ArrayList<>();
   private final Consumer<String> sink;
   private final StringBuilder text = new StringBuilder();
   private final StringBuilder pending = new StringBuilder();
@@ -24,6 +37,7 @@ final class TextStream implements Request.TokenListener {
   private int count;
   private int decodedFrom; // of ids: what came before is out
   private int decodedTo;
+  private final int promptEnd; // of ids: what comes from here on is new
 
   /**
    * @param prompt token ids
@@ -32,12 +46,21 @@ final class TextStream implements Request.TokenListener {
    */
   TextStream(TextTokenizer tokenizer, int[] prompt, List<String> stops, Consumer<String> sink) {
     this.tokenizer = tokenizer;
-    this.stops = stops;
+    this.stops = new ArrayList<>();
+    for (String stop : stops) {
+      String visible = tokenizer.withoutSpecialTokens(stop);
+      if (visible.equals(stop)) {
+        this.stops.add(stop);
+      } else {
+        specialStops.add(new SpecialStop(stop, visible));
+      }
+    }
     this.sink = sink;
     int tail = Math.min(CONTEXT, prompt.length);
     this.ids = Arrays.copyOf(Arrays.copyOfRange(prompt, prompt.length - tail, prompt.length), 64);
     this.count = tail;
     this.decodedTo = tail;
+    this.promptEnd = tail;
   }
 
   @Override
@@ -46,7 +69,26 @@ final class TextStream implements Request.TokenListener {
       ids = Arrays.copyOf(ids, 2 * count);
     }
     ids[count++] = token;
-    return decode(false);
+    return decode(false) && !hasSpecialStop();
+  }
+
+  /** Whether the text now ends with a stop string that texts do not show, or not whole. */
+  private boolean hasSpecialStop() {
+    if (specialStops.isEmpty()) {
+      return false;
+    }
+    int from = Math.max(promptEnd, count - STOP_TOKENS);
+    String spelled = tokenizer.decode(Arrays.copyOfRange(ids, from, count), false);
+    for (SpecialStop stop : specialStops) {
+      if (spelled.contains(stop.spelling)) {
+        decode(true); // what is still half a character stays one
+        int shown = pending.lastIndexOf(stop.visible);
+        emit(stop.visible.isEmpty() || shown < 0 ? pending.length() : shown);
+        pending.setLength(0);
+        return true;
+      }
+    }
+    return false;
   }
 
   /** To be called once the request has ended: passes on what was held back. */
@@ -100,13 +142,21 @@ final class TextStream implements Request.TokenListener {
   private int heldBack() {
     int longest = 0;
     for (String stop : stops) {
-      for (int n = Math.min(stop.length() - 1, pending.length()); n > longest; n--) {
-        if (pending.indexOf(stop.substring(0, n), pending.length() - n) >= 0) {
-          longest = n;
-        }
-      }
+      longest = Math.max(longest, beginning(stop, stop.length() - 1));
+    }
+    for (SpecialStop stop : specialStops) {
+      longest = Math.max(longest, beginning(stop.visible, stop.visible.length()));
     }
     return longest;
+  }
+
+  /** How many characters of a string, {@code most} at the most, the pending text ends with. */
+  private int beginning(String stop, int most) {
+    int n = Math.min(most, pending.length());
+    while (n > 0 && pending.indexOf(stop.substring(0, n), pending.length() - n) < 0) {
+      n--;
+    }
+    return n;
   }
 
   private void emit(int length) {

@@ -3,6 +3,7 @@ package dev.attune.model;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Backend;
+import dev.attune.model.Names.Module;
 import dev.attune.model.albert.Albert;
 import dev.attune.model.bert.Bert;
 import dev.attune.model.distilbert.DistilBert;
@@ -19,6 +20,7 @@ import dev.attune.store.ParameterBuilder;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 
@@ -171,6 +173,32 @@ public final class Families {
       throw e;
     }
     return model;
+  }
+
+  /**
+   * The names of two tensors that may be one.
+   *
+   * @param word of the word embedding: with the body's prefix, or without
+   * @param last of the last product
+   */
+  public record Vocabulary(Set<String> word, Set<String> last) {}
+
+  /** What a config.json says is one weight: empty where it says nothing of that kind. */
+  public static Optional<Vocabulary> sharedVocabulary(JsonNode config) {
+    Entry entry = of(config);
+    if (!entry.isDecoder()) {
+      return Optional.empty();
+    }
+    Family family = entry.reader.apply(new FamilyConfig(config, null));
+    if (!family.config().isTied()) {
+      return Optional.empty();
+    }
+    Names names = family.names();
+    String word = names.of(Module.WORD) + ".weight";
+    return Optional.of(
+        new Vocabulary(
+            Set.of(word, word.substring(names.bodyPrefix().length())),
+            Set.of(names.of(Module.VOCABULARY) + ".weight")));
   }
 
   private static void checkHead(Entry entry, HeadKind head) {

@@ -49,6 +49,15 @@ final class ComparedAnswers implements AnswerCheck {
     if (example.messages() != null) {
       ChatMessage last = example.messages().get(example.messages().size() - 1);
       answer = last.isAssistant() ? last.content() : null;
+      if (last.isAssistant()
+          && last.content().isBlank()
+          && last.fields().containsKey("tool_calls")) {
+        throw new InputException(
+            dataset.where(example)
+                + ": the answer is a call of a tool, with no text to compare with;"
+                + " --evaluate-with generate compares texts. Leave such rows out, or write the call"
+                + " as the content of the turn, as the model is to write it");
+      }
     }
     if (answer == null) {
       throw new InputException(

@@ -93,7 +93,7 @@ final class NextTokens implements RowEncoder<NextTokens.Row> {
         messages.get(messages.size() - 1).isAssistant(),
         "%s: the conversation does not end on the assistant's turn: there is no answer to learn",
         dataset.where(example));
-    List<?> tools = example.fields().get("tools") instanceof List<?> list ? list : null;
+    List<?> tools = dataset.tools(example);
     ChatTemplate template = chat();
     String text;
     List<int[]> learned;

@@ -12,10 +12,12 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.LongFunction;
@@ -60,6 +62,7 @@ public final class TextTokenizer implements AutoCloseable {
   private final boolean truncatesLeft;
   private final boolean prefixesWords;
   private final long handle;
+  private volatile List<String> specialSpellings; // null until needed
   private final AtomicInteger inUse = new AtomicInteger();
   private final AtomicBoolean closed = new AtomicBoolean();
 
@@ -185,6 +188,40 @@ public final class TextTokenizer implements AutoCloseable {
       }
     }
     return OptionalInt.empty();
+  }
+
+  /** A text without the spellings of special tokens, which decoding can leave out. */
+  public String withoutSpecialTokens(String text) {
+    String rest = text;
+    for (String special : specialSpellings()) {
+      rest = rest.replace(special, "");
+    }
+    return rest;
+  }
+
+  /** The longest first: one may hold another. */
+  private List<String> specialSpellings() {
+    List<String> known = specialSpellings;
+    if (known == null) {
+      Set<String> spellings = new TreeSet<>();
+      for (JsonNode token : tokenizerJson().path("added_tokens")) {
+        if (token.path("special").asBoolean()) {
+          spellings.add(token.path("content").asText());
+        }
+      }
+      known =
+          spellings.stream().sorted(Comparator.comparingInt(String::length).reversed()).toList();
+      specialSpellings = known;
+    }
+    return known;
+  }
+
+  private JsonNode tokenizerJson() {
+    try {
+      return new ObjectMapper().readTree(json);
+    } catch (IOException e) {
+      throw new IllegalStateException("a tokenizer that was read before cannot be read", e);
+    }
   }
 
   /**

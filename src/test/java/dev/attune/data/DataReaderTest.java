@@ -419,6 +419,8 @@ class DataReaderTest {
         "{\"messages\": [{\"role\": \"user\"}]}|row 1, turn 1: the content must be a string, not"
             + " null",
         "{\"messages\": [{\"role\": \"user\", \"content\": [1]}]}|content must be a string, not [1]",
+        "{\"text\": \"sun \\uD83D\"}|'text' has half a character (\\ud83d, alone) after 4 characters",
+        "{\"text\": \"a\", \"more\": [{\"x\": \"\\uDE00\"}]}|'more' has half a character",
         "{\"prompt\": 5, \"completion\": \"a\"}|\"prompt\" must be a string, not 5",
         "{\"review\": \"a\"}|row 1 has no text: its fields are \"review\"",
       })
@@ -426,6 +428,34 @@ class DataReaderTest {
     String message = refusal("a.jsonl", line + "\n", null);
     assertTrue(message.startsWith("a.jsonl, row 1"), message);
     assertTrue(message.contains(expected), message);
+  }
+
+  @Test
+  void wholeCharactersMayBeSpelledAsPairs() {
+    Dataset data = read("a.jsonl", "{\"text\": \"sun \\uD83D\\uDE00\"}\n", null);
+    assertEquals("sun \uD83D\uDE00", data.get(0).text());
+  }
+
+  /** Tools stand in a list, or as the text of one, where every column has one type. */
+  @Test
+  void toolsAreAListOrItsText() {
+    String chat = "\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]";
+    List<?> expected = List.of(Map.of("type", "function"));
+    for (String tools :
+        List.of("[{\"type\": \"function\"}]", "\"[{\\\"type\\\": \\\"function\\\"}]\"")) {
+      Dataset data = read("a.jsonl", "{" + chat + ", \"tools\": " + tools + "}\n", null);
+      assertEquals(expected, data.tools(data.get(0)));
+    }
+    for (String none : List.of("null", "[]", "\"\"", "\"[]\"", "\"null\"")) {
+      Dataset data = read("a.jsonl", "{" + chat + ", \"tools\": " + none + "}\n", null);
+      assertNull(data.tools(data.get(0)), none);
+    }
+    for (String bad : List.of("5", "\"{\"", "\"a tool\"", "{\"type\": \"function\"}")) {
+      Dataset data = read("a.jsonl", "{" + chat + ", \"tools\": " + bad + "}\n", null);
+      String message =
+          assertThrows(InputException.class, () -> data.tools(data.get(0))).getMessage();
+      assertTrue(message.contains("row 1") && message.contains("tools"), message);
+    }
   }
 
   @Test

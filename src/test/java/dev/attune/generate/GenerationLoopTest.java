@@ -31,8 +31,10 @@ import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -224,6 +226,28 @@ class GenerationLoopTest {
         Completion found = search.run(prompt, new int[0]);
         assertArrayEquals(expected, found.tokens());
         assertEquals(Finish.LENGTH, found.finish());
+      }
+    }
+  }
+
+  /** Of the best continuations all may end, as many as there are tokens that end a text. */
+  @Test
+  void beamSearchGoesOnWhateverEnds() {
+    try (Opened opened = new Opened("gpt2", Backends.best().toList().get(0).backend(), DType.F32)) {
+      int[] prompt = {17, 4, 250};
+      int V = 320;
+      Integer[] order;
+      try (Decoding decoding = new Decoding(opened.model, opened.tape, 1, CONTEXT)) {
+        double[] first = logProbabilities(decoding, prompt, V);
+        order = IntStream.range(0, V).boxed().toArray(Integer[]::new);
+        Arrays.sort(order, Comparator.comparingDouble(id -> -first[id]));
+      }
+      int[] ends = Arrays.stream(order).limit(9).mapToInt(Integer::intValue).sorted().toArray();
+      BeamSearch.Config config = new BeamSearch.Config(2, 1, 2);
+      try (BeamSearch search = new BeamSearch(opened.model, opened.tape, config, CONTEXT)) {
+        Completion found = search.run(prompt, ends);
+        assertEquals(Finish.END, found.finish());
+        assertEquals(0, found.tokens().length, "the best continuation of all is an end");
       }
     }
   }

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Texts that come token by token: nothing is lost, nothing taken back, stop strings end them. */
@@ -77,6 +78,40 @@ class TextStreamTest {
               "Hello there.",
               " " + TEXT,
               List.of("Doner", "text.\n\n"),
+              new ArrayList<>()));
+    }
+  }
+
+  /**
+   * Texts are written without special tokens, yet these end them: alone, or with what they show.
+   */
+  @ParameterizedTest
+  @CsvSource({"gpt2,<|endoftext|>", "llama2,</s>"})
+  void endsAtAStopStringWithSpecialTokens(String name, String special) {
+    try (TextTokenizer tokenizer = open(name)) {
+      String text = " One two three." + special + " Four five.";
+      for (String stop : List.of(special, "three." + special, special + " Four", "e." + special)) {
+        List<String> pieces = new ArrayList<>();
+        String shown = stop.replace(special, "").strip();
+        String expected =
+            " One two three."
+                .substring(
+                    0,
+                    shown.isEmpty() || shown.equals("Four")
+                        ? " One two three.".length()
+                        : " One two three.".indexOf(shown));
+        assertEquals(
+            expected, stream(tokenizer, "Hello there.", text, List.of("never", stop), pieces));
+        assertEquals(expected, String.join("", pieces), "passed on beyond " + stop);
+      }
+      // The same without the special token is no stop.
+      assertEquals(
+          " One two three. Four five.",
+          stream(
+              tokenizer,
+              "Hello there.",
+              " One two three. Four five.",
+              List.of("three." + special),
               new ArrayList<>()));
     }
   }

@@ -1,0 +1,61 @@
+package dev.attune.folder;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.model.Families;
+import dev.attune.weights.WeightFolder;
+import dev.attune.weights.WeightSource;
+import java.nio.FloatBuffer;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * Whether a language model's last product shares its weight with the word embedding. As in
+ * Transformers, weights that are stored apart and differ are two, whatever config.json says.
+ */
+final class SharedVocabulary {
+  private static final String KEY = "tie_word_embeddings";
+  private static final int PIECE = 1 << 20;
+
+  private SharedVocabulary() {}
+
+  /** The config.json of a folder; where its weights contradict it, as they are. */
+  static ObjectNode asStored(ObjectNode config, Path folder) {
+    Optional<Families.Vocabulary> names = Families.sharedVocabulary(config);
+    if (names.isPresent()) {
+      try (WeightSource source = WeightFolder.open(folder)) {
+        Optional<String> word = stored(source, names.get().word());
+        Optional<String> last = stored(source, names.get().last());
+        if (word.isPresent() && last.isPresent() && !equal(source, word.get(), last.get())) {
+          config.put(KEY, false);
+        }
+      }
+    }
+    return config;
+  }
+
+  /** A body's tensors are stored with its prefix or without. */
+  private static Optional<String> stored(WeightSource source, Set<String> names) {
+    return names.stream().filter(source.names()::contains).findFirst();
+  }
+
+  private static boolean equal(WeightSource source, String one, String other) {
+    long[] shape = source.info(one).shape();
+    if (!Arrays.equals(shape, source.info(other).shape())) {
+      return false;
+    }
+    long count = Arrays.stream(shape).reduce(1, (a, b) -> a * b);
+    FloatBuffer ours = FloatBuffer.allocate(PIECE);
+    FloatBuffer theirs = FloatBuffer.allocate(PIECE);
+    for (long first = 0; first < count; first += PIECE) {
+      int piece = (int) Math.min(PIECE, count - first);
+      source.read(one, first, ours.clear().limit(piece));
+      source.read(other, first, theirs.clear().limit(piece));
+      if (!ours.flip().equals(theirs.flip())) {
+        return false;
+      }
+    }
+    return true;
+  }
+}
