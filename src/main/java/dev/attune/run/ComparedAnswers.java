@@ -54,8 +54,9 @@ final class ComparedAnswers implements AnswerCheck {
           && last.fields().containsKey("tool_calls")) {
         throw new InputException(
             dataset.where(example)
-                + ": the answer is a call of a tool, with no text to compare with;"
-                + " --evaluate-with generate compares texts. Leave such rows out, or write the call"
+                + ": the answer is a call of a tool, with no text to compare with; "
+                + RunOption.EVALUATE_WITH.with("generate")
+                + " compares texts. Leave such rows out, or write the call"
                 + " as the content of the turn, as the model is to write it");
       }
     }
