@@ -118,13 +118,19 @@ public final class ModelOptions {
 
   SharedModel<TextEncoder> openEncoder(String model) {
     refuseThresholds();
+    refuse(weights != WeightFormat.AUTO, "weights", "models with a head");
+    refuse(baseModel != null, "baseModel", "adapters, and no adapter makes vectors");
     return Faults.translated(() -> TextEncoder.open(model, maxLength, compute()));
   }
 
   private void refuseThresholds() {
-    if (threshold != null || !thresholds.isEmpty()) {
+    refuse(threshold != null || !thresholds.isEmpty(), "threshold", "a MultiLabelClassifier alone");
+  }
+
+  private static void refuse(boolean given, String method, String use) {
+    if (given) {
       throw new InvalidInputException(
-          "threshold is given, which is for a MultiLabelClassifier alone; leave it out", null);
+          method + " is given, which is for " + use + "; leave it out", null);
     }
   }
 

@@ -17,6 +17,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -84,6 +86,24 @@ class EmbedderTest {
     assertTrue(e.getMessage().contains("pooling_mode_max_tokens"), e.getMessage());
     assertThrows(InvalidInputException.class, () -> Embedder.open(folder.resolve("llama")));
     assertThrows(InvalidInputException.class, () -> Embedder.open("no-such-model"));
+  }
+
+  @Test
+  void whatAnEmbedderHasNoUseForIsRefused() {
+    try (Backend backend = new CpuBackend(1)) {
+      TinyModel.write(folder, backend);
+    }
+    Map<String, Consumer<ModelOptions>> useless =
+        Map.of(
+            "weights", o -> o.weights(WeightFormat.BF16),
+            "baseModel", o -> o.baseModel(folder),
+            "threshold", o -> o.threshold(0.3));
+    useless.forEach(
+        (name, options) -> {
+          InvalidInputException e =
+              assertThrows(InvalidInputException.class, () -> Embedder.open(folder, options));
+          assertTrue(e.getMessage().startsWith(name), e.getMessage());
+        });
   }
 
   private static double length(float[] vector) {

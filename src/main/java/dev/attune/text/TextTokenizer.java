@@ -69,17 +69,17 @@ public final class TextTokenizer implements AutoCloseable {
   private TextTokenizer(Path folder, Path model, String json, boolean built) {
     this.folder = folder;
     this.modelConfig = JsonFile.read(model.resolve("config.json"));
-    this.json = json;
     this.built = built;
     this.config = JsonFile.read(folder.resolve("tokenizer_config.json"));
+    this.json = AddedTokens.merged(json, config);
     this.specialTokens = JsonFile.read(folder.resolve("special_tokens_map.json"));
     this.typeIds = typeIdsInUse(modelConfig, config);
     this.truncatesLeft = "left".equals(config.path("truncation_side").asText());
-    this.prefixesWords = isByteLevelWithoutPrefix(json);
+    this.prefixesWords = isByteLevelWithoutPrefix(this.json);
     NativeTokenizers.load();
     long created;
     try {
-      created = TokenizersLibrary.LIB.createTokenizerFromString(json);
+      created = TokenizersLibrary.LIB.createTokenizerFromString(this.json);
     } catch (RuntimeException e) {
       throw new InputException(
           folder.resolve("tokenizer.json")

@@ -183,6 +183,31 @@ class TextTokenizerTest {
     }
   }
 
+  /** Transformers adds the tokens that tokenizer_config.json alone knows of. */
+  @Test
+  void addedTokensOfTheConfigCount() throws IOException {
+    Files.copy(
+        SharedFolders.tokenizer("bert-base-uncased").resolve("tokenizer.json"),
+        temp.resolve("tokenizer.json"));
+    Files.writeString(
+        temp.resolve("tokenizer_config.json"),
+        """
+        {"tokenizer_class": "BertTokenizer", "added_tokens_decoder": {
+          "0": {"content": "[PAD]", "special": true},
+          "30523": {"content": "[E2]", "special": true},
+          "30522": {"content": "[E1]", "lstrip": false, "rstrip": false, "single_word": false,
+                    "normalized": false, "special": true}}}
+        """);
+    try (TextTokenizer plain = TextTokenizer.open(SharedFolders.tokenizer("bert-base-uncased"));
+        TextTokenizer tokenizer = TextTokenizer.open(temp)) {
+      int[] expected = plain.encodeIds("one two three", null, 512).ids();
+      assertArrayEquals(
+          new int[] {expected[0], expected[1], 30522, expected[2], 30523, expected[3], expected[4]},
+          tokenizer.encodeIds("one [E1] two [E2] three", null, 512).ids());
+      assertEquals("one", tokenizer.decode(new int[] {expected[1], 30522}, true));
+    }
+  }
+
   @Test
   void maxLengthWithoutRoomForTextIsRefusedWithTheSmallestThatWorks() {
     try (TextTokenizer tokenizer = TextTokenizer.open(SharedFolders.tokenizer("roberta-base"))) {

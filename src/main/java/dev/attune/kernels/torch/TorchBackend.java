@@ -70,12 +70,10 @@ public final class TorchBackend implements Backend {
   private final TorchPool pool;
   private final int threads;
 
-  /** Whether the PyTorch preset is on the class path, for this platform. Loads nothing. */
-  static boolean available() {
-    return unavailableReason().isEmpty();
-  }
-
-  /** Why {@link #available} is false, naming the Maven artifact to add; empty if it is true. */
+  /**
+   * Why the PyTorch preset cannot be used, naming the Maven artifact to add; empty where it is on
+   * the class path, for this platform. Loads nothing.
+   */
   public static Optional<String> unavailableReason() {
     return TorchLibrary.unavailableReason();
   }

@@ -6,7 +6,7 @@
  * <p>{@link dev.attune.kernels.torch.TorchBackend} is the facade; one package-private class per
  * concern does the work. The preset is an optional dependency, so nothing in the facade's
  * signatures, fields or static state mentions a class of it: asking {@link
- * dev.attune.kernels.torch.TorchBackend#available()} is safe on any class path.
+ * dev.attune.kernels.torch.TorchBackend#unavailableReason()} is safe on any class path.
  *
  * <p>Decisions:
  *

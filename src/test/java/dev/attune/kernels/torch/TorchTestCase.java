@@ -27,7 +27,8 @@ abstract class TorchTestCase {
   @BeforeAll
   static void open() {
     Assumptions.assumeTrue(
-        TorchBackend.available(), () -> TorchBackend.unavailableReason().orElseThrow());
+        TorchBackend.unavailableReason().isEmpty(),
+        () -> TorchBackend.unavailableReason().orElseThrow());
     backend = new TorchBackend(2);
   }
 
