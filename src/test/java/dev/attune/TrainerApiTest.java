@@ -490,7 +490,10 @@ class TrainerApiTest {
       String filler = "it was very very very very and ".repeat(12);
       String context = filler + "😀 the phone was lovely " + filler;
       Answering far = answerer.answer("is my phone", context, o -> o.nullThreshold(1e9).nBest(3));
-      assertEquals(3, far.nBest().size());
+      // Three spans, and that there is none, which is far behind them.
+      assertEquals(4, far.nBest().size());
+      assertEquals(
+          List.of(false, false, false, true), far.nBest().stream().map(Answer::isNone).toList());
       assertEquals(far.best().text(), context.substring(far.best().start(), far.best().end()));
       assertFalse(far.best().isNone());
       assertTrue(
