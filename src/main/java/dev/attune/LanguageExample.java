@@ -35,8 +35,15 @@ public final class LanguageExample {
         null);
   }
 
-  /** A conversation, of which the assistant's turns are learned. */
+  /**
+   * A conversation, of which the assistant's turns are learned.
+   *
+   * @throws IllegalArgumentException if it has no turns
+   */
   public static LanguageExample conversation(List<Message> messages) {
+    if (messages.isEmpty()) {
+      throw new IllegalArgumentException("a conversation has at least one turn");
+    }
     return new LanguageExample(null, null, null, List.copyOf(messages));
   }
 

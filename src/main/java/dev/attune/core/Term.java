@@ -65,7 +65,7 @@ public enum Term {
   WARMUP_RATIO;
 
   private static final Pattern MARKED =
-      Pattern.compile("‹([a-z0-9]+(?: [a-z0-9]+)*)(?:=((?:[^›]|››)*))?›(?!›)");
+      Pattern.compile("‹([a-z0-9]+(?: [a-z0-9]+)*)(?:=((?:[^›]++|››)*+))?›(?!›)");
 
   /** The term in a message: ‹max length›. */
   @Override

@@ -24,6 +24,9 @@ final class AnswerFields {
     if (value instanceof Map<?, ?> lists) {
       List<?> texts = list(lists.get("text"));
       List<?> starts = list(lists.get("answer_start"));
+      if (texts == null) {
+        throw unusable(value);
+      }
       if (starts != null && texts.size() != starts.size()) {
         throw new InputException(
             "there are " + texts.size() + " texts of answers and " + starts.size() + " starts");

@@ -20,9 +20,19 @@ public record Dataset(Path source, List<Example> examples, String columns) {
     examples = List.copyOf(examples);
   }
 
-  /** A dataset that was not read from columns. */
+  /**
+   * A dataset that was not read from columns.
+   *
+   * @throws InputException if a text of it holds half a character, which no tokenizer can read
+   */
   public Dataset(Path source, List<Example> examples) {
     this(source, examples, "");
+    for (Example example : this.examples) {
+      String broken = WholeCharacters.broken(example.texts());
+      if (broken != null) {
+        throw new InputException(where(example) + " has " + WholeCharacters.describe(broken));
+      }
+    }
   }
 
   /** Number of examples. */

@@ -2,6 +2,7 @@ package dev.attune.data;
 
 import dev.attune.text.ChatMessage;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -100,6 +101,20 @@ public record Example(
   public static Example ofMessages(int row, List<ChatMessage> messages) {
     return new Example(
         row, null, null, null, null, null, null, null, null, messages, null, Map.of());
+  }
+
+  /** All that is text in it. */
+  List<Object> texts() {
+    List<Object> texts =
+        new ArrayList<>(
+            Arrays.asList(text, textPair, label, labels, tokens, tags, prompt, completion));
+    if (messages != null) {
+      messages.forEach(message -> texts.add(message.fields()));
+    }
+    if (answers != null) {
+      answers.forEach(answer -> texts.add(answer.text()));
+    }
+    return texts;
   }
 
   /** A column of the row as a string, or null where there is none. */

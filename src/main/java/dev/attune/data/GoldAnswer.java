@@ -30,9 +30,10 @@ public record GoldAnswer(String text, int start) {
       int begin = context.codePointCount(0, found);
       return new int[] {begin, begin + length()};
     }
-    int end = start + length();
     Check.input(
-        end <= context.codePointCount(0, context.length()), "the answer ends beyond the context");
+        start <= context.codePointCount(0, context.length()) - length(),
+        "the answer ends beyond the context");
+    int end = start + length();
     String there = in(context, start, end);
     if (!EqualText.of(there).equals(EqualText.of(text))) {
       throw new InputException(

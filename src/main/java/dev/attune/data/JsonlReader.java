@@ -81,6 +81,11 @@ final class JsonlReader {
             at(row) + ": '" + field.getKey() + "' has " + WholeCharacters.describe(broken));
       }
     }
+    String brokenName = WholeCharacters.broken(List.copyOf(fields.keySet()));
+    if (brokenName != null) {
+      throw new InputException(
+          at(row) + ": the name of a field has " + WholeCharacters.describe(brokenName));
+    }
     Map<Columns.Role, String> roles = columns.resolve(fields.keySet());
     if (!columns.isUsable(fields.keySet())) {
       throw new InputException(

@@ -73,6 +73,10 @@ final class SquadReader {
     if (answers != null) {
       fields.put("answers", columns(answers));
     }
+    String broken = WholeCharacters.broken(fields);
+    if (broken != null) {
+      throw new InputException(file + ", row " + row + " has " + WholeCharacters.describe(broken));
+    }
     return Example.ofQuestion(row, asked, context, answers, fields);
   }
 
@@ -87,11 +91,6 @@ final class SquadReader {
     if (!node.path(key).isTextual()) {
       throw new InputException(file + ", row " + row + ": " + key + " is not a string");
     }
-    String text = node.get(key).asText();
-    if (WholeCharacters.broken(text) != null) {
-      throw new InputException(
-          file + ", row " + row + ": " + key + " has " + WholeCharacters.describe(text));
-    }
-    return text;
+    return node.get(key).asText();
   }
 }

@@ -118,7 +118,8 @@ public final class ModelWeights {
     }
   }
 
-  private static String wrapper(WeightSource source) {
+  /** What every name begins with that no model here has; empty: nothing. */
+  static String wrapper(WeightSource source) {
     return source.names().stream().allMatch(name -> name.startsWith(WRAPPED)) ? WRAPPED : "";
   }
 

@@ -25,8 +25,9 @@ final class SharedVocabulary {
     Optional<Families.Vocabulary> names = Families.sharedVocabulary(config);
     if (names.isPresent()) {
       try (WeightSource source = WeightFolder.open(folder)) {
-        Optional<String> word = stored(source, names.get().word());
-        Optional<String> last = stored(source, names.get().last());
+        String wrapper = ModelWeights.wrapper(source);
+        Optional<String> word = stored(source, names.get().word(), wrapper);
+        Optional<String> last = stored(source, names.get().last(), wrapper);
         if (word.isPresent() && last.isPresent() && !equal(source, word.get(), last.get())) {
           config.put(KEY, false);
         }
@@ -36,8 +37,8 @@ final class SharedVocabulary {
   }
 
   /** A body's tensors are stored with its prefix or without. */
-  private static Optional<String> stored(WeightSource source, Set<String> names) {
-    return names.stream().filter(source.names()::contains).findFirst();
+  private static Optional<String> stored(WeightSource source, Set<String> names, String wrapper) {
+    return names.stream().map(name -> wrapper + name).filter(source.names()::contains).findFirst();
   }
 
   private static boolean equal(WeightSource source, String one, String other) {

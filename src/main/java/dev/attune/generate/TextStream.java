@@ -69,31 +69,52 @@ final class TextStream implements Request.TokenListener {
       ids = Arrays.copyOf(ids, 2 * count);
     }
     ids[count++] = token;
-    return decode(false) && !hasSpecialStop();
+    take(false);
+    return pass();
   }
 
-  /** Whether the text now ends with a stop string that texts do not show, or not whole. */
-  private boolean hasSpecialStop() {
+  /** Passes on what no stop string can take back; false where one has come. */
+  private boolean pass() {
+    int stop = firstStop();
+    int special = specialStop();
+    if (stop < 0 && special < 0) {
+      emit(pending.length() - heldBack());
+      return true;
+    }
+    emit(stop < 0 || (special >= 0 && special < stop) ? special : stop);
+    pending.setLength(0);
+    return false;
+  }
+
+  /**
+   * Where in the pending text a stop string begins that texts do not show, or not whole; -1 where
+   * there is none. All that it shows is still pending: it was held back, or has just come.
+   */
+  private int specialStop() {
     if (specialStops.isEmpty()) {
-      return false;
+      return -1;
     }
     int from = Math.max(promptEnd, count - STOP_TOKENS);
     String spelled = tokenizer.decode(Arrays.copyOfRange(ids, from, count), false);
+    int first = -1;
     for (SpecialStop stop : specialStops) {
-      if (spelled.contains(stop.spelling)) {
-        decode(true); // what is still half a character stays one
-        int shown = pending.lastIndexOf(stop.visible);
-        emit(stop.visible.isEmpty() || shown < 0 ? pending.length() : shown);
-        pending.setLength(0);
-        return true;
+      int at = spelled.indexOf(stop.spelling);
+      if (at >= 0 && (first < 0 || at < first)) {
+        first = at;
       }
     }
-    return false;
+    if (first < 0) {
+      return -1;
+    }
+    take(true); // what is still half a character stays one
+    String shown = tokenizer.withoutSpecialTokens(spelled.substring(first));
+    return Math.max(0, pending.length() - shown.length());
   }
 
   /** To be called once the request has ended: passes on what was held back. */
   void end() {
-    if (decode(true)) {
+    take(true);
+    if (pass()) {
       emit(pending.length());
     }
   }
@@ -103,24 +124,16 @@ final class TextStream implements Request.TokenListener {
     return text.toString();
   }
 
-  private boolean decode(boolean last) {
+  /** Appends the text of new tokens to what is pending, where no later token can change it. */
+  private void take(boolean last) {
     String known = decode(decodedFrom, decodedTo);
     String all = decode(decodedFrom, count);
     boolean isWhole = !all.isEmpty() && all.charAt(all.length() - 1) != REPLACEMENT;
-    if (all.length() <= known.length() || !(isWhole || last)) {
-      return true; // a character of several tokens, or one that says nothing
+    if (all.length() > known.length() && (isWhole || last)) {
+      pending.append(all, known.length(), all.length());
+      decodedFrom = decodedTo;
+      decodedTo = count;
     }
-    pending.append(all, known.length(), all.length());
-    decodedFrom = decodedTo;
-    decodedTo = count;
-    int stop = firstStop();
-    if (stop >= 0) {
-      emit(stop);
-      pending.setLength(0);
-      return false;
-    }
-    emit(pending.length() - heldBack());
-    return true;
   }
 
   private String decode(int from, int to) {

@@ -53,6 +53,11 @@ public final class Buffer implements AutoCloseable {
     }
   }
 
+  /** Whether it may still be used. */
+  public boolean isOpen() {
+    return address != 0;
+  }
+
   public long address() {
     Check.state(address != 0, "the buffer is closed");
     return address;

@@ -45,8 +45,10 @@ public final class GradientNorm implements AutoCloseable {
               sparseRows,
               sparse.table().cols()));
     }
-    backend.run(
-        new StepCall.Clip(address(), result.address(), sparse == null ? 1 : SUMS, (float) maxNorm));
+    // A bound beyond the range of f32 is still one, and not 0, which means that there is none.
+    double least = maxNorm > 0 ? Float.MIN_VALUE : 0;
+    float bound = (float) Math.max(least, Math.min(maxNorm, Float.MAX_VALUE));
+    backend.run(new StepCall.Clip(address(), result.address(), sparse == null ? 1 : SUMS, bound));
   }
 
   /** Address of the norm, f64: of the gradients divided by the targets, before clipping. */

@@ -136,17 +136,15 @@ public final class TrainRun {
   }
 
   private TrainingLoop trainer(PreparedRun run, Optimizer optimizer, Inference inference) {
-    TrainingLoop trainer =
-        new TrainingLoop(
-            run.data().task(),
-            run.model(),
-            optimizer,
-            tape(run),
-            run.data().train(),
-            run.data().validation(run.data().task(), inference),
-            run.plan().trainer());
     tape(run).useCheckpoints(config.flag(RunOption.GRADIENT_CHECKPOINTING));
-    return trainer;
+    return new TrainingLoop(
+        run.data().task(),
+        run.model(),
+        optimizer,
+        tape(run),
+        run.data().train(),
+        run.data().validation(run.data().task(), inference),
+        run.plan().trainer());
   }
 
   private Checkpoints checkpoints(PreparedRun run) {

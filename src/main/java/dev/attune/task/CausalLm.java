@@ -83,13 +83,14 @@ public final class CausalLm implements Task {
 
   @Override
   public RowEncoder<?> encoder(TextTokenizer tokenizer, int maxLength, Purpose purpose) {
-    int apart = purpose == Purpose.EVALUATION && stride != 0 ? stride : maxLength;
+    boolean overlap = purpose == Purpose.EVALUATION && stride != 0;
     Check.input(
-        apart >= 1 && apart <= maxLength,
+        !overlap || (stride >= 1 && stride <= maxLength),
         "%s is %d; it must be between 1 and the maximum length, %d",
         Term.STRIDE,
-        apart,
+        stride,
         maxLength);
+    int apart = overlap ? stride : maxLength;
     return new NextTokens(tokenizer, maxLength, apart, trainOnPrompt);
   }
 

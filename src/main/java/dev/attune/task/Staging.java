@@ -260,7 +260,12 @@ public final class Staging implements AutoCloseable {
     sequenceCapacity = Math.max(sequences, sequenceCapacity);
     targetWidth = Math.max(width, targetWidth);
     long elements = (long) predictionArray() + rowCapacity;
-    mirror = new HostMirror(backend, elements * Integer.BYTES, false);
+    try {
+      mirror = new HostMirror(backend, elements * Integer.BYTES, false);
+    } catch (RuntimeException e) {
+      rowCapacity = 0; // there is room for nothing
+      throw e;
+    }
     ints = mirror.host().asIntBuffer();
     floats = mirror.host().asFloatBuffer();
   }

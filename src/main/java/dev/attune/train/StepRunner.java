@@ -93,15 +93,27 @@ final class StepRunner implements AutoCloseable {
     this.recorded = recorder != null && records ? new RecordedWork(recorder, parameters) : null;
     this.lead = recorder == null ? 0 : DEVICE_LEAD;
     this.staging = new Staging(backend);
-    staging.reserve(parts.maxRows(), parts.maxSequences(), parts.targets());
-    this.gradientNorm = new GradientNorm(parameters);
-    int maxLosses = Math.max(backend.paddedRows(parts.maxRows()), 2 * parts.maxSequences());
-    this.results =
-        backend.results(
-            lead + 1,
-            Math.toIntExact(Double.BYTES + (long) parts.microBatches() * maxLosses * Float.BYTES));
-    backend.run(new StepCall.Reset());
+    GradientNorm norm = null;
+    try {
+      staging.reserve(parts.maxRows(), parts.maxSequences(), parts.targets());
+      norm = new GradientNorm(parameters);
+      backend.run(new StepCall.Reset());
+      this.results = backend.results(lead + 1, resultBytes());
+    } catch (RuntimeException e) {
+      staging.close();
+      if (norm != null) {
+        norm.close();
+      }
+      throw e;
+    }
+    this.gradientNorm = norm;
     begin();
+  }
+
+  /** Of a step: its norm, and the losses of all its micro-batches. */
+  private int resultBytes() {
+    int maxLosses = Math.max(backend.paddedRows(parts.maxRows()), 2 * parts.maxSequences());
+    return Math.toIntExact(Double.BYTES + (long) parts.microBatches() * maxLosses * Float.BYTES);
   }
 
   private void begin() {

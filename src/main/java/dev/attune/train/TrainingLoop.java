@@ -82,6 +82,7 @@ public final class TrainingLoop implements AutoCloseable {
       checkMetric(evaluator.names(), config.bestMetric());
     }
     int sequences = Math.min(config.batchSize(), data.size());
+    long batches = BatchStream.batchesPerEpoch(data.size(), config.batchSize());
     this.runner =
         StepRunner.of(
             new TrainingParts(
@@ -93,8 +94,8 @@ public final class TrainingLoop implements AutoCloseable {
                 BatchStream.rowCapacity(data, sequences),
                 sequences,
                 data.layout(),
-                config.gradientAccumulationSteps()));
-    long batches = BatchStream.batchesPerEpoch(data.size(), config.batchSize());
+                // A step ends with its epoch.
+                (int) Math.min(config.gradientAccumulationSteps(), batches)));
     this.stepsPerEpoch = config.stepsPerEpoch(batches);
     this.totalSteps = config.totalSteps(batches);
     this.schedule = config.scheduleOver(totalSteps);

@@ -33,6 +33,13 @@ class TermTest {
     }
   }
 
+  /** Some hundred columns, say. */
+  @Test
+  void aValueMayBeLong() {
+    String value = "label›;".repeat(50_000);
+    assertEquals("[COLUMNS:" + value + "]", shown(Term.COLUMNS.of(value)));
+  }
+
   @Test
   void whatIsNoTermStaysAsItIs() {
     assertEquals("‹a b› ‹› ‹C›", Term.worded("‹a b› ‹› ‹C›", (name, value) -> null));

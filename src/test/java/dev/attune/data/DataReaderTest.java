@@ -420,6 +420,7 @@ class DataReaderTest {
             + " null",
         "{\"messages\": [{\"role\": \"user\", \"content\": [1]}]}|content must be a string, not [1]",
         "{\"text\": \"sun \\uD83D\"}|'text' has half a character (\\ud83d, alone) after 4 characters",
+        "{\"text\": \"a\", \"b\\uD83D\": 1}|the name of a field has half a character",
         "{\"text\": \"a\", \"more\": [{\"x\": \"\\uDE00\"}]}|'more' has half a character",
         "{\"prompt\": 5, \"completion\": \"a\"}|\"prompt\" must be a string, not 5",
         "{\"review\": \"a\"}|row 1 has no text: its fields are \"review\"",
@@ -428,6 +429,36 @@ class DataReaderTest {
     String message = refusal("a.jsonl", line + "\n", null);
     assertTrue(message.startsWith("a.jsonl, row 1"), message);
     assertTrue(message.contains(expected), message);
+  }
+
+  @Test
+  void answersWithoutATextAreRefused() {
+    for (String answers : List.of("{}", "{\"input_text\": [\"a\"], \"answer_start\": [0]}")) {
+      String row = "{\"question\": \"q\", \"context\": \"a b\", \"answers\": " + answers + "}";
+      String message = refusal("a.jsonl", row + "\n", null);
+      assertTrue(message.startsWith("a.jsonl, row 1"), message);
+    }
+  }
+
+  @Test
+  void anAnswerFarBeyondTheContextIsRefused() {
+    GoldAnswer answer = new GoldAnswer("a", Integer.MAX_VALUE);
+    InputException e = assertThrows(InputException.class, () -> answer.spanIn("a b"));
+    assertTrue(e.getMessage().contains("beyond the context"), e.getMessage());
+  }
+
+  @Test
+  void halvesOfCharactersInMemoryAreRefused() {
+    for (Example example :
+        List.of(
+            Example.of(1, "a \uD83D", "x"),
+            Example.ofPrompt(1, "a", "\uDE00 b"),
+            Example.ofTokens(1, List.of("a", "\uD83D"), List.of("O", "O")))) {
+      InputException e =
+          assertThrows(InputException.class, () -> new Dataset(Path.of("x"), List.of(example)));
+      assertTrue(e.getMessage().startsWith("x, row 1 has half a character"), e.getMessage());
+    }
+    assertEquals(1, new Dataset(Path.of("x"), List.of(Example.of(1, "\uD83D\uDE00", "x"))).size());
   }
 
   @Test

@@ -108,6 +108,18 @@ class StoredWeightsTest {
   }
 
   @Test
+  void norWhereAllNamesBeginWithModule() throws IOException {
+    Map<String, Stored> tensors = read(Goldens.own("llama"));
+    Stored word = tensors.get("model.embed_tokens.weight");
+    float[] other = word.values().clone();
+    other[0] += 0.5f;
+    tensors.put("lm_head.weight", new Stored(word.shape(), other));
+    write(tensors, name -> "module." + name);
+    tied(true);
+    assertEquals(other[0], vocabulary()[0]);
+  }
+
+  @Test
   void vocabulariesThatAreEqualAreShared() throws IOException {
     Map<String, Stored> tensors = read(Goldens.own("llama"));
     tensors.put("lm_head.weight", tensors.get("model.embed_tokens.weight"));

@@ -104,6 +104,20 @@ class TextStreamTest {
             expected, stream(tokenizer, "Hello there.", text, List.of("never", stop), pieces));
         assertEquals(expected, String.join("", pieces), "passed on beyond " + stop);
       }
+      // A token that goes on beyond the stop string shows nothing of it. (Llama's writes a space
+      // behind special tokens.)
+      String gap = name.equals("llama2") ? " " : "";
+      String wider = " One two three." + special + "\n\nFour five.";
+      for (String begin : List.of("", "ee.")) {
+        for (String end : List.of("\n", "\n\nFo")) {
+          String stop = begin + special + gap + end;
+          List<String> pieces = new ArrayList<>();
+          String expected =
+              " One two three.".substring(0, " One two three.".length() - begin.length());
+          assertEquals(expected, stream(tokenizer, "Hello there.", wider, List.of(stop), pieces));
+          assertEquals(expected, String.join("", pieces), "passed on beyond " + stop);
+        }
+      }
       // The same without the special token is no stop.
       assertEquals(
           " One two three. Four five.",

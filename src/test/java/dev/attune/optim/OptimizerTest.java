@@ -304,6 +304,34 @@ class OptimizerTest {
     return all;
   }
 
+  /** Bounds that f32 cannot hold are those next to them: the largest, and no gradient at all. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#best")
+  void everyPositiveBoundIsOne(Target target) {
+    for (double maxNorm : new double[] {Double.MAX_VALUE, 1e-300}) {
+      float[] before;
+      float[] bounded;
+      try (Fixture f = new Fixture(target.backend())) {
+        before = f.values("matrix");
+        bounded = stepOfSgd(f, maxNorm);
+      }
+      try (Fixture f = new Fixture(target.backend())) {
+        assertArrayEquals(maxNorm > 1 ? stepOfSgd(f, 0) : before, bounded, "at " + maxNorm);
+      }
+    }
+  }
+
+  private static float[] stepOfSgd(Fixture f, double maxNorm) {
+    try (Optimizer sgd = new Sgd(f.parameters, new Sgd.Config(0f, 0f, false));
+        GradientNorm norm = new GradientNorm(f.parameters)) {
+      f.backward(1);
+      sgd.announce(0.1f, 1);
+      norm.clip(f.parameters.rowSparse().publish(0), maxNorm);
+      sgd.step();
+      return f.values("matrix");
+    }
+  }
+
   /**
    * The rows of a vocabulary that no text used are where weight decay takes them, and no farther.
    */

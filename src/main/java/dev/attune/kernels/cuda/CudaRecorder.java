@@ -15,7 +15,7 @@ final class CudaRecorder implements Recorder {
     backend.beginCapture();
     try {
       body.run();
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       backend.abandonCapture();
       throw e;
     }

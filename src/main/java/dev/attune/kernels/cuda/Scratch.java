@@ -45,7 +45,8 @@ final class Scratch implements AutoCloseable {
    * @param old may be null
    */
   Buffer grown(Buffer old, long sizeBytes) {
-    if (old != null && old.sizeBytes() >= sizeBytes) {
+    // A closed one is what a larger one had no room for.
+    if (old != null && old.isOpen() && old.sizeBytes() >= sizeBytes) {
       return old;
     }
     if (old != null && graphsExist) {
