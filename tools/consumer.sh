@@ -12,6 +12,11 @@ fail() {
   exit 1
 }
 
+# The launcher's class path names the repository of the last build: afterwards it is the old one, or made anew.
+launcher=$root/target/classpath.txt
+[[ ! -f $launcher ]] || cp "$launcher" "$work/launcher.txt"
+trap 'rm -f "$launcher"; [[ ! -f $work/launcher.txt ]] || cp "$work/launcher.txt" "$launcher"' EXIT
+
 # A copy of the local repository, so that neither it nor the network is asked for what is there already.
 cp -a "${MAVEN_LOCAL_REPOSITORY:-$HOME/.m2/repository}" "$repository"
 rm -rf "$repository/dev/attune"
