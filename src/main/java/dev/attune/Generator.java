@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
 
 /**
@@ -183,11 +184,13 @@ public final class Generator implements AutoCloseable {
    *     the end, in one go. What it throws ends the call
    */
   public Generation generate(String prompt, Consumer<Options> options, Consumer<String> onPiece) {
+    Objects.requireNonNull(prompt, "prompt");
     return one(() -> model.prompt(prompt), options, onPiece);
   }
 
   /** Continues prompts, many at a time; as many texts, in their order. */
   public List<Generation> generate(List<String> prompts, Consumer<Options> options) {
+    prompts.forEach(prompt -> Objects.requireNonNull(prompt, "prompt"));
     if (prompts.isEmpty()) {
       return new ArrayList<>();
     }

@@ -20,7 +20,7 @@ final class Texts {
     for (String text : texts) {
       examples.add(example(examples.size() + 1, Objects.requireNonNull(text, "text"), null));
     }
-    return new Dataset(SOURCE, examples);
+    return dataset(SOURCE, examples);
   }
 
   static Dataset ofPairs(List<TextPair> pairs) {
@@ -28,7 +28,7 @@ final class Texts {
     for (TextPair pair : pairs) {
       examples.add(example(examples.size() + 1, pair.first(), pair.second()));
     }
-    return new Dataset(SOURCE, examples);
+    return dataset(SOURCE, examples);
   }
 
   static Dataset ofWords(List<List<String>> texts) {
@@ -36,7 +36,7 @@ final class Texts {
     for (List<String> words : texts) {
       examples.add(Example.ofTokens(examples.size() + 1, words, null));
     }
-    return new Dataset(SOURCE, examples);
+    return dataset(SOURCE, examples);
   }
 
   static Dataset ofQuestions(List<Question> questions) {
@@ -45,7 +45,11 @@ final class Texts {
       examples.add(
           Example.ofQuestion(examples.size() + 1, each.question(), each.context(), null, Map.of()));
     }
-    return new Dataset(QUESTIONS, examples);
+    return dataset(QUESTIONS, examples);
+  }
+
+  private static Dataset dataset(Path source, List<Example> examples) {
+    return Faults.translated(() -> new Dataset(source, examples));
   }
 
   private static Example example(int row, String text, String pair) {

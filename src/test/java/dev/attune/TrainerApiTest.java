@@ -19,6 +19,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -308,6 +309,9 @@ class TrainerApiTest {
             .saveTo(folder.resolve("text"));
     assertTrue(result.metrics().containsKey("perplexity"));
     try (Generator generator = Generator.open(folder.resolve("text"))) {
+      assertThrows(NullPointerException.class, () -> generator.generate((String) null));
+      assertThrows(
+          NullPointerException.class, () -> generator.generate(Arrays.asList("a", null), o -> {}));
       StringBuilder streamed = new StringBuilder();
       Generation generation = generator.generate("abc", o -> o.maxNewTokens(8), streamed::append);
       assertEquals(generation.text(), streamed.toString());
@@ -539,6 +543,16 @@ class TrainerApiTest {
     questionTrainer().train(jsonl).epochs(1).saveTo(folder.resolve("file"));
     questionTrainer().train(questions).epochs(1).saveTo(folder.resolve("list"));
     assertArrayEquals(weights(folder.resolve("file")), weights(folder.resolve("list")));
+  }
+
+  @Test
+  void whatNoTokenizerReadsIsRefused() {
+    trainer().train(examples).maxSteps(1).saveTo(folder);
+    try (Classifier classifier = Classifier.open(folder)) {
+      String half = refused(() -> classifier.predict("a \uD83D b"));
+      assertTrue(half.contains("half a character"), half);
+      assertThrows(NullPointerException.class, () -> classifier.predict((String) null));
+    }
   }
 
   private static String refused(Executable call) {

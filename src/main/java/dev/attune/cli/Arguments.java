@@ -98,6 +98,22 @@ final class Arguments {
     return values[values.length - 1];
   }
 
+  /** Of options that read as if they took several values, the last would count without a word. */
+  private void checkOnce(RunOption option) {
+    int count = option.isFlag() ? 1 : line.getOptionValues(option.option()).length;
+    if (count > 1 && (option == RunOption.STOP || option == RunOption.PROMPT)) {
+      throw usage(
+          command,
+          option
+              + " is given "
+              + count
+              + " times; a command takes one"
+              + (option == RunOption.PROMPT
+                  ? ", and " + RunOption.PROMPTS + " a file of many"
+                  : ""));
+    }
+  }
+
   /** Options from --config, then --set, then the command line. */
   RunConfig config() {
     RunConfig.Builder builder = RunConfig.builder(options);
@@ -116,6 +132,7 @@ final class Arguments {
     }
     for (RunOption option : options) {
       if (line.hasOption(option.option())) {
+        checkOnce(option);
         builder.set(option, option.isFlag() ? "true" : lastValue(option.option()));
       }
     }

@@ -160,7 +160,7 @@ final class RowReader {
   private void checkHeader(List<String> header) {
     Set<String> distinct = new LinkedHashSet<>();
     for (String name : header) {
-      if (!distinct.add(name) && !name.isEmpty() && Columns.Role.of(name) != null) {
+      if (!distinct.add(name) && !name.isEmpty()) {
         throw new InputException(file + ", row 1: the column \"" + name + "\" is there twice");
       }
     }

@@ -2,6 +2,7 @@ package dev.attune.run;
 
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
+import dev.attune.core.InputException;
 import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
@@ -39,6 +40,7 @@ public final class EvaluateRun {
     Path file = Path.of(config.required(RunOption.FILE));
     try (GenerateRun run = GenerateRun.open(config)) {
       Dataset dataset = DataReader.read(file, Columns.parse(config.text(RunOption.COLUMNS)));
+      checkRows(dataset);
       long begin = System.nanoTime();
       ComparedAnswers answers = run.compare(dataset);
       double seconds = (System.nanoTime() - begin) * 1e-9;
@@ -49,6 +51,12 @@ public final class EvaluateRun {
           answers.tokens(),
           seconds,
           0);
+    }
+  }
+
+  private static void checkRows(Dataset dataset) {
+    if (dataset.size() == 0) {
+      throw new InputException(dataset.source() + ": there are no rows to evaluate");
     }
   }
 
@@ -65,6 +73,7 @@ public final class EvaluateRun {
           DataReader.read(
               Path.of(config.required(RunOption.FILE)),
               Columns.parse(config.text(RunOption.COLUMNS)));
+      checkRows(dataset);
       int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
       Encoder encoder =
           new Encoder(

@@ -31,6 +31,9 @@ final class GenerationSettings {
           RunOption.SYSTEM + " needs " + RunOption.CHAT + " or " + RunOption.INTERACTIVE);
     }
     String stop = config.text(RunOption.STOP);
+    if (stop != null && stop.isEmpty()) {
+      throw new InputException(RunOption.STOP + " is empty, which would end every text at once");
+    }
     List<String> stops = stop == null ? List.of() : List.of(stop.replace("\\n", "\n"));
     Sampling sampling = sampling(config);
     int maxNewTokens = atLeastOne(config, RunOption.MAX_NEW_TOKENS);

@@ -15,6 +15,7 @@ import java.nio.file.StandardCopyOption;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
@@ -147,7 +148,7 @@ public final class TextTokenizer implements AutoCloseable {
   /** The id of a token by its exact spelling. */
   OptionalInt idOf(String token) {
     return reading(
-        () -> TokenizersLibrary.LIB.encode(handle, token, false),
+        () -> TokenizersLibrary.LIB.encode(handle, present(token), false),
         encoding -> {
           String[] tokens = TokenizersLibrary.LIB.getTokens(encoding);
           long[] ids = TokenizersLibrary.LIB.getTokenIds(encoding);
@@ -251,7 +252,7 @@ public final class TextTokenizer implements AutoCloseable {
    * tokenizer adds none. Nothing is truncated.
    */
   public Encoding encodeRendered(String text) {
-    return reading(() -> TokenizersLibrary.LIB.encode(handle, text, false), this::full);
+    return reading(() -> TokenizersLibrary.LIB.encode(handle, present(text), false), this::full);
   }
 
   /** Encodes words that are already split; word ids then index {@code words}. */
@@ -284,7 +285,7 @@ public final class TextTokenizer implements AutoCloseable {
   /** The ids of a text alone, without the template's special tokens. */
   public int[] encodePlain(String text) {
     return reading(
-        () -> TokenizersLibrary.LIB.encode(handle, text, false),
+        () -> TokenizersLibrary.LIB.encode(handle, present(text), false),
         encoding -> toInts(TokenizersLibrary.LIB.getTokenIds(encoding)));
   }
 
@@ -331,10 +332,15 @@ public final class TextTokenizer implements AutoCloseable {
     }
   }
 
+  /** A null that reached the library would end the process. */
+  private static String present(String text) {
+    return Objects.requireNonNull(text, "text");
+  }
+
   private long encodeNative(String text, String pair) {
     return pair == null
-        ? TokenizersLibrary.LIB.encode(handle, text, true)
-        : TokenizersLibrary.LIB.encodeDual(handle, text, pair, true);
+        ? TokenizersLibrary.LIB.encode(handle, present(text), true)
+        : TokenizersLibrary.LIB.encodeDual(handle, present(text), pair, true);
   }
 
   private TokenIds lean(long encoding, int maxLength, boolean words) {

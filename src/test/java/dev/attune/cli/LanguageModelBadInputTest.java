@@ -75,6 +75,28 @@ class LanguageModelBadInputTest {
     assertFalse(ended.err().contains("\tat "), "a stack trace: " + ended.err());
   }
 
+  @Test
+  void whatWouldBeDroppedOrEndEveryTextIsRefused() throws IOException {
+    generateRefused(List.of("--stop is empty"), decoder, "--prompt", "a", "--stop", "");
+    generateRefused(
+        List.of("--stop is given 2 times"), decoder, "--prompt", "a", "--stop", "b", "--stop", "c");
+    generateRefused(
+        List.of("--prompt is given 2 times", "--prompts"),
+        decoder,
+        "--prompt",
+        "a",
+        "--prompt",
+        "b");
+    Path blank = file("blank.jsonl", "\n");
+    refused(
+        List.of("blank.jsonl: there are no rows to evaluate"),
+        "evaluate",
+        "--model",
+        decoder.toString(),
+        "--file",
+        blank.toString());
+  }
+
   private Path file(String name, String content) throws IOException {
     return Files.writeString(scratch.resolve(name), content);
   }

@@ -230,6 +230,9 @@ class DataReaderTest {
         refusal("a.csv", "sentence,text,label\na,b,1\n", null));
     assertEquals("b", read("b.csv", "sentence,text,label\na,b,1\n", "text=text").get(0).text());
     assertEquals(
+        "a.csv, row 1: the column \"spam\" is there twice",
+        refusal("a.csv", "text,spam,spam\na,1,0\n", "text=text,labels=spam"));
+    assertEquals(
         "a.csv, row 1: the column \"text\" is there twice",
         refusal("a.csv", "text,text,label\na,b,1\n", null));
   }
