@@ -6,6 +6,7 @@ import dev.attune.core.InputException;
 import dev.attune.generate.GeneratedText;
 import dev.attune.generate.Prompt;
 import dev.attune.run.GenerateRun;
+import dev.attune.run.OutputFile;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
 import dev.attune.text.ChatMessage;
@@ -70,11 +71,13 @@ final class GenerateCommand implements Command {
     if (config.isGiven(RunOption.OUTPUT) && !config.isGiven(RunOption.PROMPTS)) {
       throw new InputException(RunOption.OUTPUT + " needs " + RunOption.PROMPTS);
     }
+    Path output =
+        config.isGiven(RunOption.OUTPUT) ? OutputFile.of(config, RunOption.PROMPTS) : null;
     try (GenerateRun run = GenerateRun.open(config)) {
       if (config.isGiven(RunOption.PROMPT)) {
         one(run, config, console, result);
       } else if (config.isGiven(RunOption.PROMPTS)) {
-        many(run, config, console, result);
+        many(run, config, output, console, result);
       } else {
         converse(run, config, console);
       }
@@ -98,7 +101,8 @@ final class GenerateCommand implements Command {
     result.put("tokens_per_second", text.tokens() / seconds);
   }
 
-  private static void many(GenerateRun run, RunConfig config, Console console, ObjectNode result) {
+  private static void many(
+      GenerateRun run, RunConfig config, Path output, Console console, ObjectNode result) {
     List<Prompt> prompts = run.prompts(Path.of(config.text(RunOption.PROMPTS)));
     GeneratedText[] texts = new GeneratedText[prompts.size()];
     long begin = System.nanoTime();
@@ -116,8 +120,8 @@ final class GenerateCommand implements Command {
       lines.append(put(JsonNodeFactory.instance.objectNode(), text)).append('\n');
       tokens += text.tokens();
     }
-    if (config.isGiven(RunOption.OUTPUT)) {
-      write(Path.of(config.text(RunOption.OUTPUT)).toAbsolutePath(), lines);
+    if (output != null) {
+      write(output, lines);
       console.line("%d texts in %s", texts.length, config.text(RunOption.OUTPUT));
     } else {
       console.out().print(lines);

@@ -44,7 +44,7 @@ public final class PredictRun {
   /** Predicts; the output file appears only once it is complete. */
   public static Outcome run(RunConfig config) {
     Path file = Path.of(config.required(RunOption.FILE));
-    Path output = Path.of(config.required(RunOption.OUTPUT)).toAbsolutePath();
+    Path output = OutputFile.of(config, RunOption.FILE);
     try (Session session = Session.open(config);
         TrainedModel trained = TrainedModel.open(config, session);
         Inference inference = new Inference(session.backend())) {

@@ -97,6 +97,42 @@ class LanguageModelBadInputTest {
         blank.toString());
   }
 
+  @Test
+  void theFileThatIsReadIsNotReplaced() throws IOException {
+    String rows = "text,label\nsun,1\n";
+    Path data = file("data.csv", rows);
+    for (String again : List.of("data.csv", "./data.csv")) {
+      refused(
+          List.of("is the file of --file", "would be lost"),
+          "predict",
+          "--model",
+          encoder.toString(),
+          "--file",
+          data.toString(),
+          "--output",
+          scratch.resolve(again).toString());
+    }
+    refused(
+        List.of("is a folder, not a file"),
+        "predict",
+        "--model",
+        encoder.toString(),
+        "--file",
+        data.toString(),
+        "--output",
+        scratch.toString());
+    assertEquals(rows, Files.readString(data));
+    Path prompts = file("prompts.txt", "sun\n");
+    generateRefused(
+        List.of("is the file of --prompts", "would be lost"),
+        decoder,
+        "--prompts",
+        prompts.toString(),
+        "--output",
+        prompts.toString());
+    assertEquals("sun\n", Files.readString(prompts));
+  }
+
   private Path file(String name, String content) throws IOException {
     return Files.writeString(scratch.resolve(name), content);
   }

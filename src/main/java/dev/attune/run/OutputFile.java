@@ -1,0 +1,38 @@
+package dev.attune.run;
+
+import dev.attune.core.InputException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** The file that a command writes, beside the one that it reads. */
+public final class OutputFile {
+  private OutputFile() {}
+
+  /**
+   * The file to write, before anything is computed for it.
+   *
+   * @param input the option that names the file to read
+   * @throws InputException if it is a folder, or the very file that is read: which would be lost
+   */
+  public static Path of(RunConfig config, RunOption input) {
+    Path output = Path.of(config.required(RunOption.OUTPUT)).toAbsolutePath();
+    Path read = Path.of(config.required(input));
+    if (Files.isDirectory(output)) {
+      throw new InputException(RunOption.OUTPUT.with(output) + " is a folder, not a file");
+    }
+    try {
+      if (Files.exists(output) && Files.exists(read) && Files.isSameFile(output, read)) {
+        throw new InputException(
+            RunOption.OUTPUT.with(output)
+                + " is the file of "
+                + input
+                + ", which would be lost; give another name");
+      }
+    } catch (IOException e) {
+      throw new InputException(
+          RunOption.OUTPUT.with(output) + " cannot be written: " + OutputFolder.describe(e), e);
+    }
+    return output;
+  }
+}
