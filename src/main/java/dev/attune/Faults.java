@@ -10,8 +10,10 @@ import dev.attune.train.DivergedException;
 import java.io.UncheckedIOException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
+import java.util.Comparator;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.BinaryOperator;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -33,7 +35,11 @@ final class Faults {
               QuestionAnswerer.Options.class)
           .flatMap(type -> Stream.of(type.getDeclaredMethods()))
           .filter(method -> Modifier.isPublic(method.getModifiers()))
-          .collect(Collectors.toMap(Method::getName, method -> method, (one, other) -> one));
+          .collect(
+              Collectors.toMap(
+                  Method::getName,
+                  method -> method,
+                  BinaryOperator.minBy(Comparator.comparingInt(Method::getParameterCount))));
 
   /** Terms whose method here is not their name in camel case. */
   private static final Map<String, String> WORDS =
@@ -43,6 +49,8 @@ final class Faults {
           Map.entry("TEST_FILE", "test"),
           Map.entry("OUTPUT_DIR", "the folder of saveTo"),
           Map.entry("LR_SCHEDULER", "schedule"),
+          Map.entry("LR_SCHEDULER_KWARGS", "the parameters of schedule"),
+          Map.entry("LOAD_BEST_MODEL_AT_END", "keepBest"),
           Map.entry("NO_SHUFFLE", "shuffle(false)"),
           Map.entry("LORA_R", "lora"),
           Map.entry("LOAD_IN_4BIT", "weights(WeightFormat.NF4)"),

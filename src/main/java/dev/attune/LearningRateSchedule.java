@@ -1,11 +1,25 @@
 package dev.attune;
 
-/** What becomes of the learning rate after the warmup. */
+/**
+ * What becomes of the learning rate after the warmup: Transformers' schedulers, and its defaults.
+ */
 public enum LearningRateSchedule {
   /** Falls to 0 in a straight line. */
   LINEAR,
   /** Falls to 0 as half of a cosine. */
   COSINE,
-  /** Stays. */
-  CONSTANT
+  /** Falls as half of a cosine, again and again: {@code num_cycles} times, 1 unless given. */
+  COSINE_WITH_RESTARTS,
+  /** As COSINE, to {@code min_lr}, or the share {@code min_lr_rate} of the peak: one is needed. */
+  COSINE_WITH_MIN_LR,
+  /** Falls to {@code lr_end} (1e-7) along the {@code power} (1) of what is left of the run. */
+  POLYNOMIAL,
+  /** Falls with the square root of the step. */
+  INVERSE_SQRT,
+  /** The peak from the first step on, without a warmup. */
+  CONSTANT,
+  /** Stays after the warmup. */
+  CONSTANT_WITH_WARMUP,
+  /** Stays, then falls as half of a cosine in the last {@code num_decay_steps}, or a tenth. */
+  WARMUP_STABLE_DECAY
 }

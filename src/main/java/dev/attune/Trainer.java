@@ -8,6 +8,7 @@ import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Finding;
 import dev.attune.run.Datasets;
+import dev.attune.run.OptionNames;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunListener;
 import dev.attune.run.RunOption;
@@ -182,8 +183,8 @@ public final class Trainer<E> {
     return set(RunOption.COLUMNS, value);
   }
 
-  /** Passes over the training data; 3 unless given. */
-  public Trainer<E> epochs(int value) {
+  /** Passes over the training data, 0.5 being half of one; 3 unless given. */
+  public Trainer<E> epochs(double value) {
     return set(RunOption.EPOCHS, value);
   }
 
@@ -210,6 +211,21 @@ public final class Trainer<E> {
   /** What becomes of the learning rate; linear unless given. */
   public Trainer<E> schedule(LearningRateSchedule value) {
     return set(RunOption.LR_SCHEDULER, value.name().toLowerCase(Locale.ROOT));
+  }
+
+  /**
+   * The same with numbers of its shape.
+   *
+   * @param parameters by Transformers' names, as {@code Map.of("num_cycles", 2.0)}
+   */
+  public Trainer<E> schedule(LearningRateSchedule value, Map<String, Double> parameters) {
+    schedule(value);
+    return set(
+        RunOption.LR_SCHEDULER_KWARGS,
+        parameters.entrySet().stream()
+            .map(entry -> entry.getKey() + "=" + entry.getValue())
+            .sorted()
+            .collect(Collectors.joining(",")));
   }
 
   /** Share of the steps that warm up; 0.1 unless given. */
@@ -245,6 +261,11 @@ public final class Trainer<E> {
   /** Replaces every dropout of the model. */
   public Trainer<E> dropout(double value) {
     return set(RunOption.DROPOUT, value);
+  }
+
+  /** Ends with the weights of the evaluation that this metric, "loss" or another, calls best. */
+  public Trainer<E> keepBest(String metric) {
+    return set(RunOption.METRIC_FOR_BEST_MODEL, metric);
   }
 
   /** Of the order, dropout and new weights; 42 unless given. */
@@ -387,17 +408,10 @@ public final class Trainer<E> {
    * @throws InvalidInputException if there is none of that name
    */
   public Trainer<E> option(String name, Object value) {
-    for (RunOption option : RunOption.TRAIN) {
-      if (option.option().equals(name)) {
-        return set(option, value);
-      }
-    }
-    throw new InvalidInputException(
-        "there is no option '"
-            + name
-            + "'; options are "
-            + RunOption.TRAIN.stream().map(RunOption::option).collect(Collectors.joining(", ")),
-        null);
+    return set(
+        OptionNames.find(name, RunOption.TRAIN)
+            .orElseThrow(() -> Faults.translate(OptionNames.unknown(name, RunOption.TRAIN, ""))),
+        value);
   }
 
   private Trainer<E> set(RunOption option, Object value) {

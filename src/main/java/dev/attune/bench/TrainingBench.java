@@ -37,6 +37,8 @@ import dev.attune.text.TextTokenizer;
 import dev.attune.train.TrainListener;
 import dev.attune.train.TrainResult;
 import dev.attune.train.TrainerConfig;
+import dev.attune.train.TrainerConfig.Evaluations;
+import dev.attune.train.TrainerConfig.Rates;
 import dev.attune.train.TrainingLoop;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -140,18 +142,13 @@ public final class TrainingBench {
             1,
             before + WARMUP_STEPS + (steps == 0 ? 30 : steps),
             1,
-            2e-5,
-            Schedule.Kind.CONSTANT,
-            0,
-            0,
+            Rates.of(Schedule.Kind.CONSTANT, 2e-5, 0),
             1.0,
             0,
             seed,
             true,
-            0,
-            0,
-            0,
-            "loss");
+            Evaluations.every(0),
+            0);
     model.parameters().enableTraining();
     model.parameters().prepare(precision);
     StepTimes times = new StepTimes(before, trainerConfig.maxSteps(), profile);

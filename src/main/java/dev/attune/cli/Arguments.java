@@ -1,6 +1,7 @@
 package dev.attune.cli;
 
 import dev.attune.core.InputException;
+import dev.attune.run.OptionNames;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
 import java.nio.file.Path;
@@ -10,6 +11,7 @@ import org.apache.commons.cli.DefaultParser;
 import org.apache.commons.cli.Option;
 import org.apache.commons.cli.Options;
 import org.apache.commons.cli.ParseException;
+import org.apache.commons.cli.UnrecognizedOptionException;
 
 /** The parsed arguments of one command. */
 final class Arguments {
@@ -29,19 +31,42 @@ final class Arguments {
    * @param options that the command takes, beside those of every command
    */
   static Arguments parse(String command, List<RunOption> options, List<String> words) {
+    Options parsed = parsed(options);
     try {
       CommandLine line =
           DefaultParser.builder()
               .setAllowPartialMatching(false)
               .get()
-              .parse(parsed(options), words.toArray(String[]::new));
+              .parse(parsed, words.stream().map(w -> named(w, options)).toArray(String[]::new));
       if (!line.getArgList().isEmpty()) {
         throw usage(command, "unexpected argument '" + line.getArgList().get(0) + "'");
       }
       return new Arguments(command, options, line);
+    } catch (UnrecognizedOptionException e) {
+      String word = e.getOption();
+      if (word.startsWith("--")) {
+        throw OptionNames.unknown(nameIn(word), options, "");
+      }
+      throw usage(command, e.getMessage());
     } catch (ParseException e) {
       throw usage(command, e.getMessage());
     }
+  }
+
+  /** The word with the option's own name, where it has another name of an option. */
+  private static String named(String word, List<RunOption> options) {
+    if (!word.startsWith("--")) {
+      return word;
+    }
+    String name = nameIn(word);
+    return OptionNames.find(name, options)
+        .map(option -> "--" + option.option() + word.substring(2 + name.length()))
+        .orElse(word);
+  }
+
+  private static String nameIn(String word) {
+    int equals = word.indexOf('=');
+    return word.substring(2, equals < 0 ? word.length() : equals);
   }
 
   private static InputException usage(String command, String problem) {

@@ -11,7 +11,10 @@ import java.util.Locale;
  */
 final class Console {
   private static final int BAR_WIDTH = 24;
-  private static final int COLUMNS = 110;
+  private static final int NARROW = 60; // where numbers matter more than a bar
+
+  /** Characters in a line of the terminal, as the launcher found. */
+  private static final int COLUMNS = columns(System.getenv("COLUMNS"));
 
   private final PrintStream out;
   private final boolean terminal;
@@ -48,18 +51,34 @@ final class Console {
     if (!terminal || quiet) {
       return;
     }
-    int full = (int) Math.round(fraction * BAR_WIDTH);
-    String bar = "━".repeat(full) + "╌".repeat(BAR_WIDTH - full);
-    String shown = bar + "  " + text;
-    String padded = shown.length() < COLUMNS ? shown + " ".repeat(COLUMNS - shown.length()) : shown;
-    out.print("\r" + padded);
+    out.print("\r" + progressLine(fraction, text, COLUMNS));
     out.flush();
     lineOpen = true;
   }
 
+  /** A bar and a text in one line, which a terminal of so many columns must not wrap. */
+  static String progressLine(double fraction, String text, int columns) {
+    int full = (int) Math.round(fraction * BAR_WIDTH);
+    String bar = columns < NARROW ? "" : "━".repeat(full) + "╌".repeat(BAR_WIDTH - full) + "  ";
+    String line = bar + text;
+    int room = columns - 1; // some terminals wrap at the last one
+    return line.length() > room
+        ? line.substring(0, room - 1) + "…"
+        : line + " ".repeat(room - line.length());
+  }
+
+  /** The width that a variable of the environment states; 80 without one, at least 20. */
+  static int columns(String variable) {
+    try {
+      return Math.max(20, Math.min(Integer.parseInt(variable), 500));
+    } catch (NumberFormatException e) {
+      return 80;
+    }
+  }
+
   private void endProgress() {
     if (lineOpen) {
-      out.print("\r" + " ".repeat(COLUMNS) + "\r");
+      out.print("\r" + " ".repeat(COLUMNS - 1) + "\r");
       out.flush();
       lineOpen = false;
     }

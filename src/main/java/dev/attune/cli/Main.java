@@ -37,6 +37,9 @@ public final class Main {
       System.out.print(overview());
       return args.length == 0 ? ExitStatus.BAD_INPUT : ExitStatus.DONE;
     }
+    if (args[0].equals("help")) {
+      return args.length == 1 ? run("--help") : run(args[1], "--help");
+    }
     if (args[0].equals("--version")) {
       String version = Main.class.getPackage().getImplementationVersion();
       System.out.println("attune " + (version == null ? "(development build)" : version));
@@ -45,7 +48,7 @@ public final class Main {
     Command command =
         COMMANDS.stream().filter(c -> c.name().equals(args[0])).findFirst().orElse(null);
     if (command == null) {
-      System.err.println("attune: there is no command '" + args[0] + "'");
+      System.err.println("attune: there is no command '" + args[0] + "'\n");
       System.err.print(overview());
       return ExitStatus.BAD_INPUT;
     }
@@ -103,7 +106,7 @@ public final class Main {
     for (Command command : COMMANDS) {
       out.append(String.format("  %-10s %s%n", command.name(), command.summary()));
     }
-    out.append("\nOptions of a command: attune COMMAND --help\n");
+    out.append("\nOptions of a command, with their defaults: attune help COMMAND\n");
     return out.toString();
   }
 }

@@ -7,6 +7,7 @@ import dev.attune.run.RunListener;
 import dev.attune.run.RunOption;
 import dev.attune.run.TrainRun;
 import dev.attune.train.TrainResult;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -91,10 +92,7 @@ final class TrainCommand implements Command {
     }
     console.line(
         "%d steps, %.3g epochs in %s%s",
-        training.steps(),
-        training.epochs(),
-        Console.duration(seconds),
-        training.stoppedEarly() ? " (stopped early; best weights restored)" : "");
+        training.steps(), training.epochs(), Console.duration(seconds), ended(training));
     console.line(
         "  %-12s %,.0f real tokens/s, %.1f examples/s%s",
         "speed",
@@ -115,11 +113,55 @@ final class TrainCommand implements Command {
     }
     if (!outcome.test().isEmpty()) {
       console.line("  %-12s %s", "test", metrics(outcome.test()));
+    }
+    if (outcome.table() != null) {
       console.line("");
       console.out().print(outcome.table().table());
     }
+    nextSteps(console, outcome);
+  }
+
+  /** How it ended, where that is not with the last step of all. */
+  private static String ended(TrainResult training) {
+    String best =
+        training.bestStep() > 0 && training.bestStep() < training.steps()
+            ? "the best was step " + training.bestStep()
+            : "";
+    if (training.endsWithBest() && !best.isEmpty()) {
+      return String.format(
+          " (%s%s, whose weights these are)",
+          training.stoppedEarly() ? "stopped early; " : "", best);
+    }
+    return best.isEmpty()
+        ? ""
+        : String.format(
+            " (%s by validation loss; --load-best-model-at-end would keep its weights)", best);
+  }
+
+  /** What was left, and what to type next. */
+  private static void nextSteps(Console console, TrainRun.Outcome outcome) {
+    Path folder = outcome.outputDir();
     console.line("");
-    console.line("The model is in %s", outcome.outputDir());
+    console.line(
+        "%s is in %s; beside it metrics.jsonl (each step), data_report.json and run.yaml (the"
+            + " options of this run).",
+        outcome.isAdapter() ? "The adapter" : "The model", folder);
+    String model = quoted(folder.toString());
+    if (outcome.task().generates()) {
+      console.line("Next:  attune generate --model %s --prompt \"...\"", model);
+      if (outcome.isAdapter()) {
+        console.line(
+            "       attune merge --model %s --output-dir %s", model, quoted(folder + "-merged"));
+      }
+    } else {
+      console.line(
+          "Next:  attune predict --model %s --file NEW.csv --output predictions.jsonl", model);
+    }
+  }
+
+  /** A path as a shell reads it. */
+  private static String quoted(String path) {
+    return path.matches("[\\w@%+=:,./-]+") ? path : "'" + path.replace("'", "'\\''") + "'";
   }
 
   static String metrics(Map<String, Double> values) {

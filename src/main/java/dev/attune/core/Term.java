@@ -17,6 +17,9 @@ public enum Term {
   /** Predicting, likewise. */
   PREDICTION,
 
+  ADAM_BETA1,
+  ADAM_BETA2,
+  ADAM_EPSILON,
   BASE_MODEL,
   BATCH_SIZE,
   COLUMNS,
@@ -29,6 +32,7 @@ public enum Term {
   GRADIENT_CHECKPOINTING,
   LABEL_SMOOTHING,
   LEARNING_RATE,
+  LOAD_BEST_MODEL_AT_END,
   LOAD_IN_4BIT,
   LOAD_IN_8BIT,
   LORA_ALPHA,
@@ -36,6 +40,7 @@ public enum Term {
   LORA_R,
   LORA_TARGETS,
   LR_SCHEDULER,
+  LR_SCHEDULER_KWARGS,
   MAX_ANSWER_LENGTH,
   MAX_GRAD_NORM,
   MAX_LENGTH,
@@ -53,6 +58,7 @@ public enum Term {
   REPETITION_PENALTY,
   RESUME,
   SAVE_STEPS,
+  SGD_MOMENTUM,
   STREAMS,
   STRIDE,
   TASK,
@@ -62,7 +68,8 @@ public enum Term {
   TRAIN_ON_PROMPT,
   TUNE_THRESHOLDS,
   VALIDATION_FILE,
-  WARMUP_RATIO;
+  WARMUP_RATIO,
+  WEIGHT_DECAY;
 
   private static final Pattern MARKED =
       Pattern.compile("‹([a-z0-9]+(?: [a-z0-9]+)*)(?:=((?:[^›]++|››)*+))?›(?!›)");

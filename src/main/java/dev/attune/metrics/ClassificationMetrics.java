@@ -4,12 +4,16 @@ import dev.attune.core.Check;
 import java.util.LinkedHashMap;
 import java.util.List;
 
-/** Single-label classification: O(K) counts for {@code K} classes. */
+/** Single-label classification: O(K) counts for {@code K} classes, (K, K) where those are few. */
 public final class ClassificationMetrics implements Metrics {
+  /** Beyond this many classes nobody reads a confusion matrix in a terminal. */
+  private static final int MAX_CONFUSION = 10;
+
   private final List<String> names;
   private final long[] correct; // (K)
   private final long[] labelled; // (K)
   private final long[] predicted; // (K)
+  private final long[][] confusion; // (K, K): by label, then prediction; null where K is large
   private long count;
 
   /** For the classes of these names, in the order of their ids. */
@@ -19,6 +23,7 @@ public final class ClassificationMetrics implements Metrics {
     this.correct = new long[names.size()];
     this.labelled = new long[names.size()];
     this.predicted = new long[names.size()];
+    this.confusion = names.size() <= MAX_CONFUSION ? new long[names.size()][names.size()] : null;
   }
 
   /** Counts one prediction. */
@@ -33,6 +38,9 @@ public final class ClassificationMetrics implements Metrics {
     count++;
     labelled[label]++;
     predicted[prediction]++;
+    if (confusion != null) {
+      confusion[label][prediction]++;
+    }
     if (label == prediction) {
       correct[label]++;
     }
@@ -46,6 +54,9 @@ public final class ClassificationMetrics implements Metrics {
       correct[k] += other.correct[k];
       labelled[k] += other.labelled[k];
       predicted[k] += other.predicted[k];
+      for (int j = 0; confusion != null && j < correct.length; j++) {
+        confusion[k][j] += other.confusion[k][j];
+      }
     }
   }
 
@@ -120,11 +131,16 @@ public final class ClassificationMetrics implements Metrics {
         : covariance / Math.sqrt(labelSpread * predictionSpread);
   }
 
-  /** A table of precision, recall, F1 and support, one class a line. */
+  /**
+   * A table of precision, recall, F1 and support, one class a line; below it, where there are at
+   * most ten classes, the confusion matrix.
+   */
   @Override
   public String table() {
-    return ClassTable.render(
-        names, k -> new double[] {precision(k), recall(k), f1(k)}, k -> labelled[k]);
+    String scores =
+        ClassTable.render(
+            names, k -> new double[] {precision(k), recall(k), f1(k)}, k -> labelled[k]);
+    return confusion == null ? scores : scores + "\n" + ClassTable.confusion(names, confusion);
   }
 
   static double ratio(long part, long whole) {

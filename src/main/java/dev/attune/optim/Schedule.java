@@ -2,48 +2,198 @@ package dev.attune.optim;
 
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
+import java.util.Arrays;
 import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
 
 /**
  * Learning rates by step, as Transformers' get_scheduler gives them.
  *
  * @param kind shape after the warmup
  * @param peak learning rate at the end of the warmup
- * @param warmupSteps steps of linear warmup; the first step of a warmup has rate 0
+ * @param warmupSteps steps of linear warmup, whose first step has rate 0; {@link Kind#CONSTANT} has
+ *     none
  * @param totalSteps steps of the run
+ * @param parameters of the shape, where they are not the defaults: see {@link Kind}
  */
-public record Schedule(Kind kind, double peak, long warmupSteps, long totalSteps) {
-  /** Shapes. */
+public record Schedule(
+    Kind kind, double peak, long warmupSteps, long totalSteps, Map<String, Double> parameters) {
+  private static final String CYCLES = "num_cycles";
+  private static final String POWER = "power";
+  private static final String END = "lr_end";
+  private static final String TIMESCALE = "timescale";
+  private static final String LEAST = "min_lr";
+  private static final String LEAST_RATE = "min_lr_rate";
+  private static final String LEAST_RATIO = "min_lr_ratio";
+  private static final String DECAY_STEPS = "num_decay_steps";
+
+  /** Shapes, with the parameters that they take: Transformers' names and defaults. */
   public enum Kind {
     /** To 0 in a straight line. */
     LINEAR,
-    /** To 0 along half a cosine. */
-    COSINE,
-    CONSTANT;
+    /** To 0 along {@code num_cycles} (0.5) of a cosine. */
+    COSINE(CYCLES),
+    /** Half a cosine {@code num_cycles} (1) times. */
+    COSINE_WITH_RESTARTS(CYCLES),
+    /** As COSINE (0.5), to {@code min_lr}, or to the share {@code min_lr_rate} of the peak. */
+    COSINE_WITH_MIN_LR(CYCLES, LEAST, LEAST_RATE),
+    /** To {@code lr_end} (1e-7) along the {@code power} (1) of what is left. */
+    POLYNOMIAL(POWER, END),
+    /** By the square root of the step, over {@code timescale} (the warmup, or 10,000) steps. */
+    INVERSE_SQRT(TIMESCALE),
+    /** The peak throughout, without a warmup. */
+    CONSTANT,
+    /** The peak after the warmup. */
+    CONSTANT_WITH_WARMUP,
+    /**
+     * The peak, then along {@code num_cycles} (0.5) of a cosine to the share {@code min_lr_ratio}
+     * (0) of it in the last {@code num_decay_steps} (a tenth of all, where Transformers has no
+     * default).
+     */
+    WARMUP_STABLE_DECAY(DECAY_STEPS, LEAST_RATIO, CYCLES);
 
-    /** The kind that a run names. */
+    private final String[] parameters;
+
+    Kind(String... parameters) {
+      this.parameters = parameters;
+    }
+
+    /** The kind that a run names, with dashes or underscores. */
     public static Kind ofOption(String option) {
       for (Kind kind : values()) {
-        if (kind.name().toLowerCase(Locale.ROOT).equals(option.toLowerCase(Locale.ROOT))) {
+        if (kind.option().equals(option.strip().toLowerCase(Locale.ROOT).replace('-', '_'))) {
           return kind;
         }
       }
       throw new InputException(
-          Term.LR_SCHEDULER + " is '" + option + "'; allowed are linear, cosine and constant");
+          Term.LR_SCHEDULER
+              + " is '"
+              + option
+              + "'; allowed are "
+              + Arrays.stream(values()).map(Kind::option).collect(Collectors.joining(", ")));
     }
+
+    /** Transformers' name: {@code cosine_with_restarts}. */
+    public String option() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+
+    /**
+     * Refuses parameters that this shape does not take, and values that it cannot have.
+     *
+     * @return the parameters
+     */
+    public Map<String, Double> checked(Map<String, Double> given) {
+      given.forEach(
+          (name, value) -> {
+            if (!Arrays.asList(parameters).contains(name)) {
+              throw new InputException(
+                  Term.LR_SCHEDULER_KWARGS
+                      + " has "
+                      + name
+                      + ", which "
+                      + option()
+                      + " does not take; "
+                      + (parameters.length == 0
+                          ? "it takes none"
+                          : "it takes " + String.join(", ", parameters)));
+            }
+            boolean isShare = name.equals(LEAST_RATE) || name.equals(LEAST_RATIO);
+            boolean isCount = name.equals(TIMESCALE) || name.equals(DECAY_STEPS);
+            if (!(value >= (isCount ? 1 : 0)) || value > (isShare ? 1 : Double.MAX_VALUE)) {
+              throw new InputException(
+                  String.format(
+                      "%s: %s is %s; it must be %s",
+                      Term.LR_SCHEDULER_KWARGS,
+                      name,
+                      value,
+                      isShare ? "from 0 to 1" : isCount ? "at least 1" : "at least 0"));
+            }
+          });
+      if (given.containsKey(LEAST) && given.containsKey(LEAST_RATE)) {
+        throw new InputException(
+            Term.LR_SCHEDULER_KWARGS + " has both " + LEAST + " and " + LEAST_RATE + "; give one");
+      }
+      if (this == COSINE_WITH_MIN_LR
+          && !given.containsKey(LEAST)
+          && !given.containsKey(LEAST_RATE)) {
+        throw new InputException(
+            Term.LR_SCHEDULER.of(option())
+                + " needs "
+                + Term.LR_SCHEDULER_KWARGS.of(LEAST + "=X")
+                + " or "
+                + Term.LR_SCHEDULER_KWARGS.of(LEAST_RATE + "=X"));
+      }
+      return given;
+    }
+  }
+
+  public Schedule {
+    parameters = Map.copyOf(new TreeMap<>(parameters));
+  }
+
+  /** A schedule with the defaults of its shape. */
+  public Schedule(Kind kind, double peak, long warmupSteps, long totalSteps) {
+    this(kind, peak, warmupSteps, totalSteps, Map.of());
+  }
+
+  private double parameter(String name, double ifAbsent) {
+    return parameters.getOrDefault(name, ifAbsent);
   }
 
   /** The rate of a step, counted from 0. */
   public float rate(long step) {
+    return (float) (peak * factor(step));
+  }
+
+  private double factor(long step) {
+    if (kind == Kind.CONSTANT) {
+      return 1;
+    }
     if (step < warmupSteps) {
-      return (float) (peak * step / Math.max(1, warmupSteps));
+      // Of the shapes that end above 0 only this one begins there too.
+      double least = kind == Kind.WARMUP_STABLE_DECAY ? parameter(LEAST_RATIO, 0) : 0;
+      return (double) step / Math.max(1, warmupSteps) * (1 - least) + least;
     }
     double progress = (double) (step - warmupSteps) / Math.max(1, totalSteps - warmupSteps);
-    return (float)
-        switch (kind) {
-          case LINEAR -> peak * Math.max(0, 1 - progress);
-          case COSINE -> peak * Math.max(0, 0.5 * (1 + Math.cos(Math.PI * progress)));
-          case CONSTANT -> peak;
-        };
+    return switch (kind) {
+      case LINEAR -> Math.max(0, 1 - progress);
+      case COSINE -> cosine(parameter(CYCLES, 0.5), progress, 0);
+      case COSINE_WITH_RESTARTS ->
+          progress >= 1 ? 0 : cosine(0.5, parameter(CYCLES, 1) * progress % 1, 0);
+      case COSINE_WITH_MIN_LR ->
+          cosine(
+              parameter(CYCLES, 0.5), progress, parameter(LEAST_RATE, parameter(LEAST, 0) / peak));
+      case POLYNOMIAL -> polynomial(progress);
+      case INVERSE_SQRT -> inverseSquareRoot(step);
+      case CONSTANT, CONSTANT_WITH_WARMUP -> 1;
+      case WARMUP_STABLE_DECAY -> stableThenDecay(step);
+    };
+  }
+
+  private static double cosine(double cycles, double progress, double least) {
+    double factor = 0.5 * (1 + Math.cos(Math.PI * cycles * 2 * progress));
+    return Math.max(0, factor * (1 - least) + least);
+  }
+
+  private double polynomial(double progress) {
+    double end = parameter(END, 1e-7);
+    double left = Math.max(0, 1 - progress);
+    return ((peak - end) * Math.pow(left, parameter(POWER, 1)) + end) / peak;
+  }
+
+  private double inverseSquareRoot(long step) {
+    double timescale = parameter(TIMESCALE, warmupSteps > 0 ? warmupSteps : 10_000);
+    return 1 / Math.sqrt((step - warmupSteps + timescale) / timescale);
+  }
+
+  private double stableThenDecay(long step) {
+    double decaySteps = parameter(DECAY_STEPS, Math.max(1, totalSteps / 10));
+    double into = step - (totalSteps - decaySteps);
+    return into < 0
+        ? 1
+        : cosine(parameter(CYCLES, 0.5), into / decaySteps, parameter(LEAST_RATIO, 0));
   }
 }

@@ -14,7 +14,12 @@ public final class Sgd implements Optimizer {
    * @param weightDecay coupled (L2), on matrices and embeddings
    * @param nesterov whether to look ahead
    */
-  public record Config(float momentum, float weightDecay, boolean nesterov) {}
+  public record Config(float momentum, float weightDecay, boolean nesterov) {
+    public Config {
+      Bounds.share(Term.SGD_MOMENTUM, momentum);
+      Bounds.within(Term.WEIGHT_DECAY, weightDecay, 0, Bounds.MAX_DECAY);
+    }
+  }
 
   private final Parameters parameters;
   private final Config config;

@@ -23,26 +23,32 @@ final class MetricsFile implements AutoCloseable {
 
   private final Path file;
   private final BufferedWriter out;
+  private final long everySteps;
 
-  private MetricsFile(Path file, BufferedWriter out) {
+  private MetricsFile(Path file, BufferedWriter out, long everySteps) {
     this.file = file;
     this.out = out;
+    this.everySteps = everySteps;
   }
 
   /**
    * Opens the file for appending, keeping the lines of steps up to {@code afterStep}: what a killed
    * run logged beyond its checkpoint happens again. The shorter file takes the place of the longer
    * in one rename, so that no line is lost to a second kill.
+   *
+   * @param everySteps a line for each step whose number this divides, and for the last
    */
-  static MetricsFile open(Path file, long afterStep) {
-    return open(file, afterStep, FileOps.SYSTEM);
+  static MetricsFile open(Path file, long afterStep, long everySteps) {
+    return open(file, afterStep, everySteps, FileOps.SYSTEM);
   }
 
-  static MetricsFile open(Path file, long afterStep, FileOps files) {
+  static MetricsFile open(Path file, long afterStep, long everySteps, FileOps files) {
     try {
       replace(file, kept(file, afterStep), files);
       return new MetricsFile(
-          file, Files.newBufferedWriter(file, StandardOpenOption.WRITE, StandardOpenOption.APPEND));
+          file,
+          Files.newBufferedWriter(file, StandardOpenOption.WRITE, StandardOpenOption.APPEND),
+          everySteps);
     } catch (IOException e) {
       throw failure(file, e);
     }
@@ -116,11 +122,13 @@ final class MetricsFile implements AutoCloseable {
 
     @Override
     public void onStep(Step step) {
-      ObjectNode line = JsonNodeFactory.instance.objectNode();
-      line.put("step", step.step()).put("epoch", step.epoch()).put("loss", step.loss());
-      line.put("grad_norm", step.gradNorm()).put("learning_rate", step.learningRate());
-      line.put("tokens", step.tokens());
-      append(line);
+      if (step.step() % everySteps == 0 || step.step() == step.totalSteps()) {
+        ObjectNode line = JsonNodeFactory.instance.objectNode();
+        line.put("step", step.step()).put("epoch", step.epoch()).put("loss", step.loss());
+        line.put("grad_norm", step.gradNorm()).put("learning_rate", step.learningRate());
+        line.put("tokens", step.tokens());
+        append(line);
+      }
       next.onStep(step);
     }
 

@@ -27,8 +27,7 @@ final class OutputFolder implements AutoCloseable {
   /**
    * Takes the folder; refuses one that holds a model or a run, unless told what to do with it.
    *
-   * @param overwrite replace the model; of the earlier run only the model stays, until the new one
-   *     is ready
+   * @param overwrite replace the model; nothing is removed before {@link #clear}
    * @param resume go on with the run that was begun there
    */
   static OutputFolder prepare(Path folder, boolean overwrite, boolean resume) {
@@ -47,10 +46,6 @@ final class OutputFolder implements AutoCloseable {
       try {
         ModelInstall.finish(folder);
         check(folder, overwrite, resume);
-        if (overwrite) {
-          deleteTree(output.checkpoints());
-          Files.deleteIfExists(output.metricsFile());
-        }
         return output;
       } catch (IOException | RuntimeException e) {
         output.close();
@@ -92,6 +87,18 @@ final class OutputFolder implements AutoCloseable {
               + " is finished, there is no checkpoint to go on from; give "
               + RunOption.OVERWRITE
               + " to train again");
+    }
+  }
+
+  /**
+   * Removes what is left of an earlier run, but its model: that stays until the new one is ready.
+   */
+  void clear() {
+    try {
+      deleteTree(checkpoints());
+      Files.deleteIfExists(metricsFile());
+    } catch (IOException e) {
+      throw new UncheckedIOException(folder + " cannot be prepared: " + describe(e), e);
     }
   }
 

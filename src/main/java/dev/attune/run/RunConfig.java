@@ -9,10 +9,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.stream.Collectors;
 
 /** The values of a run's options. Immutable once built; every getter checks its value. */
 public final class RunConfig {
@@ -33,7 +33,7 @@ public final class RunConfig {
       return this;
     }
 
-    /** Sets the option of that name; dashes and underscores are one. */
+    /** Sets the option of that name: see {@link OptionNames}. */
     public Builder set(String name, String value, String where) {
       return set(config.optionOf(name, where), value);
     }
@@ -87,18 +87,8 @@ public final class RunConfig {
   }
 
   private RunOption optionOf(String name, String where) {
-    String wanted = name.replace('_', '-');
-    for (RunOption option : known) {
-      if (option.option().equals(wanted)) {
-        return option;
-      }
-    }
-    throw new InputException(
-        where
-            + ": there is no option '"
-            + name
-            + "'; options are "
-            + known.stream().map(RunOption::option).collect(Collectors.joining(", ")));
+    return OptionNames.find(name, known)
+        .orElseThrow(() -> OptionNames.unknown(name, known, where + ": "));
   }
 
   /** Whether a value was given, as opposed to a default. */
@@ -153,14 +143,41 @@ public final class RunConfig {
   /** A number. */
   public double number(RunOption option) {
     String value = required(option);
+    Double number = parsed(value);
+    if (number == null) {
+      throw notA(option, value, "a number");
+    }
+    return number;
+  }
+
+  /** Numbers by name, "power=2,lr_end=1e-6", in their order; none where there is no value. */
+  public Map<String, Double> numbers(RunOption option) {
+    Map<String, Double> numbers = new LinkedHashMap<>();
+    String value = text(option);
+    if (value == null) {
+      return numbers;
+    }
+    for (String part : value.split(",", -1)) {
+      String[] nameAndNumber = part.split("=", -1);
+      Double number = nameAndNumber.length == 2 ? parsed(nameAndNumber[1]) : null;
+      if (number == null) {
+        throw notA(option, value, "a list like NAME=X,NAME=X");
+      }
+      if (numbers.put(nameAndNumber[0].strip(), number) != null) {
+        throw new InputException(
+            option + " is '" + value + "', which gives " + nameAndNumber[0].strip() + " twice");
+      }
+    }
+    return numbers;
+  }
+
+  /** Null where it is no number. */
+  private static Double parsed(String value) {
     try {
       double number = Double.parseDouble(value.trim());
-      if (Double.isNaN(number)) {
-        throw notA(option, value, "a number");
-      }
-      return number;
+      return Double.isNaN(number) ? null : number;
     } catch (NumberFormatException e) {
-      throw notA(option, value, "a number");
+      return null;
     }
   }
 

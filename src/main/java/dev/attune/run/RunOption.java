@@ -30,12 +30,22 @@ public enum RunOption {
       null,
       "text=NAME,label=NAME; of a file without header: text,label",
       OnResume.BY_CONTENT),
-  EPOCHS("N", "3", "passes over the training data", OnResume.STAYS),
+  EPOCHS("N", "3", "passes over the training data; 0.5 is half of one", OnResume.STAYS),
   MAX_STEPS("N", "0", "optimizer steps in all; 0: as the epochs say", OnResume.STAYS),
   BATCH_SIZE("N", "32", "examples in a batch", OnResume.STAYS),
   GRADIENT_ACCUMULATION_STEPS("N", "1", "batches in an optimizer step", OnResume.STAYS),
   LEARNING_RATE("X", "2e-5", "peak learning rate", OnResume.STAYS),
-  LR_SCHEDULER("KIND", "linear", "linear, cosine or constant", OnResume.STAYS),
+  LR_SCHEDULER(
+      "KIND",
+      "linear",
+      "linear, cosine, cosine_with_restarts, cosine_with_min_lr, polynomial, inverse_sqrt, constant"
+          + " (without warmup), constant_with_warmup or warmup_stable_decay",
+      OnResume.STAYS),
+  LR_SCHEDULER_KWARGS(
+      "LIST",
+      null,
+      "numbers of that shape by Transformers' names: power=2,lr_end=1e-6",
+      OnResume.STAYS),
   WARMUP_RATIO("X", "0.1", "share of the steps that warm up", OnResume.STAYS),
   WARMUP_STEPS("N", "-1", "steps that warm up, in place of --warmup-ratio", OnResume.STAYS),
   OPTIMIZER("KIND", "adamw", "adamw or sgd", OnResume.STAYS),
@@ -105,13 +115,27 @@ public enum RunOption {
   THREADS("N", "0", "threads; 0: all cores", OnResume.MAY_CHANGE),
   EVAL_STEPS(
       "N", "0", "evaluate every N steps; 0: after each epoch", OnResume.STAYS_WITH_EARLY_STOPPING),
+  EVAL_STRATEGY(
+      "WHEN",
+      null,
+      "no (at the end alone), epoch or steps; as --eval-steps says where not given",
+      OnResume.STAYS_WITH_EARLY_STOPPING),
   SAVE_STEPS(
       "N", "0", "save a checkpoint every N steps; 0: only when interrupted", OnResume.MAY_CHANGE),
   SAVE_TOTAL_LIMIT("N", "2", "checkpoints to keep, at least 2", OnResume.MAY_CHANGE),
   EARLY_STOPPING_PATIENCE(
       "N", "0", "evaluations without improvement to stop after; 0: never", OnResume.STAYS),
   METRIC_FOR_BEST_MODEL(
-      "NAME", "loss", "what early stopping watches: loss, or any metric", OnResume.STAYS),
+      "NAME",
+      null,
+      "what makes weights the best: loss, or any metric; where given, the best are kept",
+      OnResume.STAYS),
+  LOAD_BEST_MODEL_AT_END(
+      null,
+      "false",
+      "end with the weights of the best evaluation; early stopping always does",
+      OnResume.STAYS),
+  LOGGING_STEPS("N", "1", "a line in metrics.jsonl every N steps", OnResume.MAY_CHANGE),
   NEW_HEAD(null, "false", "draw the head anew, though the model has one that fits", OnResume.STAYS),
   RESUME(
       null, "false", "go on from the newest checkpoint in the output folder", OnResume.MAY_CHANGE),

@@ -11,6 +11,10 @@ import dev.attune.store.Parameters;
 import dev.attune.task.TaskType;
 import dev.attune.task.Tasks;
 import dev.attune.train.TrainerConfig;
+import dev.attune.train.TrainerConfig.Evaluations;
+import dev.attune.train.TrainerConfig.Evaluations.When;
+import dev.attune.train.TrainerConfig.Rates;
+import java.util.List;
 
 /**
  * What the options of a training run say, checked as far as they can be before anything is read.
@@ -18,6 +22,7 @@ import dev.attune.train.TrainerConfig;
  * @param config the options themselves
  * @param task what is learned
  * @param trainer how the loop runs
+ * @param optimizer the numbers of the optimizer: those of AdamW or of SGD
  * @param lora the adapters to train; null: the whole model
  * @param dropout replaces every dropout of the model; null: keeps them
  * @param generation how evaluations generate; null: they do not
@@ -27,6 +32,7 @@ record TrainPlan(
     RunConfig config,
     TaskType task,
     TrainerConfig trainer,
+    Record optimizer,
     LoraConfig lora,
     Float dropout,
     GenerationOptions generation,
@@ -37,12 +43,17 @@ record TrainPlan(
     Tasks.check(task, config.taskOptions());
     config.required(RunOption.MODEL);
     config.required(RunOption.OUTPUT_DIR);
-    checkOptimizer(config);
     checkLimit(config);
+    PrecisionOption.ofOption(config.text(RunOption.PRECISION));
+    BackendKind.ofOption(config.text(RunOption.BACKEND));
+    Backends.threads(config.smallInteger(RunOption.THREADS));
+    checkLength(config);
+    checkLogging(config);
     return new TrainPlan(
         config,
         task,
         trainer(config),
+        optimizerConfig(config),
         Adapters.of(config),
         dropout(config),
         generation(config, task),
@@ -52,29 +63,100 @@ record TrainPlan(
   private static TrainerConfig trainer(RunConfig config) {
     return new TrainerConfig(
         config.smallInteger(RunOption.BATCH_SIZE),
-        config.smallInteger(RunOption.EPOCHS),
+        config.number(RunOption.EPOCHS),
         config.integer(RunOption.MAX_STEPS),
         config.smallInteger(RunOption.GRADIENT_ACCUMULATION_STEPS),
-        config.number(RunOption.LEARNING_RATE),
-        Schedule.Kind.ofOption(config.text(RunOption.LR_SCHEDULER)),
-        config.integer(RunOption.WARMUP_STEPS),
-        config.number(RunOption.WARMUP_RATIO),
+        rates(config),
         config.number(RunOption.MAX_GRAD_NORM),
         config.number(RunOption.LABEL_SMOOTHING),
         config.integer(RunOption.SEED),
         !config.flag(RunOption.NO_SHUFFLE),
-        config.integer(RunOption.EVAL_STEPS),
-        config.integer(RunOption.SAVE_STEPS),
-        config.smallInteger(RunOption.EARLY_STOPPING_PATIENCE),
-        config.text(RunOption.METRIC_FOR_BEST_MODEL));
+        evaluations(config),
+        config.integer(RunOption.SAVE_STEPS));
   }
 
-  private static void checkOptimizer(RunConfig config) {
-    String kind = config.text(RunOption.OPTIMIZER);
-    if (!kind.equals("adamw") && !kind.equals("sgd")) {
-      throw new InputException(
-          RunOption.OPTIMIZER + " is '" + kind + "'; allowed are adamw and sgd");
+  private static Rates rates(RunConfig config) {
+    Schedule.Kind kind = Schedule.Kind.ofOption(config.text(RunOption.LR_SCHEDULER));
+    if (kind == Schedule.Kind.CONSTANT) {
+      for (RunOption warmup : List.of(RunOption.WARMUP_STEPS, RunOption.WARMUP_RATIO)) {
+        if (config.isGiven(warmup) && config.number(warmup) > 0) {
+          throw new InputException(
+              RunOption.LR_SCHEDULER.with(kind.option())
+                  + " has no warmup, but "
+                  + warmup
+                  + " is "
+                  + config.text(warmup)
+                  + "; "
+                  + Schedule.Kind.CONSTANT_WITH_WARMUP.option()
+                  + " has one");
+        }
+      }
     }
+    long steps = config.integer(RunOption.WARMUP_STEPS);
+    if (steps < -1) {
+      throw new InputException(
+          RunOption.WARMUP_STEPS
+              + " is "
+              + steps
+              + "; it must be at least 0, or -1 for "
+              + RunOption.WARMUP_RATIO);
+    }
+    return new Rates(
+        kind,
+        config.number(RunOption.LEARNING_RATE),
+        steps,
+        config.number(RunOption.WARMUP_RATIO),
+        config.numbers(RunOption.LR_SCHEDULER_KWARGS));
+  }
+
+  /** Without a strategy, the steps between two say which it is. */
+  private static Evaluations evaluations(RunConfig config) {
+    long steps = config.integer(RunOption.EVAL_STEPS);
+    String strategy = config.text(RunOption.EVAL_STRATEGY);
+    When when = steps > 0 ? When.STEPS : When.EPOCH;
+    if (strategy != null) {
+      when = when(strategy);
+      if (when == When.STEPS != steps > 0) {
+        throw new InputException(
+            RunOption.EVAL_STRATEGY.with(strategy)
+                + (steps > 0
+                    ? " does not go with " + RunOption.EVAL_STEPS.with(steps)
+                    : " needs " + RunOption.EVAL_STEPS));
+      }
+    }
+    int patience = config.smallInteger(RunOption.EARLY_STOPPING_PATIENCE);
+    String metric = config.text(RunOption.METRIC_FOR_BEST_MODEL);
+    boolean keepsBest =
+        patience > 0 || metric != null || config.flag(RunOption.LOAD_BEST_MODEL_AT_END);
+    return new Evaluations(when, steps, patience, metric == null ? "loss" : metric, keepsBest);
+  }
+
+  private static When when(String strategy) {
+    for (When when : When.values()) {
+      if (when.name().equalsIgnoreCase(strategy)) {
+        return when;
+      }
+    }
+    throw new InputException(
+        RunOption.EVAL_STRATEGY + " is '" + strategy + "'; allowed are no, epoch and steps");
+  }
+
+  /** An optimizer's numbers, checked. */
+  private static Record optimizerConfig(RunConfig config) {
+    String kind = config.text(RunOption.OPTIMIZER);
+    float decay = (float) config.number(RunOption.WEIGHT_DECAY);
+    return switch (kind) {
+      case "adamw" ->
+          new AdamW.Config(
+              (float) config.number(RunOption.ADAM_BETA1),
+              (float) config.number(RunOption.ADAM_BETA2),
+              (float) config.number(RunOption.ADAM_EPSILON),
+              decay);
+      case "sgd" -> new Sgd.Config((float) config.number(RunOption.SGD_MOMENTUM), decay, false);
+      default ->
+          throw new InputException(
+              RunOption.OPTIMIZER + " is '" + kind + "'; allowed are adamw and sgd");
+    };
   }
 
   private static void checkLimit(RunConfig config) {
@@ -85,6 +167,26 @@ record TrainPlan(
               + " is "
               + kept
               + "; at least 2 checkpoints are kept, so that a damaged one loses little");
+    }
+  }
+
+  /** Steps from one line of metrics.jsonl to the next. */
+  long loggingSteps() {
+    return config.integer(RunOption.LOGGING_STEPS);
+  }
+
+  private static void checkLogging(RunConfig config) {
+    long steps = config.integer(RunOption.LOGGING_STEPS);
+    if (steps < 1) {
+      throw new InputException(
+          RunOption.LOGGING_STEPS + " is " + steps + "; it must be at least 1");
+    }
+  }
+
+  private static void checkLength(RunConfig config) {
+    int length = config.smallInteger(RunOption.MAX_LENGTH);
+    if (length < 1) {
+      throw new InputException(RunOption.MAX_LENGTH + " is " + length + "; it must be at least 1");
     }
   }
 
@@ -125,18 +227,9 @@ record TrainPlan(
 
   /** The optimizer; the caller closes it. */
   Optimizer optimizer(Parameters parameters) {
-    float decay = (float) config.number(RunOption.WEIGHT_DECAY);
-    if (config.text(RunOption.OPTIMIZER).equals("sgd")) {
-      return new Sgd(
-          parameters, new Sgd.Config((float) config.number(RunOption.SGD_MOMENTUM), decay, false));
-    }
-    return new AdamW(
-        parameters,
-        new AdamW.Config(
-            (float) config.number(RunOption.ADAM_BETA1),
-            (float) config.number(RunOption.ADAM_BETA2),
-            (float) config.number(RunOption.ADAM_EPSILON),
-            decay));
+    return optimizer instanceof Sgd.Config sgd
+        ? new Sgd(parameters, sgd)
+        : new AdamW(parameters, (AdamW.Config) optimizer);
   }
 
   /** Tokens of a text at most. */

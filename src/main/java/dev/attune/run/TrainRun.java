@@ -12,6 +12,7 @@ import dev.attune.optim.Optimizer;
 import dev.attune.tape.Tape;
 import dev.attune.task.Calibration;
 import dev.attune.task.Task;
+import dev.attune.task.TaskType;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
 import dev.attune.train.TrainResult;
@@ -47,6 +48,8 @@ public final class TrainRun {
    * @param evaluation metrics on validation data, else on test data, else empty
    * @param test metrics on test data, or empty
    * @param table the metrics object behind the last of them, with its per-class table; or null
+   * @param task what was learned
+   * @param isAdapter whether the folder holds an adapter, not a whole model
    * @param peakMemoryBytes of the process
    * @param utilization share of the measured product peak; NaN if not measured
    * @param outputDir where the model is
@@ -56,6 +59,8 @@ public final class TrainRun {
       Map<String, Double> evaluation,
       Map<String, Double> test,
       Metrics table,
+      TaskType task,
+      boolean isAdapter,
       long peakMemoryBytes,
       double utilization,
       Path outputDir) {}
@@ -89,37 +94,51 @@ public final class TrainRun {
     try (PreparedRun run = PreparedRun.of(plan, datasets, listener)) {
       reserve(run);
       try (Inference inference = new Inference(run.session().backend());
-          Optimizer optimizer = plan.optimizer(run.model().parameters());
-          TrainingLoop trainer = trainer(run, optimizer, inference)) {
-        Checkpoints checkpoints = checkpoints(run);
-        long resumedAt = config.flag(RunOption.RESUME) ? resume(trainer, checkpoints) : 0;
-        try (MetricsFile metrics = MetricsFile.open(run.output().metricsFile(), resumedAt)) {
-          begin(run);
-          TrainResult result = trainer.run(metrics.before(listener), checkpoints, stopRequested);
-          double utilization = utilization(run.session(), result);
-          if (result.interrupted()) {
-            return outcome(run, result, Map.of(), null, utilization);
-          }
-          Task task = run.data().task();
-          if (task.isCalibrated()) {
-            Calibration calibration = task.calibration(run.data().validation());
-            inference.run(run.model(), tape(run), run.data().validation(), null, calibration);
-            task = calibration.calibrated();
-            result =
-                result.withEvaluation(
-                    run.data().validation(task, inference).evaluate(run.model(), tape(run)));
-          }
-          install(run, task, result);
-          Evaluator testing = run.data().test(task, inference);
-          Map<String, Double> test = Map.of();
-          if (testing != null) {
-            test = testing.evaluate(run.model(), tape(run));
-            metrics.test(result.steps(), test);
-          }
-          checkpoints.clear();
-          return outcome(run, result, test, testing, utilization);
+          Optimizer optimizer = plan.optimizer(run.model().parameters())) {
+        Evaluator validating = run.data().validation(run.data().task(), inference);
+        try (TrainingLoop trainer = trainer(run, optimizer, validating)) {
+          return run(run, trainer, inference, validating);
         }
       }
+    }
+  }
+
+  private Outcome run(
+      PreparedRun run, TrainingLoop trainer, Inference inference, Evaluator validating) {
+    Checkpoints checkpoints = checkpoints(run);
+    long resumedAt = 0;
+    if (config.flag(RunOption.RESUME)) {
+      resumedAt = resume(trainer, checkpoints);
+    } else {
+      run.output().clear();
+    }
+    try (MetricsFile metrics =
+        MetricsFile.open(run.output().metricsFile(), resumedAt, run.plan().loggingSteps())) {
+      begin(run);
+      TrainResult result = trainer.run(metrics.before(listener), checkpoints, stopRequested);
+      double utilization = utilization(run.session(), result);
+      if (result.interrupted()) {
+        return outcome(run, result, Map.of(), null, utilization);
+      }
+      Task task = run.data().task();
+      Evaluator last = validating;
+      if (task.isCalibrated()) {
+        Calibration calibration = task.calibration(run.data().validation());
+        inference.run(run.model(), tape(run), run.data().validation(), null, calibration);
+        task = calibration.calibrated();
+        last = run.data().validation(task, inference);
+        result = result.withEvaluation(last.evaluate(run.model(), tape(run)));
+      }
+      install(run, task, result);
+      Evaluator testing = run.data().test(task, inference);
+      Map<String, Double> test = Map.of();
+      if (testing != null) {
+        last = testing;
+        test = testing.evaluate(run.model(), tape(run));
+        metrics.test(result.steps(), test);
+      }
+      checkpoints.clear();
+      return outcome(run, result, test, last, utilization);
     }
   }
 
@@ -135,7 +154,7 @@ public final class TrainRun {
     return run.session().tape(run.plan().trainer().seed());
   }
 
-  private TrainingLoop trainer(PreparedRun run, Optimizer optimizer, Inference inference) {
+  private TrainingLoop trainer(PreparedRun run, Optimizer optimizer, Evaluator validating) {
     tape(run).useCheckpoints(config.flag(RunOption.GRADIENT_CHECKPOINTING));
     return new TrainingLoop(
         run.data().task(),
@@ -143,7 +162,7 @@ public final class TrainRun {
         optimizer,
         tape(run),
         run.data().train(),
-        run.data().validation(run.data().task(), inference),
+        validating,
         run.plan().trainer());
   }
 
@@ -243,14 +262,16 @@ public final class TrainRun {
       PreparedRun run,
       TrainResult result,
       Map<String, Double> test,
-      Evaluator testing,
+      Evaluator last,
       double utilization) {
     boolean onlyTested = !result.interrupted() && result.evaluation().isEmpty();
     return new Outcome(
         result,
         onlyTested ? test : result.evaluation(),
         test,
-        testing == null ? null : testing.metrics(),
+        last == null ? null : last.metrics(),
+        run.plan().task(),
+        run.plan().lora() != null,
         ProcessMemory.peakBytes(run.session().backend(), tape(run).arena()),
         utilization,
         run.output().folder());

@@ -16,6 +16,8 @@ import java.util.Map;
  * @param flopsPerSecond of matrix products, likewise
  * @param interrupted whether it stopped on request before its end
  * @param stoppedEarly whether early stopping ended it
+ * @param bestStep step of the best evaluation; 0 without one
+ * @param endsWithBest whether the weights are those of that step, else those of the last
  * @param arenaBytes most memory that activations took
  */
 public record TrainResult(
@@ -29,6 +31,8 @@ public record TrainResult(
     double flopsPerSecond,
     boolean interrupted,
     boolean stoppedEarly,
+    long bestStep,
+    boolean endsWithBest,
     long arenaBytes) {
   /** The same with another evaluation of the same weights. */
   public TrainResult withEvaluation(Map<String, Double> other) {
@@ -43,6 +47,8 @@ public record TrainResult(
         flopsPerSecond,
         interrupted,
         stoppedEarly,
+        bestStep,
+        endsWithBest,
         arenaBytes);
   }
 }

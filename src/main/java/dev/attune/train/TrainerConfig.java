@@ -3,59 +3,127 @@ package dev.attune.train;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.optim.Schedule;
+import java.util.Map;
 
 /**
  * How to train; what, is given to {@link TrainingLoop} itself. Names follow Transformers'
  * TrainingArguments.
  *
  * @param batchSize sequences in a (micro-)batch
- * @param epochs passes over the data, unless maxSteps is given
+ * @param epochs passes over the data, also in part, unless maxSteps is given
  * @param maxSteps optimizer steps in all; 0: as many as the epochs have
  * @param gradientAccumulationSteps batches in an optimizer step
- * @param learningRate at the end of the warmup
- * @param schedule shape of the learning rate
- * @param warmupSteps steps of warmup; negative: by ratio
- * @param warmupRatio share of all steps that warm up
+ * @param rates learning rates
  * @param maxGradNorm bound on the global gradient norm; 0: none
  * @param labelSmoothing 0..1
  * @param seed of order, dropout and new weights
  * @param shuffle false visits the data in file order
- * @param evalSteps evaluate every so many steps; 0: after each epoch
+ * @param evaluations when to evaluate, and what follows from it
  * @param saveSteps save a checkpoint every so many steps; 0: never
- * @param earlyStoppingPatience evaluations without improvement after which to stop; 0: never
- * @param bestMetric what early stopping watches: "loss" or the name of a metric
  */
 public record TrainerConfig(
     int batchSize,
-    int epochs,
+    double epochs,
     long maxSteps,
     int gradientAccumulationSteps,
-    double learningRate,
-    Schedule.Kind schedule,
-    long warmupSteps,
-    double warmupRatio,
+    Rates rates,
     double maxGradNorm,
     double labelSmoothing,
     long seed,
     boolean shuffle,
-    long evalSteps,
-    long saveSteps,
-    int earlyStoppingPatience,
-    String bestMetric) {
+    Evaluations evaluations,
+    long saveSteps) {
+  /** Beyond this a run does not end in a lifetime, and a count of steps may not fit. */
+  private static final double MAX_EPOCHS = 1e6;
+
+  /** Products like 2.2 x 10 are 22 steps, not 23. */
+  private static final double ROUNDING = 1e-9;
+
+  /**
+   * Learning rates.
+   *
+   * @param kind shape after the warmup
+   * @param peak at the end of the warmup
+   * @param warmupSteps steps of warmup; negative: by ratio
+   * @param warmupRatio share of all steps that warm up
+   * @param parameters of the shape: see {@link Schedule.Kind}
+   */
+  public record Rates(
+      Schedule.Kind kind,
+      double peak,
+      long warmupSteps,
+      double warmupRatio,
+      Map<String, Double> parameters) {
+    public Rates {
+      if (!(peak > 0 && peak <= 1)) {
+        throw new InputException(
+            Term.LEARNING_RATE + " is " + peak + "; it must be above 0 and at most 1");
+      }
+      within(Term.WARMUP_RATIO, warmupRatio, 0, 1);
+      parameters = Map.copyOf(kind.checked(parameters));
+    }
+
+    /** A shape with its defaults. */
+    public static Rates of(Schedule.Kind kind, double peak, long warmupSteps) {
+      return new Rates(kind, peak, warmupSteps, 0, Map.of());
+    }
+
+    /** The rates of a run of so many steps. */
+    public Schedule over(long totalSteps) {
+      long warmup = warmupSteps >= 0 ? warmupSteps : (long) (totalSteps * warmupRatio);
+      return new Schedule(kind, peak, warmup, totalSteps, parameters);
+    }
+  }
+
+  /**
+   * When to evaluate, and what follows from it.
+   *
+   * @param when the strategy
+   * @param steps between two, of {@link When#STEPS}
+   * @param patience evaluations without improvement after which to stop; 0: never
+   * @param bestMetric what "better" means: "loss" or the name of a metric
+   * @param keepsBest whether the best weights are kept, and are those that the run ends with
+   */
+  public record Evaluations(
+      When when, long steps, int patience, String bestMetric, boolean keepsBest) {
+    /** The moments of evaluations; the end is one where there is anything to evaluate on. */
+    public enum When {
+      /** At the end alone. */
+      NO,
+      /** After each pass over the data. */
+      EPOCH,
+      /** Every so many steps. */
+      STEPS
+    }
+
+    public Evaluations {
+      atLeast(Term.EVAL_STEPS, steps, when == When.STEPS ? 1 : 0);
+      atLeast(Term.EARLY_STOPPING_PATIENCE, patience, 0);
+    }
+
+    /** After each pass, or every so many steps if not 0; the last weights are kept. */
+    public static Evaluations every(long steps) {
+      return new Evaluations(steps > 0 ? When.STEPS : When.EPOCH, steps, 0, "loss", false);
+    }
+
+    boolean areDue(long step, boolean endsEpoch) {
+      return switch (when) {
+        case NO -> false;
+        case EPOCH -> endsEpoch;
+        case STEPS -> step % steps == 0;
+      };
+    }
+  }
 
   public TrainerConfig {
     atLeast(Term.BATCH_SIZE, batchSize, 1);
-    atLeast(Term.EPOCHS, epochs, 1);
+    if (!(epochs > 0 && epochs <= MAX_EPOCHS)) {
+      throw new InputException(
+          Term.EPOCHS + " is " + epochs + "; it must be above 0 and at most " + (long) MAX_EPOCHS);
+    }
     atLeast(Term.MAX_STEPS, maxSteps, 0);
     atLeast(Term.GRADIENT_ACCUMULATION_STEPS, gradientAccumulationSteps, 1);
-    atLeast(Term.EVAL_STEPS, evalSteps, 0);
     atLeast(Term.SAVE_STEPS, saveSteps, 0);
-    atLeast(Term.EARLY_STOPPING_PATIENCE, earlyStoppingPatience, 0);
-    if (!(learningRate > 0 && learningRate <= 1)) {
-      throw new InputException(
-          Term.LEARNING_RATE + " is " + learningRate + "; it must be above 0 and at most 1");
-    }
-    within(Term.WARMUP_RATIO, warmupRatio, 0, 1);
     within(Term.LABEL_SMOOTHING, labelSmoothing, 0, 0.999);
     within(Term.MAX_GRAD_NORM, maxGradNorm, 0, Double.MAX_VALUE);
   }
@@ -69,7 +137,13 @@ public record TrainerConfig(
   private static void within(Term term, double value, double least, double most) {
     if (!(value >= least && value <= most)) {
       throw new InputException(
-          term + " is " + value + "; it must be between " + least + " and " + most);
+          term
+              + " is "
+              + value
+              + "; it must be "
+              + (most == Double.MAX_VALUE
+                  ? "a finite number of at least " + least
+                  : "between " + least + " and " + most));
     }
   }
 
@@ -78,14 +152,10 @@ public record TrainerConfig(
     return (batches + gradientAccumulationSteps - 1) / gradientAccumulationSteps;
   }
 
-  /** Optimizer steps of the run. */
+  /** Optimizer steps of the run: a part of an epoch is rounded up to whole steps. */
   public long totalSteps(long batchesPerEpoch) {
-    return maxSteps > 0 ? maxSteps : stepsPerEpoch(batchesPerEpoch) * epochs;
-  }
-
-  /** The learning rate over a run of so many steps. */
-  public Schedule scheduleOver(long totalSteps) {
-    long warmup = warmupSteps >= 0 ? warmupSteps : (long) (totalSteps * warmupRatio);
-    return new Schedule(schedule, learningRate, warmup, totalSteps);
+    return maxSteps > 0
+        ? maxSteps
+        : (long) Math.ceil(stepsPerEpoch(batchesPerEpoch) * epochs - ROUNDING);
   }
 }

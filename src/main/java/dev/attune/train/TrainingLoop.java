@@ -16,6 +16,7 @@ import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.task.Objective;
 import dev.attune.task.Task;
+import dev.attune.train.TrainerConfig.Evaluations;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.LinkedHashMap;
@@ -75,11 +76,15 @@ public final class TrainingLoop implements AutoCloseable {
     this.data = data;
     this.evaluator = evaluator;
     this.config = config;
-    if (evaluator == null && config.earlyStoppingPatience() > 0) {
-      throw new InputException(Term.EARLY_STOPPING_PATIENCE + " needs " + Term.VALIDATION_FILE);
+    Evaluations evaluations = config.evaluations();
+    if (evaluator == null && (evaluations.patience() > 0 || evaluations.keepsBest())) {
+      throw new InputException(
+          (evaluations.patience() > 0 ? Term.EARLY_STOPPING_PATIENCE : Term.LOAD_BEST_MODEL_AT_END)
+              + " needs "
+              + Term.VALIDATION_FILE);
     }
     if (evaluator != null) {
-      checkMetric(evaluator.names(), config.bestMetric());
+      checkMetric(evaluator.names(), evaluations.bestMetric());
     }
     int sequences = Math.min(config.batchSize(), data.size());
     long batches = BatchStream.batchesPerEpoch(data.size(), config.batchSize());
@@ -98,7 +103,7 @@ public final class TrainingLoop implements AutoCloseable {
                 (int) Math.min(config.gradientAccumulationSteps(), batches)));
     this.stepsPerEpoch = config.stepsPerEpoch(batches);
     this.totalSteps = config.totalSteps(batches);
-    this.schedule = config.scheduleOver(totalSteps);
+    this.schedule = config.rates().over(totalSteps);
   }
 
   /** Before the first step: an evaluation may be hours away. */
@@ -158,20 +163,20 @@ public final class TrainingLoop implements AutoCloseable {
       while (state.step < totalSteps) {
         boolean endsEpoch = step(stream);
         boolean last = state.step == totalSteps;
-        boolean evaluates = evaluator != null && evaluationIsDue(endsEpoch, last);
+        boolean evaluates =
+            evaluator != null && (last || config.evaluations().areDue(state.step, endsEpoch));
         boolean saveIsDue = config.saveSteps() > 0 && state.step % config.saveSteps() == 0;
         completeUntil(evaluates || saveIsDue || last ? 0 : runner.lead(), listener);
         if (evaluates) {
           evaluation = evaluator.evaluate(model, tape);
           evaluatedAt = state.step;
           boolean best = noteScore(evaluation);
-          if (best && config.earlyStoppingPatience() > 0) {
+          if (best && config.evaluations().keepsBest()) {
             checkpoints.saveBest(parameters.weights());
           }
           listener.onEvaluation(state.step, epoch(), evaluation, best);
-          stoppedEarly =
-              config.earlyStoppingPatience() > 0
-                  && state.evaluationsSinceBest >= config.earlyStoppingPatience();
+          int patience = config.evaluations().patience();
+          stoppedEarly = patience > 0 && state.evaluationsSinceBest >= patience;
         }
         interrupted = !last && !stoppedEarly && stopRequested.getAsBoolean();
         if (interrupted) {
@@ -186,7 +191,7 @@ public final class TrainingLoop implements AutoCloseable {
         }
       }
     }
-    if (config.earlyStoppingPatience() > 0 && !interrupted && state.bestStep > 0) {
+    if (config.evaluations().keepsBest() && !interrupted && state.bestStep > 0) {
       if (state.bestStep != state.step) {
         checkpoints.loadBest(parameters.weights());
         parameters.refresh();
@@ -206,6 +211,8 @@ public final class TrainingLoop implements AutoCloseable {
         throughput.flopsPerSecond(),
         interrupted,
         stoppedEarly,
+        state.bestStep,
+        config.evaluations().keepsBest(),
         tape.arena().highWaterBytes());
   }
 
@@ -275,7 +282,8 @@ public final class TrainingLoop implements AutoCloseable {
             done.epoch(),
             result.loss(),
             result.gradNorm(),
-            done.learningRate(),
+            // As it would be typed: 2e-5, not the double next to that float.
+            Double.parseDouble(Float.toString(done.learningRate())),
             done.tokens(),
             throughput.tokensPerSecond(),
             throughput.secondsPerStep() * (totalSteps - done.step())));
@@ -292,15 +300,10 @@ public final class TrainingLoop implements AutoCloseable {
     return state.step / stepsPerEpoch + (double) into / stepsPerEpoch;
   }
 
-  private boolean evaluationIsDue(boolean endsEpoch, boolean last) {
-    return config.evalSteps() > 0
-        ? state.step % config.evalSteps() == 0 || last
-        : endsEpoch || last;
-  }
-
   private boolean noteScore(Map<String, Double> evaluation) {
-    double score = evaluation.get(config.bestMetric());
-    boolean lowerIsBetter = Evaluator.lowerIsBetter(config.bestMetric());
+    String metric = config.evaluations().bestMetric();
+    double score = evaluation.get(metric);
+    boolean lowerIsBetter = Evaluator.lowerIsBetter(metric);
     boolean best =
         Double.isNaN(state.bestScore)
             || (lowerIsBetter ? score < state.bestScore : score > state.bestScore);

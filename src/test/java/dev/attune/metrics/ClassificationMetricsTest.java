@@ -81,9 +81,24 @@ class ClassificationMetricsTest {
     metrics.add(0, 0);
     metrics.add(1, 0);
     List<String> lines = metrics.table().lines().toList();
-    assertEquals(3, lines.size());
+    assertEquals(8, lines.size());
     assertTrue(lines.get(1).matches("bad +0.5000 +1.0000 +0.6667 +1"), lines.get(1));
     assertEquals(lines.get(0).length(), lines.get(2).length());
+    assertEquals("label \\ predicted", lines.get(4));
+    assertTrue(lines.get(5).matches(" +bad x{11}…"), lines.get(5));
+    assertTrue(lines.get(6).matches("bad +1 +0"), lines.get(6));
+    assertTrue(lines.get(7).matches("x{39}… +1 +0"), lines.get(7));
+  }
+
+  @Test
+  void elevenClassesHaveNoConfusionMatrix() {
+    ClassificationMetrics metrics = new ClassificationMetrics(classes(11));
+    metrics.add(10, 3);
+    ClassificationMetrics other = new ClassificationMetrics(classes(11));
+    other.add(0, 0);
+    metrics.merge(other);
+    assertEquals(12, metrics.table().lines().count());
+    assertEquals(0.5, metrics.values().get("accuracy"));
   }
 
   @Test

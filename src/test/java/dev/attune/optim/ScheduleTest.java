@@ -8,7 +8,10 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.InputException;
 import dev.attune.testkit.Goldens;
 import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 
 /** Learning rates, step by step, as Transformers' schedules give them. */
 class ScheduleTest {
@@ -17,14 +20,20 @@ class ScheduleTest {
 
   @Test
   void ratesAreThoseOfTransformers() {
-    assertTrue(CASES.size() > 15);
+    assertTrue(CASES.size() > 80);
     for (JsonNode item : CASES) {
+      Schedule.Kind kind = Schedule.Kind.ofOption(item.get("kind").asText());
+      Map<String, Double> parameters = new HashMap<>();
+      item.get("parameters")
+          .properties()
+          .forEach(entry -> parameters.put(entry.getKey(), entry.getValue().asDouble()));
       Schedule schedule =
           new Schedule(
-              Schedule.Kind.ofOption(item.get("kind").asText()),
+              kind,
               item.get("peak").asDouble(),
               item.get("warmup").asLong(),
-              item.get("total").asLong());
+              item.get("total").asLong(),
+              kind.checked(parameters));
       JsonNode rates = item.get("rates");
       for (int step = 0; step < rates.size(); step++) {
         double expected = rates.get(step).asDouble();
@@ -34,11 +43,46 @@ class ScheduleTest {
   }
 
   @Test
+  void withoutItsLengthTheDecayIsTheLastTenth() {
+    Schedule schedule = new Schedule(Schedule.Kind.WARMUP_STABLE_DECAY, 1, 2, 40);
+    assertEquals(0.5f, schedule.rate(1));
+    assertEquals(1f, schedule.rate(35));
+    assertEquals(1f, schedule.rate(36));
+    assertEquals(0.5f, schedule.rate(38));
+  }
+
+  @Test
   void anUnknownKindIsRefusedWithThoseThereAre() {
     assertEquals(Schedule.Kind.COSINE, Schedule.Kind.ofOption("Cosine"));
-    InputException e =
-        assertThrows(InputException.class, () -> Schedule.Kind.ofOption("polynomial"));
-    assertTrue(e.getMessage().contains("'polynomial'"), e.getMessage());
-    assertTrue(e.getMessage().contains("linear, cosine and constant"), e.getMessage());
+    assertEquals(
+        Schedule.Kind.CONSTANT_WITH_WARMUP, Schedule.Kind.ofOption("constant-with-warmup"));
+    assertRefused(
+        "'greedy'; allowed are linear, cosine, cosine_with_restarts,",
+        () -> Schedule.Kind.ofOption("greedy"));
+  }
+
+  @Test
+  void parametersThatAShapeDoesNotTakeOrCannotHaveAreRefused() {
+    assertRefused(
+        "power, which cosine does not take; it takes num_cycles",
+        () -> Schedule.Kind.COSINE.checked(Map.of("power", 2.0)));
+    assertRefused(
+        "constant does not take; it takes none",
+        () -> Schedule.Kind.CONSTANT.checked(Map.of("power", 2.0)));
+    assertRefused(
+        "power is NaN; it must be at least 0",
+        () -> Schedule.Kind.POLYNOMIAL.checked(Map.of("power", Double.NaN)));
+    assertRefused(
+        "num_decay_steps is 0.0; it must be at least 1",
+        () -> Schedule.Kind.WARMUP_STABLE_DECAY.checked(Map.of("num_decay_steps", 0.0)));
+    assertRefused(
+        "min_lr_rate is 1.5; it must be from 0 to 1",
+        () -> Schedule.Kind.COSINE_WITH_MIN_LR.checked(Map.of("min_lr_rate", 1.5)));
+    assertRefused("min_lr=X", () -> Schedule.Kind.COSINE_WITH_MIN_LR.checked(Map.of()));
+  }
+
+  private static void assertRefused(String expected, Executable action) {
+    String message = assertThrows(InputException.class, action).getMessage();
+    assertTrue(message.contains(expected), message);
   }
 }

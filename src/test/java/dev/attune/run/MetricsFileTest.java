@@ -40,7 +40,7 @@ class MetricsFileTest {
   @Test
   void aResumeKeepsTheStepsUpToItsCheckpointAndGoesOn() throws IOException {
     Path file = logged("a");
-    try (MetricsFile metrics = MetricsFile.open(file, 2)) {
+    try (MetricsFile metrics = MetricsFile.open(file, 2, 1)) {
       metrics.test(7, Map.of("accuracy", 0.5));
     }
     assertEquals(KEPT + "{\"step\":7,\"test\":{\"accuracy\":0.5}}\n", Files.readString(file));
@@ -49,7 +49,7 @@ class MetricsFileTest {
   @Test
   void aRunFromTheBeginningStartsAnew() throws IOException {
     Path file = logged("a");
-    MetricsFile.open(file, 0).close();
+    MetricsFile.open(file, 0, 1).close();
     assertEquals("", Files.readString(file));
   }
 
@@ -61,13 +61,13 @@ class MetricsFileTest {
       Path file = logged("fail-" + failAt);
       FailingFiles failing = new FailingFiles(failAt, true);
       try {
-        MetricsFile.open(file, 2, failing).close();
+        MetricsFile.open(file, 2, 1, failing).close();
       } catch (UncheckedIOException e) {
         assertTrue(e.getMessage().contains("metrics.jsonl"), e.getMessage());
       }
       injected = failing.reached();
       assertTrue(Set.of(LOGGED, KEPT).contains(Files.readString(file)), "operation " + failAt);
-      MetricsFile.open(file, 2).close();
+      MetricsFile.open(file, 2, 1).close();
       assertEquals(KEPT, Files.readString(file));
       try (var files = Files.list(file.getParent())) {
         assertEquals(List.of(file), files.toList());

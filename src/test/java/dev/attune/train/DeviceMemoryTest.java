@@ -30,6 +30,8 @@ import dev.attune.testkit.Backends;
 import dev.attune.testkit.TestTasks;
 import dev.attune.testkit.TinyModel;
 import dev.attune.testkit.Viewless;
+import dev.attune.train.TrainerConfig.Evaluations;
+import dev.attune.train.TrainerConfig.Rates;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -185,18 +187,13 @@ class DeviceMemoryTest {
             1,
             steps,
             2,
-            1e-2,
-            Schedule.Kind.LINEAR,
-            0,
-            0,
+            Rates.of(Schedule.Kind.LINEAR, 1e-2, 0),
             1.0,
             0.1,
             3,
             true,
-            2,
-            SAVED_AT,
-            4,
-            "loss");
+            new Evaluations(Evaluations.When.STEPS, 2, 4, "loss", true),
+            SAVED_AT);
     try (Model model =
             Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, null);
         Tape tape = new Tape(backend, new Arena(backend, 1 << 26), dtype, config.seed());

@@ -33,6 +33,8 @@ import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Host;
 import dev.attune.testkit.TestTasks;
 import dev.attune.text.TextTokenizer;
+import dev.attune.train.TrainerConfig.Evaluations;
+import dev.attune.train.TrainerConfig.Rates;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -138,18 +140,13 @@ class GoldenTrainingTest {
             1,
             STEPS,
             1,
-            5e-5,
-            Schedule.Kind.LINEAR,
-            2,
-            0,
+            Rates.of(Schedule.Kind.LINEAR, 5e-5, 2),
             1.0,
             0,
             1,
             false,
-            0,
-            0,
-            0,
-            "loss");
+            Evaluations.every(0),
+            0);
     model.parameters().enableTraining();
     try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
         TrainingLoop trainer =

@@ -25,6 +25,8 @@ import dev.attune.tape.Tape;
 import dev.attune.testkit.Host;
 import dev.attune.testkit.TestTasks;
 import dev.attune.testkit.TinyModel;
+import dev.attune.train.TrainerConfig.Evaluations;
+import dev.attune.train.TrainerConfig.Rates;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -36,6 +38,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** The loop itself, on a tiny model. */
 class TrainingLoopTest {
+  private static final Rates RATES = Rates.of(Schedule.Kind.LINEAR, 1e-3, 0);
   private static final int VOCABULARY = 27;
   private static final int LONGEST = 20;
 
@@ -51,22 +54,7 @@ class TrainingLoopTest {
 
   private static TrainerConfig config(int batchSize, int accumulation, long steps) {
     return new TrainerConfig(
-        batchSize,
-        1,
-        steps,
-        accumulation,
-        1e-3,
-        Schedule.Kind.LINEAR,
-        0,
-        0,
-        1.0,
-        0,
-        3,
-        true,
-        0,
-        0,
-        0,
-        "loss");
+        batchSize, 1, steps, accumulation, RATES, 1.0, 0, 3, true, Evaluations.every(0), 0);
   }
 
   private static EncodedDataset data(int examples) {
@@ -153,8 +141,7 @@ class TrainingLoopTest {
   void dropoutDependsOnTheSeed() {
     TrainerConfig base = config(16, 1, 3);
     TrainerConfig other =
-        new TrainerConfig(
-            16, 1, 3, 1, 1e-3, Schedule.Kind.LINEAR, 0, 0, 1.0, 0, 4, true, 0, 0, 0, "loss");
+        new TrainerConfig(16, 1, 3, 1, RATES, 1.0, 0, 4, true, Evaluations.every(0), 0);
     Recorder a = new Recorder(() -> {});
     Recorder b = new Recorder(() -> {});
     train(base, DType.F32, null, 2, a);
@@ -173,7 +160,17 @@ class TrainingLoopTest {
   void earlyStoppingWithoutValidationIsRefused() {
     TrainerConfig patient =
         new TrainerConfig(
-            16, 1, 3, 1, 1e-3, Schedule.Kind.LINEAR, 0, 0, 1.0, 0, 4, true, 0, 0, 2, "loss");
+            16,
+            1,
+            3,
+            1,
+            RATES,
+            1.0,
+            0,
+            4,
+            true,
+            new Evaluations(Evaluations.When.EPOCH, 0, 2, "loss", true),
+            0);
     assertThrows(
         dev.attune.core.InputException.class,
         () -> train(patient, DType.F32, null, 1, new Recorder(() -> {})));

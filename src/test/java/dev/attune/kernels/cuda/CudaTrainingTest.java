@@ -28,6 +28,8 @@ import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
 import dev.attune.train.TrainListener;
 import dev.attune.train.TrainerConfig;
+import dev.attune.train.TrainerConfig.Evaluations;
+import dev.attune.train.TrainerConfig.Rates;
 import dev.attune.train.TrainingLoop;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -140,18 +142,13 @@ class CudaTrainingTest {
             1,
             steps,
             1,
-            2e-3,
-            Schedule.Kind.LINEAR,
-            0,
-            0,
+            Rates.of(Schedule.Kind.LINEAR, 2e-3, 0),
             1,
             0.1,
             SEED,
             true,
-            steps,
-            0,
-            0,
-            "loss");
+            Evaluations.every(steps),
+            0);
     try (Model model =
             Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, null);
         Tape tape = new Tape(backend, new Arena(backend, 1 << 24), DType.F32, SEED);

@@ -1,0 +1,138 @@
+package dev.attune.run;
+
+import dev.attune.core.InputException;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * From what a user typed to an option: its own name, with dashes or underscores, or the name that
+ * it has in Transformers, its example scripts, PEFT and TRL. What has no counterpart is explained,
+ * and a typo is answered with the nearest name.
+ */
+public final class OptionNames {
+  private static final Map<String, RunOption> ELSEWHERE =
+      Map.ofEntries(
+          Map.entry("adam-eps", RunOption.ADAM_EPSILON),
+          Map.entry("dataset", RunOption.TRAIN_FILE),
+          Map.entry("eval-file", RunOption.VALIDATION_FILE),
+          Map.entry("label-smoothing-factor", RunOption.LABEL_SMOOTHING),
+          Map.entry("lora-rank", RunOption.LORA_R),
+          Map.entry("lora-target-modules", RunOption.LORA_TARGETS),
+          Map.entry("lr", RunOption.LEARNING_RATE),
+          Map.entry("lr-scheduler-type", RunOption.LR_SCHEDULER),
+          Map.entry("max-seq-length", RunOption.MAX_LENGTH),
+          Map.entry("model-name-or-path", RunOption.MODEL),
+          Map.entry("momentum", RunOption.SGD_MOMENTUM),
+          Map.entry("n-best-size", RunOption.N_BEST),
+          Map.entry("null-score-diff-threshold", RunOption.NULL_THRESHOLD),
+          Map.entry("num-epochs", RunOption.EPOCHS),
+          Map.entry("num-train-epochs", RunOption.EPOCHS),
+          Map.entry("optim", RunOption.OPTIMIZER),
+          Map.entry("output", RunOption.OUTPUT_DIR),
+          Map.entry("overwrite-output-dir", RunOption.OVERWRITE),
+          Map.entry("per-device-train-batch-size", RunOption.BATCH_SIZE),
+          Map.entry("predict-file", RunOption.FILE),
+          Map.entry("target-modules", RunOption.LORA_TARGETS),
+          Map.entry("test-file", RunOption.FILE),
+          Map.entry("train-batch-size", RunOption.BATCH_SIZE),
+          Map.entry("validation-file", RunOption.FILE));
+
+  private static final String LEAVE_OUT = "; leave it out";
+
+  private static final Map<String, String> EXPLAINED =
+      Map.ofEntries(
+          Map.entry("bf16", "say " + RunOption.PRECISION.with("bf16")),
+          Map.entry(
+              "dataloader-num-workers",
+              "batches are always prepared ahead, in threads of their own" + LEAVE_OUT),
+          Map.entry("do-eval", "a run evaluates where there is a file for it" + LEAVE_OUT),
+          Map.entry("do-predict", "the command attune predict does that" + LEAVE_OUT),
+          Map.entry("do-train", "the command attune train does that" + LEAVE_OUT),
+          Map.entry(
+              "fp16",
+              "there is no fp16, whose range training overflows; "
+                  + RunOption.PRECISION.with("bf16")
+                  + " is as fast"),
+          Map.entry(
+              "group-by-length", "nothing is padded, so there is nothing to group" + LEAVE_OUT),
+          Map.entry("no-cuda", "say " + RunOption.BACKEND.with("cpu")),
+          Map.entry("pad-to-max-length", "nothing is padded, in any batch" + LEAVE_OUT),
+          Map.entry(
+              "per-device-eval-batch-size",
+              "batches of evaluations fill up by tokens, to the same numbers" + LEAVE_OUT),
+          Map.entry("report-to", "every step is in metrics.jsonl of the output folder" + LEAVE_OUT),
+          Map.entry(
+              "resume-from-checkpoint",
+              "say " + RunOption.RESUME + ": it finds the newest whole checkpoint"),
+          Map.entry(
+              "save-strategy",
+              "say "
+                  + RunOption.SAVE_STEPS
+                  + ", or leave it out: the end and every interruption save"),
+          Map.entry("tf32", "products are never rounded to tf32" + LEAVE_OUT),
+          Map.entry("use-cpu", "say " + RunOption.BACKEND.with("cpu")));
+
+  private OptionNames() {}
+
+  /** The option of that name among those that a command takes. */
+  public static Optional<RunOption> find(String name, List<RunOption> known) {
+    String wanted = plain(name);
+    for (RunOption option : known) {
+      if (option.option().equals(wanted)) {
+        return Optional.of(option);
+      }
+    }
+    return Optional.ofNullable(ELSEWHERE.get(wanted)).filter(known::contains);
+  }
+
+  /** What to say of a name that {@link #find} does not know. */
+  public static InputException unknown(String name, List<RunOption> known, String where) {
+    String wanted = plain(name);
+    String advice = EXPLAINED.get(wanted);
+    if (advice == null) {
+      advice =
+          known.stream()
+              .filter(option -> badness(wanted, option.option()) <= allowed(wanted))
+              .min(Comparator.comparingInt(option -> badness(wanted, option.option())))
+              .map(option -> "did you mean " + option + "?")
+              .orElse("attune help lists those of each command");
+    }
+    return new InputException(where + "there is no option '" + name + "'; " + advice);
+  }
+
+  private static String plain(String name) {
+    return name.toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+
+  /** With a third of its letters wrong it would be another word. */
+  private static int allowed(String typed) {
+    return Math.max(2, typed.length() / 3);
+  }
+
+  /** Wrong letters; a beginning of the other is nearly right. */
+  private static int badness(String typed, String option) {
+    boolean begins = typed.length() >= 4 && option.startsWith(typed);
+    return begins ? 1 : distance(typed, option);
+  }
+
+  /** Letters to insert, remove or replace (Levenshtein). */
+  private static int distance(String a, String b) {
+    int[] row = new int[b.length() + 1];
+    for (int j = 0; j <= b.length(); j++) {
+      row[j] = j;
+    }
+    for (int i = 1; i <= a.length(); i++) {
+      int diagonal = row[0];
+      row[0] = i;
+      for (int j = 1; j <= b.length(); j++) {
+        int replaced = diagonal + (a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1);
+        diagonal = row[j];
+        row[j] = Math.min(replaced, 1 + Math.min(row[j], row[j - 1]));
+      }
+    }
+    return row[b.length()];
+  }
+}

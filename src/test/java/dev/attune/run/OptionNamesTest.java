@@ -1,0 +1,82 @@
+package dev.attune.run;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.attune.core.InputException;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class OptionNamesTest {
+  @ParameterizedTest
+  @CsvSource({
+    "num_train_epochs, EPOCHS",
+    "per_device_train_batch_size, BATCH_SIZE",
+    "Per-Device-Train-Batch-Size, BATCH_SIZE",
+    "lr_scheduler_type, LR_SCHEDULER",
+    "learning_rate, LEARNING_RATE",
+    "label_smoothing_factor, LABEL_SMOOTHING",
+    "model_name_or_path, MODEL",
+    "overwrite_output_dir, OVERWRITE",
+    "lora_rank, LORA_R",
+    "test_file, TEST_FILE",
+    "load_best_model_at_end, LOAD_BEST_MODEL_AT_END",
+  })
+  void namesOfTransformersAndUnderscoresAreUnderstood(String name, RunOption option) {
+    assertEquals(Optional.of(option), OptionNames.find(name, RunOption.TRAIN));
+  }
+
+  @Test
+  void aNameMeansWhatTheCommandHas() {
+    assertEquals(Optional.of(RunOption.FILE), OptionNames.find("test_file", RunOption.EVALUATE));
+    assertEquals(Optional.of(RunOption.OUTPUT), OptionNames.find("output", RunOption.PREDICT));
+    assertEquals(Optional.of(RunOption.OUTPUT_DIR), OptionNames.find("output", RunOption.MERGE));
+    assertEquals(Optional.empty(), OptionNames.find("num_train_epochs", RunOption.MERGE));
+  }
+
+  @Test
+  void noOtherNameHidesAnOption() {
+    for (RunOption option : RunOption.values()) {
+      assertEquals(
+          Optional.of(option),
+          OptionNames.find(option.option(), Arrays.asList(RunOption.values())));
+    }
+  }
+
+  @Test
+  void aTypoIsAnsweredWithTheNearestName() {
+    Map<String, String> nearest =
+        Map.of(
+            "lerning-rate", "--learning-rate",
+            "epoch", "--epochs",
+            "seeds", "--seed",
+            "max-len", "--max-length",
+            "validation", "--validation-file",
+            "early-stopping", "--early-stopping-patience");
+    nearest.forEach(
+        (typed, option) ->
+            assertEquals(
+                "there is no option '" + typed + "'; did you mean " + option + "?",
+                message(typed, RunOption.TRAIN)));
+    String far = message("quux-frobnicate", RunOption.TRAIN);
+    assertTrue(far.endsWith("attune help lists those of each command"), far);
+  }
+
+  @Test
+  void whatTransformersAloneHasIsExplained() {
+    assertTrue(message("bf16", RunOption.TRAIN).endsWith("say --precision bf16"));
+    assertTrue(message("fp16", RunOption.TRAIN).contains("--precision bf16"));
+    assertTrue(message("do_train", RunOption.TRAIN).endsWith("leave it out"));
+    assertTrue(message("resume_from_checkpoint", RunOption.TRAIN).contains("say --resume"));
+  }
+
+  private static String message(String typed, List<RunOption> known) {
+    InputException e = OptionNames.unknown(typed, known, "");
+    return RunOption.worded(e.getMessage());
+  }
+}
