@@ -72,7 +72,8 @@ public final class TextTokenizer implements AutoCloseable {
     this.modelConfig = JsonFile.read(model.resolve("config.json"));
     this.built = built;
     this.config = JsonFile.read(folder.resolve("tokenizer_config.json"));
-    this.json = AddedTokens.merged(json, config);
+    this.json =
+        TokenizerClass.applied(AddedTokens.merged(json, config, folder), config, modelConfig);
     this.specialTokens = JsonFile.read(folder.resolve("special_tokens_map.json"));
     this.typeIds = typeIdsInUse(modelConfig, config);
     this.truncatesLeft = "left".equals(config.path("truncation_side").asText());

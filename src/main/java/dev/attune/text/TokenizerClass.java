@@ -1,0 +1,372 @@
+package dev.attune.text;
+
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+
+/**
+ * The class of a tokenizer in Transformers, and what it makes of a tokenizer.json. A class of its
+ * own takes the vocabulary from that file, but builds the rest by the arguments in
+ * tokenizer_config.json ({@code add_prefix_space}, {@code do_lower_case} …) or, where those say
+ * nothing, by its defaults. Where the two files agree, as in most folders, nothing is changed here.
+ *
+ * <p>A file built of other parts than its class has (a byte-level vocabulary under a sentencepiece
+ * class) is left as it is: the model was trained with it.
+ *
+ * <p>Source: {@code models/(name)/tokenization_(name).py} and {@code
+ * models/auto/tokenization_auto.py} of Transformers 5.18.
+ */
+enum TokenizerClass {
+  /** BERT's words: folding of case and accents. */
+  BERT {
+    @Override
+    void apply(Parts parts, JsonNode config) {
+      if (parts.normalizer instanceof ObjectNode bert && isType(bert, "BertNormalizer")) {
+        bert.put("lowercase", flag(config, "do_lower_case", true));
+        bert.put("handle_chinese_chars", flag(config, "tokenize_chinese_chars", true));
+        JsonNode strip = config.path("strip_accents");
+        bert.set("strip_accents", strip.isBoolean() ? strip : NODES.nullNode());
+      }
+    }
+  },
+  /** Pieces of bytes: whether a text begins with a space. */
+  BYTE_LEVEL {
+    @Override
+    void apply(Parts parts, JsonNode config) {
+      boolean prefix = flag(config, ADD_PREFIX_SPACE, false);
+      for (ObjectNode part : typed(parts.preTokenizer, "ByteLevel", "pretokenizers")) {
+        part.put(ADD_PREFIX_SPACE, prefix);
+      }
+      for (ObjectNode part : typed(parts.postProcessor, "RobertaProcessing", "processors")) {
+        part.put(ADD_PREFIX_SPACE, prefix);
+      }
+    }
+  },
+  /** GPT-NeoX, which moreover adds no special tokens, whatever its file says. */
+  GPT_NEOX {
+    @Override
+    void apply(Parts parts, JsonNode config) {
+      BYTE_LEVEL.apply(parts, config);
+      if (parts.normalizer.isNull()) {
+        parts.normalizer = NODES.objectNode().put("type", "NFC");
+      }
+      if (isType(parts.postProcessor, "TemplateProcessing")
+          || isType(parts.postProcessor, "RobertaProcessing")) {
+        ObjectNode none = NODES.objectNode().put("type", "TemplateProcessing");
+        none.putArray("single").add(sequence("A", 0));
+        none.putArray("pair").add(sequence("A", 0)).add(sequence("B", 1));
+        none.putObject("special_tokens");
+        parts.postProcessor = none;
+      }
+    }
+
+    private ObjectNode sequence(String id, int type) {
+      ObjectNode piece = NODES.objectNode();
+      piece.putObject("Sequence").put("id", id).put("type_id", type);
+      return piece;
+    }
+  },
+  /** Qwen 2 and 3: pieces of bytes, split by a pattern of their own. */
+  QWEN2 {
+    @Override
+    void apply(Parts parts, JsonNode config) {
+      if (typed(parts.preTokenizer, "ByteLevel", "pretokenizers").isEmpty()) {
+        return;
+      }
+      parts.normalizer = NODES.objectNode().put("type", "NFC");
+      ObjectNode steps = NODES.objectNode().put("type", "Sequence");
+      ArrayNode list = steps.putArray("pretokenizers");
+      list.addObject()
+          .put("type", "Split")
+          .put("behavior", "Isolated")
+          .put("invert", false)
+          .putObject("pattern")
+          .put("Regex", QWEN2_PATTERN);
+      list.addObject()
+          .put("type", "ByteLevel")
+          .put(ADD_PREFIX_SPACE, flag(config, ADD_PREFIX_SPACE, false))
+          .put("trim_offsets", true)
+          .put("use_regex", false);
+      parts.preTokenizer = sameButOffsets(steps, parts.preTokenizer) ? parts.preTokenizer : steps;
+    }
+
+    /** Whether they split alike: Qwen's own files do not trim offsets, which ids do not show. */
+    private boolean sameButOffsets(ObjectNode steps, JsonNode other) {
+      JsonNode copy = other.deepCopy();
+      for (ObjectNode part : typed(copy, "ByteLevel", "pretokenizers")) {
+        part.put("trim_offsets", true);
+      }
+      return steps.equals(copy);
+    }
+  },
+  /**
+   * Llama 1 and 2: sentencepiece's pieces with bytes to fall back on. Only what is stated counts:
+   * by its defaults the class gives other ids than the file from which a model learned, as it
+   * prepends to the first part of a text alone and joins unknown characters.
+   */
+  LLAMA {
+    @Override
+    void apply(Parts parts, JsonNode config) {
+      if (!config.path(ADD_PREFIX_SPACE).isBoolean()) {
+        return;
+      }
+      boolean prepends = !typed(parts.normalizer, "Prepend", "normalizers").isEmpty();
+      boolean metaspace = !typed(parts.preTokenizer, "Metaspace", "pretokenizers").isEmpty();
+      boolean replaces = !typed(parts.normalizer, "Replace", "normalizers").isEmpty();
+      if (!(prepends || metaspace || replaces && parts.preTokenizer.isNull())) {
+        return;
+      }
+      boolean prefix = config.path(ADD_PREFIX_SPACE).asBoolean();
+      boolean legacy = config.path("legacy").asBoolean(false);
+      parts.normalizer = NODES.nullNode();
+      parts.preTokenizer =
+          NODES
+              .objectNode()
+              .put("type", "Metaspace")
+              .put("replacement", UNDERLINE)
+              .put(SCHEME, prefix ? legacy ? "always" : "first" : "never")
+              .put("split", false);
+      ObjectNode decoder = NODES.objectNode().put("type", "Sequence");
+      ArrayNode steps = decoder.putArray("decoders");
+      steps
+          .addObject()
+          .put("type", "Replace")
+          .put("content", " ")
+          .putObject("pattern")
+          .put("String", UNDERLINE);
+      steps.addObject().put("type", "ByteFallback");
+      steps.addObject().put("type", "Fuse");
+      if (prefix) {
+        steps.addObject().put("type", "Strip").put("content", " ").put("start", 1).put("stop", 0);
+      }
+      parts.decoder = decoder;
+    }
+  },
+  /** CamemBERT and XLM-RoBERTa. */
+  SENTENCEPIECE {
+    @Override
+    void apply(Parts parts, JsonNode config) {
+      String scheme = flag(config, ADD_PREFIX_SPACE, true) ? "always" : "never";
+      if (!typed(parts.preTokenizer, "Metaspace", "pretokenizers").isEmpty()) {
+        // Of a file's own normalizers only sentencepiece's table counts.
+        List<ObjectNode> table = typed(parts.normalizer, "Precompiled", "normalizers");
+        parts.normalizer = table.isEmpty() ? NODES.nullNode() : table.get(0);
+      }
+      for (JsonNode root : List.of(parts.preTokenizer, parts.decoder)) {
+        for (ObjectNode part : typed(root, "Metaspace", "pretokenizers")) {
+          part.remove(ADD_PREFIX_SPACE); // how it was written before there were schemes
+          part.put(SCHEME, scheme);
+        }
+      }
+    }
+  },
+  /** ALBERT: that, and folding of case and accents. */
+  ALBERT {
+    @Override
+    void apply(Parts parts, JsonNode config) {
+      JsonNode steps = parts.normalizer.path("normalizers");
+      SENTENCEPIECE.apply(parts, config);
+      if (steps.isArray()) {
+        parts.normalizer =
+            NODES
+                .objectNode()
+                .put("type", "Sequence")
+                .set(
+                    "normalizers",
+                    folding(
+                        steps,
+                        flag(config, "do_lower_case", true),
+                        flag(config, "keep_accents", false)));
+      }
+    }
+
+    private ArrayNode folding(JsonNode steps, boolean lowercase, boolean keepAccents) {
+      ArrayNode out = NODES.arrayNode();
+      for (JsonNode step : steps) {
+        if (isType(step, "Replace") && !step.path("pattern").has("Regex")) {
+          out.add(step);
+        }
+      }
+      if (!keepAccents) {
+        out.addObject().put("type", "NFKD");
+        out.addObject().put("type", "StripAccents");
+      }
+      if (lowercase) {
+        out.addObject().put("type", "Lowercase");
+      }
+      for (JsonNode step : steps) {
+        if (isType(step, "Precompiled")) {
+          out.add(step);
+        }
+      }
+      return out;
+    }
+  },
+  /** No class of its own: tokenizer.json as it is. */
+  PLAIN {
+    @Override
+    void apply(Parts parts, JsonNode config) {}
+  };
+
+  private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final String ADD_PREFIX_SPACE = "add_prefix_space";
+  private static final String SCHEME = "prepend_scheme";
+  private static final String UNDERLINE = "▁";
+
+  /** Of tokenization_qwen2.py. */
+  private static final String QWEN2_PATTERN =
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
+          + "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
+  private static final Map<String, TokenizerClass> BY_NAME =
+      Map.ofEntries(
+          Map.entry("AlbertTokenizer", ALBERT),
+          Map.entry("BertTokenizer", BERT),
+          Map.entry("CamembertTokenizer", SENTENCEPIECE),
+          Map.entry("DistilBertTokenizer", BERT),
+          Map.entry("ElectraTokenizer", BERT),
+          Map.entry("GPT2Tokenizer", BYTE_LEVEL),
+          Map.entry("GPTNeoXTokenizer", GPT_NEOX),
+          Map.entry("LlamaTokenizer", LLAMA),
+          Map.entry("MPNetTokenizer", BERT),
+          Map.entry("Qwen2Tokenizer", QWEN2),
+          Map.entry("RobertaTokenizer", BYTE_LEVEL),
+          Map.entry("XLMRobertaTokenizer", SENTENCEPIECE));
+
+  /** What a model type has where its files name no class. */
+  private static final Map<String, TokenizerClass> BY_MODEL =
+      Map.ofEntries(
+          Map.entry("albert", ALBERT),
+          Map.entry("bert", BERT),
+          Map.entry("camembert", SENTENCEPIECE),
+          Map.entry("distilbert", BERT),
+          Map.entry("electra", BERT),
+          Map.entry("gpt2", BYTE_LEVEL),
+          Map.entry("gpt_neox", GPT_NEOX),
+          Map.entry("mpnet", BERT),
+          Map.entry("qwen3", QWEN2),
+          Map.entry("roberta", BYTE_LEVEL),
+          Map.entry("xlm-roberta", SENTENCEPIECE));
+
+  /** Model types whose folders name wrong classes so often that what they name does not count. */
+  private static final Map<String, TokenizerClass> WHATEVER_IS_NAMED =
+      Map.of("mistral", PLAIN, "modernbert", PLAIN, "qwen2", QWEN2);
+
+  /** What stands in a tokenizer.json beside its vocabulary. */
+  private static final class Parts {
+    private JsonNode normalizer = NODES.nullNode();
+    private JsonNode preTokenizer = NODES.nullNode();
+    private JsonNode postProcessor = NODES.nullNode();
+    private JsonNode decoder = NODES.nullNode();
+
+    /** Reads up to the vocabulary, which comes last and is long. */
+    static Parts of(String tokenizer) throws IOException {
+      Parts parts = new Parts();
+      try (JsonParser parser = JSON.getFactory().createParser(tokenizer)) {
+        parser.nextToken();
+        while (parser.nextToken() == JsonToken.FIELD_NAME) {
+          String name = parser.currentName();
+          parser.nextToken();
+          switch (name) {
+            case "normalizer" -> parts.normalizer = JSON.readTree(parser);
+            case "pre_tokenizer" -> parts.preTokenizer = JSON.readTree(parser);
+            case "post_processor" -> parts.postProcessor = JSON.readTree(parser);
+            case "decoder" -> parts.decoder = JSON.readTree(parser);
+            default -> parser.skipChildren();
+          }
+        }
+      }
+      return parts;
+    }
+
+    Parts copy() {
+      Parts copy = new Parts();
+      copy.normalizer = normalizer.deepCopy();
+      copy.preTokenizer = preTokenizer.deepCopy();
+      copy.postProcessor = postProcessor.deepCopy();
+      copy.decoder = decoder.deepCopy();
+      return copy;
+    }
+
+    boolean same(Parts other) {
+      return Objects.equals(normalizer, other.normalizer)
+          && Objects.equals(preTokenizer, other.preTokenizer)
+          && Objects.equals(postProcessor, other.postProcessor)
+          && Objects.equals(decoder, other.decoder);
+    }
+
+    String in(String tokenizer) throws IOException {
+      ObjectNode whole = (ObjectNode) JSON.readTree(tokenizer);
+      whole.set("normalizer", normalizer);
+      whole.set("pre_tokenizer", preTokenizer);
+      whole.set("post_processor", postProcessor);
+      whole.set("decoder", decoder);
+      return JSON.writeValueAsString(whole);
+    }
+  }
+
+  /** Changes the parts to what the class builds by its arguments. */
+  abstract void apply(Parts parts, JsonNode config);
+
+  /** tokenizer.json as the class of the folder builds it. */
+  static String applied(String tokenizer, JsonNode config, JsonNode modelConfig) {
+    TokenizerClass found = of(config, modelConfig);
+    if (found == PLAIN) {
+      return tokenizer;
+    }
+    try {
+      Parts before = Parts.of(tokenizer);
+      Parts after = before.copy();
+      found.apply(after, config);
+      return after.same(before) ? tokenizer : after.in(tokenizer);
+    } catch (IOException | ClassCastException e) {
+      return tokenizer; // The native parser reports what is wrong, and where.
+    }
+  }
+
+  /** As AutoTokenizer chooses. */
+  private static TokenizerClass of(JsonNode config, JsonNode modelConfig) {
+    String type = modelConfig.path("model_type").asText("");
+    if (WHATEVER_IS_NAMED.containsKey(type)) {
+      return WHATEVER_IS_NAMED.get(type);
+    }
+    String named = config.path("tokenizer_class").asText("");
+    if (named.isEmpty() || config.path("tokenizer_class").isNull()) {
+      named = modelConfig.path("tokenizer_class").asText("");
+    }
+    return named.isEmpty() || named.equals("null")
+        ? BY_MODEL.getOrDefault(type, PLAIN)
+        : BY_NAME.getOrDefault(named.replaceFirst("Fast$", ""), PLAIN);
+  }
+
+  /** An argument that is not given has the default; null is given, and false. */
+  private static boolean flag(JsonNode config, String name, boolean ifAbsent) {
+    return config.has(name) ? config.get(name).asBoolean() : ifAbsent;
+  }
+
+  private static boolean isType(JsonNode part, String type) {
+    return part.path("type").asText().equals(type);
+  }
+
+  /** The parts of a type, in a sequence or on their own. */
+  private static List<ObjectNode> typed(JsonNode root, String type, String sequence) {
+    List<ObjectNode> found = new ArrayList<>();
+    if (isType(root, type)) {
+      found.add((ObjectNode) root);
+    }
+    for (JsonNode part : root.path(sequence)) {
+      found.addAll(typed(part, type, sequence));
+    }
+    return found;
+  }
+}

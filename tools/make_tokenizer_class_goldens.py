@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Writes src/test/resources/tokenizers/classes: small tokenizer.json files, and the ids that AutoTokenizer gives where
+tokenizer_config.json says otherwise than they do. Needs transformers and tokenizers."""
+import json, pathlib, tempfile
+import transformers as tf
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+SENTENCES = """the quick brown fox jumps over the lazy dog
+The Café was closed, because of the Rain in Été
+der schnelle braune Fuchs springt über den faulen Hund
+in 1999 the price rose by 12.5 % to 3,400 dollars""".split("\n")
+TEXTS = ["the dog", " the dog", "The CAFÉ", "e\u0301te\u0301", "日本 dog", "", "<s>the dog</s>the", "a <x> dog <y>the", "``quotes'' the", "[PAD]the"]
+PAIRS = [("the dog", "The fox")]
+BERT = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+SENTENCEPIECE = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+
+
+def trained(model, trainer, pre_tokenizer, normalizer=None):
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizer
+    if normalizer:
+        tokenizer.normalizer = normalizer
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    return tokenizer
+
+
+def template(first, last):
+    return lambda t: processors.TemplateProcessing(single=f"{first}:0 $A:0 {last}:0", pair=f"{first}:0 $A:0 {last}:0 $B:1 {last}:1",
+                                                   special_tokens=[(first, t.token_to_id(first)), (last, t.token_to_id(last))])
+
+
+def word_pieces(lowercase):
+    t = trained(models.WordPiece(unk_token="[UNK]"), trainers.WordPieceTrainer(vocab_size=110, special_tokens=BERT, show_progress=False),
+                pre_tokenizers.BertPreTokenizer(), normalizers.BertNormalizer(lowercase=lowercase))
+    t.decoder = decoders.WordPiece()
+    t.post_processor = template("[CLS]", "[SEP]")(t)
+    return t
+
+
+def byte_level(prefix):
+    t = trained(models.BPE(), trainers.BpeTrainer(vocab_size=300, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>", "<|endoftext|>"],
+                initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False), pre_tokenizers.ByteLevel(add_prefix_space=prefix))
+    t.decoder = decoders.ByteLevel()
+    t.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), True, prefix)
+    return t
+
+
+def metaspace(old):
+    """Llama 2's kind: scheme in the pre-tokenizer, or as a normalizer, as it was written first."""
+    byte_tokens = [f"<0x{i:02X}>" for i in range(256)]
+    t = trained(models.BPE(fuse_unk=True, byte_fallback=True), trainers.BpeTrainer(vocab_size=360, special_tokens=["<unk>", "<s>", "</s>"] + byte_tokens,
+                show_progress=False), pre_tokenizers.Metaspace(prepend_scheme="first", split=False))
+    state = json.loads(t.to_str())
+    state["model"].update(unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+    state["added_tokens"] = state["added_tokens"][:3]
+    t = Tokenizer.from_str(json.dumps(state))
+    if old:
+        t.pre_tokenizer = None
+        t.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    t.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(content=" ", left=1)])
+    t.post_processor = processors.TemplateProcessing(single="<s> $A", pair="<s> $A <s>:1 $B:1", special_tokens=[("<s>", 1)])
+    return t
+
+
+def unigram():
+    t = trained(models.Unigram(), trainers.UnigramTrainer(vocab_size=90, special_tokens=SENTENCEPIECE, unk_token="<unk>", show_progress=False),
+                pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]), normalizers.NFKC())
+    t.decoder = decoders.Metaspace()
+    t.post_processor = processors.TemplateProcessing(single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    return t
+
+
+def albert():
+    t = trained(models.Unigram(), trainers.UnigramTrainer(vocab_size=90, special_tokens=["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"], unk_token="<unk>",
+                show_progress=False), pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]),
+                normalizers.Sequence([normalizers.Replace("``", '"'), normalizers.Replace("''", '"'), normalizers.NFKD(), normalizers.StripAccents(),
+                                      normalizers.Lowercase()]))
+    t.decoder = decoders.Metaspace()
+    t.post_processor = template("[CLS]", "[SEP]")(t)
+    return t
+
+
+FILES = {"wordpiece": word_pieces(True), "wordpiece_cased": word_pieces(False), "bytelevel": byte_level(False), "bytelevel_prefix": byte_level(True),
+         "metaspace": metaspace(False), "prepend": metaspace(True), "unigram": unigram(), "albert": albert()}
+CASES = [  # file, model type, tokenizer_config.json
+    ("wordpiece", "bert", {"tokenizer_class": "BertTokenizer"}),
+    ("wordpiece", "bert", {}),
+    ("wordpiece_cased", "bert", {"tokenizer_class": "BertTokenizer"}),
+    ("wordpiece_cased", "bert", {"tokenizer_class": "BertTokenizerFast", "do_lower_case": False}),
+    ("wordpiece", "bert", {"tokenizer_class": "BertTokenizer", "do_lower_case": False}),
+    ("wordpiece", "bert", {"tokenizer_class": "BertTokenizer", "strip_accents": False}),
+    ("wordpiece", "distilbert", {"tokenizer_class": "DistilBertTokenizer", "strip_accents": True, "do_lower_case": False}),
+    ("wordpiece", "electra", {"tokenizer_class": "ElectraTokenizer", "tokenize_chinese_chars": False}),
+    ("wordpiece_cased", "bert", {"tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": True}),
+    ("bytelevel", "roberta", {"tokenizer_class": "RobertaTokenizer", "add_prefix_space": True}),
+    ("bytelevel_prefix", "roberta", {"tokenizer_class": "RobertaTokenizer"}),
+    ("bytelevel_prefix", "roberta", {"tokenizer_class": "RobertaTokenizer", "add_prefix_space": True}),
+    ("bytelevel_prefix", "gpt2", {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False}),
+    ("bytelevel", "gpt2", {"tokenizer_class": "GPT2TokenizerFast", "add_prefix_space": True}),
+    ("bytelevel_prefix", "gpt_neox", {"tokenizer_class": "GPTNeoXTokenizer", "add_prefix_space": False}),
+    ("bytelevel_prefix", "qwen2", {"tokenizer_class": "Qwen2Tokenizer", "add_prefix_space": False}),
+    ("bytelevel_prefix", "modernbert", {"tokenizer_class": "PreTrainedTokenizerFast", "add_prefix_space": False}),
+    ("bytelevel", "llama", {"tokenizer_class": "PreTrainedTokenizerFast", "add_prefix_space": True}),
+    ("metaspace", "llama", {"tokenizer_class": "LlamaTokenizer"}),
+    ("metaspace", "llama", {"tokenizer_class": "LlamaTokenizer", "add_prefix_space": False}),
+    ("metaspace", "llama", {"tokenizer_class": "LlamaTokenizerFast", "add_prefix_space": True, "legacy": True}),
+    ("metaspace", "llama", {}),
+    ("prepend", "llama", {"tokenizer_class": "LlamaTokenizer", "add_prefix_space": True}),
+    ("prepend", "llama", {"tokenizer_class": "LlamaTokenizer", "add_prefix_space": True, "legacy": True}),
+    ("prepend", "llama", {"tokenizer_class": "LlamaTokenizer", "add_prefix_space": False}),
+    ("prepend", "mistral", {"tokenizer_class": "LlamaTokenizer", "add_prefix_space": False}),
+    ("prepend", "llama", {"tokenizer_class": "PreTrainedTokenizerFast"}),
+    ("unigram", "xlm-roberta", {"tokenizer_class": "XLMRobertaTokenizer", "add_prefix_space": False}),
+    ("unigram", "camembert", {"tokenizer_class": "CamembertTokenizer", "add_prefix_space": False, "additional_special_tokens": []}),
+    ("unigram", "xlm-roberta", {"tokenizer_class": "XLMRobertaTokenizer"}),
+    ("albert", "albert", {"tokenizer_class": "AlbertTokenizer"}),
+    ("albert", "albert", {"tokenizer_class": "AlbertTokenizer", "do_lower_case": False}),
+    ("albert", "albert", {"tokenizer_class": "AlbertTokenizer", "keep_accents": True}),
+    ("wordpiece", "bert", {"tokenizer_class": "BertTokenizer", "additional_special_tokens": ["<x>", "<y>"]}),
+    ("bytelevel", "llama", {"tokenizer_class": "PreTrainedTokenizerFast", "extra_special_tokens": ["<x>"], "pad_token": "[PAD]"}),
+    ("metaspace", "llama", {"tokenizer_class": "LlamaTokenizer", "pad_token": "[PAD]"}),
+    ("bytelevel", "gpt2", {"tokenizer_class": "GPT2Tokenizer", "pad_token": {"__type": "AddedToken", "content": "[PAD]", "lstrip": False, "normalized": True,
+                           "rstrip": False, "single_word": False}}),
+]
+target = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources/tokenizers/classes"
+target.mkdir(parents=True, exist_ok=True)
+for name, tokenizer in FILES.items():
+    (target / f"{name}.json").write_text(tokenizer.to_str(pretty=False) + "\n")
+rows = []
+for name, model_type, config in CASES:
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / "tokenizer.json").write_text(FILES[name].to_str())
+        (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
+        (folder / "tokenizer_config.json").write_text(json.dumps(config))
+        tokenizer = tf.AutoTokenizer.from_pretrained(folder)
+        texts = [{"text": text, "ids": tokenizer(text)["input_ids"], "decoded": tokenizer.decode(tokenizer(text)["input_ids"],
+                  skip_special_tokens=True, clean_up_tokenization_spaces=False)} for text in TEXTS]
+        pairs = [{"text": a, "pair": b, "ids": tokenizer(a, b)["input_ids"]} for a, b in PAIRS]
+        rows.append({"file": name, "class": type(tokenizer).__name__, "model_type": model_type, "tokenizer_config": config, "rows": texts + pairs})
+(target / "cases.json").write_text(json.dumps(rows, ensure_ascii=False) + "\n")
