@@ -32,7 +32,7 @@ public final class Generator implements AutoCloseable {
     private int topK;
     private double topP = 1;
     private double minP;
-    private double repetitionPenalty = 1;
+    private double repetitionPenalty; // 0: as the model's folder says
     private long seed = 42;
     private int beams = 1;
     private double lengthPenalty = 1;
@@ -73,6 +73,10 @@ public final class Generator implements AutoCloseable {
 
     /** Of tokens that have occurred; 1: none. */
     public Options repetitionPenalty(double value) {
+      if (!(value > 0)) {
+        throw new InvalidInputException(
+            "repetitionPenalty is " + value + "; it must be above 0", null);
+      }
       repetitionPenalty = value;
       return this;
     }
@@ -119,7 +123,8 @@ public final class Generator implements AutoCloseable {
                 + " given; leave one of the two out",
             null);
       }
-      if (beams > 1 && (heat != 0 || repetitionPenalty != 1 || !stops.isEmpty())) {
+      if (beams > 1
+          && (heat != 0 || repetitionPenalty > 0 && repetitionPenalty != 1 || !stops.isEmpty())) {
         throw new InvalidInputException(
             "beams is "
                 + beams

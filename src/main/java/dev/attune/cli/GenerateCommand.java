@@ -74,6 +74,9 @@ final class GenerateCommand implements Command {
     Path output =
         config.isGiven(RunOption.OUTPUT) ? OutputFile.of(config, RunOption.PROMPTS) : null;
     try (GenerateRun run = GenerateRun.open(config)) {
+      if (!console.isQuiet()) {
+        run.note().ifPresent(note -> System.err.println("· " + note));
+      }
       if (config.isGiven(RunOption.PROMPT)) {
         one(run, config, console, result);
       } else if (config.isGiven(RunOption.PROMPTS)) {

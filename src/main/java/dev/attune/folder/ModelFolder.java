@@ -13,8 +13,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
-import java.util.Set;
-import java.util.TreeSet;
 
 /**
  * A model folder: a model, base or fine-tuned, or an adapter with the folder of its base. Opening
@@ -219,18 +217,9 @@ public final class ModelFolder {
     return null;
   }
 
-  /**
-   * The tokens that end a text ("eos_token_id"): generation_config.json's, or config.json's where
-   * there is no such file.
-   */
-  public Set<Integer> endTokens() {
-    Set<Integer> ids = new TreeSet<>();
+  /** What {@link #generationConfig} says; where there is none, config.json, as it once did. */
+  public ObjectNode generation() {
     Path file = generationConfig();
-    JsonNode end = (file == null ? config : ModelFiles.readObject(file)).path("eos_token_id");
-    if (end.isInt()) {
-      ids.add(end.intValue());
-    }
-    end.forEach(id -> ids.add(id.asInt()));
-    return ids;
+    return file == null ? config() : ModelFiles.readObject(file);
   }
 }

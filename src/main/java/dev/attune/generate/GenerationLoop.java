@@ -43,7 +43,13 @@ public final class GenerationLoop implements AutoCloseable {
 
     Running(Request request, Consumer<Completion> whenDone) {
       this.request = request;
-      this.sampler = new Sampler(request.sampling(), request.prompt(), request.stream());
+      this.sampler =
+          new Sampler(
+              request.sampling(),
+              request.rules(),
+              request.prompt(),
+              request.ends(),
+              request.stream());
       this.whenDone = whenDone;
     }
 

@@ -8,6 +8,7 @@ import dev.attune.core.Term;
  *
  * @param prompt token ids, at least one
  * @param sampling how to choose
+ * @param rules among which tokens
  * @param maxNewTokens at most so many; fewer where the context ends
  * @param ends tokens that end the text; they are not part of it
  * @param stream tells requests with one seed apart
@@ -16,6 +17,7 @@ import dev.attune.core.Term;
 public record Request(
     int[] prompt,
     Sampling sampling,
+    LogitRules rules,
     int maxNewTokens,
     int[] ends,
     long stream,

@@ -14,19 +14,32 @@ final class Sampler {
 
   private final Sampling sampling;
   private final long stream;
+  private final LogitRules rules;
+  private final float penalty;
+  private final int[] ends;
   private final BitSet seen = new BitSet();
+  private int[] ids; // the prompt, and what was generated
+  private int count;
 
   // Grown to the vocabulary once.
   private float[] logits = new float[0];
   private long[] order = new long[0];
 
   /**
-   * @param prompt counts for the repetition penalty
+   * @param prompt counts for the repetition penalty, and for what may not come again
+   * @param rules which tokens may come; their penalty, unless the sampling has one
+   * @param ends tokens that end the text
    * @param stream tells requests of one seed apart
    */
-  Sampler(Sampling sampling, int[] prompt, long stream) {
+  Sampler(Sampling sampling, LogitRules rules, int[] prompt, int[] ends, long stream) {
     this.sampling = sampling;
+    this.rules = rules;
+    this.ends = ends;
     this.stream = stream;
+    double asked = sampling.repetitionPenalty();
+    this.penalty = (float) (asked > 0 ? asked : rules.repetitionPenalty());
+    this.ids = prompt.clone();
+    this.count = prompt.length;
     for (int id : prompt) {
       seen.set(id);
     }
@@ -44,16 +57,22 @@ final class Sampler {
     }
     values.get(logits, 0, V);
     penalize(V);
+    if (!rules.forbidNothing()) {
+      rules.forbid(logits, V, ids, count, place, ends);
+    }
     int token = sampling.isGreedy() ? largest(V) : draw(V, place);
     seen.set(token);
+    if (count == ids.length) {
+      ids = Arrays.copyOf(ids, count + count / 2 + 64);
+    }
+    ids[count++] = token;
     return token;
   }
 
   private void penalize(int V) {
-    if (sampling.repetitionPenalty() == 1) {
+    if (penalty == 1) {
       return;
     }
-    float penalty = (float) sampling.repetitionPenalty();
     for (int id = seen.nextSetBit(0); id >= 0 && id < V; id = seen.nextSetBit(id + 1)) {
       logits[id] = logits[id] < 0 ? logits[id] * penalty : logits[id] / penalty;
     }

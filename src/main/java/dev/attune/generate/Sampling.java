@@ -13,7 +13,7 @@ import dev.attune.core.Term;
  * @param minP drop tokens less probable than this share of the most probable one (Nguyen et al.,
  *     2024); 0: none
  * @param repetitionPenalty of tokens that have occurred, prompt included (Keskar et al., CTRL,
- *     2019); 1: none
+ *     2019); 1: none; 0: what the model's folder says
  * @param seed of the random choices
  */
 public record Sampling(
@@ -28,7 +28,7 @@ public record Sampling(
     if (topK < 0) {
       throw new InputException(Term.TOP_K + " is " + topK + "; it must be at least 0");
     }
-    if (!(repetitionPenalty > 0) || Double.isInfinite(repetitionPenalty)) {
+    if (!(repetitionPenalty >= 0) || Double.isInfinite(repetitionPenalty)) {
       throw new InputException(
           Term.REPETITION_PENALTY + " is " + repetitionPenalty + "; it must be above 0");
     }
@@ -36,7 +36,7 @@ public record Sampling(
 
   /** Always the most probable token. */
   public static Sampling greedy() {
-    return new Sampling(0, 0, 1, 0, 1, 0);
+    return new Sampling(0, 0, 1, 0, 0, 0);
   }
 
   boolean isGreedy() {

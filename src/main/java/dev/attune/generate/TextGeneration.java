@@ -2,6 +2,7 @@ package dev.attune.generate;
 
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.model.TransformerModel;
@@ -15,6 +16,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.stream.Stream;
 
 /**
  * Texts in, texts out: prompts to tokens, their continuation by sampling or beams, to texts.
@@ -23,21 +25,29 @@ import java.util.function.Function;
 public final class TextGeneration {
   private final GenerationOptions options;
   private final TextTokenizer tokenizer;
+  private final GenerationDefaults defaults;
   private final int[] ends;
   private volatile ChatTemplate chat; // null until needed: not every model has one
 
   /**
    * @param tokenizer the caller closes it
-   * @param ends tokens that end a text, beside the tokenizer's own
+   * @param defaults what the model's folder says; the tokenizer's own end ends a text too
    */
-  public TextGeneration(GenerationOptions options, TextTokenizer tokenizer, Set<Integer> ends) {
-    this(options, tokenizer, all(ends, tokenizer), null);
+  public TextGeneration(
+      GenerationOptions options, TextTokenizer tokenizer, GenerationDefaults defaults) {
+    this(options, tokenizer, defaults, all(defaults.ends(), tokenizer), null);
+    checkBeams(options, defaults);
   }
 
   private TextGeneration(
-      GenerationOptions options, TextTokenizer tokenizer, int[] ends, ChatTemplate chat) {
+      GenerationOptions options,
+      TextTokenizer tokenizer,
+      GenerationDefaults defaults,
+      int[] ends,
+      ChatTemplate chat) {
     this.options = options;
     this.tokenizer = tokenizer;
+    this.defaults = defaults;
     this.ends = ends;
     this.chat = chat;
   }
@@ -48,9 +58,25 @@ public final class TextGeneration {
     return all.stream().mapToInt(Integer::intValue).toArray();
   }
 
+  /** Beam search knows no rules. */
+  private static void checkBeams(GenerationOptions options, GenerationDefaults defaults) {
+    LogitRules rules = defaults.rules();
+    if (options.beams() != null
+        && !(rules.forbidNothing()
+            && rules.repetitionPenalty() == 1
+            && defaults.stops().isEmpty())) {
+      throw new InputException(
+          "the model's generation_config.json limits which tokens may come, which beam search does"
+              + " not heed here; leave "
+              + Term.NUM_BEAMS
+              + " out");
+    }
+  }
+
   /** The same for other options. */
   public TextGeneration with(GenerationOptions others) {
-    return new TextGeneration(others, tokenizer, ends, chat);
+    checkBeams(others, defaults);
+    return new TextGeneration(others, tokenizer, defaults, ends, chat);
   }
 
   /** A text to continue as it is. */
@@ -118,7 +144,13 @@ public final class TextGeneration {
 
   private Request request(Prompt prompt, int index, Request.TokenListener listener) {
     return new Request(
-        prompt.ids(), options.sampling(), options.maxNewTokens(), ends, index, listener);
+        prompt.ids(),
+        options.sampling(),
+        defaults.rules(),
+        options.maxNewTokens(),
+        ends,
+        index,
+        listener);
   }
 
   /**
@@ -200,7 +232,7 @@ public final class TextGeneration {
     try (GenerationLoop generator = new GenerationLoop(model, tape, slots, context)) {
       for (int i = 0; i < prompts.size(); i++) {
         Prompt prompt = prompts.get(i);
-        TextStream stream = new TextStream(tokenizer, prompt.ids(), options.stops(), onPiece);
+        TextStream stream = new TextStream(tokenizer, prompt.ids(), stops(), onPiece);
         int index = i;
         generator.submit(
             request(prompt, i, stream),
@@ -220,7 +252,7 @@ public final class TextGeneration {
     try (BeamSearch search = new BeamSearch(model, tape, options.beams(), context)) {
       for (int i = 0; i < prompts.size(); i++) {
         Prompt prompt = prompts.get(i);
-        TextStream stream = new TextStream(tokenizer, prompt.ids(), options.stops(), onPiece);
+        TextStream stream = new TextStream(tokenizer, prompt.ids(), stops(), onPiece);
         Completion done = search.run(prompt.ids(), ends);
         for (int token : done.tokens()) {
           stream.onToken(token);
@@ -228,6 +260,10 @@ public final class TextGeneration {
         onText.accept(finished(i, prompt, stream, done));
       }
     }
+  }
+
+  private List<String> stops() {
+    return Stream.concat(options.stops().stream(), defaults.stops().stream()).toList();
   }
 
   private static GeneratedText finished(

@@ -126,6 +126,9 @@ final class TextStream implements Request.TokenListener {
 
   /** Appends the text of new tokens to what is pending, where no later token can change it. */
   private void take(boolean last) {
+    if (!last && tokenizer.isByteFallback(ids[count - 1])) {
+      return;
+    }
     String known = decode(decodedFrom, decodedTo);
     String all = decode(decodedFrom, count);
     boolean isWhole = !all.isEmpty() && all.charAt(all.length() - 1) != REPLACEMENT;

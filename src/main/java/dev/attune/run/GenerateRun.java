@@ -13,7 +13,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 
 /**
  * What {@code attune generate} does: a language model and how its options say to continue texts.
@@ -36,6 +38,26 @@ public final class GenerateRun implements AutoCloseable {
     SharedModel.Compute compute = SharedModel.Compute.of(config);
     return new GenerateRun(
         config, options, LanguageModel.open(folder, OpenOptions.of(config), compute, options));
+  }
+
+  /** What whoever asked should know: the folder recommends a choice that no option asks for. */
+  public Optional<String> note() {
+    boolean chosen =
+        Stream.of(
+                RunOption.TEMPERATURE,
+                RunOption.TOP_K,
+                RunOption.TOP_P,
+                RunOption.MIN_P,
+                RunOption.NUM_BEAMS)
+            .anyMatch(config::isGiven);
+    String left = model.leftToTheCaller();
+    return chosen || left.isEmpty()
+        ? Optional.empty()
+        : Optional.of(
+            "the most probable token is chosen each time; the model's generation_config.json"
+                + " recommends "
+                + left
+                + ", which options would ask for");
   }
 
   /** The prompt that the options give: as it is, or as a user's message. */

@@ -93,6 +93,19 @@ final class GenerationSettings {
         };
   }
 
+  /** 0 where none is given: what the model's folder says. */
+  private static double penalty(RunConfig config) {
+    if (!config.isGiven(RunOption.REPETITION_PENALTY)) {
+      return 0;
+    }
+    double penalty = config.number(RunOption.REPETITION_PENALTY);
+    if (!(penalty > 0)) {
+      throw new InputException(
+          RunOption.REPETITION_PENALTY + " is " + penalty + "; it must be above 0");
+    }
+    return penalty;
+  }
+
   private static Sampling sampling(RunConfig config) {
     boolean narrows = NARROWING.stream().anyMatch(config::isGiven);
     double temperature = narrows ? 1 : 0;
@@ -108,7 +121,7 @@ final class GenerationSettings {
         config.smallInteger(RunOption.TOP_K),
         config.number(RunOption.TOP_P),
         config.number(RunOption.MIN_P),
-        config.number(RunOption.REPETITION_PENALTY),
+        penalty(config),
         config.integer(RunOption.SEED));
   }
 }

@@ -4,6 +4,7 @@ import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.generate.GeneratedText;
+import dev.attune.generate.GenerationDefaults;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.Prompt;
 import dev.attune.generate.TextGeneration;
@@ -20,14 +21,15 @@ import java.util.function.Function;
 public final class LanguageModel implements AutoCloseable {
   private final SharedModel<TrainedModel> shared;
   private final TextGeneration generation;
+  private final GenerationDefaults folderSays;
   private final int most;
 
   private LanguageModel(
       SharedModel<TrainedModel> shared, OpenOptions options, GenerationOptions defaults) {
     TrainedModel trained = shared.model();
     this.shared = shared;
-    this.generation =
-        new TextGeneration(defaults, trained.tokenizer(), trained.folder().endTokens());
+    this.folderSays = GenerationDefaults.of(trained.folder());
+    this.generation = new TextGeneration(defaults, trained.tokenizer(), folderSays);
     this.most = options.maxLength() != null ? trained.maxLength() : trained.model().maxLength();
   }
 
@@ -59,6 +61,11 @@ public final class LanguageModel implements AutoCloseable {
       shared.close();
       throw e;
     }
+  }
+
+  /** See {@link GenerationDefaults#left}. */
+  String leftToTheCaller() {
+    return folderSays.left();
   }
 
   /** A text to continue as it is. */

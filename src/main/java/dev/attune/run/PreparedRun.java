@@ -7,6 +7,7 @@ import dev.attune.folder.ContentDigest;
 import dev.attune.folder.HeadChoice;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
+import dev.attune.generate.GenerationDefaults;
 import dev.attune.generate.TextGeneration;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
@@ -164,7 +165,8 @@ final class PreparedRun implements AutoCloseable {
     data.checkVocabulary(base.vocabularySize());
     if (plan.generation() != null) {
       data.prepareAnswers(
-          new TextGeneration(plan.generation(), tokenizer, base.endTokens()), model.maxLength());
+          new TextGeneration(plan.generation(), tokenizer, GenerationDefaults.of(base)),
+          model.maxLength());
     }
     boolean isNew = !loaded.created().isEmpty();
     if (isNew != head.keeps()) {

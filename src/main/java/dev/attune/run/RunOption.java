@@ -159,7 +159,8 @@ public enum RunOption {
   TOP_K("N", "0", "sample among the K most probable tokens; 0: all"),
   TOP_P("P", "1", "sample among the fewest tokens whose probabilities reach P"),
   MIN_P("P", "0", "drop tokens less probable than this share of the most probable one"),
-  REPETITION_PENALTY("X", "1", "of tokens that have occurred"),
+  REPETITION_PENALTY(
+      "X", null, "of tokens that have occurred; 1: none; else as generation_config.json says"),
   NUM_BEAMS("N", "1", "beam search over so many texts"),
   LENGTH_PENALTY("X", "1", "of beam search: scores are divided by length to this power"),
   STOP(

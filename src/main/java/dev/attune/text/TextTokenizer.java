@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -64,6 +65,7 @@ public final class TextTokenizer implements AutoCloseable {
   private final boolean prefixesWords;
   private final long handle;
   private volatile List<String> specialSpellings; // null until needed
+  private volatile BitSet byteTokens; // null until needed
   private final AtomicInteger inUse = new AtomicInteger();
   private final AtomicBoolean closed = new AtomicBoolean();
 
@@ -190,6 +192,28 @@ public final class TextTokenizer implements AutoCloseable {
       }
     }
     return OptionalInt.empty();
+  }
+
+  /**
+   * Whether a token stands for one byte of a character that has no token ("<0x41>"). A run of such
+   * tokens is text as a whole or, where it is no UTF-8, a sign of replacement for each, ASCII too.
+   */
+  public boolean isByteFallback(int id) {
+    BitSet known = byteTokens;
+    if (known == null) {
+      known = new BitSet();
+      if (json.contains("\"ByteFallback\"")) {
+        JsonNode vocabulary = tokenizerJson().path("model").path("vocab");
+        for (int value = 0; value < 256; value++) {
+          JsonNode token = vocabulary.path(String.format("<0x%02X>", value));
+          if (token.isInt()) {
+            known.set(token.intValue());
+          }
+        }
+      }
+      byteTokens = known;
+    }
+    return known.get(id);
   }
 
   /** A text without the spellings of special tokens, which decoding can leave out. */

@@ -79,7 +79,8 @@ class GenerationLoopTest {
         for (int i = 0; i < prompts.size(); i++) {
           int at = i;
           generator.submit(
-              new Request(prompts.get(i), sampling, newTokens, new int[0], i, null),
+              new Request(
+                  prompts.get(i), sampling, LogitRules.NONE, newTokens, new int[0], i, null),
               done -> texts[at] = done.tokens());
         }
         generator.run();
@@ -167,7 +168,8 @@ class GenerationLoopTest {
       int[] prompt = {5, 6, 7};
       List<Completion> done = new ArrayList<>();
       Sampling greedy = Sampling.greedy();
-      generator.submit(new Request(prompt, greedy, 6, new int[0], 0, null), done::add);
+      generator.submit(
+          new Request(prompt, greedy, LogitRules.NONE, 6, new int[0], 0, null), done::add);
       generator.run();
       int[] whole = done.get(0).tokens();
       assertEquals(Finish.LENGTH, done.get(0).finish());
@@ -177,19 +179,22 @@ class GenerationLoopTest {
         first++;
       }
       done.clear();
-      generator.submit(new Request(prompt, greedy, 6, new int[] {third}, 0, null), done::add);
+      generator.submit(
+          new Request(prompt, greedy, LogitRules.NONE, 6, new int[] {third}, 0, null), done::add);
       generator.run();
       assertEquals(Finish.END, done.get(0).finish());
       assertArrayEquals(Arrays.copyOf(whole, first), done.get(0).tokens());
       done.clear();
       int[] heard = {0};
       generator.submit(
-          new Request(prompt, greedy, 6, new int[0], 0, token -> ++heard[0] < 4), done::add);
+          new Request(prompt, greedy, LogitRules.NONE, 6, new int[0], 0, token -> ++heard[0] < 4),
+          done::add);
       generator.run();
       assertEquals(Finish.STOP, done.get(0).finish());
       assertEquals(4, done.get(0).tokens().length);
       done.clear();
-      generator.submit(new Request(prompt, greedy, 100, new int[0], 0, null), done::add);
+      generator.submit(
+          new Request(prompt, greedy, LogitRules.NONE, 100, new int[0], 0, null), done::add);
       generator.run();
       assertEquals(Finish.CONTEXT, done.get(0).finish());
       assertEquals(17, done.get(0).tokens().length);
@@ -197,7 +202,8 @@ class GenerationLoopTest {
           InputException.class,
           () ->
               generator.submit(
-                  new Request(new int[20], greedy, 1, new int[0], 0, null), done::add));
+                  new Request(new int[20], greedy, LogitRules.NONE, 1, new int[0], 0, null),
+                  done::add));
     }
   }
 

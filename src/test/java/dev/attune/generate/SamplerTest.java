@@ -31,7 +31,7 @@ class SamplerTest {
 
   private static double[] frequencies(Sampling sampling, float[] logits) {
     double[] counts = new double[logits.length];
-    Sampler sampler = new Sampler(sampling, new int[0], 3);
+    Sampler sampler = new Sampler(sampling, LogitRules.NONE, new int[0], new int[0], 3);
     for (int place = 0; place < DRAWS; place++) {
       counts[sampler.next(FloatBuffer.wrap(logits), logits.length, place)]++;
     }
@@ -101,7 +101,8 @@ class SamplerTest {
       }
       double topP = 0.05 + 0.9 * random.nextDouble();
       TreeSet<Integer> expected = nucleus(logits, topP);
-      Sampler sampler = new Sampler(sampling(1, 0, topP, 0), new int[0], round);
+      Sampler sampler =
+          new Sampler(sampling(1, 0, topP, 0), LogitRules.NONE, new int[0], new int[0], round);
       for (int place = 0; place < 200; place++) {
         int token = sampler.next(FloatBuffer.wrap(logits), V, place);
         assertTrue(expected.contains(token), "round " + round + ": token " + token);
@@ -128,14 +129,15 @@ class SamplerTest {
 
   @Test
   void greedyTakesTheFirstOfEquals() {
-    Sampler sampler = new Sampler(Sampling.greedy(), new int[0], 0);
+    Sampler sampler = new Sampler(Sampling.greedy(), LogitRules.NONE, new int[0], new int[0], 0);
     assertEquals(1, sampler.next(FloatBuffer.wrap(new float[] {1, 5, 5, 2}), 4, 0));
   }
 
   /** CTRL's rule: positive logits are divided, negative ones multiplied. */
   @Test
   void repetitionIsPenalized() {
-    Sampler sampler = new Sampler(new Sampling(0, 0, 1, 0, 2, 0), new int[] {1}, 0);
+    Sampler sampler =
+        new Sampler(new Sampling(0, 0, 1, 0, 2, 0), LogitRules.NONE, new int[] {1}, new int[0], 0);
     float[] logits = {4, 6, 3.5f, -1};
     assertEquals(0, sampler.next(FloatBuffer.wrap(logits), 4, 0)); // 6 counts as 3
     assertEquals(2, sampler.next(FloatBuffer.wrap(logits), 4, 1)); // and now 4 as 2
@@ -151,9 +153,15 @@ class SamplerTest {
     StringBuilder other = new StringBuilder();
     for (int place = 0; place < 50; place++) {
       Sampling sampling = sampling(1, 0, 1, 0);
-      first.append(new Sampler(sampling, new int[0], 1).next(FloatBuffer.wrap(logits), 5, place));
-      second.append(new Sampler(sampling, new int[0], 1).next(FloatBuffer.wrap(logits), 5, place));
-      other.append(new Sampler(sampling, new int[0], 2).next(FloatBuffer.wrap(logits), 5, place));
+      first.append(
+          new Sampler(sampling, LogitRules.NONE, new int[0], new int[0], 1)
+              .next(FloatBuffer.wrap(logits), 5, place));
+      second.append(
+          new Sampler(sampling, LogitRules.NONE, new int[0], new int[0], 1)
+              .next(FloatBuffer.wrap(logits), 5, place));
+      other.append(
+          new Sampler(sampling, LogitRules.NONE, new int[0], new int[0], 2)
+              .next(FloatBuffer.wrap(logits), 5, place));
     }
     assertEquals(first.toString(), second.toString());
     assertTrue(!first.toString().equals(other.toString()), "two streams drew the same");
@@ -166,6 +174,6 @@ class SamplerTest {
     assertThrows(InputException.class, () -> sampling(1, 0, 0, 0));
     assertThrows(InputException.class, () -> sampling(1, 0, 1.5, 0));
     assertThrows(InputException.class, () -> sampling(1, 0, 1, 2));
-    assertThrows(InputException.class, () -> new Sampling(1, 0, 1, 0, 0, 0));
+    assertThrows(InputException.class, () -> new Sampling(1, 0, 1, 0, -1, 0));
   }
 }

@@ -43,6 +43,30 @@ class TextStreamTest {
     return stream.text();
   }
 
+  /**
+   * A byte that is ASCII is no letter beside bytes that are no UTF-8: Rust's decoder as a whole.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"41 E4", "41", "E4 41", "C3 A9 41", "41 C3 A9 FF"})
+  void bytesThatAreNoTextAreReplacedAsOneRun(String bytes) {
+    try (TextTokenizer tokenizer = open("llama2")) {
+      int[] before = tokenizer.encodePlain("Hello");
+      // Llama's tokens of bytes follow <unk>, <s> and </s>.
+      int[] after =
+          Arrays.stream(bytes.split(" ")).mapToInt(b -> 3 + Integer.parseInt(b, 16)).toArray();
+      int[] all = Arrays.copyOf(before, before.length + after.length);
+      System.arraycopy(after, 0, all, before.length, after.length);
+      List<String> pieces = new ArrayList<>();
+      TextStream stream = new TextStream(tokenizer, before, List.of(), pieces::add);
+      for (int id : after) {
+        assertTrue(stream.onToken(id));
+      }
+      stream.end();
+      assertEquals(tokenizer.decode(all, true), "Hello" + stream.text());
+      assertEquals(1, pieces.size(), pieces::toString);
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"gpt2", "llama2"})
   void piecesMakeUpTheText(String name) {
