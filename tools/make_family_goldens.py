@@ -50,6 +50,9 @@ CASES = {
     "gpt2_cls": ("GPT2ForSequenceClassification", "GPT2Config", gpt2 | dict(pad_token_id=0), 1),
     "llama": ("LlamaForCausalLM", "LlamaConfig", grouped | dict(tie_word_embeddings=False), 2),
     "llama_tied": ("LlamaForCausalLM", "LlamaConfig", grouped | dict(num_key_value_heads=1, tie_word_embeddings=True), 1),
+    # Texts of up to 24 tokens by a model that was pretrained with 8.
+    "llama_yarn": ("LlamaForCausalLM", "LlamaConfig", grouped | dict(rope_parameters={"rope_type": "yarn", "rope_theta": 1000.0, "factor": 4.0,
+                   "original_max_position_embeddings": 8, "beta_fast": 4, "beta_slow": 1}), 1),
     "llama_cls": ("LlamaForSequenceClassification", "LlamaConfig", grouped | dict(pad_token_id=0), 1),
     "mistral": ("MistralForCausalLM", "MistralConfig", grouped | dict(sliding_window=6), 2),
     "qwen2": ("Qwen2ForCausalLM", "Qwen2Config", sizes | dict(num_key_value_heads=1, tie_word_embeddings=True), 2),

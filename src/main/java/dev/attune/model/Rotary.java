@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import dev.attune.core.InputException;
 import java.nio.FloatBuffer;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
 
@@ -13,8 +14,10 @@ import java.util.TreeSet;
  *
  * @param size elements of a head that rotate
  * @param frequencies (size / 2) radians per position
+ * @param scale of sines and cosines, and so of queries and keys ("attention factor"); 1: none
+ * @param positions the longest sequence for which these are the frequencies
  */
-public record Rotary(int size, float[] frequencies) {
+public record Rotary(int size, float[] frequencies, float scale, int positions) {
   private static final Set<String> KEYS =
       Set.of(
           "rope_theta",
@@ -24,6 +27,14 @@ public record Rotary(int size, float[] frequencies) {
           "factor",
           "low_freq_factor",
           "high_freq_factor",
+          "attention_factor",
+          "beta_fast",
+          "beta_slow",
+          "mscale",
+          "mscale_all_dim",
+          "truncate",
+          "short_factor",
+          "long_factor",
           "original_max_position_embeddings");
 
   /**
@@ -58,8 +69,12 @@ public record Rotary(int size, float[] frequencies) {
     double share =
         defaults.shareKey == null ? Double.NaN : beside(config, defaults.shareKey, defaults.share);
     JsonNode original = config.value("original_max_position_embeddings");
-    int context =
-        original == null ? positions : config.positive("original_max_position_embeddings", 1);
+    Context context =
+        new Context(
+            positions,
+            original == null
+                ? OptionalInt.empty()
+                : OptionalInt.of(config.positive("original_max_position_embeddings", 1)));
     JsonNode partial = config.value("partial_rotary_factor");
     if (!Double.isNaN(share) && partial != null) {
       share = partial.asDouble(share);
@@ -78,10 +93,15 @@ public record Rotary(int size, float[] frequencies) {
    * @param parameters null: there are none
    * @param theta where they do not say
    * @param share where they do not say; NaN: all of a head turns, whatever they say
-   * @param context "original_max_position_embeddings" where they do not say
+   * @param positions the longest sequence
    */
   public static Rotary of(
-      JsonNode parameters, int headSize, double theta, double share, int context) {
+      JsonNode parameters, int headSize, double theta, double share, int positions) {
+    return of(parameters, headSize, theta, share, new Context(positions, OptionalInt.empty()));
+  }
+
+  private static Rotary of(
+      JsonNode parameters, int headSize, double theta, double share, Context context) {
     JsonNode p = parameters == null ? MissingNode.getInstance() : parameters;
     p.fieldNames()
         .forEachRemaining(
@@ -117,20 +137,35 @@ public record Rotary(int size, float[] frequencies) {
       frequencies[i] = Math.pow(base, -2.0 * i / size);
     }
     String type = p.path("rope_type").asText(p.path("type").asText("default"));
+    float scale = 1;
+    int positions = context.most;
     switch (type) {
-      case "default" -> {}
+      // Other frequencies come only beyond the positions of the model, where no text gets.
+      case "default", "dynamic" -> {}
       case "linear" -> {
         double factor = required(p, "factor");
         for (int i = 0; i < frequencies.length; i++) {
           frequencies[i] /= factor;
         }
       }
-      case "llama3" -> stretch(frequencies, p, context);
+      case "llama3" -> stretch(frequencies, p, context.original(p));
+      case "yarn" -> {
+        double factor = factor(p, context);
+        interpolate(frequencies, p, base, factor, context.original(p));
+        scale = (float) yarnScale(p, factor);
+      }
+      case "longrope" -> {
+        divide(frequencies, p.path("short_factor"));
+        scale = (float) longScale(p, factor(p, context), context.original(p));
+        // A longer text has other frequencies from its first position on ("long_factor").
+        positions = Math.min(positions, context.original(p));
+      }
       default ->
           throw new InputException(
               "config.json: rope type '"
                   + type
-                  + "' is not supported; supported are default, linear and llama3");
+                  + "' is not supported; supported are default, linear, dynamic, llama3, yarn and"
+                  + " longrope");
     }
     if (Double.isNaN(share)
         && !type.equals("default")
@@ -142,18 +177,108 @@ public record Rotary(int size, float[] frequencies) {
     for (int i = 0; i < rounded.length; i++) {
       rounded[i] = (float) frequencies[i];
     }
-    return new Rotary(size, rounded);
+    return new Rotary(size, rounded, scale, positions);
+  }
+
+  /**
+   * How long texts may be.
+   *
+   * @param most now ("max_position_embeddings")
+   * @param before where config.json states it beside the parameters
+   */
+  private record Context(int most, OptionalInt before) {
+    /** What it was in pretraining; what stands beside the parameters counts first. */
+    int original(JsonNode parameters) {
+      if (before.isPresent()) {
+        return before.getAsInt();
+      }
+      String key = "original_max_position_embeddings";
+      return parameters.hasNonNull(key) ? (int) required(parameters, key) : most;
+    }
+  }
+
+  private static double factor(JsonNode parameters, Context context) {
+    return parameters.hasNonNull("factor")
+        ? required(parameters, "factor")
+        : (double) context.most / context.original(parameters);
+  }
+
+  /**
+   * YaRN (Peng et al., 2023): elements that turn seldom within the original context are slowed by
+   * the factor, those that turn often are kept, the rest blended.
+   */
+  private static void interpolate(
+      double[] frequencies, JsonNode p, double base, double factor, int original) {
+    int size = 2 * frequencies.length;
+    double low = elementTurning(number(p, "beta_fast", 32), size, base, original);
+    double high = elementTurning(number(p, "beta_slow", 1), size, base, original);
+    if (p.path("truncate").asBoolean(true)) {
+      low = Math.floor(low);
+      high = Math.ceil(high);
+    }
+    low = Math.max(low, 0);
+    high = Math.min(high, size - 1);
+    if (low == high) {
+      high += 0.001;
+    }
+    for (int i = 0; i < frequencies.length; i++) {
+      double slowed = Math.max(0, Math.min(1, (i - low) / (high - low)));
+      frequencies[i] = frequencies[i] / factor * slowed + frequencies[i] * (1 - slowed);
+    }
+  }
+
+  /** Which element turns so many times within the original context. */
+  private static double elementTurning(double times, int size, double base, int original) {
+    return size * Math.log(original / (times * 2 * Math.PI)) / (2 * Math.log(base));
+  }
+
+  private static double yarnScale(JsonNode p, double factor) {
+    if (p.hasNonNull("attention_factor")) {
+      return required(p, "attention_factor");
+    }
+    double scale = number(p, "mscale", 0);
+    double all = number(p, "mscale_all_dim", 0);
+    return scale != 0 && all != 0
+        ? logarithmic(factor, scale) / logarithmic(factor, all)
+        : logarithmic(factor, 1);
+  }
+
+  private static double logarithmic(double factor, double scale) {
+    return factor <= 1 ? 1 : 0.1 * scale * Math.log(factor) + 1;
+  }
+
+  /** LongRoPE (Ding et al., 2024). */
+  private static double longScale(JsonNode p, double factor, int original) {
+    if (p.hasNonNull("attention_factor")) {
+      return required(p, "attention_factor");
+    }
+    return factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));
+  }
+
+  private static void divide(double[] frequencies, JsonNode factors) {
+    if (factors.size() != frequencies.length) {
+      throw new InputException(
+          "config.json: 'short_factor' of the rope parameters has "
+              + factors.size()
+              + " numbers; "
+              + frequencies.length
+              + " are needed, one for each pair of elements that rotate");
+    }
+    for (int i = 0; i < frequencies.length; i++) {
+      frequencies[i] /= positive("short_factor", factors.get(i));
+    }
+  }
+
+  /** A number that may be absent; 0 counts as absent, as in the reference. */
+  private static double number(JsonNode p, String key, double ifAbsent) {
+    return p.hasNonNull(key) && p.path(key).asDouble() != 0 ? required(p, key) : ifAbsent;
   }
 
   /** Llama 3.1: slow frequencies are divided by the factor, fast ones kept, the rest blended. */
-  private static void stretch(double[] frequencies, JsonNode scaling, int positions) {
+  private static void stretch(double[] frequencies, JsonNode scaling, int context) {
     double factor = required(scaling, "factor");
     double low = required(scaling, "low_freq_factor");
     double high = required(scaling, "high_freq_factor");
-    double context =
-        scaling.hasNonNull("original_max_position_embeddings")
-            ? required(scaling, "original_max_position_embeddings")
-            : positions;
     for (int i = 0; i < frequencies.length; i++) {
       double wavelength = 2 * Math.PI / frequencies[i];
       if (wavelength > context / low) {
@@ -165,8 +290,8 @@ public record Rotary(int size, float[] frequencies) {
     }
   }
 
-  private static double required(JsonNode scaling, String key) {
-    return positive(key, scaling.get(key));
+  private static double required(JsonNode parameters, String key) {
+    return positive(key, parameters.get(key));
   }
 
   private static double positive(String key, JsonNode value) {
@@ -186,7 +311,7 @@ public record Rotary(int size, float[] frequencies) {
     for (int position = firstPosition; rows.hasRemaining(); position++) {
       for (float frequency : frequencies) {
         double angle = position * frequency; // rounded to f32, as in the reference
-        rows.put((float) Math.cos(angle)).put((float) Math.sin(angle));
+        rows.put((float) Math.cos(angle) * scale).put((float) Math.sin(angle) * scale);
       }
     }
   }

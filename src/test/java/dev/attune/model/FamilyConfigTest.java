@@ -91,8 +91,8 @@ class FamilyConfigTest {
     assertTrue(refusal("gpt2", "\"scale_attn_weights\": false").contains("scale_attn_weights"));
     assertTrue(
         refusal("gpt2", "\"scale_attn_by_inverse_layer_idx\": true").contains("inverse_layer"));
-    String rope = refusal("llama", "\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 2}");
-    assertTrue(rope.contains("yarn"), rope);
+    String rope = refusal("llama", "\"rope_scaling\": {\"rope_type\": \"xpos\", \"factor\": 2}");
+    assertTrue(rope.contains("xpos"), rope);
     String beta = refusal("llama", "\"rope_parameters\": {\"beta_fast\": 32}");
     assertTrue(beta.contains("beta_fast"), beta);
     assertTrue(refusal("qwen2", "\"use_mrope\": true").contains("use_mrope"));

@@ -70,6 +70,7 @@ class GoldenModelTest {
           "gpt2_cls",
           "llama",
           "llama_tied",
+          "llama_yarn",
           "llama_cls",
           "mistral",
           "qwen2",
