@@ -67,7 +67,7 @@ public final class TextRows implements RowEncoder<TokenIds> {
       return tokenizer.encodeWordIds(example.tokens(), maxLength);
     }
     Check.input(example.text() != null, "%s: the text is missing", dataset.where(example));
-    return tokenizer.encodeIds(example.text(), example.textPair(), maxLength);
+    return tokenizer.encodeJudged(example.text(), example.textPair(), maxLength);
   }
 
   @Override

@@ -6,6 +6,7 @@ import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.hub.Hub;
 import dev.attune.hub.Progress;
+import dev.attune.model.Families;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -203,7 +204,13 @@ public final class ModelFolder {
         Files.exists(path.resolve("tokenizer.json"))
             || Files.exists(path.resolve("vocab.txt"))
             || Files.exists(path.resolve("vocab.json"));
-    return TextTokenizer.open(own ? path : base, base);
+    JsonNode pad = config.path("pad_token_id");
+    return TextTokenizer.open(
+        own ? path : base,
+        base,
+        pad.isInt() && Families.readsLastRows(config)
+            ? OptionalInt.of(pad.intValue())
+            : OptionalInt.empty());
   }
 
   /** The generation_config.json that counts, an adapter's own first; null: there is none. */

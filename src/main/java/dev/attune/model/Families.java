@@ -201,6 +201,11 @@ public final class Families {
             Set.of(names.of(Module.VOCABULARY) + ".weight")));
   }
 
+  /** Whether heads of sequences read the last row, which alone sees all others. */
+  public static boolean readsLastRows(JsonNode config) {
+    return of(config).isDecoder();
+  }
+
   private static void checkHead(Entry entry, HeadKind head) {
     if (entry.carries(head)) {
       return;

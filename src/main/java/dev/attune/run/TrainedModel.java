@@ -7,6 +7,7 @@ import dev.attune.data.LabelMap;
 import dev.attune.folder.AdapterWeights;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
+import dev.attune.folder.SavedSettings;
 import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
@@ -131,7 +132,8 @@ public final class TrainedModel implements AutoCloseable {
       }
       return options.maxLength();
     }
-    return Math.min(folder.attune().path("max_length").asInt(positions), positions);
+    int saved = new SavedSettings(folder.attune()).integer("max_length", 1, positions);
+    return Math.min(saved, positions);
   }
 
   /** What it was opened from. */

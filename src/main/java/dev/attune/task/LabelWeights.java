@@ -7,6 +7,7 @@ import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
+import dev.attune.folder.SavedSettings;
 import java.util.Arrays;
 import java.util.Set;
 
@@ -81,9 +82,10 @@ record LabelWeights(float[] values) {
     if (!settings.hasNonNull(KEY)) {
       return NONE;
     }
+    SavedSettings saved = new SavedSettings(settings).under(KEY);
     float[] values = new float[labels.size()];
     for (int k = 0; k < values.length; k++) {
-      values[k] = settings.get(KEY).path(labels.name(k)).floatValue();
+      values[k] = (float) saved.number(labels.name(k), 1);
     }
     return new LabelWeights(values);
   }

@@ -18,6 +18,7 @@ import dev.attune.data.Finding.Severity;
 import dev.attune.data.Findings;
 import dev.attune.data.LabelMap;
 import dev.attune.data.TextFindings;
+import dev.attune.folder.SavedSettings;
 import dev.attune.metrics.Metrics;
 import dev.attune.metrics.MultiLabelMetrics;
 import dev.attune.model.HeadKind;
@@ -437,8 +438,9 @@ public final class MultiLabelClassification implements Task {
     @Override
     public Task open(LabelMap labels, JsonNode settings, TaskOptions options) {
       double[] thresholds = thresholds(labels.size());
+      SavedSettings saved = new SavedSettings(settings).under("thresholds");
       for (int k = 0; k < thresholds.length; k++) {
-        thresholds[k] = settings.path("thresholds").path(labels.name(k)).asDouble(THRESHOLD);
+        thresholds[k] = saved.share(labels.name(k), THRESHOLD);
       }
       return new MultiLabelClassification(
           labels, LabelWeights.read(labels, settings), thresholds, false);

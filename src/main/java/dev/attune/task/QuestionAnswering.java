@@ -17,6 +17,7 @@ import dev.attune.data.GoldAnswer;
 import dev.attune.data.LabelMap;
 import dev.attune.data.SplitSummary;
 import dev.attune.data.TokenLengths;
+import dev.attune.folder.SavedSettings;
 import dev.attune.metrics.AnswerMetrics;
 import dev.attune.metrics.Metrics;
 import dev.attune.model.HeadKind;
@@ -491,15 +492,16 @@ public final class QuestionAnswering implements Task {
     }
 
     @Override
-    public Task open(LabelMap labels, JsonNode saved, TaskOptions options) {
+    public Task open(LabelMap labels, JsonNode json, TaskOptions options) {
+      SavedSettings saved = new SavedSettings(json);
       Settings otherwise = Settings.defaults(false);
       Settings kept =
           new Settings(
-              saved.path("doc_stride").asInt(otherwise.docStride()),
-              saved.path("max_answer_length").asInt(otherwise.maxAnswerLength()),
-              saved.path("n_best").asInt(otherwise.nBest()),
-              saved.path("no_answer").asBoolean(otherwise.noAnswer()),
-              saved.path("null_threshold").asDouble(otherwise.nullThreshold()),
+              saved.integer("doc_stride", 0, otherwise.docStride()),
+              saved.integer("max_answer_length", 1, otherwise.maxAnswerLength()),
+              saved.integer("n_best", 1, otherwise.nBest()),
+              saved.flag("no_answer", otherwise.noAnswer()),
+              saved.number("null_threshold", otherwise.nullThreshold()),
               otherwise.tunes());
       return new QuestionAnswering(kept).with(options);
     }

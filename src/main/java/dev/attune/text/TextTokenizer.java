@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
@@ -55,6 +56,7 @@ public final class TextTokenizer implements AutoCloseable {
       Set.of("bert", "electra", "albert", "mobilebert", "convbert", "roformer", "big_bird");
 
   private final Path folder;
+  private final OptionalInt trailingPad;
   private final String json;
   private final boolean built;
   private final JsonNode config;
@@ -69,8 +71,10 @@ public final class TextTokenizer implements AutoCloseable {
   private final AtomicInteger inUse = new AtomicInteger();
   private final AtomicBoolean closed = new AtomicBoolean();
 
-  private TextTokenizer(Path folder, Path model, String json, boolean built) {
+  private TextTokenizer(
+      Path folder, Path model, OptionalInt trailingPad, String json, boolean built) {
     this.folder = folder;
+    this.trailingPad = trailingPad;
     this.modelConfig = JsonFile.read(model.resolve("config.json"));
     this.built = built;
     this.config = JsonFile.read(folder.resolve("tokenizer_config.json"));
@@ -111,6 +115,16 @@ public final class TextTokenizer implements AutoCloseable {
    * @param model the folder whose config.json counts
    */
   public static TextTokenizer open(Path folder, Path model) {
+    return open(folder, model, OptionalInt.empty());
+  }
+
+  /**
+   * The same for a model whose head reads the last row of a sequence.
+   *
+   * @param trailingPad a token that counts for nothing at the end of a text to be judged, as
+   *     Transformers' decoders with such heads have it: see {@link #encodeJudged}
+   */
+  public static TextTokenizer open(Path folder, Path model, OptionalInt trailingPad) {
     Check.input(
         Files.isDirectory(folder),
         "%s is not a folder. A model is a Hugging Face folder with config.json, model.safetensors"
@@ -119,12 +133,13 @@ public final class TextTokenizer implements AutoCloseable {
     Path file = folder.resolve("tokenizer.json");
     if (Files.exists(file)) {
       try {
-        return new TextTokenizer(folder, model, Files.readString(file), false);
+        return new TextTokenizer(folder, model, trailingPad, Files.readString(file), false);
       } catch (IOException e) {
         throw new InputException(file + " cannot be read: " + e.getMessage(), e);
       }
     }
-    return new TextTokenizer(folder, model, VocabularyFiles.tokenizerJson(folder), true);
+    return new TextTokenizer(
+        folder, model, trailingPad, VocabularyFiles.tokenizerJson(folder), true);
   }
 
   /** The folder it was opened from. */
@@ -298,6 +313,27 @@ public final class TextTokenizer implements AutoCloseable {
   /** The ids of a text or text pair, truncated to {@code maxLength}: the fast path of training. */
   public TokenIds encodeIds(String text, String pair, int maxLength) {
     return reading(() -> encodeNative(text, pair), encoding -> lean(encoding, maxLength, false));
+  }
+
+  /**
+   * The same of a text that a head judges as a whole. A decoder's head reads the last token that is
+   * no padding, which in a text may be one of its own; what comes after it is cut off, and not
+   * counted as dropped. Of padding alone the first token is left.
+   */
+  public TokenIds encodeJudged(String text, String pair, int maxLength) {
+    TokenIds whole = encodeIds(text, pair, maxLength);
+    int[] ids = whole.ids();
+    int end = ids.length;
+    while (trailingPad.isPresent() && end > 1 && ids[end - 1] == trailingPad.getAsInt()) {
+      end--;
+    }
+    return end == ids.length
+        ? whole
+        : new TokenIds(
+            Arrays.copyOf(ids, end),
+            whole.typeIds() == null ? null : Arrays.copyOf(whole.typeIds(), end),
+            null,
+            whole.droppedTokens());
   }
 
   /** The ids of words that are already split, with word ids, truncated to {@code maxLength}. */

@@ -493,4 +493,26 @@ class TextTokenizerTest {
       assertEquals(OptionalInt.of(2), tokenizer.eosId());
     }
   }
+
+  /** A decoder's head reads the last token that is no padding. */
+  @Test
+  void paddingAtTheEndOfAJudgedTextIsCutOff() {
+    Path folder = Path.of("src/test/resources/tokenizers/modernbert");
+    int sep;
+    int[] whole;
+    try (TextTokenizer plain = TextTokenizer.open(folder)) {
+      whole = plain.encodeIds("the dog", null, 100).ids();
+      sep = whole[whole.length - 1];
+      assertArrayEquals(whole, plain.encodeJudged("the dog", null, 100).ids());
+    }
+    try (TextTokenizer cut = TextTokenizer.open(folder, folder, OptionalInt.of(sep))) {
+      TokenIds judged = cut.encodeJudged("the dog", null, 100);
+      assertArrayEquals(Arrays.copyOf(whole, whole.length - 1), judged.ids());
+      assertEquals(0, judged.droppedTokens());
+      assertArrayEquals(whole, cut.encodeIds("the dog", null, 100).ids());
+    }
+    try (TextTokenizer cut = TextTokenizer.open(folder, folder, OptionalInt.of(whole[0]))) {
+      assertArrayEquals(whole, cut.encodeJudged("the dog", null, 100).ids());
+    }
+  }
 }
