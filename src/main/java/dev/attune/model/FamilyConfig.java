@@ -346,8 +346,10 @@ public final class FamilyConfig {
             });
     if (json.hasNonNull("quantization_config")) {
       throw new InputException(
-          "config.json: 'quantization_config' says that these weights are quantised already;"
-              + " load the model they were made from, with "
+          "config.json: 'quantization_config' says that these weights are quantised already"
+              + " (quant_method "
+              + json.get("quantization_config").path("quant_method").asText("not stated")
+              + "); load the model they were made from, with "
               + Term.LOAD_IN_4BIT
               + " or "
               + Term.LOAD_IN_8BIT);
