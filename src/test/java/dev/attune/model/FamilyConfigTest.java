@@ -93,8 +93,8 @@ class FamilyConfigTest {
         refusal("gpt2", "\"scale_attn_by_inverse_layer_idx\": true").contains("inverse_layer"));
     String rope = refusal("llama", "\"rope_scaling\": {\"rope_type\": \"xpos\", \"factor\": 2}");
     assertTrue(rope.contains("xpos"), rope);
-    String beta = refusal("llama", "\"rope_parameters\": {\"beta_fast\": 32}");
-    assertTrue(beta.contains("beta_fast"), beta);
+    String beta = refusal("llama", "\"rope_parameters\": {\"llama_4_scaling_beta\": 0.1}");
+    assertTrue(beta.contains("llama_4_scaling_beta"), beta);
     assertTrue(refusal("qwen2", "\"use_mrope\": true").contains("use_mrope"));
   }
 
