@@ -188,6 +188,7 @@ public final class TrainRun {
   private void begin(PreparedRun run) {
     OutputFolder output = run.output();
     try {
+      room(run).check(output.folder());
       Files.writeString(output.runFile(), config.toCommentedYaml());
       ModelFiles.writeJson(output.dataReportFile(), run.report().toJson(listener::worded));
     } catch (IOException e) {
@@ -199,6 +200,14 @@ public final class TrainRun {
         run.model().parameters().count(),
         run.session().backend().description(),
         run.session().precisionName());
+  }
+
+  private DiskRoom room(PreparedRun run) {
+    return DiskRoom.of(
+        run.model().parameters().count(),
+        config.integer(RunOption.SAVE_STEPS) > 0,
+        config.smallInteger(RunOption.SAVE_TOTAL_LIMIT),
+        run.plan().trainer().evaluations().keepsBest());
   }
 
   private static double utilization(Session session, TrainResult result) {

@@ -16,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.BooleanSupplier;
 
 /** Measures a model on a dataset; memory is that of one batch, whatever the dataset's size. */
 public final class Evaluator {
@@ -64,6 +65,15 @@ public final class Evaluator {
 
   /** Mean loss, then the task's metrics. */
   public Map<String, Double> evaluate(Model model, Tape tape) {
+    return evaluate(model, tape, () -> false);
+  }
+
+  /**
+   * The same, until it is told to stop.
+   *
+   * @throws dev.attune.core.InterruptedCallException once {@code stopRequested} is true
+   */
+  Map<String, Double> evaluate(Model model, Tape tape, BooleanSupplier stopRequested) {
     Measurement measurement = task.measurement(data);
     double[] lossAndTargets = new double[2];
     Reading reading =
@@ -80,7 +90,7 @@ public final class Evaluator {
             measurement.end();
           }
         };
-    inference.run(model, tape, data, new Objective(task, 0f), reading);
+    inference.run(model, tape, data, new Objective(task, 0f), reading, stopRequested);
     last = measurement.metrics();
     Map<String, Double> values = new LinkedHashMap<>();
     values.put("loss", lossAndTargets[0] / lossAndTargets[1]);

@@ -16,6 +16,7 @@ import dev.attune.task.Objective;
 import dev.attune.task.Reading;
 import dev.attune.task.Staging;
 import java.nio.FloatBuffer;
+import java.util.function.BooleanSupplier;
 import java.util.stream.IntStream;
 
 /** Runs a model over a dataset in file order, without gradients. */
@@ -42,6 +43,22 @@ public final class Inference implements AutoCloseable {
    */
   public void run(
       Model model, Tape tape, EncodedDataset data, Objective objective, Reading reading) {
+    run(model, tape, data, objective, reading, () -> false);
+  }
+
+  /**
+   * The same, until it is told to stop.
+   *
+   * @param stopRequested asked between two batches
+   * @throws InterruptedCallException if it is true, or the thread is interrupted
+   */
+  void run(
+      Model model,
+      Tape tape,
+      EncodedDataset data,
+      Objective objective,
+      Reading reading,
+      BooleanSupplier stopRequested) {
     if (data.size() > 0 && data.size() <= MAX_SEQUENCES && data.tokens() <= MAX_TOKENS) {
       int[] all = IntStream.range(0, data.size()).toArray();
       Batch batch = new Packer(data, model.positionOffset()).pack(all, new Batch());
@@ -51,6 +68,9 @@ public final class Inference implements AutoCloseable {
           BatchStream.evaluationBatches(data, MAX_TOKENS, MAX_SEQUENCES, model.positionOffset())) {
         while (batches.hasNext()) {
           InterruptedCallException.check("running the model");
+          if (stopRequested.getAsBoolean()) {
+            throw new InterruptedCallException("stopped while running the model");
+          }
           run(model, tape, batches.next(), objective, reading);
         }
       }

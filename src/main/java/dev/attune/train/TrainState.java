@@ -21,6 +21,9 @@ final class TrainState {
   long bestStep;
   int evaluationsSinceBest;
 
+  /** Whether the evaluation after this step was due, and has not ended. */
+  boolean evaluationDue;
+
   ObjectNode toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("step", step).put("micro_step", microStep).set("cursor", cursor.toJson());
@@ -28,6 +31,7 @@ final class TrainState {
     // Bits, not decimals: a resumed run must report the same numbers.
     json.put("loss_sum_bits", Double.doubleToRawLongBits(lossSum));
     json.put("best_score_bits", Double.doubleToRawLongBits(bestScore));
+    json.put("evaluation_due", evaluationDue);
     json.put("best_step", bestStep).put("evaluations_since_best", evaluationsSinceBest);
     return json;
   }
@@ -43,6 +47,7 @@ final class TrainState {
     state.bestScore = Double.longBitsToDouble(json.path("best_score_bits").asLong());
     state.bestStep = json.path("best_step").asLong();
     state.evaluationsSinceBest = json.path("evaluations_since_best").asInt();
+    state.evaluationDue = json.path("evaluation_due").asBoolean();
     return state;
   }
 }

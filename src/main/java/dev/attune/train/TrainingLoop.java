@@ -7,6 +7,7 @@ import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Order;
 import dev.attune.core.InputException;
+import dev.attune.core.InterruptedCallException;
 import dev.attune.core.Term;
 import dev.attune.memory.Buffer;
 import dev.attune.model.Model;
@@ -22,6 +23,7 @@ import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.BooleanSupplier;
 
 /** The training loop. */
@@ -144,7 +146,8 @@ public final class TrainingLoop implements AutoCloseable {
    * with rates of its own.
    *
    * @param checkpoints where to save; null only if nothing is to be saved
-   * @param stopRequested asked after every step; true saves a checkpoint and returns
+   * @param stopRequested asked after every step, and between batches of an evaluation; true saves a
+   *     checkpoint and returns
    * @throws DivergedException if the loss stops being finite; the weights are those of the step
    *     before
    */
@@ -160,25 +163,25 @@ public final class TrainingLoop implements AutoCloseable {
     try (BatchStream stream =
         BatchStream.training(
             data, order, config.batchSize(), epochs, state.cursor, model.positionOffset())) {
-      while (state.step < totalSteps) {
-        boolean endsEpoch = step(stream);
-        boolean last = state.step == totalSteps;
-        boolean evaluates =
-            evaluator != null && (last || config.evaluations().areDue(state.step, endsEpoch));
-        boolean saveIsDue = config.saveSteps() > 0 && state.step % config.saveSteps() == 0;
-        completeUntil(evaluates || saveIsDue || last ? 0 : runner.lead(), listener);
-        if (evaluates) {
-          evaluation = evaluator.evaluate(model, tape);
-          evaluatedAt = state.step;
-          boolean best = noteScore(evaluation);
-          if (best && config.evaluations().keepsBest()) {
-            checkpoints.saveBest(parameters.weights());
-          }
-          listener.onEvaluation(state.step, epoch(), evaluation, best);
-          int patience = config.evaluations().patience();
-          stoppedEarly = patience > 0 && state.evaluationsSinceBest >= patience;
+      while (state.step < totalSteps || state.evaluationDue) {
+        if (!state.evaluationDue) {
+          boolean endsEpoch = step(stream);
+          state.evaluationDue = evaluator != null && evaluationIsDue(endsEpoch);
         }
-        interrupted = !last && !stoppedEarly && stopRequested.getAsBoolean();
+        boolean last = state.step == totalSteps;
+        boolean saveIsDue = config.saveSteps() > 0 && state.step % config.saveSteps() == 0;
+        boolean waits = state.evaluationDue || saveIsDue || last;
+        completeUntil(waits ? 0 : runner.lead(), listener);
+        if (state.evaluationDue) {
+          Optional<Map<String, Double>> values = evaluated(stopRequested);
+          interrupted = values.isEmpty();
+          if (!interrupted) {
+            evaluation = values.get();
+            evaluatedAt = state.step;
+            stoppedEarly = note(evaluation, listener, checkpoints);
+          }
+        }
+        interrupted |= !last && !stoppedEarly && stopRequested.getAsBoolean();
         if (interrupted) {
           completeUntil(0, listener);
         }
@@ -298,6 +301,35 @@ public final class TrainingLoop implements AutoCloseable {
   private double epoch() {
     long into = Math.floorMod(state.step, stepsPerEpoch);
     return state.step / stepsPerEpoch + (double) into / stepsPerEpoch;
+  }
+
+  private boolean evaluationIsDue(boolean endsEpoch) {
+    return state.step == totalSteps || config.evaluations().areDue(state.step, endsEpoch);
+  }
+
+  /** Evaluates; empty where it was told to stop: then that is still due when the run goes on. */
+  private Optional<Map<String, Double>> evaluated(BooleanSupplier stopRequested) {
+    try {
+      return Optional.of(evaluator.evaluate(model, tape, stopRequested));
+    } catch (InterruptedCallException e) {
+      if (stopRequested.getAsBoolean()) {
+        return Optional.empty();
+      }
+      throw e;
+    }
+  }
+
+  /** Draws the consequences of an evaluation; returns whether the run ends with it. */
+  private boolean note(
+      Map<String, Double> evaluation, TrainListener listener, CheckpointSink checkpoints) {
+    state.evaluationDue = false;
+    boolean best = noteScore(evaluation);
+    if (best && config.evaluations().keepsBest()) {
+      checkpoints.saveBest(parameters.weights());
+    }
+    listener.onEvaluation(state.step, epoch(), evaluation, best);
+    int patience = config.evaluations().patience();
+    return patience > 0 && state.evaluationsSinceBest >= patience;
   }
 
   private boolean noteScore(Map<String, Double> evaluation) {

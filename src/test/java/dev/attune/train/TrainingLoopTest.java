@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.TargetLayout;
 import dev.attune.core.DType;
@@ -14,6 +15,7 @@ import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Arena;
+import dev.attune.memory.Buffer;
 import dev.attune.model.Families;
 import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
@@ -28,10 +30,13 @@ import dev.attune.testkit.TinyModel;
 import dev.attune.train.TrainerConfig.Evaluations;
 import dev.attune.train.TrainerConfig.Rates;
 import java.lang.management.ManagementFactory;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -71,7 +76,7 @@ class TrainingLoopTest {
   }
 
   /** Hears the losses and, after each step, of anything else a test wants to look at. */
-  private static final class Recorder implements TrainListener {
+  private static class Recorder implements TrainListener {
     private final List<Double> losses = new ArrayList<>();
     private final Runnable afterStep;
 
@@ -174,6 +179,92 @@ class TrainingLoopTest {
     assertThrows(
         dev.attune.core.InputException.class,
         () -> train(patient, DType.F32, null, 1, new Recorder(() -> {})));
+  }
+
+  /** Told to stop while it evaluates, a run saves; the next one evaluates first, and ends alike. */
+  @Test
+  void anEvaluationThatIsStoppedIsDueWhenTheRunGoesOn() {
+    Saved saved = new Saved();
+    List<String> undisturbed = new ArrayList<>();
+    float[] expected = evaluated(undisturbed, saved, null, () -> false);
+    assertEquals(List.of("2", "4", "5"), steps(undisturbed));
+
+    List<String> heard = new ArrayList<>();
+    int[] asked = {0};
+    // Asked after steps 1 and 2; then between the batches of the evaluation.
+    evaluated(heard, saved, null, () -> ++asked[0] > 2);
+    assertEquals(List.of(), heard);
+    assertEquals(2, saved.state.path("step").asLong());
+    assertTrue(saved.state.path("evaluation_due").asBoolean());
+
+    assertArrayEquals(expected, evaluated(heard, saved, saved.state, () -> false));
+    assertEquals(undisturbed, heard);
+  }
+
+  private static List<String> steps(List<String> heard) {
+    return heard.stream().map(line -> line.substring(0, line.indexOf(' '))).toList();
+  }
+
+  /** A checkpoint in memory. */
+  private static final class Saved implements CheckpointSink {
+    private ObjectNode state;
+    private final Map<String, byte[]> buffers = new HashMap<>();
+
+    @Override
+    public void save(long step, ObjectNode json, Map<String, Buffer> contents) {
+      state = json.deepCopy();
+      contents.forEach(
+          (name, buffer) -> buffers.put(name, Host.bytes(buffer, 0, (int) buffer.sizeBytes())));
+    }
+
+    void restore(Map<String, Buffer> into) {
+      into.forEach(
+          (name, buffer) -> {
+            ByteBuffer bytes = ByteBuffer.allocateDirect((int) buffer.sizeBytes());
+            buffer.write(0, bytes.put(buffers.get(name)).flip());
+          });
+    }
+
+    @Override
+    public void saveBest(Buffer weights) {}
+
+    @Override
+    public void loadBest(Buffer weights) {}
+  }
+
+  /** Five steps, an evaluation after every other; returns the weights. */
+  private static float[] evaluated(
+      List<String> heard, Saved saved, ObjectNode from, BooleanSupplier stop) {
+    TrainerConfig config =
+        new TrainerConfig(16, 1, 5, 1, RATES, 1.0, 0, 3, true, Evaluations.every(2), 0);
+    TrainListener listener =
+        new Recorder(() -> {}) {
+          @Override
+          public void onEvaluation(
+              long step, double epoch, Map<String, Double> metrics, boolean best) {
+            heard.add(step + " " + metrics);
+          }
+        };
+    try (CpuBackend backend = new CpuBackend(2);
+        Model model =
+            Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, 0.1f);
+        Tape tape = new Tape(backend, new Arena(backend, 1 << 28), DType.F32, config.seed());
+        Inference inference = new Inference(backend)) {
+      ModelWeights.load(folder, model, config.seed());
+      model.parameters().enableTraining();
+      Evaluator evaluator = new Evaluator(TestTasks.CLASSIFICATION, data(300), inference);
+      try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
+          TrainingLoop trainer =
+              new TrainingLoop(
+                  TestTasks.CLASSIFICATION, model, optimizer, tape, data(256), evaluator, config)) {
+        if (from != null) {
+          saved.restore(trainer.buffers());
+          trainer.resume(from);
+        }
+        trainer.run(listener, saved, stop);
+      }
+      return Host.floats(model.parameters().weights(), 0, (int) model.parameters().size());
+    }
   }
 
   /**

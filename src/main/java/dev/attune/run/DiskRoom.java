@@ -1,0 +1,68 @@
+package dev.attune.run;
+
+import dev.attune.core.InputException;
+import dev.attune.memory.DeviceMemoryException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/**
+ * What a run will write, so that a disk that is too small is found before the first step and not
+ * after the last.
+ *
+ * @param modelBytes of the model or adapter at the end
+ * @param checkpointBytes of all checkpoints that are kept at a time, and one being written
+ * @param bestBytes of the best weights so far
+ */
+record DiskRoom(long modelBytes, long checkpointBytes, long bestBytes) {
+  /** Master weights and the two moments of AdamW, f32. */
+  private static final int BYTES_OF_STATE = 3 * Float.BYTES;
+
+  /** Two copies, each replaced by a new one beside it. */
+  private static final int COPIES_OF_BEST = 3;
+
+  /**
+   * Of a run.
+   *
+   * @param parameters trained ones
+   * @param savesOnTheWay whether there are checkpoints beside that of an interruption
+   * @param kept checkpoints that are kept
+   * @param keepsBest whether the best weights are
+   */
+  static DiskRoom of(long parameters, boolean savesOnTheWay, int kept, boolean keepsBest) {
+    long checkpoint = parameters * BYTES_OF_STATE;
+    return new DiskRoom(
+        parameters * Float.BYTES,
+        savesOnTheWay ? (kept + 1L) * checkpoint : 0,
+        keepsBest ? COPIES_OF_BEST * parameters * Float.BYTES : 0);
+  }
+
+  /** Refuses a folder whose disk has not that much left. */
+  void check(Path folder) throws IOException {
+    check(folder, Files.getFileStore(folder).getUsableSpace());
+  }
+
+  void check(Path folder, long usableBytes) {
+    long needed = modelBytes + checkpointBytes + bestBytes;
+    if (usableBytes < needed) {
+      throw new InputException(
+          RunOption.OUTPUT_DIR.with(folder)
+              + " is on a disk with "
+              + DeviceMemoryException.size(usableBytes)
+              + " left; this run writes about "
+              + DeviceMemoryException.size(needed)
+              + " ("
+              + DeviceMemoryException.size(modelBytes)
+              + " for the model"
+              + part(
+                  checkpointBytes,
+                  " for checkpoints: " + RunOption.SAVE_TOTAL_LIMIT + " and one more")
+              + part(bestBytes, " for the best weights on the way")
+              + "). Make room, or give another folder");
+    }
+  }
+
+  private static String part(long bytes, String words) {
+    return bytes == 0 ? "" : ", " + DeviceMemoryException.size(bytes) + words;
+  }
+}

@@ -1,0 +1,34 @@
+package dev.attune.run;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.attune.core.InputException;
+import java.io.IOException;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class DiskRoomTest {
+  private static final long PARAMETERS = 100_000_000;
+
+  @Test
+  void countsWhatIsThereAtTheSameTime() {
+    assertEquals(new DiskRoom(400_000_000, 0, 0), DiskRoom.of(PARAMETERS, false, 2, false));
+    assertEquals(
+        new DiskRoom(400_000_000, 3_600_000_000L, 1_200_000_000),
+        DiskRoom.of(PARAMETERS, true, 2, true));
+  }
+
+  @Test
+  void aSmallDiskIsRefusedWithTheNumbers(@TempDir Path folder) throws IOException {
+    DiskRoom room = DiskRoom.of(PARAMETERS, true, 2, true);
+    room.check(folder, 5_200_000_000L);
+    InputException e = assertThrows(InputException.class, () -> room.check(folder, 5_199_999_999L));
+    String message = RunOption.worded(e.getMessage());
+    assertTrue(message.startsWith("--output-dir " + folder + " is on a disk with"), message);
+    assertTrue(message.contains("--save-total-limit and one more"), message);
+    DiskRoom.of(1, false, 2, false).check(folder);
+  }
+}
