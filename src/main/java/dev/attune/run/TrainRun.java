@@ -105,6 +105,7 @@ public final class TrainRun {
 
   private Outcome run(
       PreparedRun run, TrainingLoop trainer, Inference inference, Evaluator validating) {
+    checkRoom(run);
     Checkpoints checkpoints = checkpoints(run);
     long resumedAt = 0;
     if (config.flag(RunOption.RESUME)) {
@@ -188,7 +189,6 @@ public final class TrainRun {
   private void begin(PreparedRun run) {
     OutputFolder output = run.output();
     try {
-      room(run).check(output.folder());
       Files.writeString(output.runFile(), config.toCommentedYaml());
       ModelFiles.writeJson(output.dataReportFile(), run.report().toJson(listener::worded));
     } catch (IOException e) {
@@ -202,12 +202,19 @@ public final class TrainRun {
         run.session().precisionName());
   }
 
-  private DiskRoom room(PreparedRun run) {
-    return DiskRoom.of(
-        run.model().parameters().count(),
-        config.integer(RunOption.SAVE_STEPS) > 0,
-        config.smallInteger(RunOption.SAVE_TOTAL_LIMIT),
-        run.plan().trainer().evaluations().keepsBest());
+  private void checkRoom(PreparedRun run) {
+    DiskRoom room =
+        DiskRoom.of(
+            run.model().parameters().count(),
+            config.integer(RunOption.SAVE_STEPS) > 0,
+            config.smallInteger(RunOption.SAVE_TOTAL_LIMIT),
+            run.plan().trainer().evaluations().keepsBest());
+    try {
+      room.check(run.output().folder());
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "cannot look at " + run.output().folder() + ": " + OutputFolder.describe(e), e);
+    }
   }
 
   private static double utilization(Session session, TrainResult result) {
