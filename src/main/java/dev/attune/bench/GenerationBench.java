@@ -4,6 +4,7 @@ import dev.attune.core.DType;
 import dev.attune.core.Philox;
 import dev.attune.folder.ModelWeights;
 import dev.attune.generate.GenerationLoop;
+import dev.attune.generate.LogitRules;
 import dev.attune.generate.Request;
 import dev.attune.generate.Sampling;
 import dev.attune.kernels.Backend;
@@ -80,6 +81,7 @@ public final class GenerationBench {
                 new Request(
                     prompt(stream, model.outputs()),
                     Sampling.greedy(),
+                    LogitRules.NONE,
                     newTokens,
                     new int[0],
                     stream,
