@@ -210,8 +210,9 @@ public final class TextTokenizer implements AutoCloseable {
   }
 
   /**
-   * Whether a token stands for one byte of a character that has no token ({@code <0x41>}). A run of such
-   * tokens is text as a whole or, where it is no UTF-8, a sign of replacement for each, ASCII too.
+   * Whether a token stands for one byte of a character that has no token ({@code <0x41>}). A run of
+   * such tokens is text as a whole or, where it is no UTF-8, a sign of replacement for each, ASCII
+   * too.
    */
   public boolean isByteFallback(int id) {
     BitSet known = byteTokens;

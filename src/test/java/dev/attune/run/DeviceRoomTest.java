@@ -8,6 +8,7 @@ import dev.attune.core.DType;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.generate.GenerationLoop;
+import dev.attune.generate.LogitRules;
 import dev.attune.generate.Request;
 import dev.attune.generate.Sampling;
 import dev.attune.kernels.Backend;
@@ -74,7 +75,8 @@ class DeviceRoomTest {
           GenerationLoop generator =
               new GenerationLoop(decoder, tape, slots, TinyDecoder.CONTEXT)) {
         generator.submit(
-            new Request(new int[] {1, 2, 3}, Sampling.greedy(), 2, new int[0], 0, null),
+            new Request(
+                new int[] {1, 2, 3}, Sampling.greedy(), LogitRules.NONE, 2, new int[0], 0, null),
             done -> assertTrue(done.tokens().length > 0));
         generator.run();
       }
