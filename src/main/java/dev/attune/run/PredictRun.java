@@ -7,8 +7,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.core.InputException;
-import dev.attune.data.Columns;
-import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.task.Prediction;
@@ -43,7 +41,6 @@ public final class PredictRun {
 
   /** Predicts; the output file appears only once it is complete. */
   public static Outcome run(RunConfig config) {
-    Path file = Path.of(config.required(RunOption.FILE));
     Path output = OutputFile.of(config, RunOption.FILE);
     try (Session session = Session.open(config);
         TrainedModel trained = TrainedModel.open(config, session);
@@ -52,9 +49,9 @@ public final class PredictRun {
         throw new InputException(
             RunOption.MODEL.with(config.text(RunOption.MODEL))
                 + " is a language model; use attune generate "
-                + RunOption.PROMPTS.with(file));
+                + RunOption.PROMPTS.with(config.texts(RunOption.FILE).get(0)));
       }
-      Dataset dataset = DataReader.read(file, Columns.parse(config.text(RunOption.COLUMNS)));
+      Dataset dataset = Datasets.read(config, RunOption.FILE, trained.task().type());
       int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
       EncodedDataset encoded =
           new Encoder(
