@@ -53,6 +53,9 @@ public final class DataReader {
 
   private static Dataset one(DataFile file, Columns columns, FileOptions options) {
     Format format = format(file, columns, options);
+    if (format == Format.PARQUET) {
+      return ParquetRows.read(file, columns);
+    }
     if (ForeignContent.isParquet(file.head())) {
       throw new InputException(file.shown() + " " + ForeignContent.parquet());
     }

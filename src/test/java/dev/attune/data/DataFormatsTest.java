@@ -604,6 +604,35 @@ class DataFormatsTest {
     assertThrows(InputException.class, () -> options("excel", null, null, null));
   }
 
+  // ---- Parquet
+
+  @Test
+  void parquetIsReadWithTheNamesOfItsClasses() {
+    Dataset data = read(file("a.parquet", resource("/parquet/huggingface.parquet")));
+    assertEquals(List.of("good", "bad", "unknown"), texts(data));
+    List<String> labels = new ArrayList<>();
+    data.examples().forEach(example -> labels.add(example.label()));
+    assertEquals("[positive, negative, null]", labels.toString());
+    assertEquals(List.of("O", "B-PER"), data.get(0).tags());
+    assertEquals("class names of label, ner_tags", form(data));
+    assertEquals(List.of(1, 2, 3), data.examples().stream().map(Example::row).toList());
+  }
+
+  @Test
+  void parquetIsNamedWhereItIsNotWhatItsNameSays() {
+    assertEquals(
+        "a.parquet is no Parquet file: it does not begin with PAR1", refusal(file("a.parquet", TWO)));
+    assertTrue(
+        refusal(file("b.parquet.gz", gzip(resource("/parquet/huggingface.parquet"))))
+            .contains("is Parquet within gzip; decompress it"));
+    Path named = file("data.bin", resource("/parquet/huggingface.parquet"));
+    FileOptions said = options("parquet", null, null, null);
+    assertEquals(3, DataReader.read(named, Columns.automatic(), said).size());
+    assertTrue(
+        refusal(file("c.parquet", resource("/parquet/types_plain.parquet")), "text=bytes", said)
+            .contains("\"bytes\" must be a string, not 2 bytes that are no text"));
+  }
+
   // ---- words and tags under other names
 
   @Test
