@@ -135,7 +135,7 @@ public enum RunOption {
       null, "false", "go on from the newest checkpoint in the output folder", OnResume.MAY_CHANGE),
   OVERWRITE(null, "false", "replace the model in the output folder", OnResume.MAY_CHANGE),
   FILE("FILE", null, "data to evaluate or predict"),
-  OUTPUT("FILE", null, "where predictions go, as JSONL"),
+  OUTPUT("FILE", null, "where predictions go: .jsonl, or .csv or .tsv"),
   EVALUATE_WITH(
       "WAY",
       "loss",
