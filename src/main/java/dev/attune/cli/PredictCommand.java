@@ -50,13 +50,10 @@ final class PredictCommand implements Command {
     if (outcome.truncated() > 0) {
       console.line("%d tokens were cut off at the maximum length", outcome.truncated());
     }
-    outcome
-        .renamed()
-        .forEach(
-            (name, other) ->
-                console.line(
-                    "the file has a field %s, which stays; what is predicted is %s", name, other));
     if (!outcome.renamed().isEmpty()) {
+      console.line(
+          "fields of the file that have names of ours stay as they are; what is predicted is in %s",
+          String.join(", ", outcome.renamed().values()));
       outcome.renamed().forEach(result.putObject("renamed")::put);
     }
     return ExitStatus.DONE;
