@@ -114,9 +114,7 @@ final class DataFile implements AutoCloseable {
     String name = shown.getFileName().toString();
     String lower = name.toLowerCase(Locale.ROOT);
     boolean compressed = lower.endsWith(".gz") || lower.endsWith(".zst");
-    return compressed
-        ? shown.resolveSibling(name.substring(0, name.lastIndexOf('.')))
-        : shown;
+    return compressed ? shown.resolveSibling(name.substring(0, name.lastIndexOf('.'))) : shown;
   }
 
   /** How it is compressed, in words; empty where it is not. */

@@ -31,7 +31,10 @@ final class DataFiles {
 
   /** Words in names that say which split a file is of. */
   private static final List<Set<String>> SPLITS =
-      List.of(Set.of("train", "training"), Set.of("validation", "valid", "val", "dev", "eval"), Set.of("test", "testing"));
+      List.of(
+          Set.of("train", "training"),
+          Set.of("validation", "valid", "val", "dev", "eval"),
+          Set.of("test", "testing"));
 
   private DataFiles() {}
 
@@ -144,7 +147,10 @@ final class DataFiles {
       from = from.resolve(part);
     }
     PathMatcher matcher = FileSystems.getDefault().getPathMatcher("glob:" + pattern);
-    int depth = pattern.toString().contains("**") ? Integer.MAX_VALUE : pattern.getNameCount() - from.getNameCount() + (from.toString().isEmpty() ? 1 : 0);
+    int depth =
+        pattern.toString().contains("**")
+            ? Integer.MAX_VALUE
+            : pattern.getNameCount() - from.getNameCount() + (from.toString().isEmpty() ? 1 : 0);
     List<Path> files = List.of();
     if (Files.isDirectory(from.toAbsolutePath())) {
       try (Stream<Path> entries = Files.walk(from, depth)) {

@@ -45,9 +45,7 @@ public final class DataReader {
     } catch (InputException e) {
       // Complaints about columns alone do not know their file.
       String name = path.equals(DataFile.STANDARD_INPUT) ? "standard input" : path.toString();
-      throw e.getMessage().contains(name)
-          ? e
-          : new InputException(name + ": " + e.getMessage(), e);
+      throw e.getMessage().contains(name) ? e : new InputException(name + ": " + e.getMessage(), e);
     }
   }
 
@@ -84,15 +82,16 @@ public final class DataReader {
           };
       String own = data.parts().get(0).form();
       String form =
-          Stream.of(
-                  file.compression(), text.note(), dialect == null ? "" : dialect.note(), own)
+          Stream.of(file.compression(), text.note(), dialect == null ? "" : dialect.note(), own)
               .filter(note -> !note.isEmpty())
               .collect(Collectors.joining(", "));
       return data.written(form);
     }
   }
 
-  /** What the user says, or the name, or of text files the rows where words with tags are wanted. */
+  /**
+   * What the user says, or the name, or of text files the rows where words with tags are wanted.
+   */
   private static Format format(DataFile file, Columns columns, FileOptions options) {
     if (options.format() != null) {
       return options.format();

@@ -3,6 +3,7 @@ package dev.attune.data;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
+import dev.attune.core.JsonProblem;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -110,8 +111,7 @@ public record Dataset(
         tools = JSON.readValue(text, Object.class);
       } catch (JsonProcessingException e) {
         throw new InputException(
-            where(example) + ": \"tools\" is a text that is not JSON: " + e.getOriginalMessage(),
-            e);
+            where(example) + ": \"tools\" is a text that is not JSON: " + JsonProblem.of(e), e);
       }
     }
     if (tools == null || (tools instanceof List<?> list && list.isEmpty())) {

@@ -68,8 +68,7 @@ final class DecodedText extends Reader {
               + " without a byte order mark. If so, say it: "
               + Term.ENCODING.of(wide));
     }
-    charset =
-        mark != null ? mark.charset : given != null ? given : StandardCharsets.UTF_8;
+    charset = mark != null ? mark.charset : given != null ? given : StandardCharsets.UTF_8;
     try {
       InputStream in = file.open();
       in.skipNBytes(mark == null ? 0 : mark.length);

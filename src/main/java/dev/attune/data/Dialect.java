@@ -106,8 +106,7 @@ record Dialect(char delimiter, Quoting quoting, boolean sepLine, String note) {
     return records(file, lines, delimiter, quoting);
   }
 
-  private static TableRows records(
-      Path file, TextLines lines, char delimiter, Quoting quoting) {
+  private static TableRows records(Path file, TextLines lines, char delimiter, Quoting quoting) {
     return quoting == Quoting.CSV
         ? new CsvRecords(file, lines, delimiter)
         : new PlainRecords(lines, delimiter);

@@ -41,7 +41,12 @@ final class EncodingGuess {
   static InputException malformed(DataFile file, Charset charset) {
     if (charset.name().startsWith("UTF-16") || charset.name().startsWith("UTF-32")) {
       return new InputException(
-          file.shown() + " is not " + charset + " throughout; " + Term.ENCODING + " must be another");
+          file.shown()
+              + " is not "
+              + charset
+              + " throughout; "
+              + Term.ENCODING
+              + " must be another");
     }
     ByteArrayOutputStream bad = new ByteArrayOutputStream();
     int badRow = 0;

@@ -23,7 +23,7 @@ final class ForeignContent {
     if (Magic.holds(head, 0, "%PDF")) {
       return "is a PDF document. Export its text to a .csv, .jsonl or .txt file";
     }
-    if (Magic.holds(head, 0, "BZh")) {
+    if (Magic.holds(head, 0, "BZh") && Magic.holds(head, 4, "1AY&SY")) {
       return "is compressed with bzip2. Decompress it (bunzip2 " + name + "), or use gzip or zstd";
     }
     if (Magic.starts(head, 0xFD, '7', 'z', 'X', 'Z')) {
@@ -38,10 +38,10 @@ final class ForeignContent {
     if (Magic.holds(head, 0, "version https://git-lfs.github.com/spec/")) {
       return "is Git LFS's pointer to the data, not the data. Fetch it: git lfs pull";
     }
-    if (Magic.holds(head, 0, "SQLite format 3")) {
+    if (Magic.holds(head, 0, "SQLite format 3\0")) {
       return "is an SQLite database. Export a table: sqlite3 -header -csv " + name;
     }
-    if (Magic.holds(head, 0, "ARROW1") || Magic.holds(head, 0, "Obj\1")) {
+    if (Magic.holds(head, 0, "ARROW1\0") || Magic.holds(head, 0, "Obj\1")) {
       boolean arrow = head[0] == 'A';
       return "is " + (arrow ? "an Arrow" : "an Avro") + " file. Write it as Parquet, CSV or JSONL";
     }
@@ -49,7 +49,8 @@ final class ForeignContent {
         new String(head, 0, Math.min(head.length, 64), StandardCharsets.ISO_8859_1)
             .strip()
             .toLowerCase(Locale.ROOT);
-    if (begin.startsWith("<!doctype html") || begin.startsWith("<html")) {
+    boolean page = begin.startsWith("<!doctype html") || begin.startsWith("<html");
+    if (page && !name.toLowerCase(Locale.ROOT).contains(".txt")) {
       return "is a web page (HTML), perhaps one that says why the download failed";
     }
     return null;

@@ -15,7 +15,9 @@ public enum Format {
   TSV,
   /** One JSON object a line. */
   JSONL,
-  /** One JSON value: a list of objects, an object that holds one, or SQuAD's; or JSONL after all. */
+  /**
+   * One JSON value: a list of objects, an object that holds one, or SQuAD's; or JSONL after all.
+   */
   JSON,
   /** A word and its tag a line, a blank line between sentences. */
   CONLL,
@@ -66,7 +68,7 @@ public enum Format {
       case "txt" -> TXT;
       case "jsonl", "ndjson" -> JSONL;
       case "json" -> JSON;
-      case "conll", "conllu", "bio", "iob", "iob2" -> CONLL;
+      case "conll", "bio", "iob", "iob2" -> CONLL;
       case "parquet" -> PARQUET;
       default -> null;
     };

@@ -2,6 +2,7 @@ package dev.attune.data;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import dev.attune.core.InputException;
+import dev.attune.core.JsonProblem;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
@@ -29,7 +30,7 @@ record JsonLines(Path file, TextLines lines) implements FieldRows {
               + " is not one JSON object"
               + where
               + ": "
-              + JsonText.problem(e)
+              + JsonProblem.of(e)
               + ". JSON lines have one {...} on each line.",
           e);
     } catch (IOException e) {

@@ -146,8 +146,7 @@ final class JsonReader {
   }
 
   private Dataset lines() {
-    try (TextLines lines =
-        new TextLines(file.shown(), new DecodedText(file, options.encoding()))) {
+    try (TextLines lines = new TextLines(file.shown(), new DecodedText(file, options.encoding()))) {
       return new JsonlReader(file.shown(), columns).read(new JsonLines(file.shown(), lines));
     }
   }

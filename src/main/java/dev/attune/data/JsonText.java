@@ -5,8 +5,8 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.core.io.JsonEOFException;
 import dev.attune.core.InputException;
+import dev.attune.core.JsonProblem;
 import java.io.IOException;
 import java.io.Reader;
 import java.nio.file.Path;
@@ -14,18 +14,11 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.regex.Pattern;
 
 /** JSON, strictly, one value at a time; complaints in our words. */
 final class JsonText {
   private static final JsonFactory FACTORY =
       JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
-
-  /** What Jackson says of where a value began. */
-  private static final Pattern START =
-      Pattern.compile(" ?\\(start marker at \\[Source: .*; line: (\\d+), column: (\\d+)\\]\\)");
-
-  private static final Pattern SOURCE = Pattern.compile(" ?\\[Source: [^\\]]*\\]");
 
   private JsonText() {}
 
@@ -98,16 +91,6 @@ final class JsonText {
     };
   }
 
-  /** What is wrong, without the parser's own marks. */
-  static String problem(JsonProcessingException e) {
-    String first = e.getOriginalMessage().lines().findFirst().orElse("");
-    String begun = START.matcher(first).replaceAll(" that began in line $1, character $2");
-    String clean = SOURCE.matcher(begun).replaceAll("");
-    return e instanceof JsonEOFException
-        ? "it ends too early" + (begun.equals(first) ? "" : begun.substring(begun.indexOf(" that")).replace(" that began", ", within what began"))
-        : clean;
-  }
-
   /** The complaint about a file that is not JSON. */
   static InputException invalid(Path file, JsonProcessingException e) {
     String where =
@@ -116,7 +99,7 @@ final class JsonText {
             : String.format(
                 " (line %d, character %d)",
                 e.getLocation().getLineNr(), e.getLocation().getColumnNr());
-    return new InputException(file + " is not valid JSON" + where + ": " + problem(e), e);
+    return new InputException(file + " is not valid JSON" + where + ": " + JsonProblem.of(e), e);
   }
 
   /** JSON that is valid but not what is wanted. */

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
+import dev.attune.core.JsonProblem;
 import dev.attune.data.parquet.ParquetFile;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -38,8 +39,7 @@ final class ParquetRows implements FieldRows, AutoCloseable {
               + "; decompress it: Parquet compresses by itself");
     }
     if (!ForeignContent.isParquet(file.head())) {
-      throw new InputException(
-          file.shown() + " is no Parquet file: it does not begin with PAR1");
+      throw new InputException(file.shown() + " is no Parquet file: it does not begin with PAR1");
     }
     try (ParquetRows rows =
         new ParquetRows(file.shown(), ParquetFile.open(file.shown(), file.stored()))) {
@@ -113,7 +113,7 @@ final class ParquetRows implements FieldRows, AutoCloseable {
       return out;
     } catch (JsonProcessingException e) {
       throw new InputException(
-          file + ": its note for Hugging Face's datasets is not JSON: " + JsonText.problem(e), e);
+          file + ": its note for Hugging Face's datasets is not JSON: " + JsonProblem.of(e), e);
     }
   }
 }

@@ -38,7 +38,8 @@ record TabQuoting(Quoting quoting, String note) {
     if (evidence.quotes == 0) {
       return new TabQuoting(Quoting.NONE, "");
     }
-    boolean quoted = evidence.even ? evidence.quoted() : fits(file, columns, options, sepLine, false);
+    boolean quoted =
+        evidence.even ? evidence.quoted() : fits(file, columns, options, sepLine, false);
     if (evidence.even && !quoted && fits(file, columns, options, sepLine, true)) {
       throw new InputException(
           file.shown()

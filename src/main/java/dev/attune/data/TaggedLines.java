@@ -1,7 +1,7 @@
 package dev.attune.data;
 
-import java.util.Set;
 import java.util.HashSet;
+import java.util.Set;
 
 /**
  * Tells a file of words and tags (CoNLL) from its rows: every line has the same number of columns,
@@ -14,8 +14,7 @@ final class TaggedLines {
   private TaggedLines() {}
 
   static boolean areIn(DataFile file, FileOptions options) {
-    try (TextLines lines =
-        new TextLines(file.shown(), new DecodedText(file, options.encoding()))) {
+    try (TextLines lines = new TextLines(file.shown(), new DecodedText(file, options.encoding()))) {
       Set<Integer> widths = new HashSet<>();
       int words = 0;
       int boundaries = 0;

@@ -72,7 +72,9 @@ final class PredictionFile {
             RunOption.OUTPUT.with(output) + ": predictions are written as .jsonl, .csv or .tsv");
       }
     }
-    return name.endsWith(".csv") ? (Character) ',' : name.endsWith(".tsv") ? (Character) '\t' : null;
+    return name.endsWith(".csv")
+        ? (Character) ','
+        : name.endsWith(".tsv") ? (Character) '\t' : null;
   }
 
   /** The names that our fields have where the input has theirs; empty where it has none of them. */

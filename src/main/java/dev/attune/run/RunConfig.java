@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import dev.attune.core.InputException;
+import dev.attune.core.JsonProblem;
 import dev.attune.task.TaskOptions;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -66,7 +67,7 @@ public final class RunConfig {
       try {
         root = new YAMLMapper().readTree(yaml);
       } catch (JsonProcessingException e) {
-        throw new InputException(file + ": not valid YAML: " + e.getOriginalMessage(), e);
+        throw new InputException(file + ": not valid YAML: " + JsonProblem.of(e), e);
       }
       if (root == null || !root.isObject()) {
         throw new InputException(file + ": a config file is a list of 'option: value' lines");

@@ -110,8 +110,7 @@ class DataFormatsTest {
     ByteArrayOutputStream both = new ByteArrayOutputStream();
     both.writeBytes(gzip(TWO.getBytes(StandardCharsets.UTF_8)));
     both.writeBytes(gzip("more,1\n".getBytes(StandardCharsets.UTF_8)));
-    assertEquals(
-        List.of("good", "bad", "more"), texts(read(file("a.csv.gz", both.toByteArray()))));
+    assertEquals(List.of("good", "bad", "more"), texts(read(file("a.csv.gz", both.toByteArray()))));
   }
 
   @Test
@@ -151,11 +150,16 @@ class DataFormatsTest {
         "PAR1....|a.csv is a Parquet file under another name; say so: --format parquet",
         "version https://git-lfs.github.com/spec/v1|a.csv is Git LFS's pointer to the data",
         "<!DOCTYPE html>|a.csv is a web page",
-        "BZh91AY|a.csv is compressed with bzip2. Decompress it (bunzip2 a.csv)",
+        "BZh91AY&SY|a.csv is compressed with bzip2. Decompress it (bunzip2 a.csv)",
       })
   void whatIsNoTextIsNamed(String content, String expected) {
     String message = refusal(file("a.csv", content));
     assertTrue(message.startsWith(expected), message);
+  }
+
+  @Test
+  void aPageMayBeARunningText() {
+    assertEquals("<html>\n", read(file("a.txt", "<html>\n")).get(0).text());
   }
 
   // ---- encodings
@@ -180,8 +184,7 @@ class DataFormatsTest {
           refusal(file(name, content)));
     }
     Path csv = file("b.csv", TWO.getBytes(Charset.forName(encoding)));
-    Dataset data =
-        DataReader.read(csv, Columns.automatic(), options(null, encoding, null, null));
+    Dataset data = DataReader.read(csv, Columns.automatic(), options(null, encoding, null, null));
     assertEquals(List.of("good", "bad"), texts(data));
   }
 
@@ -196,10 +199,14 @@ class DataFormatsTest {
     Path file = file("a.csv", content.getBytes(Charset.forName(encoding)));
     String message = refusal(file);
     assertTrue(message.startsWith("a.csv, row 3: byte "), message);
-    assertTrue(message.endsWith("is not UTF-8. The text looks like " + encoding
-        + "; if so, say it: --encoding " + encoding), message);
-    Dataset data =
-        DataReader.read(file, Columns.automatic(), options(null, encoding, null, null));
+    assertTrue(
+        message.endsWith(
+            "is not UTF-8. The text looks like "
+                + encoding
+                + "; if so, say it: --encoding "
+                + encoding),
+        message);
+    Dataset data = DataReader.read(file, Columns.automatic(), options(null, encoding, null, null));
     assertEquals(text, data.get(1).text());
     assertEquals(encoding, form(data));
   }
@@ -277,8 +284,7 @@ class DataFormatsTest {
             + " semicolons. Say which: --delimiter comma or --delimiter semicolon",
         refusal(file, "text,label", FileOptions.AUTOMATIC));
     Dataset data =
-        DataReader.read(
-            file, Columns.parse("text,label"), options(null, null, "semicolon", null));
+        DataReader.read(file, Columns.parse("text,label"), options(null, null, "semicolon", null));
     assertEquals(List.of("gut, wirklich", "nicht gut, wirklich"), texts(data));
     Path plain = file("b.csv", "gut;1\nschlecht, sehr;0\n");
     assertEquals(
@@ -348,7 +354,8 @@ class DataFormatsTest {
     assertEquals(
         "good", DataReader.read(file, columns, options(null, null, null, "csv")).get(0).text());
     assertEquals(
-        "\"good\"", DataReader.read(file, columns, options(null, null, null, "none")).get(0).text());
+        "\"good\"",
+        DataReader.read(file, columns, options(null, null, null, "none")).get(0).text());
     Path csv = file("b.csv", "text,label\n\"good\",1\n5\" pipe,0\n");
     assertEquals(
         "\"good\"", DataReader.read(csv, columns, options(null, null, null, "none")).get(0).text());
@@ -472,7 +479,7 @@ class DataFormatsTest {
     String whole = "{\"text\": \"a\", \"more\": [1, {\"x\": \"y\"}]}";
     for (int length = 1; length < whole.length(); length++) {
       String message = refusal(file(name, whole.substring(0, length)));
-      assertTrue(message.contains("ends too early") || message.contains("Unexpected end"), message);
+      assertTrue(message.contains("ends too early"), message);
       assertFalse(message.contains("Source") || message.contains("REDACTED"), message);
     }
   }
@@ -487,8 +494,7 @@ class DataFormatsTest {
                     + " 1E2]}\n"));
     assertEquals(
         "[1e400,0.1000,-0,1.5,12345678901234567890,1E2]",
-        new ObjectMapper()
-            .writeValueAsString(data.get(0).fields().get("x")));
+        new ObjectMapper().writeValueAsString(data.get(0).fields().get("x")));
     assertEquals("0.5", data.get(0).label());
   }
 
@@ -510,7 +516,8 @@ class DataFormatsTest {
     assertEquals(List.of(2, 1), data.parts().stream().map(DatasetPart::examples).toList());
     assertEquals("gzip", form(data));
     assertTrue(data.place(data.get(2).row()).endsWith("part-2.csv:2"));
-    assertEquals(data.examples().size(), data.examples().stream().map(Example::row).distinct().count());
+    assertEquals(
+        data.examples().size(), data.examples().stream().map(Example::row).distinct().count());
   }
 
   @Test
@@ -548,7 +555,8 @@ class DataFormatsTest {
         refusal(temp.resolve("s")));
     file("f/a.csv", TWO);
     file("f/b.jsonl", "{}");
-    assertTrue(refusal(temp.resolve("f")).contains("holds files of several formats: a.csv, b.jsonl"));
+    assertTrue(
+        refusal(temp.resolve("f")).contains("holds files of several formats: a.csv, b.jsonl"));
     file("r/README.md", "hi");
     file("r/a.csv", TWO);
     assertTrue(refusal(temp.resolve("r")).contains("holds README.md, which is no data file"));
@@ -621,7 +629,8 @@ class DataFormatsTest {
   @Test
   void parquetIsNamedWhereItIsNotWhatItsNameSays() {
     assertEquals(
-        "a.parquet is no Parquet file: it does not begin with PAR1", refusal(file("a.parquet", TWO)));
+        "a.parquet is no Parquet file: it does not begin with PAR1",
+        refusal(file("a.parquet", TWO)));
     assertTrue(
         refusal(file("b.parquet.gz", gzip(resource("/parquet/huggingface.parquet"))))
             .contains("is Parquet within gzip; decompress it"));
@@ -644,8 +653,7 @@ class DataFormatsTest {
       assertEquals(List.of("Bob", "runs"), data.get(0).tokens());
     }
     Dataset table =
-        DataReader.read(
-            file("b.tsv", "tokens\ttags\na b\tO O\n\n"), Columns.automatic(), tagged);
+        DataReader.read(file("b.tsv", "tokens\ttags\na b\tO O\n\n"), Columns.automatic(), tagged);
     assertEquals(List.of("a", "b"), table.get(0).tokens());
     assertEquals(
         "b.txt, row 3 has 4 columns instead of 2: \"EU\", \"NNP\", \"B-NP\", \"B-ORG\"",

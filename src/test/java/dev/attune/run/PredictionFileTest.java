@@ -38,8 +38,7 @@ class PredictionFileTest {
   /** What is written of a file with the same prediction for each row. */
   private String written(String output, Dataset data, String prediction) throws IOException {
     StringWriter out = new StringWriter();
-    PredictionFile file =
-        new PredictionFile(Path.of(output), out, data, Columns.parse(null));
+    PredictionFile file = new PredictionFile(Path.of(output), out, data, Columns.parse(null));
     for (Example example : data.examples()) {
       file.write(example, (ObjectNode) JSON.readTree(prediction));
     }
@@ -94,23 +93,26 @@ class PredictionFileTest {
         expected.put("scores.good, really", "0.75");
         expected.put("scores.bad", "0.25");
         assertEquals(expected, back.get(i).fields(), "seed " + SEED + ", " + table);
-        assertEquals(
-            List.copyOf(expected.keySet()), List.copyOf(back.get(i).fields().keySet()));
+        assertEquals(List.copyOf(expected.keySet()), List.copyOf(back.get(i).fields().keySet()));
       }
     }
   }
 
   @Test
   void listsOfWordsTagsAndLabelsAreWrittenAsTablesAreRead() throws IOException {
-    Dataset words = read("a.jsonl", "{\"tokens\": [\"Bob\", \"runs\"], \"tags\": [\"B\", \"O\"]}\n");
+    Dataset words =
+        read("a.jsonl", "{\"tokens\": [\"Bob\", \"runs\"], \"tags\": [\"B\", \"O\"]}\n");
     String table = written("out.csv", words, "{\"predicted_tags\": [\"B\", \"O\"]}");
     assertEquals("tokens,tags,predicted_tags\nBob runs,B O,B O\n", table);
     assertEquals(words.get(0).tokens(), read("b.csv", table).get(0).tokens());
-    Dataset labels = read("c.jsonl", "{\"text\": \"a\", \"labels\": [\"x\", \"y z\"], \"n\": {\"k\": [1]}}\n");
+    Dataset labels =
+        read("c.jsonl", "{\"text\": \"a\", \"labels\": [\"x\", \"y z\"], \"n\": {\"k\": [1]}}\n");
     assertEquals(
         "text,labels,n,predicted_labels,scores.x\na,x|y z,\"{\"\"k\"\":[1]}\",x|y z,0.5\n",
         written(
-            "out.csv", labels, "{\"predicted_labels\": [\"x\", \"y z\"], \"scores\": {\"x\": 0.5}}"));
+            "out.csv",
+            labels,
+            "{\"predicted_labels\": [\"x\", \"y z\"], \"scores\": {\"x\": 0.5}}"));
     Dataset odd = read("d.jsonl", "{\"tokens\": [\"New York\"]}\n");
     InputException e =
         assertThrows(

@@ -17,8 +17,7 @@ class RunConfigTest {
   @Test
   void severalFilesComeBackFromWhatIsWritten() {
     List<String> files = List.of("a, b.csv", "c\"d\\e.csv", "-");
-    RunConfig config =
-        RunConfig.builder(RunOption.TRAIN).set(RunOption.TRAIN_FILE, files).build();
+    RunConfig config = RunConfig.builder(RunOption.TRAIN).set(RunOption.TRAIN_FILE, files).build();
     assertEquals(files, config.texts(RunOption.TRAIN_FILE));
     assertEquals(files, read(config.toYaml()).texts(RunOption.TRAIN_FILE));
     assertEquals(files, read(config.toCommentedYaml()).texts(RunOption.TRAIN_FILE));

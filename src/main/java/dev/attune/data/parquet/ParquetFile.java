@@ -1,15 +1,15 @@
 package dev.attune.data.parquet;
 
-import java.nio.BufferUnderflowException;
-import java.time.DateTimeException;
-import java.nio.charset.StandardCharsets;
 import dev.attune.core.InputException;
 import io.airlift.compress.MalformedInputException;
 import java.io.IOException;
+import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.time.DateTimeException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;

@@ -60,7 +60,9 @@ final class RowAssembly {
     return node.isList() && holdsRepeated ? repeated(only, isWrapper(node, only)) : group(node);
   }
 
-  /** Whether a list's repeated group only holds the element, by the format's rules for old files. */
+  /**
+   * Whether a list's repeated group only holds the element, by the format's rules for old files.
+   */
   private static boolean isWrapper(SchemaNode list, SchemaNode repeated) {
     return !repeated.isLeaf()
         && repeated.children().size() == 1

@@ -1,9 +1,9 @@
 package dev.attune.data.parquet;
 
-import java.nio.ByteOrder;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
@@ -132,9 +132,7 @@ record ValueType(Physical physical, int length, Meaning meaning, int scale, long
   private Object whole(long value, long unsigned) {
     return switch (meaning) {
       case UNSIGNED ->
-          unsigned < 0
-              ? new BigInteger(Long.toUnsignedString(unsigned))
-              : number(unsigned);
+          unsigned < 0 ? new BigInteger(Long.toUnsignedString(unsigned)) : number(unsigned);
       case DECIMAL -> new BigDecimal(BigInteger.valueOf(value), scale);
       case DATE -> LocalDate.ofEpochDay(value).toString();
       case TIME ->

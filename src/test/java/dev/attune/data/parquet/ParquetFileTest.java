@@ -77,8 +77,7 @@ class ParquetFileTest {
   }
 
   @ParameterizedTest
-  @ValueSource(
-      strings = {"types_plain", "types_snappy_dictionary", "nested_zstd", "nested_gzip"})
+  @ValueSource(strings = {"types_plain", "types_snappy_dictionary", "nested_zstd", "nested_gzip"})
   void rowsAreThoseThatWereWritten(String name) throws IOException {
     JsonNode expected = new ObjectMapper().readTree(resource("rows.json")).get(name);
     List<Map<String, Object>> rows = rows(resource(name + ".parquet"));
@@ -106,8 +105,7 @@ class ParquetFileTest {
 
   @Test
   void compressionThatIsNotReadIsNamed() {
-    InputException e =
-        assertThrows(InputException.class, () -> rows(resource("brotli.parquet")));
+    InputException e = assertThrows(InputException.class, () -> rows(resource("brotli.parquet")));
     assertEquals(
         "a.parquet is compressed with BROTLI, which is not read. Write it with snappy, zstd, gzip,"
             + " lz4_raw or none",
@@ -127,7 +125,13 @@ class ParquetFileTest {
   /** Damage gives rows of another content at worst, or an error of ours; never any other. */
   @ParameterizedTest
   @ValueSource(
-      strings = {"types_plain", "types_snappy_dictionary", "nested_zstd", "nested_gzip", "encodings_lz4"})
+      strings = {
+        "types_plain",
+        "types_snappy_dictionary",
+        "nested_zstd",
+        "nested_gzip",
+        "encodings_lz4"
+      })
   void damageIsAnErrorOfOurs(String name) {
     Random random = new Random(SEED);
     byte[] whole = resource(name + ".parquet");
