@@ -111,10 +111,15 @@ final class DataFile implements AutoCloseable {
 
   /** Its name without the ending of a compression: train.csv of train.csv.gz. */
   Path named() {
-    String name = shown.getFileName().toString();
+    return uncompressed(shown);
+  }
+
+  /** A file's name without the ending of a compression. */
+  static Path uncompressed(Path file) {
+    String name = file.getFileName().toString();
     String lower = name.toLowerCase(Locale.ROOT);
     boolean compressed = lower.endsWith(".gz") || lower.endsWith(".zst");
-    return compressed ? shown.resolveSibling(name.substring(0, name.lastIndexOf('.'))) : shown;
+    return compressed ? file.resolveSibling(name.substring(0, name.lastIndexOf('.'))) : file;
   }
 
   /** How it is compressed, in words; empty where it is not. */

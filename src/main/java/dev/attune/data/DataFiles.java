@@ -86,7 +86,9 @@ final class DataFiles {
     Map<Format, Path> formats = new LinkedHashMap<>();
     for (Path file : files) {
       Format format =
-          options.format() != null ? options.format() : Format.ofExtension(unpacked(file));
+          options.format() != null
+              ? options.format()
+              : Format.ofExtension(DataFile.uncompressed(file));
       if (Files.isDirectory(file) || format == null) {
         throw new InputException(
             "the folder "
@@ -172,9 +174,5 @@ final class DataFiles {
   private static boolean isVisible(Path file) {
     String name = file.getFileName().toString();
     return !name.startsWith(".") && !name.startsWith("_");
-  }
-
-  private static Path unpacked(Path file) {
-    return Path.of(file.getFileName().toString().replaceFirst("(?i)\\.(gz|zst)$", ""));
   }
 }

@@ -4,6 +4,7 @@ import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -32,6 +33,23 @@ public final class DataReader {
   public static Dataset read(List<String> paths, Columns columns, FileOptions options) {
     return Dataset.joined(
         DataFiles.of(paths, options).stream().map(file -> one(file, columns, options)).toList());
+  }
+
+  /** Whether a file is plain text by its name, compressed or not. */
+  public static boolean isText(Path file) {
+    return Format.ofExtension(DataFile.uncompressed(file)) == Format.TXT;
+  }
+
+  /** The lines of a text file, without their ends. */
+  public static List<String> lines(Path path) {
+    List<String> out = new ArrayList<>();
+    try (DataFile file = DataFile.of(path);
+        TextLines lines = new TextLines(path, new DecodedText(file, null))) {
+      for (String line = lines.next(); line != null; line = lines.next()) {
+        out.add(TextLines.chomp(line));
+      }
+    }
+    return out;
   }
 
   /** The files that paths stand for: those of folders and patterns too. */

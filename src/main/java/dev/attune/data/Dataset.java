@@ -50,9 +50,10 @@ public record Dataset(
     List<Example> examples = new ArrayList<>();
     List<DatasetPart> parts = new ArrayList<>();
     int before = 0;
-    Dataset first = files.get(0);
+    // What names its fields row by row has no columns where it has no rows.
+    Dataset first = files.stream().filter(file -> file.size() > 0).findFirst().orElse(files.get(0));
     for (Dataset file : files) {
-      if (!file.columns.equals(first.columns)) {
+      if (file.size() > 0 && !file.columns.equals(first.columns)) {
         throw new InputException(
             String.format(
                 "%s has the columns [%s], %s has [%s]; files that are read as one need the same",
@@ -66,7 +67,7 @@ public record Dataset(
       parts.add(new DatasetPart(file.source, before, file.size(), file.parts.get(0).form()));
       before += last;
     }
-    Path name = Path.of(first.source + " and " + (files.size() - 1) + " more");
+    Path name = Path.of(files.get(0).source + " and " + (files.size() - 1) + " more");
     return new Dataset(name, examples, first.columns, parts);
   }
 

@@ -26,6 +26,8 @@ import java.util.Set;
  * </ul>
  */
 final class JsonReader {
+  private static final int NAMES_SHOWN = 6;
+
   private final DataFile file;
   private final Columns columns;
   private final FileOptions options;
@@ -133,16 +135,22 @@ final class JsonReader {
     throw new InputException(
         file.shown()
             + (isByColumn(shape)
-                ? " is written by column: "
-                    + Excerpt.quoted(List.copyOf(shape.names))
-                    + " each hold all rows. Write it by row: in pandas,"
+                ? " is not written by row: "
+                    + some(shape.names)
+                    + " each hold many values. Write a list of rows: in pandas,"
                     + " frame.to_json(file, orient=\"records\")"
                 : " is one object that is no row ("
-                    + Excerpt.quoted(List.copyOf(shape.names))
+                    + some(shape.names)
                     + ") and holds no list of objects. Recognised fields of a row: "
                     + Columns.documentation()
                     + ". Name another with "
                     + Term.COLUMNS.of("text=NAME")));
+  }
+
+  private static String some(Set<String> names) {
+    List<String> first = names.stream().limit(NAMES_SHOWN).toList();
+    int more = names.size() - first.size();
+    return Excerpt.quoted(first) + (more > 0 ? " and " + more + " more" : "");
   }
 
   private Dataset lines() {

@@ -10,10 +10,11 @@
  *       on which a quoted field opened, a record of several lines must keep its first line, and
  *       what follows a closing quote must be refused.
  *   <li>Between tabs both kinds of file are common: those in which a quote is text (GLUE, SST-2,
- *       MRPC) and those that pandas wrote. All rows together tell them apart ({@code TabQuoting}); what they do not tell is asked for.
+ *       MRPC) and those that pandas wrote. All rows together tell them apart ({@code TabQuoting});
+ *       what they do not tell is asked for.
  *   <li>A delimiter other than that of the file's name is used where all rows of the first megabyte
- *       fit it and none but it ({@code Dialect}), and the report says so. Between
- *       two that fit nothing is guessed: "3,5" is one number here and two fields there.
+ *       fit it and none but it ({@code Dialect}), and the report says so. Between two that fit
+ *       nothing is guessed: "3,5" is one number here and two fields there.
  *   <li>UTF-8 strictly, or what a byte order mark or {@code --encoding} says. A guess at an
  *       encoding turns letters into other letters without a sound: so it is a part of the message
  *       only.

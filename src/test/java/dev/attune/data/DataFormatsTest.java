@@ -114,6 +114,13 @@ class DataFormatsTest {
   }
 
   @Test
+  void linesOfTextAreReadThroughCompressionToo() {
+    Path file = file("a.txt.gz", gzip("one\r\n\ntwo".getBytes(StandardCharsets.UTF_8)));
+    assertTrue(DataReader.isText(file) && !DataReader.isText(Path.of("a.jsonl.gz")));
+    assertEquals(List.of("one", "", "two"), DataReader.lines(file));
+  }
+
+  @Test
   void zstandardIsDecompressed() {
     Dataset data = read(file("a.jsonl.zst", resource("rows.jsonl.zst")));
     assertEquals(2_000, data.size());
@@ -455,10 +462,10 @@ class DataFormatsTest {
       value = {
         "{\"train\": [{\"text\": \"a\"}], \"test\": [{\"text\": \"b\"}]}|a.json holds several lists of"
             + " objects: \"train\", \"test\". Write the one to read to a file of its own: jq .train",
-        "{\"text\": {\"0\": \"a\"}, \"label\": {\"0\": 1}}|a.json is written by column: \"text\","
-            + " \"label\" each hold all rows. Write it by row: in pandas, frame.to_json(file,"
-            + " orient=\"records\")",
-        "{\"text\": [\"a\"], \"label\": [1]}|a.json is written by column",
+        "{\"text\": {\"0\": \"a\"}, \"label\": {\"0\": 1}}|a.json is not written by row: \"text\","
+            + " \"label\" each hold many values. Write a list of rows: in pandas,"
+            + " frame.to_json(file, orient=\"records\")",
+        "{\"text\": [\"a\"], \"label\": [1]}|a.json is not written by row",
         "{\"a\": 1}|a.json is one object that is no row (\"a\") and holds no list of objects",
         "[1, 2]|a.json, row 1 is a number, not an object",
         "[{\"text\": \"a\"}, []]|a.json, row 2 is a list, not an object",
@@ -538,6 +545,16 @@ class DataFormatsTest {
         "files that are named come in the order in which they are");
     assertEquals("the pattern p/no*.csv matches no file", refusal(temp.resolve("p/no*.csv")));
     assertTrue(refusal(temp.resolve("p")).contains("holds sub, which is no data file"));
+  }
+
+  @Test
+  void aFileWithoutRowsIsOneOfSeveral() {
+    file("e/1.jsonl", "\n");
+    file("e/2.jsonl", "{\"text\": \"a\", \"label\": 1}\n");
+    Dataset data = read(temp.resolve("e"));
+    assertEquals(List.of("a"), texts(data));
+    assertEquals("text, label", data.columns());
+    assertTrue(data.where(data.get(0)).endsWith("2.jsonl, row 1"));
   }
 
   @Test
