@@ -32,7 +32,7 @@ cp "$java_home"/include/linux/jni_md.h "$stage/include/linux/"
 # Libraries, less those that only other backends and the text wing need.
 tr ':' '\n' <target/pack-classpath.txt | while read -r jar; do
   case $(basename "$jar") in
-    jackson-* | snakeyaml-* | commons-cli-* | javacpp-1* | cuda-* | jmh-core-* | jopt-simple-*) cp "$jar" "$stage/lib/" ;;
+    aircompressor-* | jackson-* | snakeyaml-* | commons-cli-* | javacpp-1* | cuda-* | jmh-core-* | jopt-simple-*) cp "$jar" "$stage/lib/" ;;
   esac
 done
 cp "$console" "$stage/lib/"

@@ -6,6 +6,7 @@
  */
 module dev.attune {
   requires ai.djl.tokenizers;
+  requires aircompressor;
   requires com.fasterxml.jackson.core;
   requires com.fasterxml.jackson.databind;
   requires com.fasterxml.jackson.dataformat.csv;

@@ -6,6 +6,7 @@ import dev.attune.data.DataReport;
 import dev.attune.data.DataReportText;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
+import dev.attune.data.FileOptions;
 import dev.attune.data.Finding;
 import dev.attune.run.Datasets;
 import dev.attune.run.OptionNames;
@@ -13,6 +14,8 @@ import dev.attune.run.RunConfig;
 import dev.attune.run.RunListener;
 import dev.attune.run.RunOption;
 import dev.attune.run.TrainRun;
+import dev.attune.task.TaskType;
+import dev.attune.task.Tasks;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -55,8 +58,10 @@ public final class Trainer<E> {
 
   /** Where examples come from: a file, or memory. */
   private record Source(Path file, List<Example> examples) {
-    Dataset read(String name, Columns columns) {
-      return file != null ? DataReader.read(file, columns) : new Dataset(Path.of(name), examples);
+    Dataset read(String name, Columns columns, FileOptions written) {
+      return file != null
+          ? DataReader.read(file, columns, written)
+          : new Dataset(Path.of(name), examples);
     }
   }
 
@@ -128,7 +133,11 @@ public final class Trainer<E> {
     return this;
   }
 
-  /** What to learn, in a file: CSV, TSV, JSON lines, SQuAD's JSON, CoNLL or text, by its ending. */
+  /**
+   * What to learn, in a file: CSV, TSV, JSON lines or a JSON list, SQuAD's JSON, Parquet, CoNLL or
+   * text, by its ending, which may be followed by .gz or .zst; or in a folder of such files. How
+   * they are written can be said by {@link #option}: "format", "encoding", "delimiter", "quoting".
+   */
   public Trainer<E> train(Path file) {
     train = new Source(file, null);
     return this;
@@ -460,13 +469,15 @@ public final class Trainer<E> {
                 "attune-train",
                 thread -> {
                   Columns columns = Columns.parse(options.get(RunOption.COLUMNS));
+                  TaskType task = Tasks.named(options.get(RunOption.TASK));
+                  FileOptions written = Datasets.fileOptions(config, task);
                   Datasets data =
                       new Datasets(
-                          train.read("the training examples", columns),
+                          train.read("the training examples", columns, written),
                           validation == null
                               ? null
-                              : validation.read("the validation examples", columns),
-                          test == null ? null : test.read("the test examples", columns));
+                              : validation.read("the validation examples", columns, written),
+                          test == null ? null : test.read("the test examples", columns, written));
                   BooleanSupplier stop =
                       () ->
                           thread.isInterrupted()

@@ -16,6 +16,8 @@ import dev.attune.run.RunOption;
 import dev.attune.testkit.TinyDecoder;
 import dev.attune.testkit.TinyModel;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -26,6 +28,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -88,6 +91,31 @@ class TrainerApiTest {
     trainer().train(rows).epochs(1).saveTo(folder.resolve("rows"));
     byte[] expected = weights(folder.resolve("file"));
     for (String way : List.of("list", "stream", "rows")) {
+      assertArrayEquals(expected, weights(folder.resolve(way)), way);
+    }
+  }
+
+  /** A folder, a compressed file and one in another encoding train the bytes of the plain file. */
+  @Test
+  void filesTrainTheSameBytesHoweverTheyAreWritten() throws Exception {
+    trainer().train(file).epochs(1).saveTo(folder.resolve("plain"));
+    String content = Files.readString(file);
+    Path several = Files.createDirectory(folder.resolve("several"));
+    try (OutputStream out =
+        new GZIPOutputStream(Files.newOutputStream(several.resolve("a.csv.gz")))) {
+      out.write(content.getBytes(StandardCharsets.UTF_8));
+    }
+    trainer().train(several).epochs(1).saveTo(folder.resolve("folder"));
+    Path wide = folder.resolve("wide.data");
+    Files.writeString(wide, content.replace(',', ';'), StandardCharsets.UTF_16LE);
+    Trainer<LabeledText> trainer = trainer().train(wide).epochs(1);
+    InvalidInputException unnamed =
+        assertThrows(InvalidInputException.class, () -> trainer.saveTo(folder.resolve("wide")));
+    assertTrue(unnamed.getMessage().contains("option(\"format\")"), unnamed::getMessage);
+    trainer.option("format", "csv").option("encoding", "UTF-16LE");
+    trainer.option("delimiter", "semicolon").saveTo(folder.resolve("wide"));
+    byte[] expected = weights(folder.resolve("plain"));
+    for (String way : List.of("folder", "wide")) {
       assertArrayEquals(expected, weights(folder.resolve(way)), way);
     }
   }

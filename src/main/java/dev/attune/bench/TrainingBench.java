@@ -8,8 +8,6 @@ import dev.attune.core.DType;
 import dev.attune.core.DeviceKind;
 import dev.attune.core.InputException;
 import dev.attune.core.Philox;
-import dev.attune.data.Columns;
-import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
@@ -23,6 +21,7 @@ import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.run.Adapters;
 import dev.attune.run.Backends;
+import dev.attune.run.Datasets;
 import dev.attune.run.PrecisionOption;
 import dev.attune.run.ProcessMemory;
 import dev.attune.run.RunConfig;
@@ -244,8 +243,7 @@ public final class TrainingBench {
       throw new InputException(
           RunOption.FILE + " needs " + RunOption.MODEL + " too, for its tokenizer");
     }
-    Dataset dataset =
-        DataReader.read(config.path(RunOption.FILE), Columns.parse(config.text(RunOption.COLUMNS)));
+    Dataset dataset = Datasets.read(config, RunOption.FILE, Classification.TYPE);
     try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
       Classification ofFile = Classification.of(dataset);
       if (ofFile.outputs() > 2) {

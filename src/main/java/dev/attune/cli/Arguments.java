@@ -4,6 +4,7 @@ import dev.attune.core.InputException;
 import dev.attune.run.OptionNames;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.apache.commons.cli.CommandLine;
@@ -39,7 +40,15 @@ final class Arguments {
               .get()
               .parse(parsed, words.stream().map(w -> named(w, options)).toArray(String[]::new));
       if (!line.getArgList().isEmpty()) {
-        throw usage(command, "unexpected argument '" + line.getArgList().get(0) + "'");
+        String first = line.getArgList().get(0);
+        throw usage(
+            command,
+            "unexpected argument '"
+                + first
+                + "'"
+                + (Files.exists(Path.of(first))
+                    ? ", a file: give the option again before each file, or a pattern in quotes"
+                    : ""));
       }
       return new Arguments(command, options, line);
     } catch (UnrecognizedOptionException e) {
@@ -158,7 +167,11 @@ final class Arguments {
     for (RunOption option : options) {
       if (line.hasOption(option.option())) {
         checkOnce(option);
-        builder.set(option, option.isFlag() ? "true" : lastValue(option.option()));
+        if (option.isList()) {
+          builder.set(option, List.of(line.getOptionValues(option.option())));
+        } else {
+          builder.set(option, option.isFlag() ? "true" : lastValue(option.option()));
+        }
       }
     }
     return builder.build();

@@ -23,10 +23,12 @@ final class PredictCommand implements Command {
         Every row of the output holds the fields of the input row, unchanged, and
         "predicted_label" or "predicted_labels" with "scores" (classification), "score"
         (regression), "predicted_tags" (token classification), or "predicted_answer" with
-        "score", "start", "end" and "nbest" (question answering).
+        "score", "start", "end" and "nbest" (question answering). An output that ends in .csv or
+        .tsv is a table, with a column for each score.
 
-        example:
+        examples:
           attune predict --model out --file new.csv --output predictions.jsonl
+          attune predict --model out --file new.parquet --output predictions.csv
         """;
   }
 
@@ -47,6 +49,12 @@ final class PredictCommand implements Command {
         outcome.examples(), outcome.output(), outcome.examples() / outcome.seconds());
     if (outcome.truncated() > 0) {
       console.line("%d tokens were cut off at the maximum length", outcome.truncated());
+    }
+    if (!outcome.renamed().isEmpty()) {
+      console.line(
+          "fields of the file that have names of ours stay as they are; what is predicted is in %s",
+          String.join(", ", outcome.renamed().values()));
+      outcome.renamed().forEach(result.putObject("renamed")::put);
     }
     return ExitStatus.DONE;
   }

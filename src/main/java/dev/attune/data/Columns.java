@@ -204,7 +204,7 @@ public final class Columns {
   }
 
   /** The column of each role among the given names. A role with two columns is an error. */
-  Map<Role, String> resolve(Collection<String> names) {
+  public Map<Role, String> resolve(Collection<String> names) {
     Map<Role, String> found = new EnumMap<>(Role.class);
     for (Role role : Role.values()) {
       if (chosen.containsKey(role)) {

@@ -44,19 +44,19 @@ final class ConllReader {
     }
   }
 
-  Dataset read(Utf8Lines lines) {
+  Dataset read(TextLines lines) {
     List<Example> examples = new ArrayList<>();
     List<String> tokens = new ArrayList<>();
     List<String> tags = new ArrayList<>();
     int first = 0;
     for (String raw = lines.next(); raw != null; raw = lines.next()) {
-      String line = Utf8Lines.chomp(raw);
+      String line = TextLines.chomp(raw);
       boolean boundary = line.isBlank() || line.startsWith("-DOCSTART-");
       if (boundary) {
         flush(examples, first, tokens, tags);
         continue;
       }
-      String[] cells = line.indexOf('\t') >= 0 ? line.split("\t", -1) : line.strip().split(" +");
+      String[] cells = cells(line);
       if (cells.length != width && !(moreAllowed && cells.length > width)) {
         throw new InputException(
             file
@@ -92,6 +92,11 @@ final class ConllReader {
     }
     flush(examples, first, tokens, tags);
     return new Dataset(file, examples, "tokens, tags");
+  }
+
+  /** The columns of a line. */
+  static String[] cells(String line) {
+    return line.indexOf('\t') >= 0 ? line.split("\t", -1) : line.strip().split(" +");
   }
 
   private static void flush(

@@ -6,17 +6,34 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The records of a CSV file as RFC 4180 has them: a field in quotes may hold commas, line breaks
+ * The records of a table as RFC 4180 has them: a field in quotes may hold delimiters, line breaks
  * and doubled quotes. A quote inside a field that does not begin with one is text.
  */
-final class CsvRecords implements RowReader.Records {
+final class CsvRecords implements TableRows {
   private final Path file;
-  private final Utf8Lines lines;
+  private final TextLines lines;
+  private final char delimiter;
   private int row;
+  private boolean open;
+  private boolean ruled = true;
 
-  CsvRecords(Path file, Utf8Lines lines) {
+  CsvRecords(Path file, TextLines lines, char delimiter) {
     this.file = file;
     this.lines = lines;
+    this.delimiter = delimiter;
+  }
+
+  /**
+   * Whether so far every field stands in quotes just where it holds a quote, a delimiter or a line
+   * break, as writers do that quote by need.
+   */
+  boolean isRuled() {
+    return ruled;
+  }
+
+  /** Whether the text ended within a field in quotes. */
+  boolean isOpen() {
+    return open;
   }
 
   @Override
@@ -41,6 +58,7 @@ final class CsvRecords implements RowReader.Records {
           if (at == line.length()) {
             line = lines.next();
             if (line == null) {
+              open = true;
               throw new InputException(
                   file
                       + ", row "
@@ -62,11 +80,12 @@ final class CsvRecords implements RowReader.Records {
           }
         }
         fields.add(field.toString());
-        String rest = Utf8Lines.chomp(line.substring(at));
+        ruled &= needsQuotes(field);
+        String rest = TextLines.chomp(line.substring(at));
         if (rest.isEmpty()) {
           return fields;
         }
-        if (rest.charAt(0) != ',') {
+        if (rest.charAt(0) != delimiter) {
           throw new InputException(
               file
                   + ", row "
@@ -75,18 +94,25 @@ final class CsvRecords implements RowReader.Records {
                   + Excerpt.shortened(rest)
                   + "\" follows the closing quote of field "
                   + fields.size()
-                  + ", where only a comma can. Write a quote inside a quoted field twice (\"\").");
+                  + ", where only a "
+                  + Delimiters.name(delimiter)
+                  + " can. Write a quote inside a quoted field twice (\"\").");
         }
         at++;
       } else {
-        int comma = line.indexOf(',', at);
-        if (comma < 0) {
-          fields.add(Utf8Lines.chomp(line.substring(at)));
+        int end = line.indexOf(delimiter, at);
+        String field = end < 0 ? TextLines.chomp(line.substring(at)) : line.substring(at, end);
+        fields.add(field);
+        ruled &= field.indexOf('"') < 0;
+        if (end < 0) {
           return fields;
         }
-        fields.add(line.substring(at, comma));
-        at = comma + 1;
+        at = end + 1;
       }
     }
+  }
+
+  private boolean needsQuotes(StringBuilder field) {
+    return field.chars().anyMatch(c -> c == '"' || c == delimiter || c == '\n' || c == '\r');
   }
 }

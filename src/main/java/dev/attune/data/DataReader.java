@@ -4,9 +4,11 @@ import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import java.nio.file.Path;
-import java.util.Arrays;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** Reads data files. Every complaint names the file and the row. */
 public final class DataReader {
@@ -19,33 +21,123 @@ public final class DataReader {
 
   /** Reads a file with the given columns, in the format of its extension. */
   public static Dataset read(Path file, Columns columns) {
-    return read(file, columns, Format.of(file, columns));
+    return read(file, columns, FileOptions.AUTOMATIC);
   }
 
-  /** Reads a file with the given columns and format. */
-  public static Dataset read(Path file, Columns columns, Format format) {
-    try (Utf8Lines lines = new Utf8Lines(file)) {
-      return switch (format) {
-        case CSV -> new RowReader(file, columns, format).read(new CsvRecords(file, lines));
-        case TSV -> new RowReader(file, columns, format).read(new TsvRecords(lines));
-        case JSONL -> new JsonlReader(file, columns).read(lines);
-        case SQUAD -> new SquadReader(file).read(lines);
-        case CONLL -> new ConllReader(file, columns).read(lines);
-        case TEXT -> text(file, columns, lines);
-      };
+  /** Reads what a path stands for: a file, a folder or a pattern of files, or standard input. */
+  public static Dataset read(Path path, Columns columns, FileOptions options) {
+    return read(List.of(path.toString()), columns, options);
+  }
+
+  /** Reads what paths stand for, in their order, as one. */
+  public static Dataset read(List<String> paths, Columns columns, FileOptions options) {
+    return Dataset.joined(
+        DataFiles.of(paths, options).stream().map(file -> one(file, columns, options)).toList());
+  }
+
+  /** Whether a file is plain text by its name, compressed or not. */
+  public static boolean isText(Path file) {
+    return Format.ofExtension(DataFile.uncompressed(file)) == Format.TXT;
+  }
+
+  /** The lines of a text file, without their ends. */
+  public static List<String> lines(Path path) {
+    List<String> out = new ArrayList<>();
+    try (DataFile file = DataFile.of(path);
+        TextLines lines = new TextLines(path, new DecodedText(file, null))) {
+      for (String line = lines.next(); line != null; line = lines.next()) {
+        out.add(TextLines.chomp(line));
+      }
+    }
+    return out;
+  }
+
+  /** The files that paths stand for: those of folders and patterns too. */
+  public static List<Path> files(List<String> paths, FileOptions options) {
+    return DataFiles.of(paths, options);
+  }
+
+  private static Dataset one(Path path, Columns columns, FileOptions options) {
+    try (DataFile file = DataFile.of(path)) {
+      return one(file, columns, options);
     } catch (InputException e) {
       // Complaints about columns alone do not know their file.
-      throw e.getMessage().contains(file.toString())
-          ? e
-          : new InputException(file + ": " + e.getMessage(), e);
+      String name = path.equals(DataFile.STANDARD_INPUT) ? "standard input" : path.toString();
+      throw e.getMessage().contains(name) ? e : new InputException(name + ": " + e.getMessage(), e);
     }
+  }
+
+  private static Dataset one(DataFile file, Columns columns, FileOptions options) {
+    Format format = format(file, columns, options);
+    if (format == Format.PARQUET) {
+      return ParquetRows.read(file, columns);
+    }
+    if (ForeignContent.isParquet(file.head())) {
+      throw new InputException(file.shown() + " " + ForeignContent.parquet());
+    }
+    boolean table = format == Format.CSV || format == Format.TSV;
+    Check.input(
+        table || options.delimiter() == null && options.quoting() == null,
+        "%s is of the format %s, whose rows have no %s and no %s; leave them out",
+        file.shown(),
+        format,
+        Term.DELIMITER,
+        Term.QUOTING);
+    Dialect dialect = table ? Dialect.of(file, format, columns, options) : null;
+    try (DecodedText text = new DecodedText(file, options.encoding());
+        TextLines lines = new TextLines(file.shown(), text)) {
+      Check.input(file.head().length > 0, "%s is empty", file.shown());
+      Dataset data =
+          switch (format) {
+            case CSV, TSV ->
+                new RowReader(file.shown(), columns, dialect)
+                    .read(dialect.records(file.shown(), lines));
+            case JSONL -> jsonLines(file, columns, options, lines);
+            case JSON -> new JsonReader(file, columns, options).read();
+            case CONLL -> new ConllReader(file.shown(), columns).read(lines);
+            case TXT -> text(file.shown(), columns, lines);
+            case PARQUET -> throw new IllegalStateException("read above");
+          };
+      String own = data.parts().get(0).form();
+      String form =
+          Stream.of(file.compression(), text.note(), dialect == null ? "" : dialect.note(), own)
+              .filter(note -> !note.isEmpty())
+              .collect(Collectors.joining(", "));
+      return data.written(form);
+    }
+  }
+
+  /**
+   * What the user says, or the name, or of text files the rows where words with tags are wanted.
+   */
+  private static Format format(DataFile file, Columns columns, FileOptions options) {
+    if (options.format() != null) {
+      return options.format();
+    }
+    Format named = Format.ofExtension(file.named());
+    boolean mayBeWords = named == null || named == Format.TXT || named == Format.TSV;
+    if (options.tagged() && mayBeWords && !columns.isPositional()) {
+      if (TaggedLines.areIn(file, options)) {
+        return Format.CONLL;
+      }
+    }
+    return Format.of(file.named(), columns);
+  }
+
+  /** A list under the name of lines is read as the list that it is. */
+  private static Dataset jsonLines(
+      DataFile file, Columns columns, FileOptions options, TextLines lines) {
+    if (JsonReader.isList(file, options)) {
+      return new JsonReader(file, columns, options).read();
+    }
+    return new JsonlReader(file.shown(), columns).read(new JsonLines(file.shown(), lines));
   }
 
   /**
    * The whole file is one text, as Transformers' {@code run_clm.py} has it: what makes sense in a
    * file of prose, verse or code is the order of its lines. Line ends become LF.
    */
-  private static Dataset text(Path file, Columns columns, Utf8Lines lines) {
+  private static Dataset text(Path file, Columns columns, TextLines lines) {
     Check.input(
         columns.absent(List.of()).isEmpty(),
         "%s is one running text and has no columns; leave %s out",
@@ -53,25 +145,10 @@ public final class DataReader {
         Term.COLUMNS);
     StringBuilder text = new StringBuilder();
     for (String line = lines.next(); line != null; line = lines.next()) {
-      text.append(Utf8Lines.chomp(line)).append(lines.endsInBreak() ? "\n" : "");
+      text.append(TextLines.chomp(line)).append(lines.endsInBreak() ? "\n" : "");
     }
-    Check.input(lines.number() > 0, "%s is empty", file);
     String whole = text.toString();
     Example only = new Example(1, whole, null, null, null, null, Map.of("text", whole));
     return new Dataset(file, List.of(only), "one running text");
-  }
-
-  /** Tabs part fields; quotes are text. */
-  private record TsvRecords(Utf8Lines lines) implements RowReader.Records {
-    @Override
-    public List<String> next() {
-      String line = lines.next();
-      return line == null ? null : Arrays.asList(Utf8Lines.chomp(line).split("\t", -1));
-    }
-
-    @Override
-    public int row() {
-      return lines.number();
-    }
   }
 }

@@ -71,11 +71,11 @@ public final class DataReport {
     }
     String list =
         fatal.stream()
-            .map(f -> "\n  " + source(f.split()) + ": " + f.sentence())
+            .map(f -> "\n  " + source(f.split()) + ": " + sentence(f))
             .collect(Collectors.joining());
     throw new InputException(
         fatal.size() == 1
-            ? source(fatal.get(0).split()) + ": " + fatal.get(0).sentence()
+            ? source(fatal.get(0).split()) + ": " + sentence(fatal.get(0))
             : "the data has " + fatal.size() + " problems that must be solved first:" + list);
   }
 
@@ -117,11 +117,20 @@ public final class DataReport {
   }
 
   private String source(String split) {
+    return dataset(split).source().toString();
+  }
+
+  /** A finding with the rows that it concerns. */
+  String sentence(Finding finding) {
+    return finding.sentence(dataset(finding.split()));
+  }
+
+  private Dataset dataset(String split) {
     return summaries.stream()
         .filter(s -> s.name().equals(split))
-        .map(s -> s.dataset().source().toString())
+        .map(SplitSummary::dataset)
         .findFirst()
-        .orElse(split);
+        .orElseThrow();
   }
 
   TargetChecks checks() {
@@ -153,6 +162,14 @@ public final class DataReport {
       split.put("source", summary.dataset().source().toString());
       split.put("columns", summary.dataset().columns());
       split.put("rows", summary.dataset().size());
+      ArrayNode files = split.putArray("files");
+      for (DatasetPart part : summary.dataset().parts()) {
+        files
+            .addObject()
+            .put("file", part.file().toString())
+            .put("rows", part.examples())
+            .put("form", part.form());
+      }
       if (summary.quantiles() != null) {
         split.put("tokens", summary.tokens());
         split
@@ -191,6 +208,11 @@ public final class DataReport {
       node.put("count", finding.count());
       ArrayNode rows = node.putArray("rows");
       finding.rows().forEach(rows::add);
+      Dataset data = dataset(finding.split());
+      if (data.parts().size() > 1) {
+        ArrayNode places = node.putArray("places");
+        finding.rows().forEach(row -> places.add(data.place(row)));
+      }
     }
     return root;
   }

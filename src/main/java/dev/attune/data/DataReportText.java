@@ -15,6 +15,7 @@ public final class DataReportText {
   private static final int CLASSES_SHOWN = 12;
   private static final int BINS = 32;
   private static final int WORST_SHOWN = 3;
+  private static final int FILES_SHOWN = 8;
   private static final int WRAP = 96;
   private static final String EIGHTHS = " ▏▎▍▌▋▊▉█";
   private static final String STEPS = " ▁▂▃▄▅▆▇█";
@@ -87,15 +88,30 @@ public final class DataReportText {
       }
     }
     line("");
-    Set<String> sources = new LinkedHashSet<>();
     for (SplitSummary s : report.summaries()) {
-      String columns = s.dataset().columns();
-      sources.add(
-          String.format("  %-12s %s", s.name(), s.dataset().source())
-              + (columns.isEmpty() ? "" : "  [" + columns + "]"));
+      source(s.name(), s.dataset());
     }
-    sources.forEach(this::line);
     line("");
+  }
+
+  private void source(String name, Dataset data) {
+    String columns = data.columns().isEmpty() ? "" : "  [" + data.columns() + "]";
+    List<DatasetPart> parts = data.parts();
+    if (parts.size() == 1) {
+      line("%s", String.format("  %-12s %s", name, data.source()) + columns + form(parts.get(0)));
+      return;
+    }
+    line("  %-12s %,d files%s", name, parts.size(), columns);
+    for (DatasetPart part : parts.subList(0, Math.min(FILES_SHOWN, parts.size()))) {
+      line("  %-12s %,9d rows of %s%s", "", part.examples(), part.file(), form(part));
+    }
+    if (parts.size() > FILES_SHOWN) {
+      line("  %-12s and %,d more", "", parts.size() - FILES_SHOWN);
+    }
+  }
+
+  private static String form(DatasetPart part) {
+    return part.form().isEmpty() ? "" : "  (" + part.form() + ")";
   }
 
   private String countOrNone(long count) {
@@ -180,7 +196,11 @@ public final class DataReportText {
             .forEach(
                 e ->
                     rows.add(
-                        String.format(Locale.ROOT, "row %d loses %,d", e.getKey(), e.getValue())));
+                        String.format(
+                            Locale.ROOT,
+                            "row %s loses %,d",
+                            s.dataset().place(e.getKey()),
+                            e.getValue())));
         line("");
         line("  %-12s %s tokens", "cut most in " + s.name() + ":", String.join(", ", rows));
       }
@@ -209,7 +229,7 @@ public final class DataReportText {
             case WARNING -> "! WARNING";
             case NOTE -> blocks ? "· note   " : "- note   ";
           };
-      wrapped(String.format("  %s  %-11s", mark, f.split()), words.apply(f.sentence()) + ".");
+      wrapped(String.format("  %s  %-11s", mark, f.split()), words.apply(report.sentence(f)) + ".");
     }
     line("");
   }

@@ -3,21 +3,72 @@ package dev.attune.data;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
+import dev.attune.core.JsonProblem;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The examples of one file, in file order.
+ * The examples of one file, in file order; or of several files, one after another.
  *
- * @param source the file, as messages name it
- * @param examples in file order
+ * @param source the file, or what stands for the files, as messages name it
+ * @param examples in file order. Rows of several files are numbered on from file to file; {@link
+ *     #place} says the file and its own row.
  * @param columns which column plays which role, in words: {@code text <- sentence, label}
+ * @param parts the files, in order; at least one
  */
-public record Dataset(Path source, List<Example> examples, String columns) {
+public record Dataset(
+    Path source, List<Example> examples, String columns, List<DatasetPart> parts) {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   public Dataset {
     examples = List.copyOf(examples);
+    parts = List.copyOf(parts);
+  }
+
+  /** The examples of one file. */
+  public Dataset(Path source, List<Example> examples, String columns) {
+    this(source, examples, columns, List.of(new DatasetPart(source, 0, examples.size(), "")));
+  }
+
+  /** Other examples of the same files. */
+  public Dataset withExamples(List<Example> others) {
+    return new Dataset(source, others, columns, parts);
+  }
+
+  /** The same with what the data report is to say of how its one file is written. */
+  Dataset written(String form) {
+    return new Dataset(
+        source, examples, columns, List.of(new DatasetPart(source, 0, examples.size(), form)));
+  }
+
+  /** Several files as one. */
+  static Dataset joined(List<Dataset> files) {
+    if (files.size() == 1) {
+      return files.get(0);
+    }
+    List<Example> examples = new ArrayList<>();
+    List<DatasetPart> parts = new ArrayList<>();
+    int before = 0;
+    // What names its fields row by row has no columns where it has no rows.
+    Dataset first = files.stream().filter(file -> file.size() > 0).findFirst().orElse(files.get(0));
+    for (Dataset file : files) {
+      if (file.size() > 0 && !file.columns.equals(first.columns)) {
+        throw new InputException(
+            String.format(
+                "%s has the columns [%s], %s has [%s]; files that are read as one need the same",
+                first.source, first.columns, file.source, file.columns));
+      }
+      int last = 0;
+      for (Example example : file.examples) {
+        examples.add(example.numbered(before + example.row()));
+        last = Math.max(last, example.row());
+      }
+      parts.add(new DatasetPart(file.source, before, file.size(), file.parts.get(0).form()));
+      before += last;
+    }
+    Path name = Path.of(files.get(0).source + " and " + (files.size() - 1) + " more");
+    return new Dataset(name, examples, first.columns, parts);
   }
 
   /**
@@ -61,8 +112,7 @@ public record Dataset(Path source, List<Example> examples, String columns) {
         tools = JSON.readValue(text, Object.class);
       } catch (JsonProcessingException e) {
         throw new InputException(
-            where(example) + ": \"tools\" is a text that is not JSON: " + e.getOriginalMessage(),
-            e);
+            where(example) + ": \"tools\" is a text that is not JSON: " + JsonProblem.of(e), e);
       }
     }
     if (tools == null || (tools instanceof List<?> list && list.isEmpty())) {
@@ -79,6 +129,22 @@ public record Dataset(Path source, List<Example> examples, String columns) {
 
   /** "file, row 17": how messages name an example. */
   public String where(Example example) {
-    return source + ", row " + example.row();
+    DatasetPart part = part(example.row());
+    return part.file() + ", row " + (example.row() - part.rowsBefore());
+  }
+
+  /** A row in a list of rows: "17", or of several files "b.csv:17". */
+  public String place(int row) {
+    DatasetPart part = part(row);
+    String number = String.valueOf(row - part.rowsBefore());
+    return parts.size() == 1 ? number : part.file() + ":" + number;
+  }
+
+  private DatasetPart part(int row) {
+    DatasetPart found = parts.get(0);
+    for (DatasetPart part : parts) {
+      found = part.rowsBefore() < row && part.examples() > 0 ? part : found;
+    }
+    return found;
   }
 }

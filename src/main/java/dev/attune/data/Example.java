@@ -11,7 +11,8 @@ import java.util.Map;
 /**
  * One example as the file has it.
  *
- * @param row line of the file where it begins, counted from 1, header included
+ * @param row line of the file where it begins, counted from 1, header included; of a list in JSON,
+ *     or in Parquet, the how manieth it is
  * @param text the text, or the question; null where the file has tokens or other columns instead
  * @param textPair the second text of a pair, or the context of a question; or null
  * @param label the label as written, or null
@@ -101,6 +102,23 @@ public record Example(
   public static Example ofMessages(int row, List<ChatMessage> messages) {
     return new Example(
         row, null, null, null, null, null, null, null, null, messages, null, Map.of());
+  }
+
+  /** The same as another row. */
+  Example numbered(int other) {
+    return new Example(
+        other,
+        text,
+        textPair,
+        label,
+        labels,
+        tokens,
+        tags,
+        prompt,
+        completion,
+        messages,
+        answers,
+        fields);
   }
 
   /** All that is text in it. */

@@ -27,12 +27,16 @@ public record Finding(
     NOTE
   }
 
-  /** The message with the rows concerned: "2 texts are empty (rows 3, 7)". */
-  String sentence() {
+  /**
+   * The message with the rows concerned: "2 texts are empty (rows 3, 7)".
+   *
+   * @param data of the split
+   */
+  String sentence(Dataset data) {
     if (rows.isEmpty()) {
       return message;
     }
-    String list = rows.stream().map(String::valueOf).collect(Collectors.joining(", "));
+    String list = rows.stream().map(data::place).collect(Collectors.joining(", "));
     return message
         + (count == 1 ? " (row " : " (rows ")
         + list

@@ -1,48 +1,76 @@
 package dev.attune.data;
 
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Locale;
+import java.util.stream.Collectors;
 
 /** How a data file is written. */
-enum Format {
-  /** RFC 4180: commas, fields in quotes where needed. */
+public enum Format {
+  /** Fields parted by commas, as RFC 4180 has them, or by what the file shows or the user says. */
   CSV,
-  /** Tabs; quotes are text, there is no escape. */
+  /** Fields parted by tabs. */
   TSV,
   /** One JSON object a line. */
   JSONL,
+  /**
+   * One JSON value: a list of objects, an object that holds one, or SQuAD's; or JSONL after all.
+   */
+  JSON,
   /** A word and its tag a line, a blank line between sentences. */
   CONLL,
-  /** One JSON object with articles, paragraphs and questions. */
-  SQUAD,
   /** One running text, line breaks and all. */
-  TEXT;
+  TXT,
+  /** Apache Parquet. */
+  PARQUET;
+
+  /** The format that the user names. */
+  static Format named(String name) {
+    for (Format format : values()) {
+      if (format.toString().equals(name)) {
+        return format;
+      }
+    }
+    throw new InputException(Term.FORMAT + " is '" + name + "'; allowed are " + names());
+  }
+
+  private static String names() {
+    return Arrays.stream(values()).map(Format::toString).collect(Collectors.joining(", "));
+  }
 
   /**
    * The format of a file by its extension. A .tsv or .txt file whose columns are given as {@code
    * --columns tokens,tags} is CONLL: a tab-separated file of words. Any other .txt file is one
    * running text.
+   *
+   * @param file named without the ending of a compression
    */
   static Format of(Path file, Columns columns) {
+    Format format = ofExtension(file);
+    if (format == null) {
+      throw unknown(file);
+    }
+    boolean words = columns.isWordAndTag() && (format == TSV || format == TXT);
+    if (format == TXT && columns.isPositional() && !words) {
+      throw unknown(file);
+    }
+    return words ? CONLL : format;
+  }
+
+  /** What the extension alone says, or null. */
+  static Format ofExtension(Path file) {
     String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
-    String extension = name.substring(name.lastIndexOf('.') + 1);
-    return switch (extension) {
+    return switch (name.substring(name.lastIndexOf('.') + 1)) {
       case "csv" -> CSV;
-      case "tsv" -> columns.isWordAndTag() ? CONLL : TSV;
-      case "txt" -> {
-        if (columns.isWordAndTag()) {
-          yield CONLL;
-        }
-        if (columns.isPositional()) {
-          throw unknown(file);
-        }
-        yield TEXT;
-      }
+      case "tsv", "tab" -> TSV;
+      case "txt" -> TXT;
       case "jsonl", "ndjson" -> JSONL;
-      case "json" -> SQUAD;
+      case "json" -> JSON;
       case "conll", "bio", "iob", "iob2" -> CONLL;
-      default -> throw unknown(file);
+      case "parquet" -> PARQUET;
+      default -> null;
     };
   }
 
@@ -50,7 +78,16 @@ enum Format {
     return new InputException(
         file
             + ": the extension does not say how the file is written. Data files end in .csv, .tsv,"
-            + " .jsonl, .conll (word and tag a line; also .bio, .iob) or, without columns, .txt (one"
-            + " running text); SQuAD's own files in .json.");
+            + " .jsonl, .json, .parquet, .conll (word and tag a line; also .bio, .iob) or, without"
+            + " columns, .txt (one running text), and in .gz or .zst behind that where they are"
+            + " compressed. Else say it: "
+            + Term.FORMAT
+            + " with one of "
+            + names());
+  }
+
+  @Override
+  public String toString() {
+    return name().toLowerCase(Locale.ROOT);
   }
 }

@@ -1,11 +1,5 @@
 package dev.attune.data;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.core.type.TypeReference;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.ObjectReader;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
@@ -16,15 +10,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** One JSON object a line to examples. Blank lines are allowed. */
+/** Rows that name their fields, of JSON or Parquet, to examples. */
 final class JsonlReader {
-  private static final ObjectReader OBJECT =
-      JsonMapper.builder()
-          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .build()
-          .readerFor(new TypeReference<LinkedHashMap<String, Object>>() {});
-
   /** In the order of messages. Templates would drop or garble the turn of any other. */
   private static final List<String> ROLES =
       List.of("system", "developer", "user", "assistant", "tool");
@@ -37,43 +24,22 @@ final class JsonlReader {
     this.columns = columns;
   }
 
-  Dataset read(Utf8Lines lines) {
+  Dataset read(FieldRows rows) {
     Check.input(
         !columns.isPositional(),
-        "%s: the rows of a .jsonl file name their fields, so %s by position has no meaning."
-            + " Name them: %s",
+        "%s: its rows name their fields, so %s by position has no meaning. Name them: %s",
         file,
         Term.COLUMNS,
         Term.COLUMNS.of(Columns.BY_NAME));
     List<Example> examples = new ArrayList<>();
     Map<Columns.Role, String> seen = new LinkedHashMap<>();
-    for (String line = lines.next(); line != null; line = lines.next()) {
-      if (!line.isBlank()) {
-        examples.add(example(lines.number(), line, seen));
-      }
-    }
-    if (lines.number() == 0) {
-      throw new InputException(file + " is empty");
+    for (Map<String, Object> row = rows.next(); row != null; row = rows.next()) {
+      examples.add(example(rows.row(), row, seen));
     }
     return new Dataset(file, examples, columns.describe(seen));
   }
 
-  private Example example(int row, String line, Map<Columns.Role, String> seen) {
-    Map<String, Object> fields;
-    try {
-      fields = OBJECT.readValue(line);
-    } catch (JsonProcessingException e) {
-      String where =
-          e.getLocation() == null ? "" : " (character " + e.getLocation().getColumnNr() + ")";
-      throw new InputException(
-          at(row)
-              + " is not one JSON object"
-              + where
-              + ": "
-              + e.getOriginalMessage().lines().findFirst().orElse("")
-              + ". A .jsonl file has one {...} on each line.",
-          e);
-    }
+  private Example example(int row, Map<String, Object> fields, Map<Columns.Role, String> seen) {
     for (Map.Entry<String, Object> field : fields.entrySet()) {
       String broken = WholeCharacters.broken(field.getValue());
       if (broken != null) {
@@ -208,7 +174,7 @@ final class JsonlReader {
               + Excerpt.shortened(String.valueOf(item)));
     }
     Map<String, Object> fields = new LinkedHashMap<>();
-    turn.forEach((name, value) -> fields.put((String) name, value));
+    turn.forEach((name, value) -> fields.put((String) name, JsonNumber.plain(value)));
     boolean shareGpt = fields.containsKey("from") && fields.containsKey("value");
     Check.input(
         fields.get("role") instanceof String,

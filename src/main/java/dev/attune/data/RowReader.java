@@ -13,25 +13,17 @@ import java.util.Set;
 
 /** Rows of fields, from CSV and TSV, to examples. */
 final class RowReader {
-  /** Rows of fields with the line on which the last one began. */
-  interface Records {
-    /** The fields of the next row, or null at the end. */
-    List<String> next();
-
-    int row();
-  }
-
   private final Path file;
   private final Columns columns;
-  private final Format format;
+  private final Dialect dialect;
 
-  RowReader(Path file, Columns columns, Format format) {
+  RowReader(Path file, Columns columns, Dialect dialect) {
     this.file = file;
     this.columns = columns;
-    this.format = format;
+    this.dialect = dialect;
   }
 
-  Dataset read(Records records) {
+  Dataset read(TableRows records) {
     List<String> first = records.next();
     List<Example> examples = new ArrayList<>();
     if (first == null) {
@@ -101,10 +93,8 @@ final class RowReader {
               + Excerpt.quoted(row)
               + ". "
               + (row.size() < names.size()
-                  ? "Is a " + separator() + " missing?"
-                  : format == Format.CSV
-                      ? "Put a field with commas in quotes."
-                      : "A tab inside a text must become a space.")
+                  ? "Is a " + Delimiters.name(dialect.delimiter()) + " missing?"
+                  : dialect.remedyForTooMany())
               + (columns.isPositional() && row.size() > names.size()
                   ? " End " + Term.COLUMNS + " with ... to ignore further fields."
                   : ""));
@@ -185,25 +175,17 @@ final class RowReader {
           case 3 -> "text,text_pair,label";
           default -> "text,label," + "_,".repeat(header.size() - 3) + "_";
         };
-    boolean semicolons = header.size() == 1 && header.get(0).contains(";");
-    boolean tabs = format == Format.CSV && header.size() == 1 && header.get(0).contains("\t");
     throw new InputException(
         file
             + ", row 1 names no text column: "
             + Excerpt.quoted(header)
-            + (semicolons
-                ? ". The fields seem to be parted by semicolons; save the file with commas."
-                : tabs ? ". The fields are parted by tabs; name the file .tsv." : "")
+            + dialect.otherDelimiter(header)
             + "\n  If row 1 is already data, say what the columns are: "
             + Term.COLUMNS.of(guess)
             + "\n  If it is a header, say which columns to use: "
             + Term.COLUMNS.of(Columns.BY_NAME)
             + "\n  Recognised without saying: "
             + Columns.documentation());
-  }
-
-  private String separator() {
-    return format == Format.CSV ? "comma" : "tab";
   }
 
   private static String string(Map<String, Object> fields, String column) {

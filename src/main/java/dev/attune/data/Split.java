@@ -59,9 +59,7 @@ public record Split(Dataset train, Dataset validation) {
         fraction,
         dataset.size(),
         dataset.source());
-    return new Split(
-        new Dataset(dataset.source(), train, dataset.columns()),
-        new Dataset(dataset.source(), validation, dataset.columns()));
+    return new Split(dataset.withExamples(train), dataset.withExamples(validation));
   }
 
   /** Strata in their order; in each, groups of examples with equal text, in file order. */

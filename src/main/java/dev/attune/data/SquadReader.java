@@ -1,9 +1,11 @@
 package dev.attune.data;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -24,28 +26,23 @@ final class SquadReader {
     this.file = file;
   }
 
-  Dataset read(Utf8Lines lines) {
-    StringBuilder text = new StringBuilder();
-    for (String line = lines.next(); line != null; line = lines.next()) {
-      text.append(line).append('\n');
-    }
-    JsonNode root;
-    try {
-      root = JSON.readTree(text.toString());
-    } catch (JsonProcessingException e) {
-      throw new InputException(file + " is not valid JSON: " + e.getOriginalMessage(), e);
-    }
-    if (!root.path("data").isArray()) {
-      throw new InputException(
-          file
-              + " is no file of SQuAD: a .json file needs {\"data\": [{\"paragraphs\": ...}]}. A"
-              + " .json array of rows becomes .jsonl with: jq -c '.[]' in.json > out.jsonl");
-    }
+  /** Reads articles one by one from the start of a text. */
+  Dataset read(JsonParser parser) throws IOException {
     List<Example> examples = new ArrayList<>();
-    for (JsonNode article : root.get("data")) {
-      for (JsonNode paragraph : article.path("paragraphs")) {
-        for (JsonNode question : paragraph.path("qas")) {
-          examples.add(example(examples.size() + 1, article, paragraph, question));
+    parser.nextToken();
+    while (parser.nextToken() == JsonToken.FIELD_NAME) {
+      boolean data = parser.currentName().equals("data");
+      parser.nextToken();
+      if (!data) {
+        parser.skipChildren();
+        continue;
+      }
+      while (parser.nextToken() != JsonToken.END_ARRAY) {
+        JsonNode article = JSON.readTree(parser);
+        for (JsonNode paragraph : article.path("paragraphs")) {
+          for (JsonNode question : paragraph.path("qas")) {
+            examples.add(example(examples.size() + 1, article, paragraph, question));
+          }
         }
       }
     }

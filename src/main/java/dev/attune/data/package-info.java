@@ -9,9 +9,19 @@
  *   <li>Our own CSV records of a hundred lines rather than Jackson's: a message must name the line
  *       on which a quoted field opened, a record of several lines must keep its first line, and
  *       what follows a closing quote must be refused.
- *   <li>TSV has no quoting, as GLUE, SST-2 and MRPC are written: a quote is text.
- *   <li>UTF-8 only, strictly. Guessing an encoding turns letters into other letters without a
- *       sound.
+ *   <li>Between tabs both kinds of file are common: those in which a quote is text (GLUE, SST-2,
+ *       MRPC) and those that pandas wrote. All rows together tell them apart ({@code TabQuoting});
+ *       what they do not tell is asked for.
+ *   <li>A delimiter other than that of the file's name is used where all rows of the first megabyte
+ *       fit it and none but it ({@code Dialect}), and the report says so. Between two that fit
+ *       nothing is guessed: "3,5" is one number here and two fields there.
+ *   <li>UTF-8 strictly, or what a byte order mark or {@code --encoding} says. A guess at an
+ *       encoding turns letters into other letters without a sound: so it is a part of the message
+ *       only.
+ *   <li>Compression, Parquet, workbooks and the like are told by first bytes, not by names.
+ *   <li>JSON is read token by token: no tree of a whole file is held.
+ *   <li>A folder is one split of one format. What lies beside the training data in a folder is most
+ *       often the test data.
  *   <li>Columns are recognised by a short, exact list of names ({@link dev.attune.data.Columns});
  *       the rest is said with {@code --columns}.
  *   <li>A .txt file is one running text with its line breaks, as Transformers' {@code run_clm.py}

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.core.JsonProblem;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
@@ -106,7 +107,7 @@ public final class ModelFiles {
       throw new InputException(
           file.getParent() + " is not a model folder: it has no " + file.getFileName(), e);
     } catch (JsonProcessingException e) {
-      throw new InputException(file + ": not valid JSON: " + e.getOriginalMessage(), e);
+      throw new InputException(file + ": not valid JSON: " + JsonProblem.of(e), e);
     } catch (IOException e) {
       throw new InputException(file + " cannot be read: " + e.getMessage(), e);
     }

@@ -3,14 +3,12 @@ package dev.attune.run;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.core.InputException;
-import dev.attune.data.Columns;
-import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
 import dev.attune.metrics.Metrics;
+import dev.attune.task.CausalLm;
 import dev.attune.task.Purpose;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
-import java.nio.file.Path;
 import java.util.Map;
 
 /** Measures a fine-tuned model on a file. */
@@ -37,9 +35,8 @@ public final class EvaluateRun {
 
   /** Continues every prompt of the file, and compares with the answers that it gives. */
   private static Outcome generate(RunConfig config) {
-    Path file = Path.of(config.required(RunOption.FILE));
     try (GenerateRun run = GenerateRun.open(config)) {
-      Dataset dataset = DataReader.read(file, Columns.parse(config.text(RunOption.COLUMNS)));
+      Dataset dataset = Datasets.read(config, RunOption.FILE, CausalLm.TYPE);
       checkRows(dataset);
       long begin = System.nanoTime();
       ComparedAnswers answers = run.compare(dataset);
@@ -69,10 +66,7 @@ public final class EvaluateRun {
     try (Session session = Session.open(config);
         TrainedModel trained = TrainedModel.open(config, session);
         Inference inference = new Inference(session.backend())) {
-      Dataset dataset =
-          DataReader.read(
-              Path.of(config.required(RunOption.FILE)),
-              Columns.parse(config.text(RunOption.COLUMNS)));
+      Dataset dataset = Datasets.read(config, RunOption.FILE, trained.task().type());
       checkRows(dataset);
       int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
       Encoder encoder =

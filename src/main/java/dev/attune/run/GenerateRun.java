@@ -1,6 +1,5 @@
 package dev.attune.run;
 
-import dev.attune.core.InputException;
 import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
@@ -8,8 +7,6 @@ import dev.attune.generate.GeneratedText;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.Prompt;
 import dev.attune.text.ChatMessage;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -80,17 +77,8 @@ public final class GenerateRun implements AutoCloseable {
 
   /** The prompts of a file: a line each of a .txt, else rows with a prompt, text or messages. */
   public List<Prompt> prompts(Path file) {
-    List<Prompt> prompts = new ArrayList<>();
-    if (file.toString().endsWith(".txt")) {
-      try {
-        for (String line : Files.readAllLines(file)) {
-          prompts.add(prompt(line));
-        }
-      } catch (IOException e) {
-        throw new InputException(
-            RunOption.PROMPTS.with(file) + " cannot be read: " + e.getMessage(), e);
-      }
-      return prompts;
+    if (DataReader.isText(file)) {
+      return DataReader.lines(file).stream().map(this::prompt).toList();
     }
     return model.prompts(DataReader.read(file, Columns.parse(null)), this::prompt);
   }

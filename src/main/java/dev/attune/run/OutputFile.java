@@ -17,17 +17,19 @@ public final class OutputFile {
    */
   public static Path of(RunConfig config, RunOption input) {
     Path output = Path.of(config.required(RunOption.OUTPUT)).toAbsolutePath();
-    Path read = Path.of(config.required(input));
+    config.required(input);
     if (Files.isDirectory(output)) {
       throw new InputException(RunOption.OUTPUT.with(output) + " is a folder, not a file");
     }
     try {
-      if (Files.exists(output) && Files.exists(read) && Files.isSameFile(output, read)) {
-        throw new InputException(
-            RunOption.OUTPUT.with(output)
-                + " is the file of "
-                + input
-                + ", which would be lost; give another name");
+      for (Path read : Datasets.files(config, input)) {
+        if (Files.exists(output) && Files.exists(read) && Files.isSameFile(output, read)) {
+          throw new InputException(
+              RunOption.OUTPUT.with(output)
+                  + " is the file of "
+                  + input
+                  + ", which would be lost; give another name");
+        }
       }
     } catch (IOException e) {
       throw new InputException(

@@ -1,14 +1,11 @@
 package dev.attune.run;
 
-import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.core.InputException;
 import dev.attune.data.Columns;
-import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.task.Prediction;
@@ -22,29 +19,28 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Map;
 
-/** Writes a fine-tuned model's predictions for a file: one JSON object a row. */
+/** Writes a fine-tuned model's predictions for a file. */
 public final class PredictRun {
-  private static final ObjectMapper JSON =
-      new ObjectMapper().disable(JsonGenerator.Feature.AUTO_CLOSE_TARGET);
-
   /**
    * What came out.
    *
    * @param examples rows written
    * @param truncated tokens that were cut off
+   * @param renamed names that fields of ours have where the input has theirs
    */
-  public record Outcome(int examples, double seconds, long truncated, Path output) {}
+  public record Outcome(
+      int examples, double seconds, long truncated, Path output, Map<String, String> renamed) {}
 
-  private final BufferedWriter out;
+  private final PredictionFile out;
 
-  private PredictRun(BufferedWriter out) {
+  private PredictRun(PredictionFile out) {
     this.out = out;
   }
 
   /** Predicts; the output file appears only once it is complete. */
   public static Outcome run(RunConfig config) {
-    Path file = Path.of(config.required(RunOption.FILE));
     Path output = OutputFile.of(config, RunOption.FILE);
+    PredictionFile.delimiter(output);
     try (Session session = Session.open(config);
         TrainedModel trained = TrainedModel.open(config, session);
         Inference inference = new Inference(session.backend())) {
@@ -52,9 +48,9 @@ public final class PredictRun {
         throw new InputException(
             RunOption.MODEL.with(config.text(RunOption.MODEL))
                 + " is a language model; use attune generate "
-                + RunOption.PROMPTS.with(file));
+                + RunOption.PROMPTS.with(config.texts(RunOption.FILE).get(0)));
       }
-      Dataset dataset = DataReader.read(file, Columns.parse(config.text(RunOption.COLUMNS)));
+      Dataset dataset = Datasets.read(config, RunOption.FILE, trained.task().type());
       int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
       EncodedDataset encoded =
           new Encoder(
@@ -66,15 +62,19 @@ public final class PredictRun {
       Data.checkVocabulary(encoded, trained.vocabularySize());
       Path partial = output.resolveSibling(output.getFileName() + ".partial");
       long begin = System.nanoTime();
+      Map<String, String> renamed;
       try {
         try (BufferedWriter writer = Files.newBufferedWriter(partial)) {
-          PredictRun run = new PredictRun(writer);
+          Columns columns = Columns.parse(config.text(RunOption.COLUMNS));
+          PredictionFile rows = new PredictionFile(output, writer, dataset, columns);
+          PredictRun run = new PredictRun(rows);
           inference.run(
               trained.model(),
               session.tape(0),
               encoded,
               null,
               trained.task().reading(dataset, encoded, run::write));
+          renamed = rows.renamed();
         }
         Files.move(
             partial, output, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
@@ -85,7 +85,7 @@ public final class PredictRun {
         Files.deleteIfExists(partial);
       }
       double seconds = (System.nanoTime() - begin) * 1e-9;
-      return new Outcome(dataset.size(), seconds, encoded.droppedTokens(), output);
+      return new Outcome(dataset.size(), seconds, encoded.droppedTokens(), output, renamed);
     } catch (IOException e) {
       throw new UncheckedIOException(
           RunOption.OUTPUT.with(output) + " cannot be written: " + OutputFolder.describe(e), e);
@@ -93,24 +93,13 @@ public final class PredictRun {
   }
 
   private void write(Example example, Prediction prediction) {
-    ObjectNode line = JSON.createObjectNode();
-    example.fields().forEach((name, value) -> line.set(name, JSON.valueToTree(value)));
-    ObjectNode predicted = JSON.createObjectNode();
+    ObjectNode predicted = JsonNodeFactory.instance.objectNode();
     prediction.write(predicted);
-    for (Map.Entry<String, JsonNode> field : predicted.properties()) {
-      line.set(free(line, field.getKey()), field.getValue());
-    }
     try {
-      out.write(JSON.writeValueAsString(line));
-      out.newLine();
+      out.write(example, predicted);
     } catch (IOException e) {
       throw new UncheckedIOException(
           "the predictions cannot be written: " + OutputFolder.describe(e), e);
     }
-  }
-
-  /** A name that leaves the fields of the input row unchanged. */
-  private static String free(ObjectNode line, String name) {
-    return line.has(name) ? free(line, "predicted_" + name) : name;
   }
 }

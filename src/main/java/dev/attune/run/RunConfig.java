@@ -4,10 +4,12 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import dev.attune.core.InputException;
+import dev.attune.core.JsonProblem;
 import dev.attune.task.TaskOptions;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -16,6 +18,9 @@ import java.util.Objects;
 
 /** The values of a run's options. Immutable once built; every getter checks its value. */
 public final class RunConfig {
+  /** Between the values of an option that takes several: no path holds one. */
+  private static final String SEPARATOR = "\n";
+
   private final List<RunOption> known;
   private final Map<RunOption, String> values = new EnumMap<>(RunOption.class);
 
@@ -31,6 +36,11 @@ public final class RunConfig {
     public Builder set(RunOption option, String value) {
       config.values.put(option, value);
       return this;
+    }
+
+    /** Sets all values of an option that takes several. */
+    public Builder set(RunOption option, List<String> several) {
+      return set(option, String.join(SEPARATOR, several));
     }
 
     /** Sets the option of that name: see {@link OptionNames}. */
@@ -57,16 +67,24 @@ public final class RunConfig {
       try {
         root = new YAMLMapper().readTree(yaml);
       } catch (JsonProcessingException e) {
-        throw new InputException(file + ": not valid YAML: " + e.getOriginalMessage(), e);
+        throw new InputException(file + ": not valid YAML: " + JsonProblem.of(e), e);
       }
       if (root == null || !root.isObject()) {
         throw new InputException(file + ": a config file is a list of 'option: value' lines");
       }
       for (Map.Entry<String, JsonNode> entry : root.properties()) {
-        if (!entry.getValue().isValueNode()) {
+        RunOption option = config.optionOf(entry.getKey(), file);
+        JsonNode value = entry.getValue();
+        if (option.isList() && value.isArray() && !value.isEmpty()) {
+          List<String> items = new ArrayList<>();
+          value.forEach(item -> items.add(item.asText()));
+          set(option, items);
+          continue;
+        }
+        if (!value.isValueNode()) {
           throw new InputException(file + ": option '" + entry.getKey() + "' has no plain value");
         }
-        set(entry.getKey(), entry.getValue().asText(), file);
+        set(option, value.asText());
       }
       return this;
     }
@@ -113,6 +131,12 @@ public final class RunConfig {
       throw new InputException(option + " is required: " + option.help());
     }
     return value;
+  }
+
+  /** The values of an option that takes several; none where it was not given. */
+  public List<String> texts(RunOption option) {
+    String value = text(option);
+    return value == null || value.isEmpty() ? List.of() : List.of(value.split(SEPARATOR));
   }
 
   /** A path, or null. */
@@ -227,12 +251,17 @@ public final class RunConfig {
       String value = text(option);
       if (value != null) {
         out.append(isGiven(option) ? "" : beforeDefaults).append(option.option()).append(": ");
-        // Quoted, lest YAML read 2e-5 as a float and write it as 2.0E-5.
-        boolean plain = value.matches("-?\\d+|true|false");
-        out.append(plain ? value : '"' + value.replace("\\", "\\\\").replace("\"", "\\\"") + '"');
-        out.append('\n');
+        List<String> values = option.isList() ? texts(option) : List.of(value);
+        String quoted = values.stream().map(RunConfig::scalar).collect(Collectors.joining(", "));
+        out.append(values.size() == 1 ? quoted : "[" + quoted + "]").append('\n');
       }
     }
     return out.toString();
+  }
+
+  /** Quoted, lest YAML read 2e-5 as a float and write it as 2.0E-5. */
+  private static String scalar(String value) {
+    boolean plain = value.matches("-?\\d+|true|false");
+    return plain ? value : '"' + value.replace("\\", "\\\\").replace("\"", "\\\"") + '"';
   }
 }

@@ -5,8 +5,10 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.run.RunOption.OnResume;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /**
  * What a run is: its options, and by content what they stand for. A resume must find the same, or
@@ -86,8 +88,9 @@ final class RunIdentity {
   }
 
   private static String shown(RunConfig config, RunOption option) {
-    String value = config.text(option);
-    return value == null ? "not given" : value;
+    List<String> values =
+        option.isList() ? config.texts(option) : Stream.ofNullable(config.text(option)).toList();
+    return values.isEmpty() ? "not given" : String.join(", ", values);
   }
 
   /**

@@ -20,7 +20,9 @@ public enum RunOption {
   TRAIN_FILE(
       "FILE",
       null,
-      "training data: .csv, .tsv, .jsonl, .conll, or .txt (one running text)",
+      "training data: .csv, .tsv, .jsonl, .json, .parquet, .conll, or .txt (one running text),"
+          + " also in .gz or .zst; a folder or a pattern of such; several: give it again; -: standard"
+          + " input",
       OnResume.BY_CONTENT),
   VALIDATION_FILE("FILE", null, "data to evaluate on while training", OnResume.BY_CONTENT),
   TEST_FILE("FILE", null, "data to evaluate on once, at the end", OnResume.MAY_CHANGE),
@@ -29,6 +31,22 @@ public enum RunOption {
       "LIST",
       null,
       "text=NAME,label=NAME; of a file without header: text,label",
+      OnResume.BY_CONTENT),
+  FORMAT(
+      "NAME",
+      null,
+      "how files are written, whatever their names: csv, tsv, jsonl, json, parquet, conll or txt",
+      OnResume.BY_CONTENT),
+  ENCODING("NAME", null, "of text files, such as windows-1252; else UTF-8", OnResume.BY_CONTENT),
+  DELIMITER(
+      "NAME",
+      null,
+      "between the fields of a table: comma, semicolon, tab, pipe, or the character",
+      OnResume.BY_CONTENT),
+  QUOTING(
+      "KIND",
+      null,
+      "of a table's fields: csv (one in quotes may hold anything) or none (quotes are text)",
       OnResume.BY_CONTENT),
   EPOCHS("N", "3", "passes over the training data; 0.5 is half of one", OnResume.STAYS),
   MAX_STEPS("N", "0", "optimizer steps in all; 0: as the epochs say", OnResume.STAYS),
@@ -141,7 +159,7 @@ public enum RunOption {
       null, "false", "go on from the newest checkpoint in the output folder", OnResume.MAY_CHANGE),
   OVERWRITE(null, "false", "replace the model in the output folder", OnResume.MAY_CHANGE),
   FILE("FILE", null, "data to evaluate or predict"),
-  OUTPUT("FILE", null, "where predictions go, as JSONL"),
+  OUTPUT("FILE", null, "where predictions go: .jsonl, or .csv or .tsv"),
   EVALUATE_WITH(
       "WAY",
       "loss",
@@ -191,6 +209,10 @@ public enum RunOption {
           BASE_MODEL,
           FILE,
           COLUMNS,
+          FORMAT,
+          ENCODING,
+          DELIMITER,
+          QUOTING,
           MAX_LENGTH,
           TRAIN_ON_PROMPT,
           DOC_STRIDE,
@@ -255,6 +277,10 @@ public enum RunOption {
           SHAPE,
           FILE,
           COLUMNS,
+          FORMAT,
+          ENCODING,
+          DELIMITER,
+          QUOTING,
           BATCH_SIZE,
           MAX_STEPS,
           MAX_LENGTH,
@@ -358,6 +384,11 @@ public enum RunOption {
 
   public boolean isFlag() {
     return argument == null;
+  }
+
+  /** Whether it may be given several times, each value beside the others. */
+  public boolean isList() {
+    return this == TRAIN_FILE || this == VALIDATION_FILE || this == TEST_FILE || this == FILE;
   }
 
   /** Null: none. */

@@ -28,6 +28,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.BiConsumer;
+import java.util.regex.Pattern;
 
 /**
  * One number per text or pair of texts: {@code BertForSequenceClassification} with one output and
@@ -36,6 +37,8 @@ import java.util.function.BiConsumer;
 public final class Regression implements Task {
   /** Makes such tasks. */
   public static final TaskType TYPE = new Type();
+
+  private static final Pattern DECIMAL_COMMA = Pattern.compile("\"[+-]?\\d+,\\d+\"");
 
   private static final LabelMap ONE_OUTPUT = LabelMap.ofNames(List.of("LABEL_0"));
 
@@ -139,7 +142,10 @@ public final class Regression implements Task {
             many(n, "target is", "targets are")
                 + " not a finite number (first: "
                 + firstBad(examples)
-                + ")");
+                + ")"
+                + (DECIMAL_COMMA.matcher(firstBad(examples)).matches()
+                    ? "; decimals are written with a point: 3.8, not 3,8"
+                    : ""));
     List<Float> values =
         examples.stream().map(e -> Numbers.parse(e.label())).filter(Objects::nonNull).toList();
     if (found.isTraining()

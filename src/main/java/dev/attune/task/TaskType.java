@@ -50,6 +50,11 @@ public interface TaskType {
     return false;
   }
 
+  /** Whether it learns from words with tags. */
+  default boolean readsTags() {
+    return false;
+  }
+
   /**
    * Whether its head stands on the base model and may be a new one; that of a language model is
    * part of the base.

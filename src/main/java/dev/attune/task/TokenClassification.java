@@ -323,6 +323,11 @@ public final class TokenClassification implements Task {
     }
 
     @Override
+    public boolean readsTags() {
+      return true;
+    }
+
+    @Override
     public LabelMap labels(Dataset train) {
       return LabelMap.of(
           train.examples().stream()

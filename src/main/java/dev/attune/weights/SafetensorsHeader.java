@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import dev.attune.core.InputException;
+import dev.attune.core.JsonProblem;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -72,7 +73,7 @@ final class SafetensorsHeader {
       }
     } catch (JsonProcessingException e) {
       throw new InputException(
-          file + ": the header is not valid JSON: " + Messages.shown(e.getOriginalMessage()), e);
+          file + ": the header is not valid JSON: " + Messages.shown(JsonProblem.of(e)), e);
     } catch (IOException e) {
       throw Messages.unreadable(file, e);
     }

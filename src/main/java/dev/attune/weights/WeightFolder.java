@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.attune.core.InputException;
+import dev.attune.core.JsonProblem;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -102,7 +103,7 @@ public final class WeightFolder {
               .build()
               .readTree(Files.readAllBytes(index));
     } catch (JsonProcessingException e) {
-      throw new InputException(index + ": not valid JSON: " + e.getOriginalMessage(), e);
+      throw new InputException(index + ": not valid JSON: " + JsonProblem.of(e), e);
     } catch (IOException e) {
       throw Messages.unreadable(index, e);
     }

@@ -25,7 +25,8 @@ final class Application {
 
   /** Artifacts of the test's class path that an application has too, by the start of their file. */
   private static final List<String> DEPENDENCIES =
-      List.of("javacpp-1", "tokenizers-", "jackson-", "snakeyaml-", "commons-cli-");
+      List.of(
+          "javacpp-1", "tokenizers-", "aircompressor-", "jackson-", "snakeyaml-", "commons-cli-");
 
   private static final int TIMEOUT_MINUTES = 5;
 

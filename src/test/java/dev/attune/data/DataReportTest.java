@@ -94,10 +94,11 @@ class DataReportTest {
   void rowsBeyondTenAreCounted() {
     String[] rows = new String[80];
     Arrays.fill(rows, "");
-    Finding f = only(classes(labelled("t.csv", rows), GOOD), "empty_text");
+    Dataset data = labelled("t.csv", rows);
+    Finding f = only(classes(data, GOOD), "empty_text");
     assertEquals(IntStream.rangeClosed(2, 11).boxed().toList(), f.rows());
     assertEquals(40, f.count());
-    assertTrue(f.sentence().endsWith("11 and 30 more)"), f.sentence());
+    assertTrue(f.sentence(data).endsWith("11 and 30 more)"), f.sentence(data));
   }
 
   @Test

@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
@@ -86,6 +87,38 @@ class ResumeTest {
     assertEquals(
         Files.readString(whole.resolve("metrics.jsonl")),
         Files.readString(output.resolve("metrics.jsonl")));
+  }
+
+  /** What is compared is the content: the rows in their order, whatever files hold them. */
+  @Test
+  void theSameRowsInSeveralFilesGoOnToTheSameBytes() throws IOException {
+    Path whole = scratch.resolve("whole");
+    new RecordedRun(model, train, whole)
+        .with(RunOption.VALIDATION_FILE, validation.toString())
+        .run();
+    List<String> lines = Files.readAllLines(train);
+    Path parts = Files.createDirectory(scratch.resolve("parts"));
+    List<String> first = lines.subList(0, 100);
+    List<String> second = new ArrayList<>(List.of(lines.get(0)));
+    second.addAll(lines.subList(100, lines.size()));
+    Files.write(parts.resolve("1.csv"), first);
+    Files.write(parts.resolve("2.csv"), second);
+    String several = parts.resolve("1.csv") + "\n" + parts.resolve("2.csv");
+    run().with(RunOption.TRAIN_FILE, several).stoppedAfter(3).run();
+    train = parts;
+    resumed().run();
+    assertArrayEquals(weights(whole), weights(output));
+  }
+
+  @Test
+  void filesInAnotherOrderAreOtherData() throws IOException {
+    Path more = TinyModel.writeData(scratch.resolve("more.csv"), 32, 7);
+    run().with(RunOption.TRAIN_FILE, train + "\n" + more).stoppedAfter(3).run();
+    refused(
+        resumed().with(RunOption.TRAIN_FILE, more + "\n" + train),
+        "training data, as tokenised, was " + train + ", " + more,
+        "is now " + more + ", " + train,
+        "--train-file");
   }
 
   @Test

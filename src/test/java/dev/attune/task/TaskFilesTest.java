@@ -280,8 +280,8 @@ class TaskFilesTest {
   @CsvSource(
       delimiter = '~',
       value = {
-        "[]~no file of SQuAD",
-        "{\"data\": 3}~no file of SQuAD",
+        "\"a\"~holds a string, no rows",
+        "{\"data\": 3}~is one object that is no row",
         "{\"data\": [}~not valid JSON",
         "{\"data\": [{\"paragraphs\": [{\"qas\": [{\"question\": \"q\"}]}]}]}~row 1: context is not",
         "{\"data\": [{\"paragraphs\": [{\"context\": \"c\", \"qas\": [{\"question\": 1}]}]}]}~row 1:"

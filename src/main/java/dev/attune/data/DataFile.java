@@ -1,0 +1,170 @@
+package dev.attune.data;
+
+import dev.attune.core.InputException;
+import io.airlift.compress.zstd.ZstdInputStream;
+import java.io.BufferedInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Locale;
+import java.util.zip.GZIPInputStream;
+
+/**
+ * The bytes of a data file, decompressed as they are read. Its first bytes tell whether it is
+ * compressed, whatever its name says, and whether it is no data file at all. It can be opened any
+ * number of times; what comes on standard input is kept in a temporary file until this is closed.
+ */
+final class DataFile implements AutoCloseable {
+  /** How standard input is named, as by most commands. */
+  static final Path STANDARD_INPUT = Path.of("-");
+
+  private static final int HEAD = 1 << 12;
+
+  private enum Compression {
+    NONE(""),
+    GZIP("gzip"),
+    ZSTD("zstd");
+
+    private final String words;
+
+    Compression(String words) {
+      this.words = words;
+    }
+
+    private static Compression of(byte[] head) {
+      if (Magic.starts(head, 0x1F, 0x8B)) {
+        return GZIP;
+      }
+      return Magic.starts(head, 0x28, 0xB5, 0x2F, 0xFD) ? ZSTD : NONE;
+    }
+  }
+
+  private final Path shown;
+  private final Path stored;
+  private final Compression compression;
+  private final byte[] head;
+
+  private DataFile(Path shown, Path stored) {
+    this.shown = shown;
+    this.stored = stored;
+    try {
+      try (InputStream in = Files.newInputStream(stored)) {
+        compression = Compression.of(in.readNBytes(HEAD));
+      }
+      try (InputStream in = open()) {
+        head = in.readNBytes(HEAD);
+      }
+    } catch (IOException e) {
+      throw unreadable(e);
+    }
+  }
+
+  /**
+   * Looks at a file.
+   *
+   * @throws InputException if it is absent, a folder, or of a kind that holds no rows
+   */
+  static DataFile of(Path file) {
+    DataFile data = file.equals(STANDARD_INPUT) ? standardInput() : stored(file);
+    String foreign = ForeignContent.describe(data.head, data.shown);
+    if (foreign != null) {
+      data.close();
+      throw new InputException(data.shown + " " + foreign);
+    }
+    return data;
+  }
+
+  private static DataFile stored(Path file) {
+    if (Files.isDirectory(file)) {
+      throw new InputException(file + " is a folder; give a file");
+    }
+    if (!Files.exists(file)) {
+      throw new InputException(file + " does not exist");
+    }
+    return new DataFile(file, file);
+  }
+
+  private static DataFile standardInput() {
+    Path shown = Path.of("standard input");
+    try {
+      Path kept = Files.createTempFile("attune-input-", ".tmp");
+      kept.toFile().deleteOnExit();
+      Files.copy(System.in, kept, StandardCopyOption.REPLACE_EXISTING);
+      return new DataFile(shown, kept);
+    } catch (IOException e) {
+      throw new InputException(shown + " cannot be kept: " + e.getMessage(), e);
+    }
+  }
+
+  /** As messages name it. */
+  Path shown() {
+    return shown;
+  }
+
+  /** Where its bytes are, as they are. */
+  Path stored() {
+    return stored;
+  }
+
+  /** Its name without the ending of a compression: train.csv of train.csv.gz. */
+  Path named() {
+    return uncompressed(shown);
+  }
+
+  /** A file's name without the ending of a compression. */
+  static Path uncompressed(Path file) {
+    String name = file.getFileName().toString();
+    String lower = name.toLowerCase(Locale.ROOT);
+    boolean compressed = lower.endsWith(".gz") || lower.endsWith(".zst");
+    return compressed ? file.resolveSibling(name.substring(0, name.lastIndexOf('.'))) : file;
+  }
+
+  /** How it is compressed, in words; empty where it is not. */
+  String compression() {
+    return compression.words;
+  }
+
+  /** The first bytes, decompressed. */
+  byte[] head() {
+    return head;
+  }
+
+  /** Opens it from the start; the stream is buffered. */
+  InputStream open() throws IOException {
+    InputStream in = new BufferedInputStream(Files.newInputStream(stored), 1 << 16);
+    try {
+      return switch (compression) {
+        case NONE -> in;
+        case GZIP -> new BufferedInputStream(new GZIPInputStream(in, 1 << 16), 1 << 16);
+        case ZSTD -> new BufferedInputStream(new ZstdInputStream(in), 1 << 16);
+      };
+    } catch (IOException | RuntimeException e) {
+      in.close();
+      throw e;
+    }
+  }
+
+  /** What went wrong while it was read. */
+  InputException unreadable(Exception e) {
+    if (e instanceof NoSuchFileException) {
+      return new InputException(shown + " does not exist", e);
+    }
+    String broken =
+        compression == Compression.NONE ? "" : ": its " + compression.words + " data are damaged";
+    return new InputException(shown + " cannot be read" + broken + ": " + e.getMessage(), e);
+  }
+
+  @Override
+  public void close() {
+    if (!shown.equals(stored)) {
+      try {
+        Files.deleteIfExists(stored);
+      } catch (IOException e) {
+        throw new InputException(stored + " cannot be deleted: " + e.getMessage(), e);
+      }
+    }
+  }
+}

@@ -1,0 +1,45 @@
+package dev.attune.data;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import dev.attune.core.InputException;
+import dev.attune.core.JsonProblem;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Map;
+
+/** One JSON object a line. Blank lines are allowed. */
+record JsonLines(Path file, TextLines lines) implements FieldRows {
+  @Override
+  public Map<String, Object> next() {
+    String line = lines.next();
+    while (line != null && line.isBlank()) {
+      line = lines.next();
+    }
+    if (line == null) {
+      return null;
+    }
+    try {
+      return JsonText.object(line);
+    } catch (JsonProcessingException e) {
+      String where =
+          e.getLocation() == null ? "" : " (character " + e.getLocation().getColumnNr() + ")";
+      throw new InputException(
+          file
+              + ", row "
+              + row()
+              + " is not one JSON object"
+              + where
+              + ": "
+              + JsonProblem.of(e)
+              + ". JSON lines have one {...} on each line.",
+          e);
+    } catch (IOException e) {
+      throw new InputException(file + " cannot be read: " + e.getMessage(), e);
+    }
+  }
+
+  @Override
+  public int row() {
+    return lines.number();
+  }
+}

@@ -1,0 +1,297 @@
+package dev.attune.data;
+
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
+import dev.attune.core.InputException;
+import dev.attune.core.Term;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * A file of JSON to examples. It is read twice: once to see what it is, token by token and without
+ * keeping anything; then row by row. It may be
+ *
+ * <ul>
+ *   <li>a list of objects, one a row;
+ *   <li>an object with one list of objects ({@code {"data": [...]}});
+ *   <li>SQuAD's own form;
+ *   <li>objects one after another: JSON Lines under another name; so is a single object that is a
+ *       row.
+ * </ul>
+ */
+final class JsonReader {
+  private static final int NAMES_SHOWN = 6;
+
+  private final DataFile file;
+  private final Columns columns;
+  private final FileOptions options;
+
+  JsonReader(DataFile file, Columns columns, FileOptions options) {
+    this.file = file;
+    this.columns = columns;
+    this.options = options;
+  }
+
+  /**
+   * What the first value of a file is.
+   *
+   * @param start its first token
+   * @param lists of objects that an object holds
+   * @param objects that it holds, beside those in lists
+   * @param otherLists that it holds
+   * @param names of an object's fields
+   * @param more whether another value follows
+   * @param squad whether the objects of the list "data" have paragraphs
+   */
+  private record Shape(
+      JsonToken start,
+      List<String> lists,
+      List<String> objects,
+      List<String> otherLists,
+      Set<String> names,
+      boolean more,
+      boolean squad) {}
+
+  /** Whether the text begins with a list. */
+  static boolean isList(DataFile file, FileOptions options) {
+    try (DecodedText text = new DecodedText(file, options.encoding());
+        JsonParser parser = JsonText.parser(text)) {
+      return parser.nextToken() == JsonToken.START_ARRAY;
+    } catch (JsonProcessingException e) {
+      return false; // whose row the lines will tell
+    } catch (IOException e) {
+      throw file.unreadable(e);
+    }
+  }
+
+  Dataset read() {
+    Shape shape = shape();
+    if (shape.start == null) {
+      throw new InputException(file.shown() + " is empty");
+    }
+    if (shape.start == JsonToken.START_ARRAY) {
+      return rows(null).written("a list of objects");
+    }
+    if (shape.start != JsonToken.START_OBJECT) {
+      throw new InputException(
+          file.shown()
+              + " holds "
+              + JsonText.described(shape.start)
+              + ", no rows. A .json file is a list of objects: [{...}, {...}]");
+    }
+    if (shape.squad && !shape.more) {
+      try (DecodedText text = new DecodedText(file, options.encoding());
+          JsonParser parser = JsonText.parser(text)) {
+        return new SquadReader(file.shown()).read(parser);
+      } catch (JsonProcessingException e) {
+        throw JsonText.invalid(file.shown(), e);
+      } catch (IOException e) {
+        throw file.unreadable(e);
+      }
+    }
+    if (shape.more || isRow(shape)) {
+      return lines().written("one object a line");
+    }
+    return wrapped(shape);
+  }
+
+  /** Whether the only object of a file is a row of its own. */
+  private boolean isRow(Shape shape) {
+    return columns.isUsable(shape.names) && !isByColumn(shape);
+  }
+
+  /** Whether an object has a column in each field: as pandas writes frames, or as plain lists. */
+  private static boolean isByColumn(Shape shape) {
+    int holders = shape.objects.size() + shape.otherLists.size();
+    return shape.names.size() > 1
+        && holders == shape.names.size()
+        && (shape.objects.isEmpty() || shape.otherLists.isEmpty());
+  }
+
+  private Dataset wrapped(Shape shape) {
+    if (shape.lists.size() == 1) {
+      String list = shape.lists.get(0);
+      return rows(list).written("the list \"" + list + "\"");
+    }
+    if (shape.lists.size() > 1) {
+      throw new InputException(
+          file.shown()
+              + " holds several lists of objects: "
+              + Excerpt.quoted(shape.lists)
+              + ". Write the one to read to a file of its own: jq ."
+              + shape.lists.get(0)
+              + " "
+              + file.shown().getFileName()
+              + " > "
+              + shape.lists.get(0)
+              + ".json");
+    }
+    throw new InputException(
+        file.shown()
+            + (isByColumn(shape)
+                ? " is not written by row: "
+                    + some(shape.names)
+                    + " each hold many values. Write a list of rows: in pandas,"
+                    + " frame.to_json(file, orient=\"records\")"
+                : " is one object that is no row ("
+                    + some(shape.names)
+                    + ") and holds no list of objects. Recognised fields of a row: "
+                    + Columns.documentation()
+                    + ". Name another with "
+                    + Term.COLUMNS.of("text=NAME")));
+  }
+
+  private static String some(Set<String> names) {
+    List<String> first = names.stream().limit(NAMES_SHOWN).toList();
+    int more = names.size() - first.size();
+    return Excerpt.quoted(first) + (more > 0 ? " and " + more + " more" : "");
+  }
+
+  private Dataset lines() {
+    try (TextLines lines = new TextLines(file.shown(), new DecodedText(file, options.encoding()))) {
+      return new JsonlReader(file.shown(), columns).read(new JsonLines(file.shown(), lines));
+    }
+  }
+
+  /** The rows of the list that is the file, or that is this field of it. */
+  private Dataset rows(String list) {
+    try (DecodedText text = new DecodedText(file, options.encoding());
+        JsonParser parser = JsonText.parser(text)) {
+      parser.nextToken();
+      if (list != null) {
+        enter(parser, list);
+      }
+      return new JsonlReader(file.shown(), columns).read(new ListRows(parser));
+    } catch (JsonProcessingException e) {
+      throw JsonText.invalid(file.shown(), e);
+    } catch (IOException e) {
+      throw file.unreadable(e);
+    }
+  }
+
+  private static void enter(JsonParser parser, String field) throws IOException {
+    while (parser.nextToken() == JsonToken.FIELD_NAME) {
+      boolean wanted = parser.currentName().equals(field);
+      parser.nextToken();
+      if (wanted) {
+        return;
+      }
+      parser.skipChildren();
+    }
+  }
+
+  /** The objects of a list that the parser has entered. */
+  private final class ListRows implements FieldRows {
+    private final JsonParser parser;
+    private int row;
+
+    ListRows(JsonParser parser) {
+      this.parser = parser;
+    }
+
+    @Override
+    public Map<String, Object> next() {
+      try {
+        JsonToken token = parser.nextToken();
+        if (token == JsonToken.END_ARRAY) {
+          return null;
+        }
+        row++;
+        if (token != JsonToken.START_OBJECT) {
+          throw new InputException(
+              file.shown()
+                  + ", row "
+                  + row
+                  + " is "
+                  + JsonText.described(token)
+                  + ", not an object with named fields: {\"text\": ..., \"label\": ...}");
+        }
+        return JsonText.object(parser);
+      } catch (JsonProcessingException e) {
+        throw JsonText.invalid(file.shown(), e);
+      } catch (IOException e) {
+        throw file.unreadable(e);
+      }
+    }
+
+    @Override
+    public int row() {
+      return row;
+    }
+  }
+
+  private Shape shape() {
+    try (DecodedText text = new DecodedText(file, options.encoding());
+        JsonParser parser = JsonText.parser(text)) {
+      JsonToken start = parser.nextToken();
+      Map<String, String> kinds = new LinkedHashMap<>();
+      boolean squad = false;
+      if (start == JsonToken.START_OBJECT) {
+        while (parser.nextToken() == JsonToken.FIELD_NAME) {
+          String name = parser.currentName();
+          JsonToken token = parser.nextToken();
+          if (token == JsonToken.START_ARRAY) {
+            boolean objects = parser.nextToken() == JsonToken.START_OBJECT;
+            squad |= objects && name.equals("data") && hasField(parser, "paragraphs");
+            kinds.put(name, objects ? "list of objects" : "list");
+            leaveList(parser);
+          } else {
+            kinds.put(name, token == JsonToken.START_OBJECT ? "object" : "value");
+            parser.skipChildren();
+          }
+        }
+      } else {
+        parser.skipChildren();
+      }
+      boolean more = parser.nextToken() != null;
+      return new Shape(
+          start,
+          ofKind(kinds, "list of objects"),
+          ofKind(kinds, "object"),
+          ofKind(kinds, "list"),
+          new LinkedHashSet<>(kinds.keySet()),
+          more,
+          squad);
+    } catch (JsonProcessingException e) {
+      throw JsonText.invalid(file.shown(), e);
+    } catch (IOException e) {
+      throw file.unreadable(e);
+    }
+  }
+
+  private static List<String> ofKind(Map<String, String> kinds, String kind) {
+    List<String> names = new ArrayList<>();
+    kinds.forEach(
+        (name, other) -> {
+          if (other.equals(kind)) {
+            names.add(name);
+          }
+        });
+    return names;
+  }
+
+  /** Whether the object that the parser has entered has a field; ends at the end of the object. */
+  private static boolean hasField(JsonParser parser, String wanted) throws IOException {
+    boolean found = false;
+    while (parser.nextToken() == JsonToken.FIELD_NAME) {
+      found |= parser.currentName().equals(wanted);
+      parser.nextToken();
+      parser.skipChildren();
+    }
+    return found;
+  }
+
+  /** Goes on from a value of a list, or from its end, to its end. */
+  private static void leaveList(JsonParser parser) throws IOException {
+    while (parser.currentToken() != JsonToken.END_ARRAY) {
+      parser.skipChildren();
+      parser.nextToken();
+    }
+  }
+}

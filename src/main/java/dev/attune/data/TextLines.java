@@ -1,0 +1,114 @@
+package dev.attune.data;
+
+import dev.attune.core.InputException;
+import java.io.IOException;
+import java.io.Reader;
+import java.nio.file.Path;
+
+/**
+ * The lines of a text, numbered from 1. Lines end at LF; a CR before it stays, for {@link #chomp}.
+ * A text that begins with a stretch in which CR alone ends lines, as on old Macs, has lines that
+ * end at CR.
+ */
+final class TextLines implements AutoCloseable {
+  /** Characters of a line; more is no line but another kind of file. */
+  private static final int LONGEST = 1 << 28;
+
+  private final Path file;
+  private final Reader reader;
+  private final char[] buffer = new char[1 << 15];
+  private char lineEnd;
+  private int begin;
+  private int end;
+  private int number;
+  private boolean broken;
+
+  /**
+   * The lines of a text.
+   *
+   * @param file as messages name it
+   */
+  TextLines(Path file, Reader reader) {
+    this.file = file;
+    this.reader = reader;
+  }
+
+  /** The next line without its line end, or null at the end of the file. */
+  String next() {
+    StringBuilder rest = null;
+    while (true) {
+      for (int i = begin; i < end; i++) {
+        if (buffer[i] == lineEnd) {
+          String part = new String(buffer, begin, i - begin);
+          begin = i + 1;
+          broken = true;
+          number++;
+          return rest == null ? part : rest.append(part).toString();
+        }
+      }
+      if (begin < end) {
+        rest = rest == null ? new StringBuilder() : rest;
+        rest.append(buffer, begin, end - begin);
+        if (rest.length() > LONGEST) {
+          throw new InputException(
+              file + ", row " + (number + 1) + " is longer than any line of text can be");
+        }
+      }
+      fill();
+      if (end == 0) {
+        broken &= rest == null;
+        number += rest == null ? 0 : 1;
+        return rest == null ? null : rest.toString();
+      }
+    }
+  }
+
+  private void fill() {
+    boolean first = lineEnd == 0;
+    begin = 0;
+    try {
+      end = Math.max(0, reader.read(buffer, 0, buffer.length));
+    } catch (IOException e) {
+      throw new InputException(file + " cannot be read: " + e.getMessage(), e);
+    }
+    if (first) {
+      lineEnd = lineEnd();
+    }
+  }
+
+  /** A CR at the very end may be half of CRLF. */
+  private char lineEnd() {
+    boolean carriageReturns = false;
+    for (int i = 0; i < end; i++) {
+      if (buffer[i] == '\n') {
+        return '\n';
+      }
+      carriageReturns |= buffer[i] == '\r' && i + 1 < end;
+    }
+    return carriageReturns ? '\r' : '\n';
+  }
+
+  /** The number of the line that {@link #next} gave last. */
+  int number() {
+    return number;
+  }
+
+  /** Whether the line that {@link #next} gave last ends in a line break. */
+  boolean endsInBreak() {
+    return broken;
+  }
+
+  /** The line without the CR of a CRLF file. */
+  static String chomp(String line) {
+    return line.endsWith("\r") ? line.substring(0, line.length() - 1) : line;
+  }
+
+  @Override
+  public void close() {
+    try {
+      reader.close();
+    } catch (IOException e) {
+      throw new InputException(file + " cannot be closed: " + e.getMessage(), e);
+    }
+  }
+}
