@@ -1,7 +1,5 @@
 package dev.attune;
 
-import dev.attune.data.Columns;
-import dev.attune.data.DataReader;
 import dev.attune.data.DataReport;
 import dev.attune.data.DataReportText;
 import dev.attune.data.Dataset;
@@ -54,8 +52,11 @@ public final class Trainer<E> {
 
   /** Where examples come from: a file, or memory. */
   private record Source(Path file, List<Example> examples) {
-    Dataset read(String name, Columns columns) {
-      return file != null ? DataReader.read(file, columns) : new Dataset(Path.of(name), examples);
+    /** What is in memory; null: a file, which the run reads. */
+    static Dataset held(Source source, String name) {
+      return source == null || source.file != null
+          ? null
+          : new Dataset(Path.of(name), source.examples);
     }
   }
 
@@ -445,14 +446,11 @@ public final class Trainer<E> {
             RunThread.run(
                 "attune-train",
                 thread -> {
-                  Columns columns = Columns.parse(options.get(RunOption.COLUMNS));
                   Datasets data =
                       new Datasets(
-                          train.read("the training examples", columns),
-                          validation == null
-                              ? null
-                              : validation.read("the validation examples", columns),
-                          test == null ? null : test.read("the test examples", columns));
+                          Source.held(train, "the training examples"),
+                          Source.held(validation, "the validation examples"),
+                          Source.held(test, "the test examples"));
                   BooleanSupplier stop =
                       () ->
                           thread.isInterrupted()

@@ -44,15 +44,22 @@ final class ConllReader {
     }
   }
 
+  /** The usual meaning of so many columns: the word is the first, its tag the last. */
+  static String columns(int width) {
+    return "tokens," + "_,".repeat(width - 2) + "tags";
+  }
+
   Dataset read(Utf8Lines lines) {
     List<Example> examples = new ArrayList<>();
     List<String> tokens = new ArrayList<>();
     List<String> tags = new ArrayList<>();
     int first = 0;
+    int documents = 0;
     for (String raw = lines.next(); raw != null; raw = lines.next()) {
       String line = Utf8Lines.chomp(raw);
-      boolean boundary = line.isBlank() || line.startsWith("-DOCSTART-");
-      if (boundary) {
+      boolean isDocument = line.startsWith("-DOCSTART-");
+      documents += isDocument ? 1 : 0;
+      if (isDocument || line.isBlank()) {
         flush(examples, first, tokens, tags);
         continue;
       }
@@ -69,9 +76,11 @@ final class ConllReader {
                 + width
                 + ": "
                 + Excerpt.quoted(Arrays.asList(cells))
-                + ". Each line is a word and its tag; for files with more columns say where they"
-                + " stand: "
-                + Term.COLUMNS.of("tokens,_,_,tags"));
+                + ". Each line is a word and its tag"
+                + (cells.length > 2
+                    ? "; where there are more columns, say where they stand: "
+                        + Term.COLUMNS.of(columns(cells.length))
+                    : ""));
       }
       if (cells[wordColumn].isBlank() || cells[tagColumn].isBlank()) {
         throw new InputException(
@@ -91,7 +100,15 @@ final class ConllReader {
       throw new InputException(file + " is empty");
     }
     flush(examples, first, tokens, tags);
-    return new Dataset(file, examples, "tokens, tags");
+    Dataset data = new Dataset(file, examples, "tokens, tags");
+    return documents == 0
+        ? data
+        : data.with(
+            Finding.ofFile(
+                Finding.Severity.NOTE,
+                "documents",
+                Findings.many(documents, "line", "lines")
+                    + " of -DOCSTART- part documents and are no sentences"));
   }
 
   private static void flush(

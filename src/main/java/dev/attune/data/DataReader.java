@@ -19,16 +19,22 @@ public final class DataReader {
 
   /** Reads a file with the given columns, in the format of its extension. */
   public static Dataset read(Path file, Columns columns) {
-    return read(file, columns, Format.of(file, columns));
+    return read(file, ReadOptions.of(columns));
   }
 
-  /** Reads a file with the given columns and format. */
-  public static Dataset read(Path file, Columns columns, Format format) {
+  /** Reads a file in the format of its extension. */
+  public static Dataset read(Path file, ReadOptions options) {
+    return read(file, options, Format.of(file, options.columns()));
+  }
+
+  /** Reads a file in the given format. */
+  static Dataset read(Path file, ReadOptions options, Format format) {
+    Columns columns = options.columns();
     try (Utf8Lines lines = new Utf8Lines(file)) {
       return switch (format) {
-        case CSV -> new RowReader(file, columns, format).read(new CsvRecords(file, lines));
-        case TSV -> new RowReader(file, columns, format).read(new TsvRecords(lines));
-        case JSONL -> new JsonlReader(file, columns).read(lines);
+        case CSV -> new RowReader(file, options, format).read(new CsvRecords(file, lines));
+        case TSV -> new RowReader(file, options, format).read(new TsvRecords(lines));
+        case JSONL -> new JsonlReader(file, options).read(lines);
         case SQUAD -> new SquadReader(file).read(lines);
         case CONLL -> new ConllReader(file, columns).read(lines);
         case TEXT -> text(file, columns, lines);
@@ -58,7 +64,27 @@ public final class DataReader {
     Check.input(lines.number() > 0, "%s is empty", file);
     String whole = text.toString();
     Example only = new Example(1, whole, null, null, null, null, Map.of("text", whole));
-    return new Dataset(file, List.of(only), "one running text");
+    FileReading reading =
+        new FileReading("one running text", Map.of(), null, wordsAdvice(whole), List.of());
+    return new Dataset(file, List.of(only), reading);
+  }
+
+  /** What to do where the text turns out to be a word and its tag on each line. */
+  private static String wordsAdvice(String text) {
+    List<Integer> widths =
+        text.lines()
+            .filter(line -> !line.isBlank())
+            .map(line -> line.strip().split("\\s+").length)
+            .distinct()
+            .limit(2)
+            .toList();
+    int width = widths.size() == 1 ? widths.get(0) : 0;
+    return width < 2
+        ? ""
+        : "Each line has "
+            + width
+            + " columns: if these are words and their tags, give "
+            + Term.COLUMNS.of(ConllReader.columns(width));
   }
 
   /** Tabs part fields; quotes are text. */

@@ -11,9 +11,9 @@ import java.util.List;
  *
  * @param source the file, as messages name it
  * @param examples in file order
- * @param columns which column plays which role, in words: {@code text <- sentence, label}
+ * @param reading how they were read
  */
-public record Dataset(Path source, List<Example> examples, String columns) {
+public record Dataset(Path source, List<Example> examples, FileReading reading) {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   public Dataset {
@@ -26,13 +26,33 @@ public record Dataset(Path source, List<Example> examples, String columns) {
    * @throws InputException if a text of it holds half a character, which no tokenizer can read
    */
   public Dataset(Path source, List<Example> examples) {
-    this(source, examples, "");
+    this(source, examples, FileReading.NONE);
     for (Example example : this.examples) {
       String broken = WholeCharacters.broken(example.texts());
       if (broken != null) {
         throw new InputException(where(example) + " has " + WholeCharacters.describe(broken));
       }
     }
+  }
+
+  /** A dataset of which nothing more is known than its columns, in words. */
+  public Dataset(Path source, List<Example> examples, String columns) {
+    this(source, examples, FileReading.of(columns));
+  }
+
+  /** Other examples of the same file. */
+  public Dataset withExamples(List<Example> others) {
+    return new Dataset(source, others, reading);
+  }
+
+  /** The same with one more finding of how it was read. */
+  public Dataset with(Finding finding) {
+    return new Dataset(source, examples, reading.with(finding));
+  }
+
+  /** Which column plays which role, in words: {@code text <- sentence, label}. */
+  public String columns() {
+    return reading.columns();
   }
 
   /** Number of examples. */

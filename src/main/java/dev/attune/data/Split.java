@@ -60,8 +60,7 @@ public record Split(Dataset train, Dataset validation) {
         dataset.size(),
         dataset.source());
     return new Split(
-        new Dataset(dataset.source(), train, dataset.columns()),
-        new Dataset(dataset.source(), validation, dataset.columns()));
+        dataset.withExamples(train), dataset.withExamples(validation));
   }
 
   /** Strata in their order; in each, groups of examples with equal text, in file order. */

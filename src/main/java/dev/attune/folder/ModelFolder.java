@@ -6,6 +6,7 @@ import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.hub.Hub;
 import dev.attune.hub.Progress;
+import dev.attune.text.ChatTemplate;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -201,11 +202,20 @@ public final class ModelFolder {
 
   /** Opens the tokenizer: an adapter's own where its folder has one, else its base's. */
   public TextTokenizer openTokenizer() {
+    return TextTokenizer.open(tokenizerFolder(), base);
+  }
+
+  /** Whether conversations have a form here. */
+  public boolean hasChatTemplate() {
+    return ChatTemplate.isIn(tokenizerFolder());
+  }
+
+  private Path tokenizerFolder() {
     boolean own =
         Files.exists(path.resolve("tokenizer.json"))
             || Files.exists(path.resolve("vocab.txt"))
             || Files.exists(path.resolve("vocab.json"));
-    return TextTokenizer.open(own ? path : base, base);
+    return own ? path : base;
   }
 
   /** The generation_config.json that counts, an adapter's own first; null: there is none. */

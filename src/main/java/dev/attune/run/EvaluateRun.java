@@ -3,14 +3,12 @@ package dev.attune.run;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.core.InputException;
-import dev.attune.data.Columns;
-import dev.attune.data.DataReader;
+import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
 import dev.attune.metrics.Metrics;
 import dev.attune.task.Purpose;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
-import java.nio.file.Path;
 import java.util.Map;
 
 /** Measures a fine-tuned model on a file. */
@@ -20,7 +18,7 @@ public final class EvaluateRun {
    *
    * @param values mean loss and metrics
    * @param table the metrics with their per-class table
-   * @param examples rows of the file
+   * @param data rows of the file, with how they were read
    * @param tokens real tokens
    * @param seconds of inference
    * @param truncated tokens that were cut off
@@ -28,7 +26,7 @@ public final class EvaluateRun {
   public record Outcome(
       Map<String, Double> values,
       Metrics table,
-      int examples,
+      Dataset data,
       long tokens,
       double seconds,
       long truncated) {}
@@ -37,9 +35,8 @@ public final class EvaluateRun {
 
   /** Continues every prompt of the file, and compares with the answers that it gives. */
   private static Outcome generate(RunConfig config) {
-    Path file = Path.of(config.required(RunOption.FILE));
     try (GenerateRun run = GenerateRun.open(config)) {
-      Dataset dataset = DataReader.read(file, Columns.parse(config.text(RunOption.COLUMNS)));
+      Dataset dataset = run.file();
       checkRows(dataset);
       long begin = System.nanoTime();
       ComparedAnswers answers = run.compare(dataset);
@@ -47,7 +44,7 @@ public final class EvaluateRun {
       return new Outcome(
           answers.metrics().values(),
           answers.metrics(),
-          dataset.size(),
+          dataset,
           answers.tokens(),
           seconds,
           0);
@@ -69,11 +66,9 @@ public final class EvaluateRun {
     try (Session session = Session.open(config);
         TrainedModel trained = TrainedModel.open(config, session);
         Inference inference = new Inference(session.backend())) {
-      Dataset dataset =
-          DataReader.read(
-              Path.of(config.required(RunOption.FILE)),
-              Columns.parse(config.text(RunOption.COLUMNS)));
+      Dataset dataset = Datasets.file(config, trained.task(), trained.asTurns(), true);
       checkRows(dataset);
+      DataReport.builder(trained.task()).validation(dataset, null).build().throwIfFatal();
       int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
       Encoder encoder =
           new Encoder(
@@ -88,7 +83,7 @@ public final class EvaluateRun {
       return new Outcome(
           values,
           evaluator.metrics(),
-          encoded.size(),
+          dataset,
           encoded.tokens(),
           seconds,
           encoded.droppedTokens());

@@ -4,6 +4,7 @@ import dev.attune.core.InputException;
 import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
+import dev.attune.data.ReadOptions;
 import dev.attune.generate.GeneratedText;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.Prompt;
@@ -70,7 +71,9 @@ public final class GenerateRun implements AutoCloseable {
       }
       return prompts;
     }
-    return model.prompts(DataReader.read(file, Columns.parse(null)), this::prompt);
+    return model.prompts(
+        DataReader.read(file, new ReadOptions(Columns.parse(null), false, model.asTurns())),
+        this::prompt);
   }
 
   /**
@@ -97,6 +100,11 @@ public final class GenerateRun implements AutoCloseable {
   private void generate(
       List<Prompt> prompts, Consumer<String> onPiece, Consumer<GeneratedText> onText) {
     model.generate(options, prompts, onPiece, onText);
+  }
+
+  /** The rows of the file that the options name, with answers to compare. */
+  Dataset file() {
+    return Datasets.file(config, model.task(), model.asTurns(), true);
   }
 
   /** Lets the model answer every row of a dataset, and compares. */

@@ -7,8 +7,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.core.InputException;
-import dev.attune.data.Columns;
-import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.task.Prediction;
@@ -30,10 +28,10 @@ public final class PredictRun {
   /**
    * What came out.
    *
-   * @param examples rows written
+   * @param data rows written, with how they were read
    * @param truncated tokens that were cut off
    */
-  public record Outcome(int examples, double seconds, long truncated, Path output) {}
+  public record Outcome(Dataset data, double seconds, long truncated, Path output) {}
 
   private final BufferedWriter out;
 
@@ -54,7 +52,7 @@ public final class PredictRun {
                 + " is a language model; use attune generate "
                 + RunOption.PROMPTS.with(file));
       }
-      Dataset dataset = DataReader.read(file, Columns.parse(config.text(RunOption.COLUMNS)));
+      Dataset dataset = Datasets.file(config, trained.task(), false, false);
       int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
       EncodedDataset encoded =
           new Encoder(
@@ -85,7 +83,7 @@ public final class PredictRun {
         Files.deleteIfExists(partial);
       }
       double seconds = (System.nanoTime() - begin) * 1e-9;
-      return new Outcome(dataset.size(), seconds, encoded.droppedTokens(), output);
+      return new Outcome(dataset, seconds, encoded.droppedTokens(), output);
     } catch (IOException e) {
       throw new UncheckedIOException(
           RunOption.OUTPUT.with(output) + " cannot be written: " + OutputFolder.describe(e), e);

@@ -134,6 +134,11 @@ public final class TrainedModel implements AutoCloseable {
     return Math.min(folder.attune().path("max_length").asInt(positions), positions);
   }
 
+  /** Whether instructions are turns of a conversation: they are where it has a chat template. */
+  boolean asTurns() {
+    return task.type().generates() && folder.hasChatTemplate();
+  }
+
   /** What it was opened from. */
   public ModelFolder folder() {
     return folder;

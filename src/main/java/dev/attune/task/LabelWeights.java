@@ -8,6 +8,7 @@ import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.Set;
 
 /**
@@ -50,6 +51,7 @@ record LabelWeights(float[] values) {
       }
       return new LabelWeights(values);
     }
+    Set<String> given = new HashSet<>();
     for (String part : option.split(",", -1)) {
       int equals = part.lastIndexOf('=');
       String name = part.substring(0, Math.max(0, equals)).strip();
@@ -62,6 +64,10 @@ record LabelWeights(float[] values) {
                 + option
                 + "'; it is auto, or NAME=WEIGHT,NAME=WEIGHT with weights above 0 of the labels "
                 + labels.describe());
+      }
+      if (!given.add(name)) {
+        throw new InputException(
+            Term.POS_WEIGHT + " is '" + option + "': the label \"" + name + "\" is there twice");
       }
       values[id] = value;
     }

@@ -397,7 +397,12 @@ public final class MultiLabelClassification implements Task {
 
     @Override
     public List<Term> options() {
-      return List.of(Term.POS_WEIGHT, Term.TUNE_THRESHOLDS);
+      return List.of(Term.LABEL_NAMES, Term.POS_WEIGHT, Term.TUNE_THRESHOLDS);
+    }
+
+    @Override
+    public String stratum(Example example) {
+      return String.valueOf(MultiLabelClassification.labels(example));
     }
 
     @Override

@@ -136,10 +136,14 @@ public final class Regression implements Task {
         "bad_target",
         example -> Numbers.parse(example.label()) == null,
         n ->
-            many(n, "target is", "targets are")
-                + " not a finite number (first: "
-                + firstBad(examples)
-                + ")");
+            found
+                .data()
+                .reading()
+                .advised(
+                    many(n, "target is", "targets are")
+                        + " not a finite number (first: "
+                        + firstBad(examples)
+                        + ")"));
     List<Float> values =
         examples.stream().map(e -> Numbers.parse(e.label())).filter(Objects::nonNull).toList();
     if (found.isTraining()
@@ -187,6 +191,11 @@ public final class Regression implements Task {
     @Override
     public boolean hasLabels() {
       return false;
+    }
+
+    @Override
+    public Dataset prepared(Dataset data, List<String> known) {
+      return Numbers.withPoints(data);
     }
 
     @Override
