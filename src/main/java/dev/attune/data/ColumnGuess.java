@@ -3,57 +3,21 @@ package dev.attune.data;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.Columns.Role;
-import java.text.Normalizer;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /**
  * Guesses columns by usual names, where none has a role's own. A guess is made only where one
  * column is in question, and is stated in the data report; where two compete for the text, the
- * error names the option that decides. Names are compared in lower case, without accents, with
- * spaces, dots and hyphens as underscores.
+ * error names the option that decides.
  */
 final class ColumnGuess {
-  private static final Set<String> TEXTS =
-      names(
-          "text texts sentence sentences review reviews review_text review_body reviewtext content"
-              + " document doc body comment comments comment_text tweet tweet_text message"
-              + " utterance headline title abstract article paragraph passage post feedback"
-              + " statement description query question email sms transcript"
-              // German
-              + " bewertung rezension kommentar nachricht satz inhalt beschreibung titel aussage"
-              + " dokument"
-              // French
-              + " texte avis commentaire phrase contenu titre critique"
-              // Spanish
-              + " texto resena comentario oracion frase contenido mensaje titulo");
-
-  private static final Set<String> LABELS =
-      names(
-          "label labels category class target sentiment stars star_rating rating topic intent score"
-              + " emotion polarity stance grade genre gold_label is_spam toxic"
-              // German
-              + " stimmung kategorie klasse bewertung sterne thema note absicht"
-              // French
-              + " etiquette categorie classe etoiles theme"
-              // Spanish
-              + " etiqueta categoria clase sentimiento estrellas puntuacion tema calificacion nota");
-
-  private static final Set<String> TAGS =
-      names("tag ner ner_labels labels label pos pos_tags upos xpos chunk_tags bio_tags token_labels");
-
-  private static final Set<String> TOKENS = names("token word");
-  private static final Set<String> CONVERSATIONS =
-      names("conversations conversation dialogue dialog chat turns");
-
   private static final List<List<String>> TEXT_PAIRS =
       List.of(
           List.of("question1", "question2"),
@@ -63,22 +27,6 @@ final class ColumnGuess {
           List.of("sentence_1", "sentence_2"),
           List.of("sentence_a", "sentence_b"));
 
-  /** What answers what, the prompt first. */
-  private static final Map<String, Set<String>> ANSWERS =
-      Map.of(
-          "instruction", names("output response answer completion target"),
-          "prompt", names("response answer output target reply"),
-          "question", names("answer response solution output"),
-          "query", names("answer response output"),
-          "problem", names("solution answer"),
-          "document", names("summary"),
-          "article", names("summary highlights"),
-          "dialogue", names("summary"),
-          "input", names("output target"),
-          "user", names("assistant"));
-
-  private static final Pattern MARKS = Pattern.compile("\\p{M}+");
-  private static final Pattern GAPS = Pattern.compile("[\\s.\\-]+");
   private static final int FREE_TEXT_CHARACTERS = 60;
 
   private final Columns columns;
@@ -90,29 +38,6 @@ final class ColumnGuess {
     this.columns = columns;
     this.values = values;
     this.found = columns.resolve(values.keySet());
-  }
-
-  private static Set<String> names(String list) {
-    return Set.of(list.split(" "));
-  }
-
-  /** A name in the form in which names are compared. */
-  static String normalised(String name) {
-    String plain = MARKS.matcher(Normalizer.normalize(name, Normalizer.Form.NFD)).replaceAll("");
-    return GAPS.matcher(plain.strip().toLowerCase(Locale.ROOT)).replaceAll("_");
-  }
-
-  /** Whether a column of the role often has this name. */
-  static boolean isUsual(Role role, String name) {
-    String normalised = normalised(name);
-    return switch (role) {
-      case TEXT -> TEXTS.contains(normalised);
-      case LABEL -> LABELS.contains(normalised);
-      case TOKENS -> TOKENS.contains(normalised);
-      case TAGS -> TAGS.contains(normalised);
-      case MESSAGES -> CONVERSATIONS.contains(normalised);
-      default -> role.names().contains(normalised);
-    };
   }
 
   /**
@@ -144,7 +69,7 @@ final class ColumnGuess {
 
   private List<String> free(Set<String> names) {
     return values.keySet().stream()
-        .filter(name -> names.contains(normalised(name)))
+        .filter(name -> names.contains(UsualNames.normalised(name)))
         .filter(name -> !found.containsValue(name) && !columns.labelColumns().contains(name))
         .toList();
   }
@@ -206,7 +131,7 @@ final class ColumnGuess {
 
   private String answerTo(String prompt) {
     List<String> answers =
-        free(ANSWERS.get(prompt)).stream().filter(name -> values.get(name).areTexts()).toList();
+        free(UsualNames.ANSWERS.get(prompt)).stream().filter(name -> values.get(name).areTexts()).toList();
     return answers.size() == 1 ? answers.get(0) : null;
   }
 
@@ -224,7 +149,7 @@ final class ColumnGuess {
   }
 
   private void conversation() {
-    String column = only(CONVERSATIONS);
+    String column = only(UsualNames.CONVERSATIONS);
     if (column != null && values.get(column).areLists()) {
       take(Role.MESSAGES, column);
     }
@@ -233,8 +158,8 @@ final class ColumnGuess {
   private void pairOfTurns() {
     Map<String, String> pairs = new LinkedHashMap<>();
     for (String name : values.keySet()) {
-      String normalised = normalised(name);
-      if (ANSWERS.containsKey(normalised)
+      String normalised = UsualNames.normalised(name);
+      if (UsualNames.ANSWERS.containsKey(normalised)
           && !found.containsValue(name)
           && values.get(name).areTexts()) {
         String answer = answerTo(normalised);
@@ -253,8 +178,8 @@ final class ColumnGuess {
   }
 
   private void words() {
-    String tokens = only(TOKENS);
-    if (tokens != null && (found.containsKey(Role.TAGS) || only(TAGS) != null)) {
+    String tokens = only(UsualNames.TOKENS);
+    if (tokens != null && (found.containsKey(Role.TAGS) || only(UsualNames.TAGS) != null)) {
       take(Role.TOKENS, tokens);
     }
   }
@@ -272,11 +197,11 @@ final class ColumnGuess {
   }
 
   private void text() {
-    List<String> all = free(TEXTS).stream().filter(name -> values.get(name).areTexts()).toList();
+    List<String> all = free(UsualNames.TEXTS).stream().filter(name -> values.get(name).areTexts()).toList();
     // A name that may be either is the text where nothing else is, and something else is the label.
-    List<String> sure = all.stream().filter(name -> !LABELS.contains(normalised(name))).toList();
+    List<String> sure = all.stream().filter(name -> !UsualNames.LABELS.contains(UsualNames.normalised(name))).toList();
     List<String> candidates =
-        !sure.isEmpty() || free(LABELS).size() < 2 && !found.containsKey(Role.LABEL) ? sure : all;
+        !sure.isEmpty() || free(UsualNames.LABELS).size() < 2 && !found.containsKey(Role.LABEL) ? sure : all;
     if (candidates.size() == 1) {
       take(Role.TEXT, candidates.get(0));
     } else if (candidates.size() > 1) {
@@ -305,7 +230,7 @@ final class ColumnGuess {
     }
     if (found.containsKey(Role.TOKENS) && !isText && !found.containsKey(Role.TAGS)) {
       found.remove(Role.LABEL);
-      take(Role.TAGS, only(TAGS));
+      take(Role.TAGS, only(UsualNames.TAGS));
     }
   }
 
@@ -316,7 +241,7 @@ final class ColumnGuess {
   }
 
   private List<String> labels() {
-    return free(LABELS).stream()
+    return free(UsualNames.LABELS).stream()
         .filter(name -> values.get(name).meanLength() <= FREE_TEXT_CHARACTERS)
         .toList();
   }

@@ -27,7 +27,7 @@ final class ColumnValues {
     }
     filled++;
     String shown = value.toString();
-    boolean number = Numbers.parse(shown) != null;
+    boolean number = Decimal.parse(shown) != null;
     strings += value instanceof String && !number ? 1 : 0;
     lists += value instanceof List<?> ? 1 : 0;
     bits += Set.of("0", "1").contains(shown.strip()) ? 1 : 0;

@@ -371,7 +371,7 @@ public final class Columns {
         String cell = row.get(i).strip().toLowerCase(Locale.ROOT);
         if (!cell.equals(name)
             && !role.names().contains(cell)
-            && !ColumnGuess.isUsual(role, row.get(i))) {
+            && !UsualNames.has(role.names().get(0), row.get(i))) {
           return false;
         }
         any = true;
@@ -399,7 +399,7 @@ public final class Columns {
     return asked
         || !asksFor(column)
             && Stream.of(Role.TOKENS, Role.TAGS, Role.LABEL)
-                .anyMatch(r -> r.names().contains(column) || ColumnGuess.isUsual(r, column));
+                .anyMatch(r -> r.names().contains(column) || UsualNames.has(r.names().get(0), column));
   }
 
   /** What was recognised, for the report: {@code text <- sentence, label}. */

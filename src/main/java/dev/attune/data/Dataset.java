@@ -50,6 +50,11 @@ public record Dataset(Path source, List<Example> examples, FileReading reading) 
     return new Dataset(source, examples, reading.with(finding));
   }
 
+  /** The same, as if nothing had been found when it was read. */
+  public Dataset withoutFindings() {
+    return new Dataset(source, examples, reading.withoutFindings());
+  }
+
   /** Which column plays which role, in words: {@code text <- sentence, label}. */
   public String columns() {
     return reading.columns();

@@ -42,6 +42,10 @@ public record FileReading(
     return new FileReading(columns, roles, positions, advice, more);
   }
 
+  FileReading withoutFindings() {
+    return new FileReading(columns, roles, positions, advice, List.of());
+  }
+
   /** A sentence with the advice behind it. */
   public String advised(String sentence) {
     return advice.isEmpty() ? sentence : sentence + ". " + advice;

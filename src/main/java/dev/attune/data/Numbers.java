@@ -6,9 +6,6 @@ import java.util.regex.Pattern;
 
 /** Reads regression targets: plain decimal numbers, not what Java literals allow besides. */
 public final class Numbers {
-  private static final Pattern DECIMAL =
-      Pattern.compile("[+-]?(\\d+\\.?\\d*|\\.\\d+)([eE][+-]?\\d+)?");
-
   private static final Pattern COMMA = Pattern.compile("[+-]?\\d+(,\\d+)?");
 
   /** Characters from the comma of "1,000" on. */
@@ -74,10 +71,6 @@ public final class Numbers {
 
   /** The number, or null for anything that is not a finite decimal number. */
   public static Float parse(String label) {
-    if (label == null || !DECIMAL.matcher(label.strip()).matches()) {
-      return null;
-    }
-    float value = Float.parseFloat(label.strip());
-    return Float.isInfinite(value) ? null : value;
+    return Decimal.parse(label);
   }
 }

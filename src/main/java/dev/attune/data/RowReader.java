@@ -276,7 +276,7 @@ final class RowReader {
     return header.stream()
         .anyMatch(
             name ->
-                Numbers.parse(name) != null
+                Decimal.parse(name) != null
                     || name.strip().split("\\s+").length > NAME_WORDS
                     || !name.isBlank() && values.get(name).has(name));
   }

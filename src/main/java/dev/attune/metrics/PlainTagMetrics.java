@@ -7,7 +7,7 @@ import java.util.LinkedHashMap;
  *
  * @param words counts of them
  */
-record PlainTagMetrics(ClassificationMetrics words) implements TagMetrics {
+public record PlainTagMetrics(ClassificationMetrics words) implements TagMetrics {
   @Override
   public void add(int[] labels, int[] predictions) {
     for (int i = 0; i < labels.length; i++) {

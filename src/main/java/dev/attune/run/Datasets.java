@@ -136,6 +136,7 @@ public record Datasets(Dataset train, Dataset validation, Dataset test) {
 
   private static Dataset held(Split cut, Dataset whole, double share, long seed) {
     return cut.validation()
+        .withoutFindings() // they stand with what is trained on
         .with(
             Finding.ofFile(
                 Finding.Severity.NOTE,

@@ -21,7 +21,9 @@ import dev.attune.data.LengthFindings;
 import dev.attune.data.TagScheme;
 import dev.attune.data.TextFindings;
 import dev.attune.data.TokenLengths;
+import dev.attune.metrics.ClassificationMetrics;
 import dev.attune.metrics.Metrics;
+import dev.attune.metrics.PlainTagMetrics;
 import dev.attune.metrics.SequenceLabelMetrics;
 import dev.attune.metrics.TagMetrics;
 import dev.attune.model.HeadKind;
@@ -173,16 +175,24 @@ public final class TokenClassification implements Task {
     return true;
   }
 
+  /** Entities where the tags mark them, else tag by tag. */
+  private TagMetrics metrics() {
+    List<String> names = labels.names();
+    return SequenceLabelMetrics.areOfEntities(names)
+        ? new SequenceLabelMetrics(names)
+        : new PlainTagMetrics(new ClassificationMetrics(names));
+  }
+
   @Override
   public List<String> metricNames() {
-    TagMetrics metrics = TagMetrics.of(labels.names());
+    TagMetrics metrics = metrics();
     metrics.add(new int[1], new int[1]);
     return List.copyOf(metrics.values().keySet());
   }
 
   @Override
   public Measurement measurement(EncodedDataset data) {
-    TagMetrics metrics = TagMetrics.of(labels.names());
+    TagMetrics metrics = metrics();
     return new Measurement() {
       @Override
       public void add(Batch batch, ModelOutput output) {
