@@ -131,7 +131,7 @@ final class ColumnGuess {
 
   private String answerTo(String prompt) {
     List<String> answers =
-        free(UsualNames.ANSWERS.get(prompt)).stream().filter(name -> values.get(name).areTexts()).toList();
+        free(UsualNames.ANSWERS.get(prompt)).stream().filter(name -> values.get(name).areStrings()).toList();
     return answers.size() == 1 ? answers.get(0) : null;
   }
 

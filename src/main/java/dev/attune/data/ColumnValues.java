@@ -16,6 +16,7 @@ final class ColumnValues {
   private final Set<String> distinct = new HashSet<>();
   private int filled;
   private int strings;
+  private int words; // strings that are no numbers
   private int lists;
   private int bits;
   private int longest;
@@ -28,7 +29,8 @@ final class ColumnValues {
     filled++;
     String shown = value.toString();
     boolean number = Decimal.parse(shown) != null;
-    strings += value instanceof String && !number ? 1 : 0;
+    strings += value instanceof String ? 1 : 0;
+    words += value instanceof String && !number ? 1 : 0;
     lists += value instanceof List<?> ? 1 : 0;
     bits += Set.of("0", "1").contains(shown.strip()) ? 1 : 0;
     longest = Math.max(longest, shown.length());
@@ -42,7 +44,12 @@ final class ColumnValues {
 
   /** Whether there are texts among the values, rather than numbers or lists. */
   boolean areTexts() {
-    return filled == 0 || strings > 0 && lists == 0;
+    return filled == 0 || words > 0 && lists == 0;
+  }
+
+  /** Whether every value is a string, be it one of digits. */
+  boolean areStrings() {
+    return strings == filled;
   }
 
   boolean areLists() {

@@ -35,7 +35,7 @@ public final class DataReader {
         case CSV -> new RowReader(file, options, format).read(new CsvRecords(file, lines));
         case TSV -> new RowReader(file, options, format).read(new TsvRecords(lines));
         case JSONL -> new JsonlReader(file, options).read(lines);
-        case SQUAD -> new SquadReader(file).read(lines);
+        case SQUAD -> new SquadReader(file, options).read(lines);
         case CONLL -> new ConllReader(file, columns).read(lines);
         case TEXT -> text(file, columns, lines);
       };

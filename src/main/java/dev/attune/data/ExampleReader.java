@@ -150,11 +150,19 @@ final class ExampleReader {
     Map<String, Object> values = given.values();
     Map<Columns.Role, String> roles = columns.resolve(values.keySet());
     if (roles.containsKey(Columns.Role.QUESTION)) {
+      List<GoldAnswer> answers = answers(row, values, roles);
+      Check.input(
+          answers == null
+              || answers.isEmpty()
+              || !"true".equalsIgnoreCase(String.valueOf(values.get("is_impossible"))),
+          "%s: the question is said to have no answer (is_impossible), and has answers; take one of"
+              + " the two away",
+          at(row));
       return Example.ofQuestion(
           row,
           text(row, values, roles.get(Columns.Role.QUESTION)),
           text(row, values, roles.get(Columns.Role.CONTEXT)),
-          answers(row, values, roles),
+          answers,
           given.fields());
     }
     boolean isTurns = columns.areTurns(roles);

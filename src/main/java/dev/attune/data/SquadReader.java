@@ -3,6 +3,7 @@ package dev.attune.data;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -19,9 +20,11 @@ final class SquadReader {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final Path file;
+  private final BadRows bad;
 
-  SquadReader(Path file) {
+  SquadReader(Path file, ReadOptions options) {
     this.file = file;
+    this.bad = new BadRows(options.skipBadRows());
   }
 
   Dataset read(Utf8Lines lines) {
@@ -42,14 +45,20 @@ final class SquadReader {
               + " .json array of rows becomes .jsonl with: jq -c '.[]' in.json > out.jsonl");
     }
     List<Example> examples = new ArrayList<>();
+    int row = 0;
     for (JsonNode article : root.get("data")) {
       for (JsonNode paragraph : article.path("paragraphs")) {
         for (JsonNode question : paragraph.path("qas")) {
-          examples.add(example(examples.size() + 1, article, paragraph, question));
+          row++;
+          try {
+            examples.add(example(row, article, paragraph, question));
+          } catch (InputException e) {
+            bad.add(row, e);
+          }
         }
       }
     }
-    return new Dataset(file, examples, "SQuAD's questions, contexts and answers");
+    return bad.noted(new Dataset(file, examples, "SQuAD's questions, contexts and answers"));
   }
 
   private Example example(int row, JsonNode article, JsonNode paragraph, JsonNode question) {
@@ -62,6 +71,12 @@ final class SquadReader {
     fields.put("context", context);
     List<GoldAnswer> answers = null;
     if (question.path("is_impossible").asBoolean(false)) {
+      Check.input(
+          question.path("answers").isEmpty(),
+          "%s, row %d: the question is said to have no answer (is_impossible), and has answers; take"
+              + " one of the two away",
+          file,
+          row);
       answers = List.of();
     } else if (question.hasNonNull("answers")) {
       try {
