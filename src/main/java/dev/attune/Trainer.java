@@ -178,6 +178,14 @@ public final class Trainer<E> {
     return new Source(null, out);
   }
 
+  /**
+   * Holds a share of the training examples out, above 0 and below 1, to evaluate on: spread evenly
+   * over the labels, equal texts on one side, chosen by the seed.
+   */
+  public Trainer<E> validationSplit(double share) {
+    return set(RunOption.VALIDATION_SPLIT, share);
+  }
+
   /** Which columns of files play which role: "text=body,label=topic". */
   public Trainer<E> columns(String value) {
     return set(RunOption.COLUMNS, value);
