@@ -49,6 +49,7 @@ final class ColumnGuess {
   static Columns guess(Columns columns, Map<String, ColumnValues> values) {
     ColumnGuess guess = new ColumnGuess(columns, values);
     guess.refusePreferences();
+    guess.refuseJudgements();
     guess.texts();
     guess.targets();
     return columns.withGuessed(guess.guessed);
@@ -98,6 +99,21 @@ final class ColumnGuess {
             + Columns.option(supervised));
   }
 
+  private void refuseJudgements() {
+    String label = found.get(Role.LABEL);
+    if (found.containsKey(Role.PROMPT)
+        && found.containsKey(Role.COMPLETION)
+        && label != null
+        && values.get(label).areFlags()) {
+      throw new InputException(
+          "\""
+              + label
+              + "\" says of each answer whether it is wanted, and learning from preferences is not"
+              + " supported: all answers would be learned. Write the wanted rows to a file without"
+              + " that column");
+    }
+  }
+
   private void texts() {
     if (found.containsKey(Role.PROMPT) && !found.containsKey(Role.COMPLETION)) {
       take(Role.COMPLETION, answerTo("prompt"));
@@ -110,6 +126,12 @@ final class ColumnGuess {
     }
     if (!isReadable()) {
       pairOfTurns();
+    }
+    if (found.containsKey(Role.INSTRUCTION) && !found.containsKey(Role.INPUT)) {
+      take(Role.INPUT, only(UsualNames.INPUTS));
+    }
+    if (!found.containsKey(Role.SYSTEM)) {
+      take(Role.SYSTEM, only(UsualNames.SYSTEMS));
     }
     if (!isReadable()) {
       words();
@@ -131,7 +153,9 @@ final class ColumnGuess {
 
   private String answerTo(String prompt) {
     List<String> answers =
-        free(UsualNames.ANSWERS.get(prompt)).stream().filter(name -> values.get(name).areStrings()).toList();
+        free(UsualNames.ANSWERS.get(prompt)).stream()
+            .filter(name -> values.get(name).areStrings())
+            .toList();
     return answers.size() == 1 ? answers.get(0) : null;
   }
 
@@ -179,9 +203,17 @@ final class ColumnGuess {
 
   private void words() {
     String tokens = only(UsualNames.TOKENS);
-    if (tokens != null && (found.containsKey(Role.TAGS) || only(UsualNames.TAGS) != null)) {
-      take(Role.TOKENS, tokens);
+    if (tokens == null || !found.containsKey(Role.TAGS) && free(UsualNames.TAGS).isEmpty()) {
+      return;
     }
+    if (values.get(tokens).areSingleWords()) {
+      throw new InputException(
+          "\""
+              + tokens
+              + "\" seems to hold one word a row, which is not read. Write a .conll file: a word and"
+              + " its tag a line, a blank line between sentences");
+    }
+    take(Role.TOKENS, tokens);
   }
 
   private void pairOfTexts() {
@@ -197,19 +229,50 @@ final class ColumnGuess {
   }
 
   private void text() {
-    List<String> all = free(UsualNames.TEXTS).stream().filter(name -> values.get(name).areTexts()).toList();
+    List<String> all =
+        free(UsualNames.TEXTS).stream().filter(name -> values.get(name).areTexts()).toList();
     // A name that may be either is the text where nothing else is, and something else is the label.
-    List<String> sure = all.stream().filter(name -> !UsualNames.LABELS.contains(UsualNames.normalised(name))).toList();
+    List<String> sure =
+        all.stream()
+            .filter(name -> !UsualNames.LABELS.contains(UsualNames.normalised(name)))
+            .toList();
     List<String> candidates =
-        !sure.isEmpty() || free(UsualNames.LABELS).size() < 2 && !found.containsKey(Role.LABEL) ? sure : all;
+        !sure.isEmpty() || free(UsualNames.LABELS).size() < 2 && !found.containsKey(Role.LABEL)
+            ? sure
+            : all;
     if (candidates.size() == 1) {
-      take(Role.TEXT, candidates.get(0));
+      String text = candidates.get(0);
+      refusePair(text);
+      take(Role.TEXT, text);
     } else if (candidates.size() > 1) {
       throw new InputException(
           "the columns "
               + Excerpt.quoted(candidates)
               + " may each be the text. Say which: "
               + candidates.stream().map(this::asText).collect(Collectors.joining(" or ")));
+    }
+  }
+
+  /** A question with its answer and a label may be a pair, or a text beside others. */
+  private void refusePair(String text) {
+    String normalised = UsualNames.normalised(text);
+    String second =
+        UsualNames.ANSWERS.containsKey(normalised) && found.containsKey(Role.LABEL)
+            ? answerTo(normalised)
+            : null;
+    if (second != null) {
+      String label = found.get(Role.LABEL);
+      Map<Role, String> pair = new LinkedHashMap<>();
+      pair.put(Role.TEXT, text);
+      pair.put(Role.TEXT_PAIR, second);
+      pair.put(Role.LABEL, label);
+      throw new InputException(
+          "the columns "
+              + Excerpt.quoted(List.of(text, second))
+              + " may be a pair of texts. Say so, or which is the text: "
+              + Columns.option(pair)
+              + " or "
+              + Columns.option(textAndLabel(text, label)));
     }
   }
 
@@ -247,13 +310,21 @@ final class ColumnGuess {
   }
 
   /**
-   * What to do where a text turns out to have no label: the options that name the file's own
-   * columns; empty where nothing is in question.
+   * What to do where a text turns out to have no label, or words no tags: the options that name the
+   * file's own columns; empty where nothing is in question.
    *
    * @param columns with guesses
    */
-  static String labelAdvice(Columns columns, Map<String, ColumnValues> values) {
+  static String advice(Columns columns, Map<String, ColumnValues> values) {
     ColumnGuess guess = new ColumnGuess(columns, values);
+    if (guess.found.containsKey(Role.TOKENS) && !guess.found.containsKey(Role.TAGS)) {
+      return guess.free(UsualNames.TAGS).isEmpty()
+          ? ""
+          : "Say which column holds the tags: "
+              + guess.free(UsualNames.TAGS).stream()
+                  .map(name -> Columns.option(Map.of(Role.TAGS, name)))
+                  .collect(Collectors.joining(" or "));
+    }
     String text = guess.found.get(Role.TEXT);
     if (text == null || guess.found.containsKey(Role.LABEL)) {
       return "";
@@ -272,15 +343,15 @@ final class ColumnGuess {
     }
     List<String> candidates = new ArrayList<>(guess.labels());
     if (candidates.isEmpty()) {
-      candidates.addAll(others.stream().filter(n -> values.get(n).looksLikeLabels()).toList());
+      candidates.addAll(others.stream().filter(n -> values.get(n).mayBeLabels()).toList());
     }
     if (candidates.isEmpty()) {
       return others.isEmpty()
           ? "The file has no other column than " + Excerpt.quoted(List.of(text))
           : "Its other columns, "
               + Excerpt.quoted(others)
-              + ", do not look like labels; name one: "
-              + Columns.option(textAndLabel(text, others.get(0)));
+              + ", do not look like labels; where one is, name it: "
+              + Term.COLUMNS.of("text=" + Columns.quoted(text) + ",label=NAME");
     }
     return "Say which column is the label: "
         + candidates.stream()

@@ -62,6 +62,10 @@ public final class Columns {
     private static final Set<Role> OF_INSTRUCTIONS = Set.of(INSTRUCTION, INPUT);
     private static final Set<Role> OTHER_TEXTS = Set.of(TEXT, TOKENS, PROMPT, MESSAGES);
 
+    /** Of which a row is read from one. */
+    private static final Set<Role> SOURCES =
+        Set.of(TEXT, TOKENS, PROMPT, MESSAGES, INSTRUCTION, QUESTION);
+
     private final List<String> names;
 
     Role(String... names) {
@@ -283,6 +287,11 @@ public final class Columns {
         }
         continue;
       }
+      if (Role.SOURCES.contains(role)
+          && chosen.keySet().stream().anyMatch(Role.SOURCES::contains)
+          && !Role.OF_QUESTIONS.contains(role)) {
+        continue; // the option says what is read
+      }
       for (String name : names) {
         if (role.names().contains(name)
             && !chosen.containsValue(name)
@@ -356,9 +365,7 @@ public final class Columns {
   /** Whether the names give an example something to read. */
   boolean isUsable(Collection<String> names) {
     Map<Role, String> found = resolve(names);
-    return Stream.of(
-            Role.TEXT, Role.TOKENS, Role.PROMPT, Role.MESSAGES, Role.INSTRUCTION, Role.QUESTION)
-        .anyMatch(found::containsKey);
+    return Role.SOURCES.stream().anyMatch(found::containsKey);
   }
 
   /** Whether a first row repeats the columns given by position: then it is a header. */
@@ -399,7 +406,16 @@ public final class Columns {
     return asked
         || !asksFor(column)
             && Stream.of(Role.TOKENS, Role.TAGS, Role.LABEL)
-                .anyMatch(r -> r.names().contains(column) || UsualNames.has(r.names().get(0), column));
+                .anyMatch(
+                    r -> r.names().contains(column) || UsualNames.has(r.names().get(0), column));
+  }
+
+  /** The columns among the names that nothing is read from. */
+  List<String> unused(Collection<String> names) {
+    Collection<String> used = resolve(names).values();
+    return names.stream()
+        .filter(name -> !used.contains(name) && !labelColumns.contains(name))
+        .toList();
   }
 
   /** What was recognised, for the report: {@code text <- sentence, label}. */

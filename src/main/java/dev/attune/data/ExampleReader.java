@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -30,6 +31,9 @@ final class ExampleReader {
           "chatgpt", "assistant",
           "assistant", "assistant");
 
+  /** Names of columns that nothing is read from, in the report. */
+  private static final int UNUSED_SHOWN = 4;
+
   private final Path file;
   private final Columns given;
   private final ReadOptions options;
@@ -39,6 +43,7 @@ final class ExampleReader {
   private final Map<Columns.Role, String> seen = new LinkedHashMap<>();
   private String described = "";
   private String advice = "";
+  private final Set<String> unused = new LinkedHashSet<>();
   private boolean turns;
 
   /**
@@ -91,8 +96,7 @@ final class ExampleReader {
         bad.add(row.number(), e);
       }
     }
-    FileReading reading =
-        new FileReading(described(), seen, given.positions(), advice, List.of());
+    FileReading reading = new FileReading(described(), seen, given.positions(), advice, List.of());
     return bad.noted(new Dataset(file, examples, reading));
   }
 
@@ -126,23 +130,37 @@ final class ExampleReader {
   private void note(Columns columns, Map<String, ColumnValues> values) {
     Map<Columns.Role, String> roles = columns.resolve(values.keySet());
     if (seen.isEmpty()) {
-      advice = ColumnGuess.labelAdvice(columns, values);
+      advice = ColumnGuess.advice(columns, values);
     }
     turns |= columns.areTurns(roles);
     seen.putAll(roles);
+    unused.addAll(columns.unused(values.keySet()));
     described = columns.describe(seen);
   }
 
   private String described() {
+    return described + form() + notUsed();
+  }
+
+  private String notUsed() {
+    List<String> names = unused.stream().filter(name -> !name.isBlank()).toList();
+    int more = names.size() - UNUSED_SHOWN;
+    return names.isEmpty()
+        ? ""
+        : "; not used: "
+            + String.join(", ", names.subList(0, Math.min(UNUSED_SHOWN, names.size())))
+            + (more > 0 ? " and " + more + " more" : "");
+  }
+
+  private String form() {
     if (!turns) {
-      return described;
+      return "";
     }
-    return described
-        + (options.asTurns()
-            ? ": as turns of the model's chat template"
-            : seen.containsKey(Columns.Role.INSTRUCTION)
-                ? ": as Alpaca's prompts"
-                : ": as prompts that end in a line break");
+    return (options.asTurns()
+        ? ": as turns of the model's chat template"
+        : seen.containsKey(Columns.Role.INSTRUCTION)
+            ? ": as Alpaca's prompts"
+            : ": as prompts that end in a line break");
   }
 
   private Example example(Row given, Columns columns) {
@@ -168,10 +186,8 @@ final class ExampleReader {
     boolean isTurns = columns.areTurns(roles);
     Instruction instruction = isTurns ? instruction(row, values, roles) : null;
     List<ChatMessage> messages =
-        isTurns
-            ? options.asTurns() ? instruction.turns() : null
-            : conversation(row, values, roles);
-    boolean joined = messages == null || isTurns;
+        isTurns ? options.asTurns() ? instruction.turns() : null : conversation(row, values, roles);
+    boolean joined = !(values.get(roles.get(Columns.Role.PROMPT)) instanceof List<?>);
     Object label = values.get(roles.get(Columns.Role.LABEL));
     boolean isList = label instanceof List<?>;
     return new Example(
@@ -229,8 +245,7 @@ final class ExampleReader {
         turns.addAll(answer);
       }
     }
-    String system =
-        turns == null ? null : text(row, values, roles.get(Columns.Role.SYSTEM));
+    String system = turns == null ? null : text(row, values, roles.get(Columns.Role.SYSTEM));
     if (system == null || system.isBlank() || turns.get(0).role().equals("system")) {
       return turns;
     }

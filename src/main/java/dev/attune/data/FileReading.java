@@ -6,6 +6,8 @@ import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * How a file was read: for the data report, and for advice that names the file's own columns.
@@ -13,7 +15,8 @@ import java.util.Map;
  * @param columns which column plays which role, in words: {@code text <- sentence, label}
  * @param roles the column of each role
  * @param positions the columns in their order where they were given by position; else null
- * @param advice what to do where rows turn out to lack their label or words; empty: nothing is known
+ * @param advice what to do where rows turn out to lack their label or words; empty: nothing is
+ *     known
  * @param findings what reading found; of no split yet
  */
 public record FileReading(
@@ -49,6 +52,28 @@ public record FileReading(
   /** A sentence with the advice behind it. */
   public String advised(String sentence) {
     return advice.isEmpty() ? sentence : sentence + ". " + advice;
+  }
+
+  /** The option that reads a prompt or an instruction as a text; null where there is none. */
+  public String promptAsText() {
+    String prompt = roles.getOrDefault(Columns.Role.PROMPT, roles.get(Columns.Role.INSTRUCTION));
+    if (prompt == null || roles.containsKey(Columns.Role.TEXT)) {
+      return null;
+    }
+    Map<Columns.Role, String> option = new LinkedHashMap<>();
+    option.put(Columns.Role.TEXT, prompt);
+    if (roles.containsKey(Columns.Role.LABEL)) {
+      option.put(Columns.Role.LABEL, roles.get(Columns.Role.LABEL));
+    }
+    return Columns.option(option);
+  }
+
+  /** The options that read one of several texts, where a row has text, prompt and messages. */
+  public String oneSource() {
+    return Stream.of(Columns.Role.TEXT, Columns.Role.PROMPT, Columns.Role.MESSAGES)
+        .filter(roles::containsKey)
+        .map(role -> Columns.option(Map.of(role, roles.get(role))))
+        .collect(Collectors.joining(" or "));
   }
 
   /** The option that reads the words of the text; null where there is no column of texts. */

@@ -14,8 +14,7 @@ import java.util.List;
  * @param input what the instruction is about; null or empty: nothing
  * @param answer null where there is none
  */
-record Instruction(
-    boolean alpaca, String system, String instruction, String input, String answer) {
+record Instruction(boolean alpaca, String system, String instruction, String input, String answer) {
   /** The prompts of the Stanford Alpaca repository, train.py. */
   private static final String WITH_INPUT =
       "Below is an instruction that describes a task, paired with an input that provides further"

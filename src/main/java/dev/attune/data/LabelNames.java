@@ -52,8 +52,7 @@ public final class LabelNames {
     try {
       return Files.readAllLines(Path.of(file)).stream().filter(line -> !line.isBlank()).toList();
     } catch (IOException e) {
-      throw new InputException(
-          Term.LABEL_NAMES.of(file) + " cannot be read: " + e.getMessage(), e);
+      throw new InputException(Term.LABEL_NAMES.of(file) + " cannot be read: " + e.getMessage(), e);
     }
   }
 

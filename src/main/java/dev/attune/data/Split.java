@@ -59,8 +59,7 @@ public record Split(Dataset train, Dataset validation) {
         fraction,
         dataset.size(),
         dataset.source());
-    return new Split(
-        dataset.withExamples(train), dataset.withExamples(validation));
+    return new Split(dataset.withExamples(train), dataset.withExamples(validation));
   }
 
   /** Strata in their order; in each, groups of examples with equal text, in file order. */

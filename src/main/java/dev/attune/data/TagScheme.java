@@ -30,8 +30,7 @@ public enum TagScheme {
 
   /** The scheme that tags are of. */
   public static TagScheme of(Dataset data) {
-    return of(
-        data.examples().stream().map(Example::tags).filter(tags -> tags != null).toList());
+    return of(data.examples().stream().map(Example::tags).filter(tags -> tags != null).toList());
   }
 
   static TagScheme of(List<List<String>> sentences) {
@@ -55,9 +54,7 @@ public enum TagScheme {
   public static Set<String> strangers(Set<String> names) {
     Set<String> strangers = new TreeSet<>();
     boolean entities = names.contains(OUTSIDE) && names.stream().anyMatch(n -> n.startsWith("B-"));
-    names.stream()
-        .filter(name -> entities && !TAG.matcher(name).matches())
-        .forEach(strangers::add);
+    names.stream().filter(name -> entities && !TAG.matcher(name).matches()).forEach(strangers::add);
     return strangers;
   }
 

@@ -28,7 +28,7 @@ final class UsualNames {
   static final Set<String> LABELS =
       names(
           "label labels category class target sentiment stars star_rating rating topic intent score"
-              + " emotion polarity stance grade genre gold_label is_spam toxic"
+              + " emotion polarity stance grade genre gold_label"
               // German
               + " stimmung kategorie klasse bewertung sterne thema note absicht"
               // French
@@ -37,8 +37,11 @@ final class UsualNames {
               + " etiqueta categoria clase sentimiento estrellas puntuacion tema calificacion nota");
 
   static final Set<String> TAGS =
-      names("tag ner ner_labels labels label pos pos_tags upos xpos chunk_tags bio_tags token_labels");
+      names(
+          "tag ner ner_labels labels label pos pos_tags upos xpos chunk_tags bio_tags token_labels");
 
+  static final Set<String> INPUTS = names("context");
+  static final Set<String> SYSTEMS = names("system_prompt system_message");
   static final Set<String> TOKENS = names("token word");
   static final Set<String> CONVERSATIONS =
       names("conversations conversation dialogue dialog chat turns");

@@ -20,9 +20,9 @@
  *   <li>Rows of all formats meet in one place ({@code ExampleReader}), which gives columns their
  *       meaning. Instructions become turns where the model has a chat template, as LLaMA-Factory
  *       makes them, else the prompts that the Stanford Alpaca repository publishes.
- *   <li>What a task makes of its targets (tags as BIO, decimal commas) is done to the dataset before
- *       anything else looks at it, and stands in its reading ({@link dev.attune.data.FileReading}):
- *       so examples in memory have it too.
+ *   <li>What a task makes of its targets (tags as BIO, decimal commas) is done to the dataset
+ *       before anything else looks at it, and stands in its reading ({@link
+ *       dev.attune.data.FileReading}): so examples in memory have it too.
  *   <li>A .txt file is one running text with its line breaks, as Transformers' {@code run_clm.py}
  *       has it: a line of prose or verse is no example of its own. One document a row is said with
  *       a {@code text} column.

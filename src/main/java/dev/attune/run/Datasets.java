@@ -36,7 +36,8 @@ public record Datasets(Dataset train, Dataset validation, Dataset test) {
         train == null
             ? DataReader.read(Path.of(config.required(RunOption.TRAIN_FILE)), options)
             : train,
-        optional(config, RunOption.VALIDATION_FILE, options, given == null ? null : given.validation()),
+        optional(
+            config, RunOption.VALIDATION_FILE, options, given == null ? null : given.validation()),
         optional(config, RunOption.TEST_FILE, options, given == null ? null : given.test()));
   }
 
@@ -66,8 +67,7 @@ public record Datasets(Dataset train, Dataset validation, Dataset test) {
       return read;
     }
     Dataset named = task.prepared(named(config, read));
-    Dataset sound =
-        config.flag(RunOption.SKIP_BAD_ROWS) ? FatalRows.leftOut(named, task) : named;
+    Dataset sound = config.flag(RunOption.SKIP_BAD_ROWS) ? FatalRows.leftOut(named, task) : named;
     return first(config, RunOption.MAX_EVAL_SAMPLES, sound);
   }
 
@@ -147,14 +147,12 @@ public record Datasets(Dataset train, Dataset validation, Dataset test) {
   }
 
   /** A share of the training data; 0 where none is held out. */
-  private static double share(
-      RunConfig config, RunOption option, RunOption file, Dataset given) {
+  private static double share(RunConfig config, RunOption option, RunOption file, Dataset given) {
     if (!config.isGiven(option)) {
       return 0;
     }
     if (given != null) {
-      throw new InputException(
-          option + " and " + file + " are both given; leave one of them out");
+      throw new InputException(option + " and " + file + " are both given; leave one of them out");
     }
     double share = config.number(option);
     if (!(share > 0 && share < 1)) {

@@ -42,12 +42,7 @@ public final class EvaluateRun {
       ComparedAnswers answers = run.compare(dataset);
       double seconds = (System.nanoTime() - begin) * 1e-9;
       return new Outcome(
-          answers.metrics().values(),
-          answers.metrics(),
-          dataset,
-          answers.tokens(),
-          seconds,
-          0);
+          answers.metrics().values(), answers.metrics(), dataset, answers.tokens(), seconds, 0);
     }
   }
 
@@ -81,12 +76,7 @@ public final class EvaluateRun {
       Map<String, Double> values = evaluator.evaluate(trained.model(), session.tape(0));
       double seconds = (System.nanoTime() - begin) * 1e-9;
       return new Outcome(
-          values,
-          evaluator.metrics(),
-          dataset,
-          encoded.tokens(),
-          seconds,
-          encoded.droppedTokens());
+          values, evaluator.metrics(), dataset, encoded.tokens(), seconds, encoded.droppedTokens());
     }
   }
 }

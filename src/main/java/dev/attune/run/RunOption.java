@@ -241,7 +241,11 @@ public enum RunOption {
               Stream.of(
                   LABEL_NAMES,
                   MAX_EVAL_SAMPLES,
-                  STRIDE, EVALUATE_WITH, MAX_NEW_TOKENS, STOP, STREAMS))
+                  STRIDE,
+                  EVALUATE_WITH,
+                  MAX_NEW_TOKENS,
+                  STOP,
+                  STREAMS))
           .toList();
 
   /** Options of {@code attune predict}. */

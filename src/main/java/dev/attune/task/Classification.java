@@ -181,10 +181,7 @@ public final class Classification implements Task {
                 ? many(n, "label is", "labels are")
                     + " missing; several labels a row are learned with "
                     + Term.TASK.of(MultiLabelClassification.TYPE.name())
-                : found
-                    .data()
-                    .reading()
-                    .advised(many(n, "label is", "labels are") + " missing"));
+                : found.data().reading().advised(many(n, "label is", "labels are") + " missing"));
     LabelFindings classes = new LabelFindings(found, labels, classCounts);
     classes.unknown(
         example -> LabelMap.isPresent(example.label()) && !labels.contains(example.label()),

@@ -91,7 +91,9 @@ final class LabelFindings {
     List<Example> labelled =
         found.data().examples().stream().filter(e -> LabelMap.isPresent(e.label())).toList();
     List<String> names = present().map(Map.Entry::getKey).toList();
-    return areSwapped(labelled, names) || areMeasures(labelled, names) || areUnique(labelled, names);
+    return areSwapped(labelled, names)
+        || areMeasures(labelled, names)
+        || areUnique(labelled, names);
   }
 
   private boolean areSwapped(List<Example> labelled, List<String> names) {
@@ -139,12 +141,12 @@ final class LabelFindings {
         Severity.FATAL,
         "numeric_labels",
         String.format(
-            Locale.ROOT,
-            "the labels are %d different numbers (%s …) in %d rows, which as classes would have"
-                + " nothing to do with each other. To learn numbers give ",
-            names.size(),
-            quoted(names.subList(0, 3)),
-            labelled.size())
+                Locale.ROOT,
+                "the labels are %d different numbers (%s …) in %d rows, which as classes would have"
+                    + " nothing to do with each other. To learn numbers give ",
+                names.size(),
+                quoted(names.subList(0, 3)),
+                labelled.size())
             + Term.TASK.of("regression"));
     return true;
   }
@@ -158,10 +160,12 @@ final class LabelFindings {
         Severity.FATAL,
         "unique_labels",
         String.format(
-            "%d rows have %d different labels (%s …): an identifier or a text of its own rather than"
-                + " a class. ",
-            labelled.size(), names.size(), quoted(names.subList(0, 3)))
-            + (numbers ? "To learn numbers give " + Term.TASK.of("regression") + "; else name" : "Name")
+                "%d rows have %d different labels (%s …): an identifier or a text of its own rather than"
+                    + " a class. ",
+                labelled.size(), names.size(), quoted(names.subList(0, 3)))
+            + (numbers
+                ? "To learn numbers give " + Term.TASK.of("regression") + "; else name"
+                : "Name")
             + " the column of classes: "
             + Term.COLUMNS.of("text=NAME,label=NAME"));
     return true;
@@ -189,7 +193,8 @@ final class LabelFindings {
       return;
     }
     boolean alone = counts.getOrDefault(first.label(), 0) == 1;
-    boolean others = present().filter(e -> !e.getKey().equals(first.label())).allMatch(e -> e.getValue() > 1);
+    boolean others =
+        present().filter(e -> !e.getKey().equals(first.label())).allMatch(e -> e.getValue() > 1);
     if (alone && others && found.data().size() > FEW_EXAMPLES) {
       found.add(
           Severity.WARNING,

@@ -304,7 +304,7 @@ public final class TokenClassification implements Task {
         Severity.FATAL,
         "missing_label",
         example -> example.tags() == null && example.tokens() != null,
-        n -> many(n, "row has", "rows have") + " no tags");
+        n -> found.data().reading().advised(many(n, "row has", "rows have") + " no tags"));
     found.examples(
         Severity.FATAL,
         "tags_mismatch",
@@ -413,8 +413,7 @@ public final class TokenClassification implements Task {
     public Dataset prepared(Dataset data, List<String> known) {
       checkNamed(data, known);
       TagScheme scheme = TagScheme.of(data);
-      boolean isKnown =
-          scheme == TagScheme.BIOES && known.containsAll(TYPE.labels(data).names());
+      boolean isKnown = scheme == TagScheme.BIOES && known.containsAll(TYPE.labels(data).names());
       return isKnown ? data : scheme.toBio(data);
     }
 

@@ -36,8 +36,7 @@ public final class ChatTemplate {
    */
   public record Conversation(String text, List<int[]> learned) {}
 
-  private static final List<String> FILES =
-      List.of("tokenizer_config.json", "chat_template.json");
+  private static final List<String> FILES = List.of("tokenizer_config.json", "chat_template.json");
 
   private static final List<String> TOKENS =
       List.of(

@@ -53,7 +53,8 @@ class ColumnGuessTest {
       value = {
         "review,sentiment|text <- review (guessed by its name), label <- sentiment (guessed by its"
             + " name)",
-        "id,Text,Label|text <- Text (guessed by its name), label <- Label (guessed by its name)",
+        "id,Text,Label|text <- Text (guessed by its name), label <- Label (guessed by its name); not"
+            + " used: id",
         "text,category|text, label <- category (guessed by its name)",
         "Review Text,Stars|text <- Review Text (guessed by its name), label <- Stars (guessed by its"
             + " name)",
@@ -65,7 +66,8 @@ class ColumnGuessTest {
         "question1,question2,label|text <- question1 (guessed by its name), text_pair <- question2"
             + " (guessed by its name), label",
         "tweet|text <- tweet (guessed by its name)",
-        "title,text,label|text, label",
+        "title,text,label|text, label; not used: title",
+        ",a,b,c,d,e,text|text; not used: a, b, c, d and 1 more",
       })
   void usualNamesAreGuessedAndTheReportSaysSo(String header, String described) {
     int width = header.split(",").length;
@@ -84,13 +86,14 @@ class ColumnGuessTest {
             + " text=title,label=topic or --columns text=body,label=topic",
         refusal("a.csv", "title,body,topic\na b,c d,x\n", null));
     assertEquals(
-        "text <- body, label <- topic (guessed by its name)",
+        "text <- body, label <- topic (guessed by its name); not used: title",
         read("b.csv", "title,body,topic\na b,c d,x\n", "text=body").columns());
   }
 
   @Test
   void numbersAreNoTextWhateverTheirName() {
-    Dataset data = read("a.csv", "comments,review,label\n5,good one,x\n7,bad one,y\n", (String) null);
+    Dataset data =
+        read("a.csv", "comments,review,label\n5,good one,x\n7,bad one,y\n", (String) null);
     assertEquals("good one", data.get(0).text());
   }
 
@@ -120,7 +123,10 @@ class ColumnGuessTest {
   @Test
   void namesWithCommasAndQuotesAreGivenInQuotes() {
     Dataset data =
-        read("a.csv", "\"what, then\",\"a \"\"b\"\"\"\nx y,1\n", "text=\"what, then\",label=\"a \"\"b\"\"\"");
+        read(
+            "a.csv",
+            "\"what, then\",\"a \"\"b\"\"\"\nx y,1\n",
+            "text=\"what, then\",label=\"a \"\"b\"\"\"");
     assertEquals("x y", data.get(0).text());
     assertEquals("1", data.get(0).label());
     assertTrue(
@@ -130,17 +136,61 @@ class ColumnGuessTest {
     assertTrue(open.getMessage().contains("a quote is not closed"), open.getMessage());
   }
 
+  @Test
+  void aColumnOfLabelsIsNeverAdvisedFromIdentifiersAndDates() {
+    StringBuilder csv = new StringBuilder("text,id,day,kind\n");
+    for (int i = 0; i < 20; i++) {
+      csv.append("words ").append(i).append(',').append(i).append(",2024-01-1");
+      csv.append(i % 5).append(i % 2 == 0 ? ",a\n" : ",b\n");
+    }
+    assertEquals(
+        "Say which column is the label: --columns text=text,label=kind",
+        RunOption.worded(read("a.csv", csv.toString(), (String) null).reading().advice()));
+  }
+
+  @Test
+  void aQuestionWithItsAnswerAndALabelMayBeAPair() {
+    assertEquals(
+        "a.csv: the columns \"question\", \"answer\" may be a pair of texts. Say so, or which is the"
+            + " text: --columns text=question,text_pair=answer,label=label or --columns"
+            + " text=question,label=label",
+        refusal("a.csv", "question,answer,label\nso what,that it,1\n", null));
+  }
+
+  @Test
+  void oneWordARowIsRefused() {
+    assertEquals(
+        "a.csv: \"Word\" seems to hold one word a row, which is not read. Write a .conll file: a"
+            + " word and its tag a line, a blank line between sentences",
+        refusal("a.csv", "Sentence #,Word,POS,Tag\n1,Bob,NN,B-PER\n1,ran,VB,O\n", null));
+  }
+
+  @Test
+  void severalColumnsOfTagsAreNamed() {
+    Dataset data =
+        read(
+            "a.jsonl",
+            "{\"tokens\": [\"a\"], \"pos\": [\"NN\"], \"ner\": [\"O\"]}\n",
+            (String) null);
+    assertEquals(
+        "Say which column holds the tags: --columns tags=pos or --columns tags=ner",
+        RunOption.worded(data.reading().advice()));
+  }
+
   // ---- headers
 
   @Test
   void aHeaderOfUnknownNamesIsNeverMadeAnExample() {
-    String rows = "a film that stirs,7,x1\na dull one it is,9,x1\nnot so bad a film,7,x2\n".repeat(5);
+    String rows =
+        "a film that stirs,7,x1\na dull one it is,9,x1\nnot so bad a film,7,x2\n".repeat(5);
     String header = refusal("a.csv", "was,wie,wo\n" + rows, null);
     assertTrue(
-        header.contains("Row 1 looks like a header. Say which columns to use: --columns text=was,label=w"),
+        header.contains(
+            "Row 1 looks like a header. Say which columns to use: --columns text=was,label=w"),
         header);
     String none = refusal("b.csv", rows, null);
-    assertTrue(none.contains("Row 1 looks like data. Say what the columns are: --columns text,"), none);
+    assertTrue(
+        none.contains("Row 1 looks like data. Say what the columns are: --columns text,"), none);
     assertEquals(15, read("c.csv", rows, "text,_,label").size());
   }
 
@@ -270,16 +320,46 @@ class ColumnGuessTest {
   }
 
   @Test
+  void answersThatAreJudgedAreRefused() {
+    String row = "{\"prompt\": \"a\", \"completion\": \"b\", \"label\": false}\n";
+    assertTrue(
+        refusal("a.jsonl", row, null)
+            .contains("\"label\" says of each answer whether it is wanted"));
+  }
+
+  @Test
+  void theContextOfAnInstructionIsItsInputAndSystemPromptsAreTurns() {
+    Example dolly =
+        first(
+            "{\"instruction\": \"Add.\", \"context\": \"1 2\", \"response\": \"3\", \"category\":"
+                + " \"x\"}",
+            true);
+    assertEquals(ChatMessage.of("user", "Add.\n1 2"), dolly.messages().get(0));
+    Example system =
+        first("{\"system_prompt\": \"s\", \"question\": \"a\", \"response\": \"b\"}", true);
+    assertEquals(ChatMessage.of("system", "s"), system.messages().get(0));
+  }
+
+  @Test
+  void theOptionSaysWhichOfSeveralSourcesIsRead() {
+    String row =
+        "{\"prompt\": \"a\", \"messages\": [{\"role\": \"user\", \"content\": \"a\"},"
+            + " {\"role\": \"assistant\", \"content\": \"b\"}]}\n";
+    assertEquals(2, read("a.jsonl", row, (String) null).get(0).sources());
+    assertEquals(1, read("b.jsonl", row, "messages=messages").get(0).sources());
+  }
+
+  @Test
   void questionsOnAContextStayQuestions() {
-    Example example =
-        first("{\"question\": \"q\", \"context\": \"a b\", \"answer\": \"x\"}", true);
+    Example example = first("{\"question\": \"q\", \"context\": \"a b\", \"answer\": \"x\"}", true);
     assertEquals("q", example.text());
     assertEquals("a b", example.textPair());
   }
 
   @Test
   void aQuestionThatCannotBeAnsweredHasNoAnswers() {
-    String flat = "{\"question\": \"q\", \"context\": \"a b\", \"is_impossible\": true, \"answers\": ";
+    String flat =
+        "{\"question\": \"q\", \"context\": \"a b\", \"is_impossible\": true, \"answers\": ";
     assertTrue(
         refusal("a.jsonl", flat + "[{\"text\": \"b\", \"answer_start\": 2}]}\n", null)
             .startsWith("a.jsonl, row 1: the question is said to have no answer"));
@@ -338,8 +418,7 @@ class ColumnGuessTest {
 
   @Test
   void tagsHaveUsualNamesToo() {
-    Example example =
-        first("{\"tokens\": [\"a\", \"b\"], \"labels\": [\"O\", \"B-X\"]}", false);
+    Example example = first("{\"tokens\": [\"a\", \"b\"], \"labels\": [\"O\", \"B-X\"]}", false);
     assertEquals(List.of("O", "B-X"), example.tags());
     assertNull(example.labels());
   }
@@ -349,8 +428,7 @@ class ColumnGuessTest {
   @Test
   void rowsThatCannotBeReadAreLeftOutAndCounted() {
     ReadOptions skipping = new ReadOptions(Columns.parse(null), true, false);
-    Dataset data =
-        read("a.csv", "text,label\na,x\n\nb\nc,y\nd,x,z\ne,y\n,\n", skipping);
+    Dataset data = read("a.csv", "text,label\na,x\n\nb\nc,y\nd,x,z\ne,y\n,\n", skipping);
     assertEquals(List.of("a", "c", "e"), data.examples().stream().map(Example::text).toList());
     Finding finding = data.reading().findings().get(0);
     assertEquals(List.of(3, 4, 6), finding.rows());
@@ -375,10 +453,12 @@ class ColumnGuessTest {
     Dataset data =
         read("a.jsonl", "{\"tokens\": [\"a\", \"b\"], \"ner_tags\": [1, 2]}\n", (String) null);
     assertEquals(List.of("B-PER", "I-PER"), names.applied(data).get(0).tags());
-    assertEquals(Map.of("tokens", List.of("a", "b"), "ner_tags", List.of(1, 2)), data.get(0).fields());
+    assertEquals(
+        Map.of("tokens", List.of("a", "b"), "ner_tags", List.of(1, 2)), data.get(0).fields());
     Dataset beyond = read("b.jsonl", "{\"text\": \"a\", \"label\": 3}\n", (String) null);
     InputException e = assertThrows(InputException.class, () -> names.applied(beyond));
-    assertTrue(e.getMessage().contains("row 1: ‹label names› names 3 labels, 0 to 2, and the row has 3"));
+    assertTrue(
+        e.getMessage().contains("row 1: ‹label names› names 3 labels, 0 to 2, and the row has 3"));
     assertThrows(InputException.class, () -> LabelNames.parse("a,,b"));
   }
 

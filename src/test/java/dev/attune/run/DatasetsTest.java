@@ -90,8 +90,7 @@ class DatasetsTest {
   @Test
   void oneFileIsSplitInThreeWithoutLeaks() {
     Path file = reviews(200);
-    Datasets sets =
-        shaped("classification", file, "validation-split", "0.1", "test-split", "0.2");
+    Datasets sets = shaped("classification", file, "validation-split", "0.1", "test-split", "0.2");
     assertEquals(200, sets.train().size() + sets.validation().size() + sets.test().size());
     assertEquals(20, sets.validation().size(), 2);
     assertEquals(40, sets.test().size(), 2);
@@ -130,12 +129,7 @@ class DatasetsTest {
     assertEquals(
         "--validation-split and --validation-file are both given; leave one of them out",
         refusal(
-            "classification",
-            file,
-            "validation-split",
-            "0.1",
-            "validation-file",
-            file.toString()));
+            "classification", file, "validation-split", "0.1", "validation-file", file.toString()));
     assertTrue(
         refusal("classification", file, "validation-split", "0.5", "test-split", "0.5")
             .contains("leave nothing to train on"));
@@ -199,7 +193,12 @@ class DatasetsTest {
     StringBuilder scores = new StringBuilder("text,label\n");
     StringBuilder ids = new StringBuilder("text,label\n");
     for (int i = 0; i < 40; i++) {
-      scores.append("some words of number ").append(i).append(',').append(i % 20 / 10.0).append('\n');
+      scores
+          .append("some words of number ")
+          .append(i)
+          .append(',')
+          .append(i % 20 / 10.0)
+          .append('\n');
       ids.append("some words of number ").append(i).append(",u").append(i).append('\n');
     }
     Path file = file("scores.csv", scores.toString());
@@ -228,7 +227,10 @@ class DatasetsTest {
             "classification",
             shaped("classification", file("a.csv", csv.toString()), "columns", "text,label"));
     Finding finding =
-        report.findings().stream().filter(f -> f.code().equals("header_row")).findFirst().orElseThrow();
+        report.findings().stream()
+            .filter(f -> f.code().equals("header_row"))
+            .findFirst()
+            .orElseThrow();
     assertTrue(
         RunOption.worded(finding.message()).endsWith("--columns text=was,label=wie"),
         finding.message());
@@ -247,8 +249,7 @@ class DatasetsTest {
 
   @Test
   void tagsThatAreNumbersNeedNames() {
-    Path file =
-        file("a.jsonl", "{\"tokens\": [\"a\", \"b\"], \"ner_tags\": [1, 0]}\n".repeat(3));
+    Path file = file("a.jsonl", "{\"tokens\": [\"a\", \"b\"], \"ner_tags\": [1, 0]}\n".repeat(3));
     assertTrue(
         refusal("token-classification", file)
             .endsWith("Name them in their order, from 0 on: --label-names O,B-PER,I-PER"));
@@ -292,18 +293,15 @@ class DatasetsTest {
         .reading()
         .findings()
         .forEach(f -> messages.add(f.message()));
-    assertEquals(
-        List.of("2 lines of -DOCSTART- part documents and are no sentences"), messages);
+    assertEquals(List.of("2 lines of -DOCSTART- part documents and are no sentences"), messages);
   }
 
   @Test
   void aRunningTextOfWordsAndTagsSaysHowToReadIt() {
     Path file = file("a.txt", "EU NNP B-NP B-ORG\nran VB B-VP O\n\nBob NNP B-NP B-PER\n");
-    assertTrue(
-        refusal("token-classification", file).contains("give --columns tokens,_,_,tags"));
+    assertTrue(refusal("token-classification", file).contains("give --columns tokens,_,_,tags"));
     assertEquals(
-        2,
-        shaped("token-classification", file, "columns", "tokens,_,_,tags").train().size());
+        2, shaped("token-classification", file, "columns", "tokens,_,_,tags").train().size());
   }
 
   @Test
@@ -311,7 +309,8 @@ class DatasetsTest {
     Path file = file("a.csv", "body,label\na b,x\nc d,y\n");
     assertTrue(
         refusal("token-classification", file)
-            .contains("the words of the text, parted by white space, are read with --columns"
-                + " tokens=body"));
+            .contains(
+                "the words of the text, parted by white space, are read with --columns"
+                    + " tokens=body"));
   }
 }
