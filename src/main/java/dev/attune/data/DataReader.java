@@ -36,7 +36,7 @@ public final class DataReader {
         case TSV -> new RowReader(file, options, format).read(new TsvRecords(lines));
         case JSONL -> new JsonlReader(file, options).read(lines);
         case SQUAD -> new SquadReader(file, options).read(lines);
-        case CONLL -> new ConllReader(file, columns).read(lines);
+        case CONLL -> new ConllReader(file, options).read(lines);
         case TEXT -> text(file, columns, lines);
       };
     } catch (InputException e) {

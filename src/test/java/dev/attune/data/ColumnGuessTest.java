@@ -443,6 +443,16 @@ class ColumnGuessTest {
   }
 
   @Test
+  void aSentenceWithABadLineIsLeftOutWithIt() {
+    ReadOptions skipping = new ReadOptions(Columns.parse(null), true, false);
+    Dataset data = read("a.conll", "a O\n\nb O\nc\nd O\n\ne O\n", skipping);
+    assertEquals(
+        List.of(List.of("a"), List.of("e")),
+        data.examples().stream().map(Example::tokens).toList());
+    assertEquals(List.of(4), data.reading().findings().get(0).rows());
+  }
+
+  @Test
   void emptyRowsAtTheEndAreHarmless() {
     assertEquals(1, read("a.csv", "text,label\na,x\n,\n,\n\n", (String) null).size());
   }

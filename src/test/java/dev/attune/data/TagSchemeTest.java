@@ -4,8 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -51,6 +53,35 @@ class TagSchemeTest {
     assertEquals(List.of(expected.split(" ")), converted.get(0).tags());
     assertEquals("tags_converted", converted.reading().findings().get(0).code());
     assertEquals(data.get(0).tokens(), converted.get(0).tokens());
+  }
+
+  /** Whatever entities a sentence has: written in any scheme, they are the same BIO. */
+  @Test
+  void everySchemeOfTheSameEntitiesBecomesTheSameTags() {
+    Random random = new Random(7);
+    for (int round = 0; round < 300; round++) {
+      List<String> bio = new ArrayList<>();
+      List<String> iob1 = new ArrayList<>();
+      List<String> bioes = new ArrayList<>();
+      String before = "";
+      for (int spans = 1 + random.nextInt(6); spans > 0; spans--) {
+        String type = random.nextInt(3) == 0 ? "" : random.nextBoolean() ? "-X" : "-Y";
+        int length = 1 + random.nextInt(3);
+        for (int i = 0; i < length; i++) {
+          boolean first = i == 0;
+          boolean last = i == length - 1;
+          bio.add(type.isEmpty() ? "O" : (first ? "B" : "I") + type);
+          iob1.add(type.isEmpty() ? "O" : (first && type.equals(before) ? "B" : "I") + type);
+          String end = first && last ? "S" : first ? "B" : last ? "E" : "I";
+          bioes.add(type.isEmpty() ? "O" : end + type);
+        }
+        before = type;
+      }
+      for (List<String> tags : List.of(bio, iob1, bioes)) {
+        Dataset data = tagged(String.join(" ", tags));
+        assertEquals(bio, TagScheme.of(data).toBio(data).get(0).tags(), tags::toString);
+      }
+    }
   }
 
   @Test

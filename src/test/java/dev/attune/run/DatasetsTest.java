@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
@@ -234,6 +235,36 @@ class DatasetsTest {
     assertTrue(
         RunOption.worded(finding.message()).endsWith("--columns text=was,label=wie"),
         finding.message());
+  }
+
+  @Test
+  void aLabelsWeightIsGivenOnce() {
+    Path file = file("a.jsonl", "{\"text\": \"a\", \"labels\": [\"a\"]}\n");
+    Dataset train = shaped("multi-label-classification", file).train();
+    TaskType type = Tasks.named("multi-label-classification");
+    InputException e =
+        assertThrows(
+            InputException.class,
+            () ->
+                type.create(
+                    type.labels(train), train, term -> term == Term.POS_WEIGHT ? "a=2,a=3" : null));
+    assertEquals(
+        "--pos-weight is 'a=2,a=3': the label \"a\" is there twice",
+        RunOption.worded(e.getMessage()));
+  }
+
+  @Test
+  void plainTagsAreMeasuredWordByWord() {
+    Path file = file("a.conll", "dogs NN\nrun VB\n\nBob NN\n");
+    Dataset train = shaped("token-classification", file).train();
+    TaskType type = Tasks.named("token-classification");
+    List<String> names = type.create(type.labels(train), train, term -> null).metricNames();
+    assertTrue(names.containsAll(List.of("accuracy", "f1_macro", "f1_weighted")), names::toString);
+    Path entities = file("b.conll", "Bob B-PER\nran O\n");
+    Dataset bio = shaped("token-classification", entities).train();
+    assertTrue(
+        type.create(type.labels(bio), bio, term -> null).metricNames().contains("recall"),
+        "entities");
   }
 
   @Test
