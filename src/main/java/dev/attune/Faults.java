@@ -147,7 +147,7 @@ final class Faults {
     if (type.isEnum()) {
       return type.getSimpleName() + "." + value.toUpperCase(Locale.ROOT);
     }
-    return type == String.class ? '"' + value + '"' : value;
+    return type == String.class ? '"' + value.replace("\"", "\\\"") + '"' : value;
   }
 
   /** maxLength for MAX_LENGTH. */

@@ -1,7 +1,5 @@
 package dev.attune;
 
-import dev.attune.data.Columns;
-import dev.attune.data.DataReader;
 import dev.attune.data.DataReport;
 import dev.attune.data.DataReportText;
 import dev.attune.data.Dataset;
@@ -58,10 +56,11 @@ public final class Trainer<E> {
 
   /** Where examples come from: a file, or memory. */
   private record Source(Path file, List<Example> examples) {
-    Dataset read(String name, Columns columns, FileOptions written) {
-      return file != null
-          ? DataReader.read(file, columns, written)
-          : new Dataset(Path.of(name), examples);
+    /** What is in memory; null: a file, which the run reads. */
+    static Dataset held(Source source, String name) {
+      return source == null || source.file != null
+          ? null
+          : new Dataset(Path.of(name), source.examples);
     }
   }
 
@@ -185,6 +184,14 @@ public final class Trainer<E> {
       out.add(reader.apply(out.size() + 1, Objects.requireNonNull(examples.next(), "example")));
     }
     return new Source(null, out);
+  }
+
+  /**
+   * Holds a share of the training examples out, above 0 and below 1, to evaluate on: spread evenly
+   * over the labels, equal texts on one side, chosen by the seed.
+   */
+  public Trainer<E> validationSplit(double share) {
+    return set(RunOption.VALIDATION_SPLIT, share);
   }
 
   /** Which columns of files play which role: "text=body,label=topic". */
@@ -468,16 +475,11 @@ public final class Trainer<E> {
             RunThread.run(
                 "attune-train",
                 thread -> {
-                  Columns columns = Columns.parse(options.get(RunOption.COLUMNS));
-                  TaskType task = Tasks.named(options.get(RunOption.TASK));
-                  FileOptions written = Datasets.fileOptions(config, task);
                   Datasets data =
                       new Datasets(
-                          train.read("the training examples", columns, written),
-                          validation == null
-                              ? null
-                              : validation.read("the validation examples", columns, written),
-                          test == null ? null : test.read("the test examples", columns, written));
+                          Source.held(train, "the training examples"),
+                          Source.held(validation, "the validation examples"),
+                          Source.held(test, "the test examples"));
                   BooleanSupplier stop =
                       () ->
                           thread.isInterrupted()

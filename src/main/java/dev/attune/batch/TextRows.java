@@ -62,8 +62,12 @@ public final class TextRows implements RowEncoder<TokenIds> {
     if (words || (example.text() == null && example.tokens() != null)) {
       Check.input(
           example.tokens() != null,
-          "%s: no tokens. Token classification needs the columns tokens and tags.",
-          dataset.where(example));
+          "%s: no tokens. Token classification needs the columns tokens and tags%s.",
+          dataset.where(example),
+          dataset.reading().textAsTokens() == null
+              ? ""
+              : "; the words of the text, parted by white space, are read with "
+                  + dataset.reading().textAsTokens());
       return tokenizer.encodeWordIds(example.tokens(), maxLength);
     }
     Check.input(example.text() != null, "%s: the text is missing", dataset.where(example));

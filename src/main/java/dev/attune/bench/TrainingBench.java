@@ -243,7 +243,7 @@ public final class TrainingBench {
       throw new InputException(
           RunOption.FILE + " needs " + RunOption.MODEL + " too, for its tokenizer");
     }
-    Dataset dataset = Datasets.read(config, RunOption.FILE, Classification.TYPE);
+    Dataset dataset = Datasets.rows(config, Classification.TYPE);
     try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
       Classification ofFile = Classification.of(dataset);
       if (ofFile.outputs() > 2) {

@@ -1,5 +1,10 @@
 package dev.attune.cli;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.data.Dataset;
+import dev.attune.data.Finding;
+import dev.attune.run.RunOption;
 import java.io.PrintStream;
 import java.time.Duration;
 import java.util.Locale;
@@ -44,6 +49,23 @@ final class Console {
   void line(String format, Object... args) {
     endProgress();
     out.println(args.length == 0 ? format : String.format(Locale.ROOT, format, args));
+  }
+
+  /**
+   * Says how a file was read, where no data report does: which column plays which role, and what
+   * was found.
+   *
+   * @param result for programs
+   */
+  void reading(Dataset data, ObjectNode result) {
+    result.put("columns", data.columns());
+    line("%s  [%s]", data.source(), data.columns());
+    ArrayNode list = result.putArray("findings");
+    for (Finding finding : data.reading().findings()) {
+      String sentence = RunOption.worded(finding.sentence(data));
+      list.addObject().put("code", finding.code()).put("message", sentence);
+      line("· %s", sentence);
+    }
   }
 
   /** Shows the state of a long task in place; on a terminal only. */

@@ -31,13 +31,14 @@ final class EvaluateCommand implements Command {
   public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
     EvaluateRun.Outcome outcome = EvaluateRun.run(arguments.config());
     outcome.values().forEach(result::put);
-    result.put("examples", outcome.examples());
+    result.put("examples", outcome.data().size());
+    console.reading(outcome.data(), result);
     result.put("tokens", outcome.tokens());
     result.put("tokens_per_second", outcome.tokens() / outcome.seconds());
     result.put("truncated_tokens", outcome.truncated());
     console.line(
         "%d examples, %,.0f real tokens/s",
-        outcome.examples(), outcome.tokens() / outcome.seconds());
+        outcome.data().size(), outcome.tokens() / outcome.seconds());
     if (outcome.truncated() > 0) {
       console.line("%d tokens were cut off at the maximum length", outcome.truncated());
     }

@@ -40,13 +40,15 @@ final class PredictCommand implements Command {
   @Override
   public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
     PredictRun.Outcome outcome = PredictRun.run(arguments.config());
-    result.put("examples", outcome.examples());
-    result.put("examples_per_second", outcome.examples() / outcome.seconds());
+    int examples = outcome.data().size();
+    result.put("examples", examples);
+    console.reading(outcome.data(), result);
+    result.put("examples_per_second", examples / outcome.seconds());
     result.put("truncated_tokens", outcome.truncated());
     result.put("output", outcome.output().toString());
     console.line(
         "%d predictions in %s (%.0f examples/s)",
-        outcome.examples(), outcome.output(), outcome.examples() / outcome.seconds());
+        examples, outcome.output(), examples / outcome.seconds());
     if (outcome.truncated() > 0) {
       console.line("%d tokens were cut off at the maximum length", outcome.truncated());
     }

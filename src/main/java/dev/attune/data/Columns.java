@@ -16,7 +16,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * Which column plays which role. Columns are recognised by these names alone, in lower case:
+ * Which column plays which role. Columns are recognised by these names, in lower case:
  *
  * <ul>
  *   <li>text: {@code text, sentence, sentence1, premise}
@@ -25,14 +25,17 @@ import java.util.stream.Stream;
  *   <li>tokens: {@code tokens, words}
  *   <li>tags: {@code tags, ner_tags}
  *   <li>prompt, completion, messages: those names
+ *   <li>instruction, with input and system where they are: those names, and no other text
  *   <li>question, context, answers, answer_text, answer_start: those names, where there is both a
  *       question and a context, and no other text
  * </ul>
  *
- * Other names are given with {@code --columns text=NAME,label=NAME}; several columns of 0 and 1,
- * each named as a label, with {@code --columns text=NAME,labels=NAME;NAME;NAME}. A file without
- * header gets the columns in their order, {@code --columns text,label}; there {@code _} skips a
- * column and a last {@code ...} allows any further ones.
+ * A role that no column has by these names may be guessed ({@link ColumnGuess}); the data report
+ * then says so. Other names are given with {@code --columns text=NAME,label=NAME}; several columns
+ * of 0 and 1, each named as a label, with {@code --columns text=NAME,labels=NAME;NAME;NAME}. A file
+ * without header gets the columns in their order, {@code --columns text,label}; there {@code _}
+ * skips a column and a last {@code ...} allows any further ones. A name that holds a comma, a
+ * semicolon or a quote stands in double quotes.
  */
 public final class Columns {
   /** What a column can mean. */
@@ -45,6 +48,9 @@ public final class Columns {
     PROMPT("prompt"),
     COMPLETION("completion"),
     MESSAGES("messages"),
+    INSTRUCTION("instruction"),
+    INPUT("input"),
+    SYSTEM("system"),
     QUESTION("question"),
     CONTEXT("context"),
     ANSWERS("answers"),
@@ -53,7 +59,12 @@ public final class Columns {
 
     private static final Set<Role> OF_QUESTIONS =
         Set.of(QUESTION, CONTEXT, ANSWERS, ANSWER_TEXT, ANSWER_START);
+    private static final Set<Role> OF_INSTRUCTIONS = Set.of(INSTRUCTION, INPUT);
     private static final Set<Role> OTHER_TEXTS = Set.of(TEXT, TOKENS, PROMPT, MESSAGES);
+
+    /** Of which a row is read from one. */
+    private static final Set<Role> SOURCES =
+        Set.of(TEXT, TOKENS, PROMPT, MESSAGES, INSTRUCTION, QUESTION);
 
     private final List<String> names;
 
@@ -79,6 +90,8 @@ public final class Columns {
   private static final String SKIP = "_";
   private static final String MORE = "...";
 
+  private static final char QUOTE = '"';
+
   /** How columns with names of their own are given. */
   static final String BY_NAME = "text=NAME,label=NAME";
 
@@ -88,21 +101,24 @@ public final class Columns {
   private final boolean moreAllowed;
   private final Map<Role, String> chosen;
   private final List<String> labelColumns; // each says 0 or 1; empty where there is one of labels
+  private final Map<Role, String> guessed; // of roles that no column has by its name
 
   private Columns(
       List<String> positions,
       boolean moreAllowed,
       Map<Role, String> chosen,
-      List<String> labelColumns) {
+      List<String> labelColumns,
+      Map<Role, String> guessed) {
     this.positions = positions;
     this.moreAllowed = moreAllowed;
     this.chosen = chosen;
     this.labelColumns = labelColumns;
+    this.guessed = guessed;
   }
 
   /** The file names its columns and they are recognised. */
   static Columns automatic() {
-    return new Columns(null, false, Map.of(), List.of());
+    return new Columns(null, false, Map.of(), List.of(), Map.of());
   }
 
   /** Reads what was given as columns; null is {@link #automatic}. */
@@ -110,8 +126,8 @@ public final class Columns {
     if (option == null) {
       return automatic();
     }
-    List<String> parts = Arrays.stream(option.split(",", -1)).map(String::strip).toList();
-    long named = parts.stream().filter(p -> p.contains("=")).count();
+    List<String> parts = split(option, ',');
+    long named = parts.stream().filter(Columns::isNamed).count();
     Check.input(
         named == 0 || named == parts.size(),
         "%s mixes positions and names. Give positions (text,label) for a file without"
@@ -124,6 +140,61 @@ public final class Columns {
         Term.COLUMNS.of(option),
         SKIP);
     return named > 0 ? named(option, parts) : positional(option, parts);
+  }
+
+  /** Parts between separators; one in a quoted name is no separator. */
+  private static List<String> split(String option, char separator) {
+    List<String> parts = new ArrayList<>();
+    StringBuilder part = new StringBuilder();
+    boolean quoted = false;
+    for (int i = 0; i < option.length(); i++) {
+      char c = option.charAt(i);
+      boolean opens = part.isEmpty() || "=;".indexOf(part.charAt(part.length() - 1)) >= 0;
+      if (c == QUOTE && (quoted || opens)) {
+        quoted = !quoted || i + 1 < option.length() && option.charAt(i + 1) == QUOTE;
+        if (quoted && !opens) {
+          part.append(option.charAt(i++)); // a doubled quote is one of the name
+        }
+      }
+      if (c == separator && !quoted) {
+        parts.add(part.toString().strip());
+        part.setLength(0);
+      } else if (!part.isEmpty() || !Character.isWhitespace(c)) {
+        part.append(c);
+      }
+    }
+    Check.input(!quoted, "%s: a quote is not closed", Term.COLUMNS.of(option));
+    parts.add(part.toString().strip());
+    return parts;
+  }
+
+  private static boolean isNamed(String part) {
+    return part.contains("=") && part.charAt(0) != QUOTE;
+  }
+
+  /** A name without the quotes around it. */
+  private static String unquoted(String name) {
+    String part = name.strip();
+    boolean quoted =
+        part.length() >= 2 && part.charAt(0) == QUOTE && part.charAt(part.length() - 1) == QUOTE;
+    return quoted ? part.substring(1, part.length() - 1).replace("\"\"", "\"") : part;
+  }
+
+  /** A name as the option takes it. */
+  static String quoted(String name) {
+    boolean plain =
+        name.equals(name.strip())
+            && !name.isEmpty()
+            && name.chars().noneMatch(c -> ",;=\"".indexOf(c) >= 0);
+    return plain ? name : QUOTE + name.replace("\"", "\"\"") + QUOTE;
+  }
+
+  /** The option that names columns by their roles: {@code --columns text=body,label=stars}. */
+  static String option(Map<Role, String> columns) {
+    return Term.COLUMNS.of(
+        columns.entrySet().stream()
+            .map(e -> e.getKey().names().get(0) + "=" + quoted(e.getValue()))
+            .collect(Collectors.joining(",")));
   }
 
   private static Columns named(String option, List<String> parts) {
@@ -144,16 +215,16 @@ public final class Columns {
           Arrays.stream(Role.values())
               .map(r -> r.names().get(0))
               .collect(Collectors.joining(", ")));
-      String column = part.substring(part.indexOf('=') + 1).strip();
+      String column = unquoted(part.substring(part.indexOf('=') + 1));
       String given = Term.COLUMNS.of(option);
       Check.input(!column.isEmpty(), "%s gives no column for %s", given, name);
       Check.input(chosen.put(role, column) == null, "%s gives %s twice", given, name);
     }
-    return new Columns(null, false, chosen, labelColumns);
+    return new Columns(null, false, chosen, labelColumns, Map.of());
   }
 
   private static List<String> labelColumns(String option, String value) {
-    List<String> columns = Arrays.stream(value.split(";", -1)).map(String::strip).toList();
+    List<String> columns = split(value, ';').stream().map(Columns::unquoted).toList();
     Check.input(
         columns.stream().noneMatch(String::isEmpty) && Set.copyOf(columns).size() == columns.size(),
         "%s: labels=NAME;NAME names each column of 0 and 1 once",
@@ -164,13 +235,16 @@ public final class Columns {
   private static Columns positional(String option, List<String> parts) {
     String given = Term.COLUMNS.of(option);
     boolean more = parts.get(parts.size() - 1).equals(MORE);
-    List<String> names = more ? parts.subList(0, parts.size() - 1) : parts;
+    List<String> names =
+        parts.subList(0, more ? parts.size() - 1 : parts.size()).stream()
+            .map(Columns::unquoted)
+            .toList();
     Set<String> distinct = new LinkedHashSet<>();
     for (String name : names) {
       Check.input(name.equals(SKIP) || distinct.add(name), "%s gives %s twice", given, name);
       Check.input(!name.equals(MORE), "%s: %s can only stand at the end", given, MORE);
     }
-    Columns columns = new Columns(List.copyOf(names), more, Map.of(), List.of());
+    Columns columns = new Columns(List.copyOf(names), more, Map.of(), List.of(), Map.of());
     Check.input(
         columns.isUsable(names),
         "%s names no text. Use some of text, text_pair, label, tokens, tags,"
@@ -213,6 +287,11 @@ public final class Columns {
         }
         continue;
       }
+      if (Role.SOURCES.contains(role)
+          && chosen.keySet().stream().anyMatch(Role.SOURCES::contains)
+          && !Role.OF_QUESTIONS.contains(role)) {
+        continue; // the option says what is read
+      }
       for (String name : names) {
         if (role.names().contains(name)
             && !chosen.containsValue(name)
@@ -221,20 +300,54 @@ public final class Columns {
           if (other != null) {
             throw new InputException(
                 String.format(
-                    "the columns \"%s\" and \"%s\" both mean %s. Say which: %s",
+                    "the columns \"%s\" and \"%s\" both mean %s. Say which: %s or %s",
                     other,
                     name,
                     role.names().get(0),
-                    Term.COLUMNS.of(role.names().get(0) + "=" + other)));
+                    option(Map.of(role, other)),
+                    option(Map.of(role, name))));
           }
         }
       }
     }
-    boolean isQuestion = found.containsKey(Role.QUESTION) && found.containsKey(Role.CONTEXT);
-    if (!isQuestion || found.keySet().stream().anyMatch(Role.OTHER_TEXTS::contains)) {
+    guessed.forEach(
+        (role, column) -> {
+          if (names.contains(column)) {
+            found.values().remove(column); // a guess says what a name that might mean more does
+            found.putIfAbsent(role, column);
+          }
+        });
+    boolean isOther = found.keySet().stream().anyMatch(Role.OTHER_TEXTS::contains);
+    if (isOther || !(found.containsKey(Role.QUESTION) && found.containsKey(Role.CONTEXT))) {
       found.keySet().removeAll(Role.OF_QUESTIONS);
     }
+    if (isOther || !found.containsKey(Role.INSTRUCTION)) {
+      found.keySet().removeAll(Role.OF_INSTRUCTIONS);
+    }
+    if (!found.containsKey(Role.MESSAGES) && !areTurns(found)) {
+      found.remove(Role.SYSTEM);
+    }
     return found;
+  }
+
+  /**
+   * Whether prompt and completion are one turn each, rather than one text that is joined as it is:
+   * instructions, and what is prompt and completion under other names.
+   */
+  boolean areTurns(Map<Role, String> found) {
+    return found.containsKey(Role.INSTRUCTION)
+        || Stream.of(Role.PROMPT, Role.COMPLETION)
+            .anyMatch(role -> guessed.containsKey(role) && found.containsKey(role));
+  }
+
+  /** The same with columns for roles that none has by its name. */
+  Columns withGuessed(Map<Role, String> columns) {
+    return new Columns(positions, moreAllowed, chosen, labelColumns, columns);
+  }
+
+  /** Whether the option names a column. */
+  boolean asksFor(String column) {
+    return chosen.containsValue(column) || labelColumns.contains(column);
   }
 
   /** Columns that each say with 0 or 1 whether a label holds; empty where none do. */
@@ -252,11 +365,7 @@ public final class Columns {
   /** Whether the names give an example something to read. */
   boolean isUsable(Collection<String> names) {
     Map<Role, String> found = resolve(names);
-    return found.containsKey(Role.TEXT)
-        || found.containsKey(Role.TOKENS)
-        || found.containsKey(Role.PROMPT)
-        || found.containsKey(Role.MESSAGES)
-        || found.containsKey(Role.QUESTION);
+    return Role.SOURCES.stream().anyMatch(found::containsKey);
   }
 
   /** Whether a first row repeats the columns given by position: then it is a header. */
@@ -267,7 +376,9 @@ public final class Columns {
       Role role = Role.of(name);
       if (role != null) {
         String cell = row.get(i).strip().toLowerCase(Locale.ROOT);
-        if (!cell.equals(name) && !role.names().contains(cell)) {
+        if (!cell.equals(name)
+            && !role.names().contains(cell)
+            && !UsualNames.has(role.names().get(0), row.get(i))) {
           return false;
         }
         any = true;
@@ -276,13 +387,45 @@ public final class Columns {
     return any;
   }
 
+  /** The option that names the columns of a header by the roles that positions gave them. */
+  String named(List<String> header) {
+    Map<Role, String> names = new EnumMap<>(Role.class);
+    for (int i = 0; i < Math.min(header.size(), positions.size()); i++) {
+      Role role = Role.of(positions.get(i));
+      if (role != null) {
+        names.put(role, header.get(i));
+      }
+    }
+    return option(names);
+  }
+
+  /** Whether cells of a column may hold lists: words, their tags, or labels. */
+  boolean mayBeList(String column) {
+    boolean asked =
+        Stream.of(Role.TOKENS, Role.TAGS, Role.LABEL).anyMatch(r -> column.equals(chosen.get(r)));
+    return asked
+        || !asksFor(column)
+            && Stream.of(Role.TOKENS, Role.TAGS, Role.LABEL)
+                .anyMatch(
+                    r -> r.names().contains(column) || UsualNames.has(r.names().get(0), column));
+  }
+
+  /** The columns among the names that nothing is read from. */
+  List<String> unused(Collection<String> names) {
+    Collection<String> used = resolve(names).values();
+    return names.stream()
+        .filter(name -> !used.contains(name) && !labelColumns.contains(name))
+        .toList();
+  }
+
   /** What was recognised, for the report: {@code text <- sentence, label}. */
   String describe(Map<Role, String> found) {
     List<String> parts = new ArrayList<>();
     found.forEach(
         (role, column) -> {
           String own = role.names().get(0);
-          parts.add(own.equals(column) ? own : own + " <- " + column);
+          String mark = column.equals(guessed.get(role)) ? " (guessed by its name)" : "";
+          parts.add((own.equals(column) ? own : own + " <- " + column) + mark);
         });
     if (!labelColumns.isEmpty()) {
       parts.add(LABEL_COLUMNS + " <- " + String.join("; ", labelColumns));

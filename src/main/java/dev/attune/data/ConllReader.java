@@ -20,9 +20,12 @@ final class ConllReader {
   private final int tagColumn;
   private final int width;
   private final boolean moreAllowed;
+  private final BadRows bad;
 
-  ConllReader(Path file, Columns columns) {
+  ConllReader(Path file, ReadOptions options) {
+    Columns columns = options.columns();
     this.file = file;
+    this.bad = new BadRows(options.skipBadRows());
     if (columns.isPositional()) {
       Map<Columns.Role, String> roles = columns.resolve(columns.positions());
       if (!columns.isWordAndTag()) {
@@ -44,44 +47,34 @@ final class ConllReader {
     }
   }
 
+  /** The usual meaning of so many columns: the word is the first, its tag the last. */
+  static String columns(int width) {
+    return "tokens," + "_,".repeat(width - 2) + "tags";
+  }
+
   Dataset read(TextLines lines) {
     List<Example> examples = new ArrayList<>();
     List<String> tokens = new ArrayList<>();
     List<String> tags = new ArrayList<>();
     int first = 0;
+    int documents = 0;
+    boolean sound = true; // whether all lines of the sentence can be read
     for (String raw = lines.next(); raw != null; raw = lines.next()) {
       String line = TextLines.chomp(raw);
-      boolean boundary = line.isBlank() || line.startsWith("-DOCSTART-");
-      if (boundary) {
-        flush(examples, first, tokens, tags);
+      boolean isDocument = line.startsWith("-DOCSTART-");
+      documents += isDocument ? 1 : 0;
+      if (isDocument || line.isBlank()) {
+        flush(examples, sound, first, tokens, tags);
+        sound = true;
         continue;
       }
-      String[] cells = cells(line);
-      if (cells.length != width && !(moreAllowed && cells.length > width)) {
-        throw new InputException(
-            file
-                + ", row "
-                + lines.number()
-                + " has "
-                + cells.length
-                + (cells.length == 1 ? " column" : " columns")
-                + " instead of "
-                + width
-                + ": "
-                + Excerpt.quoted(Arrays.asList(cells))
-                + ". Each line is a word and its tag; for files with more columns say where they"
-                + " stand: "
-                + Term.COLUMNS.of("tokens,_,_,tags"));
-      }
-      if (cells[wordColumn].isBlank() || cells[tagColumn].isBlank()) {
-        throw new InputException(
-            file
-                + ", row "
-                + lines.number()
-                + ": the "
-                + (cells[wordColumn].isBlank() ? "word" : "tag")
-                + " is missing: "
-                + Excerpt.quoted(Arrays.asList(cells)));
+      String[] cells;
+      try {
+        cells = cells(lines.number(), line);
+      } catch (InputException e) {
+        bad.add(lines.number(), e);
+        sound = false;
+        continue;
       }
       first = tokens.isEmpty() ? lines.number() : first;
       tokens.add(cells[wordColumn]);
@@ -90,24 +83,66 @@ final class ConllReader {
     if (lines.number() == 0) {
       throw new InputException(file + " is empty");
     }
-    flush(examples, first, tokens, tags);
-    return new Dataset(file, examples, "tokens, tags");
+    flush(examples, sound, first, tokens, tags);
+    Dataset data = bad.noted(new Dataset(file, examples, "tokens, tags"));
+    return documents == 0
+        ? data
+        : data.with(
+            Finding.ofFile(
+                Finding.Severity.NOTE,
+                "documents",
+                Findings.many(documents, "line", "lines")
+                    + " of -DOCSTART- part documents and are no sentences"));
   }
 
   /** The columns of a line. */
-  static String[] cells(String line) {
+  static String[] split(String line) {
     return line.indexOf('\t') >= 0 ? line.split("\t", -1) : line.strip().split(" +");
   }
 
+  private String[] cells(int row, String line) {
+    String[] cells = split(line);
+    if (cells.length != width && !(moreAllowed && cells.length > width)) {
+      throw new InputException(
+          file
+              + ", row "
+              + row
+              + " has "
+              + cells.length
+              + (cells.length == 1 ? " column" : " columns")
+              + " instead of "
+              + width
+              + ": "
+              + Excerpt.quoted(Arrays.asList(cells))
+              + ". Each line is a word and its tag"
+              + (cells.length > 2
+                  ? "; where there are more columns, say where they stand: "
+                      + Term.COLUMNS.of(columns(cells.length))
+                  : ""));
+    }
+    if (cells[wordColumn].isBlank() || cells[tagColumn].isBlank()) {
+      throw new InputException(
+          file
+              + ", row "
+              + row
+              + ": the "
+              + (cells[wordColumn].isBlank() ? "word" : "tag")
+              + " is missing: "
+              + Excerpt.quoted(Arrays.asList(cells)));
+    }
+    return cells;
+  }
+
+  /** Ends a sentence; one with a line that cannot be read is left out with it. */
   private static void flush(
-      List<Example> examples, int first, List<String> tokens, List<String> tags) {
-    if (!tokens.isEmpty()) {
+      List<Example> examples, boolean sound, int first, List<String> tokens, List<String> tags) {
+    if (!tokens.isEmpty() && sound) {
       Map<String, Object> fields = new LinkedHashMap<>();
       fields.put("tokens", List.copyOf(tokens));
       fields.put("tags", List.copyOf(tags));
       examples.add(new Example(first, null, null, null, tokens, tags, fields));
-      tokens.clear();
-      tags.clear();
     }
+    tokens.clear();
+    tags.clear();
   }
 }

@@ -21,18 +21,18 @@ public final class DataReader {
 
   /** Reads a file with the given columns, in the format of its extension. */
   public static Dataset read(Path file, Columns columns) {
-    return read(file, columns, FileOptions.AUTOMATIC);
+    return read(file, ReadOptions.of(columns));
   }
 
   /** Reads what a path stands for: a file, a folder or a pattern of files, or standard input. */
-  public static Dataset read(Path path, Columns columns, FileOptions options) {
-    return read(List.of(path.toString()), columns, options);
+  public static Dataset read(Path path, ReadOptions options) {
+    return read(List.of(path.toString()), options);
   }
 
   /** Reads what paths stand for, in their order, as one. */
-  public static Dataset read(List<String> paths, Columns columns, FileOptions options) {
+  public static Dataset read(List<String> paths, ReadOptions options) {
     return Dataset.joined(
-        DataFiles.of(paths, options).stream().map(file -> one(file, columns, options)).toList());
+        DataFiles.of(paths, options.written()).stream().map(file -> one(file, options)).toList());
   }
 
   /** Whether a file is plain text by its name, compressed or not. */
@@ -57,9 +57,9 @@ public final class DataReader {
     return DataFiles.of(paths, options);
   }
 
-  private static Dataset one(Path path, Columns columns, FileOptions options) {
+  private static Dataset one(Path path, ReadOptions options) {
     try (DataFile file = DataFile.of(path)) {
-      return one(file, columns, options);
+      return one(file, options);
     } catch (InputException e) {
       // Complaints about columns alone do not know their file.
       String name = path.equals(DataFile.STANDARD_INPUT) ? "standard input" : path.toString();
@@ -67,10 +67,12 @@ public final class DataReader {
     }
   }
 
-  private static Dataset one(DataFile file, Columns columns, FileOptions options) {
+  private static Dataset one(DataFile file, ReadOptions read) {
+    Columns columns = read.columns();
+    FileOptions options = read.written();
     Format format = format(file, columns, options);
     if (format == Format.PARQUET) {
-      return ParquetRows.read(file, columns);
+      return ParquetRows.read(file, read);
     }
     if (ForeignContent.isParquet(file.head())) {
       throw new InputException(file.shown() + " " + ForeignContent.parquet());
@@ -90,11 +92,11 @@ public final class DataReader {
       Dataset data =
           switch (format) {
             case CSV, TSV ->
-                new RowReader(file.shown(), columns, dialect)
+                new RowReader(file.shown(), read, dialect)
                     .read(dialect.records(file.shown(), lines));
-            case JSONL -> jsonLines(file, columns, options, lines);
-            case JSON -> new JsonReader(file, columns, options).read();
-            case CONLL -> new ConllReader(file.shown(), columns).read(lines);
+            case JSONL -> jsonLines(file, read, lines);
+            case JSON -> new JsonReader(file, read).read();
+            case CONLL -> new ConllReader(file.shown(), read).read(lines);
             case TXT -> text(file.shown(), columns, lines);
             case PARQUET -> throw new IllegalStateException("read above");
           };
@@ -125,12 +127,11 @@ public final class DataReader {
   }
 
   /** A list under the name of lines is read as the list that it is. */
-  private static Dataset jsonLines(
-      DataFile file, Columns columns, FileOptions options, TextLines lines) {
-    if (JsonReader.isList(file, options)) {
-      return new JsonReader(file, columns, options).read();
+  private static Dataset jsonLines(DataFile file, ReadOptions read, TextLines lines) {
+    if (JsonReader.isList(file, read.written())) {
+      return new JsonReader(file, read).read();
     }
-    return new JsonlReader(file.shown(), columns).read(new JsonLines(file.shown(), lines));
+    return new JsonlReader(file.shown(), read).read(new JsonLines(file.shown(), lines));
   }
 
   /**

@@ -276,6 +276,7 @@ public final class DataReport {
             TokenLengths tokens = lengths.get(name);
             Map<String, Integer> counts = checks.classCounts(dataset);
             summaries.add(SplitSummary.of(name, dataset, tokens, counts));
+            dataset.reading().findings().forEach(finding -> findings.add(finding.in(name)));
             examine(new Findings(name, dataset, maxLength, findings), tokens, counts);
           });
       if (datasets.containsKey("train")) {

@@ -14,11 +14,11 @@ import java.util.List;
  * @param source the file, or what stands for the files, as messages name it
  * @param examples in file order. Rows of several files are numbered on from file to file; {@link
  *     #place} says the file and its own row.
- * @param columns which column plays which role, in words: {@code text <- sentence, label}
+ * @param reading how they were read
  * @param parts the files, in order; at least one
  */
 public record Dataset(
-    Path source, List<Example> examples, String columns, List<DatasetPart> parts) {
+    Path source, List<Example> examples, FileReading reading, List<DatasetPart> parts) {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   public Dataset {
@@ -27,19 +27,39 @@ public record Dataset(
   }
 
   /** The examples of one file. */
+  public Dataset(Path source, List<Example> examples, FileReading reading) {
+    this(source, examples, reading, List.of(new DatasetPart(source, 0, examples.size(), "")));
+  }
+
+  /** Those of which nothing more is known than the columns, in words. */
   public Dataset(Path source, List<Example> examples, String columns) {
-    this(source, examples, columns, List.of(new DatasetPart(source, 0, examples.size(), "")));
+    this(source, examples, FileReading.of(columns));
   }
 
   /** Other examples of the same files. */
   public Dataset withExamples(List<Example> others) {
-    return new Dataset(source, others, columns, parts);
+    return new Dataset(source, others, reading, parts);
+  }
+
+  /** The same with one more finding of how it was read. */
+  public Dataset with(Finding finding) {
+    return new Dataset(source, examples, reading.with(finding), parts);
+  }
+
+  /** The same, as if nothing had been found when it was read. */
+  public Dataset withoutFindings() {
+    return new Dataset(source, examples, reading.withoutFindings(), parts);
+  }
+
+  /** Which column plays which role, in words: {@code text <- sentence, label}. */
+  public String columns() {
+    return reading.columns();
   }
 
   /** The same with what the data report is to say of how its one file is written. */
   Dataset written(String form) {
     return new Dataset(
-        source, examples, columns, List.of(new DatasetPart(source, 0, examples.size(), form)));
+        source, examples, reading, List.of(new DatasetPart(source, 0, examples.size(), form)));
   }
 
   /** Several files as one. */
@@ -49,26 +69,34 @@ public record Dataset(
     }
     List<Example> examples = new ArrayList<>();
     List<DatasetPart> parts = new ArrayList<>();
+    List<Finding> findings = new ArrayList<>();
     int before = 0;
     // What names its fields row by row has no columns where it has no rows.
     Dataset first = files.stream().filter(file -> file.size() > 0).findFirst().orElse(files.get(0));
     for (Dataset file : files) {
-      if (file.size() > 0 && !file.columns.equals(first.columns)) {
+      if (file.size() > 0 && !file.columns().equals(first.columns())) {
         throw new InputException(
             String.format(
                 "%s has the columns [%s], %s has [%s]; files that are read as one need the same",
-                first.source, first.columns, file.source, file.columns));
+                first.source, first.columns(), file.source, file.columns()));
       }
       int last = 0;
       for (Example example : file.examples) {
         examples.add(example.numbered(before + example.row()));
         last = Math.max(last, example.row());
       }
+      for (Finding finding : file.reading.findings()) {
+        findings.add(finding.after(before));
+      }
       parts.add(new DatasetPart(file.source, before, file.size(), file.parts.get(0).form()));
       before += last;
     }
     Path name = Path.of(files.get(0).source + " and " + (files.size() - 1) + " more");
-    return new Dataset(name, examples, first.columns, parts);
+    FileReading reading = first.reading.withoutFindings();
+    for (Finding finding : findings) {
+      reading = reading.with(finding);
+    }
+    return new Dataset(name, examples, reading, parts);
   }
 
   /**
@@ -77,7 +105,7 @@ public record Dataset(
    * @throws InputException if a text of it holds half a character, which no tokenizer can read
    */
   public Dataset(Path source, List<Example> examples) {
-    this(source, examples, "");
+    this(source, examples, FileReading.NONE);
     for (Example example : this.examples) {
       String broken = WholeCharacters.broken(example.texts());
       if (broken != null) {

@@ -121,6 +121,23 @@ public record Example(
         fields);
   }
 
+  /** The same example with other targets. */
+  Example withTargets(String newLabel, List<String> newLabels, List<String> newTags) {
+    return new Example(
+        row,
+        text,
+        textPair,
+        newLabel,
+        newLabels,
+        tokens,
+        newTags,
+        prompt,
+        completion,
+        messages,
+        answers,
+        fields);
+  }
+
   /** All that is text in it. */
   List<Object> texts() {
     List<Object> texts =

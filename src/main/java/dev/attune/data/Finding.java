@@ -7,7 +7,7 @@ import java.util.stream.Collectors;
  * One thing found.
  *
  * @param code stable name for programs
- * @param split train, validation or test
+ * @param split train, validation or test; empty where it is not known yet
  * @param message one sentence for people
  * @param rows the first rows concerned, lines of the file
  * @param count all rows concerned
@@ -27,12 +27,28 @@ public record Finding(
     NOTE
   }
 
+  /** A finding on a file whose split is not known yet. */
+  public static Finding ofFile(Severity severity, String code, String message) {
+    return new Finding(severity, code, "", message, List.of(), 0);
+  }
+
+  /** The same in a split. */
+  Finding in(String name) {
+    return new Finding(severity, code, name, message, rows, count);
+  }
+
+  /** The same of rows that are numbered on from so many before. */
+  Finding after(int rowsBefore) {
+    return new Finding(
+        severity, code, split, message, rows.stream().map(r -> r + rowsBefore).toList(), count);
+  }
+
   /**
    * The message with the rows concerned: "2 texts are empty (rows 3, 7)".
    *
    * @param data of the split
    */
-  String sentence(Dataset data) {
+  public String sentence(Dataset data) {
     if (rows.isEmpty()) {
       return message;
     }

@@ -4,6 +4,7 @@ import dev.attune.data.Finding.Severity;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.function.IntFunction;
 import java.util.function.IntPredicate;
 import java.util.function.Predicate;
@@ -14,8 +15,22 @@ public final class Findings {
   private final Dataset data;
   private final int maxLength;
   private final List<Finding> list;
+  private final Map<Integer, String> fatalRows; // why, by index; null: nobody asks
 
   Findings(String split, Dataset data, int maxLength, List<Finding> list) {
+    this(split, data, maxLength, list, null);
+  }
+
+  /**
+   * @param fatalRows takes the reason of each row of a FATAL finding on rows, by its index
+   */
+  Findings(
+      String split,
+      Dataset data,
+      int maxLength,
+      List<Finding> list,
+      Map<Integer, String> fatalRows) {
+    this.fatalRows = fatalRows;
     this.split = split;
     this.data = data;
     this.maxLength = maxLength;
@@ -55,6 +70,9 @@ public final class Findings {
     for (int i = 0; i < data.size(); i++) {
       if (concerned.test(i)) {
         count++;
+        if (fatalRows != null && severity == Severity.FATAL) {
+          fatalRows.putIfAbsent(i, wording.apply(1));
+        }
         if (rows.size() < Finding.ROWS_SHOWN) {
           rows.add(data.get(i).row());
         }

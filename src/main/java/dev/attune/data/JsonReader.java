@@ -29,13 +29,13 @@ final class JsonReader {
   private static final int NAMES_SHOWN = 6;
 
   private final DataFile file;
-  private final Columns columns;
+  private final ReadOptions read;
   private final FileOptions options;
 
-  JsonReader(DataFile file, Columns columns, FileOptions options) {
+  JsonReader(DataFile file, ReadOptions read) {
     this.file = file;
-    this.columns = columns;
-    this.options = options;
+    this.read = read;
+    this.options = read.written();
   }
 
   /**
@@ -88,7 +88,7 @@ final class JsonReader {
     if (shape.squad && !shape.more) {
       try (DecodedText text = new DecodedText(file, options.encoding());
           JsonParser parser = JsonText.parser(text)) {
-        return new SquadReader(file.shown()).read(parser);
+        return new SquadReader(file.shown(), read).read(parser);
       } catch (JsonProcessingException e) {
         throw JsonText.invalid(file.shown(), e);
       } catch (IOException e) {
@@ -103,7 +103,7 @@ final class JsonReader {
 
   /** Whether the only object of a file is a row of its own. */
   private boolean isRow(Shape shape) {
-    return columns.isUsable(shape.names) && !isByColumn(shape);
+    return read.columns().isUsable(shape.names) && !isByColumn(shape);
   }
 
   /** Whether an object has a column in each field: as pandas writes frames, or as plain lists. */
@@ -155,7 +155,7 @@ final class JsonReader {
 
   private Dataset lines() {
     try (TextLines lines = new TextLines(file.shown(), new DecodedText(file, options.encoding()))) {
-      return new JsonlReader(file.shown(), columns).read(new JsonLines(file.shown(), lines));
+      return new JsonlReader(file.shown(), read).read(new JsonLines(file.shown(), lines));
     }
   }
 
@@ -167,7 +167,7 @@ final class JsonReader {
       if (list != null) {
         enter(parser, list);
       }
-      return new JsonlReader(file.shown(), columns).read(new ListRows(parser));
+      return new JsonlReader(file.shown(), read).read(new ListRows(parser));
     } catch (JsonProcessingException e) {
       throw JsonText.invalid(file.shown(), e);
     } catch (IOException e) {
@@ -204,6 +204,7 @@ final class JsonReader {
         }
         row++;
         if (token != JsonToken.START_OBJECT) {
+          parser.skipChildren();
           throw new InputException(
               file.shown()
                   + ", row "

@@ -6,8 +6,10 @@ import java.util.regex.Pattern;
 
 /** Reads regression targets: plain decimal numbers, not what Java literals allow besides. */
 public final class Numbers {
-  private static final Pattern DECIMAL =
-      Pattern.compile("[+-]?(\\d+\\.?\\d*|\\.\\d+)([eE][+-]?\\d+)?");
+  private static final Pattern COMMA = Pattern.compile("[+-]?\\d+(,\\d+)?");
+
+  /** Characters from the comma of "1,000" on. */
+  private static final int THOUSANDS = 4;
 
   private Numbers() {}
 
@@ -29,12 +31,46 @@ public final class Numbers {
     return value;
   }
 
+  /**
+   * The data with decimal points where every label has a decimal comma, which its reading then
+   * says. Groups of exactly three digits behind a comma may be thousands: such labels stay as they
+   * are, unless another one tells.
+   */
+  public static Dataset withPoints(Dataset data) {
+    boolean commas = false;
+    boolean decimals = false;
+    for (Example example : data.examples()) {
+      String label = example.label() == null ? "" : example.label().strip();
+      if (label.isEmpty()) {
+        continue;
+      }
+      if (!COMMA.matcher(label).matches()) {
+        return data;
+      }
+      int comma = label.indexOf(',');
+      commas |= comma >= 0;
+      decimals |= comma >= 0 && label.length() - comma != THOUSANDS;
+    }
+    if (!commas || !decimals) {
+      return data;
+    }
+    return data.withExamples(
+            data.examples().stream()
+                .map(
+                    e ->
+                        e.label() == null
+                            ? e
+                            : e.withTargets(e.label().replace(',', '.'), e.labels(), e.tags()))
+                .toList())
+        .with(
+            Finding.ofFile(
+                Finding.Severity.NOTE,
+                "decimal_commas",
+                "the targets are read with decimal commas: 3,5 is 3.5"));
+  }
+
   /** The number, or null for anything that is not a finite decimal number. */
   public static Float parse(String label) {
-    if (label == null || !DECIMAL.matcher(label.strip()).matches()) {
-      return null;
-    }
-    float value = Float.parseFloat(label.strip());
-    return Float.isInfinite(value) ? null : value;
+    return Decimal.parse(label);
   }
 }

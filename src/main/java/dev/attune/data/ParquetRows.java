@@ -30,7 +30,7 @@ final class ParquetRows implements FieldRows, AutoCloseable {
     this.names = names(file, parquet.metadata().get("huggingface"));
   }
 
-  static Dataset read(DataFile file, Columns columns) {
+  static Dataset read(DataFile file, ReadOptions options) {
     if (!file.compression().isEmpty()) {
       throw new InputException(
           file.shown()
@@ -43,7 +43,7 @@ final class ParquetRows implements FieldRows, AutoCloseable {
     }
     try (ParquetRows rows =
         new ParquetRows(file.shown(), ParquetFile.open(file.shown(), file.stored()))) {
-      Dataset data = new JsonlReader(file.shown(), columns).read(rows);
+      Dataset data = new JsonlReader(file.shown(), options).read(rows);
       return rows.names.isEmpty()
           ? data
           : data.written("class names of " + String.join(", ", rows.names.keySet()));

@@ -4,7 +4,6 @@ import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -13,75 +12,117 @@ import java.util.Set;
 
 /** Rows of fields, from CSV and TSV, to examples. */
 final class RowReader {
+  /** Words that the name of a column has at most. */
+  private static final int NAME_WORDS = 4;
+
+  /** A record and the line on which it begins. */
+  private record Line(int number, List<String> cells) {
+    boolean isBlank() {
+      return cells.stream().allMatch(String::isEmpty);
+    }
+  }
+
   private final Path file;
+  private final ReadOptions options;
   private final Columns columns;
   private final Dialect dialect;
+  private final BadRows bad;
 
-  RowReader(Path file, Columns columns, Dialect dialect) {
+  RowReader(Path file, ReadOptions options, Dialect dialect) {
     this.file = file;
-    this.columns = columns;
+    this.options = options;
+    this.columns = options.columns();
     this.dialect = dialect;
+    this.bad = new BadRows(options.skipBadRows());
   }
 
   Dataset read(TableRows records) {
     List<String> first = records.next();
-    List<Example> examples = new ArrayList<>();
     if (first == null) {
       throw new InputException(file + " is empty");
     }
     List<String> names;
-    List<String> row;
+    List<Line> lines = new ArrayList<>();
     if (columns.isPositional()) {
       names = columns.positions();
-      row = first;
-      if (columns.repeatsHeader(first)) {
-        throw new InputException(
-            file
-                + ", row 1 is a header ("
-                + Excerpt.quoted(first)
-                + "), but "
-                + Term.COLUMNS
-                + " by position says the file has none. Leave "
-                + Term.COLUMNS
-                + " out, or name the columns: "
-                + Term.COLUMNS.of(Columns.BY_NAME));
-      }
+      lines.add(new Line(records.row(), first));
+      checkNoHeader(first);
     } else {
       names = first;
-      checkHeader(first);
-      row = records.next();
+      checkNames(first);
     }
-    Map<Columns.Role, String> roles = columns.resolve(names);
-    if (roles.keySet().equals(Set.of(Columns.Role.MESSAGES))) {
-      throw new InputException(
-          file
-              + ": messages are lists of turns, which a field of this file cannot hold. Write one"
-              + " {\"messages\": [...]} a line to a .jsonl file.");
+    readAll(records, lines);
+    if (!columns.isPositional()) {
+      checkHeader(names, lines);
     }
-    int blankRow = 0;
-    while (row != null) {
-      boolean blank = row.size() == 1 && row.get(0).isEmpty();
-      if (blank) {
-        blankRow = blankRow == 0 ? records.row() : blankRow;
-      } else {
-        if (blankRow > 0) {
-          throw new InputException(
-              file + ", row " + blankRow + " is blank. Remove it; only the end may be blank.");
-        }
-        examples.add(example(records.row(), row, names, roles));
-      }
-      row = records.next();
+    List<Line> rows = whole(lines, names);
+    Set<String> lists = listColumns(rows, names);
+    List<ExampleReader.Row> converted = new ArrayList<>(rows.size());
+    for (Line row : rows) {
+      converted.add(row(row, names, lists));
     }
-    return new Dataset(file, examples, columns.describe(roles));
+    checkCells(names);
+    Dataset dataset = new ExampleReader(file, options, true, bad).read(converted);
+    return lists.isEmpty()
+        ? dataset
+        : dataset.with(
+            Finding.ofFile(
+                Finding.Severity.NOTE,
+                "list_cells",
+                "the cells of " + Excerpt.quoted(List.copyOf(lists)) + " are read as lists"));
   }
 
-  private Example example(
-      int rowNumber, List<String> row, List<String> names, Map<Columns.Role, String> roles) {
+  private void readAll(TableRows records, List<Line> lines) {
+    while (true) {
+      try {
+        List<String> row = records.next();
+        if (row == null) {
+          return;
+        }
+        lines.add(new Line(records.row(), row));
+      } catch (InputException e) {
+        bad.add(records.row(), e);
+      }
+    }
+  }
+
+  /** The rows that can be read, without the blank ones at the end. */
+  private List<Line> whole(List<Line> lines, List<String> names) {
+    int end = lines.size();
+    while (end > 0 && lines.get(end - 1).isBlank()) {
+      end--;
+    }
+    List<Line> rows = new ArrayList<>(end);
+    for (Line line : lines.subList(0, end)) {
+      try {
+        check(line, names);
+        rows.add(line);
+      } catch (InputException e) {
+        bad.add(line.number(), e);
+      }
+    }
+    return rows;
+  }
+
+  private void check(Line line, List<String> names) {
+    List<String> row = line.cells();
+    if (line.isBlank()) {
+      throw new InputException(
+          file
+              + ", row "
+              + line.number()
+              + " is blank"
+              + (options.skipBadRows()
+                  ? ""
+                  : ". Remove it; only the end may be blank. "
+                      + Term.SKIP_BAD_ROWS
+                      + " leaves such rows out."));
+    }
     if (row.size() != names.size() && !(columns.moreAllowed() && row.size() > names.size())) {
       throw new InputException(
           file
               + ", row "
-              + rowNumber
+              + line.number()
               + " has "
               + row.size()
               + (row.size() == 1 ? " field" : " fields")
@@ -99,55 +140,72 @@ final class RowReader {
                   ? " End " + Term.COLUMNS + " with ... to ignore further fields."
                   : ""));
     }
-    Map<String, Object> fields = new LinkedHashMap<>();
-    for (int i = 0; i < names.size(); i++) {
-      if (!columns.isSkipped(i)) {
-        fields.put(names.get(i), row.get(i));
-      }
-    }
-    List<String> tokens = words(fields, roles.get(Columns.Role.TOKENS));
-    if (roles.containsKey(Columns.Role.QUESTION)) {
-      return Example.ofQuestion(
-          rowNumber,
-          string(fields, roles.get(Columns.Role.QUESTION)),
-          string(fields, roles.get(Columns.Role.CONTEXT)),
-          answers(rowNumber, fields, roles),
-          fields);
-    }
-    return new Example(
-        rowNumber,
-        string(fields, roles.get(Columns.Role.TEXT)),
-        string(fields, roles.get(Columns.Role.TEXT_PAIR)),
-        string(fields, roles.get(Columns.Role.LABEL)),
-        LabelColumns.read(file, rowNumber, columns.labelColumns(), fields),
-        tokens,
-        words(fields, roles.get(Columns.Role.TAGS)),
-        string(fields, roles.get(Columns.Role.PROMPT)),
-        string(fields, roles.get(Columns.Role.COMPLETION)),
-        null,
-        null,
-        fields);
   }
 
-  private List<GoldAnswer> answers(
-      int row, Map<String, Object> fields, Map<Columns.Role, String> roles) {
+  /** The columns among those of words, tags and labels whose every cell is a list. */
+  private Set<String> listColumns(List<Line> rows, List<String> names) {
+    Set<String> lists = new LinkedHashSet<>();
+    for (int i = 0; i < names.size(); i++) {
+      int column = i;
+      if (columns.isSkipped(i) || !columns.mayBeList(names.get(i))) {
+        continue;
+      }
+      List<String> cells =
+          rows.stream().map(r -> r.cells().get(column)).filter(c -> !c.isBlank()).toList();
+      if (!cells.isEmpty() && cells.stream().allMatch(cell -> ListCell.parse(cell) != null)) {
+        lists.add(names.get(i));
+      }
+    }
+    return lists;
+  }
+
+  private ExampleReader.Row row(Line line, List<String> names, Set<String> lists) {
+    Map<String, Object> fields = new LinkedHashMap<>();
+    Map<String, Object> values = new LinkedHashMap<>();
+    for (int i = 0; i < names.size(); i++) {
+      if (!columns.isSkipped(i)) {
+        String name = names.get(i);
+        String cell = line.cells().get(i);
+        fields.put(name, cell);
+        values.put(name, lists.contains(name) && !cell.isBlank() ? ListCell.parse(cell) : cell);
+      }
+    }
+    return new ExampleReader.Row(line.number(), values, fields);
+  }
+
+  /** What the cells of a table cannot hold. */
+  private void checkCells(List<String> names) {
+    Map<Columns.Role, String> roles = columns.resolve(names);
+    if (roles.keySet().equals(Set.of(Columns.Role.MESSAGES))) {
+      throw new InputException(
+          file
+              + ": messages are lists of turns, which a field of this file cannot hold. Write one"
+              + " {\"messages\": [...]} a line to a .jsonl file.");
+    }
     if (roles.containsKey(Columns.Role.ANSWERS)) {
       throw new InputException(
           file
               + ": answers are lists, which a field of this file cannot hold. Give the columns"
               + " answer_text and answer_start, or write a .jsonl file.");
     }
-    String text = string(fields, roles.get(Columns.Role.ANSWER_TEXT));
-    try {
-      return text == null
-          ? null
-          : AnswerFields.of(text, string(fields, roles.get(Columns.Role.ANSWER_START)));
-    } catch (InputException e) {
-      throw new InputException(file + ", row " + row + ": " + e.getMessage(), e);
+  }
+
+  private void checkNoHeader(List<String> first) {
+    if (columns.repeatsHeader(first)) {
+      throw new InputException(
+          file
+              + ", row 1 is a header ("
+              + Excerpt.quoted(first)
+              + "), but "
+              + Term.COLUMNS
+              + " by position says the file has none. Leave "
+              + Term.COLUMNS
+              + " out, or name the columns: "
+              + columns.named(first));
     }
   }
 
-  private void checkHeader(List<String> header) {
+  private void checkNames(List<String> header) {
     Set<String> distinct = new LinkedHashSet<>();
     for (String name : header) {
       if (!distinct.add(name) && !name.isEmpty()) {
@@ -165,39 +223,47 @@ final class RowReader {
               + " asks for. Its columns: "
               + Excerpt.quoted(header));
     }
-    if (columns.isUsable(header)) {
+  }
+
+  private void checkHeader(List<String> header, List<Line> lines) {
+    Map<String, ColumnValues> values = new LinkedHashMap<>();
+    for (int i = 0; i < header.size(); i++) {
+      ColumnValues column = values.computeIfAbsent(header.get(i), name -> new ColumnValues());
+      for (Line line : lines) {
+        column.add(i < line.cells().size() ? line.cells().get(i) : null);
+      }
+    }
+    Columns guessed;
+    try {
+      guessed = ColumnGuess.guess(columns, values);
+    } catch (InputException e) {
+      throw new InputException(file + ": " + e.getMessage(), e);
+    }
+    if (guessed.isUsable(header)) {
       return;
     }
-    String guess =
-        switch (header.size()) {
-          case 1 -> "text";
-          case 2 -> "text,label";
-          case 3 -> "text,text_pair,label";
-          default -> "text,label," + "_,".repeat(header.size() - 3) + "_";
-        };
     throw new InputException(
         file
             + ", row 1 names no text column: "
             + Excerpt.quoted(header)
             + dialect.otherDelimiter(header)
-            + "\n  If row 1 is already data, say what the columns are: "
-            + Term.COLUMNS.of(guess)
-            + "\n  If it is a header, say which columns to use: "
-            + Term.COLUMNS.of(Columns.BY_NAME)
+            + (looksLikeData(header, values)
+                ? "\n  Row 1 looks like data. Say what the columns are: "
+                    + Term.COLUMNS.of(
+                        String.join(",", ColumnGuess.rolesByContent(header, values.values())))
+                : "\n  Row 1 looks like a header. Say which columns to use: "
+                    + ColumnGuess.byContent(values))
             + "\n  Recognised without saying: "
             + Columns.documentation());
   }
 
-  private static String string(Map<String, Object> fields, String column) {
-    return column == null ? null : (String) fields.get(column);
-  }
-
-  /** Words of a cell are parted by white space. */
-  private static List<String> words(Map<String, Object> fields, String column) {
-    String cell = string(fields, column);
-    if (cell == null) {
-      return null;
-    }
-    return cell.isBlank() ? List.of() : Arrays.asList(cell.strip().split("\\s+"));
+  /** Names of columns are short, no numbers, and do not come again below. */
+  private static boolean looksLikeData(List<String> header, Map<String, ColumnValues> values) {
+    return header.stream()
+        .anyMatch(
+            name ->
+                Decimal.parse(name) != null
+                    || name.strip().split("\\s+").length > NAME_WORDS
+                    || !name.isBlank() && values.get(name).has(name));
   }
 }

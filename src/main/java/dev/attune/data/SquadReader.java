@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -21,14 +22,17 @@ final class SquadReader {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final Path file;
+  private final BadRows bad;
 
-  SquadReader(Path file) {
+  SquadReader(Path file, ReadOptions options) {
     this.file = file;
+    this.bad = new BadRows(options.skipBadRows());
   }
 
   /** Reads articles one by one from the start of a text. */
   Dataset read(JsonParser parser) throws IOException {
     List<Example> examples = new ArrayList<>();
+    int row = 0;
     parser.nextToken();
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
       boolean data = parser.currentName().equals("data");
@@ -41,12 +45,17 @@ final class SquadReader {
         JsonNode article = JSON.readTree(parser);
         for (JsonNode paragraph : article.path("paragraphs")) {
           for (JsonNode question : paragraph.path("qas")) {
-            examples.add(example(examples.size() + 1, article, paragraph, question));
+            row++;
+            try {
+              examples.add(example(row, article, paragraph, question));
+            } catch (InputException e) {
+              bad.add(row, e);
+            }
           }
         }
       }
     }
-    return new Dataset(file, examples, "SQuAD's questions, contexts and answers");
+    return bad.noted(new Dataset(file, examples, "SQuAD's questions, contexts and answers"));
   }
 
   private Example example(int row, JsonNode article, JsonNode paragraph, JsonNode question) {
@@ -59,6 +68,12 @@ final class SquadReader {
     fields.put("context", context);
     List<GoldAnswer> answers = null;
     if (question.path("is_impossible").asBoolean(false)) {
+      Check.input(
+          question.path("answers").isEmpty(),
+          "%s, row %d: the question is said to have no answer (is_impossible), and has answers; take"
+              + " one of the two away",
+          file,
+          row);
       answers = List.of();
     } else if (question.hasNonNull("answers")) {
       try {

@@ -28,7 +28,7 @@ final class TaggedLines {
           boundaries += words > 0 ? 1 : 0;
           continue;
         }
-        String[] cells = ConllReader.cells(line);
+        String[] cells = ConllReader.split(line);
         named |= words == 0 && Columns.automatic().isUsable(Set.of(cells));
         widths.add(cells.length);
         words++;

@@ -23,7 +23,7 @@ public final class TextFindings {
         Severity.FATAL,
         "empty_text",
         checks::isEmpty,
-        n -> many(n, "text is", "texts are") + " empty");
+        n -> many(n, "text is", "texts are") + " empty" + promptInstead(found.data()));
     found.examples(
         Severity.WARNING,
         "empty_text_pair",
@@ -33,6 +33,11 @@ public final class TextFindings {
                 + " of a pair "
                 + (n == 1 ? "is" : "are")
                 + " empty");
+  }
+
+  private static String promptInstead(Dataset data) {
+    String option = data.reading().promptAsText();
+    return option == null ? "" : "; to read the prompts as texts give " + option;
   }
 
   /** Texts that are in the split twice, and those of them that disagree. */

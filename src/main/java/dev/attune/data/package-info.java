@@ -4,8 +4,9 @@
  * <p>Decisions:
  *
  * <ul>
- *   <li>Every row of a file becomes an example or an error with its line. Nothing is skipped,
- *       trimmed or repaired: a wrong label is worse than a stopped run.
+ *   <li>Every row of a file becomes an example or an error with its line. Nothing is trimmed or
+ *       repaired, and rows are left out on demand only, counted: a wrong label is worse than a
+ *       stopped run.
  *   <li>Our own CSV records of a hundred lines rather than Jackson's: a message must name the line
  *       on which a quoted field opened, a record of several lines must keep its first line, and
  *       what follows a closing quote must be refused.
@@ -22,8 +23,16 @@
  *   <li>JSON is read token by token: no tree of a whole file is held.
  *   <li>A folder is one split of one format. What lies beside the training data in a folder is most
  *       often the test data.
- *   <li>Columns are recognised by a short, exact list of names ({@link dev.attune.data.Columns});
- *       the rest is said with {@code --columns}.
+ *   <li>Columns are recognised by a short, exact list of names ({@link dev.attune.data.Columns}).
+ *       Other usual names are guessed where one column alone can be meant, and the report says so;
+ *       the rest is said with {@code --columns}, and errors give that option with the file's own
+ *       names.
+ *   <li>Rows of all formats meet in one place ({@code ExampleReader}), which gives columns their
+ *       meaning. Instructions become turns where the model has a chat template, as LLaMA-Factory
+ *       makes them, else the prompts that the Stanford Alpaca repository publishes.
+ *   <li>What a task makes of its targets (tags as BIO, decimal commas) is done to the dataset
+ *       before anything else looks at it, and stands in its reading ({@link
+ *       dev.attune.data.FileReading}): so examples in memory have it too.
  *   <li>A .txt file is one running text with its line breaks, as Transformers' {@code run_clm.py}
  *       has it: a line of prose or verse is no example of its own. One document a row is said with
  *       a {@code text} column.

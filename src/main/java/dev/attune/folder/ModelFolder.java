@@ -7,6 +7,7 @@ import dev.attune.core.Term;
 import dev.attune.hub.Hub;
 import dev.attune.hub.Progress;
 import dev.attune.model.Families;
+import dev.attune.text.ChatTemplate;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -200,17 +201,26 @@ public final class ModelFolder {
 
   /** Opens the tokenizer: an adapter's own where its folder has one, else its base's. */
   public TextTokenizer openTokenizer() {
-    boolean own =
-        Files.exists(path.resolve("tokenizer.json"))
-            || Files.exists(path.resolve("vocab.txt"))
-            || Files.exists(path.resolve("vocab.json"));
     JsonNode pad = config.path("pad_token_id");
     return TextTokenizer.open(
-        own ? path : base,
+        tokenizerFolder(),
         base,
         pad.isInt() && Families.readsLastRows(config)
             ? OptionalInt.of(pad.intValue())
             : OptionalInt.empty());
+  }
+
+  /** Whether conversations have a form here. */
+  public boolean hasChatTemplate() {
+    return ChatTemplate.isIn(tokenizerFolder());
+  }
+
+  private Path tokenizerFolder() {
+    boolean own =
+        Files.exists(path.resolve("tokenizer.json"))
+            || Files.exists(path.resolve("vocab.txt"))
+            || Files.exists(path.resolve("vocab.json"));
+    return own ? path : base;
   }
 
   /** The generation_config.json that counts, an adapter's own first; null: there is none. */

@@ -5,14 +5,16 @@ import dev.attune.core.InputException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.regex.Pattern;
 
 /**
  * Entities in tagged tokens, as seqeval counts them in its default mode: an entity is right when
  * its type and both its ends are. Wrong tag orders are forgiven as there: an {@code I} that follows
  * {@code O} or another type begins an entity.
  */
-public final class SequenceLabelMetrics implements Metrics {
+public final class SequenceLabelMetrics implements TagMetrics {
   private static final String PREFIXES = "BIES";
+  private static final Pattern TAG = Pattern.compile("[" + PREFIXES + "](-.+)?");
 
   private final char[] prefixes; // (K)
   private final int[] types; // (K), -1 for O
@@ -57,7 +59,14 @@ public final class SequenceLabelMetrics implements Metrics {
     predicted = new long[typeNames.size()];
   }
 
+  /** Whether tags are those of entities: O, and B, I, E or S, alone or with a type. */
+  public static boolean areOfEntities(List<String> tags) {
+    return tags.stream().allMatch(tag -> tag.equals("O") || TAG.matcher(tag).matches())
+        && tags.stream().anyMatch(tag -> !tag.equals("O"));
+  }
+
   /** Counts one sequence of tag ids; tokens whose label is negative take no part. */
+  @Override
   public void add(int[] labels, int[] predictions) {
     Check.argument(
         labels.length == predictions.length,

@@ -1,13 +1,21 @@
 package dev.attune.run;
 
+import dev.attune.core.InputException;
 import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
+import dev.attune.data.FatalRows;
 import dev.attune.data.FileOptions;
+import dev.attune.data.Finding;
+import dev.attune.data.LabelNames;
+import dev.attune.data.ReadOptions;
+import dev.attune.data.Split;
+import dev.attune.task.Task;
 import dev.attune.task.TaskType;
 import dev.attune.task.Tasks;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.UnaryOperator;
 
 /**
  * The examples of a training run, read but not tokenised.
@@ -17,43 +25,192 @@ import java.util.List;
  * @param test to evaluate on once, at the end; null: nothing
  */
 public record Datasets(Dataset train, Dataset validation, Dataset test) {
-  /** Reads the files that a run's options name. */
-  public static Datasets read(RunConfig config) {
+  /**
+   * Reads the files that a run's options name.
+   *
+   * @param given what is in memory already; null, or null in it: a file
+   * @param asTurns whether instructions become conversations
+   */
+  static Datasets read(RunConfig config, Datasets given, boolean asTurns) {
     TaskType task = Tasks.named(config.text(RunOption.TASK));
+    ReadOptions options = options(config, task.readsTags(), asTurns);
+    Dataset train = given == null ? null : given.train();
     return new Datasets(
-        read(config, RunOption.TRAIN_FILE, task),
-        optional(config, RunOption.VALIDATION_FILE, task),
-        optional(config, RunOption.TEST_FILE, task));
+        train == null ? required(config, RunOption.TRAIN_FILE, options) : train,
+        optional(
+            config, RunOption.VALIDATION_FILE, options, given == null ? null : given.validation()),
+        optional(config, RunOption.TEST_FILE, options, given == null ? null : given.test()));
   }
 
-  private static Dataset optional(RunConfig config, RunOption option, TaskType task) {
-    return config.texts(option).isEmpty() ? null : read(config, option, task);
+  private static Dataset optional(
+      RunConfig config, RunOption option, ReadOptions options, Dataset given) {
+    return given != null || config.texts(option).isEmpty()
+        ? given
+        : required(config, option, options);
   }
 
-  /** Reads the files of one option, for a task. */
-  public static Dataset read(RunConfig config, RunOption option, TaskType task) {
+  /** Reads the files of one option. */
+  private static Dataset required(RunConfig config, RunOption option, ReadOptions options) {
     config.required(option);
-    List<String> paths = config.texts(option);
-    return DataReader.read(
-        paths, Columns.parse(config.text(RunOption.COLUMNS)), fileOptions(config, task));
+    return DataReader.read(config.texts(option), options);
   }
 
   /** The files that one option stands for. */
   static List<Path> files(RunConfig config, RunOption option) {
-    return DataReader.files(config.texts(option), fileOptions(config, false));
+    return DataReader.files(config.texts(option), written(config, false));
   }
 
-  /** How the options say that files are written. */
-  public static FileOptions fileOptions(RunConfig config, TaskType task) {
-    return fileOptions(config, task.readsTags());
+  /**
+   * How a run's options say that files are read.
+   *
+   * @param tagged whether words with tags are wanted
+   */
+  static ReadOptions options(RunConfig config, boolean tagged, boolean asTurns) {
+    return new ReadOptions(
+        Columns.parse(config.text(RunOption.COLUMNS)),
+        config.flag(RunOption.SKIP_BAD_ROWS),
+        asTurns,
+        written(config, tagged));
   }
 
-  private static FileOptions fileOptions(RunConfig config, boolean tagged) {
+  private static FileOptions written(RunConfig config, boolean tagged) {
     return FileOptions.parse(
         config.text(RunOption.FORMAT),
         config.text(RunOption.ENCODING),
         config.text(RunOption.DELIMITER),
         config.text(RunOption.QUOTING),
         tagged);
+  }
+
+  /** The rows of a file for a task, as they are. */
+  public static Dataset rows(RunConfig config, TaskType task) {
+    return required(config, RunOption.FILE, options(config, task.readsTags(), false));
+  }
+
+  /**
+   * The rows of a file to measure or predict, in the form in which a task was learned.
+   *
+   * @param needsTargets whether rows without them are bad
+   */
+  static Dataset file(RunConfig config, Task task, boolean asTurns, boolean needsTargets) {
+    Dataset read =
+        required(config, RunOption.FILE, options(config, task.type().readsTags(), asTurns));
+    if (!needsTargets) {
+      return read;
+    }
+    Dataset named = task.prepared(named(config, read));
+    Dataset sound = config.flag(RunOption.SKIP_BAD_ROWS) ? FatalRows.leftOut(named, task) : named;
+    return first(config, RunOption.MAX_EVAL_SAMPLES, sound);
+  }
+
+  /**
+   * The data as the options want it learned: labels by their names, in the task's form, without bad
+   * rows, split, and as much of it as is asked for.
+   *
+   * @param known labels of the head that training may go on with; empty: none
+   */
+  Datasets shaped(RunConfig config, TaskType type, List<String> known) {
+    Datasets sound =
+        mapped(data -> type.prepared(named(config, data), known))
+            .withoutBadRows(config, type)
+            .split(config, type);
+    return new Datasets(
+        first(config, RunOption.MAX_TRAIN_SAMPLES, sound.train),
+        first(config, RunOption.MAX_EVAL_SAMPLES, sound.validation),
+        first(config, RunOption.MAX_EVAL_SAMPLES, sound.test));
+  }
+
+  private Datasets mapped(UnaryOperator<Dataset> change) {
+    return new Datasets(
+        change.apply(train),
+        validation == null ? null : change.apply(validation),
+        test == null ? null : change.apply(test));
+  }
+
+  private static Dataset named(RunConfig config, Dataset data) {
+    LabelNames names = LabelNames.parse(config.text(RunOption.LABEL_NAMES));
+    return names == null ? data : names.applied(data);
+  }
+
+  private Datasets withoutBadRows(RunConfig config, TaskType type) {
+    if (!config.flag(RunOption.SKIP_BAD_ROWS)) {
+      return this;
+    }
+    Task task = type.create(type.labels(train), train, option -> null);
+    return mapped(data -> FatalRows.leftOut(data, task));
+  }
+
+  private Datasets split(RunConfig config, TaskType type) {
+    double testShare = share(config, RunOption.TEST_SPLIT, RunOption.TEST_FILE, test);
+    double validationShare =
+        share(config, RunOption.VALIDATION_SPLIT, RunOption.VALIDATION_FILE, validation);
+    if (testShare + validationShare >= 1) {
+      throw new InputException(
+          RunOption.VALIDATION_SPLIT
+              + " and "
+              + RunOption.TEST_SPLIT
+              + " leave nothing to train on: together they must be below 1, and are "
+              + (testShare + validationShare));
+    }
+    long seed = config.integer(RunOption.SEED);
+    Datasets out = this;
+    if (testShare > 0) {
+      Split cut = Split.stratified(train, testShare, seed, type::stratum);
+      out = new Datasets(cut.train(), validation, held(cut, train, testShare, seed));
+    }
+    if (validationShare > 0) {
+      double share = validationShare / (1 - testShare);
+      Split cut = Split.stratified(out.train, share, seed, type::stratum);
+      out = new Datasets(cut.train(), held(cut, train, validationShare, seed), out.test);
+    }
+    return out;
+  }
+
+  private static Dataset held(Split cut, Dataset whole, double share, long seed) {
+    return cut.validation()
+        .withoutFindings() // they stand with what is trained on
+        .with(
+            Finding.ofFile(
+                Finding.Severity.NOTE,
+                "held_out",
+                String.format(
+                    "%d of %d rows of %s are held out (%s, seed %d), equal texts on one side",
+                    cut.validation().size(), whole.size(), whole.source(), share, seed)));
+  }
+
+  /** A share of the training data; 0 where none is held out. */
+  private static double share(RunConfig config, RunOption option, RunOption file, Dataset given) {
+    if (!config.isGiven(option)) {
+      return 0;
+    }
+    if (given != null) {
+      throw new InputException(option + " and " + file + " are both given; leave one of them out");
+    }
+    double share = config.number(option);
+    if (!(share > 0 && share < 1)) {
+      throw new InputException(
+          option + " is " + share + "; it must lie between 0 and 1, for example 0.1");
+    }
+    return share;
+  }
+
+  /** The first rows, where only so many are wanted; null stays null. */
+  private static Dataset first(RunConfig config, RunOption option, Dataset data) {
+    if (data == null || !config.isGiven(option)) {
+      return data;
+    }
+    int most = config.smallInteger(option);
+    if (most < 1) {
+      throw new InputException(option + " is " + most + "; it must be at least 1");
+    }
+    if (most >= data.size()) {
+      return data;
+    }
+    return data.withExamples(data.examples().subList(0, most))
+        .with(
+            Finding.ofFile(
+                Finding.Severity.NOTE,
+                "first_rows",
+                "the first " + most + " of " + data.size() + " rows, as " + option + " says"));
   }
 }

@@ -3,6 +3,7 @@ package dev.attune.run;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.core.InputException;
+import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
 import dev.attune.metrics.Metrics;
 import dev.attune.task.CausalLm;
@@ -18,7 +19,7 @@ public final class EvaluateRun {
    *
    * @param values mean loss and metrics
    * @param table the metrics with their per-class table
-   * @param examples rows of the file
+   * @param data rows of the file, with how they were read
    * @param tokens real tokens
    * @param seconds of inference
    * @param truncated tokens that were cut off
@@ -26,7 +27,7 @@ public final class EvaluateRun {
   public record Outcome(
       Map<String, Double> values,
       Metrics table,
-      int examples,
+      Dataset data,
       long tokens,
       double seconds,
       long truncated) {}
@@ -36,18 +37,13 @@ public final class EvaluateRun {
   /** Continues every prompt of the file, and compares with the answers that it gives. */
   private static Outcome generate(RunConfig config) {
     try (GenerateRun run = GenerateRun.open(config)) {
-      Dataset dataset = Datasets.read(config, RunOption.FILE, CausalLm.TYPE);
+      Dataset dataset = run.file();
       checkRows(dataset);
       long begin = System.nanoTime();
       ComparedAnswers answers = run.compare(dataset);
       double seconds = (System.nanoTime() - begin) * 1e-9;
       return new Outcome(
-          answers.metrics().values(),
-          answers.metrics(),
-          dataset.size(),
-          answers.tokens(),
-          seconds,
-          0);
+          answers.metrics().values(), answers.metrics(), dataset, answers.tokens(), seconds, 0);
     }
   }
 
@@ -66,8 +62,9 @@ public final class EvaluateRun {
     try (Session session = Session.open(config);
         TrainedModel trained = TrainedModel.open(config, session);
         Inference inference = new Inference(session.backend())) {
-      Dataset dataset = Datasets.read(config, RunOption.FILE, trained.task().type());
+      Dataset dataset = Datasets.file(config, trained.task(), trained.asTurns(), true);
       checkRows(dataset);
+      DataReport.builder(trained.task()).validation(dataset, null).build().throwIfFatal();
       int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
       Encoder encoder =
           new Encoder(
@@ -80,12 +77,7 @@ public final class EvaluateRun {
       Map<String, Double> values = evaluator.evaluate(trained.model(), session.tape(0));
       double seconds = (System.nanoTime() - begin) * 1e-9;
       return new Outcome(
-          values,
-          evaluator.metrics(),
-          encoded.size(),
-          encoded.tokens(),
-          seconds,
-          encoded.droppedTokens());
+          values, evaluator.metrics(), dataset, encoded.tokens(), seconds, encoded.droppedTokens());
     }
   }
 }

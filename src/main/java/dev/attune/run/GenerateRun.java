@@ -3,6 +3,8 @@ package dev.attune.run;
 import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
+import dev.attune.data.FileOptions;
+import dev.attune.data.ReadOptions;
 import dev.attune.generate.GeneratedText;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.Prompt;
@@ -80,7 +82,11 @@ public final class GenerateRun implements AutoCloseable {
     if (DataReader.isText(file)) {
       return DataReader.lines(file).stream().map(this::prompt).toList();
     }
-    return model.prompts(DataReader.read(file, Columns.parse(null)), this::prompt);
+    return model.prompts(
+        DataReader.read(
+            file,
+            new ReadOptions(Columns.parse(null), false, model.asTurns(), FileOptions.AUTOMATIC)),
+        this::prompt);
   }
 
   /**
@@ -107,6 +113,11 @@ public final class GenerateRun implements AutoCloseable {
   private void generate(
       List<Prompt> prompts, Consumer<String> onPiece, Consumer<GeneratedText> onText) {
     model.generate(options, prompts, onPiece, onText);
+  }
+
+  /** The rows of the file that the options name, with answers to compare. */
+  Dataset file() {
+    return Datasets.file(config, model.task(), model.asTurns(), true);
   }
 
   /** Lets the model answer every row of a dataset, and compares. */

@@ -68,6 +68,15 @@ public final class LanguageModel implements AutoCloseable {
     return folderSays.left();
   }
 
+  Task task() {
+    return shared.model().task();
+  }
+
+  /** Whether instructions are turns of a conversation. */
+  boolean asTurns() {
+    return shared.model().asTurns();
+  }
+
   /** A text to continue as it is. */
   public Prompt prompt(String text) {
     return shared.hold(() -> generation.prompt(text));

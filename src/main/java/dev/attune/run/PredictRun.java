@@ -24,12 +24,12 @@ public final class PredictRun {
   /**
    * What came out.
    *
-   * @param examples rows written
+   * @param data rows written, with how they were read
    * @param truncated tokens that were cut off
    * @param renamed names that fields of ours have where the input has theirs
    */
   public record Outcome(
-      int examples, double seconds, long truncated, Path output, Map<String, String> renamed) {}
+      Dataset data, double seconds, long truncated, Path output, Map<String, String> renamed) {}
 
   private final PredictionFile out;
 
@@ -50,7 +50,7 @@ public final class PredictRun {
                 + " is a language model; use attune generate "
                 + RunOption.PROMPTS.with(config.texts(RunOption.FILE).get(0)));
       }
-      Dataset dataset = Datasets.read(config, RunOption.FILE, trained.task().type());
+      Dataset dataset = Datasets.file(config, trained.task(), false, false);
       int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
       EncodedDataset encoded =
           new Encoder(
@@ -85,7 +85,7 @@ public final class PredictRun {
         Files.deleteIfExists(partial);
       }
       double seconds = (System.nanoTime() - begin) * 1e-9;
-      return new Outcome(dataset.size(), seconds, encoded.droppedTokens(), output, renamed);
+      return new Outcome(dataset, seconds, encoded.droppedTokens(), output, renamed);
     } catch (IOException e) {
       throw new UncheckedIOException(
           RunOption.OUTPUT.with(output) + " cannot be written: " + OutputFolder.describe(e), e);

@@ -3,6 +3,7 @@ package dev.attune.run;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.LabelMap;
+import dev.attune.data.LabelNames;
 import dev.attune.folder.ContentDigest;
 import dev.attune.folder.HeadChoice;
 import dev.attune.folder.ModelFolder;
@@ -55,13 +56,16 @@ final class PreparedRun implements AutoCloseable {
   /**
    * Prepares.
    *
-   * @param datasets null: the files that the options name
+   * @param datasets null, or null in it: the files that the options name
    * @throws InputException on the first thing that makes training impossible or pointless
    */
   static PreparedRun of(TrainPlan plan, Datasets datasets, RunListener listener) {
     RunConfig config = plan.config();
     ModelFolder base = ModelFolder.openBase(config.text(RunOption.MODEL), listener::onNote);
-    Datasets read = datasets == null ? Datasets.read(config) : datasets;
+    boolean asTurns = plan.task().generates() && base.hasChatTemplate();
+    Datasets read =
+        Datasets.read(config, datasets, asTurns)
+            .shaped(config, plan.task(), plan.newHead() ? List.of() : base.labelNames());
     if (plan.generation() != null && read.validation() == null && read.test() == null) {
       throw new InputException(
           RunOption.EVALUATE_WITH.with("generate")
@@ -131,7 +135,8 @@ final class PreparedRun implements AutoCloseable {
     if (!type.hasOwnHead()) {
       return new HeadChoice(true, null, Optional.empty());
     }
-    LabelMap labels = type.labels(datasets.train());
+    LabelNames given = LabelNames.parse(plan.config().text(RunOption.LABEL_NAMES));
+    LabelMap labels = given == null ? type.labels(datasets.train()) : given.map();
     if (labels == null) {
       int outputs = type.create(null, datasets.train(), plan.config().taskOptions()).outputs();
       return plan.newHead()

@@ -3,6 +3,7 @@ package dev.attune.run;
 import dev.attune.core.Term;
 import java.util.List;
 import java.util.Locale;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -48,6 +49,25 @@ public enum RunOption {
       null,
       "of a table's fields: csv (one in quotes may hold anything) or none (quotes are text)",
       OnResume.BY_CONTENT),
+  LABEL_NAMES(
+      "LIST|FILE",
+      null,
+      "of labels or tags that are numbers from 0: NAME,NAME, or a file of one a line",
+      OnResume.BY_CONTENT),
+  SKIP_BAD_ROWS(
+      null,
+      "false",
+      "leave out rows that cannot be read or have no label, and count them",
+      OnResume.BY_CONTENT),
+  VALIDATION_SPLIT(
+      "X",
+      null,
+      "share of the training file to evaluate on, in place of --validation-file",
+      OnResume.STAYS),
+  TEST_SPLIT(
+      "X", null, "share of the training file to test on, in place of --test-file", OnResume.STAYS),
+  MAX_TRAIN_SAMPLES("N", null, "train on the first N rows only", OnResume.STAYS),
+  MAX_EVAL_SAMPLES("N", null, "evaluate on the first N rows only", OnResume.BY_CONTENT),
   EPOCHS("N", "3", "passes over the training data; 0.5 is half of one", OnResume.STAYS),
   MAX_STEPS("N", "0", "optimizer steps in all; 0: as the epochs say", OnResume.STAYS),
   BATCH_SIZE("N", "32", "examples in a batch", OnResume.STAYS),
@@ -213,6 +233,7 @@ public enum RunOption {
           ENCODING,
           DELIMITER,
           QUOTING,
+          SKIP_BAD_ROWS,
           MAX_LENGTH,
           TRAIN_ON_PROMPT,
           DOC_STRIDE,
@@ -263,7 +284,15 @@ public enum RunOption {
   /** Options of {@code attune evaluate}. */
   public static final List<RunOption> EVALUATE =
       Stream.concat(
-              INFERENCE.stream(), Stream.of(STRIDE, EVALUATE_WITH, MAX_NEW_TOKENS, STOP, STREAMS))
+              INFERENCE.stream(),
+              Stream.of(
+                  LABEL_NAMES,
+                  MAX_EVAL_SAMPLES,
+                  STRIDE,
+                  EVALUATE_WITH,
+                  MAX_NEW_TOKENS,
+                  STOP,
+                  STREAMS))
           .toList();
 
   /** Options of {@code attune predict}. */
@@ -322,6 +351,8 @@ public enum RunOption {
     NOT_OF_TRAINING
   }
 
+  private static final Pattern PLAIN_WORD = Pattern.compile("[\\p{L}\\p{N}_./:=,@%+…-]+");
+
   private final String argument;
   private final String defaultValue;
   private final String help;
@@ -374,7 +405,12 @@ public enum RunOption {
   }
 
   private String word(String value) {
-    return "--" + option() + (value == null ? "" : " " + value);
+    return "--" + option() + (value == null ? "" : " " + quoted(value));
+  }
+
+  /** A value as a shell takes it for one word. */
+  private static String quoted(String value) {
+    return PLAIN_WORD.matcher(value).matches() ? value : "'" + value.replace("'", "'\\''") + "'";
   }
 
   /** What its value looks like in help; null for a flag. */

@@ -136,6 +136,11 @@ public final class TrainedModel implements AutoCloseable {
     return Math.min(saved, positions);
   }
 
+  /** Whether instructions are turns of a conversation: they are where it has a chat template. */
+  boolean asTurns() {
+    return task.type().generates() && folder.hasChatTemplate();
+  }
+
   /** What it was opened from. */
   public ModelFolder folder() {
     return folder;

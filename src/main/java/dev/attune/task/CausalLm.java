@@ -160,8 +160,10 @@ public final class CausalLm implements Task {
         example -> example.sources() > 1,
         n ->
             many(n, "row has", "rows have")
-                + " more than one of text, prompt and messages: keep the one to learn from, or"
-                + " rename the others");
+                + " more than one of text, prompt and messages: keep the one to learn from"
+                + (found.data().reading().oneSource().isEmpty()
+                    ? ""
+                    : ", or name it: " + found.data().reading().oneSource()));
     found.examples(
         Severity.FATAL,
         "empty_text",

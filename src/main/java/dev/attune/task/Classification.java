@@ -177,12 +177,11 @@ public final class Classification implements Task {
         "missing_label",
         example -> !LabelMap.isPresent(example.label()),
         n ->
-            many(n, "label is", "labels are")
-                + " missing"
-                + (found.data().examples().stream().anyMatch(e -> e.labels() != null)
-                    ? "; several labels a row are learned with "
-                        + Term.TASK.of(MultiLabelClassification.TYPE.name())
-                    : ""));
+            found.data().examples().stream().anyMatch(e -> e.labels() != null)
+                ? many(n, "label is", "labels are")
+                    + " missing; several labels a row are learned with "
+                    + Term.TASK.of(MultiLabelClassification.TYPE.name())
+                : found.data().reading().advised(many(n, "label is", "labels are") + " missing"));
     LabelFindings classes = new LabelFindings(found, labels, classCounts);
     classes.unknown(
         example -> LabelMap.isPresent(example.label()) && !labels.contains(example.label()),
@@ -191,7 +190,9 @@ public final class Classification implements Task {
         "labels");
     if (!found.isTraining()) {
       classes.absent();
-    } else if (!classes.isSingle("class")) {
+    } else if (!classes.isSingle("class") && !classes.areOther()) {
+      classes.several();
+      classes.header();
       classes.alike();
       classes.majority();
       classes.rare("examples");
@@ -217,6 +218,16 @@ public final class Classification implements Task {
     @Override
     public boolean isFor(String problem, int outputs) {
       return outputs != 1 && (problem.isEmpty() || problem.equals("single_label_classification"));
+    }
+
+    @Override
+    public List<Term> options() {
+      return List.of(Term.LABEL_NAMES);
+    }
+
+    @Override
+    public String stratum(Example example) {
+      return example.label();
     }
 
     @Override

@@ -2,13 +2,17 @@ package dev.attune.task;
 
 import static dev.attune.data.Findings.many;
 
+import dev.attune.core.Term;
 import dev.attune.data.Example;
 import dev.attune.data.Finding.Severity;
 import dev.attune.data.Findings;
 import dev.attune.data.LabelMap;
+import dev.attune.data.Numbers;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
+import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -18,6 +22,8 @@ final class LabelFindings {
   private static final double MAJORITY_SHARE = 0.9;
   private static final int FEW_EXAMPLES = 10;
   private static final int SHOWN = 5;
+  private static final int MANY_CLASSES = 20;
+  private static final double NEARLY_ALL = 0.9;
 
   private final Findings found;
   private final LabelMap labels;
@@ -74,6 +80,132 @@ final class LabelFindings {
             + present.get(0)
             + "\": there is nothing to learn");
     return true;
+  }
+
+  /**
+   * Labels that are rather something else: texts, numbers, row names, several labels in one.
+   *
+   * @return whether training on them would mean nothing
+   */
+  boolean areOther() {
+    List<Example> labelled =
+        found.data().examples().stream().filter(e -> LabelMap.isPresent(e.label())).toList();
+    List<String> names = present().map(Map.Entry::getKey).toList();
+    return areSwapped(labelled, names)
+        || areMeasures(labelled, names)
+        || areUnique(labelled, names);
+  }
+
+  private boolean areSwapped(List<Example> labelled, List<String> names) {
+    double label = mean(labelled, Example::label);
+    double text = mean(labelled, Example::text);
+    long texts = labelled.stream().map(Example::text).distinct().count();
+    if (!(label > text && names.size() > texts && names.size() >= MANY_CLASSES)) {
+      return false;
+    }
+    String option = found.data().reading().exchanged();
+    found.add(
+        Severity.FATAL,
+        "columns_swapped",
+        String.format(
+            Locale.ROOT,
+            "the labels are longer (%.0f characters on average) and more varied (%d) than the texts"
+                + " (%.0f; %d): text and label seem to be exchanged%s",
+            label,
+            names.size(),
+            text,
+            texts,
+            option == null ? "" : ". Give " + option));
+    return true;
+  }
+
+  private static double mean(List<Example> examples, Function<Example, String> part) {
+    return examples.stream()
+        .map(part)
+        .filter(Objects::nonNull)
+        .mapToInt(String::length)
+        .average()
+        .orElse(0);
+  }
+
+  /** Numbers that are no classes: a score, a price. */
+  private boolean areMeasures(List<Example> labelled, List<String> names) {
+    List<String> points = names.stream().map(name -> name.replace(',', '.')).toList();
+    boolean measures =
+        points.stream().allMatch(name -> Numbers.parse(name) != null)
+            && points.stream().anyMatch(name -> name.contains("."));
+    if (!measures || names.size() <= FEW_EXAMPLES) {
+      return false;
+    }
+    found.add(
+        Severity.FATAL,
+        "numeric_labels",
+        String.format(
+                Locale.ROOT,
+                "the labels are %d different numbers (%s …) in %d rows, which as classes would have"
+                    + " nothing to do with each other. To learn numbers give ",
+                names.size(),
+                quoted(names.subList(0, 3)),
+                labelled.size())
+            + Term.TASK.of("regression"));
+    return true;
+  }
+
+  private boolean areUnique(List<Example> labelled, List<String> names) {
+    if (names.size() < MANY_CLASSES || names.size() < NEARLY_ALL * labelled.size()) {
+      return false;
+    }
+    boolean numbers = names.stream().allMatch(name -> Numbers.parse(name) != null);
+    found.add(
+        Severity.FATAL,
+        "unique_labels",
+        String.format(
+                "%d rows have %d different labels (%s …): an identifier or a text of its own rather than"
+                    + " a class. ",
+                labelled.size(), names.size(), quoted(names.subList(0, 3)))
+            + (numbers
+                ? "To learn numbers give " + Term.TASK.of("regression") + "; else name"
+                : "Name")
+            + " the column of classes: "
+            + Term.COLUMNS.of("text=NAME,label=NAME"));
+    return true;
+  }
+
+  /** Names that look like several labels in one. */
+  void several() {
+    List<String> joined = present().map(Map.Entry::getKey).filter(n -> n.contains("|")).toList();
+    if (!joined.isEmpty()) {
+      found.add(
+          Severity.WARNING,
+          "joined_labels",
+          "labels such as "
+              + quoted(joined.subList(0, 1))
+              + " are learned as one class each; if | parts several labels of a row, give "
+              + Term.TASK.of("multi-label-classification"));
+    }
+  }
+
+  /** A first row that looks like a header, where the file is said to have none. */
+  void header() {
+    Example first = found.data().size() == 0 ? null : found.data().get(0);
+    String option = first == null ? null : found.data().reading().asHeader(first);
+    if (option == null || !LabelMap.isPresent(first.label())) {
+      return;
+    }
+    boolean alone = counts.getOrDefault(first.label(), 0) == 1;
+    boolean others =
+        present().filter(e -> !e.getKey().equals(first.label())).allMatch(e -> e.getValue() > 1);
+    if (alone && others && found.data().size() > FEW_EXAMPLES) {
+      found.add(
+          Severity.WARNING,
+          "header_row",
+          "row 1 alone has the label \""
+              + first.label()
+              + "\": if it is a header, "
+              + Term.COLUMNS
+              + " by position makes it an example. Name the columns instead: "
+              + option);
+    }
   }
 
   /** Names that a typing error may have made. */

@@ -9,6 +9,7 @@ import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
 import dev.attune.folder.SavedSettings;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.Set;
 
 /**
@@ -51,6 +52,7 @@ record LabelWeights(float[] values) {
       }
       return new LabelWeights(values);
     }
+    Set<String> given = new HashSet<>();
     for (String part : option.split(",", -1)) {
       int equals = part.lastIndexOf('=');
       String name = part.substring(0, Math.max(0, equals)).strip();
@@ -63,6 +65,10 @@ record LabelWeights(float[] values) {
                 + option
                 + "'; it is auto, or NAME=WEIGHT,NAME=WEIGHT with weights above 0 of the labels "
                 + labels.describe());
+      }
+      if (!given.add(name)) {
+        throw new InputException(
+            Term.POS_WEIGHT + " is '" + option + "': the label \"" + name + "\" is there twice");
       }
       values[id] = value;
     }

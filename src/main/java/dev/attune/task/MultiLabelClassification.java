@@ -335,9 +335,12 @@ public final class MultiLabelClassification implements Task {
         example -> labels(example) == null,
         n ->
             many(n, "row does", "rows do")
-                + " not say which labels it has. Labels are a list, names parted by | in one column"
-                + " (empty: none), or columns of 0 and 1: "
-                + Term.COLUMNS.of("text=NAME,labels=NAME;NAME"));
+                + " not say which labels it has. "
+                + (found.data().reading().advice().isEmpty()
+                    ? "Labels are a list, names parted by | in one column (empty: none), or columns of"
+                        + " 0 and 1: "
+                        + Term.COLUMNS.of("text=NAME,labels=NAME;NAME")
+                    : found.data().reading().advice()));
     found.examples(
         Severity.FATAL,
         "blank_label",
@@ -398,7 +401,12 @@ public final class MultiLabelClassification implements Task {
 
     @Override
     public List<Term> options() {
-      return List.of(Term.POS_WEIGHT, Term.TUNE_THRESHOLDS);
+      return List.of(Term.LABEL_NAMES, Term.POS_WEIGHT, Term.TUNE_THRESHOLDS);
+    }
+
+    @Override
+    public String stratum(Example example) {
+      return String.valueOf(MultiLabelClassification.labels(example));
     }
 
     @Override

@@ -139,13 +139,17 @@ public final class Regression implements Task {
         "bad_target",
         example -> Numbers.parse(example.label()) == null,
         n ->
-            many(n, "target is", "targets are")
-                + " not a finite number (first: "
-                + firstBad(examples)
-                + ")"
-                + (DECIMAL_COMMA.matcher(firstBad(examples)).matches()
-                    ? "; decimals are written with a point: 3.8, not 3,8"
-                    : ""));
+            found
+                .data()
+                .reading()
+                .advised(
+                    many(n, "target is", "targets are")
+                        + " not a finite number (first: "
+                        + firstBad(examples)
+                        + ")"
+                        + (DECIMAL_COMMA.matcher(firstBad(examples)).matches()
+                            ? "; decimals are written with a point: 3.8, not 3,8"
+                            : "")));
     List<Float> values =
         examples.stream().map(e -> Numbers.parse(e.label())).filter(Objects::nonNull).toList();
     if (found.isTraining()
@@ -193,6 +197,11 @@ public final class Regression implements Task {
     @Override
     public boolean hasLabels() {
       return false;
+    }
+
+    @Override
+    public Dataset prepared(Dataset data, List<String> known) {
+      return Numbers.withPoints(data);
     }
 
     @Override

@@ -29,6 +29,11 @@ public interface Task extends TargetChecks {
     return type().name();
   }
 
+  /** Data in the form in which this was learned: see {@link TaskType#prepared}. */
+  default Dataset prepared(Dataset data) {
+    return type().prepared(data, labels() == null ? List.of() : labels().names());
+  }
+
   /** The head that its models carry. */
   HeadKind head();
 

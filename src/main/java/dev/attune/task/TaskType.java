@@ -3,6 +3,7 @@ package dev.attune.task;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.Term;
 import dev.attune.data.Dataset;
+import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
 import java.util.List;
 
@@ -66,6 +67,22 @@ public interface TaskType {
   /** Whether the outputs of its heads have names. */
   default boolean hasLabels() {
     return true;
+  }
+
+  /**
+   * Data in the form in which it is learned, where files may have others: tags as BIO, say. Its
+   * reading says what was done.
+   *
+   * @param known labels of the head that training may go on with; empty: none
+   * @throws dev.attune.core.InputException if no row of it can be learned as it is
+   */
+  default Dataset prepared(Dataset data, List<String> known) {
+    return data;
+  }
+
+  /** What examples must be spread evenly by where some are held out; null: nothing. */
+  default String stratum(Example example) {
+    return null;
   }
 
   /** The labels of a training set, in the order of a new head's outputs; null without labels. */

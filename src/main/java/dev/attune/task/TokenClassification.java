@@ -10,16 +10,22 @@ import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.batch.TextRows;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Finding.Severity;
 import dev.attune.data.Findings;
 import dev.attune.data.LabelMap;
+import dev.attune.data.LabelNames;
 import dev.attune.data.LengthFindings;
+import dev.attune.data.TagScheme;
 import dev.attune.data.TextFindings;
 import dev.attune.data.TokenLengths;
+import dev.attune.metrics.ClassificationMetrics;
 import dev.attune.metrics.Metrics;
+import dev.attune.metrics.PlainTagMetrics;
 import dev.attune.metrics.SequenceLabelMetrics;
+import dev.attune.metrics.TagMetrics;
 import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
 import dev.attune.ops.CrossEntropy;
@@ -32,6 +38,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.BiConsumer;
 
 /**
@@ -42,13 +49,25 @@ public final class TokenClassification implements Task {
   /** Makes such tasks. */
   public static final TaskType TYPE = new Type();
 
+  private static final String CONVERTED = "tags_as_bio";
+
   private final LabelMap labels;
+  private final boolean converts;
 
   /**
    * @param labels K tags
    */
   public TokenClassification(LabelMap labels) {
+    this(labels, false);
+  }
+
+  /**
+   * @param labels K tags
+   * @param converts whether data of other schemes is learned and measured as BIO
+   */
+  TokenClassification(LabelMap labels, boolean converts) {
     this.labels = labels;
+    this.converts = converts;
   }
 
   /** The tags of a training set. */
@@ -156,16 +175,24 @@ public final class TokenClassification implements Task {
     return true;
   }
 
+  /** Entities where the tags mark them, else tag by tag. */
+  private TagMetrics metrics() {
+    List<String> names = labels.names();
+    return SequenceLabelMetrics.areOfEntities(names)
+        ? new SequenceLabelMetrics(names)
+        : new PlainTagMetrics(new ClassificationMetrics(names));
+  }
+
   @Override
   public List<String> metricNames() {
-    SequenceLabelMetrics metrics = new SequenceLabelMetrics(labels.names());
+    TagMetrics metrics = metrics();
     metrics.add(new int[1], new int[1]);
     return List.copyOf(metrics.values().keySet());
   }
 
   @Override
   public Measurement measurement(EncodedDataset data) {
-    SequenceLabelMetrics metrics = new SequenceLabelMetrics(labels.names());
+    TagMetrics metrics = metrics();
     return new Measurement() {
       @Override
       public void add(Batch batch, ModelOutput output) {
@@ -224,6 +251,30 @@ public final class TokenClassification implements Task {
   @Override
   public void describe(ObjectNode outputs, ObjectNode settings) {
     labels.write(outputs);
+    if (converts) {
+      settings.put(CONVERTED, true);
+    }
+  }
+
+  /** Where a model was trained elsewhere, tags stay as its own are. */
+  @Override
+  public Dataset prepared(Dataset data) {
+    checkNamed(data, labels.names());
+    return converts ? TagScheme.of(data).toBio(data) : data;
+  }
+
+  private static void checkNamed(Dataset data, List<String> known) {
+    List<String> tags = TYPE.labels(data).names();
+    if (LabelNames.areNumbers(tags) && !known.containsAll(tags)) {
+      throw new InputException(
+          data.source()
+              + ": the tags are numbers ("
+              + tags.get(0)
+              + " to "
+              + tags.get(tags.size() - 1)
+              + "), of which nothing tells what they mean. Name them in their order, from 0 on: "
+              + Term.LABEL_NAMES.of("O,B-PER,I-PER"));
+    }
   }
 
   @Override
@@ -233,7 +284,7 @@ public final class TokenClassification implements Task {
 
   @Override
   public boolean isEmpty(Example example) {
-    return example.hasNoWords();
+    return example.hasNoWords() && example.text() == null;
   }
 
   @Override
@@ -243,12 +294,17 @@ public final class TokenClassification implements Task {
 
   @Override
   public void examine(Findings found, Map<String, Integer> classCounts) {
+    found.examples(
+        Severity.FATAL,
+        "no_words",
+        example -> example.tokens() == null && example.text() != null,
+        n -> found.data().reading().advised(many(n, "row has", "rows have") + noWords(found)));
     TextFindings.emptyTexts(found, this);
     found.examples(
         Severity.FATAL,
         "missing_label",
-        example -> example.tags() == null,
-        n -> many(n, "row has", "rows have") + " no tags");
+        example -> example.tags() == null && example.tokens() != null,
+        n -> found.data().reading().advised(many(n, "row has", "rows have") + " no tags"));
     found.examples(
         Severity.FATAL,
         "tags_mismatch",
@@ -270,7 +326,24 @@ public final class TokenClassification implements Task {
         "tags");
     if (!found.isTraining()) {
       classes.absent();
-    } else if (!classes.isSingle("tag")) {
+      return;
+    }
+    Set<String> names = Set.copyOf(labels.names());
+    Set<String> strangers = TagScheme.strangers(names);
+    if (!strangers.isEmpty()) {
+      found.add(
+          Severity.WARNING,
+          "tags_outside_bio",
+          "tags of no scheme of entities stand among those of one: "
+              + String.join(", ", strangers)
+              + ". Entities are not counted; tags are measured one by one");
+    } else if (labels.size() > 1 && !SequenceLabelMetrics.areOfEntities(labels.names())) {
+      found.add(
+          Severity.NOTE,
+          "plain_tags",
+          "the tags mark no entities (as B-PER and I-PER do): they are measured one by one");
+    }
+    if (!classes.isSingle("tag")) {
       classes.alike();
       classes.rare("words");
     }
@@ -291,6 +364,14 @@ public final class TokenClassification implements Task {
               tagged - supervised,
               tagged));
     }
+  }
+
+  private static String noWords(Findings found) {
+    String option = found.data().reading().textAsTokens();
+    return " a text, but no words with their tags"
+        + (option == null
+            ? ""
+            : "; the words of the text, parted by white space, are read with " + option);
   }
 
   private static boolean isMismatch(Example example) {
@@ -328,6 +409,20 @@ public final class TokenClassification implements Task {
     }
 
     @Override
+    public List<Term> options() {
+      return List.of(Term.LABEL_NAMES);
+    }
+
+    /** Tags become BIO, but where a head has outputs for them as they are. */
+    @Override
+    public Dataset prepared(Dataset data, List<String> known) {
+      checkNamed(data, known);
+      TagScheme scheme = TagScheme.of(data);
+      boolean isKnown = scheme == TagScheme.BIOES && known.containsAll(TYPE.labels(data).names());
+      return isKnown ? data : scheme.toBio(data);
+    }
+
+    @Override
     public LabelMap labels(Dataset train) {
       return LabelMap.of(
           train.examples().stream()
@@ -338,12 +433,13 @@ public final class TokenClassification implements Task {
 
     @Override
     public Task create(LabelMap labels, Dataset train, TaskOptions options) {
-      return new TokenClassification(labels);
+      return new TokenClassification(
+          labels, TagScheme.ofNames(Set.copyOf(labels.names())) == TagScheme.BIO);
     }
 
     @Override
     public Task open(LabelMap labels, JsonNode settings, TaskOptions options) {
-      return new TokenClassification(labels);
+      return new TokenClassification(labels, settings.path(CONVERTED).asBoolean(false));
     }
   }
 }

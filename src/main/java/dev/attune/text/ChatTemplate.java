@@ -36,6 +36,8 @@ public final class ChatTemplate {
    */
   public record Conversation(String text, List<int[]> learned) {}
 
+  private static final List<String> FILES = List.of("tokenizer_config.json", "chat_template.json");
+
   private static final List<String> TOKENS =
       List.of(
           "bos_token",
@@ -96,7 +98,7 @@ public final class ChatTemplate {
         throw new InputException(jinja + " cannot be read: " + e.getMessage(), e);
       }
     }
-    for (String name : List.of("tokenizer_config.json", "chat_template.json")) {
+    for (String name : FILES) {
       Path file = folder.resolve(name);
       Map<String, String> sources = sources(file, JsonFile.read(file).path("chat_template"));
       if (!sources.isEmpty()) {
@@ -109,6 +111,14 @@ public final class ChatTemplate {
             + " no chat_template. Base models have none; put the template of the model's chat"
             + " version there as chat_template.jinja, or give prompt and completion instead of"
             + " messages.");
+  }
+
+  /** Whether a model folder has one. */
+  public static boolean isIn(Path folder) {
+    return Files.isRegularFile(folder.resolve("chat_template.jinja"))
+        || FILES.stream()
+            .map(folder::resolve)
+            .anyMatch(file -> !sources(file, JsonFile.read(file).path("chat_template")).isEmpty());
   }
 
   private static Map<String, String> sources(Path file, JsonNode node) {

@@ -98,8 +98,11 @@ class BadInputTest {
 
   @Test
   void anAbsentColumnListsThoseThatAreThere() throws IOException {
-    Path data = file("data.csv", "review,label\ngood,a\nbad,b\n");
-    refused(List.of("review"), "--train-file", data.toString());
+    Path data = file("data.csv", "stuff,label\ngood one,a\nbad one,b\n");
+    refused(
+        List.of("\"stuff\", \"label\"", "--columns text=stuff,label=label"),
+        "--train-file",
+        data.toString());
   }
 
   @Test

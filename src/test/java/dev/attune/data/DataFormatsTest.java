@@ -61,7 +61,7 @@ class DataFormatsTest {
   private String refusal(Path file, String columns, FileOptions options) {
     InputException e =
         assertThrows(
-            InputException.class, () -> DataReader.read(file, Columns.parse(columns), options));
+            InputException.class, () -> DataReader.read(file, as(Columns.parse(columns), options)));
     return RunOption.worded(e.getMessage()).replace(temp + "/", "");
   }
 
@@ -191,7 +191,7 @@ class DataFormatsTest {
           refusal(file(name, content)));
     }
     Path csv = file("b.csv", TWO.getBytes(Charset.forName(encoding)));
-    Dataset data = DataReader.read(csv, Columns.automatic(), options(null, encoding, null, null));
+    Dataset data = DataReader.read(csv, as(Columns.automatic(), options(null, encoding, null, null)));
     assertEquals(List.of("good", "bad"), texts(data));
   }
 
@@ -213,7 +213,7 @@ class DataFormatsTest {
                 + "; if so, say it: --encoding "
                 + encoding),
         message);
-    Dataset data = DataReader.read(file, Columns.automatic(), options(null, encoding, null, null));
+    Dataset data = DataReader.read(file, as(Columns.automatic(), options(null, encoding, null, null)));
     assertEquals(text, data.get(1).text());
     assertEquals(encoding, form(data));
   }
@@ -291,7 +291,7 @@ class DataFormatsTest {
             + " semicolons. Say which: --delimiter comma or --delimiter semicolon",
         refusal(file, "text,label", FileOptions.AUTOMATIC));
     Dataset data =
-        DataReader.read(file, Columns.parse("text,label"), options(null, null, "semicolon", null));
+        DataReader.read(file, as(Columns.parse("text,label"), options(null, null, "semicolon", null)));
     assertEquals(List.of("gut, wirklich", "nicht gut, wirklich"), texts(data));
     Path plain = file("b.csv", "gut;1\nschlecht, sehr;0\n");
     assertEquals(
@@ -359,13 +359,13 @@ class DataFormatsTest {
     Path file = file("a.tsv", "text\tlabel\n\"good\"\t1\nplain\t0\n");
     Columns columns = Columns.automatic();
     assertEquals(
-        "good", DataReader.read(file, columns, options(null, null, null, "csv")).get(0).text());
+        "good", DataReader.read(file, as(columns, options(null, null, null, "csv"))).get(0).text());
     assertEquals(
         "\"good\"",
-        DataReader.read(file, columns, options(null, null, null, "none")).get(0).text());
+        DataReader.read(file, as(columns, options(null, null, null, "none"))).get(0).text());
     Path csv = file("b.csv", "text,label\n\"good\",1\n5\" pipe,0\n");
     assertEquals(
-        "\"good\"", DataReader.read(csv, columns, options(null, null, null, "none")).get(0).text());
+        "\"good\"", DataReader.read(csv, as(columns, options(null, null, null, "none"))).get(0).text());
     assertThrows(InputException.class, () -> options(null, null, null, "all"));
     assertTrue(
         refusal(file("c.jsonl", "{\"text\": \"a\"}"), null, options(null, null, "tab", null))
@@ -401,7 +401,7 @@ class DataFormatsTest {
       } catch (InputException e) {
         assertTrue(e.getMessage().contains("its rows are even whether"), e.getMessage());
         asked++;
-        data = DataReader.read(file, Columns.automatic(), options(null, null, null, "csv"));
+        data = DataReader.read(file, as(Columns.automatic(), options(null, null, null, "csv")));
       }
       assertEquals(texts, texts(data), "seed " + SEED + ", " + tsv);
     }
@@ -541,7 +541,7 @@ class DataFormatsTest {
         List.of(temp.resolve("p/train-2.csv").toString(), temp.resolve("p/train-1.csv").toString());
     assertEquals(
         List.of("b", "a"),
-        texts(DataReader.read(given, Columns.automatic(), FileOptions.AUTOMATIC)),
+        texts(DataReader.read(given, as(Columns.automatic(), FileOptions.AUTOMATIC))),
         "files that are named come in the order in which they are");
     assertEquals("the pattern p/no*.csv matches no file", refusal(temp.resolve("p/no*.csv")));
     assertTrue(refusal(temp.resolve("p")).contains("holds sub, which is no data file"));
@@ -595,10 +595,7 @@ class DataFormatsTest {
         assertThrows(
             InputException.class,
             () ->
-                DataReader.read(
-                    List.of(one, temp.resolve("c/../c/a.csv").toString()),
-                    Columns.automatic(),
-                    FileOptions.AUTOMATIC));
+                DataReader.read(List.of(one, temp.resolve("c/../c/a.csv").toString()), as(Columns.automatic(), FileOptions.AUTOMATIC)));
     assertTrue(twice.getMessage().endsWith("is given twice"));
   }
 
@@ -608,7 +605,7 @@ class DataFormatsTest {
     try {
       System.setIn(new ByteArrayInputStream(TWO.getBytes(StandardCharsets.UTF_8)));
       Dataset data =
-          DataReader.read(Path.of("-"), Columns.automatic(), options("csv", null, null, null));
+          DataReader.read(Path.of("-"), as(Columns.automatic(), options("csv", null, null, null)));
       assertEquals(List.of("good", "bad"), texts(data));
       assertEquals("standard input, row 2", data.where(data.get(0)));
       System.setIn(new ByteArrayInputStream(TWO.getBytes(StandardCharsets.UTF_8)));
@@ -622,8 +619,7 @@ class DataFormatsTest {
   void theFormatThatIsSaidCountsWhateverTheName() {
     assertEquals(
         2,
-        DataReader.read(
-                file("data.bin", TWO), Columns.automatic(), options("csv", null, null, null))
+        DataReader.read(file("data.bin", TWO), as(Columns.automatic(), options("csv", null, null, null)))
             .size());
     assertTrue(refusal(file("data", TWO)).contains("--format with one of csv, tsv"));
     assertThrows(InputException.class, () -> options("excel", null, null, null));
@@ -653,7 +649,7 @@ class DataFormatsTest {
             .contains("is Parquet within gzip; decompress it"));
     Path named = file("data.bin", resource("/parquet/huggingface.parquet"));
     FileOptions said = options("parquet", null, null, null);
-    assertEquals(3, DataReader.read(named, Columns.automatic(), said).size());
+    assertEquals(3, DataReader.read(named, as(Columns.automatic(), said)).size());
     assertTrue(
         refusal(file("c.parquet", resource("/parquet/types_plain.parquet")), "text=bytes", said)
             .contains("\"bytes\" must be a string, not 2 bytes that are no text"));
@@ -666,16 +662,20 @@ class DataFormatsTest {
     FileOptions tagged = FileOptions.parse(null, null, null, null, true);
     String words = "Bob B-PER\nruns O\n\nHi O\n";
     for (String name : List.of("a.txt", "a.tsv", "a")) {
-      Dataset data = DataReader.read(file(name, words), Columns.automatic(), tagged);
+      Dataset data = DataReader.read(file(name, words), as(Columns.automatic(), tagged));
       assertEquals(List.of("Bob", "runs"), data.get(0).tokens());
     }
     Dataset table =
-        DataReader.read(file("b.tsv", "tokens\ttags\na b\tO O\n\n"), Columns.automatic(), tagged);
+        DataReader.read(file("b.tsv", "tokens\ttags\na b\tO O\n\n"), as(Columns.automatic(), tagged));
     assertEquals(List.of("a", "b"), table.get(0).tokens());
     assertEquals(
         "b.txt, row 3 has 4 columns instead of 2: \"EU\", \"NNP\", \"B-NP\", \"B-ORG\"",
         refusal(file("b.txt", "-DOCSTART- -X- O O\n\nEU NNP B-NP B-ORG\n"), null, tagged)
             .split("\\. Each")[0]);
     assertEquals(1, DataReader.read(file("c.txt", "Bob is here.\n\nHi there, you!\n")).size());
+  }
+
+  private static ReadOptions as(Columns columns, FileOptions written) {
+    return new ReadOptions(columns, false, false, written);
   }
 }

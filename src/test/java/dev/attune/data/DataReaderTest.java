@@ -143,7 +143,8 @@ class DataReaderTest {
   @Test
   void blankRowsAreRefusedInsideAndAllowedAtTheEnd() {
     assertEquals(
-        "a.csv, row 3 is blank. Remove it; only the end may be blank.",
+        "a.csv, row 3 is blank. Remove it; only the end may be blank. --skip-bad-rows leaves"
+            + " such rows out.",
         refusal("a.csv", "text,label\na,0\n\n\nb,1\n", null));
     assertEquals(1, read("b.csv", "text,label\na,0\n\n\n", null).size());
     assertEquals(1, read("b.tsv", "text\tlabel\na\t0\r\n\r\n", null).size());
@@ -154,10 +155,9 @@ class DataReaderTest {
     String message = refusal("train.tsv", "a stirring film\t1\ndull\t0\n", null);
     assertTrue(
         message.startsWith(
-            "train.tsv, row 1 names no text column: \"a stirring film\", \"1\"\n  If row 1 is"
-                + " already data, say what the columns are: --columns text,label\n"),
+            "train.tsv, row 1 names no text column: \"a stirring film\", \"1\"\n  Row 1 looks"
+                + " like data. Say what the columns are: --columns text,label\n"),
         message);
-    assertTrue(message.contains("--columns text=NAME,label=NAME"), message);
     assertTrue(message.contains("text (or sentence, sentence1, premise)"), message);
   }
 
@@ -166,7 +166,7 @@ class DataReaderTest {
     assertEquals(
         "a.tsv, row 1 is a header (\"sentence\", \"label\"), but --columns by position says the"
             + " file has none. Leave --columns out, or name the columns: --columns"
-            + " text=NAME,label=NAME",
+            + " text=sentence,label=label",
         refusal("a.tsv", "sentence\tlabel\na\t1\n", "text,label"));
   }
 
@@ -217,10 +217,10 @@ class DataReaderTest {
 
   @Test
   void namesAreExactAndAmbiguityIsRefused() {
-    assertTrue(refusal("a.csv", "Text,label\na,1\n", null).contains("names no text column"));
+    assertTrue(refusal("a.csv", "a,b\nc d,1\n", null).contains("names no text column"));
     assertEquals(
         "a.csv: the columns \"sentence\" and \"text\" both mean text. Say which: --columns"
-            + " text=sentence",
+            + " text=sentence or --columns text=text",
         refusal("a.csv", "sentence,text,label\na,b,1\n", null));
     assertEquals("b", read("b.csv", "sentence,text,label\na,b,1\n", "text=text").get(0).text());
     assertEquals(
@@ -239,7 +239,7 @@ class DataReaderTest {
         "text,,label|has an empty name",
         "label=a,label=b|gives label twice",
         "kind=a|there is no role \"kind\". Roles: text, text_pair, label, tokens, tags, prompt,"
-            + " completion, messages, question, context, answers, answer_text, answer_start.",
+            + " completion, messages, instruction, input, system, question, context, answers, answer_text, answer_start.",
         "sentence=a|there is no role \"sentence\"",
         "text=|gives no column for text",
         "text,text|gives text twice",
@@ -401,8 +401,7 @@ class DataReaderTest {
         "{\"messages\": [\"hi\"]}|row 1, turn 1 must be an object with role and content, not hi",
         "{\"messages\": [{\"content\": \"hi\"}]}|row 1, turn 1 has no role. Roles: system,"
             + " developer, user, assistant, tool.",
-        "{\"messages\": [{\"from\": \"human\", \"value\": \"hi\"}]}|ShareGPT's names for role and"
-            + " content",
+        "{\"messages\": [{\"from\": \"ghost\", \"value\": \"hi\"}]}|turn 1 is from \"ghost\"",
         "{\"messages\": [{\"role\": \"human\", \"content\": \"hi\"}]}|turn 1 has the unknown role"
             + " \"human\"",
         "{\"messages\": [{\"role\": \"user\"}]}|row 1, turn 1: the content must be a string, not"
@@ -412,7 +411,7 @@ class DataReaderTest {
         "{\"text\": \"a\", \"b\\uD83D\": 1}|the name of a field has half a character",
         "{\"text\": \"a\", \"more\": [{\"x\": \"\\uDE00\"}]}|'more' has half a character",
         "{\"prompt\": 5, \"completion\": \"a\"}|\"prompt\" must be a string, not 5",
-        "{\"review\": \"a\"}|row 1 has no text: its fields are \"review\"",
+        "{\"stuff\": \"a\"}|row 1 has no text: its fields are \"stuff\"",
       })
   void badJsonlRowsAreRefusedWithTheirRow(String line, String expected) {
     String message = refusal("a.jsonl", line + "\n", null);
@@ -559,16 +558,14 @@ class DataReaderTest {
     Dataset mrpc =
         DataReader.read(
             SharedFolders.data("datasets/mrpc/msr_paraphrase_train.txt"),
-            Columns.parse("label=Quality,text=#1 String,text_pair=#2 String"),
-            FileOptions.parse("tsv", null, null, null, false));
+            tsv("label=Quality,text=#1 String,text_pair=#2 String"));
     assertEquals(4076, mrpc.size());
     assertEquals(2753, mrpc.examples().stream().filter(e -> e.label().equals("1")).count());
 
     Dataset stsb =
         DataReader.read(
             SharedFolders.data("datasets/stsb/sts-dev.csv"),
-            Columns.parse("genre,file,year,id,label,text,text_pair,..."),
-            FileOptions.parse("tsv", null, null, null, false));
+            tsv("genre,file,year,id,label,text,text_pair,..."));
     assertEquals(1500, stsb.size());
     assertEquals(
         5.0f,
@@ -605,5 +602,13 @@ class DataReaderTest {
             SharedFolders.data("datasets/gsm8k/test.jsonl"), Columns.parse("text=question"));
     assertEquals(1319, gsm8k.size());
     assertFalse(gsm8k.get(0).field("answer").isEmpty());
+  }
+
+  private static ReadOptions tsv(String columns) {
+    return new ReadOptions(
+        Columns.parse(columns),
+        false,
+        false,
+        FileOptions.parse("tsv", null, null, null, false));
   }
 }

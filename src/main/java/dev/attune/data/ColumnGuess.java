@@ -1,0 +1,411 @@
+package dev.attune.data;
+
+import dev.attune.core.InputException;
+import dev.attune.core.Term;
+import dev.attune.data.Columns.Role;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/**
+ * Guesses columns by usual names, where none has a role's own. A guess is made only where one
+ * column is in question, and is stated in the data report; where two compete for the text, the
+ * error names the option that decides.
+ */
+final class ColumnGuess {
+  private static final List<List<String>> TEXT_PAIRS =
+      List.of(
+          List.of("question1", "question2"),
+          List.of("text1", "text2"),
+          List.of("text_1", "text_2"),
+          List.of("text_a", "text_b"),
+          List.of("sentence_1", "sentence_2"),
+          List.of("sentence_a", "sentence_b"));
+
+  private static final int FREE_TEXT_CHARACTERS = 60;
+
+  private final Columns columns;
+  private final Map<String, ColumnValues> values;
+  private final Map<Role, String> found;
+  private final Map<Role, String> guessed = new EnumMap<>(Role.class);
+
+  private ColumnGuess(Columns columns, Map<String, ColumnValues> values) {
+    this.columns = columns;
+    this.values = values;
+    this.found = columns.resolve(values.keySet());
+  }
+
+  /**
+   * The columns with guesses for the roles that none has by its name.
+   *
+   * @param values of each column, in the order of the file
+   * @throws InputException without the file, where it takes a decision that only the user can make
+   */
+  static Columns guess(Columns columns, Map<String, ColumnValues> values) {
+    ColumnGuess guess = new ColumnGuess(columns, values);
+    guess.refusePreferences();
+    guess.refuseJudgements();
+    guess.texts();
+    guess.targets();
+    return columns.withGuessed(guess.guessed);
+  }
+
+  private void take(Role role, String column) {
+    if (column != null) {
+      guessed.put(role, column);
+      found.put(role, column);
+    }
+  }
+
+  /** The only column of one of these names that has no role yet; null: none, or several. */
+  private String only(Set<String> names) {
+    List<String> columns = free(names);
+    return columns.size() == 1 ? columns.get(0) : null;
+  }
+
+  private List<String> free(Set<String> names) {
+    return values.keySet().stream()
+        .filter(name -> names.contains(UsualNames.normalised(name)))
+        .filter(name -> !found.containsValue(name) && !columns.labelColumns().contains(name))
+        .toList();
+  }
+
+  private void refusePreferences() {
+    String chosen = only(Set.of("chosen"));
+    if (chosen == null || only(Set.of("rejected")) == null || found.containsKey(Role.TEXT)) {
+      return;
+    }
+    String prompt = found.get(Role.PROMPT);
+    Map<Role, String> supervised = new LinkedHashMap<>();
+    if (values.get(chosen).areLists()) {
+      supervised.put(Role.MESSAGES, chosen);
+    } else if (prompt == null) {
+      supervised.put(Role.TEXT, chosen);
+    } else {
+      supervised.put(Role.PROMPT, prompt);
+      supervised.put(Role.COMPLETION, chosen);
+    }
+    if (columns.asksFor(chosen)) {
+      return;
+    }
+    throw new InputException(
+        "the rows are pairs of a preferred and a rejected answer, and learning from preferences is"
+            + " not supported. Train on the preferred answers: "
+            + Columns.option(supervised));
+  }
+
+  private void refuseJudgements() {
+    String label = found.get(Role.LABEL);
+    if (found.containsKey(Role.PROMPT)
+        && found.containsKey(Role.COMPLETION)
+        && label != null
+        && values.get(label).areFlags()) {
+      throw new InputException(
+          "\""
+              + label
+              + "\" says of each answer whether it is wanted, and learning from preferences is not"
+              + " supported: all answers would be learned. Write the wanted rows to a file without"
+              + " that column");
+    }
+  }
+
+  private void texts() {
+    if (found.containsKey(Role.PROMPT) && !found.containsKey(Role.COMPLETION)) {
+      take(Role.COMPLETION, answerTo("prompt"));
+    }
+    if (found.containsKey(Role.INSTRUCTION)) {
+      instruction();
+    }
+    if (!isReadable()) {
+      conversation();
+    }
+    if (!isReadable()) {
+      pairOfTurns();
+    }
+    if (found.containsKey(Role.INSTRUCTION) && !found.containsKey(Role.INPUT)) {
+      take(Role.INPUT, only(UsualNames.INPUTS));
+    }
+    if (!found.containsKey(Role.SYSTEM)) {
+      take(Role.SYSTEM, only(UsualNames.SYSTEMS));
+    }
+    if (!isReadable()) {
+      words();
+    }
+    if (!isReadable()) {
+      pairOfTexts();
+    }
+    if (!isReadable()) {
+      text();
+    }
+  }
+
+  private boolean isReadable() {
+    return List.of(
+            Role.TEXT, Role.TOKENS, Role.PROMPT, Role.MESSAGES, Role.INSTRUCTION, Role.QUESTION)
+        .stream()
+        .anyMatch(found::containsKey);
+  }
+
+  private String answerTo(String prompt) {
+    List<String> answers =
+        free(UsualNames.ANSWERS.get(prompt)).stream()
+            .filter(name -> values.get(name).areStrings())
+            .toList();
+    return answers.size() == 1 ? answers.get(0) : null;
+  }
+
+  /** An instruction without an answer, but with a label, is a text. */
+  private void instruction() {
+    if (found.containsKey(Role.COMPLETION)) {
+      return;
+    }
+    String answer = answerTo("instruction");
+    if (answer != null) {
+      take(Role.COMPLETION, answer);
+    } else if (found.containsKey(Role.LABEL)) {
+      take(Role.TEXT, found.remove(Role.INSTRUCTION));
+    }
+  }
+
+  private void conversation() {
+    String column = only(UsualNames.CONVERSATIONS);
+    if (column != null && values.get(column).areLists()) {
+      take(Role.MESSAGES, column);
+    }
+  }
+
+  private void pairOfTurns() {
+    Map<String, String> pairs = new LinkedHashMap<>();
+    for (String name : values.keySet()) {
+      String normalised = UsualNames.normalised(name);
+      if (UsualNames.ANSWERS.containsKey(normalised)
+          && !found.containsValue(name)
+          && values.get(name).areTexts()) {
+        String answer = answerTo(normalised);
+        if (answer != null) {
+          pairs.put(name, answer);
+        }
+      }
+    }
+    if (pairs.size() == 1 && !found.containsKey(Role.LABEL)) {
+      pairs.forEach(
+          (prompt, answer) -> {
+            take(Role.PROMPT, prompt);
+            take(Role.COMPLETION, answer);
+          });
+    }
+  }
+
+  private void words() {
+    String tokens = only(UsualNames.TOKENS);
+    if (tokens == null || !found.containsKey(Role.TAGS) && free(UsualNames.TAGS).isEmpty()) {
+      return;
+    }
+    if (values.get(tokens).areSingleWords()) {
+      throw new InputException(
+          "\""
+              + tokens
+              + "\" seems to hold one word a row, which is not read. Write a .conll file: a word and"
+              + " its tag a line, a blank line between sentences");
+    }
+    take(Role.TOKENS, tokens);
+  }
+
+  private void pairOfTexts() {
+    for (List<String> pair : TEXT_PAIRS) {
+      String first = only(Set.of(pair.get(0)));
+      String second = only(Set.of(pair.get(1)));
+      if (first != null && second != null) {
+        take(Role.TEXT, first);
+        take(Role.TEXT_PAIR, second);
+        return;
+      }
+    }
+  }
+
+  private void text() {
+    List<String> all =
+        free(UsualNames.TEXTS).stream().filter(name -> values.get(name).areTexts()).toList();
+    // A name that may be either is the text where nothing else is, and something else is the label.
+    List<String> sure =
+        all.stream()
+            .filter(name -> !UsualNames.LABELS.contains(UsualNames.normalised(name)))
+            .toList();
+    List<String> candidates =
+        !sure.isEmpty() || free(UsualNames.LABELS).size() < 2 && !found.containsKey(Role.LABEL)
+            ? sure
+            : all;
+    if (candidates.size() == 1) {
+      String text = candidates.get(0);
+      refusePair(text);
+      take(Role.TEXT, text);
+    } else if (candidates.size() > 1) {
+      throw new InputException(
+          "the columns "
+              + Excerpt.quoted(candidates)
+              + " may each be the text. Say which: "
+              + candidates.stream().map(this::asText).collect(Collectors.joining(" or ")));
+    }
+  }
+
+  /** A question with its answer and a label may be a pair, or a text beside others. */
+  private void refusePair(String text) {
+    String normalised = UsualNames.normalised(text);
+    String second =
+        UsualNames.ANSWERS.containsKey(normalised) && found.containsKey(Role.LABEL)
+            ? answerTo(normalised)
+            : null;
+    if (second != null) {
+      String label = found.get(Role.LABEL);
+      Map<Role, String> pair = new LinkedHashMap<>();
+      pair.put(Role.TEXT, text);
+      pair.put(Role.TEXT_PAIR, second);
+      pair.put(Role.LABEL, label);
+      throw new InputException(
+          "the columns "
+              + Excerpt.quoted(List.of(text, second))
+              + " may be a pair of texts. Say so, or which is the text: "
+              + Columns.option(pair)
+              + " or "
+              + Columns.option(textAndLabel(text, label)));
+    }
+  }
+
+  private String asText(String column) {
+    Map<Role, String> option = new LinkedHashMap<>();
+    option.put(Role.TEXT, column);
+    String label = found.containsKey(Role.LABEL) ? found.get(Role.LABEL) : label();
+    if (label != null) {
+      option.put(Role.LABEL, label);
+    }
+    return Columns.option(option);
+  }
+
+  private void targets() {
+    boolean isText = found.containsKey(Role.TEXT);
+    if (isText && !found.containsKey(Role.LABEL) && columns.labelColumns().isEmpty()) {
+      take(Role.LABEL, label());
+    }
+    if (found.containsKey(Role.TOKENS) && !isText && !found.containsKey(Role.TAGS)) {
+      found.remove(Role.LABEL);
+      take(Role.TAGS, only(UsualNames.TAGS));
+    }
+  }
+
+  /** The one column that may be the label; null: none, or several. */
+  private String label() {
+    List<String> labels = labels();
+    return labels.size() == 1 ? labels.get(0) : null;
+  }
+
+  private List<String> labels() {
+    return free(UsualNames.LABELS).stream()
+        .filter(name -> values.get(name).meanLength() <= FREE_TEXT_CHARACTERS)
+        .toList();
+  }
+
+  /**
+   * What to do where a text turns out to have no label, or words no tags: the options that name the
+   * file's own columns; empty where nothing is in question.
+   *
+   * @param columns with guesses
+   */
+  static String advice(Columns columns, Map<String, ColumnValues> values) {
+    ColumnGuess guess = new ColumnGuess(columns, values);
+    if (guess.found.containsKey(Role.TOKENS) && !guess.found.containsKey(Role.TAGS)) {
+      return guess.free(UsualNames.TAGS).isEmpty()
+          ? ""
+          : "Say which column holds the tags: "
+              + guess.free(UsualNames.TAGS).stream()
+                  .map(name -> Columns.option(Map.of(Role.TAGS, name)))
+                  .collect(Collectors.joining(" or "));
+    }
+    String text = guess.found.get(Role.TEXT);
+    if (text == null || guess.found.containsKey(Role.LABEL)) {
+      return "";
+    }
+    List<String> others =
+        values.keySet().stream().filter(name -> !guess.found.containsValue(name)).toList();
+    List<String> switches = others.stream().filter(name -> values.get(name).areBits()).toList();
+    if (switches.size() > 1) {
+      String labels = switches.stream().map(Columns::quoted).collect(Collectors.joining(";"));
+      return "The columns "
+          + Excerpt.quoted(switches)
+          + " hold 0 and 1: for several labels a row give "
+          + Term.TASK.of("multi-label-classification")
+          + " "
+          + Term.COLUMNS.of("text=" + Columns.quoted(text) + ",labels=" + labels);
+    }
+    List<String> candidates = new ArrayList<>(guess.labels());
+    if (candidates.isEmpty()) {
+      candidates.addAll(others.stream().filter(n -> values.get(n).mayBeLabels()).toList());
+    }
+    if (candidates.isEmpty()) {
+      return others.isEmpty()
+          ? "The file has no other column than " + Excerpt.quoted(List.of(text))
+          : "Its other columns, "
+              + Excerpt.quoted(others)
+              + ", do not look like labels; where one is, name it: "
+              + Term.COLUMNS.of("text=" + Columns.quoted(text) + ",label=NAME");
+    }
+    return "Say which column is the label: "
+        + candidates.stream()
+            .map(name -> Columns.option(textAndLabel(text, name)))
+            .collect(Collectors.joining(" or "));
+  }
+
+  private static Map<Role, String> textAndLabel(String text, String label) {
+    Map<Role, String> option = new LinkedHashMap<>();
+    option.put(Role.TEXT, text);
+    option.put(Role.LABEL, label);
+    return option;
+  }
+
+  /** The option for a header of names that say nothing, by what its columns hold. */
+  static String byContent(Map<String, ColumnValues> values) {
+    List<String> roles = rolesByContent(List.copyOf(values.keySet()), values.values());
+    Map<Role, String> option = new LinkedHashMap<>();
+    int i = 0;
+    for (String name : values.keySet()) {
+      Role role = Role.of(roles.get(i++));
+      if (role != null) {
+        option.put(role, name);
+      }
+    }
+    return Columns.option(option);
+  }
+
+  /**
+   * The roles of columns by what they hold: the longest is the text, a short one whose values come
+   * again the label.
+   *
+   * @param first row of the file, which may be all that there is
+   */
+  static List<String> rolesByContent(List<String> first, Collection<ColumnValues> columns) {
+    List<ColumnValues> list = List.copyOf(columns);
+    int text = 0;
+    for (int i = 1; i < list.size(); i++) {
+      text = length(first, list, i) > length(first, list, text) ? i : text;
+    }
+    int label = -1;
+    for (int i = 0; i < list.size(); i++) {
+      boolean shorter = label < 0 || list.get(i).meanLength() <= list.get(label).meanLength();
+      label = i != text && list.get(i).mayBeLabels() && shorter ? i : label;
+    }
+    List<String> roles = new ArrayList<>();
+    for (int i = 0; i < list.size(); i++) {
+      roles.add(i == text ? "text" : i == label ? "label" : "_");
+    }
+    return roles;
+  }
+
+  private static double length(List<String> first, List<ColumnValues> columns, int i) {
+    double mean = columns.get(i).meanLength();
+    return mean > 0 ? mean : first.get(i).length();
+  }
+}

@@ -1,0 +1,101 @@
+package dev.attune.data;
+
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.regex.Pattern;
+
+/** What the cells of one column hold, as far as the first rows tell. */
+final class ColumnValues {
+  /** Rows that are looked at. */
+  static final int SAMPLE = 500;
+
+  private static final Pattern DATE = Pattern.compile("\\d{1,4}[-/.]\\d{1,2}[-/.]\\d{1,4}");
+  private static final Pattern WHITE_SPACE = Pattern.compile("\\s");
+  private static final int SHORT_CHARACTERS = 40;
+  private static final int MEAN_LABEL_ROWS = 2;
+  private static final int FEW_ROWS = 10;
+
+  private final Set<String> distinct = new HashSet<>();
+  private int filled;
+  private int strings;
+  private int words; // strings that are no numbers
+  private int lists;
+  private int flags;
+  private int dates;
+  private int spaced;
+  private int bits;
+  private int longest;
+  private long characters;
+
+  void add(Object value) {
+    if (value == null || filled >= SAMPLE || value instanceof String text && text.isBlank()) {
+      return;
+    }
+    filled++;
+    String shown = value.toString();
+    boolean number = Decimal.parse(shown) != null;
+    strings += value instanceof String ? 1 : 0;
+    words += value instanceof String && !number ? 1 : 0;
+    flags += value instanceof Boolean ? 1 : 0;
+    dates += DATE.matcher(shown.strip()).lookingAt() ? 1 : 0;
+    spaced += WHITE_SPACE.matcher(shown.strip()).find() ? 1 : 0;
+    lists += value instanceof List<?> ? 1 : 0;
+    bits += Set.of("0", "1").contains(shown.strip()) ? 1 : 0;
+    longest = Math.max(longest, shown.length());
+    characters += shown.length();
+    distinct.add(shown.strip());
+  }
+
+  double meanLength() {
+    return filled == 0 ? 0 : (double) characters / filled;
+  }
+
+  /** Whether there are texts among the values, rather than numbers or lists. */
+  boolean areTexts() {
+    return filled == 0 || words > 0 && lists == 0;
+  }
+
+  /** Whether every value is a string, be it one of digits. */
+  boolean areStrings() {
+    return strings == filled;
+  }
+
+  boolean areLists() {
+    return filled > 0 && lists == filled;
+  }
+
+  /** Whether every value is 0 or 1. */
+  boolean areBits() {
+    return filled > 0 && bits == filled;
+  }
+
+  /** Whether every value is true or false. */
+  boolean areFlags() {
+    return filled > 0 && flags == filled;
+  }
+
+  /** Whether every value is one word. */
+  boolean areSingleWords() {
+    return filled > 0 && strings == filled && spaced == 0;
+  }
+
+  /** Whether a value occurs. */
+  boolean has(String value) {
+    return distinct.contains(value.strip());
+  }
+
+  /** The same, of files too short for values to come again. */
+  boolean mayBeLabels() {
+    return looksLikeLabels() || filled < FEW_ROWS && isShort();
+  }
+
+  /** Whether values are short and come again, as names of classes do. */
+  boolean looksLikeLabels() {
+    return filled > 0 && isShort() && (long) distinct.size() * MEAN_LABEL_ROWS <= filled;
+  }
+
+  private boolean isShort() {
+    return lists == 0 && dates == 0 && longest <= SHORT_CHARACTERS;
+  }
+}

@@ -1,0 +1,402 @@
+package dev.attune.data;
+
+import dev.attune.core.Check;
+import dev.attune.core.InputException;
+import dev.attune.core.Term;
+import dev.attune.text.ChatMessage;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * Rows of named values, of any format, to examples: the one place where columns get their meaning.
+ */
+final class ExampleReader {
+  /** In the order of messages. Templates would drop or garble the turn of any other. */
+  private static final List<String> ROLES =
+      List.of("system", "developer", "user", "assistant", "tool");
+
+  /** ShareGPT's names of who speaks. */
+  private static final Map<String, String> SHARE_GPT =
+      Map.of(
+          "system", "system",
+          "human", "user",
+          "user", "user",
+          "gpt", "assistant",
+          "chatgpt", "assistant",
+          "assistant", "assistant");
+
+  /** Names of columns that nothing is read from, in the report. */
+  private static final int UNUSED_SHOWN = 4;
+
+  private final Path file;
+  private final Columns given;
+  private final ReadOptions options;
+  private final boolean isTable;
+  private final BadRows bad;
+  private final Map<Set<String>, Columns> shapes = new LinkedHashMap<>();
+  private final Map<Columns.Role, String> seen = new LinkedHashMap<>();
+  private String described = "";
+  private String advice = "";
+  private final Set<String> unused = new LinkedHashSet<>();
+  private boolean turns;
+
+  /**
+   * One row.
+   *
+   * @param number line of the file where it begins
+   * @param values of its columns, as they mean something
+   * @param fields the same as the file has them
+   */
+  record Row(int number, Map<String, Object> values, Map<String, Object> fields) {}
+
+  /**
+   * @param isTable whether cells are texts, so that words stand in one, parted by white space
+   * @param bad what becomes of rows that cannot be read
+   */
+  ExampleReader(Path file, ReadOptions options, boolean isTable, BadRows bad) {
+    this.file = file;
+    this.isTable = isTable;
+    this.given = options.columns();
+    this.options = options;
+    this.bad = bad;
+  }
+
+  /** The examples of rows; columns are guessed by all rows that have the same ones. */
+  Dataset read(List<Row> rows) {
+    Map<Set<String>, Map<String, ColumnValues>> values = new LinkedHashMap<>();
+    for (Row row : rows) {
+      Map<String, ColumnValues> shape =
+          values.computeIfAbsent(
+              row.values().keySet(),
+              names -> {
+                Map<String, ColumnValues> empty = new LinkedHashMap<>();
+                names.forEach(name -> empty.put(name, new ColumnValues()));
+                return empty;
+              });
+      row.values().forEach((name, value) -> shape.get(name).add(value));
+    }
+    List<Example> examples = new ArrayList<>(rows.size());
+    for (Row row : rows) {
+      Set<String> names = row.values().keySet();
+      Columns columns = shapes.get(names);
+      if (columns == null) {
+        columns = guessed(values.get(names));
+        shapes.put(names, columns);
+      }
+      try {
+        checkUsable(row.number(), columns, names);
+        examples.add(example(row, columns));
+      } catch (InputException e) {
+        bad.add(row.number(), e);
+      }
+    }
+    FileReading reading = new FileReading(described(), seen, given.positions(), advice, List.of());
+    return bad.noted(new Dataset(file, examples, reading));
+  }
+
+  private Columns guessed(Map<String, ColumnValues> values) {
+    Columns columns = given;
+    try {
+      columns = given.isPositional() ? given : ColumnGuess.guess(given, values);
+    } catch (InputException e) {
+      throw new InputException(file + ": " + e.getMessage(), e);
+    }
+    if (columns.isUsable(values.keySet())) {
+      note(columns, values);
+    }
+    return columns;
+  }
+
+  private void checkUsable(int row, Columns columns, Set<String> names) {
+    if (!columns.isUsable(names)) {
+      throw new InputException(
+          at(row)
+              + " has no text: its fields are "
+              + Excerpt.quoted(List.copyOf(names))
+              + ". Recognised: "
+              + Columns.documentation()
+              + ". Name another with "
+              + Term.COLUMNS.of("text=NAME"));
+    }
+  }
+
+  /** What the report says of columns. */
+  private void note(Columns columns, Map<String, ColumnValues> values) {
+    Map<Columns.Role, String> roles = columns.resolve(values.keySet());
+    if (seen.isEmpty()) {
+      advice = ColumnGuess.advice(columns, values);
+    }
+    turns |= columns.areTurns(roles);
+    seen.putAll(roles);
+    unused.addAll(columns.unused(values.keySet()));
+    described = columns.describe(seen);
+  }
+
+  private String described() {
+    return described + form() + notUsed();
+  }
+
+  private String notUsed() {
+    List<String> names = unused.stream().filter(name -> !name.isBlank()).toList();
+    int more = names.size() - UNUSED_SHOWN;
+    return names.isEmpty()
+        ? ""
+        : "; not used: "
+            + String.join(", ", names.subList(0, Math.min(UNUSED_SHOWN, names.size())))
+            + (more > 0 ? " and " + more + " more" : "");
+  }
+
+  private String form() {
+    if (!turns) {
+      return "";
+    }
+    return (options.asTurns()
+        ? ": as turns of the model's chat template"
+        : seen.containsKey(Columns.Role.INSTRUCTION)
+            ? ": as Alpaca's prompts"
+            : ": as prompts that end in a line break");
+  }
+
+  private Example example(Row given, Columns columns) {
+    int row = given.number();
+    Map<String, Object> values = given.values();
+    Map<Columns.Role, String> roles = columns.resolve(values.keySet());
+    if (roles.containsKey(Columns.Role.QUESTION)) {
+      List<GoldAnswer> answers = answers(row, values, roles);
+      Check.input(
+          answers == null
+              || answers.isEmpty()
+              || !"true".equalsIgnoreCase(String.valueOf(values.get("is_impossible"))),
+          "%s: the question is said to have no answer (is_impossible), and has answers; take one of"
+              + " the two away",
+          at(row));
+      return Example.ofQuestion(
+          row,
+          text(row, values, roles.get(Columns.Role.QUESTION)),
+          text(row, values, roles.get(Columns.Role.CONTEXT)),
+          answers,
+          given.fields());
+    }
+    boolean isTurns = columns.areTurns(roles);
+    Instruction instruction = isTurns ? instruction(row, values, roles) : null;
+    List<ChatMessage> messages =
+        isTurns ? options.asTurns() ? instruction.turns() : null : conversation(row, values, roles);
+    boolean joined = !(values.get(roles.get(Columns.Role.PROMPT)) instanceof List<?>);
+    Object label = values.get(roles.get(Columns.Role.LABEL));
+    boolean isList = label instanceof List<?>;
+    return new Example(
+        row,
+        text(row, values, roles.get(Columns.Role.TEXT)),
+        text(row, values, roles.get(Columns.Role.TEXT_PAIR)),
+        isList ? null : label(row, values, roles.get(Columns.Role.LABEL)),
+        isList
+            ? strings(row, values, roles.get(Columns.Role.LABEL), true)
+            : LabelColumns.read(file, row, columns.labelColumns(), values),
+        words(row, values, roles.get(Columns.Role.TOKENS), columns, false),
+        words(row, values, roles.get(Columns.Role.TAGS), columns, true),
+        isTurns
+            ? options.asTurns() ? null : instruction.prompt()
+            : joined ? text(row, values, roles.get(Columns.Role.PROMPT)) : null,
+        isTurns
+            ? options.asTurns() ? null : instruction.completion()
+            : joined ? text(row, values, roles.get(Columns.Role.COMPLETION)) : null,
+        messages,
+        null,
+        given.fields());
+  }
+
+  private Instruction instruction(
+      int row, Map<String, Object> values, Map<Columns.Role, String> roles) {
+    boolean isAlpaca = roles.containsKey(Columns.Role.INSTRUCTION);
+    Object history = isAlpaca ? values.get("history") : null;
+    Check.input(
+        history == null || history instanceof List<?> list && list.isEmpty(),
+        "%s: \"history\" holds earlier turns, which instructions cannot be read with; write the"
+            + " rows as messages",
+        at(row));
+    return new Instruction(
+        isAlpaca,
+        text(row, values, roles.get(Columns.Role.SYSTEM)),
+        text(row, values, roles.get(isAlpaca ? Columns.Role.INSTRUCTION : Columns.Role.PROMPT)),
+        text(row, values, roles.get(Columns.Role.INPUT)),
+        text(row, values, roles.get(Columns.Role.COMPLETION)));
+  }
+
+  /** The turns of messages, or of a prompt and a completion that are lists of turns; or null. */
+  private List<ChatMessage> conversation(
+      int row, Map<String, Object> values, Map<Columns.Role, String> roles) {
+    String promptColumn = roles.get(Columns.Role.PROMPT);
+    List<ChatMessage> turns = messages(row, values, roles.get(Columns.Role.MESSAGES));
+    if (turns == null && promptColumn != null && values.get(promptColumn) instanceof List<?>) {
+      turns = new ArrayList<>(messages(row, values, promptColumn));
+      Check.input(
+          turns.stream().noneMatch(ChatMessage::isAssistant),
+          "%s: the prompt holds turns of the assistant, which would be learned too. Write all turns"
+              + " into messages where they are to be learned",
+          at(row));
+      List<ChatMessage> answer = messages(row, values, roles.get(Columns.Role.COMPLETION));
+      if (answer != null) {
+        turns.addAll(answer);
+      }
+    }
+    String system = turns == null ? null : text(row, values, roles.get(Columns.Role.SYSTEM));
+    if (system == null || system.isBlank() || turns.get(0).role().equals("system")) {
+      return turns;
+    }
+    List<ChatMessage> all = new ArrayList<>(turns);
+    all.add(0, ChatMessage.of("system", system));
+    return all;
+  }
+
+  /** Words; those of a text in a table, or where the option names it as words. */
+  private List<String> words(
+      int row, Map<String, Object> values, String column, Columns columns, boolean numbersToo) {
+    boolean isText = column != null && values.get(column) instanceof String;
+    if (isText && (isTable || columns.asksFor(column))) {
+      return words((String) values.get(column));
+    }
+    return strings(row, values, column, numbersToo);
+  }
+
+  /** Words of a text are parted by white space. */
+  static List<String> words(String text) {
+    return text.isBlank() ? List.of() : Arrays.asList(text.strip().split("\\s+"));
+  }
+
+  private List<GoldAnswer> answers(
+      int row, Map<String, Object> fields, Map<Columns.Role, String> roles) {
+    try {
+      Object lists = fields.get(roles.get(Columns.Role.ANSWERS));
+      if (lists != null) {
+        return AnswerFields.of(lists);
+      }
+      String column = roles.get(Columns.Role.ANSWER_TEXT);
+      Object start = fields.get(roles.get(Columns.Role.ANSWER_START));
+      return column == null
+          ? null
+          : AnswerFields.of(
+              text(row, fields, column), start == null ? null : String.valueOf(start));
+    } catch (InputException e) {
+      throw e.getMessage().startsWith(at(row))
+          ? e
+          : new InputException(at(row) + ": " + e.getMessage(), e);
+    }
+  }
+
+  private String text(int row, Map<String, Object> fields, String column) {
+    Object value = column == null ? null : fields.get(column);
+    if (value == null || value instanceof String) {
+      return (String) value;
+    }
+    throw wrongType(row, column, value, "a string");
+  }
+
+  private String label(int row, Map<String, Object> fields, String column) {
+    Object value = column == null ? null : fields.get(column);
+    if (value == null) {
+      return null;
+    }
+    if (value instanceof String || value instanceof Number || value instanceof Boolean) {
+      return value.toString();
+    }
+    throw wrongType(row, column, value, "a string, a number or true/false");
+  }
+
+  private List<String> strings(
+      int row, Map<String, Object> fields, String column, boolean numbersToo) {
+    Object value = column == null ? null : fields.get(column);
+    if (value == null) {
+      return null;
+    }
+    String wanted = numbersToo ? "a list of strings or numbers" : "a list of strings";
+    if (!(value instanceof List<?> list)) {
+      throw wrongType(row, column, value, wanted);
+    }
+    List<String> out = new ArrayList<>(list.size());
+    for (Object item : list) {
+      if (!(item instanceof String || (numbersToo && item instanceof Integer))) {
+        throw wrongType(row, column, value, wanted);
+      }
+      out.add(item.toString());
+    }
+    return out;
+  }
+
+  private List<ChatMessage> messages(int row, Map<String, Object> fields, String column) {
+    Object value = column == null ? null : fields.get(column);
+    if (value == null) {
+      return null;
+    }
+    if (!(value instanceof List<?> list)) {
+      throw wrongType(row, column, value, "a list of turns ({\"role\": ..., \"content\": ...})");
+    }
+    Check.input(!list.isEmpty(), "%s: \"%s\" is an empty list", at(row), column);
+    List<ChatMessage> out = new ArrayList<>(list.size());
+    for (Object item : list) {
+      out.add(message(at(row) + ", turn " + (out.size() + 1), item));
+    }
+    return out;
+  }
+
+  private static ChatMessage message(String where, Object item) {
+    if (!(item instanceof Map<?, ?> turn)) {
+      throw new InputException(
+          where
+              + " must be an object with role and content, not "
+              + Excerpt.shortened(String.valueOf(item)));
+    }
+    Map<String, Object> fields = new LinkedHashMap<>();
+    turn.forEach((name, value) -> fields.put((String) name, value));
+    if (fields.containsKey("from") && fields.containsKey("value") && !fields.containsKey("role")) {
+      Object speaker = fields.remove("from");
+      Check.input(
+          SHARE_GPT.containsKey(speaker),
+          "%s is from \"%s\", whom turns of ShareGPT are not known from. Known: human, gpt and"
+              + " system.",
+          where,
+          speaker);
+      fields.put("role", SHARE_GPT.get(speaker));
+      fields.put("content", fields.remove("value"));
+    }
+    Check.input(
+        fields.get("role") instanceof String,
+        "%s has no role. Roles: %s.",
+        where,
+        String.join(", ", ROLES));
+    Check.input(
+        ROLES.contains(fields.get("role")),
+        "%s has the unknown role \"%s\". Roles: %s.",
+        where,
+        fields.get("role"),
+        String.join(", ", ROLES));
+    Object content = fields.get("content");
+    boolean callsTools = fields.get("tool_calls") instanceof List<?> calls && !calls.isEmpty();
+    Check.input(
+        content instanceof String || (content == null && callsTools),
+        "%s: the content must be a string, not %s",
+        where,
+        Excerpt.shortened(String.valueOf(content)));
+    return new ChatMessage(fields);
+  }
+
+  private InputException wrongType(int row, String column, Object value, String wanted) {
+    return new InputException(
+        at(row)
+            + ": \""
+            + column
+            + "\" must be "
+            + wanted
+            + ", not "
+            + Excerpt.shortened(String.valueOf(value)));
+  }
+
+  private String at(int row) {
+    return file + ", row " + row;
+  }
+}

@@ -1,0 +1,119 @@
+package dev.attune.data;
+
+import dev.attune.core.Term;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/**
+ * How a file was read: for the data report, and for advice that names the file's own columns.
+ *
+ * @param columns which column plays which role, in words: {@code text <- sentence, label}
+ * @param roles the column of each role
+ * @param positions the columns in their order where they were given by position; else null
+ * @param advice what to do where rows turn out to lack their label or words; empty: nothing is
+ *     known
+ * @param findings what reading found; of no split yet
+ */
+public record FileReading(
+    String columns,
+    Map<Columns.Role, String> roles,
+    List<String> positions,
+    String advice,
+    List<Finding> findings) {
+  /** Of rows that come from no file. */
+  public static final FileReading NONE = of("");
+
+  public FileReading {
+    roles = Map.copyOf(roles);
+    findings = List.copyOf(findings);
+  }
+
+  /** Where nothing more is known than the columns, in words. */
+  public static FileReading of(String columns) {
+    return new FileReading(columns, Map.of(), null, "", List.of());
+  }
+
+  /** The same with one more finding. */
+  FileReading with(Finding finding) {
+    List<Finding> more = new ArrayList<>(findings);
+    more.add(finding);
+    return new FileReading(columns, roles, positions, advice, more);
+  }
+
+  FileReading withoutFindings() {
+    return new FileReading(columns, roles, positions, advice, List.of());
+  }
+
+  /** A sentence with the advice behind it. */
+  public String advised(String sentence) {
+    return advice.isEmpty() ? sentence : sentence + ". " + advice;
+  }
+
+  /** The option that reads a prompt or an instruction as a text; null where there is none. */
+  public String promptAsText() {
+    String prompt = roles.getOrDefault(Columns.Role.PROMPT, roles.get(Columns.Role.INSTRUCTION));
+    if (prompt == null || roles.containsKey(Columns.Role.TEXT)) {
+      return null;
+    }
+    Map<Columns.Role, String> option = new LinkedHashMap<>();
+    option.put(Columns.Role.TEXT, prompt);
+    if (roles.containsKey(Columns.Role.LABEL)) {
+      option.put(Columns.Role.LABEL, roles.get(Columns.Role.LABEL));
+    }
+    return Columns.option(option);
+  }
+
+  /** The options that read one of several texts, where a row has text, prompt and messages. */
+  public String oneSource() {
+    return Stream.of(Columns.Role.TEXT, Columns.Role.PROMPT, Columns.Role.MESSAGES)
+        .filter(roles::containsKey)
+        .map(role -> Columns.option(Map.of(role, roles.get(role))))
+        .collect(Collectors.joining(" or "));
+  }
+
+  /** The option that reads the words of the text; null where there is no column of texts. */
+  public String textAsTokens() {
+    String text = roles.get(Columns.Role.TEXT);
+    return text == null ? null : Columns.option(Map.of(Columns.Role.TOKENS, text));
+  }
+
+  /**
+   * The option for a header where columns are given by position; null where they are given by name.
+   *
+   * @param first row of the file
+   */
+  public String asHeader(Example first) {
+    if (positions == null) {
+      return null;
+    }
+    Map<Columns.Role, String> names = new EnumMap<>(Columns.Role.class);
+    roles.forEach((role, column) -> names.put(role, first.field(column)));
+    return Columns.option(names);
+  }
+
+  /** The option that exchanges text and label; null where they are no columns of a file. */
+  public String exchanged() {
+    String text = roles.get(Columns.Role.TEXT);
+    String label = roles.get(Columns.Role.LABEL);
+    if (text == null || label == null) {
+      return null;
+    }
+    if (positions != null) {
+      return Term.COLUMNS.of(
+          String.join(
+              ",",
+              positions.stream()
+                  .map(name -> name.equals(text) ? label : name.equals(label) ? text : name)
+                  .toList()));
+    }
+    Map<Columns.Role, String> exchanged = new LinkedHashMap<>();
+    exchanged.put(Columns.Role.TEXT, label);
+    exchanged.put(Columns.Role.LABEL, text);
+    return Columns.option(exchanged);
+  }
+}

@@ -1,0 +1,105 @@
+package dev.attune.data;
+
+import dev.attune.core.InputException;
+import dev.attune.core.Term;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.UnaryOperator;
+import java.util.regex.Pattern;
+
+/** The names of labels or tags that a file has as numbers, from 0 on. */
+public final class LabelNames {
+  private static final Pattern NUMBER = Pattern.compile("\\d{1,9}");
+
+  private final LabelMap names;
+
+  private LabelNames(LabelMap names) {
+    this.names = names;
+  }
+
+  /**
+   * Reads the option.
+   *
+   * @param option names parted by commas, or a file with one a line; null: there are none
+   * @return null where there are none
+   */
+  public static LabelNames parse(String option) {
+    if (option == null) {
+      return null;
+    }
+    List<String> names = isFile(option) ? lines(option) : Arrays.asList(option.split(",", -1));
+    List<String> stripped = names.stream().map(String::strip).toList();
+    if (stripped.isEmpty() || stripped.contains("")) {
+      throw new InputException(
+          Term.LABEL_NAMES.of(option) + " has an empty name; names are parted by commas");
+    }
+    return new LabelNames(LabelMap.ofNames(stripped));
+  }
+
+  private static boolean isFile(String option) {
+    try {
+      return Files.isRegularFile(Path.of(option));
+    } catch (InvalidPathException e) {
+      return false;
+    }
+  }
+
+  private static List<String> lines(String file) {
+    try {
+      return Files.readAllLines(Path.of(file)).stream().filter(line -> !line.isBlank()).toList();
+    } catch (IOException e) {
+      throw new InputException(Term.LABEL_NAMES.of(file) + " cannot be read: " + e.getMessage(), e);
+    }
+  }
+
+  /** All names, in the order of the numbers. */
+  public LabelMap map() {
+    return names;
+  }
+
+  /** Whether labels are numbers, and so have no names. */
+  public static boolean areNumbers(List<String> labels) {
+    return !labels.isEmpty() && labels.stream().allMatch(l -> NUMBER.matcher(l).matches());
+  }
+
+  /**
+   * The data with names in place of numbers; other labels stay as they are.
+   *
+   * @throws InputException at a number that has no name
+   */
+  public Dataset applied(Dataset data) {
+    return data.withExamples(data.examples().stream().map(e -> applied(data, e)).toList());
+  }
+
+  private Example applied(Dataset data, Example example) {
+    UnaryOperator<String> name = label -> name(data, example, label);
+    return example.withTargets(
+        example.label() == null ? null : name.apply(example.label()),
+        example.labels() == null ? null : example.labels().stream().map(name).toList(),
+        example.tags() == null ? null : example.tags().stream().map(name).toList());
+  }
+
+  private String name(Dataset data, Example example, String label) {
+    if (names.contains(label) || !NUMBER.matcher(label.strip()).matches()) {
+      return label;
+    }
+    int id = Integer.parseInt(label.strip());
+    if (id >= names.size()) {
+      throw new InputException(
+          data.where(example)
+              + ": "
+              + Term.LABEL_NAMES
+              + " names "
+              + names.size()
+              + " labels, 0 to "
+              + (names.size() - 1)
+              + ", and the row has "
+              + id);
+    }
+    return names.name(id);
+  }
+}

@@ -1,0 +1,93 @@
+package dev.attune.data;
+
+import java.text.Normalizer;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.regex.Pattern;
+
+/**
+ * Names that columns often have. They are compared in lower case, without accents, with spaces,
+ * dots and hyphens as underscores.
+ */
+final class UsualNames {
+  static final Set<String> TEXTS =
+      names(
+          "text texts sentence sentences review reviews review_text review_body reviewtext content"
+              + " document doc body comment comments comment_text tweet tweet_text message"
+              + " utterance headline title abstract article paragraph passage post feedback"
+              + " statement description query question email sms transcript"
+              // German
+              + " bewertung rezension kommentar nachricht satz inhalt beschreibung titel aussage"
+              + " dokument"
+              // French
+              + " texte avis commentaire phrase contenu titre critique"
+              // Spanish
+              + " texto resena comentario oracion frase contenido mensaje titulo");
+
+  static final Set<String> LABELS =
+      names(
+          "label labels category class target sentiment stars star_rating rating topic intent score"
+              + " emotion polarity stance grade genre gold_label"
+              // German
+              + " stimmung kategorie klasse bewertung sterne thema note absicht"
+              // French
+              + " etiquette categorie classe etoiles theme"
+              // Spanish
+              + " etiqueta categoria clase sentimiento estrellas puntuacion tema calificacion nota");
+
+  static final Set<String> TAGS =
+      names(
+          "tag ner ner_labels labels label pos pos_tags upos xpos chunk_tags bio_tags token_labels");
+
+  static final Set<String> INPUTS = names("context");
+  static final Set<String> SYSTEMS = names("system_prompt system_message");
+  static final Set<String> TOKENS = names("token word");
+  static final Set<String> CONVERSATIONS =
+      names("conversations conversation dialogue dialog chat turns");
+
+  /** What answers what, the prompt first. */
+  static final Map<String, Set<String>> ANSWERS =
+      Map.of(
+          "instruction", names("output response answer completion target"),
+          "prompt", names("response answer output target reply"),
+          "question", names("answer response solution output"),
+          "query", names("answer response output"),
+          "problem", names("solution answer"),
+          "document", names("summary"),
+          "article", names("summary highlights"),
+          "dialogue", names("summary"),
+          "input", names("output target"),
+          "user", names("assistant"));
+
+  private static final Pattern MARKS = Pattern.compile("\\p{M}+");
+  private static final Pattern GAPS = Pattern.compile("[\\s.\\-]+");
+
+  private UsualNames() {}
+
+  private static Set<String> names(String list) {
+    return Set.of(list.split(" "));
+  }
+
+  /** A name in the form in which names are compared. */
+  static String normalised(String name) {
+    String plain = MARKS.matcher(Normalizer.normalize(name, Normalizer.Form.NFD)).replaceAll("");
+    return GAPS.matcher(plain.strip().toLowerCase(Locale.ROOT)).replaceAll("_");
+  }
+
+  /**
+   * Whether a column of a role often has this name.
+   *
+   * @param role as {@link Columns} calls it
+   */
+  static boolean has(String role, String name) {
+    String normalised = normalised(name);
+    return switch (role) {
+      case "text" -> TEXTS.contains(normalised);
+      case "label" -> LABELS.contains(normalised);
+      case "tokens" -> TOKENS.contains(normalised);
+      case "tags" -> TAGS.contains(normalised);
+      default -> normalised.equals(role);
+    };
+  }
+}
