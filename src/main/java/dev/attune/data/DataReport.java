@@ -122,7 +122,7 @@ public final class DataReport {
 
   /** A finding with the rows that it concerns. */
   String sentence(Finding finding) {
-    return finding.sentence(dataset(finding.split()));
+    return finding.sentence(dataset(finding.split())::place);
   }
 
   private Dataset dataset(String split) {

@@ -1,6 +1,7 @@
 package dev.attune.data;
 
 import java.util.List;
+import java.util.function.IntFunction;
 import java.util.stream.Collectors;
 
 /**
@@ -46,13 +47,13 @@ public record Finding(
   /**
    * The message with the rows concerned: "2 texts are empty (rows 3, 7)".
    *
-   * @param data of the split
+   * @param place of a row, as a list of rows names it: {@link Dataset#place}
    */
-  public String sentence(Dataset data) {
+  public String sentence(IntFunction<String> place) {
     if (rows.isEmpty()) {
       return message;
     }
-    String list = rows.stream().map(data::place).collect(Collectors.joining(", "));
+    String list = rows.stream().map(place::apply).collect(Collectors.joining(", "));
     return message
         + (count == 1 ? " (row " : " (rows ")
         + list
