@@ -59,8 +59,11 @@ final class PreparedRun implements AutoCloseable {
    */
   static PreparedRun of(TrainPlan plan, Datasets datasets, RunListener listener) {
     RunConfig config = plan.config();
-    ModelFolder base = ModelFolder.openBase(config.text(RunOption.MODEL), listener::onNote);
-    Datasets read = datasets == null ? Datasets.read(config) : datasets;
+    ModelFolder base = ModelFolder.openBase(config.text(RunOption.MODEL), Fetched.heardBy(listener));
+    Datasets read =
+        datasets == null
+            ? Datasets.read(Fetched.data(config, Fetched.heardBy(listener)))
+            : datasets;
     if (plan.generation() != null && read.validation() == null && read.test() == null) {
       throw new InputException(
           RunOption.EVALUATE_WITH.with("generate")

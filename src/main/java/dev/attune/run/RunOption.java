@@ -10,7 +10,7 @@ import java.util.stream.Stream;
  * defaults. One list, so that help, files and overrides cannot disagree.
  */
 public enum RunOption {
-  MODEL("NAME|DIR", null, "base model: minilm, or a Hugging Face folder", OnResume.BY_CONTENT),
+  MODEL("NAME|DIR", null, "minilm, a Hugging Face folder, or ORG/NAME[@REVISION] of the Hugging Face Hub", OnResume.BY_CONTENT),
   TASK(
       "TASK",
       "classification",
@@ -20,7 +20,8 @@ public enum RunOption {
   TRAIN_FILE(
       "FILE",
       null,
-      "training data: .csv, .tsv, .jsonl, .conll, or .txt (one running text)",
+      "training data: .csv, .tsv, .jsonl, .conll, or .txt (one running text); also"
+          + " hf://datasets/ORG/NAME/path/file.csv",
       OnResume.BY_CONTENT),
   VALIDATION_FILE("FILE", null, "data to evaluate on while training", OnResume.BY_CONTENT),
   TEST_FILE("FILE", null, "data to evaluate on once, at the end", OnResume.MAY_CHANGE),
