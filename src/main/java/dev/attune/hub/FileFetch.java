@@ -93,6 +93,9 @@ final class FileFetch {
                 }));
       }
       await(tasks);
+    } catch (IOException | RuntimeException e) {
+      http.stop();
+      throw e;
     } finally {
       end(workers);
     }

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Optional;
 import java.util.UUID;
 
@@ -84,7 +85,17 @@ final class HubCache {
   Path lockFile(String etag) throws IOException {
     Path folder = root.resolve(".locks").resolve(repository.folderName());
     makeFolder(folder);
-    return folder.resolve(etag + ".lock");
+    Path file = folder.resolve(etag + ".lock");
+    if (!Files.exists(file) && folder.getFileSystem().supportedFileAttributeViews().contains("posix")) {
+      try {
+        // Another user of a shared cache must be able to wait for it.
+        Files.setPosixFilePermissions(
+            Files.createFile(file), PosixFilePermissions.fromString("rw-rw-r--"));
+      } catch (FileAlreadyExistsException e) {
+        // Made by another process just now.
+      }
+    }
+    return file;
   }
 
   /** The commit that the repository's revision was last found to be. */

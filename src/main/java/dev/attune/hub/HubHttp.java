@@ -5,6 +5,11 @@ import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.channels.UnresolvedAddressException;
+import java.net.UnknownHostException;
+import java.net.http.HttpConnectTimeoutException;
+import java.net.ConnectException;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
@@ -12,8 +17,11 @@ import java.time.Duration;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
@@ -78,6 +86,8 @@ final class HubHttp implements AutoCloseable {
   private final Pause pause;
   private final HttpClient client;
   private final ScheduledExecutorService watch;
+  private final Set<Watched> open = ConcurrentHashMap.newKeySet();
+  private volatile boolean stopped;
 
   HubHttp(HubSettings settings) {
     this(settings, Thread::sleep);
@@ -224,11 +234,23 @@ final class HubHttp implements AutoCloseable {
     if (failure.retryAfterSeconds() >= 0) {
       millis += 1000 * failure.retryAfterSeconds();
     }
+    if (stopped) {
+      throw interrupted();
+    }
     try {
       pause.millis(millis);
     } catch (InterruptedException e) {
       throw interrupted();
     }
+  }
+
+  /**
+   * Ends all that is going on, on every thread: the JDK's bodies do not heed an interrupt. What
+   * waits for one hears an {@link InterruptedCallException}.
+   */
+  void stop() {
+    stopped = true;
+    open.forEach(Watched::wake);
   }
 
   private static InterruptedCallException interrupted() {
@@ -250,6 +272,9 @@ final class HubHttp implements AutoCloseable {
     Map<String, String> seen = new TreeMap<>();
     URI place = uri;
     for (int redirects = 0; ; redirects++) {
+      if (stopped) {
+        throw interrupted();
+      }
       HttpResponse<InputStream> response = exchange(method, place, headers, content);
       Map<String, String> said = headers(response);
       boolean ofHub = isHub(place);
@@ -360,7 +385,7 @@ final class HubHttp implements AutoCloseable {
 
   /** From an exception of the network to what it means. */
   HubFailure failure(URI uri, IOException e) {
-    if (Thread.currentThread().isInterrupted()) {
+    if (stopped || Thread.currentThread().isInterrupted()) {
       throw interrupted();
     }
     if (e instanceof HubFailure known) {
@@ -379,9 +404,9 @@ final class HubHttp implements AutoCloseable {
               + " store (-Djavax.net.ssl.trustStore)",
           e);
     }
-    boolean never = e instanceof java.net.ConnectException
-        || e instanceof java.net.http.HttpConnectTimeoutException
-        || e instanceof java.net.UnknownHostException;
+    boolean never = e instanceof ConnectException
+        || e instanceof HttpConnectTimeoutException
+        || e instanceof UnknownHostException;
     return new HubFailure(
         never ? HubFailure.Kind.UNREACHABLE : HubFailure.Kind.CONNECTION,
         never
@@ -392,8 +417,8 @@ final class HubHttp implements AutoCloseable {
 
   private static String reason(IOException e, String what) {
     for (Throwable cause = e; cause != null; cause = cause.getCause()) {
-      if (cause instanceof java.nio.channels.UnresolvedAddressException
-          || cause instanceof java.net.UnknownHostException) {
+      if (cause instanceof UnresolvedAddressException
+          || cause instanceof UnknownHostException) {
         return "there is no address for this name";
       }
     }
@@ -403,7 +428,7 @@ final class HubHttp implements AutoCloseable {
   private HubFailure refusal(Answer answer, InputStream body, boolean ofHub) {
     String text;
     try (InputStream in = watched(body)) {
-      text = new String(in.readNBytes(MOST_ERROR_BYTES), java.nio.charset.StandardCharsets.UTF_8);
+      text = new String(in.readNBytes(MOST_ERROR_BYTES), StandardCharsets.UTF_8);
     } catch (IOException e) {
       text = "";
     }
@@ -423,18 +448,19 @@ final class HubHttp implements AutoCloseable {
 
   /** A body that ends with an exception when nothing comes for too long. */
   private InputStream watched(InputStream body) {
-    return new Watched(body, watch, settings.transferTimeoutSeconds());
+    return new Watched(body, settings.transferTimeoutSeconds());
   }
 
-  private static final class Watched extends FilterInputStream {
+  private final class Watched extends FilterInputStream {
     private final int patienceSeconds;
-    private final java.util.concurrent.ScheduledFuture<?> task;
+    private final ScheduledFuture<?> task;
     private volatile long waitingSince; // 0: nobody waits
     private volatile boolean silent;
 
-    Watched(InputStream body, ScheduledExecutorService watch, int patienceSeconds) {
+    Watched(InputStream body, int patienceSeconds) {
       super(body);
       this.patienceSeconds = patienceSeconds;
+      open.add(this);
       this.task = watch.scheduleWithFixedDelay(this::look, 1, 1, TimeUnit.SECONDS);
     }
 
@@ -442,11 +468,16 @@ final class HubHttp implements AutoCloseable {
       long since = waitingSince;
       if (since != 0 && System.nanoTime() - since > patienceSeconds * 1_000_000_000L) {
         silent = true;
-        try {
-          in.close(); // wakes the reader
-        } catch (IOException e) {
-          // The reader hears of it.
-        }
+        wake();
+      }
+    }
+
+    /** Lets the reader, if there is one, go on with an exception. */
+    void wake() {
+      try {
+        in.close();
+      } catch (IOException e) {
+        // The reader hears of it.
       }
     }
 
@@ -461,6 +492,9 @@ final class HubHttp implements AutoCloseable {
       waitingSince = System.nanoTime() | 1;
       try {
         int count = in.read(bytes, from, length);
+        if (stopped) {
+          throw new IOException("stopped");
+        }
         if (silent) {
           throw silence(null);
         }
@@ -478,6 +512,7 @@ final class HubHttp implements AutoCloseable {
 
     @Override
     public void close() throws IOException {
+      open.remove(this);
       task.cancel(false);
       in.close();
     }

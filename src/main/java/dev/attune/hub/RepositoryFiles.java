@@ -1,7 +1,13 @@
 package dev.attune.hub;
 
+import com.fasterxml.jackson.core.json.JsonWriteFeature;
+import com.fasterxml.jackson.core.util.DefaultIndenter;
+import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
+import com.fasterxml.jackson.core.util.Separators;
+import com.fasterxml.jackson.core.util.Separators.Spacing;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.util.Collection;
@@ -15,8 +21,15 @@ import java.util.TreeMap;
  * @param files by name
  */
 record RepositoryFiles(Map<String, Entry> files) {
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final ObjectMapper JSON =
+      JsonMapper.builder().enable(JsonWriteFeature.ESCAPE_NON_ASCII).build();
   private static final int FORMAT_VERSION = 1;
+
+  /** To the byte: two caches of the same files can be compared. */
+  private static final DefaultPrettyPrinter PYTHONS =
+      new DefaultPrettyPrinter(
+              Separators.createDefaultInstance().withObjectFieldValueSpacing(Spacing.AFTER))
+          .withObjectIndenter(new DefaultIndenter(" ", "\n"));
 
   /**
    * A file.
@@ -73,7 +86,7 @@ record RepositoryFiles(Map<String, Entry> files) {
         json.put("xet_hash", file.xetHash());
       }
     }
-    return JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(root);
+    return JSON.writer(PYTHONS).writeValueAsBytes(root);
   }
 
   /** The same read; empty where it is of another version, or damaged: it can be had again. */

@@ -33,6 +33,11 @@ import java.util.stream.Stream;
 final class FakeHub implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
 
+  static {
+    // Small answers would wait 40 ms for the acknowledgement of their headers.
+    System.setProperty("sun.net.httpserver.nodelay", "true");
+  }
+
   /** Files from so many bytes on are kept in the store. */
   static final int LARGE_BYTES = 1000;
 
@@ -187,7 +192,7 @@ final class FakeHub implements AutoCloseable {
           .getResponseHeaders()
           .set(
               "Location",
-              "http://127.0.0.1:" + store.getAddress().getPort() + "/" + sha256 + "?signed=yes");
+              "http://localhost:" + store.getAddress().getPort() + "/" + sha256 + "?signed=yes");
       send(exchange, 302, "Found. Redirecting".getBytes(UTF_8));
     } else {
       exchange.getResponseHeaders().set("ETag", '"' + gitHash(content) + '"');

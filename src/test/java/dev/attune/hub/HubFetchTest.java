@@ -498,7 +498,8 @@ class HubFetchTest {
     assertWhole(model(NAME), files());
     List<FakeHub.Request> store = server.requests(FakeHub.etag(content));
     assertEquals(2, store.size(), store::toString);
-    assertEquals("bytes=1500000-", store.get(1).range());
+    int from = Integer.parseInt(store.get(1).range().replaceAll("bytes=(\\d+)-", "$1"));
+    assertTrue(from > 1_000_000 && from <= 1_500_000, "what had come is not fetched again: " + from);
     assertEquals(1, pauses.size());
   }
 
@@ -820,7 +821,9 @@ class HubFetchTest {
     server.bytesPerSecond = 0;
     server.requests.clear();
     assertWhole(model(NAME), files());
-    assertTrue(server.requests.stream().anyMatch(request -> request.range() != null));
+    assertTrue(
+        server.requests.stream().anyMatch(request -> request.range() != null),
+        server.requests::toString);
   }
 
   @Test
