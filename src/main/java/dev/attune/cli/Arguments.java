@@ -27,15 +27,17 @@ final class Arguments {
    * Parses what follows a command's name.
    *
    * @param options that the command takes, beside those of every command
+   * @param takesWords whether it takes words that are no options
    */
-  static Arguments parse(String command, List<RunOption> options, List<String> words) {
+  static Arguments parse(
+      String command, List<RunOption> options, boolean takesWords, List<String> words) {
     try {
       CommandLine line =
           DefaultParser.builder()
               .setAllowPartialMatching(false)
               .get()
               .parse(parsed(options), words.toArray(String[]::new));
-      if (!line.getArgList().isEmpty()) {
+      if (!line.getArgList().isEmpty() && !takesWords) {
         throw usage(command, "unexpected argument '" + line.getArgList().get(0) + "'");
       }
       return new Arguments(command, options, line);
@@ -86,6 +88,15 @@ final class Arguments {
     return option.defaultValue() == null || option.isFlag()
         ? option.help()
         : option.help() + " (default " + option.defaultValue() + ")";
+  }
+
+  /** The words beside options. */
+  List<String> words() {
+    return line.getArgList();
+  }
+
+  boolean json() {
+    return line.hasOption("json");
   }
 
   boolean quiet() {

@@ -23,6 +23,7 @@ public final class Main {
           new GenerateCommand(),
           new MergeCommand(),
           new BenchCommand(),
+          new HubCommand(),
           new DoctorCommand());
 
   /** Java sends no user and password to a proxy on the way to https unless it is told to. */
@@ -76,7 +77,8 @@ public final class Main {
   private static int run(
       Command command, List<String> words, boolean json, StopSignal signal, ObjectNode result) {
     try {
-      Arguments arguments = Arguments.parse(command.name(), command.options(), words);
+      Arguments arguments = Arguments.parse(
+              command.name(), command.options(), !command.words().isEmpty(), words);
       return command.run(arguments, new Console(json, arguments.quiet()), signal, result);
     } catch (InputException e) {
       return fail(ExitStatus.BAD_INPUT, e.getMessage(), result);

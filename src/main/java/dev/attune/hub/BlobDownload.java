@@ -160,7 +160,7 @@ final class BlobDownload {
     Map<String, String> range =
         arrived > 0 ? Map.of("Range", "bytes=" + arrived + "-") : Map.of();
     try (HubHttp.Opened opened = http.get(uri, range)) {
-      HubHttp.Answer answer = opened.answer();
+      HubAnswer answer = opened.answer();
       String encoding = answer.header("Content-Encoding").orElse("identity");
       if (!encoding.equalsIgnoreCase("identity")) {
         throw new HubFailure(
@@ -183,7 +183,7 @@ final class BlobDownload {
     }
   }
 
-  private boolean goesOn(HubHttp.Answer answer) throws HubFailure {
+  private boolean goesOn(HubAnswer answer) throws HubFailure {
     if (answer.status() != 206) {
       return false;
     }

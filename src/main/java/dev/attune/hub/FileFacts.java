@@ -16,7 +16,7 @@ record FileFacts(String commit, String etag, long sizeBytes) {
   /** Asks for a file at a revision. */
   static FileFacts ask(HubHttp http, HubName name, String revision, String file)
       throws IOException {
-    HubHttp.Answer answer =
+    HubAnswer answer =
         http.persistently(() -> http.head(http.at(name.filePath(revision, file))));
     String commit = answer.header("X-Repo-Commit").orElse("");
     String etag =

@@ -57,7 +57,7 @@ final class FileFetch {
   List<String> missing(Collection<String> wanted) throws IOException {
     List<String> out = new ArrayList<>();
     for (String file : wanted) {
-      if (!cache.has(commit, file, listing.entry(file).sizeBytes())) {
+      if (!listing.has(file) || !cache.has(commit, file, listing.entry(file).sizeBytes())) {
         out.add(file);
       }
     }

@@ -11,9 +11,11 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 
 /** Finds model folders: makes the ones that are offered by name, and fetches those of the hub. */
@@ -87,6 +89,61 @@ public final class Hub {
 
   private static HubFetch fetch(HubSettings settings, Progress progress) {
     return new HubFetch(settings, FileOps.SYSTEM, Thread::sleep, progress);
+  }
+
+  /** What the hub's cache has, the largest repositories first. */
+  public static List<CachedRepository> cached() {
+    return CacheScan.of(HubSettings.user().cache());
+  }
+
+  /** The folder of the hub's cache: huggingface_hub's; need not exist. */
+  public static Path cacheFolder() {
+    return HubSettings.user().cache();
+  }
+
+  /**
+   * Removes from the hub's cache the commits that no branch or tag leads to, the contents that only
+   * they had, and what was not fetched to its end.
+   *
+   * @param ids {@code ORG/NAME}, of repositories to look through; empty: all
+   * @param dryRun whether only to tell what would go
+   */
+  public static PruneResult prune(List<String> ids, boolean dryRun, Progress progress) {
+    return CachePrune.run(HubSettings.user().cache(), ids, dryRun, progress);
+  }
+
+  /** How the hub is set up here, what by its name; a token is never shown. */
+  public static Map<String, String> setup() {
+    HubSettings settings = HubSettings.user();
+    Map<String, String> out = new LinkedHashMap<>();
+    out.put(
+        "hub",
+        described(
+            () ->
+                settings.endpoint()
+                    + (settings.isOffline() ? ", not asked (HF_HUB_OFFLINE is set)" : "")
+                    + settings
+                        .proxies()
+                        .described(settings.endpoint())
+                        .map(proxy -> ", through the proxy " + proxy)
+                        .orElse("")));
+    out.put("hub cache", described(() -> settings.cache().toString()));
+    out.put(
+        "hub token",
+        described(
+            () ->
+                settings.token().isPresent()
+                    ? "set, in " + settings.tokenPlace().orElseThrow()
+                    : "none"));
+    return out;
+  }
+
+  private static String described(Supplier<String> value) {
+    try {
+      return value.get();
+    } catch (InputException e) {
+      return "broken: " + e.getMessage();
+    }
   }
 
   /**
@@ -255,7 +312,7 @@ public final class Hub {
 
   private void makeUnderLock(Path target, Progress progress) throws IOException {
     Path temporary = target.resolveSibling(target.getFileName() + ".tmp");
-    deleteTree(temporary); // left by a process that died: the lock is ours
+    Trees.delete(temporary); // left by a process that died: the lock is ours
     if (Files.isDirectory(target)) {
       List<String> problems = ModelManifest.problems(target, false);
       if (problems.isEmpty()) {
@@ -276,21 +333,10 @@ public final class Hub {
     }
     ModelManifest.write(made, MiniLm.ARTIFACT.toString());
     ModelManifest.sync(made);
-    deleteTree(target);
+    Trees.delete(target);
     Files.move(made, target, StandardCopyOption.ATOMIC_MOVE);
     ModelManifest.syncFolder(target.getParent());
-    deleteTree(temporary);
+    Trees.delete(temporary);
     progress.report("Model ready in " + target + ".");
-  }
-
-  static void deleteTree(Path folder) throws IOException {
-    if (!Files.exists(folder)) {
-      return;
-    }
-    try (Stream<Path> files = Files.walk(folder)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
-    }
   }
 }

@@ -10,8 +10,10 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
+import java.nio.file.attribute.PosixFilePermission;
+import java.util.EnumSet;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 
 /**
@@ -33,6 +35,18 @@ import java.util.UUID;
 final class HubCache {
   /** How names of what is not whole yet end. */
   static final String INCOMPLETE = ".incomplete";
+
+  /** Another user of a shared cache must be able to wait for a lock. */
+  private static final Set<PosixFilePermission> LOCK_PERMISSIONS =
+      EnumSet.of(
+          PosixFilePermission.OWNER_READ,
+          PosixFilePermission.OWNER_WRITE,
+          PosixFilePermission.GROUP_READ,
+          PosixFilePermission.GROUP_WRITE,
+          PosixFilePermission.OTHERS_READ);
+
+  /** In place of an etag: the lock of the whole repository. */
+  private static final String ALL = "attune";
 
   private static final String TAG =
       """
@@ -81,16 +95,32 @@ final class HubCache {
     return folder().resolve("blobs").resolve(etag + ".attune" + INCOMPLETE);
   }
 
+  /**
+   * The lock of all that changes the repository's folder: a fetch, whose commit no branch names
+   * until it is whole, and the removal of commits that no branch names.
+   */
+  Path lockFile() throws IOException {
+    return lockFileOf(root, repository.folderName());
+  }
+
   /** The lock of a content that is being fetched. */
   Path lockFile(String etag) throws IOException {
-    Path folder = root.resolve(".locks").resolve(repository.folderName());
-    makeFolder(folder);
-    Path file = folder.resolve(etag + ".lock");
+    return lockFile(root, repository.folderName(), etag);
+  }
+
+  /** The lock of a repository whose folder is named so. */
+  static Path lockFileOf(Path root, String folderName) throws IOException {
+    return lockFile(root, folderName, ALL);
+  }
+
+  private static Path lockFile(Path root, String folderName, String of) throws IOException {
+    Path folder = root.resolve(".locks").resolve(folderName);
+    Files.createDirectories(folder);
+    Path file = folder.resolve(of + ".lock");
     if (!Files.exists(file) && folder.getFileSystem().supportedFileAttributeViews().contains("posix")) {
       try {
-        // Another user of a shared cache must be able to wait for it.
         Files.setPosixFilePermissions(
-            Files.createFile(file), PosixFilePermissions.fromString("rw-rw-r--"));
+            Files.createFile(file), LOCK_PERMISSIONS);
       } catch (FileAlreadyExistsException e) {
         // Made by another process just now.
       }

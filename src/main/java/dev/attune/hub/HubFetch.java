@@ -3,6 +3,7 @@ package dev.attune.hub;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.core.Cache;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import java.io.IOException;
@@ -10,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -100,6 +102,14 @@ final class HubFetch {
     }
   }
 
+  /** One process at a time: the others find all of it when their turn comes. */
+  private <T> T alone(HubName name, HubCache cache, Cache.Work<T> work) throws IOException {
+    return Cache.locked(
+        cache.lockFile(),
+        () -> progress.report("Waiting for another process that is fetching " + name + "."),
+        work);
+  }
+
   /** A commit with all of its files. */
   private record Revision(String commit, RepositoryFiles listing) {}
 
@@ -138,44 +148,68 @@ final class HubFetch {
     Set<String> first = ModelChoice.first(name.toString(), listing.names());
     FileFetch fetch =
         new FileFetch(http, cache, name, revision.commit(), listing, files, progress);
-    long begin = System.nanoTime();
-    String description =
-        first.contains(ModelChoice.ADAPTER_CONFIG)
-            ? ModelChoice.ADAPTER_CONFIG
-            : ModelChoice.CONFIG;
-    boolean isNew = !fetch.missing(first).isEmpty();
-    if (isNew) {
-      progress.report(
-          "Fetching the model " + name + " from " + settings.endpoint() + " (" + size(first, listing)
-              + ").");
+    if (isWhole(fetch, folder, first)) {
+      note(cache, revision, false);
+      return folder;
     }
-    fetch.all(Set.of(description));
+    return alone(
+        name,
+        cache,
+        () -> {
+          bring(name, revision, folder, first, fetch, check);
+          note(cache, revision, true);
+          return folder;
+        });
+  }
+
+  private static boolean isWhole(FileFetch fetch, Path folder, Set<String> first)
+      throws IOException {
+    return fetch.missing(first).isEmpty()
+        && fetch.missing(ModelChoice.shards(folder, first)).isEmpty();
+  }
+
+  private void bring(
+      HubName name,
+      Revision revision,
+      Path folder,
+      Set<String> first,
+      FileFetch fetch,
+      Consumer<Path> check)
+      throws IOException {
+    if (!fetch.missing(first).isEmpty()) {
+      progress.report(
+          String.format(
+              "Fetching the model %s from %s (%s).",
+              name, settings.endpoint(), size(first, revision.listing())));
+    }
+    long begin = System.nanoTime();
+    fetch.all(
+        Set.of(
+            first.contains(ModelChoice.ADAPTER_CONFIG)
+                ? ModelChoice.ADAPTER_CONFIG
+                : ModelChoice.CONFIG));
     check.accept(folder);
     fetch.all(first);
     Set<String> shards = ModelChoice.shards(folder, first);
     for (String shard : shards) {
-      if (!listing.has(shard)) {
+      if (!revision.listing().has(shard)) {
         throw new InputException(
             name + ": the index of its weights names " + shard + ", which the repository lacks");
       }
     }
     if (!fetch.missing(shards).isEmpty()) {
-      progress.report("Its weights are in " + shards.size() + " files (" + size(shards, listing) + ").");
-      isNew = true;
+      progress.report(
+          "Its weights are in shards (" + size(shards, revision.listing()) + ").");
     }
     fetch.all(shards);
-    note(cache, revision, isNew);
-    if (isNew) {
-      progress.report(
-          String.format(
-              java.util.Locale.ROOT,
-              "Fetched %s at commit %s in %.0f s; it is in %s.",
-              name,
-              shortened(revision.commit()),
-              (System.nanoTime() - begin) * 1e-9,
-              folder));
-    }
-    return folder;
+    progress.report(
+        String.format(
+            Locale.ROOT,
+            "Fetched %s at commit %s in %.0f s; it is in %s.",
+            name,
+            shortened(revision.commit()),
+            (System.nanoTime() - begin) * 1e-9,
+            folder));
   }
 
   private static String size(Set<String> names, RepositoryFiles listing) {
@@ -365,8 +399,14 @@ final class HubFetch {
         progress.report(
             "Fetching " + path + " of the dataset " + name + " from " + settings.endpoint()
                 + (facts.sizeBytes() < 0 ? "." : " (" + Meter.size(facts.sizeBytes()) + ")."));
+        alone(
+            name,
+            cache,
+            () -> {
+              fetch.all(Set.of(path));
+              return null;
+            });
       }
-      fetch.all(Set.of(path));
       try {
         cache.setCommit(facts.commit());
       } catch (IOException e) {

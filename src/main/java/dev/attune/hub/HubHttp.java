@@ -59,20 +59,8 @@ final class HubHttp implements AutoCloseable {
     T run() throws IOException;
   }
 
-  /**
-   * What a server said before the body.
-   *
-   * @param headers of the answer and, where redirects led to it, those that only they had
-   * @param uri where it came from
-   */
-  record Answer(int status, Map<String, String> headers, URI uri) {
-    Optional<String> header(String name) {
-      return Optional.ofNullable(headers.get(name.toLowerCase(Locale.ROOT)));
-    }
-  }
-
   /** An answer with its body, to be closed. */
-  record Opened(Answer answer, InputStream body) implements AutoCloseable {
+  record Opened(HubAnswer answer, InputStream body) implements AutoCloseable {
     @Override
     public void close() throws IOException {
       body.close();
@@ -141,7 +129,7 @@ final class HubHttp implements AutoCloseable {
    * What the hub says of a file: follows redirects as long as they stay on the hub. One that leads
    * away is the answer: it carries all that is to be known.
    */
-  Answer head(URI uri) throws IOException {
+  HubAnswer head(URI uri) throws IOException {
     try (Opened opened = open("HEAD", uri, Map.of(), null, true)) {
       return opened.answer();
     }
@@ -285,7 +273,7 @@ final class HubHttp implements AutoCloseable {
               seen.put(name, value);
             }
           });
-      Answer answer = new Answer(response.statusCode(), seen, place);
+      HubAnswer answer = new HubAnswer(response.statusCode(), seen, place);
       int family = response.statusCode() / 100;
       if (family == 2) {
         return new Opened(answer, watched(response.body()));
@@ -293,7 +281,7 @@ final class HubHttp implements AutoCloseable {
       Optional<String> location = response.headers().firstValue("Location");
       if (family != 3 || location.isEmpty()) {
         throw refusal(
-            new Answer(response.statusCode(), said, place), response.body(), ofHub);
+            new HubAnswer(response.statusCode(), said, place), response.body(), ofHub);
       }
       response.body().close();
       URI target = target(place, location.get());
@@ -425,7 +413,7 @@ final class HubHttp implements AutoCloseable {
     return what.equals("ConnectException") ? "refused" : what;
   }
 
-  private HubFailure refusal(Answer answer, InputStream body, boolean ofHub) {
+  private HubFailure refusal(HubAnswer answer, InputStream body, boolean ofHub) {
     String text;
     try (InputStream in = watched(body)) {
       text = new String(in.readNBytes(MOST_ERROR_BYTES), StandardCharsets.UTF_8);
@@ -437,7 +425,7 @@ final class HubHttp implements AutoCloseable {
         : HubRefusals.ofStore(answer, patience(answer));
   }
 
-  private static long patience(Answer answer) {
+  private static long patience(HubAnswer answer) {
     Matcher spent = SPENT.matcher(answer.header("RateLimit").orElse(""));
     String wish = answer.header("Retry-After").orElse("").strip();
     if (answer.status() == 429 && spent.find()) {

@@ -16,6 +16,9 @@ record HubName(Kind kind, String id, String revision) {
   /** The branch that counts where none is named. */
   static final String MAIN = "main";
 
+  /** Stands for the slash in names of folders, and so in no name. */
+  static final String SLASH = "-".repeat(2);
+
   private static final int MOST_CHARACTERS = 96;
   private static final String PART = "\\w(?:[\\w.-]*\\w)?";
   private static final Pattern ID = Pattern.compile("(?:" + PART + "/)?" + PART);
@@ -61,7 +64,7 @@ record HubName(Kind kind, String id, String revision) {
   private static boolean isId(String id) {
     return id.length() <= MOST_CHARACTERS
         && ID.matcher(id).matches()
-        && !id.contains("--")
+        && !id.contains(SLASH)
         && !id.contains("..")
         && !id.endsWith(".git");
   }
@@ -88,7 +91,7 @@ record HubName(Kind kind, String id, String revision) {
 
   /** The folder of the cache: {@code models--ORG--NAME}. */
   String folderName() {
-    return kind.plural() + "--" + id.replace("/", "--");
+    return kind.plural() + SLASH + id.replace("/", SLASH);
   }
 
   /** Below the hub's address: what the API tells of the repository. */

@@ -16,7 +16,7 @@ final class HubRefusals {
    * A refusal of the store that the hub leads to. Its addresses are signed and expire: asking the
    * hub again gives another.
    */
-  static HubFailure ofStore(HubHttp.Answer answer, long retryAfterSeconds) {
+  static HubFailure ofStore(HubAnswer answer, long retryAfterSeconds) {
     return new HubFailure(
         answer.status() == 416 ? HubFailure.Kind.RANGE : HubFailure.Kind.BUSY,
         answer.uri().getHost() + ", where the hub keeps files, answers with status "
@@ -34,7 +34,7 @@ final class HubRefusals {
    * @param retryAfterSeconds as the server asks; negative: it does not
    */
   static HubFailure ofHub(
-      HubHttp.Answer answer, String body, boolean withToken, long retryAfterSeconds) {
+      HubAnswer answer, String body, boolean withToken, long retryAfterSeconds) {
     int status = answer.status();
     String said = message(answer, body);
     HubFailure.Kind kind = kind(answer, said, withToken);
@@ -53,7 +53,7 @@ final class HubRefusals {
         null);
   }
 
-  private static HubFailure.Kind kind(HubHttp.Answer answer, String said, boolean withToken) {
+  private static HubFailure.Kind kind(HubAnswer answer, String said, boolean withToken) {
     int status = answer.status();
     String code = answer.header("X-Error-Code").orElse("");
     switch (code) {
@@ -87,7 +87,7 @@ final class HubRefusals {
   }
 
   /** The server's own words, short and on one line. */
-  private static String message(HubHttp.Answer answer, String body) {
+  private static String message(HubAnswer answer, String body) {
     String text = answer.header("X-Error-Message").or(() -> error(body)).orElse("");
     String line = text.replaceAll("[\\p{Cntrl}\\s]+", " ").strip();
     return line.length() > MOST_CHARACTERS ? line.substring(0, MOST_CHARACTERS) + "…" : line;

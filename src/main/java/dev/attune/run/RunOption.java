@@ -152,7 +152,8 @@ public enum RunOption {
       null,
       "random weights of this shape: minilm, bert-base, bert-large, gpt2, llama-160m, llama-1b"),
   FIXED_LENGTH(null, "false", "random texts of exactly --max-length tokens"),
-  PROFILE(null, "false", "time each kernel");
+  PROFILE(null, "false", "time each kernel"),
+  DRY_RUN(null, "false", "only tell what would be removed");
 
   /** Options of {@code attune train}. */
   public static final List<RunOption> TRAIN =
@@ -213,6 +214,9 @@ public enum RunOption {
   /** Options of {@code attune merge}. */
   public static final List<RunOption> MERGE =
       List.of(MODEL, BASE_MODEL, OUTPUT_DIR, OVERWRITE, THREADS);
+
+  /** Options of {@code attune hub}. */
+  public static final List<RunOption> HUB = List.of(DRY_RUN);
 
   /** Options of {@code attune evaluate}. */
   public static final List<RunOption> EVALUATE =
