@@ -6,6 +6,9 @@ import java.util.Locale;
 
 /** Prints how fetching goes: in place on a terminal, elsewhere a line now and then. */
 final class FetchView implements Progress {
+  /** Less is there before a line about it could be read. */
+  private static final long WORTH_BYTES = 1 << 20;
+
   private static final long PLAIN_LINE_NANOS = 10_000_000_000L;
 
   private final Console console;
@@ -24,6 +27,9 @@ final class FetchView implements Progress {
 
   @Override
   public void transferred(long doneBytes, long totalBytes, double bytesPerSecond) {
+    if (totalBytes < WORTH_BYTES) {
+      return;
+    }
     double fraction = totalBytes > 0 ? Math.min(1, (double) doneBytes / totalBytes) : 0;
     double secondsLeft =
         bytesPerSecond > 0 ? (totalBytes - doneBytes) / bytesPerSecond : Double.NaN;

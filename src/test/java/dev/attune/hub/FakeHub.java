@@ -30,7 +30,7 @@ import java.util.stream.Stream;
  * A hub on this machine that speaks the real one's protocol, with a store of large files at another
  * address, and with all that can go wrong, on request.
  */
-final class FakeHub implements AutoCloseable {
+public final class FakeHub implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   static {
@@ -51,7 +51,7 @@ final class FakeHub implements AutoCloseable {
   }
 
   /** A repository: its commits, its branches, who may see it. */
-  static final class Repository {
+  public static final class Repository {
     final Map<String, String> branches = new ConcurrentHashMap<>();
     final Map<String, Map<String, byte[]>> commits = new ConcurrentHashMap<>();
     volatile String readers; // a token; null: everybody
@@ -59,7 +59,7 @@ final class FakeHub implements AutoCloseable {
     volatile boolean withoutBlobs;
 
     /** A new commit of a branch. */
-    String commit(String branch, Map<String, byte[]> files) {
+    public String commit(String branch, Map<String, byte[]> files) {
       StringBuilder all = new StringBuilder();
       new TreeMap<>(files).forEach((name, bytes) -> all.append(name).append(hash("SHA-1", bytes)));
       String commit = hash("SHA-1", all.toString().getBytes(UTF_8));
@@ -79,7 +79,7 @@ final class FakeHub implements AutoCloseable {
   volatile boolean withoutRanges;
   volatile int bytesPerSecond; // of the store; 0: as they come
 
-  FakeHub() throws IOException {
+  public FakeHub() throws IOException {
     this(0);
   }
 
@@ -122,15 +122,15 @@ final class FakeHub implements AutoCloseable {
         exchange.getRequestHeaders().getFirst("Range"));
   }
 
-  String address() {
+  public String address() {
     return "http://127.0.0.1:" + hub.getAddress().getPort();
   }
 
-  Repository model(String id) {
+  public Repository model(String id) {
     return repositories.computeIfAbsent("models/" + id, key -> new Repository());
   }
 
-  Repository dataset(String id) {
+  public Repository dataset(String id) {
     return repositories.computeIfAbsent("datasets/" + id, key -> new Repository());
   }
 
@@ -391,7 +391,7 @@ final class FakeHub implements AutoCloseable {
   }
 
   /** The files of a folder. */
-  static Map<String, byte[]> files(Path folder) {
+  public static Map<String, byte[]> files(Path folder) {
     Map<String, byte[]> files = new TreeMap<>();
     try (Stream<Path> all = Files.walk(folder)) {
       for (Path file : all.filter(Files::isRegularFile).toList()) {
