@@ -6,6 +6,8 @@ import java.io.InputStream;
 import java.net.URI;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -104,7 +106,7 @@ final class BlobDownload {
             + " cannot be written"
             + (arrived > 0 ? " after " + Meter.size(arrived) + " of a file" : "")
             + ": "
-            + (e.getMessage() == null ? e : e.getMessage()),
+            + (e instanceof FileSystemException ? e : e.getMessage()),
         e);
   }
 
@@ -235,7 +237,7 @@ final class BlobDownload {
   /** Git's id of a file's content. */
   static String gitHash(Path file) throws IOException {
     MessageDigest sha1 = digest("SHA-1");
-    sha1.update(("blob " + Files.size(file) + "\0").getBytes(java.nio.charset.StandardCharsets.US_ASCII));
+    sha1.update(("blob " + Files.size(file) + "\0").getBytes(StandardCharsets.US_ASCII));
     try (InputStream in = Files.newInputStream(file)) {
       byte[] chunk = new byte[CHUNK_BYTES];
       for (int count = in.read(chunk); count >= 0; count = in.read(chunk)) {

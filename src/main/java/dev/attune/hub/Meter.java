@@ -2,6 +2,7 @@ package dev.attune.hub;
 
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.Locale;
 import java.util.concurrent.atomic.AtomicLong;
 
 /** Bytes that several transfers have brought, and how fast. */
@@ -46,7 +47,7 @@ final class Meter {
   /** "1.42 GiB", "312 MiB", "17 KiB". */
   static String size(long bytes) {
     if (bytes >= 1L << 30) {
-      return String.format(java.util.Locale.ROOT, "%.2f GiB", bytes / (double) (1L << 30));
+      return String.format(Locale.ROOT, "%.2f GiB", bytes / (double) (1L << 30));
     }
     return bytes >= 1L << 20 ? (bytes >> 20) + " MiB" : ((bytes + 1023) >> 10) + " KiB";
   }

@@ -127,8 +127,7 @@ class HubEndToEndTest {
   void theHubCommandListsFetchesAndPrunes() throws IOException {
     Ended fetched = attune(List.of(), "hub", "fetch", "some-org/tiny");
     assertEquals(0, fetched.status(), fetched::err);
-    Path folder =
-        scratch.resolve("home/hub/models--some-org--tiny/snapshots").resolve(commit);
+    Path folder = scratch.resolve("home/hub/models--some-org--tiny/snapshots").resolve(commit);
     assertEquals(folder + "\n", fetched.out(), "the folder alone, for scripts");
     assertTrue(Files.exists(folder.resolve("model.safetensors")));
     JsonNode listed = attune(List.of(), "hub", "list", "--json").json();
@@ -140,13 +139,19 @@ class HubEndToEndTest {
     assertEquals(0, pruned.json().path("files").asInt(), pruned::out);
     Files.delete(scratch.resolve("home/hub/models--some-org--tiny/refs/main"));
     assertEquals(
-        1, attune(List.of(), "hub", "prune", "--dry-run", "--json").json().path("revisions").size());
+        1,
+        attune(List.of(), "hub", "prune", "--dry-run", "--json").json().path("revisions").size());
     assertEquals(0, attune(List.of(), "hub", "prune").status());
     assertFalse(Files.exists(scratch.resolve("home/hub/models--some-org--tiny")));
     for (String[] wrong :
         new String[][] {
-          {"hub"}, {"hub", "fetch"}, {"hub", "none"}, {"hub", "list", "x"}, {"train", "x"},
-          {"hub", "prune", "some-org/none"}, {"hub", "list", "--dry-run"}
+          {"hub"},
+          {"hub", "fetch"},
+          {"hub", "none"},
+          {"hub", "list", "x"},
+          {"train", "x"},
+          {"hub", "prune", "some-org/none"},
+          {"hub", "list", "--dry-run"}
         }) {
       assertEquals(2, attune(List.of(), wrong).status(), String.join(" ", wrong));
     }
@@ -181,7 +186,9 @@ class HubEndToEndTest {
     server.model("some-org/code").commit("main", own);
     Ended known = attune(List.of(), "hub", "fetch", "some-org/code");
     assertEquals(0, known.status(), known::err);
-    assertTrue(known.err().contains("code of its own (auto_map in config.json), which is never run"), known::err);
+    assertTrue(
+        known.err().contains("code of its own (auto_map in config.json), which is never run"),
+        known::err);
     config.put("model_type", "own");
     own.put("config.json", config.toString().getBytes(StandardCharsets.UTF_8));
     server.model("some-org/foreign").commit("main", own);
@@ -197,8 +204,7 @@ class HubEndToEndTest {
     assertEquals(0, doctor.status(), doctor::err);
     assertEquals(server.address(), doctor.json().path("hub").asText());
     assertEquals("set, in HF_TOKEN", doctor.json().path("hub_token").asText());
-    assertEquals(
-        scratch.resolve("home/hub").toString(), doctor.json().path("hub_cache").asText());
+    assertEquals(scratch.resolve("home/hub").toString(), doctor.json().path("hub_cache").asText());
     assertFalse((doctor.out() + doctor.err()).contains("hf_secret"));
   }
 }

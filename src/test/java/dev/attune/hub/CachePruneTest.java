@@ -101,7 +101,8 @@ class CachePruneTest {
     assertEquals(List.of(), prune(false, "rows").revisions());
     String message =
         assertThrows(InputException.class, () -> prune(false, "some-org/other")).getMessage();
-    assertTrue(message.contains("has no repository some-org/other; it has some-org/name, rows"), message);
+    assertTrue(
+        message.contains("has no repository some-org/other; it has some-org/name, rows"), message);
     assertEquals(1, prune(false, "some-org/name").revisions().size());
   }
 

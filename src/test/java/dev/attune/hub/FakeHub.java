@@ -167,8 +167,7 @@ public final class FakeHub implements AutoCloseable {
     }
     String rest = path.startsWith("/datasets/") ? path.substring(1) : "models" + path;
     int resolve = rest.indexOf("/resolve/");
-    Repository repository =
-        resolve < 0 ? null : visible(exchange, rest.substring(0, resolve));
+    Repository repository = resolve < 0 ? null : visible(exchange, rest.substring(0, resolve));
     if (repository == null) {
       return;
     }
@@ -230,9 +229,7 @@ public final class FakeHub implements AutoCloseable {
   }
 
   private static String commit(Repository repository, String revision) {
-    return repository.commits.containsKey(revision)
-        ? revision
-        : repository.branches.get(revision);
+    return repository.commits.containsKey(revision) ? revision : repository.branches.get(revision);
   }
 
   private void answerOfApi(HttpExchange exchange, String path) throws IOException {
@@ -340,8 +337,7 @@ public final class FakeHub implements AutoCloseable {
       exchange
           .getResponseHeaders()
           .set(
-              "Content-Range",
-              "bytes " + from + "-" + (content.length - 1) + "/" + content.length);
+              "Content-Range", "bytes " + from + "-" + (content.length - 1) + "/" + content.length);
     }
     exchange.sendResponseHeaders(range == null ? 200 : 206, content.length - from);
     try (OutputStream out = exchange.getResponseBody()) {

@@ -499,7 +499,8 @@ class HubFetchTest {
     List<FakeHub.Request> store = server.requests(FakeHub.etag(content));
     assertEquals(2, store.size(), store::toString);
     int from = Integer.parseInt(store.get(1).range().replaceAll("bytes=(\\d+)-", "$1"));
-    assertTrue(from > 1_000_000 && from <= 1_500_000, "what had come is not fetched again: " + from);
+    assertTrue(
+        from > 1_000_000 && from <= 1_500_000, "what had come is not fetched again: " + from);
     assertEquals(1, pauses.size());
   }
 
@@ -681,8 +682,7 @@ class HubFetchTest {
           private int left = 1_000_000;
 
           @Override
-          public synchronized void write(FileChannel channel, ByteBuffer bytes)
-              throws IOException {
+          public synchronized void write(FileChannel channel, ByteBuffer bytes) throws IOException {
             left -= bytes.remaining();
             if (left < 0) {
               throw new IOException("No space left on device");
@@ -705,8 +705,7 @@ class HubFetchTest {
     assertTrue(there > 0);
     server.requests.clear();
     assertWhole(model(NAME), files());
-    assertTrue(
-        server.requests.stream().anyMatch(r -> ("bytes=" + there + "-").equals(r.range())));
+    assertTrue(server.requests.stream().anyMatch(r -> ("bytes=" + there + "-").equals(r.range())));
   }
 
   @Test

@@ -45,7 +45,8 @@ class HubSettingsTest {
     assertEquals(Path.of("/old"), of("HF_HOME", "/h", "HUGGINGFACE_HUB_CACHE", "/old").cache());
     assertEquals(Path.of("/new"), of("HF_HUB_CACHE", "/new", "HF_HOME", "/h").cache());
     assertEquals(home.resolve("a"), of("HF_HUB_CACHE", "~/a").cache());
-    assertEquals(Path.of("/d/1/$NONE"), of("HF_HUB_CACHE", "$D/${E}/$NONE", "D", "/d", "E", "1").cache());
+    assertEquals(
+        Path.of("/d/1/$NONE"), of("HF_HUB_CACHE", "$D/${E}/$NONE", "D", "/d", "E", "1").cache());
     assertEquals(Path.of("/else/.cache/huggingface/hub"), of("HOME", "/else").cache());
   }
 
@@ -86,8 +87,7 @@ class HubSettingsTest {
       assertTrue(message.startsWith("HF_ENDPOINT is not") && !message.contains("secret"), message);
     }
     assertEquals(7, of("HF_HUB_ETAG_TIMEOUT", "7").answerTimeoutSeconds());
-    assertThrows(
-        InputException.class, () -> of("HF_HUB_ETAG_TIMEOUT", "0").answerTimeoutSeconds());
+    assertThrows(InputException.class, () -> of("HF_HUB_ETAG_TIMEOUT", "0").answerTimeoutSeconds());
   }
 
   private static String proxy(HubSettings settings, String uri) {
@@ -100,7 +100,12 @@ class HubSettingsTest {
   @Test
   void proxiesAreThoseOfTheEnvironment() {
     HubSettings both =
-        of("HTTPS_PROXY", "http://u:p@proxy.test:3128", "http_proxy", "other.test:80", "NO_PROXY",
+        of(
+            "HTTPS_PROXY",
+            "http://u:p@proxy.test:3128",
+            "http_proxy",
+            "other.test:80",
+            "NO_PROXY",
             "corp.test, .example.org,10.0.0.1:8443");
     assertEquals("proxy.test:3128", proxy(both, "https://huggingface.co/x"));
     assertEquals("other.test:80", proxy(both, "http://huggingface.co/x"));
