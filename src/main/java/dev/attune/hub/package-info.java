@@ -23,8 +23,7 @@
  *       opened for a name of the hub that the user gave, or that an adapter of the user's gives,
  *       and for nothing else; no version checks, no counters.
  *   <li><b>One cache with Python.</b> Layout, environment variables and offline rules are those of
- *       {@code huggingface_hub} ({@link dev.attune.hub.HubCache}, {@link
- *       dev.attune.hub.HubSettings}); compared file by file with version 1.33. Its locks are
+ *       {@code huggingface_hub} ({@code HubCache}, {@code HubSettings}); compared file by file with version 1.33. Its locks are
  *       flock's, Java's are POSIX's: they do not see each other. So nothing that grows is shared
  *       between the two, and what is shared comes by a rename.
  *   <li><b>Whole or not there.</b> A content grows under a name of its own, is compared with the
@@ -32,7 +31,7 @@
  *       the branch's commit. A kill at any moment loses at most what was not written yet, and the
  *       next try goes on there. Python notes the branch's commit first; here it is last, so that a
  *       model which was whole stays usable offline while its successor is half fetched.
- *   <li><b>Only what is read</b> is fetched ({@link dev.attune.hub.ModelChoice}), config.json before
+ *   <li><b>Only what is read</b> is fetched ({@code ModelChoice}), config.json before
  *       the rest: a model that no family here reads costs no weights. Code that models bring is
  *       never fetched, still less run.
  *   <li><b>A server is not trusted.</b> Names of files stay below the cache under the rules of
