@@ -11,6 +11,7 @@ module dev.attune {
   requires com.fasterxml.jackson.databind;
   requires com.fasterxml.jackson.dataformat.csv;
   requires java.management;
+  requires java.net.http;
   requires jdk.management;
   requires org.bytedeco.javacpp;
   requires static com.fasterxml.jackson.dataformat.yaml;

@@ -172,6 +172,23 @@ public final class Generator implements AutoCloseable {
         ModelOptions.of(options).openLanguageModel(folder, new Options().resolved()));
   }
 
+  /**
+   * Opens a model by its folder or by its name on the Hugging Face Hub, {@code ORG/NAME} or {@code
+   * ORG/NAME@REVISION}. What is not on this machine is fetched, into the cache that Python's
+   * {@code huggingface_hub} uses too; no other use of a model opens a connection.
+   *
+   * @throws InvalidInputException if there is none
+   * @throws AttuneException if it cannot be fetched
+   */
+  public static Generator open(String model) {
+    return open(model, options -> {});
+  }
+
+  /** The same, with options. */
+  public static Generator open(String model, Consumer<ModelOptions> options) {
+    return open(ModelOptions.folder(model), options);
+  }
+
   /** Continues a prompt, always with the most probable token. */
   public Generation generate(String prompt) {
     return generate(prompt, options -> {});

@@ -2,6 +2,7 @@ package dev.attune;
 
 import dev.attune.generate.GenerationOptions;
 import dev.attune.run.BackendKind;
+import dev.attune.run.Fetched;
 import dev.attune.run.HeadModel;
 import dev.attune.run.HeldWeights;
 import dev.attune.run.LanguageModel;
@@ -20,6 +21,8 @@ import java.util.function.Consumer;
 
 /** How a model is opened; each method returns this. */
 public final class ModelOptions {
+  private static final System.Logger LOG = System.getLogger("dev.attune");
+
   private Device device = Device.AUTO;
   private Precision precision = Precision.AUTO;
   private WeightFormat weights = WeightFormat.AUTO;
@@ -67,6 +70,12 @@ public final class ModelOptions {
     return this;
   }
 
+  /** The same by its folder or its name on the Hugging Face Hub. */
+  public ModelOptions baseModel(String model) {
+    baseModel = Objects.requireNonNull(model);
+    return this;
+  }
+
   /**
    * Of a {@link MultiLabelClassifier}: from which probability on a label is given, in place of what
    * the folder says; from 0 to 1, for all labels that have no threshold of their own here.
@@ -86,6 +95,12 @@ public final class ModelOptions {
     ModelOptions options = new ModelOptions();
     settings.accept(options);
     return options;
+  }
+
+  /** The folder of a model that is named. */
+  static Path folder(String model) {
+    return Faults.translated(
+        () -> Fetched.model(model, note -> LOG.log(System.Logger.Level.INFO, Faults.words(note))));
   }
 
   HeadModel openMultiLabel(Path folder) {

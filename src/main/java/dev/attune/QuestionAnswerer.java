@@ -78,6 +78,23 @@ public final class QuestionAnswerer implements AutoCloseable {
   }
 
   /**
+   * Opens a model by its folder or by its name on the Hugging Face Hub, {@code ORG/NAME} or {@code
+   * ORG/NAME@REVISION}. What is not on this machine is fetched, into the cache that Python's
+   * {@code huggingface_hub} uses too; no other use of a model opens a connection.
+   *
+   * @throws InvalidInputException if there is none
+   * @throws AttuneException if it cannot be fetched
+   */
+  public static QuestionAnswerer open(String model) {
+    return open(model, options -> {});
+  }
+
+  /** The same, with options. */
+  public static QuestionAnswerer open(String model, Consumer<ModelOptions> options) {
+    return open(ModelOptions.folder(model), options);
+  }
+
+  /**
    * Answers a question.
    *
    * @param context the text to find the answer in, of any length

@@ -35,6 +35,23 @@ public final class Regressor implements AutoCloseable {
     return new Regressor(ModelOptions.of(options).openHead(folder, Regression.TYPE));
   }
 
+  /**
+   * Opens a model by its folder or by its name on the Hugging Face Hub, {@code ORG/NAME} or {@code
+   * ORG/NAME@REVISION}. What is not on this machine is fetched, into the cache that Python's
+   * {@code huggingface_hub} uses too; no other use of a model opens a connection.
+   *
+   * @throws InvalidInputException if there is none
+   * @throws AttuneException if it cannot be fetched
+   */
+  public static Regressor open(String model) {
+    return open(model, options -> {});
+  }
+
+  /** The same, with options. */
+  public static Regressor open(String model, Consumer<ModelOptions> options) {
+    return open(ModelOptions.folder(model), options);
+  }
+
   /** The number of a text. */
   public double predict(String text) {
     return predict(List.of(text))[0];

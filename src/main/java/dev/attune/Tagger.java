@@ -42,6 +42,23 @@ public final class Tagger implements AutoCloseable {
     return new Tagger(ModelOptions.of(options).openHead(folder, TokenClassification.TYPE));
   }
 
+  /**
+   * Opens a model by its folder or by its name on the Hugging Face Hub, {@code ORG/NAME} or {@code
+   * ORG/NAME@REVISION}. What is not on this machine is fetched, into the cache that Python's
+   * {@code huggingface_hub} uses too; no other use of a model opens a connection.
+   *
+   * @throws InvalidInputException if there is none
+   * @throws AttuneException if it cannot be fetched
+   */
+  public static Tagger open(String model) {
+    return open(model, options -> {});
+  }
+
+  /** The same, with options. */
+  public static Tagger open(String model, Consumer<ModelOptions> options) {
+    return open(ModelOptions.folder(model), options);
+  }
+
   /** The tags, in the order of the model's outputs. */
   public List<String> tags() {
     return tags;

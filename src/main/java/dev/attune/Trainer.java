@@ -1,5 +1,6 @@
 package dev.attune;
 
+import dev.attune.core.InterruptedCallException;
 import dev.attune.data.DataReport;
 import dev.attune.data.DataReportText;
 import dev.attune.data.Dataset;
@@ -45,8 +46,10 @@ import java.util.stream.Stream;
  *     .saveTo(Path.of("out"));
  * }</pre>
  *
- * <p>The model is named ("minilm") or a Hugging Face folder. Data may be in memory or in files as
- * the command line reads them. One thread uses a trainer at a time; its listeners hear on that
+ * <p>The model is named ("minilm"), a Hugging Face folder, or named as on the Hugging Face Hub
+ * ({@code ORG/NAME}, {@code ORG/NAME@REVISION}). Data may be in memory or in files as the command
+ * line reads them. Where a name of the hub is given, and nowhere else, what is not on this machine
+ * is fetched. One thread uses a trainer at a time; its listeners hear on that
  * thread.
  *
  * @param <E> the kind of example
@@ -55,7 +58,7 @@ public final class Trainer<E> {
   private static final System.Logger LOG = System.getLogger("dev.attune");
 
   /** Where examples come from: a file, or memory. */
-  private record Source(Path file, List<Example> examples) {
+  private record Source(String file, List<Example> examples) {
     /** What is in memory; null: a file, which the run reads. */
     static Dataset held(Source source, String name) {
       return source == null || source.file != null
@@ -138,6 +141,11 @@ public final class Trainer<E> {
    * they are written can be said by {@link #option}: "format", "encoding", "delimiter", "quoting".
    */
   public Trainer<E> train(Path file) {
+    return train(file.toString());
+  }
+
+  /** The same, or {@code hf://datasets/ORG/NAME/path/file.csv} of the Hugging Face Hub. */
+  public Trainer<E> train(String file) {
     train = new Source(file, null);
     return this;
   }
@@ -156,6 +164,11 @@ public final class Trainer<E> {
 
   /** What to evaluate on while training, in a file. */
   public Trainer<E> validation(Path file) {
+    return validation(file.toString());
+  }
+
+  /** The same, named as for {@link #train(String)}. */
+  public Trainer<E> validation(String file) {
     validation = new Source(file, null);
     return this;
   }
@@ -174,6 +187,11 @@ public final class Trainer<E> {
 
   /** What to evaluate on once, at the end, in a file. */
   public Trainer<E> test(Path file) {
+    return test(file.toString());
+  }
+
+  /** The same, named as for {@link #train(String)}. */
+  public Trainer<E> test(String file) {
     test = new Source(file, null);
     return this;
   }
@@ -499,7 +517,7 @@ public final class Trainer<E> {
 
   private static void file(RunConfig.Builder builder, RunOption option, Source source) {
     if (source != null && source.file() != null) {
-      builder.set(option, source.file().toString());
+      builder.set(option, source.file());
     }
   }
 
@@ -541,6 +559,14 @@ public final class Trainer<E> {
     @Override
     public void onNote(String note) {
       LOG.log(System.Logger.Level.INFO, () -> worded(note));
+    }
+
+    @Override
+    public void onTransfer(long doneBytes, long totalBytes, double bytesPerSecond) {
+      if (thread.isInterrupted()) {
+        throw new InterruptedCallException(
+            "interrupted while fetching; what has arrived is kept for the next time");
+      }
     }
 
     @Override

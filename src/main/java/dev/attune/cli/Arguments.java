@@ -30,8 +30,10 @@ final class Arguments {
    * Parses what follows a command's name.
    *
    * @param options that the command takes, beside those of every command
+   * @param takesWords whether it takes words that are no options
    */
-  static Arguments parse(String command, List<RunOption> options, List<String> words) {
+  static Arguments parse(
+      String command, List<RunOption> options, boolean takesWords, List<String> words) {
     Options parsed = parsed(options);
     try {
       CommandLine line =
@@ -39,7 +41,7 @@ final class Arguments {
               .setAllowPartialMatching(false)
               .get()
               .parse(parsed, words.stream().map(w -> named(w, options)).toArray(String[]::new));
-      if (!line.getArgList().isEmpty()) {
+      if (!line.getArgList().isEmpty() && !takesWords) {
         String first = line.getArgList().get(0);
         throw usage(
             command,
@@ -120,6 +122,15 @@ final class Arguments {
     return option.defaultValue() == null || option.isFlag()
         ? option.help()
         : option.help() + " (default " + option.defaultValue() + ")";
+  }
+
+  /** The words beside options. */
+  List<String> words() {
+    return line.getArgList();
+  }
+
+  boolean json() {
+    return line.hasOption("json");
   }
 
   boolean quiet() {

@@ -16,6 +16,11 @@ interface Command {
     return "";
   }
 
+  /** The words it takes beside options, as usage shows them; empty: none. */
+  default String words() {
+    return "";
+  }
+
   /** The run options it takes. */
   List<RunOption> options();
 

@@ -13,7 +13,7 @@ final class CommandHelp {
 
   static String of(Command command) {
     StringWriter out = new StringWriter();
-    out.write("usage: attune " + command.name() + " [options]\n\n" + command.summary() + "\n\n");
+    out.write("usage: attune " + command.name() + spaced(command.words()) + " [options]\n\n" + command.summary() + "\n\n");
     PrintWriter writer = new PrintWriter(out);
     printOptions(writer, Arguments.parsed(command.options()));
     writer.flush();
@@ -43,6 +43,10 @@ final class CommandHelp {
       }
       writer.println(row.toString().stripTrailing());
     }
+  }
+
+  private static String spaced(String words) {
+    return words.isEmpty() ? "" : " " + words;
   }
 
   private static String label(Option option) {

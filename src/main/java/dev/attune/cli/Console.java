@@ -62,7 +62,7 @@ final class Console {
     line("%s  [%s]", data.source(), data.columns());
     ArrayNode list = result.putArray("findings");
     for (Finding finding : data.reading().findings()) {
-      String sentence = RunOption.worded(finding.sentence(data)::place);
+      String sentence = RunOption.worded(finding.sentence(data::place));
       list.addObject().put("code", finding.code()).put("message", sentence);
       line("· %s", sentence);
     }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Cache;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
+import dev.attune.hub.Hub;
 import dev.attune.kernels.ProductPeak;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.kernels.cuda.CudaBackend;
@@ -37,6 +38,7 @@ final class DoctorCommand implements Command {
     item(console, result, "cores", Integer.toString(runtime.availableProcessors()));
     item(console, result, "heap limit", Console.size(runtime.maxMemory()));
     item(console, result, "cache folder", cacheFolder());
+    Hub.setup().forEach((part, value) -> item(console, result, part, value));
     boolean works = cpu(console, result, threads);
     item(
         console,

@@ -2,6 +2,7 @@ package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.run.EvaluateRun;
+import dev.attune.run.Fetched;
 import dev.attune.run.RunOption;
 import java.util.List;
 
@@ -29,7 +30,8 @@ final class EvaluateCommand implements Command {
 
   @Override
   public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
-    EvaluateRun.Outcome outcome = EvaluateRun.run(arguments.config());
+    EvaluateRun.Outcome outcome = EvaluateRun.run(
+            Fetched.all(arguments.config(), new FetchView(console), RunOption.FILE));
     outcome.values().forEach(result::put);
     result.put("examples", outcome.data().size());
     console.reading(outcome.data(), result);

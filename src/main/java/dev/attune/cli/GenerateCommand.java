@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.generate.GeneratedText;
 import dev.attune.generate.Prompt;
+import dev.attune.run.Fetched;
 import dev.attune.run.GenerateRun;
 import dev.attune.run.OutputFile;
 import dev.attune.run.RunConfig;
@@ -54,10 +55,10 @@ final class GenerateCommand implements Command {
 
   @Override
   public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
-    RunConfig config = arguments.config();
+    RunConfig given = arguments.config();
     long ways =
         List.of(RunOption.PROMPT, RunOption.PROMPTS, RunOption.INTERACTIVE).stream()
-            .filter(config::isGiven)
+            .filter(given::isGiven)
             .count();
     if (ways != 1) {
       throw new InputException(
@@ -68,11 +69,12 @@ final class GenerateCommand implements Command {
               + " and "
               + RunOption.INTERACTIVE);
     }
-    if (config.isGiven(RunOption.OUTPUT) && !config.isGiven(RunOption.PROMPTS)) {
+    if (given.isGiven(RunOption.OUTPUT) && !given.isGiven(RunOption.PROMPTS)) {
       throw new InputException(RunOption.OUTPUT + " needs " + RunOption.PROMPTS);
     }
     Path output =
-        config.isGiven(RunOption.OUTPUT) ? OutputFile.of(config, RunOption.PROMPTS) : null;
+        given.isGiven(RunOption.OUTPUT) ? OutputFile.of(given, RunOption.PROMPTS) : null;
+    RunConfig config = Fetched.all(given, new FetchView(console));
     try (GenerateRun run = GenerateRun.open(config)) {
       if (!console.isQuiet()) {
         run.note().ifPresent(note -> System.err.println("· " + note));

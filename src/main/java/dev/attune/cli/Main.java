@@ -3,6 +3,7 @@ package dev.attune.cli;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.core.InterruptedCallException;
 import dev.attune.hub.Hub;
 import dev.attune.kernels.BackendException;
 import dev.attune.memory.DeviceMemoryException;
@@ -22,12 +23,19 @@ public final class Main {
           new GenerateCommand(),
           new MergeCommand(),
           new BenchCommand(),
+          new HubCommand(),
           new DoctorCommand());
+
+  /** Java sends no user and password to a proxy on the way to https unless it is told to. */
+  private static final String TUNNEL_SCHEMES = "jdk.http.auth.tunneling.disabledSchemes";
 
   private Main() {}
 
   public static void main(String[] args) {
     Hub.allowMaven(); // this process is ours
+    if (System.getProperty(TUNNEL_SCHEMES) == null) {
+      System.setProperty(TUNNEL_SCHEMES, "");
+    }
     System.exit(run(args));
   }
 
@@ -72,10 +80,13 @@ public final class Main {
   private static int run(
       Command command, List<String> words, boolean json, StopSignal signal, ObjectNode result) {
     try {
-      Arguments arguments = Arguments.parse(command.name(), command.options(), words);
+      Arguments arguments = Arguments.parse(
+              command.name(), command.options(), !command.words().isEmpty(), words);
       return command.run(arguments, new Console(json, arguments.quiet()), signal, result);
     } catch (InputException e) {
       return fail(ExitStatus.BAD_INPUT, e.getMessage(), result);
+    } catch (InterruptedCallException e) {
+      return fail(ExitStatus.INTERRUPTED, e.getMessage(), result);
     } catch (DivergedException | DeviceMemoryException | BackendException e) {
       return fail(ExitStatus.FAILED, e.getMessage(), result);
     } catch (UncheckedIOException e) {

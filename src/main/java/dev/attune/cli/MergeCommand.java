@@ -1,6 +1,7 @@
 package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.run.Fetched;
 import dev.attune.run.MergeRun;
 import dev.attune.run.RunOption;
 import java.util.List;
@@ -34,7 +35,8 @@ final class MergeCommand implements Command {
 
   @Override
   public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
-    MergeRun.Outcome outcome = MergeRun.run(arguments.config());
+    MergeRun.Outcome outcome = MergeRun.run(
+            Fetched.all(arguments.config(), new FetchView(console), RunOption.OUTPUT_DIR));
     result.put("output_dir", outcome.output().toString());
     console.line("The merged model is in %s", outcome.output());
     return ExitStatus.DONE;

@@ -1,6 +1,7 @@
 package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.run.Fetched;
 import dev.attune.run.PredictRun;
 import dev.attune.run.RunOption;
 import java.util.List;
@@ -39,7 +40,10 @@ final class PredictCommand implements Command {
 
   @Override
   public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
-    PredictRun.Outcome outcome = PredictRun.run(arguments.config());
+    PredictRun.Outcome outcome =
+        PredictRun.run(
+            Fetched.all(
+                arguments.config(), new FetchView(console), RunOption.FILE, RunOption.OUTPUT));
     int examples = outcome.data().size();
     result.put("examples", examples);
     console.reading(outcome.data(), result);

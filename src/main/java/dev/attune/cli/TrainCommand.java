@@ -1,6 +1,7 @@
 package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.InterruptedCallException;
 import dev.attune.data.DataReport;
 import dev.attune.data.DataReportText;
 import dev.attune.run.RunListener;
@@ -49,7 +50,7 @@ final class TrainCommand implements Command {
     long begin = System.nanoTime();
     signal.arm();
     TrainRun.Outcome outcome =
-        new TrainRun(arguments.config(), new View(console), signal::requested).run();
+        new TrainRun(arguments.config(), new View(console, signal), signal::requested).run();
     double seconds = (System.nanoTime() - begin) * 1e-9;
     fill(result, outcome);
     summarise(console, outcome, seconds);
@@ -175,10 +176,23 @@ final class TrainCommand implements Command {
     private static final long PLAIN_LINE_NANOS = 10_000_000_000L;
 
     private final Console console;
+    private final StopSignal signal;
+    private final FetchView fetching;
     private long lastLine = System.nanoTime();
 
-    View(Console console) {
+    View(Console console, StopSignal signal) {
       this.console = console;
+      this.signal = signal;
+      this.fetching = new FetchView(console);
+    }
+
+    @Override
+    public void onTransfer(long doneBytes, long totalBytes, double bytesPerSecond) {
+      if (signal.requested()) {
+        throw new InterruptedCallException(
+            "interrupted while fetching; what has arrived is kept, and the same command goes on");
+      }
+      fetching.transferred(doneBytes, totalBytes, bytesPerSecond);
     }
 
     @Override

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
+import java.nio.channels.FileLockInterruptionException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -234,8 +235,8 @@ public final class Cache {
         waiting.run();
         channel.lock();
       }
-    } catch (ClosedChannelException e) { // this thread is interrupted
-      throw e;
+    } catch (ClosedChannelException | FileLockInterruptionException e) {
+      throw e; // this thread is interrupted
     } catch (IOException e) {
       say(
           "The file system of "

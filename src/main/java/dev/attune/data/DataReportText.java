@@ -229,7 +229,7 @@ public final class DataReportText {
             case WARNING -> "! WARNING";
             case NOTE -> blocks ? "· note   " : "- note   ";
           };
-      wrapped(String.format("  %s  %-11s", mark, f.split()), words.apply(report.sentence(f)::place) + ".");
+      wrapped(String.format("  %s  %-11s", mark, f.split()), words.apply(report.sentence(f)) + ".");
     }
     line("");
   }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.hub.Hub;
 import dev.attune.store.LoraConfig;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -15,7 +16,7 @@ import java.util.Set;
  * An adapter's adapter_config.json, as PEFT writes it.
  *
  * @param lora rank, scale and targets
- * @param base name or folder of the model it belongs to; empty: not said
+ * @param base name, with its revision, or folder of the model it belongs to; empty: not said
  * @param taskType PEFT's: SEQ_CLS, TOKEN_CLS, CAUSAL_LM …; empty: not said
  * @param savedModules last parts of the names of modules that are saved whole beside the adapter
  *     ("modules_to_save"): a head
@@ -37,7 +38,6 @@ public record AdapterConfig(
           "num_labels",
           "peft_version",
           "qalora_group_size", // of use_qalora
-          "revision",
           // What initialisations of this name read; the initialisation itself is checked.
           "corda_config",
           "eva_config",
@@ -54,6 +54,7 @@ public record AdapterConfig(
           "modules_to_save",
           "peft_type",
           "r",
+          "revision",
           "target_modules",
           "task_type",
           "use_dora",
@@ -105,7 +106,9 @@ public record AdapterConfig(
               json.path("use_dora").asBoolean(false));
       return new AdapterConfig(
           lora,
-          json.path("base_model_name_or_path").asText(""),
+          Hub.withRevision(
+              json.path("base_model_name_or_path").asText(""),
+              json.path("revision").isTextual() ? json.path("revision").asText() : null),
           json.path("task_type").asText(""),
           List.copyOf(saved),
           json.path("id2label"));
@@ -154,7 +157,8 @@ public record AdapterConfig(
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("peft_type", "LORA");
     json.put("task_type", taskType);
-    json.put("base_model_name_or_path", base);
+    json.put("base_model_name_or_path", Hub.withoutRevision(base));
+    json.put("revision", Hub.revision(base));
     json.put("r", lora.rank());
     json.put("lora_alpha", lora.alpha());
     json.put("lora_dropout", lora.dropout());

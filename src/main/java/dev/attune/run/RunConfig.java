@@ -100,6 +100,19 @@ public final class RunConfig {
     this.known = known;
   }
 
+  /** The same with other values of an option that takes several. */
+  RunConfig with(RunOption option, List<String> several) {
+    return with(option, String.join(SEPARATOR, several));
+  }
+
+  /** The same with another value of one option. */
+  RunConfig with(RunOption option, String value) {
+    RunConfig copy = new RunConfig(known);
+    copy.values.putAll(values);
+    copy.values.put(option, value);
+    return copy;
+  }
+
   /** A config of the options that a command knows. */
   public static Builder builder(List<RunOption> known) {
     return new Builder(known);

