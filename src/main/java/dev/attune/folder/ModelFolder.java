@@ -6,6 +6,7 @@ import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.hub.Hub;
 import dev.attune.hub.Progress;
+import dev.attune.model.Families;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -33,6 +34,11 @@ public final class ModelFolder {
     this.base = base;
     this.adapter = adapter;
     this.config = SharedVocabulary.asStored(readConfig(base), base);
+    if (adapter != null) {
+      // A vocabulary that was resized is saved with the adapter.
+      AdapterWeights.savedVocabulary(path, Families.wordEmbedding(config))
+          .ifPresent(rows -> config.put("vocab_size", rows));
+    }
     this.attune = ModelFiles.readOptional(path.resolve(ModelFiles.ATTUNE));
   }
 

@@ -3,6 +3,7 @@ package dev.attune.run;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.LabelMap;
+import dev.attune.folder.BaseLoad;
 import dev.attune.folder.ContentDigest;
 import dev.attune.folder.HeadChoice;
 import dev.attune.folder.ModelFolder;
@@ -21,6 +22,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /** All that a training run needs before its first step: the model loaded, the data tokenised. */
 final class PreparedRun implements AutoCloseable {
@@ -166,6 +168,13 @@ final class PreparedRun implements AutoCloseable {
       data.prepareAnswers(
           new TextGeneration(plan.generation(), tokenizer, base.endTokens()), model.maxLength());
     }
+    if (plan.lora() != null && !config.isGiven(RunOption.LEARNING_RATE)) {
+      listener.onNote(
+          RunOption.LEARNING_RATE
+              + " is "
+              + config.text(RunOption.LEARNING_RATE)
+              + ", the default of adapters");
+    }
     boolean isNew = !loaded.created().isEmpty();
     if (isNew != head.keeps()) {
       head.note().ifPresent(listener::onNote);
@@ -180,7 +189,10 @@ final class PreparedRun implements AutoCloseable {
 
   private ModelWeights.Loaded loadWeights(HeadChoice head, int threads) {
     ModelWeights.Loaded loaded =
-        ModelWeights.load(base.base(), model, plan.trainer().seed(), head.keeps());
+        ModelWeights.load(
+            base.base(),
+            model,
+            new BaseLoad(plan.trainer().seed(), head.keeps(), plan.lora(), Set.of()));
     baseDigest = ContentDigest.ofModel(base, threads);
     return loaded;
   }
