@@ -139,9 +139,13 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
                     : ", which is not supported: " + remedy));
       }
     }
+    int rank = json.path("r").asInt(8);
+    if (rank < 1) {
+      throw new InputException("r is " + json.path("r") + "; a rank is at least 1");
+    }
     LoraConfig lora =
         new LoraConfig(
-            json.path("r").asInt(8),
+            rank,
             json.path("lora_alpha").asDouble(8),
             (float) json.path("lora_dropout").asDouble(0),
             targets(json),

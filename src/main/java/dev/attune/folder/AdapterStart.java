@@ -26,6 +26,28 @@ final class AdapterStart {
     this.lora = lora;
   }
 
+  /**
+   * Checks that every adapted weight has what the initialisation takes.
+   *
+   * @throws InputException naming one that has not
+   */
+  static void check(Parameters parameters, LoraConfig lora) {
+    if (lora == null || lora.initialization() != Initialization.OLORA) {
+      return;
+    }
+    AdapterStart start = new AdapterStart(parameters, lora);
+    for (Segment weight : parameters.segments()) {
+      boolean isTransposed = weight.layout() instanceof Layout.Transposed;
+      if (isTransposed && start.changes(weight) && weight.shape()[0] != weight.shape()[1]) {
+        throw new InputException(
+            "init_lora_weights is \"olora\" for "
+                + module(weight)
+                + ", whose weight is stored (in, out): PEFT decomposes it as it is stored, which"
+                + " gives no adapter of it. Take another initialisation");
+      }
+    }
+  }
+
   /** Whether a weight is to be changed when it is loaded. */
   boolean changes(Segment weight) {
     return lora != null
@@ -50,13 +72,6 @@ final class AdapterStart {
     float[] values = new float[folder.remaining()];
     boolean isOlora = lora.initialization() == Initialization.OLORA;
     boolean isTransposed = weight.layout() instanceof Layout.Transposed;
-    if (isOlora && isTransposed && weight.shape()[0] != weight.shape()[1]) {
-      throw new InputException(
-          "init_lora_weights is \"olora\" for "
-              + module
-              + ", whose weight is stored (in, out): PEFT decomposes it as it is stored, which"
-              + " gives no adapter of it. Take another initialisation");
-    }
     // PEFT takes the QR decomposition of what is stored, the singular values of (out, in).
     boolean inFolderOrder = isOlora && isTransposed;
     if (inFolderOrder) {

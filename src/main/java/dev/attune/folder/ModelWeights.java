@@ -61,6 +61,7 @@ public final class ModelWeights {
     List<String> addedBiases = new ArrayList<>();
     Set<String> used = new HashSet<>();
     List<String> unused = new ArrayList<>();
+    AdapterStart.check(parameters, how.lora());
     AdapterStart start = new AdapterStart(parameters, how.lora());
     try (WeightSource source = WeightFolder.open(folder)) {
       String wrapper = wrapper(source);

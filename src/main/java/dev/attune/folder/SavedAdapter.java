@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.regex.Pattern;
 
 /**
  * The tensors of an adapter's file and their places in a model: the adapters' own, tensors of the
@@ -29,7 +30,9 @@ final class SavedAdapter {
   /** Between a wrapped module's name and that of its tensor. */
   static final String WRAPPED = ".base_layer.";
 
-  private static final String TRAINED_COPY = ".modules_to_save.";
+  /** PEFT leaves its own name of the adapter in names of what is inside a group of modules. */
+  private static final Pattern TRAINED_COPY = Pattern.compile("\\.modules_to_save\\.(default\\.)?");
+
   private static final String BASES_OWN = ".original_module.";
   private static final String LOW_RANK_BIAS = ".lora_B.bias";
   private static final String TOKENS = ".token_adapter.trainable_tokens_delta";
@@ -57,6 +60,7 @@ final class SavedAdapter {
    * @throws InputException if one has none, does not fit, or is missing
    */
   static SavedAdapter of(Path file, WeightSource source, LoraConfig lora, Model model) {
+    AdapterStart.check(model.parameters(), lora);
     SavedAdapter saved = new SavedAdapter(file, source, lora, model);
     List<String> homeless = new ArrayList<>();
     for (String name : new TreeSet<>(source.names())) {
@@ -92,7 +96,7 @@ final class SavedAdapter {
       return module != null && tokens.put(module, name) == null;
     }
     // "bias" saves what is inside such a wrapper too: the copy that counts, and the base's own.
-    String unwrapped = bare.replace(TRAINED_COPY, ".");
+    String unwrapped = TRAINED_COPY.matcher(bare).replaceFirst(".");
     if (bare.contains(BASES_OWN)) {
       return find(bare.replace(BASES_OWN, ".")) != null;
     }
