@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes src/test/resources/adapters: small PEFT adapters for tiny models (make_family_goldens.py), with the logits, the loss
-and the adapters' gradients that PEFT gives. Needs torch, transformers and peft; run without arguments for all cases, or
+and the adapters' gradients that PEFT gives (of the first sequence alone, and small ones alone, where a case is of one option). Needs torch, transformers and peft; run without arguments for all cases, or
 with the names of some."""
 import json, pathlib, sys
 import torch
@@ -20,21 +20,54 @@ CASES = {
     "gpt_neox_dora": (AutoModelForCausalLM, "CAUSAL_LM", 2, 4, False, ["query_key_value"]),
     "bert_dora": (AutoModelForSequenceClassification, "SEQ_CLS", 2, 4, False, ["query", "value", "intermediate.dense"]),
 }
+LM, CLS = (AutoModelForCausalLM, "CAUSAL_LM"), (AutoModelForSequenceClassification, "SEQ_CLS")
+# One option of LoraConfig or a few that go together: (family, class and task, options); "vocabulary" resizes, "file" says how it is saved
+OPTIONS = {
+    "llama_patterns": ("llama", LM, dict(r=4, lora_alpha=6, use_rslora=True, target_modules=r"model\.layers\.\d+\.(self_attn|mlp)\.(q_proj|[vo]_proj|down_proj)",
+                       rank_pattern={"0.self_attn.q_proj": 2, "v_proj": 3}, alpha_pattern={r"layers\.1\..*_proj": 9})),
+    "llama_layers": ("llama", LM, dict(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "down_proj"], layers_to_transform=[1], layers_pattern=["layers"],
+                     exclude_modules=["self_attn.v_proj"], trainable_token_indices=[3, 7])),
+    "llama_saved": ("llama", LM, dict(r=2, lora_alpha=8, target_modules=["q_proj"], modules_to_save=["embed_tokens", "lm_head", "norm"])),
+    "llama_tied_saved": ("llama_tied", LM, dict(r=2, lora_alpha=4, target_modules=["q_proj"], modules_to_save=["embed_tokens"])),
+    "llama_tied_together": ("llama_tied", LM, dict(r=2, lora_alpha=4, target_modules=["q_proj"], modules_to_save=["embed_tokens"], ensure_weight_tying=True)),
+    "llama_tied_vocabulary": ("llama_tied", LM, dict(r=2, lora_alpha=4, target_modules=["v_proj", "embed_tokens", "lm_head"])),
+    "llama_tied_tokens": ("llama_tied", LM, dict(r=2, lora_alpha=4, target_modules=["v_proj"], trainable_token_indices=[5, 2])),
+    "llama_tied_resized": ("llama_tied", LM, dict(r=2, lora_alpha=4, target_modules=["v_proj"], vocabulary=3)),
+    "llama_lora_bias": ("llama", LM, dict(r=2, lora_alpha=4, target_modules=["v_proj", "down_proj"], lora_bias=True)),
+    "llama_pissa": ("llama", LM, dict(r=3, lora_alpha=6, target_modules="all-linear", init_lora_weights="pissa", file="bin")),
+    "gpt2_bias": ("gpt2", LM, dict(r=2, lora_alpha=8, target_modules=["c_attn", "c_fc", "wte"], bias="lora_only", fan_in_fan_out=True)),
+    "gpt2_pissa": ("gpt2", LM, dict(r=2, lora_alpha=3, target_modules=["c_attn", "c_fc"], init_lora_weights="pissa", use_dora=True)),
+    "gpt_neox_olora": ("gpt_neox", LM, dict(r=2, lora_alpha=3, target_modules="all-linear", init_lora_weights="olora")),
+    "bert_bias": ("bert", CLS, dict(r=2, lora_alpha=8, target_modules=["query", "value"], bias="all")),
+    "bert_all": ("bert", CLS, dict(r=2, lora_alpha=4, target_modules="all-linear")),
+    "roberta_all": ("roberta", CLS, dict(r=2, lora_alpha=4, target_modules="all-linear")),
+}
 root = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources"
-for case in sys.argv[1:] or CASES:
-    kind, task, r, alpha, rslora, targets = CASES[case]
-    family, dora = case.removesuffix("_dora"), case.endswith("_dora")
+for case in sys.argv[1:] or [*CASES, *OPTIONS]:
+    if case in CASES:
+        kind, task, r, alpha, rslora, targets = CASES[case]
+        family, options = case.removesuffix("_dora"), dict(r=r, lora_alpha=alpha, use_rslora=rslora, target_modules=targets, use_dora=case.endswith("_dora"))
+    else:
+        family, (kind, task), options = OPTIONS[case]
+    options, short = dict(options), case in OPTIONS
+    vocabulary, file = options.pop("vocabulary", 0), options.pop("file", None)
+    sums = "init_lora_weights" in options  # trained values lie near the first ones
     torch.manual_seed(7)
     folder = root / "goldens" / family
     golden = load_file(folder / "golden.safetensors")
     model = kind.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
-    model = get_peft_model(model, LoraConfig(task_type=task, r=r, lora_alpha=alpha, use_rslora=rslora, target_modules=targets,
-                                             use_dora=dora))
+    if vocabulary:
+        model.resize_token_embeddings(model.config.vocab_size + vocabulary)
+    model = get_peft_model(model, LoraConfig(task_type=task, **options))
     for name, p in model.named_parameters():
         if p.requires_grad:
             with torch.no_grad():
                 if "magnitude" in name:  # near the norms of the rows, as training leaves them
                     p.mul_(1 + 0.2 * torch.randn_like(p))
+                elif sums and "lora" in name:
+                    p.add_(torch.randn_like(p) * 0.1)
+                elif short and "lora" not in name:  # norms and biases must stay such
+                    p.add_(torch.randn_like(p) * 0.1)
                 else:
                     p.copy_(torch.randn_like(p) * (0.3 if "lora" in name else 0.1))
     out, loss, count = {}, 0.0, 0
@@ -44,7 +77,8 @@ for case in sys.argv[1:] or CASES:
         if f"token_type_ids.{s}" in golden:
             inputs["token_type_ids"] = golden[f"token_type_ids.{s}"][None]
         logits = model(**inputs).logits
-        out[f"logits.{s}"] = logits[0].detach().contiguous()
+        if s == 0 or not short:
+            out[f"logits.{s}"] = logits[0].detach().contiguous()
         labels = golden[f"labels.{s}"]
         if task == "CAUSAL_LM":
             logits, labels = logits[0, :-1], ids[0, 1:]
@@ -53,7 +87,9 @@ for case in sys.argv[1:] or CASES:
     (loss / count).backward()
     for name, p in model.named_parameters():
         if p.requires_grad:
-            plain = name.replace(".default", "").replace(".modules_to_save", "")
+            plain = name.replace(".default", "").replace(".modules_to_save", "").replace(".base_layer", "")
+            if short and ("token" in plain.split(".")[-1] or plain.endswith("lora_B.bias") or p.numel() > 1024 and "lora" not in plain):
+                continue
             out["grad." + plain.replace("magnitude_vector.weight", "magnitude_vector")] = p.grad.clone()
     to = root / "adapters" / case
     model.save_pretrained(to)
@@ -61,6 +97,10 @@ for case in sys.argv[1:] or CASES:
     config = json.loads((to / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = family
     (to / "adapter_config.json").write_text(json.dumps(config, indent=1) + "\n")
+    if file == "bin":
+        torch.save(load_file(to / "adapter_model.safetensors"), to / "adapter_model.bin")
+        (to / "adapter_model.safetensors").unlink()
     save_file(out, to / "golden.safetensors")
-    (to / "golden.json").write_text(json.dumps({"loss": float(loss) / count, "targets": count}) + "\n")
+    summary = {"loss": float(loss) / count, "targets": count, **({"family": family} if short else {})}
+    (to / "golden.json").write_text(json.dumps(summary) + "\n")
     print(case, float(loss) / count, config["target_modules"])

@@ -30,6 +30,7 @@ import java.util.function.BiFunction;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
@@ -367,6 +368,49 @@ public final class Trainer<E> {
   /** Names of the products that get an adapter; all unless given. */
   public Trainer<E> loraTargets(String... names) {
     return set(RunOption.LORA_TARGETS, String.join(",", names));
+  }
+
+  /** Modules that get no adapter after all, of those that {@link #loraTargets} means. */
+  public Trainer<E> loraExcludeModules(String... names) {
+    return set(RunOption.LORA_EXCLUDE_MODULES, String.join(",", names));
+  }
+
+  /** Layers with adapters, counted from 0; all unless given. */
+  public Trainer<E> loraLayers(int... layers) {
+    return set(
+        RunOption.LORA_LAYERS,
+        IntStream.of(layers).mapToObj(Integer::toString).collect(Collectors.joining(",")));
+  }
+
+  /** Ranks of the modules whose names end in a match of these regular expressions. */
+  public Trainer<E> loraRankPattern(Map<String, Integer> ranks) {
+    return set(RunOption.LORA_RANK_PATTERN, pairs(ranks));
+  }
+
+  /** The same of alphas. */
+  public Trainer<E> loraAlphaPattern(Map<String, Double> alphas) {
+    return set(RunOption.LORA_ALPHA_PATTERN, pairs(alphas));
+  }
+
+  private static String pairs(Map<String, ?> values) {
+    return values.entrySet().stream()
+        .map(entry -> entry.getKey() + "=" + entry.getValue())
+        .collect(Collectors.joining(","));
+  }
+
+  /** Modules to train whole beside the adapters, by the ends of their names. */
+  public Trainer<E> loraModulesToSave(String... names) {
+    return set(RunOption.LORA_MODULES_TO_SAVE, String.join(",", names));
+  }
+
+  /** Biases to train beside the adapters: none, all, or lora_only; none unless given. */
+  public Trainer<E> loraBias(String kind) {
+    return set(RunOption.LORA_BIAS, kind);
+  }
+
+  /** How adapters begin: true, gaussian, pissa or olora. */
+  public Trainer<E> initLoraWeights(String kind) {
+    return set(RunOption.INIT_LORA_WEIGHTS, kind);
   }
 
   /** Trains the norms of adapted weights' rows apart (Liu et al., DoRA, 2024). */

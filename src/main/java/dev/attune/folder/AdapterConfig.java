@@ -5,9 +5,15 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.hub.Hub;
+import dev.attune.store.Initialization;
 import dev.attune.store.LoraConfig;
+import dev.attune.store.ModuleTargets;
+import dev.attune.store.PythonPattern;
+import dev.attune.store.TrainedBeside;
+import dev.attune.store.TrainedBeside.Biases;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -15,29 +21,25 @@ import java.util.Set;
 /**
  * An adapter's adapter_config.json, as PEFT writes it.
  *
- * @param lora rank, scale and targets
+ * @param lora ranks, scales, targets, and what is trained beside
  * @param base name, with its revision, or folder of the model it belongs to; empty: not said
  * @param taskType PEFT's: SEQ_CLS, TOKEN_CLS, CAUSAL_LM …; empty: not said
- * @param savedModules last parts of the names of modules that are saved whole beside the adapter
- *     ("modules_to_save"): a head
  * @param id2label label names; not PEFT's own, but some write them here; an absent one is empty
  */
-public record AdapterConfig(
-    LoraConfig lora, String base, String taskType, List<String> savedModules, JsonNode id2label) {
+public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonNode id2label) {
 
   /** Keys that change nothing in how an adapter is applied. */
   private static final Set<String> HARMLESS =
       Set.of(
           "auto_mapping",
-          "ensure_weight_tying",
           "fan_in_fan_out", // follows from the base model
           "inference_mode",
           "label2id",
-          "layers_pattern", // says where layers_to_transform count
           "megatron_core",
           "num_labels",
           "peft_version",
           "qalora_group_size", // of use_qalora
+          "runtime_config",
           // What initialisations of this name read; the initialisation itself is checked.
           "corda_config",
           "eva_config",
@@ -46,23 +48,58 @@ public record AdapterConfig(
 
   private static final Set<String> READ =
       Set.of(
+          "alpha_pattern",
           "base_model_name_or_path",
+          "bias",
+          "ensure_weight_tying",
+          "exclude_modules",
           "id2label",
           "init_lora_weights",
+          "layers_pattern",
+          "layers_to_transform",
           "lora_alpha",
+          "lora_bias",
           "lora_dropout",
           "modules_to_save",
           "peft_type",
           "r",
+          "rank_pattern",
           "revision",
           "target_modules",
           "task_type",
+          "trainable_token_indices",
           "use_dora",
           "use_rslora");
 
-  /** Initialisations that leave the base's weights as they are. */
-  private static final Set<String> PLAIN_STARTS =
-      Set.of("true", "false", "gaussian", "eva", "orthogonal");
+  /** Initialisations that leave the base's weights as they are, beside those that are made here. */
+  private static final Set<String> PLAIN_STARTS = Set.of("false", "eva", "orthogonal", "mica");
+
+  /** What keys ask for that are not supported, and what helps. */
+  private static final Map<String, String> REMEDIES =
+      Map.ofEntries(
+          Map.entry(
+              "alora_invocation_tokens",
+              "an activated adapter works from these tokens on only, which no merged model can do;"
+                  + " train a plain one"),
+          Map.entry("arrow_config", "a router over several adapters; use one of them"),
+          Map.entry("kasa_config", "it cuts the base's weights down; merge it in PEFT"),
+          Map.entry(
+              "layer_replication",
+              "the model has layers more than once; build and save that model first, and train an"
+                  + " adapter of it"),
+          Map.entry("megatron_config", "it is of layers spread over devices; convert it in PEFT"),
+          Map.entry("monteclora_config", "it is drawn anew at each use; merge it in PEFT"),
+          Map.entry(
+              "target_parameters",
+              "it is of parameters outside modules, as mixtures of experts have them, and no model"
+                  + " here is one"),
+          Map.entry("use_bdlora", "its matrices are in blocks; merge it in PEFT"),
+          Map.entry("use_qalora", "its input is pooled by groups; merge it in PEFT"),
+          Map.entry("velora_config", "it changes how PEFT trains; merge it in PEFT"));
+
+  private static final String CONVERT =
+      "Save it in PEFT with path_initial_model_for_weight_conversion, which makes a plain adapter of"
+          + " it";
 
   /**
    * Reads the adapter_config.json of a folder.
@@ -73,87 +110,214 @@ public record AdapterConfig(
   public static AdapterConfig read(Path folder) {
     Path file = folder.resolve(ModelFiles.ADAPTER_CONFIG);
     ObjectNode json = ModelFiles.readObject(file);
-    if (!json.path("peft_type").asText().equals("LORA")) {
-      throw unsupported(file, json, "peft_type", "\"LORA\"");
-    }
-    checkStart(file, json);
-    for (Map.Entry<String, JsonNode> entry : json.properties()) {
-      String key = entry.getKey();
-      if (!READ.contains(key) && !HARMLESS.contains(key) && asksForSomething(key, entry)) {
-        throw unsupported(file, json, key, key.equals("bias") ? "\"none\"" : "none");
-      }
-    }
-    List<String> targets = new ArrayList<>();
-    JsonNode modules = json.path("target_modules");
-    if (modules.isTextual()) {
-      if (!modules.asText().equals(LoraConfig.ALL_LINEAR)) {
-        throw unsupported(file, json, "target_modules", "a list, or " + LoraConfig.ALL_LINEAR);
-      }
-      targets.add(LoraConfig.ALL_LINEAR);
-    } else {
-      modules.forEach(module -> targets.add(module.asText()));
-    }
-    List<String> saved = new ArrayList<>();
-    json.path("modules_to_save").forEach(module -> saved.add(module.asText()));
     try {
-      LoraConfig lora =
-          new LoraConfig(
-              json.path("r").asInt(),
-              json.path("lora_alpha").asDouble(),
-              (float) json.path("lora_dropout").asDouble(0),
-              targets,
-              json.path("use_rslora").asBoolean(false),
-              json.path("use_dora").asBoolean(false));
-      return new AdapterConfig(
-          lora,
-          Hub.withRevision(
-              json.path("base_model_name_or_path").asText(""),
-              json.path("revision").isTextual() ? json.path("revision").asText() : null),
-          json.path("task_type").asText(""),
-          List.copyOf(saved),
-          json.path("id2label"));
+      return of(json);
     } catch (InputException e) {
       throw new InputException(file + ": " + e.getMessage(), e);
     }
   }
 
+  private static AdapterConfig of(ObjectNode json) {
+    String type = json.path("peft_type").asText();
+    if (!type.equals("LORA")) {
+      throw new InputException(
+          "peft_type is "
+              + json.path("peft_type")
+              + "; supported is \"LORA\". Merge an adapter of another kind with its base in PEFT"
+              + " (merge_and_unload), and use the model that this makes");
+    }
+    for (Map.Entry<String, JsonNode> entry : json.properties()) {
+      String key = entry.getKey();
+      if (!READ.contains(key) && !HARMLESS.contains(key) && asksForSomething(entry.getValue())) {
+        String remedy = REMEDIES.get(key);
+        throw new InputException(
+            key
+                + " is "
+                + entry.getValue()
+                + (remedy == null
+                    ? "; no such key is known, so what it changes cannot be applied. Where it"
+                        + " changes nothing, take it from the file"
+                    : ", which is not supported: " + remedy));
+      }
+    }
+    int rank = json.path("r").asInt(8);
+    if (rank < 1) {
+      throw new InputException("r is " + json.path("r") + "; a rank is at least 1");
+    }
+    LoraConfig lora =
+        new LoraConfig(
+            rank,
+            json.path("lora_alpha").asDouble(8),
+            (float) json.path("lora_dropout").asDouble(0),
+            targets(json),
+            json.path("use_rslora").asBoolean(false),
+            json.path("use_dora").asBoolean(false),
+            patterns(json),
+            start(json),
+            beside(json));
+    return new AdapterConfig(
+        lora,
+        Hub.withRevision(
+            json.path("base_model_name_or_path").asText(""),
+            json.path("revision").isTextual() ? json.path("revision").asText() : null),
+        json.path("task_type").asText(""),
+        json.path("id2label"));
+  }
+
   /** Null, false, {} and [] ask for nothing, whatever the key is. */
-  private static boolean asksForSomething(String key, Map.Entry<String, JsonNode> entry) {
-    JsonNode value = entry.getValue();
-    boolean empty =
-        value.isNull()
-            || value.isBoolean() && !value.booleanValue()
-            || value.isContainerNode() && value.isEmpty();
-    return !empty && !(key.equals("bias") && value.asText().equals("none"));
+  private static boolean asksForSomething(JsonNode value) {
+    return !(value.isMissingNode()
+        || value.isNull()
+        || value.isBoolean() && !value.booleanValue()
+        || value.isContainerNode() && value.isEmpty());
+  }
+
+  private static ModuleTargets targets(ObjectNode json) {
+    JsonNode modules = json.path("target_modules");
+    JsonNode excluded = json.path("exclude_modules");
+    if (!asksForSomething(modules)) {
+      throw new InputException("target_modules is " + modules + "; it must name modules");
+    }
+    if (modules.isTextual() && asksForSomething(json.path("layers_to_transform"))) {
+      throw new InputException(
+          "layers_to_transform needs target_modules as a list; it is " + modules);
+    }
+    boolean isAll = modules.asText().equalsIgnoreCase(ModuleTargets.ALL_LINEAR);
+    return new ModuleTargets(
+        isAll ? List.of(ModuleTargets.ALL_LINEAR) : texts("target_modules", modules),
+        isAll ? null : pattern("target_modules", modules),
+        texts("exclude_modules", excluded),
+        pattern("exclude_modules", excluded),
+        integers("layers_to_transform", json.path("layers_to_transform")),
+        modules.isTextual() ? List.of() : oneOrMore(json.path("layers_pattern")));
+  }
+
+  /** A string is a regular expression. */
+  private static PythonPattern pattern(String key, JsonNode value) {
+    return value.isTextual() && !value.asText().isEmpty()
+        ? PythonPattern.compile(value.asText(), key)
+        : null;
+  }
+
+  /** The entries of a list; of anything else none. */
+  private static List<String> texts(String key, JsonNode list) {
+    List<String> texts = new ArrayList<>();
+    if (list.isObject()) {
+      throw new InputException(key + " is " + list + "; it must be a list of names");
+    }
+    if (list.isArray()) {
+      list.forEach(entry -> texts.add(entry.asText()));
+    }
+    return texts;
+  }
+
+  private static List<String> oneOrMore(JsonNode value) {
+    return value.isTextual() && !value.asText().isEmpty()
+        ? List.of(value.asText())
+        : texts("layers_pattern", value);
+  }
+
+  private static List<Integer> integers(String key, JsonNode value) {
+    List<Integer> integers = new ArrayList<>();
+    if (value.isInt()) {
+      return List.of(value.intValue());
+    }
+    for (JsonNode entry : value) {
+      if (!entry.isInt()) {
+        throw new InputException(key + " has " + entry + ", which is no whole number");
+      }
+      integers.add(entry.intValue());
+    }
+    return integers;
+  }
+
+  private static LoraConfig.Patterns patterns(ObjectNode json) {
+    Map<String, Integer> ranks = new LinkedHashMap<>();
+    Map<String, Double> alphas = new LinkedHashMap<>();
+    json.path("rank_pattern")
+        .properties()
+        .forEach(entry -> ranks.put(entry.getKey(), entry.getValue().asInt()));
+    json.path("alpha_pattern")
+        .properties()
+        .forEach(entry -> alphas.put(entry.getKey(), entry.getValue().asDouble()));
+    return new LoraConfig.Patterns(ranks, alphas);
   }
 
   /** Some initialisations change the base's weights too: the adapter is nothing without those. */
-  private static void checkStart(Path file, ObjectNode json) {
+  private static Initialization start(ObjectNode json) {
     String start = json.path("init_lora_weights").asText("true");
-    if (!PLAIN_STARTS.contains(start)) {
-      throw new InputException(
-          file
-              + ": init_lora_weights is \""
-              + start
-              + "\": the weights of the base were changed when this adapter was begun, and it was"
-              + " trained for those. Save it in PEFT with"
-              + " path_initial_model_for_weight_conversion, which makes a plain adapter of it");
+    if (PLAIN_STARTS.contains(start)) {
+      return Initialization.TRUE;
     }
+    return Initialization.named(start)
+        .orElseThrow(
+            () -> new InputException("init_lora_weights is \"" + start + "\": " + why(start)));
   }
 
-  private static InputException unsupported(
-      Path file, ObjectNode json, String key, String supported) {
-    return new InputException(
-        file + ": " + key + " is " + json.path(key) + "; supported is " + supported);
+  private static String why(String start) {
+    if (start.startsWith("pissa_niter_")) {
+      return "the base lost what a random approximation found when this adapter was begun, and PEFT"
+          + " itself finds another at each load. "
+          + CONVERT;
+    }
+    return switch (start) {
+      case "corda" ->
+          "the base lost what its covariances on data chose, and these are not in the folder. "
+              + CONVERT;
+      case "lora_ga" ->
+          "the base lost what its gradients on data chose, and these are not in the folder. "
+              + CONVERT;
+      case "loftq" ->
+          "the base was rounded to few bits by LoftQ when this adapter was begun. Save that base in"
+              + " PEFT, and say where it is with base_model_name_or_path, with init_lora_weights"
+              + " true";
+      default ->
+          "no such initialisation is known, so whether the base's weights were changed when this"
+              + " adapter was begun cannot be said. "
+              + CONVERT;
+    };
+  }
+
+  private static TrainedBeside beside(ObjectNode json) {
+    String bias = json.path("bias").asText("none");
+    Biases biases =
+        switch (bias) {
+          case "none", "null" -> Biases.NONE;
+          case "all" -> Biases.ALL;
+          case "lora_only" -> Biases.LORA_ONLY;
+          default ->
+              throw new InputException(
+                  "bias is \"" + bias + "\"; supported are none, all and lora_only");
+        };
+    return new TrainedBeside(
+        biases,
+        json.path("lora_bias").asBoolean(false),
+        texts("modules_to_save", json.path("modules_to_save")),
+        tokens(json.path("trainable_token_indices")),
+        json.path("ensure_weight_tying").asBoolean(false));
+  }
+
+  private static Map<String, List<Integer>> tokens(JsonNode indices) {
+    Map<String, List<Integer>> tokens = new LinkedHashMap<>();
+    String key = "trainable_token_indices";
+    if (indices.isObject()) {
+      indices
+          .properties()
+          .forEach(entry -> tokens.put(entry.getKey(), integers(key, entry.getValue())));
+    } else if (asksForSomething(indices)) {
+      tokens.put(TrainedBeside.WORDS, integers(key, indices));
+    }
+    return tokens;
   }
 
   /**
    * As PEFT writes it.
    *
-   * @param targets modules that have an adapter, after their layer's number
+   * @param targets modules that have an adapter: after their layer's number, or in full
+   * @param saved modules that are saved whole
    * @param fanInFanOut whether the base stores these weights (in, out)
    */
-  ObjectNode toJson(Set<String> targets, boolean fanInFanOut) {
+  ObjectNode toJson(Set<String> targets, Set<String> saved, boolean fanInFanOut) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("peft_type", "LORA");
     json.put("task_type", taskType);
@@ -164,15 +328,29 @@ public record AdapterConfig(
     json.put("lora_dropout", lora.dropout());
     json.put("use_rslora", lora.rankStabilized());
     json.put("use_dora", lora.weightDecomposed());
-    json.put("bias", "none");
+    json.put("bias", lora.beside().biases().option());
     json.put("fan_in_fan_out", fanInFanOut);
     json.put("inference_mode", true);
-    json.put("init_lora_weights", true);
+    if (lora.initialization().changesBase()) {
+      json.put("init_lora_weights", lora.initialization().option());
+    } else {
+      json.put("init_lora_weights", true);
+    }
     targets.forEach(json.putArray("target_modules")::add);
-    if (savedModules.isEmpty()) {
+    if (saved.isEmpty()) {
       json.putNull("modules_to_save");
     } else {
-      savedModules.forEach(json.putArray("modules_to_save")::add);
+      saved.forEach(json.putArray("modules_to_save")::add);
+    }
+    if (lora.beside().keepsTied()) {
+      json.put("ensure_weight_tying", true);
+    }
+    LoraConfig.Patterns patterns = lora.patterns();
+    if (!patterns.ranks().isEmpty()) {
+      patterns.ranks().forEach(json.putObject("rank_pattern")::put);
+    }
+    if (!patterns.alphas().isEmpty()) {
+      patterns.alphas().forEach(json.putObject("alpha_pattern")::put);
     }
     return json;
   }

@@ -6,6 +6,7 @@ import dev.attune.model.Model;
 import dev.attune.store.AdapterMerge;
 import dev.attune.store.Layout;
 import dev.attune.store.LoraConfig;
+import dev.attune.store.ModuleTargets;
 import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.weights.Safetensors;
@@ -15,16 +16,15 @@ import dev.attune.weights.WeightSource;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Stream;
 
 /** Joins a model's parameters with an adapter's tensors, under the names that PEFT gives them. */
 public final class AdapterWeights {
   private static final String OLD_WEIGHTS = "adapter_model.bin";
-  private static final String PREFIX = "base_model.model.";
 
   private AdapterWeights() {}
 
@@ -43,79 +43,63 @@ public final class AdapterWeights {
   /** K of the head that is saved with an adapter; empty where none is. */
   static OptionalInt savedOutputs(Path folder) {
     try (WeightSource source = open(folder)) {
-      return ModelWeights.headOutputs(source, PREFIX);
+      return ModelWeights.headOutputs(source, SavedAdapter.PREFIX);
     }
   }
 
   /**
-   * Reads an adapter's tensors, and those of its head, into a model that was built with its {@link
-   * LoraConfig} and whose base weights are loaded.
+   * Rows of the word embedding that is saved with an adapter: where they are not as many as the
+   * base's, the vocabulary was resized.
    *
-   * @param created tensors of the head that the base lacks: these the adapter must have
-   * @throws InputException if the adapter belongs to another model
+   * @param module name of the word embedding's module
    */
-  public static void load(Path folder, Model model, List<String> created) {
-    Parameters parameters = model.parameters();
+  static OptionalInt savedVocabulary(Path folder, String module) {
     try (WeightSource source = open(folder)) {
-      Set<String> unused = new TreeSet<>(source.names());
-      for (Segment segment : parameters.segments()) {
-        if (!isSaved(model, segment)) {
-          continue;
-        }
-        String name = PREFIX + segment.name();
-        if (!unused.remove(name)) {
-          if (model.isHead(segment.name()) && !created.contains(segment.name())) {
-            continue;
-          }
-          throw misfit(folder, "there is no tensor " + name);
-        }
-        long[] shape = source.info(name).shape();
-        if (!Arrays.equals(shape, segment.shape())) {
-          throw misfit(
-              folder,
-              name
-                  + " has shape "
-                  + Arrays.toString(shape)
-                  + ", this base model needs "
-                  + Arrays.toString(segment.shape()));
-        }
-        ModelWeights.read(source, name, parameters, segment);
-      }
-      if (!unused.isEmpty()) {
-        throw hasNoPlace(folder, unused.iterator().next());
-      }
+      return Stream.of(".weight", ".base_layer.weight")
+          .map(suffix -> SavedAdapter.PREFIX + module + suffix)
+          .filter(source.names()::contains)
+          .mapToInt(name -> (int) source.info(name).shape()[0])
+          .findFirst();
     }
-  }
-
-  private static InputException hasNoPlace(Path folder, String tensor) {
-    for (String saved : AdapterConfig.read(folder).savedModules()) {
-      if (("." + tensor).contains("." + saved + ".")) {
-        return new InputException(
-            folder.resolve(ModelFiles.ADAPTER_CONFIG)
-                + ": modules_to_save names "
-                + saved
-                + ", whose tensor is "
-                + tensor
-                + "; supported is a head alone");
-      }
-    }
-    return misfit(folder, tensor + " has no place in this base model");
-  }
-
-  private static InputException misfit(Path folder, String what) {
-    return new InputException(
-        folder.resolve(ModelFiles.ADAPTER_WEIGHTS)
-            + ": "
-            + what
-            + "; the adapter belongs to another model");
-  }
-
-  private static boolean isSaved(Model model, Segment segment) {
-    return LoraConfig.isAdapter(segment.name()) || model.isHead(segment.name());
   }
 
   /**
-   * Writes the adapter of a model, with its head.
+   * Reads a base model's weights, and over them all that an adapter's folder holds, into a model
+   * that was built with its {@link LoraConfig}.
+   *
+   * @return what was found in the base
+   * @throws InputException if the adapter does not fit, with names and numbers
+   */
+  public static ModelWeights.Loaded load(
+      Path folder, AdapterConfig config, Path base, Model model) {
+    try (WeightSource source = open(folder)) {
+      Path file =
+          Files.isRegularFile(folder.resolve(ModelFiles.ADAPTER_WEIGHTS))
+              ? folder.resolve(ModelFiles.ADAPTER_WEIGHTS)
+              : folder.resolve(OLD_WEIGHTS);
+      SavedAdapter saved = SavedAdapter.of(file, source, config.lora(), model);
+      ModelWeights.Loaded loaded =
+          ModelWeights.load(
+              base, model, new BaseLoad(0, true, config.lora(), saved.wholeTensors()));
+      saved.read(loaded.created());
+      return loaded;
+    }
+  }
+
+  /** Whether a tensor is of an adapter, or trained beside one. */
+  private static boolean isSaved(Model model, LoraConfig lora, Segment segment) {
+    if (LoraConfig.isAdapter(segment.name())) {
+      return true;
+    }
+    String module = SavedAdapter.module(segment.name());
+    return !segment.frozen()
+        && (model.isHead(segment.name())
+            || lora.saves(module)
+            || segment.name().endsWith(".bias") && lora.trainsBias(module));
+  }
+
+  /**
+   * Writes the adapter of a model, with what was trained beside it.
    *
    * @param base name or folder of the model it belongs to
    * @param taskType PEFT's: SEQ_CLS, TOKEN_CLS, CAUSAL_LM …
@@ -125,57 +109,102 @@ public final class AdapterWeights {
     Parameters parameters = model.parameters();
     SafetensorsWriter writer = new SafetensorsWriter();
     Set<String> adapted = new TreeSet<>();
-    Set<String> heads = new TreeSet<>();
+    Set<String> whole = new TreeSet<>();
     boolean transposed = false;
     for (Segment segment : parameters.segments()) {
-      if (!isSaved(model, segment)) {
+      if (!isSaved(model, lora, segment)) {
         continue;
       }
+      String module = SavedAdapter.module(segment.name());
+      if (LoraConfig.isAdapter(segment.name())) {
+        adapted.add(module);
+        Segment weight = parameters.segment(module + ".weight");
+        transposed |= weight != null && weight.layout() instanceof Layout.Transposed;
+      } else if (model.isHead(segment.name())
+          && !lora.saves(module)
+          && !parameters.segment(module + ".weight").frozen()) {
+        whole.add(module);
+      }
       writer.add(
-          PREFIX + segment.name(),
+          SavedAdapter.PREFIX + savedName(parameters, segment, module),
           "F32",
           segment.shape(),
           ModelWeights.chunks(parameters, segment));
-      String module = module(segment.name());
-      if (LoraConfig.isAdapter(segment.name())) {
-        adapted.add(LoraConfig.suffix(module));
-        Layout layout = parameters.segment(module + ".weight").layout();
-        transposed |= layout instanceof Layout.Transposed;
-      } else {
-        heads.add(module);
-      }
     }
+    whole.addAll(lora.beside().modules());
     writer.write(folder.resolve(ModelFiles.ADAPTER_WEIGHTS));
-    AdapterConfig config =
-        new AdapterConfig(lora, base, taskType, List.copyOf(heads), MissingNode.getInstance());
+    AdapterConfig config = new AdapterConfig(lora, base, taskType, MissingNode.getInstance());
     ModelFiles.writeJson(
-        folder.resolve(ModelFiles.ADAPTER_CONFIG), config.toJson(adapted, transposed));
+        folder.resolve(ModelFiles.ADAPTER_CONFIG),
+        config.toJson(targets(parameters, lora, adapted), whole, transposed));
   }
 
-  private static String module(String tensorName) {
-    for (String suffix : LoraConfig.SUFFIXES) {
-      if (tensorName.endsWith(suffix)) {
-        return tensorName.substring(0, tensorName.length() - suffix.length());
-      }
-    }
-    return tensorName.substring(0, tensorName.lastIndexOf('.'));
+  /** PEFT wraps a module that has an adapter, and its bias with it. */
+  private static String savedName(Parameters parameters, Segment segment, String module) {
+    boolean isWrapped =
+        segment.name().endsWith(".bias") && parameters.segment(module + LoraConfig.DOWN) != null;
+    return isWrapped ? module + SavedAdapter.WRAPPED + "bias" : segment.name();
+  }
+
+  /** Targets that mean just these modules: ends of names where these do, or whole names. */
+  private static Set<String> targets(Parameters parameters, LoraConfig lora, Set<String> adapted) {
+    Set<String> suffixes = new TreeSet<>();
+    adapted.forEach(module -> suffixes.add(LoraConfig.suffix(module)));
+    LoraConfig bySuffix =
+        new LoraConfig(
+            lora.rank(),
+            lora.alpha(),
+            lora.dropout(),
+            ModuleTargets.of(List.copyOf(suffixes)),
+            lora.rankStabilized(),
+            lora.weightDecomposed(),
+            lora.patterns(),
+            lora.initialization(),
+            lora.beside());
+    boolean isExact =
+        parameters.segments().stream()
+            .map(segment -> SavedAdapter.module(segment.name()))
+            .allMatch(module -> bySuffix.targetsByName(module) == adapted.contains(module));
+    return isExact ? suffixes : adapted;
   }
 
   /**
    * Makes every adapter part of the weight it belongs to; the model must hold its weights unfrozen.
+   *
+   * @param loaded what {@link #load} found
+   * @throws InputException if the model has no place for what an adapter adds
    */
-  public static void merge(Model model, LoraConfig lora) {
+  public static void merge(Model model, LoraConfig lora, ModelWeights.Loaded loaded) {
+    if (!loaded.addedBiases().isEmpty()) {
+      throw new InputException(
+          "lora_bias gives "
+              + loaded.addedBiases().get(0)
+              + " to a module without bias: a merged model has no place for it. Use the adapter with"
+              + " its base, unmerged");
+    }
     Parameters parameters = model.parameters();
     for (Segment down : parameters.segments()) {
+      String module = SavedAdapter.module(down.name());
+      Segment weight = parameters.segment(module + ".weight");
       if (down.name().endsWith(LoraConfig.DOWN)) {
-        String module = module(down.name());
-        Segment weight = parameters.segment(module + ".weight");
         AdapterMerge.addProduct(
-            parameters, weight, parameters.segment(module + LoraConfig.UP), down, lora.scale());
+            parameters,
+            weight == null ? parameters.segment(model.wordEmbedding() + ".weight") : weight,
+            parameters.segment(module + LoraConfig.UP),
+            down,
+            lora.scale(module));
         if (lora.weightDecomposed()) {
           AdapterMerge.setRowNorms(
               parameters, weight, parameters.segment(module + LoraConfig.MAGNITUDE));
         }
+      } else if (down.name().endsWith(LoraConfig.TABLE_DOWN)) {
+        // The lookups' A (V,R) is what multiplies B (C,R) from the left.
+        AdapterMerge.addTableProduct(
+            parameters,
+            weight,
+            parameters.segment(module + LoraConfig.TABLE_UP),
+            down,
+            lora.scale(module));
       }
     }
   }

@@ -48,6 +48,9 @@ public final class FinishedModel {
     saved.putArray("architectures").add(model.architecture());
     saved.put("dtype", transformersName(dtype));
     saved.remove("torch_dtype");
+    if (model.partsVocabulary()) {
+      saved.put("tie_word_embeddings", false);
+    }
     return new FinishedModel(
         folder -> {
           ModelWeights.write(folder.resolve(ModelFiles.WEIGHTS), model.parameters(), dtype);

@@ -1,6 +1,7 @@
 package dev.attune.folder;
 
 import dev.attune.core.Philox;
+import dev.attune.store.Initialization;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
@@ -15,20 +16,19 @@ final class Initializer {
 
   /**
    * @param deviation standard deviation of a matrix's entries
-   * @param seed with the segment's place in the store decides every value
+   * @param how its seed with the segment's place in the store decides every value
    */
-  static void fill(Parameters parameters, Segment segment, float deviation, long seed) {
-    boolean startsAtZero = segment.shape().length < 2 || segment.name().endsWith(LoraConfig.UP);
+  static void fill(Parameters parameters, Segment segment, float deviation, BaseLoad how) {
+    boolean startsAtZero =
+        segment.shape().length < 2
+            || segment.name().endsWith(LoraConfig.UP)
+            || segment.name().endsWith(LoraConfig.TABLE_DOWN);
     if (startsAtZero) {
       constant(parameters, segment, 0f);
       return;
     }
-    // PEFT's kaiming_uniform_(a=sqrt(5)) of A has this deviation; its shape makes no difference
-    // here.
-    float spread =
-        segment.name().endsWith(LoraConfig.DOWN)
-            ? (float) (1 / Math.sqrt(3.0 * segment.shape()[1]))
-            : deviation;
+    long seed = how.seed();
+    float spread = deviation(segment, deviation, how.lora());
     long stream = Philox.stream(parameters.segments().indexOf(segment), STREAM_OP);
     int[] words = new int[4];
     parameters.write(
@@ -43,6 +43,20 @@ final class Initializer {
             values.put((float) (spread * normal));
           }
         });
+  }
+
+  private static float deviation(Segment segment, float others, LoraConfig lora) {
+    if (segment.name().endsWith(LoraConfig.TABLE_UP)) {
+      return 1f; // PEFT's, as of an embedding
+    }
+    if (!segment.name().endsWith(LoraConfig.DOWN)) {
+      return others;
+    }
+    boolean isGaussian = lora != null && lora.initialization() == Initialization.GAUSSIAN;
+    // PEFT's kaiming_uniform_(a=sqrt(5)) of A has this deviation; its shape makes no difference
+    // here.
+    return (float)
+        (isGaussian ? 1.0 / segment.shape()[0] : 1 / Math.sqrt(3.0 * segment.shape()[1]));
   }
 
   /** Normal noise that repeats: as good as any where only time matters, and far cheaper. */

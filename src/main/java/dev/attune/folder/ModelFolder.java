@@ -33,6 +33,11 @@ public final class ModelFolder {
     this.base = base;
     this.adapter = adapter;
     this.config = SharedVocabulary.asStored(readConfig(base), base);
+    if (adapter != null) {
+      // A vocabulary that was resized is saved with the adapter.
+      AdapterWeights.savedVocabulary(path, Families.wordEmbedding(config))
+          .ifPresent(rows -> config.put("vocab_size", rows));
+    }
     this.attune = ModelFiles.readOptional(path.resolve(ModelFiles.ATTUNE));
   }
 

@@ -38,51 +38,66 @@ public final class ModelWeights {
    * What a load found.
    *
    * @param created head tensors that the folder lacks, or has in another shape: new, random
+   * @param addedBiases biases that adapters have and the folder has not: zero
    * @param unused tensors of the folder that the model has no place for
    */
-  public record Loaded(List<String> created, List<String> unused) {}
+  public record Loaded(List<String> created, List<String> addedBiases, List<String> unused) {}
 
   /**
    * Loads a model's parameters. Every tensor of the body must be there in the right shape; tensors
-   * of the head that are not are drawn anew from a normal distribution.
+   * of the head that are not are drawn anew from a normal distribution, as are new adapters.
    *
    * @param seed of new weights
    */
   public static Loaded load(Path folder, Model model, long seed) {
-    return load(folder, model, seed, true);
+    return load(folder, model, BaseLoad.of(seed));
   }
 
-  /**
-   * The same.
-   *
-   * @param keepsHead false draws the head's last product anew even where the folder has one that
-   *     fits: it is another task's, or its outputs mean other things
-   */
-  public static Loaded load(Path folder, Model model, long seed, boolean keepsHead) {
+  /** The same. */
+  public static Loaded load(Path folder, Model model, BaseLoad how) {
     Parameters parameters = model.parameters();
-    String drawnAnew = keepsHead ? null : lastProduct(model);
+    String drawnAnew = how.keepsHead() ? null : lastProduct(model);
     List<String> created = new ArrayList<>();
+    List<String> addedBiases = new ArrayList<>();
     Set<String> used = new HashSet<>();
     List<String> unused = new ArrayList<>();
+    AdapterStart.check(parameters, how.lora());
+    AdapterStart start = new AdapterStart(parameters, how.lora());
     try (WeightSource source = WeightFolder.open(folder)) {
       String wrapper = wrapper(source);
       for (Segment segment : parameters.segments()) {
         if (LoraConfig.isAdapter(segment.name())) {
-          Initializer.fill(parameters, segment, model.initializerRange(), seed);
           continue;
         }
         String name = find(source, segment.name(), model, wrapper);
         boolean isNew = drawnAnew != null && module(segment.name()).equals(drawnAnew);
         if (isNew || name == null || !fits(source.info(name), segment)) {
+          if (how.replaced().contains(segment.name())) {
+            continue;
+          }
+          if (name == null && how.allowsNewBias(segment.name())) {
+            Initializer.constant(parameters, segment, 0f);
+            addedBiases.add(segment.name());
+            continue;
+          }
           if (!model.isHead(segment.name())) {
             throw misfit(folder, segment, name == null ? null : source.info(name));
           }
-          Initializer.fill(parameters, segment, model.initializerRange(), seed);
+          Initializer.fill(parameters, segment, model.initializerRange(), how);
           created.add(segment.name());
           continue;
         }
         used.add(name);
-        read(source, name, parameters, segment);
+        if (start.changes(segment)) {
+          readChanged(source, name, parameters, segment, start);
+        } else {
+          read(source, name, parameters, segment);
+        }
+      }
+      for (Segment segment : parameters.segments()) {
+        if (LoraConfig.isAdapter(segment.name()) && !start.fill(segment)) {
+          Initializer.fill(parameters, segment, model.initializerRange(), how);
+        }
       }
       parameters.initializeMagnitudes();
       for (String name : source.names()) {
@@ -91,7 +106,7 @@ public final class ModelWeights {
         }
       }
     }
-    return new Loaded(created, unused);
+    return new Loaded(created, addedBiases, unused);
   }
 
   /** The module of a head's last product, which is declared after all others; null: no head. */
@@ -158,8 +173,25 @@ public final class ModelWeights {
     }
     FloatBuffer folder = FloatBuffer.allocate(Math.toIntExact(segment.count()));
     source.read(name, folder);
-    FloatBuffer store = FloatBuffer.allocate(folder.capacity());
-    segment.layout().toStore(folder.flip(), store);
+    write(parameters, segment, folder.flip());
+  }
+
+  private static void readChanged(
+      WeightSource source,
+      String name,
+      Parameters parameters,
+      Segment segment,
+      AdapterStart start) {
+    FloatBuffer folder = FloatBuffer.allocate(Math.toIntExact(segment.count()));
+    source.read(name, folder);
+    start.take(segment, folder.flip());
+    write(parameters, segment, folder);
+  }
+
+  /** Writes a tensor whose values are in the order of the folder. */
+  static void write(Parameters parameters, Segment segment, FloatBuffer folder) {
+    FloatBuffer store = FloatBuffer.allocate(folder.remaining());
+    segment.layout().toStore(folder, store);
     parameters.write(
         segment, (first, values) -> values.put(store.slice((int) first, values.remaining())));
   }
@@ -172,7 +204,7 @@ public final class ModelWeights {
   }
 
   /** A tensor's values in the order of the folder. */
-  private static FloatBuffer folderValues(Parameters parameters, Segment segment) {
+  static FloatBuffer folderValues(Parameters parameters, Segment segment) {
     FloatBuffer store = FloatBuffer.allocate(Math.toIntExact(segment.count()));
     while (store.hasRemaining()) {
       store.put(parameters.read(segment, store.position()));

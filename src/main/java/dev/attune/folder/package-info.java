@@ -12,6 +12,9 @@
  *       its outputs ({@link dev.attune.folder.HeadChoice}).
  *   <li><b>Every key of adapter_config.json is used, known to be harmless, or refused by name.</b>
  *       An unknown one that asks for nothing (null, false, empty) passes.
+ *   <li><b>Every tensor of an adapter has a place or is refused by name</b> ({@link
+ *       dev.attune.folder.SavedAdapter}); what an initialisation took out of the base is taken out
+ *       again whenever it is loaded ({@link dev.attune.folder.AdapterStart}), as in PEFT.
  *   <li><b>A model is replaced as a whole</b> ({@link dev.attune.folder.ModelInstall}): its files
  *       are known by name, all others are the user's. Killed at any instant, a folder holds the old
  *       model or the new one; readers finish what was cut off.

@@ -12,6 +12,7 @@ import dev.attune.model.Inputs;
 import dev.attune.model.KeyValueCache;
 import dev.attune.model.TransformerModel;
 import dev.attune.ops.Cast;
+import dev.attune.ops.Projection;
 import dev.attune.store.Parameter;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -97,7 +98,7 @@ final class Decoding implements AutoCloseable {
    * in fewer bits.
    */
   static long cacheBytes(TransformerModel model, DType dtype, int slots, int slotRows) {
-    Parameter vocabulary = model.vocabulary();
+    Projection vocabulary = model.vocabulary();
     long copy = dtype == DType.F32 ? 0 : vocabulary.rows() * vocabulary.cols() * Float.BYTES;
     int allSlots = slots + spareSlots(slotRows);
     return copy + KeyValueCache.bytes(model.body().config(), dtype, allSlots, slotRows);
@@ -217,24 +218,29 @@ final class Decoding implements AutoCloseable {
     Tensor hidden = model.body().forwardRows(tape, inputs, cache, address(LAST_ROWS), wanted);
     // In f32: bf16 logits have ties, of which the first would always win.
     Tensor x = Cast.apply(tape, hidden, DType.F32);
-    Parameter last = model.vocabulary();
+    Projection product = model.vocabulary();
+    Parameter last = product.weight();
     Tensor logits = tape.tensor(wanted, last.rows(), DType.F32, false);
     // In groups: a row's numbers must not depend on how many texts begin at once.
     for (int first = 0; first < wanted; first += GROUP) {
+      int count = Math.min(GROUP, wanted - first);
+      long out = logits.address() + first * last.rows() * Float.BYTES;
+      long inp = x.address() + first * last.cols() * Float.BYTES;
       tape.backend()
           .run(
               new LinearCall.Forward(
-                  logits.address() + first * last.rows() * Float.BYTES,
+                  out,
                   0,
-                  x.address() + first * last.cols() * Float.BYTES,
+                  inp,
                   last.operand(tape.dtype()),
                   0,
-                  Math.min(GROUP, wanted - first),
+                  count,
                   last.cols(),
                   last.rows(),
                   Activation.NONE,
                   DType.F32,
                   last.operandDtype(tape.dtype())));
+      product.addAdapters(tape, out, inp, count, DType.F32);
     }
     return window.read(logits.address(), logits.sizeBytes()).asFloatBuffer();
   }

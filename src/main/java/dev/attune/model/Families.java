@@ -175,6 +175,11 @@ public final class Families {
     return model;
   }
 
+  /** Name of the module of the word embedding that a config.json describes. */
+  public static String wordEmbedding(JsonNode config) {
+    return of(config).reader.apply(new FamilyConfig(config, null)).names().of(Module.WORD);
+  }
+
   /**
    * The names of two tensors that may be one.
    *

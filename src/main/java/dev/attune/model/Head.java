@@ -107,7 +107,7 @@ public final class Head {
   private final Projection out;
 
   /**
-   * Declares a head's parameters: new ones, trained and not adapted.
+   * Declares a head's parameters.
    *
    * @param kind of sequences or of rows
    * @param outputs K
@@ -119,14 +119,14 @@ public final class Head {
     this.dense =
         spec.dense() == null
             ? null
-            : builder.asNew(
+            : builder.asHead(
                 () -> Projection.declare(builder, spec.dense(), C, C, spec.denseBias()));
     this.norm =
         spec.norm() == null
             ? null
-            : builder.asNew(() -> Norm.declare(builder, spec.norm(), config.norms(), C));
+            : builder.asHead(() -> Norm.declare(builder, spec.norm(), config.norms(), C));
     this.out =
-        builder.asNew(() -> Projection.declare(builder, spec.out(), outputs, C, spec.outBias()));
+        builder.asHead(() -> Projection.declare(builder, spec.out(), outputs, C, spec.outBias()));
   }
 
   /** Whether a tensor name is one of this head's. */

@@ -1,6 +1,6 @@
 package dev.attune.model;
 
-import dev.attune.store.Parameter;
+import dev.attune.ops.Projection;
 import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -45,10 +45,21 @@ public interface Model extends AutoCloseable {
     return tensorName;
   }
 
-  /** The weight (V,C) of a language model's last product; null for other heads. */
-  default Parameter vocabulary() {
+  /** The last product of a language model, by a weight (V,C); null for other heads. */
+  default Projection vocabulary() {
     return null;
   }
+
+  /**
+   * Whether a language model's last product has a weight of its own though its config says that it
+   * shares the word embedding.
+   */
+  default boolean partsVocabulary() {
+    return false;
+  }
+
+  /** Name of the word embedding's module. */
+  String wordEmbedding();
 
   @Override
   void close();

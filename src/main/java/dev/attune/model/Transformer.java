@@ -31,9 +31,9 @@ public final class Transformer implements AutoCloseable {
   private record Placed(Block block, TransformerConfig.Layer layer) {}
 
   private final TransformerConfig config;
-  private final Parameter word;
-  private final Parameter position; // null where the family has none; likewise the next
-  private final Parameter type;
+  private final Embedding.Table word;
+  private final Embedding.Table position; // null where the family has none; likewise the next
+  private final Embedding.Table type;
   private final Norm embeddingNorm;
   private final Projection projection;
   private final Parameter relative;
@@ -51,12 +51,12 @@ public final class Transformer implements AutoCloseable {
   Transformer(ParameterBuilder builder, TransformerConfig config, Names names, boolean sharesWord) {
     this.config = config;
     TransformerConfig.Embeddings e = config.embeddings();
-    String table = names.of(Module.WORD) + ".weight";
-    // A shared table's gradient is dense: the last product reaches every row.
+    String wordName = names.of(Module.WORD);
+    int V = config.vocabularySize();
     this.word =
-        sharesWord
-            ? builder.matrix(table, config.vocabularySize(), e.width())
-            : builder.wordEmbedding(table, config.vocabularySize(), e.width());
+        new Embedding.Table(
+            builder.wordEmbedding(wordName + ".weight", V, e.width(), sharesWord),
+            builder.tableAdapter(wordName, V, e.width()));
     this.position = table(builder, names, Module.POSITION, e.positions(), e.width());
     this.type = table(builder, names, Module.TYPE, e.types(), e.width());
     this.embeddingNorm =
@@ -72,7 +72,10 @@ public final class Transformer implements AutoCloseable {
     this.relative =
         r == null
             ? null
-            : table(builder, names, Module.RELATIVE_POSITION, r.rows(), config.attention().heads());
+            : builder.matrix(
+                names.of(Module.RELATIVE_POSITION) + ".weight",
+                r.rows(),
+                config.attention().heads());
     Map<String, Block> blocks = new HashMap<>();
     for (TransformerConfig.Layer layer : config.layers()) {
       Block block =
@@ -85,9 +88,14 @@ public final class Transformer implements AutoCloseable {
             : null;
   }
 
-  private static Parameter table(
+  private static Embedding.Table table(
       ParameterBuilder builder, Names names, Module module, int rows, int cols) {
-    return rows == 0 ? null : builder.matrix(names.of(module) + ".weight", rows, cols);
+    if (rows == 0) {
+      return null;
+    }
+    String name = names.of(module);
+    return new Embedding.Table(
+        builder.matrix(name + ".weight", rows, cols), builder.tableAdapter(name, rows, cols));
   }
 
   /** Allocates what is computed once: the tables of rotary positions, the buckets of distances. */
@@ -152,7 +160,7 @@ public final class Transformer implements AutoCloseable {
 
   /** The word embedding (V,E). */
   public Parameter word() {
-    return word;
+    return word.weight();
   }
 
   /** The last hidden states of every row: (N,C). */

@@ -2,7 +2,7 @@ package dev.attune.model;
 
 import dev.attune.kernels.Backend;
 import dev.attune.model.Names.Module;
-import dev.attune.store.Parameter;
+import dev.attune.ops.Projection;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
@@ -17,7 +17,8 @@ public final class TransformerModel implements Model {
   private final Transformer body;
   private final Head head; // null where the family's body stands alone, or under the vocabulary
   private final Parameters parameters;
-  private final Parameter vocabulary; // null unless it is a language model
+  private final boolean sharesVocabulary;
+  private final Projection vocabulary; // null unless it is a language model
 
   /**
    * Allocates the parameters (zeroed).
@@ -44,18 +45,23 @@ public final class TransformerModel implements Model {
           case LANGUAGE_MODEL -> config.vocabularySize();
           case NONE -> 0;
         };
-    boolean isTied = kind == HeadKind.LANGUAGE_MODEL && config.isTied();
-    this.body = new Transformer(builder, config, family.names(), isTied);
+    String wordName = family.names().of(Module.WORD);
+    String lastName = kind == HeadKind.LANGUAGE_MODEL ? family.names().of(Module.VOCABULARY) : null;
+    this.sharesVocabulary =
+        lastName != null && config.isTied() && !builder.separates(wordName, lastName);
+    this.body = new Transformer(builder, config, family.names(), sharesVocabulary);
     Head.Spec spec = family.heads().get(kind);
     this.head = spec == null ? null : new Head(builder, spec, kind, config, this.outputs);
-    Parameter last =
-        kind == HeadKind.LANGUAGE_MODEL && !isTied
-            ? builder.matrix(
-                family.names().of(Module.VOCABULARY) + ".weight",
-                config.vocabularySize(),
-                config.width())
-            : null;
-    this.vocabulary = isTied ? body.word() : last;
+    this.vocabulary =
+        lastName == null
+            ? null
+            : Projection.over(
+                builder,
+                lastName,
+                sharesVocabulary
+                    ? body.word()
+                    : builder.matrix(
+                        lastName + ".weight", config.vocabularySize(), config.width()));
     this.parameters = builder.build(backend);
     try {
       body.allocate(backend);
@@ -117,14 +123,27 @@ public final class TransformerModel implements Model {
 
   @Override
   public String sharedName(String tensorName) {
+    if (!family.config().isTied()) {
+      return tensorName;
+    }
     Names names = family.names();
-    boolean shares =
-        family.config().isTied() && tensorName.equals(names.of(Module.WORD) + ".weight");
-    return shares ? names.of(Module.VOCABULARY) + ".weight" : tensorName;
+    String word = names.of(Module.WORD) + ".weight";
+    String last = names.of(Module.VOCABULARY) + ".weight";
+    return tensorName.equals(word) ? last : tensorName.equals(last) ? word : tensorName;
   }
 
   @Override
-  public Parameter vocabulary() {
+  public boolean partsVocabulary() {
+    return vocabulary != null && family.config().isTied() && !sharesVocabulary;
+  }
+
+  @Override
+  public String wordEmbedding() {
+    return family.names().of(Module.WORD);
+  }
+
+  @Override
+  public Projection vocabulary() {
     return vocabulary;
   }
 

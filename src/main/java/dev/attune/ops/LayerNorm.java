@@ -21,6 +21,11 @@ public final class LayerNorm implements Node {
    * @param eps added to the variance
    */
   public record Affine(Parameter weight, Parameter bias, float eps) {
+    /** Whether a gradient is wanted for anything here. */
+    boolean trainable() {
+      return weight.trainable() || bias != null && bias.trainable();
+    }
+
     void check(long C) {
       Check.argument(
           weight.count() == C && (bias == null || bias.count() == C),
@@ -76,7 +81,7 @@ public final class LayerNorm implements Node {
     this.outDropout = tape.dropout(outDropout);
     this.streams = tape.takeStreams(2);
     this.kind = kind;
-    this.out = tape.tensor(N, C, inp.dtype(), sumNeedsGradient || affine.weight.trainable());
+    this.out = tape.tensor(N, C, inp.dtype(), sumNeedsGradient || affine.trainable());
     this.mean = tape.allocate(N * Float.BYTES);
     this.rstd = tape.allocate(N * Float.BYTES);
     tape.backend()
@@ -180,18 +185,22 @@ public final class LayerNorm implements Node {
       Tape tape, long dinp, long dresidual, long dsumExtra, boolean accumulateResidual) {
     Parameter weight = affine.weight;
     Parameter bias = affine.bias;
-    boolean accumulateWeight = weight.trainable() && weight.accumulate();
+    boolean trainsBias = bias != null && bias.trainable();
+    boolean accumulate = weight.trainable() ? weight.accumulate() : trainsBias && bias.accumulate();
     Check.state(
-        bias == null || !bias.trainable() || bias.accumulate() == accumulateWeight,
+        !weight.trainable() || !trainsBias || bias.accumulate() == accumulate,
         "%s and its bias are out of step",
         weight.name());
+    // The kernel has no gradient of a bias without that of its weight.
+    long unwanted =
+        trainsBias && !weight.trainable() ? tape.allocate(weight.count() * Float.BYTES) : 0;
     tape.backend()
         .run(
             new LayerNormCall.Backward(
                 dinp,
                 dresidual,
-                weight.trainable() ? weight.gradient() : 0,
-                bias != null && bias.trainable() ? bias.gradient() : 0,
+                weight.trainable() ? weight.gradient() : unwanted,
+                trainsBias ? bias.gradient() : 0,
                 out.gradient(),
                 dsumExtra,
                 sum.address(),
@@ -205,8 +214,11 @@ public final class LayerNorm implements Node {
                 tape.seed(),
                 streams,
                 accumulateResidual,
-                accumulateWeight,
+                accumulate,
                 out.dtype()));
+    if (unwanted != 0) {
+      tape.free(unwanted);
+    }
   }
 
   @Override

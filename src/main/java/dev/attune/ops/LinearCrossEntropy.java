@@ -1,11 +1,15 @@
 package dev.attune.ops;
 
 import dev.attune.core.Check;
+import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.calls.ArgmaxCall;
+import dev.attune.kernels.calls.CastCall;
 import dev.attune.kernels.calls.CrossEntropyCall;
+import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.kernels.calls.LinearCall;
+import dev.attune.store.Adapter;
 import dev.attune.store.Parameter;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
@@ -30,7 +34,7 @@ public final class LinearCrossEntropy {
 
   /**
    * @param inp (M,C)
-   * @param weight (V,C)
+   * @param product weight (V,C), with an adapter or without
    * @param labels (M) i32 on the device; {@link CrossEntropy#IGNORE} is not supervised
    * @param losses (M) f32 on the device, overwritten
    * @param predictions (M) i32 on the device, the most probable token of each row; 0: not wanted
@@ -39,11 +43,12 @@ public final class LinearCrossEntropy {
   public static void apply(
       Tape tape,
       Tensor inp,
-      Parameter weight,
+      Projection product,
       long labels,
       long losses,
       long predictions,
       float labelSmoothing) {
+    Parameter weight = product.weight();
     long M = inp.rows();
     long C = inp.cols();
     long V = weight.rows();
@@ -61,7 +66,8 @@ public final class LinearCrossEntropy {
     long logits = tape.allocate(chunk * V * size);
     long dinp = tape.training() && inp.requiresGrad() ? tape.gradientOf(inp) : 0;
     boolean wantsWeight = tape.training() && weight.trainable();
-    boolean wantsAny = dinp != 0 || wantsWeight;
+    Low low = M == 0 ? null : Low.of(tape, inp, product);
+    boolean wantsAny = dinp != 0 || wantsWeight || low != null && tape.training();
     for (long first = 0; first < M; first += chunk) {
       long rows = Math.min(chunk, M - first);
       long x = inp.address() + first * C * size;
@@ -78,6 +84,9 @@ public final class LinearCrossEntropy {
               Activation.NONE,
               inp.dtype(),
               weight.operandDtype(inp.dtype())));
+      if (low != null) {
+        low.add(tape, logits, first, rows);
+      }
       if (predictions != 0) {
         backend.run(
             new ArgmaxCall(predictions + first * Integer.BYTES, logits, rows, V, inp.dtype()));
@@ -94,6 +103,9 @@ public final class LinearCrossEntropy {
               labelSmoothing,
               1f,
               inp.dtype()));
+      if (low != null && tape.training()) {
+        low.backward(tape, logits, first, rows);
+      }
       if (wantsWeight) {
         backend.run(
             new LinearCall.BackwardWeight(
@@ -117,7 +129,76 @@ public final class LinearCrossEntropy {
       }
     }
     tape.free(logits);
-    long product = 2 * M * C * V;
-    tape.countFlops(product, (dinp != 0 ? product : 0) + (wantsWeight ? product : 0));
+    if (low != null) {
+      low.finish(tape, inp, dinp);
+    }
+    long flops = 2 * M * C * V;
+    tape.countFlops(flops, (dinp != 0 ? flops : 0) + (wantsWeight ? flops : 0));
+  }
+
+  /**
+   * What the product's low-rank adapter does to the logits.
+   *
+   * @param seen (M,C) what A multiplies: the input, or a block of its own under dropout
+   * @param low (M,R) its product
+   * @param dlow (M,R) the gradient of that; 0 in inference
+   */
+  private record Low(
+      Adapter adapter, long V, long seen, long low, long dlow, float p, long stream, DType dtype) {
+    /** Null where the product has no adapter. */
+    static Low of(Tape tape, Tensor inp, Projection product) {
+      if (!product.hasAdapters()) {
+        return null;
+      }
+      LowRank lowRank = product.lowRank();
+      Adapter adapter = product.adapted().adapters().get(0);
+      DType dtype = inp.dtype();
+      long M = inp.rows();
+      float p = lowRank.dropout(tape);
+      long stream = tape.takeStreams(1);
+      long seen =
+          p == 0 ? inp.address() : lowRank.dropped(tape, inp.address(), M, p, stream, dtype);
+      long low = LowRank.low(tape, adapter, seen, M, dtype);
+      long dlow = tape.training() ? tape.allocate(M * adapter.rank() * dtype.sizeBytes()) : 0;
+      long flops = 2 * M * adapter.rank() * (product.cols() + product.rows());
+      tape.countFlops(flops, 2 * flops);
+      return new Low(adapter, product.rows(), seen, low, dlow, p, stream, dtype);
+    }
+
+    private long offset(long row) {
+      return row * adapter.rank() * dtype.sizeBytes();
+    }
+
+    void add(Tape tape, long logits, long first, long rows) {
+      LowRank.add(tape, adapter, logits, low + offset(first), rows, V, dtype);
+    }
+
+    void backward(Tape tape, long dlogits, long first, long rows) {
+      long at = offset(first);
+      LowRank.backwardUp(tape, adapter, dlow + at, dlogits, low + at, rows, V, dtype);
+    }
+
+    /** Gradients of A and, added, of the input; all blocks are freed. */
+    void finish(Tape tape, Tensor inp, long dinp) {
+      long M = inp.rows();
+      if (dlow != 0) {
+        Product.backwardWeight(tape, adapter.down(), null, dlow, seen, M, dtype);
+        if (dinp != 0 && p == 0) {
+          Product.backwardInput(tape, dinp, dlow, adapter.down(), M, true, dtype);
+        } else if (dinp != 0) {
+          long count = M * inp.cols();
+          long dseen = tape.allocate(inp.sizeBytes());
+          Product.backwardInput(tape, dseen, dlow, adapter.down(), M, false, dtype);
+          tape.backend().run(new DropoutCall(dseen, dseen, count, p, tape.seed(), stream, dtype));
+          tape.backend().run(new CastCall(dinp, dseen, count, true, dtype, dtype));
+          tape.free(dseen);
+        }
+        tape.free(dlow);
+      }
+      tape.free(low);
+      if (seen != inp.address()) {
+        tape.free(seen);
+      }
+    }
   }
 }

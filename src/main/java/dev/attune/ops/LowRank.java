@@ -55,10 +55,6 @@ abstract class LowRank {
     return adapted.rows();
   }
 
-  final float scale() {
-    return adapted.lora().scale();
-  }
-
   /** The dropout probability of the adapters' input, 0 in inference. */
   final float dropout(Tape tape) {
     return tape.dropout(adapted.lora().dropout());
@@ -81,6 +77,15 @@ abstract class LowRank {
 
   /** Adds {@code scale low B^T} to the adapter's columns of {@code out (N,F)}. */
   final void add(Tape tape, Adapter adapter, long out, long low, long N, DType dtype) {
+    add(tape, adapter, out, low, N, rows(), dtype);
+  }
+
+  /**
+   * The same.
+   *
+   * @param F columns of out
+   */
+  static void add(Tape tape, Adapter adapter, long out, long low, long N, long F, DType dtype) {
     tape.backend()
         .run(
             new LoraCall.Forward(
@@ -90,9 +95,9 @@ abstract class LowRank {
                 N,
                 adapter.up().rows(),
                 adapter.rank(),
-                rows(),
+                F,
                 adapter.rank(),
-                scale(),
+                adapter.scale(),
                 dtype));
   }
 
@@ -105,8 +110,22 @@ abstract class LowRank {
    */
   final long backward(
       Tape tape, Adapter adapter, long dout, long low, long inp, long N, DType dtype) {
+    long dlow = tape.allocate(N * adapter.rank() * dtype.sizeBytes());
+    backwardUp(tape, adapter, dlow, dout, low, N, rows(), dtype);
+    Product.backwardWeight(tape, adapter.down(), null, dlow, inp, N, dtype);
+    tape.free(low);
+    return dlow;
+  }
+
+  /**
+   * The gradients of B and of {@code low}.
+   *
+   * @param dlow (N,R), overwritten
+   * @param F columns of dout
+   */
+  static void backwardUp(
+      Tape tape, Adapter adapter, long dlow, long dout, long low, long N, long F, DType dtype) {
     long R = adapter.rank();
-    long dlow = tape.allocate(N * R * dtype.sizeBytes());
     tape.backend()
         .run(
             new LoraCall.Backward(
@@ -118,13 +137,10 @@ abstract class LowRank {
                 N,
                 adapter.up().rows(),
                 R,
-                rows(),
+                F,
                 R,
-                scale(),
+                adapter.scale(),
                 adapter.up().accumulate(),
                 dtype));
-    Product.backwardWeight(tape, adapter.down(), null, dlow, inp, N, dtype);
-    tape.free(low);
-    return dlow;
   }
 }

@@ -3,12 +3,18 @@ package dev.attune.ops;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.calls.LinearCall;
+import dev.attune.store.AdaptedWeight;
 import dev.attune.store.Parameter;
+import dev.attune.store.Part;
 import dev.attune.tape.Tape;
 
 /** The matrix products of a weight (F,C): forward, and its two gradients. */
 final class Product {
+  /** Columns of an input that stands for none: as many as any kernel takes. */
+  private static final int NARROW = 16;
+
   private Product() {}
 
   /** {@code out (N,F) = inp (N,C) W^T + bias}; bias may be 0. */
@@ -109,5 +115,38 @@ final class Product {
                 weight.rows(),
                 accumulate,
                 dtype));
+  }
+
+  /**
+   * Gradients of biases whose weight is frozen, from {@code dout (N,F)}: the sums of its columns,
+   * which the product with an input of zeros gives beside a weight's gradient. Those of modules
+   * whose bias is not trained stay zero.
+   */
+  static void backwardBias(Tape tape, AdaptedWeight adapted, long dout, long N, DType dtype) {
+    Parameter bias = adapted.bias();
+    long F = adapted.rows();
+    long zeros = zeros(tape, N * NARROW * dtype.sizeBytes());
+    long unwanted = zeros(tape, F * NARROW * Float.BYTES);
+    boolean accumulate = bias.accumulate();
+    tape.backend()
+        .run(
+            new LinearCall.BackwardWeight(
+                unwanted, bias.gradient(), dout, zeros, N, NARROW, F, accumulate, dtype));
+    tape.free(unwanted);
+    tape.free(zeros);
+    long column = 0;
+    for (Part module : adapted.parts()) {
+      if (!adapted.trainsBias(module)) {
+        long first = bias.gradient() + column * Float.BYTES;
+        tape.backend().run(new FillZeroCall(first, module.rows() * Float.BYTES));
+      }
+      column += module.rows();
+    }
+  }
+
+  private static long zeros(Tape tape, long bytes) {
+    long block = tape.allocate(bytes);
+    tape.backend().run(new FillZeroCall(block, bytes));
+    return block;
   }
 }

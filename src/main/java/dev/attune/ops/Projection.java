@@ -49,6 +49,32 @@ public final class Projection {
     return new Projection(AdaptedWeight.declare(builder, modules, cols, bias, layout));
   }
 
+  /** The product over a vocabulary; see {@link AdaptedWeight#over}. */
+  public static Projection over(ParameterBuilder builder, String module, Parameter weight) {
+    return new Projection(AdaptedWeight.over(builder, module, weight));
+  }
+
+  /**
+   * Adds what the adapters add to {@code out (N,F)}, in inference.
+   *
+   * @param inp (N,C)
+   */
+  public void addAdapters(Tape tape, long out, long inp, long N, DType dtype) {
+    for (Adapter adapter : adapted.adapters()) {
+      long low = LowRank.low(tape, adapter, inp, N, dtype);
+      lowRank.add(tape, adapter, out, low, N, dtype);
+      tape.free(low);
+    }
+  }
+
+  AdaptedWeight adapted() {
+    return adapted;
+  }
+
+  LowRank lowRank() {
+    return lowRank;
+  }
+
   /**
    * The columns {@code begin..end} of the product alone, sharing values and gradients. An adapter
    * of a module that is cut serves both sides, each with a dropout mask of its own.
@@ -132,6 +158,9 @@ public final class Projection {
 
   /** Gradients of weight, bias and adapters, from {@code dout (N,F)} and {@code inp (N,C)}. */
   void backwardWeight(Tape tape, Saved saved, long dout, long inp, long N, DType dtype) {
+    if (adapted.trainsBiasAlone()) {
+      Product.backwardBias(tape, adapted, dout, N, dtype);
+    }
     if (lowRank != null) {
       lowRank.backwardWeight(tape, saved, dout, inp, N, dtype);
     } else if (weight().trainable()) {

@@ -2,44 +2,165 @@ package dev.attune.run;
 
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
+import dev.attune.store.Initialization;
 import dev.attune.store.LoraConfig;
+import dev.attune.store.ModuleTargets;
 import dev.attune.store.ParameterBuilder;
+import dev.attune.store.PythonPattern;
+import dev.attune.store.TrainedBeside;
+import dev.attune.store.TrainedBeside.Biases;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** The adapters that a run's options ask for. */
 public final class Adapters {
   private Adapters() {}
 
+  /** What shapes adapters, and is nothing without them. */
+  private static final List<RunOption> SHAPING =
+      List.of(
+          RunOption.LORA_ALPHA,
+          RunOption.LORA_DROPOUT,
+          RunOption.LORA_TARGETS,
+          RunOption.LORA_EXCLUDE_MODULES,
+          RunOption.LORA_LAYERS,
+          RunOption.LORA_RANK_PATTERN,
+          RunOption.LORA_ALPHA_PATTERN,
+          RunOption.LORA_MODULES_TO_SAVE,
+          RunOption.LORA_BIAS,
+          RunOption.INIT_LORA_WEIGHTS,
+          RunOption.USE_RSLORA,
+          RunOption.USE_DORA);
+
+  /** What no name of a module has, but regular expressions that are not names do. */
+  private static final Pattern EXPRESSION = Pattern.compile(".*[\\\\*+?()\\[\\]{}|^$].*");
+
+  private static final Pattern LAYERS = Pattern.compile("(\\d{1,5})(?:-(\\d{1,5}))?");
+
   /** Null where {@code --lora-r} is 0. */
   public static LoraConfig of(RunConfig config) {
     int rank = config.smallInteger(RunOption.LORA_R);
     if (rank == 0) {
-      for (RunOption option :
-          List.of(
-              RunOption.LORA_ALPHA,
-              RunOption.LORA_DROPOUT,
-              RunOption.LORA_TARGETS,
-              RunOption.USE_RSLORA,
-              RunOption.USE_DORA)) {
+      for (RunOption option : SHAPING) {
         if (config.isGiven(option)) {
           throw new InputException(option + " needs " + RunOption.LORA_R);
         }
       }
       return null;
     }
-    List<String> targets =
-        Arrays.stream(config.text(RunOption.LORA_TARGETS).split(","))
-            .map(String::strip)
-            .filter(target -> !target.isEmpty())
-            .toList();
     return new LoraConfig(
         rank,
         config.isGiven(RunOption.LORA_ALPHA) ? config.number(RunOption.LORA_ALPHA) : 2.0 * rank,
         (float) config.number(RunOption.LORA_DROPOUT),
-        targets,
+        targets(config),
         config.flag(RunOption.USE_RSLORA),
-        config.flag(RunOption.USE_DORA));
+        config.flag(RunOption.USE_DORA),
+        new LoraConfig.Patterns(
+            pattern(config, RunOption.LORA_RANK_PATTERN, Integer::valueOf, "a whole number"),
+            pattern(config, RunOption.LORA_ALPHA_PATTERN, Double::valueOf, "a number")),
+        initialization(config),
+        TrainedBeside.of(biases(config), names(config, RunOption.LORA_MODULES_TO_SAVE)));
+  }
+
+  private static ModuleTargets targets(RunConfig config) {
+    PythonPattern pattern = expression(config, RunOption.LORA_TARGETS);
+    List<String> named = pattern == null ? names(config, RunOption.LORA_TARGETS) : List.of();
+    if (pattern == null && named.isEmpty()) {
+      throw new InputException(
+          RunOption.LORA_TARGETS + " is empty; name modules, or " + ModuleTargets.ALL_LINEAR);
+    }
+    PythonPattern excluded = expression(config, RunOption.LORA_EXCLUDE_MODULES);
+    return new ModuleTargets(
+        named,
+        pattern,
+        excluded == null ? names(config, RunOption.LORA_EXCLUDE_MODULES) : List.of(),
+        excluded,
+        layers(config),
+        List.of());
+  }
+
+  private static PythonPattern expression(RunConfig config, RunOption option) {
+    String value = config.text(option);
+    return value != null && EXPRESSION.matcher(value).matches()
+        ? PythonPattern.compile(value, option.toString())
+        : null;
+  }
+
+  private static List<String> names(RunConfig config, RunOption option) {
+    String value = config.text(option);
+    return value == null
+        ? List.of()
+        : Arrays.stream(value.split(","))
+            .map(String::strip)
+            .filter(name -> !name.isEmpty())
+            .toList();
+  }
+
+  private static List<Integer> layers(RunConfig config) {
+    List<Integer> layers = new ArrayList<>();
+    for (String part : names(config, RunOption.LORA_LAYERS)) {
+      Matcher range = LAYERS.matcher(part);
+      if (!range.matches()) {
+        throw new InputException(
+            RunOption.LORA_LAYERS + " has '" + part + "'; it takes numbers and ranges: 0,4-7");
+      }
+      int first = Integer.parseInt(range.group(1));
+      int last = range.group(2) == null ? first : Integer.parseInt(range.group(2));
+      for (int layer = first; layer <= last; layer++) {
+        layers.add(layer);
+      }
+    }
+    return layers;
+  }
+
+  /** Values by pattern; the last = of a pair divides it, as a pattern may have some too. */
+  private static <T> Map<String, T> pattern(
+      RunConfig config, RunOption option, Function<String, T> value, String wanted) {
+    Map<String, T> values = new LinkedHashMap<>();
+    for (String pair : names(config, option)) {
+      int equals = pair.lastIndexOf('=');
+      try {
+        values.put(pair.substring(0, equals).strip(), value.apply(pair.substring(equals + 1)));
+      } catch (NumberFormatException | StringIndexOutOfBoundsException e) {
+        throw new InputException(option + " has '" + pair + "', which is not pattern=" + wanted, e);
+      }
+    }
+    return values;
+  }
+
+  private static Biases biases(RunConfig config) {
+    String value = config.text(RunOption.LORA_BIAS);
+    return Arrays.stream(Biases.values())
+        .filter(kind -> kind.option().equals(value))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new InputException(
+                    RunOption.LORA_BIAS
+                        + " is '"
+                        + value
+                        + "'; allowed are none, all and lora_only"));
+  }
+
+  private static Initialization initialization(RunConfig config) {
+    String value = config.text(RunOption.INIT_LORA_WEIGHTS);
+    return Initialization.named(value)
+        .orElseThrow(
+            () ->
+                new InputException(
+                    RunOption.INIT_LORA_WEIGHTS
+                        + " is '"
+                        + value
+                        + "'; allowed are true, gaussian, pissa and olora"
+                        + (value.startsWith("pissa_")
+                            ? ": pissa finds its singular vectors by iteration here already"
+                            : "")));
   }
 
   /**

@@ -46,6 +46,7 @@ public final class MergeRun {
     LoraConfig lora = adapter.adapter().lora();
     ParameterBuilder builder = new ParameterBuilder();
     builder.adapt(lora, path.toString());
+    builder.forMerge();
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     try (Backend backend = Backends.open(BackendKind.CPU, threads);
         OutputFolder folder =
@@ -54,9 +55,9 @@ public final class MergeRun {
         Model model =
             Families.create(
                 backend, adapter.config(), task.head(), task.outputs(), null, builder)) {
-      ModelWeights.Loaded loaded = ModelWeights.load(adapter.base(), model, 0);
-      AdapterWeights.load(path, model, loaded.created());
-      AdapterWeights.merge(model, lora);
+      ModelWeights.Loaded loaded =
+          AdapterWeights.load(path, adapter.adapter(), adapter.base(), model);
+      AdapterWeights.merge(model, lora, loaded);
       FinishedModel.whole(
               model,
               describe(adapter, task),

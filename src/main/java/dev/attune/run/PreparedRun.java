@@ -4,6 +4,7 @@ import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.LabelMap;
 import dev.attune.data.LabelNames;
+import dev.attune.folder.BaseLoad;
 import dev.attune.folder.ContentDigest;
 import dev.attune.folder.HeadChoice;
 import dev.attune.folder.ModelFolder;
@@ -24,6 +25,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /** All that a training run needs before its first step: the model loaded, the data tokenised. */
 final class PreparedRun implements AutoCloseable {
@@ -175,6 +177,13 @@ final class PreparedRun implements AutoCloseable {
           new TextGeneration(plan.generation(), tokenizer, GenerationDefaults.of(base)),
           model.maxLength());
     }
+    if (plan.lora() != null && !config.isGiven(RunOption.LEARNING_RATE)) {
+      listener.onNote(
+          RunOption.LEARNING_RATE
+              + " is "
+              + config.text(RunOption.LEARNING_RATE)
+              + ", the default of adapters");
+    }
     boolean isNew = !loaded.created().isEmpty();
     if (isNew != head.keeps()) {
       head.note().ifPresent(listener::onNote);
@@ -189,7 +198,10 @@ final class PreparedRun implements AutoCloseable {
 
   private ModelWeights.Loaded loadWeights(HeadChoice head, int threads) {
     ModelWeights.Loaded loaded =
-        ModelWeights.load(base.base(), model, plan.trainer().seed(), head.keeps());
+        ModelWeights.load(
+            base.base(),
+            model,
+            new BaseLoad(plan.trainer().seed(), head.keeps(), plan.lora(), Set.of()));
     baseDigest = ContentDigest.ofModel(base, threads);
     return loaded;
   }

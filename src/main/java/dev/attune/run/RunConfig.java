@@ -21,6 +21,7 @@ import java.util.stream.Collectors;
 public final class RunConfig {
   /** Between the values of an option that takes several: no path holds one. */
   private static final String SEPARATOR = "\n";
+  private static final String ADAPTER_LEARNING_RATE = "2e-4";
 
   private final List<RunOption> known;
   private final Map<RunOption, String> values = new EnumMap<>(RunOption.class);
@@ -130,7 +131,16 @@ public final class RunConfig {
 
   /** The value or the default; null if there is neither. */
   public String text(RunOption option) {
-    return values.getOrDefault(option, option.defaultValue());
+    String value = values.get(option);
+    return value == null ? defaultOf(option) : value;
+  }
+
+  /** Adapters, which begin at zero and are few, learn at ten times the rate of a whole model. */
+  private String defaultOf(RunOption option) {
+    boolean isOfAdapters =
+        option == RunOption.LEARNING_RATE
+            && !values.getOrDefault(RunOption.LORA_R, "0").equals("0");
+    return isOfAdapters ? ADAPTER_LEARNING_RATE : option.defaultValue();
   }
 
   /** What a task may ask for. */

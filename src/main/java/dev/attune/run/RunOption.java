@@ -72,7 +72,8 @@ public enum RunOption {
   MAX_STEPS("N", "0", "optimizer steps in all; 0: as the epochs say", OnResume.STAYS),
   BATCH_SIZE("N", "32", "examples in a batch", OnResume.STAYS),
   GRADIENT_ACCUMULATION_STEPS("N", "1", "batches in an optimizer step", OnResume.STAYS),
-  LEARNING_RATE("X", "2e-5", "peak learning rate", OnResume.STAYS),
+  LEARNING_RATE(
+      "X", "2e-5", "peak learning rate; of adapters 2e-4 where not given", OnResume.STAYS),
   LR_SCHEDULER(
       "KIND",
       "linear",
@@ -131,7 +132,28 @@ public enum RunOption {
       OnResume.STAYS),
   LORA_DROPOUT("P", "0", "dropout on the input of adapters", OnResume.STAYS),
   LORA_TARGETS(
-      "LIST", "all-linear", "products with an adapter, e.g. q_proj,v_proj", OnResume.STAYS),
+      "LIST",
+      "all-linear",
+      "products with an adapter, e.g. q_proj,v_proj; or a regular expression of whole names",
+      OnResume.STAYS),
+  LORA_EXCLUDE_MODULES("LIST", null, "modules that get none after all", OnResume.STAYS),
+  LORA_LAYERS(
+      "LIST", null, "layers with adapters, e.g. 0,4-7; all where not given", OnResume.STAYS),
+  LORA_RANK_PATTERN(
+      "LIST", null, "ranks of single modules: pattern=rank,pattern=rank", OnResume.STAYS),
+  LORA_ALPHA_PATTERN(
+      "LIST", null, "alphas of single modules: pattern=alpha,pattern=alpha", OnResume.STAYS),
+  LORA_MODULES_TO_SAVE(
+      "LIST",
+      null,
+      "modules to train whole beside the adapters, e.g. embed_tokens",
+      OnResume.STAYS),
+  LORA_BIAS("KIND", "none", "biases to train: none, all or lora_only", OnResume.STAYS),
+  INIT_LORA_WEIGHTS(
+      "KIND",
+      "true",
+      "how adapters begin: true (A random, B zero), gaussian, pissa or olora",
+      OnResume.STAYS),
   USE_RSLORA(null, "false", "scale adapters by alpha / sqrt(r)", OnResume.STAYS),
   USE_DORA(
       null,

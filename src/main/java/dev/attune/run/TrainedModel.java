@@ -92,8 +92,12 @@ public final class TrainedModel implements AutoCloseable {
       ModelFolder folder, Task task, HeldWeights weights, Backend backend, DType precision) {
     ParameterBuilder builder = new ParameterBuilder();
     if (folder.isAdapter() || task.type().generates()) {
+      boolean changesBase =
+          folder.isAdapter() && folder.adapter().lora().initialization().changesBase();
+      // What an adapter leaves of a bf16 weight has more digits than bf16.
       boolean isNarrower =
           precision == DType.F32
+              && !changesBase
               && (weights == HeldWeights.BF16
                   || backend.readsNarrowWeights() && ModelWeights.hasBf16Matrices(folder.base()));
       DType matrices = isNarrower ? DType.BF16 : precision;
@@ -106,10 +110,12 @@ public final class TrainedModel implements AutoCloseable {
   }
 
   private static void load(ModelFolder folder, Model model) {
-    ModelWeights.Loaded loaded = ModelWeights.load(folder.base(), model, 0);
     if (folder.isAdapter()) {
-      AdapterWeights.load(folder.path(), model, loaded.created());
-    } else if (!loaded.created().isEmpty()) {
+      AdapterWeights.load(folder.path(), folder.adapter(), folder.base(), model);
+      return;
+    }
+    ModelWeights.Loaded loaded = ModelWeights.load(folder.base(), model, 0);
+    if (!loaded.created().isEmpty()) {
       throw new InputException(
           folder.path()
               + " holds no trained head (missing: "

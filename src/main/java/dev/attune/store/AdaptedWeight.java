@@ -35,27 +35,49 @@ public record AdaptedWeight(
     Parameter weight = builder.stacked(named(modules, ".weight"), cols, layout);
     Layout ofRows = layout instanceof Layout.Interleaved heads ? heads : Layout.PLAIN;
     Parameter biases =
-        bias ? builder.stackedVectors(named(modules, ".bias"), withCols(ofRows, 1)) : null;
+        bias || builder.wantsBias(modules)
+            ? builder.stackedVectors(named(modules, ".bias"), withCols(ofRows, 1))
+            : null;
+    return adapted(builder, modules, weight, biases, ofRows);
+  }
+
+  /**
+   * Declares the adapter of a product over a vocabulary, whose weight is there already: it may be
+   * the word embedding's too.
+   *
+   * @param module name of the product without ".weight"
+   */
+  public static AdaptedWeight over(ParameterBuilder builder, String module, Parameter weight) {
+    List<Part> parts = List.of(new Part(module, weight.rows()));
+    return builder.adaptsByName(module)
+        ? adapted(builder, parts, weight, null, Layout.PLAIN)
+        : new AdaptedWeight(parts, weight, null, List.of(), builder.lora(), null, 0);
+  }
+
+  private static AdaptedWeight adapted(
+      ParameterBuilder builder,
+      List<Part> modules,
+      Parameter weight,
+      Parameter biases,
+      Layout ofRows) {
+    long cols = weight.cols();
     LoraConfig lora = builder.lora();
     List<Adapter> adapters = new ArrayList<>();
     long column = 0;
     for (int part = 0; part < modules.size(); part++) {
       Part module = modules.get(part);
       if (builder.adapts(module.name())) {
-        Parameter down =
-            builder.adapter(module.name() + LoraConfig.DOWN, lora.rank(), cols, Layout.PLAIN);
+        int R = lora.rank(module.name());
+        Parameter down = builder.adapter(module.name() + LoraConfig.DOWN, R, cols, Layout.PLAIN);
         Parameter up =
-            builder.adapter(
-                module.name() + LoraConfig.UP,
-                module.rows(),
-                lora.rank(),
-                withCols(ofRows, lora.rank()));
+            builder.adapter(module.name() + LoraConfig.UP, module.rows(), R, withCols(ofRows, R));
         Parameter magnitude =
             lora.weightDecomposed()
                 ? builder.magnitude(
                     module.name() + LoraConfig.MAGNITUDE, module.rows(), withCols(ofRows, 1))
                 : null;
-        adapters.add(new Adapter(down, up, magnitude, part, column));
+        float scale = lora.scale(module.name());
+        adapters.add(new Adapter(down, up, magnitude, scale, part, column));
       }
       column += module.rows();
     }
@@ -119,6 +141,16 @@ public record AdaptedWeight(
   /** Address of the bias, 0 where there is none. */
   public long biasAddress() {
     return bias == null ? 0 : bias.address();
+  }
+
+  /** Whether a bias that is trained stands on a weight that is not. */
+  public boolean trainsBiasAlone() {
+    return bias != null && bias.trainable() && !weight.trainable();
+  }
+
+  /** Whether a gradient is wanted for the bias of a module here. */
+  public boolean trainsBias(Part module) {
+    return lora == null || lora.saves(module.name()) || lora.trainsBias(module.name());
   }
 
   /** Whether a gradient is wanted for anything here. */

@@ -7,14 +7,15 @@ package dev.attune.store;
  * @param down A (R,C)
  * @param up B (columns,R)
  * @param magnitude (columns) of a weight-decomposed adapter, else null
+ * @param scale what their product is multiplied by
  * @param part which of the weight's modules it belongs to
  * @param firstColumn of the module in the product; its first row in the weight
  */
 public record Adapter(
-    Parameter down, Parameter up, Parameter magnitude, int part, long firstColumn) {
+    Parameter down, Parameter up, Parameter magnitude, float scale, int part, long firstColumn) {
   /** R. */
   public long rank() {
-    return down.rows();
+    return up.cols();
   }
 
   /** The part of it that adds to the columns {@code begin..end}, counted from there. */
@@ -25,6 +26,7 @@ public record Adapter(
         down,
         up.slice(first, last),
         magnitude == null ? null : magnitude.slice(first, last),
+        scale,
         part - firstPart,
         firstColumn + first - begin);
   }

@@ -48,6 +48,34 @@ public final class AdapterMerge {
   }
 
   /**
+   * {@code table (V,C) += scale * down^T (V,R) * up^T (R,C)}: the same of a table's adapter, whose
+   * A lies in the store as rows of the vocabulary.
+   *
+   * @param up (C,R)
+   * @param down in the store (V,R)
+   */
+  public static void addTableProduct(
+      Parameters parameters, Segment table, Segment up, Segment down, float scale) {
+    Check.argument(!table.frozen(), "%s is frozen", table.name());
+    int R = (int) up.shape()[1];
+    int C = (int) up.shape()[0];
+    FloatBuffer rows = values(parameters, table);
+    FloatBuffer low = values(parameters, down);
+    FloatBuffer high = values(parameters, up);
+    for (int v = 0; v < rows.capacity() / C; v++) {
+      for (int c = 0; c < C; c++) {
+        double sum = 0;
+        for (int i = 0; i < R; i++) {
+          sum += (double) low.get(v * R + i) * high.get(c * R + i);
+        }
+        rows.put(v * C + c, (float) (rows.get(v * C + c) + scale * sum));
+      }
+    }
+    parameters.write(
+        table, (first, values) -> values.put(rows.slice((int) first, values.remaining())));
+  }
+
+  /**
    * Scales the rows of {@code weight (F,C)} to the norms that {@code magnitude (F)} says: a
    * weight-decomposed adapter becomes part of its weight, after {@link #addProduct}. A row of zeros
    * stays.

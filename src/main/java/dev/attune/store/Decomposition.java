@@ -21,7 +21,6 @@ public final class Decomposition {
 
   private final Parameter weight;
   private final List<Adapter> adapters;
-  private final float scale;
   private final long stride;
   private Backend backend; // null, as the rest, until the parameters are built
   private LongSupplier versions; // of the parameters
@@ -32,10 +31,9 @@ public final class Decomposition {
   /**
    * @param adapters of modules of the weight, each with magnitudes
    */
-  Decomposition(Parameter weight, List<Adapter> adapters, float scale) {
+  Decomposition(Parameter weight, List<Adapter> adapters) {
     this.weight = weight;
     this.adapters = List.copyOf(adapters);
-    this.scale = scale;
     this.stride = strideBytes(weight.rows());
   }
 
@@ -120,7 +118,7 @@ public final class Decomposition {
             adapter.up().rows(),
             weight.cols(),
             adapter.rank(),
-            scale,
+            adapter.scale(),
             weight.dtype()));
   }
 }

@@ -2,7 +2,10 @@ package dev.attune.store;
 
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.regex.Pattern;
 
 /**
@@ -11,23 +14,68 @@ import java.util.regex.Pattern;
  * @param rank R ("r")
  * @param alpha "lora_alpha": adapters are scaled by alpha / R
  * @param dropout "lora_dropout", on the adapter's input
- * @param targets "target_modules": last parts of module names, or {@value #ALL_LINEAR}
+ * @param targets "target_modules" with what narrows them
  * @param rankStabilized "use_rslora": scale by alpha / sqrt(R) (Kalajdzievski, 2023)
  * @param weightDecomposed "use_dora": the norm of each row of an adapted weight is a parameter of
  *     its own (Liu et al., 2024)
+ * @param patterns ranks and alphas of single modules
+ * @param initialization "init_lora_weights"
+ * @param beside what is trained beside the adapters
  */
 public record LoraConfig(
     int rank,
     double alpha,
     float dropout,
-    List<String> targets,
+    ModuleTargets targets,
     boolean rankStabilized,
-    boolean weightDecomposed) {
+    boolean weightDecomposed,
+    Patterns patterns,
+    Initialization initialization,
+    TrainedBeside beside) {
+  /**
+   * Values of the modules whose names end in a match of a regular expression; the first that
+   * matches counts.
+   *
+   * @param ranks "rank_pattern"
+   * @param alphas "alpha_pattern"
+   */
+  public record Patterns(Map<String, Integer> ranks, Map<String, Double> alphas) {
+    /** The same values for all. */
+    public static final Patterns NONE = new Patterns(Map.of(), Map.of());
+
+    /** Checks that the keys are regular expressions. */
+    public Patterns {
+      ranks = Collections.unmodifiableMap(new LinkedHashMap<>(ranks));
+      alphas = Collections.unmodifiableMap(new LinkedHashMap<>(alphas));
+      ranks.keySet().forEach(key -> ofNameEnd(key, "rank_pattern"));
+      alphas.keySet().forEach(key -> ofNameEnd(key, "alpha_pattern"));
+      ranks.forEach((key, rank) -> checkRank("rank_pattern of '" + key + "'", rank));
+      alphas.forEach((key, alpha) -> checkAlpha("alpha_pattern of '" + key + "'", alpha));
+    }
+
+    private static PythonPattern ofNameEnd(String key, String where) {
+      return PythonPattern.compile("(.*\\.)?(" + key + ")$", where);
+    }
+
+    /** Whether a key is of a module. */
+    static boolean matches(String key, String module) {
+      return ofNameEnd(key, "pattern").matchBegin(module) != null;
+    }
+
+    private static <T> T find(Map<String, T> values, String module, T otherwise) {
+      return values.entrySet().stream()
+          .filter(entry -> matches(entry.getKey(), module))
+          .map(Map.Entry::getValue)
+          .findFirst()
+          .orElse(otherwise);
+    }
+  }
+
   /** What the kernels take (lora_fwd). */
   private static final int MAX_RANK = 256;
 
   /** Every product of the body. */
-  public static final String ALL_LINEAR = "all-linear";
+  public static final String ALL_LINEAR = ModuleTargets.ALL_LINEAR;
 
   /** What follows a module's name in that of its adapter's A. */
   public static final String DOWN = ".lora_A.weight";
@@ -38,41 +86,94 @@ public record LoraConfig(
   /** What follows a module's name in that of its adapter's magnitudes. */
   public static final String MAGNITUDE = ".lora_magnitude_vector";
 
+  /** What follows a table's name in that of its adapter's A, (R,V) in the folder. */
+  public static final String TABLE_DOWN = ".lora_embedding_A";
+
+  /** What follows a table's name in that of its adapter's B. */
+  public static final String TABLE_UP = ".lora_embedding_B";
+
   /** What follows a module's name in those of its adapter's tensors. */
-  public static final List<String> SUFFIXES = List.of(DOWN, UP, MAGNITUDE);
+  public static final List<String> SUFFIXES = List.of(DOWN, UP, MAGNITUDE, TABLE_DOWN, TABLE_UP);
 
   private static final Pattern AFTER_LAYER = Pattern.compile(".*\\.\\d+\\.");
 
   public LoraConfig {
-    if (rank < 1 || rank > MAX_RANK) {
-      throw new InputException(Term.LORA_R + " is " + rank + "; allowed are 1 to " + MAX_RANK);
-    }
-    if (!(alpha > 0) || Double.isInfinite(alpha)) {
-      throw new InputException(Term.LORA_ALPHA + " is " + alpha + "; it must be above 0");
-    }
+    checkRank(Term.LORA_R.toString(), rank);
+    checkAlpha(Term.LORA_ALPHA.toString(), alpha);
     if (!(dropout >= 0 && dropout < 1)) {
       throw new InputException(
           Term.LORA_DROPOUT + " is " + dropout + "; it must be from 0 to below 1");
     }
-    if (targets.isEmpty()) {
-      throw new InputException(Term.LORA_TARGETS + " is empty; name modules, or " + ALL_LINEAR);
+  }
+
+  /** Adapters of modules by the last parts of their names, and nothing else. */
+  public LoraConfig(
+      int rank,
+      double alpha,
+      float dropout,
+      List<String> targets,
+      boolean rankStabilized,
+      boolean weightDecomposed) {
+    this(
+        rank,
+        alpha,
+        dropout,
+        ModuleTargets.of(targets),
+        rankStabilized,
+        weightDecomposed,
+        Patterns.NONE,
+        Initialization.TRUE,
+        TrainedBeside.NOTHING);
+  }
+
+  private static void checkRank(String what, int rank) {
+    if (rank < 1 || rank > MAX_RANK) {
+      throw new InputException(what + " is " + rank + "; allowed are 1 to " + MAX_RANK);
     }
-    targets = List.copyOf(targets);
   }
 
-  /** What an adapter's product is multiplied by. */
-  public float scale() {
-    return (float) (alpha / (rankStabilized ? Math.sqrt(rank) : rank));
+  private static void checkAlpha(String what, double alpha) {
+    if (!(alpha > 0) || Double.isInfinite(alpha)) {
+      throw new InputException(what + " is " + alpha + "; it must be above 0");
+    }
   }
 
-  /** Whether a module gets an adapter: its name is a target, or ends in one after a dot. */
+  /** R of a module's adapter. */
+  public int rank(String module) {
+    return Patterns.find(patterns.ranks(), module, rank);
+  }
+
+  /** What the product of a module's adapter is multiplied by. */
+  public float scale(String module) {
+    int own = rank(module);
+    double ownAlpha = Patterns.find(patterns.alphas(), module, alpha);
+    return (float) (ownAlpha / (rankStabilized ? Math.sqrt(own) : own));
+  }
+
+  /** Whether a product gets an adapter. */
   public boolean targets(String module) {
-    return targets.stream().anyMatch(target -> matches(target, module));
+    return !beside.keepsFromAdapters(module) && targets.matches(module);
   }
 
-  /** Whether one target means a module. */
-  static boolean matches(String target, String module) {
-    return target.equals(ALL_LINEAR) || module.equals(target) || module.endsWith("." + target);
+  /**
+   * Whether a table, or the last product of a language model, gets an adapter: by its name only.
+   */
+  public boolean targetsByName(String module) {
+    return !beside.keepsFromAdapters(module) && targets.matchesByName(module);
+  }
+
+  /** Whether a module is trained whole beside the adapters. */
+  public boolean saves(String module) {
+    return beside.saves(module);
+  }
+
+  /** Whether this bias is trained, of a module that is not trained whole. */
+  public boolean trainsBias(String module) {
+    return switch (beside.biases()) {
+      case NONE -> false;
+      case ALL -> true;
+      case LORA_ONLY -> targets(module);
+    };
   }
 
   /** A module's name after its layer's number: "self_attn.q_proj". */

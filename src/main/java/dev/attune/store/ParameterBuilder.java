@@ -5,10 +5,12 @@ import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.kernels.Backend;
+import dev.attune.store.TrainedBeside.Biases;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.BiPredicate;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 
@@ -25,7 +27,10 @@ public final class ParameterBuilder {
   private DType frozenAs;
   private DType productsFrozenAs;
   private String adapterFolder;
+  private boolean merges;
   private final Set<String> modules = new LinkedHashSet<>();
+  private final Set<String> adapted = new LinkedHashSet<>();
+  private final Set<String> byName = new LinkedHashSet<>();
 
   /** Gives the projections that are declared from here on adapters; null: none. */
   public void adapt(LoraConfig config) {
@@ -53,6 +58,24 @@ public final class ParameterBuilder {
     this.productsFrozenAs = products;
   }
 
+  /**
+   * Declares parameters of a head. Beside adapters that are begun they are new: trained, and not
+   * adapted. Beside adapters that are there, these say what they are; they stay in f32.
+   */
+  public <T> T asHead(Supplier<T> declaration) {
+    if (adapterFolder == null) {
+      return asNew(declaration);
+    }
+    DType outer = frozenAs;
+    DType outerProducts = productsFrozenAs;
+    if (frozenAs != null) {
+      freeze(DType.F32, DType.F32);
+    }
+    T declaredHead = declaration.get();
+    freeze(outer, outerProducts);
+    return declaredHead;
+  }
+
   /** Declares parameters that are new: trained, and not adapted. */
   public <T> T asNew(Supplier<T> declaration) {
     LoraConfig outerLora = lora;
@@ -70,17 +93,70 @@ public final class ParameterBuilder {
     return lora;
   }
 
-  /** Whether a projection of this module gets an adapter. */
+  /** Whether a product gets an adapter. */
   boolean adapts(String module) {
     if (lora == null) {
       return false;
     }
     modules.add(module);
-    return lora.targets(module);
+    if (byName.contains(module)) {
+      return true;
+    }
+    return lora.targets(module) && note(module);
+  }
+
+  /** Whether a module gets an adapter that does not unless it is named. */
+  boolean adaptsByName(String module) {
+    if (lora == null || !lora.targetsByName(module)) {
+      return false;
+    }
+    if (lora.weightDecomposed()) {
+      throw new InputException(
+          (adapterFolder == null ? Term.USE_DORA : adapterFolder + ": use_dora")
+              + " on "
+              + module
+              + " is not supported: weight-decomposed adapters are of the products of layers alone");
+    }
+    byName.add(module);
+    return note(module);
+  }
+
+  private boolean note(String module) {
+    adapted.add(module);
+    return true;
+  }
+
+  /** Whether modules without a bias get one from their adapters. */
+  boolean wantsBias(List<Part> parts) {
+    return lora != null
+        && lora.beside().lowRankBiases()
+        && parts.stream().anyMatch(part -> lora.targets(part.name()));
   }
 
   /**
-   * Checks, once everything is declared, that every target matched a module.
+   * Whether the last product of a language model has a weight of its own though the config says
+   * that it shares the word embedding: as in PEFT, to train one of them whole parts them.
+   *
+   * @param word name of the word embedding's module
+   * @param last of the last product's
+   */
+  public boolean separates(String word, String last) {
+    if (lora == null) {
+      return false;
+    }
+    boolean trainsOne = lora.saves(word) || lora.saves(last);
+    boolean mergesOne = merges && (lora.targetsByName(word) || lora.targetsByName(last));
+    return trainsOne && !lora.beside().keepsTied() || mergesOne;
+  }
+
+  /** Says that adapters are to become part of their weights: those two cannot share one. */
+  public void forMerge() {
+    this.merges = true;
+  }
+
+  /**
+   * Checks, once everything is declared, that the targets matched modules: every one that is named
+   * for adapters that are begun; any, for those that are there, whose tensors say the rest.
    *
    * @throws InputException naming those that did not, and what there is
    */
@@ -88,29 +164,88 @@ public final class ParameterBuilder {
     if (lora == null) {
       return;
     }
-    for (String target : lora.targets()) {
-      if (modules.stream().noneMatch(module -> LoraConfig.matches(target, module))) {
-        String has =
-            modules.stream().map(LoraConfig::suffix).distinct().collect(Collectors.joining(", "));
+    String has =
+        modules.stream().map(LoraConfig::suffix).distinct().collect(Collectors.joining(", "));
+    if (adapterFolder == null) {
+      checkOptions(has);
+    }
+    if (adapted.isEmpty()) {
+      throw new InputException(
+          adapterFolder == null
+              ? Term.LORA_TARGETS + ": no product of this model is meant; it has " + has
+              : adapterFolder
+                  + ": target_modules names no product of this base model; it has "
+                  + has);
+    }
+  }
+
+  /** Checks that everything which was asked for is there: a slip of the pen is none. */
+  private void checkOptions(String has) {
+    ModuleTargets targets = lora.targets();
+    if (!targets.isAllLinear()) {
+      Set<String> known = new LinkedHashSet<>(modules);
+      known.addAll(adapted);
+      checkEach(
+          Term.LORA_TARGETS, targets.named(), known, ModuleTargets::isLastPart, "product", has);
+    }
+    checkEach(
+        Term.LORA_EXCLUDE_MODULES,
+        targets.excluded(),
+        modules,
+        ModuleTargets::isLastPart,
+        "product",
+        has);
+    checkEach(
+        Term.LORA_LAYERS,
+        targets.layers(),
+        modules,
+        (layer, module) -> layer.equals(targets.layerOf(module)),
+        "layer",
+        "layers whose modules are " + has);
+    checkEach(
+        Term.LORA_RANK_PATTERN,
+        lora.patterns().ranks().keySet(),
+        adapted,
+        LoraConfig.Patterns::matches,
+        "module with an adapter",
+        String.join(", ", adapted));
+    checkEach(
+        Term.LORA_ALPHA_PATTERN,
+        lora.patterns().alphas().keySet(),
+        adapted,
+        LoraConfig.Patterns::matches,
+        "module with an adapter",
+        String.join(", ", adapted));
+    Set<String> all = new LinkedHashSet<>();
+    declared.forEach(p -> p.declaration().parts().forEach(part -> all.add(module(part))));
+    checkEach(
+        Term.LORA_MODULES_TO_SAVE,
+        lora.beside().modules(),
+        all,
+        (name, module) -> TrainedBeside.of(Biases.NONE, List.of(name)).saves(module),
+        "module",
+        all.stream().map(LoraConfig::suffix).distinct().collect(Collectors.joining(", ")));
+  }
+
+  private static <T> void checkEach(
+      Term option,
+      Iterable<T> wanted,
+      Set<String> names,
+      BiPredicate<T, String> rule,
+      String what,
+      String has) {
+    for (T one : wanted) {
+      if (names.stream().noneMatch(name -> rule.test(one, name))) {
         throw new InputException(
-            adapterFolder == null
-                ? Term.LORA_TARGETS
-                    + ": '"
-                    + target
-                    + "' matches no product of this model; it has "
-                    + has
-                : adapterFolder
-                    + ": target_modules names '"
-                    + target
-                    + "', which is no product that can be adapted in this base model; it has "
-                    + has);
+            option + ": '" + one + "' matches no " + what + " of this model; it has " + has);
       }
     }
   }
 
   /** A weight matrix (rows, cols) that decays. */
   public Parameter matrix(String name, long rows, long cols) {
-    return declare(List.of(new Part(name, rows)), cols, Layout.PLAIN, true, false, true, frozenAs);
+    List<Part> parts = List.of(new Part(name, rows));
+    return declare(parts, cols, Layout.PLAIN, true, false, true, held(parts, frozenAs));
   }
 
   /**
@@ -121,14 +256,60 @@ public final class ParameterBuilder {
   Parameter stacked(List<Part> parts, long cols, Layout layout) {
     Check.argument(
         layout == Layout.PLAIN || parts.size() == 1, "a layout of several tensors: %s", parts);
-    return declare(
-        parts, cols, layout, true, false, true, frozenAs == null ? null : productsFrozenAs);
+    DType heldAs = held(parts, frozenAs == null ? null : productsFrozenAs);
+    return declare(parts, cols, layout, true, false, true, heldAs);
+  }
+
+  private static String module(Part tensor) {
+    return tensor.name().substring(0, Math.max(0, tensor.name().lastIndexOf('.')));
+  }
+
+  /** How tensors are held: as the others, or null where their modules are trained whole. */
+  private DType held(List<Part> tensors, DType otherwise) {
+    if (otherwise == null || lora == null) {
+      return otherwise;
+    }
+    List<String> names = tensors.stream().map(ParameterBuilder::module).toList();
+    List<String> saved = names.stream().filter(lora::saves).toList();
+    if (adapterFolder == null && !saved.isEmpty() && saved.size() < names.size()) {
+      throw new InputException(
+          Term.LORA_MODULES_TO_SAVE
+              + " names "
+              + saved.get(0)
+              + ", which is computed in one product with its neighbours; name all of "
+              + String.join(", ", names));
+    }
+    return saved.isEmpty() && !trainsTokensOf(names.get(0)) ? otherwise : null;
+  }
+
+  /** Whether rows of a table are trained: it is held in f32 then, as they are. */
+  private boolean trainsTokensOf(String module) {
+    return lora.beside().tokens().keySet().stream()
+        .anyMatch(name -> !name.isEmpty() && module.endsWith(name));
   }
 
   /** A matrix of an adapter: always trained. */
   Parameter adapter(String name, long rows, long cols, Layout layout) {
     return asNew(
         () -> declare(List.of(new Part(name, rows)), cols, layout, true, false, true, null));
+  }
+
+  /**
+   * Declares the adapter of a table (V,C), whose lookups {@code A[ids]} B multiplies: A is (V,R)
+   * here.
+   *
+   * @param module name of the table without ".weight"
+   * @return null where it gets none
+   */
+  public Adapter tableAdapter(String module, long rows, long cols) {
+    if (!adaptsByName(module)) {
+      return null;
+    }
+    int R = lora.rank(module);
+    Parameter down =
+        adapter(module + LoraConfig.TABLE_DOWN, rows, R, new Layout.Transposed((int) rows, R));
+    Parameter up = adapter(module + LoraConfig.TABLE_UP, cols, R, Layout.PLAIN);
+    return new Adapter(down, up, null, lora.scale(module), 0, 0);
   }
 
   /**
@@ -146,7 +327,7 @@ public final class ParameterBuilder {
    * @param adapters of its modules, each with magnitudes
    */
   Decomposition decompose(Parameter weight, List<Adapter> adapters) {
-    Decomposition decomposition = new Decomposition(weight, adapters, lora.scale());
+    Decomposition decomposition = new Decomposition(weight, adapters);
     decompositions.add(decomposition);
     return decomposition;
   }
@@ -156,27 +337,42 @@ public final class ParameterBuilder {
     return stackedVectors(List.of(new Part(name, count)), Layout.PLAIN);
   }
 
-  /** Vectors, one after the other; the layout as of {@link #stacked}. */
+  /**
+   * Vectors, one after the other; the layout as of {@link #stacked}. Where some of them are trained
+   * biases, the gradients of the others are to stay zero.
+   */
   Parameter stackedVectors(List<Part> parts, Layout layout) {
     Check.argument(
         layout == Layout.PLAIN || parts.size() == 1, "a layout of several tensors: %s", parts);
-    return declare(parts, 1, layout, false, false, false, frozenAs);
+    boolean trains = lora != null && parts.stream().anyMatch(this::isTrainedBias);
+    return declare(parts, 1, layout, false, false, false, trains ? null : held(parts, frozenAs));
+  }
+
+  private boolean isTrainedBias(Part tensor) {
+    return tensor.name().endsWith(".bias") && lora.trainsBias(module(tensor));
   }
 
   /** The word embedding (V, C): decays, and is updated by row. At most one. */
   public Parameter wordEmbedding(String name, long vocabulary, long width) {
+    return wordEmbedding(name, vocabulary, width, false);
+  }
+
+  /**
+   * The same.
+   *
+   * @param isShared whether a product has the same weight, whose gradient reaches every row
+   */
+  public Parameter wordEmbedding(String name, long vocabulary, long width, boolean isShared) {
     for (Parameter other : declared) {
       Check.argument(
           !other.declaration().rowSparse(), "two word embeddings: %s and %s", other.name(), name);
     }
-    return declare(
-        List.of(new Part(name, vocabulary)),
-        width,
-        Layout.PLAIN,
-        true,
-        frozenAs == null,
-        true,
-        frozenAs);
+    List<Part> parts = List.of(new Part(name, vocabulary));
+    boolean hasTrainedRows =
+        lora != null && lora.beside().tokens().containsKey(TrainedBeside.WORDS);
+    DType heldAs = hasTrainedRows ? null : held(parts, frozenAs);
+    boolean isSparse = heldAs == null && !isShared;
+    return declare(parts, width, Layout.PLAIN, true, isSparse, true, heldAs);
   }
 
   private Parameter declare(

@@ -115,7 +115,7 @@ class LinearCrossEntropyTest {
         LinearCrossEntropy.chunkRows(LARGE * 4L) < M / 2, "the test needs three chunks or more");
     try (Fixture f = new Fixture(target.backend(), LARGE, M, false)) {
       Tensor input = f.input(true);
-      LinearCrossEntropy.apply(f.tape, input, f.weight, f.labels(), f.losses(), 0, 0.1f);
+      LinearCrossEntropy.apply(f.tape, input, product(f.weight), f.labels(), f.losses(), 0, 0.1f);
       float[] losses = f.floats(f.losses(), M);
       float[] dinput = f.floats(input.gradient(), M * C);
       float[] dweight = f.floats(f.weight.gradient(), LARGE * C);
@@ -190,7 +190,7 @@ class LinearCrossEntropyTest {
     try (Fixture f = new Fixture(target.backend(), V, M, true)) {
       Tensor input = f.input(true);
       LinearCrossEntropy.apply(
-          f.tape, input, f.weight, f.labels(), f.losses(), f.predictions(), 0f);
+          f.tape, input, product(f.weight), f.labels(), f.losses(), f.predictions(), 0f);
       ByteBuffer predicted = ByteBuffer.allocateDirect(M * 4).order(ByteOrder.nativeOrder());
       f.backend.download(predicted.duplicate(), f.predictions());
       Tensor logits = f.tape.tensor(M, V, false);
@@ -230,7 +230,7 @@ class LinearCrossEntropyTest {
   private static long highWater(Backend backend, int V) {
     try (Fixture f = new Fixture(backend, V, 4096, true)) {
       Tensor input = f.input(true);
-      LinearCrossEntropy.apply(f.tape, input, f.weight, f.labels(), f.losses(), 0, 0f);
+      LinearCrossEntropy.apply(f.tape, input, product(f.weight), f.labels(), f.losses(), 0, 0f);
       return f.tape.arena().highWaterBytes();
     }
   }
@@ -246,5 +246,9 @@ class LinearCrossEntropyTest {
         assertEquals(expected[i], actual[i], share * largest, what + "[" + i + "]");
       }
     }
+  }
+
+  private static Projection product(Parameter weight) {
+    return Projection.over(new ParameterBuilder(), "vocabulary", weight);
   }
 }

@@ -13,7 +13,7 @@ public final class LanguageModels {
 
   /** The logits that training never holds whole. */
   public static Tensor logits(Tape tape, Model model, Tensor hidden) {
-    Parameter vocabulary = model.vocabulary();
+    Parameter vocabulary = model.vocabulary().weight();
     Tensor logits = tape.tensor(hidden.rows(), vocabulary.rows(), false);
     tape.backend()
         .run(
@@ -29,6 +29,9 @@ public final class LanguageModels {
                 Activation.NONE,
                 hidden.dtype(),
                 vocabulary.operandDtype(hidden.dtype())));
+    model
+        .vocabulary()
+        .addAdapters(tape, logits.address(), hidden.address(), hidden.rows(), hidden.dtype());
     return logits;
   }
 }
