@@ -26,8 +26,8 @@ public final class Embedder implements AutoCloseable {
 
   /**
    * Opens a model by its name ("minilm"), its folder, or its name on the Hugging Face Hub ({@code
-   * ORG/NAME}, {@code ORG/NAME@REVISION}), which is fetched if it is not on this machine. The pooling is what {@code modules.json}
-   * says; without that, the mean of all tokens' vectors.
+   * ORG/NAME}, {@code ORG/NAME@REVISION}), which is fetched if it is not on this machine. The
+   * pooling is what {@code modules.json} says; without that, the mean of all tokens' vectors.
    *
    * @throws InvalidInputException if there is none
    */

@@ -174,8 +174,8 @@ public final class Generator implements AutoCloseable {
 
   /**
    * Opens a model by its folder or by its name on the Hugging Face Hub, {@code ORG/NAME} or {@code
-   * ORG/NAME@REVISION}. What is not on this machine is fetched, into the cache that Python's
-   * {@code huggingface_hub} uses too; no other use of a model opens a connection.
+   * ORG/NAME@REVISION}. What is not on this machine is fetched, into the cache that Python's {@code
+   * huggingface_hub} uses too; no other use of a model opens a connection.
    *
    * @throws InvalidInputException if there is none
    * @throws AttuneException if it cannot be fetched

@@ -5,7 +5,6 @@ import dev.attune.data.DataReport;
 import dev.attune.data.DataReportText;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
-import dev.attune.data.FileOptions;
 import dev.attune.data.Finding;
 import dev.attune.run.Datasets;
 import dev.attune.run.OptionNames;
@@ -13,8 +12,6 @@ import dev.attune.run.RunConfig;
 import dev.attune.run.RunListener;
 import dev.attune.run.RunOption;
 import dev.attune.run.TrainRun;
-import dev.attune.task.TaskType;
-import dev.attune.task.Tasks;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -50,8 +47,7 @@ import java.util.stream.Stream;
  * <p>The model is named ("minilm"), a Hugging Face folder, or named as on the Hugging Face Hub
  * ({@code ORG/NAME}, {@code ORG/NAME@REVISION}). Data may be in memory or in files as the command
  * line reads them. Where a name of the hub is given, and nowhere else, what is not on this machine
- * is fetched. One thread uses a trainer at a time; its listeners hear on that
- * thread.
+ * is fetched. One thread uses a trainer at a time; its listeners hear on that thread.
  *
  * @param <E> the kind of example
  */

@@ -13,7 +13,13 @@ final class CommandHelp {
 
   static String of(Command command) {
     StringWriter out = new StringWriter();
-    out.write("usage: attune " + command.name() + spaced(command.words()) + " [options]\n\n" + command.summary() + "\n\n");
+    out.write(
+        "usage: attune "
+            + command.name()
+            + spaced(command.words())
+            + " [options]\n\n"
+            + command.summary()
+            + "\n\n");
     PrintWriter writer = new PrintWriter(out);
     printOptions(writer, Arguments.parsed(command.options()));
     writer.flush();

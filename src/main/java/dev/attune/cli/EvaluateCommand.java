@@ -30,8 +30,8 @@ final class EvaluateCommand implements Command {
 
   @Override
   public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
-    EvaluateRun.Outcome outcome = EvaluateRun.run(
-            Fetched.all(arguments.config(), new FetchView(console), RunOption.FILE));
+    EvaluateRun.Outcome outcome =
+        EvaluateRun.run(Fetched.all(arguments.config(), new FetchView(console), RunOption.FILE));
     outcome.values().forEach(result::put);
     result.put("examples", outcome.data().size());
     console.reading(outcome.data(), result);

@@ -72,8 +72,7 @@ final class GenerateCommand implements Command {
     if (given.isGiven(RunOption.OUTPUT) && !given.isGiven(RunOption.PROMPTS)) {
       throw new InputException(RunOption.OUTPUT + " needs " + RunOption.PROMPTS);
     }
-    Path output =
-        given.isGiven(RunOption.OUTPUT) ? OutputFile.of(given, RunOption.PROMPTS) : null;
+    Path output = given.isGiven(RunOption.OUTPUT) ? OutputFile.of(given, RunOption.PROMPTS) : null;
     RunConfig config = Fetched.all(given, new FetchView(console));
     try (GenerateRun run = GenerateRun.open(config)) {
       if (!console.isQuiet()) {

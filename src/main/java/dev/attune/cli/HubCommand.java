@@ -83,8 +83,7 @@ final class HubCommand implements Command {
 
   private static void checkCount(List<String> names, int count, String usage) {
     if (names.size() != count) {
-      throw new InputException(
-          "there are " + names.size() + " names; the usage is: " + usage);
+      throw new InputException("there are " + names.size() + " names; the usage is: " + usage);
     }
   }
 

@@ -80,8 +80,8 @@ public final class Main {
   private static int run(
       Command command, List<String> words, boolean json, StopSignal signal, ObjectNode result) {
     try {
-      Arguments arguments = Arguments.parse(
-              command.name(), command.options(), !command.words().isEmpty(), words);
+      Arguments arguments =
+          Arguments.parse(command.name(), command.options(), !command.words().isEmpty(), words);
       return command.run(arguments, new Console(json, arguments.quiet()), signal, result);
     } catch (InputException e) {
       return fail(ExitStatus.BAD_INPUT, e.getMessage(), result);

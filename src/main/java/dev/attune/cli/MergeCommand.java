@@ -35,8 +35,8 @@ final class MergeCommand implements Command {
 
   @Override
   public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
-    MergeRun.Outcome outcome = MergeRun.run(
-            Fetched.all(arguments.config(), new FetchView(console), RunOption.OUTPUT_DIR));
+    MergeRun.Outcome outcome =
+        MergeRun.run(Fetched.all(arguments.config(), new FetchView(console), RunOption.OUTPUT_DIR));
     result.put("output_dir", outcome.output().toString());
     console.line("The merged model is in %s", outcome.output());
     return ExitStatus.DONE;

@@ -159,8 +159,7 @@ final class BlobDownload {
   }
 
   private void attempt() throws IOException {
-    Map<String, String> range =
-        arrived > 0 ? Map.of("Range", "bytes=" + arrived + "-") : Map.of();
+    Map<String, String> range = arrived > 0 ? Map.of("Range", "bytes=" + arrived + "-") : Map.of();
     try (HubHttp.Opened opened = http.get(uri, range)) {
       HubAnswer answer = opened.answer();
       String encoding = answer.header("Content-Encoding").orElse("identity");

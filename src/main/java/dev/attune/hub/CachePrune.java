@@ -41,8 +41,14 @@ final class CachePrune {
     for (String id : ids) {
       if (all.stream().noneMatch(repository -> repository.id().equals(id))) {
         throw new InputException(
-            "the cache " + cache + " has no repository " + id + "; it has "
-                + (all.isEmpty() ? "none" : String.join(", ", all.stream().map(CachedRepository::id).toList())));
+            "the cache "
+                + cache
+                + " has no repository "
+                + id
+                + "; it has "
+                + (all.isEmpty()
+                    ? "none"
+                    : String.join(", ", all.stream().map(CachedRepository::id).toList())));
       }
     }
     CachePrune prune = new CachePrune(cache, dryRun, progress);

@@ -99,9 +99,7 @@ final class CacheScan {
     for (Path ref : files(refs)) {
       if (!ref.getFileName().toString().endsWith(".tmp")) {
         String name = refs.relativize(ref).toString().replace('\\', '/');
-        names
-            .computeIfAbsent(Files.readString(ref).strip(), commit -> new ArrayList<>())
-            .add(name);
+        names.computeIfAbsent(Files.readString(ref).strip(), commit -> new ArrayList<>()).add(name);
       }
     }
     names.values().forEach(all -> all.sort(null));
@@ -124,7 +122,10 @@ final class CacheScan {
       return List.of();
     }
     try (Stream<Path> entries = Files.walk(folder)) {
-      return entries.filter(f -> !Files.isDirectory(f, LinkOption.NOFOLLOW_LINKS)).sorted().toList();
+      return entries
+          .filter(f -> !Files.isDirectory(f, LinkOption.NOFOLLOW_LINKS))
+          .sorted()
+          .toList();
     }
   }
 }

@@ -16,11 +16,14 @@ record FileFacts(String commit, String etag, long sizeBytes) {
   /** Asks for a file at a revision. */
   static FileFacts ask(HubHttp http, HubName name, String revision, String file)
       throws IOException {
-    HubAnswer answer =
-        http.persistently(() -> http.head(http.at(name.filePath(revision, file))));
+    HubAnswer answer = http.persistently(() -> http.head(http.at(name.filePath(revision, file))));
     String commit = answer.header("X-Repo-Commit").orElse("");
     String etag =
-        answer.header("X-Linked-Etag").or(() -> answer.header("ETag")).map(FileFacts::plain).orElse("");
+        answer
+            .header("X-Linked-Etag")
+            .or(() -> answer.header("ETag"))
+            .map(FileFacts::plain)
+            .orElse("");
     if (!HubName.isCommit(commit) || !isFileName(etag)) {
       throw new HubFailure(
           HubFailure.Kind.BROKEN,

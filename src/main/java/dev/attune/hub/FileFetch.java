@@ -197,13 +197,10 @@ final class FileFetch {
   }
 
   /** The hub says the same of a file in two places, or something is wrong on the way. */
-  private void check(String file, RepositoryFiles.Entry listed, FileFacts facts)
-      throws HubFailure {
+  private void check(String file, RepositoryFiles.Entry listed, FileFacts facts) throws HubFailure {
     boolean etags = listed.etag() == null || listed.etag().equals(facts.etag());
     boolean sizes =
-        listed.sizeBytes() < 0
-            || facts.sizeBytes() < 0
-            || listed.sizeBytes() == facts.sizeBytes();
+        listed.sizeBytes() < 0 || facts.sizeBytes() < 0 || listed.sizeBytes() == facts.sizeBytes();
     if (!etags || !sizes || !commit.equals(facts.commit())) {
       throw new HubFailure(
           HubFailure.Kind.BROKEN,

@@ -189,7 +189,8 @@ public final class Hub {
 
   Path find(String model, Progress progress) {
     if (model.isBlank()) {
-      throw new InputException("no model given; expected a Hugging Face folder, one of "
+      throw new InputException(
+          "no model given; expected a Hugging Face folder, one of "
               + NAMES
               + ", or ORG/NAME of a model on the Hugging Face Hub");
     }

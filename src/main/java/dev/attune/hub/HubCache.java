@@ -117,10 +117,10 @@ final class HubCache {
     Path folder = root.resolve(".locks").resolve(folderName);
     Files.createDirectories(folder);
     Path file = folder.resolve(of + ".lock");
-    if (!Files.exists(file) && folder.getFileSystem().supportedFileAttributeViews().contains("posix")) {
+    if (!Files.exists(file)
+        && folder.getFileSystem().supportedFileAttributeViews().contains("posix")) {
       try {
-        Files.setPosixFilePermissions(
-            Files.createFile(file), LOCK_PERMISSIONS);
+        Files.setPosixFilePermissions(Files.createFile(file), LOCK_PERMISSIONS);
       } catch (FileAlreadyExistsException e) {
         // Made by another process just now.
       }

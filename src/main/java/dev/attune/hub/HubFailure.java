@@ -48,8 +48,7 @@ final class HubFailure extends IOException {
    * @param retryAfterSeconds how long the server asks to be left alone; negative: it does not say
    * @param commit at which it is so, as the hub says; null: it does not
    */
-  HubFailure(
-      Kind kind, String message, long retryAfterSeconds, String commit, Throwable cause) {
+  HubFailure(Kind kind, String message, long retryAfterSeconds, String commit, Throwable cause) {
     super(message, cause);
     this.commit = commit;
     this.kind = kind;

@@ -114,8 +114,7 @@ final class HubFetch {
   private record Revision(String commit, RepositoryFiles listing) {}
 
   private Revision revision(HubHttp http, HubName name, boolean once) throws IOException {
-    String path =
-        name.apiPath() + "/revision/" + HubName.encoded(name.revision()) + "?blobs=true";
+    String path = name.apiPath() + "/revision/" + HubName.encoded(name.revision()) + "?blobs=true";
     // No connection at all is no matter of patience; nor is anything if the cache will do.
     byte[] answer = http.get(http.at(path), MOST_ANSWER_BYTES, once);
     JsonNode info;
@@ -146,8 +145,7 @@ final class HubFetch {
     RepositoryFiles listing = revision.listing();
     Path folder = cache.snapshot(revision.commit());
     Set<String> first = ModelChoice.first(name.toString(), listing.names());
-    FileFetch fetch =
-        new FileFetch(http, cache, name, revision.commit(), listing, files, progress);
+    FileFetch fetch = new FileFetch(http, cache, name, revision.commit(), listing, files, progress);
     if (isWhole(fetch, folder, first)) {
       note(cache, revision, false);
       return folder;
@@ -198,8 +196,7 @@ final class HubFetch {
       }
     }
     if (!fetch.missing(shards).isEmpty()) {
-      progress.report(
-          "Its weights are in shards (" + size(shards, revision.listing()) + ").");
+      progress.report("Its weights are in shards (" + size(shards, revision.listing()) + ").");
     }
     fetch.all(shards);
     progress.report(
@@ -260,8 +257,7 @@ final class HubFetch {
       return new Cached(commit.get(), folder, ModelChoice.missing(folder));
     }
     List<String> missing = new ArrayList<>();
-    Set<String> wanted =
-        new TreeSet<>(ModelChoice.first(name.toString(), listing.get().names()));
+    Set<String> wanted = new TreeSet<>(ModelChoice.first(name.toString(), listing.get().names()));
     for (String file : wanted) {
       if (!cache.has(commit.get(), file, listing.get().entry(file).sizeBytes())) {
         missing.add(file);
@@ -343,21 +339,22 @@ final class HubFetch {
       try {
         return fetchFile(name, cache, file.path());
       } catch (HubFailure e) {
-        boolean gone =
-            e.kind() == HubFailure.Kind.REVISION || e.kind() == HubFailure.Kind.ENTRY;
+        boolean gone = e.kind() == HubFailure.Kind.REVISION || e.kind() == HubFailure.Kind.ENTRY;
         if (gone || commit.isEmpty() || !cache.has(commit.get(), file.path(), -1)) {
           throw e;
         }
         if (e.kind() != HubFailure.Kind.OFFLINE) {
           progress.report(
-              "The hub was not asked whether " + file + " has changed: " + e.getMessage()
+              "The hub was not asked whether "
+                  + file
+                  + " has changed: "
+                  + e.getMessage()
                   + ". What was fetched before is used.");
         }
         return cache.snapshot(commit.get()).resolve(file.path());
       }
     } catch (HubFailure e) {
-      throw messages.of(
-          name, e, " (" + file + " is not in the cache " + settings.cache() + ")");
+      throw messages.of(name, e, " (" + file + " is not in the cache " + settings.cache() + ")");
     } catch (IOException e) {
       throw messages.ofStorage(name, e);
     }
@@ -389,15 +386,18 @@ final class HubFetch {
         }
         noteAbsent(cache, e.commit(), path);
         throw new HubFailure(
-            HubFailure.Kind.ENTRY,
-            "the dataset " + name + " has no file '" + path + "'", e);
+            HubFailure.Kind.ENTRY, "the dataset " + name + " has no file '" + path + "'", e);
       }
-      FileFetch fetch =
-          new FileFetch(http, cache, name, facts.commit(), unknown, files, progress);
+      FileFetch fetch = new FileFetch(http, cache, name, facts.commit(), unknown, files, progress);
       boolean isNew = !fetch.missing(Set.of(path)).isEmpty();
       if (isNew) {
         progress.report(
-            "Fetching " + path + " of the dataset " + name + " from " + settings.endpoint()
+            "Fetching "
+                + path
+                + " of the dataset "
+                + name
+                + " from "
+                + settings.endpoint()
                 + (facts.sizeBytes() < 0 ? "." : " (" + Meter.size(facts.sizeBytes()) + ")."));
         alone(
             name,

@@ -4,15 +4,15 @@ import dev.attune.core.InterruptedCallException;
 import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.net.URI;
-import java.nio.charset.StandardCharsets;
-import java.nio.channels.UnresolvedAddressException;
-import java.net.UnknownHostException;
-import java.net.http.HttpConnectTimeoutException;
 import java.net.ConnectException;
+import java.net.URI;
+import java.net.UnknownHostException;
 import java.net.http.HttpClient;
+import java.net.http.HttpConnectTimeoutException;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.channels.UnresolvedAddressException;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.Map;
@@ -213,8 +213,7 @@ final class HubHttp implements AutoCloseable {
    * @throws HubFailure the failure, if the server asks for more patience than anybody has
    */
   void waitBeforeTry(int failures, HubFailure failure) throws HubFailure {
-    long millis =
-        Math.min(LONGEST_PAUSE_MILLIS, FIRST_PAUSE_MILLIS << Math.min(failures - 1, 10));
+    long millis = Math.min(LONGEST_PAUSE_MILLIS, FIRST_PAUSE_MILLIS << Math.min(failures - 1, 10));
     millis = millis / 2 + ThreadLocalRandom.current().nextLong(millis / 2 + 1);
     if (failure.retryAfterSeconds() > MOST_PATIENCE_SECONDS) {
       throw failure;
@@ -254,8 +253,7 @@ final class HubHttp implements AutoCloseable {
       boolean staysOnHub)
       throws IOException {
     if (settings.isOffline()) {
-      throw new HubFailure(
-          HubFailure.Kind.OFFLINE, "networking is switched off by HF_HUB_OFFLINE");
+      throw new HubFailure(HubFailure.Kind.OFFLINE, "networking is switched off by HF_HUB_OFFLINE");
     }
     Map<String, String> seen = new TreeMap<>();
     URI place = uri;
@@ -280,8 +278,7 @@ final class HubHttp implements AutoCloseable {
       }
       Optional<String> location = response.headers().firstValue("Location");
       if (family != 3 || location.isEmpty()) {
-        throw refusal(
-            new HubAnswer(response.statusCode(), said, place), response.body(), ofHub);
+        throw refusal(new HubAnswer(response.statusCode(), said, place), response.body(), ofHub);
       }
       response.body().close();
       URI target = target(place, location.get());
@@ -349,8 +346,7 @@ final class HubHttp implements AutoCloseable {
       token.ifPresent(value -> request.setHeader("Authorization", "Bearer " + value));
     }
     proxies.authorization(uri).ifPresent(v -> request.setHeader("Proxy-Authorization", v));
-    request.method(
-        method, content == null ? HttpRequest.BodyPublishers.noBody() : content);
+    request.method(method, content == null ? HttpRequest.BodyPublishers.noBody() : content);
     try {
       return client.send(request.build(), HttpResponse.BodyHandlers.ofInputStream());
     } catch (InterruptedException e) {
@@ -367,7 +363,9 @@ final class HubHttp implements AutoCloseable {
 
   private static String userAgent() {
     String version = HubHttp.class.getPackage().getImplementationVersion();
-    return "attune/" + (version == null ? "development" : version) + "; java/"
+    return "attune/"
+        + (version == null ? "development" : version)
+        + "; java/"
         + Runtime.version().feature();
   }
 
@@ -380,7 +378,8 @@ final class HubHttp implements AutoCloseable {
       return known;
     }
     String what = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
-    String who = uri.getHost() + proxies.described(uri).map(p -> " through the proxy " + p).orElse("");
+    String who =
+        uri.getHost() + proxies.described(uri).map(p -> " through the proxy " + p).orElse("");
     if (e instanceof SSLException) {
       return new HubFailure(
           HubFailure.Kind.BROKEN,
@@ -392,9 +391,10 @@ final class HubHttp implements AutoCloseable {
               + " store (-Djavax.net.ssl.trustStore)",
           e);
     }
-    boolean never = e instanceof ConnectException
-        || e instanceof HttpConnectTimeoutException
-        || e instanceof UnknownHostException;
+    boolean never =
+        e instanceof ConnectException
+            || e instanceof HttpConnectTimeoutException
+            || e instanceof UnknownHostException;
     return new HubFailure(
         never ? HubFailure.Kind.UNREACHABLE : HubFailure.Kind.CONNECTION,
         never
@@ -405,8 +405,7 @@ final class HubHttp implements AutoCloseable {
 
   private static String reason(IOException e, String what) {
     for (Throwable cause = e; cause != null; cause = cause.getCause()) {
-      if (cause instanceof UnresolvedAddressException
-          || cause instanceof UnknownHostException) {
+      if (cause instanceof UnresolvedAddressException || cause instanceof UnknownHostException) {
         return "there is no address for this name";
       }
     }

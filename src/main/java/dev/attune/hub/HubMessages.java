@@ -103,8 +103,7 @@ final class HubMessages {
 
   /** The exception for a disk that would not do. */
   RuntimeException ofStorage(HubName name, IOException failure) {
-    String reason =
-        failure instanceof StorageFailure ? failure.getMessage() : failure.toString();
+    String reason = failure instanceof StorageFailure ? failure.getMessage() : failure.toString();
     return new UncheckedIOException(
         "the "
             + kind(name)

@@ -19,7 +19,8 @@ final class HubRefusals {
   static HubFailure ofStore(HubAnswer answer, long retryAfterSeconds) {
     return new HubFailure(
         answer.status() == 416 ? HubFailure.Kind.RANGE : HubFailure.Kind.BUSY,
-        answer.uri().getHost() + ", where the hub keeps files, answers with status "
+        answer.uri().getHost()
+            + ", where the hub keeps files, answers with status "
             + answer.status(),
         retryAfterSeconds,
         null,

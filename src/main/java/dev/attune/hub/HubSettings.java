@@ -122,8 +122,7 @@ final class HubSettings {
     } catch (URISyntaxException e) {
       // The same complaint.
     }
-    throw new InputException(
-        "HF_ENDPOINT is not the address of a hub; it has the form " + PUBLIC);
+    throw new InputException("HF_ENDPOINT is not the address of a hub; it has the form " + PUBLIC);
   }
 
   /** Whether the user has switched networking off. */

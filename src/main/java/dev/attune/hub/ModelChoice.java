@@ -127,7 +127,9 @@ final class ModelChoice {
     for (String file : chosen) {
       if (file.endsWith(INDEX)) {
         JsonNode map =
-            new ObjectMapper().readTree(Files.readAllBytes(folder.resolve(file))).path("weight_map");
+            new ObjectMapper()
+                .readTree(Files.readAllBytes(folder.resolve(file)))
+                .path("weight_map");
         map.forEach(shard -> shards.add(shard.asText()));
         for (String shard : shards) {
           RepositoryPath.below(folder, shard);

@@ -93,8 +93,7 @@ record RepositoryFiles(Map<String, Entry> files) {
   static Optional<RepositoryFiles> ofJson(byte[] json) {
     try {
       JsonNode root = JSON.readTree(json);
-      if (root.path("format_version").asInt() != FORMAT_VERSION
-          || !root.path("files").isObject()) {
+      if (root.path("format_version").asInt() != FORMAT_VERSION || !root.path("files").isObject()) {
         return Optional.empty();
       }
       Map<String, Entry> files = new TreeMap<>();

@@ -6,7 +6,6 @@ import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
 import dev.attune.metrics.Metrics;
-import dev.attune.task.CausalLm;
 import dev.attune.task.Purpose;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;

@@ -21,6 +21,7 @@ import java.util.stream.Collectors;
 public final class RunConfig {
   /** Between the values of an option that takes several: no path holds one. */
   private static final String SEPARATOR = "\n";
+
   private static final String ADAPTER_LEARNING_RATE = "2e-4";
 
   private final List<RunOption> known;

@@ -11,7 +11,11 @@ import java.util.stream.Stream;
  * defaults. One list, so that help, files and overrides cannot disagree.
  */
 public enum RunOption {
-  MODEL("NAME|DIR", null, "minilm, a Hugging Face folder, or ORG/NAME[@REVISION] of the Hugging Face Hub", OnResume.BY_CONTENT),
+  MODEL(
+      "NAME|DIR",
+      null,
+      "minilm, a Hugging Face folder, or ORG/NAME[@REVISION] of the Hugging Face Hub",
+      OnResume.BY_CONTENT),
   TASK(
       "TASK",
       "classification",

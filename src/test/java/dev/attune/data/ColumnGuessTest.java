@@ -36,7 +36,10 @@ class ColumnGuessTest {
   }
 
   private Example first(String json, boolean asTurns) {
-    return read("a.jsonl", json + "\n", new ReadOptions(Columns.parse(null), false, asTurns, FileOptions.AUTOMATIC))
+    return read(
+            "a.jsonl",
+            json + "\n",
+            new ReadOptions(Columns.parse(null), false, asTurns, FileOptions.AUTOMATIC))
         .get(0);
   }
 

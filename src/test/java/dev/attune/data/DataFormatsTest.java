@@ -191,7 +191,8 @@ class DataFormatsTest {
           refusal(file(name, content)));
     }
     Path csv = file("b.csv", TWO.getBytes(Charset.forName(encoding)));
-    Dataset data = DataReader.read(csv, as(Columns.automatic(), options(null, encoding, null, null)));
+    Dataset data =
+        DataReader.read(csv, as(Columns.automatic(), options(null, encoding, null, null)));
     assertEquals(List.of("good", "bad"), texts(data));
   }
 
@@ -213,7 +214,8 @@ class DataFormatsTest {
                 + "; if so, say it: --encoding "
                 + encoding),
         message);
-    Dataset data = DataReader.read(file, as(Columns.automatic(), options(null, encoding, null, null)));
+    Dataset data =
+        DataReader.read(file, as(Columns.automatic(), options(null, encoding, null, null)));
     assertEquals(text, data.get(1).text());
     assertEquals(encoding, form(data));
   }
@@ -291,7 +293,8 @@ class DataFormatsTest {
             + " semicolons. Say which: --delimiter comma or --delimiter semicolon",
         refusal(file, "text,label", FileOptions.AUTOMATIC));
     Dataset data =
-        DataReader.read(file, as(Columns.parse("text,label"), options(null, null, "semicolon", null)));
+        DataReader.read(
+            file, as(Columns.parse("text,label"), options(null, null, "semicolon", null)));
     assertEquals(List.of("gut, wirklich", "nicht gut, wirklich"), texts(data));
     Path plain = file("b.csv", "gut;1\nschlecht, sehr;0\n");
     assertEquals(
@@ -365,7 +368,8 @@ class DataFormatsTest {
         DataReader.read(file, as(columns, options(null, null, null, "none"))).get(0).text());
     Path csv = file("b.csv", "text,label\n\"good\",1\n5\" pipe,0\n");
     assertEquals(
-        "\"good\"", DataReader.read(csv, as(columns, options(null, null, null, "none"))).get(0).text());
+        "\"good\"",
+        DataReader.read(csv, as(columns, options(null, null, null, "none"))).get(0).text());
     assertThrows(InputException.class, () -> options(null, null, null, "all"));
     assertTrue(
         refusal(file("c.jsonl", "{\"text\": \"a\"}"), null, options(null, null, "tab", null))
@@ -595,7 +599,9 @@ class DataFormatsTest {
         assertThrows(
             InputException.class,
             () ->
-                DataReader.read(List.of(one, temp.resolve("c/../c/a.csv").toString()), as(Columns.automatic(), FileOptions.AUTOMATIC)));
+                DataReader.read(
+                    List.of(one, temp.resolve("c/../c/a.csv").toString()),
+                    as(Columns.automatic(), FileOptions.AUTOMATIC)));
     assertTrue(twice.getMessage().endsWith("is given twice"));
   }
 
@@ -619,7 +625,8 @@ class DataFormatsTest {
   void theFormatThatIsSaidCountsWhateverTheName() {
     assertEquals(
         2,
-        DataReader.read(file("data.bin", TWO), as(Columns.automatic(), options("csv", null, null, null)))
+        DataReader.read(
+                file("data.bin", TWO), as(Columns.automatic(), options("csv", null, null, null)))
             .size());
     assertTrue(refusal(file("data", TWO)).contains("--format with one of csv, tsv"));
     assertThrows(InputException.class, () -> options("excel", null, null, null));
@@ -666,7 +673,8 @@ class DataFormatsTest {
       assertEquals(List.of("Bob", "runs"), data.get(0).tokens());
     }
     Dataset table =
-        DataReader.read(file("b.tsv", "tokens\ttags\na b\tO O\n\n"), as(Columns.automatic(), tagged));
+        DataReader.read(
+            file("b.tsv", "tokens\ttags\na b\tO O\n\n"), as(Columns.automatic(), tagged));
     assertEquals(List.of("a", "b"), table.get(0).tokens());
     assertEquals(
         "b.txt, row 3 has 4 columns instead of 2: \"EU\", \"NNP\", \"B-NP\", \"B-ORG\"",

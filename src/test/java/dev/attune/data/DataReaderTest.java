@@ -606,9 +606,6 @@ class DataReaderTest {
 
   private static ReadOptions tsv(String columns) {
     return new ReadOptions(
-        Columns.parse(columns),
-        false,
-        false,
-        FileOptions.parse("tsv", null, null, null, false));
+        Columns.parse(columns), false, false, FileOptions.parse("tsv", null, null, null, false));
   }
 }
