@@ -70,6 +70,7 @@ public final class ModelWeights {
           continue;
         }
         String name = find(source, segment.name(), model, wrapper);
+        checkOnce(folder, source, name, model, wrapper);
         boolean isNew = drawnAnew != null && module(segment.name()).equals(drawnAnew);
         if (isNew || name == null || !fits(source.info(name), segment)) {
           if (how.replaced().contains(segment.name())) {
@@ -253,6 +254,25 @@ public final class ModelWeights {
       }
     }
     return null;
+  }
+
+  /** A tensor that is there with the body's prefix and without, and differs: nobody knows which. */
+  private static void checkOnce(
+      Path folder, WeightSource source, String name, Model model, String wrapper) {
+    String prefix = wrapper + model.bodyPrefix();
+    if (name == null || model.bodyPrefix().isEmpty() || !name.startsWith(prefix)) {
+      return;
+    }
+    String bare = wrapper + name.substring(prefix.length());
+    if (source.names().contains(bare) && !source.holdsSame(name, bare)) {
+      throw new InputException(
+          folder
+              + ": the weights hold "
+              + name
+              + " and "
+              + bare
+              + ", which mean the same and differ; take one of the two out");
+    }
   }
 
   private static InputException misfit(Path folder, Segment segment, TensorInfo info) {

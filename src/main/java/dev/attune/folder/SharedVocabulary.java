@@ -4,9 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.model.Families;
 import dev.attune.weights.WeightFolder;
 import dev.attune.weights.WeightSource;
-import java.nio.FloatBuffer;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.Optional;
 import java.util.Set;
 
@@ -16,7 +14,6 @@ import java.util.Set;
  */
 final class SharedVocabulary {
   private static final String KEY = "tie_word_embeddings";
-  private static final int PIECE = 1 << 20;
 
   private SharedVocabulary() {}
 
@@ -28,7 +25,7 @@ final class SharedVocabulary {
         String wrapper = ModelWeights.wrapper(source);
         Optional<String> word = stored(source, names.get().word(), wrapper);
         Optional<String> last = stored(source, names.get().last(), wrapper);
-        if (word.isPresent() && last.isPresent() && !equal(source, word.get(), last.get())) {
+        if (word.isPresent() && last.isPresent() && !source.holdsSame(word.get(), last.get())) {
           config.put(KEY, false);
         }
       }
@@ -39,24 +36,5 @@ final class SharedVocabulary {
   /** A body's tensors are stored with its prefix or without. */
   private static Optional<String> stored(WeightSource source, Set<String> names, String wrapper) {
     return names.stream().map(name -> wrapper + name).filter(source.names()::contains).findFirst();
-  }
-
-  private static boolean equal(WeightSource source, String one, String other) {
-    long[] shape = source.info(one).shape();
-    if (!Arrays.equals(shape, source.info(other).shape())) {
-      return false;
-    }
-    long count = Arrays.stream(shape).reduce(1, (a, b) -> a * b);
-    FloatBuffer ours = FloatBuffer.allocate(PIECE);
-    FloatBuffer theirs = FloatBuffer.allocate(PIECE);
-    for (long first = 0; first < count; first += PIECE) {
-      int piece = (int) Math.min(PIECE, count - first);
-      source.read(one, first, ours.clear().limit(piece));
-      source.read(other, first, theirs.clear().limit(piece));
-      if (!ours.flip().equals(theirs.flip())) {
-        return false;
-      }
-    }
-    return true;
   }
 }

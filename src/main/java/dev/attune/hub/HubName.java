@@ -4,6 +4,7 @@ import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
@@ -22,6 +23,52 @@ record HubName(Kind kind, String id, String revision) {
   private static final int MOST_CHARACTERS = 96;
   private static final String PART = "\\w(?:[\\w.-]*\\w)?";
   private static final Pattern ID = Pattern.compile("(?:" + PART + "/)?" + PART);
+
+  /**
+   * The hub's oldest models, which have no organisation in their names. Any other bare word is a
+   * folder that was mistyped, and nobody else's business.
+   */
+  private static final Set<String> OLDEST =
+      Set.of(
+          "albert-base-v1",
+          "albert-base-v2",
+          "albert-large-v1",
+          "albert-large-v2",
+          "albert-xlarge-v1",
+          "albert-xlarge-v2",
+          "albert-xxlarge-v1",
+          "albert-xxlarge-v2",
+          "bert-base-cased",
+          "bert-base-chinese",
+          "bert-base-german-cased",
+          "bert-base-multilingual-cased",
+          "bert-base-multilingual-uncased",
+          "bert-base-uncased",
+          "bert-large-cased",
+          "bert-large-cased-whole-word-masking",
+          "bert-large-uncased",
+          "bert-large-uncased-whole-word-masking",
+          "bert-large-uncased-whole-word-masking-finetuned-squad",
+          "camembert-base",
+          "distilbert-base-cased",
+          "distilbert-base-cased-distilled-squad",
+          "distilbert-base-german-cased",
+          "distilbert-base-multilingual-cased",
+          "distilbert-base-uncased",
+          "distilbert-base-uncased-distilled-squad",
+          "distilbert-base-uncased-finetuned-sst-2-english",
+          "distilgpt2",
+          "distilroberta-base",
+          "gpt2",
+          "gpt2-large",
+          "gpt2-medium",
+          "gpt2-xl",
+          "roberta-base",
+          "roberta-large",
+          "roberta-large-mnli",
+          "xlm-roberta-base",
+          "xlm-roberta-large");
+
   private static final Pattern COMMIT = Pattern.compile("[0-9a-f]{40}");
 
   /** What a repository holds. */
@@ -48,7 +95,8 @@ record HubName(Kind kind, String id, String revision) {
 
   /** A model that is named so; empty where the text is no name that the hub could have. */
   static Optional<HubName> ofModel(String text) {
-    return of(Kind.MODEL, text);
+    return of(Kind.MODEL, text)
+        .filter(name -> name.id.indexOf('/') >= 0 || OLDEST.contains(name.id));
   }
 
   /** A repository that is named so. */

@@ -24,6 +24,10 @@ public final class FamilyConfig {
 
   static {
     harmless("says which model this is; the registry reads it", "model_type", "architectures");
+    harmless(
+        "names code of the model's own, which Transformers does not run unless told to trust it,"
+            + " where it knows the model's type",
+        "auto_map");
     harmless("where the file comes from", "_name_or_path", "name_or_path", "_commit_hash");
     harmless(
         "which program wrote the file, or reads it",

@@ -3,6 +3,7 @@ package dev.attune.weights;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import java.nio.FloatBuffer;
+import java.util.Arrays;
 import java.util.Set;
 
 /**
@@ -47,6 +48,25 @@ public interface WeightSource extends AutoCloseable {
     } finally {
       out.limit(limit);
     }
+  }
+
+  /** Whether two tensors have one shape and the same values. */
+  default boolean holdsSame(String one, String other) {
+    if (!Arrays.equals(info(one).shape(), info(other).shape())) {
+      return false;
+    }
+    int most = 1 << 20;
+    FloatBuffer ours = FloatBuffer.allocate(most);
+    FloatBuffer theirs = FloatBuffer.allocate(most);
+    for (long first = 0; first < info(one).elements(); first += most) {
+      int piece = (int) Math.min(most, info(one).elements() - first);
+      read(one, first, ours.clear().limit(piece));
+      read(other, first, theirs.clear().limit(piece));
+      if (!ours.flip().equals(theirs.flip())) {
+        return false;
+      }
+    }
+    return true;
   }
 
   @Override

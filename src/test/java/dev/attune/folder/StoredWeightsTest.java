@@ -3,11 +3,13 @@ package dev.attune.folder;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.DType;
+import dev.attune.core.InputException;
 import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
 import dev.attune.model.HeadKind;
@@ -139,6 +141,23 @@ class StoredWeightsTest {
   }
 
   /** PyTorch's DataParallel puts "module." before every name. */
+  /** With the body's prefix and without: which of the two counts, nobody knows. */
+  @Test
+  void aTensorThatIsThereTwiceAndDiffersIsRefused() throws IOException {
+    Map<String, Stored> tensors = read(Goldens.own("llama"));
+    Stored norm = tensors.get("model.norm.weight");
+    tensors.put("norm.weight", norm);
+    write(tensors, name -> name);
+    tied(false);
+    vocabulary();
+    float[] other = norm.values().clone();
+    other[0] += 1;
+    tensors.put("norm.weight", new Stored(norm.shape(), other));
+    write(tensors, name -> name);
+    InputException e = assertThrows(InputException.class, this::vocabulary);
+    assertTrue(e.getMessage().contains("hold model.norm.weight and norm.weight"), e.getMessage());
+  }
+
   @Test
   void namesMayBeginWithModule() throws IOException {
     Map<String, Stored> tensors = read(Goldens.own("bert"));

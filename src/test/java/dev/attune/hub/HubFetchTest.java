@@ -403,15 +403,15 @@ class HubFetchTest {
     server.faults.add(
         exchange -> {
           String path = exchange.getRequestURI().toString();
-          if (!path.contains("old-name")) {
+          if (!path.contains("old/name")) {
             return false;
           }
-          exchange.getResponseHeaders().set("Location", path.replace("old-name", NAME));
+          exchange.getResponseHeaders().set("Location", path.replace("old/name", NAME));
           FakeHub.send(exchange, 307, "moved".getBytes(UTF_8));
           return true;
         });
-    Path folder = model("old-name");
-    assertTrue(folder.toString().contains("models--old-name"), folder::toString);
+    Path folder = model("old/name");
+    assertTrue(folder.toString().contains("models--old--name"), folder::toString);
     assertEquals(WANTED, names(folder));
   }
 
@@ -902,6 +902,7 @@ class HubFetchTest {
             "a/b@",
             "a/b@../x",
             "a/b@x y",
+            "out_reviews",
             "x".repeat(97))) {
       assertTrue(HubName.ofModel(path).isEmpty(), path);
     }
