@@ -15,6 +15,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.BeforeAll;
@@ -62,6 +63,11 @@ class EndToEndTest {
                 "--threads",
                 "2",
                 "--json"));
+    // A file that is named again would be read beside the first.
+    if (List.of(more).contains("--train-file")) {
+      int file = words.indexOf("--train-file");
+      words.subList(file, file + 2).clear();
+    }
     words.addAll(List.of(more));
     return words.toArray(String[]::new);
   }
@@ -258,6 +264,47 @@ class EndToEndTest {
     Ended resumed = AttuneProcess.run(scratch, train(stopped, "--epochs", "8", "--resume"));
     assertEquals(0, resumed.status(), resumed.err());
     assertArrayEquals(weights(whole), weights(stopped));
+  }
+
+  /** Containers and cron: Java alone would write every letter beyond ASCII as a question mark. */
+  @Test
+  void aPlainLocaleLosesNoLetter() throws IOException {
+    Path rows = scratch.resolve("rows.csv");
+    Files.writeString(rows, "größe,label\nZoë geht,schön\nÜbel,schlimm\nna ja,schön\n");
+    Path output = scratch.resolve("plain");
+    List<String> plain = List.of("env", "LC_ALL=POSIX");
+    String[] training = train(output, "--columns", "text=größe,label=label");
+    training[Arrays.asList(training).indexOf(train.toString())] = rows.toString();
+    Ended trained = AttuneProcess.start(scratch, plain, training).await();
+    assertEquals(0, trained.status(), trained.err());
+    assertTrue(trained.err().contains("schön"), trained.err());
+    Path predictions = scratch.resolve("out.jsonl");
+    Ended predicted =
+        AttuneProcess.start(
+                scratch,
+                plain,
+                "predict",
+                "--model",
+                output.toString(),
+                "--file",
+                rows.toString(),
+                "--columns",
+                "text=größe",
+                "--output",
+                predictions.toString())
+            .await();
+    assertEquals(0, predicted.status(), predicted.err());
+    String written = Files.readString(predictions);
+    assertTrue(written.contains("\"größe\":\"Zoë geht\""), written);
+    assertTrue(written.contains("\"schlimm\":"), written);
+  }
+
+  @Test
+  void aJavaHomeWithoutJavaIsNamed() {
+    Ended ended =
+        AttuneProcess.start(scratch, List.of("env", "JAVA_HOME=/nowhere"), "doctor").await();
+    assertEquals(1, ended.status());
+    assertTrue(ended.err().contains("JAVA_HOME is /nowhere, where there is no bin/java"));
   }
 
   @Test
