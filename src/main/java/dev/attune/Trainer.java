@@ -19,10 +19,13 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.function.BiFunction;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
@@ -388,10 +391,13 @@ public final class Trainer<E> {
     return set(RunOption.LORA_ALPHA_PATTERN, pairs(alphas));
   }
 
+  /** In the order of a map that has one; else by name, lest it be another in the next process. */
   private static String pairs(Map<String, ?> values) {
-    return values.entrySet().stream()
-        .map(entry -> entry.getKey() + "=" + entry.getValue())
-        .collect(Collectors.joining(","));
+    boolean ordered = values instanceof LinkedHashMap || values instanceof SortedMap;
+    return (ordered ? values : new TreeMap<>(values))
+        .entrySet().stream()
+            .map(entry -> entry.getKey() + "=" + entry.getValue())
+            .collect(Collectors.joining(","));
   }
 
   /** Modules to train whole beside the adapters, by the ends of their names. */

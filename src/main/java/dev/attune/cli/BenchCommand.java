@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.bench.GenerationBench;
 import dev.attune.bench.KernelTime;
 import dev.attune.bench.TrainingBench;
+import dev.attune.run.Fetched;
 import dev.attune.run.RunOption;
 import dev.attune.train.TrainResult;
 import java.util.List;
@@ -46,7 +47,9 @@ final class BenchCommand implements Command {
       return generation(arguments, console, result);
     }
     TrainingBench.Outcome outcome =
-        TrainingBench.run(arguments.config(), note -> console.line("· " + note.replace("%", "%%")));
+        TrainingBench.run(
+            Fetched.data(arguments.config(), new FetchView(console)),
+            note -> console.line("· " + note.replace("%", "%%")));
     TrainResult training = outcome.training();
     double utilization = training.flopsPerSecond() / outcome.peakFlopsPerSecond();
     result.put("backend", outcome.backend());

@@ -25,6 +25,17 @@ import java.util.List;
 
 /** {@code attune generate}. */
 final class GenerateCommand implements Command {
+  /** What says how a file of prompts is read, and where the texts go. */
+  private static final List<RunOption> OF_FILES =
+      List.of(
+          RunOption.OUTPUT,
+          RunOption.COLUMNS,
+          RunOption.FORMAT,
+          RunOption.ENCODING,
+          RunOption.DELIMITER,
+          RunOption.QUOTING,
+          RunOption.SKIP_BAD_ROWS);
+
   @Override
   public String name() {
     return "generate";
@@ -69,8 +80,10 @@ final class GenerateCommand implements Command {
               + " and "
               + RunOption.INTERACTIVE);
     }
-    if (given.isGiven(RunOption.OUTPUT) && !given.isGiven(RunOption.PROMPTS)) {
-      throw new InputException(RunOption.OUTPUT + " needs " + RunOption.PROMPTS);
+    for (RunOption option : OF_FILES) {
+      if (given.isGiven(option) && !given.isGiven(RunOption.PROMPTS)) {
+        throw new InputException(option + " needs " + RunOption.PROMPTS);
+      }
     }
     Path output = given.isGiven(RunOption.OUTPUT) ? OutputFile.of(given, RunOption.PROMPTS) : null;
     RunConfig config = Fetched.all(given, new FetchView(console));
@@ -146,11 +159,16 @@ final class GenerateCommand implements Command {
   private static void write(Path file, CharSequence lines) {
     Path partial = file.resolveSibling(file.getFileName() + ".partial");
     try {
-      Files.writeString(partial, lines);
-      Files.move(
-          partial, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      try {
+        Files.writeString(partial, lines);
+        Files.move(
+            partial, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      } finally {
+        Files.deleteIfExists(partial);
+      }
     } catch (IOException e) {
-      throw new InputException("--output " + file + " cannot be written: " + e.getMessage(), e);
+      throw new InputException(
+          RunOption.OUTPUT + " " + file + " cannot be written: " + e.getMessage(), e);
     }
   }
 

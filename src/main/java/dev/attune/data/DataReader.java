@@ -40,11 +40,11 @@ public final class DataReader {
     return Format.ofExtension(DataFile.uncompressed(file)) == Format.TXT;
   }
 
-  /** The lines of a text file, without their ends. */
-  public static List<String> lines(Path path) {
+  /** The lines of a text file, without their ends, in the encoding that the options say. */
+  public static List<String> lines(Path path, FileOptions options) {
     List<String> out = new ArrayList<>();
     try (DataFile file = DataFile.of(path);
-        TextLines lines = new TextLines(path, new DecodedText(file, null))) {
+        TextLines lines = new TextLines(path, new DecodedText(file, options.encoding()))) {
       for (String line = lines.next(); line != null; line = lines.next()) {
         out.add(TextLines.chomp(line));
       }

@@ -3,6 +3,7 @@ package dev.attune.optim;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
@@ -83,9 +84,25 @@ public record Schedule(
     /**
      * Refuses parameters that this shape does not take, and values that it cannot have.
      *
+     * @param peak the rate from which a schedule falls
      * @return the parameters
      */
-    public Map<String, Double> checked(Map<String, Double> given) {
+    public Map<String, Double> checked(Map<String, Double> given, double peak) {
+      for (String least : List.of(END, LEAST)) {
+        if (given.getOrDefault(least, 0.0) > peak) {
+          throw new InputException(
+              Term.LR_SCHEDULER_KWARGS
+                  + ": "
+                  + least
+                  + " is "
+                  + given.get(least)
+                  + ", above "
+                  + Term.LEARNING_RATE
+                  + " "
+                  + peak
+                  + ", from which rates fall");
+        }
+      }
       given.forEach(
           (name, value) -> {
             if (!Arrays.asList(parameters).contains(name)) {

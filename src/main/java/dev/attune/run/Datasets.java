@@ -61,6 +61,20 @@ public record Datasets(Dataset train, Dataset validation, Dataset test) {
   }
 
   /**
+   * Refuses options that no file could fit, before anything is fetched or read.
+   *
+   * @param needsFile whether the training data is to come from a file
+   */
+  static void check(RunConfig config, boolean needsFile) {
+    if (needsFile) {
+      config.required(RunOption.TRAIN_FILE);
+    }
+    options(config, false, false);
+    share(config, RunOption.VALIDATION_SPLIT);
+    share(config, RunOption.TEST_SPLIT);
+  }
+
+  /**
    * How a run's options say that files are read.
    *
    * @param tagged whether words with tags are wanted
@@ -185,6 +199,13 @@ public record Datasets(Dataset train, Dataset validation, Dataset test) {
     }
     if (given != null) {
       throw new InputException(option + " and " + file + " are both given; leave one of them out");
+    }
+    return share(config, option);
+  }
+
+  private static double share(RunConfig config, RunOption option) {
+    if (!config.isGiven(option)) {
+      return 0;
     }
     double share = config.number(option);
     if (!(share > 0 && share < 1)) {

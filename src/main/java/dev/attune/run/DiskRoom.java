@@ -37,12 +37,16 @@ record DiskRoom(long modelBytes, long checkpointBytes, long bestBytes) {
         keepsBest ? COPIES_OF_BEST * parameters * Float.BYTES : 0);
   }
 
-  /** Refuses a folder whose disk has not that much left. */
-  void check(Path folder) throws IOException {
-    check(folder, Files.getFileStore(folder).getUsableSpace());
+  /**
+   * Refuses a folder whose disk has not that much left.
+   *
+   * @param freed bytes of an earlier run there that this one replaces on its way
+   */
+  void check(Path folder, long freed) throws IOException {
+    checkUsable(folder, Files.getFileStore(folder).getUsableSpace() + freed);
   }
 
-  void check(Path folder, long usableBytes) {
+  void checkUsable(Path folder, long usableBytes) {
     long needed = modelBytes + checkpointBytes + bestBytes;
     if (usableBytes < needed) {
       throw new InputException(

@@ -60,7 +60,7 @@ public final class Fetched {
   }
 
   /** The files of data alone. */
-  static RunConfig data(RunConfig config, Progress progress) {
+  public static RunConfig data(RunConfig config, Progress progress) {
     RunConfig local = config;
     for (RunOption option : DATA) {
       if (config.isGiven(option)) {

@@ -1,9 +1,7 @@
 package dev.attune.run;
 
-import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
-import dev.attune.data.FileOptions;
 import dev.attune.data.ReadOptions;
 import dev.attune.generate.GeneratedText;
 import dev.attune.generate.GenerationOptions;
@@ -79,14 +77,12 @@ public final class GenerateRun implements AutoCloseable {
 
   /** The prompts of a file: a line each of a .txt, else rows with a prompt, text or messages. */
   public List<Prompt> prompts(Path file) {
-    if (DataReader.isText(file)) {
-      return DataReader.lines(file).stream().map(this::prompt).toList();
+    ReadOptions options = Datasets.options(config, false, model.asTurns());
+    boolean isTable = config.isGiven(RunOption.FORMAT) || config.isGiven(RunOption.COLUMNS);
+    if (DataReader.isText(file) && !isTable) {
+      return DataReader.lines(file, options.written()).stream().map(this::prompt).toList();
     }
-    return model.prompts(
-        DataReader.read(
-            file,
-            new ReadOptions(Columns.parse(null), false, model.asTurns(), FileOptions.AUTOMATIC)),
-        this::prompt);
+    return model.prompts(DataReader.read(file, options), this::prompt);
   }
 
   /**

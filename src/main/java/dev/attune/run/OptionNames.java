@@ -37,8 +37,7 @@ public final class OptionNames {
           Map.entry("predict-file", RunOption.FILE),
           Map.entry("target-modules", RunOption.LORA_TARGETS),
           Map.entry("test-file", RunOption.FILE),
-          Map.entry("train-batch-size", RunOption.BATCH_SIZE),
-          Map.entry("validation-file", RunOption.FILE));
+          Map.entry("train-batch-size", RunOption.BATCH_SIZE));
 
   private static final String LEAVE_OUT = "; leave it out";
 

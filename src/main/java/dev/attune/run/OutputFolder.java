@@ -57,6 +57,16 @@ final class OutputFolder implements AutoCloseable {
     }
   }
 
+  /** Refuses a folder that {@link #prepare} would refuse, and changes nothing. */
+  static void checkFree(Path folder, boolean overwrite, boolean resume) {
+    try {
+      check(folder, overwrite, resume);
+    } catch (IOException e) {
+      throw new InputException(
+          RunOption.OUTPUT_DIR.with(folder) + " cannot be looked into: " + describe(e), e);
+    }
+  }
+
   private static FolderLock lock(Path folder) throws IOException {
     try {
       return FolderLock.take(folder);
@@ -112,6 +122,16 @@ final class OutputFolder implements AutoCloseable {
 
   private static Path checkpoints(Path folder) {
     return folder.resolve("checkpoints");
+  }
+
+  /** What an earlier run's checkpoints take; this one's come in their place. */
+  long bytesOfCheckpoints() throws IOException {
+    if (!Files.exists(checkpoints())) {
+      return 0;
+    }
+    try (Stream<Path> files = Files.walk(checkpoints())) {
+      return files.filter(Files::isRegularFile).mapToLong(file -> file.toFile().length()).sum();
+    }
   }
 
   Path runFile() {

@@ -64,6 +64,11 @@ final class PreparedRun implements AutoCloseable {
    */
   static PreparedRun of(TrainPlan plan, Datasets datasets, RunListener listener) {
     RunConfig config = plan.config();
+    Datasets.check(config, datasets == null || datasets.train() == null);
+    OutputFolder.checkFree(
+        Path.of(config.text(RunOption.OUTPUT_DIR)),
+        config.flag(RunOption.OVERWRITE),
+        config.flag(RunOption.RESUME));
     Progress fetching = Fetched.heardBy(listener);
     ModelFolder base = ModelFolder.openBase(config.text(RunOption.MODEL), fetching);
     boolean asTurns = plan.task().generates() && base.hasChatTemplate();
@@ -82,7 +87,12 @@ final class PreparedRun implements AutoCloseable {
     HeadChoice head = head(plan, base, read);
     Task task = plan.task().create(head.labels(), read.train(), config.taskOptions());
     if (task.isCalibrated() && read.validation() == null) {
-      throw new InputException(RunOption.TUNE_THRESHOLDS + " needs " + RunOption.VALIDATION_FILE);
+      throw new InputException(
+          RunOption.TUNE_THRESHOLDS
+              + " needs "
+              + RunOption.VALIDATION_FILE
+              + " or "
+              + RunOption.VALIDATION_SPLIT);
     }
     Data data = Data.of(config, task, read);
     Opening opening = new Opening();

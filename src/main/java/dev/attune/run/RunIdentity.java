@@ -65,11 +65,11 @@ final class RunIdentity {
         RunConfig.builder(RunOption.TRAIN)
             .setAll(state.path(OPTIONS).asText(), "checkpoint")
             .build();
-    boolean early = earlier.smallInteger(RunOption.EARLY_STOPPING_PATIENCE) > 0;
+    boolean bestCounts = TrainPlan.evaluations(earlier).keepsBest();
     for (RunOption option : RunOption.TRAIN) {
       boolean stays =
           option.onResume() == OnResume.STAYS
-              || early && option.onResume() == OnResume.STAYS_WITH_EARLY_STOPPING;
+              || bestCounts && option.onResume() == OnResume.STAYS_WHERE_THE_BEST_COUNTS;
       if (stays && !config.agrees(earlier, option)) {
         throw differs(option.toString(), shown(earlier, option), shown(config, option), option);
       }

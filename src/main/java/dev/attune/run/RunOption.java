@@ -178,12 +178,15 @@ public enum RunOption {
   BACKEND("KIND", "auto", "auto, cpu, cuda or torch", OnResume.BY_CONTENT),
   THREADS("N", "0", "threads; 0: all cores", OnResume.MAY_CHANGE),
   EVAL_STEPS(
-      "N", "0", "evaluate every N steps; 0: after each epoch", OnResume.STAYS_WITH_EARLY_STOPPING),
+      "N",
+      "0",
+      "evaluate every N steps; 0: after each epoch",
+      OnResume.STAYS_WHERE_THE_BEST_COUNTS),
   EVAL_STRATEGY(
       "WHEN",
       null,
       "no (at the end alone), epoch or steps; as --eval-steps says where not given",
-      OnResume.STAYS_WITH_EARLY_STOPPING),
+      OnResume.STAYS_WHERE_THE_BEST_COUNTS),
   SAVE_STEPS(
       "N", "0", "save a checkpoint every N steps; 0: only when interrupted", OnResume.MAY_CHANGE),
   SAVE_TOTAL_LIMIT("N", "2", "checkpoints to keep, at least 2", OnResume.MAY_CHANGE),
@@ -210,7 +213,7 @@ public enum RunOption {
       "WAY",
       "loss",
       "of language models: loss, or generate and compare with the answers",
-      OnResume.STAYS_WITH_EARLY_STOPPING),
+      OnResume.STAYS_WHERE_THE_BEST_COUNTS),
   STRIDE("N", null, "of a running text: windows of max length, N tokens apart; else end to end"),
   BASE_MODEL("NAME|DIR", null, "an adapter's base model, where it is not what the adapter says"),
   PROMPT("TEXT", null, "what to continue"),
@@ -218,7 +221,7 @@ public enum RunOption {
   INTERACTIVE(null, "false", "a conversation on the terminal"),
   CHAT(null, "false", "the prompt is a user's message: apply the chat template"),
   SYSTEM("TEXT", null, "system message of --chat and --interactive"),
-  MAX_NEW_TOKENS("N", "256", "tokens to generate at most", OnResume.STAYS_WITH_EARLY_STOPPING),
+  MAX_NEW_TOKENS("N", "256", "tokens to generate at most", OnResume.STAYS_WHERE_THE_BEST_COUNTS),
   TEMPERATURE("X", null, "sample, with logits divided by this; 0: always the most probable token"),
   TOP_K("N", "0", "sample among the K most probable tokens; 0: all"),
   TOP_P("P", "1", "sample among the fewest tokens whose probabilities reach P"),
@@ -231,7 +234,7 @@ public enum RunOption {
       "TEXT",
       null,
       "end the text before this string; \\n is a line end",
-      OnResume.STAYS_WITH_EARLY_STOPPING),
+      OnResume.STAYS_WHERE_THE_BEST_COUNTS),
   STREAMS("N", "16", "prompts in work at a time", OnResume.MAY_CHANGE),
   LOAD_IN_BF16(
       null, "false", "hold a language model's weights in bf16, though --precision is fp32"),
@@ -281,6 +284,12 @@ public enum RunOption {
           BASE_MODEL,
           PROMPT,
           PROMPTS,
+          COLUMNS,
+          FORMAT,
+          ENCODING,
+          DELIMITER,
+          QUOTING,
+          SKIP_BAD_ROWS,
           INTERACTIVE,
           CHAT,
           SYSTEM,
@@ -340,6 +349,7 @@ public enum RunOption {
           ENCODING,
           DELIMITER,
           QUOTING,
+          SKIP_BAD_ROWS,
           BATCH_SIZE,
           MAX_STEPS,
           MAX_LENGTH,
@@ -368,8 +378,8 @@ public enum RunOption {
     /** Decides what is learned or noted: must be as the run was begun. */
     STAYS,
 
-    /** Decides what early stopping sees: must be as it was where that is on. */
-    STAYS_WITH_EARLY_STOPPING,
+    /** Decides which weights are the best: must be as it was where those are kept. */
+    STAYS_WHERE_THE_BEST_COUNTS,
 
     /** Another name for the same thing will do: what it stands for is compared, by content. */
     BY_CONTENT,

@@ -110,7 +110,7 @@ record TrainPlan(
   }
 
   /** Without a strategy, the steps between two say which it is. */
-  private static Evaluations evaluations(RunConfig config) {
+  static Evaluations evaluations(RunConfig config) {
     long steps = config.integer(RunOption.EVAL_STEPS);
     String strategy = config.text(RunOption.EVAL_STRATEGY);
     When when = steps > 0 ? When.STEPS : When.EPOCH;
@@ -125,6 +125,13 @@ record TrainPlan(
       }
     }
     int patience = config.smallInteger(RunOption.EARLY_STOPPING_PATIENCE);
+    if (patience > 0 && when == When.NO) {
+      throw new InputException(
+          RunOption.EARLY_STOPPING_PATIENCE
+              + " compares evaluations on the way, of which "
+              + RunOption.EVAL_STRATEGY.with("no")
+              + " makes none; leave one of the two out");
+    }
     String metric = config.text(RunOption.METRIC_FOR_BEST_MODEL);
     boolean keepsBest =
         patience > 0 || metric != null || config.flag(RunOption.LOAD_BEST_MODEL_AT_END);

@@ -205,12 +205,12 @@ public final class TrainRun {
   private void checkRoom(PreparedRun run) {
     DiskRoom room =
         DiskRoom.of(
-            run.model().parameters().count(),
+            run.model().parameters().size(),
             config.integer(RunOption.SAVE_STEPS) > 0,
             config.smallInteger(RunOption.SAVE_TOTAL_LIMIT),
             run.plan().trainer().evaluations().keepsBest());
     try {
-      room.check(run.output().folder());
+      room.check(run.output().folder(), run.output().bytesOfCheckpoints());
     } catch (IOException e) {
       throw new UncheckedIOException(
           "cannot look at " + run.output().folder() + ": " + OutputFolder.describe(e), e);

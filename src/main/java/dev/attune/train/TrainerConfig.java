@@ -60,7 +60,7 @@ public record TrainerConfig(
             Term.LEARNING_RATE + " is " + peak + "; it must be above 0 and at most 1");
       }
       within(Term.WARMUP_RATIO, warmupRatio, 0, 1);
-      parameters = Map.copyOf(kind.checked(parameters));
+      parameters = Map.copyOf(kind.checked(parameters, peak));
     }
 
     /** A shape with its defaults. */

@@ -79,11 +79,19 @@ public final class TrainingLoop implements AutoCloseable {
     this.evaluator = evaluator;
     this.config = config;
     Evaluations evaluations = config.evaluations();
-    if (evaluator == null && (evaluations.patience() > 0 || evaluations.keepsBest())) {
+    if (evaluator == null && evaluations.keepsBest()) {
       throw new InputException(
-          (evaluations.patience() > 0 ? Term.EARLY_STOPPING_PATIENCE : Term.LOAD_BEST_MODEL_AT_END)
+          (evaluations.patience() > 0
+                  ? Term.EARLY_STOPPING_PATIENCE.toString()
+                  : "keeping the best weights ("
+                      + Term.METRIC_FOR_BEST_MODEL
+                      + ", "
+                      + Term.LOAD_BEST_MODEL_AT_END
+                      + ")")
               + " needs "
-              + Term.VALIDATION_FILE);
+              + Term.VALIDATION_FILE
+              + " or "
+              + Term.VALIDATION_SPLIT);
     }
     if (evaluator != null) {
       checkMetric(evaluator.names(), evaluations.bestMetric());

@@ -117,7 +117,7 @@ class DataFormatsTest {
   void linesOfTextAreReadThroughCompressionToo() {
     Path file = file("a.txt.gz", gzip("one\r\n\ntwo".getBytes(StandardCharsets.UTF_8)));
     assertTrue(DataReader.isText(file) && !DataReader.isText(Path.of("a.jsonl.gz")));
-    assertEquals(List.of("one", "", "two"), DataReader.lines(file));
+    assertEquals(List.of("one", "", "two"), DataReader.lines(file, FileOptions.AUTOMATIC));
   }
 
   @Test

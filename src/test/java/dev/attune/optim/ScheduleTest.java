@@ -33,7 +33,7 @@ class ScheduleTest {
               item.get("peak").asDouble(),
               item.get("warmup").asLong(),
               item.get("total").asLong(),
-              kind.checked(parameters));
+              kind.checked(parameters, item.get("peak").asDouble()));
       JsonNode rates = item.get("rates");
       for (int step = 0; step < rates.size(); step++) {
         double expected = rates.get(step).asDouble();
@@ -65,20 +65,23 @@ class ScheduleTest {
   void parametersThatAShapeDoesNotTakeOrCannotHaveAreRefused() {
     assertRefused(
         "power, which cosine does not take; it takes num_cycles",
-        () -> Schedule.Kind.COSINE.checked(Map.of("power", 2.0)));
+        () -> Schedule.Kind.COSINE.checked(Map.of("power", 2.0), 1));
     assertRefused(
         "constant does not take; it takes none",
-        () -> Schedule.Kind.CONSTANT.checked(Map.of("power", 2.0)));
+        () -> Schedule.Kind.CONSTANT.checked(Map.of("power", 2.0), 1));
     assertRefused(
         "power is NaN; it must be at least 0",
-        () -> Schedule.Kind.POLYNOMIAL.checked(Map.of("power", Double.NaN)));
+        () -> Schedule.Kind.POLYNOMIAL.checked(Map.of("power", Double.NaN), 1));
     assertRefused(
         "num_decay_steps is 0.0; it must be at least 1",
-        () -> Schedule.Kind.WARMUP_STABLE_DECAY.checked(Map.of("num_decay_steps", 0.0)));
+        () -> Schedule.Kind.WARMUP_STABLE_DECAY.checked(Map.of("num_decay_steps", 0.0), 1));
     assertRefused(
         "min_lr_rate is 1.5; it must be from 0 to 1",
-        () -> Schedule.Kind.COSINE_WITH_MIN_LR.checked(Map.of("min_lr_rate", 1.5)));
-    assertRefused("min_lr=X", () -> Schedule.Kind.COSINE_WITH_MIN_LR.checked(Map.of()));
+        () -> Schedule.Kind.COSINE_WITH_MIN_LR.checked(Map.of("min_lr_rate", 1.5), 1));
+    assertRefused(
+        "lr_end is 0.001, above ‹learning rate› 2.0E-5",
+        () -> Schedule.Kind.POLYNOMIAL.checked(Map.of("lr_end", 1e-3), 2e-5));
+    assertRefused("min_lr=X", () -> Schedule.Kind.COSINE_WITH_MIN_LR.checked(Map.of(), 1));
   }
 
   private static void assertRefused(String expected, Executable action) {

@@ -24,11 +24,14 @@ class DiskRoomTest {
   @Test
   void aSmallDiskIsRefusedWithTheNumbers(@TempDir Path folder) throws IOException {
     DiskRoom room = DiskRoom.of(PARAMETERS, true, 2, true);
-    room.check(folder, 5_200_000_000L);
-    InputException e = assertThrows(InputException.class, () -> room.check(folder, 5_199_999_999L));
+    room.checkUsable(folder, 5_200_000_000L);
+    InputException e =
+        assertThrows(InputException.class, () -> room.checkUsable(folder, 5_199_999_999L));
     String message = RunOption.worded(e.getMessage());
     assertTrue(message.startsWith("--output-dir " + folder + " is on a disk with"), message);
     assertTrue(message.contains("--save-total-limit and one more"), message);
-    DiskRoom.of(1, false, 2, false).check(folder);
+    DiskRoom.of(1, false, 2, false).check(folder, 0);
+    // What an earlier run left there is replaced.
+    DiskRoom.of(Long.MAX_VALUE / 64, false, 2, false).check(folder, Long.MAX_VALUE / 4);
   }
 }

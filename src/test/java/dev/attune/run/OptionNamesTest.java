@@ -37,6 +37,8 @@ class OptionNamesTest {
     assertEquals(Optional.of(RunOption.OUTPUT), OptionNames.find("output", RunOption.PREDICT));
     assertEquals(Optional.of(RunOption.OUTPUT_DIR), OptionNames.find("output", RunOption.MERGE));
     assertEquals(Optional.empty(), OptionNames.find("num_train_epochs", RunOption.MERGE));
+    // Beside --test-file it would name the same option, and the two files become one.
+    assertEquals(Optional.empty(), OptionNames.find("validation_file", RunOption.EVALUATE));
   }
 
   @Test

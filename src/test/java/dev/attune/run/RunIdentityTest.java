@@ -11,6 +11,7 @@ import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.kernels.cpu.Isa;
 import dev.attune.run.RunIdentity.Fact;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
@@ -54,6 +55,28 @@ class RunIdentityTest {
       assertThrows(
           InputException.class, () -> new RunIdentity(config("here"), facts()).checkSame(silent));
     }
+  }
+
+  /** Where the best weights are kept, what evaluations see decides which those are. */
+  @Test
+  void whatChoosesTheBestWeightsStaysWhereTheyAreKept() {
+    for (RunOption keeps :
+        List.of(
+            RunOption.LOAD_BEST_MODEL_AT_END,
+            RunOption.METRIC_FOR_BEST_MODEL,
+            RunOption.EARLY_STOPPING_PATIENCE)) {
+      String value =
+          keeps == RunOption.METRIC_FOR_BEST_MODEL ? "accuracy" : keeps.isFlag() ? "true" : "2";
+      ObjectNode state = JsonNodeFactory.instance.objectNode();
+      new RunIdentity(config("here").with(keeps, value), facts()).writeTo(state);
+      RunIdentity other =
+          new RunIdentity(
+              config("here").with(keeps, value).with(RunOption.EVAL_STEPS, "7"), facts());
+      String message =
+          assertThrows(InputException.class, () -> other.checkSame(state)).getMessage();
+      assertTrue(message.contains(RunOption.EVAL_STEPS.toString()), message);
+    }
+    new RunIdentity(config("here").with(RunOption.EVAL_STEPS, "7"), facts()).checkSame(state());
   }
 
   @Test
