@@ -56,7 +56,7 @@ final class Arguments {
     } catch (UnrecognizedOptionException e) {
       String word = e.getOption();
       if (word.startsWith("--")) {
-        throw OptionNames.unknown(nameIn(word), options, "");
+        throw OptionNames.unknown("--" + nameIn(word), options, "");
       }
       throw usage(command, e.getMessage());
     } catch (ParseException e) {

@@ -94,17 +94,19 @@ final class TrainCommand implements Command {
     console.line(
         "%d steps, %.3g epochs in %s%s",
         training.steps(), training.epochs(), Console.duration(seconds), ended(training));
-    console.line(
-        "  %-12s %,.0f real tokens/s, %.1f examples/s%s",
-        "speed",
-        training.tokensPerSecond(),
-        training.examplesPerSecond(),
-        Double.isNaN(outcome.utilization())
-            ? ""
-            : String.format(
-                Locale.ROOT,
-                ", %.0f %% of the measured product peak",
-                100 * outcome.utilization()));
+    if (training.tokensPerSecond() > 0) { // the first steps do not count
+      console.line(
+          "  %-12s %,.0f real tokens/s, %.1f examples/s%s",
+          "speed",
+          training.tokensPerSecond(),
+          training.examplesPerSecond(),
+          Double.isNaN(outcome.utilization())
+              ? ""
+              : String.format(
+                  Locale.ROOT,
+                  ", %.0f %% of the measured product peak",
+                  100 * outcome.utilization()));
+    }
     console.line(
         "  %-12s %s at most, of which activations %s",
         "memory", Console.size(outcome.peakMemoryBytes()), Console.size(training.arenaBytes()));

@@ -131,16 +131,16 @@ public record GenerationDefaults(
     }
     try {
       return new GenerationDefaults(
-          new TreeSet<>(ids(json.path(ENDS))),
+          new TreeSet<>(ids(json, ENDS)),
           new LogitRules(
-              json.path(PENALTY).asDouble(1),
-              json.path(NGRAM).asInt(0),
-              ids(json.path(SUPPRESSED)),
-              ids(json.path(SUPPRESSED_FIRST)),
-              words(json.path(BAD_WORDS)),
-              json.path(MIN_NEW).asInt(0),
-              json.path(MIN_LENGTH).asInt(0)),
-          strings(json.path(STOPS)),
+              number(json, PENALTY, 1),
+              whole(json, NGRAM),
+              ids(json, SUPPRESSED),
+              ids(json, SUPPRESSED_FIRST),
+              words(json, BAD_WORDS),
+              whole(json, MIN_NEW),
+              whole(json, MIN_LENGTH)),
+          strings(json, STOPS),
           file == null ? "" : left(json));
     } catch (InputException e) {
       throw new InputException((file == null ? folder.base() : file) + ": " + e.getMessage(), e);
@@ -193,32 +193,81 @@ public record GenerationDefaults(
     return String.join(", ", asked);
   }
 
-  private static Set<Integer> ids(JsonNode value) {
-    Set<Integer> ids = new HashSet<>();
-    if (value.isInt()) {
-      ids.add(value.intValue());
+  private static double number(JsonNode json, String key, double ifAbsent) {
+    JsonNode value = json.path(key);
+    if (value.isMissingNode() || value.isNull()) {
+      return ifAbsent;
     }
-    value.forEach(id -> ids.add(id.asInt()));
+    if (!value.isNumber()) {
+      throw wrong(key, value, "a number");
+    }
+    return value.doubleValue();
+  }
+
+  private static int whole(JsonNode json, String key) {
+    JsonNode value = json.path(key);
+    if (value.isMissingNode() || value.isNull()) {
+      return 0;
+    }
+    return id(key, value, "a whole number");
+  }
+
+  private static int id(String key, JsonNode value, String wanted) {
+    if (!value.isInt()) {
+      throw wrong(key, value, wanted);
+    }
+    return value.intValue();
+  }
+
+  private static Set<Integer> ids(JsonNode json, String key) {
+    JsonNode value = json.path(key);
+    if (value.isMissingNode() || value.isNull()) {
+      return Set.of();
+    }
+    Set<Integer> ids = new HashSet<>();
+    String wanted = "an id, or a list of ids";
+    if (value.isArray()) {
+      value.forEach(one -> ids.add(id(key, one, wanted)));
+    } else {
+      ids.add(id(key, value, wanted));
+    }
     return ids;
   }
 
-  private static List<List<Integer>> words(JsonNode value) {
+  private static List<List<Integer>> words(JsonNode json, String key) {
+    JsonNode value = json.path(key);
     List<List<Integer>> words = new ArrayList<>();
     for (JsonNode word : value) {
+      String wanted = "a list of lists of ids";
+      if (!word.isArray() || word.isEmpty()) {
+        throw wrong(key, value, wanted);
+      }
       List<Integer> ids = new ArrayList<>();
-      word.forEach(id -> ids.add(id.asInt()));
+      word.forEach(one -> ids.add(id(key, one, wanted)));
       words.add(ids);
+    }
+    if (!value.isMissingNode() && !value.isNull() && !value.isArray()) {
+      throw wrong(key, value, "a list of lists of ids");
     }
     return words;
   }
 
-  private static List<String> strings(JsonNode value) {
-    List<String> strings = new ArrayList<>();
-    if (value.isTextual()) {
-      strings.add(value.asText());
+  private static List<String> strings(JsonNode json, String key) {
+    JsonNode value = json.path(key);
+    if (value.isMissingNode() || value.isNull()) {
+      return List.of();
     }
-    value.forEach(string -> strings.add(string.asText()));
-    strings.removeIf(String::isEmpty);
+    List<String> strings = new ArrayList<>();
+    for (JsonNode one : value.isArray() ? value : List.of(value)) {
+      if (!one.isTextual() || one.asText().isEmpty()) {
+        throw wrong(key, value, "a string, or a list of strings");
+      }
+      strings.add(one.asText());
+    }
     return List.copyOf(strings);
+  }
+
+  private static InputException wrong(String key, JsonNode value, String wanted) {
+    return new InputException(key + " is " + value + "; it must be " + wanted);
   }
 }

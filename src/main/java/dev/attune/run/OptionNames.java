@@ -89,7 +89,7 @@ public final class OptionNames {
 
   /** What to say of a name that {@link #find} does not know. */
   public static InputException unknown(String name, List<RunOption> known, String where) {
-    String wanted = plain(name);
+    String wanted = plain(name.replaceFirst("^-+", ""));
     String advice = EXPLAINED.get(wanted);
     if (advice == null) {
       advice =

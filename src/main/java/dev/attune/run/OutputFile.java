@@ -21,7 +21,15 @@ public final class OutputFile {
     if (Files.isDirectory(output)) {
       throw new InputException(RunOption.OUTPUT.with(output) + " is a folder, not a file");
     }
+    if (Files.exists(output) && !Files.isRegularFile(output)) {
+      throw new InputException(
+          RunOption.OUTPUT.with(output)
+              + " is a device or a pipe; the output is a file, which takes its place once it is"
+              + " whole");
+    }
     try {
+      // What a link points to is replaced, not the link.
+      output = Files.isSymbolicLink(output) ? linked(output) : output;
       for (Path read : Datasets.files(config, input)) {
         if (Files.exists(output) && Files.exists(read) && Files.isSameFile(output, read)) {
           throw new InputException(
@@ -36,5 +44,11 @@ public final class OutputFile {
           RunOption.OUTPUT.with(output) + " cannot be written: " + OutputFolder.describe(e), e);
     }
     return output;
+  }
+
+  private static Path linked(Path link) throws IOException {
+    return Files.exists(link)
+        ? link.toRealPath()
+        : link.resolveSibling(Files.readSymbolicLink(link)).normalize();
   }
 }

@@ -1,6 +1,7 @@
 package dev.attune.run;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import dev.attune.core.InputException;
@@ -19,6 +20,9 @@ import java.util.stream.Collectors;
 
 /** The values of a run's options. Immutable once built; every getter checks its value. */
 public final class RunConfig {
+  private static final YAMLMapper YAML =
+      YAMLMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
+
   /** Between the values of an option that takes several: no path holds one. */
   private static final String SEPARATOR = "\n";
 
@@ -68,16 +72,26 @@ public final class RunConfig {
     public Builder setAll(String yaml, String file) {
       JsonNode root;
       try {
-        root = new YAMLMapper().readTree(yaml);
+        root = YAML.readTree(yaml);
       } catch (JsonProcessingException e) {
         throw new InputException(file + ": not valid YAML: " + JsonProblem.of(e), e);
       }
       if (root == null || !root.isObject()) {
         throw new InputException(file + ": a config file is a list of 'option: value' lines");
       }
+      Map<RunOption, String> names = new EnumMap<>(RunOption.class);
       for (Map.Entry<String, JsonNode> entry : root.properties()) {
         RunOption option = config.optionOf(entry.getKey(), file);
+        String other = names.put(option, entry.getKey());
+        if (other != null) {
+          throw new InputException(
+              file + ": '" + other + "' and '" + entry.getKey() + "' are one option; give one");
+        }
         JsonNode value = entry.getValue();
+        if (value.isNull()) {
+          throw new InputException(
+              file + ": option '" + entry.getKey() + "' has no value; leave it out");
+        }
         if (option.isList() && value.isArray() && !value.isEmpty()) {
           List<String> items = new ArrayList<>();
           value.forEach(item -> items.add(item.asText()));

@@ -279,7 +279,13 @@ class LanguageModelBadInputTest {
     Path other = copy(adapter, "other");
     replace(other.resolve("adapter_config.json"), "down_proj", "c_fc");
     generateRefused(
-        List.of("other: target_modules names 'mlp.c_fc'", "mlp.up_proj"), other, "--prompt", "All");
+        List.of(
+            "other/adapter_model.safetensors",
+            "mlp.down_proj.lora_A.weight (and 3 tensors more) has no place in this base model",
+            "target_modules"),
+        other,
+        "--prompt",
+        "All");
   }
 
   @Test

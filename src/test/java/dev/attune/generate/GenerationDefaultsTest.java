@@ -134,6 +134,12 @@ class GenerationDefaultsTest {
         "{\"no_such_key\": 1}; no_such_key is 1",
         "{\"repetition_penalty\": -1}; repetition_penalty is -1.0",
         "{\"min_new_tokens\": -2}; must be at least 0",
+        "{\"repetition_penalty\": \"x\"}; must be a number",
+        "{\"suppress_tokens\": \"x\"}; must be an id, or a list of ids",
+        "{\"eos_token_id\": [1, \"a\"]}; must be an id, or a list of ids",
+        "{\"bad_words_ids\": [[]]}; must be a list of lists of ids",
+        "{\"no_repeat_ngram_size\": 2.7}; must be a whole number",
+        "{\"stop_strings\": [3]}; must be a string, or a list of strings",
       })
   void whatIsNotOfferedIsRefusedByName(String json, String expected) {
     InputException e = assertThrows(InputException.class, () -> read(json));

@@ -9,6 +9,7 @@ import dev.attune.core.InputException;
 import dev.attune.optim.Schedule;
 import dev.attune.train.TrainerConfig.Evaluations;
 import dev.attune.train.TrainerConfig.Evaluations.When;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -119,5 +120,23 @@ class TrainPlanTest {
     assertEquals(When.STEPS, steps.when());
     assertEquals(steps, plan("eval-steps", "5", "eval-strategy", "steps").trainer().evaluations());
     assertEquals(When.NO, plan("eval-strategy", "no").trainer().evaluations().when());
+  }
+
+  @Test
+  void aConfigFileGivesEachOptionOnceWithAValue() {
+    for (String yaml : List.of("epochs: 1\nepochs: 2\n", "learning_rate: 1e-5\nlr: 1\n")) {
+      assertThrows(
+          InputException.class,
+          () -> RunConfig.builder(RunOption.TRAIN).setAll(yaml, "a.yaml"),
+          yaml);
+    }
+    for (String yaml : List.of("output_dir:\n", "seed: null\n")) {
+      InputException e =
+          assertThrows(
+              InputException.class,
+              () -> RunConfig.builder(RunOption.TRAIN).setAll(yaml, "a.yaml"),
+              yaml);
+      assertTrue(e.getMessage().contains("has no value; leave it out"), e.getMessage());
+    }
   }
 }
