@@ -88,7 +88,7 @@ class BadInputTest {
 
   @Test
   void anUnknownOptionIsNamed() {
-    refused(List.of("--learning-rte", "--help"), "--learning-rte", "1");
+    refused(List.of("--learning-rte", "did you mean --learning-rate?"), "--learning-rte", "1");
   }
 
   @Test
