@@ -32,6 +32,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Fetching from a hub on this machine, in health and with all that goes wrong on networks. */
 class HubFetchTest {
@@ -502,6 +504,52 @@ class HubFetchTest {
     assertTrue(
         from > 1_000_000 && from <= 1_500_000, "what had come is not fetched again: " + from);
     assertEquals(1, pauses.size());
+  }
+
+  /** Breaks bodies, and then does not go on with them, in either way that there is of not going on. */
+  @ParameterizedTest
+  @CsvSource({"400000, false", "400000, true", "1500000, false", "1500000, true"})
+  void aServerThatNeverGoesOnIsGivenUp(int bytes, boolean otherRange) {
+    byte[] content = files().get("model.safetensors");
+    server.model(NAME).commit("main", files());
+    fault(
+        FakeHub.etag(content),
+        40,
+        exchange -> {
+          if (exchange.getRequestHeaders().getFirst("Range") == null) {
+            exchange.sendResponseHeaders(200, content.length);
+            OutputStream out = exchange.getResponseBody();
+            out.write(content, 0, bytes);
+            out.flush();
+            throw new IOException("broken on purpose");
+          }
+          exchange.getResponseHeaders().set("Content-Range", "bytes 7-9/10");
+          FakeHub.send(exchange, otherRange ? 206 : 416, new byte[3]);
+          return true;
+        });
+    failure(NAME);
+    int tries = server.requests(FakeHub.etag(content)).size();
+    assertTrue(tries >= 6 && tries <= 7, "it is asked " + tries + " times");
+  }
+
+  @Test
+  void aServerWithoutRangesThatBreaksEachBodyIsGivenUp() {
+    byte[] content = files().get("model.safetensors");
+    server.model(NAME).commit("main", files());
+    server.withoutRanges = true;
+    AtomicInteger bodies = new AtomicInteger();
+    fault(
+        FakeHub.etag(content),
+        40,
+        exchange -> {
+          exchange.sendResponseHeaders(200, content.length);
+          OutputStream out = exchange.getResponseBody();
+          out.write(content, 0, bodies.getAndIncrement() % 2 == 0 ? 300_000 : 2_000_000);
+          out.flush();
+          throw new IOException("broken on purpose");
+        });
+    failure(NAME);
+    assertTrue(bodies.get() < 10, "it is asked " + bodies.get() + " times");
   }
 
   @Test
