@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
@@ -661,6 +663,56 @@ class HubFetchTest {
         });
     server.model("some-org/evil").commit("main", files());
     assertTrue(failure("some-org/evil").contains("does not answer as a hub does"));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"vocab.txt, blobId", "model.safetensors, sha256"})
+  void whatAServerCallsAContentIsAHashOrRefused(String file, String key) throws Exception {
+    Path own = Files.write(home.resolve("own.txt"), files().get(file));
+    server.model(NAME).commit("main", files());
+    for (String hash : List.of(own.toString(), "../../../own.txt", "..", "", "A".repeat(40))) {
+      server.faults.clear();
+      fault(
+          "/api/",
+          9,
+          exchange -> {
+            ObjectNode info = FakeHub.info(NAME, "c".repeat(40), files(), true);
+            for (JsonNode named : info.path("siblings")) {
+              if (named.path("rfilename").asText().equals(file)) {
+                named.findParents(key).forEach(at -> ((ObjectNode) at).put(key, hash));
+              }
+            }
+            FakeHub.send(exchange, 200, info.toString().getBytes(UTF_8));
+            return true;
+          });
+      String message = failure(NAME);
+      assertTrue(message.contains("'" + file + "' has the hash '" + hash + "'"), message);
+      assertTrue(message.contains(server.address()), message);
+      assertEquals(List.of(), server.requests("/resolve/"));
+    }
+    assertFalse(Files.exists(home.resolve("own.txt.lock")));
+    assertFalse(Files.exists(repository().resolve("snapshots")));
+  }
+
+  @Test
+  void aKeptListWithWhatIsNoHashIsDamaged() {
+    String list =
+        "{\"format_version\":1,\"files\":{\"a\":{\"size\":1,\"blob_id\":\"%1$s\"},"
+            + "\"b\":{\"size\":1,\"blob_id\":\"%2$s\",\"lfs_sha256\":\"%3$s\"}}}";
+    String sha1 = "0a".repeat(20);
+    String sha256 = "0a".repeat(32);
+    assertEquals(
+        sha256,
+        RepositoryFiles.ofJson(list.formatted(sha1, sha1, sha256).getBytes(UTF_8))
+            .orElseThrow()
+            .entry("b")
+            .etag());
+    for (String wrong : List.of("../x", "/etc/passwd", sha1 + "0")) {
+      assertTrue(
+          RepositoryFiles.ofJson(list.formatted(wrong, sha1, sha256).getBytes(UTF_8)).isEmpty());
+      assertTrue(
+          RepositoryFiles.ofJson(list.formatted(sha1, sha1, wrong).getBytes(UTF_8)).isEmpty());
+    }
   }
 
   @Test
