@@ -103,7 +103,8 @@ public final class Hub {
 
   /**
    * Removes from the hub's cache the commits that no branch or tag leads to, the contents that only
-   * they had, and what was not fetched to its end.
+   * they had, and what was not fetched to its end; but nothing that changed within the last hour,
+   * which Python may be fetching: a report says so.
    *
    * @param ids {@code ORG/NAME}, of repositories to look through; empty: all
    * @param dryRun whether only to tell what would go
