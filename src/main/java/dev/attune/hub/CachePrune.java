@@ -1,6 +1,7 @@
 package dev.attune.hub;
 
 import dev.attune.core.Cache;
+import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -139,7 +140,7 @@ final class CachePrune {
       }
     }
     if (!anyKept && named.isEmpty() && !dryRun) {
-      Trees.delete(folder);
+      FileOps.SYSTEM.deleteTree(folder);
     }
   }
 
@@ -161,7 +162,7 @@ final class CachePrune {
       remove(file);
     }
     if (!dryRun) {
-      Trees.delete(folder);
+      FileOps.SYSTEM.deleteTree(folder);
     }
   }
 

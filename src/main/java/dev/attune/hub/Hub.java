@@ -314,7 +314,7 @@ public final class Hub {
 
   private void makeUnderLock(Path target, Progress progress) throws IOException {
     Path temporary = target.resolveSibling(target.getFileName() + ".tmp");
-    Trees.delete(temporary); // left by a process that died: the lock is ours
+    FileOps.SYSTEM.deleteTree(temporary); // left by a process that died: the lock is ours
     if (Files.isDirectory(target)) {
       List<String> problems = ModelManifest.problems(target, false);
       if (problems.isEmpty()) {
@@ -335,10 +335,10 @@ public final class Hub {
     }
     ModelManifest.write(made, MiniLm.ARTIFACT.toString());
     ModelManifest.sync(made);
-    Trees.delete(target);
+    FileOps.SYSTEM.deleteTree(target);
     Files.move(made, target, StandardCopyOption.ATOMIC_MOVE);
     ModelManifest.syncFolder(target.getParent());
-    Trees.delete(temporary);
+    FileOps.SYSTEM.deleteTree(temporary);
     progress.report("Model ready in " + target + ".");
   }
 }

@@ -814,7 +814,7 @@ class HubFetchTest {
     files.put("model.safetensors", bytes(9000, 2));
     server.model(NAME).commit("main", files);
     for (int at = 1; at < 200; at += 1 + at / 8) {
-      Trees.delete(home.resolve("hub"));
+      FileOps.SYSTEM.deleteTree(home.resolve("hub"));
       Failing failing = new Failing(at);
       try {
         fetch(failing).model(HubName.ofModel(NAME).orElseThrow(), folder -> {});
