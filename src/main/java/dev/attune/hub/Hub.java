@@ -228,7 +228,7 @@ public final class Hub {
     }
   }
 
-  /** Refuses a model that no family here reads, before its weights are fetched. */
+  /** Refuses a model whose config.json no family here reads, before its weights are fetched. */
   private static void readable(Path folder, Progress progress) {
     Path config = folder.resolve(ModelChoice.CONFIG);
     if (!Files.exists(config)) {
@@ -242,7 +242,7 @@ public final class Hub {
     }
     boolean bringsCode = !json.path("auto_map").isEmpty();
     try {
-      String type = Families.of(json).modelType();
+      String type = Families.checked(json).modelType();
       if (bringsCode) {
         progress.report(
             "The model brings code of its own (auto_map in config.json), which is never run;"

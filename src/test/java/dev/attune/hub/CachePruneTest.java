@@ -120,7 +120,9 @@ class CachePruneTest {
     assertEquals(new PruneResult(List.of(), 2, 5000), prune(false));
   }
 
-  /** Fetched by its commit: no branch leads there, and a link, or a folder alone, is all there is. */
+  /**
+   * Fetched by its commit: no branch leads there, and a link, or a folder alone, is all there is.
+   */
   @Test
   void aCommitThatPythonIsFetchingIsSpared() throws Exception {
     Path repository = cache.resolve("models--some-org--name");

@@ -275,8 +275,7 @@ public final class FakeHub implements AutoCloseable {
   }
 
   /** What the API answers of a commit. */
-  static ObjectNode info(
-      String id, String commit, Map<String, byte[]> files, boolean blobs) {
+  static ObjectNode info(String id, String commit, Map<String, byte[]> files, boolean blobs) {
     ObjectNode info = JSON.createObjectNode().put("id", id).put("sha", commit);
     info.put("private", false);
     ArrayNode siblings = info.putArray("siblings");
@@ -411,8 +410,7 @@ public final class FakeHub implements AutoCloseable {
     FileTime then = FileTime.from(Instant.now().minus(Duration.ofHours(2)));
     try (Stream<Path> all = Files.walk(folder)) {
       for (Path file : all.toList()) {
-        Files.getFileAttributeView(
-                file, BasicFileAttributeView.class, LinkOption.NOFOLLOW_LINKS)
+        Files.getFileAttributeView(file, BasicFileAttributeView.class, LinkOption.NOFOLLOW_LINKS)
             .setTimes(then, null, null);
       }
     }

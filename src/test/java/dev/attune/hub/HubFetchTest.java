@@ -508,7 +508,9 @@ class HubFetchTest {
     assertEquals(1, pauses.size());
   }
 
-  /** Breaks bodies, and then does not go on with them, in either way that there is of not going on. */
+  /**
+   * Breaks bodies, and then does not go on with them, in either way that there is of not going on.
+   */
   @ParameterizedTest
   @CsvSource({"400000, false", "400000, true", "1500000, false", "1500000, true"})
   void aServerThatNeverGoesOnIsGivenUp(int bytes, boolean otherRange) {
