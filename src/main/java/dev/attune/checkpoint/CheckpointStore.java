@@ -16,7 +16,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
-import java.util.stream.Stream;
 
 /**
  * The checkpoints of a run: {@code step-000000123} folders, the newest few kept, and the best
@@ -155,15 +154,8 @@ public final class CheckpointStore {
   }
 
   private void deleteTree(Path root) throws IOException {
-    if (!Files.exists(root)) {
-      return;
-    }
     // The manifest goes first: what is left of a deletion cut short is no checkpoint.
     files.delete(root.resolve("manifest.json"));
-    try (Stream<Path> paths = Files.walk(root)) {
-      for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
-        files.delete(path);
-      }
-    }
+    files.deleteTree(root);
   }
 }

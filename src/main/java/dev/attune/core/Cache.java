@@ -1,7 +1,6 @@
 package dev.attune.core;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLockInterruptionException;
@@ -13,13 +12,11 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.UnaryOperator;
-import java.util.stream.Stream;
 
 /**
  * Where files are kept that can be made again: native libraries, converted models, choices that
@@ -344,14 +341,13 @@ public final class Cache {
   }
 
   private static void deleteAtExit(Path folder) {
+    FileOps files = FileOps.SYSTEM; // loaded now: at the exit its class loader may be closed
     Thread hook =
         new Thread(
             () -> {
-              try (Stream<Path> files = Files.walk(folder)) {
-                for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-                  Files.deleteIfExists(file);
-                }
-              } catch (IOException | UncheckedIOException e) {
+              try {
+                files.deleteTree(folder);
+              } catch (IOException e) {
                 // Still in use where files in use cannot be deleted: the system clears its
                 // temporary folder itself.
               }

@@ -1,12 +1,17 @@
 package dev.attune.core;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.Stream;
 
 /**
  * The file operations whose failure must lose nothing: all that replaces a user's model, checkpoint
@@ -56,5 +61,21 @@ public class FileOps {
 
   public void delete(Path file) throws IOException {
     Files.deleteIfExists(file);
+  }
+
+  /** Deletes a folder, if there is one, with all that is in it; of a link the link alone. */
+  public void deleteTree(Path folder) throws IOException {
+    if (!Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
+      return;
+    }
+    List<Path> all;
+    try (Stream<Path> files = Files.walk(folder)) {
+      all = files.sorted(Comparator.reverseOrder()).toList();
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
+    }
+    for (Path file : all) {
+      delete(file);
+    }
   }
 }

@@ -23,7 +23,7 @@ final class BlobDownload {
   private static final int CHUNK_BYTES = 1 << 18;
   private static final int MOST_FAILURES = 6;
 
-  /** A try that brought so much was no failure in a row with the next. */
+  /** A try that brought so much more than any before it was no failure in a row with the next. */
   private static final long GOOD_PART_BYTES = 1 << 20;
 
   private static final int SHA256_LETTERS = 64;
@@ -141,17 +141,22 @@ final class BlobDownload {
   /** Tries until all of it is there. */
   private void bring() throws IOException {
     int failures = 0;
+    long most = arrived;
     while (sizeBytes < 0 || arrived < sizeBytes || !Files.exists(partial)) {
       long before = arrived;
       try {
         attempt();
         return;
       } catch (HubFailure e) {
-        failures = arrived - before >= GOOD_PART_BYTES ? 1 : failures + 1;
-        if (e.kind() == HubFailure.Kind.RANGE && before > 0) {
-          discard();
-        } else if (!e.isPassing() || failures == MOST_FAILURES) {
+        // What comes a second time, after it was discarded, is no progress.
+        failures = arrived - most >= GOOD_PART_BYTES ? 1 : failures + 1;
+        most = Math.max(most, arrived);
+        boolean isOtherRange = e.kind() == HubFailure.Kind.RANGE && before > 0;
+        if (!e.isPassing() && !isOtherRange || failures >= MOST_FAILURES) {
           throw e;
+        }
+        if (isOtherRange) {
+          discard();
         }
         http.waitBeforeTry(failures, e);
       }

@@ -1,28 +1,43 @@
 package dev.attune.hub;
 
 import dev.attune.core.Cache;
+import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /**
  * Removes from the hub's cache what no branch or tag leads to: commits that have been replaced, the
  * contents that only they had, and what was not fetched to its end.
+ *
+ * <p>What changed a short while ago is spared: Python's locks are not seen here, and no link leads
+ * to what it is fetching, nor a branch to what it fetches by its commit.
  */
 final class CachePrune {
+  /** A download that is at work writes more often. */
+  private static final Duration SPARED = Duration.ofHours(1);
+
+  private final Instant since = Instant.now().minus(SPARED);
   private final Path cache;
   private final boolean dryRun;
   private final Progress progress;
   private final List<String> revisions = new ArrayList<>();
   private int files;
   private long bytes;
+  private int sparedRevisions;
+  private int sparedFiles;
+  private long sparedBytes;
 
   private CachePrune(Path cache, boolean dryRun, Progress progress) {
     this.cache = cache;
@@ -57,7 +72,18 @@ final class CachePrune {
         prune.alone(repository);
       }
     }
+    prune.reportSpared();
     return new PruneResult(List.copyOf(prune.revisions), prune.files, prune.bytes);
+  }
+
+  private void reportSpared() {
+    if (sparedRevisions > 0 || sparedFiles > 0) {
+      progress.report(
+          String.format(
+              "Spared %d commits and %d files (%s) that changed within the last hour: they may be"
+                  + " what a download is at work on.",
+              sparedRevisions, sparedFiles, Meter.size(sparedBytes)));
+    }
   }
 
   private void alone(CachedRepository repository) {
@@ -85,8 +111,10 @@ final class CachePrune {
     boolean anyKept = false;
     for (Path snapshot : CacheScan.list(folder.resolve("snapshots"))) {
       String commit = snapshot.getFileName().toString();
-      if (named.contains(commit)) {
+      boolean isNamed = named.contains(commit);
+      if (isNamed || isFresh(snapshot)) {
         anyKept = true;
+        sparedRevisions += isNamed ? 0 : 1;
         for (Path file : CacheScan.files(snapshot)) {
           if (Files.isSymbolicLink(file)) {
             kept.add(file.getParent().resolve(Files.readSymbolicLink(file)).normalize());
@@ -100,13 +128,33 @@ final class CachePrune {
       }
     }
     for (Path blob : CacheScan.list(folder.resolve("blobs"))) {
-      if (!kept.contains(blob.normalize())) {
+      if (kept.contains(blob.normalize())) {
+        continue;
+      }
+      if (isFresh(blob)) {
+        anyKept = true;
+        sparedFiles++;
+        sparedBytes += Files.size(blob);
+      } else {
         remove(blob);
       }
     }
     if (!anyKept && named.isEmpty() && !dryRun) {
-      Trees.delete(folder);
+      FileOps.SYSTEM.deleteTree(folder);
     }
+  }
+
+  /** Whether a file, or a folder or anything in it, changed a short while ago. */
+  private boolean isFresh(Path root) throws IOException {
+    try (Stream<Path> all = Files.walk(root)) {
+      for (Path file : (Iterable<Path>) all::iterator) {
+        FileTime changed = Files.getLastModifiedTime(file, LinkOption.NOFOLLOW_LINKS);
+        if (changed.toInstant().isAfter(since)) {
+          return true;
+        }
+      }
+    }
+    return false;
   }
 
   private void tree(Path folder) throws IOException {
@@ -114,7 +162,7 @@ final class CachePrune {
       remove(file);
     }
     if (!dryRun) {
-      Trees.delete(folder);
+      FileOps.SYSTEM.deleteTree(folder);
     }
   }
 

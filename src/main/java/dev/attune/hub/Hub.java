@@ -103,7 +103,8 @@ public final class Hub {
 
   /**
    * Removes from the hub's cache the commits that no branch or tag leads to, the contents that only
-   * they had, and what was not fetched to its end.
+   * they had, and what was not fetched to its end; but nothing that changed within the last hour,
+   * which Python may be fetching: a report says so.
    *
    * @param ids {@code ORG/NAME}, of repositories to look through; empty: all
    * @param dryRun whether only to tell what would go
@@ -227,7 +228,7 @@ public final class Hub {
     }
   }
 
-  /** Refuses a model that no family here reads, before its weights are fetched. */
+  /** Refuses a model whose config.json no family here reads, before its weights are fetched. */
   private static void readable(Path folder, Progress progress) {
     Path config = folder.resolve(ModelChoice.CONFIG);
     if (!Files.exists(config)) {
@@ -241,7 +242,7 @@ public final class Hub {
     }
     boolean bringsCode = !json.path("auto_map").isEmpty();
     try {
-      String type = Families.of(json).modelType();
+      String type = Families.checked(json).modelType();
       if (bringsCode) {
         progress.report(
             "The model brings code of its own (auto_map in config.json), which is never run;"
@@ -313,7 +314,7 @@ public final class Hub {
 
   private void makeUnderLock(Path target, Progress progress) throws IOException {
     Path temporary = target.resolveSibling(target.getFileName() + ".tmp");
-    Trees.delete(temporary); // left by a process that died: the lock is ours
+    FileOps.SYSTEM.deleteTree(temporary); // left by a process that died: the lock is ours
     if (Files.isDirectory(target)) {
       List<String> problems = ModelManifest.problems(target, false);
       if (problems.isEmpty()) {
@@ -334,10 +335,10 @@ public final class Hub {
     }
     ModelManifest.write(made, MiniLm.ARTIFACT.toString());
     ModelManifest.sync(made);
-    Trees.delete(target);
+    FileOps.SYSTEM.deleteTree(target);
     Files.move(made, target, StandardCopyOption.ATOMIC_MOVE);
     ModelManifest.syncFolder(target.getParent());
-    Trees.delete(temporary);
+    FileOps.SYSTEM.deleteTree(temporary);
     progress.report("Model ready in " + target + ".");
   }
 }

@@ -127,7 +127,11 @@ final class HubFetch {
     if (!HubName.isCommit(commit) || !info.path("siblings").isArray()) {
       throw noHub("the answer names no commit with files");
     }
-    return new Revision(commit, RepositoryFiles.ofAnswer(info));
+    try {
+      return new Revision(commit, RepositoryFiles.ofAnswer(info));
+    } catch (HubFailure e) {
+      throw noHub(e.getMessage());
+    }
   }
 
   private HubFailure noHub(String reason) {

@@ -14,6 +14,8 @@ import java.util.Collection;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * The files of a repository at a commit, which never change: all of them, whether fetched or not.
@@ -24,6 +26,9 @@ record RepositoryFiles(Map<String, Entry> files) {
   private static final ObjectMapper JSON =
       JsonMapper.builder().enable(JsonWriteFeature.ESCAPE_NON_ASCII).build();
   private static final int FORMAT_VERSION = 1;
+
+  /** Git's SHA-1 or a SHA-256: contents are files of that name in the cache. */
+  private static final Pattern HASH = Pattern.compile("[0-9a-f]{40}|[0-9a-f]{64}");
 
   /** To the byte: two caches of the same files can be compared. */
   private static final DefaultPrettyPrinter PYTHONS =
@@ -44,20 +49,42 @@ record RepositoryFiles(Map<String, Entry> files) {
     String etag() {
       return sha256 != null ? sha256 : blobId;
     }
+
+    /** The first that is said to be a hash and is none. */
+    private Optional<String> brokenHash() {
+      return Stream.of(blobId, sha256)
+          .flatMap(Stream::ofNullable)
+          .filter(hash -> !HASH.matcher(hash).matches())
+          .findFirst();
+    }
   }
 
-  /** What the hub answers of a revision. */
-  static RepositoryFiles ofAnswer(JsonNode info) {
+  /**
+   * What the hub answers of a revision.
+   *
+   * @throws HubFailure if it calls a content by what is no hash, and may be a path
+   */
+  static RepositoryFiles ofAnswer(JsonNode info) throws HubFailure {
     Map<String, Entry> files = new TreeMap<>();
     for (JsonNode file : info.path("siblings")) {
       JsonNode lfs = file.path("lfs");
-      files.put(
-          file.path("rfilename").asText(),
+      String name = file.path("rfilename").asText();
+      Entry entry =
           new Entry(
               file.path("size").asLong(lfs.path("size").asLong(-1)),
               text(file.path("blobId")),
               text(lfs.path("sha256")),
-              text(file.path("xetHash"))));
+              text(file.path("xetHash")));
+      Optional<String> broken = entry.brokenHash();
+      if (broken.isPresent()) {
+        throw new HubFailure(
+            HubFailure.Kind.BROKEN,
+            String.format(
+                "its list of files says that '%s' has the hash '%s'; a hash has 40 or 64"
+                    + " hexadecimal digits, in small letters",
+                name, broken.get()));
+      }
+      files.put(name, entry);
     }
     return new RepositoryFiles(files);
   }
@@ -99,13 +126,16 @@ record RepositoryFiles(Map<String, Entry> files) {
       Map<String, Entry> files = new TreeMap<>();
       for (Map.Entry<String, JsonNode> named : root.path("files").properties()) {
         JsonNode file = named.getValue();
-        files.put(
-            named.getKey(),
+        Entry entry =
             new Entry(
                 file.path("size").asLong(-1),
                 text(file.path("blob_id")),
                 text(file.path("lfs_sha256")),
-                text(file.path("xet_hash"))));
+                text(file.path("xet_hash")));
+        if (entry.brokenHash().isPresent()) {
+          return Optional.empty();
+        }
+        files.put(named.getKey(), entry);
       }
       return Optional.of(new RepositoryFiles(files));
     } catch (IOException e) {

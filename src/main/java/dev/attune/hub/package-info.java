@@ -35,8 +35,9 @@
  *       model that no family here reads costs no weights. Code that models bring is never fetched,
  *       still less run.
  *   <li><b>A server is not trusted.</b> Names of files stay below the cache under the rules of
- *       every system, answers and bodies are bounded by what was announced, redirects lead to http
- *       and https only, and the token goes to the hub's own scheme, host and port alone.
+ *       every system, names of contents are hashes, answers and bodies are bounded by what was
+ *       announced, redirects lead to http and https only, and the token goes to the hub's own
+ *       scheme, host and port alone.
  *   <li><b>First use is atomic.</b> A lock file lets a second process wait for the first instead of
  *       repeating it.
  * </ul>

@@ -124,6 +124,25 @@ public final class Families {
                         + list(true)));
   }
 
+  /**
+   * The family of a config.json that a model can be built of.
+   *
+   * @throws InputException as {@link #create} does, for any head
+   */
+  public static Entry checked(JsonNode config) {
+    Entry entry = of(config);
+    read(entry, config, null);
+    return entry;
+  }
+
+  /** What a family makes of its config.json, every key of which has to be known. */
+  private static Family read(Entry entry, JsonNode config, Float dropout) {
+    FamilyConfig keys = new FamilyConfig(config, dropout);
+    Family family = entry.reader.apply(keys);
+    keys.finish();
+    return family;
+  }
+
   /** The head of the class of Transformers that is called so, if a family here has it. */
   static Optional<HeadKind> headOf(String architecture) {
     return ALL.stream()
@@ -161,9 +180,7 @@ public final class Families {
       ParameterBuilder builder) {
     Entry entry = of(config);
     checkHead(entry, head);
-    FamilyConfig keys = new FamilyConfig(config, dropout);
-    Family family = entry.reader.apply(keys);
-    keys.finish();
+    Family family = read(entry, config, dropout);
     Model model =
         new TransformerModel(backend, builder, family, head, outputs, entry.architecture(head));
     try {

@@ -1,5 +1,6 @@
 package dev.attune.run;
 
+import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.folder.FolderLock;
 import dev.attune.folder.ModelFolder;
@@ -8,8 +9,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
-import java.util.stream.Stream;
 
 /**
  * The folder that a run writes to: the model, {@code metrics.jsonl}, {@code run.yaml}, {@code
@@ -105,7 +104,7 @@ final class OutputFolder implements AutoCloseable {
    */
   void clear() {
     try {
-      deleteTree(checkpoints());
+      FileOps.SYSTEM.deleteTree(checkpoints());
       Files.deleteIfExists(metricsFile());
     } catch (IOException e) {
       throw new UncheckedIOException(folder + " cannot be prepared: " + describe(e), e);
@@ -152,17 +151,6 @@ final class OutputFolder implements AutoCloseable {
     return kind.equals("IO") || kind.equals("FileSystem")
         ? e.getMessage()
         : kind + " " + e.getMessage();
-  }
-
-  private static void deleteTree(Path root) throws IOException {
-    if (!Files.exists(root)) {
-      return;
-    }
-    try (Stream<Path> paths = Files.walk(root)) {
-      for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(path);
-      }
-    }
   }
 
   @Override

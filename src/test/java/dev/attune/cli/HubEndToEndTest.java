@@ -137,12 +137,17 @@ class HubEndToEndTest {
     assertTrue(only.path("size_bytes").asLong() > 1000);
     Ended pruned = attune(List.of(), "hub", "prune", "--json");
     assertEquals(0, pruned.json().path("files").asInt(), pruned::out);
-    Files.delete(scratch.resolve("home/hub/models--some-org--tiny/refs/main"));
+    Path repository = scratch.resolve("home/hub/models--some-org--tiny");
+    Files.delete(repository.resolve("refs/main"));
+    Ended spared = attune(List.of(), "hub", "prune");
+    assertTrue(spared.out().contains("within the last hour"), spared::out);
+    assertTrue(spared.out().contains("removed 0 commits"), spared::out);
+    FakeHub.age(repository);
     assertEquals(
         1,
         attune(List.of(), "hub", "prune", "--dry-run", "--json").json().path("revisions").size());
     assertEquals(0, attune(List.of(), "hub", "prune").status());
-    assertFalse(Files.exists(scratch.resolve("home/hub/models--some-org--tiny")));
+    assertFalse(Files.exists(repository));
     for (String[] wrong :
         new String[][] {
           {"hub"},

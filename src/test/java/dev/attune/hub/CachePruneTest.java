@@ -9,6 +9,7 @@ import dev.attune.core.InputException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -23,6 +24,7 @@ class CachePruneTest {
   private static final String NEW = "b".repeat(40);
 
   @TempDir Path cache;
+  private final List<String> reports = new ArrayList<>();
 
   @BeforeEach
   void fill() throws IOException {
@@ -43,6 +45,7 @@ class CachePruneTest {
     Files.writeString(data.resolve("refs/main"), OLD);
     Files.createDirectories(cache.resolve(".locks"));
     Files.writeString(cache.resolve("version.txt"), "1");
+    FakeHub.age(cache);
   }
 
   private static void write(Path file, int size) throws IOException {
@@ -60,7 +63,7 @@ class CachePruneTest {
   }
 
   private PruneResult prune(boolean dryRun, String... ids) {
-    return CachePrune.run(cache, List.of(ids), dryRun, Progress.silent());
+    return CachePrune.run(cache, List.of(ids), dryRun, reports::add);
   }
 
   @Test
@@ -94,6 +97,59 @@ class CachePruneTest {
     assertTrue(Files.exists(repository.resolve("snapshots/" + NEW + "/sub/model.safetensors")));
     assertTrue(Files.exists(cache.resolve("datasets--rows/snapshots/" + OLD + "/train.csv")));
     assertEquals(new PruneResult(List.of(), 0, 0), prune(false));
+    assertEquals(List.of(), reports);
+  }
+
+  @Test
+  void whatPythonHasInWorkIsSpared() throws Exception {
+    Path repository = cache.resolve("models--some-org--name");
+    Path blobs = repository.resolve("blobs");
+    write(blobs.resolve("fourth.5678abcd.incomplete"), 2000); // grows
+    write(blobs.resolve("fourth"), 3000); // whole, its link is not made yet
+    for (boolean dryRun : new boolean[] {true, false}) {
+      reports.clear();
+      assertEquals(5000 + 300 + 10, prune(dryRun).bytes());
+      assertEquals(1, reports.size(), reports::toString);
+      assertTrue(
+          reports.get(0).contains("2 files (5 KiB)") && reports.get(0).contains("last hour"),
+          reports::toString);
+    }
+    assertTrue(Files.exists(blobs.resolve("fourth.5678abcd.incomplete")));
+    assertTrue(Files.exists(blobs.resolve("fourth")));
+    FakeHub.age(cache);
+    assertEquals(new PruneResult(List.of(), 2, 5000), prune(false));
+  }
+
+  /**
+   * Fetched by its commit: no branch leads there, and a link, or a folder alone, is all there is.
+   */
+  @Test
+  void aCommitThatPythonIsFetchingIsSpared() throws Exception {
+    Path repository = cache.resolve("models--some-org--name");
+    Path link = repository.resolve("snapshots").resolve(OLD).resolve("model.safetensors");
+    Path target = Files.readSymbolicLink(link);
+    Files.delete(link);
+    FakeHub.age(cache);
+    Files.createSymbolicLink(link, target);
+    Files.createDirectories(repository.resolve("snapshots/" + "c".repeat(40)));
+    assertEquals(new PruneResult(List.of(), 1, 300), prune(false));
+    assertTrue(Files.exists(link), "with its content");
+    assertTrue(Files.exists(repository.resolve("trees/" + OLD + ".json")));
+    assertTrue(Files.exists(repository.resolve("snapshots/" + "c".repeat(40))));
+    assertTrue(reports.get(0).contains("2 commits"), reports::toString);
+    FakeHub.age(cache);
+    assertEquals(2, prune(false).revisions().size());
+  }
+
+  @Test
+  void aRepositoryThatIsNewIsNotRemoved() throws Exception {
+    Path growing = cache.resolve("models--other/blobs/first.12.incomplete");
+    write(growing, 100);
+    prune(false);
+    assertTrue(Files.exists(growing));
+    FakeHub.age(cache);
+    prune(false);
+    assertFalse(Files.exists(cache.resolve("models--other")));
   }
 
   @Test

@@ -13,9 +13,14 @@ import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributeView;
+import java.nio.file.attribute.FileTime;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -269,8 +274,8 @@ public final class FakeHub implements AutoCloseable {
     refuse(exchange, 404, "EntryNotFound", "Sorry, we can't find the page you are looking for.");
   }
 
-  private static ObjectNode info(
-      String id, String commit, Map<String, byte[]> files, boolean blobs) {
+  /** What the API answers of a commit. */
+  static ObjectNode info(String id, String commit, Map<String, byte[]> files, boolean blobs) {
     ObjectNode info = JSON.createObjectNode().put("id", id).put("sha", commit);
     info.put("private", false);
     ArrayNode siblings = info.putArray("siblings");
@@ -398,6 +403,17 @@ public final class FakeHub implements AutoCloseable {
       throw new UncheckedIOException(e);
     }
     return files;
+  }
+
+  /** Makes all in a folder, links too, look as if nothing had changed it for two hours. */
+  public static void age(Path folder) throws IOException {
+    FileTime then = FileTime.from(Instant.now().minus(Duration.ofHours(2)));
+    try (Stream<Path> all = Files.walk(folder)) {
+      for (Path file : all.toList()) {
+        Files.getFileAttributeView(file, BasicFileAttributeView.class, LinkOption.NOFOLLOW_LINKS)
+            .setTimes(then, null, null);
+      }
+    }
   }
 
   /** For trials by hand: PORT, bytes a second of the store, then ID=FOLDER of models. */

@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
@@ -32,6 +34,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Fetching from a hub on this machine, in health and with all that goes wrong on networks. */
 class HubFetchTest {
@@ -504,6 +508,54 @@ class HubFetchTest {
     assertEquals(1, pauses.size());
   }
 
+  /**
+   * Breaks bodies, and then does not go on with them, in either way that there is of not going on.
+   */
+  @ParameterizedTest
+  @CsvSource({"400000, false", "400000, true", "1500000, false", "1500000, true"})
+  void aServerThatNeverGoesOnIsGivenUp(int bytes, boolean otherRange) {
+    byte[] content = files().get("model.safetensors");
+    server.model(NAME).commit("main", files());
+    fault(
+        FakeHub.etag(content),
+        40,
+        exchange -> {
+          if (exchange.getRequestHeaders().getFirst("Range") == null) {
+            exchange.sendResponseHeaders(200, content.length);
+            OutputStream out = exchange.getResponseBody();
+            out.write(content, 0, bytes);
+            out.flush();
+            throw new IOException("broken on purpose");
+          }
+          exchange.getResponseHeaders().set("Content-Range", "bytes 7-9/10");
+          FakeHub.send(exchange, otherRange ? 206 : 416, new byte[3]);
+          return true;
+        });
+    failure(NAME);
+    int tries = server.requests(FakeHub.etag(content)).size();
+    assertTrue(tries >= 6 && tries <= 7, "it is asked " + tries + " times");
+  }
+
+  @Test
+  void aServerWithoutRangesThatBreaksEachBodyIsGivenUp() {
+    byte[] content = files().get("model.safetensors");
+    server.model(NAME).commit("main", files());
+    server.withoutRanges = true;
+    AtomicInteger bodies = new AtomicInteger();
+    fault(
+        FakeHub.etag(content),
+        40,
+        exchange -> {
+          exchange.sendResponseHeaders(200, content.length);
+          OutputStream out = exchange.getResponseBody();
+          out.write(content, 0, bodies.getAndIncrement() % 2 == 0 ? 300_000 : 2_000_000);
+          out.flush();
+          throw new IOException("broken on purpose");
+        });
+    failure(NAME);
+    assertTrue(bodies.get() < 10, "it is asked " + bodies.get() + " times");
+  }
+
   @Test
   void aServerWithoutRangesBeginsAgain() throws Exception {
     byte[] content = files().get("model.safetensors");
@@ -615,6 +667,56 @@ class HubFetchTest {
     assertTrue(failure("some-org/evil").contains("does not answer as a hub does"));
   }
 
+  @ParameterizedTest
+  @CsvSource({"vocab.txt, blobId", "model.safetensors, sha256"})
+  void whatAServerCallsAContentIsAHashOrRefused(String file, String key) throws Exception {
+    Path own = Files.write(home.resolve("own.txt"), files().get(file));
+    server.model(NAME).commit("main", files());
+    for (String hash : List.of(own.toString(), "../../../own.txt", "..", "", "A".repeat(40))) {
+      server.faults.clear();
+      fault(
+          "/api/",
+          9,
+          exchange -> {
+            ObjectNode info = FakeHub.info(NAME, "c".repeat(40), files(), true);
+            for (JsonNode named : info.path("siblings")) {
+              if (named.path("rfilename").asText().equals(file)) {
+                named.findParents(key).forEach(at -> ((ObjectNode) at).put(key, hash));
+              }
+            }
+            FakeHub.send(exchange, 200, info.toString().getBytes(UTF_8));
+            return true;
+          });
+      String message = failure(NAME);
+      assertTrue(message.contains("'" + file + "' has the hash '" + hash + "'"), message);
+      assertTrue(message.contains(server.address()), message);
+      assertEquals(List.of(), server.requests("/resolve/"));
+    }
+    assertFalse(Files.exists(home.resolve("own.txt.lock")));
+    assertFalse(Files.exists(repository().resolve("snapshots")));
+  }
+
+  @Test
+  void aKeptListWithWhatIsNoHashIsDamaged() {
+    String list =
+        "{\"format_version\":1,\"files\":{\"a\":{\"size\":1,\"blob_id\":\"%1$s\"},"
+            + "\"b\":{\"size\":1,\"blob_id\":\"%2$s\",\"lfs_sha256\":\"%3$s\"}}}";
+    String sha1 = "0a".repeat(20);
+    String sha256 = "0a".repeat(32);
+    assertEquals(
+        sha256,
+        RepositoryFiles.ofJson(list.formatted(sha1, sha1, sha256).getBytes(UTF_8))
+            .orElseThrow()
+            .entry("b")
+            .etag());
+    for (String wrong : List.of("../x", "/etc/passwd", sha1 + "0")) {
+      assertTrue(
+          RepositoryFiles.ofJson(list.formatted(wrong, sha1, sha256).getBytes(UTF_8)).isEmpty());
+      assertTrue(
+          RepositoryFiles.ofJson(list.formatted(sha1, sha1, wrong).getBytes(UTF_8)).isEmpty());
+    }
+  }
+
   @Test
   void redirectsLeadToTheWebOnly() throws Exception {
     server.model(NAME).commit("main", files());
@@ -714,7 +816,7 @@ class HubFetchTest {
     files.put("model.safetensors", bytes(9000, 2));
     server.model(NAME).commit("main", files);
     for (int at = 1; at < 200; at += 1 + at / 8) {
-      Trees.delete(home.resolve("hub"));
+      FileOps.SYSTEM.deleteTree(home.resolve("hub"));
       Failing failing = new Failing(at);
       try {
         fetch(failing).model(HubName.ofModel(NAME).orElseThrow(), folder -> {});

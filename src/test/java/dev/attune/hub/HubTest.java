@@ -27,6 +27,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class HubTest {
   private static final Path REPOSITORY =
@@ -70,6 +72,47 @@ class HubTest {
     String message = refusal(fetcher(folder, List.of()));
     assertTrue(message.contains("Add the dependency " + MiniLm.ARTIFACT), message);
     assertTrue(message.contains(folder.resolve("downloads").toString()), message);
+  }
+
+  /** The same sentence as where such a model is loaded; and only config.json has come by then. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "'scale_depth': 1.4 | 'scale_depth': 1.4 is a key that no llama model here knows",
+        "'attention_bias': 'some' | 'attention_bias' is \"some\"; true or false is needed",
+        "'quantization_config': {'quant_method': 'gptq'} | quantised already (quant_method gptq)",
+        "'hidden_act': 'own' | own"
+      })
+  void whatConfigJsonAsksForInVainIsRefusedBeforeWeightsAreFetched(String key, String reason)
+      throws Exception {
+    String config = "{'model_type': 'llama', " + key + ", 'auto_map': {'AutoModel': 'a.B'}}";
+    try (FakeHub server = new FakeHub()) {
+      server
+          .model("some-org/tiny")
+          .commit(
+              "main",
+              Map.of(
+                  "config.json",
+                  config.replace('\'', '"').getBytes(UTF_8),
+                  "model.safetensors",
+                  new byte[2000]));
+      Hub hub =
+          new Hub(
+              Cache.at(folder),
+              fetcher(REPOSITORY, NO_MAVEN),
+              HubSettings.of(
+                  Map.of("HF_HOME", folder.toString(), "HF_ENDPOINT", server.address()),
+                  folder.toString()));
+      List<String> reports = new ArrayList<>();
+      String message =
+          assertThrows(InputException.class, () -> hub.find("some-org/tiny", reports::add))
+              .getMessage();
+      assertTrue(message.contains(reason), message);
+      assertTrue(message.contains("(auto_map), which is never run here"), message);
+      assertEquals(List.of(), server.requests("safetensors"));
+      assertTrue(reports.stream().noneMatch(r -> r.contains("is read as")), reports::toString);
+    }
   }
 
   @Test
