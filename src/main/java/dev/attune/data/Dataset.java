@@ -87,6 +87,7 @@ public record Dataset(
       }
       for (Finding finding : file.reading.findings()) {
         findings.add(finding.after(before));
+        last = Math.max(last, finding.rows().stream().mapToInt(Integer::intValue).max().orElse(0));
       }
       parts.add(new DatasetPart(file.source, before, file.size(), file.parts.get(0).form()));
       before += last;

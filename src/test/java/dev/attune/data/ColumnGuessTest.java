@@ -453,6 +453,11 @@ class ColumnGuessTest {
         List.of(List.of("a"), List.of("e")),
         data.examples().stream().map(Example::tokens).toList());
     assertEquals(List.of(4), data.reading().findings().get(0).rows());
+    Dataset twice = read("b.conll", "a O\n\nb\nc\nd O\n\ne\n\nf O\n", skipping);
+    Finding finding = twice.reading().findings().get(0);
+    assertEquals(List.of(3, 7), finding.rows());
+    assertTrue(
+        finding.message().startsWith("2 sentences were left out"), finding.message());
   }
 
   @Test

@@ -274,6 +274,19 @@ class DatasetsTest {
         List.of("3.5", "4", "0.25"), sets.train().examples().stream().map(Example::label).toList());
     Datasets thousands = shaped("regression", file("b.csv", "text,label\na,\"3,500\"\nb,4\n"));
     assertEquals("3,500", thousands.train().get(0).label());
+    Datasets points = shaped("regression", file("c.csv", "text,label\na,\"3,5\"\nb,4.25\n"));
+    assertEquals("3,5", points.train().get(0).label());
+  }
+
+  @Test
+  void aLabelThatIsNoNumberDoesNotTellWhatCommasAre() {
+    Path file = file("a.csv", "text,label\na,\"3,5\"\nb,n/a\nc,\"0,25\"\n");
+    assertTrue(refusal("regression", file).contains("1 target is not a finite number"));
+    assertEquals(
+        List.of("3.5", "0.25"),
+        shaped("regression", file, "skip-bad-rows", "true").train().examples().stream()
+            .map(Example::label)
+            .toList());
   }
 
   // ---- tags
