@@ -6,14 +6,17 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
 import dev.attune.run.RunOption;
+import dev.attune.task.Classification;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.io.PrintStream;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -806,6 +809,34 @@ class DataFormatsTest {
             .toList();
     assertEquals(List.of("a.csv:3", "a.csv:4", "b.csv:3"), places);
     assertTrue(data.where(data.get(1)).endsWith("b.csv, row 2"), data.where(data.get(1)));
+  }
+
+  @Test
+  void theReportCountsTheRowsOfEachFileThatASplitHas() {
+    Path first = file("a.csv", "text,label\na,x\nb,y\nc,x\n");
+    Path second = file("b.csv", "text,label\nd,x\ne,y\n");
+    Dataset data =
+        DataReader.read(
+            List.of(first.toString(), second.toString()),
+            as(Columns.automatic(), FileOptions.AUTOMATIC));
+    Dataset some = data.withExamples(List.of(data.get(4), data.get(0), data.get(1)));
+    DataReport report =
+        DataReport.builder(new Classification(Classification.of(data).labels()))
+            .train(data, null)
+            .validation(some, null)
+            .build();
+    JsonNode splits = report.toJson(words -> words).get("splits");
+    assertEquals(List.of(3, 2), rows(splits.get("train")));
+    assertEquals(List.of(2, 1), rows(splits.get("validation")));
+    ByteArrayOutputStream page = new ByteArrayOutputStream();
+    new DataReportText(report, false, words -> words).print(new PrintStream(page));
+    assertTrue(page.toString().contains("1 rows of " + second), page.toString());
+  }
+
+  private static List<Integer> rows(JsonNode split) {
+    List<Integer> rows = new ArrayList<>();
+    split.get("files").forEach(file -> rows.add(file.get("rows").asInt()));
+    return rows;
   }
 
   private static ReadOptions as(Columns columns, FileOptions written) {

@@ -424,7 +424,8 @@ class DatasetsTest {
   @Test
   void aRunningTextOfWordsAndTagsSaysHowToReadIt() {
     Path file = file("a.txt", "EU NNP B-NP B-ORG\nran VB B-VP O\n\nBob NNP B-NP B-PER\n");
-    assertTrue(refusal("token-classification", file).contains(": --columns tokens,_,_,tags"));
+    String said = refusal("token-classification", file, "task", "token-classification");
+    assertTrue(said.contains(": --columns tokens,_,_,tags"), said);
     assertEquals(
         2, shaped("token-classification", file, "columns", "tokens,_,_,tags").train().size());
   }
