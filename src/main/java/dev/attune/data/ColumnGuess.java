@@ -147,9 +147,9 @@ final class ColumnGuess {
   private boolean isReadable() {
     return columns.asksForSource()
         || List.of(
-            Role.TEXT, Role.TOKENS, Role.PROMPT, Role.MESSAGES, Role.INSTRUCTION, Role.QUESTION)
-        .stream()
-        .anyMatch(found::containsKey);
+                Role.TEXT, Role.TOKENS, Role.PROMPT, Role.MESSAGES, Role.INSTRUCTION, Role.QUESTION)
+            .stream()
+            .anyMatch(found::containsKey);
   }
 
   private String answerTo(String prompt) {

@@ -287,9 +287,7 @@ public final class Columns {
         }
         continue;
       }
-      if (Role.SOURCES.contains(role)
-          && asksForSource()
-          && !Role.OF_QUESTIONS.contains(role)) {
+      if (Role.SOURCES.contains(role) && asksForSource() && !Role.OF_QUESTIONS.contains(role)) {
         continue; // the option says what is read
       }
       for (String name : names) {

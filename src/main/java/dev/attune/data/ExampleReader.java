@@ -170,9 +170,7 @@ final class ExampleReader {
   private String elsewhere() {
     Map<Columns.Role, String> others = new LinkedHashMap<>(guesses);
     others.entrySet().removeIf(guess -> guess.getValue().equals(seen.get(guess.getKey())));
-    return others.isEmpty()
-        ? ""
-        : ", in some rows " + given.withGuessed(guesses).describe(others);
+    return others.isEmpty() ? "" : ", in some rows " + given.withGuessed(guesses).describe(others);
   }
 
   private String notUsed() {

@@ -73,9 +73,7 @@ final class RowReader {
   }
 
   private void readAll(TableRows records, List<Line> lines) {
-    for (List<String> row = bad.read(records::next);
-        row != null;
-        row = bad.read(records::next)) {
+    for (List<String> row = bad.read(records::next); row != null; row = bad.read(records::next)) {
       lines.add(new Line(records.row(), row));
     }
   }

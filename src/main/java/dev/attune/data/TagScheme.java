@@ -76,7 +76,9 @@ public enum TagScheme {
   }
 
   private static boolean isSameType(String before, String tag) {
-    return TAG.matcher(before).matches() && !before.equals(OUTSIDE) && before.substring(1).equals(tag.substring(1));
+    return TAG.matcher(before).matches()
+        && !before.equals(OUTSIDE)
+        && before.substring(1).equals(tag.substring(1));
   }
 
   /** Whether tags of data were of another scheme before they became BIO. */

@@ -72,8 +72,8 @@ public interface TaskType {
 
   /**
    * What gives data the form in which it is learned, where files may have others: tags as BIO, say.
-   * The training data tell it for all. The reading of what it gives says what was done; it throws an
-   * {@link dev.attune.core.InputException} where no row can be learned as it is.
+   * The training data tell it for all. The reading of what it gives says what was done; it throws
+   * an {@link dev.attune.core.InputException} where no row can be learned as it is.
    *
    * @param known labels of the head that training may go on with; empty: none
    */

@@ -456,8 +456,7 @@ class ColumnGuessTest {
     Dataset twice = read("b.conll", "a O\n\nb\nc\nd O\n\ne\n\nf O\n", skipping);
     Finding finding = twice.reading().findings().get(0);
     assertEquals(List.of(3, 7), finding.rows());
-    assertTrue(
-        finding.message().startsWith("2 sentences were left out"), finding.message());
+    assertTrue(finding.message().startsWith("2 sentences were left out"), finding.message());
   }
 
   // ---- rows of several kinds
@@ -487,8 +486,13 @@ class ColumnGuessTest {
         read("a.jsonl", guessed + named, (String) null).columns());
     assertEquals(
         "text <- review (guessed by its name), label, messages",
-        read("b.jsonl", guessed + "{\"messages\": []}\n".replace("[]",
-            "[{\"role\": \"user\", \"content\": \"a\"}]"), (String) null).columns());
+        read(
+                "b.jsonl",
+                guessed
+                    + "{\"messages\": []}\n"
+                        .replace("[]", "[{\"role\": \"user\", \"content\": \"a\"}]"),
+                (String) null)
+            .columns());
   }
 
   @Test

@@ -385,16 +385,17 @@ class DatasetsTest {
     Path other = file("b.csv", "text,label\nc,z\nd,x\ne,w\n");
     String[] options = {"validation-file", other.toString(), "skip-bad-rows", "true"};
     List<String> texts = List.of("c", "d");
-    Datasets kept =
-        known(config(train, options), "classification", List.of("z", "y", "x"));
+    Datasets kept = known(config(train, options), "classification", List.of("z", "y", "x"));
     assertEquals(texts, kept.validation().examples().stream().map(Example::text).toList());
     Datasets named =
-        shaped("classification", train, Stream.concat(
-                Stream.of(options), Stream.of("label-names", "x,y,z")).toArray(String[]::new));
+        shaped(
+            "classification",
+            train,
+            Stream.concat(Stream.of(options), Stream.of("label-names", "x,y,z"))
+                .toArray(String[]::new));
     assertEquals(texts, named.validation().examples().stream().map(Example::text).toList());
     Datasets anew = shaped("classification", train, options);
-    assertEquals(
-        List.of("d"), anew.validation().examples().stream().map(Example::text).toList());
+    assertEquals(List.of("d"), anew.validation().examples().stream().map(Example::text).toList());
   }
 
   @Test
