@@ -7,30 +7,58 @@ import dev.attune.core.Term;
 import dev.attune.data.Finding.Severity;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 
 /** Rows that cannot be read: the first stops the run, or all are left out and counted. */
 final class BadRows {
   private final boolean skips;
+  private final String unit;
   private final List<Integer> rows = new ArrayList<>();
   private InputException first;
   private int count;
-  private int last; // row
 
-  BadRows(boolean skips) {
+  /**
+   * @param skips whether they are left out
+   * @param unit what is left out with one: "row", or the sentence that it is of
+   */
+  BadRows(boolean skips, String unit) {
     this.skips = skips;
+    this.unit = unit;
+  }
+
+  /**
+   * What is read next, such as a record of a table. Where that fails there is no row to leave out:
+   * a quote that is never closed takes all that follows with it.
+   */
+  <T> T read(Supplier<T> next) {
+    try {
+      return next.get();
+    } catch (InputException e) {
+      throw noWayOn(e);
+    }
+  }
+
+  /** What stops a run whatever is left out. */
+  InputException noWayOn(InputException reason) {
+    return skips
+        ? new InputException(
+            reason.getMessage()
+                + (reason.getMessage().endsWith(".") ? " " : ". ")
+                + Term.SKIP_BAD_ROWS
+                + " leaves out single rows only; from here on the file cannot be read at all",
+            reason)
+        : reason;
   }
 
   /**
    * A row that cannot be read.
    *
-   * @throws InputException the same, where rows are not to be left out, or where this is the row
-   *     that could not be read before: then there is no way on in the file
+   * @throws InputException the same, where rows are not to be left out
    */
   void add(int row, InputException reason) {
-    if (!skips || row == last) {
+    if (!skips) {
       throw reason;
     }
-    last = row;
     if (count++ == 0) {
       first = reason;
     }
@@ -48,7 +76,7 @@ final class BadRows {
     if (count > 0 && dataset.size() == 0) {
       throw first;
     }
-    return count == 0 ? dataset : dataset.with(finding(count, rows, first.getMessage()));
+    return count == 0 ? dataset : dataset.with(finding(unit, count, rows, first.getMessage()));
   }
 
   /**
@@ -56,12 +84,12 @@ final class BadRows {
    *
    * @param first why the first of them was
    */
-  static Finding finding(int count, List<Integer> rows, String first) {
+  static Finding finding(String unit, int count, List<Integer> rows, String first) {
     return new Finding(
         Severity.WARNING,
         "skipped_rows",
         "",
-        many(count, "row was", "rows were")
+        many(count, unit + " was", unit + "s were")
             + " left out, as "
             + Term.SKIP_BAD_ROWS
             + " asks. The first: "

@@ -56,7 +56,7 @@ final class ColumnGuess {
   }
 
   private void take(Role role, String column) {
-    if (column != null) {
+    if (column != null && !columns.asksFor(role)) {
       guessed.put(role, column);
       found.put(role, column);
     }
@@ -145,10 +145,11 @@ final class ColumnGuess {
   }
 
   private boolean isReadable() {
-    return List.of(
-            Role.TEXT, Role.TOKENS, Role.PROMPT, Role.MESSAGES, Role.INSTRUCTION, Role.QUESTION)
-        .stream()
-        .anyMatch(found::containsKey);
+    return columns.asksForSource()
+        || List.of(
+                Role.TEXT, Role.TOKENS, Role.PROMPT, Role.MESSAGES, Role.INSTRUCTION, Role.QUESTION)
+            .stream()
+            .anyMatch(found::containsKey);
   }
 
   private String answerTo(String prompt) {

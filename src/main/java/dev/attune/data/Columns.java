@@ -287,9 +287,7 @@ public final class Columns {
         }
         continue;
       }
-      if (Role.SOURCES.contains(role)
-          && chosen.keySet().stream().anyMatch(Role.SOURCES::contains)
-          && !Role.OF_QUESTIONS.contains(role)) {
+      if (Role.SOURCES.contains(role) && asksForSource() && !Role.OF_QUESTIONS.contains(role)) {
         continue; // the option says what is read
       }
       for (String name : names) {
@@ -340,9 +338,24 @@ public final class Columns {
             .anyMatch(role -> guessed.containsKey(role) && found.containsKey(role));
   }
 
+  /** Whether a column has a role by a guess. */
+  boolean isGuess(Role role, String column) {
+    return column.equals(guessed.get(role));
+  }
+
   /** The same with columns for roles that none has by its name. */
   Columns withGuessed(Map<Role, String> columns) {
     return new Columns(positions, moreAllowed, chosen, labelColumns, columns);
+  }
+
+  /** Whether the option says which column has a role. */
+  boolean asksFor(Role role) {
+    return chosen.containsKey(role);
+  }
+
+  /** Whether the option says what rows are read from, so that nothing else is guessed. */
+  boolean asksForSource() {
+    return chosen.keySet().stream().anyMatch(Role.SOURCES::contains);
   }
 
   /** Whether the option names a column. */
@@ -424,7 +437,7 @@ public final class Columns {
     found.forEach(
         (role, column) -> {
           String own = role.names().get(0);
-          String mark = column.equals(guessed.get(role)) ? " (guessed by its name)" : "";
+          String mark = isGuess(role, column) ? " (guessed by its name)" : "";
           parts.add((own.equals(column) ? own : own + " <- " + column) + mark);
         });
     if (!labelColumns.isEmpty()) {

@@ -25,7 +25,7 @@ final class ConllReader {
   ConllReader(Path file, ReadOptions options) {
     Columns columns = options.columns();
     this.file = file;
-    this.bad = new BadRows(options.skipBadRows());
+    this.bad = new BadRows(options.skipBadRows(), "sentence");
     if (columns.isPositional()) {
       Map<Columns.Role, String> roles = columns.resolve(columns.positions());
       if (!columns.isWordAndTag()) {
@@ -59,7 +59,7 @@ final class ConllReader {
     int first = 0;
     int documents = 0;
     boolean sound = true; // whether all lines of the sentence can be read
-    for (String raw = lines.next(); raw != null; raw = lines.next()) {
+    for (String raw = bad.read(lines::next); raw != null; raw = bad.read(lines::next)) {
       String line = TextLines.chomp(raw);
       boolean isDocument = line.startsWith("-DOCSTART-");
       documents += isDocument ? 1 : 0;
@@ -72,7 +72,9 @@ final class ConllReader {
       try {
         cells = cells(lines.number(), line);
       } catch (InputException e) {
-        bad.add(lines.number(), e);
+        if (sound) {
+          bad.add(lines.number(), e); // by the first of its lines that cannot be read
+        }
         sound = false;
         continue;
       }
@@ -84,7 +86,14 @@ final class ConllReader {
       throw new InputException(file + " is empty");
     }
     flush(examples, sound, first, tokens, tags);
-    Dataset data = bad.noted(new Dataset(file, examples, "tokens, tags"));
+    FileReading reading =
+        new FileReading(
+            "tokens, tags",
+            Map.of(Columns.Role.TOKENS, "tokens", Columns.Role.TAGS, "tags"),
+            null,
+            "",
+            List.of());
+    Dataset data = bad.noted(new Dataset(file, examples, reading));
     return documents == 0
         ? data
         : data.with(

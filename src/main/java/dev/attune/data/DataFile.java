@@ -57,7 +57,8 @@ final class DataFile implements AutoCloseable {
       try (InputStream in = open()) {
         head = in.readNBytes(HEAD);
       }
-    } catch (IOException e) {
+    } catch (IOException | RuntimeException e) { // the latter of damaged Zstandard
+      close();
       throw unreadable(e);
     }
   }
@@ -92,7 +93,12 @@ final class DataFile implements AutoCloseable {
     try {
       Path kept = Files.createTempFile("attune-input-", ".tmp");
       kept.toFile().deleteOnExit();
-      Files.copy(System.in, kept, StandardCopyOption.REPLACE_EXISTING);
+      try {
+        Files.copy(System.in, kept, StandardCopyOption.REPLACE_EXISTING);
+      } catch (IOException e) {
+        Files.deleteIfExists(kept);
+        throw e;
+      }
       return new DataFile(shown, kept);
     } catch (IOException e) {
       throw new InputException(shown + " cannot be kept: " + e.getMessage(), e);
@@ -152,8 +158,8 @@ final class DataFile implements AutoCloseable {
     if (e instanceof NoSuchFileException) {
       return new InputException(shown + " does not exist", e);
     }
-    String broken =
-        compression == Compression.NONE ? "" : ": its " + compression.words + " data are damaged";
+    boolean plain = compression == null || compression == Compression.NONE; // null: not opened
+    String broken = plain ? "" : ": its " + compression.words + " data are damaged";
     return new InputException(shown + " cannot be read" + broken + ": " + e.getMessage(), e);
   }
 

@@ -163,11 +163,13 @@ public final class DataReport {
       split.put("columns", summary.dataset().columns());
       split.put("rows", summary.dataset().size());
       ArrayNode files = split.putArray("files");
-      for (DatasetPart part : summary.dataset().parts()) {
+      int[] rowsOfFiles = summary.dataset().rowsOfParts();
+      for (int i = 0; i < rowsOfFiles.length; i++) {
+        DatasetPart part = summary.dataset().parts().get(i);
         files
             .addObject()
             .put("file", part.file().toString())
-            .put("rows", part.examples())
+            .put("rows", rowsOfFiles[i])
             .put("form", part.form());
       }
       if (summary.quantiles() != null) {

@@ -102,8 +102,9 @@ public final class DataReportText {
       return;
     }
     line("  %-12s %,d files%s", name, parts.size(), columns);
-    for (DatasetPart part : parts.subList(0, Math.min(FILES_SHOWN, parts.size()))) {
-      line("  %-12s %,9d rows of %s%s", "", part.examples(), part.file(), form(part));
+    int[] rows = data.rowsOfParts();
+    for (int i = 0; i < Math.min(FILES_SHOWN, rows.length); i++) {
+      line("  %-12s %,9d rows of %s%s", "", rows[i], parts.get(i).file(), form(parts.get(i)));
     }
     if (parts.size() > FILES_SHOWN) {
       line("  %-12s and %,d more", "", parts.size() - FILES_SHOWN);

@@ -7,6 +7,8 @@ import dev.attune.core.JsonProblem;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * The examples of one file, in file order; or of several files, one after another.
@@ -51,6 +53,22 @@ public record Dataset(
     return new Dataset(source, examples, reading.withoutFindings(), parts);
   }
 
+  /** The examples of each file that are here, in the order of {@link #parts}. */
+  int[] rowsOfParts() {
+    TreeMap<Integer, Integer> indices = new TreeMap<>(); // by the rows before
+    for (int i = 0; i < parts.size(); i++) {
+      if (parts.get(i).examples() > 0) {
+        indices.put(parts.get(i).rowsBefore(), i);
+      }
+    }
+    int[] counts = new int[parts.size()];
+    for (Example example : examples) {
+      Map.Entry<Integer, Integer> part = indices.lowerEntry(example.row());
+      counts[part == null ? 0 : part.getValue()]++;
+    }
+    return counts;
+  }
+
   /** Which column plays which role, in words: {@code text <- sentence, label}. */
   public String columns() {
     return reading.columns();
@@ -87,6 +105,7 @@ public record Dataset(
       }
       for (Finding finding : file.reading.findings()) {
         findings.add(finding.after(before));
+        last = Math.max(last, finding.rows().stream().mapToInt(Integer::intValue).max().orElse(0));
       }
       parts.add(new DatasetPart(file.source, before, file.size(), file.parts.get(0).form()));
       before += last;

@@ -72,7 +72,7 @@ final class EncodingGuess {
           bad.writeBytes(line.toByteArray());
         }
       }
-    } catch (IOException e) {
+    } catch (IOException | RuntimeException e) {
       return file.unreadable(e);
     }
     if (badRow == 0) {

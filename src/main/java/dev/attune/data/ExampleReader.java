@@ -41,6 +41,7 @@ final class ExampleReader {
   private final BadRows bad;
   private final Map<Set<String>, Columns> shapes = new LinkedHashMap<>();
   private final Map<Columns.Role, String> seen = new LinkedHashMap<>();
+  private final Map<Columns.Role, String> guesses = new LinkedHashMap<>();
   private String described = "";
   private String advice = "";
   private final Set<String> unused = new LinkedHashSet<>();
@@ -132,14 +133,44 @@ final class ExampleReader {
     if (seen.isEmpty()) {
       advice = ColumnGuess.advice(columns, values);
     }
+    roles.forEach(
+        (role, column) -> {
+          if (columns.isGuess(role, column)) {
+            String other = guesses.putIfAbsent(role, column);
+            if (other != null && !other.equals(column)) {
+              throw undecided(role, other, column);
+            }
+          }
+        });
     turns |= columns.areTurns(roles);
     seen.putAll(roles);
     unused.addAll(columns.unused(values.keySet()));
-    described = columns.describe(seen);
+    described = columns.withGuessed(guesses).describe(seen); // also what other rows' names tell
+  }
+
+  /** Rows of one kind have the role in one column by a guess, rows of another kind in another. */
+  private InputException undecided(Columns.Role role, String one, String other) {
+    return new InputException(
+        file
+            + ": the columns "
+            + Excerpt.quoted(List.of(one, other))
+            + ", of different rows, may each be the "
+            + role.names().get(0)
+            + ". Say which: "
+            + Columns.option(Map.of(role, one))
+            + " or "
+            + Columns.option(Map.of(role, other)));
   }
 
   private String described() {
-    return described + form() + notUsed();
+    return described + elsewhere() + form() + notUsed();
+  }
+
+  /** Guesses for rows beside others that have the role under its name. */
+  private String elsewhere() {
+    Map<Columns.Role, String> others = new LinkedHashMap<>(guesses);
+    others.entrySet().removeIf(guess -> guess.getValue().equals(seen.get(guess.getKey())));
+    return others.isEmpty() ? "" : ", in some rows " + given.withGuessed(guesses).describe(others);
   }
 
   private String notUsed() {

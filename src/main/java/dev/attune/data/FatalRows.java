@@ -31,6 +31,6 @@ public final class FatalRows {
         }
       }
     }
-    return data.withExamples(kept).with(BadRows.finding(reasons.size(), rows, first));
+    return data.withExamples(kept).with(BadRows.finding("row", reasons.size(), rows, first));
   }
 }

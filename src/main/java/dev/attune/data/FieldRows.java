@@ -4,8 +4,13 @@ import java.util.Map;
 
 /** Rows of named values, with the number of the last one. */
 interface FieldRows {
-  /** The fields of the next row, or null at the end. */
-  Map<String, Object> next();
+  /**
+   * The fields of the next row, or null at the end.
+   *
+   * @throws BadRow if this row cannot be read, but the next can
+   * @throws dev.attune.core.InputException if there is no way on in the file
+   */
+  Map<String, Object> next() throws BadRow;
 
   int row();
 }

@@ -10,7 +10,7 @@ import java.util.Map;
 /** One JSON object a line. Blank lines are allowed. */
 record JsonLines(Path file, TextLines lines) implements FieldRows {
   @Override
-  public Map<String, Object> next() {
+  public Map<String, Object> next() throws BadRow {
     String line = lines.next();
     while (line != null && line.isBlank()) {
       line = lines.next();
@@ -23,7 +23,7 @@ record JsonLines(Path file, TextLines lines) implements FieldRows {
     } catch (JsonProcessingException e) {
       String where =
           e.getLocation() == null ? "" : " (character " + e.getLocation().getColumnNr() + ")";
-      throw new InputException(
+      throw new BadRow(
           file
               + ", row "
               + row()

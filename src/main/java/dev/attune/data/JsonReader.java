@@ -196,7 +196,7 @@ final class JsonReader {
     }
 
     @Override
-    public Map<String, Object> next() {
+    public Map<String, Object> next() throws BadRow {
       try {
         JsonToken token = parser.nextToken();
         if (token == JsonToken.END_ARRAY) {
@@ -205,7 +205,7 @@ final class JsonReader {
         row++;
         if (token != JsonToken.START_OBJECT) {
           parser.skipChildren();
-          throw new InputException(
+          throw new BadRow(
               file.shown()
                   + ", row "
                   + row

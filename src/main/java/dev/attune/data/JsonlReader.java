@@ -25,7 +25,7 @@ final class JsonlReader {
         file,
         Term.COLUMNS,
         Term.COLUMNS.of(Columns.BY_NAME));
-    BadRows bad = new BadRows(options.skipBadRows());
+    BadRows bad = new BadRows(options.skipBadRows(), "row");
     List<ExampleReader.Row> rows = new ArrayList<>();
     for (boolean more = true; more; ) {
       try {
@@ -35,24 +35,26 @@ final class JsonlReader {
           checkCharacters(source.row(), fields);
           rows.add(new ExampleReader.Row(source.row(), fields, fields));
         }
+      } catch (BadRow e) {
+        bad.add(source.row(), e.reason());
       } catch (InputException e) {
-        bad.add(source.row(), e);
+        throw bad.noWayOn(e);
       }
     }
     return new ExampleReader(file, options, false, bad).read(rows);
   }
 
-  private void checkCharacters(int row, Map<String, Object> fields) {
+  private void checkCharacters(int row, Map<String, Object> fields) throws BadRow {
     for (Map.Entry<String, Object> field : fields.entrySet()) {
       String broken = WholeCharacters.broken(field.getValue());
       if (broken != null) {
-        throw new InputException(
+        throw new BadRow(
             at(row) + ": '" + field.getKey() + "' has " + WholeCharacters.describe(broken));
       }
     }
     String brokenName = WholeCharacters.broken(List.copyOf(fields.keySet()));
     if (brokenName != null) {
-      throw new InputException(
+      throw new BadRow(
           at(row) + ": the name of a field has " + WholeCharacters.describe(brokenName));
     }
   }

@@ -32,20 +32,20 @@ public final class Numbers {
   }
 
   /**
-   * The data with decimal points where every label has a decimal comma, which its reading then
-   * says. Groups of exactly three digits behind a comma may be thousands: such labels stay as they
-   * are, unless another one tells.
+   * The data with decimal points where numbers have decimal commas and none a point, which its
+   * reading then says. Groups of exactly three digits behind a comma may be thousands: such labels
+   * stay as they are, unless another one tells. Labels that are no numbers either way tell nothing.
    */
   public static Dataset withPoints(Dataset data) {
     boolean commas = false;
     boolean decimals = false;
     for (Example example : data.examples()) {
       String label = example.label() == null ? "" : example.label().strip();
-      if (label.isEmpty()) {
-        continue;
-      }
       if (!COMMA.matcher(label).matches()) {
-        return data;
+        if (parse(label) != null) {
+          return data;
+        }
+        continue;
       }
       int comma = label.indexOf(',');
       commas |= comma >= 0;
@@ -58,7 +58,7 @@ public final class Numbers {
             data.examples().stream()
                 .map(
                     e ->
-                        e.label() == null
+                        e.label() == null || !COMMA.matcher(e.label().strip()).matches()
                             ? e
                             : e.withTargets(e.label().replace(',', '.'), e.labels(), e.tags()))
                 .toList())

@@ -52,8 +52,8 @@ final class ParquetRows implements FieldRows, AutoCloseable {
 
   @Override
   public Map<String, Object> next() {
-    Map<String, Object> fields = parquet.next();
     row++;
+    Map<String, Object> fields = parquet.next();
     if (fields != null) {
       names.forEach((column, classes) -> fields.replace(column, named(column, fields, classes)));
     }

@@ -33,11 +33,11 @@ final class RowReader {
     this.options = options;
     this.columns = options.columns();
     this.dialect = dialect;
-    this.bad = new BadRows(options.skipBadRows());
+    this.bad = new BadRows(options.skipBadRows(), "row");
   }
 
   Dataset read(TableRows records) {
-    List<String> first = records.next();
+    List<String> first = bad.read(records::next);
     if (first == null) {
       throw new InputException(file + " is empty");
     }
@@ -73,16 +73,8 @@ final class RowReader {
   }
 
   private void readAll(TableRows records, List<Line> lines) {
-    while (true) {
-      try {
-        List<String> row = records.next();
-        if (row == null) {
-          return;
-        }
-        lines.add(new Line(records.row(), row));
-      } catch (InputException e) {
-        bad.add(records.row(), e);
-      }
+    for (List<String> row = bad.read(records::next); row != null; row = bad.read(records::next)) {
+      lines.add(new Line(records.row(), row));
     }
   }
 

@@ -26,7 +26,7 @@ final class SquadReader {
 
   SquadReader(Path file, ReadOptions options) {
     this.file = file;
-    this.bad = new BadRows(options.skipBadRows());
+    this.bad = new BadRows(options.skipBadRows(), "row");
   }
 
   /** Reads articles one by one from the start of a text. */

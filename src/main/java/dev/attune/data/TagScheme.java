@@ -3,10 +3,12 @@ package dev.attune.data;
 import dev.attune.data.Finding.Severity;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /** How tags mark the words of an entity. */
 public enum TagScheme {
@@ -21,6 +23,7 @@ public enum TagScheme {
 
   private static final Pattern TAG = Pattern.compile("O|[BI](-.+)?|[ESLUM]-.+");
   private static final String OUTSIDE = "O";
+  private static final String CONVERTED = "tags_converted";
 
   private final String words;
 
@@ -73,7 +76,33 @@ public enum TagScheme {
   }
 
   private static boolean isSameType(String before, String tag) {
-    return !before.equals(OUTSIDE) && before.substring(1).equals(tag.substring(1));
+    return TAG.matcher(before).matches()
+        && !before.equals(OUTSIDE)
+        && before.substring(1).equals(tag.substring(1));
+  }
+
+  /** Whether tags of data were of another scheme before they became BIO. */
+  public static boolean isConverted(Dataset data) {
+    return data.reading().findings().stream().anyMatch(found -> found.code().equals(CONVERTED));
+  }
+
+  /** The tags that tags of any scheme become in BIO, in the order of the names. */
+  public static List<String> namesInBio(List<String> names) {
+    Set<String> out = new LinkedHashSet<>();
+    for (String name : names) {
+      char prefix = TAG.matcher(name).matches() ? name.charAt(0) : 'O';
+      String type = name.isEmpty() ? "" : name.substring(1);
+      switch (prefix) {
+        case 'S', 'U' -> out.add("B" + type);
+        case 'E', 'L', 'M' -> out.add("I" + type);
+        default -> out.add(name);
+      }
+      boolean mayBegin = "IELM".indexOf(prefix) >= 0;
+      if (mayBegin && Stream.of("B", "S", "U").noneMatch(p -> names.contains(p + type))) {
+        out.add("B" + type); // what begins such an entity
+      }
+    }
+    return List.copyOf(out);
   }
 
   /** The data with tags of this scheme as BIO, which the data's reading then says. */
@@ -92,7 +121,7 @@ public enum TagScheme {
         .with(
             Finding.ofFile(
                 Severity.NOTE,
-                "tags_converted",
+                CONVERTED,
                 "the tags are of the scheme " + words + " and are learned and measured as BIO"));
   }
 
@@ -100,6 +129,10 @@ public enum TagScheme {
     List<String> out = new ArrayList<>(tags.size());
     for (int i = 0; i < tags.size(); i++) {
       String tag = tags.get(i);
+      if (!TAG.matcher(tag).matches()) { // where another file told the scheme
+        out.add(tag);
+        continue;
+      }
       char prefix = tag.charAt(0);
       boolean begins = i == 0 || !isSameType(tags.get(i - 1), tag);
       String type = tag.substring(1);

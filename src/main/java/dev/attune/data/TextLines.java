@@ -66,6 +66,7 @@ final class TextLines implements AutoCloseable {
   private void fill() {
     boolean first = lineEnd == 0;
     begin = 0;
+    end = 0; // what was read before is not there twice where reading fails
     try {
       end = Math.max(0, reader.read(buffer, 0, buffer.length));
     } catch (IOException e) {

@@ -7,9 +7,11 @@ import dev.attune.data.Dataset;
 import dev.attune.data.FatalRows;
 import dev.attune.data.FileOptions;
 import dev.attune.data.Finding;
+import dev.attune.data.LabelMap;
 import dev.attune.data.LabelNames;
 import dev.attune.data.ReadOptions;
 import dev.attune.data.Split;
+import dev.attune.folder.HeadChoice;
 import dev.attune.task.Task;
 import dev.attune.task.TaskType;
 import dev.attune.task.Tasks;
@@ -124,9 +126,11 @@ public record Datasets(Dataset train, Dataset validation, Dataset test) {
    * @param known labels of the head that training may go on with; empty: none
    */
   Datasets shaped(RunConfig config, TaskType type, List<String> known) {
+    Datasets named = mapped(data -> named(config, data));
     Datasets sound =
-        mapped(data -> type.prepared(named(config, data), known))
-            .withoutBadRows(config, type)
+        named
+            .mapped(type.preparation(named.train, known))
+            .withoutBadRows(config, type, known)
             .split(config, type);
     return new Datasets(
         first(config, RunOption.MAX_TRAIN_SAMPLES, sound.train),
@@ -146,11 +150,23 @@ public record Datasets(Dataset train, Dataset validation, Dataset test) {
     return names == null ? data : names.applied(data);
   }
 
-  private Datasets withoutBadRows(RunConfig config, TaskType type) {
+  /**
+   * What the outputs of a new head mean: what the options name, else what the training data have;
+   * null where outputs have no names.
+   */
+  LabelMap labels(RunConfig config, TaskType type) {
+    LabelNames names = LabelNames.parse(config.text(RunOption.LABEL_NAMES));
+    return names == null ? type.labels(train) : type.labels(names.map(), train);
+  }
+
+  /** A label is known or not by the head that will be trained: see {@link HeadChoice}. */
+  private Datasets withoutBadRows(RunConfig config, TaskType type, List<String> known) {
     if (!config.flag(RunOption.SKIP_BAD_ROWS)) {
       return this;
     }
-    Task task = type.create(type.labels(train), train, option -> null);
+    LabelMap own = labels(config, type);
+    boolean keeps = own != null && !known.isEmpty() && known.containsAll(own.names());
+    Task task = type.create(keeps ? LabelMap.ofNames(known) : own, train, option -> null);
     return mapped(data -> FatalRows.leftOut(data, task));
   }
 

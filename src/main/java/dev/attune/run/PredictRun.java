@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.core.InputException;
-import dev.attune.data.Columns;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.task.Prediction;
@@ -65,8 +64,7 @@ public final class PredictRun {
       Map<String, String> renamed;
       try {
         try (BufferedWriter writer = Files.newBufferedWriter(partial)) {
-          Columns columns = Columns.parse(config.text(RunOption.COLUMNS));
-          PredictionFile rows = new PredictionFile(output, writer, dataset, columns);
+          PredictionFile rows = new PredictionFile(output, writer, dataset);
           PredictRun run = new PredictRun(rows);
           inference.run(
               trained.model(),

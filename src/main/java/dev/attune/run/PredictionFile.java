@@ -50,13 +50,13 @@ final class PredictionFile {
    * @param output whose name says the format
    * @param data whose rows will come
    */
-  PredictionFile(Path output, Writer out, Dataset data, Columns columns) {
+  PredictionFile(Path output, Writer out, Dataset data) {
     this.out = out;
     Character delimiter = delimiter(output);
     this.table = delimiter == null ? null : new TableWriter(out, delimiter);
     this.data = data;
     data.examples().forEach(example -> inputs.addAll(example.fields().keySet()));
-    this.roles = table == null ? Map.of() : columns.resolve(inputs);
+    this.roles = data.reading().roles();
   }
 
   /**

@@ -3,7 +3,6 @@ package dev.attune.run;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.LabelMap;
-import dev.attune.data.LabelNames;
 import dev.attune.folder.BaseLoad;
 import dev.attune.folder.ContentDigest;
 import dev.attune.folder.HeadChoice;
@@ -149,8 +148,7 @@ final class PreparedRun implements AutoCloseable {
     if (!type.hasOwnHead()) {
       return new HeadChoice(true, null, Optional.empty());
     }
-    LabelNames given = LabelNames.parse(plan.config().text(RunOption.LABEL_NAMES));
-    LabelMap labels = given == null ? type.labels(datasets.train()) : given.map();
+    LabelMap labels = datasets.labels(plan.config(), type);
     if (labels == null) {
       int outputs = type.create(null, datasets.train(), plan.config().taskOptions()).outputs();
       return plan.newHead()

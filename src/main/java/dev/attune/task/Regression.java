@@ -28,6 +28,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.BiConsumer;
+import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 
 /**
@@ -200,8 +201,8 @@ public final class Regression implements Task {
     }
 
     @Override
-    public Dataset prepared(Dataset data, List<String> known) {
-      return Numbers.withPoints(data);
+    public UnaryOperator<Dataset> preparation(Dataset train, List<String> known) {
+      return Numbers::withPoints;
     }
 
     @Override

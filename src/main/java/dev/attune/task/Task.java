@@ -29,9 +29,10 @@ public interface Task extends TargetChecks {
     return type().name();
   }
 
-  /** Data in the form in which this was learned: see {@link TaskType#prepared}. */
+  /** Data in the form in which this was learned: see {@link TaskType#preparation}. */
   default Dataset prepared(Dataset data) {
-    return type().prepared(data, labels() == null ? List.of() : labels().names());
+    List<String> known = labels() == null ? List.of() : labels().names();
+    return type().preparation(data, known).apply(data);
   }
 
   /** The head that its models carry. */

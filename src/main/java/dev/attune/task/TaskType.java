@@ -6,6 +6,7 @@ import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
 import java.util.List;
+import java.util.function.UnaryOperator;
 
 /** A kind of task: makes tasks from training data and from model folders. */
 public interface TaskType {
@@ -70,14 +71,14 @@ public interface TaskType {
   }
 
   /**
-   * Data in the form in which it is learned, where files may have others: tags as BIO, say. Its
-   * reading says what was done.
+   * What gives data the form in which it is learned, where files may have others: tags as BIO, say.
+   * The training data tell it for all. The reading of what it gives says what was done; it throws
+   * an {@link dev.attune.core.InputException} where no row can be learned as it is.
    *
    * @param known labels of the head that training may go on with; empty: none
-   * @throws dev.attune.core.InputException if no row of it can be learned as it is
    */
-  default Dataset prepared(Dataset data, List<String> known) {
-    return data;
+  default UnaryOperator<Dataset> preparation(Dataset train, List<String> known) {
+    return data -> data;
   }
 
   /** What examples must be spread evenly by where some are held out; null: nothing. */
@@ -88,6 +89,16 @@ public interface TaskType {
   /** The labels of a training set, in the order of a new head's outputs; null without labels. */
   default LabelMap labels(Dataset train) {
     return null;
+  }
+
+  /**
+   * The labels of a new head that the user names.
+   *
+   * @param names of the labels as files have them
+   * @param train in the form in which it is learned
+   */
+  default LabelMap labels(LabelMap names, Dataset train) {
+    return names;
   }
 
   /**

@@ -40,6 +40,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.BiConsumer;
+import java.util.function.UnaryOperator;
 
 /**
  * One tag per word: {@code BertForTokenClassification}. A word's tag is learned from, and read off,
@@ -415,11 +416,16 @@ public final class TokenClassification implements Task {
 
     /** Tags become BIO, but where a head has outputs for them as they are. */
     @Override
-    public Dataset prepared(Dataset data, List<String> known) {
-      checkNamed(data, known);
-      TagScheme scheme = TagScheme.of(data);
-      boolean isKnown = scheme == TagScheme.BIOES && known.containsAll(TYPE.labels(data).names());
-      return isKnown ? data : scheme.toBio(data);
+    public UnaryOperator<Dataset> preparation(Dataset train, List<String> known) {
+      TagScheme scheme = TagScheme.of(train);
+      boolean isKnown = scheme == TagScheme.BIOES && known.containsAll(labels(train).names());
+      boolean asTheyAre = isKnown || scheme == TagScheme.PLAIN;
+      return data -> {
+        checkNamed(data, known);
+        // A file of another scheme than the training data's tells it by its names.
+        boolean ends = TagScheme.ofNames(Set.copyOf(labels(data).names())) == TagScheme.BIOES;
+        return asTheyAre ? data : (ends ? TagScheme.BIOES : scheme).toBio(data);
+      };
     }
 
     @Override
@@ -432,9 +438,17 @@ public final class TokenClassification implements Task {
     }
 
     @Override
+    public LabelMap labels(LabelMap names, Dataset train) {
+      return TagScheme.isConverted(train)
+          ? LabelMap.ofNames(TagScheme.namesInBio(names.names()))
+          : names;
+    }
+
+    /** Tags of a later file become BIO where those of the training data are. */
+    @Override
     public Task create(LabelMap labels, Dataset train, TaskOptions options) {
-      return new TokenClassification(
-          labels, TagScheme.ofNames(Set.copyOf(labels.names())) == TagScheme.BIO);
+      boolean areBio = TagScheme.ofNames(Set.copyOf(labels.names())) == TagScheme.BIO;
+      return new TokenClassification(labels, areBio || TagScheme.isConverted(train));
     }
 
     @Override

@@ -453,6 +453,46 @@ class ColumnGuessTest {
         List.of(List.of("a"), List.of("e")),
         data.examples().stream().map(Example::tokens).toList());
     assertEquals(List.of(4), data.reading().findings().get(0).rows());
+    Dataset twice = read("b.conll", "a O\n\nb\nc\nd O\n\ne\n\nf O\n", skipping);
+    Finding finding = twice.reading().findings().get(0);
+    assertEquals(List.of(3, 7), finding.rows());
+    assertTrue(finding.message().startsWith("2 sentences were left out"), finding.message());
+  }
+
+  // ---- rows of several kinds
+
+  @Test
+  void rowsThatGiveARoleToDifferentGuessedColumnsAreNotGuessedAt() {
+    String first = "{\"review\": \"some words\", \"label\": \"x\"}\n";
+    String second = "{\"comment\": \"other words\", \"label\": \"y\"}\n";
+    assertEquals(
+        "a.jsonl: the columns \"review\", \"comment\", of different rows, may each be the text."
+            + " Say which: --columns text=review or --columns text=comment",
+        refusal("a.jsonl", first + second, null));
+    assertTrue(
+        refusal("a.jsonl", first + second, "text=review").contains("row 2 has no text"),
+        "what is said holds");
+    ReadOptions skipping =
+        new ReadOptions(Columns.parse("text=review"), true, false, FileOptions.AUTOMATIC);
+    assertEquals(1, read("a.jsonl", first + second, skipping).size());
+  }
+
+  @Test
+  void aGuessIsSaidThoughOtherRowsHaveTheName() {
+    String named = "{\"text\": \"some words\", \"label\": \"x\"}\n";
+    String guessed = "{\"review\": \"other words\", \"label\": \"y\"}\n";
+    assertEquals(
+        "text, label, in some rows text <- review (guessed by its name)",
+        read("a.jsonl", guessed + named, (String) null).columns());
+    assertEquals(
+        "text <- review (guessed by its name), label, messages",
+        read(
+                "b.jsonl",
+                guessed
+                    + "{\"messages\": []}\n"
+                        .replace("[]", "[{\"role\": \"user\", \"content\": \"a\"}]"),
+                (String) null)
+            .columns());
   }
 
   @Test

@@ -3,24 +3,32 @@ package dev.attune.data;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
 import dev.attune.run.RunOption;
+import dev.attune.task.Classification;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.io.PrintStream;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -681,6 +689,154 @@ class DataFormatsTest {
         refusal(file("b.txt", "-DOCSTART- -X- O O\n\nEU NNP B-NP B-ORG\n"), null, tagged)
             .split("\\. Each")[0]);
     assertEquals(1, DataReader.read(file("c.txt", "Bob is here.\n\nHi there, you!\n")).size());
+  }
+
+  // ---- what no leaving out of rows mends
+
+  private String skippingRefusal(Path file) {
+    ReadOptions skipping = new ReadOptions(Columns.automatic(), true, false, FileOptions.AUTOMATIC);
+    InputException e =
+        assertTimeoutPreemptively(
+            Duration.ofSeconds(30),
+            () -> assertThrows(InputException.class, () -> DataReader.read(file, skipping)));
+    return RunOption.worded(e.getMessage()).replace(temp + "/", "");
+  }
+
+  @Test
+  void bytesThatCannotBeReadStopTheRunWhateverIsLeftOut() {
+    String no = "--skip-bad-rows leaves out single rows only";
+    String row = "{\"text\": \"some words\", \"label\": \"x\"}\n";
+    byte[] lines = row.repeat(5000).getBytes(StandardCharsets.UTF_8);
+    byte[] broken = lines.clone();
+    broken[lines.length - 20] = (byte) 0xFF;
+    String refusal = skippingRefusal(file("a.jsonl", broken));
+    assertTrue(refusal.startsWith("a.jsonl, row 5000: byte"), refusal);
+    assertTrue(refusal.contains(no), refusal);
+    byte[] packed = gzip(lines);
+    refusal = skippingRefusal(file("b.jsonl.gz", Arrays.copyOf(packed, packed.length - 50)));
+    assertTrue(refusal.contains("its gzip data are damaged"), refusal);
+    assertTrue(refusal.contains(no), refusal);
+    byte[] words = "word O\n\n".repeat(20000).getBytes(StandardCharsets.UTF_8);
+    words[words.length - 4] = (byte) 0xFF;
+    refusal = skippingRefusal(file("c.conll", words));
+    assertTrue(refusal.contains("row 39999") && refusal.contains(no), refusal);
+    byte[] table = ("text,label\n" + "a,x\n".repeat(300000)).getBytes(StandardCharsets.UTF_8);
+    table[table.length - 4] = (byte) 0xFF;
+    refusal = skippingRefusal(file("d.csv", table));
+    assertTrue(refusal.contains("row 300001") && refusal.contains(no), refusal);
+  }
+
+  @Test
+  void aStrayQuoteStopsTheRunWhateverIsLeftOut() {
+    String rows = "text,label\na,x\n\"b,y\n" + "c,x\n".repeat(50);
+    String refusal = skippingRefusal(file("a.csv", rows));
+    assertTrue(refusal.startsWith("a.csv, row 3: the quote that opens field 1"), refusal);
+    assertTrue(refusal.contains("--skip-bad-rows leaves out single rows only"), refusal);
+    refusal = skippingRefusal(file("b.csv", rows + "\"d\",y\n"));
+    assertTrue(refusal.contains("follows the closing quote of field 1"), refusal);
+  }
+
+  @Test
+  void aListThatIsNoJsonStopsTheRunAndWhatIsNoObjectInItIsLeftOut() {
+    assertTrue(
+        skippingRefusal(file("a.json", "[{\"text\": \"a\"}, {\"text\" \"b\"}]"))
+            .startsWith("a.json is not valid JSON"));
+    assertTrue(
+        skippingRefusal(file("b.json", "[{\"text\": \"a\", \"text\": \"b\"}]"))
+            .startsWith("b.json is not valid JSON"));
+    ReadOptions skipping = new ReadOptions(Columns.automatic(), true, false, FileOptions.AUTOMATIC);
+    Dataset data =
+        DataReader.read(
+            file("c.json", "[{\"text\": \"a\"}, [{\"text\": \"b\"}], {\"text\": \"c\"}]"),
+            skipping);
+    assertEquals(List.of("a", "c"), texts(data));
+    assertEquals(List.of(2), data.reading().findings().get(0).rows());
+    Dataset lines =
+        DataReader.read(
+            file("d.jsonl", "{\"text\": \"a\"}\n{\"text\": \"\\ud800\"}\n{\"text\": \"c\"}\n"),
+            skipping);
+    assertEquals(List.of("a", "c"), texts(lines));
+  }
+
+  @Test
+  void brokenZstandardIsDamagedFromItsFirstBytesOn() {
+    byte[] zst = resource("rows.jsonl.zst");
+    for (int at = 4; at < 12; at++) {
+      byte[] broken = zst.clone();
+      Arrays.fill(broken, at, broken.length, (byte) 0xFF);
+      String refusal = refusal(file("a.jsonl.zst", broken));
+      assertTrue(refusal.contains("its zstd data are damaged"), refusal);
+    }
+  }
+
+  @Test
+  void standardInputThatIsRefusedLeavesNoFile() throws IOException {
+    byte[] broken = Arrays.copyOf(resource("rows.jsonl.zst"), 200);
+    Arrays.fill(broken, 5, broken.length, (byte) 0xFF);
+    InputStream before = System.in;
+    Set<Path> files = kept();
+    try {
+      System.setIn(new ByteArrayInputStream(broken));
+      FileOptions lines = options("jsonl", null, null, null);
+      String refusal = refusal(Path.of("-"), null, lines);
+      assertTrue(refusal.startsWith("standard input cannot be read: its zstd data"), refusal);
+      assertEquals(files, kept());
+    } finally {
+      System.setIn(before);
+    }
+  }
+
+  private static Set<Path> kept() throws IOException {
+    try (Stream<Path> files = Files.list(Path.of(System.getProperty("java.io.tmpdir")))) {
+      return files
+          .filter(file -> file.getFileName().toString().startsWith("attune-input-"))
+          .collect(Collectors.toSet());
+    }
+  }
+
+  // ---- bad rows of several files
+
+  @Test
+  void badRowsAtTheEndOfAFileAreNamedInThatFile() {
+    ReadOptions skipping = new ReadOptions(Columns.automatic(), true, false, FileOptions.AUTOMATIC);
+    Path first = file("a.csv", "text,label\na,x\nb\nc\n");
+    Path second = file("b.csv", "text,label\nd,x\ne\n");
+    Dataset data = DataReader.read(List.of(first.toString(), second.toString()), skipping);
+    List<String> places =
+        data.reading().findings().stream()
+            .flatMap(finding -> finding.rows().stream())
+            .map(row -> data.place(row).replace(temp + "/", ""))
+            .toList();
+    assertEquals(List.of("a.csv:3", "a.csv:4", "b.csv:3"), places);
+    assertTrue(data.where(data.get(1)).endsWith("b.csv, row 2"), data.where(data.get(1)));
+  }
+
+  @Test
+  void theReportCountsTheRowsOfEachFileThatASplitHas() {
+    Path first = file("a.csv", "text,label\na,x\nb,y\nc,x\n");
+    Path second = file("b.csv", "text,label\nd,x\ne,y\n");
+    Dataset data =
+        DataReader.read(
+            List.of(first.toString(), second.toString()),
+            as(Columns.automatic(), FileOptions.AUTOMATIC));
+    Dataset some = data.withExamples(List.of(data.get(4), data.get(0), data.get(1)));
+    DataReport report =
+        DataReport.builder(new Classification(Classification.of(data).labels()))
+            .train(data, null)
+            .validation(some, null)
+            .build();
+    JsonNode splits = report.toJson(words -> words).get("splits");
+    assertEquals(List.of(3, 2), rows(splits.get("train")));
+    assertEquals(List.of(2, 1), rows(splits.get("validation")));
+    ByteArrayOutputStream page = new ByteArrayOutputStream();
+    new DataReportText(report, false, words -> words).print(new PrintStream(page));
+    assertTrue(page.toString().contains("1 rows of " + second), page.toString());
+  }
+
+  private static List<Integer> rows(JsonNode split) {
+    List<Integer> rows = new ArrayList<>();
+    split.get("files").forEach(file -> rows.add(file.get("rows").asInt()));
+    return rows;
   }
 
   private static ReadOptions as(Columns columns, FileOptions written) {

@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.DataReport;
@@ -24,6 +26,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -274,6 +277,19 @@ class DatasetsTest {
         List.of("3.5", "4", "0.25"), sets.train().examples().stream().map(Example::label).toList());
     Datasets thousands = shaped("regression", file("b.csv", "text,label\na,\"3,500\"\nb,4\n"));
     assertEquals("3,500", thousands.train().get(0).label());
+    Datasets points = shaped("regression", file("c.csv", "text,label\na,\"3,5\"\nb,4.25\n"));
+    assertEquals("3,5", points.train().get(0).label());
+  }
+
+  @Test
+  void aLabelThatIsNoNumberDoesNotTellWhatCommasAre() {
+    Path file = file("a.csv", "text,label\na,\"3,5\"\nb,n/a\nc,\"0,25\"\n");
+    assertTrue(refusal("regression", file).contains("1 target is not a finite number"));
+    assertEquals(
+        List.of("3.5", "0.25"),
+        shaped("regression", file, "skip-bad-rows", "true").train().examples().stream()
+            .map(Example::label)
+            .toList());
   }
 
   // ---- tags
@@ -303,6 +319,85 @@ class DatasetsTest {
     assertEquals(List.of("S-PER", "O"), kept.get(0).tags());
   }
 
+  private static Datasets known(RunConfig config, String task, List<String> known) {
+    return Datasets.read(config, null, false).shaped(config, Tasks.named(task), known);
+  }
+
+  @Test
+  void namesOfNumbersBecomeBioWithTheirTags() {
+    Path ends = file("a.jsonl", "{\"tokens\": [\"a\", \"b\", \"c\"], \"ner_tags\": [1, 3, 4]}\n");
+    Path iob = file("b.jsonl", "{\"tokens\": [\"a\", \"b\", \"c\"], \"ner_tags\": [1, 1, 0]}\n");
+    TaskType type = Tasks.named("token-classification");
+    for (Path file : List.of(ends, iob)) {
+      String names = file == ends ? "O,B-PER,I-PER,E-PER,S-PER" : "O,I-PER";
+      RunConfig config = config(file, "label-names", names);
+      Datasets sets = known(config, type.name(), List.of());
+      assertEquals("tags_converted", sets.train().reading().findings().get(0).code());
+      assertEquals(
+          Set.of("O", "B-PER", "I-PER"), Set.copyOf(sets.labels(config, type).names()), names);
+      assertEquals(3, sets.labels(config, type).size());
+      assertTrue(asBio(type.create(sets.labels(config, type), sets.train(), term -> null)));
+    }
+    RunConfig kept = config(ends, "label-names", "O,B-PER,I-PER,E-PER,S-PER");
+    List<String> head = List.of("O", "B-PER", "I-PER", "E-PER", "S-PER");
+    Datasets sets = known(kept, type.name(), head);
+    assertEquals(head, sets.labels(kept, type).names());
+    assertTrue(!asBio(type.create(sets.labels(kept, type), sets.train(), term -> null)));
+  }
+
+  /** Whether a model folder will say that tags become BIO. */
+  private static boolean asBio(Task task) {
+    ObjectNode settings = JsonNodeFactory.instance.objectNode();
+    task.describe(JsonNodeFactory.instance.objectNode(), settings);
+    return settings.path("tags_as_bio").asBoolean();
+  }
+
+  @Test
+  void theTrainingDataTellTheFormOfTheTagsForAll() {
+    Path train = file("a.conll", "Bob S-PER\nran O\n\nAnn B-PER\nLee E-PER\n");
+    Path other = file("b.conll", "Ann B-LOC\nLee E-LOC\n\nBob S-PER\n");
+    RunConfig config = config(train, "validation-file", other.toString());
+    Datasets kept =
+        known(config, "token-classification", List.of("O", "B-PER", "I-PER", "E-PER", "S-PER"));
+    assertEquals(List.of("B-LOC", "E-LOC"), kept.validation().get(0).tags(), "as the training's");
+    Datasets anew = known(config, "token-classification", List.of());
+    assertEquals(List.of("B-LOC", "I-LOC"), anew.validation().get(0).tags());
+    Path plain = file("c.conll", "Bob S-PER\nran VERB\n");
+    RunConfig mixed = config(plain, "validation-file", other.toString());
+    assertEquals(
+        List.of("S-PER"),
+        known(mixed, "token-classification", List.of()).validation().get(1).tags());
+    Path bio = file("d.conll", "Bob B-PER\nran O\n");
+    RunConfig twoSchemes = config(bio, "validation-file", train.toString());
+    assertEquals(
+        List.of("B-PER", "I-PER"),
+        known(twoSchemes, "token-classification", List.of()).validation().get(1).tags());
+    Path strange = file("e.jsonl", "{\"tokens\": [\"a\", \"b\"], \"tags\": [\"\", \"I-PER\"]}\n");
+    RunConfig empty = config(train, "validation-file", strange.toString());
+    assertEquals(
+        List.of("", "I-PER"),
+        known(empty, "token-classification", List.of()).validation().get(0).tags());
+  }
+
+  @Test
+  void rowsAreBadByTheLabelsOfTheHeadThatIsTrained() {
+    Path train = file("a.csv", "text,label\na,x\nb,y\n");
+    Path other = file("b.csv", "text,label\nc,z\nd,x\ne,w\n");
+    String[] options = {"validation-file", other.toString(), "skip-bad-rows", "true"};
+    List<String> texts = List.of("c", "d");
+    Datasets kept = known(config(train, options), "classification", List.of("z", "y", "x"));
+    assertEquals(texts, kept.validation().examples().stream().map(Example::text).toList());
+    Datasets named =
+        shaped(
+            "classification",
+            train,
+            Stream.concat(Stream.of(options), Stream.of("label-names", "x,y,z"))
+                .toArray(String[]::new));
+    assertEquals(texts, named.validation().examples().stream().map(Example::text).toList());
+    Datasets anew = shaped("classification", train, options);
+    assertEquals(List.of("d"), anew.validation().examples().stream().map(Example::text).toList());
+  }
+
   @Test
   void plainTagsAreSaidToBePlain() {
     Path pos = file("a.conll", "dogs NN\nrun VB\n\nBob NN\n");
@@ -330,7 +425,8 @@ class DatasetsTest {
   @Test
   void aRunningTextOfWordsAndTagsSaysHowToReadIt() {
     Path file = file("a.txt", "EU NNP B-NP B-ORG\nran VB B-VP O\n\nBob NNP B-NP B-PER\n");
-    assertTrue(refusal("token-classification", file).contains("give --columns tokens,_,_,tags"));
+    String said = refusal("token-classification", file, "task", "token-classification");
+    assertTrue(said.contains(": --columns tokens,_,_,tags"), said);
     assertEquals(
         2, shaped("token-classification", file, "columns", "tokens,_,_,tags").train().size());
   }

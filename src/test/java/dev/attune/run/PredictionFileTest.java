@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
-import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
@@ -38,7 +37,7 @@ class PredictionFileTest {
   /** What is written of a file with the same prediction for each row. */
   private String written(String output, Dataset data, String prediction) throws IOException {
     StringWriter out = new StringWriter();
-    PredictionFile file = new PredictionFile(Path.of(output), out, data, Columns.parse(null));
+    PredictionFile file = new PredictionFile(Path.of(output), out, data);
     for (Example example : data.examples()) {
       file.write(example, (ObjectNode) JSON.readTree(prediction));
     }
@@ -105,6 +104,10 @@ class PredictionFileTest {
     String table = written("out.csv", words, "{\"predicted_tags\": [\"B\", \"O\"]}");
     assertEquals("tokens,tags,predicted_tags\nBob runs,B O,B O\n", table);
     assertEquals(words.get(0).tokens(), read("b.csv", table).get(0).tokens());
+    Dataset guessed = read("e.jsonl", "{\"Token\": [\"Bob\"], \"NER\": [\"O\"]}\n");
+    assertEquals("Token,NER\nBob,O\n", written("out.csv", guessed, "{}"));
+    Dataset lines = read("f.conll", "Bob B\nruns O\n");
+    assertEquals("tokens,tags\nBob runs,B O\n", written("out.csv", lines, "{}"));
     Dataset labels =
         read("c.jsonl", "{\"text\": \"a\", \"labels\": [\"x\", \"y z\"], \"n\": {\"k\": [1]}}\n");
     assertEquals(
@@ -128,7 +131,7 @@ class PredictionFileTest {
             "a.jsonl",
             "{\"text\": \"a\"}\n{\"text\": \"b\", \"predicted_label\": \"old\", \"scores\": 1}\n");
     StringWriter out = new StringWriter();
-    PredictionFile file = new PredictionFile(Path.of(output), out, data, Columns.parse(null));
+    PredictionFile file = new PredictionFile(Path.of(output), out, data);
     for (Example example : data.examples()) {
       file.write(example, (ObjectNode) JSON.readTree("{\"predicted_label\": \"new\"}"));
     }
