@@ -85,16 +85,28 @@ final class DataFile implements AutoCloseable {
     if (!Files.exists(file)) {
       throw new InputException(file + " does not exist");
     }
+    if (!Files.isRegularFile(file)) {
+      // A pipe (a shell's <(...)) gives its bytes once; a file is looked at more than once.
+      try (InputStream once = Files.newInputStream(file)) {
+        return kept(file, once);
+      } catch (IOException e) {
+        throw new InputException(file + " cannot be read: " + e.getMessage(), e);
+      }
+    }
     return new DataFile(file, file);
   }
 
   private static DataFile standardInput() {
-    Path shown = Path.of("standard input");
+    return kept(Path.of("standard input"), System.in);
+  }
+
+  /** A copy of what can be read but once. */
+  private static DataFile kept(Path shown, InputStream once) {
     try {
       Path kept = Files.createTempFile("attune-input-", ".tmp");
       kept.toFile().deleteOnExit();
       try {
-        Files.copy(System.in, kept, StandardCopyOption.REPLACE_EXISTING);
+        Files.copy(once, kept, StandardCopyOption.REPLACE_EXISTING);
       } catch (IOException e) {
         Files.deleteIfExists(kept);
         throw e;

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -17,10 +18,12 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.PrintStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -837,6 +840,26 @@ class DataFormatsTest {
     List<Integer> rows = new ArrayList<>();
     split.get("files").forEach(file -> rows.add(file.get("rows").asInt()));
     return rows;
+  }
+
+  /** A shell's process substitution, or a named pipe: its bytes come once. */
+  @Test
+  void aPipeIsReadLikeAFile() throws IOException, InterruptedException {
+    Path pipe = temp.resolve("rows.csv");
+    assumeTrue(new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor() == 0, "no mkfifo");
+    Thread writer =
+        new Thread(
+            () -> {
+              try {
+                Files.writeString(pipe, "text,label\na,x\nb,y\n", StandardOpenOption.WRITE);
+              } catch (IOException e) {
+                throw new UncheckedIOException(e);
+              }
+            });
+    writer.start();
+    Dataset data = DataReader.read(pipe, Columns.automatic());
+    writer.join();
+    assertEquals(List.of("a", "b"), texts(data));
   }
 
   private static ReadOptions as(Columns columns, FileOptions written) {
