@@ -10,6 +10,7 @@ import dev.attune.memory.DeviceMemoryException;
 import dev.attune.run.RunOption;
 import dev.attune.train.DivergedException;
 import java.io.UncheckedIOException;
+import java.nio.file.InvalidPathException;
 import java.util.Arrays;
 import java.util.List;
 
@@ -87,6 +88,15 @@ public final class Main {
       return fail(ExitStatus.BAD_INPUT, e.getMessage(), result);
     } catch (InterruptedCallException e) {
       return fail(ExitStatus.INTERRUPTED, e.getMessage(), result);
+    } catch (InvalidPathException e) {
+      return fail(
+          ExitStatus.BAD_INPUT,
+          "'"
+              + e.getInput()
+              + "' is no path here: "
+              + e.getReason()
+              + "; letters beyond ASCII need a locale that has them, as LC_ALL=C.UTF-8",
+          result);
     } catch (DivergedException | DeviceMemoryException | BackendException e) {
       return fail(ExitStatus.FAILED, e.getMessage(), result);
     } catch (UncheckedIOException e) {

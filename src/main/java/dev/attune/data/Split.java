@@ -34,7 +34,7 @@ public record Split(Dataset train, Dataset validation) {
       Dataset dataset, double fraction, long seed, Function<Example, String> stratum) {
     Check.input(
         fraction > 0 && fraction < 1,
-        "validation share %s: it must lie between 0 and 1, for example 0.1",
+        "a share of %s: it must lie between 0 and 1, for example 0.1",
         fraction);
     Check.input(
         dataset.size() >= 2,
@@ -54,8 +54,8 @@ public record Split(Dataset train, Dataset validation) {
     }
     Check.input(
         !validation.isEmpty(),
-        "a validation share of %s leaves no validation example of the %d in %s (each class keeps"
-            + " one, and equal texts stay together); give a larger share or a validation file",
+        "a share of %s holds out no example of the %d in %s (each class keeps one, and equal texts"
+            + " stay together); give a larger share, or a file",
         fraction,
         dataset.size(),
         dataset.source());

@@ -107,6 +107,15 @@ final class CachePrune {
   private void repository(CachedRepository repository) throws IOException {
     Path folder = repository.folder();
     Set<String> named = CacheScan.names(folder.resolve("refs")).keySet();
+    if (!named.stream().allMatch(HubName::isCommit)) {
+      // Which commit it stood for cannot be known, so all may be wanted.
+      progress.report(
+          folder.resolve("refs")
+              + " holds a branch that names no commit; "
+              + repository.id()
+              + " is left as it is. Fetch it again to mend it.");
+      return;
+    }
     Set<Path> kept = new HashSet<>();
     boolean anyKept = false;
     for (Path snapshot : CacheScan.list(folder.resolve("snapshots"))) {

@@ -93,7 +93,7 @@ class SplitTest {
   void impossibleSplitsAreRefused() {
     Dataset whole = data(10, 2, new Random(3));
     assertEquals(
-        "validation share 1.0: it must lie between 0 and 1, for example 0.1",
+        "a share of 1.0: it must lie between 0 and 1, for example 0.1",
         assertThrows(InputException.class, () -> Split.stratified(whole, 1, 1, Example::label))
             .getMessage());
     Dataset one = new Dataset(Path.of("a.csv"), List.of(Example.of(1, "x", "a")));
@@ -106,6 +106,6 @@ class SplitTest {
     assertTrue(
         assertThrows(InputException.class, () -> Split.stratified(same, 0.5, 1, Example::label))
             .getMessage()
-            .contains("leaves no validation example of the 2"));
+            .contains("holds out no example of the 2"));
   }
 }

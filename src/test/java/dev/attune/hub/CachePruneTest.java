@@ -100,6 +100,16 @@ class CachePruneTest {
     assertEquals(List.of(), reports);
   }
 
+  /** Cut off by a crash, say: which commit it led to cannot be known. */
+  @Test
+  void aBranchThatCannotBeReadKeepsAll() throws Exception {
+    Path repository = cache.resolve("models--some-org--name");
+    Files.writeString(repository.resolve("refs/main"), "../../x");
+    assertEquals(new PruneResult(List.of(), 0, 0), prune(false));
+    assertTrue(Files.exists(repository.resolve("snapshots/" + OLD)));
+    assertTrue(reports.get(0).contains("names no commit"), reports::toString);
+  }
+
   @Test
   void whatPythonHasInWorkIsSpared() throws Exception {
     Path repository = cache.resolve("models--some-org--name");
