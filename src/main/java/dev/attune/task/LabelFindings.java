@@ -8,17 +8,28 @@ import dev.attune.data.Finding.Severity;
 import dev.attune.data.Findings;
 import dev.attune.data.LabelMap;
 import dev.attune.data.Numbers;
+import java.math.BigDecimal;
+import java.text.Normalizer;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Predicate;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /** The rules of the data report on named classes. */
 final class LabelFindings {
+  /** What programs write where there is no value. */
+  private static final Set<String> GAPS =
+      Set.of("nan", "null", "none", "na", "n/a", "#n/a", "<na>", "nat");
+
+  /** Not with an exponent: 1e999999999 written out would fill the memory. */
+  private static final Pattern NUMBER = Pattern.compile("[+-]?\\d+(\\.\\d*)?");
+
   private static final double MAJORITY_SHARE = 0.9;
   private static final int FEW_EXAMPLES = 10;
   private static final int SHOWN = 5;
@@ -208,11 +219,24 @@ final class LabelFindings {
     }
   }
 
-  /** Names that a typing error may have made. */
+  /** Names that a typing error, or another program's spelling of numbers, may have made. */
   void alike() {
+    List<String> gaps =
+        present().map(Map.Entry::getKey).filter(name -> GAPS.contains(plain(name))).toList();
+    if (!gaps.isEmpty()) {
+      found.add(
+          Severity.WARNING,
+          "gap_labels",
+          (gaps.size() == 1 ? "the label " : "the labels ")
+              + quoted(gaps)
+              + (gaps.size() == 1 ? " is" : " are")
+              + " what programs write where there is no value, and "
+              + (gaps.size() == 1 ? "is a class" : "are classes")
+              + " here");
+    }
     present()
         .map(Map.Entry::getKey)
-        .collect(Collectors.groupingBy(name -> name.strip().toLowerCase(Locale.ROOT)))
+        .collect(Collectors.groupingBy(LabelFindings::plain))
         .values()
         .stream()
         .filter(names -> names.size() > 1)
@@ -223,7 +247,18 @@ final class LabelFindings {
                     "similar_labels",
                     "the labels "
                         + quoted(names)
-                        + " differ only in case or spaces, and are different classes"));
+                        + " differ only in case, spaces, accents' form or the spelling of a number,"
+                        + " and are different classes"));
+  }
+
+  /** The same for labels that people would call one: "Pos", "pos " and, of numbers, 1 and 1.0. */
+  private static String plain(String label) {
+    String composed = Normalizer.normalize(label, Normalizer.Form.NFKC);
+    String folded = composed.strip().toLowerCase(Locale.ROOT);
+    if (NUMBER.matcher(folded).matches()) {
+      return new BigDecimal(folded).stripTrailingZeros().toPlainString();
+    }
+    return folded;
   }
 
   /** A class that nearly every row has. */

@@ -256,11 +256,29 @@ class DataReportTest {
     assertEquals(12.0 / 30, report.usefulShareIfPaddedToMaxLength(), 1e-12);
   }
 
+  /** As pandas writes whole numbers of a column with gaps, and as two keyboards write accents. */
+  @Test
+  void labelsThatPeopleWouldCallOneAreWarnedAbout() {
+    for (String[] pair :
+        new String[][] {{"1", "1.0"}, {"pos", "pos\u00a0"}, {"caf\u00e9", "cafe\u0301"}}) {
+      String message =
+          only(
+                  classes(labelled("t.csv", "a", pair[0], "b", pair[1], "c", "neg"), GOOD),
+                  "similar_labels")
+              .message();
+      assertTrue(message.contains('"' + pair[1] + '"'), message);
+    }
+    String gaps =
+        only(classes(labelled("t.csv", "a", "x", "b", "NaN", "c", "y"), GOOD), "gap_labels")
+            .message();
+    assertTrue(gaps.startsWith("the label \"NaN\" is what programs write where"), gaps);
+  }
+
   @Test
   void labelsThatDifferOnlyInCaseOrSpacesAndMajoritiesAreWarnedAbout() {
     assertEquals(
-        "the labels \" pos\", \"Pos\", \"pos\" differ only in case or spaces, and are different"
-            + " classes",
+        "the labels \" pos\", \"Pos\", \"pos\" differ only in case, spaces, accents' form or the"
+            + " spelling of a number, and are different classes",
         only(
                 classes(labelled("t.csv", "a", "pos", "b", " pos", "c", "Pos", "d", "neg"), GOOD),
                 "similar_labels")
