@@ -20,9 +20,6 @@ import java.util.stream.Collectors;
 
 /** The values of a run's options. Immutable once built; every getter checks its value. */
 public final class RunConfig {
-  private static final YAMLMapper YAML =
-      YAMLMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
-
   /** Between the values of an option that takes several: no path holds one. */
   private static final String SEPARATOR = "\n";
 
@@ -72,7 +69,12 @@ public final class RunConfig {
     public Builder setAll(String yaml, String file) {
       JsonNode root;
       try {
-        root = YAML.readTree(yaml);
+        // Made here: an application that reads no such files may lack the library.
+        root =
+            YAMLMapper.builder()
+                .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                .build()
+                .readTree(yaml);
       } catch (JsonProcessingException e) {
         throw new InputException(file + ": not valid YAML: " + JsonProblem.of(e), e);
       }
