@@ -89,10 +89,12 @@ final class Console {
         : line + " ".repeat(room - line.length());
   }
 
-  /** The width that a variable of the environment states; 80 without one, at least 20. */
+  /** The width that a variable of the environment states, at least 20; 80 where it states none. */
   static int columns(String variable) {
     try {
-      return Math.max(20, Math.min(Integer.parseInt(variable), 500));
+      int stated = Integer.parseInt(variable);
+      // Terminals that do not know their size say 0.
+      return stated <= 0 ? 80 : Math.max(20, Math.min(stated, 500));
     } catch (NumberFormatException e) {
       return 80;
     }

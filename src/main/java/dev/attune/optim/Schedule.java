@@ -24,6 +24,7 @@ public record Schedule(
   private static final String CYCLES = "num_cycles";
   private static final String POWER = "power";
   private static final String END = "lr_end";
+  private static final double DEFAULT_END = 1e-7;
   private static final String TIMESCALE = "timescale";
   private static final String LEAST = "min_lr";
   private static final String LEAST_RATE = "min_lr_rate";
@@ -89,13 +90,15 @@ public record Schedule(
      */
     public Map<String, Double> checked(Map<String, Double> given, double peak) {
       for (String least : List.of(END, LEAST)) {
-        if (given.getOrDefault(least, 0.0) > peak) {
+        double ifAbsent = this == POLYNOMIAL && least.equals(END) ? DEFAULT_END : 0;
+        double end = given.getOrDefault(least, ifAbsent);
+        if (end > peak) {
           throw new InputException(
               Term.LR_SCHEDULER_KWARGS
                   + ": "
                   + least
                   + " is "
-                  + given.get(least)
+                  + end
                   + ", above "
                   + Term.LEARNING_RATE
                   + " "
@@ -196,7 +199,7 @@ public record Schedule(
   }
 
   private double polynomial(double progress) {
-    double end = parameter(END, 1e-7);
+    double end = parameter(END, DEFAULT_END);
     double left = Math.max(0, 1 - progress);
     return ((peak - end) * Math.pow(left, parameter(POWER, 1)) + end) / peak;
   }

@@ -152,14 +152,17 @@ record TrainPlan(
   private static Record optimizerConfig(RunConfig config) {
     String kind = config.text(RunOption.OPTIMIZER);
     float decay = (float) config.number(RunOption.WEIGHT_DECAY);
+    // Both, so that a bad number is found whichever optimizer reads it.
+    AdamW.Config adamw =
+        new AdamW.Config(
+            (float) config.number(RunOption.ADAM_BETA1),
+            (float) config.number(RunOption.ADAM_BETA2),
+            (float) config.number(RunOption.ADAM_EPSILON),
+            decay);
+    Sgd.Config sgd = new Sgd.Config((float) config.number(RunOption.SGD_MOMENTUM), decay, false);
     return switch (kind) {
-      case "adamw" ->
-          new AdamW.Config(
-              (float) config.number(RunOption.ADAM_BETA1),
-              (float) config.number(RunOption.ADAM_BETA2),
-              (float) config.number(RunOption.ADAM_EPSILON),
-              decay);
-      case "sgd" -> new Sgd.Config((float) config.number(RunOption.SGD_MOMENTUM), decay, false);
+      case "adamw" -> adamw;
+      case "sgd" -> sgd;
       default ->
           throw new InputException(
               RunOption.OPTIMIZER + " is '" + kind + "'; allowed are adamw and sgd");

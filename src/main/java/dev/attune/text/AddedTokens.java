@@ -30,7 +30,9 @@ final class AddedTokens {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final String KEY = "added_tokens";
   private static final String DECODER = "added_tokens_decoder";
-  private static final List<String> NAMED =
+
+  /** The roles of special tokens, as Transformers names them in its files. */
+  static final List<String> NAMED =
       List.of(
           "bos_token",
           "eos_token",

@@ -38,15 +38,6 @@ public final class ChatTemplate {
 
   private static final List<String> FILES = List.of("tokenizer_config.json", "chat_template.json");
 
-  private static final List<String> TOKENS =
-      List.of(
-          "bos_token",
-          "eos_token",
-          "unk_token",
-          "sep_token",
-          "pad_token",
-          "cls_token",
-          "mask_token");
   private static final Pattern MARKS_ANSWERS =
       Pattern.compile("\\{%[-+]?\\s*generation\\s*[-+]?%}");
 
@@ -140,7 +131,7 @@ public final class ChatTemplate {
     Map<String, Object> out = new HashMap<>();
     for (String file : List.of("special_tokens_map.json", "tokenizer_config.json")) {
       JsonNode config = JsonFile.read(folder.resolve(file));
-      for (String name : TOKENS) {
+      for (String name : AddedTokens.NAMED) {
         JsonNode token = config.path(name);
         JsonNode text = token.isObject() ? token.path("content") : token;
         if (text.isTextual()) {

@@ -81,6 +81,9 @@ class ScheduleTest {
     assertRefused(
         "lr_end is 0.001, above ‹learning rate› 2.0E-5",
         () -> Schedule.Kind.POLYNOMIAL.checked(Map.of("lr_end", 1e-3), 2e-5));
+    assertRefused(
+        "lr_end is 1.0E-7, above ‹learning rate› 1.0E-8",
+        () -> Schedule.Kind.POLYNOMIAL.checked(Map.of(), 1e-8));
     assertRefused("min_lr=X", () -> Schedule.Kind.COSINE_WITH_MIN_LR.checked(Map.of(), 1));
   }
 

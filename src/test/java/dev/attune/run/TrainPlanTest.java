@@ -52,6 +52,8 @@ class TrainPlanTest {
     "precision, fp64, allowed are auto",
     "backend, tpu, allowed are auto",
     "optimizer, lion, allowed are adamw and sgd",
+    "sgd-momentum, NaN, not a number",
+    "sgd-momentum, 1, from 0 to below 1",
     "logging-steps, 0, at least 1",
     "eval-strategy, never, 'allowed are no, epoch and steps'",
     "eval-strategy, steps, needs --eval-steps",
