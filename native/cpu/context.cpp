@@ -1,5 +1,6 @@
 #include "context.h"
 
+#include <cstdio>
 #include <cstring>
 #include <new>
 #include <stdexcept>
@@ -10,7 +11,11 @@
 #include <sched.h>
 #include <sys/mman.h>
 #endif
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
+#include "attune_processor.h"
 #include "kernels.h"
 
 namespace attune {
@@ -200,6 +205,31 @@ int32_t attune_best_isa(void) {
     if (attune::table_of(isa) != nullptr) return isa;
   }
   return ATTUNE_ISA_PORTABLE;
+}
+
+int32_t attune_has_isa(int32_t isa) { return attune::table_of(isa) != nullptr ? 1 : 0; }
+
+const char* attune_processor(void) {
+  static thread_local char text[64];
+  text[0] = 0;
+#if defined(__x86_64__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid(0, &a, &b, &c, &d) != 0) {
+    char maker[13] = {};
+    std::memcpy(maker, &b, 4);
+    std::memcpy(maker + 4, &d, 4);
+    std::memcpy(maker + 8, &c, 4);
+    if (__get_cpuid(1, &a, &b, &c, &d) != 0) {
+      // The makers' rule: the extended fields count where the short ones have run out.
+      unsigned family = (a >> 8) & 0xf;
+      unsigned model = (a >> 4) & 0xf;
+      if (family == 0x6 || family == 0xf) model += ((a >> 16) & 0xf) << 4;
+      if (family == 0xf) family += (a >> 20) & 0xff;
+      std::snprintf(text, sizeof text, "%s %u/%u", maker, family, model);
+    }
+  }
+#endif
+  return text;
 }
 
 attune_context* attune_context_open(int32_t threads, int32_t isa) {

@@ -21,8 +21,8 @@ import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.run.Adapters;
 import dev.attune.run.Backends;
+import dev.attune.run.Compute;
 import dev.attune.run.Datasets;
-import dev.attune.run.PrecisionOption;
 import dev.attune.run.ProcessMemory;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
@@ -86,8 +86,9 @@ public final class TrainingBench {
   public static Outcome run(RunConfig config, Consumer<String> note) {
     long seed = config.integer(RunOption.SEED);
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
-    try (Backend opened = Backends.open(config.text(RunOption.BACKEND), threads)) {
-      DType precision = PrecisionOption.ofOption(config.text(RunOption.PRECISION)).on(opened);
+    Compute compute = Compute.of(config);
+    try (Backend opened = compute.open()) {
+      DType precision = compute.precision().on(opened);
       KernelProfile profile = config.flag(RunOption.PROFILE) ? new KernelProfile(opened) : null;
       Backend backend = profile == null ? opened : profile.backend();
       BenchShape shape =

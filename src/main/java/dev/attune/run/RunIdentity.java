@@ -87,6 +87,17 @@ final class RunIdentity {
     }
   }
 
+  /**
+   * What a run that goes on computes with, where its options leave that open: as it was begun.
+   *
+   * @param state of its checkpoint
+   */
+  static Compute goingOn(Compute compute, JsonNode state) {
+    String arithmetic = state.path(FACTS).path(Fact.BACKEND.key()).asText("");
+    String precision = state.path(FACTS).path(Fact.PRECISION.key()).asText("auto");
+    return compute.goingOn(arithmetic, precision);
+  }
+
   private static String shown(RunConfig config, RunOption option) {
     List<String> values =
         option.isList() ? config.texts(option) : Stream.ofNullable(config.text(option)).toList();
