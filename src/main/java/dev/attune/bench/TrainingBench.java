@@ -13,7 +13,7 @@ import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.hub.Hub;
 import dev.attune.kernels.Backend;
-import dev.attune.kernels.ProductPeak;
+import dev.attune.kernels.Peak;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.optim.AdamW;
@@ -167,7 +167,7 @@ public final class TrainingBench {
       return new Outcome(
           result,
           times.medianMillis(),
-          ProductPeak.measure(opened, precision),
+          Peak.of(opened, precision),
           peakMemory,
           opened.description(),
           precision == DType.BF16 ? "bf16" : "fp32",

@@ -7,7 +7,7 @@ import dev.attune.core.InputException;
 import dev.attune.hub.Hub;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.KernelLibrary;
-import dev.attune.kernels.ProductPeak;
+import dev.attune.kernels.Peak;
 import dev.attune.kernels.cpu.LevelChoice;
 import dev.attune.kernels.cuda.CudaBackend;
 import dev.attune.kernels.torch.TorchBackend;
@@ -62,7 +62,7 @@ final class DoctorCommand implements Command {
       item(console, result, "cpu backend", backend.description());
       item(console, result, "cpu library", KernelLibrary.cpu().file().toString());
       for (DType dtype : new DType[] {DType.F32, DType.BF16}) {
-        double rate = ProductPeak.measure(backend, dtype);
+        double rate = Peak.ofProducts(backend, dtype);
         item(
             console,
             result,

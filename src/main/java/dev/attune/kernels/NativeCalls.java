@@ -53,6 +53,9 @@ public final class NativeCalls {
   @Name("attune_processor")
   public static native String processor();
 
+  @Name("attune_peak")
+  public static native double peak(@Cast("attune_context*") long ctx, int dtype);
+
   @Name("attune_context_open")
   public static native @Cast("jlong") long openCpu(int threads, int isa);
 

@@ -98,6 +98,19 @@ class BackendTest extends KernelContract {
   }
 
   @Test
+  void thePeakIsMeasuredForEachTypeOnEveryLevel() {
+    try (CpuBackend slow = new CpuBackend(1, Isa.PORTABLE);
+        CpuBackend best = new CpuBackend(1, Isa.BEST)) {
+      for (DType dtype : new DType[] {DType.F32, DType.BF16}) {
+        double peak = slow.peakFlopsPerSecond(dtype);
+        assertTrue(peak > 1e8, "FLOP/s: " + peak);
+        assertTrue(Peak.of(slow, dtype) > 0);
+        assertTrue(best.peakFlopsPerSecond(dtype) > 0);
+      }
+    }
+  }
+
+  @Test
   void threadsOutOfRangeAreRefused() {
     for (int threads : new int[] {0, -1, 4097}) {
       IllegalArgumentException e =

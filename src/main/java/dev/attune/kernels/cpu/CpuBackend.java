@@ -1,6 +1,7 @@
 package dev.attune.kernels.cpu;
 
 import dev.attune.core.Check;
+import dev.attune.core.DType;
 import dev.attune.core.DeviceKind;
 import dev.attune.kernels.KernelLibrary;
 import dev.attune.kernels.NativeBackend;
@@ -81,6 +82,13 @@ public final class CpuBackend extends NativeBackend {
   @Override
   public boolean hasFastBf16() {
     return fastBf16;
+  }
+
+  @Override
+  public double peakFlopsPerSecond(DType dtype) {
+    double peak = NativeCalls.peak(ctx(), dtype.code());
+    Check.state(peak > 0, "no peak was measured: %s", library().lastError());
+    return peak;
   }
 
   @Override
