@@ -1,5 +1,8 @@
 #include "context.h"
 
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
 #include <cstring>
 #include <new>
 #include <stdexcept>
@@ -10,7 +13,12 @@
 #include <sched.h>
 #include <sys/mman.h>
 #endif
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
+#include "attune_processor.h"
+#include "guard.h"
 #include "kernels.h"
 
 namespace attune {
@@ -200,6 +208,55 @@ int32_t attune_best_isa(void) {
     if (attune::table_of(isa) != nullptr) return isa;
   }
   return ATTUNE_ISA_PORTABLE;
+}
+
+int32_t attune_has_isa(int32_t isa) { return attune::table_of(isa) != nullptr ? 1 : 0; }
+
+const char* attune_processor(void) {
+  static thread_local char text[64];
+  text[0] = 0;
+#if defined(__x86_64__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid(0, &a, &b, &c, &d) != 0) {
+    char maker[13] = {};
+    std::memcpy(maker, &b, 4);
+    std::memcpy(maker + 4, &d, 4);
+    std::memcpy(maker + 8, &c, 4);
+    if (__get_cpuid(1, &a, &b, &c, &d) != 0) {
+      // The makers' rule: the extended fields count where the short ones have run out.
+      unsigned family = (a >> 8) & 0xf;
+      unsigned model = (a >> 4) & 0xf;
+      if (family == 0x6 || family == 0xf) model += ((a >> 16) & 0xf) << 4;
+      if (family == 0xf) family += (a >> 20) & 0xff;
+      std::snprintf(text, sizeof text, "%s %u/%u", maker, family, model);
+    }
+  }
+#endif
+  return text;
+}
+
+double attune_peak(attune_context* ctx, int32_t dtype) {
+  double best = 0;
+  attune_status status = attune::guard("peak", ctx, [&]() -> attune_status {
+    constexpr int kRounds = 5;
+    constexpr int64_t kSteps = 10000;  // of a task: tens of microseconds
+    const int64_t tasks = int64_t{8} * ctx->pool.threads();
+    // Of all levels, whichever the context runs: a slow one leaves much of the hardware unused.
+    for (int32_t isa = attune_best_isa(); isa >= ATTUNE_ISA_PORTABLE; --isa) {
+      const attune::Kernels* table = attune::table_of(isa);
+      for (int round = 0; table != nullptr && round < kRounds; ++round) {
+        std::atomic<int64_t> operations{0};
+        auto begin = std::chrono::steady_clock::now();
+        attune::parallel(ctx, tasks, [&](int64_t, int32_t) {
+          operations.fetch_add(table->peak(dtype, kSteps), std::memory_order_relaxed);
+        });
+        std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+        best = std::max(best, static_cast<double>(operations.load()) / seconds.count());
+      }
+    }
+    return ATTUNE_OK;
+  });
+  return status == ATTUNE_OK ? best : 0;
 }
 
 attune_context* attune_context_open(int32_t threads, int32_t isa) {

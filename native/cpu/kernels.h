@@ -10,6 +10,7 @@ namespace attune {
 struct Kernels {
 #define ATTUNE_ENTRY(op) decltype(&attune_##op) op;
 #include "entries.inc"
+  int64_t (*peak)(int32_t dtype, int64_t steps);  // no op: see peak.cpp
 };
 
 #define ATTUNE_DECLARE_LEVEL(level) \
@@ -27,6 +28,7 @@ ATTUNE_DECLARE_LEVEL(v4_bf16)
 namespace ATTUNE_ISA {
 #define ATTUNE_ENTRY(op) decltype(attune_##op) op;
 #include "entries.inc"
+int64_t peak(int32_t dtype, int64_t steps);
 }  // namespace ATTUNE_ISA
 #endif
 

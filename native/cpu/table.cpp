@@ -12,6 +12,7 @@ namespace ATTUNE_ISA {
 extern const Kernels kTable = {
 #define ATTUNE_ENTRY(op) &op,
 #include "entries.inc"
+    &peak,
 };
 
 }  // namespace ATTUNE_ISA

@@ -3,7 +3,7 @@ package dev.attune.bench;
 import dev.attune.core.DType;
 import dev.attune.core.DeviceKind;
 import dev.attune.kernels.Backend;
-import dev.attune.kernels.ProductPeak;
+import dev.attune.kernels.Peak;
 import dev.attune.kernels.calls.CopyCall;
 import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.memory.Buffer;
@@ -58,7 +58,7 @@ record Peaks(double copy, double productF32, double productBf16) {
   private static double product(Backend backend, DType dtype) {
     double best = 0;
     for (int i = 0; i < PRODUCTS; i++) {
-      best = Math.max(best, ProductPeak.measure(backend, dtype));
+      best = Math.max(best, Peak.ofProducts(backend, dtype));
     }
     return best;
   }

@@ -2,6 +2,7 @@ package dev.attune;
 
 import dev.attune.generate.GenerationOptions;
 import dev.attune.run.BackendKind;
+import dev.attune.run.Compute;
 import dev.attune.run.Fetched;
 import dev.attune.run.HeadModel;
 import dev.attune.run.HeldWeights;
@@ -154,7 +155,7 @@ public final class ModelOptions {
         baseModel, HeldWeights.valueOf(weights.name()), maxLength, TaskOptions.NONE);
   }
 
-  private SharedModel.Compute compute() {
+  private Compute compute() {
     BackendKind kind =
         switch (device) {
           case AUTO -> BackendKind.AUTO;
@@ -162,6 +163,6 @@ public final class ModelOptions {
           case CUDA -> BackendKind.CUDA;
           case LIBTORCH -> BackendKind.TORCH;
         };
-    return new SharedModel.Compute(kind, PrecisionOption.valueOf(precision.name()), threads);
+    return new Compute(kind, PrecisionOption.valueOf(precision.name()), threads);
   }
 }

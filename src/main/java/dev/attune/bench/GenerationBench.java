@@ -12,8 +12,8 @@ import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.model.TransformerModel;
 import dev.attune.run.Backends;
+import dev.attune.run.Compute;
 import dev.attune.run.HeldWeights;
-import dev.attune.run.PrecisionOption;
 import dev.attune.run.ProcessMemory;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
@@ -51,8 +51,9 @@ public final class GenerationBench {
     int context = PROMPT_TOKENS + newTokens;
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     BenchShape shape = BenchShape.of(config.required(RunOption.SHAPE));
-    try (Backend opened = Backends.open(config.text(RunOption.BACKEND), threads)) {
-      DType precision = PrecisionOption.ofOption(config.text(RunOption.PRECISION)).on(opened);
+    Compute compute = Compute.of(config);
+    try (Backend opened = compute.open()) {
+      DType precision = compute.precision().on(opened);
       KernelProfile profile = config.flag(RunOption.PROFILE) ? new KernelProfile(opened) : null;
       Backend backend = profile == null ? opened : profile.backend();
       ParameterBuilder builder = new ParameterBuilder();

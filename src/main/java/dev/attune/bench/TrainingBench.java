@@ -13,7 +13,7 @@ import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.hub.Hub;
 import dev.attune.kernels.Backend;
-import dev.attune.kernels.ProductPeak;
+import dev.attune.kernels.Peak;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.optim.AdamW;
@@ -21,8 +21,8 @@ import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.run.Adapters;
 import dev.attune.run.Backends;
+import dev.attune.run.Compute;
 import dev.attune.run.Datasets;
-import dev.attune.run.PrecisionOption;
 import dev.attune.run.ProcessMemory;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
@@ -86,8 +86,9 @@ public final class TrainingBench {
   public static Outcome run(RunConfig config, Consumer<String> note) {
     long seed = config.integer(RunOption.SEED);
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
-    try (Backend opened = Backends.open(config.text(RunOption.BACKEND), threads)) {
-      DType precision = PrecisionOption.ofOption(config.text(RunOption.PRECISION)).on(opened);
+    Compute compute = Compute.of(config);
+    try (Backend opened = compute.open()) {
+      DType precision = compute.precision().on(opened);
       KernelProfile profile = config.flag(RunOption.PROFILE) ? new KernelProfile(opened) : null;
       Backend backend = profile == null ? opened : profile.backend();
       BenchShape shape =
@@ -166,7 +167,7 @@ public final class TrainingBench {
       return new Outcome(
           result,
           times.medianMillis(),
-          ProductPeak.measure(opened, precision),
+          Peak.of(opened, precision),
           peakMemory,
           opened.description(),
           precision == DType.BF16 ? "bf16" : "fp32",

@@ -57,7 +57,8 @@ public final class CheckpointStore {
 
   /** Saves weights in place of those of the last call; the old ones stay until the new are safe. */
   public void saveBest(Buffer weights) {
-    long number = numbered(BEST).stream().mapToLong(CheckpointStore::number).max().orElse(0) + 1;
+    long number =
+        numbered(folder, BEST).stream().mapToLong(CheckpointStore::number).max().orElse(0) + 1;
     save(BEST, number, JsonNodeFactory.instance.objectNode(), Map.of("weights", weights), 1);
   }
 
@@ -75,6 +76,21 @@ public final class CheckpointStore {
    */
   public Optional<Snapshot> latest(Consumer<String> problem) {
     return latest(STEP, problem);
+  }
+
+  /**
+   * What the newest checkpoint notes, without the time that checking its buffers takes: for what
+   * must be known before there is anything to load them into. {@link #latest} has the last word.
+   */
+  public static Optional<JsonNode> peek(Path folder) {
+    for (Path candidate : numbered(folder, STEP)) {
+      try {
+        return Optional.of(Snapshot.peek(candidate));
+      } catch (IOException e) {
+        // Damaged: latest will say so.
+      }
+    }
+    return Optional.empty();
   }
 
   /** Removes everything. */
@@ -98,7 +114,7 @@ public final class CheckpointStore {
       deleteTree(target); // of a run that was killed after this step and resumed before it
       files.rename(partial, target);
       files.syncFolder(folder);
-      List<Path> all = numbered(kind);
+      List<Path> all = numbered(folder, kind);
       for (int i = kept; i < all.size(); i++) {
         deleteTree(all.get(i));
       }
@@ -119,7 +135,7 @@ public final class CheckpointStore {
   }
 
   private Optional<Snapshot> latest(String kind, Consumer<String> problem) {
-    for (Path candidate : numbered(kind)) {
+    for (Path candidate : numbered(folder, kind)) {
       try {
         return Optional.of(Snapshot.verify(candidate));
       } catch (IOException e) {
@@ -130,7 +146,7 @@ public final class CheckpointStore {
   }
 
   /** Folders of a kind, the newest first. */
-  private List<Path> numbered(String kind) {
+  private static List<Path> numbered(Path folder, String kind) {
     if (!Files.isDirectory(folder)) {
       return List.of();
     }

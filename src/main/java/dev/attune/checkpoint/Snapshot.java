@@ -120,10 +120,15 @@ public final class Snapshot {
     return new Snapshot(folder);
   }
 
+  /** What {@code state.json} in a folder holds, whatever else is there. */
+  static JsonNode peek(Path folder) throws IOException {
+    return JSON.readTree(Files.readAllBytes(folder.resolve(STATE)));
+  }
+
   /** What {@code state.json} holds. */
   public JsonNode state() {
     try {
-      return JSON.readTree(Files.readAllBytes(folder.resolve(STATE)));
+      return peek(folder);
     } catch (IOException e) {
       throw new UncheckedIOException(folder.resolve(STATE) + " cannot be read", e);
     }

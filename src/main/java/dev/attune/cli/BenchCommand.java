@@ -68,7 +68,7 @@ final class BenchCommand implements Command {
         "%,.0f real tokens/s, %.1f examples/s, median step %.1f ms",
         training.tokensPerSecond(), training.examplesPerSecond(), outcome.medianStepMillis());
     console.line(
-        "%.0f GFLOP/s in products, %.0f %% of the measured peak of %.0f",
+        "%.0f GFLOP/s in products, %.0f %% of what the hardware can do (%.0f)",
         training.flopsPerSecond() * 1e-9, 100 * utilization, outcome.peakFlopsPerSecond() * 1e-9);
     console.line(
         "memory %s at most, of which activations %s",

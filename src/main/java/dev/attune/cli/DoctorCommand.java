@@ -5,10 +5,13 @@ import dev.attune.core.Cache;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.hub.Hub;
-import dev.attune.kernels.ProductPeak;
-import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.kernels.Backend;
+import dev.attune.kernels.KernelLibrary;
+import dev.attune.kernels.Peak;
+import dev.attune.kernels.cpu.LevelChoice;
 import dev.attune.kernels.cuda.CudaBackend;
 import dev.attune.kernels.torch.TorchBackend;
+import dev.attune.run.BackendKind;
 import dev.attune.run.Backends;
 import dev.attune.run.RunOption;
 import java.util.List;
@@ -55,22 +58,29 @@ final class DoctorCommand implements Command {
   }
 
   private static boolean cpu(Console console, ObjectNode result, int threads) {
-    try (CpuBackend backend = new CpuBackend(threads)) {
+    try (Backend backend = Backends.open(BackendKind.CPU, threads)) {
       item(console, result, "cpu backend", backend.description());
-      item(console, result, "cpu library", backend.library().file().toString());
+      item(console, result, "cpu library", KernelLibrary.cpu().file().toString());
       for (DType dtype : new DType[] {DType.F32, DType.BF16}) {
-        double rate = ProductPeak.measure(backend, dtype);
+        double rate = Peak.ofProducts(backend, dtype);
         item(
             console,
             result,
             dtype == DType.F32 ? "fp32 products" : "bf16 products",
             String.format("%.0f GFLOP/s", rate * 1e-9));
       }
+      LevelChoice choice = LevelChoice.here();
+      item(console, result, "processor", choice.processor());
+      item(console, result, "cpu levels", choice + " GFLOP/s a thread in fp32 and bf16");
       item(
           console,
           result,
-          "precision auto",
-          backend.hasFastBf16() ? "bf16" : "fp32 (no bf16 instructions here)");
+          "level auto",
+          choice.best(DType.F32).label()
+              + " for fp32, "
+              + choice.best(DType.BF16).label()
+              + " for bf16");
+      item(console, result, "precision auto", choice.fastest() == DType.BF16 ? "bf16" : "fp32");
       return true;
     } catch (RuntimeException e) {
       item(console, result, "cpu backend", "broken: " + e.getMessage());

@@ -104,7 +104,7 @@ final class TrainCommand implements Command {
               ? ""
               : String.format(
                   Locale.ROOT,
-                  ", %.0f %% of the measured product peak",
+                  ", %.0f %% of what the hardware can do",
                   100 * outcome.utilization()));
     }
     console.line(

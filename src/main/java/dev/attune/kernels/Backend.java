@@ -1,5 +1,6 @@
 package dev.attune.kernels;
 
+import dev.attune.core.DType;
 import dev.attune.core.DeviceKind;
 import dev.attune.memory.Allocator;
 import java.lang.management.ManagementFactory;
@@ -37,6 +38,14 @@ public interface Backend extends Allocator, AutoCloseable {
 
   /** Whether bf16 runs on instructions of its own here, so that it is faster than f32. */
   boolean hasFastBf16();
+
+  /**
+   * What the hardware can do at most with operands of a type, FLOP/s, by all its units that this
+   * backend's library knows; 0: not known. Takes some milliseconds on the CPU.
+   */
+  default double peakFlopsPerSecond(DType dtype) {
+    return 0;
+  }
 
   /**
    * How many rows a packed batch of {@code rows} is to have on the device: more, where work is

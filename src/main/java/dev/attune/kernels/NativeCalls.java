@@ -13,7 +13,7 @@ import org.bytedeco.javacpp.annotation.Platform;
  */
 @NoException
 @Platform(
-    include = {"attune_ops.h", "attune_library.h"},
+    include = {"attune_ops.h", "attune_processor.h", "attune_library.h"},
     compiler = "cpp17")
 public final class NativeCalls {
   private NativeCalls() {}
@@ -46,6 +46,15 @@ public final class NativeCalls {
       @Cast("const int64_t*") long frame);
 
   // ---- CPU: context and memory ----------------------------------------------------------------
+
+  @Name("attune_has_isa")
+  public static native int hasIsa(int isa);
+
+  @Name("attune_processor")
+  public static native String processor();
+
+  @Name("attune_peak")
+  public static native double peak(@Cast("attune_context*") long ctx, int dtype);
 
   @Name("attune_context_open")
   public static native @Cast("jlong") long openCpu(int threads, int isa);

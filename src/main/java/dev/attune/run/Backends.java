@@ -1,10 +1,13 @@
 package dev.attune.run;
 
+import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Backend;
-import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.kernels.cpu.Isa;
+import dev.attune.kernels.cpu.LevelChoice;
 import dev.attune.kernels.cuda.CudaBackend;
 import dev.attune.kernels.torch.TorchBackend;
+import java.util.Optional;
 
 /** Opens the backend of a run, or says why it cannot. */
 public final class Backends {
@@ -26,6 +29,16 @@ public final class Backends {
    * @param threads at least 1
    */
   public static Backend open(BackendKind kind, int threads) {
+    return open(kind, threads, Optional.empty(), Optional.empty());
+  }
+
+  /**
+   * The same for a precision.
+   *
+   * @param level of the CPU's kernels; empty: the fastest for the precision
+   * @param dtype of activations; empty: the faster one
+   */
+  static Backend open(BackendKind kind, int threads, Optional<Isa> level, Optional<DType> dtype) {
     switch (kind) {
       case TORCH:
         TorchBackend.unavailableReason()
@@ -45,7 +58,7 @@ public final class Backends {
         return CudaBackend.open();
       default:
         try {
-          return new CpuBackend(threads);
+          return LevelChoice.open(threads, level, dtype);
         } catch (UnsupportedOperationException e) {
           throw new InputException("the cpu backend cannot run here: " + e.getMessage(), e);
         }

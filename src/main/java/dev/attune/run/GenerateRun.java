@@ -32,7 +32,7 @@ public final class GenerateRun implements AutoCloseable {
   public static GenerateRun open(RunConfig config) {
     GenerationOptions options = GenerationSettings.of(config);
     Path folder = Path.of(config.required(RunOption.MODEL));
-    SharedModel.Compute compute = SharedModel.Compute.of(config);
+    Compute compute = Compute.of(config);
     return new GenerateRun(
         config, options, LanguageModel.open(folder, OpenOptions.of(config), compute, options));
   }

@@ -34,8 +34,7 @@ public final class HeadModel implements AutoCloseable {
    *
    * @param type what it must have been trained for
    */
-  public static HeadModel open(
-      Path folder, OpenOptions options, SharedModel.Compute compute, TaskType type) {
+  public static HeadModel open(Path folder, OpenOptions options, Compute compute, TaskType type) {
     SharedModel<TrainedModel> shared =
         SharedModel.open(
             compute,

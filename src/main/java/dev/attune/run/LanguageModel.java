@@ -39,7 +39,7 @@ public final class LanguageModel implements AutoCloseable {
    * @param defaults how texts are continued where a call does not say
    */
   public static LanguageModel open(
-      Path folder, OpenOptions options, SharedModel.Compute compute, GenerationOptions defaults) {
+      Path folder, OpenOptions options, Compute compute, GenerationOptions defaults) {
     SharedModel<TrainedModel> shared =
         SharedModel.open(
             compute,

@@ -1,5 +1,6 @@
 package dev.attune.run;
 
+import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.LabelMap;
@@ -102,7 +103,7 @@ final class PreparedRun implements AutoCloseable {
                   Path.of(config.text(RunOption.OUTPUT_DIR)),
                   config.flag(RunOption.OVERWRITE),
                   config.flag(RunOption.RESUME)));
-      Session session = opening.add(Session.open(config));
+      Session session = opening.add(Session.open(compute(config, output)));
       TextTokenizer tokenizer = opening.add(base.openTokenizer());
       Model model =
           opening.add(
@@ -120,6 +121,16 @@ final class PreparedRun implements AutoCloseable {
       opening.closeAfter(e);
       throw e;
     }
+  }
+
+  /** A run that goes on computes as it was begun. */
+  private static Compute compute(RunConfig config, OutputFolder output) {
+    Compute compute = Compute.of(config);
+    return config.flag(RunOption.RESUME)
+        ? CheckpointStore.peek(output.checkpoints())
+            .map(state -> RunIdentity.goingOn(compute, state))
+            .orElse(compute)
+        : compute;
   }
 
   /** What is open already, for when the rest cannot be opened. */

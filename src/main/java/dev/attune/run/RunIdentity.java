@@ -3,6 +3,7 @@ package dev.attune.run;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.run.RunOption.OnResume;
 import java.util.EnumMap;
 import java.util.List;
@@ -22,7 +23,7 @@ final class RunIdentity {
     TRAINING_DATA("training data, as tokenised,", RunOption.TRAIN_FILE),
     VALIDATION_DATA("validation data, as tokenised,", RunOption.VALIDATION_FILE),
     PRECISION("precision", RunOption.PRECISION),
-    BACKEND("backend", RunOption.BACKEND);
+    BACKEND("backend", RunOption.BACKEND); // with the instruction set of the CPU's kernels
 
     private final String words;
     private final RunOption option;
@@ -82,9 +83,24 @@ final class RunIdentity {
             "the " + fact.words,
             described(earlier, fact, was),
             described(config, fact, now),
-            fact.option);
+            isOtherLevel(was, now) ? RunOption.ISA : fact.option);
       }
     }
+  }
+
+  private static boolean isOtherLevel(String was, String now) {
+    return CpuBackend.levelOf(was).isPresent() && CpuBackend.levelOf(now).isPresent();
+  }
+
+  /**
+   * What a run that goes on computes with, where its options leave that open: as it was begun.
+   *
+   * @param state of its checkpoint
+   */
+  static Compute goingOn(Compute compute, JsonNode state) {
+    String arithmetic = state.path(FACTS).path(Fact.BACKEND.key()).asText("");
+    String precision = state.path(FACTS).path(Fact.PRECISION.key()).asText("auto");
+    return compute.goingOn(arithmetic, precision);
   }
 
   private static String shown(RunConfig config, RunOption option) {

@@ -176,6 +176,12 @@ public enum RunOption {
   NO_SHUFFLE(null, "false", "train in the order of the file", OnResume.STAYS),
   PRECISION("KIND", "auto", "auto, bf16 or fp32", OnResume.BY_CONTENT),
   BACKEND("KIND", "auto", "auto, cpu, cuda or torch", OnResume.BY_CONTENT),
+  ISA(
+      "LEVEL",
+      "auto",
+      "instruction set of the CPU's kernels: auto (the fastest for the precision), portable, avx2,"
+          + " avx512, avx512_bf16 or best (the highest)",
+      OnResume.BY_CONTENT),
   THREADS("N", "0", "threads; 0: all cores", OnResume.MAY_CHANGE),
   EVAL_STEPS(
       "N",
@@ -275,6 +281,7 @@ public enum RunOption {
           LOAD_IN_BF16,
           PRECISION,
           BACKEND,
+          ISA,
           THREADS);
 
   /** Options of {@code attune generate}. */
@@ -311,6 +318,7 @@ public enum RunOption {
           LOAD_IN_BF16,
           PRECISION,
           BACKEND,
+          ISA,
           THREADS);
 
   /** Options of {@code attune merge}. */
@@ -369,6 +377,7 @@ public enum RunOption {
           MAX_NEW_TOKENS,
           PRECISION,
           BACKEND,
+          ISA,
           THREADS,
           SEED,
           PROFILE);

@@ -23,11 +23,13 @@ public final class Session implements AutoCloseable {
 
   /** Opens the backend that a config asks for. */
   public static Session open(RunConfig config) {
-    int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
-    Backend backend = Backends.open(config.text(RunOption.BACKEND), threads);
+    return open(Compute.of(config));
+  }
+
+  static Session open(Compute compute) {
+    Backend backend = compute.open();
     try {
-      return new Session(
-          backend, PrecisionOption.ofOption(config.text(RunOption.PRECISION)).on(backend));
+      return new Session(backend, compute.precision().on(backend));
     } catch (RuntimeException e) {
       backend.close();
       throw e;

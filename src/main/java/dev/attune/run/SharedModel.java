@@ -14,22 +14,6 @@ import java.util.function.Supplier;
  * @param <M> what is shared
  */
 public final class SharedModel<M> implements AutoCloseable {
-  /**
-   * Where and how a model computes.
-   *
-   * @param precision of activations
-   * @param threads over all calls at a time; 0: all cores
-   */
-  public record Compute(BackendKind backend, PrecisionOption precision, int threads) {
-    /** What a run's options say. */
-    static Compute of(RunConfig config) {
-      return new Compute(
-          BackendKind.ofOption(config.text(RunOption.BACKEND)),
-          PrecisionOption.ofOption(config.text(RunOption.PRECISION)),
-          config.smallInteger(RunOption.THREADS));
-    }
-  }
-
   private final Backend backend;
   private final DType precision;
   private final M model;
@@ -52,7 +36,7 @@ public final class SharedModel<M> implements AutoCloseable {
    */
   public static <M> SharedModel<M> open(
       Compute compute, BiFunction<Backend, DType, M> opener, Consumer<? super M> closer) {
-    Backend backend = Backends.open(compute.backend(), Backends.threads(compute.threads()));
+    Backend backend = compute.open();
     try {
       DType precision = compute.precision().on(backend);
       return new SharedModel<>(backend, precision, opener.apply(backend, precision), closer);

@@ -78,8 +78,7 @@ public final class TextEncoder implements AutoCloseable {
    * @param name of a model that needs no folder, or its folder
    * @param maxLength tokens of a text at most; null: as the folder says
    */
-  public static SharedModel<TextEncoder> open(
-      String name, Integer maxLength, SharedModel.Compute compute) {
+  public static SharedModel<TextEncoder> open(String name, Integer maxLength, Compute compute) {
     ModelFolder folder =
         ModelFolder.openBase(name, note -> LOG.log(System.Logger.Level.INFO, note));
     int threads = Backends.threads(compute.threads());

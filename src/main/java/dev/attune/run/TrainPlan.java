@@ -44,9 +44,7 @@ record TrainPlan(
     config.required(RunOption.MODEL);
     config.required(RunOption.OUTPUT_DIR);
     checkLimit(config);
-    PrecisionOption.ofOption(config.text(RunOption.PRECISION));
-    BackendKind.ofOption(config.text(RunOption.BACKEND));
-    Backends.threads(config.smallInteger(RunOption.THREADS));
+    Compute.of(config);
     checkLength(config);
     checkLogging(config);
     return new TrainPlan(

@@ -6,7 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.folder.FinishedModel;
 import dev.attune.folder.ModelFiles;
-import dev.attune.kernels.ProductPeak;
+import dev.attune.kernels.Peak;
 import dev.attune.metrics.Metrics;
 import dev.attune.optim.Optimizer;
 import dev.attune.tape.Tape;
@@ -51,7 +51,7 @@ public final class TrainRun {
    * @param task what was learned
    * @param isAdapter whether the folder holds an adapter, not a whole model
    * @param peakMemoryBytes of the process
-   * @param utilization share of the measured product peak; NaN if not measured
+   * @param utilization share of what the hardware can do at most; NaN if not measured
    * @param outputDir where the model is
    */
   public record Outcome(
@@ -219,7 +219,7 @@ public final class TrainRun {
 
   private static double utilization(Session session, TrainResult result) {
     return result.flopsPerSecond() > 0
-        ? result.flopsPerSecond() / ProductPeak.measure(session.backend(), session.precision())
+        ? result.flopsPerSecond() / Peak.of(session.backend(), session.precision())
         : Double.NaN;
   }
 

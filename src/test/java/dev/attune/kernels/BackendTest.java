@@ -82,7 +82,6 @@ class BackendTest extends KernelContract {
       assertEquals(DeviceKind.CPU, backend.device());
       assertTrue(isa == Isa.BEST || backend.isa() == isa, "opened " + backend.isa());
       assertEquals("cpu, " + backend.isa().label() + ", 1 thread", backend.description());
-      assertEquals(backend.isa() == Isa.V4_BF16, backend.hasFastBf16());
     } catch (UnsupportedOperationException e) {
       assertTrue(e.getMessage().contains("instruction-set level"), e.getMessage());
       assumeTrue(false, e.getMessage());
@@ -95,6 +94,19 @@ class BackendTest extends KernelContract {
     assertTrue(levels.contains(Isa.PORTABLE), "levels " + levels);
     try (CpuBackend backend = new CpuBackend(1, Isa.BEST)) {
       assertEquals(levels.get(levels.size() - 1), backend.isa());
+    }
+  }
+
+  @Test
+  void thePeakIsMeasuredForEachTypeOnEveryLevel() {
+    try (CpuBackend slow = new CpuBackend(1, Isa.PORTABLE);
+        CpuBackend best = new CpuBackend(1, Isa.BEST)) {
+      for (DType dtype : new DType[] {DType.F32, DType.BF16}) {
+        double peak = slow.peakFlopsPerSecond(dtype);
+        assertTrue(peak > 1e8, "FLOP/s: " + peak);
+        assertTrue(Peak.of(slow, dtype) > 0);
+        assertTrue(best.peakFlopsPerSecond(dtype) > 0);
+      }
     }
   }
 

@@ -89,6 +89,33 @@ class ResumeTest {
         Files.readString(output.resolve("metrics.jsonl")));
   }
 
+  /** A resumed job may find itself on another processor, where something else is the fastest. */
+  @Test
+  void precisionAndInstructionSetStayAsTheRunBegan() throws IOException {
+    Path whole = scratch.resolve("whole");
+    new RecordedRun(model, train, whole)
+        .with(RunOption.VALIDATION_FILE, validation.toString())
+        .with(RunOption.ISA, "portable")
+        .with(RunOption.PRECISION, "bf16")
+        .run();
+    run()
+        .with(RunOption.ISA, "portable")
+        .with(RunOption.PRECISION, "bf16")
+        .stoppedAfter(3)
+        .run();
+    resumed().with(RunOption.ISA, "auto").with(RunOption.PRECISION, "auto").run();
+    assertArrayEquals(weights(whole), weights(output));
+  }
+
+  @Test
+  void anotherInstructionSetThatIsAskedForIsRefused() {
+    run().with(RunOption.ISA, "portable").stoppedAfter(3).run();
+    refused(
+        resumed().with(RunOption.ISA, "best").with(RunOption.PRECISION, "fp32"),
+        "cpu, portable",
+        "--isa");
+  }
+
   /** What is compared is the content: the rows in their order, whatever files hold them. */
   @Test
   void theSameRowsInSeveralFilesGoOnToTheSameBytes() throws IOException {

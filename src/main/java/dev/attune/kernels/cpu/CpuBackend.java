@@ -1,6 +1,7 @@
 package dev.attune.kernels.cpu;
 
 import dev.attune.core.Check;
+import dev.attune.core.DType;
 import dev.attune.core.DeviceKind;
 import dev.attune.kernels.KernelLibrary;
 import dev.attune.kernels.NativeBackend;
@@ -9,23 +10,33 @@ import dev.attune.memory.DeviceMemoryException;
 import dev.attune.memory.NativePointer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Optional;
 
 /** Our C++ kernels: {@code native/cpu}, one native context. */
 public final class CpuBackend extends NativeBackend {
+  private static final String ARITHMETIC = "cpu, ";
+
   private final int threads;
   private final Isa isa;
+  private final boolean fastBf16;
   private long ctx;
 
-  /** Opens the best instruction-set level, or the one that ATTUNE_ISA names. */
+  /** Opens the highest instruction-set level, or the one that ATTUNE_ISA names. */
   public CpuBackend(int threads) {
-    this(threads, Isa.fromEnvironment());
+    this(threads, Isa.fromEnvironment().orElse(Isa.BEST));
+  }
+
+  /** Opens a level, whose bf16 counts as slow. */
+  public CpuBackend(int threads, Isa isa) {
+    this(threads, isa, false);
   }
 
   /**
    * @param threads 1..4096
    * @param isa the level to run; an unavailable one throws {@link UnsupportedOperationException}
+   * @param fastBf16 whether bf16 is the faster type on it: see {@link LevelChoice}
    */
-  public CpuBackend(int threads, Isa isa) {
+  CpuBackend(int threads, Isa isa, boolean fastBf16) {
     super(KernelLibrary.cpu());
     this.ctx = NativeCalls.openCpu(threads, isa.code());
     if (ctx == 0) {
@@ -37,6 +48,7 @@ public final class CpuBackend extends NativeBackend {
     }
     this.threads = threads;
     this.isa = Isa.ofCode(NativeCalls.isa(ctx));
+    this.fastBf16 = fastBf16;
   }
 
   @Override
@@ -57,12 +69,26 @@ public final class CpuBackend extends NativeBackend {
   /** The number of threads makes no difference. */
   @Override
   public String arithmetic() {
-    return "cpu, " + isa.label();
+    return ARITHMETIC + isa.label();
+  }
+
+  /** The level that {@link #arithmetic} named, if it is that of a CPU. */
+  public static Optional<Isa> levelOf(String arithmetic) {
+    return arithmetic.startsWith(ARITHMETIC)
+        ? Isa.named(arithmetic.substring(ARITHMETIC.length()))
+        : Optional.empty();
   }
 
   @Override
   public boolean hasFastBf16() {
-    return isa == Isa.V4_BF16;
+    return fastBf16;
+  }
+
+  @Override
+  public double peakFlopsPerSecond(DType dtype) {
+    double peak = NativeCalls.peak(ctx(), dtype.code());
+    Check.state(peak > 0, "no peak was measured: %s", library().lastError());
+    return peak;
   }
 
   @Override
@@ -88,7 +114,7 @@ public final class CpuBackend extends NativeBackend {
 
   @Override
   public CpuBackend sibling() {
-    return new CpuBackend(threads, isa);
+    return new CpuBackend(threads, isa, fastBf16);
   }
 
   @Override

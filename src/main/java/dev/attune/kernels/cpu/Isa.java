@@ -1,7 +1,12 @@
 package dev.attune.kernels.cpu;
 
 import dev.attune.core.InputException;
+import dev.attune.kernels.KernelLibrary;
+import dev.attune.kernels.NativeCalls;
 import java.util.Locale;
+import java.util.Optional;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** Instruction-set levels of the CPU kernels. The codes cross the native border. */
 public enum Isa {
@@ -37,18 +42,33 @@ public enum Isa {
     return values()[code + 1];
   }
 
-  /** The level named by the environment variable ATTUNE_ISA, or the best one. */
-  static Isa fromEnvironment() {
+  /** Whether this machine and build can run it; the best one always can. */
+  public boolean isAvailable() {
+    KernelLibrary.cpu(); // the natives come with it
+    return this == BEST || NativeCalls.hasIsa(code) != 0;
+  }
+
+  /** The level of a label, in any case. */
+  public static Optional<Isa> named(String label) {
+    return Stream.of(values())
+        .filter(isa -> isa.label.equals(label.toLowerCase(Locale.ROOT)))
+        .findFirst();
+  }
+
+  /** All labels, for a message. */
+  public static String labels() {
+    return Stream.of(values()).map(Isa::label).collect(Collectors.joining(", "));
+  }
+
+  /** The level that the environment variable ATTUNE_ISA names, if any. */
+  static Optional<Isa> fromEnvironment() {
     String name = System.getenv("ATTUNE_ISA");
     if (name == null || name.isEmpty()) {
-      return BEST;
+      return Optional.empty();
     }
-    for (Isa isa : values()) {
-      if (isa.label.equals(name.toLowerCase(Locale.ROOT))) {
-        return isa;
-      }
-    }
-    throw new InputException(
-        "ATTUNE_ISA is '" + name + "'; allowed are portable, avx2, avx512, avx512_bf16 and best");
+    return Optional.of(
+        named(name)
+            .orElseThrow(
+                () -> new InputException("ATTUNE_ISA is '" + name + "'; allowed are " + labels())));
   }
 }

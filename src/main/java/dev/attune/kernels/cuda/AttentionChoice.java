@@ -4,6 +4,7 @@ import dev.attune.core.Cache;
 import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.BackendException;
+import dev.attune.kernels.ChoiceFile;
 import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.kernels.cuda.AttentionEngine.Batch;
 import dev.attune.kernels.cuda.AttentionGraph.Shape;
@@ -156,7 +157,8 @@ final class AttentionChoice implements AutoCloseable {
 
   /** The choices between ours and an engine's kernels on a device. */
   static ChoiceFile file(CudaRuntime.Properties device, AttentionEngine engine) {
-    return ChoiceFile.of(KIND, device, engine.name().replace(' ', '-'), Verdict.BYTES);
+    return ChoiceFile.of(
+        Cache.user(), KIND, device.name(), engine.name().replace(' ', '-'), Verdict.BYTES);
   }
 
   String engineName() {

@@ -1,6 +1,7 @@
 package dev.attune.kernels.cuda;
 
 import dev.attune.core.Check;
+import dev.attune.kernels.ChoiceFile;
 import dev.attune.memory.Allocator;
 import dev.attune.memory.Buffer;
 import java.util.HashMap;

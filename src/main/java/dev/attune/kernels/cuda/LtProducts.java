@@ -1,8 +1,10 @@
 package dev.attune.kernels.cuda;
 
+import dev.attune.core.Cache;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.ChoiceFile;
 import dev.attune.kernels.calls.CastCall;
 import dev.attune.kernels.calls.LinearCall;
 import dev.attune.kernels.cuda.LtShape.Kind;
@@ -66,7 +68,11 @@ final class LtProducts implements Products {
     this.matmul = new LtMatmul(runtime, backend);
     this.file =
         ChoiceFile.of(
-            "products", runtime.properties(), "" + cublas.cublasLtGetVersion(), LtAlgorithms.BYTES);
+            Cache.user(),
+            "products",
+            runtime.properties().name(),
+            "" + cublas.cublasLtGetVersion(),
+            LtAlgorithms.BYTES);
     this.algorithms = new LtAlgorithms(matmul, backend, scratch, file);
   }
 

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.DType;
 import dev.attune.kernels.BackendException;
+import dev.attune.kernels.ChoiceFile;
 import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.cpu.CpuBackend;

@@ -12,6 +12,7 @@ import dev.attune.core.DeviceKind;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.BackendException;
+import dev.attune.kernels.ChoiceFile;
 import dev.attune.kernels.KernelLibrary;
 import dev.attune.kernels.calls.EmbeddingCall;
 import dev.attune.kernels.calls.FillZeroCall;

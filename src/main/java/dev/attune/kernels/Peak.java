@@ -7,8 +7,8 @@ import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
 import java.util.Arrays;
 
-/** The best rate of matrix products that a backend reaches here: what utilization is a share of. */
-public final class ProductPeak {
+/** How many operations a second a device can do here: what utilization is a share of. */
+public final class Peak {
   private static final int REPEATS = 9;
 
   /**
@@ -24,14 +24,23 @@ public final class ProductPeak {
   /** Large enough to fill a GPU. */
   private static final Shape DEVICE = new Shape(8192, 4096, 4096, 8);
 
-  private ProductPeak() {}
+  private Peak() {}
+
+  /**
+   * FLOP/s of the hardware with operands of a type, whichever kernels this backend runs; takes about
+   * 0.2 s. Where that is not known, as on a GPU, {@link #ofProducts}.
+   */
+  public static double of(Backend backend, DType dtype) {
+    double peak = backend.peakFlopsPerSecond(dtype);
+    return peak > 0 ? peak : ofProducts(backend, dtype);
+  }
 
   /**
    * FLOP/s of a large product, the median of a few; takes about 0.2 s.
    *
    * @return NaN if a device has no room for it: a finished run must not fail here
    */
-  public static double measure(Backend backend, DType dtype) {
+  public static double ofProducts(Backend backend, DType dtype) {
     try {
       return rate(backend, dtype);
     } catch (DeviceMemoryException e) {

@@ -1,4 +1,4 @@
-package dev.attune.kernels.cuda;
+package dev.attune.kernels;
 
 import dev.attune.core.Cache;
 import dev.attune.core.InputException;
@@ -21,18 +21,19 @@ import java.util.zip.CRC32;
  * <p>A line is the key, the choice in hexadecimal and the CRC-32 of both. A line that was cut short
  * or damaged is no choice; so every line brings its own beginning.
  */
-final class ChoiceFile {
+public final class ChoiceFile {
   private final Path file;
   private final Map<String, byte[]> choices = new HashMap<>();
 
   /**
    * The choices of some kind for a device.
    *
-   * @param version of the library that they are among
+   * @param device its kind, not which of several like it
+   * @param version of what is chosen among
    */
-  static ChoiceFile of(String kind, CudaRuntime.Properties device, String version, int valueBytes) {
-    String name = kind + "-" + device.name().replaceAll("[^A-Za-z0-9]+", "-") + "-" + version;
-    Cache cache = Cache.user();
+  public static ChoiceFile of(
+      Cache cache, String kind, String device, String version, int valueBytes) {
+    String name = kind + "-" + device.replaceAll("[^A-Za-z0-9]+", "-") + "-" + version;
     Path file = cache.folder().resolve(name + ".txt");
     // A cache that came filled may be read where it cannot be written.
     return new ChoiceFile(file, cache.writable().resolve(file.getFileName()), valueBytes);
@@ -43,7 +44,7 @@ final class ChoiceFile {
    * @param valueBytes of a choice
    * @throws InputException if it cannot be read
    */
-  ChoiceFile(Path file, int valueBytes) {
+  public ChoiceFile(Path file, int valueBytes) {
     this(file, file, valueBytes);
   }
 
@@ -77,17 +78,17 @@ final class ChoiceFile {
   }
 
   /** The choice for a key, or null. */
-  byte[] get(String key) {
+  public byte[] get(String key) {
     return choices.get(key);
   }
 
   /** All choices, by key. */
-  Map<String, byte[]> all() {
+  public Map<String, byte[]> all() {
     return Collections.unmodifiableMap(choices);
   }
 
   /** Keeps a choice. */
-  void put(String key, byte[] value) {
+  public void put(String key, byte[] value) {
     choices.put(key, value);
     String line = key + " " + HexFormat.of().formatHex(value);
     try {
