@@ -215,7 +215,11 @@ public enum RunOption {
       "of language models: loss, or generate and compare with the answers",
       OnResume.STAYS_WHERE_THE_BEST_COUNTS),
   STRIDE("N", null, "of a running text: windows of max length, N tokens apart; else end to end"),
-  BASE_MODEL("NAME|DIR", null, "an adapter's base model, where it is not what the adapter says"),
+  BASE_MODEL(
+      "NAME|DIR",
+      null,
+      "an adapter's base model, where it is not what the adapter says",
+      OnResume.BY_CONTENT),
   PROMPT("TEXT", null, "what to continue"),
   PROMPTS("FILE", null, "many prompts: .txt, one a line, or rows with a prompt or messages"),
   INTERACTIVE(null, "false", "a conversation on the terminal"),
@@ -250,7 +254,7 @@ public enum RunOption {
   public static final List<RunOption> TRAIN =
       Stream.concat(
               Stream.of(values()).filter(option -> option.compareTo(FILE) < 0),
-              Stream.of(EVALUATE_WITH, MAX_NEW_TOKENS, STOP, STREAMS))
+              Stream.of(BASE_MODEL, EVALUATE_WITH, MAX_NEW_TOKENS, STOP, STREAMS))
           .toList();
 
   private static final List<RunOption> INFERENCE =

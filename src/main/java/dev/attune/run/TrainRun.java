@@ -90,11 +90,10 @@ public final class TrainRun {
 
   /** Runs to the end, or to the request to stop. */
   public Outcome run() {
-    TrainPlan plan = TrainPlan.of(config);
-    try (PreparedRun run = PreparedRun.of(plan, datasets, listener)) {
+    try (PreparedRun run = PreparedRun.of(TrainPlan.of(config), datasets, listener)) {
       reserve(run);
       try (Inference inference = new Inference(run.session().backend());
-          Optimizer optimizer = plan.optimizer(run.model().parameters())) {
+          Optimizer optimizer = run.plan().optimizer(run.model().parameters())) {
         Evaluator validating = run.data().validation(run.data().task(), inference);
         try (TrainingLoop trainer = trainer(run, optimizer, validating)) {
           return run(run, trainer, inference, validating);
@@ -189,7 +188,7 @@ public final class TrainRun {
   private void begin(PreparedRun run) {
     OutputFolder output = run.output();
     try {
-      Files.writeString(output.runFile(), config.toCommentedYaml());
+      Files.writeString(output.runFile(), run.plan().config().toCommentedYaml());
       ModelFiles.writeJson(output.dataReportFile(), run.report().toJson(listener::worded));
     } catch (IOException e) {
       throw new UncheckedIOException(
@@ -248,7 +247,8 @@ public final class TrainRun {
     // An adapter's folder has no config.json: what the outputs mean must stand elsewhere.
     task.describe(plan.lora() == null ? json : attune, attune);
     attune.put("task", task.name());
-    attune.put("base_model", config.text(RunOption.MODEL));
+    attune.put(
+        "base_model", run.base().isAdapter() ? run.baseName() : config.text(RunOption.MODEL));
     attune.put("max_length", run.maxLength());
     attune.put("steps", result.steps());
     attune.put("train_loss", result.trainLoss());
@@ -260,18 +260,11 @@ public final class TrainRun {
         : FinishedModel.adapter(
             run.model(),
             plan.lora(),
-            baseName(),
+            run.baseName(),
             task.type().peftType(),
             run.tokenizer(),
             generation,
             attune);
-  }
-
-  /** The base model as an adapter names it: a folder by its whole path. */
-  private String baseName() {
-    String name = config.text(RunOption.MODEL);
-    Path folder = Path.of(name);
-    return Files.isDirectory(folder) ? folder.toAbsolutePath().normalize().toString() : name;
   }
 
   private Outcome outcome(
