@@ -51,6 +51,7 @@ record TrainPlan(
     Backends.threads(config.smallInteger(RunOption.THREADS));
     checkLength(config);
     checkLogging(config);
+    checkRetries(config);
     return new TrainPlan(
         config,
         task,
@@ -99,7 +100,7 @@ record TrainPlan(
         plan.config, task, plan.trainer, plan.optimizer, saved, dropout, generation, false);
   }
 
-  private static TrainerConfig trainer(RunConfig config) {
+  static TrainerConfig trainer(RunConfig config) {
     return new TrainerConfig(
         config.smallInteger(RunOption.BATCH_SIZE),
         config.number(RunOption.EPOCHS),
@@ -229,6 +230,14 @@ record TrainPlan(
     if (steps < 1) {
       throw new InputException(
           RunOption.LOGGING_STEPS + " is " + steps + "; it must be at least 1");
+    }
+  }
+
+  private static void checkRetries(RunConfig config) {
+    double minutes = config.number(RunOption.SAVE_RETRY_MINUTES);
+    if (!(minutes >= 0 && minutes < Integer.MAX_VALUE)) {
+      throw new InputException(
+          RunOption.SAVE_RETRY_MINUTES + " is " + minutes + "; it must be at least 0");
     }
   }
 

@@ -3,6 +3,7 @@ package dev.attune.run;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.batch.BatchStream;
 import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.folder.FinishedModel;
 import dev.attune.folder.ModelFiles;
@@ -36,7 +37,7 @@ import java.util.function.BooleanSupplier;
  *       checkpoint, if that is of this very run;
  *   <li><b>train</b> ({@link TrainingLoop}): ends by itself, or stops on request and leaves a
  *       checkpoint;
- *   <li><b>install</b> ({@link FinishedModel}): the model takes the place of the one before;
+ *   <li><b>install</b> ({@link ModelSave}): the model takes the place of the one before;
  *   <li><b>test</b>, then the checkpoints go: they have served their purpose.
  * </ol>
  */
@@ -52,7 +53,8 @@ public final class TrainRun {
    * @param isAdapter whether the folder holds an adapter, not a whole model
    * @param peakMemoryBytes of the process
    * @param utilization share of the measured product peak; NaN if not measured
-   * @param outputDir where the model is
+   * @param modelFolder where the model is: in the output folder, unless there was no room
+   * @param outputDir where all else is
    */
   public record Outcome(
       TrainResult training,
@@ -63,6 +65,7 @@ public final class TrainRun {
       boolean isAdapter,
       long peakMemoryBytes,
       double utilization,
+      Path modelFolder,
       Path outputDir) {}
 
   private final RunConfig config;
@@ -104,21 +107,34 @@ public final class TrainRun {
 
   private Outcome run(
       PreparedRun run, TrainingLoop trainer, Inference inference, Evaluator validating) {
-    checkRoom(run);
-    Checkpoints checkpoints = checkpoints(run);
-    long resumedAt = 0;
-    if (config.flag(RunOption.RESUME)) {
-      resumedAt = resume(trainer, checkpoints);
-    } else {
-      run.output().clear();
+    DiskRoom room = checkRoom(run);
+    try (Checkpoints checkpoints = checkpoints(run)) {
+      long resumedAt = 0;
+      if (config.flag(RunOption.RESUME)) {
+        resumedAt = resume(run, trainer, checkpoints);
+      } else {
+        run.output().clear();
+      }
+      return run(run, trainer, inference, validating, checkpoints, resumedAt, room);
     }
+  }
+
+  private Outcome run(
+      PreparedRun run,
+      TrainingLoop trainer,
+      Inference inference,
+      Evaluator validating,
+      Checkpoints checkpoints,
+      long resumedAt,
+      DiskRoom room) {
     try (MetricsFile metrics =
-        MetricsFile.open(run.output().metricsFile(), resumedAt, run.plan().loggingSteps())) {
+        MetricsFile.open(
+            run.output().metricsFile(), resumedAt, run.plan().loggingSteps(), listener::onNote)) {
       begin(run);
       TrainResult result = trainer.run(metrics.before(listener), checkpoints, stopRequested);
       double utilization = utilization(run.session(), result);
       if (result.interrupted()) {
-        return outcome(run, result, Map.of(), null, utilization);
+        return outcome(run, run.output().folder(), result, Map.of(), null, utilization);
       }
       Task task = run.data().task();
       Evaluator last = validating;
@@ -129,7 +145,14 @@ public final class TrainRun {
         last = run.data().validation(task, inference);
         result = result.withEvaluation(last.evaluate(run.model(), tape(run)));
       }
-      install(run, task, result);
+      Path place =
+          new ModelSave(
+                  run.output(),
+                  room.modelBytes(),
+                  config.number(RunOption.SAVE_RETRY_MINUTES),
+                  listener,
+                  stopRequested)
+              .save(finished(run, task, result));
       Evaluator testing = run.data().test(task, inference);
       Map<String, Double> test = Map.of();
       if (testing != null) {
@@ -137,8 +160,8 @@ public final class TrainRun {
         test = testing.evaluate(run.model(), tape(run));
         metrics.test(result.steps(), test);
       }
-      checkpoints.clear();
-      return outcome(run, result, test, last, utilization);
+      checkpoints.end();
+      return outcome(run, place, result, test, last, utilization);
     }
   }
 
@@ -168,12 +191,20 @@ public final class TrainRun {
 
   private Checkpoints checkpoints(PreparedRun run) {
     int kept = config.smallInteger(RunOption.SAVE_TOTAL_LIMIT);
-    return new Checkpoints(new CheckpointStore(run.output().checkpoints(), kept), run.identity());
+    return new Checkpoints(
+        new CheckpointStore(run.output().checkpoints(), kept),
+        run.identity(),
+        config.flag(RunOption.SAVE_LAST),
+        run.session().backend(),
+        listener::onNote);
   }
 
   /** Goes on from the newest checkpoint; returns the step after which, 0 where there is none. */
-  private long resume(TrainingLoop trainer, Checkpoints checkpoints) {
-    Optional<JsonNode> state = checkpoints.loadLatest(trainer.buffers(), listener::onNote);
+  private long resume(PreparedRun run, TrainingLoop trainer, Checkpoints checkpoints) {
+    int batches =
+        BatchStream.batchesPerEpoch(
+            run.data().train().size(), run.plan().trainer().batchSize());
+    Optional<JsonNode> state = checkpoints.loadLatest(trainer.buffers(), batches);
     if (state.isEmpty()) {
       listener.onNote("there is no checkpoint to resume; starting from the beginning");
       return 0;
@@ -201,11 +232,12 @@ public final class TrainRun {
         run.session().precisionName());
   }
 
-  private void checkRoom(PreparedRun run) {
+  private DiskRoom checkRoom(PreparedRun run) {
     DiskRoom room =
         DiskRoom.of(
             run.model().parameters().size(),
             config.integer(RunOption.SAVE_STEPS) > 0,
+            config.flag(RunOption.SAVE_LAST),
             config.smallInteger(RunOption.SAVE_TOTAL_LIMIT),
             run.plan().trainer().evaluations().keepsBest());
     try {
@@ -214,30 +246,13 @@ public final class TrainRun {
       throw new UncheckedIOException(
           "cannot look at " + run.output().folder() + ": " + OutputFolder.describe(e), e);
     }
+    return room;
   }
 
   private static double utilization(Session session, TrainResult result) {
     return result.flopsPerSecond() > 0
         ? result.flopsPerSecond() / ProductPeak.measure(session.backend(), session.precision())
         : Double.NaN;
-  }
-
-  private void install(PreparedRun run, Task task, TrainResult result) {
-    OutputFolder output = run.output();
-    try {
-      finished(run, task, result).install(output.folder());
-    } catch (IOException e) {
-      throw new UncheckedIOException(
-          "the model could not be saved in "
-              + output.folder()
-              + ": "
-              + OutputFolder.describe(e)
-              + ". What was there is unchanged; free some space and train again"
-              + (Files.exists(output.checkpoints())
-                  ? ", with " + RunOption.RESUME + " from the last checkpoint"
-                  : " (" + RunOption.SAVE_STEPS + " would have left a checkpoint to resume from)"),
-          e);
-    }
   }
 
   private FinishedModel finished(PreparedRun run, Task task, TrainResult result) {
@@ -269,6 +284,7 @@ public final class TrainRun {
 
   private Outcome outcome(
       PreparedRun run,
+      Path modelFolder,
       TrainResult result,
       Map<String, Double> test,
       Evaluator last,
@@ -283,6 +299,7 @@ public final class TrainRun {
         run.plan().lora() != null,
         ProcessMemory.peakBytes(run.session().backend(), tape(run).arena()),
         utilization,
+        modelFolder,
         run.output().folder());
   }
 }
