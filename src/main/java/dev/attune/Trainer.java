@@ -578,7 +578,7 @@ public final class Trainer<E> {
         training.tokensPerSecond(),
         training.interrupted(),
         training.stoppedEarly(),
-        outcome.outputDir());
+        outcome.modelFolder());
   }
 
   /** Hands on what a run tells: to the listeners, and to the log. */

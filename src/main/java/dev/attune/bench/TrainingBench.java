@@ -110,7 +110,7 @@ public final class TrainingBench {
               task.head(),
               task.outputs(),
               dropout,
-              Adapters.builder(config, lora, precision))) {
+              Adapters.builder(config, lora, null, precision))) {
         if (shape == null) {
           ModelWeights.load(folder, model, seed);
         } else {

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Collectors;
 
 /** {@code attune train}. */
@@ -77,7 +78,7 @@ final class TrainCommand implements Command {
     } else {
       json.put("model_flops_utilization", outcome.utilization());
     }
-    json.put("output_dir", outcome.outputDir().toString());
+    json.put("output_dir", outcome.modelFolder().toString());
     json.put("interrupted", training.interrupted());
     json.put("stopped_early", training.stoppedEarly());
   }
@@ -143,12 +144,14 @@ final class TrainCommand implements Command {
 
   /** What was left, and what to type next. */
   private static void nextSteps(Console console, TrainRun.Outcome outcome) {
-    Path folder = outcome.outputDir();
+    Path folder = outcome.modelFolder();
     console.line("");
     console.line(
-        "%s is in %s; beside it metrics.jsonl (each step), data_report.json and run.yaml (the"
+        "%s is in %s; %s metrics.jsonl (each step), data_report.json and run.yaml (the"
             + " options of this run).",
-        outcome.isAdapter() ? "The adapter" : "The model", folder);
+        outcome.isAdapter() ? "The adapter" : "The model",
+        folder,
+        folder.equals(outcome.outputDir()) ? "beside it" : "in " + outcome.outputDir());
     String model = quoted(folder.toString());
     if (outcome.task().generates()) {
       console.line("Next:  attune generate --model %s --prompt \"...\"", model);
@@ -180,6 +183,7 @@ final class TrainCommand implements Command {
     private final Console console;
     private final StopSignal signal;
     private final FetchView fetching;
+    private final TypedLines typed = new TypedLines();
     private long lastLine = System.nanoTime();
 
     View(Console console, StopSignal signal) {
@@ -195,6 +199,16 @@ final class TrainCommand implements Command {
             "interrupted while fetching; what has arrived is kept, and the same command goes on");
       }
       fetching.transferred(doneBytes, totalBytes, bytesPerSecond);
+    }
+
+    @Override
+    public boolean isAttended() {
+      return typed.isAttended();
+    }
+
+    @Override
+    public Optional<String> answer(long atMostMillis) throws InterruptedException {
+      return typed.next(atMostMillis);
     }
 
     @Override

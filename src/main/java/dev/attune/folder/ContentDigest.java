@@ -34,7 +34,8 @@ public final class ContentDigest {
   private ContentDigest() {}
 
   /**
-   * Of the model that a folder holds: config.json and the weights of its base.
+   * Of the model that a folder holds: config.json and the weights of its base, and of an adapter its
+   * own with adapter_config.json.
    *
    * @param threads that read at a time
    */
@@ -42,6 +43,10 @@ public final class ContentDigest {
     try {
       List<Path> files = new ArrayList<>(ModelFiles.weights(folder.base()));
       files.add(folder.base().resolve(ModelFiles.CONFIG));
+      if (folder.isAdapter()) {
+        files.addAll(ModelFiles.weights(folder.path()));
+        files.add(folder.path().resolve(ModelFiles.ADAPTER_CONFIG));
+      }
       return of(files, threads);
     } catch (IOException e) {
       throw new InputException(folder.base() + " cannot be read: " + e.getMessage(), e);

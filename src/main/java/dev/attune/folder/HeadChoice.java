@@ -96,6 +96,10 @@ public record HeadChoice(boolean keeps, LabelMap labels, Optional<String> note) 
 
   /** K of the folder's head; empty where it has none, or one that is for another task. */
   private static OptionalInt saved(ModelFolder folder, String suffix) {
+    if (folder.isAdapter()) {
+      OptionalInt own = folder.savedOutputs();
+      return own.isPresent() ? own : ModelWeights.headOutputs(folder.base());
+    }
     String architecture = folder.architecture();
     boolean isOther = architecture.contains("For") && !architecture.endsWith(suffix);
     return isOther ? OptionalInt.empty() : folder.savedOutputs();

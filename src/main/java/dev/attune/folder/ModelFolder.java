@@ -52,7 +52,7 @@ public final class ModelFolder {
       throw new InputException(folder + " is not a folder");
     }
     recover(folder);
-    if (!Files.isRegularFile(folder.resolve(ModelFiles.ADAPTER_CONFIG))) {
+    if (!isAdapter(folder)) {
       return new ModelFolder(folder, folder, null);
     }
     AdapterConfig adapter = AdapterConfig.read(folder);
@@ -68,17 +68,43 @@ public final class ModelFolder {
    */
   public static Path fetchBase(Path folder, String base, Progress progress) {
     recover(folder);
-    if (!Files.isRegularFile(folder.resolve(ModelFiles.ADAPTER_CONFIG))) {
+    if (!isAdapter(folder)) {
       return null;
     }
     return baseOf(folder, base == null ? AdapterConfig.read(folder).base() : base, progress);
   }
 
   /**
-   * Opens a model that training starts from.
+   * Opens what training starts from: a model, or an adapter that goes on.
    *
    * @param model a folder, or a name that {@link Hub} knows
-   * @throws InputException if there is none; an adapter is refused, as it is none by itself
+   * @param base of an adapter, as of {@link #open}
+   * @throws InputException if there is none
+   */
+  public static ModelFolder openToTrain(String model, String base, Progress progress) {
+    Path folder = Path.of(model);
+    boolean isLocal = Files.isDirectory(folder);
+    if (isLocal) {
+      recover(folder);
+    }
+    Path found = isLocal && isAdapter(folder) ? folder : Hub.resolve(model, progress);
+    if (isAdapter(found)) {
+      AdapterConfig adapter = AdapterConfig.read(found);
+      return new ModelFolder(
+          found, baseOf(found, base == null ? adapter.base() : base, progress), adapter);
+    }
+    if (base != null) {
+      throw new InputException(
+          Term.BASE_MODEL.of(base) + " is an adapter's, and " + model + " is a whole model");
+    }
+    return new ModelFolder(found, found, null);
+  }
+
+  /**
+   * Opens a model that stands by itself.
+   *
+   * @param model a folder, or a name that {@link Hub} knows
+   * @throws InputException if there is none; an adapter is refused
    */
   public static ModelFolder openBase(String model, Progress progress) {
     if (Files.isDirectory(Path.of(model))) {
@@ -91,12 +117,15 @@ public final class ModelFolder {
   }
 
   private static void refuseAdapter(Path folder) {
-    if (Files.isRegularFile(folder.resolve(ModelFiles.ADAPTER_CONFIG))) {
+    if (isAdapter(folder)) {
       throw new InputException(
-          folder
-              + " is an adapter; to train further from it, merge it with its base first and train"
-              + " the model that this makes");
+          folder + " is an adapter; merge it with its base first, and take the model that this makes");
     }
+  }
+
+  /** Whether a folder on this machine is an adapter's. */
+  public static boolean isAdapter(Path folder) {
+    return Files.isRegularFile(folder.resolve(ModelFiles.ADAPTER_CONFIG));
   }
 
   private static Path baseOf(Path adapter, String base, Progress progress) {

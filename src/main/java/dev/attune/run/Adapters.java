@@ -9,14 +9,19 @@ import dev.attune.store.ParameterBuilder;
 import dev.attune.store.PythonPattern;
 import dev.attune.store.TrainedBeside;
 import dev.attune.store.TrainedBeside.Biases;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /** The adapters that a run's options ask for. */
 public final class Adapters {
@@ -54,6 +59,10 @@ public final class Adapters {
       }
       return null;
     }
+    return of(config, rank);
+  }
+
+  private static LoraConfig of(RunConfig config, int rank) {
     return new LoraConfig(
         rank,
         config.isGiven(RunOption.LORA_ALPHA) ? config.number(RunOption.LORA_ALPHA) : 2.0 * rank,
@@ -163,17 +172,111 @@ public final class Adapters {
                             : "")));
   }
 
+  /** What an option says, as one value to compare with that of another config. */
+  private static final Map<RunOption, Function<LoraConfig, Object>> SAID = said();
+
+  private static Map<RunOption, Function<LoraConfig, Object>> said() {
+    Map<RunOption, Function<LoraConfig, Object>> said = new EnumMap<>(RunOption.class);
+    said.put(RunOption.LORA_R, LoraConfig::rank);
+    said.put(RunOption.LORA_ALPHA, LoraConfig::alpha);
+    said.put(RunOption.LORA_DROPOUT, LoraConfig::dropout);
+    said.put(
+        RunOption.LORA_TARGETS, lora -> modules(lora.targets().named(), lora.targets().pattern()));
+    said.put(
+        RunOption.LORA_EXCLUDE_MODULES,
+        lora -> modules(lora.targets().excluded(), lora.targets().excludedPattern()));
+    said.put(RunOption.LORA_LAYERS, lora -> new TreeSet<>(lora.targets().layers()));
+    said.put(RunOption.LORA_RANK_PATTERN, lora -> lora.patterns().ranks());
+    said.put(RunOption.LORA_ALPHA_PATTERN, lora -> lora.patterns().alphas());
+    said.put(RunOption.LORA_MODULES_TO_SAVE, lora -> new TreeSet<>(lora.beside().modules()));
+    said.put(RunOption.LORA_BIAS, lora -> lora.beside().biases().option());
+    said.put(
+        RunOption.INIT_LORA_WEIGHTS,
+        lora ->
+            (lora.initialization().changesBase() ? lora.initialization() : Initialization.TRUE)
+                .option());
+    said.put(RunOption.USE_RSLORA, LoraConfig::rankStabilized);
+    said.put(RunOption.USE_DORA, LoraConfig::weightDecomposed);
+    return said;
+  }
+
+  private static Object modules(List<String> named, PythonPattern pattern) {
+    return pattern == null ? new TreeSet<>(named) : pattern.toString();
+  }
+
+  /**
+   * The options of a run that goes on with an adapter: this says what it is, and options may only
+   * say the same.
+   *
+   * @param folder where it is, for messages
+   * @throws InputException naming an option that says something else
+   */
+  static RunConfig continued(RunConfig config, LoraConfig saved, Path folder) {
+    if (config.isGiven(RunOption.LORA_R)
+        && config.smallInteger(RunOption.LORA_R) != saved.rank()) {
+      throw disagrees(RunOption.LORA_R, config.text(RunOption.LORA_R), saved.rank(), folder);
+    }
+    LoraConfig asked = of(config, saved.rank());
+    RunConfig out = config.with(RunOption.LORA_R, Integer.toString(saved.rank()));
+    for (RunOption option : SHAPING) {
+      Object wanted = SAID.get(option).apply(asked);
+      Object there = SAID.get(option).apply(saved);
+      // A head is trained whole too, and named there without having been asked for.
+      boolean agrees =
+          option == RunOption.LORA_MODULES_TO_SAVE
+              ? saved.beside().modules().containsAll(asked.beside().modules())
+              : wanted.equals(there);
+      if (config.isGiven(option) && !agrees) {
+        throw disagrees(option, shown(wanted), shown(there), folder);
+      }
+      String text = shown(there);
+      out = text.isEmpty() ? out : out.with(option, text);
+    }
+    return out;
+  }
+
+  /** As an option takes it. */
+  private static String shown(Object said) {
+    if (said instanceof Map<?, ?> values) {
+      return values.entrySet().stream().map(Object::toString).collect(Collectors.joining(","));
+    }
+    return said instanceof Set<?> names
+        ? names.stream().map(Object::toString).collect(Collectors.joining(","))
+        : said.toString();
+  }
+
+  private static InputException disagrees(
+      RunOption option, Object wanted, Object there, Path folder) {
+    return new InputException(
+        option
+            + " is "
+            + wanted
+            + ", but of the adapter "
+            + folder
+            + " it is "
+            + (there.toString().isEmpty() ? "nothing" : there)
+            + ". An adapter is trained further as it was begun: leave "
+            + option
+            + " out, or merge the adapter and train a new one of the model that this makes");
+  }
+
   /**
    * A builder of a model with such adapters; without, one that trains every weight.
    *
+   * @param folder of adapters that are there already; null: they are begun
    * @param precision of activations: frozen matrices are held in the same, where the options do not
    *     ask for fewer bits
    */
-  public static ParameterBuilder builder(RunConfig config, LoraConfig lora, DType precision) {
+  public static ParameterBuilder builder(
+      RunConfig config, LoraConfig lora, Path folder, DType precision) {
     ParameterBuilder builder = new ParameterBuilder();
     if (lora != null) {
       builder.freeze(precision, HeldWeights.of(config).products(precision));
-      builder.adapt(lora);
+      if (folder == null) {
+        builder.adapt(lora);
+      } else {
+        builder.adapt(lora, folder.toString());
+      }
     } else if (HeldWeights.of(config).products(precision) != precision) {
       throw new InputException(
           "weights of few bits cannot be trained: "

@@ -3,57 +3,142 @@ package dev.attune.run;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.checkpoint.CheckpointStore;
+import dev.attune.memory.Allocator;
 import dev.attune.memory.Buffer;
+import dev.attune.memory.DeviceMemoryException;
 import dev.attune.train.CheckpointSink;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
 
-/** A run's checkpoints: what the trainer saves, with what says whose run it is. */
-final class Checkpoints implements CheckpointSink {
+/**
+ * A run's checkpoints: what the trainer saves, with what says whose run it is.
+ *
+ * <p>The best weights decide how the run ends, so it goes on without a place for them on the disk
+ * only while a copy is in memory. No checkpoint is saved that speaks of best weights which are not
+ * beside it: a resume would end with others.
+ */
+final class Checkpoints implements CheckpointSink, AutoCloseable {
+  private static final int CHUNK_BYTES = 1 << 20;
+
   private final CheckpointStore store;
   private final RunIdentity identity;
+  private final boolean savesLast;
+  private final Allocator memory;
+  private final Consumer<String> note;
+  private Buffer unsavedBest; // null: the best weights, if there are any, are on the disk
 
-  Checkpoints(CheckpointStore store, RunIdentity identity) {
+  /**
+   * @param savesLast whether the end of the run is saved too, and what is saved is kept
+   * @param memory for a copy of best weights that cannot be saved
+   * @param note hears of those, and of damaged checkpoints
+   */
+  Checkpoints(
+      CheckpointStore store,
+      RunIdentity identity,
+      boolean savesLast,
+      Allocator memory,
+      Consumer<String> note) {
     this.store = store;
     this.identity = identity;
+    this.savesLast = savesLast;
+    this.memory = memory;
+    this.note = note;
+  }
+
+  @Override
+  public boolean savesLast() {
+    return savesLast;
   }
 
   @Override
   public void save(long step, ObjectNode state, Map<String, Buffer> buffers) {
+    if (unsavedBest != null) {
+      store.saveBest(unsavedBest);
+      close();
+    }
     identity.writeTo(state);
     store.save(step, state, buffers);
   }
 
   @Override
   public void saveBest(Buffer weights) {
-    store.saveBest(weights);
+    try {
+      store.saveBest(weights);
+      close();
+    } catch (UncheckedIOException e) {
+      keep(weights, e);
+      note.accept(
+          "the best weights so far could not be saved and are kept in memory: " + e.getMessage());
+    }
+  }
+
+  private void keep(Buffer weights, UncheckedIOException failure) {
+    if (unsavedBest == null) {
+      try {
+        unsavedBest = Buffer.allocate(memory, weights.sizeBytes(), false);
+      } catch (DeviceMemoryException e) {
+        failure.addSuppressed(e);
+        throw failure;
+      }
+    }
+    copy(weights, unsavedBest);
+  }
+
+  private static void copy(Buffer from, Buffer to) {
+    ByteBuffer chunk = ByteBuffer.allocateDirect(CHUNK_BYTES);
+    for (long at = 0; at < from.sizeBytes(); at += CHUNK_BYTES) {
+      from.read(at, chunk.clear().limit((int) Math.min(CHUNK_BYTES, from.sizeBytes() - at)));
+      to.write(at, chunk.flip());
+    }
   }
 
   @Override
   public void loadBest(Buffer weights) {
-    store.loadBest(weights);
+    if (unsavedBest != null) {
+      copy(unsavedBest, weights);
+    } else {
+      store.loadBest(weights);
+    }
   }
 
   /**
    * Loads the newest sound checkpoint into the buffers.
    *
-   * @param note hears of damaged ones
+   * @param batchesPerEpoch of the training data
    * @return its state; empty if there is none
    */
-  Optional<JsonNode> loadLatest(Map<String, Buffer> buffers, Consumer<String> note) {
+  Optional<JsonNode> loadLatest(Map<String, Buffer> buffers, long batchesPerEpoch) {
     return store
         .latest(note)
         .map(
             checkpoint -> {
               JsonNode state = checkpoint.state();
               identity.checkSame(state);
+              identity.checkLength(state, batchesPerEpoch, note);
               checkpoint.load(buffers);
               return state;
             });
   }
 
-  void clear() {
-    store.clear();
+  /** Removes them all, unless they are to be kept: they have served their purpose. */
+  void end() {
+    if (!savesLast) {
+      try {
+        store.clear();
+      } catch (UncheckedIOException e) {
+        note.accept(e.getMessage()); // the model is safe
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    if (unsavedBest != null) {
+      unsavedBest.close();
+      unsavedBest = null;
+    }
   }
 }

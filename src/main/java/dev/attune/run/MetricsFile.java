@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.FileOps;
 import dev.attune.train.TrainListener;
-import java.io.BufferedWriter;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -14,21 +13,28 @@ import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Map;
+import java.util.function.Consumer;
 
 /** A run's metrics.jsonl: one object a step, an evaluation, a test. */
 final class MetricsFile implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final Path file;
-  private final BufferedWriter out;
+  private final FileOps files;
+  private final FileChannel channel;
   private final long everySteps;
+  private final Consumer<String> note;
+  private final StringBuilder unwritten = new StringBuilder();
+  private boolean failed; // the last time
 
-  private MetricsFile(Path file, BufferedWriter out, long everySteps) {
+  private MetricsFile(
+      Path file, FileOps files, FileChannel channel, long everySteps, Consumer<String> note) {
     this.file = file;
-    this.out = out;
+    this.files = files;
+    this.channel = channel;
     this.everySteps = everySteps;
+    this.note = note;
   }
 
   /**
@@ -37,18 +43,17 @@ final class MetricsFile implements AutoCloseable {
    * in one rename, so that no line is lost to a second kill.
    *
    * @param everySteps a line for each step whose number this divides, and for the last
+   * @param note hears that lines cannot be written: they wait in memory until they can
    */
-  static MetricsFile open(Path file, long afterStep, long everySteps) {
-    return open(file, afterStep, everySteps, FileOps.SYSTEM);
+  static MetricsFile open(Path file, long afterStep, long everySteps, Consumer<String> note) {
+    return open(file, afterStep, everySteps, note, FileOps.SYSTEM);
   }
 
-  static MetricsFile open(Path file, long afterStep, long everySteps, FileOps files) {
+  static MetricsFile open(
+      Path file, long afterStep, long everySteps, Consumer<String> note, FileOps files) {
     try {
       replace(file, kept(file, afterStep), files);
-      return new MetricsFile(
-          file,
-          Files.newBufferedWriter(file, StandardOpenOption.WRITE, StandardOpenOption.APPEND),
-          everySteps);
+      return new MetricsFile(file, files, files.append(file), everySteps, note);
     } catch (IOException e) {
       throw failure(file, e);
     }
@@ -104,12 +109,32 @@ final class MetricsFile implements AutoCloseable {
   }
 
   private void append(ObjectNode line) {
+    unwritten.append(line).append('\n');
+    write();
+  }
+
+  /** Writes what waits; a run does not end for want of room for its log. */
+  private void write() {
     try {
-      out.write(JSON.writeValueAsString(line));
-      out.write('\n');
-      out.flush();
+      long end = channel.size();
+      try {
+        files.write(
+            channel, ByteBuffer.wrap(unwritten.toString().getBytes(StandardCharsets.UTF_8)));
+      } catch (IOException e) {
+        channel.truncate(end); // no line stands there in part
+        throw e;
+      }
+      unwritten.setLength(0);
+      failed = false;
     } catch (IOException e) {
-      throw failure(file, e);
+      if (!failed) {
+        note.accept(
+            file
+                + " cannot be written ("
+                + OutputFolder.describe(e)
+                + "); its lines are kept in memory until it can");
+      }
+      failed = true;
     }
   }
 
@@ -140,6 +165,11 @@ final class MetricsFile implements AutoCloseable {
     }
 
     @Override
+    public void onCheckpointFailed(long step, UncheckedIOException failure) {
+      next.onCheckpointFailed(step, failure);
+    }
+
+    @Override
     public void onCheckpoint(long step) {
       next.onCheckpoint(step);
     }
@@ -147,8 +177,14 @@ final class MetricsFile implements AutoCloseable {
 
   @Override
   public void close() {
+    if (failed) {
+      write();
+    }
+    if (failed) {
+      note.accept(unwritten.toString().lines().count() + " lines of " + file + " were not written");
+    }
     try {
-      out.close();
+      channel.close();
     } catch (IOException e) {
       throw failure(file, e);
     }

@@ -94,9 +94,14 @@ final class OutputFolder implements AutoCloseable {
           RunOption.RESUME
               + ": the run in "
               + folder
-              + " is finished, there is no checkpoint to go on from; give "
-              + RunOption.OVERWRITE
-              + " to train again");
+              + " is finished, and its checkpoints are gone ("
+              + RunOption.SAVE_LAST
+              + " keeps one of the end). To train its model further, give "
+              + RunOption.MODEL.with(folder)
+              + " and another "
+              + RunOption.OUTPUT_DIR
+              + "; to train again, "
+              + RunOption.OVERWRITE);
     }
   }
 

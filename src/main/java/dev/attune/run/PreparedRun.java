@@ -4,6 +4,7 @@ import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.LabelMap;
+import dev.attune.folder.AdapterWeights;
 import dev.attune.folder.BaseLoad;
 import dev.attune.folder.ContentDigest;
 import dev.attune.folder.HeadChoice;
@@ -16,8 +17,11 @@ import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.run.RunIdentity.Fact;
 import dev.attune.task.Task;
+import dev.attune.task.TaskOptions;
 import dev.attune.task.TaskType;
+import dev.attune.task.Tasks;
 import dev.attune.text.TextTokenizer;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -62,15 +66,19 @@ final class PreparedRun implements AutoCloseable {
    * @param datasets null, or null in it: the files that the options name
    * @throws InputException on the first thing that makes training impossible or pointless
    */
-  static PreparedRun of(TrainPlan plan, Datasets datasets, RunListener listener) {
-    RunConfig config = plan.config();
-    Datasets.check(config, datasets == null || datasets.train() == null);
+  static PreparedRun of(TrainPlan asked, Datasets datasets, RunListener listener) {
+    RunConfig given = asked.config();
+    Datasets.check(given, datasets == null || datasets.train() == null);
     OutputFolder.checkFree(
-        Path.of(config.text(RunOption.OUTPUT_DIR)),
-        config.flag(RunOption.OVERWRITE),
-        config.flag(RunOption.RESUME));
+        Path.of(given.text(RunOption.OUTPUT_DIR)),
+        given.flag(RunOption.OVERWRITE),
+        given.flag(RunOption.RESUME));
     Progress fetching = Fetched.heardBy(listener);
-    ModelFolder base = ModelFolder.openBase(config.text(RunOption.MODEL), fetching);
+    ModelFolder base =
+        ModelFolder.openToTrain(
+            given.text(RunOption.MODEL), given.text(RunOption.BASE_MODEL), fetching);
+    TrainPlan plan = base.isAdapter() ? asked.continuing(base) : asked;
+    RunConfig config = plan.config();
     boolean asTurns = plan.task().generates() && base.hasChatTemplate();
     Datasets read =
         Datasets.read(Fetched.data(config, fetching), datasets, asTurns)
@@ -113,7 +121,11 @@ final class PreparedRun implements AutoCloseable {
                   task.head(),
                   task.outputs(),
                   plan.dropout(),
-                  Adapters.builder(config, plan.lora(), session.precision())));
+                  Adapters.builder(
+                      config,
+                      plan.lora(),
+                      base.isAdapter() ? base.path() : null,
+                      session.precision())));
       PreparedRun run = new PreparedRun(plan, base, data, output, session, tokenizer, model);
       run.load(head, listener);
       return run;
@@ -156,6 +168,9 @@ final class PreparedRun implements AutoCloseable {
   /** Whether the base's head is trained further, and what its outputs mean. */
   private static HeadChoice head(TrainPlan plan, ModelFolder base, Datasets datasets) {
     TaskType type = plan.task();
+    if (base.isAdapter()) {
+      return adapterHead(plan, base, datasets);
+    }
     if (!type.hasOwnHead()) {
       return new HeadChoice(true, null, Optional.empty());
     }
@@ -174,6 +189,42 @@ final class PreparedRun implements AutoCloseable {
     } catch (InputException e) {
       throw new InputException(e.getMessage() + ": " + RunOption.NEW_HEAD, e);
     }
+  }
+
+  /** An adapter goes on with its head, or not at all. */
+  private static HeadChoice adapterHead(TrainPlan plan, ModelFolder adapter, Datasets datasets) {
+    TaskType type = plan.task();
+    Task learned = Tasks.of(adapter, TaskOptions.NONE);
+    if (learned.type() != type) {
+      throw new InputException(
+          RunOption.TASK.with(type.name())
+              + ": "
+              + adapter.path()
+              + " is an adapter for "
+              + learned.name()
+              + "; give "
+              + RunOption.TASK.with(learned.name())
+              + ", or merge it and train the model that this makes");
+    }
+    if (!type.hasOwnHead()) {
+      return new HeadChoice(true, null, Optional.empty());
+    }
+    LabelMap labels = datasets.labels(plan.config(), type);
+    String suffix = type.classSuffix();
+    HeadChoice head =
+        labels == null
+            ? HeadChoice.ofOutputs(adapter, suffix, learned.outputs())
+            : HeadChoice.ofLabels(adapter, suffix, labels);
+    if (!head.keeps()) {
+      throw new InputException(
+          adapter.path()
+              + " is an adapter with a head for "
+              + (labels == null ? learned.outputs() + " outputs" : learned.labels().describe())
+              + (labels == null ? "" : ", the data has " + labels.describe())
+              + ". An adapter is trained further with its head: give data with its labels, or merge"
+              + " it and train the model that this makes");
+    }
+    return head;
   }
 
   /** Loads the weights while the text is tokenised; then tells what both found. */
@@ -196,6 +247,17 @@ final class PreparedRun implements AutoCloseable {
           new TextGeneration(plan.generation(), tokenizer, GenerationDefaults.of(base)),
           model.maxLength());
     }
+    if (base.isAdapter()) {
+      listener.onNote(
+          "training goes on with the adapter "
+              + base.path()
+              + " of "
+              + baseName()
+              + ": rank "
+              + plan.lora().rank()
+              + ", alpha "
+              + plan.lora().alpha());
+    }
     if (plan.lora() != null && !config.isGiven(RunOption.LEARNING_RATE)) {
       listener.onNote(
           RunOption.LEARNING_RATE
@@ -217,10 +279,12 @@ final class PreparedRun implements AutoCloseable {
 
   private ModelWeights.Loaded loadWeights(HeadChoice head, int threads) {
     ModelWeights.Loaded loaded =
-        ModelWeights.load(
-            base.base(),
-            model,
-            new BaseLoad(plan.trainer().seed(), head.keeps(), plan.lora(), Set.of()));
+        base.isAdapter()
+            ? AdapterWeights.load(base.path(), base.adapter(), base.base(), model)
+            : ModelWeights.load(
+                base.base(),
+                model,
+                new BaseLoad(plan.trainer().seed(), head.keeps(), plan.lora(), Set.of()));
     baseDigest = ContentDigest.ofModel(base, threads);
     return loaded;
   }
@@ -229,6 +293,19 @@ final class PreparedRun implements AutoCloseable {
     return names.size() <= 4
         ? String.join(", ", names)
         : String.join(", ", names.subList(0, 3)) + " and " + (names.size() - 3) + " more";
+  }
+
+  /**
+   * The base model by its name, or by the whole path of its folder: as an adapter that is trained
+   * here is to name it.
+   */
+  String baseName() {
+    RunConfig config = plan.config();
+    String moved = config.text(RunOption.BASE_MODEL);
+    String name = base.isAdapter() ? base.adapter().base() : config.text(RunOption.MODEL);
+    String counts = moved == null ? name : moved;
+    Path folder = Path.of(counts);
+    return Files.isDirectory(folder) ? folder.toAbsolutePath().normalize().toString() : counts;
   }
 
   /** What a resume compares. */

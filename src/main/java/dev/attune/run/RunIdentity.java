@@ -9,6 +9,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 
 /**
@@ -62,10 +63,7 @@ final class RunIdentity {
    * @throws InputException naming what differs, both values, and what to do
    */
   void checkSame(JsonNode state) {
-    RunConfig earlier =
-        RunConfig.builder(RunOption.TRAIN)
-            .setAll(state.path(OPTIONS).asText(), "checkpoint")
-            .build();
+    RunConfig earlier = earlier(state);
     boolean bestCounts = TrainPlan.evaluations(earlier).keepsBest();
     for (RunOption option : RunOption.TRAIN) {
       boolean stays =
@@ -101,6 +99,59 @@ final class RunIdentity {
     String arithmetic = state.path(FACTS).path(Fact.BACKEND.key()).asText("");
     String precision = state.path(FACTS).path(Fact.PRECISION.key()).asText("auto");
     return compute.goingOn(arithmetic, precision);
+  }
+
+  /**
+   * Compares the run's length with what a checkpoint's state notes: it may have grown.
+   *
+   * @param batchesPerEpoch of the training data
+   * @param note hears that it has
+   * @throws InputException if it has become shorter
+   */
+  void checkLength(JsonNode state, long batchesPerEpoch, Consumer<String> note) {
+    RunConfig earlier = earlier(state);
+    RunConfig before =
+        config
+            .with(RunOption.EPOCHS, earlier.text(RunOption.EPOCHS))
+            .with(RunOption.MAX_STEPS, earlier.text(RunOption.MAX_STEPS));
+    long was = TrainPlan.trainer(before).totalSteps(batchesPerEpoch);
+    long now = TrainPlan.trainer(config).totalSteps(batchesPerEpoch);
+    if (now < was) {
+      RunOption option =
+          config.agrees(earlier, RunOption.MAX_STEPS) ? RunOption.EPOCHS : RunOption.MAX_STEPS;
+      throw new InputException(
+          RunOption.RESUME
+              + " goes on with a run of "
+              + was
+              + " steps, but "
+              + option
+              + " was "
+              + shown(earlier, option)
+              + " and is now "
+              + shown(config, option)
+              + ": "
+              + now
+              + " steps. A run may become longer, not shorter: give at least as much, or "
+              + RunOption.OVERWRITE
+              + " in place of "
+              + RunOption.RESUME
+              + " to begin again");
+    }
+    if (now > was) {
+      note.accept(
+          "the run was of "
+              + was
+              + " steps and is now of "
+              + now
+              + "; from here on the learning rate is that of a run of "
+              + now);
+    }
+  }
+
+  private static RunConfig earlier(JsonNode state) {
+    return RunConfig.builder(RunOption.TRAIN)
+        .setAll(state.path(OPTIONS).asText(), "checkpoint")
+        .build();
   }
 
   private static String shown(RunConfig config, RunOption option) {

@@ -2,12 +2,35 @@ package dev.attune.run;
 
 import dev.attune.data.DataReport;
 import dev.attune.train.TrainListener;
+import java.io.UncheckedIOException;
+import java.util.Optional;
 
 /** Hears of a run's stages as well as of its steps. */
 public interface RunListener extends TrainListener {
   /** A message in the words of the face that listens; the command line's unless it says others. */
   default String worded(String message) {
     return RunOption.worded(message);
+  }
+
+  @Override
+  default void onCheckpointFailed(long step, UncheckedIOException failure) {
+    onNote("step " + step + ": " + failure.getMessage() + "; the run goes on to the next one");
+  }
+
+  /** Whether a person is there to be asked: see {@link #answer}. */
+  default boolean isAttended() {
+    return false;
+  }
+
+  /**
+   * Waits for what a person says to a note that asks for something, where one {@link #isAttended}.
+   *
+   * @param atMostMillis to wait
+   * @return what was typed, maybe nothing; empty: nobody has
+   */
+  default Optional<String> answer(long atMostMillis) throws InterruptedException {
+    Thread.sleep(atMostMillis);
+    return Optional.empty();
   }
 
   /** What the run is about to do or has found: one line, to be {@link #worded}. */

@@ -72,8 +72,8 @@ public enum RunOption {
       "X", null, "share of the training file to test on, in place of --test-file", OnResume.STAYS),
   MAX_TRAIN_SAMPLES("N", null, "train on the first N rows only", OnResume.STAYS),
   MAX_EVAL_SAMPLES("N", null, "evaluate on the first N rows only", OnResume.BY_CONTENT),
-  EPOCHS("N", "3", "passes over the training data; 0.5 is half of one", OnResume.STAYS),
-  MAX_STEPS("N", "0", "optimizer steps in all; 0: as the epochs say", OnResume.STAYS),
+  EPOCHS("N", "3", "passes over the training data; 0.5 is half of one", OnResume.MAY_GROW),
+  MAX_STEPS("N", "0", "optimizer steps in all; 0: as the epochs say", OnResume.MAY_GROW),
   BATCH_SIZE("N", "32", "examples in a batch", OnResume.STAYS),
   GRADIENT_ACCUMULATION_STEPS("N", "1", "batches in an optimizer step", OnResume.STAYS),
   LEARNING_RATE(
@@ -196,6 +196,17 @@ public enum RunOption {
   SAVE_STEPS(
       "N", "0", "save a checkpoint every N steps; 0: only when interrupted", OnResume.MAY_CHANGE),
   SAVE_TOTAL_LIMIT("N", "2", "checkpoints to keep, at least 2", OnResume.MAY_CHANGE),
+  SAVE_LAST(
+      null,
+      "false",
+      "keep a checkpoint of the end too, from which --resume goes on with more --epochs or"
+          + " --max-steps",
+      OnResume.MAY_CHANGE),
+  SAVE_RETRY_MINUTES(
+      "N",
+      "30",
+      "how long the finished model waits for room on the disk where nobody is asked; 0: not at all",
+      OnResume.MAY_CHANGE),
   EARLY_STOPPING_PATIENCE(
       "N", "0", "evaluations without improvement to stop after; 0: never", OnResume.STAYS),
   METRIC_FOR_BEST_MODEL(
@@ -221,7 +232,11 @@ public enum RunOption {
       "of language models: loss, or generate and compare with the answers",
       OnResume.STAYS_WHERE_THE_BEST_COUNTS),
   STRIDE("N", null, "of a running text: windows of max length, N tokens apart; else end to end"),
-  BASE_MODEL("NAME|DIR", null, "an adapter's base model, where it is not what the adapter says"),
+  BASE_MODEL(
+      "NAME|DIR",
+      null,
+      "an adapter's base model, where it is not what the adapter says",
+      OnResume.BY_CONTENT),
   PROMPT("TEXT", null, "what to continue"),
   PROMPTS("FILE", null, "many prompts: .txt, one a line, or rows with a prompt or messages"),
   INTERACTIVE(null, "false", "a conversation on the terminal"),
@@ -256,7 +271,7 @@ public enum RunOption {
   public static final List<RunOption> TRAIN =
       Stream.concat(
               Stream.of(values()).filter(option -> option.compareTo(FILE) < 0),
-              Stream.of(EVALUATE_WITH, MAX_NEW_TOKENS, STOP, STREAMS))
+              Stream.of(BASE_MODEL, EVALUATE_WITH, MAX_NEW_TOKENS, STOP, STREAMS))
           .toList();
 
   private static final List<RunOption> INFERENCE =
@@ -386,6 +401,9 @@ public enum RunOption {
   public enum OnResume {
     /** Decides what is learned or noted: must be as the run was begun. */
     STAYS,
+
+    /** Says how long the run is: may become longer. */
+    MAY_GROW,
 
     /** Decides which weights are the best: must be as it was where those are kept. */
     STAYS_WHERE_THE_BEST_COUNTS,

@@ -1,6 +1,7 @@
 package dev.attune.run;
 
 import dev.attune.core.InputException;
+import dev.attune.folder.ModelFolder;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
@@ -14,6 +15,7 @@ import dev.attune.train.TrainerConfig;
 import dev.attune.train.TrainerConfig.Evaluations;
 import dev.attune.train.TrainerConfig.Evaluations.When;
 import dev.attune.train.TrainerConfig.Rates;
+import java.nio.file.Path;
 import java.util.List;
 
 /**
@@ -47,18 +49,56 @@ record TrainPlan(
     Compute.of(config);
     checkLength(config);
     checkLogging(config);
+    checkRetries(config);
     return new TrainPlan(
         config,
         task,
         trainer(config),
         optimizerConfig(config),
-        Adapters.of(config),
+        // What an adapter that is there says counts: see continuing.
+        isLocalAdapter(config) ? null : Adapters.of(config),
         dropout(config),
         generation(config, task),
         newHead(config, task));
   }
 
-  private static TrainerConfig trainer(RunConfig config) {
+  private static boolean isLocalAdapter(RunConfig config) {
+    return ModelFolder.isAdapter(Path.of(config.text(RunOption.MODEL)));
+  }
+
+  /**
+   * The same for an adapter that is trained further.
+   *
+   * @throws InputException naming what it cannot be asked for, or what it has that is not trained
+   */
+  TrainPlan continuing(ModelFolder adapter) {
+    LoraConfig saved = adapter.adapter().lora();
+    if (newHead) {
+      throw new InputException(
+          RunOption.NEW_HEAD
+              + ": the adapter "
+              + adapter.path()
+              + " is trained further with its head; for another, merge it and train the model that"
+              + " this makes");
+    }
+    String untrained =
+        saved.beside().lowRankBiases()
+            ? "lora_bias"
+            : saved.beside().tokens().isEmpty() ? null : "trainable_token_indices";
+    if (untrained != null) {
+      throw new InputException(
+          adapter.path()
+              + ": adapter_config.json has "
+              + untrained
+              + ", which is applied here but not trained; merge the adapter, and train the model"
+              + " that this makes");
+    }
+    TrainPlan plan = of(Adapters.continued(config, saved, adapter.path()));
+    return new TrainPlan(
+        plan.config, task, plan.trainer, plan.optimizer, saved, dropout, generation, false);
+  }
+
+  static TrainerConfig trainer(RunConfig config) {
     return new TrainerConfig(
         config.smallInteger(RunOption.BATCH_SIZE),
         config.number(RunOption.EPOCHS),
@@ -188,6 +228,14 @@ record TrainPlan(
     if (steps < 1) {
       throw new InputException(
           RunOption.LOGGING_STEPS + " is " + steps + "; it must be at least 1");
+    }
+  }
+
+  private static void checkRetries(RunConfig config) {
+    double minutes = config.number(RunOption.SAVE_RETRY_MINUTES);
+    if (!(minutes >= 0 && minutes < Integer.MAX_VALUE)) {
+      throw new InputException(
+          RunOption.SAVE_RETRY_MINUTES + " is " + minutes + "; it must be at least 0");
     }
   }
 

@@ -3,6 +3,7 @@ package dev.attune.run;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.batch.BatchStream;
 import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.folder.FinishedModel;
 import dev.attune.folder.ModelFiles;
@@ -36,7 +37,7 @@ import java.util.function.BooleanSupplier;
  *       checkpoint, if that is of this very run;
  *   <li><b>train</b> ({@link TrainingLoop}): ends by itself, or stops on request and leaves a
  *       checkpoint;
- *   <li><b>install</b> ({@link FinishedModel}): the model takes the place of the one before;
+ *   <li><b>install</b> ({@link ModelSave}): the model takes the place of the one before;
  *   <li><b>test</b>, then the checkpoints go: they have served their purpose.
  * </ol>
  */
@@ -52,7 +53,8 @@ public final class TrainRun {
    * @param isAdapter whether the folder holds an adapter, not a whole model
    * @param peakMemoryBytes of the process
    * @param utilization share of what the hardware can do at most; NaN if not measured
-   * @param outputDir where the model is
+   * @param modelFolder where the model is: in the output folder, unless there was no room
+   * @param outputDir where all else is
    */
   public record Outcome(
       TrainResult training,
@@ -63,6 +65,7 @@ public final class TrainRun {
       boolean isAdapter,
       long peakMemoryBytes,
       double utilization,
+      Path modelFolder,
       Path outputDir) {}
 
   private final RunConfig config;
@@ -90,11 +93,10 @@ public final class TrainRun {
 
   /** Runs to the end, or to the request to stop. */
   public Outcome run() {
-    TrainPlan plan = TrainPlan.of(config);
-    try (PreparedRun run = PreparedRun.of(plan, datasets, listener)) {
+    try (PreparedRun run = PreparedRun.of(TrainPlan.of(config), datasets, listener)) {
       reserve(run);
       try (Inference inference = new Inference(run.session().backend());
-          Optimizer optimizer = plan.optimizer(run.model().parameters())) {
+          Optimizer optimizer = run.plan().optimizer(run.model().parameters())) {
         Evaluator validating = run.data().validation(run.data().task(), inference);
         try (TrainingLoop trainer = trainer(run, optimizer, validating)) {
           return run(run, trainer, inference, validating);
@@ -105,21 +107,34 @@ public final class TrainRun {
 
   private Outcome run(
       PreparedRun run, TrainingLoop trainer, Inference inference, Evaluator validating) {
-    checkRoom(run);
-    Checkpoints checkpoints = checkpoints(run);
-    long resumedAt = 0;
-    if (config.flag(RunOption.RESUME)) {
-      resumedAt = resume(trainer, checkpoints);
-    } else {
-      run.output().clear();
+    DiskRoom room = checkRoom(run);
+    try (Checkpoints checkpoints = checkpoints(run)) {
+      long resumedAt = 0;
+      if (config.flag(RunOption.RESUME)) {
+        resumedAt = resume(run, trainer, checkpoints);
+      } else {
+        run.output().clear();
+      }
+      return run(run, trainer, inference, validating, checkpoints, resumedAt, room);
     }
+  }
+
+  private Outcome run(
+      PreparedRun run,
+      TrainingLoop trainer,
+      Inference inference,
+      Evaluator validating,
+      Checkpoints checkpoints,
+      long resumedAt,
+      DiskRoom room) {
     try (MetricsFile metrics =
-        MetricsFile.open(run.output().metricsFile(), resumedAt, run.plan().loggingSteps())) {
+        MetricsFile.open(
+            run.output().metricsFile(), resumedAt, run.plan().loggingSteps(), listener::onNote)) {
       begin(run);
       TrainResult result = trainer.run(metrics.before(listener), checkpoints, stopRequested);
       double utilization = utilization(run.session(), result);
       if (result.interrupted()) {
-        return outcome(run, result, Map.of(), null, utilization);
+        return outcome(run, run.output().folder(), result, Map.of(), null, utilization);
       }
       Task task = run.data().task();
       Evaluator last = validating;
@@ -130,7 +145,14 @@ public final class TrainRun {
         last = run.data().validation(task, inference);
         result = result.withEvaluation(last.evaluate(run.model(), tape(run)));
       }
-      install(run, task, result);
+      Path place =
+          new ModelSave(
+                  run.output(),
+                  room.modelBytes(),
+                  config.number(RunOption.SAVE_RETRY_MINUTES),
+                  listener,
+                  stopRequested)
+              .save(finished(run, task, result));
       Evaluator testing = run.data().test(task, inference);
       Map<String, Double> test = Map.of();
       if (testing != null) {
@@ -138,8 +160,8 @@ public final class TrainRun {
         test = testing.evaluate(run.model(), tape(run));
         metrics.test(result.steps(), test);
       }
-      checkpoints.clear();
-      return outcome(run, result, test, last, utilization);
+      checkpoints.end();
+      return outcome(run, place, result, test, last, utilization);
     }
   }
 
@@ -169,12 +191,20 @@ public final class TrainRun {
 
   private Checkpoints checkpoints(PreparedRun run) {
     int kept = config.smallInteger(RunOption.SAVE_TOTAL_LIMIT);
-    return new Checkpoints(new CheckpointStore(run.output().checkpoints(), kept), run.identity());
+    return new Checkpoints(
+        new CheckpointStore(run.output().checkpoints(), kept),
+        run.identity(),
+        config.flag(RunOption.SAVE_LAST),
+        run.session().backend(),
+        listener::onNote);
   }
 
   /** Goes on from the newest checkpoint; returns the step after which, 0 where there is none. */
-  private long resume(TrainingLoop trainer, Checkpoints checkpoints) {
-    Optional<JsonNode> state = checkpoints.loadLatest(trainer.buffers(), listener::onNote);
+  private long resume(PreparedRun run, TrainingLoop trainer, Checkpoints checkpoints) {
+    int batches =
+        BatchStream.batchesPerEpoch(
+            run.data().train().size(), run.plan().trainer().batchSize());
+    Optional<JsonNode> state = checkpoints.loadLatest(trainer.buffers(), batches);
     if (state.isEmpty()) {
       listener.onNote("there is no checkpoint to resume; starting from the beginning");
       return 0;
@@ -189,7 +219,7 @@ public final class TrainRun {
   private void begin(PreparedRun run) {
     OutputFolder output = run.output();
     try {
-      Files.writeString(output.runFile(), config.toCommentedYaml());
+      Files.writeString(output.runFile(), run.plan().config().toCommentedYaml());
       ModelFiles.writeJson(output.dataReportFile(), run.report().toJson(listener::worded));
     } catch (IOException e) {
       throw new UncheckedIOException(
@@ -202,11 +232,12 @@ public final class TrainRun {
         run.session().precisionName());
   }
 
-  private void checkRoom(PreparedRun run) {
+  private DiskRoom checkRoom(PreparedRun run) {
     DiskRoom room =
         DiskRoom.of(
             run.model().parameters().size(),
             config.integer(RunOption.SAVE_STEPS) > 0,
+            config.flag(RunOption.SAVE_LAST),
             config.smallInteger(RunOption.SAVE_TOTAL_LIMIT),
             run.plan().trainer().evaluations().keepsBest());
     try {
@@ -215,30 +246,13 @@ public final class TrainRun {
       throw new UncheckedIOException(
           "cannot look at " + run.output().folder() + ": " + OutputFolder.describe(e), e);
     }
+    return room;
   }
 
   private static double utilization(Session session, TrainResult result) {
     return result.flopsPerSecond() > 0
         ? result.flopsPerSecond() / Peak.of(session.backend(), session.precision())
         : Double.NaN;
-  }
-
-  private void install(PreparedRun run, Task task, TrainResult result) {
-    OutputFolder output = run.output();
-    try {
-      finished(run, task, result).install(output.folder());
-    } catch (IOException e) {
-      throw new UncheckedIOException(
-          "the model could not be saved in "
-              + output.folder()
-              + ": "
-              + OutputFolder.describe(e)
-              + ". What was there is unchanged; free some space and train again"
-              + (Files.exists(output.checkpoints())
-                  ? ", with " + RunOption.RESUME + " from the last checkpoint"
-                  : " (" + RunOption.SAVE_STEPS + " would have left a checkpoint to resume from)"),
-          e);
-    }
   }
 
   private FinishedModel finished(PreparedRun run, Task task, TrainResult result) {
@@ -248,7 +262,8 @@ public final class TrainRun {
     // An adapter's folder has no config.json: what the outputs mean must stand elsewhere.
     task.describe(plan.lora() == null ? json : attune, attune);
     attune.put("task", task.name());
-    attune.put("base_model", config.text(RunOption.MODEL));
+    attune.put(
+        "base_model", run.base().isAdapter() ? run.baseName() : config.text(RunOption.MODEL));
     attune.put("max_length", run.maxLength());
     attune.put("steps", result.steps());
     attune.put("train_loss", result.trainLoss());
@@ -260,22 +275,16 @@ public final class TrainRun {
         : FinishedModel.adapter(
             run.model(),
             plan.lora(),
-            baseName(),
+            run.baseName(),
             task.type().peftType(),
             run.tokenizer(),
             generation,
             attune);
   }
 
-  /** The base model as an adapter names it: a folder by its whole path. */
-  private String baseName() {
-    String name = config.text(RunOption.MODEL);
-    Path folder = Path.of(name);
-    return Files.isDirectory(folder) ? folder.toAbsolutePath().normalize().toString() : name;
-  }
-
   private Outcome outcome(
       PreparedRun run,
+      Path modelFolder,
       TrainResult result,
       Map<String, Double> test,
       Evaluator last,
@@ -290,6 +299,7 @@ public final class TrainRun {
         run.plan().lora() != null,
         ProcessMemory.peakBytes(run.session().backend(), tape(run).arena()),
         utilization,
+        modelFolder,
         run.output().folder());
   }
 }

@@ -6,8 +6,17 @@ import java.util.Map;
 
 /** Where a trainer's checkpoints go. */
 public interface CheckpointSink {
-  /** Saves a state that a run can resume from; returns when it is safe. */
+  /**
+   * Saves a state that a run can resume from; returns when it is safe.
+   *
+   * @throws java.io.UncheckedIOException if it could not be saved; earlier ones are whole
+   */
   void save(long step, ObjectNode state, Map<String, Buffer> buffers);
+
+  /** Whether the end of a run is saved too, for it to be continued. */
+  default boolean savesLast() {
+    return false;
+  }
 
   /** Saves the weights as the best so far, in place of earlier ones. */
   void saveBest(Buffer weights);

@@ -1,5 +1,6 @@
 package dev.attune.train;
 
+import java.io.UncheckedIOException;
 import java.util.Map;
 
 /** Hears of a run's progress, on the training thread. */
@@ -35,6 +36,14 @@ public interface TrainListener {
    * @param best whether it is the best so far
    */
   void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best);
+
+  /**
+   * A checkpoint could not be saved; earlier ones are whole. The run goes on, to the next one, if
+   * this returns: who listens and says nothing of it ends the run with the failure.
+   */
+  default void onCheckpointFailed(long step, UncheckedIOException failure) {
+    throw failure;
+  }
 
   /** After a checkpoint is safe. */
   void onCheckpoint(long step);

@@ -1,7 +1,6 @@
 package dev.attune.train;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
@@ -18,6 +17,7 @@ import dev.attune.tape.Tape;
 import dev.attune.task.Objective;
 import dev.attune.task.Task;
 import dev.attune.train.TrainerConfig.Evaluations;
+import java.io.UncheckedIOException;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.LinkedHashMap;
@@ -193,9 +193,10 @@ public final class TrainingLoop implements AutoCloseable {
         if (interrupted) {
           completeUntil(0, listener);
         }
-        if (checkpoints != null && (interrupted || (saveIsDue && !last && !stoppedEarly))) {
-          checkpoints.save(state.step, checkpointState(), buffers());
-          listener.onCheckpoint(state.step);
+        boolean ends = last || stoppedEarly;
+        if (checkpoints != null
+            && (interrupted || (ends ? checkpoints.savesLast() : saveIsDue))) {
+          save(checkpoints, listener, interrupted);
         }
         if (interrupted || stoppedEarly) {
           break;
@@ -227,8 +228,18 @@ public final class TrainingLoop implements AutoCloseable {
         tape.arena().highWaterBytes());
   }
 
-  private ObjectNode checkpointState() {
-    return state.toJson();
+  /** A run that goes on can do without a checkpoint; one that is told to stop cannot. */
+  private void save(CheckpointSink checkpoints, TrainListener listener, boolean isNeeded) {
+    try {
+      checkpoints.save(state.step, state.toJson(), buffers());
+    } catch (UncheckedIOException e) {
+      if (isNeeded) {
+        throw e;
+      }
+      listener.onCheckpointFailed(state.step, e);
+      return;
+    }
+    listener.onCheckpoint(state.step);
   }
 
   /** Asks for one optimizer step: forward and backward of its batches, then the update. */

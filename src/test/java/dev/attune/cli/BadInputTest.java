@@ -182,10 +182,10 @@ class BadInputTest {
   }
 
   @Test
-  void anAdapterIsNoModelToTrainFrom() throws IOException {
+  void anAdapterThatSaysNothingIsNotTrainedFurther() throws IOException {
     Path adapter = Files.createDirectory(scratch.resolve("adapter"));
     Files.writeString(adapter.resolve("adapter_config.json"), "{\"peft_type\": \"LORA\"}");
-    refused(List.of("is an adapter", "merge"), "--model", adapter.toString());
+    refused(List.of("adapter_config.json", "target_modules"), "--model", adapter.toString());
   }
 
   @Test

@@ -118,9 +118,14 @@ class HubEndToEndTest {
             "--train-file",
             data,
             "--output-dir",
-            scratch.resolve("no").toString());
-    assertEquals(2, onto.status(), onto::err);
-    assertTrue(onto.err().contains("is an adapter; to train further"), onto::err);
+            "--max-steps",
+            "1",
+            "--output-dir",
+            scratch.resolve("onto").toString());
+    assertEquals(0, onto.status(), onto::err);
+    JsonNode more = JSON.readTree(scratch.resolve("onto/adapter_config.json").toFile());
+    assertEquals("some-org/tiny", more.path("base_model_name_or_path").asText());
+    assertEquals(commit, more.path("revision").asText());
   }
 
   @Test

@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -40,7 +41,7 @@ class MetricsFileTest {
   @Test
   void aResumeKeepsTheStepsUpToItsCheckpointAndGoesOn() throws IOException {
     Path file = logged("a");
-    try (MetricsFile metrics = MetricsFile.open(file, 2, 1)) {
+    try (MetricsFile metrics = MetricsFile.open(file, 2, 1, note -> {})) {
       metrics.test(7, Map.of("accuracy", 0.5));
     }
     assertEquals(KEPT + "{\"step\":7,\"test\":{\"accuracy\":0.5}}\n", Files.readString(file));
@@ -49,7 +50,7 @@ class MetricsFileTest {
   @Test
   void aRunFromTheBeginningStartsAnew() throws IOException {
     Path file = logged("a");
-    MetricsFile.open(file, 0, 1).close();
+    MetricsFile.open(file, 0, 1, note -> {}).close();
     assertEquals("", Files.readString(file));
   }
 
@@ -61,18 +62,37 @@ class MetricsFileTest {
       Path file = logged("fail-" + failAt);
       FailingFiles failing = new FailingFiles(failAt, true);
       try {
-        MetricsFile.open(file, 2, 1, failing).close();
+        MetricsFile.open(file, 2, 1, note -> {}, failing).close();
       } catch (UncheckedIOException e) {
         assertTrue(e.getMessage().contains("metrics.jsonl"), e.getMessage());
       }
       injected = failing.reached();
       assertTrue(Set.of(LOGGED, KEPT).contains(Files.readString(file)), "operation " + failAt);
-      MetricsFile.open(file, 2, 1).close();
+      MetricsFile.open(file, 2, 1, note -> {}).close();
       assertEquals(KEPT, Files.readString(file));
       try (var files = Files.list(file.getParent())) {
         assertEquals(List.of(file), files.toList());
       }
     }
     assertTrue(failAt > 5, "only " + failAt + " operations were made to fail");
+  }
+
+  /** A line that finds no room waits for the next one, and stands there once. */
+  @Test
+  void linesThatCannotBeWrittenWait() throws IOException {
+    Path file = logged("a");
+    List<String> notes = new ArrayList<>();
+    FailingFiles failing = new FailingFiles(8); // of the second line, in its midst
+    try (MetricsFile metrics = MetricsFile.open(file, 2, 1, notes::add, failing)) {
+      for (int step = 7; step <= 9; step++) {
+        metrics.test(step, Map.of("accuracy", 0.5));
+      }
+    }
+    assertTrue(failing.reached());
+    assertEquals(1, notes.size(), notes.toString());
+    assertTrue(notes.get(0).contains("kept in memory"), notes.toString());
+    String line = "{\"step\":%d,\"test\":{\"accuracy\":0.5}}\n";
+    assertEquals(
+        KEPT + line.formatted(7) + line.formatted(8) + line.formatted(9), Files.readString(file));
   }
 }

@@ -2,9 +2,12 @@ package dev.attune.run;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.run.RunOption.OnResume;
 import dev.attune.testkit.TinyModel;
@@ -201,6 +204,78 @@ class ResumeTest {
         "--early-stopping-patience was 0 and is now 2");
     // How often an evaluation runs decides nothing here.
     resumed().with(RunOption.PRECISION, "bf16").with(RunOption.EVAL_STEPS, "2").run();
+  }
+
+  /** As in Transformers: weights and moments go on, the rates are those of the longer run. */
+  @Test
+  void aFinishedRunGoesOnForLongerFromItsLastCheckpoint() throws IOException {
+    Path whole = scratch.resolve("whole");
+    String[] options = {"constant", "linear"};
+    for (String scheduler : options) {
+      new RecordedRun(model, train, whole)
+          .with(RunOption.VALIDATION_FILE, validation.toString())
+          .with(RunOption.LR_SCHEDULER, scheduler)
+          .with(RunOption.MAX_STEPS, "12")
+          .with(RunOption.OVERWRITE)
+          .run();
+      run()
+          .with(RunOption.LR_SCHEDULER, scheduler)
+          .with(RunOption.SAVE_LAST)
+          .with(RunOption.OVERWRITE)
+          .run();
+      assertTrue(Files.isDirectory(output.resolve("checkpoints/step-000000006")));
+      RecordedRun longer =
+          resumed().with(RunOption.LR_SCHEDULER, scheduler).with(RunOption.MAX_STEPS, "12");
+      assertEquals(12, longer.run().training().steps());
+      assertTrue(
+          longer.notes().stream().anyMatch(note -> note.contains("of 6 steps and is now of 12")),
+          longer.notes().toString());
+      assertFalse(Files.exists(output.resolve("checkpoints")), "kept no longer than asked for");
+      if (scheduler.equals("constant")) {
+        assertArrayEquals(weights(whole), weights(output));
+      }
+      assertEquals(rates(whole).subList(6, 12), rates(output).subList(6, 12));
+      assertEquals(12, rates(output).size());
+    }
+    String again = resumed().with(RunOption.LR_SCHEDULER, "linear").refusal();
+    assertTrue(again.contains("--save-last"), again);
+  }
+
+  private static List<Double> rates(Path folder) throws IOException {
+    List<Double> rates = new ArrayList<>();
+    for (String line : Files.readAllLines(folder.resolve("metrics.jsonl"))) {
+      JsonNode node = new ObjectMapper().readTree(line);
+      if (node.has("learning_rate")) {
+        rates.add(node.get("learning_rate").asDouble());
+      }
+    }
+    return rates;
+  }
+
+  @Test
+  void aRunBecomesLongerAndNotShorter() {
+    run().stoppedAfter(3).run();
+    refused(
+        resumed().with(RunOption.MAX_STEPS, "4"),
+        "run of 6 steps",
+        "--max-steps was 6 and is now 4: 4 steps");
+    // 160 rows make 10 steps a pass.
+    refused(
+        resumed().with(RunOption.MAX_STEPS, "0").with(RunOption.EPOCHS, "0.5"),
+        "--max-steps was 6 and is now 0: 5 steps");
+    RecordedRun longer = resumed().with(RunOption.MAX_STEPS, "0").with(RunOption.EPOCHS, "1");
+    assertEquals(10, longer.run().training().steps());
+  }
+
+  /** With the same length there is nothing left to do but what a kill at the end left undone. */
+  @Test
+  void aRunThatWasKilledBetweenItsLastCheckpointAndItsModelIsFinished() throws IOException {
+    run().with(RunOption.SAVE_LAST).run();
+    byte[] finished = weights(output);
+    Files.delete(output.resolve("model.safetensors"));
+    Files.delete(output.resolve("config.json"));
+    assertEquals(6, resumed().with(RunOption.SAVE_LAST).run().training().steps());
+    assertArrayEquals(finished, weights(output));
   }
 
   @Test
