@@ -25,6 +25,7 @@ public final class Main {
           new MergeCommand(),
           new BenchCommand(),
           new HubCommand(),
+          new PushCommand(),
           new DoctorCommand());
 
   /** Java sends no user and password to a proxy on the way to https unless it is told to. */

@@ -215,7 +215,7 @@ public enum RunOption {
       "of language models: loss, or generate and compare with the answers",
       OnResume.STAYS_WHERE_THE_BEST_COUNTS),
   STRIDE("N", null, "of a running text: windows of max length, N tokens apart; else end to end"),
-  BASE_MODEL("NAME|DIR", null, "an adapter's base model, where it is not what the adapter says"),
+  BASE_MODEL("NAME|DIR", null, "the base model, where it is not what the adapter or the run says"),
   PROMPT("TEXT", null, "what to continue"),
   PROMPTS("FILE", null, "many prompts: .txt, one a line, or rows with a prompt or messages"),
   INTERACTIVE(null, "false", "a conversation on the terminal"),
@@ -244,7 +244,14 @@ public enum RunOption {
       "random weights of this shape: minilm, bert-base, bert-large, gpt2, llama-160m, llama-1b"),
   FIXED_LENGTH(null, "false", "random texts of exactly --max-length tokens"),
   PROFILE(null, "false", "time each kernel"),
-  DRY_RUN(null, "false", "only tell what would be removed");
+  REPO("ORG/NAME", null, "the repository of the hub, which is made where there is none"),
+  REVISION("BRANCH", null, "the branch to commit to, which is made where there is none; else main"),
+  COMMIT_MESSAGE("TEXT", null, "of the commit; else what it is: Upload model"),
+  CREATE_PR(null, "false", "propose the commit as a pull request; the branch stays as it is"),
+  PRIVATE(null, "false", "only its owners may see the repository"),
+  LICENSE("NAME", null, "for the card, as the hub names it: apache-2.0, mit, cc-by-4.0 …"),
+  LANGUAGE("LIST", null, "for the card, codes of languages: en,de"),
+  DRY_RUN(null, "false", "only tell what would be done");
 
   /** Options of {@code attune train}. */
   public static final List<RunOption> TRAIN =
@@ -319,6 +326,19 @@ public enum RunOption {
 
   /** Options of {@code attune hub}. */
   public static final List<RunOption> HUB = List.of(DRY_RUN);
+
+  /** Options of {@code attune push}. */
+  public static final List<RunOption> PUSH =
+      List.of(
+          REPO,
+          REVISION,
+          COMMIT_MESSAGE,
+          CREATE_PR,
+          PRIVATE,
+          LICENSE,
+          LANGUAGE,
+          BASE_MODEL,
+          DRY_RUN);
 
   /** Options of {@code attune evaluate}. */
   public static final List<RunOption> EVALUATE =

@@ -211,6 +211,11 @@ public final class Classification implements Task {
     }
 
     @Override
+    public String pipeline() {
+      return "text-classification";
+    }
+
+    @Override
     public String classSuffix() {
       return "ForSequenceClassification";
     }

@@ -415,6 +415,11 @@ public final class MultiLabelClassification implements Task {
     }
 
     @Override
+    public String pipeline() {
+      return "text-classification";
+    }
+
+    @Override
     public String classSuffix() {
       return "ForSequenceClassification";
     }

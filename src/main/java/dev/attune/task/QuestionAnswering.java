@@ -475,6 +475,11 @@ public final class QuestionAnswering implements Task {
     }
 
     @Override
+    public String pipeline() {
+      return "question-answering";
+    }
+
+    @Override
     public String classSuffix() {
       return "ForQuestionAnswering";
     }

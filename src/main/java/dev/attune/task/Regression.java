@@ -184,6 +184,11 @@ public final class Regression implements Task {
     }
 
     @Override
+    public String pipeline() {
+      return "text-classification";
+    }
+
+    @Override
     public String classSuffix() {
       return "ForSequenceClassification";
     }

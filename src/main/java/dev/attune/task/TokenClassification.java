@@ -400,6 +400,11 @@ public final class TokenClassification implements Task {
     }
 
     @Override
+    public String pipeline() {
+      return "token-classification";
+    }
+
+    @Override
     public String classSuffix() {
       return "ForTokenClassification";
     }

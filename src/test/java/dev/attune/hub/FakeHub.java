@@ -62,6 +62,8 @@ public final class FakeHub implements AutoCloseable {
     volatile String readers; // a token; null: everybody
     volatile boolean gated;
     volatile boolean withoutBlobs;
+    volatile String writers; // a token; null: everybody who has one
+    volatile boolean isPrivate;
 
     /** A new commit of a branch. */
     public String commit(String branch, Map<String, byte[]> files) {
@@ -76,9 +78,10 @@ public final class FakeHub implements AutoCloseable {
 
   final List<Request> requests = new CopyOnWriteArrayList<>();
   final List<Fault> faults = new CopyOnWriteArrayList<>();
-  private final Map<String, Repository> repositories = new ConcurrentHashMap<>();
-  private final Map<String, byte[]> stored = new ConcurrentHashMap<>();
+  final Map<String, Repository> repositories = new ConcurrentHashMap<>();
+  final Map<String, byte[]> stored = new ConcurrentHashMap<>();
   private final ExecutorService threads = Executors.newCachedThreadPool();
+  final FakeHubUploads uploads = new FakeHubUploads(this);
   private final HttpServer hub;
   private final HttpServer store;
   volatile boolean withoutRanges;
@@ -131,6 +134,11 @@ public final class FakeHub implements AutoCloseable {
     return "http://127.0.0.1:" + hub.getAddress().getPort();
   }
 
+  /** Where large files are kept: another host, as far as names go. */
+  String storeAddress() {
+    return "http://localhost:" + store.getAddress().getPort();
+  }
+
   public Repository model(String id) {
     return repositories.computeIfAbsent("models/" + id, key -> new Repository());
   }
@@ -165,6 +173,9 @@ public final class FakeHub implements AutoCloseable {
   }
 
   private void answer(HttpExchange exchange) throws IOException {
+    if (uploads.answers(exchange)) {
+      return;
+    }
     String path = exchange.getRequestURI().getPath();
     if (path.startsWith("/api/")) {
       answerOfApi(exchange, path.substring("/api/".length()));
@@ -196,7 +207,7 @@ public final class FakeHub implements AutoCloseable {
           .getResponseHeaders()
           .set(
               "Location",
-              "http://localhost:" + store.getAddress().getPort() + "/" + sha256 + "?signed=yes");
+              storeAddress() + "/" + sha256 + "?signed=yes");
       send(exchange, 302, "Found. Redirecting".getBytes(UTF_8));
     } else {
       exchange.getResponseHeaders().set("ETag", '"' + gitHash(content) + '"');
@@ -204,11 +215,11 @@ public final class FakeHub implements AutoCloseable {
     }
   }
 
-  private static String decoded(String part) {
+  static String decoded(String part) {
     return java.net.URLDecoder.decode(part.replace("+", "%2B"), UTF_8);
   }
 
-  private Repository visible(HttpExchange exchange, String key) throws IOException {
+  Repository visible(HttpExchange exchange, String key) throws IOException {
     Repository repository = repositories.get(key);
     String token = exchange.getRequestHeaders().getFirst("Authorization");
     if (token != null && token.equals("Bearer wrong")) {
@@ -233,11 +244,21 @@ public final class FakeHub implements AutoCloseable {
     return repository;
   }
 
-  private static String commit(Repository repository, String revision) {
+  static String commit(Repository repository, String revision) {
     return repository.commits.containsKey(revision) ? revision : repository.branches.get(revision);
   }
 
   private void answerOfApi(HttpExchange exchange, String path) throws IOException {
+    if (path.matches("(models|datasets)/[^/]+(/[^/]+)?")) {
+      Repository repository = visible(exchange, path);
+      if (repository != null) {
+        String commit = repository.branches.get("main");
+        String id = path.substring(path.indexOf('/') + 1);
+        ObjectNode info = info(id, commit, repository.commits.get(commit), false);
+        send(exchange, 200, JSON.writeValueAsBytes(info.put("private", repository.isPrivate)));
+      }
+      return;
+    }
     String rawPath = exchange.getRequestURI().getRawPath();
     for (String what : List.of("/revision/", "/tree/")) {
       int at = path.indexOf(what);
@@ -277,7 +298,6 @@ public final class FakeHub implements AutoCloseable {
   /** What the API answers of a commit. */
   static ObjectNode info(String id, String commit, Map<String, byte[]> files, boolean blobs) {
     ObjectNode info = JSON.createObjectNode().put("id", id).put("sha", commit);
-    info.put("private", false);
     ArrayNode siblings = info.putArray("siblings");
     new TreeMap<>(files)
         .forEach(
@@ -325,6 +345,10 @@ public final class FakeHub implements AutoCloseable {
   }
 
   private void answerOfStore(HttpExchange exchange) throws IOException {
+    if (exchange.getRequestMethod().equals("PUT")) {
+      uploads.take(exchange);
+      return;
+    }
     byte[] content = stored.get(exchange.getRequestURI().getPath().substring(1));
     if (content == null) {
       send(exchange, 404, new byte[0]);
@@ -416,10 +440,14 @@ public final class FakeHub implements AutoCloseable {
     }
   }
 
-  /** For trials by hand: PORT, bytes a second of the store, then ID=FOLDER of models. */
+  /**
+   * For trials by hand: PORT, bytes a second of the store, then ID=FOLDER of models. The property
+   * partBytes cuts uploads.
+   */
   public static void main(String[] args) throws Exception {
     FakeHub hub = new FakeHub(Integer.parseInt(args[0]));
     hub.bytesPerSecond = Integer.parseInt(args[1]);
+    hub.uploads.partBytes = Integer.getInteger("partBytes", 0);
     for (String model : List.of(args).subList(2, args.length)) {
       String[] parts = model.split("=", 2);
       boolean data = parts[0].startsWith("datasets/");
