@@ -284,8 +284,9 @@ final class HubHttp implements AutoCloseable {
       boolean ofHub = isHub(place);
       said.forEach(
           (name, value) -> {
-            // A store behind the hub has etags of its own; it describes the body, no more.
-            if (ofHub || name.startsWith("content-")) {
+            // A store behind the hub has etags of its own; it describes the body, no more. What it
+            // is sent it names itself.
+            if (ofHub || content != null || name.startsWith("content-")) {
               seen.put(name, value);
             }
           });

@@ -340,9 +340,10 @@ final class LfsUpload {
         forget();
         return failure;
       }
+      ObjectNode parts = completion == null ? null : completionOf();
       try {
         if (completion != null) {
-          post(completion, LFS_HEADERS, completionOf());
+          post(completion, LFS_HEADERS, parts);
         }
         if (!verify.isMissingNode() && !verify.isNull()) {
           ObjectNode content = JSON.createObjectNode().put("oid", object.sha256());

@@ -203,7 +203,7 @@ final class ModelCard {
             metrics
                 .addObject()
                 .put("type", typeOfMetric(metric))
-                .put("value", value)
+                .put("value", Math.rint(value * 1e6) / 1e6)
                 .put("name", metric));
   }
 

@@ -17,6 +17,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /** The side of a {@link FakeHub} that takes files. */
 final class FakeHubUploads {
@@ -32,6 +33,9 @@ final class FakeHubUploads {
 
   /** Names that every repository's .gitignore excludes. */
   final Set<String> ignored = ConcurrentHashMap.newKeySet();
+
+  /** So many commits are made, and the connection breaks before their answers. */
+  final AtomicInteger lostAnswers = new AtomicInteger();
 
   /** The lines of all commits, as they came. */
   final List<List<JsonNode>> commits = new CopyOnWriteArrayList<>();
@@ -52,16 +56,17 @@ final class FakeHubUploads {
       validate(exchange, JSON.readTree(body));
       return true;
     }
+    // Its address is signed: huggingface_hub sends no token there.
+    if (path.startsWith("/complete/")) {
+      complete(exchange, path.substring("/complete/".length()), JSON.readTree(body));
+      return true;
+    }
     if (exchange.getRequestHeaders().getFirst("Authorization") == null) {
       FakeHub.send(exchange, 401, "{\"error\":\"Invalid username or password.\"}".getBytes(UTF_8));
       return true;
     }
     if (path.equals("/api/repos/create")) {
       create(exchange, JSON.readTree(body));
-      return true;
-    }
-    if (path.startsWith("/complete/")) {
-      complete(exchange, path.substring("/complete/".length()), JSON.readTree(body));
       return true;
     }
     if (path.endsWith(".git/info/lfs/objects/batch")) {
@@ -146,8 +151,9 @@ final class FakeHubUploads {
       return;
     }
     if (hub.repositories.containsKey("models/" + id)) {
-      String message = "You already created this model repo";
-      FakeHub.send(exchange, 409, ("{\"error\":\"" + message + "\"}").getBytes(UTF_8));
+      ObjectNode answer = JSON.createObjectNode().put("url", hub.address() + "/" + id);
+      answer.put("error", "You already created this model repo");
+      FakeHub.send(exchange, 409, JSON.writeValueAsBytes(answer));
       return;
     }
     if (id.startsWith("foreign-org/")) {
@@ -295,6 +301,9 @@ final class FakeHubUploads {
     boolean proposes = "create_pr=1".equals(exchange.getRequestURI().getQuery());
     String branch = proposes ? "refs/pr/" + commits.size() : revision;
     String commit = repository.commit(branch, files);
+    if (lostAnswers.getAndDecrement() > 0) {
+      throw new IOException("broken on purpose");
+    }
     String page = hub.address() + exchange.getRequestURI().getPath().replaceFirst("/api/models", "");
     ObjectNode answer = JSON.createObjectNode().put("success", true).put("commitOid", commit);
     answer.put("commitUrl", page.replaceFirst("/commit/.*", "/commit/" + commit));
