@@ -457,8 +457,9 @@ final class HubHttp implements AutoCloseable {
               + who
               + " ("
               + what
-              + "); where a company's proxy reads along, its certificate must be in Java's trust"
-              + " store (-Djavax.net.ssl.trustStore)",
+              + "); the certificate of a hub of your own, or of a company's proxy that reads along,"
+              + " must be in the trust store that Java is given:"
+              + " -Djavax.net.ssl.trustStore=FILE",
           e);
     }
     boolean never =

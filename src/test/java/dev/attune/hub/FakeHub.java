@@ -7,6 +7,8 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
+import com.sun.net.httpserver.HttpsConfigurator;
+import com.sun.net.httpserver.HttpsServer;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
@@ -30,6 +32,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.stream.Stream;
+import javax.net.ssl.SSLContext;
 
 /**
  * A hub on this machine that speaks the real one's protocol, with a store of large files at another
@@ -82,6 +85,7 @@ public final class FakeHub implements AutoCloseable {
   final Map<String, byte[]> stored = new ConcurrentHashMap<>();
   private final ExecutorService threads = Executors.newCachedThreadPool();
   final FakeHubUploads uploads = new FakeHubUploads(this);
+  private final SSLContext secrets;
   private final HttpServer hub;
   private final HttpServer store;
   volatile boolean withoutRanges;
@@ -92,6 +96,14 @@ public final class FakeHub implements AutoCloseable {
   }
 
   FakeHub(int port) throws IOException {
+    this(port, null);
+  }
+
+  /**
+   * @param secrets for https; null: plain http
+   */
+  FakeHub(int port, SSLContext secrets) throws IOException {
+    this.secrets = secrets;
     hub = server(port, this::answer);
     store = server(0, this::answerOfStore);
   }
@@ -101,8 +113,15 @@ public final class FakeHub implements AutoCloseable {
   }
 
   private HttpServer server(int port, Handler handler) throws IOException {
-    HttpServer server =
-        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
+    InetSocketAddress address = new InetSocketAddress(InetAddress.getLoopbackAddress(), port);
+    HttpServer server;
+    if (secrets == null) {
+      server = HttpServer.create(address, 0);
+    } else {
+      HttpsServer secure = HttpsServer.create(address, 0);
+      secure.setHttpsConfigurator(new HttpsConfigurator(secrets));
+      server = secure;
+    }
     server.setExecutor(threads);
     server.createContext(
         "/",
@@ -130,13 +149,17 @@ public final class FakeHub implements AutoCloseable {
         exchange.getRequestHeaders().getFirst("Range"));
   }
 
+  private String scheme() {
+    return secrets == null ? "http" : "https";
+  }
+
   public String address() {
-    return "http://127.0.0.1:" + hub.getAddress().getPort();
+    return scheme() + "://127.0.0.1:" + hub.getAddress().getPort();
   }
 
   /** Where large files are kept: another host, as far as names go. */
   String storeAddress() {
-    return "http://localhost:" + store.getAddress().getPort();
+    return scheme() + "://localhost:" + store.getAddress().getPort();
   }
 
   public Repository model(String id) {

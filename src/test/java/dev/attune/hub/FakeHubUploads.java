@@ -31,6 +31,9 @@ final class FakeHubUploads {
 
   volatile boolean verifies = true;
 
+  /** Where contents are to be sent; null: to the store. */
+  volatile String storeAddress;
+
   /** Names that every repository's .gitignore excludes. */
   final Set<String> ignored = ConcurrentHashMap.newKeySet();
 
@@ -42,6 +45,10 @@ final class FakeHubUploads {
 
   FakeHubUploads(FakeHub hub) {
     this.hub = hub;
+  }
+
+  private String store() {
+    return storeAddress == null ? hub.storeAddress() : storeAddress;
   }
 
   /** Answers what belongs to uploads; false: it does not. */
@@ -206,10 +213,10 @@ final class FakeHubUploads {
         upload.put("href", hub.address() + "/complete/" + oid);
         ObjectNode header = upload.putObject("header").put("chunk_size", "" + partBytes);
         for (int part = 1; part <= (size + partBytes - 1) / partBytes; part++) {
-          header.put("" + part, hub.storeAddress() + "/" + oid + "/" + part + "?signed=yes");
+          header.put("" + part, store() + "/" + oid + "/" + part + "?signed=yes");
         }
       } else {
-        upload.put("href", hub.storeAddress() + "/" + oid + "?signed=yes");
+        upload.put("href", store() + "/" + oid + "?signed=yes");
       }
       if (verifies) {
         actions.putObject("verify").put("href", hub.address() + id + ".git/info/lfs/verify");
