@@ -133,6 +133,7 @@ public final class PushRun {
               + RunOption.LANGUAGE
               + " say belongs there");
     }
+    String message = message();
     model.checkFinite();
     PushResult result = null;
     if (!config.flag(RunOption.DRY_RUN)) {
@@ -144,7 +145,7 @@ public final class PushRun {
                   List.copyOf(files),
                   PublishedModel::isPart,
                   config.flag(RunOption.PRIVATE),
-                  message(),
+                  message,
                   config.flag(RunOption.CREATE_PR)),
               progress);
     }

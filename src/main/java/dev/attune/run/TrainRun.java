@@ -248,7 +248,7 @@ public final class TrainRun {
     // An adapter's folder has no config.json: what the outputs mean must stand elsewhere.
     task.describe(plan.lora() == null ? json : attune, attune);
     attune.put("task", task.name());
-    attune.put("base_model", config.text(RunOption.MODEL));
+    attune.put("base_model", baseName());
     attune.put("max_length", run.maxLength());
     attune.put("steps", result.steps());
     attune.put("train_loss", result.trainLoss());
@@ -267,7 +267,7 @@ public final class TrainRun {
             attune);
   }
 
-  /** The base model as an adapter names it: a folder by its whole path. */
+  /** The base model by a name that stays true elsewhere: a folder by its whole path. */
   private String baseName() {
     String name = config.text(RunOption.MODEL);
     Path folder = Path.of(name);
