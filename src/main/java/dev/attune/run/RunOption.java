@@ -251,6 +251,8 @@ public enum RunOption {
   PRIVATE(null, "false", "only its owners may see the repository"),
   LICENSE("NAME", null, "for the card, as the hub names it: apache-2.0, mit, cc-by-4.0 …"),
   LANGUAGE("LIST", null, "for the card, codes of languages: en,de"),
+  WORST("N", null, "show the N rows that are predicted worst, with what they say"),
+  CONFUSION_MATRIX(null, "false", "count what was predicted by what rows say, of all labels"),
   DRY_RUN(null, "false", "only tell what would be done");
 
   /** Options of {@code attune train}. */
@@ -351,12 +353,14 @@ public enum RunOption {
                   EVALUATE_WITH,
                   MAX_NEW_TOKENS,
                   STOP,
-                  STREAMS))
+                  STREAMS,
+                  WORST,
+                  CONFUSION_MATRIX))
           .toList();
 
   /** Options of {@code attune predict}. */
   public static final List<RunOption> PREDICT =
-      Stream.concat(INFERENCE.stream(), Stream.of(OUTPUT)).toList();
+      Stream.concat(INFERENCE.stream(), Stream.of(OUTPUT, WORST, CONFUSION_MATRIX)).toList();
 
   /** Options of {@code attune bench}. */
   public static final List<RunOption> BENCH =
