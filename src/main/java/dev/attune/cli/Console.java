@@ -21,15 +21,30 @@ final class Console {
   /** Characters in a line of the terminal, as the launcher found. */
   private static final int COLUMNS = columns(System.getenv("COLUMNS"));
 
+  /** In a line of a table that nobody's terminal must hold. */
+  private static final int COLUMNS_OF_A_FILE = 200;
+
   private final PrintStream out;
   private final boolean terminal;
   private final boolean quiet;
+  private final Colours colours;
   private boolean lineOpen;
 
   Console(boolean json, boolean quiet) {
     this.out = json ? System.err : System.out;
-    this.terminal = System.console() != null && System.getenv("TERM") != null;
+    this.terminal = Colours.isTerminal(json) && System.getenv("TERM") != null;
     this.quiet = quiet;
+    this.colours = json ? Colours.NONE : Colours.of(false);
+  }
+
+  /** How what stands out is marked here. */
+  Colours colours() {
+    return colours;
+  }
+
+  /** Characters in a line of a table. */
+  int columns() {
+    return terminal || System.getenv("COLUMNS") != null ? COLUMNS : COLUMNS_OF_A_FILE;
   }
 
   PrintStream out() {

@@ -1,6 +1,8 @@
 package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.metrics.Metrics;
+import dev.attune.run.Comparison;
 import dev.attune.run.EvaluateRun;
 import dev.attune.run.Fetched;
 import dev.attune.run.RunOption;
@@ -20,7 +22,11 @@ final class EvaluateCommand implements Command {
 
   @Override
   public String details() {
-    return "example:\n  attune evaluate --model out --file test.csv\n";
+    return """
+        examples:
+          attune evaluate --model out --file test.csv
+          attune evaluate --model out --file test.csv --worst 20
+        """;
   }
 
   @Override
@@ -46,7 +52,14 @@ final class EvaluateCommand implements Command {
     }
     console.line(TrainCommand.metrics(outcome.values()).replace("%", "%%"));
     console.line("");
-    console.out().print(outcome.table().table());
+    Comparison comparison = outcome.comparison();
+    Metrics table =
+        comparison != null && comparison.counts() != null ? comparison.counts() : outcome.table();
+    console.out().print(table.table(console.columns()));
+    if (comparison != null) {
+      ComparisonView.fill(result, comparison, outcome.data());
+      ComparisonView.print(console, comparison, outcome.data());
+    }
     return ExitStatus.DONE;
   }
 }

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.time.LocalDate;
 import java.time.ZoneId;
 import java.util.List;
+import java.util.Locale;
 
 /** {@code attune hub}: what is here of the Hugging Face Hub. */
 final class HubCommand implements Command {
@@ -153,6 +154,11 @@ final class HubCommand implements Command {
     pruned.revisions().forEach(result.putArray("revisions")::add);
     result.put("files", pruned.files());
     result.put("bytes", pruned.bytes());
+    ArrayNode spared = result.putArray("spared");
+    for (PruneResult.Spared one : pruned.spared()) {
+      ObjectNode json = spared.addObject().put("name", one.name());
+      json.put("reason", one.reason().name().toLowerCase(Locale.ROOT)).put("bytes", one.bytes());
+    }
     result.put("dry_run", dryRun);
     console.line(
         "%s %d commits, %d files, %s",

@@ -25,6 +25,7 @@ public final class Main {
           new MergeCommand(),
           new BenchCommand(),
           new HubCommand(),
+          new PushCommand(),
           new DoctorCommand());
 
   /** Java sends no user and password to a proxy on the way to https unless it is told to. */
@@ -85,9 +86,9 @@ public final class Main {
           Arguments.parse(command.name(), command.options(), !command.words().isEmpty(), words);
       return command.run(arguments, new Console(json, arguments.quiet()), signal, result);
     } catch (InputException e) {
-      return fail(ExitStatus.BAD_INPUT, e.getMessage(), result);
+      return fail(ExitStatus.BAD_INPUT, e.getMessage(), json, result);
     } catch (InterruptedCallException e) {
-      return fail(ExitStatus.INTERRUPTED, e.getMessage(), result);
+      return fail(ExitStatus.INTERRUPTED, e.getMessage(), json, result);
     } catch (InvalidPathException e) {
       return fail(
           ExitStatus.BAD_INPUT,
@@ -96,25 +97,28 @@ public final class Main {
               + "' is no path here: "
               + e.getReason()
               + "; letters beyond ASCII need a locale that has them, as LC_ALL=C.UTF-8",
+          json,
           result);
     } catch (DivergedException | DeviceMemoryException | BackendException e) {
-      return fail(ExitStatus.FAILED, e.getMessage(), result);
+      return fail(ExitStatus.FAILED, e.getMessage(), json, result);
     } catch (UncheckedIOException e) {
-      return fail(ExitStatus.FAILED, e.getMessage(), result);
+      return fail(ExitStatus.FAILED, e.getMessage(), json, result);
     } catch (OutOfMemoryError e) {
       return fail(
           ExitStatus.FAILED,
           "the Java heap is full; give more, e.g. ATTUNE_JAVA_OPTS=-Xmx4g",
+          json,
           result);
     } catch (RuntimeException e) {
       e.printStackTrace();
-      return fail(ExitStatus.FAILED, "internal error: " + e, result);
+      return fail(ExitStatus.FAILED, "internal error: " + e, json, result);
     }
   }
 
-  private static int fail(int status, String problem, ObjectNode result) {
+  private static int fail(int status, String problem, boolean json, ObjectNode result) {
     String message = RunOption.worded(problem);
-    System.err.println("attune: " + message);
+    Colours colours = json ? Colours.NONE : Colours.of(true);
+    System.err.println(colours.error("attune:") + " " + message);
     result.removeAll();
     result.put("error", message);
     return status;

@@ -1,6 +1,7 @@
 package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.run.Comparison;
 import dev.attune.run.Fetched;
 import dev.attune.run.PredictRun;
 import dev.attune.run.RunOption;
@@ -26,6 +27,9 @@ final class PredictCommand implements Command {
         (regression), "predicted_tags" (token classification), or "predicted_answer" with
         "score", "start", "end" and "nbest" (question answering). An output that ends in .csv or
         .tsv is a table, with a column for each score.
+
+        Where the file says what is right, --worst and --confusion-matrix show how the predictions
+        differ from it.
 
         examples:
           attune predict --model out --file new.csv --output predictions.jsonl
@@ -61,6 +65,15 @@ final class PredictCommand implements Command {
           "fields of the file that have names of ours stay as they are; what is predicted is in %s",
           String.join(", ", outcome.renamed().values()));
       outcome.renamed().forEach(result.putObject("renamed")::put);
+    }
+    Comparison comparison = outcome.comparison();
+    if (comparison != null) {
+      ComparisonView.fill(result, comparison, outcome.data());
+      if (comparison.counts() != null && comparison.compared() > 0) {
+        console.line("");
+        console.out().print(comparison.counts().table(console.columns()));
+      }
+      ComparisonView.print(console, comparison, outcome.data());
     }
     return ExitStatus.DONE;
   }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.data.DataReport;
 import dev.attune.data.DataReportText;
+import dev.attune.data.Finding;
 import dev.attune.run.RunListener;
 import dev.attune.run.RunOption;
 import dev.attune.run.TrainRun;
@@ -120,7 +121,7 @@ final class TrainCommand implements Command {
     }
     if (outcome.table() != null) {
       console.line("");
-      console.out().print(outcome.table().table());
+      console.out().print(outcome.table().table(console.columns()));
     }
     nextSteps(console, outcome);
   }
@@ -218,7 +219,15 @@ final class TrainCommand implements Command {
 
     @Override
     public void onDataReport(DataReport report) {
-      DataReportText.print(report, console.out(), this::worded);
+      DataReportText.print(report, console.out(), this::worded, this::marked);
+    }
+
+    private String marked(Finding.Severity severity, String mark) {
+      return switch (severity) {
+        case FATAL -> console.colours().error(mark);
+        case WARNING -> console.colours().warning(mark);
+        case NOTE -> mark;
+      };
     }
 
     @Override
@@ -259,7 +268,9 @@ final class TrainCommand implements Command {
 
     @Override
     public void onEvaluation(long step, double epoch, Map<String, Double> values, boolean best) {
-      console.line("step %d  %s%s", step, metrics(values), best ? "  (best so far)" : "");
+      String line =
+          String.format("step %d  %s%s", step, metrics(values), best ? "  (best so far)" : "");
+      console.line("%s", best ? console.colours().best(line) : line);
     }
 
     @Override

@@ -7,6 +7,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.function.BiFunction;
 import java.util.function.UnaryOperator;
 
 /** The data report as a page of plain text. */
@@ -24,9 +25,19 @@ public final class DataReportText {
   private final DataReport report;
   private final boolean blocks;
   private final UnaryOperator<String> words;
+  private final BiFunction<Finding.Severity, String, String> marks;
   private final StringBuilder page = new StringBuilder();
 
   DataReportText(DataReport report, boolean blocks, UnaryOperator<String> words) {
+    this(report, blocks, words, (severity, mark) -> mark);
+  }
+
+  private DataReportText(
+      DataReport report,
+      boolean blocks,
+      UnaryOperator<String> words,
+      BiFunction<Finding.Severity, String, String> marks) {
+    this.marks = marks;
     this.report = report;
     this.blocks = blocks;
     this.words = words;
@@ -38,8 +49,21 @@ public final class DataReportText {
    * @param words of the face that shows it: see {@link dev.attune.core.Term}
    */
   public static void print(DataReport report, PrintStream out, UnaryOperator<String> words) {
+    print(report, out, words, (severity, mark) -> mark);
+  }
+
+  /**
+   * The same with marks of findings that stand out.
+   *
+   * @param marks gives a mark as it is to be printed, as wide as it was to the eye
+   */
+  public static void print(
+      DataReport report,
+      PrintStream out,
+      UnaryOperator<String> words,
+      BiFunction<Finding.Severity, String, String> marks) {
     boolean blocks = Charset.defaultCharset().newEncoder().canEncode('█');
-    new DataReportText(report, blocks, words).print(out);
+    new DataReportText(report, blocks, words, marks).print(out);
   }
 
   void print(PrintStream out) {
@@ -230,24 +254,27 @@ public final class DataReportText {
             case WARNING -> "! WARNING";
             case NOTE -> blocks ? "· note   " : "- note   ";
           };
-      wrapped(String.format("  %s  %-11s", mark, f.split()), words.apply(report.sentence(f)) + ".");
+      String after = String.format("  %-11s", f.split());
+      int width = 2 + mark.length() + after.length();
+      String prefix = "  " + marks.apply(f.severity(), mark) + after;
+      wrapped(prefix, width, words.apply(report.sentence(f)) + ".");
     }
     line("");
   }
 
-  private void wrapped(String prefix, String text) {
-    StringBuilder current = new StringBuilder(prefix);
-    String indent = " ".repeat(prefix.length());
-    boolean fresh = true;
+  /** A text behind a prefix that is so wide to the eye. */
+  private void wrapped(String prefix, int width, String text) {
+    StringBuilder current = new StringBuilder();
+    String before = prefix;
     for (String word : text.split(" ")) {
-      if (!fresh && current.length() + 1 + word.length() > WRAP) {
-        line(current.toString());
-        current = new StringBuilder(indent);
+      if (current.length() > 0 && width + current.length() + 1 + word.length() > WRAP) {
+        line("%s", before + current);
+        before = " ".repeat(width);
+        current.setLength(0);
       }
       current.append(' ').append(word);
-      fresh = false;
     }
-    line(current.toString());
+    line("%s", before + current);
   }
 
   /** How many rows have each length, from 1 token to the longest. */

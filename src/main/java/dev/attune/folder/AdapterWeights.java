@@ -24,11 +24,12 @@ import java.util.stream.Stream;
 
 /** Joins a model's parameters with an adapter's tensors, under the names that PEFT gives them. */
 public final class AdapterWeights {
-  private static final String OLD_WEIGHTS = "adapter_model.bin";
+  static final String OLD_WEIGHTS = "adapter_model.bin";
 
   private AdapterWeights() {}
 
-  private static WeightSource open(Path folder) {
+  /** The tensors of an adapter's folder. */
+  static WeightSource open(Path folder) {
     Path file = folder.resolve(ModelFiles.ADAPTER_WEIGHTS);
     if (Files.isRegularFile(file)) {
       return Safetensors.open(file);

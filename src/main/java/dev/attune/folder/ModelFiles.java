@@ -54,7 +54,12 @@ public final class ModelFiles {
 
   /** Whether a file of this name is part of a model, and goes when the model is replaced. */
   static boolean isPart(String fileName) {
-    return NAMES.contains(fileName) || isWeights(fileName);
+    return isDescription(fileName) || isWeights(fileName);
+  }
+
+  /** Whether a file of this name says something of a model, beside its weights. */
+  static boolean isDescription(String fileName) {
+    return NAMES.contains(fileName);
   }
 
   private static boolean isWeights(String fileName) {

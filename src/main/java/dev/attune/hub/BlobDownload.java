@@ -235,20 +235,32 @@ final class BlobDownload {
     if (etag.length() == SHA256_LETTERS) {
       return HexFormat.of().formatHex(digest.digest());
     }
-    return etag.length() == SHA1_LETTERS ? gitHash(partial) : "";
+    if (etag.length() != SHA1_LETTERS) {
+      return "";
+    }
+    try (InputStream in = Files.newInputStream(partial)) {
+      return gitHash(in, Files.size(partial));
+    }
   }
 
-  /** Git's id of a file's content. */
-  static String gitHash(Path file) throws IOException {
+  /** Git's id of a content. */
+  static String gitHash(InputStream in, long sizeBytes) throws IOException {
     MessageDigest sha1 = digest("SHA-1");
-    sha1.update(("blob " + Files.size(file) + "\0").getBytes(StandardCharsets.US_ASCII));
-    try (InputStream in = Files.newInputStream(file)) {
-      byte[] chunk = new byte[CHUNK_BYTES];
-      for (int count = in.read(chunk); count >= 0; count = in.read(chunk)) {
-        sha1.update(chunk, 0, count);
-      }
+    sha1.update(("blob " + sizeBytes + "\0").getBytes(StandardCharsets.US_ASCII));
+    return hash(sha1, in);
+  }
+
+  /** The SHA-256 of a content. */
+  static String sha256(InputStream in) throws IOException {
+    return hash(digest("SHA-256"), in);
+  }
+
+  private static String hash(MessageDigest digest, InputStream in) throws IOException {
+    byte[] chunk = new byte[CHUNK_BYTES];
+    for (int count = in.read(chunk); count >= 0; count = in.read(chunk)) {
+      digest.update(chunk, 0, count);
     }
-    return HexFormat.of().formatHex(sha1.digest());
+    return HexFormat.of().formatHex(digest.digest());
   }
 
   private static MessageDigest digest(String algorithm) {

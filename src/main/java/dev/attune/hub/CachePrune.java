@@ -3,6 +3,8 @@ package dev.attune.hub;
 import dev.attune.core.Cache;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
+import dev.attune.hub.PruneResult.Reason;
+import dev.attune.hub.PruneResult.Spared;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -35,9 +37,7 @@ final class CachePrune {
   private final List<String> revisions = new ArrayList<>();
   private int files;
   private long bytes;
-  private int sparedRevisions;
-  private int sparedFiles;
-  private long sparedBytes;
+  private final List<Spared> spared = new ArrayList<>();
 
   private CachePrune(Path cache, boolean dryRun, Progress progress) {
     this.cache = cache;
@@ -73,16 +73,22 @@ final class CachePrune {
       }
     }
     prune.reportSpared();
-    return new PruneResult(List.copyOf(prune.revisions), prune.files, prune.bytes);
+    return new PruneResult(
+        List.copyOf(prune.revisions), prune.files, prune.bytes, List.copyOf(prune.spared));
   }
 
   private void reportSpared() {
-    if (sparedRevisions > 0 || sparedFiles > 0) {
+    List<Spared> fresh =
+        spared.stream().filter(one -> one.reason() == Reason.CHANGED_WITHIN_AN_HOUR).toList();
+    if (!fresh.isEmpty()) {
+      long commits = fresh.stream().filter(one -> one.name().contains("@")).count();
       progress.report(
           String.format(
               "Spared %d commits and %d files (%s) that changed within the last hour: they may be"
                   + " what a download is at work on.",
-              sparedRevisions, sparedFiles, Meter.size(sparedBytes)));
+              commits,
+              fresh.size() - commits,
+              Meter.size(fresh.stream().mapToLong(Spared::bytes).sum())));
     }
   }
 
@@ -109,6 +115,7 @@ final class CachePrune {
     Set<String> named = CacheScan.names(folder.resolve("refs")).keySet();
     if (!named.stream().allMatch(HubName::isCommit)) {
       // Which commit it stood for cannot be known, so all may be wanted.
+      spared.add(new Spared(repository.id(), Reason.BROKEN_BRANCH, repository.sizeBytes()));
       progress.report(
           folder.resolve("refs")
               + " holds a branch that names no commit; "
@@ -123,7 +130,10 @@ final class CachePrune {
       boolean isNamed = named.contains(commit);
       if (isNamed || isFresh(snapshot)) {
         anyKept = true;
-        sparedRevisions += isNamed ? 0 : 1;
+        if (!isNamed) {
+          String name = repository.id() + "@" + commit;
+          spared.add(new Spared(name, Reason.CHANGED_WITHIN_AN_HOUR, 0));
+        }
         for (Path file : CacheScan.files(snapshot)) {
           if (Files.isSymbolicLink(file)) {
             kept.add(file.getParent().resolve(Files.readSymbolicLink(file)).normalize());
@@ -142,8 +152,8 @@ final class CachePrune {
       }
       if (isFresh(blob)) {
         anyKept = true;
-        sparedFiles++;
-        sparedBytes += Files.size(blob);
+        String name = repository.id() + "/blobs/" + blob.getFileName();
+        spared.add(new Spared(name, Reason.CHANGED_WITHIN_AN_HOUR, Files.size(blob)));
       } else {
         remove(blob);
       }

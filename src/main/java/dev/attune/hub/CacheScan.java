@@ -13,6 +13,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -38,6 +39,19 @@ final class CacheScan {
     }
     out.sort(Comparator.comparingLong(CachedRepository::sizeBytes).reversed());
     return out;
+  }
+
+  /** The model, {@code ORG/NAME}, of whose repository a path is a snapshot; empty: of none. */
+  static Optional<String> modelOf(Path path) {
+    Path snapshots = path.toAbsolutePath().normalize().getParent();
+    Path folder = snapshots == null ? null : snapshots.getParent();
+    if (folder == null || folder.getFileName() == null || !snapshots.endsWith("snapshots")) {
+      return Optional.empty();
+    }
+    Matcher form = FOLDER.matcher(folder.getFileName().toString());
+    return form.matches() && form.group(1).equals("model")
+        ? Optional.of(form.group(2).replace(HubName.SLASH, "/"))
+        : Optional.empty();
   }
 
   private static CachedRepository repository(Path folder, String kind, String id)

@@ -2,27 +2,15 @@ package dev.attune.hub;
 
 import dev.attune.core.Cache;
 import dev.attune.core.FileOps;
-import dev.attune.core.InterruptedCallException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
-import java.util.Queue;
-import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 
 /** Brings files of one commit into its snapshot, several at a time. */
 final class FileFetch {
-  private static final int AT_A_TIME = 4;
-  private static final long TELL_MILLIS = 200;
-
   private final HubHttp http;
   private final HubCache cache;
   private final HubName name;
@@ -31,7 +19,6 @@ final class FileFetch {
   private final FileOps files;
   private final Progress progress;
   private final Meter meter = new Meter();
-  private final Queue<String> notes = new ConcurrentLinkedQueue<>();
 
   /**
    * @param listing has every file that is asked for
@@ -73,32 +60,22 @@ final class FileFetch {
     cache.tag();
     cache.makeFolder(cache.blob("any").getParent());
     checkRoom(missing);
-    ExecutorService workers =
-        Executors.newFixedThreadPool(
-            Math.min(AT_A_TIME, missing.size()),
-            work -> {
-              Thread thread = new Thread(work, "attune-hub-fetch");
-              thread.setDaemon(true);
-              return thread;
-            });
-    try {
-      List<Future<?>> tasks = new ArrayList<>();
-      for (String file : missing) {
-        meter.expect(Math.max(0, listing.entry(file).sizeBytes()));
-        tasks.add(
-            workers.submit(
-                () -> {
-                  one(file);
-                  return null;
-                }));
-      }
-      await(tasks);
-    } catch (IOException | RuntimeException e) {
-      http.stop();
-      throw e;
-    } finally {
-      end(workers);
+    Transfers transfers =
+        new Transfers(
+            http,
+            meter,
+            progress,
+            "interrupted while fetching " + name + "; what has arrived is kept");
+    List<HubHttp.Attempt<Void>> tasks = new ArrayList<>();
+    for (String file : missing) {
+      meter.expect(Math.max(0, listing.entry(file).sizeBytes()));
+      tasks.add(
+          () -> {
+            one(file, transfers);
+            return null;
+          });
     }
+    transfers.all(tasks);
   }
 
   /** Before anything is fetched for nothing. */
@@ -118,73 +95,11 @@ final class FileFetch {
     }
   }
 
-  /** Tells how far they are, here where the caller waits, until all are done or one fails. */
-  private void await(List<Future<?>> tasks) throws IOException {
-    List<Future<?>> open = new ArrayList<>(tasks);
-    while (!open.isEmpty()) {
-      try {
-        open.get(0).get(TELL_MILLIS, TimeUnit.MILLISECONDS);
-      } catch (TimeoutException e) {
-        // Time to tell.
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        throw new InterruptedCallException(
-            "interrupted while fetching " + name + "; what has arrived is kept");
-      } catch (ExecutionException e) {
-        throw failure(e);
-      }
-      for (Future<?> task : open) {
-        if (task.isDone()) {
-          rethrow(task);
-        }
-      }
-      open.removeIf(Future::isDone);
-      for (String note = notes.poll(); note != null; note = notes.poll()) {
-        progress.report(note);
-      }
-      meter.tell(progress);
-    }
-  }
-
-  private static void rethrow(Future<?> done) throws IOException {
-    try {
-      done.get();
-    } catch (ExecutionException e) {
-      throw failure(e);
-    } catch (InterruptedException e) {
-      throw new IllegalStateException("it is done", e);
-    }
-  }
-
-  private static IOException failure(ExecutionException e) throws IOException {
-    if (e.getCause() instanceof IOException cause) {
-      return cause;
-    }
-    if (e.getCause() instanceof RuntimeException cause) {
-      throw cause;
-    }
-    throw new IllegalStateException(e.getCause());
-  }
-
-  /** No thread goes on writing when this returns. */
-  private static void end(ExecutorService workers) {
-    workers.shutdownNow();
-    boolean interrupted = Thread.interrupted();
-    try {
-      workers.awaitTermination(10, TimeUnit.SECONDS);
-    } catch (InterruptedException e) {
-      interrupted = true;
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
-  }
-
-  private void one(String file) throws IOException {
+  private void one(String file, Transfers transfers) throws IOException {
     RepositoryFiles.Entry listed = listing.entry(file);
     if (listed.etag() != null && isWhole(listed.etag(), listed.sizeBytes())) {
       meter.found(Math.max(0, listed.sizeBytes()));
-      place(file, listed.etag(), listed.sizeBytes());
+      place(file, listed.etag(), listed.sizeBytes(), transfers);
       return;
     }
     FileFacts facts = FileFacts.ask(http, name, commit, file);
@@ -193,7 +108,7 @@ final class FileFetch {
     if (listed.sizeBytes() < 0) {
       meter.expect(Math.max(0, sizeBytes));
     }
-    place(file, facts.etag(), sizeBytes);
+    place(file, facts.etag(), sizeBytes, transfers);
   }
 
   /** The hub says the same of a file in two places, or something is wrong on the way. */
@@ -217,10 +132,11 @@ final class FileFetch {
   }
 
   /** Under the lock of the content: fetched, unless it is here by now, and linked. */
-  private void place(String file, String etag, long sizeBytes) throws IOException {
+  private void place(String file, String etag, long sizeBytes, Transfers transfers)
+      throws IOException {
     Cache.locked(
         cache.lockFile(etag),
-        () -> notes.add("Waiting for another process that is fetching " + file + "."),
+        () -> transfers.note("Waiting for another process that is fetching " + file + "."),
         () -> {
           boolean isHere = isWhole(etag, sizeBytes);
           if (!isHere && !cache.has(commit, file, sizeBytes)) {

@@ -91,6 +91,55 @@ public final class Hub {
     return new HubFetch(settings, FileOps.SYSTEM, Thread::sleep, progress);
   }
 
+  /**
+   * Puts files into a repository of the hub as one commit, and makes the repository where there is
+   * none.
+   *
+   * @throws InputException if a name is none, the hub does not let this user, or it does not take
+   *     these files
+   * @throws java.io.UncheckedIOException if the network or the hub fails on the way; nothing is
+   *     visible on the hub then
+   * @throws dev.attune.core.InterruptedCallException if the thread is interrupted
+   */
+  public static PushResult push(PushRequest request, Progress progress) {
+    return new HubPush(HubSettings.user(), Thread::sleep, progress, request).run();
+  }
+
+  /**
+   * Refuses names that a push would refuse, before anything is prepared for it.
+   *
+   * @param branch null: main
+   */
+  public static void checkPush(String repository, String branch) {
+    HubPush.repository(repository, branch == null ? HubName.MAIN : branch);
+  }
+
+  /**
+   * The hub's name, {@code ORG/NAME}, of what a run or an adapter calls a model; empty: it has none
+   * there, as far as the name tells.
+   *
+   * @param model a name, with a revision or without; or a folder, which has a name if it is one of
+   *     the hub's cache
+   */
+  public static Optional<String> nameOnHub(String model) {
+    if (model.equals(NAMES.get(0))) {
+      return Optional.of(MiniLm.NAME_ON_HUB);
+    }
+    if (isName(model)) {
+      return Optional.of(withoutRevision(model));
+    }
+    try {
+      return CacheScan.modelOf(Path.of(model));
+    } catch (InvalidPathException e) {
+      return Optional.empty();
+    }
+  }
+
+  /** The dataset of the hub that a data file belongs to, {@code ORG/NAME}; empty: none. */
+  public static Optional<String> dataset(String file) {
+    return isData(file) ? Optional.of(HubFile.of(file).repository().id()) : Optional.empty();
+  }
+
   /** What the hub's cache has, the largest repositories first. */
   public static List<CachedRepository> cached() {
     return CacheScan.of(HubSettings.user().cache());

@@ -20,6 +20,12 @@ final class HubFailure extends IOException {
     FORBIDDEN,
     /** The part of a file that was asked for is none. */
     RANGE,
+    /** The repository is not as it was: somebody else's commit came first. */
+    CONFLICT,
+    /** More than the hub takes. */
+    TOO_LARGE,
+    /** An address of the hub's store that is no longer good: the hub gives another. */
+    EXPIRED,
     /** Too many requests, or a server in trouble: a later try may do. */
     BUSY,
     /** A connection that broke or went silent: another try may do. */
@@ -35,21 +41,30 @@ final class HubFailure extends IOException {
   private final Kind kind;
   private final long retryAfterSeconds;
   private final String commit;
+  private final int status;
 
   HubFailure(Kind kind, String message) {
     this(kind, message, null);
   }
 
   HubFailure(Kind kind, String message, Throwable cause) {
-    this(kind, message, -1, null, cause);
+    this(kind, message, 0, -1, null, cause);
   }
 
   /**
+   * @param status of the answer; 0: there was none
    * @param retryAfterSeconds how long the server asks to be left alone; negative: it does not say
    * @param commit at which it is so, as the hub says; null: it does not
    */
-  HubFailure(Kind kind, String message, long retryAfterSeconds, String commit, Throwable cause) {
+  HubFailure(
+      Kind kind,
+      String message,
+      int status,
+      long retryAfterSeconds,
+      String commit,
+      Throwable cause) {
     super(message, cause);
+    this.status = status;
     this.commit = commit;
     this.kind = kind;
     this.retryAfterSeconds = retryAfterSeconds;
@@ -57,6 +72,11 @@ final class HubFailure extends IOException {
 
   Kind kind() {
     return kind;
+  }
+
+  /** The status of the answer; 0: there was none. */
+  int status() {
+    return status;
   }
 
   long retryAfterSeconds() {
@@ -70,7 +90,10 @@ final class HubFailure extends IOException {
 
   /** Whether the same request may succeed a little later. */
   boolean isPassing() {
-    return kind == Kind.BUSY || kind == Kind.CONNECTION || kind == Kind.UNREACHABLE;
+    return switch (kind) {
+      case BUSY, EXPIRED, CONNECTION, UNREACHABLE -> true;
+      default -> false;
+    };
   }
 
   /** Whether what the name stands for is wrong: not the network, the cache or the server. */

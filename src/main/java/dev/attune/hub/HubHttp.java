@@ -19,12 +19,15 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import javax.net.ssl.SSLException;
@@ -43,6 +46,13 @@ final class HubHttp implements AutoCloseable {
   private static final long MOST_PATIENCE_SECONDS = 300;
 
   private static final int MOST_ERROR_BYTES = 1 << 16;
+  private static final long POLL_MILLIS = 200;
+
+  /** How much longer than a download a body on its way out may pause: it begins anew then. */
+  private static final int SENDING_FACTOR = 3;
+
+  /** How much longer the hub may be at work on what was sent: a commit of large files. */
+  private static final int WORK_FACTOR = 12;
 
   /** "api";r=0;t=55: nothing is left of a quota for 55 seconds. */
   private static final Pattern SPENT = Pattern.compile(";\\s*r\\s*=\\s*0\\s*;\\s*t\\s*=\\s*(\\d+)");
@@ -157,6 +167,14 @@ final class HubHttp implements AutoCloseable {
     return body(method, uri, headers, content, mostBytes);
   }
 
+  /** One try of putting a body, and what was answered before a body. */
+  HubAnswer put(URI uri, Map<String, String> headers, HttpRequest.BodyPublisher content)
+      throws IOException {
+    try (Opened opened = open("PUT", uri, headers, content, false)) {
+      return opened.answer();
+    }
+  }
+
   private byte[] body(
       String method,
       URI uri,
@@ -266,8 +284,9 @@ final class HubHttp implements AutoCloseable {
       boolean ofHub = isHub(place);
       said.forEach(
           (name, value) -> {
-            // A store behind the hub has etags of its own; it describes the body, no more.
-            if (ofHub || name.startsWith("content-")) {
+            // A store behind the hub has etags of its own; it describes the body, no more. What it
+            // is sent it names itself.
+            if (ofHub || content != null || name.startsWith("content-")) {
               seen.put(name, value);
             }
           });
@@ -282,6 +301,9 @@ final class HubHttp implements AutoCloseable {
       }
       response.body().close();
       URI target = target(place, location.get());
+      if (content != null) {
+        checkSecret(target);
+      }
       if (staysOnHub && !isHub(target)) {
         return new Opened(answer, InputStream.nullInputStream());
       }
@@ -290,6 +312,23 @@ final class HubHttp implements AutoCloseable {
             HubFailure.Kind.BROKEN, uri + " leads through more than " + MOST_REDIRECTS + " others");
       }
       place = target;
+    }
+  }
+
+  /**
+   * Refuses to send a body in the open where the hub itself is spoken to in secret.
+   *
+   * @throws HubFailure if the address is none of https, though the hub's is
+   */
+  void checkSecret(URI target) throws HubFailure {
+    if (endpoint.getScheme().equalsIgnoreCase("https")
+        && !"https".equalsIgnoreCase(target.getScheme())) {
+      throw new HubFailure(
+          HubFailure.Kind.BROKEN,
+          endpoint.getHost()
+              + " wants files sent to "
+              + target.getHost()
+              + " without encryption; they are not");
     }
   }
 
@@ -333,11 +372,6 @@ final class HubHttp implements AutoCloseable {
       throws IOException {
     HttpRequest.Builder request =
         HttpRequest.newBuilder(uri)
-            .timeout(
-                Duration.ofSeconds(
-                    content == null
-                        ? settings.answerTimeoutSeconds()
-                        : settings.transferTimeoutSeconds() + sendingSeconds(content)))
             .setHeader("User-Agent", userAgent())
             // Sizes and ranges are those of the file itself.
             .setHeader("Accept-Encoding", "identity");
@@ -346,8 +380,12 @@ final class HubHttp implements AutoCloseable {
       token.ifPresent(value -> request.setHeader("Authorization", "Bearer " + value));
     }
     proxies.authorization(uri).ifPresent(v -> request.setHeader("Proxy-Authorization", v));
-    request.method(method, content == null ? HttpRequest.BodyPublishers.noBody() : content);
     try {
+      if (content != null) {
+        return sent(request, method, content);
+      }
+      request.timeout(Duration.ofSeconds(settings.answerTimeoutSeconds()));
+      request.method(method, HttpRequest.BodyPublishers.noBody());
       return client.send(request.build(), HttpResponse.BodyHandlers.ofInputStream());
     } catch (InterruptedException e) {
       throw interrupted();
@@ -356,9 +394,41 @@ final class HubHttp implements AutoCloseable {
     }
   }
 
-  /** The answer comes after the body has been sent: at least 64 KiB a second are expected. */
-  private static long sendingSeconds(HttpRequest.BodyPublisher content) {
-    return Math.max(0, content.contentLength()) >> 16;
+  /** An exchange with a body, which may take its time as long as it goes on. */
+  private HttpResponse<InputStream> sent(
+      HttpRequest.Builder request, String method, HttpRequest.BodyPublisher content)
+      throws IOException, InterruptedException {
+    SentBody body = new SentBody(content);
+    request.method(method, body);
+    CompletableFuture<HttpResponse<InputStream>> exchange =
+        client.sendAsync(request.build(), HttpResponse.BodyHandlers.ofInputStream());
+    try {
+      while (true) {
+        try {
+          return exchange.get(POLL_MILLIS, TimeUnit.MILLISECONDS);
+        } catch (TimeoutException e) {
+          if (stopped) {
+            throw new IOException("stopped", e);
+          }
+          int factor = body.isSent() ? WORK_FACTOR : SENDING_FACTOR;
+          int patienceSeconds = factor * settings.transferTimeoutSeconds();
+          if (body.secondsOfSilence() > patienceSeconds) {
+            throw new IOException(
+                (body.isSent() ? "no answer for " : "nothing was taken for ")
+                    + patienceSeconds
+                    + " seconds",
+                e);
+          }
+        }
+      }
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof IOException cause) {
+        throw cause;
+      }
+      throw new IOException(e.getCause().toString(), e);
+    } finally {
+      exchange.cancel(true); // what is done stays done
+    }
   }
 
   private static String userAgent() {
@@ -387,8 +457,9 @@ final class HubHttp implements AutoCloseable {
               + who
               + " ("
               + what
-              + "); where a company's proxy reads along, its certificate must be in Java's trust"
-              + " store (-Djavax.net.ssl.trustStore)",
+              + "); the certificate of a hub of your own, or of a company's proxy that reads along,"
+              + " must be in the trust store that Java is given:"
+              + " -Djavax.net.ssl.trustStore=FILE",
           e);
     }
     boolean never =

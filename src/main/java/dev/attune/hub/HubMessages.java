@@ -90,6 +90,77 @@ final class HubMessages {
     };
   }
 
+  /** The exception for a push without a token. */
+  InputException noToken(HubName name) {
+    return new InputException(
+        "pushing to "
+            + name.id()
+            + " needs a token that may write, and there is none"
+            + tokenAdvice().replaceFirst("A token", "One"));
+  }
+
+  /**
+   * The exception for a push that failed.
+   *
+   * @param isNew whether the repository was made just before
+   */
+  RuntimeException ofPush(HubName name, HubFailure failure, boolean isNew) {
+    String made =
+        isNew ? ". The repository " + page(name) + " was made, and it is empty" : "";
+    String token = "the token in " + tokenPlace().orElse("HF_TOKEN");
+    String said = failure.getMessage();
+    String message =
+        switch (failure.kind()) {
+          case REPOSITORY, FORBIDDEN, GATED ->
+              token
+                  + " may not write to "
+                  + name.id()
+                  + ": "
+                  + said
+                  + ". It must be valid, have the permission to write, and its owner must be "
+                  + name.id().replaceFirst("/.*", "")
+                  + " or a member of that organisation"
+                  + tokenAdvice();
+          case REVISION ->
+              name.id()
+                  + " has no branch '"
+                  + name.revision()
+                  + "', and one of that name cannot be made; its branches are on "
+                  + page(name)
+                  + "/tree/main";
+          case CONFLICT ->
+              name
+                  + " has changed while this was being pushed ("
+                  + said
+                  + "); it is as the other left it. Push again to come after";
+          case TOO_LARGE ->
+              "the hub does not take so much at a time: "
+                  + said
+                  + ". See "
+                  + settings.endpoint()
+                  + "/docs/hub/storage-limits";
+          default ->
+              name
+                  + " could not be pushed to: "
+                  + said
+                  + ". Nothing of it is visible there; the next push leaves out what has arrived"
+                  + " whole";
+        };
+    boolean isInput =
+        failure.isAboutTheName()
+            || failure.kind() == HubFailure.Kind.TOO_LARGE
+            || failure.kind() == HubFailure.Kind.UNREACHABLE;
+    return isInput
+        ? new InputException(message + made, failure)
+        : new UncheckedIOException(message + made, failure);
+  }
+
+  /** The exception for files that cannot be read. */
+  RuntimeException ofReading(HubName name, IOException failure) {
+    return new UncheckedIOException(
+        "the files for " + name + " cannot be read: " + failure, failure);
+  }
+
   private Optional<String> tokenPlace() {
     return settings.token().isEmpty() ? Optional.empty() : settings.tokenPlace();
   }

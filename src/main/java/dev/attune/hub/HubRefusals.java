@@ -18,13 +18,22 @@ final class HubRefusals {
    */
   static HubFailure ofStore(HubAnswer answer, long retryAfterSeconds) {
     return new HubFailure(
-        answer.status() == 416 ? HubFailure.Kind.RANGE : HubFailure.Kind.BUSY,
+        kindOfStore(answer.status()),
         answer.uri().getHost()
             + ", where the hub keeps files, answers with status "
             + answer.status(),
+        answer.status(),
         retryAfterSeconds,
         null,
         null);
+  }
+
+  private static HubFailure.Kind kindOfStore(int status) {
+    if (status == 416) {
+      return HubFailure.Kind.RANGE;
+    }
+    boolean isBusy = status == 408 || status == 429 || status >= 500;
+    return isBusy ? HubFailure.Kind.BUSY : HubFailure.Kind.EXPIRED;
   }
 
   /**
@@ -49,6 +58,7 @@ final class HubRefusals {
             + status
             + (said.isEmpty() ? "" : " (" + said + ")")
             + (retryAfterSeconds > 0 ? ", and asks to wait " + retryAfterSeconds + " s" : ""),
+        status,
         retryAfterSeconds,
         answer.header("X-Repo-Commit").filter(HubName::isCommit).orElse(null),
         null);
@@ -75,8 +85,19 @@ final class HubRefusals {
           ? HubFailure.Kind.FORBIDDEN
           : HubFailure.Kind.REPOSITORY;
     }
-    if (status == 403) {
+    return kind(status);
+  }
+
+  /** What a status means by itself. */
+  static HubFailure.Kind kind(int status) {
+    if (status == 402 || status == 403) {
       return HubFailure.Kind.FORBIDDEN;
+    }
+    if (status == 409 || status == 412) {
+      return HubFailure.Kind.CONFLICT;
+    }
+    if (status == 413) {
+      return HubFailure.Kind.TOO_LARGE;
     }
     if (status == 416) {
       return HubFailure.Kind.RANGE;
@@ -90,6 +111,11 @@ final class HubRefusals {
   /** The server's own words, short and on one line. */
   private static String message(HubAnswer answer, String body) {
     String text = answer.header("X-Error-Message").or(() -> error(body)).orElse("");
+    return onOneLine(text);
+  }
+
+  /** Another's words as a part of a sentence of ours. */
+  static String onOneLine(String text) {
     String line = text.replaceAll("[\\p{Cntrl}\\s]+", " ").strip();
     return line.length() > MOST_CHARACTERS ? line.substring(0, MOST_CHARACTERS) + "…" : line;
   }

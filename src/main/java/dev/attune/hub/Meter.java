@@ -5,7 +5,7 @@ import java.util.Deque;
 import java.util.Locale;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** Bytes that several transfers have brought, and how fast. */
+/** Bytes that several transfers have moved, and how fast. */
 final class Meter {
   private static final long WINDOW_NANOS = 5_000_000_000L;
 

@@ -36,6 +36,9 @@ final class MiniLm {
           "1.20.0-beta30",
           "7b969e95283826afd9e452a0ab5b80a5ada5c6b49804b938886f5571cc4318ee");
 
+  /** The model that the ONNX one was made from, weight by weight. */
+  static final String NAME_ON_HUB = "sentence-transformers/all-MiniLM-L6-v2";
+
   private static final String ONNX = "all-minilm-l6-v2.onnx";
   private static final String TOKENIZER = "all-minilm-l6-v2-tokenizer.json";
 

@@ -1,5 +1,6 @@
 package dev.attune.metrics;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.IntFunction;
@@ -8,17 +9,39 @@ import java.util.function.IntToLongFunction;
 /** The table of scores by class that accumulators print. */
 final class ClassTable {
   private static final int MAX_NAME = 40;
+  private static final int MIN_NAME = 5;
   private static final int MAX_COLUMN = 12;
+
+  /** Narrower columns could not tell two names apart. */
+  private static final int MIN_COLUMN = 6;
+
+  private static final int LEAST_COLUMNS = 40;
+  private static final int WIDE = 60;
+  private static final int PAIRS_SHOWN = 20;
 
   private ClassTable() {}
 
+  /**
+   * Precision, recall, F1 and support, a line for each class.
+   *
+   * @param columns characters of a line
+   */
   static String render(
-      List<String> names, IntFunction<double[]> scores, IntToLongFunction support) {
-    int width = Math.min(MAX_NAME, names.stream().mapToInt(String::length).max().orElse(0));
-    String header = "%-" + Math.max(width, 5) + "s %9s %9s %9s %9s%n";
-    String line = "%-" + Math.max(width, 5) + "s %9.4f %9.4f %9.4f %9d%n";
-    StringBuilder out =
-        new StringBuilder(String.format(header, "class", "precision", "recall", "f1", "support"));
+      List<String> names, IntFunction<double[]> scores, IntToLongFunction support, int columns) {
+    boolean isWide = columns >= WIDE;
+    int cell = isWide ? 9 : 6;
+    int room = Math.max(columns, LEAST_COLUMNS) - 4 * (cell + 1);
+    int width = nameWidth(names, room);
+    String name = "%-" + width + "s";
+    String header = (name + " %_s %_s %_s %_s%n").replace("_", "" + cell);
+    String line =
+        (name + (isWide ? " %_.4f %_.4f %_.4f %_d%n" : " %_.3f %_.3f %_.3f %_d%n"))
+            .replace("_", "" + cell);
+    StringBuilder out = new StringBuilder();
+    out.append(
+        isWide
+            ? String.format(header, "class", "precision", "recall", "f1", "support")
+            : String.format(header, "class", "prec.", "recall", "f1", "rows"));
     for (int k = 0; k < names.size(); k++) {
       String shown = cut(names.get(k), width);
       double[] row = scores.apply(k);
@@ -28,25 +51,63 @@ final class ClassTable {
     return out.toString();
   }
 
+  private static int nameWidth(List<String> names, int room) {
+    int longest = names.stream().mapToInt(String::length).max().orElse(0);
+    return Math.max(MIN_NAME, Math.min(Math.min(MAX_NAME, room), longest));
+  }
+
   /**
-   * A confusion matrix: a row for each label, a column for each prediction.
+   * A confusion matrix: a row for each label, a column for each prediction; where that is wider
+   * than a line, the pairs that were confused most often.
    *
    * @param counts by label, then prediction (K, K)
+   * @param columns characters of a line
    */
-  static String confusion(List<String> names, long[][] counts) {
-    int width = Math.min(MAX_NAME, names.stream().mapToInt(String::length).max().orElse(0));
+  static String confusion(List<String> names, long[][] counts, int columns) {
+    int line = Math.max(columns, LEAST_COLUMNS);
+    int width = nameWidth(names, line / 3);
+    int cell = Math.min(MAX_COLUMN, (line - width) / names.size() - 1);
+    if (cell < MIN_COLUMN) {
+      return pairs(names, counts, line);
+    }
     StringBuilder out = new StringBuilder("label \\ predicted\n");
-    String blank = "%-" + Math.max(width, 5) + "s";
+    String blank = "%-" + width + "s";
     out.append(String.format(blank, ""));
-    names.forEach(
-        name -> out.append(String.format(" %" + MAX_COLUMN + "s", cut(name, MAX_COLUMN))));
+    names.forEach(name -> out.append(String.format(" %" + cell + "s", cut(name, cell))));
     out.append('\n');
     for (int k = 0; k < counts.length; k++) {
       out.append(String.format(blank, cut(names.get(k), width)));
       for (long count : counts[k]) {
-        out.append(String.format(Locale.ROOT, " %" + MAX_COLUMN + "d", count));
+        out.append(String.format(Locale.ROOT, " %" + cell + "d", count));
       }
       out.append('\n');
+    }
+    return out.toString();
+  }
+
+  private record Pair(int label, int prediction, long count) {}
+
+  private static String pairs(List<String> names, long[][] counts, int line) {
+    List<Pair> pairs = new ArrayList<>();
+    for (int label = 0; label < counts.length; label++) {
+      for (int prediction = 0; prediction < counts.length; prediction++) {
+        if (label != prediction && counts[label][prediction] > 0) {
+          pairs.add(new Pair(label, prediction, counts[label][prediction]));
+        }
+      }
+    }
+    pairs.sort((a, b) -> Long.compare(b.count, a.count));
+    int width = nameWidth(names, (line - 14) / 2);
+    StringBuilder out = new StringBuilder();
+    String form = "%6d  %-" + width + "s as %s%n";
+    out.append(pairs.isEmpty() ? "" : "confused most often:\n");
+    for (Pair pair : pairs.subList(0, Math.min(PAIRS_SHOWN, pairs.size()))) {
+      String label = cut(names.get(pair.label), width);
+      String given = cut(names.get(pair.prediction), width);
+      out.append(String.format(Locale.ROOT, form, pair.count, label, given));
+    }
+    if (pairs.size() > PAIRS_SHOWN) {
+      out.append(String.format("and %d other pairs%n", pairs.size() - PAIRS_SHOWN));
     }
     return out.toString();
   }

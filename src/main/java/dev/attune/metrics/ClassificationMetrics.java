@@ -4,7 +4,10 @@ import dev.attune.core.Check;
 import java.util.LinkedHashMap;
 import java.util.List;
 
-/** Single-label classification: O(K) counts for {@code K} classes, (K, K) where those are few. */
+/**
+ * Single-label classification: O(K) counts for {@code K} classes, (K, K) where those are few or it
+ * is asked for.
+ */
 public final class ClassificationMetrics implements Metrics {
   /** Beyond this many classes nobody reads a confusion matrix in a terminal. */
   private static final int MAX_CONFUSION = 10;
@@ -18,12 +21,40 @@ public final class ClassificationMetrics implements Metrics {
 
   /** For the classes of these names, in the order of their ids. */
   public ClassificationMetrics(List<String> names) {
+    this(names, names.size() <= MAX_CONFUSION);
+  }
+
+  private ClassificationMetrics(List<String> names, boolean isCountedByPair) {
     Check.argument(!names.isEmpty(), "classification needs at least one class");
     this.names = List.copyOf(names);
     this.correct = new long[names.size()];
     this.labelled = new long[names.size()];
     this.predicted = new long[names.size()];
-    this.confusion = names.size() <= MAX_CONFUSION ? new long[names.size()][names.size()] : null;
+    this.confusion = isCountedByPair ? new long[names.size()][names.size()] : null;
+  }
+
+  /** The same with a confusion matrix, however many classes there are. */
+  public static ClassificationMetrics withConfusion(List<String> names) {
+    return new ClassificationMetrics(names, true);
+  }
+
+  /** The classes, in the order of their ids (K). */
+  public List<String> names() {
+    return names;
+  }
+
+  /**
+   * How often each was predicted for each, by label, then prediction (K, K).
+   *
+   * @throws IllegalStateException where that is not counted
+   */
+  public long[][] confusion() {
+    Check.state(confusion != null, "pairs of %d classes are not counted", names.size());
+    long[][] copy = new long[confusion.length][];
+    for (int k = 0; k < copy.length; k++) {
+      copy[k] = confusion[k].clone();
+    }
+    return copy;
   }
 
   /** Counts one prediction. */
@@ -132,15 +163,15 @@ public final class ClassificationMetrics implements Metrics {
   }
 
   /**
-   * A table of precision, recall, F1 and support, one class a line; below it, where there are at
-   * most ten classes, the confusion matrix.
+   * A table of precision, recall, F1 and support, one class a line; below it, where it is counted,
+   * the confusion matrix.
    */
   @Override
-  public String table() {
+  public String table(int columns) {
     String scores =
         ClassTable.render(
-            names, k -> new double[] {precision(k), recall(k), f1(k)}, k -> labelled[k]);
-    return confusion == null ? scores : scores + "\n" + ClassTable.confusion(names, confusion);
+            names, k -> new double[] {precision(k), recall(k), f1(k)}, k -> labelled[k], columns);
+    return confusion == null ? scores : scores + "\n" + ClassTable.confusion(names, confusion, columns);
   }
 
   static double ratio(long part, long whole) {

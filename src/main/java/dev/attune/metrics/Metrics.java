@@ -16,8 +16,12 @@ public interface Metrics {
    */
   LinkedHashMap<String, Double> values();
 
-  /** A table for people, one row a class or entity type; empty where there are none. */
-  default String table() {
+  /**
+   * A table for people, one row a class or entity type; empty where there are none.
+   *
+   * @param columns characters of a line at most; what is narrower than 40 is not heeded
+   */
+  default String table(int columns) {
     return "";
   }
 }

@@ -136,8 +136,8 @@ public final class MultiLabelMetrics implements Metrics {
 
   /** A table of precision, recall, F1 and support, one label a line. */
   @Override
-  public String table() {
+  public String table(int columns) {
     return ClassTable.render(
-        names, k -> new double[] {precision(k), recall(k), f1(k)}, k -> labelled[k]);
+        names, k -> new double[] {precision(k), recall(k), f1(k)}, k -> labelled[k], columns);
   }
 }

@@ -26,7 +26,7 @@ public record PlainTagMetrics(ClassificationMetrics words) implements TagMetrics
   }
 
   @Override
-  public String table() {
-    return words.table();
+  public String table(int columns) {
+    return words.table(columns);
   }
 }

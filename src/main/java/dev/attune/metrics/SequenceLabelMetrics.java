@@ -185,7 +185,7 @@ public final class SequenceLabelMetrics implements TagMetrics {
 
   /** A table of precision, recall, F1 and support, one entity type a line. */
   @Override
-  public String table() {
+  public String table(int columns) {
     return ClassTable.render(
         typeNames,
         k ->
@@ -194,6 +194,6 @@ public final class SequenceLabelMetrics implements TagMetrics {
               ClassificationMetrics.ratio(correct[k], labelled[k]),
               ClassificationMetrics.ratio(2 * correct[k], labelled[k] + predicted[k])
             },
-        k -> labelled[k]);
+        k -> labelled[k], columns);
   }
 }

@@ -120,6 +120,34 @@ public record Datasets(Dataset train, Dataset validation, Dataset test) {
   }
 
   /**
+   * The rows that are predicted, as they are compared with the predictions.
+   *
+   * @throws InputException if no row says what could be compared
+   */
+  static Dataset withTargets(Dataset read, Task task) {
+    boolean readsTags = task.type().readsTags();
+    long rows =
+        read.examples().stream()
+            .filter(
+                example ->
+                    readsTags
+                        ? example.tags() != null
+                        : example.label() != null
+                            || example.labels() != null
+                            || example.answers() != null)
+            .count();
+    if (rows == 0) {
+      throw new InputException(
+          read.source()
+              + " says of no row what is right, so that predictions cannot be compared with it; "
+              + RunOption.COLUMNS
+              + " names the column of a label, where it has another name");
+    }
+    // Where some rows have no tags, the scheme of the others stays as it is.
+    return rows == read.size() ? task.prepared(read) : read;
+  }
+
+  /**
    * The data as the options want it learned: labels by their names, in the task's form, without bad
    * rows, split, and as much of it as is asked for.
    *

@@ -22,6 +22,7 @@ public final class EvaluateRun {
    * @param tokens real tokens
    * @param seconds of inference
    * @param truncated tokens that were cut off
+   * @param comparison of single rows; null where none was asked for
    */
   public record Outcome(
       Map<String, Double> values,
@@ -29,7 +30,8 @@ public final class EvaluateRun {
       Dataset data,
       long tokens,
       double seconds,
-      long truncated) {}
+      long truncated,
+      Comparison comparison) {}
 
   private EvaluateRun() {}
 
@@ -42,7 +44,13 @@ public final class EvaluateRun {
       ComparedAnswers answers = run.compare(dataset);
       double seconds = (System.nanoTime() - begin) * 1e-9;
       return new Outcome(
-          answers.metrics().values(), answers.metrics(), dataset, answers.tokens(), seconds, 0);
+          answers.metrics().values(),
+          answers.metrics(),
+          dataset,
+          answers.tokens(),
+          seconds,
+          0,
+          null);
     }
   }
 
@@ -56,11 +64,20 @@ public final class EvaluateRun {
   public static Outcome run(RunConfig config) {
     config.required(RunOption.FILE);
     if (EvaluationWay.of(config) == EvaluationWay.GENERATE) {
+      if (Comparison.isAsked(config)) {
+        throw new InputException(
+            RunOption.WORST
+                + " and "
+                + RunOption.CONFUSION_MATRIX
+                + " have no meaning with "
+                + RunOption.EVALUATE_WITH.with("generate"));
+      }
       return generate(config);
     }
     try (Session session = Session.open(config);
         TrainedModel trained = TrainedModel.open(config, session);
         Inference inference = new Inference(session.backend())) {
+      Comparison comparison = Comparison.of(config, trained.task());
       Dataset dataset = Datasets.file(config, trained.task(), trained.asTurns(), true);
       checkRows(dataset);
       DataReport.builder(trained.task()).validation(dataset, null).build().throwIfFatal();
@@ -73,10 +90,22 @@ public final class EvaluateRun {
       Data.checkVocabulary(encoded, trained.vocabularySize());
       Evaluator evaluator = new Evaluator(trained.task(), encoded, inference);
       long begin = System.nanoTime();
-      Map<String, Double> values = evaluator.evaluate(trained.model(), session.tape(0));
+      Map<String, Double> values =
+          comparison == null
+              ? evaluator.evaluate(trained.model(), session.tape(0))
+              : evaluator.evaluate(
+                  trained.model(),
+                  session.tape(0),
+                  trained.task().reading(dataset, encoded, comparison::add));
       double seconds = (System.nanoTime() - begin) * 1e-9;
       return new Outcome(
-          values, evaluator.metrics(), dataset, encoded.tokens(), seconds, encoded.droppedTokens());
+          values,
+          evaluator.metrics(),
+          dataset,
+          encoded.tokens(),
+          seconds,
+          encoded.droppedTokens(),
+          comparison);
     }
   }
 }

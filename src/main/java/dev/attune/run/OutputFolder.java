@@ -16,6 +16,9 @@ import java.util.stream.Stream;
  * data_report.json}, checkpoints. While it is open no other run can write there.
  */
 final class OutputFolder implements AutoCloseable {
+  static final String RUN_FILE = "run.yaml";
+  static final String METRICS_FILE = "metrics.jsonl";
+
   private final Path folder;
   private final FolderLock lock;
 
@@ -125,7 +128,8 @@ final class OutputFolder implements AutoCloseable {
     return checkpoints(folder);
   }
 
-  private static Path checkpoints(Path folder) {
+  /** Where a run in that folder keeps checkpoints until it has ended. */
+  static Path checkpoints(Path folder) {
     return folder.resolve("checkpoints");
   }
 
@@ -140,7 +144,7 @@ final class OutputFolder implements AutoCloseable {
   }
 
   Path runFile() {
-    return folder.resolve("run.yaml");
+    return folder.resolve(RUN_FILE);
   }
 
   Path dataReportFile() {
@@ -148,7 +152,7 @@ final class OutputFolder implements AutoCloseable {
   }
 
   Path metricsFile() {
-    return folder.resolve("metrics.jsonl");
+    return folder.resolve(METRICS_FILE);
   }
 
   /** An I/O failure in words: many exceptions carry the file name alone. */

@@ -25,15 +25,26 @@ public final class PredictRun {
    *
    * @param data rows written, with how they were read
    * @param truncated tokens that were cut off
+   * @param comparison with what rows say; null where none was asked for
    * @param renamed names that fields of ours have where the input has theirs
    */
   public record Outcome(
-      Dataset data, double seconds, long truncated, Path output, Map<String, String> renamed) {}
+      Dataset data,
+      double seconds,
+      long truncated,
+      Path output,
+      Comparison comparison,
+      Map<String, String> renamed) {}
 
   private final PredictionFile out;
+  private final Comparison comparison; // null: none
+  private final Dataset gold;
+  private int row;
 
-  private PredictRun(PredictionFile out) {
+  private PredictRun(PredictionFile out, Comparison comparison, Dataset gold) {
     this.out = out;
+    this.comparison = comparison;
+    this.gold = gold;
   }
 
   /** Predicts; the output file appears only once it is complete. */
@@ -49,7 +60,9 @@ public final class PredictRun {
                 + " is a language model; use attune generate "
                 + RunOption.PROMPTS.with(config.texts(RunOption.FILE).get(0)));
       }
+      Comparison comparison = Comparison.of(config, trained.task());
       Dataset dataset = Datasets.file(config, trained.task(), false, false);
+      Dataset gold = comparison == null ? dataset : Datasets.withTargets(dataset, trained.task());
       int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
       EncodedDataset encoded =
           new Encoder(
@@ -65,7 +78,7 @@ public final class PredictRun {
       try {
         try (BufferedWriter writer = Files.newBufferedWriter(partial)) {
           PredictionFile rows = new PredictionFile(output, writer, dataset);
-          PredictRun run = new PredictRun(rows);
+          PredictRun run = new PredictRun(rows, comparison, gold);
           inference.run(
               trained.model(),
               session.tape(0),
@@ -83,7 +96,8 @@ public final class PredictRun {
         Files.deleteIfExists(partial);
       }
       double seconds = (System.nanoTime() - begin) * 1e-9;
-      return new Outcome(dataset, seconds, encoded.droppedTokens(), output, renamed);
+      return new Outcome(
+          dataset, seconds, encoded.droppedTokens(), output, comparison, renamed);
     } catch (IOException e) {
       throw new UncheckedIOException(
           RunOption.OUTPUT.with(output) + " cannot be written: " + OutputFolder.describe(e), e);
@@ -93,6 +107,10 @@ public final class PredictRun {
   private void write(Example example, Prediction prediction) {
     ObjectNode predicted = JsonNodeFactory.instance.objectNode();
     prediction.write(predicted);
+    if (comparison != null) {
+      comparison.add(gold.get(row), prediction);
+    }
+    row++; // they come in their order
     try {
       out.write(example, predicted);
     } catch (IOException e) {

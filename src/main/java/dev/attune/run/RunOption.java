@@ -235,7 +235,7 @@ public enum RunOption {
   BASE_MODEL(
       "NAME|DIR",
       null,
-      "an adapter's base model, where it is not what the adapter says",
+      "the base model, where it is not what the adapter or the run says",
       OnResume.BY_CONTENT),
   PROMPT("TEXT", null, "what to continue"),
   PROMPTS("FILE", null, "many prompts: .txt, one a line, or rows with a prompt or messages"),
@@ -265,7 +265,16 @@ public enum RunOption {
       "random weights of this shape: minilm, bert-base, bert-large, gpt2, llama-160m, llama-1b"),
   FIXED_LENGTH(null, "false", "random texts of exactly --max-length tokens"),
   PROFILE(null, "false", "time each kernel"),
-  DRY_RUN(null, "false", "only tell what would be removed");
+  REPO("ORG/NAME", null, "the repository of the hub, which is made where there is none"),
+  REVISION("BRANCH", null, "the branch to commit to, which is made where there is none; else main"),
+  COMMIT_MESSAGE("TEXT", null, "of the commit; else what it is: Upload model"),
+  CREATE_PR(null, "false", "propose the commit as a pull request; the branch stays as it is"),
+  PRIVATE(null, "false", "only its owners may see the repository"),
+  LICENSE("NAME", null, "for the card, as the hub names it: apache-2.0, mit, cc-by-4.0 …"),
+  LANGUAGE("LIST", null, "for the card, codes of languages: en,de"),
+  WORST("N", null, "show the N rows that are predicted worst, with what they say"),
+  CONFUSION_MATRIX(null, "false", "count what was predicted by what rows say, of all labels"),
+  DRY_RUN(null, "false", "only tell what would be done");
 
   /** Options of {@code attune train}. */
   public static final List<RunOption> TRAIN =
@@ -343,6 +352,19 @@ public enum RunOption {
   /** Options of {@code attune hub}. */
   public static final List<RunOption> HUB = List.of(DRY_RUN);
 
+  /** Options of {@code attune push}. */
+  public static final List<RunOption> PUSH =
+      List.of(
+          REPO,
+          REVISION,
+          COMMIT_MESSAGE,
+          CREATE_PR,
+          PRIVATE,
+          LICENSE,
+          LANGUAGE,
+          BASE_MODEL,
+          DRY_RUN);
+
   /** Options of {@code attune evaluate}. */
   public static final List<RunOption> EVALUATE =
       Stream.concat(
@@ -354,12 +376,14 @@ public enum RunOption {
                   EVALUATE_WITH,
                   MAX_NEW_TOKENS,
                   STOP,
-                  STREAMS))
+                  STREAMS,
+                  WORST,
+                  CONFUSION_MATRIX))
           .toList();
 
   /** Options of {@code attune predict}. */
   public static final List<RunOption> PREDICT =
-      Stream.concat(INFERENCE.stream(), Stream.of(OUTPUT)).toList();
+      Stream.concat(INFERENCE.stream(), Stream.of(OUTPUT, WORST, CONFUSION_MATRIX)).toList();
 
   /** Options of {@code attune bench}. */
   public static final List<RunOption> BENCH =

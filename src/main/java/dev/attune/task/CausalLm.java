@@ -301,6 +301,11 @@ public final class CausalLm implements Task {
     }
 
     @Override
+    public String pipeline() {
+      return "text-generation";
+    }
+
+    @Override
     public String classSuffix() {
       return "ForCausalLM";
     }

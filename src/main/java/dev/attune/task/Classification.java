@@ -154,6 +154,27 @@ public final class Classification implements Task {
   }
 
   @Override
+  public String errorName() {
+    return "loss";
+  }
+
+  @Override
+  public Judgement judged(Example example, Prediction prediction) {
+    Predicted predicted = (Predicted) prediction;
+    if (!LabelMap.isPresent(example.label()) || !labels.contains(example.label())) {
+      return null;
+    }
+    boolean isRight = example.label().equals(predicted.label());
+    double loss = Logits.surprise(predicted.scores().get(example.label()));
+    return new Judgement(example.label(), predicted.label(), isRight, loss, predicted.score());
+  }
+
+  @Override
+  public boolean hasOneLabel() {
+    return true;
+  }
+
+  @Override
   public void describe(ObjectNode outputs, ObjectNode settings) {
     labels.write(outputs);
     outputs.put("problem_type", "single_label_classification");
@@ -208,6 +229,11 @@ public final class Classification implements Task {
     @Override
     public String peftType() {
       return "SEQ_CLS";
+    }
+
+    @Override
+    public String pipeline() {
+      return "text-classification";
     }
 
     @Override

@@ -18,6 +18,11 @@ final class Logits {
     return best;
   }
 
+  /** The loss of what has this probability; finite where it is 0. */
+  static double surprise(double probability) {
+    return -Math.log(Math.max(probability, Double.MIN_NORMAL));
+  }
+
   /** The probabilities of a row (cols). */
   static double[] softmax(FloatBuffer logits, int row, int cols) {
     double[] scores = new double[cols];

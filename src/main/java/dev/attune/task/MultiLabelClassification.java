@@ -307,6 +307,39 @@ public final class MultiLabelClassification implements Task {
   }
 
   @Override
+  public String errorName() {
+    return "loss";
+  }
+
+  /** The loss is that of all labels; a mistake is a label too many or one that is missing. */
+  @Override
+  public Judgement judged(Example example, Prediction prediction) {
+    Predicted predicted = (Predicted) prediction;
+    Set<String> gold = labels(example);
+    if (gold == null || !gold.stream().allMatch(labels::contains)) {
+      return null;
+    }
+    double loss = 0;
+    double probability = 1;
+    for (Map.Entry<String, Double> score : predicted.scores().entrySet()) {
+      double share = score.getValue();
+      loss += Logits.surprise(gold.contains(score.getKey()) ? share : 1 - share);
+      probability *= predicted.labels().contains(score.getKey()) ? share : 1 - share;
+    }
+    List<String> inOrder = labels.names().stream().filter(gold::contains).toList();
+    return new Judgement(
+        shown(inOrder),
+        shown(predicted.labels()),
+        inOrder.equals(predicted.labels()),
+        loss / labels.size(),
+        probability);
+  }
+
+  private static String shown(List<String> names) {
+    return names.isEmpty() ? "(none)" : String.join(", ", names);
+  }
+
+  @Override
   public void describe(ObjectNode outputs, ObjectNode settings) {
     labels.write(outputs);
     outputs.put("problem_type", "multi_label_classification");
@@ -412,6 +445,11 @@ public final class MultiLabelClassification implements Task {
     @Override
     public String peftType() {
       return "SEQ_CLS";
+    }
+
+    @Override
+    public String pipeline() {
+      return "text-classification";
     }
 
     @Override

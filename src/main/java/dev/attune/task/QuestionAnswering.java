@@ -327,6 +327,27 @@ public final class QuestionAnswering implements Task {
   }
 
   @Override
+  public String errorName() {
+    return "1 - F1";
+  }
+
+  @Override
+  public Judgement judged(Example example, Prediction prediction) {
+    Candidate given = ((Predicted) prediction).best();
+    if (example.answers() == null) {
+      return null;
+    }
+    List<String> gold = example.answers().stream().map(GoldAnswer::text).distinct().toList();
+    double f1 = AnswerMetrics.bestF1(gold, given.text());
+    return new Judgement(
+        gold.isEmpty() ? "(no answer)" : String.join(" | ", gold),
+        given.text().isEmpty() ? "(no answer)" : given.text(),
+        f1 == 1,
+        1 - f1,
+        given.score());
+  }
+
+  @Override
   public void describe(ObjectNode outputs, ObjectNode saved) {
     saved.put("doc_stride", settings.docStride());
     saved.put("max_answer_length", settings.maxAnswerLength());
@@ -472,6 +493,11 @@ public final class QuestionAnswering implements Task {
     @Override
     public String peftType() {
       return "QUESTION_ANS";
+    }
+
+    @Override
+    public String pipeline() {
+      return "question-answering";
     }
 
     @Override

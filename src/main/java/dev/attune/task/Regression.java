@@ -25,6 +25,7 @@ import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.BiConsumer;
@@ -120,6 +121,26 @@ public final class Regression implements Task {
   }
 
   @Override
+  public String errorName() {
+    return "residual";
+  }
+
+  @Override
+  public Judgement judged(Example example, Prediction prediction) {
+    Float gold = Numbers.parse(example.label());
+    if (gold == null) {
+      return null;
+    }
+    float score = ((Predicted) prediction).score();
+    return new Judgement(
+        example.label().strip(),
+        String.format(Locale.ROOT, "%.4g", score),
+        gold == score,
+        Math.abs((double) score - gold),
+        Double.NaN);
+  }
+
+  @Override
   public void describe(ObjectNode outputs, ObjectNode settings) {
     ONE_OUTPUT.write(outputs);
     outputs.put("problem_type", "regression");
@@ -181,6 +202,11 @@ public final class Regression implements Task {
     @Override
     public String peftType() {
       return "SEQ_CLS";
+    }
+
+    @Override
+    public String pipeline() {
+      return "text-classification";
     }
 
     @Override

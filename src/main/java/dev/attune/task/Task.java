@@ -87,6 +87,30 @@ public interface Task extends TargetChecks {
    */
   Reading reading(Dataset dataset, EncodedDataset data, BiConsumer<Example, Prediction> sink);
 
+  /**
+   * What the error of a {@link Judgement} is: "loss", "residual" …; null where rows are not judged
+   * one by one.
+   */
+  default String errorName() {
+    return null;
+  }
+
+  /**
+   * Judges a prediction by its row.
+   *
+   * @param example in the form in which the task was learned
+   * @return null where the row says nothing, or nothing that the model knows
+   * @throws UnsupportedOperationException where there is no {@link #errorName}
+   */
+  default Judgement judged(Example example, Prediction prediction) {
+    throw new UnsupportedOperationException(name() + " is not judged row by row");
+  }
+
+  /** Whether each row has one of the labels, so that those given can be counted by it. */
+  default boolean hasOneLabel() {
+    return false;
+  }
+
   /** Whether decisions, such as thresholds, are to be set on validation data. */
   default boolean isCalibrated() {
     return false;

@@ -21,6 +21,9 @@ public interface TaskType {
   /** PEFT's {@code task_type} of its adapters: {@code SEQ_CLS}. */
   String peftType();
 
+  /** What the Hugging Face Hub, and Transformers' pipelines, call what such a model does. */
+  String pipeline();
+
   /** What the names end in of Transformers' classes for it: {@code ForSequenceClassification}. */
   String classSuffix();
 

@@ -6,6 +6,7 @@ import dev.attune.data.LabelMap;
 import dev.attune.folder.ModelFolder;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
 
@@ -73,6 +74,25 @@ public final class Tasks {
     TaskType type = noted.isEmpty() ? told(folder) : named(noted);
     LabelMap labels = type.hasLabels() ? labels(folder) : null;
     return type.open(labels, folder.attune(), options);
+  }
+
+  /**
+   * What a model does, as {@link TaskType#pipeline} calls it, by what its files say; empty where
+   * they do not say it.
+   *
+   * @param noted the task in attune.json
+   * @param peftType of adapter_config.json
+   * @param architecture of config.json
+   */
+  public static Optional<String> pipeline(String noted, String peftType, String architecture) {
+    return ALL.stream()
+        .filter(
+            type ->
+                noted.isEmpty()
+                    ? type.peftType().equals(peftType) || type.hasClass(architecture)
+                    : type.name().equals(noted))
+        .findFirst()
+        .map(TaskType::pipeline);
   }
 
   private static TaskType told(ModelFolder folder) {

@@ -33,6 +33,7 @@ import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
 import dev.attune.text.TokenIds;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
@@ -250,6 +251,38 @@ public final class TokenClassification implements Task {
   }
 
   @Override
+  public String errorName() {
+    return "wrong tags";
+  }
+
+  /**
+   * Words with a wrong tag, and those tags, are shown. A word that the model did not read counts
+   * for nothing, as in the metrics.
+   */
+  @Override
+  public Judgement judged(Example example, Prediction prediction) {
+    Predicted predicted = (Predicted) prediction;
+    List<String> gold = example.tags();
+    if (gold == null || gold.size() != example.tokens().size()) {
+      return null;
+    }
+    List<String> right = new ArrayList<>();
+    List<String> wrong = new ArrayList<>();
+    double surest = Double.NaN;
+    for (int word = 0; word < gold.size(); word++) {
+      String tag = predicted.tags().get(word);
+      if (tag != null && !tag.equals(gold.get(word))) {
+        right.add(example.tokens().get(word) + "/" + gold.get(word));
+        wrong.add(example.tokens().get(word) + "/" + tag);
+        double score = predicted.scores().get(word);
+        surest = Double.isNaN(surest) ? score : Math.max(surest, score);
+      }
+    }
+    return new Judgement(
+        String.join(" ", right), String.join(" ", wrong), wrong.isEmpty(), wrong.size(), surest);
+  }
+
+  @Override
   public void describe(ObjectNode outputs, ObjectNode settings) {
     labels.write(outputs);
     if (converts) {
@@ -397,6 +430,11 @@ public final class TokenClassification implements Task {
     @Override
     public String peftType() {
       return "TOKEN_CLS";
+    }
+
+    @Override
+    public String pipeline() {
+      return "token-classification";
     }
 
     @Override

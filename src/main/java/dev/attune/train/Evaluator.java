@@ -69,11 +69,25 @@ public final class Evaluator {
   }
 
   /**
+   * The same, while somebody else reads the outputs too.
+   *
+   * @param beside hears every batch
+   */
+  public Map<String, Double> evaluate(Model model, Tape tape, Reading beside) {
+    return evaluate(model, tape, beside, () -> false);
+  }
+
+  /**
    * The same, until it is told to stop.
    *
    * @throws dev.attune.core.InterruptedCallException once {@code stopRequested} is true
    */
   Map<String, Double> evaluate(Model model, Tape tape, BooleanSupplier stopRequested) {
+    return evaluate(model, tape, (batch, output) -> {}, stopRequested);
+  }
+
+  private Map<String, Double> evaluate(
+      Model model, Tape tape, Reading beside, BooleanSupplier stopRequested) {
     Measurement measurement = task.measurement(data);
     double[] lossAndTargets = new double[2];
     Reading reading =
@@ -83,11 +97,13 @@ public final class Evaluator {
             lossAndTargets[0] += output.loss();
             lossAndTargets[1] += batch.supervisedTargets();
             measurement.add(batch, output);
+            beside.add(batch, output);
           }
 
           @Override
           public void end() {
             measurement.end();
+            beside.end();
           }
         };
     inference.run(model, tape, data, new Objective(task, 0f), reading, stopRequested);

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Function;
@@ -48,7 +49,43 @@ public final class WeightFolder {
     if (Files.exists(folder.resolve(TORCH + INDEX))) {
       return openShards(folder, TORCH + INDEX, TorchBin::open);
     }
-    throw Messages.bad(
+    throw none(folder);
+  }
+
+  /**
+   * The names of the files that {@link #open} reads, an index before its shards.
+   *
+   * @throws InputException when there are none, or a shard is missing
+   */
+  public static List<String> files(Path folder) {
+    for (String name : List.of(SAFETENSORS, SAFETENSORS + INDEX, TORCH, TORCH + INDEX)) {
+      if (!Files.exists(folder.resolve(name))) {
+        continue;
+      }
+      List<String> names = new ArrayList<>(List.of(name));
+      if (name.endsWith(INDEX)) {
+        Path index = folder.resolve(name);
+        Set<String> shards = new TreeSet<>(readIndex(index).values());
+        shards.forEach(shard -> checkShard(folder, index, shard, shards.size()));
+        names.addAll(shards);
+      }
+      return names;
+    }
+    throw none(folder);
+  }
+
+  private static void checkShard(Path folder, Path index, String shard, int count) {
+    if (!Files.exists(folder.resolve(shard))) {
+      throw Messages.bad(
+          index,
+          "names the shard %s, which is not in the folder; copy all %d shards",
+          Messages.shown(shard),
+          count);
+    }
+  }
+
+  private static InputException none(Path folder) {
+    return Messages.bad(
         folder,
         "holds no weights: expected %s, %s or %s; it holds %s",
         SAFETENSORS,
@@ -75,15 +112,8 @@ public final class WeightFolder {
     ShardedSource opened = null;
     try {
       for (String shard : order) {
-        Path file = folder.resolve(shard);
-        if (!Files.exists(file)) {
-          throw Messages.bad(
-              index,
-              "names the shard %s, which is not in the folder; copy all %d shards",
-              Messages.shown(shard),
-              order.size());
-        }
-        shards.put(shard, opener.apply(file));
+        checkShard(folder, index, shard, order.size());
+        shards.put(shard, opener.apply(folder.resolve(shard)));
       }
       opened = new ShardedSource(index, shards, map);
       return opened;

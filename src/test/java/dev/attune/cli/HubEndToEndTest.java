@@ -91,7 +91,29 @@ class HubEndToEndTest {
     assertEquals("some-org/tiny", adapter.path("base_model_name_or_path").asText());
     assertEquals(commit, adapter.path("revision").asText());
 
-    server.model("some-org/adapter").commit("main", FakeHub.files(output));
+    Ended pushed =
+        attune(
+            List.of("HF_TOKEN=hf_right"),
+            "push",
+            output.toString(),
+            "--repo",
+            "some-org/adapter",
+            "--commit-message",
+            "A tiny adapter",
+            "--json");
+    assertEquals(0, pushed.status(), pushed::err);
+    assertFalse((pushed.out() + pushed.err()).contains("hf_right"));
+    assertTrue(pushed.json().path("created").asBoolean(), pushed::out);
+    assertTrue(pushed.json().path("left_out").has("metrics.jsonl"), pushed::out);
+    assertTrue(pushed.json().path("card").asText().contains("base_model: some-org/tiny\n"));
+    Ended fetched = attune(List.of(), "hub", "fetch", "some-org/adapter");
+    assertEquals(0, fetched.status(), fetched::err);
+    Path there = Path.of(fetched.out().strip());
+    for (String file : FakeHub.files(there).keySet()) {
+      assertEquals(
+          -1, Files.mismatch(output.resolve(file), there.resolve(file)), "the same bytes: " + file);
+    }
+
     Ended evaluated =
         attune(List.of(), "evaluate", "--model", "some-org/adapter", "--file", data, "--json");
     assertEquals(0, evaluated.status(), evaluated::err);

@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.InputException;
+import dev.attune.hub.PruneResult.Reason;
+import dev.attune.hub.PruneResult.Spared;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -96,7 +98,7 @@ class CachePruneTest {
     assertTrue(Files.exists(repository.resolve("snapshots/" + NEW + "/config.json")));
     assertTrue(Files.exists(repository.resolve("snapshots/" + NEW + "/sub/model.safetensors")));
     assertTrue(Files.exists(cache.resolve("datasets--rows/snapshots/" + OLD + "/train.csv")));
-    assertEquals(new PruneResult(List.of(), 0, 0), prune(false));
+    assertEquals(new PruneResult(List.of(), 0, 0, List.of()), prune(false));
     assertEquals(List.of(), reports);
   }
 
@@ -105,7 +107,13 @@ class CachePruneTest {
   void aBranchThatCannotBeReadKeepsAll() throws Exception {
     Path repository = cache.resolve("models--some-org--name");
     Files.writeString(repository.resolve("refs/main"), "../../x");
-    assertEquals(new PruneResult(List.of(), 0, 0), prune(false));
+    assertEquals(
+        new PruneResult(
+            List.of(),
+            0,
+            0,
+            List.of(new Spared("some-org/name", Reason.BROKEN_BRANCH, 12_300))),
+        prune(false, "some-org/name"));
     assertTrue(Files.exists(repository.resolve("snapshots/" + OLD)));
     assertTrue(reports.get(0).contains("names no commit"), reports::toString);
   }
@@ -118,7 +126,14 @@ class CachePruneTest {
     write(blobs.resolve("fourth"), 3000); // whole, its link is not made yet
     for (boolean dryRun : new boolean[] {true, false}) {
       reports.clear();
-      assertEquals(5000 + 300 + 10, prune(dryRun).bytes());
+      PruneResult result = prune(dryRun);
+      assertEquals(5000 + 300 + 10, result.bytes());
+      Reason recent = Reason.CHANGED_WITHIN_AN_HOUR;
+      assertEquals(
+          List.of(
+              new Spared("some-org/name/blobs/fourth", recent, 3000),
+              new Spared("some-org/name/blobs/fourth.5678abcd.incomplete", recent, 2000)),
+          result.spared());
       assertEquals(1, reports.size(), reports::toString);
       assertTrue(
           reports.get(0).contains("2 files (5 KiB)") && reports.get(0).contains("last hour"),
@@ -127,7 +142,7 @@ class CachePruneTest {
     assertTrue(Files.exists(blobs.resolve("fourth.5678abcd.incomplete")));
     assertTrue(Files.exists(blobs.resolve("fourth")));
     FakeHub.age(cache);
-    assertEquals(new PruneResult(List.of(), 2, 5000), prune(false));
+    assertEquals(new PruneResult(List.of(), 2, 5000, List.of()), prune(false));
   }
 
   /**
@@ -142,7 +157,11 @@ class CachePruneTest {
     FakeHub.age(cache);
     Files.createSymbolicLink(link, target);
     Files.createDirectories(repository.resolve("snapshots/" + "c".repeat(40)));
-    assertEquals(new PruneResult(List.of(), 1, 300), prune(false));
+    PruneResult result = prune(false);
+    assertEquals(List.of(1, 300L), List.of(result.files(), result.bytes()));
+    assertEquals(
+        List.of("some-org/name@" + OLD, "some-org/name@" + "c".repeat(40)),
+        result.spared().stream().map(Spared::name).toList());
     assertTrue(Files.exists(link), "with its content");
     assertTrue(Files.exists(repository.resolve("trees/" + OLD + ".json")));
     assertTrue(Files.exists(repository.resolve("snapshots/" + "c".repeat(40))));

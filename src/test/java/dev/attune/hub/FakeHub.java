@@ -7,6 +7,8 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
+import com.sun.net.httpserver.HttpsConfigurator;
+import com.sun.net.httpserver.HttpsServer;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
@@ -30,6 +32,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.stream.Stream;
+import javax.net.ssl.SSLContext;
 
 /**
  * A hub on this machine that speaks the real one's protocol, with a store of large files at another
@@ -62,6 +65,8 @@ public final class FakeHub implements AutoCloseable {
     volatile String readers; // a token; null: everybody
     volatile boolean gated;
     volatile boolean withoutBlobs;
+    volatile String writers; // a token; null: everybody who has one
+    volatile boolean isPrivate;
 
     /** A new commit of a branch. */
     public String commit(String branch, Map<String, byte[]> files) {
@@ -76,9 +81,11 @@ public final class FakeHub implements AutoCloseable {
 
   final List<Request> requests = new CopyOnWriteArrayList<>();
   final List<Fault> faults = new CopyOnWriteArrayList<>();
-  private final Map<String, Repository> repositories = new ConcurrentHashMap<>();
-  private final Map<String, byte[]> stored = new ConcurrentHashMap<>();
+  final Map<String, Repository> repositories = new ConcurrentHashMap<>();
+  final Map<String, byte[]> stored = new ConcurrentHashMap<>();
   private final ExecutorService threads = Executors.newCachedThreadPool();
+  final FakeHubUploads uploads = new FakeHubUploads(this);
+  private final SSLContext secrets;
   private final HttpServer hub;
   private final HttpServer store;
   volatile boolean withoutRanges;
@@ -89,6 +96,14 @@ public final class FakeHub implements AutoCloseable {
   }
 
   FakeHub(int port) throws IOException {
+    this(port, null);
+  }
+
+  /**
+   * @param secrets for https; null: plain http
+   */
+  FakeHub(int port, SSLContext secrets) throws IOException {
+    this.secrets = secrets;
     hub = server(port, this::answer);
     store = server(0, this::answerOfStore);
   }
@@ -98,8 +113,15 @@ public final class FakeHub implements AutoCloseable {
   }
 
   private HttpServer server(int port, Handler handler) throws IOException {
-    HttpServer server =
-        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
+    InetSocketAddress address = new InetSocketAddress(InetAddress.getLoopbackAddress(), port);
+    HttpServer server;
+    if (secrets == null) {
+      server = HttpServer.create(address, 0);
+    } else {
+      HttpsServer secure = HttpsServer.create(address, 0);
+      secure.setHttpsConfigurator(new HttpsConfigurator(secrets));
+      server = secure;
+    }
     server.setExecutor(threads);
     server.createContext(
         "/",
@@ -127,8 +149,17 @@ public final class FakeHub implements AutoCloseable {
         exchange.getRequestHeaders().getFirst("Range"));
   }
 
+  private String scheme() {
+    return secrets == null ? "http" : "https";
+  }
+
   public String address() {
-    return "http://127.0.0.1:" + hub.getAddress().getPort();
+    return scheme() + "://127.0.0.1:" + hub.getAddress().getPort();
+  }
+
+  /** Where large files are kept: another host, as far as names go. */
+  String storeAddress() {
+    return scheme() + "://localhost:" + store.getAddress().getPort();
   }
 
   public Repository model(String id) {
@@ -165,6 +196,9 @@ public final class FakeHub implements AutoCloseable {
   }
 
   private void answer(HttpExchange exchange) throws IOException {
+    if (uploads.answers(exchange)) {
+      return;
+    }
     String path = exchange.getRequestURI().getPath();
     if (path.startsWith("/api/")) {
       answerOfApi(exchange, path.substring("/api/".length()));
@@ -196,7 +230,7 @@ public final class FakeHub implements AutoCloseable {
           .getResponseHeaders()
           .set(
               "Location",
-              "http://localhost:" + store.getAddress().getPort() + "/" + sha256 + "?signed=yes");
+              storeAddress() + "/" + sha256 + "?signed=yes");
       send(exchange, 302, "Found. Redirecting".getBytes(UTF_8));
     } else {
       exchange.getResponseHeaders().set("ETag", '"' + gitHash(content) + '"');
@@ -204,11 +238,11 @@ public final class FakeHub implements AutoCloseable {
     }
   }
 
-  private static String decoded(String part) {
+  static String decoded(String part) {
     return java.net.URLDecoder.decode(part.replace("+", "%2B"), UTF_8);
   }
 
-  private Repository visible(HttpExchange exchange, String key) throws IOException {
+  Repository visible(HttpExchange exchange, String key) throws IOException {
     Repository repository = repositories.get(key);
     String token = exchange.getRequestHeaders().getFirst("Authorization");
     if (token != null && token.equals("Bearer wrong")) {
@@ -233,11 +267,21 @@ public final class FakeHub implements AutoCloseable {
     return repository;
   }
 
-  private static String commit(Repository repository, String revision) {
+  static String commit(Repository repository, String revision) {
     return repository.commits.containsKey(revision) ? revision : repository.branches.get(revision);
   }
 
   private void answerOfApi(HttpExchange exchange, String path) throws IOException {
+    if (path.matches("(models|datasets)/[^/]+(/[^/]+)?")) {
+      Repository repository = visible(exchange, path);
+      if (repository != null) {
+        String commit = repository.branches.get("main");
+        String id = path.substring(path.indexOf('/') + 1);
+        ObjectNode info = info(id, commit, repository.commits.get(commit), false);
+        send(exchange, 200, JSON.writeValueAsBytes(info.put("private", repository.isPrivate)));
+      }
+      return;
+    }
     String rawPath = exchange.getRequestURI().getRawPath();
     for (String what : List.of("/revision/", "/tree/")) {
       int at = path.indexOf(what);
@@ -277,7 +321,6 @@ public final class FakeHub implements AutoCloseable {
   /** What the API answers of a commit. */
   static ObjectNode info(String id, String commit, Map<String, byte[]> files, boolean blobs) {
     ObjectNode info = JSON.createObjectNode().put("id", id).put("sha", commit);
-    info.put("private", false);
     ArrayNode siblings = info.putArray("siblings");
     new TreeMap<>(files)
         .forEach(
@@ -325,6 +368,10 @@ public final class FakeHub implements AutoCloseable {
   }
 
   private void answerOfStore(HttpExchange exchange) throws IOException {
+    if (exchange.getRequestMethod().equals("PUT")) {
+      uploads.take(exchange);
+      return;
+    }
     byte[] content = stored.get(exchange.getRequestURI().getPath().substring(1));
     if (content == null) {
       send(exchange, 404, new byte[0]);
@@ -416,10 +463,14 @@ public final class FakeHub implements AutoCloseable {
     }
   }
 
-  /** For trials by hand: PORT, bytes a second of the store, then ID=FOLDER of models. */
+  /**
+   * For trials by hand: PORT, bytes a second of the store, then ID=FOLDER of models. The property
+   * partBytes cuts uploads.
+   */
   public static void main(String[] args) throws Exception {
     FakeHub hub = new FakeHub(Integer.parseInt(args[0]));
     hub.bytesPerSecond = Integer.parseInt(args[1]);
+    hub.uploads.partBytes = Integer.getInteger("partBytes", 0);
     for (String model : List.of(args).subList(2, args.length)) {
       String[] parts = model.split("=", 2);
       boolean data = parts[0].startsWith("datasets/");

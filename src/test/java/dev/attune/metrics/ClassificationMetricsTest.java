@@ -80,7 +80,7 @@ class ClassificationMetricsTest {
     ClassificationMetrics metrics = new ClassificationMetrics(List.of("bad", "x".repeat(60)));
     metrics.add(0, 0);
     metrics.add(1, 0);
-    List<String> lines = metrics.table().lines().toList();
+    List<String> lines = metrics.table(200).lines().toList();
     assertEquals(8, lines.size());
     assertTrue(lines.get(1).matches("bad +0.5000 +1.0000 +0.6667 +1"), lines.get(1));
     assertEquals(lines.get(0).length(), lines.get(2).length());
@@ -97,7 +97,7 @@ class ClassificationMetricsTest {
     ClassificationMetrics other = new ClassificationMetrics(classes(11));
     other.add(0, 0);
     metrics.merge(other);
-    assertEquals(12, metrics.table().lines().count());
+    assertEquals(12, metrics.table(200).lines().count());
     assertEquals(0.5, metrics.values().get("accuracy"));
   }
 

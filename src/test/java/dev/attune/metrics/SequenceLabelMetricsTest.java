@@ -55,7 +55,7 @@ class SequenceLabelMetricsTest {
     assertEquals(2 / 3.0, values.get("recall"));
     assertEquals(4 / 7.0, values.get("f1"));
     assertEquals(5 / 7.0, values.get("accuracy"));
-    assertTrue(metrics.table().contains("LOC      1.0000    1.0000    1.0000         1"));
+    assertTrue(metrics.table(200).contains("LOC      1.0000    1.0000    1.0000         1"));
   }
 
   @Test
