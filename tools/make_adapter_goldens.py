@@ -38,6 +38,9 @@ OPTIONS = {
     "gpt2_bias": ("gpt2", LM, dict(r=2, lora_alpha=8, target_modules=["c_attn", "c_fc", "wte"], bias="lora_only", fan_in_fan_out=True)),
     "gpt2_pissa": ("gpt2", LM, dict(r=2, lora_alpha=3, target_modules=["c_attn", "c_fc"], init_lora_weights="pissa", use_dora=True)),
     "gpt_neox_olora": ("gpt_neox", LM, dict(r=2, lora_alpha=3, target_modules="all-linear", init_lora_weights="olora")),
+    # In memory, and so in adapters, Transformers 5 calls lm_head what folders of this family call embed_out.
+    "gpt_neox_vocabulary": ("gpt_neox", LM, dict(r=2, lora_alpha=3, target_modules=["query_key_value", "embed_in", "lm_head"])),
+    "gpt_neox_saved": ("gpt_neox", LM, dict(r=2, lora_alpha=4, target_modules=["dense"], modules_to_save=["lm_head"])),
     "bert_bias": ("bert", CLS, dict(r=2, lora_alpha=8, target_modules=["query", "value"], bias="all")),
     "bert_all": ("bert", CLS, dict(r=2, lora_alpha=4, target_modules="all-linear")),
     "roberta_all": ("roberta", CLS, dict(r=2, lora_alpha=4, target_modules="all-linear")),

@@ -109,6 +109,8 @@ CASES = [  # file, model type, tokenizer_config.json
     ("prepend", "llama", {"tokenizer_class": "LlamaTokenizer", "add_prefix_space": True, "legacy": True}),
     ("prepend", "llama", {"tokenizer_class": "LlamaTokenizer", "add_prefix_space": False}),
     ("prepend", "mistral", {"tokenizer_class": "LlamaTokenizer", "add_prefix_space": False}),
+    ("prepend", "llama", {"tokenizer_class": "LlamaTokenizer"}),
+    ("prepend", "llama", {"tokenizer_class": "LlamaTokenizerFast", "legacy": True, "add_prefix_space": None}),
     ("prepend", "llama", {"tokenizer_class": "PreTrainedTokenizerFast"}),
     ("unigram", "xlm-roberta", {"tokenizer_class": "XLMRobertaTokenizer", "add_prefix_space": False}),
     ("unigram", "camembert", {"tokenizer_class": "CamembertTokenizer", "add_prefix_space": False, "additional_special_tokens": []}),
@@ -121,6 +123,13 @@ CASES = [  # file, model type, tokenizer_config.json
     ("metaspace", "llama", {"tokenizer_class": "LlamaTokenizer", "pad_token": "[PAD]"}),
     ("bytelevel", "gpt2", {"tokenizer_class": "GPT2Tokenizer", "pad_token": {"__type": "AddedToken", "content": "[PAD]", "lstrip": False, "normalized": True,
                            "rstrip": False, "single_word": False}}),
+    # Which classes give token types, and what model_input_names says instead.
+    ("wordpiece", "bert", {"tokenizer_class": "PreTrainedTokenizerFast"}),
+    ("wordpiece", "bert", {"tokenizer_class": "TokenizersBackend", "model_input_names": ["input_ids", "token_type_ids", "attention_mask"]}),
+    ("wordpiece", "bert", {"tokenizer_class": "BertTokenizer", "model_input_names": ["input_ids", "attention_mask"]}),
+    ("wordpiece", "electra", {}),
+    ("wordpiece", "albert", {"tokenizer_class": "BertTokenizerFast"}),
+    ("albert", "albert", {"tokenizer_class": "AlbertTokenizer", "model_input_names": ["input_ids", "token_type_ids", "attention_mask"]}),
 ]
 target = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources/tokenizers/classes"
 target.mkdir(parents=True, exist_ok=True)
@@ -136,6 +145,6 @@ for name, model_type, config in CASES:
         tokenizer = tf.AutoTokenizer.from_pretrained(folder)
         texts = [{"text": text, "ids": tokenizer(text)["input_ids"], "decoded": tokenizer.decode(tokenizer(text)["input_ids"],
                   skip_special_tokens=True, clean_up_tokenization_spaces=False)} for text in TEXTS]
-        pairs = [{"text": a, "pair": b, "ids": tokenizer(a, b)["input_ids"]} for a, b in PAIRS]
+        pairs = [{"text": a, "pair": b, "ids": tokenizer(a, b)["input_ids"], "type_ids": tokenizer(a, b).get("token_type_ids")} for a, b in PAIRS]
         rows.append({"file": name, "class": type(tokenizer).__name__, "model_type": model_type, "tokenizer_config": config, "rows": texts + pairs})
 (target / "cases.json").write_text(json.dumps(rows, ensure_ascii=False) + "\n")

@@ -140,18 +140,18 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
                     : ", which is not supported: " + remedy));
       }
     }
-    int rank = json.path("r").asInt(8);
+    int rank = json.has("r") ? whole("r", json.get("r")) : 8;
     if (rank < 1) {
-      throw new InputException("r is " + json.path("r") + "; a rank is at least 1");
+      throw new InputException("r is " + rank + "; a rank is at least 1");
     }
     LoraConfig lora =
         new LoraConfig(
             rank,
-            json.path("lora_alpha").asDouble(8),
-            (float) json.path("lora_dropout").asDouble(0),
+            number(json, "lora_alpha", 8),
+            (float) number(json, "lora_dropout", 0),
             targets(json),
-            json.path("use_rslora").asBoolean(false),
-            json.path("use_dora").asBoolean(false),
+            flag(json, "use_rslora"),
+            flag(json, "use_dora"),
             patterns(json),
             start(json),
             beside(json));
@@ -170,6 +170,36 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
         || value.isNull()
         || value.isBoolean() && !value.booleanValue()
         || value.isContainerNode() && value.isEmpty());
+  }
+
+  /** Python takes any string for true, Java none: what is no boolean is no answer. */
+  private static boolean flag(ObjectNode json, String key) {
+    JsonNode value = json.path(key);
+    if (value.isMissingNode() || value.isNull()) {
+      return false;
+    }
+    if (!value.isBoolean()) {
+      throw new InputException(key + " is " + value + "; it must be true or false");
+    }
+    return value.booleanValue();
+  }
+
+  private static double number(ObjectNode json, String key, double ifAbsent) {
+    return json.has(key) ? number(key, json.get(key)) : ifAbsent;
+  }
+
+  private static double number(String key, JsonNode value) {
+    if (!value.isNumber()) {
+      throw new InputException(key + " is " + value + "; it must be a number");
+    }
+    return value.doubleValue();
+  }
+
+  private static int whole(String key, JsonNode value) {
+    if (!value.isInt()) {
+      throw new InputException(key + " is " + value + "; it must be a whole number");
+    }
+    return value.intValue();
   }
 
   private static ModuleTargets targets(ObjectNode json) {
@@ -206,7 +236,12 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
       throw new InputException(key + " is " + list + "; it must be a list of names");
     }
     if (list.isArray()) {
-      list.forEach(entry -> texts.add(entry.asText()));
+      for (JsonNode entry : list) {
+        if (!entry.isTextual()) {
+          throw new InputException(key + " has " + entry + ", which is no name");
+        }
+        texts.add(entry.asText());
+      }
     }
     return texts;
   }
@@ -236,10 +271,12 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
     Map<String, Double> alphas = new LinkedHashMap<>();
     json.path("rank_pattern")
         .properties()
-        .forEach(entry -> ranks.put(entry.getKey(), entry.getValue().asInt()));
+        .forEach(
+            entry -> ranks.put(entry.getKey(), whole("rank_pattern", entry.getValue())));
     json.path("alpha_pattern")
         .properties()
-        .forEach(entry -> alphas.put(entry.getKey(), entry.getValue().asDouble()));
+        .forEach(
+            entry -> alphas.put(entry.getKey(), number("alpha_pattern", entry.getValue())));
     return new LoraConfig.Patterns(ranks, alphas);
   }
 
@@ -291,10 +328,10 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
         };
     return new TrainedBeside(
         biases,
-        json.path("lora_bias").asBoolean(false),
+        flag(json, "lora_bias"),
         texts("modules_to_save", json.path("modules_to_save")),
         tokens(json.path("trainable_token_indices")),
-        json.path("ensure_weight_tying").asBoolean(false));
+        flag(json, "ensure_weight_tying"));
   }
 
   private static Map<String, List<Integer>> tokens(JsonNode indices) {

@@ -239,7 +239,9 @@ public final class ModelWeights {
     Set<String> names = source.names();
     String bodyPrefix = model.bodyPrefix();
     String bare = name.startsWith(bodyPrefix) ? name.substring(bodyPrefix.length()) : name;
-    for (String known : List.of(name, bare, model.sharedName(name))) {
+    String shared = model.sharedName(name);
+    for (String known :
+        List.of(model.storedName(name), name, bare, model.storedName(shared), shared)) {
       String candidate = wrapper + known;
       if (names.contains(candidate)) {
         return candidate;
@@ -295,9 +297,9 @@ public final class ModelWeights {
             + Arrays.toString(segment.shape()));
   }
 
-  /** Writes the model's weights as model.safetensors, f32. */
-  public static void write(Path file, Parameters parameters) throws IOException {
-    write(file, parameters, "F32");
+  /** Writes a model's weights as model.safetensors, f32. */
+  public static void write(Path file, Model model) throws IOException {
+    write(file, model, "F32");
   }
 
   /**
@@ -305,11 +307,16 @@ public final class ModelWeights {
    *
    * @param dtype {@code F32}, {@code BF16} or {@code F16}
    */
-  public static void write(Path file, Parameters parameters, String dtype) throws IOException {
+  public static void write(Path file, Model model, String dtype) throws IOException {
+    Parameters parameters = model.parameters();
     SafetensorsWriter writer = new SafetensorsWriter();
     for (Segment segment : parameters.segments()) {
       if (!LoraConfig.isAdapter(segment.name())) {
-        writer.add(segment.name(), dtype, segment.shape(), chunks(parameters, segment));
+        writer.add(
+            model.storedName(segment.name()),
+            dtype,
+            segment.shape(),
+            chunks(parameters, segment));
       }
     }
     writer.write(file);

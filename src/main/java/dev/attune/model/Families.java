@@ -18,6 +18,7 @@ import dev.attune.model.qwen.Qwen;
 import dev.attune.model.roberta.Roberta;
 import dev.attune.store.ParameterBuilder;
 import java.util.Arrays;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -220,7 +221,12 @@ public final class Families {
     return Optional.of(
         new Vocabulary(
             Set.of(word, word.substring(names.bodyPrefix().length())),
-            Set.of(names.of(Module.VOCABULARY) + ".weight")));
+            lastNames(names)));
+  }
+
+  private static Set<String> lastNames(Names names) {
+    String last = names.of(Module.VOCABULARY) + ".weight";
+    return new LinkedHashSet<>(List.of(names.stored(last), last));
   }
 
   /** Whether heads of sequences read the last row, which alone sees all others. */

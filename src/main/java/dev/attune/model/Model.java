@@ -45,6 +45,11 @@ public interface Model extends AutoCloseable {
     return tensorName;
   }
 
+  /** How a folder of the model calls a tensor, where that is not its name here and in adapters. */
+  default String storedName(String tensorName) {
+    return tensorName;
+  }
+
   /** The last product of a language model, by a weight (V,C); null for other heads. */
   default Projection vocabulary() {
     return null;

@@ -63,12 +63,19 @@ public final class Names {
   private final String layers;
   private final Storage storage;
   private final Map<Module, String> names;
+  private final String storedVocabulary; // null: as it is called
 
-  private Names(String body, String layers, Storage storage, Map<Module, String> names) {
+  private Names(
+      String body,
+      String layers,
+      Storage storage,
+      Map<Module, String> names,
+      String storedVocabulary) {
     this.body = body;
     this.layers = layers;
     this.storage = storage;
     this.names = names;
+    this.storedVocabulary = storedVocabulary;
   }
 
   /**
@@ -78,7 +85,7 @@ public final class Names {
    * @param layers prefix of a layer inside the body; {@code %s} stands for the layer's label
    */
   public static Names of(String body, String layers) {
-    return new Names(body, layers, Storage.PLAIN, new EnumMap<>(Module.class));
+    return new Names(body, layers, Storage.PLAIN, new EnumMap<>(Module.class), null);
   }
 
   /** With a name: of a layer's module inside the layer, of others inside the body. */
@@ -86,17 +93,30 @@ public final class Names {
     Map<Module, String> more = new EnumMap<>(Module.class);
     more.putAll(names);
     more.put(module, name);
-    return new Names(body, layers, storage, more);
+    return new Names(body, layers, storage, more, storedVocabulary);
   }
 
   /** Products are stored as (in, out). */
   public Names conv1d() {
-    return new Names(body, layers, Storage.CONV1D, names);
+    return new Names(body, layers, Storage.CONV1D, names, storedVocabulary);
   }
 
   /** The one module of query, key and value goes head by head. */
   public Names headByHead() {
-    return new Names(body, layers, Storage.HEAD_BY_HEAD, names);
+    return new Names(body, layers, Storage.HEAD_BY_HEAD, names, storedVocabulary);
+  }
+
+  /** Folders of models call the last product so; adapters, and programs, as it is called here. */
+  public Names vocabularyStoredAs(String name) {
+    return new Names(body, layers, storage, names, name);
+  }
+
+  /** How a folder of the model calls a tensor. */
+  String stored(String tensorName) {
+    String last = storedVocabulary == null ? null : name(Module.VOCABULARY) + ".";
+    return last != null && tensorName.startsWith(last)
+        ? storedVocabulary + "." + tensorName.substring(last.length())
+        : tensorName;
   }
 
   boolean isConv1d() {

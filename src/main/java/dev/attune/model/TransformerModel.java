@@ -133,6 +133,11 @@ public final class TransformerModel implements Model {
   }
 
   @Override
+  public String storedName(String tensorName) {
+    return family.names().stored(tensorName);
+  }
+
+  @Override
   public boolean partsVocabulary() {
     return vocabulary != null && family.config().isTied() && !sharesVocabulary;
   }

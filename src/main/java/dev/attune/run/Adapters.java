@@ -135,7 +135,10 @@ public final class Adapters {
     for (String pair : names(config, option)) {
       int equals = pair.lastIndexOf('=');
       try {
-        values.put(pair.substring(0, equals).strip(), value.apply(pair.substring(equals + 1)));
+        String name = pair.substring(0, equals).strip();
+        if (values.put(name, value.apply(pair.substring(equals + 1))) != null) {
+          throw new InputException(option + " has '" + name + "' twice; one value is needed");
+        }
       } catch (NumberFormatException | StringIndexOutOfBoundsException e) {
         throw new InputException(option + " has '" + pair + "', which is not pattern=" + wanted, e);
       }

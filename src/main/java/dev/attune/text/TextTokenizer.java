@@ -52,8 +52,9 @@ public final class TextTokenizer implements AutoCloseable {
           "chat_template.json");
 
   private static final ObjectMapper JSON = new ObjectMapper();
+  /** Models with token types where config.json does not say how many. */
   private static final Set<String> TYPED_FAMILIES =
-      Set.of("bert", "electra", "albert", "mobilebert", "convbert", "roformer", "big_bird");
+      Set.of("bert", "electra", "albert", "roberta", "xlm-roberta", "camembert");
 
   private final Path folder;
   private final OptionalInt trailingPad;
@@ -462,17 +463,13 @@ public final class TextTokenizer implements AutoCloseable {
   }
 
   private static boolean typeIdsInUse(JsonNode modelConfig, JsonNode tokenizerConfig) {
-    JsonNode inputs = tokenizerConfig.path("model_input_names");
-    if (inputs.isArray() && !inputs.toString().contains("\"token_type_ids\"")) {
-      return false; // The model then takes every token for one of the first type.
+    if (!TokenizerClass.givesTypes(tokenizerConfig, modelConfig)) {
+      return false;
     }
-    if (modelConfig.has("type_vocab_size")) {
-      return modelConfig.get("type_vocab_size").asInt() > 1;
-    }
-    if (modelConfig.has("model_type")) {
-      return TYPED_FAMILIES.contains(modelConfig.get("model_type").asText());
-    }
-    return tokenizerConfig.path("tokenizer_class").asText().matches("(Bert|Electra|Albert).*");
+    return modelConfig.has("type_vocab_size")
+        ? modelConfig.get("type_vocab_size").asInt() > 1
+        : !modelConfig.has("model_type")
+            || TYPED_FAMILIES.contains(modelConfig.get("model_type").asText());
   }
 
   /**

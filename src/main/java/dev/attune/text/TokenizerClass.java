@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 
 /**
  * The class of a tokenizer in Transformers, and what it makes of a tokenizer.json. A class of its
@@ -109,23 +110,20 @@ enum TokenizerClass {
     }
   },
   /**
-   * Llama 1 and 2: sentencepiece's pieces with bytes to fall back on. Only what is stated counts:
-   * by its defaults the class gives other ids than the file from which a model learned, as it
-   * prepends to the first part of a text alone and joins unknown characters.
+   * Llama 1 and 2: sentencepiece's pieces with bytes to fall back on. What has neither piece nor
+   * bytes stays the unknown token, as tokenizer.json says; the class builds its model without one,
+   * so that such characters vanish from a text, against its own documentation.
    */
   LLAMA {
     @Override
     void apply(Parts parts, JsonNode config) {
-      if (!config.path(ADD_PREFIX_SPACE).isBoolean()) {
-        return;
-      }
       boolean prepends = !typed(parts.normalizer, "Prepend", "normalizers").isEmpty();
       boolean metaspace = !typed(parts.preTokenizer, "Metaspace", "pretokenizers").isEmpty();
       boolean replaces = !typed(parts.normalizer, "Replace", "normalizers").isEmpty();
       if (!(prepends || metaspace || replaces && parts.preTokenizer.isNull())) {
         return;
       }
-      boolean prefix = config.path(ADD_PREFIX_SPACE).asBoolean();
+      boolean prefix = config.path(ADD_PREFIX_SPACE).asBoolean(true);
       boolean legacy = config.path("legacy").asBoolean(false);
       parts.normalizer = NODES.nullNode();
       parts.preTokenizer =
@@ -244,23 +242,29 @@ enum TokenizerClass {
           Map.entry("XLMRobertaTokenizer", SENTENCEPIECE));
 
   /** What a model type has where its files name no class. */
-  private static final Map<String, TokenizerClass> BY_MODEL =
+  private static final Map<String, String> BY_MODEL =
       Map.ofEntries(
-          Map.entry("albert", ALBERT),
-          Map.entry("bert", BERT),
-          Map.entry("camembert", SENTENCEPIECE),
-          Map.entry("distilbert", BERT),
-          Map.entry("electra", BERT),
-          Map.entry("gpt2", BYTE_LEVEL),
-          Map.entry("gpt_neox", GPT_NEOX),
-          Map.entry("mpnet", BERT),
-          Map.entry("qwen3", QWEN2),
-          Map.entry("roberta", BYTE_LEVEL),
-          Map.entry("xlm-roberta", SENTENCEPIECE));
+          Map.entry("albert", "AlbertTokenizer"),
+          Map.entry("bert", "BertTokenizer"),
+          Map.entry("camembert", "CamembertTokenizer"),
+          Map.entry("distilbert", "BertTokenizer"),
+          Map.entry("electra", "BertTokenizer"),
+          Map.entry("gpt2", "GPT2Tokenizer"),
+          Map.entry("gpt_neox", "GPTNeoXTokenizer"),
+          Map.entry("mpnet", "MPNetTokenizer"),
+          Map.entry("qwen3", "Qwen2Tokenizer"),
+          Map.entry("roberta", "RobertaTokenizer"),
+          Map.entry("xlm-roberta", "XLMRobertaTokenizer"));
+
+  /** The class of tokenizer.json as it is. */
+  private static final String GENERIC = "TokenizersBackend";
 
   /** Model types whose folders name wrong classes so often that what they name does not count. */
-  private static final Map<String, TokenizerClass> WHATEVER_IS_NAMED =
-      Map.of("mistral", PLAIN, "modernbert", PLAIN, "qwen2", QWEN2);
+  private static final Map<String, String> WHATEVER_IS_NAMED =
+      Map.of("mistral", GENERIC, "modernbert", GENERIC, "qwen2", "Qwen2Tokenizer");
+
+  /** Classes that give a model its token types, where model_input_names does not say. */
+  private static final Set<String> WITH_TYPES = Set.of("BertTokenizer", "ElectraTokenizer");
 
   /** What stands in a tokenizer.json beside its vocabulary. */
   private static final class Parts {
@@ -334,8 +338,12 @@ enum TokenizerClass {
     }
   }
 
-  /** As AutoTokenizer chooses. */
   private static TokenizerClass of(JsonNode config, JsonNode modelConfig) {
+    return BY_NAME.getOrDefault(name(config, modelConfig), PLAIN);
+  }
+
+  /** As AutoTokenizer chooses. */
+  private static String name(JsonNode config, JsonNode modelConfig) {
     String type = modelConfig.path("model_type").asText("");
     if (WHATEVER_IS_NAMED.containsKey(type)) {
       return WHATEVER_IS_NAMED.get(type);
@@ -345,8 +353,25 @@ enum TokenizerClass {
       named = modelConfig.path("tokenizer_class").asText("");
     }
     return named.isEmpty() || named.equals("null")
-        ? BY_MODEL.getOrDefault(type, PLAIN)
-        : BY_NAME.getOrDefault(named.replaceFirst("Fast$", ""), PLAIN);
+        ? BY_MODEL.getOrDefault(type, GENERIC)
+        : named.replaceFirst("Fast$", "");
+  }
+
+  /**
+   * Whether a model gets the token types of its tokenizer: as model_input_names says, or else the
+   * class. Without, the model takes every token for one of the first type.
+   */
+  static boolean givesTypes(JsonNode config, JsonNode modelConfig) {
+    JsonNode inputs = config.path("model_input_names");
+    if (!inputs.isArray()) {
+      return WITH_TYPES.contains(name(config, modelConfig));
+    }
+    for (JsonNode input : inputs) {
+      if (input.asText().equals("token_type_ids")) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** An argument that is not given has the default; null is given, and false. */

@@ -53,6 +53,8 @@ class GoldenAdapterTest {
     return Stream.of(
             "llama_patterns",
             "llama_layers",
+            "gpt_neox_vocabulary",
+            "gpt_neox_saved",
             "llama_saved",
             "llama_tied_saved",
             "llama_tied_together",

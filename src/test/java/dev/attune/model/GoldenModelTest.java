@@ -225,8 +225,7 @@ class GoldenModelTest {
 
   private static void checkGradient(
       Goldens.Tensors golden, Parameters parameters, Segment segment, int targets) {
-    // Transformers has a name of its own in memory for what its folders call embed_out.
-    String name = "grad." + segment.name().replace("embed_out", "lm_head");
+    String name = "grad." + segment.name();
     assertTrue(golden.has(name), name);
     float[] expected = golden.floats(name);
     FloatBuffer inStore = FloatBuffer.allocate(expected.length);

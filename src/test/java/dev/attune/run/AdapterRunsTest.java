@@ -160,6 +160,7 @@ class AdapterRunsTest {
         "LORA_MODULES_TO_SAVE query: --lora-modules-to-save names bert.encoder.layer.0",
         "LORA_RANK_PATTERN foo=2: --lora-rank-pattern: 'foo' matches no module",
         "LORA_RANK_PATTERN query: --lora-rank-pattern has 'query'",
+        "LORA_RANK_PATTERN query=2,value=3,query=4: --lora-rank-pattern has 'query' twice",
         "LORA_ALPHA_PATTERN query=x: --lora-alpha-pattern has 'query=x'",
         "LORA_BIAS some: --lora-bias is 'some'; allowed are none, all and lora_only",
         "INIT_LORA_WEIGHTS pissa_niter_4: --init-lora-weights is 'pissa_niter_4'; allowed are true",

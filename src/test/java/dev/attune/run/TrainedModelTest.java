@@ -48,7 +48,7 @@ class TrainedModelTest {
     try (Model model =
         Families.create(backend, ModelFolder.readConfig(from), HeadKind.LANGUAGE_MODEL, 1, null)) {
       ModelWeights.load(from, model, 0);
-      ModelWeights.write(to.resolve(WEIGHTS), model.parameters(), dtype);
+      ModelWeights.write(to.resolve(WEIGHTS), model, dtype);
     }
   }
 

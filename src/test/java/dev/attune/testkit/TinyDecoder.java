@@ -36,7 +36,7 @@ public final class TinyDecoder {
           Families.create(
               backend, ModelFolder.readConfig(folder), HeadKind.LANGUAGE_MODEL, 1, null)) {
         ModelWeights.randomize(model, 7);
-        ModelWeights.write(folder.resolve("model.safetensors"), model.parameters());
+        ModelWeights.write(folder.resolve("model.safetensors"), model);
       }
       return folder;
     } catch (IOException e) {

@@ -46,7 +46,7 @@ public final class TinyModel {
       try (Model model =
           Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, null)) {
         ModelWeights.randomize(model, 7);
-        ModelWeights.write(folder.resolve("model.safetensors"), model.parameters());
+        ModelWeights.write(folder.resolve("model.safetensors"), model);
       }
       return folder;
     } catch (IOException e) {

@@ -47,8 +47,12 @@ class TokenizerClassTest {
       for (JsonNode row : item.get("rows")) {
         String text = row.get("text").asText();
         String pair = row.has("pair") ? row.get("pair").asText() : null;
-        int[] ids = tokenizer.encodeIds(text, pair, Integer.MAX_VALUE).ids();
-        assertArrayEquals(ids(row), ids, () -> name + ": \"" + text + '"');
+        TokenIds encoded = tokenizer.encodeIds(text, pair, Integer.MAX_VALUE);
+        int[] ids = encoded.ids();
+        assertArrayEquals(numbers(row.get("ids")), ids, () -> name + ": \"" + text + '"');
+        if (pair != null) {
+          assertArrayEquals(numbers(row.get("type_ids")), encoded.typeIds(), name);
+        }
         if (row.has("decoded")) {
           assertEquals(row.get("decoded").asText(), tokenizer.decode(ids, true), name);
         }
@@ -56,9 +60,9 @@ class TokenizerClassTest {
     }
   }
 
-  private static int[] ids(JsonNode row) {
-    return StreamSupport.stream(row.get("ids").spliterator(), false)
-        .mapToInt(JsonNode::asInt)
-        .toArray();
+  private static int[] numbers(JsonNode list) {
+    return list.isNull()
+        ? null
+        : StreamSupport.stream(list.spliterator(), false).mapToInt(JsonNode::asInt).toArray();
   }
 }

@@ -222,7 +222,7 @@ class DeviceMemoryTest {
         trainer.run(log, new Store(store), () -> log.step >= stopAt);
       }
       Path file = scratch.resolve("weights.safetensors");
-      ModelWeights.write(file, model.parameters());
+      ModelWeights.write(file, model);
       return Files.readAllBytes(file);
     }
   }

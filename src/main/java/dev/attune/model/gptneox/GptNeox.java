@@ -32,7 +32,8 @@ public final class GptNeox {
           .with(Module.UP, "mlp.dense_h_to_4h")
           .with(Module.DOWN, "mlp.dense_4h_to_h")
           .with(Module.FINAL_NORM, "final_layer_norm")
-          .with(Module.VOCABULARY, "embed_out");
+          .with(Module.VOCABULARY, "lm_head")
+          .vocabularyStoredAs("embed_out");
 
   private GptNeox() {}
 
