@@ -25,14 +25,16 @@ record DiskRoom(long modelBytes, long checkpointBytes, long bestBytes) {
    * Of a run.
    *
    * @param parameters trained ones
+   * @param all of the model where all are saved at the end; else 0
    * @param savesOnTheWay whether there are checkpoints beside that of an interruption
    * @param kept checkpoints that are kept
    * @param keepsBest whether the best weights are
    */
-  static DiskRoom of(long parameters, boolean savesOnTheWay, int kept, boolean keepsBest) {
+  static DiskRoom of(
+      long parameters, long all, boolean savesOnTheWay, int kept, boolean keepsBest) {
     long checkpoint = parameters * BYTES_OF_STATE;
     return new DiskRoom(
-        parameters * Float.BYTES,
+        Math.max(parameters, all) * Float.BYTES,
         savesOnTheWay ? (kept + 1L) * checkpoint : 0,
         keepsBest ? COPIES_OF_BEST * parameters * Float.BYTES : 0);
   }

@@ -14,6 +14,8 @@ import dev.attune.hub.Progress;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.run.RunIdentity.Fact;
+import dev.attune.store.Freezing;
+import dev.attune.store.ParameterBuilder;
 import dev.attune.task.Task;
 import dev.attune.task.TaskType;
 import dev.attune.text.TextTokenizer;
@@ -112,7 +114,7 @@ final class PreparedRun implements AutoCloseable {
                   task.head(),
                   task.outputs(),
                   plan.dropout(),
-                  Adapters.builder(config, plan.lora(), session.precision())));
+                  builder(plan, session)));
       PreparedRun run = new PreparedRun(plan, base, data, output, session, tokenizer, model);
       run.load(head, listener);
       return run;
@@ -120,6 +122,12 @@ final class PreparedRun implements AutoCloseable {
       opening.closeAfter(e);
       throw e;
     }
+  }
+
+  private static ParameterBuilder builder(TrainPlan plan, Session session) {
+    ParameterBuilder builder = Adapters.builder(plan.config(), plan.lora(), session.precision());
+    builder.freeze(plan.freezing());
+    return builder;
   }
 
   /** What is open already, for when the rest cannot be opened. */
@@ -184,6 +192,10 @@ final class PreparedRun implements AutoCloseable {
       data.prepareAnswers(
           new TextGeneration(plan.generation(), tokenizer, GenerationDefaults.of(base)),
           model.maxLength());
+    }
+    Frozen.check(model.parameters(), loaded.created());
+    if (!plan.freezing().equals(Freezing.NOTHING)) {
+      listener.onNote(Frozen.note(model.parameters()));
     }
     if (plan.lora() != null && !config.isGiven(RunOption.LEARNING_RATE)) {
       listener.onNote(

@@ -65,11 +65,13 @@ final class RunIdentity {
         RunConfig.builder(RunOption.TRAIN)
             .setAll(state.path(OPTIONS).asText(), "checkpoint")
             .build();
-    boolean bestCounts = TrainPlan.evaluations(earlier).keepsBest();
+    boolean evaluationsCount =
+        TrainPlan.evaluations(earlier).keepsBest() || TrainPlan.followsEvaluations(earlier);
     for (RunOption option : RunOption.TRAIN) {
       boolean stays =
           option.onResume() == OnResume.STAYS
-              || bestCounts && option.onResume() == OnResume.STAYS_WHERE_THE_BEST_COUNTS;
+              || evaluationsCount
+                  && option.onResume() == OnResume.STAYS_WHERE_EVALUATIONS_COUNT;
       if (stays && !config.agrees(earlier, option)) {
         throw differs(option.toString(), shown(earlier, option), shown(config, option), option);
       }
