@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes src/test/resources/dev/attune/optim/schedules.json: learning rates of Transformers' schedules, step by step.
-Needs torch and transformers."""
-import json, pathlib
+"""Writes into src/test/resources/dev/attune/optim: schedules.json, learning rates of Transformers' schedules, step by
+step; plateaus.json, those that follow evaluations, one after each. Needs torch and transformers."""
+import json, pathlib, random
 import torch
 import transformers
 
@@ -14,6 +14,9 @@ KINDS = (
     ("cosine_with_restarts", {"num_cycles": 3}),
     ("cosine_with_min_lr", {"min_lr": 1e-5}),
     ("cosine_with_min_lr", {"min_lr_rate": 0.25}),
+    ("cosine_warmup_with_min_lr", {"min_lr": 1e-5}),
+    ("cosine_warmup_with_min_lr", {"min_lr_rate": 0.25, "warmup_lr_rate": 0.1}),
+    ("cosine_warmup_with_min_lr", {"min_lr_rate": 0.1, "num_cycles": 1.5}),
     ("polynomial", {}),
     ("polynomial", {"power": 2.0, "lr_end": 1e-5}),
     ("inverse_sqrt", {}),
@@ -37,6 +40,23 @@ for kind, parameters in KINDS:
             schedule.step()
         cases.append({"kind": kind, "parameters": parameters, "peak": 3e-4, "warmup": warmup, "total": total,
                       "rates": rates})
-target = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources/dev/attune/optim/schedules.json"
-target.parent.mkdir(parents=True, exist_ok=True)
-target.write_text(json.dumps(cases) + "\n")
+target = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources/dev/attune/optim"
+target.mkdir(parents=True, exist_ok=True)
+(target / "schedules.json").write_text(json.dumps(cases) + "\n")
+
+draws = random.Random(7)
+plateaus = []
+for mode in ("min", "max"):
+    for parameters in ({}, {"patience": 0}, {"patience": 1, "factor": 0.5, "min_lr": 4e-5},
+                       {"patience": 1, "cooldown": 2, "threshold": 0.05}, {"patience": 0, "factor": 0.5, "eps": 4e-5}):
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=3e-4)
+        schedule = transformers.get_scheduler("reduce_lr_on_plateau", optimizer, 0, 1, {"mode": mode, **parameters})
+        metrics, rates = [], []
+        level = 1.0
+        for _ in range(40):
+            level *= draws.choice((0.9, 0.99, 1.0, 1.0, 1.02))
+            metrics.append(level if mode == "min" else 2 - level)
+            schedule.step(metrics[-1])
+            rates.append(optimizer.param_groups[0]["lr"])
+        plateaus.append({"mode": mode, "parameters": parameters, "peak": 3e-4, "metrics": metrics, "rates": rates})
+(target / "plateaus.json").write_text(json.dumps(plateaus) + "\n")

@@ -51,16 +51,17 @@ struct AdamW {
 };
 
 static inline AdamW make_adamw(const StepBlock& now, float* weight, float* m, float* v, void* shadow, float beta1,
-                               float beta2, float eps, float weight_decay) {
+                               float beta2, float eps, float weight_decay, float lr_factor) {
+  const float lr = now.lr * lr_factor;
   return {weight,
           m,
           v,
           static_cast<bf16*>(shadow),
-          now.lr * weight_decay,
+          lr * weight_decay,
           beta2,
           1.0f - beta1,
           1.0f - beta2,
-          now.lr / now.bias_correction1,
+          lr / now.bias_correction1,
           __builtin_sqrtf(now.bias_correction2),
           eps,
           now.grad_scale};
@@ -94,22 +95,22 @@ struct Sgd {
 }  // namespace
 
 attune_status adamw(attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
-                    int64_t count, float beta1, float beta2, float eps, float weight_decay) {
+                    int64_t count, float beta1, float beta2, float eps, float weight_decay, float lr_factor) {
   if (count == 0 || ctx->step.stopped != 0) return ATTUNE_OK;
-  const AdamW adam = make_adamw(ctx->step, weight, m, v, shadow, beta1, beta2, eps, weight_decay);
+  const AdamW adam = make_adamw(ctx->step, weight, m, v, shadow, beta1, beta2, eps, weight_decay, lr_factor);
   parallel_range(ctx, count, kGrain, [&](int64_t begin, int64_t end, int32_t) { adam.update(grad, 1, begin, end); });
   return ATTUNE_OK;
 }
 
 attune_status adamw_rows(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
                          const uint8_t* row_state, int64_t V, int64_t C, float beta1, float beta2, float eps,
-                         float weight_decay) {
+                         float weight_decay, float lr_factor) {
   const char* op = "adamw_rows";
   if (V == 0 || ctx->step.stopped != 0) return ATTUNE_OK;
   for (int64_t row = 0; row < V; ++row) {
     ATTUNE_REQUIRE(row_state[row] <= 2, "%s: row_state[%lld] is %d, must be 0..2", op, ll(row), row_state[row]);
   }
-  const AdamW adam = make_adamw(ctx->step, weight, m, v, nullptr, beta1, beta2, eps, weight_decay);
+  const AdamW adam = make_adamw(ctx->step, weight, m, v, nullptr, beta1, beta2, eps, weight_decay, lr_factor);
   parallel_range(ctx, V, kGrain / C + 1, [&](int64_t begin, int64_t end, int32_t) {
     const float zeros[W] = {};
     for (int64_t row = begin; row < end;) {
@@ -130,9 +131,9 @@ attune_status adamw_rows(attune_context* ctx, float* weight, float* m, float* v,
 }
 
 attune_status sgd(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,
-                  int64_t count, float momentum, float weight_decay, int32_t nesterov) {
+                  int64_t count, float momentum, float weight_decay, float lr_factor, int32_t nesterov) {
   if (count == 0 || ctx->step.stopped != 0) return ATTUNE_OK;
-  const Sgd sgd{weight,   momentum_buffer, static_cast<bf16*>(shadow), ctx->step.lr,
+  const Sgd sgd{weight,   momentum_buffer, static_cast<bf16*>(shadow), ctx->step.lr * lr_factor,
                 momentum, weight_decay,    ctx->step.grad_scale,       nesterov != 0};
   // Without momentum the buffer has no effect and is left alone.
   parallel_range(ctx, count, kGrain, [&](int64_t begin, int64_t end, int32_t) {

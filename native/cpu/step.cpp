@@ -17,9 +17,9 @@ attune_status set_stream_base(attune_context* ctx, int64_t stream_base) {
   return ATTUNE_OK;
 }
 
-attune_status set_update(attune_context* ctx, float lr, float bias_correction1, float bias_correction2,
-                         int64_t targets) {
-  update_values(&ctx->step, lr, bias_correction1, bias_correction2, targets);
+attune_status set_update(attune_context* ctx, float lr, float bias_correction1, float bias_correction2, int64_t targets,
+                         float mean_weight) {
+  update_values(&ctx->step, lr, bias_correction1, bias_correction2, targets, mean_weight);
   return ATTUNE_OK;
 }
 

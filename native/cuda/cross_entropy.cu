@@ -14,6 +14,7 @@ struct CrossEntropy {
   T* dlogits;  // null in evaluation; may be logits
   const T* logits;
   const int32_t* labels;
+  const float* weight;  // of classes, or null
   int64_t N, K;
   int32_t ignore;
   float smoothing, scale;
@@ -43,7 +44,7 @@ __global__ void __launch_bounds__(RowGroup<kWarps>::kBlockThreads) cross_entropy
     }
     // Everything above -infinity counts; where there is nothing, exponentials are taken from 0.
     float greatest = -kInfinity, exps = 0;
-    double logits_sum = 0;
+    double logits_sum = 0, weight_sum = 0;
     const bool smooth = a.smoothing > 0.0f;
     for_row_pieces<V>(row, a.K, thread, Group::kThreads, [&](auto width, int64_t k) {
       constexpr int kWidth = decltype(width)::value;
@@ -61,7 +62,10 @@ __global__ void __launch_bounds__(RowGroup<kWarps>::kBlockThreads) cross_entropy
 #pragma unroll
       for (int i = 0; i < kWidth; ++i) {
         exps += expf(x[i] - base);
-        if (smooth) logits_sum += static_cast<double>(x[i]);
+        if (!smooth) continue;
+        const double weight = a.weight != nullptr ? static_cast<double>(a.weight[k + i]) : 1.0;
+        logits_sum += weight * static_cast<double>(x[i]);
+        weight_sum += weight;
       }
     });
     const float all = group.reduce(greatest, Max{});
@@ -69,12 +73,19 @@ __global__ void __launch_bounds__(RowGroup<kWarps>::kBlockThreads) cross_entropy
     const float factor_here = greatest == -kInfinity ? 1.0f : expf(greatest - top);
     const double sum = group.reduce(static_cast<double>(exps) * static_cast<double>(factor_here), Add{});
     const float at_label = to_float(row[label]) - top;
-    double target = (1.0 - static_cast<double>(a.smoothing)) * static_cast<double>(at_label);
+    const float own = a.weight != nullptr ? a.weight[label] : 1.0f;
+    const double at_own = (1.0 - static_cast<double>(a.smoothing)) * static_cast<double>(own);
+    double target = at_own * static_cast<double>(at_label);
+    double mass = at_own;  // the sum of the weighted target
     if (smooth) {
-      const double distance = group.reduce(logits_sum, Add{}) - static_cast<double>(a.K) * static_cast<double>(top);
-      target += static_cast<double>(a.smoothing) / static_cast<double>(a.K) * distance;
+      const double weights = group.reduce(weight_sum, Add{});
+      const double distance = group.reduce(logits_sum, Add{}) - weights * static_cast<double>(top);
+      const double spread = static_cast<double>(a.smoothing) / static_cast<double>(a.K);
+      target += spread * distance;
+      mass += spread * weights;
     }
-    if (thread == 0) a.losses[n] = static_cast<float>(log(sum) - target);
+    if (a.weight == nullptr) mass = 1.0;
+    if (thread == 0) a.losses[n] = static_cast<float>(mass * log(sum) - target);
     if (to == nullptr) continue;
     // The gradient may overwrite the logit at the label, which another thread reads above.
     if constexpr (kWarps > 1) {
@@ -82,16 +93,17 @@ __global__ void __launch_bounds__(RowGroup<kWarps>::kBlockThreads) cross_entropy
     } else {
       __syncwarp();
     }
-    const float factor = static_cast<float>(static_cast<double>(a.scale) / sum);
+    const float factor = static_cast<float>(static_cast<double>(a.scale) * mass / sum);
     const float uniform = a.scale * a.smoothing / static_cast<float>(a.K);
-    const float one_hot = a.scale * (1.0f - a.smoothing);
+    const float one_hot = a.scale * (1.0f - a.smoothing) * own;
     for_row_pieces<V>(row, a.K, thread, Group::kThreads, [&](auto width, int64_t k) {
       constexpr int kWidth = decltype(width)::value;
       float x[kWidth];
       load(x, row + k);
 #pragma unroll
       for (int i = 0; i < kWidth; ++i) {
-        x[i] = fmaf(expf(x[i] - top), factor, -uniform);
+        const float weight = a.weight != nullptr ? a.weight[k + i] : 1.0f;
+        x[i] = fmaf(expf(x[i] - top), factor, -uniform * weight);
         if (k + i == label) x[i] -= one_hot;
       }
       store(to + k, x);
@@ -102,14 +114,22 @@ __global__ void __launch_bounds__(RowGroup<kWarps>::kBlockThreads) cross_entropy
 }  // namespace
 
 attune_status cross_entropy(attune_context* ctx, float* losses, void* dlogits, const void* logits,
-                            const int32_t* labels, int64_t N, int64_t K, int32_t ignore, float label_smoothing,
-                            float scale, int32_t dtype) {
+                            const int32_t* labels, const float* class_weight, int64_t N, int64_t K, int32_t ignore,
+                            float label_smoothing, float scale, int32_t dtype) {
   if (N == 0) return ATTUNE_OK;
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
-    CrossEntropy<T> body{
-        losses, static_cast<T*>(dlogits), static_cast<const T*>(logits), labels, N, K, ignore, label_smoothing,
-        scale,  &ctx->front()->error};
+    CrossEntropy<T> body{losses,
+                         static_cast<T*>(dlogits),
+                         static_cast<const T*>(logits),
+                         labels,
+                         class_weight,
+                         N,
+                         K,
+                         ignore,
+                         label_smoothing,
+                         scale,
+                         &ctx->front()->error};
     auto run = [&](auto width, auto warps) {
       constexpr int V = decltype(width)::value, kWarps = decltype(warps)::value;
       using Group = RowGroup<kWarps>;

@@ -57,9 +57,10 @@ struct AdamW {
   bool vectors() const { return aligned16(weight, m, v, shadow, grad); }
 
   // What changes from step to step lies on the device; the rest are the call's arguments.
-  __device__ __forceinline__ void take(const StepBlock& now, float weight_decay) {
-    decay = mul_rounded(now.lr, weight_decay);
-    step = now.lr / now.bias_correction1;
+  __device__ __forceinline__ void take(const StepBlock& now, float weight_decay, float lr_factor) {
+    const float lr = mul_rounded(now.lr, lr_factor);
+    decay = mul_rounded(lr, weight_decay);
+    step = lr / now.bias_correction1;
     sqrt_correction2 = sqrtf(now.bias_correction2);
     grad_scale = now.grad_scale;
   }
@@ -67,21 +68,21 @@ struct AdamW {
 
 template <int V>
 __global__ void __launch_bounds__(kFlatThreads)
-    adamw_flat(AdamW adam, const StepBlock* values, float weight_decay, int64_t count) {
+    adamw_flat(AdamW adam, const StepBlock* values, float weight_decay, float lr_factor, int64_t count) {
   const StepBlock now = *values;
   if (now.stopped != 0) return;
-  adam.take(now, weight_decay);
+  adam.take(now, weight_decay, lr_factor);
   flat_loop<V>(adam, count);
 }
 
 // One warp per row: rows of a vocabulary without a gradient cost one byte, or the decay.
 template <int V>
 __global__ void __launch_bounds__(kFlatThreads)
-    adamw_rows_warp_per_row(AdamW adam, const StepBlock* values, float weight_decay, const uint8_t* row_state,
-                            int64_t rows, int64_t C, ErrorWord* error) {
+    adamw_rows_warp_per_row(AdamW adam, const StepBlock* values, float weight_decay, float lr_factor,
+                            const uint8_t* row_state, int64_t rows, int64_t C, ErrorWord* error) {
   const StepBlock now = *values;
   if (now.stopped != 0) return;
-  adam.take(now, weight_decay);
+  adam.take(now, weight_decay, lr_factor);
   const int64_t warps = static_cast<int64_t>(gridDim.x) * (kFlatThreads / kWarp);
   const int lane = lane_id();
   for (int64_t row = static_cast<int64_t>(blockIdx.x) * (kFlatThreads / kWarp) + warp_id(); row < rows; row += warps) {
@@ -122,7 +123,7 @@ struct Sgd {
   float* buffer;
   bf16* shadow;
   const float* grad;
-  float momentum, weight_decay;
+  float momentum, weight_decay, lr_factor;
   bool nesterov;
   float lr, grad_scale;  // of the step: filled in on the device
 
@@ -154,7 +155,7 @@ template <int V, bool HasMomentum>
 __global__ void __launch_bounds__(kFlatThreads) sgd_flat(Sgd<HasMomentum> sgd, const StepBlock* values, int64_t count) {
   const StepBlock now = *values;
   if (now.stopped != 0) return;
-  sgd.lr = now.lr;
+  sgd.lr = mul_rounded(now.lr, sgd.lr_factor);
   sgd.grad_scale = now.grad_scale;
   flat_loop<V>(sgd, count);
 }
@@ -162,30 +163,30 @@ __global__ void __launch_bounds__(kFlatThreads) sgd_flat(Sgd<HasMomentum> sgd, c
 }  // namespace
 
 attune_status adamw(attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
-                    int64_t count, float beta1, float beta2, float eps, float weight_decay) {
+                    int64_t count, float beta1, float beta2, float eps, float weight_decay, float lr_factor) {
   if (count == 0) return ATTUNE_OK;
   const AdamW adam = make_adamw(weight, m, v, shadow, grad, beta1, beta2, eps);
   const StepBlock* values = ctx->step();
-  return adam.vectors()
-             ? launch(ctx, adamw_flat<kVectorF32>, flat_grid(ctx, ceil_div(count, kVectorF32)), kFlatThreads, 0, adam,
-                      values, weight_decay, count)
-             : launch(ctx, adamw_flat<1>, flat_grid(ctx, count), kFlatThreads, 0, adam, values, weight_decay, count);
+  return adam.vectors() ? launch(ctx, adamw_flat<kVectorF32>, flat_grid(ctx, ceil_div(count, kVectorF32)), kFlatThreads,
+                                 0, adam, values, weight_decay, lr_factor, count)
+                        : launch(ctx, adamw_flat<1>, flat_grid(ctx, count), kFlatThreads, 0, adam, values, weight_decay,
+                                 lr_factor, count);
 }
 
 attune_status adamw_rows(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
                          const uint8_t* row_state, int64_t V, int64_t C, float beta1, float beta2, float eps,
-                         float weight_decay) {
+                         float weight_decay, float lr_factor) {
   if (V == 0) return ATTUNE_OK;
   const AdamW adam = make_adamw(weight, m, v, nullptr, grad, beta1, beta2, eps);
   const StepBlock* values = ctx->step();
   const bool vectors = adam.vectors() && C % kVectorF32 == 0;
   return launch(ctx, vectors ? adamw_rows_warp_per_row<kVectorF32> : adamw_rows_warp_per_row<1>,
-                flat_grid(ctx, V * kWarp), kFlatThreads, 0, adam, values, weight_decay, row_state, V, C,
+                flat_grid(ctx, V * kWarp), kFlatThreads, 0, adam, values, weight_decay, lr_factor, row_state, V, C,
                 &ctx->front()->error);
 }
 
 attune_status sgd(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,
-                  int64_t count, float momentum, float weight_decay, int32_t nesterov) {
+                  int64_t count, float momentum, float weight_decay, float lr_factor, int32_t nesterov) {
   if (count == 0) return ATTUNE_OK;
   // Without momentum the buffer has no effect and is left alone.
   const StepBlock* values = ctx->step();
@@ -197,10 +198,10 @@ attune_status sgd(attune_context* ctx, float* weight, float* momentum_buffer, vo
   };
   bf16* to = static_cast<bf16*>(shadow);
   if (momentum > 0.0f) {
-    return run(Sgd<true>{weight, momentum_buffer, to, grad, momentum, weight_decay, nesterov != 0, 0, 0},
+    return run(Sgd<true>{weight, momentum_buffer, to, grad, momentum, weight_decay, lr_factor, nesterov != 0, 0, 0},
                sgd_flat<kVectorF32, true>, sgd_flat<1, true>);
   }
-  return run(Sgd<false>{weight, nullptr, to, grad, momentum, weight_decay, nesterov != 0, 0, 0},
+  return run(Sgd<false>{weight, nullptr, to, grad, momentum, weight_decay, lr_factor, nesterov != 0, 0, 0},
              sgd_flat<kVectorF32, false>, sgd_flat<1, false>);
 }
 

@@ -24,9 +24,9 @@ __global__ void set_stream_base_kernel(StepBlock* step, int64_t stream_base) {
 }
 
 __global__ void set_update_kernel(StepBlock* step, float lr, float bias_correction1, float bias_correction2,
-                                  int64_t targets) {
+                                  int64_t targets, float mean_weight) {
   if (threadIdx.x != 0) return;
-  update_values(step, lr, bias_correction1, bias_correction2, targets);
+  update_values(step, lr, bias_correction1, bias_correction2, targets, mean_weight);
 }
 
 // Losses that are not finite; every thread that meets one writes the same.
@@ -66,9 +66,10 @@ attune_status set_stream_base(attune_context* ctx, int64_t stream_base) {
   return launch(ctx, set_stream_base_kernel, 1, kWarp, 0, ctx->step(), stream_base);
 }
 
-attune_status set_update(attune_context* ctx, float lr, float bias_correction1, float bias_correction2,
-                         int64_t targets) {
-  return launch(ctx, set_update_kernel, 1, kWarp, 0, ctx->step(), lr, bias_correction1, bias_correction2, targets);
+attune_status set_update(attune_context* ctx, float lr, float bias_correction1, float bias_correction2, int64_t targets,
+                         float mean_weight) {
+  return launch(ctx, set_update_kernel, 1, kWarp, 0, ctx->step(), lr, bias_correction1, bias_correction2, targets,
+                mean_weight);
 }
 
 attune_status watch_losses(attune_context* ctx, const float* losses, int64_t count) {

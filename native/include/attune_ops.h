@@ -394,12 +394,15 @@ attune_status attune_dequantize(attune_context* ctx, void* out, const void* inp,
 
 // Softmax cross-entropy, loss and gradient in one pass:
 //   losses (N) f32 = -log softmax(logits)[label], 0 where label == ignore; with label smoothing e the
-//   target is (1 - e) one-hot + e / K. dlogits (N,K) dtype = (softmax - target) * scale, 0 where
+//   target t is (1 - e) one-hot + e / K. dlogits (N,K) dtype = (softmax - t) * scale, 0 where
 //   ignored; may be null (evaluation) and may be logits itself. scale is usually 1 / supervised
 //   targets of the optimizer step. A label outside 0..K-1 that is not ignore is INVALID_ARGUMENT.
+// With class_weight w (K) f32, at least 0 (null: all 1), it is PyTorch's cross_entropy(weight=w): losses =
+//   sum of -w t log softmax(logits), dlogits = (softmax * sum of w t - w t) * scale. Its mean divides by the
+//   sum of w[label] over the step's targets.
 attune_status attune_cross_entropy(attune_context* ctx, float* losses, void* dlogits, const void* logits,
-                                   const int32_t* labels, int64_t N, int64_t K, int32_t ignore, float label_smoothing,
-                                   float scale, int32_t dtype);
+                                   const int32_t* labels, const float* class_weight, int64_t N, int64_t K,
+                                   int32_t ignore, float label_smoothing, float scale, int32_t dtype);
 
 // Binary cross-entropy of K independent labels per row, from logits (PyTorch's binary_cross_entropy_with_logits):
 //   losses (N) f32 = the mean over K of (1 - t) softplus(x) + w t softplus(-x), softplus(x) = log(1 + e^x), with
@@ -432,30 +435,33 @@ attune_status attune_mse(attune_context* ctx, float* losses, void* dpred, const 
 // a step's calls, and a graph that recorded them, are the same for all steps. Ops that take (seed, stream) for dropout
 // add its stream_base to stream.
 
-// The values of a context that was just opened: stream_base and lr 0, bias corrections, targets and grad_scale 1, not
+// The values of a context that was just opened: stream_base and lr 0, bias corrections, divisor and grad_scale 1, not
 // stopped.
 attune_status attune_reset_step(attune_context* ctx);
 
 // What is added to the stream of every op that draws random numbers.
 attune_status attune_set_stream_base(attune_context* ctx, int64_t stream_base);
 
-// The values of the update that follows: grad_scale is 1 / targets, until attune_clip says otherwise.
+// The values of the update that follows. What gradients and their norm are divided by is targets * mean_weight, in f64:
+// mean_weight is that of the targets, 1 where all count alike. grad_scale is 1 / divisor, until attune_clip says
+// otherwise.
 attune_status attune_set_update(attune_context* ctx, float lr, float bias_correction1, float bias_correction2,
-                                int64_t targets);
+                                int64_t targets, float mean_weight);
 
 // A loss (f32, `count` of them) that is not finite stops the optimizers, as a norm does that is not: where a square
 // overflows, its gradient may well be finite.
 attune_status attune_watch_losses(attune_context* ctx, const float* losses, int64_t count);
 
-// From the f64 results of `count` sums of squares: out_norm (1) f64 = sqrt(their sum) / targets; the step block's
-// grad_scale = min(1, max_norm / (out_norm + 1e-6)) / targets, or 1 / targets where max_norm is 0. out_norm may be
+// From the f64 results of `count` sums of squares: out_norm (1) f64 = sqrt(their sum) / divisor; the step block's
+// grad_scale = min(1, max_norm / (out_norm + 1e-6)) / divisor, or 1 / divisor where max_norm is 0. out_norm may be
 // null. A norm that is not finite stops the optimizers: from then on they update nothing, however many steps the host
 // has enqueued until it looks, and the weights are still good.
 attune_status attune_clip(attune_context* ctx, double* out_norm, const double* sums_of_squares, int64_t count,
                           float max_norm);
 
 // ---- optimizers over the flat store ------------------------------------------------------------
-// lr, bias corrections and grad_scale are those of the step block. They do nothing once it says `stopped`.
+// lr is the step block's times lr_factor (1 for all parameters, unless groups have rates of their own); bias
+// corrections and grad_scale are the step block's. They do nothing once it says `stopped`.
 
 // out (1) f64 = sum of squares of inp (count), in fixed chunks of 4096 added in order.
 attune_status attune_sum_of_squares(attune_context* ctx, double* out, const float* inp, int64_t count);
@@ -468,7 +474,7 @@ attune_status attune_sum_of_squares_rows(attune_context* ctx, double* out, const
 //   v = beta2 v + (1 - beta2) g^2;  w -= (lr / bias_correction1) * m / (sqrt(v) / sqrt(bias_correction2) + eps)
 // over count elements; shadow (bf16, may be null) receives the rounded new w in the same pass.
 attune_status attune_adamw(attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
-                           int64_t count, float beta1, float beta2, float eps, float weight_decay);
+                           int64_t count, float beta1, float beta2, float eps, float weight_decay, float lr_factor);
 
 // AdamW over a table (V,C) whose gradient is zero outside the rows with row_state 2. row_state (V) u8:
 // 0 = never had a gradient (m = v = 0: only the decay applies, m and v are not touched), 1 = had one
@@ -476,12 +482,12 @@ attune_status attune_adamw(attune_context* ctx, float* weight, float* m, float* 
 // on a dense gradient, bit for bit.
 attune_status attune_adamw_rows(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
                                 const uint8_t* row_state, int64_t V, int64_t C, float beta1, float beta2, float eps,
-                                float weight_decay);
+                                float weight_decay, float lr_factor);
 
 // Stochastic gradient descent with momentum (PyTorch's): g = grad_scale grad + weight_decay w;
 // buf = momentum buf + g, where buf is zero before the first step; w -= lr (nesterov ? g + momentum buf : buf).
 attune_status attune_sgd(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,
-                         int64_t count, float momentum, float weight_decay, int32_t nesterov);
+                         int64_t count, float momentum, float weight_decay, float lr_factor, int32_t nesterov);
 
 // ---- layouts of cuDNN's attention (CUDA alone) ---------------------------------------------------
 

@@ -3,17 +3,21 @@
 
 namespace {
 
-void cross_entropy(int64_t N, int64_t K, float smoothing, float size) {
+void cross_entropy(int64_t N, int64_t K, bool weighted, float smoothing, float size) {
   for (int32_t dtype : kTypes) {
-    now("cross_entropy N=%lld K=%lld smoothing=%g %s%s", static_cast<long long>(N), static_cast<long long>(K),
-        static_cast<double>(smoothing), type_name(dtype), misaligned ? ", misaligned" : "");
+    now("cross_entropy N=%lld K=%lld%s smoothing=%g %s%s", static_cast<long long>(N), static_cast<long long>(K),
+        weighted ? " weighted" : "", static_cast<double>(smoothing), type_name(dtype),
+        misaligned ? ", misaligned" : "");
     Tensor logits = of(dtype, N * K), dlogits = of(dtype, N * K), losses = f32(N), labels = i32(N), index = i32(N);
+    Tensor weight = f32(K);
+    weight.fill(0, 3);
+    auto weights = [&](Side s) { return weighted ? weight.at<float>(s) : nullptr; };
     logits.fill(-size, size);
     labels.indices(K);
     if (N > 2) labels.set(N - 2, -100);
     run([&](Library& l, Side s) {
-      return l.cross_entropy(l.ctx, losses.at<float>(s), dlogits.at(s), logits.at(s), labels.at<int32_t>(s), N, K, -100,
-                             smoothing, 0.125f, dtype);
+      return l.cross_entropy(l.ctx, losses.at<float>(s), dlogits.at(s), logits.at(s), labels.at<int32_t>(s), weights(s),
+                             N, K, -100, smoothing, 0.125f, dtype);
     });
     same("losses", losses, kTight);
     same("dlogits", dlogits, kTight, 0.125);
@@ -21,13 +25,13 @@ void cross_entropy(int64_t N, int64_t K, float smoothing, float size) {
     same("argmax", index, 0);
     // In place, and without a gradient.
     run([&](Library& l, Side s) {
-      return l.cross_entropy(l.ctx, losses.at<float>(s), nullptr, logits.at(s), labels.at<int32_t>(s), N, K, -100,
-                             smoothing, 0.125f, dtype);
+      return l.cross_entropy(l.ctx, losses.at<float>(s), nullptr, logits.at(s), labels.at<int32_t>(s), weights(s), N, K,
+                             -100, smoothing, 0.125f, dtype);
     });
     same("losses alone", losses, kTight);
     run([&](Library& l, Side s) {
-      return l.cross_entropy(l.ctx, losses.at<float>(s), logits.at(s), logits.at(s), labels.at<int32_t>(s), N, K, -100,
-                             smoothing, 0.125f, dtype);
+      return l.cross_entropy(l.ctx, losses.at<float>(s), logits.at(s), logits.at(s), labels.at<int32_t>(s), weights(s),
+                             N, K, -100, smoothing, 0.125f, dtype);
     });
     same("dlogits in place", logits, kTight, 0.125);
     same("losses in place", losses, kTight);
@@ -48,8 +52,8 @@ void extreme_logits() {
       labels.set(n, 2);
     }
     run([&](Library& l, Side s) {
-      return l.cross_entropy(l.ctx, losses.at<float>(s), dlogits.at(s), logits.at(s), labels.at<int32_t>(s), N, K, -100,
-                             0, 1, dtype);
+      return l.cross_entropy(l.ctx, losses.at<float>(s), dlogits.at(s), logits.at(s), labels.at<int32_t>(s), nullptr, N,
+                             K, -100, 0, 1, dtype);
     });
     same("losses", losses, kTight);
     same("dlogits", dlogits, kTight);
@@ -61,10 +65,13 @@ void extreme_logits() {
 }  // namespace
 
 void cross_entropy_ops() {
-  cross_entropy(1, 1, 0, 3);
-  cross_entropy(9, 2, 0, 10);
-  cross_entropy(5, 1000, 0.1f, 30);
-  cross_entropy(3, 30522, 0, 5);
-  cross_entropy(2, 8200, 0.2f, 60);
+  cross_entropy(1, 1, false, 0, 3);
+  cross_entropy(9, 2, false, 0, 10);
+  cross_entropy(5, 1000, false, 0.1f, 30);
+  cross_entropy(3, 30522, false, 0, 5);
+  cross_entropy(2, 8200, false, 0.2f, 60);
+  cross_entropy(9, 3, true, 0, 10);
+  cross_entropy(7, 5, true, 0.1f, 10);
+  cross_entropy(2, 8200, true, 0.2f, 60);
   extreme_logits();
 }

@@ -32,8 +32,8 @@ void bad_indices() {
   logits.fill(-1, 1);
   ids.indices(C);
   ids.set(5, 16);
-  cuda.cross_entropy(cuda.ctx, losses.at<float>(kCuda), nullptr, logits.at(kCuda), ids.at<int32_t>(kCuda), N, C, -100,
-                     0, 1, ATTUNE_F32);
+  cuda.cross_entropy(cuda.ctx, losses.at<float>(kCuda), nullptr, logits.at(kCuda), ids.at<int32_t>(kCuda), nullptr, N,
+                     C, -100, 0, 1, ATTUNE_F32);
   report("cross_entropy: labels[5] is 16, must be 0..15");
   if (losses.value(kCuda, 5) != 0) failed("a bad label has a loss");
 }
@@ -65,7 +65,7 @@ void empty() {
   run([&](Library& l, Side s) { return l.sum_of_squares(l.ctx, sum.at<double>(s), nullptr, 0); });
   same("sum", sum, 0);
   run([&](Library& l, Side) {
-    return l.cross_entropy(l.ctx, nullptr, nullptr, nullptr, nullptr, 0, 5, -1, 0, 1, ATTUNE_F32);
+    return l.cross_entropy(l.ctx, nullptr, nullptr, nullptr, nullptr, nullptr, 0, 5, -1, 0, 1, ATTUNE_F32);
   });
   run([&](Library& l, Side) { return l.gated_fwd(l.ctx, nullptr, nullptr, 0, 5, ATTUNE_ACT_SILU, ATTUNE_F32); });
   run([&](Library& l, Side) {

@@ -99,11 +99,12 @@ public class AdamWBench extends OpBench {
 
   @Benchmark
   public void rows() {
-    kernels.run(new AdamWCall.Rows(weight, m, v, grad, rowState, V, C, BETA1, BETA2, EPS, DECAY));
+    kernels.run(
+        new AdamWCall.Rows(weight, m, v, grad, rowState, V, C, BETA1, BETA2, EPS, DECAY, 1));
   }
 
   private void dense(long shadowOrNone) {
     kernels.run(
-        new AdamWCall.Flat(weight, m, v, shadowOrNone, grad, count, BETA1, BETA2, EPS, DECAY));
+        new AdamWCall.Flat(weight, m, v, shadowOrNone, grad, count, BETA1, BETA2, EPS, DECAY, 1));
   }
 }

@@ -45,6 +45,7 @@ public class SgdBench extends OpBench {
 
   @Benchmark
   public void dense() {
-    kernels.run(new SgdCall.Flat(weight, momentumBuffer, 0, grad, count, MOMENTUM, DECAY, false));
+    kernels.run(
+        new SgdCall.Flat(weight, momentumBuffer, 0, grad, count, MOMENTUM, DECAY, 1, false));
   }
 }

@@ -12,6 +12,11 @@ public enum LearningRateSchedule {
   COSINE_WITH_RESTARTS,
   /** As COSINE, to {@code min_lr}, or the share {@code min_lr_rate} of the peak: one is needed. */
   COSINE_WITH_MIN_LR,
+  /**
+   * The same, a step ahead: its warmup begins above 0, at {@code warmup_lr_rate} of the peak or at
+   * one step's share of it.
+   */
+  COSINE_WARMUP_WITH_MIN_LR,
   /** Falls to {@code lr_end} (1e-7) along the {@code power} (1) of what is left of the run. */
   POLYNOMIAL,
   /** Falls with the square root of the step. */
@@ -21,5 +26,11 @@ public enum LearningRateSchedule {
   /** Stays after the warmup. */
   CONSTANT_WITH_WARMUP,
   /** Stays, then falls as half of a cosine in the last {@code num_decay_steps}, or a tenth. */
-  WARMUP_STABLE_DECAY
+  WARMUP_STABLE_DECAY,
+  /**
+   * The peak, without a warmup, until evaluations have not improved for more than {@code patience}
+   * (10) times; then {@code factor} (0.1) of it, and so on. Needs validation data; compares the
+   * loss, or the metric for the best model.
+   */
+  REDUCE_LR_ON_PLATEAU
 }

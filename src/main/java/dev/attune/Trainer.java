@@ -262,6 +262,22 @@ public final class Trainer<E> {
             .collect(Collectors.joining(",")));
   }
 
+  /** The peak learning rate of the head, outside the base model; as of the rest unless given. */
+  public Trainer<E> headLearningRate(double value) {
+    return set(RunOption.HEAD_LEARNING_RATE, value);
+  }
+
+  /**
+   * Layer-wise learning rates: each layer learns at so much of the rate of the one above it, layer
+   * l of L (from 0) at {@code decay^(L - l)}, the embeddings at {@code decay^(L + 1)}; what stands
+   * on the layers, and the head, at the rate itself. 1 unless given: all alike.
+   *
+   * @param decay above 0, at most 1
+   */
+  public Trainer<E> layerLearningRateDecay(double decay) {
+    return set(RunOption.LAYER_LR_DECAY, decay);
+  }
+
   /** Share of the steps that warm up; 0.1 unless given. */
   public Trainer<E> warmupRatio(double value) {
     return set(RunOption.WARMUP_RATIO, value);
@@ -425,6 +441,26 @@ public final class Trainer<E> {
     return set(RunOption.USE_RSLORA, true);
   }
 
+  /**
+   * Parts of the model that keep their weights while the rest is trained: "embeddings", and layers
+   * counted from 0, as in "embeddings,layers.0-3". They take no gradient and no optimizer memory,
+   * and what lies below all that is trained takes no time in backward. The folder that is saved
+   * holds the whole model.
+   */
+  public Trainer<E> freeze(String parts) {
+    return set(RunOption.FREEZE, parts);
+  }
+
+  /** The embeddings and the first layers keep their weights: see {@link #freeze}. */
+  public Trainer<E> freezeLayers(int count) {
+    return set(RunOption.FREEZE_LAYERS, count);
+  }
+
+  /** All but the head keeps its weights (linear probing): see {@link #freeze}. */
+  public Trainer<E> freezeBase() {
+    return set(RunOption.FREEZE_BASE, true);
+  }
+
   /** How the frozen weights below adapters are held: INT8 or NF4; else in the run's precision. */
   public Trainer<E> weights(WeightFormat value) {
     set(RunOption.LOAD_IN_8BIT, value == WeightFormat.INT8);
@@ -434,6 +470,16 @@ public final class Trainer<E> {
   /** Keeps each layer's input only, and computes the rest again: to the same bits. */
   public Trainer<E> gradientCheckpointing() {
     return set(RunOption.GRADIENT_CHECKPOINTING, true);
+  }
+
+  /**
+   * What each class, or tag, counts in the loss: "balanced" (scikit-learn's weights, inversely to
+   * the classes' frequency in the training data), or by name, as "negative=0.5,positive=2"; 1
+   * unless given. As PyTorch's {@code CrossEntropyLoss(weight=…)}: the mean is divided by what the
+   * targets of the step count. The loss of evaluations is weighted too.
+   */
+  public Trainer<E> classWeights(String value) {
+    return set(RunOption.CLASS_WEIGHTS, value);
   }
 
   /**

@@ -119,6 +119,16 @@ public final class Batch {
     return supervisedTargets;
   }
 
+  /** What the supervised labels count together, by what each of them does, (K). */
+  public double supervisedWeight(float[] weights) {
+    double sum = 0;
+    int count = layout.values(sequences, rows);
+    for (int i = 0; i < count; i++) {
+      sum += labels[i] == EncodedDataset.IGNORED ? 0 : weights[labels[i]];
+    }
+    return sum;
+  }
+
   /** Distinct token ids, ascending ({@link #uniqueCount}). */
   public int[] uniqueIds() {
     return uniqueIds;

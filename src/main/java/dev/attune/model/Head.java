@@ -10,6 +10,7 @@ import dev.attune.ops.Projection;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import java.util.function.Supplier;
 
 /**
  * A head: dropout, an optional dense layer with its activation and its norm, dropout, the last
@@ -110,23 +111,47 @@ public final class Head {
    * Declares a head's parameters.
    *
    * @param kind of sequences or of rows
+   * @param names of the base model; a pooler may be among them
    * @param outputs K
    */
-  Head(ParameterBuilder builder, Spec spec, HeadKind kind, TransformerConfig config, int outputs) {
+  Head(
+      ParameterBuilder builder,
+      Spec spec,
+      HeadKind kind,
+      TransformerConfig config,
+      Names names,
+      int outputs) {
     this.spec = spec;
     this.ofSequences = kind == HeadKind.SEQUENCE;
     int C = config.width();
     this.dense =
         spec.dense() == null
             ? null
-            : builder.asHead(
+            : declare(
+                builder,
+                names,
+                spec.dense(),
                 () -> Projection.declare(builder, spec.dense(), C, C, spec.denseBias()));
     this.norm =
         spec.norm() == null
             ? null
-            : builder.asHead(() -> Norm.declare(builder, spec.norm(), config.norms(), C));
+            : declare(
+                builder,
+                names,
+                spec.norm(),
+                () -> Norm.declare(builder, spec.norm(), config.norms(), C));
     this.out =
-        builder.asHead(() -> Projection.declare(builder, spec.out(), outputs, C, spec.outBias()));
+        declare(
+            builder,
+            names,
+            spec.out(),
+            () -> Projection.declare(builder, spec.out(), outputs, C, spec.outBias()));
+  }
+
+  private static <T> T declare(
+      ParameterBuilder builder, Names names, String module, Supplier<T> declaration) {
+    builder.isHead(!module.startsWith(names.bodyPrefix()));
+    return builder.asHead(declaration);
   }
 
   /** Whether a tensor name is one of this head's. */

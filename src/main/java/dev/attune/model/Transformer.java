@@ -12,6 +12,7 @@ import dev.attune.ops.Linear;
 import dev.attune.ops.Projection;
 import dev.attune.ops.RelativeBias;
 import dev.attune.ops.Rope;
+import dev.attune.store.Depth;
 import dev.attune.store.Parameter;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Recomputation;
@@ -51,6 +52,8 @@ public final class Transformer implements AutoCloseable {
   Transformer(ParameterBuilder builder, TransformerConfig config, Names names, boolean sharesWord) {
     this.config = config;
     TransformerConfig.Embeddings e = config.embeddings();
+    int L = (int) config.layers().stream().map(TransformerConfig.Layer::label).distinct().count();
+    builder.at(Depth.ofEmbeddings(L));
     String wordName = names.of(Module.WORD);
     int V = config.vocabularySize();
     this.word =
@@ -79,9 +82,15 @@ public final class Transformer implements AutoCloseable {
     Map<String, Block> blocks = new HashMap<>();
     for (TransformerConfig.Layer layer : config.layers()) {
       Block block =
-          blocks.computeIfAbsent(layer.label(), label -> new Block(builder, config, names, layer));
+          blocks.computeIfAbsent(
+              layer.label(),
+              label -> {
+                builder.at(Depth.ofLayer(blocks.size(), L));
+                return new Block(builder, config, names, layer);
+              });
       layers.add(new Placed(block, layer));
     }
+    builder.at(Depth.above(L, false));
     this.finalNorm =
         config.norms().before()
             ? Norm.declare(builder, names.of(Module.FINAL_NORM), config.norms(), config.width())

@@ -51,7 +51,9 @@ public final class TransformerModel implements Model {
         lastName != null && config.isTied() && !builder.separates(wordName, lastName);
     this.body = new Transformer(builder, config, family.names(), sharesVocabulary);
     Head.Spec spec = family.heads().get(kind);
-    this.head = spec == null ? null : new Head(builder, spec, kind, config, this.outputs);
+    this.head =
+        spec == null ? null : new Head(builder, spec, kind, config, family.names(), this.outputs);
+    builder.isHead(true);
     this.vocabulary =
         lastName == null
             ? null

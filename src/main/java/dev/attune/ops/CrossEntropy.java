@@ -18,11 +18,13 @@ public final class CrossEntropy {
   /**
    * @param logits (N,K)
    * @param labels (N) i32 on the device
+   * @param classWeight (K) f32 on the device: what each class counts, PyTorch's {@code weight}; 0:
+   *     all 1
    * @param losses (N) f32 on the device, overwritten
    * @param labelSmoothing 0..1
    */
   public static void apply(
-      Tape tape, Tensor logits, long labels, long losses, float labelSmoothing) {
+      Tape tape, Tensor logits, long labels, long classWeight, long losses, float labelSmoothing) {
     tape.backend()
         .run(
             new CrossEntropyCall(
@@ -30,6 +32,7 @@ public final class CrossEntropy {
                 tape.training() ? tape.gradientOf(logits) : 0,
                 logits.address(),
                 labels,
+                classWeight,
                 logits.rows(),
                 logits.cols(),
                 IGNORE,

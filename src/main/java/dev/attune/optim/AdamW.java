@@ -4,13 +4,16 @@ import dev.attune.core.Term;
 import dev.attune.kernels.calls.AdamWCall;
 import dev.attune.kernels.calls.StepCall;
 import dev.attune.memory.Buffer;
+import dev.attune.optim.RateFactors.Range;
 import dev.attune.store.Parameters;
 import dev.attune.store.RowSparse;
+import java.util.List;
 import java.util.Map;
 
 /**
  * Adam with decoupled weight decay (Loshchilov and Hutter, 2019), PyTorch's order of operations.
- * Three passes at most: the word embedding by row, the weights that decay, the rest.
+ * Three passes: the word embedding by row, the weights that decay, the rest; more where rates
+ * differ.
  */
 public final class AdamW implements Optimizer {
   /**
@@ -35,13 +38,24 @@ public final class AdamW implements Optimizer {
 
   private final Parameters parameters;
   private final Config config;
+  private final RateFactors factors;
+  private final List<Range> decaying;
+  private final List<Range> others;
   private final Buffer m;
   private final Buffer v;
   private long steps;
 
+  /** With one rate for all parameters. */
   public AdamW(Parameters parameters, Config config) {
+    this(parameters, config, RateFactors.ONE);
+  }
+
+  public AdamW(Parameters parameters, Config config, RateFactors factors) {
     this.parameters = parameters;
     this.config = config;
+    this.factors = factors;
+    this.decaying = factors.ranges(parameters, parameters.rowSparseEnd(), parameters.decayEnd());
+    this.others = factors.ranges(parameters, parameters.decayEnd(), parameters.size());
     this.m = moments();
     try {
       this.v = moments();
@@ -70,13 +84,17 @@ public final class AdamW implements Optimizer {
   }
 
   @Override
-  public void announce(float learningRate, long targets) {
+  public void announce(float learningRate, long targets, float meanWeight) {
     steps++;
     parameters
         .backend()
         .run(
             new StepCall.Update(
-                learningRate, correction(config.beta1), correction(config.beta2), targets));
+                learningRate,
+                correction(config.beta1),
+                correction(config.beta2),
+                targets,
+                meanWeight));
   }
 
   private float correction(float beta) {
@@ -101,14 +119,15 @@ public final class AdamW implements Optimizer {
                   config.beta1,
                   config.beta2,
                   config.eps,
-                  config.weightDecay));
+                  config.weightDecay,
+                  factors.of(sparse.table().depth())));
     }
-    range(parameters.rowSparseEnd(), parameters.decayEnd(), config.weightDecay);
-    range(parameters.decayEnd(), parameters.size(), 0f);
+    decaying.forEach(range -> update(range, config.weightDecay));
+    others.forEach(range -> update(range, 0f));
   }
 
-  private void range(long begin, long end, float weightDecay) {
-    long offset = begin * Float.BYTES;
+  private void update(Range range, float weightDecay) {
+    long offset = range.begin() * Float.BYTES;
     parameters
         .backend()
         .run(
@@ -116,13 +135,14 @@ public final class AdamW implements Optimizer {
                 parameters.weights().address() + offset,
                 m.address() + offset,
                 v.address() + offset,
-                parameters.shadowAddress(begin),
+                parameters.shadowAddress(range.begin()),
                 parameters.gradients().address() + offset,
-                end - begin,
+                range.end() - range.begin(),
                 config.beta1,
                 config.beta2,
                 config.eps,
-                weightDecay));
+                weightDecay,
+                range.factor()));
   }
 
   @Override

@@ -9,9 +9,15 @@ public interface Optimizer extends AutoCloseable {
    * Counts the next update and puts its values into the step block, where {@link #step} reads them.
    *
    * @param learningRate of this update
-   * @param targets what gradients are divided by first, at least 1
+   * @param targets what gradients are divided by first, at least 1, times {@code meanWeight}
+   * @param meanWeight what a target counts in the mean
    */
-  void announce(float learningRate, long targets);
+  void announce(float learningRate, long targets, float meanWeight);
+
+  /** The same of targets that all count alike. */
+  default void announce(float learningRate, long targets) {
+    announce(learningRate, targets, 1f);
+  }
 
   /**
    * Enqueues the update that was announced, on gradients that are divided and clipped as the step

@@ -14,8 +14,8 @@ import java.util.stream.Collectors;
  *
  * @param kind shape after the warmup
  * @param peak learning rate at the end of the warmup
- * @param warmupSteps steps of linear warmup, whose first step has rate 0; {@link Kind#CONSTANT} has
- *     none
+ * @param warmupSteps steps of linear warmup, whose first step mostly has rate 0; not every kind
+ *     {@linkplain Kind#hasWarmup has} one
  * @param totalSteps steps of the run
  * @param parameters of the shape, where they are not the defaults: see {@link Kind}
  */
@@ -30,6 +30,12 @@ public record Schedule(
   private static final String LEAST_RATE = "min_lr_rate";
   private static final String LEAST_RATIO = "min_lr_ratio";
   private static final String DECAY_STEPS = "num_decay_steps";
+  private static final String WARMUP_RATE = "warmup_lr_rate";
+  private static final String FACTOR = "factor";
+  private static final String PATIENCE = "patience";
+  private static final String THRESHOLD = "threshold";
+  private static final String COOLDOWN = "cooldown";
+  private static final String EPS = "eps";
 
   /** Shapes, with the parameters that they take: Transformers' names and defaults. */
   public enum Kind {
@@ -41,6 +47,11 @@ public record Schedule(
     COSINE_WITH_RESTARTS(CYCLES),
     /** As COSINE (0.5), to {@code min_lr}, or to the share {@code min_lr_rate} of the peak. */
     COSINE_WITH_MIN_LR(CYCLES, LEAST, LEAST_RATE),
+    /**
+     * The same, a step ahead: its warmup begins above 0, at {@code warmup_lr_rate} of the peak or
+     * at one step's share of it, and it ends at the least rate.
+     */
+    COSINE_WARMUP_WITH_MIN_LR(CYCLES, LEAST, LEAST_RATE, WARMUP_RATE),
     /** To {@code lr_end} (1e-7) along the {@code power} (1) of what is left. */
     POLYNOMIAL(POWER, END),
     /** By the square root of the step, over {@code timescale} (the warmup, or 10,000) steps. */
@@ -54,7 +65,9 @@ public record Schedule(
      * (0) of it in the last {@code num_decay_steps} (a tenth of all, where Transformers has no
      * default).
      */
-    WARMUP_STABLE_DECAY(DECAY_STEPS, LEAST_RATIO, CYCLES);
+    WARMUP_STABLE_DECAY(DECAY_STEPS, LEAST_RATIO, CYCLES),
+    /** The peak, without a warmup, until evaluations reduce it: see {@link Plateau}. */
+    REDUCE_LR_ON_PLATEAU(FACTOR, PATIENCE, THRESHOLD, COOLDOWN, LEAST, EPS);
 
     private final String[] parameters;
 
@@ -120,23 +133,13 @@ public record Schedule(
                           ? "it takes none"
                           : "it takes " + String.join(", ", parameters)));
             }
-            boolean isShare = name.equals(LEAST_RATE) || name.equals(LEAST_RATIO);
-            boolean isCount = name.equals(TIMESCALE) || name.equals(DECAY_STEPS);
-            if (!(value >= (isCount ? 1 : 0)) || value > (isShare ? 1 : Double.MAX_VALUE)) {
-              throw new InputException(
-                  String.format(
-                      "%s: %s is %s; it must be %s",
-                      Term.LR_SCHEDULER_KWARGS,
-                      name,
-                      value,
-                      isShare ? "from 0 to 1" : isCount ? "at least 1" : "at least 0"));
-            }
+            checkRange(name, value);
           });
       if (given.containsKey(LEAST) && given.containsKey(LEAST_RATE)) {
         throw new InputException(
             Term.LR_SCHEDULER_KWARGS + " has both " + LEAST + " and " + LEAST_RATE + "; give one");
       }
-      if (this == COSINE_WITH_MIN_LR
+      if (Arrays.asList(parameters).contains(LEAST_RATE)
           && !given.containsKey(LEAST)
           && !given.containsKey(LEAST_RATE)) {
         throw new InputException(
@@ -147,6 +150,35 @@ public record Schedule(
                 + Term.LR_SCHEDULER_KWARGS.of(LEAST_RATE + "=X"));
       }
       return given;
+    }
+
+    private static void checkRange(String name, double value) {
+      boolean isAllowed =
+          switch (name) {
+            case LEAST_RATE, LEAST_RATIO, WARMUP_RATE -> value >= 0 && value <= 1;
+            case TIMESCALE, DECAY_STEPS -> value >= 1;
+            case FACTOR -> value >= 0 && value < 1;
+            case PATIENCE, COOLDOWN -> value >= 0 && value == Math.rint(value);
+            default -> value >= 0;
+          };
+      if (!isAllowed || value > Double.MAX_VALUE) {
+        String range =
+            switch (name) {
+              case LEAST_RATE, LEAST_RATIO, WARMUP_RATE -> "from 0 to 1";
+              case TIMESCALE, DECAY_STEPS -> "at least 1";
+              case FACTOR -> "from 0 to below 1";
+              case PATIENCE, COOLDOWN -> "a whole number of at least 0";
+              default -> "at least 0";
+            };
+        throw new InputException(
+            String.format(
+                "%s: %s is %s; it must be %s", Term.LR_SCHEDULER_KWARGS, name, value, range));
+      }
+    }
+
+    /** Whether it begins at the peak, without a warmup. */
+    public boolean hasWarmup() {
+      return this != CONSTANT && this != REDUCE_LR_ON_PLATEAU;
     }
   }
 
@@ -169,8 +201,11 @@ public record Schedule(
   }
 
   private double factor(long step) {
-    if (kind == Kind.CONSTANT) {
+    if (!kind.hasWarmup()) {
       return 1;
+    }
+    if (kind == Kind.COSINE_WARMUP_WITH_MIN_LR) {
+      return cosineAhead(step);
     }
     if (step < warmupSteps) {
       // Of the shapes that end above 0 only this one begins there too.
@@ -183,14 +218,51 @@ public record Schedule(
       case COSINE -> cosine(parameter(CYCLES, 0.5), progress, 0);
       case COSINE_WITH_RESTARTS ->
           progress >= 1 ? 0 : cosine(0.5, parameter(CYCLES, 1) * progress % 1, 0);
-      case COSINE_WITH_MIN_LR ->
-          cosine(
-              parameter(CYCLES, 0.5), progress, parameter(LEAST_RATE, parameter(LEAST, 0) / peak));
+      case COSINE_WITH_MIN_LR -> cosine(parameter(CYCLES, 0.5), progress, leastRate());
       case POLYNOMIAL -> polynomial(progress);
       case INVERSE_SQRT -> inverseSquareRoot(step);
-      case CONSTANT, CONSTANT_WITH_WARMUP -> 1;
+      case CONSTANT_WITH_WARMUP -> 1;
       case WARMUP_STABLE_DECAY -> stableThenDecay(step);
+      case CONSTANT, REDUCE_LR_ON_PLATEAU, COSINE_WARMUP_WITH_MIN_LR ->
+          throw new IllegalStateException(kind + " has a rule of its own");
     };
+  }
+
+  private double leastRate() {
+    return parameter(LEAST_RATE, parameter(LEAST, 0) / peak);
+  }
+
+  /** Transformers counts this one's steps from 1. */
+  private double cosineAhead(long step) {
+    if (step < warmupSteps) {
+      double first = parameter(WARMUP_RATE, Double.NaN);
+      return Double.isNaN(first)
+          ? (step + 1.0) / warmupSteps
+          : first + (1 - first) * step / Math.max(1, warmupSteps - 1);
+    }
+    double progress = (step - warmupSteps + 1.0) / Math.max(1, totalSteps - warmupSteps);
+    return cosine(parameter(CYCLES, 0.5), progress, leastRate());
+  }
+
+  /**
+   * What reduces the rate when evaluations stop getting better; null where this kind goes by the
+   * step alone.
+   *
+   * @param lowerIsBetter of the metric that evaluations are compared by
+   */
+  public Plateau plateau(boolean lowerIsBetter) {
+    return kind != Kind.REDUCE_LR_ON_PLATEAU
+        ? null
+        : new Plateau(
+            peak,
+            new Plateau.Rule(
+                lowerIsBetter,
+                parameter(FACTOR, 0.1),
+                (long) parameter(PATIENCE, 10),
+                parameter(THRESHOLD, 1e-4),
+                (long) parameter(COOLDOWN, 0),
+                parameter(LEAST, 0),
+                parameter(EPS, 1e-8)));
   }
 
   private static double cosine(double cycles, double progress, double least) {

@@ -4,7 +4,9 @@ import dev.attune.core.Term;
 import dev.attune.kernels.calls.SgdCall;
 import dev.attune.kernels.calls.StepCall;
 import dev.attune.memory.Buffer;
+import dev.attune.optim.RateFactors.Range;
 import dev.attune.store.Parameters;
+import java.util.List;
 import java.util.Map;
 
 /** Stochastic gradient descent with momentum, as PyTorch's SGD. */
@@ -23,12 +25,21 @@ public final class Sgd implements Optimizer {
 
   private final Parameters parameters;
   private final Config config;
+  private final List<Range> decaying;
+  private final List<Range> others;
   private final Buffer momentum;
   private long steps;
 
+  /** With one rate for all parameters. */
   public Sgd(Parameters parameters, Config config) {
+    this(parameters, config, RateFactors.ONE);
+  }
+
+  public Sgd(Parameters parameters, Config config, RateFactors factors) {
     this.parameters = parameters;
     this.config = config;
+    this.decaying = factors.ranges(parameters, 0, parameters.decayEnd());
+    this.others = factors.ranges(parameters, parameters.decayEnd(), parameters.size());
     this.momentum =
         Buffer.allocate(
             parameters.backend(),
@@ -39,31 +50,32 @@ public final class Sgd implements Optimizer {
   }
 
   @Override
-  public void announce(float learningRate, long targets) {
+  public void announce(float learningRate, long targets, float meanWeight) {
     steps++;
-    parameters.backend().run(new StepCall.Update(learningRate, 1f, 1f, targets));
+    parameters.backend().run(new StepCall.Update(learningRate, 1f, 1f, targets, meanWeight));
   }
 
   /** The momentum of the first step is zero, as it was allocated. */
   @Override
   public void step() {
-    range(0, parameters.decayEnd(), config.weightDecay);
-    range(parameters.decayEnd(), parameters.size(), 0f);
+    decaying.forEach(range -> update(range, config.weightDecay));
+    others.forEach(range -> update(range, 0f));
   }
 
-  private void range(long begin, long end, float weightDecay) {
-    long offset = begin * Float.BYTES;
+  private void update(Range range, float weightDecay) {
+    long offset = range.begin() * Float.BYTES;
     parameters
         .backend()
         .run(
             new SgdCall.Flat(
                 parameters.weights().address() + offset,
                 momentum.address() + offset,
-                parameters.shadowAddress(begin),
+                parameters.shadowAddress(range.begin()),
                 parameters.gradients().address() + offset,
-                end - begin,
+                range.end() - range.begin(),
                 config.momentum,
                 weightDecay,
+                range.factor(),
                 config.nesterov));
   }
 

@@ -25,16 +25,22 @@ record DiskRoom(long modelBytes, long checkpointBytes, long bestBytes) {
    * Of a run.
    *
    * @param parameters trained ones
+   * @param all of the model where all are saved at the end; else 0
    * @param savesOnTheWay whether there are checkpoints beside that of an interruption
    * @param savesLast whether the end is one of them
    * @param kept checkpoints that are kept
    * @param keepsBest whether the best weights are
    */
   static DiskRoom of(
-      long parameters, boolean savesOnTheWay, boolean savesLast, int kept, boolean keepsBest) {
+      long parameters,
+      long all,
+      boolean savesOnTheWay,
+      boolean savesLast,
+      int kept,
+      boolean keepsBest) {
     long checkpoint = parameters * BYTES_OF_STATE;
     return new DiskRoom(
-        parameters * Float.BYTES,
+        Math.max(parameters, all) * Float.BYTES,
         savesOnTheWay ? (kept + 1L) * checkpoint : savesLast ? checkpoint : 0,
         keepsBest ? COPIES_OF_BEST * parameters * Float.BYTES : 0);
   }

@@ -16,6 +16,8 @@ import dev.attune.hub.Progress;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.run.RunIdentity.Fact;
+import dev.attune.store.Freezing;
+import dev.attune.store.ParameterBuilder;
 import dev.attune.task.Task;
 import dev.attune.task.TaskOptions;
 import dev.attune.task.TaskType;
@@ -121,11 +123,7 @@ final class PreparedRun implements AutoCloseable {
                   task.head(),
                   task.outputs(),
                   plan.dropout(),
-                  Adapters.builder(
-                      config,
-                      plan.lora(),
-                      base.isAdapter() ? base.path() : null,
-                      session.precision())));
+                  builder(plan, base, session)));
       PreparedRun run = new PreparedRun(plan, base, data, output, session, tokenizer, model);
       run.load(head, listener);
       return run;
@@ -143,6 +141,17 @@ final class PreparedRun implements AutoCloseable {
             .map(state -> RunIdentity.goingOn(compute, state))
             .orElse(compute)
         : compute;
+  }
+
+  private static ParameterBuilder builder(TrainPlan plan, ModelFolder base, Session session) {
+    ParameterBuilder builder =
+        Adapters.builder(
+            plan.config(),
+            plan.lora(),
+            base.isAdapter() ? base.path() : null,
+            session.precision());
+    builder.freeze(plan.freezing());
+    return builder;
   }
 
   /** What is open already, for when the rest cannot be opened. */
@@ -257,6 +266,10 @@ final class PreparedRun implements AutoCloseable {
               + plan.lora().rank()
               + ", alpha "
               + plan.lora().alpha());
+    }
+    Frozen.check(model.parameters(), loaded.created());
+    if (!plan.freezing().equals(Freezing.NOTHING)) {
+      listener.onNote(Frozen.note(model.parameters()));
     }
     if (plan.lora() != null && !config.isGiven(RunOption.LEARNING_RATE)) {
       listener.onNote(

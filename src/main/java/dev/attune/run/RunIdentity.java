@@ -64,11 +64,13 @@ final class RunIdentity {
    */
   void checkSame(JsonNode state) {
     RunConfig earlier = earlier(state);
-    boolean bestCounts = TrainPlan.evaluations(earlier).keepsBest();
+    boolean evaluationsCount =
+        TrainPlan.evaluations(earlier).keepsBest() || TrainPlan.followsEvaluations(earlier);
     for (RunOption option : RunOption.TRAIN) {
       boolean stays =
           option.onResume() == OnResume.STAYS
-              || bestCounts && option.onResume() == OnResume.STAYS_WHERE_THE_BEST_COUNTS;
+              || evaluationsCount
+                  && option.onResume() == OnResume.STAYS_WHERE_EVALUATIONS_COUNT;
       if (stays && !config.agrees(earlier, option)) {
         throw differs(option.toString(), shown(earlier, option), shown(config, option), option);
       }

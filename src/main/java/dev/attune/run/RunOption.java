@@ -78,11 +78,19 @@ public enum RunOption {
   GRADIENT_ACCUMULATION_STEPS("N", "1", "batches in an optimizer step", OnResume.STAYS),
   LEARNING_RATE(
       "X", "2e-5", "peak learning rate; of adapters 2e-4 where not given", OnResume.STAYS),
+  HEAD_LEARNING_RATE(
+      "X", null, "peak learning rate of the head; as the rest where not given", OnResume.STAYS),
+  LAYER_LR_DECAY(
+      "X",
+      "1",
+      "each layer learns at X times the rate of the one above, the embeddings slowest; 1: all alike",
+      OnResume.STAYS),
   LR_SCHEDULER(
       "KIND",
       "linear",
-      "linear, cosine, cosine_with_restarts, cosine_with_min_lr, polynomial, inverse_sqrt, constant"
-          + " (without warmup), constant_with_warmup or warmup_stable_decay",
+      "linear, cosine, cosine_with_restarts, cosine_with_min_lr, cosine_warmup_with_min_lr, polynomial,"
+          + " inverse_sqrt, constant (without warmup), constant_with_warmup, warmup_stable_decay or"
+          + " reduce_lr_on_plateau (without warmup)",
       OnResume.STAYS),
   LR_SCHEDULER_KWARGS(
       "LIST",
@@ -102,6 +110,11 @@ public enum RunOption {
   MAX_LENGTH("N", "512", "tokens of an example; longer ones are cut, and counted", OnResume.STAYS),
   TRAIN_ON_PROMPT(
       null, "false", "learn prompts and all turns too, not only what answers them", OnResume.STAYS),
+  CLASS_WEIGHTS(
+      "LIST",
+      null,
+      "what classes count in the loss, NAME=X,NAME=X, or balanced: inversely to their frequency",
+      OnResume.STAYS),
   POS_WEIGHT(
       "LIST",
       null,
@@ -124,6 +137,14 @@ public enum RunOption {
       null,
       "how much likelier than the best answer it must be that there is none; 0 for a new model",
       OnResume.STAYS),
+  FREEZE(
+      "LIST",
+      null,
+      "parts that keep their weights: embeddings, and layers counted from 0, as layers.0-3",
+      OnResume.STAYS),
+  FREEZE_LAYERS(
+      "N", "0", "keep the weights of the embeddings and of the first N layers", OnResume.STAYS),
+  FREEZE_BASE(null, "false", "keep all weights but the head's (linear probing)", OnResume.STAYS),
   LORA_R(
       "N",
       "0",
@@ -187,12 +208,12 @@ public enum RunOption {
       "N",
       "0",
       "evaluate every N steps; 0: after each epoch",
-      OnResume.STAYS_WHERE_THE_BEST_COUNTS),
+      OnResume.STAYS_WHERE_EVALUATIONS_COUNT),
   EVAL_STRATEGY(
       "WHEN",
       null,
       "no (at the end alone), epoch or steps; as --eval-steps says where not given",
-      OnResume.STAYS_WHERE_THE_BEST_COUNTS),
+      OnResume.STAYS_WHERE_EVALUATIONS_COUNT),
   SAVE_STEPS(
       "N", "0", "save a checkpoint every N steps; 0: only when interrupted", OnResume.MAY_CHANGE),
   SAVE_TOTAL_LIMIT("N", "2", "checkpoints to keep, at least 2", OnResume.MAY_CHANGE),
@@ -230,7 +251,7 @@ public enum RunOption {
       "WAY",
       "loss",
       "of language models: loss, or generate and compare with the answers",
-      OnResume.STAYS_WHERE_THE_BEST_COUNTS),
+      OnResume.STAYS_WHERE_EVALUATIONS_COUNT),
   STRIDE("N", null, "of a running text: windows of max length, N tokens apart; else end to end"),
   BASE_MODEL(
       "NAME|DIR",
@@ -242,7 +263,7 @@ public enum RunOption {
   INTERACTIVE(null, "false", "a conversation on the terminal"),
   CHAT(null, "false", "the prompt is a user's message: apply the chat template"),
   SYSTEM("TEXT", null, "system message of --chat and --interactive"),
-  MAX_NEW_TOKENS("N", "256", "tokens to generate at most", OnResume.STAYS_WHERE_THE_BEST_COUNTS),
+  MAX_NEW_TOKENS("N", "256", "tokens to generate at most", OnResume.STAYS_WHERE_EVALUATIONS_COUNT),
   TEMPERATURE("X", null, "sample, with logits divided by this; 0: always the most probable token"),
   TOP_K("N", "0", "sample among the K most probable tokens; 0: all"),
   TOP_P("P", "1", "sample among the fewest tokens whose probabilities reach P"),
@@ -255,7 +276,7 @@ public enum RunOption {
       "TEXT",
       null,
       "end the text before this string; \\n is a line end",
-      OnResume.STAYS_WHERE_THE_BEST_COUNTS),
+      OnResume.STAYS_WHERE_EVALUATIONS_COUNT),
   STREAMS("N", "16", "prompts in work at a time", OnResume.MAY_CHANGE),
   LOAD_IN_BF16(
       null, "false", "hold a language model's weights in bf16, though --precision is fp32"),
@@ -429,8 +450,11 @@ public enum RunOption {
     /** Says how long the run is: may become longer. */
     MAY_GROW,
 
-    /** Decides which weights are the best: must be as it was where those are kept. */
-    STAYS_WHERE_THE_BEST_COUNTS,
+    /**
+     * Decides what evaluations find: must be as it was where the best weights are kept, or rates
+     * follow evaluations.
+     */
+    STAYS_WHERE_EVALUATIONS_COUNT,
 
     /** Another name for the same thing will do: what it stands for is compared, by content. */
     BY_CONTENT,

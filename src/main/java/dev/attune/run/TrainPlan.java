@@ -5,8 +5,10 @@ import dev.attune.folder.ModelFolder;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
+import dev.attune.optim.RateFactors;
 import dev.attune.optim.Schedule;
 import dev.attune.optim.Sgd;
+import dev.attune.store.Freezing;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.Parameters;
 import dev.attune.task.TaskType;
@@ -25,6 +27,8 @@ import java.util.List;
  * @param task what is learned
  * @param trainer how the loop runs
  * @param optimizer the numbers of the optimizer: those of AdamW or of SGD
+ * @param factors what the rate is multiplied by, part by part
+ * @param freezing parts of the model that keep their weights
  * @param lora the adapters to train; null: the whole model
  * @param dropout replaces every dropout of the model; null: keeps them
  * @param generation how evaluations generate; null: they do not
@@ -35,6 +39,8 @@ record TrainPlan(
     TaskType task,
     TrainerConfig trainer,
     Record optimizer,
+    RateFactors factors,
+    Freezing freezing,
     LoraConfig lora,
     Float dropout,
     GenerationOptions generation,
@@ -55,6 +61,8 @@ record TrainPlan(
         task,
         trainer(config),
         optimizerConfig(config),
+        factors(config, task),
+        Frozen.of(config, task),
         // What an adapter that is there says counts: see continuing.
         isLocalAdapter(config) ? null : Adapters.of(config),
         dropout(config),
@@ -95,7 +103,16 @@ record TrainPlan(
     }
     TrainPlan plan = of(Adapters.continued(config, saved, adapter.path()));
     return new TrainPlan(
-        plan.config, task, plan.trainer, plan.optimizer, saved, dropout, generation, false);
+        plan.config,
+        task,
+        plan.trainer,
+        plan.optimizer,
+        plan.factors,
+        plan.freezing,
+        saved,
+        dropout,
+        generation,
+        false);
   }
 
   static TrainerConfig trainer(RunConfig config) {
@@ -115,7 +132,7 @@ record TrainPlan(
 
   private static Rates rates(RunConfig config) {
     Schedule.Kind kind = Schedule.Kind.ofOption(config.text(RunOption.LR_SCHEDULER));
-    if (kind == Schedule.Kind.CONSTANT) {
+    if (!kind.hasWarmup()) {
       for (RunOption warmup : List.of(RunOption.WARMUP_STEPS, RunOption.WARMUP_RATIO)) {
         if (config.isGiven(warmup) && config.number(warmup) > 0) {
           throw new InputException(
@@ -124,9 +141,9 @@ record TrainPlan(
                   + warmup
                   + " is "
                   + config.text(warmup)
-                  + "; "
-                  + Schedule.Kind.CONSTANT_WITH_WARMUP.option()
-                  + " has one");
+                  + (kind == Schedule.Kind.CONSTANT
+                      ? "; " + Schedule.Kind.CONSTANT_WITH_WARMUP.option() + " has one"
+                      : "; leave it out"));
         }
       }
     }
@@ -170,10 +187,23 @@ record TrainPlan(
               + RunOption.EVAL_STRATEGY.with("no")
               + " makes none; leave one of the two out");
     }
+    if (followsEvaluations(config) && when == When.NO) {
+      throw new InputException(
+          RunOption.LR_SCHEDULER.with(config.text(RunOption.LR_SCHEDULER))
+              + " follows evaluations on the way, of which "
+              + RunOption.EVAL_STRATEGY.with("no")
+              + " makes none; leave one of the two out");
+    }
     String metric = config.text(RunOption.METRIC_FOR_BEST_MODEL);
     boolean keepsBest =
         patience > 0 || metric != null || config.flag(RunOption.LOAD_BEST_MODEL_AT_END);
     return new Evaluations(when, steps, patience, metric == null ? "loss" : metric, keepsBest);
+  }
+
+  /** Whether evaluations decide on rates. */
+  static boolean followsEvaluations(RunConfig config) {
+    return Schedule.Kind.ofOption(config.text(RunOption.LR_SCHEDULER))
+        == Schedule.Kind.REDUCE_LR_ON_PLATEAU;
   }
 
   private static When when(String strategy) {
@@ -184,6 +214,23 @@ record TrainPlan(
     }
     throw new InputException(
         RunOption.EVAL_STRATEGY + " is '" + strategy + "'; allowed are no, epoch and steps");
+  }
+
+  private static RateFactors factors(RunConfig config, TaskType task) {
+    double head = 1;
+    if (config.isGiven(RunOption.HEAD_LEARNING_RATE)) {
+      double rate = config.number(RunOption.HEAD_LEARNING_RATE);
+      if (!(rate > 0 && rate <= 1)) {
+        throw new InputException(
+            RunOption.HEAD_LEARNING_RATE + " is " + rate + "; it must be above 0 and at most 1");
+      }
+      if (!task.hasOwnHead()) {
+        throw new InputException(
+            RunOption.HEAD_LEARNING_RATE + ": a language model has no head of its own");
+      }
+      head = rate / config.number(RunOption.LEARNING_RATE);
+    }
+    return new RateFactors(config.number(RunOption.LAYER_LR_DECAY), head);
   }
 
   /** An optimizer's numbers, checked. */
@@ -284,8 +331,8 @@ record TrainPlan(
   /** The optimizer; the caller closes it. */
   Optimizer optimizer(Parameters parameters) {
     return optimizer instanceof Sgd.Config sgd
-        ? new Sgd(parameters, sgd)
-        : new AdamW(parameters, (AdamW.Config) optimizer);
+        ? new Sgd(parameters, sgd, factors)
+        : new AdamW(parameters, (AdamW.Config) optimizer, factors);
   }
 
   /** Tokens of a text at most. */

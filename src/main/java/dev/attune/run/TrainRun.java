@@ -236,6 +236,7 @@ public final class TrainRun {
     DiskRoom room =
         DiskRoom.of(
             run.model().parameters().size(),
+            run.plan().lora() == null ? run.model().parameters().count() : 0,
             config.integer(RunOption.SAVE_STEPS) > 0,
             config.flag(RunOption.SAVE_LAST),
             config.smallInteger(RunOption.SAVE_TOTAL_LIMIT),

@@ -10,6 +10,7 @@ import java.util.List;
  * @param cols of a matrix; 1 of vectors
  * @param rowSparse whether it is the word embedding, updated by row
  * @param frozenAs how it is held, of vectors that it is frozen; null: trained
+ * @param depth where in the model it stands
  */
 record Declaration(
     List<Part> parts,
@@ -18,7 +19,8 @@ record Declaration(
     boolean decays,
     boolean rowSparse,
     boolean isMatrix,
-    DType frozenAs) {
+    DType frozenAs,
+    Depth depth) {
   DType dtype() {
     return frozenAs != null && isMatrix ? frozenAs : DType.F32;
   }

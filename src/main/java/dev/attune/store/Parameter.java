@@ -84,6 +84,11 @@ public final class Parameter {
     return at.store.address(at.first()) + offset * dtype().sizeBytes();
   }
 
+  /** Where in the model it stands. */
+  public Depth depth() {
+    return declaration.depth();
+  }
+
   /** How the values are held. */
   public DType dtype() {
     return declaration.dtype();

@@ -28,6 +28,8 @@ public final class ParameterBuilder {
   private DType productsFrozenAs;
   private String adapterFolder;
   private boolean merges;
+  private Freezing freezing = Freezing.NOTHING;
+  private Depth depth = Depth.NOWHERE;
   private final Set<String> modules = new LinkedHashSet<>();
   private final Set<String> adapted = new LinkedHashSet<>();
   private final Set<String> byName = new LinkedHashSet<>();
@@ -56,6 +58,21 @@ public final class ParameterBuilder {
   public void freeze(DType matrices, DType products) {
     this.frozenAs = matrices;
     this.productsFrozenAs = products;
+  }
+
+  /** Freezes parts of what is declared from here on, in f32. */
+  public void freeze(Freezing parts) {
+    this.freezing = parts;
+  }
+
+  /** Says where in the model stands what is declared from here on. */
+  public void at(Depth place) {
+    this.depth = place;
+  }
+
+  /** Says whether what is declared from here on, on the layers, is outside the base model. */
+  public void isHead(boolean outside) {
+    this.depth = Depth.above(depth.layers(), outside);
   }
 
   /**
@@ -155,12 +172,14 @@ public final class ParameterBuilder {
   }
 
   /**
-   * Checks, once everything is declared, that the targets matched modules: every one that is named
-   * for adapters that are begun; any, for those that are there, whose tensors say the rest.
+   * Checks, once everything is declared, that the layers that are to be frozen are there, and that
+   * the targets of adapters matched modules: every one that is named for adapters that are begun;
+   * any, for those that are there, whose tensors say the rest.
    *
    * @throws InputException naming those that did not, and what there is
    */
   public void checkTargets() {
+    freezing.check(depth.layers());
     if (lora == null) {
       return;
     }
@@ -384,9 +403,18 @@ public final class ParameterBuilder {
       boolean isMatrix,
       DType heldAs) {
     Check.state(!built, "%s is declared after the parameters were built", parts.get(0).name());
+    DType frozen = heldAs == null && freezing.covers(depth) ? DType.F32 : heldAs;
     Parameter parameter =
         new Parameter(
-            new Declaration(List.copyOf(parts), cols, layout, decays, rowSparse, isMatrix, heldAs));
+            new Declaration(
+                List.copyOf(parts),
+                cols,
+                layout,
+                decays,
+                rowSparse && frozen == null,
+                isMatrix,
+                frozen,
+                depth));
     declared.add(parameter);
     return parameter;
   }

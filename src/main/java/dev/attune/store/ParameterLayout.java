@@ -76,7 +76,8 @@ final class ParameterLayout {
                 d.decays(),
                 d.layout(),
                 DType.F32,
-                false));
+                false,
+                d.depth()));
         size += d.count(part);
       }
       ranges.set(i, new Range(begin, segments.size()));
@@ -104,7 +105,8 @@ final class ParameterLayout {
                 d.decays(),
                 d.layout(),
                 d.dtype(),
-                true));
+                true,
+                d.depth()));
         at += d.count(part) * d.dtype().sizeBytes();
       }
       if (isQuantized) {

@@ -13,6 +13,7 @@ import dev.attune.core.DType;
  * @param layout of the folder's elements in the store
  * @param dtype F32, or how a frozen matrix is held
  * @param frozen whether it takes no gradient, ever
+ * @param depth where in the model it stands
  */
 public record Segment(
     String name,
@@ -22,4 +23,5 @@ public record Segment(
     boolean decays,
     Layout layout,
     DType dtype,
-    boolean frozen) {}
+    boolean frozen,
+    Depth depth) {}

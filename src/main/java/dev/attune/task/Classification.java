@@ -23,6 +23,7 @@ import dev.attune.model.Model;
 import dev.attune.ops.CrossEntropy;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.LabelWeights.Kind;
 import dev.attune.text.TextTokenizer;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -35,12 +36,22 @@ public final class Classification implements Task {
   public static final TaskType TYPE = new Type();
 
   private final LabelMap labels;
+  private final LabelWeights weights;
 
   /**
    * @param labels K names
    */
   public Classification(LabelMap labels) {
+    this(labels, LabelWeights.NONE);
+  }
+
+  /**
+   * @param labels K names
+   * @param weights of the classes in the loss
+   */
+  Classification(LabelMap labels, LabelWeights weights) {
     this.labels = labels;
+    this.weights = weights;
   }
 
   /** The labels of a training set. */
@@ -101,8 +112,19 @@ public final class Classification implements Task {
 
   @Override
   public int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing) {
-    CrossEntropy.apply(tape, output, staging.labels(0), staging.losses(), labelSmoothing);
+    CrossEntropy.apply(
+        tape,
+        output,
+        staging.labels(0),
+        weights.address(staging),
+        staging.losses(),
+        labelSmoothing);
     return (int) output.rows();
+  }
+
+  @Override
+  public double divisor(Batch batch) {
+    return weights.sum(batch);
   }
 
   @Override
@@ -178,6 +200,7 @@ public final class Classification implements Task {
   public void describe(ObjectNode outputs, ObjectNode settings) {
     labels.write(outputs);
     outputs.put("problem_type", "single_label_classification");
+    weights.write(Kind.CLASSES, labels, settings);
   }
 
   @Override
@@ -218,6 +241,7 @@ public final class Classification implements Task {
       classes.majority();
       classes.rare("examples");
     }
+    weights.state(found, labels);
   }
 
   private static final class Type implements TaskType {
@@ -248,7 +272,7 @@ public final class Classification implements Task {
 
     @Override
     public List<Term> options() {
-      return List.of(Term.LABEL_NAMES);
+      return List.of(Term.LABEL_NAMES, Term.CLASS_WEIGHTS);
     }
 
     @Override
@@ -264,12 +288,18 @@ public final class Classification implements Task {
 
     @Override
     public Task create(LabelMap labels, Dataset train, TaskOptions options) {
-      return new Classification(labels);
+      String given = options.get(Term.CLASS_WEIGHTS);
+      return new Classification(
+          labels, LabelWeights.learn(Kind.CLASSES, given, labels, train, Type::labelsOf));
+    }
+
+    private static List<String> labelsOf(Example example) {
+      return example.label() == null ? null : List.of(example.label());
     }
 
     @Override
     public Task open(LabelMap labels, JsonNode settings, TaskOptions options) {
-      return new Classification(labels);
+      return new Classification(labels, LabelWeights.read(Kind.CLASSES, labels, settings));
     }
   }
 }

@@ -2,56 +2,107 @@ package dev.attune.task;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.batch.Batch;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
+import dev.attune.data.Finding.Severity;
+import dev.attune.data.Findings;
 import dev.attune.data.LabelMap;
 import dev.attune.folder.SavedSettings;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.HashSet;
+import java.util.Locale;
 import java.util.Set;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
- * What the loss is multiplied by where a label holds: {@code pos_weight} of PyTorch's
- * BCEWithLogitsLoss.
+ * What each label counts in the loss.
  *
- * @param values (K), or none
+ * @param values (K), or none: all count alike
  */
 record LabelWeights(float[] values) {
   /** No label weighs more than another. */
   static final LabelWeights NONE = new LabelWeights(new float[0]);
 
-  private static final String AUTOMATIC = "auto";
-  private static final String KEY = "pos_weight";
+  /** How labels can count, with PyTorch's names. */
+  enum Kind {
+    /** {@code pos_weight} of BCEWithLogitsLoss: what texts that have a label count. */
+    POSITIVES(Term.POS_WEIGHT, "pos_weight", "auto"),
+    /** {@code weight} of CrossEntropyLoss: what targets of a class count. */
+    CLASSES(Term.CLASS_WEIGHTS, "class_weights", "balanced");
+
+    private final Term term;
+    private final String key;
+    private final String automatic;
+
+    Kind(Term term, String key, String automatic) {
+      this.term = term;
+      this.key = key;
+      this.automatic = automatic;
+    }
+  }
 
   boolean isEmpty() {
     return values.length == 0;
   }
 
   /**
-   * @param option null; {@code auto}: rows without the label over rows with it; or {@code
+   * @param option null; {@code auto}: texts without the label over texts with it; {@code balanced}:
+   *     as scikit-learn does it, all targets over K times those of the class; or {@code
    *     NAME=WEIGHT,…}, where labels not named keep 1
+   * @param labelsOf the labels of an example, or null
    */
-  static LabelWeights learn(String option, LabelMap labels, Dataset train) {
+  static LabelWeights learn(
+      Kind kind,
+      String option,
+      LabelMap labels,
+      Dataset train,
+      Function<Example, Collection<String>> labelsOf) {
     if (option == null) {
       return NONE;
     }
+    return option.equals(kind.automatic)
+        ? automatic(kind, labels, train, labelsOf)
+        : named(kind.term + " is '" + option + "'", kind, option, labels);
+  }
+
+  private static LabelWeights automatic(
+      Kind kind, LabelMap labels, Dataset train, Function<Example, Collection<String>> labelsOf) {
+    int K = labels.size();
+    long[] having = new long[K];
+    for (Example example : train.examples()) {
+      Collection<String> names = labelsOf.apply(example);
+      if (names != null) {
+        // What is no label is refused with its row when the data is examined.
+        names.stream().mapToInt(labels::idOrMinusOne).filter(k -> k >= 0).forEach(k -> having[k]++);
+      }
+    }
+    long targets = Arrays.stream(having).sum();
+    float[] values = new float[K];
+    for (int k = 0; k < K; k++) {
+      if (having[k] == 0) {
+        throw new InputException(
+            kind.term.of(kind.automatic)
+                + " needs training data of every label; there is none of \""
+                + labels.name(k)
+                + "\"");
+      }
+      values[k] =
+          kind == Kind.POSITIVES
+              ? (float) (train.size() - having[k]) / having[k]
+              : (float) ((double) targets / ((double) K * having[k]));
+    }
+    return new LabelWeights(values);
+  }
+
+  private static LabelWeights named(String what, Kind kind, String option, LabelMap labels) {
     float[] values = new float[labels.size()];
     Arrays.fill(values, 1);
-    if (option.equals(AUTOMATIC)) {
-      int[] having = new int[values.length];
-      for (Example example : train.examples()) {
-        Set<String> names = MultiLabelClassification.labels(example);
-        if (names != null) {
-          names.forEach(name -> having[labels.idOrMinusOne(name)]++);
-        }
-      }
-      for (int k = 0; k < values.length; k++) {
-        values[k] = (float) (train.size() - having[k]) / having[k];
-      }
-      return new LabelWeights(values);
-    }
     Set<String> given = new HashSet<>();
     for (String part : option.split(",", -1)) {
       int equals = part.lastIndexOf('=');
@@ -60,15 +111,14 @@ record LabelWeights(float[] values) {
       float value = equals < 0 ? Float.NaN : parse(part.substring(equals + 1));
       if (id < 0 || !(value > 0) || Float.isInfinite(value)) {
         throw new InputException(
-            Term.POS_WEIGHT
-                + " is '"
-                + option
-                + "'; it is auto, or NAME=WEIGHT,NAME=WEIGHT with weights above 0 of the labels "
+            what
+                + "; it is "
+                + kind.automatic
+                + ", or NAME=WEIGHT,NAME=WEIGHT with weights above 0 of the labels "
                 + labels.describe());
       }
       if (!given.add(name)) {
-        throw new InputException(
-            Term.POS_WEIGHT + " is '" + option + "': the label \"" + name + "\" is there twice");
+        throw new InputException(what + ": the label \"" + name + "\" is there twice");
       }
       values[id] = value;
     }
@@ -84,11 +134,11 @@ record LabelWeights(float[] values) {
   }
 
   /** From attune.json: so that evaluation gives the loss that training reported. */
-  static LabelWeights read(LabelMap labels, JsonNode settings) {
-    if (!settings.hasNonNull(KEY)) {
+  static LabelWeights read(Kind kind, LabelMap labels, JsonNode settings) {
+    if (!settings.hasNonNull(kind.key)) {
       return NONE;
     }
-    SavedSettings saved = new SavedSettings(settings).under(KEY);
+    SavedSettings saved = new SavedSettings(settings).under(kind.key);
     float[] values = new float[labels.size()];
     for (int k = 0; k < values.length; k++) {
       values[k] = (float) saved.number(labels.name(k), 1);
@@ -96,12 +146,35 @@ record LabelWeights(float[] values) {
     return new LabelWeights(values);
   }
 
-  void write(LabelMap labels, ObjectNode settings) {
+  void write(Kind kind, LabelMap labels, ObjectNode settings) {
     if (!isEmpty()) {
-      ObjectNode byLabel = settings.putObject(KEY);
+      ObjectNode byLabel = settings.putObject(kind.key);
       for (int k = 0; k < values.length; k++) {
         byLabel.put(labels.name(k), values[k]);
       }
+    }
+  }
+
+  /** Address of the values for the kernels, or 0. */
+  long address(Staging staging) {
+    return isEmpty() ? 0 : staging.constants(values);
+  }
+
+  /** Of classes: what a batch's supervised targets count together. */
+  double sum(Batch batch) {
+    return isEmpty() ? batch.supervisedTargets() : batch.supervisedWeight(values);
+  }
+
+  /** Says what each class counts, in the report on the training data. */
+  void state(Findings found, LabelMap labels) {
+    if (found.isTraining() && !isEmpty()) {
+      found.add(
+          Severity.NOTE,
+          "class_weights",
+          "in the loss, of training and of evaluation, classes count "
+              + IntStream.range(0, values.length)
+                  .mapToObj(k -> String.format(Locale.ROOT, "%s %.4g", labels.name(k), values[k]))
+                  .collect(Collectors.joining(", ")));
     }
   }
 }

@@ -26,6 +26,7 @@ import dev.attune.model.Model;
 import dev.attune.ops.BinaryCrossEntropy;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.LabelWeights.Kind;
 import dev.attune.text.TextTokenizer;
 import java.util.Arrays;
 import java.util.Collections;
@@ -219,7 +220,7 @@ public final class MultiLabelClassification implements Task {
 
   @Override
   public int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing) {
-    long positiveWeights = weights.isEmpty() ? 0 : staging.constants(weights.values());
+    long positiveWeights = weights.address(staging);
     BinaryCrossEntropy.apply(tape, output, staging.numbers(), positiveWeights, staging.losses());
     return (int) output.rows();
   }
@@ -345,7 +346,7 @@ public final class MultiLabelClassification implements Task {
     outputs.put("problem_type", "multi_label_classification");
     ObjectNode byLabel = settings.putObject("thresholds");
     thresholds().forEach(byLabel::put);
-    weights.write(labels, settings);
+    weights.write(Kind.POSITIVES, labels, settings);
   }
 
   @Override
@@ -476,7 +477,12 @@ public final class MultiLabelClassification implements Task {
     public Task create(LabelMap labels, Dataset train, TaskOptions options) {
       return new MultiLabelClassification(
           labels,
-          LabelWeights.learn(options.get(Term.POS_WEIGHT), labels, train),
+          LabelWeights.learn(
+              Kind.POSITIVES,
+              options.get(Term.POS_WEIGHT),
+              labels,
+              train,
+              MultiLabelClassification::labels),
           thresholds(labels.size()),
           options.flag(Term.TUNE_THRESHOLDS));
     }
@@ -489,7 +495,7 @@ public final class MultiLabelClassification implements Task {
         thresholds[k] = saved.share(labels.name(k), THRESHOLD);
       }
       return new MultiLabelClassification(
-          labels, LabelWeights.read(labels, settings), thresholds, false);
+          labels, LabelWeights.read(Kind.POSITIVES, labels, settings), thresholds, false);
     }
   }
 }

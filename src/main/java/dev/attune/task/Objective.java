@@ -1,5 +1,6 @@
 package dev.attune.task;
 
+import dev.attune.batch.Batch;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.model.Model;
@@ -22,6 +23,11 @@ public final class Objective {
     }
     this.task = task;
     this.labelSmoothing = labelSmoothing;
+  }
+
+  /** See {@link Task#divisor}. */
+  public double divisor(Batch batch) {
+    return task.divisor(batch);
   }
 
   /** See {@link Task#loss}. */

@@ -1,6 +1,7 @@
 package dev.attune.task;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
 import dev.attune.data.Dataset;
@@ -53,14 +54,18 @@ public interface Task extends TargetChecks {
   /**
    * Computes the losses of a staged batch and, in training, leaves the gradient of their sum in the
    * model's output. {@link Staging#sumLosses} then tells their sum; on a device, ask late: it
-   * waits. A step's gradient is divided by its {@linkplain dev.attune.batch.Batch#supervisedTargets
-   * supervised targets}.
+   * waits. A step's gradient is divided by the {@linkplain #divisor divisors} of its batches.
    *
    * @param output of the model's forward
    * @param labelSmoothing of the cross-entropy, 0..1; 0 where {@link #smoothsLabels} says no
    * @return how many losses there are
    */
   int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing);
+
+  /** What the summed loss of a batch is divided by for its mean: what its targets count. */
+  default double divisor(Batch batch) {
+    return batch.supervisedTargets();
+  }
 
   /** Whether label smoothing means something here. */
   default boolean smoothsLabels() {

@@ -31,6 +31,7 @@ import dev.attune.model.Model;
 import dev.attune.ops.CrossEntropy;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.LabelWeights.Kind;
 import dev.attune.text.TextTokenizer;
 import dev.attune.text.TokenIds;
 import java.util.ArrayList;
@@ -54,21 +55,24 @@ public final class TokenClassification implements Task {
   private static final String CONVERTED = "tags_as_bio";
 
   private final LabelMap labels;
+  private final LabelWeights weights;
   private final boolean converts;
 
   /**
    * @param labels K tags
    */
   public TokenClassification(LabelMap labels) {
-    this(labels, false);
+    this(labels, LabelWeights.NONE, false);
   }
 
   /**
    * @param labels K tags
+   * @param weights of the tags in the loss
    * @param converts whether data of other schemes is learned and measured as BIO
    */
-  TokenClassification(LabelMap labels, boolean converts) {
+  TokenClassification(LabelMap labels, LabelWeights weights, boolean converts) {
     this.labels = labels;
+    this.weights = weights;
     this.converts = converts;
   }
 
@@ -168,8 +172,19 @@ public final class TokenClassification implements Task {
 
   @Override
   public int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing) {
-    CrossEntropy.apply(tape, output, staging.rowLabels(), staging.losses(), labelSmoothing);
+    CrossEntropy.apply(
+        tape,
+        output,
+        staging.rowLabels(),
+        weights.address(staging),
+        staging.losses(),
+        labelSmoothing);
     return (int) output.rows();
+  }
+
+  @Override
+  public double divisor(Batch batch) {
+    return weights.sum(batch);
   }
 
   @Override
@@ -285,6 +300,7 @@ public final class TokenClassification implements Task {
   @Override
   public void describe(ObjectNode outputs, ObjectNode settings) {
     labels.write(outputs);
+    weights.write(Kind.CLASSES, labels, settings);
     if (converts) {
       settings.put(CONVERTED, true);
     }
@@ -358,6 +374,7 @@ public final class TokenClassification implements Task {
         "row has tags",
         "rows have tags",
         "tags");
+    weights.state(found, labels);
     if (!found.isTraining()) {
       classes.absent();
       return;
@@ -449,7 +466,7 @@ public final class TokenClassification implements Task {
 
     @Override
     public List<Term> options() {
-      return List.of(Term.LABEL_NAMES);
+      return List.of(Term.LABEL_NAMES, Term.CLASS_WEIGHTS);
     }
 
     /** Tags become BIO, but where a head has outputs for them as they are. */
@@ -486,12 +503,19 @@ public final class TokenClassification implements Task {
     @Override
     public Task create(LabelMap labels, Dataset train, TaskOptions options) {
       boolean areBio = TagScheme.ofNames(Set.copyOf(labels.names())) == TagScheme.BIO;
-      return new TokenClassification(labels, areBio || TagScheme.isConverted(train));
+      String given = options.get(Term.CLASS_WEIGHTS);
+      return new TokenClassification(
+          labels,
+          LabelWeights.learn(Kind.CLASSES, given, labels, train, Example::tags),
+          areBio || TagScheme.isConverted(train));
     }
 
     @Override
     public Task open(LabelMap labels, JsonNode settings, TaskOptions options) {
-      return new TokenClassification(labels, settings.path(CONVERTED).asBoolean(false));
+      return new TokenClassification(
+          labels,
+          LabelWeights.read(Kind.CLASSES, labels, settings),
+          settings.path(CONVERTED).asBoolean(false));
     }
   }
 }

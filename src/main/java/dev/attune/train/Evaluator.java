@@ -89,13 +89,13 @@ public final class Evaluator {
   private Map<String, Double> evaluate(
       Model model, Tape tape, Reading beside, BooleanSupplier stopRequested) {
     Measurement measurement = task.measurement(data);
-    double[] lossAndTargets = new double[2];
+    double[] lossAndDivisor = new double[2];
     Reading reading =
         new Reading() {
           @Override
           public void add(Batch batch, ModelOutput output) {
-            lossAndTargets[0] += output.loss();
-            lossAndTargets[1] += batch.supervisedTargets();
+            lossAndDivisor[0] += output.loss();
+            lossAndDivisor[1] += task.divisor(batch);
             measurement.add(batch, output);
             beside.add(batch, output);
           }
@@ -109,7 +109,7 @@ public final class Evaluator {
     inference.run(model, tape, data, new Objective(task, 0f), reading, stopRequested);
     last = measurement.metrics();
     Map<String, Double> values = new LinkedHashMap<>();
-    values.put("loss", lossAndTargets[0] / lossAndTargets[1]);
+    values.put("loss", lossAndDivisor[0] / lossAndDivisor[1]);
     values.putAll(last.values());
     if (answers != null) {
       last = answers.measure(model, tape);

@@ -14,6 +14,7 @@ import dev.attune.store.Parameters;
 import dev.attune.store.RowSparse;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import dev.attune.task.Objective;
 import dev.attune.task.Staging;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
@@ -31,14 +32,26 @@ final class StepRunner implements AutoCloseable {
   /**
    * An optimizer update.
    *
-   * @param targets of all micro-batches of the step: what the summed loss is divided by
+   * @param targets of all micro-batches of the step
+   * @param meanWeight what a target counts: the summed loss is divided by the product of the two
    */
-  record Update(float learningRate, long targets) {}
+  record Update(float learningRate, long targets, float meanWeight) {
+    /** Of micro-batches whose divisors add up to so much: {@link Objective#divisor}. */
+    static Update of(float learningRate, long targets, double divisor) {
+      return targets == 0
+          ? new Update(learningRate, 1, 1f)
+          : new Update(learningRate, targets, (float) (divisor / targets));
+    }
+
+    double divisor() {
+      return targets * (double) meanWeight;
+    }
+  }
 
   /**
    * What became of a step.
    *
-   * @param loss mean over the targets
+   * @param loss mean over the targets, weighted where they are
    * @param gradNorm of its gradient, before clipping
    */
   record Result(double loss, double gradNorm) {
@@ -48,7 +61,7 @@ final class StepRunner implements AutoCloseable {
   }
 
   /** Where a step's results are: its norm, then the losses of each micro-batch. */
-  private record Waiting(int slot, int[] lossCounts, long targets) {}
+  private record Waiting(int slot, int[] lossCounts, double divisor) {}
 
   private final TrainingParts parts;
   private final Parameters parameters;
@@ -136,7 +149,7 @@ final class StepRunner implements AutoCloseable {
     int sparseRows = mark(batch, inputs, update != null);
     backend.run(new StepCall.StreamBase(Philox.stream(microStep, 0)));
     if (update != null) {
-      parts.optimizer().announce(update.learningRate(), update.targets());
+      parts.optimizer().announce(update.learningRate(), update.targets(), update.meanWeight());
     }
     RecordedWork.Work work =
         recorded == null
@@ -199,7 +212,7 @@ final class StepRunner implements AutoCloseable {
     }
     results.post(slot, 0, gradientNorm.address(), Double.BYTES);
     results.seal(slot);
-    waiting.add(new Waiting(slot, lossCounts, update.targets()));
+    waiting.add(new Waiting(slot, lossCounts, update.divisor()));
     slot = (slot + 1) % (lead + 1);
     begin();
   }
@@ -222,7 +235,7 @@ final class StepRunner implements AutoCloseable {
       }
       sum += ofBatch;
     }
-    return new Result(sum / oldest.targets(), bytes.getDouble(0));
+    return new Result(sum / oldest.divisor(), bytes.getDouble(0));
   }
 
   /** How many recordings there are. */

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.Cursor;
+import dev.attune.optim.Plateau;
 
 /** What a run knows beyond its buffers: saved in checkpoints, restored by a resume. */
 final class TrainState {
@@ -21,6 +22,9 @@ final class TrainState {
   long bestStep;
   int evaluationsSinceBest;
 
+  /** What a rate that follows evaluations knows of them; null where it goes by the step alone. */
+  Plateau.State plateau;
+
   /** Whether the evaluation after this step was due, and has not ended. */
   boolean evaluationDue;
 
@@ -33,6 +37,13 @@ final class TrainState {
     json.put("best_score_bits", Double.doubleToRawLongBits(bestScore));
     json.put("evaluation_due", evaluationDue);
     json.put("best_step", bestStep).put("evaluations_since_best", evaluationsSinceBest);
+    if (plateau != null) {
+      json.putObject("plateau")
+          .put("rate_bits", Double.doubleToRawLongBits(plateau.rate()))
+          .put("best_bits", Double.doubleToRawLongBits(plateau.best()))
+          .put("bad", plateau.bad())
+          .put("cooling", plateau.cooling());
+    }
     return json;
   }
 
@@ -48,6 +59,15 @@ final class TrainState {
     state.bestStep = json.path("best_step").asLong();
     state.evaluationsSinceBest = json.path("evaluations_since_best").asInt();
     state.evaluationDue = json.path("evaluation_due").asBoolean();
+    if (json.has("plateau")) {
+      JsonNode saved = json.get("plateau");
+      state.plateau =
+          new Plateau.State(
+              Double.longBitsToDouble(saved.path("rate_bits").asLong()),
+              Double.longBitsToDouble(saved.path("best_bits").asLong()),
+              saved.path("bad").asLong(),
+              saved.path("cooling").asLong());
+    }
     return state;
   }
 }

@@ -11,6 +11,7 @@ import dev.attune.core.Term;
 import dev.attune.memory.Buffer;
 import dev.attune.model.Model;
 import dev.attune.optim.Optimizer;
+import dev.attune.optim.Plateau;
 import dev.attune.optim.Schedule;
 import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
@@ -28,6 +29,7 @@ import java.util.function.BooleanSupplier;
 
 /** The training loop. */
 public final class TrainingLoop implements AutoCloseable {
+  private final Task task;
   private final Model model;
   private final Parameters parameters;
   private final Optimizer optimizer;
@@ -38,6 +40,7 @@ public final class TrainingLoop implements AutoCloseable {
   private final StepRunner runner;
   private final Deque<Pending> pending = new ArrayDeque<>();
   private final Schedule schedule;
+  private final Plateau plateau; // null where rates go by the step alone
   private final long totalSteps;
   private final long stepsPerEpoch;
   private Throughput throughput = new Throughput();
@@ -71,6 +74,7 @@ public final class TrainingLoop implements AutoCloseable {
       EncodedDataset data,
       Evaluator evaluator,
       TrainerConfig config) {
+    this.task = task;
     this.model = model;
     this.parameters = model.parameters();
     this.optimizer = optimizer;
@@ -96,6 +100,14 @@ public final class TrainingLoop implements AutoCloseable {
     if (evaluator != null) {
       checkMetric(evaluator.names(), evaluations.bestMetric());
     }
+    if (evaluator == null && config.rates().kind() == Schedule.Kind.REDUCE_LR_ON_PLATEAU) {
+      throw new InputException(
+          Term.LR_SCHEDULER.of(config.rates().kind().option())
+              + " follows evaluations, and needs "
+              + Term.VALIDATION_FILE
+              + " or "
+              + Term.VALIDATION_SPLIT);
+    }
     int sequences = Math.min(config.batchSize(), data.size());
     long batches = BatchStream.batchesPerEpoch(data.size(), config.batchSize());
     this.runner =
@@ -114,6 +126,7 @@ public final class TrainingLoop implements AutoCloseable {
     this.stepsPerEpoch = config.stepsPerEpoch(batches);
     this.totalSteps = config.totalSteps(batches);
     this.schedule = config.rates().over(totalSteps);
+    this.plateau = schedule.plateau(Evaluator.lowerIsBetter(evaluations.bestMetric()));
   }
 
   /** Before the first step: an evaluation may be hours away. */
@@ -145,6 +158,9 @@ public final class TrainingLoop implements AutoCloseable {
   /** Goes on from a checkpoint, whose buffers the caller has loaded into {@link #buffers}. */
   public void resume(JsonNode saved) {
     state = TrainState.fromJson(saved);
+    if (plateau != null) {
+      plateau.restore(state.plateau);
+    }
     optimizer.restore(state.step);
     parameters.refresh();
   }
@@ -231,7 +247,7 @@ public final class TrainingLoop implements AutoCloseable {
   /** A run that goes on can do without a checkpoint; one that is told to stop cannot. */
   private void save(CheckpointSink checkpoints, TrainListener listener, boolean isNeeded) {
     try {
-      checkpoints.save(state.step, state.toJson(), buffers());
+      checkpoints.save(state.step, checkpointState(), buffers());
     } catch (UncheckedIOException e) {
       if (isNeeded) {
         throw e;
@@ -242,27 +258,32 @@ public final class TrainingLoop implements AutoCloseable {
     listener.onCheckpoint(state.step);
   }
 
+  private ObjectNode checkpointState() {
+    state.plateau = plateau == null ? null : plateau.state();
+    return state.toJson();
+  }
+
   /** Asks for one optimizer step: forward and backward of its batches, then the update. */
   private boolean step(BatchStream stream) {
     long begin = System.nanoTime();
     long targets = 0;
+    double divisor = 0;
     long tokens = 0;
     long examples = 0;
     long flops = 0;
     boolean endsEpoch = false;
-    float rate = schedule.rate(state.step);
+    float rate = plateau == null ? schedule.rate(state.step) : plateau.rate();
     for (int i = 1; i <= config.gradientAccumulationSteps() && !endsEpoch; i++) {
       Batch batch = stream.next();
       targets += batch.supervisedTargets();
+      divisor += task.divisor(batch);
       tokens += batch.rows();
       examples += batch.sequences();
       endsEpoch = batch.endsEpoch();
       boolean last = endsEpoch || i == config.gradientAccumulationSteps();
       flops +=
           runner.run(
-              batch,
-              state.microStep,
-              last ? new StepRunner.Update(rate, Math.max(1, targets)) : null);
+              batch, state.microStep, last ? StepRunner.Update.of(rate, targets, divisor) : null);
       state.cursor = batch.after();
       state.microStep++;
     }
@@ -343,6 +364,9 @@ public final class TrainingLoop implements AutoCloseable {
       Map<String, Double> evaluation, TrainListener listener, CheckpointSink checkpoints) {
     state.evaluationDue = false;
     boolean best = noteScore(evaluation);
+    if (plateau != null) {
+      plateau.step(evaluation.get(config.evaluations().bestMetric()));
+    }
     if (best && config.evaluations().keepsBest()) {
       checkpoints.saveBest(parameters.weights());
     }

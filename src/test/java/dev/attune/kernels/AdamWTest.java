@@ -29,7 +29,12 @@ class AdamWTest extends KernelContract {
   private static final float EPS = 1e-8f;
 
   /** The corrections of a step, as the caller computes them. */
-  private record Options(int step, float weightDecay, int targets) {
+  private record Options(
+      int step, float weightDecay, int targets, float meanWeight, float lrFactor) {
+    Options(int step, float weightDecay, int targets) {
+      this(step, weightDecay, targets, 1, 1);
+    }
+
     float correction1() {
       return (float) (1 - Math.pow(BETA1, step));
     }
@@ -40,18 +45,18 @@ class AdamWTest extends KernelContract {
 
     AdamWRef.Step reference() {
       return new AdamWRef.Step(
-          LR,
+          LR * lrFactor,
           BETA1,
           BETA2,
           EPS,
           weightDecay,
           correction1(),
           correction2(),
-          (float) (1.0 / targets));
+          (float) (1.0 / (targets * (double) meanWeight)));
     }
 
     StepCall.Update values() {
-      return new StepCall.Update(LR, correction1(), correction2(), targets);
+      return new StepCall.Update(LR, correction1(), correction2(), targets, meanWeight);
     }
   }
 
@@ -92,7 +97,8 @@ class AdamWTest extends KernelContract {
                       BETA1,
                       BETA2,
                       EPS,
-                      options.weightDecay));
+                      options.weightDecay,
+                      options.lrFactor));
             })
         .gives(
             p -> {
@@ -155,7 +161,8 @@ class AdamWTest extends KernelContract {
                       BETA1,
                       BETA2,
                       EPS,
-                      options.weightDecay));
+                      options.weightDecay,
+                      options.lrFactor));
             })
         .gives(
             p -> {
@@ -182,6 +189,9 @@ class AdamWTest extends KernelContract {
       cases.add(adamw(count, count % 2 == 0, USUAL));
     }
     cases.add(adamw(300, true, new Options(1, 0, 1)));
+    cases.add(adamw(300, true, new Options(4, 0.1f, 7, 1.7f, 0.43f)));
+    cases.add(adamw(37, false, new Options(4, 0.1f, 7, 0.3f, 0)));
+    cases.add(adamwRows(7, 37, new Options(4, 0.1f, 7, 1.7f, 0.43f)));
     cases.add(adamw(300, true, new Options(100_000, 0.1f, 1000)));
     for (int C : Shapes.widths()) {
       cases.add(adamwRows(7, C, USUAL));
@@ -315,6 +325,7 @@ class AdamWTest extends KernelContract {
                 BETA1,
                 BETA2,
                 eps,
-                0));
+                0,
+                1));
   }
 }

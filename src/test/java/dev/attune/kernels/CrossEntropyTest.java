@@ -34,12 +34,24 @@ class CrossEntropyTest extends KernelContract {
 
   private static KernelCase crossEntropy(
       int N, int K, float smoothing, float scale, Gradient gradient, DType dtype) {
+    return crossEntropy(N, K, false, smoothing, scale, gradient, dtype);
+  }
+
+  private static KernelCase crossEntropy(
+      int N,
+      int K,
+      boolean weighted,
+      float smoothing,
+      float scale,
+      Gradient gradient,
+      DType dtype) {
     KernelCase k =
         KernelCase.forward(
             dtype,
-            "crossEntropy N=%d K=%d smoothing=%s scale=%s gradient=%s",
+            "crossEntropy N=%d K=%d weighted=%b smoothing=%s scale=%s gradient=%s",
             N,
             K,
+            weighted,
             smoothing,
             scale,
             gradient);
@@ -48,13 +60,17 @@ class CrossEntropyTest extends KernelContract {
     for (int n = 0; n < N; n++) {
       labels[n] = n % 5 == 3 ? IGNORE : k.random().nextInt(K);
     }
-    return crossEntropy(k, logits, labels, K, smoothing, scale, gradient, dtype);
+    double[] weights = new double[K];
+    Arrays.setAll(weights, i -> 0.5 + i % 5);
+    return crossEntropy(
+        k, logits, labels, weighted ? weights : null, K, smoothing, scale, gradient, dtype);
   }
 
   private static KernelCase crossEntropy(
       KernelCase k,
       double[] values,
       int[] labels,
+      double[] weights,
       int K,
       float smoothing,
       float scale,
@@ -63,6 +79,7 @@ class CrossEntropyTest extends KernelContract {
     int N = labels.length;
     double[] logits = k.input("logits", dtype, values);
     k.ints("labels", labels);
+    double[] classWeight = weights == null ? null : k.input("classWeight", Storage.F32, weights);
     k.overwritten("losses", Storage.F32, N);
     if (gradient == Gradient.APART) {
       k.overwritten("dlogits", dtype, N * K);
@@ -77,6 +94,7 @@ class CrossEntropyTest extends KernelContract {
                         at.of("dlogits"),
                         at.of("logits"),
                         at.of("labels"),
+                        at.of("classWeight"),
                         N,
                         K,
                         IGNORE,
@@ -86,7 +104,8 @@ class CrossEntropyTest extends KernelContract {
         .gives(
             p -> {
               CrossEntropyRef.Result result =
-                  CrossEntropyRef.apply(p, logits, labels, N, K, IGNORE, smoothing, scale);
+                  CrossEntropyRef.apply(
+                      p, logits, labels, classWeight, N, K, IGNORE, smoothing, scale);
               return Map.of("losses", result.losses(), "dlogits", result.dlogits());
             });
   }
@@ -103,11 +122,14 @@ class CrossEntropyTest extends KernelContract {
       for (int K : Shapes.widths()) {
         cases.add(crossEntropy(7, K, 0, 1, Gradient.APART, dtype));
         cases.add(crossEntropy(7, K, 0.1f, 2, Gradient.IN_PLACE, dtype));
+        cases.add(crossEntropy(7, K, true, 0, 2, Gradient.IN_PLACE, dtype));
+        cases.add(crossEntropy(7, K, true, 0.1f, 1, Gradient.APART, dtype));
       }
       for (int N : Shapes.rows()) {
         cases.add(crossEntropy(N, 3, 0, 0.5f, Gradient.IN_PLACE, dtype));
         cases.add(crossEntropy(N, 37, 0.1f, 1, Gradient.NONE, dtype));
         cases.add(crossEntropy(N, 2, 0, 1, Gradient.APART, dtype));
+        cases.add(crossEntropy(N, 3, true, 0.1f, 1, Gradient.NONE, dtype));
       }
       for (int[] shape : Shapes.random("crossEntropy " + dtype, 20, 40, 400)) {
         cases.add(crossEntropy(shape[0], shape[1], 0, 1, Gradient.IN_PLACE, dtype));
@@ -122,6 +144,7 @@ class CrossEntropyTest extends KernelContract {
     for (DType dtype : DTYPES) {
       cases.add(crossEntropy(211, 301, 0.1f, 1, Gradient.IN_PLACE, dtype));
       cases.add(crossEntropy(5003, 3, 0, 1, Gradient.APART, dtype));
+      cases.add(crossEntropy(101, 4301, true, 0.1f, 1, Gradient.APART, dtype));
     }
     return cases;
   }
@@ -140,19 +163,22 @@ class CrossEntropyTest extends KernelContract {
   void referenceGradientIsTheSlope() {
     int[] labels = {2, IGNORE, 0, 4};
     double[] logits = Gradients.normal("cross entropy", 4 * 5);
-    for (double smoothing : new double[] {0, 0.2}) {
-      Gradients.check(
-          "logits",
-          logits,
-          CrossEntropyRef.apply(Precision.EXACT, logits, labels, 4, 5, IGNORE, smoothing, 0.3)
-              .dlogits(),
-          x ->
-              0.3
-                  * Arrays.stream(
-                          CrossEntropyRef.apply(
-                                  Precision.EXACT, x, labels, 4, 5, IGNORE, smoothing, 1)
-                              .losses())
-                      .sum());
+    for (double[] weights : new double[][] {null, {1, 3, 0.5, 2, 0.25}}) {
+      for (double smoothing : new double[] {0, 0.2}) {
+        Gradients.check(
+            "logits",
+            logits,
+            CrossEntropyRef.apply(
+                    Precision.EXACT, logits, labels, weights, 4, 5, IGNORE, smoothing, 0.3)
+                .dlogits(),
+            x ->
+                0.3
+                    * Arrays.stream(
+                            CrossEntropyRef.apply(
+                                    Precision.EXACT, x, labels, weights, 4, 5, IGNORE, smoothing, 1)
+                                .losses())
+                        .sum());
+      }
     }
   }
 
@@ -162,14 +188,15 @@ class CrossEntropyTest extends KernelContract {
     double[] logits = new double[8];
     Arrays.fill(logits, 700);
     double[] losses =
-        CrossEntropyRef.apply(Precision.EXACT, logits, new int[] {3}, 1, 8, IGNORE, 0, 1).losses();
+        CrossEntropyRef.apply(Precision.EXACT, logits, new int[] {3}, null, 1, 8, IGNORE, 0, 1)
+            .losses();
     assertEquals(Math.log(8), losses[0], 1e-15);
   }
 
   private static KernelCase.Result run(
       Target target, double[] logits, int[] labels, int K, float smoothing, DType dtype) {
     KernelCase k = KernelCase.forward(dtype, "crossEntropy %s", Arrays.toString(labels));
-    return crossEntropy(k, logits, labels, K, smoothing, 1, Gradient.APART, dtype)
+    return crossEntropy(k, logits, labels, null, K, smoothing, 1, Gradient.APART, dtype)
         .verify(target.backend(), 0);
   }
 
@@ -210,7 +237,8 @@ class CrossEntropyTest extends KernelContract {
       double[] logits = k.draw(Storage.of(dtype), 23 * 19);
       logits[5] = Double.NaN;
       KernelCase.Result result =
-          crossEntropy(k, logits, labels, 19, 0.1f, 1, Gradient.APART, dtype).run(target.backend());
+          crossEntropy(k, logits, labels, null, 19, 0.1f, 1, Gradient.APART, dtype)
+              .run(target.backend());
       assertValues(new double[23], result.values().get("losses"));
       assertValues(new double[23 * 19], result.values().get("dlogits"));
     }
@@ -237,7 +265,7 @@ class CrossEntropyTest extends KernelContract {
         double[] logits = k.draw(Storage.of(dtype), 5 * K);
         logits[2 * K + 1] = Double.NaN;
         KernelCase.Result result =
-            crossEntropy(k, logits, new int[] {0, 1, 2, 0, 1}, K, 0, 1, Gradient.APART, dtype)
+            crossEntropy(k, logits, new int[] {0, 1, 2, 0, 1}, null, K, 0, 1, Gradient.APART, dtype)
                 .run(target.backend());
         for (int n = 0; n < 5; n++) {
           assertEquals(n == 2, Double.isNaN(result.values().get("losses")[n]), "row " + n);
@@ -251,7 +279,7 @@ class CrossEntropyTest extends KernelContract {
   void badArgumentsAreRefused(Target target) {
     KernelCase k = KernelCase.forward(DType.F32, "crossEntropy refused");
     crossEntropy(
-        k, k.draw(Storage.F32, 6), new int[] {1, IGNORE}, 3, 0, 1, Gradient.APART, DType.F32);
+        k, k.draw(Storage.F32, 6), new int[] {1, IGNORE}, null, 3, 0, 1, Gradient.APART, DType.F32);
     assertNullsRefused(target, k, "losses", "logits", "labels");
     k.with("labels", 0, 3).assertRefused(target.backend(), "labels[0]", 3);
     k.with("labels", 1, -1).assertRefused(target.backend(), "labels[1]", -1);

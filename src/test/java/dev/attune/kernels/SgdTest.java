@@ -23,7 +23,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class SgdTest extends KernelContract {
-  private static final float LR = 0.1f;
+  private static final float LR = 0.3f;
+  private static final float LR_FACTOR = 0.4f;
   private static final float DECAY = 0.01f;
   private static final int TARGETS = 3;
   private static final float SCALE = (float) (1.0 / TARGETS);
@@ -63,6 +64,7 @@ class SgdTest extends KernelContract {
                       count,
                       momentum,
                       DECAY,
+                      LR_FACTOR,
                       nesterov));
             })
         .gives(
@@ -74,7 +76,7 @@ class SgdTest extends KernelContract {
                   w,
                   newBuffer,
                   grad,
-                  new SgdRef.Step(LR, momentum, DECAY, nesterov, firstStep, SCALE));
+                  new SgdRef.Step(LR * LR_FACTOR, momentum, DECAY, nesterov, firstStep, SCALE));
               double[] rounded = Arrays.stream(w).map(Precision::bf16).toArray();
               return Map.of(
                   "weight",
@@ -162,6 +164,7 @@ class SgdTest extends KernelContract {
                 count,
                 momentum,
                 0,
+                1,
                 false));
   }
 }

@@ -88,12 +88,14 @@ class StepTest {
               0.9f,
               0.999f,
               1e-8f,
-              0.01f));
+              0.01f,
+              1f));
     }
 
     /** Without momentum and decay: what it takes off the weight is lr * gradScale * gradient. */
     void sgd() {
-      backend.run(new SgdCall.Flat(weight.address(), 0, 0, grad.address(), COUNT, 0f, 0f, false));
+      backend.run(
+          new SgdCall.Flat(weight.address(), 0, 0, grad.address(), COUNT, 0f, 0f, 1f, false));
     }
 
     float[] weights() {

@@ -1,6 +1,7 @@
 package dev.attune.optim;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -20,26 +21,53 @@ class ScheduleTest {
 
   @Test
   void ratesAreThoseOfTransformers() {
-    assertTrue(CASES.size() > 80);
+    assertTrue(CASES.size() > 100);
     for (JsonNode item : CASES) {
       Schedule.Kind kind = Schedule.Kind.ofOption(item.get("kind").asText());
-      Map<String, Double> parameters = new HashMap<>();
-      item.get("parameters")
-          .properties()
-          .forEach(entry -> parameters.put(entry.getKey(), entry.getValue().asDouble()));
       Schedule schedule =
           new Schedule(
               kind,
               item.get("peak").asDouble(),
               item.get("warmup").asLong(),
               item.get("total").asLong(),
-              kind.checked(parameters, item.get("peak").asDouble()));
+              kind.checked(parameters(item), item.get("peak").asDouble()));
       JsonNode rates = item.get("rates");
       for (int step = 0; step < rates.size(); step++) {
         double expected = rates.get(step).asDouble();
         assertEquals(expected, schedule.rate(step), 1e-6 * 3e-4, schedule + ", step " + step);
       }
     }
+  }
+
+  @Test
+  void ratesThatFollowEvaluationsAreThoseOfPyTorch() {
+    JsonNode cases = Goldens.json(Path.of("src/test/resources/dev/attune/optim/plateaus.json"));
+    assertEquals(10, cases.size());
+    Schedule.Kind kind = Schedule.Kind.REDUCE_LR_ON_PLATEAU;
+    for (JsonNode item : cases) {
+      double peak = item.get("peak").asDouble();
+      Map<String, Double> parameters = kind.checked(parameters(item), peak);
+      Schedule schedule = new Schedule(kind, peak, 0, 40, parameters);
+      Plateau plateau = schedule.plateau(item.get("mode").asText().equals("min"));
+      assertEquals((float) peak, plateau.rate());
+      for (int i = 0; i < item.get("metrics").size(); i++) {
+        Plateau resumed = schedule.plateau(item.get("mode").asText().equals("min"));
+        resumed.restore(plateau.state());
+        plateau = resumed;
+        plateau.step(item.get("metrics").get(i).asDouble());
+        double expected = item.get("rates").get(i).asDouble();
+        assertEquals((float) expected, plateau.rate(), item.get("parameters") + ", " + i);
+      }
+    }
+    assertNull(new Schedule(Schedule.Kind.LINEAR, 1, 0, 1).plateau(true));
+  }
+
+  private static Map<String, Double> parameters(JsonNode item) {
+    Map<String, Double> parameters = new HashMap<>();
+    item.get("parameters")
+        .properties()
+        .forEach(entry -> parameters.put(entry.getKey(), entry.getValue().asDouble()));
+    return parameters;
   }
 
   @Test
@@ -84,6 +112,12 @@ class ScheduleTest {
     assertRefused(
         "lr_end is 1.0E-7, above ‹learning rate› 1.0E-8",
         () -> Schedule.Kind.POLYNOMIAL.checked(Map.of(), 1e-8));
+    assertRefused(
+        "factor is 1.0; it must be from 0 to below 1",
+        () -> Schedule.Kind.REDUCE_LR_ON_PLATEAU.checked(Map.of("factor", 1.0), 1));
+    assertRefused(
+        "patience is 1.5; it must be a whole number of at least 0",
+        () -> Schedule.Kind.REDUCE_LR_ON_PLATEAU.checked(Map.of("patience", 1.5), 1));
     assertRefused("min_lr=X", () -> Schedule.Kind.COSINE_WITH_MIN_LR.checked(Map.of(), 1));
   }
 

@@ -15,23 +15,25 @@ class DiskRoomTest {
 
   @Test
   void countsWhatIsThereAtTheSameTime() {
-    assertEquals(new DiskRoom(400_000_000, 0, 0), DiskRoom.of(PARAMETERS, false, false, 2, false));
+    assertEquals(
+        new DiskRoom(400_000_000, 0, 0),
+        DiskRoom.of(PARAMETERS, PARAMETERS, false, false, 2, false));
     assertEquals(
         new DiskRoom(400_000_000, 3_600_000_000L, 1_200_000_000),
-        DiskRoom.of(PARAMETERS, true, false, 2, true));
+        DiskRoom.of(PARAMETERS, PARAMETERS, true, false, 2, true));
   }
 
   @Test
   void aSmallDiskIsRefusedWithTheNumbers(@TempDir Path folder) throws IOException {
-    DiskRoom room = DiskRoom.of(PARAMETERS, true, false, 2, true);
+    DiskRoom room = DiskRoom.of(PARAMETERS, PARAMETERS, true, false, 2, true);
     room.checkUsable(folder, 5_200_000_000L);
     InputException e =
         assertThrows(InputException.class, () -> room.checkUsable(folder, 5_199_999_999L));
     String message = RunOption.worded(e.getMessage());
     assertTrue(message.startsWith("--output-dir " + folder + " is on a disk with"), message);
     assertTrue(message.contains("--save-total-limit and one more"), message);
-    DiskRoom.of(1, false, false, 2, false).check(folder, 0);
+    DiskRoom.of(1, 1, false, false, 2, false).check(folder, 0);
     // What an earlier run left there is replaced.
-    DiskRoom.of(Long.MAX_VALUE / 64, false, false, 2, false).check(folder, Long.MAX_VALUE / 4);
+    DiskRoom.of(Long.MAX_VALUE / 64, 0, false, false, 2, false).check(folder, Long.MAX_VALUE / 4);
   }
 }

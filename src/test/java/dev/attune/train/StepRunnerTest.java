@@ -234,7 +234,7 @@ class StepRunnerTest {
             Batch batch = stream.next();
             targets += batch.supervisedTargets();
             boolean last = i == kind.microBatches();
-            runner.run(batch, microStep++, last ? new StepRunner.Update(rate, targets) : null);
+            runner.run(batch, microStep++, last ? new StepRunner.Update(rate, targets, 1f) : null);
             if (last) {
               // As an evaluation does: what it brings up to date must not go stale.
               Inputs inputs = staging.stage(batch);

@@ -12,6 +12,7 @@ public final class SgdCall {
    *
    * @param momentumBuffer zeros before the first step; 0 only where momentum is
    * @param shadow bf16 or 0: receives the new weights, rounded
+   * @param lrFactor what the step's rate is multiplied by here
    */
   public record Flat(
       long weight,
@@ -21,12 +22,14 @@ public final class SgdCall {
       long count,
       float momentum,
       float weightDecay,
+      float lrFactor,
       boolean nesterov)
       implements Call {
     @Override
     public void fill(Frame frame) {
       frame.writes(weight).writes(momentumBuffer, momentum != 0).mayWrite(shadow).reads(grad);
-      frame.count(count).notNegative(momentum).notNegative(weightDecay).flag(nesterov);
+      frame.count(count).notNegative(momentum).notNegative(weightDecay);
+      frame.notNegative(lrFactor).flag(nesterov);
     }
   }
 }

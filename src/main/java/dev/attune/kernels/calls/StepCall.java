@@ -27,13 +27,21 @@ public final class StepCall {
   /**
    * The values of the update that follows.
    *
-   * @param targets at least 1: what gradients are divided by
+   * @param targets at least 1: what gradients are divided by, times {@code meanWeight}
+   * @param meanWeight what a target counts in the mean
    */
-  public record Update(float lr, float biasCorrection1, float biasCorrection2, long targets)
+  public record Update(
+      float lr, float biasCorrection1, float biasCorrection2, long targets, float meanWeight)
       implements Call {
+    /** Of targets that all count alike. */
+    public Update(float lr, float biasCorrection1, float biasCorrection2, long targets) {
+      this(lr, biasCorrection1, biasCorrection2, targets, 1f);
+    }
+
     @Override
     public void fill(Frame frame) {
-      frame.finite(lr).factor(biasCorrection1).factor(biasCorrection2).dim(targets);
+      frame.finite(lr).factor(biasCorrection1).factor(biasCorrection2);
+      frame.dim(targets).positive(meanWeight);
     }
   }
 

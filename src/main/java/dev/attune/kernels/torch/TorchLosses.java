@@ -28,6 +28,7 @@ final class TorchLosses {
       return;
     }
     checkLabels(op, call.labels(), N, K, call.ignore());
+    Tensor weights = call.classWeight() == 0 ? null : view(call.classWeight(), DType.F32, 1, K);
     pool.ranges(
         N,
         Math.max(1, TorchPool.TILE / K),
@@ -41,18 +42,27 @@ final class TorchLosses {
           Tensor logProbabilities =
               torch.log_softmax(widen(view(call.logits() + offset, dtype, rows, K)), 1);
           Tensor loss = logProbabilities.gather(1, label).mul_(scalar(labelSmoothing - 1.0));
+          Tensor own = weights == null ? null : weights.expand(rows, K).gather(1, label);
+          if (own != null) {
+            loss.mul_(own);
+          }
           if (labelSmoothing > 0) {
-            Tensor all = logProbabilities.sum(1).unsqueeze(1);
+            Tensor weighed = own == null ? logProbabilities : logProbabilities.mul(weights);
+            Tensor all = weighed.sum(1).unsqueeze(1);
             loss.sub_(all.mul_(scalar(labelSmoothing / (double) K)));
           }
           view(call.losses() + row * Float.BYTES, DType.F32, rows, 1)
               .copy_(loss.masked_fill_(ignored, scalar(0)));
           if (call.dlogits() != 0) {
             Tensor gradient = logProbabilities.exp_();
-            if (labelSmoothing > 0) {
+            Tensor target = torch.empty(rows, 1).fill_(scalar(labelSmoothing - 1.0));
+            if (own != null) {
+              target.mul_(own);
+              Tensor uniform = weights.mul(scalar(labelSmoothing / (double) K));
+              gradient.mul_(uniform.sum().sub(target)).sub_(uniform);
+            } else if (labelSmoothing > 0) {
               gradient.sub_(scalar(labelSmoothing / (double) K));
             }
-            Tensor target = torch.empty(rows, 1).fill_(scalar(labelSmoothing - 1.0));
             gradient.scatter_add_(1, label, target);
             gradient.mul_(scalar(call.scale())).masked_fill_(ignored, scalar(0));
             view(call.dlogits() + offset, dtype, rows, K).copy_(gradient);

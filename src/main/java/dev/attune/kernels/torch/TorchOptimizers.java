@@ -81,7 +81,7 @@ final class TorchOptimizers {
     }
     AdamW adam =
         new AdamW(
-            now.lr(),
+            now.lr() * call.lrFactor(),
             call.beta1(),
             call.beta2(),
             call.eps(),
@@ -119,7 +119,7 @@ final class TorchOptimizers {
     checkStates("adamw_rows", call.rowState(), V);
     AdamW adam =
         new AdamW(
-            now.lr(),
+            now.lr() * call.lrFactor(),
             call.beta1(),
             call.beta2(),
             call.eps(),
@@ -208,7 +208,7 @@ final class TorchOptimizers {
             buffer.mul_(momentumScalar).add_(g);
             update = call.nesterov() ? g.add(buffer.mul(momentumScalar)) : buffer;
           }
-          w.sub_(update.mul(scalar(now.lr())));
+          w.sub_(update.mul(scalar(now.lr() * call.lrFactor())));
           if (call.shadow() != 0) {
             view(call.shadow() + at * DType.BF16.sizeBytes(), DType.BF16, length).copy_(w);
           }

@@ -7,7 +7,7 @@ import java.nio.ByteBuffer;
 /** The step block. */
 final class TorchStep {
   private long streamBase;
-  private long targets;
+  private double divisor;
   private float lr;
   private float biasCorrection1;
   private float biasCorrection2;
@@ -29,11 +29,11 @@ final class TorchStep {
   }
 
   void update(StepCall.Update call) {
-    targets = call.targets();
+    divisor = call.targets() * (double) call.meanWeight();
     lr = call.lr();
     biasCorrection1 = call.biasCorrection1();
     biasCorrection2 = call.biasCorrection2();
-    gradScale = (float) (1.0 / targets);
+    gradScale = (float) (1.0 / divisor);
   }
 
   void watch(StepCall.Watch call) {
@@ -52,10 +52,10 @@ final class TorchStep {
     for (int i = 0; i < call.count(); i++) {
       sum += sums.getDouble(i * Double.BYTES);
     }
-    double norm = Math.sqrt(sum) / targets;
+    double norm = Math.sqrt(sum) / divisor;
     stopped |= !Double.isFinite(norm);
     double factor = call.maxNorm() > 0 ? Math.min(1, call.maxNorm() / (norm + 1e-6)) : 1;
-    gradScale = (float) (factor / targets);
+    gradScale = (float) (factor / divisor);
     if (call.outNorm() != 0) {
       TorchMemory.view(call.outNorm(), Double.BYTES).putDouble(0, norm);
     }

@@ -515,7 +515,7 @@ class TorchBackendTest extends TorchTestCase {
           b.run(new CrossEntropyCall(statistics, out, inp, index, N, C, -100, 0.1f, 1, type));
           b.run(
               new AdamWCall.Flat(
-                  table, moment1, moment2, sum, weight, N * C, 0.9f, 0.99f, 1e-8f, 0.1f));
+                  table, moment1, moment2, sum, weight, N * C, 0.9f, 0.99f, 1e-8f, 0.1f, 1f));
           b.run(new SumOfSquaresCall.Flat(statistics, weight, C * C));
         };
     for (int i = 0; i < 30; i++) {

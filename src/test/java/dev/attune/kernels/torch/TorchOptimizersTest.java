@@ -26,7 +26,7 @@ class TorchOptimizersTest extends TorchTestCase {
 
   private void adamw(long w, long m, long v, long shadow, long grad, int count, int step) {
     update(step);
-    backend.run(new AdamWCall.Flat(w, m, v, shadow, grad, count, BETA1, BETA2, EPS, DECAY));
+    backend.run(new AdamWCall.Flat(w, m, v, shadow, grad, count, BETA1, BETA2, EPS, DECAY, 1));
   }
 
   private void update(int step) {
@@ -102,7 +102,8 @@ class TorchOptimizersTest extends TorchTestCase {
               BETA1,
               BETA2,
               EPS,
-              DECAY));
+              DECAY,
+              1));
     }
     assertArrayEquals(get(DType.F32, dense, V * C), get(DType.F32, sparse, V * C));
     assertArrayEquals(get(DType.F32, denseM, V * C), get(DType.F32, sparseM, V * C));
@@ -115,7 +116,8 @@ class TorchOptimizersTest extends TorchTestCase {
             () ->
                 backend.run(
                     new AdamWCall.Rows(
-                        sparse, sparseM, sparseV, dense, stateAt, V, C, BETA1, BETA2, EPS, DECAY)));
+                        sparse, sparseM, sparseV, dense, stateAt, V, C, BETA1, BETA2, EPS, DECAY,
+                        1)));
     assertEquals("adamw_rows: row_state[5] is 3, must be 0..2", e.getMessage());
     backend.free(stateAt, V);
   }
@@ -139,7 +141,7 @@ class TorchOptimizersTest extends TorchTestCase {
         update(1);
         backend.run(
             new SgdCall.Flat(
-                wAt, bufferAt, shadowAt, put(DType.F32, grad), count, BETA1, DECAY, nesterov));
+                wAt, bufferAt, shadowAt, put(DType.F32, grad), count, BETA1, DECAY, 1, nesterov));
       }
       assertClose(w, get(DType.F32, wAt, count), "weight");
       assertClose(buffer, get(DType.F32, bufferAt, count), "momentum");

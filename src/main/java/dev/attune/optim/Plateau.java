@@ -1,0 +1,78 @@
+package dev.attune.optim;
+
+/**
+ * Reduces the learning rate when evaluations have stopped getting better: PyTorch's {@code
+ * ReduceLROnPlateau}, with its threshold relative to the best, as Transformers' {@code
+ * reduce_lr_on_plateau} has it. The direction is the metric's own.
+ */
+public final class Plateau {
+  /**
+   * When and how much, with PyTorch's names.
+   *
+   * @param lowerIsBetter "mode"
+   * @param factor of a reduction
+   * @param patience evaluations without improvement that are borne
+   * @param threshold share of the best by which another must be better
+   * @param cooldown evaluations after a reduction that count nothing
+   * @param least rate: "min_lr"
+   * @param eps reductions by less than this are left out
+   */
+  record Rule(
+      boolean lowerIsBetter,
+      double factor,
+      long patience,
+      double threshold,
+      long cooldown,
+      double least,
+      double eps) {}
+
+  /**
+   * What it knows of the evaluations so far: part of a run's state.
+   *
+   * @param best value of the metric; infinite before the first
+   * @param bad evaluations without improvement in a row
+   * @param cooling evaluations that count nothing still
+   */
+  public record State(double rate, double best, long bad, long cooling) {}
+
+  private final Rule rule;
+  private State state;
+
+  Plateau(double peak, Rule rule) {
+    this.rule = rule;
+    double worst = rule.lowerIsBetter ? Double.POSITIVE_INFINITY : Double.NEGATIVE_INFINITY;
+    this.state = new State(peak, worst, 0, 0);
+  }
+
+  /** The rate of the steps until the next evaluation. */
+  public float rate() {
+    return (float) state.rate;
+  }
+
+  public State state() {
+    return state;
+  }
+
+  public void restore(State earlier) {
+    this.state = earlier;
+  }
+
+  /** Draws the consequences of an evaluation. */
+  public void step(double metric) {
+    boolean isBetter =
+        rule.lowerIsBetter
+            ? metric < state.best * (1 - rule.threshold)
+            : metric > state.best * (1 + rule.threshold);
+    double best = isBetter ? metric : state.best;
+    long bad = isBetter || state.cooling > 0 ? 0 : state.bad + 1;
+    long cooling = Math.max(0, state.cooling - 1);
+    double rate = state.rate;
+    if (bad > rule.patience) {
+      double reduced = Math.max(rate * rule.factor, rule.least);
+      rate = rate - reduced > rule.eps ? reduced : rate;
+      cooling = rule.cooldown;
+      bad = 0;
+    }
+    state = new State(rate, best, bad, cooling);
+  }
+}
