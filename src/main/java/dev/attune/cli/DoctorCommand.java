@@ -7,6 +7,7 @@ import dev.attune.core.InputException;
 import dev.attune.hub.Hub;
 import dev.attune.kernels.ProductPeak;
 import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.kernels.cpu.Isa;
 import dev.attune.kernels.cuda.CudaBackend;
 import dev.attune.kernels.torch.TorchBackend;
 import dev.attune.run.Backends;
@@ -58,6 +59,11 @@ final class DoctorCommand implements Command {
     try (CpuBackend backend = new CpuBackend(threads)) {
       item(console, result, "cpu backend", backend.description());
       item(console, result, "cpu library", backend.library().file().toString());
+      item(
+          console,
+          result,
+          "matrix tiles",
+          CpuBackend.unavailableReason(Isa.AMX).map(r -> "not used: " + r).orElse("available"));
       for (DType dtype : new DType[] {DType.F32, DType.BF16}) {
         double rate = ProductPeak.measure(backend, dtype);
         item(

@@ -9,6 +9,7 @@ import dev.attune.memory.DeviceMemoryException;
 import dev.attune.memory.NativePointer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Optional;
 
 /** Our C++ kernels: {@code native/cpu}, one native context. */
 public final class CpuBackend extends NativeBackend {
@@ -33,10 +34,20 @@ public final class CpuBackend extends NativeBackend {
       if (threads < 1 || threads > 4096) {
         throw new IllegalArgumentException(message);
       }
-      throw new UnsupportedOperationException(message);
+      throw new UnsupportedOperationException(
+          "the instruction-set level " + isa.label() + " cannot run: " + message);
     }
     this.threads = threads;
     this.isa = Isa.ofCode(NativeCalls.isa(ctx));
+  }
+
+  /** Why this machine or build does not run a level; empty where it does. */
+  public static Optional<String> unavailableReason(Isa isa) {
+    try (CpuBackend backend = new CpuBackend(1, isa)) {
+      return Optional.empty();
+    } catch (UnsupportedOperationException e) {
+      return Optional.of(e.getMessage());
+    }
   }
 
   @Override
@@ -62,7 +73,7 @@ public final class CpuBackend extends NativeBackend {
 
   @Override
   public boolean hasFastBf16() {
-    return isa == Isa.V4_BF16;
+    return isa.compareTo(Isa.V4_BF16) >= 0;
   }
 
   @Override

@@ -14,7 +14,11 @@ public enum Isa {
   /** x86-64-v4: AVX-512. */
   V4(2, "avx512"),
   /** x86-64-v4 with bf16 dot products. */
-  V4_BF16(3, "avx512_bf16");
+  V4_BF16(3, "avx512_bf16"),
+  /** x86-64-v4 with matrix tiles of bf16. */
+  AMX(4, "amx"),
+  /** The same on emulated tiles: in the library of the tests alone, and never the best. */
+  AMX_EMULATED(5, "amx_emulated");
 
   private final int code;
   private final String label;
@@ -49,6 +53,7 @@ public enum Isa {
       }
     }
     throw new InputException(
-        "ATTUNE_ISA is '" + name + "'; allowed are portable, avx2, avx512, avx512_bf16 and best");
+        "ATTUNE_ISA is '" + name + "'; allowed are portable, avx2, avx512, avx512_bf16, amx and"
+            + " best");
   }
 }
