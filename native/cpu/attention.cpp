@@ -38,11 +38,10 @@ attune_status attention_fwd(attune_context* ctx, void* out, float* lse, const vo
     return ATTUNE_OK;
   }
   auto run = [&](auto cell) {
-    run_forward(ctx,
-                AttentionForward<decltype(cell), bf16>{a, static_cast<bf16*>(out), lse, static_cast<const bf16*>(q),
-                                                       static_cast<const bf16*>(k), static_cast<const bf16*>(v)});
+    run_forward(ctx, ForwardOf<decltype(cell), bf16>{a, static_cast<bf16*>(out), lse, static_cast<const bf16*>(q),
+                                                     static_cast<const bf16*>(k), static_cast<const bf16*>(v)});
   };
-#if defined(__AVX512BF16__)
+#if defined(ATTUNE_BF16_DOTS)
   if (D % 2 == 0) {
     run(Pair());
     return ATTUNE_OK;

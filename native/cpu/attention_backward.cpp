@@ -393,7 +393,7 @@ attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, f
                           static_cast<const bf16*>(dout), static_cast<const bf16*>(q), static_cast<const bf16*>(k),
                           static_cast<const bf16*>(v), static_cast<const bf16*>(out), lse, dbias, partial});
   };
-#if defined(__AVX512BF16__)
+#if defined(ATTUNE_BF16_DOTS)
   if (D % 2 == 0) {
     run(Pair());
     return ATTUNE_OK;

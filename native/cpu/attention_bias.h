@@ -26,7 +26,7 @@ static inline int64_t bias_place(int64_t reach, int64_t offset) {
   return reach + (offset < -reach ? -reach : offset > reach ? reach : offset);
 }
 
-constexpr int64_t kStrip = kTile + kBlock;  // floats of a strip: a tile has one offset fewer
+constexpr int64_t kBiasStrip = kTile + kBlock;  // floats of a strip: a tile has one offset fewer
 
 // Where the sums of the scores of a tile begin: the bias in units of the scores before they are scaled.
 static inline void start_scores(const AttentionProblem& a, int64_t b, int64_t head, float* scores, int64_t i0,
@@ -34,7 +34,7 @@ static inline void start_scores(const AttentionProblem& a, int64_t b, int64_t he
   const vf factor = splat(kLog2e / a.log2_scale());
   const float* row = a.bias + head * (2 * a.reach + 1);
   // strip[i - j + keys - 1] belongs to query i0 + i and key j0 + j.
-  float strip[kStrip];
+  float strip[kBiasStrip];
   const int64_t first = j0 + keys - 1 - i0 - a.offset(b);
   for (int64_t x = 0; x < vectors * W + keys - 1; x += W) {
     const int64_t last = first - x - (W - 1);

@@ -17,8 +17,8 @@ static void run_cached(attune_context* ctx, const AttentionProblem& a, void* out
                        const void* v) {
   const streamed::Attention<Cell, T> few{a, static_cast<T*>(out), static_cast<const T*>(q), static_cast<const T*>(k),
                                          static_cast<const T*>(v)};
-  run_forward(ctx, AttentionForward<Cell, T>{a, few.out, nullptr, few.q, few.k, few.v,
-                                             streamed::Attention<Cell, T>::least_tiled(a.group())});
+  run_forward(ctx, ForwardOf<Cell, T>{a, few.out, nullptr, few.q, few.k, few.v,
+                                      streamed::Attention<Cell, T>::least_tiled(a.group())});
   few.run(ctx);
 }
 
@@ -47,7 +47,7 @@ attune_status attention_cached_fwd(attune_context* ctx, void* out, const void* q
     run_cached<Single, float>(ctx, a, out, q, k_cache, v_cache);
     return ATTUNE_OK;
   }
-#if defined(__AVX512BF16__)
+#if defined(ATTUNE_BF16_DOTS)
   if (D % 2 == 0) {
     run_cached<Pair, bf16>(ctx, a, out, q, k_cache, v_cache);
     return ATTUNE_OK;

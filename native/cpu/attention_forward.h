@@ -3,7 +3,9 @@
 #define ATTUNE_ATTENTION_FORWARD_H
 
 #include <cstdint>
+#include <type_traits>
 
+#include "amx.h"
 #include "attention_bias.h"
 #include "attention_gemm.h"
 #include "attention_math.h"
@@ -12,11 +14,12 @@
 #include "attention_tiles.h"
 #include "context.h"
 #include "simd.h"
+#if defined(ATTUNE_TILES)
+#include "attention_amx.h"
+#endif
 
 namespace attune {
 namespace ATTUNE_ISA {
-
-constexpr float kLn2 = 0.693147180559945309f;
 
 struct ForwardScratch {
   float k[kKeys * kRowCells];
@@ -90,6 +93,10 @@ static inline void softmax_tile(const AttentionProblem& a, float* scores, int64_
 
 template <class Cell, class T>
 struct AttentionForward {
+  using Scratch = ForwardScratch;
+  static constexpr int64_t kChunkBlocks = attune::ATTUNE_ISA::kChunkBlocks;
+  static int64_t blocks(int64_t queries) { return QueryBlocks(queries).count; }
+
   AttentionProblem a;
   T* out;
   float* lse;  // null: not wanted
@@ -196,23 +203,32 @@ struct AttentionForward {
 };
 static_assert(sizeof(ForwardScratch) + kScheduleBytes <= kWorkspaceBytes, "forward scratch");
 
+// The forward pass of tensors of this type, on vectors or on matrix tiles.
+#if defined(ATTUNE_TILES)
 template <class Cell, class T>
-static void run_forward(attune_context* ctx, const AttentionForward<Cell, T>& op) {
+using ForwardOf = std::conditional_t<kOnTiles<T>, TileForward, AttentionForward<Cell, T>>;
+#else
+template <class Cell, class T>
+using ForwardOf = AttentionForward<Cell, T>;
+#endif
+
+template <class Op>
+static void run_forward(attune_context* ctx, const Op& op) {
   const AttentionProblem& a = op.a;
   for (int64_t begin = 0; begin < a.B; begin += kScheduled) {
     Schedule schedule(ctx, a, begin, begin + kScheduled < a.B ? begin + kScheduled : a.B);
     int64_t tasks = schedule.number([&](const Entry& entry) {
       if (a.queries(entry.sequence) < op.least_queries) return int64_t{0};
-      return parts(a.Hkv, entry.heads) * parts(QueryBlocks(a.queries(entry.sequence)).count, kChunkBlocks);
+      return parts(a.Hkv, entry.heads) * parts(Op::blocks(a.queries(entry.sequence)), Op::kChunkBlocks);
     });
     parallel(ctx, tasks, [&](int64_t task, int32_t worker) {
       const Entry& entry = schedule.find(task);
-      QueryBlocks blocks(a.queries(entry.sequence));
-      int64_t chunks = parts(blocks.count, kChunkBlocks);
+      const int64_t blocks = Op::blocks(a.queries(entry.sequence));
+      int64_t chunks = parts(blocks, Op::kChunkBlocks);
       int64_t heads = (task - entry.first) / chunks * entry.heads, chunk = (task - entry.first) % chunks;
-      op.run(*reinterpret_cast<ForwardScratch*>(ctx->workspace(worker)), entry.sequence, heads,
-             heads + entry.heads < a.Hkv ? heads + entry.heads : a.Hkv, blocks.count * chunk / chunks,
-             blocks.count * (chunk + 1) / chunks);
+      op.run(*reinterpret_cast<typename Op::Scratch*>(ctx->workspace(worker)), entry.sequence, heads,
+             heads + entry.heads < a.Hkv ? heads + entry.heads : a.Hkv, blocks * chunk / chunks,
+             blocks * (chunk + 1) / chunks);
     });
   }
 }

@@ -39,7 +39,7 @@ struct Single {
   static inline vf multiply_add(vf a, vf b, vf sum) { return fma(a, b, sum); }
 };
 
-#if defined(__AVX512BF16__)
+#if defined(ATTUNE_BF16_DOTS)
 struct Pair {
   static constexpr int kWidth = 2;
   static inline vf broadcast(const float* cell) {

@@ -118,7 +118,7 @@ static inline void store_probability(Single, float* row, int64_t j, vf p) { stor
 // A block of accumulators in the order of memory.
 static inline void order_columns(Single, vf (&)[1]) {}
 
-#if defined(__AVX512BF16__)
+#if defined(ATTUNE_BF16_DOTS)
 // Pairs of keys: in each quarter the first four columns, then the last four. A key beyond the last counts as zero.
 static inline void value_cells(Pair, vf (&cells)[2], const bf16* at, int64_t stride, int64_t keys, int64_t columns) {
   const __m512i even = (__m512i)load_cells(Pair(), at, columns);

@@ -21,6 +21,7 @@ constexpr int64_t kKeys = 1024;      // keys packed at a time
 constexpr int64_t kChunkBlocks = 4;  // query blocks of one task
 constexpr int kBlockVectors = kBlock / W;
 constexpr float kLog2e = 1.44269504088896341f;
+constexpr float kLn2 = 0.693147180559945309f;
 constexpr float kInfinity = __builtin_inff();
 constexpr int64_t kUnlimited = INT32_MAX / 2;  // a distance that no sequence has
 
@@ -159,7 +160,7 @@ static inline void store_over_keys(Single, float* tile, int64_t j, vf even, vf o
 }
 static inline void store_over_keys(Single, float* tile, int64_t j, vf even) { store(tile + j * kBlock, even); }
 
-#if defined(__AVX512BF16__)
+#if defined(ATTUNE_BF16_DOTS)
 static inline void store_over_keys(Pair, float* tile, int64_t j, vf even, vf odd) {
   store(tile + j / 2 * kBlock, round_pair(even, odd));
 }
@@ -170,7 +171,7 @@ static inline void store_over_keys(Pair, float* tile, int64_t j, vf even) {
 
 // One vector of one key row into a tile summed over queries; `lane` is its first query.
 static inline void store_over_queries(Single, float* row, int64_t lane, vf value) { store(row + lane, value); }
-#if defined(__AVX512BF16__)
+#if defined(ATTUNE_BF16_DOTS)
 static inline void store_over_queries(Pair, float* row, int64_t lane, vf value) {
   vh half = round_to_bf16(value);
   std::memcpy(row + lane / 2, &half, sizeof(half));

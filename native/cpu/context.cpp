@@ -16,6 +16,10 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#if defined(ATTUNE_HAVE_amx) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "attune_processor.h"
 #include "guard.h"
@@ -184,6 +188,36 @@ bool runs_v4() {
 bool runs_v4_bf16() { return runs_v4() && __builtin_cpu_supports("avx512bf16"); }
 #endif
 
+#if defined(ATTUNE_HAVE_amx)
+bool has_tiles() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
+  return runs_v4_bf16() && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kBf16) != 0 && (d & kTile) != 0;
+}
+
+// Tiles have 8 KiB of state for each thread, which Linux gives to a process that asks for it, once for all threads: the
+// first instruction of one that has not asked would end it.
+bool may_use_tiles() {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  static const bool granted = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return granted;
+#else
+  return false;
+#endif
+}
+#endif
+
+// Why this machine or build does not run a level.
+const char* reason_against(int32_t isa) {
+#if defined(ATTUNE_HAVE_amx)
+  if (isa == ATTUNE_ISA_AMX && has_tiles()) return "the system refuses this process the matrix tiles (arch_prctl)";
+  if (isa == ATTUNE_ISA_AMX) return "this processor has no matrix tiles of bf16 (amx_bf16)";
+#endif
+  if (isa == ATTUNE_ISA_AMX_EMULATED) return "only the tests' library has the emulation of matrix tiles";
+  return "this machine or build has none";
+}
+
 const Kernels* table_of(int32_t isa) {
   switch (isa) {
     case ATTUNE_ISA_PORTABLE: return &portable::kTable;
@@ -193,6 +227,12 @@ const Kernels* table_of(int32_t isa) {
 #endif
 #if defined(ATTUNE_HAVE_v4_bf16)
     case ATTUNE_ISA_V4_BF16: return runs_v4_bf16() ? &v4_bf16::kTable : nullptr;
+#endif
+#if defined(ATTUNE_HAVE_amx)
+    case ATTUNE_ISA_AMX: return has_tiles() && may_use_tiles() ? &amx::kTable : nullptr;
+#endif
+#if defined(ATTUNE_EMULATED_BASE)
+    case ATTUNE_ISA_AMX_EMULATED: return table_of(ATTUNE_EMULATED_BASE) != nullptr ? &amx_emulated::kTable : nullptr;
 #endif
     default: return nullptr;
   }
@@ -204,7 +244,7 @@ const Kernels* table_of(int32_t isa) {
 extern "C" {
 
 int32_t attune_best_isa(void) {
-  for (int32_t isa = ATTUNE_ISA_V4_BF16; isa > ATTUNE_ISA_PORTABLE; --isa) {
+  for (int32_t isa = ATTUNE_ISA_AMX; isa > ATTUNE_ISA_PORTABLE; --isa) {
     if (attune::table_of(isa) != nullptr) return isa;
   }
   return ATTUNE_ISA_PORTABLE;
@@ -267,8 +307,8 @@ attune_context* attune_context_open(int32_t threads, int32_t isa) {
   int32_t level = isa == ATTUNE_ISA_BEST ? attune_best_isa() : isa;
   const attune::Kernels* table = attune::table_of(level);
   if (table == nullptr) {
-    attune::fail(ATTUNE_UNSUPPORTED, "this machine or build has no instruction-set level %d (best: %d)", level,
-                 attune_best_isa());
+    attune::fail(ATTUNE_UNSUPPORTED, "no instruction-set level %d here: %s (best: %d)", level,
+                 attune::reason_against(level), attune_best_isa());
     return nullptr;
   }
   try {

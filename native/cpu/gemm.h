@@ -47,7 +47,7 @@ struct F32Product {
   using Element = float;
   static inline vf multiply_add(vf sum, vu a, vu b) { return fma((vf)a, (vf)b, sum); }
 };
-#if defined(__AVX512BF16__)
+#if defined(ATTUNE_BF16_DOTS)
 struct Bf16Product {
   static constexpr int kDepth = 2;
   using Element = bf16;

@@ -10,6 +10,7 @@
 #include <initializer_list>
 
 #include "activation.h"
+#include "amx.h"
 #include "checks.h"
 #include "context.h"
 #include "gemm.h"
@@ -19,6 +20,9 @@
 #include "pack.h"
 #include "quantized_weight.h"
 #include "simd.h"
+#if defined(ATTUNE_TILES)
+#include "linear_amx.h"
+#endif
 
 namespace attune {
 namespace ATTUNE_ISA {
@@ -40,7 +44,7 @@ template <class T>
 struct ProductOf {
   using Type = F32Product;
 };
-#if defined(__AVX512BF16__)
+#if defined(ATTUNE_BF16_DOTS)
 template <>
 struct ProductOf<bf16> {
   using Type = Bf16Product;
@@ -261,7 +265,9 @@ attune_status forward(attune_context* ctx, T* out, T* pre, const T* inp, V weigh
         });
       }
     };
-    if (N <= kFewRows) {
+    if constexpr (kOnTiles<T>) {
+      tile_forward(ctx, inp, weight, N, C, F, {out, pre}, epilogue);
+    } else if (N <= kFewRows) {
 #if defined(__AVX512F__)
       if constexpr (kCoded<V>) {
         few_product<Product>(ctx, inp, N, C, F, block, CodedWeight<Product, V>{weight, kRoundWeight<T>}, epilogue);
@@ -295,24 +301,28 @@ attune_status backward_input(attune_context* ctx, T* dinp, T* act_out, const T* 
     }
   };
   bool known = with_activation(activation, [&](auto kind) {
-    row_product<T>(ctx, dout, N, F, C, block, pack, {dinp, act_out, pre},
-                   [&](int64_t row, int rows, int64_t c, int width, const float* sums) {
-                     for (int m = 0; m < rows; ++m) {
-                       const float* from = sums + m * kColumns;
-                       const int64_t at = (row + m) * C + c;
-                       each_vector(width, [&](int j, auto n) {
-                         vf value = load(from + j);
-                         if (pre != nullptr) {
-                           vf activated, slope;
-                           act_and_derivative<kind.value>(load_lanes(pre + at + j, n), &activated, &slope);
-                           if constexpr (kind.value != ATTUNE_ACT_NONE) value = value * slope;
-                           if (act_out != nullptr) store_lanes(act_out + at + j, activated, n);
-                         }
-                         if (accumulate) value = value + load_lanes(dinp + at + j, n);
-                         store_lanes(dinp + at + j, value, n);
-                       });
-                     }
-                   });
+    const auto epilogue = [&](int64_t row, int rows, int64_t c, int width, const float* sums) {
+      for (int m = 0; m < rows; ++m) {
+        const float* from = sums + m * kColumns;
+        const int64_t at = (row + m) * C + c;
+        each_vector(width, [&](int j, auto n) {
+          vf value = load(from + j);
+          if (pre != nullptr) {
+            vf activated, slope;
+            act_and_derivative<kind.value>(load_lanes(pre + at + j, n), &activated, &slope);
+            if constexpr (kind.value != ATTUNE_ACT_NONE) value = value * slope;
+            if (act_out != nullptr) store_lanes(act_out + at + j, activated, n);
+          }
+          if (accumulate) value = value + load_lanes(dinp + at + j, n);
+          store_lanes(dinp + at + j, value, n);
+        });
+      }
+    };
+    if constexpr (kOnTiles<T>) {
+      tile_backward_input(ctx, dout, weight, N, C, F, {dinp, act_out, pre}, epilogue);
+    } else {
+      row_product<T>(ctx, dout, N, F, C, block, pack, {dinp, act_out, pre}, epilogue);
+    }
   });
   return known ? ATTUNE_OK : fail(ATTUNE_INVALID_ARGUMENT, "linear_bwd_input: unknown activation %d", activation);
 }
@@ -356,6 +366,12 @@ void column_sums(float* dbias, const T* dout, int64_t stride, int64_t depth, int
 template <class T>
 void backward_weight(attune_context* ctx, float* dweight, float* dbias, const T* dout, const T* inp, int64_t N,
                      int64_t C, int64_t F, bool accumulate) {
+  if constexpr (kOnTiles<T>) {
+    return tile_backward_weight(ctx, dweight, dout, inp, N, C, F, accumulate,
+                                [&](int64_t f, int64_t n, int64_t rows, int columns, bool add) {
+                                  if (dbias != nullptr) column_sums(dbias + f, dout + n * F + f, F, rows, columns, add);
+                                });
+  }
   using Product = typename ProductOf<T>::Type;
   const int64_t block = block_depth(N, Product::kDepth, kWeightSteps);
   const int64_t groups = ceil_div(C, kGroupColumns);

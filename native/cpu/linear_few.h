@@ -88,7 +88,7 @@ static inline void load_transposed_some(vu (&dwords)[W], const char* rows, int64
 }
 
 // Two neighbours of the depth as one step of bf16.
-#if defined(__AVX512BF16__)
+#if defined(ATTUNE_BF16_DOTS)
 static inline vu pair_step(vf even, vf odd) { return (vu)round_pair(even, odd); }
 #endif
 
@@ -121,7 +121,7 @@ struct CodedWeight {
 
   vu step(const Chunk& chunk, const vu* words, int at, int part) const {
     const vf scale = chunk.scales[at * kElements / QuantizedLayout::kBlock];
-#if defined(__AVX512BF16__)
+#if defined(ATTUNE_BF16_DOTS)
     if constexpr (Product::kDepth == 2) {
       return pair_step(Codes::value(words[at], 2 * part) * scale, Codes::value(words[at], 2 * part + 1) * scale);
     }

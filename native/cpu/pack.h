@@ -91,7 +91,7 @@ static inline __attribute__((always_inline)) void transpose(vu (&rows)[W]) {
 // Up to W steps of one row, `n` elements (zeros beyond).
 template <class Product, class T, bool kRound>
 static inline vu row_steps(const T* p, int n) {
-#if defined(__AVX512BF16__)
+#if defined(ATTUNE_BF16_DOTS)
   if constexpr (Product::kDepth == 2) {
     uint32_t mask = n >= 32 ? ~0u : (1u << n) - 1u;
     if constexpr (std::is_same_v<T, bf16>) {
@@ -148,7 +148,7 @@ static void pack_transposed(uint32_t* panel, const T* inp, int64_t stride, int c
 // W steps: row k (`first`) below row k + 1 (`second`; null: zero) of n columns.
 template <class Product, class T, bool kRound>
 static inline vu interleave(const T* first, const T* second, int n) {
-#if defined(__AVX512BF16__)
+#if defined(ATTUNE_BF16_DOTS)
   if constexpr (Product::kDepth == 2) {
     const __mmask16 mask = static_cast<__mmask16>((1u << n) - 1u);
     const __mmask16 mask2 = second == nullptr ? __mmask16{0} : mask;

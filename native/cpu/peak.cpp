@@ -1,5 +1,6 @@
-// The most that a thread of this level can multiply: products in registers alone, twelve chains of sums, which hide the
+// The most that a thread of this level can multiply: products in registers alone, in chains of sums enough to hide the
 // latency of one another. What a step reaches is measured against this.
+#include "amx.h"
 #include "kernels.h"
 #include "simd.h"
 
@@ -26,7 +27,20 @@ int64_t multiply_add(int64_t steps) {
   return steps * kChains * W * 2;
 }
 
-#if defined(__AVX512BF16__)
+#if defined(ATTUNE_TILES)
+int64_t tile_products(int64_t steps) {
+  tmm::Session session;
+  tmm::zero<4>();
+  tmm::zero<5>();
+  for (int64_t step = 0; step < steps; ++step) {
+    tmm::product<0, 4, 5>();
+    tmm::product<1, 4, 5>();
+    tmm::product<2, 4, 5>();
+    tmm::product<3, 4, 5>();
+  }
+  return steps * 4 * 2 * tmm::kRows * tmm::kRows * tmm::kDepth;
+}
+#elif defined(ATTUNE_BF16_DOTS)
 int64_t dot_products(int64_t steps) {
   vf sums[kChains] = {};
   __m512bh factor = (__m512bh)_mm512_set1_epi32(0x3c003c00);
@@ -42,10 +56,13 @@ int64_t dot_products(int64_t steps) {
 
 // Works for some microseconds per hundred steps; returns the operations done.
 int64_t peak(int32_t dtype, int64_t steps) {
-#if defined(__AVX512BF16__)
+#if defined(ATTUNE_TILES)
+  if (dtype == ATTUNE_BF16) return tile_products(steps);
+#elif defined(ATTUNE_BF16_DOTS)
   if (dtype == ATTUNE_BF16) return dot_products(steps);
-#endif
+#else
   (void)dtype;
+#endif
   return multiply_add(steps);
 }
 

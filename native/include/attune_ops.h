@@ -64,8 +64,17 @@ enum {
   ATTUNE_ACT_RELU = 4,
   ATTUNE_ACT_SILU = 5
 };
-// Instruction-set levels of the CPU kernels, best last.
-enum { ATTUNE_ISA_BEST = -1, ATTUNE_ISA_PORTABLE = 0, ATTUNE_ISA_V3 = 1, ATTUNE_ISA_V4 = 2, ATTUNE_ISA_V4_BF16 = 3 };
+// Instruction-set levels of the CPU kernels, best last. The one that emulates the tiles of ATTUNE_ISA_AMX is slow, is in
+// the library of the tests alone and is never the best.
+enum {
+  ATTUNE_ISA_BEST = -1,
+  ATTUNE_ISA_PORTABLE = 0,
+  ATTUNE_ISA_V3 = 1,
+  ATTUNE_ISA_V4 = 2,
+  ATTUNE_ISA_V4_BF16 = 3,
+  ATTUNE_ISA_AMX = 4,
+  ATTUNE_ISA_AMX_EMULATED = 5
+};
 
 typedef struct attune_context attune_context;
 
@@ -118,8 +127,9 @@ attune_status attune_copy(attune_context* ctx, void* out, const void* inp, int64
 // weight is weight_dtype (f32 master, or frozen: bf16, or NF4 or INT8 as attune_quantize lays it out); in bf16 its
 // values are rounded to bf16 before the product. bias may be null. pre may be null: it is only stored, for backward,
 // where given. The activation is computed from pre as stored (rounded to dtype). On the CPU few rows (N up to 16)
-// stream the weight and many pack it, and the two sum in different orders; within each a row of out depends on its row
-// of inp and on the weight alone, bit for bit, whatever N is and whatever the other rows hold.
+// stream the weight and many pack it, and the two sum in different orders (in bf16 at the level amx in the same); within
+// each a row of out depends on its row of inp and on the weight alone, bit for bit, whatever N is and whatever the other
+// rows hold.
 attune_status attune_linear_fwd(attune_context* ctx, void* out, void* pre, const void* inp, const void* weight,
                                 const float* bias, int64_t N, int64_t C, int64_t F, int32_t activation, int32_t dtype,
                                 int32_t weight_dtype);

@@ -8,6 +8,8 @@ import dev.attune.hub.Hub;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.KernelLibrary;
 import dev.attune.kernels.Peak;
+import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.kernels.cpu.Isa;
 import dev.attune.kernels.cpu.LevelChoice;
 import dev.attune.kernels.cuda.CudaBackend;
 import dev.attune.kernels.torch.TorchBackend;
@@ -61,6 +63,11 @@ final class DoctorCommand implements Command {
     try (Backend backend = Backends.open(BackendKind.CPU, threads)) {
       item(console, result, "cpu backend", backend.description());
       item(console, result, "cpu library", KernelLibrary.cpu().file().toString());
+      item(
+          console,
+          result,
+          "matrix tiles",
+          CpuBackend.unavailableReason(Isa.AMX).map(r -> "not used: " + r).orElse("available"));
       for (DType dtype : new DType[] {DType.F32, DType.BF16}) {
         double rate = Peak.ofProducts(backend, dtype);
         item(

@@ -201,7 +201,7 @@ public enum RunOption {
       "LEVEL",
       "auto",
       "instruction set of the CPU's kernels: auto (the fastest for the precision), portable, avx2,"
-          + " avx512, avx512_bf16 or best (the highest)",
+          + " avx512, avx512_bf16, amx or best (the highest)",
       OnResume.BY_CONTENT),
   THREADS("N", "0", "threads; 0: all cores", OnResume.MAY_CHANGE),
   EVAL_STEPS(

@@ -36,7 +36,7 @@ class ComputeTest {
   @Test
   void anUnknownLevelIsRefusedWithAllThereAre() {
     assertEquals(
-        "--isa is 'sse9'; allowed are auto, best, portable, avx2, avx512, avx512_bf16",
+        "--isa is 'sse9'; allowed are auto, best, portable, avx2, avx512, avx512_bf16, amx",
         refusal("ISA", "sse9"));
   }
 

@@ -26,9 +26,25 @@ public final class Backends {
 
   /**
    * Which backends the suite runs on: all that need no device, or, where {@code attune.targets} is
-   * {@code cuda}, the GPU alone. A process has either the emulated device or a real one.
+   * {@code cuda}, the GPU alone, or, where it is the label of an {@link Isa}, the CPU kernels at
+   * that level alone. A process has either the emulated device or a real one, and the library with
+   * the emulated level or the product's.
    */
-  private static final boolean ON_DEVICE = System.getProperty("attune.targets", "").equals("cuda");
+  private static final String TARGETS = System.getProperty("attune.targets", "");
+
+  private static final boolean ON_DEVICE = TARGETS.equals("cuda");
+
+  /** The level that the suite runs on alone, if so. */
+  private static final Optional<Isa> ONLY =
+      TARGETS.isEmpty() || ON_DEVICE ? Optional.empty() : Optional.of(level(TARGETS));
+
+  private static Isa level(String label) {
+    return Stream.of(Isa.values())
+        .filter(isa -> isa.label().equals(label))
+        .findFirst()
+        .orElseThrow(
+            () -> new IllegalArgumentException("attune.targets is no level and not cuda: " + label));
+  }
 
   /** A backend as a test parameter, opened when it is first used. */
   public static final class Target {
@@ -66,6 +82,9 @@ public final class Backends {
    * CUDA kernels on the emulated device. Or the GPU.
    */
   public static Stream<Target> all() {
+    if (ONLY.isPresent()) {
+      return cpu();
+    }
     return ON_DEVICE
         ? cuda()
         : Stream.concat(
@@ -76,6 +95,9 @@ public final class Backends {
   public static Stream<Target> best() {
     if (ON_DEVICE) {
       return cuda();
+    }
+    if (ONLY.isPresent()) {
+      return cpu();
     }
     List<Target> cpu = cpu().toList();
     return Stream.of(cpu.get(cpu.size() - 1), new Target("torch", Backends::torch));
@@ -96,6 +118,7 @@ public final class Backends {
   }
 
   private static synchronized Backend emulated() {
+    Assumptions.assumeTrue(ONLY.isEmpty(), "this run tests one level of the CPU alone");
     return OPEN.computeIfAbsent("cuda emulated", key -> Emulation.open());
   }
 
@@ -105,7 +128,7 @@ public final class Backends {
 
   /** The CPU kernels at each level; in a run for a GPU, a test on them is aborted. */
   public static Stream<Target> cpu() {
-    return levels().stream()
+    return ONLY.map(List::of).orElseGet(Backends::levels).stream()
         .map(
             isa ->
                 new Target(

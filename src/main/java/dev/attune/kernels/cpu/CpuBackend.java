@@ -44,11 +44,21 @@ public final class CpuBackend extends NativeBackend {
       if (threads < 1 || threads > 4096) {
         throw new IllegalArgumentException(message);
       }
-      throw new UnsupportedOperationException(message);
+      throw new UnsupportedOperationException(
+          "the instruction-set level " + isa.label() + " cannot run: " + message);
     }
     this.threads = threads;
     this.isa = Isa.ofCode(NativeCalls.isa(ctx));
     this.fastBf16 = fastBf16;
+  }
+
+  /** Why this machine or build does not run a level; empty where it does. */
+  public static Optional<String> unavailableReason(Isa isa) {
+    try (CpuBackend backend = new CpuBackend(1, isa)) {
+      return Optional.empty();
+    } catch (UnsupportedOperationException e) {
+      return Optional.of(e.getMessage());
+    }
   }
 
   @Override

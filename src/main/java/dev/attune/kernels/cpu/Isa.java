@@ -3,6 +3,7 @@ package dev.attune.kernels.cpu;
 import dev.attune.core.InputException;
 import dev.attune.kernels.KernelLibrary;
 import dev.attune.kernels.NativeCalls;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.Collectors;
@@ -19,7 +20,11 @@ public enum Isa {
   /** x86-64-v4: AVX-512. */
   V4(2, "avx512"),
   /** x86-64-v4 with bf16 dot products. */
-  V4_BF16(3, "avx512_bf16");
+  V4_BF16(3, "avx512_bf16"),
+  /** x86-64-v4 with matrix tiles of bf16. */
+  AMX(4, "amx"),
+  /** The same on emulated tiles: in the library of the tests alone, and never the best. */
+  AMX_EMULATED(5, "amx_emulated");
 
   private final int code;
   private final String label;
@@ -55,9 +60,19 @@ public enum Isa {
         .findFirst();
   }
 
-  /** All labels, for a message. */
+  /** All labels that may be asked for, for a message. */
   public static String labels() {
-    return Stream.of(values()).map(Isa::label).collect(Collectors.joining(", "));
+    return Stream.of(values())
+        .filter(isa -> isa != AMX_EMULATED)
+        .map(Isa::label)
+        .collect(Collectors.joining(", "));
+  }
+
+  /** The levels of this machine, the highest last. */
+  static List<Isa> ofThisMachine() {
+    return Stream.of(values())
+        .filter(isa -> isa != BEST && isa != AMX_EMULATED && isa.isAvailable())
+        .toList();
   }
 
   /** The level that the environment variable ATTUNE_ISA names, if any. */

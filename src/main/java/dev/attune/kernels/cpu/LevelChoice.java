@@ -9,7 +9,7 @@ import dev.attune.kernels.NativeCalls;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Optional;
-import java.util.StringJoiner;
+import java.util.stream.Collectors;
 
 /**
  * Which instruction-set level and which precision are the fastest on this processor. That a level
@@ -83,13 +83,7 @@ public final class LevelChoice {
 
   /** The levels that there are to choose among: a machine may hide some from its guests. */
   private static String key() {
-    StringJoiner key = new StringJoiner("+");
-    for (Isa level : Isa.values()) {
-      if (level != Isa.BEST && level.isAvailable()) {
-        key.add(level.label());
-      }
-    }
-    return key.toString();
+    return Isa.ofThisMachine().stream().map(Isa::label).collect(Collectors.joining("+"));
   }
 
   /**

@@ -37,12 +37,7 @@ final class LevelTiming {
 
   /** The rates of all levels but the portable one, unless that is the only one. */
   static LevelFigures measure() {
-    List<Isa> levels = new ArrayList<>();
-    for (Isa level : Isa.values()) {
-      if (level != Isa.BEST && level.isAvailable()) {
-        levels.add(level);
-      }
-    }
+    List<Isa> levels = new ArrayList<>(Isa.ofThisMachine());
     if (levels.size() > 1) {
       levels.remove(Isa.PORTABLE);
     }

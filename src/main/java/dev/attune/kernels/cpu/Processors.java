@@ -27,9 +27,12 @@ final class Processors {
           new LevelFigures().with(Isa.V4_BF16, 92, 172),
           // Emerald Rapids: products 800 x 384 x 1152. A bf16 dot product takes two cycles there,
           // so bf16 is faster with
-          // multiply-adds in f32.
+          // multiply-adds in f32. Tiles with a busy sibling thread, the slower of their two modes.
           "GenuineIntel 6/207",
-          new LevelFigures().with(Isa.V4, 141, 142).with(Isa.V4_BF16, 141, 84));
+          new LevelFigures()
+              .with(Isa.V4, 141, 142)
+              .with(Isa.V4_BF16, 141, 84)
+              .with(Isa.AMX, 141, 440));
 
   private Processors() {}
 

@@ -30,8 +30,13 @@ class LevelFiguresTest {
   /** An Intel server: bf16 dot products exist and are slower than multiply-adds in f32. */
   @Test
   void aLevelThatExistsNeedNotBeTheFastest() {
+    LevelFigures withoutTiles =
+        new LevelFigures().with(Isa.V4, 141, 142).with(Isa.V4_BF16, 141, 84);
+    assertEquals(Isa.V4, withoutTiles.level(DType.BF16));
+    assertEquals(DType.F32, withoutTiles.fastest());
     LevelFigures figures = Processors.of("GenuineIntel 6/207");
-    assertEquals(Isa.V4, figures.level(DType.BF16));
+    assertEquals(Isa.AMX, figures.level(DType.BF16));
+    assertEquals(DType.BF16, figures.fastest());
     assertFalse(figures.prefersBf16(Isa.V4_BF16));
   }
 

@@ -1,0 +1,391 @@
+// Matrix tiles: the numeric rules of a product, by a table and against plain fused multiply-adds, on the emulation and
+// on the processor where it has tiles; and the products of a linear layer at every level that has tiles: bit for bit the
+// chains of sums that they promise, the same bytes for any number of threads, and bytes that are known, so that the
+// processor is held to those of the emulation.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "attune_ops.h"
+#include "caller.h"
+#include "rules.h"
+
+using attune::TileProduct;
+
+namespace {
+
+int failures = 0;
+
+void expect(bool condition, const std::string& what) {
+  if (condition) return;
+  std::printf("FAILED: %s\n", what.c_str());
+  ++failures;
+}
+
+float of_bits(uint32_t bits) {
+  float value;
+  std::memcpy(&value, &bits, 4);
+  return value;
+}
+uint32_t bits_of(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, 4);
+  return bits;
+}
+
+// ---- the rules --------------------------------------------------------------------------------------
+
+typedef void (*Multiply)(TileProduct*);
+
+// c + the sum of a[i] * b[i], elements of the depth; the rest of it is zero.
+struct Rule {
+  const char* name;
+  std::vector<uint16_t> a, b;
+  uint32_t c, expected;
+};
+
+constexpr uint16_t kOne = 0x3F80, kTwo = 0x4000, kHalf = 0x3F00, kMinusOne = 0xBF80;
+constexpr uint16_t kLeast = 0x0080;      // the least normal number
+constexpr uint16_t kSubnormal = 0x0001;  // of bf16
+constexpr uint16_t kMost = 0x7F7F, kInfinity = 0x7F80, kMinusZero = 0x8000;
+constexpr uint16_t kTiny = 0x3380, kMinusTiny = 0xB380;  // 2^-24
+
+const std::vector<Rule>& rules() {
+  static const std::vector<Rule> rules = {
+      {"a product is added", {kTwo}, {kTwo}, 0x3F800000, 0x40A00000},
+      {"a product has all of its 16 bits", {0x3F81}, {0x3F81}, 0, bits_of(1.0078125f * 1.0078125f)},
+      {"subnormals of A are zero", {kSubnormal}, {kMost}, 0, 0},
+      {"subnormals of B are zero", {kMost}, {kSubnormal}, 0, 0},
+      {"a subnormal times infinity is NaN", {kSubnormal}, {kInfinity}, 0, 0x7FC00000},
+      {"subnormal sums are zero", {kLeast}, {kHalf}, 0, 0},
+      {"and keep no sign of their own beside +0", {0x8080}, {kHalf}, 0, 0},
+      {"a subnormal accumulator is zero", {}, {}, 0x007FFFFF, 0},
+      {"a negative one as well", {}, {}, 0x807FFFFF, 0},
+      {"normal sums remain", {kLeast}, {kOne}, 0, 0x00800000},
+      {"a subnormal operand between normal ones is lost", {kLeast, 0, 0x8040, 0}, {kOne, 0, kOne, 0}, 0, 0x00800000},
+      {"steps that leave less than a normal number end at zero", {0x0081, 0, 0x8080, 0}, {kOne, 0, kOne, 0}, 0, 0},
+      {"overflow is infinity", {kMost}, {kTwo}, 0, 0x7F800000},
+      {"overflow of one step is not undone by the next", {kMost, 0, 0xFF7F, 0}, {kTwo, 0, kTwo, 0}, 0, 0x7F800000},
+      {"a product beyond f32 may leave a sum within", {kMost, 0, kMost, 0}, {kOne, 0, 0xC000, 0}, 0, 0xFF7F0000},
+      {"infinities of both signs are NaN", {kInfinity, kInfinity}, {kOne, kMinusOne}, 0, 0xFFC00000},
+      {"-0 times 1 plus +0 is +0", {kMinusZero}, {kOne}, 0, 0},
+      {"-0 in the accumulator meets +0 of the chains", {}, {}, 0x80000000, 0},
+      // 1 + 2^-24 is a tie, to even: 1. The chains are two, so that their sums meet late.
+      {"a step rounds to nearest even", {kOne, 0, kTiny, 0}, {kOne, 0, kOne, 0}, 0, 0x3F800000},
+      {"each step of a chain rounds", {kOne, 0, kTiny, 0, kTiny, 0}, {kOne, 0, kOne, 0, kOne, 0}, 0, 0x3F800000},
+      {"even and odd are chains of their own", {kOne, kTiny, 0, kTiny}, {kOne, kOne, 0, kOne}, 0, 0x3F800001},
+      {"the order rises", {kTiny, 0, kTiny, 0, kOne, 0}, {kOne, 0, kOne, 0, kOne, 0}, 0, 0x3F800001},
+      {"the accumulator comes last", {kTiny, 0, kTiny, 0}, {kOne, 0, kOne, 0}, 0x3F800000, 0x3F800001},
+      {"a difference is exact", {kOne, 0, kMinusOne, 0}, {kOne, 0, kOne, 0}, 0x33800000, 0x33800000},
+      {"a step fuses", {0x3F81, 0, 0xBF82, 0}, {0x3F81, 0, kOne, 0}, 0, bits_of(1.0078125f * 1.0078125f - 1.015625f)},
+      {"negative ties go to even as well", {kMinusOne, 0, kMinusTiny, 0}, {kOne, 0, kOne, 0}, 0, 0xBF800000},
+  };
+  return rules;
+}
+
+bool is_nan(uint32_t bits) { return (bits & 0x7FFFFFFFu) > 0x7F800000u; }
+bool same(uint32_t x, uint32_t y) { return x == y || (is_nan(x) && is_nan(y)); }
+
+void check_table(const std::string& tiles, Multiply multiply) {
+  for (const Rule& rule : rules()) {
+    // Everywhere in the tile, so that no place of it has rules of its own.
+    TileProduct product = {};
+    for (int m = 0; m < 16; ++m) {
+      for (size_t i = 0; i < rule.a.size(); ++i) {
+        product.a[m][i] = rule.a[i];
+        product.b[i / 2][2 * m + static_cast<int>(i % 2)] = rule.b[i];
+      }
+      for (int n = 0; n < 16; ++n) product.c[m][n] = rule.c;
+    }
+    multiply(&product);
+    for (int m = 0; m < 16; ++m) {
+      for (int n = 0; n < 16; ++n) {
+        if (same(product.c[m][n], rule.expected)) continue;
+        char text[200];
+        std::snprintf(text, sizeof(text), "%s tiles, %s: row %d column %d is %08x, not %08x", tiles.c_str(), rule.name,
+                      m, n, product.c[m][n], rule.expected);
+        expect(false, text);
+        m = n = 16;
+      }
+    }
+  }
+}
+
+float flushed(float x) { return std::fabs(x) < 1.17549435e-38f ? std::copysign(0.0f, x) : x; }
+float operand(uint16_t bits) { return flushed(of_bits(uint32_t{bits} << 16)); }
+
+// The rules with std::fma, which rounds once by definition.
+void multiply_plainly(TileProduct* product) {
+  const TileProduct from = *product;
+  for (int m = 0; m < 16; ++m) {
+    for (int n = 0; n < 16; ++n) {
+      float even = 0, odd = 0;
+      for (int k = 0; k < 16; ++k) {
+        even = flushed(std::fma(operand(from.a[m][2 * k]), operand(from.b[k][2 * n]), even));
+        odd = flushed(std::fma(operand(from.a[m][2 * k + 1]), operand(from.b[k][2 * n + 1]), odd));
+      }
+      product->c[m][n] = bits_of(flushed(flushed(of_bits(from.c[m][n])) + flushed(even + odd)));
+    }
+  }
+}
+
+// Random operands of several kinds: ordinary, anything, near the least normal number, near overflow, many zeros.
+void check_random(const std::string& tiles, Multiply multiply) {
+  std::mt19937 random(7);
+  const auto bf16 = [&](int kind) -> uint16_t {
+    const uint32_t r = random(), sign_and_fraction = r & 0x807Fu, spread = r >> 20;
+    switch (kind) {
+      case 0: return static_cast<uint16_t>(sign_and_fraction | (spread % 8 + 123) << 7);
+      case 1: return static_cast<uint16_t>(r);
+      case 2: return static_cast<uint16_t>(sign_and_fraction | (spread % 12 + 58) << 7);
+      case 3: return static_cast<uint16_t>(sign_and_fraction | (spread % 20 + 180) << 7);
+      case 4: return static_cast<uint16_t>(sign_and_fraction);
+      default: return static_cast<uint16_t>(r % 2 == 0 ? r & 0x8000u : sign_and_fraction | 0x3F80u);
+    }
+  };
+  int wrong = 0;
+  for (int kind = 0; kind < 6; ++kind) {
+    for (int repeat = 0; repeat < 30; ++repeat) {
+      TileProduct product, plain;
+      for (auto& row : product.a) {
+        for (auto& value : row) value = bf16(kind);
+      }
+      for (auto& row : product.b) {
+        for (auto& value : row) value = bf16(repeat % 3 == 0 ? 0 : kind);
+      }
+      for (auto& row : product.c) {
+        for (auto& value : row) {
+          value = random();
+          if (repeat % 2 == 0) value &= 0x80FFFFFFu;
+        }
+      }
+      plain = product;
+      multiply(&product);
+      multiply_plainly(&plain);
+      for (int i = 0; i < 256; ++i) {
+        if (!same(product.c[i / 16][i % 16], plain.c[i / 16][i % 16])) ++wrong;
+      }
+    }
+  }
+  expect(wrong == 0, tiles + " tiles: " + std::to_string(wrong) + " of 46080 results are not those of the rules");
+}
+
+// ---- the products of a linear layer -----------------------------------------------------------------
+
+const auto linear_fwd = attune::linked<decltype(attune_linear_fwd)>("linear_fwd");
+const auto linear_bwd_input = attune::linked<decltype(attune_linear_bwd_input)>("linear_bwd_input");
+const auto linear_bwd_weight = attune::linked<decltype(attune_linear_bwd_weight)>("linear_bwd_weight");
+
+// Sizes around those of tiles, blocks and groups; the last ones have several blocks of the depth, rows of whole pages,
+// several tasks in each direction.
+struct Shape {
+  int64_t N, C, F;
+  uint64_t hash;  // of all results
+};
+const Shape kShapes[] = {
+#include "hashes.inc"
+};
+
+// Fractions of small integers: exact in bf16, and the same numbers everywhere.
+std::vector<uint16_t> bf16_values(int64_t count, uint32_t seed) {
+  std::minstd_rand random(seed);
+  std::vector<uint16_t> out(static_cast<size_t>(count));
+  for (auto& value : out) {
+    value = static_cast<uint16_t>(bits_of(static_cast<float>(static_cast<int>(random() % 255) - 127) / 64.0f) >> 16);
+  }
+  return out;
+}
+std::vector<float> f32_values(int64_t count, uint32_t seed) {
+  std::minstd_rand random(seed);
+  std::vector<float> out(static_cast<size_t>(count));
+  for (auto& value : out) value = static_cast<float>(static_cast<int>(random() % 65535) - 32767) / 262144.0f;
+  return out;
+}
+
+class Hash {
+ public:
+  template <class T>
+  void add(const std::vector<T>& values) {
+    const auto* bytes = reinterpret_cast<const unsigned char*>(values.data());
+    for (size_t i = 0; i < values.size() * sizeof(T); ++i) value_ = (value_ ^ bytes[i]) * 1099511628211ull;
+  }
+  uint64_t value() const { return value_; }
+
+ private:
+  uint64_t value_ = 14695981039346656037ull;
+};
+
+// Element (row, k) of the left operand and (k, column) of the right one.
+using Element = std::function<uint16_t(int64_t, int64_t)>;
+
+// One element of a product as tiles sum it: steps of 32 of the depth begin..end.
+float chain(const Element& a, const Element& b, int64_t row, int64_t column, int64_t begin, int64_t end) {
+  float sum = 0;
+  for (int64_t first = begin; first < end; first += 32) {
+    float part[2] = {0, 0};
+    for (int64_t k = first; k < std::min(first + 32, end); ++k) {
+      float& half = part[(k - first) % 2];
+      half = flushed(std::fma(operand(a(row, k)), operand(b(k, column)), half));
+    }
+    sum = flushed(sum + flushed(part[0] + part[1]));
+  }
+  return sum;
+}
+
+uint16_t to_bf16(float value) {
+  const uint32_t bits = bits_of(value);
+  return static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
+}
+float of_bf16(uint16_t bits) { return of_bits(uint32_t{bits} << 16); }
+
+// The products of a layer and what they are made of. No transcendental function among the activations: their last bits
+// differ between the levels that the emulation is compiled for.
+struct Layer {
+  int64_t N, C, F;
+  std::vector<uint16_t> inp, dout, input_pre, narrow;
+  std::vector<float> weight, bias;
+  std::vector<uint16_t> out, pre, plain_out, dinp, act, dinp_twice;
+  std::vector<float> dweight, dbias, dweight_twice, dbias_twice;
+
+  explicit Layer(const Shape& shape)
+      : N(shape.N),
+        C(shape.C),
+        F(shape.F),
+        inp(bf16_values(N * C, 1)),
+        dout(bf16_values(N * F, 2)),
+        input_pre(bf16_values(N * C, 3)),
+        narrow(bf16_values(F * C, 6)),
+        weight(f32_values(F * C, 4)),
+        bias(f32_values(F, 5)),
+        out(static_cast<size_t>(N * F)),
+        pre(out),
+        plain_out(out),
+        dinp(static_cast<size_t>(N * C)),
+        act(dinp),
+        dweight(static_cast<size_t>(F * C)),
+        dbias(static_cast<size_t>(F)) {}
+
+  void run(attune_context* ctx) {
+    const auto done = [](attune_status status) { expect(status == ATTUNE_OK, attune_last_error()); };
+    done(linear_fwd(ctx, out.data(), pre.data(), inp.data(), weight.data(), bias.data(), N, C, F, ATTUNE_ACT_RELU,
+                    ATTUNE_BF16, ATTUNE_F32));
+    done(linear_fwd(ctx, plain_out.data(), nullptr, inp.data(), narrow.data(), nullptr, N, C, F, ATTUNE_ACT_NONE,
+                    ATTUNE_BF16, ATTUNE_BF16));
+    done(linear_bwd_input(ctx, dinp.data(), act.data(), dout.data(), weight.data(), input_pre.data(), N, C, F,
+                          ATTUNE_ACT_RELU, 0, ATTUNE_BF16, ATTUNE_F32));
+    dinp_twice = dinp;
+    done(linear_bwd_input(ctx, dinp_twice.data(), nullptr, dout.data(), narrow.data(), nullptr, N, C, F,
+                          ATTUNE_ACT_NONE, 1, ATTUNE_BF16, ATTUNE_BF16));
+    done(linear_bwd_weight(ctx, dweight.data(), dbias.data(), dout.data(), inp.data(), N, C, F, 0, ATTUNE_BF16));
+    dweight_twice = dweight, dbias_twice = dbias;
+    done(linear_bwd_weight(ctx, dweight_twice.data(), dbias_twice.data(), dout.data(), inp.data(), N, C, F, 1,
+                           ATTUNE_BF16));
+  }
+
+  uint64_t hash() const {
+    Hash hash;
+    for (const auto* values : {&out, &pre, &plain_out, &dinp, &act, &dinp_twice}) hash.add(*values);
+    for (const auto* values : {&dweight, &dbias, &dweight_twice, &dbias_twice}) hash.add(*values);
+    return hash.value();
+  }
+
+  // How many elements are not the chains of sums that they should be. (Sums of dbias are no products.)
+  int64_t wrong() const {
+    const auto at = [](const auto& values, int64_t row, int64_t width, int64_t column) {
+      return values[static_cast<size_t>(row * width + column)];
+    };
+    const Element inputs = [&](int64_t n, int64_t c) { return at(inp, n, C, c); };
+    const Element gradients = [&](int64_t n, int64_t f) { return at(dout, n, F, f); };
+    int64_t wrong = 0;
+    for (int64_t n = 0; n < N; ++n) {
+      for (int64_t f = 0; f < F; ++f) {
+        const auto wide = [&](int64_t c, int64_t column) { return to_bf16(at(weight, column, C, c)); };
+        const uint16_t expected = to_bf16(chain(inputs, wide, n, f, 0, C) + bias[static_cast<size_t>(f)]);
+        wrong += at(pre, n, F, f) != expected;
+        wrong += at(out, n, F, f) != ((expected & 0x8000u) != 0 ? 0 : expected);
+        const auto rounded = [&](int64_t c, int64_t column) { return at(narrow, column, C, c); };
+        wrong += at(plain_out, n, F, f) != to_bf16(chain(inputs, rounded, n, f, 0, C));
+      }
+      for (int64_t c = 0; c < C; ++c) {
+        const float before = of_bf16(at(input_pre, n, C, c));
+        const auto wide = [&](int64_t f, int64_t column) { return to_bf16(at(weight, f, C, column)); };
+        const float gradient = chain(gradients, wide, n, c, 0, F);
+        wrong += at(act, n, C, c) != (before > 0 ? at(input_pre, n, C, c) : 0);
+        wrong += at(dinp, n, C, c) != to_bf16(gradient * (before > 0 ? 1.0f : 0.0f));
+        const auto rounded = [&](int64_t f, int64_t column) { return at(narrow, f, C, column); };
+        wrong += at(dinp_twice, n, C, c) != to_bf16(chain(gradients, rounded, n, c, 0, F) + of_bf16(at(dinp, n, C, c)));
+      }
+    }
+    // Equal blocks of rows, at most 32 steps each.
+    const int64_t steps = (N + 31) / 32, blocks = (steps + 31) / 32, block = 32 * ((steps + blocks - 1) / blocks);
+    const Element transposed = [&](int64_t f, int64_t n) { return at(dout, n, F, f); };
+    for (int64_t f = 0; f < F; ++f) {
+      for (int64_t c = 0; c < C; ++c) {
+        float once = 0, twice = at(dweight, f, C, c);
+        for (int64_t n = 0; n < N; n += block) {
+          const float sum = chain(transposed, inputs, f, c, n, std::min(n + block, N));
+          once = n == 0 ? sum : once + sum;
+          twice += sum;
+        }
+        wrong += bits_of(at(dweight, f, C, c)) != bits_of(once);
+        wrong += bits_of(at(dweight_twice, f, C, c)) != bits_of(twice);
+      }
+    }
+    return wrong;
+  }
+};
+
+void check_products(const std::string& tiles, int32_t isa) {
+  for (const Shape& shape : kShapes) {
+    for (int threads : {1, 3}) {
+      attune_context* ctx = attune_context_open(threads, isa);
+      Layer layer(shape);
+      layer.run(ctx);
+      attune_context_close(ctx);
+      char text[200];
+      std::snprintf(text, sizeof(text), "%s tiles, %d threads, {%lld, %lld, %lld}: hash 0x%016llx", tiles.c_str(),
+                    threads, static_cast<long long>(shape.N), static_cast<long long>(shape.C),
+                    static_cast<long long>(shape.F), static_cast<unsigned long long>(layer.hash()));
+      expect(layer.hash() == shape.hash, text);
+      constexpr int64_t kMost = 6000000;  // multiply-adds that are worth to be done one by one
+      if (threads == 1 && shape.N * shape.C * shape.F < kMost) {
+        const int64_t wrong = layer.wrong();
+        expect(wrong == 0, text + (": " + std::to_string(wrong)) + " elements are not the sums of their chains");
+      }
+    }
+  }
+}
+
+bool runs(int32_t isa) {
+  attune_context* ctx = attune_context_open(1, isa);
+  if (ctx == nullptr) {
+    std::printf("amx: level %d is not tested: %s\n", isa, attune_last_error());
+    return false;
+  }
+  attune_context_close(ctx);
+  return true;
+}
+
+}  // namespace
+
+int main() {
+  check_table("emulated", &attune::emulated::multiply);
+  check_random("emulated", &attune::emulated::multiply);
+  if (runs(ATTUNE_ISA_AMX_EMULATED)) check_products("emulated", ATTUNE_ISA_AMX_EMULATED);
+  // Opening the level asks the system for the tiles.
+  if (runs(ATTUNE_ISA_AMX)) {
+#if defined(ATTUNE_HAVE_amx)
+    check_table("the processor's", &attune::hardware::multiply);
+    check_random("the processor's", &attune::hardware::multiply);
+#endif
+    check_products("the processor's", ATTUNE_ISA_AMX);
+  }
+  if (failures == 0) std::printf("amx: all checks passed\n");
+  return failures == 0 ? 0 : 1;
+}
