@@ -1,6 +1,7 @@
 package dev.attune.train;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
