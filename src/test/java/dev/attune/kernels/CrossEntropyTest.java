@@ -2,16 +2,19 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.DType;
 import dev.attune.kernels.calls.CrossEntropyCall;
 import dev.attune.ref.CrossEntropyRef;
 import dev.attune.ref.Precision;
 import dev.attune.testkit.Backends.Target;
+import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Gradients;
 import dev.attune.testkit.KernelCase;
 import dev.attune.testkit.KernelContract;
 import dev.attune.testkit.Shapes;
 import dev.attune.testkit.Storage;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -198,6 +201,46 @@ class CrossEntropyTest extends KernelContract {
     KernelCase k = KernelCase.forward(dtype, "crossEntropy %s", Arrays.toString(labels));
     return crossEntropy(k, logits, labels, null, K, smoothing, 1, Gradient.APART, dtype)
         .verify(target.backend(), 0);
+  }
+
+  /** torch.nn.CrossEntropyLoss with weight, of which tools/make_option_goldens.py took the mean. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void weightsOfClassesAreThoseOfPyTorch(Target target) {
+    JsonNode golden = Goldens.json(Path.of("src/test/resources/options.json"));
+    double[] weights = numbers(golden.get("weights"));
+    JsonNode loss = golden.get("loss");
+    int[] labels = Arrays.stream(numbers(loss.get("labels"))).mapToInt(x -> (int) x).toArray();
+    double divisor = Arrays.stream(labels).filter(l -> l != IGNORE).mapToDouble(l -> weights[l]).sum();
+    assertEquals(2, loss.get("cases").size());
+    for (JsonNode item : loss.get("cases")) {
+      KernelCase k = KernelCase.forward(DType.F32, "crossEntropy of PyTorch");
+      Map<String, double[]> result =
+          crossEntropy(
+                  k,
+                  numbers(loss.get("logits")),
+                  labels,
+                  weights,
+                  weights.length,
+                  (float) item.get("smoothing").asDouble(),
+                  (float) (1 / divisor),
+                  Gradient.APART,
+                  DType.F32)
+              .run(target.backend())
+              .values();
+      double mean = Arrays.stream(result.get("losses")).sum() / divisor;
+      assertEquals(item.get("loss").asDouble(), mean, 1e-6);
+      double[] gradient = numbers(item.get("gradient"));
+      for (int i = 0; i < gradient.length; i++) {
+        assertEquals(gradient[i], result.get("dlogits")[i], 1e-7, "gradient " + i);
+      }
+    }
+  }
+
+  private static double[] numbers(JsonNode list) {
+    double[] values = new double[list.size()];
+    Arrays.setAll(values, i -> list.get(i).asDouble());
+    return values;
   }
 
   /** Logits far apart: a certain answer costs nothing, a wrong one the whole distance. */
