@@ -10,12 +10,14 @@ import dev.attune.task.Judgement;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.IntFunction;
 
 /** Shows predictions beside what rows say: the worst, and which label was taken for which. */
 final class ComparisonView {
   /** With less room for a text than this, it gets a line of its own. */
   private static final int LEAST_TEXT = 24;
 
+  private static final String GAP = "  ";
   private static final String BETWEEN_TEXTS = " ⏐ ";
 
   private ComparisonView() {}
@@ -70,64 +72,85 @@ final class ComparisonView {
     }
   }
 
-  /** A table of the worst, whose lines have so many characters at most. */
-  static List<String> lines(Comparison comparison, Dataset data, int columns) {
+  /** How many are wrong, and the worst of them. */
+  private static List<String> lines(Comparison comparison, Dataset data, int columns) {
     List<Comparison.Mistake> worst = comparison.worst();
+    if (worst.isEmpty()) {
+      return List.of(
+          String.format(Locale.ROOT, "no mistakes among %d rows", comparison.compared()));
+    }
     List<String> lines = new ArrayList<>();
     lines.add(
-        worst.isEmpty()
-            ? String.format(Locale.ROOT, "no mistakes among %d rows", comparison.compared())
-            : String.format(
-                Locale.ROOT,
-                "%d of %d rows are wrong; the worst %d by %s:",
-                comparison.wrong(),
-                comparison.compared(),
-                worst.size(),
-                comparison.errorName()));
-    if (worst.isEmpty()) {
-      return lines;
-    }
+        String.format(
+            Locale.ROOT,
+            "%d of %d rows are wrong; the worst %d by %s:",
+            comparison.wrong(),
+            comparison.compared(),
+            worst.size(),
+            comparison.errorName()));
+    lines.addAll(table(worst, comparison.errorName(), data::place, columns));
+    return lines;
+  }
+
+  /**
+   * A table of mistakes, whose lines have so many characters at most.
+   *
+   * @param error what the column of errors is called
+   * @param place of a row, by its number
+   */
+  static List<String> table(
+      List<Comparison.Mistake> worst, String error, IntFunction<String> place, int columns) {
     List<String[]> table = new ArrayList<>();
-    table.add(new String[] {"row", comparison.errorName(), "gold", "predicted", "text"});
+    table.add(new String[] {"row", error, "gold", "predicted", "p", "text"});
     for (Comparison.Mistake mistake : worst) {
       Judgement judgement = mistake.judgement();
-      String probability =
-          Double.isNaN(judgement.probability())
-              ? ""
-              : String.format(Locale.ROOT, " %.3f", judgement.probability());
+      double probability = judgement.probability();
       table.add(
           new String[] {
-            data.place(mistake.example().row()),
+            place.apply(mistake.example().row()),
             number(judgement.error()),
             onOneLine(judgement.gold()),
-            onOneLine(judgement.predicted()) + probability,
+            onOneLine(judgement.predicted()),
+            Double.isNaN(probability) ? "" : String.format(Locale.ROOT, "%.3f", probability),
             onOneLine(text(mistake.example()))
           });
     }
-    int most = Math.max(10, columns / 4);
-    int[] widths = new int[4];
+    if (table.stream().skip(1).allMatch(row -> row[4].isEmpty())) {
+      table.get(0)[4] = ""; // of numbers there are no probabilities
+    }
+    return laidOut(table, columns);
+  }
+
+  /** Fixed columns, and a text where there is room for it, else below. */
+  private static List<String> laidOut(List<String[]> table, int columns) {
+    int most = Math.max(8, columns / 5);
+    int[] widths = new int[table.get(0).length - 1];
+    int used = 0;
     for (int column = 0; column < widths.length; column++) {
       for (String[] row : table) {
         widths[column] = Math.max(widths[column], Math.min(most, length(row[column])));
       }
+      used += widths[column] == 0 ? 0 : widths[column] + GAP.length();
     }
-    int used = widths[0] + widths[1] + widths[2] + widths[3] + 2 * widths.length;
     boolean isWide = columns - used >= LEAST_TEXT;
+    List<String> lines = new ArrayList<>();
     for (String[] row : table) {
-      String start =
-          right(row[0], widths[0])
-              + "  "
-              + right(row[1], widths[1])
-              + "  "
-              + left(row[2], widths[2])
-              + "  "
-              + left(row[3], widths[3]);
+      StringBuilder line = new StringBuilder();
+      for (int column = 0; column < widths.length; column++) {
+        if (widths[column] > 0) {
+          boolean isWord = column == 2 || column == 3;
+          String cell = row[column];
+          line.append(isWord ? left(cell, widths[column]) : right(cell, widths[column]));
+          line.append(GAP);
+        }
+      }
+      String text = row[widths.length];
       if (isWide) {
-        lines.add((start + "  " + cut(row[4], columns - used)).stripTrailing());
+        lines.add((line + cut(text, columns - used)).stripTrailing());
       } else {
-        lines.add(cut(start, columns).stripTrailing());
+        lines.add(cut(line.toString().stripTrailing(), columns));
         if (row != table.get(0)) {
-          lines.add("    " + cut(row[4], columns - 4));
+          lines.add("    " + cut(text, columns - 4));
         }
       }
     }

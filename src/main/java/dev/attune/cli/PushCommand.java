@@ -57,8 +57,7 @@ final class PushCommand implements Command {
               + " folders; the usage is: attune push FOLDER --repo ORG/NAME");
     }
     RunConfig config = arguments.config();
-    PushRun.Outcome outcome =
-        PushRun.run(Path.of(words.get(0)), config, new FetchView(console));
+    PushRun.Outcome outcome = PushRun.run(Path.of(words.get(0)), config, new FetchView(console));
     fill(result, outcome, config);
     print(console, outcome, config.text(RunOption.REPO));
     return ExitStatus.DONE;

@@ -8,7 +8,6 @@ import java.io.IOException;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -187,7 +186,8 @@ public final class PublishedModel {
    */
   public void checkFinite() {
     FloatBuffer piece = FloatBuffer.allocate(PIECE);
-    try (WeightSource source = isAdapter ? AdapterWeights.open(folder) : WeightFolder.open(folder)) {
+    try (WeightSource source =
+        isAdapter ? AdapterWeights.open(folder) : WeightFolder.open(folder)) {
       for (String name : source.names()) {
         if (FLOATS.contains(source.info(name).dtype())) {
           checkFinite(source, name, piece);

@@ -105,8 +105,7 @@ final class HubMessages {
    * @param isNew whether the repository was made just before
    */
   RuntimeException ofPush(HubName name, HubFailure failure, boolean isNew) {
-    String made =
-        isNew ? ". The repository " + page(name) + " was made, and it is empty" : "";
+    String made = isNew ? ". The repository " + page(name) + " was made, and it is empty" : "";
     String token = "the token in " + tokenPlace().orElse("HF_TOKEN");
     String said = failure.getMessage();
     String message =

@@ -23,8 +23,8 @@ import java.util.Set;
 
 /**
  * From files of this machine to a commit of a repository of the hub. All that is large goes to the
- * hub's store first, where nobody sees it; one commit at the end makes all of it visible, or nothing.
- * The commit names the one that it was made upon: of two pushes at a time, one is refused.
+ * hub's store first, where nobody sees it; one commit at the end makes all of it visible, or
+ * nothing. The commit names the one that it was made upon: of two pushes at a time, one is refused.
  */
 final class HubPush {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -260,8 +260,7 @@ final class HubPush {
   }
 
   private State at() throws IOException {
-    JsonNode info =
-        get(name.apiPath() + "/revision/" + HubName.encoded(branch) + "?blobs=true");
+    JsonNode info = get(name.apiPath() + "/revision/" + HubName.encoded(branch) + "?blobs=true");
     String commit = info.path("sha").asText();
     if (!HubName.isCommit(commit)) {
       throw broken("names no commit of " + name);

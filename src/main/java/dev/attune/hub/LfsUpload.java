@@ -21,8 +21,8 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 
 /**
  * Brings contents into the hub's store of large files, by git's LFS protocol with the hub's own
- * extension for parts: the hub is asked what it lacks, and for signed addresses to put that to. What
- * fails in passing is asked for anew: a content that came whole is not sent twice.
+ * extension for parts: the hub is asked what it lacks, and for signed addresses to put that to.
+ * What fails in passing is asked for anew: a content that came whole is not sent twice.
  */
 final class LfsUpload {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -169,8 +169,7 @@ final class LfsUpload {
             + ")");
   }
 
-  private JsonNode post(URI uri, Map<String, String> headers, JsonNode content)
-      throws IOException {
+  private JsonNode post(URI uri, Map<String, String> headers, JsonNode content) throws IOException {
     byte[] bytes = JSON.writeValueAsBytes(content);
     byte[] answer =
         http.persistently(

@@ -10,8 +10,7 @@ import java.util.List;
  * @param bytes that these took
  * @param spared what no branch or tag leads to either, and was left
  */
-public record PruneResult(
-    List<String> revisions, int files, long bytes, List<Spared> spared) {
+public record PruneResult(List<String> revisions, int files, long bytes, List<Spared> spared) {
   /**
    * Something that was left.
    *

@@ -171,7 +171,9 @@ public final class ClassificationMetrics implements Metrics {
     String scores =
         ClassTable.render(
             names, k -> new double[] {precision(k), recall(k), f1(k)}, k -> labelled[k], columns);
-    return confusion == null ? scores : scores + "\n" + ClassTable.confusion(names, confusion, columns);
+    return confusion == null
+        ? scores
+        : scores + "\n" + ClassTable.confusion(names, confusion, columns);
   }
 
   static double ratio(long part, long whole) {

@@ -194,6 +194,7 @@ public final class SequenceLabelMetrics implements TagMetrics {
               ClassificationMetrics.ratio(correct[k], labelled[k]),
               ClassificationMetrics.ratio(2 * correct[k], labelled[k] + predicted[k])
             },
-        k -> labelled[k], columns);
+        k -> labelled[k],
+        columns);
   }
 }

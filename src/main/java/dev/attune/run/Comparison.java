@@ -88,9 +88,7 @@ public final class Comparison {
               + task.labels().size());
     }
     return new Comparison(
-        task,
-        most,
-        counts ? ClassificationMetrics.withConfusion(task.labels().names()) : null);
+        task, most, counts ? ClassificationMetrics.withConfusion(task.labels().names()) : null);
   }
 
   /** Adds a row in the form in which the task was learned, and what was predicted of it. */

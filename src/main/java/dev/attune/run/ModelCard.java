@@ -21,7 +21,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.TreeSet;
 
 /**
@@ -30,7 +29,8 @@ import java.util.TreeSet;
  */
 final class ModelCard {
   /** Stands in every card that was written here: one without it is somebody's own. */
-  static final String MARK = "<!-- Written by attune push. Without this line it is kept as it is. -->";
+  static final String MARK =
+      "<!-- Written by attune push. Without this line it is kept as it is. -->";
 
   /** The hub's names of metrics, where ours say what is averaged, too. */
   private static final Map<String, String> METRICS =
@@ -236,7 +236,8 @@ final class ModelCard {
   private String page() {
     StringBuilder out = new StringBuilder();
     out.append("# ").append(name.replaceFirst(".*/", "")).append("\n\n");
-    String made = base == null ? "a pretrained model" : "[" + base + "](https://hf.co/" + base + ")";
+    String made =
+        base == null ? "a pretrained model" : "[" + base + "](https://hf.co/" + base + ")";
     out.append(model.isAdapter() ? "A LoRA adapter of " : "A fine-tuned version of ").append(made);
     out.append(pipeline.isEmpty() ? "" : ", for " + pipeline.replace('-', ' ')).append(".\n");
     results.forEach((split, values) -> append(out, split, values));
@@ -253,7 +254,9 @@ final class ModelCard {
   }
 
   private static void append(StringBuilder out, String split, Map<String, Double> values) {
-    out.append("\n## Results on ").append(split).append(" data\n\n| metric | value |\n|---|---:|\n");
+    out.append("\n## Results on ")
+        .append(split)
+        .append(" data\n\n| metric | value |\n|---|---:|\n");
     values.forEach(
         (metric, value) ->
             out.append(String.format(Locale.ROOT, "| %s | %.4f |\n", metric, value)));

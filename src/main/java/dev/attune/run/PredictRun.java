@@ -96,8 +96,7 @@ public final class PredictRun {
         Files.deleteIfExists(partial);
       }
       double seconds = (System.nanoTime() - begin) * 1e-9;
-      return new Outcome(
-          dataset, seconds, encoded.droppedTokens(), output, comparison, renamed);
+      return new Outcome(dataset, seconds, encoded.droppedTokens(), output, comparison, renamed);
     } catch (IOException e) {
       throw new UncheckedIOException(
           RunOption.OUTPUT.with(output) + " cannot be written: " + OutputFolder.describe(e), e);

@@ -235,7 +235,8 @@ public final class PushRun {
   private PushFile adapterConfig(Path file, String base) {
     ObjectNode json = model.json(ModelFiles.ADAPTER_CONFIG);
     String recorded = json.path("base_model_name_or_path").asText();
-    return renamed(file, ModelFiles.ADAPTER_CONFIG, json, "base_model_name_or_path", recorded, base);
+    return renamed(
+        file, ModelFiles.ADAPTER_CONFIG, json, "base_model_name_or_path", recorded, base);
   }
 
   private PushFile attune(Path file, String base) {

@@ -86,7 +86,8 @@ public interface Task extends TargetChecks {
    * Starts to turn outputs into predictions.
    *
    * @param dataset the rows
-   * @param data the same, encoded for any purpose, whose batches will be added in their order
+   * @param data the same, encoded for evaluation or prediction, whose batches will be added in
+   *     their order
    * @param sink hears each row's prediction, in order
    * @throws UnsupportedOperationException where models {@linkplain TaskType#generates generate}
    */

@@ -116,15 +116,17 @@ public final class TokenClassification implements Task {
 
   @Override
   public RowEncoder<?> encoder(TextTokenizer tokenizer, int maxLength, Purpose purpose) {
-    return purpose == Purpose.PREDICTION
-        ? new WordRows(new TextRows(tokenizer, maxLength, true, TargetLayout.NONE, TextRows.NONE))
-        : new TextRows(
-            tokenizer,
-            maxLength,
-            true,
-            TargetLayout.ROWS,
-            (builder, tokens, dataset, example) ->
-                builder.add(tokens.ids(), tokens.typeIds(), targets(tokens, dataset, example)));
+    TextRows rows =
+        purpose == Purpose.PREDICTION
+            ? new TextRows(tokenizer, maxLength, true, TargetLayout.NONE, TextRows.NONE)
+            : new TextRows(
+                tokenizer,
+                maxLength,
+                true,
+                TargetLayout.ROWS,
+                (builder, tokens, dataset, example) ->
+                    builder.add(tokens.ids(), tokens.typeIds(), targets(tokens, dataset, example)));
+    return purpose == Purpose.TRAINING ? rows : new WordRows(rows);
   }
 
   /** A word's tag goes to its first token; its other tokens and the special ones are ignored. */

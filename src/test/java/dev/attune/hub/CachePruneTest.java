@@ -109,10 +109,7 @@ class CachePruneTest {
     Files.writeString(repository.resolve("refs/main"), "../../x");
     assertEquals(
         new PruneResult(
-            List.of(),
-            0,
-            0,
-            List.of(new Spared("some-org/name", Reason.BROKEN_BRANCH, 12_300))),
+            List.of(), 0, 0, List.of(new Spared("some-org/name", Reason.BROKEN_BRANCH, 12_300))),
         prune(false, "some-org/name"));
     assertTrue(Files.exists(repository.resolve("snapshots/" + OLD)));
     assertTrue(reports.get(0).contains("names no commit"), reports::toString);

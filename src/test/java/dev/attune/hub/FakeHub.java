@@ -226,11 +226,7 @@ public final class FakeHub implements AutoCloseable {
       stored.put(sha256, content);
       exchange.getResponseHeaders().set("X-Linked-Etag", '"' + sha256 + '"');
       exchange.getResponseHeaders().set("X-Linked-Size", Integer.toString(content.length));
-      exchange
-          .getResponseHeaders()
-          .set(
-              "Location",
-              storeAddress() + "/" + sha256 + "?signed=yes");
+      exchange.getResponseHeaders().set("Location", storeAddress() + "/" + sha256 + "?signed=yes");
       send(exchange, 302, "Found. Redirecting".getBytes(UTF_8));
     } else {
       exchange.getResponseHeaders().set("ETag", '"' + gitHash(content) + '"');

@@ -311,7 +311,8 @@ final class FakeHubUploads {
     if (lostAnswers.getAndDecrement() > 0) {
       throw new IOException("broken on purpose");
     }
-    String page = hub.address() + exchange.getRequestURI().getPath().replaceFirst("/api/models", "");
+    String page =
+        hub.address() + exchange.getRequestURI().getPath().replaceFirst("/api/models", "");
     ObjectNode answer = JSON.createObjectNode().put("success", true).put("commitOid", commit);
     answer.put("commitUrl", page.replaceFirst("/commit/.*", "/commit/" + commit));
     if (proposes) {

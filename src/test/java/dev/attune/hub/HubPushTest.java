@@ -52,7 +52,8 @@ class HubPushTest extends HubTrial {
     Path folder = Files.createDirectories(home.resolve("model"));
     List<PushFile> files = new ArrayList<>(more);
     for (Map.Entry<String, byte[]> file : model.entrySet()) {
-      files.add(PushFile.of(file.getKey(), Files.write(folder.resolve(file.getKey()), file.getValue())));
+      files.add(
+          PushFile.of(file.getKey(), Files.write(folder.resolve(file.getKey()), file.getValue())));
     }
     return new PushRequest(
         id,

@@ -97,8 +97,7 @@ class HubTlsTest {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(options);
-    command.addAll(
-        List.of("-cp", System.getProperty("java.class.path"), "dev.attune.cli.Main"));
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), "dev.attune.cli.Main"));
     command.addAll(List.of(words));
     return run(command, output);
   }

@@ -163,8 +163,7 @@ class PushRunTest {
   }
 
   private String refused(String... options) {
-    return RunOption.worded(
-        assertThrows(InputException.class, () -> dry(options)).getMessage());
+    return RunOption.worded(assertThrows(InputException.class, () -> dry(options)).getMessage());
   }
 
   @Test
@@ -283,7 +282,8 @@ class PushRunTest {
     assertEquals(2, outcome.notes().size(), outcome.notes()::toString);
     assertTrue(outcome.notes().get(0).contains("the card names no base model"));
     assertTrue(outcome.notes().get(1).contains("attune.json is pushed without its base_model"));
-    assertTrue(dry("BASE_MODEL", "some-org/bert").card().startsWith("---\nbase_model: some-org/bert"));
+    assertTrue(
+        dry("BASE_MODEL", "some-org/bert").card().startsWith("---\nbase_model: some-org/bert"));
     assertTrue(refused("BASE_MODEL", "./bert").contains("no name of the hub"));
   }
 
@@ -299,8 +299,7 @@ class PushRunTest {
     PushRun.Outcome outcome = dry("BASE_MODEL", "some-org/bert");
     assertTrue(outcome.card().contains("library_name: peft"), outcome.card());
     assertTrue(outcome.notes().toString().contains("in place of /home/me/bert"));
-    String cached =
-        "/x/hub/models--some-org--other/snapshots/" + "a".repeat(40);
+    String cached = "/x/hub/models--some-org--other/snapshots/" + "a".repeat(40);
     put(
         "adapter_config.json",
         "{\"peft_type\": \"LORA\", \"base_model_name_or_path\": \"" + cached + "\"}");
@@ -313,7 +312,8 @@ class PushRunTest {
     assertTrue(refused("LANGUAGE", "English").contains("--language is 'English'"));
     assertTrue(refused("COMMIT_MESSAGE", " ").contains("--commit-message is empty"));
     assertTrue(
-        refused("CREATE_PR", "true", "REVISION", "dev").contains("--revision dev is another branch"));
+        refused("CREATE_PR", "true", "REVISION", "dev")
+            .contains("--revision dev is another branch"));
     assertTrue(refused("REPO", "tiny").contains("have the form ORG/NAME"));
     assertTrue(refused("REVISION", "a".repeat(40)).contains("is no name of a branch"));
   }
