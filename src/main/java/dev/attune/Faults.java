@@ -48,6 +48,7 @@ final class Faults {
           Map.entry("VALIDATION_FILE", "validation"),
           Map.entry("TEST_FILE", "test"),
           Map.entry("OUTPUT_DIR", "the folder of saveTo"),
+          Map.entry("K_FOLD", "crossValidate"),
           Map.entry("LR_SCHEDULER", "schedule"),
           Map.entry("LR_SCHEDULER_KWARGS", "the parameters of schedule"),
           Map.entry("LOAD_BEST_MODEL_AT_END", "keepBest"),
@@ -100,7 +101,7 @@ final class Faults {
       return new DeviceException(words(e.getMessage()), e);
     }
     if (e instanceof InterruptedCallException) {
-      return new CallInterruptedException(e.getMessage(), e);
+      return new CallInterruptedException(words(e.getMessage()), e);
     }
     if (e instanceof DivergedException) {
       return new TrainingDivergedException(words(e.getMessage()), e);

@@ -1,11 +1,13 @@
 package dev.attune;
 
+import dev.attune.core.FileOps;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.data.DataReport;
 import dev.attune.data.DataReportText;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Finding;
+import dev.attune.run.CrossValidation;
 import dev.attune.run.Datasets;
 import dev.attune.run.OptionNames;
 import dev.attune.run.RunConfig;
@@ -13,8 +15,10 @@ import dev.attune.run.RunListener;
 import dev.attune.run.RunOption;
 import dev.attune.run.TrainRun;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
@@ -576,10 +580,64 @@ public final class Trainer<E> {
    * @throws TrainingDivergedException if the loss stops being finite
    */
   public TrainingResult saveTo(Path folder) {
+    RunConfig config = config(folder).build();
+    return run(
+        (data, listener, stop) -> result(new TrainRun(config, data, listener, stop).run()));
+  }
+
+  /**
+   * Cross-validation: trains as often as there are folds, each time on all examples but a fold's,
+   * and measures on that fold. Every example is in one fold; labels are spread evenly over them,
+   * equal texts are in one. It leaves the metrics in the folder, and the predictions of each example
+   * by the model that had not learned it; no model.
+   *
+   * @param folds at least 2
+   * @throws InvalidInputException likewise
+   */
+  public CrossValidationResult crossValidate(int folds, Path folder) {
+    RunConfig config =
+        config(folder).set(RunOption.K_FOLD, Integer.toString(folds)).build();
+    return run(
+        (data, listener, stop) ->
+            result(new CrossValidation(config, data, listener, stop).run(), true));
+  }
+
+  /** The same where the metrics are all that is wanted: no file is left. */
+  public CrossValidationResult crossValidate(int folds) {
+    Path folder = null;
+    try {
+      folder = Files.createTempDirectory("attune-folds");
+      RunConfig config =
+          config(folder).set(RunOption.K_FOLD, Integer.toString(folds)).build();
+      return run(
+          (data, listener, stop) ->
+              result(new CrossValidation(config, data, listener, stop).run(), false));
+    } catch (IOException e) {
+      throw new AttuneException("there is no temporary folder: " + e.getMessage(), e);
+    } finally {
+      remove(folder);
+    }
+  }
+
+  private static void remove(Path folder) {
+    try {
+      if (folder != null) {
+        FileOps.SYSTEM.deleteTree(folder);
+      }
+    } catch (IOException e) {
+      LOG.log(System.Logger.Level.WARNING, () -> folder + " cannot be removed: " + e);
+    }
+  }
+
+  /** What is done on a thread of its own, with the examples that are in memory. */
+  private interface Work<T> {
+    T run(Datasets data, RunListener listener, BooleanSupplier stop);
+  }
+
+  private <T> T run(Work<T> work) {
     if (train == null) {
       throw new InvalidInputException("there is nothing to learn: call train first", null);
     }
-    RunConfig config = config(folder);
     return Faults.translated(
         () ->
             RunThread.run(
@@ -594,17 +652,17 @@ public final class Trainer<E> {
                       () ->
                           thread.isInterrupted()
                               || stopWhen != null && thread.onCaller(stopWhen::getAsBoolean);
-                  return result(new TrainRun(config, data, new Listener(thread), stop).run());
+                  return work.run(data, new Listener(thread), stop);
                 }));
   }
 
-  private RunConfig config(Path folder) {
+  private RunConfig.Builder config(Path folder) {
     RunConfig.Builder builder = RunConfig.builder(RunOption.TRAIN);
     options.forEach(builder::set);
     file(builder, RunOption.TRAIN_FILE, train);
     file(builder, RunOption.VALIDATION_FILE, validation);
     file(builder, RunOption.TEST_FILE, test);
-    return builder.set(RunOption.OUTPUT_DIR, folder.toString()).build();
+    return builder.set(RunOption.OUTPUT_DIR, folder.toString());
   }
 
   private static void file(RunConfig.Builder builder, RunOption option, Source source) {
@@ -625,6 +683,21 @@ public final class Trainer<E> {
         training.interrupted(),
         training.stoppedEarly(),
         outcome.modelFolder());
+  }
+
+  private static CrossValidationResult result(
+      CrossValidation.Outcome outcome, boolean keepsFiles) {
+    return new CrossValidationResult(
+        outcome.folds().stream()
+            .map(
+                fold ->
+                    new CrossValidationResult.Fold(
+                        fold.number(), fold.rows(), fold.steps(), fold.metrics()))
+            .toList(),
+        outcome.mean(),
+        outcome.standardError(),
+        outcome.interrupted(),
+        keepsFiles ? outcome.predictions() : null);
   }
 
   /** Hands on what a run tells: to the listeners, and to the log. */

@@ -5,6 +5,7 @@ import dev.attune.core.InterruptedCallException;
 import dev.attune.data.DataReport;
 import dev.attune.data.DataReportText;
 import dev.attune.data.Finding;
+import dev.attune.run.CrossValidation;
 import dev.attune.run.RunListener;
 import dev.attune.run.RunOption;
 import dev.attune.run.TrainRun;
@@ -51,12 +52,44 @@ final class TrainCommand implements Command {
   public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
     long begin = System.nanoTime();
     signal.arm();
+    if (CrossValidation.isAskedFor(arguments.config())) {
+      return crossValidate(arguments, console, signal, result);
+    }
     TrainRun.Outcome outcome =
         new TrainRun(arguments.config(), new View(console, signal), signal::requested).run();
     double seconds = (System.nanoTime() - begin) * 1e-9;
     fill(result, outcome);
     summarise(console, outcome, seconds);
     return outcome.training().interrupted() ? ExitStatus.INTERRUPTED : ExitStatus.DONE;
+  }
+
+  private static int crossValidate(
+      Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
+    CrossValidation.Outcome outcome =
+        new CrossValidation(
+                arguments.config(), null, new View(console, signal), signal::requested)
+            .run();
+    result.setAll(CrossValidation.toJson(outcome));
+    if (outcome.predictions() != null) {
+      result.put("predictions", outcome.predictions().toString());
+    }
+    result.put("output_dir", outcome.outputDir().toString());
+    result.put("interrupted", outcome.interrupted());
+    console.line("");
+    if (outcome.interrupted()) {
+      console.line(
+          "Stopped after %d of the folds. Go on with the same command and --resume.",
+          outcome.folds().size());
+      return ExitStatus.INTERRUPTED;
+    }
+    console.out().print(FoldTable.of(outcome));
+    console.line("");
+    console.line(
+        "%s is in %s (metrics of all folds: cross_validation.json; of each: fold-1 to fold-%d).",
+        outcome.predictions() == null ? "Everything" : "What was predicted of rows not learned",
+        outcome.predictions() == null ? outcome.outputDir() : outcome.predictions(),
+        outcome.folds().size());
+    return ExitStatus.DONE;
   }
 
   private static void fill(ObjectNode json, TrainRun.Outcome outcome) {

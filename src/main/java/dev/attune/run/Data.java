@@ -130,6 +130,11 @@ final class Data {
     return encodedValidation;
   }
 
+  /** The rows that are evaluated on; null where there are none. */
+  Dataset validationRows() {
+    return validation;
+  }
+
   /** Of the tokens, targets and label names that are trained on. */
   String trainFingerprint() {
     return encodedTrain.fingerprint()

@@ -25,8 +25,15 @@ import java.util.function.UnaryOperator;
  * @param train what to learn
  * @param validation to evaluate on while training; null: nothing
  * @param test to evaluate on once, at the end; null: nothing
+ * @param labelled whose labels are those of a new head: the training data and what was held out of
+ *     them
  */
-public record Datasets(Dataset train, Dataset validation, Dataset test) {
+public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset labelled) {
+  /** Data of which nothing is held out. */
+  public Datasets(Dataset train, Dataset validation, Dataset test) {
+    this(train, validation, test, train);
+  }
+
   /**
    * Reads the files that a run's options name.
    *
@@ -152,14 +159,18 @@ public record Datasets(Dataset train, Dataset validation, Dataset test) {
    * rows, split, and as much of it as is asked for.
    *
    * @param known labels of the head that training may go on with; empty: none
+   * @param fold to hold out; null: a share, or nothing
    */
-  Datasets shaped(RunConfig config, TaskType type, List<String> known) {
+  Datasets shaped(RunConfig config, TaskType type, List<String> known, Fold fold) {
     Datasets named = mapped(data -> named(config, data));
-    Datasets sound =
-        named
-            .mapped(type.preparation(named.train, known))
-            .withoutBadRows(config, type, known)
-            .split(config, type);
+    Datasets usable =
+        named.mapped(type.preparation(named.train, known)).withoutBadRows(config, type, known);
+    if (fold != null) {
+      Dataset most = first(config, RunOption.MAX_TRAIN_SAMPLES, usable.train);
+      Split cut = fold.cut(most, config.integer(RunOption.SEED), type);
+      return new Datasets(cut.train(), cut.validation(), null, most);
+    }
+    Datasets sound = usable.split(config, type);
     return new Datasets(
         first(config, RunOption.MAX_TRAIN_SAMPLES, sound.train),
         first(config, RunOption.MAX_EVAL_SAMPLES, sound.validation),
@@ -184,7 +195,7 @@ public record Datasets(Dataset train, Dataset validation, Dataset test) {
    */
   LabelMap labels(RunConfig config, TaskType type) {
     LabelNames names = LabelNames.parse(config.text(RunOption.LABEL_NAMES));
-    return names == null ? type.labels(train) : type.labels(names.map(), train);
+    return names == null ? type.labels(labelled) : type.labels(names.map(), labelled);
   }
 
   /** A label is known or not by the head that will be trained: see {@link HeadChoice}. */

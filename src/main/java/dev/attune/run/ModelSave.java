@@ -60,22 +60,25 @@ final class ModelSave {
       if (failure == null) {
         return folder;
       }
-      String problem = problem(folder, failure);
+      String cause = cause(folder, failure);
+      String problem = cause + missing(folder);
       boolean isOver = (System.nanoTime() - begin) * 1e-9 >= 60 * retryMinutes;
       if (retryMinutes == 0 || isOver && !listener.isAttended()) {
         throw new UncheckedIOException(problem + wayOut(), ioFailure(failure));
       }
       // Once, unless something else is wrong now.
-      if (!problem.equals(told)) {
+      if (!cause.equals(told)) {
         listener.onNote(
             problem
                 + ". Its weights are in memory: "
                 + (listener.isAttended()
                     ? "make room and press Enter, or type another folder"
-                    : String.format(
-                        "it is tried again every %d seconds for %.3g minutes",
-                        RETRY_MILLIS / 1000, retryMinutes)));
-        told = problem;
+                    : "it is tried again every "
+                        + RETRY_MILLIS / 1000
+                        + " seconds for as long as "
+                        + RunOption.SAVE_RETRY_MINUTES
+                        + " says"));
+        told = cause;
       }
       folder = next(folder);
     }
@@ -136,10 +139,10 @@ final class ModelSave {
     return failure.getCause() instanceof IOException io ? io : new IOException(failure);
   }
 
-  private String problem(Path folder, Exception failure) {
+  private static String cause(Path folder, Exception failure) {
     String words =
         failure instanceof IOException io ? OutputFolder.describe(io) : failure.getMessage();
-    return "the model could not be saved in " + folder + ": " + words + missing(folder);
+    return "the model could not be saved in " + folder + ": " + words;
   }
 
   /** How much room is missing; nothing where that is not what is. */

@@ -66,9 +66,11 @@ final class PreparedRun implements AutoCloseable {
    * Prepares.
    *
    * @param datasets null, or null in it: the files that the options name
+   * @param fold of a cross-validation; null: the run is none
    * @throws InputException on the first thing that makes training impossible or pointless
    */
-  static PreparedRun of(TrainPlan asked, Datasets datasets, RunListener listener) {
+  static PreparedRun of(
+      TrainPlan asked, Datasets datasets, Fold fold, RunListener listener) {
     RunConfig given = asked.config();
     Datasets.check(given, datasets == null || datasets.train() == null);
     OutputFolder.checkFree(
@@ -84,7 +86,7 @@ final class PreparedRun implements AutoCloseable {
     boolean asTurns = plan.task().generates() && base.hasChatTemplate();
     Datasets read =
         Datasets.read(Fetched.data(config, fetching), datasets, asTurns)
-            .shaped(config, plan.task(), plan.newHead() ? List.of() : base.labelNames());
+            .shaped(config, plan.task(), plan.newHead() ? List.of() : base.labelNames(), fold);
     if (plan.generation() != null && read.validation() == null && read.test() == null) {
       throw new InputException(
           RunOption.EVALUATE_WITH.with("generate")

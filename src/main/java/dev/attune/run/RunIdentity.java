@@ -75,7 +75,7 @@ final class RunIdentity {
         throw differs(option.toString(), shown(earlier, option), shown(config, option), option);
       }
     }
-    for (Fact fact : Fact.values()) {
+    for (Fact fact : facts.keySet()) {
       String was = state.path(FACTS).path(fact.key()).asText("unknown");
       String now = facts.get(fact);
       if (!was.equals(now)) {
@@ -147,6 +147,16 @@ final class RunIdentity {
               + now
               + "; from here on the learning rate is that of a run of "
               + now);
+    }
+  }
+
+  /** Refuses another length than a state notes. */
+  void checkSameLength(JsonNode state) {
+    RunConfig earlier = earlier(state);
+    for (RunOption option : RunOption.TRAIN) {
+      if (option.onResume() == OnResume.MAY_GROW && !config.agrees(earlier, option)) {
+        throw differs(option.toString(), shown(earlier, option), shown(config, option), option);
+      }
     }
   }
 

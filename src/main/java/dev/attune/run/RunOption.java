@@ -70,6 +70,13 @@ public enum RunOption {
       OnResume.STAYS),
   TEST_SPLIT(
       "X", null, "share of the training file to test on, in place of --test-file", OnResume.STAYS),
+  K_FOLD(
+      "K",
+      "0",
+      "cross-validation: K runs, each evaluated on another part of the training file; 0: none",
+      OnResume.STAYS),
+  KEEP_FOLD_MODELS(
+      null, "false", "leave the model of each fold of --k-fold", OnResume.MAY_CHANGE),
   MAX_TRAIN_SAMPLES("N", null, "train on the first N rows only", OnResume.STAYS),
   MAX_EVAL_SAMPLES("N", null, "evaluate on the first N rows only", OnResume.BY_CONTENT),
   EPOCHS("N", "3", "passes over the training data; 0.5 is half of one", OnResume.MAY_GROW),

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.BatchStream;
 import dev.attune.checkpoint.CheckpointStore;
+import dev.attune.core.InputException;
 import dev.attune.folder.FinishedModel;
 import dev.attune.folder.ModelFiles;
 import dev.attune.kernels.Peak;
@@ -70,6 +71,7 @@ public final class TrainRun {
 
   private final RunConfig config;
   private final Datasets datasets;
+  private final Fold fold; // null: no cross-validation
   private final RunListener listener;
   private final BooleanSupplier stopRequested;
 
@@ -85,15 +87,30 @@ public final class TrainRun {
   /** The same on examples that are in memory; the options of files are not read then. */
   public TrainRun(
       RunConfig config, Datasets datasets, RunListener listener, BooleanSupplier stopRequested) {
+    this(config, datasets, null, listener, stopRequested);
+    if (config.smallInteger(RunOption.K_FOLD) != 0) {
+      throw new InputException(
+          RunOption.K_FOLD + " is for a cross-validation, whose runs are of parts of the data");
+    }
+  }
+
+  /** One run of a cross-validation. */
+  TrainRun(
+      RunConfig config,
+      Datasets datasets,
+      Fold fold,
+      RunListener listener,
+      BooleanSupplier stopRequested) {
     this.config = config;
     this.datasets = datasets;
+    this.fold = fold;
     this.listener = listener;
     this.stopRequested = stopRequested;
   }
 
   /** Runs to the end, or to the request to stop. */
   public Outcome run() {
-    try (PreparedRun run = PreparedRun.of(TrainPlan.of(config), datasets, listener)) {
+    try (PreparedRun run = PreparedRun.of(TrainPlan.of(config), datasets, fold, listener)) {
       reserve(run);
       try (Inference inference = new Inference(run.session().backend());
           Optimizer optimizer = run.plan().optimizer(run.model().parameters())) {
@@ -145,14 +162,21 @@ public final class TrainRun {
         last = run.data().validation(task, inference);
         result = result.withEvaluation(last.evaluate(run.model(), tape(run)));
       }
-      Path place =
-          new ModelSave(
-                  run.output(),
-                  room.modelBytes(),
-                  config.number(RunOption.SAVE_RETRY_MINUTES),
-                  listener,
-                  stopRequested)
-              .save(finished(run, task, result));
+      Path place = run.output().folder();
+      if (fold == null || config.flag(RunOption.KEEP_FOLD_MODELS)) {
+        place =
+            new ModelSave(
+                    run.output(),
+                    room.modelBytes(),
+                    config.number(RunOption.SAVE_RETRY_MINUTES),
+                    listener,
+                    stopRequested)
+                .save(finished(run, task, result));
+      }
+      if (fold != null) {
+        new FoldFolder(run.output().folder())
+            .finish(fold, run.data(), task, run.model(), tape(run), inference, result);
+      }
       Evaluator testing = run.data().test(task, inference);
       Map<String, Double> test = Map.of();
       if (testing != null) {

@@ -53,7 +53,7 @@ class DatasetsTest {
 
   private static Datasets shaped(String task, Path train, String... options) {
     RunConfig config = config(train, options);
-    return Datasets.read(config, null, false).shaped(config, Tasks.named(task), List.of());
+    return Datasets.read(config, null, false).shaped(config, Tasks.named(task), List.of(), null);
   }
 
   private static String refusal(String task, Path train, String... options) {
@@ -314,13 +314,13 @@ class DatasetsTest {
     List<String> known = List.of("O", "B-PER", "I-PER", "E-PER", "S-PER");
     Dataset kept =
         Datasets.read(config, null, false)
-            .shaped(config, Tasks.named("token-classification"), known)
+            .shaped(config, Tasks.named("token-classification"), known, null)
             .train();
     assertEquals(List.of("S-PER", "O"), kept.get(0).tags());
   }
 
   private static Datasets known(RunConfig config, String task, List<String> known) {
-    return Datasets.read(config, null, false).shaped(config, Tasks.named(task), known);
+    return Datasets.read(config, null, false).shaped(config, Tasks.named(task), known, null);
   }
 
   @Test

@@ -1,0 +1,401 @@
+package dev.attune.run;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.FileOps;
+import dev.attune.core.InputException;
+import dev.attune.data.Dataset;
+import dev.attune.data.DataReport;
+import dev.attune.data.Example;
+import dev.attune.folder.ContentDigest;
+import dev.attune.folder.ModelFiles;
+import dev.attune.folder.ModelFolder;
+import dev.attune.hub.Progress;
+import dev.attune.run.RunIdentity.Fact;
+import dev.attune.task.TaskType;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
+
+/**
+ * K training runs with the same options, each of which holds out another part of the training data
+ * and is measured on it. {@code OUTPUT/fold-k} holds what each leaves; {@code
+ * OUTPUT/cross_validation.json} the metrics of all; {@code OUTPUT/predictions.jsonl} what the runs
+ * say of the rows that they did not learn, each row once, in the order of the file.
+ */
+public final class CrossValidation {
+  /**
+   * One fold.
+   *
+   * @param number from 1
+   * @param steps optimizer steps of its run
+   * @param rows that were held out
+   * @param metrics on them, by name
+   */
+  public record FoldResult(int number, long steps, int rows, Map<String, Double> metrics) {}
+
+  /**
+   * What came out.
+   *
+   * @param folds that are done, in their order
+   * @param mean of each metric over the folds; empty where it was interrupted
+   * @param standardError of that mean: the standard deviation (of n - 1) over the root of n
+   * @param predictions the file of all rows; null: interrupted, or a task without predictions
+   * @param outputDir where all is
+   * @param interrupted whether it was told to stop; a resume goes on in the fold at hand
+   * @param task what was learned
+   */
+  public record Outcome(
+      List<FoldResult> folds,
+      Map<String, Double> mean,
+      Map<String, Double> standardError,
+      Path predictions,
+      Path outputDir,
+      boolean interrupted,
+      TaskType task) {}
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final String FOLD = "fold-";
+
+  /** What decides what is measured on, beside the folds. */
+  private static final List<RunOption> OTHER_DATA =
+      List.of(
+          RunOption.VALIDATION_FILE,
+          RunOption.VALIDATION_SPLIT,
+          RunOption.TEST_FILE,
+          RunOption.TEST_SPLIT,
+          RunOption.MAX_EVAL_SAMPLES);
+
+  private final RunConfig config;
+  private final Datasets datasets;
+  private final RunListener listener;
+  private final BooleanSupplier stopRequested;
+  private final int count;
+
+  /**
+   * A cross-validation as the options say.
+   *
+   * @param datasets whose training examples are in memory; null: the file that the options name
+   * @param stopRequested as of {@link TrainRun}
+   */
+  public CrossValidation(
+      RunConfig config, Datasets datasets, RunListener listener, BooleanSupplier stopRequested) {
+    this.config = config;
+    this.datasets = datasets;
+    this.listener = listener;
+    this.stopRequested = stopRequested;
+    this.count = config.smallInteger(RunOption.K_FOLD);
+  }
+
+  /** Whether a run's options ask for one. */
+  public static boolean isAskedFor(RunConfig config) {
+    return config.smallInteger(RunOption.K_FOLD) != 0;
+  }
+
+  /** Runs all folds, or goes on with those that are not done. */
+  public Outcome run() {
+    check();
+    TrainPlan plan = TrainPlan.of(config);
+    boolean resumes = config.flag(RunOption.RESUME);
+    Path folder = Path.of(config.text(RunOption.OUTPUT_DIR));
+    checkFolder(folder);
+    Progress fetching = Fetched.heardBy(listener);
+    ModelFolder base =
+        ModelFolder.openToTrain(
+            config.text(RunOption.MODEL), config.text(RunOption.BASE_MODEL), fetching);
+    Dataset rows =
+        Datasets.read(
+                Fetched.data(config, fetching),
+                datasets,
+                plan.task().generates() && base.hasChatTemplate())
+            .train();
+    RunIdentity identity = identity(base, rows);
+    try (OutputFolder output =
+        OutputFolder.prepare(folder, config.flag(RunOption.OVERWRITE), resumes)) {
+      if (resumes) {
+        checkSame(identity, output.folder());
+      } else {
+        clear(output.folder());
+        ObjectNode begun = JsonNodeFactory.instance.objectNode();
+        identity.writeTo(begun);
+        write(summaryFile(output.folder()), begun);
+      }
+      return run(plan.task(), rows, output.folder());
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "cannot write to " + folder + ": " + OutputFolder.describe(e), e);
+    }
+  }
+
+  private void check() {
+    if (count < 2) {
+      throw new InputException(
+          RunOption.K_FOLD + " is " + count + "; it must be at least 2, for example 5");
+    }
+    for (RunOption option : OTHER_DATA) {
+      if (config.isGiven(option)) {
+        throw new InputException(
+            RunOption.K_FOLD
+                + " and "
+                + option
+                + " are both given; with folds every row of "
+                + RunOption.TRAIN_FILE
+                + " is measured on once, and nothing else is");
+      }
+    }
+    if (datasets != null && (datasets.validation() != null || datasets.test() != null)) {
+      throw new InputException(
+          "a cross-validation measures on every training example once, and takes no validation or"
+              + " test examples beside them");
+    }
+  }
+
+  /** Refuses a folder that holds something else, or what nobody asked to go on with. */
+  private void checkFolder(Path folder) {
+    boolean begun = Files.exists(summaryFile(folder));
+    boolean isOther = Files.exists(folder.resolve("checkpoints"));
+    if (isOther || begun && !config.flag(RunOption.RESUME) && !config.flag(RunOption.OVERWRITE)) {
+      throw new InputException(
+          RunOption.OUTPUT_DIR.with(folder)
+              + (isOther
+                  ? " holds a run that is no cross-validation; give another folder"
+                  : " already holds a cross-validation; give "
+                      + RunOption.OVERWRITE
+                      + " to replace it, "
+                      + RunOption.RESUME
+                      + " to go on with it, or another folder"));
+    }
+  }
+
+  private RunIdentity identity(ModelFolder base, Dataset rows) {
+    int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
+    Map<Fact, String> facts = new EnumMap<>(Fact.class);
+    facts.put(Fact.BASE_MODEL, ContentDigest.ofModel(base, threads));
+    facts.put(
+        Fact.TRAINING_DATA,
+        ContentDigest.ofTexts(rows.examples().stream().map(Example::toString).toList()));
+    return new RunIdentity(config, facts);
+  }
+
+  private static Path summaryFile(Path folder) {
+    return folder.resolve("cross_validation.json");
+  }
+
+  private static void checkSame(RunIdentity identity, Path folder) throws IOException {
+    Path summary = summaryFile(folder);
+    if (!Files.exists(summary)) {
+      throw new InputException(
+          RunOption.RESUME + ": " + folder + " holds no cross-validation to go on with");
+    }
+    JsonNode begun = JSON.readTree(summary.toFile());
+    identity.checkSame(begun);
+    identity.checkSameLength(begun);
+  }
+
+  /** Removes what an earlier cross-validation left. */
+  private static void clear(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      for (Path file : files.toList()) {
+        boolean isFold =
+            file.getFileName().toString().matches(FOLD + "\\d+")
+                && Files.exists(file.resolve("run.yaml"));
+        if (isFold) {
+          FileOps.SYSTEM.deleteTree(file);
+        }
+      }
+    }
+    Files.deleteIfExists(predictionsFile(folder));
+  }
+
+  private static Path predictionsFile(Path folder) {
+    return folder.resolve("predictions.jsonl");
+  }
+
+  private Outcome run(TaskType task, Dataset rows, Path folder) throws IOException {
+    List<FoldResult> results = new ArrayList<>();
+    for (int number = 1; number <= count; number++) {
+      Path place = folder.resolve(FOLD + number);
+      FoldFolder fold = new FoldFolder(place);
+      if (fold.done() == null) {
+        listener.onNote("fold " + number + " of " + count);
+        boolean interrupted =
+            stopRequested.getAsBoolean()
+                || new TrainRun(
+                        foldConfig(place),
+                        new Datasets(rows, null, null),
+                        new Fold(number, count),
+                        new Once(listener, results.isEmpty()),
+                        stopRequested)
+                    .run()
+                    .training()
+                    .interrupted();
+        if (interrupted) {
+          return new Outcome(results, Map.of(), Map.of(), null, folder, true, task);
+        }
+      } else {
+        listener.onNote("fold " + number + " of " + count + " is done already");
+      }
+      FoldFolder.Done done = fold.done();
+      results.add(new FoldResult(number, done.steps(), done.rows(), done.metrics()));
+    }
+    return end(task, results, folder);
+  }
+
+  /** A fold that was begun goes on from its checkpoint, where there is one. */
+  private RunConfig foldConfig(Path place) {
+    boolean hasCheckpoint = Files.isDirectory(place.resolve("checkpoints"));
+    return config
+        .with(RunOption.OUTPUT_DIR, place.toString())
+        .with(RunOption.RESUME, Boolean.toString(hasCheckpoint))
+        .with(RunOption.OVERWRITE, Boolean.toString(!hasCheckpoint));
+  }
+
+  private Outcome end(TaskType task, List<FoldResult> results, Path folder) throws IOException {
+    Map<String, Double> means = new LinkedHashMap<>();
+    Map<String, Double> errors = new LinkedHashMap<>();
+    for (String metric : results.get(0).metrics().keySet()) {
+      double[] values =
+          results.stream()
+              .mapToDouble(fold -> fold.metrics().getOrDefault(metric, Double.NaN))
+              .toArray();
+      double mean = 0;
+      for (double value : values) {
+        mean += value / values.length;
+      }
+      double squares = 0;
+      for (double value : values) {
+        squares += (value - mean) * (value - mean);
+      }
+      means.put(metric, mean);
+      errors.put(metric, Math.sqrt(squares / (values.length - 1) / values.length));
+    }
+    Path predictions = task.generates() ? null : joined(folder);
+    Outcome outcome = new Outcome(results, means, errors, predictions, folder, false, task);
+    ObjectNode summary = (ObjectNode) JSON.readTree(summaryFile(folder).toFile());
+    summary.setAll(toJson(outcome));
+    write(summaryFile(folder), summary);
+    return outcome;
+  }
+
+  /** The results for programs. */
+  public static ObjectNode toJson(Outcome outcome) {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("k_fold", outcome.folds().size());
+    ObjectNode mean = json.putObject("eval");
+    outcome.mean().forEach(mean::put);
+    ObjectNode error = json.putObject("standard_error");
+    outcome.standardError().forEach(error::put);
+    for (FoldResult fold : outcome.folds()) {
+      ObjectNode entry = json.withArray("folds").addObject();
+      entry.put("fold", fold.number()).put("steps", fold.steps()).put("rows", fold.rows());
+      ObjectNode metrics = entry.putObject("eval");
+      fold.metrics().forEach(metrics::put);
+    }
+    return json;
+  }
+
+  /** The predictions of all folds, by row. */
+  private Path joined(Path folder) throws IOException {
+    List<FoldFolder.Line> lines = new ArrayList<>();
+    for (int number = 1; number <= count; number++) {
+      lines.addAll(new FoldFolder(folder.resolve(FOLD + number)).predictions());
+    }
+    lines.sort(Comparator.comparingLong(FoldFolder.Line::row));
+    Path partial = folder.resolve("predictions.jsonl.partial");
+    Files.write(partial, lines.stream().map(FoldFolder.Line::text).toList());
+    FileOps.SYSTEM.replace(partial, predictionsFile(folder));
+    return predictionsFile(folder);
+  }
+
+  private static void write(Path file, ObjectNode json) throws IOException {
+    Path partial = file.resolveSibling(file.getFileName() + ".partial");
+    ModelFiles.writeJson(partial, json);
+    FileOps.SYSTEM.replace(partial, file);
+  }
+
+  /** Passes on what a run says; what all folds say of model and data, of the first alone. */
+  private static final class Once implements RunListener {
+    private final RunListener next;
+    private final boolean isFirst;
+    private boolean hasBegun;
+
+    Once(RunListener next, boolean isFirst) {
+      this.next = next;
+      this.isFirst = isFirst;
+    }
+
+    @Override
+    public String worded(String message) {
+      return next.worded(message);
+    }
+
+    @Override
+    public void onNote(String note) {
+      if (isFirst || hasBegun || note.startsWith("resuming")) {
+        next.onNote(note);
+      }
+    }
+
+    @Override
+    public void onTransfer(long doneBytes, long totalBytes, double bytesPerSecond) {
+      next.onTransfer(doneBytes, totalBytes, bytesPerSecond);
+    }
+
+    @Override
+    public void onDataReport(DataReport report) {
+      if (isFirst) {
+        next.onDataReport(report);
+      }
+    }
+
+    @Override
+    public void onModel(String model, long parameters, String backend, String precision) {
+      hasBegun = true;
+      if (isFirst) {
+        next.onModel(model, parameters, backend, precision);
+      }
+    }
+
+    @Override
+    public void onStep(Step step) {
+      next.onStep(step);
+    }
+
+    @Override
+    public void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best) {
+      next.onEvaluation(step, epoch, metrics, best);
+    }
+
+    @Override
+    public void onCheckpoint(long step) {
+      next.onCheckpoint(step);
+    }
+
+    @Override
+    public void onCheckpointFailed(long step, UncheckedIOException failure) {
+      next.onCheckpointFailed(step, failure);
+    }
+
+    @Override
+    public boolean isAttended() {
+      return next.isAttended();
+    }
+
+    @Override
+    public Optional<String> answer(long atMostMillis) throws InterruptedException {
+      return next.answer(atMostMillis);
+    }
+  }
+}

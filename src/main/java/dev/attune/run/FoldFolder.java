@@ -1,0 +1,143 @@
+package dev.attune.run;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.FileOps;
+import dev.attune.folder.ModelFiles;
+import dev.attune.model.Model;
+import dev.attune.tape.Tape;
+import dev.attune.task.Task;
+import dev.attune.train.Inference;
+import dev.attune.train.TrainResult;
+import java.io.BufferedWriter;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * What one run of a cross-validation leaves: {@code predictions.jsonl}, the rows that it did not
+ * learn with what it says of them, and {@code fold.json}, its metrics, which is written last and
+ * says that the fold is done.
+ */
+final class FoldFolder {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final String ROW = "row";
+
+  private final Path folder;
+
+  FoldFolder(Path folder) {
+    this.folder = folder;
+  }
+
+  /**
+   * A fold that is done.
+   *
+   * @param steps optimizer steps
+   * @param rows that were held out
+   * @param metrics on them, by name
+   */
+  record Done(long steps, int rows, Map<String, Double> metrics) {}
+
+  private Path doneFile() {
+    return folder.resolve("fold.json");
+  }
+
+  private Path predictionsFile() {
+    return folder.resolve("predictions.jsonl");
+  }
+
+  /** Leaves what a trained model says of the rows that were held out. */
+  void finish(
+      Fold fold,
+      Data data,
+      Task task,
+      Model model,
+      Tape tape,
+      Inference inference,
+      TrainResult result) {
+    ObjectNode done = JsonNodeFactory.instance.objectNode();
+    done.put("fold", fold.number()).put("folds", fold.count());
+    done.put("steps", result.steps()).put("rows", data.validationRows().size());
+    ObjectNode metrics = done.putObject("eval");
+    result.evaluation().forEach(metrics::put);
+    try {
+      if (!task.type().generates()) {
+        done.put("row_field", predict(fold, data, task, model, tape, inference));
+      }
+      Path partial = folder.resolve("fold.json.partial");
+      ModelFiles.writeJson(partial, done);
+      FileOps.SYSTEM.replace(partial, doneFile());
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "the results of the fold cannot be written to "
+              + folder
+              + ": "
+              + OutputFolder.describe(e),
+          e);
+    }
+  }
+
+  /** Returns the name of the field that holds the row. */
+  private String predict(
+      Fold fold, Data data, Task task, Model model, Tape tape, Inference inference)
+      throws IOException {
+    try (BufferedWriter writer = Files.newBufferedWriter(predictionsFile())) {
+      PredictionFile rows = new PredictionFile(predictionsFile(), writer, data.validationRows());
+      inference.run(
+          model,
+          tape,
+          data.validation(),
+          null,
+          task.reading(
+              data.validationRows(),
+              data.validation(),
+              (example, prediction) -> {
+                ObjectNode predicted = JsonNodeFactory.instance.objectNode();
+                predicted.put(ROW, example.row()).put("fold", fold.number());
+                prediction.write(predicted);
+                try {
+                  rows.write(example, predicted);
+                } catch (IOException e) {
+                  throw new UncheckedIOException(
+                      predictionsFile() + " cannot be written: " + OutputFolder.describe(e), e);
+                }
+              }));
+      return rows.renamed().getOrDefault(ROW, ROW);
+    }
+  }
+
+  /** Null: the fold is not done. */
+  Done done() throws IOException {
+    if (!Files.exists(doneFile())) {
+      return null;
+    }
+    JsonNode json = JSON.readTree(doneFile().toFile());
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    json.path("eval")
+        .properties()
+        .forEach(metric -> metrics.put(metric.getKey(), metric.getValue().asDouble()));
+    return new Done(json.path("steps").asLong(), json.path("rows").asInt(), metrics);
+  }
+
+  /** A line of predictions with the row that it is of. */
+  record Line(long row, String text) {}
+
+  /** The predictions of a fold that is done; none where the task has none. */
+  List<Line> predictions() throws IOException {
+    List<Line> lines = new ArrayList<>();
+    JsonNode field = JSON.readTree(doneFile().toFile()).path("row_field");
+    if (field.isTextual()) {
+      for (String line : Files.readAllLines(predictionsFile())) {
+        lines.add(new Line(JSON.readTree(line).path(field.asText()).asLong(), line));
+      }
+    }
+    return lines;
+  }
+}

@@ -1,0 +1,266 @@
+package dev.attune.run;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.core.InputException;
+import dev.attune.data.DataReport;
+import dev.attune.data.Finding;
+import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.testkit.TinyModel;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Cross-validation: every row is predicted once, by a model that did not learn it. */
+class CrossValidationTest {
+  private static final int ROWS = 61;
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  @TempDir Path scratch;
+  private Path model;
+  private Path train;
+  private Path output;
+
+  @BeforeEach
+  void makeModelAndData() {
+    try (CpuBackend backend = new CpuBackend(1)) {
+      model = TinyModel.write(scratch.resolve("model"), backend);
+    }
+    train = TinyModel.writeData(scratch.resolve("train.csv"), ROWS, 1);
+    output = scratch.resolve("out");
+  }
+
+  private RunConfig.Builder options(Path folder) {
+    return RunConfig.builder(RunOption.TRAIN)
+        .set(RunOption.MODEL, model.toString())
+        .set(RunOption.TRAIN_FILE, train.toString())
+        .set(RunOption.OUTPUT_DIR, folder.toString())
+        .set(RunOption.BACKEND, "cpu")
+        .set(RunOption.PRECISION, "fp32")
+        .set(RunOption.THREADS, "1")
+        .set(RunOption.LEARNING_RATE, "1e-3")
+        .set(RunOption.BATCH_SIZE, "16")
+        .set(RunOption.MAX_STEPS, "4")
+        .set(RunOption.K_FOLD, "3");
+  }
+
+  /** What it said; stops after so many steps of all runs. */
+  private static final class Heard implements RunListener {
+    private final List<String> notes = new ArrayList<>();
+    private final long stopAfter;
+    private int steps;
+    private int reports;
+    private DataReport report;
+
+    Heard(long stopAfter) {
+      this.stopAfter = stopAfter;
+    }
+
+    boolean stops() {
+      return steps >= stopAfter;
+    }
+
+    @Override
+    public void onNote(String note) {
+      notes.add(RunOption.worded(note));
+    }
+
+    @Override
+    public void onDataReport(DataReport made) {
+      reports++;
+      report = made;
+    }
+
+    @Override
+    public void onModel(String name, long parameters, String backend, String precision) {}
+
+    @Override
+    public void onStep(Step step) {
+      steps++;
+    }
+
+    @Override
+    public void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best) {}
+
+    @Override
+    public void onCheckpoint(long step) {}
+  }
+
+  private static CrossValidation.Outcome run(RunConfig.Builder options, Heard heard) {
+    return new CrossValidation(options.build(), null, heard, heard::stops).run();
+  }
+
+  private static List<JsonNode> lines(Path file) throws IOException {
+    List<JsonNode> lines = new ArrayList<>();
+    for (String line : Files.readAllLines(file)) {
+      lines.add(JSON.readTree(line));
+    }
+    return lines;
+  }
+
+  @Test
+  void everyRowIsPredictedOnceByAModelThatDidNotLearnIt() throws IOException {
+    Heard heard = new Heard(99);
+    CrossValidation.Outcome outcome = run(options(output), heard);
+    assertEquals(3, outcome.folds().size());
+    assertEquals(ROWS, outcome.folds().stream().mapToInt(f -> f.rows()).sum());
+    assertEquals(1, heard.reports, "the data are reported once");
+    List<JsonNode> predictions = lines(outcome.predictions());
+    assertEquals(ROWS, predictions.size());
+    List<String> csv = Files.readAllLines(train);
+    int[] right = new int[4];
+    for (int i = 0; i < ROWS; i++) {
+      JsonNode row = predictions.get(i);
+      assertEquals(i + 2, row.get("row").asInt(), "the line of the file");
+      assertEquals(csv.get(i + 1), row.get("text").asText() + "," + row.get("label").asText());
+      if (row.get("predicted_label").equals(row.get("label"))) {
+        right[row.get("fold").asInt()]++;
+      }
+    }
+    for (CrossValidation.FoldResult fold : outcome.folds()) {
+      double accuracy = right[fold.number()] / (double) fold.rows();
+      assertEquals(accuracy, fold.metrics().get("accuracy"), 1e-12);
+      assertFalse(Files.exists(output.resolve("fold-" + fold.number() + "/model.safetensors")));
+      assertTrue(Files.exists(output.resolve("fold-" + fold.number() + "/metrics.jsonl")));
+      assertFalse(Files.exists(output.resolve("fold-" + fold.number() + "/checkpoints")));
+    }
+    JsonNode summary = JSON.readTree(output.resolve("cross_validation.json").toFile());
+    double[] loss = new double[3];
+    double mean = 0;
+    for (int i = 0; i < 3; i++) {
+      loss[i] = summary.at("/folds/" + i + "/eval/loss").asDouble();
+      mean += loss[i] / 3;
+    }
+    double variance = 0;
+    for (double value : loss) {
+      variance += (value - mean) * (value - mean) / 2;
+    }
+    assertEquals(mean, outcome.mean().get("loss"), 1e-12);
+    assertEquals(Math.sqrt(variance / 3), outcome.standardError().get("loss"), 1e-12);
+    assertEquals(mean, summary.at("/eval/loss").asDouble(), 1e-12);
+  }
+
+  /** The run of a fold is the run on the other rows: nothing of the fold is in it. */
+  @Test
+  void aFoldIsTheRunOnTheOtherRows() throws IOException {
+    CrossValidation.Outcome outcome =
+        run(options(output).set(RunOption.KEEP_FOLD_MODELS, "true"), new Heard(99));
+    StringBuilder others = new StringBuilder("text,label\n");
+    StringBuilder held = new StringBuilder("text,label\n");
+    for (JsonNode row : lines(outcome.predictions())) {
+      (row.get("fold").asInt() == 2 ? held : others)
+          .append(row.get("text").asText() + "," + row.get("label").asText() + "\n");
+    }
+    RunConfig alone =
+        options(scratch.resolve("alone"))
+            .set(RunOption.K_FOLD, "0")
+            .set(
+                RunOption.TRAIN_FILE,
+                Files.writeString(scratch.resolve("others.csv"), others).toString())
+            .set(
+                RunOption.VALIDATION_FILE,
+                Files.writeString(scratch.resolve("held.csv"), held).toString())
+            .build();
+    TrainRun.Outcome single = new TrainRun(alone, new Heard(99), () -> false).run();
+    assertEquals(single.evaluation(), outcome.folds().get(1).metrics());
+    assertEquals(
+        -1,
+        Files.mismatch(
+            scratch.resolve("alone/model.safetensors"),
+            output.resolve("fold-2/model.safetensors")));
+  }
+
+  @Test
+  void itGoesOnInTheFoldInWhichItWasStopped() throws IOException {
+    Path whole = scratch.resolve("whole");
+    run(options(whole), new Heard(99));
+    Heard first = new Heard(10); // in the midst of the third fold
+    CrossValidation.Outcome stopped = run(options(output), first);
+    assertTrue(stopped.interrupted());
+    assertEquals(2, stopped.folds().size());
+    assertNull(stopped.predictions());
+    String unasked =
+        RunOption.worded(
+            assertThrows(InputException.class, () -> run(options(output), new Heard(99)))
+                .getMessage());
+    assertTrue(unasked.contains("already holds a cross-validation"), unasked);
+    String other =
+        RunOption.worded(
+            assertThrows(
+                    InputException.class,
+                    () ->
+                        run(
+                            options(output)
+                                .set(RunOption.RESUME, "true")
+                                .set(RunOption.K_FOLD, "4"),
+                            new Heard(99)))
+                .getMessage());
+    assertTrue(other.contains("--k-fold was 3 and is now 4"), other);
+    Heard second = new Heard(99);
+    run(options(output).set(RunOption.RESUME, "true"), second);
+    assertEquals(2, second.steps, "of the third fold");
+    assertTrue(second.notes.contains("fold 2 of 3 is done already"), second.notes.toString());
+    assertEquals(
+        -1, Files.mismatch(whole.resolve("predictions.jsonl"), output.resolve("predictions.jsonl")));
+    Files.writeString(train, Files.readString(train).replace("phone", "book"));
+    String changed =
+        RunOption.worded(
+            assertThrows(
+                    InputException.class,
+                    () -> run(options(output).set(RunOption.RESUME, "true"), new Heard(99)))
+                .getMessage());
+    assertTrue(changed.contains("training data"), changed);
+    run(options(output).set(RunOption.OVERWRITE, "true").set(RunOption.K_FOLD, "2"), second);
+    assertFalse(Files.exists(output.resolve("fold-3")));
+  }
+
+  @Test
+  void aClassThatAFoldHoldsWholeIsStillKnown() throws IOException {
+    Files.writeString(train, Files.readString(train) + "it is a very odd chair,rare\n");
+    Heard heard = new Heard(99);
+    CrossValidation.Outcome outcome = run(options(output), heard);
+    assertEquals(ROWS + 1, lines(outcome.predictions()).size());
+    assertTrue(
+        lines(outcome.predictions()).get(0).get("scores").has("rare"), "every head has all labels");
+    assertTrue(
+        heard.report.findings(Finding.Severity.WARNING).stream()
+            .anyMatch(finding -> finding.message().contains("\"rare\" (1)")),
+        heard.report.toString());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "K_FOLD 1: --k-fold is 1; it must be at least 2",
+        "K_FOLD 90: ",
+        "VALIDATION_FILE x.csv: --k-fold and --validation-file are both given",
+        "VALIDATION_SPLIT 0.2: --k-fold and --validation-split are both given",
+        "TEST_SPLIT 0.2: --k-fold and --test-split are both given",
+        "TEST_FILE x.csv: --k-fold and --test-file are both given",
+        "RESUME true: --resume: "
+      })
+  void whatDoesNotGoWithFoldsIsRefused(String text) {
+    String[] parts = text.split(": ", 2);
+    String[] option = parts[0].split(" ");
+    RunConfig.Builder options = options(output).set(RunOption.valueOf(option[0]), option[1]);
+    String message =
+        RunOption.worded(
+            assertThrows(InputException.class, () -> run(options, new Heard(99))).getMessage());
+    assertTrue(message.startsWith(parts[1]), message);
+    assertEquals(option[1].equals("90"), message.contains("too few for 90 folds"), message);
+  }
+}
