@@ -12,6 +12,9 @@ public interface Model extends AutoCloseable {
   /** K: of the head; V of a language model, and 0 without a head. */
   int outputs();
 
+  /** C. */
+  int width();
+
   /** The longest sequence its positions allow, special tokens included. */
   int maxLength();
 
@@ -35,7 +38,7 @@ public interface Model extends AutoCloseable {
   /**
    * Runs the model.
    *
-   * @return what {@link HeadKind} says: logits f32, or of a language model the last hidden states
+   * @return what {@link HeadKind} says: logits or vectors f32, or of a language model the last hidden states
    *     (N,C), whose product with {@link #vocabulary} is never held whole
    */
   Tensor forward(Tape tape, Inputs inputs);

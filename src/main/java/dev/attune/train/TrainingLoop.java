@@ -96,8 +96,8 @@ public final class TrainingLoop implements AutoCloseable {
     if (evaluator != null) {
       checkMetric(evaluator.names(), evaluations.bestMetric());
     }
-    int sequences = Math.min(config.batchSize(), data.size());
-    long batches = BatchStream.batchesPerEpoch(data.size(), config.batchSize());
+    int sequences = BatchStream.sequenceCapacity(data, config.batchSize());
+    long batches = BatchStream.batchesPerEpoch(data.examples(), config.batchSize());
     this.runner =
         StepRunner.of(
             new TrainingParts(
@@ -244,7 +244,7 @@ public final class TrainingLoop implements AutoCloseable {
       Batch batch = stream.next();
       targets += batch.supervisedTargets();
       tokens += batch.rows();
-      examples += batch.sequences();
+      examples += batch.examples();
       endsEpoch = batch.endsEpoch();
       boolean last = endsEpoch || i == config.gradientAccumulationSteps();
       flops +=
