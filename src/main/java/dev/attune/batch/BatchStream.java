@@ -236,6 +236,7 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
     private Cursor at;
     private int permuted = -1;
     private int[] permutation;
+    private final Apart apart; // null: batches are as they come
 
     TrainingSource(
         EncodedDataset data,
@@ -250,6 +251,7 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
       this.epochs = epochs;
       this.positionOffset = positionOffset;
       this.at = from;
+      this.apart = data.keepsApart() ? new Apart(data) : null;
     }
 
     @Override
@@ -259,6 +261,7 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
       }
       if (permuted != at.epoch()) {
         permutation = order.permutation(at.epoch(), data.examples(), permutation);
+        permutation = apart == null ? permutation : apart.arranged(permutation, batchSize);
         permuted = at.epoch();
       }
       int count = Math.min(batchSize, data.examples() - at.next());

@@ -20,6 +20,7 @@ public final class EncodedDataset {
   private final TargetLayout layout;
   private final int size;
   private final int columns;
+  private final boolean apart;
   private final int[] ids; // (total tokens)
   private final int[] offsets; // (size + 1)
   private final int[] typeIds; // (total tokens) or null
@@ -36,6 +37,7 @@ public final class EncodedDataset {
     this.layout = from.layout;
     this.size = from.size;
     this.columns = from.columns;
+    this.apart = from.apart;
     Check.argument(size % columns == 0, "%d sequences are no rows of %d", size, columns);
     this.ids = Arrays.copyOf(from.ids, from.tokens);
     this.offsets = Arrays.copyOf(from.offsets, size + 1);
@@ -63,6 +65,7 @@ public final class EncodedDataset {
     this.layout = from.layout;
     this.size = from.size;
     this.columns = from.columns;
+    this.apart = from.apart;
     this.ids = from.ids;
     this.offsets = from.offsets;
     this.typeIds = from.typeIds;
@@ -99,6 +102,11 @@ public final class EncodedDataset {
   /** Sequences of an example: 1, or more where texts are compared. */
   public int columns() {
     return columns;
+  }
+
+  /** Whether no batch of training may have a sequence twice. */
+  boolean keepsApart() {
+    return apart;
   }
 
   /** Number of tokens of all examples. */
@@ -253,6 +261,7 @@ public final class EncodedDataset {
     private final TargetLayout layout;
     private int size;
     private int columns = 1;
+    private boolean apart;
     private int tokens;
     private int[] ids = new int[1024];
     private int[] offsets = new int[65];
@@ -363,6 +372,12 @@ public final class EncodedDataset {
     /** States how many sequences make an example. */
     public Builder columns(int sequencesOfExample) {
       this.columns = sequencesOfExample;
+      return this;
+    }
+
+    /** States that no batch of training may have a sequence twice. */
+    public Builder apart(boolean keepsApart) {
+      this.apart = keepsApart;
       return this;
     }
 

@@ -54,7 +54,7 @@ public final class FinishedModel {
     }
     return new FinishedModel(
         folder -> {
-          ModelWeights.write(folder.resolve(ModelFiles.WEIGHTS), model.parameters(), dtype);
+          ModelWeights.write(folder.resolve(ModelFiles.WEIGHTS), model, dtype);
           ModelFiles.writeJson(folder.resolve(ModelFiles.CONFIG), saved);
         },
         tokenizer,

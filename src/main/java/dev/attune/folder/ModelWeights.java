@@ -19,6 +19,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 
 /** Joins a model's parameters with the weight files of a Hugging Face folder. */
@@ -295,7 +296,7 @@ public final class ModelWeights {
             + Arrays.toString(segment.shape()));
   }
 
-  /** Writes the model's weights as model.safetensors, f32. */
+  /** Writes parameters as model.safetensors, f32, under their own names. */
   public static void write(Path file, Parameters parameters) throws IOException {
     write(file, parameters, "F32");
   }
@@ -306,10 +307,26 @@ public final class ModelWeights {
    * @param dtype {@code F32}, {@code BF16} or {@code F16}
    */
   public static void write(Path file, Parameters parameters, String dtype) throws IOException {
+    write(file, parameters, UnaryOperator.identity(), dtype);
+  }
+
+  /**
+   * Writes a model's weights under the names that its class in Transformers has.
+   *
+   * @param dtype {@code F32}, {@code BF16} or {@code F16}
+   */
+  static void write(Path file, Model model, String dtype) throws IOException {
+    write(file, model.parameters(), model::savedName, dtype);
+  }
+
+  private static void write(
+      Path file, Parameters parameters, UnaryOperator<String> names, String dtype)
+      throws IOException {
     SafetensorsWriter writer = new SafetensorsWriter();
     for (Segment segment : parameters.segments()) {
       if (!LoraConfig.isAdapter(segment.name())) {
-        writer.add(segment.name(), dtype, segment.shape(), chunks(parameters, segment));
+        String name = names.apply(segment.name());
+        writer.add(name, dtype, segment.shape(), chunks(parameters, segment));
       }
     }
     writer.write(file);

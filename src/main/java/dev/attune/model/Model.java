@@ -43,6 +43,11 @@ public interface Model extends AutoCloseable {
    */
   Tensor forward(Tape tape, Inputs inputs);
 
+  /** The name of a tensor or a module in the class of Transformers: {@link #architecture}. */
+  default String savedName(String name) {
+    return name;
+  }
+
   /** Another name under which folders hold a tensor, or the same: one that two modules share. */
   default String sharedName(String tensorName) {
     return tensorName;

@@ -134,6 +134,13 @@ public final class TransformerModel implements Model {
     return architecture;
   }
 
+  /** A class without head is the body itself, and its names lack the body's prefix. */
+  @Override
+  public String savedName(String name) {
+    boolean isBare = kind == HeadKind.POOLED && name.startsWith(bodyPrefix());
+    return isBare ? name.substring(bodyPrefix().length()) : name;
+  }
+
   @Override
   public String sharedName(String tensorName) {
     if (!family.config().isTied()) {

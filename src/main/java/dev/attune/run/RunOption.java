@@ -149,6 +149,11 @@ public enum RunOption {
   NORMALIZE(null, "false", "make embeddings unit vectors, if the model does not", OnResume.STAYS),
   QUERY_PROMPT("TEXT", null, "put before the first text of each row", OnResume.STAYS),
   PASSAGE_PROMPT("TEXT", null, "put before the other texts of each row", OnResume.STAYS),
+  BATCH_SAMPLER(
+      "NAME",
+      null,
+      "of embeddings: batch, the default, or no-duplicates: no text twice in a batch",
+      OnResume.STAYS),
   LORA_R(
       "N",
       "0",

@@ -135,8 +135,7 @@ public final class TrainedModel implements AutoCloseable {
     }
   }
 
-  private static int maxLength(
-      OpenOptions options, ModelFolder folder, Task task, int positions) {
+  static int maxLength(OpenOptions options, ModelFolder folder, Task task, int positions) {
     if (options.maxLength() != null) {
       if (options.maxLength() > positions) {
         throw new InputException(

@@ -31,6 +31,7 @@ import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -55,6 +56,7 @@ public final class Embedding implements Task {
   private final SentenceModules modules;
   private final boolean choseLoss;
   private final boolean choosesPooling;
+  private final boolean keepsApart;
 
   /** What stands before the first texts of rows and before the others; null: nothing. */
   private record Prompts(String query, String passage) {
@@ -81,6 +83,7 @@ public final class Embedding implements Task {
       EmbeddingLoss loss,
       boolean choseLoss,
       boolean choosesPooling,
+      boolean keepsApart,
       Prompts prompts,
       Function<SentenceModules, SentenceModules> changes,
       SentenceModules modules) {
@@ -88,6 +91,7 @@ public final class Embedding implements Task {
     this.loss = loss;
     this.choseLoss = choseLoss;
     this.choosesPooling = choosesPooling;
+    this.keepsApart = keepsApart;
     this.prompts = prompts;
     this.changes = changes;
     this.modules = modules;
@@ -108,6 +112,7 @@ public final class Embedding implements Task {
         loss,
         options.get(Term.LOSS) == null,
         pooling != null,
+        keepsApart(options.get(Term.BATCH_SAMPLER)),
         prompts,
         changes,
         changes.apply(SentenceModules.plain()));
@@ -130,9 +135,18 @@ public final class Embedding implements Task {
         loss,
         choseLoss,
         choosesPooling,
+        keepsApart,
         prompts,
         changes,
         changes.apply(SentenceModules.read(folder.path())));
+  }
+
+  private static boolean keepsApart(String sampler) {
+    if (sampler != null && !List.of("batch", "no-duplicates").contains(sampler)) {
+      throw new InputException(
+          Term.BATCH_SAMPLER + " is '" + sampler + "'; allowed are batch and no-duplicates");
+    }
+    return "no-duplicates".equals(sampler);
   }
 
   /** The task of a model that is to make vectors, whatever else it was trained for. */
@@ -211,10 +225,11 @@ public final class Embedding implements Task {
   public RowEncoder<?> encoder(TextTokenizer tokenizer, int maxLength, Purpose purpose) {
     TextRows.checkLength(tokenizer, maxLength, tokenizer.specialTokens(false) + 1);
     return new TextGroups(
-        tokenizer,
-        maxLength,
-        Prompts.orEmpty(prompts.query()),
-        Prompts.orEmpty(prompts.passage()));
+            tokenizer,
+            maxLength,
+            Prompts.orEmpty(prompts.query()),
+            Prompts.orEmpty(prompts.passage()))
+        .apart(purpose == Purpose.TRAINING && keepsApart);
   }
 
   @Override
@@ -317,6 +332,19 @@ public final class Embedding implements Task {
                 + ", which the most have");
     if (of.scored()) {
       examineScores(found, examples);
+    } else if (found.isTraining() && loss.kind().isRanking() && !keepsApart) {
+      Map<String, Integer> count = new HashMap<>();
+      examples.forEach(e -> count.merge(String.valueOf(e.textPair()), 1, Integer::sum));
+      found.examples(
+          Severity.WARNING,
+          "positives_again",
+          e -> count.get(String.valueOf(e.textPair())) > 1,
+          n ->
+              many(n, "row has", "rows have")
+                  + " a positive that other rows have too: two of them in one batch count as wrong"
+                  + " for each other; "
+                  + Term.BATCH_SAMPLER.of("no-duplicates")
+                  + " parts them");
     }
   }
 
@@ -410,6 +438,7 @@ public final class Embedding implements Task {
           Term.MATRYOSHKA_WEIGHTS,
           Term.POOLING,
           Term.NORMALIZE,
+          Term.BATCH_SAMPLER,
           Term.QUERY_PROMPT,
           Term.PASSAGE_PROMPT);
     }

@@ -55,6 +55,7 @@ final class TextGroups implements RowEncoder<TokenIds[]> {
   private final int maxLength;
   private final String firstPrompt;
   private final String otherPrompt;
+  private boolean apart;
   private boolean single; // rows of one text each
 
   /**
@@ -67,6 +68,12 @@ final class TextGroups implements RowEncoder<TokenIds[]> {
     this.maxLength = maxLength;
     this.firstPrompt = firstPrompt;
     this.otherPrompt = otherPrompt;
+  }
+
+  /** The same, whose batches have no text twice. */
+  TextGroups apart(boolean keepsApart) {
+    apart = keepsApart;
+    return this;
   }
 
   /** The same for rows of one text each. */
@@ -111,7 +118,8 @@ final class TextGroups implements RowEncoder<TokenIds[]> {
     EncodedDataset.Builder builder =
         EncodedDataset.builder(
                 form.scored() ? TargetLayout.NUMBER : TargetLayout.NONE, tokenizer.usesTypeIds())
-            .columns(form.columns());
+            .columns(form.columns())
+            .apart(apart);
     int[] sources = new int[rows.size() * form.columns()];
     int[] lengths = new int[rows.size()];
     int[] dropped = new int[rows.size()];
