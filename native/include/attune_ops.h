@@ -64,6 +64,8 @@ enum {
   ATTUNE_ACT_RELU = 4,
   ATTUNE_ACT_SILU = 5
 };
+// Losses of pairs and triplets of vectors.
+enum { ATTUNE_PAIR_SQUARED_ERROR = 0, ATTUNE_PAIR_RANKING = 1, ATTUNE_TRIPLET_DOT = 2, ATTUNE_TRIPLET_EUCLIDEAN = 3 };
 // Instruction-set levels of the CPU kernels, best last. The one that emulates the tiles of ATTUNE_ISA_AMX is slow, is in
 // the library of the tests alone and is never the best.
 enum {
@@ -438,6 +440,26 @@ attune_status attune_span_cross_entropy(attune_context* ctx, float* losses, void
 // Mean squared error: losses (N) f32 = (pred - target)^2; dpred (N) dtype = 2 (pred - target) scale.
 attune_status attune_mse(attune_context* ctx, float* losses, void* dpred, const void* pred, const float* targets,
                          int64_t N, float scale, int32_t dtype);
+
+// Unit vectors of the first D of the columns of rows that are `stride` apart, as torch.nn.functional.normalize makes
+// them: out (N,D) = scale * inp * rnorm, rnorm (N) = 1 / max(|inp|, 1e-12) of those columns. backward: dinp, whose rows
+// are `stride` apart too, receives the gradient added to its first D columns; the others stay as they are.
+attune_status attune_l2_normalize_fwd(attune_context* ctx, float* out, float* rnorm, const float* inp, int64_t N,
+                                      int64_t D, int64_t stride, float scale);
+attune_status attune_l2_normalize_bwd(attune_context* ctx, float* dinp, const float* dout, const float* inp,
+                                      const float* rnorm, int64_t N, int64_t D, int64_t stride, float scale);
+
+// Losses of pairs and triplets of vectors: inp holds B anchors a, then B positives p, and of triplets B negatives n
+// (2B or 3B rows, D columns). losses (B) f32, by the kind:
+//   PAIR_SQUARED_ERROR   (a p - target)^2
+//   PAIR_RANKING         log(1 + sum of e^(value (a_i p_i - a_j p_j)) over all i, j with target_i < target_j), the
+//                        same in each of the B: of a batch there is one
+//   TRIPLET_DOT          max(0, a n - a p + value)
+//   TRIPLET_EUCLIDEAN    max(0, |a - p| - |a - n| + value); the gradient of a distance of 0 is 0
+// Targets (B) are read of pairs alone. dinp, the gradient of the sum of all losses * scale, may be null (evaluation).
+// B is at most 2^18.
+attune_status attune_pair_loss(attune_context* ctx, float* losses, float* dinp, const float* inp, const float* targets,
+                               int64_t B, int64_t D, int32_t kind, float value, float scale);
 
 // ---- the step block ------------------------------------------------------------------------------
 

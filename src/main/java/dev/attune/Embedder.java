@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.function.Consumer;
 
 /**
- * An encoder that makes vectors of texts, as sentence-transformers does: texts of like meaning have
+ * A model that makes vectors of texts, as sentence-transformers does: texts of like meaning have
  * vectors of a small angle. Computes in f32 unless told otherwise.
  *
  * <p>Any number of threads may use one; each gets the answers that it would get alone. {@link
@@ -19,9 +19,11 @@ import java.util.function.Consumer;
  */
 public final class Embedder implements AutoCloseable {
   private final SharedModel<TextEncoder> model;
+  private final TextEncoder.Wanted wanted;
 
-  private Embedder(SharedModel<TextEncoder> model) {
+  private Embedder(SharedModel<TextEncoder> model, TextEncoder.Wanted wanted) {
     this.model = model;
+    this.wanted = wanted;
   }
 
   /**
@@ -38,7 +40,8 @@ public final class Embedder implements AutoCloseable {
   /** The same, with options. */
   public static Embedder open(String model, Consumer<ModelOptions> options) {
     Consumer<ModelOptions> exact = o -> o.precision(Precision.FP32);
-    return new Embedder(ModelOptions.of(exact.andThen(options)).openEncoder(model));
+    return new Embedder(
+        ModelOptions.of(exact.andThen(options)).openEncoder(model), TextEncoder.Wanted.PLAIN);
   }
 
   /** Opens the model in a folder. */
@@ -51,9 +54,40 @@ public final class Embedder implements AutoCloseable {
     return open(folder.toString(), options);
   }
 
+  /**
+   * The same model, with what one of its prompts says put before each text. To close one is to
+   * close both.
+   *
+   * @param name of a prompt: see {@link #promptNames}
+   */
+  public Embedder withPrompt(String name) {
+    return new Embedder(
+        model, new TextEncoder.Wanted(name, wanted.truncateDim(), wanted.normalize()));
+  }
+
+  /**
+   * The same model, of whose vectors the first numbers are kept: of models that were trained for
+   * it. To close one is to close both.
+   */
+  public Embedder withDimension(int dimension) {
+    return new Embedder(
+        model, new TextEncoder.Wanted(wanted.promptName(), dimension, wanted.normalize()));
+  }
+
+  /** The same model, whose vectors are made unit vectors. To close one is to close both. */
+  public Embedder normalized() {
+    return new Embedder(
+        model, new TextEncoder.Wanted(wanted.promptName(), wanted.truncateDim(), true));
+  }
+
+  /** The names of the model's prompts. */
+  public List<String> promptNames() {
+    return model.model().promptNames();
+  }
+
   /** Length of a vector. */
   public int dimension() {
-    return model.model().width();
+    return wanted.truncateDim() == null ? model.model().width() : wanted.truncateDim();
   }
 
   /** The vector of a text. */
@@ -67,7 +101,11 @@ public final class Embedder implements AutoCloseable {
       return new ArrayList<>();
     }
     return Faults.translated(
-        () -> model.use((Lane lane) -> Arrays.asList(model.model().embed(lane, Texts.of(texts)))));
+        () ->
+            model.use(
+                (Lane lane) ->
+                    Arrays.asList(
+                        model.model().embed(lane, Texts.of(texts), wanted).vectors())));
   }
 
   @Override

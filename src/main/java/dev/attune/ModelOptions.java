@@ -135,8 +135,7 @@ public final class ModelOptions {
   SharedModel<TextEncoder> openEncoder(String model) {
     refuseThresholds();
     refuse(weights != WeightFormat.AUTO, "weights", "models with a head");
-    refuse(baseModel != null, "baseModel", "adapters, and no adapter makes vectors");
-    return Faults.translated(() -> TextEncoder.open(model, maxLength, compute()));
+    return Faults.translated(() -> TextEncoder.open(model, baseModel, maxLength, compute()));
   }
 
   private void refuseThresholds() {

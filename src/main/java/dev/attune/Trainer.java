@@ -127,6 +127,14 @@ public final class Trainer<E> {
     return new Trainer<>("causal-lm", model, (row, e) -> e.example(row));
   }
 
+  /**
+   * A trainer of an {@link Embedder}: vectors of texts, of which like ones are near. The loss, where
+   * {@link #loss} does not say, is the usual one for the kind of examples.
+   */
+  public static Trainer<RelatedTexts> embedding(String model) {
+    return new Trainer<>("embedding", model, (row, e) -> e.example(row));
+  }
+
   /** What to learn. The examples are read now, once. */
   public Trainer<E> train(Iterable<? extends E> examples) {
     train = read(examples.iterator());
@@ -520,6 +528,24 @@ public final class Trainer<E> {
   /** Of a language model: learns prompts and all turns too, not only what answers them. */
   public Trainer<E> trainOnPrompt() {
     return set(RunOption.TRAIN_ON_PROMPT, true);
+  }
+
+  /** Of embeddings: the loss by its name, such as "cosent". */
+  public Trainer<E> loss(String name) {
+    return set(RunOption.LOSS, name);
+  }
+
+  /** Of embeddings: learns vectors that may be cut to these lengths. */
+  public Trainer<E> matryoshkaDims(int... dimensions) {
+    return set(
+        RunOption.MATRYOSHKA_DIMS,
+        IntStream.of(dimensions).mapToObj(Integer::toString).collect(Collectors.joining(",")));
+  }
+
+  /** Of embeddings: what is put before the first text of each example, and before the others. */
+  public Trainer<E> prompts(String query, String passage) {
+    set(RunOption.QUERY_PROMPT, query);
+    return set(RunOption.PASSAGE_PROMPT, passage);
   }
 
   /** Goes on from the newest checkpoint in the folder, to the bytes of a run never stopped. */

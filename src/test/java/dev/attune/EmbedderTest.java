@@ -96,7 +96,6 @@ class EmbedderTest {
     Map<String, Consumer<ModelOptions>> useless =
         Map.of(
             "weights", o -> o.weights(WeightFormat.BF16),
-            "baseModel", o -> o.baseModel(folder),
             "threshold", o -> o.threshold(0.3));
     useless.forEach(
         (name, options) -> {

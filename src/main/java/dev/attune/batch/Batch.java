@@ -13,6 +13,7 @@ import java.util.Arrays;
 public final class Batch {
   private TargetLayout layout = TargetLayout.NONE;
   private int sequences;
+  private int examples;
   private int rows;
   private int maxSequenceLength;
   private int supervisedTargets;
@@ -52,6 +53,14 @@ public final class Batch {
   /** B. */
   public int sequences() {
     return sequences;
+  }
+
+  /**
+   * Examples: as many as sequences, unless an example has several. Then all the first ones come
+   * first, in the examples' order, then all the second ones, and so on.
+   */
+  public int examples() {
+    return examples;
   }
 
   /** N, the number of real tokens. */
@@ -114,7 +123,10 @@ public final class Batch {
     return exampleIndex;
   }
 
-  /** Labels that are not -100, or sequences with real targets: what a mean loss divides by. */
+  /**
+   * What a mean loss divides by: labels that are not -100, or sequences with real targets; where an
+   * example has several sequences, the examples.
+   */
   public int supervisedTargets() {
     return supervisedTargets;
   }
@@ -157,7 +169,7 @@ public final class Batch {
   /**
    * Packs the examples {@code order[from .. from+count-1]} of a dataset.
    *
-   * @param order example indices, or null for the order of the dataset
+   * @param order indices of examples, or null for the order of the dataset
    * @param positionOffset added to every position: padding_idx + 1 for RoBERTa, else 0
    */
   void pack(
@@ -168,23 +180,25 @@ public final class Batch {
       int positionOffset,
       int epoch,
       Cursor after) {
+    int columns = data.columns();
     int needed = 0;
-    for (int b = 0; b < count; b++) {
-      needed += data.length(order == null ? from + b : order[from + b]);
+    for (int b = 0; b < count * columns; b++) {
+      needed += data.length(sequence(columns, order, from, count, b));
     }
     this.layout = data.layout();
-    this.sequences = count;
+    this.sequences = count * columns;
+    this.examples = count;
     this.rows = needed;
     this.epoch = epoch;
     this.after = after;
     this.hasTypeIds = data.typeIds() != null;
     this.maxSequenceLength = 0;
-    ensure(data, count, needed);
+    ensure(data, sequences, needed);
     int[] ids = data.ids();
     int[] offsets = data.offsets();
     int row = 0;
-    for (int b = 0; b < count; b++) {
-      int example = order == null ? from + b : order[from + b];
+    for (int b = 0; b < sequences; b++) {
+      int example = sequence(columns, order, from, count, b);
       int begin = offsets[example];
       int length = offsets[example + 1] - begin;
       System.arraycopy(ids, begin, inputIds, row, length);
@@ -208,12 +222,22 @@ public final class Batch {
       maxSequenceLength = Math.max(maxSequenceLength, length);
       row += length;
     }
-    cuSeqlens[count] = row;
+    cuSeqlens[sequences] = row;
     countSupervised();
     collectUniqueIds();
   }
 
+  /** Index in the dataset of sequence b of a batch: column by column, each in the order. */
+  private static int sequence(int columns, int[] order, int from, int count, int b) {
+    int at = from + b % count;
+    return (order == null ? at : order[at]) * columns + b / count;
+  }
+
   private void countSupervised() {
+    if (examples < sequences) {
+      supervisedTargets = examples;
+      return;
+    }
     supervisedTargets =
         layout.isReal()
             ? sequences

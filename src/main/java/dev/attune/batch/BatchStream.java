@@ -62,7 +62,7 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
    * The training batches that follow a cursor. Every epoch visits every example once, in the order
    * of {@code order}; its last batch may be smaller, and no batch spans two epochs.
    *
-   * @param batchSize sequences in a batch
+   * @param batchSize examples in a batch
    * @param epochs the stream ends after this many epochs, counted from the first of the run
    * @param from {@link Cursor#START}, or where a checkpoint stopped
    * @param positionOffset added to every position: padding_idx + 1 for RoBERTa, else 0
@@ -76,14 +76,14 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
       int positionOffset) {
     Check.input(batchSize >= 1, "batch size %d: it must be at least 1", batchSize);
     Check.input(epochs >= 1, "%d epochs: there must be at least 1", epochs);
-    Check.input(data.size() > 0, "there are no examples to train on");
+    Check.input(data.examples() > 0, "there are no examples to train on");
     Check.input(
-        from.next() < data.size(),
+        from.next() < data.examples(),
         "the checkpoint stopped before example %d of its epoch, but the training data has %d"
             + " examples. Resume with the data that the run began with.",
         from.next(),
-        data.size());
-    int sequences = Math.min(batchSize, data.size());
+        data.examples());
+    int sequences = sequenceCapacity(data, batchSize);
     return new BatchStream(
         new TrainingSource(data, order, batchSize, epochs, from, positionOffset),
         sequences,
@@ -91,7 +91,7 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
   }
 
   /**
-   * The batches of one pass in file order: as many sequences as fit both bounds. A sequence longer
+   * The batches of one pass in file order: as many examples as fit both bounds. One that is longer
    * than {@code maxTokens} goes alone.
    *
    * @param maxTokens bound on the rows of a batch
@@ -101,9 +101,9 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
       EncodedDataset data, int maxTokens, int maxSequences, int positionOffset) {
     Check.input(maxTokens >= 1, "token budget %d: it must be at least 1", maxTokens);
     Check.input(maxSequences >= 1, "batch size %d: it must be at least 1", maxSequences);
-    int sequences = Math.min(maxSequences, data.size());
-    int rows =
-        Math.min(rowCapacity(data, sequences), Math.max(maxTokens, data.maxSequenceLength()));
+    int sequences = Math.min(Math.max(maxSequences, data.columns()), data.size());
+    int longest = data.maxSequenceLength() * data.columns();
+    int rows = Math.min(rowCapacity(data, sequences), Math.max(maxTokens, longest));
     return new BatchStream(
         new EvaluationSource(data, maxTokens, maxSequences, positionOffset), null, sequences, rows);
   }
@@ -222,6 +222,11 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
     return (int) Math.min(data.tokens(), (long) sequences * data.maxSequenceLength());
   }
 
+  /** The sequences that no batch of so many examples exceeds. */
+  public static int sequenceCapacity(EncodedDataset data, int batchSize) {
+    return Math.min(batchSize, data.examples()) * data.columns();
+  }
+
   private static final class TrainingSource implements Source {
     private final EncodedDataset data;
     private final Order order;
@@ -231,6 +236,7 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
     private Cursor at;
     private int permuted = -1;
     private int[] permutation;
+    private final Apart apart; // null: batches are as they come
 
     TrainingSource(
         EncodedDataset data,
@@ -245,6 +251,7 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
       this.epochs = epochs;
       this.positionOffset = positionOffset;
       this.at = from;
+      this.apart = data.keepsApart() ? new Apart(data) : null;
     }
 
     @Override
@@ -253,13 +260,14 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
         return false;
       }
       if (permuted != at.epoch()) {
-        permutation = order.permutation(at.epoch(), data.size(), permutation);
+        permutation = order.permutation(at.epoch(), data.examples(), permutation);
+        permutation = apart == null ? permutation : apart.arranged(permutation, batchSize);
         permuted = at.epoch();
       }
-      int count = Math.min(batchSize, data.size() - at.next());
+      int count = Math.min(batchSize, data.examples() - at.next());
       int end = at.next() + count;
       Cursor after =
-          end == data.size() ? new Cursor(at.epoch() + 1, 0) : new Cursor(at.epoch(), end);
+          end == data.examples() ? new Cursor(at.epoch() + 1, 0) : new Cursor(at.epoch(), end);
       batch.pack(data, permutation, at.next(), count, positionOffset, at.epoch(), after);
       at = after;
       return true;
@@ -282,19 +290,26 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
 
     @Override
     public boolean fill(Batch batch) {
-      if (next == data.size()) {
+      if (next == data.examples()) {
         return false;
       }
       int from = next;
       long rows = 0;
-      while (next < data.size()
-          && next - from < maxSequences
-          && (next == from || rows + data.length(next) <= maxTokens)) {
-        rows += data.length(next++);
+      while (next < data.examples()
+          && (next == from
+              || (next + 1 - from) * data.columns() <= maxSequences
+                  && rows + length(next) <= maxTokens)) {
+        rows += length(next++);
       }
-      Cursor after = next == data.size() ? new Cursor(1, 0) : new Cursor(0, next);
+      Cursor after = next == data.examples() ? new Cursor(1, 0) : new Cursor(0, next);
       batch.pack(data, null, from, next - from, positionOffset, 0, after);
       return true;
+    }
+
+    /** Tokens of an example. */
+    private int length(int example) {
+      int first = example * data.columns();
+      return data.offsets()[first + data.columns()] - data.offsets()[first];
     }
   }
 }

@@ -9,8 +9,9 @@ import java.util.zip.CRC32C;
  * A tokenised dataset in flat arrays: the tokens of all examples one after the other, no padding.
  * The arrays are shared, not copied; nobody writes to them after {@link Builder#build}.
  *
- * <p>An example is one sequence. A row of the file may give several of them, or none, where a task
- * cuts texts into pieces; {@link #source} says which row a sequence is of.
+ * <p>A row of the file may give several sequences, or none, where a task cuts texts into pieces;
+ * {@link #source} says which row a sequence is of. An example is one sequence, or, where texts are
+ * compared, as many as it has {@link #columns}, one behind the other: they are always in one batch.
  */
 public final class EncodedDataset {
   /** The label of a token or example that is not trained on. */
@@ -18,6 +19,8 @@ public final class EncodedDataset {
 
   private final TargetLayout layout;
   private final int size;
+  private final int columns;
+  private final boolean apart;
   private final int[] ids; // (total tokens)
   private final int[] offsets; // (size + 1)
   private final int[] typeIds; // (total tokens) or null
@@ -33,6 +36,9 @@ public final class EncodedDataset {
   private EncodedDataset(Builder from) {
     this.layout = from.layout;
     this.size = from.size;
+    this.columns = from.columns;
+    this.apart = from.apart;
+    Check.argument(size % columns == 0, "%d sequences are no rows of %d", size, columns);
     this.ids = Arrays.copyOf(from.ids, from.tokens);
     this.offsets = Arrays.copyOf(from.offsets, size + 1);
     this.typeIds = from.typeIds == null ? null : Arrays.copyOf(from.typeIds, from.tokens);
@@ -58,6 +64,8 @@ public final class EncodedDataset {
   private EncodedDataset(EncodedDataset from, Object notes) {
     this.layout = from.layout;
     this.size = from.size;
+    this.columns = from.columns;
+    this.apart = from.apart;
     this.ids = from.ids;
     this.offsets = from.offsets;
     this.typeIds = from.typeIds;
@@ -81,9 +89,24 @@ public final class EncodedDataset {
     return layout;
   }
 
-  /** Number of examples. */
+  /** Number of sequences. */
   public int size() {
     return size;
+  }
+
+  /** Number of examples: what batches and epochs are counted in. */
+  public int examples() {
+    return size / columns;
+  }
+
+  /** Sequences of an example: 1, or more where texts are compared. */
+  public int columns() {
+    return columns;
+  }
+
+  /** Whether no batch of training may have a sequence twice. */
+  boolean keepsApart() {
+    return apart;
   }
 
   /** Number of tokens of all examples. */
@@ -197,6 +220,9 @@ public final class EncodedDataset {
   public String fingerprint() {
     CRC32C crc = new CRC32C();
     byte[] chunk = new byte[1 << 16];
+    if (columns > 1) {
+      crc.update(columns);
+    }
     update(crc, chunk, offsets);
     update(crc, chunk, ids);
     if (typeIds != null) {
@@ -234,6 +260,8 @@ public final class EncodedDataset {
   public static final class Builder {
     private final TargetLayout layout;
     private int size;
+    private int columns = 1;
+    private boolean apart;
     private int tokens;
     private int[] ids = new int[1024];
     private int[] offsets = new int[65];
@@ -338,6 +366,18 @@ public final class EncodedDataset {
       Check.argument(rowOfSequence.length == size, "%d sources", rowOfSequence.length);
       this.sources = rowOfSequence;
       this.rowLengths = lengths;
+      return this;
+    }
+
+    /** States how many sequences make an example. */
+    public Builder columns(int sequencesOfExample) {
+      this.columns = sequencesOfExample;
+      return this;
+    }
+
+    /** States that no batch of training may have a sequence twice. */
+    public Builder apart(boolean keepsApart) {
+      this.apart = keepsApart;
       return this;
     }
 

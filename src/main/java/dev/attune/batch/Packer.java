@@ -19,10 +19,10 @@ public final class Packer {
   public Batch pack(int[] examples, Batch out) {
     for (int example : examples) {
       Check.argument(
-          example >= 0 && example < data.size(),
+          example >= 0 && example < data.examples(),
           "example %d of a dataset of %d",
           example,
-          data.size());
+          data.examples());
     }
     out.pack(data, examples, 0, examples.length, positionOffset, 0, Cursor.START);
     return out;

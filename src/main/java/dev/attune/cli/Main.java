@@ -21,6 +21,7 @@ public final class Main {
           new TrainCommand(),
           new EvaluateCommand(),
           new PredictCommand(),
+          new EmbedCommand(),
           new GenerateCommand(),
           new MergeCommand(),
           new BenchCommand(),

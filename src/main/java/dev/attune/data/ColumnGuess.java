@@ -48,6 +48,10 @@ final class ColumnGuess {
    */
   static Columns guess(Columns columns, Map<String, ColumnValues> values) {
     ColumnGuess guess = new ColumnGuess(columns, values);
+    if (columns.arePairs()) {
+      guess.pairs();
+      return columns.withGuessed(guess.guessed);
+    }
     guess.refusePreferences();
     guess.refuseJudgements();
     guess.texts();
@@ -73,6 +77,60 @@ final class ColumnGuess {
         .filter(name -> names.contains(UsualNames.normalised(name)))
         .filter(name -> !found.containsValue(name) && !columns.labelColumns().contains(name))
         .toList();
+  }
+
+  /** Of pairs and triplets: an anchor with what is like it, or two texts with a score. */
+  private void pairs() {
+    if (!isReadable()) {
+      List<String> anchors = texts(UsualNames.ANCHORS);
+      List<String> positives = texts(UsualNames.POSITIVES);
+      if (!anchors.isEmpty() && !positives.isEmpty()) {
+        if (anchors.size() > 1 || positives.size() > 1) {
+          throw new InputException(
+              "of the columns "
+                  + Excerpt.quoted(anchors)
+                  + " each may be the anchor, of "
+                  + Excerpt.quoted(positives)
+                  + " each what it is like. Say which: "
+                  + Columns.option(anchorAndPositive(anchors.get(0), positives.get(0))));
+        }
+        take(Role.ANCHOR, anchors.get(0));
+        take(Role.POSITIVE, positives.get(0));
+        negatives();
+      }
+    }
+    if (!isReadable()) {
+      pairOfTexts();
+    }
+    if (found.containsKey(Role.TEXT_PAIR) && !found.containsKey(Role.LABEL)) {
+      take(Role.LABEL, only(UsualNames.SCORES));
+    }
+  }
+
+  private void negatives() {
+    List<String> negatives = free(UsualNames.NEGATIVES);
+    if (negatives.size() > 1) {
+      throw new InputException(
+          "the columns "
+              + Excerpt.quoted(negatives)
+              + " may each be the negative. Say which with "
+              + Term.COLUMNS.of("negative=" + Columns.quoted(negatives.get(0)))
+              + ", or name several negative_1, negative_2 and so on");
+    }
+    if (!negatives.isEmpty()) {
+      take(Role.NEGATIVE, negatives.get(0));
+    }
+  }
+
+  private List<String> texts(Set<String> names) {
+    return free(names).stream().filter(name -> values.get(name).areTexts()).toList();
+  }
+
+  private static Map<Role, String> anchorAndPositive(String anchor, String positive) {
+    Map<Role, String> option = new LinkedHashMap<>();
+    option.put(Role.ANCHOR, anchor);
+    option.put(Role.POSITIVE, positive);
+    return option;
   }
 
   private void refusePreferences() {
@@ -147,7 +205,13 @@ final class ColumnGuess {
   private boolean isReadable() {
     return columns.asksForSource()
         || List.of(
-                Role.TEXT, Role.TOKENS, Role.PROMPT, Role.MESSAGES, Role.INSTRUCTION, Role.QUESTION)
+                Role.TEXT,
+                Role.TOKENS,
+                Role.PROMPT,
+                Role.MESSAGES,
+                Role.INSTRUCTION,
+                Role.QUESTION,
+                Role.ANCHOR)
             .stream()
             .anyMatch(found::containsKey);
   }

@@ -28,6 +28,9 @@ import java.util.stream.Stream;
  *   <li>instruction, with input and system where they are: those names, and no other text
  *   <li>question, context, answers, answer_text, answer_start: those names, where there is both a
  *       question and a context, and no other text
+ *   <li>anchor, positive, negative ({@code negatives}, {@code negative_1, negative_2, …}): those
+ *       names, where pairs are wanted ({@link #forPairs}) and there is both an anchor and a
+ *       positive
  * </ul>
  *
  * A role that no column has by these names may be guessed ({@link ColumnGuess}); the data report
@@ -55,16 +58,21 @@ public final class Columns {
     CONTEXT("context"),
     ANSWERS("answers"),
     ANSWER_TEXT("answer_text"),
-    ANSWER_START("answer_start");
+    ANSWER_START("answer_start"),
+    ANCHOR("anchor"),
+    POSITIVE("positive"),
+    NEGATIVE("negative", "negatives", "negative_1");
 
     private static final Set<Role> OF_QUESTIONS =
         Set.of(QUESTION, CONTEXT, ANSWERS, ANSWER_TEXT, ANSWER_START);
+    private static final Set<Role> OF_ANCHORS = Set.of(ANCHOR, POSITIVE, NEGATIVE);
+    private static final Set<Role> OF_PAIRS = Set.of(TEXT, TEXT_PAIR, LABEL);
     private static final Set<Role> OF_INSTRUCTIONS = Set.of(INSTRUCTION, INPUT);
     private static final Set<Role> OTHER_TEXTS = Set.of(TEXT, TOKENS, PROMPT, MESSAGES);
 
     /** Of which a row is read from one. */
     private static final Set<Role> SOURCES =
-        Set.of(TEXT, TOKENS, PROMPT, MESSAGES, INSTRUCTION, QUESTION);
+        Set.of(TEXT, TOKENS, PROMPT, MESSAGES, INSTRUCTION, QUESTION, ANCHOR);
 
     private final List<String> names;
 
@@ -95,6 +103,9 @@ public final class Columns {
   /** How columns with names of their own are given. */
   static final String BY_NAME = "text=NAME,label=NAME";
 
+  /** The same of anchors. */
+  static final String PAIR_BY_NAME = "anchor=NAME,positive=NAME";
+
   private static final String LABEL_COLUMNS = "labels";
 
   private final List<String> positions; // null where the file names its columns
@@ -102,13 +113,16 @@ public final class Columns {
   private final Map<Role, String> chosen;
   private final List<String> labelColumns; // each says 0 or 1; empty where there is one of labels
   private final Map<Role, String> guessed; // of roles that no column has by its name
+  private final boolean pairs; // whether anchors with what they are like are wanted
 
   private Columns(
       List<String> positions,
       boolean moreAllowed,
       Map<Role, String> chosen,
       List<String> labelColumns,
-      Map<Role, String> guessed) {
+      Map<Role, String> guessed,
+      boolean pairs) {
+    this.pairs = pairs;
     this.positions = positions;
     this.moreAllowed = moreAllowed;
     this.chosen = chosen;
@@ -118,7 +132,7 @@ public final class Columns {
 
   /** The file names its columns and they are recognised. */
   static Columns automatic() {
-    return new Columns(null, false, Map.of(), List.of(), Map.of());
+    return new Columns(null, false, Map.of(), List.of(), Map.of(), false);
   }
 
   /** Reads what was given as columns; null is {@link #automatic}. */
@@ -220,7 +234,7 @@ public final class Columns {
       Check.input(!column.isEmpty(), "%s gives no column for %s", given, name);
       Check.input(chosen.put(role, column) == null, "%s gives %s twice", given, name);
     }
-    return new Columns(null, false, chosen, labelColumns, Map.of());
+    return new Columns(null, false, chosen, labelColumns, Map.of(), false);
   }
 
   private static List<String> labelColumns(String option, String value) {
@@ -244,11 +258,13 @@ public final class Columns {
       Check.input(name.equals(SKIP) || distinct.add(name), "%s gives %s twice", given, name);
       Check.input(!name.equals(MORE), "%s: %s can only stand at the end", given, MORE);
     }
-    Columns columns = new Columns(List.copyOf(names), more, Map.of(), List.of(), Map.of());
+    Columns columns =
+        new Columns(List.copyOf(names), more, Map.of(), List.of(), Map.of(), false);
     Check.input(
-        columns.isUsable(names),
+        columns.isUsable(names) || columns.forPairs().isUsable(names),
         "%s names no text. Use some of text, text_pair, label, tokens, tags,"
-            + " prompt, completion, in the order of the file; %s skips a column.",
+            + " prompt, completion, anchor, positive, negative, in the order of the file; %s skips"
+            + " a column.",
         given,
         SKIP);
     columns.resolve(names);
@@ -315,6 +331,12 @@ public final class Columns {
             found.putIfAbsent(role, column);
           }
         });
+    if (pairs) {
+      boolean anchored = found.containsKey(Role.ANCHOR) && found.containsKey(Role.POSITIVE);
+      found.keySet().retainAll(anchored ? Role.OF_ANCHORS : Role.OF_PAIRS);
+      return found;
+    }
+    found.keySet().removeAll(Role.OF_ANCHORS);
     boolean isOther = found.keySet().stream().anyMatch(Role.OTHER_TEXTS::contains);
     if (isOther || !(found.containsKey(Role.QUESTION) && found.containsKey(Role.CONTEXT))) {
       found.keySet().removeAll(Role.OF_QUESTIONS);
@@ -345,7 +367,34 @@ public final class Columns {
 
   /** The same with columns for roles that none has by its name. */
   Columns withGuessed(Map<Role, String> columns) {
-    return new Columns(positions, moreAllowed, chosen, labelColumns, columns);
+    return new Columns(positions, moreAllowed, chosen, labelColumns, columns, pairs);
+  }
+
+  /** The same for rows that are pairs or triplets of texts. */
+  public Columns forPairs() {
+    return new Columns(positions, moreAllowed, chosen, labelColumns, guessed, true);
+  }
+
+  /** Whether rows are pairs or triplets of texts. */
+  boolean arePairs() {
+    return pairs;
+  }
+
+  /**
+   * The columns of negatives, the first of which has the role: it, and those that go on counting
+   * where its name ends in 1.
+   */
+  static List<String> negatives(Map<Role, String> found, Collection<String> names) {
+    String first = found.get(Role.NEGATIVE);
+    if (first == null || !first.endsWith("1")) {
+      return first == null ? List.of() : List.of(first);
+    }
+    String stem = first.substring(0, first.length() - 1);
+    List<String> columns = new ArrayList<>();
+    for (int i = 1; names.contains(stem + i); i++) {
+      columns.add(stem + i);
+    }
+    return columns;
   }
 
   /** Whether the option says which column has a role. */
@@ -425,7 +474,9 @@ public final class Columns {
 
   /** The columns among the names that nothing is read from. */
   List<String> unused(Collection<String> names) {
-    Collection<String> used = resolve(names).values();
+    Map<Role, String> found = resolve(names);
+    Set<String> used = new LinkedHashSet<>(found.values());
+    used.addAll(negatives(found, names));
     return names.stream()
         .filter(name -> !used.contains(name) && !labelColumns.contains(name))
         .toList();

@@ -23,6 +23,7 @@ import java.util.Map;
  * @param completion what follows the prompt, or null
  * @param messages the turns of a conversation, or null
  * @param answers to the question, none of which means that the context has none; or null
+ * @param negatives texts that the text is not like, beside its pair, which it is like; or null
  * @param fields every column of the row in file order: strings from CSV and TSV, plain Java values
  *     (String, Number, Boolean, List, Map, null) from JSONL
  */
@@ -38,9 +39,11 @@ public record Example(
     String completion,
     List<ChatMessage> messages,
     List<GoldAnswer> answers,
+    List<String> negatives,
     Map<String, Object> fields) {
 
   public Example {
+    negatives = negatives == null ? null : List.copyOf(negatives);
     labels = labels == null ? null : List.copyOf(labels);
     answers = answers == null ? null : List.copyOf(answers);
     tokens = tokens == null ? null : List.copyOf(tokens);
@@ -58,7 +61,7 @@ public record Example(
       List<String> tokens,
       List<String> tags,
       Map<String, Object> fields) {
-    this(row, text, textPair, label, null, tokens, tags, null, null, null, null, fields);
+    this(row, text, textPair, label, null, tokens, tags, null, null, null, null, null, fields);
   }
 
   /** An example with text and label only. */
@@ -74,13 +77,13 @@ public record Example(
   /** A prompt and its completion. */
   public static Example ofPrompt(int row, String prompt, String completion) {
     return new Example(
-        row, null, null, null, null, null, null, prompt, completion, null, null, Map.of());
+        row, null, null, null, null, null, null, prompt, completion, null, null, null, Map.of());
   }
 
   /** A text, or a pair, with several labels, or none. */
   public static Example ofLabels(int row, String text, String textPair, List<String> labels) {
     return new Example(
-        row, text, textPair, null, labels, null, null, null, null, null, null, Map.of());
+        row, text, textPair, null, labels, null, null, null, null, null, null, null, Map.of());
   }
 
   /**
@@ -95,13 +98,28 @@ public record Example(
       List<GoldAnswer> answers,
       Map<String, Object> fields) {
     return new Example(
-        row, question, context, null, null, null, null, null, null, null, answers, fields);
+        row, question, context, null, null, null, null, null, null, null, answers, null, fields);
+  }
+
+  /**
+   * An anchor with a text that it is like, and texts that it is not like.
+   *
+   * @param negatives may be empty
+   */
+  public static Example ofAnchor(
+      int row,
+      String anchor,
+      String positive,
+      List<String> negatives,
+      Map<String, Object> fields) {
+    return new Example(
+        row, anchor, positive, null, null, null, null, null, null, null, null, negatives, fields);
   }
 
   /** A conversation. */
   public static Example ofMessages(int row, List<ChatMessage> messages) {
     return new Example(
-        row, null, null, null, null, null, null, null, null, messages, null, Map.of());
+        row, null, null, null, null, null, null, null, null, messages, null, null, Map.of());
   }
 
   /** The same as another row. */
@@ -118,6 +136,7 @@ public record Example(
         completion,
         messages,
         answers,
+        negatives,
         fields);
   }
 
@@ -135,6 +154,7 @@ public record Example(
         completion,
         messages,
         answers,
+        negatives,
         fields);
   }
 
@@ -148,6 +168,9 @@ public record Example(
     }
     if (answers != null) {
       answers.forEach(answer -> texts.add(answer.text()));
+    }
+    if (negatives != null) {
+      texts.addAll(negatives);
     }
     return texts;
   }
@@ -164,7 +187,7 @@ public record Example(
   }
 
   /**
-   * The text by which two examples count as equal: both texts, the words, prompt and completion, or
+   * The text by which two examples count as equal: all texts, the words, prompt and completion, or
    * all turns, in lower case, with runs of white space as one space.
    */
   String normalised() {
@@ -183,6 +206,9 @@ public record Example(
       parts.add(text == null ? "" : text);
       if (textPair != null) {
         parts.add(textPair);
+      }
+      if (negatives != null) {
+        parts.addAll(negatives);
       }
     }
     // U+0000 cannot be confused with text: it parts the texts.

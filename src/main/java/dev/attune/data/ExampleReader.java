@@ -118,12 +118,13 @@ final class ExampleReader {
     if (!columns.isUsable(names)) {
       throw new InputException(
           at(row)
-              + " has no text: its fields are "
+              + (columns.arePairs() ? " has no pair of texts" : " has no text")
+              + ": its fields are "
               + Excerpt.quoted(List.copyOf(names))
               + ". Recognised: "
               + Columns.documentation()
               + ". Name another with "
-              + Term.COLUMNS.of("text=NAME"));
+              + Term.COLUMNS.of(columns.arePairs() ? Columns.PAIR_BY_NAME : "text=NAME"));
     }
   }
 
@@ -214,6 +215,14 @@ final class ExampleReader {
           answers,
           given.fields());
     }
+    if (roles.containsKey(Columns.Role.ANCHOR)) {
+      return Example.ofAnchor(
+          row,
+          text(row, values, roles.get(Columns.Role.ANCHOR)),
+          text(row, values, roles.get(Columns.Role.POSITIVE)),
+          negatives(row, values, Columns.negatives(roles, values.keySet())),
+          given.fields());
+    }
     boolean isTurns = columns.areTurns(roles);
     Instruction instruction = isTurns ? instruction(row, values, roles) : null;
     List<ChatMessage> messages =
@@ -239,7 +248,23 @@ final class ExampleReader {
             : joined ? text(row, values, roles.get(Columns.Role.COMPLETION)) : null,
         messages,
         null,
+        null,
         given.fields());
+  }
+
+  /** One text a column, or the list of a column. */
+  private List<String> negatives(int row, Map<String, Object> values, List<String> columns) {
+    List<String> negatives = new ArrayList<>();
+    for (String column : columns) {
+      Object value = values.get(column);
+      if (value instanceof List<?>) {
+        negatives.addAll(strings(row, values, column, false));
+      } else {
+        String text = text(row, values, column);
+        negatives.add(text == null ? "" : text);
+      }
+    }
+    return negatives;
   }
 
   private Instruction instruction(

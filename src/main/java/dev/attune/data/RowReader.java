@@ -234,6 +234,17 @@ final class RowReader {
     if (guessed.isUsable(header)) {
       return;
     }
+    if (columns.arePairs()) {
+      throw new InputException(
+          file
+              + ", row 1 names no pair of texts: "
+              + Excerpt.quoted(header)
+              + dialect.otherDelimiter(header)
+              + "\n  Say which columns are one: "
+              + Term.COLUMNS.of(Columns.PAIR_BY_NAME)
+              + "; where row 1 is data, say what its columns are: "
+              + Term.COLUMNS.of("anchor,positive"));
+    }
     throw new InputException(
         file
             + ", row 1 names no text column: "

@@ -40,6 +40,25 @@ final class UsualNames {
       names(
           "tag ner ner_labels labels label pos pos_tags upos xpos chunk_tags bio_tags token_labels");
 
+  /** Of pairs and triplets: what something is like, what it is like, and what it is not like. */
+  static final Set<String> ANCHORS =
+      names("anchor query question search_query claim sent0 anchors queries");
+
+  static final Set<String> POSITIVES =
+      names(
+          "positive positives pos passage document doc answer context response positive_passage"
+              + " pos_passage relevant relevant_passage sent1 evidence");
+
+  static final Set<String> NEGATIVES =
+      names(
+          "negative negatives neg hard_neg hard_negative hard_negatives negative_passage"
+              + " neg_passage irrelevant negative_1 neg_1 hard_neg_1 hard_negative_1"
+              + " negative_passage_1");
+
+  /** How alike two texts are. */
+  static final Set<String> SCORES =
+      names("score scores similarity similarity_score relatedness relatedness_score sim");
+
   static final Set<String> INPUTS = names("context");
   static final Set<String> SYSTEMS = names("system_prompt system_message");
   static final Set<String> TOKENS = names("token word");

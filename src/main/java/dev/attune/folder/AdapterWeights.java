@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /** Joins a model's parameters with an adapter's tensors, under the names that PEFT gives them. */
@@ -127,7 +128,7 @@ public final class AdapterWeights {
         whole.add(module);
       }
       writer.add(
-          SavedAdapter.PREFIX + savedName(parameters, segment, module),
+          SavedAdapter.PREFIX + model.savedName(savedName(parameters, segment, module)),
           "F32",
           segment.shape(),
           ModelWeights.chunks(parameters, segment));
@@ -137,7 +138,14 @@ public final class AdapterWeights {
     AdapterConfig config = new AdapterConfig(lora, base, taskType, MissingNode.getInstance());
     ModelFiles.writeJson(
         folder.resolve(ModelFiles.ADAPTER_CONFIG),
-        config.toJson(targets(parameters, lora, adapted), whole, transposed));
+        config.toJson(
+            savedNames(model, targets(parameters, lora, adapted)),
+            savedNames(model, whole),
+            transposed));
+  }
+
+  private static Set<String> savedNames(Model model, Set<String> modules) {
+    return modules.stream().map(model::savedName).collect(Collectors.toCollection(TreeSet::new));
   }
 
   /** PEFT wraps a module that has an adapter, and its bias with it. */

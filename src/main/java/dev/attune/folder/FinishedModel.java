@@ -17,6 +17,7 @@ public final class FinishedModel {
   private final TextTokenizer tokenizer;
   private final Path generationConfig;
   private final ObjectNode attune;
+  private ModelInstall.Writer more = folder -> {};
 
   private FinishedModel(
       ModelInstall.Writer weights,
@@ -84,6 +85,17 @@ public final class FinishedModel {
         attune);
   }
 
+  /**
+   * With what sentence-transformers reads beside the model.
+   *
+   * @param width C
+   * @param length tokens of a text at most
+   */
+  public FinishedModel with(SentenceModules modules, int width, int length) {
+    more = folder -> modules.write(folder, width, length);
+    return this;
+  }
+
   private static String transformersName(String dtype) {
     return switch (dtype) {
       case "BF16" -> "bfloat16";
@@ -104,6 +116,7 @@ public final class FinishedModel {
   private void write(Path folder) throws IOException {
     weights.write(folder);
     tokenizer.saveTo(folder);
+    more.write(folder);
     if (generationConfig != null) {
       Files.copy(generationConfig, folder.resolve(ModelFiles.GENERATION_CONFIG));
     }

@@ -41,6 +41,8 @@ public final class ModelFiles {
 
   static {
     NAMES.addAll(List.of(CONFIG, ADAPTER_CONFIG, GENERATION_CONFIG, ATTUNE));
+    NAMES.addAll(
+        List.of(SentenceModules.MODULES, SentenceModules.SETTINGS, SentenceModules.LENGTH));
   }
 
   /** Weights of a model or an adapter: whole, in shards, or an index of shards. */
@@ -49,6 +51,10 @@ public final class ModelFiles {
           "(model|adapter_model)(-\\d+-of-\\d+)?\\.safetensors|model\\.safetensors\\.index\\.json"
               + "|(pytorch_model|adapter_model)(-\\d+-of-\\d+)?\\.bin"
               + "|pytorch_model\\.bin\\.index\\.json");
+
+  /** Files of a model in folders of their own. */
+  private static final List<String> INNER =
+      List.of(SentenceModules.POOLING, SentenceModules.NORMALIZE);
 
   private ModelFiles() {}
 
@@ -76,6 +82,7 @@ public final class ModelFiles {
         }
       }
     }
+    INNER.stream().map(folder::resolve).filter(Files::isRegularFile).forEach(found::add);
     found.sort(null);
     return found;
   }

@@ -56,11 +56,14 @@ public final class ModelInstall {
     try {
       writer.write(partial);
       Set<String> names = new TreeSet<>();
-      list(partial).forEach(file -> names.add(file.getFileName().toString()));
+      list(partial).forEach(file -> names.add(name(partial, file)));
       Files.write(partial.resolve(LIST), new ObjectMapper().writeValueAsBytes(names));
       for (Path file : list(partial)) {
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
           files.sync(channel);
+        }
+        if (!file.getParent().equals(partial)) {
+          files.syncFolder(file.getParent());
         }
       }
       files.syncFolder(partial);
@@ -136,14 +139,19 @@ public final class ModelInstall {
     Path ready = target.resolve(READY);
     for (Path file : list(ready)) {
       if (!isList(file)) {
-        files.replace(file, target.resolve(file.getFileName()));
+        Path place = target.resolve(name(ready, file));
+        files.createFolder(place.getParent());
+        files.replace(file, place);
+        if (!place.getParent().equals(target)) {
+          files.syncFolder(place.getParent());
+        }
       }
     }
     Path names = ready.resolve(LIST);
     if (Files.exists(names)) {
       Set<?> ours = new ObjectMapper().readValue(names.toFile(), Set.class);
       for (Path file : ModelFiles.list(target)) {
-        if (!ours.contains(file.getFileName().toString())) {
+        if (!ours.contains(name(target, file))) {
           files.delete(file);
         }
       }
@@ -153,14 +161,26 @@ public final class ModelInstall {
     deleteFolder(target.resolve(PARTIAL), files);
   }
 
+  /** What a file is called in the list: {@code 1_Pooling/config.json}. */
+  private static String name(Path folder, Path file) {
+    return folder.relativize(file).toString().replace('\\', '/');
+  }
+
   private static boolean isList(Path file) {
     return file.getFileName().toString().equals(LIST);
   }
 
+  /** The files of a folder and of the folders in it, in the order of their names. */
   private static List<Path> list(Path folder) throws IOException {
     List<Path> files = new ArrayList<>();
     try (DirectoryStream<Path> stream = Files.newDirectoryStream(folder)) {
-      stream.forEach(files::add);
+      for (Path entry : stream) {
+        if (Files.isDirectory(entry)) {
+          files.addAll(list(entry));
+        } else {
+          files.add(entry);
+        }
+      }
     }
     files.sort(null);
     return files;
@@ -170,8 +190,14 @@ public final class ModelInstall {
     if (!Files.exists(folder)) {
       return;
     }
-    for (Path file : list(folder)) {
-      files.delete(file);
+    try (DirectoryStream<Path> stream = Files.newDirectoryStream(folder)) {
+      for (Path entry : stream) {
+        if (Files.isDirectory(entry)) {
+          deleteFolder(entry, files);
+        } else {
+          files.delete(entry);
+        }
+      }
     }
     files.delete(folder);
   }

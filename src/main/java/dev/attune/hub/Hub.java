@@ -23,6 +23,15 @@ public final class Hub {
   /** The models that need no folder: names for {@link #resolve}. */
   public static final List<String> NAMES = List.of("minilm");
 
+  /**
+   * Whether a folder is the one that "minilm" stands for, which has the weights of a
+   * sentence-transformers model without that library's files.
+   */
+  public static boolean isMiniLm(Path folder) {
+    return folder.getFileName() != null
+        && folder.getFileName().toString().equals(MiniLm.folderName());
+  }
+
   private static volatile boolean mavenAllowed;
 
   private final Cache cache;

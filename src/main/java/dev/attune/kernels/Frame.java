@@ -254,6 +254,10 @@ public final class Frame {
     return put('i', value.code());
   }
 
+  public Frame pairLoss(PairLossKind value) {
+    return put('i', value.code());
+  }
+
   private Frame put(float value) {
     return put('f', Float.floatToRawIntBits(value));
   }

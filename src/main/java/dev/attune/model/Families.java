@@ -61,7 +61,7 @@ public final class Families {
             case TOKEN -> "ForTokenClassification";
             case SPAN -> "ForQuestionAnswering";
             case LANGUAGE_MODEL -> languageModel;
-            case NONE -> "Model";
+            case POOLED, NONE -> "Model";
           };
     }
   }
@@ -190,6 +190,23 @@ public final class Families {
       model.close();
       throw e;
     }
+    return model;
+  }
+
+  /**
+   * Builds the model whose output is one vector per sequence, with zeroed parameters.
+   *
+   * @param pooling the rows that make it
+   */
+  public static TransformerModel pooled(
+      Backend backend,
+      JsonNode config,
+      Head.Pooling pooling,
+      Float dropout,
+      ParameterBuilder builder) {
+    TransformerModel model =
+        (TransformerModel) create(backend, config, HeadKind.POOLED, 1, dropout, builder);
+    model.pool(pooling);
     return model;
   }
 

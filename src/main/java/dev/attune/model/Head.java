@@ -24,7 +24,17 @@ public final class Head {
     /** The last of each sequence, which alone sees all others in a causal model. */
     LAST,
     /** Their mean. */
-    MEAN
+    MEAN;
+
+    /** Runs the body for what is read of it: (B,C). */
+    Tensor apply(Tape tape, Transformer body, Inputs inputs) {
+      return switch (this) {
+        case FIRST -> body.forwardFirstRows(tape, inputs);
+        case LAST -> body.forwardLastRows(tape, inputs);
+        case MEAN ->
+            MeanPool.apply(tape, body.forward(tape, inputs), inputs.cuSeqlens(), inputs.sequences());
+      };
+    }
   }
 
   /**
@@ -175,14 +185,8 @@ public final class Head {
   }
 
   private Tensor features(Tape tape, Transformer body, Inputs inputs) {
-    if (!ofSequences) {
-      return body.forward(tape, inputs);
-    }
-    return switch (spec.pooling()) {
-      case FIRST -> body.forwardFirstRows(tape, inputs);
-      case LAST -> body.forwardLastRows(tape, inputs);
-      case MEAN ->
-          MeanPool.apply(tape, body.forward(tape, inputs), inputs.cuSeqlens(), inputs.sequences());
-    };
+    return ofSequences
+        ? spec.pooling().apply(tape, body, inputs)
+        : body.forward(tape, inputs);
   }
 }

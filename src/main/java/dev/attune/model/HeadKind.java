@@ -10,6 +10,8 @@ public enum HeadKind {
   SPAN,
   /** The vocabulary on every row; its product is taken by the loss: hidden states (N,C). */
   LANGUAGE_MODEL,
+  /** Nothing, but the rows of each sequence become one: (B,C). */
+  POOLED,
   /** Nothing: the hidden states (N,C) themselves. */
   NONE;
 

@@ -12,6 +12,9 @@ public interface Model extends AutoCloseable {
   /** K: of the head; V of a language model, and 0 without a head. */
   int outputs();
 
+  /** C. */
+  int width();
+
   /** The longest sequence its positions allow, special tokens included. */
   int maxLength();
 
@@ -35,10 +38,15 @@ public interface Model extends AutoCloseable {
   /**
    * Runs the model.
    *
-   * @return what {@link HeadKind} says: logits f32, or of a language model the last hidden states
+   * @return what {@link HeadKind} says: logits or vectors f32, or of a language model the last hidden states
    *     (N,C), whose product with {@link #vocabulary} is never held whole
    */
   Tensor forward(Tape tape, Inputs inputs);
+
+  /** The name of a tensor or a module in the class of Transformers: {@link #architecture}. */
+  default String savedName(String name) {
+    return name;
+  }
 
   /** Another name under which folders hold a tensor, or the same: one that two modules share. */
   default String sharedName(String tensorName) {

@@ -1,7 +1,9 @@
 package dev.attune.model;
 
+import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
 import dev.attune.model.Names.Module;
+import dev.attune.ops.Cast;
 import dev.attune.ops.Projection;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.store.Parameters;
@@ -19,6 +21,7 @@ public final class TransformerModel implements Model {
   private final Parameters parameters;
   private final boolean sharesVocabulary;
   private final Projection vocabulary; // null unless it is a language model
+  private Head.Pooling pooling = Head.Pooling.MEAN; // where there is no head but pooling
 
   /**
    * Allocates the parameters (zeroed).
@@ -43,7 +46,7 @@ public final class TransformerModel implements Model {
           case SEQUENCE, TOKEN -> outputs;
           case SPAN -> 2;
           case LANGUAGE_MODEL -> config.vocabularySize();
-          case NONE -> 0;
+          case POOLED, NONE -> 0;
         };
     String wordName = family.names().of(Module.WORD);
     String lastName = kind == HeadKind.LANGUAGE_MODEL ? family.names().of(Module.VOCABULARY) : null;
@@ -73,6 +76,11 @@ public final class TransformerModel implements Model {
     }
   }
 
+  /** Says which rows of a sequence make its vector, where that is the output. */
+  void pool(Head.Pooling rows) {
+    pooling = rows;
+  }
+
   /** What the head stands on. */
   public Transformer body() {
     return body;
@@ -86,6 +94,11 @@ public final class TransformerModel implements Model {
   @Override
   public int outputs() {
     return outputs;
+  }
+
+  @Override
+  public int width() {
+    return family.config().width();
   }
 
   @Override
@@ -123,6 +136,13 @@ public final class TransformerModel implements Model {
     return architecture;
   }
 
+  /** A class without head is the body itself, and its names lack the body's prefix. */
+  @Override
+  public String savedName(String name) {
+    boolean isBare = kind == HeadKind.POOLED && name.startsWith(bodyPrefix());
+    return isBare ? name.substring(bodyPrefix().length()) : name;
+  }
+
   @Override
   public String sharedName(String tensorName) {
     if (!family.config().isTied()) {
@@ -156,6 +176,9 @@ public final class TransformerModel implements Model {
 
   @Override
   public Tensor forward(Tape tape, Inputs inputs) {
+    if (kind == HeadKind.POOLED) {
+      return Cast.apply(tape, pooling.apply(tape, body, inputs), DType.F32);
+    }
     return head == null ? body.forward(tape, inputs) : head.forward(tape, body, inputs);
   }
 

@@ -42,7 +42,7 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
    */
   static Datasets read(RunConfig config, Datasets given, boolean asTurns) {
     TaskType task = Tasks.named(config.text(RunOption.TASK));
-    ReadOptions options = options(config, task.readsTags(), asTurns);
+    ReadOptions options = options(config, task, asTurns);
     Dataset train = given == null ? null : given.train();
     return new Datasets(
         train == null ? required(config, RunOption.TRAIN_FILE, options) : train,
@@ -78,7 +78,7 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
     if (needsFile) {
       config.required(RunOption.TRAIN_FILE);
     }
-    options(config, false, false);
+    options(config, Tasks.named(config.text(RunOption.TASK)), false);
     share(config, RunOption.VALIDATION_SPLIT);
     share(config, RunOption.TEST_SPLIT);
   }
@@ -86,14 +86,15 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
   /**
    * How a run's options say that files are read.
    *
-   * @param tagged whether words with tags are wanted
+   * @param task that they are read for
    */
-  static ReadOptions options(RunConfig config, boolean tagged, boolean asTurns) {
+  static ReadOptions options(RunConfig config, TaskType task, boolean asTurns) {
+    Columns columns = Columns.parse(config.text(RunOption.COLUMNS));
     return new ReadOptions(
-        Columns.parse(config.text(RunOption.COLUMNS)),
+        task.readsPairs() ? columns.forPairs() : columns,
         config.flag(RunOption.SKIP_BAD_ROWS),
         asTurns,
-        written(config, tagged));
+        written(config, task.readsTags()));
   }
 
   private static FileOptions written(RunConfig config, boolean tagged) {
@@ -107,7 +108,7 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
 
   /** The rows of a file for a task, as they are. */
   public static Dataset rows(RunConfig config, TaskType task) {
-    return required(config, RunOption.FILE, options(config, task.readsTags(), false));
+    return required(config, RunOption.FILE, options(config, task, false));
   }
 
   /**
@@ -117,7 +118,7 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
    */
   static Dataset file(RunConfig config, Task task, boolean asTurns, boolean needsTargets) {
     Dataset read =
-        required(config, RunOption.FILE, options(config, task.type().readsTags(), asTurns));
+        required(config, RunOption.FILE, options(config, task.type(), asTurns));
     if (!needsTargets) {
       return read;
     }

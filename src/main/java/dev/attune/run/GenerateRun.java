@@ -6,6 +6,7 @@ import dev.attune.data.ReadOptions;
 import dev.attune.generate.GeneratedText;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.Prompt;
+import dev.attune.task.CausalLm;
 import dev.attune.text.ChatMessage;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -77,7 +78,7 @@ public final class GenerateRun implements AutoCloseable {
 
   /** The prompts of a file: a line each of a .txt, else rows with a prompt, text or messages. */
   public List<Prompt> prompts(Path file) {
-    ReadOptions options = Datasets.options(config, false, model.asTurns());
+    ReadOptions options = Datasets.options(config, CausalLm.TYPE, model.asTurns());
     boolean isTable = config.isGiven(RunOption.FORMAT) || config.isGiven(RunOption.COLUMNS);
     if (DataReader.isText(file) && !isTable) {
       return DataReader.lines(file, options.written()).stream().map(this::prompt).toList();

@@ -8,7 +8,6 @@ import dev.attune.folder.FinishedModel;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
-import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.ParameterBuilder;
@@ -52,20 +51,20 @@ public final class MergeRun {
         OutputFolder folder =
             OutputFolder.prepare(output, config.flag(RunOption.OVERWRITE), false);
         TextTokenizer tokenizer = adapter.openTokenizer();
-        Model model =
-            Families.create(
-                backend, adapter.config(), task.head(), task.outputs(), null, builder)) {
+        Model model = task.model(backend, adapter.config(), null, builder)) {
       ModelWeights.Loaded loaded =
           AdapterWeights.load(path, adapter.adapter(), adapter.base(), model);
       AdapterWeights.merge(model, lora, loaded);
-      FinishedModel.whole(
+      FinishedModel merged =
+          FinishedModel.whole(
               model,
               describe(adapter, task),
               dtype(adapter.config()),
               tokenizer,
               adapter.generationConfig(),
-              beyondHead(adapter.attune()))
-          .install(folder.folder());
+              beyondHead(adapter.attune()));
+      int length = TrainedModel.maxLength(OpenOptions.DEFAULT, adapter, task, model.maxLength());
+      task.finished(merged, model.width(), length).install(folder.folder());
       return new Outcome(folder.folder());
     } catch (IOException e) {
       throw new UncheckedIOException(

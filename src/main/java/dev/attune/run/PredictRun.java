@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.task.Prediction;
@@ -54,6 +55,13 @@ public final class PredictRun {
     try (Session session = Session.open(config);
         TrainedModel trained = TrainedModel.open(config, session);
         Inference inference = new Inference(session.backend())) {
+      if (trained.task().type().readsPairs()) {
+        throw new InputException(
+            RunOption.MODEL.with(config.text(RunOption.MODEL))
+                + " makes embeddings of texts: attune embed writes them. To have it predict, train"
+                + " it first: "
+                + Term.TRAINING.of(config.text(RunOption.MODEL)));
+      }
       if (trained.task().type().generates()) {
         throw new InputException(
             RunOption.MODEL.with(config.text(RunOption.MODEL))

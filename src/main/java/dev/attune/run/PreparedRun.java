@@ -13,7 +13,6 @@ import dev.attune.folder.ModelWeights;
 import dev.attune.generate.GenerationDefaults;
 import dev.attune.generate.TextGeneration;
 import dev.attune.hub.Progress;
-import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.run.RunIdentity.Fact;
 import dev.attune.store.Freezing;
@@ -97,7 +96,7 @@ final class PreparedRun implements AutoCloseable {
               + " to generate for");
     }
     HeadChoice head = head(plan, base, read);
-    Task task = plan.task().create(head.labels(), read.train(), config.taskOptions());
+    Task task = plan.task().create(head.labels(), read.train(), config.taskOptions()).on(base);
     if (task.isCalibrated() && read.validation() == null) {
       throw new InputException(
           RunOption.TUNE_THRESHOLDS
@@ -119,11 +118,9 @@ final class PreparedRun implements AutoCloseable {
       TextTokenizer tokenizer = opening.add(base.openTokenizer());
       Model model =
           opening.add(
-              Families.create(
+              task.model(
                   session.backend(),
                   base.config(),
-                  task.head(),
-                  task.outputs(),
                   plan.dropout(),
                   builder(plan, base, session)));
       PreparedRun run = new PreparedRun(plan, base, data, output, session, tokenizer, model);
@@ -280,6 +277,7 @@ final class PreparedRun implements AutoCloseable {
               + config.text(RunOption.LEARNING_RATE)
               + ", the default of adapters");
     }
+    data.task().notes().forEach(listener::onNote);
     boolean isNew = !loaded.created().isEmpty();
     if (isNew != head.keeps()) {
       head.note().ifPresent(listener::onNote);
@@ -368,7 +366,7 @@ final class PreparedRun implements AutoCloseable {
   }
 
   int maxLength() {
-    return plan.maxLength(model.maxLength());
+    return plan.maxLength(model.maxLength(), data.task().usualLength());
   }
 
   @Override

@@ -20,7 +20,7 @@ public enum RunOption {
       "TASK",
       "classification",
       "classification, multi-label-classification, regression, token-classification,"
-          + " question-answering or causal-lm",
+          + " question-answering, causal-lm or embedding",
       OnResume.STAYS),
   TRAIN_FILE(
       "FILE",
@@ -152,6 +152,36 @@ public enum RunOption {
   FREEZE_LAYERS(
       "N", "0", "keep the weights of the embeddings and of the first N layers", OnResume.STAYS),
   FREEZE_BASE(null, "false", "keep all weights but the head's (linear probing)", OnResume.STAYS),
+  LOSS(
+      "NAME",
+      null,
+      "of embeddings: multiple-negatives-ranking (the default of pairs and triplets),"
+          + " multiple-negatives-symmetric-ranking, cosent (the default of scores),"
+          + " cosine-similarity or triplet",
+      OnResume.STAYS),
+  LOSS_SCALE("X", null, "of cosines in a ranking loss and in cosent; 20", OnResume.STAYS),
+  LOSS_MARGIN("X", null, "of the triplet loss; 5", OnResume.STAYS),
+  TRIPLET_DISTANCE(
+      "NAME", null, "of the triplet loss: euclidean, the default, or cosine", OnResume.STAYS),
+  MATRYOSHKA_DIMS(
+      "LIST",
+      null,
+      "learn vectors that may be cut to these lengths: 384,256,128",
+      OnResume.STAYS),
+  MATRYOSHKA_WEIGHTS("LIST", null, "weight of the loss at each; 1", OnResume.STAYS),
+  POOLING(
+      "NAME",
+      null,
+      "how embeddings are made of tokens: mean, cls or lasttoken; else as the model has it",
+      OnResume.STAYS),
+  NORMALIZE(null, "false", "make embeddings unit vectors, if the model does not", OnResume.STAYS),
+  QUERY_PROMPT("TEXT", null, "put before the first text of each row", OnResume.STAYS),
+  PASSAGE_PROMPT("TEXT", null, "put before the other texts of each row", OnResume.STAYS),
+  BATCH_SAMPLER(
+      "NAME",
+      null,
+      "of embeddings: batch, the default, or no-duplicates: no text twice in a batch",
+      OnResume.STAYS),
   LORA_R(
       "N",
       "0",
@@ -253,7 +283,7 @@ public enum RunOption {
       null, "false", "go on from the newest checkpoint in the output folder", OnResume.MAY_CHANGE),
   OVERWRITE(null, "false", "replace the model in the output folder", OnResume.MAY_CHANGE),
   FILE("FILE", null, "data to evaluate or predict"),
-  OUTPUT("FILE", null, "where predictions go: .jsonl, or .csv or .tsv"),
+  OUTPUT("FILE", null, "where results go: .jsonl, or .csv or .tsv; of embeddings .jsonl or .npy"),
   EVALUATE_WITH(
       "WAY",
       "loss",
@@ -266,6 +296,8 @@ public enum RunOption {
       "the base model, where it is not what the adapter or the run says",
       OnResume.BY_CONTENT),
   PROMPT("TEXT", null, "what to continue"),
+  PROMPT_NAME("NAME", null, "the prompt of the model to put before texts, such as query"),
+  TRUNCATE_DIM("N", null, "keep the first N numbers of each embedding"),
   PROMPTS("FILE", null, "many prompts: .txt, one a line, or rows with a prompt or messages"),
   INTERACTIVE(null, "false", "a conversation on the terminal"),
   CHAT(null, "false", "the prompt is a user's message: apply the chat template"),
@@ -331,6 +363,28 @@ public enum RunOption {
           LOAD_IN_4BIT,
           LOAD_IN_8BIT,
           LOAD_IN_BF16,
+          PRECISION,
+          BACKEND,
+          ISA,
+          THREADS);
+
+  /** Options of {@code attune embed}. */
+  public static final List<RunOption> EMBED =
+      List.of(
+          MODEL,
+          BASE_MODEL,
+          FILE,
+          OUTPUT,
+          COLUMNS,
+          FORMAT,
+          ENCODING,
+          DELIMITER,
+          QUOTING,
+          SKIP_BAD_ROWS,
+          PROMPT_NAME,
+          TRUNCATE_DIM,
+          NORMALIZE,
+          MAX_LENGTH,
           PRECISION,
           BACKEND,
           ISA,

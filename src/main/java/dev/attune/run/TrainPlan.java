@@ -323,7 +323,8 @@ record TrainPlan(
   private static boolean newHead(RunConfig config, TaskType task) {
     boolean wanted = config.flag(RunOption.NEW_HEAD);
     if (wanted && !task.hasOwnHead()) {
-      throw new InputException(RunOption.NEW_HEAD + ": a language model has no head to draw anew");
+      throw new InputException(
+          RunOption.NEW_HEAD + ": a model for " + task.name() + " has no head to draw anew");
     }
     return wanted;
   }
@@ -335,8 +336,15 @@ record TrainPlan(
         : new AdamW(parameters, (AdamW.Config) optimizer, factors);
   }
 
-  /** Tokens of a text at most. */
-  int maxLength(int positions) {
+  /**
+   * Tokens of a text at most.
+   *
+   * @param usual where the options do not say; null: as their default has it
+   */
+  int maxLength(int positions, Integer usual) {
+    if (usual != null && !config.isGiven(RunOption.MAX_LENGTH)) {
+      return Math.min(usual, positions);
+    }
     int wanted = config.smallInteger(RunOption.MAX_LENGTH);
     if (wanted > positions) {
       if (config.isGiven(RunOption.MAX_LENGTH)) {

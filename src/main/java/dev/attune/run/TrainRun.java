@@ -294,16 +294,18 @@ public final class TrainRun {
     ObjectNode eval = attune.putObject("eval");
     result.evaluation().forEach(eval::put);
     Path generation = run.base().generationConfig();
-    return plan.lora() == null
-        ? FinishedModel.whole(run.model(), json, "F32", run.tokenizer(), generation, attune)
-        : FinishedModel.adapter(
-            run.model(),
-            plan.lora(),
-            run.baseName(),
-            task.type().peftType(),
-            run.tokenizer(),
-            generation,
-            attune);
+    FinishedModel finished =
+        plan.lora() == null
+            ? FinishedModel.whole(run.model(), json, "F32", run.tokenizer(), generation, attune)
+            : FinishedModel.adapter(
+                run.model(),
+                plan.lora(),
+                run.baseName(),
+                task.type().peftType(),
+                run.tokenizer(),
+                generation,
+                attune);
+    return task.finished(finished, run.model().width(), run.maxLength());
   }
 
   /** The base model by a name that stays true elsewhere: a folder by its whole path. */

@@ -52,23 +52,33 @@ public final class TrainedModel implements AutoCloseable {
     TextTokenizer tokenizer = folder.openTokenizer();
     Model model = null;
     try {
-      model =
-          Families.create(
-              backend,
-              folder.config(),
-              task.head(),
-              task.outputs(),
-              null,
-              builder(folder, task, options.weights(), backend, precision));
-      load(folder, model);
-      model.parameters().prepareInference(precision);
+      model = model(folder, task, options.weights(), backend, precision);
       return new TrainedModel(
-          folder, task, model, tokenizer, maxLength(options, folder, model.maxLength()));
+          folder, task, model, tokenizer, maxLength(options, folder, task, model.maxLength()));
     } catch (RuntimeException e) {
       tokenizer.close();
       if (model != null) {
         model.close();
       }
+      throw e;
+    }
+  }
+
+  /** The model of a folder with its weights, for a task. */
+  static Model model(
+      ModelFolder folder, Task task, HeldWeights weights, Backend backend, DType precision) {
+    Model model =
+        task.model(
+            backend,
+            folder.config(),
+            null,
+            builder(folder, task, weights, backend, precision));
+    try {
+      load(folder, model);
+      model.parameters().prepareInference(precision);
+      return model;
+    } catch (RuntimeException e) {
+      model.close();
       throw e;
     }
   }
@@ -125,7 +135,7 @@ public final class TrainedModel implements AutoCloseable {
     }
   }
 
-  private static int maxLength(OpenOptions options, ModelFolder folder, int positions) {
+  static int maxLength(OpenOptions options, ModelFolder folder, Task task, int positions) {
     if (options.maxLength() != null) {
       if (options.maxLength() > positions) {
         throw new InputException(
@@ -138,7 +148,8 @@ public final class TrainedModel implements AutoCloseable {
       }
       return options.maxLength();
     }
-    int saved = new SavedSettings(folder.attune()).integer("max_length", 1, positions);
+    int usual = task.usualLength() == null ? positions : task.usualLength();
+    int saved = new SavedSettings(folder.attune()).integer("max_length", 1, usual);
     return Math.min(saved, positions);
   }
 

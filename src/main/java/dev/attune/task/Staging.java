@@ -30,6 +30,8 @@ public final class Staging implements AutoCloseable {
   private int sequenceCapacity;
   private int targetWidth = 1;
   private int sequences;
+  private int examples;
+  private TargetLayout layout = TargetLayout.NONE;
   private int learnedCount;
   private int learnedRowCount;
   private int segments;
@@ -58,6 +60,8 @@ public final class Staging implements AutoCloseable {
     int N = batch.rows();
     int B = batch.sequences();
     sequences = B;
+    examples = batch.examples();
+    layout = batch.layout();
     int padded = backend.paddedRows(N);
     reservePadded(padded, B, batch.layout().width());
     put(rowArray(0), batch.inputIds(), N);
@@ -210,9 +214,24 @@ public final class Staging implements AutoCloseable {
     return address(sequenceArray(0));
   }
 
+  /** Address of 0, 1, 2, … as i32, as many as sequences. */
+  public long numbersOfSequences() {
+    return address(sequenceArray(2));
+  }
+
   /** B of the staged batch. */
   public int sequences() {
     return sequences;
+  }
+
+  /** Examples of the staged batch: see {@link Batch#examples}. */
+  public int examples() {
+    return examples;
+  }
+
+  /** How the targets of the staged batch lie. */
+  TargetLayout layout() {
+    return layout;
   }
 
   /** B and the sequences that fill the rows up to the number that the device wants. */

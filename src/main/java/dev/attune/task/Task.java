@@ -1,5 +1,6 @@
 package dev.attune.task;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
@@ -7,8 +8,13 @@ import dev.attune.batch.RowEncoder;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.TargetChecks;
+import dev.attune.folder.FinishedModel;
+import dev.attune.folder.ModelFolder;
+import dev.attune.kernels.Backend;
+import dev.attune.model.Families;
 import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
+import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
@@ -45,6 +51,35 @@ public interface Task extends TargetChecks {
   }
 
   /**
+   * The task as a model folder has it, whose settings are part of what is learned.
+   *
+   * @throws dev.attune.core.InputException if it asks for what is not supported
+   */
+  default Task on(ModelFolder folder) {
+    return this;
+  }
+
+  /** What was decided where nobody asked for it: to be told before training. */
+  default List<String> notes() {
+    return List.of();
+  }
+
+  /** Tokens of a text at most where nobody says how many; null: as training has it for all. */
+  default Integer usualLength() {
+    return null;
+  }
+
+  /**
+   * Builds the model, with zeroed parameters.
+   *
+   * @param dropout replaces every dropout of the config; null keeps them
+   * @param builder may carry adapters and the storage of frozen weights
+   */
+  default Model model(Backend backend, JsonNode config, Float dropout, ParameterBuilder builder) {
+    return Families.create(backend, config, head(), outputs(), dropout, builder);
+  }
+
+  /**
    * How rows become sequences with targets.
    *
    * @param maxLength tokens of a sequence at most, special tokens included
@@ -58,7 +93,7 @@ public interface Task extends TargetChecks {
    *
    * @param output of the model's forward
    * @param labelSmoothing of the cross-entropy, 0..1; 0 where {@link #smoothsLabels} says no
-   * @return how many losses there are
+   * @return how many losses there are; 0: the loss is not one of such data
    */
   int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing);
 
@@ -74,6 +109,15 @@ public interface Task extends TargetChecks {
 
   /** The names of what a {@link Measurement} gives, in its order. */
   List<String> metricNames();
+
+  /**
+   * The same for some data, where its form decides.
+   *
+   * @param data encoded for evaluation
+   */
+  default List<String> metricNames(EncodedDataset data) {
+    return metricNames();
+  }
 
   /**
    * Starts to measure.
@@ -138,4 +182,14 @@ public interface Task extends TargetChecks {
    * @param settings of attune.json
    */
   void describe(ObjectNode outputs, ObjectNode settings);
+
+  /**
+   * A finished model with the files that others read of its task.
+   *
+   * @param width C
+   * @param length tokens of a text at most
+   */
+  default FinishedModel finished(FinishedModel model, int width, int length) {
+    return model;
+  }
 }

@@ -60,6 +60,11 @@ public interface TaskType {
     return false;
   }
 
+  /** Whether it learns from pairs and triplets of texts. */
+  default boolean readsPairs() {
+    return false;
+  }
+
   /**
    * Whether its head stands on the base model and may be a new one; that of a language model is
    * part of the base.

@@ -19,7 +19,8 @@ public final class Tasks {
           Regression.TYPE,
           TokenClassification.TYPE,
           QuestionAnswering.TYPE,
-          CausalLm.TYPE);
+          CausalLm.TYPE,
+          Embedding.TYPE);
 
   /** Of a head that nothing else is known of. */
   private static final int DEFAULT_OUTPUTS = 2;
@@ -73,7 +74,7 @@ public final class Tasks {
     String noted = folder.attune().path("task").asText("");
     TaskType type = noted.isEmpty() ? told(folder) : named(noted);
     LabelMap labels = type.hasLabels() ? labels(folder) : null;
-    return type.open(labels, folder.attune(), options);
+    return type.open(labels, folder.attune(), options).on(folder);
   }
 
   /**

@@ -54,7 +54,7 @@ public final class Evaluator {
   /** The names of the values that {@link #evaluate} gives, in their order. */
   public List<String> names() {
     List<String> names = new ArrayList<>(List.of("loss"));
-    names.addAll(task.metricNames());
+    names.addAll(task.metricNames(data));
     if (answers != null) {
       TextMetrics texts = new TextMetrics();
       texts.add("", "");

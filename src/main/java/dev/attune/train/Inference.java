@@ -60,7 +60,7 @@ public final class Inference implements AutoCloseable {
       Reading reading,
       BooleanSupplier stopRequested) {
     if (data.size() > 0 && data.size() <= MAX_SEQUENCES && data.tokens() <= MAX_TOKENS) {
-      int[] all = IntStream.range(0, data.size()).toArray();
+      int[] all = IntStream.range(0, data.examples()).toArray();
       Batch batch = new Packer(data, model.positionOffset()).pack(all, new Batch());
       run(model, tape, batch, objective, reading);
     } else if (data.size() > 0) {
@@ -84,7 +84,8 @@ public final class Inference implements AutoCloseable {
     Tensor output = model.forward(tape, inputs);
     double loss = Double.NaN;
     if (objective != null) {
-      loss = staging.sumLosses(objective.apply(tape, model, output, staging));
+      int count = objective.apply(tape, model, output, staging);
+      loss = count == 0 ? Double.NaN : staging.sumLosses(count);
     }
     reading.add(batch, new Output(output, loss));
   }

@@ -9,7 +9,7 @@ import java.util.Map;
  * How to train; what, is given to {@link TrainingLoop} itself. Names follow Transformers'
  * TrainingArguments.
  *
- * @param batchSize sequences in a (micro-)batch
+ * @param batchSize examples in a (micro-)batch
  * @param epochs passes over the data, also in part, unless maxSteps is given
  * @param maxSteps optimizer steps in all; 0: as many as the epochs have
  * @param gradientAccumulationSteps batches in an optimizer step

@@ -109,8 +109,8 @@ public final class TrainingLoop implements AutoCloseable {
               + " or "
               + Term.VALIDATION_SPLIT);
     }
-    int sequences = Math.min(config.batchSize(), data.size());
-    long batches = BatchStream.batchesPerEpoch(data.size(), config.batchSize());
+    int sequences = BatchStream.sequenceCapacity(data, config.batchSize());
+    long batches = BatchStream.batchesPerEpoch(data.examples(), config.batchSize());
     this.runner =
         StepRunner.of(
             new TrainingParts(
@@ -279,7 +279,7 @@ public final class TrainingLoop implements AutoCloseable {
       targets += batch.supervisedTargets();
       divisor += task.divisor(batch);
       tokens += batch.rows();
-      examples += batch.sequences();
+      examples += batch.examples();
       endsEpoch = batch.endsEpoch();
       boolean last = endsEpoch || i == config.gradientAccumulationSteps();
       flops +=

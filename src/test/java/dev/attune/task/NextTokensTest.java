@@ -396,7 +396,7 @@ class NextTokensTest {
         assertThrows(InputException.class, () -> encoder.encode(dataset(Example.of(4, null, null))))
             .getMessage());
     Example both =
-        new Example(5, "a", null, null, null, null, null, "b", "c", null, null, Map.of());
+        new Example(5, "a", null, null, null, null, null, "b", "c", null, null, null, Map.of());
     assertTrue(
         assertThrows(InputException.class, () -> encoder.encode(dataset(both)))
             .getMessage()

@@ -1,0 +1,118 @@
+package dev.attune.data;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.attune.core.InputException;
+import dev.attune.run.RunOption;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** What columns mean where rows are pairs and triplets of texts. */
+class PairColumnsTest {
+  @TempDir Path temp;
+
+  private Dataset read(String name, String content, Columns columns) {
+    try {
+      return DataReader.read(
+          Files.writeString(temp.resolve(name), content), ReadOptions.of(columns));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private Dataset pairs(String name, String content, String columns) {
+    return read(name, content, Columns.parse(columns).forPairs());
+  }
+
+  private String refusal(String name, String content, String columns) {
+    InputException e = assertThrows(InputException.class, () -> pairs(name, content, columns));
+    return RunOption.worded(e.getMessage()).replace(temp.toString() + "/", "");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "anchor,positive|anchor, positive",
+        "anchor,positive,negative|anchor, positive, negative",
+        "query,passage|anchor <- query (guessed by its name), positive <- passage (guessed by its"
+            + " name)",
+        "question,answer|anchor <- question (guessed by its name), positive <- answer (guessed by"
+            + " its name)",
+        "question,context|anchor <- question (guessed by its name), positive <- context (guessed by"
+            + " its name)",
+        "id,Query,pos,neg|anchor <- Query (guessed by its name), positive <- pos (guessed by its"
+            + " name), negative <- neg (guessed by its name); not used: id",
+        "premise,hypothesis|text <- premise, text_pair <- hypothesis",
+        "sentence1,sentence2,score|text <- sentence1, text_pair <- sentence2, label <- score"
+            + " (guessed by its name)",
+        "sentence_1,sentence_2|text <- sentence_1 (guessed by its name), text_pair <- sentence_2"
+            + " (guessed by its name)"
+      })
+  void usualNamesAreFoundAndSaid(String header, String said) {
+    int columns = header.split(",").length;
+    String row = String.join(",", List.of("one", "two", "three", "four").subList(0, columns));
+    String scored = row.replace("three", header.contains("score") ? "0.5" : "three");
+    Dataset data = pairs("a.csv", header + "\n" + scored + "\n", null);
+    assertEquals(said, data.columns());
+    Example example = data.get(0);
+    int first = header.startsWith("id") ? 1 : 0;
+    assertEquals(row.split(",")[first], example.text());
+    assertEquals(row.split(",")[first + 1], example.textPair());
+  }
+
+  @Test
+  void negativesAreColumnsThatCountOrOneList() {
+    Dataset numbered =
+        pairs("a.csv", "anchor,positive,negative_1,negative_2,negative_4\na,b,c,d,e\n", null);
+    assertEquals(List.of("c", "d"), numbered.get(0).negatives());
+    assertTrue(numbered.columns().endsWith("not used: negative_4"), numbered.columns());
+    Dataset list =
+        pairs(
+            "a.jsonl",
+            "{\"anchor\": \"a\", \"positive\": \"b\", \"negatives\": [\"c\", \"d\"]}\n",
+            null);
+    assertEquals(List.of("c", "d"), list.get(0).negatives());
+    Dataset named =
+        pairs("b.csv", "x,y,z\na,b,c\n", "anchor=x,positive=y,negative=z");
+    assertEquals(List.of("c"), named.get(0).negatives());
+    Dataset positional = pairs("c.csv", "a,b,c\n", "anchor,positive,negative");
+    assertEquals("a", positional.get(0).text());
+    assertEquals(List.of("c"), positional.get(0).negatives());
+  }
+
+  @Test
+  void whatMayBeMeantTwiceIsRefused() {
+    String refusal = refusal("a.csv", "query,passage,document\na,b,c\n", null);
+    assertTrue(refusal.contains("--columns anchor=query,positive=passage"), refusal);
+    refusal = refusal("b.csv", "query,passage,neg,hard_negative\na,b,c,d\n", null);
+    assertTrue(refusal.contains("may each be the negative"), refusal);
+    refusal = refusal("c.csv", "body,stars\na,b\n", null);
+    assertTrue(refusal.contains("no pair of texts"), refusal);
+    assertTrue(refusal.contains("--columns anchor=NAME,positive=NAME"), refusal);
+    refusal = refusal("d.jsonl", "{\"anchor\": \"a\", \"positive\": 3}\n", null);
+    assertTrue(refusal.contains("\"positive\" must be a string"), refusal);
+  }
+
+  /** Names of pairs mean nothing to tasks that do not learn from pairs. */
+  @Test
+  void otherTasksDoNotReadAnchors() {
+    Dataset data =
+        read("a.csv", "text,label,positive,negative,anchor\na,b,c,d,e\n", Columns.automatic());
+    assertNull(data.get(0).negatives());
+    assertNull(data.get(0).textPair());
+    assertThrows(
+        InputException.class,
+        () -> read("b.csv", "anchor,positive\na,b\n", Columns.automatic()));
+  }
+}

@@ -1,0 +1,370 @@
+package dev.attune.run;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.InputException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * Training embeddings against sentence-transformers: see {@code tools/make_sentence_goldens.py},
+ * and what is refused.
+ */
+class EmbeddingRunsTest {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final List<String> NAMES =
+      List.of("anchor", "positive", "negative_1", "negative_2");
+
+  @TempDir static Path shared;
+  private static JsonNode goldens;
+
+  @TempDir Path scratch;
+
+  @BeforeAll
+  static void prepare() throws IOException {
+    try (InputStream in = resource("sentences.json")) {
+      goldens = JSON.readTree(in);
+    }
+    for (String file : List.of("config.json", "model.safetensors")) {
+      try (InputStream in = resource("bert/" + file)) {
+        Files.copy(in, shared.resolve(file));
+      }
+    }
+    StringBuilder vocabulary = new StringBuilder();
+    goldens.get("vocabulary").forEach(word -> vocabulary.append(word.asText()).append('\n'));
+    Files.writeString(shared.resolve("vocab.txt"), vocabulary);
+    Files.writeString(
+        shared.resolve("tokenizer_config.json"),
+        "{\"tokenizer_class\": \"BertTokenizer\", \"do_lower_case\": true}\n");
+  }
+
+  private static InputStream resource(String name) {
+    return EmbeddingRunsTest.class.getResourceAsStream("/goldens/" + name);
+  }
+
+  static List<String> losses() throws IOException {
+    List<String> names = new ArrayList<>();
+    try (InputStream in = resource("sentences.json")) {
+      JSON.readTree(in).get("trained").forEach(one -> names.add(one.get("name").asText()));
+    }
+    return names;
+  }
+
+  private static Path write(Path file, JsonNode rows, int columns, boolean scored)
+      throws IOException {
+    StringBuilder out = new StringBuilder();
+    for (int row = 0; row < rows.size(); row++) {
+      ObjectNode line = JsonNodeFactory.instance.objectNode();
+      for (int column = 0; column < columns; column++) {
+        String name = scored ? "sentence" + (column + 1) : NAMES.get(column);
+        line.put(
+            columns == 3 && column == 2 ? "negative" : name, rows.get(row).get(column).asText());
+      }
+      if (scored) {
+        line.set("score", goldens.get("scores").get(row));
+      }
+      out.append(line).append('\n');
+    }
+    return Files.writeString(file, out);
+  }
+
+  private RecordedRun run(Path train, String output) {
+    return new RecordedRun(shared, train, scratch.resolve(output))
+        .with(RunOption.TASK, "embedding")
+        .with(RunOption.BATCH_SIZE, "4")
+        .with(RunOption.NO_SHUFFLE);
+  }
+
+  private Path data(int columns, boolean scored) throws IOException {
+    String name = columns + (scored ? "-scored" : "") + ".jsonl";
+    return write(scratch.resolve(name), goldens.get("rows"), columns, scored);
+  }
+
+  @ParameterizedTest
+  @MethodSource("losses")
+  void trainingFollowsSentenceTransformers(String name) throws IOException {
+    JsonNode golden = null;
+    for (JsonNode one : goldens.get("trained")) {
+      golden = one.get("name").asText().equals(name) ? one : golden;
+    }
+    Path train = data(golden.get("columns").asInt(), golden.get("scored").asBoolean());
+    RecordedRun run =
+        run(train, "out")
+            .with(RunOption.MAX_STEPS, goldens.get("steps").asText())
+            .with(RunOption.LEARNING_RATE, goldens.get("learning_rate").asText())
+            .with(RunOption.LR_SCHEDULER, "constant")
+            .with(RunOption.DROPOUT, "0");
+    for (Map.Entry<String, JsonNode> option : golden.get("options").properties()) {
+      run.with(OptionNames.find(option.getKey(), RunOption.TRAIN).orElseThrow(),
+          option.getValue().asText());
+    }
+    run.run();
+    List<String> lines = Files.readAllLines(scratch.resolve("out/metrics.jsonl"));
+    for (int step = 0; step < goldens.get("steps").asInt(); step++) {
+      JsonNode line = JSON.readTree(lines.get(step));
+      for (String value : List.of("loss", "grad_norm")) {
+        double expected = golden.get(value).get(step).asDouble();
+        assertEquals(
+            expected,
+            line.get(value).asDouble(),
+            1e-3 * Math.abs(expected),
+            name + ", " + value + " of step " + (step + 1));
+      }
+    }
+  }
+
+  private static Map<String, Double> evaluated(Path model, Path file) {
+    return EvaluateRun.run(
+            RunConfig.builder(RunOption.EVALUATE)
+                .set(RunOption.MODEL, model.toString())
+                .set(RunOption.FILE, file.toString())
+                .set(RunOption.PRECISION, "fp32")
+                .set(RunOption.BACKEND, "cpu")
+                .set(RunOption.THREADS, "1")
+                .build())
+        .values();
+  }
+
+  /** A model that stands without a head is measured as it is, with the metrics of each form. */
+  @Test
+  void metricsAreThoseOfSentenceTransformersEvaluators() throws IOException {
+    Path body = body();
+    JsonNode retrieval = goldens.get("retrieval");
+    Path file = write(scratch.resolve("triplets.jsonl"), retrieval.get("rows"), 3, false);
+    Map<String, Double> values = evaluated(body, file);
+    for (Map.Entry<String, JsonNode> metric : retrieval.get("metrics").properties()) {
+      assertEquals(
+          metric.getValue().asDouble(), values.get(metric.getKey()), 1e-6, metric.getKey());
+    }
+    values = evaluated(body, data(2, true));
+    for (Map.Entry<String, JsonNode> metric : goldens.get("similarity").properties()) {
+      assertEquals(
+          metric.getValue().asDouble(), values.get(metric.getKey()), 1e-5, metric.getKey());
+    }
+    assertTrue(Double.isNaN(values.get("loss")), "a model that never saw scores has no such loss");
+  }
+
+  /** The folder of the tiny model as one of a model without head. */
+  private Path body() throws IOException {
+    Path body = Files.createDirectory(scratch.resolve("body"));
+    for (String file : List.of("model.safetensors", "vocab.txt", "tokenizer_config.json")) {
+      Files.copy(shared.resolve(file), body.resolve(file));
+    }
+    ObjectNode config = (ObjectNode) JSON.readTree(shared.resolve("config.json").toFile());
+    config.putArray("architectures").add("BertModel");
+    JSON.writeValue(body.resolve("config.json").toFile(), config);
+    return body;
+  }
+
+  /** What training reports of validation data is what the folder gives, and is resumed exactly. */
+  @ParameterizedTest
+  @CsvSource({"0, 3, false", "0, 2, true", "2, 3, false"})
+  void theFolderIsWhatWasTrained(int rank, int columns, boolean scored) throws IOException {
+    Path train = data(columns, scored);
+    RecordedRun whole = validated(train, "whole", rank);
+    Map<String, Double> told = whole.run().evaluation();
+    Map<String, Double> found = evaluated(scratch.resolve("whole"), train);
+    assertEquals(told.keySet(), found.keySet());
+    told.forEach((name, value) -> assertEquals(value, found.get(name), 1e-6, name));
+    assertTrue(
+        whole.notes().stream().anyMatch(note -> note.startsWith("loss: ")),
+        whole.notes().toString());
+    validated(train, "parts", rank).with(RunOption.SAVE_STEPS, "1").stoppedAfter(3).run();
+    validated(train, "parts", rank)
+        .with(RunOption.SAVE_STEPS, "1")
+        .with(RunOption.RESUME)
+        .run();
+    String weights = rank > 0 ? "adapter_model.safetensors" : "model.safetensors";
+    assertArrayEquals(
+        Files.readAllBytes(scratch.resolve("whole").resolve(weights)),
+        Files.readAllBytes(scratch.resolve("parts").resolve(weights)));
+  }
+
+  private RecordedRun validated(Path train, String output, int rank) {
+    RecordedRun run =
+        new RecordedRun(shared, train, scratch.resolve(output))
+            .with(RunOption.TASK, "embedding")
+            .with(RunOption.BATCH_SIZE, "5")
+            .with(RunOption.MAX_STEPS, "7")
+            .with(RunOption.NORMALIZE)
+            .with(RunOption.POOLING, "cls")
+            .with(RunOption.QUERY_PROMPT, "the ")
+            .with(RunOption.PASSAGE_PROMPT, "a ")
+            .with(RunOption.VALIDATION_FILE, train.toString());
+    return rank == 0 ? run : run.with(RunOption.LORA_R, Integer.toString(rank));
+  }
+
+  @Test
+  void aTrainedFolderSaysHowVectorsAreMade() throws IOException {
+    validated(data(2, false), "out", 0).run();
+    Path out = scratch.resolve("out");
+    JsonNode modules = JSON.readTree(out.resolve("modules.json").toFile());
+    assertEquals(3, modules.size());
+    assertTrue(
+        JSON.readTree(out.resolve("1_Pooling/config.json").toFile())
+            .get("pooling_mode_cls_token")
+            .asBoolean());
+    Path texts = Files.writeString(scratch.resolve("texts.csv"), "text\nred cat\n\"a dog, big\"\n");
+    float[][] plain = embedded(out, texts, Map.of());
+    assertEquals(1, length(plain[0]), 1e-6);
+    Path prefixed =
+        Files.writeString(scratch.resolve("more.csv"), "text\nthe red cat\n\"the a dog, big\"\n");
+    float[][] asked = embedded(out, texts, Map.of(RunOption.PROMPT_NAME, "query"));
+    float[][] written = embedded(out, prefixed, Map.of());
+    assertArrayEquals(written[1], asked[1], 0f);
+    float[][] cut = embedded(out, texts, Map.of(RunOption.TRUNCATE_DIM, "5"));
+    assertEquals(5, cut[0].length);
+    assertEquals(plain[0][4], cut[0][4], 0f);
+    float[][] unit =
+        embedded(out, texts, Map.of(RunOption.TRUNCATE_DIM, "5", RunOption.NORMALIZE, "true"));
+    assertEquals(1, length(unit[1]), 1e-6);
+    assertEquals(cut[1][0] / length(cut[1]), unit[1][0], 1e-6);
+    assertRefused(
+        () -> embedded(out, texts, Map.of(RunOption.PROMPT_NAME, "title")),
+        "--prompt-name is 'title'",
+        "document, passage, query");
+    assertRefused(
+        () -> embedded(out, texts, Map.of(RunOption.TRUNCATE_DIM, "17")), "--truncate-dim is 17");
+  }
+
+  private static void assertRefused(Runnable call, String... parts) {
+    try {
+      call.run();
+    } catch (InputException e) {
+      String message = RunOption.worded(e.getMessage());
+      for (String part : parts) {
+        assertTrue(message.contains(part), message);
+      }
+      return;
+    }
+    throw new AssertionError("it was not refused");
+  }
+
+  private float[][] embedded(Path model, Path file, Map<RunOption, String> options) {
+    Path npy = scratch.resolve("vectors.npy");
+    Path jsonl = scratch.resolve("vectors.jsonl");
+    for (Path output : List.of(npy, jsonl)) {
+      RunConfig.Builder config = RunConfig.builder(RunOption.EMBED);
+      config.set(RunOption.MODEL, model.toString()).set(RunOption.FILE, file.toString());
+      config.set(RunOption.OUTPUT, output.toString()).set(RunOption.PRECISION, "fp32");
+      config.set(RunOption.BACKEND, "cpu").set(RunOption.THREADS, "1");
+      options.forEach(config::set);
+      EmbedRun.run(config.build());
+    }
+    try {
+      ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(npy)).order(ByteOrder.LITTLE_ENDIAN);
+      int header = 10 + bytes.getShort(8);
+      assertEquals(0, header % 64, "NumPy aligns what follows its header");
+      FloatBuffer values = bytes.position(header).slice().order(bytes.order()).asFloatBuffer();
+      List<String> lines = Files.readAllLines(jsonl);
+      float[][] vectors = new float[lines.size()][values.remaining() / lines.size()];
+      for (int row = 0; row < vectors.length; row++) {
+        values.get(vectors[row]);
+        JsonNode line = JSON.readTree(lines.get(row));
+        assertTrue(line.has("text"));
+        assertEquals(vectors[row].length, line.get("embedding").size());
+        for (int i = 0; i < vectors[row].length; i++) {
+          assertEquals(vectors[row][i], line.get("embedding").get(i).floatValue(), 0f);
+        }
+      }
+      return vectors;
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private static double length(float[] vector) {
+    double sum = 0;
+    for (float value : vector) {
+      sum += value * value;
+    }
+    return Math.sqrt(sum);
+  }
+
+  // ---- refusals
+
+  private Path lines(String... rows) throws IOException {
+    return Files.writeString(scratch.resolve("bad.jsonl"), String.join("\n", rows) + "\n");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "2 | false | loss=cosent | --loss cosent needs pairs with a score",
+        "2 | true | loss=triplet | --loss triplet needs triplets",
+        "4 | false | loss=triplet | an anchor, a positive and 2 negatives",
+        "2 | false | loss=contrastive | --loss is 'contrastive'; allowed are multiple-negatives",
+        "2 | false | loss-margin=1 | --loss-margin has no meaning for --loss multiple-negatives",
+        "2 | true | loss=cosine-similarity,loss-scale=5 | --loss-scale has no meaning",
+        "2 | false | loss-scale=0 | --loss-scale is 0.0; it must be above 0",
+        "2 | false | matryoshka-dims=8;8 | --matryoshka-dims is '8,8'",
+        "2 | false | matryoshka-dims=17 | --matryoshka-dims has 17; the model's vectors have 16",
+        "2 | false | matryoshka-weights=1 | --matryoshka-weights is '1'; as many",
+        "2 | false | pooling=max | --pooling is 'max'; allowed are mean, cls, lasttoken",
+        "2 | false | label-smoothing=0.1 | --label-smoothing has no meaning for --task embedding",
+        "2 | false | doc-stride=4 | --doc-stride has no meaning for --task embedding",
+        "2 | false | new-head=true | a model for embedding has no head to draw anew",
+        "3 | false | loss=triplet,triplet-distance=manhattan | allowed are euclidean and cosine"
+      })
+  void optionsThatDoNotFitAreRefused(int columns, boolean scored, String options, String part)
+      throws IOException {
+    RecordedRun run = run(data(columns, scored), "out");
+    for (String option : options.split(",")) {
+      String[] nameAndValue = option.split("=");
+      run.with(
+          OptionNames.find(nameAndValue[0], RunOption.TRAIN).orElseThrow(),
+          nameAndValue[1].replace(';', ','));
+    }
+    String refusal = run.refusal();
+    assertTrue(refusal.contains(part), refusal);
+  }
+
+  @Test
+  void rowsThatCannotBeLearnedAreRefused() throws IOException {
+    Path train =
+        lines(
+            "{\"anchor\": \"red\", \"positive\": \"cat\", \"negative\": [\"dog\", \"sun\"]}",
+            "{\"anchor\": \"blue\", \"positive\": \"cat\", \"negative\": [\"dog\"]}");
+    assertTrue(run(train, "out").refusal().contains("row 2"), "another number of negatives");
+    train = lines("{\"anchor\": \"red\", \"positive\": \" \"}");
+    String refusal = run(train, "out").refusal();
+    assertTrue(refusal.contains("a text that is missing or empty (row 1)"), refusal);
+    train =
+        lines(
+            "{\"sentence1\": \"red\", \"sentence2\": \"cat\", \"score\": 4.5}",
+            "{\"sentence1\": \"red\", \"sentence2\": \"dog\", \"score\": 0.5}");
+    refusal = run(train, "out").with(RunOption.LOSS, "cosine-similarity").refusal();
+    assertTrue(refusal.contains("not between -1 and 1"), refusal);
+    train =
+        lines(
+            "{\"sentence1\": \"red\", \"sentence2\": \"cat\", \"score\": 1}",
+            "{\"sentence1\": \"red\", \"sentence2\": \"dog\", \"score\": null}");
+    refusal = run(train, "out").refusal();
+    assertTrue(refusal.contains("not a finite number (first: missing)"), refusal);
+    train = lines("{\"text\": \"red\", \"label\": \"cat\"}");
+    refusal = run(train, "out").refusal();
+    assertFalse(refusal.isEmpty());
+  }
+}
