@@ -66,8 +66,8 @@ enum {
 };
 // Losses of pairs and triplets of vectors.
 enum { ATTUNE_PAIR_SQUARED_ERROR = 0, ATTUNE_PAIR_RANKING = 1, ATTUNE_TRIPLET_DOT = 2, ATTUNE_TRIPLET_EUCLIDEAN = 3 };
-// Instruction-set levels of the CPU kernels, best last. The one that emulates the tiles of ATTUNE_ISA_AMX is slow, is in
-// the library of the tests alone and is never the best.
+// Instruction-set levels of the CPU kernels, best last. The one that emulates the tiles of ATTUNE_ISA_AMX is slow, is
+// in the library of the tests alone and is never the best.
 enum {
   ATTUNE_ISA_BEST = -1,
   ATTUNE_ISA_PORTABLE = 0,
@@ -129,9 +129,9 @@ attune_status attune_copy(attune_context* ctx, void* out, const void* inp, int64
 // weight is weight_dtype (f32 master, or frozen: bf16, or NF4 or INT8 as attune_quantize lays it out); in bf16 its
 // values are rounded to bf16 before the product. bias may be null. pre may be null: it is only stored, for backward,
 // where given. The activation is computed from pre as stored (rounded to dtype). On the CPU few rows (N up to 16)
-// stream the weight and many pack it, and the two sum in different orders (in bf16 at the level amx in the same); within
-// each a row of out depends on its row of inp and on the weight alone, bit for bit, whatever N is and whatever the other
-// rows hold.
+// stream the weight and many pack it, and the two sum in different orders (in bf16 at the level amx in the same);
+// within each a row of out depends on its row of inp and on the weight alone, bit for bit, whatever N is and whatever
+// the other rows hold.
 attune_status attune_linear_fwd(attune_context* ctx, void* out, void* pre, const void* inp, const void* weight,
                                 const float* bias, int64_t N, int64_t C, int64_t F, int32_t activation, int32_t dtype,
                                 int32_t weight_dtype);

@@ -15,8 +15,8 @@ ATTUNE_API int32_t attune_has_isa(int32_t isa);
 ATTUNE_API const char* attune_processor(void);
 
 // FLOP/s that the threads of a context reach together in registers alone, with operands of a type, on the fastest level
-// of this machine whichever the context runs: what nothing that touches memory can exceed. Takes some milliseconds; 0 on
-// failure.
+// of this machine whichever the context runs: what nothing that touches memory can exceed. Takes some milliseconds; 0
+// on failure.
 ATTUNE_API double attune_peak(attune_context* ctx, int32_t dtype);
 
 #ifdef __cplusplus

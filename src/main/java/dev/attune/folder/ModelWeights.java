@@ -19,7 +19,6 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Set;
-import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 
 /** Joins a model's parameters with the weight files of a Hugging Face folder. */
@@ -298,36 +297,22 @@ public final class ModelWeights {
             + Arrays.toString(segment.shape()));
   }
 
-  /** Writes parameters as model.safetensors, f32, under their own names. */
-  public static void write(Path file, Parameters parameters) throws IOException {
-    write(file, parameters, "F32");
+  /** Writes a model's weights as model.safetensors, f32. */
+  public static void write(Path file, Model model) throws IOException {
+    write(file, model, "F32");
   }
 
   /**
-   * The same.
+   * The same, under the names that the model's class in Transformers has.
    *
    * @param dtype {@code F32}, {@code BF16} or {@code F16}
    */
-  public static void write(Path file, Parameters parameters, String dtype) throws IOException {
-    write(file, parameters, UnaryOperator.identity(), dtype);
-  }
-
-  /**
-   * Writes a model's weights under the names that its class in Transformers has.
-   *
-   * @param dtype {@code F32}, {@code BF16} or {@code F16}
-   */
-  static void write(Path file, Model model, String dtype) throws IOException {
-    write(file, model.parameters(), name -> model.storedName(model.savedName(name)), dtype);
-  }
-
-  private static void write(
-      Path file, Parameters parameters, UnaryOperator<String> names, String dtype)
-      throws IOException {
+  public static void write(Path file, Model model, String dtype) throws IOException {
+    Parameters parameters = model.parameters();
     SafetensorsWriter writer = new SafetensorsWriter();
     for (Segment segment : parameters.segments()) {
       if (!LoraConfig.isAdapter(segment.name())) {
-        String name = names.apply(segment.name());
+        String name = model.storedName(model.savedName(segment.name()));
         writer.add(name, dtype, segment.shape(), chunks(parameters, segment));
       }
     }

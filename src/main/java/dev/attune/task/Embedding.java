@@ -417,6 +417,11 @@ public final class Embedding implements Task {
     }
 
     @Override
+    public String pipeline() {
+      return "sentence-similarity";
+    }
+
+    @Override
     public String classSuffix() {
       return SUFFIX;
     }
