@@ -8,6 +8,7 @@
 namespace attune {
 
 struct Kernels {
+  decltype(&attune_context_peak) peak;
 #define ATTUNE_ENTRY(op) decltype(&attune_##op) op;
 #include "entries.inc"
 };
@@ -27,6 +28,7 @@ ATTUNE_DECLARE_LEVEL(amx_emulated)
 // Inside a kernel source: its own level.
 #ifdef ATTUNE_ISA
 namespace ATTUNE_ISA {
+decltype(attune_context_peak) peak;
 #define ATTUNE_ENTRY(op) decltype(attune_##op) op;
 #include "entries.inc"
 }  // namespace ATTUNE_ISA

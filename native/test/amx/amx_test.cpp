@@ -1,6 +1,6 @@
 // Matrix tiles: the numeric rules of a product, by a table and against plain fused multiply-adds, on the emulation and
-// on the processor where it has tiles; and the products of a linear layer at every level that has tiles: bit for bit the
-// chains of sums that they promise, the same bytes for any number of threads, and bytes that are known, so that the
+// on the processor where it has tiles; and the products of a linear layer at every level that has tiles: bit for bit
+// the chains of sums that they promise, the same bytes for any number of threads, and bytes that are known, so that the
 // processor is held to those of the emulation.
 #include <algorithm>
 #include <cmath>

@@ -43,7 +43,8 @@ public final class CpuBackend extends NativeBackend {
 
   /** Why this machine or build does not run a level; empty where it does. */
   public static Optional<String> unavailableReason(Isa isa) {
-    try (CpuBackend backend = new CpuBackend(1, isa)) {
+    try {
+      new CpuBackend(1, isa).close();
       return Optional.empty();
     } catch (UnsupportedOperationException e) {
       return Optional.of(e.getMessage());
