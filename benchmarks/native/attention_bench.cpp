@@ -1,6 +1,6 @@
 // Times attention forward and backward on batches of short and long sequences.
 //
-//   attention_bench [threads] [isa]        isa: -1 best, 0 portable, 1 v3, 2 v4, 3 v4_bf16
+//   attention_bench [threads] [isa]        isa: -1 best, 0 portable, 1 v3, 2 v4, 3 v4_bf16, 4 amx
 //
 // With one thread the times are CPU times of that thread, which stand other load on the machine.
 // GFLOP/s counts 4 (forward) or 10 (backward) multiply-add halves per query, key, head and column on

@@ -1,6 +1,6 @@
 // Speed of the three products of a linear layer, as GFLOP/s and as a share of what the machine's
-// multiply instructions reach on registers alone, measured in turns in the same run (a shared machine
-// is never the same twice).
+// multiply instructions reach on registers alone (matrix tiles at the level amx), measured in turns in the same run (a
+// shared machine is never the same twice).
 //
 //   gemm_bench [threads] [rounds] [isa] [rows] [filter]
 //
@@ -9,7 +9,6 @@
 // ATTUNE_BENCH_ONEDNN adds oneDNN, with its weights in the layout that it likes best, both including
 // the reorder from the f32 master weights of each call ("onednn+reorder") and without it.
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -19,14 +18,9 @@
 #include <functional>
 #include <random>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <time.h>
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 #include "attune_ops.h"
 #include "caller.h"
@@ -49,85 +43,18 @@ double now() {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-// ---- the peak: independent chains of multiply-adds on registers --------------------------------------
+// ---- the peak ------------------------------------------------------------------------------------------
 
-constexpr int kPeakSteps = 20000;
-constexpr int kChains = 12;
-
-#if defined(__x86_64__)
-#define ATTUNE_PEAK(name, target_flags, vector, zero, body)                                    \
-  __attribute__((target(target_flags), noinline)) float name(float seed) {                     \
-    vector sum[kChains];                                                                       \
-    vector a = zero(seed), b = zero(seed * 0.5f);                                              \
-    _Pragma("GCC unroll 12") for (int i = 0; i < kChains; ++i) sum[i] = zero(seed + float(i)); \
-    for (int s = 0; s < kPeakSteps; ++s) {                                                     \
-      _Pragma("GCC unroll 12") for (int i = 0; i < kChains; ++i) {                             \
-        sum[i] = body;                                                                         \
-        __asm__ volatile("" : "+v"(sum[i]));                                                   \
-      }                                                                                        \
-    }                                                                                          \
-    float out = 0;                                                                             \
-    _Pragma("GCC unroll 12") for (int i = 0; i < kChains; ++i) out += sum[i][0];               \
-    return out;                                                                                \
-  }
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-ATTUNE_PEAK(peak_v3, "avx2,fma", __m256, _mm256_set1_ps, _mm256_fmadd_ps(a, b, sum[i]))
-ATTUNE_PEAK(peak_v4, "avx512f", __m512, _mm512_set1_ps, _mm512_fmadd_ps(a, b, sum[i]))
-__attribute__((target("avx512f,avx512bf16,avx512vl,avx512bw"), noinline)) float peak_bf16(float seed) {
-  __m512 sum[kChains];
-  __m512bh a = _mm512_cvtne2ps_pbh(_mm512_set1_ps(seed), _mm512_set1_ps(seed));
-#pragma GCC unroll 12
-  for (int i = 0; i < kChains; ++i) sum[i] = _mm512_set1_ps(seed + float(i));
-  for (int s = 0; s < kPeakSteps; ++s) {
-#pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) {
-      sum[i] = _mm512_dpbf16_ps(sum[i], a, a);
-      __asm__ volatile("" : "+v"(sum[i]));
-    }
-  }
-  float out = 0;
-#pragma GCC unroll 12
-  for (int i = 0; i < kChains; ++i) out += sum[i][0];
-  return out;
-}
-#pragma GCC diagnostic pop
-#endif
-
-// The loop of a level and type, and its floating-point operations per call.
+// Rounds that take about as long as a product, and the operations in them.
 struct Peak {
-  float (*loop)(float) = nullptr;
-  double flops = 0;
+  int64_t steps;
+  double flops;
 };
-Peak peak_of(int isa, int dtype) {
-#if defined(__x86_64__)
-  if (isa == ATTUNE_ISA_V4_BF16 && dtype == ATTUNE_BF16) return {peak_bf16, 64.0 * kChains * kPeakSteps};
-  if (isa >= ATTUNE_ISA_V4) return {peak_v4, 32.0 * kChains * kPeakSteps};
-  if (isa == ATTUNE_ISA_V3) return {peak_v3, 16.0 * kChains * kPeakSteps};
-#endif
-  (void)isa, (void)dtype;
-  return {};
-}
-volatile float sink;
-double peak_seconds(const Peak& peak) {
-  std::atomic<int> ready{0};
-  std::vector<std::thread> others;
-  for (int i = 1; i < threads; ++i) {
-    others.emplace_back([&] {
-      ready.fetch_add(1);
-      while (ready.load() < threads) {
-      }
-      sink = peak.loop(1e-3f);
-    });
+Peak peak_of(attune_context* ctx, int dtype) {
+  for (int64_t steps = 1000;; steps *= 2) {
+    const double begin = now(), flops = attune_context_peak(ctx, steps, dtype);
+    if (now() - begin > 1e-3) return {steps, flops};
   }
-  while (ready.load() < threads - 1) {
-  }
-  double begin = now();
-  ready.fetch_add(1);
-  sink = peak.loop(1e-3f);
-  for (auto& thread : others) thread.join();
-  return now() - begin;
 }
 
 // ---- contenders ----------------------------------------------------------------------------------------
@@ -135,7 +62,7 @@ double peak_seconds(const Peak& peak) {
 struct Contender {
   std::string name;
   double flops;
-  std::function<void()> call;  // null: the peak
+  std::function<void()> call;
   std::vector<double> seconds{};
 };
 
@@ -292,7 +219,7 @@ int main(int argc, char** argv) {
   std::printf("%-12s %-10s %-4s %-15s %9s %9s %9s %7s %7s\n", "shape", "product", "type", "contender", "p50 us",
               "GFLOP/s", "peak", "p50 %", "best %");
   for (int dtype : {ATTUNE_BF16, ATTUNE_F32}) {
-    const Peak peak = peak_of(isa, dtype);
+    const Peak peak = peak_of(ctx, dtype);
     for (const Shape& shape : shapes) {
       const int64_t C = shape.C, F = shape.F;
       const double flops = 2.0 * static_cast<double>(N) * static_cast<double>(C) * static_cast<double>(F);
@@ -303,7 +230,7 @@ int main(int argc, char** argv) {
         const std::string label = std::string(shape.name) + " " + product + (dtype == ATTUNE_BF16 ? " bf16" : " f32");
         if (label.find(filter) == std::string::npos) continue;
         std::vector<Contender> contenders;
-        if (peak.loop != nullptr) contenders.push_back({"peak", peak.flops * threads, nullptr});
+        contenders.push_back({"peak", peak.flops, [&] { attune_context_peak(ctx, peak.steps, dtype); }});
         const std::string kind = product;
         if (kind == "fwd") {
           contenders.push_back({"attune", flops, [&] {
@@ -351,10 +278,6 @@ int main(int argc, char** argv) {
 #endif
         for (int round = 0; round < rounds; ++round) {
           for (Contender& contender : contenders) {
-            if (contender.call == nullptr) {
-              contender.seconds.push_back(peak_seconds(peak));
-              continue;
-            }
             // The first call wakes the threads and brings back the caches that the others emptied.
             contender.call();
             double begin = now();
@@ -362,16 +285,13 @@ int main(int argc, char** argv) {
             contender.seconds.push_back(now() - begin);
           }
         }
-        const Contender* reference = peak.loop == nullptr ? nullptr : &contenders[0];
+        const Contender& reference = contenders[0];
         for (const Contender& contender : contenders) {
-          if (&contender == reference) continue;
-          double p50 = quantile(contender.seconds, 0.5), best = quantile(contender.seconds, 0);
-          double share50 = 0, share_best = 0, peak50 = 0;
-          if (reference != nullptr) {
-            peak50 = reference->flops / quantile(reference->seconds, 0.5);
-            share50 = contender.flops / p50 / peak50;
-            share_best = contender.flops / best / (reference->flops / quantile(reference->seconds, 0));
-          }
+          if (&contender == &reference) continue;
+          const double p50 = quantile(contender.seconds, 0.5), best = quantile(contender.seconds, 0);
+          const double peak50 = reference.flops / quantile(reference.seconds, 0.5);
+          const double share50 = contender.flops / p50 / peak50;
+          const double share_best = contender.flops / best / (reference.flops / quantile(reference.seconds, 0));
           std::printf("%-12s %-10s %-4s %-15s %9.1f %9.1f %9.1f %6.1f%% %6.1f%%\n", shape.name, product,
                       dtype == ATTUNE_BF16 ? "bf16" : "f32", contender.name.c_str(), p50 * 1e6,
                       contender.flops / p50 * 1e-9, peak50 * 1e-9, share50 * 100, share_best * 100);

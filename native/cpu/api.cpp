@@ -34,6 +34,15 @@ attune_status attune_call(attune_context* ctx, int32_t op, const int64_t* frame)
   });
 }
 
+double attune_context_peak(attune_context* ctx, int64_t steps, int32_t dtype) {
+  double flops = 0;
+  attune::guard("peak", ctx, [&] {
+    flops = ctx->kernels->peak(ctx, steps, dtype);
+    return ATTUNE_OK;
+  });
+  return flops;
+}
+
 int64_t attune_quantized_bytes(int64_t F, int64_t C, int32_t dtype) {
   return attune::QuantizedLayout(F, C, dtype).bytes;
 }

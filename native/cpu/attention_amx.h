@@ -244,7 +244,8 @@ class TileForward {
     for (int r = 0; r < rows; r += W) {
       const vf total = load(sum + r), top = load(maximum + r);
       if (lse != nullptr) {
-        const vf value = select(top == splat(-kInfinity), top, fma(top, splat(kLn2), log_of(total)));
+        vf value = select(top == splat(-kInfinity), top, fma(top, splat(kLn2), log_of(total)));
+        value = select(total != total, total, value);  // a maximum and a logarithm may lose it
         store_some(lse + head * queries + row - a.cu_q[0] + r, value, rows - r);
       }
       store(sum + r, select(total == splat(0.0f), vf{}, 1.0f / total));

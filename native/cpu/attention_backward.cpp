@@ -317,6 +317,7 @@ static void run_backward(attune_context* ctx, const Backward<Cell, T>& op) {
     };
     auto run = [&](int64_t task, int32_t worker, int64_t first_slot) {
       BackwardScratch& scratch = *reinterpret_cast<BackwardScratch*>(ctx->workspace(worker));
+      [[maybe_unused]] const typename Cell::Session session;
       const Entry& entry = schedule.find(task);
       int64_t b = entry.sequence, number = task - entry.first, slot = slot_of(task) - first_slot;
       if (!splits(entry)) {
@@ -393,7 +394,7 @@ attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, f
                           static_cast<const bf16*>(dout), static_cast<const bf16*>(q), static_cast<const bf16*>(k),
                           static_cast<const bf16*>(v), static_cast<const bf16*>(out), lse, dbias, partial});
   };
-#if defined(ATTUNE_BF16_DOTS)
+#if defined(ATTUNE_BF16_PAIRS)
   if (D % 2 == 0) {
     run(Pair());
     return ATTUNE_OK;

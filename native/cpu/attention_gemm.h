@@ -2,17 +2,25 @@
 //
 // A tile is made of 32-bit cells, declared float* whatever they hold: one f32 each (Single), or two
 // bf16 that are neighbours along the summed dimension (Pair, on machines with vdpbf16ps, which does
-// twice the work per instruction and accumulates in f32). C is always f32.
+// twice the work per instruction and accumulates in f32, or with matrix tiles). C is always f32.
 //
-// Every element of C is one chain of multiply-adds in rising k, so results do not depend on how a
-// product is cut into blocks.
+// Every element of C is one chain of multiply-adds (on matrix tiles, of steps) in rising k, so results
+// do not depend on how a product is cut into blocks.
 #ifndef ATTUNE_ATTENTION_GEMM_H
 #define ATTUNE_ATTENTION_GEMM_H
 
 #include <cstdint>
 #include <cstring>
 
+#include "amx.h"
 #include "simd.h"
+
+#if defined(__AVX512BF16__)
+#define ATTUNE_BF16_PAIRS 1
+#endif
+#if defined(ATTUNE_TILES) && defined(ATTUNE_BF16_PAIRS)
+#include "amx_cells.h"
+#endif
 
 namespace attune {
 namespace ATTUNE_ISA {
@@ -20,10 +28,16 @@ namespace ATTUNE_ISA {
 // Leading dimensions, in cells. Constants, so that the rows of a register block are displacements of
 // one pointer instead of a register each.
 constexpr int kRowCells = 272;  // tiles with a row per token: 256 plus a line, an odd number of lines
-constexpr int kBlock = 48;      // tiles with a column per query: the most queries of one block
+// Tiles with a column per query: the most queries of one block. Matrix tiles want whole steps of 32.
+#if defined(ATTUNE_TILES)
+constexpr int kBlock = 64;
+#else
+constexpr int kBlock = 48;
+#endif
 
 struct Single {
   static constexpr int kWidth = 1;  // summed elements per cell
+  struct Session {};                // what a task that multiplies needs
   // splat() adds to zero, which an exact compiler must really do (-0 becomes 0) for every cell.
   static inline vf broadcast(const float* cell) {
 #if defined(__AVX512F__)
@@ -39,9 +53,13 @@ struct Single {
   static inline vf multiply_add(vf a, vf b, vf sum) { return fma(a, b, sum); }
 };
 
-#if defined(ATTUNE_BF16_DOTS)
+#if defined(ATTUNE_BF16_PAIRS)
 struct Pair {
   static constexpr int kWidth = 2;
+#if defined(ATTUNE_TILES)
+  using Session = tmm::Session;
+#else
+  struct Session {};
   static inline vf broadcast(const float* cell) {
     int32_t bits;
     std::memcpy(&bits, cell, 4);
@@ -50,6 +68,7 @@ struct Pair {
   static inline vf multiply_add(vf a, vf b, vf sum) {
     return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
   }
+#endif
 };
 #endif
 
@@ -123,11 +142,10 @@ static BlockProduct block_product_of(int rows, int vectors) {
   return table[rows - 1][vectors - 1];
 }
 
-// C (rows, vectors * W) (+)= A (rows, k) B (k, vectors * W), k in cells. Cut into even register blocks:
-// 25 rows are 9 + 8 + 8, not 12 + 12 + 1.
+// The product below, cut into even register blocks: 25 rows are 9 + 8 + 8, not 12 + 12 + 1.
 template <class Cell, int RS, int KS>
-static inline void product(float* c, int64_t ldc, const float* a, const float* b, int64_t ldb, int64_t rows,
-                           int64_t vectors, int64_t k, bool accumulate) {
+static inline void product_of_vectors(float* c, int64_t ldc, const float* a, const float* b, int64_t ldb, int64_t rows,
+                                      int64_t vectors, int64_t k, bool accumulate) {
   int64_t column_blocks = (vectors + kMaxVectors - 1) / kMaxVectors;
   for (int64_t block = 0, v = 0; block < column_blocks; ++block) {
     int width = static_cast<int>((vectors - v + column_blocks - block - 1) / (column_blocks - block));
@@ -140,6 +158,19 @@ static inline void product(float* c, int64_t ldc, const float* a, const float* b
     }
     v += width;
   }
+}
+
+// C (rows, vectors * W) (+)= A (rows, k) B (k, vectors * W), k in cells.
+template <class Cell, int RS, int KS>
+static inline void product(float* c, int64_t ldc, const float* a, const float* b, int64_t ldb, int64_t rows,
+                           int64_t vectors, int64_t k, bool accumulate) {
+#if defined(ATTUNE_TILES) && defined(ATTUNE_BF16_PAIRS)
+  if constexpr (Cell::kWidth == 2) {
+    TileCells<RS, KS>::product(c, ldc, a, b, ldb, rows, vectors * W, k, accumulate);
+    return;
+  } else
+#endif
+    product_of_vectors<Cell, RS, KS>(c, ldc, a, b, ldb, rows, vectors, k, accumulate);
 }
 
 }  // namespace ATTUNE_ISA

@@ -49,7 +49,7 @@ static inline void prefetch(const T* p) {
   __builtin_prefetch(p, 0, 2);
 }
 
-#if defined(ATTUNE_BF16_DOTS)
+#if defined(ATTUNE_BF16_PAIRS)
 static inline vf load_cells(Pair, const bf16* p, int64_t columns) {
   if (columns >= 2 * W) return (vf)_mm512_loadu_si512(p);
   return (vf)_mm512_maskz_loadu_epi16(static_cast<__mmask32>((1u << columns) - 1u), p);
@@ -72,7 +72,7 @@ static inline void pack_summed(Single, float* tile, const T* rows, int64_t strid
   pack_rows<Single>(tile, rows, stride, count, D);
 }
 
-#if defined(ATTUNE_BF16_DOTS)
+#if defined(ATTUNE_BF16_PAIRS)
 static inline void pack_summed(Pair, float* tile, const bf16* rows, int64_t stride, int64_t count, int64_t D) {
   for (int64_t r = 0; r < count; r += 2) {
     const bf16* row = rows + r * stride;

@@ -160,7 +160,7 @@ static inline void store_over_keys(Single, float* tile, int64_t j, vf even, vf o
 }
 static inline void store_over_keys(Single, float* tile, int64_t j, vf even) { store(tile + j * kBlock, even); }
 
-#if defined(ATTUNE_BF16_DOTS)
+#if defined(ATTUNE_BF16_PAIRS)
 static inline void store_over_keys(Pair, float* tile, int64_t j, vf even, vf odd) {
   store(tile + j / 2 * kBlock, round_pair(even, odd));
 }
@@ -171,7 +171,7 @@ static inline void store_over_keys(Pair, float* tile, int64_t j, vf even) {
 
 // One vector of one key row into a tile summed over queries; `lane` is its first query.
 static inline void store_over_queries(Single, float* row, int64_t lane, vf value) { store(row + lane, value); }
-#if defined(ATTUNE_BF16_DOTS)
+#if defined(ATTUNE_BF16_PAIRS)
 static inline void store_over_queries(Pair, float* row, int64_t lane, vf value) {
   vh half = round_to_bf16(value);
   std::memcpy(row + lane / 2, &half, sizeof(half));

@@ -279,19 +279,15 @@ double attune_peak(attune_context* ctx, int32_t dtype) {
   double best = 0;
   attune_status status = attune::guard("peak", ctx, [&]() -> attune_status {
     constexpr int kRounds = 5;
-    constexpr int64_t kSteps = 10000;  // of a task: tens of microseconds
-    const int64_t tasks = int64_t{8} * ctx->pool.threads();
+    constexpr int64_t kSteps = 50000;  // a part of a millisecond
     // Of all levels, whichever the context runs: a slow one leaves much of the hardware unused.
     for (int32_t isa = attune_best_isa(); isa >= ATTUNE_ISA_PORTABLE; --isa) {
       const attune::Kernels* table = attune::table_of(isa);
       for (int round = 0; table != nullptr && round < kRounds; ++round) {
-        std::atomic<int64_t> operations{0};
         auto begin = std::chrono::steady_clock::now();
-        attune::parallel(ctx, tasks, [&](int64_t, int32_t) {
-          operations.fetch_add(table->peak(dtype, kSteps), std::memory_order_relaxed);
-        });
+        const double operations = table->peak(ctx, kSteps, dtype);
         std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-        best = std::max(best, static_cast<double>(operations.load()) / seconds.count());
+        best = std::max(best, operations / seconds.count());
       }
     }
     return ATTUNE_OK;

@@ -8,9 +8,9 @@
 namespace attune {
 
 struct Kernels {
+  decltype(&attune_context_peak) peak;
 #define ATTUNE_ENTRY(op) decltype(&attune_##op) op;
 #include "entries.inc"
-  int64_t (*peak)(int32_t dtype, int64_t steps);  // no op: see peak.cpp
 };
 
 #define ATTUNE_DECLARE_LEVEL(level) \
@@ -28,9 +28,9 @@ ATTUNE_DECLARE_LEVEL(amx_emulated)
 // Inside a kernel source: its own level.
 #ifdef ATTUNE_ISA
 namespace ATTUNE_ISA {
+decltype(attune_context_peak) peak;
 #define ATTUNE_ENTRY(op) decltype(attune_##op) op;
 #include "entries.inc"
-int64_t peak(int32_t dtype, int64_t steps);
 }  // namespace ATTUNE_ISA
 #endif
 

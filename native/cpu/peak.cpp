@@ -1,69 +1,70 @@
-// The most that a thread of this level can multiply: products in registers alone, in chains of sums enough to hide the
-// latency of one another. What a step reaches is measured against this.
+// What the multiply instructions of a level reach on registers alone: the yardstick of its products.
+#include <cstdint>
+
 #include "amx.h"
+#include "context.h"
 #include "kernels.h"
+#include "lanes.h"
 #include "simd.h"
 
 namespace attune {
 namespace ATTUNE_ISA {
-
 namespace {
 
-constexpr int kChains = 12;
+constexpr int kChains = 12;  // independent ones: more than the latency of a multiply-add times the pipes for it
 
-// The sums stay where an optimizer cannot see what becomes of them.
-inline void keep(vf (&sums)[kChains]) {
-  for (vf& sum : sums) __asm__ volatile("" : "+x"(sum));
-}
-
-int64_t multiply_add(int64_t steps) {
-  vf sums[kChains] = {};
-  vf factor = splat(0.999f);
-  vf addend = splat(0.001f);
-  for (int64_t step = 0; step < steps; ++step) {
-    for (vf& sum : sums) sum = sum * factor + addend;
-    keep(sums);
+// `steps` rounds of multiply_add(sum) on each chain.
+template <class MultiplyAdd>
+float run_chains(int64_t steps, MultiplyAdd&& multiply_add) {
+  vf sum[kChains];
+  for (int i = 0; i < kChains; ++i) sum[i] = splat(static_cast<float>(i));
+  for (int64_t s = 0; s < steps; ++s) {
+#pragma GCC unroll 12
+    for (int i = 0; i < kChains; ++i) sum[i] = rounded(multiply_add(sum[i]));
   }
-  return steps * kChains * W * 2;
+  vf total{};
+  for (int i = 0; i < kChains; ++i) total += sum[i];
+  return total[0];
 }
 
+// The floating-point operations of `steps` rounds in f32; *sink takes what they give, so that they are done.
+double peak_f32(int64_t steps, float* sink) {
+  vf factor = splat(*sink == 0.0f ? 0.5f : 0.25f);
+  *sink = run_chains(steps, [&](vf sum) { return fma(factor, factor, sum); });
+  return 2.0 * W * kChains * static_cast<double>(steps);
+}
+
+double peak_bf16(int64_t steps, float* sink) {
 #if defined(ATTUNE_TILES)
-int64_t tile_products(int64_t steps) {
-  tmm::Session session;
-  tmm::zero<4>();
-  tmm::zero<5>();
-  for (int64_t step = 0; step < steps; ++step) {
-    tmm::product<0, 4, 5>();
-    tmm::product<1, 4, 5>();
-    tmm::product<2, 4, 5>();
-    tmm::product<3, 4, 5>();
+  (void)sink;
+  const tmm::Session session;  // all tiles are zero
+  for (int64_t s = 0; s < steps; ++s) {
+    tmm::product<0, 4, 6>();
+    tmm::product<1, 4, 7>();
+    tmm::product<2, 5, 6>();
+    tmm::product<3, 5, 7>();
   }
-  return steps * 4 * 2 * tmm::kRows * tmm::kRows * tmm::kDepth;
-}
+  return 4 * 2.0 * tmm::kRows * tmm::kRows * tmm::kDepth * static_cast<double>(steps);
 #elif defined(ATTUNE_BF16_DOTS)
-int64_t dot_products(int64_t steps) {
-  vf sums[kChains] = {};
-  __m512bh factor = (__m512bh)_mm512_set1_epi32(0x3c003c00);
-  for (int64_t step = 0; step < steps; ++step) {
-    for (vf& sum : sums) sum = (vf)_mm512_dpbf16_ps((__m512)sum, factor, factor);
-    keep(sums);
-  }
-  return steps * kChains * 2 * W * 2;
-}
+  const auto factor = (__m512bh)splat(*sink == 0.0f ? 0.5f : 0.25f);
+  *sink = run_chains(steps, [&](vf sum) { return (vf)_mm512_dpbf16_ps((__m512)sum, factor, factor); });
+  return 4.0 * W * kChains * static_cast<double>(steps);
+#else
+  return peak_f32(steps, sink);
 #endif
+}
 
 }  // namespace
 
-// Works for some microseconds per hundred steps; returns the operations done.
-int64_t peak(int32_t dtype, int64_t steps) {
-#if defined(ATTUNE_TILES)
-  if (dtype == ATTUNE_BF16) return tile_products(steps);
-#elif defined(ATTUNE_BF16_DOTS)
-  if (dtype == ATTUNE_BF16) return dot_products(steps);
-#else
-  (void)dtype;
-#endif
-  return multiply_add(steps);
+double peak(attune_context* ctx, int64_t steps, int32_t dtype) {
+  double flops = 0;
+  const int32_t threads = ctx->pool.threads();
+  parallel(ctx, threads, [&](int64_t task, int32_t worker) {
+    auto* sink = reinterpret_cast<float*>(ctx->workspace(worker));
+    const double done = dtype == ATTUNE_BF16 ? peak_bf16(steps, sink) : peak_f32(steps, sink);
+    if (task == 0) flops = done * threads;
+  });
+  return flops;
 }
 
 }  // namespace ATTUNE_ISA

@@ -101,7 +101,7 @@ static inline void store(bf16* p, vf value) {
   std::memcpy(p, &half, sizeof(half));
 }
 
-#if defined(ATTUNE_BF16_DOTS)
+#if defined(__AVX512BF16__)
 // Lanes of two bf16: `even` in the low halves, `odd` in the high ones.
 static inline vf round_pair(vf even, vf odd) {
   alignas(64) static constexpr uint16_t kInterleave[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,

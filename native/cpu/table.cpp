@@ -10,6 +10,7 @@ namespace ATTUNE_ISA {
 #include "entries.inc"
 
 extern const Kernels kTable = {
+    &peak,
 #define ATTUNE_ENTRY(op) &op,
 #include "entries.inc"
     &peak,

@@ -109,6 +109,10 @@ ATTUNE_API attune_status attune_context_close(attune_context* ctx);
 ATTUNE_API attune_status attune_context_share(attune_context* ctx, int32_t threads);
 ATTUNE_API int32_t attune_context_isa(const attune_context* ctx);
 ATTUNE_API int32_t attune_context_threads(const attune_context* ctx);
+// Multiply-adds of operands of this type on registers alone, by the level's best instruction for it: `steps` rounds by
+// every thread. Returns the floating-point operations done, which over the time of the call are the processor's peak;
+// 0 where another thread is using the context.
+ATTUNE_API double attune_context_peak(attune_context* ctx, int64_t steps, int32_t dtype);
 
 // Reserves zeroed, 64-byte aligned memory; pages cost nothing until touched. huge_pages asks for
 // transparent huge pages. Returns 0 on failure. The size given to free must be that of alloc.

@@ -39,7 +39,12 @@
  * weights that come from the f32 master (benchmarks/LOG.md), ours are 5 to 20 % faster forward and
  * for the gradient of the input, 5 to 10 % slower for the gradient of the weight; they cost nothing
  * per shape, while a oneDNN primitive takes milliseconds for every new number of rows, which
- * differs in every packed batch; and their epilogues save and differentiate activations. Machines
- * with matrix tiles (AMX) may decide otherwise once one can be measured.
+ * differs in every packed batch; and their epilogues save and differentiate activations.
+ *
+ * <p>Decision: the level amx multiplies bf16 on matrix tiles, where a prototype reached ten times
+ * the rate of f32 multiply-adds, and does everything else by the formulas of the level avx512:
+ * beside tiles the dot products of avx512_bf16 are the slower ones. Its kernels are tested on
+ * emulated tiles, which have the bits of the hardware, at the level amx_emulated: the product's
+ * library does not have it, {@code native/CMakeLists.txt} builds a second one that does.
  */
 package dev.attune.kernels;
