@@ -13,7 +13,6 @@ extern const Kernels kTable = {
     &peak,
 #define ATTUNE_ENTRY(op) &op,
 #include "entries.inc"
-    &peak,
 };
 
 }  // namespace ATTUNE_ISA

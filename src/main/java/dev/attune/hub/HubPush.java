@@ -36,6 +36,9 @@ final class HubPush {
   /** Files that git itself keeps come inside the request for a commit, which must end some day. */
   private static final long MOST_INLINE_BYTES = 256L << 20;
 
+  /** From here on a hash takes so long that somebody may wonder. */
+  private static final long SLOW_BYTES = 1L << 30;
+
   private static final String CARD = "README.md";
   private static final Map<String, String> JSON_HEADERS =
       Map.of("Content-Type", "application/json");
@@ -133,6 +136,10 @@ final class HubPush {
     List<LfsObject> large = new ArrayList<>();
     for (PushFile file : files) {
       Answer answer = answers.get(file.name());
+      if (file.sizeBytes() >= SLOW_BYTES) {
+        progress.report(
+            "Reading " + file.name() + " (" + Meter.size(file.sizeBytes()) + ") for its hash.");
+      }
       String hash = answer.isLarge() ? sha256(file) : gitHash(file);
       if (answer.isIgnored()) {
         ignored.add(file.name());

@@ -27,7 +27,7 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 final class LfsUpload {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final int MOST_ANSWER_BYTES = 64 << 20;
-  private static final int MOST_ROUNDS = 6;
+  private static final int MOST_ROUNDS = 3;
   private static final int MOST_TRIES_OF_A_PART = 6;
   private static final int OBJECTS_OF_A_BATCH = 100;
   private static final int MOST_PARTS = 10_000;

@@ -1,6 +1,6 @@
 /**
  * From what the user typed after {@code --model} to a Hugging Face folder on this machine, and from
- * {@code hf://datasets/…} to a file.
+ * {@code hf://datasets/…} to a file; and from files of a model to a repository of the hub.
  *
  * <p>Decisions:
  *
@@ -38,6 +38,10 @@
  *       every system, names of contents are hashes, answers and bodies are bounded by what was
  *       announced, redirects lead to http and https only, and the token goes to the hub's own
  *       scheme, host and port alone.
+ *   <li><b>A push is one commit, and comes last.</b> Large files go to the hub's store first, where
+ *       nobody sees them; the commit names its parent, so that nobody's is overwritten, and one
+ *       whose answer is lost is looked for before it is made again. LFS, not Xet: the hub takes
+ *       both, and Xet would need its own chunking and hashing for the sake of speed alone.
  *   <li><b>First use is atomic.</b> A lock file lets a second process wait for the first instead of
  *       repeating it.
  * </ul>

@@ -45,6 +45,18 @@ public final class PushRun {
       String card,
       PushResult result) {}
 
+  /** Where files say what the model was made from. */
+  private static final Map<String, String> BASE_KEYS =
+      Map.of(
+          ModelFiles.ADAPTER_CONFIG,
+          "base_model_name_or_path",
+          ModelFiles.ATTUNE,
+          "base_model",
+          ModelFiles.CONFIG,
+          "_name_or_path",
+          "tokenizer_config.json",
+          "name_or_path");
+
   private final RunConfig config;
   private final Path folder;
   private final PublishedModel model;
@@ -110,12 +122,7 @@ public final class PushRun {
     String base = base();
     List<PushFile> files = new ArrayList<>();
     for (Map.Entry<String, Path> file : model.files().entrySet()) {
-      files.add(
-          switch (file.getKey()) {
-            case ModelFiles.ADAPTER_CONFIG -> adapterConfig(file.getValue(), base);
-            case ModelFiles.ATTUNE -> attune(file.getValue(), base);
-            default -> PushFile.of(file.getKey(), file.getValue());
-          });
+      files.add(published(file.getKey(), file.getValue(), base));
     }
     String card = null;
     if (!model.files().containsKey(PublishedModel.CARD)) {
@@ -232,24 +239,18 @@ public final class PushRun {
     return null;
   }
 
-  private PushFile adapterConfig(Path file, String base) {
-    ObjectNode json = model.json(ModelFiles.ADAPTER_CONFIG);
-    String recorded = json.path("base_model_name_or_path").asText();
-    return renamed(
-        file, ModelFiles.ADAPTER_CONFIG, json, "base_model_name_or_path", recorded, base);
-  }
-
-  private PushFile attune(Path file, String base) {
-    ObjectNode json = model.json(ModelFiles.ATTUNE);
-    // A revision that was named stays named.
-    String recorded = json.path("base_model").asText("");
-    String shown = Hub.withoutRevision(recorded);
-    return renamed(file, ModelFiles.ATTUNE, json, "base_model", shown, base);
-  }
-
-  private PushFile renamed(
-      Path file, String name, ObjectNode json, String key, String recorded, String base) {
-    if (recorded.isEmpty() || recorded.equals(base)) {
+  /** A file as others are to have it. */
+  private PushFile published(String name, Path file, String base) {
+    String key = BASE_KEYS.get(name);
+    ObjectNode json = key == null ? null : model.json(name);
+    String recorded = key == null ? "" : json.path(key).asText("");
+    boolean isWork = name.equals(ModelFiles.ADAPTER_CONFIG) || name.equals(ModelFiles.ATTUNE);
+    // Elsewhere the key is a remark of Transformers', and wrong only where it is a path.
+    boolean isRight =
+        isWork
+            ? Hub.withoutRevision(recorded).equals(base)
+            : recorded.isEmpty() || Hub.nameOnHub(recorded).isPresent();
+    if (recorded.isEmpty() || isRight) {
       return PushFile.of(name, file);
     }
     if (base == null) {

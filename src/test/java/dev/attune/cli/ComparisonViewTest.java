@@ -46,7 +46,7 @@ class ComparisonViewTest {
     List<String> lines = lines(WORST.subList(0, 1), 90);
     assertEquals("row   loss  gold      predicted      p  text", lines.get(0));
     assertEquals(
-        " 17  4.210  negative  positive   0.985  Great, another update that breaks everything I had…",
+        " 17  4.210  negative  positive   0.985  Great, another update that breaks everything I ha…",
         lines.get(1));
   }
 

@@ -285,6 +285,12 @@ class PushRunTest {
     assertTrue(
         dry("BASE_MODEL", "some-org/bert").card().startsWith("---\nbase_model: some-org/bert"));
     assertTrue(refused("BASE_MODEL", "./bert").contains("no name of the hub"));
+    put("tokenizer_config.json", "{\"name_or_path\": \"/home/me/bert\"}");
+    assertEquals("{ }\n".length(), dry().files().get("tokenizer_config.json"));
+    put("tokenizer_config.json", "{\"name_or_path\": \"some-org/bert\", \"a\": 1}");
+    assertEquals(
+        Files.size(folder.resolve("tokenizer_config.json")),
+        dry().files().get("tokenizer_config.json"));
   }
 
   @Test
