@@ -50,6 +50,7 @@ final class TrainCommand implements Command {
   @Override
   public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
     long begin = System.nanoTime();
+    signal.preparing();
     signal.arm();
     if (CrossValidation.isAskedFor(arguments.config())) {
       return crossValidate(arguments, console, signal, result);
@@ -232,6 +233,16 @@ final class TrainCommand implements Command {
             "interrupted while fetching; what has arrived is kept, and the same command goes on");
       }
       fetching.transferred(doneBytes, totalBytes, bytesPerSecond);
+    }
+
+    @Override
+    public void onReserved(Runnable release) {
+      signal.preparing(release);
+    }
+
+    @Override
+    public void onPrepared() {
+      signal.prepared();
     }
 
     @Override

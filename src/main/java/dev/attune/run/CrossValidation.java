@@ -124,6 +124,7 @@ public final class CrossValidation {
     RunIdentity identity = identity(base, rows);
     try (OutputFolder output =
         OutputFolder.prepare(folder, config.flag(RunOption.OVERWRITE), resumes)) {
+      listener.onReserved(output::release);
       if (resumes) {
         checkSame(identity, output.folder());
       } else {
@@ -386,6 +387,16 @@ public final class CrossValidation {
     @Override
     public void onCheckpointFailed(long step, UncheckedIOException failure) {
       next.onCheckpointFailed(step, failure);
+    }
+
+    @Override
+    public void onReserved(Runnable release) {
+      next.onReserved(release);
+    }
+
+    @Override
+    public void onPrepared() {
+      next.onPrepared();
     }
 
     @Override

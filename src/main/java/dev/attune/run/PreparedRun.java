@@ -112,6 +112,7 @@ final class PreparedRun implements AutoCloseable {
                   Path.of(config.text(RunOption.OUTPUT_DIR)),
                   config.flag(RunOption.OVERWRITE),
                   config.flag(RunOption.RESUME)));
+      listener.onReserved(output::release);
       Session session = opening.add(Session.open(config));
       TextTokenizer tokenizer = opening.add(base.openTokenizer());
       Model model =

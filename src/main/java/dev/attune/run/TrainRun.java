@@ -111,6 +111,7 @@ public final class TrainRun {
   /** Runs to the end, or to the request to stop. */
   public Outcome run() {
     try (PreparedRun run = PreparedRun.of(TrainPlan.of(config), datasets, fold, listener)) {
+      listener.onPrepared();
       reserve(run);
       try (Inference inference = new Inference(run.session().backend());
           Optimizer optimizer = run.plan().optimizer(run.model().parameters())) {
