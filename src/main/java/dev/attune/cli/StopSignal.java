@@ -17,7 +17,7 @@ import java.util.concurrent.TimeUnit;
  */
 final class StopSignal implements AutoCloseable {
   private static final long PATIENCE_SECONDS = 120;
-  private static final long PREPARING_MILLIS = 1_000;
+  private static final long PREPARING_MILLIS = 400;
 
   private final boolean json;
   private final Deque<Runnable> reserved = new ArrayDeque<>();

@@ -66,8 +66,7 @@ final class TrainCommand implements Command {
   private static int crossValidate(
       Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
     CrossValidation.Outcome outcome =
-        new CrossValidation(
-                arguments.config(), null, new View(console, signal), signal::requested)
+        new CrossValidation(arguments.config(), null, new View(console, signal), signal::requested)
             .run();
     result.setAll(CrossValidation.toJson(outcome));
     if (outcome.predictions() != null) {

@@ -78,7 +78,9 @@ final class OutputFolder implements AutoCloseable {
     return missing;
   }
 
-  /** Gives the folder back as it was when nothing has been written to it: one that is empty goes. */
+  /**
+   * Gives the folder back as it was when nothing has been written to it: one that is empty goes.
+   */
   void release() {
     try {
       lock.close();

@@ -66,8 +66,7 @@ final class PreparedRun implements AutoCloseable {
    * @param fold of a cross-validation; null: the run is none
    * @throws InputException on the first thing that makes training impossible or pointless
    */
-  static PreparedRun of(
-      TrainPlan asked, Datasets datasets, Fold fold, RunListener listener) {
+  static PreparedRun of(TrainPlan asked, Datasets datasets, Fold fold, RunListener listener) {
     RunConfig given = asked.config();
     Datasets.check(given, datasets == null || datasets.train() == null);
     OutputFolder.checkFree(

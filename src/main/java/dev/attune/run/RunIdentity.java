@@ -148,7 +148,9 @@ final class RunIdentity {
         .build();
   }
 
-  /** The option that chose what is compared: validation data may be a share of the training file. */
+  /**
+   * The option that chose what is compared: validation data may be a share of the training file.
+   */
   private RunOption given(RunOption option) {
     boolean isShare =
         option == RunOption.VALIDATION_FILE

@@ -292,7 +292,7 @@ class EndToEndTest {
     Ended ended = process.await();
     double seconds = (System.nanoTime() - begin) * 1e-9;
     assertEquals(130, ended.status(), ended.err());
-    assertTrue(seconds < 2, seconds + " s");
+    assertTrue(seconds < 10, seconds + " s"); // the pipe would never end
     assertTrue(ended.json().get("error").asText().contains("before the first step"), ended::out);
     assertFalse(Files.exists(scratch.resolve("deep")));
   }

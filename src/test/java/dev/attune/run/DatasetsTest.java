@@ -196,7 +196,9 @@ class DatasetsTest {
   void exchangedColumnsOfAFewRowsAreFatalWhereTheyAreClear() {
     String header = "text,label\n";
     String[] rows = {
-      "good,I liked it a lot", "bad,it broke after a day", "good,works as it should",
+      "good,I liked it a lot",
+      "bad,it broke after a day",
+      "good,works as it should",
       "bad,not what was shown"
     };
     assertTrue(
