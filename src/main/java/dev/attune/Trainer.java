@@ -607,22 +607,20 @@ public final class Trainer<E> {
    */
   public TrainingResult saveTo(Path folder) {
     RunConfig config = config(folder).build();
-    return run(
-        (data, listener, stop) -> result(new TrainRun(config, data, listener, stop).run()));
+    return run((data, listener, stop) -> result(new TrainRun(config, data, listener, stop).run()));
   }
 
   /**
    * Cross-validation: trains as often as there are folds, each time on all examples but a fold's,
    * and measures on that fold. Every example is in one fold; labels are spread evenly over them,
-   * equal texts are in one. It leaves the metrics in the folder, and the predictions of each example
-   * by the model that had not learned it; no model.
+   * equal texts are in one. It leaves the metrics in the folder, and the predictions of each
+   * example by the model that had not learned it; no model.
    *
    * @param folds at least 2
    * @throws InvalidInputException likewise
    */
   public CrossValidationResult crossValidate(int folds, Path folder) {
-    RunConfig config =
-        config(folder).set(RunOption.K_FOLD, Integer.toString(folds)).build();
+    RunConfig config = config(folder).set(RunOption.K_FOLD, Integer.toString(folds)).build();
     return run(
         (data, listener, stop) ->
             result(new CrossValidation(config, data, listener, stop).run(), true));
@@ -633,8 +631,7 @@ public final class Trainer<E> {
     Path folder = null;
     try {
       folder = Files.createTempDirectory("attune-folds");
-      RunConfig config =
-          config(folder).set(RunOption.K_FOLD, Integer.toString(folds)).build();
+      RunConfig config = config(folder).set(RunOption.K_FOLD, Integer.toString(folds)).build();
       return run(
           (data, listener, stop) ->
               result(new CrossValidation(config, data, listener, stop).run(), false));
@@ -711,8 +708,7 @@ public final class Trainer<E> {
         outcome.modelFolder());
   }
 
-  private static CrossValidationResult result(
-      CrossValidation.Outcome outcome, boolean keepsFiles) {
+  private static CrossValidationResult result(CrossValidation.Outcome outcome, boolean keepsFiles) {
     return new CrossValidationResult(
         outcome.folds().stream()
             .map(

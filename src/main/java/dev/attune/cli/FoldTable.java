@@ -18,14 +18,14 @@ final class FoldTable {
     table.append('\n');
     for (CrossValidation.FoldResult fold : outcome.folds()) {
       table.append(String.format(Locale.ROOT, HEAD, fold.number(), fold.rows()));
-      metrics.forEach(metric -> table.append(number(metric, fold.metrics().getOrDefault(metric, Double.NaN))));
+      metrics.forEach(
+          metric -> table.append(number(metric, fold.metrics().getOrDefault(metric, Double.NaN))));
       table.append('\n');
     }
     table.append(String.format(Locale.ROOT, HEAD, "mean", ""));
     metrics.forEach(metric -> table.append(number(metric, outcome.mean().get(metric))));
     table.append('\n').append(String.format(Locale.ROOT, HEAD, "± s.e.", ""));
-    metrics.forEach(
-        metric -> table.append(number(metric, outcome.standardError().get(metric))));
+    metrics.forEach(metric -> table.append(number(metric, outcome.standardError().get(metric))));
     return table.append('\n').toString();
   }
 

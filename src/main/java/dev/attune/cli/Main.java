@@ -70,7 +70,7 @@ public final class Main {
     }
     boolean json = words.contains("--json");
     ObjectNode result = JsonNodeFactory.instance.objectNode();
-    try (StopSignal signal = new StopSignal()) {
+    try (StopSignal signal = new StopSignal(json)) {
       int status = run(command, words, json, signal, result);
       if (json) {
         System.out.println(result);

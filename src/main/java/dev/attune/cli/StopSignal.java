@@ -1,6 +1,9 @@
 package dev.attune.cli;
 
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.lang.reflect.Proxy;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
@@ -8,12 +11,80 @@ import java.util.concurrent.TimeUnit;
  * Turns Ctrl-C and SIGTERM into a request, for commands that can stop in good order. A second
  * Ctrl-C ends the process at once. After SIGTERM the JVM's shutdown waits until the command has
  * saved its state and {@link Main} has closed this.
+ *
+ * <p>While a command {@linkplain #preparing prepares}, there is nothing to save: it is given a
+ * moment to see the request by itself, then what it reserved is released and the process ends.
  */
 final class StopSignal implements AutoCloseable {
   private static final long PATIENCE_SECONDS = 120;
+  private static final long PREPARING_MILLIS = 400;
 
+  private final boolean json;
+  private final Deque<Runnable> reserved = new ArrayDeque<>();
+  private boolean prepares;
   private final CountDownLatch finished = new CountDownLatch(1);
   private volatile boolean requested;
+
+  /**
+   * @param json whether a process that ends here owes its caller an object on standard output
+   */
+  StopSignal(boolean json) {
+    this.json = json;
+  }
+
+  /** From here on there is nothing to save, until {@link #prepared}. */
+  synchronized void preparing() {
+    prepares = true;
+  }
+
+  /** The same, with what is to be released where the process ends there. */
+  synchronized void preparing(Runnable release) {
+    reserved.push(release);
+    prepares = true;
+  }
+
+  /** From here on a request is seen by the command, which stops in good order. */
+  synchronized void prepared() {
+    if (requested) {
+      end();
+    }
+    prepares = false;
+  }
+
+  private synchronized boolean prepares() {
+    return prepares;
+  }
+
+  /** Ends the process if it still prepares after a moment. */
+  private void endPreparation() {
+    if (!prepares()) {
+      return;
+    }
+    try {
+      if (finished.await(PREPARING_MILLIS, TimeUnit.MILLISECONDS)) {
+        return;
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    synchronized (this) {
+      if (prepares) {
+        end();
+      }
+    }
+  }
+
+  private void end() {
+    for (Runnable release : reserved) {
+      release.run();
+    }
+    String message = "stopped before the first step; nothing was changed";
+    System.err.println("attune: " + message);
+    if (json) {
+      System.out.println(JsonNodeFactory.instance.objectNode().put("error", message));
+    }
+    Runtime.getRuntime().halt(ExitStatus.INTERRUPTED);
+  }
 
   /** From here on a signal is a request; before, it ends the process. */
   void arm() {
@@ -58,7 +129,12 @@ final class StopSignal implements AutoCloseable {
     }
     requested = true;
     System.err.println();
-    System.err.println("attune: stopping, with a checkpoint; Ctrl-C again stops at once, without");
+    if (prepares()) {
+      endPreparation();
+    } else {
+      System.err.println(
+          "attune: stopping, with a checkpoint; Ctrl-C again stops at once, without");
+    }
   }
 
   private void hold() {
@@ -66,6 +142,7 @@ final class StopSignal implements AutoCloseable {
       return;
     }
     requested = true;
+    endPreparation();
     try {
       if (!finished.await(PATIENCE_SECONDS, TimeUnit.SECONDS)) {
         System.err.println("attune: the step did not end in time; nothing was saved");

@@ -51,6 +51,7 @@ final class TrainCommand implements Command {
   @Override
   public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
     long begin = System.nanoTime();
+    signal.preparing();
     signal.arm();
     if (CrossValidation.isAskedFor(arguments.config())) {
       return crossValidate(arguments, console, signal, result);
@@ -66,8 +67,7 @@ final class TrainCommand implements Command {
   private static int crossValidate(
       Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
     CrossValidation.Outcome outcome =
-        new CrossValidation(
-                arguments.config(), null, new View(console, signal), signal::requested)
+        new CrossValidation(arguments.config(), null, new View(console, signal), signal::requested)
             .run();
     result.setAll(CrossValidation.toJson(outcome));
     if (outcome.predictions() != null) {
@@ -233,6 +233,16 @@ final class TrainCommand implements Command {
             "interrupted while fetching; what has arrived is kept, and the same command goes on");
       }
       fetching.transferred(doneBytes, totalBytes, bytesPerSecond);
+    }
+
+    @Override
+    public void onReserved(Runnable release) {
+      signal.preparing(release);
+    }
+
+    @Override
+    public void onPrepared() {
+      signal.prepared();
     }
 
     @Override

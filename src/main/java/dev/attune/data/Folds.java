@@ -39,8 +39,7 @@ public final class Folds {
    * @param stratum of an example, such as its class; null counts as one of its own
    * @throws InputException if there are fewer texts than folds
    */
-  public static Folds of(
-      Dataset dataset, int count, long seed, Function<Example, String> stratum) {
+  public static Folds of(Dataset dataset, int count, long seed, Function<Example, String> stratum) {
     Folds folds = new Folds(dataset, new int[dataset.size()]);
     Map<String, Integer> classes = new TreeMap<>();
     int[] classOf = new int[dataset.size()];

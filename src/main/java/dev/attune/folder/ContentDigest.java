@@ -34,8 +34,8 @@ public final class ContentDigest {
   private ContentDigest() {}
 
   /**
-   * Of the model that a folder holds: config.json and the weights of its base, and of an adapter its
-   * own with adapter_config.json.
+   * Of the model that a folder holds: config.json and the weights of its base, and of an adapter
+   * its own with adapter_config.json.
    *
    * @param threads that read at a time
    */

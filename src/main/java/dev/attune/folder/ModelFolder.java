@@ -119,7 +119,8 @@ public final class ModelFolder {
   private static void refuseAdapter(Path folder) {
     if (isAdapter(folder)) {
       throw new InputException(
-          folder + " is an adapter; merge it with its base first, and take the model that this makes");
+          folder
+              + " is an adapter; merge it with its base first, and take the model that this makes");
     }
   }
 

@@ -43,6 +43,34 @@ public final class Adapters {
           RunOption.USE_RSLORA,
           RunOption.USE_DORA);
 
+  /** What an option says, as one value to compare with that of another config. */
+  private static final Map<RunOption, Function<LoraConfig, Object>> SAID = said();
+
+  private static Map<RunOption, Function<LoraConfig, Object>> said() {
+    Map<RunOption, Function<LoraConfig, Object>> said = new EnumMap<>(RunOption.class);
+    said.put(RunOption.LORA_R, LoraConfig::rank);
+    said.put(RunOption.LORA_ALPHA, LoraConfig::alpha);
+    said.put(RunOption.LORA_DROPOUT, LoraConfig::dropout);
+    said.put(
+        RunOption.LORA_TARGETS, lora -> modules(lora.targets().named(), lora.targets().pattern()));
+    said.put(
+        RunOption.LORA_EXCLUDE_MODULES,
+        lora -> modules(lora.targets().excluded(), lora.targets().excludedPattern()));
+    said.put(RunOption.LORA_LAYERS, lora -> new TreeSet<>(lora.targets().layers()));
+    said.put(RunOption.LORA_RANK_PATTERN, lora -> lora.patterns().ranks());
+    said.put(RunOption.LORA_ALPHA_PATTERN, lora -> lora.patterns().alphas());
+    said.put(RunOption.LORA_MODULES_TO_SAVE, lora -> new TreeSet<>(lora.beside().modules()));
+    said.put(RunOption.LORA_BIAS, lora -> lora.beside().biases().option());
+    said.put(
+        RunOption.INIT_LORA_WEIGHTS,
+        lora ->
+            (lora.initialization().changesBase() ? lora.initialization() : Initialization.TRUE)
+                .option());
+    said.put(RunOption.USE_RSLORA, LoraConfig::rankStabilized);
+    said.put(RunOption.USE_DORA, LoraConfig::weightDecomposed);
+    return said;
+  }
+
   /** What no name of a module has, but regular expressions that are not names do. */
   private static final Pattern EXPRESSION = Pattern.compile(".*[\\\\*+?()\\[\\]{}|^$].*");
 
@@ -175,34 +203,6 @@ public final class Adapters {
                             : "")));
   }
 
-  /** What an option says, as one value to compare with that of another config. */
-  private static final Map<RunOption, Function<LoraConfig, Object>> SAID = said();
-
-  private static Map<RunOption, Function<LoraConfig, Object>> said() {
-    Map<RunOption, Function<LoraConfig, Object>> said = new EnumMap<>(RunOption.class);
-    said.put(RunOption.LORA_R, LoraConfig::rank);
-    said.put(RunOption.LORA_ALPHA, LoraConfig::alpha);
-    said.put(RunOption.LORA_DROPOUT, LoraConfig::dropout);
-    said.put(
-        RunOption.LORA_TARGETS, lora -> modules(lora.targets().named(), lora.targets().pattern()));
-    said.put(
-        RunOption.LORA_EXCLUDE_MODULES,
-        lora -> modules(lora.targets().excluded(), lora.targets().excludedPattern()));
-    said.put(RunOption.LORA_LAYERS, lora -> new TreeSet<>(lora.targets().layers()));
-    said.put(RunOption.LORA_RANK_PATTERN, lora -> lora.patterns().ranks());
-    said.put(RunOption.LORA_ALPHA_PATTERN, lora -> lora.patterns().alphas());
-    said.put(RunOption.LORA_MODULES_TO_SAVE, lora -> new TreeSet<>(lora.beside().modules()));
-    said.put(RunOption.LORA_BIAS, lora -> lora.beside().biases().option());
-    said.put(
-        RunOption.INIT_LORA_WEIGHTS,
-        lora ->
-            (lora.initialization().changesBase() ? lora.initialization() : Initialization.TRUE)
-                .option());
-    said.put(RunOption.USE_RSLORA, LoraConfig::rankStabilized);
-    said.put(RunOption.USE_DORA, LoraConfig::weightDecomposed);
-    return said;
-  }
-
   private static Object modules(List<String> named, PythonPattern pattern) {
     return pattern == null ? new TreeSet<>(named) : pattern.toString();
   }
@@ -215,8 +215,7 @@ public final class Adapters {
    * @throws InputException naming an option that says something else
    */
   static RunConfig continued(RunConfig config, LoraConfig saved, Path folder) {
-    if (config.isGiven(RunOption.LORA_R)
-        && config.smallInteger(RunOption.LORA_R) != saved.rank()) {
+    if (config.isGiven(RunOption.LORA_R) && config.smallInteger(RunOption.LORA_R) != saved.rank()) {
       throw disagrees(RunOption.LORA_R, config.text(RunOption.LORA_R), saved.rank(), folder);
     }
     LoraConfig asked = of(config, saved.rank());

@@ -6,8 +6,8 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
-import dev.attune.data.Dataset;
 import dev.attune.data.DataReport;
+import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.folder.ContentDigest;
 import dev.attune.folder.ModelFiles;
@@ -124,6 +124,7 @@ public final class CrossValidation {
     RunIdentity identity = identity(base, rows);
     try (OutputFolder output =
         OutputFolder.prepare(folder, config.flag(RunOption.OVERWRITE), resumes)) {
+      listener.onReserved(output::release);
       if (resumes) {
         checkSame(identity, output.folder());
       } else {
@@ -225,6 +226,7 @@ public final class CrossValidation {
 
   private Outcome run(TaskType task, Dataset rows, Path folder) throws IOException {
     List<FoldResult> results = new ArrayList<>();
+    boolean isFirst = true; // of those that are run now
     for (int number = 1; number <= count; number++) {
       Path place = folder.resolve(FOLD + number);
       FoldFolder fold = new FoldFolder(place);
@@ -236,7 +238,7 @@ public final class CrossValidation {
                         foldConfig(place),
                         new Datasets(rows, null, null),
                         new Fold(number, count),
-                        new Once(listener, results.isEmpty()),
+                        new Once(listener, isFirst),
                         stopRequested)
                     .run()
                     .training()
@@ -244,6 +246,7 @@ public final class CrossValidation {
         if (interrupted) {
           return new Outcome(results, Map.of(), Map.of(), null, folder, true, task);
         }
+        isFirst = false;
       } else {
         listener.onNote("fold " + number + " of " + count + " is done already");
       }
@@ -386,6 +389,16 @@ public final class CrossValidation {
     @Override
     public void onCheckpointFailed(long step, UncheckedIOException failure) {
       next.onCheckpointFailed(step, failure);
+    }
+
+    @Override
+    public void onReserved(Runnable release) {
+      next.onReserved(release);
+    }
+
+    @Override
+    public void onPrepared() {
+      next.onPrepared();
     }
 
     @Override

@@ -26,6 +26,7 @@ final class ModelSave {
   private final double retryMinutes;
   private final RunListener listener;
   private final BooleanSupplier stopRequested;
+  private String told = ""; // of what is wrong, since somebody last answered
 
   /**
    * @param modelBytes about what the model takes
@@ -54,7 +55,6 @@ final class ModelSave {
   Path save(FinishedModel model) {
     Path folder = output.folder();
     long begin = System.nanoTime();
-    String told = "";
     while (true) {
       Exception failure = failure(model, folder);
       if (failure == null) {
@@ -66,7 +66,7 @@ final class ModelSave {
       if (retryMinutes == 0 || isOver && !listener.isAttended()) {
         throw new UncheckedIOException(problem + wayOut(), ioFailure(failure));
       }
-      // Once, unless something else is wrong now.
+      // Once, unless something else is wrong now, or somebody waits for an answer.
       if (!cause.equals(told)) {
         listener.onNote(
             problem
@@ -110,6 +110,7 @@ final class ModelSave {
         }
         Optional<String> answer = listener.answer(SLICE_MILLIS);
         if (answer.isPresent()) {
+          told = "";
           String text = answer.get().strip();
           return text.isEmpty() ? folder : folder(text, folder);
         }

@@ -21,10 +21,12 @@ final class OutputFolder implements AutoCloseable {
 
   private final Path folder;
   private final FolderLock lock;
+  private final Path made; // the outermost folder that had to be made for it; null: none
 
-  private OutputFolder(Path folder, FolderLock lock) {
+  private OutputFolder(Path folder, FolderLock lock, Path made) {
     this.folder = folder;
     this.lock = lock;
+    this.made = made;
   }
 
   /**
@@ -44,8 +46,9 @@ final class OutputFolder implements AutoCloseable {
       }
       // Before the lock too, so that a folder that is refused stays as it is.
       check(folder, overwrite, resume);
+      Path made = firstMissing(folder);
       Files.createDirectories(folder);
-      OutputFolder output = new OutputFolder(folder, lock(folder));
+      OutputFolder output = new OutputFolder(folder, lock(folder), made);
       try {
         ModelInstall.finish(folder);
         check(folder, overwrite, resume);
@@ -67,6 +70,30 @@ final class OutputFolder implements AutoCloseable {
     } catch (IOException e) {
       throw new InputException(
           RunOption.OUTPUT_DIR.with(folder) + " cannot be looked into: " + describe(e), e);
+    }
+  }
+
+  private static Path firstMissing(Path folder) {
+    Path missing = null;
+    for (Path at = folder.toAbsolutePath(); at != null && !Files.exists(at); at = at.getParent()) {
+      missing = at;
+    }
+    return missing;
+  }
+
+  /**
+   * Gives the folder back as it was when nothing has been written to it: one that is empty goes.
+   */
+  void release() {
+    try {
+      lock.close();
+      Path at = folder.toAbsolutePath();
+      while (made != null && at.startsWith(made)) {
+        Files.delete(at);
+        at = at.getParent();
+      }
+    } catch (IOException e) {
+      return; // it is in use, or has gone
     }
   }
 

@@ -60,21 +60,26 @@ final class PredictionFile {
   }
 
   /**
-   * What parts the fields of the table that a name asks for; null: it asks for JSON lines.
+   * What parts the fields of the table that a name asks for; null: it asks for JSON lines, or for
+   * nothing, having no ending.
    *
    * @throws InputException for the name of a format that is not written
    */
   static Character delimiter(Path output) {
     String name = output.getFileName().toString().toLowerCase(Locale.ROOT);
-    for (String other : List.of(".gz", ".zst", ".parquet", ".xlsx")) {
-      if (name.endsWith(other)) {
-        throw new InputException(
-            RunOption.OUTPUT.with(output) + ": predictions are written as .jsonl, .csv or .tsv");
-      }
-    }
-    return name.endsWith(".csv")
-        ? (Character) ','
-        : name.endsWith(".tsv") ? (Character) '\t' : null;
+    int dot = name.lastIndexOf('.');
+    String ending = dot <= 0 ? "" : name.substring(dot);
+    return switch (ending) {
+      case ".csv" -> ',';
+      case ".tsv" -> '\t';
+      case ".jsonl", "" -> null;
+      default ->
+          throw new InputException(
+              RunOption.OUTPUT.with(output)
+                  + " ends in "
+                  + ending
+                  + ", which is not written; predictions are written as .jsonl, .csv or .tsv");
+    };
   }
 
   /** The names that our fields have where the input has theirs; empty where it has none of them. */

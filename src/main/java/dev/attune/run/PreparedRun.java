@@ -68,8 +68,7 @@ final class PreparedRun implements AutoCloseable {
    * @param fold of a cross-validation; null: the run is none
    * @throws InputException on the first thing that makes training impossible or pointless
    */
-  static PreparedRun of(
-      TrainPlan asked, Datasets datasets, Fold fold, RunListener listener) {
+  static PreparedRun of(TrainPlan asked, Datasets datasets, Fold fold, RunListener listener) {
     RunConfig given = asked.config();
     Datasets.check(given, datasets == null || datasets.train() == null);
     OutputFolder.checkFree(
@@ -114,6 +113,7 @@ final class PreparedRun implements AutoCloseable {
                   Path.of(config.text(RunOption.OUTPUT_DIR)),
                   config.flag(RunOption.OVERWRITE),
                   config.flag(RunOption.RESUME)));
+      listener.onReserved(output::release);
       Session session = opening.add(Session.open(compute(config, output)));
       TextTokenizer tokenizer = opening.add(base.openTokenizer());
       Model model =

@@ -83,7 +83,7 @@ final class RunIdentity {
             "the " + fact.words,
             described(earlier, fact, was),
             described(config, fact, now),
-            isOtherLevel(was, now) ? RunOption.ISA : fact.option);
+            isOtherLevel(was, now) ? RunOption.ISA : given(fact.option));
       }
     }
   }
@@ -166,6 +166,17 @@ final class RunIdentity {
         .build();
   }
 
+  /**
+   * The option that chose what is compared: validation data may be a share of the training file.
+   */
+  private RunOption given(RunOption option) {
+    boolean isShare =
+        option == RunOption.VALIDATION_FILE
+            && !config.isGiven(option)
+            && config.isGiven(RunOption.VALIDATION_SPLIT);
+    return isShare ? RunOption.VALIDATION_SPLIT : option;
+  }
+
   private static String shown(RunConfig config, RunOption option) {
     List<String> values =
         option.isList() ? config.texts(option) : Stream.ofNullable(config.text(option)).toList();
@@ -175,9 +186,9 @@ final class RunIdentity {
   /**
    * Content with its name: two names may be the same, so may be one name's content at two times.
    */
-  private static String described(RunConfig config, Fact fact, String value) {
+  private String described(RunConfig of, Fact fact, String value) {
     boolean isName = fact == Fact.PRECISION || fact == Fact.BACKEND;
-    return isName ? value : shown(config, fact.option) + " (content " + value + ")";
+    return isName ? value : shown(of, given(fact.option)) + " (content " + value + ")";
   }
 
   private static InputException differs(String what, String was, String now, RunOption option) {

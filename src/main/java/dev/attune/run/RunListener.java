@@ -17,6 +17,16 @@ public interface RunListener extends TrainListener {
     onNote("step " + step + ": " + failure.getMessage() + "; the run goes on to the next one");
   }
 
+  /**
+   * A folder was taken for the run, and nothing changed in it.
+   *
+   * @param release gives it back as it was, for who must end the process before {@link #onPrepared}
+   */
+  default void onReserved(Runnable release) {}
+
+  /** Model and data are loaded: from here on a request to stop is seen. */
+  default void onPrepared() {}
+
   /** Whether a person is there to be asked: see {@link #answer}. */
   default boolean isAttended() {
     return false;

@@ -75,8 +75,7 @@ public enum RunOption {
       "0",
       "cross-validation: K runs, each evaluated on another part of the training file; 0: none",
       OnResume.STAYS),
-  KEEP_FOLD_MODELS(
-      null, "false", "leave the model of each fold of --k-fold", OnResume.MAY_CHANGE),
+  KEEP_FOLD_MODELS(null, "false", "leave the model of each fold of --k-fold", OnResume.MAY_CHANGE),
   MAX_TRAIN_SAMPLES("N", null, "train on the first N rows only", OnResume.STAYS),
   MAX_EVAL_SAMPLES("N", null, "evaluate on the first N rows only", OnResume.BY_CONTENT),
   EPOCHS("N", "3", "passes over the training data; 0.5 is half of one", OnResume.MAY_GROW),

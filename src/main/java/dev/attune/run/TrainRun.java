@@ -111,6 +111,7 @@ public final class TrainRun {
   /** Runs to the end, or to the request to stop. */
   public Outcome run() {
     try (PreparedRun run = PreparedRun.of(TrainPlan.of(config), datasets, fold, listener)) {
+      listener.onPrepared();
       reserve(run);
       try (Inference inference = new Inference(run.session().backend());
           Optimizer optimizer = run.plan().optimizer(run.model().parameters())) {
@@ -226,8 +227,7 @@ public final class TrainRun {
   /** Goes on from the newest checkpoint; returns the step after which, 0 where there is none. */
   private long resume(PreparedRun run, TrainingLoop trainer, Checkpoints checkpoints) {
     int batches =
-        BatchStream.batchesPerEpoch(
-            run.data().train().size(), run.plan().trainer().batchSize());
+        BatchStream.batchesPerEpoch(run.data().train().size(), run.plan().trainer().batchSize());
     Optional<JsonNode> state = checkpoints.loadLatest(trainer.buffers(), batches);
     if (state.isEmpty()) {
       listener.onNote("there is no checkpoint to resume; starting from the beginning");

@@ -33,6 +33,8 @@ final class LabelFindings {
   private static final double MAJORITY_SHARE = 0.9;
   private static final int FEW_EXAMPLES = 10;
   private static final int SHOWN = 5;
+  private static final int CLEAR_ROWS = 4;
+  private static final int CLEAR_WORDS = 3;
   private static final int MANY_CLASSES = 20;
   private static final double NEARLY_ALL = 0.9;
 
@@ -111,7 +113,10 @@ final class LabelFindings {
     double label = mean(labelled, Example::label);
     double text = mean(labelled, Example::text);
     long texts = labelled.stream().map(Example::text).distinct().count();
-    if (!(label > text && names.size() > texts && names.size() >= MANY_CLASSES)) {
+    boolean isMany = names.size() >= MANY_CLASSES;
+    if (!(label > text
+        && names.size() > texts
+        && (isMany || areClearlySwapped(labelled, names.size(), texts)))) {
       return false;
     }
     String option = found.data().reading().exchanged();
@@ -128,6 +133,19 @@ final class LabelFindings {
             texts,
             option == null ? "" : ". Give " + option));
     return true;
+  }
+
+  /** In a file of few rows: labels that are sentences, each its own, of texts that are one word. */
+  private static boolean areClearlySwapped(List<Example> labelled, int labels, long texts) {
+    return labelled.size() >= CLEAR_ROWS
+        && labels == labelled.size()
+        && 2 * texts <= labels
+        && labelled.stream().allMatch(e -> e.text() != null && words(e.text()) == 1)
+        && labelled.stream().mapToInt(e -> words(e.label())).average().orElse(0) >= CLEAR_WORDS;
+  }
+
+  private static int words(String text) {
+    return text.strip().split("\\s+").length;
   }
 
   private static double mean(List<Example> examples, Function<Example, String> part) {

@@ -211,8 +211,7 @@ public final class TrainingLoop implements AutoCloseable {
           completeUntil(0, listener);
         }
         boolean ends = last || stoppedEarly;
-        if (checkpoints != null
-            && (interrupted || (ends ? checkpoints.savesLast() : saveIsDue))) {
+        if (checkpoints != null && (interrupted || (ends ? checkpoints.savesLast() : saveIsDue))) {
           save(checkpoints, listener, interrupted);
         }
         if (interrupted || stoppedEarly) {

@@ -24,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The command line from outside: what a user types, what comes back, what is on the disk. */
 class EndToEndTest {
@@ -264,6 +265,36 @@ class EndToEndTest {
     Ended resumed = AttuneProcess.run(scratch, train(stopped, "--epochs", "8", "--resume"));
     assertEquals(0, resumed.status(), resumed.err());
     assertArrayEquals(weights(whole), weights(stopped));
+  }
+
+  /** A pipe that nobody writes to keeps the reading of data waiting, as a large file would. */
+  @ParameterizedTest
+  @ValueSource(strings = {"-INT", "-TERM"})
+  void aSignalWhileDataAreReadEndsItAtOnceAndLeavesNothing(String signal) throws Exception {
+    Path output = scratch.resolve("deep/er");
+    Path pipe = scratch.resolve("rows.csv");
+    assertEquals(0, new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor());
+    AttuneProcess process =
+        AttuneProcess.start(
+            scratch,
+            List.of(),
+            "train",
+            "--model",
+            model.toString(),
+            "--train-file",
+            pipe.toString(),
+            "--output-dir",
+            output.toString(),
+            "--json");
+    Thread.sleep(3_000); // it has started, and reads
+    long begin = System.nanoTime();
+    new ProcessBuilder("kill", signal, Long.toString(process.pid())).start().waitFor();
+    Ended ended = process.await();
+    double seconds = (System.nanoTime() - begin) * 1e-9;
+    assertEquals(130, ended.status(), ended.err());
+    assertTrue(seconds < 10, seconds + " s"); // the pipe would never end
+    assertTrue(ended.json().get("error").asText().contains("before the first step"), ended::out);
+    assertFalse(Files.exists(scratch.resolve("deep")));
   }
 
   /** Containers and cron: Java alone would write every letter beyond ASCII as a question mark. */

@@ -182,9 +182,7 @@ class ContinuedAdapterTest {
     String csv = Files.readString(RESOURCES.resolve("continued/train.csv"));
     Path other = Files.writeString(scratch.resolve("other.csv"), csv.replaceFirst("yes", "maybe"));
     String refusal =
-        run(output, scratch.resolve("more"))
-            .with(RunOption.TRAIN_FILE, other.toString())
-            .refusal();
+        run(output, scratch.resolve("more")).with(RunOption.TRAIN_FILE, other.toString()).refusal();
     assertTrue(refusal.contains("with a head for \"no\", \"yes\""), refusal);
     assertTrue(refusal.contains("\"maybe\""), refusal);
     Path moved = copyWithBase(output, scratch.resolve("gone").toString());

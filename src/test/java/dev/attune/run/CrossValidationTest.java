@@ -215,7 +215,8 @@ class CrossValidationTest {
     assertEquals(2, second.steps, "of the third fold");
     assertTrue(second.notes.contains("fold 2 of 3 is done already"), second.notes.toString());
     assertEquals(
-        -1, Files.mismatch(whole.resolve("predictions.jsonl"), output.resolve("predictions.jsonl")));
+        -1,
+        Files.mismatch(whole.resolve("predictions.jsonl"), output.resolve("predictions.jsonl")));
     Files.writeString(train, Files.readString(train).replace("phone", "book"));
     String changed =
         RunOption.worded(

@@ -193,6 +193,23 @@ class DatasetsTest {
   }
 
   @Test
+  void exchangedColumnsOfAFewRowsAreFatalWhereTheyAreClear() {
+    String header = "text,label\n";
+    String[] rows = {
+      "good,I liked it a lot",
+      "bad,it broke after a day",
+      "good,works as it should",
+      "bad,not what was shown"
+    };
+    assertTrue(
+        refusal("classification", file("a.csv", header + String.join("\n", rows) + "\n"))
+            .endsWith("seem to be exchanged. Give --columns text=label,label=text"));
+    // One word a text and one label each: nobody can tell.
+    Path unclear = file("b.csv", header + "dog,animal\ndog,pet\nrose,a red flower\nrose,plant\n");
+    assertEquals(4, shaped("classification", unclear).train().size());
+  }
+
+  @Test
   void numbersAndIdentifiersAreNoClasses() {
     StringBuilder scores = new StringBuilder("text,label\n");
     StringBuilder ids = new StringBuilder("text,label\n");

@@ -173,8 +173,7 @@ class FullDiskTest {
     Path taken = Files.createDirectory(scratch.resolve("taken"));
     Files.writeString(taken.resolve("config.json"), "{}");
     Path other = scratch.resolve("other");
-    Blocking blocking =
-        new Blocking(output, 4).answering("", taken.toString(), " " + other + " ");
+    Blocking blocking = new Blocking(output, 4).answering("", taken.toString(), " " + other + " ");
     TrainRun.Outcome outcome = new TrainRun(config(output), blocking, () -> false).run();
     assertEquals(other, outcome.modelFolder());
     assertEquals(output, outcome.outputDir());
@@ -194,7 +193,8 @@ class FullDiskTest {
     UncheckedIOException failure =
         assertThrows(
             UncheckedIOException.class, () -> new TrainRun(once, blocking, () -> false).run());
-    assertTrue(failure.getMessage().contains("could not be saved in " + output), failure::getMessage);
+    assertTrue(
+        failure.getMessage().contains("could not be saved in " + output), failure::getMessage);
     assertEquals(0, blocking.asked);
     Path second = scratch.resolve("second");
     Blocking waiting = new Blocking(second, 4).answering();

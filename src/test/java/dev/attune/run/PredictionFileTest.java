@@ -1,6 +1,7 @@
 package dev.attune.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -158,9 +159,15 @@ class PredictionFileTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"out.csv.gz", "out.parquet", "out.xlsx"})
+  @ValueSource(strings = {"out.csv.gz", "out.parquet", "out.xlsx", "out.json", "out.unknown"})
   void formatsThatAreNotWrittenAreRefused(String output) {
-    assertThrows(InputException.class, () -> PredictionFile.delimiter(Path.of(output)));
+    String message =
+        assertThrows(InputException.class, () -> PredictionFile.delimiter(Path.of(output)))
+            .getMessage();
+    assertTrue(message.contains(output.substring(output.lastIndexOf('.'))), message);
+    assertTrue(message.contains(".jsonl, .csv or .tsv"), message);
+    assertNull(PredictionFile.delimiter(Path.of("out.JSONL")));
+    assertNull(PredictionFile.delimiter(Path.of("out")));
     assertEquals(",", String.valueOf(PredictionFile.delimiter(Path.of("a.CSV"))));
   }
 }

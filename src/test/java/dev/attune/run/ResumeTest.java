@@ -4,10 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.core.InputException;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.run.RunOption.OnResume;
 import dev.attune.testkit.TinyModel;
@@ -18,6 +20,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -187,6 +190,29 @@ class ResumeTest {
         resumed().with(RunOption.VALIDATION_FILE, train.toString()),
         "training data",
         "--train-file");
+  }
+
+  /** Whoever gave a share of the training file is told of that, not of a file. */
+  @Test
+  void aShareIsNamedAsItWasGiven() throws IOException {
+    RecordedRun begun = new RecordedRun(model, train, output);
+    begun.with(RunOption.VALIDATION_SPLIT, "0.2").stoppedAfter(3).run();
+    Path state = output.resolve("checkpoints/step-000000003/state.json");
+    String text = Files.readString(state);
+    JsonNode was = new ObjectMapper().readTree(text).at("/identity/validation_data");
+    RunIdentity now =
+        new RunIdentity(
+            RunConfig.builder(RunOption.TRAIN)
+                .setAll(new ObjectMapper().readTree(text).get("config").asText(), "state")
+                .build(),
+            Map.of(RunIdentity.Fact.VALIDATION_DATA, "other"));
+    String refusal =
+        RunOption.worded(
+            assertThrows(
+                    InputException.class, () -> now.checkSame(new ObjectMapper().readTree(text)))
+                .getMessage());
+    assertTrue(refusal.contains("was 0.2 (content " + was.asText() + ")"), refusal);
+    assertTrue(refusal.contains("Give --validation-split as it was"), refusal);
   }
 
   @Test
