@@ -232,6 +232,34 @@ class TrainingOptionsTest {
     }
   }
 
+  /** Backward does not come to what lies below all that is trained, which keeps nothing for it. */
+  @ParameterizedTest
+  @MethodSource("dev.attune.testkit.Backends#best")
+  void layersBelowAllThatIsTrainedKeepNoActivations(Backends.Target target) {
+    long whole = activations(target.backend(), Freezing.NOTHING);
+    long upper = activations(target.backend(), new Freezing(false, 1, NONE, false));
+    long head = activations(target.backend(), new Freezing(false, 0, NONE, true));
+    assertTrue(upper < 0.8 * whole, upper + " of " + whole);
+    assertTrue(head <= upper, head + " of " + upper);
+    // Above a trained layer all are kept.
+    assertEquals(whole, activations(target.backend(), new Freezing(false, 0, Set.of(1), false)));
+  }
+
+  /** Bytes of activations that a step takes. */
+  private static long activations(Backend backend, Freezing freezing) {
+    ParameterBuilder builder = new ParameterBuilder();
+    builder.freeze(freezing);
+    try (Model model =
+            Families.create(
+                backend, ModelFolder.readConfig(FOLDER), HeadKind.SEQUENCE, 5, 0f, builder);
+        Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1)) {
+      ModelWeights.load(FOLDER, model, 0);
+      model.parameters().enableTraining();
+      train(Case.of("plain").freezing(freezing), model, tape);
+      return tape.arena().highWaterBytes();
+    }
+  }
+
   /** What is frozen is not in the flat store, whose size the optimizer's state has. */
   @ParameterizedTest
   @MethodSource("dev.attune.testkit.Backends#best")
