@@ -45,7 +45,9 @@ class TrainingOptionRunsTest {
     RecordedRun run = new RecordedRun(model, train, scratch.resolve(output));
     run.with(RunOption.VALIDATION_FILE, validation.toString());
     for (int i = 0; i < namesAndValues.length; i += 2) {
-      run.with(OptionNames.find(namesAndValues[i], RunOption.TRAIN).orElseThrow(), namesAndValues[i + 1]);
+      run.with(
+          OptionNames.find(namesAndValues[i], RunOption.TRAIN).orElseThrow(),
+          namesAndValues[i + 1]);
     }
     return run;
   }
@@ -73,13 +75,17 @@ class TrainingOptionRunsTest {
 
   static Stream<Arguments> options() {
     return Stream.of(
-        List.of("class-weights", "balanced", "label-smoothing", "0.1"),
-        List.of("freeze-layers", "1"),
-        List.of("freeze", "embeddings,layers.1", "optimizer", "sgd"),
-        List.of("layer-lr-decay", "0.8", "head-learning-rate", "1e-2"),
-        List.of(
-            "lr-scheduler", "reduce_lr_on_plateau", "lr-scheduler-kwargs", "patience=0,threshold=0.5",
-            "eval-steps", "1"))
+            List.of("class-weights", "balanced", "label-smoothing", "0.1"),
+            List.of("freeze-layers", "1"),
+            List.of("freeze", "embeddings,layers.1", "optimizer", "sgd"),
+            List.of("layer-lr-decay", "0.8", "head-learning-rate", "1e-2"),
+            List.of(
+                "lr-scheduler",
+                "reduce_lr_on_plateau",
+                "lr-scheduler-kwargs",
+                "patience=0,threshold=0.5",
+                "eval-steps",
+                "1"))
         .map(Arguments::of);
   }
 
@@ -174,8 +180,7 @@ class TrainingOptionRunsTest {
             n / (2 * positive));
     assertTrue(stated.message().contains(expected), stated.message());
     JsonNode saved = new ObjectMapper().readTree(scratch.resolve("out/attune.json").toFile());
-    assertEquals(
-        n / (2 * negative), saved.get("class_weights").get("negative").asDouble(), 1e-6);
+    assertEquals(n / (2 * negative), saved.get("class_weights").get("negative").asDouble(), 1e-6);
     // Evaluated from the folder, the loss is what training reported.
     RunConfig config =
         RunConfig.builder(RunOption.EVALUATE)

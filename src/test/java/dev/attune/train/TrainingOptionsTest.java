@@ -212,8 +212,7 @@ class TrainingOptionsTest {
         };
     try (Optimizer optimizer = optimizer(model.parameters(), kind);
         TrainingLoop loop =
-            new TrainingLoop(
-                task(kind.weighted), model, optimizer, tape, data(), null, config)) {
+            new TrainingLoop(task(kind.weighted), model, optimizer, tape, data(), null, config)) {
       // Moments of trained weights alone.
       long bytes = model.parameters().size() * Float.BYTES;
       optimizer.state().values().forEach(state -> assertEquals(bytes, state.sizeBytes()));
