@@ -59,6 +59,7 @@ final class Faults {
           Map.entry("LOAD_IN_BF16", "weights(WeightFormat.BF16)"),
           Map.entry("BACKEND", "device"),
           Map.entry("EARLY_STOPPING_PATIENCE", "earlyStopping"),
+          Map.entry("LAYER_LR_DECAY", "layerLearningRateDecay"),
           Map.entry("METRIC_FOR_BEST_MODEL", "keepBest"),
           Map.entry("NUM_BEAMS", "beams"),
           Map.entry("STREAMS", "concurrency"),

@@ -447,6 +447,28 @@ class TrainerApiTest {
     assertArrayEquals(weights(folder.resolve("file")), weights(folder.resolve("stream")));
   }
 
+  @Test
+  void weightsOfClassesFrozenPartsAndRatesByLayerAreRefusedInTheWordsOfThisApi() {
+    List<LabeledText> examples =
+        List.of(new LabeledText("good", "yes"), new LabeledText("bad", "no"));
+    trainer()
+        .train(examples)
+        .maxSteps(1)
+        .classWeights("yes=2")
+        .freeze("layers.0")
+        .layerLearningRateDecay(0.9)
+        .headLearningRate(1e-3)
+        .saveTo(folder.resolve("options"));
+    String weights = said(trainer().train(examples).classWeights("maybe=2"));
+    assertTrue(weights.startsWith("classWeights is 'maybe=2'; it is balanced"), weights);
+    String layers = said(trainer().train(examples).freezeLayers(99));
+    assertTrue(layers.startsWith("freezeLayers is 99; this model has"), layers);
+    String both = said(trainer().train(examples).freezeBase().freezeLayers(1));
+    assertTrue(both.contains("leave freezeLayers out"), both);
+    String decay = said(trainer().train(examples).layerLearningRateDecay(2));
+    assertTrue(decay.startsWith("layerLearningRateDecay is 2.0"), decay);
+  }
+
   /** What is said of a thing: a word of each context, named by another; some say nothing of it. */
   private static List<AnsweredQuestion> questions(int count) {
     List<String> things = List.of("phone", "book", "chair");

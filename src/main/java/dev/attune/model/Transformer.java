@@ -25,6 +25,8 @@ import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 
 /** The body of a model: embeddings, a stack of layers, and the last norm where there is one. */
 public final class Transformer implements AutoCloseable {
@@ -40,6 +42,8 @@ public final class Transformer implements AutoCloseable {
   private final Parameter relative;
   private Buffer buckets; // of distances; null where scores do not depend on them
   private final List<Placed> layers = new ArrayList<>();
+  private final boolean keepsEmbeddings;
+  private int keptLayers; // from the embeddings on, where these are kept as they are
   private final Norm finalNorm;
   private final Map<Rotary, Buffer> tables = new IdentityHashMap<>();
   private List<Block.Place> places = List.of();
@@ -54,6 +58,7 @@ public final class Transformer implements AutoCloseable {
     TransformerConfig.Embeddings e = config.embeddings();
     int L = (int) config.layers().stream().map(TransformerConfig.Layer::label).distinct().count();
     builder.at(Depth.ofEmbeddings(L));
+    this.keepsEmbeddings = builder.keeps(Depth.ofEmbeddings(L));
     String wordName = names.of(Module.WORD);
     int V = config.vocabularySize();
     this.word =
@@ -88,6 +93,8 @@ public final class Transformer implements AutoCloseable {
                 builder.at(Depth.ofLayer(blocks.size(), L));
                 return new Block(builder, config, names, layer);
               });
+      boolean isKept = builder.keeps(Depth.ofLayer(blocks.size() - 1, L));
+      keptLayers += keepsEmbeddings && isKept && keptLayers == layers.size() ? 1 : 0;
       layers.add(new Placed(block, layer));
     }
     builder.at(Depth.above(L, false));
@@ -237,20 +244,23 @@ public final class Transformer implements AutoCloseable {
 
   /** Runs the embeddings and the first {@code count} layers. */
   private State stack(Tape tape, Inputs inputs, Tensor distances, KeyValueCache cache, int count) {
-    State state = new State(embed(tape, inputs), null);
+    Supplier<Tensor[]> embedding = () -> new Tensor[] {embed(tape, inputs)};
+    Tensor[] out =
+        tape.training() && keepsEmbeddings ? tape.untrained(distances, embedding) : embedding.get();
     for (int i = 0; i < count; i++) {
       Block block = layers.get(i).block;
       Block.Place at = places.get(i);
       KeyValueCache.Layer cached = cache == null ? null : cache.layer(i);
-      Tensor[] out =
-          Recomputation.apply(
-              tape,
-              state.parts(),
-              in -> block.forward(tape, State.of(in), inputs, at, distances, cached).parts());
-      state = State.of(out);
+      UnaryOperator<Tensor[]> layer =
+          in -> block.forward(tape, State.of(in), inputs, at, distances, cached).parts();
+      Tensor[] in = out;
+      out =
+          tape.training() && i < keptLayers
+              ? tape.untrained(distances, () -> layer.apply(in))
+              : Recomputation.apply(tape, in, layer);
       tape.keepOnly(out[0], out[out.length - 1], distances);
     }
-    return state;
+    return State.of(out);
   }
 
   private Tensor embed(Tape tape, Inputs inputs) {

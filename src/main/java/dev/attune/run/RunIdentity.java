@@ -69,8 +69,7 @@ final class RunIdentity {
     for (RunOption option : RunOption.TRAIN) {
       boolean stays =
           option.onResume() == OnResume.STAYS
-              || evaluationsCount
-                  && option.onResume() == OnResume.STAYS_WHERE_EVALUATIONS_COUNT;
+              || evaluationsCount && option.onResume() == OnResume.STAYS_WHERE_EVALUATIONS_COUNT;
       if (stays && !config.agrees(earlier, option)) {
         throw differs(option.toString(), shown(earlier, option), shown(config, option), option);
       }

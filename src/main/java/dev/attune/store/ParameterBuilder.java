@@ -65,6 +65,11 @@ public final class ParameterBuilder {
     this.freezing = parts;
   }
 
+  /** Whether all that is declared there keeps its weights. */
+  public boolean keeps(Depth place) {
+    return freezing.covers(place);
+  }
+
   /** Says where in the model stands what is declared from here on. */
   public void at(Depth place) {
     this.depth = place;

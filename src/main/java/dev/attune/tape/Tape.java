@@ -7,6 +7,7 @@ import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import dev.attune.memory.DeviceMemoryException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.Supplier;
 
@@ -218,12 +219,34 @@ public final class Tape implements AutoCloseable {
    */
   public void keepOnly(Tensor... tensors) {
     if (!training) {
-      long[] addresses = new long[tensors.length];
-      for (int i = 0; i < tensors.length; i++) {
-        addresses[i] = tensors[i] == null ? 0 : tensors[i].address();
-      }
-      arena.retainOnly(addresses);
+      retain(tensors);
     }
+  }
+
+  private void retain(Tensor... tensors) {
+    long[] addresses = new long[tensors.length];
+    for (int i = 0; i < tensors.length; i++) {
+      addresses[i] = tensors[i] == null ? 0 : tensors[i].address();
+    }
+    arena.retainOnly(addresses);
+  }
+
+  /**
+   * Runs ops that a pass begins with and below which nothing is trained: backward does not come
+   * there, so nothing is kept for it, in training as in inference.
+   *
+   * @param kept made before, and still wanted; may be null
+   * @param body makes what the pass goes on with, whose tensors take no gradient
+   */
+  public Tensor[] untrained(Tensor kept, Supplier<Tensor[]> body) {
+    Tensor[] made = withoutRecording(body);
+    Tensor[] all = Arrays.copyOf(made, made.length + 1);
+    all[made.length] = kept;
+    for (Tensor tensor : made) {
+      Check.argument(!tensor.requiresGrad(), "something is trained below what is called untrained");
+    }
+    retain(all);
+    return made;
   }
 
   /** A tensor in the memory of {@code tensor}, whose values are consumed: for ops in place. */

@@ -211,7 +211,8 @@ class CrossEntropyTest extends KernelContract {
     double[] weights = numbers(golden.get("weights"));
     JsonNode loss = golden.get("loss");
     int[] labels = Arrays.stream(numbers(loss.get("labels"))).mapToInt(x -> (int) x).toArray();
-    double divisor = Arrays.stream(labels).filter(l -> l != IGNORE).mapToDouble(l -> weights[l]).sum();
+    double divisor =
+        Arrays.stream(labels).filter(l -> l != IGNORE).mapToDouble(l -> weights[l]).sum();
     assertEquals(2, loss.get("cases").size());
     for (JsonNode item : loss.get("cases")) {
       KernelCase k = KernelCase.forward(DType.F32, "crossEntropy of PyTorch");

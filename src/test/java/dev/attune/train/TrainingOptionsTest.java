@@ -212,8 +212,7 @@ class TrainingOptionsTest {
         };
     try (Optimizer optimizer = optimizer(model.parameters(), kind);
         TrainingLoop loop =
-            new TrainingLoop(
-                task(kind.weighted), model, optimizer, tape, data(), null, config)) {
+            new TrainingLoop(task(kind.weighted), model, optimizer, tape, data(), null, config)) {
       // Moments of trained weights alone.
       long bytes = model.parameters().size() * Float.BYTES;
       optimizer.state().values().forEach(state -> assertEquals(bytes, state.sizeBytes()));
@@ -229,6 +228,34 @@ class TrainingOptionsTest {
       double norm = expected.get(i).get("grad_norm").asDouble();
       assertEquals(loss, curve.get(i).loss(), 1e-3 * loss, "loss of step " + (i + 1));
       assertEquals(norm, curve.get(i).gradNorm(), 2e-3 * norm, "norm of step " + (i + 1));
+    }
+  }
+
+  /** Backward does not come to what lies below all that is trained, which keeps nothing for it. */
+  @ParameterizedTest
+  @MethodSource("dev.attune.testkit.Backends#best")
+  void layersBelowAllThatIsTrainedKeepNoActivations(Backends.Target target) {
+    long whole = activations(target.backend(), Freezing.NOTHING);
+    long upper = activations(target.backend(), new Freezing(false, 1, NONE, false));
+    long head = activations(target.backend(), new Freezing(false, 0, NONE, true));
+    assertTrue(upper < 0.8 * whole, upper + " of " + whole);
+    assertTrue(head <= upper, head + " of " + upper);
+    // Above a trained layer all are kept.
+    assertEquals(whole, activations(target.backend(), new Freezing(false, 0, Set.of(1), false)));
+  }
+
+  /** Bytes of activations that a step takes. */
+  private static long activations(Backend backend, Freezing freezing) {
+    ParameterBuilder builder = new ParameterBuilder();
+    builder.freeze(freezing);
+    try (Model model =
+            Families.create(
+                backend, ModelFolder.readConfig(FOLDER), HeadKind.SEQUENCE, 5, 0f, builder);
+        Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1)) {
+      ModelWeights.load(FOLDER, model, 0);
+      model.parameters().enableTraining();
+      train(Case.of("plain").freezing(freezing), model, tape);
+      return tape.arena().highWaterBytes();
     }
   }
 
