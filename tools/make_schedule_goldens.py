@@ -39,4 +39,4 @@ for kind, parameters in KINDS:
                       "rates": rates})
 target = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources/dev/attune/optim/schedules.json"
 target.parent.mkdir(parents=True, exist_ok=True)
-target.write_text(json.dumps(cases) + "\n")
+goldens.write_json(target, cases)

@@ -94,8 +94,8 @@ public final class ModelFolder {
     if (Files.isRegularFile(folder.resolve(ModelFiles.ADAPTER_CONFIG))) {
       throw new InputException(
           folder
-              + " is an adapter; to train further from it, merge it with its base first and train"
-              + " the model that this makes");
+              + " is an adapter, and a whole model is needed here: merge it with its base first, and"
+              + " use the model that this makes");
     }
   }
 

@@ -243,7 +243,8 @@ public final class FamilyConfig {
 
   /** An activation function. */
   public Activation activation(String key, String otherwise) {
-    return Activation.fromConfig(text(key, otherwise));
+    return Activation.named(text(key, otherwise))
+        .orElseThrow(() -> wrong(key, value(key), "one of " + Activation.NAMES));
   }
 
   /** A list of words, or null. */

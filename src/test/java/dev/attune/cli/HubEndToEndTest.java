@@ -120,7 +120,7 @@ class HubEndToEndTest {
             "--output-dir",
             scratch.resolve("no").toString());
     assertEquals(2, onto.status(), onto::err);
-    assertTrue(onto.err().contains("is an adapter; to train further"), onto::err);
+    assertTrue(onto.err().contains("is an adapter, and a whole model is needed"), onto::err);
   }
 
   @Test

@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.testkit.Goldens;
 import java.io.InputStream;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -62,9 +62,7 @@ class RegressionMetricsTest {
     assertEquals(Double.NaN, metrics.values().get("pearson"));
   }
 
-  static JsonNode read(String name) throws Exception {
-    try (InputStream in = RegressionMetricsTest.class.getResourceAsStream(name)) {
-      return new ObjectMapper().readTree(in);
-    }
+  static JsonNode read(String name) {
+    return Goldens.resource("dev/attune/metrics/" + name);
   }
 }
