@@ -313,10 +313,7 @@ public final class ModelWeights {
     for (Segment segment : parameters.segments()) {
       if (!LoraConfig.isAdapter(segment.name())) {
         writer.add(
-            model.storedName(segment.name()),
-            dtype,
-            segment.shape(),
-            chunks(parameters, segment));
+            model.storedName(segment.name()), dtype, segment.shape(), chunks(parameters, segment));
       }
     }
     writer.write(file);

@@ -34,11 +34,8 @@ public enum Activation {
     return Optional.ofNullable(
         switch (name) {
           case "gelu", "gelu_python" -> GELU;
-          case "gelu_new",
-              "gelu_fast",
-              "gelu_accurate",
-              "gelu_pytorch_tanh",
-              "gelu_python_tanh" -> GELU_TANH;
+          case "gelu_new", "gelu_fast", "gelu_accurate", "gelu_pytorch_tanh", "gelu_python_tanh" ->
+              GELU_TANH;
           case "relu" -> RELU;
           case "silu", "swish" -> SILU;
           case "tanh" -> TANH;

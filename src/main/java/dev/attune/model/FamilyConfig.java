@@ -297,7 +297,11 @@ public final class FamilyConfig {
    */
   public FamilyConfig only(String key, Object supported) {
     JsonNode value = value(key);
-    if (value != null && !value.asText().equals(supported.toString()) && !isEmpty(value)) {
+    boolean same =
+        supported instanceof Number && value != null && value.isNumber()
+            ? value.doubleValue() == ((Number) supported).doubleValue()
+            : value == null || value.asText().equals(supported.toString());
+    if (!same && !isEmpty(value)) {
       throw new InputException(
           "config.json: '"
               + key

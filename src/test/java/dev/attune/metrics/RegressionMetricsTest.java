@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.testkit.Goldens;
-import java.io.InputStream;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
