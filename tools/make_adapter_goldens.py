@@ -5,8 +5,9 @@ with the names of some."""
 import json, pathlib, sys
 import torch
 from peft import LoraConfig, get_peft_model
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+import goldens
 
 CASES = {
     # family, or family_dora for a weight-decomposed adapter: (class, task type, r, alpha, rslora, targets)
@@ -57,7 +58,7 @@ for case in sys.argv[1:] or [*CASES, *OPTIONS]:
     sums = "init_lora_weights" in options  # trained values lie near the first ones
     torch.manual_seed(7)
     folder = root / "goldens" / family
-    golden = load_file(folder / "golden.safetensors")
+    golden = goldens.read_tensors(folder / "golden.safetensors")
     model = kind.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
     if vocabulary:
         model.resize_token_embeddings(model.config.vocab_size + vocabulary)
@@ -103,7 +104,7 @@ for case in sys.argv[1:] or [*CASES, *OPTIONS]:
     if file == "bin":
         torch.save(load_file(to / "adapter_model.safetensors"), to / "adapter_model.bin")
         (to / "adapter_model.safetensors").unlink()
-    save_file(out, to / "golden.safetensors")
+    goldens.write_tensors(to / "golden.safetensors", out)
     summary = {"loss": float(loss) / count, "targets": count, **({"family": family} if short else {})}
     (to / "golden.json").write_text(json.dumps(summary) + "\n")
     print(case, float(loss) / count, config["target_modules"])

@@ -18,6 +18,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import transformers as tf
+
+import goldens
 from transformers.data.metrics import squad_metrics
 
 # ---- exact match and F1 ----
@@ -247,8 +249,8 @@ if __name__ == "__main__":
     out = pathlib.Path(sys.argv[3])
     rng = random.Random(11)
     answers = {"v1": version_1(compute_score, questions(rng, 400, 0)), "v2": version_2(questions(rng, 400, 0.35)), "thresholds": thresholds(rng, 200)}
-    (out / "metrics/answers.json").write_text(json.dumps(answers) + "\n")
+    goldens.write_json(out / "metrics/answers.json", answers)
     golden = {"contexts": CONTEXTS, "max_length": MAX_LENGTH, "stride": STRIDE,
               "settings": [dict(zip(("n_best", "longest", "may_be_none", "threshold"), setting)) for setting in SETTINGS],
               "decoding": [decoding(utils_qa, name, out / "tokenizers" / name) for name in ("electra", "modernbert", "xlm_roberta")]}
-    (out / "metrics/decoding.json").write_text(json.dumps(golden) + "\n")
+    goldens.write_json(out / "metrics/decoding.json", golden)

@@ -2,6 +2,7 @@
 """Renders the chat templates of a folder with Transformers: what ChatTemplateTest compares with. Only needed to change them; the build and the tests
 need no Python. Usage: make_chat_goldens.py RESOURCES_DIR/chat_templates [OUT.json]"""
 import datetime, json, os, sys
+import goldens
 from transformers.utils.chat_template_utils import _compile_jinja_template, render_jinja_template
 
 folder = sys.argv[1]
@@ -122,6 +123,6 @@ for snippet in snippets:
     except Exception as e:
         case["error"] = type(e).__name__ + ": " + str(e)
     language.append(case)
-json.dump({"variables": variables, "cases": language}, open(os.path.join(os.path.dirname(out), "language.json"), "w"), ensure_ascii=False, indent=0)
-json.dump(cases, open(out, "w"), ensure_ascii=False, indent=0)
+goldens.write_json(os.path.join(os.path.dirname(out), "language.json"), {"variables": variables, "cases": language}, indent=0)
+goldens.write_json(out, cases, indent=0)
 print(len(cases), "cases,", sum("error" in c for c in cases), "refused")

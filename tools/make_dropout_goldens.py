@@ -5,10 +5,10 @@ elements that is of, and by what the rest is scaled. Needs torch and transformer
 
 Masks are those of core/Philox and attune_ops.h: 16 random bits an element, keyed by (seed, step, op), where op counts the
 random streams that a forward pass takes: 2 a layer norm (input, output), 1 an attention or a dropout of its own."""
-import json, pathlib, sys
+import pathlib, sys
 import numpy as np
 import torch
-from safetensors.torch import load_file
+import goldens
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 P, SEED, STEPS = 0.1, 11, 2
@@ -141,12 +141,11 @@ root = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources"
 out = {"p": P, "seed": SEED, "families": {}}
 for family, (kind, options, calls) in CASES.items():
     folder = root / "goldens" / family
-    golden = load_file(folder / "golden.safetensors")
+    golden = goldens.read_tensors(folder / "golden.safetensors")
     model = kind.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32, **{o: P for o in options}).train()
     part = lambda name: [golden[f"{name}.{s}"].long().reshape(-1) for s in range(4)] if f"{name}.0" in golden else None
     sequences = part("input_ids"), part("token_type_ids"), part("labels")
     steps = [step_of(model, calls, step, sequences, model.config.pad_token_id or 0) for step in range(STEPS)]
     out["families"][family] = {"dropouts": options, "steps": steps}
     print(family, [s["loss"] for s in steps])
-target = root / "dropout.json"
-target.write_text(json.dumps(out, indent=1) + "\n")
+goldens.write_json(root / "dropout.json", out, indent=1)

@@ -4,11 +4,12 @@
 
 FOLDER is all-MiniLM-L6-v2 as `--model minilm` makes it. Needs sentence-transformers.
 """
-import json
 import sys
 from pathlib import Path
 
 from sentence_transformers import SentenceTransformer, models
+
+import goldens
 
 TEXTS = [
     "hello",
@@ -26,4 +27,4 @@ vectors = model.encode(TEXTS, convert_to_numpy=True)
 out = Path(__file__).parent.parent / "src/test/resources/embeddings/minilm.json"
 out.parent.mkdir(parents=True, exist_ok=True)
 rows = [{"text": text, "vector": [float(f"{x:.8g}") for x in vector]} for text, vector in zip(TEXTS, vectors)]
-out.write_text(json.dumps(rows) + "\n")
+goldens.write_json(out, rows)

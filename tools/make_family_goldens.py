@@ -3,7 +3,7 @@
 computes with them (float32, CPU, no dropout, eager attention). Needs torch and transformers; run without arguments for all
 cases, or with the names of some. A seed gives the same numbers again with the same versions, which golden.json names.
 
-Of a case: config.json, model.safetensors, and in golden.safetensors for each sequence s input_ids.s, token_type_ids.s (where
+Of a case: config.json, model.safetensors, and in golden.safetensors.gz (see goldens.py) for each sequence s input_ids.s, token_type_ids.s (where
 the family has two types), labels.s, hidden.s (what the body returns, (N,C)), logits.s; grad.NAME of the mean loss over all
 targets of all sequences, by the names that Transformers gives parameters in memory. Labels are a class, a class a token, the
 next tokens, K zeros and ones (several labels), or first and last token of an answer. golden.json: that loss, the number of
@@ -11,7 +11,7 @@ targets (several labels of a sequence are one, both ends of an answer too), the 
 import json, pathlib, random, shutil, sys
 import torch
 import transformers as tf
-from safetensors.torch import save_file
+import goldens
 
 SEED = 7
 LENGTHS = (7, 2, 19, 12)
@@ -163,7 +163,7 @@ def make(index, name, target):
     gradients = {n: torch.zeros_like(p) if p.grad is None else p.grad / count for n, p in model.named_parameters()}
     norm = float(torch.sqrt(sum((g.double() ** 2).sum() for g in gradients.values())))
     out |= {f"grad.{n}": g for n, g in gradients.items()}
-    save_file({n: t.contiguous() for n, t in out.items()}, target / "golden.safetensors")
+    goldens.write_tensors(target / "golden.safetensors", out)
     summary = dict(loss=total / count, targets=count, lengths=list(lengths), grad_norm=norm, seed=SEED,
                    transformers=tf.__version__, torch=torch.__version__)
     (target / "golden.json").write_text(json.dumps(summary, indent=1) + "\n")

@@ -42,7 +42,7 @@ for kind, parameters in KINDS:
                       "rates": rates})
 target = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources/dev/attune/optim"
 target.mkdir(parents=True, exist_ok=True)
-(target / "schedules.json").write_text(json.dumps(cases) + "\n")
+goldens.write_json(target / "schedules.json", cases)
 
 draws = random.Random(7)
 plateaus = []
@@ -59,4 +59,4 @@ for mode in ("min", "max"):
             schedule.step(metrics[-1])
             rates.append(optimizer.param_groups[0]["lr"])
         plateaus.append({"mode": mode, "parameters": parameters, "peak": 3e-4, "metrics": metrics, "rates": rates})
-(target / "plateaus.json").write_text(json.dumps(plateaus) + "\n")
+goldens.write_json(target / "plateaus.json", plateaus)

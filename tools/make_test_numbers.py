@@ -5,6 +5,7 @@ import collections, json, os, sys
 import numpy as np, onnx, scipy.stats, torch
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
+import goldens
 
 root = os.path.join(sys.argv[1], "dev", "attune")
 weights, metrics = os.path.join(root, "weights"), os.path.join(root, "metrics")
@@ -63,7 +64,7 @@ for name, n, make in [("plain", 200, lambda x: x * 2 + rng.normal(size=len(x))),
     cases.append({"name": name, "labels": labels.tolist(), "predictions": predictions.tolist(), "mse": float(np.mean((labels - predictions) ** 2)),
                   "mae": float(np.mean(np.abs(labels - predictions))), "pearson": finite(scipy.stats.pearsonr(predictions, labels)[0]),
                   "spearman": finite(scipy.stats.spearmanr(predictions, labels)[0])})
-json.dump(cases, open(os.path.join(metrics, "regression.json"), "w"))
+goldens.write_json(os.path.join(metrics, "regression.json"), cases)
 
 # Entities: random tags, so that most transitions are wrong in every way that seqeval's default mode forgives.
 from seqeval.metrics import accuracy_score, f1_score, precision_score, recall_score
@@ -75,4 +76,4 @@ for tags, noise in [(["O", "B-PER", "I-PER"], 0.3), (["O", "B-PER", "I-PER", "B-
     cases.append({"tags": tags, "labels": labels, "predictions": predictions, "precision": float(precision_score(labels, predictions)),
                   "recall": float(recall_score(labels, predictions)), "f1": float(f1_score(labels, predictions)), "accuracy": float(accuracy_score(labels, predictions)),
                   "f1_macro": float(f1_score(labels, predictions, average="macro"))})
-json.dump(cases, open(os.path.join(metrics, "entities.json"), "w"))
+goldens.write_json(os.path.join(metrics, "entities.json"), cases)

@@ -8,6 +8,7 @@ except ImportError:  # rouge_score imports the stemmer even where use_stemmer is
     for name in ("nltk", "nltk.stem", "nltk.stem.porter"):
         sys.modules[name] = types.ModuleType(name)
     sys.modules["nltk.stem"].porter = sys.modules["nltk.stem.porter"]
+import goldens
 import sacrebleu
 from rouge_score import rouge_scorer
 
@@ -82,5 +83,5 @@ for name, texts in pairs.items():
     cases.append({"name": name, "predictions": predictions, "references": references, "bleu": sacrebleu.corpus_bleu(predictions, [references]).score,
                   "chrf": sacrebleu.corpus_chrf(predictions, [references]).score, **{k: sum(v) / len(v) for k, v in f.items()},
                   "exact_match": sum(p.strip() == r.strip() for p, r in texts) / len(texts)})
-json.dump(cases, open(os.path.join(sys.argv[1], "dev", "attune", "metrics", "texts.json"), "w"), ensure_ascii=False, indent=0)
+goldens.write_json(os.path.join(sys.argv[1], "dev", "attune", "metrics", "texts.json"), cases, indent=0)
 print(len(cases), "cases")

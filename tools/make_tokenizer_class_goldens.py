@@ -3,6 +3,7 @@
 tokenizer_config.json says otherwise than they do. Needs transformers and tokenizers."""
 import json, pathlib, tempfile
 import transformers as tf
+import goldens
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 SENTENCES = """the quick brown fox jumps over the lazy dog
@@ -134,7 +135,7 @@ CASES = [  # file, model type, tokenizer_config.json
 target = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources/tokenizers/classes"
 target.mkdir(parents=True, exist_ok=True)
 for name, tokenizer in FILES.items():
-    (target / f"{name}.json").write_text(tokenizer.to_str(pretty=False) + "\n")
+    goldens.write(target / f"{name}.json", tokenizer.to_str(pretty=False).encode())
 rows = []
 for name, model_type, config in CASES:
     with tempfile.TemporaryDirectory() as folder:
@@ -147,4 +148,4 @@ for name, model_type, config in CASES:
                   skip_special_tokens=True, clean_up_tokenization_spaces=False)} for text in TEXTS]
         pairs = [{"text": a, "pair": b, "ids": tokenizer(a, b)["input_ids"], "type_ids": tokenizer(a, b).get("token_type_ids")} for a, b in PAIRS]
         rows.append({"file": name, "class": type(tokenizer).__name__, "model_type": model_type, "tokenizer_config": config, "rows": texts + pairs})
-(target / "cases.json").write_text(json.dumps(rows, ensure_ascii=False) + "\n")
+goldens.write_json(target / "cases.json", rows)

@@ -3,6 +3,7 @@
 of encoders save them, and what they give for texts, pairs and words. Needs transformers and tokenizers."""
 import json, pathlib
 import transformers as tf
+import goldens
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 SENTENCES = """the quick brown fox jumps over the lazy dog while the old cat sleeps in the sun
@@ -76,5 +77,5 @@ for family, make in FAMILIES.items():
         for words in WORDS:
             e = tokenizer(words, is_split_into_words=True)
             rows.append({"words": words, "ids": e["input_ids"], "word_ids": [-1 if w is None else w for w in e.word_ids()]})
-    (folder / "golden.json").write_text("[\n" + ",\n".join(json.dumps(r, ensure_ascii=False) for r in rows) + "\n]\n")
+    goldens.write_json(folder / "golden.json", rows)
     print(family, type(tokenizer).__name__, len(tokenizer), sum(f.stat().st_size for f in folder.iterdir()))

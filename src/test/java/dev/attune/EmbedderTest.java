@@ -6,13 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.testkit.Goldens;
 import dev.attune.testkit.TinyDecoder;
 import dev.attune.testkit.TinyModel;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -27,10 +26,7 @@ class EmbedderTest {
 
   @Test
   void vectorsAreThoseOfSentenceTransformers() throws IOException {
-    JsonNode goldens;
-    try (InputStream in = EmbedderTest.class.getResourceAsStream("/embeddings/minilm.json")) {
-      goldens = new ObjectMapper().readTree(in);
-    }
+    JsonNode goldens = Goldens.resource("embeddings/minilm.json");
     List<String> texts = new ArrayList<>();
     goldens.forEach(golden -> texts.add(golden.get("text").asText()));
     try (Embedder embedder = Embedder.open("minilm")) {

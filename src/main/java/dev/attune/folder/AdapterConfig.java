@@ -271,12 +271,10 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
     Map<String, Double> alphas = new LinkedHashMap<>();
     json.path("rank_pattern")
         .properties()
-        .forEach(
-            entry -> ranks.put(entry.getKey(), whole("rank_pattern", entry.getValue())));
+        .forEach(entry -> ranks.put(entry.getKey(), whole("rank_pattern", entry.getValue())));
     json.path("alpha_pattern")
         .properties()
-        .forEach(
-            entry -> alphas.put(entry.getKey(), number("alpha_pattern", entry.getValue())));
+        .forEach(entry -> alphas.put(entry.getKey(), number("alpha_pattern", entry.getValue())));
     return new LoraConfig.Patterns(ranks, alphas);
   }
 

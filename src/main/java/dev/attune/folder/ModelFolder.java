@@ -120,7 +120,8 @@ public final class ModelFolder {
     if (isAdapter(folder)) {
       throw new InputException(
           folder
-              + " is an adapter; merge it with its base first, and take the model that this makes");
+              + " is an adapter, and a whole model is needed here: merge it with its base first, and"
+              + " use the model that this makes");
     }
   }
 

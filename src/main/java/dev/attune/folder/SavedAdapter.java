@@ -211,9 +211,15 @@ final class SavedAdapter {
             + more
             + " has no place in this base model: "
             + (hasModule
-                ? "target_modules and modules_to_save of adapter_config.json do not make it part of"
-                    + " the adapter"
+                ? notAskedFor(plain)
                 : "it has no module " + module + ", or none that is supported"));
+  }
+
+  private String notAskedFor(String tensor) {
+    return tensor.endsWith(LoraConfig.MAGNITUDE) && !lora.weightDecomposed()
+        ? "use_dora of adapter_config.json is not true"
+        : "target_modules, exclude_modules, layers_to_transform and modules_to_save of"
+            + " adapter_config.json do not make it part of the adapter";
   }
 
   private void checkComplete() {

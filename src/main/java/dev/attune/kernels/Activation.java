@@ -1,13 +1,13 @@
 package dev.attune.kernels;
 
-import dev.attune.core.InputException;
+import java.util.Optional;
 
 /** Activation functions that kernels know. The codes cross the native border. */
 public enum Activation {
   NONE(0),
   /** x Φ(x) with the exact error function: "gelu" in Hugging Face configs. */
   GELU(1),
-  /** The tanh approximation: "gelu_new", "gelu_pytorch_tanh". */
+  /** The tanh approximation: "gelu_new", "gelu_pytorch_tanh" and others. */
   GELU_TANH(2),
   TANH(3),
   RELU(4),
@@ -24,20 +24,22 @@ public enum Activation {
     return code;
   }
 
-  /** The activation that a Hugging Face config names. */
-  public static Activation fromConfig(String name) {
-    return switch (name) {
-      case "gelu" -> GELU;
-      case "gelu_new", "gelu_pytorch_tanh", "gelu_fast" -> GELU_TANH;
-      case "relu" -> RELU;
-      case "silu", "swish" -> SILU;
-      case "tanh" -> TANH;
-      default ->
-          throw new InputException(
-              "config.json: hidden activation '"
-                  + name
-                  + "' is not supported; supported are gelu, gelu_new, gelu_pytorch_tanh, relu, silu"
-                  + " and tanh");
-    };
+  /** Names of Hugging Face's configs that {@link #named} knows, as a sentence lists them. */
+  public static final String NAMES =
+      "gelu, gelu_python, gelu_new, gelu_fast, gelu_accurate, gelu_pytorch_tanh, gelu_python_tanh,"
+          + " relu, silu, swish and tanh";
+
+  /** The activation that a Hugging Face config names; empty where there is none here. */
+  public static Optional<Activation> named(String name) {
+    return Optional.ofNullable(
+        switch (name) {
+          case "gelu", "gelu_python" -> GELU;
+          case "gelu_new", "gelu_fast", "gelu_accurate", "gelu_pytorch_tanh", "gelu_python_tanh" ->
+              GELU_TANH;
+          case "relu" -> RELU;
+          case "silu", "swish" -> SILU;
+          case "tanh" -> TANH;
+          default -> null;
+        });
   }
 }

@@ -237,8 +237,7 @@ public final class Families {
     String word = names.of(Module.WORD) + ".weight";
     return Optional.of(
         new Vocabulary(
-            Set.of(word, word.substring(names.bodyPrefix().length())),
-            lastNames(names)));
+            Set.of(word, word.substring(names.bodyPrefix().length())), lastNames(names)));
   }
 
   private static Set<String> lastNames(Names names) {

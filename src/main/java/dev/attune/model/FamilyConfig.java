@@ -243,7 +243,8 @@ public final class FamilyConfig {
 
   /** An activation function. */
   public Activation activation(String key, String otherwise) {
-    return Activation.fromConfig(text(key, otherwise));
+    return Activation.named(text(key, otherwise))
+        .orElseThrow(() -> wrong(key, value(key), "one of " + Activation.NAMES));
   }
 
   /** A list of words, or null. */
@@ -296,7 +297,11 @@ public final class FamilyConfig {
    */
   public FamilyConfig only(String key, Object supported) {
     JsonNode value = value(key);
-    if (value != null && !value.asText().equals(supported.toString()) && !isEmpty(value)) {
+    boolean same =
+        supported instanceof Number && value != null && value.isNumber()
+            ? value.doubleValue() == ((Number) supported).doubleValue()
+            : value == null || value.asText().equals(supported.toString());
+    if (!same && !isEmpty(value)) {
       throw new InputException(
           "config.json: '"
               + key

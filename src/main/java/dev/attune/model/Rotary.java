@@ -18,6 +18,9 @@ import java.util.TreeSet;
  * @param positions the longest sequence for which these are the frequencies
  */
 public record Rotary(int size, float[] frequencies, float scale, int positions) {
+  /** Where keys stand: under the new name or the old one. */
+  private static final String OF_PARAMETERS = " of rope_parameters (or rope_scaling)";
+
   private static final Set<String> KEYS =
       Set.of(
           "rope_theta",
@@ -112,7 +115,8 @@ public record Rotary(int size, float[] frequencies, float scale, int positions) 
                         + key
                         + "': "
                         + p.get(key)
-                        + " of the rope parameters is not supported; known are "
+                        + OF_PARAMETERS
+                        + " is not supported; known are "
                         + String.join(", ", new TreeSet<>(KEYS)));
               }
             });
@@ -130,7 +134,8 @@ public record Rotary(int size, float[] frequencies, float scale, int positions) 
               + size
               + " of "
               + headSize
-              + " elements of a head would rotate; an even number is needed");
+              + " elements of a head (hidden_size / num_attention_heads) would rotate; an even number"
+              + " is needed");
     }
     double[] frequencies = new double[size / 2];
     for (int i = 0; i < frequencies.length; i++) {
@@ -162,16 +167,22 @@ public record Rotary(int size, float[] frequencies, float scale, int positions) 
       }
       default ->
           throw new InputException(
-              "config.json: rope type '"
+              "config.json: 'rope_type' '"
                   + type
-                  + "' is not supported; supported are default, linear, dynamic, llama3, yarn and"
+                  + "'"
+                  + OF_PARAMETERS
+                  + " is not supported; supported are default, linear, dynamic, llama3, yarn and"
                   + " longrope");
     }
     if (Double.isNaN(share)
         && !type.equals("default")
         && p.path("partial_rotary_factor").asDouble(1) != 1) {
       throw new InputException(
-          "config.json: 'partial_rotary_factor' with rope type '" + type + "' is not supported");
+          "config.json: 'partial_rotary_factor'"
+              + OF_PARAMETERS
+              + " with rope_type '"
+              + type
+              + "' is not supported");
     }
     float[] rounded = new float[frequencies.length];
     for (int i = 0; i < rounded.length; i++) {
@@ -258,7 +269,9 @@ public record Rotary(int size, float[] frequencies, float scale, int positions) 
   private static void divide(double[] frequencies, JsonNode factors) {
     if (factors.size() != frequencies.length) {
       throw new InputException(
-          "config.json: 'short_factor' of the rope parameters has "
+          "config.json: 'short_factor'"
+              + OF_PARAMETERS
+              + " has "
               + factors.size()
               + " numbers; "
               + frequencies.length

@@ -52,6 +52,8 @@ public final class TextTokenizer implements AutoCloseable {
           "chat_template.json");
 
   private static final ObjectMapper JSON = new ObjectMapper();
+  private static final String SPLITS_SPECIAL = "split_special_tokens";
+
   /** Models with token types where config.json does not say how many. */
   private static final Set<String> TYPED_FAMILIES =
       Set.of("bert", "electra", "albert", "roberta", "xlm-roberta", "camembert");
@@ -82,6 +84,12 @@ public final class TextTokenizer implements AutoCloseable {
     this.json =
         TokenizerClass.applied(AddedTokens.merged(json, config, folder), config, modelConfig);
     this.specialTokens = JsonFile.read(folder.resolve("special_tokens_map.json"));
+    Check.input(
+        !config.path(SPLITS_SPECIAL).asBoolean(false),
+        "%s: %s is true, which is not supported: special tokens in a text would be split like"
+            + " words. Set it to false",
+        folder.resolve("tokenizer_config.json"),
+        SPLITS_SPECIAL);
     this.typeIds = typeIdsInUse(modelConfig, config);
     this.truncatesLeft = "left".equals(config.path("truncation_side").asText());
     this.prefixesWords = isByteLevelWithoutPrefix(this.json);

@@ -19,8 +19,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** What an adapter_config.json may say: nothing is read as something else. */
 class AdapterConfigTest {
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final String PLAIN =
-      "{\"peft_type\": \"LORA\", \"target_modules\": [\"q_proj\"]}";
+  private static final String PLAIN = "{\"peft_type\": \"LORA\", \"target_modules\": [\"q_proj\"]}";
 
   @TempDir private Path folder;
 
@@ -70,8 +69,7 @@ class AdapterConfigTest {
       })
   void whatCannotBeAppliedIsRefusedByItsKey(String changes) throws IOException {
     JsonNode asked = JSON.readTree(changes.replace('\'', '"'));
-    String message =
-        assertThrows(InputException.class, () -> read(asked.toString())).getMessage();
+    String message = assertThrows(InputException.class, () -> read(asked.toString())).getMessage();
     assertTrue(message.contains("adapter_config.json: "), message);
     assertTrue(message.contains(asked.fieldNames().next() + " "), message);
   }

@@ -6,8 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.IOException;
-import java.io.InputStream;
+import dev.attune.testkit.Goldens;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -22,12 +21,7 @@ class TemplateTest {
 
   private static JsonNode goldens() {
     if (goldens == null) {
-      try (InputStream in =
-          TemplateTest.class.getResourceAsStream("/chat_templates/language.json")) {
-        goldens = JSON.readTree(in);
-      } catch (IOException e) {
-        throw new AssertionError(e);
-      }
+      goldens = Goldens.resource("chat_templates/language.json");
     }
     return goldens;
   }

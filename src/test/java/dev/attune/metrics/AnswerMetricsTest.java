@@ -5,8 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.IOException;
+import dev.attune.testkit.Goldens;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -18,11 +17,8 @@ class AnswerMetricsTest {
   /** Made with the official scripts of SQuAD 1.1 and 2.0 by tools/make_answer_goldens.py. */
   @ParameterizedTest
   @ValueSource(strings = {"v1", "v2"})
-  void valuesAreThoseOfTheOfficialScripts(String version) throws IOException {
-    JsonNode golden =
-        new ObjectMapper()
-            .readTree(AnswerMetricsTest.class.getResourceAsStream("/metrics/answers.json"))
-            .get(version);
+  void valuesAreThoseOfTheOfficialScripts(String version) {
+    JsonNode golden = Goldens.resource("metrics/answers.json").get(version);
     AnswerMetrics all = new AnswerMetrics(version.equals("v2"));
     for (JsonNode row : golden.get("rows")) {
       List<String> answers = new ArrayList<>();

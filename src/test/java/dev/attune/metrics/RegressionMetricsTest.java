@@ -4,8 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.InputStream;
+import dev.attune.testkit.Goldens;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
@@ -62,9 +61,7 @@ class RegressionMetricsTest {
     assertEquals(Double.NaN, metrics.values().get("pearson"));
   }
 
-  static JsonNode read(String name) throws Exception {
-    try (InputStream in = RegressionMetricsTest.class.getResourceAsStream(name)) {
-      return new ObjectMapper().readTree(in);
-    }
+  static JsonNode read(String name) {
+    return Goldens.resource("dev/attune/metrics/" + name);
   }
 }

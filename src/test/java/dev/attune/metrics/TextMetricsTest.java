@@ -6,8 +6,8 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.testkit.Goldens;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -18,11 +18,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class TextMetricsTest {
-  static List<JsonNode> cases() throws IOException {
+  static List<JsonNode> cases() {
     List<JsonNode> out = new ArrayList<>();
-    try (InputStream in = TextMetricsTest.class.getResourceAsStream("texts.json")) {
-      new ObjectMapper().readTree(in).forEach(out::add);
-    }
+    Goldens.resource("dev/attune/metrics/texts.json").forEach(out::add);
     return out;
   }
 

@@ -68,6 +68,6 @@ class RotaryTest {
     InputException e =
         assertThrows(
             InputException.class, () -> read(parameters, JsonNodeFactory.instance.objectNode()));
-    assertTrue(e.getMessage().contains("'xpos' is not supported; supported are default"));
+    assertTrue(e.getMessage().contains("'xpos' of rope_parameters"), e.getMessage());
   }
 }

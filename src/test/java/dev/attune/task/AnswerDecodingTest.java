@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
@@ -15,6 +14,7 @@ import dev.attune.data.GoldAnswer;
 import dev.attune.metrics.AnswerMetrics;
 import dev.attune.task.QuestionAnswering.Candidate;
 import dev.attune.task.QuestionAnswering.Predicted;
+import dev.attune.testkit.Goldens;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.net.URISyntaxException;
@@ -38,12 +38,8 @@ class AnswerDecodingTest {
   private static JsonNode golden;
 
   @BeforeAll
-  static void read() throws IOException {
-    golden = resource("/metrics/decoding.json");
-  }
-
-  private static JsonNode resource(String name) throws IOException {
-    return new ObjectMapper().readTree(AnswerDecodingTest.class.getResourceAsStream(name));
+  static void read() {
+    golden = Goldens.resource("metrics/decoding.json");
   }
 
   /** Logits of every row of every window, as the goldens' generator makes them. */
@@ -202,7 +198,7 @@ class AnswerDecodingTest {
   /** {@code find_best_thresh} of the official script finds no better one. */
   @Test
   void theThresholdOfNoAnswerIsAsGoodAsTheOfficialScripts() throws IOException {
-    JsonNode thresholds = resource("/metrics/answers.json").get("thresholds");
+    JsonNode thresholds = Goldens.resource("metrics/answers.json").get("thresholds");
     NullThreshold tuning = new NullThreshold();
     for (JsonNode row : thresholds.get("rows")) {
       tuning.add(

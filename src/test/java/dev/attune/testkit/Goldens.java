@@ -3,11 +3,15 @@ package dev.attune.testkit;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.Assumptions;
 
 /**
@@ -15,7 +19,8 @@ import org.junit.jupiter.api.Assumptions;
  * and larger ones beside the checkout, see the README there.
  */
 public final class Goldens {
-  private static final Path OWN = Path.of("src/test/resources/goldens");
+  private static final Path RESOURCES = Path.of("src/test/resources");
+  private static final Path OWN = RESOURCES.resolve("goldens");
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private Goldens() {}
@@ -47,15 +52,40 @@ public final class Goldens {
     return folder;
   }
 
+  /** A file of JSON. */
   public static JsonNode json(Path file) {
-    try {
-      return JSON.readTree(file.toFile());
+    try (InputStream in = open(file)) {
+      return JSON.readTree(in);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
   }
 
-  /** A safetensors file of small f32 and i64 tensors, read without the code under test. */
+  /** A resource of the tests by its path below src/test/resources. */
+  public static JsonNode resource(String path) {
+    return json(RESOURCES.resolve(path));
+  }
+
+  /** The lines of a resource. */
+  public static List<String> lines(String path) {
+    try (InputStream in = open(RESOURCES.resolve(path))) {
+      return new String(in.readAllBytes(), StandardCharsets.UTF_8).lines().toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** A file, or where it is not there the gzipped one beside its name. */
+  private static InputStream open(Path file) throws IOException {
+    return Files.exists(file)
+        ? Files.newInputStream(file)
+        : new GZIPInputStream(Files.newInputStream(Path.of(file + ".gz")));
+  }
+
+  /**
+   * A safetensors file of small tensors, read without the code under test: f32, i64, and whole
+   * numbers of 16 bits with a scale in the file's metadata, which stand for f32 too.
+   */
   public static final class Tensors {
     private final ByteBuffer bytes;
     private final JsonNode header;
@@ -63,7 +93,9 @@ public final class Goldens {
 
     public Tensors(Path file) {
       try {
-        bytes = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
+        try (InputStream in = open(file)) {
+          bytes = ByteBuffer.wrap(in.readAllBytes()).order(ByteOrder.LITTLE_ENDIAN);
+        }
         int length = (int) bytes.getLong(0);
         header = JSON.readTree(bytes.array(), 8, length);
         base = 8 + length;
@@ -83,12 +115,27 @@ public final class Goldens {
     public float[] floats(String name) {
       JsonNode offsets = header.get(name).get("data_offsets");
       int begin = base + offsets.get(0).asInt();
+      if (header.get(name).get("dtype").asText().equals("I16")) {
+        return scaled(begin, base + offsets.get(1).asInt(), scale(name));
+      }
       float[] out = new float[(base + offsets.get(1).asInt() - begin) / Float.BYTES];
       bytes
           .slice(begin, out.length * Float.BYTES)
           .order(ByteOrder.LITTLE_ENDIAN)
           .asFloatBuffer()
           .get(out);
+      return out;
+    }
+
+    private double scale(String name) {
+      return Double.parseDouble(header.get("__metadata__").get(name).asText());
+    }
+
+    private float[] scaled(int begin, int end, double scale) {
+      float[] out = new float[(end - begin) / Short.BYTES];
+      for (int i = 0; i < out.length; i++) {
+        out[i] = (float) (bytes.getShort(begin + i * Short.BYTES) * scale);
+      }
       return out;
     }
 

@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.testkit.Goldens;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -72,7 +73,7 @@ class ChatTemplateTest {
   void rendersEveryConversationAsTransformersDoes(String name) throws IOException {
     ChatTemplate template = template(resource(name));
     int cases = 0;
-    for (JsonNode golden : JSON.readTree(resource("goldens.json"))) {
+    for (JsonNode golden : Goldens.resource("chat_templates/goldens.json")) {
       if (!golden.get("template").asText().equals(name)) {
         continue;
       }

@@ -506,6 +506,19 @@ class TextTokenizerTest {
     }
   }
 
+  @Test
+  void splittingSpecialTokensIsRefused(@TempDir Path folder) throws IOException {
+    Path own = Path.of("src/test/resources/tokenizers/modernbert");
+    Files.copy(own.resolve("tokenizer.json"), folder.resolve("tokenizer.json"));
+    Path config = folder.resolve("tokenizer_config.json");
+    Files.writeString(config, "{\"split_special_tokens\": false}");
+    TextTokenizer.open(folder).close();
+    Files.writeString(config, "{\"split_special_tokens\": true}");
+    String message =
+        assertThrows(InputException.class, () -> TextTokenizer.open(folder)).getMessage();
+    assertTrue(message.contains("split_special_tokens is true"), message);
+  }
+
   /** A decoder's head reads the last token that is no padding. */
   @Test
   void paddingAtTheEndOfAJudgedTextIsCutOff() {

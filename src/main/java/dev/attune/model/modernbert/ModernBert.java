@@ -55,7 +55,7 @@ public final class ModernBert {
         .ignore("how Transformers makes new weights", "initializer_cutoff_factor")
         .ignore("how an earlier Transformers computes", "repad_logits_with_grad");
     // Dropout between the gate and the last product of the feed-forward part.
-    config.only("mlp_dropout", "0.0");
+    config.only("mlp_dropout", 0);
     int width = config.positive("hidden_size", 768);
     int heads = config.positive("num_attention_heads", 12);
     float attentionDropout = config.dropout("attention_dropout", 0f);

@@ -1,0 +1,37 @@
+"""Files of reference numbers under src/test/resources, kept small: gzipped, and gradients as whole numbers of 16 bits times a
+scale of their own (in the file's metadata), which is 1.5e-5 of a tensor's largest entry at most. The scripts beside this one write
+them, testkit's Goldens reads them."""
+import gzip, json, pathlib
+
+LARGEST = 32767
+
+
+def write_json(path, value, **how):
+    write(path, (json.dumps(value, ensure_ascii=False, **how) + "\n").encode())
+
+
+def write(path, content):
+    """Equal contents give equal bytes, whenever they are written."""
+    pathlib.Path(f"{path}.gz").write_bytes(gzip.compress(content, 9, mtime=0))
+
+
+def write_tensors(path, tensors):
+    import torch
+    from safetensors.torch import save
+
+    out, scales = {}, {}
+    for name, tensor in tensors.items():
+        if name.startswith("grad."):
+            scale = float(tensor.abs().max()) / LARGEST or 1.0
+            scales[name] = repr(scale)
+            tensor = (tensor.double() / scale).round().to(torch.int16)
+        out[name] = tensor.contiguous()
+    write(path, save(out, metadata=scales))
+
+
+def read_tensors(path):
+    """All but the gradients."""
+    from safetensors.torch import load
+
+    tensors = load(gzip.decompress(pathlib.Path(f"{path}.gz").read_bytes()))
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith("grad.")}
