@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes into src/test/resources/dev/attune/optim: schedules.json, learning rates of Transformers' schedules, step by
 step; plateaus.json, those that follow evaluations, one after each. Needs torch and transformers."""
-import json, pathlib, random
+import pathlib, random
+import goldens
 import torch
 import transformers
 

@@ -162,9 +162,60 @@ void extreme_spans() {
           kTight, 1);
 }
 
+// ---- vectors -------------------------------------------------------------------------------------------
+
+void l2_normalize(int64_t N, int64_t D, int64_t stride) {
+  now("l2_normalize N=%lld D=%lld stride=%lld%s", static_cast<long long>(N), static_cast<long long>(D),
+      static_cast<long long>(stride), misaligned ? ", misaligned" : "");
+  Tensor inp = f32(N * stride), out = f32(N * D), rnorm = f32(N), dout = f32(N * D), dinp = f32(N * stride);
+  inp.fill(-2, 2);
+  dout.fill(-1, 1);
+  dinp.fill(-1, 1);
+  run([&](Library& l, Side s) {
+    return l.l2_normalize_fwd(l.ctx, out.at<float>(s), rnorm.at<float>(s), inp.at<float>(s), N, D, stride, 1.5f);
+  });
+  run([&](Library& l, Side s) {
+    return l.l2_normalize_bwd(l.ctx, dinp.at<float>(s), dout.at<float>(s), inp.at<float>(s), rnorm.at<float>(s), N, D,
+                              stride, 1.5f);
+  });
+  same("out", out, kTight);
+  same("rnorm", rnorm, kTight);
+  same("dinp", dinp, kTight);
+}
+
+void pair_loss(int64_t B, int64_t D) {
+  for (int32_t kind = ATTUNE_PAIR_SQUARED_ERROR; kind <= ATTUNE_TRIPLET_EUCLIDEAN; ++kind) {
+    now("pair_loss %d B=%lld D=%lld%s", kind, static_cast<long long>(B), static_cast<long long>(D),
+        misaligned ? ", misaligned" : "");
+    const float value = kind == ATTUNE_PAIR_RANKING ? 20 : 0.5f;
+    const float size = 1.0f / std::sqrt(static_cast<float>(D));
+    Tensor inp = f32(3 * B * D), dinp = f32(3 * B * D), losses = f32(B), targets = f32(B);
+    inp.fill(-size, size);
+    targets.indices(4);
+    const int64_t columns = kind <= ATTUNE_PAIR_RANKING ? 2 : 3;
+    for (int64_t i = columns * B * D; i < 3 * B * D; ++i) dinp.set(i, 0);
+    auto call = [&](Library& l, Side s, float* gradients) {
+      return l.pair_loss(l.ctx, losses.at<float>(s), gradients, inp.at<float>(s), targets.at<float>(s), B, D, kind,
+                         value, 0.25f);
+    };
+    run([&](Library& l, Side s) { return call(l, s, dinp.at<float>(s)); });
+    same("losses", losses, kTight);
+    same("dinp", dinp, kTight, static_cast<double>(size));
+    run([&](Library& l, Side s) { return call(l, s, nullptr); });
+    same("losses alone", losses, kTight);
+  }
+}
+
 }  // namespace
 
 void loss_ops() {
+  l2_normalize(1, 1, 1);
+  l2_normalize(7, 24, 32);
+  l2_normalize(300, 384, 384);
+  l2_normalize(5, 33, 40);
+  pair_loss(1, 5);
+  pair_loss(40, 24);
+  pair_loss(600, 33);
   binary_cross_entropy(1, 1, false, 3);
   binary_cross_entropy(9, 2, true, 10);
   binary_cross_entropy(7, 28, true, 40);

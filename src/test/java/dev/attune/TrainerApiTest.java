@@ -347,6 +347,48 @@ class TrainerApiTest {
     }
   }
 
+  @Test
+  void embeddingsAreTrainedAndOpened() {
+    List<RelatedTexts> pairs = new ArrayList<>();
+    List<RelatedTexts> scored = new ArrayList<>();
+    for (int i = 0; i < 12; i++) {
+      String one = i % 2 == 0 ? "good book" : "bad phone";
+      String other = i % 2 == 0 ? "a great book " + i : "the broken phone " + i;
+      pairs.add(RelatedTexts.triplet(one + " " + i, other, "the chair"));
+      scored.add(RelatedTexts.scored(one, other, i / 12.0));
+    }
+    TrainingResult result =
+        Trainer.embedding(model)
+            .train(pairs)
+            .validation(scored)
+            .loss("triplet")
+            .prompts("my ", "this ")
+            .matryoshkaDims(32, 8)
+            .maxSteps(2)
+            .batchSize(4)
+            .saveTo(folder.resolve("vectors"));
+    assertTrue(result.metrics().containsKey("spearman"), result.metrics().toString());
+    try (Embedder embedder = Embedder.open(folder.resolve("vectors"))) {
+      assertEquals(List.of("document", "passage", "query"), embedder.promptNames());
+      assertEquals(32, embedder.dimension());
+      Embedder queries = embedder.withPrompt("query").withDimension(8).normalized();
+      assertEquals(8, queries.dimension());
+      float[] vector = queries.embed("good book");
+      assertEquals(8, vector.length);
+      float[] plain = embedder.embed("my good book");
+      double length = 0;
+      for (int i = 0; i < 8; i++) {
+        length += plain[i] * plain[i];
+      }
+      assertEquals(plain[3] / Math.sqrt(length), vector[3], 1e-6);
+      InvalidInputException e =
+          assertThrows(
+              InvalidInputException.class, () -> embedder.withPrompt("title").embed("a"));
+      assertTrue(e.getMessage().contains("title"), e.getMessage());
+    }
+    assertThrows(IllegalArgumentException.class, () -> RelatedTexts.scored("a", "b", Double.NaN));
+  }
+
   private List<MultiLabeledText> multiLabeled() {
     return examples.stream()
         .map(

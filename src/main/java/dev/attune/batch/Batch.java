@@ -227,6 +227,37 @@ public final class Batch {
     collectUniqueIds();
   }
 
+  /** Becomes some sequences of another batch, without their targets. */
+  public void slice(Batch whole, int first, int count) {
+    int begin = whole.cuSeqlens[first];
+    int length = whole.cuSeqlens[first + count] - begin;
+    layout = TargetLayout.NONE;
+    sequences = count;
+    examples = count;
+    rows = length;
+    supervisedTargets = 0;
+    uniqueCount = 0;
+    epoch = whole.epoch;
+    after = whole.after;
+    hasTypeIds = whole.hasTypeIds;
+    maxSequenceLength = whole.maxSequenceLength;
+    inputIds = copied(whole.inputIds, begin, length, inputIds);
+    positions = copied(whole.positions, begin, length, positions);
+    typeIds = hasTypeIds ? copied(whole.typeIds, begin, length, typeIds) : typeIds;
+    exampleIndex = copied(whole.exampleIndex, first, count, exampleIndex);
+    cuSeqlens = copied(whole.cuSeqlens, first, count + 1, cuSeqlens);
+    for (int b = 0; b <= count; b++) {
+      cuSeqlens[b] -= begin;
+    }
+    firstRows = copied(cuSeqlens, 0, count, firstRows);
+  }
+
+  private static int[] copied(int[] from, int begin, int count, int[] reuse) {
+    int[] to = grown(reuse, count);
+    System.arraycopy(from, begin, to, 0, count);
+    return to;
+  }
+
   /** Index in the dataset of sequence b of a batch: column by column, each in the order. */
   private static int sequence(int columns, int[] order, int from, int count, int b) {
     int at = from + b % count;

@@ -176,6 +176,12 @@ public enum RunOption {
   NORMALIZE(null, "false", "make embeddings unit vectors, if the model does not", OnResume.STAYS),
   QUERY_PROMPT("TEXT", null, "put before the first text of each row", OnResume.STAYS),
   PASSAGE_PROMPT("TEXT", null, "put before the other texts of each row", OnResume.STAYS),
+  MINI_BATCH_SIZE(
+      "N",
+      null,
+      "of embeddings: rows that the model reads at a time, in the memory of so many; the loss stays"
+          + " that of the whole batch",
+      OnResume.STAYS),
   BATCH_SAMPLER(
       "NAME",
       null,

@@ -57,6 +57,7 @@ public final class Embedding implements Task {
   private final boolean choseLoss;
   private final boolean choosesPooling;
   private final boolean keepsApart;
+  private final int pieceExamples;
 
   /** What stands before the first texts of rows and before the others; null: nothing. */
   private record Prompts(String query, String passage) {
@@ -84,6 +85,7 @@ public final class Embedding implements Task {
       boolean choseLoss,
       boolean choosesPooling,
       boolean keepsApart,
+      int pieceExamples,
       Prompts prompts,
       Function<SentenceModules, SentenceModules> changes,
       SentenceModules modules) {
@@ -92,6 +94,7 @@ public final class Embedding implements Task {
     this.choseLoss = choseLoss;
     this.choosesPooling = choosesPooling;
     this.keepsApart = keepsApart;
+    this.pieceExamples = pieceExamples;
     this.prompts = prompts;
     this.changes = changes;
     this.modules = modules;
@@ -113,6 +116,7 @@ public final class Embedding implements Task {
         options.get(Term.LOSS) == null,
         pooling != null,
         keepsApart(options.get(Term.BATCH_SAMPLER)),
+        options.integer(Term.MINI_BATCH_SIZE, 1, 0),
         prompts,
         changes,
         changes.apply(SentenceModules.plain()));
@@ -136,6 +140,7 @@ public final class Embedding implements Task {
         choseLoss,
         choosesPooling,
         keepsApart,
+        pieceExamples,
         prompts,
         changes,
         changes.apply(SentenceModules.read(folder.path())));
@@ -238,6 +243,11 @@ public final class Embedding implements Task {
         new TextGroups.Form(
             staging.sequences() / staging.examples(), staging.layout().isReal());
     return loss.kind().fits(batch) ? loss.apply(tape, output, staging, modules.normalizes()) : 0;
+  }
+
+  @Override
+  public int pieceExamples() {
+    return pieceExamples;
   }
 
   @Override
@@ -444,6 +454,7 @@ public final class Embedding implements Task {
           Term.POOLING,
           Term.NORMALIZE,
           Term.BATCH_SAMPLER,
+          Term.MINI_BATCH_SIZE,
           Term.QUERY_PROMPT,
           Term.PASSAGE_PROMPT);
     }

@@ -95,6 +95,7 @@ record EmbeddingLoss(
               + form);
     }
     refuse(options, Term.LOSS_SCALE, kind.isRanking() || kind == Kind.COSENT, kind);
+    refuse(options, Term.MINI_BATCH_SIZE, kind.isRanking() || kind == Kind.COSENT, kind);
     refuse(options, Term.LOSS_MARGIN, kind == Kind.TRIPLET, kind);
     refuse(options, Term.TRIPLET_DISTANCE, kind == Kind.TRIPLET, kind);
     float scale = (float) options.number(Term.LOSS_SCALE, SCALE);

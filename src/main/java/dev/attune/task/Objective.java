@@ -30,6 +30,11 @@ public final class Objective {
     return task.divisor(batch);
   }
 
+  /** See {@link Task#pieceExamples}. */
+  public int pieceExamples() {
+    return task.pieceExamples();
+  }
+
   /** See {@link Task#loss}. */
   public int apply(Tape tape, Model model, Tensor output, Staging staging) {
     return task.loss(tape, model, output, staging, labelSmoothing);

@@ -102,6 +102,14 @@ public interface Task extends TargetChecks {
     return batch.supervisedTargets();
   }
 
+  /**
+   * Examples whose sequences the model reads at a time in training, where the loss is one of a
+   * batch as a whole and is to be so all the same; 0: all of a batch.
+   */
+  default int pieceExamples() {
+    return 0;
+  }
+
   /** Whether label smoothing means something here. */
   default boolean smoothsLabels() {
     return false;

@@ -67,6 +67,7 @@ final class StepRunner implements AutoCloseable {
   private final Parameters parameters;
   private final Backend backend;
   private final RecordedWork recorded; // null: work runs call by call
+  private final PiecewiseWork piecewise; // null: the model reads batches as a whole
   private final int lead;
   private final Staging staging;
   private final GradientNorm gradientNorm;
@@ -120,6 +121,8 @@ final class StepRunner implements AutoCloseable {
       throw e;
     }
     this.gradientNorm = norm;
+    int pieces = parts.objective().pieceExamples();
+    this.piecewise = pieces == 0 ? null : new PiecewiseWork(parts, pieces, parts.columns());
     begin();
   }
 
@@ -151,8 +154,27 @@ final class StepRunner implements AutoCloseable {
     if (update != null) {
       parts.optimizer().announce(update.learningRate(), update.targets(), update.meanWeight());
     }
-    RecordedWork.Work work =
-        recorded == null
+    RecordedWork.Work work;
+    if (piecewise != null && piecewise.isFor(batch)) {
+      work = piecewise.run(batch, microStep, staging);
+      if (update != null) {
+        update(sparseRows);
+      }
+    } else {
+      work = asWhole(inputs, sparseRows, update);
+    }
+    int lossBytes = work.losses() * Float.BYTES;
+    results.post(slot, postedBytes, staging.losses(), lossBytes);
+    postedBytes += lossBytes;
+    lossCounts[microBatches++] = work.losses();
+    if (update != null) {
+      finish(update);
+    }
+    return work.flops();
+  }
+
+  private RecordedWork.Work asWhole(Inputs inputs, int sparseRows, Update update) {
+    return recorded == null
             ? work(inputs, sparseRows, update != null)
             : recorded.run(
                 new RecordedWork.Counts(
@@ -164,14 +186,6 @@ final class StepRunner implements AutoCloseable {
                     microBatches == 0,
                     update != null),
                 () -> work(inputs, sparseRows, update != null));
-    int lossBytes = work.losses() * Float.BYTES;
-    results.post(slot, postedBytes, staging.losses(), lossBytes);
-    postedBytes += lossBytes;
-    lossCounts[microBatches++] = work.losses();
-    if (update != null) {
-      finish(update);
-    }
-    return work.flops();
   }
 
   /** Notes the rows of the word embedding that will have a gradient; returns their number. */
@@ -194,15 +208,19 @@ final class StepRunner implements AutoCloseable {
     backend.run(new StepCall.Watch(staging.losses(), losses));
     tape.backward();
     if (updates) {
-      parameters.zeroUnwritten();
-      gradientNorm.clip(sparseRows, parts.maxGradNorm());
-      parts.optimizer().step();
-      parameters.forgetWritten();
-      if (parameters.rowSparse() != null) {
-        parameters.rowSparse().zeroGradients(sparseRows);
-      }
+      update(sparseRows);
     }
     return new RecordedWork.Work(losses, tape.flops());
+  }
+
+  private void update(int sparseRows) {
+    parameters.zeroUnwritten();
+    gradientNorm.clip(sparseRows, parts.maxGradNorm());
+    parts.optimizer().step();
+    parameters.forgetWritten();
+    if (parameters.rowSparse() != null) {
+      parameters.rowSparse().zeroGradients(sparseRows);
+    }
   }
 
   private void finish(Update update) {
@@ -254,6 +272,9 @@ final class StepRunner implements AutoCloseable {
     results.close();
     if (recorded != null) {
       recorded.close();
+    }
+    if (piecewise != null) {
+      piecewise.close();
     }
     staging.close();
     gradientNorm.close();

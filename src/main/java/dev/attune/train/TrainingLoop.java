@@ -122,6 +122,7 @@ public final class TrainingLoop implements AutoCloseable {
                 BatchStream.rowCapacity(data, sequences),
                 sequences,
                 data.layout(),
+                data.columns(),
                 // A step ends with its epoch.
                 (int) Math.min(config.gradientAccumulationSteps(), batches)));
     this.stepsPerEpoch = config.stepsPerEpoch(batches);

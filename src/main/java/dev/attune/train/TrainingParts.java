@@ -14,6 +14,7 @@ import dev.attune.task.Objective;
  * @param maxRows of a batch
  * @param maxSequences of a batch
  * @param targets how they lie in a batch
+ * @param columns sequences of an example
  * @param microBatches of a step, at most
  */
 record TrainingParts(
@@ -25,6 +26,7 @@ record TrainingParts(
     int maxRows,
     int maxSequences,
     TargetLayout targets,
+    int columns,
     int microBatches) {
   Parameters parameters() {
     return model.parameters();

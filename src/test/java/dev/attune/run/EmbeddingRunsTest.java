@@ -18,6 +18,7 @@ import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
@@ -163,6 +164,63 @@ class EmbeddingRunsTest {
           metric.getValue().asDouble(), values.get(metric.getKey()), 1e-5, metric.getKey());
     }
     assertTrue(Double.isNaN(values.get("loss")), "a model that never saw scores has no such loss");
+  }
+
+  /** Rows that the model reads a few at a time are learned as those of one batch. */
+  @ParameterizedTest
+  @CsvSource({"3, false, 0", "2, true, 0", "4, false, 2"})
+  void piecesGiveTheStepsOfTheWhole(int columns, boolean scored, int rank) throws IOException {
+    Path train = data(columns, scored);
+    List<List<String>> lines = new ArrayList<>();
+    for (String mini : new String[] {"1", "4", "100"}) {
+      RecordedRun run =
+          run(train, "by-" + mini)
+              .with(RunOption.BATCH_SIZE, "11")
+              .with(RunOption.MAX_STEPS, "6")
+              .with(RunOption.OPTIMIZER, "sgd")
+              .with(RunOption.LEARNING_RATE, "0.1")
+              .with(RunOption.MINI_BATCH_SIZE, mini)
+              .with(RunOption.DROPOUT, "0");
+      if (rank > 0) {
+        run.with(RunOption.LORA_R, Integer.toString(rank));
+      }
+      run.run();
+      lines.add(Files.readAllLines(scratch.resolve("by-" + mini).resolve("metrics.jsonl")));
+    }
+    for (int step = 0; step < 6; step++) {
+      JsonNode whole = JSON.readTree(lines.get(2).get(step));
+      for (List<String> pieces : lines.subList(0, 2)) {
+        JsonNode line = JSON.readTree(pieces.get(step));
+        assertEquals(whole.get("tokens"), line.get("tokens"));
+        for (String name : List.of("loss", "grad_norm")) {
+          double expected = whole.get(name).asDouble();
+          assertEquals(expected, line.get(name).asDouble(), 1e-5 * expected, name + " " + step);
+        }
+      }
+    }
+  }
+
+  /** With dropout on, what a piece's vectors were made with is what their gradient goes back by. */
+  @Test
+  void piecesWithDropoutLearn() throws IOException {
+    Map<String, Double> reached = new HashMap<>();
+    for (String mini : List.of("5", "100")) {
+      run(data(2, false), mini)
+          .with(RunOption.BATCH_SIZE, "24")
+          .with(RunOption.MAX_STEPS, "60")
+          .with(RunOption.MINI_BATCH_SIZE, mini)
+          .with(RunOption.LEARNING_RATE, "3e-3")
+          .with(RunOption.DROPOUT, "0.1")
+          .run();
+      List<String> lines = Files.readAllLines(scratch.resolve(mini).resolve("metrics.jsonl"));
+      double sum = 0;
+      for (String line : lines.subList(50, 60)) {
+        sum += JSON.readTree(line).get("loss").asDouble() / 10;
+      }
+      reached.put(mini, sum);
+    }
+    assertTrue(reached.get("5") < 2.5, reached.toString());
+    assertEquals(reached.get("100"), reached.get("5"), 0.3);
   }
 
   /** The folder of the tiny model as one of a model without head. */
@@ -318,6 +376,9 @@ class EmbeddingRunsTest {
         "2 | false | loss=contrastive | --loss is 'contrastive'; allowed are multiple-negatives",
         "2 | false | loss-margin=1 | --loss-margin has no meaning for --loss multiple-negatives",
         "2 | true | loss=cosine-similarity,loss-scale=5 | --loss-scale has no meaning",
+        "3 | false | loss=triplet,mini-batch-size=2 | --mini-batch-size has no meaning for --loss",
+        "2 | false | mini-batch-size=0 | --mini-batch-size is '0'; an integer of at least 1",
+        "2 | false | batch-sampler=random | allowed are batch and no-duplicates",
         "2 | false | loss-scale=0 | --loss-scale is 0.0; it must be above 0",
         "2 | false | matryoshka-dims=8;8 | --matryoshka-dims is '8,8'",
         "2 | false | matryoshka-dims=17 | --matryoshka-dims has 17; the model's vectors have 16",

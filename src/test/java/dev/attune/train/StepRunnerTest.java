@@ -274,6 +274,7 @@ class StepRunnerTest {
             BatchStream.rowCapacity(data, BATCH),
             BATCH,
             data.layout(),
+            data.columns(),
             kind.microBatches());
     return new StepRunner(parts, graphs);
   }
