@@ -26,10 +26,7 @@ public final class PublishedModel {
   private static final Pattern WORDS =
       Pattern.compile("README\\.md|(LICENSE|LICENCE|NOTICE)(\\.txt|\\.md)?|USE_POLICY\\.md");
 
-  /** Of models that make vectors of texts: the list of their parts, and the parts. */
-  private static final Set<String> OF_VECTORS =
-      Set.of("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json");
-
+  /** Of models that make vectors of texts: their parts, which {@code modules.json} lists. */
   private static final Pattern PART =
       Pattern.compile("\\d+_\\w+/(config\\.json|model\\.safetensors|pytorch_model\\.bin)");
 
@@ -128,16 +125,12 @@ public final class PublishedModel {
       }
       return;
     }
-    boolean isMetadata = isDescription(name) || WORDS.matcher(name).matches();
+    boolean isMetadata = ModelFiles.isDescription(name) || WORDS.matcher(name).matches();
     if (Files.isRegularFile(file) && (isMetadata || weights.contains(name))) {
       files.put(name, file);
     } else {
       leftOut.put(name, reason(name));
     }
-  }
-
-  private static boolean isDescription(String name) {
-    return OF_VECTORS.contains(name) || ModelFiles.isDescription(name);
   }
 
   private static String reason(String name) {
@@ -157,11 +150,16 @@ public final class PublishedModel {
    * another model takes its place.
    */
   public static boolean isPart(String name) {
-    return ModelFiles.isPart(name) || OF_VECTORS.contains(name) || PART.matcher(name).matches();
+    return ModelFiles.isPart(name) || PART.matcher(name).matches();
   }
 
   public boolean isAdapter() {
     return isAdapter;
+  }
+
+  /** Whether sentence-transformers can make vectors of texts with it. */
+  public boolean makesVectors() {
+    return files.containsKey(SentenceModules.MODULES);
   }
 
   /** The files by their names, which have a slash where they are in a folder. */

@@ -169,7 +169,11 @@ final class ModelCard {
     if (!languages.isEmpty()) {
       languages.forEach(data.putArray("language")::add);
     }
-    data.put("library_name", model.isAdapter() ? "peft" : "transformers");
+    data.put(
+        "library_name",
+        model.makesVectors()
+            ? "sentence-transformers"
+            : model.isAdapter() ? "peft" : "transformers");
     if (license != null) {
       data.put("license", license);
     }
@@ -303,7 +307,10 @@ final class ModelCard {
       return;
     }
     out.append("\n## Use\n\n```python\n");
-    if (model.isAdapter()) {
+    if (model.makesVectors()) {
+      out.append("from sentence_transformers import SentenceTransformer\n\n");
+      out.append("model = SentenceTransformer(\"").append(name).append("\")\n");
+    } else if (model.isAdapter()) {
       String type =
           switch (pipeline) {
             case "token-classification" -> "TokenClassification";

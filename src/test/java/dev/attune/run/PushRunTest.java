@@ -294,6 +294,14 @@ class PushRunTest {
   }
 
   @Test
+  void aModelOfVectorsIsOneOfSentenceTransformers() throws IOException {
+    put("modules.json", "[]");
+    String card = dry().card();
+    assertTrue(card.contains("library_name: sentence-transformers"), card);
+    assertTrue(card.contains("model = SentenceTransformer("), card);
+  }
+
+  @Test
   void anAdapterNeedsABaseThatOthersHave() throws IOException {
     put(
         "adapter_config.json",
