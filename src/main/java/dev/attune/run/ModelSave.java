@@ -75,9 +75,13 @@ final class ModelSave {
                     ? "make room and press Enter, or type another folder"
                     : "it is tried again every "
                         + RETRY_MILLIS / 1000
-                        + " seconds for as long as "
+                        + " seconds for "
+                        + (retryMinutes == Math.rint(retryMinutes)
+                            ? Long.toString((long) retryMinutes)
+                            : Double.toString(retryMinutes))
+                        + " minutes ("
                         + RunOption.SAVE_RETRY_MINUTES
-                        + " says"));
+                        + ")"));
         told = cause;
       }
       folder = next(folder);
