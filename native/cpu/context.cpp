@@ -215,7 +215,7 @@ const char* reason_against(int32_t isa) {
   if (isa == ATTUNE_ISA_AMX) return "this processor has no matrix tiles of bf16 (amx_bf16)";
 #endif
   if (isa == ATTUNE_ISA_AMX_EMULATED) return "only the tests' library has the emulation of matrix tiles";
-  return "this machine or build has none";
+  return "this machine or build does not have it";
 }
 
 const Kernels* table_of(int32_t isa) {
@@ -303,8 +303,7 @@ attune_context* attune_context_open(int32_t threads, int32_t isa) {
   int32_t level = isa == ATTUNE_ISA_BEST ? attune_best_isa() : isa;
   const attune::Kernels* table = attune::table_of(level);
   if (table == nullptr) {
-    attune::fail(ATTUNE_UNSUPPORTED, "no instruction-set level %d here: %s (best: %d)", level,
-                 attune::reason_against(level), attune_best_isa());
+    attune::fail(ATTUNE_UNSUPPORTED, "%s", attune::reason_against(level));
     return nullptr;
   }
   try {

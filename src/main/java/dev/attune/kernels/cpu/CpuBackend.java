@@ -45,7 +45,7 @@ public final class CpuBackend extends NativeBackend {
         throw new IllegalArgumentException(message);
       }
       throw new UnsupportedOperationException(
-          "the instruction-set level " + isa.label() + " cannot run: " + message);
+          "the instruction-set level " + isa.label() + " is not available: " + message);
     }
     this.threads = threads;
     this.isa = Isa.ofCode(NativeCalls.isa(ctx));
