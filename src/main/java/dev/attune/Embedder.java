@@ -104,8 +104,7 @@ public final class Embedder implements AutoCloseable {
         () ->
             model.use(
                 (Lane lane) ->
-                    Arrays.asList(
-                        model.model().embed(lane, Texts.of(texts), wanted).vectors())));
+                    Arrays.asList(model.model().embed(lane, Texts.of(texts), wanted).vectors())));
   }
 
   @Override

@@ -128,8 +128,8 @@ public final class Trainer<E> {
   }
 
   /**
-   * A trainer of an {@link Embedder}: vectors of texts, of which like ones are near. The loss, where
-   * {@link #loss} does not say, is the usual one for the kind of examples.
+   * A trainer of an {@link Embedder}: vectors of texts, of which like ones are near. The loss,
+   * where {@link #loss} does not say, is the usual one for the kind of examples.
    */
   public static Trainer<RelatedTexts> embedding(String model) {
     return new Trainer<>("embedding", model, (row, e) -> e.example(row));

@@ -382,8 +382,7 @@ class TrainerApiTest {
       }
       assertEquals(plain[3] / Math.sqrt(length), vector[3], 1e-6);
       InvalidInputException e =
-          assertThrows(
-              InvalidInputException.class, () -> embedder.withPrompt("title").embed("a"));
+          assertThrows(InvalidInputException.class, () -> embedder.withPrompt("title").embed("a"));
       assertTrue(e.getMessage().contains("title"), e.getMessage());
     }
     assertThrows(IllegalArgumentException.class, () -> RelatedTexts.scored("a", "b", Double.NaN));

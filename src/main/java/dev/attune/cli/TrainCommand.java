@@ -194,8 +194,7 @@ final class TrainCommand implements Command {
             "       attune merge --model %s --output-dir %s", model, quoted(folder + "-merged"));
       }
     } else if (outcome.task().readsPairs()) {
-      console.line(
-          "Next:  attune embed --model %s --file NEW.jsonl --output vectors.npy", model);
+      console.line("Next:  attune embed --model %s --file NEW.jsonl --output vectors.npy", model);
     } else {
       console.line(
           "Next:  attune predict --model %s --file NEW.csv --output predictions.jsonl", model);

@@ -258,8 +258,7 @@ public final class Columns {
       Check.input(name.equals(SKIP) || distinct.add(name), "%s gives %s twice", given, name);
       Check.input(!name.equals(MORE), "%s: %s can only stand at the end", given, MORE);
     }
-    Columns columns =
-        new Columns(List.copyOf(names), more, Map.of(), List.of(), Map.of(), false);
+    Columns columns = new Columns(List.copyOf(names), more, Map.of(), List.of(), Map.of(), false);
     Check.input(
         columns.isUsable(names) || columns.forPairs().isUsable(names),
         "%s names no text. Use some of text, text_pair, label, tokens, tags,"

@@ -107,11 +107,7 @@ public record Example(
    * @param negatives may be empty
    */
   public static Example ofAnchor(
-      int row,
-      String anchor,
-      String positive,
-      List<String> negatives,
-      Map<String, Object> fields) {
+      int row, String anchor, String positive, List<String> negatives, Map<String, Object> fields) {
     return new Example(
         row, anchor, positive, null, null, null, null, null, null, null, null, negatives, fields);
   }

@@ -3,7 +3,6 @@ package dev.attune.metrics;
 import dev.attune.core.Check;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;

@@ -32,7 +32,8 @@ public final class Head {
         case FIRST -> body.forwardFirstRows(tape, inputs);
         case LAST -> body.forwardLastRows(tape, inputs);
         case MEAN ->
-            MeanPool.apply(tape, body.forward(tape, inputs), inputs.cuSeqlens(), inputs.sequences());
+            MeanPool.apply(
+                tape, body.forward(tape, inputs), inputs.cuSeqlens(), inputs.sequences());
       };
     }
   }
@@ -185,8 +186,6 @@ public final class Head {
   }
 
   private Tensor features(Tape tape, Transformer body, Inputs inputs) {
-    return ofSequences
-        ? spec.pooling().apply(tape, body, inputs)
-        : body.forward(tape, inputs);
+    return ofSequences ? spec.pooling().apply(tape, body, inputs) : body.forward(tape, inputs);
   }
 }

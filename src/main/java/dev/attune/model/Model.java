@@ -38,8 +38,8 @@ public interface Model extends AutoCloseable {
   /**
    * Runs the model.
    *
-   * @return what {@link HeadKind} says: logits or vectors f32, or of a language model the last hidden states
-   *     (N,C), whose product with {@link #vocabulary} is never held whole
+   * @return what {@link HeadKind} says: logits or vectors f32, or of a language model the last
+   *     hidden states (N,C), whose product with {@link #vocabulary} is never held whole
    */
   Tensor forward(Tape tape, Inputs inputs);
 

@@ -225,7 +225,8 @@ record EmbeddingLoss(
       json.put("margin", margin).put("distance", byCosine ? "cosine" : "euclidean");
     }
     if (!dims.isEmpty()) {
-      json.put("matryoshka_dims", dims.stream().map(String::valueOf).collect(Collectors.joining(",")));
+      json.put(
+          "matryoshka_dims", dims.stream().map(String::valueOf).collect(Collectors.joining(",")));
       json.put(
           "matryoshka_weights",
           IntStream.range(0, dims.size())
@@ -255,8 +256,7 @@ record EmbeddingLoss(
     int B = staging.examples();
     int parts = kind.parts();
     boolean isSum = shares.length > 1 || shares[0] != 1f;
-    long losses =
-        isSum ? tape.allocate((long) shares.length * B * Float.BYTES) : staging.losses();
+    long losses = isSum ? tape.allocate((long) shares.length * B * Float.BYTES) : staging.losses();
     for (int i = 0; i < shares.length; i += parts) {
       long D = dims.isEmpty() ? vectors.cols() : dims.get(i / parts);
       long at = losses + (long) i * B * Float.BYTES;
@@ -281,7 +281,13 @@ record EmbeddingLoss(
       Tensor scaled = L2Normalize.apply(tape, vectors, D, (float) Math.sqrt(scale));
       boolean symmetric = kind == Kind.MULTIPLE_NEGATIVES_SYMMETRIC_RANKING;
       InBatchNegatives.apply(
-          tape, scaled, staging.examples(), staging.numbersOfSequences(), losses, symmetric, weight);
+          tape,
+          scaled,
+          staging.examples(),
+          staging.numbersOfSequences(),
+          losses,
+          symmetric,
+          weight);
       return;
     }
     boolean units = normalizes || !dims.isEmpty() || kind != Kind.TRIPLET || byCosine;

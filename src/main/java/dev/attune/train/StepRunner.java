@@ -175,17 +175,17 @@ final class StepRunner implements AutoCloseable {
 
   private RecordedWork.Work asWhole(Inputs inputs, int sparseRows, Update update) {
     return recorded == null
-            ? work(inputs, sparseRows, update != null)
-            : recorded.run(
-                new RecordedWork.Counts(
-                    inputs.sequences(),
-                    inputs.rows(),
-                    inputs.maxLength(),
-                    staging.learnedRowCount(),
-                    sparseRows,
-                    microBatches == 0,
-                    update != null),
-                () -> work(inputs, sparseRows, update != null));
+        ? work(inputs, sparseRows, update != null)
+        : recorded.run(
+            new RecordedWork.Counts(
+                inputs.sequences(),
+                inputs.rows(),
+                inputs.maxLength(),
+                staging.learnedRowCount(),
+                sparseRows,
+                microBatches == 0,
+                update != null),
+            () -> work(inputs, sparseRows, update != null));
   }
 
   /** Notes the rows of the word embedding that will have a gradient; returns their number. */

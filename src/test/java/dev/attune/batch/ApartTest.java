@@ -62,8 +62,7 @@ class ApartTest {
     int batchSize = 10;
     for (Order order : new Order[] {Order.shuffled(3), Order.file()}) {
       Set<Integer> seen = new HashSet<>();
-      try (BatchStream batches =
-          BatchStream.training(data, order, batchSize, 1, Cursor.START, 0)) {
+      try (BatchStream batches = BatchStream.training(data, order, batchSize, 1, Cursor.START, 0)) {
         int count = 0;
         while (batches.hasNext()) {
           Batch batch = batches.next();
@@ -82,13 +81,11 @@ class ApartTest {
   @Test
   void whatCannotBePartedIsRefused() {
     EncodedDataset data = pairs(true, 10, 1, 11, 1, 12, 1, 13, 2);
-    try (BatchStream batches =
-        BatchStream.training(data, Order.file(), 2, 1, Cursor.START, 0)) {
+    try (BatchStream batches = BatchStream.training(data, Order.file(), 2, 1, Cursor.START, 0)) {
       InputException e = assertThrows(InputException.class, batches::hasNext);
       assertTrue(e.getMessage().contains("in so many rows"), e.getMessage());
     }
-    try (BatchStream batches =
-        BatchStream.training(data, Order.file(), 1, 1, Cursor.START, 0)) {
+    try (BatchStream batches = BatchStream.training(data, Order.file(), 1, 1, Cursor.START, 0)) {
       assertEquals(2, batches.next().sequences());
     }
   }

@@ -303,7 +303,8 @@ class DataReportTest {
                 Example.of(4, null, null),
                 Example.of(5, " ", null),
                 Example.ofMessages(6, List.of(ChatMessage.of("user", "hi"))),
-                new Example(7, "a", null, null, null, null, null, "b", "c", null, null, null, Map.of()),
+                new Example(
+                    7, "a", null, null, null, null, null, "b", "c", null, null, null, Map.of()),
                 Example.ofMessages(8, List.of(ChatMessage.of("assistant", "hi")))));
     DataReport report = DataReport.builder(TestTasks.CAUSAL_LM).train(rows, null).build();
     assertEquals(List.of(2, 3), only(report, "missing_completion").rows());

@@ -83,8 +83,7 @@ class PairColumnsTest {
             "{\"anchor\": \"a\", \"positive\": \"b\", \"negatives\": [\"c\", \"d\"]}\n",
             null);
     assertEquals(List.of("c", "d"), list.get(0).negatives());
-    Dataset named =
-        pairs("b.csv", "x,y,z\na,b,c\n", "anchor=x,positive=y,negative=z");
+    Dataset named = pairs("b.csv", "x,y,z\na,b,c\n", "anchor=x,positive=y,negative=z");
     assertEquals(List.of("c"), named.get(0).negatives());
     Dataset positional = pairs("c.csv", "a,b,c\n", "anchor,positive,negative");
     assertEquals("a", positional.get(0).text());
@@ -112,7 +111,6 @@ class PairColumnsTest {
     assertNull(data.get(0).negatives());
     assertNull(data.get(0).textPair());
     assertThrows(
-        InputException.class,
-        () -> read("b.csv", "anchor,positive\na,b\n", Columns.automatic()));
+        InputException.class, () -> read("b.csv", "anchor,positive\na,b\n", Columns.automatic()));
   }
 }

@@ -84,8 +84,7 @@ class SentenceModulesTest {
             + " \"pooling_mode_lasttoken\": true}");
     write("sentence_bert_config.json", "{\"max_seq_length\": 128, \"do_lower_case\": false}");
     SentenceModules modules = SentenceModules.read(folder);
-    assertEquals(
-        new SentenceModules(Pooling.LAST, false, 128, Map.of(), null, "cosine"), modules);
+    assertEquals(new SentenceModules(Pooling.LAST, false, 128, Map.of(), null, "cosine"), modules);
     assertEquals("", modules.prompt(null));
   }
 
@@ -131,12 +130,10 @@ class SentenceModulesTest {
         "sentence_bert_config.json | {\"model_args\": {\"a\": 1}} | 'model_args'",
         "modules.json | {} | not a list of modules"
       })
-  void whatIsNotSupportedIsRefusedByName(String file, String json, String part)
-      throws IOException {
+  void whatIsNotSupportedIsRefusedByName(String file, String json, String part) throws IOException {
     writeNewest();
     write(file, json);
-    InputException e =
-        assertThrows(InputException.class, () -> SentenceModules.read(folder));
+    InputException e = assertThrows(InputException.class, () -> SentenceModules.read(folder));
     assertTrue(e.getMessage().contains(part), e.getMessage());
   }
 

@@ -62,6 +62,9 @@ class CallsTest {
       } else if (type == Activation.class) {
         slots.add((long) Activation.SILU.code());
         return Activation.SILU;
+      } else if (type == PairLossKind.class) {
+        slots.add((long) PairLossKind.TRIPLET_DOT.code());
+        return PairLossKind.TRIPLET_DOT;
       } else if (type.isEnum()) {
         // Types follow each other in every op that takes two.
         DType[] all = DType.values();

@@ -112,8 +112,7 @@ class L2NormalizeTest extends KernelContract {
     Gradients.check(
         "inp",
         inp,
-        L2NormalizeRef.backward(
-            Precision.EXACT, new double[14], dout, inp, rnorm, 2, 3, 7, SCALE),
+        L2NormalizeRef.backward(Precision.EXACT, new double[14], dout, inp, rnorm, 2, 3, 7, SCALE),
         x -> {
           double[] out = L2NormalizeRef.forward(Precision.EXACT, x, 2, 3, 7, SCALE).out();
           double sum = 0;
@@ -132,8 +131,7 @@ class L2NormalizeTest extends KernelContract {
     k.input("inp", Storage.F32, new double[] {0, 0, 0, 3, 0, 4});
     k.overwritten("out", Storage.F32, 6);
     k.overwritten("rnorm", Storage.F32, 2);
-    double[] out =
-        k.calls(forwardCall(2, 3, 3, 1)).run(target.backend()).values().get("out");
+    double[] out = k.calls(forwardCall(2, 3, 3, 1)).run(target.backend()).values().get("out");
     assertValues(new double[] {0, 0, 0, 0.6f, 0, 0.8f}, out);
   }
 

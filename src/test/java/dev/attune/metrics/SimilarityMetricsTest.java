@@ -56,8 +56,7 @@ class SimilarityMetricsTest {
     add(metrics, "a p n m", 0, 20, 30, 10);
     add(metrics, "b q n o", 90, 91, 30, 89.5);
     assertEquals(0.5, metrics.values().get("accuracy"), 1e-12);
-    assertEquals(
-        SimilarityMetrics.names(4, false), List.copyOf(metrics.values().keySet()));
+    assertEquals(SimilarityMetrics.names(4, false), List.copyOf(metrics.values().keySet()));
   }
 
   @Test

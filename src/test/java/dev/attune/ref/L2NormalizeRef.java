@@ -6,8 +6,7 @@ public final class L2NormalizeRef {
 
   public record Forward(double[] out, double[] rnorm) {}
 
-  public static Forward forward(
-      Precision p, double[] inp, int N, int D, int stride, double scale) {
+  public static Forward forward(Precision p, double[] inp, int N, int D, int stride, double scale) {
     double[] out = new double[N * D];
     double[] rnorm = new double[N];
     for (int n = 0; n < N; n++) {

@@ -117,7 +117,8 @@ class EmbeddingRunsTest {
             .with(RunOption.LR_SCHEDULER, "constant")
             .with(RunOption.DROPOUT, "0");
     for (Map.Entry<String, JsonNode> option : golden.get("options").properties()) {
-      run.with(OptionNames.find(option.getKey(), RunOption.TRAIN).orElseThrow(),
+      run.with(
+          OptionNames.find(option.getKey(), RunOption.TRAIN).orElseThrow(),
           option.getValue().asText());
     }
     run.run();
@@ -249,10 +250,7 @@ class EmbeddingRunsTest {
         whole.notes().stream().anyMatch(note -> note.startsWith("loss: ")),
         whole.notes().toString());
     validated(train, "parts", rank).with(RunOption.SAVE_STEPS, "1").stoppedAfter(3).run();
-    validated(train, "parts", rank)
-        .with(RunOption.SAVE_STEPS, "1")
-        .with(RunOption.RESUME)
-        .run();
+    validated(train, "parts", rank).with(RunOption.SAVE_STEPS, "1").with(RunOption.RESUME).run();
     String weights = rank > 0 ? "adapter_model.safetensors" : "model.safetensors";
     assertArrayEquals(
         Files.readAllBytes(scratch.resolve("whole").resolve(weights)),

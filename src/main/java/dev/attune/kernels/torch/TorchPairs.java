@@ -53,9 +53,7 @@ final class TorchPairs {
     Tensor inp = view(call.inp(), DType.F32, call.kind().columns(), B, call.D());
     Tensor losses = view(call.losses(), DType.F32, B);
     Tensor dinp =
-        call.dinp() == 0
-            ? null
-            : view(call.dinp(), DType.F32, call.kind().columns(), B, call.D());
+        call.dinp() == 0 ? null : view(call.dinp(), DType.F32, call.kind().columns(), B, call.D());
     switch (call.kind()) {
       case SQUARED_ERROR -> {
         Tensor difference = dots(inp, 1).sub(view(call.targets(), DType.F32, B));
