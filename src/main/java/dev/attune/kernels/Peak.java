@@ -27,8 +27,8 @@ public final class Peak {
   private Peak() {}
 
   /**
-   * FLOP/s of the hardware with operands of a type, whichever kernels this backend runs; takes about
-   * 0.2 s. Where that is not known, as on a GPU, {@link #ofProducts}.
+   * FLOP/s of the hardware with operands of a type, whichever kernels this backend runs; takes
+   * about 0.2 s. Where that is not known, as on a GPU, {@link #ofProducts}.
    */
   public static double of(Backend backend, DType dtype) {
     double peak = backend.peakFlopsPerSecond(dtype);

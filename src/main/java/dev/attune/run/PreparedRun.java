@@ -119,10 +119,7 @@ final class PreparedRun implements AutoCloseable {
       Model model =
           opening.add(
               task.model(
-                  session.backend(),
-                  base.config(),
-                  plan.dropout(),
-                  builder(plan, base, session)));
+                  session.backend(), base.config(), plan.dropout(), builder(plan, base, session)));
       PreparedRun run = new PreparedRun(plan, base, data, output, session, tokenizer, model);
       run.load(head, listener);
       return run;
@@ -145,10 +142,7 @@ final class PreparedRun implements AutoCloseable {
   private static ParameterBuilder builder(TrainPlan plan, ModelFolder base, Session session) {
     ParameterBuilder builder =
         Adapters.builder(
-            plan.config(),
-            plan.lora(),
-            base.isAdapter() ? base.path() : null,
-            session.precision());
+            plan.config(), plan.lora(), base.isAdapter() ? base.path() : null, session.precision());
     builder.freeze(plan.freezing());
     return builder;
   }

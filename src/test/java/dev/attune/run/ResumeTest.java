@@ -104,11 +104,7 @@ class ResumeTest {
         .with(RunOption.ISA, "portable")
         .with(RunOption.PRECISION, "bf16")
         .run();
-    run()
-        .with(RunOption.ISA, "portable")
-        .with(RunOption.PRECISION, "bf16")
-        .stoppedAfter(3)
-        .run();
+    run().with(RunOption.ISA, "portable").with(RunOption.PRECISION, "bf16").stoppedAfter(3).run();
     resumed().with(RunOption.ISA, "auto").with(RunOption.PRECISION, "auto").run();
     assertArrayEquals(weights(whole), weights(output));
   }
