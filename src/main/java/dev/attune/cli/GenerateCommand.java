@@ -22,6 +22,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 
 /** {@code attune generate}. */
 final class GenerateCommand implements Command {
@@ -87,10 +88,9 @@ final class GenerateCommand implements Command {
     }
     Path output = given.isGiven(RunOption.OUTPUT) ? OutputFile.of(given, RunOption.PROMPTS) : null;
     RunConfig config = Fetched.all(given, new FetchView(console));
-    try (GenerateRun run = GenerateRun.open(config)) {
-      if (!console.isQuiet()) {
-        run.note().ifPresent(note -> System.err.println("· " + note));
-      }
+    Consumer<String> notes =
+        console.isQuiet() ? note -> {} : note -> System.err.println("· " + RunOption.worded(note));
+    try (GenerateRun run = GenerateRun.open(config, notes)) {
       if (config.isGiven(RunOption.PROMPT)) {
         one(run, config, console, result);
       } else if (config.isGiven(RunOption.PROMPTS)) {

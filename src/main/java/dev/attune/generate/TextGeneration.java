@@ -187,10 +187,14 @@ public final class TextGeneration {
     }
   }
 
-  /** Tokens of the longest text, prompt included. */
-  private int context(List<Prompt> prompts, int most) {
+  /** Tokens that the longest text may come to have, prompt included, if nothing bounds it. */
+  public long wanted(List<Prompt> prompts) {
     int longest = prompts.stream().mapToInt(prompt -> prompt.ids().length).max().orElse(0);
-    return (int) Math.min((long) longest + options.maxNewTokens(), most);
+    return (long) longest + options.maxNewTokens();
+  }
+
+  private int context(List<Prompt> prompts, int most) {
+    return (int) Math.min(wanted(prompts), most);
   }
 
   /**

@@ -15,9 +15,11 @@ import java.util.TreeSet;
  * @param size elements of a head that rotate
  * @param frequencies (size / 2) radians per position
  * @param scale of sines and cosines, and so of queries and keys ("attention factor"); 1: none
- * @param positions the longest sequence for which these are the frequencies
+ * @param positions the longest sequence that the model is said to read
+ * @param goesOn whether these are the frequencies of longer ones too
  */
-public record Rotary(int size, float[] frequencies, float scale, int positions) {
+public record Rotary(
+    int size, float[] frequencies, float scale, int positions, boolean goesOn) {
   /** Where keys stand: under the new name or the old one. */
   private static final String OF_PARAMETERS = " of rope_parameters (or rope_scaling)";
 
@@ -145,7 +147,7 @@ public record Rotary(int size, float[] frequencies, float scale, int positions) 
     float scale = 1;
     int positions = context.most;
     switch (type) {
-      // Other frequencies come only beyond the positions of the model, where no text gets.
+      // "dynamic": other frequencies come only beyond the positions of the model.
       case "default", "dynamic" -> {}
       case "linear" -> {
         double factor = required(p, "factor");
@@ -188,7 +190,8 @@ public record Rotary(int size, float[] frequencies, float scale, int positions) 
     for (int i = 0; i < rounded.length; i++) {
       rounded[i] = (float) frequencies[i];
     }
-    return new Rotary(size, rounded, scale, positions);
+    boolean goesOn = !type.equals("dynamic") && !type.equals("longrope");
+    return new Rotary(size, rounded, scale, positions, goesOn);
   }
 
   /**

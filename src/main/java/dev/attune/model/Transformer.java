@@ -46,7 +46,10 @@ public final class Transformer implements AutoCloseable {
   private int keptLayers; // from the embeddings on, where these are kept as they are
   private final Norm finalNorm;
   private final Map<Rotary, Buffer> tables = new IdentityHashMap<>();
-  private List<Block.Place> places = List.of();
+  private volatile List<Block.Place> places = List.of();
+  private final List<Buffer> outgrown = new ArrayList<>();
+  private Backend backend;
+  private volatile int reach; // positions that the tables have
 
   /**
    * Declares the body's parameters; {@link #allocate} follows once they are built.
@@ -115,19 +118,45 @@ public final class Transformer implements AutoCloseable {
   }
 
   /** Allocates what is computed once: the tables of rotary positions, the buckets of distances. */
-  void allocate(Backend backend) {
-    TransformerConfig.Attention a = config.attention();
+  void allocate(Backend allocator) {
+    this.backend = allocator;
     if (relative != null) {
       TransformerConfig.RelativePositions r = config.relative();
       int[] ofDistances =
-          RelativeBias.buckets(r.maxDistance(), r.buckets(), r.maxDistance(), !a.isCausal());
-      buckets = Buffer.allocate(backend, (long) ofDistances.length * Integer.BYTES, false);
+          RelativeBias.buckets(r.maxDistance(), r.buckets(), r.maxDistance(), !config.attention().isCausal());
+      buckets = Buffer.allocate(allocator, (long) ofDistances.length * Integer.BYTES, false);
       ByteBuffer bytes =
           ByteBuffer.allocateDirect(ofDistances.length * Integer.BYTES)
               .order(ByteOrder.nativeOrder());
       bytes.asIntBuffer().put(ofDistances);
       buckets.write(0, bytes);
     }
+    place(config.maxLength());
+  }
+
+  /**
+   * Makes tables for longer sequences than config.json speaks of. Passes that run meanwhile go on
+   * with the tables that they began with.
+   *
+   * @return false where such positions mean nothing
+   */
+  synchronized boolean reach(int length) {
+    if (length > reach && config.goesOn()) {
+      outgrown.addAll(tables.values());
+      tables.clear();
+      // At least twice as many, so that texts of every length do not leave a table each.
+      place((int) Math.max(length, Math.min(2L * reach, Integer.MAX_VALUE)));
+    }
+    return length <= reach;
+  }
+
+  /** The longest sequence that the tables are made for. */
+  int reach() {
+    return reach;
+  }
+
+  private void place(int length) {
+    TransformerConfig.Attention a = config.attention();
     List<Block.Place> made = new ArrayList<>();
     for (Placed placed : layers) {
       TransformerConfig.Layer layer = placed.layer;
@@ -140,29 +169,30 @@ public final class Transformer implements AutoCloseable {
               a.isCausal(),
               layer.window(),
               a.scale());
-      made.add(new Block.Place(heads, ropeTable(backend, layer.rotary())));
+      made.add(new Block.Place(heads, ropeTable(layer.rotary(), length)));
     }
     places = List.copyOf(made);
+    reach = length;
   }
 
-  private Rope.Table ropeTable(Backend backend, Rotary rotary) {
+  private Rope.Table ropeTable(Rotary rotary, int length) {
     if (rotary == null) {
       return null;
     }
     Buffer table = tables.get(rotary);
     if (table == null) {
-      table = fill(backend, rotary);
+      table = fill(rotary, length);
       tables.put(rotary, table);
     }
-    return new Rope.Table(table.address(), config.maxLength(), rotary.size());
+    return new Rope.Table(table.address(), length, rotary.size());
   }
 
-  private Buffer fill(Backend backend, Rotary rotary) {
+  private Buffer fill(Rotary rotary, int length) {
     int rowBytes = rotary.size() * Float.BYTES;
-    Buffer table = Buffer.allocate(backend, (long) config.maxLength() * rowBytes, false);
+    Buffer table = Buffer.allocate(backend, (long) length * rowBytes, false);
     int rowsAtOnce = Math.max(1, (1 << 20) / rowBytes);
-    for (int first = 0; first < config.maxLength(); first += rowsAtOnce) {
-      int rows = Math.min(rowsAtOnce, config.maxLength() - first);
+    for (int first = 0; first < length; first += rowsAtOnce) {
+      int rows = Math.min(rowsAtOnce, length - first);
       ByteBuffer piece = ByteBuffer.allocateDirect(rows * rowBytes).order(ByteOrder.nativeOrder());
       rotary.fill(first, piece.asFloatBuffer());
       table.write((long) first * rowBytes, piece);
@@ -285,6 +315,7 @@ public final class Transformer implements AutoCloseable {
   @Override
   public void close() {
     tables.values().forEach(Buffer::close);
+    outgrown.forEach(Buffer::close);
     if (buckets != null) {
       buckets.close();
     }

@@ -399,9 +399,16 @@ public final class TransformerConfig {
     return width;
   }
 
-  /** The longest sequence. */
+  /** The longest sequence, as config.json says. */
   public int maxLength() {
     return maxLength;
+  }
+
+  /** Whether longer sequences have positions too: rotary ones that go on. */
+  boolean goesOn() {
+    return embeddings.positions() == 0
+        && relative == null
+        && layers.stream().allMatch(layer -> layer.rotary() != null && layer.rotary().goesOn());
   }
 
   public Embeddings embeddings() {

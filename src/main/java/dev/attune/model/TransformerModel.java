@@ -103,7 +103,17 @@ public final class TransformerModel implements Model {
 
   @Override
   public int maxLength() {
-    return family.config().maxLength();
+    return body.reach();
+  }
+
+  /**
+   * Makes longer sequences possible, where positions go on beyond what config.json speaks of, as
+   * rotary ones do.
+   *
+   * @return whether sequences of this length can be read now
+   */
+  public boolean reach(int length) {
+    return body.reach(length);
   }
 
   @Override

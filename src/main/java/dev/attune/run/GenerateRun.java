@@ -10,8 +10,10 @@ import dev.attune.task.CausalLm;
 import dev.attune.text.ChatMessage;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 
@@ -23,7 +25,12 @@ public final class GenerateRun implements AutoCloseable {
   private final GenerationOptions options;
   private final LanguageModel model;
 
-  private GenerateRun(RunConfig config, GenerationOptions options, LanguageModel model) {
+  private final Consumer<String> notes;
+  private final Set<String> said = new HashSet<>();
+
+  private GenerateRun(
+      RunConfig config, GenerationOptions options, LanguageModel model, Consumer<String> notes) {
+    this.notes = notes;
     this.config = config;
     this.options = options;
     this.model = model;
@@ -31,15 +38,30 @@ public final class GenerateRun implements AutoCloseable {
 
   /** Opens the model that a config names. */
   public static GenerateRun open(RunConfig config) {
+    return open(config, note -> {});
+  }
+
+  /**
+   * The same.
+   *
+   * @param notes hears what whoever asked should know
+   */
+  public static GenerateRun open(RunConfig config, Consumer<String> notes) {
     GenerationOptions options = GenerationSettings.of(config);
     Path folder = Path.of(config.required(RunOption.MODEL));
     Compute compute = Compute.of(config);
-    return new GenerateRun(
-        config, options, LanguageModel.open(folder, OpenOptions.of(config), compute, options));
+    GenerateRun run =
+        new GenerateRun(
+            config,
+            options,
+            LanguageModel.open(folder, OpenOptions.of(config), compute, options),
+            notes);
+    run.recommended().ifPresent(notes);
+    return run;
   }
 
-  /** What whoever asked should know: the folder recommends a choice that no option asks for. */
-  public Optional<String> note() {
+  /** The folder recommends a choice that no option asks for. */
+  private Optional<String> recommended() {
     boolean chosen =
         Stream.of(
                 RunOption.TEMPERATURE,
@@ -109,6 +131,7 @@ public final class GenerateRun implements AutoCloseable {
 
   private void generate(
       List<Prompt> prompts, Consumer<String> onPiece, Consumer<GeneratedText> onText) {
+    model.lengthNote(options, prompts).filter(said::add).ifPresent(notes);
     model.generate(options, prompts, onPiece, onText);
   }
 

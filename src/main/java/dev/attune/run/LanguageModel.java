@@ -14,6 +14,7 @@ import dev.attune.task.Task;
 import dev.attune.text.ChatMessage;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
@@ -22,7 +23,8 @@ public final class LanguageModel implements AutoCloseable {
   private final SharedModel<TrainedModel> shared;
   private final TextGeneration generation;
   private final GenerationDefaults folderSays;
-  private final int most;
+  private final int positions;
+  private final boolean isBounded;
 
   private LanguageModel(
       SharedModel<TrainedModel> shared, OpenOptions options, GenerationOptions defaults) {
@@ -30,7 +32,8 @@ public final class LanguageModel implements AutoCloseable {
     this.shared = shared;
     this.folderSays = GenerationDefaults.of(trained.folder());
     this.generation = new TextGeneration(defaults, trained.tokenizer(), folderSays);
-    this.most = options.maxLength() != null ? trained.maxLength() : trained.model().maxLength();
+    this.isBounded = options.maxLength() != null;
+    this.positions = isBounded ? trained.maxLength() : trained.model().maxLength();
   }
 
   /**
@@ -108,6 +111,7 @@ public final class LanguageModel implements AutoCloseable {
     TextGeneration chosen = generation.with(options);
     shared.use(
         lane -> {
+          int most = most(chosen, prompts);
           long needed = chosen.cacheBytes(model(), shared.precision(), most, prompts);
           Tape tape = tape(lane, chosen, needed);
           chosen.generate(model(), tape, most, prompts, onPiece, onText);
@@ -115,11 +119,42 @@ public final class LanguageModel implements AutoCloseable {
         });
   }
 
+  /**
+   * Tokens of a text at most: what the model was made for, unless texts are to become longer and its
+   * positions go on.
+   */
+  private int most(TextGeneration chosen, List<Prompt> prompts) {
+    long wanted = chosen.wanted(prompts);
+    boolean goesOn =
+        !isBounded
+            && wanted > positions
+            && wanted <= Integer.MAX_VALUE
+            && model().reach((int) wanted);
+    return goesOn ? (int) wanted : positions;
+  }
+
+  /** What whoever asked should know of how long texts may become; empty where it is usual. */
+  Optional<String> lengthNote(GenerationOptions options, List<Prompt> prompts) {
+    TextGeneration chosen = generation.with(options);
+    return shared.hold(
+        () ->
+            most(chosen, prompts) > positions
+                ? Optional.of(
+                    "texts may become "
+                        + chosen.wanted(prompts)
+                        + " tokens long, and the model was made for "
+                        + positions
+                        + " (max_position_embeddings): what it writes beyond may be poor; "
+                        + Term.MAX_LENGTH.of(positions)
+                        + " stops there")
+                : Optional.empty());
+  }
+
   /** Lets the model answer every row of a dataset, and compares. */
   ComparedAnswers compare(Dataset dataset) {
     return shared.use(
         lane -> {
-          ComparedAnswers answers = new ComparedAnswers(generation, dataset, most);
+          ComparedAnswers answers = new ComparedAnswers(generation, dataset, positions);
           long needed = answers.cacheBytes(model(), shared.precision());
           answers.measure(model(), tape(lane, generation, needed));
           return answers;
@@ -134,7 +169,7 @@ public final class LanguageModel implements AutoCloseable {
     if (lane.hasTape()) {
       return lane.tape();
     }
-    long longest = chosen.mostCacheBytes(model(), shared.precision(), most);
+    long longest = chosen.mostCacheBytes(model(), shared.precision(), positions);
     long half = lane.backend().reservableBytes() / 2;
     return lane.tape(Math.max(neededBytes, Math.min(longest, half)));
   }

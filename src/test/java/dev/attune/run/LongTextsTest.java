@@ -1,0 +1,130 @@
+package dev.attune.run;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.attune.core.InputException;
+import dev.attune.generate.Finish;
+import dev.attune.generate.GeneratedText;
+import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.testkit.TinyDecoder;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * Texts that become longer than max_position_embeddings: rotary positions go on, as in
+ * Transformers, which reads that number for "dynamic" and "longrope" alone.
+ */
+class LongTextsTest {
+  private static final String PROMPT = "a prompt of some length, of which the end is seen";
+
+  @TempDir Path scratch;
+  private Path folder;
+  private final List<String> notes = new ArrayList<>();
+
+  @BeforeEach
+  void makeAModel() {
+    try (CpuBackend backend = new CpuBackend(1)) {
+      folder = TinyDecoder.write(scratch.resolve("model"), backend, 16);
+    }
+  }
+
+  private void replaceInConfig(String what, String with) throws IOException {
+    Path config = folder.resolve("config.json");
+    String json = Files.readString(config);
+    assertTrue(json.contains(what), json);
+    Files.writeString(config, json.replace(what, with));
+  }
+
+  private RunConfig config(String... options) {
+    RunConfig.Builder config =
+        RunConfig.builder(RunOption.GENERATE)
+            .set(RunOption.MODEL, folder.toString())
+            .set(RunOption.BACKEND, "cpu")
+            .set(RunOption.PRECISION, "fp32")
+            .set(RunOption.THREADS, "1")
+            .set(RunOption.MAX_NEW_TOKENS, "40");
+    for (int i = 0; i < options.length; i += 2) {
+      config.set(RunOption.valueOf(options[i]), options[i + 1]);
+    }
+    return config.build();
+  }
+
+  private GeneratedText text(String... options) {
+    try (GenerateRun run = GenerateRun.open(config(options), notes::add)) {
+      return run.generate(run.prompt(PROMPT), piece -> {});
+    }
+  }
+
+  @Test
+  void positionsGoOnBeyondThoseOfTheConfig() throws IOException {
+    replaceInConfig("\"max_position_embeddings\": 64", "\"max_position_embeddings\": 256");
+    GeneratedText usual = text();
+    assertEquals(List.of(), notes);
+    assertEquals(40, usual.tokens(), "the random model ends by itself: nothing is tested");
+    replaceInConfig("\"max_position_embeddings\": 256", "\"max_position_embeddings\": 64");
+    GeneratedText beyond = text();
+    assertEquals(usual.text(), beyond.text());
+    assertEquals(40, beyond.tokens());
+    assertEquals(1, notes.size(), notes.toString());
+    String note = RunOption.worded(notes.get(0));
+    assertTrue(note.contains("was made for 64"), note);
+    assertTrue(note.contains("--max-length 64 stops there"), note);
+  }
+
+  @Test
+  void severalTextsAndBeamsGoOnToo() throws IOException {
+    replaceInConfig("\"max_position_embeddings\": 64", "\"max_position_embeddings\": 256");
+    String searched = text("NUM_BEAMS", "2").text();
+    replaceInConfig("\"max_position_embeddings\": 256", "\"max_position_embeddings\": 64");
+    assertEquals(searched, text("NUM_BEAMS", "2").text());
+    try (GenerateRun run = GenerateRun.open(config(), notes::add)) {
+      String alone = run.generate(run.prompt(PROMPT), piece -> {}).text();
+      String[] texts = new String[3];
+      run.generate(
+          IntStream.range(0, 3).mapToObj(i -> run.prompt(PROMPT)).toList(),
+          done -> texts[done.index()] = done.text());
+      assertEquals(List.of(alone, alone, alone), List.of(texts));
+    }
+  }
+
+  @Test
+  void aLengthThatIsAskedForStillEndsTexts() {
+    GeneratedText bounded = text("MAX_LENGTH", "64");
+    assertEquals(64 - bounded.prompt().ids().length, bounded.tokens());
+    assertEquals(Finish.CONTEXT, bounded.finish());
+    assertEquals(List.of(), notes);
+  }
+
+  /** Where other frequencies would be due, a text ends at the model's positions. */
+  @Test
+  void positionsThatChangeWithTheLengthEndTexts() throws IOException {
+    replaceInConfig(
+        "\"rope_theta\": 10000.0",
+        "\"rope_theta\": 10000.0, \"rope_scaling\": {\"rope_type\": \"dynamic\", \"factor\": 2.0}");
+    GeneratedText bounded = text();
+    assertEquals(64 - bounded.prompt().ids().length, bounded.tokens());
+    assertEquals(List.of(), notes);
+  }
+
+  @Test
+  void aPromptThatIsLongerThanTheModelWasMadeForIsContinued() {
+    String longer = PROMPT + PROMPT;
+    try (GenerateRun run = GenerateRun.open(config("MAX_NEW_TOKENS", "3"), notes::add)) {
+      assertEquals(3, run.generate(run.prompt(longer), piece -> {}).tokens());
+      assertEquals(1, notes.size(), notes.toString());
+    }
+    try (GenerateRun run =
+        GenerateRun.open(config("MAX_NEW_TOKENS", "3", "MAX_LENGTH", "64"), notes::add)) {
+      assertThrows(InputException.class, () -> run.generate(run.prompt(longer), piece -> {}));
+    }
+  }
+}
