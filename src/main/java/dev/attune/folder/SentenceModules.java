@@ -49,8 +49,7 @@ public record SentenceModules(
   private static final String PACKAGE = "sentence_transformers.models.";
 
   private static final String COSINE = "cosine";
-  private static final Set<String> SIMILARITIES =
-      Set.of(COSINE, "dot", "euclidean", "manhattan");
+  private static final Set<String> SIMILARITIES = Set.of(COSINE, "dot", "euclidean", "manhattan");
   private static final Map<String, Pooling> POOLINGS = new LinkedHashMap<>();
 
   static {
@@ -267,11 +266,7 @@ public record SentenceModules(
     Pooling pooling = POOLINGS.get(name);
     if (pooling == null) {
       throw new InputException(
-          Term.POOLING
-              + " is '"
-              + name
-              + "'; allowed are "
-              + String.join(", ", POOLINGS.keySet()));
+          Term.POOLING + " is '" + name + "'; allowed are " + String.join(", ", POOLINGS.keySet()));
     }
     return pooling;
   }
@@ -322,7 +317,8 @@ public record SentenceModules(
               + "'; the model has "
               + (prompts.isEmpty()
                   ? "no prompts"
-                  : "the prompts " + String.join(", ", prompts.keySet().stream().sorted().toList())));
+                  : "the prompts "
+                      + String.join(", ", prompts.keySet().stream().sorted().toList())));
     }
     return prompt;
   }

@@ -110,8 +110,7 @@ public record Datasets(Dataset train, Dataset validation, Dataset test) {
    * @param needsTargets whether rows without them are bad
    */
   static Dataset file(RunConfig config, Task task, boolean asTurns, boolean needsTargets) {
-    Dataset read =
-        required(config, RunOption.FILE, options(config, task.type(), asTurns));
+    Dataset read = required(config, RunOption.FILE, options(config, task.type(), asTurns));
     if (!needsTargets) {
       return read;
     }

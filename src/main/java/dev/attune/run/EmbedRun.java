@@ -72,8 +72,7 @@ public final class EmbedRun {
         int columns = 0;
         try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(partial))) {
           for (int from = 0; from < data.size(); from += CHUNK) {
-            List<Example> rows =
-                data.examples().subList(from, Math.min(data.size(), from + CHUNK));
+            List<Example> rows = data.examples().subList(from, Math.min(data.size(), from + CHUNK));
             TextEncoder.Made made =
                 model.use(lane -> model.model().embed(lane, data.withExamples(rows), wanted));
             tokens[0] += made.tokens();
@@ -119,8 +118,7 @@ public final class EmbedRun {
         throw new InputException(
             data.where(row)
                 + " has two texts; say of which the vector is wanted: "
-                + RunOption.COLUMNS.with(
-                    "text=" + data.reading().roles().get(Columns.Role.TEXT)));
+                + RunOption.COLUMNS.with("text=" + data.reading().roles().get(Columns.Role.TEXT)));
       }
     }
   }
@@ -169,8 +167,7 @@ public final class EmbedRun {
     int length = shape.length() + 1;
     int padding = (NPY_ALIGNMENT - (prefix + length) % NPY_ALIGNMENT) % NPY_ALIGNMENT;
     String text = shape + " ".repeat(padding) + "\n";
-    ByteBuffer header =
-        ByteBuffer.allocate(prefix + text.length()).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer header = ByteBuffer.allocate(prefix + text.length()).order(ByteOrder.LITTLE_ENDIAN);
     header.put((byte) 0x93).put("NUMPY".getBytes(StandardCharsets.US_ASCII));
     header.put((byte) 1).put((byte) 0).putShort((short) text.length());
     header.put(text.getBytes(StandardCharsets.US_ASCII));

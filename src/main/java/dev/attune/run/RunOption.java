@@ -136,10 +136,7 @@ public enum RunOption {
   TRIPLET_DISTANCE(
       "NAME", null, "of the triplet loss: euclidean, the default, or cosine", OnResume.STAYS),
   MATRYOSHKA_DIMS(
-      "LIST",
-      null,
-      "learn vectors that may be cut to these lengths: 384,256,128",
-      OnResume.STAYS),
+      "LIST", null, "learn vectors that may be cut to these lengths: 384,256,128", OnResume.STAYS),
   MATRYOSHKA_WEIGHTS("LIST", null, "weight of the loss at each; 1", OnResume.STAYS),
   POOLING(
       "NAME",

@@ -18,7 +18,6 @@ import dev.attune.model.Model;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.task.Embedding;
-import dev.attune.task.TaskOptions;
 import dev.attune.text.TextTokenizer;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
@@ -146,8 +145,7 @@ public final class TextEncoder implements AutoCloseable {
               + width()
               + ", the length of the model's vectors");
     }
-    RowEncoder<?> rows =
-        Embedding.texts(tokenizer, maxLength, modules.prompt(wanted.promptName()));
+    RowEncoder<?> rows = Embedding.texts(tokenizer, maxLength, modules.prompt(wanted.promptName()));
     EncodedDataset data = new Encoder(rows, threads).encode(texts);
     float[][] out = new float[data.size()][];
     Tape tape = lane.tape();

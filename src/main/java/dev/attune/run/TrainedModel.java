@@ -69,10 +69,7 @@ public final class TrainedModel implements AutoCloseable {
       ModelFolder folder, Task task, HeldWeights weights, Backend backend, DType precision) {
     Model model =
         task.model(
-            backend,
-            folder.config(),
-            null,
-            builder(folder, task, weights, backend, precision));
+            backend, folder.config(), null, builder(folder, task, weights, backend, precision));
     try {
       load(folder, model);
       model.parameters().prepareInference(precision);
