@@ -10,6 +10,7 @@ import dev.attune.kernels.calls.L2NormalizeCall;
 import dev.attune.kernels.calls.PairLossCall;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Unit vectors, and losses of pairs and triplets of vectors; a batch is one tile. */
 final class TorchPairs {
@@ -81,7 +82,8 @@ final class TorchPairs {
 
   private static void ranking(PairLossCall call, Tensor inp, Tensor losses, Tensor dinp) {
     long B = call.B();
-    Tensor scores = dots(inp, 1).mul_(scalar(call.value()));
+    // In double: a share is an exponential of the loss, whose rounding would be its error.
+    Tensor scores = dots(inp, 1).to(ScalarType.Double).mul_(scalar(call.value()));
     Tensor targets = view(call.targets(), DType.F32, B);
     Tensor isOut = targets.unsqueeze(1).ge(targets.unsqueeze(0));
     Tensor gaps =
@@ -89,13 +91,14 @@ final class TorchPairs {
             .unsqueeze(1)
             .sub(scores.unsqueeze(0))
             .masked_fill_(isOut, scalar(Double.NEGATIVE_INFINITY));
-    Tensor all = torch.zeros(B * B + 1);
+    Tensor all = torch.zeros(B * B + 1).to(ScalarType.Double);
     all.narrow(0, 1, B * B).copy_(gaps.reshape(B * B));
     Tensor loss = torch.logsumexp(all, 0);
     losses.copy_(loss);
     Tensor shares = gaps.sub_(loss).exp_();
     Tensor factors = shares.sum(1).sub_(shares.sum(0));
-    pairs(dinp, inp, factors.mul_(scalar((double) B * call.scale() * call.value())));
+    factors.mul_(scalar((double) B * call.scale() * call.value()));
+    pairs(dinp, inp, factors.to(ScalarType.Float));
   }
 
   private static void triplets(PairLossCall call, Tensor inp, Tensor losses, Tensor dinp) {
