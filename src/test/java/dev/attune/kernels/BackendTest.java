@@ -87,7 +87,8 @@ class BackendTest extends KernelContract {
       assertEquals(Optional.empty(), CpuBackend.unavailableReason(isa));
     } catch (UnsupportedOperationException e) {
       assertTrue(
-          e.getMessage().contains("the instruction-set level " + isa.label() + " is not available: "),
+          e.getMessage()
+              .contains("the instruction-set level " + isa.label() + " is not available: "),
           e.getMessage());
       assertEquals(Optional.of(e.getMessage()), CpuBackend.unavailableReason(isa));
       assumeTrue(false, e.getMessage());

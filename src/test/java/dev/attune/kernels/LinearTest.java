@@ -320,7 +320,8 @@ class LinearTest extends KernelContract {
       cases.add(forward(199, 523, 403, Activation.NONE, true, false, dtype, DType.F32));
       cases.add(backwardInput(199, 523, 403, Activation.NONE, false, false, dtype, DType.F32));
       cases.add(backwardWeight(523, 403, 107, true, false, dtype));
-      // Matrix tiles: rows of whole pages, several blocks of the depth, weights that are read where they lie.
+      // Matrix tiles: rows of whole pages, several blocks of the depth, weights that are read where
+      // they lie.
       cases.add(forward(70, 2048, 37, Activation.NONE, true, false, dtype, DType.F32));
       cases.add(backwardInput(70, 33, 1100, Activation.NONE, false, false, dtype, DType.F32));
       cases.add(backwardWeight(1100, 40, 69, true, true, dtype));

@@ -43,7 +43,8 @@ public final class Backends {
         .filter(isa -> isa.label().equals(label))
         .findFirst()
         .orElseThrow(
-            () -> new IllegalArgumentException("attune.targets is no level and not cuda: " + label));
+            () ->
+                new IllegalArgumentException("attune.targets is no level and not cuda: " + label));
   }
 
   /** A backend as a test parameter, opened when it is first used. */

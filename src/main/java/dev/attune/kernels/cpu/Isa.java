@@ -53,7 +53,9 @@ public enum Isa {
       }
     }
     throw new InputException(
-        "ATTUNE_ISA is '" + name + "'; allowed are portable, avx2, avx512, avx512_bf16, amx and"
+        "ATTUNE_ISA is '"
+            + name
+            + "'; allowed are portable, avx2, avx512, avx512_bf16, amx and"
             + " best");
   }
 }
