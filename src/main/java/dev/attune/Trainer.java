@@ -749,6 +749,11 @@ public final class Trainer<E> {
     }
 
     @Override
+    public void onTrouble(String note) {
+      LOG.log(System.Logger.Level.WARNING, () -> worded(note));
+    }
+
+    @Override
     public void onTransfer(long doneBytes, long totalBytes, double bytesPerSecond) {
       if (thread.isInterrupted()) {
         throw new InterruptedCallException(

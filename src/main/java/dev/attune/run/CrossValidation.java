@@ -352,6 +352,11 @@ public final class CrossValidation {
     }
 
     @Override
+    public void onTrouble(String note) {
+      next.onTrouble(note);
+    }
+
+    @Override
     public void onTransfer(long doneBytes, long totalBytes, double bytesPerSecond) {
       next.onTransfer(doneBytes, totalBytes, bytesPerSecond);
     }

@@ -68,7 +68,7 @@ final class ModelSave {
       }
       // Once, unless something else is wrong now, or somebody waits for an answer.
       if (!cause.equals(told)) {
-        listener.onNote(
+        listener.onTrouble(
             problem
                 + ". Its weights are in memory: "
                 + (listener.isAttended()

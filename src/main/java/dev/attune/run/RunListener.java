@@ -12,9 +12,14 @@ public interface RunListener extends TrainListener {
     return RunOption.worded(message);
   }
 
+  /** What went wrong and does not end the run, though somebody should see to it. */
+  default void onTrouble(String note) {
+    onNote(note);
+  }
+
   @Override
   default void onCheckpointFailed(long step, UncheckedIOException failure) {
-    onNote("step " + step + ": " + failure.getMessage() + "; the run goes on to the next one");
+    onTrouble("step " + step + ": " + failure.getMessage() + "; the run goes on to the next one");
   }
 
   /**

@@ -99,9 +99,6 @@ class FullDiskTest {
 
     void clear() {
       try {
-        Files.deleteIfExists(obstacle.resolve("in/the/way"));
-        Files.deleteIfExists(obstacle.resolve("in/the"));
-        Files.deleteIfExists(obstacle.resolve("in"));
         Files.deleteIfExists(obstacle);
       } catch (IOException e) {
         throw new UncheckedIOException(e);
@@ -127,9 +124,7 @@ class FullDiskTest {
     public void onStep(Step step) {
       if (step.step() == fromStep) {
         try {
-          // A folder with a folder in it: it is neither deleted nor overwritten.
-          Files.createDirectories(obstacle.resolve("in/the"));
-          Files.createFile(obstacle.resolve("in/the/way"));
+          Files.createFile(obstacle); // where a folder is to be
         } catch (IOException e) {
           throw new UncheckedIOException(e);
         }
