@@ -110,7 +110,7 @@ ATTUNE_API attune_status attune_context_share(attune_context* ctx, int32_t threa
 ATTUNE_API int32_t attune_context_isa(const attune_context* ctx);
 ATTUNE_API int32_t attune_context_threads(const attune_context* ctx);
 // Multiply-adds of operands of this type on registers alone, by the level's best instruction for it: `steps` rounds by
-// every thread. Returns the floating-point operations done, which over the time of the call are the processor's peak;
+// every thread. Returns the floating-point operations done, which over the time of the call are the level's peak here;
 // 0 where another thread is using the context.
 ATTUNE_API double attune_context_peak(attune_context* ctx, int64_t steps, int32_t dtype);
 

@@ -63,6 +63,8 @@ final class Faults {
           Map.entry("METRIC_FOR_BEST_MODEL", "keepBest"),
           Map.entry("NUM_BEAMS", "beams"),
           Map.entry("STREAMS", "concurrency"),
+          Map.entry("TRUNCATE_DIM", "withDimension"),
+          Map.entry("PROMPT_NAME", "withPrompt"),
           Map.entry("MODEL", "the model"),
           Map.entry("TASK", "the kind of trainer"),
           Map.entry("PREDICTION", "the class of that task"));

@@ -1,8 +1,5 @@
 package dev.attune.cli;
 
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Map;
 
 /**
@@ -23,7 +20,7 @@ final class Colours {
 
   /** Of what is printed to standard output, or to standard error. */
   static Colours of(boolean error) {
-    return of(isTerminal(error), System.getenv());
+    return of(Terminal.is(error ? 2 : 1), System.getenv());
   }
 
   /**
@@ -45,25 +42,6 @@ final class Colours {
 
   private static boolean isSet(Map<String, String> environment, String name) {
     return !environment.getOrDefault(name, "").isEmpty();
-  }
-
-  /**
-   * Whether standard output, or standard error, is a terminal. Java tells it of both together only,
-   * and from version 22 on of neither.
-   */
-  static boolean isTerminal(boolean error) {
-    Path descriptor = Path.of("/proc/self/fd", error ? "2" : "1");
-    if (Files.isSymbolicLink(descriptor)) {
-      try {
-        String device = Files.readSymbolicLink(descriptor).toString();
-        return device.startsWith("/dev/pts/")
-            || device.startsWith("/dev/tty")
-            || device.equals("/dev/console");
-      } catch (IOException e) {
-        return false;
-      }
-    }
-    return System.console() != null;
   }
 
   String error(String text) {

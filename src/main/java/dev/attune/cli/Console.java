@@ -32,7 +32,7 @@ final class Console {
 
   Console(boolean json, boolean quiet) {
     this.out = json ? System.err : System.out;
-    this.terminal = Colours.isTerminal(json) && System.getenv("TERM") != null;
+    this.terminal = Terminal.is(json ? 2 : 1) && System.getenv("TERM") != null;
     this.quiet = quiet;
     this.colours = json ? Colours.NONE : Colours.of(false);
   }

@@ -9,7 +9,7 @@ import java.util.concurrent.TimeUnit;
 /** What a person types, a line at a time, for commands that have other things to do meanwhile. */
 final class TypedLines {
   private final BlockingQueue<String> lines = new LinkedBlockingQueue<>();
-  private volatile boolean ended = System.console() == null;
+  private volatile boolean ended = System.console() == null || !Terminal.is(0);
   private Thread reader; // null: nobody has asked yet
 
   /** Whether there is a terminal with somebody at it, as far as can be known. */

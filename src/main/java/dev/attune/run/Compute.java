@@ -83,7 +83,12 @@ public record Compute(
         backend,
         isOpen ? PrecisionOption.ofOption(earlier) : precision,
         threads,
-        level.or(() -> mayRunOnCpu() ? available(arithmetic) : Optional.empty()));
+        mayRunOnCpu() ? chosen().or(() -> available(arithmetic)) : level);
+  }
+
+  /** The level that was asked for, in whichever way. */
+  private Optional<Isa> chosen() {
+    return level.or(Isa::fromEnvironment);
   }
 
   private static Optional<Isa> available(String arithmetic) {

@@ -68,7 +68,12 @@ record DiskRoom(long modelBytes, long checkpointBytes, long bestBytes) {
               + " for the model"
               + part(
                   checkpointBytes,
-                  " for checkpoints: " + RunOption.SAVE_TOTAL_LIMIT + " and one more")
+                  " for checkpoints: "
+                      + RunOption.SAVE_TOTAL_LIMIT
+                      + " and one more of those of "
+                      + RunOption.SAVE_STEPS
+                      + ", or that of "
+                      + RunOption.SAVE_LAST)
               + part(bestBytes, " for the best weights on the way")
               + "). Make room, or give another folder");
     }

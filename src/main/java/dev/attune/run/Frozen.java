@@ -31,8 +31,9 @@ final class Frozen {
     if (base && !task.hasOwnHead()) {
       throw new InputException(
           RunOption.FREEZE_BASE
-              + " leaves the head alone to be trained, and a language model has none of its own;"
-              + " freeze some of its layers: "
+              + " leaves the head alone to be trained, and models of "
+              + RunOption.TASK.with(task.name())
+              + " have none of their own; freeze some of their layers: "
               + RunOption.FREEZE_LAYERS);
     }
     boolean embeddings = false;

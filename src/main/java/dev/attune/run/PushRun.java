@@ -2,6 +2,7 @@ package dev.attune.run;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.core.InputException;
 import dev.attune.folder.ModelFiles;
 import dev.attune.folder.ModelFolder;
@@ -94,21 +95,37 @@ public final class PushRun {
   }
 
   private static void checkFinished(Path folder) {
-    if (Files.exists(OutputFolder.checkpoints(folder))) {
-      throw new InputException(
-          folder
-              + " holds checkpoints of a run that has not ended: what it would leave is not there"
-              + " yet. Let it end, with "
-              + RunOption.RESUME
-              + " where it was interrupted");
-    }
     try {
-      if (!ModelFolder.holdsModel(folder)) {
+      boolean holdsModel = ModelFolder.holdsModel(folder);
+      if (hasUnfinishedRun(folder, holdsModel)) {
+        throw new InputException(
+            folder
+                + " holds checkpoints of a run that has not ended: what it would leave is not there"
+                + " yet. Let it end, with "
+                + RunOption.RESUME
+                + " where it was interrupted");
+      }
+      if (!holdsModel) {
         throw new InputException(folder + " holds no model: " + holdings(folder));
       }
     } catch (IOException e) {
       throw new InputException(folder + " cannot be read: " + OutputFolder.describe(e), e);
     }
+  }
+
+  /** Whether there are checkpoints, but for that of its end which a finished run may have kept. */
+  private static boolean hasUnfinishedRun(Path folder, boolean holdsModel) {
+    Path checkpoints = OutputFolder.checkpoints(folder);
+    if (!Files.exists(checkpoints)) {
+      return false;
+    }
+    long finishedAt =
+        holdsModel
+            ? PublishedModel.of(folder).json(ModelFiles.ATTUNE).path("steps").asLong(-1)
+            : -1;
+    return CheckpointStore.peek(checkpoints)
+        .map(state -> state.path("step").asLong() != finishedAt)
+        .orElse(true);
   }
 
   private static String holdings(Path folder) throws IOException {

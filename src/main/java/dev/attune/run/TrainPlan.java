@@ -226,7 +226,10 @@ record TrainPlan(
       }
       if (!task.hasOwnHead()) {
         throw new InputException(
-            RunOption.HEAD_LEARNING_RATE + ": a language model has no head of its own");
+            RunOption.HEAD_LEARNING_RATE
+                + ": models of "
+                + RunOption.TASK.with(task.name())
+                + " have no head of their own");
       }
       head = rate / config.number(RunOption.LEARNING_RATE);
     }

@@ -287,7 +287,7 @@ public final class TrainRun {
     // An adapter's folder has no config.json: what the outputs mean must stand elsewhere.
     task.describe(plan.lora() == null ? json : attune, attune);
     attune.put("task", task.name());
-    attune.put("base_model", run.base().isAdapter() ? run.baseName() : baseName());
+    attune.put("base_model", run.baseName());
     attune.put("max_length", run.maxLength());
     attune.put("steps", result.steps());
     attune.put("train_loss", result.trainLoss());
@@ -306,13 +306,6 @@ public final class TrainRun {
                 generation,
                 attune);
     return task.finished(finished, run.model().width(), run.maxLength());
-  }
-
-  /** The base model by a name that stays true elsewhere: a folder by its whole path. */
-  private String baseName() {
-    String name = config.text(RunOption.MODEL);
-    Path folder = Path.of(name);
-    return Files.isDirectory(folder) ? folder.toAbsolutePath().normalize().toString() : name;
   }
 
   private Outcome outcome(

@@ -348,7 +348,7 @@ class EndToEndTest {
         AttuneProcess.start(
             scratch,
             List.of("bash", "-c", "ulimit -f 40; exec \"$0\" \"$@\""),
-            train(output, "--max-steps", "3", "--overwrite"));
+            train(output, "--max-steps", "3", "--overwrite", "--save-retry-minutes", "0"));
     Ended ended = process.await();
     assertEquals(1, ended.status(), ended.out() + ended.err());
     assertTrue(ended.err().contains("could not be saved"), ended.err());

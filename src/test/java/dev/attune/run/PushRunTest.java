@@ -255,6 +255,14 @@ class PushRunTest {
   }
 
   @Test
+  void aFinishedRunThatKeptACheckpointOfItsEndIsPushed() throws IOException {
+    put("checkpoints/step-000000012/state.json", "{\"step\": 12}");
+    assertTrue(dry().files().containsKey("model.safetensors"));
+    put("checkpoints/step-000000014/state.json", "{\"step\": 14}");
+    assertTrue(refused().contains("holds checkpoints of a run that has not ended"));
+  }
+
+  @Test
   void weightsThatAreNoNumbersAreRefused() throws IOException {
     Path weights = folder.resolve("model.safetensors");
     byte[] bytes = Files.readAllBytes(weights);

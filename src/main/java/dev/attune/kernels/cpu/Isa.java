@@ -76,7 +76,7 @@ public enum Isa {
   }
 
   /** The level that the environment variable ATTUNE_ISA names, if any. */
-  static Optional<Isa> fromEnvironment() {
+  public static Optional<Isa> fromEnvironment() {
     String name = System.getenv("ATTUNE_ISA");
     if (name == null || name.isEmpty()) {
       return Optional.empty();

@@ -40,9 +40,10 @@ public final class LevelChoice {
       String processor = NativeCalls.processor();
       LevelFigures shipped = Processors.of(processor).available();
       here =
-          shipped.isEmpty()
-              ? measured(processor, Cache.user())
-              : new LevelChoice(processor, shipped, "known");
+          (shipped.isEmpty()
+                  ? measured(processor, Cache.user())
+                  : new LevelChoice(processor, shipped, "known"))
+              .checked();
     }
     return here;
   }
@@ -79,6 +80,22 @@ public final class LevelChoice {
           e.getMessage());
       return new LevelChoice(processor, LevelTiming.measure(), "measured here now, not kept");
     }
+  }
+
+  /**
+   * The same without matrix tiles where these give wrong numbers: they are the youngest kernels, on
+   * the youngest part of the processors, and a hypervisor is between.
+   */
+  private LevelChoice checked() {
+    if (figures.level(DType.BF16) != Isa.AMX || LevelTiming.agrees(Isa.AMX, Isa.V4)) {
+      return this;
+    }
+    LOG.log(
+        System.Logger.Level.WARNING,
+        "Matrix tiles ({0}) give wrong products on this {1}, and are not used. Please report it.",
+        Isa.AMX.label(),
+        processor);
+    return new LevelChoice(processor, figures.without(Isa.AMX), source);
   }
 
   /** The levels that there are to choose among: a machine may hide some from its guests. */

@@ -52,6 +52,14 @@ final class LevelFigures {
     return available;
   }
 
+  /** The figures of all other levels. */
+  LevelFigures without(Isa level) {
+    LevelFigures others = new LevelFigures();
+    others.rates.putAll(rates);
+    others.rates.remove(level);
+    return others;
+  }
+
   boolean isEmpty() {
     return rates.isEmpty();
   }

@@ -27,6 +27,9 @@ final class LevelTiming {
 
   private static final int ROUNDS = 8;
 
+  /** Some bf16 roundings one after the other; a wrong product is off by its whole size. */
+  private static final double ROUNDING = 0.125;
+
   // One sequence of 64 rows through MiniLM's layer: width 384, 12 heads.
   private static final int ROWS = 64;
   private static final int WIDTH = 384;
@@ -66,11 +69,75 @@ final class LevelTiming {
     return (products + attention) / DoubleStream.of(nanos).sum();
   }
 
+  /**
+   * Whether a level gives the numbers of another in bf16, but for rounding: what is asked of a level
+   * before it is chosen on a processor that nobody has seen it on.
+   */
+  static boolean agrees(Isa level, Isa with) {
+    try (Bench one = new Bench(level);
+        Bench other = new Bench(with)) {
+      return agree(other.numbers(), one.numbers());
+    }
+  }
+
+  /** Whether no number is off by more than a part of the root of its array's mean square. */
+  static boolean agree(List<float[]> expected, List<float[]> numbers) {
+    for (int i = 0; i < expected.size(); i++) {
+      float[] a = expected.get(i);
+      float[] b = numbers.get(i);
+      double squares = 0;
+      double worst = 0;
+      for (int j = 0; j < a.length; j++) {
+        squares += (double) a[j] * a[j];
+        double error = Math.abs((double) a[j] - b[j]);
+        worst = error <= worst ? worst : error; // NaN counts
+      }
+      if (!(worst <= ROUNDING * Math.sqrt(squares / a.length))) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** A tensor in a bench. */
+  private record Region(Buffer buffer, int elements, DType dtype) {
+    void fill(int[] state) {
+      ByteBuffer bytes = bytes();
+      for (int i = 0; i < elements; i++) {
+        state[0] = state[0] * 1_664_525 + 1_013_904_223;
+        float value = (state[0] >> 16) / 262_144f; // -0.125 .. 0.125
+        if (dtype == DType.BF16) {
+          bytes.putShort(DType.toBf16(value));
+        } else {
+          bytes.putFloat(value);
+        }
+      }
+      buffer.write(0, bytes.flip());
+    }
+
+    float[] read() {
+      ByteBuffer bytes = bytes();
+      buffer.read(0, bytes);
+      bytes.flip();
+      float[] values = new float[elements];
+      for (int i = 0; i < elements; i++) {
+        values[i] =
+            dtype == DType.BF16 ? DType.fromBf16(bytes.getShort()) : bytes.getFloat();
+      }
+      return values;
+    }
+
+    private ByteBuffer bytes() {
+      return ByteBuffer.allocateDirect(elements * dtype.sizeBytes()).order(ByteOrder.nativeOrder());
+    }
+  }
+
   /** A level with its layer, and the best time of each call so far. */
   private static final class Bench implements AutoCloseable {
     private final CpuBackend backend;
     private final List<Buffer> buffers = new ArrayList<>();
     private final List<Call> f32Calls;
+    private final List<Region> bf16Regions = new ArrayList<>();
     private final List<Call> bf16Calls;
     private final double[] f32;
     private final double[] bf16;
@@ -91,15 +158,23 @@ final class LevelTiming {
       return buffer;
     }
 
+    /** A tensor of the layer in some type of activations. */
+    private Buffer tensor(long elements, DType dtype, DType activations) {
+      Buffer buffer = allocate(elements, dtype.sizeBytes());
+      if (activations == DType.BF16) {
+        bf16Regions.add(new Region(buffer, (int) elements, dtype));
+      }
+      return buffer;
+    }
+
     private List<Call> calls(DType dtype) {
-      int size = dtype.sizeBytes();
-      Buffer narrow = allocate((long) ROWS * WIDTH, size);
-      Buffer qkv = allocate(3L * ROWS * WIDTH, size);
-      Buffer dqkv = allocate(3L * ROWS * WIDTH, size);
-      Buffer wide = allocate((long) ROWS * WIDE, size);
-      Buffer weight = allocate((long) WIDTH * WIDE, Float.BYTES);
-      Buffer dweight = allocate((long) WIDTH * WIDE, Float.BYTES);
-      Buffer lse = allocate((long) HEADS * ROWS, Float.BYTES);
+      Buffer narrow = tensor((long) ROWS * WIDTH, dtype, dtype);
+      Buffer qkv = tensor(3L * ROWS * WIDTH, dtype, dtype);
+      Buffer dqkv = tensor(3L * ROWS * WIDTH, dtype, dtype);
+      Buffer wide = tensor((long) ROWS * WIDE, dtype, dtype);
+      Buffer weight = tensor((long) WIDTH * WIDE, DType.F32, dtype);
+      Buffer dweight = tensor((long) WIDTH * WIDE, DType.F32, dtype);
+      Buffer lse = tensor((long) HEADS * ROWS, DType.F32, dtype);
       Buffer offsets = allocate(2, Integer.BYTES);
       offsets.write(
           0,
@@ -112,6 +187,16 @@ final class LevelTiming {
       calls.addAll(product(wide, narrow, weight, dweight, WIDTH, WIDE, dtype));
       calls.addAll(product(narrow, wide, weight, dweight, WIDE, WIDTH, dtype));
       return calls;
+    }
+
+    /** What the bf16 calls leave of numbers that are always the same. */
+    List<float[]> numbers() {
+      int[] state = {1};
+      for (Region region : bf16Regions) {
+        region.fill(state);
+      }
+      bf16Calls.forEach(backend::run);
+      return bf16Regions.stream().map(Region::read).toList();
     }
 
     void run(boolean counts) {

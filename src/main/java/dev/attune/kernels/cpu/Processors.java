@@ -7,9 +7,8 @@ import java.util.Map;
  * a busy day as on a quiet one, and makes it at once.
  *
  * <p>A processor is named as {@code CPUID} does, by maker, family and model: the name that a
- * virtual machine shows ("AMD EPYC") fits many. Figures are GFLOP/s a thread, in fp32 and in bf16;
- * whole runs on these processors are in {@code benchmarks/results}. {@code attune doctor} prints
- * the figures of a processor that is missing here.
+ * virtual machine shows ("AMD EPYC") fits many. Figures are GFLOP/s a thread, in fp32 and in bf16.
+ * {@code attune doctor} prints those of a processor that is missing here.
  */
 final class Processors {
   private static final Map<String, LevelFigures> MEASURED =
@@ -27,12 +26,13 @@ final class Processors {
           new LevelFigures().with(Isa.V4_BF16, 92, 172),
           // Emerald Rapids: products 800 x 384 x 1152. A bf16 dot product takes two cycles there,
           // so bf16 is faster with
-          // multiply-adds in f32. Tiles with a busy sibling thread, the slower of their two modes.
+          // multiply-adds in f32. Tiles: the mean of a prototype's three products with a busy
+          // sibling thread, the slower of its two modes.
           "GenuineIntel 6/207",
           new LevelFigures()
               .with(Isa.V4, 141, 142)
               .with(Isa.V4_BF16, 141, 84)
-              .with(Isa.AMX, 141, 440));
+              .with(Isa.AMX, 141, 395));
 
   private Processors() {}
 

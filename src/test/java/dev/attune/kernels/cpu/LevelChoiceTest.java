@@ -1,7 +1,9 @@
 package dev.attune.kernels.cpu;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.attune.core.Cache;
 import dev.attune.core.DType;
@@ -15,6 +17,8 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class LevelChoiceTest {
   @TempDir Path folder;
@@ -75,6 +79,24 @@ class LevelChoiceTest {
     Path file = Files.writeString(folder.resolve("file"), "");
     LevelChoice choice = LevelChoice.measured("Maker 1/2", Cache.at(file.resolve("below")));
     assertTrue(choice.toString().startsWith("measured here now, not kept: "), choice.toString());
+  }
+
+  /** All levels that there are, and in the run of the emulated tiles those. */
+  @ParameterizedTest
+  @EnumSource(Isa.class)
+  void everyLevelAgreesWithThePortableOne(Isa level) {
+    assumeTrue(level.isAvailable(), level + " is not here");
+    assertTrue(LevelTiming.agrees(level, Isa.PORTABLE));
+  }
+
+  @Test
+  void wrongNumbersAreSeen() {
+    List<float[]> right = List.of(new float[] {1, -1, 0.5f}, new float[] {100, 0});
+    assertTrue(LevelTiming.agree(right, List.of(new float[] {1.01f, -1, 0.5f}, new float[] {99, 1})));
+    assertFalse(LevelTiming.agree(right, List.of(new float[] {1, -1, 0.9f}, new float[] {100, 0})));
+    assertFalse(
+        LevelTiming.agree(right, List.of(new float[] {1, -1, Float.NaN}, new float[] {100, 0})));
+    assertFalse(LevelTiming.agree(right, List.of(new float[] {1, -1, 0.5f}, new float[] {0, 0})));
   }
 
   @Test
