@@ -139,7 +139,6 @@ class HubEndToEndTest {
             "some-org/adapter",
             "--train-file",
             data,
-            "--output-dir",
             "--max-steps",
             "1",
             "--output-dir",
