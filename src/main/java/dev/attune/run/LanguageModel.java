@@ -28,6 +28,13 @@ public final class LanguageModel implements AutoCloseable {
 
   private LanguageModel(
       SharedModel<TrainedModel> shared, OpenOptions options, GenerationOptions defaults) {
+    if (options.maxLength() != null && options.maxLength() < 2) {
+      throw new InputException(
+          Term.MAX_LENGTH
+              + " is "
+              + options.maxLength()
+              + "; a prompt and what continues it are at least 2 tokens");
+    }
     TrainedModel trained = shared.model();
     this.shared = shared;
     this.folderSays = GenerationDefaults.of(trained.folder());

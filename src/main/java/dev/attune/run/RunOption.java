@@ -382,7 +382,6 @@ public enum RunOption {
           ENCODING,
           DELIMITER,
           QUOTING,
-          SKIP_BAD_ROWS,
           PROMPT_NAME,
           TRUNCATE_DIM,
           NORMALIZE,

@@ -104,6 +104,16 @@ class LongTextsTest {
     assertEquals(List.of(), notes);
   }
 
+  @Test
+  void aLengthWithoutRoomForATextIsRefused() {
+    for (String length : List.of("0", "1", "-1")) {
+      String message =
+          RunOption.worded(
+              assertThrows(InputException.class, () -> text("MAX_LENGTH", length)).getMessage());
+      assertTrue(message.startsWith("--max-length is " + length + ";"), message);
+    }
+  }
+
   /** Where other frequencies would be due, a text ends at the model's positions. */
   @Test
   void positionsThatChangeWithTheLengthEndTexts() throws IOException {
