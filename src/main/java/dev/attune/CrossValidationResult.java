@@ -16,7 +16,7 @@ import java.util.Map;
  *     folder holds what to {@link Trainer#resume} from
  * @param predictions JSON lines: what was predicted of each example by the model that had not
  *     learned it, in their order, with its "row" and "fold"; null where it was stopped, where no
- *     folder was given, and of language models
+ *     folder was given, of language models and of embeddings
  */
 public record CrossValidationResult(
     List<Fold> folds,

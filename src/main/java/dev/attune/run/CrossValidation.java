@@ -284,7 +284,7 @@ public final class CrossValidation {
       means.put(metric, mean);
       errors.put(metric, Math.sqrt(squares / (values.length - 1) / values.length));
     }
-    Path predictions = task.generates() ? null : joined(folder);
+    Path predictions = task.predicts() ? joined(folder) : null;
     Outcome outcome = new Outcome(results, means, errors, predictions, folder, false, task);
     ObjectNode summary = (ObjectNode) JSON.readTree(summaryFile(folder).toFile());
     summary.setAll(toJson(outcome));

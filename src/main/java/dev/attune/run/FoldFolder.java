@@ -68,7 +68,7 @@ final class FoldFolder {
     ObjectNode metrics = done.putObject("eval");
     result.evaluation().forEach(metrics::put);
     try {
-      if (!task.type().generates()) {
+      if (task.type().predicts()) {
         done.put("row_field", predict(fold, data, task, model, tape, inference));
       }
       Path partial = folder.resolve("fold.json.partial");
