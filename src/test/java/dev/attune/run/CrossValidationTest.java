@@ -229,6 +229,49 @@ class CrossValidationTest {
     assertFalse(Files.exists(output.resolve("fold-3")));
   }
 
+  private String refusal(RunConfig.Builder options) {
+    return RunOption.worded(
+        assertThrows(
+                InputException.class,
+                () -> run(options.set(RunOption.RESUME, "true"), new Heard(99)))
+            .getMessage());
+  }
+
+  /** All folds are measured in one way, or their mean says nothing. */
+  @Test
+  void whatWouldMeasureOtherFoldsOtherwiseIsRefused() throws IOException {
+    assertTrue(run(options(output).set(RunOption.ISA, "portable"), new Heard(5)).interrupted());
+    String precision = refusal(options(output).set(RunOption.PRECISION, "bf16"));
+    assertTrue(precision.contains("the precision was fp32 and is now bf16"), precision);
+    String level = refusal(options(output).set(RunOption.ISA, "avx2"));
+    assertTrue(level.contains("was cpu, portable and is now cpu, avx2"), level);
+    String names = refusal(options(output).set(RunOption.LABEL_NAMES, "positive,negative"));
+    assertTrue(names.contains("label names was not given"), names);
+    String evaluations = refusal(options(output).set(RunOption.EVAL_STEPS, "2"));
+    assertTrue(evaluations.contains("--eval-steps was 0 and is now 2"), evaluations);
+    Path vocabulary = model.resolve("vocab.txt");
+    Files.writeString(vocabulary, Files.readString(vocabulary) + "more\n");
+    String tokenizer = refusal(options(output));
+    assertTrue(tokenizer.contains("the tokenizer was "), tokenizer);
+  }
+
+  /** Whatever is the fastest where it goes on. */
+  @Test
+  void foldsThatFollowComputeAsTheFirstDid() throws IOException {
+    Path whole = scratch.resolve("whole");
+    run(options(whole).set(RunOption.ISA, "portable"), new Heard(99));
+    assertTrue(run(options(output).set(RunOption.ISA, "portable"), new Heard(5)).interrupted());
+    run(
+        options(output).set(RunOption.PRECISION, "auto").set(RunOption.RESUME, "true"),
+        new Heard(99));
+    assertEquals(
+        -1,
+        Files.mismatch(whole.resolve("predictions.jsonl"), output.resolve("predictions.jsonl")));
+    assertTrue(
+        Files.readString(output.resolve("fold-3/run.yaml")).contains("isa: \"portable\""),
+        "the fold's run, used again, computes the same");
+  }
+
   @Test
   void aClassThatAFoldHoldsWholeIsStillKnown() throws IOException {
     Files.writeString(train, Files.readString(train) + "it is a very odd chair,rare\n");
