@@ -341,7 +341,7 @@ public final class CrossValidation {
     for (int number = 1; number <= count; number++) {
       lines.addAll(new FoldFolder(folder.resolve(FOLD + number)).predictions());
     }
-    lines.sort(Comparator.comparingLong(FoldFolder.Line::row));
+    lines.sort(Comparator.comparingInt(FoldFolder.Line::number));
     Path partial = folder.resolve("predictions.jsonl.partial");
     Files.write(partial, lines.stream().map(FoldFolder.Line::text).toList());
     FileOps.SYSTEM.replace(partial, predictionsFile(folder));

@@ -273,6 +273,32 @@ class CrossValidationTest {
   }
 
   @Test
+  void aRowOfSeveralFilesIsToldWithItsFile() throws IOException {
+    List<String> csv = Files.readAllLines(train);
+    Path first = Files.write(scratch.resolve("z.csv"), csv.subList(0, 41));
+    List<String> rest = new ArrayList<>(csv.subList(41, csv.size()));
+    rest.add(0, csv.get(0));
+    Path second = Files.write(scratch.resolve("a.csv"), rest);
+    RunConfig.Builder options =
+        options(output)
+            .set(RunOption.TRAIN_FILE, List.of(first.toString(), second.toString()));
+    CrossValidation.Outcome outcome = run(options, new Heard(99));
+    List<JsonNode> predictions = lines(outcome.predictions());
+    assertEquals(ROWS, predictions.size());
+    for (int i = 0; i < ROWS; i++) {
+      JsonNode row = predictions.get(i);
+      Path file = Path.of(row.get("file").asText());
+      assertEquals(i < 40 ? first : second, file, "in the order of the files");
+      assertEquals(
+          Files.readAllLines(file).get(row.get("row").asInt() - 1),
+          row.get("text").asText() + "," + row.get("label").asText());
+    }
+    for (JsonNode row : lines(output.resolve("fold-1/predictions.jsonl"))) {
+      assertTrue(predictions.contains(row), row::toString);
+    }
+  }
+
+  @Test
   void aClassThatAFoldHoldsWholeIsStillKnown() throws IOException {
     Files.writeString(train, Files.readString(train) + "it is a very odd chair,rare\n");
     Heard heard = new Heard(99);
