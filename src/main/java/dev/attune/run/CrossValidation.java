@@ -138,6 +138,7 @@ public final class CrossValidation {
         identity.checkSame(begun);
         identity.checkSameLength(begun);
       } else {
+        listener.onPreparing(left(1, 0)); // what stood in the folder goes
         clear(output.folder());
         ObjectNode begun = JsonNodeFactory.instance.objectNode();
         identity.writeTo(begun);
@@ -256,6 +257,7 @@ public final class CrossValidation {
       Path place = folder.resolve(FOLD + number);
       FoldFolder fold = new FoldFolder(place);
       if (fold.done() == null) {
+        listener.onPreparing(left(number, results.size()));
         listener.onNote("fold " + number + " of " + count);
         boolean interrupted =
             stopRequested.getAsBoolean()
@@ -279,6 +281,17 @@ public final class CrossValidation {
       results.add(new FoldResult(number, done.steps(), done.rows(), done.metrics()));
     }
     return end(task, results, folder);
+  }
+
+  private String left(int number, int done) {
+    return "stopped while fold "
+        + number
+        + " of "
+        + count
+        + " was prepared, with "
+        + done
+        + " done; go on with the same command and "
+        + RunOption.RESUME;
   }
 
   /** A fold that was begun goes on from its checkpoint, where there is one. */

@@ -64,6 +64,7 @@ class CrossValidationTest {
     private final long stopAfter;
     private int steps;
     private int reports;
+    private String left;
     private DataReport report;
 
     Heard(long stopAfter) {
@@ -77,6 +78,11 @@ class CrossValidationTest {
     @Override
     public void onNote(String note) {
       notes.add(RunOption.worded(note));
+    }
+
+    @Override
+    public void onPreparing(String message) {
+      left = RunOption.worded(message);
     }
 
     @Override
@@ -193,6 +199,8 @@ class CrossValidationTest {
     assertTrue(stopped.interrupted());
     assertEquals(2, stopped.folds().size());
     assertNull(stopped.predictions());
+    assertTrue(first.left.contains("fold 3 of 3 was prepared, with 2 done"), first.left);
+    assertTrue(first.left.endsWith("with the same command and --resume"), first.left);
     String unasked =
         RunOption.worded(
             assertThrows(InputException.class, () -> run(options(output), new Heard(99)))
