@@ -21,6 +21,7 @@ final class StopSignal implements AutoCloseable {
 
   private final boolean json;
   private final Deque<Runnable> reserved = new ArrayDeque<>();
+  private String left = "stopped before the first step; nothing was changed";
   private boolean prepares;
   private final CountDownLatch finished = new CountDownLatch(1);
   private volatile boolean requested;
@@ -40,6 +41,12 @@ final class StopSignal implements AutoCloseable {
   /** The same, with what is to be released where the process ends there. */
   synchronized void preparing(Runnable release) {
     reserved.push(release);
+    prepares = true;
+  }
+
+  /** The same, with what is told where the process ends there. */
+  synchronized void preparing(String whatIsLeft) {
+    left = whatIsLeft;
     prepares = true;
   }
 
@@ -78,10 +85,9 @@ final class StopSignal implements AutoCloseable {
     for (Runnable release : reserved) {
       release.run();
     }
-    String message = "stopped before the first step; nothing was changed";
-    System.err.println("attune: " + message);
+    System.err.println("attune: " + left);
     if (json) {
-      System.out.println(JsonNodeFactory.instance.objectNode().put("error", message));
+      System.out.println(JsonNodeFactory.instance.objectNode().put("error", left));
     }
     Runtime.getRuntime().halt(ExitStatus.INTERRUPTED);
   }

@@ -243,6 +243,11 @@ final class TrainCommand implements Command {
     }
 
     @Override
+    public void onPreparing(String left) {
+      signal.preparing(worded(left));
+    }
+
+    @Override
     public void onPrepared() {
       signal.prepared();
     }

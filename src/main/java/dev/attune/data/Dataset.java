@@ -15,7 +15,7 @@ import java.util.TreeMap;
  *
  * @param source the file, or what stands for the files, as messages name it
  * @param examples in file order. Rows of several files are numbered on from file to file; {@link
- *     #place} says the file and its own row.
+ *     #file} and {@link #rowInFile} say the file and its own row.
  * @param reading how they were read
  * @param parts the files, in order; at least one
  */
@@ -176,15 +176,23 @@ public record Dataset(
 
   /** "file, row 17": how messages name an example. */
   public String where(Example example) {
-    DatasetPart part = part(example.row());
-    return part.file() + ", row " + (example.row() - part.rowsBefore());
+    return file(example.row()) + ", row " + rowInFile(example.row());
   }
 
   /** A row in a list of rows: "17", or of several files "b.csv:17". */
   public String place(int row) {
-    DatasetPart part = part(row);
-    String number = String.valueOf(row - part.rowsBefore());
-    return parts.size() == 1 ? number : part.file() + ":" + number;
+    String number = String.valueOf(rowInFile(row));
+    return parts.size() == 1 ? number : file(row) + ":" + number;
+  }
+
+  /** The file that a row is of. */
+  public Path file(int row) {
+    return part(row).file();
+  }
+
+  /** The number of a row in its file. */
+  public int rowInFile(int row) {
+    return row - part(row).rowsBefore();
   }
 
   private DatasetPart part(int row) {

@@ -1,6 +1,7 @@
 package dev.attune.folder;
 
 import dev.attune.core.InputException;
+import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -53,8 +54,13 @@ public final class ContentDigest {
     }
   }
 
+  /** Of the files that a tokenizer is made of. */
+  public static String ofTokenizer(TextTokenizer tokenizer) {
+    return ofFiles(tokenizer.folder(), TextTokenizer.FILES);
+  }
+
   /** Of the named files of a folder that are there. */
-  public static String ofFiles(Path folder, List<String> names) {
+  static String ofFiles(Path folder, List<String> names) {
     try {
       return of(names.stream().map(folder::resolve).filter(Files::isRegularFile).toList(), 1);
     } catch (IOException e) {

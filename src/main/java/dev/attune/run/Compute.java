@@ -91,6 +91,13 @@ public record Compute(
     return level.or(Isa::fromEnvironment);
   }
 
+  /** The same as options, for runs that are to compute so whatever is the fastest. */
+  RunConfig in(RunConfig config) {
+    RunConfig fixed =
+        config.with(RunOption.PRECISION, precision.name().toLowerCase(Locale.ROOT));
+    return level.map(isa -> fixed.with(RunOption.ISA, isa.label())).orElse(fixed);
+  }
+
   private static Optional<Isa> available(String arithmetic) {
     Optional<Isa> earlier = CpuBackend.levelOf(arithmetic);
     if (earlier.isPresent() && !earlier.get().isAvailable()) {

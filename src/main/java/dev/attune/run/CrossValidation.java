@@ -9,12 +9,14 @@ import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
+import dev.attune.data.LabelNames;
 import dev.attune.folder.ContentDigest;
 import dev.attune.folder.ModelFiles;
 import dev.attune.folder.ModelFolder;
 import dev.attune.hub.Progress;
 import dev.attune.run.RunIdentity.Fact;
 import dev.attune.task.TaskType;
+import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -111,6 +113,10 @@ public final class CrossValidation {
     boolean resumes = config.flag(RunOption.RESUME);
     Path folder = Path.of(config.text(RunOption.OUTPUT_DIR));
     checkFolder(folder);
+    Compute asked = Compute.of(config);
+    if (resumes) {
+      asked = RunIdentity.goingOn(asked, begun(folder));
+    }
     Progress fetching = Fetched.heardBy(listener);
     ModelFolder base =
         ModelFolder.openToTrain(
@@ -121,19 +127,24 @@ public final class CrossValidation {
                 datasets,
                 plan.task().generates() && base.hasChatTemplate())
             .train();
-    RunIdentity identity = identity(base, rows);
+    Map<Fact, String> facts = facts(base, rows, asked);
+    Compute compute = asked.goingOn(facts.get(Fact.BACKEND), facts.get(Fact.PRECISION));
+    RunIdentity identity = new RunIdentity(config, facts);
     try (OutputFolder output =
         OutputFolder.prepare(folder, config.flag(RunOption.OVERWRITE), resumes)) {
       listener.onReserved(output::release);
       if (resumes) {
-        checkSame(identity, output.folder());
+        JsonNode begun = begun(output.folder());
+        identity.checkSame(begun);
+        identity.checkSameLength(begun);
       } else {
+        listener.onPreparing(left(1, 0)); // what stood in the folder goes
         clear(output.folder());
         ObjectNode begun = JsonNodeFactory.instance.objectNode();
         identity.writeTo(begun);
         write(summaryFile(output.folder()), begun);
       }
-      return run(plan.task(), rows, output.folder());
+      return run(plan.task(), rows, compute, output.folder());
     } catch (IOException e) {
       throw new UncheckedIOException(
           "cannot write to " + folder + ": " + OutputFolder.describe(e), e);
@@ -180,29 +191,43 @@ public final class CrossValidation {
     }
   }
 
-  private RunIdentity identity(ModelFolder base, Dataset rows) {
+  /** What the folds have in common; the backend is open for as long as it takes to ask it. */
+  private Map<Fact, String> facts(ModelFolder base, Dataset rows, Compute compute) {
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     Map<Fact, String> facts = new EnumMap<>(Fact.class);
     facts.put(Fact.BASE_MODEL, ContentDigest.ofModel(base, threads));
     facts.put(
         Fact.TRAINING_DATA,
         ContentDigest.ofTexts(rows.examples().stream().map(Example::toString).toList()));
-    return new RunIdentity(config, facts);
+    LabelNames names = LabelNames.parse(config.text(RunOption.LABEL_NAMES));
+    facts.put(
+        Fact.LABEL_NAMES, names == null ? "none" : ContentDigest.ofTexts(names.map().names()));
+    try (TextTokenizer tokenizer = base.openTokenizer();
+        Session session = Session.open(compute)) {
+      facts.put(Fact.TOKENIZER, ContentDigest.ofTokenizer(tokenizer));
+      facts.put(Fact.PRECISION, session.precisionName());
+      facts.put(Fact.BACKEND, session.backend().arithmetic());
+    }
+    return facts;
   }
 
   private static Path summaryFile(Path folder) {
     return folder.resolve("cross_validation.json");
   }
 
-  private static void checkSame(RunIdentity identity, Path folder) throws IOException {
+  /** What the cross-validation that is to go on noted of itself. */
+  private static JsonNode begun(Path folder) {
     Path summary = summaryFile(folder);
     if (!Files.exists(summary)) {
       throw new InputException(
           RunOption.RESUME + ": " + folder + " holds no cross-validation to go on with");
     }
-    JsonNode begun = JSON.readTree(summary.toFile());
-    identity.checkSame(begun);
-    identity.checkSameLength(begun);
+    try {
+      return JSON.readTree(summary.toFile());
+    } catch (IOException e) {
+      throw new InputException(
+          RunOption.RESUME + ": " + summary + " cannot be read: " + OutputFolder.describe(e), e);
+    }
   }
 
   /** Removes what an earlier cross-validation left. */
@@ -224,18 +249,20 @@ public final class CrossValidation {
     return folder.resolve("predictions.jsonl");
   }
 
-  private Outcome run(TaskType task, Dataset rows, Path folder) throws IOException {
+  private Outcome run(TaskType task, Dataset rows, Compute compute, Path folder)
+      throws IOException {
     List<FoldResult> results = new ArrayList<>();
     boolean isFirst = true; // of those that are run now
     for (int number = 1; number <= count; number++) {
       Path place = folder.resolve(FOLD + number);
       FoldFolder fold = new FoldFolder(place);
       if (fold.done() == null) {
+        listener.onPreparing(left(number, results.size()));
         listener.onNote("fold " + number + " of " + count);
         boolean interrupted =
             stopRequested.getAsBoolean()
                 || new TrainRun(
-                        foldConfig(place),
+                        foldConfig(place, compute),
                         new Datasets(rows, null, null),
                         new Fold(number, count),
                         new Once(listener, isFirst),
@@ -256,10 +283,22 @@ public final class CrossValidation {
     return end(task, results, folder);
   }
 
+  private String left(int number, int done) {
+    return "stopped while fold "
+        + number
+        + " of "
+        + count
+        + " was prepared, with "
+        + done
+        + " done; go on with the same command and "
+        + RunOption.RESUME;
+  }
+
   /** A fold that was begun goes on from its checkpoint, where there is one. */
-  private RunConfig foldConfig(Path place) {
+  private RunConfig foldConfig(Path place, Compute compute) {
     boolean hasCheckpoint = Files.isDirectory(place.resolve("checkpoints"));
-    return config
+    return compute
+        .in(config)
         .with(RunOption.OUTPUT_DIR, place.toString())
         .with(RunOption.RESUME, Boolean.toString(hasCheckpoint))
         .with(RunOption.OVERWRITE, Boolean.toString(!hasCheckpoint));
@@ -284,7 +323,7 @@ public final class CrossValidation {
       means.put(metric, mean);
       errors.put(metric, Math.sqrt(squares / (values.length - 1) / values.length));
     }
-    Path predictions = task.generates() ? null : joined(folder);
+    Path predictions = task.predicts() ? joined(folder) : null;
     Outcome outcome = new Outcome(results, means, errors, predictions, folder, false, task);
     ObjectNode summary = (ObjectNode) JSON.readTree(summaryFile(folder).toFile());
     summary.setAll(toJson(outcome));
@@ -315,7 +354,7 @@ public final class CrossValidation {
     for (int number = 1; number <= count; number++) {
       lines.addAll(new FoldFolder(folder.resolve(FOLD + number)).predictions());
     }
-    lines.sort(Comparator.comparingLong(FoldFolder.Line::row));
+    lines.sort(Comparator.comparingInt(FoldFolder.Line::number));
     Path partial = folder.resolve("predictions.jsonl.partial");
     Files.write(partial, lines.stream().map(FoldFolder.Line::text).toList());
     FileOps.SYSTEM.replace(partial, predictionsFile(folder));

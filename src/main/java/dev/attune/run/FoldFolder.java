@@ -2,9 +2,11 @@ package dev.attune.run;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.FileOps;
+import dev.attune.data.Dataset;
 import dev.attune.folder.ModelFiles;
 import dev.attune.model.Model;
 import dev.attune.tape.Tape;
@@ -28,7 +30,7 @@ import java.util.Map;
  */
 final class FoldFolder {
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final String ROW = "row";
+  private static final String NUMBERS = "row_numbers"; // through all files, in the lines' order
 
   private final Path folder;
 
@@ -68,8 +70,8 @@ final class FoldFolder {
     ObjectNode metrics = done.putObject("eval");
     result.evaluation().forEach(metrics::put);
     try {
-      if (!task.type().generates()) {
-        done.put("row_field", predict(fold, data, task, model, tape, inference));
+      if (task.type().predicts()) {
+        predict(fold, data, task, model, tape, inference, done.putArray(NUMBERS));
       }
       Path partial = folder.resolve("fold.json.partial");
       ModelFiles.writeJson(partial, done);
@@ -84,23 +86,33 @@ final class FoldFolder {
     }
   }
 
-  /** Returns the name of the field that holds the row. */
-  private String predict(
-      Fold fold, Data data, Task task, Model model, Tape tape, Inference inference)
+  private void predict(
+      Fold fold,
+      Data data,
+      Task task,
+      Model model,
+      Tape tape,
+      Inference inference,
+      ArrayNode numbers)
       throws IOException {
+    Dataset held = data.validationRows();
     try (BufferedWriter writer = Files.newBufferedWriter(predictionsFile())) {
-      PredictionFile rows = new PredictionFile(predictionsFile(), writer, data.validationRows());
+      PredictionFile rows = new PredictionFile(predictionsFile(), writer, held);
       inference.run(
           model,
           tape,
           data.validation(),
           null,
           task.reading(
-              data.validationRows(),
+              held,
               data.validation(),
               (example, prediction) -> {
                 ObjectNode predicted = JsonNodeFactory.instance.objectNode();
-                predicted.put(ROW, example.row()).put("fold", fold.number());
+                if (held.parts().size() > 1) {
+                  predicted.put("file", held.file(example.row()).toString());
+                }
+                predicted.put("row", held.rowInFile(example.row())).put("fold", fold.number());
+                numbers.add(example.row());
                 prediction.write(predicted);
                 try {
                   rows.write(example, predicted);
@@ -109,7 +121,6 @@ final class FoldFolder {
                       predictionsFile() + " cannot be written: " + OutputFolder.describe(e), e);
                 }
               }));
-      return rows.renamed().getOrDefault(ROW, ROW);
     }
   }
 
@@ -126,16 +137,20 @@ final class FoldFolder {
     return new Done(json.path("steps").asLong(), json.path("rows").asInt(), metrics);
   }
 
-  /** A line of predictions with the row that it is of. */
-  record Line(long row, String text) {}
+  /**
+   * A line of predictions.
+   *
+   * @param number of its row; those of several files are numbered on from file to file
+   */
+  record Line(int number, String text) {}
 
   /** The predictions of a fold that is done; none where the task has none. */
   List<Line> predictions() throws IOException {
     List<Line> lines = new ArrayList<>();
-    JsonNode field = JSON.readTree(doneFile().toFile()).path("row_field");
-    if (field.isTextual()) {
+    JsonNode numbers = JSON.readTree(doneFile().toFile()).path(NUMBERS);
+    if (numbers.isArray()) {
       for (String line : Files.readAllLines(predictionsFile())) {
-        lines.add(new Line(JSON.readTree(line).path(field.asText()).asLong(), line));
+        lines.add(new Line(numbers.path(lines.size()).asInt(), line));
       }
     }
     return lines;

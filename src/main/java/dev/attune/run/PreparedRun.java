@@ -319,7 +319,7 @@ final class PreparedRun implements AutoCloseable {
   RunIdentity identity() {
     Map<Fact, String> facts = new EnumMap<>(Fact.class);
     facts.put(Fact.BASE_MODEL, baseDigest);
-    facts.put(Fact.TOKENIZER, ContentDigest.ofFiles(tokenizer.folder(), TextTokenizer.FILES));
+    facts.put(Fact.TOKENIZER, ContentDigest.ofTokenizer(tokenizer));
     facts.put(Fact.TRAINING_DATA, data.trainFingerprint());
     facts.put(Fact.VALIDATION_DATA, data.validationFingerprint());
     facts.put(Fact.PRECISION, session.precisionName());

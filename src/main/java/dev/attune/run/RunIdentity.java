@@ -22,6 +22,8 @@ final class RunIdentity {
     BASE_MODEL("base model", RunOption.MODEL),
     TOKENIZER("tokenizer", RunOption.MODEL),
     TRAINING_DATA("training data, as tokenised,", RunOption.TRAIN_FILE),
+    /** Where training data are compared as they are read, before labels have these names. */
+    LABEL_NAMES("list of label names", RunOption.LABEL_NAMES),
     VALIDATION_DATA("validation data, as tokenised,", RunOption.VALIDATION_FILE),
     PRECISION("precision", RunOption.PRECISION),
     BACKEND("backend", RunOption.BACKEND); // with the instruction set of the CPU's kernels
@@ -65,7 +67,9 @@ final class RunIdentity {
   void checkSame(JsonNode state) {
     RunConfig earlier = earlier(state);
     boolean evaluationsCount =
-        TrainPlan.evaluations(earlier).keepsBest() || TrainPlan.followsEvaluations(earlier);
+        TrainPlan.evaluations(earlier).keepsBest()
+            || TrainPlan.followsEvaluations(earlier)
+            || CrossValidation.isAskedFor(earlier); // they are what it is for
     for (RunOption option : RunOption.TRAIN) {
       boolean stays =
           option.onResume() == OnResume.STAYS

@@ -29,6 +29,15 @@ public interface RunListener extends TrainListener {
    */
   default void onReserved(Runnable release) {}
 
+  /**
+   * One of several runs is about to be prepared: until {@link #onPrepared} there is nothing to save
+   * again, but what was there before is kept.
+   *
+   * @param left what is left where the process ends there, and how to go on: one line, to be {@link
+   *     #worded}
+   */
+  default void onPreparing(String left) {}
+
   /** Model and data are loaded: from here on a request to stop is seen. */
   default void onPrepared() {}
 

@@ -513,8 +513,8 @@ public enum RunOption {
     MAY_GROW,
 
     /**
-     * Decides what evaluations find: must be as it was where the best weights are kept, or rates
-     * follow evaluations.
+     * Decides what evaluations find: must be as it was where the best weights are kept, where rates
+     * follow evaluations, and in a cross-validation.
      */
     STAYS_WHERE_EVALUATIONS_COUNT,
 

@@ -47,10 +47,7 @@ public interface TaskType {
     return List.of();
   }
 
-  /**
-   * Whether its models answer in texts, as they continue prompts; others give predictions, and
-   * their tasks read outputs.
-   */
+  /** Whether its models answer in texts, as they continue prompts. */
   default boolean generates() {
     return false;
   }
@@ -63,6 +60,14 @@ public interface TaskType {
   /** Whether it learns from pairs and triplets of texts. */
   default boolean readsPairs() {
     return false;
+  }
+
+  /**
+   * Whether its models give predictions, and its tasks read their outputs: see {@link
+   * Task#reading}. Others answer in texts, or make vectors.
+   */
+  default boolean predicts() {
+    return !generates() && !readsPairs();
   }
 
   /**

@@ -79,6 +79,21 @@ final class AttuneProcess {
     return process.isAlive();
   }
 
+  /** Waits until it has said something on standard error. */
+  void awaitError(String text) {
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(TIMEOUT_SECONDS);
+    while (!read(err).contains(text)) {
+      if (!isAlive() || System.nanoTime() > end) {
+        throw new IllegalStateException("it never said '" + text + "': " + read(err));
+      }
+      try {
+        Thread.sleep(2);
+      } catch (InterruptedException e) {
+        throw new IllegalStateException(e);
+      }
+    }
+  }
+
   /** Sends SIGKILL: nothing in the process can react. */
   void kill() {
     process.destroyForcibly();

@@ -267,6 +267,27 @@ class EndToEndTest {
     assertArrayEquals(weights(whole), weights(stopped));
   }
 
+  /** Whether the signal comes while the fold is prepared or after, the one before it is kept. */
+  @Test
+  void ctrlCInALaterFoldSaysHowToGoOn() {
+    Path output = scratch.resolve("folds");
+    Path rows = TinyModel.writeData(scratch.resolve("many.csv"), 6_000, 3);
+    String[] words =
+        train(output, "--train-file", rows.toString(), "--k-fold", "2", "--max-steps", "2");
+    AttuneProcess process = AttuneProcess.start(scratch, List.of(), words);
+    process.awaitError("fold 2 of 2");
+    process.interrupt();
+    Ended stopped = process.await();
+    assertEquals(130, stopped.status(), stopped.err());
+    assertFalse(stopped.err().contains("nothing was changed"), stopped.err());
+    assertTrue(stopped.err().contains("--resume"), stopped.err());
+    List<String> more = new ArrayList<>(List.of(words));
+    more.add("--resume");
+    Ended resumed = AttuneProcess.run(scratch, more.toArray(String[]::new));
+    assertEquals(0, resumed.status(), resumed.err());
+    assertTrue(resumed.err().contains("fold 1 of 2 is done already"), resumed.err());
+  }
+
   /** A pipe that nobody writes to keeps the reading of data waiting, as a large file would. */
   @ParameterizedTest
   @ValueSource(strings = {"-INT", "-TERM"})

@@ -64,6 +64,7 @@ class CrossValidationTest {
     private final long stopAfter;
     private int steps;
     private int reports;
+    private String left;
     private DataReport report;
 
     Heard(long stopAfter) {
@@ -77,6 +78,11 @@ class CrossValidationTest {
     @Override
     public void onNote(String note) {
       notes.add(RunOption.worded(note));
+    }
+
+    @Override
+    public void onPreparing(String message) {
+      left = RunOption.worded(message);
     }
 
     @Override
@@ -193,6 +199,8 @@ class CrossValidationTest {
     assertTrue(stopped.interrupted());
     assertEquals(2, stopped.folds().size());
     assertNull(stopped.predictions());
+    assertTrue(first.left.contains("fold 3 of 3 was prepared, with 2 done"), first.left);
+    assertTrue(first.left.endsWith("with the same command and --resume"), first.left);
     String unasked =
         RunOption.worded(
             assertThrows(InputException.class, () -> run(options(output), new Heard(99)))
@@ -227,6 +235,75 @@ class CrossValidationTest {
     assertTrue(changed.contains("training data"), changed);
     run(options(output).set(RunOption.OVERWRITE, "true").set(RunOption.K_FOLD, "2"), second);
     assertFalse(Files.exists(output.resolve("fold-3")));
+  }
+
+  private String refusal(RunConfig.Builder options) {
+    return RunOption.worded(
+        assertThrows(
+                InputException.class,
+                () -> run(options.set(RunOption.RESUME, "true"), new Heard(99)))
+            .getMessage());
+  }
+
+  /** All folds are measured in one way, or their mean says nothing. */
+  @Test
+  void whatWouldMeasureOtherFoldsOtherwiseIsRefused() throws IOException {
+    assertTrue(run(options(output).set(RunOption.ISA, "portable"), new Heard(5)).interrupted());
+    String precision = refusal(options(output).set(RunOption.PRECISION, "bf16"));
+    assertTrue(precision.contains("the precision was fp32 and is now bf16"), precision);
+    String level = refusal(options(output).set(RunOption.ISA, "avx2"));
+    assertTrue(level.contains("was cpu, portable and is now cpu, avx2"), level);
+    String names = refusal(options(output).set(RunOption.LABEL_NAMES, "positive,negative"));
+    assertTrue(names.contains("label names was not given"), names);
+    String evaluations = refusal(options(output).set(RunOption.EVAL_STEPS, "2"));
+    assertTrue(evaluations.contains("--eval-steps was 0 and is now 2"), evaluations);
+    Path vocabulary = model.resolve("vocab.txt");
+    Files.writeString(vocabulary, Files.readString(vocabulary) + "more\n");
+    String tokenizer = refusal(options(output));
+    assertTrue(tokenizer.contains("the tokenizer was "), tokenizer);
+  }
+
+  /** Whatever is the fastest where it goes on. */
+  @Test
+  void foldsThatFollowComputeAsTheFirstDid() throws IOException {
+    Path whole = scratch.resolve("whole");
+    run(options(whole).set(RunOption.ISA, "portable"), new Heard(99));
+    assertTrue(run(options(output).set(RunOption.ISA, "portable"), new Heard(5)).interrupted());
+    run(
+        options(output).set(RunOption.PRECISION, "auto").set(RunOption.RESUME, "true"),
+        new Heard(99));
+    assertEquals(
+        -1,
+        Files.mismatch(whole.resolve("predictions.jsonl"), output.resolve("predictions.jsonl")));
+    assertTrue(
+        Files.readString(output.resolve("fold-3/run.yaml")).contains("isa: \"portable\""),
+        "the fold's run, used again, computes the same");
+  }
+
+  @Test
+  void aRowOfSeveralFilesIsToldWithItsFile() throws IOException {
+    List<String> csv = Files.readAllLines(train);
+    Path first = Files.write(scratch.resolve("z.csv"), csv.subList(0, 41));
+    List<String> rest = new ArrayList<>(csv.subList(41, csv.size()));
+    rest.add(0, csv.get(0));
+    Path second = Files.write(scratch.resolve("a.csv"), rest);
+    RunConfig.Builder options =
+        options(output)
+            .set(RunOption.TRAIN_FILE, List.of(first.toString(), second.toString()));
+    CrossValidation.Outcome outcome = run(options, new Heard(99));
+    List<JsonNode> predictions = lines(outcome.predictions());
+    assertEquals(ROWS, predictions.size());
+    for (int i = 0; i < ROWS; i++) {
+      JsonNode row = predictions.get(i);
+      Path file = Path.of(row.get("file").asText());
+      assertEquals(i < 40 ? first : second, file, "in the order of the files");
+      assertEquals(
+          Files.readAllLines(file).get(row.get("row").asInt() - 1),
+          row.get("text").asText() + "," + row.get("label").asText());
+    }
+    for (JsonNode row : lines(output.resolve("fold-1/predictions.jsonl"))) {
+      assertTrue(predictions.contains(row), row::toString);
+    }
   }
 
   @Test

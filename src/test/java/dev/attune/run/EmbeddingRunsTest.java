@@ -3,6 +3,7 @@ package dev.attune.run;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -134,6 +135,20 @@ class EmbeddingRunsTest {
             name + ", " + value + " of step " + (step + 1));
       }
     }
+  }
+
+  /** A model that makes vectors predicts nothing: its folds are measured alone. */
+  @Test
+  void foldsAreMeasuredWithoutPredictions() throws IOException {
+    CrossValidation.Outcome outcome =
+        run(data(3, false), "folds")
+            .with(RunOption.MAX_STEPS, "2")
+            .with(RunOption.K_FOLD, "3")
+            .crossValidate();
+    assertEquals(24, outcome.folds().stream().mapToInt(fold -> fold.rows()).sum());
+    assertTrue(outcome.mean().containsKey("loss"), outcome.mean()::toString);
+    assertNull(outcome.predictions());
+    assertFalse(Files.exists(scratch.resolve("folds/predictions.jsonl")));
   }
 
   private static Map<String, Double> evaluated(Path model, Path file) {

@@ -47,6 +47,11 @@ final class RecordedRun implements RunListener {
     return new TrainRun(config.build(), this, () -> step >= stopAfter).run();
   }
 
+  /** The same as a cross-validation. */
+  CrossValidation.Outcome crossValidate() {
+    return new CrossValidation(config.build(), null, this, () -> step >= stopAfter).run();
+  }
+
   /** What it refuses to run with. */
   String refusal() {
     try {

@@ -79,6 +79,31 @@ class RunIdentityTest {
     new RunIdentity(config("here").with(RunOption.EVAL_STEPS, "7"), facts()).checkSame(state());
   }
 
+  /** Evaluations are what a cross-validation is for. */
+  @Test
+  void whatEvaluationsFindStaysInACrossValidation() {
+    RunConfig folds = config("here").with(RunOption.K_FOLD, "3");
+    ObjectNode state = JsonNodeFactory.instance.objectNode();
+    new RunIdentity(folds, facts()).writeTo(state);
+    new RunIdentity(folds, facts()).checkSame(state);
+    Map<RunOption, String> others =
+        Map.of(
+            RunOption.EVALUATE_WITH,
+            "generate",
+            RunOption.MAX_NEW_TOKENS,
+            "7",
+            RunOption.STOP,
+            ".",
+            RunOption.EVAL_STEPS,
+            "7");
+    for (Map.Entry<RunOption, String> other : others.entrySet()) {
+      RunIdentity now = new RunIdentity(folds.with(other.getKey(), other.getValue()), facts());
+      String message =
+          assertThrows(InputException.class, () -> now.checkSame(state)).getMessage();
+      assertTrue(message.contains(other.getKey().toString()), message);
+    }
+  }
+
   @Test
   void theInstructionSetCountsAndTheThreadsDoNot() {
     try (CpuBackend one = new CpuBackend(1, Isa.PORTABLE);
