@@ -233,9 +233,17 @@ public final class TrainRun {
       listener.onNote("there is no checkpoint to resume; starting from the beginning");
       return 0;
     }
-    trainer.resume(state.get());
+    boolean goesOn = trainer.resume(state.get());
     long step = state.get().path("step").asLong();
     listener.onNote("resuming after step " + step);
+    if (goesOn) {
+      listener.onNote(
+          "the run had stopped early after step "
+              + step
+              + " and goes on, for it has become longer; "
+              + RunOption.EARLY_STOPPING_PATIENCE
+              + " begins anew");
+    }
     return step;
   }
 
