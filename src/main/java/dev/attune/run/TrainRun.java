@@ -227,7 +227,8 @@ public final class TrainRun {
   /** Goes on from the newest checkpoint; returns the step after which, 0 where there is none. */
   private long resume(PreparedRun run, TrainingLoop trainer, Checkpoints checkpoints) {
     int batches =
-        BatchStream.batchesPerEpoch(run.data().train().size(), run.plan().trainer().batchSize());
+        BatchStream.batchesPerEpoch(
+            run.data().train().examples(), run.plan().trainer().batchSize());
     Optional<JsonNode> state = checkpoints.loadLatest(trainer.buffers(), batches);
     if (state.isEmpty()) {
       listener.onNote("there is no checkpoint to resume; starting from the beginning");

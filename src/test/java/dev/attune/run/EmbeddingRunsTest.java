@@ -257,6 +257,20 @@ class EmbeddingRunsTest {
         Files.readAllBytes(scratch.resolve("parts").resolve(weights)));
   }
 
+  /** A row of three texts is one example of an epoch, not three. */
+  @Test
+  void aResumeCountsRowsAndNotTexts() throws IOException {
+    Path train = data(3, false);
+    RecordedRun begun = run(train, "out").with(RunOption.MAX_STEPS, "0");
+    begun.with(RunOption.EPOCHS, "1").stoppedAfter(3).run();
+    RecordedRun longer = run(train, "out").with(RunOption.MAX_STEPS, "0");
+    longer.with(RunOption.EPOCHS, "2").with(RunOption.RESUME);
+    assertEquals(12, longer.run().training().steps());
+    assertTrue(
+        longer.notes().stream().anyMatch(note -> note.contains("of 6 steps and is now of 12")),
+        longer.notes().toString());
+  }
+
   private RecordedRun validated(Path train, String output, int rank) {
     RecordedRun run =
         new RecordedRun(shared, train, scratch.resolve(output))
