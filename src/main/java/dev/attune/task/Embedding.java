@@ -30,6 +30,7 @@ import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
 import java.nio.FloatBuffer;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -144,6 +145,11 @@ public final class Embedding implements Task {
         prompts,
         changes,
         changes.apply(SentenceModules.read(folder.path())));
+  }
+
+  @Override
+  public List<Path> settingsFiles(ModelFolder folder) {
+    return SentenceModules.files(folder.path());
   }
 
   private static boolean keepsApart(String sampler) {

@@ -271,6 +271,27 @@ class EmbeddingRunsTest {
         longer.notes().toString());
   }
 
+  /** How the base's folder makes vectors is part of what a run begins with. */
+  @Test
+  void aBaseThatPoolsOtherwiseIsNotGoneOnWith() throws IOException {
+    Path base = body();
+    Path train = data(2, false);
+    Files.writeString(
+        base.resolve("modules.json"),
+        "[{\"path\": \"\", \"type\": \"a.Transformer\"}, {\"path\": \"pool\", \"type\":"
+            + " \"a.Pooling\"}]");
+    Path pooling = Files.createDirectory(base.resolve("pool")).resolve("config.json");
+    Files.writeString(pooling, "{\"pooling_mode\": \"mean\"}");
+    RecordedRun begun = new RecordedRun(base, train, scratch.resolve("out"));
+    begun.with(RunOption.TASK, "embedding").stoppedAfter(1).run();
+    Files.writeString(pooling, "{\"pooling_mode\": \"cls\"}");
+    RecordedRun resumed = new RecordedRun(base, train, scratch.resolve("out"));
+    String refusal = resumed.with(RunOption.TASK, "embedding").with(RunOption.RESUME).refusal();
+    assertTrue(refusal.contains("base model was " + base), refusal);
+    Files.writeString(pooling, "{\"pooling_mode\": \"mean\"}");
+    assertEquals(6, resumed.run().training().steps());
+  }
+
   private RecordedRun validated(Path train, String output, int rank) {
     RecordedRun run =
         new RecordedRun(shared, train, scratch.resolve(output))
