@@ -441,9 +441,14 @@ class EmbeddingRunsTest {
         lines(
             "{\"anchor\": \"red\", \"positive\": \"cat\", \"negative\": [\"dog\", \"sun\"]}",
             "{\"anchor\": \"blue\", \"positive\": \"cat\", \"negative\": [\"dog\"]}");
-    assertTrue(run(train, "out").refusal().contains("row 2"), "another number of negatives");
+    String refusal = run(train, "out").refusal(); // of equally many, the fewer count
+    assertTrue(refusal.contains("negatives than 1, which the most have (row 1)"), refusal);
+    String one = "{\"anchor\": \"red\", \"positive\": \"cat\", \"negative\": [\"dog\"]}";
+    String three = one.replace("[\"dog\"]", "[\"dog\", \"sun\", \"new\"]");
+    refusal = run(lines(one, three, one, one), "out").refusal();
+    assertTrue(refusal.contains("negatives than 1, which the most have (row 2)"), refusal);
     train = lines("{\"anchor\": \"red\", \"positive\": \" \"}");
-    String refusal = run(train, "out").refusal();
+    refusal = run(train, "out").refusal();
     assertTrue(refusal.contains("a text that is missing or empty (row 1)"), refusal);
     train =
         lines(
