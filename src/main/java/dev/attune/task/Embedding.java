@@ -245,9 +245,12 @@ public final class Embedding implements Task {
 
   @Override
   public int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing) {
-    TextGroups.Form batch =
-        new TextGroups.Form(staging.sequences() / staging.examples(), staging.layout().isReal());
-    return loss.kind().fits(batch) ? loss.apply(tape, output, staging, modules.normalizes()) : 0;
+    return loss.apply(tape, output, staging, modules.normalizes());
+  }
+
+  @Override
+  public boolean hasLoss(EncodedDataset data) {
+    return loss.kind().fits(data.notes(TextGroups.Notes.class).form());
   }
 
   @Override

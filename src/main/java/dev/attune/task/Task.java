@@ -99,9 +99,18 @@ public interface Task extends TargetChecks {
    *
    * @param output of the model's forward
    * @param labelSmoothing of the cross-entropy, 0..1; 0 where {@link #smoothsLabels} says no
-   * @return how many losses there are; 0: the loss is not one of such data
+   * @return how many losses there are
    */
   int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing);
+
+  /**
+   * Whether the loss means something for some data.
+   *
+   * @param data encoded for evaluation
+   */
+  default boolean hasLoss(EncodedDataset data) {
+    return true;
+  }
 
   /** What the summed loss of a batch is divided by for its mean: what its targets count. */
   default double divisor(Batch batch) {

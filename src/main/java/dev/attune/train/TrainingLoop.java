@@ -98,10 +98,11 @@ public final class TrainingLoop implements AutoCloseable {
               + " or "
               + Term.VALIDATION_SPLIT);
     }
-    if (evaluator != null) {
+    boolean followsEvaluations = config.rates().kind() == Schedule.Kind.REDUCE_LR_ON_PLATEAU;
+    if (evaluator != null && (evaluations.keepsBest() || followsEvaluations)) {
       checkMetric(evaluator.names(), evaluations.bestMetric());
     }
-    if (evaluator == null && config.rates().kind() == Schedule.Kind.REDUCE_LR_ON_PLATEAU) {
+    if (evaluator == null && followsEvaluations) {
       throw new InputException(
           Term.LR_SCHEDULER.of(config.rates().kind().option())
               + " follows evaluations, and needs "
@@ -138,7 +139,10 @@ public final class TrainingLoop implements AutoCloseable {
           Term.METRIC_FOR_BEST_MODEL
               + " is '"
               + wanted
-              + "'; this task measures "
+              + (wanted.equals(Evaluator.LOSS)
+                  ? "', which the validation data has none of: its rows are of another form than"
+                      + " those that are learned. Give one of "
+                  : "'; this task measures ")
               + String.join(", ", names)
               + (names.contains("perplexity") && !names.contains("bleu")
                   ? ", and more with " + Term.EVALUATE_WITH.of("generate")
@@ -390,13 +394,16 @@ public final class TrainingLoop implements AutoCloseable {
     state.stoppedEarly = patience > 0 && state.evaluationsSinceBest >= patience;
   }
 
+  /** Where no weights are kept for it, the metric may be one that the data has no value of. */
   private boolean noteScore(Map<String, Double> evaluation) {
     String metric = config.evaluations().bestMetric();
-    double score = evaluation.get(metric);
-    boolean lowerIsBetter = Evaluator.lowerIsBetter(metric);
+    double score = evaluation.getOrDefault(metric, Double.NaN);
+    boolean isFirst = Double.isNaN(state.bestScore) && !Double.isNaN(score);
     boolean best =
-        Double.isNaN(state.bestScore)
-            || (lowerIsBetter ? score < state.bestScore : score > state.bestScore);
+        isFirst
+            || (Evaluator.lowerIsBetter(metric)
+                ? score < state.bestScore
+                : score > state.bestScore);
     if (best) {
       state.bestScore = score;
       state.bestStep = state.step;
