@@ -41,6 +41,15 @@ public final class ContentDigest {
    * @param threads that read at a time
    */
   public static String ofModel(ModelFolder folder, int threads) {
+    return ofModel(folder, List.of(), threads);
+  }
+
+  /**
+   * The same with other files that say what the model computes.
+   *
+   * @param more some may be absent
+   */
+  public static String ofModel(ModelFolder folder, List<Path> more, int threads) {
     try {
       List<Path> files = new ArrayList<>(ModelFiles.weights(folder.base()));
       files.add(folder.base().resolve(ModelFiles.CONFIG));
@@ -48,6 +57,7 @@ public final class ContentDigest {
         files.addAll(ModelFiles.weights(folder.path()));
         files.add(folder.path().resolve(ModelFiles.ADAPTER_CONFIG));
       }
+      more.stream().filter(Files::isRegularFile).forEach(files::add);
       return of(files, threads);
     } catch (IOException e) {
       throw new InputException(folder.base() + " cannot be read: " + e.getMessage(), e);

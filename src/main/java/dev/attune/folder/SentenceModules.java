@@ -14,6 +14,7 @@ import dev.attune.model.Head.Pooling;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -147,6 +148,24 @@ public record SentenceModules(
         prompts,
         settings.path("default_prompt_name").asText(null),
         settings.path("similarity_fn_name").asText(COSINE));
+  }
+
+  /** The files of a folder that {@link #read} reads, beside the tokenizer's; some may be absent. */
+  public static List<Path> files(Path folder) {
+    if (!areIn(folder)) {
+      return List.of();
+    }
+    List<Path> files = new ArrayList<>();
+    for (String name : List.of(MODULES, SETTINGS, LENGTH)) {
+      files.add(folder.resolve(name));
+    }
+    for (JsonNode module : array(folder.resolve(MODULES))) {
+      String place = module.path("path").asText();
+      if (!place.isEmpty()) { // the model itself
+        files.add(folder.resolve(place).resolve(ModelFiles.CONFIG));
+      }
+    }
+    return files;
   }
 
   private static JsonNode array(Path file) {

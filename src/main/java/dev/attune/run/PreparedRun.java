@@ -292,7 +292,7 @@ final class PreparedRun implements AutoCloseable {
                 base.base(),
                 model,
                 new BaseLoad(plan.trainer().seed(), head.keeps(), plan.lora(), Set.of()));
-    baseDigest = ContentDigest.ofModel(base, threads);
+    baseDigest = ContentDigest.ofModel(base, data.task().settingsFiles(base), threads);
     return loaded;
   }
 

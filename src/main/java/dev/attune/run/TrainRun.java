@@ -227,15 +227,24 @@ public final class TrainRun {
   /** Goes on from the newest checkpoint; returns the step after which, 0 where there is none. */
   private long resume(PreparedRun run, TrainingLoop trainer, Checkpoints checkpoints) {
     int batches =
-        BatchStream.batchesPerEpoch(run.data().train().size(), run.plan().trainer().batchSize());
+        BatchStream.batchesPerEpoch(
+            run.data().train().examples(), run.plan().trainer().batchSize());
     Optional<JsonNode> state = checkpoints.loadLatest(trainer.buffers(), batches);
     if (state.isEmpty()) {
       listener.onNote("there is no checkpoint to resume; starting from the beginning");
       return 0;
     }
-    trainer.resume(state.get());
+    boolean goesOn = trainer.resume(state.get());
     long step = state.get().path("step").asLong();
     listener.onNote("resuming after step " + step);
+    if (goesOn) {
+      listener.onNote(
+          "the run had stopped early after step "
+              + step
+              + " and goes on, for it has become longer; "
+              + RunOption.EARLY_STOPPING_PATIENCE
+              + " begins anew");
+    }
     return step;
   }
 

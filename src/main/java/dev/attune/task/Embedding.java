@@ -30,6 +30,7 @@ import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
 import java.nio.FloatBuffer;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -146,6 +147,11 @@ public final class Embedding implements Task {
         changes.apply(SentenceModules.read(folder.path())));
   }
 
+  @Override
+  public List<Path> settingsFiles(ModelFolder folder) {
+    return SentenceModules.files(folder.path());
+  }
+
   private static boolean keepsApart(String sampler) {
     if (sampler != null && !List.of("batch", "no-duplicates").contains(sampler)) {
       throw new InputException(
@@ -239,9 +245,12 @@ public final class Embedding implements Task {
 
   @Override
   public int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing) {
-    TextGroups.Form batch =
-        new TextGroups.Form(staging.sequences() / staging.examples(), staging.layout().isReal());
-    return loss.kind().fits(batch) ? loss.apply(tape, output, staging, modules.normalizes()) : 0;
+    return loss.apply(tape, output, staging, modules.normalizes());
+  }
+
+  @Override
+  public boolean hasLoss(EncodedDataset data) {
+    return loss.kind().fits(data.notes(TextGroups.Notes.class).form());
   }
 
   @Override

@@ -18,6 +18,7 @@ import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.function.BiConsumer;
 
@@ -59,6 +60,11 @@ public interface Task extends TargetChecks {
     return this;
   }
 
+  /** The files of a model folder that {@link #on} reads beside its config; some may be absent. */
+  default List<Path> settingsFiles(ModelFolder folder) {
+    return List.of();
+  }
+
   /** What was decided where nobody asked for it: to be told before training. */
   default List<String> notes() {
     return List.of();
@@ -93,9 +99,18 @@ public interface Task extends TargetChecks {
    *
    * @param output of the model's forward
    * @param labelSmoothing of the cross-entropy, 0..1; 0 where {@link #smoothsLabels} says no
-   * @return how many losses there are; 0: the loss is not one of such data
+   * @return how many losses there are
    */
   int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing);
+
+  /**
+   * Whether the loss means something for some data.
+   *
+   * @param data encoded for evaluation
+   */
+  default boolean hasLoss(EncodedDataset data) {
+    return true;
+  }
 
   /** What the summed loss of a batch is divided by for its mean: what its targets count. */
   default double divisor(Batch batch) {

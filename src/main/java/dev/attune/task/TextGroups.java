@@ -15,6 +15,8 @@ import dev.attune.text.TokenIds;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * Rows of texts that belong together to as many sequences each: an anchor, what it is like, and
@@ -28,11 +30,22 @@ final class TextGroups implements RowEncoder<TokenIds[]> {
    * @param scored whether a number says how alike the two texts of a row are
    */
   record Form(int columns, boolean scored) {
-    /** That of most rows: those that differ are bad. */
+    /** That of most rows, of equally many that with the fewest texts: those that differ are bad. */
     static Form of(List<Example> examples) {
-      boolean scored = examples.stream().anyMatch(e -> LabelMap.isPresent(e.label()));
-      int columns = examples.stream().mapToInt(e -> texts(e).size()).max().orElse(2);
-      return scored ? new Form(2, true) : new Form(Math.max(2, columns), false);
+      if (examples.stream().anyMatch(e -> LabelMap.isPresent(e.label()))) {
+        return new Form(2, true);
+      }
+      Map<Integer, Integer> rows = new TreeMap<>(); // by their texts, at least two
+      examples.forEach(e -> rows.merge(texts(e).size(), 1, Integer::sum));
+      int columns = 2;
+      int most = 0;
+      for (Map.Entry<Integer, Integer> entry : rows.entrySet()) {
+        if (entry.getValue() > most) {
+          columns = entry.getKey();
+          most = entry.getValue();
+        }
+      }
+      return new Form(columns, false);
     }
 
     /** As messages call it. */

@@ -20,7 +20,10 @@ import java.util.function.BooleanSupplier;
 
 /** Measures a model on a dataset; memory is that of one batch, whatever the dataset's size. */
 public final class Evaluator {
-  private static final Set<String> LOWER_IS_BETTER = Set.of("loss", "mse", "mae", "perplexity");
+  /** The name of the mean loss. */
+  static final String LOSS = "loss";
+
+  private static final Set<String> LOWER_IS_BETTER = Set.of(LOSS, "mse", "mae", "perplexity");
 
   private final Task task;
   private final EncodedDataset data;
@@ -53,7 +56,10 @@ public final class Evaluator {
 
   /** The names of the values that {@link #evaluate} gives, in their order. */
   public List<String> names() {
-    List<String> names = new ArrayList<>(List.of("loss"));
+    List<String> names = new ArrayList<>();
+    if (task.hasLoss(data)) {
+      names.add(LOSS);
+    }
     names.addAll(task.metricNames(data));
     if (answers != null) {
       TextMetrics texts = new TextMetrics();
@@ -63,7 +69,7 @@ public final class Evaluator {
     return names;
   }
 
-  /** Mean loss, then the task's metrics. */
+  /** Mean loss, where the task has one for such data, then the task's metrics. */
   public Map<String, Double> evaluate(Model model, Tape tape) {
     return evaluate(model, tape, () -> false);
   }
@@ -106,10 +112,14 @@ public final class Evaluator {
             beside.end();
           }
         };
-    inference.run(model, tape, data, new Objective(task, 0f), reading, stopRequested);
+    boolean hasLoss = task.hasLoss(data);
+    Objective objective = hasLoss ? new Objective(task, 0f) : null;
+    inference.run(model, tape, data, objective, reading, stopRequested);
     last = measurement.metrics();
     Map<String, Double> values = new LinkedHashMap<>();
-    values.put("loss", lossAndDivisor[0] / lossAndDivisor[1]);
+    if (hasLoss) {
+      values.put(LOSS, lossAndDivisor[0] / lossAndDivisor[1]);
+    }
     values.putAll(last.values());
     if (answers != null) {
       last = answers.measure(model, tape);

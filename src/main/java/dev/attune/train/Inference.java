@@ -84,8 +84,7 @@ public final class Inference implements AutoCloseable {
     Tensor output = model.forward(tape, inputs);
     double loss = Double.NaN;
     if (objective != null) {
-      int count = objective.apply(tape, model, output, staging);
-      loss = count == 0 ? Double.NaN : staging.sumLosses(count);
+      loss = staging.sumLosses(objective.apply(tape, model, output, staging));
     }
     reading.add(batch, new Output(output, loss));
   }

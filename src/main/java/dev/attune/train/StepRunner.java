@@ -108,9 +108,12 @@ final class StepRunner implements AutoCloseable {
     this.lead = recorder == null ? 0 : DEVICE_LEAD;
     this.staging = new Staging(backend);
     GradientNorm norm = null;
+    PiecewiseWork pieces = null;
     try {
       staging.reserve(parts.maxRows(), parts.maxSequences(), parts.targets());
       norm = new GradientNorm(parameters);
+      int examples = parts.objective().pieceExamples();
+      pieces = examples == 0 ? null : new PiecewiseWork(parts, examples, parts.columns());
       backend.run(new StepCall.Reset());
       this.results = backend.results(lead + 1, resultBytes());
     } catch (RuntimeException e) {
@@ -118,11 +121,13 @@ final class StepRunner implements AutoCloseable {
       if (norm != null) {
         norm.close();
       }
+      if (pieces != null) {
+        pieces.close();
+      }
       throw e;
     }
     this.gradientNorm = norm;
-    int pieces = parts.objective().pieceExamples();
-    this.piecewise = pieces == 0 ? null : new PiecewiseWork(parts, pieces, parts.columns());
+    this.piecewise = pieces;
     begin();
   }
 

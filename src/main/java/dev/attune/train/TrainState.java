@@ -11,6 +11,9 @@ final class TrainState {
   /** Optimizer steps done. */
   long step;
 
+  /** Steps of the whole run. */
+  long totalSteps;
+
   /** Micro-batches done: keys the dropout masks. */
   long microStep;
 
@@ -22,6 +25,9 @@ final class TrainState {
   long bestStep;
   int evaluationsSinceBest;
 
+  /** Whether early stopping ended the run. */
+  boolean stoppedEarly;
+
   /** What a rate that follows evaluations knows of them; null where it goes by the step alone. */
   Plateau.State plateau;
 
@@ -30,7 +36,10 @@ final class TrainState {
 
   ObjectNode toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
-    json.put("step", step).put("micro_step", microStep).set("cursor", cursor.toJson());
+    json.put("step", step).put("total_steps", totalSteps);
+    json.put("stopped_early", stoppedEarly)
+        .put("micro_step", microStep)
+        .set("cursor", cursor.toJson());
     json.put("tokens", tokens).put("examples", examples);
     // Bits, not decimals: a resumed run must report the same numbers.
     json.put("loss_sum_bits", Double.doubleToRawLongBits(lossSum));
@@ -50,6 +59,8 @@ final class TrainState {
   static TrainState fromJson(JsonNode json) {
     TrainState state = new TrainState();
     state.step = json.path("step").asLong();
+    state.totalSteps = json.path("total_steps").asLong();
+    state.stoppedEarly = json.path("stopped_early").asBoolean();
     state.microStep = json.path("micro_step").asLong();
     state.cursor = Cursor.fromJson(json.path("cursor"));
     state.tokens = json.path("tokens").asLong();

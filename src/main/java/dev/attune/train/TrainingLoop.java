@@ -98,10 +98,11 @@ public final class TrainingLoop implements AutoCloseable {
               + " or "
               + Term.VALIDATION_SPLIT);
     }
-    if (evaluator != null) {
+    boolean followsEvaluations = config.rates().kind() == Schedule.Kind.REDUCE_LR_ON_PLATEAU;
+    if (evaluator != null && (evaluations.keepsBest() || followsEvaluations)) {
       checkMetric(evaluator.names(), evaluations.bestMetric());
     }
-    if (evaluator == null && config.rates().kind() == Schedule.Kind.REDUCE_LR_ON_PLATEAU) {
+    if (evaluator == null && followsEvaluations) {
       throw new InputException(
           Term.LR_SCHEDULER.of(config.rates().kind().option())
               + " follows evaluations, and needs "
@@ -138,7 +139,10 @@ public final class TrainingLoop implements AutoCloseable {
           Term.METRIC_FOR_BEST_MODEL
               + " is '"
               + wanted
-              + "'; this task measures "
+              + (wanted.equals(Evaluator.LOSS)
+                  ? "', which the validation data has none of: its rows are of another form than"
+                      + " those that are learned. Give one of "
+                  : "'; this task measures ")
               + String.join(", ", names)
               + (names.contains("perplexity") && !names.contains("bleu")
                   ? ", and more with " + Term.EVALUATE_WITH.of("generate")
@@ -157,14 +161,25 @@ public final class TrainingLoop implements AutoCloseable {
     return buffers;
   }
 
-  /** Goes on from a checkpoint, whose buffers the caller has loaded into {@link #buffers}. */
-  public void resume(JsonNode saved) {
+  /**
+   * Goes on from a checkpoint, whose buffers the caller has loaded into {@link #buffers}. A run
+   * that had stopped early stays so, unless it has become longer: then its patience begins anew.
+   *
+   * @return whether it goes on though it had stopped early
+   */
+  public boolean resume(JsonNode saved) {
     state = TrainState.fromJson(saved);
+    boolean goesOn = state.stoppedEarly && totalSteps > state.totalSteps;
+    if (goesOn) {
+      state.stoppedEarly = false;
+      state.evaluationsSinceBest = 0;
+    }
     if (plateau != null) {
       plateau.restore(state.plateau);
     }
     optimizer.restore(state.step);
     parameters.refresh();
+    return goesOn;
   }
 
   /**
@@ -182,14 +197,13 @@ public final class TrainingLoop implements AutoCloseable {
     throughput = new Throughput();
     int epochs = (int) ((totalSteps + stepsPerEpoch - 1) / stepsPerEpoch);
     boolean interrupted = false;
-    boolean stoppedEarly = false;
     Map<String, Double> evaluation = Map.of();
     long evaluatedAt = -1;
     Order order = config.shuffle() ? Order.shuffled(config.seed()) : Order.file();
     try (BatchStream stream =
         BatchStream.training(
             data, order, config.batchSize(), epochs, state.cursor, model.positionOffset())) {
-      while (state.step < totalSteps || state.evaluationDue) {
+      while (!state.stoppedEarly && (state.step < totalSteps || state.evaluationDue)) {
         if (!state.evaluationDue) {
           boolean endsEpoch = step(stream);
           state.evaluationDue = evaluator != null && evaluationIsDue(endsEpoch);
@@ -204,30 +218,33 @@ public final class TrainingLoop implements AutoCloseable {
           if (!interrupted) {
             evaluation = values.get();
             evaluatedAt = state.step;
-            stoppedEarly = note(evaluation, listener, checkpoints);
+            note(evaluation, listener, checkpoints);
           }
         }
-        interrupted |= !last && !stoppedEarly && stopRequested.getAsBoolean();
+        interrupted |= !last && !state.stoppedEarly && stopRequested.getAsBoolean();
         if (interrupted) {
           completeUntil(0, listener);
         }
-        boolean ends = last || stoppedEarly;
+        boolean ends = last || state.stoppedEarly;
         if (checkpoints != null && (interrupted || (ends ? checkpoints.savesLast() : saveIsDue))) {
           save(checkpoints, listener, interrupted);
         }
-        if (interrupted || stoppedEarly) {
+        if (interrupted) {
           break;
         }
       }
     }
-    if (config.evaluations().keepsBest() && !interrupted && state.bestStep > 0) {
-      if (state.bestStep != state.step) {
+    if (evaluator != null && !interrupted) {
+      boolean takesBest =
+          config.evaluations().keepsBest() && state.bestStep > 0 && state.bestStep != state.step;
+      if (takesBest) {
         checkpoints.loadBest(parameters.weights());
         parameters.refresh();
+      }
+      // A run that was resumed at its end has not evaluated these weights either.
+      if (takesBest || evaluatedAt != state.step) {
         evaluation = evaluator.evaluate(model, tape);
       }
-    } else if (evaluator != null && !interrupted && evaluatedAt != state.step) {
-      evaluation = evaluator.evaluate(model, tape);
     }
     return new TrainResult(
         state.step,
@@ -239,7 +256,7 @@ public final class TrainingLoop implements AutoCloseable {
         throughput.examplesPerSecond(),
         throughput.flopsPerSecond(),
         interrupted,
-        stoppedEarly,
+        state.stoppedEarly,
         state.bestStep,
         config.evaluations().keepsBest(),
         tape.arena().highWaterBytes());
@@ -260,6 +277,7 @@ public final class TrainingLoop implements AutoCloseable {
   }
 
   private ObjectNode checkpointState() {
+    state.totalSteps = totalSteps;
     state.plateau = plateau == null ? null : plateau.state();
     return state.toJson();
   }
@@ -360,8 +378,8 @@ public final class TrainingLoop implements AutoCloseable {
     }
   }
 
-  /** Draws the consequences of an evaluation; returns whether the run ends with it. */
-  private boolean note(
+  /** Draws the consequences of an evaluation: the run may end with it. */
+  private void note(
       Map<String, Double> evaluation, TrainListener listener, CheckpointSink checkpoints) {
     state.evaluationDue = false;
     boolean best = noteScore(evaluation);
@@ -373,16 +391,19 @@ public final class TrainingLoop implements AutoCloseable {
     }
     listener.onEvaluation(state.step, epoch(), evaluation, best);
     int patience = config.evaluations().patience();
-    return patience > 0 && state.evaluationsSinceBest >= patience;
+    state.stoppedEarly = patience > 0 && state.evaluationsSinceBest >= patience;
   }
 
+  /** Where no weights are kept for it, the metric may be one that the data has no value of. */
   private boolean noteScore(Map<String, Double> evaluation) {
     String metric = config.evaluations().bestMetric();
-    double score = evaluation.get(metric);
-    boolean lowerIsBetter = Evaluator.lowerIsBetter(metric);
+    double score = evaluation.getOrDefault(metric, Double.NaN);
+    boolean isFirst = Double.isNaN(state.bestScore) && !Double.isNaN(score);
     boolean best =
-        Double.isNaN(state.bestScore)
-            || (lowerIsBetter ? score < state.bestScore : score > state.bestScore);
+        isFirst
+            || (Evaluator.lowerIsBetter(metric)
+                ? score < state.bestScore
+                : score > state.bestScore);
     if (best) {
       state.bestScore = score;
       state.bestStep = state.step;

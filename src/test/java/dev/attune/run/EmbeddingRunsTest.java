@@ -22,6 +22,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -179,7 +180,7 @@ class EmbeddingRunsTest {
       assertEquals(
           metric.getValue().asDouble(), values.get(metric.getKey()), 1e-5, metric.getKey());
     }
-    assertTrue(Double.isNaN(values.get("loss")), "a model that never saw scores has no such loss");
+    assertFalse(values.containsKey("loss"), "a model that never saw scores has no such loss");
   }
 
   /** Rows that the model reads a few at a time are learned as those of one batch. */
@@ -277,6 +278,96 @@ class EmbeddingRunsTest {
     assertArrayEquals(
         Files.readAllBytes(scratch.resolve("whole").resolve(weights)),
         Files.readAllBytes(scratch.resolve("parts").resolve(weights)));
+  }
+
+  /** Scores to measure with have no loss of a ranking: another metric chooses the best weights. */
+  @Test
+  void whatHasNoLossChoosesByAMetricThatThereIs() throws IOException {
+    Path triplets = data(3, false);
+    Path scored = data(2, true);
+    for (String option :
+        List.of(
+            "load-best-model-at-end=true",
+            "early-stopping-patience=2",
+            "metric-for-best-model=loss",
+            "lr-scheduler=reduce-lr-on-plateau")) {
+      String[] nameAndValue = option.split("=");
+      String refusal =
+          run(triplets, "refused")
+              .with(RunOption.VALIDATION_FILE, scored.toString())
+              .with(RunOption.OVERWRITE)
+              .with(
+                  OptionNames.find(nameAndValue[0], RunOption.TRAIN).orElseThrow(), nameAndValue[1])
+              .refusal();
+      assertTrue(refusal.contains("--metric-for-best-model is 'loss'"), refusal);
+      assertTrue(refusal.contains("spearman, pearson"), refusal);
+    }
+    RecordedRun plain = run(triplets, "plain").with(RunOption.VALIDATION_FILE, scored.toString());
+    assertEquals(Set.of("spearman", "pearson"), plain.run().evaluation().keySet());
+    RecordedRun chosen =
+        run(triplets, "chosen")
+            .with(RunOption.VALIDATION_FILE, scored.toString())
+            .with(RunOption.EVAL_STEPS, "1")
+            .with(RunOption.EARLY_STOPPING_PATIENCE, "1")
+            .with(RunOption.LEARNING_RATE, "1e-12")
+            .with(RunOption.METRIC_FOR_BEST_MODEL, "spearman");
+    assertEquals(2, chosen.run().training().steps());
+  }
+
+  /** Equal scores have no order to agree with: no evaluation is better than another. */
+  @Test
+  void aMetricThatHasNoValueIsNeverTheBest() throws IOException {
+    Path same =
+        Files.writeString(
+            scratch.resolve("same.jsonl"),
+            "{\"sentence1\": \"red\", \"sentence2\": \"cat\", \"score\": 0.5}\n"
+                + "{\"sentence1\": \"sun\", \"sentence2\": \"dog\", \"score\": 0.5}\n");
+    TrainRun.Outcome outcome =
+        run(data(2, true), "out")
+            .with(RunOption.VALIDATION_FILE, same.toString())
+            .with(RunOption.EVAL_STEPS, "1")
+            .with(RunOption.EARLY_STOPPING_PATIENCE, "2")
+            .with(RunOption.METRIC_FOR_BEST_MODEL, "spearman")
+            .run();
+    assertTrue(Double.isNaN(outcome.evaluation().get("spearman")));
+    assertTrue(outcome.training().stoppedEarly());
+    assertEquals(2, outcome.training().steps());
+    assertEquals(0, outcome.training().bestStep());
+  }
+
+  /** A row of three texts is one example of an epoch, not three. */
+  @Test
+  void aResumeCountsRowsAndNotTexts() throws IOException {
+    Path train = data(3, false);
+    RecordedRun begun = run(train, "out").with(RunOption.MAX_STEPS, "0");
+    begun.with(RunOption.EPOCHS, "1").stoppedAfter(3).run();
+    RecordedRun longer = run(train, "out").with(RunOption.MAX_STEPS, "0");
+    longer.with(RunOption.EPOCHS, "2").with(RunOption.RESUME);
+    assertEquals(12, longer.run().training().steps());
+    assertTrue(
+        longer.notes().stream().anyMatch(note -> note.contains("of 6 steps and is now of 12")),
+        longer.notes().toString());
+  }
+
+  /** How the base's folder makes vectors is part of what a run begins with. */
+  @Test
+  void aBaseThatPoolsOtherwiseIsNotGoneOnWith() throws IOException {
+    Path base = body();
+    Path train = data(2, false);
+    Files.writeString(
+        base.resolve("modules.json"),
+        "[{\"path\": \"\", \"type\": \"a.Transformer\"}, {\"path\": \"pool\", \"type\":"
+            + " \"a.Pooling\"}]");
+    Path pooling = Files.createDirectory(base.resolve("pool")).resolve("config.json");
+    Files.writeString(pooling, "{\"pooling_mode\": \"mean\"}");
+    RecordedRun begun = new RecordedRun(base, train, scratch.resolve("out"));
+    begun.with(RunOption.TASK, "embedding").stoppedAfter(1).run();
+    Files.writeString(pooling, "{\"pooling_mode\": \"cls\"}");
+    RecordedRun resumed = new RecordedRun(base, train, scratch.resolve("out"));
+    String refusal = resumed.with(RunOption.TASK, "embedding").with(RunOption.RESUME).refusal();
+    assertTrue(refusal.contains("base model was " + base), refusal);
+    Files.writeString(pooling, "{\"pooling_mode\": \"mean\"}");
+    assertEquals(6, resumed.run().training().steps());
   }
 
   private RecordedRun validated(Path train, String output, int rank) {
@@ -428,9 +519,14 @@ class EmbeddingRunsTest {
         lines(
             "{\"anchor\": \"red\", \"positive\": \"cat\", \"negative\": [\"dog\", \"sun\"]}",
             "{\"anchor\": \"blue\", \"positive\": \"cat\", \"negative\": [\"dog\"]}");
-    assertTrue(run(train, "out").refusal().contains("row 2"), "another number of negatives");
+    String refusal = run(train, "out").refusal(); // of equally many, the fewer count
+    assertTrue(refusal.contains("negatives than 1, which the most have (row 1)"), refusal);
+    String one = "{\"anchor\": \"red\", \"positive\": \"cat\", \"negative\": [\"dog\"]}";
+    String three = one.replace("[\"dog\"]", "[\"dog\", \"sun\", \"new\"]");
+    refusal = run(lines(one, three, one, one), "out").refusal();
+    assertTrue(refusal.contains("negatives than 1, which the most have (row 2)"), refusal);
     train = lines("{\"anchor\": \"red\", \"positive\": \" \"}");
-    String refusal = run(train, "out").refusal();
+    refusal = run(train, "out").refusal();
     assertTrue(refusal.contains("a text that is missing or empty (row 1)"), refusal);
     train =
         lines(

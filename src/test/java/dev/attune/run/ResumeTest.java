@@ -294,10 +294,90 @@ class ResumeTest {
   void aRunThatWasKilledBetweenItsLastCheckpointAndItsModelIsFinished() throws IOException {
     run().with(RunOption.SAVE_LAST).run();
     byte[] finished = weights(output);
-    Files.delete(output.resolve("model.safetensors"));
-    Files.delete(output.resolve("config.json"));
+    losesItsModel();
     assertEquals(6, resumed().with(RunOption.SAVE_LAST).run().training().steps());
     assertArrayEquals(finished, weights(output));
+  }
+
+  /** As a kill between the last checkpoint and the model leaves the folder. */
+  private void losesItsModel() throws IOException {
+    Files.delete(output.resolve("model.safetensors"));
+    Files.delete(output.resolve("config.json"));
+    Files.delete(output.resolve("attune.json"));
+  }
+
+  /** What a finished model's folder says of its training. */
+  private String settings() throws IOException {
+    return Files.readString(output.resolve("attune.json"));
+  }
+
+  /** No weights take the place of the last ones then, which still are to be measured. */
+  @Test
+  void aRunThatIsFinishedAfterAKillIsMeasuredWhereItsLastStepIsTheBest() throws IOException {
+    Path test = TinyModel.writeData(scratch.resolve("test.csv"), 20, 3);
+    RecordedRun begun = run().with(RunOption.SAVE_LAST).with(RunOption.LOAD_BEST_MODEL_AT_END);
+    TrainRun.Outcome whole = begun.with(RunOption.TEST_FILE, test.toString()).run();
+    assertEquals(6, whole.training().bestStep());
+    byte[] finished = weights(output);
+    String settings = settings();
+    losesItsModel();
+    TrainRun.Outcome again =
+        resumed()
+            .with(RunOption.SAVE_LAST)
+            .with(RunOption.LOAD_BEST_MODEL_AT_END)
+            .with(RunOption.TEST_FILE, test.toString())
+            .run();
+    assertTrue(whole.evaluation().containsKey("accuracy"), whole.evaluation().toString());
+    assertEquals(whole.evaluation(), again.evaluation());
+    assertEquals(whole.training().evaluation(), again.training().evaluation());
+    assertEquals(settings, settings());
+    assertArrayEquals(finished, weights(output));
+  }
+
+  /** Stops early after step 3: at such a rate nothing becomes better than at step 1. */
+  private RecordedRun stoppingEarly(RecordedRun run) {
+    return run.with(RunOption.SAVE_LAST)
+        .with(RunOption.EARLY_STOPPING_PATIENCE, "2")
+        .with(RunOption.METRIC_FOR_BEST_MODEL, "accuracy")
+        .with(RunOption.EVAL_STEPS, "1")
+        .with(RunOption.LEARNING_RATE, "1e-12");
+  }
+
+  @Test
+  void aRunThatStoppedEarlyIsNotResumedPastItsStop() throws IOException {
+    TrainRun.Outcome whole = stoppingEarly(run()).run();
+    assertTrue(whole.training().stoppedEarly());
+    assertEquals(3, whole.training().steps());
+    byte[] finished = weights(output);
+    String settings = settings();
+    String metrics = Files.readString(output.resolve("metrics.jsonl"));
+    losesItsModel();
+    TrainRun.Outcome again = stoppingEarly(resumed()).run();
+    assertTrue(again.training().stoppedEarly());
+    assertEquals(3, again.training().steps());
+    assertEquals(1, again.training().bestStep());
+    assertEquals(whole.evaluation(), again.evaluation());
+    assertEquals(settings, settings());
+    assertEquals(metrics, Files.readString(output.resolve("metrics.jsonl")));
+    assertArrayEquals(finished, weights(output));
+  }
+
+  /** Whoever makes it longer wants it to go on: then the patience begins anew. */
+  @Test
+  void aRunThatStoppedEarlyGoesOnWhereItIsMadeLonger() {
+    stoppingEarly(run()).run();
+    RecordedRun longer = stoppingEarly(resumed()).with(RunOption.MAX_STEPS, "12");
+    TrainRun.Outcome outcome = longer.run();
+    assertEquals(5, outcome.training().steps());
+    assertTrue(outcome.training().stoppedEarly());
+    assertTrue(
+        longer.notes().stream().anyMatch(note -> note.contains("had stopped early after step 3")),
+        longer.notes().toString());
+    RecordedRun again = stoppingEarly(resumed()).with(RunOption.MAX_STEPS, "12");
+    assertEquals(5, again.run().training().steps());
+    assertTrue(
+        again.notes().stream().noneMatch(note -> note.contains("stopped early")),
+        again.notes().toString());
   }
 
   @Test

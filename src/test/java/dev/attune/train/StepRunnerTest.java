@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
@@ -12,11 +13,15 @@ import dev.attune.batch.Order;
 import dev.attune.batch.TargetLayout;
 import dev.attune.core.DType;
 import dev.attune.core.Philox;
+import dev.attune.core.Term;
+import dev.attune.data.Dataset;
+import dev.attune.data.Example;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Arena;
+import dev.attune.memory.DeviceMemoryException;
 import dev.attune.model.Families;
 import dev.attune.model.Inputs;
 import dev.attune.model.Model;
@@ -26,10 +31,12 @@ import dev.attune.optim.Sgd;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Tape;
+import dev.attune.task.Embedding;
 import dev.attune.task.Objective;
 import dev.attune.task.Staging;
 import dev.attune.task.Task;
 import dev.attune.testkit.Backends;
+import dev.attune.testkit.FaultyMemory;
 import dev.attune.testkit.Host;
 import dev.attune.testkit.TestTasks;
 import dev.attune.testkit.TinyDecoder;
@@ -37,7 +44,9 @@ import dev.attune.testkit.TinyModel;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -180,6 +189,45 @@ class StepRunnerTest {
       assertTrue(Double.isInfinite(first.loss()), first.toString());
       assertTrue(Double.isFinite(first.gradNorm()), first.toString());
       assertArrayEquals(none.weights(), some.weights(), kind.toString());
+    }
+  }
+
+  /** Memory may end at any allocation, that of the pieces' vectors included. */
+  @Test
+  void aRunnerThatCannotBeMadeGivesBackWhatItTook() {
+    Example row = Example.ofAnchor(1, "red", "cat", List.of(), Map.of());
+    Task task =
+        Embedding.TYPE.create(
+            null,
+            new Dataset(Path.of("pairs.jsonl"), List.of(row)),
+            option -> option == Term.MINI_BATCH_SIZE ? "1" : null);
+    try (CpuBackend cpu = new CpuBackend(1)) {
+      FaultyMemory memory = new FaultyMemory(cpu);
+      JsonNode config = ModelFolder.readConfig(shared.resolve("bert"));
+      try (Model model = task.model(memory.backend(), config, 0f, new ParameterBuilder());
+          Tape tape =
+              new Tape(memory.backend(), new Arena(memory.backend(), 1 << 20), DType.F32, 1)) {
+        model.parameters().enableTraining();
+        try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f))) {
+          Objective objective = new Objective(task, 0f);
+          TrainingParts parts =
+              new TrainingParts(
+                  model, optimizer, tape, objective, 1.0, 64, 8, TargetLayout.NONE, 2, 1);
+          int before = memory.liveCount();
+          int failures = 0;
+          for (boolean isMade = false; !isMade; ) {
+            memory.failAt(failures + 1);
+            try {
+              new StepRunner(parts, false).close();
+              isMade = true;
+            } catch (DeviceMemoryException e) {
+              failures++;
+            }
+            assertEquals(before, memory.liveCount(), "allocation " + failures);
+          }
+          assertTrue(failures >= 3, "only " + failures + " allocations");
+        }
+      }
     }
   }
 
