@@ -137,14 +137,9 @@ public final class CrossValidation {
         JsonNode begun = begun(output.folder());
         identity.checkSame(begun);
         identity.checkSameLength(begun);
-      } else {
-        listener.onPreparing(left(1, 0)); // what stood in the folder goes
-        clear(output.folder());
-        ObjectNode begun = JsonNodeFactory.instance.objectNode();
-        identity.writeTo(begun);
-        write(summaryFile(output.folder()), begun);
       }
-      return run(plan.task(), rows, compute, output.folder());
+      Runnable begin = resumes ? () -> {} : () -> begin(output.folder(), identity);
+      return run(plan.task(), rows, compute, output.folder(), begin);
     } catch (IOException e) {
       throw new UncheckedIOException(
           "cannot write to " + folder + ": " + OutputFolder.describe(e), e);
@@ -176,8 +171,8 @@ public final class CrossValidation {
 
   /** Refuses a folder that holds something else, or what nobody asked to go on with. */
   private void checkFolder(Path folder) {
-    boolean begun = Files.exists(summaryFile(folder));
-    boolean isOther = Files.exists(folder.resolve("checkpoints"));
+    boolean begun = Files.exists(OutputFolder.crossValidation(folder));
+    boolean isOther = Files.exists(OutputFolder.checkpoints(folder)) || holdsModel(folder);
     if (isOther || begun && !config.flag(RunOption.RESUME) && !config.flag(RunOption.OVERWRITE)) {
       throw new InputException(
           RunOption.OUTPUT_DIR.with(folder)
@@ -211,13 +206,9 @@ public final class CrossValidation {
     return facts;
   }
 
-  private static Path summaryFile(Path folder) {
-    return folder.resolve("cross_validation.json");
-  }
-
   /** What the cross-validation that is to go on noted of itself. */
   private static JsonNode begun(Path folder) {
-    Path summary = summaryFile(folder);
+    Path summary = OutputFolder.crossValidation(folder);
     if (!Files.exists(summary)) {
       throw new InputException(
           RunOption.RESUME + ": " + folder + " holds no cross-validation to go on with");
@@ -230,14 +221,37 @@ public final class CrossValidation {
     }
   }
 
+  private static boolean holdsModel(Path folder) {
+    try {
+      return ModelFolder.holdsModel(folder);
+    } catch (IOException e) {
+      throw new InputException(
+          RunOption.OUTPUT_DIR.with(folder) + " cannot be read: " + OutputFolder.describe(e), e);
+    }
+  }
+
+  /** Takes the place of what was there, once the first fold is about to take its first step. */
+  private static void begin(Path folder, RunIdentity identity) {
+    try {
+      clear(folder);
+      ObjectNode begun = JsonNodeFactory.instance.objectNode();
+      identity.writeTo(begun);
+      write(OutputFolder.crossValidation(folder), begun);
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "cannot write to " + folder + ": " + OutputFolder.describe(e), e);
+    }
+  }
+
   /** Removes what an earlier cross-validation left. */
   private static void clear(Path folder) throws IOException {
     try (Stream<Path> files = Files.list(folder)) {
       for (Path file : files.toList()) {
-        boolean isFold =
-            file.getFileName().toString().matches(FOLD + "\\d+")
-                && Files.exists(file.resolve("run.yaml"));
-        if (isFold) {
+        String name = file.getFileName().toString();
+        boolean isFold = name.matches(FOLD + "\\d+") && Files.exists(file.resolve("run.yaml"));
+        if (isFold && name.equals(FOLD + 1)) {
+          new FoldFolder(file).clear(); // the run that begins is at work there
+        } else if (isFold) {
           FileOps.SYSTEM.deleteTree(file);
         }
       }
@@ -249,23 +263,25 @@ public final class CrossValidation {
     return folder.resolve("predictions.jsonl");
   }
 
-  private Outcome run(TaskType task, Dataset rows, Compute compute, Path folder)
+  private Outcome run(
+      TaskType task, Dataset rows, Compute compute, Path folder, Runnable begin)
       throws IOException {
+    boolean resumes = config.flag(RunOption.RESUME);
     List<FoldResult> results = new ArrayList<>();
     boolean isFirst = true; // of those that are run now
     for (int number = 1; number <= count; number++) {
       Path place = folder.resolve(FOLD + number);
       FoldFolder fold = new FoldFolder(place);
-      if (fold.done() == null) {
+      if (!resumes || fold.done() == null) {
         listener.onPreparing(left(number, results.size()));
         listener.onNote("fold " + number + " of " + count);
         boolean interrupted =
             stopRequested.getAsBoolean()
                 || new TrainRun(
-                        foldConfig(place, compute),
+                        foldConfig(place, compute, resumes),
                         new Datasets(rows, null, null),
                         new Fold(number, count),
-                        new Once(listener, isFirst),
+                        new Once(listener, isFirst, begin),
                         stopRequested)
                     .run()
                     .training()
@@ -295,13 +311,13 @@ public final class CrossValidation {
   }
 
   /** A fold that was begun goes on from its checkpoint, where there is one. */
-  private RunConfig foldConfig(Path place, Compute compute) {
-    boolean hasCheckpoint = Files.isDirectory(place.resolve("checkpoints"));
+  private RunConfig foldConfig(Path place, Compute compute, boolean resumes) {
+    boolean goesOn = resumes && Files.isDirectory(OutputFolder.checkpoints(place));
     return compute
         .in(config)
         .with(RunOption.OUTPUT_DIR, place.toString())
-        .with(RunOption.RESUME, Boolean.toString(hasCheckpoint))
-        .with(RunOption.OVERWRITE, Boolean.toString(!hasCheckpoint));
+        .with(RunOption.RESUME, Boolean.toString(goesOn))
+        .with(RunOption.OVERWRITE, Boolean.toString(!goesOn));
   }
 
   private Outcome end(TaskType task, List<FoldResult> results, Path folder) throws IOException {
@@ -325,9 +341,9 @@ public final class CrossValidation {
     }
     Path predictions = task.predicts() ? joined(folder) : null;
     Outcome outcome = new Outcome(results, means, errors, predictions, folder, false, task);
-    ObjectNode summary = (ObjectNode) JSON.readTree(summaryFile(folder).toFile());
+    ObjectNode summary = (ObjectNode) JSON.readTree(OutputFolder.crossValidation(folder).toFile());
     summary.setAll(toJson(outcome));
-    write(summaryFile(folder), summary);
+    write(OutputFolder.crossValidation(folder), summary);
     return outcome;
   }
 
@@ -371,11 +387,13 @@ public final class CrossValidation {
   private static final class Once implements RunListener {
     private final RunListener next;
     private final boolean isFirst;
+    private final Runnable begin;
     private boolean hasBegun;
 
-    Once(RunListener next, boolean isFirst) {
+    Once(RunListener next, boolean isFirst, Runnable begin) {
       this.next = next;
       this.isFirst = isFirst;
+      this.begin = begin;
     }
 
     @Override
@@ -411,6 +429,7 @@ public final class CrossValidation {
     public void onModel(String model, long parameters, String backend, String precision) {
       hasBegun = true;
       if (isFirst) {
+        begin.run();
         next.onModel(model, parameters, backend, precision);
       }
     }

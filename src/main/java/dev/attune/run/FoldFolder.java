@@ -55,6 +55,12 @@ final class FoldFolder {
     return folder.resolve("predictions.jsonl");
   }
 
+  /** Removes what was left when an earlier fold was done. */
+  void clear() throws IOException {
+    Files.deleteIfExists(doneFile());
+    Files.deleteIfExists(predictionsFile());
+  }
+
   /** Leaves what a trained model says of the rows that were held out. */
   void finish(
       Fold fold,

@@ -63,8 +63,20 @@ final class OutputFolder implements AutoCloseable {
     }
   }
 
+  /** What a cross-validation notes of itself in its folder. */
+  static Path crossValidation(Path folder) {
+    return folder.resolve("cross_validation.json");
+  }
+
   /** Refuses a folder that {@link #prepare} would refuse, and changes nothing. */
   static void checkFree(Path folder, boolean overwrite, boolean resume) {
+    if (Files.exists(crossValidation(folder))) {
+      throw new InputException(
+          RunOption.OUTPUT_DIR.with(folder)
+              + " holds a cross-validation; give another folder, or "
+              + RunOption.K_FOLD
+              + " to go on with it or to replace it");
+    }
     try {
       check(folder, overwrite, resume);
     } catch (IOException e) {

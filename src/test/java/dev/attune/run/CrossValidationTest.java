@@ -341,4 +341,60 @@ class CrossValidationTest {
     assertTrue(message.startsWith(parts[1]), message);
     assertEquals(option[1].equals("90"), message.contains("too few for 90 folds"), message);
   }
+
+  private String refusalAnew(RunConfig.Builder options) {
+    return RunOption.worded(
+        assertThrows(InputException.class, () -> run(options, new Heard(99))).getMessage());
+  }
+
+  /** A cross-validation is there until another takes its first step in its place. */
+  @Test
+  void whatIsRefusedLeavesTheOneBeforeWhole() throws IOException {
+    String before = Files.readString(run(options(output), new Heard(99)).predictions());
+    RunConfig.Builder again = options(output).set(RunOption.OVERWRITE, "true");
+    refusalAnew(again.set(RunOption.K_FOLD, "62"));
+    refusalAnew(options(output).set(RunOption.OVERWRITE, "true").set(RunOption.CLASS_WEIGHTS, "no=1"));
+    assertEquals(before, Files.readString(output.resolve("predictions.jsonl")));
+    Heard resumed = new Heard(99);
+    run(options(output).set(RunOption.RESUME, "true"), resumed);
+    assertEquals(0, resumed.steps, "it was done");
+    Heard replaced = new Heard(99);
+    CrossValidation.Outcome two =
+        run(options(output).set(RunOption.OVERWRITE, "true").set(RunOption.K_FOLD, "2"), replaced);
+    assertEquals(2, two.folds().size());
+    assertEquals(8, replaced.steps);
+    assertFalse(Files.exists(output.resolve("fold-3")));
+  }
+
+  @Test
+  void aRefusedOneLeavesNothingThatStandsInTheWay() {
+    refusalAnew(options(output).set(RunOption.CLASS_WEIGHTS, "no=1"));
+    assertEquals(3, run(options(output), new Heard(99)).folds().size());
+  }
+
+  @Test
+  void runsAndCrossValidationsDoNotTakeEachOthersFolders() {
+    run(options(output), new Heard(99));
+    RunConfig.Builder plain = options(output).set(RunOption.K_FOLD, "0");
+    for (String overwrite : List.of("false", "true")) {
+      String message =
+          RunOption.worded(
+              assertThrows(
+                      InputException.class,
+                      () ->
+                          new TrainRun(
+                                  plain.set(RunOption.OVERWRITE, overwrite).build(),
+                                  new Heard(99),
+                                  () -> false)
+                              .run())
+                  .getMessage());
+      assertTrue(message.contains("holds a cross-validation; give another folder"), message);
+    }
+    Path model = scratch.resolve("whole");
+    new TrainRun(
+            options(model).set(RunOption.K_FOLD, "0").build(), new Heard(99), () -> false)
+        .run();
+    String message = refusalAnew(options(model).set(RunOption.OVERWRITE, "true"));
+    assertTrue(message.contains("holds a run that is no cross-validation"), message);
+  }
 }
