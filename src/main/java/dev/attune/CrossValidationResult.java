@@ -15,8 +15,8 @@ import java.util.Map;
  * @param stopped whether it was stopped on request, or by an interrupt, before its end: then the
  *     folder holds what to {@link Trainer#resume} from
  * @param predictions JSON lines: what was predicted of each example by the model that had not
- *     learned it, in their order, with its "row" (and "file", where it is of several) and "fold"; null where it was stopped, where no
- *     folder was given, of language models and of embeddings
+ *     learned it, in their order, with its "row" (and "file", where it is of several) and "fold";
+ *     null where it was stopped, where no folder was given, of language models and of embeddings
  */
 public record CrossValidationResult(
     List<Fold> folds,

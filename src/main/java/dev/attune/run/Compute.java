@@ -93,8 +93,7 @@ public record Compute(
 
   /** The same as options, for runs that are to compute so whatever is the fastest. */
   RunConfig in(RunConfig config) {
-    RunConfig fixed =
-        config.with(RunOption.PRECISION, precision.name().toLowerCase(Locale.ROOT));
+    RunConfig fixed = config.with(RunOption.PRECISION, precision.name().toLowerCase(Locale.ROOT));
     return level.map(isa -> fixed.with(RunOption.ISA, isa.label())).orElse(fixed);
   }
 

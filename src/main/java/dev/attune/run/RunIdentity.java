@@ -69,7 +69,7 @@ final class RunIdentity {
     boolean evaluationsCount =
         TrainPlan.evaluations(earlier).keepsBest()
             || TrainPlan.followsEvaluations(earlier)
-            || CrossValidation.isAskedFor(earlier); // they are what it is for
+            || earlier.smallInteger(RunOption.K_FOLD) != 0; // they are what it is for
     for (RunOption option : RunOption.TRAIN) {
       boolean stays =
           option.onResume() == OnResume.STAYS

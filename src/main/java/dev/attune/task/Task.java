@@ -156,7 +156,8 @@ public interface Task extends TargetChecks {
    * @param data the same, encoded for evaluation or prediction, whose batches will be added in
    *     their order
    * @param sink hears each row's prediction, in order
-   * @throws UnsupportedOperationException where models give no {@linkplain TaskType#predicts predictions}
+   * @throws UnsupportedOperationException where models give no {@linkplain TaskType#predicts
+   *     predictions}
    */
   Reading reading(Dataset dataset, EncodedDataset data, BiConsumer<Example, Prediction> sink);
 

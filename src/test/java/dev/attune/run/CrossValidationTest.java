@@ -288,8 +288,7 @@ class CrossValidationTest {
     rest.add(0, csv.get(0));
     Path second = Files.write(scratch.resolve("a.csv"), rest);
     RunConfig.Builder options =
-        options(output)
-            .set(RunOption.TRAIN_FILE, List.of(first.toString(), second.toString()));
+        options(output).set(RunOption.TRAIN_FILE, List.of(first.toString(), second.toString()));
     CrossValidation.Outcome outcome = run(options, new Heard(99));
     List<JsonNode> predictions = lines(outcome.predictions());
     assertEquals(ROWS, predictions.size());

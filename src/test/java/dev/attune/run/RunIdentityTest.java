@@ -98,8 +98,7 @@ class RunIdentityTest {
             "7");
     for (Map.Entry<RunOption, String> other : others.entrySet()) {
       RunIdentity now = new RunIdentity(folds.with(other.getKey(), other.getValue()), facts());
-      String message =
-          assertThrows(InputException.class, () -> now.checkSame(state)).getMessage();
+      String message = assertThrows(InputException.class, () -> now.checkSame(state)).getMessage();
       assertTrue(message.contains(other.getKey().toString()), message);
     }
   }
