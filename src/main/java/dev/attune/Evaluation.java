@@ -9,7 +9,7 @@ import java.util.Map;
  *
  * @param step after which it was made
  * @param epoch passes over the data done, as a fraction
- * @param metrics the mean loss, then those of the kind of model, by name
+ * @param metrics the mean loss, where such data has one, then those of the kind of model, by name
  * @param best whether it is the best so far
  */
 public record Evaluation(long step, double epoch, Map<String, Double> metrics, boolean best) {
