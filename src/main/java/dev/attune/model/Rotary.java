@@ -18,8 +18,7 @@ import java.util.TreeSet;
  * @param positions the longest sequence that the model is said to read
  * @param goesOn whether these are the frequencies of longer ones too
  */
-public record Rotary(
-    int size, float[] frequencies, float scale, int positions, boolean goesOn) {
+public record Rotary(int size, float[] frequencies, float scale, int positions, boolean goesOn) {
   /** Where keys stand: under the new name or the old one. */
   private static final String OF_PARAMETERS = " of rope_parameters (or rope_scaling)";
 

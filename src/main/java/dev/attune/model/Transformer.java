@@ -123,7 +123,8 @@ public final class Transformer implements AutoCloseable {
     if (relative != null) {
       TransformerConfig.RelativePositions r = config.relative();
       int[] ofDistances =
-          RelativeBias.buckets(r.maxDistance(), r.buckets(), r.maxDistance(), !config.attention().isCausal());
+          RelativeBias.buckets(
+              r.maxDistance(), r.buckets(), r.maxDistance(), !config.attention().isCausal());
       buckets = Buffer.allocate(allocator, (long) ofDistances.length * Integer.BYTES, false);
       ByteBuffer bytes =
           ByteBuffer.allocateDirect(ofDistances.length * Integer.BYTES)

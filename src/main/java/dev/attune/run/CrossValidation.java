@@ -263,8 +263,7 @@ public final class CrossValidation {
     return folder.resolve("predictions.jsonl");
   }
 
-  private Outcome run(
-      TaskType task, Dataset rows, Compute compute, Path folder, Runnable begin)
+  private Outcome run(TaskType task, Dataset rows, Compute compute, Path folder, Runnable begin)
       throws IOException {
     boolean resumes = config.flag(RunOption.RESUME);
     List<FoldResult> results = new ArrayList<>();

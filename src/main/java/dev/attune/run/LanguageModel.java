@@ -127,8 +127,8 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * Tokens of a text at most: what the model was made for, unless texts are to become longer and its
-   * positions go on.
+   * Tokens of a text at most: what the model was made for, unless texts are to become longer and
+   * its positions go on.
    */
   private int most(TextGeneration chosen, List<Prompt> prompts) {
     long wanted = chosen.wanted(prompts);

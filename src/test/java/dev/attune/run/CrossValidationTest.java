@@ -352,7 +352,8 @@ class CrossValidationTest {
     String before = Files.readString(run(options(output), new Heard(99)).predictions());
     RunConfig.Builder again = options(output).set(RunOption.OVERWRITE, "true");
     refusalAnew(again.set(RunOption.K_FOLD, "62"));
-    refusalAnew(options(output).set(RunOption.OVERWRITE, "true").set(RunOption.CLASS_WEIGHTS, "no=1"));
+    refusalAnew(
+        options(output).set(RunOption.OVERWRITE, "true").set(RunOption.CLASS_WEIGHTS, "no=1"));
     assertEquals(before, Files.readString(output.resolve("predictions.jsonl")));
     Heard resumed = new Heard(99);
     run(options(output).set(RunOption.RESUME, "true"), resumed);
@@ -390,8 +391,7 @@ class CrossValidationTest {
       assertTrue(message.contains("holds a cross-validation; give another folder"), message);
     }
     Path model = scratch.resolve("whole");
-    new TrainRun(
-            options(model).set(RunOption.K_FOLD, "0").build(), new Heard(99), () -> false)
+    new TrainRun(options(model).set(RunOption.K_FOLD, "0").build(), new Heard(99), () -> false)
         .run();
     String message = refusalAnew(options(model).set(RunOption.OVERWRITE, "true"));
     assertTrue(message.contains("holds a run that is no cross-validation"), message);

@@ -31,7 +31,8 @@ class DiskRoomTest {
         assertThrows(InputException.class, () -> room.checkUsable(folder, 5_199_999_999L));
     String message = RunOption.worded(e.getMessage());
     assertTrue(message.startsWith("--output-dir " + folder + " is on a disk with"), message);
-    assertTrue(message.contains("--save-total-limit and one more of those of --save-steps"), message);
+    assertTrue(
+        message.contains("--save-total-limit and one more of those of --save-steps"), message);
     DiskRoom.of(1, 1, false, false, 2, false).check(folder, 0);
     // What an earlier run left there is replaced.
     DiskRoom.of(Long.MAX_VALUE / 64, 0, false, false, 2, false).check(folder, Long.MAX_VALUE / 4);

@@ -70,8 +70,8 @@ final class LevelTiming {
   }
 
   /**
-   * Whether a level gives the numbers of another in bf16, but for rounding: what is asked of a level
-   * before it is chosen on a processor that nobody has seen it on.
+   * Whether a level gives the numbers of another in bf16, but for rounding: what is asked of a
+   * level before it is chosen on a processor that nobody has seen it on.
    */
   static boolean agrees(Isa level, Isa with) {
     try (Bench one = new Bench(level);
@@ -121,8 +121,7 @@ final class LevelTiming {
       bytes.flip();
       float[] values = new float[elements];
       for (int i = 0; i < elements; i++) {
-        values[i] =
-            dtype == DType.BF16 ? DType.fromBf16(bytes.getShort()) : bytes.getFloat();
+        values[i] = dtype == DType.BF16 ? DType.fromBf16(bytes.getShort()) : bytes.getFloat();
       }
       return values;
     }

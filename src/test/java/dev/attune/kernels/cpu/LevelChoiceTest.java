@@ -92,7 +92,8 @@ class LevelChoiceTest {
   @Test
   void wrongNumbersAreSeen() {
     List<float[]> right = List.of(new float[] {1, -1, 0.5f}, new float[] {100, 0});
-    assertTrue(LevelTiming.agree(right, List.of(new float[] {1.01f, -1, 0.5f}, new float[] {99, 1})));
+    assertTrue(
+        LevelTiming.agree(right, List.of(new float[] {1.01f, -1, 0.5f}, new float[] {99, 1})));
     assertFalse(LevelTiming.agree(right, List.of(new float[] {1, -1, 0.9f}, new float[] {100, 0})));
     assertFalse(
         LevelTiming.agree(right, List.of(new float[] {1, -1, Float.NaN}, new float[] {100, 0})));
