@@ -330,17 +330,33 @@ class LanguageModelBadInputTest {
         scratch.resolve("merged").toString());
   }
 
+  /** Where a length bounds texts; without one, rotary positions go on. */
   @Test
   void aPromptLongerThanTheContextIsNeverCut() throws IOException {
     String prompt = "x".repeat(TinyDecoder.CONTEXT);
     List<String> parts = List.of("the prompt has 64 tokens", "the context holds 64");
-    generateRefused(parts, decoder, "--prompt", prompt);
-    generateRefused(parts, decoder, "--prompt", prompt, "--num-beams", "2");
+    generateRefused(parts, decoder, "--prompt", prompt, "--max-length", "64");
+    generateRefused(
+        parts, decoder, "--prompt", prompt, "--max-length", "64", "--num-beams", "2");
     generateRefused(
         List.of("prompt 2 of 2: the prompt has 64 tokens"),
         decoder,
+        "--max-length",
+        "64",
         "--prompts",
         file("prompts.txt", "a\n" + prompt + "\n").toString());
+    Ended goesOn =
+        AttuneProcess.run(
+            scratch,
+            "generate",
+            "--model",
+            decoder.toString(),
+            "--prompt",
+            prompt,
+            "--max-new-tokens",
+            "3");
+    assertEquals(0, goesOn.status(), goesOn.err());
+    assertTrue(goesOn.err().contains("the model was made for 64"), goesOn.err());
   }
 
   @Test
