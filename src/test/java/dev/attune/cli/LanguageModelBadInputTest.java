@@ -336,8 +336,7 @@ class LanguageModelBadInputTest {
     String prompt = "x".repeat(TinyDecoder.CONTEXT);
     List<String> parts = List.of("the prompt has 64 tokens", "the context holds 64");
     generateRefused(parts, decoder, "--prompt", prompt, "--max-length", "64");
-    generateRefused(
-        parts, decoder, "--prompt", prompt, "--max-length", "64", "--num-beams", "2");
+    generateRefused(parts, decoder, "--prompt", prompt, "--max-length", "64", "--num-beams", "2");
     generateRefused(
         List.of("prompt 2 of 2: the prompt has 64 tokens"),
         decoder,
