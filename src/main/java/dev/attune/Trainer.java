@@ -1,12 +1,8 @@
 package dev.attune;
 
 import dev.attune.core.FileOps;
-import dev.attune.core.InterruptedCallException;
-import dev.attune.data.DataReport;
-import dev.attune.data.DataReportText;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
-import dev.attune.data.Finding;
 import dev.attune.run.CrossValidation;
 import dev.attune.run.Datasets;
 import dev.attune.run.OptionNames;
@@ -14,10 +10,7 @@ import dev.attune.run.RunConfig;
 import dev.attune.run.RunListener;
 import dev.attune.run.RunOption;
 import dev.attune.run.TrainRun;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -675,7 +668,7 @@ public final class Trainer<E> {
                       () ->
                           thread.isInterrupted()
                               || stopWhen != null && thread.onCaller(stopWhen::getAsBoolean);
-                  return work.run(data, new Listener(thread), stop);
+                  return work.run(data, new RunEvents(thread, onStep, onEvaluation), stop);
                 }));
   }
 
@@ -720,106 +713,5 @@ public final class Trainer<E> {
         outcome.standardError(),
         outcome.interrupted(),
         keepsFiles ? outcome.predictions() : null);
-  }
-
-  /** Hands on what a run tells: to the listeners, and to the log. */
-  private final class Listener implements RunListener {
-    private final RunThread thread;
-
-    Listener(RunThread thread) {
-      this.thread = thread;
-    }
-
-    private void tell(Runnable call) {
-      thread.onCaller(
-          () -> {
-            call.run();
-            return null;
-          });
-    }
-
-    @Override
-    public String worded(String message) {
-      return Faults.words(message);
-    }
-
-    @Override
-    public void onNote(String note) {
-      LOG.log(System.Logger.Level.INFO, () -> worded(note));
-    }
-
-    @Override
-    public void onTrouble(String note) {
-      LOG.log(System.Logger.Level.WARNING, () -> worded(note));
-    }
-
-    @Override
-    public void onTransfer(long doneBytes, long totalBytes, double bytesPerSecond) {
-      if (thread.isInterrupted()) {
-        throw new InterruptedCallException(
-            "interrupted while fetching; what has arrived is kept for the next time");
-      }
-    }
-
-    @Override
-    public void onDataReport(DataReport report) {
-      for (Finding finding : report.findings(Finding.Severity.WARNING)) {
-        LOG.log(
-            System.Logger.Level.WARNING, () -> worded(finding.split() + ": " + finding.message()));
-      }
-      LOG.log(
-          System.Logger.Level.DEBUG,
-          () -> {
-            ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-            DataReportText.print(
-                report, new PrintStream(bytes, true, StandardCharsets.UTF_8), this::worded);
-            return bytes.toString(StandardCharsets.UTF_8);
-          });
-    }
-
-    @Override
-    public void onModel(String model, long parameters, String backend, String precision) {
-      LOG.log(
-          System.Logger.Level.INFO,
-          () ->
-              String.format(
-                  Locale.ROOT,
-                  "training %s: %d parameters, %s, %s",
-                  model,
-                  parameters,
-                  backend,
-                  precision));
-    }
-
-    @Override
-    public void onStep(Step step) {
-      if (onStep != null) {
-        TrainingStep told =
-            new TrainingStep(
-                step.step(),
-                step.totalSteps(),
-                step.epoch(),
-                step.loss(),
-                step.gradNorm(),
-                step.learningRate(),
-                step.tokens(),
-                step.tokensPerSecond(),
-                step.secondsLeft());
-        tell(() -> onStep.accept(told));
-      }
-    }
-
-    @Override
-    public void onEvaluation(long step, double epoch, Map<String, Double> values, boolean best) {
-      if (onEvaluation != null) {
-        Evaluation told = new Evaluation(step, epoch, values, best);
-        tell(() -> onEvaluation.accept(told));
-      }
-    }
-
-    @Override
-    public void onCheckpoint(long step) {
-      LOG.log(System.Logger.Level.DEBUG, () -> "checkpoint of step " + step + " saved");
-    }
   }
 }

@@ -35,7 +35,11 @@ final class ComparisonView {
       for (Comparison.Mistake mistake : comparison.worst()) {
         Judgement judgement = mistake.judgement();
         ObjectNode one = list.addObject();
-        one.put("row", data.place(mistake.example().row()));
+        int row = mistake.example().row();
+        if (data.parts().size() > 1) {
+          one.put("file", data.file(row).toString());
+        }
+        one.put("row", data.rowInFile(row));
         one.put("text", text(mistake.example()));
         one.put("gold", judgement.gold());
         one.put("predicted", judgement.predicted());

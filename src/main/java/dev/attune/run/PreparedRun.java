@@ -104,6 +104,14 @@ final class PreparedRun implements AutoCloseable {
               + " or "
               + RunOption.VALIDATION_SPLIT);
     }
+    if (plan.trainer().batchSize() < task.leastBatch()) {
+      throw new InputException(
+          RunOption.BATCH_SIZE
+              + " is "
+              + plan.trainer().batchSize()
+              + "; rows are compared with the others of their batch, of which there must be at least "
+              + task.leastBatch());
+    }
     Data data = Data.of(config, task, read);
     Opening opening = new Opening();
     try {

@@ -266,6 +266,9 @@ record TrainPlan(
               + kept
               + "; at least 2 checkpoints are kept, so that a damaged one loses little");
     }
+    if (config.flag(RunOption.KEEP_FOLD_MODELS) && config.smallInteger(RunOption.K_FOLD) == 0) {
+      throw new InputException(RunOption.KEEP_FOLD_MODELS + " needs " + RunOption.K_FOLD);
+    }
   }
 
   /** Steps from one line of metrics.jsonl to the next. */

@@ -254,6 +254,11 @@ public final class Embedding implements Task {
   }
 
   @Override
+  public int leastBatch() {
+    return loss.kind().comparesRows(form) ? 2 : 1;
+  }
+
+  @Override
   public int pieceExamples() {
     return pieceExamples;
   }
@@ -348,6 +353,14 @@ public final class Embedding implements Task {
                 + " another number of negatives than "
                 + (of.columns() - 2)
                 + ", which the most have");
+    if (found.isTraining() && examples.size() < leastBatch()) {
+      found.add(
+          Severity.FATAL,
+          "nothing_to_compare",
+          "there is one row, and the loss "
+              + loss.kind().option()
+              + " compares rows with each other: there is nothing to learn");
+    }
     if (of.scored()) {
       examineScores(found, examples);
     } else if (found.isTraining() && loss.kind().isRanking() && !keepsApart) {

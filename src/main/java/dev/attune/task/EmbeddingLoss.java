@@ -67,6 +67,11 @@ record EmbeddingLoss(
       };
     }
 
+    /** Whether rows of this form are compared with each other alone, so that one has no loss. */
+    boolean comparesRows(TextGroups.Form form) {
+      return this == COSENT || isRanking() && form.columns() == 2;
+    }
+
     /** Losses of an example whose mean is its loss. */
     int parts() {
       return this == MULTIPLE_NEGATIVES_SYMMETRIC_RANKING ? 2 : 1;

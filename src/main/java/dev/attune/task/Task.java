@@ -112,6 +112,13 @@ public interface Task extends TargetChecks {
     return true;
   }
 
+  /**
+   * Examples that a batch must have to teach anything: 2 where they are compared with each other.
+   */
+  default int leastBatch() {
+    return 1;
+  }
+
   /** What the summed loss of a batch is divided by for its mean: what its targets count. */
   default double divisor(Batch batch) {
     return batch.supervisedTargets();

@@ -544,4 +544,17 @@ class EmbeddingRunsTest {
     refusal = run(train, "out").refusal();
     assertFalse(refusal.isEmpty());
   }
+
+  /** A loss that compares rows is 0 where there is one, and nothing would be learned. */
+  @Test
+  void rowsWithoutOthersToCompareThemWithAreRefused() throws IOException {
+    String refusal = run(lines("{\"anchor\": \"red\", \"positive\": \"cat\"}"), "out").refusal();
+    assertTrue(refusal.contains("one row, and the loss multiple-negatives-ranking"), refusal);
+    for (Path train : List.of(data(2, false), data(2, true))) {
+      refusal = run(train, "out").with(RunOption.BATCH_SIZE, "1").refusal();
+      assertTrue(refusal.startsWith("--batch-size is 1; rows are compared"), refusal);
+    }
+    // Negatives of its own are something to compare with.
+    run(data(3, false), "triplets").with(RunOption.BATCH_SIZE, "1").run();
+  }
 }
