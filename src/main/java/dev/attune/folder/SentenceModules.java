@@ -9,7 +9,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.core.JsonProblem;
 import dev.attune.core.Term;
-import dev.attune.hub.Hub;
 import dev.attune.model.Head.Pooling;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -59,9 +58,6 @@ public record SentenceModules(
     POOLINGS.put("lasttoken", Pooling.LAST);
   }
 
-  /** The max_seq_length of all-MiniLM-L6-v2, whose files we have none of. */
-  private static final int MINILM_LENGTH = 256;
-
   private static final Set<String> KNOWN_SETTINGS =
       Set.of(
           "__version__",
@@ -105,9 +101,7 @@ public record SentenceModules(
    */
   public static SentenceModules read(Path folder) {
     if (!areIn(folder)) {
-      return Hub.isMiniLm(folder)
-          ? new SentenceModules(Pooling.MEAN, true, MINILM_LENGTH, Map.of(), null, COSINE)
-          : plain();
+      return plain();
     }
     Path place = null;
     boolean normalizes = false;

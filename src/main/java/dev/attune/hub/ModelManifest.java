@@ -34,7 +34,7 @@ final class ModelManifest {
     for (Path file : list(folder)) {
       files
           .addObject()
-          .put("name", file.getFileName().toString())
+          .put("name", folder.relativize(file).toString().replace('\\', '/'))
           .put("size_bytes", Files.size(file))
           .put("crc32", Cache.crc32(file))
           .put("sha256", sha256(file));
@@ -107,7 +107,9 @@ final class ModelManifest {
         channel.force(true);
       }
     }
-    syncFolder(folder);
+    try (Stream<Path> folders = Files.walk(folder)) {
+      folders.filter(Files::isDirectory).forEach(ModelManifest::syncFolder);
+    }
   }
 
   /** Makes a rename in the folder durable, where the system lets folders be synced. */
@@ -120,8 +122,8 @@ final class ModelManifest {
   }
 
   private static List<Path> list(Path folder) throws IOException {
-    try (Stream<Path> files = Files.list(folder)) {
-      return files.sorted().toList();
+    try (Stream<Path> files = Files.walk(folder)) {
+      return files.filter(Files::isRegularFile).sorted().toList();
     }
   }
 }

@@ -7,7 +7,7 @@
  * <ul>
  *   <li><b>A folder is used as it is.</b> Nothing is copied, and an existing folder wins over a
  *       name, be it ours or the hub's.
- *   <li><b>{@code minilm} is an artifact of Maven Central</b>: an application has it on its class
+ *   <li><b>Models by name are artifacts of Maven Central</b>: an application has one on its class
  *       path, the command line lets Maven fetch it, so that the mirrors, proxies and offline
  *       switches that the user has set up there apply here too. Where there is no Maven, the JAR
  *       can be put into a folder by hand. A library starts no process: Maven is started only where

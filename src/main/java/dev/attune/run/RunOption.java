@@ -14,7 +14,7 @@ public enum RunOption {
   MODEL(
       "NAME|DIR",
       null,
-      "minilm, a Hugging Face folder, or ORG/NAME[@REVISION] of the Hugging Face Hub",
+      "minilm, bge-small-en, bge-small-zh, e5-small, a Hugging Face folder, or ORG/NAME[@REVISION] of the Hugging Face Hub",
       OnResume.BY_CONTENT),
   TASK(
       "TASK",

@@ -9,6 +9,8 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.attune.core.Cache;
 import dev.attune.core.InputException;
+import dev.attune.folder.SentenceModules;
+import dev.attune.model.Head.Pooling;
 import dev.attune.weights.TensorInfo;
 import dev.attune.weights.WeightFolder;
 import dev.attune.weights.WeightSource;
@@ -33,7 +35,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class HubTest {
   private static final Path REPOSITORY =
       Path.of(System.getProperty("user.home"), ".m2", "repository");
-  private static final Path JAR = MiniLm.ARTIFACT.inRepository(REPOSITORY);
+  private static final Path JAR = NamedModel.MINILM.artifact().inRepository(REPOSITORY);
   private static final List<String> NO_MAVEN = List.of("no-such-program-mvn");
 
   @TempDir Path folder;
@@ -54,7 +56,8 @@ class HubTest {
     String name = refusal("bert-base-uncased");
     assertTrue(name.contains("model folder bert-base-uncased not found (looked in "), name);
     assertTrue(name.contains("switched off by HF_HUB_OFFLINE"), name);
-    assertTrue(refusal("./bert-base-uncased").contains("[minilm]"));
+    assertTrue(
+        refusal("./bert-base-uncased").contains("[minilm, bge-small-en, bge-small-zh, e5-small]"));
     assertTrue(refusal(" ").contains("no model given"));
     assertTrue(refusal("a\u0000b").contains("is not a path"));
   }
@@ -63,14 +66,14 @@ class HubTest {
   void withoutMavenTheMessageSaysWhichFileGoesWhere() {
     String message = refusal(fetcher(folder, NO_MAVEN));
     assertTrue(message.contains("no-such-program-mvn cannot be started"), message);
-    assertTrue(message.contains(MiniLm.ARTIFACT.fileName()), message);
+    assertTrue(message.contains(NamedModel.MINILM.artifact().fileName()), message);
     assertTrue(message.contains(folder.resolve("downloads").toString()), message);
   }
 
   @Test
   void aLibraryStartsNoProcessButNamesTheDependency() {
     String message = refusal(fetcher(folder, List.of()));
-    assertTrue(message.contains("Add the dependency " + MiniLm.ARTIFACT), message);
+    assertTrue(message.contains("Add the dependency " + NamedModel.MINILM.artifact()), message);
     assertTrue(message.contains(folder.resolve("downloads").toString()), message);
   }
 
@@ -127,7 +130,7 @@ class HubTest {
           new Hub(
                   Cache.at(folder),
                   new MavenArtifact.Fetcher(
-                      Cache.at(folder), folder, List.of(), MiniLm::onClassPath),
+                      Cache.at(folder), folder, List.of(), Entries::onClassPath),
                   settings(folder))
               .find("minilm", reports::add);
       assertEquals(List.of(), Hub.verify(model));
@@ -143,7 +146,7 @@ class HubTest {
     String message =
         refusal(
             new MavenArtifact.Fetcher(
-                Cache.at(folder), folder, List.of(), () -> Optional.of(other)));
+                Cache.at(folder), folder, List.of(), entry -> Optional.of(other)));
     assertTrue(
         message.contains("all-minilm-l6-v2.onnx from the class path is not that of"), message);
   }
@@ -160,11 +163,11 @@ class HubTest {
   @Test
   @DisabledOnOs(OS.WINDOWS)
   void anotherFileThanThePinnedOneIsRefused() throws Exception {
-    String script = "echo other > " + MiniLm.ARTIFACT.fileName();
+    String script = "echo other > " + NamedModel.MINILM.artifact().fileName();
     String message = refusal(fetcher(folder, List.of("sh", "-c", script)));
     assertTrue(message.contains("is not the file that was published"), message);
     Path models = folder.resolve("models");
-    assertFalse(Files.exists(models.resolve(MiniLm.folderName())));
+    assertFalse(Files.exists(models.resolve(NamedModel.MINILM.folderName())));
   }
 
   @Test
@@ -173,7 +176,7 @@ class HubTest {
     Hub hub = new Hub(Cache.at(folder), fetcher(REPOSITORY, NO_MAVEN), settings(folder));
     List<String> reports = new ArrayList<>();
     Path model = hub.find("minilm", reports::add);
-    assertEquals(folder.resolve("models").resolve(MiniLm.folderName()), model);
+    assertEquals(folder.resolve("models").resolve(NamedModel.MINILM.folderName()), model);
     assertEquals(2, reports.size(), reports.toString());
     assertEquals(List.of(), Hub.verify(model));
     // The hash of the file that the Python script of the same purpose writes.
@@ -205,6 +208,33 @@ class HubTest {
         reports.get(5).contains("config.json differs from its recorded CRC-32"),
         "the sum tells what the size does not: " + reports);
     assertEquals(List.of(), Hub.verify(model));
+  }
+
+  /** Hashes of weights that were compared with ONNX Runtime, vector by vector. */
+  @ParameterizedTest
+  @CsvSource({
+    "bge-small-en, 7729f2cb94ad5e3d954f8c1f9a84f1c995b33bc843a353de5cc6a77caea7544d, 30522, FIRST",
+    "bge-small-zh, 112e021fbe68aa8f62e9a7a0d54342b5f15f33668cbb4873a5aa26969cd8edfe, 21128, FIRST",
+    "e5-small, d7ae8c7651d984d714ed2ab7e87c80202a0aaba920da965c5b2a1c85af128dfc, 30522, MEAN"
+  })
+  void theOtherModelsByNameAreConvertedToTheSameWeights(
+      String name, String sha256, int vocabulary, Pooling pooling) throws Exception {
+    NamedModel named = NamedModel.named(name).orElseThrow();
+    assumeTrue(
+        Files.exists(named.artifact().inRepository(REPOSITORY)),
+        "needs " + named.artifact() + " in the local Maven repository");
+    Path model =
+        new Hub(Cache.at(folder), fetcher(REPOSITORY, NO_MAVEN), settings(folder))
+            .find(name, Progress.silent());
+    assertEquals(sha256, ModelManifest.sha256(model.resolve("model.safetensors")));
+    assertEquals(vocabulary, Files.readAllLines(model.resolve("vocab.txt")).size());
+    SentenceModules modules = SentenceModules.read(model);
+    assertEquals(pooling, modules.pooling());
+    assertTrue(modules.normalizes());
+    assertEquals(named.prompts(), modules.prompts());
+    Path pooled = model.resolve("1_Pooling").resolve("config.json");
+    Files.writeString(pooled, "{}");
+    assertEquals(1, Hub.verify(model).size(), "files of folders are listed too");
   }
 
   @Test
@@ -241,7 +271,8 @@ class HubTest {
     Hub hub =
         new Hub(
             Cache.at(home),
-            new MavenArtifact.Fetcher(Cache.at(home), REPOSITORY, NO_MAVEN, Optional::empty),
+            new MavenArtifact.Fetcher(
+                Cache.at(home), REPOSITORY, NO_MAVEN, entry -> Optional.empty()),
             settings(home));
     Path model = hub.find("minilm", System.out::println);
     System.out.println(Hub.verify(model).isEmpty() ? "verified" : "damaged");
@@ -253,11 +284,14 @@ class HubTest {
   }
 
   private static void requireJar() {
-    assumeTrue(Files.exists(JAR), "needs " + MiniLm.ARTIFACT + " in the local Maven repository");
+    assumeTrue(
+        Files.exists(JAR),
+        "needs " + NamedModel.MINILM.artifact() + " in the local Maven repository");
   }
 
   private MavenArtifact.Fetcher fetcher(Path repository, List<String> maven) {
-    return new MavenArtifact.Fetcher(Cache.at(folder), repository, maven, Optional::empty);
+    return new MavenArtifact.Fetcher(
+        Cache.at(folder), repository, maven, entry -> Optional.empty());
   }
 
   private String refusal(String model) {
