@@ -4,6 +4,7 @@ import dev.attune.ops.Projection;
 import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import java.util.List;
 
 /** A transformer with a head. Closing it frees its parameters. */
 public interface Model extends AutoCloseable {
@@ -20,6 +21,13 @@ public interface Model extends AutoCloseable {
 
   /** What is added to a token's place in its sequence to find its row of the position table. */
   int positionOffset();
+
+  /**
+   * Rotary positions that depend on how long a text is: each batch brings a table of each, a row for
+   * each of its rows ({@link Inputs#rotaryTables}), and its positions are the numbers of the rows.
+   * Empty: the model has what it needs.
+   */
+  List<Rotary> batchRotaries();
 
   Parameters parameters();
 

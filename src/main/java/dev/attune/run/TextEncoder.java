@@ -154,7 +154,7 @@ public final class TextEncoder implements AutoCloseable {
       while (batches.hasNext()) {
         InterruptedCallException.check("embedding");
         Batch batch = batches.next();
-        Inputs inputs = lane.staging().stage(batch);
+        Inputs inputs = lane.staging().stage(batch, model.batchRotaries());
         tape.begin(false);
         Tensor vectors = model.forward(tape, inputs);
         FloatBuffer values =
