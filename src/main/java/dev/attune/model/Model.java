@@ -19,6 +19,17 @@ public interface Model extends AutoCloseable {
   /** The longest sequence its positions allow, special tokens included. */
   int maxLength();
 
+  /** The longest sequence that config.json speaks of. */
+  int statedLength();
+
+  /**
+   * Makes longer sequences possible, where positions go on beyond what config.json speaks of, as
+   * rotary ones do.
+   *
+   * @return whether sequences of this length can be read now
+   */
+  boolean reach(int length);
+
   /** What is added to a token's place in its sequence to find its row of the position table. */
   int positionOffset();
 

@@ -107,12 +107,12 @@ public final class TransformerModel implements Model {
     return body.reach();
   }
 
-  /**
-   * Makes longer sequences possible, where positions go on beyond what config.json speaks of, as
-   * rotary ones do.
-   *
-   * @return whether sequences of this length can be read now
-   */
+  @Override
+  public int statedLength() {
+    return family.config().maxLength();
+  }
+
+  @Override
   public boolean reach(int length) {
     return body.reach(length);
   }
