@@ -10,6 +10,7 @@ import dev.attune.memory.HostMirror;
 import dev.attune.memory.HostWindow;
 import dev.attune.model.Inputs;
 import dev.attune.model.KeyValueCache;
+import dev.attune.model.Rotary;
 import dev.attune.model.TransformerModel;
 import dev.attune.ops.Cast;
 import dev.attune.ops.Projection;
@@ -64,8 +65,12 @@ final class Decoding implements AutoCloseable {
   private final HostWindow window;
   private final int slotRows;
   private final int spareSlot;
+  private final List<Rotary> rotaries; // see Model.batchRotaries
+  private final HostMirror rotaryTables; // null where there are none
 
   // The pass that is being put together.
+  private final int[] places = new int[PASS_ROWS]; // of its rows, and the lengths of their texts
+  private final int[] lengths = new int[PASS_ROWS];
   private int rows;
   private int sequences;
   private int wanted;
@@ -86,6 +91,10 @@ final class Decoding implements AutoCloseable {
     this.mirror = new HostMirror(backend, (long) ARRAYS * ARRAY * Integer.BYTES, false);
     this.ints = mirror.host().asIntBuffer();
     this.window = new HostWindow(backend);
+    this.rotaries = model.batchRotaries();
+    long tables = (long) PASS_ROWS * rotaries.stream().mapToInt(Rotary::size).sum();
+    this.rotaryTables =
+        rotaries.isEmpty() ? null : new HostMirror(backend, tables * Float.BYTES, false);
   }
 
   /** Slots with enough rows to fill up a pass. */
@@ -121,7 +130,7 @@ final class Decoding implements AutoCloseable {
       Check.argument(part.count <= PROMPT_ROWS, "%d rows at a time", part.count);
       beginSequence(part.slot, part.first + part.count);
       for (int i = 0; i < part.count; i++) {
-        addRow(part.slot, part.ids[part.first + i], part.first + i);
+        addRow(part.slot, part.ids[part.first + i], part.first + i, part.ids.length);
       }
       if (part.isLast()) {
         wantLogits();
@@ -144,7 +153,7 @@ final class Decoding implements AutoCloseable {
     begin();
     for (int b = 0; b < B; b++) {
       beginSequence(slots[b], places[b] + 1);
-      addRow(slots[b], tokens[b], places[b]);
+      addRow(slots[b], tokens[b], places[b], places[b] + 1);
       wantLogits();
     }
     return run();
@@ -163,9 +172,18 @@ final class Decoding implements AutoCloseable {
     sequences++;
   }
 
-  private void addRow(int slot, int id, int place) {
+  /**
+   * Where positions depend on how long a text is, those of a prompt are those of the whole prompt,
+   * and a token that is added brings its own: keys of the rows before stay as they are, as in
+   * Transformers.
+   *
+   * @param length of the text whose position it is
+   */
+  private void addRow(int slot, int id, int place, int length) {
     put(IDS, rows, checked(id));
-    put(POSITIONS, rows, place);
+    put(POSITIONS, rows, rotaries.isEmpty() ? place : rows);
+    lengths[rows] = length;
+    places[rows] = place;
     put(CACHE_ROWS, rows, slot * slotRows + place);
     rows++;
   }
@@ -181,7 +199,7 @@ final class Decoding implements AutoCloseable {
       int count = Math.min(slotRows, GROUP + 1 - rows);
       beginSequence(slot, count);
       for (int i = 0; i < count; i++) {
-        addRow(slot, 0, i);
+        addRow(slot, 0, i, count);
       }
       slot++;
     }
@@ -195,6 +213,9 @@ final class Decoding implements AutoCloseable {
   private FloatBuffer run() {
     put(CU_SEQLENS, sequences, rows);
     mirror.push(0, ARRAYS * ARRAY * Integer.BYTES);
+    if (rotaryTables != null) {
+      putTables();
+    }
     tape.begin(false);
     Inputs inputs =
         new Inputs(
@@ -209,7 +230,8 @@ final class Decoding implements AutoCloseable {
             0,
             0,
             0,
-            0);
+            0,
+            rotaryTables == null ? 0 : rotaryTables.address());
     cache.place(address(CACHE_ROWS), address(STARTS), address(COUNTS));
     if (wanted == 0) {
       model.body().fill(tape, inputs, cache);
@@ -245,6 +267,24 @@ final class Decoding implements AutoCloseable {
     return window.read(logits.address(), logits.sizeBytes()).asFloatBuffer();
   }
 
+  private void putTables() {
+    FloatBuffer tables = rotaryTables.host().asFloatBuffer();
+    for (Rotary rotary : rotaries) {
+      int first = 0;
+      while (first < rows) {
+        int last = first;
+        while (last + 1 < rows
+            && lengths[last + 1] == lengths[first]
+            && places[last + 1] == places[last] + 1) {
+          last++;
+        }
+        rotary.fill(lengths[first], places[first], last + 1 - first, tables);
+        first = last + 1;
+      }
+    }
+    rotaryTables.push(0, tables.position() * Float.BYTES);
+  }
+
   private int checked(int id) {
     if (id < 0 || id >= vocabulary()) {
       throw new InputException(
@@ -269,5 +309,8 @@ final class Decoding implements AutoCloseable {
   public void close() {
     cache.close();
     mirror.close();
+    if (rotaryTables != null) {
+      rotaryTables.close();
+    }
   }
 }

@@ -51,8 +51,10 @@ final class Block {
    *
    * @param heads with the layer's window
    * @param rope null where heads do not turn
+   * @param turnsFirst whether even the first position changes heads: it does where sines and
+   *     cosines are scaled
    */
-  record Place(Attention.Heads heads, Rope.Table rope) {}
+  record Place(Attention.Heads heads, Rope.Table rope, boolean turnsFirst) {}
 
   private final TransformerConfig config;
   private final Norm beforeAttention; // null where none stands there; likewise the others
@@ -223,6 +225,7 @@ final class Block {
       long positions) {
     long B = inputs.sequences();
     boolean isPlaced = !at.heads.causal() && (at.heads.window() > 0 || distances != null);
+    isPlaced |= positions == 0 && at.turnsFirst;
     if (queryKeyValue.weight().isQuantized() || isPlaced) {
       // Packed together, the three cannot be told apart; and attention takes a lone row for the
       // last of its sequence, from which it counts windows and distances.

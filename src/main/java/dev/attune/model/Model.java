@@ -4,6 +4,7 @@ import dev.attune.ops.Projection;
 import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import java.util.List;
 
 /** A transformer with a head. Closing it frees its parameters. */
 public interface Model extends AutoCloseable {
@@ -18,8 +19,26 @@ public interface Model extends AutoCloseable {
   /** The longest sequence its positions allow, special tokens included. */
   int maxLength();
 
+  /** The longest sequence that config.json speaks of. */
+  int statedLength();
+
+  /**
+   * Makes longer sequences possible, where positions go on beyond what config.json speaks of, as
+   * rotary ones do.
+   *
+   * @return whether sequences of this length can be read now
+   */
+  boolean reach(int length);
+
   /** What is added to a token's place in its sequence to find its row of the position table. */
   int positionOffset();
+
+  /**
+   * Rotary positions that depend on how long a text is: each batch brings a table of each, a row for
+   * each of its rows ({@link Inputs#rotaryTables}), and its positions are the numbers of the rows.
+   * Empty: the model has what it needs.
+   */
+  List<Rotary> batchRotaries();
 
   Parameters parameters();
 

@@ -7,6 +7,7 @@ import java.nio.FloatBuffer;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.IntFunction;
 
 /**
  * Rotary position embedding (Su et al., 2021): how fast each pair of a head's elements turns, as in
@@ -15,10 +16,17 @@ import java.util.TreeSet;
  * @param size elements of a head that rotate
  * @param frequencies (size / 2) radians per position
  * @param scale of sines and cosines, and so of queries and keys ("attention factor"); 1: none
- * @param positions the longest sequence that the model is said to read
- * @param goesOn whether these are the frequencies of longer ones too
+ * @param longer what turns texts otherwise that are longer than some length; null: all turn alike
  */
-public record Rotary(int size, float[] frequencies, float scale, int positions, boolean goesOn) {
+public record Rotary(int size, float[] frequencies, float scale, Longer longer) {
+  /**
+   * Texts of many tokens, which turn at frequencies of their own from their first position on.
+   *
+   * @param than the longest text that they are not for
+   * @param frequencies (size / 2) radians per position, of a text of so many tokens
+   */
+  public record Longer(int than, IntFunction<float[]> frequencies) {}
+
   /** Where keys stand: under the new name or the old one. */
   private static final String OF_PARAMETERS = " of rope_parameters (or rope_scaling)";
 
@@ -144,10 +152,10 @@ public record Rotary(int size, float[] frequencies, float scale, int positions, 
     }
     String type = p.path("rope_type").asText(p.path("type").asText("default"));
     float scale = 1;
-    int positions = context.most;
+    Longer longer = null;
     switch (type) {
-      // "dynamic": other frequencies come only beyond the positions of the model.
-      case "default", "dynamic" -> {}
+      case "default" -> {}
+      case "dynamic" -> longer = new Longer(context.most, stretching(p, base, size, context.most));
       case "linear" -> {
         double factor = required(p, "factor");
         for (int i = 0; i < frequencies.length; i++) {
@@ -161,10 +169,10 @@ public record Rotary(int size, float[] frequencies, float scale, int positions, 
         scale = (float) yarnScale(p, factor);
       }
       case "longrope" -> {
-        divide(frequencies, p.path("short_factor"));
+        float[] slowed = rounded(divided(frequencies, p, "long_factor"));
+        longer = new Longer(context.original(p), length -> slowed);
+        frequencies = divided(frequencies, p, "short_factor");
         scale = (float) longScale(p, factor(p, context), context.original(p));
-        // A longer text has other frequencies from its first position on ("long_factor").
-        positions = Math.min(positions, context.original(p));
       }
       default ->
           throw new InputException(
@@ -185,12 +193,15 @@ public record Rotary(int size, float[] frequencies, float scale, int positions, 
               + type
               + "' is not supported");
     }
+    return new Rotary(size, rounded(frequencies), scale, longer);
+  }
+
+  private static float[] rounded(double[] frequencies) {
     float[] rounded = new float[frequencies.length];
     for (int i = 0; i < rounded.length; i++) {
       rounded[i] = (float) frequencies[i];
     }
-    boolean goesOn = !type.equals("dynamic") && !type.equals("longrope");
-    return new Rotary(size, rounded, scale, positions, goesOn);
+    return rounded;
   }
 
   /**
@@ -268,10 +279,13 @@ public record Rotary(int size, float[] frequencies, float scale, int positions, 
     return factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));
   }
 
-  private static void divide(double[] frequencies, JsonNode factors) {
+  private static double[] divided(double[] frequencies, JsonNode p, String key) {
+    JsonNode factors = p.path(key);
     if (factors.size() != frequencies.length) {
       throw new InputException(
-          "config.json: 'short_factor'"
+          "config.json: '"
+              + key
+              + "'"
               + OF_PARAMETERS
               + " has "
               + factors.size()
@@ -279,9 +293,34 @@ public record Rotary(int size, float[] frequencies, float scale, int positions, 
               + frequencies.length
               + " are needed, one for each pair of elements that rotate");
     }
-    for (int i = 0; i < frequencies.length; i++) {
-      frequencies[i] /= positive("short_factor", factors.get(i));
+    double[] divided = new double[frequencies.length];
+    for (int i = 0; i < divided.length; i++) {
+      divided[i] = frequencies[i] / positive(key, factors.get(i));
     }
+    return divided;
+  }
+
+  /**
+   * "Dynamic NTK": the base grows with the length of the text beyond what the model was made for.
+   */
+  private static IntFunction<float[]> stretching(JsonNode p, double base, int size, int most) {
+    double factor = required(p, "factor");
+    if (size == 2) {
+      throw new InputException(
+          "config.json: one pair of elements of a head would rotate; rope_type 'dynamic'"
+              + OF_PARAMETERS
+              + " needs two");
+    }
+    return length -> {
+      // Step by step in f32, as in the reference.
+      float grown = (float) (factor * length) / most - (float) (factor - 1);
+      double stretched = (float) (base * (float) Math.pow(grown, (double) size / (size - 2)));
+      float[] frequencies = new float[size / 2];
+      for (int i = 0; i < frequencies.length; i++) {
+        frequencies[i] = (float) Math.pow(stretched, -2.0 * i / size);
+      }
+      return frequencies;
+    };
   }
 
   /** A number that may be absent; 0 counts as absent, as in the reference. */
@@ -321,10 +360,21 @@ public record Rotary(int size, float[] frequencies, float scale, int positions, 
     return value.doubleValue();
   }
 
-  /** Fills the table's rows from {@code firstPosition} on: (rows, size / 2, 2), cosine and sine. */
-  public void fill(int firstPosition, FloatBuffer rows) {
-    for (int position = firstPosition; rows.hasRemaining(); position++) {
-      for (float frequency : frequencies) {
+  /** Whether texts turn at frequencies that depend on how long they are. */
+  boolean dependsOnLength() {
+    return longer != null;
+  }
+
+  /**
+   * Writes rows of a table: (count, size / 2, 2), cosine and sine.
+   *
+   * @param length tokens of the text whose positions they are
+   */
+  public void fill(int length, int firstPosition, int count, FloatBuffer rows) {
+    boolean isLong = longer != null && length > longer.than;
+    float[] turning = isLong ? longer.frequencies.apply(length) : frequencies;
+    for (int position = firstPosition; position < firstPosition + count; position++) {
+      for (float frequency : turning) {
         double angle = position * frequency; // rounded to f32, as in the reference
         rows.put((float) Math.cos(angle) * scale).put((float) Math.sin(angle) * scale);
       }

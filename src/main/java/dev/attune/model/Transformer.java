@@ -25,6 +25,7 @@ import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 
@@ -45,6 +46,7 @@ public final class Transformer implements AutoCloseable {
   private final boolean keepsEmbeddings;
   private int keptLayers; // from the embeddings on, where these are kept as they are
   private final Norm finalNorm;
+  private final List<Rotary> batchRotaries; // see Model
   private final Map<Rotary, Buffer> tables = new IdentityHashMap<>();
   private volatile List<Block.Place> places = List.of();
   private final List<Buffer> outgrown = new ArrayList<>();
@@ -100,6 +102,14 @@ public final class Transformer implements AutoCloseable {
       keptLayers += keepsEmbeddings && isKept && keptLayers == layers.size() ? 1 : 0;
       layers.add(new Placed(block, layer));
     }
+    List<Rotary> rotaries =
+        config.layers().stream()
+            .map(TransformerConfig.Layer::rotary)
+            .filter(Objects::nonNull)
+            .distinct()
+            .toList();
+    boolean byLength = rotaries.stream().anyMatch(Rotary::dependsOnLength);
+    this.batchRotaries = byLength ? rotaries : List.of();
     builder.at(Depth.above(L, false));
     this.finalNorm =
         config.norms().before()
@@ -170,14 +180,16 @@ public final class Transformer implements AutoCloseable {
               a.isCausal(),
               layer.window(),
               a.scale());
-      made.add(new Block.Place(heads, ropeTable(layer.rotary(), length)));
+      Rotary rotary = layer.rotary();
+      boolean scales = rotary != null && rotary.scale() != 1;
+      made.add(new Block.Place(heads, ropeTable(rotary, length), scales));
     }
     places = List.copyOf(made);
     reach = length;
   }
 
   private Rope.Table ropeTable(Rotary rotary, int length) {
-    if (rotary == null) {
+    if (rotary == null || !batchRotaries.isEmpty()) {
       return null;
     }
     Buffer table = tables.get(rotary);
@@ -195,10 +207,29 @@ public final class Transformer implements AutoCloseable {
     for (int first = 0; first < length; first += rowsAtOnce) {
       int rows = Math.min(rowsAtOnce, length - first);
       ByteBuffer piece = ByteBuffer.allocateDirect(rows * rowBytes).order(ByteOrder.nativeOrder());
-      rotary.fill(first, piece.asFloatBuffer());
+      rotary.fill(first + rows, first, rows, piece.asFloatBuffer());
       table.write((long) first * rowBytes, piece);
     }
     return table;
+  }
+
+  /** How a layer attends in a pass: with the tables of the batch, where the model wants those. */
+  private Block.Place place(int layer, Inputs inputs) {
+    Block.Place at = places.get(layer);
+    Rotary rotary = layers.get(layer).layer.rotary();
+    if (batchRotaries.isEmpty() || rotary == null) {
+      return at;
+    }
+    long address = inputs.rotaryTables();
+    for (Rotary before : batchRotaries.subList(0, batchRotaries.indexOf(rotary))) {
+      address += inputs.rows() * before.size() * Float.BYTES;
+    }
+    return new Block.Place(
+        at.heads(), new Rope.Table(address, inputs.rows(), rotary.size()), at.turnsFirst());
+  }
+
+  List<Rotary> batchRotaries() {
+    return batchRotaries;
   }
 
   public TransformerConfig config() {
@@ -220,12 +251,17 @@ public final class Transformer implements AutoCloseable {
    * on all other rows, which nobody would read.
    */
   public Tensor forwardFirstRows(Tape tape, Inputs inputs) {
-    return forwardSome(tape, inputs, inputs.firstRows(), 0);
+    return forwardSome(
+        tape, inputs, inputs.firstRows(), batchRotaries.isEmpty() ? 0 : inputs.firstRows());
   }
 
   /** The same for the last row of each sequence. */
   Tensor forwardLastRows(Tape tape, Inputs inputs) {
-    return forwardSome(tape, inputs, inputs.lastRows(), inputs.lastPositions());
+    return forwardSome(
+        tape,
+        inputs,
+        inputs.lastRows(),
+        batchRotaries.isEmpty() ? inputs.lastPositions() : inputs.lastRows());
   }
 
   private Tensor forwardSome(Tape tape, Inputs inputs, long rows, long positions) {
@@ -233,7 +269,7 @@ public final class Transformer implements AutoCloseable {
     Tensor distances = distances(tape);
     State state = stack(tape, inputs, distances, null, before);
     Block block = layers.get(before).block;
-    Block.Place at = places.get(before);
+    Block.Place at = place(before, inputs);
     return last(tape, block.forwardRows(tape, state, inputs, at, distances, rows, positions));
   }
 
@@ -280,7 +316,7 @@ public final class Transformer implements AutoCloseable {
         tape.training() && keepsEmbeddings ? tape.untrained(distances, embedding) : embedding.get();
     for (int i = 0; i < count; i++) {
       Block block = layers.get(i).block;
-      Block.Place at = places.get(i);
+      Block.Place at = place(i, inputs);
       KeyValueCache.Layer cached = cache == null ? null : cache.layer(i);
       UnaryOperator<Tensor[]> layer =
           in -> block.forward(tape, State.of(in), inputs, at, distances, cached).parts();

@@ -404,11 +404,11 @@ public final class TransformerConfig {
     return maxLength;
   }
 
-  /** Whether longer sequences have positions too: rotary ones that go on. */
+  /** Whether longer sequences have positions too: rotary ones go on. */
   boolean goesOn() {
     return embeddings.positions() == 0
         && relative == null
-        && layers.stream().allMatch(layer -> layer.rotary() != null && layer.rotary().goesOn());
+        && layers.stream().allMatch(layer -> layer.rotary() != null);
   }
 
   public Embeddings embeddings() {

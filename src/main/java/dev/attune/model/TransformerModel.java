@@ -9,6 +9,7 @@ import dev.attune.store.ParameterBuilder;
 import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import java.util.List;
 
 /** A transformer with a head, with the last product over the vocabulary, or with neither. */
 public final class TransformerModel implements Model {
@@ -106,12 +107,12 @@ public final class TransformerModel implements Model {
     return body.reach();
   }
 
-  /**
-   * Makes longer sequences possible, where positions go on beyond what config.json speaks of, as
-   * rotary ones do.
-   *
-   * @return whether sequences of this length can be read now
-   */
+  @Override
+  public int statedLength() {
+    return family.config().maxLength();
+  }
+
+  @Override
   public boolean reach(int length) {
     return body.reach(length);
   }
@@ -119,6 +120,11 @@ public final class TransformerModel implements Model {
   @Override
   public int positionOffset() {
     return family.config().embeddings().positionOffset();
+  }
+
+  @Override
+  public List<Rotary> batchRotaries() {
+    return body.batchRotaries();
   }
 
   @Override

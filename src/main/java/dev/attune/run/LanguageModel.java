@@ -13,8 +13,10 @@ import dev.attune.tape.Tape;
 import dev.attune.task.Task;
 import dev.attune.text.ChatMessage;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
@@ -40,7 +42,7 @@ public final class LanguageModel implements AutoCloseable {
     this.folderSays = GenerationDefaults.of(trained.folder());
     this.generation = new TextGeneration(defaults, trained.tokenizer(), folderSays);
     this.isBounded = options.maxLength() != null;
-    this.positions = isBounded ? trained.maxLength() : trained.model().maxLength();
+    this.positions = isBounded ? trained.maxLength() : trained.model().statedLength();
   }
 
   /**
@@ -143,17 +145,39 @@ public final class LanguageModel implements AutoCloseable {
   Optional<String> lengthNote(GenerationOptions options, List<Prompt> prompts) {
     TextGeneration chosen = generation.with(options);
     return shared.hold(
-        () ->
-            most(chosen, prompts) > positions
-                ? Optional.of(
-                    "texts may become "
-                        + chosen.wanted(prompts)
-                        + " tokens long, and the model was made for "
-                        + positions
-                        + " (max_position_embeddings): what it writes beyond may be poor; "
-                        + Term.MAX_LENGTH.of(positions)
-                        + " stops there")
-                : Optional.empty());
+        () -> {
+          int most = most(chosen, prompts);
+          OptionalInt turn = turn(prompts, (int) Math.min(most, chosen.wanted(prompts)));
+          List<String> notes = new ArrayList<>();
+          if (most > positions) {
+            notes.add(
+                "texts may become "
+                    + chosen.wanted(prompts)
+                    + " tokens long, and the model was made for "
+                    + positions
+                    + " (max_position_embeddings): what it writes beyond may be poor; "
+                    + Term.MAX_LENGTH.of(positions)
+                    + " stops there");
+          }
+          if (turn.isPresent()) {
+            notes.add(
+                "rotary positions change in texts that become longer than "
+                    + turn.getAsInt()
+                    + " tokens: what is written beyond has the new ones, what stands before keeps"
+                    + " its own, as in Transformers");
+          }
+          return notes.isEmpty() ? Optional.empty() : Optional.of(String.join("; ", notes));
+        });
+  }
+
+  /** The length at which rotary positions change while a text is written, if any grows past it. */
+  private OptionalInt turn(List<Prompt> prompts, int most) {
+    return model().batchRotaries().stream()
+        .filter(rotary -> rotary.longer() != null)
+        .mapToInt(rotary -> rotary.longer().than())
+        .filter(length -> length < most)
+        .filter(length -> prompts.stream().anyMatch(prompt -> prompt.ids().length <= length))
+        .min();
   }
 
   /** Lets the model answer every row of a dataset, and compares. */

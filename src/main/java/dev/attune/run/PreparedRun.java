@@ -279,6 +279,7 @@ final class PreparedRun implements AutoCloseable {
               + config.text(RunOption.LEARNING_RATE)
               + ", the default of adapters");
     }
+    TextLength.note(maxLength(), model).ifPresent(listener::onNote);
     data.task().notes().forEach(listener::onNote);
     boolean isNew = !loaded.created().isEmpty();
     if (isNew != head.keeps()) {
@@ -368,7 +369,7 @@ final class PreparedRun implements AutoCloseable {
   }
 
   int maxLength() {
-    return plan.maxLength(model.maxLength(), data.task().usualLength());
+    return plan.maxLength(model, data.task().usualLength());
   }
 
   @Override

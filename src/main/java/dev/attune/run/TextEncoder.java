@@ -86,7 +86,7 @@ public final class TextEncoder implements AutoCloseable {
     try {
       Model model = TrainedModel.model(folder, task, HeldWeights.AUTO, backend, precision);
       try {
-        int length = maxLength(maxLength, task.modules().maxLength(), model.maxLength());
+        int length = maxLength(maxLength, task.modules().maxLength(), model);
         return new TextEncoder(model, tokenizer, task.modules(), length, threads);
       } catch (RuntimeException e) {
         model.close();
@@ -98,20 +98,12 @@ public final class TextEncoder implements AutoCloseable {
     }
   }
 
-  private static int maxLength(Integer wanted, Integer stated, int positions) {
+  private static int maxLength(Integer wanted, Integer stated, Model model) {
     if (wanted == null) {
+      int positions = model.statedLength();
       return stated == null ? positions : Math.min(stated, positions);
     }
-    if (wanted > positions) {
-      throw new InputException(
-          RunOption.MAX_LENGTH
-              + " is "
-              + wanted
-              + ", the model has positions for "
-              + positions
-              + " tokens");
-    }
-    return wanted;
+    return TextLength.asked(wanted, model);
   }
 
   /** C: the length of a whole vector. */
@@ -154,7 +146,7 @@ public final class TextEncoder implements AutoCloseable {
       while (batches.hasNext()) {
         InterruptedCallException.check("embedding");
         Batch batch = batches.next();
-        Inputs inputs = lane.staging().stage(batch);
+        Inputs inputs = lane.staging().stage(batch, model.batchRotaries());
         tape.begin(false);
         Tensor vectors = model.forward(tape, inputs);
         FloatBuffer values =

@@ -3,6 +3,7 @@ package dev.attune.run;
 import dev.attune.core.InputException;
 import dev.attune.folder.ModelFolder;
 import dev.attune.generate.GenerationOptions;
+import dev.attune.model.Model;
 import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.RateFactors;
@@ -347,23 +348,14 @@ record TrainPlan(
    *
    * @param usual where the options do not say; null: as their default has it
    */
-  int maxLength(int positions, Integer usual) {
+  int maxLength(Model model, Integer usual) {
+    int positions = model.statedLength();
     if (usual != null && !config.isGiven(RunOption.MAX_LENGTH)) {
       return Math.min(usual, positions);
     }
     int wanted = config.smallInteger(RunOption.MAX_LENGTH);
-    if (wanted > positions) {
-      if (config.isGiven(RunOption.MAX_LENGTH)) {
-        throw new InputException(
-            RunOption.MAX_LENGTH
-                + " is "
-                + wanted
-                + ", the model has positions for "
-                + positions
-                + " tokens");
-      }
-      return positions;
-    }
-    return wanted;
+    return config.isGiven(RunOption.MAX_LENGTH)
+        ? TextLength.asked(wanted, model)
+        : Math.min(wanted, positions);
   }
 }

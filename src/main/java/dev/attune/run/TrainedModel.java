@@ -54,7 +54,7 @@ public final class TrainedModel implements AutoCloseable {
     try {
       model = model(folder, task, options.weights(), backend, precision);
       return new TrainedModel(
-          folder, task, model, tokenizer, maxLength(options, folder, task, model.maxLength()));
+          folder, task, model, tokenizer, maxLength(options, folder, task, model));
     } catch (RuntimeException e) {
       tokenizer.close();
       if (model != null) {
@@ -132,22 +132,14 @@ public final class TrainedModel implements AutoCloseable {
     }
   }
 
-  static int maxLength(OpenOptions options, ModelFolder folder, Task task, int positions) {
+  static int maxLength(OpenOptions options, ModelFolder folder, Task task, Model model) {
     if (options.maxLength() != null) {
-      if (options.maxLength() > positions) {
-        throw new InputException(
-            RunOption.MAX_LENGTH
-                + " is "
-                + options.maxLength()
-                + ", the model has positions for "
-                + positions
-                + " tokens");
-      }
-      return options.maxLength();
+      return TextLength.asked(options.maxLength(), model);
     }
-    int usual = task.usualLength() == null ? positions : task.usualLength();
+    int positions = model.statedLength();
+    int usual = task.usualLength() == null ? positions : Math.min(task.usualLength(), positions);
     int saved = new SavedSettings(folder.attune()).integer("max_length", 1, usual);
-    return Math.min(saved, positions);
+    return model.reach(saved) ? saved : positions;
   }
 
   /** Whether instructions are turns of a conversation: they are where it has a chat template. */

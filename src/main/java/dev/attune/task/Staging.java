@@ -5,10 +5,13 @@ import dev.attune.batch.TargetLayout;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.HostMirror;
 import dev.attune.model.Inputs;
+import dev.attune.model.Model;
+import dev.attune.model.Rotary;
 import dev.attune.ops.CrossEntropy;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 import java.util.IdentityHashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -36,6 +39,7 @@ public final class Staging implements AutoCloseable {
   private int learnedRowCount;
   private int segments;
   private final Map<float[], HostMirror> constants = new IdentityHashMap<>();
+  private HostMirror rotaryTables; // see Model.batchRotaries; null: no model wanted any
 
   public Staging(Backend backend) {
     this.backend = backend;
@@ -46,17 +50,21 @@ public final class Staging implements AutoCloseable {
    * stay the same.
    *
    * @param targets how they lie in the batches
+   * @param rotaries of the model: {@link Model#batchRotaries}
    */
-  public void reserve(int rows, int sequences, TargetLayout targets) {
+  public void reserve(int rows, int sequences, TargetLayout targets, List<Rotary> rotaries) {
     reservePadded(backend.paddedRows(rows), sequences, targets.width());
+    reserveTables(backend.paddedRows(rows), rotaries);
   }
 
   /**
    * Copies a batch to the device; the addresses are valid until the next call. Where the device
    * wants more rows than the batch has ({@link Backend#paddedRows}), sequences of copies of its
    * first token follow, of which nothing is learned.
+   *
+   * @param rotaries of the model: {@link Model#batchRotaries}
    */
-  public Inputs stage(Batch batch) {
+  public Inputs stage(Batch batch, List<Rotary> rotaries) {
     int N = batch.rows();
     int B = batch.sequences();
     sequences = B;
@@ -65,9 +73,17 @@ public final class Staging implements AutoCloseable {
     int padded = backend.paddedRows(N);
     reservePadded(padded, B, batch.layout().width());
     put(rowArray(0), batch.inputIds(), N);
-    put(rowArray(1), batch.positions(), N);
     fill(rowArray(0) + N, padded - N, ints.get(rowArray(0)));
-    fill(rowArray(1) + N, padded - N, ints.get(rowArray(1)));
+    boolean hasTables = !rotaries.isEmpty();
+    if (hasTables) {
+      for (int row = 0; row < padded; row++) {
+        ints.put(rowArray(1) + row, row);
+      }
+      putTables(batch, padded, rotaries);
+    } else {
+      put(rowArray(1), batch.positions(), N);
+      fill(rowArray(1) + N, padded - N, ints.get(rowArray(1)));
+    }
     if (batch.typeIds() != null) {
       put(rowArray(2), batch.typeIds(), N);
       fill(rowArray(2) + N, padded - N, 0);
@@ -109,7 +125,33 @@ public final class Staging implements AutoCloseable {
         address(sequenceArray(1)),
         address(sequenceArray(3)),
         address(sequenceArray(4)),
-        address(sequenceArray(2)));
+        address(sequenceArray(2)),
+        hasTables ? rotaryTables.address() : 0);
+  }
+
+  /** A table of each kind: of every text what belongs to its length. */
+  private void putTables(Batch batch, int padded, List<Rotary> rotaries) {
+    reserveTables(padded, rotaries);
+    FloatBuffer tables = rotaryTables.host().asFloatBuffer();
+    int[] bounds = batch.cuSeqlens();
+    for (Rotary rotary : rotaries) {
+      for (int b = 0; b < batch.sequences(); b++) {
+        int length = bounds[b + 1] - bounds[b];
+        rotary.fill(length, 0, length, tables);
+      }
+      for (int row = batch.rows(); row < padded; row++) {
+        rotary.fill(1, 0, 1, tables);
+      }
+    }
+    rotaryTables.push(0, tables.position() * Float.BYTES);
+  }
+
+  private void reserveTables(int rows, List<Rotary> rotaries) {
+    long bytes = (long) rows * rotaries.stream().mapToInt(Rotary::size).sum() * Float.BYTES;
+    if (bytes > 0 && (rotaryTables == null || rotaryTables.host().capacity() < bytes)) {
+      closeTables();
+      rotaryTables = new HostMirror(backend, bytes, false);
+    }
   }
 
   private void putTargets(Batch batch, int padded, int filling) {
@@ -328,8 +370,16 @@ public final class Staging implements AutoCloseable {
   @Override
   public void close() {
     closeMirror();
+    closeTables();
     constants.values().forEach(HostMirror::close);
     constants.clear();
+  }
+
+  private void closeTables() {
+    if (rotaryTables != null) {
+      rotaryTables.close();
+      rotaryTables = null;
+    }
   }
 
   private void closeMirror() {

@@ -79,7 +79,7 @@ public final class Inference implements AutoCloseable {
   }
 
   private void run(Model model, Tape tape, Batch batch, Objective objective, Reading reading) {
-    Inputs inputs = staging.stage(batch);
+    Inputs inputs = staging.stage(batch, model.batchRotaries());
     tape.begin(false);
     Tensor output = model.forward(tape, inputs);
     double loss = Double.NaN;

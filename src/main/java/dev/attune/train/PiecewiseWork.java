@@ -84,7 +84,7 @@ final class PiecewiseWork implements AutoCloseable {
   private Tensor forward(Batch batch, int first, long microStep) {
     int count = Math.min(pieceSequences, batch.sequences() - first);
     piece.slice(batch, first, count);
-    Inputs inputs = staging.stage(piece);
+    Inputs inputs = staging.stage(piece, parts.model().batchRotaries());
     long stream = Philox.stream(microStep * maxPieces + first / pieceSequences, 0);
     backend.run(new StepCall.StreamBase(stream));
     parts.tape().begin(true);

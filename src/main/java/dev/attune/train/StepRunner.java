@@ -110,7 +110,8 @@ final class StepRunner implements AutoCloseable {
     GradientNorm norm = null;
     PiecewiseWork pieces = null;
     try {
-      staging.reserve(parts.maxRows(), parts.maxSequences(), parts.targets());
+      staging.reserve(
+          parts.maxRows(), parts.maxSequences(), parts.targets(), parts.model().batchRotaries());
       norm = new GradientNorm(parameters);
       int examples = parts.objective().pieceExamples();
       pieces = examples == 0 ? null : new PiecewiseWork(parts, examples, parts.columns());
@@ -153,7 +154,7 @@ final class StepRunner implements AutoCloseable {
    * @return product FLOPs of the micro-batch
    */
   long run(Batch batch, long microStep, Update update) {
-    Inputs inputs = staging.stage(batch);
+    Inputs inputs = staging.stage(batch, parts.model().batchRotaries());
     int sparseRows = mark(batch, inputs, update != null);
     backend.run(new StepCall.StreamBase(Philox.stream(microStep, 0)));
     if (update != null) {

@@ -53,8 +53,8 @@ class BlockTest {
   private static final int V = 13;
   private static final int C = 16;
   private static final int[] LENGTHS = {1, 7, 4};
-  private static final Rotary ROTARY = new Rotary(4, new float[] {0.7f, 0.11f}, 1f, 64, true);
-  private static final Rotary SLOWER = new Rotary(4, new float[] {0.31f, 0.02f}, 1f, 64, true);
+  private static final Rotary ROTARY = new Rotary(4, new float[] {0.7f, 0.11f}, 1f, null);
+  private static final Rotary SLOWER = new Rotary(4, new float[] {0.31f, 0.02f}, 1f, null);
 
   private static final Names NAMES =
       Names.of("body", "layers.%s.")
@@ -208,7 +208,7 @@ class BlockTest {
       parameters.enableTraining();
       Random random = new Random(5);
       Batch batch = batch(config);
-      Inputs inputs = staging.stage(batch);
+      Inputs inputs = staging.stage(batch, body.batchRotaries());
       parameters.rowSparse().mark(batch.uniqueIds(), batch.uniqueCount());
       tape.useCheckpoints(recompute);
       tape.begin(true);

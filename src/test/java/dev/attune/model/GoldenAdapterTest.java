@@ -110,7 +110,7 @@ class GoldenAdapterTest {
       parameters.enableTraining();
       Batch batch = GoldenBatch.of(sequences, task, model.positionOffset());
       tape.begin(true);
-      Tensor output = model.forward(tape, staging.stage(batch));
+      Tensor output = model.forward(tape, staging.stage(batch, model.batchRotaries()));
       checkLogits(golden, tape, model, output);
       double loss = staging.sumLosses(new Objective(task, 0f).apply(tape, model, output, staging));
       int targets = batch.supervisedTargets();
@@ -177,7 +177,7 @@ class GoldenAdapterTest {
       }
       Batch batch = GoldenBatch.of(sequences, task, model.positionOffset());
       tape.begin(false);
-      checkLogits(golden, tape, plain, plain.forward(tape, staging.stage(batch)));
+      checkLogits(golden, tape, plain, plain.forward(tape, staging.stage(batch, plain.batchRotaries())));
     }
   }
 

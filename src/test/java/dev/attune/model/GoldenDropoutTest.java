@@ -81,7 +81,7 @@ class GoldenDropoutTest {
       Batch batch = GoldenBatch.of(sequences, task, model.positionOffset());
       JsonNode steps = GOLDEN.get("families").get(family).get("steps");
       for (int step = 0; step < steps.size(); step++) {
-        Inputs inputs = staging.stage(batch);
+        Inputs inputs = staging.stage(batch, model.batchRotaries());
         if (parameters.rowSparse() != null) {
           parameters.rowSparse().mark(batch.uniqueIds(), batch.uniqueCount());
         }

@@ -133,7 +133,7 @@ class GoldenModelTest {
       Batch batch = GoldenBatch.of(golden, task, model.positionOffset());
       checkHidden(golden, model, tape, staging, batch);
 
-      Inputs inputs = staging.stage(batch);
+      Inputs inputs = staging.stage(batch, model.batchRotaries());
       if (parameters.rowSparse() != null) {
         parameters.rowSparse().mark(batch.uniqueIds(), batch.uniqueCount());
       }
@@ -187,7 +187,7 @@ class GoldenModelTest {
       Parameters parameters = model.parameters();
       parameters.enableTraining();
       Batch batch = GoldenBatch.of(golden, task, model.positionOffset());
-      Inputs inputs = staging.stage(batch);
+      Inputs inputs = staging.stage(batch, model.batchRotaries());
       if (parameters.rowSparse() != null) {
         parameters.rowSparse().mark(batch.uniqueIds(), batch.uniqueCount());
       }
@@ -203,7 +203,7 @@ class GoldenModelTest {
 
   private static void checkHidden(
       Goldens.Tensors golden, Model model, Tape tape, Staging staging, Batch batch) {
-    Inputs inputs = staging.stage(batch);
+    Inputs inputs = staging.stage(batch, model.batchRotaries());
     tape.begin(false);
     Tensor hidden = ((TransformerModel) model).body().forward(tape, inputs);
     checkRows(golden, "hidden.", hidden, false, tape);

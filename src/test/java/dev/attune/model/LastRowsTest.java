@@ -144,7 +144,7 @@ class LastRowsTest {
       float[] features = null;
       // Twice: what the first step left in the gradients must not reach the second.
       for (int step = 0; step < 2; step++) {
-        Inputs inputs = staging.stage(batch);
+        Inputs inputs = staging.stage(batch, model.batchRotaries());
         if (parameters.rowSparse() != null) {
           parameters.rowSparse().mark(batch.uniqueIds(), batch.uniqueCount());
         }

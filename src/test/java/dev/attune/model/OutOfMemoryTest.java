@@ -130,7 +130,7 @@ class OutOfMemoryTest {
       Model model, Tape tape, Staging staging, Task task, Batch batch) {
     Parameters parameters = model.parameters();
     Steps.end(parameters);
-    Inputs inputs = staging.stage(batch);
+    Inputs inputs = staging.stage(batch, model.batchRotaries());
     if (parameters.rowSparse() != null) {
       parameters.rowSparse().mark(batch.uniqueIds(), batch.uniqueCount());
     }

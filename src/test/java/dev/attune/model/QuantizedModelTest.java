@@ -176,7 +176,7 @@ class QuantizedModelTest {
     try (Tape tape = new Tape(backend, new Arena(backend, 256 << 20), DType.F32, 1);
         Staging staging = new Staging(backend)) {
       tape.begin(true);
-      Tensor hidden = model.forward(tape, staging.stage(batch));
+      Tensor hidden = model.forward(tape, staging.stage(batch, model.batchRotaries()));
       Tensor logits = LanguageModels.logits(tape, model, hidden);
       out.add(floats(Host.floats(backend, logits.address(), logits.sizeBytes())));
       new Objective(TestTasks.CAUSAL_LM, 0f).apply(tape, model, hidden, staging);

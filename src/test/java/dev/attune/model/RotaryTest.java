@@ -9,7 +9,9 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.testkit.Goldens;
+import java.nio.FloatBuffer;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
@@ -45,21 +47,34 @@ class RotaryTest {
       assertEquals(frequency, rotary.frequencies()[i], 1e-6 * frequency, item + ", pair " + i);
     }
     assertEquals(item.get("scale").asDouble(), rotary.scale(), 1e-6);
-    boolean isLong = item.get("rope_parameters").get("rope_type").asText().equals("longrope");
-    assertTrue(isLong ? rotary.positions() < POSITIONS : rotary.positions() == POSITIONS);
+    JsonNode longer = item.get("longer");
+    assertEquals(longer.isEmpty(), !rotary.dependsOnLength());
+    for (JsonNode text : longer) {
+      int length = text.get("length").asInt();
+      JsonNode turning = text.get("frequencies");
+      FloatBuffer row = FloatBuffer.allocate(HEAD);
+      rotary.fill(length, 1, 1, row); // the position 1 turns by the frequencies themselves
+      for (int i = 0; i < turning.size(); i++) {
+        double frequency = turning.get(i).asDouble();
+        double angle = Math.atan2(row.get(2 * i + 1), row.get(2 * i));
+        assertEquals(frequency, angle, 1e-6 * Math.max(0.1, frequency), item + ", pair " + i);
+      }
+    }
   }
 
-  /** A text longer than the original context would have other frequencies from its start on. */
   @Test
-  void longRopeEndsWhereItsShortFactorsDo() {
-    ObjectNode parameters = JsonNodeFactory.instance.objectNode();
-    parameters.put("rope_type", "longrope").put("original_max_position_embeddings", 64);
-    parameters.putArray("short_factor").add(1).add(1).add(1).add(1);
-    JsonNode none = JsonNodeFactory.instance.objectNode();
-    assertEquals(64, read(parameters, none).positions());
-    parameters.putArray("short_factor").add(1);
-    InputException e = assertThrows(InputException.class, () -> read(parameters, none));
-    assertTrue(e.getMessage().contains("has 1 numbers; 4 are needed"), e.getMessage());
+  void factorsAreOneForEachPair() {
+    for (String key : List.of("short_factor", "long_factor")) {
+      ObjectNode parameters = JsonNodeFactory.instance.objectNode();
+      parameters.put("rope_type", "longrope").put("original_max_position_embeddings", 64);
+      parameters.putArray("short_factor").add(1).add(1).add(1).add(1);
+      parameters.putArray("long_factor").add(1).add(1).add(1).add(1);
+      parameters.putArray(key).add(1);
+      JsonNode none = JsonNodeFactory.instance.objectNode();
+      InputException e = assertThrows(InputException.class, () -> read(parameters, none));
+      assertTrue(e.getMessage().contains("'" + key + "'"), e.getMessage());
+      assertTrue(e.getMessage().contains("has 1 numbers; 4 are needed"), e.getMessage());
+    }
   }
 
   @Test

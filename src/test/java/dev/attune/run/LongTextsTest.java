@@ -4,7 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.core.DType;
 import dev.attune.core.InputException;
+import dev.attune.data.DataReport;
 import dev.attune.generate.Finish;
 import dev.attune.generate.GeneratedText;
 import dev.attune.kernels.cpu.CpuBackend;
@@ -14,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -114,15 +117,76 @@ class LongTextsTest {
     }
   }
 
-  /** Where other frequencies would be due, a text ends at the model's positions. */
+  /** Where other frequencies are due from some length on, it is said that a text passes it. */
   @Test
-  void positionsThatChangeWithTheLengthEndTexts() throws IOException {
+  void positionsThatChangeWithTheLengthGoOnAndAreSaid() throws IOException {
     replaceInConfig(
         "\"rope_theta\": 10000.0",
         "\"rope_theta\": 10000.0, \"rope_scaling\": {\"rope_type\": \"dynamic\", \"factor\": 2.0}");
-    GeneratedText bounded = text();
+    GeneratedText stretched = text();
+    assertEquals(40, stretched.tokens());
+    assertEquals(1, notes.size(), notes.toString());
+    String note = RunOption.worded(notes.get(0));
+    assertTrue(note.contains("was made for 64"), note);
+    assertTrue(note.contains("change in texts that become longer than 64 tokens"), note);
+    notes.clear();
+    GeneratedText bounded = text("MAX_LENGTH", "64");
     assertEquals(64 - bounded.prompt().ids().length, bounded.tokens());
     assertEquals(List.of(), notes);
+  }
+
+  /** Training too reads texts that are longer than the model was made for, on request. */
+  @Test
+  void trainingAndEvaluationGoOnWhereALengthIsAskedFor() throws IOException {
+    replaceInConfig(
+        "\"rope_theta\": 10000.0",
+        "\"rope_theta\": 10000.0, \"rope_scaling\": {\"rope_type\": \"dynamic\", \"factor\": 2.0}");
+    Path data = scratch.resolve("data.jsonl");
+    String text = PROMPT + " " + PROMPT + " " + PROMPT;
+    Files.writeString(data, ("{\"text\": \"" + text + "\"}\n").repeat(4));
+    Path output = scratch.resolve("out");
+    RunConfig config =
+        RunConfig.builder(RunOption.TRAIN)
+            .set(RunOption.MODEL, folder.toString())
+            .set(RunOption.TASK, "causal-lm")
+            .set(RunOption.TRAIN_FILE, data.toString())
+            .set(RunOption.OUTPUT_DIR, output.toString())
+            .set(RunOption.BACKEND, "cpu")
+            .set(RunOption.THREADS, "1")
+            .set(RunOption.MAX_STEPS, "2")
+            .set(RunOption.MAX_LENGTH, "200")
+            .build();
+    RunListener listener =
+        new RunListener() {
+          @Override
+          public void onNote(String note) {
+            notes.add(note);
+          }
+
+          @Override
+          public void onStep(Step step) {}
+
+          @Override
+          public void onEvaluation(long step, double epoch, Map<String, Double> found, boolean best) {}
+
+          @Override
+          public void onCheckpoint(long step) {}
+
+          @Override
+          public void onDataReport(DataReport report) {}
+
+          @Override
+          public void onModel(String model, long weights, String backend, String precision) {}
+        };
+    new TrainRun(config, listener, () -> false).run();
+    assertTrue(
+        notes.stream().anyMatch(note -> note.contains("the model was made for 64 tokens")),
+        notes.toString());
+    try (CpuBackend backend = new CpuBackend(1);
+        TrainedModel trained =
+            TrainedModel.open(output, OpenOptions.DEFAULT, backend, DType.F32)) {
+      assertEquals(200, trained.maxLength());
+    }
   }
 
   @Test

@@ -285,7 +285,7 @@ class StepRunnerTest {
             runner.run(batch, microStep++, last ? new StepRunner.Update(rate, targets, 1f) : null);
             if (last) {
               // As an evaluation does: what it brings up to date must not go stale.
-              Inputs inputs = staging.stage(batch);
+              Inputs inputs = staging.stage(batch, model.batchRotaries());
               tape.begin(false);
               model.forward(tape, inputs);
             }

@@ -48,7 +48,7 @@ public final class GptNeox {
     boolean bias = config.flag("attention_bias", true);
     float dropout = config.dropout("hidden_dropout", 0f);
     TransformerConfig body =
-        TransformerConfig.of(config.positive("vocab_size", 50_432), width, rotary.positions())
+        TransformerConfig.of(config.positive("vocab_size", 50_432), width, positions)
             .embeddings(Embeddings.ofWidth(width).dropout(dropout))
             .attention(
                 Attention.causal(heads, headSize)

@@ -100,7 +100,7 @@ public final class Llama {
             .dropouts(config.dropout("attention_dropout", 0f), 0f);
     TransformerConfig body =
         TransformerConfig.of(
-                config.positive("vocab_size", absent.vocabulary), width, rotary.positions())
+                config.positive("vocab_size", absent.vocabulary), width, positions)
             .attention(switches.apply(attention))
             .feedForward(
                 FeedForward.gated(
