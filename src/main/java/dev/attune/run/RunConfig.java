@@ -47,9 +47,13 @@ public final class RunConfig {
       return set(option, String.join(SEPARATOR, several));
     }
 
-    /** Sets the option of that name: see {@link OptionNames}. */
-    public Builder set(String name, String value, String where) {
-      return set(config.optionOf(name, where), value);
+    /**
+     * The option of that name: see {@link OptionNames}.
+     *
+     * @param where it stands, for the message
+     */
+    public RunOption option(String name, String where) {
+      return config.optionOf(name, where);
     }
 
     /** Sets every option of a YAML or JSON file. */
@@ -83,7 +87,7 @@ public final class RunConfig {
       }
       Map<RunOption, String> names = new EnumMap<>(RunOption.class);
       for (Map.Entry<String, JsonNode> entry : root.properties()) {
-        RunOption option = config.optionOf(entry.getKey(), file);
+        RunOption option = option(entry.getKey(), file);
         String other = names.put(option, entry.getKey());
         if (other != null) {
           throw new InputException(
