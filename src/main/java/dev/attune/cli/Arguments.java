@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import org.apache.commons.cli.CommandLine;
 import org.apache.commons.cli.DefaultParser;
+import org.apache.commons.cli.MissingArgumentException;
 import org.apache.commons.cli.Option;
 import org.apache.commons.cli.Options;
 import org.apache.commons.cli.ParseException;
@@ -58,10 +59,24 @@ final class Arguments {
       return new Arguments(command, options, line);
     } catch (UnrecognizedOptionException e) {
       String word = e.getOption();
-      if (word.startsWith("--")) {
-        throw OptionNames.unknown("--" + nameIn(word), options, "");
+      if (!word.startsWith("--")) {
+        throw usage(command, e.getMessage());
       }
-      throw usage(command, e.getMessage());
+      String name = nameIn(named(word, options));
+      if (parsed.hasLongOption(name)) {
+        throw usage(command, "--" + name + " takes no value; leave " + word.substring(word.indexOf('=')) + " out");
+      }
+      throw OptionNames.unknown("--" + name, options, "");
+    } catch (MissingArgumentException e) {
+      Option option = e.getOption();
+      throw usage(
+          command,
+          "--"
+              + option.getLongOpt()
+              + " needs a value, "
+              + option.getArgName()
+              + ": "
+              + option.getDescription());
     } catch (ParseException e) {
       throw usage(command, e.getMessage());
     }

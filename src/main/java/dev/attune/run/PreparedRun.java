@@ -14,6 +14,7 @@ import dev.attune.folder.ModelWeights;
 import dev.attune.generate.GenerationDefaults;
 import dev.attune.generate.TextGeneration;
 import dev.attune.hub.Progress;
+import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.run.RunIdentity.Fact;
 import dev.attune.store.Freezing;
@@ -82,6 +83,7 @@ final class PreparedRun implements AutoCloseable {
             given.text(RunOption.MODEL), given.text(RunOption.BASE_MODEL), fetching);
     TrainPlan plan = base.isAdapter() ? asked.continuing(base) : asked;
     RunConfig config = plan.config();
+    plan.freezing().check(Families.layers(base.config()));
     Subject subject =
         Subject.of(
             plan,

@@ -47,9 +47,12 @@ record TrainPlan(
     boolean newHead) {
 
   static TrainPlan of(RunConfig config) {
+    return of(config, ModelFolder.isAdapter(Path.of(config.required(RunOption.MODEL))));
+  }
+
+  private static TrainPlan of(RunConfig config, boolean isAdapter) {
     TaskType task = Tasks.named(config.text(RunOption.TASK));
     Tasks.check(task, config.taskOptions());
-    config.required(RunOption.MODEL);
     config.required(RunOption.OUTPUT_DIR);
     checkLimit(config);
     Compute.of(config);
@@ -62,16 +65,12 @@ record TrainPlan(
         trainer(config),
         optimizerConfig(config),
         factors(config, task),
-        Frozen.of(config, task),
+        Frozen.of(config, task, isAdapter),
         // What an adapter that is there says counts: see continuing.
-        isLocalAdapter(config) ? null : Adapters.of(config),
+        isAdapter ? null : Adapters.of(config),
         dropout(config),
         generation(config, task),
         newHead(config, task));
-  }
-
-  private static boolean isLocalAdapter(RunConfig config) {
-    return ModelFolder.isAdapter(Path.of(config.text(RunOption.MODEL)));
   }
 
   /**
@@ -101,7 +100,7 @@ record TrainPlan(
               + ", which is applied here but not trained; merge the adapter, and train the model"
               + " that this makes");
     }
-    TrainPlan plan = of(Adapters.continued(config, saved, adapter.path()));
+    TrainPlan plan = of(Adapters.continued(config, saved, adapter.path()), true);
     return new TrainPlan(
         plan.config,
         task,
@@ -161,7 +160,7 @@ record TrainPlan(
         config.number(RunOption.LEARNING_RATE),
         steps,
         config.number(RunOption.WARMUP_RATIO),
-        config.numbers(RunOption.LR_SCHEDULER_KWARGS));
+        kind.parsed(config.pairs(RunOption.LR_SCHEDULER_KWARGS)));
   }
 
   /** Without a strategy, the steps between two say which it is. */
