@@ -148,6 +148,9 @@ final class PreparedRun implements AutoCloseable {
 
     private static Subject of(TrainPlan plan, ModelFolder base, Datasets read) {
       RunConfig config = plan.config();
+      if (read.validation() == null) {
+        checkNotMeasured(config, read.test() != null);
+      }
     if (plan.generation() != null && read.validation() == null && read.test() == null) {
       throw new InputException(
           RunOption.EVALUATE_WITH.with("generate")
@@ -176,6 +179,26 @@ final class PreparedRun implements AutoCloseable {
               + task.leastBatch());
     }
       return new Subject(head, Data.of(config, task, read));
+    }
+  }
+
+  /** Refuses what is asked of evaluations where there is nothing to evaluate on. */
+  private static void checkNotMeasured(RunConfig config, boolean isTested) {
+    boolean evaluates =
+        config.integer(RunOption.EVAL_STEPS) > 0
+            || config.isGiven(RunOption.EVAL_STRATEGY)
+                && !config.text(RunOption.EVAL_STRATEGY).equalsIgnoreCase("no");
+    RunOption asked =
+        !evaluates
+            ? RunOption.MAX_EVAL_SAMPLES
+            : config.isGiven(RunOption.EVAL_STEPS) ? RunOption.EVAL_STEPS : RunOption.EVAL_STRATEGY;
+    if (evaluates || config.isGiven(RunOption.MAX_EVAL_SAMPLES) && !isTested) {
+      throw new InputException(
+          asked
+              + " needs data to evaluate on: "
+              + RunOption.VALIDATION_FILE
+              + " or "
+              + RunOption.VALIDATION_SPLIT);
     }
   }
 

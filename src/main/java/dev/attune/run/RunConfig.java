@@ -233,6 +233,23 @@ public final class RunConfig {
     return number;
   }
 
+  /**
+   * A probability that replaces others; null where none was given.
+   *
+   * @throws InputException if it is not at least 0 and below 1
+   */
+  public Float probability(RunOption option) {
+    if (text(option) == null) {
+      return null;
+    }
+    double probability = number(option);
+    if (!(probability >= 0 && probability < 1)) {
+      throw new InputException(
+          option + " is " + text(option) + "; it must be at least 0 and below 1");
+    }
+    return (float) probability;
+  }
+
   /** Values by name, "power=2,lr_end=1e-6", in their order; none where there is no value. */
   Map<String, String> pairs(RunOption option) {
     Map<String, String> pairs = new LinkedHashMap<>();

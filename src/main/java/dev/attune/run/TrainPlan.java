@@ -45,6 +45,7 @@ record TrainPlan(
     Float dropout,
     GenerationOptions generation,
     boolean newHead) {
+  private static final int MOST_MINUTES = 366 * 24 * 60;
 
   static TrainPlan of(RunConfig config) {
     return of(config, ModelFolder.isAdapter(Path.of(config.required(RunOption.MODEL))));
@@ -68,7 +69,7 @@ record TrainPlan(
         Frozen.of(config, task, isAdapter),
         // What an adapter that is there says counts: see continuing.
         isAdapter ? null : Adapters.of(config),
-        dropout(config),
+        config.probability(RunOption.DROPOUT),
         generation(config, task),
         newHead(config, task));
   }
@@ -285,9 +286,14 @@ record TrainPlan(
 
   private static void checkRetries(RunConfig config) {
     double minutes = config.number(RunOption.SAVE_RETRY_MINUTES);
-    if (!(minutes >= 0 && minutes < Integer.MAX_VALUE)) {
+    if (!(minutes >= 0 && minutes <= MOST_MINUTES)) {
       throw new InputException(
-          RunOption.SAVE_RETRY_MINUTES + " is " + minutes + "; it must be at least 0");
+          RunOption.SAVE_RETRY_MINUTES
+              + " is "
+              + config.text(RunOption.SAVE_RETRY_MINUTES)
+              + "; it must be from 0 to "
+              + MOST_MINUTES
+              + ", a year");
     }
   }
 
@@ -296,18 +302,6 @@ record TrainPlan(
     if (length < 1) {
       throw new InputException(RunOption.MAX_LENGTH + " is " + length + "; it must be at least 1");
     }
-  }
-
-  private static Float dropout(RunConfig config) {
-    if (config.text(RunOption.DROPOUT) == null) {
-      return null;
-    }
-    double dropout = config.number(RunOption.DROPOUT);
-    if (!(dropout >= 0 && dropout < 1)) {
-      throw new InputException(
-          RunOption.DROPOUT + " is " + dropout + "; it must be at least 0 and below 1");
-    }
-    return (float) dropout;
   }
 
   private static GenerationOptions generation(RunConfig config, TaskType task) {

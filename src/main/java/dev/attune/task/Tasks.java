@@ -74,6 +74,7 @@ public final class Tasks {
   public static Task of(ModelFolder folder, TaskOptions options) {
     String noted = folder.attune().path("task").asText("");
     TaskType type = noted.isEmpty() ? told(folder) : named(noted);
+    check(type, options);
     LabelMap labels = type.hasLabels() ? labels(folder) : null;
     return type.open(labels, folder.attune(), options).on(folder);
   }

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.bench.TrainingBench;
 import dev.attune.core.InputException;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.testkit.TinyModel;
@@ -59,6 +60,8 @@ class RefusalsTest {
         "MAX_EVAL_SAMPLES; many; --max-eval-samples is 'many', not a whole number (evaluate on",
         "EPOCHS; many; --epochs is 'many', not a number (passes over the training data",
         "SEED; 99999999999999999999; --seed is '99999999999999999999', not a number of 64 bits",
+        "MAX_STEPS; 99999999999; --max-steps is 99999999999; it must be at least 0 and at most 1000000000",
+        "SAVE_RETRY_MINUTES; 1e308; --save-retry-minutes is 1e308; it must be from 0 to 527040",
         "LR_SCHEDULER_KWARGS; power=2; --lr-scheduler-kwargs has power=2, which linear does not",
       })
   void aValueThatCannotBeIsNamedWithItsRange(String option, String value, String message)
@@ -136,13 +139,7 @@ class RefusalsTest {
           .with(RunOption.LORA_R, rank)
           .with(RunOption.MAX_STEPS, "1")
           .run();
-      RunConfig predict =
-          RunConfig.builder(RunOption.PREDICT)
-              .set(RunOption.MODEL, made.toString())
-              .set(RunOption.FILE, List.of(train.toString()))
-              .set(RunOption.OUTPUT, scratch.resolve("predictions.jsonl").toString())
-              .build();
-      String said = worded(() -> PredictRun.run(predict));
+      String said = worded(() -> PredictRun.run(predict(made)));
       assertTrue(said.contains("attune embed --model " + made + " writes them"), said);
       assertTrue(
           said.contains(
@@ -165,5 +162,64 @@ class RefusalsTest {
     String bare = on(model, texts).with(RunOption.TASK, "embedding").refusal();
     assertTrue(bare.contains("the rows have one text each"), bare);
     assertFalse(bare.contains("classification"), bare);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"MAX_EVAL_SAMPLES,5", "EVAL_STEPS,2", "EVAL_STRATEGY,epoch"})
+  void whatIsAskedOfEvaluationsNeedsThem(RunOption option, String value) {
+    String said = on(model, train).with(option, value).refusal();
+    assertTrue(
+        said.startsWith("--" + option.option() + " needs data to evaluate on: --validation-file"),
+        said);
+  }
+
+  private RunConfig predict(Path folder, String... namesAndValues) {
+    RunConfig.Builder options =
+        RunConfig.builder(RunOption.PREDICT)
+            .set(RunOption.MODEL, folder.toString())
+            .set(RunOption.FILE, List.of(train.toString()))
+            .set(RunOption.OUTPUT, scratch.resolve("predictions.jsonl").toString());
+    for (int i = 0; i < namesAndValues.length; i += 2) {
+      options.set(RunOption.valueOf(namesAndValues[i]), namesAndValues[i + 1]);
+    }
+    return options.build();
+  }
+
+  /** What another task, or another kind of model, would do with an option is not done in silence. */
+  @Test
+  void anOptionThatAModelHasNoUseForIsRefused() {
+    on(model, train).run();
+    Path made = scratch.resolve("out");
+    String stride = worded(() -> PredictRun.run(predict(made, "DOC_STRIDE", "9")));
+    assertTrue(
+        stride.equals("--doc-stride has no meaning for --task classification"), stride);
+    String base = worded(() -> PredictRun.run(predict(made, "BASE_MODEL", "minilm")));
+    assertTrue(base.startsWith("--base-model minilm is an adapter's, and "), base);
+    String bits = worded(() -> PredictRun.run(predict(made, "LOAD_IN_4BIT", "true")));
+    assertTrue(bits.contains("are for language models and for the bases of adapters"), bits);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "MAX_LENGTH,0,it must be from 1 to",
+    "MAX_LENGTH,-1,it must be from 1 to",
+    "DROPOUT,-1,at least 0 and below 1",
+    "DROPOUT,1e308,--dropout is 1e308",
+    "MAX_STEPS,1000001,it must be from 0 to 1000000",
+    "MAX_STEPS,-1,it must be from 0 to 1000000",
+    "BATCH_SIZE,0,it must be from 1 to",
+    "MAX_NEW_TOKENS,5,needs --streams",
+    "COLUMNS,'text,label',needs --file",
+  })
+  void whatCannotBeTimedIsRefused(RunOption option, String value, String part) {
+    RunConfig bench =
+        RunConfig.builder(RunOption.BENCH)
+            .set(RunOption.MODEL, model.toString())
+            .set(RunOption.MAX_STEPS, "1")
+            .set(option, value)
+            .build();
+    String said = worded(() -> TrainingBench.run(bench, note -> {}));
+    assertTrue(said.startsWith("--" + option.option() + " "), said);
+    assertTrue(said.contains(part), said);
   }
 }
