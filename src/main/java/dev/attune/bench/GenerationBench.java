@@ -1,6 +1,7 @@
 package dev.attune.bench;
 
 import dev.attune.core.DType;
+import dev.attune.core.InputException;
 import dev.attune.core.Philox;
 import dev.attune.folder.ModelWeights;
 import dev.attune.generate.GenerationLoop;
@@ -44,13 +45,28 @@ public final class GenerationBench {
 
   private GenerationBench() {}
 
+  private static int atLeastOne(RunConfig config, RunOption option) {
+    int value = config.smallInteger(option);
+    if (value < 1) {
+      throw new InputException(option + " is " + value + "; it must be at least 1");
+    }
+    return value;
+  }
+
   /** Runs: {@code --streams} requests of {@code --max-new-tokens} each. */
   public static Outcome run(RunConfig config) {
-    int streams = config.smallInteger(RunOption.STREAMS);
-    int newTokens = config.smallInteger(RunOption.MAX_NEW_TOKENS);
+    int streams = atLeastOne(config, RunOption.STREAMS);
+    int newTokens = atLeastOne(config, RunOption.MAX_NEW_TOKENS);
     int context = PROMPT_TOKENS + newTokens;
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
-    BenchShape shape = BenchShape.of(config.required(RunOption.SHAPE));
+    if (!config.isGiven(RunOption.SHAPE)) {
+      throw new InputException(
+          RunOption.STREAMS
+              + " times generation with random weights, whose "
+              + RunOption.SHAPE
+              + " is to be given, such as gpt2");
+    }
+    BenchShape shape = BenchShape.of(config.text(RunOption.SHAPE));
     Compute compute = Compute.of(config);
     try (Backend opened = compute.open()) {
       DType precision = compute.precision().on(opened);

@@ -61,6 +61,18 @@ public final class TrainingBench {
 
   private static final long DEVICE_STEPS_OF_ONE_LENGTH = 3;
 
+  private static final int MOST_STEPS = 1_000_000;
+
+  /** What says how a file is read. */
+  private static final List<RunOption> OF_FILES =
+      List.of(
+          RunOption.COLUMNS,
+          RunOption.FORMAT,
+          RunOption.ENCODING,
+          RunOption.DELIMITER,
+          RunOption.QUOTING,
+          RunOption.SKIP_BAD_ROWS);
+
   /** Of a text: the positions of the smallest shape. */
   private static final int MOST_TOKENS = 512;
 
@@ -84,6 +96,7 @@ public final class TrainingBench {
 
   /** Runs. */
   public static Outcome run(RunConfig config, Consumer<String> note) {
+    check(config);
     long seed = config.integer(RunOption.SEED);
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     Compute compute = Compute.of(config);
@@ -101,8 +114,7 @@ public final class TrainingBench {
               : null;
       JsonNode json = shape == null ? ModelFolder.readConfig(folder) : shape.config();
       EncodedDataset data = data(config, folder, json, task, threads, seed);
-      Float dropout =
-          config.text(RunOption.DROPOUT) == null ? null : (float) config.number(RunOption.DROPOUT);
+      Float dropout = config.probability(RunOption.DROPOUT);
       try (Model model =
           Families.create(
               backend,
@@ -118,6 +130,30 @@ public final class TrainingBench {
         }
         return measure(config, backend, precision, task, model, data, seed, profile, opened);
       }
+    }
+  }
+
+  /** Refuses what cannot be timed, and what would not be read. */
+  private static void check(RunConfig config) {
+    within(config, RunOption.MAX_STEPS, 0, MOST_STEPS);
+    within(config, RunOption.MAX_LENGTH, 1, Integer.MAX_VALUE);
+    within(config, RunOption.BATCH_SIZE, 1, Integer.MAX_VALUE);
+    if (config.isGiven(RunOption.MAX_NEW_TOKENS)) {
+      throw new InputException(
+          RunOption.MAX_NEW_TOKENS + " needs " + RunOption.STREAMS + ": it is for generation");
+    }
+    for (RunOption option : OF_FILES) {
+      if (config.isGiven(option) && config.texts(RunOption.FILE).isEmpty()) {
+        throw new InputException(option + " needs " + RunOption.FILE);
+      }
+    }
+  }
+
+  private static void within(RunConfig config, RunOption option, long least, long most) {
+    long value = config.smallInteger(option);
+    if (value < least || value > most) {
+      throw new InputException(
+          option + " is " + value + "; it must be from " + least + " to " + most);
     }
   }
 

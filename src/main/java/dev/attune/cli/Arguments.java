@@ -6,9 +6,13 @@ import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.apache.commons.cli.CommandLine;
 import org.apache.commons.cli.DefaultParser;
+import org.apache.commons.cli.MissingArgumentException;
 import org.apache.commons.cli.Option;
 import org.apache.commons.cli.Options;
 import org.apache.commons.cli.ParseException;
@@ -55,10 +59,24 @@ final class Arguments {
       return new Arguments(command, options, line);
     } catch (UnrecognizedOptionException e) {
       String word = e.getOption();
-      if (word.startsWith("--")) {
-        throw OptionNames.unknown("--" + nameIn(word), options, "");
+      if (!word.startsWith("--")) {
+        throw usage(command, e.getMessage());
       }
-      throw usage(command, e.getMessage());
+      String name = nameIn(named(word, options));
+      if (parsed.hasLongOption(name)) {
+        throw usage(command, "--" + name + " takes no value; leave " + word.substring(word.indexOf('=')) + " out");
+      }
+      throw OptionNames.unknown("--" + name, options, "");
+    } catch (MissingArgumentException e) {
+      Option option = e.getOption();
+      throw usage(
+          command,
+          "--"
+              + option.getLongOpt()
+              + " needs a value, "
+              + option.getArgName()
+              + ": "
+              + option.getDescription());
     } catch (ParseException e) {
       throw usage(command, e.getMessage());
     }
@@ -137,52 +155,62 @@ final class Arguments {
     return line.hasOption("quiet");
   }
 
-  /** Of an option given twice the last counts, so that a command line can be extended. */
-  private String lastValue(String option) {
-    String[] values = line.getOptionValues(option);
-    return values[values.length - 1];
-  }
-
-  /** Of options that read as if they took several values, the last would count without a word. */
-  private void checkOnce(RunOption option) {
-    int count = option.isFlag() ? 1 : line.getOptionValues(option.option()).length;
-    if (count > 1 && (option == RunOption.STOP || option == RunOption.PROMPT)) {
+  /** An option says one thing: of two values, neither is passed over. */
+  private void checkOnce(String option, List<String> values, String advice) {
+    if (values.size() > 1) {
       throw usage(
           command,
           option
               + " is given "
-              + count
-              + " times; a command takes one"
-              + (option == RunOption.PROMPT
-                  ? ", and " + RunOption.PROMPTS + " a file of many"
-                  : ""));
+              + (values.size() == 2 ? "twice" : values.size() + " times")
+              + ": '"
+              + String.join("', '", values.subList(0, values.size() - 1))
+              + "' and '"
+              + values.get(values.size() - 1)
+              + "'; give it once"
+              + advice);
     }
+  }
+
+  private List<String> values(String option) {
+    String[] values = line.getOptionValues(option);
+    return values == null ? List.of() : List.of(values);
+  }
+
+  private void put(RunConfig.Builder builder, RunOption option, List<String> values, String how) {
+    if (option.isList()) {
+      builder.set(option, values);
+      return;
+    }
+    checkOnce(
+        how + option,
+        values,
+        option == RunOption.PROMPT ? ", or many in a file: " + RunOption.PROMPTS : "");
+    builder.set(option, values.get(0));
   }
 
   /** Options from --config, then --set, then the command line. */
   RunConfig config() {
     RunConfig.Builder builder = RunConfig.builder(options);
-    if (line.hasOption("config")) {
-      builder.setAll(Path.of(line.getOptionValue("config")));
+    checkOnce("--config", values("config"), "");
+    for (String file : values("config")) {
+      builder.setAll(Path.of(file));
     }
-    String[] overrides = line.getOptionValues("set");
-    if (overrides != null) {
-      for (String override : overrides) {
-        int equals = override.indexOf('=');
-        if (equals < 1) {
-          throw usage(command, "--set takes KEY=VALUE, not '" + override + "'");
-        }
-        builder.set(override.substring(0, equals), override.substring(equals + 1), "--set");
+    Map<RunOption, List<String>> overrides = new LinkedHashMap<>();
+    for (String override : values("set")) {
+      int equals = override.indexOf('=');
+      if (equals < 1) {
+        throw usage(command, "--set takes KEY=VALUE, not '" + override + "'");
       }
+      RunOption option = builder.option(override.substring(0, equals), "--set");
+      overrides
+          .computeIfAbsent(option, o -> new ArrayList<>())
+          .add(override.substring(equals + 1));
     }
+    overrides.forEach((option, values) -> put(builder, option, values, "--set of "));
     for (RunOption option : options) {
       if (line.hasOption(option.option())) {
-        checkOnce(option);
-        if (option.isList()) {
-          builder.set(option, List.of(line.getOptionValues(option.option())));
-        } else {
-          builder.set(option, option.isFlag() ? "true" : lastValue(option.option()));
-        }
+        put(builder, option, option.isFlag() ? List.of("true") : values(option.option()), "");
       }
     }
     return builder.build();

@@ -23,6 +23,7 @@ final class StopSignal implements AutoCloseable {
   private final Deque<Runnable> reserved = new ArrayDeque<>();
   private String left = "stopped before the first step; nothing was changed";
   private boolean prepares;
+  private boolean trained; // the last step is done: what it gave is being written
   private final CountDownLatch finished = new CountDownLatch(1);
   private volatile boolean requested;
 
@@ -48,6 +49,7 @@ final class StopSignal implements AutoCloseable {
   synchronized void preparing(String whatIsLeft) {
     left = whatIsLeft;
     prepares = true;
+    trained = false;
   }
 
   /** From here on a request is seen by the command, which stops in good order. */
@@ -56,6 +58,22 @@ final class StopSignal implements AutoCloseable {
       end();
     }
     prepares = false;
+  }
+
+  /** From here on a request comes too late for a checkpoint: the run ends by itself, and saves. */
+  synchronized void trained() {
+    trained = true;
+    if (requested) {
+      System.err.println("attune: " + stopping()); // that was not foreseen when it was requested
+    }
+  }
+
+  /** What a request leads to now. */
+  synchronized String stopping() {
+    return trained
+        ? "that was the last step; the results are written before it stops. Ctrl-C again stops at"
+            + " once, without them"
+        : "stopping, with a checkpoint; Ctrl-C again stops at once, without";
   }
 
   private synchronized boolean prepares() {
@@ -138,8 +156,7 @@ final class StopSignal implements AutoCloseable {
     if (prepares()) {
       endPreparation();
     } else {
-      System.err.println(
-          "attune: stopping, with a checkpoint; Ctrl-C again stops at once, without");
+      System.err.println("attune: " + stopping());
     }
   }
 

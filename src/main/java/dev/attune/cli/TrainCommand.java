@@ -78,8 +78,8 @@ final class TrainCommand implements Command {
     console.line("");
     if (outcome.interrupted()) {
       console.line(
-          "Stopped after %d of the folds. Go on with the same command and --resume.",
-          outcome.folds().size());
+          "Stopped after %d of %d folds. Go on with the same command and --resume.",
+          outcome.folds().size(), arguments.config().smallInteger(RunOption.K_FOLD));
       return ExitStatus.INTERRUPTED;
     }
     console.out().print(FoldTable.of(outcome));
@@ -250,6 +250,11 @@ final class TrainCommand implements Command {
     @Override
     public void onPrepared() {
       signal.prepared();
+    }
+
+    @Override
+    public void onTrained() {
+      signal.trained();
     }
 
     @Override

@@ -15,6 +15,7 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * One writer at a time for a folder: a lock on the file {@value #FILE} inside it, which says who
@@ -98,6 +99,36 @@ public final class FolderLock implements AutoCloseable {
       }
     }
     return taken;
+  }
+
+  /**
+   * Who holds the lock of a folder, this process included; empty where nobody does, or there is no
+   * such folder. One that is asked for in the same instant may be refused for the sake of this look.
+   *
+   * @throws IOException if the lock's file cannot be opened, or its file system has no locks
+   */
+  public static Optional<String> holder(Path folder) throws IOException {
+    if (!Files.isDirectory(folder)) {
+      return Optional.empty();
+    }
+    Path real = folder.toRealPath();
+    synchronized (HELD) {
+      String ours = HELD.get(real);
+      if (ours != null) {
+        return Optional.of(ours);
+      }
+      Path file = real.resolve(FILE);
+      try (FileChannel channel =
+          FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+        if (channel.tryLock() != null) {
+          return Optional.empty(); // left by a process that was killed
+        }
+        String holder = text(channel);
+        return Optional.of(holder.isEmpty() ? "another process" : holder);
+      } catch (NoSuchFileException e) {
+        return Optional.empty();
+      }
+    }
   }
 
   private static InputException inUse(Path folder, String holder) {

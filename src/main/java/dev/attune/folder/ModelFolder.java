@@ -53,6 +53,7 @@ public final class ModelFolder {
     }
     recover(folder);
     if (!isAdapter(folder)) {
+      refuseBase(base, folder.toString());
       return new ModelFolder(folder, folder, null);
     }
     AdapterConfig adapter = AdapterConfig.read(folder);
@@ -93,10 +94,7 @@ public final class ModelFolder {
       return new ModelFolder(
           found, baseOf(found, base == null ? adapter.base() : base, progress), adapter);
     }
-    if (base != null) {
-      throw new InputException(
-          Term.BASE_MODEL.of(base) + " is an adapter's, and " + model + " is a whole model");
-    }
+    refuseBase(base, model);
     return new ModelFolder(found, found, null);
   }
 
@@ -114,6 +112,16 @@ public final class ModelFolder {
     Path found = Hub.resolve(model, progress);
     refuseAdapter(found);
     return new ModelFolder(found, found, null);
+  }
+
+  private static void refuseBase(String base, String model) {
+    if (base != null) {
+      throw new InputException(
+          Term.BASE_MODEL.of(base)
+              + " is an adapter's, and "
+              + model
+              + " is a whole model; leave it out");
+    }
   }
 
   private static void refuseAdapter(Path folder) {

@@ -136,6 +136,11 @@ public final class Families {
     return entry;
   }
 
+  /** L: the layers of the model that config.json describes; those that share weights are one. */
+  public static int layers(JsonNode config) {
+    return read(of(config), config, null).config().distinctLayers();
+  }
+
   /** What a family makes of its config.json, every key of which has to be known. */
   private static Family read(Entry entry, JsonNode config, Float dropout) {
     FamilyConfig keys = new FamilyConfig(config, dropout);

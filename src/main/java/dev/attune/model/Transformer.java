@@ -61,7 +61,7 @@ public final class Transformer implements AutoCloseable {
   Transformer(ParameterBuilder builder, TransformerConfig config, Names names, boolean sharesWord) {
     this.config = config;
     TransformerConfig.Embeddings e = config.embeddings();
-    int L = (int) config.layers().stream().map(TransformerConfig.Layer::label).distinct().count();
+    int L = config.distinctLayers();
     builder.at(Depth.ofEmbeddings(L));
     this.keepsEmbeddings = builder.keeps(Depth.ofEmbeddings(L));
     String wordName = names.of(Module.WORD);

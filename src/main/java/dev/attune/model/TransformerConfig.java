@@ -427,6 +427,11 @@ public final class TransformerConfig {
     return norms;
   }
 
+  /** L: layers of weights of their own. */
+  public int distinctLayers() {
+    return (int) layers().stream().map(Layer::label).distinct().count();
+  }
+
   /** In the order in which they run. */
   public List<Layer> layers() {
     return layers;

@@ -3,6 +3,7 @@ package dev.attune.optim;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -36,6 +37,9 @@ public record Schedule(
   private static final String THRESHOLD = "threshold";
   private static final String COOLDOWN = "cooldown";
   private static final String EPS = "eps";
+
+  /** Of Transformers' parameters, one that is no number. */
+  private static final String MODE = "mode";
 
   /** Shapes, with the parameters that they take: Transformers' names and defaults. */
   public enum Kind {
@@ -121,18 +125,7 @@ public record Schedule(
       }
       given.forEach(
           (name, value) -> {
-            if (!Arrays.asList(parameters).contains(name)) {
-              throw new InputException(
-                  Term.LR_SCHEDULER_KWARGS
-                      + " has "
-                      + name
-                      + ", which "
-                      + option()
-                      + " does not take; "
-                      + (parameters.length == 0
-                          ? "it takes none"
-                          : "it takes " + String.join(", ", parameters)));
-            }
+            checkName(name, Double.toString(value));
             checkRange(name, value);
           });
       if (given.containsKey(LEAST) && given.containsKey(LEAST_RATE)) {
@@ -152,6 +145,64 @@ public record Schedule(
       return given;
     }
 
+    /**
+     * Parameters as a command line gives them: numbers, but for the names of others, which are
+     * refused by their names.
+     */
+    public Map<String, Double> parsed(Map<String, String> given) {
+      Map<String, Double> numbers = new LinkedHashMap<>();
+      given.forEach(
+          (name, value) -> {
+            checkName(name, value);
+            try {
+              numbers.put(name, Double.valueOf(value));
+            } catch (NumberFormatException e) {
+              throw new InputException(
+                  Term.LR_SCHEDULER_KWARGS
+                      + ": "
+                      + name
+                      + " is '"
+                      + value
+                      + "', which is no number; it must be "
+                      + range(name),
+                  e);
+            }
+          });
+      return numbers;
+    }
+
+    private void checkName(String name, String value) {
+      if (!Arrays.asList(parameters).contains(name)) {
+        throw new InputException(
+            Term.LR_SCHEDULER_KWARGS
+                + " has "
+                + name
+                + "="
+                + value
+                + ", which "
+                + option()
+                + " does not take; "
+                + (parameters.length == 0
+                    ? "it takes none"
+                    : "it takes " + String.join(", ", parameters))
+                + (this == REDUCE_LR_ON_PLATEAU && name.equals(MODE)
+                    ? ". Whether less or more is better follows from "
+                        + Term.METRIC_FOR_BEST_MODEL
+                    : ""));
+      }
+    }
+
+    /** What a parameter may be, in words. */
+    private static String range(String name) {
+      return switch (name) {
+        case LEAST_RATE, LEAST_RATIO, WARMUP_RATE -> "from 0 to 1";
+        case TIMESCALE, DECAY_STEPS -> "at least 1";
+        case FACTOR -> "from 0 to below 1";
+        case PATIENCE, COOLDOWN -> "a whole number of at least 0";
+        default -> "at least 0";
+      };
+    }
+
     private static void checkRange(String name, double value) {
       boolean isAllowed =
           switch (name) {
@@ -162,17 +213,9 @@ public record Schedule(
             default -> value >= 0;
           };
       if (!isAllowed || value > Double.MAX_VALUE) {
-        String range =
-            switch (name) {
-              case LEAST_RATE, LEAST_RATIO, WARMUP_RATE -> "from 0 to 1";
-              case TIMESCALE, DECAY_STEPS -> "at least 1";
-              case FACTOR -> "from 0 to below 1";
-              case PATIENCE, COOLDOWN -> "a whole number of at least 0";
-              default -> "at least 0";
-            };
         throw new InputException(
             String.format(
-                "%s: %s is %s; it must be %s", Term.LR_SCHEDULER_KWARGS, name, value, range));
+                "%s: %s is %s; it must be %s", Term.LR_SCHEDULER_KWARGS, name, value, range(name)));
       }
     }
 

@@ -69,7 +69,6 @@ public final class CrossValidation {
       TaskType task) {}
 
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final String FOLD = "fold-";
 
   /** What decides what is measured on, beside the folds. */
   private static final List<RunOption> OTHER_DATA =
@@ -131,8 +130,12 @@ public final class CrossValidation {
     Compute compute = asked.goingOn(facts.get(Fact.BACKEND), facts.get(Fact.PRECISION));
     RunIdentity identity = new RunIdentity(config, facts);
     try (OutputFolder output =
-        OutputFolder.prepare(folder, config.flag(RunOption.OVERWRITE), resumes)) {
+        OutputFolder.prepare(folder, null, config.flag(RunOption.OVERWRITE), resumes)) {
       listener.onReserved(output::release);
+      output.checkFoldsFree();
+      for (int number = 1; number <= count; number++) {
+        PreparedRun.checkFold(plan, base, rows, new Fold(number, count));
+      }
       if (resumes) {
         JsonNode begun = begun(output.folder());
         identity.checkSame(begun);
@@ -247,9 +250,8 @@ public final class CrossValidation {
   private static void clear(Path folder) throws IOException {
     try (Stream<Path> files = Files.list(folder)) {
       for (Path file : files.toList()) {
-        String name = file.getFileName().toString();
-        boolean isFold = name.matches(FOLD + "\\d+") && Files.exists(file.resolve("run.yaml"));
-        if (isFold && name.equals(FOLD + 1)) {
+        boolean isFold = OutputFolder.isNamedAsFold(file) && Files.exists(file.resolve("run.yaml"));
+        if (isFold && file.equals(OutputFolder.fold(folder, 1))) {
           new FoldFolder(file).clear(); // the run that begins is at work there
         } else if (isFold) {
           FileOps.SYSTEM.deleteTree(file);
@@ -269,7 +271,7 @@ public final class CrossValidation {
     List<FoldResult> results = new ArrayList<>();
     boolean isFirst = true; // of those that are run now
     for (int number = 1; number <= count; number++) {
-      Path place = folder.resolve(FOLD + number);
+      Path place = OutputFolder.fold(folder, number);
       FoldFolder fold = new FoldFolder(place);
       if (!resumes || fold.done() == null) {
         listener.onPreparing(left(number, results.size()));
@@ -367,7 +369,7 @@ public final class CrossValidation {
   private Path joined(Path folder) throws IOException {
     List<FoldFolder.Line> lines = new ArrayList<>();
     for (int number = 1; number <= count; number++) {
-      lines.addAll(new FoldFolder(folder.resolve(FOLD + number)).predictions());
+      lines.addAll(new FoldFolder(OutputFolder.fold(folder, number)).predictions());
     }
     lines.sort(Comparator.comparingInt(FoldFolder.Line::number));
     Path partial = folder.resolve("predictions.jsonl.partial");
@@ -451,6 +453,11 @@ public final class CrossValidation {
     @Override
     public void onCheckpointFailed(long step, UncheckedIOException failure) {
       next.onCheckpointFailed(step, failure);
+    }
+
+    @Override
+    public void onTrained() {
+      next.onTrained();
     }
 
     @Override

@@ -81,6 +81,9 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
     options(config, Tasks.named(config.text(RunOption.TASK)), false);
     share(config, RunOption.VALIDATION_SPLIT);
     share(config, RunOption.TEST_SPLIT);
+    most(config, RunOption.MAX_TRAIN_SAMPLES);
+    most(config, RunOption.MAX_EVAL_SAMPLES);
+    LabelNames.parse(config.text(RunOption.LABEL_NAMES));
   }
 
   /**
@@ -270,15 +273,25 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
     return share;
   }
 
+  /** How many rows are wanted; all where the option is not given. */
+  private static int most(RunConfig config, RunOption option) {
+    if (!config.isGiven(option)) {
+      return Integer.MAX_VALUE;
+    }
+    int most = config.smallInteger(option);
+    if (most < 1) {
+      throw new InputException(
+          option + " is " + most + "; it must be at least 1, or left out for all rows");
+    }
+    return most;
+  }
+
   /** The first rows, where only so many are wanted; null stays null. */
   private static Dataset first(RunConfig config, RunOption option, Dataset data) {
     if (data == null || !config.isGiven(option)) {
       return data;
     }
-    int most = config.smallInteger(option);
-    if (most < 1) {
-      throw new InputException(option + " is " + most + "; it must be at least 1");
-    }
+    int most = most(config, option);
     if (most >= data.size()) {
       return data;
     }

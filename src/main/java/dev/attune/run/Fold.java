@@ -1,11 +1,19 @@
 package dev.attune.run;
 
+import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
+import dev.attune.data.Example;
 import dev.attune.data.Finding;
+import dev.attune.data.Findings;
 import dev.attune.data.Folds;
+import dev.attune.data.LabelMap;
 import dev.attune.data.Split;
+import dev.attune.data.TargetChecks;
 import dev.attune.task.TaskType;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
 import java.util.stream.Collectors;
 
 /**
@@ -15,6 +23,53 @@ import java.util.stream.Collectors;
  * @param count of folds
  */
 record Fold(int number, int count) {
+  /** Models that this fold and those after it leave. */
+  int modelsLeft(boolean keepsModels) {
+    return keepsModels ? count - number + 1 : 0;
+  }
+
+  /**
+   * What to say where a fold cannot be trained: the reason may be a class of which it holds out all.
+   *
+   * @param why the data that it would learn are refused
+   * @param cut its data, of which {@link Datasets#labelled} are those of all folds
+   * @param labels null: there are none
+   */
+  InputException refusal(InputException why, Datasets cut, LabelMap labels, TaskType type) {
+    if (labels == null) {
+      return why;
+    }
+    TargetChecks classes = type.create(labels, cut.labelled(), option -> null);
+    Set<String> left = new HashSet<>();
+    cut.train().examples().forEach(example -> left.addAll(classes.classes(example)));
+    Map<String, Integer> lost = new TreeMap<>();
+    for (Example example : cut.validation().examples()) {
+      new HashSet<>(classes.classes(example)).forEach(name -> lost.merge(name, 1, Integer::sum));
+    }
+    lost.keySet().removeAll(left);
+    if (lost.isEmpty()) {
+      return why;
+    }
+    return new InputException(
+        RunOption.K_FOLD.with(count)
+            + ": "
+            + lost.entrySet().stream()
+                .map(
+                    entry ->
+                        "the class \""
+                            + entry.getKey()
+                            + "\" has "
+                            + Findings.many(entry.getValue(), "row", "rows"))
+                .collect(Collectors.joining(", "))
+            + ", all in fold "
+            + number
+            + ", so that the run that holds this fold out has none to learn from. Folds part"
+            + " different texts: give each class at least 2 of them ("
+            + count
+            + " for each fold to measure it), or leave the class out",
+        why);
+  }
+
   /**
    * Cuts the training data: the fold is what the run evaluates on.
    *

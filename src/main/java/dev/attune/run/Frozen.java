@@ -18,8 +18,12 @@ final class Frozen {
 
   private Frozen() {}
 
-  /** The parts, checked as far as they can be without the model. */
-  static Freezing of(RunConfig config, TaskType task) {
+  /**
+   * The parts, checked as far as they can be without the model.
+   *
+   * @param isAdapter whether the model is one that is trained further
+   */
+  static Freezing of(RunConfig config, TaskType task, boolean isAdapter) {
     boolean base = config.flag(RunOption.FREEZE_BASE);
     List<RunOption> parts = List.of(RunOption.FREEZE, RunOption.FREEZE_LAYERS);
     for (RunOption option : parts) {
@@ -58,9 +62,19 @@ final class Frozen {
     }
     Freezing freezing =
         new Freezing(embeddings, config.smallInteger(RunOption.FREEZE_LAYERS), layers, base);
+    RunOption asked = base ? RunOption.FREEZE_BASE : named != null ? RunOption.FREEZE : parts.get(1);
+    if (!freezing.equals(Freezing.NOTHING) && isAdapter) {
+      throw new InputException(
+          asked
+              + ": "
+              + config.text(RunOption.MODEL)
+              + " is an adapter, beside which the whole model is frozen already; leave "
+              + asked
+              + " out, or merge the adapter and train the model that this makes");
+    }
     if (!freezing.equals(Freezing.NOTHING) && config.smallInteger(RunOption.LORA_R) > 0) {
       throw new InputException(
-          (base ? RunOption.FREEZE_BASE : named != null ? RunOption.FREEZE : parts.get(1))
+          asked
               + " does not go with "
               + RunOption.LORA_R
               + ", which freezes the whole model; "

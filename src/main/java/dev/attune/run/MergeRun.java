@@ -49,7 +49,7 @@ public final class MergeRun {
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     try (Backend backend = Backends.open(BackendKind.CPU, threads);
         OutputFolder folder =
-            OutputFolder.prepare(output, config.flag(RunOption.OVERWRITE), false);
+            OutputFolder.prepare(output, null, config.flag(RunOption.OVERWRITE), false);
         TextTokenizer tokenizer = adapter.openTokenizer();
         Model model = task.model(backend, adapter.config(), null, builder)) {
       ModelWeights.Loaded loaded =

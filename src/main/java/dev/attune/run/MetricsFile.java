@@ -170,6 +170,11 @@ final class MetricsFile implements AutoCloseable {
     }
 
     @Override
+    public void onTrained() {
+      next.onTrained();
+    }
+
+    @Override
     public void onCheckpoint(long step) {
       next.onCheckpoint(step);
     }

@@ -94,7 +94,7 @@ final class ModelSave {
       if (folder.equals(output.folder())) {
         model.install(folder);
       } else {
-        try (OutputFolder other = OutputFolder.prepare(folder, false, false)) {
+        try (OutputFolder other = OutputFolder.prepare(folder, null, false, false)) {
           model.install(other.folder());
         }
       }

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
@@ -32,10 +33,11 @@ final class OutputFolder implements AutoCloseable {
   /**
    * Takes the folder; refuses one that holds a model or a run, unless told what to do with it.
    *
+   * @param fold of the cross-validation that the run is part of; null: of none
    * @param overwrite replace the model; nothing is removed before {@link #clear}
    * @param resume go on with the run that was begun there
    */
-  static OutputFolder prepare(Path folder, boolean overwrite, boolean resume) {
+  static OutputFolder prepare(Path folder, Fold fold, boolean overwrite, boolean resume) {
     if (overwrite && resume) {
       throw new InputException(
           RunOption.OVERWRITE + " and " + RunOption.RESUME + " exclude each other");
@@ -50,6 +52,9 @@ final class OutputFolder implements AutoCloseable {
       Files.createDirectories(folder);
       OutputFolder output = new OutputFolder(folder, lock(folder), made);
       try {
+        if (fold == null) {
+          checkNoFold(folder);
+        }
         ModelInstall.finish(folder);
         check(folder, overwrite, resume);
         return output;
@@ -66,6 +71,55 @@ final class OutputFolder implements AutoCloseable {
   /** What a cross-validation notes of itself in its folder. */
   static Path crossValidation(Path folder) {
     return folder.resolve("cross_validation.json");
+  }
+
+  /** Where a fold of a cross-validation is at work. */
+  static Path fold(Path folder, int number) {
+    return folder.resolve("fold-" + number);
+  }
+
+  /** Whether a folder has a fold's name. */
+  static boolean isNamedAsFold(Path folder) {
+    return folder.getFileName() != null && folder.getFileName().toString().matches("fold-\\d+");
+  }
+
+  /**
+   * Refuses to take part in somebody's cross-validation. It is asked with the lock of the folder
+   * held, as a cross-validation that begins holds its own and looks at those of the folds: so one of
+   * the two sees the other.
+   */
+  private static void checkNoFold(Path folder) throws IOException {
+    Path parent = folder.toRealPath().getParent();
+    if (parent == null || !isNamedAsFold(folder)) {
+      return;
+    }
+    Optional<String> holder = FolderLock.holder(parent);
+    if (holder.isPresent() || Files.exists(crossValidation(parent))) {
+      throw new InputException(
+          RunOption.OUTPUT_DIR.with(folder)
+              + " is a fold of the cross-validation in "
+              + parent
+              + holder.map(who -> ", which is being written to by " + who).orElse("")
+              + "; give another folder");
+    }
+  }
+
+  /** Refuses folds that another run is at work in, before the first begins. */
+  void checkFoldsFree() throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      for (Path file : files.filter(OutputFolder::isNamedAsFold).sorted().toList()) {
+        Optional<String> holder = FolderLock.holder(file);
+        if (holder.isPresent()) {
+          throw new InputException(
+              RunOption.OUTPUT_DIR.with(folder)
+                  + ": "
+                  + file
+                  + ", where a fold is to go, is being written to by "
+                  + holder.get()
+                  + "; wait until it has ended, stop it, or give another folder");
+        }
+      }
+    }
   }
 
   /** Refuses a folder that {@link #prepare} would refuse, and changes nothing. */
@@ -174,10 +228,15 @@ final class OutputFolder implements AutoCloseable {
 
   /** What an earlier run's checkpoints take; this one's come in their place. */
   long bytesOfCheckpoints() throws IOException {
-    if (!Files.exists(checkpoints())) {
+    return bytesOf(checkpoints());
+  }
+
+  /** What a folder takes; 0 where there is none. */
+  static long bytesOf(Path folder) throws IOException {
+    if (!Files.exists(folder)) {
       return 0;
     }
-    try (Stream<Path> files = Files.walk(checkpoints())) {
+    try (Stream<Path> files = Files.walk(folder)) {
       return files.filter(Files::isRegularFile).mapToLong(file -> file.toFile().length()).sum();
     }
   }

@@ -56,11 +56,17 @@ public final class PredictRun {
         TrainedModel trained = TrainedModel.open(config, session);
         Inference inference = new Inference(session.backend())) {
       if (trained.task().type().readsPairs()) {
+        String model = config.text(RunOption.MODEL);
         throw new InputException(
-            RunOption.MODEL.with(config.text(RunOption.MODEL))
-                + " makes embeddings of texts: attune embed writes them. To have it predict, train"
-                + " it first: "
-                + Term.TRAINING.of(config.text(RunOption.MODEL)));
+            RunOption.MODEL.with(model)
+                + " makes embeddings of texts; attune embed "
+                + RunOption.MODEL.with(model)
+                + " writes them. To have it predict, "
+                + (trained.folder().isAdapter()
+                    ? "make one model of the adapter and its base (attune merge "
+                        + RunOption.MODEL.with(model)
+                        + ") and train that for a task"
+                    : "train it for a task: " + Term.TRAINING.of(model)));
       }
       if (trained.task().type().generates()) {
         throw new InputException(

@@ -3,6 +3,7 @@ package dev.attune.run;
 import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
+import dev.attune.data.Dataset;
 import dev.attune.data.LabelMap;
 import dev.attune.folder.AdapterWeights;
 import dev.attune.folder.BaseLoad;
@@ -13,6 +14,7 @@ import dev.attune.folder.ModelWeights;
 import dev.attune.generate.GenerationDefaults;
 import dev.attune.generate.TextGeneration;
 import dev.attune.hub.Progress;
+import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.run.RunIdentity.Fact;
 import dev.attune.store.Freezing;
@@ -81,10 +83,74 @@ final class PreparedRun implements AutoCloseable {
             given.text(RunOption.MODEL), given.text(RunOption.BASE_MODEL), fetching);
     TrainPlan plan = base.isAdapter() ? asked.continuing(base) : asked;
     RunConfig config = plan.config();
-    boolean asTurns = plan.task().generates() && base.hasChatTemplate();
-    Datasets read =
-        Datasets.read(Fetched.data(config, fetching), datasets, asTurns)
-            .shaped(config, plan.task(), plan.newHead() ? List.of() : base.labelNames(), fold);
+    plan.freezing().check(Families.layers(base.config()));
+    Subject subject =
+        Subject.of(
+            plan,
+            base,
+            Datasets.read(
+                Fetched.data(config, fetching),
+                datasets,
+                plan.task().generates() && base.hasChatTemplate()),
+            fold);
+    Task task = subject.data().task();
+    HeadChoice head = subject.head();
+    Data data = subject.data();
+    Opening opening = new Opening();
+    try {
+      OutputFolder output =
+          opening.add(
+              OutputFolder.prepare(
+                  Path.of(config.text(RunOption.OUTPUT_DIR)),
+                  fold,
+                  config.flag(RunOption.OVERWRITE),
+                  config.flag(RunOption.RESUME)));
+      listener.onReserved(output::release);
+      Session session = opening.add(Session.open(compute(config, output)));
+      TextTokenizer tokenizer = opening.add(base.openTokenizer());
+      Model model =
+          opening.add(
+              task.model(
+                  session.backend(), base.config(), plan.dropout(), builder(plan, base, session)));
+      PreparedRun run = new PreparedRun(plan, base, data, output, session, tokenizer, model);
+      run.load(head, listener);
+      return run;
+    } catch (RuntimeException | Error e) {
+      opening.closeAfter(e);
+      throw e;
+    }
+  }
+
+  /**
+   * What is learned, and from what, checked as far as it can be before anything is tokenised.
+   *
+   * @param head whether the base's is trained further
+   * @param data as they are learned
+   */
+  private record Subject(HeadChoice head, Data data) {
+    /**
+     * @param rows as they were read
+     * @param fold of a cross-validation; null: the run is none
+     * @throws InputException on what makes training impossible or pointless
+     */
+    static Subject of(TrainPlan plan, ModelFolder base, Datasets rows, Fold fold) {
+      List<String> known = plan.newHead() ? List.of() : base.labelNames();
+      Datasets shaped = rows.shaped(plan.config(), plan.task(), known, fold);
+      if (fold == null) {
+        return of(plan, base, shaped);
+      }
+      try {
+        return of(plan, base, shaped);
+      } catch (InputException e) {
+        throw fold.refusal(e, shaped, shaped.labels(plan.config(), plan.task()), plan.task());
+      }
+    }
+
+    private static Subject of(TrainPlan plan, ModelFolder base, Datasets read) {
+      RunConfig config = plan.config();
+      if (read.validation() == null) {
+        checkNotMeasured(config, read.test() != null);
+      }
     if (plan.generation() != null && read.validation() == null && read.test() == null) {
       throw new InputException(
           RunOption.EVALUATE_WITH.with("generate")
@@ -94,7 +160,7 @@ final class PreparedRun implements AutoCloseable {
               + RunOption.TEST_FILE
               + " to generate for");
     }
-    HeadChoice head = head(plan, base, read);
+    HeadChoice head = PreparedRun.head(plan, base, read);
     Task task = plan.task().create(head.labels(), read.train(), config.taskOptions()).on(base);
     if (task.isCalibrated() && read.validation() == null) {
       throw new InputException(
@@ -112,29 +178,38 @@ final class PreparedRun implements AutoCloseable {
               + "; rows are compared with the others of their batch, of which there must be at least "
               + task.leastBatch());
     }
-    Data data = Data.of(config, task, read);
-    Opening opening = new Opening();
-    try {
-      OutputFolder output =
-          opening.add(
-              OutputFolder.prepare(
-                  Path.of(config.text(RunOption.OUTPUT_DIR)),
-                  config.flag(RunOption.OVERWRITE),
-                  config.flag(RunOption.RESUME)));
-      listener.onReserved(output::release);
-      Session session = opening.add(Session.open(compute(config, output)));
-      TextTokenizer tokenizer = opening.add(base.openTokenizer());
-      Model model =
-          opening.add(
-              task.model(
-                  session.backend(), base.config(), plan.dropout(), builder(plan, base, session)));
-      PreparedRun run = new PreparedRun(plan, base, data, output, session, tokenizer, model);
-      run.load(head, listener);
-      return run;
-    } catch (RuntimeException | Error e) {
-      opening.closeAfter(e);
-      throw e;
+      return new Subject(head, Data.of(config, task, read));
     }
+  }
+
+  /** Refuses what is asked of evaluations where there is nothing to evaluate on. */
+  private static void checkNotMeasured(RunConfig config, boolean isTested) {
+    boolean evaluates =
+        config.integer(RunOption.EVAL_STEPS) > 0
+            || config.isGiven(RunOption.EVAL_STRATEGY)
+                && !config.text(RunOption.EVAL_STRATEGY).equalsIgnoreCase("no");
+    RunOption asked =
+        !evaluates
+            ? RunOption.MAX_EVAL_SAMPLES
+            : config.isGiven(RunOption.EVAL_STEPS) ? RunOption.EVAL_STEPS : RunOption.EVAL_STRATEGY;
+    if (evaluates || config.isGiven(RunOption.MAX_EVAL_SAMPLES) && !isTested) {
+      throw new InputException(
+          asked
+              + " needs data to evaluate on: "
+              + RunOption.VALIDATION_FILE
+              + " or "
+              + RunOption.VALIDATION_SPLIT);
+    }
+  }
+
+  /**
+   * Refuses a fold of a cross-validation that could not be trained, before any is.
+   *
+   * @param rows of all folds
+   */
+  static void checkFold(TrainPlan asked, ModelFolder base, Dataset rows, Fold fold) {
+    TrainPlan plan = base.isAdapter() ? asked.continuing(base) : asked;
+    Subject.of(plan, base, new Datasets(rows, null, null), fold);
   }
 
   /** A run that goes on computes as it was begun. */

@@ -36,20 +36,37 @@ public final class RunConfig {
       config = new RunConfig(known);
     }
 
-    /** Sets one option. */
+    /** Sets one option, whose value is there, and true or false where it is a flag. */
     public Builder set(RunOption option, String value) {
+      checkThere(option, value);
+      if (option.isFlag() && !value.equals("true") && !value.equals("false")) {
+        throw notA(option, value, "true or false");
+      }
       config.values.put(option, value);
       return this;
     }
 
     /** Sets all values of an option that takes several. */
     public Builder set(RunOption option, List<String> several) {
+      several.forEach(value -> checkThere(option, value));
       return set(option, String.join(SEPARATOR, several));
     }
 
-    /** Sets the option of that name: see {@link OptionNames}. */
-    public Builder set(String name, String value, String where) {
-      return set(config.optionOf(name, where), value);
+    /** A variable that was not set, say: nothing is done as if the option had not been given. */
+    private static void checkThere(RunOption option, String value) {
+      if (value.isBlank() && !option.takesAnyText()) {
+        throw new InputException(
+            option + " has an empty value; leave it out, or give one: " + option.help());
+      }
+    }
+
+    /**
+     * The option of that name: see {@link OptionNames}.
+     *
+     * @param where it stands, for the message
+     */
+    public RunOption option(String name, String where) {
+      return config.optionOf(name, where);
     }
 
     /** Sets every option of a YAML or JSON file. */
@@ -83,7 +100,7 @@ public final class RunConfig {
       }
       Map<RunOption, String> names = new EnumMap<>(RunOption.class);
       for (Map.Entry<String, JsonNode> entry : root.properties()) {
-        RunOption option = config.optionOf(entry.getKey(), file);
+        RunOption option = option(entry.getKey(), file);
         String other = names.put(option, entry.getKey());
         if (other != null) {
           throw new InputException(
@@ -192,7 +209,8 @@ public final class RunConfig {
     try {
       return Long.parseLong(value.trim());
     } catch (NumberFormatException e) {
-      throw notA(option, value, "a whole number");
+      boolean isLarge = value.trim().matches("[+-]?[0-9]+");
+      throw notA(option, value, isLarge ? "a number of 64 bits" : "a whole number");
     }
   }
 
@@ -215,25 +233,41 @@ public final class RunConfig {
     return number;
   }
 
-  /** Numbers by name, "power=2,lr_end=1e-6", in their order; none where there is no value. */
-  public Map<String, Double> numbers(RunOption option) {
-    Map<String, Double> numbers = new LinkedHashMap<>();
+  /**
+   * A probability that replaces others; null where none was given.
+   *
+   * @throws InputException if it is not at least 0 and below 1
+   */
+  public Float probability(RunOption option) {
+    if (text(option) == null) {
+      return null;
+    }
+    double probability = number(option);
+    if (!(probability >= 0 && probability < 1)) {
+      throw new InputException(
+          option + " is " + text(option) + "; it must be at least 0 and below 1");
+    }
+    return (float) probability;
+  }
+
+  /** Values by name, "power=2,lr_end=1e-6", in their order; none where there is no value. */
+  Map<String, String> pairs(RunOption option) {
+    Map<String, String> pairs = new LinkedHashMap<>();
     String value = text(option);
     if (value == null) {
-      return numbers;
+      return pairs;
     }
     for (String part : value.split(",", -1)) {
-      String[] nameAndNumber = part.split("=", -1);
-      Double number = nameAndNumber.length == 2 ? parsed(nameAndNumber[1]) : null;
-      if (number == null) {
+      String[] pair = part.split("=", -1);
+      if (pair.length != 2) {
         throw notA(option, value, "a list like NAME=X,NAME=X");
       }
-      if (numbers.put(nameAndNumber[0].strip(), number) != null) {
+      if (pairs.put(pair[0].strip(), pair[1].strip()) != null) {
         throw new InputException(
-            option + " is '" + value + "', which gives " + nameAndNumber[0].strip() + " twice");
+            option + " is '" + value + "', which gives " + pair[0].strip() + " twice");
       }
     }
-    return numbers;
+    return pairs;
   }
 
   /** Null where it is no number. */
@@ -248,16 +282,12 @@ public final class RunConfig {
 
   /** A flag. */
   public boolean flag(RunOption option) {
-    String value = text(option);
-    return switch (value) {
-      case "true", "" -> true;
-      case "false" -> false;
-      default -> throw notA(option, value, "true or false");
-    };
+    return Boolean.parseBoolean(text(option));
   }
 
   private static InputException notA(RunOption option, String value, String wanted) {
-    return new InputException(option + " is '" + value + "', not " + wanted);
+    return new InputException(
+        option + " is '" + value + "', not " + wanted + " (" + option.help() + ")");
   }
 
   /** Whether an option has the same value in both: as a number where it is one. */

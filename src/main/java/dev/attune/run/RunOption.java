@@ -604,6 +604,11 @@ public enum RunOption {
     return this == TRAIN_FILE || this == VALIDATION_FILE || this == TEST_FILE || this == FILE;
   }
 
+  /** Whether its value is text for a model, which may be empty. */
+  boolean takesAnyText() {
+    return this == PROMPT || this == SYSTEM || this == QUERY_PROMPT || this == PASSAGE_PROMPT;
+  }
+
   /** Null: none. */
   public String defaultValue() {
     return defaultValue;

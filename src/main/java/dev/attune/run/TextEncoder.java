@@ -18,6 +18,8 @@ import dev.attune.model.Model;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.task.Embedding;
+import dev.attune.task.TaskOptions;
+import dev.attune.task.Tasks;
 import dev.attune.text.TextTokenizer;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
@@ -81,6 +83,15 @@ public final class TextEncoder implements AutoCloseable {
 
   private static TextEncoder open(
       ModelFolder folder, Integer maxLength, int threads, Backend backend, DType precision) {
+    if (folder.isAdapter() && !Tasks.of(folder, TaskOptions.NONE).type().readsPairs()) {
+      throw new InputException(
+          folder.path()
+              + " is an adapter for "
+              + Tasks.of(folder, TaskOptions.NONE).name()
+              + ", which makes no embeddings of texts. Those of its base are made by "
+              + RunOption.MODEL.with(folder.adapter().base())
+              + "; those of both together, by the model that attune merge makes of them");
+    }
     Embedding task = Embedding.open(folder);
     TextTokenizer tokenizer = folder.openTokenizer();
     try {

@@ -46,11 +46,15 @@ record TrainPlan(
     Float dropout,
     GenerationOptions generation,
     boolean newHead) {
+  private static final int MOST_MINUTES = 366 * 24 * 60;
 
   static TrainPlan of(RunConfig config) {
+    return of(config, ModelFolder.isAdapter(Path.of(config.required(RunOption.MODEL))));
+  }
+
+  private static TrainPlan of(RunConfig config, boolean isAdapter) {
     TaskType task = Tasks.named(config.text(RunOption.TASK));
     Tasks.check(task, config.taskOptions());
-    config.required(RunOption.MODEL);
     config.required(RunOption.OUTPUT_DIR);
     checkLimit(config);
     Compute.of(config);
@@ -63,16 +67,12 @@ record TrainPlan(
         trainer(config),
         optimizerConfig(config),
         factors(config, task),
-        Frozen.of(config, task),
+        Frozen.of(config, task, isAdapter),
         // What an adapter that is there says counts: see continuing.
-        isLocalAdapter(config) ? null : Adapters.of(config),
-        dropout(config),
+        isAdapter ? null : Adapters.of(config),
+        config.probability(RunOption.DROPOUT),
         generation(config, task),
         newHead(config, task));
-  }
-
-  private static boolean isLocalAdapter(RunConfig config) {
-    return ModelFolder.isAdapter(Path.of(config.text(RunOption.MODEL)));
   }
 
   /**
@@ -102,7 +102,7 @@ record TrainPlan(
               + ", which is applied here but not trained; merge the adapter, and train the model"
               + " that this makes");
     }
-    TrainPlan plan = of(Adapters.continued(config, saved, adapter.path()));
+    TrainPlan plan = of(Adapters.continued(config, saved, adapter.path()), true);
     return new TrainPlan(
         plan.config,
         task,
@@ -162,7 +162,7 @@ record TrainPlan(
         config.number(RunOption.LEARNING_RATE),
         steps,
         config.number(RunOption.WARMUP_RATIO),
-        config.numbers(RunOption.LR_SCHEDULER_KWARGS));
+        kind.parsed(config.pairs(RunOption.LR_SCHEDULER_KWARGS)));
   }
 
   /** Without a strategy, the steps between two say which it is. */
@@ -287,9 +287,14 @@ record TrainPlan(
 
   private static void checkRetries(RunConfig config) {
     double minutes = config.number(RunOption.SAVE_RETRY_MINUTES);
-    if (!(minutes >= 0 && minutes < Integer.MAX_VALUE)) {
+    if (!(minutes >= 0 && minutes <= MOST_MINUTES)) {
       throw new InputException(
-          RunOption.SAVE_RETRY_MINUTES + " is " + minutes + "; it must be at least 0");
+          RunOption.SAVE_RETRY_MINUTES
+              + " is "
+              + config.text(RunOption.SAVE_RETRY_MINUTES)
+              + "; it must be from 0 to "
+              + MOST_MINUTES
+              + ", a year");
     }
   }
 
@@ -298,18 +303,6 @@ record TrainPlan(
     if (length < 1) {
       throw new InputException(RunOption.MAX_LENGTH + " is " + length + "; it must be at least 1");
     }
-  }
-
-  private static Float dropout(RunConfig config) {
-    if (config.text(RunOption.DROPOUT) == null) {
-      return null;
-    }
-    double dropout = config.number(RunOption.DROPOUT);
-    if (!(dropout >= 0 && dropout < 1)) {
-      throw new InputException(
-          RunOption.DROPOUT + " is " + dropout + "; it must be at least 0 and below 1");
-    }
-    return (float) dropout;
   }
 
   private static GenerationOptions generation(RunConfig config, TaskType task) {

@@ -26,6 +26,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
 
 /**
  * A training run from its config to a model folder:
@@ -270,17 +271,32 @@ public final class TrainRun {
         DiskRoom.of(
             run.model().parameters().size(),
             run.plan().lora() == null ? run.model().parameters().count() : 0,
+            fold == null ? 1 : fold.modelsLeft(config.flag(RunOption.KEEP_FOLD_MODELS)),
             config.integer(RunOption.SAVE_STEPS) > 0,
             config.flag(RunOption.SAVE_LAST),
             config.smallInteger(RunOption.SAVE_TOTAL_LIMIT),
             run.plan().trainer().evaluations().keepsBest());
     try {
-      room.check(run.output().folder(), run.output().bytesOfCheckpoints());
+      room.check(run.output().folder(), run.output().bytesOfCheckpoints() + bytesOfOldFolds(run));
     } catch (IOException e) {
       throw new UncheckedIOException(
           "cannot look at " + run.output().folder() + ": " + OutputFolder.describe(e), e);
     }
     return room;
+  }
+
+  /** What an earlier cross-validation left of other folds, which goes when the first begins. */
+  private long bytesOfOldFolds(PreparedRun run) throws IOException {
+    if (fold == null || fold.number() > 1 || config.flag(RunOption.RESUME)) {
+      return 0;
+    }
+    long bytes = 0;
+    try (Stream<Path> files = Files.list(run.output().folder().toAbsolutePath().getParent())) {
+      for (Path file : files.filter(OutputFolder::isNamedAsFold).toList()) {
+        bytes += file.endsWith("fold-1") ? 0 : OutputFolder.bytesOf(file);
+      }
+    }
+    return bytes;
   }
 
   private static double utilization(Session session, TrainResult result) {

@@ -109,6 +109,16 @@ public final class TrainedModel implements AutoCloseable {
                   || backend.readsNarrowWeights() && ModelWeights.hasBf16Matrices(folder.base()));
       DType matrices = isNarrower ? DType.BF16 : precision;
       builder.freeze(matrices, weights.products(matrices));
+    } else if (weights != HeldWeights.AUTO) {
+      throw new InputException(
+          RunOption.LOAD_IN_4BIT
+              + ", "
+              + RunOption.LOAD_IN_8BIT
+              + " and "
+              + RunOption.LOAD_IN_BF16
+              + " are for language models and for the bases of adapters; "
+              + folder.path()
+              + " is neither, and its weights are held as they were trained. Leave the option out");
     }
     if (folder.isAdapter()) {
       builder.adapt(folder.adapter().lora(), folder.path().toString());

@@ -34,16 +34,28 @@ public record Freezing(boolean embeddings, int firstLayers, Set<Integer> layers,
   }
 
   /** Refuses layers that a model of so many does not have. */
-  void check(int layersOfModel) {
+  public void check(int layersOfModel) {
     if (firstLayers > layersOfModel) {
       throw new InputException(
-          Term.FREEZE_LAYERS + " is " + firstLayers + "; this model has " + has(layersOfModel));
+          Term.FREEZE_LAYERS
+              + " is "
+              + firstLayers
+              + "; this model has "
+              + has(layersOfModel)
+              + ": give 0 to "
+              + layersOfModel);
     }
-    for (int layer : layers) {
-      if (layer >= layersOfModel) {
-        throw new InputException(
-            Term.FREEZE + " names layer " + layer + "; this model has " + has(layersOfModel));
-      }
+    int last = layers.stream().mapToInt(Integer::intValue).max().orElse(-1);
+    if (last >= layersOfModel) {
+      throw new InputException(
+          Term.FREEZE
+              + " names layer "
+              + last
+              + "; this model has "
+              + has(layersOfModel)
+              + ", of which "
+              + Term.FREEZE.of("layers.0-" + (layersOfModel - 1))
+              + " are all");
     }
   }
 

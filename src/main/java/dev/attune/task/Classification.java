@@ -287,6 +287,11 @@ public final class Classification implements Task {
     }
 
     @Override
+    public void check(TaskOptions options) {
+      LabelWeights.check(Kind.CLASSES, options.get(Term.CLASS_WEIGHTS));
+    }
+
+    @Override
     public Task create(LabelMap labels, Dataset train, TaskOptions options) {
       String given = options.get(Term.CLASS_WEIGHTS);
       return new Classification(

@@ -339,6 +339,10 @@ public final class Embedding implements Task {
   public void examine(Findings found, Map<String, Integer> classCounts) {
     List<Example> examples = found.data().examples();
     TextGroups.Form of = TextGroups.Form.of(examples);
+    if (examples.stream().allMatch(e -> e.textPair() == null && !e.hasNoText())) {
+      found.add(Severity.FATAL, "no_pairs", noPairs(examples));
+      return;
+    }
     found.examples(
         Severity.FATAL,
         "empty_text",
@@ -377,6 +381,20 @@ public final class Embedding implements Task {
                   + Term.BATCH_SAMPLER.of("no-duplicates")
                   + " parts them");
     }
+  }
+
+  /** What to say of rows of one text each. */
+  private static String noPairs(List<Example> examples) {
+    boolean areLabelled = examples.stream().anyMatch(e -> LabelMap.isPresent(e.label()));
+    return "the rows have one text each, and "
+        + Term.TASK.of(TYPE.name())
+        + " learns from texts that belong together: columns anchor,positive or"
+        + " anchor,positive,negative, or text,text_pair,label with a number for how alike the two"
+        + " are"
+        + (areLabelled
+            ? ". The rows have a text and a label, as for "
+                + Term.TASK.of(Classification.TYPE.name())
+            : "");
   }
 
   private void examineScores(Findings found, List<Example> examples) {

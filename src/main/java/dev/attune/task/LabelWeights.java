@@ -47,6 +47,9 @@ record LabelWeights(float[] values) {
     }
   }
 
+  /** Above it, sums of losses in f32 lose what others add. */
+  private static final float MOST = 1e6f;
+
   boolean isEmpty() {
     return values.length == 0;
   }
@@ -108,13 +111,13 @@ record LabelWeights(float[] values) {
       int equals = part.lastIndexOf('=');
       String name = part.substring(0, Math.max(0, equals)).strip();
       int id = labels.idOrMinusOne(name);
-      float value = equals < 0 ? Float.NaN : parse(part.substring(equals + 1));
-      if (id < 0 || !(value > 0) || Float.isInfinite(value)) {
+      float value = equals < 0 ? Float.NaN : weight(kind, part.substring(equals + 1));
+      if (id < 0 || Float.isNaN(value)) {
         throw new InputException(
             what
                 + "; it is "
                 + kind.automatic
-                + ", or NAME=WEIGHT,NAME=WEIGHT with weights above 0 of the labels "
+                + ", or NAME=WEIGHT,NAME=WEIGHT with weights of the labels "
                 + labels.describe());
       }
       if (!given.add(name)) {
@@ -125,11 +128,41 @@ record LabelWeights(float[] values) {
     return new LabelWeights(values);
   }
 
-  private static float parse(String number) {
+  private static float weight(Kind kind, String number) {
+    double value;
     try {
-      return Float.parseFloat(number.strip());
+      value = Double.parseDouble(number.strip());
     } catch (NumberFormatException e) {
-      return Float.NaN;
+      value = Double.NaN;
+    }
+    if (!(value > 0 && value <= MOST)) {
+      throw new InputException(
+          kind.term
+              + ": a weight is '"
+              + number.strip()
+              + "'; weights are above 0 and at most 1000000, and what counts is how many times the"
+              + " others each is");
+    }
+    return (float) value;
+  }
+
+  /** Refuses weights that no label could have, before there are labels. */
+  static void check(Kind kind, String option) {
+    if (option == null || option.equals(kind.automatic)) {
+      return;
+    }
+    for (String part : option.split(",", -1)) {
+      int equals = part.lastIndexOf('=');
+      if (equals < 1) {
+        throw new InputException(
+            kind.term
+                + " is '"
+                + option
+                + "'; it is "
+                + kind.automatic
+                + ", or NAME=WEIGHT,NAME=WEIGHT, where a NAME is a label");
+      }
+      weight(kind, part.substring(equals + 1));
     }
   }
 

@@ -474,6 +474,11 @@ public final class MultiLabelClassification implements Task {
     }
 
     @Override
+    public void check(TaskOptions options) {
+      LabelWeights.check(Kind.POSITIVES, options.get(Term.POS_WEIGHT));
+    }
+
+    @Override
     public Task create(LabelMap labels, Dataset train, TaskOptions options) {
       return new MultiLabelClassification(
           labels,

@@ -47,6 +47,9 @@ public interface TaskType {
     return List.of();
   }
 
+  /** Refuses what no data could make right of what was asked for. */
+  default void check(TaskOptions options) {}
+
   /** Whether its models answer in texts, as they continue prompts. */
   default boolean generates() {
     return false;

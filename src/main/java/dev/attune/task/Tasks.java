@@ -38,7 +38,7 @@ public final class Tasks {
     throw new InputException(Term.TASK + " is '" + option + "'; allowed are " + names());
   }
 
-  /** Refuses what was asked for and means nothing to a task. */
+  /** Refuses what was asked for and means nothing to a task, or cannot be. */
   public static void check(TaskType type, TaskOptions options) {
     for (TaskType other : ALL) {
       for (Term option : other.options()) {
@@ -48,6 +48,7 @@ public final class Tasks {
         }
       }
     }
+    type.check(options);
   }
 
   /** "classification, regression and causal-lm": for help and messages. */
@@ -73,6 +74,7 @@ public final class Tasks {
   public static Task of(ModelFolder folder, TaskOptions options) {
     String noted = folder.attune().path("task").asText("");
     TaskType type = noted.isEmpty() ? told(folder) : named(noted);
+    check(type, options);
     LabelMap labels = type.hasLabels() ? labels(folder) : null;
     return type.open(labels, folder.attune(), options).on(folder);
   }

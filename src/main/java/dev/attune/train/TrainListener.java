@@ -45,6 +45,12 @@ public interface TrainListener {
     throw failure;
   }
 
+  /**
+   * After the last step, and before the last weights are evaluated: from here on the run ends by
+   * itself and leaves what it has learned, whether it is told to stop or not.
+   */
+  default void onTrained() {}
+
   /** After a checkpoint is safe. */
   void onCheckpoint(long step);
 }

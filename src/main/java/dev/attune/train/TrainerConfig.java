@@ -36,6 +36,8 @@ public record TrainerConfig(
   /** Beyond this a run does not end in a lifetime, and a count of steps may not fit. */
   private static final double MAX_EPOCHS = 1e6;
 
+  private static final long MAX_STEPS = 1_000_000_000;
+
   /** Products like 2.2 x 10 are 22 steps, not 23. */
   private static final double ROUNDING = 1e-9;
 
@@ -121,7 +123,10 @@ public record TrainerConfig(
       throw new InputException(
           Term.EPOCHS + " is " + epochs + "; it must be above 0 and at most " + (long) MAX_EPOCHS);
     }
-    atLeast(Term.MAX_STEPS, maxSteps, 0);
+    if (!(maxSteps >= 0 && maxSteps <= MAX_STEPS)) {
+      throw new InputException(
+          Term.MAX_STEPS + " is " + maxSteps + "; it must be at least 0 and at most " + MAX_STEPS);
+    }
     atLeast(Term.GRADIENT_ACCUMULATION_STEPS, gradientAccumulationSteps, 1);
     atLeast(Term.SAVE_STEPS, saveSteps, 0);
     within(Term.LABEL_SMOOTHING, labelSmoothing, 0, 0.999);

@@ -234,6 +234,9 @@ public final class TrainingLoop implements AutoCloseable {
         }
       }
     }
+    if (!interrupted) {
+      listener.onTrained();
+    }
     if (evaluator != null && !interrupted) {
       boolean takesBest =
           config.evaluations().keepsBest() && state.bestStep > 0 && state.bestStep != state.step;

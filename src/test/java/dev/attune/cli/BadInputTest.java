@@ -42,20 +42,20 @@ class BadInputTest {
     output = scratch.resolve("out");
   }
 
-  /** Trains with further options, which override the sound ones; expects status 2. */
+  /** Trains with further options, which replace sound ones; expects status 2. */
   private void refused(List<String> parts, String... options) {
-    List<String> words =
-        new ArrayList<>(
-            List.of(
-                "train",
-                "--model",
-                model.toString(),
-                "--train-file",
-                train.toString(),
-                "--output-dir",
-                output.toString(),
-                "--max-steps",
-                "2"));
+    List<String> words = new ArrayList<>(List.of("train"));
+    String[] sound = {
+      "--model", model.toString(),
+      "--train-file", train.toString(),
+      "--output-dir", output.toString(),
+      "--max-steps", "2"
+    };
+    for (int i = 0; i < sound.length; i += 2) {
+      if (!List.of(options).contains(sound[i])) {
+        words.addAll(List.of(sound[i], sound[i + 1]));
+      }
+    }
     words.addAll(List.of(options));
     Ended ended = AttuneProcess.run(scratch, words.toArray(String[]::new));
     assertEquals(2, ended.status(), ended.out() + ended.err());

@@ -79,9 +79,9 @@ class LanguageModelBadInputTest {
   void whatWouldBeDroppedOrEndEveryTextIsRefused() throws IOException {
     generateRefused(List.of("--stop is empty"), decoder, "--prompt", "a", "--stop", "");
     generateRefused(
-        List.of("--stop is given 2 times"), decoder, "--prompt", "a", "--stop", "b", "--stop", "c");
+        List.of("--stop is given twice"), decoder, "--prompt", "a", "--stop", "b", "--stop", "c");
     generateRefused(
-        List.of("--prompt is given 2 times", "--prompts"),
+        List.of("--prompt is given twice", "--prompts"),
         decoder,
         "--prompt",
         "a",

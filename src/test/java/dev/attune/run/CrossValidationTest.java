@@ -11,6 +11,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.Finding;
+import dev.attune.folder.FolderLock;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.testkit.TinyModel;
 import java.io.IOException;
@@ -64,8 +65,10 @@ class CrossValidationTest {
     private final long stopAfter;
     private int steps;
     private int reports;
+    private int trained;
     private String left;
     private DataReport report;
+    private Runnable midway = () -> {}; // what happens after the first step
 
     Heard(long stopAfter) {
       this.stopAfter = stopAfter;
@@ -97,6 +100,14 @@ class CrossValidationTest {
     @Override
     public void onStep(Step step) {
       steps++;
+      if (steps == 1) {
+        midway.run();
+      }
+    }
+
+    @Override
+    public void onTrained() {
+      trained++;
     }
 
     @Override
@@ -395,5 +406,88 @@ class CrossValidationTest {
         .run();
     String message = refusalAnew(options(model).set(RunOption.OVERWRITE, "true"));
     assertTrue(message.contains("holds a run that is no cross-validation"), message);
+  }
+
+  /** What the data of a fold lack is known before any fold is trained. */
+  @Test
+  void aClassThatAFoldHoldsWholeIsRefusedWhereTheRestCannotBeLearned() throws IOException {
+    Path few = scratch.resolve("few.csv");
+    StringBuilder rows = new StringBuilder("text,label\n");
+    for (int i = 0; i < 30; i++) {
+      rows.append("a good chair number " + i + ",positive\n");
+    }
+    Files.writeString(few, rows + "a bad table,negative\n");
+    Heard heard = new Heard(99);
+    String message =
+        RunOption.worded(
+            assertThrows(
+                    InputException.class,
+                    () -> run(options(output).set(RunOption.TRAIN_FILE, few.toString()), heard))
+                .getMessage());
+    assertTrue(
+        message.matches(
+            "--k-fold 3: the class \"negative\" has 1 row, all in fold [123], so that .*"
+                + "at least 2 of them \\(3 for each fold to measure it\\), or leave the class out"),
+        message);
+    assertEquals(0, heard.steps, heard.notes::toString);
+    Files.writeString(few, rows + "a bad table,negative\n".repeat(2) + "so so,neutral\n");
+    String weighted =
+        refusalAnew(
+            options(output)
+                .set(RunOption.TRAIN_FILE, few.toString())
+                .set(RunOption.CLASS_WEIGHTS, "balanced"));
+    assertTrue(weighted.startsWith("--k-fold 3: the class \"ne"), weighted);
+    assertTrue(weighted.contains("all in fold "), weighted);
+  }
+
+  private String refusedRun(Path folder) {
+    return RunOption.worded(
+        assertThrows(
+                InputException.class,
+                () ->
+                    new TrainRun(
+                            options(folder)
+                                .set(RunOption.K_FOLD, "0")
+                                .set(RunOption.OVERWRITE, "true")
+                                .build(),
+                            new Heard(99),
+                            () -> false)
+                        .run())
+            .getMessage());
+  }
+
+  @Test
+  void nobodyElseTrainsIntoAFold() throws IOException {
+    Heard heard = new Heard(99);
+    List<String> refusals = new ArrayList<>();
+    heard.midway = () -> refusals.add(refusedRun(output.resolve("fold-2")));
+    assertEquals(3, run(options(output), heard).folds().size());
+    assertTrue(
+        refusals.get(0).contains("fold-2 is a fold of the cross-validation in " + output),
+        refusals.get(0));
+    assertTrue(refusals.get(0).contains("which is being written to by process "), refusals.get(0));
+    String after = refusedRun(output.resolve("fold-2"));
+    assertTrue(after.endsWith(output.toRealPath() + "; give another folder"), after);
+  }
+
+  @Test
+  void aFoldThatAnotherRunIsAtWorkInIsFoundBeforeTheFirst() throws IOException {
+    Path second = Files.createDirectories(output.resolve("fold-2"));
+    FolderLock lock = FolderLock.take(second);
+    String message = refusalAnew(options(output));
+    assertTrue(message.contains("fold-2, where a fold is to go, is being written to"), message);
+    assertFalse(Files.exists(output.resolve("fold-1")), "before the first");
+    lock.close();
+    assertEquals(3, run(options(output), new Heard(99)).folds().size());
+  }
+
+  /** Then its results are written: there is no checkpoint to be spoken of. */
+  @Test
+  void aRequestAfterTheLastStepOfAFoldStopsBehindIt() {
+    Heard heard = new Heard(4);
+    CrossValidation.Outcome outcome = run(options(output), heard);
+    assertTrue(outcome.interrupted());
+    assertEquals(1, outcome.folds().size());
+    assertEquals(1, heard.trained);
   }
 }

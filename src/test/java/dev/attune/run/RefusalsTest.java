@@ -1,0 +1,225 @@
+package dev.attune.run;
+
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.attune.bench.TrainingBench;
+import dev.attune.core.InputException;
+import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.testkit.TinyModel;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** What is refused, is refused with what is there, what may be, and what helps. */
+class RefusalsTest {
+  @TempDir static Path shared;
+  private static Path model;
+  private static Path train;
+
+  @TempDir Path scratch;
+
+  @BeforeAll
+  static void prepare() {
+    try (CpuBackend backend = new CpuBackend(1)) {
+      model = TinyModel.write(shared.resolve("model"), backend);
+    }
+    train = TinyModel.writeData(shared.resolve("train.csv"), 24, 1);
+  }
+
+  private RecordedRun on(Path base, Path file) {
+    return new RecordedRun(base, file, scratch.resolve("out")).with(RunOption.MAX_STEPS, "1");
+  }
+
+  private static String worded(Executable call) {
+    return RunOption.worded(assertThrows(InputException.class, call).getMessage());
+  }
+
+  /** Before the data are read: there are none. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        "FREEZE; layers.0-99; --freeze names layer 99; this model has 2 layers (0 to 1), of which"
+            + " --freeze layers.0-1 are all",
+        "FREEZE_LAYERS; 3; --freeze-layers is 3; this model has 2 layers (0 to 1): give 0 to 2",
+        "CLASS_WEIGHTS; a=1e308; --class-weights: a weight is '1e308'; weights are above 0 and at"
+            + " most 1000000",
+        "CLASS_WEIGHTS; a=1,b=nan; --class-weights: a weight is 'nan'; weights are above 0",
+        "CLASS_WEIGHTS; a=1,b=0; --class-weights: a weight is '0'; weights are above 0",
+        "CLASS_WEIGHTS; even; --class-weights is 'even'; it is balanced, or NAME=WEIGHT",
+        "MAX_TRAIN_SAMPLES; 0; --max-train-samples is 0; it must be at least 1, or left out",
+        "MAX_EVAL_SAMPLES; many; --max-eval-samples is 'many', not a whole number (evaluate on",
+        "EPOCHS; many; --epochs is 'many', not a number (passes over the training data",
+        "SEED; 99999999999999999999; --seed is '99999999999999999999', not a number of 64 bits",
+        "MAX_STEPS; 99999999999; --max-steps is 99999999999; it must be at least 0 and at most 1000000000",
+        "SAVE_RETRY_MINUTES; 1e308; --save-retry-minutes is 1e308; it must be from 0 to 527040",
+        "LR_SCHEDULER_KWARGS; power=2; --lr-scheduler-kwargs has power=2, which linear does not",
+      })
+  void aValueThatCannotBeIsNamedWithItsRange(String option, String value, String message)
+      throws IOException {
+    String said = on(model, scratch.resolve("none.csv")).with(RunOption.valueOf(option), value)
+        .refusal();
+    assertTrue(said.startsWith(message), said);
+    assertFalse(Files.exists(scratch.resolve("out")));
+  }
+
+  @Test
+  void aDirectionIsNoParameterOfAPlateau() {
+    String said =
+        on(model, scratch.resolve("none.csv"))
+            .with(RunOption.LR_SCHEDULER, "reduce_lr_on_plateau")
+            .with(RunOption.WARMUP_RATIO, "0")
+            .with(RunOption.LR_SCHEDULER_KWARGS, "mode=max")
+            .refusal();
+    assertTrue(
+        said.startsWith(
+            "--lr-scheduler-kwargs has mode=max, which reduce_lr_on_plateau does not take; it takes"
+                + " factor, "),
+        said);
+    assertTrue(said.endsWith("follows from --metric-for-best-model"), said);
+    String number =
+        on(model, scratch.resolve("none.csv"))
+            .with(RunOption.LR_SCHEDULER, "reduce_lr_on_plateau")
+            .with(RunOption.WARMUP_RATIO, "0")
+            .with(RunOption.LR_SCHEDULER_KWARGS, "factor=half")
+            .refusal();
+    assertTrue(
+        number.endsWith("factor is 'half', which is no number; it must be from 0 to below 1"),
+        number);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"VALIDATION_FILE", "CLASS_WEIGHTS", "LORA_TARGETS", "SEED", "METRIC_FOR_BEST_MODEL"})
+  void anEmptyValueIsNotTakenForNone(RunOption option) {
+    String said = worded(() -> on(model, train).with(option, ""));
+    assertTrue(said.startsWith("--" + option.option() + " has an empty value; leave it "), said);
+  }
+
+  @Test
+  void anAdapterIsFrozenBesideItself() {
+    on(model, train).with(RunOption.LORA_R, "2").run();
+    Path adapter = scratch.resolve("out");
+    String said =
+        new RecordedRun(adapter, train, scratch.resolve("further"))
+            .with(RunOption.FREEZE_LAYERS, "1")
+            .refusal();
+    assertTrue(
+        said.startsWith("--freeze-layers: " + adapter + " is an adapter, beside which the whole"),
+        said);
+    assertFalse(said.contains("--lora"), said);
+    RunConfig embed =
+        RunConfig.builder(RunOption.EMBED)
+            .set(RunOption.MODEL, adapter.toString())
+            .set(RunOption.FILE, List.of(train.toString()))
+            .set(RunOption.OUTPUT, scratch.resolve("vectors.npy").toString())
+            .build();
+    String vectors = worded(() -> EmbedRun.run(embed));
+    assertTrue(vectors.contains(" is an adapter for classification, which makes no"), vectors);
+    assertTrue(vectors.contains("attune merge"), vectors);
+  }
+
+  @Test
+  void whoAsksAnEmbeddingModelToPredictHearsWhatWillDo() throws IOException {
+    Path pairs =
+        Files.writeString(
+            scratch.resolve("pairs.csv"), "anchor,positive\ngood,fine\nbad,sad\nold,poor\n");
+    for (String rank : List.of("0", "2")) {
+      Path made = scratch.resolve("made" + rank);
+      new RecordedRun(model, pairs, made)
+          .with(RunOption.TASK, "embedding")
+          .with(RunOption.LORA_R, rank)
+          .with(RunOption.MAX_STEPS, "1")
+          .run();
+      String said = worded(() -> PredictRun.run(predict(made)));
+      assertTrue(said.contains("attune embed --model " + made + " writes them"), said);
+      assertTrue(
+          said.contains(
+              rank.equals("0")
+                  ? "attune train --model " + made
+                  : "(attune merge --model " + made + ") and train that"),
+          said);
+    }
+  }
+
+  @Test
+  void aFileForClassificationIsNotTakenForScores() throws IOException {
+    String labelled = on(model, train).with(RunOption.TASK, "embedding").refusal();
+    assertTrue(
+        labelled.contains("the rows have one text each, and --task embedding learns from"),
+        labelled);
+    assertTrue(labelled.contains("columns anchor,positive or"), labelled);
+    assertTrue(labelled.endsWith("as for --task classification"), labelled);
+    Path texts = Files.writeString(scratch.resolve("texts.csv"), "text\ngood\nbad\n");
+    String bare = on(model, texts).with(RunOption.TASK, "embedding").refusal();
+    assertTrue(bare.contains("the rows have one text each"), bare);
+    assertFalse(bare.contains("classification"), bare);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"MAX_EVAL_SAMPLES,5", "EVAL_STEPS,2", "EVAL_STRATEGY,epoch"})
+  void whatIsAskedOfEvaluationsNeedsThem(RunOption option, String value) {
+    String said = on(model, train).with(option, value).refusal();
+    assertTrue(
+        said.startsWith("--" + option.option() + " needs data to evaluate on: --validation-file"),
+        said);
+  }
+
+  private RunConfig predict(Path folder, String... namesAndValues) {
+    RunConfig.Builder options =
+        RunConfig.builder(RunOption.PREDICT)
+            .set(RunOption.MODEL, folder.toString())
+            .set(RunOption.FILE, List.of(train.toString()))
+            .set(RunOption.OUTPUT, scratch.resolve("predictions.jsonl").toString());
+    for (int i = 0; i < namesAndValues.length; i += 2) {
+      options.set(RunOption.valueOf(namesAndValues[i]), namesAndValues[i + 1]);
+    }
+    return options.build();
+  }
+
+  /** What another task, or another kind of model, would do with an option is not done in silence. */
+  @Test
+  void anOptionThatAModelHasNoUseForIsRefused() {
+    on(model, train).run();
+    Path made = scratch.resolve("out");
+    String stride = worded(() -> PredictRun.run(predict(made, "DOC_STRIDE", "9")));
+    assertTrue(
+        stride.equals("--doc-stride has no meaning for --task classification"), stride);
+    String base = worded(() -> PredictRun.run(predict(made, "BASE_MODEL", "minilm")));
+    assertTrue(base.startsWith("--base-model minilm is an adapter's, and "), base);
+    String bits = worded(() -> PredictRun.run(predict(made, "LOAD_IN_4BIT", "true")));
+    assertTrue(bits.contains("are for language models and for the bases of adapters"), bits);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "MAX_LENGTH,0,it must be from 1 to",
+    "MAX_LENGTH,-1,it must be from 1 to",
+    "DROPOUT,-1,at least 0 and below 1",
+    "DROPOUT,1e308,--dropout is 1e308",
+    "MAX_STEPS,1000001,it must be from 0 to 1000000",
+    "MAX_STEPS,-1,it must be from 0 to 1000000",
+    "BATCH_SIZE,0,it must be from 1 to",
+    "MAX_NEW_TOKENS,5,needs --streams",
+    "COLUMNS,'text,label',needs --file",
+  })
+  void whatCannotBeTimedIsRefused(RunOption option, String value, String part) {
+    RunConfig bench =
+        RunConfig.builder(RunOption.BENCH)
+            .set(RunOption.MODEL, model.toString())
+            .set(RunOption.MAX_STEPS, "1")
+            .set(option, value)
+            .build();
+    String said = worded(() -> TrainingBench.run(bench, note -> {}));
+    assertTrue(said.startsWith("--" + option.option() + " "), said);
+    assertTrue(said.contains(part), said);
+  }
+}
