@@ -20,7 +20,7 @@ public enum RunOption {
       "TASK",
       "classification",
       "classification, multi-label-classification, regression, token-classification,"
-          + " question-answering, causal-lm or embedding",
+          + " question-answering, causal-lm, masked-lm or embedding",
       OnResume.STAYS),
   TRAIN_FILE(
       "FILE",
@@ -40,7 +40,8 @@ public enum RunOption {
   FORMAT(
       "NAME",
       null,
-      "how files are written, whatever their names: csv, tsv, jsonl, json, parquet, conll or txt",
+      "how files are written, whatever their names: csv, tsv, jsonl, json, parquet, conll, txt or"
+          + " lines (a text a line)",
       OnResume.BY_CONTENT),
   ENCODING("NAME", null, "of text files, such as windows-1252; else UTF-8", OnResume.BY_CONTENT),
   DELIMITER(
@@ -116,6 +117,20 @@ public enum RunOption {
   MAX_LENGTH("N", "512", "tokens of an example; longer ones are cut, and counted", OnResume.STAYS),
   TRAIN_ON_PROMPT(
       null, "false", "learn prompts and all turns too, not only what answers them", OnResume.STAYS),
+  MLM_PROBABILITY(
+      "P", null, "share of the tokens that are masked; 0.15, of ModernBERT 0.3", OnResume.STAYS),
+  MASK_REPLACE_PROB(
+      "P",
+      null,
+      "share of the masked tokens that become the mask token; 0.8, of whole words 1",
+      OnResume.STAYS),
+  RANDOM_REPLACE_PROB(
+      "P",
+      null,
+      "share of the masked tokens that become any token, the rest staying; 0.1, of whole words 0",
+      OnResume.STAYS),
+  WHOLE_WORD_MASK(
+      null, "false", "mask words as a whole, as the tokenizer divides texts", OnResume.STAYS),
   CLASS_WEIGHTS(
       "LIST",
       null,
@@ -454,6 +469,10 @@ public enum RunOption {
               INFERENCE.stream(),
               Stream.of(
                   LABEL_NAMES,
+                  MLM_PROBABILITY,
+                  MASK_REPLACE_PROB,
+                  RANDOM_REPLACE_PROB,
+                  WHOLE_WORD_MASK,
                   MAX_EVAL_SAMPLES,
                   STRIDE,
                   EVALUATE_WITH,

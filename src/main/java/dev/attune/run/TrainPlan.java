@@ -64,10 +64,24 @@ record TrainPlan(
         factors(config, task),
         Frozen.of(config, task),
         // What an adapter that is there says counts: see continuing.
-        isLocalAdapter(config) ? null : Adapters.of(config),
+        isLocalAdapter(config) ? null : adapters(config, task),
         dropout(config),
         generation(config, task),
         newHead(config, task));
+  }
+
+  private static LoraConfig adapters(RunConfig config, TaskType task) {
+    LoraConfig lora = Adapters.of(config);
+    if (lora != null && task.peftType() == null) {
+      throw new InputException(
+          RunOption.LORA_R
+              + " is "
+              + lora.rank()
+              + ": there are no adapters for "
+              + task.name()
+              + "; leave it out, and the whole model is trained");
+    }
+    return lora;
   }
 
   private static boolean isLocalAdapter(RunConfig config) {

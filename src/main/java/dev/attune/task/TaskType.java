@@ -18,7 +18,7 @@ public interface TaskType {
     return List.of();
   }
 
-  /** PEFT's {@code task_type} of its adapters: {@code SEQ_CLS}. */
+  /** PEFT's {@code task_type} of its adapters: {@code SEQ_CLS}; null: it knows none. */
   String peftType();
 
   /** What the Hugging Face Hub, and Transformers' pipelines, call what such a model does. */
