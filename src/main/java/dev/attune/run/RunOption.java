@@ -321,7 +321,11 @@ public enum RunOption {
   SYSTEM("TEXT", null, "system message of --chat and --interactive"),
   MAX_NEW_TOKENS("N", "256", "tokens to generate at most", OnResume.STAYS_WHERE_EVALUATIONS_COUNT),
   TEMPERATURE("X", null, "sample, with logits divided by this; 0: always the most probable token"),
-  TOP_K("N", "0", "sample among the K most probable tokens; 0: all"),
+  TOP_K(
+      "N",
+      "0",
+      "sample among the K most probable tokens; 0: all. Of fill: how many are shown, else 5"),
+  TARGETS("LIST", null, "tokens that alone are scored for a mask: good,bad"),
   TOP_P("P", "1", "sample among the fewest tokens whose probabilities reach P"),
   MIN_P("P", "0", "drop tokens less probable than this share of the most probable one"),
   REPETITION_PENALTY(
@@ -442,6 +446,10 @@ public enum RunOption {
           BACKEND,
           ISA,
           THREADS);
+
+  /** Options of {@code attune fill}. */
+  public static final List<RunOption> FILL =
+      List.of(MODEL, TOP_K, TARGETS, MAX_LENGTH, PRECISION, BACKEND, ISA, THREADS);
 
   /** Options of {@code attune merge}. */
   public static final List<RunOption> MERGE =

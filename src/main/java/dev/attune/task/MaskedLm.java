@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Masking;
 import dev.attune.batch.RowEncoder;
+import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.Dataset;
@@ -20,10 +21,15 @@ import dev.attune.data.TokenLengths;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.SavedSettings;
 import dev.attune.model.HeadKind;
+import dev.attune.model.Inputs;
 import dev.attune.model.Model;
+import dev.attune.ops.Cast;
+import dev.attune.ops.GatherRows;
+import dev.attune.ops.Linear;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
+import java.nio.FloatBuffer;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -142,10 +148,7 @@ public final class MaskedLm implements Task {
   public RowEncoder<?> encoder(TextTokenizer tokenizer, int maxLength, Purpose purpose) {
     OptionalInt mask = tokenizer.maskId();
     if (mask.isEmpty()) {
-      throw new InputException(
-          tokenizer.folder()
-              + ": the tokenizer has no mask token (mask_token of tokenizer_config.json); a masked"
-              + " language model needs one");
+      throw withoutMask(tokenizer);
     }
     int id = mask.getAsInt();
     int vocabulary = tokenizer.vocabularySize();
@@ -157,6 +160,33 @@ public final class MaskedLm implements Task {
             purpose == Purpose.TRAINING
                 ? Masking.training(shares, id, vocabulary, seed, inner)
                 : Masking.evaluation(shares, id, vocabulary, inner));
+  }
+
+  /** What to say of a tokenizer without mask token. */
+  public static InputException withoutMask(TextTokenizer tokenizer) {
+    return new InputException(
+        tokenizer.folder()
+            + ": the tokenizer has no mask token (mask_token of tokenizer_config.json); a masked"
+            + " language model needs one");
+  }
+
+  /**
+   * Runs a model for the logits of the rows that a staged batch has labels for, in their order.
+   *
+   * @return (M,V) f32; on a device M may be larger than those rows are many
+   */
+  public static Tensor logits(Tape tape, Model model, Inputs inputs, Staging staging) {
+    tape.begin(false);
+    Tensor hidden = model.forward(tape, inputs);
+    Tensor rows =
+        GatherRows.apply(tape, hidden, staging.learnedRows(), staging.learnedRowCount());
+    Tensor last = Cast.apply(tape, model.beforeVocabulary(tape, rows), DType.F32);
+    return Linear.apply(tape, last, model.vocabulary());
+  }
+
+  /** The probabilities of all tokens, of a row of {@link #logits} on the host. */
+  public static double[] probabilities(FloatBuffer logits, int row, int cols) {
+    return Logits.softmax(logits, row, cols);
   }
 
   @Override
@@ -281,8 +311,8 @@ public final class MaskedLm implements Task {
     }
 
     @Override
-    public boolean predicts() {
-      return false;
+    public boolean fillsMasks() {
+      return true;
     }
 
     @Override

@@ -52,6 +52,11 @@ public interface TaskType {
     return false;
   }
 
+  /** Whether its models find the words that stand for masks in texts. */
+  default boolean fillsMasks() {
+    return false;
+  }
+
   /** Whether it learns from words with tags. */
   default boolean readsTags() {
     return false;
@@ -64,10 +69,10 @@ public interface TaskType {
 
   /**
    * Whether its models give predictions, and its tasks read their outputs: see {@link
-   * Task#reading}. Others answer in texts, or make vectors.
+   * Task#reading}. Others answer in texts, fill masks, or make vectors.
    */
   default boolean predicts() {
-    return !generates() && !readsPairs();
+    return !generates() && !readsPairs() && !fillsMasks();
   }
 
   /**

@@ -72,6 +72,7 @@ public final class TextTokenizer implements AutoCloseable {
   private final long handle;
   private volatile List<String> specialSpellings; // null until needed
   private volatile BitSet byteTokens; // null until needed
+  private volatile Map<String, Integer> vocabulary; // null until needed
   private final AtomicInteger inUse = new AtomicInteger();
   private final AtomicBoolean closed = new AtomicBoolean();
 
@@ -217,9 +218,24 @@ public final class TextTokenizer implements AutoCloseable {
     return ids;
   }
 
+  /** The id of a token by its spelling in the vocabulary, "##ing" as "[MASK]". */
+  public OptionalInt tokenId(String spelling) {
+    Integer id = vocabulary().get(spelling);
+    return id == null ? OptionalInt.empty() : OptionalInt.of(id);
+  }
+
+  private Map<String, Integer> vocabulary() {
+    Map<String, Integer> known = vocabulary;
+    if (known == null) {
+      known = AddedTokens.vocabulary(tokenizerJson());
+      vocabulary = known;
+    }
+    return known;
+  }
+
   /** How many tokens there are, added ones included: {@code len(tokenizer)} in Transformers. */
   public int vocabularySize() {
-    return AddedTokens.vocabulary(tokenizerJson()).size();
+    return vocabulary().size();
   }
 
   /** The id of a special token by its role: "mask_token", "eos_token", "bos_token" and so on. */
