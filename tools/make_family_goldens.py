@@ -6,14 +6,16 @@ cases, or with the names of some. A seed gives the same numbers again with the s
 Of a case: config.json, model.safetensors, and in golden.safetensors.gz (see goldens.py) for each sequence s input_ids.s, token_type_ids.s (where
 the family has two types), labels.s, hidden.s (what the body returns, (N,C)), logits.s; grad.NAME of the mean loss over all
 targets of all sequences, by the names that Transformers gives parameters in memory. Labels are a class, a class a token, the
-next tokens, K zeros and ones (several labels), or first and last token of an answer. golden.json: that loss, the number of
-targets (several labels of a sequence are one, both ends of an answer too), the norm of all gradients together."""
+next tokens, the tokens that were masked, K zeros and ones (several labels), or first and last token of an answer. golden.json: that
+loss, the number of targets (several labels of a sequence are one, both ends of an answer too), the norm of all gradients together;
+of masked language models also the losses of 20 AdamW steps over the same four sequences: "curve"."""
 import json, pathlib, random, shutil, sys
 import torch
 import transformers as tf
 import goldens
 
 SEED = 7
+STEPS = 20
 LENGTHS = (7, 2, 19, 12)
 LABELS = 5
 torch.set_num_threads(1)
@@ -76,6 +78,17 @@ CASES = {
         classifier_activation="silu", layer_types=["sliding_attention", "full_attention"]), 2),
     "modernbert_token": ("ModernBertForTokenClassification", "ModernBertConfig", modern | dict(layer_types=["full_attention", "sliding_attention"]), 2),
     "modernbert_answer": ("ModernBertForQuestionAnswering", "ModernBertConfig", modern | dict(layer_types=["sliding_attention"]), 1),
+    "bert_mlm": ("BertForMaskedLM", "BertConfig", sizes | dry | dict(hidden_act="relu"), 1),
+    # The last product by a weight and a bias of its own.
+    "bert_mlm_untied": ("BertForMaskedLM", "BertConfig", sizes | dry | dict(tie_word_embeddings=False), 1),
+    "roberta_mlm": ("RobertaForMaskedLM", "RobertaConfig", roberta_like | dry | dict(hidden_act="relu"), 1),
+    "distilbert_mlm": ("DistilBertForMaskedLM", "DistilBertConfig", distil | dict(activation="relu"), 1),
+    "electra_mlm": ("ElectraForMaskedLM", "ElectraConfig", electra | dict(hidden_act="relu"), 1),
+    "albert_mlm": ("AlbertForMaskedLM", "AlbertConfig", albert, 1),
+    "mpnet_mlm": ("MPNetForMaskedLM", "MPNetConfig", after_padding | dry | dict(pad_token_id=1, hidden_act="relu"), 1),
+    "modernbert_mlm": ("ModernBertForMaskedLM", "ModernBertConfig", modern | dict(layer_types=["full_attention", "sliding_attention"]), 2),
+    "modernbert_mlm_bias": ("ModernBertForMaskedLM", "ModernBertConfig", modern | dict(layer_types=["sliding_attention"],
+        norm_bias=True, classifier_bias=True, decoder_bias=False, classifier_activation="silu"), 1),
 }
 
 
@@ -99,9 +112,35 @@ def labels_of(kind, s, ids):
     if kind.endswith("ForTokenClassification"):  # a word's later pieces have none
         tags = [-100 if k % 4 == 3 else (k * 7 + s) % LABELS for k in range(n)]
         return torch.tensor(tags), sum(t >= 0 for t in tags)
+    if kind.endswith("ForMaskedLM"):  # every fourth; see masked
+        tokens = [ids[k] if k % 4 == 1 else -100 for k in range(n)]
+        return torch.tensor(tokens), sum(t >= 0 for t in tokens)
     if kind.endswith("ForQuestionAnswering"):
         return torch.tensor([n // 3, n // 2]), 1
     return torch.tensor([s % LABELS]), 1
+
+
+def masked(ids, labels):
+    """Of the tokens that are learned one in three stays as it is, and one is another."""
+    learned = [k for k, label in enumerate(labels.tolist()) if label >= 0]
+    return [i if k not in learned else (4, 5 + (i * 7) % (V - 5), i)[learned.index(k) % 3] for k, i in enumerate(ids)]
+
+
+def curve(kind, model, batch):
+    """The losses of 20 steps, each before its update: AdamW, a rate that falls to zero, decay of matrices alone, no clipping."""
+    matrices = [p for p in model.parameters() if p.dim() > 1]
+    vectors = [p for p in model.parameters() if p.dim() == 1]
+    optimizer = torch.optim.AdamW([dict(params=matrices, weight_decay=0.01), dict(params=vectors, weight_decay=0.0)], lr=1e-3)
+    losses = []
+    for step in range(STEPS):
+        optimizer.param_groups[0]["lr"] = optimizer.param_groups[1]["lr"] = 1e-3 * (STEPS - step) / STEPS
+        optimizer.zero_grad()
+        loss = sum(sum_of_losses(kind, model(**inputs).logits[0], labels) for inputs, labels in batch)
+        loss = loss / sum(int((labels >= 0).sum()) for _, labels in batch)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
 
 
 def sum_of_losses(kind, logits, labels):
@@ -140,13 +179,14 @@ def make(index, name, target):
     model.base_model.register_forward_hook(lambda module, inputs, output: bodies.append(output[0]))
     rng = random.Random(SEED * 1000 + index)
     lengths = [*LENGTHS[:2], 140, LENGTHS[3]] if options.get("max_position_embeddings", 0) > 140 else LENGTHS
-    out, total, count = {}, 0.0, 0
+    out, batch, total, count = {}, [], 0.0, 0
     model.zero_grad()
     for s, n in enumerate(lengths):
         ids = [rng.randrange(5, V) for _ in range(n)]
         labels, targets = labels_of(kind, s, ids)
         if options.get("problem_type") == "multi_label_classification":
             labels = torch.tensor([float((k + s) % 3 == 0) for k in range(LABELS)])
+        ids = masked(ids, labels) if kind.endswith("ForMaskedLM") else ids
         inputs = {"input_ids": torch.tensor([ids])}
         if getattr(config, "type_vocab_size", 1) == 2:
             inputs["token_type_ids"] = torch.tensor([[int(k > n // 2) for k in range(n)]])
@@ -160,12 +200,15 @@ def make(index, name, target):
         total, count = total + loss.item(), count + targets
         out |= {f"{key}.{s}": value[0] for key, value in inputs.items()}
         out |= {f"labels.{s}": labels, f"logits.{s}": logits.detach()}
+        batch.append((inputs, labels))
     gradients = {n: torch.zeros_like(p) if p.grad is None else p.grad / count for n, p in model.named_parameters()}
     norm = float(torch.sqrt(sum((g.double() ** 2).sum() for g in gradients.values())))
     out |= {f"grad.{n}": g for n, g in gradients.items()}
     goldens.write_tensors(target / "golden.safetensors", out)
     summary = dict(loss=total / count, targets=count, lengths=list(lengths), grad_norm=norm, seed=SEED,
                    transformers=tf.__version__, torch=torch.__version__)
+    if kind.endswith("ForMaskedLM"):
+        summary["curve"] = curve(kind, model, batch)
     (target / "golden.json").write_text(json.dumps(summary, indent=1) + "\n")
     size = sum(f.stat().st_size for f in target.iterdir())
     print(f"{name:20} {sum(p.numel() for p in model.parameters()):6} parameters {size:7} bytes  loss {total / count:.4f}")

@@ -7,6 +7,7 @@ import dev.attune.run.Fetched;
 import dev.attune.run.HeadModel;
 import dev.attune.run.HeldWeights;
 import dev.attune.run.LanguageModel;
+import dev.attune.run.MaskModel;
 import dev.attune.run.OpenOptions;
 import dev.attune.run.PrecisionOption;
 import dev.attune.run.SharedModel;
@@ -130,6 +131,12 @@ public final class ModelOptions {
   LanguageModel openLanguageModel(Path folder, GenerationOptions defaults) {
     refuseThresholds();
     return Faults.translated(() -> LanguageModel.open(folder, openOptions(), compute(), defaults));
+  }
+
+  MaskModel openMaskModel(Path folder) {
+    refuseThresholds();
+    refuse(weights != WeightFormat.AUTO, "weights", "models with a head, and for Generator");
+    return Faults.translated(() -> MaskModel.open(folder, openOptions(), compute()));
   }
 
   SharedModel<TextEncoder> openEncoder(String model) {

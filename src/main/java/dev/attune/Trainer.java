@@ -120,6 +120,11 @@ public final class Trainer<E> {
     return new Trainer<>("causal-lm", model, (row, e) -> e.example(row));
   }
 
+  /** A trainer of a {@link MaskFiller}: a masked language model, of texts as they are. */
+  public static Trainer<String> maskedLanguage(String model) {
+    return new Trainer<>("masked-lm", model, (row, e) -> Example.of(row, e, null));
+  }
+
   /**
    * A trainer of an {@link Embedder}: vectors of texts, of which like ones are near. The loss,
    * where {@link #loss} does not say, is the usual one for the kind of examples.

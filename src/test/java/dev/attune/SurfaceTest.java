@@ -77,6 +77,7 @@ class SurfaceTest {
                 "Tagger",
                 "QuestionAnswerer",
                 "Embedder",
+                "MaskFiller",
                 "Generator")),
         names::toString);
     for (String internal : List.of("Faults", "RunThread", "Texts", "Words", "Entities")) {
@@ -88,7 +89,7 @@ class SurfaceTest {
   void everyModelIsOpenedAndClosedInTheSameWay() throws Exception {
     List<Class<?>> models =
         publicTypes().stream().filter(AutoCloseable.class::isAssignableFrom).toList();
-    assertEquals(7, models.size(), models::toString);
+    assertEquals(8, models.size(), models::toString);
     for (Class<?> model : models) {
       assertEquals(model, model.getMethod("open", Path.class).getReturnType());
       assertEquals(model, model.getMethod("open", Path.class, Consumer.class).getReturnType());

@@ -30,6 +30,7 @@ public final class Batch {
   private int[] firstRows; // (B)
   private int[] exampleIndex; // (B)
   private int[] uniqueIds; // (uniqueCount), ascending
+  private final int[] randomWords = new int[4];
   private long[] seen = new long[0]; // one bit a token id; all zero between batches
 
   /** An empty batch that grows as needed. */
@@ -214,6 +215,9 @@ public final class Batch {
         } else {
           System.arraycopy(data.labels(), example * width, labels, b * width, width);
         }
+      }
+      if (data.masking() != null) {
+        data.masking().apply(epoch, begin, length, inputIds, labels, row, randomWords);
       }
       place(row, length, positionOffset);
       cuSeqlens[b] = row;

@@ -29,6 +29,7 @@ public final class EncodedDataset {
   private final int[] dropped; // (size)
   private final int[] sources; // (size) or null where every row is one sequence
   private final TokenLengths rowLengths; // null likewise
+  private final Masking masking; // null: sequences and labels are as they are
   private final Object notes;
   private final int maxLength;
   private final int maxId;
@@ -48,13 +49,14 @@ public final class EncodedDataset {
     this.dropped = Arrays.copyOf(from.dropped, size);
     this.sources = from.sources;
     this.rowLengths = from.rowLengths;
+    this.masking = from.masking;
     this.notes = null;
     int longest = 0;
     for (int i = 0; i < size; i++) {
       longest = Math.max(longest, offsets[i + 1] - offsets[i]);
     }
     this.maxLength = longest;
-    int highest = 0;
+    int highest = masking == null ? 0 : masking.maxId();
     for (int id : ids) {
       highest = Math.max(highest, id);
     }
@@ -74,6 +76,7 @@ public final class EncodedDataset {
     this.dropped = from.dropped;
     this.sources = from.sources;
     this.rowLengths = from.rowLengths;
+    this.masking = from.masking;
     this.maxLength = from.maxLength;
     this.maxId = from.maxId;
     this.notes = notes;
@@ -122,6 +125,11 @@ public final class EncodedDataset {
   /** Tokens of the longest example. */
   int maxSequenceLength() {
     return maxLength;
+  }
+
+  /** What becomes of tokens when they are packed; null: nothing. */
+  Masking masking() {
+    return masking;
   }
 
   /** The highest token id, to be held against the model's vocabulary. */
@@ -271,6 +279,7 @@ public final class EncodedDataset {
     private int[] dropped = new int[64];
     private int[] sources;
     private TokenLengths rowLengths;
+    private Masking masking;
 
     private Builder(TargetLayout layout, boolean withTypeIds) {
       this.layout = layout;
@@ -316,7 +325,7 @@ public final class EncodedDataset {
      * where there is none.
      */
     public Builder add(int[] exampleIds, int[] exampleTypeIds, int[] exampleLabels) {
-      TargetLayout.Per per = layout.isPerRow() ? TargetLayout.Per.ROW : TargetLayout.Per.SEQUENCE;
+      TargetLayout.Per per = layout.isPerRow() ? layout.per() : TargetLayout.Per.SEQUENCE;
       return addLabels(exampleIds, exampleTypeIds, exampleLabels, per);
     }
 
@@ -324,7 +333,7 @@ public final class EncodedDataset {
         int[] exampleIds, int[] exampleTypeIds, int[] exampleLabels, TargetLayout.Per per) {
       Check.argument(
           layout.per() == per && !layout.isReal(), "labels given to a dataset of %s", layout);
-      int wanted = per == TargetLayout.Per.ROW ? exampleIds.length : layout.width();
+      int wanted = layout.isPerRow() ? exampleIds.length : layout.width();
       Check.argument(
           exampleLabels.length == wanted,
           "%d labels for a target of %d",
@@ -366,6 +375,13 @@ public final class EncodedDataset {
       Check.argument(rowOfSequence.length == size, "%d sources", rowOfSequence.length);
       this.sources = rowOfSequence;
       this.rowLengths = lengths;
+      return this;
+    }
+
+    /** States that batches are masked: labels say which tokens may be, and what they are. */
+    public Builder masking(Masking ofBatches) {
+      Check.argument(layout.isPerRow(), "masking of targets of %s", layout);
+      this.masking = ofBatches;
       return this;
     }
 

@@ -18,6 +18,10 @@
  *       sequence in a prompt is not learned and one in a completion is, even where it doubles as a
  *       padding token elsewhere. A long text becomes several sequences, for nothing of it should be
  *       lost; what answers a prompt is cut off, for a piece without its prompt teaches nothing.
+ *   <li>Masked language modelling: tokens are chosen and replaced where a batch is packed ({@link
+ *       dev.attune.batch.Masking}), by a pure function of (seed, epoch, token); the dataset holds
+ *       them as they are. Unlike Transformers, evaluations mask the same tokens each time, so that
+ *       two of them can be compared.
  *   <li>Each batch lists its distinct token ids, so that the embedding table's gradient and update
  *       can touch those rows alone.
  * </ul>

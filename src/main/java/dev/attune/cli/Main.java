@@ -23,6 +23,7 @@ public final class Main {
           new PredictCommand(),
           new EmbedCommand(),
           new GenerateCommand(),
+          new FillCommand(),
           new MergeCommand(),
           new BenchCommand(),
           new HubCommand(),

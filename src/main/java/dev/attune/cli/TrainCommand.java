@@ -195,6 +195,8 @@ final class TrainCommand implements Command {
       }
     } else if (outcome.task().readsPairs()) {
       console.line("Next:  attune embed --model %s --file NEW.jsonl --output vectors.npy", model);
+    } else if (outcome.task().fillsMasks()) {
+      console.line("Next:  attune fill \"... [MASK] ...\" --model %s", model);
     } else {
       console.line(
           "Next:  attune predict --model %s --file NEW.csv --output predictions.jsonl", model);

@@ -68,8 +68,10 @@ public enum Term {
   MAX_NEW_TOKENS,
   MAX_STEPS,
   METRIC_FOR_BEST_MODEL,
+  MASK_REPLACE_PROB,
   MINI_BATCH_SIZE,
   MIN_P,
+  MLM_PROBABILITY,
   MODEL,
   NORMALIZE,
   N_BEST,
@@ -83,9 +85,11 @@ public enum Term {
   PROMPT_NAME,
   QUERY_PROMPT,
   QUOTING,
+  RANDOM_REPLACE_PROB,
   REPETITION_PENALTY,
   RESUME,
   SAVE_STEPS,
+  SEED,
   SGD_MOMENTUM,
   SKIP_BAD_ROWS,
   STREAMS,
@@ -102,7 +106,8 @@ public enum Term {
   VALIDATION_FILE,
   VALIDATION_SPLIT,
   WARMUP_RATIO,
-  WEIGHT_DECAY;
+  WEIGHT_DECAY,
+  WHOLE_WORD_MASK;
 
   private static final Pattern MARKED =
       Pattern.compile("‹([a-z0-9]+(?: [a-z0-9]+)*)(?:=((?:[^›]++|››)*+))?›(?!›)");

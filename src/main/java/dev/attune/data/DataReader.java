@@ -98,6 +98,7 @@ public final class DataReader {
             case JSON -> new JsonReader(file, read).read();
             case CONLL -> new ConllReader(file.shown(), read).read(lines);
             case TXT -> text(file.shown(), columns, lines);
+            case LINES -> texts(file.shown(), columns, lines);
             case PARQUET -> throw new IllegalStateException("read above");
           };
       String own = data.parts().get(0).form();
@@ -139,11 +140,7 @@ public final class DataReader {
    * file of prose, verse or code is the order of its lines. Line ends become LF.
    */
   private static Dataset text(Path file, Columns columns, TextLines lines) {
-    Check.input(
-        columns.absent(List.of()).isEmpty(),
-        "%s is one running text and has no columns; leave %s out",
-        file,
-        Term.COLUMNS);
+    checkNoColumns(file, columns, "is one running text and has no columns");
     StringBuilder text = new StringBuilder();
     for (String line = lines.next(); line != null; line = lines.next()) {
       text.append(TextLines.chomp(line)).append(lines.endsInBreak() ? "\n" : "");
@@ -151,5 +148,28 @@ public final class DataReader {
     String whole = text.toString();
     Example only = new Example(1, whole, null, null, null, null, Map.of("text", whole));
     return new Dataset(file, List.of(only), "one running text");
+  }
+
+  /** Every line is a text; blank ones are none. */
+  private static Dataset texts(Path file, Columns columns, TextLines lines) {
+    checkNoColumns(file, columns, "has a text a line and no columns");
+    List<Example> examples = new ArrayList<>();
+    for (String line = lines.next(); line != null; line = lines.next()) {
+      String text = TextLines.chomp(line);
+      if (!text.isBlank()) {
+        examples.add(
+            new Example(lines.number(), text, null, null, null, null, Map.of("text", text)));
+      }
+    }
+    return new Dataset(file, examples, "a text a line");
+  }
+
+  private static void checkNoColumns(Path file, Columns columns, String form) {
+    Check.input(
+        columns.absent(List.of()).isEmpty(),
+        "%s %s; leave %s out",
+        file,
+        form,
+        Term.COLUMNS);
   }
 }

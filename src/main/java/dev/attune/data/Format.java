@@ -23,6 +23,8 @@ public enum Format {
   CONLL,
   /** One running text, line breaks and all. */
   TXT,
+  /** A text a line. */
+  LINES,
   /** Apache Parquet. */
   PARQUET;
 

@@ -7,7 +7,7 @@ import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import java.util.Random;
 
-/** New weights, as Transformers draws them: matrices normal, biases zero. */
+/** New weights, as Transformers draws them: matrices normal, norms one, biases zero. */
 final class Initializer {
   /** The op number of this random stream; those of models count up from 0. */
   private static final int STREAM_OP = -64;
@@ -19,6 +19,10 @@ final class Initializer {
    * @param how its seed with the segment's place in the store decides every value
    */
   static void fill(Parameters parameters, Segment segment, float deviation, BaseLoad how) {
+    if (segment.shape().length < 2 && segment.name().endsWith(".weight")) {
+      constant(parameters, segment, 1f); // of a norm
+      return;
+    }
     boolean startsAtZero =
         segment.shape().length < 2
             || segment.name().endsWith(LoraConfig.UP)

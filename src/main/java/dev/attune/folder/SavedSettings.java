@@ -41,6 +41,9 @@ public final class SavedSettings {
 
   /** A number from 0 to 1. */
   public double share(String name, double ifAbsent) {
+    if (json.path(name).isMissingNode()) {
+      return ifAbsent;
+    }
     double value = number(name, ifAbsent);
     if (!(value >= 0 && value <= 1)) {
       throw wrong(name, json.path(name), "from 0 to 1");

@@ -61,6 +61,7 @@ public final class Families {
             case TOKEN -> "ForTokenClassification";
             case SPAN -> "ForQuestionAnswering";
             case LANGUAGE_MODEL -> languageModel;
+            case MASKED_LANGUAGE_MODEL -> "ForMaskedLM";
             case POOLED, NONE -> "Model";
           };
     }
@@ -231,9 +232,6 @@ public final class Families {
   /** What a config.json says is one weight: empty where it says nothing of that kind. */
   public static Optional<Vocabulary> sharedVocabulary(JsonNode config) {
     Entry entry = of(config);
-    if (!entry.isDecoder()) {
-      return Optional.empty();
-    }
     Family family = entry.reader.apply(new FamilyConfig(config, null));
     if (!family.config().isTied()) {
       return Optional.empty();
@@ -268,7 +266,8 @@ public final class Families {
               + " encoder");
     }
     throw new InputException(
-        "outputs on every token need an encoder ("
+        (head == HeadKind.MASKED_LANGUAGE_MODEL ? "masked tokens" : "outputs on every token")
+            + " need an encoder ("
             + list(false)
             + "): a decoder's tokens do not see what follows them");
   }

@@ -14,7 +14,8 @@ import java.util.function.Supplier;
 
 /**
  * A head: dropout, an optional dense layer with its activation and its norm, dropout, the last
- * product; all in f32.
+ * product; all in f32. That of a masked language model ends before its last product, which the loss
+ * takes, and computes in the type of the body: the vocabulary would cost twice as much in f32.
  */
 public final class Head {
   /** Which rows a head of sequences reads. */
@@ -41,7 +42,7 @@ public final class Head {
   /**
    * Names and choices of a family's head.
    *
-   * @param out name of the last product
+   * @param out name of the last product; null: it is the vocabulary's
    * @param outBias whether the last product has a bias
    * @param dense name of the dense layer, or null
    * @param denseBias whether it has a bias
@@ -68,13 +69,18 @@ public final class Head {
 
     /** What Transformers puts on decoders: a product without bias, on last rows. */
     public static Spec score() {
-      return linear("score").withoutBias().pooling(Pooling.LAST);
+      return linear("score").outBias(false).pooling(Pooling.LAST);
     }
 
-    /** Without a bias in the last product. */
-    public Spec withoutBias() {
+    /** What stands before the vocabulary: a dense layer to the width of the embeddings. */
+    public static Spec beforeVocabulary(String dense, Activation function) {
+      return linear(null).dense(dense, function);
+    }
+
+    /** With a bias in the last product, or without. */
+    public Spec outBias(boolean has) {
       return new Spec(
-          out, false, dense, denseBias, activation, norm, dropoutBefore, dropout, pooling);
+          out, has, dense, denseBias, activation, norm, dropoutBefore, dropout, pooling);
     }
 
     /** With dropout before the last product. */
@@ -116,7 +122,7 @@ public final class Head {
   private final boolean ofSequences;
   private final Projection dense; // null where there is none
   private final Norm norm; // null where there is none
-  private final Projection out;
+  private final Projection out; // null where the vocabulary's product follows
 
   /**
    * Declares a head's parameters.
@@ -135,6 +141,7 @@ public final class Head {
     this.spec = spec;
     this.ofSequences = kind == HeadKind.SEQUENCE;
     int C = config.width();
+    int width = spec.out() == null ? config.embeddings().width() : C;
     this.dense =
         spec.dense() == null
             ? null
@@ -142,7 +149,7 @@ public final class Head {
                 builder,
                 names,
                 spec.dense(),
-                () -> Projection.declare(builder, spec.dense(), C, C, spec.denseBias()));
+                () -> Projection.declare(builder, spec.dense(), width, C, spec.denseBias()));
     this.norm =
         spec.norm() == null
             ? null
@@ -150,13 +157,15 @@ public final class Head {
                 builder,
                 names,
                 spec.norm(),
-                () -> Norm.declare(builder, spec.norm(), config.norms(), C));
+                () -> Norm.declare(builder, spec.norm(), config.norms(), width));
     this.out =
-        declare(
-            builder,
-            names,
-            spec.out(),
-            () -> Projection.declare(builder, spec.out(), outputs, C, spec.outBias()));
+        spec.out() == null
+            ? null
+            : declare(
+                builder,
+                names,
+                spec.out(),
+                () -> Projection.declare(builder, spec.out(), outputs, C, spec.outBias()));
   }
 
   private static <T> T declare(
@@ -174,6 +183,13 @@ public final class Head {
   /** Runs the body and the head: logits (B,K) or (N,K), f32. */
   Tensor forward(Tape tape, Transformer body, Inputs inputs) {
     Tensor x = Cast.apply(tape, features(tape, body, inputs), DType.F32);
+    x = Dropout.apply(tape, beforeLast(tape, x), spec.dropout());
+    return Linear.apply(tape, x, out);
+  }
+
+  /** All but the last product, of rows of the body: (M,C) to (M,C), or to (M,E). */
+  Tensor beforeLast(Tape tape, Tensor rows) {
+    Tensor x = rows;
     if (dense != null) {
       x = Dropout.apply(tape, x, spec.dropoutBefore());
       x = Linear.apply(tape, x, dense, spec.activation());
@@ -181,8 +197,7 @@ public final class Head {
     if (norm != null) {
       x = norm.after(tape, x, null, 0f, 0f);
     }
-    x = Dropout.apply(tape, x, spec.dropout());
-    return Linear.apply(tape, x, out);
+    return x;
   }
 
   private Tensor features(Tape tape, Transformer body, Inputs inputs) {

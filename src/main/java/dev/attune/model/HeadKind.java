@@ -10,6 +10,11 @@ public enum HeadKind {
   SPAN,
   /** The vocabulary on every row; its product is taken by the loss: hidden states (N,C). */
   LANGUAGE_MODEL,
+  /**
+   * The vocabulary behind a dense layer and its norm, on the rows that are masked alone: hidden
+   * states (N,C).
+   */
+  MASKED_LANGUAGE_MODEL,
   /** Nothing, but the rows of each sequence become one: (B,C). */
   POOLED,
   /** Nothing: the hidden states (N,C) themselves. */
@@ -17,6 +22,11 @@ public enum HeadKind {
 
   /** Whether a causal decoder can carry it: other rows would have to see what follows them. */
   boolean fitsDecoders() {
-    return this != TOKEN && this != SPAN;
+    return this != TOKEN && this != SPAN && this != MASKED_LANGUAGE_MODEL;
+  }
+
+  /** Whether the last product is over the vocabulary, and taken by the loss. */
+  boolean hasVocabulary() {
+    return this == LANGUAGE_MODEL || this == MASKED_LANGUAGE_MODEL;
   }
 }

@@ -58,7 +58,8 @@ public interface Model extends AutoCloseable {
    * Runs the model.
    *
    * @return what {@link HeadKind} says: logits or vectors f32, or of a language model the last
-   *     hidden states (N,C), whose product with {@link #vocabulary} is never held whole
+   *     hidden states (N,C), whose product with {@link #vocabulary}, behind {@link
+   *     #beforeVocabulary}, is never held whole
    */
   Tensor forward(Tape tape, Inputs inputs);
 
@@ -77,7 +78,18 @@ public interface Model extends AutoCloseable {
     return tensorName;
   }
 
-  /** The last product of a language model, by a weight (V,C); null for other heads. */
+  /**
+   * What a language model's last product reads of last hidden states: these themselves, or what the
+   * head of a masked one makes of them.
+   *
+   * @param rows (M,C)
+   * @return (M,C), or (M,E) where embeddings are narrower
+   */
+  default Tensor beforeVocabulary(Tape tape, Tensor rows) {
+    return rows;
+  }
+
+  /** The last product of a language model, by a weight (V,C) or (V,E); null for other heads. */
   default Projection vocabulary() {
     return null;
   }

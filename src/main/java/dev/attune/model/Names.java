@@ -21,8 +21,10 @@ public final class Names {
     /** Numbers by distance that the scores of all layers get. */
     RELATIVE_POSITION,
     FINAL_NORM,
-    /** The last product of a language model; the only one outside the body. */
+    /** The last product of a language model; outside the body. */
     VOCABULARY,
+    /** Outside too: what the bias of that product is of, where the product shares its weight. */
+    VOCABULARY_BIAS,
     /** Before attention; with norms after sub-layers alone, that after attention. */
     ATTENTION_NORM,
     /** On what attention gives, where norms stand on both sides. */
@@ -46,7 +48,11 @@ public final class Names {
     DOWN;
 
     private boolean isOfLayer() {
-      return compareTo(VOCABULARY) > 0;
+      return compareTo(VOCABULARY_BIAS) > 0;
+    }
+
+    private boolean isOutside() {
+      return this == VOCABULARY || this == VOCABULARY_BIAS;
     }
   }
 
@@ -135,7 +141,12 @@ public final class Names {
   /** The full name of a module that stands once. */
   public String of(Module module) {
     Check.argument(!module.isOfLayer(), "%s is of a layer", module);
-    return module == Module.VOCABULARY ? name(module) : bodyPrefix() + name(module);
+    return module.isOutside() ? name(module) : bodyPrefix() + name(module);
+  }
+
+  /** Whether the family has a module. */
+  boolean has(Module module) {
+    return names.containsKey(module);
   }
 
   /** The full name of a module of a layer. */

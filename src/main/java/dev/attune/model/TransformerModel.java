@@ -46,11 +46,11 @@ public final class TransformerModel implements Model {
         switch (kind) {
           case SEQUENCE, TOKEN -> outputs;
           case SPAN -> 2;
-          case LANGUAGE_MODEL -> config.vocabularySize();
+          case LANGUAGE_MODEL, MASKED_LANGUAGE_MODEL -> config.vocabularySize();
           case POOLED, NONE -> 0;
         };
     String wordName = family.names().of(Module.WORD);
-    String lastName = kind == HeadKind.LANGUAGE_MODEL ? family.names().of(Module.VOCABULARY) : null;
+    String lastName = kind.hasVocabulary() ? family.names().of(Module.VOCABULARY) : null;
     this.sharesVocabulary =
         lastName != null && config.isTied() && !builder.separates(wordName, lastName);
     this.body = new Transformer(builder, config, family.names(), sharesVocabulary);
@@ -67,7 +67,12 @@ public final class TransformerModel implements Model {
                 sharesVocabulary
                     ? body.word()
                     : builder.matrix(
-                        lastName + ".weight", config.vocabularySize(), config.width()));
+                        lastName + ".weight",
+                        config.vocabularySize(),
+                        config.embeddings().width()),
+                hasVocabularyBias(spec)
+                    ? builder.vector(vocabularyBias(sharesVocabulary), config.vocabularySize())
+                    : null);
     this.parameters = builder.build(backend);
     try {
       body.allocate(backend);
@@ -75,6 +80,17 @@ public final class TransformerModel implements Model {
       close();
       throw e;
     }
+  }
+
+  private boolean hasVocabularyBias(Head.Spec spec) {
+    return kind == HeadKind.MASKED_LANGUAGE_MODEL && spec.outBias();
+  }
+
+  /** Transformers' classes call it by another name than the product's where they share it. */
+  private String vocabularyBias(boolean shared) {
+    Names names = family.names();
+    boolean isApart = shared && names.has(Module.VOCABULARY_BIAS);
+    return names.of(isApart ? Module.VOCABULARY_BIAS : Module.VOCABULARY) + ".bias";
   }
 
   /** Says which rows of a sequence make its vector, where that is the output. */
@@ -144,7 +160,11 @@ public final class TransformerModel implements Model {
 
   @Override
   public boolean isHead(String tensorName) {
-    return head != null && head.owns(tensorName);
+    boolean isOfVocabulary =
+        kind == HeadKind.MASKED_LANGUAGE_MODEL
+            && (tensorName.equals(vocabularyBias(sharesVocabulary))
+                || tensorName.equals(family.names().of(Module.VOCABULARY) + ".weight"));
+    return isOfVocabulary || head != null && head.owns(tensorName);
   }
 
   @Override
@@ -166,8 +186,12 @@ public final class TransformerModel implements Model {
     }
     Names names = family.names();
     String word = names.of(Module.WORD) + ".weight";
-    String last = names.of(Module.VOCABULARY) + ".weight";
-    return tensorName.equals(word) ? last : tensorName.equals(last) ? word : tensorName;
+    String last = names.of(Module.VOCABULARY);
+    if (tensorName.equals(vocabularyBias(true))) {
+      return last + ".bias";
+    }
+    String weight = last + ".weight";
+    return tensorName.equals(word) ? weight : tensorName.equals(weight) ? word : tensorName;
   }
 
   @Override
@@ -191,11 +215,18 @@ public final class TransformerModel implements Model {
   }
 
   @Override
+  public Tensor beforeVocabulary(Tape tape, Tensor rows) {
+    return kind == HeadKind.MASKED_LANGUAGE_MODEL ? head.beforeLast(tape, rows) : rows;
+  }
+
+  @Override
   public Tensor forward(Tape tape, Inputs inputs) {
     if (kind == HeadKind.POOLED) {
       return Cast.apply(tape, pooling.apply(tape, body, inputs), DType.F32);
     }
-    return head == null ? body.forward(tape, inputs) : head.forward(tape, body, inputs);
+    return head == null || kind == HeadKind.MASKED_LANGUAGE_MODEL
+        ? body.forward(tape, inputs)
+        : head.forward(tape, body, inputs);
   }
 
   @Override

@@ -9,6 +9,7 @@ import dev.attune.kernels.calls.CastCall;
 import dev.attune.kernels.calls.CrossEntropyCall;
 import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.kernels.calls.LinearCall;
+import dev.attune.store.AdaptedWeight;
 import dev.attune.store.Adapter;
 import dev.attune.store.Parameter;
 import dev.attune.tape.Tape;
@@ -17,7 +18,8 @@ import dev.attune.tape.Tensor;
 /**
  * The product with a vocabulary and its softmax cross-entropy, the end of a language model's tape:
  * in chunks of rows, so that the logits (N,V) are never held whole (Hsu et al., Liger Kernel,
- * 2024). Leaves the gradient of the <em>summed</em> loss in the input and in the weight.
+ * 2024). Leaves the gradient of the <em>summed</em> loss in the input, in the weight and in the
+ * bias.
  */
 public final class LinearCrossEntropy {
   /** Bytes of logits held at a time: enough rows for an efficient product at any vocabulary. */
@@ -34,7 +36,7 @@ public final class LinearCrossEntropy {
 
   /**
    * @param inp (M,C)
-   * @param product weight (V,C), with an adapter or without
+   * @param product weight (V,C) with a bias or without, with an adapter or without
    * @param labels (M) i32 on the device; {@link CrossEntropy#IGNORE} is not supervised
    * @param losses (M) f32 on the device, overwritten
    * @param predictions (M) i32 on the device, the most probable token of each row; 0: not wanted
@@ -67,7 +69,10 @@ public final class LinearCrossEntropy {
     long dinp = tape.training() && inp.requiresGrad() ? tape.gradientOf(inp) : 0;
     boolean wantsWeight = tape.training() && weight.trainable();
     Low low = M == 0 ? null : Low.of(tape, inp, product);
-    boolean wantsAny = dinp != 0 || wantsWeight || low != null && tape.training();
+    AdaptedWeight adapted = product.adapted();
+    boolean wantsBias = tape.training() && adapted.bias() != null && adapted.bias().trainable();
+    boolean wantsAny =
+        dinp != 0 || wantsWeight || wantsBias || low != null && tape.training();
     for (long first = 0; first < M; first += chunk) {
       long rows = Math.min(chunk, M - first);
       long x = inp.address() + first * C * size;
@@ -77,7 +82,7 @@ public final class LinearCrossEntropy {
               0,
               x,
               weight.operand(inp.dtype()),
-              0,
+              adapted.biasAddress(),
               rows,
               C,
               V,
@@ -107,9 +112,20 @@ public final class LinearCrossEntropy {
         low.backward(tape, logits, first, rows);
       }
       if (wantsWeight) {
+        boolean accumulate = weight.accumulate();
         backend.run(
             new LinearCall.BackwardWeight(
-                weight.gradient(), 0, logits, x, rows, C, V, weight.accumulate(), inp.dtype()));
+                weight.gradient(),
+                wantsBias ? biasGradient(adapted.bias(), accumulate) : 0,
+                logits,
+                x,
+                rows,
+                C,
+                V,
+                accumulate,
+                inp.dtype()));
+      } else if (wantsBias) {
+        Product.backwardBias(tape, adapted, logits, rows, inp.dtype());
       }
       if (dinp != 0) {
         backend.run(
@@ -134,6 +150,18 @@ public final class LinearCrossEntropy {
     }
     long flops = 2 * M * C * V;
     tape.countFlops(flops, (dinp != 0 ? flops : 0) + (wantsWeight ? flops : 0));
+  }
+
+  /**
+   * The gradient of the bias, ready for the flag of its weight's: the word embedding may have been
+   * written alone where a batch before had no row that is learned.
+   */
+  private static long biasGradient(Parameter bias, boolean accumulate) {
+    if (accumulate) {
+      return bias.addableGradient();
+    }
+    Check.state(!bias.accumulate(), "%s was written before its weight", bias.name());
+    return bias.gradient();
   }
 
   /**

@@ -50,8 +50,9 @@ public final class Projection {
   }
 
   /** The product over a vocabulary; see {@link AdaptedWeight#over}. */
-  public static Projection over(ParameterBuilder builder, String module, Parameter weight) {
-    return new Projection(AdaptedWeight.over(builder, module, weight));
+  public static Projection over(
+      ParameterBuilder builder, String module, Parameter weight, Parameter bias) {
+    return new Projection(AdaptedWeight.over(builder, module, weight, bias));
   }
 
   /**
@@ -65,6 +66,11 @@ public final class Projection {
       lowRank.add(tape, adapter, out, low, N, dtype);
       tape.free(low);
     }
+  }
+
+  /** Address of the bias f32 (F), 0 where there is none. */
+  public long biasAddress() {
+    return adapted.biasAddress();
   }
 
   AdaptedWeight adapted() {

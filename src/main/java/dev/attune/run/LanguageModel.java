@@ -65,7 +65,9 @@ public final class LanguageModel implements AutoCloseable {
                 + " is no language model: it was trained for "
                 + task.name()
                 + "; "
-                + (task.type().predicts() ? Term.PREDICTION + " uses it" : "attune embed uses it"));
+                + (task.type().predicts()
+                    ? Term.PREDICTION + " uses it"
+                    : task.type().fillsMasks() ? "attune fill uses it" : "attune embed uses it"));
       }
       return new LanguageModel(shared, options, defaults);
     } catch (RuntimeException e) {

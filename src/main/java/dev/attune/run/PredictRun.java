@@ -68,6 +68,13 @@ public final class PredictRun {
                         + ") and train that for a task"
                     : "train it for a task: " + Term.TRAINING.of(model)));
       }
+      if (trained.task().type().fillsMasks()) {
+        throw new InputException(
+            RunOption.MODEL.with(config.text(RunOption.MODEL))
+                + " is a masked language model; attune fill finds words for masks. To have it"
+                + " predict, train it first: "
+                + Term.TRAINING.of(config.text(RunOption.MODEL)));
+      }
       if (trained.task().type().generates()) {
         throw new InputException(
             RunOption.MODEL.with(config.text(RunOption.MODEL))

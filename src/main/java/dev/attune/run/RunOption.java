@@ -20,7 +20,7 @@ public enum RunOption {
       "TASK",
       "classification",
       "classification, multi-label-classification, regression, token-classification,"
-          + " question-answering, causal-lm or embedding",
+          + " question-answering, causal-lm, masked-lm or embedding",
       OnResume.STAYS),
   TRAIN_FILE(
       "FILE",
@@ -40,7 +40,8 @@ public enum RunOption {
   FORMAT(
       "NAME",
       null,
-      "how files are written, whatever their names: csv, tsv, jsonl, json, parquet, conll or txt",
+      "how files are written, whatever their names: csv, tsv, jsonl, json, parquet, conll, txt or"
+          + " lines (a text a line)",
       OnResume.BY_CONTENT),
   ENCODING("NAME", null, "of text files, such as windows-1252; else UTF-8", OnResume.BY_CONTENT),
   DELIMITER(
@@ -116,6 +117,20 @@ public enum RunOption {
   MAX_LENGTH("N", "512", "tokens of an example; longer ones are cut, and counted", OnResume.STAYS),
   TRAIN_ON_PROMPT(
       null, "false", "learn prompts and all turns too, not only what answers them", OnResume.STAYS),
+  MLM_PROBABILITY(
+      "P", null, "share of the tokens that are masked; 0.15, of ModernBERT 0.3", OnResume.STAYS),
+  MASK_REPLACE_PROB(
+      "P",
+      null,
+      "share of the masked tokens that become the mask token; 0.8, of whole words 1",
+      OnResume.STAYS),
+  RANDOM_REPLACE_PROB(
+      "P",
+      null,
+      "share of the masked tokens that become any token, the rest staying; 0.1, of whole words 0",
+      OnResume.STAYS),
+  WHOLE_WORD_MASK(
+      null, "false", "mask words as a whole, as the tokenizer divides texts", OnResume.STAYS),
   CLASS_WEIGHTS(
       "LIST",
       null,
@@ -306,7 +321,11 @@ public enum RunOption {
   SYSTEM("TEXT", null, "system message of --chat and --interactive"),
   MAX_NEW_TOKENS("N", "256", "tokens to generate at most", OnResume.STAYS_WHERE_EVALUATIONS_COUNT),
   TEMPERATURE("X", null, "sample, with logits divided by this; 0: always the most probable token"),
-  TOP_K("N", "0", "sample among the K most probable tokens; 0: all"),
+  TOP_K(
+      "N",
+      "0",
+      "sample among the K most probable tokens; 0: all. Of fill: how many are shown, else 5"),
+  TARGETS("LIST", null, "tokens that alone are scored for a mask: good,bad"),
   TOP_P("P", "1", "sample among the fewest tokens whose probabilities reach P"),
   MIN_P("P", "0", "drop tokens less probable than this share of the most probable one"),
   REPETITION_PENALTY(
@@ -428,6 +447,10 @@ public enum RunOption {
           ISA,
           THREADS);
 
+  /** Options of {@code attune fill}. */
+  public static final List<RunOption> FILL =
+      List.of(MODEL, TOP_K, TARGETS, MAX_LENGTH, PRECISION, BACKEND, ISA, THREADS);
+
   /** Options of {@code attune merge}. */
   public static final List<RunOption> MERGE =
       List.of(MODEL, BASE_MODEL, OUTPUT_DIR, OVERWRITE, THREADS);
@@ -454,6 +477,10 @@ public enum RunOption {
               INFERENCE.stream(),
               Stream.of(
                   LABEL_NAMES,
+                  MLM_PROBABILITY,
+                  MASK_REPLACE_PROB,
+                  RANDOM_REPLACE_PROB,
+                  WHOLE_WORD_MASK,
                   MAX_EVAL_SAMPLES,
                   STRIDE,
                   EVALUATE_WITH,

@@ -69,10 +69,24 @@ record TrainPlan(
         factors(config, task),
         Frozen.of(config, task, isAdapter),
         // What an adapter that is there says counts: see continuing.
-        isAdapter ? null : Adapters.of(config),
-        config.probability(RunOption.DROPOUT),
+        isAdapter ? null : adapters(config, task),
+        dropout(config),
         generation(config, task),
         newHead(config, task));
+  }
+
+  private static LoraConfig adapters(RunConfig config, TaskType task) {
+    LoraConfig lora = Adapters.of(config);
+    if (lora != null && task.peftType() == null) {
+      throw new InputException(
+          RunOption.LORA_R
+              + " is "
+              + lora.rank()
+              + ": there are no adapters for "
+              + task.name()
+              + "; leave it out, and the whole model is trained");
+    }
+    return lora;
   }
 
   /**

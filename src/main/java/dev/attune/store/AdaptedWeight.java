@@ -46,12 +46,14 @@ public record AdaptedWeight(
    * the word embedding's too.
    *
    * @param module name of the product without ".weight"
+   * @param bias (V), or null
    */
-  public static AdaptedWeight over(ParameterBuilder builder, String module, Parameter weight) {
+  public static AdaptedWeight over(
+      ParameterBuilder builder, String module, Parameter weight, Parameter bias) {
     List<Part> parts = List.of(new Part(module, weight.rows()));
     return builder.adaptsByName(module)
-        ? adapted(builder, parts, weight, null, Layout.PLAIN)
-        : new AdaptedWeight(parts, weight, null, List.of(), builder.lora(), null, 0);
+        ? adapted(builder, parts, weight, bias, Layout.PLAIN)
+        : new AdaptedWeight(parts, weight, bias, List.of(), builder.lora(), null, 0);
   }
 
   private static AdaptedWeight adapted(

@@ -155,7 +155,7 @@ final class AnswerWindows implements RowEncoder<List<AnswerWindows.Window>> {
   }
 
   /** What stands before the context, a part of it, and what stands after. */
-  private static int[] part(int[] values, int begin, int from, int to, int end) {
+  static int[] part(int[] values, int begin, int from, int to, int end) {
     int[] out = new int[values.length - (end - begin) + (to - from)];
     System.arraycopy(values, 0, out, 0, begin);
     System.arraycopy(values, from, out, begin, to - from);

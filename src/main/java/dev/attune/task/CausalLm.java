@@ -4,7 +4,6 @@ import static dev.attune.data.Findings.many;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
 import dev.attune.core.Check;
@@ -16,12 +15,8 @@ import dev.attune.data.Findings;
 import dev.attune.data.LabelMap;
 import dev.attune.data.SplitSummary;
 import dev.attune.data.TokenLengths;
-import dev.attune.metrics.Metrics;
-import dev.attune.metrics.NextTokenMetrics;
 import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
-import dev.attune.ops.GatherRows;
-import dev.attune.ops.LinearCrossEntropy;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
@@ -96,16 +91,7 @@ public final class CausalLm implements Task {
 
   @Override
   public int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing) {
-    int M = staging.learnedRowCount();
-    LinearCrossEntropy.apply(
-        tape,
-        GatherRows.apply(tape, output, staging.learnedRows(), M),
-        model.vocabulary(),
-        staging.rowLabels(),
-        staging.losses(),
-        tape.training() ? 0 : staging.predictions(),
-        labelSmoothing);
-    return M;
+    return VocabularyLoss.apply(tape, model, output, staging, labelSmoothing);
   }
 
   @Override
@@ -115,25 +101,12 @@ public final class CausalLm implements Task {
 
   @Override
   public List<String> metricNames() {
-    NextTokenMetrics metrics = new NextTokenMetrics();
-    metrics.add(0, 1, 1);
-    return List.copyOf(metrics.values().keySet());
+    return VocabularyLoss.metricNames();
   }
 
   @Override
   public Measurement measurement(EncodedDataset data) {
-    NextTokenMetrics metrics = new NextTokenMetrics();
-    return new Measurement() {
-      @Override
-      public void add(Batch batch, ModelOutput output) {
-        metrics.add(output.loss(), batch.supervisedTargets(), output.right());
-      }
-
-      @Override
-      public Metrics metrics() {
-        return metrics;
-      }
-    };
+    return VocabularyLoss.measurement();
   }
 
   @Override

@@ -18,7 +18,7 @@ public interface TaskType {
     return List.of();
   }
 
-  /** PEFT's {@code task_type} of its adapters: {@code SEQ_CLS}. */
+  /** PEFT's {@code task_type} of its adapters: {@code SEQ_CLS}; null: it knows none. */
   String peftType();
 
   /** What the Hugging Face Hub, and Transformers' pipelines, call what such a model does. */
@@ -55,6 +55,11 @@ public interface TaskType {
     return false;
   }
 
+  /** Whether its models find the words that stand for masks in texts. */
+  default boolean fillsMasks() {
+    return false;
+  }
+
   /** Whether it learns from words with tags. */
   default boolean readsTags() {
     return false;
@@ -67,10 +72,10 @@ public interface TaskType {
 
   /**
    * Whether its models give predictions, and its tasks read their outputs: see {@link
-   * Task#reading}. Others answer in texts, or make vectors.
+   * Task#reading}. Others answer in texts, fill masks, or make vectors.
    */
   default boolean predicts() {
-    return !generates() && !readsPairs();
+    return !generates() && !readsPairs() && !fillsMasks();
   }
 
   /**

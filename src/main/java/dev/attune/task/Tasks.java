@@ -20,6 +20,7 @@ public final class Tasks {
           TokenClassification.TYPE,
           QuestionAnswering.TYPE,
           CausalLm.TYPE,
+          MaskedLm.TYPE,
           Embedding.TYPE);
 
   /** Of a head that nothing else is known of. */
@@ -92,7 +93,7 @@ public final class Tasks {
         .filter(
             type ->
                 noted.isEmpty()
-                    ? type.peftType().equals(peftType) || type.hasClass(architecture)
+                    ? peftType.equals(type.peftType()) || type.hasClass(architecture)
                     : type.name().equals(noted))
         .findFirst()
         .map(TaskType::pipeline);
@@ -101,8 +102,8 @@ public final class Tasks {
   private static TaskType told(ModelFolder folder) {
     if (folder.isAdapter()) {
       String peft = folder.adapter().taskType();
-      if (ALL.stream().anyMatch(type -> type.peftType().equals(peft))) {
-        return among(folder, type -> type.peftType().equals(peft));
+      if (ALL.stream().anyMatch(type -> peft.equals(type.peftType()))) {
+        return among(folder, type -> peft.equals(type.peftType()));
       }
     }
     return among(folder, type -> type.hasClass(folder.architecture()));

@@ -115,7 +115,7 @@ final class AddedTokens {
       String tokenizer, Map<Integer, JsonNode> numbered, Map<String, JsonNode> special)
       throws IOException {
     ObjectNode whole = (ObjectNode) JSON.readTree(tokenizer);
-    Map<String, Integer> vocabulary = vocabulary(whole.path("model").path("vocab"));
+    Map<String, Integer> vocabulary = pieces(whole.path("model").path("vocab"));
     ArrayNode all = whole.withArray(KEY);
     numbered.forEach((id, token) -> add(all.addObject(), id, spelling(token), token, false));
     int next = vocabulary.size();
@@ -129,8 +129,15 @@ final class AddedTokens {
     return JSON.writeValueAsString(whole);
   }
 
+  /** Ids by spelling, of all tokens of a tokenizer.json, added ones included. */
+  static Map<String, Integer> vocabulary(JsonNode tokenizer) {
+    Map<String, Integer> ids = pieces(tokenizer.path("model").path("vocab"));
+    tokenizer.path(KEY).forEach(token -> ids.put(spelling(token), token.path("id").asInt()));
+    return ids;
+  }
+
   /** Ids by spelling: of an object, or of a list of pieces with their scores. */
-  private static Map<String, Integer> vocabulary(JsonNode vocab) {
+  private static Map<String, Integer> pieces(JsonNode vocab) {
     Map<String, Integer> ids = new HashMap<>();
     if (vocab.isArray()) {
       vocab.forEach(piece -> ids.put(piece.path(0).asText(), ids.size()));

@@ -52,6 +52,7 @@ public final class TextTokenizer implements AutoCloseable {
           "chat_template.json");
 
   private static final ObjectMapper JSON = new ObjectMapper();
+  private static final Set<String> USUAL_MASKS = Set.of("[MASK]", "<mask>");
   private static final String SPLITS_SPECIAL = "split_special_tokens";
 
   /** Models with token types where config.json does not say how many. */
@@ -71,6 +72,7 @@ public final class TextTokenizer implements AutoCloseable {
   private final long handle;
   private volatile List<String> specialSpellings; // null until needed
   private volatile BitSet byteTokens; // null until needed
+  private volatile Map<String, Integer> vocabulary; // null until needed
   private final AtomicInteger inUse = new AtomicInteger();
   private final AtomicBoolean closed = new AtomicBoolean();
 
@@ -188,17 +190,75 @@ public final class TextTokenizer implements AutoCloseable {
         });
   }
 
+  /**
+   * The spelling of the token that stands for a masked one; null: the tokenizer has none. Where the
+   * files do not name it, it is the special token that is spelled as in BERT's or RoBERTa's family.
+   */
+  public String maskToken() {
+    String named = specialSpelling("mask_token");
+    return named != null
+        ? named
+        : specialSpellings().stream().filter(USUAL_MASKS::contains).findFirst().orElse(null);
+  }
+
+  /** The id of {@link #maskToken}; empty: there is none. */
+  public OptionalInt maskId() {
+    String spelling = maskToken();
+    return spelling == null ? OptionalInt.empty() : idOfSpecial(spelling);
+  }
+
+  /** The ids of special tokens, wherever in a text they stand. */
+  public BitSet specialIds() {
+    BitSet ids = new BitSet();
+    for (JsonNode token : tokenizerJson().path("added_tokens")) {
+      if (token.path("special").asBoolean()) {
+        ids.set(token.path("id").asInt());
+      }
+    }
+    return ids;
+  }
+
+  /** The id of a token by its spelling in the vocabulary, "##ing" as "[MASK]". */
+  public OptionalInt tokenId(String spelling) {
+    Integer id = vocabulary().get(spelling);
+    return id == null ? OptionalInt.empty() : OptionalInt.of(id);
+  }
+
+  private Map<String, Integer> vocabulary() {
+    Map<String, Integer> known = vocabulary;
+    if (known == null) {
+      known = AddedTokens.vocabulary(tokenizerJson());
+      vocabulary = known;
+    }
+    return known;
+  }
+
+  /** How many tokens there are, added ones included: {@code len(tokenizer)} in Transformers. */
+  public int vocabularySize() {
+    return vocabulary().size();
+  }
+
   /** The id of a special token by its role: "mask_token", "eos_token", "bos_token" and so on. */
   OptionalInt specialId(String role) {
+    String spelling = specialSpelling(role);
+    return spelling == null ? OptionalInt.empty() : idOfSpecial(spelling);
+  }
+
+  private OptionalInt idOfSpecial(String spelling) {
+    OptionalInt added = addedId(spelling);
+    return added.isPresent() ? added : idOf(spelling);
+  }
+
+  /** The spelling of a special token by its role; null: there is none. */
+  private String specialSpelling(String role) {
     for (JsonNode source : List.of(config, specialTokens)) {
       JsonNode token = source.path(role);
       String spelling = token.isObject() ? token.path("content").asText("") : token.asText("");
       if (!spelling.isEmpty() && !token.isNull()) {
-        OptionalInt added = addedId(spelling);
-        return added.isPresent() ? added : idOf(spelling);
+        return spelling;
       }
     }
-    return OptionalInt.empty();
+    return null;
   }
 
   /**

@@ -249,6 +249,6 @@ class LinearCrossEntropyTest {
   }
 
   private static Projection product(Parameter weight) {
-    return Projection.over(new ParameterBuilder(), "vocabulary", weight);
+    return Projection.over(new ParameterBuilder(), "vocabulary", weight, null);
   }
 }

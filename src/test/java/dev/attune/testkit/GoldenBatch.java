@@ -32,12 +32,15 @@ public final class GoldenBatch {
     if (architecture.endsWith("ForTokenClassification")) {
       return TestTasks.TOKEN_CLASSIFICATION;
     }
+    if (architecture.endsWith("ForMaskedLM")) {
+      return TestTasks.MASKED_LM;
+    }
     return TestTasks.CAUSAL_LM;
   }
 
   private static TargetLayout layout(Task task) {
     return switch (task.head()) {
-      case LANGUAGE_MODEL -> TargetLayout.LEARNED_ROWS;
+      case LANGUAGE_MODEL, MASKED_LANGUAGE_MODEL -> TargetLayout.LEARNED_ROWS;
       case TOKEN -> TargetLayout.ROWS;
       case SPAN -> TargetLayout.labels(2);
       default ->
@@ -47,9 +50,17 @@ public final class GoldenBatch {
 
   /** Packs them, with their labels. */
   public static Batch of(Goldens.Tensors golden, Task task, int positionOffset) {
+    Batch batch = new Batch();
+    new Packer(data(golden, task), positionOffset).pack(new int[] {0, 1, 2, 3}, batch);
+    return batch;
+  }
+
+  /** The same, not packed. */
+  public static EncodedDataset data(Goldens.Tensors golden, Task task) {
     boolean types = golden.has("token_type_ids.0");
     boolean isLanguageModel = task.head() == HeadKind.LANGUAGE_MODEL;
-    boolean isToken = task.head() == HeadKind.TOKEN;
+    boolean isToken =
+        task.head() == HeadKind.TOKEN || task.head() == HeadKind.MASKED_LANGUAGE_MODEL;
     EncodedDataset.Builder builder = EncodedDataset.builder(layout(task), types);
     for (int s = 0; s < SEQUENCES; s++) {
       int[] ids = golden.ints("input_ids." + s);
@@ -67,8 +78,6 @@ public final class GoldenBatch {
         builder.add(ids, typeIds, labels[0]);
       }
     }
-    Batch batch = new Batch();
-    new Packer(builder.build(), positionOffset).pack(new int[] {0, 1, 2, 3}, batch);
-    return batch;
+    return builder.build();
   }
 }

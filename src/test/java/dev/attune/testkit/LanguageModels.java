@@ -11,27 +11,28 @@ import dev.attune.tape.Tensor;
 public final class LanguageModels {
   private LanguageModels() {}
 
-  /** The logits that training never holds whole. */
+  /** The logits that training never holds whole, in inference. */
   public static Tensor logits(Tape tape, Model model, Tensor hidden) {
+    Tensor rows = model.beforeVocabulary(tape, hidden);
     Parameter vocabulary = model.vocabulary().weight();
-    Tensor logits = tape.tensor(hidden.rows(), vocabulary.rows(), false);
+    Tensor logits = tape.tensor(rows.rows(), vocabulary.rows(), false);
     tape.backend()
         .run(
             new LinearCall.Forward(
                 logits.address(),
                 0,
-                hidden.address(),
-                vocabulary.operand(hidden.dtype()),
-                0,
-                hidden.rows(),
-                hidden.cols(),
+                rows.address(),
+                vocabulary.operand(rows.dtype()),
+                model.vocabulary().biasAddress(),
+                rows.rows(),
+                rows.cols(),
                 vocabulary.rows(),
                 Activation.NONE,
-                hidden.dtype(),
-                vocabulary.operandDtype(hidden.dtype())));
+                rows.dtype(),
+                vocabulary.operandDtype(rows.dtype())));
     model
         .vocabulary()
-        .addAdapters(tape, logits.address(), hidden.address(), hidden.rows(), hidden.dtype());
+        .addAdapters(tape, logits.address(), rows.address(), rows.rows(), rows.dtype());
     return logits;
   }
 }

@@ -3,6 +3,7 @@ package dev.attune.testkit;
 import dev.attune.data.LabelMap;
 import dev.attune.task.CausalLm;
 import dev.attune.task.Classification;
+import dev.attune.task.MaskedLm;
 import dev.attune.task.MultiLabelClassification;
 import dev.attune.task.QuestionAnswering;
 import dev.attune.task.Regression;
@@ -32,6 +33,9 @@ public final class TestTasks {
 
   /** Of completions. */
   public static final Task CAUSAL_LM = new CausalLm(false);
+
+  /** Of masked tokens. */
+  public static final Task MASKED_LM = new MaskedLm(42);
 
   private TestTasks() {}
 }

@@ -37,13 +37,14 @@ public final class Albert {
           .with(Module.ATTENTION_NORM, "attention.LayerNorm")
           .with(Module.UP, "ffn")
           .with(Module.DOWN, "ffn_output")
-          .with(Module.FEED_FORWARD_NORM, "full_layer_layer_norm");
+          .with(Module.FEED_FORWARD_NORM, "full_layer_layer_norm")
+          .with(Module.VOCABULARY, "predictions.decoder")
+          .with(Module.VOCABULARY_BIAS, "predictions");
 
   private Albert() {}
 
   /** Reads config.json of a model of type "albert". */
   public static Family family(FamilyConfig config) {
-    config.ignore("the product over the vocabulary is not used", "tie_word_embeddings");
     config.ignore(
         "of the original program; Transformers does not read them",
         "down_scale_factor",
@@ -76,6 +77,7 @@ public final class Albert {
                     .bias(true))
             .norms(Norms.layerNorm(Place.AFTER, config.number("layer_norm_eps", 1e-12f)))
             .layers(layers(config))
+            .tied(config.flag("tie_word_embeddings", true))
             .initializerRange(config.number("initializer_range", 0.02f))
             .build();
     float headDropout = config.dropout("classifier_dropout_prob", 0.1f);
@@ -86,7 +88,12 @@ public final class Albert {
                 .dense("albert.pooler", Activation.TANH)
                 .dropout(headDropout))
         .head(HeadKind.TOKEN, Head.Spec.linear("classifier").dropout(headDropout))
-        .head(HeadKind.SPAN, Head.Spec.linear("qa_outputs"));
+        .head(HeadKind.SPAN, Head.Spec.linear("qa_outputs"))
+        .head(
+            HeadKind.MASKED_LANGUAGE_MODEL,
+            Head.Spec.beforeVocabulary(
+                    "predictions.dense", config.activation("hidden_act", "gelu_new"))
+                .norm("predictions.LayerNorm"));
   }
 
   /** Each layer runs the blocks of its group, one after the other. */

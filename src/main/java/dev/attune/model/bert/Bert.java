@@ -27,14 +27,23 @@ public final class Bert {
         Embeddings.ofWidth(width).positions(config.positive("max_position_embeddings", 512), 0);
     TransformerConfig body = body(config, 30_522, width, 12, 3072, embeddings);
     float dropout = classifierDropout(config);
-    return new Family(body, names("bert"))
+    Names names =
+        names("bert")
+            .with(Module.VOCABULARY, "cls.predictions.decoder")
+            .with(Module.VOCABULARY_BIAS, "cls.predictions");
+    return new Family(body, names)
         .head(
             HeadKind.SEQUENCE,
             Head.Spec.linear("classifier")
                 .dense("bert.pooler.dense", Activation.TANH)
                 .dropout(dropout))
         .head(HeadKind.TOKEN, Head.Spec.linear("classifier").dropout(dropout))
-        .head(HeadKind.SPAN, Head.Spec.linear("qa_outputs"));
+        .head(HeadKind.SPAN, Head.Spec.linear("qa_outputs"))
+        .head(
+            HeadKind.MASKED_LANGUAGE_MODEL,
+            Head.Spec.beforeVocabulary(
+                    "cls.predictions.transform.dense", config.activation("hidden_act", "gelu"))
+                .norm("cls.predictions.transform.LayerNorm"));
   }
 
   /**
@@ -52,7 +61,6 @@ public final class Bert {
       Embeddings embeddings) {
     // Transformers 5 has no other kind; folders of version 4 may.
     config.only("position_embedding_type", "absolute");
-    config.ignore("the product over the vocabulary is not used", "tie_word_embeddings");
     config.ignore(
         "of the original program; Transformers does not read them",
         "directionality",
@@ -84,6 +92,7 @@ public final class Bert {
             IntStream.range(0, config.positive("num_hidden_layers", 12))
                 .mapToObj(Layer::named)
                 .toList())
+        .tied(config.flag("tie_word_embeddings", true))
         .initializerRange(config.number("initializer_range", 0.02f))
         .build();
   }

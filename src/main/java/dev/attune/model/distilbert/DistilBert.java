@@ -33,7 +33,8 @@ public final class DistilBert {
           .with(Module.ATTENTION_NORM, "sa_layer_norm")
           .with(Module.UP, "ffn.lin1")
           .with(Module.DOWN, "ffn.lin2")
-          .with(Module.FEED_FORWARD_NORM, "output_layer_norm");
+          .with(Module.FEED_FORWARD_NORM, "output_layer_norm")
+          .with(Module.VOCABULARY, "vocab_projector");
 
   private DistilBert() {}
 
@@ -43,7 +44,6 @@ public final class DistilBert {
         .alias("dim", "hidden_size")
         .alias("n_heads", "num_attention_heads")
         .alias("n_layers", "num_hidden_layers")
-        .ignore("the product over the vocabulary is not used", "tie_word_embeddings")
         .ignore(
             "how the position table was filled once; the folder holds it", "sinusoidal_pos_embds")
         .ignore("how old programs tied weights; Transformers does not read it", "tie_weights_");
@@ -68,6 +68,7 @@ public final class DistilBert {
             .norms(Norms.layerNorm(Place.AFTER, 1e-12f))
             .layers(
                 IntStream.range(0, config.positive("n_layers", 6)).mapToObj(Layer::named).toList())
+            .tied(config.flag("tie_word_embeddings", true))
             .initializerRange(config.number("initializer_range", 0.02f))
             .build();
     return new Family(body, NAMES)
@@ -79,6 +80,11 @@ public final class DistilBert {
         .head(HeadKind.TOKEN, Head.Spec.linear("classifier").dropout(dropout))
         .head(
             HeadKind.SPAN,
-            Head.Spec.linear("qa_outputs").dropout(config.dropout("qa_dropout", 0.1f)));
+            Head.Spec.linear("qa_outputs").dropout(config.dropout("qa_dropout", 0.1f)))
+        .head(
+            HeadKind.MASKED_LANGUAGE_MODEL,
+            Head.Spec.beforeVocabulary(
+                    "vocab_transform", config.activation("activation", "gelu"))
+                .norm("vocab_layer_norm"));
   }
 }

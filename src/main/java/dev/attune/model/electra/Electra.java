@@ -11,12 +11,15 @@ import dev.attune.model.TransformerConfig.Embeddings;
 import dev.attune.model.bert.Bert;
 
 /**
- * ELECTRA (Clark et al., 2020), the discriminator, as in Transformers' modeling_electra.py: BERT
- * whose embeddings may be narrower than its layers, and RoBERTa's head with another activation.
+ * ELECTRA (Clark et al., 2020), as in Transformers' modeling_electra.py: BERT whose embeddings may
+ * be narrower than its layers, and RoBERTa's head with another activation. A masked language model
+ * is its generator; the discriminator has no such head.
  */
 public final class Electra {
   private static final Names NAMES =
-      Bert.names("electra").with(Names.Module.EMBEDDING_PROJECTION, "embeddings_project");
+      Bert.names("electra")
+          .with(Names.Module.EMBEDDING_PROJECTION, "embeddings_project")
+          .with(Names.Module.VOCABULARY, "generator_lm_head");
 
   private Electra() {}
 
@@ -51,6 +54,10 @@ public final class Electra {
                 .dense("classifier.dense", Activation.GELU)
                 .dropout(dropout))
         .head(HeadKind.TOKEN, Head.Spec.linear("classifier").dropout(dropout))
-        .head(HeadKind.SPAN, Head.Spec.linear("qa_outputs"));
+        .head(HeadKind.SPAN, Head.Spec.linear("qa_outputs"))
+        .head(
+            HeadKind.MASKED_LANGUAGE_MODEL,
+            Head.Spec.beforeVocabulary("generator_predictions.dense", Activation.GELU)
+                .norm("generator_predictions.LayerNorm"));
   }
 }

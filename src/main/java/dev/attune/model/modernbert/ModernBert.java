@@ -2,6 +2,7 @@ package dev.attune.model.modernbert;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.InputException;
+import dev.attune.kernels.Activation;
 import dev.attune.model.Family;
 import dev.attune.model.FamilyConfig;
 import dev.attune.model.Head;
@@ -40,16 +41,19 @@ public final class ModernBert {
           .with(Module.FEED_FORWARD_NORM, "mlp_norm")
           .with(Module.GATE_UP, "mlp.Wi")
           .with(Module.DOWN, "mlp.Wo")
-          .with(Module.FINAL_NORM, "final_norm");
+          .with(Module.FINAL_NORM, "final_norm")
+          .with(Module.VOCABULARY, "decoder");
 
   private ModernBert() {}
 
   /** Reads config.json of a model of type "modernbert". */
   public static Family family(FamilyConfig config) {
     config
-        .ignore("of the product over the vocabulary, which is not used", "tie_word_embeddings")
-        .ignore("of the same product", "decoder_bias", "sparse_prediction")
-        .ignore("of the same product", "sparse_pred_ignore_index")
+        .ignore(
+            "which rows meet the vocabulary where there are labels: those that are masked, here"
+                + " always",
+            "sparse_prediction",
+            "sparse_pred_ignore_index")
         .ignore("published files have them, the model's class does not", "layer_norm_eps")
         .ignore("likewise; positions are rotary", "position_embedding_type")
         .ignore("how Transformers makes new weights", "initializer_cutoff_factor")
@@ -81,18 +85,27 @@ public final class ModernBert {
                     .bias(config.flag("mlp_bias", false)))
             .norms(norms)
             .layers(layers(config, FamilyConfig.headSize(width, heads), positions))
+            .tied(config.flag("tie_word_embeddings", true))
             .initializerRange(config.number("initializer_range", 0.02f))
             .build();
+    Activation activation = config.activation("classifier_activation", "gelu");
+    boolean denseBias = config.flag("classifier_bias", false);
     Head.Spec head =
         Head.Spec.linear("classifier")
-            .dense("head.dense", config.activation("classifier_activation", "gelu"))
-            .denseBias(config.flag("classifier_bias", false))
+            .dense("head.dense", activation)
+            .denseBias(denseBias)
             .norm("head.norm")
             .dropout(config.dropout("classifier_dropout", 0f));
     return new Family(body, NAMES)
         .head(HeadKind.SEQUENCE, head.pooling(pooling(config)))
         .head(HeadKind.TOKEN, head)
-        .head(HeadKind.SPAN, head);
+        .head(HeadKind.SPAN, head)
+        .head(
+            HeadKind.MASKED_LANGUAGE_MODEL,
+            Head.Spec.beforeVocabulary("head.dense", activation)
+                .outBias(config.flag("decoder_bias", true))
+                .denseBias(denseBias)
+                .norm("head.norm"));
   }
 
   /** Every third layer sees all; the others see half of local_attention to either side. */

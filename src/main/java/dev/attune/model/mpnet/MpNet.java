@@ -44,13 +44,14 @@ public final class MpNet {
           .with(Module.ATTENTION_NORM, "attention.LayerNorm")
           .with(Module.UP, "intermediate.dense")
           .with(Module.DOWN, "output.dense")
-          .with(Module.FEED_FORWARD_NORM, "output.LayerNorm");
+          .with(Module.FEED_FORWARD_NORM, "output.LayerNorm")
+          .with(Module.VOCABULARY, "lm_head.decoder")
+          .with(Module.VOCABULARY_BIAS, "lm_head");
 
   private MpNet() {}
 
   /** Reads config.json of a model of type "mpnet". */
   public static Family family(FamilyConfig config) {
-    config.ignore("the product over the vocabulary is not used", "tie_word_embeddings");
     config.ignore("published files have it, the model's class does not", "type_vocab_size");
     int width = config.positive("hidden_size", 768);
     int heads = config.positive("num_attention_heads", 12);
@@ -89,6 +90,7 @@ public final class MpNet {
                 IntStream.range(0, config.positive("num_hidden_layers", 12))
                     .mapToObj(Layer::named)
                     .toList())
+            .tied(config.flag("tie_word_embeddings", true))
             .initializerRange(config.number("initializer_range", 0.02f))
             .build();
     return new Family(body, NAMES)
@@ -99,6 +101,10 @@ public final class MpNet {
                 .dense("classifier.dense", Activation.TANH)
                 .dropout(dropout))
         .head(HeadKind.TOKEN, Head.Spec.linear("classifier").dropout(dropout))
-        .head(HeadKind.SPAN, Head.Spec.linear("qa_outputs"));
+        .head(HeadKind.SPAN, Head.Spec.linear("qa_outputs"))
+        .head(
+            HeadKind.MASKED_LANGUAGE_MODEL,
+            Head.Spec.beforeVocabulary("lm_head.dense", Activation.GELU)
+                .norm("lm_head.layer_norm"));
   }
 }

@@ -5,6 +5,8 @@ import dev.attune.model.Family;
 import dev.attune.model.FamilyConfig;
 import dev.attune.model.Head;
 import dev.attune.model.HeadKind;
+import dev.attune.model.Names;
+import dev.attune.model.Names.Module;
 import dev.attune.model.TransformerConfig;
 import dev.attune.model.TransformerConfig.Embeddings;
 import dev.attune.model.bert.Bert;
@@ -35,7 +37,11 @@ public final class Roberta {
                 config.positive("max_position_embeddings", 512), config.id("pad_token_id", 1) + 1);
     TransformerConfig body = Bert.body(config, vocabulary, width, 12, 3072, embeddings);
     float dropout = Bert.classifierDropout(config);
-    return new Family(body, Bert.names("roberta"))
+    Names names =
+        Bert.names("roberta")
+            .with(Module.VOCABULARY, "lm_head.decoder")
+            .with(Module.VOCABULARY_BIAS, "lm_head");
+    return new Family(body, names)
         .head(
             HeadKind.SEQUENCE,
             Head.Spec.linear("classifier.out_proj")
@@ -43,6 +49,10 @@ public final class Roberta {
                 .dense("classifier.dense", Activation.TANH)
                 .dropout(dropout))
         .head(HeadKind.TOKEN, Head.Spec.linear("classifier").dropout(dropout))
-        .head(HeadKind.SPAN, Head.Spec.linear("qa_outputs"));
+        .head(HeadKind.SPAN, Head.Spec.linear("qa_outputs"))
+        .head(
+            HeadKind.MASKED_LANGUAGE_MODEL,
+            Head.Spec.beforeVocabulary("lm_head.dense", Activation.GELU)
+                .norm("lm_head.layer_norm"));
   }
 }
