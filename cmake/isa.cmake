@@ -24,17 +24,48 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
   endif()
 endif()
 
+# Which of them this machine runs: by the same bits of CPUID that cpu/context.cpp looks at.
+set(ATTUNE_HOST_LEVELS portable)
+if(CMAKE_CROSSCOMPILING)
+  set(ATTUNE_HOST_LEVELS ${ATTUNE_ISA_LEVELS})
+elseif(ATTUNE_ISA_LEVELS MATCHES v3)
+  include(CheckCXXSourceRuns)
+  function(attune_host_runs level condition)
+    check_cxx_source_runs("
+      #include <cpuid.h>
+      unsigned leaf7(unsigned part, int reg) {
+        unsigned r[4] = {0, 0, 0, 0};
+        return __get_cpuid_count(7, part, r, r + 1, r + 2, r + 3) != 0 ? r[reg] : 0;
+      }
+      bool has(const bool x) { return x; }
+      int main() { return ${condition} ? 0 : 1; }" ATTUNE_HOST_HAS_${level})
+    if(ATTUNE_HOST_HAS_${level} AND ${level} IN_LIST ATTUNE_ISA_LEVELS)
+      list(APPEND ATTUNE_HOST_LEVELS ${level})
+      set(ATTUNE_HOST_LEVELS ${ATTUNE_HOST_LEVELS} PARENT_SCOPE)
+    endif()
+  endfunction()
+  set(avx2 "has(__builtin_cpu_supports(\"avx2\") && __builtin_cpu_supports(\"fma\") && __builtin_cpu_supports(\"bmi2\"))")
+  set(avx512 "${avx2} && has(__builtin_cpu_supports(\"avx512f\") && __builtin_cpu_supports(\"avx512bw\")
+    && __builtin_cpu_supports(\"avx512vl\") && __builtin_cpu_supports(\"avx512dq\") && __builtin_cpu_supports(\"avx512cd\"))")
+  set(avx512_bf16 "${avx512} && (leaf7(1, 0) & 1u << 5) != 0")
+  attune_host_runs(v3 "${avx2}")
+  attune_host_runs(v4 "${avx512}")
+  attune_host_runs(v4_bf16 "${avx512_bf16}")
+  attune_host_runs(amx "${avx512_bf16} && (leaf7(0, 3) & 1u << 22) != 0 && (leaf7(0, 3) & 1u << 24) != 0")
+endif()
+
 # The level that emulates the tiles, for tests: all but the tiles is compiled as at the best of these levels that this
 # machine runs, so that where there is AVX-512 all else is the very code of the level amx.
 set(ATTUNE_EMULATED_BASE portable)
-if(ATTUNE_CXX_HAS_AVX512BF16 AND NOT CMAKE_CROSSCOMPILING)
-  include(CheckCXXSourceRuns)
-  check_cxx_source_runs("int main() { return __builtin_cpu_supports(\"avx512bf16\") ? 0 : 1; }" ATTUNE_HOST_HAS_AVX512BF16)
-  check_cxx_source_runs("int main() { return __builtin_cpu_supports(\"avx2\") ? 0 : 1; }" ATTUNE_HOST_HAS_AVX2)
-  if(ATTUNE_HOST_HAS_AVX512BF16)
-    set(ATTUNE_EMULATED_BASE v4_bf16)
-  elseif(ATTUNE_HOST_HAS_AVX2)
-    set(ATTUNE_EMULATED_BASE v3)
+foreach(isa v3 v4_bf16)
+  if(NOT CMAKE_CROSSCOMPILING AND ${isa} IN_LIST ATTUNE_HOST_LEVELS)
+    set(ATTUNE_EMULATED_BASE ${isa})
   endif()
-endif()
+endforeach()
 set(ATTUNE_FLAGS_amx_emulated ${ATTUNE_FLAGS_${ATTUNE_EMULATED_BASE}} -DATTUNE_EMULATE_TILES)
+
+if(ATTUNE_LEVELS STREQUAL host)
+  set(ATTUNE_ISA_LEVELS ${ATTUNE_HOST_LEVELS})
+elseif(NOT ATTUNE_LEVELS STREQUAL all)
+  message(FATAL_ERROR "ATTUNE_LEVELS is '${ATTUNE_LEVELS}'; allowed are all and host")
+endif()

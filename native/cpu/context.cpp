@@ -108,7 +108,7 @@ void ThreadPool::drain(int32_t worker) {
   for (;;) {
     int64_t task = next_.fetch_add(1, std::memory_order_relaxed);
     if (task >= count_) return;
-    task_.call(task_.object, task, worker);
+    task_(task, worker);
   }
 }
 
@@ -116,7 +116,7 @@ void ThreadPool::run(int64_t count, TaskRef task) {
   if (count <= 0) return;
   int32_t threads = share_.load(std::memory_order_relaxed);
   if (threads == 1 || count == 1) {
-    for (int64_t i = 0; i < count; ++i) task.call(task.object, i, 0);
+    for (int64_t i = 0; i < count; ++i) task(i, 0);
     return;
   }
   if (static_cast<int32_t>(workers_.size()) + 1 < threads) start(threads);
@@ -172,33 +172,40 @@ void ThreadPool::work(int32_t worker) {
 
 namespace {
 
-// What a level of x86-64 takes; other processors have the portable level alone.
-#if defined(ATTUNE_HAVE_v3)
-bool runs_v3() {
+// What the levels of x86-64 take; other processors have the portable level alone.
+#if defined(__x86_64__)
+bool has_v3() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
 }
 
-bool runs_v4() {
-  return runs_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+bool has_v4() {
+  return has_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd");
 }
-#endif
 
-#if defined(ATTUNE_HAVE_v4_bf16)
-bool runs_v4_bf16() { return runs_v4() && __builtin_cpu_supports("avx512bf16"); }
-#endif
+// Leaf 7 of CPUID, whose second part tells of bf16: compilers know its names later than its instructions.
+bool has_v4_bf16() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned kBf16 = 1u << 5;
+  return has_v4() && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kBf16) != 0;
+}
 
-#if defined(ATTUNE_HAVE_amx)
 bool has_tiles() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
-  return runs_v4_bf16() && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kBf16) != 0 && (d & kTile) != 0;
+  return has_v4_bf16() && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kBf16) != 0 && (d & kTile) != 0;
 }
+#else
+bool has_v3() { return false; }
+bool has_v4() { return false; }
+bool has_v4_bf16() { return false; }
+bool has_tiles() { return false; }
+#endif
 
 // Tiles have 8 KiB of state for each thread, which Linux gives to a process that asks for it, once for all threads: the
 // first instruction of one that has not asked would end it.
 bool may_use_tiles() {
-#if defined(__linux__) && defined(SYS_arch_prctl)
+#if defined(ATTUNE_HAVE_amx) && defined(__linux__) && defined(SYS_arch_prctl)
   constexpr long kRequestPermission = 0x1023, kTileData = 18;
   static const bool granted = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
   return granted;
@@ -206,37 +213,63 @@ bool may_use_tiles() {
   return false;
 #endif
 }
-#endif
 
-// Why this machine or build does not run a level.
-const char* reason_against(int32_t isa) {
-#if defined(ATTUNE_HAVE_amx)
-  if (isa == ATTUNE_ISA_AMX && has_tiles()) return "the system refuses this process the matrix tiles (arch_prctl)";
-  if (isa == ATTUNE_ISA_AMX) return "this processor has no matrix tiles of bf16 (amx_bf16)";
-#endif
-  if (isa == ATTUNE_ISA_AMX_EMULATED) return "only the tests' library has the emulation of matrix tiles";
-  return "this machine or build does not have it";
-}
-
-const Kernels* table_of(int32_t isa) {
+// The kernels of a level in this build; null where it was built without.
+const Kernels* built(int32_t isa) {
   switch (isa) {
     case ATTUNE_ISA_PORTABLE: return &portable::kTable;
 #if defined(ATTUNE_HAVE_v3)
-    case ATTUNE_ISA_V3: return runs_v3() ? &v3::kTable : nullptr;
-    case ATTUNE_ISA_V4: return runs_v4() ? &v4::kTable : nullptr;
+    case ATTUNE_ISA_V3: return &v3::kTable;
+#endif
+#if defined(ATTUNE_HAVE_v4)
+    case ATTUNE_ISA_V4: return &v4::kTable;
 #endif
 #if defined(ATTUNE_HAVE_v4_bf16)
-    case ATTUNE_ISA_V4_BF16: return runs_v4_bf16() ? &v4_bf16::kTable : nullptr;
+    case ATTUNE_ISA_V4_BF16: return &v4_bf16::kTable;
 #endif
 #if defined(ATTUNE_HAVE_amx)
-    case ATTUNE_ISA_AMX: return has_tiles() && may_use_tiles() ? &amx::kTable : nullptr;
+    case ATTUNE_ISA_AMX: return &amx::kTable;
 #endif
 #if defined(ATTUNE_EMULATED_BASE)
-    case ATTUNE_ISA_AMX_EMULATED: return table_of(ATTUNE_EMULATED_BASE) != nullptr ? &amx_emulated::kTable : nullptr;
+    case ATTUNE_ISA_AMX_EMULATED: return &amx_emulated::kTable;
 #endif
     default: return nullptr;
   }
 }
+
+// Why this processor does not run a level; null where it does.
+const char* missing(int32_t isa) {
+  switch (isa) {
+    case ATTUNE_ISA_PORTABLE: return nullptr;
+    case ATTUNE_ISA_V3: return has_v3() ? nullptr : "this processor has no AVX2";
+    case ATTUNE_ISA_V4: return has_v4() ? nullptr : "this processor has no AVX-512 (F, BW, VL, DQ and CD)";
+    case ATTUNE_ISA_V4_BF16: return has_v4_bf16() ? nullptr : "this processor has no dot products of bf16 (avx512_bf16)";
+    case ATTUNE_ISA_AMX: return has_tiles() ? nullptr : "this processor has no matrix tiles of bf16 (amx_bf16)";
+#if defined(ATTUNE_EMULATED_BASE)
+    case ATTUNE_ISA_AMX_EMULATED: return missing(ATTUNE_EMULATED_BASE);
+#endif
+    default: return nullptr;
+  }
+}
+
+// Why this machine and build do not run a level; null where they do.
+const char* reason_against(int32_t isa) {
+  const char* reason = missing(isa);
+  if (reason != nullptr) return reason;
+  if (isa == ATTUNE_ISA_AMX_EMULATED && built(isa) == nullptr) {
+    return "only the tests' library has the emulation of matrix tiles";
+  }
+  if (built(isa) == nullptr) {
+    return "this build leaves it out: a checkout builds the levels of the machine that it is built on, "
+           "`mvn package` builds all";
+  }
+  if (isa == ATTUNE_ISA_AMX && !may_use_tiles()) {
+    return "the system refuses this process the matrix tiles (arch_prctl)";
+  }
+  return nullptr;
+}
+
+const Kernels* table_of(int32_t isa) { return reason_against(isa) == nullptr ? built(isa) : nullptr; }
 
 }  // namespace
 }  // namespace attune

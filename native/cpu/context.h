@@ -14,17 +14,14 @@
 
 #include "../common/step_block.h"
 #include "attune_ops.h"
+#include "function_ref.h"
 #include "status.h"
 
 namespace attune {
 
 struct Kernels;
 
-// A non-owning reference to a callable void(int64_t task, int32_t worker).
-struct TaskRef {
-  void* object;
-  void (*call)(void* object, int64_t task, int32_t worker);
-};
+using TaskRef = FunctionRef<void(int64_t task, int32_t worker)>;
 
 // Scratch of each thread: kernels are blocked so that this constant size is enough.
 constexpr size_t kWorkspaceBytes = size_t{8} << 20;
@@ -79,7 +76,7 @@ class ThreadPool {
   alignas(64) std::atomic<int32_t> finished_{0};
   alignas(64) std::atomic<int32_t> sleeping_{0};
   int64_t count_ = 0;
-  TaskRef task_{};
+  TaskRef task_;
   std::atomic<bool> stop_{false};
   std::mutex mutex_;
 };
@@ -104,10 +101,7 @@ namespace attune {
 // Runs body(task, worker) for each task on the pool.
 template <class Body>
 static inline void parallel(attune_context* ctx, int64_t tasks, Body&& body) {
-  using Plain = std::remove_reference_t<Body>;
-  ctx->pool.run(
-      tasks, TaskRef{const_cast<void*>(static_cast<const void*>(&body)),
-                     [](void* object, int64_t task, int32_t worker) { (*static_cast<Plain*>(object))(task, worker); }});
+  ctx->pool.run(tasks, body);
 }
 
 // Runs body(begin, end, worker) over chunks of `grain` of the range 0..count. The chunks depend on

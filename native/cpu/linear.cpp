@@ -13,6 +13,7 @@
 #include "amx.h"
 #include "checks.h"
 #include "context.h"
+#include "function_ref.h"
 #include "gemm.h"
 #include "kernels.h"
 #include "linear_dot.h"
@@ -83,13 +84,16 @@ constexpr int64_t kLeastRows = 192;
 static_assert(kBlockRows % kStrip == 0 && kStrip == kRows, "tiles have strips of their own");
 #endif
 
-// out = epilogue(a (N, depth) * B (depth, columns)), `block` elements of the depth at a time; pack(panels, panel_cells,
-// scratch, column, columns, k, depth) packs a block of B into panels that far apart and has scratch for it in f32;
-// epilogue(row, rows, column, columns, sums) takes f32 sums with row stride kColumns. touched: the (N, columns) arrays
-// that the epilogue reads or writes, null where there is none.
-template <class T, class Pack, class Epilogue>
-void row_product(attune_context* ctx, const T* a, int64_t N, int64_t depth, int64_t columns, int64_t block,
-                 const Pack& pack, std::initializer_list<const T*> touched, const Epilogue& epilogue) {
+// pack(panels, panel_cells, scratch, column, columns, k, depth) packs a block of B into panels that far apart and has
+// scratch for it in f32. Once for a panel.
+using Pack = FunctionRef<void(uint32_t* panels, int64_t panel_cells, float* scratch, int64_t column, int64_t columns,
+                              int64_t k, int64_t depth)>;
+
+// out = epilogue(a (N, depth) * B (depth, columns)), `block` elements of the depth at a time. touched: the (N, columns)
+// arrays that the epilogue reads or writes, null where there is none.
+template <class T>
+void row_product(attune_context* ctx, const T* a, int64_t N, int64_t depth, int64_t columns, int64_t block, Pack pack,
+                 std::initializer_list<const T*> touched, Epilogue epilogue) {
   using Product = typename ProductOf<T>::Type;
   constexpr bool kConvert = !kPackRows && !std::is_same_v<T, typename Product::Element>;
   // Enough tasks to keep every thread busy to the end, but no more packing than that needs.
@@ -228,16 +232,80 @@ inline vf as_stored(vf value) {
   }
 }
 
+// What forward makes of sums: out, and where asked for what goes into the activation. As an Epilogue, or as the tiles'
+// own, which they call between two of their steps.
+template <class T, int kActivation>
+struct ForwardEpilogue {
+  T* out;
+  T* pre;
+  const float* bias;
+  int64_t F;
+
+  void operator()(int64_t row, int rows, int64_t f, int width, const float* sums) const {
+    for (int m = 0; m < rows; ++m) {
+      const float* from = sums + m * kColumns;
+      T* out_row = out + (row + m) * F + f;
+      T* pre_row = pre == nullptr ? nullptr : pre + (row + m) * F + f;
+      each_vector(width, [&](int j, auto n) {
+        vf value = load(from + j);
+        if (bias != nullptr) value = value + load_lanes(bias + f + j, n);
+        if (pre_row != nullptr) store_lanes(pre_row + j, value, n);
+        if constexpr (kActivation != ATTUNE_ACT_NONE) value = act<kActivation>(as_stored<T>(value));
+        store_lanes(out_row + j, value, n);
+      });
+    }
+  }
+};
+
+// The same for the gradient of the input, times the derivative of the activation that the input is the result of.
+template <class T, int kActivation>
+struct BackwardInputEpilogue {
+  T* dinp;
+  T* act_out;
+  const T* pre;
+  int64_t C;
+  bool accumulate;
+
+  void operator()(int64_t row, int rows, int64_t c, int width, const float* sums) const {
+    for (int m = 0; m < rows; ++m) {
+      const float* from = sums + m * kColumns;
+      const int64_t at = (row + m) * C + c;
+      each_vector(width, [&](int j, auto n) {
+        vf value = load(from + j);
+        if (pre != nullptr) {
+          vf activated, slope;
+          act_and_derivative<kActivation>(load_lanes(pre + at + j, n), &activated, &slope);
+          if constexpr (kActivation != ATTUNE_ACT_NONE) value = value * slope;
+          if (act_out != nullptr) store_lanes(act_out + at + j, activated, n);
+        }
+        if (accumulate) value = value + load_lanes(dinp + at + j, n);
+        store_lanes(dinp + at + j, value, n);
+      });
+    }
+  }
+};
+
 // weight: const float*, const bf16*, or a weight of quantized_weight.h.
 template <class T, class V>
-attune_status forward(attune_context* ctx, T* out, T* pre, const T* inp, V weight, const float* bias, int64_t N,
-                      int64_t C, int64_t F, int32_t activation) {
+void forward(attune_context* ctx, const T* inp, V weight, int64_t N, int64_t C, int64_t F,
+             std::initializer_list<const T*> touched, Epilogue epilogue) {
   using Product = typename ProductOf<T>::Type;
   int64_t block = block_depth(C, Product::kDepth, kBlockSteps<Product>);
   // Words of codes do not straddle blocks of the depth, nor do chunks of them straddle scales.
   if constexpr (kCoded<V>) block = round_up(block, 2 * QuantizedLayout::kBlock);
-  auto pack = [&](uint32_t* panels, int64_t panel_cells, float* unpacked, int64_t f, int64_t columns, int64_t k,
-                  int64_t depth) {
+  if (N <= kFewRows) {
+#if defined(__AVX512F__)
+    if constexpr (kCoded<V>) {
+      few_product<Product>(ctx, inp, N, C, F, block, CodedWeight<Product, V>{weight, kRoundWeight<T>}, epilogue);
+    } else
+#endif
+    {
+      dot_product<Product, kRoundWeight<T>>(ctx, inp, N, C, F, weight, epilogue);
+    }
+    return;
+  }
+  const auto pack = [&](uint32_t* panels, int64_t panel_cells, float* unpacked, int64_t f, int64_t columns, int64_t k,
+                        int64_t depth) {
     for (int64_t j = 0; j < columns; j += kColumns) {
       const int width = static_cast<int>(std::min<int64_t>(kColumns, columns - j));
       uint32_t* panel = panels + j / kColumns * panel_cells;
@@ -250,46 +318,16 @@ attune_status forward(attune_context* ctx, T* out, T* pre, const T* inp, V weigh
       }
     }
   };
-  bool known = with_activation(activation, [&](auto kind) {
-    const auto epilogue = [&](int64_t row, int rows, int64_t f, int width, const float* sums) {
-      for (int m = 0; m < rows; ++m) {
-        const float* from = sums + m * kColumns;
-        T* out_row = out + (row + m) * F + f;
-        T* pre_row = pre == nullptr ? nullptr : pre + (row + m) * F + f;
-        each_vector(width, [&](int j, auto n) {
-          vf value = load(from + j);
-          if (bias != nullptr) value = value + load_lanes(bias + f + j, n);
-          if (pre_row != nullptr) store_lanes(pre_row + j, value, n);
-          if constexpr (kind.value != ATTUNE_ACT_NONE) value = act<kind.value>(as_stored<T>(value));
-          store_lanes(out_row + j, value, n);
-        });
-      }
-    };
-    if constexpr (kOnTiles<T>) {
-      tile_forward(ctx, inp, weight, N, C, F, {out, pre}, epilogue);
-    } else if (N <= kFewRows) {
-#if defined(__AVX512F__)
-      if constexpr (kCoded<V>) {
-        few_product<Product>(ctx, inp, N, C, F, block, CodedWeight<Product, V>{weight, kRoundWeight<T>}, epilogue);
-      } else
-#endif
-      {
-        dot_product<Product, kRoundWeight<T>>(ctx, inp, N, C, F, weight, epilogue);
-      }
-    } else {
-      row_product<T>(ctx, inp, N, C, F, block, pack, {out, pre}, epilogue);
-    }
-  });
-  return known ? ATTUNE_OK : fail(ATTUNE_INVALID_ARGUMENT, "linear_fwd: unknown activation %d", activation);
+  row_product<T>(ctx, inp, N, C, F, block, pack, touched, epilogue);
 }
 
 template <class T, class V>
-attune_status backward_input(attune_context* ctx, T* dinp, T* act_out, const T* dout, V weight, const T* pre, int64_t N,
-                             int64_t C, int64_t F, int32_t activation, bool accumulate) {
+void backward_input(attune_context* ctx, const T* dout, V weight, int64_t N, int64_t C, int64_t F,
+                    std::initializer_list<const T*> touched, Epilogue epilogue) {
   using Product = typename ProductOf<T>::Type;
   const int64_t block = block_depth(F, Product::kDepth, kBlockSteps<Product>);
-  auto pack = [&](uint32_t* panels, int64_t panel_cells, float* unpacked, int64_t c, int64_t columns, int64_t k,
-                  int64_t depth) {
+  const auto pack = [&](uint32_t* panels, int64_t panel_cells, float* unpacked, int64_t c, int64_t columns, int64_t k,
+                        int64_t depth) {
     const int width = static_cast<int>(columns);
     if constexpr (kCoded<V>) {
       for (int64_t i = 0; i < depth; ++i) dequantize_range(unpacked + i * width, weight, (k + i) * C + c, width);
@@ -300,31 +338,7 @@ attune_status backward_input(attune_context* ctx, T* dinp, T* act_out, const T* 
                                                                     depth);
     }
   };
-  bool known = with_activation(activation, [&](auto kind) {
-    const auto epilogue = [&](int64_t row, int rows, int64_t c, int width, const float* sums) {
-      for (int m = 0; m < rows; ++m) {
-        const float* from = sums + m * kColumns;
-        const int64_t at = (row + m) * C + c;
-        each_vector(width, [&](int j, auto n) {
-          vf value = load(from + j);
-          if (pre != nullptr) {
-            vf activated, slope;
-            act_and_derivative<kind.value>(load_lanes(pre + at + j, n), &activated, &slope);
-            if constexpr (kind.value != ATTUNE_ACT_NONE) value = value * slope;
-            if (act_out != nullptr) store_lanes(act_out + at + j, activated, n);
-          }
-          if (accumulate) value = value + load_lanes(dinp + at + j, n);
-          store_lanes(dinp + at + j, value, n);
-        });
-      }
-    };
-    if constexpr (kOnTiles<T>) {
-      tile_backward_input(ctx, dout, weight, N, C, F, {dinp, act_out, pre}, epilogue);
-    } else {
-      row_product<T>(ctx, dout, N, F, C, block, pack, {dinp, act_out, pre}, epilogue);
-    }
-  });
-  return known ? ATTUNE_OK : fail(ATTUNE_INVALID_ARGUMENT, "linear_bwd_input: unknown activation %d", activation);
+  row_product<T>(ctx, dout, N, F, C, block, pack, touched, epilogue);
 }
 
 // ---- gradient of the weight -----------------------------------------------------------------------
@@ -428,19 +442,15 @@ void backward_weight(attune_context* ctx, float* dweight, float* dbias, const T*
   });
 }
 
-// body(T{}, weight as the products take it) for the types of activations and weight.
+// body(weight as the products take it).
 template <class Body>
-attune_status with_types(const void* weight, int64_t F, int64_t C, int32_t dtype, int32_t weight_dtype, Body&& body) {
-  attune_status status = ATTUNE_OK;
-  with_type(dtype, [&](auto t) {
-    switch (weight_dtype) {
-      case ATTUNE_F32: status = body(t, static_cast<const float*>(weight)); break;
-      case ATTUNE_BF16: status = body(t, static_cast<const bf16*>(weight)); break;
-      case ATTUNE_NF4: status = body(t, Nf4Weight(weight, F, C)); break;
-      default: status = body(t, Int8Weight(weight, F, C)); break;
-    }
-  });
-  return status;
+void with_weight(const void* weight, int64_t F, int64_t C, int32_t weight_dtype, Body&& body) {
+  switch (weight_dtype) {
+    case ATTUNE_F32: return body(static_cast<const float*>(weight));
+    case ATTUNE_BF16: return body(static_cast<const bf16*>(weight));
+    case ATTUNE_NF4: return body(Nf4Weight(weight, F, C));
+    default: return body(Int8Weight(weight, F, C));
+  }
 }
 
 }  // namespace
@@ -449,22 +459,46 @@ attune_status linear_fwd(attune_context* ctx, void* out, void* pre, const void* 
                          const float* bias, int64_t N, int64_t C, int64_t F, int32_t activation, int32_t dtype,
                          int32_t weight_dtype) {
   if (N == 0) return ATTUNE_OK;
-  return with_types(weight, F, C, dtype, weight_dtype, [&](auto t, auto w) {
+  bool known = false;
+  with_type(dtype, [&](auto t) {
     using T = decltype(t);
-    return forward(ctx, static_cast<T*>(out), static_cast<T*>(pre), static_cast<const T*>(inp), w, bias, N, C, F,
-                   activation);
+    const std::initializer_list<const T*> touched = {static_cast<T*>(out), static_cast<T*>(pre)};
+    known = with_activation(activation, [&](auto kind) {
+      const ForwardEpilogue<T, kind.value> epilogue{static_cast<T*>(out), static_cast<T*>(pre), bias, F};
+      with_weight(weight, F, C, weight_dtype, [&](auto w) {
+        if constexpr (kOnTiles<T>) {
+          tile_forward(ctx, static_cast<const T*>(inp), w, N, C, F, touched, epilogue);
+        } else {
+          forward(ctx, static_cast<const T*>(inp), w, N, C, F, touched, epilogue);
+        }
+      });
+    });
   });
+  return known ? ATTUNE_OK : fail(ATTUNE_INVALID_ARGUMENT, "linear_fwd: unknown activation %d", activation);
 }
 
 attune_status linear_bwd_input(attune_context* ctx, void* dinp, void* act_out, const void* dout, const void* weight,
                                const void* pre, int64_t N, int64_t C, int64_t F, int32_t activation, int32_t accumulate,
                                int32_t dtype, int32_t weight_dtype) {
   if (N == 0) return ATTUNE_OK;
-  return with_types(weight, F, C, dtype, weight_dtype, [&](auto t, auto w) {
+  bool known = false;
+  with_type(dtype, [&](auto t) {
     using T = decltype(t);
-    return backward_input(ctx, static_cast<T*>(dinp), static_cast<T*>(act_out), static_cast<const T*>(dout), w,
-                          static_cast<const T*>(pre), N, C, F, activation, accumulate != 0);
+    const std::initializer_list<const T*> touched = {static_cast<T*>(dinp), static_cast<T*>(act_out),
+                                                     static_cast<const T*>(pre)};
+    known = with_activation(activation, [&](auto kind) {
+      const BackwardInputEpilogue<T, kind.value> epilogue{static_cast<T*>(dinp), static_cast<T*>(act_out),
+                                                          static_cast<const T*>(pre), C, accumulate != 0};
+      with_weight(weight, F, C, weight_dtype, [&](auto w) {
+        if constexpr (kOnTiles<T>) {
+          tile_backward_input(ctx, static_cast<const T*>(dout), w, N, C, F, touched, epilogue);
+        } else {
+          backward_input(ctx, static_cast<const T*>(dout), w, N, C, F, touched, epilogue);
+        }
+      });
+    });
   });
+  return known ? ATTUNE_OK : fail(ATTUNE_INVALID_ARGUMENT, "linear_bwd_input: unknown activation %d", activation);
 }
 
 attune_status linear_bwd_weight(attune_context* ctx, float* dweight, float* dbias, const void* dout, const void* inp,

@@ -23,6 +23,7 @@
 #include "amx_block.h"
 #include "amx_pack.h"
 #include "context.h"
+#include "function_ref.h"
 #include "linear_dot.h"
 #include "quantized_weight.h"
 #include "simd.h"
@@ -96,12 +97,16 @@ struct TileTasks {
   static int64_t parts_of(int64_t count, int64_t size) { return (count + size - 1) / size; }
 };
 
-// out = epilogue(a (N, depth) * B (depth, columns)). pack(scratch, column, columns, first, steps): steps first.. of the
-// depth of these columns into scratch.packed, panel after panel. epilogue(row, 1, column, columns, sums) takes a row of
-// up to 32 sums. touched: the (N, columns) arrays that the epilogue reads or writes, null where there is none.
-template <class Pack, class Epilogue>
+// pack(scratch, column, columns, first, steps): steps first.. of the depth of these columns into scratch.packed, panel
+// after panel. Once for a group.
+using TilePack = FunctionRef<void(TileScratch& s, int64_t column, int64_t columns, int64_t first, int64_t steps)>;
+
+// out = epilogue(a (N, depth) * B (depth, columns)). epilogue(row, 1, column, columns, sums) takes a row of up to 32
+// sums, between two steps of the tiles. touched: the (N, columns) arrays that it reads or writes, null where there is
+// none.
+template <class RowEpilogue>
 static void tile_row_product(attune_context* ctx, const bf16* a, int64_t N, int64_t depth, int64_t columns,
-                             const Pack& pack, std::initializer_list<const bf16*> touched, const Epilogue& epilogue) {
+                             TilePack pack, std::initializer_list<const bf16*> touched, const RowEpilogue& epilogue) {
   const DepthSteps blocks(depth);
   const TileTasks tasks(ctx, blocks, N, columns);
   const int64_t pitch = depth * 2;
@@ -411,9 +416,9 @@ class FewTileProduct {
   const int64_t rows_, depth_, columns_, steps_;
 };
 
-template <class V, class Epilogue>
+template <class V>
 static void tile_few_product(attune_context* ctx, const bf16* inp, int64_t N, int64_t depth, int64_t columns,
-                             const V& weight, const Epilogue& epilogue) {
+                             const V& weight, Epilogue epilogue) {
   const FewTileProduct<V> product(inp, N, depth, columns, weight);
   const DotTasks tasks{(columns + kFewPanel - 1) / kFewPanel, ctx->pool.threads()};
   constexpr int32_t kMaxThreads = 4096;  // of a context
@@ -440,9 +445,9 @@ static void tile_few_product(attune_context* ctx, const bf16* inp, int64_t N, in
 // ---- forward and the gradient of the input --------------------------------------------------------
 
 // out = epilogue(inp (N, C) * weight (F, C)^T); epilogue and touched as above, but the epilogue may get 64 columns.
-template <class V, class Epilogue>
+template <class V, class RowEpilogue>
 static void tile_forward(attune_context* ctx, const bf16* inp, const V& weight, int64_t N, int64_t C, int64_t F,
-                         std::initializer_list<const bf16*> touched, const Epilogue& epilogue) {
+                         std::initializer_list<const bf16*> touched, const RowEpilogue& epilogue) {
   if (N <= kFewTileRows && C <= kFewTileDepth) return tile_few_product(ctx, inp, N, C, F, weight, epilogue);
   tile_row_product(
       ctx, inp, N, C, F,
@@ -453,9 +458,9 @@ static void tile_forward(attune_context* ctx, const bf16* inp, const V& weight, 
 }
 
 // dinp = epilogue(dout (N, F) * weight (F, C)).
-template <class V, class Epilogue>
+template <class V, class RowEpilogue>
 static void tile_backward_input(attune_context* ctx, const bf16* dout, const V& weight, int64_t N, int64_t C, int64_t F,
-                                std::initializer_list<const bf16*> touched, const Epilogue& epilogue) {
+                                std::initializer_list<const bf16*> touched, const RowEpilogue& epilogue) {
   tile_row_product(
       ctx, dout, N, F, C,
       [&](TileScratch& s, int64_t c, int64_t columns, int64_t first, int64_t steps) {

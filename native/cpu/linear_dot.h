@@ -252,8 +252,7 @@ class DotProduct {
 
   // Columns first..end, of which `first` starts a panel of kColumns. is_staged: whether an earlier call left the rows
   // of inp in this workspace.
-  template <class Epilogue>
-  void run(int64_t first, int64_t end, char* workspace, bool* is_staged, const Epilogue& epilogue) const {
+  void run(int64_t first, int64_t end, char* workspace, bool* is_staged, Epilogue epilogue) const {
     auto& s = *reinterpret_cast<Scratch*>(workspace);
     if (staged_ && depth_ <= kStagedDepth && !*is_staged) {
       stage(s.staged, 0, depth_);
@@ -409,9 +408,9 @@ class DotProduct {
 
 // out = epilogue(inp (N, depth) * weight (columns, depth)^T) for N up to kFewRows. The epilogue is that of the packed
 // products.
-template <class Product, bool kRound, class T, class V, class Epilogue>
+template <class Product, bool kRound, class T, class V>
 static void dot_product(attune_context* ctx, const T* inp, int64_t N, int64_t depth, int64_t columns, V weight,
-                        const Epilogue& epilogue) {
+                        Epilogue epilogue) {
   const DotProduct<Product, kRound, T, V> product(weight, inp, N, depth);
   const DotTasks tasks{(columns + kColumns - 1) / kColumns, ctx->pool.threads()};
   constexpr int32_t kMaxThreads = 4096;  // of a context

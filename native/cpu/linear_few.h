@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "context.h"
+#include "function_ref.h"
 #include "gemm.h"
 #include "lanes.h"
 #include "pack.h"
@@ -20,6 +21,9 @@ namespace attune {
 namespace ATTUNE_ISA {
 
 constexpr int64_t kFewRows = 16;
+
+// What a product makes of its sums: `columns` of each of `rows` rows, f32 with row stride kColumns.
+using Epilogue = FunctionRef<void(int64_t row, int rows, int64_t column, int columns, const float* sums)>;
 
 #if defined(__AVX512F__)
 
@@ -78,7 +82,8 @@ static inline __attribute__((always_inline)) void load_transposed(vu (&dwords)[W
 }
 
 // The same where only `valid` rows and `bytes` bytes of each exist; the rest is zero.
-static inline void load_transposed_some(vu (&dwords)[W], const char* rows, int64_t stride, int valid, int64_t bytes) {
+static __attribute__((noinline)) void load_transposed_some(vu (&dwords)[W], const char* rows, int64_t stride, int valid,
+                                                           int64_t bytes) {
   for (int i = 0; i < W; ++i) {
     dwords[i] = vu{};
     const auto size = static_cast<size_t>(std::min<int64_t>(bytes, sizeof(vu)));
@@ -109,7 +114,7 @@ struct CodedWeight {
   struct Chunk {
     vf scales[kBlocks];
   };
-  Chunk chunk(int64_t column, int valid, int64_t k) const {
+  __attribute__((noinline)) Chunk chunk(int64_t column, int valid, int64_t k) const {
     Chunk out{};
     const int64_t row_blocks = codes.C / QuantizedLayout::kBlock;
     const int64_t first = column * row_blocks + k / QuantizedLayout::kBlock;
@@ -165,7 +170,6 @@ static __attribute__((noinline)) void few_block(const Weight& weight, const FewR
     load_transposed(words, from, stride);
     from += 4 * W;
     const auto shared = weight.chunk(column, valid, k + at);
-#pragma GCC unroll 16
     for (int word = 0; word < W; ++word) {
 #pragma GCC unroll 8
       for (int part = 0; part < kSteps; ++part) {
@@ -217,9 +221,9 @@ static inline void run_few_block(const Weight& weight, const FewRows& a, Argumen
 
 // out = epilogue(a (N, depth) * weight (columns, depth)^T) for N up to kFewRows, `block` elements of the
 // depth at a time. The epilogue is that of the packed products.
-template <class Product, class T, class Weight, class Epilogue>
+template <class Product, class T, class Weight>
 static void few_product(attune_context* ctx, const T* a, int64_t N, int64_t depth, int64_t columns, int64_t block,
-                        const Weight& weight, const Epilogue& epilogue) {
+                        const Weight& weight, Epilogue epilogue) {
   constexpr bool kConvert = !std::is_same_v<T, typename Product::Element>;
   const int rows = static_cast<int>(N);
   const int64_t task_columns = few_task_columns(ctx, columns);
