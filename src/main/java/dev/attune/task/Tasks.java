@@ -20,7 +20,8 @@ public final class Tasks {
           TokenClassification.TYPE,
           QuestionAnswering.TYPE,
           CausalLm.TYPE,
-          Embedding.TYPE);
+          Embedding.TYPE,
+          FewShot.TYPE);
 
   /** Of a head that nothing else is known of. */
   private static final int DEFAULT_OUTPUTS = 2;
