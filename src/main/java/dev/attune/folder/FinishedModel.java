@@ -7,6 +7,8 @@ import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * A model as it is to stand in a folder: weights with their description, tokenizer, generation
@@ -17,7 +19,7 @@ public final class FinishedModel {
   private final TextTokenizer tokenizer;
   private final Path generationConfig;
   private final ObjectNode attune;
-  private ModelInstall.Writer more = folder -> {};
+  private final List<ModelInstall.Writer> more = new ArrayList<>();
 
   private FinishedModel(
       ModelInstall.Writer weights,
@@ -92,7 +94,13 @@ public final class FinishedModel {
    * @param length tokens of a text at most
    */
   public FinishedModel with(SentenceModules modules, int width, int length) {
-    more = folder -> modules.write(folder, width, length);
+    more.add(folder -> modules.write(folder, width, length));
+    return this;
+  }
+
+  /** With a head that stands outside the model. */
+  public FinishedModel with(LinearHead head) {
+    more.add(head::write);
     return this;
   }
 
@@ -116,7 +124,9 @@ public final class FinishedModel {
   private void write(Path folder) throws IOException {
     weights.write(folder);
     tokenizer.saveTo(folder);
-    more.write(folder);
+    for (ModelInstall.Writer writer : more) {
+      writer.write(folder);
+    }
     if (generationConfig != null) {
       Files.copy(generationConfig, folder.resolve(ModelFiles.GENERATION_CONFIG));
     }

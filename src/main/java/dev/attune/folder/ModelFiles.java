@@ -42,7 +42,11 @@ public final class ModelFiles {
   static {
     NAMES.addAll(List.of(CONFIG, ADAPTER_CONFIG, GENERATION_CONFIG, ATTUNE));
     NAMES.addAll(
-        List.of(SentenceModules.MODULES, SentenceModules.SETTINGS, SentenceModules.LENGTH));
+        List.of(
+            SentenceModules.MODULES,
+            SentenceModules.SETTINGS,
+            SentenceModules.LENGTH,
+            LinearHead.FILE));
   }
 
   /** Weights of a model or an adapter: whole, in shards, or an index of shards. */

@@ -9,6 +9,7 @@ import dev.attune.data.Dataset;
 import dev.attune.folder.ContentDigest;
 import dev.attune.generate.TextGeneration;
 import dev.attune.model.Model;
+import dev.attune.tape.Tape;
 import dev.attune.task.Purpose;
 import dev.attune.task.Task;
 import dev.attune.text.TextTokenizer;
@@ -23,6 +24,7 @@ final class Data {
   private final Dataset validation;
   private final Dataset test;
   private EncodedDataset encodedTrain;
+  private EncodedDataset encodedFitting; // null where nothing is fitted
   private EncodedDataset encodedValidation;
   private EncodedDataset encodedTest;
   private ComparedAnswers validationAnswers;
@@ -52,6 +54,7 @@ final class Data {
     encodedTrain =
         new Encoder(task.encoder(tokenizer, maxLength, Purpose.TRAINING), threads).encode(train);
     Encoder measured = new Encoder(task.encoder(tokenizer, maxLength, Purpose.EVALUATION), threads);
+    encodedFitting = task.isFitted() ? measured.encode(train) : null;
     encodedValidation = validation == null ? null : measured.encode(validation);
     encodedTest = test == null ? null : measured.encode(test);
     return report(config, encodedTrain, encodedValidation, encodedTest, maxLength);
@@ -146,6 +149,13 @@ final class Data {
     return encodedValidation == null ? "none" : encodedValidation.fingerprint();
   }
 
+  /** The task with what is fitted to the training data; itself where nothing is. */
+  Task fitted(Task unfitted, Model model, Tape tape, Inference inference) {
+    return encodedFitting == null
+        ? unfitted
+        : Evaluator.fitted(unfitted, encodedFitting, model, tape, inference);
+  }
+
   /** Measures on validation data; null where there is none. */
   Evaluator validation(Task measured, Inference inference) {
     return evaluator(measured, encodedValidation, inference, validationAnswers);
@@ -156,8 +166,12 @@ final class Data {
     return evaluator(measured, encodedTest, inference, testAnswers);
   }
 
-  private static Evaluator evaluator(
-      Task task, EncodedDataset encoded, Inference inference, AnswerCheck answers) {
-    return encoded == null ? null : new Evaluator(task, encoded, inference, answers);
+  private Evaluator evaluator(
+      Task measured, EncodedDataset encoded, Inference inference, AnswerCheck answers) {
+    if (encoded == null) {
+      return null;
+    }
+    Evaluator evaluator = new Evaluator(measured, encoded, inference, answers);
+    return encodedFitting == null ? evaluator : evaluator.fittedTo(encodedFitting);
   }
 }

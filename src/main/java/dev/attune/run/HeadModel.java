@@ -42,7 +42,7 @@ public final class HeadModel implements AutoCloseable {
             TrainedModel::close);
     try {
       Task task = shared.model().task();
-      if (task.type() != type) {
+      if (!task.type().isKindOf(type)) {
         throw new InputException(
             folder + " was trained for " + task.name() + ", not for " + type.name());
       }

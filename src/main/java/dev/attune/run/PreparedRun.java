@@ -257,7 +257,7 @@ final class PreparedRun implements AutoCloseable {
       return adapterHead(plan, base, datasets);
     }
     if (!type.hasOwnHead()) {
-      return new HeadChoice(true, null, Optional.empty());
+      return new HeadChoice(true, datasets.labels(plan.config(), type), Optional.empty());
     }
     LabelMap labels = datasets.labels(plan.config(), type);
     if (labels == null) {
@@ -292,7 +292,7 @@ final class PreparedRun implements AutoCloseable {
               + ", or merge it and train the model that this makes");
     }
     if (!type.hasOwnHead()) {
-      return new HeadChoice(true, null, Optional.empty());
+      return new HeadChoice(true, datasets.labels(plan.config(), type), Optional.empty());
     }
     LabelMap labels = datasets.labels(plan.config(), type);
     String suffix = type.classSuffix();

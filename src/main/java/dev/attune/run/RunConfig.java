@@ -7,6 +7,7 @@ import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import dev.attune.core.InputException;
 import dev.attune.core.JsonProblem;
 import dev.attune.task.TaskOptions;
+import dev.attune.task.Tasks;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +16,7 @@ import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Objects;
 import java.util.stream.Collectors;
 
@@ -174,7 +176,15 @@ public final class RunConfig {
     boolean isOfAdapters =
         option == RunOption.LEARNING_RATE
             && !values.getOrDefault(RunOption.LORA_R, "0").equals("0");
-    return isOfAdapters ? ADAPTER_LEARNING_RATE : option.defaultValue();
+    return isOfAdapters ? ADAPTER_LEARNING_RATE : usual(option).orElse(option.defaultValue());
+  }
+
+  /** What an option is for the task where nobody says it; empty: as for all tasks. */
+  Optional<String> usual(RunOption option) {
+    return option.term() == null || !known.contains(RunOption.TASK)
+        ? Optional.empty()
+        : Tasks.named(values.getOrDefault(RunOption.TASK, RunOption.TASK.defaultValue()))
+            .usual(option.term(), term -> values.get(RunOption.valueOf(term.name())));
   }
 
   /** What a task may ask for. */

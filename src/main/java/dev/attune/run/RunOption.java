@@ -20,7 +20,7 @@ public enum RunOption {
       "TASK",
       "classification",
       "classification, multi-label-classification, regression, token-classification,"
-          + " question-answering, causal-lm, masked-lm or embedding",
+          + " question-answering, causal-lm, masked-lm, embedding or few-shot",
       OnResume.STAYS),
   TRAIN_FILE(
       "FILE",
@@ -198,6 +198,20 @@ public enum RunOption {
       "NAME",
       null,
       "of embeddings: batch, the default, or no-duplicates: no text twice in a batch",
+      OnResume.STAYS),
+  SAMPLING_STRATEGY(
+      "NAME",
+      null,
+      "of few-shot: what pairs of rows vectors learn from: batch, the default (all pairs of each"
+          + " batch), or as SetFit lists them, oversampling, undersampling or unique",
+      OnResume.STAYS),
+  NUM_ITERATIONS(
+      "N", null, "of listed pairs: so many of each kind for each row instead", OnResume.STAYS),
+  HEAD_C(
+      "X",
+      null,
+      "of few-shot: how much rows count in the logistic regression beside short weights"
+          + " (scikit-learn's C); 1",
       OnResume.STAYS),
   LORA_R(
       "N",
@@ -561,6 +575,7 @@ public enum RunOption {
   private final String defaultValue;
   private final String help;
   private final OnResume onResume;
+  private final Term term;
 
   RunOption(String argument, String defaultValue, String help) {
     this(argument, defaultValue, help, OnResume.NOT_OF_TRAINING);
@@ -571,11 +586,18 @@ public enum RunOption {
     this.defaultValue = defaultValue;
     this.help = help;
     this.onResume = onResume;
+    this.term =
+        Stream.of(Term.values()).filter(t -> t.name().equals(name())).findFirst().orElse(null);
   }
 
   /** The name in kebab case: {@code train-file}. */
   public String option() {
     return name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+
+  /** What lower rooms call it; null where they never do. */
+  Term term() {
+    return term;
   }
 
   /** The option in a message, which a face words: see {@link Term}. */

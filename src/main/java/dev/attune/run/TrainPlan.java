@@ -70,7 +70,7 @@ record TrainPlan(
         Frozen.of(config, task, isAdapter),
         // What an adapter that is there says counts: see continuing.
         isAdapter ? null : adapters(config, task),
-        dropout(config),
+        config.probability(RunOption.DROPOUT),
         generation(config, task),
         newHead(config, task));
   }

@@ -155,7 +155,7 @@ public final class TrainRun {
       if (result.interrupted()) {
         return outcome(run, run.output().folder(), result, Map.of(), null, utilization);
       }
-      Task task = run.data().task();
+      Task task = run.data().fitted(run.data().task(), run.model(), tape(run), inference);
       Evaluator last = validating;
       if (task.isCalibrated()) {
         Calibration calibration = task.calibration(run.data().validation());

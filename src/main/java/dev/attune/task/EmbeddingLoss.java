@@ -136,7 +136,7 @@ record EmbeddingLoss(
     }
   }
 
-  private static Kind named(String option) {
+  static Kind named(String option) {
     for (Kind kind : Kind.values()) {
       if (kind.option().equals(option)) {
         return kind;

@@ -8,11 +8,13 @@ import dev.attune.model.Inputs;
 import dev.attune.model.Model;
 import dev.attune.model.Rotary;
 import dev.attune.ops.CrossEntropy;
+import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 
 /**
  * Device memory for a batch's integers and for its losses. Grows to the largest batch seen, then
@@ -38,7 +40,7 @@ public final class Staging implements AutoCloseable {
   private int learnedCount;
   private int learnedRowCount;
   private int segments;
-  private final Map<float[], HostMirror> constants = new IdentityHashMap<>();
+  private final Map<Object, HostMirror> constants = new IdentityHashMap<>(); // by their arrays
   private HostMirror rotaryTables; // see Model.batchRotaries; null: no model wanted any
 
   public Staging(Backend backend) {
@@ -288,13 +290,22 @@ public final class Staging implements AutoCloseable {
    * @param values the same array each time
    */
   long constants(float[] values) {
+    return constant(values, values.length, host -> host.asFloatBuffer().put(values));
+  }
+
+  /** The same of whole numbers, such as the places of pairs in a batch. */
+  long constants(int[] values) {
+    return constant(values, values.length, host -> host.asIntBuffer().put(values));
+  }
+
+  private long constant(Object values, int length, Consumer<ByteBuffer> filler) {
     return constants
         .computeIfAbsent(
             values,
             key -> {
-              HostMirror copy = new HostMirror(backend, (long) key.length * Float.BYTES, false);
-              copy.host().asFloatBuffer().put(key);
-              copy.push(0, key.length * Float.BYTES);
+              HostMirror copy = new HostMirror(backend, (long) length * Integer.BYTES, false);
+              filler.accept(copy.host());
+              copy.push(0, length * Integer.BYTES);
               return copy;
             })
         .address();

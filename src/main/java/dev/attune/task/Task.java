@@ -192,6 +192,23 @@ public interface Task extends TargetChecks {
     return false;
   }
 
+  /**
+   * Whether something that stands on the model's outputs, such as a head, is fitted to the training
+   * data whenever the weights are to be measured or saved.
+   */
+  default boolean isFitted() {
+    return false;
+  }
+
+  /**
+   * Starts to fit it.
+   *
+   * @param data the training data encoded for evaluation, whose batches will be added in their order
+   */
+  default Calibration fitting(EncodedDataset data) {
+    throw new UnsupportedOperationException(name() + " fits nothing");
+  }
+
   /** Whether decisions, such as thresholds, are to be set on validation data. */
   default boolean isCalibrated() {
     return false;

@@ -6,6 +6,7 @@ import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.UnaryOperator;
 
 /** A kind of task: makes tasks from training data and from model folders. */
@@ -40,6 +41,20 @@ public interface TaskType {
    */
   default boolean isFor(String problem, int outputs) {
     return true;
+  }
+
+  /** Whether its predictions are those of another type, so that one thing reads both. */
+  default boolean isKindOf(TaskType other) {
+    return other == this;
+  }
+
+  /**
+   * What an option of training is where nobody says it, if that is not what it is for all tasks.
+   *
+   * @param given the options that were given
+   */
+  default Optional<String> usual(Term option, TaskOptions given) {
+    return Optional.empty();
   }
 
   /** What can be asked of it alone. */

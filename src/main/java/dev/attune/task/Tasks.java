@@ -21,7 +21,8 @@ public final class Tasks {
           QuestionAnswering.TYPE,
           CausalLm.TYPE,
           MaskedLm.TYPE,
-          Embedding.TYPE);
+          Embedding.TYPE,
+          FewShot.TYPE);
 
   /** Of a head that nothing else is known of. */
   private static final int DEFAULT_OUTPUTS = 2;

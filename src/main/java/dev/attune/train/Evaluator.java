@@ -6,6 +6,7 @@ import dev.attune.metrics.Metrics;
 import dev.attune.metrics.TextMetrics;
 import dev.attune.model.Model;
 import dev.attune.tape.Tape;
+import dev.attune.task.Calibration;
 import dev.attune.task.Measurement;
 import dev.attune.task.ModelOutput;
 import dev.attune.task.Objective;
@@ -29,6 +30,7 @@ public final class Evaluator {
   private final EncodedDataset data;
   private final Inference inference;
   private final AnswerCheck answers;
+  private EncodedDataset fitting; // null: nothing is fitted before
   private Metrics last;
 
   /**
@@ -47,6 +49,38 @@ public final class Evaluator {
     this.data = data;
     this.inference = inference;
     this.answers = answers;
+  }
+
+  /**
+   * The same, which fits what stands on the model's outputs to it before it measures.
+   *
+   * @param train the training data encoded for evaluation
+   */
+  public Evaluator fittedTo(EncodedDataset train) {
+    fitting = train;
+    return this;
+  }
+
+  /**
+   * The task with what stands on the model's outputs, as these are now.
+   *
+   * @param train the training data encoded for evaluation
+   */
+  public static Task fitted(
+      Task task, EncodedDataset train, Model model, Tape tape, Inference inference) {
+    return fitted(task, train, model, tape, inference, () -> false);
+  }
+
+  private static Task fitted(
+      Task task,
+      EncodedDataset train,
+      Model model,
+      Tape tape,
+      Inference inference,
+      BooleanSupplier stopRequested) {
+    Calibration fitting = task.fitting(train);
+    inference.run(model, tape, train, null, fitting, stopRequested);
+    return fitting.calibrated();
   }
 
   /** Whether a smaller value of this metric is the better one. */
@@ -94,7 +128,9 @@ public final class Evaluator {
 
   private Map<String, Double> evaluate(
       Model model, Tape tape, Reading beside, BooleanSupplier stopRequested) {
-    Measurement measurement = task.measurement(data);
+    Task measured =
+        fitting == null ? task : fitted(task, fitting, model, tape, inference, stopRequested);
+    Measurement measurement = measured.measurement(data);
     double[] lossAndDivisor = new double[2];
     Reading reading =
         new Reading() {

@@ -1,0 +1,65 @@
+package dev.attune.task;
+
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.RowEncoder;
+import dev.attune.batch.TargetLayout;
+import dev.attune.batch.TextRows;
+import dev.attune.data.Dataset;
+import dev.attune.data.LabelMap;
+import dev.attune.data.Example;
+import dev.attune.data.TokenLengths;
+import dev.attune.text.TextTokenizer;
+import dev.attune.text.TokenIds;
+import java.util.List;
+
+/** Labelled rows to pairs of sequences with 1 where the labels are the same, else 0. */
+final class PairRows implements RowEncoder<TokenIds> {
+  private final TextRows texts;
+  private final boolean usesTypeIds;
+  private final LabelMap labels;
+  private final ContrastivePairs pairs;
+
+  /**
+   * @param maxLength tokens of a text at most, special tokens included
+   */
+  PairRows(TextTokenizer tokenizer, int maxLength, LabelMap labels, ContrastivePairs pairs) {
+    this.texts = new TextRows(tokenizer, maxLength, false, TargetLayout.NONE, TextRows.NONE);
+    this.usesTypeIds = tokenizer.usesTypeIds();
+    this.labels = labels;
+    this.pairs = pairs;
+  }
+
+  @Override
+  public TokenIds encode(Dataset dataset, Example example) {
+    return texts.encode(dataset, example);
+  }
+
+  @Override
+  public EncodedDataset pack(Dataset dataset, List<TokenIds> rows) {
+    int[] ids = new int[rows.size()];
+    int[] lengths = new int[rows.size()];
+    int[] dropped = new int[rows.size()];
+    int[] supervised = new int[rows.size()];
+    for (int row = 0; row < ids.length; row++) {
+      ids[row] = labels.id(dataset.get(row).label(), dataset, dataset.get(row));
+      lengths[row] = rows.get(row).ids().length;
+      dropped[row] = rows.get(row).droppedTokens();
+      supervised[row] = 1;
+    }
+    List<ContrastivePairs.Pair> listed = pairs.list(ids);
+    EncodedDataset.Builder builder =
+        EncodedDataset.builder(TargetLayout.NUMBER, usesTypeIds).columns(2);
+    int[] sources = new int[2 * listed.size()];
+    int at = 0;
+    for (ContrastivePairs.Pair pair : listed) {
+      for (int row : new int[] {pair.first(), pair.second()}) {
+        TokenIds tokens = rows.get(row);
+        builder.add(tokens.ids(), tokens.typeIds(), pair.alike() ? 1f : 0f);
+        sources[at++] = row;
+      }
+    }
+    return builder
+        .rows(sources, new TokenLengths(lengths, dropped, supervised, builder.lengths(), null))
+        .build();
+  }
+}

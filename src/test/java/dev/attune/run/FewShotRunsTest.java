@@ -1,0 +1,253 @@
+package dev.attune.run;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.Classifier;
+import dev.attune.Embedder;
+import dev.attune.Precision;
+import dev.attune.Prediction;
+import dev.attune.folder.LinearHead;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Few-shot classification of a tiny BERT: what is learned, what is left, what is refused. */
+class FewShotRunsTest {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final String[][] TEXTS = {
+    {"the red cat runs", "a blue dog sleeps", "the big cat sleeps", "a small dog runs"},
+    {"the old house", "a new tree", "the big house", "a small old tree"},
+    {"the sun sings", "a new sun", "the red sun sings", "the old sun sings"}
+  };
+
+  @TempDir static Path shared;
+
+  @TempDir Path scratch;
+
+  @BeforeAll
+  static void prepare() throws IOException {
+    for (String file : List.of("config.json", "model.safetensors")) {
+      try (InputStream in = resource("bert/" + file)) {
+        Files.copy(in, shared.resolve(file));
+      }
+    }
+    StringBuilder vocabulary = new StringBuilder();
+    try (InputStream in = resource("sentences.json")) {
+      JSON.readTree(in).get("vocabulary").forEach(w -> vocabulary.append(w.asText()).append('\n'));
+    }
+    Files.writeString(shared.resolve("vocab.txt"), vocabulary);
+    Files.writeString(
+        shared.resolve("tokenizer_config.json"),
+        "{\"tokenizer_class\": \"BertTokenizer\", \"do_lower_case\": true}\n");
+  }
+
+  private static InputStream resource(String name) {
+    return FewShotRunsTest.class.getResourceAsStream("/goldens/" + name);
+  }
+
+  private Path data(int classes) throws IOException {
+    List<String> lines = new ArrayList<>(List.of("text,label"));
+    for (int i = 0; i < TEXTS[0].length; i++) {
+      for (int k = 0; k < classes; k++) {
+        lines.add(TEXTS[k][i] + ",class " + (char) ('a' + k));
+      }
+    }
+    return Files.write(scratch.resolve("train" + classes + ".csv"), lines);
+  }
+
+  private RecordedRun run(Path train, String output) {
+    return new RecordedRun(shared, train, scratch.resolve(output))
+        .with(RunOption.TASK, "few-shot")
+        .with(RunOption.DROPOUT, "0")
+        .with(RunOption.BATCH_SIZE, "64");
+  }
+
+  private JsonNode step(String output, int number) throws IOException {
+    return JSON.readTree(
+        Files.readAllLines(scratch.resolve(output + "/metrics.jsonl")).get(number - 1));
+  }
+
+  /** Listed with those of a row with itself, which have no loss, they are more and mean less. */
+  @Test
+  void allPairsOfABatchHaveTheLossOfTheSamePairsListed() throws IOException {
+    Path train = data(3);
+    run(train, "batch").with(RunOption.LOSS, "cosine-similarity").run();
+    run(train, "listed")
+        .with(RunOption.SAMPLING_STRATEGY, "unique")
+        .with(RunOption.BATCH_SIZE, "100")
+        .run();
+    double share = 11.0 / 13;
+    for (String value : List.of("loss", "grad_norm")) {
+      double listed = step("listed", 1).get(value).asDouble();
+      double batch = step("batch", 1).get(value).asDouble();
+      assertTrue(batch > 1e-3, value + " " + batch);
+      assertEquals(share * batch, listed, 1e-5 * batch, value);
+    }
+  }
+
+  /** As many of each kind as SetFit lists of 4 rows of each of 3 classes. */
+  @ParameterizedTest
+  @CsvSource({"oversampling,96", "undersampling,60", "unique,78"})
+  void pairsAreAsManyAsSetFits(String strategy, int pairs) throws IOException {
+    TrainRun.Outcome outcome =
+        run(data(3), strategy)
+            .with(RunOption.SAMPLING_STRATEGY, strategy)
+            .with(RunOption.BATCH_SIZE, "1")
+            .with(RunOption.MAX_STEPS, "0")
+            .with(RunOption.EPOCHS, "1")
+            .run();
+    assertEquals(pairs, outcome.training().steps());
+  }
+
+  @Test
+  void iterationsListPairsForEachRow() throws IOException {
+    TrainRun.Outcome outcome =
+        run(data(3), "iterations")
+            .with(RunOption.SAMPLING_STRATEGY, "oversampling")
+            .with(RunOption.NUM_ITERATIONS, "5")
+            .with(RunOption.BATCH_SIZE, "1")
+            .with(RunOption.MAX_STEPS, "0")
+            .with(RunOption.EPOCHS, "1")
+            .run();
+    assertEquals(2 * 5 * 12, outcome.training().steps());
+  }
+
+  @ParameterizedTest
+  @CsvSource({"2,cosent", "3,cosent", "3,cosine-similarity"})
+  void learnsAndIsReadByAll(int classes, String loss) throws IOException {
+    Path train = data(classes);
+    TrainRun.Outcome outcome =
+        run(train, "out")
+            .with(RunOption.LOSS, loss)
+            .with(RunOption.MAX_STEPS, "40")
+            .with(RunOption.VALIDATION_FILE, train.toString())
+            .run();
+    assertTrue(outcome.evaluation().get("accuracy") > 0.9, outcome.evaluation()::toString);
+    Path folder = scratch.resolve("out");
+
+    RunConfig evaluation =
+        RunConfig.builder(RunOption.EVALUATE)
+            .set(RunOption.MODEL, folder.toString())
+            .set(RunOption.FILE, train.toString())
+            .set(RunOption.PRECISION, "fp32")
+            .build();
+    Map<String, Double> values = EvaluateRun.run(evaluation).values();
+    assertEquals(outcome.evaluation().keySet(), values.keySet());
+    outcome.evaluation().forEach((name, value) -> assertEquals(value, values.get(name), 1e-6, name));
+
+    // What is given to Python: vectors as sentence-transformers makes them, and a head.
+    LinearHead head = LinearHead.read(folder);
+    try (Classifier classifier = Classifier.open(folder, o -> o.precision(Precision.FP32));
+        Embedder embedder = Embedder.open(folder.toString(), o -> o.precision(Precision.FP32))) {
+      for (int k = 0; k < classes; k++) {
+        Prediction prediction = classifier.predict(TEXTS[k][0]);
+        assertEquals("class " + (char) ('a' + k), prediction.label());
+        float[] logits = head.logits(embedder.embed(TEXTS[k][0]));
+        double sum = 0;
+        for (float logit : logits) {
+          sum += Math.exp(logit);
+        }
+        int at = 0;
+        for (Map.Entry<String, Double> score : prediction.scores().entrySet()) {
+          assertEquals(Math.exp(logits[at++]) / sum, score.getValue(), 1e-5);
+        }
+      }
+    }
+  }
+
+  /** The head is fitted before every evaluation: the best weights can be kept by its accuracy. */
+  @Test
+  void isEvaluatedOnTheWay() throws IOException {
+    Path train = data(3);
+    TrainRun.Outcome outcome =
+        run(train, "evaluated")
+            .with(RunOption.VALIDATION_FILE, train.toString())
+            .with(RunOption.EVAL_STEPS, "2")
+            .with(RunOption.METRIC_FOR_BEST_MODEL, "accuracy")
+            .run();
+    List<String> lines = Files.readAllLines(scratch.resolve("evaluated/metrics.jsonl"));
+    assertEquals(3, lines.stream().filter(line -> line.contains("f1")).count());
+    assertTrue(outcome.evaluation().get("accuracy") > 0.5, outcome.evaluation()::toString);
+  }
+
+  @Test
+  void aStoppedRunEndsInTheSameBytes() throws IOException {
+    Path train = data(3);
+    run(train, "whole").run();
+    run(train, "stopped").stoppedAfter(3).run();
+    run(train, "stopped").with(RunOption.RESUME).run();
+    for (String file : List.of("model.safetensors", "model_head.safetensors")) {
+      assertArrayEquals(
+          Files.readAllBytes(scratch.resolve("whole").resolve(file)),
+          Files.readAllBytes(scratch.resolve("stopped").resolve(file)),
+          file);
+    }
+  }
+
+  @Test
+  void adaptersHaveAHeadToo() throws IOException {
+    Path train = data(3);
+    run(train, "adapter")
+        .with(RunOption.LORA_R, "4")
+        .with(RunOption.MAX_STEPS, "30")
+        .with(RunOption.LEARNING_RATE, "1e-2")
+        .run();
+    try (Classifier classifier = Classifier.open(scratch.resolve("adapter"))) {
+      assertEquals(List.of("class a", "class b", "class c"), classifier.labels());
+      assertEquals("class c", classifier.predict(TEXTS[2][0]).label());
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "loss,triplet,allowed are cosent and cosine-similarity",
+    "sampling-strategy,all,'batch, oversampling, undersampling, unique'",
+    "num-iterations,5,--sampling-strategy oversampling",
+    "head-c,0,it must be above 0",
+    "label-names,'class a,class b,class c,class d','no row of \"class d\"'",
+    "head-learning-rate,1e-3,no head of their own",
+    "label-smoothing,0.1,has no meaning",
+    "metric-for-best-model,loss,accuracy",
+    "class-weights,balanced,has no meaning for --task few-shot",
+  })
+  void whatMeansNothingIsRefused(String option, String value, String said) throws IOException {
+    Path train = data(3);
+    RecordedRun run =
+        run(train, "refused")
+            .with(RunOption.VALIDATION_FILE, train.toString())
+            .with(OptionNames.find(option, RunOption.TRAIN).orElseThrow(), value);
+    String refusal = run.refusal();
+    assertTrue(refusal.contains(said), refusal);
+  }
+
+  @Test
+  void aHeadThatIsMissingIsNamed() throws IOException {
+    run(data(3), "out").run();
+    Files.delete(scratch.resolve("out/model_head.safetensors"));
+    RunConfig evaluation =
+        RunConfig.builder(RunOption.EVALUATE)
+            .set(RunOption.MODEL, scratch.resolve("out").toString())
+            .set(RunOption.FILE, data(3).toString())
+            .build();
+    String refusal = "";
+    try {
+      EvaluateRun.run(evaluation);
+    } catch (dev.attune.core.InputException e) {
+      refusal = e.getMessage();
+    }
+    assertTrue(refusal.contains("has no model_head.safetensors"), refusal);
+  }
+}

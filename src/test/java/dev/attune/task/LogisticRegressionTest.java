@@ -1,0 +1,64 @@
+package dev.attune.task;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.folder.LinearHead;
+import java.io.IOException;
+import java.io.InputStream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Against scikit-learn: see {@code tools/make_few_shot_goldens.py}. */
+class LogisticRegressionTest {
+  private static final double TOLERANCE = 1e-4;
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 2, 3})
+  void isScikitLearns(int number) throws IOException {
+    JsonNode golden;
+    try (InputStream in =
+        LogisticRegressionTest.class.getResourceAsStream("/goldens/logistic_regression.json")) {
+      golden = new ObjectMapper().readTree(in).get(number);
+    }
+    int K = golden.get("classes").asInt();
+    float[][] vectors = new float[golden.get("vectors").size()][];
+    int[] labels = new int[vectors.length];
+    for (int n = 0; n < vectors.length; n++) {
+      JsonNode vector = golden.get("vectors").get(n);
+      vectors[n] = new float[vector.size()];
+      for (int i = 0; i < vector.size(); i++) {
+        vectors[n][i] = (float) vector.get(i).asDouble();
+      }
+      labels[n] = golden.get("labels").get(n).asInt();
+    }
+
+    LinearHead head = LogisticRegression.fit(vectors, labels, K, golden.get("c").asDouble());
+
+    assertEquals(K, head.classes());
+    int C = head.width();
+    for (int k = 0; k < golden.get("coef").size(); k++) {
+      String where = "class " + k;
+      // Of two classes there is one row: what the second has over the first.
+      int of = K == 2 ? 1 : k;
+      for (int i = 0; i < C; i++) {
+        double weight = head.weight()[of * C + i] - (K == 2 ? head.weight()[i] : 0);
+        assertEquals(golden.get("coef").get(k).get(i).asDouble(), weight, TOLERANCE, where);
+      }
+      double bias = head.bias()[of] - (K == 2 ? head.bias()[0] : 0);
+      assertEquals(golden.get("intercept").get(k).asDouble(), bias, TOLERANCE, where);
+    }
+    for (int n = 0; n < vectors.length; n++) {
+      float[] logits = head.logits(vectors[n]);
+      double[] wide = new double[K];
+      for (int k = 0; k < K; k++) {
+        wide[k] = logits[k];
+      }
+      double[] scores = Logits.softmax(wide);
+      for (int k = 0; k < K; k++) {
+        assertEquals(golden.get("probabilities").get(n).get(k).asDouble(), scores[k], TOLERANCE);
+      }
+    }
+  }
+}
