@@ -146,7 +146,7 @@ public final class MaskModel implements AutoCloseable {
         InterruptedCallException.check("filling masks");
         Batch batch = batches.next();
         Tensor logits =
-            MaskedLm.logits(tape, trained.model(), lane.staging().stage(batch), lane.staging());
+            MaskedLm.logits(tape, trained.model(), lane.staging().stage(batch, trained.model().batchRotaries()), lane.staging());
         FloatBuffer values =
             lane.window().read(logits.address(), logits.sizeBytes()).asFloatBuffer();
         int cols = (int) logits.cols();

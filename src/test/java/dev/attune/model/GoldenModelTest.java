@@ -217,7 +217,7 @@ class GoldenModelTest {
 
   private static void checkLogits(
       Goldens.Tensors golden, Model model, Tape tape, Staging staging, Batch batch) {
-    Inputs inputs = staging.stage(batch);
+    Inputs inputs = staging.stage(batch, model.batchRotaries());
     tape.begin(false);
     Tensor out = model.forward(tape, inputs);
     boolean isLanguageModel = model.head().hasVocabulary();

@@ -46,7 +46,7 @@ class DatasetsTest {
     RunConfig.Builder builder =
         RunConfig.builder(RunOption.TRAIN).set(RunOption.TRAIN_FILE, train.toString());
     for (int i = 0; i < options.length; i += 2) {
-      builder.set(options[i], options[i + 1], "test");
+      builder.set(builder.option(options[i], "test"), options[i + 1]);
     }
     return builder.build();
   }

@@ -61,7 +61,7 @@ class TrainedModelTest {
             .set(RunOption.THREADS, "2")
             .set(RunOption.MAX_NEW_TOKENS, "40");
     for (String flag : flags) {
-      builder.set(flag, "true", "test");
+      builder.set(builder.option(flag, "test"), "true");
     }
     return builder.build();
   }
