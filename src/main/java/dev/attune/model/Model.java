@@ -34,9 +34,9 @@ public interface Model extends AutoCloseable {
   int positionOffset();
 
   /**
-   * Rotary positions that depend on how long a text is: each batch brings a table of each, a row for
-   * each of its rows ({@link Inputs#rotaryTables}), and its positions are the numbers of the rows.
-   * Empty: the model has what it needs.
+   * Rotary positions that depend on how long a text is: each batch brings a table of each, a row
+   * for each of its rows ({@link Inputs#rotaryTables}), and its positions are the numbers of the
+   * rows. Empty: the model has what it needs.
    */
   List<Rotary> batchRotaries();
 

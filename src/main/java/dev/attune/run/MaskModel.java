@@ -146,7 +146,11 @@ public final class MaskModel implements AutoCloseable {
         InterruptedCallException.check("filling masks");
         Batch batch = batches.next();
         Tensor logits =
-            MaskedLm.logits(tape, trained.model(), lane.staging().stage(batch, trained.model().batchRotaries()), lane.staging());
+            MaskedLm.logits(
+                tape,
+                trained.model(),
+                lane.staging().stage(batch, trained.model().batchRotaries()),
+                lane.staging());
         FloatBuffer values =
             lane.window().read(logits.address(), logits.sizeBytes()).asFloatBuffer();
         int cols = (int) logits.cols();
@@ -180,10 +184,7 @@ public final class MaskModel implements AutoCloseable {
       }
     }
     Check.input(
-        count > 0,
-        "there is no mask in '%s'; write %s where a word is to be found",
-        text,
-        mask);
+        count > 0, "there is no mask in '%s'; write %s where a word is to be found", text, mask);
     int most = shared.model().maxLength();
     Check.input(
         ids.length <= most,
@@ -218,8 +219,7 @@ public final class MaskModel implements AutoCloseable {
     return ids.stream().mapToInt(Integer::intValue).toArray();
   }
 
-  private List<Fill> best(
-      Text text, int mask, double[] probabilities, int topK, int[] targets) {
+  private List<Fill> best(Text text, int mask, double[] probabilities, int topK, int[] targets) {
     int[] candidates = targets;
     if (candidates == null) {
       candidates = new int[probabilities.length];
@@ -238,9 +238,7 @@ public final class MaskModel implements AutoCloseable {
       tokens[mask] = id;
       // Where other masks stand, decoding without special tokens would lose them.
       String sequence = tokenizer.decode(tokens, text.masks().length == 1);
-      fills.add(
-          new Fill(
-              probabilities[id], id, tokenizer.decode(new int[] {id}, false), sequence));
+      fills.add(new Fill(probabilities[id], id, tokenizer.decode(new int[] {id}, false), sequence));
     }
     return fills;
   }

@@ -203,7 +203,8 @@ public interface Task extends TargetChecks {
   /**
    * Starts to fit it.
    *
-   * @param data the training data encoded for evaluation, whose batches will be added in their order
+   * @param data the training data encoded for evaluation, whose batches will be added in their
+   *     order
    */
   default Calibration fitting(EncodedDataset data) {
     throw new UnsupportedOperationException(name() + " fits nothing");

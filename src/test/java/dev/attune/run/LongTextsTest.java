@@ -167,7 +167,8 @@ class LongTextsTest {
           public void onStep(Step step) {}
 
           @Override
-          public void onEvaluation(long step, double epoch, Map<String, Double> found, boolean best) {}
+          public void onEvaluation(
+              long step, double epoch, Map<String, Double> found, boolean best) {}
 
           @Override
           public void onCheckpoint(long step) {}
@@ -183,8 +184,7 @@ class LongTextsTest {
         notes.stream().anyMatch(note -> note.contains("the model was made for 64 tokens")),
         notes.toString());
     try (CpuBackend backend = new CpuBackend(1);
-        TrainedModel trained =
-            TrainedModel.open(output, OpenOptions.DEFAULT, backend, DType.F32)) {
+        TrainedModel trained = TrainedModel.open(output, OpenOptions.DEFAULT, backend, DType.F32)) {
       assertEquals(200, trained.maxLength());
     }
   }
