@@ -47,17 +47,28 @@ goldens.write_json(target / "schedules.json", cases)
 
 draws = random.Random(7)
 plateaus = []
+
+
+def followed(kind, mode, parameters, count, changes):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=3e-4)
+    schedule = transformers.get_scheduler(kind, optimizer, 0, 1, {"mode": mode, **parameters})
+    metrics, rates = [], []
+    level = 1.0
+    for _ in range(count):
+        level *= draws.choice(changes)
+        metrics.append(level if mode == "min" else 2 - level)
+        schedule.step(metrics[-1])
+        rates.append(optimizer.param_groups[0]["lr"])
+    return {"kind": kind, "mode": mode, "parameters": parameters, "peak": 3e-4, "metrics": metrics, "rates": rates}
+
+
 for mode in ("min", "max"):
     for parameters in ({}, {"patience": 0}, {"patience": 1, "factor": 0.5, "min_lr": 4e-5},
                        {"patience": 1, "cooldown": 2, "threshold": 0.05}, {"patience": 0, "factor": 0.5, "eps": 4e-5}):
-        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=3e-4)
-        schedule = transformers.get_scheduler("reduce_lr_on_plateau", optimizer, 0, 1, {"mode": mode, **parameters})
-        metrics, rates = [], []
-        level = 1.0
-        for _ in range(40):
-            level *= draws.choice((0.9, 0.99, 1.0, 1.0, 1.02))
-            metrics.append(level if mode == "min" else 2 - level)
-            schedule.step(metrics[-1])
-            rates.append(optimizer.param_groups[0]["lr"])
-        plateaus.append({"mode": mode, "parameters": parameters, "peak": 3e-4, "metrics": metrics, "rates": rates})
+        plateaus.append(followed("reduce_lr_on_plateau", mode, parameters, 40, (0.9, 0.99, 1.0, 1.0, 1.02)))
+for mode in ("min", "max"):
+    for parameters in ({}, {"patience": 0, "min_lr": 0.0}, {"patience": 1, "min_lr": 1e-4, "max_lr": 5e-4}, {"patience": 1, "min_lr": 2e-4, "reset_start": 2, "factor": 0.6},
+                       {"patience": 0, "cooldown": 2, "warmup": 3, "min_lr": 1e-5}, {"patience": 0, "smooth": True, "window_size": 3, "min_lr": 0.0, "threshold": 0.01},
+                       {"patience": 0, "min_lr": 2.9e-4, "reset_start": 3, "smooth": True, "window_size": 4, "cooldown": 1, "eps": 2e-6}):
+        plateaus.append(followed("greedy", mode, parameters, 60, (0.9, 0.9, 0.99, 1.0, 1.02, 1.1)))
 goldens.write_json(target / "plateaus.json", plateaus)

@@ -32,5 +32,12 @@ public enum LearningRateSchedule {
    * (10) times; then {@code factor} (0.1) of it, and so on. Needs validation data; compares the
    * loss, or the metric for the best model.
    */
-  REDUCE_LR_ON_PLATEAU
+  REDUCE_LR_ON_PLATEAU,
+  /**
+   * The peak, without a warmup; multiplied by {@code factor} (0.95), down to {@code min_lr} (1e-3),
+   * when evaluations have not improved for more than {@code patience} (10) times, divided by it, up
+   * to {@code max_lr} (1), when more than so many have improved one after the other. Needs
+   * validation data; compares as REDUCE_LR_ON_PLATEAU does.
+   */
+  GREEDY
 }

@@ -5,7 +5,7 @@ package dev.attune.optim;
  * ReduceLROnPlateau}, with its threshold relative to the best, as Transformers' {@code
  * reduce_lr_on_plateau} has it. The direction is the metric's own.
  */
-public final class Plateau {
+final class Plateau implements EvaluatedRate {
   /**
    * When and how much, with PyTorch's names.
    *
@@ -27,13 +27,13 @@ public final class Plateau {
       double eps) {}
 
   /**
-   * What it knows of the evaluations so far: part of a run's state.
+   * What it knows of the evaluations so far.
    *
    * @param best value of the metric; infinite before the first
    * @param bad evaluations without improvement in a row
    * @param cooling evaluations that count nothing still
    */
-  public record State(double rate, double best, long bad, long cooling) {}
+  private record State(double rate, double best, long bad, long cooling) {}
 
   private final Rule rule;
   private State state;
@@ -44,20 +44,22 @@ public final class Plateau {
     this.state = new State(peak, worst, 0, 0);
   }
 
-  /** The rate of the steps until the next evaluation. */
+  @Override
   public float rate() {
     return (float) state.rate;
   }
 
-  public State state() {
-    return state;
+  @Override
+  public double[] state() {
+    return new double[] {state.rate, state.best, state.bad, state.cooling};
   }
 
-  public void restore(State earlier) {
-    this.state = earlier;
+  @Override
+  public void restore(double[] earlier) {
+    this.state = new State(earlier[0], earlier[1], (long) earlier[2], (long) earlier[3]);
   }
 
-  /** Draws the consequences of an evaluation. */
+  @Override
   public void step(double metric) {
     boolean isBetter =
         rule.lowerIsBetter

@@ -37,6 +37,11 @@ public record Schedule(
   private static final String THRESHOLD = "threshold";
   private static final String COOLDOWN = "cooldown";
   private static final String EPS = "eps";
+  private static final String WARMUP = "warmup";
+  private static final String MOST = "max_lr";
+  private static final String SMOOTH = "smooth";
+  private static final String WINDOW = "window_size";
+  private static final String RESET_START = "reset_start";
 
   /** Of Transformers' parameters, one that is no number. */
   private static final String MODE = "mode";
@@ -71,7 +76,20 @@ public record Schedule(
      */
     WARMUP_STABLE_DECAY(DECAY_STEPS, LEAST_RATIO, CYCLES),
     /** The peak, without a warmup, until evaluations reduce it: see {@link Plateau}. */
-    REDUCE_LR_ON_PLATEAU(FACTOR, PATIENCE, THRESHOLD, COOLDOWN, LEAST, EPS);
+    REDUCE_LR_ON_PLATEAU(FACTOR, PATIENCE, THRESHOLD, COOLDOWN, LEAST, EPS),
+    /** The same, and raised while they get better: see {@link GreedyRate}. */
+    GREEDY(
+        FACTOR,
+        PATIENCE,
+        THRESHOLD,
+        COOLDOWN,
+        WARMUP,
+        LEAST,
+        MOST,
+        EPS,
+        SMOOTH,
+        WINDOW,
+        RESET_START);
 
     private final String[] parameters;
 
@@ -128,6 +146,10 @@ public record Schedule(
             checkName(name, Double.toString(value));
             checkRange(name, value);
           });
+      if (this == GREEDY && given.getOrDefault(FACTOR, 1.0) == 0) {
+        throw new InputException(
+            Term.LR_SCHEDULER_KWARGS + ": " + FACTOR + " is 0, by which rates are divided too");
+      }
       if (given.containsKey(LEAST) && given.containsKey(LEAST_RATE)) {
         throw new InputException(
             Term.LR_SCHEDULER_KWARGS + " has both " + LEAST + " and " + LEAST_RATE + "; give one");
@@ -197,7 +219,9 @@ public record Schedule(
         case LEAST_RATE, LEAST_RATIO, WARMUP_RATE -> "from 0 to 1";
         case TIMESCALE, DECAY_STEPS -> "at least 1";
         case FACTOR -> "from 0 to below 1";
-        case PATIENCE, COOLDOWN -> "a whole number of at least 0";
+        case PATIENCE, COOLDOWN, WARMUP, RESET_START -> "a whole number of at least 0";
+        case SMOOTH -> "0 or 1";
+        case WINDOW -> "a whole number of at least 1";
         default -> "at least 0";
       };
     }
@@ -207,8 +231,10 @@ public record Schedule(
           switch (name) {
             case LEAST_RATE, LEAST_RATIO, WARMUP_RATE -> value >= 0 && value <= 1;
             case TIMESCALE, DECAY_STEPS -> value >= 1;
+            case SMOOTH -> value == 0 || value == 1;
+            case WINDOW -> value >= 1 && value == Math.rint(value);
             case FACTOR -> value >= 0 && value < 1;
-            case PATIENCE, COOLDOWN -> value >= 0 && value == Math.rint(value);
+            case PATIENCE, COOLDOWN, WARMUP, RESET_START -> value >= 0 && value == Math.rint(value);
             default -> value >= 0;
           };
       if (!isAllowed || value > Double.MAX_VALUE) {
@@ -220,7 +246,12 @@ public record Schedule(
 
     /** Whether it begins at the peak, without a warmup. */
     public boolean hasWarmup() {
-      return this != CONSTANT && this != REDUCE_LR_ON_PLATEAU;
+      return this != CONSTANT && !followsEvaluations();
+    }
+
+    /** Whether evaluations decide on rates: see {@link EvaluatedRate}. */
+    public boolean followsEvaluations() {
+      return this == REDUCE_LR_ON_PLATEAU || this == GREEDY;
     }
   }
 
@@ -265,7 +296,7 @@ public record Schedule(
       case INVERSE_SQRT -> inverseSquareRoot(step);
       case CONSTANT_WITH_WARMUP -> 1;
       case WARMUP_STABLE_DECAY -> stableThenDecay(step);
-      case CONSTANT, REDUCE_LR_ON_PLATEAU, COSINE_WARMUP_WITH_MIN_LR ->
+      case CONSTANT, REDUCE_LR_ON_PLATEAU, GREEDY, COSINE_WARMUP_WITH_MIN_LR ->
           throw new IllegalStateException(kind + " has a rule of its own");
     };
   }
@@ -287,24 +318,40 @@ public record Schedule(
   }
 
   /**
-   * What reduces the rate when evaluations stop getting better; null where this kind goes by the
-   * step alone.
+   * What changes the rate by evaluations; null where this kind goes by the step alone.
    *
    * @param lowerIsBetter of the metric that evaluations are compared by
    */
-  public Plateau plateau(boolean lowerIsBetter) {
-    return kind != Kind.REDUCE_LR_ON_PLATEAU
-        ? null
-        : new Plateau(
-            peak,
-            new Plateau.Rule(
-                lowerIsBetter,
-                parameter(FACTOR, 0.1),
-                (long) parameter(PATIENCE, 10),
-                parameter(THRESHOLD, 1e-4),
-                (long) parameter(COOLDOWN, 0),
-                parameter(LEAST, 0),
-                parameter(EPS, 1e-8)));
+  public EvaluatedRate evaluated(boolean lowerIsBetter) {
+    return switch (kind) {
+      case REDUCE_LR_ON_PLATEAU ->
+          new Plateau(
+              peak,
+              new Plateau.Rule(
+                  lowerIsBetter,
+                  parameter(FACTOR, 0.1),
+                  (long) parameter(PATIENCE, 10),
+                  parameter(THRESHOLD, 1e-4),
+                  (long) parameter(COOLDOWN, 0),
+                  parameter(LEAST, 0),
+                  parameter(EPS, 1e-8)));
+      case GREEDY ->
+          new GreedyRate(
+              peak,
+              new GreedyRate.Rule(
+                  lowerIsBetter,
+                  parameter(FACTOR, 0.95),
+                  (long) parameter(PATIENCE, 10),
+                  parameter(THRESHOLD, 1e-6),
+                  (long) parameter(COOLDOWN, 0),
+                  (long) parameter(WARMUP, 0),
+                  parameter(LEAST, 1e-3),
+                  parameter(MOST, 1),
+                  parameter(EPS, 1e-8),
+                  parameter(SMOOTH, 0) == 0 ? 1 : (int) parameter(WINDOW, 50),
+                  (long) parameter(RESET_START, 500)));
+      default -> null;
+    };
   }
 
   private static double cosine(double cycles, double progress, double least) {

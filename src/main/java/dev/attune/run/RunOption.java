@@ -96,8 +96,8 @@ public enum RunOption {
       "KIND",
       "linear",
       "linear, cosine, cosine_with_restarts, cosine_with_min_lr, cosine_warmup_with_min_lr, polynomial,"
-          + " inverse_sqrt, constant (without warmup), constant_with_warmup, warmup_stable_decay or"
-          + " reduce_lr_on_plateau (without warmup)",
+          + " inverse_sqrt, constant (without warmup), constant_with_warmup, warmup_stable_decay,"
+          + " reduce_lr_on_plateau or greedy (without warmup)",
       OnResume.STAYS),
   LR_SCHEDULER_KWARGS(
       "LIST",

@@ -217,8 +217,7 @@ record TrainPlan(
 
   /** Whether evaluations decide on rates. */
   static boolean followsEvaluations(RunConfig config) {
-    return Schedule.Kind.ofOption(config.text(RunOption.LR_SCHEDULER))
-        == Schedule.Kind.REDUCE_LR_ON_PLATEAU;
+    return Schedule.Kind.ofOption(config.text(RunOption.LR_SCHEDULER)).followsEvaluations();
   }
 
   private static When when(String strategy) {

@@ -1,10 +1,11 @@
 package dev.attune.train;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.Cursor;
-import dev.attune.optim.Plateau;
+import java.util.Arrays;
 
 /** What a run knows beyond its buffers: saved in checkpoints, restored by a resume. */
 final class TrainState {
@@ -29,7 +30,7 @@ final class TrainState {
   boolean stoppedEarly;
 
   /** What a rate that follows evaluations knows of them; null where it goes by the step alone. */
-  Plateau.State plateau;
+  double[] evaluatedRate;
 
   /** Whether the evaluation after this step was due, and has not ended. */
   boolean evaluationDue;
@@ -46,12 +47,9 @@ final class TrainState {
     json.put("best_score_bits", Double.doubleToRawLongBits(bestScore));
     json.put("evaluation_due", evaluationDue);
     json.put("best_step", bestStep).put("evaluations_since_best", evaluationsSinceBest);
-    if (plateau != null) {
-      json.putObject("plateau")
-          .put("rate_bits", Double.doubleToRawLongBits(plateau.rate()))
-          .put("best_bits", Double.doubleToRawLongBits(plateau.best()))
-          .put("bad", plateau.bad())
-          .put("cooling", plateau.cooling());
+    if (evaluatedRate != null) {
+      ArrayNode bits = json.putArray("evaluated_rate_bits");
+      Arrays.stream(evaluatedRate).mapToLong(Double::doubleToRawLongBits).forEach(bits::add);
     }
     return json;
   }
@@ -70,14 +68,11 @@ final class TrainState {
     state.bestStep = json.path("best_step").asLong();
     state.evaluationsSinceBest = json.path("evaluations_since_best").asInt();
     state.evaluationDue = json.path("evaluation_due").asBoolean();
-    if (json.has("plateau")) {
-      JsonNode saved = json.get("plateau");
-      state.plateau =
-          new Plateau.State(
-              Double.longBitsToDouble(saved.path("rate_bits").asLong()),
-              Double.longBitsToDouble(saved.path("best_bits").asLong()),
-              saved.path("bad").asLong(),
-              saved.path("cooling").asLong());
+    JsonNode bits = json.path("evaluated_rate_bits");
+    if (bits.isArray()) {
+      state.evaluatedRate = new double[bits.size()];
+      Arrays.setAll(
+          state.evaluatedRate, i -> Double.longBitsToDouble(bits.get(i).longValue()));
     }
     return state;
   }

@@ -12,7 +12,7 @@ import dev.attune.core.Term;
 import dev.attune.memory.Buffer;
 import dev.attune.model.Model;
 import dev.attune.optim.Optimizer;
-import dev.attune.optim.Plateau;
+import dev.attune.optim.EvaluatedRate;
 import dev.attune.optim.Schedule;
 import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
@@ -41,7 +41,7 @@ public final class TrainingLoop implements AutoCloseable {
   private final StepRunner runner;
   private final Deque<Pending> pending = new ArrayDeque<>();
   private final Schedule schedule;
-  private final Plateau plateau; // null where rates go by the step alone
+  private final EvaluatedRate evaluatedRate; // null where rates go by the step alone
   private final long totalSteps;
   private final long stepsPerEpoch;
   private Throughput throughput = new Throughput();
@@ -98,7 +98,7 @@ public final class TrainingLoop implements AutoCloseable {
               + " or "
               + Term.VALIDATION_SPLIT);
     }
-    boolean followsEvaluations = config.rates().kind() == Schedule.Kind.REDUCE_LR_ON_PLATEAU;
+    boolean followsEvaluations = config.rates().kind().followsEvaluations();
     if (evaluator != null && (evaluations.keepsBest() || followsEvaluations)) {
       checkMetric(evaluator.names(), evaluations.bestMetric());
     }
@@ -129,7 +129,7 @@ public final class TrainingLoop implements AutoCloseable {
     this.stepsPerEpoch = config.stepsPerEpoch(batches);
     this.totalSteps = config.totalSteps(batches);
     this.schedule = config.rates().over(totalSteps);
-    this.plateau = schedule.plateau(Evaluator.lowerIsBetter(evaluations.bestMetric()));
+    this.evaluatedRate = schedule.evaluated(Evaluator.lowerIsBetter(evaluations.bestMetric()));
   }
 
   /** Before the first step: an evaluation may be hours away. */
@@ -174,8 +174,8 @@ public final class TrainingLoop implements AutoCloseable {
       state.stoppedEarly = false;
       state.evaluationsSinceBest = 0;
     }
-    if (plateau != null) {
-      plateau.restore(state.plateau);
+    if (evaluatedRate != null) {
+      evaluatedRate.restore(state.evaluatedRate);
     }
     optimizer.restore(state.step);
     parameters.refresh();
@@ -281,7 +281,7 @@ public final class TrainingLoop implements AutoCloseable {
 
   private ObjectNode checkpointState() {
     state.totalSteps = totalSteps;
-    state.plateau = plateau == null ? null : plateau.state();
+    state.evaluatedRate = evaluatedRate == null ? null : evaluatedRate.state();
     return state.toJson();
   }
 
@@ -294,7 +294,7 @@ public final class TrainingLoop implements AutoCloseable {
     long examples = 0;
     long flops = 0;
     boolean endsEpoch = false;
-    float rate = plateau == null ? schedule.rate(state.step) : plateau.rate();
+    float rate = evaluatedRate == null ? schedule.rate(state.step) : evaluatedRate.rate();
     for (int i = 1; i <= config.gradientAccumulationSteps() && !endsEpoch; i++) {
       Batch batch = stream.next();
       targets += batch.supervisedTargets();
@@ -386,8 +386,8 @@ public final class TrainingLoop implements AutoCloseable {
       Map<String, Double> evaluation, TrainListener listener, CheckpointSink checkpoints) {
     state.evaluationDue = false;
     boolean best = noteScore(evaluation);
-    if (plateau != null) {
-      plateau.step(evaluation.get(config.evaluations().bestMetric()));
+    if (evaluatedRate != null) {
+      evaluatedRate.step(evaluation.get(config.evaluations().bestMetric()));
     }
     if (best && config.evaluations().keepsBest()) {
       checkpoints.saveBest(parameters.weights());

@@ -40,26 +40,26 @@ class ScheduleTest {
   }
 
   @Test
-  void ratesThatFollowEvaluationsAreThoseOfPyTorch() {
+  void ratesThatFollowEvaluationsAreThoseOfTransformers() {
     JsonNode cases = Goldens.json(Path.of("src/test/resources/dev/attune/optim/plateaus.json"));
-    assertEquals(10, cases.size());
-    Schedule.Kind kind = Schedule.Kind.REDUCE_LR_ON_PLATEAU;
+    assertEquals(24, cases.size());
     for (JsonNode item : cases) {
+      Schedule.Kind kind = Schedule.Kind.ofOption(item.get("kind").asText());
       double peak = item.get("peak").asDouble();
       Map<String, Double> parameters = kind.checked(parameters(item), peak);
       Schedule schedule = new Schedule(kind, peak, 0, 40, parameters);
-      Plateau plateau = schedule.plateau(item.get("mode").asText().equals("min"));
-      assertEquals((float) peak, plateau.rate());
+      EvaluatedRate rate = schedule.evaluated(item.get("mode").asText().equals("min"));
+      assertEquals((float) peak, rate.rate());
       for (int i = 0; i < item.get("metrics").size(); i++) {
-        Plateau resumed = schedule.plateau(item.get("mode").asText().equals("min"));
-        resumed.restore(plateau.state());
-        plateau = resumed;
-        plateau.step(item.get("metrics").get(i).asDouble());
+        EvaluatedRate resumed = schedule.evaluated(item.get("mode").asText().equals("min"));
+        resumed.restore(rate.state());
+        rate = resumed;
+        rate.step(item.get("metrics").get(i).asDouble());
         double expected = item.get("rates").get(i).asDouble();
-        assertEquals((float) expected, plateau.rate(), item.get("parameters") + ", " + i);
+        assertEquals((float) expected, rate.rate(), kind + " " + item.get("parameters") + ", " + i);
       }
     }
-    assertNull(new Schedule(Schedule.Kind.LINEAR, 1, 0, 1).plateau(true));
+    assertNull(new Schedule(Schedule.Kind.LINEAR, 1, 0, 1).evaluated(true));
   }
 
   private static Map<String, Double> parameters(JsonNode item) {

@@ -85,6 +85,13 @@ class TrainingOptionRunsTest {
                 "lr-scheduler-kwargs",
                 "patience=0,threshold=0.5",
                 "eval-steps",
+                "1"),
+            List.of(
+                "lr-scheduler",
+                "greedy",
+                "lr-scheduler-kwargs",
+                "patience=0,min_lr=0,factor=0.5,smooth=1,window_size=2",
+                "eval-steps",
                 "1"))
         .map(Arguments::of);
   }
