@@ -10,6 +10,7 @@ module dev.attune {
   requires com.fasterxml.jackson.core;
   requires com.fasterxml.jackson.databind;
   requires com.fasterxml.jackson.dataformat.csv;
+  requires java.logging;
   requires java.management;
   requires java.net.http;
   requires jdk.management;
