@@ -11,6 +11,7 @@ module dev.attune {
   requires com.fasterxml.jackson.databind;
   requires com.fasterxml.jackson.dataformat.csv;
   requires hipparchus.core;
+  requires java.logging;
   requires java.management;
   requires java.net.http;
   requires jdk.management;

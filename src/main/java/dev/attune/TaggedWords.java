@@ -1,5 +1,6 @@
 package dev.attune;
 
+import dev.attune.core.Count;
 import java.util.List;
 
 /**
@@ -14,7 +15,7 @@ public record TaggedWords(List<String> words, List<String> tags) {
     tags = List.copyOf(tags);
     if (words.isEmpty() || words.size() != tags.size()) {
       throw new IllegalArgumentException(
-          words.size() + " words and " + tags.size() + " tags; each word needs one");
+          Count.many(words.size(), "word") + " and " + Count.many(tags.size(), "tag") + "; each word needs one");
     }
   }
 }

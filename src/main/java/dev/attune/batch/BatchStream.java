@@ -1,6 +1,7 @@
 package dev.attune.batch;
 
 import dev.attune.core.Check;
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
@@ -79,10 +80,10 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
     Check.input(data.examples() > 0, "there are no examples to train on");
     Check.input(
         from.next() < data.examples(),
-        "the checkpoint stopped before example %d of its epoch, but the training data has %d"
-            + " examples. Resume with the data that the run began with.",
+        "the checkpoint stopped before example %d of its epoch, but the training data has %s."
+            + " Resume with the data that the run began with.",
         from.next(),
-        data.examples());
+        Count.many(data.examples(), "example"));
     int sequences = sequenceCapacity(data, batchSize);
     return new BatchStream(
         new TrainingSource(data, order, batchSize, epochs, from, positionOffset),

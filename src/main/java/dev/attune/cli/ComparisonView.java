@@ -2,6 +2,8 @@ package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.Count;
+import dev.attune.core.TerminalText;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.metrics.ClassificationMetrics;
@@ -67,12 +69,12 @@ final class ComparisonView {
   static void print(Console console, Comparison comparison, Dataset data) {
     if (comparison.hasWorst()) {
       console.line("");
-      lines(comparison, data, console.columns()).forEach(line -> console.line("%s", line));
+      lines(comparison, data, console.columns()).forEach(console::laidOut);
     }
     if (comparison.skipped() > 0) {
       console.line(
-          "%d rows say nothing that could be compared: no label, or none that the model knows",
-          comparison.skipped());
+          "%s nothing that could be compared: no label, or none that the model knows",
+          Count.many(comparison.skipped(), "row says", "rows say"));
     }
   }
 
@@ -80,16 +82,15 @@ final class ComparisonView {
   private static List<String> lines(Comparison comparison, Dataset data, int columns) {
     List<Comparison.Mistake> worst = comparison.worst();
     if (worst.isEmpty()) {
-      return List.of(
-          String.format(Locale.ROOT, "no mistakes among %d rows", comparison.compared()));
+      return List.of("no mistakes among " + Count.many(comparison.compared(), "row"));
     }
     List<String> lines = new ArrayList<>();
     lines.add(
         String.format(
             Locale.ROOT,
-            "%d of %d rows are wrong; the worst %d by %s:",
+            "%d of %s wrong; the worst %d by %s:",
             comparison.wrong(),
-            comparison.compared(),
+            Count.many(comparison.compared(), "row"),
             worst.size(),
             comparison.errorName()));
     lines.addAll(table(worst, comparison.errorName(), data::place, columns));
@@ -132,7 +133,7 @@ final class ComparisonView {
     int used = 0;
     for (int column = 0; column < widths.length; column++) {
       for (String[] row : table) {
-        widths[column] = Math.max(widths[column], Math.min(most, length(row[column])));
+        widths[column] = Math.max(widths[column], Math.min(most, TerminalText.width(row[column])));
       }
       used += widths[column] == 0 ? 0 : widths[column] + GAP.length();
     }
@@ -144,17 +145,20 @@ final class ComparisonView {
         if (widths[column] > 0) {
           boolean isWord = column == 2 || column == 3;
           String cell = row[column];
-          line.append(isWord ? left(cell, widths[column]) : right(cell, widths[column]));
+          line.append(
+              isWord
+                  ? TerminalText.left(cell, widths[column])
+                  : TerminalText.right(cell, widths[column]));
           line.append(GAP);
         }
       }
       String text = row[widths.length];
       if (isWide) {
-        lines.add((line + cut(text, columns - used)).stripTrailing());
+        lines.add((line + TerminalText.cut(text, columns - used)).stripTrailing());
       } else {
-        lines.add(cut(line.toString().stripTrailing(), columns));
+        lines.add(TerminalText.cut(line.toString().stripTrailing(), columns));
         if (row != table.get(0)) {
-          lines.add("    " + cut(text, columns - 4));
+          lines.add("    " + TerminalText.cut(text, columns - 4));
         }
       }
     }
@@ -177,27 +181,6 @@ final class ComparisonView {
   }
 
   private static String onOneLine(String text) {
-    return text.replaceAll("[\\p{Cntrl}\\s]+", " ").strip();
-  }
-
-  private static int length(String text) {
-    return text.codePointCount(0, text.length());
-  }
-
-  /** No more than so many characters, none of them halved. */
-  static String cut(String text, int width) {
-    return length(text) <= width
-        ? text
-        : text.substring(0, text.offsetByCodePoints(0, Math.max(0, width - 1))) + "…";
-  }
-
-  private static String left(String text, int width) {
-    String shown = cut(text, width);
-    return shown + " ".repeat(width - length(shown));
-  }
-
-  private static String right(String text, int width) {
-    String shown = cut(text, width);
-    return " ".repeat(width - length(shown)) + shown;
+    return TerminalText.visible(text.replaceAll("\\s+", " ").strip());
   }
 }

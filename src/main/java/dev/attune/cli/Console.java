@@ -2,6 +2,7 @@ package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.TerminalText;
 import dev.attune.data.Dataset;
 import dev.attune.data.Finding;
 import dev.attune.run.RunOption;
@@ -60,10 +61,22 @@ final class Console {
     return quiet;
   }
 
-  /** Prints a line. */
+  /** Prints a line; what of data or of names in it would steer a terminal is seen instead. */
   void line(String format, Object... args) {
+    laidOut(
+        TerminalText.visible(
+            args.length == 0 ? format : String.format(Locale.ROOT, format, args)));
+  }
+
+  /** Prints a line that is as it is to be shown, with marks that stand out, say. */
+  void laidOut(String line) {
     endProgress();
-    out.println(args.length == 0 ? format : String.format(Locale.ROOT, format, args));
+    out.println(line);
+  }
+
+  /** A text of a model's, as it is where programs read it; a terminal is not steered by it. */
+  String answer(String text) {
+    return terminal ? TerminalText.withoutControls(text) : text;
   }
 
   /**
@@ -88,7 +101,7 @@ final class Console {
     if (!terminal || quiet) {
       return;
     }
-    out.print("\r" + progressLine(fraction, text, COLUMNS));
+    out.print("\r" + progressLine(fraction, TerminalText.visible(text), COLUMNS));
     out.flush();
     lineOpen = true;
   }
@@ -98,10 +111,7 @@ final class Console {
     int full = (int) Math.round(fraction * BAR_WIDTH);
     String bar = columns < NARROW ? "" : "━".repeat(full) + "╌".repeat(BAR_WIDTH - full) + "  ";
     String line = bar + text;
-    int room = columns - 1; // some terminals wrap at the last one
-    return line.length() > room
-        ? line.substring(0, room - 1) + "…"
-        : line + " ".repeat(room - line.length());
+    return TerminalText.left(line, columns - 1); // some terminals wrap at the last one
   }
 
   /** The width that a variable of the environment states, at least 20; 80 where it states none. */

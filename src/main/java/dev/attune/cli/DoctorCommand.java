@@ -3,7 +3,6 @@ package dev.attune.cli;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Cache;
 import dev.attune.core.DType;
-import dev.attune.core.InputException;
 import dev.attune.hub.Hub;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.KernelLibrary;
@@ -17,6 +16,7 @@ import dev.attune.run.BackendKind;
 import dev.attune.run.Backends;
 import dev.attune.run.RunOption;
 import java.util.List;
+import java.util.Optional;
 
 /** {@code attune doctor}: what this machine has, what is missing, what that means. */
 final class DoctorCommand implements Command {
@@ -42,7 +42,12 @@ final class DoctorCommand implements Command {
     item(console, result, "java", Runtime.version().toString());
     item(console, result, "cores", Integer.toString(runtime.availableProcessors()));
     item(console, result, "heap limit", Console.size(runtime.maxMemory()));
-    item(console, result, "cache folder", cacheFolder());
+    Optional<String> unkept = Cache.user().problem();
+    item(
+        console,
+        result,
+        "cache folder",
+        unkept.map(why -> "broken: " + why).orElseGet(() -> Cache.user().folder().toString()));
     Hub.setup().forEach((part, value) -> item(console, result, part, value));
     boolean works = cpu(console, result, threads);
     item(
@@ -56,7 +61,7 @@ final class DoctorCommand implements Command {
         "cuda backend",
         CudaBackend.unavailableReason().isPresent() ? "not available" : cuda());
     CudaBackend.findings().forEach((part, finding) -> item(console, result, part, finding));
-    return works ? ExitStatus.DONE : ExitStatus.FAILED;
+    return works && unkept.isEmpty() ? ExitStatus.DONE : ExitStatus.FAILED;
   }
 
   private static boolean cpu(Console console, ObjectNode result, int threads) {
@@ -92,14 +97,6 @@ final class DoctorCommand implements Command {
     } catch (RuntimeException e) {
       item(console, result, "cpu backend", "broken: " + e.getMessage());
       return false;
-    }
-  }
-
-  private static String cacheFolder() {
-    try {
-      return Cache.user().writable().toString();
-    } catch (InputException e) {
-      return "broken: " + e.getMessage();
     }
   }
 

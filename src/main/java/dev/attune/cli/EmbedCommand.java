@@ -1,6 +1,7 @@
 package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.Count;
 import dev.attune.run.EmbedRun;
 import dev.attune.run.Fetched;
 import dev.attune.run.RunOption;
@@ -51,10 +52,12 @@ final class EmbedCommand implements Command {
     result.put("truncated_tokens", outcome.droppedTokens());
     result.put("output", outcome.output().toString());
     console.line(
-        "%d embeddings of %d numbers in %s (%.0f tokens/s)",
-        texts, outcome.dimension(), outcome.output(), outcome.tokens() / outcome.seconds());
+        "%s of %d numbers in %s (%.0f tokens/s)",
+        Count.many(texts, "embedding"), outcome.dimension(), outcome.output(), outcome.tokens() / outcome.seconds());
     if (outcome.droppedTokens() > 0) {
-      console.line("%d tokens were cut off at the maximum length", outcome.droppedTokens());
+      console.line(
+          "%s cut off at the maximum length",
+          Count.many(outcome.droppedTokens(), "token was", "tokens were"));
     }
     if (!outcome.field().equals("embedding")) {
       result.put("field", outcome.field());

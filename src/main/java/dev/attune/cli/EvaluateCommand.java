@@ -1,6 +1,7 @@
 package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.Count;
 import dev.attune.metrics.Metrics;
 import dev.attune.run.Comparison;
 import dev.attune.run.EvaluateRun;
@@ -45,10 +46,12 @@ final class EvaluateCommand implements Command {
     result.put("tokens_per_second", outcome.tokens() / outcome.seconds());
     result.put("truncated_tokens", outcome.truncated());
     console.line(
-        "%d examples, %,.0f real tokens/s",
-        outcome.data().size(), outcome.tokens() / outcome.seconds());
+        "%s, %,.0f real tokens/s",
+        Count.many(outcome.data().size(), "example"), outcome.tokens() / outcome.seconds());
     if (outcome.truncated() > 0) {
-      console.line("%d tokens were cut off at the maximum length", outcome.truncated());
+      console.line(
+          "%s cut off at the maximum length",
+          Count.many(outcome.truncated(), "token was", "tokens were"));
     }
     console.line(TrainCommand.metrics(outcome.values()).replace("%", "%%"));
     console.line("");

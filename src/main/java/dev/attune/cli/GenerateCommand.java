@@ -2,7 +2,9 @@ package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
+import dev.attune.core.TerminalText;
 import dev.attune.generate.GeneratedText;
 import dev.attune.generate.Prompt;
 import dev.attune.run.Fetched;
@@ -89,7 +91,9 @@ final class GenerateCommand implements Command {
     Path output = given.isGiven(RunOption.OUTPUT) ? OutputFile.of(given, RunOption.PROMPTS) : null;
     RunConfig config = Fetched.all(given, new FetchView(console));
     Consumer<String> notes =
-        console.isQuiet() ? note -> {} : note -> System.err.println("· " + RunOption.worded(note));
+        console.isQuiet()
+            ? note -> {}
+            : note -> System.err.println("· " + TerminalText.visible(RunOption.worded(note)));
     try (GenerateRun run = GenerateRun.open(config, notes)) {
       if (config.isGiven(RunOption.PROMPT)) {
         one(run, config, console, result);
@@ -109,7 +113,7 @@ final class GenerateCommand implements Command {
         run.generate(
             run.prompt(config.text(RunOption.PROMPT)),
             piece -> {
-              out.print(piece);
+              out.print(console.answer(piece));
               out.flush();
             });
     double seconds = (System.nanoTime() - begin) * 1e-9;
@@ -139,7 +143,7 @@ final class GenerateCommand implements Command {
     }
     if (output != null) {
       write(output, lines);
-      console.line("%d texts in %s", texts.length, config.text(RunOption.OUTPUT));
+      console.line("%s in %s", Count.many(texts.length, "text"), config.text(RunOption.OUTPUT));
     } else {
       console.out().print(lines);
     }
@@ -198,7 +202,7 @@ final class GenerateCommand implements Command {
             run.generate(
                 run.chatPrompt(messages),
                 piece -> {
-                  out.print(piece);
+                  out.print(console.answer(piece));
                   out.flush();
                 });
         out.println();

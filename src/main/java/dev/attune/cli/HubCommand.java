@@ -2,6 +2,7 @@ package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.hub.CachedRepository;
 import dev.attune.hub.Hub;
@@ -161,10 +162,10 @@ final class HubCommand implements Command {
     }
     result.put("dry_run", dryRun);
     console.line(
-        "%s %d commits, %d files, %s",
+        "%s %s, %s, %s",
         dryRun ? "would remove" : "removed",
-        pruned.revisions().size(),
-        pruned.files(),
+        Count.many(pruned.revisions().size(), "commit"),
+        Count.many(pruned.files(), "file"),
         Console.size(pruned.bytes()));
   }
 }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
+import dev.attune.core.TerminalText;
 import dev.attune.hub.Hub;
 import dev.attune.kernels.BackendException;
 import dev.attune.memory.DeviceMemoryException;
@@ -37,6 +38,7 @@ public final class Main {
 
   public static void main(String[] args) {
     Hub.allowMaven(); // this process is ours
+    LogView.install();
     if (System.getProperty(TUNNEL_SCHEMES) == null) {
       System.setProperty(TUNNEL_SCHEMES, "");
     }
@@ -60,7 +62,8 @@ public final class Main {
     Command command =
         COMMANDS.stream().filter(c -> c.name().equals(args[0])).findFirst().orElse(null);
     if (command == null) {
-      System.err.println("attune: there is no command '" + args[0] + "'\n");
+      System.err.println(
+          "attune: there is no command '" + TerminalText.visible(args[0]) + "'\n");
       System.err.print(overview());
       return ExitStatus.BAD_INPUT;
     }
@@ -120,7 +123,7 @@ public final class Main {
   private static int fail(int status, String problem, boolean json, ObjectNode result) {
     String message = RunOption.worded(problem);
     Colours colours = json ? Colours.NONE : Colours.of(true);
-    System.err.println(colours.error("attune:") + " " + message);
+    System.err.println(colours.error("attune:") + " " + TerminalText.visible(message));
     result.removeAll();
     result.put("error", message);
     return status;

@@ -1,6 +1,7 @@
 package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.Count;
 import dev.attune.run.Comparison;
 import dev.attune.run.Fetched;
 import dev.attune.run.PredictRun;
@@ -55,10 +56,12 @@ final class PredictCommand implements Command {
     result.put("truncated_tokens", outcome.truncated());
     result.put("output", outcome.output().toString());
     console.line(
-        "%d predictions in %s (%.0f examples/s)",
-        examples, outcome.output(), examples / outcome.seconds());
+        "%s in %s (%.0f examples/s)",
+        Count.many(examples, "prediction"), outcome.output(), examples / outcome.seconds());
     if (outcome.truncated() > 0) {
-      console.line("%d tokens were cut off at the maximum length", outcome.truncated());
+      console.line(
+          "%s cut off at the maximum length",
+          Count.many(outcome.truncated(), "token was", "tokens were"));
     }
     if (!outcome.renamed().isEmpty()) {
       console.line(

@@ -1,6 +1,7 @@
 package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.hub.PushResult;
 import dev.attune.run.PushRun;
@@ -102,7 +103,7 @@ final class PushCommand implements Command {
         console.line("");
         console.line("%s", outcome.card());
       }
-      console.line("would push %d files to %s", outcome.files().size(), repository);
+      console.line("would push %s to %s", Count.many(outcome.files().size(), "file"), repository);
       return;
     }
     if (!pushed.removed().isEmpty()) {
@@ -111,13 +112,13 @@ final class PushCommand implements Command {
           String.join(", ", pushed.removed()));
     }
     if (pushed.pullRequest() != null) {
-      console.line("proposed %d files: %s", pushed.pushed().size(), pushed.pullRequest());
+      console.line("proposed %s: %s", Count.many(pushed.pushed().size(), "file"), pushed.pullRequest());
     } else if (pushed.pushed().isEmpty() && pushed.removed().isEmpty()) {
       console.line("nothing to push: %s has all of it", pushed.url());
     } else {
       console.line(
-          "pushed %d files to %s, commit %s",
-          pushed.pushed().size(), pushed.url(), pushed.commit());
+          "pushed %s to %s, commit %s",
+          Count.many(pushed.pushed().size(), "file"), pushed.url(), pushed.commit());
     }
   }
 

@@ -1,6 +1,7 @@
 package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.Count;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.data.DataReport;
 import dev.attune.data.DataReportText;
@@ -78,8 +79,9 @@ final class TrainCommand implements Command {
     console.line("");
     if (outcome.interrupted()) {
       console.line(
-          "Stopped after %d of %d folds. Go on with the same command and --resume.",
-          outcome.folds().size(), arguments.config().smallInteger(RunOption.K_FOLD));
+          "Stopped after %d of %s. Go on with the same command and --resume.",
+          outcome.folds().size(),
+          Count.many(arguments.config().smallInteger(RunOption.K_FOLD), "fold"));
       return ExitStatus.INTERRUPTED;
     }
     console.out().print(FoldTable.of(outcome));
@@ -127,8 +129,8 @@ final class TrainCommand implements Command {
       return;
     }
     console.line(
-        "%d steps, %.3g epochs in %s%s",
-        training.steps(), training.epochs(), Console.duration(seconds), ended(training));
+        "%s, %.3g epochs in %s%s",
+        Count.many(training.steps(), "step"), training.epochs(), Console.duration(seconds), ended(training));
     if (training.tokensPerSecond() > 0) { // the first steps do not count
       console.line(
           "  %-12s %,.0f real tokens/s, %.1f examples/s%s",
@@ -327,7 +329,7 @@ final class TrainCommand implements Command {
     public void onEvaluation(long step, double epoch, Map<String, Double> values, boolean best) {
       String line =
           String.format("step %d  %s%s", step, metrics(values), best ? "  (best so far)" : "");
-      console.line("%s", best ? console.colours().best(line) : line);
+      console.laidOut(best ? console.colours().best(line) : line);
     }
 
     @Override

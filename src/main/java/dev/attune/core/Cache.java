@@ -139,6 +139,24 @@ public final class Cache {
   }
 
   /**
+   * Why files that can be made again cannot be kept, naming the folder; empty where they can. Makes
+   * the folder if need be.
+   */
+  public Optional<String> problem() {
+    return folder == null
+        ? Optional.of("the user's home is '" + home + "'; " + ADVICE)
+        : unwritable(folder)
+            .map(
+                why ->
+                    String.format(
+                        "%s cannot be written (%s)%s; %s",
+                        folder,
+                        why,
+                        chosenBy == null ? "" : ", and " + chosenBy + " names it",
+                        ADVICE));
+  }
+
+  /**
    * The folder to write to, which is made if need be: {@link #folder}, or the temporary one.
    *
    * @throws InputException if the user named a folder that cannot be written

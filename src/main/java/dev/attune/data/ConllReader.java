@@ -1,5 +1,6 @@
 package dev.attune.data;
 
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import java.nio.file.Path;
@@ -100,7 +101,7 @@ final class ConllReader {
             Finding.ofFile(
                 Finding.Severity.NOTE,
                 "documents",
-                Findings.many(documents, "line", "lines")
+                Count.many(documents, "line")
                     + " of -DOCSTART- part documents and are no sentences"));
   }
 

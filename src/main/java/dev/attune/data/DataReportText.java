@@ -1,5 +1,7 @@
 package dev.attune.data;
 
+import dev.attune.core.Count;
+import dev.attune.core.TerminalText;
 import java.io.PrintStream;
 import java.nio.charset.Charset;
 import java.util.ArrayList;
@@ -125,10 +127,10 @@ public final class DataReportText {
       line("%s", String.format("  %-12s %s", name, data.source()) + columns + form(parts.get(0)));
       return;
     }
-    line("  %-12s %,d files%s", name, parts.size(), columns);
+    line("  %-12s %s%s", name, Count.many(parts.size(), "file"), columns);
     int[] rows = data.rowsOfParts();
     for (int i = 0; i < Math.min(FILES_SHOWN, rows.length); i++) {
-      line("  %-12s %,9d rows of %s%s", "", rows[i], parts.get(i).file(), form(parts.get(i)));
+      line("  %-12s %14s of %s%s", "", Count.many(rows[i], "row"), parts.get(i).file(), form(parts.get(i)));
     }
     if (parts.size() > FILES_SHOWN) {
       line("  %-12s and %,d more", "", parts.size() - FILES_SHOWN);
@@ -153,20 +155,20 @@ public final class DataReportText {
     splits.forEach(s -> names.addAll(s.classCounts().keySet()));
     int width = 12;
     for (String name : names) {
-      width = Math.max(width, Math.min(24, name.length()));
+      width = Math.max(width, Math.min(24, TerminalText.width(TerminalText.visible(name))));
     }
     StringBuilder head = new StringBuilder("  ").append(pad("", width));
     for (SplitSummary s : splits) {
       head.append(' ').append(pad(s.name(), BAR_WIDTH + 19));
     }
-    line(head.toString().stripTrailing());
+    line("%s", head.toString().stripTrailing());
     int shown = 0;
     for (String name : names) {
       if (shown++ == CLASSES_SHOWN && names.size() > CLASSES_SHOWN + 1) {
         line("  and %,d more", names.size() - CLASSES_SHOWN);
         break;
       }
-      StringBuilder row = new StringBuilder("  ").append(pad(shorten(name, width), width));
+      StringBuilder row = new StringBuilder("  ").append(TerminalText.left(name, width));
       for (SplitSummary s : splits) {
         int count = s.classCounts().getOrDefault(name, 0);
         long total = s.classCounts().values().stream().mapToLong(Integer::longValue).sum();
@@ -180,7 +182,7 @@ public final class DataReportText {
                 100.0 * count / Math.max(1, total)));
         row.append(' ');
       }
-      line(row.toString().stripTrailing());
+      laidOut(row.toString().stripTrailing());
     }
     line("");
   }
@@ -266,15 +268,16 @@ public final class DataReportText {
   private void wrapped(String prefix, int width, String text) {
     StringBuilder current = new StringBuilder();
     String before = prefix;
-    for (String word : text.split(" ")) {
-      if (current.length() > 0 && width + current.length() + 1 + word.length() > WRAP) {
-        line("%s", before + current);
+    for (String word : TerminalText.visible(text).split(" ")) {
+      int wide = TerminalText.width(current + " " + word);
+      if (current.length() > 0 && width + wide > WRAP) {
+        laidOut(before + current);
         before = " ".repeat(width);
         current.setLength(0);
       }
       current.append(' ').append(word);
     }
-    line("%s", before + current);
+    laidOut(before + current);
   }
 
   /** How many rows have each length, from 1 token to the longest. */
@@ -315,11 +318,13 @@ public final class DataReportText {
     return text.length() >= width ? text : text + " ".repeat(width - text.length());
   }
 
-  private String shorten(String text, int width) {
-    return text.length() <= width ? text : text.substring(0, width - 1) + (blocks ? "…" : "~");
+  private void line(String format, Object... args) {
+    laidOut(
+        TerminalText.visible(
+            args.length == 0 ? format : String.format(Locale.ROOT, format, args)));
   }
 
-  private void line(String format, Object... args) {
-    page.append(args.length == 0 ? format : String.format(Locale.ROOT, format, args)).append('\n');
+  private void laidOut(String line) {
+    page.append(line).append('\n');
   }
 }

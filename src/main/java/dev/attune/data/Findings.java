@@ -3,7 +3,6 @@ package dev.attune.data;
 import dev.attune.data.Finding.Severity;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.function.IntFunction;
 import java.util.function.IntPredicate;
@@ -87,10 +86,5 @@ public final class Findings {
   public void examples(
       Severity severity, String code, Predicate<Example> concerned, IntFunction<String> wording) {
     rows(severity, code, i -> concerned.test(data.get(i)), wording);
-  }
-
-  /** "1 row is", "2,000 rows are". */
-  public static String many(int n, String one, String more) {
-    return String.format(Locale.ROOT, "%,d %s", n, n == 1 ? one : more);
   }
 }

@@ -1,5 +1,6 @@
 package dev.attune.data;
 
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.core.Philox;
 import java.util.ArrayList;
@@ -52,8 +53,8 @@ public final class Folds {
     if (groups.size() < count) {
       throw new InputException(
           String.format(
-              "%s has %d different text(s): too few for %d folds",
-              dataset.source(), groups.size(), count));
+              "%s has %s: too few for %d folds",
+              dataset.source(), Count.many(groups.size(), "different text"), count));
     }
     for (List<Integer> group : groups.values()) {
       String name = stratum.apply(dataset.get(group.get(0)));

@@ -1,5 +1,6 @@
 package dev.attune.data;
 
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import java.io.IOException;
@@ -94,8 +95,8 @@ public final class LabelNames {
               + ": "
               + Term.LABEL_NAMES
               + " names "
-              + names.size()
-              + " labels, 0 to "
+              + Count.many(names.size(), "label")
+              + ", 0 to "
               + (names.size() - 1)
               + ", and the row has "
               + id);

@@ -1,6 +1,6 @@
 package dev.attune.data;
 
-import static dev.attune.data.Findings.many;
+import static dev.attune.core.Count.many;
 
 import dev.attune.core.Term;
 import dev.attune.data.Finding.Severity;
@@ -46,10 +46,10 @@ public final class LengthFindings {
         n ->
             String.format(
                 Locale.ROOT,
-                "%s cut at max length %d: %,d tokens lost (%.1f %%)",
+                "%s cut at max length %d: %s lost (%.1f %%)",
                 many(n, "row is", "rows are"),
                 found.maxLength(),
-                lost,
+                many(lost, "token"),
                 100 * lostShare));
   }
 }

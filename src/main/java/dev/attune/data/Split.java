@@ -1,6 +1,7 @@
 package dev.attune.data;
 
 import dev.attune.core.Check;
+import dev.attune.core.Count;
 import dev.attune.core.Philox;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -38,9 +39,9 @@ public record Split(Dataset train, Dataset validation) {
         fraction);
     Check.input(
         dataset.size() >= 2,
-        "%s has %d example(s): too few to hold some out for validation",
+        "%s has %s: too few to hold some out for validation",
         dataset.source(),
-        dataset.size());
+        Count.many(dataset.size(), "example"));
     boolean[] held = new boolean[dataset.size()];
     List<List<List<Integer>>> strata = strata(dataset, stratum);
     int[] quotas = quotas(strata, fraction);

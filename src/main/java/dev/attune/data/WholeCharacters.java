@@ -1,5 +1,6 @@
 package dev.attune.data;
 
+import dev.attune.core.Count;
 import java.util.List;
 import java.util.Map;
 
@@ -38,9 +39,9 @@ final class WholeCharacters {
   static String describe(String broken) {
     int at = half(broken);
     return String.format(
-        "half a character (\\u%04x, alone) after %d characters: the text was cut inside of one. Write"
+        "half a character (\\u%04x, alone) after %s: the text was cut inside of one. Write"
             + " the character whole, or \\ufffd in its place",
-        (int) broken.charAt(at), broken.codePointCount(0, at));
+        (int) broken.charAt(at), Count.many(broken.codePointCount(0, at), "character"));
   }
 
   private static int half(String text) {

@@ -1,5 +1,6 @@
 package dev.attune.folder;
 
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.model.Model;
 import dev.attune.store.LoraConfig;
@@ -195,7 +196,7 @@ final class SavedAdapter {
 
   private InputException hasNoPlace(List<String> names) {
     String first = names.get(0);
-    String more = names.size() == 1 ? "" : " (and " + (names.size() - 1) + " tensors more)";
+    String more = names.size() == 1 ? "" : " (and " + Count.many(names.size() - 1, "tensor") + " more)";
     if (!first.startsWith(PREFIX)) {
       return new InputException(
           file + ": " + first + more + " is no name of PEFT's, which begin with base_model.model.");

@@ -1,5 +1,6 @@
 package dev.attune.generate;
 
+import dev.attune.core.Count;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
@@ -80,7 +81,7 @@ public final class BeamSearch implements AutoCloseable {
   public Completion run(int[] prompt, int[] ends) {
     if (prompt.length >= context) {
       throw new InputException(
-          "the prompt has " + prompt.length + " tokens; the context holds " + context);
+          "the prompt has " + Count.many(prompt.length, "token") + "; the context holds " + context);
     }
     int V = decoding.vocabulary();
     FloatBuffer logits = null;

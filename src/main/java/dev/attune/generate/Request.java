@@ -1,5 +1,6 @@
 package dev.attune.generate;
 
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 
@@ -49,8 +50,8 @@ public record Request(
     if (prompt.length >= context) {
       throw new InputException(
           "the prompt has "
-              + prompt.length
-              + " tokens; the context holds "
+              + Count.many(prompt.length, "token")
+              + "; the context holds "
               + context
               + ", and at least one is to be generated");
     }

@@ -1,6 +1,7 @@
 package dev.attune.hub;
 
 import dev.attune.core.Cache;
+import dev.attune.core.Count;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.hub.PruneResult.Reason;
@@ -84,10 +85,10 @@ final class CachePrune {
       long commits = fresh.stream().filter(one -> one.name().contains("@")).count();
       progress.report(
           String.format(
-              "Spared %d commits and %d files (%s) that changed within the last hour: they may be"
+              "Spared %s and %s (%s) that changed within the last hour: they may be"
                   + " what a download is at work on.",
-              commits,
-              fresh.size() - commits,
+              Count.many(commits, "commit"),
+              Count.many(fresh.size() - commits, "file"),
               Meter.size(fresh.stream().mapToLong(Spared::bytes).sum())));
     }
   }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.Cache;
+import dev.attune.core.Count;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import java.io.IOException;
@@ -218,7 +219,7 @@ final class HubFetch {
     for (String name : names) {
       bytes += Math.max(0, listing.entry(name).sizeBytes());
     }
-    return names.size() + " files" + (bytes > 0 ? ", " + Meter.size(bytes) : "");
+    return Count.many(names.size(), "file") + (bytes > 0 ? ", " + Meter.size(bytes) : "");
   }
 
   /** Last of all: from here on the branch is this commit for those who do not ask. */

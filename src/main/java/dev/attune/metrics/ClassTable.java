@@ -1,5 +1,7 @@
 package dev.attune.metrics;
 
+import dev.attune.core.Count;
+import dev.attune.core.TerminalText;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -32,18 +34,18 @@ final class ClassTable {
     int cell = isWide ? 9 : 6;
     int room = Math.max(columns, LEAST_COLUMNS) - 4 * (cell + 1);
     int width = nameWidth(names, room);
-    String name = "%-" + width + "s";
-    String header = (name + " %_s %_s %_s %_s%n").replace("_", "" + cell);
+    String header = "%s %_s %_s %_s %_s%n".replace("_", "" + cell);
     String line =
-        (name + (isWide ? " %_.4f %_.4f %_.4f %_d%n" : " %_.3f %_.3f %_.3f %_d%n"))
+        ("%s" + (isWide ? " %_.4f %_.4f %_.4f %_d%n" : " %_.3f %_.3f %_.3f %_d%n"))
             .replace("_", "" + cell);
+    String title = TerminalText.left("class", width);
     StringBuilder out = new StringBuilder();
     out.append(
         isWide
-            ? String.format(header, "class", "precision", "recall", "f1", "support")
-            : String.format(header, "class", "prec.", "recall", "f1", "rows"));
+            ? String.format(header, title, "precision", "recall", "f1", "support")
+            : String.format(header, title, "prec.", "recall", "f1", "rows"));
     for (int k = 0; k < names.size(); k++) {
-      String shown = cut(names.get(k), width);
+      String shown = TerminalText.left(names.get(k), width);
       double[] row = scores.apply(k);
       out.append(
           String.format(Locale.ROOT, line, shown, row[0], row[1], row[2], support.applyAsLong(k)));
@@ -52,7 +54,12 @@ final class ClassTable {
   }
 
   private static int nameWidth(List<String> names, int room) {
-    int longest = names.stream().mapToInt(String::length).max().orElse(0);
+    int longest =
+        names.stream()
+            .map(TerminalText::visible)
+            .mapToInt(TerminalText::width)
+            .max()
+            .orElse(0);
     return Math.max(MIN_NAME, Math.min(Math.min(MAX_NAME, room), longest));
   }
 
@@ -71,12 +78,11 @@ final class ClassTable {
       return pairs(names, counts, line);
     }
     StringBuilder out = new StringBuilder("label \\ predicted\n");
-    String blank = "%-" + width + "s";
-    out.append(String.format(blank, ""));
-    names.forEach(name -> out.append(String.format(" %" + cell + "s", cut(name, cell))));
+    out.append(" ".repeat(width));
+    names.forEach(name -> out.append(' ').append(TerminalText.right(name, cell)));
     out.append('\n');
     for (int k = 0; k < counts.length; k++) {
-      out.append(String.format(blank, cut(names.get(k), width)));
+      out.append(TerminalText.left(names.get(k), width));
       for (long count : counts[k]) {
         out.append(String.format(Locale.ROOT, " %" + cell + "d", count));
       }
@@ -99,20 +105,18 @@ final class ClassTable {
     pairs.sort((a, b) -> Long.compare(b.count, a.count));
     int width = nameWidth(names, (line - 14) / 2);
     StringBuilder out = new StringBuilder();
-    String form = "%6d  %-" + width + "s as %s%n";
+    String form = "%6d  %s as %s%n";
     out.append(pairs.isEmpty() ? "" : "confused most often:\n");
     for (Pair pair : pairs.subList(0, Math.min(PAIRS_SHOWN, pairs.size()))) {
-      String label = cut(names.get(pair.label), width);
-      String given = cut(names.get(pair.prediction), width);
+      String label = TerminalText.left(names.get(pair.label), width);
+      String given = TerminalText.left(names.get(pair.prediction), width).stripTrailing();
       out.append(String.format(Locale.ROOT, form, pair.count, label, given));
     }
     if (pairs.size() > PAIRS_SHOWN) {
-      out.append(String.format("and %d other pairs%n", pairs.size() - PAIRS_SHOWN));
+      out.append("and ")
+          .append(Count.many(pairs.size() - PAIRS_SHOWN, "other pair"))
+          .append('\n');
     }
     return out.toString();
-  }
-
-  private static String cut(String name, int width) {
-    return name.length() > width ? name.substring(0, width - 1) + "…" : name;
   }
 }

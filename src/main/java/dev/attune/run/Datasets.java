@@ -1,5 +1,6 @@
 package dev.attune.run;
 
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
@@ -246,8 +247,12 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
                 Finding.Severity.NOTE,
                 "held_out",
                 String.format(
-                    "%d of %d rows of %s are held out (%s, seed %d), equal texts on one side",
-                    cut.validation().size(), whole.size(), whole.source(), share, seed)));
+                    "%d of %s of %s held out (%s, seed %d), equal texts on one side",
+                    cut.validation().size(),
+                    Count.many(whole.size(), "row"),
+                    whole.source(),
+                    share,
+                    seed)));
   }
 
   /** A share of the training data; 0 where none is held out. */
@@ -300,6 +305,6 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
             Finding.ofFile(
                 Finding.Severity.NOTE,
                 "first_rows",
-                "the first " + most + " of " + data.size() + " rows, as " + option + " says"));
+                "the first " + most + " of " + Count.many(data.size(), "row") + ", as " + option + " says"));
   }
 }

@@ -1,10 +1,10 @@
 package dev.attune.run;
 
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Finding;
-import dev.attune.data.Findings;
 import dev.attune.data.Folds;
 import dev.attune.data.LabelMap;
 import dev.attune.data.Split;
@@ -60,7 +60,7 @@ record Fold(int number, int count) {
                         "the class \""
                             + entry.getKey()
                             + "\" has "
-                            + Findings.many(entry.getValue(), "row", "rows"))
+                            + Count.many(entry.getValue(), "row"))
                 .collect(Collectors.joining(", "))
             + ", all in fold "
             + number
@@ -101,8 +101,12 @@ record Fold(int number, int count) {
                     Finding.Severity.NOTE,
                     "fold",
                     String.format(
-                        "fold %d of %d: %d of %d rows of %s are held out (seed %d), equal texts in"
-                            + " one fold",
-                        number, count, held.size(), whole.size(), whole.source(), seed))));
+                        "fold %d of %d holds out %d of %s of %s (seed %d), equal texts in one fold",
+                        number,
+                        count,
+                        held.size(),
+                        Count.many(whole.size(), "row"),
+                        whole.source(),
+                        seed))));
   }
 }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.Count;
 import dev.attune.core.FileOps;
 import dev.attune.train.TrainListener;
 import java.io.IOException;
@@ -186,7 +187,8 @@ final class MetricsFile implements AutoCloseable {
       write();
     }
     if (failed) {
-      note.accept(unwritten.toString().lines().count() + " lines of " + file + " were not written");
+      long lines = unwritten.toString().lines().count();
+      note.accept(Count.many(lines, "line") + " of " + file + " not written");
     }
     try {
       channel.close();

@@ -14,6 +14,8 @@ import dev.attune.folder.PublishedModel;
 import dev.attune.hub.Hub;
 import dev.attune.task.Tasks;
 import java.io.IOException;
+import java.math.BigDecimal;
+import java.math.MathContext;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -46,11 +48,9 @@ final class ModelCard {
 
   private static final List<String> AVERAGED = List.of("f1", "precision", "recall");
 
-  /** What a reader would ask about a training. */
+  /** What a reader would ask about a training, beside how long it was: that is noted, not asked. */
   private static final List<RunOption> TOLD =
       List.of(
-          RunOption.EPOCHS,
-          RunOption.MAX_STEPS,
           RunOption.BATCH_SIZE,
           RunOption.GRADIENT_ACCUMULATION_STEPS,
           RunOption.LEARNING_RATE,
@@ -285,6 +285,15 @@ final class ModelCard {
     if (!files.isEmpty()) {
       out.append("| data | ").append(String.join(", ", files)).append(" |\n");
     }
+    if (attune.has("epochs")) {
+      out.append("| epochs | ").append(rounded(attune.path("epochs").asDouble())).append(" |\n");
+    }
+    if (attune.has("steps")) {
+      out.append("| steps | ").append(attune.path("steps").asLong()).append(" |\n");
+    }
+    if (attune.has("best_step")) {
+      out.append("| weights of step | ").append(attune.path("best_step").asLong()).append(" |\n");
+    }
     for (RunOption option : TOLD) {
       String value = training.text(option);
       boolean isNothing = value == null || value.equals("0") && !training.isGiven(option);
@@ -293,13 +302,17 @@ final class ModelCard {
         out.append("| ").append(label).append(" | ").append(value).append(" |\n");
       }
     }
-    if (attune.has("steps")) {
-      out.append("| steps taken | ").append(attune.path("steps").asLong()).append(" |\n");
-    }
     if (attune.has("max_length")) {
       out.append("| tokens of a text at most | ").append(attune.path("max_length").asLong());
       out.append(" |\n");
     }
+  }
+
+  private static String rounded(double value) {
+    return new BigDecimal(value)
+        .round(new MathContext(3))
+        .stripTrailingZeros()
+        .toPlainString();
   }
 
   private void appendUse(StringBuilder out, int labels) {

@@ -1,6 +1,7 @@
 package dev.attune.run;
 
 import dev.attune.checkpoint.CheckpointStore;
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
@@ -304,7 +305,7 @@ final class PreparedRun implements AutoCloseable {
       throw new InputException(
           adapter.path()
               + " is an adapter with a head for "
-              + (labels == null ? learned.outputs() + " outputs" : learned.labels().describe())
+              + (labels == null ? Count.many(learned.outputs(), "output") : learned.labels().describe())
               + (labels == null ? "" : ", the data has " + labels.describe())
               + ". An adapter is trained further with its head: give data with its labels, or merge"
               + " it and train the model that this makes");

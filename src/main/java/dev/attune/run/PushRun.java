@@ -182,9 +182,6 @@ public final class PushRun {
 
   private String message() {
     String given = config.text(RunOption.COMMIT_MESSAGE);
-    if (given != null && given.isBlank()) {
-      throw new InputException(RunOption.COMMIT_MESSAGE + " is empty");
-    }
     return given != null ? given : "Upload " + (model.isAdapter() ? "adapter" : "model");
   }
 

@@ -62,6 +62,11 @@ public final class RunConfig {
       }
     }
 
+    /** Sets the option of that name: see {@link OptionNames}. */
+    public Builder set(String name, String value, String where) {
+      return set(option(name, where), value);
+    }
+
     /**
      * The option of that name: see {@link OptionNames}.
      *

@@ -2,6 +2,7 @@ package dev.attune.run;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.run.RunOption.OnResume;
@@ -127,16 +128,16 @@ final class RunIdentity {
       throw new InputException(
           RunOption.RESUME
               + " goes on with a run of "
-              + was
-              + " steps, but "
+              + Count.many(was, "step")
+              + ", but "
               + option
               + " was "
               + shown(earlier, option)
               + " and is now "
               + shown(config, option)
               + ": "
-              + now
-              + " steps. A run may become longer, not shorter: give at least as much, or "
+              + Count.many(now, "step")
+              + ". A run may become longer, not shorter: give at least as much, or "
               + RunOption.OVERWRITE
               + " in place of "
               + RunOption.RESUME
@@ -145,8 +146,8 @@ final class RunIdentity {
     if (now > was) {
       note.accept(
           "the run was of "
-              + was
-              + " steps and is now of "
+              + Count.many(was, "step")
+              + " and is now of "
               + now
               + "; from here on the learning rate is that of a run of "
               + now);

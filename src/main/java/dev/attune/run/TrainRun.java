@@ -315,6 +315,10 @@ public final class TrainRun {
     attune.put("base_model", run.baseName());
     attune.put("max_length", run.maxLength());
     attune.put("steps", result.steps());
+    attune.put("epochs", result.epochs());
+    if (result.endsWithBest() && result.bestStep() > 0) {
+      attune.put("best_step", result.bestStep()); // whose weights these are
+    }
     attune.put("train_loss", result.trainLoss());
     ObjectNode eval = attune.putObject("eval");
     result.evaluation().forEach(eval::put);

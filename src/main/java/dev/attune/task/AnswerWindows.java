@@ -4,6 +4,7 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.core.Check;
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.Dataset;
@@ -99,8 +100,8 @@ final class AnswerWindows implements RowEncoder<List<AnswerWindows.Window>> {
       throw new InputException(
           dataset.where(example)
               + ": beside the question there is room for "
-              + Math.max(0, room)
-              + " tokens of context, and windows overlap by "
+              + Count.many(Math.max(0, room), "token")
+              + " of context, and windows overlap by "
               + stride
               + "; give a larger "
               + Term.MAX_LENGTH

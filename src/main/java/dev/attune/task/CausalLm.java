@@ -1,6 +1,6 @@
 package dev.attune.task;
 
-import static dev.attune.data.Findings.many;
+import static dev.attune.core.Count.many;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -244,10 +244,10 @@ public final class CausalLm implements Task {
   public String describe(SplitSummary summary) {
     return String.format(
         Locale.ROOT,
-        "%,d sequences; %,d of %,d tokens are learned (%.0f %%)",
-        summary.lengths().length,
+        "%s; %,d of %s are learned (%.0f %%)",
+        many(summary.lengths().length, "sequence"),
         summary.supervised(),
-        summary.tokens(),
+        many(summary.tokens(), "token"),
         100.0 * summary.supervised() / Math.max(1, summary.tokens()));
   }
 

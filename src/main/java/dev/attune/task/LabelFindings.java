@@ -1,6 +1,6 @@
 package dev.attune.task;
 
-import static dev.attune.data.Findings.many;
+import static dev.attune.core.Count.many;
 
 import dev.attune.core.Term;
 import dev.attune.data.Example;

@@ -111,7 +111,7 @@ record LabelWeights(float[] values) {
       int equals = part.lastIndexOf('=');
       String name = part.substring(0, Math.max(0, equals)).strip();
       int id = labels.idOrMinusOne(name);
-      float value = equals < 0 ? Float.NaN : weight(kind, part.substring(equals + 1));
+      float value = equals < 0 ? Float.NaN : weight(what, part.substring(equals + 1));
       if (id < 0 || Float.isNaN(value)) {
         throw new InputException(
             what
@@ -128,7 +128,7 @@ record LabelWeights(float[] values) {
     return new LabelWeights(values);
   }
 
-  private static float weight(Kind kind, String number) {
+  private static float weight(String what, String number) {
     double value;
     try {
       value = Double.parseDouble(number.strip());
@@ -137,11 +137,10 @@ record LabelWeights(float[] values) {
     }
     if (!(value > 0 && value <= MOST)) {
       throw new InputException(
-          kind.term
-              + ": a weight is '"
+          what
+              + "; a weight is above 0 and at most 1000000, not '"
               + number.strip()
-              + "'; weights are above 0 and at most 1000000, and what counts is how many times the"
-              + " others each is");
+              + "'");
     }
     return (float) value;
   }
@@ -151,18 +150,17 @@ record LabelWeights(float[] values) {
     if (option == null || option.equals(kind.automatic)) {
       return;
     }
+    String what = kind.term + " is '" + option + "'";
     for (String part : option.split(",", -1)) {
       int equals = part.lastIndexOf('=');
       if (equals < 1) {
         throw new InputException(
-            kind.term
-                + " is '"
-                + option
-                + "'; it is "
+            what
+                + "; it is "
                 + kind.automatic
                 + ", or NAME=WEIGHT,NAME=WEIGHT, where a NAME is a label");
       }
-      weight(kind, part.substring(equals + 1));
+      weight(what, part.substring(equals + 1));
     }
   }
 

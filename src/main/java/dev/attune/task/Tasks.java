@@ -1,5 +1,6 @@
 package dev.attune.task;
 
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.LabelMap;
@@ -145,8 +146,11 @@ public final class Tasks {
     if (saved != names.size()) {
       throw new InputException(
           String.format(
-              "%s: the saved head has %d outputs, but %d labels are named: %s",
-              folder.path(), saved, names.size(), LabelMap.ofNames(names).describe()));
+              "%s: the saved head has %s, but %s named: %s",
+              folder.path(),
+              Count.many(saved, "output"),
+              Count.many(names.size(), "label is", "labels are"),
+              LabelMap.ofNames(names).describe()));
     }
     return LabelMap.ofNames(names);
   }

@@ -4,6 +4,7 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.core.Check;
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
@@ -141,9 +142,9 @@ final class TextGroups implements RowEncoder<TokenIds[]> {
       TokenIds[] texts = rows.set(i, null);
       Check.input(
           texts.length == form.columns(),
-          "%s has %d texts, other rows have %d",
+          "%s has %s, other rows have %d",
           dataset.where(dataset.get(i)),
-          texts.length,
+          Count.many(texts.length, "text"),
           form.columns());
       float score = form.scored() ? Numbers.target(dataset, dataset.get(i)) : 0f;
       for (int column = 0; column < texts.length; column++) {

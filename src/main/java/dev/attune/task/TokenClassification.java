@@ -1,6 +1,6 @@
 package dev.attune.task;
 
-import static dev.attune.data.Findings.many;
+import static dev.attune.core.Count.many;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -137,7 +137,7 @@ public final class TokenClassification implements Task {
               + ": "
               + (example.tags() == null
                   ? "the tags are missing"
-                  : example.tags().size() + " tags for " + example.tokens().size() + " tokens")
+                  : many(example.tags().size(), "tag") + " for " + many(example.tokens().size(), "token"))
               + ". Token classification needs one tag for each token.");
     }
     int[] out = new int[tokens.ids().length];
@@ -367,7 +367,7 @@ public final class TokenClassification implements Task {
                 + found.data().examples().stream()
                     .filter(TokenClassification::isMismatch)
                     .findFirst()
-                    .map(e -> e.tags().size() + " tags, " + words(e) + " tokens")
+                    .map(e -> many(e.tags().size(), "tag") + ", " + many(words(e), "token"))
                     .orElseThrow()
                 + ")");
     LabelFindings classes = new LabelFindings(found, labels, classCounts);
@@ -413,9 +413,9 @@ public final class TokenClassification implements Task {
           "lost_tags",
           String.format(
               Locale.ROOT,
-              "%,d of %,d tagged words are lost (truncated, or without tokens)",
+              "%,d of %s lost (truncated, or without tokens)",
               tagged - supervised,
-              tagged));
+              many(tagged, "tagged word")));
     }
   }
 

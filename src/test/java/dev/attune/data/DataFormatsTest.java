@@ -833,7 +833,7 @@ class DataFormatsTest {
     assertEquals(List.of(2, 1), rows(splits.get("validation")));
     ByteArrayOutputStream page = new ByteArrayOutputStream();
     new DataReportText(report, false, words -> words).print(new PrintStream(page));
-    assertTrue(page.toString().contains("1 rows of " + second), page.toString());
+    assertTrue(page.toString().contains("1 row of " + second), page.toString());
   }
 
   private static List<Integer> rows(JsonNode split) {

@@ -226,7 +226,7 @@ class DataReportTest {
             .build();
     assertEquals(List.of(1), only(some, "unsupervised_rows").rows());
     assertEquals(
-        "1 of 2 tagged words are lost (truncated, or without tokens)",
+        "1 of 2 tagged words lost (truncated, or without tokens)",
         only(some, "lost_tags").message());
   }
 

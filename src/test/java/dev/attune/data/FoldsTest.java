@@ -126,7 +126,7 @@ class FoldsTest {
         assertThrows(
             InputException.class,
             () -> Folds.of(dataset(same, List.of("x", "x", "y")), 3, 1, Example::label));
-    assertTrue(few.getMessage().contains("2 different text(s)"), few::getMessage);
+    assertTrue(few.getMessage().contains("2 different texts"), few::getMessage);
     Folds folds = Folds.of(classes(20, 2), 5, 1, Example::label);
     assertEquals(Map.of("class 1", 2), folds.classesThatFoldsLack(5));
   }

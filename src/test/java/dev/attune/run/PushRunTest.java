@@ -1,6 +1,7 @@
 package dev.attune.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -97,7 +98,8 @@ class PushRunTest {
       | | |
       |---|---:|
       | data | hf://datasets/some-org/rows/train.csv, more.csv |
-      | epochs | 3 |
+      | epochs | 0.13 |
+      | steps | 12 |
       | batch size | 32 |
       | gradient accumulation steps | 1 |
       | learning rate | 1e-4 |
@@ -105,7 +107,6 @@ class PushRunTest {
       | optimizer | adamw |
       | weight decay | 0.01 |
       | seed | 42 |
-      | steps taken | 12 |
 
       ## Use
 
@@ -133,7 +134,7 @@ class PushRunTest {
     put(
         "attune.json",
         """
-        {"task": "classification", "base_model": "minilm", "steps": 12, "train_loss": 0.1,
+        {"task": "classification", "base_model": "minilm", "steps": 12, "epochs": 0.1304347826, "train_loss": 0.1,
          "eval": {"loss": 0.25, "accuracy": 0.87654321, "f1_macro": 0.5, "recall_macro": "NaN"}}
         """);
     put(
@@ -144,6 +145,7 @@ class PushRunTest {
         validation-file: "/home/me/secret/dev set.csv"
         test-file: "hf://datasets/some-org/rows/test.parquet"
         learning-rate: "1e-4"
+        max-steps: 4
         """);
     put("metrics.jsonl", "{\"step\":1,\"loss\":1.5}\n{\"step\":12,\"test\":{\"mcc\":-0.5}}\n");
   }
@@ -164,6 +166,17 @@ class PushRunTest {
 
   private String refused(String... options) {
     return RunOption.worded(assertThrows(InputException.class, () -> dry(options)).getMessage());
+  }
+
+  /** Not how long it was to be: it may have ended before, or been made longer. */
+  @Test
+  void theCardSaysHowLongTheTrainingWas() throws IOException {
+    put("attune.json", "{\"task\": \"classification\", \"steps\": 8, \"epochs\": 2, \"best_step\": 4}");
+    String card = dry().card();
+    assertTrue(card.contains("| epochs | 2 |\n| steps | 8 |\n| weights of step | 4 |\n"), card);
+    assertFalse(card.contains("max steps"), card);
+    put("attune.json", "{\"task\": \"classification\"}");
+    assertFalse(dry().card().contains("epochs"), "nothing is guessed");
   }
 
   @Test
@@ -332,7 +345,7 @@ class PushRunTest {
   void optionsThatMeanNothingAreRefused() {
     assertTrue(refused("LICENSE", "My own").contains("--license is 'My own'"));
     assertTrue(refused("LANGUAGE", "English").contains("--language is 'English'"));
-    assertTrue(refused("COMMIT_MESSAGE", " ").contains("--commit-message is empty"));
+    assertTrue(refused("COMMIT_MESSAGE", " ").contains("--commit-message has an empty value; leave it out"));
     assertTrue(
         refused("CREATE_PR", "true", "REVISION", "dev")
             .contains("--revision dev is another branch"));

@@ -51,10 +51,10 @@ class RefusalsTest {
         "FREEZE; layers.0-99; --freeze names layer 99; this model has 2 layers (0 to 1), of which"
             + " --freeze layers.0-1 are all",
         "FREEZE_LAYERS; 3; --freeze-layers is 3; this model has 2 layers (0 to 1): give 0 to 2",
-        "CLASS_WEIGHTS; a=1e308; --class-weights: a weight is '1e308'; weights are above 0 and at"
-            + " most 1000000",
-        "CLASS_WEIGHTS; a=1,b=nan; --class-weights: a weight is 'nan'; weights are above 0",
-        "CLASS_WEIGHTS; a=1,b=0; --class-weights: a weight is '0'; weights are above 0",
+        "CLASS_WEIGHTS; a=1e308; --class-weights is 'a=1e308'; a weight is above 0 and at most"
+            + " 1000000, not '1e308'",
+        "CLASS_WEIGHTS; a=1,b=nan; --class-weights is 'a=1,b=nan'; a weight is above 0",
+        "CLASS_WEIGHTS; a=1,b=0; --class-weights is 'a=1,b=0'; a weight is above 0",
         "CLASS_WEIGHTS; even; --class-weights is 'even'; it is balanced, or NAME=WEIGHT",
         "MAX_TRAIN_SAMPLES; 0; --max-train-samples is 0; it must be at least 1, or left out",
         "MAX_EVAL_SAMPLES; many; --max-eval-samples is 'many', not a whole number (evaluate on",

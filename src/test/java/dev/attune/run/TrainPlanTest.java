@@ -23,7 +23,7 @@ class TrainPlanTest {
             .set(RunOption.MODEL, "nowhere")
             .set(RunOption.OUTPUT_DIR, "nowhere");
     for (int i = 0; i < namesAndValues.length; i += 2) {
-      builder.set(builder.option(namesAndValues[i], "test"), namesAndValues[i + 1]);
+      builder.set(namesAndValues[i], namesAndValues[i + 1], "test");
     }
     return TrainPlan.of(builder.build());
   }

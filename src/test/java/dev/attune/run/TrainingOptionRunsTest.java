@@ -212,7 +212,7 @@ class TrainingOptionRunsTest {
         Arguments.of(
             List.of("class-weights", "joy=2"),
             "--class-weights is 'joy=2'; it is balanced, or NAME=WEIGHT"),
-        Arguments.of(List.of("class-weights", "positive=0"), "with weights above 0 of the labels"),
+        Arguments.of(List.of("class-weights", "positive=0"), "a weight is above 0 and at most 1000000, not '0'"),
         Arguments.of(List.of("class-weights", "positive=1,positive=2"), "is there twice"),
         Arguments.of(
             List.of("class-weights", "balanced", "task", "regression"),
@@ -240,7 +240,7 @@ class TrainingOptionRunsTest {
             "has no warmup, but --warmup-steps is 3; leave it out"),
         Arguments.of(
             List.of("lr-scheduler", "reduce_lr_on_plateau", "lr-scheduler-kwargs", "mode=1"),
-            "mode, which reduce_lr_on_plateau does not take"));
+            "mode=1, which reduce_lr_on_plateau does not take"));
   }
 
   @Test

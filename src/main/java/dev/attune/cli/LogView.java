@@ -1,0 +1,45 @@
+package dev.attune.cli;
+
+import dev.attune.core.TerminalText;
+import dev.attune.run.RunOption;
+import java.util.logging.Handler;
+import java.util.logging.Level;
+import java.util.logging.LogManager;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
+
+/** Shows what is logged as any other message: a line, on standard error. */
+final class LogView extends Handler {
+  /** Kept, as loggers are forgotten with what was set of them. */
+  private static final Logger ROOT = Logger.getLogger("");
+
+  private static final Logger OURS = Logger.getLogger("dev.attune");
+
+  private LogView() {}
+
+  /** Takes the place of all handlers of this process. */
+  static void install() {
+    LogManager.getLogManager().reset();
+    ROOT.setLevel(Level.WARNING);
+    OURS.setLevel(Level.INFO);
+    ROOT.addHandler(new LogView());
+  }
+
+  /** A record as a line. */
+  static String line(LogRecord logged, Colours colours) {
+    boolean isWarning = logged.getLevel().intValue() >= Level.WARNING.intValue();
+    String message = TerminalText.visible(RunOption.worded(logged.getMessage()));
+    return isWarning ? colours.warning("attune: warning:") + " " + message : "· " + message;
+  }
+
+  @Override
+  public void publish(LogRecord logged) {
+    System.err.println(line(logged, Colours.of(true)));
+  }
+
+  @Override
+  public void flush() {}
+
+  @Override
+  public void close() {}
+}
