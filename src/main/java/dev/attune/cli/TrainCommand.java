@@ -7,6 +7,7 @@ import dev.attune.data.DataReport;
 import dev.attune.data.DataReportText;
 import dev.attune.data.Finding;
 import dev.attune.run.CrossValidation;
+import dev.attune.run.RunConfig;
 import dev.attune.run.RunListener;
 import dev.attune.run.RunOption;
 import dev.attune.run.TrainRun;
@@ -18,8 +19,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 
-/** {@code attune train}. */
-final class TrainCommand implements Command {
+/** {@code attune train}, and what trains alike with other defaults. */
+class TrainCommand implements Command {
   @Override
   public String name() {
     return "train";
@@ -28,6 +29,11 @@ final class TrainCommand implements Command {
   @Override
   public String summary() {
     return "fine-tune a model on your data";
+  }
+
+  /** What the command line says, and what the command says where that is silent. */
+  RunConfig config(Arguments arguments) {
+    return arguments.config();
   }
 
   @Override
@@ -54,11 +60,12 @@ final class TrainCommand implements Command {
     long begin = System.nanoTime();
     signal.preparing();
     signal.arm();
-    if (CrossValidation.isAskedFor(arguments.config())) {
-      return crossValidate(arguments, console, signal, result);
+    RunConfig config = config(arguments);
+    if (CrossValidation.isAskedFor(config)) {
+      return crossValidate(config, console, signal, result);
     }
     TrainRun.Outcome outcome =
-        new TrainRun(arguments.config(), new View(console, signal), signal::requested).run();
+        new TrainRun(config, new View(console, signal), signal::requested).run();
     double seconds = (System.nanoTime() - begin) * 1e-9;
     fill(result, outcome);
     summarise(console, outcome, seconds);
@@ -66,9 +73,9 @@ final class TrainCommand implements Command {
   }
 
   private static int crossValidate(
-      Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
+      RunConfig config, Console console, StopSignal signal, ObjectNode result) {
     CrossValidation.Outcome outcome =
-        new CrossValidation(arguments.config(), null, new View(console, signal), signal::requested)
+        new CrossValidation(config, null, new View(console, signal), signal::requested)
             .run();
     result.setAll(CrossValidation.toJson(outcome));
     if (outcome.predictions() != null) {

@@ -110,6 +110,21 @@ public final class ModelWeights {
     return new Loaded(created, addedBiases, unused);
   }
 
+  /**
+   * Draws all of a model's parameters anew, as those of a head that a folder lacks.
+   *
+   * @return what was created: all
+   */
+  public static Loaded draw(Model model, long seed) {
+    Parameters parameters = model.parameters();
+    List<String> created = new ArrayList<>();
+    for (Segment segment : parameters.segments()) {
+      Initializer.fill(parameters, segment, model.initializerRange(), BaseLoad.of(seed));
+      created.add(segment.name());
+    }
+    return new Loaded(created, List.of(), List.of());
+  }
+
   /** The module of a head's last product, which is declared after all others; null: no head. */
   private static String lastProduct(Model model) {
     String last = null;

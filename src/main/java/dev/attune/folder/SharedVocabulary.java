@@ -1,9 +1,11 @@
 package dev.attune.folder;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.InputException;
 import dev.attune.model.Families;
 import dev.attune.weights.WeightFolder;
 import dev.attune.weights.WeightSource;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.Set;
@@ -20,7 +22,7 @@ final class SharedVocabulary {
   /** The config.json of a folder; where its weights contradict it, as they are. */
   static ObjectNode asStored(ObjectNode config, Path folder) {
     Optional<Families.Vocabulary> names = Families.sharedVocabulary(config);
-    if (names.isPresent()) {
+    if (names.isPresent() && hasWeights(folder)) {
       try (WeightSource source = WeightFolder.open(folder)) {
         String wrapper = ModelWeights.wrapper(source);
         Optional<String> word = stored(source, names.get().word(), wrapper);
@@ -31,6 +33,15 @@ final class SharedVocabulary {
       }
     }
     return config;
+  }
+
+  /** A model that is to be drawn anew needs none. */
+  private static boolean hasWeights(Path folder) {
+    try {
+      return !ModelFiles.weights(folder).isEmpty();
+    } catch (IOException e) {
+      throw new InputException(folder + " cannot be read: " + e.getMessage(), e);
+    }
   }
 
   /** A body's tensors are stored with its prefix or without. */

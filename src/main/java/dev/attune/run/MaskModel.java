@@ -7,6 +7,7 @@ import dev.attune.batch.TargetLayout;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
+import dev.attune.core.Term;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.task.MaskedLm;
@@ -91,9 +92,11 @@ public final class MaskModel implements AutoCloseable {
       String task = shared.model().task().name();
       Check.input(
           shared.model().task().type() == MaskedLm.TYPE,
-          "%s is no masked language model: it was trained for %s",
+          "%s is no masked language model, but one for %s; %s, with %s, makes one of it",
           folder,
-          task);
+          task,
+          Term.TRAINING.of(folder),
+          Term.TASK.of(MaskedLm.TYPE.name()));
       return new MaskModel(shared);
     } catch (RuntimeException e) {
       shared.close();

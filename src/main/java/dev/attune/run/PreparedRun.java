@@ -82,6 +82,10 @@ final class PreparedRun implements AutoCloseable {
     ModelFolder base =
         ModelFolder.openToTrain(
             given.text(RunOption.MODEL), given.text(RunOption.BASE_MODEL), fetching);
+    if (base.isAdapter() && given.flag(RunOption.FROM_SCRATCH)) {
+      throw new InputException(
+          RunOption.FROM_SCRATCH + ": " + base.path() + " is an adapter; give its base model");
+    }
     TrainPlan plan = base.isAdapter() ? asked.continuing(base) : asked;
     RunConfig config = plan.config();
     plan.freezing().check(Families.layers(base.config()));
@@ -361,7 +365,14 @@ final class PreparedRun implements AutoCloseable {
     if (isNew != head.keeps()) {
       head.note().ifPresent(listener::onNote);
     }
-    if (isNew) {
+    if (config.flag(RunOption.FROM_SCRATCH)) {
+      listener.onNote(
+          "all weights are new, as "
+              + RunOption.FROM_SCRATCH
+              + " says: matrices normal with deviation "
+              + model.initializerRange()
+              + ", norms 1, biases 0");
+    } else if (isNew) {
       listener.onNote("new weights: " + String.join(", ", loaded.created()));
     }
     if (!loaded.unused().isEmpty()) {
@@ -370,13 +381,18 @@ final class PreparedRun implements AutoCloseable {
   }
 
   private ModelWeights.Loaded loadWeights(HeadChoice head, int threads) {
-    ModelWeights.Loaded loaded =
-        base.isAdapter()
-            ? AdapterWeights.load(base.path(), base.adapter(), base.base(), model)
-            : ModelWeights.load(
-                base.base(),
-                model,
-                new BaseLoad(plan.trainer().seed(), head.keeps(), plan.lora(), Set.of()));
+    ModelWeights.Loaded loaded;
+    if (base.isAdapter()) {
+      loaded = AdapterWeights.load(base.path(), base.adapter(), base.base(), model);
+    } else if (plan.config().flag(RunOption.FROM_SCRATCH)) {
+      loaded = ModelWeights.draw(model, plan.trainer().seed());
+    } else {
+      loaded =
+          ModelWeights.load(
+              base.base(),
+              model,
+              new BaseLoad(plan.trainer().seed(), head.keeps(), plan.lora(), Set.of()));
+    }
     baseDigest = ContentDigest.ofModel(base, data.task().settingsFiles(base), threads);
     return loaded;
   }

@@ -148,7 +148,7 @@ public final class RunConfig {
   }
 
   /** The same with another value of one option. */
-  RunConfig with(RunOption option, String value) {
+  public RunConfig with(RunOption option, String value) {
     RunConfig copy = new RunConfig(known);
     copy.values.putAll(values);
     copy.values.put(option, value);

@@ -309,6 +309,11 @@ public enum RunOption {
       "end with the weights of the best evaluation; early stopping always does",
       OnResume.STAYS),
   LOGGING_STEPS("N", "1", "a line in metrics.jsonl every N steps", OnResume.MAY_CHANGE),
+  FROM_SCRATCH(
+      null,
+      "false",
+      "draw all weights anew: of the model's folder config.json and the tokenizer count alone",
+      OnResume.STAYS),
   NEW_HEAD(null, "false", "draw the head anew, though the model has one that fits", OnResume.STAYS),
   RESUME(
       null, "false", "go on from the newest checkpoint in the output folder", OnResume.MAY_CHANGE),

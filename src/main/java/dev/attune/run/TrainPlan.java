@@ -86,6 +86,14 @@ record TrainPlan(
               + task.name()
               + "; leave it out, and the whole model is trained");
     }
+    if (lora != null && config.flag(RunOption.FROM_SCRATCH)) {
+      throw new InputException(
+          RunOption.FROM_SCRATCH
+              + " does not go with "
+              + RunOption.LORA_R
+              + ", which freezes all weights but those of adapters: they would stay as they are"
+              + " drawn at random");
+    }
     return lora;
   }
 

@@ -1,0 +1,258 @@
+package dev.attune.run;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.attune.core.InputException;
+import dev.attune.data.SplitSummary;
+import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.testkit.TinyModel;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Masked language models, trained, measured and used. */
+class MaskedRunsTest {
+  private static final Compute CPU = new Compute(BackendKind.CPU, PrecisionOption.FP32, 1);
+
+  @TempDir Path scratch;
+  private Path model;
+  private Path train;
+  private Path validation;
+
+  @BeforeEach
+  void write() {
+    try (CpuBackend backend = new CpuBackend(1)) {
+      model = TinyModel.write(scratch.resolve("model"), backend);
+    }
+    train = TinyModel.writeData(scratch.resolve("train.csv"), 160, 1);
+    validation = TinyModel.writeData(scratch.resolve("validation.csv"), 40, 2);
+  }
+
+  private RecordedRun run(Path output) {
+    return new RecordedRun(model, train, output)
+        .with(RunOption.TASK, "masked-lm")
+        .with(RunOption.VALIDATION_FILE, validation.toString());
+  }
+
+  private static byte[] weights(Path folder) throws IOException {
+    return Files.readAllBytes(folder.resolve("model.safetensors"));
+  }
+
+  @Test
+  void aResumedRunEndsInTheSameBytesWhateverTheThreads() throws IOException {
+    Path whole = scratch.resolve("whole");
+    run(whole).with(RunOption.MAX_STEPS, "16").run();
+    Path broken = scratch.resolve("broken");
+    // In the second epoch, whose masks are others than those of the first.
+    run(broken).with(RunOption.MAX_STEPS, "16").stoppedAfter(13).run();
+    RecordedRun resumed =
+        run(broken)
+            .with(RunOption.MAX_STEPS, "16")
+            .with(RunOption.RESUME)
+            .with(RunOption.THREADS, "2");
+    resumed.run();
+    assertTrue(resumed.notes().contains("resuming after step 13"), resumed.notes()::toString);
+    assertArrayEquals(weights(whole), weights(broken));
+    assertEquals(
+        Files.readString(whole.resolve("metrics.jsonl")),
+        Files.readString(broken.resolve("metrics.jsonl")));
+  }
+
+  @Test
+  void whatIsNewAndHowItMasksIsSaid() {
+    RecordedRun run = run(scratch.resolve("out")).with(RunOption.MAX_STEPS, "1");
+    run.run();
+    assertTrue(
+        run.notes()
+            .contains(
+                "tokens are masked anew in every epoch: 15 % of them, of which 80 % become the"
+                    + " mask token and 10 % any other"),
+        run.notes()::toString);
+    assertTrue(
+        run.notes().stream()
+            .anyMatch(note -> note.startsWith("new weights: cls.predictions.transform.dense")),
+        run.notes()::toString);
+    RecordedRun words =
+        run(scratch.resolve("words"))
+            .with(RunOption.MAX_STEPS, "1")
+            .with(RunOption.MLM_PROBABILITY, "0.325")
+            .with(RunOption.WHOLE_WORD_MASK);
+    words.run();
+    assertTrue(
+        words
+            .notes()
+            .contains(
+                "whole words are masked anew in every epoch: 32.5 % of them, of which 100 % become"
+                    + " the mask token and 0 % any other"),
+        words.notes()::toString);
+  }
+
+  /** Few sentences, in which every word follows from the others. */
+  @Test
+  void itLearnsAndEvaluatesAlikeAndFillsMasks() throws IOException {
+    String sentences =
+        """
+        the phone is very good and lovely
+        a book was awful and very sad
+        my chair it is broken and poor
+        this was a great and happy phone
+        """;
+    train = Files.writeString(scratch.resolve("train.txt"), sentences.repeat(20));
+    validation = Files.writeString(scratch.resolve("validation.txt"), sentences.repeat(4));
+    Path output = scratch.resolve("out");
+    Map<String, Double> trained =
+        run(output)
+            .with(RunOption.FORMAT, "lines")
+            .with(RunOption.DROPOUT, "0")
+            .with(RunOption.MAX_STEPS, "100")
+            .with(RunOption.LEARNING_RATE, "1e-2")
+            .run()
+            .training()
+            .evaluation();
+    assertEquals(List.of("loss", "perplexity", "accuracy"), List.copyOf(trained.keySet()));
+    assertEquals(Math.exp(trained.get("loss")), trained.get("perplexity"), 1e-9);
+    assertTrue(trained.get("loss") < 1, trained::toString);
+    assertTrue(trained.get("accuracy") > 0.8, trained::toString);
+    RunConfig evaluation =
+        RunConfig.builder(RunOption.EVALUATE)
+            .set(RunOption.MODEL, output.toString())
+            .set(RunOption.FILE, validation.toString())
+            .set(RunOption.FORMAT, "lines")
+            .set(RunOption.BACKEND, "cpu")
+            .set(RunOption.PRECISION, "fp32")
+            .build();
+    assertEquals(trained, EvaluateRun.run(evaluation).values());
+
+    try (MaskModel filler = MaskModel.open(output, OpenOptions.DEFAULT, CPU)) {
+      List<List<List<MaskModel.Fill>>> filled =
+          filler.fill(
+              List.of("this [MASK] is <mask>", "the [MASK]"), MaskModel.Wanted.PLAIN, n -> {});
+      assertEquals(List.of(2, 1), filled.stream().map(List::size).toList());
+      assertEquals(5, filled.get(0).get(0).size());
+      for (MaskModel.Fill fill : filled.get(1).get(0)) {
+        assertEquals("the " + fill.word(), fill.sequence());
+      }
+      MaskModel.Wanted all = new MaskModel.Wanted(1000, List.of());
+      double sum = 0;
+      double last = 1;
+      for (MaskModel.Fill fill : filler.fill(List.of("a [MASK]"), all, n -> {}).get(0).get(0)) {
+        assertTrue(fill.score() <= last, "not in order");
+        last = fill.score();
+        sum += fill.score();
+      }
+      assertEquals(1, sum, 1e-9);
+      List<String> notes = new ArrayList<>();
+      MaskModel.Wanted two = new MaskModel.Wanted(5, List.of("good", "bad", "phones"));
+      List<MaskModel.Fill> targets =
+          filler.fill(List.of("it is [MASK]"), two, notes::add).get(0).get(0);
+      assertEquals(3, targets.size());
+      assertEquals(
+          List.of("the target 'phones' is no token; its first one stands for it: '[UNK]'"), notes);
+    }
+  }
+
+  @Test
+  void allWeightsMayBeNew() throws IOException {
+    Path bare = Files.createDirectory(scratch.resolve("bare"));
+    for (String file : List.of("config.json", "vocab.txt", "tokenizer_config.json")) {
+      Files.copy(model.resolve(file), bare.resolve(file));
+    }
+    model = bare;
+    String refusal = run(scratch.resolve("no")).refusal();
+    assertTrue(refusal.contains("bare"), refusal);
+    Path output = scratch.resolve("out");
+    RecordedRun run = run(output).with(RunOption.FROM_SCRATCH).with(RunOption.MAX_STEPS, "2");
+    run.run();
+    assertTrue(
+        run.notes().stream().anyMatch(note -> note.startsWith("all weights are new")),
+        run.notes()::toString);
+    assertTrue(Files.size(output.resolve("model.safetensors")) > 0);
+    String lora =
+        run(scratch.resolve("no")).with(RunOption.FROM_SCRATCH).with(RunOption.LORA_R, "4")
+            .with(RunOption.TASK, "classification")
+            .refusal();
+    assertTrue(lora.contains("--from-scratch does not go with --lora-r"), lora);
+  }
+
+  @Test
+  void whatItCannotDoIsRefusedByName() throws IOException {
+    Path out = scratch.resolve("no");
+    refused(run(out).with(RunOption.MLM_PROBABILITY, "0"), "--mlm-probability is 0.0", "above 0");
+    refused(
+        run(out)
+            .with(RunOption.MASK_REPLACE_PROB, "0.8")
+            .with(RunOption.RANDOM_REPLACE_PROB, "0.3"),
+        "--mask-replace-prob and --random-replace-prob are 0.8 and 0.3");
+    refused(run(out).with(RunOption.LORA_R, "4"), "there are no adapters for masked-lm");
+    refused(
+        new RecordedRun(model, train, out).with(RunOption.MLM_PROBABILITY, "0.2"),
+        "--mlm-probability has no meaning for --task classification");
+    train = scratch.resolve("pairs.jsonl");
+    Files.writeString(train, "{\"text\": \"a phone\", \"text_pair\": \"a book\"}\n");
+    refused(run(out), "1 row has two texts", "--columns text=NAME");
+    train = scratch.resolve("blank.jsonl");
+    Files.writeString(train, "{\"text\": \"a phone\"}\n{\"text\": \" \"}\n");
+    refused(run(out), "1 row has no text");
+  }
+
+  private static void refused(RecordedRun run, String... parts) {
+    String refusal = run.refusal();
+    for (String part : parts) {
+      assertTrue(refusal.contains(part), "no '" + part + "' in: " + refusal);
+    }
+  }
+
+  @Test
+  void aTextWithoutMaskIsRefusedWithTheTokenThatIsMissing() {
+    Path output = scratch.resolve("out");
+    run(output).with(RunOption.MAX_STEPS, "1").run();
+    try (MaskModel filler = MaskModel.open(output, OpenOptions.DEFAULT, CPU)) {
+      InputException e =
+          assertThrows(
+              InputException.class,
+              () -> filler.fill(List.of("no mask"), MaskModel.Wanted.PLAIN, n -> {}));
+      assertEquals(
+          "there is no mask in 'no mask'; write [MASK] where a word is to be found",
+          e.getMessage());
+      InputException length =
+          assertThrows(
+              InputException.class,
+              () ->
+                  filler.fill(
+                      List.of("[MASK] " + "a ".repeat(40)), MaskModel.Wanted.PLAIN, n -> {}));
+      assertTrue(length.getMessage().contains("43 tokens"), length.getMessage());
+    }
+    InputException other =
+        assertThrows(
+            InputException.class, () -> MaskModel.open(model, OpenOptions.DEFAULT, CPU));
+    assertTrue(other.getMessage().contains("no masked language model"), other.getMessage());
+  }
+
+  /** Lines are texts; a long text becomes several sequences, and nothing of it is lost. */
+  @Test
+  void linesAreTextsAndLongTextsAreCut() throws IOException {
+    train = scratch.resolve("texts.txt");
+    Files.writeString(
+        train, "this phone is good\n\n" + "a book is very sad and ".repeat(8) + "\nthe chair\n");
+    RecordedRun run =
+        run(scratch.resolve("out"))
+            .with(RunOption.FORMAT, "lines")
+            .with(RunOption.VALIDATION_FILE, train.toString())
+            .with(RunOption.MAX_LENGTH, "12")
+            .with(RunOption.MAX_STEPS, "2");
+    run.run();
+    // 48 words at ten a sequence, beside two short texts: 7 sequences with two special tokens each.
+    SplitSummary summary = run.report().summaries().get(0);
+    assertEquals(7, summary.lengths().length);
+    assertEquals(54, summary.supervised());
+  }
+}
