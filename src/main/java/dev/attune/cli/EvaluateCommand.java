@@ -44,6 +44,7 @@ final class EvaluateCommand implements Command {
     result.put("tokens", outcome.tokens());
     result.put("tokens_per_second", outcome.tokens() / outcome.seconds());
     result.put("truncated_tokens", outcome.truncated());
+    console.method(outcome.method(), result);
     console.line(
         "%d examples, %,.0f real tokens/s",
         outcome.data().size(), outcome.tokens() / outcome.seconds());

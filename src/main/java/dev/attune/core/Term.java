@@ -40,6 +40,9 @@ public enum Term {
   GRADIENT_CHECKPOINTING,
   HEAD_C,
   HEAD_LEARNING_RATE,
+  HYPOTHESIS_TEMPLATE,
+  LABELS,
+  LABEL_DESCRIPTIONS,
   LABEL_NAMES,
   LABEL_SMOOTHING,
   LAYER_LR_DECAY,
@@ -72,6 +75,7 @@ public enum Term {
   MINI_BATCH_SIZE,
   MIN_P,
   MODEL,
+  MULTI_LABEL,
   NORMALIZE,
   N_BEST,
   NULL_THRESHOLD,
@@ -105,7 +109,8 @@ public enum Term {
   VALIDATION_FILE,
   VALIDATION_SPLIT,
   WARMUP_RATIO,
-  WEIGHT_DECAY;
+  WEIGHT_DECAY,
+  ZERO_SHOT;
 
   private static final Pattern MARKED =
       Pattern.compile("‹([a-z0-9]+(?: [a-z0-9]+)*)(?:=((?:[^›]++|››)*+))?›(?!›)");
