@@ -1,5 +1,6 @@
 package dev.attune;
 
+import dev.attune.core.Term;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.run.BackendKind;
 import dev.attune.run.Compute;
@@ -15,8 +16,12 @@ import dev.attune.run.TextEncoder;
 import dev.attune.task.MultiLabelClassification;
 import dev.attune.task.TaskOptions;
 import dev.attune.task.TaskType;
+import dev.attune.task.ZeroShot;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.Consumer;
@@ -33,6 +38,8 @@ public final class ModelOptions {
   private String baseModel;
   private Double threshold;
   private final Map<String, Double> thresholds = new LinkedHashMap<>();
+  private String hypothesisTemplate;
+  private final Map<String, String> labelDescriptions = new LinkedHashMap<>();
 
   private ModelOptions() {}
 
@@ -93,6 +100,21 @@ public final class ModelOptions {
     return this;
   }
 
+  /**
+   * Of a {@link ZeroShotClassifier}: a sentence that says a label, which takes the place of {@code
+   * {}}, as in "This example is {}."
+   */
+  public ModelOptions hypothesisTemplate(String value) {
+    hypothesisTemplate = Objects.requireNonNull(value);
+    return this;
+  }
+
+  /** Of a {@link ZeroShotClassifier}: what stands for a label in texts, in place of its name. */
+  public ModelOptions labelDescription(String label, String text) {
+    labelDescriptions.put(Objects.requireNonNull(label), Objects.requireNonNull(text));
+    return this;
+  }
+
   static ModelOptions of(Consumer<ModelOptions> settings) {
     ModelOptions options = new ModelOptions();
     settings.accept(options);
@@ -105,7 +127,38 @@ public final class ModelOptions {
         () -> Fetched.model(model, note -> LOG.log(System.Logger.Level.INFO, Faults.words(note))));
   }
 
+  HeadModel openZeroShot(Path folder, List<String> labels) {
+    refuse(threshold != null || !thresholds.isEmpty(), "threshold", "a MultiLabelClassifier alone");
+    Map<Term, String> asked = new EnumMap<>(Term.class);
+    asked.put(Term.ZERO_SHOT, "true");
+    asked.put(Term.LABELS, lines(labels, "label"));
+    if (!labelDescriptions.isEmpty()) {
+      List<String> described = new ArrayList<>();
+      labelDescriptions.forEach((label, text) -> described.add(label + "=" + text));
+      asked.put(Term.LABEL_DESCRIPTIONS, lines(described, "description"));
+    }
+    asked.put(Term.HYPOTHESIS_TEMPLATE, hypothesisTemplate);
+    OpenOptions options =
+        new OpenOptions(baseModel, HeldWeights.valueOf(weights.name()), maxLength, asked::get);
+    return Faults.translated(() -> HeadModel.open(folder, options, compute(), ZeroShot.TYPE));
+  }
+
+  /** Names as an option lists them, a line end behind each, so that commas may be in them. */
+  private static String lines(List<String> texts, String kind) {
+    for (String text : texts) {
+      if (text.isBlank() || text.contains("\n")) {
+        throw new InvalidInputException(
+            "a " + kind + " is '" + text + "'; it is to be a text of one line", null);
+      }
+    }
+    if (texts.isEmpty()) {
+      throw new InvalidInputException("there are no labels; give at least two", null);
+    }
+    return String.join("\n", texts) + "\n";
+  }
+
   HeadModel openMultiLabel(Path folder) {
+    refuseZeroShot();
     return Faults.translated(
         () -> {
           HeadModel model = head(folder, MultiLabelClassification.TYPE);
@@ -145,7 +198,14 @@ public final class ModelOptions {
     return Faults.translated(() -> TextEncoder.open(model, baseModel, maxLength, compute()));
   }
 
+  private void refuseZeroShot() {
+    String use = "a ZeroShotClassifier alone";
+    refuse(hypothesisTemplate != null, "hypothesisTemplate", use);
+    refuse(!labelDescriptions.isEmpty(), "labelDescription", use);
+  }
+
   private void refuseThresholds() {
+    refuseZeroShot();
     refuse(threshold != null || !thresholds.isEmpty(), "threshold", "a MultiLabelClassifier alone");
   }
 

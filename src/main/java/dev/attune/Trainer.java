@@ -87,6 +87,17 @@ public final class Trainer<E> {
         (row, e) -> new Example(row, e.text(), e.pair(), e.label(), null, null, Map.of()));
   }
 
+  /**
+   * A trainer of a {@link Classifier} from few examples of each label: vectors that are alike where
+   * labels are, then a logistic regression on them.
+   */
+  public static Trainer<LabeledText> fewShot(String model) {
+    return new Trainer<>(
+        "few-shot",
+        model,
+        (row, e) -> new Example(row, e.text(), e.pair(), e.label(), null, null, Map.of()));
+  }
+
   /** A trainer of a {@link MultiLabelClassifier}: any number of labels for each text or pair. */
   public static Trainer<MultiLabeledText> multiLabelClassification(String model) {
     return new Trainer<>(

@@ -96,6 +96,19 @@ final class Console {
     }
   }
 
+  /**
+   * Shows how labels were chosen that a model has not learned.
+   *
+   * @param method null: it has learned them
+   * @param result for programs
+   */
+  void method(String method, ObjectNode result) {
+    if (method != null) {
+      result.put("method", method);
+      line("%s", "labels that the model has not learned are chosen " + method);
+    }
+  }
+
   /** Shows the state of a long task in place; on a terminal only. */
   void progress(double fraction, String text) {
     if (!terminal || quiet) {

@@ -45,6 +45,7 @@ final class EvaluateCommand implements Command {
     result.put("tokens", outcome.tokens());
     result.put("tokens_per_second", outcome.tokens() / outcome.seconds());
     result.put("truncated_tokens", outcome.truncated());
+    console.method(outcome.method(), result);
     console.line(
         "%s, %,.0f real tokens/s",
         Count.many(outcome.data().size(), "example"), outcome.tokens() / outcome.seconds());

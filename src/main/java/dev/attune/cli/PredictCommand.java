@@ -55,6 +55,7 @@ final class PredictCommand implements Command {
     result.put("examples_per_second", examples / outcome.seconds());
     result.put("truncated_tokens", outcome.truncated());
     result.put("output", outcome.output().toString());
+    console.method(outcome.method(), result);
     console.line(
         "%s in %s (%.0f examples/s)",
         Count.many(examples, "prediction"), outcome.output(), examples / outcome.seconds());

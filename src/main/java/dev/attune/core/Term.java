@@ -40,6 +40,9 @@ public enum Term {
   GRADIENT_CHECKPOINTING,
   HEAD_C,
   HEAD_LEARNING_RATE,
+  HYPOTHESIS_TEMPLATE,
+  LABELS,
+  LABEL_DESCRIPTIONS,
   LABEL_NAMES,
   LABEL_SMOOTHING,
   LAYER_LR_DECAY,
@@ -74,6 +77,7 @@ public enum Term {
   MIN_P,
   MLM_PROBABILITY,
   MODEL,
+  MULTI_LABEL,
   NORMALIZE,
   N_BEST,
   NULL_THRESHOLD,
@@ -110,7 +114,8 @@ public enum Term {
   VALIDATION_SPLIT,
   WARMUP_RATIO,
   WEIGHT_DECAY,
-  WHOLE_WORD_MASK;
+  WHOLE_WORD_MASK,
+  ZERO_SHOT;
 
   private static final Pattern MARKED =
       Pattern.compile("‹([a-z0-9]+(?: [a-z0-9]+)*)(?:=((?:[^›]++|››)*+))?›(?!›)");

@@ -29,16 +29,27 @@ public final class LabelNames {
    * @return null where there are none
    */
   public static LabelNames parse(String option) {
-    if (option == null) {
-      return null;
-    }
-    List<String> names = isFile(option) ? lines(option) : Arrays.asList(option.split(",", -1));
+    return option == null
+        ? null
+        : new LabelNames(LabelMap.ofNames(list(Term.LABEL_NAMES, option)));
+  }
+
+  /**
+   * Names that an option lists.
+   *
+   * @param value parted by commas or, where they hold some, by line ends; or a file with one a line
+   */
+  public static List<String> list(Term option, String value) {
+    List<String> names =
+        isFile(value)
+            ? lines(option, value)
+            : Arrays.asList(value.contains("\n") ? value.split("\n") : value.split(",", -1));
     List<String> stripped = names.stream().map(String::strip).toList();
     if (stripped.isEmpty() || stripped.contains("")) {
       throw new InputException(
-          Term.LABEL_NAMES.of(option) + " has an empty name; names are parted by commas");
+          option.of(value) + " has an empty name; names are parted by commas");
     }
-    return new LabelNames(LabelMap.ofNames(stripped));
+    return stripped;
   }
 
   private static boolean isFile(String option) {
@@ -49,11 +60,11 @@ public final class LabelNames {
     }
   }
 
-  private static List<String> lines(String file) {
+  private static List<String> lines(Term option, String file) {
     try {
       return Files.readAllLines(Path.of(file)).stream().filter(line -> !line.isBlank()).toList();
     } catch (IOException e) {
-      throw new InputException(Term.LABEL_NAMES.of(file) + " cannot be read: " + e.getMessage(), e);
+      throw new InputException(option.of(file) + " cannot be read: " + e.getMessage(), e);
     }
   }
 

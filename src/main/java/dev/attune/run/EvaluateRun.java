@@ -7,6 +7,8 @@ import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
 import dev.attune.metrics.Metrics;
 import dev.attune.task.Purpose;
+import dev.attune.task.Task;
+import dev.attune.task.ZeroShot;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
 import java.util.Map;
@@ -23,6 +25,7 @@ public final class EvaluateRun {
    * @param seconds of inference
    * @param truncated tokens that were cut off
    * @param comparison of single rows; null where none was asked for
+   * @param method how labels were chosen that the model has not learned; null: it has learned them
    */
   public record Outcome(
       Map<String, Double> values,
@@ -31,7 +34,8 @@ public final class EvaluateRun {
       long tokens,
       double seconds,
       long truncated,
-      Comparison comparison) {}
+      Comparison comparison,
+      String method) {}
 
   private EvaluateRun() {}
 
@@ -50,6 +54,7 @@ public final class EvaluateRun {
           answers.tokens(),
           seconds,
           0,
+          null,
           null);
     }
   }
@@ -82,13 +87,14 @@ public final class EvaluateRun {
       checkRows(dataset);
       DataReport.builder(trained.task()).validation(dataset, null).build().throwIfFatal();
       int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
+      Task task = trained.ready(inference, session.tape(0), threads);
       Encoder encoder =
           new Encoder(
-              trained.task().encoder(trained.tokenizer(), trained.maxLength(), Purpose.EVALUATION),
+              task.encoder(trained.tokenizer(), trained.maxLength(), Purpose.EVALUATION),
               threads);
       EncodedDataset encoded = encoder.encode(dataset);
       Data.checkVocabulary(encoded, trained.vocabularySize());
-      Evaluator evaluator = new Evaluator(trained.task(), encoded, inference);
+      Evaluator evaluator = new Evaluator(task, encoded, inference);
       long begin = System.nanoTime();
       Map<String, Double> values =
           comparison == null
@@ -96,7 +102,7 @@ public final class EvaluateRun {
               : evaluator.evaluate(
                   trained.model(),
                   session.tape(0),
-                  trained.task().reading(dataset, encoded, comparison::add));
+                  task.reading(dataset, encoded, comparison::add));
       double seconds = (System.nanoTime() - begin) * 1e-9;
       return new Outcome(
           values,
@@ -105,7 +111,8 @@ public final class EvaluateRun {
           encoded.tokens(),
           seconds,
           encoded.droppedTokens(),
-          comparison);
+          comparison,
+          ZeroShot.method(task));
     }
   }
 }

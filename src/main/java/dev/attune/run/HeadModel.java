@@ -4,6 +4,7 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
+import dev.attune.task.Objective;
 import dev.attune.task.Prediction;
 import dev.attune.task.Purpose;
 import dev.attune.task.Task;
@@ -41,12 +42,14 @@ public final class HeadModel implements AutoCloseable {
             (backend, precision) -> TrainedModel.open(folder, options, backend, precision),
             TrainedModel::close);
     try {
-      Task task = shared.model().task();
+      int threads = Backends.threads(compute.threads());
+      Task task =
+          shared.use(lane -> shared.model().ready(lane.inference(), lane.tape(), threads));
       if (!task.type().isKindOf(type)) {
         throw new InputException(
             folder + " was trained for " + task.name() + ", not for " + type.name());
       }
-      return new HeadModel(shared, task, Backends.threads(compute.threads()));
+      return new HeadModel(shared, task, threads);
     } catch (RuntimeException e) {
       shared.close();
       throw e;
@@ -91,7 +94,7 @@ public final class HeadModel implements AutoCloseable {
                   trained.model(),
                   lane.tape(),
                   encoded,
-                  null,
+                  Objective.read(task),
                   task.reading(rows, encoded, (row, said) -> out.add(kind.cast(said))));
           return out;
         });

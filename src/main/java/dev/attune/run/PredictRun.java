@@ -8,8 +8,12 @@ import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
+import dev.attune.task.Objective;
 import dev.attune.task.Prediction;
 import dev.attune.task.Purpose;
+import dev.attune.task.Task;
+import dev.attune.task.TaskType;
+import dev.attune.task.ZeroShot;
 import dev.attune.train.Inference;
 import java.io.BufferedWriter;
 import java.io.IOException;
@@ -28,6 +32,7 @@ public final class PredictRun {
    * @param truncated tokens that were cut off
    * @param comparison with what rows say; null where none was asked for
    * @param renamed names that fields of ours have where the input has theirs
+   * @param method how labels were chosen that the model has not learned; null: it has learned them
    */
   public record Outcome(
       Dataset data,
@@ -35,7 +40,8 @@ public final class PredictRun {
       long truncated,
       Path output,
       Comparison comparison,
-      Map<String, String> renamed) {}
+      Map<String, String> renamed,
+      String method) {}
 
   private final PredictionFile out;
   private final Comparison comparison; // null: none
@@ -55,7 +61,8 @@ public final class PredictRun {
     try (Session session = Session.open(config);
         TrainedModel trained = TrainedModel.open(config, session);
         Inference inference = new Inference(session.backend())) {
-      if (trained.task().type().readsPairs()) {
+      TaskType type = trained.task().type();
+      if (type.readsPairs()) {
         String model = config.text(RunOption.MODEL);
         throw new InputException(
             RunOption.MODEL.with(model)
@@ -68,14 +75,14 @@ public final class PredictRun {
                         + ") and train that for a task"
                     : "train it for a task: " + Term.TRAINING.of(model)));
       }
-      if (trained.task().type().fillsMasks()) {
+      if (type.fillsMasks()) {
         throw new InputException(
             RunOption.MODEL.with(config.text(RunOption.MODEL))
                 + " is a masked language model; attune fill finds words for masks. To have it"
                 + " predict, train it first: "
                 + Term.TRAINING.of(config.text(RunOption.MODEL)));
       }
-      if (trained.task().type().generates()) {
+      if (type.generates() && !type.predicts()) {
         throw new InputException(
             RunOption.MODEL.with(config.text(RunOption.MODEL))
                 + " is a language model; use attune generate "
@@ -85,11 +92,10 @@ public final class PredictRun {
       Dataset dataset = Datasets.file(config, trained.task(), false, false);
       Dataset gold = comparison == null ? dataset : Datasets.withTargets(dataset, trained.task());
       int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
+      Task task = trained.ready(inference, session.tape(0), threads);
       EncodedDataset encoded =
           new Encoder(
-                  trained
-                      .task()
-                      .encoder(trained.tokenizer(), trained.maxLength(), Purpose.PREDICTION),
+                  task.encoder(trained.tokenizer(), trained.maxLength(), Purpose.PREDICTION),
                   threads)
               .encode(dataset);
       Data.checkVocabulary(encoded, trained.vocabularySize());
@@ -104,8 +110,8 @@ public final class PredictRun {
               trained.model(),
               session.tape(0),
               encoded,
-              null,
-              trained.task().reading(dataset, encoded, run::write));
+              Objective.read(task),
+              task.reading(dataset, encoded, run::write));
           renamed = rows.renamed();
         }
         Files.move(
@@ -117,7 +123,14 @@ public final class PredictRun {
         Files.deleteIfExists(partial);
       }
       double seconds = (System.nanoTime() - begin) * 1e-9;
-      return new Outcome(dataset, seconds, encoded.droppedTokens(), output, comparison, renamed);
+      return new Outcome(
+          dataset,
+          seconds,
+          encoded.droppedTokens(),
+          output,
+          comparison,
+          renamed,
+          ZeroShot.method(task));
     } catch (IOException e) {
       throw new UncheckedIOException(
           RunOption.OUTPUT.with(output) + " cannot be written: " + OutputFolder.describe(e), e);

@@ -339,7 +339,11 @@ public enum RunOption {
   CHAT(null, "false", "the prompt is a user's message: apply the chat template"),
   SYSTEM("TEXT", null, "system message of --chat and --interactive"),
   MAX_NEW_TOKENS("N", "256", "tokens to generate at most", OnResume.STAYS_WHERE_EVALUATIONS_COUNT),
-  TEMPERATURE("X", null, "sample, with logits divided by this; 0: always the most probable token"),
+  TEMPERATURE(
+      "X",
+      null,
+      "sample, with logits divided by this; 0: always the most probable token; of --zero-shot:"
+          + " scores"),
   TOP_K(
       "N",
       "0",
@@ -374,7 +378,15 @@ public enum RunOption {
   LANGUAGE("LIST", null, "for the card, codes of languages: en,de"),
   WORST("N", null, "show the N rows that are predicted worst, with what they say"),
   CONFUSION_MATRIX(null, "false", "count what was predicted by what rows say, of all labels"),
-  DRY_RUN(null, "false", "only tell what would be done");
+  DRY_RUN(null, "false", "only tell what would be done"),
+  ZERO_SHOT(
+      null, "false", "choose among labels that the model has not learned, which --labels names"),
+  LABELS("LIST|FILE", null, "of --zero-shot: NAME,NAME, or a file of one a line"),
+  LABEL_DESCRIPTIONS(
+      "FILE", null, "of --zero-shot: what stands for labels in texts, NAME=TEXT a line"),
+  HYPOTHESIS_TEMPLATE(
+      "TEXT", null, "of --zero-shot: a sentence that says a label, 'This example is {}.'"),
+  MULTI_LABEL(null, "false", "of --zero-shot by entailment: each label holds or not by itself");
 
   /** Options of {@code attune train}. */
   public static final List<RunOption> TRAIN =
@@ -400,6 +412,12 @@ public enum RunOption {
           MAX_ANSWER_LENGTH,
           N_BEST,
           NULL_THRESHOLD,
+          ZERO_SHOT,
+          LABELS,
+          LABEL_DESCRIPTIONS,
+          HYPOTHESIS_TEMPLATE,
+          MULTI_LABEL,
+          TEMPERATURE,
           LOAD_IN_4BIT,
           LOAD_IN_8BIT,
           LOAD_IN_BF16,

@@ -1,8 +1,11 @@
 package dev.attune.run;
 
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.Encoder;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
+import dev.attune.data.Dataset;
 import dev.attune.data.LabelMap;
 import dev.attune.folder.AdapterWeights;
 import dev.attune.folder.ModelFolder;
@@ -12,9 +15,13 @@ import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
 import dev.attune.store.ParameterBuilder;
+import dev.attune.tape.Tape;
+import dev.attune.task.Purpose;
 import dev.attune.task.Task;
 import dev.attune.task.Tasks;
 import dev.attune.text.TextTokenizer;
+import dev.attune.train.Evaluator;
+import dev.attune.train.Inference;
 import java.nio.file.Path;
 
 /**
@@ -152,9 +159,21 @@ public final class TrainedModel implements AutoCloseable {
     return model.reach(saved) ? saved : positions;
   }
 
+  /** The task, once the model has read what it must before any rows. */
+  Task ready(Inference inference, Tape tape, int threads) {
+    Dataset rows = task.firstRows();
+    if (rows == null) {
+      return task;
+    }
+    EncodedDataset encoded =
+        new Encoder(task.encoder(tokenizer, maxLength, Purpose.PREDICTION), threads).encode(rows);
+    Data.checkVocabulary(encoded, vocabularySize());
+    return Evaluator.fitted(task, encoded, model, tape, inference);
+  }
+
   /** Whether instructions are turns of a conversation: they are where it has a chat template. */
   boolean asTurns() {
-    return task.type().generates() && folder.hasChatTemplate();
+    return task.type().generates() && !task.type().predicts() && folder.hasChatTemplate();
   }
 
   /** What it was opened from. */

@@ -429,12 +429,11 @@ public final class FewShot implements Task {
       if (!(c > 0)) {
         throw new InputException(Term.HEAD_C + " is " + c + "; it must be above 0");
       }
-      ContrastivePairs pairs = ContrastivePairs.of(options);
       String pooling = options.get(Term.POOLING);
       return new FewShot(
           new Classification(labels),
-          LabelLoss.of(options, pairs.areListed()),
-          pairs,
+          LabelLoss.of(options),
+          ContrastivePairs.of(options),
           c,
           pooling,
           unit(SentenceModules.plain(), pooling),
@@ -452,11 +451,10 @@ public final class FewShot implements Task {
                 case SAMPLING_STRATEGY -> settings.path(PAIRS).asText(null);
                 default -> null;
               };
-      ContrastivePairs pairs = ContrastivePairs.of(saved);
       return new FewShot(
           new Classification(labels),
-          LabelLoss.of(saved, pairs.areListed()),
-          pairs,
+          LabelLoss.of(saved),
+          ContrastivePairs.of(saved),
           new SavedSettings(settings).number(HEAD_C, C),
           null,
           unit(SentenceModules.plain(), null),

@@ -59,12 +59,12 @@ final class LabelLoss {
     }
   }
 
-  static LabelLoss of(TaskOptions options, boolean listed) {
+  static LabelLoss of(TaskOptions options) {
     String named = options.get(Term.LOSS);
     EmbeddingLoss.Kind kind =
         named != null
             ? EmbeddingLoss.named(named)
-            : listed ? EmbeddingLoss.Kind.COSINE_SIMILARITY : EmbeddingLoss.Kind.COSENT;
+            : EmbeddingLoss.Kind.COSINE_SIMILARITY;
     boolean isRanking = kind == EmbeddingLoss.Kind.COSENT;
     if (!isRanking && kind != EmbeddingLoss.Kind.COSINE_SIMILARITY) {
       throw new InputException(

@@ -16,6 +16,9 @@ public interface ModelOutput {
   /** Sum of the batch's losses; NaN where none were asked for. */
   double loss();
 
+  /** Each of the batch's losses, where they were asked for; a device is waited for. */
+  float[] losses();
+
   /** Of a language model: how many of the learned tokens were the most probable ones. */
   int right();
 }

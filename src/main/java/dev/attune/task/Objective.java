@@ -25,6 +25,11 @@ public final class Objective {
     this.labelSmoothing = labelSmoothing;
   }
 
+  /** What a task that {@linkplain Task#readsLosses reads losses} needs; null: nothing. */
+  public static Objective read(Task task) {
+    return task.readsLosses() ? new Objective(task, 0f) : null;
+  }
+
   /** See {@link Task#divisor}. */
   public double divisor(Batch batch) {
     return task.divisor(batch);

@@ -311,6 +311,14 @@ public final class Staging implements AutoCloseable {
         .address();
   }
 
+  /** The first {@code count} losses, in order. Waits for the device. */
+  public float[] losses(int count) {
+    mirror.pull(lossArray() * Integer.BYTES, count * Float.BYTES);
+    float[] out = new float[count];
+    floats.get(lossArray(), out);
+    return out;
+  }
+
   /** Sum of the first {@code count} losses, in order. Waits for the device. */
   public double sumLosses(int count) {
     mirror.pull(lossArray() * Integer.BYTES, count * Float.BYTES);

@@ -193,6 +193,19 @@ public interface Task extends TargetChecks {
   }
 
   /**
+   * Rows of its own that the model must read before any others, to be {@linkplain #fitting fitted}
+   * to them: what stands for labels, say; null: none.
+   */
+  default Dataset firstRows() {
+    return null;
+  }
+
+  /** Whether predictions and metrics are made of losses, which are then computed. */
+  default boolean readsLosses() {
+    return false;
+  }
+
+  /**
    * Whether something that stands on the model's outputs, such as a head, is fitted to the training
    * data whenever the weights are to be measured or saved.
    */
@@ -203,8 +216,8 @@ public interface Task extends TargetChecks {
   /**
    * Starts to fit it.
    *
-   * @param data the training data encoded for evaluation, whose batches will be added in their
-   *     order
+   * @param data the training data encoded for evaluation, or the {@linkplain #firstRows first rows}
+   *     encoded for prediction, whose batches will be added in their order
    */
   default Calibration fitting(EncodedDataset data) {
     throw new UnsupportedOperationException(name() + " fits nothing");

@@ -69,12 +69,22 @@ public final class Tasks {
   }
 
   /**
-   * The task that a model was trained for: as training here noted it, else as PEFT or the
+   * What a model is to do: choose among labels that options name, or else what it was trained for:
+   * as training here noted it, else as PEFT or the
    * architecture's name says.
    *
    * @throws InputException if the folder has no trained head
    */
   public static Task of(ModelFolder folder, TaskOptions options) {
+    return ZeroShot.isAsked(options) ? ZeroShot.of(folder, options) : learned(folder, options);
+  }
+
+  /** What a folder's model was trained for, whatever else it may be used for. */
+  static Task learned(ModelFolder folder) {
+    return learned(folder, TaskOptions.NONE);
+  }
+
+  private static Task learned(ModelFolder folder, TaskOptions options) {
     String noted = folder.attune().path("task").asText("");
     TaskType type = noted.isEmpty() ? told(folder) : named(noted);
     check(type, options);

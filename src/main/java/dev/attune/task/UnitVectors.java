@@ -44,6 +44,11 @@ final class UnitVectors {
       }
 
       @Override
+      public float[] losses() {
+        return vectors.losses();
+      }
+
+      @Override
       public int right() {
         return vectors.right();
       }

@@ -64,7 +64,7 @@ public final class Evaluator {
   /**
    * The task with what stands on the model's outputs, as these are now.
    *
-   * @param train the training data encoded for evaluation
+   * @param train what it is fitted to: see {@link Task#fitting}
    */
   public static Task fitted(
       Task task, EncodedDataset train, Model model, Tape tape, Inference inference) {
@@ -79,7 +79,7 @@ public final class Evaluator {
       Inference inference,
       BooleanSupplier stopRequested) {
     Calibration fitting = task.fitting(train);
-    inference.run(model, tape, train, null, fitting, stopRequested);
+    inference.run(model, tape, train, Objective.read(task), fitting, stopRequested);
     return fitting.calibrated();
   }
 
@@ -149,7 +149,7 @@ public final class Evaluator {
           }
         };
     boolean hasLoss = task.hasLoss(data);
-    Objective objective = hasLoss ? new Objective(task, 0f) : null;
+    Objective objective = hasLoss ? new Objective(task, 0f) : Objective.read(task);
     inference.run(model, tape, data, objective, reading, stopRequested);
     last = measurement.metrics();
     Map<String, Double> values = new LinkedHashMap<>();

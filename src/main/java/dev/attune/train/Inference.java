@@ -83,21 +83,25 @@ public final class Inference implements AutoCloseable {
     tape.begin(false);
     Tensor output = model.forward(tape, inputs);
     double loss = Double.NaN;
+    int losses = 0;
     if (objective != null) {
-      loss = staging.sumLosses(objective.apply(tape, model, output, staging));
+      losses = objective.apply(tape, model, output, staging);
+      loss = staging.sumLosses(losses);
     }
-    reading.add(batch, new Output(output, loss));
+    reading.add(batch, new Output(output, loss, losses));
   }
 
   /** Fetches logits when they are asked for: a language model's nobody reads. */
   private final class Output implements ModelOutput {
     private final Tensor tensor;
     private final double loss;
+    private final int lossCount;
     private FloatBuffer logits;
 
-    Output(Tensor tensor, double loss) {
+    Output(Tensor tensor, double loss, int lossCount) {
       this.tensor = tensor;
       this.loss = loss;
+      this.lossCount = lossCount;
     }
 
     @Override
@@ -121,6 +125,11 @@ public final class Inference implements AutoCloseable {
     @Override
     public double loss() {
       return loss;
+    }
+
+    @Override
+    public float[] losses() {
+      return staging.losses(lossCount);
     }
 
     @Override
