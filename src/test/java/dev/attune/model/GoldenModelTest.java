@@ -66,6 +66,10 @@ class GoldenModelTest {
           "modernbert",
           "modernbert_bias",
           "modernbert_token",
+          "deberta",
+          "deberta_own",
+          "deberta_c2p",
+          "deberta_p2c",
           "gpt2",
           "gpt2_cls",
           "llama",
@@ -163,7 +167,7 @@ class GoldenModelTest {
 
   /** Running blocks again in backward gives the same gradients, bit for bit, dropout included. */
   @ParameterizedTest
-  @ValueSource(strings = {"bert", "bert_token", "gpt2", "llama", "qwen3", "gpt_neox", "gpt2_cls"})
+  @ValueSource(strings = {"bert", "bert_token", "gpt2", "llama", "qwen3", "gpt_neox", "gpt2_cls", "deberta"})
   void checkpointsChangeNothing(String family) {
     for (Backends.Target target : Backends.best().toList()) {
       assertArrayEquals(
