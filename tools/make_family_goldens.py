@@ -36,6 +36,10 @@ modern = dict(sizes, pad_token_id=0, bos_token_id=1, cls_token_id=1, eos_token_i
               local_attention=8, layer_types=["full_attention", "sliding_attention", "sliding_attention", "full_attention"],
               rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 1000.0},
                                "sliding_attention": {"rope_type": "default", "rope_theta": 20.0}})
+# What DeBERTa-v3 says of itself, in small: rows for 16 buckets of distances to each side.
+deberta = dict(sizes, **dry, relative_attention=True, position_buckets=16, norm_rel_ebd="layer_norm", share_att_key=True,
+               pos_att_type="p2c|c2p", max_relative_positions=-1, position_biased_input=False, type_vocab_size=0, layer_norm_eps=1e-7,
+               pooler_dropout=0.0)
 
 CASES = {
     # name: (class, config class, what the config says beyond labels, number of layers)
@@ -89,6 +93,13 @@ CASES = {
     "modernbert_mlm": ("ModernBertForMaskedLM", "ModernBertConfig", modern | dict(layer_types=["full_attention", "sliding_attention"]), 2),
     "modernbert_mlm_bias": ("ModernBertForMaskedLM", "ModernBertConfig", modern | dict(layer_types=["sliding_attention"],
         norm_bias=True, classifier_bias=True, decoder_bias=False, classifier_activation="silu"), 1),
+    "deberta": ("DebertaV2ForSequenceClassification", "DebertaV2Config", deberta | dict(max_position_embeddings=142), 2),
+    # Products of their own for positions, no buckets and a range that texts exceed, absolute positions and types too,
+    # narrow embeddings.
+    "deberta_own": ("DebertaV2ForSequenceClassification", "DebertaV2Config", deberta | dict(share_att_key=False, position_buckets=-1,
+        max_relative_positions=9, norm_rel_ebd="none", position_biased_input=True, type_vocab_size=2, embedding_size=8), 2),
+    "deberta_c2p": ("DebertaV2ForTokenClassification", "DebertaV2Config", deberta | dict(pos_att_type=["c2p"]), 1),
+    "deberta_p2c": ("DebertaV2ForQuestionAnswering", "DebertaV2Config", deberta | dict(pos_att_type="p2c", share_att_key=False), 1),
 }
 
 

@@ -8,7 +8,7 @@
 
 #include "attention_bias.h"
 #include "attention_gemm.h"
-#include "attention_math.h"
+#include "attention_gradient.h"
 #include "attention_pack.h"
 #include "attention_schedule.h"
 #include "attention_tiles.h"
@@ -49,54 +49,6 @@ struct BackwardScratch {
 constexpr int64_t kSlotFloats =
     static_cast<int64_t>((kWorkspaceBytes - kScheduleBytes - sizeof(BackwardScratch)) / sizeof(float));
 static_assert(kSlotFloats >= 2 * 65535 + 1, "the longest row of a bias has room");
-
-// scores -> probabilities (with dropout), dscores (holding dP^T) -> gradients of the scaled scores, which `diagonals`
-// also takes with kDiagonals.
-template <class Cell, bool kDropout, bool kDiagonals>
-static inline void softmax_tile_bwd(const AttentionProblem& a, float* scores, float* dscores, float* dscores_pairs,
-                                    DiagonalSums& diagonals, int64_t keys, int64_t vectors, const float* lse,
-                                    const float* dots, int64_t row, int64_t head, int64_t j0) {
-  constexpr bool rounded = Cell::kWidth == 2;
-  const vf c = splat(a.log2_scale());
-  for (int64_t v = 0; v < vectors; ++v) {
-    const vf base = load(lse + v * W);
-    const vf dot = load(dots + v * W);
-    ProbabilityDropout dropout(a, row + v * W, head);
-    auto gradient = [&](int64_t key, int lane) {
-      float* score = scores + key * kBlock;
-      float* dscore = dscores + key * kBlock;
-      vf p = exp2_of<rounded>(fma(load(score + v * W), c, -base));
-      vf dp = load(dscore + v * W);
-      vf kept = p;
-      if constexpr (kDropout) {
-        vf multiplier = dropout.multiplier(lane);
-        kept *= multiplier;
-        dp *= multiplier;
-      }
-      vf ds = p * (dp - dot);
-      if constexpr (kDiagonals) diagonals.add(key, v, ds);
-      store_over_queries(Cell(), score, v * W, kept);
-      store_over_queries(Cell(), dscore, v * W, ds);
-      return ds;
-    };
-    int64_t j = 0;
-    for (; j + 8 <= keys; j += 8) {
-      if constexpr (kDropout) dropout.generate((j0 + j) / 8);
-#pragma GCC unroll 4
-      for (int i = 0; i < 8; i += 2) {
-        vf even = gradient(j + i, i);
-        vf odd = gradient(j + i + 1, i + 1);
-        if constexpr (rounded) store_over_keys(Cell(), dscores_pairs + v * W, j + i, even, odd);
-      }
-    }
-    if (kDropout && j < keys) dropout.generate((j0 + j) / 8);
-    for (int i = 0; j < keys; j += 2, i += 2) {
-      vf even = gradient(j, i);
-      vf odd = j + 1 < keys ? gradient(j + 1, i + 1) : vf{};
-      if constexpr (rounded) store_over_keys(Cell(), dscores_pairs + v * W, j, even, odd);
-    }
-  }
-}
 
 template <class Cell, class T>
 struct Backward {
@@ -217,16 +169,16 @@ struct Backward {
       product<Cell, kRowCells, 1>(s.scores, kBlock, s.k + at * kRowCells, s.q, kBlock, keys, vectors, cells, biased);
       product<Cell, kRowCells, 1>(s.dscores, kBlock, s.v + at * kRowCells, s.dout, kBlock, keys, vectors, cells, false);
       hide(a, b, s.scores, i0, vectors, j0, keys);
-      auto softmax = [&](auto dropout, auto diagonals) {
-        softmax_tile_bwd<Cell, decltype(dropout)::value, decltype(diagonals)::value>(
-            a, s.scores, s.dscores, s.dscores_pairs, s.diagonals, keys, vectors, s.lse, s.dots, row, head, j0);
+      auto softmax = [&](auto& taker) {
+        softmax_bwd<Cell>(a, s.scores, s.dscores, s.dscores_pairs, taker, keys, vectors, s.lse, s.dots, row, head, j0);
       };
       if (sums != nullptr) {
         s.diagonals.clear(vectors, keys);
-        a.dropout.on() ? softmax(std::true_type(), std::true_type()) : softmax(std::false_type(), std::true_type());
+        softmax(s.diagonals);
         s.diagonals.add_to(sums, a, b, i0, j0);
       } else {
-        a.dropout.on() ? softmax(std::true_type(), std::false_type()) : softmax(std::false_type(), std::false_type());
+        NoSums nothing;
+        softmax(nothing);
       }
       if (kKeyGradients) {
         int64_t k_cells = (rows + Cell::kWidth - 1) / Cell::kWidth;
@@ -266,15 +218,7 @@ struct Backward {
       pack_summed(Cell(), s.dout_rows, dout_from, dense, rows, a.D);
     }
     row_dots(s.dots, dout_from, dense, out + row * dense + head * a.D, dense, rows, vectors, a.D);
-    const float* lse_from = lse + head * queries + row - a.cu_q[0];
-    for (int64_t v = 0; v < vectors; ++v) {
-      // Lanes without a query, and queries that see no key, get probability exp2(-inf) = 0.
-      vf value = load_some(lse_from + v * W, rows - v * W) * kLog2e;
-      vi used;
-      for (int i = 0; i < W; ++i) used[i] = v * W + i < rows ? -1 : 0;
-      used &= value != -kInfinity;
-      store(s.lse + v * W, select(used, value, splat(kInfinity)));
-    }
+    load_lse(s.lse, lse + head * queries + row - a.cu_q[0], rows, vectors);
   }
 };
 static_assert(sizeof(BackwardScratch) + kScheduleBytes <= kWorkspaceBytes, "backward scratch");

@@ -199,6 +199,38 @@ attune_status attune_relative_bias_fwd(attune_context* ctx, float* out, const fl
 attune_status attune_relative_bias_bwd(attune_context* ctx, float* dtable, const float* dout, const int32_t* buckets,
                                        int64_t H, int64_t reach, int64_t K, int32_t accumulate);
 
+// ---- disentangled attention --------------------------------------------------------------------
+
+// Attention whose scores know content and relative position apart (He et al., DeBERTa, 2021), over packed rows where
+// every row sees its whole sequence. The score of query i and key j of a sequence is
+//   scale * (q_i . k_j + q_i . pos_key[place] + k_j . pos_query[place]),
+//   place = places[reach + o], o = i - j clamped to -reach..reach.
+//   q, k, v (N, H, D) dtype with row stride `stride`; out (N, H, D) dense; lse (H, N) f32: log-sum-exp of the scores.
+//   pos_key (content to position) and pos_query (position to content) (P, H, D) dtype with row stride `pos_stride`,
+//   the same for all sequences; null: the score has no such term. places (2 reach + 1) i32: rows of them, each the one
+//   before it or the next; another, or one outside 0..P-1, is INVALID_ARGUMENT (where the device finds it: outside
+//   0..P-1 alone). Sequence b owns rows cu_seqlens[b]..cu_seqlens[b+1].
+//   Dropout on the probabilities as in attention. No matrix of N x N, nor of N x P, lies in memory.
+attune_status attune_disentangled_attention_fwd(attune_context* ctx, void* out, float* lse, const void* q,
+                                                const void* k, const void* v, const void* pos_key,
+                                                const void* pos_query, const int32_t* places, const int32_t* cu_seqlens,
+                                                int64_t N, int64_t stride, int64_t pos_stride, int64_t B,
+                                                int64_t max_length, int64_t H, int64_t D, int64_t P, int64_t reach,
+                                                float scale, float p, int64_t seed, int64_t stream, int32_t dtype);
+
+// Overwrites dq, dk, dv (N, H, D) with the stride of q, k, v, and dpos_key, dpos_query (P, H, D) with that of pos_key
+// and pos_query: the sums over all sequences; null where not wanted. Sums of the positions are made in `groups` groups
+// of sequences, which depend on cu_seqlens alone, and then added in rising order. scratch f32, with Dw = D rounded up
+// to a multiple of 16: (groups, H, 2, P, Dw) of those sums and (N, H, Dw).
+attune_status attune_disentangled_attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, void* dpos_key,
+                                                void* dpos_query, float* scratch, const void* dout, const void* q,
+                                                const void* k, const void* v, const void* pos_key,
+                                                const void* pos_query, const void* out, const float* lse,
+                                                const int32_t* places, const int32_t* cu_seqlens, int64_t N,
+                                                int64_t stride, int64_t pos_stride, int64_t B, int64_t max_length,
+                                                int64_t H, int64_t D, int64_t P, int64_t reach, int64_t groups,
+                                                float scale, float p, int64_t seed, int64_t stream, int32_t dtype);
+
 // ---- layer norm --------------------------------------------------------------------------------
 
 // Fused dropout, residual add, layer norm, dropout:

@@ -3,6 +3,7 @@ package dev.attune.model;
 import dev.attune.model.Names.Module;
 import dev.attune.ops.Add;
 import dev.attune.ops.Attention;
+import dev.attune.ops.DisentangledAttention;
 import dev.attune.ops.Dropout;
 import dev.attune.ops.GatedMlp;
 import dev.attune.ops.GatherRows;
@@ -19,6 +20,7 @@ import dev.attune.store.Part;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 
 /**
@@ -59,6 +61,7 @@ final class Block {
   private final TransformerConfig config;
   private final Norm beforeAttention; // null where none stands there; likewise the others
   private final Projection queryKeyValue;
+  private final Projection positions; // of rows by distance, where those have products of their own
   private final Parameter queryNorm;
   private final Parameter keyNorm;
   private final Projection attentionOut;
@@ -86,6 +89,7 @@ final class Block {
             ? norm(builder, names.of(Module.ATTENTION_NORM, label))
             : null;
     this.queryKeyValue = queryKeyValue(builder, names, label);
+    this.positions = positions(builder, names, label);
     this.queryNorm =
         a.normalizesHeads()
             ? builder.vector(names.of(Module.QUERY_NORM, label) + ".weight", a.headSize())
@@ -149,6 +153,24 @@ final class Block {
         builder, names, modules, List.of(query, keyValue, keyValue), config.width(), a.bias());
   }
 
+  /** What keys meet, then what queries meet, of rows by distance. */
+  private Projection positions(ParameterBuilder builder, Names names, String label) {
+    TransformerConfig.DisentangledPositions d = config.disentangled();
+    if (d == null || d.sharesProducts()) {
+      return null;
+    }
+    int width = config.attention().heads() * config.attention().headSize();
+    List<String> modules = new ArrayList<>();
+    if (d.positionToContent()) {
+      modules.add(names.of(Module.POSITION_QUERY, label));
+    }
+    if (d.contentToPosition()) {
+      modules.add(names.of(Module.POSITION_KEY, label));
+    }
+    List<Integer> rows = Collections.nCopies(modules.size(), width);
+    return product(builder, names, modules, rows, config.width(), true);
+  }
+
   /** Declares a product of several modules; or of one that has the rows of them all. */
   private static Projection product(
       ParameterBuilder builder,
@@ -178,7 +200,7 @@ final class Block {
   }
 
   /**
-   * @param distances (H, 2 reach + 1) f32, what scores get by distance, or null
+   * @param distances what scores get by distance
    * @param cache null in training and evaluation: every row sees the rows of the batch
    */
   State forward(
@@ -186,23 +208,59 @@ final class Block {
       State state,
       Inputs inputs,
       Place at,
-      Tensor distances,
+      Positions.Distances distances,
       KeyValueCache.Layer cache) {
     Normed in = enter(tape, state);
     Tensor projected = Linear.apply(tape, in.out(), queryKeyValue);
     projected = placed(tape, projected, true, true, at, inputs.positions());
     Tensor context =
         cache == null
-            ? Attention.apply(
-                tape,
-                at.heads,
-                projected,
-                distances,
-                inputs.cuSeqlens(),
-                inputs.segments(),
-                inputs.maxLength())
+            ? attend(tape, at.heads, projected, inputs, distances)
             : cache.attend(tape, at.heads, projected, inputs);
     return finish(tape, Linear.apply(tape, context, attentionOut), in.sum());
+  }
+
+  private Tensor attend(
+      Tape tape,
+      Attention.Heads heads,
+      Tensor projected,
+      Inputs inputs,
+      Positions.Distances distances) {
+    TransformerConfig.DisentangledPositions d = config.disentangled();
+    if (d == null) {
+      return Attention.apply(
+          tape,
+          heads,
+          projected,
+          distances.shared(),
+          inputs.cuSeqlens(),
+          inputs.segments(),
+          inputs.maxLength());
+    }
+    Tensor rows = Dropout.apply(tape, distances.shared(), d.dropout());
+    // Of the product of the rows of the sequences only those that scores read, where it can be cut.
+    boolean isWhole = positions == null && queryKeyValue.weight().isQuantized();
+    long width = heads.queryWidth();
+    Projection product =
+        positions != null
+            ? positions
+            : isWhole
+                ? queryKeyValue
+                : queryKeyValue.columns(
+                    d.positionToContent() ? 0 : width, d.contentToPosition() ? 2 * width : width);
+    int key = isWhole || d.positionToContent() ? 1 : 0;
+    return DisentangledAttention.apply(
+        tape,
+        heads,
+        projected,
+        new DisentangledAttention.Positions(
+            Linear.apply(tape, rows, product),
+            d.positionToContent() ? 0 : DisentangledAttention.Positions.NONE,
+            d.contentToPosition() ? key : DisentangledAttention.Positions.NONE,
+            distances.places()),
+        inputs.cuSeqlens(),
+        inputs.segments(),
+        inputs.maxLength());
   }
 
   /**
@@ -220,12 +278,13 @@ final class Block {
       State state,
       Inputs inputs,
       Place at,
-      Tensor distances,
+      Positions.Distances distances,
       long rows,
       long positions) {
     long B = inputs.sequences();
-    boolean isPlaced = !at.heads.causal() && (at.heads.window() > 0 || distances != null);
-    isPlaced |= positions == 0 && at.turnsFirst;
+      boolean isPlaced =
+          !at.heads.causal() && (at.heads.window() > 0 || distances.shared() != null);
+      isPlaced |= positions == 0 && at.turnsFirst;
     if (queryKeyValue.weight().isQuantized() || isPlaced) {
       // Packed together, the three cannot be told apart; and attention takes a lone row for the
       // last of its sequence, from which it counts windows and distances.

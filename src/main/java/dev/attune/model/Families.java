@@ -6,6 +6,7 @@ import dev.attune.kernels.Backend;
 import dev.attune.model.Names.Module;
 import dev.attune.model.albert.Albert;
 import dev.attune.model.bert.Bert;
+import dev.attune.model.deberta.Deberta;
 import dev.attune.model.distilbert.DistilBert;
 import dev.attune.model.electra.Electra;
 import dev.attune.model.gpt2.Gpt2;
@@ -78,6 +79,7 @@ public final class Families {
           encoder("albert", "Albert", Albert::family),
           encoder("mpnet", "MPNet", MpNet::family),
           encoder("modernbert", "ModernBert", ModernBert::family),
+          encoder("deberta-v2", "DebertaV2", Deberta::family),
           new Entry("gpt2", "GPT2", "LMHeadModel", Gpt2::family),
           new Entry("gpt_neox", "GPTNeoX", CAUSAL, GptNeox::family),
           new Entry("llama", "Llama", CAUSAL, Llama::family),

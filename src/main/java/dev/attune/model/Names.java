@@ -20,6 +20,8 @@ public final class Names {
     EMBEDDING_PROJECTION,
     /** Numbers by distance that the scores of all layers get. */
     RELATIVE_POSITION,
+    /** On rows by distance, where these are rows. */
+    RELATIVE_NORM,
     FINAL_NORM,
     /** The last product of a language model; outside the body. */
     VOCABULARY,
@@ -36,6 +38,10 @@ public final class Names {
     QUERY_KEY_VALUE,
     QUERY_NORM,
     KEY_NORM,
+    /** What queries are to rows by distance. */
+    POSITION_QUERY,
+    /** What keys are to rows by distance. */
+    POSITION_KEY,
     ATTENTION_OUT,
     /** Before the feed-forward part; with norms after sub-layers alone, that after it. */
     FEED_FORWARD_NORM,

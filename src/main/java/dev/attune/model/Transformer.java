@@ -4,13 +4,13 @@ import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
 import dev.attune.model.Block.State;
 import dev.attune.model.Names.Module;
+import dev.attune.model.TransformerConfig.EmbeddingProjection;
 import dev.attune.ops.Attention;
 import dev.attune.ops.Dropout;
 import dev.attune.ops.Embedding;
 import dev.attune.ops.GatherRows;
 import dev.attune.ops.Linear;
 import dev.attune.ops.Projection;
-import dev.attune.ops.RelativeBias;
 import dev.attune.ops.Rope;
 import dev.attune.store.Depth;
 import dev.attune.store.Parameter;
@@ -40,8 +40,7 @@ public final class Transformer implements AutoCloseable {
   private final Embedding.Table type;
   private final Norm embeddingNorm;
   private final Projection projection;
-  private final Parameter relative;
-  private Buffer buckets; // of distances; null where scores do not depend on them
+  private final Positions relative; // null where scores do not depend on distances
   private final List<Placed> layers = new ArrayList<>();
   private final boolean keepsEmbeddings;
   private int keptLayers; // from the embeddings on, where these are kept as they are
@@ -72,23 +71,25 @@ public final class Transformer implements AutoCloseable {
             builder.tableAdapter(wordName, V, e.width()));
     this.position = table(builder, names, Module.POSITION, e.positions(), e.width());
     this.type = table(builder, names, Module.TYPE, e.types(), e.width());
+    boolean normIsWide = e.projection() == EmbeddingProjection.BEFORE_NORM;
     this.embeddingNorm =
         e.isNormalized()
-            ? Norm.declare(builder, names.of(Module.EMBEDDING_NORM), config.norms(), e.width())
+            ? Norm.declare(
+                builder,
+                names.of(Module.EMBEDDING_NORM),
+                config.norms(),
+                normIsWide ? config.width() : e.width())
             : null;
     this.projection =
         e.isProjected()
             ? Projection.declare(
-                builder, names.of(Module.EMBEDDING_PROJECTION), config.width(), e.width(), true)
+                builder,
+                names.of(Module.EMBEDDING_PROJECTION),
+                config.width(),
+                e.width(),
+                !normIsWide)
             : null;
-    TransformerConfig.RelativePositions r = config.relative();
-    this.relative =
-        r == null
-            ? null
-            : builder.matrix(
-                names.of(Module.RELATIVE_POSITION) + ".weight",
-                r.rows(),
-                config.attention().heads());
+    this.relative = Positions.declare(builder, config, names);
     Map<String, Block> blocks = new HashMap<>();
     for (TransformerConfig.Layer layer : config.layers()) {
       Block block =
@@ -131,16 +132,7 @@ public final class Transformer implements AutoCloseable {
   void allocate(Backend allocator) {
     this.backend = allocator;
     if (relative != null) {
-      TransformerConfig.RelativePositions r = config.relative();
-      int[] ofDistances =
-          RelativeBias.buckets(
-              r.maxDistance(), r.buckets(), r.maxDistance(), !config.attention().isCausal());
-      buckets = Buffer.allocate(allocator, (long) ofDistances.length * Integer.BYTES, false);
-      ByteBuffer bytes =
-          ByteBuffer.allocateDirect(ofDistances.length * Integer.BYTES)
-              .order(ByteOrder.nativeOrder());
-      bytes.asIntBuffer().put(ofDistances);
-      buckets.write(0, bytes);
+      relative.allocate(allocator);
     }
     place(config.maxLength());
   }
@@ -179,7 +171,7 @@ public final class Transformer implements AutoCloseable {
               a.dropout(),
               a.isCausal(),
               layer.window(),
-              a.scale());
+              config.scoreScale());
       Rotary rotary = layer.rotary();
       boolean scales = rotary != null && rotary.scale() != 1;
       made.add(new Block.Place(heads, ropeTable(rotary, length), scales));
@@ -243,7 +235,7 @@ public final class Transformer implements AutoCloseable {
 
   /** The last hidden states of every row: (N,C). */
   public Tensor forward(Tape tape, Inputs inputs) {
-    return last(tape, stack(tape, inputs, distances(tape), null, layers.size()));
+    return last(tape, stack(tape, inputs, distances(tape, inputs), null, layers.size()));
   }
 
   /**
@@ -266,7 +258,7 @@ public final class Transformer implements AutoCloseable {
 
   private Tensor forwardSome(Tape tape, Inputs inputs, long rows, long positions) {
     int before = layers.size() - 1;
-    Tensor distances = distances(tape);
+    Positions.Distances distances = distances(tape, inputs);
     State state = stack(tape, inputs, distances, null, before);
     Block block = layers.get(before).block;
     Block.Place at = place(before, inputs);
@@ -281,7 +273,7 @@ public final class Transformer implements AutoCloseable {
    * @return (M,C)
    */
   public Tensor forwardRows(Tape tape, Inputs inputs, KeyValueCache cache, long rows, long M) {
-    State state = stack(tape, inputs, null, cache, layers.size());
+    State state = stack(tape, inputs, Positions.Distances.NONE, cache, layers.size());
     Tensor[] some = new Tensor[state.parts().length];
     for (int i = 0; i < some.length; i++) {
       some[i] = GatherRows.apply(tape, state.parts()[i], rows, M);
@@ -291,14 +283,14 @@ public final class Transformer implements AutoCloseable {
 
   /** Runs new rows for what they leave in the cache. */
   public void fill(Tape tape, Inputs inputs, KeyValueCache cache) {
-    stack(tape, inputs, null, cache, layers.size());
+    stack(tape, inputs, Positions.Distances.NONE, cache, layers.size());
   }
 
-  /** What scores get by distance, of this pass: (H, 2 reach + 1) f32, or null. */
-  private Tensor distances(Tape tape) {
+  /** What scores get by distance in this pass. */
+  private Positions.Distances distances(Tape tape, Inputs inputs) {
     return relative == null
-        ? null
-        : RelativeBias.apply(tape, relative, buckets.address(), config.relative().maxDistance());
+        ? Positions.Distances.NONE
+        : relative.of(tape, inputs.maxLength());
   }
 
   private Tensor last(Tape tape, State state) {
@@ -310,10 +302,16 @@ public final class Transformer implements AutoCloseable {
   }
 
   /** Runs the embeddings and the first {@code count} layers. */
-  private State stack(Tape tape, Inputs inputs, Tensor distances, KeyValueCache cache, int count) {
+  private State stack(
+      Tape tape,
+      Inputs inputs,
+      Positions.Distances distances,
+      KeyValueCache cache,
+      int count) {
+    Tensor shared = distances.shared();
     Supplier<Tensor[]> embedding = () -> new Tensor[] {embed(tape, inputs)};
     Tensor[] out =
-        tape.training() && keepsEmbeddings ? tape.untrained(distances, embedding) : embedding.get();
+        tape.training() && keepsEmbeddings ? tape.untrained(shared, embedding) : embedding.get();
     for (int i = 0; i < count; i++) {
       Block block = layers.get(i).block;
       Block.Place at = place(i, inputs);
@@ -323,9 +321,9 @@ public final class Transformer implements AutoCloseable {
       Tensor[] in = out;
       out =
           tape.training() && i < keptLayers
-              ? tape.untrained(distances, () -> layer.apply(in))
+              ? tape.untrained(shared, () -> layer.apply(in))
               : Recomputation.apply(tape, in, layer);
-      tape.keepOnly(out[0], out[out.length - 1], distances);
+      tape.keepOnly(out[0], out[out.length - 1], shared);
     }
     return State.of(out);
   }
@@ -342,19 +340,23 @@ public final class Transformer implements AutoCloseable {
             inputs.positions(),
             inputs.typeIds());
     float dropout = config.embeddings().dropout();
+    boolean normIsLast = config.embeddings().projection() == EmbeddingProjection.BEFORE_NORM;
+    if (normIsLast) {
+      x = Linear.apply(tape, x, projection);
+    }
     x =
         embeddingNorm == null
             ? Dropout.apply(tape, x, dropout)
             : embeddingNorm.after(tape, x, null, 0f, dropout);
-    return projection == null ? x : Linear.apply(tape, x, projection);
+    return projection == null || normIsLast ? x : Linear.apply(tape, x, projection);
   }
 
   @Override
   public void close() {
     tables.values().forEach(Buffer::close);
     outgrown.forEach(Buffer::close);
-    if (buckets != null) {
-      buckets.close();
+    if (relative != null) {
+      relative.close();
     }
   }
 }

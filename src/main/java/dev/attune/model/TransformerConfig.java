@@ -13,11 +13,20 @@ import java.util.List;
  * Attention#scale}.
  */
 public final class TransformerConfig {
+  /** The product that brings the width of the embeddings to that of the model. */
+  public enum EmbeddingProjection {
+    NONE,
+    /** At the end, with a bias. */
+    LAST,
+    /** Before the norm, without a bias. */
+    BEFORE_NORM
+  }
+
   /**
    * What makes the first rows.
    *
    * @param width E of the tables; C unless a product brings them to it
-   * @param isProjected whether that product is there
+   * @param projection that product
    * @param positions rows of the table of positions; 0: there is none
    * @param positionOffset row of that table of a sequence's first token
    * @param types rows of the table of token types; 0: there is none
@@ -26,7 +35,7 @@ public final class TransformerConfig {
    */
   public record Embeddings(
       int width,
-      boolean isProjected,
+      EmbeddingProjection projection,
       int positions,
       int positionOffset,
       int types,
@@ -34,34 +43,43 @@ public final class TransformerConfig {
       float dropout) {
     /** Word embeddings alone. */
     public static Embeddings ofWidth(int width) {
-      return new Embeddings(width, false, 0, 0, 0, false, 0f);
+      return new Embeddings(width, EmbeddingProjection.NONE, 0, 0, 0, false, 0f);
     }
 
     /** With a product to the model's width behind them. */
     public Embeddings projected() {
-      return new Embeddings(width, true, positions, positionOffset, types, isNormalized, dropout);
+      return projected(EmbeddingProjection.LAST);
+    }
+
+    /** With a product to the model's width. */
+    public Embeddings projected(EmbeddingProjection place) {
+      return new Embeddings(width, place, positions, positionOffset, types, isNormalized, dropout);
+    }
+
+    boolean isProjected() {
+      return projection != EmbeddingProjection.NONE;
     }
 
     /** With a table of learned positions, whose row {@code offset} is that of a first token. */
     public Embeddings positions(int rows, int offset) {
-      return new Embeddings(width, isProjected, rows, offset, types, isNormalized, dropout);
+      return new Embeddings(width, projection, rows, offset, types, isNormalized, dropout);
     }
 
     /** With a table of token types. */
     public Embeddings types(int rows) {
       return new Embeddings(
-          width, isProjected, positions, positionOffset, rows, isNormalized, dropout);
+          width, projection, positions, positionOffset, rows, isNormalized, dropout);
     }
 
     /** With a norm. */
     public Embeddings normalized() {
-      return new Embeddings(width, isProjected, positions, positionOffset, types, true, dropout);
+      return new Embeddings(width, projection, positions, positionOffset, types, true, dropout);
     }
 
     /** With dropout behind all that. */
     public Embeddings dropout(float probability) {
       return new Embeddings(
-          width, isProjected, positions, positionOffset, types, isNormalized, probability);
+          width, projection, positions, positionOffset, types, isNormalized, probability);
     }
   }
 
@@ -196,6 +214,37 @@ public final class TransformerConfig {
    */
   public record RelativePositions(int rows, int buckets, int maxDistance) {}
 
+  /**
+   * Rows by the distance of key and query, which the queries and keys of every layer meet (He et
+   * al., DeBERTa, 2021).
+   *
+   * @param buckets of distances to each side, which grow with the distance; 0: none is shared
+   * @param maxDistance from which on all distances are one
+   * @param contentToPosition whether queries meet them
+   * @param positionToContent whether keys meet them
+   * @param sharesProducts whether a layer projects them as it does its rows
+   * @param isNormalized whether a norm stands on them
+   * @param dropout on them, in every layer
+   */
+  public record DisentangledPositions(
+      int buckets,
+      int maxDistance,
+      boolean contentToPosition,
+      boolean positionToContent,
+      boolean sharesProducts,
+      boolean isNormalized,
+      float dropout) {
+    /** Terms of a score, content to content included. */
+    public int terms() {
+      return 1 + (contentToPosition ? 1 : 0) + (positionToContent ? 1 : 0);
+    }
+
+    /** Rows of their table. */
+    public int rows() {
+      return 2 * (buckets == 0 ? maxDistance : buckets);
+    }
+  }
+
   /** Where the norms of a layer stand. */
   public enum Place {
     /** Before each sub-layer, and behind the last layer: the stream itself is never normalized. */
@@ -280,6 +329,7 @@ public final class TransformerConfig {
   private Norms norms;
   private List<Layer> layers = List.of();
   private RelativePositions relative;
+  private DisentangledPositions disentangled;
   private boolean parallel;
   private boolean tied;
   private float initializerRange = 0.02f;
@@ -342,6 +392,12 @@ public final class TransformerConfig {
       return this;
     }
 
+    /** Queries and keys meet rows by distance. */
+    public Builder disentangled(DisentangledPositions disentangled) {
+      config.disentangled = disentangled;
+      return this;
+    }
+
     /** Attention and feed-forward read the same stream (Wang and Komatsuzaki, GPT-J, 2021). */
     public Builder parallel(boolean parallel) {
       config.parallel = parallel;
@@ -375,8 +431,11 @@ public final class TransformerConfig {
           !c.parallel || (c.norms.place() == Place.BEFORE && !c.norms.isRms()),
           "parallel branches read layer norms before them");
       Check.state(
-          c.relative == null || !c.attention.isCausal(),
+          (c.relative == null && c.disentangled == null) || !c.attention.isCausal(),
           "causal attention over a cache knows no distances");
+      Check.state(
+          c.relative == null || c.disentangled == null,
+          "scores get numbers by distance, or meet rows by distance");
       if (c.maxLength < 1) {
         throw new InputException(
             "config.json: a table of "
@@ -404,11 +463,11 @@ public final class TransformerConfig {
     return maxLength;
   }
 
-  /** Whether longer sequences have positions too: rotary ones go on. */
+  /** Whether longer sequences have positions too: rotary ones go on, or distances alone. */
   boolean goesOn() {
     return embeddings.positions() == 0
         && relative == null
-        && layers.stream().allMatch(layer -> layer.rotary() != null);
+        && (disentangled != null || layers.stream().allMatch(layer -> layer.rotary() != null));
   }
 
   public Embeddings embeddings() {
@@ -440,6 +499,18 @@ public final class TransformerConfig {
   /** How scores depend on distances; null: they do not. */
   public RelativePositions relative() {
     return relative;
+  }
+
+  /** How queries and keys meet rows by distance; null: they do not. */
+  public DisentangledPositions disentangled() {
+    return disentangled;
+  }
+
+  /** Factor of the scores. */
+  float scoreScale() {
+    return disentangled == null
+        ? attention.scale()
+        : (float) (1 / Math.sqrt((double) attention.headSize() * disentangled.terms()));
   }
 
   /** Whether attention and feed-forward read the same stream. */

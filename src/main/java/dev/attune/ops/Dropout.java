@@ -1,6 +1,6 @@
 package dev.attune.ops;
 
-import dev.attune.core.Check;
+import dev.attune.kernels.calls.CastCall;
 import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
@@ -21,7 +21,7 @@ public final class Dropout implements Node {
   }
 
   /**
-   * @param inp of any shape; must have no other consumer
+   * @param inp of any shape
    * @param probability applied in training only
    */
   public static Tensor apply(Tape tape, Tensor inp, float probability) {
@@ -51,16 +51,26 @@ public final class Dropout implements Node {
 
   @Override
   public void backward(Tape tape) {
-    Check.state(inp.gradient() == 0, "the input of a dropout has a second consumer");
+    if (!inp.requiresGrad()) {
+      return;
+    }
+    // A second consumer has left a gradient: this one's is made in place and added.
+    boolean isShared = inp.gradient() != 0;
+    long dinp = tape.gradientOf(inp);
     tape.backend()
         .run(
             new DropoutCall(
-                tape.gradientOf(inp),
+                isShared ? out.gradient() : dinp,
                 out.gradient(),
                 out.rows() * out.cols(),
                 probability,
                 tape.seed(),
                 stream,
                 out.dtype()));
+    if (isShared) {
+      long count = out.rows() * out.cols();
+      tape.backend()
+          .run(new CastCall(dinp, out.gradient(), count, true, inp.dtype(), out.dtype()));
+    }
   }
 }

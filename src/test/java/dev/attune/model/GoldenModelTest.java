@@ -74,6 +74,10 @@ class GoldenModelTest {
           "mpnet_mlm",
           "modernbert_mlm",
           "modernbert_mlm_bias",
+          "deberta",
+          "deberta_own",
+          "deberta_c2p",
+          "deberta_p2c",
           "gpt2",
           "gpt2_cls",
           "llama",
@@ -177,7 +181,8 @@ class GoldenModelTest {
         "llama",
         "qwen3",
         "gpt_neox",
-        "gpt2_cls"
+        "gpt2_cls",
+        "deberta"
       })
   void checkpointsChangeNothing(String family) {
     for (Backends.Target target : Backends.best().toList()) {

@@ -126,6 +126,11 @@ public final class KernelCase {
     overwritten(tensor, Storage.of(type), count);
   }
 
+  /** Memory that the call may use as it likes: it starts as poison and nobody reads it after. */
+  public void scratch(String tensor, Storage storage, int count) {
+    add(tensor, storage, Role.SCRATCH, count, null, null);
+  }
+
   /** An output that starts as known random values, which are returned. */
   public double[] updated(String tensor, Storage storage, int count) {
     return updated(tensor, storage, draw(storage, count));
@@ -326,7 +331,7 @@ public final class KernelCase {
     memory.checkIntact(name + " on " + backend.description());
     Result result = new Result(new LinkedHashMap<>(), new LinkedHashMap<>());
     for (Spec spec : specs) {
-      if (spec.role() != Role.INPUT) {
+      if (spec.role() != Role.INPUT && spec.role() != Role.SCRATCH) {
         result.values.put(spec.name(), memory.values(spec.name()));
         result.bytes.put(spec.name(), memory.bytes(spec.name()));
       }

@@ -32,7 +32,9 @@ final class TestMemory {
     INPUT,
     OVERWRITTEN,
     /** Read and written. */
-    UPDATED
+    UPDATED,
+    /** Written, and of no interest afterwards; starts as poison. */
+    SCRATCH
   }
 
   /** A tensor to be laid out; {@code initial} null: poison. */

@@ -16,6 +16,8 @@ public enum Op {
   ATTENTION_BWD(AttentionCall.Backward.class),
   RELATIVE_BIAS_FWD(RelativeBiasCall.Forward.class),
   RELATIVE_BIAS_BWD(RelativeBiasCall.Backward.class),
+  DISENTANGLED_ATTENTION_FWD(DisentangledAttentionCall.Forward.class),
+  DISENTANGLED_ATTENTION_BWD(DisentangledAttentionCall.Backward.class),
   LAYER_NORM_FWD(LayerNormCall.Forward.class),
   LAYER_NORM_BWD(LayerNormCall.Backward.class),
   EMBEDDING_FWD(EmbeddingCall.Forward.class),

@@ -15,6 +15,7 @@ import dev.attune.kernels.calls.BinaryCrossEntropyCall;
 import dev.attune.kernels.calls.CastCall;
 import dev.attune.kernels.calls.CopyCall;
 import dev.attune.kernels.calls.CrossEntropyCall;
+import dev.attune.kernels.calls.DisentangledAttentionCall;
 import dev.attune.kernels.calls.DoraCall;
 import dev.attune.kernels.calls.DropoutCall;
 import dev.attune.kernels.calls.EmbeddingCall;
@@ -197,6 +198,11 @@ public final class TorchBackend implements Backend {
       case ATTENTION_BWD -> TorchAttention.backward(pool, step, (AttentionCall.Backward) call);
       case RELATIVE_BIAS_FWD -> TorchRelativeBias.forward((RelativeBiasCall.Forward) call);
       case RELATIVE_BIAS_BWD -> TorchRelativeBias.backward((RelativeBiasCall.Backward) call);
+      case DISENTANGLED_ATTENTION_FWD ->
+          TorchDisentangledAttention.forward(pool, step, (DisentangledAttentionCall.Forward) call);
+      case DISENTANGLED_ATTENTION_BWD ->
+          TorchDisentangledAttention.backward(
+              pool, step, (DisentangledAttentionCall.Backward) call);
       case LAYER_NORM_FWD -> TorchLayerNorm.forward(pool, step, (LayerNormCall.Forward) call);
       case LAYER_NORM_BWD -> TorchLayerNorm.backward(pool, step, (LayerNormCall.Backward) call);
       case EMBEDDING_FWD -> TorchRows.embeddingForward(pool, (EmbeddingCall.Forward) call);

@@ -1,0 +1,2 @@
+/** DeBERTa. */
+package dev.attune.model.deberta;
