@@ -15,7 +15,8 @@ import java.util.regex.Pattern;
 
 /**
  * Two simple baselines for a text classification folder: the majority guess, and multinomial
- * logistic regression on word and word-pair counts.
+ * logistic regression on word and word-pair counts. Of Chinese, which writes no spaces, each
+ * character counts as a word.
  *
  * <p>Run: {@code java tools/BagOfWords.java examples/reviews}. The folder holds {@code train.csv},
  * {@code validation.csv} and {@code test.csv} with the header {@code text,label}. The L2 strength
@@ -23,7 +24,7 @@ import java.util.regex.Pattern;
  * There is no randomness: the weights start at zero and each step uses every row.
  */
 public final class BagOfWords {
-  private static final Pattern WORD = Pattern.compile("[\\p{L}\\p{N}']+|[!?]");
+  private static final Pattern WORD = Pattern.compile("\\p{IsHan}|[\\p{L}\\p{N}'&&[^\\p{IsHan}]]+|[!?！？]");
   private static final double[] STRENGTHS = {0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3};
   private static final int STEPS = 2000;
 
