@@ -88,7 +88,7 @@ class TrainCommand implements Command {
       console.line(
           "Stopped after %d of %s. Go on with the same command and --resume.",
           outcome.folds().size(),
-          Count.many(arguments.config().smallInteger(RunOption.K_FOLD), "fold"));
+          Count.many(config.smallInteger(RunOption.K_FOLD), "fold"));
       return ExitStatus.INTERRUPTED;
     }
     console.out().print(FoldTable.of(outcome));

@@ -1,6 +1,6 @@
 package dev.attune.task;
 
-import static dev.attune.data.Findings.many;
+import static dev.attune.core.Count.many;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
