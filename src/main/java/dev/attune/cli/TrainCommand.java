@@ -75,8 +75,7 @@ class TrainCommand implements Command {
   private static int crossValidate(
       RunConfig config, Console console, StopSignal signal, ObjectNode result) {
     CrossValidation.Outcome outcome =
-        new CrossValidation(config, null, new View(console, signal), signal::requested)
-            .run();
+        new CrossValidation(config, null, new View(console, signal), signal::requested).run();
     result.setAll(CrossValidation.toJson(outcome));
     if (outcome.predictions() != null) {
       result.put("predictions", outcome.predictions().toString());
@@ -87,8 +86,7 @@ class TrainCommand implements Command {
     if (outcome.interrupted()) {
       console.line(
           "Stopped after %d of %s. Go on with the same command and --resume.",
-          outcome.folds().size(),
-          Count.many(config.smallInteger(RunOption.K_FOLD), "fold"));
+          outcome.folds().size(), Count.many(config.smallInteger(RunOption.K_FOLD), "fold"));
       return ExitStatus.INTERRUPTED;
     }
     console.out().print(FoldTable.of(outcome));
@@ -137,7 +135,10 @@ class TrainCommand implements Command {
     }
     console.line(
         "%s, %.3g epochs in %s%s",
-        Count.many(training.steps(), "step"), training.epochs(), Console.duration(seconds), ended(training));
+        Count.many(training.steps(), "step"),
+        training.epochs(),
+        Console.duration(seconds),
+        ended(training));
     if (training.tokensPerSecond() > 0) { // the first steps do not count
       console.line(
           "  %-12s %,.0f real tokens/s, %.1f examples/s%s",

@@ -282,9 +282,8 @@ final class Block {
       long rows,
       long positions) {
     long B = inputs.sequences();
-      boolean isPlaced =
-          !at.heads.causal() && (at.heads.window() > 0 || distances.shared() != null);
-      isPlaced |= positions == 0 && at.turnsFirst;
+    boolean isPlaced = !at.heads.causal() && (at.heads.window() > 0 || distances.shared() != null);
+    isPlaced |= positions == 0 && at.turnsFirst;
     if (queryKeyValue.weight().isQuantized() || isPlaced) {
       // Packed together, the three cannot be told apart; and attention takes a lone row for the
       // last of its sequence, from which it counts windows and distances.

@@ -309,7 +309,9 @@ final class PreparedRun implements AutoCloseable {
       throw new InputException(
           adapter.path()
               + " is an adapter with a head for "
-              + (labels == null ? Count.many(learned.outputs(), "output") : learned.labels().describe())
+              + (labels == null
+                  ? Count.many(learned.outputs(), "output")
+                  : learned.labels().describe())
               + (labels == null ? "" : ", the data has " + labels.describe())
               + ". An adapter is trained further with its head: give data with its labels, or merge"
               + " it and train the model that this makes");

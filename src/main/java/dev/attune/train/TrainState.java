@@ -71,8 +71,7 @@ final class TrainState {
     JsonNode bits = json.path("evaluated_rate_bits");
     if (bits.isArray()) {
       state.evaluatedRate = new double[bits.size()];
-      Arrays.setAll(
-          state.evaluatedRate, i -> Double.longBitsToDouble(bits.get(i).longValue()));
+      Arrays.setAll(state.evaluatedRate, i -> Double.longBitsToDouble(bits.get(i).longValue()));
     }
     return state;
   }

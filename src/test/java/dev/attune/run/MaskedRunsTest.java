@@ -177,7 +177,9 @@ class MaskedRunsTest {
         run.notes()::toString);
     assertTrue(Files.size(output.resolve("model.safetensors")) > 0);
     String lora =
-        run(scratch.resolve("no")).with(RunOption.FROM_SCRATCH).with(RunOption.LORA_R, "4")
+        run(scratch.resolve("no"))
+            .with(RunOption.FROM_SCRATCH)
+            .with(RunOption.LORA_R, "4")
             .with(RunOption.TASK, "classification")
             .refusal();
     assertTrue(lora.contains("--from-scratch does not go with --lora-r"), lora);
@@ -232,8 +234,7 @@ class MaskedRunsTest {
       assertTrue(length.getMessage().contains("43 tokens"), length.getMessage());
     }
     InputException other =
-        assertThrows(
-            InputException.class, () -> MaskModel.open(model, OpenOptions.DEFAULT, CPU));
+        assertThrows(InputException.class, () -> MaskModel.open(model, OpenOptions.DEFAULT, CPU));
     assertTrue(other.getMessage().contains("no masked language model"), other.getMessage());
   }
 

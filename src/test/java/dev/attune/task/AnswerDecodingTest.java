@@ -65,6 +65,11 @@ class AnswerDecodingTest {
     }
 
     @Override
+    public float[] losses() {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
     public int rows() {
       return batch.rows();
     }
