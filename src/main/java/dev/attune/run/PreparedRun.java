@@ -79,7 +79,7 @@ final class PreparedRun implements AutoCloseable {
     ModelFolder base =
         ModelFolder.openToTrain(
             given.text(RunOption.MODEL), given.text(RunOption.BASE_MODEL), fetching);
-    TrainPlan plan = base.isAdapter() ? asked.continuing(base) : asked;
+    TrainPlan plan = base.isAdapter() ? asked.continuing(base) : asked.ofModel();
     RunConfig config = plan.config();
     boolean asTurns = plan.task().generates() && base.hasChatTemplate();
     Datasets read =

@@ -18,6 +18,7 @@ import dev.attune.train.TrainerConfig;
 import dev.attune.train.TrainerConfig.Evaluations;
 import dev.attune.train.TrainerConfig.Evaluations.When;
 import dev.attune.train.TrainerConfig.Rates;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -64,15 +65,30 @@ record TrainPlan(
         optimizerConfig(config),
         factors(config, task),
         Frozen.of(config, task),
-        // What an adapter that is there says counts: see continuing.
-        isLocalAdapter(config) ? null : Adapters.of(config),
+        mayBeAdapter(config) ? null : Adapters.of(config),
         dropout(config),
         generation(config, task),
         newHead(config, task));
   }
 
-  private static boolean isLocalAdapter(RunConfig config) {
-    return ModelFolder.isAdapter(Path.of(config.text(RunOption.MODEL)));
+  /**
+   * Whether the model is an adapter, whose own rank and targets count then ({@link #continuing}), or
+   * has a name that may yet turn out to be one's and comes without a rank.
+   */
+  private static boolean mayBeAdapter(RunConfig config) {
+    Path folder = Path.of(config.text(RunOption.MODEL));
+    return ModelFolder.isAdapter(folder)
+        || !Files.isDirectory(folder) && config.smallInteger(RunOption.LORA_R) == 0;
+  }
+
+  /**
+   * The same for a model that turned out to be none.
+   *
+   * @throws InputException if adapters were described without being asked for
+   */
+  TrainPlan ofModel() {
+    Adapters.of(config);
+    return this;
   }
 
   /**
