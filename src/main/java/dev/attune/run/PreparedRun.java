@@ -86,7 +86,7 @@ final class PreparedRun implements AutoCloseable {
       throw new InputException(
           RunOption.FROM_SCRATCH + ": " + base.path() + " is an adapter; give its base model");
     }
-    TrainPlan plan = base.isAdapter() ? asked.continuing(base) : asked;
+    TrainPlan plan = base.isAdapter() ? asked.continuing(base) : asked.ofModel();
     RunConfig config = plan.config();
     plan.freezing().check(Families.layers(base.config()));
     Subject subject =

@@ -18,6 +18,7 @@ import dev.attune.train.TrainerConfig;
 import dev.attune.train.TrainerConfig.Evaluations;
 import dev.attune.train.TrainerConfig.Evaluations.When;
 import dev.attune.train.TrainerConfig.Rates;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -68,8 +69,7 @@ record TrainPlan(
         optimizerConfig(config),
         factors(config, task),
         Frozen.of(config, task, isAdapter),
-        // What an adapter that is there says counts: see continuing.
-        isAdapter ? null : adapters(config, task),
+        isAdapter || mayBeAdapter(config) ? null : adapters(config, task),
         config.probability(RunOption.DROPOUT),
         generation(config, task),
         newHead(config, task));
@@ -95,6 +95,25 @@ record TrainPlan(
               + " drawn at random");
     }
     return lora;
+  }
+
+  /**
+   * Whether the model has a name that may yet turn out to be an adapter's, whose own rank and targets
+   * count then ({@link #continuing}), and comes without a rank.
+   */
+  private static boolean mayBeAdapter(RunConfig config) {
+    return !Files.isDirectory(Path.of(config.text(RunOption.MODEL)))
+        && config.smallInteger(RunOption.LORA_R) == 0;
+  }
+
+  /**
+   * The same for a model that turned out to be none.
+   *
+   * @throws InputException if adapters were described without being asked for
+   */
+  TrainPlan ofModel() {
+    Adapters.of(config);
+    return this;
   }
 
   /**

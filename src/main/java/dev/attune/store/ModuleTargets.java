@@ -79,7 +79,8 @@ public record ModuleTargets(
   }
 
   private boolean isInLayers(String module) {
-    return layers.isEmpty() || layers.contains(layerOf(module));
+    Integer layer = layerOf(module);
+    return layers.isEmpty() || layer != null && layers.contains(layer);
   }
 
   /** The number of a module's layer, or null. */

@@ -85,8 +85,8 @@ class ScheduleTest {
     assertEquals(
         Schedule.Kind.CONSTANT_WITH_WARMUP, Schedule.Kind.ofOption("constant-with-warmup"));
     assertRefused(
-        "'greedy'; allowed are linear, cosine, cosine_with_restarts,",
-        () -> Schedule.Kind.ofOption("greedy"));
+        "'lars'; allowed are linear, cosine, cosine_with_restarts,",
+        () -> Schedule.Kind.ofOption("lars"));
   }
 
   @Test

@@ -3,11 +3,13 @@ package dev.attune.run;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.InputException;
 import dev.attune.folder.AdapterConfig;
 import dev.attune.folder.ModelFolder;
 import dev.attune.store.LoraConfig;
@@ -141,6 +143,24 @@ class ContinuedAdapterTest {
     again.set(RunOption.OUTPUT_DIR, scratch.resolve("again").toString());
     new TrainRun(again.build(), run(adapter("dora"), output), () -> false).run();
     assertEquals(losses(output), losses(scratch.resolve("again")));
+  }
+
+  /** Of a name nobody knows yet whether it is an adapter's: options are compared once it is. */
+  @Test
+  void anAdapterThatIsNamedAsOnTheHubTakesOptionsToo() {
+    Path output = scratch.resolve("out");
+    RunConfig.Builder options = RunConfig.builder(RunOption.TRAIN);
+    options.set(RunOption.MODEL, "somebody/an-adapter");
+    options.set(RunOption.TRAIN_FILE, RESOURCES.resolve("continued/train.csv").toString());
+    options.set(RunOption.OUTPUT_DIR, output.toString());
+    options.set(RunOption.USE_RSLORA, "true");
+    options.set(RunOption.LORA_ALPHA, "4.0");
+    TrainPlan asked = TrainPlan.of(options.build());
+    TrainPlan plan = asked.continuing(ModelFolder.open(adapter("dora"), BASE.toString()));
+    assertEquals(3, plan.lora().rank());
+    InputException alone = assertThrows(InputException.class, asked::ofModel);
+    String message = RunOption.worded(alone.getMessage());
+    assertEquals("--lora-alpha needs --lora-r", message);
   }
 
   @ParameterizedTest

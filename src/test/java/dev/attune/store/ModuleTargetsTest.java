@@ -33,6 +33,14 @@ class ModuleTargetsTest {
   }
 
   @Test
+  void whatIsInNoLayerGetsNoneWhereLayersAreChosen() {
+    for (List<Integer> layers : List.of(List.of(1), List.of(0, 1), List.of(0, 1, 2))) {
+      assertFalse(
+          named(List.of("embed_tokens"), List.of(), layers).matchesByName("model.embed_tokens"));
+    }
+  }
+
+  @Test
   void allLinearMeansProductsButNotTablesUnlessTheyAreNamed() {
     ModuleTargets all = ModuleTargets.of(List.of(ModuleTargets.ALL_LINEAR));
     assertTrue(all.matches(QUERY));
