@@ -11,6 +11,7 @@ $attune pretrain --model minilm --train-file "$data/texts.txt" --format lines --
 for model in minilm "$data/adapted"; do
   for set in 1 2 3; do
     $attune train --model "$model" --train-file "$data/train-$set.jsonl" --test-file "$data/test.jsonl" \
-      --output-dir "$data/$(basename "$model")-$set" --max-length 128 --epochs 8 --batch-size 16 --learning-rate 1e-4 --seed "$set" --json
+      --output-dir "$data/$(basename "$model")-$set" --max-length 64 --epochs 5 --batch-size 8 --learning-rate 2e-4 --seed "$set" \
+      --max-eval-samples 300 --json
   done
 done

@@ -158,6 +158,7 @@ class EndToEndTest {
     String some = TinyTasks.writeQuestions(shared.resolve("few-questions.jsonl"), 40, 2).toString();
     return List.of(
         Arguments.of("classification", List.of("--validation-file", validation.toString())),
+        Arguments.of("masked-lm", List.of("--validation-file", validation.toString())),
         Arguments.of(
             "multi-label-classification",
             List.of(
