@@ -279,6 +279,10 @@ final class PreparedRun implements AutoCloseable {
               + config.text(RunOption.LEARNING_RATE)
               + ", the default of adapters");
     }
+    String usual = config.usualOnes();
+    if (!usual.isEmpty()) {
+      listener.onNote("defaults of " + RunOption.TASK.with(plan.task().name()) + ": " + usual);
+    }
     data.task().notes().forEach(listener::onNote);
     boolean isNew = !loaded.created().isEmpty();
     if (isNew != head.keeps()) {
