@@ -362,6 +362,10 @@ final class PreparedRun implements AutoCloseable {
               + ", the default of adapters");
     }
     TextLength.note(maxLength(), model).ifPresent(listener::onNote);
+    String usual = config.usualOnes();
+    if (!usual.isEmpty()) {
+      listener.onNote("defaults of " + RunOption.TASK.with(plan.task().name()) + ": " + usual);
+    }
     data.task().notes().forEach(listener::onNote);
     boolean isNew = !loaded.created().isEmpty();
     if (isNew != head.keeps()) {

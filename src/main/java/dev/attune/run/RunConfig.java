@@ -192,6 +192,14 @@ public final class RunConfig {
             .usual(option.term(), term -> values.get(RunOption.valueOf(term.name())));
   }
 
+  /** What nobody said and is not as for all tasks, in words; empty: nothing. */
+  String usualOnes() {
+    return known.stream()
+        .filter(option -> !isGiven(option) && usual(option).filter(text(option)::equals).isPresent())
+        .map(option -> option + " " + text(option))
+        .collect(Collectors.joining(", "));
+  }
+
   /** What a task may ask for. */
   public TaskOptions taskOptions() {
     return term -> text(RunOption.valueOf(term.name()));

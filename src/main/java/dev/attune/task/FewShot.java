@@ -354,6 +354,14 @@ public final class FewShot implements Task {
   }
 
   private static final class Type implements TaskType {
+    /** Of listed pairs, as SetFit has them. */
+    private static final Map<Term, String> SETFIT =
+        Map.of(Term.EPOCHS, "1", Term.BATCH_SIZE, "16", Term.LEARNING_RATE, "2e-5");
+
+    /** Of all pairs of each batch: see benchmarks/LOG.md. */
+    private static final Map<Term, String> OURS =
+        Map.of(Term.EPOCHS, "10", Term.BATCH_SIZE, "32", Term.LEARNING_RATE, "5e-5");
+
     @Override
     public String name() {
       return "few-shot";
@@ -399,7 +407,10 @@ public final class FewShot implements Task {
 
     @Override
     public Optional<String> usual(Term option, TaskOptions given) {
-      return Optional.empty();
+      String strategy = given.get(Term.SAMPLING_STRATEGY);
+      boolean listed =
+          strategy != null && !strategy.equals(ContrastivePairs.Strategy.BATCH.option());
+      return Optional.ofNullable((listed ? SETFIT : OURS).get(option));
     }
 
     /** The head is fitted, not trained with the model. */

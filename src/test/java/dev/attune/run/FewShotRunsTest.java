@@ -211,6 +211,35 @@ class FewShotRunsTest {
       assertEquals(List.of("class a", "class b", "class c"), classifier.labels());
       assertEquals("class c", classifier.predict(TEXTS[2][0]).label());
     }
+    MergeRun.run(
+        RunConfig.builder(RunOption.MERGE)
+            .set(RunOption.MODEL, scratch.resolve("adapter").toString())
+            .set(RunOption.OUTPUT_DIR, scratch.resolve("merged").toString())
+            .build());
+    try (Classifier classifier = Classifier.open(scratch.resolve("merged"))) {
+      assertEquals(List.of("class a", "class b", "class c"), classifier.labels());
+      assertEquals("class c", classifier.predict(TEXTS[2][0]).label());
+    }
+  }
+
+  /** Ten times over rows, or once over pairs; the rate is its own too, unless adapters have one. */
+  @ParameterizedTest
+  @CsvSource({
+    "sampling-strategy,batch,10,32,5e-5",
+    "sampling-strategy,oversampling,1,16,2e-5",
+    "learning-rate,1e-3,10,32,1e-3",
+    "lora-r,8,10,32,2e-4",
+    "task,classification,3,32,2e-5",
+  })
+  void defaultsAreItsOwn(String option, String value, String epochs, String batch, String rate) {
+    RunConfig config =
+        RunConfig.builder(RunOption.TRAIN)
+            .set(RunOption.TASK, "few-shot")
+            .set(OptionNames.find(option, RunOption.TRAIN).orElseThrow(), value)
+            .build();
+    assertEquals(epochs, config.text(RunOption.EPOCHS));
+    assertEquals(batch, config.text(RunOption.BATCH_SIZE));
+    assertEquals(rate, config.text(RunOption.LEARNING_RATE));
   }
 
   @ParameterizedTest

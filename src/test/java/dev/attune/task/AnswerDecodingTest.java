@@ -85,6 +85,11 @@ class AnswerDecodingTest {
     }
 
     @Override
+    public float[] losses() {
+      return new float[0];
+    }
+
+    @Override
     public int right() {
       return 0;
     }
