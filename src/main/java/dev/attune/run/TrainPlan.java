@@ -98,8 +98,8 @@ record TrainPlan(
   }
 
   /**
-   * Whether the model has a name that may yet turn out to be an adapter's, whose own rank and targets
-   * count then ({@link #continuing}), and comes without a rank.
+   * Whether the model has a name that may yet turn out to be an adapter's, whose own rank and
+   * targets count then ({@link #continuing}), and comes without a rank.
    */
   private static boolean mayBeAdapter(RunConfig config) {
     return !Files.isDirectory(Path.of(config.text(RunOption.MODEL)))

@@ -65,11 +65,6 @@ class AnswerDecodingTest {
     }
 
     @Override
-    public float[] losses() {
-      throw new UnsupportedOperationException();
-    }
-
-    @Override
     public int rows() {
       return batch.rows();
     }
