@@ -42,8 +42,9 @@ static inline vf exp2_of(vf x) {
   return fma(p, f, splat(1.0f)) * factor;
 }
 
-// Natural logarithm of a positive normal x; NaN stays NaN. atanh series around 1 after taking the
-// exponent out, mantissa in [sqrt(1/2), sqrt(2)).
+// Natural logarithm of a positive normal x. Of anything else it is some number that means nothing, of NaN
+// too: what is written beside it carries NaN on. atanh series around 1 after taking the exponent out,
+// mantissa in [sqrt(1/2), sqrt(2)).
 static inline vf log_of(vf x) {
   vi bits = (vi)x;
   vi exponent = (bits - 0x3F3504F3) >> 23;

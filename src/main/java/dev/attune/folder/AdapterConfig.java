@@ -72,7 +72,7 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
           "use_rslora");
 
   /** Initialisations that leave the base's weights as they are, beside those that are made here. */
-  private static final Set<String> PLAIN_STARTS = Set.of("false", "eva", "orthogonal", "mica");
+  private static final Set<String> PLAIN_STARTS = Set.of("false", "eva", "orthogonal");
 
   /** What keys ask for that are not supported, and what helps. */
   private static final Map<String, String> REMEDIES =
@@ -99,7 +99,8 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
 
   private static final String CONVERT =
       "Save it in PEFT with path_initial_model_for_weight_conversion, which makes a plain adapter of"
-          + " it";
+          + " it; where base_model_name_or_path is the changed base itself, as it was saved, the"
+          + " adapter is a plain one already: set init_lora_weights to true";
 
   /**
    * Reads the adapter_config.json of a folder.
@@ -139,6 +140,9 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
                         + " changes nothing, take it from the file"
                     : ", which is not supported: " + remedy));
       }
+    }
+    if (flag(json, "use_dora") && flag(json, "lora_bias")) {
+      throw new InputException("lora_bias is true beside use_dora, which PEFT has no adapter for");
     }
     int rank = json.has("r") ? whole("r", json.get("r")) : 8;
     if (rank < 1) {
@@ -297,10 +301,12 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
     }
     return switch (start) {
       case "corda" ->
-          "the base lost what its covariances on data chose, and these are not in the folder. "
+          "the base lost what its covariances on data chose, and these are not in the folder; PEFT"
+              + " does not load it either. "
               + CONVERT;
       case "lora_ga" ->
-          "the base lost what its gradients on data chose, and these are not in the folder. "
+          "the base lost what its gradients on data chose, and these are not in the folder; PEFT"
+              + " applies such an adapter to the unchanged base, which is not what was trained. "
               + CONVERT;
       case "loftq" ->
           "the base was rounded to few bits by LoftQ when this adapter was begun. Save that base in"
@@ -376,6 +382,9 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
       json.putNull("modules_to_save");
     } else {
       saved.forEach(json.putArray("modules_to_save")::add);
+    }
+    if (lora.beside().lowRankBiases()) {
+      json.put("lora_bias", true);
     }
     if (lora.beside().keepsTied()) {
       json.put("ensure_weight_tying", true);

@@ -151,7 +151,9 @@ public final class AdapterWeights {
   /** PEFT wraps a module that has an adapter, and its bias with it. */
   private static String savedName(Parameters parameters, Segment segment, String module) {
     boolean isWrapped =
-        segment.name().endsWith(".bias") && parameters.segment(module + LoraConfig.DOWN) != null;
+        segment.name().endsWith(".bias")
+            && !LoraConfig.isAdapter(segment.name())
+            && parameters.segment(module + LoraConfig.DOWN) != null;
     return isWrapped ? module + SavedAdapter.WRAPPED + "bias" : segment.name();
   }
 
@@ -180,17 +182,9 @@ public final class AdapterWeights {
   /**
    * Makes every adapter part of the weight it belongs to; the model must hold its weights unfrozen.
    *
-   * @param loaded what {@link #load} found
    * @throws InputException if the model has no place for what an adapter adds
    */
-  public static void merge(Model model, LoraConfig lora, ModelWeights.Loaded loaded) {
-    if (!loaded.addedBiases().isEmpty()) {
-      throw new InputException(
-          "lora_bias gives "
-              + loaded.addedBiases().get(0)
-              + " to a module without bias: a merged model has no place for it. Use the adapter with"
-              + " its base, unmerged");
-    }
+  public static void merge(Model model, LoraConfig lora) {
     Parameters parameters = model.parameters();
     for (Segment down : parameters.segments()) {
       String module = SavedAdapter.module(down.name());
@@ -206,6 +200,16 @@ public final class AdapterWeights {
           AdapterMerge.setRowNorms(
               parameters, weight, parameters.segment(module + LoraConfig.MAGNITUDE));
         }
+      } else if (down.name().endsWith(LoraConfig.UP_BIAS)) {
+        Segment bias = parameters.segment(module + ".bias");
+        if (bias == null) {
+          throw new InputException(
+              "lora_bias gives a bias to "
+                  + module
+                  + ", which has none: a merged model has no place for it. Use the adapter with its"
+                  + " base, unmerged");
+        }
+        AdapterMerge.addBias(parameters, bias, down, lora.scale(module));
       } else if (down.name().endsWith(LoraConfig.TABLE_DOWN)) {
         // The lookups' A (V,R) is what multiplies B (C,R) from the left.
         AdapterMerge.addTableProduct(

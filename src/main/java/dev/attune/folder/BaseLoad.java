@@ -17,9 +17,4 @@ public record BaseLoad(long seed, boolean keepsHead, LoraConfig lora, Set<String
   public static BaseLoad of(long seed) {
     return new BaseLoad(seed, true, null, Set.of());
   }
-
-  /** Whether a module's bias may be there for an adapter's sake alone. */
-  boolean allowsNewBias(String tensorName) {
-    return lora != null && lora.beside().lowRankBiases() && tensorName.endsWith(".bias");
-  }
 }

@@ -38,10 +38,9 @@ public final class ModelWeights {
    * What a load found.
    *
    * @param created head tensors that the folder lacks, or has in another shape: new, random
-   * @param addedBiases biases that adapters have and the folder has not: zero
    * @param unused tensors of the folder that the model has no place for
    */
-  public record Loaded(List<String> created, List<String> addedBiases, List<String> unused) {}
+  public record Loaded(List<String> created, List<String> unused) {}
 
   /**
    * Loads a model's parameters. Every tensor of the body must be there in the right shape; tensors
@@ -58,7 +57,6 @@ public final class ModelWeights {
     Parameters parameters = model.parameters();
     String drawnAnew = how.keepsHead() ? null : lastProduct(model);
     List<String> created = new ArrayList<>();
-    List<String> addedBiases = new ArrayList<>();
     Set<String> used = new HashSet<>();
     List<String> unused = new ArrayList<>();
     AdapterStart.check(parameters, how.lora());
@@ -74,11 +72,6 @@ public final class ModelWeights {
         boolean isNew = drawnAnew != null && module(segment.name()).equals(drawnAnew);
         if (isNew || name == null || !fits(source.info(name), segment)) {
           if (how.replaced().contains(segment.name())) {
-            continue;
-          }
-          if (name == null && how.allowsNewBias(segment.name())) {
-            Initializer.constant(parameters, segment, 0f);
-            addedBiases.add(segment.name());
             continue;
           }
           if (!model.isHead(segment.name())) {
@@ -107,7 +100,7 @@ public final class ModelWeights {
         }
       }
     }
-    return new Loaded(created, addedBiases, unused);
+    return new Loaded(created, unused);
   }
 
   /**

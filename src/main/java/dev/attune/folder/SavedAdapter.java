@@ -35,7 +35,6 @@ final class SavedAdapter {
   private static final Pattern TRAINED_COPY = Pattern.compile("\\.modules_to_save\\.(default\\.)?");
 
   private static final String BASES_OWN = ".original_module.";
-  private static final String LOW_RANK_BIAS = ".lora_B.bias";
   private static final String TOKENS = ".token_adapter.trainable_tokens_delta";
 
   private final Path file;
@@ -44,7 +43,6 @@ final class SavedAdapter {
   private final Model model;
   private final Parameters parameters;
   private final Map<Segment, String> whole = new LinkedHashMap<>(); // to names in the file
-  private final Map<String, String> lowRankBiases = new LinkedHashMap<>(); // by module
   private final Map<String, String> tokens = new LinkedHashMap<>(); // by module
 
   private SavedAdapter(Path file, WeightSource source, LoraConfig lora, Model model) {
@@ -88,10 +86,6 @@ final class SavedAdapter {
 
   private boolean place(String name) {
     String bare = name.substring(PREFIX.length());
-    if (bare.endsWith(LOW_RANK_BIAS)) {
-      String module = fullName(bare, LOW_RANK_BIAS, ".bias");
-      return module != null && isAdapted(module) && lowRankBiases.put(module, name) == null;
-    }
     if (bare.endsWith(TOKENS)) {
       String module = fullName(bare, TOKENS, ".weight");
       return module != null && tokens.put(module, name) == null;
@@ -220,6 +214,8 @@ final class SavedAdapter {
   private String notAskedFor(String tensor) {
     return tensor.endsWith(LoraConfig.MAGNITUDE) && !lora.weightDecomposed()
         ? "use_dora of adapter_config.json is not true"
+        : tensor.endsWith(LoraConfig.UP_BIAS) && !lora.beside().lowRankBiases()
+        ? "lora_bias of adapter_config.json is not true"
         : "target_modules, exclude_modules, layers_to_transform and modules_to_save of"
             + " adapter_config.json do not make it part of the adapter";
   }
@@ -236,17 +232,11 @@ final class SavedAdapter {
                 + PREFIX
                 + segment.name()
                 + ", though "
-                + (isAdapter ? "target_modules" : "modules_to_save")
+                + (segment.name().endsWith(LoraConfig.UP_BIAS)
+                    ? "lora_bias"
+                    : isAdapter ? "target_modules" : "modules_to_save")
                 + " of adapter_config.json means its module");
       }
-    }
-    if (lowRankBiases.isEmpty() == lora.beside().lowRankBiases()) {
-      throw new InputException(
-          file
-              + ": lora_bias is "
-              + lora.beside().lowRankBiases()
-              + " in adapter_config.json, but there "
-              + (lowRankBiases.isEmpty() ? "is no tensor lora_B.bias" : "are tensors lora_B.bias"));
     }
     if (tokens.isEmpty() != lora.beside().tokens().isEmpty()) {
       throw new InputException(
@@ -281,22 +271,7 @@ final class SavedAdapter {
               + ", and the base model has none either: no head was saved with this adapter");
     }
     whole.forEach((segment, name) -> ModelWeights.read(source, name, parameters, segment));
-    lowRankBiases.forEach(this::addLowRankBias);
     tokens.forEach(this::replaceRows);
-  }
-
-  /** A bias of B is one of the module, scaled with the product. */
-  private void addLowRankBias(String module, String name) {
-    Segment bias = parameters.segment(module + ".bias");
-    FloatBuffer added = values(name);
-    FloatBuffer sum = ModelWeights.folderValues(parameters, bias);
-    if (added.remaining() != sum.remaining()) {
-      checkShape(bias, name);
-    }
-    for (int i = 0; i < sum.capacity(); i++) {
-      sum.put(i, sum.get(i) + lora.scale(module) * added.get(i));
-    }
-    ModelWeights.write(parameters, bias, sum);
   }
 
   /** Rows that were trained take the places of the base's. */

@@ -2,7 +2,10 @@ package dev.attune.ops;
 
 import dev.attune.core.DType;
 import dev.attune.kernels.calls.CastCall;
+import dev.attune.kernels.calls.CopyCall;
 import dev.attune.kernels.calls.DropoutCall;
+import dev.attune.kernels.calls.FillZeroCall;
+import dev.attune.kernels.calls.LoraCall;
 import dev.attune.ops.LowRank.Saved;
 import dev.attune.store.AdaptedWeight;
 import dev.attune.store.Adapter;
@@ -30,7 +33,11 @@ final class Lora extends LowRank {
 
   @Override
   Saved forward(Tape tape, long out, long inp, long N, DType dtype) {
-    Product.forward(tape, out, inp, adapted.weight(), adapted.biasAddress(), N, dtype);
+    long bias = biases(tape);
+    Product.forward(tape, out, inp, adapted.weight(), bias, N, dtype);
+    if (bias != adapted.biasAddress()) {
+      tape.free(bias);
+    }
     Saved saved = new Saved(new long[adapters.size()], 0, tape.takeStreams(adapters.size()));
     for (int i = 0; i < adapters.size(); i++) {
       long seen = seen(tape, saved, i, inp, N, dtype);
@@ -39,6 +46,48 @@ final class Lora extends LowRank {
       add(tape, adapters.get(i), out, saved.lows()[i], N, dtype);
     }
     return saved;
+  }
+
+  /** The bias of the weight, with those of B: a new block where there are any. */
+  private long biases(Tape tape) {
+    long own = adapted.biasAddress();
+    if (adapters.stream().allMatch(adapter -> adapter.upBias() == null)) {
+      return own;
+    }
+    long bytes = rows() * Float.BYTES;
+    long sum = tape.allocate(bytes);
+    tape.backend().run(own == 0 ? new FillZeroCall(sum, bytes) : new CopyCall(sum, own, bytes));
+    for (Adapter adapter : adapters) {
+      Parameter bias = adapter.upBias();
+      addScaled(
+          tape, sum + adapter.firstColumn() * Float.BYTES, bias.address(), bias.rows(), adapter);
+    }
+    return sum;
+  }
+
+  /** {@code sum (F) += scale vector (F)}: the product of an adapter of rank 1 with a row of one. */
+  private static void addScaled(Tape tape, long sum, long vector, long F, Adapter adapter) {
+    tape.backend()
+        .run(
+            new LoraCall.Forward(
+                sum, tape.one(), vector, 1, F, 1, F, 1, adapter.scale(), DType.F32));
+  }
+
+  private void backwardBiases(Tape tape, long dout, long N, DType dtype) {
+    if (adapters.stream().allMatch(adapter -> adapter.upBias() == null)) {
+      return;
+    }
+    long sums = tape.allocate(rows() * Float.BYTES);
+    Product.sumColumns(tape, sums, dout, N, rows(), false, dtype);
+    for (Adapter adapter : adapters) {
+      Parameter bias = adapter.upBias();
+      if (!bias.accumulate()) {
+        tape.backend().run(new FillZeroCall(bias.gradient(), bias.rows() * Float.BYTES));
+      }
+      long own = sums + adapter.firstColumn() * Float.BYTES;
+      addScaled(tape, bias.gradient(), own, bias.rows(), adapter);
+    }
+    tape.free(sums);
   }
 
   /** What an adapter multiplies: the input, or a new block where dropout makes it another. */
@@ -58,6 +107,7 @@ final class Lora extends LowRank {
     if (adapted.weight().trainable()) {
       Product.backwardWeight(tape, adapted.weight(), adapted.bias(), dout, inp, N, dtype);
     }
+    backwardBiases(tape, dout, N, dtype);
     for (int i = 0; i < adapters.size(); i++) {
       long seen = seen(tape, saved, i, inp, N, dtype);
       saved.lows()[i] = backward(tape, adapters.get(i), dout, saved.lows()[i], seen, N, dtype);

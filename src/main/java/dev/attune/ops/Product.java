@@ -124,16 +124,7 @@ final class Product {
    */
   static void backwardBias(Tape tape, AdaptedWeight adapted, long dout, long N, DType dtype) {
     Parameter bias = adapted.bias();
-    long F = adapted.rows();
-    long zeros = zeros(tape, N * NARROW * dtype.sizeBytes());
-    long unwanted = zeros(tape, F * NARROW * Float.BYTES);
-    boolean accumulate = bias.accumulate();
-    tape.backend()
-        .run(
-            new LinearCall.BackwardWeight(
-                unwanted, bias.gradient(), dout, zeros, N, NARROW, F, accumulate, dtype));
-    tape.free(unwanted);
-    tape.free(zeros);
+    sumColumns(tape, bias.gradient(), dout, N, adapted.rows(), bias.accumulate(), dtype);
     long column = 0;
     for (Part module : adapted.parts()) {
       if (!adapted.trainsBias(module)) {
@@ -142,6 +133,19 @@ final class Product {
       }
       column += module.rows();
     }
+  }
+
+  /** {@code sums (F) (+)=} the sums of the columns of {@code dout (N,F)}. */
+  static void sumColumns(
+      Tape tape, long sums, long dout, long N, long F, boolean accumulate, DType dtype) {
+    long zeros = zeros(tape, N * NARROW * dtype.sizeBytes());
+    long unwanted = zeros(tape, F * NARROW * Float.BYTES);
+    tape.backend()
+        .run(
+            new LinearCall.BackwardWeight(
+                unwanted, sums, dout, zeros, N, NARROW, F, accumulate, dtype));
+    tape.free(unwanted);
+    tape.free(zeros);
   }
 
   private static long zeros(Tape tape, long bytes) {

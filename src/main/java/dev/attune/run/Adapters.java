@@ -191,6 +191,7 @@ public final class Adapters {
   private static Initialization initialization(RunConfig config) {
     String value = config.text(RunOption.INIT_LORA_WEIGHTS);
     return Initialization.named(value)
+        .filter(kind -> kind != Initialization.MICA)
         .orElseThrow(
             () ->
                 new InputException(

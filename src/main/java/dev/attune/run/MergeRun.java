@@ -6,7 +6,6 @@ import dev.attune.core.InputException;
 import dev.attune.folder.AdapterWeights;
 import dev.attune.folder.FinishedModel;
 import dev.attune.folder.ModelFolder;
-import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.model.Model;
 import dev.attune.store.LoraConfig;
@@ -52,9 +51,8 @@ public final class MergeRun {
             OutputFolder.prepare(output, null, config.flag(RunOption.OVERWRITE), false);
         TextTokenizer tokenizer = adapter.openTokenizer();
         Model model = task.model(backend, adapter.config(), null, builder)) {
-      ModelWeights.Loaded loaded =
-          AdapterWeights.load(path, adapter.adapter(), adapter.base(), model);
-      AdapterWeights.merge(model, lora, loaded);
+      AdapterWeights.load(path, adapter.adapter(), adapter.base(), model);
+      AdapterWeights.merge(model, lora);
       FinishedModel merged =
           FinishedModel.whole(
               model,

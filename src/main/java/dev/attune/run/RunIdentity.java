@@ -26,6 +26,8 @@ final class RunIdentity {
     /** Where training data are compared as they are read, before labels have these names. */
     LABEL_NAMES("list of label names", RunOption.LABEL_NAMES),
     VALIDATION_DATA("validation data, as tokenised,", RunOption.VALIDATION_FILE),
+    /** Where evaluations generate: it says what ends texts, and what they may not hold. */
+    GENERATION("generation_config.json of the base model", RunOption.MODEL),
     PRECISION("precision", RunOption.PRECISION),
     BACKEND("backend", RunOption.BACKEND); // with the instruction set of the CPU's kernels
 

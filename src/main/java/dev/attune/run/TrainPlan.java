@@ -10,6 +10,7 @@ import dev.attune.optim.RateFactors;
 import dev.attune.optim.Schedule;
 import dev.attune.optim.Sgd;
 import dev.attune.store.Freezing;
+import dev.attune.store.Initialization;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.Parameters;
 import dev.attune.task.TaskType;
@@ -132,8 +133,8 @@ record TrainPlan(
               + " this makes");
     }
     String untrained =
-        saved.beside().lowRankBiases()
-            ? "lora_bias"
+        saved.initialization() == Initialization.MICA
+            ? "init_lora_weights mica, of which A alone learns in PEFT"
             : saved.beside().tokens().isEmpty() ? null : "trainable_token_indices";
     if (untrained != null) {
       throw new InputException(

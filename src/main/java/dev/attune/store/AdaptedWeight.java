@@ -35,7 +35,7 @@ public record AdaptedWeight(
     Parameter weight = builder.stacked(named(modules, ".weight"), cols, layout);
     Layout ofRows = layout instanceof Layout.Interleaved heads ? heads : Layout.PLAIN;
     Parameter biases =
-        bias || builder.wantsBias(modules)
+        bias
             ? builder.stackedVectors(named(modules, ".bias"), withCols(ofRows, 1))
             : null;
     return adapted(builder, modules, weight, biases, ofRows);
@@ -78,8 +78,13 @@ public record AdaptedWeight(
                 ? builder.magnitude(
                     module.name() + LoraConfig.MAGNITUDE, module.rows(), withCols(ofRows, 1))
                 : null;
+        Parameter upBias =
+            lora.beside().lowRankBiases()
+                ? builder.adapterBias(
+                    module.name() + LoraConfig.UP_BIAS, module.rows(), withCols(ofRows, 1))
+                : null;
         float scale = lora.scale(module.name());
-        adapters.add(new Adapter(down, up, magnitude, scale, part, column));
+        adapters.add(new Adapter(down, up, upBias, magnitude, scale, part, column));
       }
       column += module.rows();
     }

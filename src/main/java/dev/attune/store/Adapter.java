@@ -6,13 +6,20 @@ package dev.attune.store;
  *
  * @param down A (R,C)
  * @param up B (columns,R)
+ * @param upBias (columns) of B, scaled with the product; or null
  * @param magnitude (columns) of a weight-decomposed adapter, else null
  * @param scale what their product is multiplied by
  * @param part which of the weight's modules it belongs to
  * @param firstColumn of the module in the product; its first row in the weight
  */
 public record Adapter(
-    Parameter down, Parameter up, Parameter magnitude, float scale, int part, long firstColumn) {
+    Parameter down,
+    Parameter up,
+    Parameter upBias,
+    Parameter magnitude,
+    float scale,
+    int part,
+    long firstColumn) {
   /** R. */
   public long rank() {
     return up.cols();
@@ -25,6 +32,7 @@ public record Adapter(
     return new Adapter(
         down,
         up.slice(first, last),
+        upBias == null ? null : upBias.slice(first, last),
         magnitude == null ? null : magnitude.slice(first, last),
         scale,
         part - firstPart,

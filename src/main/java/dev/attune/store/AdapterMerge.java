@@ -102,6 +102,17 @@ public final class AdapterMerge {
         weight, (first, values) -> values.put(rows.slice((int) first, values.remaining())));
   }
 
+  /** {@code bias (F) += scale * added (F)}: the bias of an adapter's B becomes part of another. */
+  public static void addBias(Parameters parameters, Segment bias, Segment added, float scale) {
+    FloatBuffer sum = values(parameters, bias);
+    FloatBuffer more = values(parameters, added);
+    for (int i = 0; i < sum.capacity(); i++) {
+      sum.put(i, sum.get(i) + scale * more.get(i));
+    }
+    parameters.write(
+        bias, (first, values) -> values.put(sum.slice((int) first, values.remaining())));
+  }
+
   /** All values of a tensor, as the store orders them. */
   private static FloatBuffer values(Parameters parameters, Segment segment) {
     FloatBuffer values = FloatBuffer.allocate(Math.toIntExact(segment.count()));

@@ -16,7 +16,12 @@ public enum Initialization {
    */
   PISSA(true),
   /** The same of the first columns of its QR decomposition (Büyükakyüz, OLoRA, 2024). */
-  OLORA(true);
+  OLORA(true),
+  /**
+   * A zero, B the last singular vectors, which stay as they are in training (PEFT's MiCA): read,
+   * but not begun or trained here.
+   */
+  MICA(false);
 
   private final boolean changesBase;
 

@@ -83,6 +83,9 @@ public record LoraConfig(
   /** What follows a module's name in that of its adapter's B. */
   public static final String UP = ".lora_B.weight";
 
+  /** What follows a module's name in that of its adapter's bias of B ("lora_bias"). */
+  public static final String UP_BIAS = ".lora_B.bias";
+
   /** What follows a module's name in that of its adapter's magnitudes. */
   public static final String MAGNITUDE = ".lora_magnitude_vector";
 
@@ -93,7 +96,8 @@ public record LoraConfig(
   public static final String TABLE_UP = ".lora_embedding_B";
 
   /** What follows a module's name in those of its adapter's tensors. */
-  public static final List<String> SUFFIXES = List.of(DOWN, UP, MAGNITUDE, TABLE_DOWN, TABLE_UP);
+  public static final List<String> SUFFIXES = 
+      List.of(DOWN, UP, UP_BIAS, MAGNITUDE, TABLE_DOWN, TABLE_UP);
 
   private static final Pattern AFTER_LAYER = Pattern.compile(".*\\.\\d+\\.");
 

@@ -139,6 +139,13 @@ public final class ParameterBuilder {
               + module
               + " is not supported: weight-decomposed adapters are of the products of layers alone");
     }
+    if (lora.beside().lowRankBiases()) {
+      throw new InputException(
+          adapterFolder
+              + ": lora_bias on "
+              + module
+              + " is not supported: biases of adapters are of the products of layers alone");
+    }
     byName.add(module);
     return note(module);
   }
@@ -146,13 +153,6 @@ public final class ParameterBuilder {
   private boolean note(String module) {
     adapted.add(module);
     return true;
-  }
-
-  /** Whether modules without a bias get one from their adapters. */
-  boolean wantsBias(List<Part> parts) {
-    return lora != null
-        && lora.beside().lowRankBiases()
-        && parts.stream().anyMatch(part -> lora.targets(part.name()));
   }
 
   /**
@@ -333,7 +333,13 @@ public final class ParameterBuilder {
     Parameter down =
         adapter(module + LoraConfig.TABLE_DOWN, rows, R, new Layout.Transposed((int) rows, R));
     Parameter up = adapter(module + LoraConfig.TABLE_UP, cols, R, Layout.PLAIN);
-    return new Adapter(down, up, null, lora.scale(module), 0, 0);
+    return new Adapter(down, up, null, null, lora.scale(module), 0, 0);
+  }
+
+  /** The bias of an adapter's B: always trained, and like all biases it does not decay. */
+  Parameter adapterBias(String name, long count, Layout layout) {
+    return asNew(
+        () -> declare(List.of(new Part(name, count)), 1, layout, false, false, false, null));
   }
 
   /**

@@ -6,6 +6,7 @@ import dev.attune.core.Term;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import dev.attune.memory.DeviceMemoryException;
+import dev.attune.memory.HostMirror;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -26,6 +27,7 @@ public final class Tape implements AutoCloseable {
   private boolean training;
   private int streams;
   private long flops;
+  private HostMirror one; // null until it is asked for
 
   /**
    * @param arena where activations live; the tape owns it from here on
@@ -97,6 +99,16 @@ public final class Tape implements AutoCloseable {
   /** Product FLOPs of this pass, forward and (in training) backward. */
   public long flops() {
     return flops;
+  }
+
+  /** Address of the f32 number 1: what multiplies where nothing is to be multiplied. */
+  public long one() {
+    if (one == null) {
+      one = new HostMirror(backend, Float.BYTES, false);
+      one.host().putFloat(0, 1f);
+      one.push(0, Float.BYTES);
+    }
+    return one.address();
   }
 
   /** A new uninitialised tensor in the tape's activation type. */
@@ -336,6 +348,9 @@ public final class Tape implements AutoCloseable {
 
   @Override
   public void close() {
+    if (one != null) {
+      one.close();
+    }
     arena.close();
   }
 }

@@ -133,7 +133,7 @@ class GoldenAdapterTest {
       AdapterWeights.write(written, model, lora, family, "SEQ_CLS");
     }
     if (lora.beside().lowRankBiases()) {
-      return; // nothing that is trained here or that a merged model has a place for
+      return; // nothing that a merged model has a place for
     }
     // Rows, and a table that was resized, are read, not trained and written.
     boolean isOnlyRead = !lora.beside().tokens().isEmpty() || name.endsWith("_resized");
@@ -170,7 +170,8 @@ class GoldenAdapterTest {
                 null);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1);
         Staging staging = new Staging(backend)) {
-      AdapterWeights.merge(model, config.lora(), AdapterWeights.load(adapter, config, base, model));
+      AdapterWeights.load(adapter, config, base, model);
+      AdapterWeights.merge(model, config.lora());
       for (Segment segment : plain.parameters().segments()) {
         Segment merged = model.parameters().segment(segment.name());
         Host.put(plain.parameters(), segment, Host.values(model.parameters(), merged));

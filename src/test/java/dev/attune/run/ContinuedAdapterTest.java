@@ -56,7 +56,7 @@ class ContinuedAdapterTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"lora", "dora", "pissa"})
+  @ValueSource(strings = {"lora", "lora_bias", "dora", "pissa"})
   void tenStepsFollowPeft(String name) throws IOException {
     Path output = scratch.resolve("out");
     RecordedRun run = run(adapter(name), output);
@@ -75,7 +75,7 @@ class ContinuedAdapterTest {
     assertEquals(was.weightDecomposed(), is.lora().weightDecomposed());
     assertEquals(was.rankStabilized(), is.lora().rankStabilized());
     assertEquals(was.initialization(), is.lora().initialization());
-    assertEquals(was.beside().biases(), is.lora().beside().biases());
+    assertEquals(was.beside(), is.lora().beside());
     assertEquals(BASE.toAbsolutePath().toString(), is.base());
     assertEquals(List.of("no", "yes"), ModelFolder.open(output, null).labelNames());
     assertTrue(
@@ -236,15 +236,15 @@ class ContinuedAdapterTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"lora_bias", "trainable_token_indices"})
+  @ValueSource(strings = {"init_lora_weights", "trainable_token_indices"})
   void whatIsAppliedButNotTrainedIsRefused(String key) throws IOException {
     Path adapter = scratch.resolve("adapter");
     run(adapter("lora"), adapter).with(RunOption.MAX_STEPS, "1").run();
     Path copy = copyWithBase(adapter, BASE.toString());
     Path config = copy.resolve("adapter_config.json");
     ObjectNode json = (ObjectNode) JSON.readTree(config.toFile());
-    if (key.equals("lora_bias")) {
-      json.put(key, true);
+    if (key.equals("init_lora_weights")) {
+      json.put(key, "mica");
     } else {
       json.putArray(key).add(3);
     }

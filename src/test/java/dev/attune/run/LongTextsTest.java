@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
-import dev.attune.data.DataReport;
 import dev.attune.generate.Finish;
 import dev.attune.generate.GeneratedText;
 import dev.attune.kernels.cpu.CpuBackend;
@@ -16,7 +15,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -145,44 +143,15 @@ class LongTextsTest {
     String text = PROMPT + " " + PROMPT + " " + PROMPT;
     Files.writeString(data, ("{\"text\": \"" + text + "\"}\n").repeat(4));
     Path output = scratch.resolve("out");
-    RunConfig config =
-        RunConfig.builder(RunOption.TRAIN)
-            .set(RunOption.MODEL, folder.toString())
-            .set(RunOption.TASK, "causal-lm")
-            .set(RunOption.TRAIN_FILE, data.toString())
-            .set(RunOption.OUTPUT_DIR, output.toString())
-            .set(RunOption.BACKEND, "cpu")
-            .set(RunOption.THREADS, "1")
-            .set(RunOption.MAX_STEPS, "2")
-            .set(RunOption.MAX_LENGTH, "200")
-            .build();
-    RunListener listener =
-        new RunListener() {
-          @Override
-          public void onNote(String note) {
-            notes.add(note);
-          }
-
-          @Override
-          public void onStep(Step step) {}
-
-          @Override
-          public void onEvaluation(
-              long step, double epoch, Map<String, Double> found, boolean best) {}
-
-          @Override
-          public void onCheckpoint(long step) {}
-
-          @Override
-          public void onDataReport(DataReport report) {}
-
-          @Override
-          public void onModel(String model, long weights, String backend, String precision) {}
-        };
-    new TrainRun(config, listener, () -> false).run();
+    RecordedRun run =
+        new RecordedRun(folder, data, output)
+            .with(RunOption.TASK, "causal-lm")
+            .with(RunOption.MAX_STEPS, "2")
+            .with(RunOption.MAX_LENGTH, "200");
+    run.run();
     assertTrue(
-        notes.stream().anyMatch(note -> note.contains("the model was made for 64 tokens")),
-        notes.toString());
+        run.notes().stream().anyMatch(note -> note.contains("the model was made for 64 tokens")),
+        run.notes().toString());
     try (CpuBackend backend = new CpuBackend(1);
         TrainedModel trained = TrainedModel.open(output, OpenOptions.DEFAULT, backend, DType.F32)) {
       assertEquals(200, trained.maxLength());
