@@ -15,7 +15,10 @@ public record TaggedWords(List<String> words, List<String> tags) {
     tags = List.copyOf(tags);
     if (words.isEmpty() || words.size() != tags.size()) {
       throw new IllegalArgumentException(
-          Count.many(words.size(), "word") + " and " + Count.many(tags.size(), "tag") + "; each word needs one");
+          Count.many(words.size(), "word")
+              + " and "
+              + Count.many(tags.size(), "tag")
+              + "; each word needs one");
     }
   }
 }

@@ -65,7 +65,9 @@ final class Arguments {
       }
       String name = nameIn(named(word, options));
       if (parsed.hasLongOption(name)) {
-        throw usage(command, "--" + name + " takes no value; leave " + word.substring(word.indexOf('=')) + " out");
+        throw usage(
+            command,
+            "--" + name + " takes no value; leave " + word.substring(word.indexOf('=')) + " out");
       }
       throw OptionNames.unknown("--" + name, options, "");
     } catch (MissingArgumentException e) {
@@ -111,7 +113,8 @@ final class Arguments {
   static Options parsed(List<RunOption> taken, Function<RunOption, String> describe) {
     Options options = new Options();
     for (RunOption option : taken) {
-      Option.Builder builder = Option.builder().longOpt(option.option()).desc(describe.apply(option));
+      Option.Builder builder =
+          Option.builder().longOpt(option.option()).desc(describe.apply(option));
       if (!option.isFlag()) {
         builder.hasArg().argName(option.argument());
       }
@@ -202,9 +205,7 @@ final class Arguments {
         throw usage(command, "--set takes KEY=VALUE, not '" + override + "'");
       }
       RunOption option = builder.option(override.substring(0, equals), "--set");
-      overrides
-          .computeIfAbsent(option, o -> new ArrayList<>())
-          .add(override.substring(equals + 1));
+      overrides.computeIfAbsent(option, o -> new ArrayList<>()).add(override.substring(equals + 1));
     }
     overrides.forEach((option, values) -> put(builder, option, values, "--set of "));
     for (RunOption option : options) {

@@ -64,8 +64,7 @@ final class Console {
   /** Prints a line; what of data or of names in it would steer a terminal is seen instead. */
   void line(String format, Object... args) {
     laidOut(
-        TerminalText.visible(
-            args.length == 0 ? format : String.format(Locale.ROOT, format, args)));
+        TerminalText.visible(args.length == 0 ? format : String.format(Locale.ROOT, format, args)));
   }
 
   /** Prints a line that is as it is to be shown, with marks that stand out, say. */

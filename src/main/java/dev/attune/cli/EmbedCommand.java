@@ -64,7 +64,10 @@ final class EmbedCommand implements Command {
     result.put("output", outcome.output().toString());
     console.line(
         "%s of %d numbers in %s (%.0f tokens/s)",
-        Count.many(texts, "embedding"), outcome.dimension(), outcome.output(), outcome.tokens() / outcome.seconds());
+        Count.many(texts, "embedding"),
+        outcome.dimension(),
+        outcome.output(),
+        outcome.tokens() / outcome.seconds());
     if (outcome.droppedTokens() > 0) {
       console.line(
           "%s cut off at the maximum length",

@@ -61,8 +61,7 @@ public final class Main {
     Command command =
         COMMANDS.stream().filter(c -> c.name().equals(args[0])).findFirst().orElse(null);
     if (command == null) {
-      System.err.println(
-          "attune: there is no command '" + TerminalText.visible(args[0]) + "'\n");
+      System.err.println("attune: there is no command '" + TerminalText.visible(args[0]) + "'\n");
       System.err.print(overview());
       return ExitStatus.BAD_INPUT;
     }

@@ -112,7 +112,8 @@ final class PushCommand implements Command {
           String.join(", ", pushed.removed()));
     }
     if (pushed.pullRequest() != null) {
-      console.line("proposed %s: %s", Count.many(pushed.pushed().size(), "file"), pushed.pullRequest());
+      console.line(
+          "proposed %s: %s", Count.many(pushed.pushed().size(), "file"), pushed.pullRequest());
     } else if (pushed.pushed().isEmpty() && pushed.removed().isEmpty()) {
       console.line("nothing to push: %s has all of it", pushed.url());
     } else {

@@ -130,7 +130,10 @@ final class TrainCommand implements Command {
     }
     console.line(
         "%s, %.3g epochs in %s%s",
-        Count.many(training.steps(), "step"), training.epochs(), Console.duration(seconds), ended(training));
+        Count.many(training.steps(), "step"),
+        training.epochs(),
+        Console.duration(seconds),
+        ended(training));
     if (training.tokensPerSecond() > 0) { // the first steps do not count
       console.line(
           "  %-12s %,.0f real tokens/s, %.1f examples/s%s",

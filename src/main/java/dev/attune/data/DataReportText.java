@@ -130,7 +130,9 @@ public final class DataReportText {
     line("  %-12s %s%s", name, Count.many(parts.size(), "file"), columns);
     int[] rows = data.rowsOfParts();
     for (int i = 0; i < Math.min(FILES_SHOWN, rows.length); i++) {
-      line("  %-12s %14s of %s%s", "", Count.many(rows[i], "row"), parts.get(i).file(), form(parts.get(i)));
+      line(
+          "  %-12s %14s of %s%s",
+          "", Count.many(rows[i], "row"), parts.get(i).file(), form(parts.get(i)));
     }
     if (parts.size() > FILES_SHOWN) {
       line("  %-12s and %,d more", "", parts.size() - FILES_SHOWN);
@@ -320,8 +322,7 @@ public final class DataReportText {
 
   private void line(String format, Object... args) {
     laidOut(
-        TerminalText.visible(
-            args.length == 0 ? format : String.format(Locale.ROOT, format, args)));
+        TerminalText.visible(args.length == 0 ? format : String.format(Locale.ROOT, format, args)));
   }
 
   private void laidOut(String line) {

@@ -103,7 +103,8 @@ public final class FolderLock implements AutoCloseable {
 
   /**
    * Who holds the lock of a folder, this process included; empty where nobody does, or there is no
-   * such folder. One that is asked for in the same instant may be refused for the sake of this look.
+   * such folder. One that is asked for in the same instant may be refused for the sake of this
+   * look.
    *
    * @throws IOException if the lock's file cannot be opened, or its file system has no locks
    */

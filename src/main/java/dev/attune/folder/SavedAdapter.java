@@ -196,7 +196,8 @@ final class SavedAdapter {
 
   private InputException hasNoPlace(List<String> names) {
     String first = names.get(0);
-    String more = names.size() == 1 ? "" : " (and " + Count.many(names.size() - 1, "tensor") + " more)";
+    String more =
+        names.size() == 1 ? "" : " (and " + Count.many(names.size() - 1, "tensor") + " more)";
     if (!first.startsWith(PREFIX)) {
       return new InputException(
           file + ": " + first + more + " is no name of PEFT's, which begin with base_model.model.");

@@ -81,7 +81,10 @@ public final class BeamSearch implements AutoCloseable {
   public Completion run(int[] prompt, int[] ends) {
     if (prompt.length >= context) {
       throw new InputException(
-          "the prompt has " + Count.many(prompt.length, "token") + "; the context holds " + context);
+          "the prompt has "
+              + Count.many(prompt.length, "token")
+              + "; the context holds "
+              + context);
     }
     int V = decoding.vocabulary();
     FloatBuffer logits = null;

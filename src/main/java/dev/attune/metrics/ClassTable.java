@@ -55,11 +55,7 @@ final class ClassTable {
 
   private static int nameWidth(List<String> names, int room) {
     int longest =
-        names.stream()
-            .map(TerminalText::visible)
-            .mapToInt(TerminalText::width)
-            .max()
-            .orElse(0);
+        names.stream().map(TerminalText::visible).mapToInt(TerminalText::width).max().orElse(0);
     return Math.max(MIN_NAME, Math.min(Math.min(MAX_NAME, room), longest));
   }
 
@@ -113,9 +109,7 @@ final class ClassTable {
       out.append(String.format(Locale.ROOT, form, pair.count, label, given));
     }
     if (pairs.size() > PAIRS_SHOWN) {
-      out.append("and ")
-          .append(Count.many(pairs.size() - PAIRS_SHOWN, "other pair"))
-          .append('\n');
+      out.append("and ").append(Count.many(pairs.size() - PAIRS_SHOWN, "other pair")).append('\n');
     }
     return out.toString();
   }

@@ -186,8 +186,7 @@ public record Schedule(
                     ? "it takes none"
                     : "it takes " + String.join(", ", parameters))
                 + (this == REDUCE_LR_ON_PLATEAU && name.equals(MODE)
-                    ? ". Whether less or more is better follows from "
-                        + Term.METRIC_FOR_BEST_MODEL
+                    ? ". Whether less or more is better follows from " + Term.METRIC_FOR_BEST_MODEL
                     : ""));
       }
     }

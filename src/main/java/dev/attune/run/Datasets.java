@@ -304,6 +304,12 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
             Finding.ofFile(
                 Finding.Severity.NOTE,
                 "first_rows",
-                "the first " + most + " of " + Count.many(data.size(), "row") + ", as " + option + " says"));
+                "the first "
+                    + most
+                    + " of "
+                    + Count.many(data.size(), "row")
+                    + ", as "
+                    + option
+                    + " says"));
   }
 }

@@ -29,7 +29,8 @@ record Fold(int number, int count) {
   }
 
   /**
-   * What to say where a fold cannot be trained: the reason may be a class of which it holds out all.
+   * What to say where a fold cannot be trained: the reason may be a class of which it holds out
+   * all.
    *
    * @param why the data that it would learn are refused
    * @param whole the data of all folds

@@ -62,7 +62,8 @@ final class Frozen {
     }
     Freezing freezing =
         new Freezing(embeddings, config.smallInteger(RunOption.FREEZE_LAYERS), layers, base);
-    RunOption asked = base ? RunOption.FREEZE_BASE : named != null ? RunOption.FREEZE : parts.get(1);
+    RunOption asked =
+        base ? RunOption.FREEZE_BASE : named != null ? RunOption.FREEZE : parts.get(1);
     if (!freezing.equals(Freezing.NOTHING) && isAdapter) {
       throw new InputException(
           asked

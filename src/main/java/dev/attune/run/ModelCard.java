@@ -309,10 +309,7 @@ final class ModelCard {
   }
 
   private static String rounded(double value) {
-    return new BigDecimal(value)
-        .round(new MathContext(3))
-        .stripTrailingZeros()
-        .toPlainString();
+    return new BigDecimal(value).round(new MathContext(3)).stripTrailingZeros().toPlainString();
   }
 
   private void appendUse(StringBuilder out, int labels) {

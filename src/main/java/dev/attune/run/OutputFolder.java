@@ -85,8 +85,8 @@ final class OutputFolder implements AutoCloseable {
 
   /**
    * Refuses to take part in somebody's cross-validation. It is asked with the lock of the folder
-   * held, as a cross-validation that begins holds its own and looks at those of the folds: so one of
-   * the two sees the other.
+   * held, as a cross-validation that begins holds its own and looks at those of the folds: so one
+   * of the two sees the other.
    */
   private static void checkNoFold(Path folder) throws IOException {
     Path parent = folder.toRealPath().getParent();

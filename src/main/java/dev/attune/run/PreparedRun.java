@@ -158,33 +158,33 @@ final class PreparedRun implements AutoCloseable {
       if (read.validation() == null) {
         checkNotMeasured(config, read.test() != null);
       }
-    if (plan.generation() != null && read.validation() == null && read.test() == null) {
-      throw new InputException(
-          RunOption.EVALUATE_WITH.with("generate")
-              + " needs "
-              + RunOption.VALIDATION_FILE
-              + " or "
-              + RunOption.TEST_FILE
-              + " to generate for");
-    }
-    HeadChoice head = PreparedRun.head(plan, base, read);
-    Task task = plan.task().create(head.labels(), read.train(), config.taskOptions()).on(base);
-    if (task.isCalibrated() && read.validation() == null) {
-      throw new InputException(
-          RunOption.TUNE_THRESHOLDS
-              + " needs "
-              + RunOption.VALIDATION_FILE
-              + " or "
-              + RunOption.VALIDATION_SPLIT);
-    }
-    if (plan.trainer().batchSize() < task.leastBatch()) {
-      throw new InputException(
-          RunOption.BATCH_SIZE
-              + " is "
-              + plan.trainer().batchSize()
-              + "; rows are compared with the others of their batch, of which there must be at least "
-              + task.leastBatch());
-    }
+      if (plan.generation() != null && read.validation() == null && read.test() == null) {
+        throw new InputException(
+            RunOption.EVALUATE_WITH.with("generate")
+                + " needs "
+                + RunOption.VALIDATION_FILE
+                + " or "
+                + RunOption.TEST_FILE
+                + " to generate for");
+      }
+      HeadChoice head = PreparedRun.head(plan, base, read);
+      Task task = plan.task().create(head.labels(), read.train(), config.taskOptions()).on(base);
+      if (task.isCalibrated() && read.validation() == null) {
+        throw new InputException(
+            RunOption.TUNE_THRESHOLDS
+                + " needs "
+                + RunOption.VALIDATION_FILE
+                + " or "
+                + RunOption.VALIDATION_SPLIT);
+      }
+      if (plan.trainer().batchSize() < task.leastBatch()) {
+        throw new InputException(
+            RunOption.BATCH_SIZE
+                + " is "
+                + plan.trainer().batchSize()
+                + "; rows are compared with the others of their batch, of which there must be at least "
+                + task.leastBatch());
+      }
       return new Subject(head, Data.of(config, task, read));
     }
   }
@@ -311,7 +311,9 @@ final class PreparedRun implements AutoCloseable {
       throw new InputException(
           adapter.path()
               + " is an adapter with a head for "
-              + (labels == null ? Count.many(learned.outputs(), "output") : learned.labels().describe())
+              + (labels == null
+                  ? Count.many(learned.outputs(), "output")
+                  : learned.labels().describe())
               + (labels == null ? "" : ", the data has " + labels.describe())
               + ". An adapter is trained further with its head: give data with its labels, or merge"
               + " it and train the model that this makes");

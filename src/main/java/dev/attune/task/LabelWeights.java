@@ -137,10 +137,7 @@ record LabelWeights(float[] values) {
     }
     if (!(value > 0 && value <= MOST)) {
       throw new InputException(
-          what
-              + "; a weight is above 0 and at most 1000000, not '"
-              + number.strip()
-              + "'");
+          what + "; a weight is above 0 and at most 1000000, not '" + number.strip() + "'");
     }
     return (float) value;
   }

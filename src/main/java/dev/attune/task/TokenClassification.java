@@ -137,7 +137,9 @@ public final class TokenClassification implements Task {
               + ": "
               + (example.tags() == null
                   ? "the tags are missing"
-                  : many(example.tags().size(), "tag") + " for " + many(example.tokens().size(), "token"))
+                  : many(example.tags().size(), "tag")
+                      + " for "
+                      + many(example.tokens().size(), "token"))
               + ". Token classification needs one tag for each token.");
     }
     int[] out = new int[tokens.ids().length];

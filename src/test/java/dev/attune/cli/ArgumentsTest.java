@@ -21,8 +21,7 @@ class ArgumentsTest {
   }
 
   private static String refusal(String... words) {
-    return RunOption.worded(
-        assertThrows(InputException.class, () -> config(words)).getMessage());
+    return RunOption.worded(assertThrows(InputException.class, () -> config(words)).getMessage());
   }
 
   /** Whatever the option: several values of a list stand beside each other, else none counts. */
@@ -55,8 +54,17 @@ class ArgumentsTest {
   @Test
   void setTakesOneOptionAtATimeAndTheCommandLineOverridesIt() {
     RunConfig config =
-        config("--set", "epochs=1", "--set", "seed=7", "--seed", "8", "--set", "train-file=a",
-            "--set", "train-file=b");
+        config(
+            "--set",
+            "epochs=1",
+            "--set",
+            "seed=7",
+            "--seed",
+            "8",
+            "--set",
+            "train-file=a",
+            "--set",
+            "train-file=b");
     assertEquals("1", config.text(RunOption.EPOCHS));
     assertEquals("8", config.text(RunOption.SEED));
     assertEquals(List.of("a", "b"), config.texts(RunOption.TRAIN_FILE));

@@ -247,7 +247,9 @@ class BadInputTest {
     refused(List.of(part), "--model", folder.toString());
   }
 
-  /** Java's own form of a warning has a date and the name of a class, and no --json keeps it off. */
+  /**
+   * Java's own form of a warning has a date and the name of a class, and no --json keeps it off.
+   */
   @Test
   void aCacheFolderThatCannotBeUsedIsNamedInALine() throws IOException {
     Path taken = file("taken", "a file");
@@ -266,12 +268,7 @@ class BadInputTest {
     Ended without =
         AttuneProcess.start(
                 scratch,
-                List.of(
-                    "env",
-                    "-u",
-                    "ATTUNE_HOME",
-                    "XDG_CACHE_HOME=" + taken,
-                    "LC_ALL=C.UTF-8"),
+                List.of("env", "-u", "ATTUNE_HOME", "XDG_CACHE_HOME=" + taken, "LC_ALL=C.UTF-8"),
                 "doctor",
                 "--threads",
                 "1")

@@ -80,12 +80,7 @@ class LanguageModelBadInputTest {
     generateRefused(
         List.of("--stop is given twice"), decoder, "--prompt", "a", "--stop", "b", "--stop", "c");
     generateRefused(
-        List.of("--prompt is given twice", "--prompts"),
-        decoder,
-        "--prompt",
-        "a",
-        "--prompt",
-        "b");
+        List.of("--prompt is given twice", "--prompts"), decoder, "--prompt", "a", "--prompt", "b");
     Path blank = file("blank.jsonl", "\n");
     refused(
         List.of("blank.jsonl: there are no rows to evaluate"),

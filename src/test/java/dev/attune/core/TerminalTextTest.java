@@ -23,7 +23,15 @@ class TerminalTextTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"plain", "tab\tand\nline", "שלום", "می\u200cخواهم", "👩\u200d💻", "é e\u0301 ｆｕｌｌ"})
+  @ValueSource(
+      strings = {
+        "plain",
+        "tab\tand\nline",
+        "שלום",
+        "می\u200cخواهم",
+        "👩\u200d💻",
+        "é e\u0301 ｆｕｌｌ"
+      })
   void textStaysText(String text) {
     assertEquals(text, TerminalText.visible(text));
   }
@@ -35,15 +43,37 @@ class TerminalTextTest {
 
   @ParameterizedTest
   @CsvSource({
-    "abc,3", "é,1", "e\u0301,1", "日本,4", "ｆ,2", "ﾊ,1", "한국,4", "\u1112\u1161\u11ab,2", "😀,2", "→,1",
-    "שלום,4", "a\u200db,2", "〿,1", "《,2", "𠀀,2", "½,1"
+    "abc,3",
+    "é,1",
+    "e\u0301,1",
+    "日本,4",
+    "ｆ,2",
+    "ﾊ,1",
+    "한국,4",
+    "\u1112\u1161\u11ab,2",
+    "😀,2",
+    "→,1",
+    "שלום,4",
+    "a\u200db,2",
+    "〿,1",
+    "《,2",
+    "𠀀,2",
+    "½,1"
   })
   void widthIsInColumns(String text, int columns) {
     assertEquals(columns, TerminalText.width(text));
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"word", "日本語テキスト", "e\u0301e\u0301e\u0301e\u0301e\u0301", "שלום עולם", "a日b本c語", "\u202e\u202e"})
+  @ValueSource(
+      strings = {
+        "word",
+        "日本語テキスト",
+        "e\u0301e\u0301e\u0301e\u0301e\u0301",
+        "שלום עולם",
+        "a日b本c語",
+        "\u202e\u202e"
+      })
   void cellsLineUp(String text) {
     for (int width = 2; width < 20; width++) {
       String left = TerminalText.left(text, width);

@@ -35,8 +35,7 @@ abstract class FormatTrial {
     return file(name, content.getBytes(StandardCharsets.UTF_8));
   }
 
-  static FileOptions options(
-      String format, String encoding, String delimiter, String quoting) {
+  static FileOptions options(String format, String encoding, String delimiter, String quoting) {
     return FileOptions.parse(format, encoding, delimiter, quoting, false);
   }
 

@@ -35,7 +35,8 @@ class DiskRoomTest {
         message.contains("--save-total-limit and one more of those of --save-steps"), message);
     DiskRoom.of(1, 1, 1, false, false, 2, false).check(folder, 0);
     // What an earlier run left there is replaced.
-    DiskRoom.of(Long.MAX_VALUE / 64, 0, 1, false, false, 2, false).check(folder, Long.MAX_VALUE / 4);
+    DiskRoom.of(Long.MAX_VALUE / 64, 0, 1, false, false, 2, false)
+        .check(folder, Long.MAX_VALUE / 4);
   }
 
   @Test

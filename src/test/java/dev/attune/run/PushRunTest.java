@@ -171,7 +171,9 @@ class PushRunTest {
   /** Not how long it was to be: it may have ended before, or been made longer. */
   @Test
   void theCardSaysHowLongTheTrainingWas() throws IOException {
-    put("attune.json", "{\"task\": \"classification\", \"steps\": 8, \"epochs\": 2, \"best_step\": 4}");
+    put(
+        "attune.json",
+        "{\"task\": \"classification\", \"steps\": 8, \"epochs\": 2, \"best_step\": 4}");
     String card = dry().card();
     assertTrue(card.contains("| epochs | 2 |\n| steps | 8 |\n| weights of step | 4 |\n"), card);
     assertFalse(card.contains("max steps"), card);
@@ -345,7 +347,9 @@ class PushRunTest {
   void optionsThatMeanNothingAreRefused() {
     assertTrue(refused("LICENSE", "My own").contains("--license is 'My own'"));
     assertTrue(refused("LANGUAGE", "English").contains("--language is 'English'"));
-    assertTrue(refused("COMMIT_MESSAGE", " ").contains("--commit-message has an empty value; leave it out"));
+    assertTrue(
+        refused("COMMIT_MESSAGE", " ")
+            .contains("--commit-message has an empty value; leave it out"));
     assertTrue(
         refused("CREATE_PR", "true", "REVISION", "dev")
             .contains("--revision dev is another branch"));

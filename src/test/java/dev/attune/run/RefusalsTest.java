@@ -66,8 +66,8 @@ class RefusalsTest {
       })
   void aValueThatCannotBeIsNamedWithItsRange(String option, String value, String message)
       throws IOException {
-    String said = on(model, scratch.resolve("none.csv")).with(RunOption.valueOf(option), value)
-        .refusal();
+    String said =
+        on(model, scratch.resolve("none.csv")).with(RunOption.valueOf(option), value).refusal();
     assertTrue(said.startsWith(message), said);
     assertFalse(Files.exists(scratch.resolve("out")));
   }
@@ -185,14 +185,15 @@ class RefusalsTest {
     return options.build();
   }
 
-  /** What another task, or another kind of model, would do with an option is not done in silence. */
+  /**
+   * What another task, or another kind of model, would do with an option is not done in silence.
+   */
   @Test
   void anOptionThatAModelHasNoUseForIsRefused() {
     on(model, train).run();
     Path made = scratch.resolve("out");
     String stride = worded(() -> PredictRun.run(predict(made, "DOC_STRIDE", "9")));
-    assertTrue(
-        stride.equals("--doc-stride has no meaning for --task classification"), stride);
+    assertTrue(stride.equals("--doc-stride has no meaning for --task classification"), stride);
     String base = worded(() -> PredictRun.run(predict(made, "BASE_MODEL", "minilm")));
     assertTrue(base.startsWith("--base-model minilm is an adapter's, and "), base);
     String bits = worded(() -> PredictRun.run(predict(made, "LOAD_IN_4BIT", "true")));

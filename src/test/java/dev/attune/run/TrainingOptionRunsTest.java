@@ -205,7 +205,9 @@ class TrainingOptionRunsTest {
         Arguments.of(
             List.of("class-weights", "joy=2"),
             "--class-weights is 'joy=2'; it is balanced, or NAME=WEIGHT"),
-        Arguments.of(List.of("class-weights", "positive=0"), "a weight is above 0 and at most 1000000, not '0'"),
+        Arguments.of(
+            List.of("class-weights", "positive=0"),
+            "a weight is above 0 and at most 1000000, not '0'"),
         Arguments.of(List.of("class-weights", "positive=1,positive=2"), "is there twice"),
         Arguments.of(
             List.of("class-weights", "balanced", "task", "regression"),

@@ -54,8 +54,7 @@ public final class Goldens {
           String name = file.getFileName().toString();
           boolean isGzipped = name.endsWith(GZIPPED);
           Path copy =
-              to.resolve(
-                  isGzipped ? name.substring(0, name.length() - GZIPPED.length()) : name);
+              to.resolve(isGzipped ? name.substring(0, name.length() - GZIPPED.length()) : name);
           copy.toFile().deleteOnExit();
           try (InputStream in = open(from.resolve(copy.getFileName()))) {
             Files.copy(in, copy);
