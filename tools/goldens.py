@@ -1,7 +1,7 @@
 """Files of reference numbers under src/test/resources, kept small: gzipped, and gradients as whole numbers of 16 bits times a
 scale of their own (in the file's metadata), which is 1.5e-5 of a tensor's largest entry at most. The scripts beside this one write
 them, testkit's Goldens reads them."""
-import gzip, json, pathlib
+import gzip, json, pathlib, shutil, tempfile
 
 LARGEST = 32767
 
@@ -13,6 +13,22 @@ def write_json(path, value, **how):
 def write(path, content):
     """Equal contents give equal bytes, whenever they are written."""
     pathlib.Path(f"{path}.gz").write_bytes(gzip.compress(content, 9, mtime=0))
+
+
+def pack(folder):
+    """Gzips the weights that Transformers or PEFT saved in a folder."""
+    for file in pathlib.Path(folder).glob("*model.safetensors"):
+        write(file, file.read_bytes())
+        file.unlink()
+
+
+def unpacked(folder):
+    """A copy of a folder for Transformers and PEFT, with what is gzipped in it as it was."""
+    copy = pathlib.Path(tempfile.mkdtemp()) / pathlib.Path(folder).name
+    shutil.copytree(folder, copy)
+    for file in copy.glob("*.gz"):
+        file.with_suffix("").write_bytes(gzip.decompress(file.read_bytes()))
+    return copy
 
 
 def write_tensors(path, tensors):

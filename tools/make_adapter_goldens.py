@@ -59,7 +59,7 @@ for case in sys.argv[1:] or [*CASES, *OPTIONS]:
     torch.manual_seed(7)
     folder = root / "goldens" / family
     golden = goldens.read_tensors(folder / "golden.safetensors")
-    model = kind.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
+    model = kind.from_pretrained(goldens.unpacked(folder), attn_implementation="eager", dtype=torch.float32)
     if vocabulary:
         model.resize_token_embeddings(model.config.vocab_size + vocabulary)
     model = get_peft_model(model, LoraConfig(task_type=task, **options))
@@ -104,6 +104,7 @@ for case in sys.argv[1:] or [*CASES, *OPTIONS]:
     if file == "bin":
         torch.save(load_file(to / "adapter_model.safetensors"), to / "adapter_model.bin")
         (to / "adapter_model.safetensors").unlink()
+    goldens.pack(to)
     goldens.write_tensors(to / "golden.safetensors", out)
     summary = {"loss": float(loss) / count, "targets": count, **({"family": family} if short else {})}
     (to / "golden.json").write_text(json.dumps(summary) + "\n")

@@ -2,6 +2,7 @@
 """Writes src/test/resources/continued: adapters that PEFT began and saved, of the tiny BERT in src/test/resources/goldens, with the
 losses of ten more steps after loading them with is_trainable=True. Needs torch, transformers and peft."""
 import json, pathlib
+import goldens
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForSequenceClassification
@@ -14,7 +15,7 @@ CASES = {
 }
 ROWS, STEPS, RATE, DECAY = 8, 10, 4e-2, 0.01
 resources = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources"
-base, root = resources / "goldens/bert", resources / "continued"
+base, root = goldens.unpacked(resources / "goldens/bert"), resources / "continued"
 size = json.loads((base / "config.json").read_text())["vocab_size"]
 words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + [f"w{i}" for i in range(size - 5)]
 torch.manual_seed(3)

@@ -142,7 +142,7 @@ out = {"p": P, "seed": SEED, "families": {}}
 for family, (kind, options, calls) in CASES.items():
     folder = root / "goldens" / family
     golden = goldens.read_tensors(folder / "golden.safetensors")
-    model = kind.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32, **{o: P for o in options}).train()
+    model = kind.from_pretrained(goldens.unpacked(folder), attn_implementation="eager", dtype=torch.float32, **{o: P for o in options}).train()
     part = lambda name: [golden[f"{name}.{s}"].long().reshape(-1) for s in range(4)] if f"{name}.0" in golden else None
     sequences = part("input_ids"), part("token_type_ids"), part("labels")
     steps = [step_of(model, calls, step, sequences, model.config.pad_token_id or 0) for step in range(STEPS)]

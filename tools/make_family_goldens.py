@@ -3,7 +3,7 @@
 computes with them (float32, CPU, no dropout, eager attention). Needs torch and transformers; run without arguments for all
 cases, or with the names of some. A seed gives the same numbers again with the same versions, which golden.json names.
 
-Of a case: config.json, model.safetensors, and in golden.safetensors.gz (see goldens.py) for each sequence s input_ids.s, token_type_ids.s (where
+Of a case: config.json, model.safetensors.gz, and in golden.safetensors.gz (see goldens.py) for each sequence s input_ids.s, token_type_ids.s (where
 the family has two types), labels.s, hidden.s (what the body returns, (N,C)), logits.s; grad.NAME of the mean loss over all
 targets of all sequences, by the names that Transformers gives parameters in memory. Labels are a class, a class a token, the
 next tokens, the tokens that were masked, K zeros and ones (several labels), or first and last token of an answer. golden.json: that
@@ -185,6 +185,7 @@ def make(index, name, target):
     randomize(model, SEED * 100 + index)
     shutil.rmtree(target, ignore_errors=True)
     model.save_pretrained(target)
+    goldens.pack(target)
     (target / "generation_config.json").unlink(missing_ok=True)
     bodies = []
     model.base_model.register_forward_hook(lambda module, inputs, output: bodies.append(output[0]))

@@ -3,13 +3,13 @@
 torch.nn.CrossEntropyLoss with weights of classes and label smoothing, and their gradients; and 20 steps of the tiny BERT
 of make_family_goldens.py (in src/test/resources/goldens) with torch.optim.AdamW or SGD: with weights of classes, with
 frozen parts, with a rate for each layer. Needs torch and transformers."""
-import json, pathlib
+import pathlib
+import goldens
 import torch
-from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
 
 root = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources"
-folder = root / "goldens/bert"
+folder = goldens.unpacked(root / "goldens/bert")
 STEPS, RATE, DECAY = 20, 1e-2, 0.1
 WEIGHTS = [0.5, 2.0, 1.0, 0.25, 3.0]
 
@@ -38,7 +38,7 @@ def run(frozen=lambda name: False, factor=lambda name: 1.0, weighted=False, smoo
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
     model.train()
-    golden = load_file(folder / "golden.safetensors")
+    golden = goldens.read_tensors(root / "goldens/bert/golden.safetensors")
     part = lambda name: [golden[f"{name}.{s}"].long().reshape(-1) for s in range(4)]
     pad = lambda parts: torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
     ids = part("input_ids")
@@ -80,6 +80,6 @@ runs = {
     "layer_decay_sgd": run(factor=layer_decay, sgd=True),
 }
 out = {"weights": WEIGHTS, "loss": loss_cases(), "rate": RATE, "weight_decay": DECAY, "runs": runs}
-(root / "options.json").write_text(json.dumps(out) + "\n")
+goldens.write_json(root / "options.json", out)
 for name, result in runs.items():
     print(name, result["curve"][0]["loss"], result["curve"][-1]["loss"])

@@ -11,6 +11,8 @@ import random
 import tempfile
 from pathlib import Path
 
+import goldens
+
 import torch
 from sentence_transformers import SentenceTransformer, losses, models
 from sentence_transformers.sentence_transformer.evaluation import (
@@ -40,7 +42,7 @@ def folder():
     for key in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
         config[key] = 0.0
     (out / "config.json").write_text(json.dumps(config))
-    (out / "model.safetensors").write_bytes((RESOURCES / "bert/model.safetensors").read_bytes())
+    (out / "model.safetensors").write_bytes((goldens.unpacked(RESOURCES / "bert") / "model.safetensors").read_bytes())
     (out / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
     (out / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer", "do_lower_case": true}')
     return out, vocabulary
@@ -199,7 +201,7 @@ def main():
         },
         "similarity": {"spearman": alike["spearman_cosine"], "pearson": alike["pearson_cosine"]},
     }
-    (RESOURCES / "sentences.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
+    goldens.write_json(RESOURCES / "sentences.json", golden, separators=(",", ":"))
 
 
 main()

@@ -118,7 +118,7 @@ def models():
         legal = []
         with tempfile.TemporaryDirectory() as work:
             work = pathlib.Path(work)
-            shutil.copy(source / "model.safetensors", work)
+            shutil.copy(goldens.unpacked(source) / "model.safetensors", work)
 
             def run(edits):
                 (work / "config.json").write_text(json.dumps(changed(config, edits)))
@@ -153,11 +153,12 @@ def adapters():
         source = root / "adapters" / name
         config, golden = json.loads((source / "adapter_config.json").read_text()), goldens.read_tensors(root / "goldens" / base / "golden.safetensors")
         kind = getattr(tf, json.loads((root / "goldens" / base / "config.json").read_text())["architectures"][0])
+        whole = goldens.unpacked(root / "goldens" / base)
         alone = [{k: v} for k, vs in LORA.items() for v in vs]
         legal = []
         with tempfile.TemporaryDirectory() as work:
             work = pathlib.Path(work)
-            for file in source.glob("adapter_model.*"):
+            for file in goldens.unpacked(source).glob("adapter_model.*"):
                 shutil.copy(file, work)
 
             def run(edits):
@@ -165,7 +166,7 @@ def adapters():
                 with warnings.catch_warnings(record=True) as said:
                     warnings.simplefilter("always")
                     try:
-                        body = kind.from_pretrained(root / "goldens" / base, dtype=torch.float32)
+                        body = kind.from_pretrained(whole, dtype=torch.float32)
                         numbers = few(PeftModel.from_pretrained(body, work).eval(), golden)
                     except Exception:
                         return None, False

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.apache.commons.cli.CommandLine;
 import org.apache.commons.cli.DefaultParser;
 import org.apache.commons.cli.MissingArgumentException;
@@ -38,7 +39,7 @@ final class Arguments {
    */
   static Arguments parse(
       String command, List<RunOption> options, boolean takesWords, List<String> words) {
-    Options parsed = parsed(options);
+    Options parsed = parsed(options, RunOption::help);
     try {
       CommandLine line =
           DefaultParser.builder()
@@ -104,11 +105,16 @@ final class Arguments {
     return new InputException(problem + "; see: attune " + command + " --help");
   }
 
-  /** A command's options and those of every command, for the parser. */
-  static Options parsed(List<RunOption> taken) {
+  /**
+   * A command's options and those of every command, for the parser.
+   *
+   * @param describe what each does
+   */
+  static Options parsed(List<RunOption> taken, Function<RunOption, String> describe) {
     Options options = new Options();
     for (RunOption option : taken) {
-      Option.Builder builder = Option.builder().longOpt(option.option()).desc(description(option));
+      Option.Builder builder =
+          Option.builder().longOpt(option.option()).desc(describe.apply(option));
       if (!option.isFlag()) {
         builder.hasArg().argName(option.argument());
       }
@@ -136,12 +142,6 @@ final class Arguments {
     options.addOption(Option.builder().longOpt("quiet").desc("no progress").get());
     options.addOption(Option.builder("h").longOpt("help").desc("this text").get());
     return options;
-  }
-
-  private static String description(RunOption option) {
-    return option.defaultValue() == null || option.isFlag()
-        ? option.help()
-        : option.help() + " (default " + option.defaultValue() + ")";
   }
 
   /** The words beside options. */

@@ -42,6 +42,18 @@ final class BenchCommand implements Command {
   }
 
   @Override
+  public String describe(RunOption option) {
+    return switch (option) {
+      case FILE -> "data to train on; random texts where not given";
+      case MAX_STEPS -> "optimizer steps that are timed (default 30)";
+      case STREAMS -> "time generation in place of training: requests in work at a time";
+      case MAX_NEW_TOKENS -> "tokens of each request of generation (default 256)";
+      case SEED -> "of random weights and texts (default 42)";
+      default -> Command.super.describe(option);
+    };
+  }
+
+  @Override
   public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
     if (arguments.config().isGiven(RunOption.STREAMS)) {
       return generation(arguments, console, result);

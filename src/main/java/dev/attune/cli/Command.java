@@ -6,6 +6,10 @@ import java.util.List;
 
 /** One of {@code attune}'s commands. */
 interface Command {
+  /** Of commands that read a trained model. */
+  String OF_TEXTS =
+      "tokens of a text; longer ones are cut, and counted; as it was trained where not given";
+
   String name();
 
   /** One line for the list of commands. */
@@ -23,6 +27,13 @@ interface Command {
 
   /** The run options it takes. */
   List<RunOption> options();
+
+  /** What an option does here, with its default, for help. */
+  default String describe(RunOption option) {
+    return option.defaultValue() == null || option.isFlag()
+        ? option.help()
+        : option.help() + " (default " + option.defaultValue() + ")";
+  }
 
   /**
    * Runs.

@@ -21,7 +21,7 @@ final class CommandHelp {
             + command.summary()
             + "\n\n");
     PrintWriter writer = new PrintWriter(out);
-    printOptions(writer, Arguments.parsed(command.options()));
+    printOptions(writer, Arguments.parsed(command.options(), command::describe));
     writer.flush();
     if (!command.details().isEmpty()) {
       out.write("\n" + command.details().stripTrailing() + "\n");

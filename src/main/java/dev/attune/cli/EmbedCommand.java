@@ -38,6 +38,17 @@ final class EmbedCommand implements Command {
   }
 
   @Override
+  public String describe(RunOption option) {
+    return switch (option) {
+      case MODEL -> "minilm, a folder, or ORG/NAME[@REVISION] of the Hugging Face Hub";
+      case FILE -> "texts, one a row";
+      case OUTPUT -> "where the vectors go: .jsonl or .npy";
+      case MAX_LENGTH -> OF_TEXTS;
+      default -> Command.super.describe(option);
+    };
+  }
+
+  @Override
   public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
     EmbedRun.Outcome outcome =
         EmbedRun.run(

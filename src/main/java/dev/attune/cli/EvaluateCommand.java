@@ -36,6 +36,15 @@ final class EvaluateCommand implements Command {
   }
 
   @Override
+  public String describe(RunOption option) {
+    return switch (option) {
+      case FILE -> "data to evaluate on";
+      case MAX_LENGTH -> OF_TEXTS;
+      default -> Command.super.describe(option);
+    };
+  }
+
+  @Override
   public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
     EvaluateRun.Outcome outcome =
         EvaluateRun.run(Fetched.all(arguments.config(), new FetchView(console), RunOption.FILE));

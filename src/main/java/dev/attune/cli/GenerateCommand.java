@@ -68,6 +68,16 @@ final class GenerateCommand implements Command {
   }
 
   @Override
+  public String describe(RunOption option) {
+    return switch (option) {
+      case OUTPUT -> "where the texts go, a JSON object a line; else they are printed";
+      case SEED -> "of sampling (default 42)";
+      case MAX_LENGTH -> "tokens of a text, prompt included; as the model has it where not given";
+      default -> Command.super.describe(option);
+    };
+  }
+
+  @Override
   public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
     RunConfig given = arguments.config();
     long ways =

@@ -34,6 +34,15 @@ final class MergeCommand implements Command {
   }
 
   @Override
+  public String describe(RunOption option) {
+    return switch (option) {
+      case MODEL -> "the adapter's folder, or its name on the Hugging Face Hub";
+      case OUTPUT_DIR -> "where the merged model goes";
+      default -> Command.super.describe(option);
+    };
+  }
+
+  @Override
   public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
     MergeRun.Outcome outcome =
         MergeRun.run(Fetched.all(arguments.config(), new FetchView(console), RunOption.OUTPUT_DIR));

@@ -44,6 +44,16 @@ final class PredictCommand implements Command {
   }
 
   @Override
+  public String describe(RunOption option) {
+    return switch (option) {
+      case FILE -> "data to predict";
+      case OUTPUT -> "where the predictions go: .jsonl, .csv or .tsv";
+      case MAX_LENGTH -> OF_TEXTS;
+      default -> Command.super.describe(option);
+    };
+  }
+
+  @Override
   public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
     PredictRun.Outcome outcome =
         PredictRun.run(

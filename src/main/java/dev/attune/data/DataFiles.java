@@ -17,6 +17,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -68,6 +69,14 @@ final class DataFiles {
         return ofPattern(path);
       }
       return List.of(path);
+    } catch (PatternSyntaxException e) {
+      throw new InputException(
+          given
+              + " does not exist, and is no pattern of files either: "
+              + e.getDescription()
+              + ". In a pattern * is any name, ? a letter, [ab] one of some and {a,b} one of several"
+              + " words",
+          e);
     } catch (InvalidPathException e) {
       throw new InputException("'" + given + "' is no path: " + e.getReason(), e);
     } catch (IOException e) {

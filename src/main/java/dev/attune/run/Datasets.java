@@ -285,8 +285,7 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
     }
     int most = config.smallInteger(option);
     if (most < 1) {
-      throw new InputException(
-          option + " is " + most + "; it must be at least 1, or left out for all rows");
+      throw new InputException(option + " is " + most + "; it must be at least 1");
     }
     return most;
   }

@@ -33,14 +33,16 @@ record Fold(int number, int count) {
    * all.
    *
    * @param why the data that it would learn are refused
-   * @param cut its data, of which {@link Datasets#labelled} are those of all folds
+   * @param whole the data of all folds
+   * @param cut of them, as {@link #cut} does it
    * @param labels null: there are none
    */
-  InputException refusal(InputException why, Datasets cut, LabelMap labels, TaskType type) {
+  InputException refusal(
+      InputException why, Dataset whole, Split cut, LabelMap labels, TaskType type) {
     if (labels == null) {
       return why;
     }
-    TargetChecks classes = type.create(labels, cut.labelled(), option -> null);
+    TargetChecks classes = type.create(labels, whole, option -> null);
     Set<String> left = new HashSet<>();
     cut.train().examples().forEach(example -> left.addAll(classes.classes(example)));
     Map<String, Integer> lost = new TreeMap<>();

@@ -6,6 +6,7 @@ import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
 import dev.attune.data.LabelMap;
+import dev.attune.data.Split;
 import dev.attune.folder.AdapterWeights;
 import dev.attune.folder.BaseLoad;
 import dev.attune.folder.ContentDigest;
@@ -147,7 +148,12 @@ final class PreparedRun implements AutoCloseable {
       try {
         return of(plan, base, shaped);
       } catch (InputException e) {
-        throw fold.refusal(e, shaped, shaped.labels(plan.config(), plan.task()), plan.task());
+        throw fold.refusal(
+            e,
+            shaped.labelled(),
+            new Split(shaped.train(), shaped.validation()),
+            shaped.labels(plan.config(), plan.task()),
+            plan.task());
       }
     }
 

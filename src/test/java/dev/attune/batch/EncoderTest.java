@@ -162,7 +162,7 @@ class EncoderTest {
                 InputException.class,
                 () -> tags.encode(dataset(Example.ofTokens(8, List.of("x", "y"), List.of("a")))))
             .getMessage()
-            .startsWith("train.csv, row 8: 1 tags for 2 tokens."));
+            .startsWith("train.csv, row 8: 1 tag for 2 tokens."));
     assertTrue(
         assertThrows(InputException.class, () -> tags.encode(dataset(Example.of(8, "x", "a"))))
             .getMessage()

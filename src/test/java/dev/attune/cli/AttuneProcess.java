@@ -43,6 +43,21 @@ final class AttuneProcess {
     this.err = err;
   }
 
+  /** A command line with more options, which take the place of those of their names. */
+  static String[] with(List<String> words, String... more) {
+    List<String> out = new ArrayList<>();
+    for (int i = 0; i < words.size(); i++) {
+      boolean isReplaced = words.get(i).startsWith("--") && List.of(more).contains(words.get(i));
+      if (!isReplaced) {
+        out.add(words.get(i));
+      } else if (i + 1 < words.size() && !words.get(i + 1).startsWith("--")) {
+        i++; // its value
+      }
+    }
+    out.addAll(List.of(more));
+    return out.toArray(String[]::new);
+  }
+
   /** Runs to the end. */
   static Ended run(Path scratch, String... arguments) {
     return start(scratch, List.of(), arguments).await();

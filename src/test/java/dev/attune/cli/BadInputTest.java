@@ -44,20 +44,18 @@ class BadInputTest {
 
   /** Trains with further options, which replace sound ones; expects status 2. */
   private void refused(List<String> parts, String... options) {
-    List<String> words = new ArrayList<>(List.of("train"));
-    String[] sound = {
-      "--model", model.toString(),
-      "--train-file", train.toString(),
-      "--output-dir", output.toString(),
-      "--max-steps", "2"
-    };
-    for (int i = 0; i < sound.length; i += 2) {
-      if (!List.of(options).contains(sound[i])) {
-        words.addAll(List.of(sound[i], sound[i + 1]));
-      }
-    }
-    words.addAll(List.of(options));
-    Ended ended = AttuneProcess.run(scratch, words.toArray(String[]::new));
+    List<String> words =
+        List.of(
+            "train",
+            "--model",
+            model.toString(),
+            "--train-file",
+            train.toString(),
+            "--output-dir",
+            output.toString(),
+            "--max-steps",
+            "2");
+    Ended ended = AttuneProcess.run(scratch, AttuneProcess.with(words, options));
     assertEquals(2, ended.status(), ended.out() + ended.err());
     for (String part : parts) {
       assertTrue(ended.err().contains(part), "no '" + part + "' in: " + ended.err());
@@ -247,5 +245,53 @@ class BadInputTest {
     bytes.putLong(changed.length).put(changed).put(sound, 8 + before, sound.length - 8 - before);
     Files.write(folder.resolve("model.safetensors"), bytes.array());
     refused(List.of(part), "--model", folder.toString());
+  }
+
+  /**
+   * Java's own form of a warning has a date and the name of a class, and no --json keeps it off.
+   */
+  @Test
+  void aCacheFolderThatCannotBeUsedIsNamedInALine() throws IOException {
+    Path taken = file("taken", "a file");
+    Ended doctor =
+        AttuneProcess.start(
+                scratch,
+                List.of("env", "ATTUNE_HOME=" + taken.resolve("cache"), "LC_ALL=C.UTF-8"),
+                "doctor",
+                "--threads",
+                "1")
+            .await();
+    assertEquals(1, doctor.status(), doctor.out() + doctor.err());
+    assertTrue(
+        doctor.out().contains("cache folder    broken: " + taken.resolve("cache")), doctor.out());
+    assertTrue(doctor.out().contains("ATTUNE_HOME names"), doctor.out());
+    Ended without =
+        AttuneProcess.start(
+                scratch,
+                List.of("env", "-u", "ATTUNE_HOME", "XDG_CACHE_HOME=" + taken, "LC_ALL=C.UTF-8"),
+                "doctor",
+                "--threads",
+                "1")
+            .await();
+    assertEquals(1, without.status(), without.out() + without.err());
+    assertTrue(without.err().contains("attune: warning: "), without.err());
+    assertFalse(without.err().contains("dev.attune."), without.err());
+  }
+
+  @Test
+  void namesThatTurnTheLineAroundAreSeen() {
+    refused(
+        List.of("evil\\u202e\\u001b[31m.csv does not exist"),
+        "--train-file",
+        scratch.resolve("evil\u202e\u001b[31m.csv").toString());
+  }
+
+  @Test
+  void helpSaysWhatEachCommandDoesWithAnOption() {
+    Ended embed = AttuneProcess.run(scratch, "embed", "--help");
+    assertTrue(embed.out().contains("where the vectors go: .jsonl or .npy"), embed.out());
+    assertFalse(embed.out().contains(".tsv"), embed.out());
+    assertFalse(
+        AttuneProcess.run(scratch, "predict", "--help").out().contains(".npy"), "of vectors");
   }
 }

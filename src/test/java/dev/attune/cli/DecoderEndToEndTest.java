@@ -71,8 +71,7 @@ class DecoderEndToEndTest {
     words.addAll(List.of("--output-dir", output.toString(), "--max-length", "128"));
     words.addAll(List.of("--batch-size", "8", "--max-steps", "24", "--eval-steps", "12"));
     words.addAll(List.of("--threads", "2"));
-    words.addAll(List.of(more));
-    return words.toArray(String[]::new);
+    return AttuneProcess.with(words, more);
   }
 
   private JsonNode evaluate(Path model, Path file, String... more) {

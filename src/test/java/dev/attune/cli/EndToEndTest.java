@@ -48,29 +48,22 @@ class EndToEndTest {
 
   private String[] train(Path output, String... more) {
     List<String> words =
-        new ArrayList<>(
-            List.of(
-                "train",
-                "--model",
-                model.toString(),
-                "--train-file",
-                train.toString(),
-                "--output-dir",
-                output.toString(),
-                "--learning-rate",
-                "3e-3",
-                "--batch-size",
-                "16",
-                "--threads",
-                "2",
-                "--json"));
-    // A file that is named again would be read beside the first.
-    if (List.of(more).contains("--train-file")) {
-      int file = words.indexOf("--train-file");
-      words.subList(file, file + 2).clear();
-    }
-    words.addAll(List.of(more));
-    return words.toArray(String[]::new);
+        List.of(
+            "train",
+            "--model",
+            model.toString(),
+            "--train-file",
+            train.toString(),
+            "--output-dir",
+            output.toString(),
+            "--learning-rate",
+            "3e-3",
+            "--batch-size",
+            "16",
+            "--threads",
+            "2",
+            "--json");
+    return AttuneProcess.with(words, more);
   }
 
   @Test

@@ -48,8 +48,7 @@ class LanguageModelBadInputTest {
     List<String> words = new ArrayList<>(List.of("train", "--task", "causal-lm"));
     words.addAll(List.of("--model", model.toString(), "--train-file", data.toString()));
     words.addAll(List.of("--output-dir", output.toString(), "--max-steps", "2"));
-    words.addAll(List.of(more));
-    return words.toArray(String[]::new);
+    return AttuneProcess.with(words, more);
   }
 
   private void trainRefused(List<String> parts, Path model, Path data, String... more) {

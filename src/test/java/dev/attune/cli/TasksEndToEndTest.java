@@ -63,8 +63,7 @@ class TasksEndToEndTest {
                 "--dropout",
                 "0",
                 "--json"));
-    words.addAll(List.of(more));
-    JsonNode trained = succeeded(words.toArray(String[]::new)).get("test");
+    JsonNode trained = succeeded(AttuneProcess.with(words, more)).get("test");
     JsonNode evaluated =
         succeeded("evaluate", "--model", output.toString(), "--file", test.toString(), "--json");
     for (String name : List.of("f1", "exact_match", "f1_micro", "subset_accuracy", "loss")) {

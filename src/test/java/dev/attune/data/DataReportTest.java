@@ -151,7 +151,7 @@ class DataReportTest {
             .build();
     Finding mismatch = only(report, "tags_mismatch");
     assertEquals(List.of(4), mismatch.rows());
-    assertTrue(mismatch.message().endsWith("(first: 1 tags, 2 tokens)"), mismatch.message());
+    assertTrue(mismatch.message().endsWith("(first: 1 tag, 2 tokens)"), mismatch.message());
     assertEquals(List.of(7), only(report, "empty_text").rows());
     assertEquals(List.of(9), only(report, "missing_label").rows());
     assertEquals("validation", only(report, "unknown_label").split());

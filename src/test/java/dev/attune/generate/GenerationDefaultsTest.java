@@ -33,7 +33,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 /** generation_config.json: what it forbids is forbidden as in Transformers, or refused by name. */
 class GenerationDefaultsTest {
   private static final Path RESOURCES = Path.of("src/test/resources");
-  private static final Path MODEL = RESOURCES.resolve("goldens/llama");
+  private static final Path MODEL = Goldens.own("llama");
 
   @TempDir private Path folder;
 

@@ -43,7 +43,6 @@ import org.junit.jupiter.params.provider.MethodSource;
  * same after writing and reading them; and the same logits from the merged model.
  */
 class GoldenAdapterTest {
-  private static final Path ADAPTERS = Path.of("src/test/resources/adapters");
   private static final double LOGIT_TOLERANCE = 1e-4;
   private static final double GRADIENT_TOLERANCE = 1e-3; // of the tensor's largest entry
 
@@ -84,7 +83,7 @@ class GoldenAdapterTest {
   @ParameterizedTest(name = "{0} on {1}")
   @MethodSource("cases")
   void agreesWithPeft(String name, Backends.Target target) throws IOException {
-    Path adapter = ADAPTERS.resolve(name);
+    Path adapter = Goldens.unpacked("adapters/" + name);
     String family =
         Goldens.json(adapter.resolve("golden.json"))
             .path("family")

@@ -43,7 +43,6 @@ import org.junit.jupiter.api.io.TempDir;
  * nor a support comes unseen.
  */
 class SweepTest {
-  private static final Path ADAPTERS = Path.of("src/test/resources/adapters");
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final int FEW = 5;
   private static final double TOLERANCE = 1e-5;
@@ -74,7 +73,7 @@ class SweepTest {
       for (String line : Goldens.lines("sweep/adapters.jsonl")) {
         JsonNode item = JSON.readTree(line);
         String name = item.get("folder").asText();
-        Path source = ADAPTERS.resolve(name);
+        Path source = Goldens.unpacked("adapters/" + name);
         Path folder = copy(source, "adapter_config.json", "adapter_model.safetensors", item);
         Path base =
             Goldens.own(

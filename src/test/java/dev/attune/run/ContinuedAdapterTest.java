@@ -13,6 +13,7 @@ import dev.attune.core.InputException;
 import dev.attune.folder.AdapterConfig;
 import dev.attune.folder.ModelFolder;
 import dev.attune.store.LoraConfig;
+import dev.attune.testkit.Goldens;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,7 +28,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Adapters that PEFT saved are trained further, as PEFT does with {@code is_trainable=True}. */
 class ContinuedAdapterTest {
   private static final Path RESOURCES = Path.of("src/test/resources");
-  private static final Path BASE = RESOURCES.resolve("goldens/bert");
+  private static final Path BASE = Goldens.own("bert");
   private static final ObjectMapper JSON = new ObjectMapper();
 
   @TempDir Path scratch;

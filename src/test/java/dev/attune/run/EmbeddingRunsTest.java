@@ -11,8 +11,8 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.testkit.Goldens;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -39,6 +39,8 @@ class EmbeddingRunsTest {
   private static final List<String> NAMES =
       List.of("anchor", "positive", "negative_1", "negative_2");
 
+  private static final String SENTENCES = "goldens/sentences.json";
+
   @TempDir static Path shared;
   private static JsonNode goldens;
 
@@ -46,13 +48,9 @@ class EmbeddingRunsTest {
 
   @BeforeAll
   static void prepare() throws IOException {
-    try (InputStream in = resource("sentences.json")) {
-      goldens = JSON.readTree(in);
-    }
+    goldens = Goldens.resource(SENTENCES);
     for (String file : List.of("config.json", "model.safetensors")) {
-      try (InputStream in = resource("bert/" + file)) {
-        Files.copy(in, shared.resolve(file));
-      }
+      Files.copy(Goldens.own("bert").resolve(file), shared.resolve(file));
     }
     StringBuilder vocabulary = new StringBuilder();
     goldens.get("vocabulary").forEach(word -> vocabulary.append(word.asText()).append('\n'));
@@ -62,15 +60,9 @@ class EmbeddingRunsTest {
         "{\"tokenizer_class\": \"BertTokenizer\", \"do_lower_case\": true}\n");
   }
 
-  private static InputStream resource(String name) {
-    return EmbeddingRunsTest.class.getResourceAsStream("/goldens/" + name);
-  }
-
-  static List<String> losses() throws IOException {
+  static List<String> losses() {
     List<String> names = new ArrayList<>();
-    try (InputStream in = resource("sentences.json")) {
-      JSON.readTree(in).get("trained").forEach(one -> names.add(one.get("name").asText()));
-    }
+    Goldens.resource(SENTENCES).get("trained").forEach(one -> names.add(one.get("name").asText()));
     return names;
   }
 

@@ -56,7 +56,7 @@ class RefusalsTest {
         "CLASS_WEIGHTS; a=1,b=nan; --class-weights is 'a=1,b=nan'; a weight is above 0",
         "CLASS_WEIGHTS; a=1,b=0; --class-weights is 'a=1,b=0'; a weight is above 0",
         "CLASS_WEIGHTS; even; --class-weights is 'even'; it is balanced, or NAME=WEIGHT",
-        "MAX_TRAIN_SAMPLES; 0; --max-train-samples is 0; it must be at least 1, or left out",
+        "MAX_TRAIN_SAMPLES; 0; --max-train-samples is 0; it must be at least 1",
         "MAX_EVAL_SAMPLES; many; --max-eval-samples is 'many', not a whole number (evaluate on",
         "EPOCHS; many; --epochs is 'many', not a number (passes over the training data",
         "SEED; 99999999999999999999; --seed is '99999999999999999999', not a number of 64 bits",

@@ -11,6 +11,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Stream;
 import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.Assumptions;
 
@@ -20,14 +23,48 @@ import org.junit.jupiter.api.Assumptions;
  */
 public final class Goldens {
   private static final Path RESOURCES = Path.of("src/test/resources");
-  private static final Path OWN = RESOURCES.resolve("goldens");
+  private static final String GZIPPED = ".gz";
+
+  /** Folders of resources that were unpacked by this process. */
+  private static final Map<String, Path> UNPACKED = new ConcurrentHashMap<>();
+
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private Goldens() {}
 
   /** A tiny model of our own goldens: a Hugging Face folder with the reference numbers in it. */
   public static Path own(String name) {
-    return OWN.resolve(name);
+    return unpacked("goldens/" + name);
+  }
+
+  /** A folder of resources, in a place of its own, with what is gzipped there as it was. */
+  public static Path unpacked(String path) {
+    return UNPACKED.computeIfAbsent(path, Goldens::unpack);
+  }
+
+  private static Path unpack(String path) {
+    Path from = RESOURCES.resolve(path);
+    try {
+      Path parent = Files.createTempDirectory("goldens");
+      parent.toFile().deleteOnExit(); // behind what is in it: the last that is said goes first
+      Path to = Files.createDirectory(parent.resolve(from.getFileName()));
+      to.toFile().deleteOnExit();
+      try (Stream<Path> files = Files.list(from)) {
+        for (Path file : files.filter(Files::isRegularFile).toList()) {
+          String name = file.getFileName().toString();
+          boolean isGzipped = name.endsWith(GZIPPED);
+          Path copy =
+              to.resolve(isGzipped ? name.substring(0, name.length() - GZIPPED.length()) : name);
+          copy.toFile().deleteOnExit();
+          try (InputStream in = open(from.resolve(copy.getFileName()))) {
+            Files.copy(in, copy);
+          }
+        }
+      }
+      return to;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** A tiny model of those beside the checkout; the test is skipped where they are absent. */
@@ -79,7 +116,7 @@ public final class Goldens {
   private static InputStream open(Path file) throws IOException {
     return Files.exists(file)
         ? Files.newInputStream(file)
-        : new GZIPInputStream(Files.newInputStream(Path.of(file + ".gz")));
+        : new GZIPInputStream(Files.newInputStream(Path.of(file + GZIPPED)));
   }
 
   /**
