@@ -11,8 +11,15 @@ import java.util.Set;
  *     fits: it is another task's, or its outputs mean other things
  * @param lora the adapters that stand on it, which may change it; or null
  * @param replaced tensors that an adapter brings: the folder may lack them, or have others
+ * @param rows of tokens that the folder's vocabulary lacks; null: none
  */
-public record BaseLoad(long seed, boolean keepsHead, LoraConfig lora, Set<String> replaced) {
+public record BaseLoad(
+    long seed, boolean keepsHead, LoraConfig lora, Set<String> replaced, AddedRows rows) {
+  /** A vocabulary as it is. */
+  public BaseLoad(long seed, boolean keepsHead, LoraConfig lora, Set<String> replaced) {
+    this(seed, keepsHead, lora, replaced, null);
+  }
+
   /** A model by itself. */
   public static BaseLoad of(long seed) {
     return new BaseLoad(seed, true, null, Set.of());

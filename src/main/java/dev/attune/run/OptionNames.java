@@ -57,6 +57,7 @@ public final class OptionNames {
                   + " is as fast"),
           Map.entry(
               "group-by-length", "nothing is padded, so there is nothing to group" + LEAVE_OUT),
+          Map.entry("line-by-line", "say " + RunOption.FORMAT.with("lines")),
           Map.entry("no-cuda", "say " + RunOption.BACKEND.with("cpu")),
           Map.entry("pad-to-max-length", "nothing is padded, in any batch" + LEAVE_OUT),
           Map.entry(

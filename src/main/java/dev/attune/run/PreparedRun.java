@@ -1,5 +1,6 @@
 package dev.attune.run;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
@@ -44,6 +45,7 @@ final class PreparedRun implements AutoCloseable {
   private final OutputFolder output;
   private final Session session;
   private final TextTokenizer tokenizer;
+  private final AddedVocabulary added; // null: the vocabulary is as it was
   private final Model model;
   private DataReport report;
   private String baseDigest;
@@ -55,6 +57,7 @@ final class PreparedRun implements AutoCloseable {
       OutputFolder output,
       Session session,
       TextTokenizer tokenizer,
+      AddedVocabulary added,
       Model model) {
     this.plan = plan;
     this.base = base;
@@ -62,6 +65,7 @@ final class PreparedRun implements AutoCloseable {
     this.output = output;
     this.session = session;
     this.tokenizer = tokenizer;
+    this.added = added;
     this.model = model;
   }
 
@@ -113,12 +117,17 @@ final class PreparedRun implements AutoCloseable {
                   config.flag(RunOption.RESUME)));
       listener.onReserved(output::release);
       Session session = opening.add(Session.open(compute(config, output)));
-      TextTokenizer tokenizer = opening.add(base.openTokenizer());
+      TextTokenizer plain = opening.add(base.openTokenizer());
+      AddedVocabulary added = AddedVocabulary.of(config, base, plain);
+      TextTokenizer tokenizer = added == null ? plain : opening.add(added.tokenizer());
       Model model =
           opening.add(
               task.model(
-                  session.backend(), base.config(), plan.dropout(), builder(plan, base, session)));
-      PreparedRun run = new PreparedRun(plan, base, data, output, session, tokenizer, model);
+                  session.backend(),
+                  added == null ? base.config() : added.config(base.config()),
+                  plan.dropout(),
+                  builder(plan, base, session)));
+      PreparedRun run = new PreparedRun(plan, base, data, output, session, tokenizer, added, model);
       run.load(head, listener);
       return run;
     } catch (RuntimeException | Error e) {
@@ -339,7 +348,10 @@ final class PreparedRun implements AutoCloseable {
     }
     listener.onDataReport(report);
     report.throwIfFatal();
-    data.checkVocabulary(base.vocabularySize());
+    data.checkVocabulary(config().path("vocab_size").asInt());
+    if (added != null) {
+      listener.onNote(added.note());
+    }
     if (plan.generation() != null) {
       data.prepareAnswers(
           new TextGeneration(plan.generation(), tokenizer, GenerationDefaults.of(base)),
@@ -403,7 +415,12 @@ final class PreparedRun implements AutoCloseable {
           ModelWeights.load(
               base.base(),
               model,
-              new BaseLoad(plan.trainer().seed(), head.keeps(), plan.lora(), Set.of()));
+              new BaseLoad(
+                  plan.trainer().seed(),
+                  head.keeps(),
+                  plan.lora(),
+                  Set.of(),
+                  added == null ? null : added.rows()));
     }
     baseDigest = ContentDigest.ofModel(base, data.task().settingsFiles(base), threads);
     return loaded;
@@ -450,6 +467,11 @@ final class PreparedRun implements AutoCloseable {
 
   ModelFolder base() {
     return base;
+  }
+
+  /** The config.json of the model that is trained, but for its task. */
+  ObjectNode config() {
+    return added == null ? base.config() : added.config(base.config());
   }
 
   Data data() {

@@ -309,6 +309,12 @@ public enum RunOption {
       "end with the weights of the best evaluation; early stopping always does",
       OnResume.STAYS),
   LOGGING_STEPS("N", "1", "a line in metrics.jsonl every N steps", OnResume.MAY_CHANGE),
+  ADD_TOKENS(
+      "LIST|FILE",
+      null,
+      "words to add to the vocabulary, NAME,NAME, or a file of one a line; each begins as the mean"
+          + " of its pieces",
+      OnResume.STAYS),
   FROM_SCRATCH(
       null,
       "false",

@@ -307,7 +307,7 @@ public final class TrainRun {
 
   private FinishedModel finished(PreparedRun run, Task task, TrainResult result) {
     TrainPlan plan = run.plan();
-    ObjectNode json = run.base().config();
+    ObjectNode json = run.config();
     ObjectNode attune = JsonNodeFactory.instance.objectNode();
     // An adapter's folder has no config.json: what the outputs mean must stand elsewhere.
     task.describe(plan.lora() == null ? json : attune, attune);

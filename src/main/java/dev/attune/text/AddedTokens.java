@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -70,6 +71,34 @@ final class AddedTokens {
     }
   }
 
+  /**
+   * tokenizer.json with more tokens, numbered on from those there are, as Transformers' {@code
+   * add_tokens} adds words.
+   *
+   * @param words none of which is a token
+   */
+  static String extended(String tokenizer, List<String> words) {
+    try {
+      ObjectNode whole = (ObjectNode) JSON.readTree(tokenizer);
+      int next = next(whole);
+      for (String word : words) {
+        add(whole.withArray(KEY).addObject(), next++, word, MissingNode.getInstance(), false);
+      }
+      return JSON.writeValueAsString(whole);
+    } catch (IOException e) {
+      throw new IllegalStateException("a tokenizer that was read before cannot be read", e);
+    }
+  }
+
+  /** The id behind all others. */
+  private static int next(JsonNode tokenizer) {
+    int next = pieces(tokenizer.path("model").path("vocab")).size();
+    for (JsonNode token : tokenizer.path(KEY)) {
+      next = Math.max(next, token.path("id").asInt() + 1);
+    }
+    return next;
+  }
+
   private static void collect(
       JsonNode config,
       Path folder,
@@ -118,10 +147,7 @@ final class AddedTokens {
     Map<String, Integer> vocabulary = pieces(whole.path("model").path("vocab"));
     ArrayNode all = whole.withArray(KEY);
     numbered.forEach((id, token) -> add(all.addObject(), id, spelling(token), token, false));
-    int next = vocabulary.size();
-    for (JsonNode token : all) {
-      next = Math.max(next, token.path("id").asInt() + 1);
-    }
+    int next = next(whole);
     for (Map.Entry<String, JsonNode> entry : special.entrySet()) {
       Integer id = vocabulary.get(entry.getKey());
       add(all.addObject(), id == null ? next++ : id, entry.getKey(), entry.getValue(), true);

@@ -60,9 +60,11 @@ public final class TextTokenizer implements AutoCloseable {
       Set.of("bert", "electra", "albert", "roberta", "xlm-roberta", "camembert");
 
   private final Path folder;
+  private final Path model;
   private final OptionalInt trailingPad;
-  private final String json;
-  private final boolean built;
+  private final String source; // as files have it, with all tokens that they name
+  private final String json; // as the class reads it
+  private final String written; // what tokenizer.json is to be; null: the folder's own
   private final JsonNode config;
   private final JsonNode modelConfig;
   private final JsonNode specialTokens;
@@ -77,14 +79,21 @@ public final class TextTokenizer implements AutoCloseable {
   private final AtomicBoolean closed = new AtomicBoolean();
 
   private TextTokenizer(
-      Path folder, Path model, OptionalInt trailingPad, String json, boolean built) {
+      Path folder,
+      Path model,
+      OptionalInt trailingPad,
+      String json,
+      List<String> added,
+      boolean isWritten) {
     this.folder = folder;
+    this.model = model;
     this.trailingPad = trailingPad;
     this.modelConfig = JsonFile.read(model.resolve("config.json"));
-    this.built = built;
     this.config = JsonFile.read(folder.resolve("tokenizer_config.json"));
-    this.json =
-        TokenizerClass.applied(AddedTokens.merged(json, config, folder), config, modelConfig);
+    String merged = AddedTokens.merged(json, config, folder);
+    this.source = added.isEmpty() ? merged : AddedTokens.extended(merged, added);
+    this.json = TokenizerClass.applied(source, config, modelConfig);
+    this.written = isWritten ? this.json : added.isEmpty() ? null : source;
     this.specialTokens = JsonFile.read(folder.resolve("special_tokens_map.json"));
     Check.input(
         !config.path(SPLITS_SPECIAL).asBoolean(false),
@@ -144,13 +153,25 @@ public final class TextTokenizer implements AutoCloseable {
     Path file = folder.resolve("tokenizer.json");
     if (Files.exists(file)) {
       try {
-        return new TextTokenizer(folder, model, trailingPad, Files.readString(file), false);
+        return new TextTokenizer(
+            folder, model, trailingPad, Files.readString(file), List.of(), false);
       } catch (IOException e) {
         throw new InputException(file + " cannot be read: " + e.getMessage(), e);
       }
     }
     return new TextTokenizer(
-        folder, model, trailingPad, VocabularyFiles.tokenizerJson(folder), true);
+        folder, model, trailingPad, VocabularyFiles.tokenizerJson(folder), List.of(), true);
+  }
+
+  /**
+   * A second tokenizer that has more tokens, numbered on from those there are; the caller closes
+   * both.
+   *
+   * @param words none of which is a token yet
+   */
+  public TextTokenizer withTokens(List<String> words) {
+    boolean isBuilt = !Files.exists(folder.resolve("tokenizer.json"));
+    return new TextTokenizer(folder, model, trailingPad, source, words, isBuilt);
   }
 
   /** The folder it was opened from. */
@@ -436,7 +457,7 @@ public final class TextTokenizer implements AutoCloseable {
 
   /**
    * Copies the tokenizer's files into a folder, unchanged, so that Transformers reads the same
-   * tokenizer there; a {@code tokenizer.json} built in memory is written too.
+   * tokenizer there; a {@code tokenizer.json} that was built or extended in memory is written too.
    */
   public void saveTo(Path target) throws IOException {
     Files.createDirectories(target);
@@ -447,8 +468,8 @@ public final class TextTokenizer implements AutoCloseable {
         Files.copy(source, copy, StandardCopyOption.REPLACE_EXISTING);
       }
     }
-    if (built) {
-      Files.writeString(target.resolve("tokenizer.json"), json);
+    if (written != null) {
+      Files.writeString(target.resolve("tokenizer.json"), written);
     }
   }
 

@@ -9,7 +9,11 @@ import dev.attune.core.InputException;
 import dev.attune.data.SplitSummary;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.testkit.TinyModel;
+import dev.attune.text.TextTokenizer;
+import dev.attune.weights.WeightFolder;
+import dev.attune.weights.WeightSource;
 import java.io.IOException;
+import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -183,6 +187,55 @@ class MaskedRunsTest {
             .with(RunOption.TASK, "classification")
             .refusal();
     assertTrue(lora.contains("--from-scratch does not go with --lora-r"), lora);
+  }
+
+  @Test
+  void tokensAreAddedAsTheMeanOfTheirPieces() throws IOException {
+    Path output = scratch.resolve("out");
+    RecordedRun run =
+        run(output)
+            .with(RunOption.ADD_TOKENS, "good phone,phone,sad book chair")
+            .with(RunOption.LEARNING_RATE, "1e-9")
+            .with(RunOption.MAX_STEPS, "1");
+    run.run();
+    assertTrue(
+        run.notes()
+            .contains(
+                "2 tokens are added to the vocabulary, from id 27 on, as the mean of its pieces"
+                    + " each; tokens already: phone"),
+        run.notes()::toString);
+    try (TextTokenizer before = TextTokenizer.open(model);
+        TextTokenizer after = TextTokenizer.open(output);
+        WeightSource old = WeightFolder.open(model);
+        WeightSource grown = WeightFolder.open(output)) {
+      assertArrayEquals(new int[] {27}, after.encodePlain("good phone"));
+      assertArrayEquals(
+          new int[] {before.tokenId("my").orElseThrow(), 28}, after.encodePlain("my sad book chair"));
+      String name = "bert.embeddings.word_embeddings.weight";
+      FloatBuffer rows = FloatBuffer.allocate(29 * 32);
+      grown.read(name, rows);
+      FloatBuffer oldRows = FloatBuffer.allocate(27 * 32);
+      old.read(name, oldRows);
+      int[] pieces = before.encodePlain("sad book chair");
+      assertEquals(3, pieces.length);
+      for (int c = 0; c < 32; c++) {
+        assertEquals(oldRows.get(5 * 32 + c), rows.get(5 * 32 + c), 1e-7);
+        double mean = 0;
+        for (int piece : pieces) {
+          mean += oldRows.get(piece * 32 + c) / 3.0;
+        }
+        assertEquals(mean, rows.get(28 * 32 + c), 1e-6);
+      }
+    }
+    try (MaskModel filler = MaskModel.open(output, OpenOptions.DEFAULT, CPU)) {
+      MaskModel.Wanted one = new MaskModel.Wanted(1, List.of("good phone"));
+      MaskModel.Fill fill = filler.fill(List.of("my [MASK]"), one, n -> {}).get(0).get(0).get(0);
+      assertEquals(27, fill.token());
+      assertEquals("my good phone", fill.sequence());
+    }
+    refused(
+        run(scratch.resolve("no")).with(RunOption.ADD_TOKENS, "phone,book"),
+        "--add-tokens phone,book: all of these are tokens of the model already");
   }
 
   @Test
