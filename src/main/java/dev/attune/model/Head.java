@@ -24,7 +24,9 @@ public final class Head {
     /** The last of each sequence, which alone sees all others in a causal model. */
     LAST,
     /** Their mean. */
-    MEAN;
+    MEAN,
+    /** All, of which the dense layer's results are averaged. */
+    LATE;
 
     /** Runs the body for what is read of it: (B,C). */
     Tensor apply(Tape tape, Transformer body, Inputs inputs) {
@@ -34,6 +36,7 @@ public final class Head {
         case MEAN ->
             MeanPool.apply(
                 tape, body.forward(tape, inputs), inputs.cuSeqlens(), inputs.sequences());
+        case LATE -> body.forward(tape, inputs);
       };
     }
   }
@@ -180,6 +183,9 @@ public final class Head {
     }
     if (norm != null) {
       x = norm.after(tape, x, null, 0f, 0f);
+    }
+    if (ofSequences && spec.pooling() == Pooling.LATE) {
+      x = MeanPool.apply(tape, x, inputs.cuSeqlens(), inputs.sequences());
     }
     x = Dropout.apply(tape, x, spec.dropout());
     return Linear.apply(tape, x, out);
