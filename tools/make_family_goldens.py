@@ -40,6 +40,7 @@ modern = dict(sizes, pad_token_id=0, bos_token_id=1, cls_token_id=1, eos_token_i
 deberta = dict(sizes, **dry, relative_attention=True, position_buckets=16, norm_rel_ebd="layer_norm", share_att_key=True,
                pos_att_type="p2c|c2p", max_relative_positions=-1, position_biased_input=False, type_vocab_size=0, layer_norm_eps=1e-7,
                pooler_dropout=0.0)
+euro = dict(grouped, pad_token_id=2, rope_parameters={"rope_type": "default", "rope_theta": 500.0})
 
 CASES = {
     # name: (class, config class, what the config says beyond labels, number of layers)
@@ -100,6 +101,12 @@ CASES = {
         max_relative_positions=9, norm_rel_ebd="none", position_biased_input=True, type_vocab_size=2, embedding_size=8), 2),
     "deberta_c2p": ("DebertaV2ForTokenClassification", "DebertaV2Config", deberta | dict(pos_att_type=["c2p"]), 1),
     "deberta_p2c": ("DebertaV2ForQuestionAnswering", "DebertaV2Config", deberta | dict(pos_att_type="p2c", share_att_key=False), 1),
+    "eurobert": ("EuroBertForSequenceClassification", "EuroBertConfig", euro, 2),
+    "eurobert_mean": ("EuroBertForSequenceClassification", "EuroBertConfig", euro | dict(classifier_pooling="mean", attention_bias=True, mlp_bias=True), 1),
+    "eurobert_token": ("EuroBertForTokenClassification", "EuroBertConfig", euro, 1),
+    "ernie": ("ErnieForSequenceClassification", "ErnieConfig", sizes | dry | dict(use_task_id=True), 1),
+    "ernie_token": ("ErnieForTokenClassification", "ErnieConfig", sizes | dry, 1),
+    "data2vec_text": ("Data2VecTextForSequenceClassification", "Data2VecTextConfig", roberta_like | dry, 1),
 }
 
 

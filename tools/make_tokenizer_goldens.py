@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes src/test/resources/tokenizers: small tokenizers, trained on the sentences below, as Transformers' classes for families
-of encoders save them, and what they give for texts, pairs and words. Needs transformers and tokenizers."""
-import json, pathlib
+of encoders save them, and what they give for texts, pairs and words. Needs transformers, tokenizers and sentencepiece; run without
+arguments for all, or with the names of some."""
+import json, pathlib, sys
 import transformers as tf
 import goldens
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -54,7 +55,27 @@ def modernbert():
                                       mask_token="[MASK]", model_input_names=["input_ids", "attention_mask"])
 
 
+class SentencePieceFolder:
+    """What DeBERTa-v3's folders have: a sentencepiece file without [MASK], and no tokenizer.json."""
+
+    def save_pretrained(self, folder):
+        import io, sentencepiece
+        from sentencepiece import sentencepiece_model_pb2
+        folder.mkdir(exist_ok=True)
+        model = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(SENTENCES), model_writer=model, vocab_size=150, hard_vocab_limit=False, pad_id=0, bos_id=1, eos_id=2, unk_id=3,
+            pad_piece="[PAD]", bos_piece="[CLS]", eos_piece="[SEP]", unk_piece="[UNK]", user_defined_symbols=["\u201cand\u201d"], minloglevel=2)
+        proto = sentencepiece_model_pb2.ModelProto.FromString(model.getvalue())
+        proto.normalizer_spec.ClearField("precompiled_charsmap")  # large, and DeBERTa's class does not read it
+        (folder / "spm.model").write_bytes(proto.SerializeToString())
+        (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": False, "vocab_type": "spm"}))
+        (folder / "config.json").write_text(json.dumps({"model_type": "deberta-v2"}))
+
+
 FAMILIES = {
+    "deberta_spm": SentencePieceFolder,
+    "deberta": lambda: tf.DebertaV2Tokenizer(vocab=unigram(["[PAD]", "[CLS]", "[SEP]", "[UNK]"], "[UNK]"), do_lower_case=True, split_by_punct=True),
     "xlm_roberta": lambda: tf.XLMRobertaTokenizer(vocab=unigram(["<s>", "<pad>", "</s>", "<unk>"], "<unk>", normalizers.NFKC()) + [("<mask>", 0.0)]),
     "camembert": lambda: tf.CamembertTokenizer(vocab=unigram(["<s>", "<pad>", "</s>", "<unk>"], "<unk>") + [("<mask>", 0.0)], additional_special_tokens=[]),
     "albert": lambda: tf.AlbertTokenizer(vocab=unigram(["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"], "<unk>", normalizers.Lowercase())),
@@ -64,6 +85,8 @@ FAMILIES = {
 }
 root = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources/tokenizers"
 for family, make in FAMILIES.items():
+    if sys.argv[1:] and family not in sys.argv[1:]:
+        continue
     folder = root / family
     make().save_pretrained(folder)
     tokenizer = tf.AutoTokenizer.from_pretrained(folder)  # what the folder gives counts

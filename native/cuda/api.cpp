@@ -26,7 +26,7 @@ attune_status enter(const char* op, attune_context* ctx, Body&& body) {
 
 // In the order of Index.
 const char* const kIndexNames[] = {"ids",  "positions", "type_ids", "rows",      "labels", "cu_seqlens", "cu_q",
-                                   "cu_k", "k_start",   "k_count",  "row_state", "inp",    "buckets"};
+                                   "cu_k", "k_start",   "k_count",  "row_state", "inp",    "buckets",    "places"};
 
 attune_status check(attune_context* ctx) {
   ATTUNE_CHECK(synchronize(ctx));

@@ -30,7 +30,8 @@ enum class Index : int32_t {
   k_count,
   row_state,
   inp,
-  buckets
+  buckets,
+  places
 };
 
 }  // namespace attune::cuda

@@ -6,9 +6,12 @@ import dev.attune.kernels.Backend;
 import dev.attune.model.Names.Module;
 import dev.attune.model.albert.Albert;
 import dev.attune.model.bert.Bert;
+import dev.attune.model.data2vec.Data2VecText;
 import dev.attune.model.deberta.Deberta;
 import dev.attune.model.distilbert.DistilBert;
 import dev.attune.model.electra.Electra;
+import dev.attune.model.ernie.Ernie;
+import dev.attune.model.eurobert.EuroBert;
 import dev.attune.model.gpt2.Gpt2;
 import dev.attune.model.gptneox.GptNeox;
 import dev.attune.model.llama.Llama;
@@ -80,6 +83,9 @@ public final class Families {
           encoder("mpnet", "MPNet", MpNet::family),
           encoder("modernbert", "ModernBert", ModernBert::family),
           encoder("deberta-v2", "DebertaV2", Deberta::family),
+          encoder("eurobert", "EuroBert", EuroBert::family),
+          encoder("ernie", "Ernie", Ernie::family),
+          encoder("data2vec-text", "Data2VecText", Data2VecText::family),
           new Entry("gpt2", "GPT2", "LMHeadModel", Gpt2::family),
           new Entry("gpt_neox", "GPTNeoX", CAUSAL, GptNeox::family),
           new Entry("llama", "Llama", CAUSAL, Llama::family),
@@ -190,6 +196,15 @@ public final class Families {
     Entry entry = of(config);
     checkHead(entry, head);
     Family family = read(entry, config, dropout);
+    if (head.isOfFamily() && !family.heads().containsKey(head)) {
+      throw new InputException(
+          "Transformers has no class "
+              + entry.architecture(head)
+              + ", which would load what is trained here; it has "
+              + family.heads().keySet().stream()
+                  .map(entry::architecture)
+                  .collect(Collectors.joining(", ")));
+    }
     Model model =
         new TransformerModel(backend, builder, family, head, outputs, entry.architecture(head));
     try {

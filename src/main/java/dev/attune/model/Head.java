@@ -25,7 +25,9 @@ public final class Head {
     /** The last of each sequence, which alone sees all others in a causal model. */
     LAST,
     /** Their mean. */
-    MEAN;
+    MEAN,
+    /** All, of which the dense layer's results are averaged. */
+    LATE;
 
     /** Runs the body for what is read of it: (B,C). */
     Tensor apply(Tape tape, Transformer body, Inputs inputs) {
@@ -35,6 +37,7 @@ public final class Head {
         case MEAN ->
             MeanPool.apply(
                 tape, body.forward(tape, inputs), inputs.cuSeqlens(), inputs.sequences());
+        case LATE -> body.forward(tape, inputs);
       };
     }
   }
@@ -183,7 +186,11 @@ public final class Head {
   /** Runs the body and the head: logits (B,K) or (N,K), f32. */
   Tensor forward(Tape tape, Transformer body, Inputs inputs) {
     Tensor x = Cast.apply(tape, features(tape, body, inputs), DType.F32);
-    x = Dropout.apply(tape, beforeLast(tape, x), spec.dropout());
+    x = beforeLast(tape, x);
+    if (ofSequences && spec.pooling() == Pooling.LATE) {
+      x = MeanPool.apply(tape, x, inputs.cuSeqlens(), inputs.sequences());
+    }
+    x = Dropout.apply(tape, x, spec.dropout());
     return Linear.apply(tape, x, out);
   }
 

@@ -20,6 +20,11 @@ public enum HeadKind {
   /** Nothing: the hidden states (N,C) themselves. */
   NONE;
 
+  /** Whether it is one of those that a family may have or not. */
+  boolean isOfFamily() {
+    return this == SEQUENCE || this == TOKEN || this == SPAN;
+  }
+
   /** Whether a causal decoder can carry it: other rows would have to see what follows them. */
   boolean fitsDecoders() {
     return this != TOKEN && this != SPAN && this != MASKED_LANGUAGE_MODEL;

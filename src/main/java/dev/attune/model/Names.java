@@ -15,6 +15,8 @@ public final class Names {
     WORD,
     POSITION,
     TYPE,
+    /** What a text is for: a row that all its tokens get. */
+    TASK,
     EMBEDDING_NORM,
     /** From the width of the embeddings to that of the model. */
     EMBEDDING_PROJECTION,

@@ -5,6 +5,7 @@ import dev.attune.memory.Buffer;
 import dev.attune.model.Block.State;
 import dev.attune.model.Names.Module;
 import dev.attune.model.TransformerConfig.EmbeddingProjection;
+import dev.attune.ops.Add;
 import dev.attune.ops.Attention;
 import dev.attune.ops.Dropout;
 import dev.attune.ops.Embedding;
@@ -38,6 +39,7 @@ public final class Transformer implements AutoCloseable {
   private final Embedding.Table word;
   private final Embedding.Table position; // null where the family has none; likewise the next
   private final Embedding.Table type;
+  private final Embedding.Table task;
   private final Norm embeddingNorm;
   private final Projection projection;
   private final Positions relative; // null where scores do not depend on distances
@@ -71,6 +73,7 @@ public final class Transformer implements AutoCloseable {
             builder.tableAdapter(wordName, V, e.width()));
     this.position = table(builder, names, Module.POSITION, e.positions(), e.width());
     this.type = table(builder, names, Module.TYPE, e.types(), e.width());
+    this.task = table(builder, names, Module.TASK, e.tasks(), e.width());
     boolean normIsWide = e.projection() == EmbeddingProjection.BEFORE_NORM;
     this.embeddingNorm =
         e.isNormalized()
@@ -333,6 +336,9 @@ public final class Transformer implements AutoCloseable {
             inputs.ids(),
             inputs.positions(),
             inputs.typeIds());
+    if (task != null) {
+      x = Add.apply(tape, x, Embedding.firstRow(tape, task, inputs.rows()));
+    }
     float dropout = config.embeddings().dropout();
     boolean normIsLast = config.embeddings().projection() == EmbeddingProjection.BEFORE_NORM;
     if (normIsLast) {

@@ -30,6 +30,7 @@ public final class TransformerConfig {
    * @param positions rows of the table of positions; 0: there is none
    * @param positionOffset row of that table of a sequence's first token
    * @param types rows of the table of token types; 0: there is none
+   * @param tasks rows of the table of tasks, of which every token gets the first; 0: there is none
    * @param isNormalized whether a norm follows
    * @param dropout at the end
    */
@@ -39,11 +40,12 @@ public final class TransformerConfig {
       int positions,
       int positionOffset,
       int types,
+      int tasks,
       boolean isNormalized,
       float dropout) {
     /** Word embeddings alone. */
     public static Embeddings ofWidth(int width) {
-      return new Embeddings(width, EmbeddingProjection.NONE, 0, 0, 0, false, 0f);
+      return new Embeddings(width, EmbeddingProjection.NONE, 0, 0, 0, 0, false, 0f);
     }
 
     /** With a product to the model's width behind them. */
@@ -53,7 +55,8 @@ public final class TransformerConfig {
 
     /** With a product to the model's width. */
     public Embeddings projected(EmbeddingProjection place) {
-      return new Embeddings(width, place, positions, positionOffset, types, isNormalized, dropout);
+      return new Embeddings(
+          width, place, positions, positionOffset, types, tasks, isNormalized, dropout);
     }
 
     boolean isProjected() {
@@ -62,24 +65,31 @@ public final class TransformerConfig {
 
     /** With a table of learned positions, whose row {@code offset} is that of a first token. */
     public Embeddings positions(int rows, int offset) {
-      return new Embeddings(width, projection, rows, offset, types, isNormalized, dropout);
+      return new Embeddings(width, projection, rows, offset, types, tasks, isNormalized, dropout);
     }
 
     /** With a table of token types. */
     public Embeddings types(int rows) {
       return new Embeddings(
-          width, projection, positions, positionOffset, rows, isNormalized, dropout);
+          width, projection, positions, positionOffset, rows, tasks, isNormalized, dropout);
+    }
+
+    /** With a table of tasks. */
+    public Embeddings tasks(int rows) {
+      return new Embeddings(
+          width, projection, positions, positionOffset, types, rows, isNormalized, dropout);
     }
 
     /** With a norm. */
     public Embeddings normalized() {
-      return new Embeddings(width, projection, positions, positionOffset, types, true, dropout);
+      return new Embeddings(
+          width, projection, positions, positionOffset, types, tasks, true, dropout);
     }
 
     /** With dropout behind all that. */
     public Embeddings dropout(float probability) {
       return new Embeddings(
-          width, projection, positions, positionOffset, types, isNormalized, probability);
+          width, projection, positions, positionOffset, types, tasks, isNormalized, probability);
     }
   }
 

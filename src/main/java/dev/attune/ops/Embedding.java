@@ -4,6 +4,7 @@ import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.calls.CastCall;
 import dev.attune.kernels.calls.EmbeddingCall;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.calls.GatherRowsCall;
 import dev.attune.store.Adapter;
 import dev.attune.store.Parameter;
@@ -45,6 +46,7 @@ public final class Embedding implements Node {
   private final long positions;
   private final long typeIds;
   private final List<Lookup> lookups;
+  private final long scratch; // freed with the op; 0: none
   private final Tensor out;
 
   private Embedding(
@@ -55,6 +57,7 @@ public final class Embedding implements Node {
       long positions,
       long typeIds,
       List<Lookup> lookups,
+      long scratch,
       Tensor out) {
     this.word = word;
     this.position = position;
@@ -63,6 +66,7 @@ public final class Embedding implements Node {
     this.positions = positions;
     this.typeIds = typeIds;
     this.lookups = lookups;
+    this.scratch = scratch;
     this.out = out;
   }
 
@@ -100,6 +104,26 @@ public final class Embedding implements Node {
       long ids,
       long positions,
       long typeIds) {
+    return apply(tape, words, places, types, N, ids, positions, typeIds, 0);
+  }
+
+  /** The first row of a table, N times: (N,C) in the tape's type. */
+  public static Tensor firstRow(Tape tape, Table table, long N) {
+    long ids = tape.allocate(N * Integer.BYTES);
+    tape.backend().run(new FillZeroCall(ids, N * Integer.BYTES));
+    return apply(tape, table, null, null, N, ids, 0, 0, ids);
+  }
+
+  private static Tensor apply(
+      Tape tape,
+      Table words,
+      Table places,
+      Table types,
+      long N,
+      long ids,
+      long positions,
+      long typeIds,
+      long scratch) {
     Parameter word = words.weight;
     Parameter position = places == null ? null : places.weight;
     Parameter type = types == null ? null : types.weight;
@@ -117,8 +141,9 @@ public final class Embedding implements Node {
     addAdapter(tape, out, words, ids, lookups);
     addAdapter(tape, out, places, positions, lookups);
     addAdapter(tape, out, types, typeIds, lookups);
-    Embedding node = new Embedding(word, position, type, ids, positions, typeIds, lookups, out);
-    return isNarrow && !trainable && lookups.isEmpty() ? out : tape.record(node);
+    Embedding node =
+        new Embedding(word, position, type, ids, positions, typeIds, lookups, scratch, out);
+    return isNarrow && !trainable && lookups.isEmpty() && scratch == 0 ? out : tape.record(node);
   }
 
   /** Returns whether some table is frozen in bf16. */
@@ -258,6 +283,9 @@ public final class Embedding implements Node {
 
   @Override
   public void release(Tape tape) {
+    if (scratch != 0) {
+      tape.free(scratch);
+    }
     for (Lookup lookup : lookups) {
       tape.free(lookup.low);
     }

@@ -47,6 +47,7 @@ public final class TextTokenizer implements AutoCloseable {
           "merges.txt",
           "tokenizer.model",
           "spiece.model",
+          "spm.model",
           "sentencepiece.bpe.model",
           "chat_template.jinja",
           "chat_template.json");

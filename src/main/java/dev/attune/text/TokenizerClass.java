@@ -209,6 +209,41 @@ enum TokenizerClass {
       return out;
     }
   },
+  /** DeBERTa-v2 and -v3: sentencepiece's pieces under a normalizer of their own. */
+  DEBERTA {
+    @Override
+    void apply(Parts parts, JsonNode config) {
+      ObjectNode normalizer = NODES.objectNode().put("type", "Sequence");
+      ArrayNode steps = normalizer.putArray("normalizers");
+      if (flag(config, "do_lower_case", false)) {
+        steps.addObject().put("type", "Lowercase");
+      }
+      steps
+          .addObject()
+          .put("type", "Replace")
+          .put("content", " ")
+          .putObject("pattern")
+          .put("Regex", "\\s{2,}|[\\n\\r\\t]");
+      steps.addObject().put("type", "NFC");
+      steps.addObject().put("type", "Strip").put("strip_left", false).put("strip_right", true);
+      parts.normalizer = normalizer;
+      ObjectNode words =
+          NODES
+              .objectNode()
+              .put("type", "Metaspace")
+              .put("replacement", UNDERLINE)
+              .put(SCHEME, flag(config, ADD_PREFIX_SPACE, true) ? "always" : "first")
+              .put("split", true);
+      ObjectNode preTokenizer = NODES.objectNode().put("type", "Sequence");
+      ArrayNode cuts = preTokenizer.putArray("pretokenizers");
+      if (flag(config, "split_by_punct", false)) {
+        cuts.addObject().put("type", "Punctuation").put("behavior", "Isolated");
+      }
+      cuts.add(words);
+      parts.preTokenizer = preTokenizer;
+      parts.decoder = words.deepCopy();
+    }
+  },
   /** No class of its own: tokenizer.json as it is. */
   PLAIN {
     @Override
@@ -231,6 +266,7 @@ enum TokenizerClass {
           Map.entry("AlbertTokenizer", ALBERT),
           Map.entry("BertTokenizer", BERT),
           Map.entry("CamembertTokenizer", SENTENCEPIECE),
+          Map.entry("DebertaV2Tokenizer", DEBERTA),
           Map.entry("DistilBertTokenizer", BERT),
           Map.entry("ElectraTokenizer", BERT),
           Map.entry("GPT2Tokenizer", BYTE_LEVEL),
@@ -247,8 +283,11 @@ enum TokenizerClass {
           Map.entry("albert", "AlbertTokenizer"),
           Map.entry("bert", "BertTokenizer"),
           Map.entry("camembert", "CamembertTokenizer"),
+          Map.entry("data2vec-text", "RobertaTokenizer"),
+          Map.entry("deberta-v2", "DebertaV2Tokenizer"),
           Map.entry("distilbert", "BertTokenizer"),
           Map.entry("electra", "BertTokenizer"),
+          Map.entry("ernie", "BertTokenizer"),
           Map.entry("gpt2", "GPT2Tokenizer"),
           Map.entry("gpt_neox", "GPTNeoXTokenizer"),
           Map.entry("mpnet", "MPNetTokenizer"),
@@ -264,7 +303,8 @@ enum TokenizerClass {
       Map.of("mistral", GENERIC, "modernbert", GENERIC, "qwen2", "Qwen2Tokenizer");
 
   /** Classes that give a model its token types, where model_input_names does not say. */
-  private static final Set<String> WITH_TYPES = Set.of("BertTokenizer", "ElectraTokenizer");
+  private static final Set<String> WITH_TYPES = 
+      Set.of("BertTokenizer", "DebertaV2Tokenizer", "ElectraTokenizer");
 
   /** What stands in a tokenizer.json beside its vocabulary. */
   private static final class Parts {

@@ -10,22 +10,32 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 
-/** Builds the {@code tokenizer.json} of the old BERT, RoBERTa and GPT-2 folders that have none. */
+/**
+ * Builds the {@code tokenizer.json} of the old BERT, RoBERTa and GPT-2 folders that have none, and
+ * of DeBERTa's.
+ */
 final class VocabularyFiles {
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
   private static final Set<String> BERT_LIKE =
       Set.of("bert", "distilbert", "electra", "mobilebert", "");
+
+  private static final Set<String> DEBERTA = Set.of("debertav2", "deberta-v2");
 
   private VocabularyFiles() {}
 
   static String tokenizerJson(Path folder) {
     JsonNode config = JsonFile.read(folder.resolve("tokenizer_config.json"));
     String family = family(folder, config);
+    Path pieces = folder.resolve("spm.model");
+    if (Files.exists(pieces) && DEBERTA.contains(family)) {
+      return sentencePieces(pieces, config).toString();
+    }
     boolean words = Files.exists(folder.resolve("vocab.txt"));
     boolean bytes = Files.exists(folder.resolve("vocab.json"));
     boolean merges = Files.exists(folder.resolve("merges.txt"));
@@ -124,6 +134,69 @@ final class VocabularyFiles {
     return root;
   }
 
+  /** What {@link TokenizerClass} builds by its arguments is left to it. */
+  private static ObjectNode sentencePieces(Path file, JsonNode config) {
+    SentencePieceModel model = SentencePieceModel.read(file);
+    Map<String, Integer> ids = new LinkedHashMap<>();
+    ObjectNode root = root();
+    ArrayNode added = root.putArray("added_tokens");
+    ObjectNode unigram = NODES.objectNode().put("type", "Unigram").put("byte_fallback", false);
+    ArrayNode vocabulary = unigram.putArray("vocab");
+    for (SentencePieceModel.Piece piece : model.pieces()) {
+      int id = ids.size();
+      ids.put(piece.text(), id);
+      vocabulary.addArray().add(piece.text()).add(piece.score());
+      if (piece.isControl() || piece.isUserDefined()) {
+        addToken(added, id, piece.text(), false, piece.isControl());
+      }
+    }
+    String cls = token(config, "cls_token", "[CLS]");
+    String sep = token(config, "sep_token", "[SEP]");
+    String unknown = token(config, "unk_token", "[UNK]");
+    unigram.put("unk_id", ids.getOrDefault(unknown, model.unknown()));
+    for (String special :
+        List.of(
+            token(config, "bos_token", "[CLS]"),
+            token(config, "eos_token", "[SEP]"),
+            unknown,
+            sep,
+            token(config, "pad_token", "[PAD]"),
+            cls,
+            token(config, "mask_token", "[MASK]"))) {
+      boolean isKnown = ids.containsKey(special);
+      int id = isKnown ? ids.get(special) : ids.size();
+      ids.putIfAbsent(special, id);
+      boolean isAdded = false;
+      for (JsonNode token : added) {
+        isAdded |= token.get("id").asInt() == id;
+      }
+      if (!isAdded) {
+        addToken(added, id, special, false, true);
+      }
+    }
+    ObjectNode post = root.putObject("post_processor").put("type", "TemplateProcessing");
+    ArrayNode single = post.putArray("single");
+    template(single, "SpecialToken", cls, 0);
+    template(single, "Sequence", "A", 0);
+    template(single, "SpecialToken", sep, 0);
+    ArrayNode pair = post.putArray("pair").addAll(single);
+    template(pair, "Sequence", "B", 1);
+    template(pair, "SpecialToken", sep, 1);
+    ObjectNode specials = post.putObject("special_tokens");
+    for (String special : Set.of(cls, sep)) {
+      ObjectNode entry = specials.putObject(special).put("id", special);
+      entry.putArray("ids").add(ids.get(special));
+      entry.putArray("tokens").add(special);
+    }
+    root.putNull("normalizer").putNull("pre_tokenizer").putNull("decoder");
+    root.set("model", unigram);
+    return root;
+  }
+
+  private static void template(ArrayNode template, String kind, String id, int type) {
+    template.addObject().putObject(kind).put("id", id).put("type_id", type);
+  }
+
   private static ObjectNode byteLevel(Path folder, JsonNode config, boolean roberta) {
     JsonNode vocabulary = JsonFile.read(folder.resolve("vocab.json"));
     boolean prefix = config.path("add_prefix_space").asBoolean(false);
@@ -218,6 +291,11 @@ final class VocabularyFiles {
   }
 
   private static void addToken(ArrayNode added, int id, String content, boolean eatsSpaceBefore) {
+    addToken(added, id, content, eatsSpaceBefore, true);
+  }
+
+  private static void addToken(
+      ArrayNode added, int id, String content, boolean eatsSpaceBefore, boolean isSpecial) {
     added
         .addObject()
         .put("id", id)
@@ -226,7 +304,7 @@ final class VocabularyFiles {
         .put("lstrip", eatsSpaceBefore)
         .put("rstrip", false)
         .put("normalized", false)
-        .put("special", true);
+        .put("special", isSpecial);
   }
 
   private static List<String> lines(Path file) {

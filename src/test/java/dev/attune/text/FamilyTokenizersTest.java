@@ -26,7 +26,17 @@ class FamilyTokenizersTest {
   private static final Path FOLDER = Path.of("src/test/resources/tokenizers");
 
   @ParameterizedTest
-  @ValueSource(strings = {"xlm_roberta", "camembert", "albert", "electra", "mpnet", "modernbert"})
+  @ValueSource(
+      strings = {
+        "xlm_roberta",
+        "camembert",
+        "albert",
+        "electra",
+        "mpnet",
+        "modernbert",
+        "deberta",
+        "deberta_spm"
+      })
   void equalsTransformers(String family) {
     Path folder = FOLDER.resolve(family);
     int texts = 0;

@@ -40,6 +40,11 @@ public final class Llama {
 
   private Llama() {}
 
+  /** What Hugging Face calls its tensors. */
+  public static Names names() {
+    return NAMES;
+  }
+
   /**
    * What relatives take for keys that are absent.
    *

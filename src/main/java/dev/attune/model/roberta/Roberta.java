@@ -21,27 +21,33 @@ public final class Roberta {
 
   /** Reads config.json of a model of type "roberta". */
   public static Family family(FamilyConfig config) {
-    return family(config, 50_265);
+    return named("roberta", config, 50_265);
   }
 
   /** Reads config.json of a model of type "xlm-roberta" or "camembert". */
   public static Family relative(FamilyConfig config) {
-    return family(config, 30_522);
+    return named("roberta", config, 30_522);
   }
 
-  private static Family family(FamilyConfig config, int vocabulary) {
+  /**
+   * Reads config.json of a relative.
+   *
+   * @param body what its class calls the body
+   * @param vocabulary V where the config is silent
+   */
+  public static Family named(String body, FamilyConfig config, int vocabulary) {
     int width = config.positive("hidden_size", 768);
     Embeddings embeddings =
         Embeddings.ofWidth(width)
             .positions(
                 config.positive("max_position_embeddings", 512), config.id("pad_token_id", 1) + 1);
-    TransformerConfig body = Bert.body(config, vocabulary, width, 12, 3072, embeddings);
+    TransformerConfig layers = Bert.body(config, vocabulary, width, 12, 3072, embeddings);
     float dropout = Bert.classifierDropout(config);
     Names names =
-        Bert.names("roberta")
+        Bert.names(body)
             .with(Module.VOCABULARY, "lm_head.decoder")
             .with(Module.VOCABULARY_BIAS, "lm_head");
-    return new Family(body, names)
+    return new Family(layers, names)
         .head(
             HeadKind.SEQUENCE,
             Head.Spec.linear("classifier.out_proj")

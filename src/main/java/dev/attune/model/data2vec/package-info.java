@@ -1,0 +1,2 @@
+/** data2vec of texts. */
+package dev.attune.model.data2vec;

@@ -1,0 +1,2 @@
+/** ERNIE. */
+package dev.attune.model.ernie;

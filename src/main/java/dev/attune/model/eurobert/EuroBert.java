@@ -1,0 +1,81 @@
+package dev.attune.model.eurobert;
+
+import dev.attune.core.InputException;
+import dev.attune.kernels.Activation;
+import dev.attune.model.Family;
+import dev.attune.model.FamilyConfig;
+import dev.attune.model.Head;
+import dev.attune.model.Head.Pooling;
+import dev.attune.model.HeadKind;
+import dev.attune.model.Rotary;
+import dev.attune.model.TransformerConfig;
+import dev.attune.model.TransformerConfig.Attention;
+import dev.attune.model.TransformerConfig.FeedForward;
+import dev.attune.model.TransformerConfig.Layer;
+import dev.attune.model.TransformerConfig.Norms;
+import dev.attune.model.TransformerConfig.Place;
+import dev.attune.model.llama.Llama;
+import java.util.stream.IntStream;
+
+/**
+ * EuroBERT (Boizard et al., 2025), as in Transformers' modeling_eurobert.py: Llama's layers, in
+ * which every row sees its whole sequence.
+ */
+public final class EuroBert {
+  private EuroBert() {}
+
+  /** Reads config.json of a model of type "eurobert". */
+  public static Family family(FamilyConfig config) {
+    config.ignore("the product over the vocabulary is not used", "tie_word_embeddings");
+    int width = config.positive("hidden_size", 768);
+    int heads = config.positive("num_attention_heads", 12);
+    int headSize = config.positive("head_dim", FamilyConfig.headSize(width, heads));
+    boolean bias = config.flag("attention_bias", false);
+    Rotary rotary =
+        Rotary.fromConfig(
+            config,
+            headSize,
+            config.positive("max_position_embeddings", 8192),
+            Rotary.Defaults.LLAMA);
+    TransformerConfig body =
+        TransformerConfig.of(config.positive("vocab_size", 128_256), width, rotary.positions())
+            .attention(
+                Attention.bidirectional(heads, headSize)
+                    .keyValueHeads(config.positive("num_key_value_heads", heads))
+                    .biases(bias, bias)
+                    .dropouts(config.dropout("attention_dropout", 0f), 0f))
+            .feedForward(
+                FeedForward.gated(
+                        config.positive("intermediate_size", 3072),
+                        config.activation("hidden_act", "silu"))
+                    .bias(config.flag("mlp_bias", false)))
+            .norms(Norms.rms(Place.BEFORE, config.number("rms_norm_eps", 1e-5f)))
+            .layers(
+                IntStream.range(0, config.positive("num_hidden_layers", 12))
+                    .mapToObj(i -> Layer.named(i).rotary(rotary))
+                    .toList())
+            .initializerRange(config.number("initializer_range", 0.02f))
+            .build();
+    return new Family(body, Llama.names())
+        .head(
+            HeadKind.SEQUENCE,
+            Head.Spec.linear("classifier")
+                .dense("dense", Activation.GELU)
+                .pooling(pooling(config)))
+        .head(HeadKind.TOKEN, Head.Spec.linear("classifier"));
+  }
+
+  private static Pooling pooling(FamilyConfig config) {
+    String pooling = config.text("classifier_pooling", "late");
+    return switch (pooling) {
+      case "bos" -> Pooling.FIRST;
+      case "mean" -> Pooling.MEAN;
+      case "late" -> Pooling.LATE;
+      default ->
+          throw new InputException(
+              "config.json: 'classifier_pooling' is '"
+                  + pooling
+                  + "'; allowed are bos, mean and late");
+    };
+  }
+}

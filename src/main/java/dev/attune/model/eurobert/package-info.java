@@ -1,0 +1,2 @@
+/** EuroBERT. */
+package dev.attune.model.eurobert;
