@@ -313,20 +313,25 @@ enum TokenizerClass {
     private JsonNode postProcessor = NODES.nullNode();
     private JsonNode decoder = NODES.nullNode();
 
-    /** Reads up to the vocabulary, which comes last and is long. */
+    /** Reads no further than these: the vocabulary comes last and is long. */
     static Parts of(String tokenizer) throws IOException {
       Parts parts = new Parts();
       try (JsonParser parser = JSON.getFactory().createParser(tokenizer)) {
         parser.nextToken();
-        while (parser.nextToken() == JsonToken.FIELD_NAME) {
+        int missing = 4;
+        while (missing > 0 && parser.nextToken() == JsonToken.FIELD_NAME) {
           String name = parser.currentName();
           parser.nextToken();
+          missing--;
           switch (name) {
             case "normalizer" -> parts.normalizer = JSON.readTree(parser);
             case "pre_tokenizer" -> parts.preTokenizer = JSON.readTree(parser);
             case "post_processor" -> parts.postProcessor = JSON.readTree(parser);
             case "decoder" -> parts.decoder = JSON.readTree(parser);
-            default -> parser.skipChildren();
+            default -> {
+              missing++;
+              parser.skipChildren();
+            }
           }
         }
       }
