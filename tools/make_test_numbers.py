@@ -77,3 +77,16 @@ for tags, noise in [(["O", "B-PER", "I-PER"], 0.3), (["O", "B-PER", "I-PER", "B-
                   "recall": float(recall_score(labels, predictions)), "f1": float(f1_score(labels, predictions)), "accuracy": float(accuracy_score(labels, predictions)),
                   "f1_macro": float(f1_score(labels, predictions, average="macro"))})
 goldens.write_json(os.path.join(metrics, "entities.json"), cases)
+
+# Grades: whole numbers with predictions beside and beyond their scale, halves among them; constant ones, for which kappa is undefined.
+from sklearn.metrics import cohen_kappa_score
+rng = np.random.default_rng(8)
+cases = []
+for name, labels, noise in [("essays", rng.integers(1, 7, 300), 0.8), ("skewed", rng.choice([0, 1, 2, 9], 200, p=[0.6, 0.2, 0.1, 0.1]), 1.5), ("negative", rng.integers(-3, 4, 50), 0.4),
+                            ("worse than chance", np.tile([1, 4], 20), None), ("constant", np.full(5, 3), 0.0)]:
+    predictions = 5.0 - labels if noise is None else np.round((labels + rng.normal(size=len(labels)) * noise) * 2) / 2
+    rounded = np.rint(predictions).astype(int)
+    scale = range(min(labels.min(), rounded.min()), max(labels.max(), rounded.max()) + 1)
+    kappa = cohen_kappa_score(labels, rounded, labels=list(scale), weights="quadratic")
+    cases.append({"name": name, "labels": labels.tolist(), "predictions": predictions.tolist(), "qwk": None if np.isnan(kappa) else float(kappa)})
+goldens.write_json(os.path.join(metrics, "grades.json"), cases)

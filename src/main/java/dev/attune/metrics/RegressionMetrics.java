@@ -8,9 +8,16 @@ import java.util.stream.IntStream;
 /**
  * Errors and correlations of predicted numbers. The correlations are NaN when either side is
  * constant. Keeps the values, 16 bytes a row, because ranks need them all.
+ *
+ * <p>Where every label is a whole number, as grades are, there is {@code qwk} too: Cohen's kappa
+ * with quadratic weights between labels and predictions that are rounded to whole numbers, halves
+ * to even ones, as {@code numpy.rint} does. A prediction beyond the scale stays there, for the scale
+ * is not known. NaN where both sides are one and the same number.
  */
 public final class RegressionMetrics implements Metrics {
   private final Moments moments = new Moments();
+  private final Moments grades = new Moments();
+  private boolean labelsAreWhole = true;
   private double squaredError;
   private double absoluteError;
   private double[] labels = new double[64];
@@ -29,6 +36,8 @@ public final class RegressionMetrics implements Metrics {
     squaredError += error * error;
     absoluteError += Math.abs(error);
     moments.add(label, prediction);
+    grades.add(label, Math.rint(prediction));
+    labelsAreWhole &= label == Math.rint(label);
   }
 
   /** Adds what another accumulator has seen. */
@@ -38,6 +47,8 @@ public final class RegressionMetrics implements Metrics {
     System.arraycopy(other.labels, 0, labels, count, added);
     System.arraycopy(other.predictions, 0, predictions, count, added);
     moments.merge(other.moments);
+    grades.merge(other.grades);
+    labelsAreWhole &= other.labelsAreWhole;
     count += added;
     squaredError += other.squaredError;
     absoluteError += other.absoluteError;
@@ -64,6 +75,9 @@ public final class RegressionMetrics implements Metrics {
     out.put("mae", absoluteError / count);
     out.put("pearson", moments.correlation());
     out.put("spearman", spearman());
+    if (labelsAreWhole) {
+      out.put("qwk", grades.quadraticWeightedKappa());
+    }
     return out;
   }
 
@@ -137,6 +151,15 @@ public final class RegressionMetrics implements Metrics {
       meanX += dx * other.count / total;
       meanY += dy * other.count / total;
       count = total;
+    }
+
+    /**
+     * 1 minus the squared difference within the pairs over that of every x with every y, which
+     * is scikit-learn's table of all grades in closed form. NaN where both sides are one number.
+     */
+    double quadraticWeightedKappa() {
+      double chance = squaresX + squaresY + count * (meanX - meanY) * (meanX - meanY);
+      return 2 * products / chance; // the pairs' own differences are chance less twice the products
     }
 
     /** NaN when either side is constant, or any value is NaN. */

@@ -85,10 +85,23 @@ public final class Regression implements Task {
     return (int) output.rows();
   }
 
+  /** Those of any numbers. */
   @Override
   public List<String> metricNames() {
+    return metricNames(0.5f);
+  }
+
+  /** Whole numbers have one more. */
+  @Override
+  public List<String> metricNames(EncodedDataset data) {
+    return metricNames(data.targets());
+  }
+
+  private static List<String> metricNames(float... targets) {
     RegressionMetrics metrics = new RegressionMetrics();
-    metrics.add(0, 0);
+    for (float target : targets) {
+      metrics.add(target, 0);
+    }
     return List.copyOf(metrics.values().keySet());
   }
 

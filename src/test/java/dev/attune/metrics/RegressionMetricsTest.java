@@ -1,7 +1,9 @@
 package dev.attune.metrics;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.testkit.Goldens;
@@ -40,6 +42,37 @@ class RegressionMetricsTest {
           Double.isNaN(expected) ? 0.1 : tolerance * Math.max(1, Math.abs(expected)),
           test.path("name").asText() + " " + key);
     }
+  }
+
+  @Test
+  void kappaOfGradesEqualsScikitLearns() throws Exception {
+    for (JsonNode test : read("grades.json")) {
+      RegressionMetrics whole = new RegressionMetrics();
+      RegressionMetrics[] parts = {new RegressionMetrics(), new RegressionMetrics()};
+      for (int i = 0; i < test.path("labels").size(); i++) {
+        double label = test.path("labels").get(i).asDouble();
+        double prediction = test.path("predictions").get(i).asDouble();
+        whole.add(label, prediction);
+        parts[i % 2].add(label, prediction);
+      }
+      parts[0].merge(parts[1]);
+      double expected = test.path("qwk").asDouble(Double.NaN); // null in the file: undefined
+      String name = test.path("name").asText();
+      assertEquals(expected, whole.values().get("qwk"), 1e-12, name);
+      assertEquals(expected, parts[0].values().get("qwk"), 1e-12, name);
+    }
+  }
+
+  @Test
+  void kappaIsForWholeNumbersAlone() {
+    RegressionMetrics metrics = new RegressionMetrics();
+    metrics.add(1, 1.5);
+    assertTrue(metrics.values().containsKey("qwk"));
+    RegressionMetrics other = new RegressionMetrics();
+    other.add(2.5, 3);
+    assertFalse(other.values().containsKey("qwk"));
+    metrics.merge(other);
+    assertFalse(metrics.values().containsKey("qwk"));
   }
 
   @Test
