@@ -120,7 +120,7 @@ public final class ModelWeights {
       Initializer.fill(parameters, segment, model.initializerRange(), BaseLoad.of(seed));
       created.add(segment.name());
     }
-    return new Loaded(created, List.of(), List.of());
+    return new Loaded(created, List.of());
   }
 
   /** The module of a head's last product, which is declared after all others; null: no head. */

@@ -215,9 +215,9 @@ final class SavedAdapter {
     return tensor.endsWith(LoraConfig.MAGNITUDE) && !lora.weightDecomposed()
         ? "use_dora of adapter_config.json is not true"
         : tensor.endsWith(LoraConfig.UP_BIAS) && !lora.beside().lowRankBiases()
-        ? "lora_bias of adapter_config.json is not true"
-        : "target_modules, exclude_modules, layers_to_transform and modules_to_save of"
-            + " adapter_config.json do not make it part of the adapter";
+            ? "lora_bias of adapter_config.json is not true"
+            : "target_modules, exclude_modules, layers_to_transform and modules_to_save of"
+                + " adapter_config.json do not make it part of the adapter";
   }
 
   private void checkComplete() {

@@ -453,8 +453,7 @@ final class PreparedRun implements AutoCloseable {
     facts.put(Fact.TRAINING_DATA, data.trainFingerprint());
     facts.put(Fact.VALIDATION_DATA, data.validationFingerprint());
     if (plan.generation() != null) {
-      facts.put(
-          Fact.GENERATION, ContentDigest.ofTexts(List.of(base.generation().toString())));
+      facts.put(Fact.GENERATION, ContentDigest.ofTexts(List.of(base.generation().toString())));
     }
     facts.put(Fact.PRECISION, session.precisionName());
     facts.put(Fact.BACKEND, session.backend().arithmetic());

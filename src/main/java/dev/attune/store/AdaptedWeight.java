@@ -35,9 +35,7 @@ public record AdaptedWeight(
     Parameter weight = builder.stacked(named(modules, ".weight"), cols, layout);
     Layout ofRows = layout instanceof Layout.Interleaved heads ? heads : Layout.PLAIN;
     Parameter biases =
-        bias
-            ? builder.stackedVectors(named(modules, ".bias"), withCols(ofRows, 1))
-            : null;
+        bias ? builder.stackedVectors(named(modules, ".bias"), withCols(ofRows, 1)) : null;
     return adapted(builder, modules, weight, biases, ofRows);
   }
 

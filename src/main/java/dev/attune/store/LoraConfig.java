@@ -96,7 +96,7 @@ public record LoraConfig(
   public static final String TABLE_UP = ".lora_embedding_B";
 
   /** What follows a module's name in those of its adapter's tensors. */
-  public static final List<String> SUFFIXES = 
+  public static final List<String> SUFFIXES =
       List.of(DOWN, UP, UP_BIAS, MAGNITUDE, TABLE_DOWN, TABLE_UP);
 
   private static final Pattern AFTER_LAYER = Pattern.compile(".*\\.\\d+\\.");

@@ -44,10 +44,7 @@ class GenerationIdentityTest {
     assertTrue(begun.stoppedAfter(1).run().training().interrupted());
     Files.writeString(settings, "{\"repetition_penalty\": 1.4}");
     String refusal =
-        run(model, data)
-            .with(RunOption.EVALUATE_WITH, "generate")
-            .with(RunOption.RESUME)
-            .refusal();
+        run(model, data).with(RunOption.EVALUATE_WITH, "generate").with(RunOption.RESUME).refusal();
     assertTrue(refusal.contains("generation_config.json of the base model was"), refusal);
   }
 }

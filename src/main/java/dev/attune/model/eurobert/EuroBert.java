@@ -31,14 +31,10 @@ public final class EuroBert {
     int heads = config.positive("num_attention_heads", 12);
     int headSize = config.positive("head_dim", FamilyConfig.headSize(width, heads));
     boolean bias = config.flag("attention_bias", false);
-    Rotary rotary =
-        Rotary.fromConfig(
-            config,
-            headSize,
-            config.positive("max_position_embeddings", 8192),
-            Rotary.Defaults.LLAMA);
+    int positions = config.positive("max_position_embeddings", 8192);
+    Rotary rotary = Rotary.fromConfig(config, headSize, positions, Rotary.Defaults.LLAMA);
     TransformerConfig body =
-        TransformerConfig.of(config.positive("vocab_size", 128_256), width, rotary.positions())
+        TransformerConfig.of(config.positive("vocab_size", 128_256), width, positions)
             .attention(
                 Attention.bidirectional(heads, headSize)
                     .keyValueHeads(config.positive("num_key_value_heads", heads))
@@ -59,9 +55,7 @@ public final class EuroBert {
     return new Family(body, Llama.names())
         .head(
             HeadKind.SEQUENCE,
-            Head.Spec.linear("classifier")
-                .dense("dense", Activation.GELU)
-                .pooling(pooling(config)))
+            Head.Spec.linear("classifier").dense("dense", Activation.GELU).pooling(pooling(config)))
         .head(HeadKind.TOKEN, Head.Spec.linear("classifier"));
   }
 
