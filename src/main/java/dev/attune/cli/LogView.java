@@ -2,11 +2,13 @@ package dev.attune.cli;
 
 import dev.attune.core.TerminalText;
 import dev.attune.run.RunOption;
+import java.util.logging.Formatter;
 import java.util.logging.Handler;
 import java.util.logging.Level;
 import java.util.logging.LogManager;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
+import java.util.logging.SimpleFormatter;
 
 /** Shows what is logged as any other message: a line, on standard error. */
 final class LogView extends Handler {
@@ -14,6 +16,9 @@ final class LogView extends Handler {
   private static final Logger ROOT = Logger.getLogger("");
 
   private static final Logger OURS = Logger.getLogger("dev.attune");
+
+  /** Puts parameters into messages. */
+  private static final Formatter FORM = new SimpleFormatter();
 
   private LogView() {}
 
@@ -28,7 +33,7 @@ final class LogView extends Handler {
   /** A record as a line. */
   static String line(LogRecord logged, Colours colours) {
     boolean isWarning = logged.getLevel().intValue() >= Level.WARNING.intValue();
-    String message = TerminalText.visible(RunOption.worded(logged.getMessage()));
+    String message = TerminalText.visible(RunOption.worded(FORM.formatMessage(logged)));
     return isWarning ? colours.warning("attune: warning:") + " " + message : "· " + message;
   }
 
