@@ -40,6 +40,7 @@ import dev.attune.train.TrainerConfig.Evaluations;
 import dev.attune.train.TrainerConfig.Rates;
 import dev.attune.train.TrainingLoop;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -73,19 +74,19 @@ public final class TrainingBench {
           RunOption.QUOTING,
           RunOption.SKIP_BAD_ROWS);
 
-  /** Of a text: the positions of the smallest shape. */
-  private static final int MOST_TOKENS = 512;
-
   /**
    * What came out.
    *
    * @param medianStepMillis median duration of a step
+   * @param cpuMillisAStep processor time of this process over a step, its threads together, which
+   *     other programs hardly change; NaN where the system does not tell
    * @param peakFlopsPerSecond of the measured product
    * @param kernels with {@code --profile}, longest first
    */
   public record Outcome(
       TrainResult training,
       double medianStepMillis,
+      double cpuMillisAStep,
       double peakFlopsPerSecond,
       long peakMemoryBytes,
       String backend,
@@ -203,6 +204,7 @@ public final class TrainingBench {
       return new Outcome(
           result,
           times.medianMillis(),
+          times.cpuMillis(),
           Peak.of(opened, precision),
           peakMemory,
           opened.description(),
@@ -218,6 +220,8 @@ public final class TrainingBench {
     private final KernelProfile profile;
     private int count;
     private long last;
+    private double cpuBefore = Double.NaN;
+    private double cpuAfter = Double.NaN;
 
     StepTimes(long before, long steps, KernelProfile profile) {
       this.warmupSteps = before + WARMUP_STEPS;
@@ -230,8 +234,12 @@ public final class TrainingBench {
       long now = System.nanoTime();
       if (step.step() > warmupSteps) {
         millis[count++] = (now - last) / 1e6;
-      } else if (step.step() == warmupSteps && profile != null) {
-        profile.reset();
+        cpuAfter = processorMillis();
+      } else if (step.step() == warmupSteps) {
+        cpuBefore = processorMillis();
+        if (profile != null) {
+          profile.reset();
+        }
       }
       last = now;
     }
@@ -241,6 +249,19 @@ public final class TrainingBench {
 
     @Override
     public void onCheckpoint(long step) {}
+
+    private static double processorMillis() {
+      return ProcessHandle.current()
+          .info()
+          .totalCpuDuration()
+          .map(Duration::toMillis)
+          .map(Long::doubleValue)
+          .orElse(Double.NaN);
+    }
+
+    double cpuMillis() {
+      return (cpuAfter - cpuBefore) / count;
+    }
 
     double medianMillis() {
       double[] sorted = Arrays.copyOf(millis, count);
@@ -252,17 +273,13 @@ public final class TrainingBench {
   private static EncodedDataset data(
       RunConfig config, Path folder, JsonNode json, Task task, int threads, long seed) {
     int asked = config.smallInteger(RunOption.MAX_LENGTH);
-    int maxLength = Math.min(asked, MOST_TOKENS);
-    if (config.flag(RunOption.FIXED_LENGTH) && asked > MOST_TOKENS) {
+    int positions =
+        json.path("max_position_embeddings").asInt(json.path("n_positions").asInt(asked));
+    if (config.isGiven(RunOption.MAX_LENGTH) && asked > positions) {
       throw new InputException(
-          RunOption.MAX_LENGTH
-              + " is "
-              + asked
-              + "; with "
-              + RunOption.FIXED_LENGTH
-              + " it can be at most "
-              + MOST_TOKENS);
+          RunOption.MAX_LENGTH + " is " + asked + "; this model has " + positions + " positions");
     }
+    int maxLength = Math.min(asked, positions);
     if (config.text(RunOption.FILE) == null) {
       int vocabulary = json.path("vocab_size").asInt();
       return task.type().generates()

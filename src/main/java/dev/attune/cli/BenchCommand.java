@@ -70,6 +70,9 @@ final class BenchCommand implements Command {
     result.put("tokens_per_second", training.tokensPerSecond());
     result.put("examples_per_second", training.examplesPerSecond());
     result.put("median_step_millis", outcome.medianStepMillis());
+    result.put(
+        "cpu_millis_a_step",
+        Double.isNaN(outcome.cpuMillisAStep()) ? null : (Double) outcome.cpuMillisAStep());
     result.put("gflop_per_second", training.flopsPerSecond() * 1e-9);
     result.put("peak_gflop_per_second", outcome.peakFlopsPerSecond() * 1e-9);
     result.put("model_flops_utilization", utilization);
@@ -77,8 +80,11 @@ final class BenchCommand implements Command {
     result.put("arena_bytes", training.arenaBytes());
     console.line("%s · %s", outcome.backend(), outcome.precision());
     console.line(
-        "%,.0f real tokens/s, %.1f examples/s, median step %.1f ms",
-        training.tokensPerSecond(), training.examplesPerSecond(), outcome.medianStepMillis());
+        "%,.0f real tokens/s, %.1f examples/s, median step %.1f ms, %.1f ms of processor time",
+        training.tokensPerSecond(),
+        training.examplesPerSecond(),
+        outcome.medianStepMillis(),
+        outcome.cpuMillisAStep());
     console.line(
         "%.0f GFLOP/s in products, %.0f %% of what the hardware can do (%.0f)",
         training.flopsPerSecond() * 1e-9, 100 * utilization, outcome.peakFlopsPerSecond() * 1e-9);
