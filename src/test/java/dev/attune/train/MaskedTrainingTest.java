@@ -37,6 +37,7 @@ class MaskedTrainingTest {
     return Stream.of(
             "bert_mlm",
             "bert_mlm_untied",
+            "deberta_mlm_own",
             "roberta_mlm",
             "distilbert_mlm",
             "electra_mlm",

@@ -25,25 +25,40 @@ public final class Bert {
     int width = config.positive("hidden_size", 768);
     Embeddings embeddings =
         Embeddings.ofWidth(width).positions(config.positive("max_position_embeddings", 512), 0);
-    TransformerConfig body = body(config, 30_522, width, 12, 3072, embeddings);
+    return headed("bert", config, width, embeddings, names("bert"));
+  }
+
+  /**
+   * A relative with BERT's layers and heads.
+   *
+   * @param body what its class calls the body
+   */
+  public static Family headed(
+      String body, FamilyConfig config, int width, Embeddings embeddings, Names names) {
     float dropout = classifierDropout(config);
-    Names names =
-        names("bert")
-            .with(Module.VOCABULARY, "cls.predictions.decoder")
-            .with(Module.VOCABULARY_BIAS, "cls.predictions");
-    return new Family(body, names)
+    return new Family(body(config, 30_522, width, 12, 3072, embeddings), predicting(names))
         .head(
             HeadKind.SEQUENCE,
             Head.Spec.linear("classifier")
-                .dense("bert.pooler.dense", Activation.TANH)
+                .dense(body + ".pooler.dense", Activation.TANH)
                 .dropout(dropout))
         .head(HeadKind.TOKEN, Head.Spec.linear("classifier").dropout(dropout))
         .head(HeadKind.SPAN, Head.Spec.linear("qa_outputs"))
-        .head(
-            HeadKind.MASKED_LANGUAGE_MODEL,
-            Head.Spec.beforeVocabulary(
-                    "cls.predictions.transform.dense", config.activation("hidden_act", "gelu"))
-                .norm("cls.predictions.transform.LayerNorm"));
+        .head(HeadKind.MASKED_LANGUAGE_MODEL, predictions(config));
+  }
+
+  /** Names with those of the last product of BERT's masked language model. */
+  public static Names predicting(Names names) {
+    return names
+        .with(Module.VOCABULARY, "cls.predictions.decoder")
+        .with(Module.VOCABULARY_BIAS, "cls.predictions");
+  }
+
+  /** What BERT's masked language model has before its last product. */
+  public static Head.Spec predictions(FamilyConfig config) {
+    return Head.Spec.beforeVocabulary(
+            "cls.predictions.transform.dense", config.activation("hidden_act", "gelu"))
+        .norm("cls.predictions.transform.LayerNorm");
   }
 
   /**

@@ -17,6 +17,7 @@ import dev.attune.model.TransformerConfig.FeedForward;
 import dev.attune.model.TransformerConfig.Layer;
 import dev.attune.model.TransformerConfig.Norms;
 import dev.attune.model.TransformerConfig.Place;
+import dev.attune.model.bert.Bert;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -50,16 +51,22 @@ public final class Deberta {
           .with(Module.DOWN, "output.dense")
           .with(Module.FEED_FORWARD_NORM, "output.LayerNorm");
 
+  /**
+   * The masked language model of the original program, as "legacy": false has it; the classes that
+   * Transformers had first have BERT's.
+   */
+  private static final String OWN = "lm_predictions.lm_head";
+
   private Deberta() {}
 
   /** Reads config.json of a model of type "deberta-v2". */
   public static Family family(FamilyConfig config) {
-    config.ignore("the product over the vocabulary is not used", "tie_word_embeddings", "legacy");
     config.ignore("Transformers' class sets it to 0, whatever the file says", "z_steps");
     config.ignore("Transformers' class does not read it: pad_token_id counts", "padding_idx");
     // The layer of v2-xlarge and -xxlarge that mixes neighbouring tokens.
     config.only("conv_kernel_size", 0);
     config.ignore("of that layer, which is not there", "conv_act", "conv_groups");
+    boolean isLegacy = config.flag("legacy", true);
     int width = config.positive("hidden_size", 1536);
     int heads = config.positive("num_attention_heads", 24);
     int headSize = FamilyConfig.headSize(width, heads);
@@ -85,10 +92,12 @@ public final class Deberta {
                 IntStream.range(0, config.positive("num_hidden_layers", 24))
                     .mapToObj(Layer::named)
                     .toList())
+            // The head of the original program has no weight but that of the embeddings.
+            .tied(config.flag("tie_word_embeddings", true) || !isLegacy)
             .initializerRange(config.number("initializer_range", 0.02f));
     DisentangledPositions relative = relative(config, positions, dropout);
     TransformerConfig built = (relative == null ? body : body.disentangled(relative)).build();
-    return new Family(built, NAMES)
+    return new Family(built, isLegacy ? Bert.predicting(NAMES) : NAMES.with(Module.VOCABULARY, OWN))
         .head(
             HeadKind.SEQUENCE,
             Head.Spec.linear("classifier")
@@ -96,7 +105,14 @@ public final class Deberta {
                 .dense("pooler.dense", config.activation("pooler_hidden_act", "gelu"))
                 .dropout(config.dropout("cls_dropout", config.number("hidden_dropout_prob", 0.1f))))
         .head(HeadKind.TOKEN, Head.Spec.linear("classifier").dropout(dropout))
-        .head(HeadKind.SPAN, Head.Spec.linear("qa_outputs"));
+        .head(HeadKind.SPAN, Head.Spec.linear("qa_outputs"))
+        .head(
+            HeadKind.MASKED_LANGUAGE_MODEL,
+            isLegacy
+                ? Bert.predictions(config)
+                : Head.Spec.beforeVocabulary(
+                        OWN + ".dense", config.activation("hidden_act", "gelu"))
+                    .norm(OWN + ".LayerNorm"));
   }
 
   private static Embeddings embeddings(FamilyConfig config, int width, int positions) {

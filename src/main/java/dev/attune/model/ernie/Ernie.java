@@ -1,12 +1,8 @@
 package dev.attune.model.ernie;
 
-import dev.attune.kernels.Activation;
 import dev.attune.model.Family;
 import dev.attune.model.FamilyConfig;
-import dev.attune.model.Head;
-import dev.attune.model.HeadKind;
 import dev.attune.model.Names;
-import dev.attune.model.TransformerConfig;
 import dev.attune.model.TransformerConfig.Embeddings;
 import dev.attune.model.bert.Bert;
 
@@ -29,15 +25,6 @@ public final class Ernie {
         Embeddings.ofWidth(width)
             .positions(config.positive("max_position_embeddings", 512), 0)
             .tasks(config.flag("use_task_id", false) ? tasks : 0);
-    TransformerConfig body = Bert.body(config, 30_522, width, 12, 3072, embeddings);
-    float dropout = Bert.classifierDropout(config);
-    return new Family(body, NAMES)
-        .head(
-            HeadKind.SEQUENCE,
-            Head.Spec.linear("classifier")
-                .dense("ernie.pooler.dense", Activation.TANH)
-                .dropout(dropout))
-        .head(HeadKind.TOKEN, Head.Spec.linear("classifier").dropout(dropout))
-        .head(HeadKind.SPAN, Head.Spec.linear("qa_outputs"));
+    return Bert.headed("ernie", config, width, embeddings, NAMES);
   }
 }
