@@ -90,6 +90,25 @@ final class AddedTokens {
     }
   }
 
+  /**
+   * tokenizer_config.json with all added tokens of a tokenizer.json: classes that build a tokenizer
+   * themselves, such as BertTokenizer, look for them there alone.
+   */
+  static ObjectNode named(JsonNode config, String tokenizer) {
+    try {
+      ObjectNode out = config.isObject() ? config.deepCopy() : JSON.createObjectNode();
+      ObjectNode decoder = out.putObject(DECODER);
+      for (JsonNode token : JSON.readTree(tokenizer).path(KEY)) {
+        ObjectNode flags = token.deepCopy();
+        flags.remove("id");
+        decoder.set(token.path("id").asText(), flags);
+      }
+      return out;
+    } catch (IOException e) {
+      throw new IllegalStateException("a tokenizer that was read before cannot be read", e);
+    }
+  }
+
   /** The id behind all others. */
   private static int next(JsonNode tokenizer) {
     int next = pieces(tokenizer.path("model").path("vocab")).size();

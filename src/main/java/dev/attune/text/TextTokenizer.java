@@ -66,6 +66,7 @@ public final class TextTokenizer implements AutoCloseable {
   private final String source; // as files have it, with all tokens that they name
   private final String json; // as the class reads it
   private final String written; // what tokenizer.json is to be; null: the folder's own
+  private final boolean isExtended;
   private final JsonNode config;
   private final JsonNode modelConfig;
   private final JsonNode specialTokens;
@@ -94,6 +95,7 @@ public final class TextTokenizer implements AutoCloseable {
     String merged = AddedTokens.merged(json, config, folder);
     this.source = added.isEmpty() ? merged : AddedTokens.extended(merged, added);
     this.json = TokenizerClass.applied(source, config, modelConfig);
+    this.isExtended = !added.isEmpty();
     this.written = isWritten ? this.json : added.isEmpty() ? null : source;
     this.specialTokens = JsonFile.read(folder.resolve("special_tokens_map.json"));
     Check.input(
@@ -458,7 +460,8 @@ public final class TextTokenizer implements AutoCloseable {
 
   /**
    * Copies the tokenizer's files into a folder, unchanged, so that Transformers reads the same
-   * tokenizer there; a {@code tokenizer.json} that was built or extended in memory is written too.
+   * tokenizer there; a {@code tokenizer.json} that was built or extended in memory is written too,
+   * and tokens that were added stand in tokenizer_config.json.
    */
   public void saveTo(Path target) throws IOException {
     Files.createDirectories(target);
@@ -471,6 +474,11 @@ public final class TextTokenizer implements AutoCloseable {
     }
     if (written != null) {
       Files.writeString(target.resolve("tokenizer.json"), written);
+    }
+    if (isExtended) {
+      Files.writeString(
+          target.resolve("tokenizer_config.json"),
+          AddedTokens.named(config, source).toPrettyString() + "\n");
     }
   }
 
