@@ -173,7 +173,8 @@ public final class RunConfig {
   /** What nobody said and is not as for all tasks, in words; empty: nothing. */
   String usualOnes() {
     return known.stream()
-        .filter(option -> !isGiven(option) && usual(option).filter(text(option)::equals).isPresent())
+        .filter(option -> !isGiven(option))
+        .filter(option -> usual(option).filter(value -> value.equals(text(option))).isPresent())
         .map(option -> option + " " + text(option))
         .collect(Collectors.joining(", "));
   }
