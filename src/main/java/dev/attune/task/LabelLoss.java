@@ -67,9 +67,7 @@ final class LabelLoss {
     if (!isRanking && kind != EmbeddingLoss.Kind.COSINE_SIMILARITY) {
       throw new InputException(
           Term.LOSS.of(named)
-              + " is not for "
-              + Term.TASK.of(FewShot.TYPE.name())
-              + "; allowed are "
+              + " is not one of rows with labels; allowed are "
               + EmbeddingLoss.Kind.COSENT.option()
               + " and "
               + EmbeddingLoss.Kind.COSINE_SIMILARITY.option());

@@ -75,12 +75,9 @@ public final class Tasks {
    * @throws InputException if the folder has no trained head
    */
   public static Task of(ModelFolder folder, TaskOptions options) {
-    return ZeroShot.isAsked(options) ? ZeroShot.of(folder, options) : learned(folder, options);
-  }
-
-  /** What a folder's model was trained for, whatever else it may be used for. */
-  static Task learned(ModelFolder folder) {
-    return learned(folder, TaskOptions.NONE);
+    return ZeroShots.isAsked(options)
+        ? ZeroShots.of(folder, learned(folder, TaskOptions.NONE), options)
+        : learned(folder, options);
   }
 
   private static Task learned(ModelFolder folder, TaskOptions options) {

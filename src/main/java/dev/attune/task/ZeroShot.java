@@ -10,7 +10,6 @@ import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Findings;
 import dev.attune.data.LabelMap;
-import dev.attune.folder.ModelFolder;
 import dev.attune.metrics.ClassificationMetrics;
 import dev.attune.metrics.Metrics;
 import dev.attune.model.Model;
@@ -38,27 +37,7 @@ public abstract class ZeroShot implements Task {
     this.classes = new Classification(asked.labels());
   }
 
-  /** Whether options ask for it; they are checked. */
-  static boolean isAsked(TaskOptions options) {
-    return ZeroShotLabels.of(options) != null;
-  }
-
-  /** As a folder's model can. */
-  static ZeroShot of(ModelFolder folder, TaskOptions options) {
-    ZeroShotLabels asked = ZeroShotLabels.of(options);
-    Task learned = Tasks.learned(folder);
-    if (learned instanceof CausalLm) {
-      return new LikelihoodZeroShot(asked);
-    }
-    if (learned.type() == Embedding.TYPE || learned.type() == FewShot.TYPE) {
-      return VectorZeroShot.on(asked, folder);
-    }
-    if (learned.type() == Classification.TYPE) {
-      return EntailmentZeroShot.of(asked, learned.labels(), folder.path());
-    }
-    throw refusal(folder.path(), learned.name());
-  }
-
+  /** What is said of a model that cannot. */
   static InputException refusal(Path folder, String task) {
     return new InputException(
         Term.ZERO_SHOT
