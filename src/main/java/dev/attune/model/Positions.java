@@ -147,8 +147,7 @@ abstract class Positions implements AutoCloseable {
       for (int i = parts.size() - 1; i >= 0 && parts.get(i).reach >= maxLength - 1; i--) {
         part = parts.get(i);
       }
-      Tensor rows =
-          Embedding.apply(tape, table, null, null, part.rows, part.ids.address(), 0, 0);
+      Tensor rows = Embedding.apply(tape, table, null, null, part.rows, part.ids.address(), 0, 0);
       if (norm != null) {
         rows = norm.after(tape, rows, null, 0f, 0f);
       }

@@ -122,15 +122,7 @@ class DisentangledAttentionTest extends KernelContract {
       }
       long width = (long) a.H() * a.D();
       return new Shape(
-          a.rows(),
-          3 * width,
-          width,
-          a.cu().length - 1,
-          longest,
-          a.H(),
-          a.D(),
-          a.P(),
-          a.reach());
+          a.rows(), 3 * width, width, a.cu().length - 1, longest, a.H(), a.D(), a.P(), a.reach());
     }
 
     Scores scores(DType dtype) {

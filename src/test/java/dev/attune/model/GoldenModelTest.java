@@ -173,7 +173,8 @@ class GoldenModelTest {
 
   /** Running blocks again in backward gives the same gradients, bit for bit, dropout included. */
   @ParameterizedTest
-  @ValueSource(strings = {"bert", "bert_token", "gpt2", "llama", "qwen3", "gpt_neox", "gpt2_cls", "deberta"})
+  @ValueSource(
+      strings = {"bert", "bert_token", "gpt2", "llama", "qwen3", "gpt_neox", "gpt2_cls", "deberta"})
   void checkpointsChangeNothing(String family) {
     for (Backends.Target target : Backends.best().toList()) {
       assertArrayEquals(

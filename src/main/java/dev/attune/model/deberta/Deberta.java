@@ -54,8 +54,7 @@ public final class Deberta {
 
   /** Reads config.json of a model of type "deberta-v2". */
   public static Family family(FamilyConfig config) {
-    config.ignore(
-        "the product over the vocabulary is not used", "tie_word_embeddings", "legacy");
+    config.ignore("the product over the vocabulary is not used", "tie_word_embeddings", "legacy");
     config.ignore("Transformers' class sets it to 0, whatever the file says", "z_steps");
     config.ignore("Transformers' class does not read it: pad_token_id counts", "padding_idx");
     // The layer of v2-xlarge and -xxlarge that mixes neighbouring tokens.
@@ -88,24 +87,21 @@ public final class Deberta {
                     .toList())
             .initializerRange(config.number("initializer_range", 0.02f));
     DisentangledPositions relative = relative(config, positions, dropout);
-    TransformerConfig built =
-        (relative == null ? body : body.disentangled(relative)).build();
+    TransformerConfig built = (relative == null ? body : body.disentangled(relative)).build();
     return new Family(built, NAMES)
         .head(
             HeadKind.SEQUENCE,
             Head.Spec.linear("classifier")
                 .dropoutBefore(config.dropout("pooler_dropout", 0f))
                 .dense("pooler.dense", config.activation("pooler_hidden_act", "gelu"))
-                .dropout(
-                    config.dropout("cls_dropout", config.number("hidden_dropout_prob", 0.1f))))
+                .dropout(config.dropout("cls_dropout", config.number("hidden_dropout_prob", 0.1f))))
         .head(HeadKind.TOKEN, Head.Spec.linear("classifier").dropout(dropout))
         .head(HeadKind.SPAN, Head.Spec.linear("qa_outputs"));
   }
 
   private static Embeddings embeddings(FamilyConfig config, int width, int positions) {
     int embedded = config.positive("embedding_size", width);
-    Embeddings embeddings =
-        Embeddings.ofWidth(embedded).types(config.id("type_vocab_size", 0));
+    Embeddings embeddings = Embeddings.ofWidth(embedded).types(config.id("type_vocab_size", 0));
     if (config.flag("position_biased_input", true)) {
       embeddings = embeddings.positions(positions, 0);
     }
@@ -113,8 +109,7 @@ public final class Deberta {
   }
 
   /** How scores depend on distances; null: they do not. */
-  private static DisentangledPositions relative(
-      FamilyConfig config, int positions, float dropout) {
+  private static DisentangledPositions relative(FamilyConfig config, int positions, float dropout) {
     List<String> kinds = kinds(config);
     int buckets = signed(config, "position_buckets");
     int range = signed(config, "max_relative_positions");

@@ -59,9 +59,7 @@ public final class EuroBert {
     return new Family(body, Llama.names())
         .head(
             HeadKind.SEQUENCE,
-            Head.Spec.linear("classifier")
-                .dense("dense", Activation.GELU)
-                .pooling(pooling(config)))
+            Head.Spec.linear("classifier").dense("dense", Activation.GELU).pooling(pooling(config)))
         .head(HeadKind.TOKEN, Head.Spec.linear("classifier"));
   }
 
