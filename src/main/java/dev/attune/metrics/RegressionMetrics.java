@@ -11,8 +11,8 @@ import java.util.stream.IntStream;
  *
  * <p>Where every label is a whole number, as grades are, there is {@code qwk} too: Cohen's kappa
  * with quadratic weights between labels and predictions that are rounded to whole numbers, halves
- * to even ones, as {@code numpy.rint} does. A prediction beyond the scale stays there, for the scale
- * is not known. NaN where both sides are one and the same number.
+ * to even ones, as {@code numpy.rint} does. A prediction beyond the scale stays there, for the
+ * scale is not known. NaN where both sides are one and the same number.
  */
 public final class RegressionMetrics implements Metrics {
   private final Moments moments = new Moments();
@@ -154,8 +154,8 @@ public final class RegressionMetrics implements Metrics {
     }
 
     /**
-     * 1 minus the squared difference within the pairs over that of every x with every y, which
-     * is scikit-learn's table of all grades in closed form. NaN where both sides are one number.
+     * 1 minus the squared difference within the pairs over that of every x with every y, which is
+     * scikit-learn's table of all grades in closed form. NaN where both sides are one number.
      */
     double quadraticWeightedKappa() {
       double chance = squaresX + squaresY + count * (meanX - meanY) * (meanX - meanY);

@@ -27,7 +27,9 @@ class ScriptsTest {
   private static final Path FOLDER = Path.of("src/test/resources/tokenizers/scripts");
   private static final JsonNode GOLDENS = Goldens.json(FOLDER.resolve("goldens.json"));
   private static final List<String> TEXTS =
-      StreamSupport.stream(GOLDENS.get("texts").spliterator(), false).map(JsonNode::asText).toList();
+      StreamSupport.stream(GOLDENS.get("texts").spliterator(), false)
+          .map(JsonNode::asText)
+          .toList();
 
   @TempDir private Path folder;
 
@@ -61,9 +63,7 @@ class ScriptsTest {
             tokenizer.encodeIds(text, null, Integer.MAX_VALUE).ids(),
             () -> shown(text));
         assertEquals(
-            row.get("decoded").asText(),
-            tokenizer.decode(encoding.ids(), true),
-            () -> shown(text));
+            row.get("decoded").asText(), tokenizer.decode(encoding.ids(), true), () -> shown(text));
       }
     }
     assertTrue(TEXTS.size() > 130, "only " + TEXTS.size() + " texts");
