@@ -24,7 +24,8 @@ import java.util.regex.Pattern;
  * There is no randomness: the weights start at zero and each step uses every row.
  */
 public final class BagOfWords {
-  private static final Pattern WORD = Pattern.compile("\\p{IsHan}|[\\p{L}\\p{N}'&&[^\\p{IsHan}]]+|[!?！？]");
+  private static final Pattern WORD =
+      Pattern.compile("\\p{IsHan}|[\\p{L}\\p{N}'&&[^\\p{IsHan}]]+|[!?！？]");
   private static final double[] STRENGTHS = {0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3};
   private static final int STEPS = 2000;
 
