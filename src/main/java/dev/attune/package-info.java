@@ -5,8 +5,8 @@
  * dev.attune.Classifier}, {@link dev.attune.MultiLabelClassifier}, {@link dev.attune.Regressor},
  * {@link dev.attune.Tagger}, {@link dev.attune.QuestionAnswerer}, {@link dev.attune.Embedder},
  * {@link dev.attune.MaskFiller} and {@link dev.attune.Generator} open one; {@link
- * dev.attune.ZeroShotClassifier} opens one of several kinds for labels that it has not learned. Open
- * models are safe for any number of threads. What goes wrong is an {@link
+ * dev.attune.ZeroShotClassifier} opens one of several kinds for labels that it has not learned.
+ * Open models are safe for any number of threads. What goes wrong is an {@link
  * dev.attune.AttuneException}, whose message names the methods of this package. Logs go to the
  * {@link System.Logger} "dev.attune".
  *
