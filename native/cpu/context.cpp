@@ -243,7 +243,8 @@ const char* missing(int32_t isa) {
     case ATTUNE_ISA_PORTABLE: return nullptr;
     case ATTUNE_ISA_V3: return has_v3() ? nullptr : "this processor has no AVX2";
     case ATTUNE_ISA_V4: return has_v4() ? nullptr : "this processor has no AVX-512 (F, BW, VL, DQ and CD)";
-    case ATTUNE_ISA_V4_BF16: return has_v4_bf16() ? nullptr : "this processor has no dot products of bf16 (avx512_bf16)";
+    case ATTUNE_ISA_V4_BF16:
+      return has_v4_bf16() ? nullptr : "this processor has no dot products of bf16 (avx512_bf16)";
     case ATTUNE_ISA_AMX: return has_tiles() ? nullptr : "this processor has no matrix tiles of bf16 (amx_bf16)";
 #if defined(ATTUNE_EMULATED_BASE)
     case ATTUNE_ISA_AMX_EMULATED: return missing(ATTUNE_EMULATED_BASE);
