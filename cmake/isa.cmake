@@ -37,15 +37,14 @@ elseif(ATTUNE_ISA_LEVELS MATCHES v3)
         unsigned r[4] = {0, 0, 0, 0};
         return __get_cpuid_count(7, part, r, r + 1, r + 2, r + 3) != 0 ? r[reg] : 0;
       }
-      bool has(const bool x) { return x; }
       int main() { return ${condition} ? 0 : 1; }" ATTUNE_HOST_HAS_${level})
     if(ATTUNE_HOST_HAS_${level} AND ${level} IN_LIST ATTUNE_ISA_LEVELS)
       list(APPEND ATTUNE_HOST_LEVELS ${level})
       set(ATTUNE_HOST_LEVELS ${ATTUNE_HOST_LEVELS} PARENT_SCOPE)
     endif()
   endfunction()
-  set(avx2 "has(__builtin_cpu_supports(\"avx2\") && __builtin_cpu_supports(\"fma\") && __builtin_cpu_supports(\"bmi2\"))")
-  set(avx512 "${avx2} && has(__builtin_cpu_supports(\"avx512f\") && __builtin_cpu_supports(\"avx512bw\")
+  set(avx2 "(__builtin_cpu_supports(\"avx2\") && __builtin_cpu_supports(\"fma\") && __builtin_cpu_supports(\"bmi2\"))")
+  set(avx512 "${avx2} && (__builtin_cpu_supports(\"avx512f\") && __builtin_cpu_supports(\"avx512bw\")
     && __builtin_cpu_supports(\"avx512vl\") && __builtin_cpu_supports(\"avx512dq\") && __builtin_cpu_supports(\"avx512cd\"))")
   set(avx512_bf16 "${avx512} && (leaf7(1, 0) & 1u << 5) != 0")
   attune_host_runs(v3 "${avx2}")

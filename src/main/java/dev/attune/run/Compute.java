@@ -99,11 +99,14 @@ public record Compute(
 
   private static Optional<Isa> available(String arithmetic) {
     Optional<Isa> earlier = CpuBackend.levelOf(arithmetic);
-    if (earlier.isPresent() && !earlier.get().isAvailable()) {
+    Optional<String> reason = earlier.flatMap(CpuBackend::unavailableReason);
+    if (reason.isPresent()) {
       throw new InputException(
-          "the run was begun on a processor with "
+          "the run was begun with the instruction set "
               + earlier.get().label()
-              + ", which this one does not have: its numbers would be others from here on. Go on with "
+              + ", and its numbers would be others with another. Here "
+              + reason.get()
+              + ". Go on with "
               + RunOption.RESUME
               + " where it was begun, or give "
               + RunOption.OVERWRITE

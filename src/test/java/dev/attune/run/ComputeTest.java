@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.attune.core.InputException;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.kernels.cpu.Isa;
 import java.util.List;
 import java.util.Optional;
@@ -68,8 +69,8 @@ class ComputeTest {
         RunOption.worded(
             assertThrows(InputException.class, () -> of().goingOn(arithmetic, "fp32"))
                 .getMessage());
-    assertTrue(
-        message.contains(missing.get(0).label() + ", which this one does not have"), message);
+    String reason = CpuBackend.unavailableReason(missing.get(0)).orElseThrow();
+    assertTrue(message.contains("Here " + reason + ". Go on with"), message);
     assertTrue(message.contains("--isa avx2"), message);
   }
 }
