@@ -1,5 +1,6 @@
 """Files of reference numbers under src/test/resources, kept small: gzipped, and gradients as whole numbers of 16 bits times a
-scale of their own (in the file's metadata), which is 1.5e-5 of a tensor's largest entry at most. The scripts beside this one write
+scale of their own (in the file's metadata), which is 1.5e-5 of a tensor's largest entry at most, and other numbers with 16 bits after
+the first one, 8e-6 of each at most. The scripts beside this one write
 them, testkit's Goldens reads them."""
 import gzip, json, pathlib, shutil, tempfile
 
@@ -41,6 +42,8 @@ def write_tensors(path, tensors):
             scale = float(tensor.abs().max()) / LARGEST or 1.0
             scales[name] = repr(scale)
             tensor = (tensor.double() / scale).round().to(torch.int16)
+        elif tensor.dtype == torch.float32:
+            tensor = ((tensor.view(torch.int32) + 64) & ~127).view(torch.float32)
         out[name] = tensor.contiguous()
     write(path, save(out, metadata=scales))
 

@@ -9,7 +9,7 @@ targets of all sequences, by the names that Transformers gives parameters in mem
 next tokens, the tokens that were masked, K zeros and ones (several labels), or first and last token of an answer. golden.json: that
 loss, the number of targets (several labels of a sequence are one, both ends of an answer too), the norm of all gradients together;
 of masked language models also the losses of 20 AdamW steps over the same four sequences: "curve"."""
-import json, pathlib, random, shutil, sys, zlib
+import json, math, pathlib, random, shutil, sys, zlib
 import torch
 import transformers as tf
 import goldens
@@ -115,17 +115,29 @@ CASES = {
 }
 
 
-def randomize(model, seed):
-    """Weights far from those of a new model: no norm's is 1, no bias 0, so that a swapped or a missing one shows."""
+# Those that other files of reference numbers are made of: their numbers go by their places in this list.
+FIRST = (
+    "bert bert_token bert_multi_label bert_answer roberta roberta_token roberta_answer distilbert distilbert_answer gpt2 "
+    "gpt2_cls llama llama_tied llama_yarn llama_cls mistral qwen2 qwen3 gpt_neox xlm_roberta camembert camembert_token "
+    "electra electra_token albert albert_token mpnet mpnet_token modernbert modernbert_bias modernbert_token "
+    "modernbert_answer "
+).split()
+
+
+def randomize(model, seed, small):
+    """Weights far from those of a new model: no norm's is 1, no bias 0, so that a swapped or a missing one shows. Small ones take few
+    values of few bits, which gzip packs well."""
     generator = torch.Generator().manual_seed(seed)
     for name, p in model.named_parameters():
-        noise = torch.randn(p.shape, generator=generator)
+        noise = torch.randint(-7, 8, p.shape, generator=generator) / 4 if small else torch.randn(p.shape, generator=generator)
+        scale = 0.5 if "embeddings" in name or "embed_" in name or "wte" in name or "wpe" in name else p.shape[-1] ** -0.5
+        scale = 2.0 ** round(math.log2(scale)) if small else scale
+        spread = 0.25 if small else 0.2
         with torch.no_grad():
             if p.dim() > 1:
-                p.copy_(noise * (0.5 if "embeddings" in name or "embed_" in name or "wte" in name or "wpe" in name else p.shape[-1] ** -0.5))
+                p.copy_(noise * scale)
             else:
-                p.copy_(1 + 0.2 * noise if name.endswith("weight") else 0.2 * noise)
-            p.copy_(p.bfloat16())  # half of the bits are zeros, which take no room once gzipped
+                p.copy_(1 + spread * noise if name.endswith("weight") else spread * noise)
 
 
 def labels_of(kind, s, ids):
@@ -188,7 +200,8 @@ def check_against_its_own_loss(model, kind, inputs, labels, loss, count):
 
 
 def make(name, target):
-    index = zlib.crc32(name.encode())  # its own numbers, whatever stands beside it
+    small = name not in FIRST
+    index = zlib.crc32(name.encode()) if small else FIRST.index(name)
     kind, config_kind, options, layers = CASES[name]
     options = dict(options, **{"n_layers" if "dim" in options else "n_layer" if "n_embd" in options else "num_hidden_layers": layers})
     if "SequenceClassification" in kind or "TokenClassification" in kind:
@@ -196,7 +209,7 @@ def make(name, target):
     config = getattr(tf, config_kind)(**options)
     config._attn_implementation = "eager"
     model = getattr(tf, kind)(config).eval()
-    randomize(model, SEED * 100 + index)
+    randomize(model, SEED * 100 + index, small)
     shutil.rmtree(target, ignore_errors=True)
     model.save_pretrained(target)
     goldens.pack(target)
