@@ -60,7 +60,7 @@ final class Lora extends LowRank {
     for (Adapter adapter : adapters) {
       Parameter bias = adapter.upBias();
       addScaled(
-          tape, sum + adapter.firstColumn() * Float.BYTES, bias.address(), bias.rows(), adapter);
+          tape, sum + adapter.firstColumn() * Float.BYTES, bias.address(), adapter.up().rows(), adapter);
     }
     return sum;
   }
@@ -82,10 +82,10 @@ final class Lora extends LowRank {
     for (Adapter adapter : adapters) {
       Parameter bias = adapter.upBias();
       if (!bias.accumulate()) {
-        tape.backend().run(new FillZeroCall(bias.gradient(), bias.rows() * Float.BYTES));
+        tape.backend().run(new FillZeroCall(bias.gradient(), adapter.up().rows() * Float.BYTES));
       }
       long own = sums + adapter.firstColumn() * Float.BYTES;
-      addScaled(tape, bias.gradient(), own, bias.rows(), adapter);
+      addScaled(tape, bias.gradient(), own, adapter.up().rows(), adapter);
     }
     tape.free(sums);
   }

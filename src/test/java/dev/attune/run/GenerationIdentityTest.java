@@ -21,7 +21,6 @@ class GenerationIdentityTest {
         .with(RunOption.VALIDATION_FILE, data.toString())
         .with(RunOption.MAX_STEPS, "4")
         .with(RunOption.EVAL_STEPS, "2")
-        .with(RunOption.MAX_NEW_TOKENS, "3")
         .with(RunOption.SAVE_STEPS, "1");
   }
 
@@ -40,11 +39,16 @@ class GenerationIdentityTest {
     assertEquals(4, run(model, data).with(RunOption.RESUME).run().training().steps());
     Files.writeString(settings, "{\"repetition_penalty\": 1.1}");
     RecordedRun begun =
-        run(model, data).with(RunOption.EVALUATE_WITH, "generate").with(RunOption.OVERWRITE);
+        run(model, data).with(RunOption.EVALUATE_WITH, "generate")
+            .with(RunOption.MAX_NEW_TOKENS, "3").with(RunOption.OVERWRITE);
     assertTrue(begun.stoppedAfter(1).run().training().interrupted());
     Files.writeString(settings, "{\"repetition_penalty\": 1.4}");
     String refusal =
-        run(model, data).with(RunOption.EVALUATE_WITH, "generate").with(RunOption.RESUME).refusal();
+        run(model, data)
+            .with(RunOption.EVALUATE_WITH, "generate")
+            .with(RunOption.MAX_NEW_TOKENS, "3")
+            .with(RunOption.RESUME)
+            .refusal();
     assertTrue(refusal.contains("generation_config.json of the base model was"), refusal);
   }
 }
