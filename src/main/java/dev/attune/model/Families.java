@@ -198,9 +198,9 @@ public final class Families {
     Family family = read(entry, config, dropout);
     if (head.isOfFamily() && !family.heads().containsKey(head)) {
       throw new InputException(
-          "Transformers has no class "
+          "there is no "
               + entry.architecture(head)
-              + ", which would load what is trained here; it has "
+              + " here; there are "
               + family.heads().keySet().stream()
                   .map(entry::architecture)
                   .collect(Collectors.joining(", ")));

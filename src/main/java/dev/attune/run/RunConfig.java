@@ -56,7 +56,8 @@ public final class RunConfig {
 
     /** A variable that was not set, say: nothing is done as if the option had not been given. */
     private static void checkThere(RunOption option, String value) {
-      if (value.isBlank() && !option.takesAnyText()) {
+      boolean isNone = option.takesWhiteSpace() ? value.isEmpty() : value.isBlank();
+      if (isNone && !option.takesAnyText()) {
         throw new InputException(
             option + " has an empty value; leave it out, or give one: " + option.help());
       }
@@ -195,10 +196,17 @@ public final class RunConfig {
   /** What nobody said and is not as for all tasks, in words; empty: nothing. */
   String usualOnes() {
     return known.stream()
-        .filter(
-            option -> !isGiven(option) && usual(option).filter(text(option)::equals).isPresent())
+        .filter(option -> !isGiven(option))
+        .filter(option -> usual(option).filter(value -> value.equals(text(option))).isPresent())
         .map(option -> option + " " + text(option))
         .collect(Collectors.joining(", "));
+  }
+
+  /** Refuses an option without the flag that gives it a meaning. */
+  void checkNeeds(RunOption option, RunOption flag) {
+    if (isGiven(option) && !flag(flag)) {
+      throw new InputException(option + " needs " + flag);
+    }
   }
 
   /** What a task may ask for. */

@@ -687,6 +687,11 @@ public enum RunOption {
     return this == PROMPT || this == SYSTEM || this == QUERY_PROMPT || this == PASSAGE_PROMPT;
   }
 
+  /** Whether white space alone is a value: a tab that parts fields, a line end that ends a text. */
+  boolean takesWhiteSpace() {
+    return this == DELIMITER || this == STOP;
+  }
+
   /** Null: none. */
   public String defaultValue() {
     return defaultValue;

@@ -34,8 +34,7 @@ record ZeroShotLabels(
           Term.LABELS,
           Term.LABEL_DESCRIPTIONS,
           Term.HYPOTHESIS_TEMPLATE,
-          Term.MULTI_LABEL,
-          Term.TEMPERATURE);
+          Term.MULTI_LABEL);
 
   /**
    * What options ask for.

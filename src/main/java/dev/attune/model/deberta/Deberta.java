@@ -135,7 +135,7 @@ public final class Deberta {
     if (config.flag("relative_attention", false) == kinds.isEmpty()) {
       throw new InputException(
           "config.json: 'relative_attention' is "
-              + !kinds.isEmpty()
+              + kinds.isEmpty()
               + " though 'pos_att_type' is "
               + (kinds.isEmpty() ? "empty" : kinds)
               + ", which is not supported: attention by distance needs both");
