@@ -127,8 +127,7 @@ final class GreedyRate implements EvaluatedRate {
   public double[] state() {
     double[] state = new double[8 + seen.size()];
     int at = 0;
-    for (double value :
-        new double[] {rate, best, bad, good, cooling, warming, untilReset, sum}) {
+    for (double value : new double[] {rate, best, bad, good, cooling, warming, untilReset, sum}) {
       state[at++] = value;
     }
     for (double value : seen) {

@@ -125,7 +125,8 @@ class GenerationLoopTest {
         Batch batch = new Batch();
         new Packer(data.build(), 0).pack(new int[] {0}, batch);
         opened.tape.begin(false);
-        Tensor hidden = opened.model.forward(opened.tape, staging.stage(batch, opened.model.batchRotaries()));
+        Tensor hidden =
+            opened.model.forward(opened.tape, staging.stage(batch, opened.model.batchRotaries()));
         Tensor logits = LanguageModels.logits(opened.tape, opened.model, hidden);
         FloatBuffer values = Host.floats(backend, logits.address(), logits.sizeBytes());
         int V = (int) logits.cols();

@@ -55,7 +55,10 @@ class LengthRotaryTest {
         .flatMap(
             target ->
                 StreamSupport.stream(all.spliterator(), false)
-                    .map(item -> Arguments.of(item.get("folder") + " " + item.get("set"), item, target)));
+                    .map(
+                        item ->
+                            Arguments.of(
+                                item.get("folder") + " " + item.get("set"), item, target)));
   }
 
   private TransformerModel open(JsonNode item, Backend backend) throws IOException {
@@ -66,8 +69,7 @@ class LengthRotaryTest {
     Files.writeString(scratch.resolve("config.json"), json.toString());
     ObjectNode config = ModelFolder.open(scratch, null).config();
     HeadKind head = GoldenBatch.task(source).head();
-    TransformerModel model =
-        (TransformerModel) Families.create(backend, config, head, FEW, null);
+    TransformerModel model = (TransformerModel) Families.create(backend, config, head, FEW, null);
     assertEquals(List.of(), ModelWeights.load(scratch, model, 0).created());
     model.reach(64);
     return model;

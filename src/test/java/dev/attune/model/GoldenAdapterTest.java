@@ -180,7 +180,8 @@ class GoldenAdapterTest {
       }
       Batch batch = GoldenBatch.of(sequences, task, model.positionOffset());
       tape.begin(false);
-      checkLogits(golden, tape, plain, plain.forward(tape, staging.stage(batch, plain.batchRotaries())));
+      checkLogits(
+          golden, tape, plain, plain.forward(tape, staging.stage(batch, plain.batchRotaries())));
     }
   }
 

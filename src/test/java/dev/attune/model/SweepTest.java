@@ -159,7 +159,10 @@ class SweepTest {
         Staging staging = new Staging(backend)) {
       tape.begin(false);
       Tensor out =
-          model.forward(tape, staging.stage(GoldenBatch.of(golden, task, model.positionOffset()), model.batchRotaries()));
+          model.forward(
+              tape,
+              staging.stage(
+                  GoldenBatch.of(golden, task, model.positionOffset()), model.batchRotaries()));
       if (task.head() == HeadKind.LANGUAGE_MODEL) {
         out = LanguageModels.logits(tape, model, out);
       }

@@ -153,8 +153,7 @@ class LongTextsTest {
         run.notes().stream().anyMatch(note -> note.contains("the model was made for 64 tokens")),
         run.notes().toString());
     try (CpuBackend backend = new CpuBackend(1);
-        TrainedModel trained =
-            TrainedModel.open(output, OpenOptions.DEFAULT, backend, DType.F32)) {
+        TrainedModel trained = TrainedModel.open(output, OpenOptions.DEFAULT, backend, DType.F32)) {
       assertEquals(200, trained.maxLength());
     }
   }

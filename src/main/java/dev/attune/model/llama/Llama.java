@@ -99,8 +99,7 @@ public final class Llama {
             .keyValueHeads(config.positive("num_key_value_heads", keyValueHeads))
             .dropouts(config.dropout("attention_dropout", 0f), 0f);
     TransformerConfig body =
-        TransformerConfig.of(
-                config.positive("vocab_size", absent.vocabulary), width, positions)
+        TransformerConfig.of(config.positive("vocab_size", absent.vocabulary), width, positions)
             .attention(switches.apply(attention))
             .feedForward(
                 FeedForward.gated(
