@@ -39,8 +39,10 @@ class GenerationIdentityTest {
     assertEquals(4, run(model, data).with(RunOption.RESUME).run().training().steps());
     Files.writeString(settings, "{\"repetition_penalty\": 1.1}");
     RecordedRun begun =
-        run(model, data).with(RunOption.EVALUATE_WITH, "generate")
-            .with(RunOption.MAX_NEW_TOKENS, "3").with(RunOption.OVERWRITE);
+        run(model, data)
+            .with(RunOption.EVALUATE_WITH, "generate")
+            .with(RunOption.MAX_NEW_TOKENS, "3")
+            .with(RunOption.OVERWRITE);
     assertTrue(begun.stoppedAfter(1).run().training().interrupted());
     Files.writeString(settings, "{\"repetition_penalty\": 1.4}");
     String refusal =
