@@ -70,7 +70,7 @@ final class Faults {
           Map.entry("PREDICTION", "the class of that task"));
 
   /** Tasks whose trainer's method is not their name in camel case. */
-  private static final Map<String, String> KINDS = 
+  private static final Map<String, String> KINDS =
       Map.of("token-classification", "tokens", "masked-lm", "maskedLanguage");
 
   private Faults() {}

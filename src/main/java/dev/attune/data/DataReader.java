@@ -166,10 +166,6 @@ public final class DataReader {
 
   private static void checkNoColumns(Path file, Columns columns, String form) {
     Check.input(
-        columns.absent(List.of()).isEmpty(),
-        "%s %s; leave %s out",
-        file,
-        form,
-        Term.COLUMNS);
+        columns.absent(List.of()).isEmpty(), "%s %s; leave %s out", file, form, Term.COLUMNS);
   }
 }

@@ -66,9 +66,7 @@ public final class TransformerModel implements Model {
                 sharesVocabulary
                     ? body.word()
                     : builder.matrix(
-                        lastName + ".weight",
-                        config.vocabularySize(),
-                        config.embeddings().width()),
+                        lastName + ".weight", config.vocabularySize(), config.embeddings().width()),
                 hasVocabularyBias(spec)
                     ? builder.vector(vocabularyBias(sharesVocabulary), config.vocabularySize())
                     : null);

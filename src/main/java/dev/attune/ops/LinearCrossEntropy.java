@@ -71,8 +71,7 @@ public final class LinearCrossEntropy {
     Low low = M == 0 ? null : Low.of(tape, inp, product);
     AdaptedWeight adapted = product.adapted();
     boolean wantsBias = tape.training() && adapted.bias() != null && adapted.bias().trainable();
-    boolean wantsAny =
-        dinp != 0 || wantsWeight || wantsBias || low != null && tape.training();
+    boolean wantsAny = dinp != 0 || wantsWeight || wantsBias || low != null && tape.training();
     for (long first = 0; first < M; first += chunk) {
       long rows = Math.min(chunk, M - first);
       long x = inp.address() + first * C * size;

@@ -183,10 +183,7 @@ public final class MaskModel implements AutoCloseable {
       }
     }
     Check.input(
-        count > 0,
-        "there is no mask in '%s'; write %s where a word is to be found",
-        text,
-        mask);
+        count > 0, "there is no mask in '%s'; write %s where a word is to be found", text, mask);
     int most = shared.model().maxLength();
     Check.input(
         ids.length <= most,
@@ -221,8 +218,7 @@ public final class MaskModel implements AutoCloseable {
     return ids.stream().mapToInt(Integer::intValue).toArray();
   }
 
-  private List<Fill> best(
-      Text text, int mask, double[] probabilities, int topK, int[] targets) {
+  private List<Fill> best(Text text, int mask, double[] probabilities, int topK, int[] targets) {
     int[] candidates = targets;
     if (candidates == null) {
       candidates = new int[probabilities.length];
@@ -241,9 +237,7 @@ public final class MaskModel implements AutoCloseable {
       tokens[mask] = id;
       // Where other masks stand, decoding without special tokens would lose them.
       String sequence = tokenizer.decode(tokens, text.masks().length == 1);
-      fills.add(
-          new Fill(
-              probabilities[id], id, tokenizer.decode(new int[] {id}, false), sequence));
+      fills.add(new Fill(probabilities[id], id, tokenizer.decode(new int[] {id}, false), sequence));
     }
     return fills;
   }

@@ -117,7 +117,8 @@ final class PreparedRun implements AutoCloseable {
           RunOption.BATCH_SIZE
               + " is "
               + plan.trainer().batchSize()
-              + "; rows are compared with the others of their batch, of which there must be at least "
+              + "; rows are compared with the others of their batch, of which there must be at"
+              + " least "
               + task.leastBatch());
     }
     Data data = Data.of(config, task, read);

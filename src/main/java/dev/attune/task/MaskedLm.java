@@ -38,8 +38,8 @@ import java.util.function.BiConsumer;
 
 /**
  * Tokens that were masked: {@code BertForMaskedLM}. A text is learned whole, in sequences of the
- * maximum length; see {@link MaskedTexts}. Which tokens are masked is decided as batches are packed,
- * anew in every epoch, and for evaluations always alike; see {@link Masking}.
+ * maximum length; see {@link MaskedTexts}. Which tokens are masked is decided as batches are
+ * packed, anew in every epoch, and for evaluations always alike; see {@link Masking}.
  *
  * <p>The shares are those of BERT: 15 % of the tokens, of which 80 % become the mask token and 10 %
  * any token. ModernBERT was pretrained with 30 %. Where words are masked as a whole, all of them
@@ -178,8 +178,7 @@ public final class MaskedLm implements Task {
   public static Tensor logits(Tape tape, Model model, Inputs inputs, Staging staging) {
     tape.begin(false);
     Tensor hidden = model.forward(tape, inputs);
-    Tensor rows =
-        GatherRows.apply(tape, hidden, staging.learnedRows(), staging.learnedRowCount());
+    Tensor rows = GatherRows.apply(tape, hidden, staging.learnedRows(), staging.learnedRowCount());
     Tensor last = Cast.apply(tape, model.beforeVocabulary(tape, rows), DType.F32);
     return Linear.apply(tape, last, model.vocabulary());
   }

@@ -15,8 +15,7 @@ final class VocabularyLoss {
   private VocabularyLoss() {}
 
   /** See {@link Task#loss}. Rows that are not learned meet neither head nor vocabulary. */
-  static int apply(
-      Tape tape, Model model, Tensor hidden, Staging staging, float labelSmoothing) {
+  static int apply(Tape tape, Model model, Tensor hidden, Staging staging, float labelSmoothing) {
     int M = staging.learnedRowCount();
     Tensor rows = GatherRows.apply(tape, hidden, staging.learnedRows(), M);
     LinearCrossEntropy.apply(

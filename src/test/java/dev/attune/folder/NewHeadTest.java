@@ -23,11 +23,7 @@ class NewHeadTest {
     try (Backend backend = new CpuBackend(1);
         Model model =
             Families.create(
-                backend,
-                ModelFolder.readConfig(folder),
-                HeadKind.MASKED_LANGUAGE_MODEL,
-                1,
-                null)) {
+                backend, ModelFolder.readConfig(folder), HeadKind.MASKED_LANGUAGE_MODEL, 1, null)) {
       ModelWeights.Loaded loaded = ModelWeights.load(folder, model, 7);
       String head = "cls.predictions.";
       assertEquals(

@@ -24,7 +24,6 @@ import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Host;
 import dev.attune.testkit.LanguageModels;
 import dev.attune.testkit.Steps;
-import dev.attune.testkit.TestTasks;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.List;
@@ -169,7 +168,17 @@ class GoldenModelTest {
 
   /** Running blocks again in backward gives the same gradients, bit for bit, dropout included. */
   @ParameterizedTest
-  @ValueSource(strings = {"bert", "bert_token", "bert_mlm", "gpt2", "llama", "qwen3", "gpt_neox", "gpt2_cls"})
+  @ValueSource(
+      strings = {
+        "bert",
+        "bert_token",
+        "bert_mlm",
+        "gpt2",
+        "llama",
+        "qwen3",
+        "gpt_neox",
+        "gpt2_cls"
+      })
   void checkpointsChangeNothing(String family) {
     for (Backends.Target target : Backends.best().toList()) {
       assertArrayEquals(

@@ -181,7 +181,9 @@ class MaskedRunsTest {
         run.notes()::toString);
     assertTrue(Files.size(output.resolve("model.safetensors")) > 0);
     String lora =
-        run(scratch.resolve("no")).with(RunOption.FROM_SCRATCH).with(RunOption.LORA_R, "4")
+        run(scratch.resolve("no"))
+            .with(RunOption.FROM_SCRATCH)
+            .with(RunOption.LORA_R, "4")
             .with(RunOption.TASK, "classification")
             .refusal();
     assertTrue(lora.contains("--from-scratch does not go with --lora-r"), lora);
@@ -208,7 +210,8 @@ class MaskedRunsTest {
         WeightSource grown = WeightFolder.open(output)) {
       assertArrayEquals(new int[] {27}, after.encodePlain("good phone"));
       assertArrayEquals(
-          new int[] {before.tokenId("my").orElseThrow(), 28}, after.encodePlain("my sad book chair"));
+          new int[] {before.tokenId("my").orElseThrow(), 28},
+          after.encodePlain("my sad book chair"));
       String name = "bert.embeddings.word_embeddings.weight";
       FloatBuffer rows = FloatBuffer.allocate(29 * 32);
       grown.read(name, rows);
@@ -285,8 +288,7 @@ class MaskedRunsTest {
       assertTrue(length.getMessage().contains("43 tokens"), length.getMessage());
     }
     InputException other =
-        assertThrows(
-            InputException.class, () -> MaskModel.open(model, OpenOptions.DEFAULT, CPU));
+        assertThrows(InputException.class, () -> MaskModel.open(model, OpenOptions.DEFAULT, CPU));
     assertTrue(other.getMessage().contains("no masked language model"), other.getMessage());
   }
 

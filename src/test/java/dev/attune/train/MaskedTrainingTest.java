@@ -58,11 +58,7 @@ class MaskedTrainingTest {
     List<Double> losses = new ArrayList<>();
     try (Model model =
             Families.create(
-                backend,
-                ModelFolder.readConfig(folder),
-                TestTasks.MASKED_LM.head(),
-                1,
-                0f);
+                backend, ModelFolder.readConfig(folder), TestTasks.MASKED_LM.head(), 1, 0f);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1)) {
       ModelWeights.load(folder, model, 0);
       model.parameters().enableTraining();

@@ -83,8 +83,7 @@ public final class DistilBert {
             Head.Spec.linear("qa_outputs").dropout(config.dropout("qa_dropout", 0.1f)))
         .head(
             HeadKind.MASKED_LANGUAGE_MODEL,
-            Head.Spec.beforeVocabulary(
-                    "vocab_transform", config.activation("activation", "gelu"))
+            Head.Spec.beforeVocabulary("vocab_transform", config.activation("activation", "gelu"))
                 .norm("vocab_layer_norm"));
   }
 }
