@@ -15,8 +15,8 @@ import java.util.Random;
  *
  * <p>Run: {@code java tools/SplitAbstracts.java medical_tc_test.csv OUTPUT}. The same bytes every
  * time: {@code test.jsonl}, 600 abstracts with their class; {@code train-1.jsonl} to {@code
- * train-3.jsonl}, 100 others each; {@code texts.txt}, all but those of the test, one a line, without
- * class. Abstracts that occur twice are taken once.
+ * train-3.jsonl}, 100 others each; {@code texts.txt}, all but those of the test, one a line,
+ * without class. Abstracts that occur twice are taken once.
  */
 public final class SplitAbstracts {
   private static final int TEST = 600;

@@ -31,14 +31,14 @@ final class FillCommand implements Command {
   @Override
   public String details() {
     return """
-        A mask is written as the model's tokenizer spells it, or as [MASK] or <mask>. Scores are
-        probabilities among all tokens, as those of Transformers' fill-mask pipeline. Of several
-        masks each is filled by itself, while the others stay masks.
+    A mask is written as the model's tokenizer spells it, or as [MASK] or <mask>. Scores are
+    probabilities among all tokens, as those of Transformers' fill-mask pipeline. Of several
+    masks each is filled by itself, while the others stay masks.
 
-        examples:
-          attune fill "The capital of France is [MASK]." --model ./bert
-          attune fill "This is [MASK]." --model ./bert --targets good,bad --json
-        """;
+    examples:
+      attune fill "The capital of France is [MASK]." --model ./bert
+      attune fill "This is [MASK]." --model ./bert --targets good,bad --json
+    """;
   }
 
   @Override

@@ -36,15 +36,15 @@ final class PretrainCommand extends TrainCommand {
   @Override
   public String details() {
     return """
-        The same as attune train, with --task masked-lm and --learning-rate 5e-5 where not given;
-        decoders take --task causal-lm.
+    The same as attune train, with --task masked-lm and --learning-rate 5e-5 where not given;
+    decoders take --task causal-lm.
 
-        examples:
-          attune pretrain --model ./bert-base --train-file texts.jsonl --output-dir adapted
-          attune pretrain --model ./bert-base --train-file notes.txt --format lines \\
-              --whole-word-mask --output-dir adapted
-          attune pretrain --model ./folder-of-config-and-tokenizer --from-scratch \\
-              --train-file texts.jsonl --output-dir new
-        """;
+    examples:
+      attune pretrain --model ./bert-base --train-file texts.jsonl --output-dir adapted
+      attune pretrain --model ./bert-base --train-file notes.txt --format lines \\
+          --whole-word-mask --output-dir adapted
+      attune pretrain --model ./folder-of-config-and-tokenizer --from-scratch \\
+          --train-file texts.jsonl --output-dir new
+    """;
   }
 }

@@ -39,15 +39,15 @@ class TrainCommand implements Command {
   @Override
   public String details() {
     return """
-        Ctrl-C saves a checkpoint; the same command with --resume goes on, to the same bytes.
+    Ctrl-C saves a checkpoint; the same command with --resume goes on, to the same bytes.
 
-        examples:
-          attune train --model minilm --train-file train.csv --validation-file dev.csv --output-dir out
-          attune train --model ./bert-base --task regression --train-file sts.tsv \\
-              --columns text,text_pair,label --output-dir out --epochs 4 --learning-rate 3e-5
-          attune train --model ./llama --task causal-lm --train-file chats.jsonl --output-dir out \\
-              --lora-r 16 --learning-rate 2e-4
-        """;
+    examples:
+      attune train --model minilm --train-file train.csv --validation-file dev.csv --output-dir out
+      attune train --model ./bert-base --task regression --train-file sts.tsv \\
+          --columns text,text_pair,label --output-dir out --epochs 4 --learning-rate 3e-5
+      attune train --model ./llama --task causal-lm --train-file chats.jsonl --output-dir out \\
+          --lora-r 16 --learning-rate 2e-4
+    """;
   }
 
   @Override

@@ -25,8 +25,8 @@ public enum RunOption {
   TRAIN_FILE(
       "FILE",
       null,
-      "training data: .csv, .tsv, .jsonl, .json, .parquet, .conll, or .txt (one running text),"
-          + " also in .gz or .zst; a folder or a pattern of such; several: give it again; -: standard"
+      "training data: .csv, .tsv, .jsonl, .json, .parquet, .conll, or .txt (one running text), also"
+          + " in .gz or .zst; a folder or a pattern of such; several: give it again; -: standard"
           + " input; hf://datasets/ORG/NAME/path/file.csv",
       OnResume.BY_CONTENT),
   VALIDATION_FILE("FILE", null, "data to evaluate on while training", OnResume.BY_CONTENT),
@@ -90,7 +90,8 @@ public enum RunOption {
   LAYER_LR_DECAY(
       "X",
       "1",
-      "each layer learns at X times the rate of the one above, the embeddings slowest; 1: all alike",
+      "each layer learns at X times the rate of the one above, the embeddings slowest; 1: all"
+          + " alike",
       OnResume.STAYS),
   LR_SCHEDULER(
       "KIND",
@@ -139,7 +140,8 @@ public enum RunOption {
   POS_WEIGHT(
       "LIST",
       null,
-      "of several labels a row: weight of positives, NAME=X,NAME=X, or auto: negatives over positives",
+      "of several labels a row: weight of positives, NAME=X,NAME=X, or auto: negatives over"
+          + " positives",
       OnResume.STAYS),
   TUNE_THRESHOLDS(
       null,
