@@ -28,9 +28,7 @@ public final class LabelNames {
    * @return null where there are none
    */
   public static LabelNames parse(String option) {
-    return option == null
-        ? null
-        : new LabelNames(LabelMap.ofNames(list(Term.LABEL_NAMES, option)));
+    return option == null ? null : new LabelNames(LabelMap.ofNames(list(Term.LABEL_NAMES, option)));
   }
 
   /**
@@ -45,8 +43,7 @@ public final class LabelNames {
             : Arrays.asList(value.contains("\n") ? value.split("\n") : value.split(",", -1));
     List<String> stripped = names.stream().map(String::strip).toList();
     if (stripped.isEmpty() || stripped.contains("")) {
-      throw new InputException(
-          option.of(value) + " has an empty name; names are parted by commas");
+      throw new InputException(option.of(value) + " has an empty name; names are parted by commas");
     }
     return stripped;
   }

@@ -90,8 +90,7 @@ public final class EvaluateRun {
       Task task = trained.ready(inference, session.tape(0), threads);
       Encoder encoder =
           new Encoder(
-              task.encoder(trained.tokenizer(), trained.maxLength(), Purpose.EVALUATION),
-              threads);
+              task.encoder(trained.tokenizer(), trained.maxLength(), Purpose.EVALUATION), threads);
       EncodedDataset encoded = encoder.encode(dataset);
       Data.checkVocabulary(encoded, trained.vocabularySize());
       Evaluator evaluator = new Evaluator(task, encoded, inference);

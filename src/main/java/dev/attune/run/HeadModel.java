@@ -43,8 +43,7 @@ public final class HeadModel implements AutoCloseable {
             TrainedModel::close);
     try {
       int threads = Backends.threads(compute.threads());
-      Task task =
-          shared.use(lane -> shared.model().ready(lane.inference(), lane.tape(), threads));
+      Task task = shared.use(lane -> shared.model().ready(lane.inference(), lane.tape(), threads));
       if (!task.type().isKindOf(type)) {
         throw new InputException(
             folder + " was trained for " + task.name() + ", not for " + type.name());

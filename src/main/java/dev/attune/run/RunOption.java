@@ -319,7 +319,10 @@ public enum RunOption {
   CHAT(null, "false", "the prompt is a user's message: apply the chat template"),
   SYSTEM("TEXT", null, "system message of --chat and --interactive"),
   MAX_NEW_TOKENS("N", "256", "tokens to generate at most", OnResume.STAYS_WHERE_EVALUATIONS_COUNT),
-  TEMPERATURE("X", null, "sample, with logits divided by this; 0: always the most probable token; of --zero-shot: scores"),
+  TEMPERATURE(
+      "X",
+      null,
+      "sample, with logits divided by this; 0: always the most probable token; of --zero-shot: scores"),
   TOP_K("N", "0", "sample among the K most probable tokens; 0: all"),
   TOP_P("P", "1", "sample among the fewest tokens whose probabilities reach P"),
   MIN_P("P", "0", "drop tokens less probable than this share of the most probable one"),

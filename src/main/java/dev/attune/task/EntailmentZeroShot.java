@@ -27,8 +27,7 @@ final class EntailmentZeroShot extends ZeroShot {
   private final int entailment;
   private final int contradiction;
 
-  private EntailmentZeroShot(
-      ZeroShotLabels asked, int outputs, int entailment, int contradiction) {
+  private EntailmentZeroShot(ZeroShotLabels asked, int outputs, int entailment, int contradiction) {
     super(asked);
     this.outputs = outputs;
     this.entailment = entailment;
@@ -62,9 +61,7 @@ final class EntailmentZeroShot extends ZeroShot {
 
   @Override
   String method() {
-    return "by entailment of \""
-        + (asked.template() == null ? TEMPLATE : asked.template())
-        + '"';
+    return "by entailment of \"" + (asked.template() == null ? TEMPLATE : asked.template()) + '"';
   }
 
   @Override

@@ -116,8 +116,7 @@ public final class FewShot implements Task {
               "%s: the saved head has %d outputs, but %d labels are named: %s",
               path, saved.classes(), labels().size(), labels().describe()));
     }
-    return new FewShot(
-        classes, loss, pairs, c, pooling, unit(found, pooling), saved, isOpened);
+    return new FewShot(classes, loss, pairs, c, pooling, unit(found, pooling), saved, isOpened);
   }
 
   private static SentenceModules unit(SentenceModules found, String pooling) {

@@ -62,9 +62,7 @@ final class LabelLoss {
   static LabelLoss of(TaskOptions options) {
     String named = options.get(Term.LOSS);
     EmbeddingLoss.Kind kind =
-        named != null
-            ? EmbeddingLoss.named(named)
-            : EmbeddingLoss.Kind.COSINE_SIMILARITY;
+        named != null ? EmbeddingLoss.named(named) : EmbeddingLoss.Kind.COSINE_SIMILARITY;
     boolean isRanking = kind == EmbeddingLoss.Kind.COSENT;
     if (!isRanking && kind != EmbeddingLoss.Kind.COSINE_SIMILARITY) {
       throw new InputException(

@@ -67,8 +67,7 @@ public final class Tasks {
 
   /**
    * What a model is to do: choose among labels that options name, or else what it was trained for:
-   * as training here noted it, else as PEFT or the
-   * architecture's name says.
+   * as training here noted it, else as PEFT or the architecture's name says.
    *
    * @throws InputException if the folder has no trained head
    */

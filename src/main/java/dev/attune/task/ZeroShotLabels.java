@@ -63,9 +63,7 @@ record ZeroShotLabels(
               + ": the labels to choose among, parted by commas, or a file with one a line");
     }
     List<String> names =
-        given == null
-            ? List.copyOf(descriptions.keySet())
-            : LabelNames.list(Term.LABELS, given);
+        given == null ? List.copyOf(descriptions.keySet()) : LabelNames.list(Term.LABELS, given);
     boolean multiLabel = options.flag(Term.MULTI_LABEL);
     checkNames(names, multiLabel);
     for (String described : descriptions.keySet()) {

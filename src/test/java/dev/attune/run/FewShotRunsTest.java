@@ -146,7 +146,9 @@ class FewShotRunsTest {
             .build();
     Map<String, Double> values = EvaluateRun.run(evaluation).values();
     assertEquals(outcome.evaluation().keySet(), values.keySet());
-    outcome.evaluation().forEach((name, value) -> assertEquals(value, values.get(name), 1e-6, name));
+    outcome
+        .evaluation()
+        .forEach((name, value) -> assertEquals(value, values.get(name), 1e-6, name));
 
     // What is given to Python: vectors as sentence-transformers makes them, and a head.
     LinearHead head = LinearHead.read(folder);

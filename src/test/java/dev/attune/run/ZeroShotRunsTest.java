@@ -175,8 +175,7 @@ class ZeroShotRunsTest {
         assertEquals(weights[k] / sum, scores.get(labels.get(k)), TOLERANCE);
       }
       InvalidInputException e =
-          assertThrows(
-              InvalidInputException.class, () -> classifier.predictEach(List.of(text)));
+          assertThrows(InvalidInputException.class, () -> classifier.predictEach(List.of(text)));
       assertTrue(e.getMessage().contains("needs a classifier of entailment"), e.getMessage());
     }
   }
@@ -191,8 +190,7 @@ class ZeroShotRunsTest {
   @CsvSource({"entailment", "vectors", "language"})
   void filesAreMeasuredAndPredicted(String name) throws IOException {
     Path folder = shared.resolve(name);
-    EvaluateRun.Outcome measured =
-        EvaluateRun.run(config(RunOption.EVALUATE, folder).build());
+    EvaluateRun.Outcome measured = EvaluateRun.run(config(RunOption.EVALUATE, folder).build());
     Path output = scratch.resolve("out.jsonl");
     PredictRun.Outcome predicted =
         PredictRun.run(
@@ -288,8 +286,7 @@ class ZeroShotRunsTest {
     }
     Files.writeString(folder.resolve("config.json"), json("bert/config.json").toString());
     RunConfig config = config(RunOption.EVALUATE, folder).build();
-    String message =
-        assertThrows(InputException.class, () -> EvaluateRun.run(config)).getMessage();
+    String message = assertThrows(InputException.class, () -> EvaluateRun.run(config)).getMessage();
     assertTrue(message.contains("was trained for classification into"), message);
     assertTrue(message.contains("a classifier of entailment (NLI"), message);
   }
@@ -311,7 +308,6 @@ class ZeroShotRunsTest {
     assertTrue(JSON.readTree(Files.readAllLines(output).get(0)).get("scores").has("cat, dog"));
     assertThrows(
         InvalidInputException.class, () -> ZeroShotClassifier.open(vectors, List.of("a", " ")));
-    assertThrows(
-        InvalidInputException.class, () -> ZeroShotClassifier.open(vectors, List.of()));
+    assertThrows(InvalidInputException.class, () -> ZeroShotClassifier.open(vectors, List.of()));
   }
 }
