@@ -22,10 +22,7 @@ public enum HeadKind {
 
   /** Whether it is one of those that a family may have or not. */
   boolean isOfFamily() {
-    return this == SEQUENCE
-        || this == TOKEN
-        || this == SPAN
-        || this == MASKED_LANGUAGE_MODEL;
+    return this == SEQUENCE || this == TOKEN || this == SPAN || this == MASKED_LANGUAGE_MODEL;
   }
 
   /** Whether a causal decoder can carry it: other rows would have to see what follows them. */

@@ -60,7 +60,11 @@ final class Lora extends LowRank {
     for (Adapter adapter : adapters) {
       Parameter bias = adapter.upBias();
       addScaled(
-          tape, sum + adapter.firstColumn() * Float.BYTES, bias.address(), adapter.up().rows(), adapter);
+          tape,
+          sum + adapter.firstColumn() * Float.BYTES,
+          bias.address(),
+          adapter.up().rows(),
+          adapter);
     }
     return sum;
   }
