@@ -255,9 +255,7 @@ public final class Transformer implements AutoCloseable {
 
   /** What scores get by distance in this pass. */
   private Positions.Distances distances(Tape tape, Inputs inputs) {
-    return relative == null
-        ? Positions.Distances.NONE
-        : relative.of(tape, inputs.maxLength());
+    return relative == null ? Positions.Distances.NONE : relative.of(tape, inputs.maxLength());
   }
 
   private Tensor last(Tape tape, State state) {
@@ -270,11 +268,7 @@ public final class Transformer implements AutoCloseable {
 
   /** Runs the embeddings and the first {@code count} layers. */
   private State stack(
-      Tape tape,
-      Inputs inputs,
-      Positions.Distances distances,
-      KeyValueCache cache,
-      int count) {
+      Tape tape, Inputs inputs, Positions.Distances distances, KeyValueCache cache, int count) {
     Tensor shared = distances.shared();
     Supplier<Tensor[]> embedding = () -> new Tensor[] {embed(tape, inputs)};
     Tensor[] out =

@@ -262,8 +262,7 @@ public final class DisentangledAttention implements Node {
         i -> {
           int offset = i - far;
           int bucket = bucket(Math.abs(offset), middle, maxDistance);
-          return Math.max(
-              0, Math.min(2 * span - 1, span + (offset < 0 ? -bucket : bucket)));
+          return Math.max(0, Math.min(2 * span - 1, span + (offset < 0 ? -bucket : bucket)));
         });
     for (int i = 1; i < places.length; i++) {
       Check.argument(

@@ -69,8 +69,7 @@ public final class Dropout implements Node {
                 out.dtype()));
     if (isShared) {
       long count = out.rows() * out.cols();
-      tape.backend()
-          .run(new CastCall(dinp, out.gradient(), count, true, inp.dtype(), out.dtype()));
+      tape.backend().run(new CastCall(dinp, out.gradient(), count, true, inp.dtype(), out.dtype()));
     }
   }
 }

@@ -95,7 +95,10 @@ record SentencePieceModel(List<Piece> pieces, int unknown) {
       }
     }
     Check.input(
-        type == UNIGRAM, "%s is a sentencepiece model of type %d; unigram (1) is supported", file, type);
+        type == UNIGRAM,
+        "%s is a sentencepiece model of type %d; unigram (1) is supported",
+        file,
+        type);
     Check.input(
         unknown >= 0 && unknown < pieces.size(),
         "%s has %d pieces, of which the unknown one is said to be number %d",

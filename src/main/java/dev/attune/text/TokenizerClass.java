@@ -303,7 +303,7 @@ enum TokenizerClass {
       Map.of("mistral", GENERIC, "modernbert", GENERIC, "qwen2", "Qwen2Tokenizer");
 
   /** Classes that give a model its token types, where model_input_names does not say. */
-  private static final Set<String> WITH_TYPES = 
+  private static final Set<String> WITH_TYPES =
       Set.of("BertTokenizer", "DebertaV2Tokenizer", "ElectraTokenizer");
 
   /** What stands in a tokenizer.json beside its vocabulary. */

@@ -174,7 +174,8 @@ final class TorchDisentangledAttention {
     }
     if (posQuery != 0) {
       Tensor logits =
-          torch.zeros(length, shape.P())
+          torch
+              .zeros(length, shape.P())
               .scatter_add_(1, places.t().contiguous(), ds.t().contiguous());
       dk.add_(torch.mm(logits, widen(positions(posQuery, head))));
       dposQuery.add_(torch.mm(logits.t(), key));
@@ -236,10 +237,7 @@ final class TorchDisentangledAttention {
   private Tensor matrix(long address, long first, long count, long stride, long head) {
     long offset = (first * stride + head * shape.D()) * scores.dtype().sizeBytes();
     return strided(
-        address + offset,
-        scores.dtype(),
-        new long[] {count, shape.D()},
-        new long[] {stride, 1});
+        address + offset, scores.dtype(), new long[] {count, shape.D()}, new long[] {stride, 1});
   }
 
   /** The log-sum-exps of a head of a sequence. */
