@@ -1,7 +1,6 @@
 package dev.attune.folder;
 
 import dev.attune.store.Layout;
-import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.weights.TensorInfo;
 import dev.attune.weights.WeightSource;
@@ -30,8 +29,8 @@ public record AddedRows(int oldRows, int[][] pieces, int firstId, int rows) {
         && Arrays.equals(old, 1, old.length, wanted, 1, wanted.length);
   }
 
-  /** Reads a tensor, and makes the new rows. */
-  void read(WeightSource source, String name, Parameters parameters, Segment segment) {
+  /** A tensor of the folder with the new rows. */
+  FloatBuffer read(WeightSource source, String name, Segment segment) {
     int width = Math.toIntExact(segment.count() / rows);
     FloatBuffer folder = FloatBuffer.allocate(oldRows * width);
     source.read(name, folder);
@@ -45,6 +44,6 @@ public record AddedRows(int oldRows, int[][] pieces, int firstId, int rows) {
         values[(firstId + i) * width + c] = (float) (sum / pieces[i].length);
       }
     }
-    ModelWeights.write(parameters, segment, FloatBuffer.wrap(values));
+    return FloatBuffer.wrap(values);
   }
 }

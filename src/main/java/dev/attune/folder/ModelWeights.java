@@ -72,7 +72,7 @@ public final class ModelWeights {
         boolean isNew = drawnAnew != null && module(segment.name()).equals(drawnAnew);
         if (how.rows() != null && name != null && how.rows().grow(source.info(name), segment)) {
           used.add(name);
-          how.rows().read(source, name, parameters, segment);
+          write(parameters, segment, how.rows().read(source, name, segment));
           continue;
         }
         if (isNew || name == null || !fits(source.info(name), segment)) {
