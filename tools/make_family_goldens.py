@@ -129,10 +129,10 @@ def randomize(model, seed, small):
     values of few bits, which gzip packs well."""
     generator = torch.Generator().manual_seed(seed)
     for name, p in model.named_parameters():
-        noise = torch.randint(-7, 8, p.shape, generator=generator) / 4 if small else torch.randn(p.shape, generator=generator)
+        noise = torch.randint(-7, 8, p.shape, generator=generator) / 8 if small else torch.randn(p.shape, generator=generator)
         scale = 0.5 if "embeddings" in name or "embed_" in name or "wte" in name or "wpe" in name else p.shape[-1] ** -0.5
         scale = 2.0 ** round(math.log2(scale)) if small else scale
-        spread = 0.25 if small else 0.2
+        spread = 0.5 if small else 0.2
         with torch.no_grad():
             if p.dim() > 1:
                 p.copy_(noise * scale)
