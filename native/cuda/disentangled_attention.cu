@@ -357,13 +357,15 @@ __global__ void __launch_bounds__(kThreads, 1)
   const int x = static_cast<int>(threadIdx.x) % kSide, y = static_cast<int>(threadIdx.x) / kSide;
   float* partial = shared_memory<float>();  // (16, D)
   const int64_t offsets = 2 * a.reach + 1;
-  const int64_t begin = lower_bound(a.places, offsets, place), end = lower_bound(a.places, offsets, place + 1);
+  // Of no rows nothing is read, and the sums are zeros.
+  const int64_t begin = a.N == 0 ? 0 : lower_bound(a.places, offsets, place);
+  const int64_t end = a.N == 0 ? 0 : lower_bound(a.places, offsets, place + 1);
   float met_by_queries[kColumns], met_by_keys[kColumns], dkey[kColumns] = {}, dquery[kColumns] = {};
 #pragma unroll
   for (int n = 0; n < kColumns; ++n) {
     const int64_t d = x + kSide * n, from = place * a.pos_stride + at + d;
-    met_by_queries[n] = d < a.D && a.pos_key != nullptr ? to_float(a.pos_key[from]) : 0.0f;
-    met_by_keys[n] = d < a.D && a.pos_query != nullptr ? to_float(a.pos_query[from]) : 0.0f;
+    met_by_queries[n] = a.N > 0 && d < a.D && a.pos_key != nullptr ? to_float(a.pos_key[from]) : 0.0f;
+    met_by_keys[n] = a.N > 0 && d < a.D && a.pos_query != nullptr ? to_float(a.pos_query[from]) : 0.0f;
   }
   for (int64_t b = 0; b < a.B && begin < end; ++b) {
     const Range range = range_of(a.cu_seqlens, b, a.B, a.op, a.error, false);
@@ -477,7 +479,6 @@ attune_status disentangled_attention_bwd(attune_context* ctx, void* dq, void* dk
                                          int64_t B, int64_t max_length, int64_t H, int64_t D, int64_t P, int64_t reach,
                                          int64_t, float scale, float p, int64_t seed, int64_t stream, int32_t dtype) {
   const int64_t tiles = ceil_div(max_length, int64_t{kSide});
-  if (N == 0 || B * tiles == 0) return ATTUNE_OK;
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
     const Problem<T> a{static_cast<const T*>(q),
@@ -503,10 +504,12 @@ attune_status disentangled_attention_bwd(attune_context* ctx, void* dq, void* dk
     const Gradients<T> g{static_cast<const T*>(dout), static_cast<const T*>(out), lse, scratch};
     const dim3 grid(static_cast<unsigned>(B * H * tiles));
     return with_columns(D, [&](auto columns) {
-      ATTUNE_CHECK(launch(ctx, disentangled_bwd_block_per_queries<T, columns()>, grid, kThreads, Shared::bytes(D), a, g,
-                          static_cast<T*>(dq)));
-      ATTUNE_CHECK(launch(ctx, disentangled_bwd_block_per_keys<T, columns()>, grid, kThreads, Shared::bytes(D), a, g,
-                          static_cast<T*>(dk), static_cast<T*>(dv)));
+      if (N > 0 && B * tiles > 0) {
+        ATTUNE_CHECK(launch(ctx, disentangled_bwd_block_per_queries<T, columns()>, grid, kThreads, Shared::bytes(D), a,
+                            g, static_cast<T*>(dq)));
+        ATTUNE_CHECK(launch(ctx, disentangled_bwd_block_per_keys<T, columns()>, grid, kThreads, Shared::bytes(D), a, g,
+                            static_cast<T*>(dk), static_cast<T*>(dv)));
+      }
       if (dpos_key == nullptr && dpos_query == nullptr) return attune_status{ATTUNE_OK};
       return launch(ctx, disentangled_bwd_block_per_place<T, columns()>, dim3(static_cast<unsigned>(P * H)), kThreads,
                     static_cast<size_t>(kSide * D) * sizeof(float), a, g, static_cast<T*>(dpos_key),
