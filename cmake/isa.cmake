@@ -31,6 +31,9 @@ if(CMAKE_CROSSCOMPILING)
 elseif(ATTUNE_ISA_LEVELS MATCHES v3)
   include(CheckCXXSourceRuns)
   function(attune_host_runs level condition)
+    # Asked each time: the same build folder may stand on another machine later.
+    unset(ATTUNE_HOST_HAS_${level} CACHE)
+    unset(ATTUNE_HOST_HAS_${level}_EXITCODE CACHE)
     check_cxx_source_runs("
       #include <cpuid.h>
       unsigned leaf7(unsigned part, int reg) {

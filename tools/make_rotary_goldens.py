@@ -7,6 +7,7 @@ import torch
 import transformers as tf
 from transformers import LlamaConfig
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+import goldens
 
 torch.set_num_threads(1)
 tf.utils.logging.set_verbosity_error()
@@ -81,7 +82,7 @@ LENGTHS, PROMPTS, NEW = [5, 8, 9, 17, 22], [3, 7, 8, 9, 14], 12
 rows = []
 random = torch.Generator().manual_seed(5)
 for folder, edits in MODELS:
-    source = resources / "goldens" / folder
+    source = goldens.unpacked(resources / "goldens" / folder)
     config = json.loads((source / "config.json").read_text()) | edits
     texts = [torch.randint(4, 80, (n,), generator=random) for n in LENGTHS]
     with tempfile.TemporaryDirectory() as work:

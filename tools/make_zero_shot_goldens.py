@@ -6,6 +6,7 @@ By entailment: Transformers' pipeline zero-shot-classification with goldens/bert
 named as those of a classifier of entailment. By likelihood: goldens/gpt2 with a vocabulary of words, the mean
 log-likelihood of a label's tokens, calibrated by what it is after "N/A", "" and "[MASK]" (Zhao et al. 2021).
 """
+import gzip
 import json
 import tempfile
 from pathlib import Path
@@ -16,13 +17,15 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import GPT2LMHeadModel, pipeline
 
+import goldens
+
 torch.set_num_threads(1)
 RESOURCES = Path(__file__).parent.parent / "src/test/resources/goldens"
 NAMES = ["contradiction", "neutral", "entailment", "other", "none"]
 TEXTS = ["the red cat runs", "a small old tree sings", "the sun", "a new house sleeps"]
 LABELS = ["cat", "old tree", "the big sun"]
 TEMPLATES = ["This example is {}.", "the {} sings"]
-VOCABULARY = json.loads((RESOURCES / "sentences.json").read_text())["vocabulary"]
+VOCABULARY = json.loads(gzip.decompress((RESOURCES / "sentences.json.gz").read_bytes()))["vocabulary"]
 
 
 def folder(name, **changes):
@@ -30,7 +33,7 @@ def folder(name, **changes):
     config = json.loads((RESOURCES / name / "config.json").read_text())
     config.update(changes)
     (out / "config.json").write_text(json.dumps(config))
-    (out / "model.safetensors").write_bytes((RESOURCES / name / "model.safetensors").read_bytes())
+    (out / "model.safetensors").write_bytes((goldens.unpacked(RESOURCES / name) / "model.safetensors").read_bytes())
     return out
 
 

@@ -65,6 +65,10 @@ final class Faults {
           Map.entry("STREAMS", "concurrency"),
           Map.entry("TRUNCATE_DIM", "withDimension"),
           Map.entry("PROMPT_NAME", "withPrompt"),
+          Map.entry("ZERO_SHOT", "ZeroShotClassifier"),
+          Map.entry("LABELS", "the list of labels"),
+          Map.entry("LABEL_DESCRIPTIONS", "labelDescription"),
+          Map.entry("MULTI_LABEL", "predictEach"),
           Map.entry("MODEL", "the model"),
           Map.entry("TASK", "the kind of trainer"),
           Map.entry("PREDICTION", "the class of that task"));

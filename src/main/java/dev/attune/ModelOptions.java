@@ -18,7 +18,6 @@ import dev.attune.task.TaskOptions;
 import dev.attune.task.TaskType;
 import dev.attune.task.ZeroShot;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -111,6 +110,10 @@ public final class ModelOptions {
 
   /** Of a {@link ZeroShotClassifier}: what stands for a label in texts, in place of its name. */
   public ModelOptions labelDescription(String label, String text) {
+    if (text.isBlank()) {
+      throw new InvalidInputException(
+          "the description of the label '" + label + "' is blank; leave it out", null);
+    }
     labelDescriptions.put(Objects.requireNonNull(label), Objects.requireNonNull(text));
     return this;
   }
@@ -131,30 +134,37 @@ public final class ModelOptions {
     refuse(threshold != null || !thresholds.isEmpty(), "threshold", "a MultiLabelClassifier alone");
     Map<Term, String> asked = new EnumMap<>(Term.class);
     asked.put(Term.ZERO_SHOT, "true");
-    asked.put(Term.LABELS, lines(labels, "label"));
-    if (!labelDescriptions.isEmpty()) {
-      List<String> described = new ArrayList<>();
-      labelDescriptions.forEach((label, text) -> described.add(label + "=" + text));
-      asked.put(Term.LABEL_DESCRIPTIONS, lines(described, "description"));
-    }
+    asked.put(Term.LABELS, lines(labels));
     asked.put(Term.HYPOTHESIS_TEMPLATE, hypothesisTemplate);
+    TaskOptions task =
+        new TaskOptions() {
+          @Override
+          public String get(Term option) {
+            return asked.get(option);
+          }
+
+          @Override
+          public Map<String, String> entries(Term option) {
+            return option == Term.LABEL_DESCRIPTIONS ? labelDescriptions : Map.of();
+          }
+        };
     OpenOptions options =
-        new OpenOptions(baseModel, HeldWeights.valueOf(weights.name()), maxLength, asked::get);
+        new OpenOptions(baseModel, HeldWeights.valueOf(weights.name()), maxLength, task);
     return Faults.translated(() -> HeadModel.open(folder, options, compute(), ZeroShot.TYPE));
   }
 
   /** Names as an option lists them, a line end behind each, so that commas may be in them. */
-  private static String lines(List<String> texts, String kind) {
-    for (String text : texts) {
-      if (text.isBlank() || text.contains("\n")) {
+  private static String lines(List<String> labels) {
+    for (String label : labels) {
+      if (label.isBlank() || label.contains("\n")) {
         throw new InvalidInputException(
-            "a " + kind + " is '" + text + "'; it is to be a text of one line", null);
+            "a label is '" + label + "'; it is to be a text of one line", null);
       }
     }
-    if (texts.isEmpty()) {
+    if (labels.isEmpty()) {
       throw new InvalidInputException("there are no labels; give at least two", null);
     }
-    return String.join("\n", texts) + "\n";
+    return String.join("\n", labels) + "\n";
   }
 
   HeadModel openMultiLabel(Path folder) {

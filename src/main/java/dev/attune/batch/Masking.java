@@ -2,6 +2,7 @@ package dev.attune.batch;
 
 import dev.attune.core.Check;
 import dev.attune.core.Philox;
+import dev.attune.core.RandomStream;
 import java.util.BitSet;
 
 /**
@@ -13,13 +14,11 @@ import java.util.BitSet;
  * an epoch belongs to token {@code i} of the dataset. Its first word says whether the token, or the
  * word that it begins, is chosen, the second what becomes of it, the third which other token it
  * becomes. So neither threads nor the order of an epoch nor a resume change it.
+ *
+ * <p>Of a sequence of which chance chooses none, the token or word with the smallest first word is
+ * chosen: every sequence is learned from, and measured, whatever its length.
  */
 public final class Masking {
-  /** The op numbers of these streams; see {@link Order#STREAM_OP}. */
-  private static final int TRAINING_OP = -3;
-
-  private static final int EVALUATION_OP = -4;
-
   private static final double WORDS = 4294967296.0; // values of a word of a block
 
   /**
@@ -35,16 +34,16 @@ public final class Masking {
   private final int maskId;
   private final int vocabulary;
   private final long seed;
-  private final int op;
+  private final RandomStream random;
   private final BitSet inner; // null: tokens are chosen one by one
 
-  private Masking(Shares shares, int maskId, int vocabulary, long seed, int op, BitSet inner) {
+  private Masking(Shares shares, int maskId, int vocabulary, long seed, RandomStream random, BitSet inner) {
     Check.argument(vocabulary > 0, "a vocabulary of %d", vocabulary);
     this.shares = shares;
     this.maskId = maskId;
     this.vocabulary = vocabulary;
     this.seed = seed;
-    this.op = op;
+    this.random = random;
     this.inner = inner;
   }
 
@@ -57,12 +56,12 @@ public final class Masking {
    */
   public static Masking training(
       Shares shares, int maskId, int vocabulary, long seed, BitSet inner) {
-    return new Masking(shares, maskId, vocabulary, seed, TRAINING_OP, inner);
+    return new Masking(shares, maskId, vocabulary, seed, RandomStream.TRAINING_MASKS, inner);
   }
 
   /** Masking for evaluation: the same tokens each time, whatever a run's seed. */
   public static Masking evaluation(Shares shares, int maskId, int vocabulary, BitSet inner) {
-    return new Masking(shares, maskId, vocabulary, 0, EVALUATION_OP, inner);
+    return new Masking(shares, maskId, vocabulary, 0, RandomStream.EVALUATION_MASKS, inner);
   }
 
   /** The highest id that can take a token's place. */
@@ -80,8 +79,11 @@ public final class Masking {
    * @param block room for four words
    */
   void apply(int epoch, int first, int count, int[] ids, int[] labels, int row, int[] block) {
-    long stream = Philox.stream(epoch, op);
+    long stream = random.of(epoch);
     boolean chosen = false;
+    int found = 0;
+    int least = -1; // of the tokens that begin a word, the one with the smallest draw
+    double smallest = Double.POSITIVE_INFINITY;
     for (int t = 0; t < count; t++) {
       int at = row + t;
       if (labels[at] == EncodedDataset.IGNORED) {
@@ -89,14 +91,30 @@ public final class Masking {
       }
       Philox.block(seed, stream, (long) first + t, block);
       if (inner == null || !inner.get(first + t)) {
-        chosen = uniform(block[0]) < shares.probability();
+        double u = uniform(block[0]);
+        chosen = u < shares.probability();
+        if (u < smallest) {
+          smallest = u;
+          least = t;
+        }
       }
       if (chosen) {
         ids[at] = replaced(ids[at], block);
+        found++;
       } else {
         labels[at] = EncodedDataset.IGNORED;
       }
     }
+    if (found > 0 || least < 0) {
+      return;
+    }
+    int t = least;
+    do {
+      Philox.block(seed, stream, (long) first + t, block);
+      labels[row + t] = ids[row + t]; // as they were: a token is its own label
+      ids[row + t] = replaced(ids[row + t], block);
+      t++;
+    } while (inner != null && t < count && inner.get(first + t));
   }
 
   private int replaced(int id, int[] block) {

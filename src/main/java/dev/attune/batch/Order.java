@@ -1,6 +1,7 @@
 package dev.attune.batch;
 
 import dev.attune.core.Philox;
+import dev.attune.core.RandomStream;
 
 /**
  * The order in which an epoch visits the examples: a pure function of (seed, epoch, size), so that
@@ -8,17 +9,12 @@ import dev.attune.core.Philox;
  *
  * <p>Shuffling is Fisher-Yates from the last position down: position {@code i} swaps with {@code
  * floor(u * (i + 1) / 2^64)}, where {@code u} is number {@code i} of the Philox stream (seed,
- * {@link #STREAM_OP} of step {@code epoch}). The bias of that rounding is below size / 2^64.
+ * {@link RandomStream#ORDER} of step {@code epoch}). The bias of that rounding is below size / 2^64.
  *
  * @param seed the run's seed
  * @param shuffle false visits the examples in file order
  */
 public record Order(long seed, boolean shuffle) {
-  /**
-   * The op number of this stream; the ops of models count from 0 up, the data wing from -1 down.
-   */
-  static final int STREAM_OP = -1;
-
   /** A new random order every epoch. */
   public static Order shuffled(long seed) {
     return new Order(seed, true);
@@ -37,7 +33,7 @@ public record Order(long seed, boolean shuffle) {
     }
     if (shuffle) {
       int[] words = new int[4];
-      long stream = Philox.stream(epoch, STREAM_OP);
+      long stream = RandomStream.ORDER.of(epoch);
       for (int i = size - 1; i > 0; i--) {
         Philox.block(seed, stream, i, words);
         long u = (words[1] & 0xFFFFFFFFL) << 32 | (words[0] & 0xFFFFFFFFL);

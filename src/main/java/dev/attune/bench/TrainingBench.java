@@ -8,6 +8,7 @@ import dev.attune.core.DType;
 import dev.attune.core.DeviceKind;
 import dev.attune.core.InputException;
 import dev.attune.core.Philox;
+import dev.attune.core.RandomStream;
 import dev.attune.data.Dataset;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
@@ -114,7 +115,6 @@ public final class TrainingBench {
               ? Hub.resolve(config.required(RunOption.MODEL), note::accept)
               : null;
       JsonNode json = shape == null ? ModelFolder.readConfig(folder) : shape.config();
-      EncodedDataset data = data(config, folder, json, task, threads, seed);
       Float dropout = config.probability(RunOption.DROPOUT);
       try (Model model =
           Families.create(
@@ -129,6 +129,8 @@ public final class TrainingBench {
         } else {
           ModelWeights.randomize(model, seed);
         }
+        int maxLength = maxLength(config, model.statedLength());
+        EncodedDataset data = data(config, folder, json, task, maxLength, threads, seed);
         return measure(config, backend, precision, task, model, data, seed, profile, opened);
       }
     }
@@ -270,16 +272,28 @@ public final class TrainingBench {
     }
   }
 
-  private static EncodedDataset data(
-      RunConfig config, Path folder, JsonNode json, Task task, int threads, long seed) {
+  /**
+   * Tokens of a text at most.
+   *
+   * @param most that the model takes, which may be fewer than its position table has rows
+   */
+  private static int maxLength(RunConfig config, int most) {
     int asked = config.smallInteger(RunOption.MAX_LENGTH);
-    int positions =
-        json.path("max_position_embeddings").asInt(json.path("n_positions").asInt(asked));
-    if (config.isGiven(RunOption.MAX_LENGTH) && asked > positions) {
+    if (config.isGiven(RunOption.MAX_LENGTH) && asked > most) {
       throw new InputException(
-          RunOption.MAX_LENGTH + " is " + asked + "; this model has " + positions + " positions");
+          RunOption.MAX_LENGTH + " is " + asked + "; this model takes " + most + " tokens at most");
     }
-    int maxLength = Math.min(asked, positions);
+    return Math.min(asked, most);
+  }
+
+  private static EncodedDataset data(
+      RunConfig config,
+      Path folder,
+      JsonNode json,
+      Task task,
+      int maxLength,
+      int threads,
+      long seed) {
     if (config.text(RunOption.FILE) == null) {
       int vocabulary = json.path("vocab_size").asInt();
       return task.type().generates()
@@ -321,7 +335,7 @@ public final class TrainingBench {
   private static int[] randomIds(int vocabulary, int length, long seed, int example) {
     int[] ids = new int[length];
     for (int t = 0; t < length; t++) {
-      long word = Philox.bits64(seed, Philox.stream(1 + example, -128), t);
+      long word = Philox.bits64(seed, RandomStream.BENCHMARK_TEXTS.of(1 + example), t);
       ids[t] = (int) Math.floorMod(word, (long) vocabulary);
     }
     return ids;
@@ -332,7 +346,7 @@ public final class TrainingBench {
     EncodedDataset.Builder builder = EncodedDataset.builder(TargetLayout.LABEL, true);
     int examples = 4096;
     for (int i = 0; i < examples; i++) {
-      long bits = Philox.bits64(seed, Philox.stream(0, -128), i);
+      long bits = Philox.bits64(seed, RandomStream.BENCHMARK_TEXTS.of(0), i);
       int length =
           fixedLength ? maxLength : Math.min(maxLength, 4 + (int) Math.floorMod(bits, 45L));
       builder.add(randomIds(vocabulary, length, seed, i), new int[length], i & 1);

@@ -8,6 +8,7 @@ import dev.attune.run.Fetched;
 import dev.attune.run.RunOption;
 import dev.attune.train.TrainResult;
 import java.util.List;
+import java.util.Locale;
 
 /** {@code attune bench}: the speed of fine-tuning on this machine. */
 final class BenchCommand implements Command {
@@ -80,11 +81,13 @@ final class BenchCommand implements Command {
     result.put("arena_bytes", training.arenaBytes());
     console.line("%s · %s", outcome.backend(), outcome.precision());
     console.line(
-        "%,.0f real tokens/s, %.1f examples/s, median step %.1f ms, %.1f ms of processor time",
+        "%,.0f real tokens/s, %.1f examples/s, median step %.1f ms%s",
         training.tokensPerSecond(),
         training.examplesPerSecond(),
         outcome.medianStepMillis(),
-        outcome.cpuMillisAStep());
+        Double.isNaN(outcome.cpuMillisAStep()) // the system does not tell
+            ? ""
+            : String.format(Locale.ROOT, ", %.1f ms of processor time", outcome.cpuMillisAStep()));
     console.line(
         "%.0f GFLOP/s in products, %.0f %% of what the hardware can do (%.0f)",
         training.flopsPerSecond() * 1e-9, 100 * utilization, outcome.peakFlopsPerSecond() * 1e-9);

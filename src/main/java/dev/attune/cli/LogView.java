@@ -2,6 +2,7 @@ package dev.attune.cli;
 
 import dev.attune.core.TerminalText;
 import dev.attune.run.RunOption;
+import java.util.Optional;
 import java.util.logging.Formatter;
 import java.util.logging.Handler;
 import java.util.logging.Level;
@@ -9,6 +10,8 @@ import java.util.logging.LogManager;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
 import java.util.logging.SimpleFormatter;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** Shows what is logged as any other message: a line, on standard error. */
 final class LogView extends Handler {
@@ -33,8 +36,17 @@ final class LogView extends Handler {
   /** A record as a line. */
   static String line(LogRecord logged, Colours colours) {
     boolean isWarning = logged.getLevel().intValue() >= Level.WARNING.intValue();
-    String message = TerminalText.visible(RunOption.worded(FORM.formatMessage(logged)));
+    String message = TerminalText.visible(RunOption.worded(message(logged)));
     return isWarning ? colours.warning("attune: warning:") + " " + message : "· " + message;
+  }
+
+  /** What was logged, and what had been thrown: either may be absent. */
+  private static String message(LogRecord logged) {
+    return Stream.of(
+            Optional.ofNullable(FORM.formatMessage(logged)),
+            Optional.ofNullable(logged.getThrown()).map(Throwable::toString))
+        .flatMap(Optional::stream)
+        .collect(Collectors.joining(": "));
   }
 
   @Override

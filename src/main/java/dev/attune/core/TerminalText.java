@@ -1,5 +1,6 @@
 package dev.attune.core;
 
+import java.nio.charset.Charset;
 import java.util.Arrays;
 import java.util.Locale;
 
@@ -9,7 +10,7 @@ import java.util.Locale;
  * for the wide characters of East Asia and for most emoji, none for marks that stand on others.
  */
 public final class TerminalText {
-  private static final String MORE = "…";
+  private static final String MORE = more(Charset.defaultCharset());
 
   /** Invisible, and it makes what stands beside a word from right to left stay where it is. */
   private static final String LEFT_TO_RIGHT = "\u200e";
@@ -128,6 +129,11 @@ public final class TerminalText {
       end += Character.charCount(c);
     }
     return text.substring(0, end) + MORE;
+  }
+
+  /** What stands for an end that was cut off, in one column, where not all characters can be shown. */
+  static String more(Charset shown) {
+    return shown.newEncoder().canEncode('…') ? "…" : "~";
   }
 
   /** A cell of a table: so many columns, the text at their left. */

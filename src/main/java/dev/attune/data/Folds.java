@@ -3,6 +3,7 @@ package dev.attune.data;
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.core.Philox;
+import dev.attune.core.RandomStream;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -21,9 +22,6 @@ import java.util.function.Function;
  * occur several times are placed first, where they disturb that least, and the others level it.
  */
 public final class Folds {
-  /** The op number of this random stream; see {@link Split}. */
-  private static final int STREAM_OP = -3;
-
   private final Dataset dataset;
   private final int[] foldOf;
   private final Map<String, Integer> textsOfClass = new TreeMap<>();
@@ -69,7 +67,7 @@ public final class Folds {
   private static List<List<Integer>> shuffled(Iterable<List<Integer>> groups, long seed) {
     List<List<Integer>> shuffled = new ArrayList<>();
     groups.forEach(shuffled::add);
-    long stream = Philox.stream(0, STREAM_OP);
+    long stream = RandomStream.FOLDS.of(0);
     for (int i = shuffled.size() - 1; i > 0; i--) {
       long u = Philox.bits64(seed, stream, i);
       int j = (int) (Math.multiplyHigh(u, i + 1L) + (u < 0 ? i + 1L : 0));

@@ -57,7 +57,15 @@ public final class LabelNames {
     }
   }
 
-  private static List<String> lines(Term option, String file) {
+  /**
+   * The lines of a file that an option names, without blank ones.
+   *
+   * @throws InputException if there is no such file
+   */
+  public static List<String> lines(Term option, String file) {
+    if (!isFile(file)) {
+      throw new InputException(option.of(file) + ": there is no such file");
+    }
     try {
       return Files.readAllLines(Path.of(file)).stream().filter(line -> !line.isBlank()).toList();
     } catch (IOException e) {

@@ -3,6 +3,7 @@ package dev.attune.data;
 import dev.attune.core.Check;
 import dev.attune.core.Count;
 import dev.attune.core.Philox;
+import dev.attune.core.RandomStream;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -22,9 +23,6 @@ import java.util.function.Function;
  * @param validation the held-out part
  */
 public record Split(Dataset train, Dataset validation) {
-  /** The op number of this random stream; the data wing counts down from -1. */
-  private static final int STREAM_OP = -2;
-
   /**
    * Splits by strata, such as classes.
    *
@@ -110,7 +108,7 @@ public record Split(Dataset train, Dataset validation) {
   private static void hold(
       List<List<Integer>> groups, int quota, long seed, int stratum, boolean[] held) {
     List<List<Integer>> shuffled = new ArrayList<>(groups);
-    long stream = Philox.stream(stratum, STREAM_OP);
+    long stream = RandomStream.SPLIT.of(stratum);
     for (int i = shuffled.size() - 1; i > 0; i--) {
       long u = Philox.bits64(seed, stream, i);
       int j = (int) (Math.multiplyHigh(u, i + 1L) + (u < 0 ? i + 1L : 0));

@@ -1,11 +1,15 @@
 package dev.attune.folder;
 
+import dev.attune.model.Model;
+import dev.attune.ops.Projection;
 import dev.attune.store.Layout;
 import dev.attune.store.Segment;
 import dev.attune.weights.TensorInfo;
 import dev.attune.weights.WeightSource;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
+import java.util.HashSet;
+import java.util.Set;
 
 /**
  * Rows of a vocabulary that a folder lacks: of tokens that are new. A new row is the mean of those
@@ -18,15 +22,29 @@ import java.util.Arrays;
  * @param rows that the model has
  */
 public record AddedRows(int oldRows, int[][] pieces, int firstId, int rows) {
-  /** Whether a tensor of the folder is one that gets rows. */
-  boolean grow(TensorInfo info, Segment segment) {
+  /** Whether a tensor has a row for each token, and the folder's is to get more. */
+  boolean grow(TensorInfo info, Segment segment, Model model) {
     long[] old = info.shape();
     long[] wanted = segment.shape();
-    return segment.layout() == Layout.PLAIN
+    return names(model).contains(segment.name())
+        && segment.layout() == Layout.PLAIN
         && old.length == wanted.length
         && old[0] == oldRows
         && wanted[0] == rows
         && Arrays.equals(old, 1, old.length, wanted, 1, wanted.length);
+  }
+
+  /** The tensors with a row for each token. Others may have as many rows by chance. */
+  private static Set<String> names(Model model) {
+    Set<String> names = new HashSet<>(Set.of(model.wordEmbedding() + ".weight"));
+    Projection last = model.vocabulary();
+    if (last != null) {
+      names.add(last.weight().name());
+      if (last.bias() != null) {
+        names.add(last.bias().name());
+      }
+    }
+    return names;
   }
 
   /** A tensor of the folder with the new rows. */

@@ -1,17 +1,18 @@
 package dev.attune.folder;
 
 import dev.attune.core.Philox;
+import dev.attune.core.RandomStream;
 import dev.attune.store.Initialization;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import java.util.Random;
 
-/** New weights, as Transformers draws them: matrices normal, norms one, biases zero. */
+/**
+ * New weights: matrices normal with one deviation, norms one, biases zero. So Transformers draws a
+ * head; whole models too, but that GPT-2 and ModernBERT there scale some matrices by depth.
+ */
 final class Initializer {
-  /** The op number of this random stream; those of models count up from 0. */
-  private static final int STREAM_OP = -64;
-
   private Initializer() {}
 
   /**
@@ -33,7 +34,7 @@ final class Initializer {
     }
     long seed = how.seed();
     float spread = deviation(segment, deviation, how.lora());
-    long stream = Philox.stream(parameters.segments().indexOf(segment), STREAM_OP);
+    long stream = RandomStream.WEIGHTS.of(parameters.segments().indexOf(segment));
     int[] words = new int[4];
     parameters.write(
         segment,

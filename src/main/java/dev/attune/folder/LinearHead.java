@@ -44,6 +44,8 @@ public record LinearHead(float[] weight, float[] bias) {
 
   /** The logits (K) of a vector (C). */
   public float[] logits(float[] vector) {
+    Check.argument(
+        vector.length == width(), "a vector of %d numbers, not %d", vector.length, width());
     float[] out = new float[classes()];
     for (int k = 0; k < out.length; k++) {
       double sum = bias[k];

@@ -69,7 +69,7 @@ final class Decoding implements AutoCloseable {
   private final HostMirror rotaryTables; // null where there are none
 
   // The pass that is being put together.
-  private final int[] places = new int[PASS_ROWS]; // of its rows, and the lengths of their texts
+  private final int[] rowPlaces = new int[PASS_ROWS]; // in their texts, whose lengths stand beside
   private final int[] lengths = new int[PASS_ROWS];
   private int rows;
   private int sequences;
@@ -88,13 +88,23 @@ final class Decoding implements AutoCloseable {
     this.cache =
         new KeyValueCache(
             backend, model.body().config(), tape.dtype(), slots + spareSlots(slotRows), slotRows);
-    this.mirror = new HostMirror(backend, (long) ARRAYS * ARRAY * Integer.BYTES, false);
+    this.rotaries = model.batchRotaries();
+    HostMirror integers = null;
+    try {
+      integers = new HostMirror(backend, (long) ARRAYS * ARRAY * Integer.BYTES, false);
+      long tables = (long) PASS_ROWS * rotaries.stream().mapToInt(Rotary::size).sum();
+      this.rotaryTables =
+          rotaries.isEmpty() ? null : new HostMirror(backend, tables * Float.BYTES, false);
+    } catch (RuntimeException e) {
+      cache.close();
+      if (integers != null) {
+        integers.close();
+      }
+      throw e;
+    }
+    this.mirror = integers;
     this.ints = mirror.host().asIntBuffer();
     this.window = new HostWindow(backend);
-    this.rotaries = model.batchRotaries();
-    long tables = (long) PASS_ROWS * rotaries.stream().mapToInt(Rotary::size).sum();
-    this.rotaryTables =
-        rotaries.isEmpty() ? null : new HostMirror(backend, tables * Float.BYTES, false);
   }
 
   /** Slots with enough rows to fill up a pass. */
@@ -183,7 +193,7 @@ final class Decoding implements AutoCloseable {
     put(IDS, rows, checked(id));
     put(POSITIONS, rows, rotaries.isEmpty() ? place : rows);
     lengths[rows] = length;
-    places[rows] = place;
+    rowPlaces[rows] = place;
     put(CACHE_ROWS, rows, slot * slotRows + place);
     rows++;
   }
@@ -275,10 +285,10 @@ final class Decoding implements AutoCloseable {
         int last = first;
         while (last + 1 < rows
             && lengths[last + 1] == lengths[first]
-            && places[last + 1] == places[last] + 1) {
+            && rowPlaces[last + 1] == rowPlaces[last] + 1) {
           last++;
         }
-        rotary.fill(lengths[first], places[first], last + 1 - first, tables);
+        rotary.fill(lengths[first], rowPlaces[first], last + 1 - first, tables);
         first = last + 1;
       }
     }

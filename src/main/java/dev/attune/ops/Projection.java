@@ -104,6 +104,11 @@ public final class Projection {
     return adapted.weight();
   }
 
+  /** The bias (F), or null. */
+  public Parameter bias() {
+    return adapted.bias();
+  }
+
   /** Whether a gradient is wanted for anything here. */
   public boolean trainable() {
     return adapted.trainable();

@@ -207,7 +207,7 @@ public record Schedule(
                 + (parameters.length == 0
                     ? "it takes none"
                     : "it takes " + String.join(", ", parameters))
-                + (this == REDUCE_LR_ON_PLATEAU && name.equals(MODE)
+                + (followsEvaluations() && name.equals(MODE)
                     ? ". Whether less or more is better follows from " + Term.METRIC_FOR_BEST_MODEL
                     : ""));
       }

@@ -1,16 +1,15 @@
 package dev.attune.run;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
+import dev.attune.data.LabelNames;
 import dev.attune.folder.AddedRows;
+import dev.attune.folder.ContentDigest;
 import dev.attune.folder.ModelFolder;
 import dev.attune.text.TextTokenizer;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.InvalidPathException;
-import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -49,7 +48,7 @@ record AddedVocabulary(TextTokenizer tokenizer, AddedRows rows, String note) {
     Set<String> known = new LinkedHashSet<>();
     List<String> fresh = new ArrayList<>();
     List<int[]> pieces = new ArrayList<>();
-    for (String word : new LinkedHashSet<>(words(option))) {
+    for (String word : new LinkedHashSet<>(words(config))) {
       if (plain.tokenId(word).isPresent()) {
         known.add(word);
         continue;
@@ -81,8 +80,7 @@ record AddedVocabulary(TextTokenizer tokenizer, AddedRows rows, String note) {
               + "; nothing says what those between are");
     }
     String note =
-        fresh.size()
-            + (fresh.size() == 1 ? " token is" : " tokens are")
+        Count.many(fresh.size(), "token is", "tokens are")
             + " added to the vocabulary, from id "
             + firstId
             + " on, as the mean of its pieces each"
@@ -91,21 +89,13 @@ record AddedVocabulary(TextTokenizer tokenizer, AddedRows rows, String note) {
         tokenizer, new AddedRows(old, pieces.toArray(int[][]::new), firstId, rows), note);
   }
 
-  /** Words parted by commas, or the lines of a file. */
-  private static List<String> words(String option) {
-    List<String> words;
-    try {
-      words =
-          Files.isRegularFile(Path.of(option))
-              ? Files.readAllLines(Path.of(option))
-              : Arrays.asList(option.split(","));
-    } catch (InvalidPathException e) {
-      words = Arrays.asList(option.split(","));
-    } catch (IOException e) {
-      throw new InputException(
-          RunOption.ADD_TOKENS.with(option) + " cannot be read: " + e.getMessage(), e);
-    }
-    return words.stream().map(String::strip).filter(word -> !word.isEmpty()).toList();
+  private static List<String> words(RunConfig config) {
+    return LabelNames.list(Term.ADD_TOKENS, config.text(RunOption.ADD_TOKENS));
+  }
+
+  /** By content what the option lists: a file of the same name may hold others later. */
+  static String fingerprint(RunConfig config) {
+    return ContentDigest.ofTexts(words(config));
   }
 
   /** The config of the model with them. */

@@ -203,6 +203,9 @@ public final class CrossValidation {
     try (TextTokenizer tokenizer = base.openTokenizer();
         Session session = Session.open(compute)) {
       facts.put(Fact.TOKENIZER, ContentDigest.ofTokenizer(tokenizer));
+      if (config.isGiven(RunOption.ADD_TOKENS)) {
+        facts.put(Fact.ADDED_TOKENS, AddedVocabulary.fingerprint(config));
+      }
       facts.put(Fact.PRECISION, session.precisionName());
       facts.put(Fact.BACKEND, session.backend().arithmetic());
     }

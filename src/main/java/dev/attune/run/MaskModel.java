@@ -29,6 +29,7 @@ import java.util.function.Consumer;
 public final class MaskModel implements AutoCloseable {
   private static final int MAX_TOKENS = 2048;
   private static final int MAX_SEQUENCES = 128;
+  private static final int SHOWN = 40; // characters
 
   /** The masks of BERT's family and of RoBERTa's: either is taken for the model's own. */
   private static final List<String> USUAL_MASKS = List.of("[MASK]", "<mask>");
@@ -194,8 +195,14 @@ public final class MaskModel implements AutoCloseable {
         "a text has %d tokens, and the model takes %d at most; shorten it: '%s…'",
         ids.length,
         most,
-        text.substring(0, Math.min(40, text.length())));
+        beginning(text));
     return new Text(encoding, Arrays.copyOf(masks, count));
+  }
+
+  /** As much of a text as a message shows, in whole characters. */
+  private static String beginning(String text) {
+    int characters = text.codePointCount(0, text.length());
+    return text.substring(0, text.offsetByCodePoints(0, Math.min(SHOWN, characters)));
   }
 
   /** The ids of targets, each once; null: all. */
@@ -217,6 +224,13 @@ public final class MaskModel implements AutoCloseable {
                 + tokenizer.decode(new int[] {id}, false)
                 + "'");
       }
+      int known = shared.model().vocabularySize();
+      Check.input(
+          id < known,
+          "the target '%s' is token %d, and the model knows tokens 0 to %d alone; leave it out",
+          word,
+          id,
+          known - 1);
       ids.add(id);
     }
     return ids.stream().mapToInt(Integer::intValue).toArray();

@@ -157,12 +157,25 @@ final class PreparedRun implements AutoCloseable {
       try {
         return of(plan, base, shaped);
       } catch (InputException e) {
+        Dataset whole = shaped.labelled();
+        if (isRefused(plan, base, new Datasets(whole, shaped.validation(), null))) {
+          throw e; // whatever is held out
+        }
         throw fold.refusal(
             e,
-            shaped.labelled(),
+            whole,
             new Split(shaped.train(), shaped.validation()),
             shaped.labels(plan.config(), plan.task()),
             plan.task());
+      }
+    }
+
+    private static boolean isRefused(TrainPlan plan, ModelFolder base, Datasets shaped) {
+      try {
+        of(plan, base, shaped);
+        return false;
+      } catch (InputException e) {
+        return true;
       }
     }
 
@@ -197,6 +210,16 @@ final class PreparedRun implements AutoCloseable {
                 + plan.trainer().batchSize()
                 + "; rows are compared with the others of their batch, of which there must be at least "
                 + task.leastBatch());
+      }
+      if (Math.min(plan.trainer().batchSize(), read.train().size()) > task.mostBatch()) {
+        throw new InputException(
+            RunOption.BATCH_SIZE
+                + " is "
+                + plan.trainer().batchSize()
+                + "; all pairs of the rows of a batch are compared, of which there may be "
+                + task.mostBatch()
+                + " at most. Give a smaller one, or list pairs: "
+                + Term.SAMPLING_STRATEGY);
       }
       return new Subject(head, Data.of(config, task, read));
     }
@@ -450,6 +473,9 @@ final class PreparedRun implements AutoCloseable {
     Map<Fact, String> facts = new EnumMap<>(Fact.class);
     facts.put(Fact.BASE_MODEL, baseDigest);
     facts.put(Fact.TOKENIZER, ContentDigest.ofTokenizer(tokenizer));
+    if (added != null) {
+      facts.put(Fact.ADDED_TOKENS, AddedVocabulary.fingerprint(plan.config()));
+    }
     facts.put(Fact.TRAINING_DATA, data.trainFingerprint());
     facts.put(Fact.VALIDATION_DATA, data.validationFingerprint());
     if (plan.generation() != null) {

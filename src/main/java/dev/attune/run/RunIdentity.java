@@ -22,6 +22,8 @@ final class RunIdentity {
   enum Fact {
     BASE_MODEL("base model", RunOption.MODEL),
     TOKENIZER("tokenizer", RunOption.MODEL),
+    /** Where there are some. */
+    ADDED_TOKENS("list of tokens to add", RunOption.ADD_TOKENS),
     TRAINING_DATA("training data, as tokenised,", RunOption.TRAIN_FILE),
     /** Where training data are compared as they are read, before labels have these names. */
     LABEL_NAMES("list of label names", RunOption.LABEL_NAMES),
@@ -82,7 +84,18 @@ final class RunIdentity {
       }
     }
     for (Fact fact : facts.keySet()) {
-      String was = state.path(FACTS).path(fact.key()).asText("unknown");
+      if (!state.path(FACTS).has(fact.key())) {
+        throw new InputException(
+            RunOption.RESUME
+                + " goes on with the run as it was begun, but its checkpoint does not say what the "
+                + fact.words
+                + " was: it was begun with another version of Attune. Go on with that one, or give "
+                + RunOption.OVERWRITE
+                + " in place of "
+                + RunOption.RESUME
+                + " to begin again");
+      }
+      String was = state.path(FACTS).path(fact.key()).asText();
       String now = facts.get(fact);
       if (!was.equals(now)) {
         throw differs(

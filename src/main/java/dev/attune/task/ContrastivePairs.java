@@ -2,12 +2,17 @@ package dev.attune.task;
 
 import dev.attune.core.InputException;
 import dev.attune.core.Philox;
+import dev.attune.core.RandomStream;
 import dev.attune.core.Term;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
  * Pairs of labelled rows as SetFit samples them (Tunstall et al. 2022): those of one label are to
@@ -20,9 +25,7 @@ record ContrastivePairs(Strategy strategy, int iterations) {
   /** As in SetFit, which pairs are drawn does not depend on the run; their order does. */
   private static final long SEED = 42;
 
-  /** Number of the Philox stream that shuffles pairs. */
-  private static final int STREAM_OP = -2;
-
+  /** Pairs of a kind. */
   private static final int MOST = 2_000_000;
 
   /** How many pairs there are. */
@@ -92,62 +95,70 @@ record ContrastivePairs(Strategy strategy, int iterations) {
   /**
    * The pairs of rows with these labels, those that are alike and those that are not in turn.
    *
-   * @throws InputException if there are more than a dataset holds
+   * @throws InputException if there are more than can be listed
    */
   List<Pair> list(int[] labels) {
-    List<Pair> alike = new ArrayList<>();
-    List<Pair> others = new ArrayList<>();
-    long all = (long) labels.length * (labels.length + 1) / 2;
-    if (all > MOST) {
-      throw tooMany(all);
-    }
-    for (int i = 0; i < labels.length; i++) {
-      for (int j = i; j < labels.length; j++) {
-        (labels[i] == labels[j] ? alike : others).add(new Pair(i, j, labels[i] == labels[j]));
-      }
-    }
-    shuffle(alike, 0);
-    shuffle(others, 1);
-    int more = Math.max(alike.size(), others.size());
-    int fewer = Math.min(alike.size(), others.size());
+    LabelledRows rows = new LabelledRows(labels);
+    long alike = rows.alike();
+    long others = rows.others();
+    Iterator<Pair> alikeOnes = drawn(rows, true, wanted(alike, others, labels.length));
+    Iterator<Pair> otherOnes = drawn(rows, false, wanted(others, alike, labels.length));
     List<Pair> pairs = new ArrayList<>();
-    long each = (long) iterations * labels.length;
-    if (each > MOST) {
-      throw tooMany(2 * each);
-    }
-    for (int i = 0; iterations > 0 ? i < each : i < more; i++) {
-      add(pairs, alike, i, fewer);
-      add(pairs, others, i, fewer);
+    while (alikeOnes.hasNext() || otherOnes.hasNext()) {
+      if (alikeOnes.hasNext()) {
+        pairs.add(alikeOnes.next());
+      }
+      if (otherOnes.hasNext()) {
+        pairs.add(otherOnes.next());
+      }
     }
     return pairs;
   }
 
-  private static InputException tooMany(long pairs) {
-    return new InputException(
-        String.format(
-            "the training rows make %,d pairs, more than %,d; give %s, fewer rows, or a smaller %s",
-            pairs, MOST, Term.SAMPLING_STRATEGY.of(Strategy.BATCH.option()), Term.NUM_ITERATIONS));
+  /** How many pairs are listed of a kind of which there are {@code size}. */
+  private int wanted(long size, long ofOther, int rows) {
+    long wanted = (long) iterations * rows;
+    if (iterations == 0) {
+      wanted =
+          switch (strategy) {
+            case OVERSAMPLING -> Math.max(size, ofOther);
+            case UNDERSAMPLING -> Math.min(size, ofOther);
+            case UNIQUE, BATCH -> size;
+          };
+    }
+    if (size > 0 && wanted > MOST) {
+      throw new InputException(
+          String.format(
+              "the training rows make %,d pairs of a kind, more than %,d; give %s, fewer rows%s",
+              wanted,
+              MOST,
+              Term.SAMPLING_STRATEGY.of(Strategy.BATCH.option()),
+              iterations > 0 ? ", or a smaller " + Term.NUM_ITERATIONS : ""));
+    }
+    return size == 0 ? 0 : (int) wanted;
   }
 
-  /** Pair number {@code i} of a kind, where there is to be one. */
-  private void add(List<Pair> pairs, List<Pair> kind, int i, int fewer) {
-    boolean wanted =
-        iterations > 0
-            || strategy == Strategy.OVERSAMPLING
-            || i < (strategy == Strategy.UNDERSAMPLING ? fewer : kind.size());
-    if (wanted && !kind.isEmpty()) {
-      pairs.add(kind.get(i % kind.size()));
+  /** So many pairs of a kind in random order: each once, then the same again. */
+  private static Iterator<Pair> drawn(LabelledRows rows, boolean alike, int count) {
+    long size = alike ? rows.alike() : rows.others();
+    long[] numbers = new long[(int) Math.min(count, size)];
+    long stream = RandomStream.CONTRASTIVE_PAIRS.of(alike ? 0 : 1);
+    // Fisher-Yates from the front, of which only places that were swapped are held.
+    Map<Long, Long> swapped = new HashMap<>();
+    for (int i = 0; i < numbers.length; i++) {
+      long j = i + Long.remainderUnsigned(Philox.bits64(SEED, stream, i), size - i);
+      Long here = swapped.remove((long) i);
+      long first = here == null ? i : here;
+      if (j == i) {
+        numbers[i] = first;
+      } else {
+        Long there = swapped.put(j, first);
+        numbers[i] = there == null ? j : there;
+      }
     }
-  }
-
-  private static void shuffle(List<Pair> pairs, int kind) {
-    long stream = Philox.stream(kind, STREAM_OP);
-    for (int i = pairs.size() - 1; i > 0; i--) {
-      int j = (int) Long.remainderUnsigned(Philox.bits64(SEED, stream, i), i + 1L);
-      Pair kept = pairs.get(i);
-      pairs.set(i, pairs.get(j));
-      pairs.set(j, kept);
-    }
+    return IntStream.range(0, count)
+        .mapToObj(i -> rows.pair(alike, numbers[i % numbers.length]))
+        .iterator();
   }
 
   @Override

@@ -227,6 +227,11 @@ public final class FewShot implements Task {
   }
 
   @Override
+  public int mostBatch() {
+    return pairs.areListed() ? Integer.MAX_VALUE : LabelLoss.MOST_TEXTS;
+  }
+
+  @Override
   public int leastBatch() {
     return pairs.areListed() ? 1 : 2;
   }

@@ -342,7 +342,9 @@ public final class MaskedLm implements Task {
           share(options, Term.MLM_PROBABILITY, saved, PROBABILITY),
           share(options, Term.MASK_REPLACE_PROB, saved, MASK_SHARE),
           share(options, Term.RANDOM_REPLACE_PROB, saved, RANDOM_SHARE),
-          options.flag(Term.WHOLE_WORD_MASK) || saved.flag(WHOLE_WORDS, false));
+          options.get(Term.WHOLE_WORD_MASK) == null
+              ? saved.flag(WHOLE_WORDS, false)
+              : options.flag(Term.WHOLE_WORD_MASK));
     }
 
     /** Null where neither says one. */

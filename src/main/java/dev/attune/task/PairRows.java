@@ -4,6 +4,8 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.batch.TextRows;
+import dev.attune.core.Check;
+import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
@@ -14,6 +16,9 @@ import java.util.List;
 
 /** Labelled rows to pairs of sequences with 1 where the labels are the same, else 0. */
 final class PairRows implements RowEncoder<TokenIds> {
+  /** Tokens of a dataset. */
+  private static final int MOST_TOKENS = Integer.MAX_VALUE - 8;
+
   private final TextRows texts;
   private final boolean usesTypeIds;
   private final LabelMap labels;
@@ -47,6 +52,17 @@ final class PairRows implements RowEncoder<TokenIds> {
       supervised[row] = 1;
     }
     List<ContrastivePairs.Pair> listed = pairs.list(ids);
+    long tokens = listed.stream().mapToLong(p -> lengths[p.first()] + lengths[p.second()]).sum();
+    Check.input(
+        tokens <= MOST_TOKENS,
+        "%s: the %,d pairs of the rows hold %,d tokens, more than %,d; list fewer by %s, give fewer"
+            + " rows, or a smaller %s",
+        dataset.source(),
+        listed.size(),
+        tokens,
+        MOST_TOKENS,
+        Term.NUM_ITERATIONS,
+        Term.MAX_LENGTH);
     EncodedDataset.Builder builder =
         EncodedDataset.builder(TargetLayout.NUMBER, usesTypeIds).columns(2);
     int[] sources = new int[2 * listed.size()];

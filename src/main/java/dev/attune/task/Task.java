@@ -112,6 +112,11 @@ public interface Task extends TargetChecks {
     return true;
   }
 
+  /** Rows of a batch at most. */
+  default int mostBatch() {
+    return Integer.MAX_VALUE;
+  }
+
   /**
    * Examples that a batch must have to teach anything: 2 where they are compared with each other.
    */

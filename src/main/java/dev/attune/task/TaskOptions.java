@@ -2,6 +2,7 @@ package dev.attune.task;
 
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
+import java.util.Map;
 
 /** What was asked for, as texts. */
 @FunctionalInterface
@@ -11,6 +12,11 @@ public interface TaskOptions {
 
   /** The value of an option such as {@link Term#DOC_STRIDE}, or null where it was not given. */
   String get(Term option);
+
+  /** The entries of an option that a caller has by name; empty: {@link #get} has them, or none. */
+  default Map<String, String> entries(Term option) {
+    return Map.of();
+  }
 
   /** Whether a flag is set. */
   default boolean flag(Term option) {

@@ -503,12 +503,12 @@ public final class TokenClassification implements Task {
           : names;
     }
 
-    /** Tags of a later file become BIO where those of the training data are. */
     @Override
     public void check(TaskOptions options) {
       LabelWeights.check(Kind.CLASSES, options.get(Term.CLASS_WEIGHTS));
     }
 
+    /** Tags of a later file become BIO where those of the training data are. */
     @Override
     public Task create(LabelMap labels, Dataset train, TaskOptions options) {
       boolean areBio = TagScheme.ofNames(Set.copyOf(labels.names())) == TagScheme.BIO;

@@ -6,6 +6,7 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.batch.TextRows;
+import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.folder.LinearHead;
@@ -44,6 +45,10 @@ final class VectorZeroShot extends ZeroShot {
     if (asked.multiLabel()) {
       throw noneByItself();
     }
+    asked.refuse(
+        asked.template() != null && asked.isDescribed(),
+        Term.HYPOTHESIS_TEMPLATE,
+        "vectors where every label has a description, which stands alone");
     return new VectorZeroShot(asked, Embedding.open(folder).modules(), null);
   }
 
@@ -54,9 +59,14 @@ final class VectorZeroShot extends ZeroShot {
   @Override
   String method() {
     return "by cosine with "
-        + (asked.descriptions().isEmpty()
-            ? "\"" + (asked.template() == null ? TEMPLATE : asked.template()) + '"'
-            : "descriptions of the labels")
+        + (asked.isDescribed()
+            ? "descriptions of the labels"
+            : "\""
+                + (asked.template() == null ? TEMPLATE : asked.template())
+                + '"'
+                + (asked.descriptions().isEmpty()
+                    ? ""
+                    : ", and descriptions of " + String.join(", ", asked.descriptions().keySet())))
         + ", temperature "
         + temperature();
   }
@@ -104,8 +114,8 @@ final class VectorZeroShot extends ZeroShot {
     List<String> sentences = asked.sentences(TEMPLATE);
     List<Example> rows = new ArrayList<>();
     for (int k = 0; k < sentences.size(); k++) {
-      boolean isDescribed = asked.descriptions().containsKey(labels().name(k));
-      rows.add(Example.of(k + 1, isDescribed ? asked.words(k) : sentences.get(k), null));
+      boolean standsAlone = asked.descriptions().containsKey(labels().name(k));
+      rows.add(Example.of(k + 1, standsAlone ? asked.words(k) : sentences.get(k), null));
     }
     return new Dataset(Path.of("labels"), rows);
   }

@@ -48,7 +48,7 @@ record ZeroShotLabels(
       }
       return null;
     }
-    Map<String, String> descriptions = descriptions(options.get(Term.LABEL_DESCRIPTIONS));
+    Map<String, String> descriptions = descriptions(options);
     String given = options.get(Term.LABELS);
     if (given == null && descriptions.isEmpty()) {
       throw new InputException(
@@ -117,12 +117,16 @@ record ZeroShotLabels(
     return given;
   }
 
-  private static Map<String, String> descriptions(String given) {
+  private static Map<String, String> descriptions(TaskOptions options) {
+    String file = options.get(Term.LABEL_DESCRIPTIONS);
     Map<String, String> out = new LinkedHashMap<>();
-    if (given == null) {
+    options
+        .entries(Term.LABEL_DESCRIPTIONS)
+        .forEach((name, text) -> out.put(name.strip(), text.strip()));
+    if (file == null) {
       return out;
     }
-    for (String line : LabelNames.list(Term.LABEL_DESCRIPTIONS, given)) {
+    for (String line : LabelNames.lines(Term.LABEL_DESCRIPTIONS, file)) {
       int at = line.indexOf('=');
       String name = at < 0 ? "" : line.substring(0, at).strip();
       String text = at < 0 ? "" : line.substring(at + 1).strip();
@@ -141,6 +145,11 @@ record ZeroShotLabels(
   String words(int label) {
     String name = labels.name(label);
     return descriptions.getOrDefault(name, name);
+  }
+
+  /** Whether every label has a description. */
+  boolean isDescribed() {
+    return descriptions.size() == labels.size();
   }
 
   /** The sentences that say each label (K). */

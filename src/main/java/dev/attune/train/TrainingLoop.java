@@ -175,6 +175,14 @@ public final class TrainingLoop implements AutoCloseable {
       state.evaluationsSinceBest = 0;
     }
     if (evaluatedRate != null) {
+      if (state.evaluatedRate == null) {
+        throw new InputException(
+            "the checkpoint does not say which learning rate "
+                + Term.LR_SCHEDULER.of(config.rates().kind().option())
+                + " had come to: it was begun with another version of Attune. Go on with that one,"
+                + " or begin again without "
+                + Term.RESUME);
+      }
       evaluatedRate.restore(state.evaluatedRate);
     }
     optimizer.restore(state.step);

@@ -11,8 +11,8 @@ import dev.attune.Embedder;
 import dev.attune.Precision;
 import dev.attune.Prediction;
 import dev.attune.folder.LinearHead;
+import dev.attune.testkit.Goldens;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -40,22 +40,16 @@ class FewShotRunsTest {
   @BeforeAll
   static void prepare() throws IOException {
     for (String file : List.of("config.json", "model.safetensors")) {
-      try (InputStream in = resource("bert/" + file)) {
-        Files.copy(in, shared.resolve(file));
-      }
+      Files.copy(Goldens.own("bert").resolve(file), shared.resolve(file));
     }
     StringBuilder vocabulary = new StringBuilder();
-    try (InputStream in = resource("sentences.json")) {
-      JSON.readTree(in).get("vocabulary").forEach(w -> vocabulary.append(w.asText()).append('\n'));
-    }
+    Goldens.resource("goldens/sentences.json")
+        .get("vocabulary")
+        .forEach(w -> vocabulary.append(w.asText()).append('\n'));
     Files.writeString(shared.resolve("vocab.txt"), vocabulary);
     Files.writeString(
         shared.resolve("tokenizer_config.json"),
         "{\"tokenizer_class\": \"BertTokenizer\", \"do_lower_case\": true}\n");
-  }
-
-  private static InputStream resource(String name) {
-    return FewShotRunsTest.class.getResourceAsStream("/goldens/" + name);
   }
 
   private Path data(int classes) throws IOException {

@@ -12,8 +12,8 @@ import dev.attune.InvalidInputException;
 import dev.attune.Precision;
 import dev.attune.ZeroShotClassifier;
 import dev.attune.core.InputException;
+import dev.attune.testkit.Goldens;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -70,20 +70,13 @@ class ZeroShotRunsTest {
   private static Path folder(String name, String weights, JsonNode config) throws IOException {
     Path folder = Files.createDirectory(shared.resolve(name));
     Files.writeString(folder.resolve("config.json"), config.toString());
-    try (InputStream in = resource(weights + "/model.safetensors")) {
-      Files.copy(in, folder.resolve("model.safetensors"));
-    }
+    Files.copy(
+        Goldens.own(weights).resolve("model.safetensors"), folder.resolve("model.safetensors"));
     return folder;
   }
 
-  private static ObjectNode json(String name) throws IOException {
-    try (InputStream in = resource(name)) {
-      return (ObjectNode) JSON.readTree(in);
-    }
-  }
-
-  private static InputStream resource(String name) {
-    return ZeroShotRunsTest.class.getResourceAsStream("/goldens/" + name);
+  private static ObjectNode json(String name) {
+    return (ObjectNode) Goldens.resource("goldens/" + name);
   }
 
   private static ZeroShotClassifier open(Path folder, JsonNode one) {
