@@ -37,7 +37,8 @@ public final class Masking {
   private final RandomStream random;
   private final BitSet inner; // null: tokens are chosen one by one
 
-  private Masking(Shares shares, int maskId, int vocabulary, long seed, RandomStream random, BitSet inner) {
+  private Masking(
+      Shares shares, int maskId, int vocabulary, long seed, RandomStream random, BitSet inner) {
     Check.argument(vocabulary > 0, "a vocabulary of %d", vocabulary);
     this.shares = shares;
     this.maskId = maskId;

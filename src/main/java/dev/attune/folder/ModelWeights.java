@@ -70,7 +70,9 @@ public final class ModelWeights {
         String name = find(source, segment.name(), model, wrapper);
         checkOnce(folder, source, name, model, wrapper);
         boolean isNew = drawnAnew != null && module(segment.name()).equals(drawnAnew);
-        if (how.rows() != null && name != null && how.rows().grow(source.info(name), segment, model)) {
+        if (how.rows() != null
+            && name != null
+            && how.rows().grow(source.info(name), segment, model)) {
           used.add(name);
           write(parameters, segment, how.rows().read(source, name, segment));
           continue;
