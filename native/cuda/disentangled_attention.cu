@@ -432,6 +432,9 @@ attune_status with_columns(int64_t D, Body&& body) {
   return body(std::integral_constant<int, 16>());
 }
 
+// Of a sequence. Where the host does not know the longest one, the bound is far above what there are rows.
+int64_t tiles_of(int64_t max_length, int64_t N) { return ceil_div(max_length < N ? max_length : N, int64_t{kSide}); }
+
 }  // namespace
 
 attune_status disentangled_attention_fwd(attune_context* ctx, void* out, float* lse, const void* q, const void* k,
@@ -440,7 +443,7 @@ attune_status disentangled_attention_fwd(attune_context* ctx, void* out, float* 
                                          int64_t pos_stride, int64_t B, int64_t max_length, int64_t H, int64_t D,
                                          int64_t P, int64_t reach, float scale, float p, int64_t seed, int64_t stream,
                                          int32_t dtype) {
-  const int64_t tiles = ceil_div(max_length, int64_t{kSide});
+  const int64_t tiles = tiles_of(max_length, N);
   if (N == 0 || B * tiles == 0) return ATTUNE_OK;
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
@@ -478,7 +481,7 @@ attune_status disentangled_attention_bwd(attune_context* ctx, void* dq, void* dk
                                          const int32_t* cu_seqlens, int64_t N, int64_t stride, int64_t pos_stride,
                                          int64_t B, int64_t max_length, int64_t H, int64_t D, int64_t P, int64_t reach,
                                          int64_t, float scale, float p, int64_t seed, int64_t stream, int32_t dtype) {
-  const int64_t tiles = ceil_div(max_length, int64_t{kSide});
+  const int64_t tiles = tiles_of(max_length, N);
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
     const Problem<T> a{static_cast<const T*>(q),

@@ -92,7 +92,7 @@ class ScheduleTest {
   @Test
   void parametersThatAShapeDoesNotTakeOrCannotHaveAreRefused() {
     assertRefused(
-        "power, which cosine does not take; it takes num_cycles",
+        "power=2.0, which cosine does not take; it takes num_cycles",
         () -> Schedule.Kind.COSINE.checked(Map.of("power", 2.0), 1));
     assertRefused(
         "constant does not take; it takes none",
