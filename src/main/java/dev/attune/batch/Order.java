@@ -9,7 +9,8 @@ import dev.attune.core.RandomStream;
  *
  * <p>Shuffling is Fisher-Yates from the last position down: position {@code i} swaps with {@code
  * floor(u * (i + 1) / 2^64)}, where {@code u} is number {@code i} of the Philox stream (seed,
- * {@link RandomStream#ORDER} of step {@code epoch}). The bias of that rounding is below size / 2^64.
+ * {@link RandomStream#ORDER} of step {@code epoch}). The bias of that rounding is below size /
+ * 2^64.
  *
  * @param seed the run's seed
  * @param shuffle false visits the examples in file order

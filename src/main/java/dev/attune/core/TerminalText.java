@@ -131,7 +131,9 @@ public final class TerminalText {
     return text.substring(0, end) + MORE;
   }
 
-  /** What stands for an end that was cut off, in one column, where not all characters can be shown. */
+  /**
+   * What stands for an end that was cut off, in one column, where not all characters can be shown.
+   */
   static String more(Charset shown) {
     return shown.newEncoder().canEncode('…') ? "…" : "~";
   }

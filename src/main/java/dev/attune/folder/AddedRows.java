@@ -3,7 +3,6 @@ package dev.attune.folder;
 import dev.attune.model.Model;
 import dev.attune.ops.Projection;
 import dev.attune.store.Layout;
-import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.weights.TensorInfo;
 import dev.attune.weights.WeightSource;
@@ -48,8 +47,8 @@ public record AddedRows(int oldRows, int[][] pieces, int firstId, int rows) {
     return names;
   }
 
-  /** Reads a tensor, and makes the new rows. */
-  void read(WeightSource source, String name, Parameters parameters, Segment segment) {
+  /** A tensor of the folder with the new rows. */
+  FloatBuffer read(WeightSource source, String name, Segment segment) {
     int width = Math.toIntExact(segment.count() / rows);
     FloatBuffer folder = FloatBuffer.allocate(oldRows * width);
     source.read(name, folder);
@@ -63,6 +62,6 @@ public record AddedRows(int oldRows, int[][] pieces, int firstId, int rows) {
         values[(firstId + i) * width + c] = (float) (sum / pieces[i].length);
       }
     }
-    ModelWeights.write(parameters, segment, FloatBuffer.wrap(values));
+    return FloatBuffer.wrap(values);
   }
 }

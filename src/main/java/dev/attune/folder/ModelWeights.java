@@ -70,9 +70,11 @@ public final class ModelWeights {
         String name = find(source, segment.name(), model, wrapper);
         checkOnce(folder, source, name, model, wrapper);
         boolean isNew = drawnAnew != null && module(segment.name()).equals(drawnAnew);
-        if (how.rows() != null && name != null && how.rows().grow(source.info(name), segment, model)) {
+        if (how.rows() != null
+            && name != null
+            && how.rows().grow(source.info(name), segment, model)) {
           used.add(name);
-          how.rows().read(source, name, parameters, segment);
+          write(parameters, segment, how.rows().read(source, name, segment));
           continue;
         }
         if (isNew || name == null || !fits(source.info(name), segment)) {

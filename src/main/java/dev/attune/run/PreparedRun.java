@@ -219,7 +219,7 @@ final class PreparedRun implements AutoCloseable {
                 + "; all pairs of the rows of a batch are compared, of which there may be "
                 + task.mostBatch()
                 + " at most. Give a smaller one, or list pairs: "
-                + Term.SAMPLING_STRATEGY);
+                + RunOption.SAMPLING_STRATEGY);
       }
       return new Subject(head, Data.of(config, task, read));
     }

@@ -22,7 +22,9 @@ import java.util.concurrent.ConcurrentHashMap;
  * not, or in that order at least.
  */
 final class LabelLoss {
-  /** Of a batch whose pairs all count: these, (B(B-1),C) f32, lie in memory with their gradients. */
+  /**
+   * Of a batch whose pairs all count: these, (B(B-1),C) f32, lie in memory with their gradients.
+   */
   static final int MOST_TEXTS = 512;
 
   private static final float SCALE = 20;
@@ -107,7 +109,9 @@ final class LabelLoss {
     return isRanking() ? PairLossKind.RANKING : PairLossKind.SQUARED_ERROR;
   }
 
-  /** P: pairs of a batch of B texts, at most {@link #MOST_TEXTS}; 1 of one text, which has no loss. */
+  /**
+   * P: pairs of a batch of B texts, at most {@link #MOST_TEXTS}; 1 of one text, which has no loss.
+   */
   static int pairs(int B) {
     return Math.max(1, B * (B - 1) / 2);
   }

@@ -69,8 +69,8 @@ final class PairRows implements RowEncoder<TokenIds> {
     int at = 0;
     for (ContrastivePairs.Pair pair : listed) {
       for (int row : new int[] {pair.first(), pair.second()}) {
-        TokenIds tokens = rows.get(row);
-        builder.add(tokens.ids(), tokens.typeIds(), pair.alike() ? 1f : 0f);
+        TokenIds text = rows.get(row);
+        builder.add(text.ids(), text.typeIds(), pair.alike() ? 1f : 0f);
         sources[at++] = row;
       }
     }

@@ -30,11 +30,7 @@ record ZeroShotLabels(
   static final String PLACE = "{}";
 
   private static final List<Term> OPTIONS =
-      List.of(
-          Term.LABELS,
-          Term.LABEL_DESCRIPTIONS,
-          Term.HYPOTHESIS_TEMPLATE,
-          Term.MULTI_LABEL);
+      List.of(Term.LABELS, Term.LABEL_DESCRIPTIONS, Term.HYPOTHESIS_TEMPLATE, Term.MULTI_LABEL);
 
   /**
    * What options ask for.
