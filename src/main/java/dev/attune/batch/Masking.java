@@ -82,7 +82,6 @@ public final class Masking {
   void apply(int epoch, int first, int count, int[] ids, int[] labels, int row, int[] block) {
     long stream = random.of(epoch);
     boolean chosen = false;
-    int found = 0;
     int least = -1; // of the tokens that begin a word, the one with the smallest draw
     double smallest = Double.POSITIVE_INFINITY;
     for (int t = 0; t < count; t++) {
@@ -101,12 +100,11 @@ public final class Masking {
       }
       if (chosen) {
         ids[at] = replaced(ids[at], block);
-        found++;
       } else {
         labels[at] = EncodedDataset.IGNORED;
       }
     }
-    if (found > 0 || least < 0) {
+    if (least < 0 || smallest < shares.probability()) {
       return;
     }
     int t = least;

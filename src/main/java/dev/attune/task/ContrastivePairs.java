@@ -158,6 +158,7 @@ record ContrastivePairs(Strategy strategy, int iterations) {
     }
     return IntStream.range(0, count)
         .mapToObj(i -> rows.pair(alike, numbers[i % numbers.length]))
+        .map(pair -> new Pair(pair[0], pair[1], alike))
         .iterator();
   }
 

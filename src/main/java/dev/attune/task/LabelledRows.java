@@ -1,6 +1,5 @@
 package dev.attune.task;
 
-import dev.attune.task.ContrastivePairs.Pair;
 import java.util.Arrays;
 
 /**
@@ -46,14 +45,14 @@ final class LabelledRows {
     return othersBefore[labels.length];
   }
 
-  /** A pair of a kind by its number. */
-  Pair pair(boolean alike, long number) {
+  /** The two rows of a pair of a kind by its number. */
+  int[] pair(boolean alike, long number) {
     long[] before = alike ? alikeBefore : othersBefore;
     int first = firstRow(before, number);
     int rest = (int) (number - before[first]);
     int[] same = ofLabel[labels[first]];
     int second = alike ? same[place[first] + rest] : other(first, same, rest);
-    return new Pair(first, second, alike);
+    return new int[] {first, second};
   }
 
   /** The last row before which there are at most {@code number} pairs. */

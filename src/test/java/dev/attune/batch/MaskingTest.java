@@ -134,4 +134,41 @@ class MaskingTest {
   private static int[] rows(int[] values, int sequence) {
     return Arrays.copyOfRange(values, sequence * LENGTH, (sequence + 1) * LENGTH);
   }
+
+  /** So that a short text is learned from, and a file of one can be measured. */
+  @Test
+  void everySequenceHasOneThatIsChosen() {
+    Masking.Shares rare = new Masking.Shares(1e-6, 1, 0);
+    for (BitSet inner : new BitSet[] {null, pairs()}) {
+      Batch batch = packed(data(Masking.evaluation(rare, MASK, VOCABULARY, inner)), null, 0);
+      Batch alone =
+          packed(data(Masking.evaluation(rare, MASK, VOCABULARY, inner)), new int[] {5}, 0);
+      assertArrayEquals(rows(batch.labels(), 5), rows(alone.labels(), 0));
+      boolean[] places = new boolean[LENGTH];
+      for (int s = 0; s < SEQUENCES; s++) {
+        int chosen = 0;
+        for (int t = 0; t < LENGTH; t++) {
+          if (batch.labels()[s * LENGTH + t] != EncodedDataset.IGNORED) {
+            assertEquals(10 + t % 30, batch.labels()[s * LENGTH + t]);
+            assertEquals(MASK, batch.inputIds()[s * LENGTH + t]);
+            places[t] = true;
+            chosen++;
+          }
+        }
+        assertEquals(inner == null ? 1 : 2, chosen, "in sequence " + s);
+      }
+      assertTrue(places[1] && places[LENGTH - 2], "the ends are never chosen");
+    }
+  }
+
+  /** Words of two tokens. */
+  private static BitSet pairs() {
+    BitSet inner = new BitSet();
+    for (int s = 0; s < SEQUENCES; s++) {
+      for (int t = 2; t < LENGTH - 1; t += 2) {
+        inner.set(s * LENGTH + t);
+      }
+    }
+    return inner;
+  }
 }

@@ -3,6 +3,7 @@ package dev.attune.core;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.charset.StandardCharsets;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -96,5 +97,12 @@ class TerminalTextTest {
   void aWordFromRightToLeftKeepsItsPlace() {
     assertEquals("\u200eשלום\u200e  ", TerminalText.left("שלום", 6));
     assertEquals("word  ", TerminalText.left("word", 6));
+  }
+
+  @Test
+  void whereNotAllCharactersCanBeShownACutIsShownByOneThatCan() {
+    assertEquals("…", TerminalText.more(StandardCharsets.UTF_8));
+    assertEquals("~", TerminalText.more(StandardCharsets.US_ASCII));
+    assertEquals("~", TerminalText.more(StandardCharsets.ISO_8859_1));
   }
 }

@@ -10,6 +10,7 @@ import dev.attune.core.InputException;
 import dev.attune.testkit.Goldens;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -94,6 +95,11 @@ class ScheduleTest {
     assertRefused(
         "power=2.0, which cosine does not take; it takes num_cycles",
         () -> Schedule.Kind.COSINE.checked(Map.of("power", 2.0), 1));
+    for (Schedule.Kind kind : List.of(Schedule.Kind.REDUCE_LR_ON_PLATEAU, Schedule.Kind.GREEDY)) {
+      assertRefused(
+          "less or more is better follows from ‹metric for best model›",
+          () -> kind.parsed(Map.of("mode", "max")));
+    }
     assertRefused(
         "constant does not take; it takes none",
         () -> Schedule.Kind.CONSTANT.checked(Map.of("power", 2.0), 1));

@@ -490,4 +490,21 @@ class CrossValidationTest {
     assertEquals(1, outcome.folds().size());
     assertEquals(1, heard.trained);
   }
+
+  /** What has nothing to do with the folds is said as it is. */
+  @Test
+  void anotherReasonIsNotCalledAClass() throws IOException {
+    Path few = scratch.resolve("few.csv");
+    StringBuilder rows = new StringBuilder("text,label\n");
+    for (int i = 0; i < 30; i++) {
+      rows.append("a good chair number " + i + ",positive\n");
+    }
+    Files.writeString(few, rows + "a bad table,negative\n");
+    String refusal =
+        refusalAnew(
+            options(scratch.resolve("other"))
+                .set(RunOption.TRAIN_FILE, few.toString())
+                .set(RunOption.CLASS_WEIGHTS, "neutral=2"));
+    assertTrue(refusal.startsWith("--class-weights is 'neutral=2'"), refusal);
+  }
 }

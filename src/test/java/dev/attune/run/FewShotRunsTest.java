@@ -275,4 +275,20 @@ class FewShotRunsTest {
     }
     assertTrue(refusal.contains("has no model_head.safetensors"), refusal);
   }
+
+  /** Whose vectors would fill the memory. */
+  @Test
+  void aBatchOfTooManyPairsIsRefusedBeforeTheFirstStep() throws IOException {
+    List<String> lines = new ArrayList<>(List.of("text,label"));
+    for (int i = 0; i < 600; i++) {
+      lines.add("the cat " + i + ",class " + i % 2);
+    }
+    Path train = Files.write(scratch.resolve("many.csv"), lines);
+    String refusal = run(train, "many").with(RunOption.BATCH_SIZE, "50000").refusal();
+    assertTrue(
+        refusal.contains(
+            "--batch-size is 50000; all pairs of the rows of a batch are compared, of"
+                + " which there may be 512 at most"),
+        refusal);
+  }
 }

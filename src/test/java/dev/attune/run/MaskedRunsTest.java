@@ -5,9 +5,19 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.data.SplitSummary;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.model.Families;
+import dev.attune.model.HeadKind;
+import dev.attune.model.Model;
+import dev.attune.task.MaskedLm;
+import dev.attune.task.TaskOptions;
 import dev.attune.testkit.TinyModel;
 import dev.attune.text.TextTokenizer;
 import dev.attune.weights.WeightFolder;
@@ -17,6 +27,7 @@ import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
@@ -309,5 +320,114 @@ class MaskedRunsTest {
     SplitSummary summary = run.report().summaries().get(0);
     assertEquals(7, summary.lengths().length);
     assertEquals(54, summary.supervised());
+  }
+
+  /** Of which chance would choose no token. */
+  @Test
+  void oneShortTextIsMeasured() throws IOException {
+    Path output = scratch.resolve("out");
+    run(output).with(RunOption.MAX_STEPS, "1").run();
+    Path line = Files.writeString(scratch.resolve("line.txt"), "a phone\n");
+    RunConfig evaluation =
+        RunConfig.builder(RunOption.EVALUATE)
+            .set(RunOption.MODEL, output.toString())
+            .set(RunOption.FILE, line.toString())
+            .set(RunOption.FORMAT, "lines")
+            .set(RunOption.MLM_PROBABILITY, "1e-6")
+            .build();
+    assertTrue(EvaluateRun.run(evaluation).values().get("loss") > 0);
+  }
+
+  @Test
+  void whatIsAskedOfAnEvaluationCountsMoreThanWhatWasLearned() {
+    ObjectNode settings = JsonNodeFactory.instance.objectNode().put("whole_word_mask", true);
+    for (String asked : Arrays.asList(null, "true", "false")) {
+      TaskOptions options = option -> option == Term.WHOLE_WORD_MASK ? asked : null;
+      ObjectNode described = JsonNodeFactory.instance.objectNode();
+      MaskedLm.TYPE
+          .open(null, settings, options)
+          .describe(JsonNodeFactory.instance.objectNode(), described);
+      assertEquals(!"false".equals(asked), described.get("whole_word_mask").asBoolean(), asked);
+    }
+  }
+
+  @Test
+  void aTargetThatTheModelHasNoRowForIsRefused() throws IOException {
+    Path vocabulary = model.resolve("vocab.txt");
+    Files.writeString(vocabulary, Files.readString(vocabulary) + "unheard\n");
+    Path output = scratch.resolve("out");
+    run(output)
+        .with(RunOption.RANDOM_REPLACE_PROB, "0") // or it would be put in others' places
+        .with(RunOption.MAX_STEPS, "1")
+        .run();
+    try (MaskModel filler = MaskModel.open(output, OpenOptions.DEFAULT, CPU)) {
+      MaskModel.Wanted wanted = new MaskModel.Wanted(1, List.of("unheard"));
+      InputException e =
+          assertThrows(
+              InputException.class, () -> filler.fill(List.of("a [MASK]"), wanted, n -> {}));
+      assertEquals(
+          "the target 'unheard' is token 27, and the model knows tokens 0 to 26 alone; leave it"
+              + " out",
+          e.getMessage());
+      InputException length =
+          assertThrows(
+              InputException.class,
+              () ->
+                  filler.fill(
+                      List.of("[MASK] a " + "\uD83D\uDE00 ".repeat(60)),
+                      MaskModel.Wanted.PLAIN,
+                      n -> {}));
+      assertTrue(
+          length.getMessage().codePoints().noneMatch(c -> c >= 0xD800 && c <= 0xDFFF),
+          length.getMessage());
+    }
+  }
+
+  /** As many positions as rows of the vocabulary, of which some are spare. */
+  @Test
+  void otherTensorsOfAsManyRowsStayAsTheyAre() throws IOException {
+    Path vocabulary = model.resolve("vocab.txt");
+    Files.writeString(vocabulary, Files.readString(vocabulary).replace("my\n", ""));
+    Path config = model.resolve("config.json");
+    Files.writeString(
+        config,
+        Files.readString(config)
+            .replace("\"max_position_embeddings\": 24", "\"max_position_embeddings\": 27"));
+    try (CpuBackend backend = new CpuBackend(1);
+        Model wide =
+            Families.create(backend, ModelFolder.readConfig(model), HeadKind.SEQUENCE, 2, null)) {
+      ModelWeights.randomize(wide, 7);
+      ModelWeights.write(model.resolve("model.safetensors"), wide);
+    }
+    Path output = scratch.resolve("out");
+    run(output)
+        .with(RunOption.ADD_TOKENS, "sad book")
+        .with(RunOption.LEARNING_RATE, "1e-9")
+        .with(RunOption.WEIGHT_DECAY, "0")
+        .with(RunOption.MAX_STEPS, "1")
+        .run();
+    String positions = "bert.embeddings.position_embeddings.weight";
+    try (WeightSource old = WeightFolder.open(model);
+        WeightSource grown = WeightFolder.open(output)) {
+      FloatBuffer before = FloatBuffer.allocate(27 * 32);
+      old.read(positions, before);
+      FloatBuffer after = FloatBuffer.allocate(27 * 32);
+      grown.read(positions, after);
+      assertArrayEquals(before.array(), after.array(), 1e-7f);
+    }
+  }
+
+  @Test
+  void aResumeRefusesAnotherListOfTokensUnderTheSameName() throws IOException {
+    Path words = Files.writeString(scratch.resolve("words.txt"), "good phone\n\nsad book\n");
+    Path output = scratch.resolve("out");
+    run(output).with(RunOption.ADD_TOKENS, words.toString()).stoppedAfter(2).run();
+    Files.writeString(words, "good phone\nsad chair\n");
+    String refusal =
+        run(output).with(RunOption.ADD_TOKENS, words.toString()).with(RunOption.RESUME).refusal();
+    assertTrue(refusal.contains("the list of tokens to add was "), refusal);
+    refused(
+        run(scratch.resolve("no")).with(RunOption.ADD_TOKENS, ","),
+        "--add-tokens , has an empty name");
   }
 }

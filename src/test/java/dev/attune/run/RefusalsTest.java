@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.attune.bench.TrainingBench;
 import dev.attune.core.InputException;
 import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.testkit.Goldens;
 import dev.attune.testkit.TinyModel;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -222,5 +223,18 @@ class RefusalsTest {
     String said = worded(() -> TrainingBench.run(bench, note -> {}));
     assertTrue(said.startsWith("--" + option.option() + " "), said);
     assertTrue(said.contains(part), said);
+  }
+
+  /** The first rows of RoBERTa's position table belong to no token. */
+  @Test
+  void aBenchmarkTakesNoMoreTokensThanTheModel() {
+    RunConfig bench =
+        RunConfig.builder(RunOption.BENCH)
+            .set(RunOption.MODEL, Goldens.own("roberta").toString())
+            .set(RunOption.MAX_STEPS, "1")
+            .set(RunOption.MAX_LENGTH, "26")
+            .build();
+    String said = worded(() -> TrainingBench.run(bench, note -> {}));
+    assertTrue(said.startsWith("--max-length is 26; this model takes 24 tokens at most"), said);
   }
 }

@@ -52,8 +52,12 @@ class RunIdentityTest {
       assertTrue(message.contains("another"), message);
       ObjectNode silent = state();
       ((ObjectNode) silent.path("identity")).removeAll();
-      assertThrows(
-          InputException.class, () -> new RunIdentity(config("here"), facts()).checkSame(silent));
+      String older =
+          assertThrows(
+                  InputException.class,
+                  () -> new RunIdentity(config("here"), facts()).checkSame(silent))
+              .getMessage();
+      assertTrue(older.contains("it was begun with another version of Attune"), older);
     }
   }
 

@@ -255,8 +255,7 @@ class ZeroShotRunsTest {
     "vectors,temperature,0,above 0",
     "vectors,multi-label,true,needs a classifier of entailment",
     "language,multi-label,true,needs a classifier of entailment",
-    "vectors,label-descriptions,cat,not of the form NAME=TEXT",
-    "vectors,label-descriptions,dog=a dog,none of the labels",
+    "vectors,label-descriptions,absent.txt,--label-descriptions absent.txt: there is no such file",
     "vectors,zero-shot,false,--labels needs --zero-shot",
   })
   void whatCannotBeIsRefused(String name, String option, String value, String said)
@@ -302,5 +301,44 @@ class ZeroShotRunsTest {
     assertThrows(
         InvalidInputException.class, () -> ZeroShotClassifier.open(vectors, List.of("a", " ")));
     assertThrows(InvalidInputException.class, () -> ZeroShotClassifier.open(vectors, List.of()));
+  }
+
+  private String refusedDescriptions(String lines) throws IOException {
+    Path file = Files.writeString(scratch.resolve("descriptions.txt"), lines);
+    RunConfig config =
+        config(RunOption.EVALUATE, vectors)
+            .set(RunOption.HYPOTHESIS_TEMPLATE, "the {}")
+            .set(RunOption.LABEL_DESCRIPTIONS, file.toString())
+            .build();
+    return RunOption.worded(
+        assertThrows(InputException.class, () -> EvaluateRun.run(config)).getMessage());
+  }
+
+  @Test
+  void descriptionsThatCannotBeAreRefused() throws IOException {
+    String form = refusedDescriptions("cat\n");
+    assertTrue(form.contains("'cat' is not of the form NAME=TEXT"), form);
+    String other = refusedDescriptions("dog=a dog\n");
+    assertTrue(other.contains("none of the labels"), other);
+    String all = refusedDescriptions("cat=a cat\n\nold tree=a tree\nthe big sun=a sun\n");
+    assertTrue(
+        all.contains("--hypothesis-template has no meaning for vectors where every label"), all);
+  }
+
+  @Test
+  void aLabelMayHoldWhatAFileOfDescriptionsDividesBy() {
+    List<String> names = List.of("a=b", "tree");
+    try (ZeroShotClassifier classifier =
+        ZeroShotClassifier.open(vectors, names, o -> o.labelDescription("a=b", "a red cat"))) {
+      assertEquals(
+          "by cosine with \"This text is about {}.\", and descriptions of a=b, temperature 0.05",
+          classifier.method());
+      assertEquals("a=b", classifier.predict("a red cat").label());
+    }
+    InvalidInputException e =
+        assertThrows(
+            InvalidInputException.class, () -> ZeroShotClassifier.open(vectors, List.of("tree")));
+    assertTrue(e.getMessage().startsWith("the list of labels has one label"), e.getMessage());
+    assertTrue(e.getMessage().contains("predictEach"), e.getMessage());
   }
 }

@@ -6,9 +6,17 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.InputException;
+import dev.attune.data.Dataset;
+import dev.attune.data.Example;
+import dev.attune.data.LabelMap;
 import dev.attune.run.RunOption;
 import dev.attune.task.ContrastivePairs.Pair;
 import dev.attune.task.ContrastivePairs.Strategy;
+import dev.attune.text.TextTokenizer;
+import dev.attune.text.TokenIds;
+import java.net.URISyntaxException;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
@@ -55,5 +63,31 @@ class ContrastivePairsTest {
   private static String refusal(ContrastivePairs pairs, int rows) {
     return RunOption.worded(
         assertThrows(InputException.class, () -> pairs.list(labels(rows))).getMessage());
+  }
+
+  @Test
+  void pairsOfTooManyTokensAreRefused() throws URISyntaxException {
+    int[] ids = new int[100_000];
+    List<Example> examples = new ArrayList<>();
+    List<TokenIds> encoded = new ArrayList<>();
+    for (int row = 0; row < 200; row++) {
+      examples.add(Example.of(row + 1, "text", "class " + row % 2));
+      encoded.add(new TokenIds(ids, null, null, 0));
+    }
+    Dataset rows = new Dataset(Path.of("rows.csv"), examples);
+    Path folder = Path.of(ContrastivePairsTest.class.getResource("/tokenizers/electra").toURI());
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      PairRows pairs =
+          new PairRows(
+              tokenizer,
+              64,
+              LabelMap.ofNames(List.of("class 0", "class 1")),
+              new ContrastivePairs(Strategy.UNIQUE, 0));
+      String refusal =
+          assertThrows(InputException.class, () -> pairs.pack(rows, encoded)).getMessage();
+      assertTrue(
+          refusal.startsWith("rows.csv: the 20,100 pairs of the rows hold 4,020,000,000 tokens"),
+          refusal);
+    }
   }
 }

@@ -1,12 +1,14 @@
 package dev.attune.task;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.folder.LinearHead;
 import java.io.IOException;
 import java.io.InputStream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -60,5 +62,12 @@ class LogisticRegressionTest {
         assertEquals(golden.get("probabilities").get(n).get(k).asDouble(), scores[k], TOLERANCE);
       }
     }
+  }
+
+  @Test
+  void aVectorOfAnotherWidthIsRefused() {
+    LinearHead head = new LinearHead(new float[] {1, 2, 3, 4, 5, 6}, new float[2]);
+    assertEquals(2, head.logits(new float[] {1, 0, 0}).length);
+    assertThrows(IllegalArgumentException.class, () -> head.logits(new float[] {1, 0}));
   }
 }

@@ -10,6 +10,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.TargetLayout;
 import dev.attune.core.DType;
+import dev.attune.core.InputException;
 import dev.attune.core.Philox;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
@@ -308,5 +309,40 @@ class TrainingLoopTest {
     long perStep = (heap[1] - heap[0]) / (steps - 2_000);
     // The records of kernel calls, which die young: some 150 bytes each.
     assertTrue(perStep < 32 << 10, perStep + " bytes of Java heap a step");
+  }
+
+  @Test
+  void aCheckpointWithoutTheRateThatEvaluationsLedToIsRefused() {
+    TrainerConfig config =
+        new TrainerConfig(
+            16,
+            1,
+            5,
+            1,
+            Rates.of(Schedule.Kind.REDUCE_LR_ON_PLATEAU, 1e-3, 0),
+            1.0,
+            0,
+            3,
+            true,
+            Evaluations.every(2),
+            0);
+    try (CpuBackend backend = new CpuBackend(1);
+        Model model =
+            Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, 0.1f);
+        Tape tape = new Tape(backend, new Arena(backend, 1 << 28), DType.F32, config.seed());
+        Inference inference = new Inference(backend)) {
+      ModelWeights.load(folder, model, config.seed());
+      model.parameters().enableTraining();
+      Evaluator evaluator = new Evaluator(TestTasks.CLASSIFICATION, data(30), inference);
+      try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
+          TrainingLoop trainer =
+              new TrainingLoop(
+                  TestTasks.CLASSIFICATION, model, optimizer, tape, data(64), evaluator, config)) {
+        ObjectNode earlier = new TrainState().toJson();
+        String refusal =
+            assertThrows(InputException.class, () -> trainer.resume(earlier)).getMessage();
+        assertTrue(refusal.contains("begun with another version of Attune"), refusal);
+      }
+    }
   }
 }
