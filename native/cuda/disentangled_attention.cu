@@ -477,7 +477,7 @@ attune_status disentangled_attention_bwd(attune_context* ctx, void* dq, void* dk
                                          int64_t B, int64_t max_length, int64_t H, int64_t D, int64_t P, int64_t reach,
                                          int64_t, float scale, float p, int64_t seed, int64_t stream, int32_t dtype) {
   const int64_t tiles = ceil_div(max_length, int64_t{kSide});
-  if (N == 0 || B * tiles == 0) return ATTUNE_OK;
+  const bool has_rows = N > 0 && B * tiles > 0;
   return with_type(dtype, [&](auto element) {
     using T = decltype(element);
     const Problem<T> a{static_cast<const T*>(q),
@@ -503,10 +503,13 @@ attune_status disentangled_attention_bwd(attune_context* ctx, void* dq, void* dk
     const Gradients<T> g{static_cast<const T*>(dout), static_cast<const T*>(out), lse, scratch};
     const dim3 grid(static_cast<unsigned>(B * H * tiles));
     return with_columns(D, [&](auto columns) {
-      ATTUNE_CHECK(launch(ctx, disentangled_bwd_block_per_queries<T, columns()>, grid, kThreads, Shared::bytes(D), a, g,
-                          static_cast<T*>(dq)));
-      ATTUNE_CHECK(launch(ctx, disentangled_bwd_block_per_keys<T, columns()>, grid, kThreads, Shared::bytes(D), a, g,
-                          static_cast<T*>(dk), static_cast<T*>(dv)));
+      if (has_rows) {
+        ATTUNE_CHECK(launch(ctx, disentangled_bwd_block_per_queries<T, columns()>, grid, kThreads, Shared::bytes(D), a,
+                            g, static_cast<T*>(dq)));
+        ATTUNE_CHECK(launch(ctx, disentangled_bwd_block_per_keys<T, columns()>, grid, kThreads, Shared::bytes(D), a, g,
+                            static_cast<T*>(dk), static_cast<T*>(dv)));
+      }
+      // Without rows too: the sums of none are zeros.
       if (dpos_key == nullptr && dpos_query == nullptr) return attune_status{ATTUNE_OK};
       return launch(ctx, disentangled_bwd_block_per_place<T, columns()>, dim3(static_cast<unsigned>(P * H)), kThreads,
                     static_cast<size_t>(kSide * D) * sizeof(float), a, g, static_cast<T*>(dpos_key),
