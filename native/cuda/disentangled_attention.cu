@@ -513,6 +513,7 @@ attune_status disentangled_attention_bwd(attune_context* ctx, void* dq, void* dk
         ATTUNE_CHECK(launch(ctx, disentangled_bwd_block_per_keys<T, columns()>, grid, kThreads, Shared::bytes(D), a, g,
                             static_cast<T*>(dk), static_cast<T*>(dv)));
       }
+      // Without rows too: the sums of none are zeros.
       if (dpos_key == nullptr && dpos_query == nullptr) return attune_status{ATTUNE_OK};
       return launch(ctx, disentangled_bwd_block_per_place<T, columns()>, dim3(static_cast<unsigned>(P * H)), kThreads,
                     static_cast<size_t>(kSide * D) * sizeof(float), a, g, static_cast<T*>(dpos_key),

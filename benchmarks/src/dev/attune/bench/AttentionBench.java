@@ -13,9 +13,6 @@ public class AttentionBench extends OpBench {
   private static final float DROPOUT = 0.1f;
   private static final long SEED = 42;
 
-  /** An odd stride through the lengths, so that neighbours differ. */
-  private static final int SHUFFLE = 13;
-
   @Param({
     "B=32 T=4-46 H=12 D=32",
     "B=16 T=256 H=12 D=32",
@@ -47,12 +44,7 @@ public class AttentionBench extends OpBench {
     B = dims.of("B");
     H = dims.of("H");
     D = dims.of("D");
-    offsets = new int[B + 1];
-    for (int b = 0; b < B; b++) {
-      int place = b * SHUFFLE % B;
-      int length = dims.low("T") + (dims.high("T") - dims.low("T")) * place / (B - 1);
-      offsets[b + 1] = offsets[b] + length;
-    }
+    offsets = dims.offsets();
     maxLength = dims.high("T");
     int N = offsets[B];
     cu = tensors.ints(offsets);
@@ -70,14 +62,9 @@ public class AttentionBench extends OpBench {
 
   @Override
   Work work(String method) {
-    double pairs = 0;
-    for (int b = 0; b < B; b++) {
-      double length = offsets[b + 1] - offsets[b];
-      pairs += length * length;
-    }
     // Two products forward; backward five, as the scores are computed again.
     double products = method.startsWith("forward") ? 2 : 5;
-    return Work.flops(products * 2 * pairs * H * D);
+    return Work.flops(products * 2 * Dims.pairs(offsets) * H * D);
   }
 
   @Override

@@ -39,6 +39,7 @@ public final class BenchMain {
       List.of(
           LinearBench.class,
           AttentionBench.class,
+          DisentangledAttentionBench.class,
           LayerNormBench.class,
           RmsNormBench.class,
           RopeBench.class,

@@ -5,6 +5,9 @@ import java.util.Map;
 
 /** A shape spelled as dimensions, such as {@code "N=800 C=384"}; a range is {@code "T=4-46"}. */
 final class Dims {
+  /** An odd stride through the lengths, so that neighbours differ. */
+  private static final int SHUFFLE = 13;
+
   private final String text;
   private final Map<String, int[]> ranges = new LinkedHashMap<>();
 
@@ -36,6 +39,26 @@ final class Dims {
 
   int high(String name) {
     return range(name)[1];
+  }
+
+  /** Where each of {@code B} sequences begins, and the end: lengths are spread evenly over T. */
+  int[] offsets() {
+    int B = of("B");
+    int[] offsets = new int[B + 1];
+    for (int b = 0; b < B; b++) {
+      int place = b * SHUFFLE % B;
+      offsets[b + 1] = offsets[b] + low("T") + (high("T") - low("T")) * place / (B - 1);
+    }
+    return offsets;
+  }
+
+  /** Pairs of rows of one sequence. */
+  static double pairs(int[] offsets) {
+    double pairs = 0;
+    for (int b = 1; b < offsets.length; b++) {
+      pairs += Math.pow((double) offsets[b] - offsets[b - 1], 2);
+    }
+    return pairs;
   }
 
   private int[] range(String name) {

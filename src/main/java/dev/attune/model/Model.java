@@ -22,9 +22,11 @@ public interface Model extends AutoCloseable {
   /** The longest sequence that config.json speaks of. */
   int statedLength();
 
+  /** What positions longer sequences have than config.json speaks of. */
+  Beyond beyond();
+
   /**
-   * Makes longer sequences possible, where positions go on beyond what config.json speaks of, as
-   * rotary ones do.
+   * Makes longer sequences possible, where they have positions: {@link #beyond}.
    *
    * @return whether sequences of this length can be read now
    */

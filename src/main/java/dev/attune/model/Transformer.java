@@ -147,7 +147,7 @@ public final class Transformer implements AutoCloseable {
    * @return false where such positions mean nothing
    */
   synchronized boolean reach(int length) {
-    if (length > reach && config.goesOn()) {
+    if (length > reach && config.beyond() != Beyond.NOTHING) {
       outgrown.addAll(tables.values());
       tables.clear();
       // At least twice as many, so that texts of every length do not leave a table each.

@@ -473,11 +473,17 @@ public final class TransformerConfig {
     return maxLength;
   }
 
-  /** Whether longer sequences have positions too: rotary ones go on, or distances alone. */
-  boolean goesOn() {
-    return embeddings.positions() == 0
-        && relative == null
-        && (disentangled != null || layers.stream().allMatch(layer -> layer.rotary() != null));
+  /** What positions longer sequences have. */
+  Beyond beyond() {
+    if (embeddings.positions() > 0 || relative != null) {
+      return Beyond.NOTHING;
+    }
+    if (disentangled != null) {
+      return Beyond.DISTANCES;
+    }
+    return layers.stream().allMatch(layer -> layer.rotary() != null)
+        ? Beyond.ROTARY
+        : Beyond.NOTHING;
   }
 
   public Embeddings embeddings() {

@@ -127,6 +127,11 @@ public final class TransformerModel implements Model {
   }
 
   @Override
+  public Beyond beyond() {
+    return family.config().beyond();
+  }
+
+  @Override
   public boolean reach(int length) {
     return body.reach(length);
   }

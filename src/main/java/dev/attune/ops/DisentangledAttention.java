@@ -165,7 +165,8 @@ public final class DisentangledAttention implements Node {
         qkv.cols(),
         positions.rows.cols(),
         B,
-        maxLength,
+        // Devices that plan nothing by it say that there is no bound.
+        Math.min(maxLength, qkv.rows()),
         heads.heads(),
         heads.headSize(),
         positions.rows.rows(),
@@ -250,6 +251,12 @@ public final class DisentangledAttention implements Node {
         buckets,
         maxDistance,
         middle + 1);
+    Check.argument(
+        maxDistance >= leastMaxDistance(buckets),
+        "%d buckets of offsets up to %d leave rows out; the offsets must reach to %d",
+        buckets,
+        maxDistance,
+        leastMaxDistance(buckets));
     int span = buckets == 0 ? maxDistance : buckets;
     int reach = 1;
     while (reach < MAX_REACH && bucket(reach, middle, maxDistance) < span) {
@@ -264,18 +271,24 @@ public final class DisentangledAttention implements Node {
           int bucket = bucket(Math.abs(offset), middle, maxDistance);
           return Math.max(0, Math.min(2 * span - 1, span + (offset < 0 ? -bucket : bucket)));
         });
-    for (int i = 1; i < places.length; i++) {
-      Check.argument(
-          places[i] - places[i - 1] <= 1,
-          "%d buckets of offsets up to %d: offset %d has bucket %d and the one before %d, which"
-              + " leaves buckets out",
-          buckets,
-          maxDistance,
-          i - far,
-          places[i] - span,
-          places[i - 1] - span);
-    }
     return places;
+  }
+
+  /**
+   * The least {@code maxDistance} with which neighbouring offsets have the same row or neighbouring
+   * ones, as the kernels need it: with fewer, rows of so many buckets are left out. The first step
+   * of the logarithm is the largest one.
+   */
+  public static int leastMaxDistance(int buckets) {
+    int middle = buckets / 2;
+    if (middle == 0) {
+      return 1;
+    }
+    int least = middle + 2;
+    while (bucket(middle + 1, middle, least) > middle + 1) {
+      least++;
+    }
+    return least;
   }
 
   private static int bucket(int distance, int middle, int maxDistance) {

@@ -261,6 +261,7 @@ class DisentangledAttentionTest extends KernelContract {
           addBoth(cases, problem(3, 16, places, 0.2f, 33, 7), terms, dtype);
         }
         addBoth(cases, problem(2, 16, places(3, 1), 0), terms, dtype);
+        addBoth(cases, problem(2, 16, places(3, 1), 0, 0, 0), terms, dtype);
         addBoth(cases, problem(1, 16, places(3, 3), 0, 0, 4, 0, 0, 3, 0), terms, dtype);
       }
       SplittableRandom random = Seeds.random("disentangled attention " + dtype);

@@ -44,6 +44,30 @@ class FamilyConfigTest {
     return assertThrows(InputException.class, () -> read(modelType, more)).getMessage();
   }
 
+  /** Transformers reads them all; the kernels want rows that follow each other. */
+  @ParameterizedTest
+  @CsvSource({
+    "32, 32, -1, max_position_embeddings, 41",
+    "256, 256, -1, max_position_embeddings, 345",
+    "256, 300, -1, max_position_embeddings, 345",
+    "256, 512, 344, max_relative_positions, 345",
+    "256, 512, 100, max_relative_positions, 345"
+  })
+  void bucketsThatLeaveRowsOutAreRefused(
+      int buckets, int positions, int range, String key, int least) {
+    String deberta =
+        "\"relative_attention\": true, \"pos_att_type\": \"c2p|p2c\", \"position_buckets\": %d,"
+            + " \"max_position_embeddings\": %d, \"max_relative_positions\": %d";
+    String message = refusal("deberta-v2", String.format(deberta, buckets, positions, range));
+    int distance = range < 1 ? positions : range;
+    assertTrue(
+        message.contains(
+            "'position_buckets' is " + buckets + " and '" + key + "' " + distance + ":"),
+        message);
+    assertTrue(message.contains("'" + key + "' of at least " + least + ","), message);
+    assertNotNull(read("deberta-v2", String.format(deberta, buckets, positions, least)));
+  }
+
   static Stream<String> modelTypes() {
     return Families.all().stream().map(Families.Entry::modelType);
   }
@@ -119,23 +143,32 @@ class FamilyConfigTest {
   /** Those of Transformers 5.18's configuration classes. */
   @ParameterizedTest
   @CsvSource({
-    // type, V, C, L, H, Hkv, D, F, positions
-    "bert, 30522, 768, 12, 12, 12, 64, 3072, 512",
-    "roberta, 50265, 768, 12, 12, 12, 64, 3072, 510",
-    "xlm-roberta, 30522, 768, 12, 12, 12, 64, 3072, 510",
-    "camembert, 30522, 768, 12, 12, 12, 64, 3072, 510",
-    "distilbert, 30522, 768, 6, 12, 12, 64, 3072, 512",
-    "electra, 30522, 256, 12, 4, 4, 64, 1024, 512",
-    "albert, 30000, 4096, 12, 64, 64, 64, 16384, 512",
-    "gpt2, 50257, 768, 12, 12, 12, 64, 3072, 1024",
-    "gpt_neox, 50432, 6144, 44, 64, 64, 96, 24576, 2048",
-    "llama, 32000, 4096, 32, 32, 32, 128, 11008, 2048",
-    "mistral, 32000, 4096, 32, 32, 8, 128, 14336, 131072",
-    "qwen2, 151936, 4096, 32, 32, 32, 128, 22016, 32768",
-    "qwen3, 151936, 4096, 32, 32, 32, 128, 22016, 32768"
+    // type, V, C, L, H, Hkv, D, F, positions, tied
+    "bert, 30522, 768, 12, 12, 12, 64, 3072, 512, true",
+    "roberta, 50265, 768, 12, 12, 12, 64, 3072, 510, true",
+    "xlm-roberta, 30522, 768, 12, 12, 12, 64, 3072, 510, true",
+    "camembert, 30522, 768, 12, 12, 12, 64, 3072, 510, true",
+    "distilbert, 30522, 768, 6, 12, 12, 64, 3072, 512, true",
+    "electra, 30522, 256, 12, 4, 4, 64, 1024, 512, true",
+    "albert, 30000, 4096, 12, 64, 64, 64, 16384, 512, true",
+    "gpt2, 50257, 768, 12, 12, 12, 64, 3072, 1024, true",
+    "gpt_neox, 50432, 6144, 44, 64, 64, 96, 24576, 2048, false",
+    "llama, 32000, 4096, 32, 32, 32, 128, 11008, 2048, false",
+    "mistral, 32000, 4096, 32, 32, 8, 128, 14336, 131072, false",
+    "qwen2, 151936, 4096, 32, 32, 32, 128, 22016, 32768, false",
+    "qwen3, 151936, 4096, 32, 32, 32, 128, 22016, 32768, false"
   })
   void absentKeysAreWhatTransformersTakes(
-      String type, int V, int C, int L, int H, int Hkv, int D, int F, int positions) {
+      String type,
+      int V,
+      int C,
+      int L,
+      int H,
+      int Hkv,
+      int D,
+      int F,
+      int positions,
+      boolean isTied) {
     TransformerConfig config = read(type, "").config();
     TransformerConfig.Attention a = config.attention();
     assertEquals(
@@ -149,8 +182,7 @@ class FamilyConfigTest {
             a.headSize(),
             config.feedForward().width(),
             config.maxLength()));
-    boolean isOtherDecoder = a.isCausal() && !type.equals("gpt2");
-    assertEquals(!isOtherDecoder, config.isTied());
+    assertEquals(isTied, config.isTied());
     assertEquals(0.02f, config.initializerRange());
   }
 
@@ -271,9 +303,8 @@ class FamilyConfigTest {
   void theRegistryKnowsClassNames() {
     assertEquals(HeadKind.LANGUAGE_MODEL, Families.headOf("GPT2LMHeadModel").orElseThrow());
     assertEquals(HeadKind.SPAN, Families.headOf("XLMRobertaForQuestionAnswering").orElseThrow());
-    assertEquals(
-        HeadKind.MASKED_LANGUAGE_MODEL, Families.headOf("BertForMaskedLM").orElseThrow());
-    assertTrue(Families.headOf("BertForPreTraining").isEmpty());
+    assertEquals(HeadKind.MASKED_LANGUAGE_MODEL, Families.headOf("BertForMaskedLM").orElseThrow());
+    assertTrue(Families.headOf("BertForNextSentencePrediction").isEmpty());
     String message =
         assertThrows(InputException.class, () -> Families.of(json("{\"model_type\": \"whisper\"}")))
             .getMessage();

@@ -158,12 +158,12 @@ public abstract class KernelContract {
   }
 
   /** Exact equality, except that zeros have no sign. */
-  protected static void assertValues(double[] expected, double[] actual) {
+  public static void assertValues(double[] expected, double[] actual) {
     assertArrayEquals(expected, actual, Double.MIN_VALUE);
   }
 
   /** Rows begin..begin+rows of {@code whole}, which has N rows, are {@code part}, bit for bit. */
-  protected static void assertRows(double[] whole, int begin, int rows, int N, double[] part) {
+  public static void assertRows(double[] whole, int begin, int rows, int N, double[] part) {
     int width = whole.length / N;
     assertArrayEquals(Arrays.copyOfRange(whole, begin * width, (begin + rows) * width), part);
   }
@@ -177,12 +177,12 @@ public abstract class KernelContract {
   }
 
   /** A claim about one case. */
-  protected interface Claim {
+  public interface Claim {
     void check(KernelCase kernelCase);
   }
 
   /** Checks all cases; fails with the first few that fail and their number. */
-  protected static void each(List<KernelCase> cases, Claim claim) {
+  public static void each(List<KernelCase> cases, Claim claim) {
     List<String> failures = new ArrayList<>();
     for (KernelCase kernelCase : cases) {
       try {

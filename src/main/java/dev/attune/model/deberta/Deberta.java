@@ -18,6 +18,7 @@ import dev.attune.model.TransformerConfig.Layer;
 import dev.attune.model.TransformerConfig.Norms;
 import dev.attune.model.TransformerConfig.Place;
 import dev.attune.model.bert.Bert;
+import dev.attune.ops.DisentangledAttention;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -30,6 +31,9 @@ import java.util.stream.IntStream;
 public final class Deberta {
   private static final String CONTENT_TO_POSITION = "c2p";
   private static final String POSITION_TO_CONTENT = "p2c";
+
+  private static final String POSITIONS = "max_position_embeddings";
+  private static final String MAX_DISTANCE = "max_relative_positions";
 
   private static final Names NAMES =
       Names.of("deberta", "encoder.layer.%s.")
@@ -72,7 +76,7 @@ public final class Deberta {
     int headSize = FamilyConfig.headSize(width, heads);
     config.only("attention_head_size", headSize);
     config.only("pooler_hidden_size", width);
-    int positions = config.positive("max_position_embeddings", 512);
+    int positions = config.positive(POSITIONS, 512);
     float dropout = config.dropout("hidden_dropout_prob", 0.1f);
     TransformerConfig.Builder body =
         TransformerConfig.of(config.positive("vocab_size", 128_100), width, positions)
@@ -128,7 +132,7 @@ public final class Deberta {
   private static DisentangledPositions relative(FamilyConfig config, int positions, float dropout) {
     List<String> kinds = kinds(config);
     int buckets = signed(config, "position_buckets");
-    int range = signed(config, "max_relative_positions");
+    int range = signed(config, MAX_DISTANCE);
     int maxDistance = range < 1 ? positions : range;
     boolean isNormalized = isNormalized(config);
     boolean shares = config.flag("share_att_key", false);
@@ -143,14 +147,8 @@ public final class Deberta {
     if (kinds.isEmpty()) {
       return null;
     }
-    if (buckets > 0 && (buckets < 2 || maxDistance - 1 <= buckets / 2)) {
-      throw new InputException(
-          "config.json: 'position_buckets' is "
-              + buckets
-              + "; at least 2 are needed, and distances beyond "
-              + (buckets / 2 + 1)
-              + ", but 'max_relative_positions' is "
-              + maxDistance);
+    if (buckets > 0) {
+      checkBuckets(buckets, maxDistance, range < 1 ? POSITIONS : MAX_DISTANCE);
     }
     return new DisentangledPositions(
         Math.max(0, buckets),
@@ -160,6 +158,32 @@ public final class Deberta {
         shares,
         isNormalized,
         dropout);
+  }
+
+  /** Rows of buckets follow each other only where distances reach far enough. */
+  private static void checkBuckets(int buckets, int maxDistance, String distanceKey) {
+    if (buckets < 2) {
+      throw new InputException(
+          "config.json: 'position_buckets' is "
+              + buckets
+              + "; at least 2 are needed, or -1 for none");
+    }
+    int least = DisentangledAttention.leastMaxDistance(buckets);
+    if (maxDistance < least) {
+      throw new InputException(
+          "config.json: 'position_buckets' is "
+              + buckets
+              + " and '"
+              + distanceKey
+              + "' "
+              + maxDistance
+              + ": buckets would be left out between neighbouring distances, which is not supported;"
+              + " so many buckets need '"
+              + distanceKey
+              + "' of at least "
+              + least
+              + ", or fewer buckets");
+    }
   }
 
   /** The terms of pos_att_type: a list, or words between bars. */
