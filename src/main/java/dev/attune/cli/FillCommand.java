@@ -47,6 +47,17 @@ final class FillCommand implements Command {
   }
 
   @Override
+  public String describe(RunOption option) {
+    return switch (option) {
+      case TOP_K -> "words that are shown of each mask, the most probable first (default 5)";
+      case MAX_LENGTH ->
+          "tokens of a text at most, a longer one is refused; as many as the model was made for"
+              + " where not given";
+      default -> Command.super.describe(option);
+    };
+  }
+
+  @Override
   public int run(Arguments arguments, Console console, StopSignal signal, ObjectNode result) {
     List<String> texts = arguments.words();
     if (texts.isEmpty()) {

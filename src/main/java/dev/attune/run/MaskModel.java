@@ -8,6 +8,7 @@ import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.core.Term;
+import dev.attune.model.Beyond;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.task.MaskedLm;
@@ -192,9 +193,12 @@ public final class MaskModel implements AutoCloseable {
     int most = shared.model().maxLength();
     Check.input(
         ids.length <= most,
-        "a text has %d tokens, and the model takes %d at most; shorten it: '%s…'",
+        "a text has %d tokens, and %d are taken at most; shorten it%s: '%s…'",
         ids.length,
         most,
+        shared.model().model().beyond() == Beyond.NOTHING
+            ? ""
+            : ", or give " + RunOption.MAX_LENGTH + ", for the model can take more",
         beginning(text));
     return new Text(encoding, Arrays.copyOf(masks, count));
   }
