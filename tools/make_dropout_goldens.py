@@ -4,8 +4,10 @@ gives them where its dropout draws our masks: what goldens without dropout canno
 elements that is of, and by what the rest is scaled. Needs torch and transformers.
 
 Masks are those of core/Philox and attune_ops.h: 16 random bits an element, keyed by (seed, step, op), where op counts the
-random streams that a forward pass takes: 2 a layer norm (input, output), 1 an attention or a dropout of its own."""
-import pathlib, sys
+random streams that a forward pass takes: 2 a layer norm (input, output), 1 an attention or a dropout of its own.
+
+Named families are made anew beside the others of the file; without names all are."""
+import gzip, json, pathlib, sys
 import numpy as np
 import torch
 import goldens
@@ -68,6 +70,15 @@ def decoder(layers, per_layer, embedding, probabilities, dropped):
     return calls
 
 
+def by_distance(layers):
+    """The dropouts of DeBERTa without a norm on its table of positions, which has a mask in every layer."""
+    calls = [("rows", 1)]
+    for layer in range(layers):
+        first = 2 + 6 * layer
+        calls += [("table", first), ("probabilities", first + 1), ("rows", first + 2), ("rows", first + 4)]
+    return calls + [("sequences", 2 + 6 * layers), ("sequences", 3 + 6 * layers)]
+
+
 SEQUENCES, TOKENS = AutoModelForSequenceClassification, AutoModelForCausalLM
 CASES = {
     # family: (class, dropouts in config.json, calls)
@@ -79,6 +90,8 @@ CASES = {
     "mpnet": (SEQUENCES, ["hidden_dropout_prob", "attention_probs_dropout_prob"], encoder(2, [1, 3], [0, 1], whole=True)),
     # Behind the layers a final norm, then what stands before and in the head's norm.
     "modernbert": (SEQUENCES, ["attention_dropout", "embedding_dropout", "classifier_dropout"], encoder(4, [1], [5])),
+    # Few positions: batches of any length look at the whole table.
+    "deberta_own": (SEQUENCES, ["hidden_dropout_prob", "attention_probs_dropout_prob", "pooler_dropout"], by_distance(2)),
     "gpt2": (TOKENS, ["attn_pdrop", "embd_pdrop", "resid_pdrop"], decoder(2, 5, True, 2, [3, 5])),
     "gpt_neox": (TOKENS, ["attention_dropout", "hidden_dropout"], decoder(2, 7, True, 2, [3, 6])),
     "llama": (TOKENS, ["attention_dropout"], decoder(2, 1, False, 0, [])),
@@ -99,7 +112,7 @@ class Masks:
         mask = np.zeros(input.shape, np.float32)
         first = kind.startswith("first ")  # all other rows of a last layer are computed for nobody
         bounds = range(len(self.lengths) + 1) if first else np.concatenate([[0], np.cumsum(self.lengths)])
-        if kind == "sequences":
+        if kind in ("sequences", "table"):
             mask[:] = of_elements(op, self.step, *input.shape)
         elif kind.endswith("rows"):
             packed = of_elements(op, self.step, bounds[-1], input.shape[-1])
@@ -138,8 +151,13 @@ def step_of(model, calls, step, sequences, padding):
 
 
 root = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources"
+file = root / "dropout.json"
 out = {"p": P, "seed": SEED, "families": {}}
+if sys.argv[1:]:
+    out = json.loads(gzip.decompress(pathlib.Path(f"{file}.gz").read_bytes()))
 for family, (kind, options, calls) in CASES.items():
+    if sys.argv[1:] and family not in sys.argv[1:]:
+        continue
     folder = root / "goldens" / family
     golden = goldens.read_tensors(folder / "golden.safetensors")
     model = kind.from_pretrained(goldens.unpacked(folder), attn_implementation="eager", dtype=torch.float32, **{o: P for o in options}).train()
@@ -148,4 +166,5 @@ for family, (kind, options, calls) in CASES.items():
     steps = [step_of(model, calls, step, sequences, model.config.pad_token_id or 0) for step in range(STEPS)]
     out["families"][family] = {"dropouts": options, "steps": steps}
     print(family, [s["loss"] for s in steps])
-goldens.write_json(root / "dropout.json", out, indent=1)
+out["families"] = {family: out["families"][family] for family in CASES}
+goldens.write_json(file, out, indent=1)

@@ -39,7 +39,16 @@ class GoldenDropoutTest {
 
   static Stream<Arguments> cases() {
     return Stream.of(
-            "bert", "roberta", "distilbert", "electra", "albert", "gpt2", "gpt_neox", "llama")
+            "bert",
+            "roberta",
+            "distilbert",
+            "electra",
+            "albert",
+            "mpnet",
+            "deberta_own",
+            "gpt2",
+            "gpt_neox",
+            "llama")
         .flatMap(family -> Backends.all().map(backend -> Arguments.of(family, backend)));
   }
 
