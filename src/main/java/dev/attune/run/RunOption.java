@@ -352,10 +352,7 @@ public enum RunOption {
       null,
       "sample, with logits divided by this; 0: always the most probable token; of --zero-shot:"
           + " scores"),
-  TOP_K(
-      "N",
-      "0",
-      "sample among the K most probable tokens; 0: all"),
+  TOP_K("N", "0", "sample among the K most probable tokens; 0: all"),
   TARGETS("LIST", null, "tokens that alone are scored for a mask: good,bad"),
   TOP_P("P", "1", "sample among the fewest tokens whose probabilities reach P"),
   MIN_P("P", "0", "drop tokens less probable than this share of the most probable one"),

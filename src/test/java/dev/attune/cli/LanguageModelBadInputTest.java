@@ -76,7 +76,7 @@ class LanguageModelBadInputTest {
 
   @Test
   void whatWouldBeDroppedOrEndEveryTextIsRefused() throws IOException {
-    generateRefused(List.of("--stop is empty"), decoder, "--prompt", "a", "--stop", "");
+    generateRefused(List.of("--stop has an empty value"), decoder, "--prompt", "a", "--stop", "");
     generateRefused(
         List.of("--stop is given twice"), decoder, "--prompt", "a", "--stop", "b", "--stop", "c");
     generateRefused(
