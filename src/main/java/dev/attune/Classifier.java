@@ -6,6 +6,7 @@ import dev.attune.task.Classification;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 
@@ -63,7 +64,7 @@ public final class Classifier implements AutoCloseable {
 
   /** Classifies a text. */
   public Prediction predict(String text) {
-    return predict(List.of(text)).get(0);
+    return predict(List.of(Objects.requireNonNull(text, "text"))).get(0);
   }
 
   /** Classifies a pair of texts. */
@@ -73,7 +74,7 @@ public final class Classifier implements AutoCloseable {
 
   /** Classifies a pair of texts. */
   public Prediction predict(TextPair pair) {
-    return predictPairs(List.of(pair)).get(0);
+    return predictPairs(List.of(Objects.requireNonNull(pair, "pair"))).get(0);
   }
 
   /** Classifies texts; as many predictions, in their order. */

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
 
 /**
@@ -92,7 +93,7 @@ public final class Embedder implements AutoCloseable {
 
   /** The vector of a text. */
   public float[] embed(String text) {
-    return embed(List.of(text)).get(0);
+    return embed(List.of(Objects.requireNonNull(text, "text"))).get(0);
   }
 
   /** The vectors of texts, in their order. */

@@ -3,6 +3,7 @@ package dev.attune;
 import dev.attune.run.MaskModel;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
 
 /**
@@ -68,9 +69,10 @@ public final class MaskFiller implements AutoCloseable {
    * close one closes both.
    *
    * @param targets each a token of the model; of another text its first token counts, as in
-   *     Transformers
+   *     Transformers; one that the vocabulary has no token for is refused where masks are filled
    */
   public MaskFiller withTargets(List<String> targets) {
+    targets.forEach(target -> Objects.requireNonNull(target, "target"));
     return new MaskFiller(model, new MaskModel.Wanted(wanted.topK(), targets));
   }
 
@@ -95,11 +97,12 @@ public final class MaskFiller implements AutoCloseable {
    * @throws InvalidInputException if the text has none
    */
   public List<List<FilledMask>> fillEach(String text) {
-    return fillEach(List.of(text)).get(0);
+    return fillEach(List.of(Objects.requireNonNull(text, "text"))).get(0);
   }
 
   /** The same for texts, in their order. */
   public List<List<List<FilledMask>>> fillEach(List<String> texts) {
+    texts.forEach(text -> Objects.requireNonNull(text, "text"));
     if (texts.isEmpty()) {
       return List.of();
     }

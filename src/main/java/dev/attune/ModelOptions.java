@@ -156,6 +156,7 @@ public final class ModelOptions {
   /** Names as an option lists them, a line end behind each, so that commas may be in them. */
   private static String lines(List<String> labels) {
     for (String label : labels) {
+      Objects.requireNonNull(label, "label");
       if (label.isBlank() || label.contains("\n")) {
         throw new InvalidInputException(
             "a label is '" + label + "'; it is to be a text of one line", null);
@@ -163,6 +164,13 @@ public final class ModelOptions {
     }
     if (labels.isEmpty()) {
       throw new InvalidInputException("there are no labels; give at least two", null);
+    }
+    if (labels.size() == 1) {
+      throw new InvalidInputException(
+          "the list of labels has one label, \""
+              + labels.get(0)
+              + "\", so that every text would have it; give at least two",
+          null);
     }
     return String.join("\n", labels) + "\n";
   }

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 
@@ -74,7 +75,7 @@ public final class MultiLabelClassifier implements AutoCloseable {
 
   /** Classifies a text. */
   public MultiLabelPrediction predict(String text) {
-    return predict(List.of(text)).get(0);
+    return predict(List.of(Objects.requireNonNull(text, "text"))).get(0);
   }
 
   /** Classifies a pair of texts. */
@@ -84,7 +85,7 @@ public final class MultiLabelClassifier implements AutoCloseable {
 
   /** Classifies a pair of texts. */
   public MultiLabelPrediction predict(TextPair pair) {
-    return predictPairs(List.of(pair)).get(0);
+    return predictPairs(List.of(Objects.requireNonNull(pair, "pair"))).get(0);
   }
 
   /** Classifies texts; as many predictions, in their order. */

@@ -5,6 +5,7 @@ import dev.attune.run.HeadModel;
 import dev.attune.task.Regression;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
 
 /**
@@ -54,7 +55,7 @@ public final class Regressor implements AutoCloseable {
 
   /** The number of a text. */
   public double predict(String text) {
-    return predict(List.of(text))[0];
+    return predict(List.of(Objects.requireNonNull(text, "text")))[0];
   }
 
   /** The number of a pair of texts. */
@@ -64,7 +65,7 @@ public final class Regressor implements AutoCloseable {
 
   /** The number of a pair of texts. */
   public double predict(TextPair pair) {
-    return predictPairs(List.of(pair))[0];
+    return predictPairs(List.of(Objects.requireNonNull(pair, "pair")))[0];
   }
 
   /** The numbers of texts, in their order. */

@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
 
 /**
@@ -66,7 +67,7 @@ public final class Tagger implements AutoCloseable {
 
   /** Tags a text. */
   public Tagging predict(String text) {
-    return predict(List.of(text)).get(0);
+    return predict(List.of(Objects.requireNonNull(text, "text"))).get(0);
   }
 
   /** Tags texts; as many results, in their order. */

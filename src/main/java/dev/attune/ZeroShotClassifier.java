@@ -8,6 +8,7 @@ import dev.attune.task.ZeroShot;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 
@@ -65,7 +66,7 @@ public final class ZeroShotClassifier implements AutoCloseable {
 
   /** Classifies a text. */
   public Prediction predict(String text) {
-    return predict(List.of(text)).get(0);
+    return predict(List.of(Objects.requireNonNull(text, "text"))).get(0);
   }
 
   /** Classifies texts; as many predictions, in their order. */

@@ -43,7 +43,9 @@ class ApiMessagesTest extends ApiTrial {
     try (Classifier classifier = Classifier.open(folder)) {
       String half = refused(() -> classifier.predict("a \uD83D b"));
       assertTrue(half.contains("half a character"), half);
-      assertThrows(NullPointerException.class, () -> classifier.predict((String) null));
+      NullPointerException missing =
+          assertThrows(NullPointerException.class, () -> classifier.predict((String) null));
+      assertEquals("text", missing.getMessage());
     }
   }
 

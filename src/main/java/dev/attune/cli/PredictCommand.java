@@ -64,6 +64,7 @@ final class PredictCommand implements Command {
     console.reading(outcome.data(), result);
     result.put("examples_per_second", examples / outcome.seconds());
     result.put("truncated_tokens", outcome.truncated());
+    result.put("empty_texts", outcome.emptyTexts());
     result.put("output", outcome.output().toString());
     console.method(outcome.method(), result);
     console.line(
@@ -73,6 +74,11 @@ final class PredictCommand implements Command {
       console.line(
           "%s cut off at the maximum length",
           Count.many(outcome.truncated(), "token was", "tokens were"));
+    }
+    if (outcome.emptyTexts() > 0) {
+      console.line(
+          "%s no text: what is predicted of nothing says nothing",
+          Count.many(outcome.emptyTexts(), "row has", "rows have"));
     }
     if (!outcome.renamed().isEmpty()) {
       console.line(

@@ -24,6 +24,7 @@ import dev.attune.store.ParameterBuilder;
 import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
@@ -93,6 +94,10 @@ public final class Families {
           new Entry("qwen2", "Qwen2", CAUSAL, Qwen::family2),
           new Entry("qwen3", "Qwen3", CAUSAL, Qwen::family3));
 
+  /** Why there is no family of a model type that is taken for another one's. */
+  private static final Map<String, String> REFUSED =
+      Map.of("deberta", ": its weights are laid out otherwise than those of deberta-v2");
+
   private Families() {}
 
   private static Entry encoder(
@@ -128,7 +133,9 @@ public final class Families {
                 new InputException(
                     "config.json: model type '"
                         + type
-                        + "' is not supported; supported are "
+                        + "' is not supported"
+                        + REFUSED.getOrDefault(type, "")
+                        + "; supported are "
                         + list(false)
                         + ", "
                         + list(true)));

@@ -2,7 +2,6 @@ package dev.attune.run;
 
 import dev.attune.core.InputException;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
 
@@ -20,12 +19,11 @@ public final class MaskFill {
   public static List<List<List<MaskModel.Fill>>> run(
       List<String> texts, RunConfig config, Consumer<String> notes) {
     String named = config.text(RunOption.TARGETS);
-    List<String> targets =
-        named == null
-            ? List.of()
-            : Arrays.stream(named.split(",")).filter(word -> !word.isBlank()).toList();
-    if (named != null && targets.isEmpty()) {
-      throw new InputException(RunOption.TARGETS + " is '" + named + "', which names no token");
+    // A space before a word stays: to some tokenizers it is another token.
+    List<String> targets = named == null ? List.of() : List.of(named.split(",", -1));
+    if (targets.stream().anyMatch(String::isBlank)) {
+      throw new InputException(
+          RunOption.TARGETS.with(named) + " has an empty name; names are parted by commas");
     }
     int topK =
         config.isGiven(RunOption.TOP_K) ? config.smallInteger(RunOption.TOP_K) : MaskModel.TOP_K;

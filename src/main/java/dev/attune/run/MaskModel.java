@@ -116,9 +116,16 @@ public final class MaskModel implements AutoCloseable {
    *
    * @param notes hears which targets are no tokens
    * @return of each text, of each of its masks, as many as are wanted
-   * @throws InputException naming the text that has no mask, or is too long
+   * @throws InputException naming the text that has no mask, or is too long, or the target that has
+   *     no token
+   * @throws IllegalStateException after {@link #close} was called
    */
   public List<List<List<Fill>>> fill(List<String> texts, Wanted wanted, Consumer<String> notes) {
+    return shared.use(lane -> fill(lane, texts, wanted, notes));
+  }
+
+  private List<List<List<Fill>>> fill(
+      Lane lane, List<String> texts, Wanted wanted, Consumer<String> notes) {
     int[] targets = targets(wanted.targets(), notes);
     EncodedDataset.Builder builder =
         EncodedDataset.builder(TargetLayout.LEARNED_ROWS, tokenizer.usesTypeIds());
@@ -136,7 +143,7 @@ public final class MaskModel implements AutoCloseable {
     }
     EncodedDataset data = builder.build();
     Data.checkVocabulary(data, shared.model().vocabularySize());
-    return shared.use(lane -> filled(lane, data, read, wanted, targets));
+    return filled(lane, data, read, wanted, targets);
   }
 
   private List<List<List<Fill>>> filled(
@@ -220,6 +227,13 @@ public final class MaskModel implements AutoCloseable {
       if (id < 0) {
         int[] pieces = tokenizer.encodePlain(word);
         Check.input(pieces.length > 0, "the target '%s' has no tokens", word);
+        Check.input(
+            tokenizer.unknownId().stream()
+                .noneMatch(unknown -> Arrays.stream(pieces).anyMatch(piece -> piece == unknown)),
+            "the model's vocabulary has no token for the target '%s', which it reads as '%s'; leave"
+                + " it out",
+            word,
+            tokenizer.decode(pieces, false));
         id = pieces[0];
         notes.accept(
             "the target '"

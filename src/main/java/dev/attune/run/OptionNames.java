@@ -94,6 +94,9 @@ public final class OptionNames {
   public static InputException unknown(String name, List<RunOption> known, String where) {
     String wanted = plain(name.replaceFirst("^-+", ""));
     String advice = EXPLAINED.get(wanted);
+    if (wanted.equals(RunOption.TASK.option()) && known.contains(RunOption.MODEL)) {
+      advice = "the task is what the model's folder says" + LEAVE_OUT;
+    }
     if (advice == null) {
       advice =
           known.stream()

@@ -30,6 +30,7 @@ public final class PredictRun {
    *
    * @param data rows written, with how they were read
    * @param truncated tokens that were cut off
+   * @param emptyTexts rows that have nothing to read
    * @param comparison with what rows say; null where none was asked for
    * @param renamed names that fields of ours have where the input has theirs
    * @param method how labels were chosen that the model has not learned; null: it has learned them
@@ -38,6 +39,7 @@ public final class PredictRun {
       Dataset data,
       double seconds,
       long truncated,
+      int emptyTexts,
       Path output,
       Comparison comparison,
       Map<String, String> renamed,
@@ -128,6 +130,7 @@ public final class PredictRun {
           dataset,
           seconds,
           encoded.droppedTokens(),
+          (int) dataset.examples().stream().filter(task::isEmpty).count(),
           output,
           comparison,
           renamed,

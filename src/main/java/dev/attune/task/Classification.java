@@ -215,6 +215,15 @@ public final class Classification implements Task {
 
   @Override
   public void examine(Findings found, Map<String, Integer> classCounts) {
+    examine(found, classCounts, null);
+  }
+
+  /**
+   * The same of labels that need not be learned.
+   *
+   * @param named what labels are named by; null: they are those of the training set
+   */
+  void examine(Findings found, Map<String, Integer> classCounts, Term named) {
     TextFindings.emptyTexts(found, this);
     found.examples(
         Severity.FATAL,
@@ -226,7 +235,7 @@ public final class Classification implements Task {
                     + " missing; several labels a row are learned with "
                     + Term.TASK.of(MultiLabelClassification.TYPE.name())
                 : found.data().reading().advised(many(n, "label is", "labels are") + " missing"));
-    LabelFindings classes = new LabelFindings(found, labels, classCounts);
+    LabelFindings classes = new LabelFindings(found, labels, classCounts, named);
     classes.unknown(
         example -> LabelMap.isPresent(example.label()) && !labels.contains(example.label()),
         "row has a label",

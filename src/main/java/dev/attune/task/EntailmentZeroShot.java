@@ -46,6 +46,7 @@ final class EntailmentZeroShot extends ZeroShot {
     if (entailment < 0 || contradiction < 0) {
       throw refusal(folder, "classification into " + learned.describe());
     }
+    asked.checkSeveral(", or " + Term.MULTI_LABEL + " to ask whether it holds");
     asked.refuse(asked.temperature() != null, Term.TEMPERATURE, "a choice by entailment");
     return new EntailmentZeroShot(asked, learned.size(), entailment, contradiction);
   }

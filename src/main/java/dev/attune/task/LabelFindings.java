@@ -41,19 +41,30 @@ final class LabelFindings {
   private final Findings found;
   private final LabelMap labels;
   private final Map<String, Integer> counts;
+  private final Term named;
 
   /**
    * @param labels of the training set
    * @param counts of the split's classes
    */
   LabelFindings(Findings found, LabelMap labels, Map<String, Integer> counts) {
-    this.found = found;
-    this.labels = labels;
-    this.counts = counts;
+    this(found, labels, counts, null);
   }
 
   /**
-   * Classes that the training set lacks.
+   * @param labels of the training set, or those that were named
+   * @param counts of the split's classes
+   * @param named what labels are named by; null: they are those of the training set
+   */
+  LabelFindings(Findings found, LabelMap labels, Map<String, Integer> counts, Term named) {
+    this.found = found;
+    this.labels = labels;
+    this.counts = counts;
+    this.named = named;
+  }
+
+  /**
+   * Classes that the training set, or the list of labels, lacks.
    *
    * @param has whether an example has one
    * @param one "row has a label"
@@ -70,12 +81,15 @@ final class LabelFindings {
         has,
         n ->
             many(n, one, more)
-                + " that the training set lacks ("
+                + " that "
+                + (named == null ? "the training set" : named)
+                + " lacks ("
                 + names
                 + "). Known "
                 + noun
                 + ": "
-                + labels.describe());
+                + labels.describe()
+                + (named == null ? "" : "; correct the row, or add its label to " + named));
   }
 
   /** Whether only one class occurs; then there is nothing to learn. */

@@ -37,9 +37,7 @@ final class LikelihoodZeroShot extends ZeroShot {
 
   LikelihoodZeroShot(ZeroShotLabels asked) {
     this(asked, null);
-    if (asked.multiLabel()) {
-      throw noneByItself();
-    }
+    checkCompared(asked);
     asked.refuse(asked.temperature() != null, Term.TEMPERATURE, "a choice by likelihood");
   }
 

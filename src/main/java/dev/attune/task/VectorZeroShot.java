@@ -42,9 +42,7 @@ final class VectorZeroShot extends ZeroShot {
   }
 
   static ZeroShot on(ZeroShotLabels asked, ModelFolder folder) {
-    if (asked.multiLabel()) {
-      throw noneByItself();
-    }
+    checkCompared(asked);
     asked.refuse(
         asked.template() != null && asked.isDescribed(),
         Term.HYPOTHESIS_TEMPLATE,

@@ -50,6 +50,18 @@ public abstract class ZeroShot implements Task {
             + " or a language model");
   }
 
+  /**
+   * Refuses what a method cannot do that compares labels with each other alone.
+   *
+   * @throws InputException if labels are asked for by themselves, or there is but one
+   */
+  static void checkCompared(ZeroShotLabels asked) {
+    if (asked.multiLabel()) {
+      throw noneByItself();
+    }
+    asked.checkSeveral("");
+  }
+
   /** What is said where a method compares labels with each other alone. */
   static InputException noneByItself() {
     return new InputException(
@@ -193,7 +205,7 @@ public abstract class ZeroShot implements Task {
 
   @Override
   public void examine(Findings found, Map<String, Integer> classCounts) {
-    classes.examine(found, classCounts);
+    classes.examine(found, classCounts, Term.LABELS);
   }
 
   /** What says a text and a label together. */

@@ -60,7 +60,7 @@ record ZeroShotLabels(
     List<String> names =
         given == null ? List.copyOf(descriptions.keySet()) : LabelNames.list(Term.LABELS, given);
     boolean multiLabel = options.flag(Term.MULTI_LABEL);
-    checkNames(names, multiLabel);
+    checkNames(names);
     for (String described : descriptions.keySet()) {
       if (!names.contains(described)) {
         throw new InputException(
@@ -87,21 +87,28 @@ record ZeroShotLabels(
         temperature);
   }
 
-  private static void checkNames(List<String> names, boolean multiLabel) {
+  private static void checkNames(List<String> names) {
     Set<String> seen = new HashSet<>();
     for (String name : names) {
       if (!seen.add(name)) {
         throw new InputException(Term.LABELS + " has \"" + name + "\" twice; give each once");
       }
     }
-    if (names.size() < 2 && !multiLabel) {
+  }
+
+  /**
+   * Refuses one label where labels are compared with each other.
+   *
+   * @param otherwise what the method can do with one, behind "give at least two"
+   */
+  void checkSeveral(String otherwise) {
+    if (labels.size() < 2 && !multiLabel) {
       throw new InputException(
           Term.LABELS
               + " has one label, \""
-              + names.get(0)
-              + "\", so that every text would have it; give at least two, or "
-              + Term.MULTI_LABEL
-              + " to ask whether it holds");
+              + labels.name(0)
+              + "\", so that every text would have it; give at least two"
+              + otherwise);
     }
   }
 

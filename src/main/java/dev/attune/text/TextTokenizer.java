@@ -231,6 +231,20 @@ public final class TextTokenizer implements AutoCloseable {
     return spelling == null ? OptionalInt.empty() : idOfSpecial(spelling);
   }
 
+  /**
+   * The id of the token that stands for what the vocabulary lacks; empty: there is none, as where
+   * bytes are tokens.
+   */
+  public OptionalInt unknownId() {
+    JsonNode model = tokenizerJson().path("model");
+    JsonNode id = model.path("unk_id"); // of unigrams; others give its spelling
+    JsonNode spelling = model.path("unk_token");
+    if (id.isInt()) {
+      return OptionalInt.of(id.asInt());
+    }
+    return spelling.isTextual() ? tokenId(spelling.asText()) : OptionalInt.empty();
+  }
+
   /** The ids of special tokens, wherever in a text they stand. */
   public BitSet specialIds() {
     BitSet ids = new BitSet();

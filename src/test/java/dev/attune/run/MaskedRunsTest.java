@@ -7,6 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.InvalidInputException;
+import dev.attune.MaskFiller;
+import dev.attune.ZeroShotClassifier;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.SplitSummary;
@@ -32,6 +35,7 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Masked language models, trained, measured and used. */
@@ -166,12 +170,24 @@ class MaskedRunsTest {
       }
       assertEquals(1, sum, 1e-9);
       List<String> notes = new ArrayList<>();
-      MaskModel.Wanted two = new MaskModel.Wanted(5, List.of("good", "bad", "phones"));
+      MaskModel.Wanted two = new MaskModel.Wanted(5, List.of("good", "bad", "phone good"));
       List<MaskModel.Fill> targets =
           filler.fill(List.of("it is [MASK]"), two, notes::add).get(0).get(0);
       assertEquals(3, targets.size());
       assertEquals(
-          List.of("the target 'phones' is no token; its first one stands for it: '[UNK]'"), notes);
+          List.of("the target 'phone good' is no token; its first one stands for it: 'phone'"),
+          notes);
+      MaskModel.Wanted unknown = new MaskModel.Wanted(5, List.of("good", "phones"));
+      InputException e =
+          assertThrows(
+              InputException.class, () -> filler.fill(List.of("it is [MASK]"), unknown, n -> {}));
+      assertEquals(
+          "the model's vocabulary has no token for the target 'phones', which it reads as '[UNK]';"
+              + " leave it out",
+          e.getMessage());
+      MaskModel.Wanted named = new MaskModel.Wanted(5, List.of("[UNK]"));
+      assertEquals(
+          1, filler.fill(List.of("it is [MASK]"), named, n -> {}).get(0).get(0).size());
     }
   }
 
@@ -349,6 +365,52 @@ class MaskedRunsTest {
           .describe(JsonNodeFactory.instance.objectNode(), described);
       assertEquals(!"false".equals(asked), described.get("whole_word_mask").asBoolean(), asked);
     }
+  }
+
+  @Test
+  void anEmptyTargetIsRefused() {
+    for (String targets : List.of("good,,bad", " ,good", "good,", ",")) {
+      RunConfig config =
+          RunConfig.builder(RunOption.FILL)
+              .set(RunOption.MODEL, model.toString())
+              .set(RunOption.TARGETS, targets)
+              .build();
+      InputException e =
+          assertThrows(
+              InputException.class, () -> MaskFill.run(List.of("a [MASK]"), config, n -> {}));
+      assertTrue(e.getMessage().contains("has an empty name"), e.getMessage());
+    }
+  }
+
+  @Test
+  void aMaskFillerIsOfTextsAndClosedAsAnyModel() {
+    Path output = scratch.resolve("out");
+    run(output).with(RunOption.MAX_STEPS, "1").run();
+    MaskFiller filler = MaskFiller.open(output);
+    for (Executable call :
+        List.<Executable>of(
+            () -> filler.fill(null),
+            () -> filler.fillEach((String) null),
+            () -> filler.fillEach(Arrays.asList("a [MASK]", null)))) {
+      assertEquals("text", assertThrows(NullPointerException.class, call).getMessage());
+    }
+    assertEquals(
+        "target",
+        assertThrows(
+                NullPointerException.class, () -> filler.withTargets(Arrays.asList("good", null)))
+            .getMessage());
+    filler.close();
+    for (MaskFiller closed : List.of(filler, filler.withTargets(List.of("phone good")))) {
+      IllegalStateException e =
+          assertThrows(IllegalStateException.class, () -> closed.fill("a [MASK]"));
+      assertEquals("the model is closed", e.getMessage());
+    }
+    // Of which no labels can be asked: said in words of Java.
+    InvalidInputException e =
+        assertThrows(
+            InvalidInputException.class,
+            () -> ZeroShotClassifier.open(output, List.of("good", "bad")));
+    assertTrue(e.getMessage().startsWith("ZeroShotClassifier: " + output), e.getMessage());
   }
 
   @Test

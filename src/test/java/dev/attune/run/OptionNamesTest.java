@@ -77,6 +77,15 @@ class OptionNamesTest {
     assertTrue(message("resume_from_checkpoint", RunOption.TRAIN).contains("say --resume"));
   }
 
+  @Test
+  void theTaskOfATrainedModelIsNoOption() {
+    for (List<RunOption> known : List.of(RunOption.EVALUATE, RunOption.PREDICT)) {
+      assertEquals(
+          "there is no option 'task'; the task is what the model's folder says; leave it out",
+          message("task", known));
+    }
+  }
+
   private static String message(String typed, List<RunOption> known) {
     InputException e = OptionNames.unknown(typed, known, "");
     return RunOption.worded(e.getMessage());

@@ -17,10 +17,12 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -243,6 +245,55 @@ class ZeroShotRunsTest {
     }
   }
 
+  @Test
+  void aLabelThatIsNotNamedIsSaidToLackThere() throws IOException {
+    RunConfig config =
+        config(RunOption.EVALUATE, vectors).set(RunOption.LABELS, "cat,dog").build();
+    String message =
+        RunOption.worded(
+            assertThrows(InputException.class, () -> EvaluateRun.run(config)).getMessage());
+    assertTrue(
+        message.contains(
+            "1 row has a label that --labels lacks (\"old tree\"). Known labels: \"cat\", \"dog\";"
+                + " correct the row, or add its label to --labels"),
+        message);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"entailment,true", "vectors,false", "language,false"})
+  void oneLabelByItselfIsOfferedWhereItCanBeAsked(String name, boolean offered) throws IOException {
+    RunConfig config =
+        config(RunOption.EVALUATE, shared.resolve(name)).set(RunOption.LABELS, "cat").build();
+    String message =
+        RunOption.worded(
+            assertThrows(InputException.class, () -> EvaluateRun.run(config)).getMessage());
+    assertTrue(message.contains("--labels has one label, \"cat\""), message);
+    assertEquals(offered, message.contains("--multi-label"), message);
+  }
+
+  /** As a classifier predicts them: counted; what is measured has to have texts. */
+  @ParameterizedTest
+  @CsvSource({"entailment", "vectors", "language"})
+  void emptyTextsAreCounted(String name) throws IOException {
+    Path rows =
+        Files.write(
+            scratch.resolve("empty.csv"), List.of("text,label", "a cat,cat", ",cat", "\" \",cat"));
+    Path folder = shared.resolve(name);
+    PredictRun.Outcome outcome =
+        PredictRun.run(
+            config(RunOption.PREDICT, folder)
+                .set(RunOption.FILE, rows.toString())
+                .set(RunOption.OUTPUT, scratch.resolve("out.jsonl").toString())
+                .build());
+    assertEquals(3, outcome.data().size());
+    assertEquals(2, outcome.emptyTexts());
+    RunConfig measured =
+        config(RunOption.EVALUATE, folder).set(RunOption.FILE, rows.toString()).build();
+    String message =
+        assertThrows(InputException.class, () -> EvaluateRun.run(measured)).getMessage();
+    assertTrue(message.contains("2 texts are empty"), message);
+  }
+
   @ParameterizedTest
   @CsvSource({
     "entailment,labels,cat,'one label, \"cat\"'",
@@ -339,6 +390,18 @@ class ZeroShotRunsTest {
         assertThrows(
             InvalidInputException.class, () -> ZeroShotClassifier.open(vectors, List.of("tree")));
     assertTrue(e.getMessage().startsWith("the list of labels has one label"), e.getMessage());
-    assertTrue(e.getMessage().contains("predictEach"), e.getMessage());
+    assertTrue(e.getMessage().endsWith("give at least two"), e.getMessage());
+    for (Executable call :
+        List.<Executable>of(
+            () -> ZeroShotClassifier.open(vectors, Arrays.asList("a", null)),
+            () -> ZeroShotClassifier.open("minilm", Arrays.asList("a", null)))) {
+      assertEquals("label", assertThrows(NullPointerException.class, call).getMessage());
+    }
+    try (ZeroShotClassifier classifier = ZeroShotClassifier.open(vectors, names)) {
+      assertEquals(
+          "text",
+          assertThrows(NullPointerException.class, () -> classifier.predict((String) null))
+              .getMessage());
+    }
   }
 }
