@@ -44,6 +44,18 @@ class FamilyConfigTest {
     return assertThrows(InputException.class, () -> read(modelType, more)).getMessage();
   }
 
+  @Test
+  void theFirstDebertaIsRefusedWithTheReason() {
+    String message = refusal("deberta", "");
+    assertTrue(
+        message.startsWith(
+            "config.json: model type 'deberta' is not supported: its weights are laid out otherwise"
+                + " than those of deberta-v2; supported are bert, "),
+        message);
+    String other = refusal("t5", "");
+    assertTrue(other.contains("'t5' is not supported; supported are bert, "), other);
+  }
+
   /** Transformers reads them all; the kernels want rows that follow each other. */
   @ParameterizedTest
   @CsvSource({

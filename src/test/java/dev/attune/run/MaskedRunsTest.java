@@ -186,8 +186,7 @@ class MaskedRunsTest {
               + " leave it out",
           e.getMessage());
       MaskModel.Wanted named = new MaskModel.Wanted(5, List.of("[UNK]"));
-      assertEquals(
-          1, filler.fill(List.of("it is [MASK]"), named, n -> {}).get(0).get(0).size());
+      assertEquals(1, filler.fill(List.of("it is [MASK]"), named, n -> {}).get(0).get(0).size());
     }
   }
 

@@ -247,8 +247,7 @@ class ZeroShotRunsTest {
 
   @Test
   void aLabelThatIsNotNamedIsSaidToLackThere() throws IOException {
-    RunConfig config =
-        config(RunOption.EVALUATE, vectors).set(RunOption.LABELS, "cat,dog").build();
+    RunConfig config = config(RunOption.EVALUATE, vectors).set(RunOption.LABELS, "cat,dog").build();
     String message =
         RunOption.worded(
             assertThrows(InputException.class, () -> EvaluateRun.run(config)).getMessage());
