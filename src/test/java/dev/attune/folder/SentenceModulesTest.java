@@ -11,6 +11,7 @@ import dev.attune.model.Head.Pooling;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -90,7 +91,7 @@ class SentenceModulesTest {
 
   @Test
   void whatIsWrittenIsReadAgain() throws IOException {
-    for (Pooling pooling : Pooling.values()) {
+    for (Pooling pooling : List.of(Pooling.MEAN, Pooling.FIRST, Pooling.LAST)) {
       SentenceModules modules =
           new SentenceModules(
               pooling, pooling == Pooling.MEAN, 64, Map.of("query", "q: "), null, "cosine");
