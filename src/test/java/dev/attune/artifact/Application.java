@@ -26,7 +26,13 @@ final class Application {
   /** Artifacts of the test's class path that an application has too, by the start of their file. */
   private static final List<String> DEPENDENCIES =
       List.of(
-          "javacpp-1", "tokenizers-", "aircompressor-", "jackson-", "snakeyaml-", "commons-cli-");
+          "javacpp-1",
+          "tokenizers-",
+          "aircompressor-",
+          "hipparchus-core-",
+          "jackson-",
+          "snakeyaml-",
+          "commons-cli-");
 
   private static final int TIMEOUT_MINUTES = 5;
 

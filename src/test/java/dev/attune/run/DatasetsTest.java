@@ -158,7 +158,7 @@ class DatasetsTest {
         "the first 7 of 30 rows, as --max-train-samples says",
         RunOption.worded(sets.train().reading().findings().get(0).message()));
     assertEquals(
-        "--max-train-samples is 0; it must be at least 1, or left out for all rows",
+        "--max-train-samples is 0; it must be at least 1",
         refusal("classification", reviews(9), "max-train-samples", "0"));
   }
 
