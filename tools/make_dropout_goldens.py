@@ -88,8 +88,8 @@ CASES = {
     "electra": (SEQUENCES, ["hidden_dropout_prob", "attention_probs_dropout_prob"], encoder(2, [1, 3], [0, 1])),
     "albert": (SEQUENCES, ["hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout_prob"], encoder(6, [1], [1])),
     "mpnet": (SEQUENCES, ["hidden_dropout_prob", "attention_probs_dropout_prob"], encoder(2, [1, 3], [0, 1], whole=True)),
-    # Behind the layers a final norm, then what stands before and in the head's norm.
-    "modernbert": (SEQUENCES, ["attention_dropout", "embedding_dropout", "classifier_dropout"], encoder(4, [1], [5])),
+    # The first layer has no norm before attention; behind the layers come a final norm and what stands before the head and in its norm.
+    "modernbert": (SEQUENCES, ["attention_dropout", "embedding_dropout", "classifier_dropout"], encoder(4, [1], [3])),
     # Few positions: batches of any length look at the whole table.
     "deberta_own": (SEQUENCES, ["hidden_dropout_prob", "attention_probs_dropout_prob", "pooler_dropout"], by_distance(2)),
     "gpt2": (TOKENS, ["attn_pdrop", "embd_pdrop", "resid_pdrop"], decoder(2, 5, True, 2, [3, 5])),

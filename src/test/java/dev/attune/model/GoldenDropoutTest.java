@@ -45,6 +45,7 @@ class GoldenDropoutTest {
             "electra",
             "albert",
             "mpnet",
+            "modernbert",
             "deberta_own",
             "gpt2",
             "gpt_neox",
