@@ -165,8 +165,7 @@ public final class DisentangledAttention implements Node {
         qkv.cols(),
         positions.rows.cols(),
         B,
-        // Devices that plan nothing by it say that there is no bound.
-        Math.min(maxLength, qkv.rows()),
+        maxLength,
         heads.heads(),
         heads.headSize(),
         positions.rows.rows(),

@@ -123,9 +123,9 @@ public final class Embedding implements Task {
         changes.apply(SentenceModules.plain()));
   }
 
-  @Override
-  public Embedding on(ModelFolder folder) {
-    if (!choosesPooling
+  /** Refuses a decoder of which nobody says how it makes vectors. */
+  static void checkPooling(ModelFolder folder, boolean isChosen) {
+    if (!isChosen
         && !SentenceModules.areIn(folder.path())
         && Families.of(folder.config()).isDecoder()) {
       throw new InputException(
@@ -135,6 +135,11 @@ public final class Embedding implements Task {
               + Term.POOLING.of("lasttoken")
               + " is usual, for its last token alone sees all others");
     }
+  }
+
+  @Override
+  public Embedding on(ModelFolder folder) {
+    checkPooling(folder, choosesPooling);
     return new Embedding(
         form,
         loss,

@@ -89,16 +89,7 @@ public final class FewShot implements Task {
   @Override
   public FewShot on(ModelFolder folder) {
     Path path = folder.path();
-    if (pooling == null
-        && !SentenceModules.areIn(path)
-        && Families.of(folder.config()).isDecoder()) {
-      throw new InputException(
-          path
-              + " holds a decoder, and no modules.json says how it makes vectors of texts. Say so"
-              + " when you train one: "
-              + Term.POOLING.of("lasttoken")
-              + " is usual, for its last token alone sees all others");
-    }
+    Embedding.checkPooling(folder, pooling != null);
     SentenceModules found = SentenceModules.read(path);
     if (!found.prompt(null).isEmpty()) {
       throw new InputException(
