@@ -102,6 +102,7 @@ class TrainCommand implements Command {
   private static void fill(ObjectNode json, TrainRun.Outcome outcome) {
     TrainResult training = outcome.training();
     json.put("steps", training.steps());
+    json.put("skipped_steps", training.skippedSteps());
     json.put("epochs", training.epochs());
     json.put("train_loss", training.trainLoss());
     ObjectNode eval = json.putObject("eval");

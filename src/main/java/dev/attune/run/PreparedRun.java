@@ -430,7 +430,7 @@ final class PreparedRun implements AutoCloseable {
   private ModelWeights.Loaded loadWeights(HeadChoice head, int threads) {
     ModelWeights.Loaded loaded;
     if (base.isAdapter()) {
-      loaded = AdapterWeights.load(base.path(), base.adapter(), base.base(), model);
+      loaded = AdapterWeights.load(base.path(), base.adapter(), base.base(), model, true);
     } else if (plan.config().flag(RunOption.FROM_SCRATCH)) {
       loaded = ModelWeights.draw(model, plan.trainer().seed());
     } else {
@@ -443,7 +443,8 @@ final class PreparedRun implements AutoCloseable {
                   head.keeps(),
                   plan.lora(),
                   Set.of(),
-                  added == null ? null : added.rows()));
+                  added == null ? null : added.rows(),
+                  true));
     }
     baseDigest = ContentDigest.ofModel(base, data.task().settingsFiles(base), threads);
     return loaded;

@@ -114,6 +114,18 @@ public enum RunOption {
   ADAM_EPSILON("X", "1e-8", "added to the root of the second moment", OnResume.STAYS),
   SGD_MOMENTUM("X", "0.9", "momentum of --optimizer sgd", OnResume.STAYS),
   MAX_GRAD_NORM("X", "1.0", "bound on the gradient norm; 0: none", OnResume.STAYS),
+  ON_NONFINITE(
+      "WHAT",
+      "stop",
+      "a step whose loss or gradient is infinite or NaN changes nothing, and stop ends the run, skip"
+          + " goes on with the next step",
+      OnResume.STAYS),
+  CHECK_NUMERICS(
+      null,
+      "false",
+      "read all that ops make, and name the one that makes the first value that is infinite or NaN;"
+          + " slow",
+      OnResume.MAY_CHANGE),
   LABEL_SMOOTHING("X", "0", "share of a label's weight spread over all labels", OnResume.STAYS),
   MAX_LENGTH("N", "512", "tokens of an example; longer ones are cut, and counted", OnResume.STAYS),
   TRAIN_ON_PROMPT(
