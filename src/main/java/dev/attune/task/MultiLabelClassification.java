@@ -190,12 +190,13 @@ public final class MultiLabelClassification implements Task, Thresholded {
     return purpose == Purpose.PREDICTION
         ? new TextRows(tokenizer, maxLength, false, TargetLayout.NONE, TextRows.NONE)
         : new TextRows(
-            tokenizer,
-            maxLength,
-            false,
-            TargetLayout.numbers(labels.size()),
-            (builder, tokens, dataset, example) ->
-                builder.add(tokens.ids(), tokens.typeIds(), targets(dataset, example)));
+                tokenizer,
+                maxLength,
+                false,
+                TargetLayout.numbers(labels.size()),
+                (builder, tokens, dataset, example) ->
+                    builder.add(tokens.ids(), tokens.typeIds(), targets(dataset, example)))
+            .targets("several of " + labels.names());
   }
 
   /** 1 for each label that the example has (K). */
