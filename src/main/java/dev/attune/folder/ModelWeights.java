@@ -62,8 +62,9 @@ public final class ModelWeights {
     List<String> unused = new ArrayList<>();
     AdapterStart.check(parameters, how.lora());
     AdapterStart start = new AdapterStart(parameters, how.lora());
-    try (WeightSource source = open(folder, how.finite())) {
-      String wrapper = wrapper(source);
+    try (WeightSource opened = open(folder, how.finite())) {
+      String wrapper = wrapper(opened);
+      WeightSource source = OriginalSource.of(opened, model, wrapper);
       for (Segment segment : parameters.segments()) {
         if (LoraConfig.isAdapter(segment.name())) {
           continue;

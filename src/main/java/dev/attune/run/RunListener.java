@@ -97,6 +97,9 @@ public interface RunListener extends TrainListener {
    */
   default void onTransfer(long doneBytes, long totalBytes, double bytesPerSecond) {}
 
+  /** How far it is with tokenising training data; heard after some rows each, and at the end. */
+  default void onTokenised(int doneRows, int totalRows) {}
+
   /** The report on the data, before the first step. */
   void onDataReport(DataReport report);
 
