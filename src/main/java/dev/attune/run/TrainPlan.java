@@ -64,6 +64,7 @@ record TrainPlan(
     checkLength(config);
     checkLogging(config);
     checkRetries(config);
+    Reporting.of(config);
     return new TrainPlan(
         config,
         task,
