@@ -132,10 +132,10 @@ attune_status attune_copy(attune_context* ctx, void* out, const void* inp, int64
 // out (N,F) dtype = act(pre), pre (N,F) dtype = inp (N,C) dtype * weight (F,C)^T + bias (F) f32.
 // weight is weight_dtype (f32 master, or frozen: bf16, or NF4 or INT8 as attune_quantize lays it out); in bf16 its
 // values are rounded to bf16 before the product. bias may be null. pre may be null: it is only stored, for backward,
-// where given. The activation is computed from pre as stored (rounded to dtype). On the CPU few rows (N up to 16)
-// stream the weight and many pack it, and the two sum in different orders (in bf16 at the level amx in the same);
-// within each a row of out depends on its row of inp and on the weight alone, bit for bit, whatever N is and whatever
-// the other rows hold.
+// where given. The activation is computed from pre as stored (rounded to dtype). On the CPU few rows (N up to 16, or
+// 32 where there is AVX-512 and the weight has plain elements) stream the weight and many pack it, and the two sum in
+// different orders (in bf16 at the level amx in the same); within each a row of out depends on its row of inp and on
+// the weight alone, bit for bit, whatever N is and whatever the other rows hold.
 attune_status attune_linear_fwd(attune_context* ctx, void* out, void* pre, const void* inp, const void* weight,
                                 const float* bias, int64_t N, int64_t C, int64_t F, int32_t activation, int32_t dtype,
                                 int32_t weight_dtype);
@@ -541,16 +541,22 @@ attune_status attune_sum_of_squares_rows(attune_context* ctx, double* out, const
 //   w -= lr * weight_decay * w;  g = grad_scale * grad;  m += (1 - beta1) (g - m);
 //   v = beta2 v + (1 - beta2) g^2;  w -= (lr / bias_correction1) * m / (sqrt(v) / sqrt(bias_correction2) + eps)
 // over count elements; shadow (bf16, may be null) receives the rounded new w in the same pass.
-attune_status attune_adamw(attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
-                           int64_t count, float beta1, float beta2, float eps, float weight_decay, float lr_factor);
+// `moments` is the type of m and v. As bf16 they are widened, and the new ones rounded at random after w has taken
+// them: to the neighbour above with the probability of their distance from the one below, so that a change of a
+// thousandth, which rounding to the nearest would lose each time, counts in the mean. Element i adds to the bits of m
+// the low half of word e % 4 of block e / 4, e = first + i, to those of v the high half, and cuts. Without use where m
+// and v are f32.
+attune_status attune_adamw(attune_context* ctx, float* weight, void* m, void* v, void* shadow, const float* grad,
+                           int64_t count, float beta1, float beta2, float eps, float weight_decay, float lr_factor,
+                           int64_t seed, int64_t stream, int64_t first, int32_t moments);
 
 // AdamW over a table (V,C) whose gradient is zero outside the rows with row_state 2. row_state (V) u8:
 // 0 = never had a gradient (m = v = 0: only the decay applies, m and v are not touched), 1 = had one
 // in an earlier step (grad taken as zero, not read), 2 = has one in this step. Equal to attune_adamw
-// on a dense gradient, bit for bit.
-attune_status attune_adamw_rows(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
+// on a dense gradient with first = 0, bit for bit.
+attune_status attune_adamw_rows(attune_context* ctx, float* weight, void* m, void* v, const float* grad,
                                 const uint8_t* row_state, int64_t V, int64_t C, float beta1, float beta2, float eps,
-                                float weight_decay, float lr_factor);
+                                float weight_decay, float lr_factor, int64_t seed, int64_t stream, int32_t moments);
 
 // Stochastic gradient descent with momentum (PyTorch's): g = grad_scale grad + weight_decay w;
 // buf = momentum buf + g, where buf is zero before the first step; w -= lr (nesterov ? g + momentum buf : buf).

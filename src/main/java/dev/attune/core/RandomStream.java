@@ -17,6 +17,8 @@ public enum RandomStream {
   TRAINING_MASKS(-5),
   /** Which pairs of labelled rows are learned, and their order. */
   CONTRASTIVE_PAIRS(-6),
+  /** Which way an optimizer's moments are rounded. */
+  MOMENTS(-7),
   /** New weights. */
   WEIGHTS(-64),
   /** Texts of benchmarks. */
