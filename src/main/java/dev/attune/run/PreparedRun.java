@@ -94,6 +94,7 @@ final class PreparedRun implements AutoCloseable {
     TrainPlan plan = base.isAdapter() ? asked.continuing(base) : asked.ofModel();
     RunConfig config = plan.config();
     plan.freezing().check(Families.layers(base.config()));
+    LargeData large = new LargeData(config, listener);
     Subject subject =
         Subject.of(
             plan,
@@ -101,7 +102,8 @@ final class PreparedRun implements AutoCloseable {
             Datasets.read(
                 Fetched.data(config, fetching),
                 datasets,
-                plan.task().generates() && base.hasChatTemplate()),
+                plan.task().generates() && base.hasChatTemplate(),
+                large.rows()),
             fold);
     Task task = subject.data().task();
     HeadChoice head = subject.head();
@@ -128,7 +130,7 @@ final class PreparedRun implements AutoCloseable {
                   plan.dropout(),
                   builder(plan, base, session)));
       PreparedRun run = new PreparedRun(plan, base, data, output, session, tokenizer, added, model);
-      run.load(head, listener);
+      run.load(head, large, listener);
       return run;
     } catch (RuntimeException | Error e) {
       opening.closeAfter(e);
@@ -358,14 +360,15 @@ final class PreparedRun implements AutoCloseable {
   }
 
   /** Loads the weights while the text is tokenised; then tells what both found. */
-  private void load(HeadChoice head, RunListener listener) {
+  private void load(HeadChoice head, LargeData large, RunListener listener) {
     RunConfig config = plan.config();
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     Background<ModelWeights.Loaded> weights =
         Background.start("attune-weights", () -> loadWeights(head, threads));
     ModelWeights.Loaded loaded;
     try {
-      report = data.encode(config, tokenizer, maxLength(), threads);
+      report =
+          data.encode(config, tokenizer, maxLength(), threads, large.tokens(), listener::onTokenised);
     } finally {
       loaded = weights.join();
     }
@@ -430,7 +433,7 @@ final class PreparedRun implements AutoCloseable {
   private ModelWeights.Loaded loadWeights(HeadChoice head, int threads) {
     ModelWeights.Loaded loaded;
     if (base.isAdapter()) {
-      loaded = AdapterWeights.load(base.path(), base.adapter(), base.base(), model);
+      loaded = AdapterWeights.load(base.path(), base.adapter(), base.base(), model, true);
     } else if (plan.config().flag(RunOption.FROM_SCRATCH)) {
       loaded = ModelWeights.draw(model, plan.trainer().seed());
     } else {
@@ -443,7 +446,8 @@ final class PreparedRun implements AutoCloseable {
                   head.keeps(),
                   plan.lora(),
                   Set.of(),
-                  added == null ? null : added.rows()));
+                  added == null ? null : added.rows(),
+                  true));
     }
     baseDigest = ContentDigest.ofModel(base, data.task().settingsFiles(base), threads);
     return loaded;
