@@ -57,8 +57,8 @@ struct AdamW {
       // No indexing by a variable: it would put the block into memory.
       const uint32_t bits =
           word < 2 ? (word == 0 ? block.word[0] : block.word[1]) : (word == 2 ? block.word[2] : block.word[3]);
-      mean[k] = __uint_as_float((__float_as_uint(mean[k]) + (bits & 0xFFFFu)) & 0xFFFF0000u);
-      square[k] = __uint_as_float((__float_as_uint(square[k]) + (bits >> 16)) & 0xFFFF0000u);
+      mean[k] = as_float((as_bits(mean[k]) + (bits & 0xFFFFu)) & 0xFFFF0000u);
+      square[k] = as_float((as_bits(square[k]) + (bits >> 16)) & 0xFFFF0000u);
     }
   }
 
