@@ -293,16 +293,15 @@ void forward(attune_context* ctx, const T* inp, V weight, int64_t N, int64_t C, 
   int64_t block = block_depth(C, Product::kDepth, kBlockSteps<Product>);
   // Words of codes do not straddle blocks of the depth, nor do chunks of them straddle scales.
   if constexpr (kCoded<V>) block = round_up(block, 2 * QuantizedLayout::kBlock);
+  if (N <= kFewRows) {
 #if defined(__AVX512F__)
-  if constexpr (kCoded<V>) {
-    if (N <= kFewRows) {
+    if constexpr (kCoded<V>) {
       few_product<Product>(ctx, inp, N, C, F, block, CodedWeight<Product, V>{weight, kRoundWeight<T>}, epilogue);
-      return;
-    }
-  } else
+    } else
 #endif
-      if (N <= kDotRows) {
-    dot_product<Product, kRoundWeight<T>>(ctx, inp, N, C, F, weight, epilogue);
+    {
+      dot_product<Product, kRoundWeight<T>>(ctx, inp, N, C, F, weight, epilogue);
+    }
     return;
   }
   const auto pack = [&](uint32_t* panels, int64_t panel_cells, float* unpacked, int64_t f, int64_t columns, int64_t k,

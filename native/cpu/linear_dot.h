@@ -30,7 +30,6 @@ namespace ATTUNE_ISA {
 // activations and a panel of the weight stay in the first-level cache until they have met, and rows of activations are
 // copied to lie side by side: where rows are a multiple of a page apart, they share few sets of that cache.
 #if defined(__AVX512F__)
-constexpr int64_t kDotRows = 32;  // of activations at most
 constexpr bool kDotStaged = false;
 constexpr int64_t kDotDepth = 65536, kDotWholeDepth = 65536;
 constexpr int kOneRowColumns = 8;
@@ -40,7 +39,6 @@ struct DotShape {
   static constexpr int kRows = 6, kColumns = 4;
 };
 #else
-constexpr int64_t kDotRows = kFewRows;
 constexpr bool kDotStaged = true;
 constexpr int64_t kDotDepth = 256, kDotWholeDepth = 1024;  // at once, and where it need not be cut
 constexpr int kOneRowColumns = W < 8 ? 4 : 8;
@@ -286,10 +284,10 @@ class DotProduct {
   static constexpr int64_t kStagedDepth = 65536;  // of which all is staged at once
 
   struct Scratch {
-    vf chains[kDotRows * kDotPanel];
-    float sums[kDotRows * kColumns];
+    vf chains[kFewRows * kDotPanel];
+    float sums[kFewRows * kColumns];
     Element copy[kDotPanel * kDotDepth];
-    float staged[kDotStaged ? kDotRows * kStagedDepth : 1];
+    float staged[kDotStaged ? kFewRows * kStagedDepth : 1];
   };
   static_assert(sizeof(Scratch) <= kWorkspaceBytes, "scratch of few rows");
 
@@ -408,7 +406,7 @@ class DotProduct {
   int lines_, interval_;
 };
 
-// out = epilogue(inp (N, depth) * weight (columns, depth)^T) for N up to kDotRows. The epilogue is that of the packed
+// out = epilogue(inp (N, depth) * weight (columns, depth)^T) for N up to kFewRows. The epilogue is that of the packed
 // products.
 template <class Product, bool kRound, class T, class V>
 static void dot_product(attune_context* ctx, const T* inp, int64_t N, int64_t depth, int64_t columns, V weight,

@@ -132,10 +132,10 @@ attune_status attune_copy(attune_context* ctx, void* out, const void* inp, int64
 // out (N,F) dtype = act(pre), pre (N,F) dtype = inp (N,C) dtype * weight (F,C)^T + bias (F) f32.
 // weight is weight_dtype (f32 master, or frozen: bf16, or NF4 or INT8 as attune_quantize lays it out); in bf16 its
 // values are rounded to bf16 before the product. bias may be null. pre may be null: it is only stored, for backward,
-// where given. The activation is computed from pre as stored (rounded to dtype). On the CPU few rows (N up to 16, or
-// 32 where there is AVX-512 and the weight has plain elements) stream the weight and many pack it, and the two sum in
-// different orders (in bf16 at the level amx in the same); within each a row of out depends on its row of inp and on
-// the weight alone, bit for bit, whatever N is and whatever the other rows hold.
+// where given. The activation is computed from pre as stored (rounded to dtype). On the CPU few rows (N up to 16)
+// stream the weight and many pack it, and the two sum in different orders (in bf16 at the level amx in the same);
+// within each a row of out depends on its row of inp and on the weight alone, bit for bit, whatever N is and whatever
+// the other rows hold.
 attune_status attune_linear_fwd(attune_context* ctx, void* out, void* pre, const void* inp, const void* weight,
                                 const float* bias, int64_t N, int64_t C, int64_t F, int32_t activation, int32_t dtype,
                                 int32_t weight_dtype);
