@@ -164,12 +164,7 @@ final class MetricsFile implements AutoCloseable {
       line.put("step", step.step()).put("epoch", step.epoch()).put("skipped", true);
       line.put("learning_rate", step.learningRate()).put("tokens", step.tokens());
       append(line);
-      next.onSkipped(step, skipped);
-    }
-
-    @Override
-    public void onLossSpike(Step step, double usual) {
-      next.onLossSpike(step, usual);
+      super.onSkipped(step, skipped);
     }
 
     @Override
