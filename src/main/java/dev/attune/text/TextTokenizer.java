@@ -113,6 +113,7 @@ public final class TextTokenizer implements AutoCloseable {
     this.typeIds = typeIdsInUse(modelConfig, config);
     this.truncatesLeft = "left".equals(config.path("truncation_side").asText());
     this.prefixesWords = isByteLevelWithoutPrefix(this.json);
+    TokenizerCheck.check(folder.resolve("tokenizer.json"), this.json);
     NativeTokenizers.load();
     long created;
     try {
