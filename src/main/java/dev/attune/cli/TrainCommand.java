@@ -124,6 +124,7 @@ class TrainCommand implements Command {
   private static void fill(ObjectNode json, TrainRun.Outcome outcome) {
     TrainResult training = outcome.training();
     json.put("steps", training.steps());
+    json.put("skipped_steps", training.skippedSteps());
     json.put("epochs", training.epochs());
     json.put("train_loss", training.trainLoss());
     ObjectNode eval = json.putObject("eval");
@@ -249,12 +250,14 @@ class TrainCommand implements Command {
   /** Prints a run as it goes. */
   private static final class View implements RunListener {
     private static final long PLAIN_LINE_NANOS = 10_000_000_000L;
+    private static final long PROGRESS_NANOS = 100_000_000L;
 
     private final Console console;
     private final StopSignal signal;
     private final FetchView fetching;
     private final TypedLines typed = new TypedLines();
     private long lastLine = System.nanoTime();
+    private long lastProgress;
 
     View(Console console, StopSignal signal) {
       this.console = console;
@@ -269,6 +272,16 @@ class TrainCommand implements Command {
             "interrupted while fetching; what has arrived is kept, and the same command goes on");
       }
       fetching.transferred(doneBytes, totalBytes, bytesPerSecond);
+    }
+
+    @Override
+    public void onTokenised(int doneRows, int totalRows) {
+      if (doneRows == totalRows || System.nanoTime() - lastProgress > PROGRESS_NANOS) {
+        lastProgress = System.nanoTime();
+        console.progress(
+            (double) doneRows / Math.max(1, totalRows),
+            String.format(Locale.ROOT, "tokenising  %,d of %,d rows", doneRows, totalRows));
+      }
     }
 
     @Override

@@ -17,6 +17,8 @@ public enum RandomStream {
   TRAINING_MASKS(-5),
   /** Which pairs of labelled rows are learned, and their order. */
   CONTRASTIVE_PAIRS(-6),
+  /** Which source each row of interleaved data is of. */
+  INTERLEAVING(-7),
   /** New weights. */
   WEIGHTS(-64),
   /** Texts of benchmarks. */

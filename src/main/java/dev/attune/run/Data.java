@@ -1,5 +1,6 @@
 package dev.attune.run;
 
+import dev.attune.batch.EncodedCache;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.core.DType;
@@ -24,6 +25,7 @@ import java.util.function.BiConsumer;
 /** A training run's data: read, checked, tokenised. */
 final class Data {
   private final Task task;
+  private final DataReport.Builder report;
   private final Dataset train;
   private final Dataset validation;
   private final Dataset test;
@@ -36,6 +38,7 @@ final class Data {
 
   private Data(Task task, Dataset train, Dataset validation, Dataset test) {
     this.task = task;
+    this.report = DataReport.builder(task);
     this.train = train;
     this.validation = validation;
     this.test = test;
@@ -53,10 +56,21 @@ final class Data {
     return task;
   }
 
-  /** Tokenises everything; returns the full report, which has no fatal findings. */
-  DataReport encode(RunConfig config, TextTokenizer tokenizer, int maxLength, int threads) {
-    encodedTrain =
-        new Encoder(task.encoder(tokenizer, maxLength, Purpose.TRAINING), threads).encode(train);
+  /**
+   * Tokenises everything; returns the full report, which has no fatal findings.
+   *
+   * @param cache of large training data
+   * @param progress hears how far training data are
+   */
+  DataReport encode(
+      RunConfig config,
+      TextTokenizer tokenizer,
+      int maxLength,
+      int threads,
+      EncodedCache cache,
+      Encoder.Progress progress) {
+    Encoder learned = new Encoder(task.encoder(tokenizer, maxLength, Purpose.TRAINING), threads);
+    encodedTrain = cache.encode(learned, train, tokenizer.content(), progress);
     Encoder measured = new Encoder(task.encoder(tokenizer, maxLength, Purpose.EVALUATION), threads);
     encodedFitting = task.isFitted() ? measured.encode(train) : null;
     encodedValidation = validation == null ? null : measured.encode(validation);
@@ -91,19 +105,18 @@ final class Data {
 
   private DataReport report(
       RunConfig config, EncodedDataset a, EncodedDataset b, EncodedDataset c, int maxLength) {
-    DataReport.Builder builder = DataReport.builder(task);
     if (maxLength > 0) {
-      builder.maxLength(maxLength);
+      report.maxLength(maxLength);
     }
-    builder.batchSize(Math.max(1, config.smallInteger(RunOption.BATCH_SIZE)));
-    builder.train(train, a == null ? null : a.lengths());
+    report.batchSize(Math.max(1, config.smallInteger(RunOption.BATCH_SIZE)));
+    report.train(train, a == null ? null : a.lengths());
     if (validation != null) {
-      builder.validation(validation, b == null ? null : b.lengths());
+      report.validation(validation, b == null ? null : b.lengths());
     }
     if (test != null) {
-      builder.test(test, c == null ? null : c.lengths());
+      report.test(test, c == null ? null : c.lengths());
     }
-    return builder.build();
+    return report.build();
   }
 
   /** Checks token ids against the model, for folders whose tokenizer is another model's. */

@@ -157,6 +157,16 @@ final class MetricsFile implements AutoCloseable {
       super.onStep(step);
     }
 
+    /** JSON has no number for its loss. */
+    @Override
+    public void onSkipped(Step step, long skipped) {
+      ObjectNode line = JsonNodeFactory.instance.objectNode();
+      line.put("step", step.step()).put("epoch", step.epoch()).put("skipped", true);
+      line.put("learning_rate", step.learningRate()).put("tokens", step.tokens());
+      append(line);
+      super.onSkipped(step, skipped);
+    }
+
     @Override
     public void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best) {
       ObjectNode line = JsonNodeFactory.instance.objectNode();

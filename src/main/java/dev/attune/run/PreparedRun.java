@@ -98,6 +98,7 @@ final class PreparedRun implements AutoCloseable {
     TrainPlan plan = base.isAdapter() ? asked.continuing(base) : asked.ofModel();
     RunConfig config = plan.config();
     plan.freezing().check(Families.layers(base.config()));
+    LargeData large = new LargeData(config, listener);
     Subject subject =
         Subject.of(
             plan,
@@ -105,7 +106,8 @@ final class PreparedRun implements AutoCloseable {
             Datasets.read(
                 Fetched.data(config, fetching),
                 datasets,
-                plan.task().generates() && base.hasChatTemplate()),
+                plan.task().generates() && base.hasChatTemplate(),
+                large.rows()),
             fold);
     Task task = subject.data().task();
     HeadChoice head = subject.head();
@@ -138,7 +140,7 @@ final class PreparedRun implements AutoCloseable {
                   builder(plan, base, session)));
       PreparedRun run = new PreparedRun(plan, base, data, output, session, tokenizer, added, model);
       run.trace = trace;
-      run.load(head, listener);
+      run.load(head, large, listener);
       return run;
     } catch (RuntimeException | Error e) {
       opening.closeAfter(e);
@@ -368,14 +370,15 @@ final class PreparedRun implements AutoCloseable {
   }
 
   /** Loads the weights while the text is tokenised; then tells what both found. */
-  private void load(HeadChoice head, RunListener listener) {
+  private void load(HeadChoice head, LargeData large, RunListener listener) {
     RunConfig config = plan.config();
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     Background<ModelWeights.Loaded> weights =
         Background.start("attune-weights", () -> loadWeights(head, threads));
     ModelWeights.Loaded loaded;
     try {
-      report = data.encode(config, tokenizer, maxLength(), threads);
+      report =
+          data.encode(config, tokenizer, maxLength(), threads, large.tokens(), listener::onTokenised);
     } finally {
       loaded = weights.join();
     }
@@ -440,7 +443,7 @@ final class PreparedRun implements AutoCloseable {
   private ModelWeights.Loaded loadWeights(HeadChoice head, int threads) {
     ModelWeights.Loaded loaded;
     if (base.isAdapter()) {
-      loaded = AdapterWeights.load(base.path(), base.adapter(), base.base(), model);
+      loaded = AdapterWeights.load(base.path(), base.adapter(), base.base(), model, true);
     } else if (plan.config().flag(RunOption.FROM_SCRATCH)) {
       loaded = ModelWeights.draw(model, plan.trainer().seed());
     } else {
@@ -453,7 +456,8 @@ final class PreparedRun implements AutoCloseable {
                   head.keeps(),
                   plan.lora(),
                   Set.of(),
-                  added == null ? null : added.rows()));
+                  added == null ? null : added.rows(),
+                  true));
     }
     baseDigest = ContentDigest.ofModel(base, data.task().settingsFiles(base), threads);
     return loaded;

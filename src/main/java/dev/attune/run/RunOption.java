@@ -20,7 +20,7 @@ public enum RunOption {
       "TASK",
       "classification",
       "classification, multi-label-classification, regression, token-classification,"
-          + " question-answering, causal-lm, masked-lm, embedding or few-shot",
+          + " question-answering, causal-lm, masked-lm, embedding, few-shot or few-shot-multi-label",
       OnResume.STAYS),
   TRAIN_FILE(
       "FILE",
@@ -77,6 +77,17 @@ public enum RunOption {
       "cross-validation: K runs, each evaluated on another part of the training file; 0: none",
       OnResume.STAYS),
   KEEP_FOLD_MODELS(null, "false", "leave the model of each fold of --k-fold", OnResume.MAY_CHANGE),
+  INTERLEAVE_PROBS(
+      "LIST",
+      null,
+      "draw each training row from one of several --train-file, with these probabilities: 0.7,0.3",
+      OnResume.STAYS),
+  STOPPING_STRATEGY(
+      "NAME",
+      "first_exhausted",
+      "when --interleave-probs has drawn enough: first_exhausted (of the files), or all_exhausted,"
+          + " where shorter ones begin again",
+      OnResume.STAYS),
   MAX_TRAIN_SAMPLES("N", null, "train on the first N rows only", OnResume.STAYS),
   MAX_EVAL_SAMPLES("N", null, "evaluate on the first N rows only", OnResume.BY_CONTENT),
   EPOCHS("N", "3", "passes over the training data; 0.5 is half of one", OnResume.MAY_GROW),
@@ -114,6 +125,18 @@ public enum RunOption {
   ADAM_EPSILON("X", "1e-8", "added to the root of the second moment", OnResume.STAYS),
   SGD_MOMENTUM("X", "0.9", "momentum of --optimizer sgd", OnResume.STAYS),
   MAX_GRAD_NORM("X", "1.0", "bound on the gradient norm; 0: none", OnResume.STAYS),
+  ON_NONFINITE(
+      "WHAT",
+      "stop",
+      "a step whose loss or gradient is infinite or NaN changes nothing, and stop ends the run, skip"
+          + " goes on with the next step",
+      OnResume.STAYS),
+  CHECK_NUMERICS(
+      null,
+      "false",
+      "read all that ops make, and name the one that makes the first value that is infinite or NaN;"
+          + " slow",
+      OnResume.MAY_CHANGE),
   LABEL_SMOOTHING("X", "0", "share of a label's weight spread over all labels", OnResume.STAYS),
   MAX_LENGTH("N", "512", "tokens of an example; longer ones are cut, and counted", OnResume.STAYS),
   TRAIN_ON_PROMPT(

@@ -18,6 +18,7 @@ import dev.attune.task.Tasks;
 import dev.attune.train.TrainerConfig;
 import dev.attune.train.TrainerConfig.Evaluations;
 import dev.attune.train.TrainerConfig.Evaluations.When;
+import dev.attune.train.TrainerConfig.Guards;
 import dev.attune.train.TrainerConfig.Rates;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -171,7 +172,17 @@ record TrainPlan(
         config.integer(RunOption.SEED),
         !config.flag(RunOption.NO_SHUFFLE),
         evaluations(config),
-        config.integer(RunOption.SAVE_STEPS));
+        config.integer(RunOption.SAVE_STEPS),
+        new Guards(skipsNonFinite(config), config.flag(RunOption.CHECK_NUMERICS)));
+  }
+
+  private static boolean skipsNonFinite(RunConfig config) {
+    String way = config.text(RunOption.ON_NONFINITE);
+    if (!way.equals("stop") && !way.equals("skip")) {
+      throw new InputException(
+          RunOption.ON_NONFINITE + " is '" + way + "'; allowed are stop and skip");
+    }
+    return way.equals("skip");
   }
 
   private static Rates rates(RunConfig config) {

@@ -17,6 +17,16 @@ public class ForwardingListener implements TrainListener {
   }
 
   @Override
+  public void onSkipped(Step step, long skipped) {
+    next.onSkipped(step, skipped);
+  }
+
+  @Override
+  public void onLossSpike(Step step, double usual) {
+    next.onLossSpike(step, usual);
+  }
+
+  @Override
   public void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best) {
     next.onEvaluation(step, epoch, metrics, best);
   }

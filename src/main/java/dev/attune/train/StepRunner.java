@@ -10,8 +10,10 @@ import dev.attune.kernels.Results;
 import dev.attune.kernels.calls.StepCall;
 import dev.attune.model.Inputs;
 import dev.attune.optim.GradientNorm;
+import dev.attune.store.FiniteValues;
 import dev.attune.store.Parameters;
 import dev.attune.store.RowSparse;
+import dev.attune.tape.NonFiniteException;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.task.Objective;
@@ -98,14 +100,15 @@ final class StepRunner implements AutoCloseable {
   }
 
   /**
-   * @param records whether work that recurs is recorded where the backend can; else it runs call by
+   * @param asked whether work that recurs is recorded where the backend can; else it runs call by
    *     call
    */
-  StepRunner(TrainingParts parts, boolean records) {
+  StepRunner(TrainingParts parts, boolean asked) {
     this.parts = parts;
     this.parameters = parts.parameters();
     this.backend = parameters.backend();
     Recorder recorder = backend.recorder();
+    boolean records = asked && !parts.tape().checksNumerics();
     this.recorded = recorder != null && records ? new RecordedWork(recorder, parameters) : null;
     this.lead = recorder == null ? 0 : DEVICE_LEAD;
     this.staging = new Staging(backend);
@@ -219,6 +222,7 @@ final class StepRunner implements AutoCloseable {
     tape.begin(true);
     Tensor output = parts.model().forward(tape, inputs);
     int losses = parts.objective().apply(tape, parts.model(), output, staging);
+    tape.checkNumerics("the loss", "rows", staging.losses(), losses, 1);
     backend.run(new StepCall.Watch(staging.losses(), losses));
     phases.enter(Phase.BACKWARD);
     tape.backward();
@@ -231,12 +235,34 @@ final class StepRunner implements AutoCloseable {
   private void update(int sparseRows) {
     phases.enter(Phase.OPTIMIZER);
     parameters.zeroUnwritten();
+    if (parts.tape().checksNumerics()) {
+      checkGradients();
+    }
     gradientNorm.clip(sparseRows, parts.maxGradNorm());
     parts.optimizer().step();
     parameters.forgetWritten();
     if (parameters.rowSparse() != null) {
       parameters.rowSparse().zeroGradients(sparseRows);
     }
+  }
+
+  /** The gradients of activations were looked at on the way; this is what became of them. */
+  private void checkGradients() {
+    FiniteValues.badGradient(parameters)
+        .ifPresent(
+            name -> {
+              throw new NonFiniteException(
+                  "the gradient of " + name + " holds the first values that are not finite");
+            });
+  }
+
+  /**
+   * After a result that was not finite, whose step has changed nothing: updates go on with the next
+   * step, and count as if there had been none.
+   */
+  void skip() {
+    backend.run(new StepCall.Reset());
+    parts.optimizer().restore(parts.optimizer().steps() - 1);
   }
 
   private void finish(Update update) {
