@@ -118,7 +118,11 @@ public enum RunOption {
       OnResume.STAYS),
   WARMUP_RATIO("X", "0.1", "share of the steps that warm up", OnResume.STAYS),
   WARMUP_STEPS("N", "-1", "steps that warm up, in place of --warmup-ratio", OnResume.STAYS),
-  OPTIMIZER("KIND", "adamw", "adamw or sgd", OnResume.STAYS),
+  OPTIMIZER(
+      "KIND",
+      "adamw",
+      "adamw, adamw-bf16 (whose moments take half the memory) or sgd",
+      OnResume.STAYS),
   WEIGHT_DECAY("X", "0.01", "decay of matrices and embeddings", OnResume.STAYS),
   ADAM_BETA1("X", "0.9", "decay of the first moment", OnResume.STAYS),
   ADAM_BETA2("X", "0.999", "decay of the second moment", OnResume.STAYS),
