@@ -8,6 +8,7 @@ import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
+import dev.attune.data.RowCache;
 import dev.attune.data.Example;
 import dev.attune.data.LabelNames;
 import dev.attune.folder.ContentDigest;
@@ -124,7 +125,8 @@ public final class CrossValidation {
         Datasets.read(
                 Fetched.data(config, fetching),
                 datasets,
-                plan.task().generates() && base.hasChatTemplate())
+                plan.task().generates() && base.hasChatTemplate(),
+                RowCache.none())
             .train();
     Map<Fact, String> facts = facts(base, rows, asked);
     Compute compute = asked.goingOn(facts.get(Fact.BACKEND), facts.get(Fact.PRECISION));
@@ -415,6 +417,11 @@ public final class CrossValidation {
     @Override
     public void onTrouble(String note) {
       next.onTrouble(note);
+    }
+
+    @Override
+    public void onTokenised(int doneRows, int totalRows) {
+      next.onTokenised(doneRows, totalRows);
     }
 
     @Override

@@ -104,7 +104,7 @@ class GoldenAdapterTest {
     try (Model model = Families.create(backend, json, task.head(), 5, null, builder);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1);
         Staging staging = new Staging(backend)) {
-      AdapterWeights.load(adapter, config, base, model);
+      AdapterWeights.load(adapter, config, base, model, false);
       Parameters parameters = model.parameters();
       parameters.enableTraining();
       Batch batch = GoldenBatch.of(sequences, task, model.positionOffset());
@@ -171,7 +171,7 @@ class GoldenAdapterTest {
                 null);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1);
         Staging staging = new Staging(backend)) {
-      AdapterWeights.load(adapter, config, base, model);
+      AdapterWeights.load(adapter, config, base, model, false);
       AdapterWeights.merge(model, config.lora());
       for (Segment segment : plain.parameters().segments()) {
         Segment merged = model.parameters().segment(segment.name());
