@@ -378,7 +378,8 @@ final class PreparedRun implements AutoCloseable {
     ModelWeights.Loaded loaded;
     try {
       report =
-          data.encode(config, tokenizer, maxLength(), threads, large.tokens(), listener::onTokenised);
+          data.encode(
+              config, tokenizer, maxLength(), threads, large.tokens(), listener::onTokenised);
     } finally {
       loaded = weights.join();
     }
