@@ -71,6 +71,27 @@ class TokenizerCheckTest {
     assertTrue(message.contains(reason), message);
   }
 
+  /** Of these the native parser of a decoder does not say that it cannot read them: it panics. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '^',
+      quoteCharacter = '`',
+      value = {
+        "{\"type\": \"ByteLevel\", \"a\": 1e999} ^ has a number that is out of range",
+        "{\"type\": \"ByteLevel\", \"a\": \"\\ud800\"} ^ has half of a character",
+        "{\"type\": \"ByteLevel\" \"a\": true} ^ is not a tokenizer that",
+      })
+  void aDecoderThatCannotBeParsedIsRefused(String decoder, String reason) throws Exception {
+    Files.writeString(
+        folder.resolve("tokenizer.json"),
+        "{\"version\": \"1.0\", \"decoder\": "
+            + decoder
+            + ", \"model\": {\"type\": \"WordLevel\", \"vocab\": {\"a\": 0}, \"unk_token\": \"a\"}}");
+    String message =
+        assertThrows(InputException.class, () -> TextTokenizer.open(folder)).getMessage();
+    assertTrue(message.contains(reason), message);
+  }
+
   @Test
   void aFileThatIsNoJsonIsRefused() throws Exception {
     Files.writeString(folder.resolve("tokenizer.json"), "{\"version\": \"1.0\", ");
