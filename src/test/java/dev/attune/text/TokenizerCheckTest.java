@@ -30,12 +30,12 @@ class TokenizerCheckTest {
   private TextTokenizer open(String postProcessor) throws Exception {
     Files.writeString(
         folder.resolve("tokenizer.json"),
-        """
-        {"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
-         "normalizer": null, "pre_tokenizer": {"type": "Whitespace"}, "post_processor": %s,
-         "decoder": null,
-         "model": {"type": "WordLevel", "vocab": {"a": 0, "[SEP]": 1, "[UNK]": 2}, "unk_token": "[UNK]"}}
-        """
+"""
+{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+ "normalizer": null, "pre_tokenizer": {"type": "Whitespace"}, "post_processor": %s,
+ "decoder": null,
+ "model": {"type": "WordLevel", "vocab": {"a": 0, "[SEP]": 1, "[UNK]": 2}, "unk_token": "[UNK]"}}
+"""
             .formatted(postProcessor));
     return TextTokenizer.open(folder);
   }
@@ -86,7 +86,8 @@ class TokenizerCheckTest {
         folder.resolve("tokenizer.json"),
         "{\"version\": \"1.0\", \"decoder\": "
             + decoder
-            + ", \"model\": {\"type\": \"WordLevel\", \"vocab\": {\"a\": 0}, \"unk_token\": \"a\"}}");
+            + ", \"model\": {\"type\": \"WordLevel\", \"vocab\": {\"a\": 0}, \"unk_token\":"
+            + " \"a\"}}");
     String message =
         assertThrows(InputException.class, () -> TextTokenizer.open(folder)).getMessage();
     assertTrue(message.contains(reason), message);
