@@ -154,6 +154,26 @@ attune_status attune_linear_bwd_weight(attune_context* ctx, float* dweight, floa
                                        const void* inp, int64_t N, int64_t C, int64_t F, int32_t accumulate,
                                        int32_t dtype);
 
+// ---- products of integers (no kernel for CUDA) -------------------------------------------------------
+
+// A weight (F,C), C at most 65536, in int8 for products of integers. Its rows are quantized one by one, as those of
+// activations are: scale = absmax / 127, code = value * (127 / absmax) to the nearest integer, of two as near the even
+// one; a row whose absmax is below 2^-100 has scale 0 and codes 0. Layout: strips of 16 rows (rows past F, and elements
+// past C, are 0), each, with Cp = C rounded up to 4 and every strip a multiple of 64 bytes long:
+//   int8 codes (Cp / 4, 16, 4), where [s][r][i] is element 4s + i of row r; f32 scales (16); i32 sums of a row's codes
+//   (16).
+// So (F + 15) / 16 * (16 Cp + 128) bytes, and rows from a multiple of 16 on are a weight themselves. A NaN or an
+// infinity is INVALID_ARGUMENT.
+attune_status attune_linear_int8_pack(attune_context* ctx, void* out, const float* inp, int64_t F, int64_t C);
+
+// out (N,F) f32 = act(sum * inp_scale * weight_scale + bias (F) f32), sum the exact i32 product of the codes of a row
+// of inp (N,C) f32, quantized as above, and of a row of weight; the factors in this order, each rounded to f32. bias
+// may be null. A row of inp with a NaN or an infinity gives NaN throughout. scratch: N * (2 C + 192) bytes. Up to the
+// activation the result is the same bits at every instruction-set level, whatever N is.
+attune_status attune_linear_int8_fwd(attune_context* ctx, float* out, void* scratch, const float* inp,
+                                     const void* weight, const float* bias, int64_t N, int64_t C, int64_t F,
+                                     int32_t activation);
+
 // ---- attention ---------------------------------------------------------------------------------
 
 // Variable-length multi-head attention over packed rows (Dao et al., FlashAttention-2: tiles, online

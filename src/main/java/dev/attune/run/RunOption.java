@@ -292,7 +292,11 @@ public enum RunOption {
   DROPOUT("P", null, "replaces every dropout of the model", OnResume.STAYS),
   SEED("N", "42", "seed of the order, dropout and new weights", OnResume.STAYS),
   NO_SHUFFLE(null, "false", "train in the order of the file", OnResume.STAYS),
-  PRECISION("KIND", "auto", "auto, bf16 or fp32", OnResume.BY_CONTENT),
+  PRECISION(
+      "KIND",
+      "auto",
+      "auto, bf16 or fp32; or int8, to predict, evaluate or embed",
+      OnResume.BY_CONTENT),
   BACKEND("KIND", "auto", "auto, cpu, cuda or torch", OnResume.BY_CONTENT),
   ISA(
       "LEVEL",

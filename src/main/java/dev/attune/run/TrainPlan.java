@@ -60,7 +60,7 @@ record TrainPlan(
     Tasks.check(task, config.taskOptions());
     config.required(RunOption.OUTPUT_DIR);
     checkLimit(config);
-    Compute.of(config);
+    Compute.of(config).precision().checkIsFloat();
     checkLength(config);
     checkLogging(config);
     checkRetries(config);

@@ -14,7 +14,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** Files that Hugging Face's library reads, and over which it would end the process later. */
 class TokenizerCheckTest {
-  private static final String SEP = "\"[SEP]\": {\"id\": \"[SEP]\", \"ids\": [1], \"tokens\": [\"[SEP]\"]}";
+  private static final String SEP =
+      "\"[SEP]\": {\"id\": \"[SEP]\", \"ids\": [1], \"tokens\": [\"[SEP]\"]}";
   private static final String AROUND = "{\"SpecialToken\": {\"id\": \"[SEP]\", \"type_id\": 0}}";
   private static final String FIRST = "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}";
   private static final String SECOND = "{\"Sequence\": {\"id\": \"B\", \"type_id\": 1}}";
