@@ -15,6 +15,12 @@ import java.util.function.UnaryOperator;
 
 /** Makes few-shot tasks, of one label a text or of any number. */
 final class FewShotType implements TaskType {
+  /** Of one label a text. */
+  static final TaskType ONE_LABEL = new FewShotType(false);
+
+  /** Of any number. */
+  static final TaskType MULTI_LABEL = new FewShotType(true);
+
   /** scikit-learn's. */
   private static final double C = 1;
 
@@ -29,7 +35,7 @@ final class FewShotType implements TaskType {
   private final boolean several;
   private final TaskType base; // reads and measures the same labels
 
-  FewShotType(boolean several) {
+  private FewShotType(boolean several) {
     this.several = several;
     this.base = several ? MultiLabelClassification.TYPE : Classification.TYPE;
   }
@@ -125,7 +131,7 @@ final class FewShotType implements TaskType {
     }
     String pooling = options.get(Term.POOLING);
     return new FewShot(
-        FewShotLabels.of(labels, several),
+        FewShotLabels.of(this, labels, several),
         loss,
         pairs,
         c,
@@ -146,7 +152,7 @@ final class FewShotType implements TaskType {
               default -> null;
             };
     return new FewShot(
-        FewShotLabels.of(labels, several),
+        FewShotLabels.of(this, labels, several),
         LabelLoss.of(saved),
         ContrastivePairs.of(saved),
         new SavedSettings(settings).number(FewShot.HEAD_C, C),

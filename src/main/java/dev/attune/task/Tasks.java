@@ -23,8 +23,8 @@ public final class Tasks {
           CausalLm.TYPE,
           MaskedLm.TYPE,
           Embedding.TYPE,
-          FewShot.TYPE,
-          FewShot.MULTI_LABEL);
+          FewShotType.ONE_LABEL,
+          FewShotType.MULTI_LABEL);
 
   /** Of a head that nothing else is known of. */
   private static final int DEFAULT_OUTPUTS = 2;
