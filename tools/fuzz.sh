@@ -36,7 +36,7 @@ readers() { # room
       [[ -d $kept ]] && cp "$kept"/* "$corpus"
       if java -Xmx1g -cp "target/test-classes:target/classes:$classpath" com.code_intelligence.jazzer.Jazzer \
         --target_class="$class" --target_method="$target" --instrumentation_includes='dev.attune.**' \
-        --reproducer_path="$out" -artifact_prefix="$corpus-" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=4096 \
+        --reproducer_path="$out" -artifact_prefix="$corpus-" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=4096 \
         -max_len=65536 -print_final_stats=1 "$corpus" >"$corpus.log" 2>&1; then
         echo "$class.$target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$corpus.log") inputs, none found"
       else

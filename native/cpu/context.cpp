@@ -183,11 +183,13 @@ bool has_v4() {
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd");
 }
 
-// Leaf 7 of CPUID, whose second part tells of bf16: compilers know its names later than its instructions.
+// Leaf 7 of CPUID, whose second part tells of bf16: compilers know its names later than its instructions. Every
+// processor with bf16 has dot products of bytes (VNNI) as well, unless a hypervisor hides them.
 bool has_v4_bf16() {
   unsigned a = 0, b = 0, c = 0, d = 0;
-  constexpr unsigned kBf16 = 1u << 5;
-  return has_v4() && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kBf16) != 0;
+  constexpr unsigned kBf16 = 1u << 5, kVnni = 1u << 11;
+  if (!has_v4() || __get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (c & kVnni) == 0) return false;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kBf16) != 0;
 }
 
 bool has_tiles() {
@@ -217,7 +219,9 @@ bool may_use_tiles() {
 // The kernels of a level in this build; null where it was built without.
 const Kernels* built(int32_t isa) {
   switch (isa) {
+#if defined(ATTUNE_HAVE_portable)
     case ATTUNE_ISA_PORTABLE: return &portable::kTable;
+#endif
 #if defined(ATTUNE_HAVE_v3)
     case ATTUNE_ISA_V3: return &v3::kTable;
 #endif
@@ -244,7 +248,8 @@ const char* missing(int32_t isa) {
     case ATTUNE_ISA_V3: return has_v3() ? nullptr : "this processor has no AVX2";
     case ATTUNE_ISA_V4: return has_v4() ? nullptr : "this processor has no AVX-512 (F, BW, VL, DQ and CD)";
     case ATTUNE_ISA_V4_BF16:
-      return has_v4_bf16() ? nullptr : "this processor has no dot products of bf16 (avx512_bf16)";
+      return has_v4_bf16() ? nullptr
+                           : "this processor has no dot products of bf16 and of bytes (avx512_bf16, avx512_vnni)";
     case ATTUNE_ISA_AMX: return has_tiles() ? nullptr : "this processor has no matrix tiles of bf16 (amx_bf16)";
 #if defined(ATTUNE_EMULATED_BASE)
     case ATTUNE_ISA_AMX_EMULATED: return missing(ATTUNE_EMULATED_BASE);

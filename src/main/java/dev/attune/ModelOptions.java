@@ -149,9 +149,8 @@ public final class ModelOptions {
             return option == Term.LABEL_DESCRIPTIONS ? labelDescriptions : Map.of();
           }
         };
-    OpenOptions options =
-        new OpenOptions(baseModel, HeldWeights.valueOf(weights.name()), maxLength, task);
-    return Faults.translated(() -> HeadModel.open(folder, options, compute(), ZeroShot.TYPE));
+    return Faults.translated(
+        () -> HeadModel.open(folder, openOptions(task), compute(), ZeroShot.TYPE));
   }
 
   /** Names as an option lists them, a line end behind each, so that commas may be in them. */
@@ -197,18 +196,20 @@ public final class ModelOptions {
   }
 
   private HeadModel head(Path folder, TaskType task) {
-    return HeadModel.open(folder, openOptions(), compute(), task);
+    return HeadModel.open(folder, openOptions(TaskOptions.NONE), compute(), task);
   }
 
   LanguageModel openLanguageModel(Path folder, GenerationOptions defaults) {
     refuseThresholds();
-    return Faults.translated(() -> LanguageModel.open(folder, openOptions(), compute(), defaults));
+    return Faults.translated(
+        () -> LanguageModel.open(folder, openOptions(TaskOptions.NONE), compute(), defaults));
   }
 
   MaskModel openMaskModel(Path folder) {
     refuseThresholds();
     refuse(weights != WeightFormat.AUTO, "weights", "models with a head, and for Generator");
-    return Faults.translated(() -> MaskModel.open(folder, openOptions(), compute()));
+    return Faults.translated(
+        () -> MaskModel.open(folder, openOptions(TaskOptions.NONE), compute()));
   }
 
   SharedModel<TextEncoder> openEncoder(String model) {
@@ -235,9 +236,13 @@ public final class ModelOptions {
     }
   }
 
-  private OpenOptions openOptions() {
-    return new OpenOptions(
-        baseModel, HeldWeights.valueOf(weights.name()), maxLength, TaskOptions.NONE);
+  private OpenOptions openOptions(TaskOptions task) {
+    HeldWeights held = HeldWeights.valueOf(weights.name()).under(precisionOption());
+    return new OpenOptions(baseModel, held, maxLength, task);
+  }
+
+  private PrecisionOption precisionOption() {
+    return PrecisionOption.valueOf(precision.name());
   }
 
   private Compute compute() {
@@ -248,6 +253,6 @@ public final class ModelOptions {
           case CUDA -> BackendKind.CUDA;
           case LIBTORCH -> BackendKind.TORCH;
         };
-    return new Compute(kind, PrecisionOption.valueOf(precision.name()), threads);
+    return new Compute(kind, precisionOption(), threads);
   }
 }

@@ -7,5 +7,11 @@ public enum Precision {
   /** bfloat16 operands of matrix products. */
   BF16,
   /** Single precision throughout: the reference. */
-  FP32
+  FP32,
+  /**
+   * Products of the layers of 8-bit integers (each row of activations and each row of a weight
+   * rounded to 255 steps), everything else in single precision: for models that read texts, on the
+   * CPU. Training and generation refuse it.
+   */
+  INT8
 }

@@ -33,8 +33,7 @@ class EnduranceTest extends ApiTrial {
         System.gc(); // mapped files are unmapped by the collector
       }
       Runtime java = Runtime.getRuntime();
-      var system =
-          (UnixOperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+      var system = (UnixOperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
       return new Held(
           ProcessMemory.residentBytes(),
           java.totalMemory() - java.freeMemory(),

@@ -43,6 +43,7 @@ class RoomsTest {
           "checkpoint",
           "generate",
           "train",
+          "track",
           "run",
           "bench",
           "cli");

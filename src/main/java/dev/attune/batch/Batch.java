@@ -276,8 +276,7 @@ public final class Batch {
       supervisedTargets = examples;
       return;
     }
-    supervisedTargets =
-        layout.isReal() ? sequences : supervised(layout.values(sequences, rows));
+    supervisedTargets = layout.isReal() ? sequences : supervised(layout.values(sequences, rows));
   }
 
   private int supervised(int count) {

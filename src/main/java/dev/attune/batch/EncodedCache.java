@@ -66,7 +66,8 @@ public final class EncodedCache {
     if (dataset.contentKey() == null || rows.described() == null) {
       return null;
     }
-    ContentKey key = ContentKey.of("tokens " + FORMAT + CodeIdentity.text()).with(dataset.contentKey());
+    ContentKey key =
+        ContentKey.of("tokens " + FORMAT + CodeIdentity.text()).with(dataset.contentKey());
     key.with(rows.described());
     tokenizer.forEach(key::with);
     return "tokens-" + key.text();

@@ -293,8 +293,7 @@ public final class EncodedDataset {
     if (rowLengths != null) {
       return rowLengths;
     }
-    return new TokenLengths(
-        lengthsOf(offsets), dropped, Ints.computed(size, this::supervised));
+    return new TokenLengths(lengthsOf(offsets), dropped, Ints.computed(size, this::supervised));
   }
 
   /** Eight hex digits over tokens and targets: a resumed run checks that its data is the same. */

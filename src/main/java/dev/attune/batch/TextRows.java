@@ -130,6 +130,8 @@ public final class TextRows implements RowEncoder<TokenIds> {
 
   @Override
   public String described() {
-    return targets == null ? null : "texts " + maxLength + ' ' + words + ' ' + layout + ' ' + targets;
+    return targets == null
+        ? null
+        : "texts " + maxLength + ' ' + words + ' ' + layout + ' ' + targets;
   }
 }

@@ -68,6 +68,7 @@ public final class GenerationBench {
     }
     BenchShape shape = BenchShape.of(config.text(RunOption.SHAPE));
     Compute compute = Compute.of(config);
+    compute.precision().checkIsFloat();
     try (Backend opened = compute.open()) {
       DType precision = compute.precision().on(opened);
       KernelProfile profile = config.flag(RunOption.PROFILE) ? new KernelProfile(opened) : null;

@@ -102,6 +102,7 @@ public final class TrainingBench {
     long seed = config.integer(RunOption.SEED);
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     Compute compute = Compute.of(config);
+    compute.precision().checkIsFloat();
     try (Backend opened = compute.open()) {
       DType precision = compute.precision().on(opened);
       KernelProfile profile = config.flag(RunOption.PROFILE) ? new KernelProfile(opened) : null;

@@ -11,6 +11,7 @@ import dev.attune.run.RunConfig;
 import dev.attune.run.RunListener;
 import dev.attune.run.RunOption;
 import dev.attune.run.TrainRun;
+import dev.attune.track.RunStore;
 import dev.attune.train.TrainResult;
 import java.nio.file.Path;
 import java.util.List;
@@ -60,7 +61,7 @@ class TrainCommand implements Command {
     long begin = System.nanoTime();
     signal.preparing();
     signal.arm();
-    RunConfig config = config(arguments);
+    RunConfig config = recorded(config(arguments), console);
     if (CrossValidation.isAskedFor(config)) {
       return crossValidate(config, console, signal, result);
     }
@@ -70,6 +71,27 @@ class TrainCommand implements Command {
     fill(result, outcome);
     summarise(console, outcome, seconds);
     return outcome.training().interrupted() ? ExitStatus.INTERRUPTED : ExitStatus.DONE;
+  }
+
+  /** Runs that are started here are recorded unless somebody says otherwise. */
+  private static RunConfig recorded(RunConfig config, Console console) {
+    if (config.isGiven(RunOption.RUN_STORE)) {
+      return config;
+    }
+    if (!RunStore.isAvailable()) {
+      console.line("· the run is not recorded: org.xerial:sqlite-jdbc is not on the class path");
+      return config;
+    }
+    return config.with(RunOption.RUN_STORE, RunsCommand.usualStore().toString());
+  }
+
+  @Override
+  public String describe(RunOption option) {
+    return switch (option) {
+      case RUN_STORE -> option.help() + " (default " + RunsCommand.usualStore() + ")";
+      case PROFILE -> "leave trace.json in the output folder: where the time of steps goes";
+      default -> Command.super.describe(option);
+    };
   }
 
   private static int crossValidate(

@@ -13,7 +13,12 @@ public enum DType {
    */
   NF4(3, 0),
   /** 8-bit blocks of a frozen weight; see {@code attune_quantize}. No single elements. */
-  INT8(4, 0);
+  INT8(4, 0),
+  /**
+   * 8-bit rows of a frozen weight, each with one scale, for products of integers; see {@code
+   * attune_linear_int8_pack}. No single elements, and no other product reads it.
+   */
+  CHANNEL_INT8(5, 0);
 
   private final int code;
   private final int sizeBytes;

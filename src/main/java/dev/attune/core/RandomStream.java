@@ -19,6 +19,8 @@ public enum RandomStream {
   CONTRASTIVE_PAIRS(-6),
   /** Which source each row of interleaved data is of. */
   INTERLEAVING(-7),
+  /** Which way an optimizer's moments are rounded. */
+  MOMENTS(-8),
   /** New weights. */
   WEIGHTS(-64),
   /** Texts of benchmarks. */

@@ -36,8 +36,7 @@ public final class DataReader {
 
   /** Reads files, in their order, as one. */
   static Dataset all(List<Path> files, ReadOptions options) {
-    return Dataset.joined(
-        files.stream().map(file -> one(file, options)).toList(), options.space());
+    return Dataset.joined(files.stream().map(file -> one(file, options)).toList(), options.space());
   }
 
   /** Whether a file is plain text by its name, compressed or not. */

@@ -57,8 +57,7 @@ final class DatasetFacts {
     Map<Columns.Role, String> roles = new LinkedHashMap<>();
     read.path("roles")
         .properties()
-        .forEach(
-            role -> roles.put(Columns.Role.valueOf(role.getKey()), role.getValue().asText()));
+        .forEach(role -> roles.put(Columns.Role.valueOf(role.getKey()), role.getValue().asText()));
     List<DatasetPart> parts = new ArrayList<>();
     for (JsonNode part : facts.path("parts")) {
       parts.add(

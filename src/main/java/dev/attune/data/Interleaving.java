@@ -103,8 +103,7 @@ public record Interleaving(List<Double> probabilities, boolean untilAll) {
       while (s < sources - 1 && u >= upTo[s]) {
         s++;
       }
-      Check.input(
-          row < Integer.MAX_VALUE, "more than %d rows would be drawn", Integer.MAX_VALUE);
+      Check.input(row < Integer.MAX_VALUE, "more than %d rows would be drawn", Integer.MAX_VALUE);
       rows.add(next[s]++);
       drawn[s]++;
       if (next[s] == begins[s + 1]) {

@@ -106,7 +106,8 @@ public final class RowCache {
   }
 
   private String key(List<Path> files, ReadOptions options) {
-    ContentKey key = ContentKey.of("rows " + FORMAT + CodeIdentity.text()).with(options.described());
+    ContentKey key =
+        ContentKey.of("rows " + FORMAT + CodeIdentity.text()).with(options.described());
     for (Path file : files) {
       key.with(file.toString());
       try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {

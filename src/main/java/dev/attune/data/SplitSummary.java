@@ -59,7 +59,8 @@ public record SplitSummary(
   private static List<Map.Entry<Integer, Integer>> worst(Dataset dataset, Ints dropped) {
     PriorityQueue<Integer> kept = // the least of them first
         new PriorityQueue<>(
-            Comparator.<Integer>comparingInt(dropped::get).thenComparing(Comparator.reverseOrder()));
+            Comparator.<Integer>comparingInt(dropped::get)
+                .thenComparing(Comparator.reverseOrder()));
     for (int i = 0; i < dropped.size(); i++) {
       if (dropped.get(i) > 0) {
         kept.add(i);

@@ -16,7 +16,8 @@ final class StoredExamples extends ExampleList {
    * @param contentKey null: not known
    * @param stores where what is found out about them is kept; null: nowhere
    */
-  StoredExamples(Records records, ExampleCodec codec, String name, String contentKey, Stores stores) {
+  StoredExamples(
+      Records records, ExampleCodec codec, String name, String contentKey, Stores stores) {
     this.records = records;
     this.codec = codec;
     this.name = name;

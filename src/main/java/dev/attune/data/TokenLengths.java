@@ -47,8 +47,7 @@ public record TokenLengths(
   }
 
   /** Lengths in arrays. */
-  public TokenLengths(
-      int[] lengths, int[] dropped, int[] supervised, Ints sequences, Texts texts) {
+  public TokenLengths(int[] lengths, int[] dropped, int[] supervised, Ints sequences, Texts texts) {
     this(Ints.of(lengths), Ints.of(dropped), Ints.of(supervised), sequences, texts);
   }
 }

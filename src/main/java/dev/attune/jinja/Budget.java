@@ -12,8 +12,8 @@ final class Budget {
   static final int DEEPEST = 100;
   private static final long MOST_STEPS = 20_000_000;
 
-  /** Characters; a second or two of them. */
-  private static final long MOST_WORK = 1L << 30;
+  /** Characters; less than a second of them. */
+  private static final long MOST_WORK = 1L << 28;
 
   /** What an item of a list takes to look at, beside a character. */
   private static final int VISIT = 8;

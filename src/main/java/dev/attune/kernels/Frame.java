@@ -228,7 +228,7 @@ public final class Frame {
 
   /** A type that products read weights in, {@code columns} wide. */
   public Frame weightDtype(DType value, long columns) {
-    if (value == DType.I32) {
+    if (value == DType.I32 || value == DType.CHANNEL_INT8) {
       refuse("is %s, must be F32, BF16, NF4 or INT8", value);
     }
     if (isPacked(value) && columns % QuantizedLayout.BLOCK != 0) {

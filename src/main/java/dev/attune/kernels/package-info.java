@@ -46,5 +46,12 @@
  * beside tiles the dot products of avx512_bf16 are the slower ones. Its kernels are tested on
  * emulated tiles, which have the bits of the hardware, at the level amx_emulated: the product's
  * library does not have it, {@code native/CMakeLists.txt} builds a second one that does.
+ *
+ * <p>Decision: products of integers ({@link dev.attune.kernels.calls.LinearInt8Call}) are of
+ * inference on the CPU, in dot products of bytes where a level has bf16, else in pairs of 16 bits.
+ * Activations around them stay f32: sums are exact, so up to the next op that rounds otherwise a
+ * result has the same bits at every level, which bf16 activations would cost for a gain in what is
+ * not a product anyway. Each row of activations has a scale of its own, so a text does not depend
+ * on those beside it. The level amx has no tiles for them yet: many rows are faster there in bf16.
  */
 package dev.attune.kernels;

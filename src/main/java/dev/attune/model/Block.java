@@ -239,8 +239,8 @@ final class Block {
     }
     Tensor rows = Dropout.apply(tape, distances.shared(), d.dropout());
     // Of the product of the rows of the sequences only those that scores read, where it can be cut.
-    boolean isWhole = positions == null && queryKeyValue.weight().isQuantized();
     long width = heads.queryWidth();
+    boolean isWhole = positions == null && !queryKeyValue.weight().canBeCutAt(width);
     Projection product =
         positions != null
             ? positions
@@ -284,9 +284,9 @@ final class Block {
     long B = inputs.sequences();
     boolean isPlaced = !at.heads.causal() && (at.heads.window() > 0 || distances.shared() != null);
     isPlaced |= positions == 0 && at.turnsFirst;
-    if (queryKeyValue.weight().isQuantized() || isPlaced) {
-      // Packed together, the three cannot be told apart; and attention takes a lone row for the
-      // last of its sequence, from which it counts windows and distances.
+    if (!queryKeyValue.weight().canBeCutAt(at.heads.queryWidth()) || isPlaced) {
+      // In blocks, the three cannot be told apart; and attention takes a lone row for the last of
+      // its sequence, from which it counts windows and distances.
       State all = forward(tape, state, inputs, at, distances, null);
       if (all.residual == null) {
         return new State(GatherRows.apply(tape, all.branch, rows, B), null);

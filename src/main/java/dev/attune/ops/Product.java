@@ -5,6 +5,7 @@ import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.calls.LinearCall;
+import dev.attune.kernels.calls.LinearInt8Call;
 import dev.attune.store.AdaptedWeight;
 import dev.attune.store.Parameter;
 import dev.attune.store.Part;
@@ -38,6 +39,10 @@ final class Product {
       long N,
       Activation activation,
       DType dtype) {
+    if (weight.dtype() == DType.CHANNEL_INT8) {
+      forwardInt8(tape, out, pre, inp, weight, bias, N, activation, dtype);
+      return;
+    }
     tape.backend()
         .run(
             new LinearCall.Forward(
@@ -52,6 +57,35 @@ final class Product {
                 activation,
                 dtype,
                 weight.operandDtype(dtype)));
+  }
+
+  private static void forwardInt8(
+      Tape tape,
+      long out,
+      long pre,
+      long inp,
+      Parameter weight,
+      long bias,
+      long N,
+      Activation activation,
+      DType dtype) {
+    Check.state(
+        dtype == DType.F32 && pre == 0,
+        "products of integers are of inference with f32 activations");
+    long scratch = tape.allocate(LinearInt8Call.Forward.scratchBytes(N, weight.cols()));
+    tape.backend()
+        .run(
+            new LinearInt8Call.Forward(
+                out,
+                scratch,
+                inp,
+                weight.operand(dtype),
+                bias,
+                N,
+                weight.cols(),
+                weight.rows(),
+                activation));
+    tape.free(scratch);
   }
 
   /** {@code dinp (N,C) (+)= dout (N,F) W}. */

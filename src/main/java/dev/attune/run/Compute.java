@@ -110,7 +110,8 @@ public record Compute(
               + RunOption.RESUME
               + " where it was begun, or give "
               + RunOption.OVERWRITE
-              + " in its place to begin again; a run that is to move between processors begins with "
+              + " in its place to begin again; a run that is to move between processors begins with"
+              + " "
               + RunOption.ISA.with(Isa.V3.label())
               + " or another level that all of them have");
     }
@@ -123,12 +124,25 @@ public record Compute(
    * @throws InputException where it cannot run here; nothing takes its place
    */
   public Backend open() {
+    boolean isInt8 = precision == PrecisionOption.INT8;
+    if (isInt8 && backend == BackendKind.CUDA) {
+      throw new InputException(
+          RunOption.PRECISION.with("int8")
+              + " has products on the CPU alone; leave "
+              + RunOption.BACKEND.with("cuda")
+              + " out, or give bf16 or fp32");
+    }
     Optional<DType> dtype =
         switch (precision) {
           case AUTO -> Optional.empty();
           case BF16 -> Optional.of(DType.BF16);
-          case FP32 -> Optional.of(DType.F32);
+          case FP32, INT8 -> Optional.of(DType.F32);
         };
-    return Backends.open(backend, Backends.threads(threads), level, dtype);
+    // Figures tell which level is the best for floating point; of integers it is the highest.
+    return Backends.open(
+        backend,
+        Backends.threads(threads),
+        isInt8 ? chosen().or(() -> Optional.of(Isa.BEST)) : level,
+        dtype);
   }
 }

@@ -7,16 +7,20 @@ import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
+import dev.attune.data.Example;
 import dev.attune.folder.ContentDigest;
 import dev.attune.generate.TextGeneration;
 import dev.attune.model.Model;
 import dev.attune.tape.Tape;
+import dev.attune.task.Prediction;
 import dev.attune.task.Purpose;
+import dev.attune.task.Reading;
 import dev.attune.task.Task;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.AnswerCheck;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
+import java.util.function.BiConsumer;
 
 /** A training run's data: read, checked, tokenised. */
 final class Data {
@@ -149,6 +153,21 @@ final class Data {
   /** The rows that are evaluated on; null where there are none. */
   Dataset validationRows() {
     return validation;
+  }
+
+  /** The rows that are tested on; null where there are none. */
+  Dataset testRows() {
+    return test;
+  }
+
+  /** Hears what a task makes of the test data, row by row, while it is evaluated. */
+  Reading testing(Task measured, BiConsumer<Example, Prediction> sink) {
+    return measured.reading(test, encodedTest, sink);
+  }
+
+  /** The same of validation data. */
+  Reading validating(Task measured, BiConsumer<Example, Prediction> sink) {
+    return measured.reading(validation, encodedValidation, sink);
   }
 
   /** Of the tokens, targets and label names that are trained on. */

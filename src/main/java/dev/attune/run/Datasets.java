@@ -91,7 +91,8 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
     }
     String given = config.text(RunOption.INTERLEAVE_PROBS);
     List<Double> probabilities = probabilities(given);
-    String problem = probabilities == null ? "they are numbers" : Interleaving.problem(probabilities);
+    String problem =
+        probabilities == null ? "they are numbers" : Interleaving.problem(probabilities);
     int sources = config.texts(RunOption.TRAIN_FILE).size();
     if (problem == null && (sources < 2 || probabilities.size() != sources)) {
       problem =

@@ -15,10 +15,35 @@ public enum HeldWeights {
   /** Those of products in 8 bits. */
   INT8,
   /** Those of products in 4 bits: QLoRA's NF4. */
-  NF4;
+  NF4,
+  /** Those of the layers' products as rows of int8, which integers multiply. */
+  CHANNEL_INT8;
 
-  /** What {@code --load-in-bf16}, {@code -8bit} and {@code -4bit} say. */
+  /** What {@code --load-in-bf16}, {@code -8bit}, {@code -4bit} and {@code --precision} say. */
   public static HeldWeights of(RunConfig config) {
+    return asked(config).under(PrecisionOption.ofOption(config.text(RunOption.PRECISION)));
+  }
+
+  /** The same under a precision, which may ask for a form of its own. */
+  public HeldWeights under(PrecisionOption precision) {
+    if (precision != PrecisionOption.INT8) {
+      return this;
+    }
+    if (this != AUTO) {
+      throw new InputException(
+          RunOption.PRECISION.with("int8")
+              + " holds the weights of the layers in 8 bits already, in a form of its own; leave "
+              + RunOption.LOAD_IN_4BIT
+              + ", "
+              + RunOption.LOAD_IN_8BIT
+              + " and "
+              + RunOption.LOAD_IN_BF16
+              + " out");
+    }
+    return CHANNEL_INT8;
+  }
+
+  private static HeldWeights asked(RunConfig config) {
     boolean in4 = config.flag(RunOption.LOAD_IN_4BIT);
     boolean in8 = config.flag(RunOption.LOAD_IN_8BIT);
     if (in4 && in8) {
@@ -41,6 +66,7 @@ public enum HeldWeights {
       case AUTO, BF16 -> matrices;
       case INT8 -> DType.INT8;
       case NF4 -> DType.NF4;
+      case CHANNEL_INT8 -> DType.CHANNEL_INT8;
     };
   }
 }

@@ -17,8 +17,7 @@ final class LargeData {
   LargeData(RunConfig config, RunListener listener) {
     this.config = config;
     this.stores =
-        new Stores(
-            () -> Cache.user().writable().resolve("data"), FileOps.SYSTEM, listener::onNote);
+        new Stores(() -> Cache.user().writable().resolve("data"), FileOps.SYSTEM, listener::onNote);
   }
 
   RowCache rows() {

@@ -10,6 +10,7 @@ import dev.attune.core.FileOps;
 import dev.attune.memory.Buffer;
 import dev.attune.storage.AtomicFile;
 import dev.attune.train.CheckpointSink;
+import dev.attune.train.ForwardingListener;
 import dev.attune.train.TrainListener;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -204,11 +205,9 @@ final class MetricsFile implements AutoCloseable {
     }
   }
 
-  private final class Recorder implements TrainListener {
-    private final TrainListener next;
-
+  private final class Recorder extends ForwardingListener {
     Recorder(TrainListener next) {
-      this.next = next;
+      super(next);
     }
 
     @Override
@@ -220,7 +219,7 @@ final class MetricsFile implements AutoCloseable {
         line.put("tokens", step.tokens());
         append(line);
       }
-      next.onStep(step);
+      super.onStep(step);
     }
 
     /** JSON has no number for its loss. */
@@ -230,34 +229,14 @@ final class MetricsFile implements AutoCloseable {
       line.put("step", step.step()).put("epoch", step.epoch()).put("skipped", true);
       line.put("learning_rate", step.learningRate()).put("tokens", step.tokens());
       append(line);
-      next.onSkipped(step, skipped);
-    }
-
-    @Override
-    public void onLossSpike(Step step, double usual) {
-      next.onLossSpike(step, usual);
+      super.onSkipped(step, skipped);
     }
 
     @Override
     public void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best) {
       ObjectNode line = JsonNodeFactory.instance.objectNode();
       append(line.put("step", step).put("epoch", epoch), "eval", metrics);
-      next.onEvaluation(step, epoch, metrics, best);
-    }
-
-    @Override
-    public void onCheckpointFailed(long step, UncheckedIOException failure) {
-      next.onCheckpointFailed(step, failure);
-    }
-
-    @Override
-    public void onTrained() {
-      next.onTrained();
-    }
-
-    @Override
-    public void onCheckpoint(long step) {
-      next.onCheckpoint(step);
+      super.onEvaluation(step, epoch, metrics, best);
     }
   }
 

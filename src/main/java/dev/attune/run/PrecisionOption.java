@@ -10,7 +10,12 @@ public enum PrecisionOption {
   /** bf16 where the backend is faster with it, else fp32. */
   AUTO,
   BF16,
-  FP32;
+  FP32,
+  /**
+   * The products of the layers of int8 activations with int8 weights; all else in fp32. For models
+   * that read texts, on the CPU.
+   */
+  INT8;
 
   /** The precision that {@code --precision} names. */
   public static PrecisionOption ofOption(String option) {
@@ -20,7 +25,21 @@ public enum PrecisionOption {
       }
     }
     throw new InputException(
-        RunOption.PRECISION + " is '" + option + "'; allowed are auto, bf16 and fp32");
+        RunOption.PRECISION
+            + " is '"
+            + option
+            + "'; allowed are auto, bf16, fp32 and, to predict, evaluate or embed, int8");
+  }
+
+  /** Refuses int8, for what trains or writes texts. */
+  public void checkIsFloat() {
+    if (this == INT8) {
+      throw new InputException(
+          RunOption.PRECISION.with("int8")
+              + " is for models that read texts: to predict, evaluate or embed. Training needs"
+              + " gradients, which rounded activations do not have, and a text that is written"
+              + " token by token goes on from its own errors; give auto, bf16 or fp32");
+    }
   }
 
   /** What it comes to on a backend. */
@@ -28,7 +47,7 @@ public enum PrecisionOption {
     return switch (this) {
       case AUTO -> backend.hasFastBf16() ? DType.BF16 : DType.F32;
       case BF16 -> DType.BF16;
-      case FP32 -> DType.F32;
+      case FP32, INT8 -> DType.F32;
     };
   }
 

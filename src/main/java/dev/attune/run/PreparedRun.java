@@ -27,6 +27,8 @@ import dev.attune.task.TaskOptions;
 import dev.attune.task.TaskType;
 import dev.attune.task.Tasks;
 import dev.attune.text.TextTokenizer;
+import dev.attune.track.ChromeTrace;
+import dev.attune.track.TracedBackend;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
@@ -49,6 +51,8 @@ final class PreparedRun implements AutoCloseable {
   private final Model model;
   private DataReport report;
   private String baseDigest;
+  private RunIdentity identity; // null until it is asked for
+  private ChromeTrace trace; // null: nobody wants to know where time goes
 
   private PreparedRun(
       TrainPlan plan,
@@ -118,7 +122,12 @@ final class PreparedRun implements AutoCloseable {
                   config.flag(RunOption.OVERWRITE),
                   config.flag(RunOption.RESUME)));
       listener.onReserved(output::release);
-      Session session = opening.add(Session.open(compute(config, output)));
+      ChromeTrace trace = config.flag(RunOption.PROFILE) ? new ChromeTrace() : null;
+      Session session =
+          opening.add(
+              Session.open(
+                  compute(config, output),
+                  backend -> trace == null ? backend : TracedBackend.of(backend, trace)));
       TextTokenizer plain = opening.add(base.openTokenizer());
       AddedVocabulary added = AddedVocabulary.of(config, base, plain);
       TextTokenizer tokenizer = added == null ? plain : opening.add(added.tokenizer());
@@ -130,6 +139,7 @@ final class PreparedRun implements AutoCloseable {
                   plan.dropout(),
                   builder(plan, base, session)));
       PreparedRun run = new PreparedRun(plan, base, data, output, session, tokenizer, added, model);
+      run.trace = trace;
       run.load(head, large, listener);
       return run;
     } catch (RuntimeException | Error e) {
@@ -368,7 +378,8 @@ final class PreparedRun implements AutoCloseable {
     ModelWeights.Loaded loaded;
     try {
       report =
-          data.encode(config, tokenizer, maxLength(), threads, large.tokens(), listener::onTokenised);
+          data.encode(
+              config, tokenizer, maxLength(), threads, large.tokens(), listener::onTokenised);
     } finally {
       loaded = weights.join();
     }
@@ -474,6 +485,13 @@ final class PreparedRun implements AutoCloseable {
 
   /** What a resume compares. */
   RunIdentity identity() {
+    if (identity == null) {
+      identity = new RunIdentity(plan.config(), facts());
+    }
+    return identity;
+  }
+
+  private Map<Fact, String> facts() {
     Map<Fact, String> facts = new EnumMap<>(Fact.class);
     facts.put(Fact.BASE_MODEL, baseDigest);
     facts.put(Fact.TOKENIZER, ContentDigest.ofTokenizer(tokenizer));
@@ -487,7 +505,7 @@ final class PreparedRun implements AutoCloseable {
     }
     facts.put(Fact.PRECISION, session.precisionName());
     facts.put(Fact.BACKEND, session.backend().arithmetic());
-    return new RunIdentity(plan.config(), facts);
+    return facts;
   }
 
   TrainPlan plan() {
@@ -517,6 +535,11 @@ final class PreparedRun implements AutoCloseable {
 
   Session session() {
     return session;
+  }
+
+  /** Where time goes; null: nobody wants to know. */
+  ChromeTrace trace() {
+    return trace;
   }
 
   TextTokenizer tokenizer() {

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -60,7 +61,11 @@ final class RunIdentity {
   /** Notes it in a checkpoint's state. */
   void writeTo(ObjectNode state) {
     state.put(OPTIONS, config.toYaml());
-    ObjectNode values = state.putObject(FACTS);
+    writeFactsTo(state.putObject(FACTS));
+  }
+
+  /** Notes what is compared by content, by its name. */
+  void writeFactsTo(ObjectNode values) {
     facts.forEach((fact, value) -> values.put(fact.key(), value));
   }
 
@@ -101,10 +106,23 @@ final class RunIdentity {
         throw differs(
             "the " + fact.words,
             described(earlier, fact, was),
-            described(config, fact, now),
+            described(config, fact, now) + readOtherwise(earlier, fact),
             isOtherLevel(was, now) ? RunOption.ISA : given(fact.option));
       }
     }
+  }
+
+  /** The options that say how content is read and are not as they were; empty: there is none. */
+  private String readOtherwise(RunConfig earlier, Fact fact) {
+    String others =
+        RunOption.TRAIN.stream()
+            .filter(option -> option.onResume() == OnResume.BY_CONTENT)
+            .filter(option -> option != fact.option && !config.agrees(earlier, option))
+            .map(
+                option ->
+                    option + " was " + shown(earlier, option) + " and is " + shown(config, option))
+            .collect(Collectors.joining("; "));
+    return others.isEmpty() ? "" : " (" + others + ")";
   }
 
   private static boolean isOtherLevel(String was, String now) {

@@ -118,7 +118,11 @@ public enum RunOption {
       OnResume.STAYS),
   WARMUP_RATIO("X", "0.1", "share of the steps that warm up", OnResume.STAYS),
   WARMUP_STEPS("N", "-1", "steps that warm up, in place of --warmup-ratio", OnResume.STAYS),
-  OPTIMIZER("KIND", "adamw", "adamw or sgd", OnResume.STAYS),
+  OPTIMIZER(
+      "KIND",
+      "adamw",
+      "adamw, adamw-bf16 (whose moments take half the memory) or sgd",
+      OnResume.STAYS),
   WEIGHT_DECAY("X", "0.01", "decay of matrices and embeddings", OnResume.STAYS),
   ADAM_BETA1("X", "0.9", "decay of the first moment", OnResume.STAYS),
   ADAM_BETA2("X", "0.999", "decay of the second moment", OnResume.STAYS),
@@ -288,7 +292,11 @@ public enum RunOption {
   DROPOUT("P", null, "replaces every dropout of the model", OnResume.STAYS),
   SEED("N", "42", "seed of the order, dropout and new weights", OnResume.STAYS),
   NO_SHUFFLE(null, "false", "train in the order of the file", OnResume.STAYS),
-  PRECISION("KIND", "auto", "auto, bf16 or fp32", OnResume.BY_CONTENT),
+  PRECISION(
+      "KIND",
+      "auto",
+      "auto, bf16 or fp32; or int8, to predict, evaluate or embed",
+      OnResume.BY_CONTENT),
   BACKEND("KIND", "auto", "auto, cpu, cuda or torch", OnResume.BY_CONTENT),
   ISA(
       "LEVEL",
@@ -334,6 +342,20 @@ public enum RunOption {
       "end with the weights of the best evaluation; early stopping always does",
       OnResume.STAYS),
   LOGGING_STEPS("N", "1", "a line in metrics.jsonl every N steps", OnResume.MAY_CHANGE),
+  RUN_STORE(
+      "DIR", null, "folder of the store that records runs; none: not at all", OnResume.MAY_CHANGE),
+  REPORT_TO(
+      "LIST",
+      null,
+      "where else steps and metrics go: tensorboard, mlflow, openmetrics",
+      OnResume.MAY_CHANGE),
+  METRICS_PORT(
+      "N",
+      "0",
+      "port of this machine for --report-to openmetrics; 0: a file alone",
+      OnResume.MAY_CHANGE),
+  REPORT(
+      null, "false", "leave report.html and curves.svg in the output folder", OnResume.MAY_CHANGE),
   ADD_TOKENS(
       "LIST|FILE",
       null,
@@ -396,7 +418,7 @@ public enum RunOption {
       null,
       "random weights of this shape: minilm, bert-base, bert-large, gpt2, llama-160m, llama-1b"),
   FIXED_LENGTH(null, "false", "random texts of exactly --max-length tokens"),
-  PROFILE(null, "false", "time each kernel"),
+  PROFILE(null, "false", "time each kernel", OnResume.MAY_CHANGE),
   REPO("ORG/NAME", null, "the repository of the hub, which is made where there is none"),
   REVISION("BRANCH", null, "the branch to commit to, which is made where there is none; else main"),
   COMMIT_MESSAGE("TEXT", null, "of the commit; else what it is: Upload model"),
@@ -407,6 +429,9 @@ public enum RunOption {
   WORST("N", null, "show the N rows that are predicted worst, with what they say"),
   CONFUSION_MATRIX(null, "false", "count what was predicted by what rows say, of all labels"),
   DRY_RUN(null, "false", "only tell what would be done"),
+  STATUS("NAME", null, "only runs that are running, finished, failed or interrupted"),
+  METRIC("LIST", null, "series by name: train/loss,eval/accuracy"),
+  PORT("N", "7007", "of this machine; 0: one that is free"),
   ZERO_SHOT(
       null, "false", "choose among labels that the model has not learned, which --labels names"),
   LABELS("LIST|FILE", null, "of --zero-shot: NAME,NAME, or a file of one a line"),
@@ -420,7 +445,7 @@ public enum RunOption {
   public static final List<RunOption> TRAIN =
       Stream.concat(
               Stream.of(values()).filter(option -> option.compareTo(FILE) < 0),
-              Stream.of(BASE_MODEL, EVALUATE_WITH, MAX_NEW_TOKENS, STOP, STREAMS))
+              Stream.of(BASE_MODEL, EVALUATE_WITH, MAX_NEW_TOKENS, STOP, STREAMS, PROFILE))
           .toList();
 
   private static final List<RunOption> INFERENCE =
@@ -522,6 +547,16 @@ public enum RunOption {
 
   /** Options of {@code attune hub}. */
   public static final List<RunOption> HUB = List.of(DRY_RUN);
+
+  /** Options of {@code attune runs}. */
+  public static final List<RunOption> RUNS =
+      List.of(RUN_STORE, STATUS, TASK, MODEL, METRIC, OUTPUT, REPORT_TO, DRY_RUN);
+
+  /** Options of {@code attune report}. */
+  public static final List<RunOption> OF_REPORT = List.of(RUN_STORE, OUTPUT);
+
+  /** Options of {@code attune board}. */
+  public static final List<RunOption> OF_BOARD = List.of(RUN_STORE, PORT);
 
   /** Options of {@code attune push}. */
   public static final List<RunOption> PUSH =

@@ -75,14 +75,20 @@ public final class TextEncoder implements AutoCloseable {
         ModelFolder.open(
             Fetched.model(name, note -> LOG.log(System.Logger.Level.INFO, note)), base);
     int threads = Backends.threads(compute.threads());
+    HeldWeights weights = HeldWeights.AUTO.under(compute.precision());
     return SharedModel.open(
         compute,
-        (backend, precision) -> open(folder, maxLength, threads, backend, precision),
+        (backend, precision) -> open(folder, maxLength, threads, weights, backend, precision),
         TextEncoder::close);
   }
 
   private static TextEncoder open(
-      ModelFolder folder, Integer maxLength, int threads, Backend backend, DType precision) {
+      ModelFolder folder,
+      Integer maxLength,
+      int threads,
+      HeldWeights weights,
+      Backend backend,
+      DType precision) {
     if (folder.isAdapter() && !Tasks.of(folder, TaskOptions.NONE).type().readsPairs()) {
       throw new InputException(
           folder.path()
@@ -95,7 +101,7 @@ public final class TextEncoder implements AutoCloseable {
     Embedding task = Embedding.open(folder);
     TextTokenizer tokenizer = folder.openTokenizer();
     try {
-      Model model = TrainedModel.model(folder, task, HeldWeights.AUTO, backend, precision);
+      Model model = TrainedModel.model(folder, task, weights, backend, precision);
       try {
         int length = maxLength(maxLength, task.modules().maxLength(), model);
         return new TextEncoder(model, tokenizer, task.modules(), length, threads);

@@ -60,10 +60,11 @@ record TrainPlan(
     Tasks.check(task, config.taskOptions());
     config.required(RunOption.OUTPUT_DIR);
     checkLimit(config);
-    Compute.of(config);
+    Compute.of(config).precision().checkIsFloat();
     checkLength(config);
     checkLogging(config);
     checkRetries(config);
+    Reporting.of(config);
     return new TrainPlan(
         config,
         task,
@@ -303,10 +304,11 @@ record TrainPlan(
     Sgd.Config sgd = new Sgd.Config((float) config.number(RunOption.SGD_MOMENTUM), decay, false);
     return switch (kind) {
       case "adamw" -> adamw;
+      case "adamw-bf16" -> adamw.withBf16Moments(config.integer(RunOption.SEED));
       case "sgd" -> sgd;
       default ->
           throw new InputException(
-              RunOption.OPTIMIZER + " is '" + kind + "'; allowed are adamw and sgd");
+              RunOption.OPTIMIZER + " is '" + kind + "'; allowed are adamw, adamw-bf16 and sgd");
     };
   }
 

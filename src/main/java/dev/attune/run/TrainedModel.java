@@ -105,7 +105,10 @@ public final class TrainedModel implements AutoCloseable {
   private static ParameterBuilder builder(
       ModelFolder folder, Task task, HeldWeights weights, Backend backend, DType precision) {
     ParameterBuilder builder = new ParameterBuilder();
-    if (folder.isAdapter() || task.type().generates()) {
+    if (weights == HeldWeights.CHANNEL_INT8) {
+      checkInt8(folder, task);
+      builder.freeze(precision, weights.products(precision));
+    } else if (folder.isAdapter() || task.type().generates()) {
       boolean changesBase =
           folder.isAdapter() && folder.adapter().lora().initialization().changesBase();
       // What an adapter leaves of a bf16 weight has more digits than bf16.
@@ -131,6 +134,21 @@ public final class TrainedModel implements AutoCloseable {
       builder.adapt(folder.adapter().lora(), folder.path().toString());
     }
     return builder;
+  }
+
+  private static void checkInt8(ModelFolder folder, Task task) {
+    if (task.type().generates()) {
+      PrecisionOption.INT8.checkIsFloat();
+    }
+    if (folder.isAdapter() && folder.adapter().lora().weightDecomposed()) {
+      throw new InputException(
+          RunOption.PRECISION.with("int8")
+              + ": "
+              + folder.path()
+              + " is a weight-decomposed adapter (use_dora), whose factors come from the weights as"
+              + " they were; make one model of it and its base first: attune merge "
+              + RunOption.MODEL.with(folder.path()));
+    }
   }
 
   private static void load(ModelFolder folder, Model model) {

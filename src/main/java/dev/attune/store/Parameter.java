@@ -2,6 +2,7 @@ package dev.attune.store;
 
 import dev.attune.core.Check;
 import dev.attune.core.DType;
+import dev.attune.kernels.ChannelInt8Layout;
 import dev.attune.kernels.calls.FillZeroCall;
 
 /**
@@ -108,8 +109,17 @@ public final class Parameter {
   /** Where products of such activations read the weight: the master, or a copy of it. */
   public long operand(DType activations) {
     Place at = place();
-    return at.store.operandAddress(at.first(), activations)
-        + offset * operandDtype(activations).sizeBytes();
+    long first = at.store.operandAddress(at.first(), activations);
+    return dtype() == DType.CHANNEL_INT8
+        ? first + ChannelInt8Layout.of(cols).strip(offset / cols)
+        : first + offset * operandDtype(activations).sizeBytes();
+  }
+
+  /** Whether {@link #slice} can begin with this row. */
+  public boolean canBeCutAt(long row) {
+    return !isQuantized()
+        || dtype() == DType.CHANNEL_INT8
+            && (offset / cols + row) % ChannelInt8Layout.STRIP_ROWS == 0;
   }
 
   /** Whether this parameter takes a gradient. */
@@ -133,8 +143,13 @@ public final class Parameter {
         begin,
         end,
         name());
-    Check.state(!isQuantized() || (end - begin) * width == count(), "%s is packed whole", name());
     Parameters store = place().store;
+    if (isQuantized()) {
+      Check.state(
+          end - begin == rows || canBeCutAt(begin), "%s cannot be cut at row %d", name(), begin);
+      // What is packed together has one place: that of the first.
+      return new Parameter(declaration, place, offset + begin * width, end - begin, cols);
+    }
     int from = place.segmentBegin;
     long before = begin * width + offset;
     while (before >= store.segments().get(from).count()) {

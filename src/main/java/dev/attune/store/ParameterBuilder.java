@@ -53,7 +53,8 @@ public final class ParameterBuilder {
    * Freezes what is declared from here on.
    *
    * @param matrices how embeddings are held: F32 or BF16 (vectors stay F32); null: not frozen
-   * @param products how the weights of products are held: the same, or NF4 or INT8
+   * @param products how the weights of products are held: the same, or NF4 or INT8; CHANNEL_INT8:
+   *     those of the layers, while all others are held as matrices are
    */
   public void freeze(DType matrices, DType products) {
     this.frozenAs = matrices;
@@ -137,7 +138,8 @@ public final class ParameterBuilder {
           (adapterFolder == null ? Term.USE_DORA : adapterFolder + ": use_dora")
               + " on "
               + module
-              + " is not supported: weight-decomposed adapters are of the products of layers alone");
+              + " is not supported: weight-decomposed adapters are of the products of layers"
+              + " alone");
     }
     if (lora.beside().lowRankBiases()) {
       throw new InputException(
@@ -280,7 +282,8 @@ public final class ParameterBuilder {
   Parameter stacked(List<Part> parts, long cols, Layout layout) {
     Check.argument(
         layout == Layout.PLAIN || parts.size() == 1, "a layout of several tensors: %s", parts);
-    DType heldAs = held(parts, frozenAs == null ? null : productsFrozenAs);
+    boolean isApart = productsFrozenAs == DType.CHANNEL_INT8 && !depth.isOfLayer();
+    DType heldAs = held(parts, frozenAs == null || isApart ? frozenAs : productsFrozenAs);
     return declare(parts, cols, layout, true, false, true, heldAs);
   }
 

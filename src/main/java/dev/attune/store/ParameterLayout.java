@@ -110,7 +110,7 @@ final class ParameterLayout {
         at += d.count(part) * d.dtype().sizeBytes();
       }
       if (isQuantized) {
-        if (d.cols() % QuantizedLayout.BLOCK != 0) {
+        if (d.dtype() != DType.CHANNEL_INT8 && d.cols() % QuantizedLayout.BLOCK != 0) {
           throw new InputException(
               String.format(
                   "%s has %d columns; weights of few bits (%s, %s) need a multiple of %d",
@@ -122,7 +122,7 @@ final class ParameterLayout {
         }
         long rows = d.rows();
         quantized.add(new QuantizedWeight(d.dtype(), frozenBytes, rows, d.cols()));
-        at += QuantizedLayout.of(rows, d.cols(), d.dtype()).sizeBytes();
+        at += QuantizedWeight.sizeBytes(d.dtype(), rows, d.cols());
       }
       frozenBytes = (at + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
       ranges.set(i, new Range(begin, segments.size()));

@@ -2,6 +2,9 @@ package dev.attune.store;
 
 import dev.attune.core.DType;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.ChannelInt8Layout;
+import dev.attune.kernels.QuantizedLayout;
+import dev.attune.kernels.calls.LinearInt8Call;
 import dev.attune.kernels.calls.QuantizeCall;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.HostWindow;
@@ -28,6 +31,17 @@ final class QuantizedWeight {
     this.offset = offset;
     this.rows = rows;
     this.cols = cols;
+  }
+
+  /**
+   * What a weight takes once it is packed.
+   *
+   * @throws IllegalArgumentException if the layout has no place for rows of that width
+   */
+  static long sizeBytes(DType dtype, long rows, long cols) {
+    return dtype == DType.CHANNEL_INT8
+        ? ChannelInt8Layout.of(cols).sizeBytes(rows)
+        : QuantizedLayout.of(rows, cols, dtype).sizeBytes();
   }
 
   /** First byte among the frozen. */
@@ -61,8 +75,11 @@ final class QuantizedWeight {
     }
     written += count;
     if (written == rows * cols) {
+      long target = address + offset;
       backend.run(
-          new QuantizeCall.Pack(address + offset, staging.address(), rows, cols, DType.F32, dtype));
+          dtype == DType.CHANNEL_INT8
+              ? new LinearInt8Call.Pack(target, staging.address(), rows, cols)
+              : new QuantizeCall.Pack(target, staging.address(), rows, cols, DType.F32, dtype));
       close();
       written = 0;
     }

@@ -146,12 +146,14 @@ final class MaskedTexts implements RowEncoder<MaskedTexts.Row> {
 
   private static String end(String text) {
     int from = Math.max(0, text.length() - BORDER);
-    return text.substring(from < text.length() && Character.isLowSurrogate(text.charAt(from)) ? from + 1 : from);
+    return text.substring(
+        from < text.length() && Character.isLowSurrogate(text.charAt(from)) ? from + 1 : from);
   }
 
   private static String begin(String text) {
     int to = Math.min(text.length(), BORDER);
-    return text.substring(0, to > 0 && Character.isHighSurrogate(text.charAt(to - 1)) ? to - 1 : to);
+    return text.substring(
+        0, to > 0 && Character.isHighSurrogate(text.charAt(to - 1)) ? to - 1 : to);
   }
 
   private boolean maskable(int id) {

@@ -110,8 +110,7 @@ final class NextTokens implements RowEncoder<NextTokens.Row> {
     }
     String before = continues ? tail(dataset.get(index - 1).text()) : "";
     TextPart part = tokenizer.encodePart(before, example.text(), !more);
-    Row row =
-        more ? new Row(part.ids(), null, true, false, false) : row(part.ids(), 0, true);
+    Row row = more ? new Row(part.ids(), null, true, false, false) : row(part.ids(), 0, true);
     return row.part(part.isExact(), continues, more);
   }
 
@@ -241,8 +240,7 @@ final class NextTokens implements RowEncoder<NextTokens.Row> {
 
   @Override
   public Packing<Row> packing(Dataset dataset, Storage storage) {
-    return new Sequences(
-        EncodedDataset.builder(TargetLayout.LEARNED_ROWS, false, storage));
+    return new Sequences(EncodedDataset.builder(TargetLayout.LEARNED_ROWS, false, storage));
   }
 
   /** Cuts the rows into sequences and counts what that costs. */
@@ -282,7 +280,8 @@ final class NextTokens implements RowEncoder<NextTokens.Row> {
         }
         int fresh = from + length - end;
         if (targets > 0) {
-          builder.addNextTokens(ids, end > from ? learned(row, all) : row.supervised(), from, length);
+          builder.addNextTokens(
+              ids, end > from ? learned(row, all) : row.supervised(), from, length);
           builder.source(index);
           lengths += fresh;
           lost -= fresh;

@@ -75,8 +75,7 @@ public final class Regression implements Task {
                 false,
                 TargetLayout.NUMBER,
                 (builder, tokens, dataset, example) ->
-                    builder.add(
-                        tokens.ids(), tokens.typeIds(), Numbers.target(dataset, example)))
+                    builder.add(tokens.ids(), tokens.typeIds(), Numbers.target(dataset, example)))
             .targets("numbers");
   }
 

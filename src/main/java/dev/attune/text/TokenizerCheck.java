@@ -1,5 +1,6 @@
 package dev.attune.text;
 
+import com.fasterxml.jackson.core.JsonParseException;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
@@ -47,8 +48,10 @@ final class TokenizerCheck {
           parser.skipChildren();
         }
       }
+    } catch (JsonParseException e) {
+      return; // the native parser reports what is wrong, and where
     } catch (JsonProcessingException e) {
-      throw check.refusal(JsonProblem.of(e));
+      throw check.refusal(JsonProblem.of(e)); // larger than this one reads, unlike that one
     } catch (IOException e) {
       throw new IllegalStateException("a text in memory cannot be read", e);
     }

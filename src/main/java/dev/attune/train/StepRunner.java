@@ -18,6 +18,7 @@ import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.task.Objective;
 import dev.attune.task.Staging;
+import dev.attune.train.StepPhases.Phase;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 
@@ -75,6 +76,7 @@ final class StepRunner implements AutoCloseable {
   private final GradientNorm gradientNorm;
   private final Results results;
   private final ArrayDeque<Waiting> waiting = new ArrayDeque<>();
+  private StepPhases phases = StepPhases.NONE;
   private int slot;
 
   // Of the step that is being put together.
@@ -141,6 +143,11 @@ final class StepRunner implements AutoCloseable {
     return Math.toIntExact(Double.BYTES + (long) parts.microBatches() * maxLosses * Float.BYTES);
   }
 
+  /** Tells somebody what it is at. */
+  void tell(StepPhases listener) {
+    phases = listener;
+  }
+
   private void begin() {
     lossCounts = new int[parts.microBatches()];
     microBatches = 0;
@@ -157,6 +164,7 @@ final class StepRunner implements AutoCloseable {
    * @return product FLOPs of the micro-batch
    */
   long run(Batch batch, long microStep, Update update) {
+    phases.enter(Phase.FORWARD);
     Inputs inputs = staging.stage(batch, parts.model().batchRotaries());
     int sparseRows = mark(batch, inputs, update != null);
     backend.run(new StepCall.StreamBase(Philox.stream(microStep, 0)));
@@ -216,6 +224,7 @@ final class StepRunner implements AutoCloseable {
     int losses = parts.objective().apply(tape, parts.model(), output, staging);
     tape.checkNumerics("the loss", "rows", staging.losses(), losses, 1);
     backend.run(new StepCall.Watch(staging.losses(), losses));
+    phases.enter(Phase.BACKWARD);
     tape.backward();
     if (updates) {
       update(sparseRows);
@@ -224,6 +233,7 @@ final class StepRunner implements AutoCloseable {
   }
 
   private void update(int sparseRows) {
+    phases.enter(Phase.OPTIMIZER);
     parameters.zeroUnwritten();
     if (parts.tape().checksNumerics()) {
       checkGradients();

@@ -19,6 +19,7 @@ import dev.attune.tape.NonFiniteException;
 import dev.attune.tape.Tape;
 import dev.attune.task.Objective;
 import dev.attune.task.Task;
+import dev.attune.train.StepPhases.Phase;
 import dev.attune.train.TrainerConfig.Evaluations;
 import java.io.UncheckedIOException;
 import java.util.ArrayDeque;
@@ -48,6 +49,7 @@ public final class TrainingLoop implements AutoCloseable {
   private final long totalSteps;
   private final long stepsPerEpoch;
   private Throughput throughput = new Throughput();
+  private StepPhases phases = StepPhases.NONE;
   private TrainState state = new TrainState();
 
   private long completedNanos = Long.MIN_VALUE;
@@ -155,6 +157,12 @@ public final class TrainingLoop implements AutoCloseable {
     }
   }
 
+  /** Tells somebody what it is at, from the next step on. */
+  public void tell(StepPhases listener) {
+    phases = listener;
+    runner.tell(listener);
+  }
+
   /** The buffers that a checkpoint holds, by name: weights, optimizer state, row states. */
   public Map<String, Buffer> buffers() {
     Map<String, Buffer> buffers = new LinkedHashMap<>();
@@ -256,6 +264,7 @@ public final class TrainingLoop implements AutoCloseable {
         }
       }
     }
+    phases.enter(null);
     if (!interrupted) {
       listener.onTrained();
     }
@@ -291,6 +300,7 @@ public final class TrainingLoop implements AutoCloseable {
 
   /** A run that goes on can do without a checkpoint; one that is told to stop cannot. */
   private void save(CheckpointSink checkpoints, TrainListener listener, boolean isNeeded) {
+    phases.enter(Phase.CHECKPOINT);
     try {
       checkpoints.save(state.step, checkpointState(), buffers());
     } catch (UncheckedIOException e) {
@@ -320,6 +330,7 @@ public final class TrainingLoop implements AutoCloseable {
     boolean endsEpoch = false;
     float rate = evaluatedRate == null ? schedule.rate(state.step) : evaluatedRate.rate();
     for (int i = 1; i <= config.gradientAccumulationSteps() && !endsEpoch; i++) {
+      phases.enter(Phase.DATA);
       Batch batch = stream.next();
       targets += batch.supervisedTargets();
       divisor += task.divisor(batch);
@@ -398,6 +409,7 @@ public final class TrainingLoop implements AutoCloseable {
   /** Evaluates; empty where it was told to stop: then that is still due when the run goes on. */
   private Optional<Map<String, Double>> evaluated(BooleanSupplier stopRequested) {
     try {
+      phases.enter(Phase.EVALUATION);
       return Optional.of(evaluator.evaluate(model, tape, stopRequested));
     } catch (InterruptedCallException e) {
       if (stopRequested.getAsBoolean()) {

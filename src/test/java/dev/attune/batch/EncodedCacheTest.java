@@ -78,7 +78,10 @@ class EncodedCacheTest {
   private Path rows(int count) throws IOException {
     StringBuilder csv = new StringBuilder("text,label\n");
     for (int i = 0; i < count; i++) {
-      csv.append("row ").append(i).append(" abc".repeat(i % 9)).append(i % 3 == 0 ? ",x\n" : ",y\n");
+      csv.append("row ")
+          .append(i)
+          .append(" abc".repeat(i % 9))
+          .append(i % 3 == 0 ? ",x\n" : ",y\n");
     }
     return Files.writeString(temp.resolve("rows.csv"), csv);
   }

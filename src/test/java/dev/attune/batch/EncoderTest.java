@@ -82,7 +82,8 @@ class EncoderTest {
     }
     for (int i = 0; i < one.size(); i += 531) {
       Example e = train.get(i);
-      assertArrayEquals(bert.encode(e.text(), null).truncate(64).ids(), example(one, one.ids().toArray(), i));
+      assertArrayEquals(
+          bert.encode(e.text(), null).truncate(64).ids(), example(one, one.ids().toArray(), i));
       assertEquals(Integer.parseInt(e.label()), one.labels().get(i));
     }
     assertEquals(one.tokens(), one.lengths().lengths().sum());

@@ -37,8 +37,7 @@ class InterleavingTest {
   @Test
   void rowsAreDrawnByTheirSharesUntilTheFirstSourceEnds() throws IOException {
     Dataset data = data(file("a", 1000), file("b", 1000));
-    Dataset drawn =
-        new Interleaving(List.of(0.8, 0.2), false).of(data, new int[] {1, 1}, 42);
+    Dataset drawn = new Interleaving(List.of(0.8, 0.2), false).of(data, new int[] {1, 1}, 42);
     List<String> a = texts(drawn, "a");
     List<String> b = texts(drawn, "b");
     assertEquals(1000, a.size());
@@ -58,8 +57,7 @@ class InterleavingTest {
   @Test
   void shorterSourcesBeginAgainUntilAllHaveEnded() throws IOException {
     Dataset data = data(file("a", 300), file("b", 7), file("c", 3));
-    Dataset drawn =
-        new Interleaving(List.of(0.5, 0.5), true).of(data, new int[] {1, 2}, 1);
+    Dataset drawn = new Interleaving(List.of(0.5, 0.5), true).of(data, new int[] {1, 2}, 1);
     List<String> a = texts(drawn, "a");
     assertEquals(300, a.size());
     assertEquals("a 299", drawn.get(drawn.size() - 1).text());
@@ -83,7 +81,6 @@ class InterleavingTest {
     assertNull(Interleaving.problem(List.of(0.7, 0.2, 0.1)));
     assertEquals("each must be above 0", Interleaving.problem(List.of(1.0, 0.0)));
     assertEquals("each must be above 0", Interleaving.problem(List.of(Double.NaN, 1.0)));
-    assertEquals(
-        "together they must be 1, and are 1.5", Interleaving.problem(List.of(1.0, 0.5)));
+    assertEquals("together they must be 1, and are 1.5", Interleaving.problem(List.of(1.0, 0.5)));
   }
 }

@@ -102,7 +102,10 @@ class RowCacheTest {
             """));
     same(file("d.jsonl", "{\"tokens\": [\"a\", \"b\"], \"tags\": [\"O\", \"B-X\"]}\n"));
     same(file("e.jsonl", "{\"prompt\": \"p\", \"completion\": \"c\"}\n"));
-    same(file("f.json", "[{\"text\": \"a\", \"label\": \"x\"}, {\"text\": \"b\", \"label\": \"y\"}]"));
+    same(
+        file(
+            "f.json",
+            "[{\"text\": \"a\", \"label\": \"x\"}, {\"text\": \"b\", \"label\": \"y\"}]"));
   }
 
   @Test
@@ -115,8 +118,7 @@ class RowCacheTest {
 
   @Test
   void rowsThatAreLeftOutAreCountedInTheSameWords() throws IOException {
-    ReadOptions skipping =
-        new ReadOptions(Columns.automatic(), true, false, FileOptions.AUTOMATIC);
+    ReadOptions skipping = new ReadOptions(Columns.automatic(), true, false, FileOptions.AUTOMATIC);
     Dataset rows = same(skipping, file("a.csv", "text,label\na,x\nonly one field\nb,y,z\nc,y\n"));
     assertEquals(2, rows.size());
     assertEquals("skipped_rows", rows.reading().findings().get(0).code());
@@ -146,7 +148,13 @@ class RowCacheTest {
     assertEquals(
         List.of("no", "yes", "no", "yes"), named.examples().stream().map(Example::label).toList());
     List<String> keys =
-        Stream.of(rows, chosen, rows.first(2), rows.first(3), named, LabelNames.parse("n,y").applied(rows))
+        Stream.of(
+                rows,
+                chosen,
+                rows.first(2),
+                rows.first(3),
+                named,
+                LabelNames.parse("n,y").applied(rows))
             .map(Dataset::contentKey)
             .toList();
     assertEquals(keys.size(), keys.stream().distinct().count());

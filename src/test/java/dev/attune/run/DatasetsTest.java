@@ -54,7 +54,8 @@ class DatasetsTest {
 
   private static Datasets shaped(String task, Path train, String... options) {
     RunConfig config = config(train, options);
-    return Datasets.read(config, null, false, RowCache.none()).shaped(config, Tasks.named(task), List.of(), null);
+    return Datasets.read(config, null, false, RowCache.none())
+        .shaped(config, Tasks.named(task), List.of(), null);
   }
 
   private static String refusal(String task, Path train, String... options) {
@@ -338,7 +339,8 @@ class DatasetsTest {
   }
 
   private static Datasets known(RunConfig config, String task, List<String> known) {
-    return Datasets.read(config, null, false, RowCache.none()).shaped(config, Tasks.named(task), known, null);
+    return Datasets.read(config, null, false, RowCache.none())
+        .shaped(config, Tasks.named(task), known, null);
   }
 
   @Test

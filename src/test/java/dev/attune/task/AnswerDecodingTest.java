@@ -189,7 +189,8 @@ class AnswerDecodingTest {
   }
 
   private static int[] ids(EncodedDataset data, int sequence) {
-    return Arrays.copyOfRange(data.ids().toArray(), data.offsets().get(sequence), data.offsets().get(sequence + 1));
+    return Arrays.copyOfRange(
+        data.ids().toArray(), data.offsets().get(sequence), data.offsets().get(sequence + 1));
   }
 
   private static int[] ints(JsonNode list) {

@@ -65,7 +65,9 @@ class ContrastivePairsTest {
     }
   }
 
-  /** As SetFit has it: one label in common is enough; a row without any is like none, nor itself. */
+  /**
+   * As SetFit has it: one label in common is enough; a row without any is like none, nor itself.
+   */
   @Test
   void rowsThatShareALabelAreAlike() {
     List<BitSet> rows =
@@ -111,7 +113,8 @@ class ContrastivePairsTest {
 
   private static String refusal(ContrastivePairs pairs, int rows) {
     return RunOption.worded(
-        assertThrows(InputException.class, () -> pairs.list(new LabelledRows(labels(rows)), rows)).getMessage());
+        assertThrows(InputException.class, () -> pairs.list(new LabelledRows(labels(rows)), rows))
+            .getMessage());
   }
 
   @Test

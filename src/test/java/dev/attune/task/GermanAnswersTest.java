@@ -94,7 +94,9 @@ class GermanAnswersTest {
           assertArrayEquals(
               ints(window.get("ids")),
               Arrays.copyOfRange(
-                  data.ids().toArray(), data.offsets().get(sequence), data.offsets().get(sequence + 1)),
+                  data.ids().toArray(),
+                  data.offsets().get(sequence),
+                  data.offsets().get(sequence + 1)),
               where);
           assertArrayEquals(ints(window.get("offsets")), notes.get(sequence).offsets(), where);
           assertEquals(window.get("start").asInt(), data.labels().get(2 * sequence), where);

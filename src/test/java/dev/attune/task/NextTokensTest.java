@@ -16,9 +16,9 @@ import dev.attune.data.DataReader;
 import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
-import dev.attune.data.TokenLengths;
 import dev.attune.data.Finding;
 import dev.attune.data.Finding.Severity;
+import dev.attune.data.TokenLengths;
 import dev.attune.run.RunOption;
 import dev.attune.testkit.ByteTokenizer;
 import dev.attune.testkit.TestTasks;
@@ -126,7 +126,8 @@ class NextTokensTest {
         new Encoder(new CausalLm(false, 2).encoder(bytes, 6, Purpose.EVALUATION), 1)
             .encode(dataset(text));
     assertArrayEquals(
-        joined(ids("abcdefcdefghefghij"), ids("ghij")[0], 'h', 'i', 'j', END), data.ids().toArray());
+        joined(ids("abcdefcdefghefghij"), ids("ghij")[0], 'h', 'i', 'j', END),
+        data.ids().toArray());
     assertArrayEquals(
         joined(
             joined(ids("bcdef"), NONE),
@@ -200,8 +201,7 @@ class NextTokensTest {
     int merged = END + 1;
     int[] labels = {NONE, merged, 'd', END, NONE};
     assertArrayEquals(joined(labels, labels), data.labels().toArray());
-    assertArrayEquals(
-        new boolean[] {true, false}, marked(data, TokenLengths.Texts.BORDER_INSIDE));
+    assertArrayEquals(new boolean[] {true, false}, marked(data, TokenLengths.Texts.BORDER_INSIDE));
     Finding finding =
         report(16, rows).findings().stream()
             .filter(f -> f.code().equals("shared_token"))

@@ -38,7 +38,10 @@ final class MappedInts implements Ints {
       ByteBuffer segment = file.segment(place);
       int within = MappedFile.within(place);
       int part = Math.min(count - done, (segment.limit() - within) / Integer.BYTES);
-      segment.slice(within, part * Integer.BYTES).order(segment.order()).asIntBuffer()
+      segment
+          .slice(within, part * Integer.BYTES)
+          .order(segment.order())
+          .asIntBuffer()
           .get(to, at + done, part);
       done += part;
     }

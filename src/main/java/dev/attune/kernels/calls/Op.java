@@ -12,6 +12,8 @@ public enum Op {
   LINEAR_FWD(LinearCall.Forward.class),
   LINEAR_BWD_INPUT(LinearCall.BackwardInput.class),
   LINEAR_BWD_WEIGHT(LinearCall.BackwardWeight.class),
+  LINEAR_INT8_PACK(LinearInt8Call.Pack.class),
+  LINEAR_INT8_FWD(LinearInt8Call.Forward.class),
   ATTENTION_FWD(AttentionCall.Forward.class),
   ATTENTION_BWD(AttentionCall.Backward.class),
   RELATIVE_BIAS_FWD(RelativeBiasCall.Forward.class),

@@ -26,6 +26,7 @@ import dev.attune.kernels.calls.KvCacheWriteCall;
 import dev.attune.kernels.calls.L2NormalizeCall;
 import dev.attune.kernels.calls.LayerNormCall;
 import dev.attune.kernels.calls.LinearCall;
+import dev.attune.kernels.calls.LinearInt8Call;
 import dev.attune.kernels.calls.LoraCall;
 import dev.attune.kernels.calls.MeanPoolCall;
 import dev.attune.kernels.calls.MseCall;
@@ -194,6 +195,8 @@ public final class TorchBackend implements Backend {
       case LINEAR_FWD -> TorchLinear.forward(pool, (LinearCall.Forward) call);
       case LINEAR_BWD_INPUT -> TorchLinear.backwardInput(pool, (LinearCall.BackwardInput) call);
       case LINEAR_BWD_WEIGHT -> TorchLinear.backwardWeight(pool, (LinearCall.BackwardWeight) call);
+      case LINEAR_INT8_PACK -> TorchLinearInt8.pack((LinearInt8Call.Pack) call);
+      case LINEAR_INT8_FWD -> TorchLinearInt8.forward((LinearInt8Call.Forward) call);
       case ATTENTION_FWD -> TorchAttention.forward(pool, step, (AttentionCall.Forward) call);
       case ATTENTION_BWD -> TorchAttention.backward(pool, step, (AttentionCall.Backward) call);
       case RELATIVE_BIAS_FWD -> TorchRelativeBias.forward((RelativeBiasCall.Forward) call);

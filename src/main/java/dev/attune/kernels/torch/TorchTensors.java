@@ -64,8 +64,8 @@ final class TorchTensors {
       case F32 -> ScalarType.Float;
       case BF16 -> ScalarType.BFloat16;
       case I32 -> ScalarType.Int;
-      case NF4, INT8 ->
-          throw new IllegalArgumentException(dtype + " has no single elements: dequantize first");
+      case NF4, INT8, CHANNEL_INT8 ->
+          throw new IllegalArgumentException(dtype + " has no single elements");
     };
   }
 

@@ -172,7 +172,17 @@ public final class NomicBert {
                       + part
                       + "', which is not supported; swiglu and geglu are");
         };
-    config.only("hidden_act", function);
+    String stated = config.text("hidden_act", function);
+    if (!stated.equals(function)) {
+      throw new InputException(
+          "config.json: 'activation_function' is '"
+              + part
+              + "', which has "
+              + function
+              + " in it, and 'hidden_act' is '"
+              + stated
+              + "'; take one of the two out");
+    }
     return function;
   }
 

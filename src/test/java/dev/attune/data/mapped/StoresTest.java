@@ -103,12 +103,16 @@ class StoresTest {
 
   @Test
   void anyDamagedByteIsFoundSaidAndTheStoreDeleted() throws IOException {
-    for (String name : List.of("numbers.i32", "texts.records", "texts-begins.i32", "manifest.json")) {
+    for (String name :
+        List.of("numbers.i32", "texts.records", "texts-begins.i32", "manifest.json")) {
       Stores stores = stores(FileOps.SYSTEM);
       write(stores, "key");
       Path file = temp.resolve("key").resolve(name);
       byte[] bytes = Files.readAllBytes(file);
-      int at = name.equals("manifest.json") ? new String(bytes, StandardCharsets.UTF_8).indexOf("tests") : bytes.length / 2;
+      int at =
+          name.equals("manifest.json")
+              ? new String(bytes, StandardCharsets.UTF_8).indexOf("tests")
+              : bytes.length / 2;
       bytes[at] ^= 4;
       Files.write(file, bytes);
       notes.clear();
