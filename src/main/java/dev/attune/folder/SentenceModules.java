@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.core.JsonProblem;
 import dev.attune.core.Term;
@@ -378,7 +379,7 @@ public record SentenceModules(
   }
 
   private static void writeJson(Path file, JsonNode json) throws IOException {
-    Files.createDirectories(file.getParent());
+    FileOps.SYSTEM.createFolder(file.getParent());
     ModelFiles.writeJson(file, json);
   }
 

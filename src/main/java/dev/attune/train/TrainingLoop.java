@@ -178,10 +178,14 @@ public final class TrainingLoop implements AutoCloseable {
    * Goes on from a checkpoint, whose buffers the caller has loaded into {@link #buffers}. A run
    * that had stopped early stays so, unless it has become longer: then its patience begins anew.
    *
+   * @param lacksBest whether the best weights that it speaks of are lost: the search begins anew
    * @return whether it goes on though it had stopped early
    */
-  public boolean resume(JsonNode saved) {
+  public boolean resume(JsonNode saved, boolean lacksBest) {
     state = TrainState.fromJson(saved);
+    if (lacksBest) {
+      state.forgetBest();
+    }
     boolean goesOn = state.stoppedEarly && totalSteps > state.totalSteps;
     if (goesOn) {
       state.stoppedEarly = false;
@@ -264,11 +268,12 @@ public final class TrainingLoop implements AutoCloseable {
     if (!interrupted) {
       listener.onTrained();
     }
+    boolean endsWithBest = config.evaluations().keepsBest();
     if (evaluator != null && !interrupted) {
-      boolean takesBest =
-          config.evaluations().keepsBest() && state.bestStep > 0 && state.bestStep != state.step;
+      boolean takesBest = endsWithBest && state.bestStep > 0 && state.bestStep != state.step;
       if (takesBest) {
-        checkpoints.loadBest(parameters.weights());
+        endsWithBest = checkpoints.loadBest(parameters.weights());
+        takesBest = endsWithBest;
         parameters.refresh();
       }
       // A run that was resumed at its end has not evaluated these weights either.
@@ -289,7 +294,7 @@ public final class TrainingLoop implements AutoCloseable {
         interrupted,
         state.stoppedEarly,
         state.bestStep,
-        config.evaluations().keepsBest(),
+        endsWithBest,
         tape.arena().highWaterBytes());
   }
 
@@ -423,7 +428,7 @@ public final class TrainingLoop implements AutoCloseable {
       evaluatedRate.step(evaluation.get(config.evaluations().bestMetric()));
     }
     if (best && config.evaluations().keepsBest()) {
-      checkpoints.saveBest(parameters.weights());
+      checkpoints.saveBest(state.step, parameters.weights());
     }
     listener.onEvaluation(state.step, epoch(), evaluation, best);
     int patience = config.evaluations().patience();

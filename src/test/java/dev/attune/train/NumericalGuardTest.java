@@ -94,12 +94,14 @@ class NumericalGuardTest {
         }
 
         @Override
-        public void saveBest(Buffer weights) {
+        public void saveBest(long step, Buffer weights) {
           throw new AssertionError("weights were saved");
         }
 
         @Override
-        public void loadBest(Buffer weights) {}
+        public boolean loadBest(Buffer weights) {
+          return false;
+        }
 
         @Override
         public boolean savesLast() {
