@@ -431,17 +431,29 @@ public final class FewShot implements Task {
     }
 
     @Override
-    public Task create(LabelMap labels, Dataset train, TaskOptions options) {
+    public void check(TaskOptions options) {
+      LabelLoss.of(options);
+      ContrastivePairs.of(options);
+      inverseRegularization(options);
+      unit(SentenceModules.plain(), options.get(Term.POOLING));
+    }
+
+    private static double inverseRegularization(TaskOptions options) {
       double c = options.number(Term.HEAD_C, C);
       if (!(c > 0)) {
         throw new InputException(Term.HEAD_C + " is " + c + "; it must be above 0");
       }
+      return c;
+    }
+
+    @Override
+    public Task create(LabelMap labels, Dataset train, TaskOptions options) {
       String pooling = options.get(Term.POOLING);
       return new FewShot(
           new Classification(labels),
           LabelLoss.of(options),
           ContrastivePairs.of(options),
-          c,
+          inverseRegularization(options),
           pooling,
           unit(SentenceModules.plain(), pooling),
           null,

@@ -149,6 +149,15 @@ public final class Tasks {
       names = IntStream.range(0, outputs(folder)).mapToObj(id -> "LABEL_" + id).toList();
     }
     int saved = folder.savedOutputs().orElse(names.size());
+    JsonNode stated = folder.config().path("num_labels");
+    if (!folder.isAdapter() && stated.isInt() && stated.intValue() != saved) {
+      throw new InputException(
+          folder.path()
+              + ": config.json says 'num_labels' "
+              + stated
+              + ", the saved head has "
+              + Count.many(saved, "output"));
+    }
     if (saved != names.size()) {
       throw new InputException(
           String.format(
