@@ -14,11 +14,11 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Checks the example notices: that each answer stands where it is said to and only there, how many
+ * Checks the example notices, or the example contracts: that each answer stands where it is said to and only there, how many
  * questions have none, lengths, and that no notice is there twice. Then measures two baselines on
  * the test file, by the rules of SQuAD 2.0.
  *
- * <p>Run: {@code java tools/CheckNotices.java examples/notices}. Each failure is one line that
+ * <p>Run: {@code java tools/CheckNotices.java examples/notices}, or {@code examples/contracts}. Each failure is one line that
  * starts with a file and a question, and the exit status is then 1.
  */
 public final class CheckNotices {
@@ -29,7 +29,7 @@ public final class CheckNotices {
           "\\{\"id\": \"([^\"]*)\", \"question\": \"([^\"\\\\]*)\", \"answers\": \\[(?:\\{\"text\":"
               + " \"([^\"\\\\]*)\", \"answer_start\": (\\d+)})?], \"is_impossible\": (true|false)}");
   private static final Pattern WORD = Pattern.compile("[\\p{L}\\p{N}']+");
-  private static final int[] WORDS = {15, 80};
+  private static final int[] WORDS = {15, 140};
 
   private final List<String> failures = new ArrayList<>();
 
@@ -84,11 +84,11 @@ public final class CheckNotices {
       }
       notices++;
       if (!contexts.add(context.group(1))) {
-        failures.add(file + " notice " + notices + ": there twice");
+        failures.add(file + " text " + notices + ": there twice");
       }
       int words = words(context.group(1)).size();
       if (words < WORDS[0] || words > WORDS[1]) {
-        failures.add(file + " notice " + notices + ": " + words + " words");
+        failures.add(file + " text " + notices + ": " + words + " words");
       }
       Matcher matcher = QUESTION.matcher(line);
       while (matcher.find()) {
@@ -113,7 +113,7 @@ public final class CheckNotices {
     }
     System.out.printf(
         Locale.ROOT,
-        "%-16s %3d notices, %3d questions, %3d without answer%n",
+        "%-16s %3d texts, %3d questions, %3d without answer%n",
         file,
         notices,
         rows.size(),

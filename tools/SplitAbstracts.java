@@ -14,9 +14,9 @@ import java.util.Random;
  * examples/domain/README.md.
  *
  * <p>Run: {@code java tools/SplitAbstracts.java medical_tc_test.csv OUTPUT}. The same bytes every
- * time: {@code test.jsonl}, 600 abstracts with their class; {@code train-1.jsonl} to {@code
- * train-3.jsonl}, 100 others each; {@code texts.txt}, all but those of the test, one a line,
- * without class. Abstracts that occur twice are taken once.
+ * time: {@code test.jsonl}, 600 abstracts with their class; {@code train.jsonl}, all others; {@code
+ * train-1.jsonl} to {@code train-3.jsonl}, 100 of them each; {@code texts.txt}, all of them, one a
+ * line, without class. Abstracts that occur twice are taken once.
  */
 public final class SplitAbstracts {
   private static final int TEST = 600;
@@ -38,6 +38,7 @@ public final class SplitAbstracts {
       Path file = output.resolve("train-" + (set + 1) + ".jsonl");
       write(file, texts.subList(from, from + LABELLED), classes);
     }
+    write(output.resolve("train.jsonl"), texts.subList(TEST, texts.size()), classes);
     List<String> lines =
         texts.subList(TEST, texts.size()).stream().map(t -> t.replaceAll("\\s+", " ")).toList();
     Files.write(output.resolve("texts.txt"), lines);

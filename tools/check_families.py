@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """Trains a tiny model of each family of encoders with ./attune for a few steps and has Transformers read what it wrote: the
-probabilities that both give for the same texts must agree. Needs torch and transformers; run without arguments for all
-families, or with the names of some. ATTUNE_NO_BUILD=1 takes the classes of target/ as they are."""
+probabilities that both give for the same texts must agree. And has ./attune read a folder with a prompt that sentence-transformers
+wrote: vectors must agree. Needs torch, transformers and sentence-transformers; run without arguments for all families, or with the
+names of some. ATTUNE_NO_BUILD=1 takes the classes of target/ as they are."""
 import json, os, pathlib, shutil, subprocess, sys, tempfile
+import sentence_transformers
+import sentence_transformers.models
 import torch
 import transformers as tf
 
@@ -25,6 +28,12 @@ FAMILIES = {
     "albert": ("AlbertConfig", small | dict(embedding_size=16), "albert"),
     "mpnet": ("MPNetConfig", small, "mpnet"),
     "modernbert": ("ModernBertConfig", small | dict(local_attention=8), "modernbert"),
+    "deberta": ("DebertaV2Config", small | dict(type_vocab_size=0, relative_attention=True, position_buckets=16, norm_rel_ebd="layer_norm",
+                share_att_key=True, pos_att_type=["p2c", "c2p"], position_biased_input=False), "deberta"),
+    "eurobert": ("EuroBertConfig", small, "modernbert"),
+    "ernie": ("ErnieConfig", small, "electra"),
+    "data2vec": ("Data2VecTextConfig", small | dict(type_vocab_size=1), "xlm_roberta"),
+    "nomic_bert": ("NomicBertConfig", small, "electra"),
 }
 GOOD, BAD = "good quick lovely sun".split(), "bad old sad rain".split()
 TEXTS = ["the quick brown fox", "the lazy dog sleeps in the rain", "a very bad film, and a sad one", "it was good",
@@ -103,6 +112,20 @@ def token_classification(work, folder):
     return different
 
 
+def embedding(work, folder):
+    """The largest difference of an element of unit vectors."""
+    body = sentence_transformers.models.Transformer(str(folder), max_seq_length=64)
+    pooling = sentence_transformers.models.Pooling(body.get_embedding_dimension(), "mean")
+    model = sentence_transformers.SentenceTransformer(modules=[body, pooling], prompts={"search_query": "the question is "}, device="cpu")
+    place, texts, out = work / "sentences", work / "texts.jsonl", work / "vectors.jsonl"
+    model.save(str(place))
+    attune("embed", "--model", place, "--file", texts, "--prompt-name", "search_query", "--normalize", "--output", out, "--precision", "fp32",
+           "--threads", 1)
+    expected = model.encode(TEXTS, prompt_name="search_query", normalize_embeddings=True, batch_size=1)
+    return max(float(abs(e - g)) for line, row in zip(out.read_text().splitlines(), expected, strict=True)
+               for e, g in zip(row, json.loads(line)["embedding"], strict=True))
+
+
 failed = False
 for family in sys.argv[1:] or FAMILIES:
     with tempfile.TemporaryDirectory() as scratch:
@@ -111,7 +134,8 @@ for family in sys.argv[1:] or FAMILIES:
         base(folder, family)
         worst = classification(work, folder)
         different = token_classification(work, folder)
-    bad = worst > TOLERANCE or different > 0
+        apart = embedding(work, folder)
+    bad = worst > TOLERANCE or different > 0 or apart > TOLERANCE
     failed |= bad
-    print(f"{family:12} {'DIFFERS' if bad else 'equal'}: probabilities by at most {worst:.1e}, {different} tags", flush=True)
+    print(f"{family:12} {'DIFFERS' if bad else 'equal'}: probabilities by at most {worst:.1e}, {different} tags, vectors by {apart:.1e}", flush=True)
 sys.exit(failed)

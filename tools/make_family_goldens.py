@@ -8,7 +8,7 @@ the family has two types), labels.s, hidden.s (what the body returns, (N,C)), lo
 targets of all sequences, by the names that Transformers gives parameters in memory. Labels are a class, a class a token, the
 next tokens, the tokens that were masked, K zeros and ones (several labels), or first and last token of an answer. golden.json: that
 loss, the number of targets (several labels of a sequence are one, both ends of an answer too), the norm of all gradients together;
-of masked language models also the losses of 20 AdamW steps over the same four sequences: "curve"."""
+of masked language models, and of some others, also the losses of 20 AdamW steps over the same four sequences: "curve"."""
 import json, math, pathlib, random, shutil, sys, zlib
 import torch
 import transformers as tf
@@ -40,6 +40,7 @@ modern = dict(sizes, pad_token_id=0, bos_token_id=1, cls_token_id=1, eos_token_i
 deberta = dict(sizes, **dry, relative_attention=True, position_buckets=16, norm_rel_ebd="layer_norm", share_att_key=True,
                pos_att_type="p2c|c2p", max_relative_positions=-1, position_biased_input=False, type_vocab_size=0, layer_norm_eps=1e-7,
                pooler_dropout=0.0)
+nomic = dict(sizes, **dry, rope_parameters={"rope_type": "default", "rope_theta": 50.0})
 euro = dict(grouped, pad_token_id=2, rope_parameters={"rope_type": "default", "rope_theta": 500.0})
 
 CASES = {
@@ -104,6 +105,12 @@ CASES = {
     "eurobert": ("EuroBertForSequenceClassification", "EuroBertConfig", euro, 2),
     "eurobert_mean": ("EuroBertForSequenceClassification", "EuroBertConfig", euro | dict(classifier_pooling="mean", attention_bias=True, mlp_bias=True), 1),
     "eurobert_token": ("EuroBertForTokenClassification", "EuroBertConfig", euro, 1),
+    "eurobert_mlm": ("EuroBertForMaskedLM", "EuroBertConfig", euro, 1),
+    "eurobert_mlm_tied": ("EuroBertForMaskedLM", "EuroBertConfig", euro | dict(tie_word_embeddings=True, mlp_bias=True), 1),
+    # Transformers saves them under the names of the original program, query, key and value in one.
+    "nomic_bert": ("NomicBertForSequenceClassification", "NomicBertConfig", nomic, 2),
+    "nomic_bert_token": ("NomicBertForTokenClassification", "NomicBertConfig", nomic | dict(head_dim=4), 1),
+    "nomic_bert_mlm": ("NomicBertForMaskedLM", "NomicBertConfig", nomic, 1),
     "ernie": ("ErnieForSequenceClassification", "ErnieConfig", sizes | dry | dict(use_task_id=True), 1),
     "ernie_token": ("ErnieForTokenClassification", "ErnieConfig", sizes | dry, 1),
     "ernie_mlm": ("ErnieForMaskedLM", "ErnieConfig", sizes | dry | dict(hidden_act="relu"), 1),
@@ -114,6 +121,8 @@ CASES = {
     "data2vec_text": ("Data2VecTextForSequenceClassification", "Data2VecTextConfig", roberta_like | dry, 1),
 }
 
+# Of these too the losses of 20 steps are written.
+CURVES = ["deberta", "nomic_bert"]
 
 # Those that other files of reference numbers are made of: their numbers go by their places in this list.
 FIRST = (
@@ -246,7 +255,7 @@ def make(name, target):
     goldens.write_tensors(target / "golden.safetensors", out)
     summary = dict(loss=total / count, targets=count, lengths=list(lengths), grad_norm=norm, seed=SEED,
                    transformers=tf.__version__, torch=torch.__version__)
-    if kind.endswith("ForMaskedLM"):
+    if kind.endswith("ForMaskedLM") or name in CURVES:
         summary["curve"] = curve(kind, model, batch)
     (target / "golden.json").write_text(json.dumps(summary, indent=1) + "\n")
     size = sum(f.stat().st_size for f in target.iterdir())

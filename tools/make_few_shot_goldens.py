@@ -1,4 +1,5 @@
-"""Makes src/test/resources/goldens/logistic_regression.json: scikit-learn's LogisticRegression on unit vectors.
+"""Makes src/test/resources/goldens/logistic_regression.json and one_vs_rest.json: scikit-learn's LogisticRegression on unit vectors,
+and its OneVsRestClassifier where rows have any number of labels.
 
     python tools/make_few_shot_goldens.py
 
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 
 RESOURCES = Path(__file__).parent.parent / "src/test/resources/goldens"
 random = np.random.default_rng(5)
@@ -33,3 +35,21 @@ def case(classes, rows, width, c):
 
 CASES = [case(2, 16, 12, 1.0), case(3, 24, 12, 1.0), case(4, 32, 16, 100.0), case(5, 11, 8, 0.1)]
 (RESOURCES / "logistic_regression.json").write_text(json.dumps(CASES) + "\n")
+
+
+def several(labels, rows, width, c):
+    gold = random.random((rows, labels)) < 0.4
+    gold[0], gold[1] = False, True
+    vectors = (gold.astype(float) @ random.normal(size=(labels, width)) + random.normal(size=(rows, width))).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    each = OneVsRestClassifier(LogisticRegression(C=c, tol=1e-12, max_iter=100_000)).fit(vectors.astype(np.float64), gold.astype(int))
+    return {
+        "c": c,
+        "vectors": [[float(v) for v in vector] for vector in vectors],
+        "labels": gold.astype(int).tolist(),
+        "probabilities": np.round(each.predict_proba(vectors.astype(np.float64)), 7).tolist(),
+    }
+
+
+SEVERAL = [several(3, 20, 10, 1.0), several(5, 30, 12, 10.0)]
+(RESOURCES / "one_vs_rest.json").write_text(json.dumps(SEVERAL) + "\n")

@@ -6,7 +6,7 @@ alone and in pairs. Needs torch, transformers and peft. (PiSSA's adapter is left
 A line of configs.jsonl and adapters.jsonl: the folder, the keys that are set and dropped, and of each of the four sequences the first five
 logits of its last row (one row where a sequence has one). What the peer refuses, or fills with new weights, is left out. "unfit": PEFT warns that
 tensors and config do not go together. "notes" says which cases of two keys there are by chance; the seed makes them anew."""
-import json, logging, pathlib, random, shutil, sys, tempfile, warnings
+import gzip, json, logging, pathlib, random, shutil, sys, tempfile, warnings
 import torch
 import transformers as tf
 from peft import PeftModel
@@ -18,6 +18,8 @@ tf.utils.logging.disable_progress_bar()
 root = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources"
 MODELS = ["bert", "bert_token", "roberta", "distilbert", "xlm_roberta", "camembert_token", "electra", "albert", "mpnet", "modernbert", "modernbert_bias",
           "gpt2", "gpt2_cls", "gpt_neox", "llama", "llama_tied", "llama_yarn", "llama_cls", "mistral", "qwen2", "qwen3"]
+# Those that came later: two keys are drawn for each by a seed of its own, so that one can be made anew without the others.
+LATER = ["deberta", "deberta_own", "eurobert", "eurobert_mean", "ernie", "data2vec_text", "mpnet_token", "nomic_bert"]
 ADAPTERS = {"llama": "llama", "gpt2": "gpt2", "gpt_neox": "gpt_neox", "qwen3": "qwen3", "bert": "bert", "llama_dora": "llama", "bert_dora": "bert",
             "gpt2_dora": "gpt2", "llama_patterns": "llama", "bert_bias": "bert", "llama_saved": "llama", "gpt_neox_olora": "gpt_neox"}
 DROP = "(drop)"
@@ -58,12 +60,21 @@ MODERN = {"hidden_activation": ACTIVATIONS + [DROP], "norm_eps": [0.0, 1e-3, 0.5
           "rope_parameters": [DROP, {}, {"full_attention": ROPE | {"rope_theta": 30.0}, "sliding_attention": ROPE | {"rope_theta": 3.0}},
                               {"full_attention": ROPE | {"rope_theta": 30.0}}, {"full_attention": ROPE | {"rope_type": "linear", "factor": 2.0}, "sliding_attention": ROPE}],
           "rope_scaling": [{"type": "linear", "factor": 2.0}], "max_position_embeddings": [8192], "deterministic_flash_attn": [True], "sliding_window": [3]}
+DEBERTA = ENCODER | {"type_vocab_size": [0, 2, DROP], "embedding_size": [8, 16], "relative_attention": [False, DROP], "pos_att_type": ["c2p", "p2c", "c2p|p2c", ["c2p"], ["c2p", "p2c"], [], None, DROP],
+                     "position_buckets": [-1, 0, 4, 8, 32, DROP], "max_relative_positions": [-1, 0, 5, 9, 60, DROP], "max_position_embeddings": [150], "norm_rel_ebd": ["none", "layer_norm", "layer_norm|none", DROP],
+                     "share_att_key": [True, False, DROP], "position_biased_input": [False, True, DROP], "conv_kernel_size": [0], "conv_act": ["gelu"], "attention_head_size": [4],
+                     "pooler_dropout": [0.4], "pooler_hidden_act": ["relu", "tanh", DROP], "pooler_hidden_size": [16, 7], "cls_dropout": [0.4], "legacy": [False, True], "z_steps": [1], "model_max_length": [9]}
+EURO = LLAMA | {"classifier_pooling": ["bos", "mean", "late", "max", DROP]}
+NOMIC = ENCODER | ROTARY | {"head_dim": [8, None], "max_position_embeddings": [19, 8192], "n_embd": [16, 32], "n_layer": [2, 1], "n_positions": [24, 8], "layer_norm_epsilon": [0.5, 1e-12], "activation_function": ["swiglu", "geglu", "gelu"],
+                            "rotary_emb_base": [77], "rotary_emb_fraction": [0.5, 1.0], "rotary_emb_interleaved": [True], "rotary_scaling_factor": [2], "qkv_proj_bias": [True], "mlp_fc1_bias": [True], "prenorm": [True],
+                            "parallel_block": [True], "causal": [True], "use_flash_attn": [True], "embd_pdrop": [0.4], "resid_pdrop": [0.4], "moe_every_n_layers": [2], "num_experts": [8]}
 KEYS = {"bert": ENCODER, "roberta": ENCODER, "xlm-roberta": ENCODER, "camembert": ENCODER, "electra": ENCODER | {"summary_type": ["mean"]},
         "albert": ENCODER | {"num_hidden_groups": [1], "inner_group_num": [1], "classifier_dropout_prob": [0.4], "down_scale_factor": [2]},
         "mpnet": ENCODER | {"relative_attention_num_buckets": [32, DROP]},
         "distilbert": {"activation": ACTIVATIONS + [DROP], "hidden_act": ["relu"], "n_heads": [1, 4], "dropout": [0.4], "attention_dropout": [0.4], "qa_dropout": [0.4],
                        "seq_classif_dropout": [0.4], "sinusoidal_pos_embds": [True], "tie_weights_": [False], "layer_norm_eps": [0.5]},
-        "gpt2": GPT2, "gpt_neox": NEOX, "llama": LLAMA, "mistral": LLAMA, "qwen2": LLAMA, "qwen3": LLAMA, "modernbert": MODERN}
+        "gpt2": GPT2, "gpt_neox": NEOX, "llama": LLAMA, "mistral": LLAMA, "qwen2": LLAMA, "qwen3": LLAMA, "modernbert": MODERN,
+        "deberta-v2": DEBERTA, "eurobert": EURO, "ernie": ENCODER | {"use_task_id": [True, False, DROP], "task_type_vocab_size": [DROP]}, "data2vec-text": ENCODER, "nomic_bert": NOMIC}
 LORA = {"lora_alpha": [1, 0.5, 64], "use_rslora": [True, False], "use_dora": [False, True], "lora_dropout": [0.4], "fan_in_fan_out": [True, False], "bias": ["none", "all", "lora_only"],
         "init_lora_weights": [True, False, None, "gaussian", "eva", "orthogonal", "mica", "pissa", "olora", "pissa_niter_2", "corda", "loftq", "lora_ga", "foo"],
         "alpha_pattern": [{"q_proj": 3}, {"layers.1.self_attn.v_proj": 1, "v_proj": 9}, {"query": 5, "c_attn": 5, "dense": 2}, {r".*\.0\..*": 3}, {"^foo": 3}],
@@ -107,9 +118,14 @@ def line(folder, edits, **more):
     return {"folder": folder, "set": {k: v for k, v in edits.items() if v != DROP}, **({"drop": drop} if drop else {}), **more}
 
 
-def models():
+def models(later=None):
+    """All; or those of LATER that are named, beside what is there of the others."""
     rows, rng = [], random.Random(11)
-    for name in MODELS:
+    if later:
+        there = gzip.decompress((root / "sweep/configs.jsonl.gz").read_bytes()).decode().splitlines()
+        rows = [row for row in map(json.loads, there) if row["folder"] not in later]
+    for name in later or MODELS + LATER:
+        rng = random.Random(f"11 {name}") if name in LATER else rng
         source = root / "goldens" / name
         config, golden = json.loads((source / "config.json").read_text()), goldens.read_tensors(source / "golden.safetensors")
         kind = getattr(tf, config["architectures"][0])
@@ -191,5 +207,8 @@ def adapters():
 
 
 (root / "sweep").mkdir(exist_ok=True)
-for part in sys.argv[1:] or ["models", "adapters"]:
-    {"models": models, "adapters": adapters}[part]()
+if sys.argv[1:] and set(sys.argv[1:]) <= set(LATER):
+    models(sys.argv[1:])
+else:
+    for part in sys.argv[1:] or ["models", "adapters"]:
+        {"models": models, "adapters": adapters}[part]()

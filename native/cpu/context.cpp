@@ -217,7 +217,9 @@ bool may_use_tiles() {
 // The kernels of a level in this build; null where it was built without.
 const Kernels* built(int32_t isa) {
   switch (isa) {
+#if defined(ATTUNE_HAVE_portable)
     case ATTUNE_ISA_PORTABLE: return &portable::kTable;
+#endif
 #if defined(ATTUNE_HAVE_v3)
     case ATTUNE_ISA_V3: return &v3::kTable;
 #endif

@@ -1,9 +1,13 @@
 // Optimizers over the flat store. Each element is read and written once per step: the speed is that
 // of the memory.
+#include <cstring>
+#include <type_traits>
+
 #include "checks.h"
 #include "context.h"
 #include "kernels.h"
 #include "lanes.h"
+#include "philox_simd.h"
 #include "simd.h"
 
 namespace attune {
@@ -14,16 +18,45 @@ namespace {
 // Elements of a task: 64 KiB of each array.
 constexpr int64_t kGrain = 16384;
 
+// What bf16 moments are rounded by.
+struct Rounding {
+  uint64_t seed, stream;
+  uint64_t first;  // number of element 0
+};
+
+// Elements whose random words are made at a time: 4 KiB of them stay in the L1.
+constexpr int64_t kBatch = 1024;
+
+// M: the type of the moments.
+template <class M>
 struct AdamW {
   float* weight;
-  float* m;
-  float* v;
+  M* m;
+  M* v;
   bf16* shadow;  // may be null
   float decay, beta2, one_minus_beta1, one_minus_beta2, step, sqrt_correction2, eps, grad_scale;
+  Rounding rounding;
 
   // Elements begin..end-1 with the gradients at grad + i * stride: stride 0 repeats one vector. Not
   // inlined, so that the dense and the row-wise op round alike.
   __attribute__((noinline)) void update(const float* grad, int64_t stride, int64_t begin, int64_t end) const {
+    if constexpr (std::is_same_v<M, float>) {
+      update_range(grad, stride, begin, end, nullptr);
+    } else {
+      uint16_t random[2 * (kBatch + 4 + W)];  // a word an element; some before the first, some behind the last
+      for (int64_t from = begin; from < end; from += kBatch) {
+        const int64_t to = from + kBatch < end ? from + kBatch : end;
+        const uint64_t element = rounding.first + static_cast<uint64_t>(from);
+        const int64_t skipped = static_cast<int64_t>(element % 4);
+        dropout_lanes(rounding.seed, rounding.stream, element / 4, (skipped + to - from + 3) / 4, random);
+        update_range(grad, stride, from, to, random + 2 * (skipped - from));
+      }
+    }
+  }
+
+  // random + 2 i: the word of element i.
+  inline __attribute__((always_inline)) void update_range(const float* grad, int64_t stride, int64_t begin, int64_t end,
+                                                          const uint16_t* random) const {
     const AdamW a = *this;
     for_vectors(begin, end, [&](int64_t i, auto lanes) ATTUNE_INLINE_BODY {
       vf w = load(a.weight + i, lanes), m = load(a.m + i, lanes), v = load(a.v + i, lanes);
@@ -33,6 +66,12 @@ struct AdamW {
       v = fma(g * g, splat(a.one_minus_beta2), v * a.beta2);
       w -= m * a.step / (vsqrt(v) / a.sqrt_correction2 + a.eps);
       store(a.weight + i, w, lanes);
+      if constexpr (!std::is_same_v<M, float>) {
+        vu words;
+        std::memcpy(&words, random + 2 * i, sizeof(words));
+        m = (vf)(((vu)m + (words & 0xFFFFu)) & 0xFFFF0000u);
+        v = (vf)(((vu)v + (words >> 16)) & 0xFFFF0000u);
+      }
       store(a.m + i, m, lanes);
       store(a.v + i, v, lanes);
       if (a.shadow != nullptr) store(a.shadow + i, w, lanes);
@@ -47,15 +86,16 @@ struct AdamW {
     });
   }
 
-  static inline vf decayed(vf w, float decay) { return fma(w, splat(-decay), w); }
+  static vf decayed(vf w, float decay) { return fma(w, splat(-decay), w); }
 };
 
-static inline AdamW make_adamw(const StepBlock& now, float* weight, float* m, float* v, void* shadow, float beta1,
-                               float beta2, float eps, float weight_decay, float lr_factor) {
+template <class M>
+AdamW<M> make_adamw(const StepBlock& now, float* weight, void* m, void* v, void* shadow, float beta1, float beta2,
+                    float eps, float weight_decay, float lr_factor, int64_t seed, int64_t stream, int64_t first) {
   const float lr = now.lr * lr_factor;
   return {weight,
-          m,
-          v,
+          static_cast<M*>(m),
+          static_cast<M*>(v),
           static_cast<bf16*>(shadow),
           lr * weight_decay,
           beta2,
@@ -64,7 +104,9 @@ static inline AdamW make_adamw(const StepBlock& now, float* weight, float* m, fl
           lr / now.bias_correction1,
           __builtin_sqrtf(now.bias_correction2),
           eps,
-          now.grad_scale};
+          now.grad_scale,
+          {static_cast<uint64_t>(seed), static_cast<uint64_t>(stream) + static_cast<uint64_t>(now.stream_base),
+           static_cast<uint64_t>(first)}};
 }
 
 struct Sgd {
@@ -94,38 +136,45 @@ struct Sgd {
 
 }  // namespace
 
-attune_status adamw(attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
-                    int64_t count, float beta1, float beta2, float eps, float weight_decay, float lr_factor) {
+attune_status adamw(attune_context* ctx, float* weight, void* m, void* v, void* shadow, const float* grad,
+                    int64_t count, float beta1, float beta2, float eps, float weight_decay, float lr_factor,
+                    int64_t seed, int64_t stream, int64_t first, int32_t moments) {
   if (count == 0 || ctx->step.stopped != 0) return ATTUNE_OK;
-  const AdamW adam = make_adamw(ctx->step, weight, m, v, shadow, beta1, beta2, eps, weight_decay, lr_factor);
-  parallel_range(ctx, count, kGrain, [&](int64_t begin, int64_t end, int32_t) { adam.update(grad, 1, begin, end); });
+  with_type(moments, [&](auto element) {
+    const auto adam = make_adamw<decltype(element)>(ctx->step, weight, m, v, shadow, beta1, beta2, eps, weight_decay,
+                                                    lr_factor, seed, stream, first);
+    parallel_range(ctx, count, kGrain, [&](int64_t begin, int64_t end, int32_t) { adam.update(grad, 1, begin, end); });
+  });
   return ATTUNE_OK;
 }
 
-attune_status adamw_rows(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
+attune_status adamw_rows(attune_context* ctx, float* weight, void* m, void* v, const float* grad,
                          const uint8_t* row_state, int64_t V, int64_t C, float beta1, float beta2, float eps,
-                         float weight_decay, float lr_factor) {
+                         float weight_decay, float lr_factor, int64_t seed, int64_t stream, int32_t moments) {
   const char* op = "adamw_rows";
   if (V == 0 || ctx->step.stopped != 0) return ATTUNE_OK;
   for (int64_t row = 0; row < V; ++row) {
     ATTUNE_REQUIRE(row_state[row] <= 2, "%s: row_state[%lld] is %d, must be 0..2", op, ll(row), row_state[row]);
   }
-  const AdamW adam = make_adamw(ctx->step, weight, m, v, nullptr, beta1, beta2, eps, weight_decay, lr_factor);
-  parallel_range(ctx, V, kGrain / C + 1, [&](int64_t begin, int64_t end, int32_t) {
-    const float zeros[W] = {};
-    for (int64_t row = begin; row < end;) {
-      // Neighbours of one state are one range: long loops even where rows are short.
-      int64_t next = row + 1;
-      while (next < end && row_state[next] == row_state[row]) ++next;
-      if (row_state[row] == 2) {
-        adam.update(grad, 1, row * C, next * C);
-      } else if (row_state[row] == 1) {
-        adam.update(zeros, 0, row * C, next * C);
-      } else if (adam.decay != 0.0f) {
-        adam.decay_only(row * C, next * C);
+  with_type(moments, [&](auto element) {
+    const auto adam = make_adamw<decltype(element)>(ctx->step, weight, m, v, nullptr, beta1, beta2, eps, weight_decay,
+                                                    lr_factor, seed, stream, 0);
+    parallel_range(ctx, V, kGrain / C + 1, [&](int64_t begin, int64_t end, int32_t) {
+      const float zeros[W] = {};
+      for (int64_t row = begin; row < end;) {
+        // Neighbours of one state are one range: long loops even where rows are short.
+        int64_t next = row + 1;
+        while (next < end && row_state[next] == row_state[row]) ++next;
+        if (row_state[row] == 2) {
+          adam.update(grad, 1, row * C, next * C);
+        } else if (row_state[row] == 1) {
+          adam.update(zeros, 0, row * C, next * C);
+        } else if (adam.decay != 0.0f) {
+          adam.decay_only(row * C, next * C);
+        }
+        row = next;
       }
-      row = next;
-    }
+    });
   });
   return ATTUNE_OK;
 }

@@ -1,5 +1,7 @@
 // Optimizers over the flat store: persistent flat kernels, each element read and written once.
-// Bytes per element: AdamW 28 (30 with the shadow), SGD 12 (20 with momentum; 2 more with the shadow).
+// Bytes per element: AdamW 28, with bf16 moments 20 (2 more with the shadow), SGD 12 (20 with momentum; 2 more with the
+// shadow).
+#include "../common/philox.h"
 #include "device.cuh"
 #include "vectors.cuh"
 
@@ -9,34 +11,55 @@ namespace {
 
 constexpr int kVectorF32 = kVector<float>;
 
+// M: the type of the moments.
+template <class M>
 struct AdamW {
   float* weight;
-  float* m;
-  float* v;
+  M* m;
+  M* v;
   bf16* shadow;  // may be null
   const float* grad;
   float decay, beta2, one_minus_beta1, one_minus_beta2, step, sqrt_correction2, eps, grad_scale;
+  uint64_t seed, stream;  // of the rounding of bf16 moments
+  int64_t first;          // number of element 0
 
   // Roundings are spelled out, so that the dense and the row-wise kernel agree in every bit.
   template <int V, bool HasGrad>
   __device__ __forceinline__ void update(int64_t i) const {
-    float w[V], first[V], second[V], g[V] = {};
+    float w[V], mean[V], square[V], g[V] = {};
     load(w, weight + i);
-    load(first, m + i);
-    load(second, v + i);
+    load(mean, m + i);
+    load(square, v + i);
     if constexpr (HasGrad) load(g, grad + i);
 #pragma unroll
     for (int k = 0; k < V; ++k) {
       g[k] = mul_rounded(g[k], grad_scale);
       w[k] = fmaf(w[k], -decay, w[k]);
-      first[k] = fmaf(g[k] - first[k], one_minus_beta1, first[k]);
-      second[k] = fmaf(mul_rounded(g[k], g[k]), one_minus_beta2, mul_rounded(second[k], beta2));
-      w[k] -= mul_rounded(first[k], step) / (sqrtf(second[k]) / sqrt_correction2 + eps);
+      mean[k] = fmaf(g[k] - mean[k], one_minus_beta1, mean[k]);
+      square[k] = fmaf(mul_rounded(g[k], g[k]), one_minus_beta2, mul_rounded(square[k], beta2));
+      w[k] -= mul_rounded(mean[k], step) / (sqrtf(square[k]) / sqrt_correction2 + eps);
     }
     store(weight + i, w);
-    store(m + i, first);
-    store(v + i, second);
+    if constexpr (!std::is_same_v<M, float>) round_at_random(mean, square, first + i);
+    store(m + i, mean);
+    store(v + i, square);
     if (shadow != nullptr) store(shadow + i, w);
+  }
+
+  // Of element e on, to values that bf16 holds.
+  template <int V>
+  __device__ __forceinline__ void round_at_random(float (&mean)[V], float (&square)[V], int64_t e) const {
+    PhiloxBlock block = philox(seed, stream, static_cast<uint64_t>(e) / 4);
+#pragma unroll
+    for (int k = 0; k < V; ++k) {
+      const int word = static_cast<int>((e + k) % 4);
+      if (k > 0 && word == 0) block = philox(seed, stream, static_cast<uint64_t>(e + k) / 4);
+      // No indexing by a variable: it would put the block into memory.
+      const uint32_t bits =
+          word < 2 ? (word == 0 ? block.word[0] : block.word[1]) : (word == 2 ? block.word[2] : block.word[3]);
+      mean[k] = as_float((as_bits(mean[k]) + (bits & 0xFFFFu)) & 0xFFFF0000u);
+      square[k] = as_float((as_bits(square[k]) + (bits >> 16)) & 0xFFFF0000u);
+    }
   }
 
   // What update does where m, v and the gradient are zero.
@@ -63,12 +86,13 @@ struct AdamW {
     step = lr / now.bias_correction1;
     sqrt_correction2 = sqrtf(now.bias_correction2);
     grad_scale = now.grad_scale;
+    stream += static_cast<uint64_t>(now.stream_base);
   }
 };
 
-template <int V>
+template <class M, int V>
 __global__ void __launch_bounds__(kFlatThreads)
-    adamw_flat(AdamW adam, const StepBlock* values, float weight_decay, float lr_factor, int64_t count) {
+    adamw_flat(AdamW<M> adam, const StepBlock* values, float weight_decay, float lr_factor, int64_t count) {
   const StepBlock now = *values;
   if (now.stopped != 0) return;
   adam.take(now, weight_decay, lr_factor);
@@ -76,9 +100,9 @@ __global__ void __launch_bounds__(kFlatThreads)
 }
 
 // One warp per row: rows of a vocabulary without a gradient cost one byte, or the decay.
-template <int V>
+template <class M, int V>
 __global__ void __launch_bounds__(kFlatThreads)
-    adamw_rows_warp_per_row(AdamW adam, const StepBlock* values, float weight_decay, float lr_factor,
+    adamw_rows_warp_per_row(AdamW<M> adam, const StepBlock* values, float weight_decay, float lr_factor,
                             const uint8_t* row_state, int64_t rows, int64_t C, ErrorWord* error) {
   const StepBlock now = *values;
   if (now.stopped != 0) return;
@@ -90,30 +114,34 @@ __global__ void __launch_bounds__(kFlatThreads)
     const int64_t end = (row + 1) * C;
     const int64_t begin = row * C + lane * V;
     if (state == 2) {
-      for (int64_t i = begin; i < end; i += kWarp * V) adam.update<V, true>(i);
+      for (int64_t i = begin; i < end; i += kWarp * V) adam.template update<V, true>(i);
     } else if (state == 1) {
-      for (int64_t i = begin; i < end; i += kWarp * V) adam.update<V, false>(i);
+      for (int64_t i = begin; i < end; i += kWarp * V) adam.template update<V, false>(i);
     } else if (state != 0) {
       if (lane == 0) record_bad_index(error, Op::adamw_rows, Index::row_state, row, state, 3);
     } else if (adam.decay != 0.0f) {
-      for (int64_t i = begin; i < end; i += kWarp * V) adam.decay_only<V>(i);
+      for (int64_t i = begin; i < end; i += kWarp * V) adam.template decay_only<V>(i);
     }
   }
 }
 
 // The values of the step are filled in on the device.
-AdamW make_adamw(float* weight, float* m, float* v, void* shadow, const float* grad, float beta1, float beta2,
-                 float eps) {
-  AdamW adam = {};
+template <class M>
+AdamW<M> make_adamw(float* weight, void* m, void* v, void* shadow, const float* grad, float beta1, float beta2,
+                    float eps, int64_t seed, int64_t stream, int64_t first) {
+  AdamW<M> adam = {};
   adam.weight = weight;
-  adam.m = m;
-  adam.v = v;
+  adam.m = static_cast<M*>(m);
+  adam.v = static_cast<M*>(v);
   adam.shadow = static_cast<bf16*>(shadow);
   adam.grad = grad;
   adam.beta2 = beta2;
   adam.one_minus_beta1 = 1.0f - beta1;
   adam.one_minus_beta2 = 1.0f - beta2;
   adam.eps = eps;
+  adam.seed = static_cast<uint64_t>(seed);
+  adam.stream = static_cast<uint64_t>(stream);
+  adam.first = first;
   return adam;
 }
 
@@ -162,27 +190,32 @@ __global__ void __launch_bounds__(kFlatThreads) sgd_flat(Sgd<HasMomentum> sgd, c
 
 }  // namespace
 
-attune_status adamw(attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
-                    int64_t count, float beta1, float beta2, float eps, float weight_decay, float lr_factor) {
+attune_status adamw(attune_context* ctx, float* weight, void* m, void* v, void* shadow, const float* grad,
+                    int64_t count, float beta1, float beta2, float eps, float weight_decay, float lr_factor,
+                    int64_t seed, int64_t stream, int64_t first, int32_t moments) {
   if (count == 0) return ATTUNE_OK;
-  const AdamW adam = make_adamw(weight, m, v, shadow, grad, beta1, beta2, eps);
-  const StepBlock* values = ctx->step();
-  return adam.vectors() ? launch(ctx, adamw_flat<kVectorF32>, flat_grid(ctx, ceil_div(count, kVectorF32)), kFlatThreads,
-                                 0, adam, values, weight_decay, lr_factor, count)
-                        : launch(ctx, adamw_flat<1>, flat_grid(ctx, count), kFlatThreads, 0, adam, values, weight_decay,
-                                 lr_factor, count);
+  return with_type(moments, [&](auto element) {
+    using M = decltype(element);
+    const AdamW<M> adam = make_adamw<M>(weight, m, v, shadow, grad, beta1, beta2, eps, seed, stream, first);
+    const bool vectors = adam.vectors();
+    return launch(ctx, vectors ? adamw_flat<M, kVectorF32> : adamw_flat<M, 1>,
+                  flat_grid(ctx, vectors ? ceil_div(count, kVectorF32) : count), kFlatThreads, 0, adam, ctx->step(),
+                  weight_decay, lr_factor, count);
+  });
 }
 
-attune_status adamw_rows(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
+attune_status adamw_rows(attune_context* ctx, float* weight, void* m, void* v, const float* grad,
                          const uint8_t* row_state, int64_t V, int64_t C, float beta1, float beta2, float eps,
-                         float weight_decay, float lr_factor) {
+                         float weight_decay, float lr_factor, int64_t seed, int64_t stream, int32_t moments) {
   if (V == 0) return ATTUNE_OK;
-  const AdamW adam = make_adamw(weight, m, v, nullptr, grad, beta1, beta2, eps);
-  const StepBlock* values = ctx->step();
-  const bool vectors = adam.vectors() && C % kVectorF32 == 0;
-  return launch(ctx, vectors ? adamw_rows_warp_per_row<kVectorF32> : adamw_rows_warp_per_row<1>,
-                flat_grid(ctx, V * kWarp), kFlatThreads, 0, adam, values, weight_decay, lr_factor, row_state, V, C,
-                &ctx->front()->error);
+  return with_type(moments, [&](auto element) {
+    using M = decltype(element);
+    const AdamW<M> adam = make_adamw<M>(weight, m, v, nullptr, grad, beta1, beta2, eps, seed, stream, 0);
+    const bool vectors = adam.vectors() && C % kVectorF32 == 0;
+    return launch(ctx, vectors ? adamw_rows_warp_per_row<M, kVectorF32> : adamw_rows_warp_per_row<M, 1>,
+                  flat_grid(ctx, V * kWarp), kFlatThreads, 0, adam, ctx->step(), weight_decay, lr_factor, row_state, V,
+                  C, &ctx->front()->error);
+  });
 }
 
 attune_status sgd(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,

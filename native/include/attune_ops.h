@@ -541,16 +541,22 @@ attune_status attune_sum_of_squares_rows(attune_context* ctx, double* out, const
 //   w -= lr * weight_decay * w;  g = grad_scale * grad;  m += (1 - beta1) (g - m);
 //   v = beta2 v + (1 - beta2) g^2;  w -= (lr / bias_correction1) * m / (sqrt(v) / sqrt(bias_correction2) + eps)
 // over count elements; shadow (bf16, may be null) receives the rounded new w in the same pass.
-attune_status attune_adamw(attune_context* ctx, float* weight, float* m, float* v, void* shadow, const float* grad,
-                           int64_t count, float beta1, float beta2, float eps, float weight_decay, float lr_factor);
+// `moments` is the type of m and v. As bf16 they are widened, and the new ones rounded at random after w has taken
+// them: to the neighbour above with the probability of their distance from the one below, so that a change of a
+// thousandth, which rounding to the nearest would lose each time, counts in the mean. Element i adds to the bits of m
+// the low half of word e % 4 of block e / 4, e = first + i, to those of v the high half, and cuts. Without use where m
+// and v are f32.
+attune_status attune_adamw(attune_context* ctx, float* weight, void* m, void* v, void* shadow, const float* grad,
+                           int64_t count, float beta1, float beta2, float eps, float weight_decay, float lr_factor,
+                           int64_t seed, int64_t stream, int64_t first, int32_t moments);
 
 // AdamW over a table (V,C) whose gradient is zero outside the rows with row_state 2. row_state (V) u8:
 // 0 = never had a gradient (m = v = 0: only the decay applies, m and v are not touched), 1 = had one
 // in an earlier step (grad taken as zero, not read), 2 = has one in this step. Equal to attune_adamw
-// on a dense gradient, bit for bit.
-attune_status attune_adamw_rows(attune_context* ctx, float* weight, float* m, float* v, const float* grad,
+// on a dense gradient with first = 0, bit for bit.
+attune_status attune_adamw_rows(attune_context* ctx, float* weight, void* m, void* v, const float* grad,
                                 const uint8_t* row_state, int64_t V, int64_t C, float beta1, float beta2, float eps,
-                                float weight_decay, float lr_factor);
+                                float weight_decay, float lr_factor, int64_t seed, int64_t stream, int32_t moments);
 
 // Stochastic gradient descent with momentum (PyTorch's): g = grad_scale grad + weight_decay w;
 // buf = momentum buf + g, where buf is zero before the first step; w -= lr (nesterov ? g + momentum buf : buf).

@@ -17,10 +17,17 @@ module dev.attune {
   requires jdk.management;
   requires org.bytedeco.javacpp;
   requires static com.fasterxml.jackson.dataformat.yaml;
+  requires static java.sql;
+  requires static jdk.httpserver;
   requires static org.apache.commons.cli;
   requires static org.bytedeco.cuda;
   requires static org.bytedeco.openblas;
   requires static org.bytedeco.pytorch;
+  requires static org.eclipse.jetty.http;
+  requires static org.eclipse.jetty.io;
+  requires static org.eclipse.jetty.server;
+  requires static org.eclipse.jetty.util;
+  requires static org.xerial.sqlitejdbc;
 
   exports dev.attune;
 }

@@ -46,6 +46,8 @@ public class AdamWBench extends OpBench {
   private long grad;
   private long shadow;
   private long rowState;
+  private long halfM;
+  private long halfV;
 
   @Override
   void layOut() {
@@ -65,6 +67,8 @@ public class AdamWBench extends OpBench {
     m = tensors.updated("m", dtype, -0.01, 0.01, length);
     v = tensors.updated("v", dtype, 0, 1e-4, length);
     grad = tensors.uniform("grad", dtype, -0.1, 0.1, length);
+    halfM = tensors.updated("halfM", DType.BF16, -0.01, 0.01, length);
+    halfV = tensors.updated("halfV", DType.BF16, 0, 1e-4, length);
     shadow = tensors.output("shadow", DType.BF16, length);
     kernels.run(new StepCall.Update(LEARNING_RATE, CORRECTION1, CORRECTION2, 1));
   }
@@ -75,6 +79,7 @@ public class AdamWBench extends OpBench {
     double full = 7 * Float.BYTES;
     return switch (method) {
       case "dense" -> Work.bytes(count * full);
+      case "denseBf16" -> Work.bytes(count * (3.0 * Float.BYTES + 5 * Short.BYTES));
       case "denseShadow" -> Work.bytes(count * (full + Short.BYTES));
       // Every row decays; the moments of two M rows change, M gradients are read.
       case "rows" -> Work.bytes((2.0 * V + 9.0 * M) * C * Float.BYTES);
@@ -95,6 +100,15 @@ public class AdamWBench extends OpBench {
   @Benchmark
   public void denseShadow() {
     dense(shadow);
+  }
+
+  /** Moments in bf16, and the shadow. */
+  @Benchmark
+  public void denseBf16() {
+    kernels.run(
+        new AdamWCall.Flat(
+            weight, halfM, halfV, shadow, grad, count, BETA1, BETA2, EPS, DECAY, 1, 5, 7, 0,
+            DType.BF16));
   }
 
   @Benchmark

@@ -16,6 +16,7 @@ import dev.attune.run.TextEncoder;
 import dev.attune.task.MultiLabelClassification;
 import dev.attune.task.TaskOptions;
 import dev.attune.task.TaskType;
+import dev.attune.task.Thresholded;
 import dev.attune.task.ZeroShot;
 import java.nio.file.Path;
 import java.util.EnumMap;
@@ -177,7 +178,7 @@ public final class ModelOptions {
         () -> {
           HeadModel model = head(folder, MultiLabelClassification.TYPE);
           try {
-            MultiLabelClassification task = (MultiLabelClassification) model.task();
+            Thresholded task = (Thresholded) model.task();
             return model.with(task.withThresholds(threshold, thresholds));
           } catch (RuntimeException e) {
             model.close();

@@ -3,6 +3,7 @@ package dev.attune;
 import dev.attune.data.Dataset;
 import dev.attune.run.HeadModel;
 import dev.attune.task.MultiLabelClassification;
+import dev.attune.task.Thresholded;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -29,7 +30,7 @@ public final class MultiLabelClassifier implements AutoCloseable {
   private MultiLabelClassifier(HeadModel model) {
     this.model = model;
     this.labels = List.copyOf(model.labels());
-    this.thresholds = ((MultiLabelClassification) model.task()).thresholds();
+    this.thresholds = ((Thresholded) model.task()).thresholds();
   }
 
   /**

@@ -98,6 +98,17 @@ public final class Trainer<E> {
         (row, e) -> new Example(row, e.text(), e.pair(), e.label(), null, null, Map.of()));
   }
 
+  /**
+   * A trainer of a {@link MultiLabelClassifier} from few examples of each label: as {@link
+   * #fewShot}, with a regression for each label.
+   */
+  public static Trainer<MultiLabeledText> fewShotMultiLabel(String model) {
+    return new Trainer<>(
+        "few-shot-multi-label",
+        model,
+        (row, e) -> Example.ofLabels(row, e.text(), e.pair(), e.labels()));
+  }
+
   /** A trainer of a {@link MultiLabelClassifier}: any number of labels for each text or pair. */
   public static Trainer<MultiLabeledText> multiLabelClassification(String model) {
     return new Trainer<>(

@@ -42,6 +42,7 @@ class RoomsTest {
           "checkpoint",
           "generate",
           "train",
+          "track",
           "run",
           "bench",
           "cli");

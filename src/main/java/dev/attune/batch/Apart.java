@@ -25,7 +25,9 @@ final class Apart {
     this.texts = new int[data.size()];
     Map<IntBuffer, Integer> numbers = new HashMap<>();
     for (int i = 0; i < texts.length; i++) {
-      IntBuffer ids = IntBuffer.wrap(data.ids(), data.offsets()[i], data.length(i)).slice();
+      int[] sequence = new int[data.length(i)];
+      data.ids().copy(data.offsets().get(i), sequence, 0, sequence.length);
+      IntBuffer ids = IntBuffer.wrap(sequence);
       int next = numbers.size();
       texts[i] = numbers.computeIfAbsent(ids, key -> next);
     }

@@ -1,5 +1,6 @@
 package dev.attune.batch;
 
+import dev.attune.data.mapped.Ints;
 import java.util.Arrays;
 
 /**
@@ -195,25 +196,27 @@ public final class Batch {
     this.hasTypeIds = data.typeIds() != null;
     this.maxSequenceLength = 0;
     ensure(data, sequences, needed);
-    int[] ids = data.ids();
-    int[] offsets = data.offsets();
+    Ints ids = data.ids();
+    Ints offsets = data.offsets();
     int row = 0;
     for (int b = 0; b < sequences; b++) {
       int example = sequence(columns, order, from, count, b);
-      int begin = offsets[example];
-      int length = offsets[example + 1] - begin;
-      System.arraycopy(ids, begin, inputIds, row, length);
+      int begin = offsets.get(example);
+      int length = offsets.get(example + 1) - begin;
+      ids.copy(begin, inputIds, row, length);
       if (hasTypeIds) {
-        System.arraycopy(data.typeIds(), begin, typeIds, row, length);
+        data.typeIds().copy(begin, typeIds, row, length);
       }
       if (layout.isPerRow()) {
-        System.arraycopy(data.labels(), begin, labels, row, length);
+        data.labels().copy(begin, labels, row, length);
       } else if (layout.per() == TargetLayout.Per.SEQUENCE) {
         int width = layout.width();
         if (layout.isReal()) {
-          System.arraycopy(data.targets(), example * width, targets, b * width, width);
+          for (int i = 0; i < width; i++) {
+            targets[b * width + i] = data.target(example * width + i);
+          }
         } else {
-          System.arraycopy(data.labels(), example * width, labels, b * width, width);
+          data.labels().copy(example * width, labels, b * width, width);
         }
       }
       if (data.masking() != null) {
@@ -273,10 +276,15 @@ public final class Batch {
       supervisedTargets = examples;
       return;
     }
-    supervisedTargets =
-        layout.isReal()
-            ? sequences
-            : EncodedDataset.supervised(labels, 0, layout.values(sequences, rows));
+    supervisedTargets = layout.isReal() ? sequences : supervised(layout.values(sequences, rows));
+  }
+
+  private int supervised(int count) {
+    int sum = 0;
+    for (int i = 0; i < count; i++) {
+      sum += labels[i] == EncodedDataset.IGNORED ? 0 : 1;
+    }
+    return sum;
   }
 
   /** One bit an id: sorted and distinct in O(N + V/64), without sorting and without allocation. */

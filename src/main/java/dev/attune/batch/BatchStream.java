@@ -310,7 +310,7 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
     /** Tokens of an example. */
     private int length(int example) {
       int first = example * data.columns();
-      return data.offsets()[first + data.columns()] - data.offsets()[first];
+      return data.offsets().get(first + data.columns()) - data.offsets().get(first);
     }
   }
 }

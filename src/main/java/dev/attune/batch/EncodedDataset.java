@@ -1,13 +1,21 @@
 package dev.attune.batch;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Check;
 import dev.attune.data.TokenLengths;
+import dev.attune.data.mapped.Ints;
+import dev.attune.data.mapped.Storage;
+import dev.attune.data.mapped.Store;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.zip.CRC32C;
 
 /**
- * A tokenised dataset in flat arrays: the tokens of all examples one after the other, no padding.
- * The arrays are shared, not copied; nobody writes to them after {@link Builder#build}.
+ * A tokenised dataset in flat columns, in memory or in files: the tokens of all examples one after
+ * the other, no padding. Nobody writes to them after {@link Builder#build}.
  *
  * <p>A row of the file may give several sequences, or none, where a task cuts texts into pieces;
  * {@link #source} says which row a sequence is of. An example is one sequence, or, where texts are
@@ -21,46 +29,40 @@ public final class EncodedDataset {
   private final int size;
   private final int columns;
   private final boolean apart;
-  private final int[] ids; // (total tokens)
-  private final int[] offsets; // (size + 1)
-  private final int[] typeIds; // (total tokens) or null
-  private final int[] labels; // (size,width) or (total tokens), as the layout says; or null
-  private final float[] targets; // (size,width) or null
-  private final int[] dropped; // (size)
-  private final int[] sources; // (size) or null where every row is one sequence
+  private final Ints ids; // (total tokens)
+  private final Ints offsets; // (size + 1)
+  private final Ints typeIds; // (total tokens) or null
+  private final Ints labels; // (size,width) or (total tokens), as the layout says; or null
+  private final Ints targets; // (size,width) bits of f32; or null
+  private final Ints dropped; // (size)
+  private final Ints sources; // (size) or null where every row is one sequence
   private final TokenLengths rowLengths; // null likewise
   private final Masking masking; // null: sequences and labels are as they are
   private final Object notes;
   private final int maxLength;
   private final int maxId;
+  private final String fingerprint; // null until it is asked for
 
   private EncodedDataset(Builder from) {
     this.layout = from.layout;
-    this.size = from.size;
+    this.size = from.made.size();
     this.columns = from.columns;
     this.apart = from.apart;
     Check.argument(size % columns == 0, "%d sequences are no rows of %d", size, columns);
-    this.ids = Arrays.copyOf(from.ids, from.tokens);
-    this.offsets = Arrays.copyOf(from.offsets, size + 1);
-    this.typeIds = from.typeIds == null ? null : Arrays.copyOf(from.typeIds, from.tokens);
-    int values = layout.values(size, from.tokens);
-    this.labels = layout.hasLabels() ? Arrays.copyOf(from.labels, values) : null;
-    this.targets = layout.isReal() ? Arrays.copyOf(from.targets, values) : null;
-    this.dropped = Arrays.copyOf(from.dropped, size);
-    this.sources = from.sources;
-    this.rowLengths = from.rowLengths;
+    ColumnSinks made = from.made;
+    this.ids = made.ids();
+    this.offsets = made.offsets();
+    this.typeIds = made.typeIds();
+    this.labels = made.labels();
+    this.targets = made.targets();
+    this.dropped = made.dropped();
+    this.sources = made.hasRows() ? made.sources() : from.givenSources;
+    this.rowLengths = made.hasRows() ? made.rowLengths(lengthsOf(offsets)) : from.givenLengths;
     this.masking = from.masking;
     this.notes = null;
-    int longest = 0;
-    for (int i = 0; i < size; i++) {
-      longest = Math.max(longest, offsets[i + 1] - offsets[i]);
-    }
-    this.maxLength = longest;
-    int highest = masking == null ? 0 : masking.maxId();
-    for (int id : ids) {
-      highest = Math.max(highest, id);
-    }
-    this.maxId = highest;
+    this.maxLength = made.longest();
+    this.maxId = Math.max(made.highestId(), masking == null ? 0 : masking.maxId());
+    this.fingerprint = null;
   }
 
   private EncodedDataset(EncodedDataset from, Object notes) {
@@ -79,12 +81,81 @@ public final class EncodedDataset {
     this.masking = from.masking;
     this.maxLength = from.maxLength;
     this.maxId = from.maxId;
+    this.fingerprint = from.fingerprint;
     this.notes = notes;
+  }
+
+  private EncodedDataset(Store store, TargetLayout layout) {
+    JsonNode facts = store.facts();
+    this.layout = layout;
+    this.ids = store.ints(ColumnSinks.IDS);
+    this.offsets = store.ints(ColumnSinks.OFFSETS);
+    this.size = offsets.size() - 1;
+    this.columns = 1;
+    this.apart = false;
+    this.typeIds =
+        store.hasInts(ColumnSinks.TYPE_IDS)
+            ? store.ints(ColumnSinks.TYPE_IDS)
+            : facts.path(ColumnSinks.TYPE_IDS).asBoolean() ? Ints.zeros(ids.size()) : null;
+    this.labels = layout.hasLabels() ? store.ints(ColumnSinks.LABELS) : null;
+    this.targets = layout.isReal() ? store.ints(ColumnSinks.TARGETS) : null;
+    this.dropped = store.ints(ColumnSinks.DROPPED);
+    boolean hasRows = store.hasInts(ColumnSinks.ROW_LENGTHS);
+    this.sources = hasRows ? store.ints(ColumnSinks.SOURCES) : null;
+    this.rowLengths =
+        hasRows
+            ? new TokenLengths(
+                store.ints(ColumnSinks.ROW_LENGTHS),
+                store.ints(ColumnSinks.ROW_DROPPED),
+                store.ints(ColumnSinks.ROW_SUPERVISED),
+                lengthsOf(offsets),
+                new TokenLengths.Texts(store.ints(ColumnSinks.ROW_MARKS)))
+            : null;
+    this.masking = null;
+    this.notes = null;
+    this.maxLength = facts.path("max-length").asInt();
+    this.maxId = facts.path("max-id").asInt();
+    this.fingerprint = facts.path("fingerprint").asText();
+  }
+
+  /**
+   * A dataset that was written to a store before.
+   *
+   * @param layout of its targets, as then
+   */
+  static EncodedDataset stored(Store store, TargetLayout layout) {
+    return new EncodedDataset(store, layout);
+  }
+
+  /**
+   * What {@link #stored} has to know beside the columns.
+   *
+   * @return null where columns do not say all: masks, notes, rows of several sequences
+   */
+  ObjectNode facts() {
+    if (masking != null || notes != null || columns > 1 || apart) {
+      return null;
+    }
+    return JsonNodeFactory.instance
+        .objectNode()
+        .put(ColumnSinks.TYPE_IDS, typeIds != null)
+        .put("max-length", maxLength)
+        .put("max-id", maxId)
+        .put("fingerprint", fingerprint());
+  }
+
+  private static Ints lengthsOf(Ints offsets) {
+    return Ints.computed(offsets.size() - 1, i -> offsets.get(i + 1) - offsets.get(i));
   }
 
   /** Collects examples by hand; {@link Encoder} does it from a dataset. */
   public static Builder builder(TargetLayout layout, boolean withTypeIds) {
-    return new Builder(layout, withTypeIds);
+    return builder(layout, withTypeIds, Storage.MEMORY);
+  }
+
+  /** The same in columns that lie elsewhere. */
+  public static Builder builder(TargetLayout layout, boolean withTypeIds, Storage storage) {
+    return new Builder(layout, withTypeIds, storage);
   }
 
   /** How the targets lie in {@link #labels} or {@link #targets}. */
@@ -114,12 +185,12 @@ public final class EncodedDataset {
 
   /** Number of tokens of all examples. */
   public int tokens() {
-    return ids.length;
+    return ids.size();
   }
 
   /** Tokens of one example. */
   public int length(int example) {
-    return offsets[example + 1] - offsets[example];
+    return offsets.get(example + 1) - offsets.get(example);
   }
 
   /** Tokens of the longest example. */
@@ -138,45 +209,53 @@ public final class EncodedDataset {
   }
 
   /** Token ids of all examples (total tokens). */
-  public int[] ids() {
+  public Ints ids() {
     return ids;
   }
 
   /** Where each example begins in {@link #ids}, and the end (size + 1). */
-  public int[] offsets() {
+  public Ints offsets() {
     return offsets;
   }
 
   /** Type ids (total tokens), or null where the model has none. */
-  public int[] typeIds() {
+  public Ints typeIds() {
     return typeIds;
   }
 
   /** Targets of whole numbers (size,width) or (total tokens), or {@link #IGNORED}; else null. */
-  public int[] labels() {
+  public Ints labels() {
     return labels;
   }
 
-  /** Targets of real numbers (size,width); else null. */
+  /** A copy of the targets of real numbers (size,width); null where there are none. */
   public float[] targets() {
-    return targets;
+    float[] out = targets == null ? null : new float[targets.size()];
+    for (int i = 0; out != null && i < out.length; i++) {
+      out[i] = target(i);
+    }
+    return out;
+  }
+
+  /** A target of real numbers, counted through all examples. */
+  float target(int index) {
+    return Float.intBitsToFloat(targets.get(index));
   }
 
   /** Index in the dataset of the row that an example is of. */
   public int source(int example) {
-    return sources == null ? example : sources[example];
+    return sources == null ? example : sources.get(example);
   }
 
   /** Tokens that truncation took away, over all examples. */
   public long droppedTokens() {
-    int[] all = rowLengths == null ? dropped : rowLengths.dropped();
-    return Arrays.stream(all).asLongStream().sum();
+    return (rowLengths == null ? dropped : rowLengths.dropped()).sum();
   }
 
   /** Targets that are trained on in one example. */
   public int supervised(int example) {
     if (layout.isPerRow()) {
-      return supervised(labels, offsets[example], offsets[example + 1]);
+      return supervised(labels, offsets.get(example), offsets.get(example + 1));
     }
     if (layout.isReal()) {
       return 1;
@@ -185,11 +264,10 @@ public final class EncodedDataset {
     return supervised(labels, example * width, (example + 1) * width);
   }
 
-  /** Labels of a range that are not {@link #IGNORED}. */
-  static int supervised(int[] labels, int begin, int end) {
+  private static int supervised(Ints labels, int begin, int end) {
     int count = 0;
     for (int i = begin; i < end; i++) {
-      count += labels[i] == IGNORED ? 0 : 1;
+      count += labels.get(i) == IGNORED ? 0 : 1;
     }
     return count;
   }
@@ -215,83 +293,59 @@ public final class EncodedDataset {
     if (rowLengths != null) {
       return rowLengths;
     }
-    int[] lengths = new int[size];
-    int[] supervised = new int[size];
-    for (int i = 0; i < size; i++) {
-      lengths[i] = length(i);
-      supervised[i] = supervised(i);
-    }
-    return new TokenLengths(lengths, dropped.clone(), supervised);
+    return new TokenLengths(lengthsOf(offsets), dropped, Ints.computed(size, this::supervised));
   }
 
   /** Eight hex digits over tokens and targets: a resumed run checks that its data is the same. */
   public String fingerprint() {
+    if (fingerprint != null) {
+      return fingerprint;
+    }
     CRC32C crc = new CRC32C();
-    byte[] chunk = new byte[1 << 16];
     if (columns > 1) {
       crc.update(columns);
     }
-    update(crc, chunk, offsets);
-    update(crc, chunk, ids);
-    if (typeIds != null) {
-      update(crc, chunk, typeIds);
-    }
-    if (labels != null) {
-      update(crc, chunk, labels);
-    }
-    if (targets != null) {
-      int[] bits = new int[targets.length];
-      for (int i = 0; i < bits.length; i++) {
-        bits[i] = Float.floatToIntBits(targets[i]);
+    int[] chunk = new int[1 << 14];
+    for (Ints column : Arrays.asList(offsets, ids, typeIds, labels, targets)) {
+      if (column != null) {
+        update(crc, chunk, column);
       }
-      update(crc, chunk, bits);
     }
     return String.format("%08x", crc.getValue());
   }
 
-  private static void update(CRC32C crc, byte[] chunk, int[] values) {
-    int used = 0;
-    for (int value : values) {
-      chunk[used++] = (byte) value;
-      chunk[used++] = (byte) (value >>> 8);
-      chunk[used++] = (byte) (value >>> 16);
-      chunk[used++] = (byte) (value >>> 24);
-      if (used == chunk.length) {
-        crc.update(chunk, 0, used);
-        used = 0;
-      }
+  private static void update(CRC32C crc, int[] chunk, Ints values) {
+    ByteBuffer bytes =
+        ByteBuffer.allocate(chunk.length * Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    for (long from = 0; from < values.size(); from += chunk.length) {
+      int count = (int) Math.min(chunk.length, values.size() - from);
+      values.copy((int) from, chunk, 0, count);
+      bytes.clear().asIntBuffer().put(chunk, 0, count);
+      crc.update(bytes.limit(count * Integer.BYTES));
     }
-    crc.update(chunk, 0, used);
   }
 
-  /** Grows the flat arrays. */
+  /** Grows the columns. */
   public static final class Builder {
     private final TargetLayout layout;
-    private int size;
-    private int columns = 1;
-    private boolean apart;
-    private int tokens;
-    private int[] ids = new int[1024];
-    private int[] offsets = new int[65];
-    private int[] typeIds;
-    private int[] labels;
-    private float[] targets;
-    private int[] dropped = new int[64];
-    private int[] sources;
-    private TokenLengths rowLengths;
+    private final ColumnSinks made;
+    private Ints givenSources; // null: every row is one sequence
+    private TokenLengths givenLengths; // null likewise
+    private Ints built; // offsets, once they are whole
     private Masking masking;
+    private boolean apart;
+    private int columns = 1;
 
-    private Builder(TargetLayout layout, boolean withTypeIds) {
+    private Builder(TargetLayout layout, boolean withTypeIds, Storage storage) {
       this.layout = layout;
-      this.typeIds = withTypeIds ? new int[1024] : null;
-      this.labels = layout.hasLabels() ? new int[1024] : null;
-      this.targets = layout.isReal() ? new float[64] : null;
+      this.made = new ColumnSinks(layout, withTypeIds, storage);
     }
 
     /** Adds an example without target. */
     public Builder add(int[] exampleIds, int[] exampleTypeIds) {
       Check.argument(layout.equals(TargetLayout.NONE), "an example needs its target: %s", layout);
-      return append(exampleIds, exampleTypeIds);
+      made.append(exampleIds, exampleTypeIds);
+      return this;
     }
 
     /** Adds an example with its label. */
@@ -311,12 +365,8 @@ public final class EncodedDataset {
           "%d numbers for a target of %s",
           numbers.length,
           layout);
-      append(exampleIds, exampleTypeIds);
-      int end = Math.multiplyExact(size, numbers.length);
-      if (targets.length < end) {
-        targets = Arrays.copyOf(targets, end + (end >> 1));
-      }
-      System.arraycopy(numbers, 0, targets, end - numbers.length, numbers.length);
+      made.append(exampleIds, exampleTypeIds);
+      made.addTargets(numbers);
       return this;
     }
 
@@ -339,10 +389,8 @@ public final class EncodedDataset {
           "%d labels for a target of %d",
           exampleLabels.length,
           wanted);
-      append(exampleIds, exampleTypeIds);
-      int end = layout.values(size, tokens);
-      labels = grown(labels, end);
-      System.arraycopy(exampleLabels, 0, labels, end - wanted, wanted);
+      made.append(exampleIds, exampleTypeIds);
+      made.addLabels(exampleLabels);
       return this;
     }
 
@@ -355,13 +403,13 @@ public final class EncodedDataset {
     public Builder addNextTokens(int[] textIds, boolean[] supervised, int from, int count) {
       Check.argument(
           layout.equals(TargetLayout.LEARNED_ROWS), "next tokens given to a dataset of %s", layout);
-      append(Arrays.copyOfRange(textIds, from, from + count), null);
-      labels = grown(labels, tokens);
-      int row = tokens - count;
+      made.append(Arrays.copyOfRange(textIds, from, from + count), null);
+      int[] next = new int[count];
       for (int t = 0; t < count; t++) {
         boolean learned = t + 1 < count && (supervised == null || supervised[from + t + 1]);
-        labels[row + t] = learned ? textIds[from + t + 1] : IGNORED;
+        next[t] = learned ? textIds[from + t + 1] : IGNORED;
       }
+      made.addLabels(next);
       return this;
     }
 
@@ -372,9 +420,28 @@ public final class EncodedDataset {
      * @param lengths of the rows
      */
     public Builder rows(int[] rowOfSequence, TokenLengths lengths) {
-      Check.argument(rowOfSequence.length == size, "%d sources", rowOfSequence.length);
-      this.sources = rowOfSequence;
-      this.rowLengths = lengths;
+      Check.argument(rowOfSequence.length == made.size(), "%d sources", rowOfSequence.length);
+      this.givenSources = Ints.of(rowOfSequence);
+      this.givenLengths = lengths;
+      return this;
+    }
+
+    /**
+     * States which row the sequence is of that was added last, where that is not one to one; then
+     * every sequence needs it, and every row {@link #row}.
+     */
+    public Builder source(int row) {
+      made.addSource(row);
+      return this;
+    }
+
+    /**
+     * States what became of the next row: see {@link TokenLengths}.
+     *
+     * @param marks see {@link TokenLengths.Texts}
+     */
+    public Builder row(int length, int lost, int supervised, int marks) {
+      made.addRow(length, lost, supervised, marks);
       return this;
     }
 
@@ -397,55 +464,22 @@ public final class EncodedDataset {
       return this;
     }
 
-    /** Tokens of each sequence added so far (size). */
-    public int[] lengths() {
-      int[] lengths = new int[size];
-      for (int i = 0; i < size; i++) {
-        lengths[i] = offsets[i + 1] - offsets[i];
-      }
-      return lengths;
+    /** Tokens of each sequence (size), to be read once the dataset is built. */
+    public Ints lengths() {
+      return Ints.computed(made.size(), i -> built.get(i + 1) - built.get(i));
     }
 
     /** States how many tokens truncation took from the example added last. */
     public Builder dropped(int count) {
-      dropped[size - 1] = count;
+      made.dropped(count);
       return this;
     }
 
     /** The dataset. */
     public EncodedDataset build() {
-      return new EncodedDataset(this);
-    }
-
-    private Builder append(int[] exampleIds, int[] exampleTypeIds) {
-      Check.argument(exampleIds.length > 0, "example %d has no tokens", size);
-      Check.state(
-          tokens <= Integer.MAX_VALUE - 8 - exampleIds.length,
-          "more than %d tokens in one dataset; split the file",
-          Integer.MAX_VALUE - 8);
-      int begin = tokens;
-      tokens += exampleIds.length;
-      size++;
-      ids = grown(ids, tokens);
-      System.arraycopy(exampleIds, 0, ids, begin, exampleIds.length);
-      if (typeIds != null) {
-        typeIds = grown(typeIds, tokens);
-        if (exampleTypeIds != null) {
-          System.arraycopy(exampleTypeIds, 0, typeIds, begin, exampleIds.length);
-        }
-      }
-      offsets = grown(offsets, size + 1);
-      offsets[size] = tokens;
-      dropped = grown(dropped, size);
-      return this;
-    }
-
-    private static int[] grown(int[] array, int needed) {
-      if (array.length >= needed) {
-        return array;
-      }
-      long wanted = Math.min(Integer.MAX_VALUE - 8, needed + (long) (needed >> 1));
-      return Arrays.copyOf(array, (int) wanted);
+      EncodedDataset dataset = new EncodedDataset(this);
+      built = dataset.offsets;
+      return dataset;
     }
   }
 }

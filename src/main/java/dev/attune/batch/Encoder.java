@@ -3,15 +3,17 @@ package dev.attune.batch;
 import dev.attune.core.Check;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.data.Dataset;
-import dev.attune.data.Example;
-import java.util.Arrays;
-import java.util.List;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.BiFunction;
+import dev.attune.data.mapped.Storage;
 
-/** Tokenises datasets on several threads. Results do not depend on how many. */
+/**
+ * Tokenises datasets on several threads, and packs what comes in the order of the rows, so that few
+ * rows are held at a time. Results do not depend on how many threads there are.
+ */
 public final class Encoder {
+  /** Rows that a thread takes at a time, and about the bytes of them where those are known. */
   private static final int CHUNK = 64;
+
+  private static final int CHUNK_BYTES = 1 << 18;
 
   /** Hears how far an encoding is; called on the thread that called {@link Encoder#encode}. */
   @FunctionalInterface
@@ -32,6 +34,11 @@ public final class Encoder {
     this.threads = threads;
   }
 
+  /** What becomes of each row. */
+  RowEncoder<?> rows() {
+    return rows;
+  }
+
   /** Tokenises every example; a bad label or an example without text is an error with its row. */
   public EncodedDataset encode(Dataset dataset) {
     return encode(dataset, (done, total) -> {});
@@ -39,95 +46,194 @@ public final class Encoder {
 
   /** As {@link #encode(Dataset)}, telling how far it is. */
   public EncodedDataset encode(Dataset dataset, Progress progress) {
-    return encode(dataset, rows, progress);
+    return encode(dataset, Storage.MEMORY, progress);
   }
 
-  private <R> EncodedDataset encode(Dataset dataset, RowEncoder<R> encoder, Progress progress) {
-    @SuppressWarnings("unchecked") // never seen as an array
-    R[] out = (R[]) new Object[dataset.size()];
-    List<R> list = Arrays.asList(out);
-    tokenise(dataset, list, encoder::encode, progress);
-    return encoder.pack(dataset, list);
+  /** The same with columns that lie elsewhere. */
+  EncodedDataset encode(Dataset dataset, Storage storage, Progress progress) {
+    return new Work<>(dataset, rows, storage, threads).run(progress);
   }
 
-  /** Fills {@code out} with what {@code encode} makes of each example. */
-  private <T> void tokenise(
-      Dataset dataset, List<T> out, BiFunction<Dataset, Example, T> encode, Progress progress) {
-    int total = dataset.size();
-    AtomicInteger taken = new AtomicInteger();
-    AtomicInteger done = new AtomicInteger();
-    Throwable[] failures = new Throwable[threads];
-    int helpers = Math.min(threads - 1, (total - 1) / CHUNK);
-    Thread[] others = new Thread[Math.max(0, helpers)];
-    for (int i = 0; i < others.length; i++) {
-      int slot = i + 1;
-      others[i] =
-          new Thread(
-              () -> {
-                try {
-                  work(dataset, out, encode, taken, done, (d, n) -> {});
-                } catch (RuntimeException | Error e) {
-                  failures[slot] = e;
-                  taken.set(total); // the others stop after their chunk
-                }
-              },
-              "attune-encode-" + slot);
-      others[i].setDaemon(true);
-      others[i].start();
+  /**
+   * One dataset on its way. Threads take chunks of rows in their order and leave what became of
+   * them in a ring, from which the caller packs; when nothing is ready it tokenises too.
+   */
+  private static final class Work<R> {
+    private final Dataset dataset;
+    private final RowEncoder<R> encoder;
+    private final RowEncoder.Packing<R> packing;
+    private final Thread[] helpers;
+    private final Object[][] ring; // what became of chunk i at i % length; null: not ready
+    private int nextRow; // to be taken
+    private int taken; // chunks
+    private int packed; // chunks
+    private Throwable failure; // of the lowest chunk that failed
+    private int failedChunk = Integer.MAX_VALUE;
+
+    Work(Dataset dataset, RowEncoder<R> encoder, Storage storage, int threads) {
+      this.dataset = dataset;
+      this.encoder = encoder;
+      this.packing = encoder.packing(dataset, storage);
+      this.ring = new Object[2 * threads + 2][];
+      helpers = new Thread[Math.max(0, Math.min(threads - 1, (dataset.size() - 1) / CHUNK))];
     }
-    try {
-      work(dataset, out, encode, taken, done, progress);
-    } catch (RuntimeException | Error e) {
-      failures[0] = e;
-      taken.set(total);
+
+    EncodedDataset run(Progress progress) {
+      for (int i = 0; i < helpers.length; i++) {
+        helpers[i] = new Thread(this::help, "attune-encode-" + (i + 1));
+        helpers[i].setDaemon(true);
+        helpers[i].start();
+      }
+      try {
+        packAll(progress);
+      } finally {
+        stop();
+      }
+      EncodedDataset done = packing.done();
+      progress.update(dataset.size(), dataset.size());
+      return done;
     }
-    boolean interrupted = false;
-    for (Thread other : others) {
-      while (other.isAlive()) {
-        try {
-          other.join();
-        } catch (InterruptedException e) {
-          interrupted = true; // the threads end by themselves, soon
-          taken.set(total);
+
+    private void packAll(Progress progress) {
+      int done = 0;
+      while (done < dataset.size()) {
+        InterruptedCallException.check("tokenising " + dataset.source());
+        Object[] ready = ready();
+        if (ready != null) {
+          for (Object row : ready) {
+            @SuppressWarnings("unchecked") // that is what encode gave
+            R encoded = (R) row;
+            packing.add(encoded);
+          }
+          done += ready.length;
+          packedOne();
+          progress.update(done, dataset.size());
+        } else if (!encodeOne()) {
+          await();
         }
       }
     }
-    if (interrupted) {
-      Thread.currentThread().interrupt(); // whatever is thrown now
+
+    /** The next chunk to pack, where it is ready. */
+    private synchronized Object[] ready() {
+      if (failedChunk == packed) {
+        throwFailure();
+      }
+      int slot = packed % ring.length;
+      Object[] ready = ring[slot];
+      ring[slot] = null;
+      return ready;
     }
-    for (Throwable failure : failures) {
+
+    private void throwFailure() {
       if (failure instanceof Error error) {
         throw error;
       }
-      if (failure instanceof RuntimeException exception) {
-        throw exception;
-      }
+      throw (RuntimeException) failure;
     }
-    if (interrupted) {
-      throw new InterruptedCallException("interrupted while tokenising " + dataset.source());
-    }
-    progress.update(total, total);
-  }
 
-  private static <T> void work(
-      Dataset dataset,
-      List<T> out,
-      BiFunction<Dataset, Example, T> encode,
-      AtomicInteger taken,
-      AtomicInteger done,
-      Progress progress) {
-    int total = out.size();
-    while (true) {
-      InterruptedCallException.check("tokenising");
-      int begin = taken.getAndUpdate(t -> t >= total ? t : t + CHUNK);
-      if (begin >= total) {
-        return;
+    private synchronized void packedOne() {
+      packed++;
+      notifyAll();
+    }
+
+    private synchronized void await() {
+      try {
+        while (ring[packed % ring.length] == null && failedChunk != packed) {
+          wait();
+        }
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt(); // seen before the next chunk
       }
-      int end = Math.min(total, begin + CHUNK);
-      for (int i = begin; i < end; i++) {
-        out.set(i, encode.apply(dataset, dataset.get(i)));
+    }
+
+    private void help() {
+      while (awaitRoom() && encodeOne()) {
+        // the next one
       }
-      progress.update(done.addAndGet(end - begin), total);
+    }
+
+    /** Waits until a chunk may be taken; false where there is none any more. */
+    private synchronized boolean awaitRoom() {
+      try {
+        while (nextRow < dataset.size() && taken - packed >= ring.length) {
+          wait();
+        }
+      } catch (InterruptedException e) {
+        return false; // stopped
+      }
+      return nextRow < dataset.size();
+    }
+
+    /** Takes a chunk and tokenises it; false where none may be taken. */
+    private boolean encodeOne() {
+      int chunk;
+      int begin;
+      int end;
+      synchronized (this) {
+        if (nextRow >= dataset.size() || taken - packed >= ring.length) {
+          return false;
+        }
+        begin = nextRow;
+        end = chunkEnd(begin);
+        nextRow = end;
+        chunk = taken++;
+      }
+      Object[] out = new Object[end - begin];
+      try {
+        for (int i = begin; i < end; i++) {
+          out[i - begin] = encoder.encodeAt(dataset, i);
+        }
+      } catch (RuntimeException | Error e) {
+        fail(chunk, e);
+        return false;
+      }
+      synchronized (this) {
+        ring[chunk % ring.length] = out;
+        notifyAll();
+      }
+      return true;
+    }
+
+    private int chunkEnd(int begin) {
+      int end = begin;
+      long bytes = 0;
+      while (end < dataset.size() && end - begin < CHUNK && bytes < CHUNK_BYTES) {
+        bytes += dataset.storedBytes(end++);
+      }
+      return end;
+    }
+
+    /** Chunks before it are packed first: the first bad row is the one that is told. */
+    private synchronized void fail(int chunk, Throwable why) {
+      if (chunk < failedChunk) {
+        failedChunk = chunk;
+        failure = why;
+      }
+      nextRow = dataset.size();
+      notifyAll();
+    }
+
+    /** Ends the helpers: each ends its chunk. */
+    private void stop() {
+      synchronized (this) {
+        nextRow = dataset.size();
+        notifyAll();
+      }
+      boolean interrupted = false;
+      for (Thread helper : helpers) {
+        helper.interrupt();
+        while (helper.isAlive()) {
+          try {
+            helper.join();
+          } catch (InterruptedException e) {
+            interrupted = true; // they end by themselves, soon
+          }
+        }
+      }
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 }

@@ -5,9 +5,9 @@ import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
+import dev.attune.data.mapped.Storage;
 import dev.attune.text.TextTokenizer;
 import dev.attune.text.TokenIds;
-import java.util.List;
 
 /** Rows of a text, a pair of texts or words: one sequence each, cut at a maximum length. */
 public final class TextRows implements RowEncoder<TokenIds> {
@@ -29,6 +29,7 @@ public final class TextRows implements RowEncoder<TokenIds> {
   private final boolean words;
   private final TargetLayout layout;
   private final Target target;
+  private final String targets; // null: not known
 
   /**
    * @param maxLength tokens a row keeps at most, special tokens included
@@ -37,12 +38,32 @@ public final class TextRows implements RowEncoder<TokenIds> {
    */
   public TextRows(
       TextTokenizer tokenizer, int maxLength, boolean words, TargetLayout layout, Target target) {
+    this(tokenizer, maxLength, words, layout, target, null);
+  }
+
+  private TextRows(
+      TextTokenizer tokenizer,
+      int maxLength,
+      boolean words,
+      TargetLayout layout,
+      Target target,
+      String targets) {
     checkLength(tokenizer, maxLength, tokenizer.specialTokens(false) + 1);
     this.tokenizer = tokenizer;
     this.maxLength = maxLength;
     this.words = words;
     this.layout = layout;
     this.target = target;
+    this.targets = targets;
+  }
+
+  /**
+   * The same, whose columns can be kept.
+   *
+   * @param meaning of the targets, as a text that differs where they do
+   */
+  public TextRows targets(String meaning) {
+    return new TextRows(tokenizer, maxLength, words, layout, target, meaning);
   }
 
   /** Refuses a maximum length below {@code smallest}. */
@@ -75,21 +96,42 @@ public final class TextRows implements RowEncoder<TokenIds> {
   }
 
   @Override
-  public EncodedDataset pack(Dataset dataset, List<TokenIds> rows) {
-    EncodedDataset.Builder builder = EncodedDataset.builder(layout, tokenizer.usesTypeIds());
-    for (int i = 0; i < rows.size(); i++) {
-      Example example = dataset.get(i);
-      TokenIds tokens = rows.set(i, null);
-      if (tokens.ids().length == 0) {
-        throw new InputException(
-            dataset.where(example)
-                + ": the text has no tokens (\""
-                + example.text()
-                + "\"). Every example needs at least one; remove the row.");
+  public Packing<TokenIds> packing(Dataset dataset, Storage storage) {
+    EncodedDataset.Builder builder =
+        EncodedDataset.builder(layout, tokenizer.usesTypeIds(), storage);
+    return new Packing<>() {
+      private int next;
+
+      @Override
+      public void add(TokenIds tokens) {
+        Example example = dataset.get(next++);
+        if (tokens.ids().length == 0) {
+          throw new InputException(
+              dataset.where(example)
+                  + ": the text has no tokens (\""
+                  + example.text()
+                  + "\"). Every example needs at least one; remove the row.");
+        }
+        target.add(builder, tokens, dataset, example);
+        builder.dropped(tokens.droppedTokens());
       }
-      target.add(builder, tokens, dataset, example);
-      builder.dropped(tokens.droppedTokens());
-    }
-    return builder.build();
+
+      @Override
+      public EncodedDataset done() {
+        return builder.build();
+      }
+    };
+  }
+
+  @Override
+  public TargetLayout layout() {
+    return layout;
+  }
+
+  @Override
+  public String described() {
+    return targets == null
+        ? null
+        : "texts " + maxLength + ' ' + words + ' ' + layout + ' ' + targets;
   }
 }

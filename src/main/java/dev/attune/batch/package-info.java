@@ -5,9 +5,12 @@
  *
  * <ul>
  *   <li>No padding. A batch is the real tokens of its sequences with {@code cuSeqlens}.
- *   <li>A dataset is tokenised once, before training, into flat arrays; a batch is then a few array
- *       copies. Lengths are known before step 1, so batches are allocated once at their largest
- *       size and the stream allocates no array afterwards.
+ *   <li>A dataset is tokenised once, before training, into flat columns, in memory or in mapped
+ *       files ({@link dev.attune.batch.EncodedCache}); a batch is then a few copies. Lengths are
+ *       known before step 1, so batches are allocated once at their largest size and the stream
+ *       allocates no array afterwards.
+ *   <li>Rows are packed as they come, in their order, from a ring of a few chunks: what the
+ *       tokenizer makes of rows is never held for all of them.
  *   <li>The position in the data is a value ({@link dev.attune.batch.Cursor}); the order of an
  *       epoch is a pure function of (seed, epoch). A resumed run is the same run.
  *   <li>No grouping by length: without padding there is nothing to gain from it, and batches stay

@@ -1,11 +1,7 @@
 package dev.attune.bench;
 
 import dev.attune.kernels.Backend;
-import dev.attune.kernels.Call;
-import dev.attune.kernels.calls.Op;
-import java.lang.reflect.InvocationTargetException;
-import java.lang.reflect.Method;
-import java.lang.reflect.Proxy;
+import dev.attune.track.TracedBackend;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -22,33 +18,13 @@ final class KernelProfile {
   private final Backend backend;
 
   KernelProfile(Backend profiled) {
-    this.backend =
-        (Backend)
-            Proxy.newProxyInstance(
-                Backend.class.getClassLoader(),
-                new Class<?>[] {Backend.class},
-                (proxy, method, arguments) -> {
-                  long begin = System.nanoTime();
-                  try {
-                    Object result = method.invoke(profiled, arguments);
-                    profiled.synchronize();
-                    return result;
-                  } catch (InvocationTargetException e) {
-                    throw e.getCause();
-                  } finally {
-                    Entry entry =
-                        entries.computeIfAbsent(name(method, arguments), n -> new Entry());
-                    entry.nanos += System.nanoTime() - begin;
-                    entry.calls++;
-                  }
-                });
+    this.backend = TracedBackend.of(profiled, this::add);
   }
 
-  /** A kernel's own name where a call was run, else the method's. */
-  private static String name(Method method, Object[] arguments) {
-    return arguments != null && arguments.length == 1 && arguments[0] instanceof Call call
-        ? Op.of(call).title()
-        : method.getName();
+  private void add(String name, long beginNanos, long endNanos) {
+    Entry entry = entries.computeIfAbsent(name, n -> new Entry());
+    entry.nanos += endNanos - beginNanos;
+    entry.calls++;
   }
 
   Backend backend() {

@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
+import java.util.logging.Level;
 import org.apache.commons.cli.CommandLine;
 import org.apache.commons.cli.DefaultParser;
 import org.apache.commons.cli.MissingArgumentException;
@@ -140,6 +141,13 @@ final class Arguments {
             .desc("the last line of the output is one JSON object")
             .get());
     options.addOption(Option.builder().longOpt("quiet").desc("no progress").get());
+    options.addOption(
+        Option.builder()
+            .longOpt("log-level")
+            .hasArg()
+            .argName("LEVEL")
+            .desc("what is logged: error, warning, info (the default), debug or trace")
+            .get());
     options.addOption(Option.builder("h").longOpt("help").desc("this text").get());
     return options;
   }
@@ -155,6 +163,13 @@ final class Arguments {
 
   boolean quiet() {
     return line.hasOption("quiet");
+  }
+
+  /** What is to be logged. */
+  Level logLevel() {
+    List<String> given = values("log-level");
+    checkOnce("--log-level", given, "");
+    return given.isEmpty() ? Level.INFO : LogView.level(given.get(0));
   }
 
   /** An option says one thing: of two values, neither is passed over. */

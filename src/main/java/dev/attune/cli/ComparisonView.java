@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Count;
 import dev.attune.core.TerminalText;
 import dev.attune.data.Dataset;
-import dev.attune.data.Example;
 import dev.attune.metrics.ClassificationMetrics;
 import dev.attune.run.Comparison;
 import dev.attune.task.Judgement;
@@ -20,7 +19,6 @@ final class ComparisonView {
   private static final int LEAST_TEXT = 24;
 
   private static final String GAP = "  ";
-  private static final String BETWEEN_TEXTS = " ⏐ ";
 
   private ComparisonView() {}
 
@@ -35,20 +33,13 @@ final class ComparisonView {
       json.put("worst_by", comparison.errorName());
       ArrayNode list = json.putArray("worst");
       for (Comparison.Mistake mistake : comparison.worst()) {
-        Judgement judgement = mistake.judgement();
         ObjectNode one = list.addObject();
         int row = mistake.example().row();
         if (data.parts().size() > 1) {
           one.put("file", data.file(row).toString());
         }
         one.put("row", data.rowInFile(row));
-        one.put("text", text(mistake.example()));
-        one.put("gold", judgement.gold());
-        one.put("predicted", judgement.predicted());
-        one.put("error", judgement.error());
-        if (!Double.isNaN(judgement.probability())) {
-          one.put("probability", judgement.probability());
-        }
+        mistake.writeTo(one);
       }
     }
     ClassificationMetrics counts = comparison.counts();
@@ -117,7 +108,7 @@ final class ComparisonView {
             onOneLine(judgement.gold()),
             onOneLine(judgement.predicted()),
             Double.isNaN(probability) ? "" : String.format(Locale.ROOT, "%.3f", probability),
-            onOneLine(text(mistake.example()))
+            onOneLine(mistake.text())
           });
     }
     if (table.stream().skip(1).allMatch(row -> row[4].isEmpty())) {
@@ -169,15 +160,6 @@ final class ComparisonView {
     return error == Math.rint(error) && error < 1e6
         ? String.format(Locale.ROOT, "%.0f", error)
         : String.format(Locale.ROOT, "%.4g", error);
-  }
-
-  /** What a model read of a row. */
-  private static String text(Example example) {
-    if (example.text() == null && example.tokens() != null) {
-      return String.join(" ", example.tokens());
-    }
-    String text = example.text() == null ? "" : example.text();
-    return example.textPair() == null ? text : text + BETWEEN_TEXTS + example.textPair();
   }
 
   private static String onOneLine(String text) {

@@ -1,7 +1,10 @@
 package dev.attune.cli;
 
+import dev.attune.core.InputException;
 import dev.attune.core.TerminalText;
 import dev.attune.run.RunOption;
+import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.logging.Formatter;
 import java.util.logging.Handler;
@@ -20,6 +23,14 @@ final class LogView extends Handler {
 
   private static final Logger OURS = Logger.getLogger("dev.attune");
 
+  private static final Map<String, Level> LEVELS =
+      Map.of(
+          "error", Level.SEVERE,
+          "warning", Level.WARNING,
+          "info", Level.INFO,
+          "debug", Level.FINE,
+          "trace", Level.FINER);
+
   /** Puts parameters into messages. */
   private static final Formatter FORM = new SimpleFormatter();
 
@@ -31,6 +42,26 @@ final class LogView extends Handler {
     ROOT.setLevel(Level.WARNING);
     OURS.setLevel(Level.INFO);
     ROOT.addHandler(new LogView());
+  }
+
+  /**
+   * A level by the name that users have for it.
+   *
+   * @throws InputException if there is none of that name
+   */
+  static Level level(String name) {
+    Level level = LEVELS.get(name.toLowerCase(Locale.ROOT));
+    if (level == null) {
+      throw new InputException(
+          "--log-level is '" + name + "'; it is error, warning, info, debug or trace");
+    }
+    return level;
+  }
+
+  /** Logs so much of ours from here on, and warnings of others at the most. */
+  static void show(Level level) {
+    OURS.setLevel(level);
+    ROOT.setLevel(level.intValue() > Level.WARNING.intValue() ? level : Level.WARNING);
   }
 
   /** A record as a line. */

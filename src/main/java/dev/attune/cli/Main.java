@@ -27,6 +27,9 @@ public final class Main {
           new GenerateCommand(),
           new FillCommand(),
           new MergeCommand(),
+          new RunsCommand(),
+          new ReportCommand(),
+          new BoardCommand(),
           new BenchCommand(),
           new HubCommand(),
           new PushCommand(),
@@ -89,6 +92,7 @@ public final class Main {
     try {
       Arguments arguments =
           Arguments.parse(command.name(), command.options(), !command.words().isEmpty(), words);
+      LogView.show(arguments.logLevel());
       return command.run(arguments, new Console(json, arguments.quiet()), signal, result);
     } catch (InputException e) {
       return fail(ExitStatus.BAD_INPUT, e.getMessage(), json, result);

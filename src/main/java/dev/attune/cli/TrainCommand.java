@@ -11,6 +11,7 @@ import dev.attune.run.RunConfig;
 import dev.attune.run.RunListener;
 import dev.attune.run.RunOption;
 import dev.attune.run.TrainRun;
+import dev.attune.track.RunStore;
 import dev.attune.train.TrainResult;
 import java.nio.file.Path;
 import java.util.List;
@@ -60,7 +61,7 @@ class TrainCommand implements Command {
     long begin = System.nanoTime();
     signal.preparing();
     signal.arm();
-    RunConfig config = config(arguments);
+    RunConfig config = recorded(config(arguments), console);
     if (CrossValidation.isAskedFor(config)) {
       return crossValidate(config, console, signal, result);
     }
@@ -70,6 +71,27 @@ class TrainCommand implements Command {
     fill(result, outcome);
     summarise(console, outcome, seconds);
     return outcome.training().interrupted() ? ExitStatus.INTERRUPTED : ExitStatus.DONE;
+  }
+
+  /** Runs that are started here are recorded unless somebody says otherwise. */
+  private static RunConfig recorded(RunConfig config, Console console) {
+    if (config.isGiven(RunOption.RUN_STORE)) {
+      return config;
+    }
+    if (!RunStore.isAvailable()) {
+      console.line("· the run is not recorded: org.xerial:sqlite-jdbc is not on the class path");
+      return config;
+    }
+    return config.with(RunOption.RUN_STORE, RunsCommand.usualStore().toString());
+  }
+
+  @Override
+  public String describe(RunOption option) {
+    return switch (option) {
+      case RUN_STORE -> option.help() + " (default " + RunsCommand.usualStore() + ")";
+      case PROFILE -> "leave trace.json in the output folder: where the time of steps goes";
+      default -> Command.super.describe(option);
+    };
   }
 
   private static int crossValidate(
@@ -102,6 +124,7 @@ class TrainCommand implements Command {
   private static void fill(ObjectNode json, TrainRun.Outcome outcome) {
     TrainResult training = outcome.training();
     json.put("steps", training.steps());
+    json.put("skipped_steps", training.skippedSteps());
     json.put("epochs", training.epochs());
     json.put("train_loss", training.trainLoss());
     ObjectNode eval = json.putObject("eval");
@@ -227,12 +250,14 @@ class TrainCommand implements Command {
   /** Prints a run as it goes. */
   private static final class View implements RunListener {
     private static final long PLAIN_LINE_NANOS = 10_000_000_000L;
+    private static final long PROGRESS_NANOS = 100_000_000L;
 
     private final Console console;
     private final StopSignal signal;
     private final FetchView fetching;
     private final TypedLines typed = new TypedLines();
     private long lastLine = System.nanoTime();
+    private long lastProgress;
 
     View(Console console, StopSignal signal) {
       this.console = console;
@@ -247,6 +272,16 @@ class TrainCommand implements Command {
             "interrupted while fetching; what has arrived is kept, and the same command goes on");
       }
       fetching.transferred(doneBytes, totalBytes, bytesPerSecond);
+    }
+
+    @Override
+    public void onTokenised(int doneRows, int totalRows) {
+      if (doneRows == totalRows || System.nanoTime() - lastProgress > PROGRESS_NANOS) {
+        lastProgress = System.nanoTime();
+        console.progress(
+            (double) doneRows / Math.max(1, totalRows),
+            String.format(Locale.ROOT, "tokenising  %,d of %,d rows", doneRows, totalRows));
+      }
     }
 
     @Override

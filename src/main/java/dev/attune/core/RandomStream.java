@@ -17,6 +17,10 @@ public enum RandomStream {
   TRAINING_MASKS(-5),
   /** Which pairs of labelled rows are learned, and their order. */
   CONTRASTIVE_PAIRS(-6),
+  /** Which source each row of interleaved data is of. */
+  INTERLEAVING(-7),
+  /** Which way an optimizer's moments are rounded. */
+  MOMENTS(-8),
   /** New weights. */
   WEIGHTS(-64),
   /** Texts of benchmarks. */

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -128,6 +129,21 @@ public final class Columns {
     this.chosen = chosen;
     this.labelColumns = labelColumns;
     this.guessed = guessed;
+  }
+
+  /** All that they say, as a text: of equal columns the same. */
+  String described() {
+    return positions
+        + " "
+        + moreAllowed
+        + ' '
+        + new TreeMap<>(chosen)
+        + ' '
+        + labelColumns
+        + ' '
+        + new TreeMap<>(guessed)
+        + ' '
+        + pairs;
   }
 
   /** The file names its columns and they are recognised. */

@@ -31,8 +31,12 @@ public final class DataReader {
 
   /** Reads what paths stand for, in their order, as one. */
   public static Dataset read(List<String> paths, ReadOptions options) {
-    return Dataset.joined(
-        DataFiles.of(paths, options.written()).stream().map(file -> one(file, options)).toList());
+    return all(DataFiles.of(paths, options.written()), options);
+  }
+
+  /** Reads files, in their order, as one. */
+  static Dataset all(List<Path> files, ReadOptions options) {
+    return Dataset.joined(files.stream().map(file -> one(file, options)).toList(), options.space());
   }
 
   /** Whether a file is plain text by its name, compressed or not. */
@@ -97,8 +101,8 @@ public final class DataReader {
             case JSONL -> jsonLines(file, read, lines);
             case JSON -> new JsonReader(file, read).read();
             case CONLL -> new ConllReader(file.shown(), read).read(lines);
-            case TXT -> text(file.shown(), columns, lines);
-            case LINES -> texts(file.shown(), columns, lines);
+            case TXT -> text(file.shown(), read, lines);
+            case LINES -> texts(file.shown(), read, lines);
             case PARQUET -> throw new IllegalStateException("read above");
           };
       String own = data.parts().get(0).form();
@@ -139,8 +143,11 @@ public final class DataReader {
    * The whole file is one text, as Transformers' {@code run_clm.py} has it: what makes sense in a
    * file of prose, verse or code is the order of its lines. Line ends become LF.
    */
-  private static Dataset text(Path file, Columns columns, TextLines lines) {
-    checkNoColumns(file, columns, "is one running text and has no columns");
+  private static Dataset text(Path file, ReadOptions read, TextLines lines) {
+    checkNoColumns(file, read.columns(), "is one running text and has no columns");
+    if (!read.space().isMemory()) {
+      return new RunningText(file, lines, read.space()).read();
+    }
     StringBuilder text = new StringBuilder();
     for (String line = lines.next(); line != null; line = lines.next()) {
       text.append(TextLines.chomp(line)).append(lines.endsInBreak() ? "\n" : "");
@@ -151,9 +158,9 @@ public final class DataReader {
   }
 
   /** Every line is a text; blank ones are none. */
-  private static Dataset texts(Path file, Columns columns, TextLines lines) {
-    checkNoColumns(file, columns, "has a text a line and no columns");
-    List<Example> examples = new ArrayList<>();
+  private static Dataset texts(Path file, ReadOptions read, TextLines lines) {
+    checkNoColumns(file, read.columns(), "has a text a line and no columns");
+    RowSpace.Rows<Example> examples = read.space().examples();
     for (String line = lines.next(); line != null; line = lines.next()) {
       String text = TextLines.chomp(line);
       if (!text.isBlank()) {
@@ -161,7 +168,7 @@ public final class DataReader {
             new Example(lines.number(), text, null, null, null, null, Map.of("text", text)));
       }
     }
-    return new Dataset(file, examples, "a text a line");
+    return new Dataset(file, examples.list(), "a text a line");
   }
 
   private static void checkNoColumns(Path file, Columns columns, String form) {

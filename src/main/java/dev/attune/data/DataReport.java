@@ -1,17 +1,18 @@
 package dev.attune.data;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.data.Finding.Severity;
+import dev.attune.data.mapped.Ints;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 
@@ -87,13 +88,14 @@ public final class DataReport {
     long real = 0;
     long padded = 0;
     for (SplitSummary summary : train()) {
-      int[] lengths = summary.lengths();
-      for (int i = 0; i < lengths.length; i += batchSize) {
-        int end = Math.min(lengths.length, i + batchSize);
+      Ints lengths = summary.lengths();
+      for (int i = 0; i < lengths.size(); i += batchSize) {
+        int end = (int) Math.min(lengths.size(), (long) i + batchSize);
         int longest = 0;
         for (int j = i; j < end; j++) {
-          real += lengths[j];
-          longest = Math.max(longest, lengths[j]);
+          int length = lengths.get(j);
+          real += length;
+          longest = Math.max(longest, length);
         }
         padded += (long) longest * (end - i);
       }
@@ -107,7 +109,7 @@ public final class DataReport {
     long padded = 0;
     for (SplitSummary summary : train()) {
       real += summary.tokens();
-      padded += (long) summary.lengths().length * maxLength;
+      padded += (long) summary.lengths().size() * maxLength;
     }
     return padded == 0 ? 1 : (double) real / padded;
   }
@@ -161,7 +163,7 @@ public final class DataReport {
       ObjectNode split = splits.putObject(summary.name());
       split.put("source", summary.dataset().source().toString());
       split.put("columns", summary.dataset().columns());
-      split.put("rows", summary.dataset().size());
+      split.put("rows", summary.dataset().rows());
       ArrayNode files = split.putArray("files");
       int[] rowsOfFiles = summary.dataset().rowsOfParts();
       for (int i = 0; i < rowsOfFiles.length; i++) {
@@ -224,6 +226,8 @@ public final class DataReport {
     private final TargetChecks checks;
     private final Map<String, Dataset> datasets = new LinkedHashMap<>();
     private final Map<String, TokenLengths> lengths = new HashMap<>();
+    private final Map<String, Examined> examined = new HashMap<>();
+    private final Map<String, List<Finding>> leakage = new HashMap<>();
     private int maxLength;
     private int batchSize = 32;
 
@@ -261,50 +265,139 @@ public final class DataReport {
 
     private Builder split(String name, Dataset dataset, TokenLengths tokens) {
       Check.argument(
-          tokens == null || tokens.lengths().length == dataset.size(),
+          tokens == null || tokens.lengths().size() == dataset.size(),
           "token lengths of another dataset than %s",
           dataset.source());
-      datasets.put(name, dataset);
+      Dataset before = datasets.put(name, dataset);
+      if (before != null && before != dataset) {
+        examined.clear();
+        leakage.clear();
+      }
       lengths.put(name, tokens);
       return this;
     }
 
-    /** Examines the data. */
+    /**
+     * Examines the data. Of what was examined before, as when token lengths come later, the rows
+     * are not read again.
+     */
     public DataReport build() {
       List<SplitSummary> summaries = new ArrayList<>();
       List<Finding> findings = new ArrayList<>();
       datasets.forEach(
           (name, dataset) -> {
+            Examined known = examined.computeIfAbsent(name, n -> examined(n, dataset));
             TokenLengths tokens = lengths.get(name);
-            Map<String, Integer> counts = checks.classCounts(dataset);
-            summaries.add(SplitSummary.of(name, dataset, tokens, counts));
+            summaries.add(SplitSummary.of(name, dataset, tokens, known.classCounts));
             dataset.reading().findings().forEach(finding -> findings.add(finding.in(name)));
-            examine(new Findings(name, dataset, maxLength, findings), tokens, counts);
-          });
-      if (datasets.containsKey("train")) {
-        Set<String> training = TextFindings.texts(datasets.get("train"), checks);
-        datasets.forEach(
-            (name, dataset) -> {
+            findings.addAll(known.onTexts);
+            if (tokens != null && dataset.size() > 0) {
               Findings found = new Findings(name, dataset, maxLength, findings);
-              if (!found.isTraining()) {
-                TextFindings.leakage(found, training, name, checks);
-              }
-            });
-      }
+              LengthFindings.truncation(found, tokens);
+              checks.examineLengths(found, tokens);
+              found.finish();
+            }
+            findings.addAll(known.onEqualTexts);
+          });
+      datasets.forEach(
+          (name, dataset) -> {
+            if (examined.containsKey("train") && !name.equals("train")) {
+              findings.addAll(leakage.computeIfAbsent(name, n -> leakage(n, dataset)));
+            }
+          });
+      examined.values().forEach(known -> known.texts = null); // which are as many as the rows
       return new DataReport(checks, maxLength, batchSize, summaries, findings);
     }
 
-    private void examine(Findings found, TokenLengths tokens, Map<String, Integer> counts) {
-      if (found.data().size() == 0) {
+    /** The texts of the training set, by which another split is held against it. */
+    private EqualTexts training() {
+      Examined train = examined.get("train");
+      if (train.texts == null) {
+        train.texts = new EqualTexts(datasets.get("train"), checks);
+      }
+      return train.texts;
+    }
+
+    private Examined examined(String name, Dataset dataset) {
+      Examined fresh = new Examined();
+      String checked = checks.described();
+      JsonNode facts =
+          dataset.foundOut(
+              checked == null ? null : "examined as " + name + " for " + checked,
+              () -> {
+                examine(name, dataset, fresh);
+                return fresh.toJson();
+              });
+      return fresh.classCounts != null ? fresh : Examined.of(facts);
+    }
+
+    private void examine(String name, Dataset dataset, Examined known) {
+      known.classCounts = checks.classCounts(dataset);
+      known.texts = new EqualTexts(dataset, checks);
+      Findings found = new Findings(name, dataset, maxLength, known.onTexts);
+      if (dataset.size() == 0) {
         found.add(Severity.FATAL, "no_rows", "there are no rows");
+        found.finish();
         return;
       }
-      checks.examine(found, counts);
-      if (tokens != null) {
-        LengthFindings.truncation(found, tokens);
-        checks.examineLengths(found, tokens);
+      checks.examine(found, known.classCounts);
+      found.finish();
+      Findings equal = new Findings(name, dataset, maxLength, known.onEqualTexts);
+      TextFindings.equalTexts(equal, known.texts);
+      equal.finish();
+    }
+
+    private List<Finding> leakage(String name, Dataset dataset) {
+      Dataset train = datasets.get("train");
+      String checked = checks.described();
+      JsonNode facts =
+          train.foundOut(
+              checked == null || dataset.isStored()
+                  ? null
+                  : "texts of " + name + ' ' + textsKey(dataset) + " for " + checked,
+              () -> {
+                List<Finding> leaked = new ArrayList<>();
+                Findings found = new Findings(name, dataset, maxLength, leaked);
+                TextFindings.leakage(found, training(), name, checks);
+                found.finish();
+                return FindingsJson.of(leaked);
+              });
+      return FindingsJson.findings(facts);
+    }
+
+    private static String textsKey(Dataset dataset) {
+      ContentKey key = ContentKey.of("texts");
+      for (Example example : dataset.examples()) {
+        key.with(String.valueOf(example.row())).with(example.normalised());
       }
-      TextFindings.equalTexts(found, checks);
+      return key.text();
+    }
+
+    /** What a split's rows say whatever their lengths. */
+    private static final class Examined {
+      private final List<Finding> onTexts = new ArrayList<>();
+      private final List<Finding> onEqualTexts = new ArrayList<>();
+      private Map<String, Integer> classCounts;
+      private EqualTexts texts; // null where nobody needs them
+
+      JsonNode toJson() {
+        ObjectNode node = JsonNodeFactory.instance.objectNode();
+        ArrayNode classes = node.putArray("classes");
+        classCounts.forEach((name, count) -> classes.addArray().add(name).add(count));
+        node.set("texts", FindingsJson.of(onTexts));
+        node.set("equal", FindingsJson.of(onEqualTexts));
+        return node;
+      }
+
+      static Examined of(JsonNode node) {
+        Examined known = new Examined();
+        known.classCounts = new LinkedHashMap<>();
+        node.path("classes")
+            .forEach(entry -> known.classCounts.put(entry.get(0).asText(), entry.get(1).asInt()));
+        known.onTexts.addAll(FindingsJson.findings(node.path("texts")));
+        known.onEqualTexts.addAll(FindingsJson.findings(node.path("equal")));
+        return known;
+      }
     }
   }
 }

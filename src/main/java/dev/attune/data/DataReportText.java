@@ -2,6 +2,7 @@ package dev.attune.data;
 
 import dev.attune.core.Count;
 import dev.attune.core.TerminalText;
+import dev.attune.data.mapped.Ints;
 import java.io.PrintStream;
 import java.nio.charset.Charset;
 import java.util.ArrayList;
@@ -283,13 +284,11 @@ public final class DataReportText {
   }
 
   /** How many rows have each length, from 1 token to the longest. */
-  private String histogram(int[] lengths, int longest) {
+  private String histogram(Ints lengths, int longest) {
     // Bins of equal whole widths: uneven ones would draw teeth into a smooth distribution.
     int width = (longest + BINS - 1) / BINS;
     int[] counts = new int[(longest + width - 1) / width];
-    for (int length : lengths) {
-      counts[(Math.max(1, length) - 1) / width]++;
-    }
+    lengths.stream().forEach(length -> counts[(Math.max(1, length) - 1) / width]++);
     int most = 1;
     for (int count : counts) {
       most = Math.max(most, count);

@@ -1,14 +1,20 @@
 package dev.attune.data;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
 import dev.attune.core.JsonProblem;
+import dev.attune.data.mapped.Store;
+import dev.attune.data.mapped.StoreException;
+import dev.attune.data.mapped.StoreWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 
 /**
  * The examples of one file, in file order; or of several files, one after another.
@@ -24,7 +30,7 @@ public record Dataset(
   private static final ObjectMapper JSON = new ObjectMapper();
 
   public Dataset {
-    examples = List.copyOf(examples);
+    examples = examples instanceof ExampleList ? examples : List.copyOf(examples);
     parts = List.copyOf(parts);
   }
 
@@ -55,6 +61,9 @@ public record Dataset(
 
   /** The examples of each file that are here, in the order of {@link #parts}. */
   int[] rowsOfParts() {
+    if (parts.size() == 1) {
+      return new int[] {size()};
+    }
     TreeMap<Integer, Integer> indices = new TreeMap<>(); // by the rows before
     for (int i = 0; i < parts.size(); i++) {
       if (parts.get(i).examples() > 0) {
@@ -81,11 +90,11 @@ public record Dataset(
   }
 
   /** Several files as one. */
-  static Dataset joined(List<Dataset> files) {
+  static Dataset joined(List<Dataset> files, RowSpace space) {
     if (files.size() == 1) {
       return files.get(0);
     }
-    List<Example> examples = new ArrayList<>();
+    RowSpace.Rows<Example> examples = space.examples();
     List<DatasetPart> parts = new ArrayList<>();
     List<Finding> findings = new ArrayList<>();
     int before = 0;
@@ -107,6 +116,7 @@ public record Dataset(
         findings.add(finding.after(before));
         last = Math.max(last, finding.rows().stream().mapToInt(Integer::intValue).max().orElse(0));
       }
+      space.drop(file.examples);
       parts.add(new DatasetPart(file.source, before, file.size(), file.parts.get(0).form()));
       before += last;
     }
@@ -115,7 +125,83 @@ public record Dataset(
     for (Finding finding : findings) {
       reading = reading.with(finding);
     }
-    return new Dataset(name, examples, reading, parts);
+    return new Dataset(name, examples.list(), reading, parts);
+  }
+
+  /**
+   * What the examples are of: the same for the same content, whoever reads it and when; null: not
+   * known, as of what is in memory.
+   */
+  public String contentKey() {
+    return examples instanceof ExampleList list ? list.contentKey() : null;
+  }
+
+  /**
+   * Something that is found out by reading all examples: of examples in a store it is kept there,
+   * so that it is found out once.
+   *
+   * @param what it is, with all that it depends on beside the examples and how they were read;
+   *     null: it cannot be kept
+   */
+  public JsonNode foundOut(String what, Supplier<JsonNode> finding) {
+    if (what == null
+        || !(examples instanceof ExampleList list)
+        || list.contentKey() == null
+        || list.stores() == null) {
+      return finding.get();
+    }
+    String key = "facts-" + ContentKey.of(list.contentKey()).with(what).text();
+    Store known = list.stores().find(key);
+    if (known != null) {
+      return known.facts();
+    }
+    JsonNode facts = finding.get();
+    try (StoreWriter writer = list.stores().begin()) {
+      list.stores().publish(writer, key, facts);
+    } catch (StoreException e) {
+      // A full disk: it is found out again the next time.
+    }
+    return facts;
+  }
+
+  /** Whether the examples lie in files rather than in memory. */
+  public boolean isStored() {
+    return examples instanceof ExampleList;
+  }
+
+  /** About how many bytes an example takes in its file; 0 where it is in memory. */
+  public int storedBytes(int index) {
+    return examples instanceof ExampleList list ? list.sizeBytes(index) : 0;
+  }
+
+  /** The first {@link #rows}, with all examples that they are. */
+  public Dataset first(int count) {
+    if (!reading.isRunning()) {
+      return withExamples(ExampleList.first(examples, count));
+    }
+    int end = 0;
+    for (int texts = 0; end < size(); end++) {
+      texts += continues(end) ? 0 : 1;
+      if (texts > count) {
+        break;
+      }
+    }
+    return withExamples(ExampleList.first(examples, end));
+  }
+
+  /** The examples with these indices, in their order. */
+  public Dataset chosen(int[] indices) {
+    return withExamples(ExampleList.chosen(examples, indices));
+  }
+
+  /**
+   * Every example changed.
+   *
+   * @param change a pure function, which throws nothing for these examples
+   * @param said what it does, in full: the same words for the same change
+   */
+  Dataset changed(UnaryOperator<Example> change, String said) {
+    return withExamples(ExampleList.changed(examples, change, said));
   }
 
   /**
@@ -131,6 +217,19 @@ public record Dataset(
         throw new InputException(where(example) + " has " + WholeCharacters.describe(broken));
       }
     }
+  }
+
+  /**
+   * Whether an example is not a text of its own but goes on with that of the example before: a
+   * running text that is too large for memory is several of these, one after the other.
+   */
+  public boolean continues(int index) {
+    return reading.isRunning() && rowInFile(get(index).row()) > 1;
+  }
+
+  /** Rows of the files: the examples, unless several are one text. */
+  public int rows() {
+    return reading.isRunning() ? parts.size() : size();
   }
 
   /** Number of examples. */

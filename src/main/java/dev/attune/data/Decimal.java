@@ -4,8 +4,9 @@ import java.util.regex.Pattern;
 
 /** Decimal numbers as texts. */
 final class Decimal {
+  // Possessive: a million digits before a letter would else be tried in a million ways.
   private static final Pattern FORM =
-      Pattern.compile("[+-]?(\\d+\\.?\\d*|\\.\\d+)([eE][+-]?\\d+)?");
+      Pattern.compile("[+-]?(\\d++\\.?+\\d*+|\\.\\d++)([eE][+-]?\\d++)?");
 
   private Decimal() {}
 

@@ -49,7 +49,10 @@ public record Example(
     tokens = tokens == null ? null : List.copyOf(tokens);
     tags = tags == null ? null : List.copyOf(tags);
     messages = messages == null ? null : List.copyOf(messages);
-    fields = Collections.unmodifiableMap(new LinkedHashMap<>(fields));
+    fields =
+        fields instanceof LazyFields
+            ? fields
+            : Collections.unmodifiableMap(new LinkedHashMap<>(fields));
   }
 
   /** An example that has neither prompt nor conversation. */

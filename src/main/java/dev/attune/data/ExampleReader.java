@@ -2,8 +2,10 @@ package dev.attune.data;
 
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
+import dev.attune.core.InterruptedCallException;
 import dev.attune.core.Term;
 import dev.attune.text.ChatMessage;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -54,7 +56,24 @@ final class ExampleReader {
    * @param values of its columns, as they mean something
    * @param fields the same as the file has them
    */
-  record Row(int number, Map<String, Object> values, Map<String, Object> fields) {}
+  record Row(int number, Map<String, Object> values, Map<String, Object> fields) {
+    /** Of rows whose values are those of the file. */
+    static final RowCodec<Row> CODEC =
+        new RowCodec<>() {
+          @Override
+          public void write(Row row, RowBytes out) {
+            out.put(row.number);
+            out.putMap(row.fields);
+          }
+
+          @Override
+          public Row read(ByteBuffer in) {
+            int number = RowBytes.number(in);
+            Map<String, Object> fields = RowBytes.map(in);
+            return new Row(number, fields, fields);
+          }
+        };
+  }
 
   /**
    * @param isTable whether cells are texts, so that words stand in one, parted by white space
@@ -72,6 +91,7 @@ final class ExampleReader {
   Dataset read(List<Row> rows) {
     Map<Set<String>, Map<String, ColumnValues>> values = new LinkedHashMap<>();
     for (Row row : rows) {
+      InterruptedCallException.check("reading " + file);
       Map<String, ColumnValues> shape =
           values.computeIfAbsent(
               row.values().keySet(),
@@ -82,8 +102,9 @@ final class ExampleReader {
               });
       row.values().forEach((name, value) -> shape.get(name).add(value));
     }
-    List<Example> examples = new ArrayList<>(rows.size());
+    RowSpace.Rows<Example> examples = options.space().examples();
     for (Row row : rows) {
+      InterruptedCallException.check("reading " + file);
       Set<String> names = row.values().keySet();
       Columns columns = shapes.get(names);
       if (columns == null) {
@@ -98,7 +119,7 @@ final class ExampleReader {
       }
     }
     FileReading reading = new FileReading(described(), seen, given.positions(), advice, List.of());
-    return bad.noted(new Dataset(file, examples, reading));
+    return bad.noted(new Dataset(file, examples.list(), reading));
   }
 
   private Columns guessed(Map<String, ColumnValues> values) {

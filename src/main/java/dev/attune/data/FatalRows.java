@@ -14,16 +14,18 @@ public final class FatalRows {
     Map<Integer, String> reasons = new TreeMap<>(); // by the index of a row
     Findings found = new Findings("", data, 0, new ArrayList<>(), reasons);
     checks.examine(found, checks.classCounts(data));
+    found.finish();
     if (reasons.isEmpty() || reasons.size() == data.size()) {
       return data; // where no row is left, the report says why
     }
-    List<Example> kept = new ArrayList<>();
+    int[] kept = new int[data.size() - reasons.size()];
+    int count = 0;
     List<Integer> rows = new ArrayList<>();
     String first = null;
     for (int i = 0; i < data.size(); i++) {
       String reason = reasons.get(i);
       if (reason == null) {
-        kept.add(data.get(i));
+        kept[count++] = i;
       } else {
         first = first == null ? data.where(data.get(i)) + ": " + reason : first;
         if (rows.size() < Finding.ROWS_SHOWN) {
@@ -31,6 +33,6 @@ public final class FatalRows {
         }
       }
     }
-    return data.withExamples(kept).with(BadRows.finding("row", reasons.size(), rows, first));
+    return data.chosen(kept).with(BadRows.finding("row", reasons.size(), rows, first));
   }
 }

@@ -18,19 +18,36 @@ import java.util.stream.Stream;
  * @param advice what to do where rows turn out to lack their label or words; empty: nothing is
  *     known
  * @param findings what reading found; of no split yet
+ * @param isRunning whether rows may be parts of one running text: see {@link Dataset#continues}
  */
 public record FileReading(
     String columns,
     Map<Columns.Role, String> roles,
     List<String> positions,
     String advice,
-    List<Finding> findings) {
+    List<Finding> findings,
+    boolean isRunning) {
   /** Of rows that come from no file. */
   public static final FileReading NONE = of("");
 
   public FileReading {
     roles = Map.copyOf(roles);
     findings = List.copyOf(findings);
+  }
+
+  /** A reading of rows that are each whole. */
+  public FileReading(
+      String columns,
+      Map<Columns.Role, String> roles,
+      List<String> positions,
+      String advice,
+      List<Finding> findings) {
+    this(columns, roles, positions, advice, findings, false);
+  }
+
+  /** The same of rows that may be parts of one running text. */
+  FileReading running() {
+    return new FileReading(columns, roles, positions, advice, findings, true);
   }
 
   /** Where nothing more is known than the columns, in words. */
@@ -42,11 +59,11 @@ public record FileReading(
   FileReading with(Finding finding) {
     List<Finding> more = new ArrayList<>(findings);
     more.add(finding);
-    return new FileReading(columns, roles, positions, advice, more);
+    return new FileReading(columns, roles, positions, advice, more, isRunning);
   }
 
   FileReading withoutFindings() {
-    return new FileReading(columns, roles, positions, advice, List.of());
+    return new FileReading(columns, roles, positions, advice, List.of(), isRunning);
   }
 
   /** A sentence with the advice behind it. */

@@ -25,6 +25,11 @@ public final class JsonNumber extends Number {
     return value.toString().equals(literal) ? value : new JsonNumber(literal);
   }
 
+  /** The number that a literal is, as {@link #literal} gave it. */
+  static JsonNumber ofLiteral(String literal) {
+    return new JsonNumber(literal);
+  }
+
   /** A value whose numbers, at any depth, are those of Java. */
   static Object plain(Object value) {
     if (value instanceof JsonNumber number) {

@@ -2,9 +2,9 @@ package dev.attune.data;
 
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
+import dev.attune.core.InterruptedCallException;
 import dev.attune.core.Term;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
@@ -26,9 +26,10 @@ final class JsonlReader {
         Term.COLUMNS,
         Term.COLUMNS.of(Columns.BY_NAME));
     BadRows bad = new BadRows(options.skipBadRows(), "row");
-    List<ExampleReader.Row> rows = new ArrayList<>();
+    RowSpace.Rows<ExampleReader.Row> rows = options.space().rows(ExampleReader.Row.CODEC);
     for (boolean more = true; more; ) {
       try {
+        InterruptedCallException.check("reading " + file);
         Map<String, Object> fields = source.next();
         more = fields != null;
         if (more) {
@@ -41,7 +42,9 @@ final class JsonlReader {
         throw bad.noWayOn(e);
       }
     }
-    return new ExampleReader(file, options, false, bad).read(rows);
+    Dataset dataset = new ExampleReader(file, options, false, bad).read(rows.list());
+    rows.drop();
+    return dataset;
   }
 
   private void checkCharacters(int row, Map<String, Object> fields) throws BadRow {

@@ -89,7 +89,10 @@ public final class LabelNames {
    * @throws InputException at a number that has no name
    */
   public Dataset applied(Dataset data) {
-    return data.withExamples(data.examples().stream().map(e -> applied(data, e)).toList());
+    if (data.isStored()) {
+      data.examples().forEach(example -> applied(data, example)); // which may throw
+    }
+    return data.changed(example -> applied(data, example), "label names " + names.names());
   }
 
   private Example applied(Dataset data, Example example) {

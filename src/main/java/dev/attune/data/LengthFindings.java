@@ -4,7 +4,6 @@ import static dev.attune.core.Count.many;
 
 import dev.attune.core.Term;
 import dev.attune.data.Finding.Severity;
-import java.util.Arrays;
 import java.util.Locale;
 
 /** The rules of the data report on what truncation takes. */
@@ -16,7 +15,7 @@ public final class LengthFindings {
 
   /** Rows whose targets truncation took. */
   public static void targetsLeft(Findings found, TokenLengths tokens) {
-    if (Arrays.stream(tokens.supervised()).allMatch(n -> n == 0)) {
+    if (tokens.supervised().stream().allMatch(n -> n == 0)) {
       found.add(
           Severity.FATAL,
           "nothing_supervised",
@@ -29,20 +28,32 @@ public final class LengthFindings {
     found.rows(
         Severity.WARNING,
         "unsupervised_rows",
-        i -> tokens.supervised()[i] == 0,
+        i -> tokens.supervised().get(i) == 0,
         n -> many(n, "row has", "rows have") + " no target left and cannot teach anything");
+  }
+
+  /** Parts of a text that have other tokens than the text as one. */
+  public static void partBorders(Findings found, TokenLengths.Texts texts) {
+    found.rows(
+        Severity.NOTE,
+        "part_borders",
+        i -> texts.has(i, TokenLengths.Texts.PART_BORDER),
+        n ->
+            "the text is tokenised in parts, and at "
+                + many(n, "border", "borders")
+                + " of them a token may be another one than in the text as one");
   }
 
   /** Rows that were cut. */
   static void truncation(Findings found, TokenLengths tokens) {
-    long lost = Arrays.stream(tokens.dropped()).asLongStream().sum();
-    long cut = Arrays.stream(tokens.dropped()).filter(dropped -> dropped > 0).count();
-    long all = lost + Arrays.stream(tokens.lengths()).asLongStream().sum();
+    long lost = tokens.dropped().sum();
+    long cut = tokens.dropped().stream().filter(dropped -> dropped > 0).count();
+    long all = lost + tokens.lengths().sum();
     double lostShare = (double) lost / Math.max(1, all);
     found.rows(
         cut >= WARNING_SHARE * found.data().size() ? Severity.WARNING : Severity.NOTE,
         "truncated",
-        i -> tokens.dropped()[i] > 0,
+        i -> tokens.dropped().get(i) > 0,
         n ->
             String.format(
                 Locale.ROOT,

@@ -54,14 +54,12 @@ public final class Numbers {
     if (!commas || !decimals) {
       return data;
     }
-    return data.withExamples(
-            data.examples().stream()
-                .map(
-                    e ->
-                        e.label() == null || !COMMA.matcher(e.label().strip()).matches()
-                            ? e
-                            : e.withTargets(e.label().replace(',', '.'), e.labels(), e.tags()))
-                .toList())
+    return data.changed(
+            e ->
+                e.label() == null || !COMMA.matcher(e.label().strip()).matches()
+                    ? e
+                    : e.withTargets(e.label().replace(',', '.'), e.labels(), e.tags()),
+            "decimal commas")
         .with(
             Finding.ofFile(
                 Finding.Severity.NOTE,

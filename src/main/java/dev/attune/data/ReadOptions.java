@@ -9,11 +9,27 @@ package dev.attune.data;
  * @param asTurns whether instructions with their answers become conversations, for models that have
  *     a chat template; else prompts and completions
  * @param written how the files are written, where that is said
+ * @param space where their rows go
  */
 public record ReadOptions(
-    Columns columns, boolean skipBadRows, boolean asTurns, FileOptions written) {
+    Columns columns, boolean skipBadRows, boolean asTurns, FileOptions written, RowSpace space) {
+  /** Rows go to memory. */
+  public ReadOptions(Columns columns, boolean skipBadRows, boolean asTurns, FileOptions written) {
+    this(columns, skipBadRows, asTurns, written, RowSpace.MEMORY);
+  }
+
   /** Rows are all needed, instructions are prompts, and files say how they are written. */
   public static ReadOptions of(Columns columns) {
     return new ReadOptions(columns, false, false, FileOptions.AUTOMATIC);
+  }
+
+  /** The same with rows that go elsewhere. */
+  ReadOptions in(RowSpace other) {
+    return new ReadOptions(columns, skipBadRows, asTurns, written, other);
+  }
+
+  /** What rows depend on beside the files, as a text. */
+  String described() {
+    return columns.described() + ' ' + skipBadRows + ' ' + asTurns + ' ' + written;
   }
 }

@@ -1,14 +1,19 @@
 package dev.attune.data;
 
 import dev.attune.core.InputException;
+import dev.attune.core.InterruptedCallException;
 import dev.attune.core.Term;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
-import java.util.ArrayList;
+import java.util.AbstractList;
+import java.util.BitSet;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.IntStream;
 
 /** Rows of fields, from CSV and TSV, to examples. */
 final class RowReader {
@@ -17,6 +22,20 @@ final class RowReader {
 
   /** A record and the line on which it begins. */
   private record Line(int number, List<String> cells) {
+    static final RowCodec<Line> CODEC =
+        new RowCodec<>() {
+          @Override
+          public void write(Line line, RowBytes out) {
+            out.put(line.number).put(line.cells);
+          }
+
+          @Override
+          public Line read(ByteBuffer in) {
+            int number = RowBytes.number(in);
+            return new Line(number, RowBytes.texts(in));
+          }
+        };
+
     boolean isBlank() {
       return cells.stream().allMatch(String::isEmpty);
     }
@@ -42,27 +61,27 @@ final class RowReader {
       throw new InputException(file + " is empty");
     }
     List<String> names;
-    List<Line> lines = new ArrayList<>();
+    RowSpace.Rows<Line> read = options.space().rows(Line.CODEC);
     if (columns.isPositional()) {
       names = columns.positions();
-      lines.add(new Line(records.row(), first));
+      read.add(new Line(records.row(), first));
       checkNoHeader(first);
     } else {
       names = first;
       checkNames(first);
     }
-    readAll(records, lines);
+    readAll(records, read);
+    List<Line> lines = read.list();
     if (!columns.isPositional()) {
       checkHeader(names, lines);
     }
     List<Line> rows = whole(lines, names);
     Set<String> lists = listColumns(rows, names);
-    List<ExampleReader.Row> converted = new ArrayList<>(rows.size());
-    for (Line row : rows) {
-      converted.add(row(row, names, lists));
-    }
     checkCells(names);
+    List<ExampleReader.Row> converted =
+        options.space().changed(rows, line -> row(line, names, lists));
     Dataset dataset = new ExampleReader(file, options, true, bad).read(converted);
+    read.drop();
     return lists.isEmpty()
         ? dataset
         : dataset.with(
@@ -72,8 +91,9 @@ final class RowReader {
                 "the cells of " + Excerpt.quoted(List.copyOf(lists)) + " are read as lists"));
   }
 
-  private void readAll(TableRows records, List<Line> lines) {
+  private void readAll(TableRows records, RowSpace.Rows<Line> lines) {
     for (List<String> row = bad.read(records::next); row != null; row = bad.read(records::next)) {
+      InterruptedCallException.check("reading " + file);
       lines.add(new Line(records.row(), row));
     }
   }
@@ -84,16 +104,31 @@ final class RowReader {
     while (end > 0 && lines.get(end - 1).isBlank()) {
       end--;
     }
-    List<Line> rows = new ArrayList<>(end);
-    for (Line line : lines.subList(0, end)) {
+    BitSet unreadable = new BitSet();
+    for (int i = 0; i < end; i++) {
+      Line line = lines.get(i);
       try {
         check(line, names);
-        rows.add(line);
       } catch (InputException e) {
         bad.add(line.number(), e);
+        unreadable.set(i);
       }
     }
-    return rows;
+    if (unreadable.isEmpty()) {
+      return lines.subList(0, end);
+    }
+    int[] kept = IntStream.range(0, end).filter(i -> !unreadable.get(i)).toArray();
+    return new AbstractList<>() {
+      @Override
+      public Line get(int index) {
+        return lines.get(kept[index]);
+      }
+
+      @Override
+      public int size() {
+        return kept.length;
+      }
+    };
   }
 
   private void check(Line line, List<String> names) {
@@ -142,9 +177,13 @@ final class RowReader {
       if (columns.isSkipped(i) || !columns.mayBeList(names.get(i))) {
         continue;
       }
-      List<String> cells =
-          rows.stream().map(r -> r.cells().get(column)).filter(c -> !c.isBlank()).toList();
-      if (!cells.isEmpty() && cells.stream().allMatch(cell -> ListCell.parse(cell) != null)) {
+      Iterator<String> cells =
+          rows.stream().map(r -> r.cells().get(column)).filter(c -> !c.isBlank()).iterator();
+      boolean isList = cells.hasNext();
+      while (isList && cells.hasNext()) {
+        isList = ListCell.parse(cells.next()) != null;
+      }
+      if (isList) {
         lists.add(names.get(i));
       }
     }
@@ -219,10 +258,10 @@ final class RowReader {
 
   private void checkHeader(List<String> header, List<Line> lines) {
     Map<String, ColumnValues> values = new LinkedHashMap<>();
-    for (int i = 0; i < header.size(); i++) {
-      ColumnValues column = values.computeIfAbsent(header.get(i), name -> new ColumnValues());
-      for (Line line : lines) {
-        column.add(i < line.cells().size() ? line.cells().get(i) : null);
+    header.forEach(name -> values.computeIfAbsent(name, n -> new ColumnValues()));
+    for (Line line : lines) {
+      for (int i = 0; i < Math.min(header.size(), line.cells().size()); i++) {
+        values.get(header.get(i)).add(line.cells().get(i));
       }
     }
     Columns guessed;

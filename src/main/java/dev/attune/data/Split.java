@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Function;
+import java.util.stream.IntStream;
 
 /**
  * A dataset cut in two, each part in file order.
@@ -40,25 +41,26 @@ public record Split(Dataset train, Dataset validation) {
         "%s has %s: too few to hold some out for validation",
         dataset.source(),
         Count.many(dataset.size(), "example"));
+    Check.input(
+        !dataset.reading().isRunning(),
+        "%s is one running text, of which no share can be held out; give a file of its own",
+        dataset.source());
     boolean[] held = new boolean[dataset.size()];
     List<List<List<Integer>>> strata = strata(dataset, stratum);
     int[] quotas = quotas(strata, fraction);
     for (int s = 0; s < quotas.length; s++) {
       hold(strata.get(s), quotas[s], seed, s, held);
     }
-    List<Example> train = new ArrayList<>();
-    List<Example> validation = new ArrayList<>();
-    for (int i = 0; i < held.length; i++) {
-      (held[i] ? validation : train).add(dataset.get(i));
-    }
+    int[] train = IntStream.range(0, held.length).filter(i -> !held[i]).toArray();
+    int[] validation = IntStream.range(0, held.length).filter(i -> held[i]).toArray();
     Check.input(
-        !validation.isEmpty(),
+        validation.length > 0,
         "a share of %s holds out no example of the %d in %s (each class keeps one, and equal texts"
             + " stay together); give a larger share, or a file",
         fraction,
         dataset.size(),
         dataset.source());
-    return new Split(dataset.withExamples(train), dataset.withExamples(validation));
+    return new Split(dataset.chosen(train), dataset.chosen(validation));
   }
 
   /** Strata in their order; in each, groups of examples with equal text, in file order. */

@@ -1,9 +1,11 @@
 package dev.attune.data;
 
-import java.util.Arrays;
+import dev.attune.data.mapped.Ints;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.IntStream;
+import java.util.PriorityQueue;
+import java.util.TreeMap;
 
 /**
  * One split in numbers. Token numbers are 0, and quantiles null, where lengths were not given.
@@ -23,7 +25,7 @@ public record SplitSummary(
     long droppedTokens,
     List<Map.Entry<Integer, Integer>> worst,
     Map<String, Integer> classCounts,
-    int[] lengths) {
+    Ints lengths) {
   /** Token lengths of a split by nearest rank. */
   public record Quantiles(int p50, int p90, int p99, int max) {}
 
@@ -33,37 +35,55 @@ public record SplitSummary(
     if (tokens == null || dataset.size() == 0) {
       return new SplitSummary(name, dataset, 0, null, 0, 0, 0, List.of(), counts, null);
     }
-    int[] sorted = tokens.sequences().clone();
-    Arrays.sort(sorted);
-    int[] dropped = tokens.dropped();
-    List<Map.Entry<Integer, Integer>> worst =
-        IntStream.range(0, dropped.length)
-            .filter(i -> dropped[i] > 0)
-            .boxed()
-            .sorted((a, b) -> dropped[b] - dropped[a])
-            .limit(Finding.ROWS_SHOWN)
-            .map(i -> Map.entry(dataset.get(i).row(), dropped[i]))
-            .toList();
+    TreeMap<Integer, Integer> byLength = new TreeMap<>(); // sequences; there are few lengths
+    tokens.sequences().stream().forEach(length -> byLength.merge(length, 1, Integer::sum));
+    Ints dropped = tokens.dropped();
     return new SplitSummary(
         name,
         dataset,
-        Arrays.stream(sorted).asLongStream().sum(),
+        tokens.sequences().sum(),
         new Quantiles(
-            quantile(sorted, 50),
-            quantile(sorted, 90),
-            quantile(sorted, 99),
-            quantile(sorted, 100)),
-        Arrays.stream(tokens.supervised()).asLongStream().sum(),
-        (int) Arrays.stream(dropped).filter(d -> d > 0).count(),
-        Arrays.stream(dropped).asLongStream().sum(),
-        worst,
+            quantile(byLength, tokens.sequences().size(), 50),
+            quantile(byLength, tokens.sequences().size(), 90),
+            quantile(byLength, tokens.sequences().size(), 99),
+            quantile(byLength, tokens.sequences().size(), 100)),
+        tokens.supervised().sum(),
+        (int) dropped.stream().filter(d -> d > 0).count(),
+        dropped.sum(),
+        worst(dataset, dropped),
         counts,
         tokens.sequences());
   }
 
+  /** The rows that lost most, of those that lost as much the first ones. */
+  private static List<Map.Entry<Integer, Integer>> worst(Dataset dataset, Ints dropped) {
+    PriorityQueue<Integer> kept = // the least of them first
+        new PriorityQueue<>(
+            Comparator.<Integer>comparingInt(dropped::get)
+                .thenComparing(Comparator.reverseOrder()));
+    for (int i = 0; i < dropped.size(); i++) {
+      if (dropped.get(i) > 0) {
+        kept.add(i);
+        if (kept.size() > Finding.ROWS_SHOWN) {
+          kept.remove();
+        }
+      }
+    }
+    return kept.stream()
+        .sorted(kept.comparator().reversed())
+        .map(i -> Map.entry(dataset.get(i).row(), dropped.get(i)))
+        .toList();
+  }
+
   /** Nearest rank: the smallest value that at least so many percent do not exceed. */
-  private static int quantile(int[] sorted, int percent) {
-    long rank = ((long) percent * sorted.length + 99) / 100;
-    return sorted.length == 0 ? 0 : sorted[(int) Math.max(1, rank) - 1];
+  private static int quantile(TreeMap<Integer, Integer> byLength, int count, int percent) {
+    long rank = Math.max(1, ((long) percent * count + 99) / 100);
+    for (Map.Entry<Integer, Integer> length : byLength.entrySet()) {
+      rank -= length.getValue();
+      if (rank <= 0) {
+        return length.getKey();
+      }
+    }
+    return 0;
   }
 }

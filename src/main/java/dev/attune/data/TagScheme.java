@@ -110,14 +110,9 @@ public enum TagScheme {
     if (this != IOB1 && this != BIOES) {
       return data;
     }
-    return data.withExamples(
-            data.examples().stream()
-                .map(
-                    e ->
-                        e.tags() == null
-                            ? e
-                            : e.withTargets(e.label(), e.labels(), toBio(e.tags())))
-                .toList())
+    return data.changed(
+            e -> e.tags() == null ? e : e.withTargets(e.label(), e.labels(), toBio(e.tags())),
+            "BIO of " + this)
         .with(
             Finding.ofFile(
                 Severity.NOTE,

@@ -49,6 +49,14 @@ public interface TargetChecks {
     return counts;
   }
 
+  /**
+   * All that {@link #examine}, {@link #classCounts}, {@link #target} and {@link #isEmpty} depend on
+   * beside the rows, as a text; null: not known, so that nothing of it is kept.
+   */
+  default String described() {
+    return null;
+  }
+
   /** Looks at texts and targets, before anything is encoded. */
   void examine(Findings found, Map<String, Integer> classCounts);
 

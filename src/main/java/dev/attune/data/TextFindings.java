@@ -3,12 +3,6 @@ package dev.attune.data;
 import static dev.attune.core.Count.many;
 
 import dev.attune.data.Finding.Severity;
-import java.util.Arrays;
-import java.util.HashMap;
-import java.util.HashSet;
-import java.util.Map;
-import java.util.Objects;
-import java.util.Set;
 
 /** The rules of the data report that hold for texts of any task. */
 public final class TextFindings {
@@ -41,55 +35,25 @@ public final class TextFindings {
   }
 
   /** Texts that are in the split twice, and those of them that disagree. */
-  static void equalTexts(Findings found, TargetChecks checks) {
-    Dataset data = found.data();
-    Map<String, Integer> first = new HashMap<>();
-    int[] sameAs = new int[data.size()];
-    boolean[] inConflict = new boolean[data.size()];
-    for (int i = 0; i < data.size(); i++) {
-      sameAs[i] = -1;
-      if (!checks.isEmpty(data.get(i))) {
-        Integer earlier = first.putIfAbsent(data.get(i).normalised(), i);
-        if (earlier != null) {
-          sameAs[i] = earlier;
-          Object target = checks.target(data.get(i));
-          if (!Objects.equals(target, checks.target(data.get(earlier)))) {
-            inConflict[i] = true;
-            inConflict[earlier] = true;
-          }
-        }
-      }
-    }
-    long duplicates = Arrays.stream(sameAs).filter(s -> s >= 0).count();
+  static void equalTexts(Findings found, EqualTexts texts) {
     found.rows(
-        duplicates >= WARNING_SHARE * data.size() ? Severity.WARNING : Severity.NOTE,
+        texts.repeated() >= WARNING_SHARE * found.data().size() ? Severity.WARNING : Severity.NOTE,
         "duplicates",
-        i -> sameAs[i] >= 0,
+        texts::repeats,
         n -> many(n, "row repeats", "rows repeat") + " the text of an earlier row");
     found.rows(
         Severity.WARNING,
         "label_conflict",
-        i -> inConflict[i],
+        texts::isInConflict,
         n -> many(n, "row has", "rows have") + " equal text but different labels");
   }
 
-  /** The texts by which another split can be held against this one. */
-  static Set<String> texts(Dataset data, TargetChecks checks) {
-    Set<String> texts = new HashSet<>();
-    for (Example example : data.examples()) {
-      if (!checks.isEmpty(example)) {
-        texts.add(example.normalised());
-      }
-    }
-    return texts;
-  }
-
   /** Texts that the training set has too. */
-  static void leakage(Findings found, Set<String> training, String split, TargetChecks checks) {
+  static void leakage(Findings found, EqualTexts training, String split, TargetChecks checks) {
     found.examples(
         Severity.WARNING,
         "leakage",
-        example -> !checks.isEmpty(example) && training.contains(example.normalised()),
+        example -> !checks.isEmpty(example) && training.has(example),
         n ->
             many(n, "text is", "texts are")
                 + " in the training set too: "

@@ -1,5 +1,7 @@
 package dev.attune.data;
 
+import dev.attune.data.mapped.Ints;
+
 /**
  * What the tokenizer made of each example of a dataset, in file order.
  *
@@ -11,18 +13,41 @@ package dev.attune.data;
  * @param texts what only language modelling knows, else null
  */
 public record TokenLengths(
-    int[] lengths, int[] dropped, int[] supervised, int[] sequences, Texts texts) {
+    Ints lengths, Ints dropped, Ints supervised, Ints sequences, Texts texts) {
   /**
    * Of language modelling.
    *
-   * @param ends whether the end of sequence is among the targets of each example
-   * @param bordersInside whether a token of each example holds the end of what is given and the
-   *     beginning of what is learned
+   * @param marks a sum of {@link #ENDS}, {@link #BORDER_INSIDE} and {@link #PART_BORDER} for each
+   *     example
    */
-  public record Texts(boolean[] ends, boolean[] bordersInside) {}
+  public record Texts(Ints marks) {
+    /** The end of sequence is among the targets. */
+    public static final int ENDS = 1;
+
+    /** A token holds the end of what is given and the beginning of what is learned. */
+    public static final int BORDER_INSIDE = 2;
+
+    /** The example goes on with the text of the one before, and with other tokens than as one. */
+    public static final int PART_BORDER = 4;
+
+    /** Whether an example has a mark. */
+    public boolean has(int example, int mark) {
+      return (marks.get(example) & mark) != 0;
+    }
+  }
 
   /** Lengths where every example is one sequence. */
-  public TokenLengths(int[] lengths, int[] dropped, int[] supervised) {
+  public TokenLengths(Ints lengths, Ints dropped, Ints supervised) {
     this(lengths, dropped, supervised, lengths, null);
+  }
+
+  /** The same in arrays. */
+  public TokenLengths(int[] lengths, int[] dropped, int[] supervised) {
+    this(Ints.of(lengths), Ints.of(dropped), Ints.of(supervised));
+  }
+
+  /** Lengths in arrays. */
+  public TokenLengths(int[] lengths, int[] dropped, int[] supervised, Ints sequences, Texts texts) {
+    this(Ints.of(lengths), Ints.of(dropped), Ints.of(supervised), sequences, texts);
   }
 }

@@ -36,8 +36,16 @@
  *   <li>A .txt file is one running text with its line breaks, as Transformers' {@code run_clm.py}
  *       has it: a line of prose or verse is no example of its own. One document a row is said with
  *       a {@code text} column.
- *   <li>Files are read whole: fine-tuning sets fit in memory many times over, and the report needs
- *       all rows.
+ *   <li>The report needs all rows, and so files are read whole: small ones into memory, large
+ *       training files into a store ({@link dev.attune.data.RowCache}), whose rows are read again
+ *       one by one whenever somebody looks at them. Both are a list of examples, and nobody else
+ *       has to know which. What a pass over all rows has found out is kept beside them.
+ *   <li>Keys of stores are over every byte of the files and all that says how they are read, never
+ *       over times and sizes: an edit that keeps both is still another file. A block's CRC-32C by
+ *       the processor's instruction makes that cost less than reading the file.
+ *   <li>What the report says is exact at any size: equal texts are found by fingerprints of four
+ *       bytes a row and then compared. Of running texts, which are one text in many rows, 64-bit
+ *       hashes are.
  *   <li>Texts are equal when they agree after folding case and white space. Splits keep such texts
  *       on one side; the report counts them within and across files.
  * </ul>

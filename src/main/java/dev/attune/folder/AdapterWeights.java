@@ -9,6 +9,7 @@ import dev.attune.store.LoraConfig;
 import dev.attune.store.ModuleTargets;
 import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
+import dev.attune.weights.FiniteSource;
 import dev.attune.weights.Safetensors;
 import dev.attune.weights.SafetensorsWriter;
 import dev.attune.weights.TorchBin;
@@ -70,12 +71,14 @@ public final class AdapterWeights {
    * Reads a base model's weights, and over them all that an adapter's folder holds, into a model
    * that was built with its {@link LoraConfig}.
    *
+   * @param finite whether a value that is infinite or NaN is refused, in the base or the adapter
    * @return what was found in the base
    * @throws InputException if the adapter does not fit, with names and numbers
    */
   public static ModelWeights.Loaded load(
-      Path folder, AdapterConfig config, Path base, Model model) {
-    try (WeightSource source = open(folder)) {
+      Path folder, AdapterConfig config, Path base, Model model, boolean finite) {
+    try (WeightSource opened = open(folder)) {
+      WeightSource source = finite ? new FiniteSource(opened, folder) : opened;
       Path file =
           Files.isRegularFile(folder.resolve(ModelFiles.ADAPTER_WEIGHTS))
               ? folder.resolve(ModelFiles.ADAPTER_WEIGHTS)
@@ -83,7 +86,9 @@ public final class AdapterWeights {
       SavedAdapter saved = SavedAdapter.of(file, source, config.lora(), model);
       ModelWeights.Loaded loaded =
           ModelWeights.load(
-              base, model, new BaseLoad(0, true, config.lora(), saved.wholeTensors()));
+              base,
+              model,
+              new BaseLoad(0, true, config.lora(), saved.wholeTensors(), null, finite));
       saved.read(loaded.created());
       return loaded;
     }

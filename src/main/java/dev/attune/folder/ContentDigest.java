@@ -1,9 +1,9 @@
 package dev.attune.folder;
 
+import dev.attune.core.BlockChecksums;
 import dev.attune.core.InputException;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
@@ -15,8 +15,6 @@ import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.zip.CRC32C;
 
 /**
  * Sixteen hex digits over the content of files: whether a run that is resumed starts from the same.
@@ -28,8 +26,6 @@ import java.util.zip.CRC32C;
  * Like any CRC it guards against mistakes, not against forgery.
  */
 public final class ContentDigest {
-  private static final int BLOCK_BYTES = 1 << 16;
-  private static final int READ_BYTES = 1 << 20;
   private static final int DIGITS = 16;
 
   private ContentDigest() {}
@@ -96,74 +92,10 @@ public final class ContentDigest {
       try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
         long size = channel.size();
         all.update(ByteBuffer.allocate(Long.BYTES).putLong(0, size));
-        all.update(checksums(channel, size, threads));
+        all.update(BlockChecksums.of(channel, size, threads));
       }
     }
     return digits(all);
-  }
-
-  /** The CRC-32C of every block, in order. */
-  private static ByteBuffer checksums(FileChannel channel, long size, int threads)
-      throws IOException {
-    int[] sums = new int[Math.toIntExact((size + BLOCK_BYTES - 1) / BLOCK_BYTES)];
-    int reads = Math.toIntExact((size + READ_BYTES - 1) / READ_BYTES);
-    AtomicInteger next = new AtomicInteger();
-    int workers = Math.min(threads, reads);
-    List<Thread> started = new ArrayList<>();
-    List<Throwable> failures = new ArrayList<>();
-    Runnable work =
-        () -> {
-          try {
-            checksum(channel, reads, next, sums);
-          } catch (IOException | RuntimeException | Error e) {
-            synchronized (failures) {
-              failures.add(e);
-            }
-          }
-        };
-    for (int i = 1; i < workers; i++) {
-      Thread thread = new Thread(work, "attune-digest-" + i);
-      thread.setDaemon(true);
-      thread.start();
-      started.add(thread);
-    }
-    work.run();
-    for (Thread thread : started) {
-      join(thread);
-    }
-    if (!failures.isEmpty()) {
-      throw new IOException(failures.get(0).getMessage(), failures.get(0));
-    }
-    ByteBuffer bytes = ByteBuffer.allocate(Math.multiplyExact(sums.length, Integer.BYTES));
-    bytes.asIntBuffer().put(sums);
-    return bytes;
-  }
-
-  private static void checksum(FileChannel channel, int reads, AtomicInteger next, int[] sums)
-      throws IOException {
-    ByteBuffer chunk = ByteBuffer.allocateDirect(READ_BYTES);
-    CRC32C crc = new CRC32C();
-    for (int read = next.getAndIncrement(); read < reads; read = next.getAndIncrement()) {
-      long at = (long) read * READ_BYTES;
-      chunk.clear();
-      while (chunk.hasRemaining() && channel.read(chunk, at + chunk.position()) >= 0) {}
-      int length = chunk.position();
-      for (int block = 0; block * BLOCK_BYTES < length; block++) {
-        int from = block * BLOCK_BYTES;
-        crc.reset();
-        crc.update(chunk.clear().position(from).limit(Math.min(from + BLOCK_BYTES, length)));
-        sums[read * (READ_BYTES / BLOCK_BYTES) + block] = (int) crc.getValue();
-      }
-    }
-  }
-
-  private static void join(Thread thread) {
-    try {
-      thread.join();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new UncheckedIOException(new IOException("interrupted", e));
-    }
   }
 
   private static String digits(MessageDigest digest) {

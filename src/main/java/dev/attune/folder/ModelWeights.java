@@ -6,6 +6,7 @@ import dev.attune.store.Layout;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
+import dev.attune.weights.FiniteSource;
 import dev.attune.weights.SafetensorsWriter;
 import dev.attune.weights.TensorInfo;
 import dev.attune.weights.WeightFolder;
@@ -61,8 +62,9 @@ public final class ModelWeights {
     List<String> unused = new ArrayList<>();
     AdapterStart.check(parameters, how.lora());
     AdapterStart start = new AdapterStart(parameters, how.lora());
-    try (WeightSource source = WeightFolder.open(folder)) {
-      String wrapper = wrapper(source);
+    try (WeightSource opened = open(folder, how.finite())) {
+      String wrapper = wrapper(opened);
+      WeightSource source = OriginalSource.of(opened, model, wrapper);
       for (Segment segment : parameters.segments()) {
         if (LoraConfig.isAdapter(segment.name())) {
           continue;
@@ -108,6 +110,11 @@ public final class ModelWeights {
       }
     }
     return new Loaded(created, unused);
+  }
+
+  private static WeightSource open(Path folder, boolean finite) {
+    WeightSource source = WeightFolder.open(folder);
+    return finite ? new FiniteSource(source, folder) : source;
   }
 
   /**
@@ -214,9 +221,25 @@ public final class ModelWeights {
 
   static SafetensorsWriter.Chunks chunks(Parameters parameters, Segment segment) {
     if (segment.layout() == Layout.PLAIN) {
-      return first -> parameters.read(segment, first);
+      return first -> finite(segment, parameters.read(segment, first));
     }
-    return first -> folderValues(parameters, segment).position((int) first).slice();
+    return first ->
+        finite(segment, folderValues(parameters, segment).position((int) first).slice());
+  }
+
+  /** No file leaves here whose model computes nothing: the last check, of whatever came before. */
+  private static FloatBuffer finite(Segment segment, FloatBuffer values) {
+    for (int i = values.position(); i < values.limit(); i++) {
+      if (!Float.isFinite(values.get(i))) {
+        throw new InputException(
+            "the weights "
+                + segment.name()
+                + " would hold "
+                + values.get(i)
+                + ", with which no model computes anything: it is not saved");
+      }
+    }
+    return values;
   }
 
   /** A tensor's values in the order of the folder. */

@@ -3,6 +3,8 @@ package dev.attune.jinja;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 
 /** What values hold: items, attributes, methods and slices. */
 final class Access {
@@ -17,6 +19,7 @@ final class Access {
       if (map.containsKey(key)) {
         return map.get(key);
       }
+      Budget.spendItems(key instanceof Number ? map.size() : 0);
       for (Map.Entry<?, ?> entry : map.entrySet()) { // 1, 1.0 and true are one key
         if (key instanceof Number && Values.equal(entry.getKey(), key)) {
           return entry.getValue();
@@ -31,6 +34,7 @@ final class Access {
           return list.get((int) index);
         }
         String text = (String) value;
+        Budget.spend(text.length());
         int begin = text.offsetByCodePoints(0, (int) index);
         return text.substring(begin, text.offsetByCodePoints(begin, 1));
       }
@@ -74,24 +78,29 @@ final class Access {
     if (!(value instanceof List || value instanceof String)) {
       throw TemplateException.of("'%s' object cannot be sliced", Values.type(value));
     }
+    if (value instanceof String text) {
+      Budget.spend(text.length());
+      int[] all = text.codePoints().toArray();
+      StringBuilder out = new StringBuilder();
+      places(from, to, by, all.length).forEach(i -> out.appendCodePoint(all[i]));
+      return out.toString();
+    }
     List<Object> all = Values.items(value);
-    long step = by == null ? 1 : Values.integer(by);
-    if (step == 0) {
+    List<Object> out = new ArrayList<>();
+    places(from, to, by, all.size()).forEach(i -> out.add(all.get(i)));
+    return out;
+  }
+
+  private static IntStream places(Object from, Object to, Object by, int size) {
+    long given = by == null ? 1 : Values.integer(by);
+    if (given == 0) {
       throw new TemplateException("slice step cannot be zero");
     }
-    int size = all.size();
+    long step = Math.max(-size - 1L, Math.min(size + 1L, given)); // beyond, one item is left
     long begin = bound(from, step > 0 ? 0 : size - 1, size, step);
     long end = bound(to, step > 0 ? size : -1, size, step);
-    List<Object> out = new ArrayList<>();
-    for (long i = begin; step > 0 ? i < end : i > end; i += step) {
-      out.add(all.get((int) i));
-    }
-    if (value instanceof List) {
-      return out;
-    }
-    StringBuilder text = new StringBuilder();
-    out.forEach(text::append);
-    return text.toString();
+    return LongStream.iterate(begin, i -> step > 0 ? i < end : i > end, i -> i + step)
+        .mapToInt(i -> (int) i);
   }
 
   private static long bound(Object given, long otherwise, int size, long step) {

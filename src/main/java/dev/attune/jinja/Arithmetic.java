@@ -22,9 +22,12 @@ final class Arithmetic {
     }
     if (operator.equals("+") && a instanceof String x && b instanceof String y) {
       Budget.checkLength((long) x.length() + y.length());
+      Budget.spend((long) x.length() + y.length());
       return x + y;
     }
     if (operator.equals("+") && a instanceof List<?> x && b instanceof List<?> y) {
+      Budget.checkItems((long) x.size() + y.size());
+      Budget.spendItems((long) x.size() + y.size());
       List<Object> out = new ArrayList<>(x);
       out.addAll(y);
       return out;
@@ -60,6 +63,7 @@ final class Arithmetic {
     if (value instanceof String text) {
       return text.repeat((int) count);
     }
+    Budget.checkItems(count * Math.max(1, Values.length(value)));
     List<Object> out = new ArrayList<>();
     for (long i = 0; i < count; i++) {
       out.addAll((List<?>) value);

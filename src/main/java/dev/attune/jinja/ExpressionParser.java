@@ -12,9 +12,6 @@ final class ExpressionParser {
   private static final Set<String> COMPARISONS = Set.of("==", "!=", "<", "<=", ">", ">=");
   private static final Set<String> NO_ARGUMENT = Set.of("else", "or", "and", "if", "in", "is");
 
-  /** What an item of a list costs in characters. */
-  private static final int ITEM = 8;
-
   private final List<Token> tokens;
   private int at;
   private int depth;
@@ -268,11 +265,7 @@ final class ExpressionParser {
 
   /** Counts a value that an operator or a function made. */
   private static Object made(Scope scope, Object value) {
-    if (value instanceof String text) {
-      scope.budget().write(text.length());
-    } else if (value instanceof List<?> list) {
-      scope.budget().write((int) Math.min(Integer.MAX_VALUE, (long) list.size() * ITEM));
-    }
+    scope.budget().made(value);
     return value;
   }
 
@@ -425,11 +418,13 @@ final class ExpressionParser {
     }
     if (part > 0) {
       return scope ->
-          Access.slice(
-              owner.value(scope),
-              parts[0] == null ? null : parts[0].value(scope),
-              parts[1] == null ? null : parts[1].value(scope),
-              parts[2] == null ? null : parts[2].value(scope));
+          made(
+              scope,
+              Access.slice(
+                  owner.value(scope),
+                  parts[0] == null ? null : parts[0].value(scope),
+                  parts[1] == null ? null : parts[1].value(scope),
+                  parts[2] == null ? null : parts[2].value(scope)));
     }
     if (parts[0] == null) {
       throw TemplateException.of("line %d: an empty []", previous(1).line());
@@ -528,6 +523,7 @@ final class ExpressionParser {
       scope.budget().step();
       List<Object> first = new ArrayList<>();
       first.add(value.value(scope));
+      Budget.spendOn(first.get(0));
       return made(scope, function.call(calling.arguments(scope, first)));
     };
   }

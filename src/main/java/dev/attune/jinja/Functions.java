@@ -17,6 +17,8 @@ final class Functions {
   static final Map<String, Callable> FILTERS = filters();
   static final Map<String, Callable> TESTS = tests();
 
+  private static final int MOST_DIGITS = 4300;
+
   private Functions() {}
 
   private static Map<String, Object> globals() {
@@ -63,7 +65,7 @@ final class Functions {
 
   private static Map<String, Callable> filters() {
     Map<String, Callable> out = new HashMap<>();
-    out.put("trim", a -> Text.strip(text(a), (String) a.get(1, "chars", null), true, true));
+    out.put("trim", a -> Text.strip(text(a), Methods.optional(a, 1, "chars"), true, true));
     out.put("upper", a -> text(a).toUpperCase(Locale.ROOT));
     out.put("lower", a -> text(a).toLowerCase(Locale.ROOT));
     out.put("title", a -> Text.title(text(a)));
@@ -198,7 +200,8 @@ final class Functions {
     StringBuilder out = new StringBuilder(first ? by : "");
     for (int i = 0; i < lines.size(); i++) {
       String line = (String) lines.get(i);
-      out.append(i == 0 ? "" : blank || !line.isEmpty() ? "\n" + by : "\n").append(line);
+      out.append(i == 0 ? "" : "\n").append(i > 0 && (blank || !line.isEmpty()) ? by : "");
+      Budget.checkLength(out.append(line).length());
     }
     return out.toString();
   }
@@ -209,13 +212,18 @@ final class Functions {
       return Access.item(item, index);
     }
     Object value = item;
+    Budget.spendOn(attribute);
     for (String part : Values.string(attribute).split("\\.")) {
       value =
-          part.chars().allMatch(Character::isDigit) && !part.isEmpty()
+          isIndex(part)
               ? Access.item(value, Long.valueOf(part))
               : Access.item(value, part);
     }
     return value;
+  }
+
+  private static boolean isIndex(String part) {
+    return !part.isEmpty() && part.length() <= 18 && part.chars().allMatch(c -> c >= '0' && c <= '9');
   }
 
   private static int order(Object a, Object b, boolean caseCounts) {
@@ -223,6 +231,7 @@ final class Functions {
   }
 
   private static Object folded(Object value, boolean caseCounts) {
+    Budget.spendOn(caseCounts ? null : value);
     return value instanceof String text && !caseCounts ? text.toLowerCase(Locale.ROOT) : value;
   }
 
@@ -242,9 +251,11 @@ final class Functions {
   private static Object unique(CallArguments a) {
     boolean caseCounts = Values.isTrue(a.get(1, "case_sensitive", false));
     List<Object> out = new ArrayList<>();
+    List<Object> keys = new ArrayList<>();
     for (Object item : items(a)) {
       Object key = folded(item, caseCounts);
-      if (out.stream().noneMatch(other -> Values.equal(folded(other, caseCounts), key))) {
+      if (keys.stream().noneMatch(other -> Values.equal(other, key))) {
+        keys.add(key);
         out.add(item);
       }
     }
@@ -267,9 +278,11 @@ final class Functions {
     List<Object> more = a.values().subList(2, a.values().size());
     long made = 0;
     for (int i = 0; i < out.size(); i++) {
+      Budget.spendOn(out.get(i));
       Object value = filter.call(with(out.get(i), more, a.named()));
       made += value instanceof String text ? text.length() : 0;
       Budget.checkLength(made);
+      Budget.keep(value instanceof List ? value : null);
       out.set(i, value);
     }
     return out;
@@ -290,6 +303,7 @@ final class Functions {
     List<Object> out = new ArrayList<>();
     for (Object item : items(a)) {
       Object value = byAttribute ? path(item, a.get(1, "attribute")) : item;
+      Budget.spendOn(tested ? value : null);
       Object answer = tested ? test.call(with(value, more, a.named())) : value;
       if (Values.isTrue(answer) == keepIfTrue) {
         out.add(item);
@@ -305,6 +319,9 @@ final class Functions {
           : (Object) number.longValue();
     }
     if (value instanceof String text) {
+      if (text.length() > MOST_DIGITS) {
+        return otherwise; // as Python, which refuses to read so many
+      }
       try {
         return new BigDecimal(text.strip().replace("_", "")).longValue();
       } catch (NumberFormatException e) {

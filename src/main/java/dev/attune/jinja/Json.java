@@ -39,6 +39,8 @@ final class Json {
   }
 
   private void write(Object value, String line) {
+    Budget.checkLength(out.length()); // lists may hold one list many times over
+    Budget.spendItems(1);
     if (value == null) {
       out.append("null");
     } else if (value instanceof Boolean || value instanceof Long) {
@@ -55,7 +57,7 @@ final class Json {
     } else if (value instanceof List<?> list) {
       group('[', ']', list, line, item -> write(item, inner(line)));
     } else if (value instanceof Map<?, ?> map) {
-      Map<?, ?> ordered = sorted ? new TreeMap<>(map) : map;
+      Map<?, ?> ordered = sorted ? sorted(map) : map;
       group(
           '{',
           '}',
@@ -73,6 +75,12 @@ final class Json {
     } else {
       throw TemplateException.of("a %s cannot be written as JSON", Values.type(value));
     }
+  }
+
+  private static Map<?, ?> sorted(Map<?, ?> map) {
+    Map<Object, Object> out = new TreeMap<>(Values::compare);
+    out.putAll(map);
+    return out;
   }
 
   private static String key(Object key) {
@@ -96,10 +104,12 @@ final class Json {
   }
 
   private String inner(String line) {
+    Budget.spend(indent == null ? 0 : line.length());
     return indent == null ? line : line + indent;
   }
 
   private void string(String text) {
+    Budget.spend(text.length());
     out.append('"');
     for (int i = 0; i < text.length(); i++) {
       char c = text.charAt(i);
@@ -107,6 +117,7 @@ final class Json {
       if (simple >= 0) {
         out.append('\\').append("\"\\nrtbf".charAt(simple));
       } else if (c < 32 || (ascii && c > 126)) {
+        Budget.spend(Values.ESCAPE);
         out.append(String.format("\\u%04x", (int) c));
       } else {
         out.append(c);

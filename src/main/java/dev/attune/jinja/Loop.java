@@ -34,7 +34,13 @@ final class Loop {
           index + 1 < size
               ? items.get(index + 1)
               : new Undefined("'loop.nextitem' of the last item");
-      case "cycle" -> (Callable) a -> a.values().get(index % a.values().size());
+      case "cycle" -> (Callable)
+              a -> {
+                if (a.values().isEmpty()) {
+                  throw new TemplateException("loop.cycle: there is nothing to go round in");
+                }
+                return a.values().get(index % a.values().size());
+              };
       case "changed" -> (Callable) this::changed;
       default -> new Undefined("'loop." + name + "'");
     };

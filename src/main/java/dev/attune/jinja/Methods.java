@@ -14,7 +14,9 @@ final class Methods {
   /** A method of the value, or null. */
   static Callable of(Object value, String name) {
     if (value instanceof String text) {
-      return ofString(text, name);
+      Callable method = ofString(text, name);
+      Budget.spend(method == null ? 0 : text.length()); // all of it is read, but for a few
+      return method;
     }
     if (value instanceof Map<?, ?> map) {
       return ofMap(map, name);
@@ -53,9 +55,9 @@ final class Methods {
                   a.string(0, "old"),
                   a.string(1, "new"),
                   Values.integer(a.get(2, "count", -1L)));
-      case "find" -> a -> place(text, text.indexOf(a.string(0, "sub")));
-      case "rfind" -> a -> place(text, text.lastIndexOf(a.string(0, "sub")));
-      case "index" -> a -> found(place(text, text.indexOf(a.string(0, "sub"))));
+      case "find" -> a -> place(text, Text.find(text, a.string(0, "sub"), 0));
+      case "rfind" -> a -> place(text, Text.findLast(text, a.string(0, "sub")));
+      case "index" -> a -> found(place(text, Text.find(text, a.string(0, "sub"), 0)));
       case "count" -> a -> Text.split(text, a.string(0, "sub"), -1, false).size() - 1L;
       case "join" -> a -> Text.join(Values.items(a.get(0, "iterable")), text);
       case "isdigit" -> a -> all(text, Character::isDigit);
@@ -82,6 +84,9 @@ final class Methods {
       case "get" ->
           a -> {
             Object key = a.get(0, "key");
+            if (key instanceof List || key instanceof Map) {
+              throw TemplateException.of("a '%s' is no key of a dict", Values.type(key));
+            }
             return map.containsKey(key) ? map.get(key) : a.get(1, "default", null);
           };
       default -> null;
@@ -111,7 +116,7 @@ final class Methods {
     return out;
   }
 
-  private static String optional(CallArguments arguments, int position, String name) {
+  static String optional(CallArguments arguments, int position, String name) {
     return arguments.get(position, name, null) == null ? null : arguments.string(position, name);
   }
 

@@ -150,6 +150,7 @@ final class Parser {
     return (scope, out) -> {
       List<Object> all = Values.items(items.value(scope));
       if (filter != null) {
+        Budget.spendItems(all.size());
         all.removeIf(item -> !Values.isTrue(filter.value(inside(scope, target, item))));
       }
       if (all.isEmpty()) {

@@ -52,7 +52,7 @@ public final class Template {
     variables.forEach((name, value) -> all.put(name, Values.of(value)));
     Output out = new Output(budget);
     try {
-      root.render(new Scope(all, budget), out);
+      budget.pay(() -> root.render(new Scope(all, budget), out));
     } catch (StackOverflowError e) {
       throw new TemplateException(TOO_DEEP);
     }

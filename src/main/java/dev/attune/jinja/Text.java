@@ -21,6 +21,7 @@ final class Text {
    * @param chars what is stripped; null: white space
    */
   static String strip(String text, String chars, boolean left, boolean right) {
+    Budget.spend(chars == null ? 0 : (long) text.length() * Math.min(chars.length(), text.length()));
     int begin = 0;
     int end = text.length();
     while (left && begin < end && strips(text.codePointAt(begin), chars)) {
@@ -62,11 +63,13 @@ final class Text {
   private static List<Object> pieces(String text, String separator, long most) {
     List<Object> out = new ArrayList<>();
     int begin = 0;
-    int end = text.indexOf(separator);
+    Search search = new Search(separator);
+    int end = search.in(text, 0);
     while (end >= 0 && (most < 0 || out.size() < most)) {
       out.add(text.substring(begin, end));
+      Budget.checkItems(out.size());
       begin = end + separator.length();
-      end = text.indexOf(separator, begin);
+      end = search.in(text, begin);
     }
     out.add(text.substring(begin));
     return out;
@@ -74,20 +77,96 @@ final class Text {
 
   private static List<Object> words(String text, long most) {
     List<Object> out = new ArrayList<>();
-    String rest = strip(text, null, true, false);
-    while (!rest.isEmpty()) {
-      int end = 0;
-      while (end < rest.length() && !isSpace(rest.charAt(end))) {
+    int begin = afterSpaces(text, 0);
+    while (begin < text.length()) {
+      int end = begin;
+      while (end < text.length() && !isSpace(text.charAt(end))) {
         end++;
       }
       if (most >= 0 && out.size() >= most) {
-        out.add(rest);
+        out.add(text.substring(begin));
         break;
       }
-      out.add(rest.substring(0, end));
-      rest = strip(rest.substring(end), null, true, false);
+      out.add(text.substring(begin, end));
+      Budget.checkItems(out.size());
+      begin = afterSpaces(text, end);
     }
     return out;
+  }
+
+  private static int afterSpaces(String text, int from) {
+    int at = from;
+    while (at < text.length() && isSpace(text.charAt(at))) {
+      at++;
+    }
+    return at;
+  }
+
+  /** {@code text.indexOf(part, from)}, in time that the lengths bound. */
+  static int find(String text, String part, int from) {
+    return new Search(part).in(text, from);
+  }
+
+  /** {@code text.lastIndexOf(part)}, likewise. */
+  static int findLast(String text, String part) {
+    if (part.isEmpty()) {
+      return text.length();
+    }
+    String back = new StringBuilder(text).reverse().toString();
+    int found = find(back, new StringBuilder(part).reverse().toString(), 0);
+    return found < 0 ? -1 : text.length() - found - part.length();
+  }
+
+  /**
+   * A search for one string. The search of the JDK compares as many characters as both lengths
+   * multiplied where texts are made for it; for long parts this is Knuth, Morris and Pratt's.
+   */
+  private static final class Search {
+    private static final int SHORT = 16;
+
+    private final String part;
+    private int[] borders; // of each beginning of the part the longest that it also ends with
+
+    Search(String part) {
+      this.part = part;
+    }
+
+    int in(String text, int from) {
+      if (part.length() <= SHORT) {
+        int found = text.indexOf(part, from);
+        Budget.spend((found < 0 ? text.length() : found) - from + 1L);
+        return found;
+      }
+      if (borders == null) {
+        borders = borders();
+      }
+      int matched = 0;
+      for (int i = from; i < text.length(); i++) {
+        while (matched > 0 && text.charAt(i) != part.charAt(matched)) {
+          matched = borders[matched - 1];
+        }
+        matched += text.charAt(i) == part.charAt(matched) ? 1 : 0;
+        if (matched == part.length()) {
+          Budget.spend(i + 1L - from);
+          return i + 1 - matched;
+        }
+      }
+      Budget.spend(Math.max(0, text.length() - from));
+      return -1;
+    }
+
+    private int[] borders() {
+      Budget.spend(part.length());
+      int[] out = new int[part.length()];
+      for (int i = 1, length = 0; i < out.length; i++) {
+        while (length > 0 && part.charAt(i) != part.charAt(length)) {
+          length = out[length - 1];
+        }
+        length += part.charAt(i) == part.charAt(length) ? 1 : 0;
+        out[i] = length;
+      }
+      return out;
+    }
   }
 
   /** {@code str.replace}. */
@@ -97,8 +176,9 @@ final class Text {
     }
     StringBuilder out = new StringBuilder();
     int begin = 0;
+    Search search = new Search(old);
     for (long n = 0; most < 0 || n < most; n++) {
-      int found = text.indexOf(old, begin);
+      int found = search.in(text, begin);
       if (found < 0) {
         break;
       }
@@ -124,6 +204,7 @@ final class Text {
       if (breaks) {
         int end = c == '\r' && i + 1 < text.length() && text.charAt(i + 1) == '\n' ? i + 2 : i + 1;
         out.add(text.substring(begin, keepEnds ? end : i));
+        Budget.checkItems(out.size());
         begin = end;
         i = end - 1;
       }

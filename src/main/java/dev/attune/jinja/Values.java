@@ -8,7 +8,6 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 
 /**
  * Python's values and what can be done with them. None is null, int is Long, float is Double, str
@@ -16,6 +15,9 @@ import java.util.Objects;
  * make of them is in {@link Arithmetic}, what they hold in {@link Access}.
  */
 final class Values {
+  /** What the escape of an unprintable character costs, beside a character. */
+  static final int ESCAPE = 256;
+
   private Values() {}
 
   /** What JSON gives, as templates see it. */
@@ -105,6 +107,8 @@ final class Values {
   }
 
   private static void repr(Object value, StringBuilder out) {
+    Budget.checkLength(out.length()); // lists may hold one list many times over
+    Budget.spendItems(1);
     if (value == null) {
       out.append("None");
     } else if (value instanceof Boolean truth) {
@@ -139,6 +143,7 @@ final class Values {
 
   private static void quoted(String text, StringBuilder out) {
     char quote = text.indexOf('\'') >= 0 && text.indexOf('"') < 0 ? '"' : '\'';
+    Budget.spend(text.length());
     out.append(quote);
     text.codePoints()
         .forEach(
@@ -151,6 +156,7 @@ final class Values {
               } else if (isPrintable(c)) {
                 out.appendCodePoint(c);
               } else {
+                Budget.spend(ESCAPE);
                 out.append(
                     String.format(c < 256 ? "\\x%02x" : c < 65536 ? "\\u%04x" : "\\U%08x", c));
               }
@@ -206,6 +212,7 @@ final class Values {
 
   static long length(Object value) {
     if (value instanceof String text) {
+      Budget.spend(text.length());
       return text.codePointCount(0, text.length());
     }
     if (value instanceof List<?> list) {
@@ -223,12 +230,16 @@ final class Values {
   /** What a loop over the value visits. */
   static List<Object> items(Object value) {
     if (value instanceof List<?> list) {
+      Budget.spendItems(list.size());
       return new ArrayList<>(list);
     }
     if (value instanceof Map<?, ?> map) {
+      Budget.spendItems(map.size());
       return new ArrayList<>(map.keySet());
     }
     if (value instanceof String text) {
+      Budget.checkItems(text.length());
+      Budget.spendItems(text.length());
       List<Object> out = new ArrayList<>();
       text.codePoints().forEach(c -> out.add(Character.toString(c)));
       return out;
@@ -242,7 +253,7 @@ final class Values {
   static boolean contains(Object whole, Object part) {
     if (whole instanceof String text) {
       if (part instanceof String wanted) {
-        return text.contains(wanted);
+        return Text.find(text, wanted, 0) >= 0;
       }
       throw TemplateException.of(
           "'in <string>' requires string as left operand, not %s", type(part));
@@ -256,6 +267,7 @@ final class Values {
   // ---- comparing
 
   static boolean equal(Object a, Object b) {
+    Budget.spendItems(1);
     if (isNumber(a) && isNumber(b)) {
       return compareNumbers(a, b) == 0;
     }
@@ -273,7 +285,11 @@ final class Values {
           && x.entrySet().stream()
               .allMatch(e -> y.containsKey(e.getKey()) && equal(e.getValue(), y.get(e.getKey())));
     }
-    return Objects.equals(a, b);
+    if (a instanceof String x && b instanceof String y) {
+      Budget.spend(x.length() == y.length() ? x.length() : 0);
+      return x.equals(y);
+    }
+    return a == b; // functions, and what a template made itself, are equal to themselves alone
   }
 
   static boolean isNumber(Object value) {
@@ -281,6 +297,9 @@ final class Values {
   }
 
   private static int compareNumbers(Object a, Object b) {
+    if (a instanceof Long x && b instanceof Long y) {
+      return Long.compare(x, y);
+    }
     return decimalOrReal(a) instanceof BigDecimal x && decimalOrReal(b) instanceof BigDecimal y
         ? x.compareTo(y)
         : Double.compare(real(a), real(b));
@@ -300,6 +319,7 @@ final class Values {
       return compareNumbers(a, b);
     }
     if (a instanceof String x && b instanceof String y) {
+      Budget.spend((long) x.length() + y.length());
       int[] left = x.codePoints().toArray();
       int[] right = y.codePoints().toArray();
       return java.util.Arrays.compare(left, right);

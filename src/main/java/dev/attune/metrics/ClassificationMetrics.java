@@ -38,6 +38,11 @@ public final class ClassificationMetrics implements Metrics {
     return new ClassificationMetrics(names, true);
   }
 
+  /** Whether it is counted how often each was predicted for each. */
+  public boolean hasConfusion() {
+    return confusion != null;
+  }
+
   /** The classes, in the order of their ids (K). */
   public List<String> names() {
     return names;
@@ -94,6 +99,21 @@ public final class ClassificationMetrics implements Metrics {
   @Override
   public long count() {
     return count;
+  }
+
+  /** Rows of class {@code k}. */
+  public long labelled(int k) {
+    return labelled[k];
+  }
+
+  /** Rows that were given class {@code k}. */
+  public long predicted(int k) {
+    return predicted[k];
+  }
+
+  /** Rows of class {@code k} that were given it. */
+  public long correct(int k) {
+    return correct[k];
   }
 
   /** The fraction of the predictions of class {@code k} that are right; 0 when there are none. */

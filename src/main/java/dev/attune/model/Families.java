@@ -18,6 +18,7 @@ import dev.attune.model.llama.Llama;
 import dev.attune.model.mistral.Mistral;
 import dev.attune.model.modernbert.ModernBert;
 import dev.attune.model.mpnet.MpNet;
+import dev.attune.model.nomicbert.NomicBert;
 import dev.attune.model.qwen.Qwen;
 import dev.attune.model.roberta.Roberta;
 import dev.attune.store.ParameterBuilder;
@@ -87,6 +88,7 @@ public final class Families {
           encoder("eurobert", "EuroBert", EuroBert::family),
           encoder("ernie", "Ernie", Ernie::family),
           encoder("data2vec-text", "Data2VecText", Data2VecText::family),
+          encoder("nomic_bert", "NomicBert", NomicBert::family),
           new Entry("gpt2", "GPT2", "LMHeadModel", Gpt2::family),
           new Entry("gpt_neox", "GPTNeoX", CAUSAL, GptNeox::family),
           new Entry("llama", "Llama", CAUSAL, Llama::family),

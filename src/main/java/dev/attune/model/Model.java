@@ -5,6 +5,7 @@ import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import java.util.List;
+import java.util.Optional;
 
 /** A transformer with a head. Closing it frees its parameters. */
 public interface Model extends AutoCloseable {
@@ -78,6 +79,11 @@ public interface Model extends AutoCloseable {
   /** How a folder of the model calls a tensor, where that is not its name here and in adapters. */
   default String storedName(String tensorName) {
     return tensorName;
+  }
+
+  /** Where a folder of the program that made the model first has a tensor; empty: as here. */
+  default Optional<Names.Share> originalShare(String tensorName) {
+    return Optional.empty();
   }
 
   /**

@@ -4,6 +4,7 @@ import dev.attune.core.Check;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * Hugging Face's names of a family's modules, to which {@code .weight} and {@code .bias} are added.
@@ -78,19 +79,32 @@ public final class Names {
   private final Storage storage;
   private final Map<Module, String> names;
   private final String storedVocabulary; // null: as it is called
+  private final Names original; // null: those of the program that made the model are these
 
   private Names(
       String body,
       String layers,
       Storage storage,
       Map<Module, String> names,
-      String storedVocabulary) {
+      String storedVocabulary,
+      Names original) {
     this.body = body;
     this.layers = layers;
     this.storage = storage;
     this.names = names;
     this.storedVocabulary = storedVocabulary;
+    this.original = original;
   }
+
+  /**
+   * Rows of a tensor: one of some equal shares.
+   *
+   * @param prefix of the body's names, with the dot
+   * @param name of the tensor, without the prefix
+   * @param share from 0
+   * @param shares 1: the whole tensor
+   */
+  public record Share(String prefix, String name, int share, int shares) {}
 
   /**
    * Begins a table.
@@ -99,7 +113,7 @@ public final class Names {
    * @param layers prefix of a layer inside the body; {@code %s} stands for the layer's label
    */
   public static Names of(String body, String layers) {
-    return new Names(body, layers, Storage.PLAIN, new EnumMap<>(Module.class), null);
+    return new Names(body, layers, Storage.PLAIN, new EnumMap<>(Module.class), null, null);
   }
 
   /** With a name: of a layer's module inside the layer, of others inside the body. */
@@ -107,22 +121,76 @@ public final class Names {
     Map<Module, String> more = new EnumMap<>(Module.class);
     more.putAll(names);
     more.put(module, name);
-    return new Names(body, layers, storage, more, storedVocabulary);
+    return new Names(body, layers, storage, more, storedVocabulary, original);
   }
 
   /** Products are stored as (in, out). */
   public Names conv1d() {
-    return new Names(body, layers, Storage.CONV1D, names, storedVocabulary);
+    return new Names(body, layers, Storage.CONV1D, names, storedVocabulary, original);
   }
 
   /** The one module of query, key and value goes head by head. */
   public Names headByHead() {
-    return new Names(body, layers, Storage.HEAD_BY_HEAD, names, storedVocabulary);
+    return new Names(body, layers, Storage.HEAD_BY_HEAD, names, storedVocabulary, original);
   }
 
   /** Folders of models call the last product so; adapters, and programs, as it is called here. */
   public Names vocabularyStoredAs(String name) {
-    return new Names(body, layers, storage, names, name);
+    return new Names(body, layers, storage, names, name, original);
+  }
+
+  /**
+   * Folders may also have the names of the program that made the model first.
+   *
+   * @param program modules of the body; query, key and value may be in one
+   */
+  public Names original(Names program) {
+    return new Names(body, layers, storage, names, storedVocabulary, program);
+  }
+
+  /** Where a folder with the names of the first program has a tensor of the body. */
+  Optional<Share> original(String tensorName) {
+    int end = tensorName.lastIndexOf('.');
+    if (original == null || end < 0) {
+      return Optional.empty();
+    }
+    String moduleName = tensorName.substring(0, end);
+    for (Module module : names.keySet()) {
+      Optional<String> label = label(module, moduleName);
+      if (label.isPresent()) {
+        return Optional.of(original.share(module, label.get(), tensorName.substring(end)));
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** The label of the layer whose module is called so; that of one that stands once is empty. */
+  private Optional<String> label(Module module, String moduleName) {
+    if (module.isOutside()) {
+      return Optional.empty();
+    }
+    if (!module.isOfLayer()) {
+      return of(module).equals(moduleName) ? Optional.of("") : Optional.empty();
+    }
+    int hole = layers.indexOf("%s");
+    String before = bodyPrefix() + layers.substring(0, hole);
+    String after = layers.substring(hole + 2) + name(module);
+    return moduleName.length() > before.length() + after.length()
+            && moduleName.startsWith(before)
+            && moduleName.endsWith(after)
+        ? Optional.of(
+            moduleName.substring(before.length(), moduleName.length() - after.length()))
+        : Optional.empty();
+  }
+
+  private Share share(Module module, String label, String kind) {
+    List<Module> together = List.of(Module.QUERY, Module.KEY, Module.VALUE);
+    boolean isPart = !names.containsKey(module) && together.contains(module);
+    Module stored = isPart ? Module.QUERY_KEY_VALUE : module;
+    String name = (stored.isOfLayer() ? layers.formatted(label) : "") + name(stored) + kind;
+    return isPart
+        ? new Share(bodyPrefix(), name, together.indexOf(module), together.size())
+        : new Share(bodyPrefix(), name, 0, 1);
   }
 
   /** How a folder of the model calls a tensor. */

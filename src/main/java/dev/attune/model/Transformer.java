@@ -265,7 +265,11 @@ public final class Transformer implements AutoCloseable {
     State state = stack(tape, inputs, distances, null, before);
     Block block = layers.get(before).block;
     Block.Place at = place(before, inputs);
-    return last(tape, block.forwardRows(tape, state, inputs, at, distances, rows, positions));
+    State made =
+        tape.inLayer(
+            before,
+            () -> block.forwardRows(tape, state, inputs, at, distances, rows, positions));
+    return last(tape, made);
   }
 
   /**
@@ -313,8 +317,12 @@ public final class Transformer implements AutoCloseable {
       Block block = layers.get(i).block;
       Block.Place at = place(i, inputs);
       KeyValueCache.Layer cached = cache == null ? null : cache.layer(i);
+      int number = i;
       UnaryOperator<Tensor[]> layer =
-          in -> block.forward(tape, State.of(in), inputs, at, distances, cached).parts();
+          in ->
+              tape.inLayer(
+                  number,
+                  () -> block.forward(tape, State.of(in), inputs, at, distances, cached).parts());
       Tensor[] in = out;
       out =
           tape.training() && i < keptLayers

@@ -10,6 +10,7 @@ import dev.attune.store.Parameters;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import java.util.List;
+import java.util.Optional;
 
 /** A transformer with a head, with the last product over the vocabulary, or with neither. */
 public final class TransformerModel implements Model {
@@ -200,6 +201,11 @@ public final class TransformerModel implements Model {
   @Override
   public String storedName(String tensorName) {
     return family.names().stored(tensorName);
+  }
+
+  @Override
+  public Optional<Names.Share> originalShare(String tensorName) {
+    return family.names().original(tensorName);
   }
 
   @Override

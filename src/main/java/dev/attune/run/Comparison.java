@@ -1,5 +1,6 @@
 package dev.attune.run;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.data.Example;
 import dev.attune.metrics.ClassificationMetrics;
@@ -23,7 +24,29 @@ public final class Comparison {
    *
    * @param example the row
    */
-  public record Mistake(Example example, Judgement judgement) {}
+  public record Mistake(Example example, Judgement judgement) {
+    private static final String BETWEEN_TEXTS = " ⏐ ";
+
+    /** What a model read of the row. */
+    public String text() {
+      if (example.text() == null && example.tokens() != null) {
+        return String.join(" ", example.tokens());
+      }
+      String text = example.text() == null ? "" : example.text();
+      return example.textPair() == null ? text : text + BETWEEN_TEXTS + example.textPair();
+    }
+
+    /** For programs: nothing is shortened. */
+    public void writeTo(ObjectNode json) {
+      json.put("text", text());
+      json.put("gold", judgement.gold());
+      json.put("predicted", judgement.predicted());
+      json.put("error", judgement.error());
+      if (!Double.isNaN(judgement.probability())) {
+        json.put("probability", judgement.probability());
+      }
+    }
+  }
 
   /** The least bad first; of two that are as bad, the later row. */
   private static final Comparator<Mistake> BY_BADNESS =
@@ -89,6 +112,11 @@ public final class Comparison {
     }
     return new Comparison(
         task, most, counts ? ClassificationMetrics.withConfusion(task.labels().names()) : null);
+  }
+
+  /** Of so many of the worst rows of a task whose rows are judged; null where they are not. */
+  static Comparison ofWorst(int most, Task task) {
+    return task.errorName() == null ? null : new Comparison(task, most, null);
   }
 
   /** Adds a row in the form in which the task was learned, and what was predicted of it. */

@@ -10,6 +10,7 @@ import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.LabelNames;
+import dev.attune.data.RowCache;
 import dev.attune.folder.ContentDigest;
 import dev.attune.folder.ModelFiles;
 import dev.attune.folder.ModelFolder;
@@ -125,7 +126,8 @@ public final class CrossValidation {
         Datasets.read(
                 Fetched.data(config, fetching),
                 datasets,
-                plan.task().generates() && base.hasChatTemplate())
+                plan.task().generates() && base.hasChatTemplate(),
+                RowCache.none())
             .train();
     Map<Fact, String> facts = facts(base, rows, asked);
     Compute compute = asked.goingOn(facts.get(Fact.BACKEND), facts.get(Fact.PRECISION));
@@ -416,6 +418,11 @@ public final class CrossValidation {
     @Override
     public void onTrouble(String note) {
       next.onTrouble(note);
+    }
+
+    @Override
+    public void onTokenised(int doneRows, int totalRows) {
+      next.onTokenised(doneRows, totalRows);
     }
 
     @Override

@@ -1,25 +1,31 @@
 package dev.attune.run;
 
+import dev.attune.batch.EncodedCache;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
+import dev.attune.data.Example;
 import dev.attune.folder.ContentDigest;
 import dev.attune.generate.TextGeneration;
 import dev.attune.model.Model;
 import dev.attune.tape.Tape;
+import dev.attune.task.Prediction;
 import dev.attune.task.Purpose;
+import dev.attune.task.Reading;
 import dev.attune.task.Task;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.AnswerCheck;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
+import java.util.function.BiConsumer;
 
 /** A training run's data: read, checked, tokenised. */
 final class Data {
   private final Task task;
+  private final DataReport.Builder report;
   private final Dataset train;
   private final Dataset validation;
   private final Dataset test;
@@ -32,6 +38,7 @@ final class Data {
 
   private Data(Task task, Dataset train, Dataset validation, Dataset test) {
     this.task = task;
+    this.report = DataReport.builder(task);
     this.train = train;
     this.validation = validation;
     this.test = test;
@@ -49,10 +56,21 @@ final class Data {
     return task;
   }
 
-  /** Tokenises everything; returns the full report, which has no fatal findings. */
-  DataReport encode(RunConfig config, TextTokenizer tokenizer, int maxLength, int threads) {
-    encodedTrain =
-        new Encoder(task.encoder(tokenizer, maxLength, Purpose.TRAINING), threads).encode(train);
+  /**
+   * Tokenises everything; returns the full report, which has no fatal findings.
+   *
+   * @param cache of large training data
+   * @param progress hears how far training data are
+   */
+  DataReport encode(
+      RunConfig config,
+      TextTokenizer tokenizer,
+      int maxLength,
+      int threads,
+      EncodedCache cache,
+      Encoder.Progress progress) {
+    Encoder learned = new Encoder(task.encoder(tokenizer, maxLength, Purpose.TRAINING), threads);
+    encodedTrain = cache.encode(learned, train, tokenizer.content(), progress);
     Encoder measured = new Encoder(task.encoder(tokenizer, maxLength, Purpose.EVALUATION), threads);
     encodedFitting = task.isFitted() ? measured.encode(train) : null;
     encodedValidation = validation == null ? null : measured.encode(validation);
@@ -87,19 +105,18 @@ final class Data {
 
   private DataReport report(
       RunConfig config, EncodedDataset a, EncodedDataset b, EncodedDataset c, int maxLength) {
-    DataReport.Builder builder = DataReport.builder(task);
     if (maxLength > 0) {
-      builder.maxLength(maxLength);
+      report.maxLength(maxLength);
     }
-    builder.batchSize(Math.max(1, config.smallInteger(RunOption.BATCH_SIZE)));
-    builder.train(train, a == null ? null : a.lengths());
+    report.batchSize(Math.max(1, config.smallInteger(RunOption.BATCH_SIZE)));
+    report.train(train, a == null ? null : a.lengths());
     if (validation != null) {
-      builder.validation(validation, b == null ? null : b.lengths());
+      report.validation(validation, b == null ? null : b.lengths());
     }
     if (test != null) {
-      builder.test(test, c == null ? null : c.lengths());
+      report.test(test, c == null ? null : c.lengths());
     }
-    return builder.build();
+    return report.build();
   }
 
   /** Checks token ids against the model, for folders whose tokenizer is another model's. */
@@ -136,6 +153,21 @@ final class Data {
   /** The rows that are evaluated on; null where there are none. */
   Dataset validationRows() {
     return validation;
+  }
+
+  /** The rows that are tested on; null where there are none. */
+  Dataset testRows() {
+    return test;
+  }
+
+  /** Hears what a task makes of the test data, row by row, while it is evaluated. */
+  Reading testing(Task measured, BiConsumer<Example, Prediction> sink) {
+    return measured.reading(test, encodedTest, sink);
+  }
+
+  /** The same of validation data. */
+  Reading validating(Task measured, BiConsumer<Example, Prediction> sink) {
+    return measured.reading(validation, encodedValidation, sink);
   }
 
   /** Of the tokens, targets and label names that are trained on. */

@@ -8,15 +8,18 @@ import dev.attune.data.Dataset;
 import dev.attune.data.FatalRows;
 import dev.attune.data.FileOptions;
 import dev.attune.data.Finding;
+import dev.attune.data.Interleaving;
 import dev.attune.data.LabelMap;
 import dev.attune.data.LabelNames;
 import dev.attune.data.ReadOptions;
+import dev.attune.data.RowCache;
 import dev.attune.data.Split;
 import dev.attune.folder.HeadChoice;
 import dev.attune.task.Task;
 import dev.attune.task.TaskType;
 import dev.attune.task.Tasks;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.UnaryOperator;
 
@@ -40,16 +43,88 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
    *
    * @param given what is in memory already; null, or null in it: a file
    * @param asTurns whether instructions become conversations
+   * @param cache of large training data
    */
-  static Datasets read(RunConfig config, Datasets given, boolean asTurns) {
+  static Datasets read(RunConfig config, Datasets given, boolean asTurns, RowCache cache) {
     TaskType task = Tasks.named(config.text(RunOption.TASK));
     ReadOptions options = options(config, task, asTurns);
     Dataset train = given == null ? null : given.train();
     return new Datasets(
-        train == null ? required(config, RunOption.TRAIN_FILE, options) : train,
+        train == null ? large(config, options, cache) : train,
         optional(
             config, RunOption.VALIDATION_FILE, options, given == null ? null : given.validation()),
         optional(config, RunOption.TEST_FILE, options, given == null ? null : given.test()));
+  }
+
+  private static Dataset large(RunConfig config, ReadOptions options, RowCache cache) {
+    config.required(RunOption.TRAIN_FILE);
+    List<String> sources = config.texts(RunOption.TRAIN_FILE);
+    Dataset data = cache.read(sources, options);
+    Interleaving interleaving = interleaving(config);
+    if (interleaving == null) {
+      return data;
+    }
+    int[] files =
+        sources.stream()
+            .mapToInt(source -> DataReader.files(List.of(source), options.written()).size())
+            .toArray();
+    return interleaving.of(data, files, config.integer(RunOption.SEED));
+  }
+
+  /** How several sources become one; null: one after the other. */
+  private static Interleaving interleaving(RunConfig config) {
+    String strategy = config.text(RunOption.STOPPING_STRATEGY);
+    boolean untilAll = strategy.equals("all_exhausted");
+    if (!untilAll && !strategy.equals("first_exhausted")) {
+      throw new InputException(
+          RunOption.STOPPING_STRATEGY
+              + " is '"
+              + strategy
+              + "'; allowed are first_exhausted and all_exhausted");
+    }
+    if (!config.isGiven(RunOption.INTERLEAVE_PROBS)) {
+      if (config.isGiven(RunOption.STOPPING_STRATEGY)) {
+        throw new InputException(
+            RunOption.STOPPING_STRATEGY + " is for " + RunOption.INTERLEAVE_PROBS);
+      }
+      return null;
+    }
+    String given = config.text(RunOption.INTERLEAVE_PROBS);
+    List<Double> probabilities = probabilities(given);
+    String problem =
+        probabilities == null ? "they are numbers" : Interleaving.problem(probabilities);
+    int sources = config.texts(RunOption.TRAIN_FILE).size();
+    if (problem == null && (sources < 2 || probabilities.size() != sources)) {
+      problem =
+          "there are "
+              + Count.many(probabilities.size(), "probability", "probabilities")
+              + " for "
+              + Count.many(sources, "source")
+              + " by "
+              + RunOption.TRAIN_FILE
+              + ", and each source needs one, of two sources at least";
+    }
+    if (problem != null) {
+      throw new InputException(
+          RunOption.INTERLEAVE_PROBS
+              + " is '"
+              + given
+              + "': "
+              + problem
+              + ". Give one for each "
+              + RunOption.TRAIN_FILE
+              + ", such as 0.7,0.3");
+    }
+    return new Interleaving(probabilities, untilAll);
+  }
+
+  /** Null where they are no numbers. */
+  private static List<Double> probabilities(String given) {
+    try {
+      return Arrays.stream(given.split(",", -1)).map(String::strip).map(Double::valueOf).toList();
+    } catch (NumberFormatException e) {
+      return null;
+    }
   }
 
   private static Dataset optional(
@@ -81,6 +156,9 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
     }
     options(config, Tasks.named(config.text(RunOption.TASK)), false);
     most(config, RunOption.MAX_TRAIN_SAMPLES);
+    if (needsFile) {
+      interleaving(config);
+    }
     most(config, RunOption.MAX_EVAL_SAMPLES);
     LabelNames.parse(config.text(RunOption.LABEL_NAMES));
   }
@@ -289,10 +367,10 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
       return data;
     }
     int most = most(config, option);
-    if (most >= data.size()) {
+    if (most >= data.rows()) {
       return data;
     }
-    return data.withExamples(data.examples().subList(0, most))
+    return data.first(most)
         .with(
             Finding.ofFile(
                 Finding.Severity.NOTE,
@@ -300,7 +378,7 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
                 "the first "
                     + most
                     + " of "
-                    + Count.many(data.size(), "row")
+                    + Count.many(data.rows(), "row")
                     + ", as "
                     + option
                     + " says"));

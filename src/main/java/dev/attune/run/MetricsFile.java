@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Count;
 import dev.attune.core.FileOps;
+import dev.attune.train.ForwardingListener;
 import dev.attune.train.TrainListener;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -139,11 +140,9 @@ final class MetricsFile implements AutoCloseable {
     }
   }
 
-  private final class Recorder implements TrainListener {
-    private final TrainListener next;
-
+  private final class Recorder extends ForwardingListener {
     Recorder(TrainListener next) {
-      this.next = next;
+      super(next);
     }
 
     @Override
@@ -155,29 +154,24 @@ final class MetricsFile implements AutoCloseable {
         line.put("tokens", step.tokens());
         append(line);
       }
-      next.onStep(step);
+      super.onStep(step);
+    }
+
+    /** JSON has no number for its loss. */
+    @Override
+    public void onSkipped(Step step, long skipped) {
+      ObjectNode line = JsonNodeFactory.instance.objectNode();
+      line.put("step", step.step()).put("epoch", step.epoch()).put("skipped", true);
+      line.put("learning_rate", step.learningRate()).put("tokens", step.tokens());
+      append(line);
+      super.onSkipped(step, skipped);
     }
 
     @Override
     public void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best) {
       ObjectNode line = JsonNodeFactory.instance.objectNode();
       append(line.put("step", step).put("epoch", epoch), "eval", metrics);
-      next.onEvaluation(step, epoch, metrics, best);
-    }
-
-    @Override
-    public void onCheckpointFailed(long step, UncheckedIOException failure) {
-      next.onCheckpointFailed(step, failure);
-    }
-
-    @Override
-    public void onTrained() {
-      next.onTrained();
-    }
-
-    @Override
-    public void onCheckpoint(long step) {
-      next.onCheckpoint(step);
+      super.onEvaluation(step, epoch, metrics, best);
     }
   }
 

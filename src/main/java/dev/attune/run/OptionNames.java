@@ -65,7 +65,6 @@ public final class OptionNames {
               "batches of evaluations fill up by tokens, to the same numbers" + LEAVE_OUT),
           Map.entry(
               "push-to-hub", "the command attune push does that once a run has ended" + LEAVE_OUT),
-          Map.entry("report-to", "every step is in metrics.jsonl of the output folder" + LEAVE_OUT),
           Map.entry(
               "resume-from-checkpoint",
               "say " + RunOption.RESUME + ": it finds the newest whole checkpoint"),

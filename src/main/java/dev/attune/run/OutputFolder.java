@@ -217,6 +217,15 @@ final class OutputFolder implements AutoCloseable {
     return folder;
   }
 
+  /** The same by its whole name without links, as far as that can be told. */
+  Path realFolder() {
+    try {
+      return folder.toRealPath();
+    } catch (IOException e) {
+      return folder.toAbsolutePath().normalize();
+    }
+  }
+
   Path checkpoints() {
     return checkpoints(folder);
   }

@@ -27,6 +27,8 @@ import dev.attune.task.TaskOptions;
 import dev.attune.task.TaskType;
 import dev.attune.task.Tasks;
 import dev.attune.text.TextTokenizer;
+import dev.attune.track.ChromeTrace;
+import dev.attune.track.TracedBackend;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
@@ -49,6 +51,8 @@ final class PreparedRun implements AutoCloseable {
   private final Model model;
   private DataReport report;
   private String baseDigest;
+  private RunIdentity identity; // null until it is asked for
+  private ChromeTrace trace; // null: nobody wants to know where time goes
 
   private PreparedRun(
       TrainPlan plan,
@@ -95,6 +99,7 @@ final class PreparedRun implements AutoCloseable {
     TrainPlan plan = base.isAdapter() ? asked.continuing(base) : asked.ofModel();
     RunConfig config = plan.config();
     plan.freezing().check(Families.layers(base.config()));
+    LargeData large = new LargeData(config, listener);
     Subject subject =
         Subject.of(
             plan,
@@ -102,7 +107,8 @@ final class PreparedRun implements AutoCloseable {
             Datasets.read(
                 Fetched.data(config, fetching),
                 datasets,
-                plan.task().generates() && base.hasChatTemplate()),
+                plan.task().generates() && base.hasChatTemplate(),
+                large.rows()),
             fold);
     Task task = subject.data().task();
     HeadChoice head = subject.head();
@@ -117,7 +123,12 @@ final class PreparedRun implements AutoCloseable {
                   config.flag(RunOption.OVERWRITE),
                   config.flag(RunOption.RESUME)));
       listener.onReserved(output::release);
-      Session session = opening.add(Session.open(compute(config, output)));
+      ChromeTrace trace = config.flag(RunOption.PROFILE) ? new ChromeTrace() : null;
+      Session session =
+          opening.add(
+              Session.open(
+                  compute(config, output),
+                  backend -> trace == null ? backend : TracedBackend.of(backend, trace)));
       TextTokenizer plain = opening.add(base.openTokenizer());
       AddedVocabulary added = AddedVocabulary.of(config, base, plain);
       TextTokenizer tokenizer = added == null ? plain : opening.add(added.tokenizer());
@@ -129,7 +140,8 @@ final class PreparedRun implements AutoCloseable {
                   plan.dropout(),
                   builder(plan, base, session)));
       PreparedRun run = new PreparedRun(plan, base, data, output, session, tokenizer, added, model);
-      run.load(head, listener);
+      run.trace = trace;
+      run.load(head, large, listener);
       return run;
     } catch (RuntimeException | Error e) {
       opening.closeAfter(e);
@@ -319,14 +331,16 @@ final class PreparedRun implements AutoCloseable {
   }
 
   /** Loads the weights while the text is tokenised; then tells what both found. */
-  private void load(HeadChoice head, RunListener listener) {
+  private void load(HeadChoice head, LargeData large, RunListener listener) {
     RunConfig config = plan.config();
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     Background<ModelWeights.Loaded> weights =
         Background.start("attune-weights", () -> loadWeights(head, threads));
     ModelWeights.Loaded loaded;
     try {
-      report = data.encode(config, tokenizer, maxLength(), threads);
+      report =
+          data.encode(
+              config, tokenizer, maxLength(), threads, large.tokens(), listener::onTokenised);
     } finally {
       loaded = weights.join();
     }
@@ -391,7 +405,7 @@ final class PreparedRun implements AutoCloseable {
   private ModelWeights.Loaded loadWeights(HeadChoice head, int threads) {
     ModelWeights.Loaded loaded;
     if (base.isAdapter()) {
-      loaded = AdapterWeights.load(base.path(), base.adapter(), base.base(), model);
+      loaded = AdapterWeights.load(base.path(), base.adapter(), base.base(), model, true);
     } else if (plan.config().flag(RunOption.FROM_SCRATCH)) {
       loaded = ModelWeights.draw(model, plan.trainer().seed());
     } else {
@@ -404,7 +418,8 @@ final class PreparedRun implements AutoCloseable {
                   head.keeps(),
                   plan.lora(),
                   Set.of(),
-                  added == null ? null : added.rows()));
+                  added == null ? null : added.rows(),
+                  true));
     }
     baseDigest = ContentDigest.ofModel(base, data.task().settingsFiles(base), threads);
     return loaded;
@@ -431,6 +446,13 @@ final class PreparedRun implements AutoCloseable {
 
   /** What a resume compares. */
   RunIdentity identity() {
+    if (identity == null) {
+      identity = new RunIdentity(plan.config(), facts());
+    }
+    return identity;
+  }
+
+  private Map<Fact, String> facts() {
     Map<Fact, String> facts = new EnumMap<>(Fact.class);
     facts.put(Fact.BASE_MODEL, baseDigest);
     facts.put(Fact.TOKENIZER, ContentDigest.ofTokenizer(tokenizer));
@@ -444,7 +466,7 @@ final class PreparedRun implements AutoCloseable {
     }
     facts.put(Fact.PRECISION, session.precisionName());
     facts.put(Fact.BACKEND, session.backend().arithmetic());
-    return new RunIdentity(plan.config(), facts);
+    return facts;
   }
 
   TrainPlan plan() {
@@ -474,6 +496,11 @@ final class PreparedRun implements AutoCloseable {
 
   Session session() {
     return session;
+  }
+
+  /** Where time goes; null: nobody wants to know. */
+  ChromeTrace trace() {
+    return trace;
   }
 
   TextTokenizer tokenizer() {

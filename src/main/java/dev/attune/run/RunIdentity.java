@@ -60,7 +60,11 @@ final class RunIdentity {
   /** Notes it in a checkpoint's state. */
   void writeTo(ObjectNode state) {
     state.put(OPTIONS, config.toYaml());
-    ObjectNode values = state.putObject(FACTS);
+    writeFactsTo(state.putObject(FACTS));
+  }
+
+  /** Notes what is compared by content, by its name. */
+  void writeFactsTo(ObjectNode values) {
     facts.forEach((fact, value) -> values.put(fact.key(), value));
   }
 

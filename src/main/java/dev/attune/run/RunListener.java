@@ -1,8 +1,10 @@
 package dev.attune.run;
 
+import dev.attune.core.Count;
 import dev.attune.data.DataReport;
 import dev.attune.train.TrainListener;
 import java.io.UncheckedIOException;
+import java.util.Locale;
 import java.util.Optional;
 
 /** Hears of a run's stages as well as of its steps. */
@@ -20,6 +22,35 @@ public interface RunListener extends TrainListener {
   @Override
   default void onCheckpointFailed(long step, UncheckedIOException failure) {
     onTrouble("step " + step + ": " + failure.getMessage() + "; the run goes on to the next one");
+  }
+
+  /** Said when they double, lest a run of them fills the terminal. */
+  @Override
+  default void onSkipped(Step step, long skipped) {
+    if (Long.bitCount(skipped) == 1) {
+      onTrouble(
+          String.format(
+              Locale.ROOT,
+              "step %d was skipped: its loss is %s and its gradient norm %s; %s so far",
+              step.step(),
+              step.loss(),
+              step.gradNorm(),
+              Count.many(skipped, "step")));
+    }
+  }
+
+  @Override
+  default void onLossSpike(Step step, double usual) {
+    onTrouble(
+        String.format(
+            Locale.ROOT,
+            "step %d: the loss leaps to %.4g, where %.4g was usual. If that comes again, look at the"
+                + " rows of this batch, or try a lower %s, more warmup or a smaller %s",
+            step.step(),
+            step.loss(),
+            usual,
+            RunOption.LEARNING_RATE,
+            RunOption.MAX_GRAD_NORM));
   }
 
   /**
@@ -65,6 +96,9 @@ public interface RunListener extends TrainListener {
    * thrown here ends the run, and what has been fetched is kept.
    */
   default void onTransfer(long doneBytes, long totalBytes, double bytesPerSecond) {}
+
+  /** How far it is with tokenising training data; heard after some rows each, and at the end. */
+  default void onTokenised(int doneRows, int totalRows) {}
 
   /** The report on the data, before the first step. */
   void onDataReport(DataReport report);

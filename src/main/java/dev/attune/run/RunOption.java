@@ -20,7 +20,7 @@ public enum RunOption {
       "TASK",
       "classification",
       "classification, multi-label-classification, regression, token-classification,"
-          + " question-answering, causal-lm, masked-lm, embedding or few-shot",
+          + " question-answering, causal-lm, masked-lm, embedding, few-shot or few-shot-multi-label",
       OnResume.STAYS),
   TRAIN_FILE(
       "FILE",
@@ -77,6 +77,17 @@ public enum RunOption {
       "cross-validation: K runs, each evaluated on another part of the training file; 0: none",
       OnResume.STAYS),
   KEEP_FOLD_MODELS(null, "false", "leave the model of each fold of --k-fold", OnResume.MAY_CHANGE),
+  INTERLEAVE_PROBS(
+      "LIST",
+      null,
+      "draw each training row from one of several --train-file, with these probabilities: 0.7,0.3",
+      OnResume.STAYS),
+  STOPPING_STRATEGY(
+      "NAME",
+      "first_exhausted",
+      "when --interleave-probs has drawn enough: first_exhausted (of the files), or all_exhausted,"
+          + " where shorter ones begin again",
+      OnResume.STAYS),
   MAX_TRAIN_SAMPLES("N", null, "train on the first N rows only", OnResume.STAYS),
   MAX_EVAL_SAMPLES("N", null, "evaluate on the first N rows only", OnResume.BY_CONTENT),
   EPOCHS("N", "3", "passes over the training data; 0.5 is half of one", OnResume.MAY_GROW),
@@ -107,13 +118,29 @@ public enum RunOption {
       OnResume.STAYS),
   WARMUP_RATIO("X", "0.1", "share of the steps that warm up", OnResume.STAYS),
   WARMUP_STEPS("N", "-1", "steps that warm up, in place of --warmup-ratio", OnResume.STAYS),
-  OPTIMIZER("KIND", "adamw", "adamw or sgd", OnResume.STAYS),
+  OPTIMIZER(
+      "KIND",
+      "adamw",
+      "adamw, adamw-bf16 (whose moments take half the memory) or sgd",
+      OnResume.STAYS),
   WEIGHT_DECAY("X", "0.01", "decay of matrices and embeddings", OnResume.STAYS),
   ADAM_BETA1("X", "0.9", "decay of the first moment", OnResume.STAYS),
   ADAM_BETA2("X", "0.999", "decay of the second moment", OnResume.STAYS),
   ADAM_EPSILON("X", "1e-8", "added to the root of the second moment", OnResume.STAYS),
   SGD_MOMENTUM("X", "0.9", "momentum of --optimizer sgd", OnResume.STAYS),
   MAX_GRAD_NORM("X", "1.0", "bound on the gradient norm; 0: none", OnResume.STAYS),
+  ON_NONFINITE(
+      "WHAT",
+      "stop",
+      "a step whose loss or gradient is infinite or NaN changes nothing, and stop ends the run, skip"
+          + " goes on with the next step",
+      OnResume.STAYS),
+  CHECK_NUMERICS(
+      null,
+      "false",
+      "read all that ops make, and name the one that makes the first value that is infinite or NaN;"
+          + " slow",
+      OnResume.MAY_CHANGE),
   LABEL_SMOOTHING("X", "0", "share of a label's weight spread over all labels", OnResume.STAYS),
   MAX_LENGTH("N", "512", "tokens of an example; longer ones are cut, and counted", OnResume.STAYS),
   TRAIN_ON_PROMPT(
@@ -317,6 +344,20 @@ public enum RunOption {
       "end with the weights of the best evaluation; early stopping always does",
       OnResume.STAYS),
   LOGGING_STEPS("N", "1", "a line in metrics.jsonl every N steps", OnResume.MAY_CHANGE),
+  RUN_STORE(
+      "DIR", null, "folder of the store that records runs; none: not at all", OnResume.MAY_CHANGE),
+  REPORT_TO(
+      "LIST",
+      null,
+      "where else steps and metrics go: tensorboard, mlflow, openmetrics",
+      OnResume.MAY_CHANGE),
+  METRICS_PORT(
+      "N",
+      "0",
+      "port of this machine for --report-to openmetrics; 0: a file alone",
+      OnResume.MAY_CHANGE),
+  REPORT(
+      null, "false", "leave report.html and curves.svg in the output folder", OnResume.MAY_CHANGE),
   ADD_TOKENS(
       "LIST|FILE",
       null,
@@ -379,7 +420,7 @@ public enum RunOption {
       null,
       "random weights of this shape: minilm, bert-base, bert-large, gpt2, llama-160m, llama-1b"),
   FIXED_LENGTH(null, "false", "random texts of exactly --max-length tokens"),
-  PROFILE(null, "false", "time each kernel"),
+  PROFILE(null, "false", "time each kernel", OnResume.MAY_CHANGE),
   REPO("ORG/NAME", null, "the repository of the hub, which is made where there is none"),
   REVISION("BRANCH", null, "the branch to commit to, which is made where there is none; else main"),
   COMMIT_MESSAGE("TEXT", null, "of the commit; else what it is: Upload model"),
@@ -390,6 +431,9 @@ public enum RunOption {
   WORST("N", null, "show the N rows that are predicted worst, with what they say"),
   CONFUSION_MATRIX(null, "false", "count what was predicted by what rows say, of all labels"),
   DRY_RUN(null, "false", "only tell what would be done"),
+  STATUS("NAME", null, "only runs that are running, finished, failed or interrupted"),
+  METRIC("LIST", null, "series by name: train/loss,eval/accuracy"),
+  PORT("N", "7007", "of this machine; 0: one that is free"),
   ZERO_SHOT(
       null, "false", "choose among labels that the model has not learned, which --labels names"),
   LABELS("LIST|FILE", null, "of --zero-shot: NAME,NAME, or a file of one a line"),
@@ -403,7 +447,7 @@ public enum RunOption {
   public static final List<RunOption> TRAIN =
       Stream.concat(
               Stream.of(values()).filter(option -> option.compareTo(FILE) < 0),
-              Stream.of(BASE_MODEL, EVALUATE_WITH, MAX_NEW_TOKENS, STOP, STREAMS))
+              Stream.of(BASE_MODEL, EVALUATE_WITH, MAX_NEW_TOKENS, STOP, STREAMS, PROFILE))
           .toList();
 
   private static final List<RunOption> INFERENCE =
@@ -505,6 +549,16 @@ public enum RunOption {
 
   /** Options of {@code attune hub}. */
   public static final List<RunOption> HUB = List.of(DRY_RUN);
+
+  /** Options of {@code attune runs}. */
+  public static final List<RunOption> RUNS =
+      List.of(RUN_STORE, STATUS, TASK, MODEL, METRIC, OUTPUT, REPORT_TO, DRY_RUN);
+
+  /** Options of {@code attune report}. */
+  public static final List<RunOption> OF_REPORT = List.of(RUN_STORE, OUTPUT);
+
+  /** Options of {@code attune board}. */
+  public static final List<RunOption> OF_BOARD = List.of(RUN_STORE, PORT);
 
   /** Options of {@code attune push}. */
   public static final List<RunOption> PUSH =

@@ -6,6 +6,7 @@ import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.tape.Tape;
+import java.util.function.UnaryOperator;
 
 /** A backend with the precision and the arena of one run. */
 public final class Session implements AutoCloseable {
@@ -27,7 +28,16 @@ public final class Session implements AutoCloseable {
   }
 
   static Session open(Compute compute) {
-    Backend backend = compute.open();
+    return open(compute, UnaryOperator.identity());
+  }
+
+  /**
+   * Opens a backend.
+   *
+   * @param seen what stands in its place for all who use it
+   */
+  static Session open(Compute compute, UnaryOperator<Backend> seen) {
+    Backend backend = seen.apply(compute.open());
     try {
       return new Session(backend, compute.precision().on(backend));
     } catch (RuntimeException e) {

@@ -18,6 +18,7 @@ import dev.attune.task.Tasks;
 import dev.attune.train.TrainerConfig;
 import dev.attune.train.TrainerConfig.Evaluations;
 import dev.attune.train.TrainerConfig.Evaluations.When;
+import dev.attune.train.TrainerConfig.Guards;
 import dev.attune.train.TrainerConfig.Rates;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -63,6 +64,7 @@ record TrainPlan(
     checkLength(config);
     checkLogging(config);
     checkRetries(config);
+    Reporting.of(config);
     return new TrainPlan(
         config,
         task,
@@ -156,7 +158,17 @@ record TrainPlan(
         config.integer(RunOption.SEED),
         !config.flag(RunOption.NO_SHUFFLE),
         evaluations(config),
-        config.integer(RunOption.SAVE_STEPS));
+        config.integer(RunOption.SAVE_STEPS),
+        new Guards(skipsNonFinite(config), config.flag(RunOption.CHECK_NUMERICS)));
+  }
+
+  private static boolean skipsNonFinite(RunConfig config) {
+    String way = config.text(RunOption.ON_NONFINITE);
+    if (!way.equals("stop") && !way.equals("skip")) {
+      throw new InputException(
+          RunOption.ON_NONFINITE + " is '" + way + "'; allowed are stop and skip");
+    }
+    return way.equals("skip");
   }
 
   private static Rates rates(RunConfig config) {
@@ -278,10 +290,11 @@ record TrainPlan(
     Sgd.Config sgd = Sgd.Config.of(config.number(RunOption.SGD_MOMENTUM), decay);
     return switch (kind) {
       case "adamw" -> adamw;
+      case "adamw-bf16" -> adamw.withBf16Moments(config.integer(RunOption.SEED));
       case "sgd" -> sgd;
       default ->
           throw new InputException(
-              RunOption.OPTIMIZER + " is '" + kind + "'; allowed are adamw and sgd");
+              RunOption.OPTIMIZER + " is '" + kind + "'; allowed are adamw, adamw-bf16 and sgd");
     };
   }
 

@@ -13,6 +13,7 @@ import dev.attune.metrics.Metrics;
 import dev.attune.optim.Optimizer;
 import dev.attune.tape.Tape;
 import dev.attune.task.Calibration;
+import dev.attune.task.Objective;
 import dev.attune.task.Task;
 import dev.attune.task.TaskType;
 import dev.attune.train.Evaluator;
@@ -118,6 +119,9 @@ public final class TrainRun {
           Optimizer optimizer = run.plan().optimizer(run.model().parameters())) {
         Evaluator validating = run.data().validation(run.data().task(), inference);
         try (TrainingLoop trainer = trainer(run, optimizer, validating)) {
+          if (run.trace() != null) {
+            trainer.tell(run.trace());
+          }
           return run(run, trainer, inference, validating);
         }
       }
@@ -150,45 +154,99 @@ public final class TrainRun {
         MetricsFile.open(
             run.output().metricsFile(), resumedAt, run.plan().loggingSteps(), listener::onNote)) {
       begin(run);
-      TrainResult result = trainer.run(metrics.before(listener), checkpoints, stopRequested);
-      double utilization = utilization(run.session(), result);
-      if (result.interrupted()) {
-        return outcome(run, run.output().folder(), result, Map.of(), null, utilization);
+      try (RunTracking tracking = RunTracking.begin(run, validating, fold, resumedAt, listener)) {
+        return tracking.of(
+            () ->
+                told(
+                    tracking,
+                    run(
+                        run,
+                        trainer,
+                        inference,
+                        validating,
+                        checkpoints,
+                        room,
+                        metrics,
+                        tracking)));
       }
-      Task task = run.data().fitted(run.data().task(), run.model(), tape(run), inference);
-      Evaluator last = validating;
-      if (task.isCalibrated()) {
-        Calibration calibration = task.calibration(run.data().validation());
-        inference.run(run.model(), tape(run), run.data().validation(), null, calibration);
-        task = calibration.calibrated();
-        last = run.data().validation(task, inference);
-        result = result.withEvaluation(last.evaluate(run.model(), tape(run)));
-      }
-      Path place = run.output().folder();
-      if (fold == null || config.flag(RunOption.KEEP_FOLD_MODELS)) {
-        place =
-            new ModelSave(
-                    run.output(),
-                    room.modelBytes(),
-                    config.number(RunOption.SAVE_RETRY_MINUTES),
-                    listener,
-                    stopRequested)
-                .save(finished(run, task, result));
-      }
-      if (fold != null) {
-        new FoldFolder(run.output().folder())
-            .finish(fold, run.data(), task, run.model(), tape(run), inference, result);
-      }
-      Evaluator testing = run.data().test(task, inference);
-      Map<String, Double> test = Map.of();
-      if (testing != null) {
-        last = testing;
-        test = testing.evaluate(run.model(), tape(run));
-        metrics.test(result.steps(), test);
-      }
-      checkpoints.end();
-      return outcome(run, place, result, test, last, utilization);
     }
+  }
+
+  private Outcome run(
+      PreparedRun run,
+      TrainingLoop trainer,
+      Inference inference,
+      Evaluator validating,
+      Checkpoints checkpoints,
+      DiskRoom room,
+      MetricsFile metrics,
+      RunTracking tracking) {
+    TrainResult result =
+        trainer.run(metrics.before(tracking.listener()), checkpoints, stopRequested);
+    tracking.traced();
+    double utilization = utilization(run.session(), result);
+    if (result.interrupted()) {
+      return outcome(run, run.output().folder(), result, Map.of(), null, utilization);
+    }
+    Task task = run.data().fitted(run.data().task(), run.model(), tape(run), inference);
+    Evaluator last = validating;
+    if (task.isCalibrated()) {
+      Calibration calibration = task.calibration(run.data().validation());
+      inference.run(run.model(), tape(run), run.data().validation(), null, calibration);
+      task = calibration.calibrated();
+      last = run.data().validation(task, inference);
+      result = result.withEvaluation(last.evaluate(run.model(), tape(run)));
+    }
+    Path place = run.output().folder();
+    if (fold == null || config.flag(RunOption.KEEP_FOLD_MODELS)) {
+      place =
+          new ModelSave(
+                  run.output(),
+                  room.modelBytes(),
+                  config.number(RunOption.SAVE_RETRY_MINUTES),
+                  listener,
+                  stopRequested)
+              .save(finished(run, task, result));
+    }
+    if (fold != null) {
+      new FoldFolder(run.output().folder())
+          .finish(fold, run.data(), task, run.model(), tape(run), inference, result);
+    }
+    Evaluator testing = run.data().test(task, inference);
+    Map<String, Double> test = Map.of();
+    Comparison comparison = tracking.comparison(task);
+    if (testing != null) {
+      last = testing;
+      test =
+          comparison == null
+              ? testing.evaluate(run.model(), tape(run))
+              : testing.evaluate(run.model(), tape(run), run.data().testing(task, comparison::add));
+      metrics.test(result.steps(), test);
+      tracking.test(result.steps(), test);
+    } else if (comparison != null && tracking.looksAtValidation(run.data(), result.tokens())) {
+      inference.run(
+          run.model(),
+          tape(run),
+          run.data().validation(),
+          Objective.read(task),
+          run.data().validating(task, comparison::add));
+    }
+    tracking.judged(last == null ? null : last.metrics(), comparison, testing != null);
+    checkpoints.end();
+    return outcome(run, place, result, test, last, utilization);
+  }
+
+  private static Outcome told(RunTracking tracking, Outcome outcome) {
+    tracking.ended(
+        outcome.training().interrupted(),
+        RunDocuments.summary(
+            outcome.training(),
+            outcome.training().evaluation(),
+            outcome.test(),
+            outcome.peakMemoryBytes(),
+            outcome.utilization(),
+            outcome.modelFolder()));
+    return outcome;
   }
 
   /** Takes the memory that training needs beside activations, which get the rest. */

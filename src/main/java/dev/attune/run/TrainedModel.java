@@ -135,7 +135,7 @@ public final class TrainedModel implements AutoCloseable {
 
   private static void load(ModelFolder folder, Model model) {
     if (folder.isAdapter()) {
-      AdapterWeights.load(folder.path(), folder.adapter(), folder.base(), model);
+      AdapterWeights.load(folder.path(), folder.adapter(), folder.base(), model, false);
       return;
     }
     ModelWeights.Loaded loaded = ModelWeights.load(folder.base(), model, 0);

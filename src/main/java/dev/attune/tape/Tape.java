@@ -28,6 +28,8 @@ public final class Tape implements AutoCloseable {
   private int streams;
   private long flops;
   private HostMirror one; // null until it is asked for
+  private NumericsCheck numerics; // null: values are not looked at
+  private int layer = NumericsCheck.NO_LAYER;
 
   /**
    * @param arena where activations live; the tape owns it from here on
@@ -52,6 +54,10 @@ public final class Tape implements AutoCloseable {
   public void begin(boolean training) {
     this.training = training;
     nodes.clear();
+    layer = NumericsCheck.NO_LAYER;
+    if (numerics != null) {
+      numerics.begin();
+    }
     arena.reset();
     streams = 0;
     flops = 0;
@@ -172,6 +178,39 @@ public final class Tape implements AutoCloseable {
     this.checkpoints = use;
   }
 
+  /**
+   * Reads all that ops make in training passes, forward and backward: the first value that is not
+   * finite ends the pass with a {@link NonFiniteException} that names the op.
+   */
+  public void useNumericsCheck(boolean use) {
+    this.numerics = use ? new NumericsCheck(backend) : null;
+  }
+
+  /** Whether values are looked at: then an op's work must be done when its call returns. */
+  public boolean checksNumerics() {
+    return numerics != null;
+  }
+
+  /** Looks at a matrix that no op on the tape has made, where values are looked at. */
+  public void checkNumerics(String maker, String what, long address, long rows, long cols) {
+    if (numerics != null) {
+      numerics.check(maker, what, address, DType.F32, rows, cols);
+    }
+  }
+
+  /**
+   * Says which layer of the model the ops that follow belong to, for messages.
+   *
+   * @param body the layer
+   */
+  public <T> T inLayer(int number, Supplier<T> body) {
+    int outer = layer;
+    layer = number;
+    T made = body.get();
+    layer = outer;
+    return made;
+  }
+
   /** Whether blocks of this pass keep their inputs alone. */
   boolean keepsCheckpoints() {
     return training && checkpoints;
@@ -206,6 +245,9 @@ public final class Tape implements AutoCloseable {
 
   /** Records an op; in inference releases what it saved at once. */
   public Tensor record(Node node) {
+    if (numerics != null && training) {
+      numerics.forward(node, layer);
+    }
     if (recording()) {
       nodes.add(node);
     } else {
@@ -282,6 +324,7 @@ public final class Tape implements AutoCloseable {
     if (tensor.gradient() == 0) {
       tensor.setGradient(allocate(tensor.sizeBytes()));
     }
+    noteGradient(tensor);
     return tensor.gradient();
   }
 
@@ -297,12 +340,20 @@ public final class Tape implements AutoCloseable {
       to.setGradient(from.gradient());
     }
     from.setGradient(0);
+    noteGradient(to);
+  }
+
+  private void noteGradient(Tensor tensor) {
+    if (numerics != null) {
+      numerics.writes(tensor);
+    }
   }
 
   /** Makes a block that an op allocated and filled the gradient of a tensor that has none. */
   public void giveGradient(Tensor tensor, long address) {
     Check.state(tensor.gradient() == 0, "the target has a gradient already");
     tensor.setGradient(address);
+    noteGradient(tensor);
   }
 
   /**
@@ -329,6 +380,9 @@ public final class Tape implements AutoCloseable {
   public void backward() {
     Check.state(training, "backward needs a training pass");
     Check.state(!nodes.isEmpty(), "nothing is recorded: backward ran already, or no forward did");
+    if (numerics != null) {
+      numerics.loss();
+    }
     walk(nodes);
     nodes.clear();
   }
@@ -339,6 +393,9 @@ public final class Tape implements AutoCloseable {
       Tensor out = node.out();
       if (out.gradient() != 0) {
         node.backward(this);
+        if (numerics != null) {
+          numerics.backward(node);
+        }
       }
       node.release(this);
       discard(out);

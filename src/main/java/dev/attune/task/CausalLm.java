@@ -13,14 +13,15 @@ import dev.attune.data.Example;
 import dev.attune.data.Finding.Severity;
 import dev.attune.data.Findings;
 import dev.attune.data.LabelMap;
+import dev.attune.data.LengthFindings;
 import dev.attune.data.SplitSummary;
 import dev.attune.data.TokenLengths;
+import dev.attune.data.TokenLengths.Texts;
 import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -126,6 +127,11 @@ public final class CausalLm implements Task {
   }
 
   @Override
+  public String described() {
+    return name();
+  }
+
+  @Override
   public void examine(Findings found, Map<String, Integer> classCounts) {
     found.examples(
         Severity.FATAL,
@@ -192,24 +198,26 @@ public final class CausalLm implements Task {
             + "; give a larger "
             + Term.MAX_LENGTH
             + " or shorten the prompts";
-    if (Arrays.stream(tokens.supervised()).allMatch(n -> n == 0)) {
+    if (tokens.supervised().stream().allMatch(n -> n == 0)) {
       found.add(Severity.FATAL, "nothing_supervised", "no row has a token to learn" + cause);
       return;
     }
     found.rows(
         Severity.WARNING,
         "unsupervised_rows",
-        i -> tokens.supervised()[i] == 0,
+        i -> tokens.supervised().get(i) == 0,
         n -> many(n, "row is", "rows are") + " left out: no token to learn" + cause);
   }
 
-  private static void ends(Findings found, TokenLengths.Texts texts) {
+  private static void ends(Findings found, Texts texts) {
     boolean any = false;
     boolean spaces = false;
-    for (int i = 0; i < texts.ends().length; i++) {
-      any |= texts.ends()[i];
-      String prompt = found.data().get(i).prompt();
-      spaces |= texts.bordersInside()[i] && prompt != null && prompt.endsWith(" ");
+    for (int i = 0; i < texts.marks().size(); i++) {
+      any |= texts.has(i, Texts.ENDS);
+      if (!spaces && texts.has(i, Texts.BORDER_INSIDE)) {
+        String prompt = found.data().get(i).prompt();
+        spaces = prompt != null && prompt.endsWith(" ");
+      }
     }
     if (found.isTraining() && !any) {
       found.add(
@@ -218,6 +226,7 @@ public final class CausalLm implements Task {
           "no row teaches the model to stop: the model folder names no end-of-sequence token"
               + " (eos_token), or every end was cut. What it generates will run to the limit");
     }
+    LengthFindings.partBorders(found, texts);
     String advice =
         spaces
             ? "Prompts should not end in a space"
@@ -226,7 +235,7 @@ public final class CausalLm implements Task {
     found.rows(
         Severity.WARNING,
         "shared_token",
-        i -> texts.bordersInside()[i],
+        i -> texts.has(i, Texts.BORDER_INSIDE),
         n ->
             many(n, "row has", "rows have")
                 + " a token that begins in the prompt and ends in the completion: generation will"
@@ -245,7 +254,7 @@ public final class CausalLm implements Task {
     return String.format(
         Locale.ROOT,
         "%s; %,d of %s are learned (%.0f %%)",
-        many(summary.lengths().length, "sequence"),
+        many(summary.lengths().size(), "sequence"),
         summary.supervised(),
         many(summary.tokens(), "token"),
         100.0 * summary.supervised() / Math.max(1, summary.tokens()));
@@ -254,7 +263,7 @@ public final class CausalLm implements Task {
   @Override
   public void describe(SplitSummary summary, ObjectNode split) {
     split.put("supervised_tokens", summary.supervised());
-    split.put("sequences", summary.lengths().length);
+    split.put("sequences", summary.lengths().size());
   }
 
   private static final class Type implements TaskType {

@@ -3,6 +3,8 @@ package dev.attune.task;
 import static dev.attune.core.Count.many;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
@@ -25,6 +27,7 @@ import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.task.LabelWeights.Kind;
 import dev.attune.text.TextTokenizer;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -101,13 +104,16 @@ public final class Classification implements Task {
     return purpose == Purpose.PREDICTION
         ? new TextRows(tokenizer, maxLength, false, TargetLayout.NONE, TextRows.NONE)
         : new TextRows(
-            tokenizer,
-            maxLength,
-            false,
-            TargetLayout.LABEL,
-            (builder, tokens, dataset, example) ->
-                builder.add(
-                    tokens.ids(), tokens.typeIds(), labels.id(example.label(), dataset, example)));
+                tokenizer,
+                maxLength,
+                false,
+                TargetLayout.LABEL,
+                (builder, tokens, dataset, example) ->
+                    builder.add(
+                        tokens.ids(),
+                        tokens.typeIds(),
+                        labels.id(example.label(), dataset, example)))
+            .targets("classes " + labels.names());
   }
 
   @Override
@@ -189,6 +195,11 @@ public final class Classification implements Task {
     boolean isRight = example.label().equals(predicted.label());
     double loss = Logits.surprise(predicted.scores().get(example.label()));
     return new Judgement(example.label(), predicted.label(), isRight, loss, predicted.score());
+  }
+
+  @Override
+  public String described() {
+    return name() + ' ' + labels.names() + ' ' + weights.described();
   }
 
   @Override
@@ -294,8 +305,19 @@ public final class Classification implements Task {
 
     @Override
     public LabelMap labels(Dataset train) {
-      return LabelMap.of(
-          train.examples().stream().map(Example::label).filter(LabelMap::isPresent).toList());
+      List<String> names = new ArrayList<>();
+      train.foundOut("labels", () -> present(train)).forEach(name -> names.add(name.asText()));
+      return LabelMap.of(names);
+    }
+
+    private static ArrayNode present(Dataset train) {
+      ArrayNode names = JsonNodeFactory.instance.arrayNode();
+      train.examples().stream()
+          .map(Example::label)
+          .filter(LabelMap::isPresent)
+          .distinct()
+          .forEach(names::add);
+      return names;
     }
 
     @Override

@@ -15,8 +15,8 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
- * Pairs of labelled rows as SetFit samples them (Tunstall et al. 2022): those of one label are to
- * be alike, others not. A row with itself is a pair of one label too, as there.
+ * Pairs of labelled rows as SetFit samples them (Tunstall et al. 2022): those that share a label
+ * are to be alike, others not. A row with itself is a pair of one label too, as there.
  *
  * @param strategy how many pairs of each kind there are
  * @param iterations where above 0, as many pairs of each kind for each row, in place of that
@@ -93,16 +93,16 @@ record ContrastivePairs(Strategy strategy, int iterations) {
   }
 
   /**
-   * The pairs of rows with these labels, those that are alike and those that are not in turn.
+   * The pairs of rows, those that are alike and those that are not in turn.
    *
+   * @param count rows
    * @throws InputException if there are more than can be listed
    */
-  List<Pair> list(int[] labels) {
-    LabelledRows rows = new LabelledRows(labels);
+  List<Pair> list(RowPairs rows, int count) {
     long alike = rows.alike();
     long others = rows.others();
-    Iterator<Pair> alikeOnes = drawn(rows, true, wanted(alike, others, labels.length));
-    Iterator<Pair> otherOnes = drawn(rows, false, wanted(others, alike, labels.length));
+    Iterator<Pair> alikeOnes = drawn(rows, true, wanted(alike, others, count));
+    Iterator<Pair> otherOnes = drawn(rows, false, wanted(others, alike, count));
     List<Pair> pairs = new ArrayList<>();
     while (alikeOnes.hasNext() || otherOnes.hasNext()) {
       if (alikeOnes.hasNext()) {
@@ -139,7 +139,7 @@ record ContrastivePairs(Strategy strategy, int iterations) {
   }
 
   /** So many pairs of a kind in random order: each once, then the same again. */
-  private static Iterator<Pair> drawn(LabelledRows rows, boolean alike, int count) {
+  private static Iterator<Pair> drawn(RowPairs rows, boolean alike, int count) {
     long size = alike ? rows.alike() : rows.others();
     long[] numbers = new long[(int) Math.min(count, size)];
     long stream = RandomStream.CONTRASTIVE_PAIRS.of(alike ? 0 : 1);

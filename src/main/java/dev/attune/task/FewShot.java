@@ -10,7 +10,6 @@ import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.batch.TextRows;
 import dev.attune.core.InputException;
-import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Finding.Severity;
@@ -19,7 +18,6 @@ import dev.attune.data.LabelMap;
 import dev.attune.folder.FinishedModel;
 import dev.attune.folder.LinearHead;
 import dev.attune.folder.ModelFolder;
-import dev.attune.folder.SavedSettings;
 import dev.attune.folder.SentenceModules;
 import dev.attune.kernels.Backend;
 import dev.attune.metrics.Metrics;
@@ -34,26 +32,27 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.function.BiConsumer;
-import java.util.function.UnaryOperator;
 
 /**
- * One label per text, learned from few texts of each (SetFit, Tunstall et al. 2022): the model
- * learns vectors that are alike where labels are the same; a logistic regression on the vectors of
- * the training rows is the head. Vectors are unit vectors.
+ * One label per text, or any number, learned from few texts of each (SetFit, Tunstall et al. 2022):
+ * the model learns vectors that are alike where labels are the same; a logistic regression on the
+ * vectors of the training rows is the head, of any number of labels one for each. Vectors are unit
+ * vectors.
  */
-public final class FewShot implements Task {
-  /** Makes such tasks. */
-  public static final TaskType TYPE = new Type();
+public final class FewShot implements Task, Thresholded {
+  /** Makes such tasks of one label a text. */
+  public static final TaskType TYPE = new FewShotType(false);
 
-  /** scikit-learn's. */
-  private static final double C = 1;
+  /** Makes those of any number of labels. */
+  public static final TaskType MULTI_LABEL = new FewShotType(true);
 
-  private static final String PAIRS = "sampling_strategy";
-  private static final String HEAD_C = "head_c";
+  /** Where attune.json has the pairs, and the strength of the regression. */
+  static final String PAIRS = "sampling_strategy";
 
-  private final Classification classes;
+  static final String HEAD_C = "head_c";
+
+  private final FewShotLabels classes;
   private final LabelLoss loss;
   private final ContrastivePairs pairs;
   private final double c;
@@ -62,8 +61,8 @@ public final class FewShot implements Task {
   private final LinearHead head; // null until it is fitted
   private final boolean isOpened; // what a folder holds, not what is to be learned
 
-  private FewShot(
-      Classification classes,
+  FewShot(
+      FewShotLabels classes,
       LabelLoss loss,
       ContrastivePairs pairs,
       double c,
@@ -97,7 +96,7 @@ public final class FewShot implements Task {
               + ": config_sentence_transformers.json names a prompt for every text ('"
               + found.defaultPrompt()
               + "'), which "
-              + TYPE.name()
+              + name()
               + " does not put there; remove default_prompt_name");
     }
     LinearHead saved = isOpened ? LinearHead.read(path) : null;
@@ -110,7 +109,7 @@ public final class FewShot implements Task {
     return new FewShot(classes, loss, pairs, c, pooling, unit(found, pooling), saved, isOpened);
   }
 
-  private static SentenceModules unit(SentenceModules found, String pooling) {
+  static SentenceModules unit(SentenceModules found, String pooling) {
     return (pooling == null ? found : found.with(SentenceModules.poolingNamed(pooling)))
         .normalizing(true);
   }
@@ -151,7 +150,7 @@ public final class FewShot implements Task {
 
   @Override
   public TaskType type() {
-    return TYPE;
+    return hasOneLabel() ? TYPE : MULTI_LABEL;
   }
 
   /** The head stands on the vectors, outside the model. */
@@ -180,23 +179,18 @@ public final class FewShot implements Task {
   @Override
   public RowEncoder<?> encoder(TextTokenizer tokenizer, int maxLength, Purpose purpose) {
     if (purpose != Purpose.TRAINING) {
-      return classes.encoder(tokenizer, maxLength, purpose);
+      return classes.task().encoder(tokenizer, maxLength, purpose);
     }
     return pairs.areListed()
-        ? new PairRows(tokenizer, maxLength, labels(), pairs)
+        ? new PairRows(tokenizer, maxLength, classes::pairs, pairs)
         : new TextRows(
             tokenizer,
             maxLength,
             false,
             TargetLayout.numbers(labels().size()),
             (builder, tokens, dataset, example) ->
-                builder.add(tokens.ids(), tokens.typeIds(), oneHot(dataset, example)));
-  }
-
-  private float[] oneHot(Dataset dataset, Example example) {
-    float[] target = new float[labels().size()];
-    target[labels().id(example.label(), dataset, example)] = 1;
-    return target;
+                builder.add(
+                    tokens.ids(), tokens.typeIds(), classes.likeness(dataset, example)));
   }
 
   @Override
@@ -229,7 +223,7 @@ public final class FewShot implements Task {
 
   @Override
   public List<String> metricNames() {
-    return classes.metricNames();
+    return classes.task().metricNames();
   }
 
   @Override
@@ -240,27 +234,27 @@ public final class FewShot implements Task {
   @Override
   public Calibration fitting(EncodedDataset data) {
     float[][] vectors = new float[data.size()][];
-    int[] ids = new int[data.size()];
+    FewShotLabels.Gold gold = classes.gold(data.size());
     return new Calibration() {
       @Override
       public void add(Batch batch, ModelOutput output) {
         for (int b = 0; b < batch.sequences(); b++) {
           int row = batch.exampleIndex()[b];
           vectors[row] = UnitVectors.read(output, b);
-          ids[row] = batch.labels()[b];
+          gold.add(row, batch, b);
         }
       }
 
       @Override
       public Task calibrated() {
-        return with(LogisticRegression.fit(vectors, ids, labels().size(), c));
+        return with(gold.fit(vectors, c));
       }
     };
   }
 
   @Override
   public Measurement measurement(EncodedDataset data) {
-    Measurement measured = classes.measurement(data);
+    Measurement measured = classes.task().measurement(data);
     return new Measurement() {
       @Override
       public void add(Batch batch, ModelOutput output) {
@@ -277,24 +271,39 @@ public final class FewShot implements Task {
   @Override
   public Reading reading(
       Dataset dataset, EncodedDataset data, BiConsumer<Example, Prediction> sink) {
-    Reading reading = classes.reading(dataset, data, sink);
+    Reading reading = classes.task().reading(dataset, data, sink);
     return (batch, output) ->
         reading.add(batch, UnitVectors.scored(output, batch.sequences(), head));
   }
 
   @Override
   public String errorName() {
-    return classes.errorName();
+    return classes.task().errorName();
   }
 
   @Override
   public Judgement judged(Example example, Prediction prediction) {
-    return classes.judged(example, prediction);
+    return classes.task().judged(example, prediction);
   }
 
   @Override
   public boolean hasOneLabel() {
-    return true;
+    return classes.task().hasOneLabel();
+  }
+
+  /** Of one label a text there are none. */
+  @Override
+  public Map<String, Double> thresholds() {
+    return classes.task() instanceof Thresholded task ? task.thresholds() : Map.of();
+  }
+
+  @Override
+  public FewShot withThresholds(Double all, Map<String, Double> some) {
+    if (!(classes instanceof FewShotLabels.Several several)) {
+      throw new InputException("one label a text is given without thresholds");
+    }
+    FewShotLabels chosen = new FewShotLabels.Several(several.task().withThresholds(all, some));
+    return new FewShot(chosen, loss, pairs, c, pooling, modules, head, isOpened);
   }
 
   @Override
@@ -312,17 +321,17 @@ public final class FewShot implements Task {
 
   @Override
   public Object target(Example example) {
-    return classes.target(example);
+    return classes.task().target(example);
   }
 
   @Override
   public List<String> classes(Example example) {
-    return classes.classes(example);
+    return classes.task().classes(example);
   }
 
   @Override
   public void examine(Findings found, Map<String, Integer> classCounts) {
-    classes.examine(found, classCounts);
+    classes.task().examine(found, classCounts);
     if (!found.isTraining()) {
       return;
     }
@@ -339,146 +348,26 @@ public final class FewShot implements Task {
               + String.join(", ", absent)
               + ", and a logistic regression would never give it");
     }
+    List<String> everywhere =
+        classCounts.entrySet().stream()
+            .filter(entry -> entry.getValue() == found.data().size())
+            .map(entry -> '"' + entry.getKey() + '"')
+            .toList();
+    if (!hasOneLabel() && !everywhere.isEmpty()) {
+      found.add(
+          Severity.FATAL,
+          "class_of_all_rows",
+          "every row of the training set has "
+              + String.join(", ", everywhere)
+              + ", and a logistic regression would always give it; leave that label out");
+    }
     long lone = classCounts.values().stream().filter(count -> count == 1).count();
-    if (lone > 0) {
+    if (hasOneLabel() && lone > 0) {
       found.add(
           Severity.WARNING,
           "lone_rows",
           many((int) lone, "label has", "labels have")
               + " one row, which is like no other: its vector learns only from what it is not like");
-    }
-  }
-
-  private static final class Type implements TaskType {
-    /** Of listed pairs, as SetFit has them. */
-    private static final Map<Term, String> SETFIT =
-        Map.of(Term.EPOCHS, "1", Term.BATCH_SIZE, "16", Term.LEARNING_RATE, "2e-5");
-
-    /** Of all pairs of each batch: see benchmarks/LOG.md. */
-    private static final Map<Term, String> OURS =
-        Map.of(Term.EPOCHS, "10", Term.BATCH_SIZE, "32", Term.LEARNING_RATE, "5e-5");
-
-    @Override
-    public String name() {
-      return "few-shot";
-    }
-
-    @Override
-    public String peftType() {
-      return Embedding.TYPE.peftType();
-    }
-
-    @Override
-    public String pipeline() {
-      return Classification.TYPE.pipeline();
-    }
-
-    @Override
-    public String classSuffix() {
-      return Embedding.TYPE.classSuffix();
-    }
-
-    /** A folder without attune.json is a model that makes vectors: only we write such heads. */
-    @Override
-    public boolean isFor(String problem, int outputs) {
-      return false;
-    }
-
-    @Override
-    public boolean isKindOf(TaskType other) {
-      return other == this || other == Classification.TYPE;
-    }
-
-    @Override
-    public List<Term> options() {
-      return List.of(
-          Term.LABEL_NAMES,
-          Term.LOSS,
-          Term.LOSS_SCALE,
-          Term.POOLING,
-          Term.SAMPLING_STRATEGY,
-          Term.NUM_ITERATIONS,
-          Term.HEAD_C);
-    }
-
-    @Override
-    public Optional<String> usual(Term option, TaskOptions given) {
-      String strategy = given.get(Term.SAMPLING_STRATEGY);
-      boolean listed =
-          strategy != null && !strategy.equals(ContrastivePairs.Strategy.BATCH.option());
-      return Optional.ofNullable((listed ? SETFIT : OURS).get(option));
-    }
-
-    /** The head is fitted, not trained with the model. */
-    @Override
-    public boolean hasOwnHead() {
-      return false;
-    }
-
-    @Override
-    public String stratum(Example example) {
-      return example.label();
-    }
-
-    @Override
-    public UnaryOperator<Dataset> preparation(Dataset train, List<String> known) {
-      return Classification.TYPE.preparation(train, known);
-    }
-
-    @Override
-    public LabelMap labels(Dataset train) {
-      return Classification.TYPE.labels(train);
-    }
-
-    @Override
-    public void check(TaskOptions options) {
-      LabelLoss.of(options);
-      ContrastivePairs.of(options);
-      inverseRegularization(options);
-      unit(SentenceModules.plain(), options.get(Term.POOLING));
-    }
-
-    private static double inverseRegularization(TaskOptions options) {
-      double c = options.number(Term.HEAD_C, C);
-      if (!(c > 0)) {
-        throw new InputException(Term.HEAD_C + " is " + c + "; it must be above 0");
-      }
-      return c;
-    }
-
-    @Override
-    public Task create(LabelMap labels, Dataset train, TaskOptions options) {
-      String pooling = options.get(Term.POOLING);
-      return new FewShot(
-          new Classification(labels),
-          LabelLoss.of(options),
-          ContrastivePairs.of(options),
-          inverseRegularization(options),
-          pooling,
-          unit(SentenceModules.plain(), pooling),
-          null,
-          false);
-    }
-
-    @Override
-    public Task open(LabelMap labels, JsonNode settings, TaskOptions options) {
-      TaskOptions saved =
-          option ->
-              switch (option) {
-                case LOSS -> settings.path("loss").path("name").asText(null);
-                case LOSS_SCALE -> settings.path("loss").path("scale").asText(null);
-                case SAMPLING_STRATEGY -> settings.path(PAIRS).asText(null);
-                default -> null;
-              };
-      return new FewShot(
-          new Classification(labels),
-          LabelLoss.of(saved),
-          ContrastivePairs.of(saved),
-          new SavedSettings(settings).number(HEAD_C, C),
-          null,
-          unit(SentenceModules.plain(), null),
-          null,
-          true);
     }
   }
 }

@@ -115,22 +115,29 @@ final class LabelFindings {
    * @return whether training on them would mean nothing
    */
   boolean areOther() {
-    List<Example> labelled =
-        found.data().examples().stream().filter(e -> LabelMap.isPresent(e.label())).toList();
+    long rows = found.data().examples().stream().filter(LabelFindings::isLabelled).count();
     List<String> names = present().map(Map.Entry::getKey).toList();
-    return areSwapped(labelled, names)
-        || areMeasures(labelled, names)
-        || areUnique(labelled, names);
+    return areSwapped(rows, names) || areMeasures(rows, names) || areUnique(rows, names);
   }
 
-  private boolean areSwapped(List<Example> labelled, List<String> names) {
-    double label = mean(labelled, Example::label);
-    double text = mean(labelled, Example::text);
-    long texts = labelled.stream().map(Example::text).distinct().count();
+  private static boolean isLabelled(Example example) {
+    return LabelMap.isPresent(example.label());
+  }
+
+  /** The rows that have a label, which may be more than memory holds. */
+  private Stream<Example> labelled() {
+    return found.data().examples().stream().filter(LabelFindings::isLabelled);
+  }
+
+  private boolean areSwapped(long rows, List<String> names) {
+    double label = mean(Example::label);
+    double text = mean(Example::text);
+    if (label <= text) {
+      return false; // almost always: no text is held then
+    }
+    long texts = labelled().map(Example::text).distinct().limit(names.size()).count();
     boolean isMany = names.size() >= MANY_CLASSES;
-    if (!(label > text
-        && names.size() > texts
-        && (isMany || areClearlySwapped(labelled, names.size(), texts)))) {
+    if (!(names.size() > texts && (isMany || areClearlySwapped(rows, names.size(), texts)))) {
       return false;
     }
     String option = found.data().reading().exchanged();
@@ -150,20 +157,20 @@ final class LabelFindings {
   }
 
   /** In a file of few rows: labels that are sentences, each its own, of texts that are one word. */
-  private static boolean areClearlySwapped(List<Example> labelled, int labels, long texts) {
-    return labelled.size() >= CLEAR_ROWS
-        && labels == labelled.size()
+  private boolean areClearlySwapped(long rows, int labels, long texts) {
+    return rows >= CLEAR_ROWS
+        && labels == rows
         && 2 * texts <= labels
-        && labelled.stream().allMatch(e -> e.text() != null && words(e.text()) == 1)
-        && labelled.stream().mapToInt(e -> words(e.label())).average().orElse(0) >= CLEAR_WORDS;
+        && labelled().allMatch(e -> e.text() != null && words(e.text()) == 1)
+        && labelled().mapToInt(e -> words(e.label())).average().orElse(0) >= CLEAR_WORDS;
   }
 
   private static int words(String text) {
     return text.strip().split("\\s+").length;
   }
 
-  private static double mean(List<Example> examples, Function<Example, String> part) {
-    return examples.stream()
+  private double mean(Function<Example, String> part) {
+    return labelled()
         .map(part)
         .filter(Objects::nonNull)
         .mapToInt(String::length)
@@ -172,7 +179,7 @@ final class LabelFindings {
   }
 
   /** Numbers that are no classes: a score, a price. */
-  private boolean areMeasures(List<Example> labelled, List<String> names) {
+  private boolean areMeasures(long rows, List<String> names) {
     List<String> points = names.stream().map(name -> name.replace(',', '.')).toList();
     boolean measures =
         points.stream().allMatch(name -> Numbers.parse(name) != null)
@@ -189,13 +196,13 @@ final class LabelFindings {
                     + " nothing to do with each other. To learn numbers give ",
                 names.size(),
                 quoted(names.subList(0, 3)),
-                labelled.size())
+                rows)
             + Term.TASK.of("regression"));
     return true;
   }
 
-  private boolean areUnique(List<Example> labelled, List<String> names) {
-    if (names.size() < MANY_CLASSES || names.size() < NEARLY_ALL * labelled.size()) {
+  private boolean areUnique(long rows, List<String> names) {
+    if (names.size() < MANY_CLASSES || names.size() < NEARLY_ALL * rows) {
       return false;
     }
     boolean numbers = names.stream().allMatch(name -> Numbers.parse(name) != null);
@@ -205,7 +212,7 @@ final class LabelFindings {
         String.format(
                 "%d rows have %d different labels (%s …): an identifier or a text of its own rather than"
                     + " a class. ",
-                labelled.size(), names.size(), quoted(names.subList(0, 3)))
+                rows, names.size(), quoted(names.subList(0, 3)))
             + (numbers
                 ? "To learn numbers give " + Term.TASK.of("regression") + "; else name"
                 : "Name")

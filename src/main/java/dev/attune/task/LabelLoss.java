@@ -101,7 +101,8 @@ final class LabelLoss {
     }
   }
 
-  private boolean isRanking() {
+  /** Whether only the order of how alike pairs are to be counts. */
+  boolean isRanking() {
     return kind == EmbeddingLoss.Kind.COSENT;
   }
 

@@ -54,6 +54,11 @@ record LabelWeights(float[] values) {
     return values.length == 0;
   }
 
+  /** The values, as a text. */
+  String described() {
+    return Arrays.toString(values);
+  }
+
   /**
    * @param option null; {@code auto}: texts without the label over texts with it; {@code balanced}:
    *     as scikit-learn does it, all targets over K times those of the class; or {@code

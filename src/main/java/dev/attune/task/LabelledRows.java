@@ -6,7 +6,7 @@ import java.util.Arrays;
  * All pairs of labelled rows, of which none is held: those of one label, among them a row with
  * itself, and those of two, each kind numbered from 0 by the first row, then the second.
  */
-final class LabelledRows {
+final class LabelledRows implements RowPairs {
   private final int[] labels;
   private final int[][] ofLabel; // rows of each label, in order
   private final int[] place; // of a row among those of its label
@@ -35,18 +35,18 @@ final class LabelledRows {
     }
   }
 
-  /** How many pairs are of one label. */
-  long alike() {
+  @Override
+  public long alike() {
     return alikeBefore[labels.length];
   }
 
-  /** How many are of two. */
-  long others() {
+  @Override
+  public long others() {
     return othersBefore[labels.length];
   }
 
-  /** The two rows of a pair of a kind by its number. */
-  int[] pair(boolean alike, long number) {
+  @Override
+  public int[] pair(boolean alike, long number) {
     long[] before = alike ? alikeBefore : othersBefore;
     int first = firstRow(before, number);
     int rest = (int) (number - before[first]);

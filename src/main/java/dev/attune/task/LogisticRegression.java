@@ -3,6 +3,7 @@ package dev.attune.task;
 import dev.attune.core.Check;
 import dev.attune.folder.LinearHead;
 import java.util.Arrays;
+import java.util.List;
 import org.hipparchus.linear.ArrayRealVector;
 import org.hipparchus.linear.ConjugateGradient;
 import org.hipparchus.linear.RealLinearOperator;
@@ -51,17 +52,44 @@ final class LogisticRegression {
   static LinearHead fit(float[][] vectors, int[] labels, int classes, double c) {
     Check.argument(classes > 1 && c > 0, "%d classes, c %s", classes, c);
     LogisticRegression problem = new LogisticRegression(vectors, labels, classes, c);
-    double[] point = new double[problem.rows * (problem.width + 1)];
-    double[] gradient = problem.gradient(point);
+    return problem.head(problem.solve(), classes);
+  }
+
+  /**
+   * Fits one of two classes for each label, as {@code OneVsRestClassifier} does: the logit of each
+   * is that of having the label.
+   *
+   * @param gold which labels a row has (N,K); some have each and some have not
+   */
+  static LinearHead fitEach(float[][] vectors, List<boolean[]> gold, int K, double c) {
+    int C = vectors[0].length;
+    float[] weight = new float[K * C];
+    float[] bias = new float[K];
+    for (int k = 0; k < K; k++) {
+      int label = k;
+      int[] has = gold.stream().mapToInt(row -> row[label] ? 1 : 0).toArray();
+      double[] point = new LogisticRegression(vectors, has, 2, c).solve();
+      for (int i = 0; i < C; i++) {
+        weight[k * C + i] = (float) point[i];
+      }
+      bias[k] = (float) point[C];
+    }
+    return new LinearHead(weight, bias);
+  }
+
+  /** Where the loss is least: weights (rows, width), then intercepts (rows). */
+  private double[] solve() {
+    double[] point = new double[rows * (width + 1)];
+    double[] gradient = gradient(point);
     for (int i = 0; i < MAX_STEPS && largest(gradient) > TOLERANCE; i++) {
-      double[] next = problem.step(point, gradient);
+      double[] next = step(point, gradient);
       if (next == null) {
         break; // rounding hides the way down
       }
       point = next;
-      gradient = problem.gradient(point);
+      gradient = gradient(point);
     }
-    return problem.head(point, classes);
+    return point;
   }
 
   /** One of Newton's steps, or as much of it as leads down; null: none of it does. */

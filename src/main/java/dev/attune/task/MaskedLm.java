@@ -16,6 +16,7 @@ import dev.attune.data.Example;
 import dev.attune.data.Finding.Severity;
 import dev.attune.data.Findings;
 import dev.attune.data.LabelMap;
+import dev.attune.data.LengthFindings;
 import dev.attune.data.SplitSummary;
 import dev.attune.data.TokenLengths;
 import dev.attune.folder.ModelFolder;
@@ -228,6 +229,11 @@ public final class MaskedLm implements Task {
   }
 
   @Override
+  public String described() {
+    return name();
+  }
+
+  @Override
   public void examine(Findings found, Map<String, Integer> classCounts) {
     found.examples(
         Severity.FATAL,
@@ -249,8 +255,11 @@ public final class MaskedLm implements Task {
     found.rows(
         Severity.WARNING,
         "unsupervised_rows",
-        i -> tokens.supervised()[i] == 0,
+        i -> tokens.supervised().get(i) == 0,
         n -> many(n, "row is", "rows are") + " left out: no token that could be masked");
+    if (tokens.texts() != null) {
+      LengthFindings.partBorders(found, tokens.texts());
+    }
   }
 
   @Override
@@ -263,7 +272,7 @@ public final class MaskedLm implements Task {
     return String.format(
         Locale.ROOT,
         "%,d sequences; %,d of %,d tokens may be masked",
-        summary.lengths().length,
+        summary.lengths().size(),
         summary.supervised(),
         summary.tokens());
   }
@@ -271,7 +280,7 @@ public final class MaskedLm implements Task {
   @Override
   public void describe(SplitSummary summary, ObjectNode split) {
     split.put("maskable_tokens", summary.supervised());
-    split.put("sequences", summary.lengths().length);
+    split.put("sequences", summary.lengths().size());
   }
 
   private static final class Type implements TaskType {

@@ -10,11 +10,11 @@ import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.TokenLengths;
+import dev.attune.data.mapped.Storage;
 import dev.attune.text.Encoding;
 import dev.attune.text.TextTokenizer;
 import java.util.Arrays;
 import java.util.BitSet;
-import java.util.List;
 import java.util.function.Function;
 
 /**
@@ -23,6 +23,9 @@ import java.util.function.Function;
  * is lost. Special tokens are never masked, wherever they stand.
  */
 final class MaskedTexts implements RowEncoder<MaskedTexts.Row> {
+  /** Characters on each side of the border of a part by which it is checked. */
+  private static final int BORDER = 512;
+
   /**
    * One text.
    *
@@ -30,9 +33,52 @@ final class MaskedTexts implements RowEncoder<MaskedTexts.Row> {
    * @param typeIds (T), or null
    * @param begin the first token of the text, behind special tokens
    * @param end the token behind its last one
-   * @param inner tokens that belong to the word of the one before
+   * @param inner tokens that belong to the word of the one before; null where nobody asks
+   * @param marks see {@link TokenLengths.Texts}
+   * @param continues whether it goes on with the text of the row before
+   * @param more whether the next row goes on with this one's
    */
-  record Row(int[] ids, int[] typeIds, int begin, int end, BitSet inner) {}
+  record Row(
+      int[] ids,
+      int[] typeIds,
+      int begin,
+      int end,
+      BitSet inner,
+      int marks,
+      boolean continues,
+      boolean more) {
+    /** The same row as a part of a text. */
+    Row part(int mark, boolean goesOn, boolean hasMore) {
+      return new Row(ids, typeIds, begin, end, inner, mark, goesOn, hasMore);
+    }
+
+    /** The same row with tokens of the part before in front of its own. */
+    Row after(int[] held, BitSet heldInner) {
+      BitSet all = inner == null ? null : new BitSet();
+      if (inner != null) {
+        heldInner.stream().forEach(t -> all.set(begin + t));
+        inner.stream().forEach(t -> all.set(held.length + t));
+      }
+      int[] zeros = new int[held.length];
+      return new Row(
+          inserted(ids, begin, held),
+          typeIds == null ? null : inserted(typeIds, begin, zeros),
+          begin,
+          end + held.length,
+          all,
+          marks,
+          continues,
+          more);
+    }
+
+    private static int[] inserted(int[] values, int at, int[] more) {
+      int[] out = new int[values.length + more.length];
+      System.arraycopy(values, 0, out, 0, at);
+      System.arraycopy(more, 0, out, at, more.length);
+      System.arraycopy(values, at, out, at + more.length, values.length - at);
+      return out;
+    }
+  }
 
   private final TextTokenizer tokenizer;
   private final int maxLength;
@@ -83,63 +129,108 @@ final class MaskedTexts implements RowEncoder<MaskedTexts.Row> {
       }
     }
     int[] typeIds = tokenizer.usesTypeIds() ? whole.typeIds() : null;
-    return new Row(whole.ids(), typeIds, begin, end, inner);
+    return new Row(whole.ids(), typeIds, begin, end, inner, 0, false, false);
+  }
+
+  @Override
+  public Row encodeAt(Dataset dataset, int index) {
+    Row row = encode(dataset, dataset.get(index));
+    boolean continues = dataset.continues(index);
+    boolean more = index + 1 < dataset.size() && dataset.continues(index + 1);
+    boolean isExact =
+        !continues
+            || tokenizer.partsAt(
+                end(dataset.get(index - 1).text()), begin(dataset.get(index).text()));
+    return row.part(isExact ? 0 : TokenLengths.Texts.PART_BORDER, continues, more);
+  }
+
+  private static String end(String text) {
+    int from = Math.max(0, text.length() - BORDER);
+    return text.substring(
+        from < text.length() && Character.isLowSurrogate(text.charAt(from)) ? from + 1 : from);
+  }
+
+  private static String begin(String text) {
+    int to = Math.min(text.length(), BORDER);
+    return text.substring(
+        0, to > 0 && Character.isHighSurrogate(text.charAt(to - 1)) ? to - 1 : to);
   }
 
   private boolean maskable(int id) {
     return !special.get(id);
   }
 
-  /** Cuts the texts into sequences; one without a token that may be masked is left out. */
   @Override
-  public EncodedDataset pack(Dataset dataset, List<Row> rows) {
+  public Packing<Row> packing(Dataset dataset, Storage storage) {
     EncodedDataset.Builder builder =
-        EncodedDataset.builder(TargetLayout.LEARNED_ROWS, tokenizer.usesTypeIds());
-    int[] lengths = new int[rows.size()];
-    int[] dropped = new int[rows.size()];
-    int[] supervised = new int[rows.size()];
-    int[] sources = new int[rows.size()];
-    BitSet inner = wholeWords ? new BitSet() : null;
-    int count = 0;
-    int tokens = 0;
-    for (int i = 0; i < rows.size(); i++) {
-      Row row = rows.set(i, null);
+        EncodedDataset.builder(TargetLayout.LEARNED_ROWS, tokenizer.usesTypeIds(), storage);
+    return new Sequences(dataset, builder);
+  }
+
+  /** Cuts the texts into sequences; one without a token that may be masked is left out. */
+  private final class Sequences implements Packing<Row> {
+    private final Dataset dataset;
+    private final EncodedDataset.Builder builder;
+    private final BitSet inner = wholeWords ? new BitSet() : null; // of all tokens
+    private int index; // of the row
+    private int count; // sequences
+    private int tokens;
+    private int[] held = new int[0]; // tokens of a text that goes on
+    private BitSet heldInner = new BitSet();
+
+    Sequences(Dataset dataset, EncodedDataset.Builder builder) {
+      this.dataset = dataset;
+      this.builder = builder;
+    }
+
+    @Override
+    public void add(Row given) {
+      Row row = given.continues() ? given.after(held, heldInner) : given;
       int room = maxLength - (row.ids().length - (row.end() - row.begin()));
-      for (int from = row.begin(); from < row.end(); from += room) {
+      int length = 0;
+      int dropped = 0;
+      int supervised = 0;
+      int from = row.begin();
+      for (; from < row.end() && !(row.more() && from + room > row.end()); from += room) {
         int to = Math.min(row.end(), from + room);
         int[] ids = AnswerWindows.part(row.ids(), row.begin(), from, to, row.end());
         int[] labels = labels(ids, row.begin(), row.begin() + to - from);
         int targets = (int) Arrays.stream(labels).filter(l -> l != EncodedDataset.IGNORED).count();
         if (targets == 0) {
-          dropped[i] += to - from;
+          dropped += to - from;
           continue;
         }
         int[] typeIds =
             row.typeIds() == null
                 ? null
                 : AnswerWindows.part(row.typeIds(), row.begin(), from, to, row.end());
-        builder.add(ids, typeIds, labels);
+        builder.add(ids, typeIds, labels).source(index);
         for (int t = from + 1; wholeWords && t < to; t++) {
           inner.set(tokens + row.begin() + t - from, row.inner().get(t));
         }
         tokens += ids.length;
-        lengths[i] += ids.length;
-        supervised[i] += targets;
-        if (count == sources.length) {
-          sources = Arrays.copyOf(sources, 2 * count);
-        }
-        sources[count++] = i;
+        length += ids.length;
+        supervised += targets;
+        count++;
       }
+      hold(row, Math.min(from, row.end()));
+      builder.row(length, dropped, supervised, row.marks());
+      index++;
     }
-    if (count == 0 && !rows.isEmpty()) {
-      throw new InputException(dataset.source() + ": no text has a token that could be masked");
+
+    /** Keeps what the next sequence begins with. */
+    private void hold(Row row, int from) {
+      held = Arrays.copyOfRange(row.ids(), row.more() ? from : row.end(), row.end());
+      heldInner = row.inner() == null ? new BitSet() : row.inner().get(from, row.end());
     }
-    return builder
-        .rows(
-            Arrays.copyOf(sources, count),
-            new TokenLengths(lengths, dropped, supervised, builder.lengths(), null))
-        .masking(masking.apply(inner))
-        .build();
+
+    @Override
+    public EncodedDataset done() {
+      if (count == 0 && index > 0) {
+        throw new InputException(dataset.source() + ": no text has a token that could be masked");
+      }
+      return builder.masking(masking.apply(inner)).build();
+    }
   }
 
   /** The tokens of a text that may be masked, of those {@code begin .. end-1} of a sequence. */

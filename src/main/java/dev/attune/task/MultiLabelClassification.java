@@ -43,7 +43,7 @@ import java.util.function.BiConsumer;
  * with {@code problem_type} {@code multi_label_classification}. Labels are a list of the file,
  * {@code a|b} in one field (an empty field: none), or columns of 0 and 1.
  */
-public final class MultiLabelClassification implements Task {
+public final class MultiLabelClassification implements Task, Thresholded {
   /** Makes such tasks. */
   public static final TaskType TYPE = new Type();
 
@@ -103,17 +103,12 @@ public final class MultiLabelClassification implements Task {
   }
 
   /** The same by name; not modifiable. */
+  @Override
   public Map<String, Double> thresholds() {
     return Collections.unmodifiableMap(byName(thresholds));
   }
 
-  /**
-   * The task with other thresholds, from 0 to 1.
-   *
-   * @param all of the labels that {@code some} does not name; null: as they are
-   * @param some of labels by name
-   * @throws InputException if one is out of range, or of no label
-   */
+  @Override
   public MultiLabelClassification withThresholds(Double all, Map<String, Double> some) {
     double[] chosen = thresholds.clone();
     if (all != null) {
@@ -195,16 +190,17 @@ public final class MultiLabelClassification implements Task {
     return purpose == Purpose.PREDICTION
         ? new TextRows(tokenizer, maxLength, false, TargetLayout.NONE, TextRows.NONE)
         : new TextRows(
-            tokenizer,
-            maxLength,
-            false,
-            TargetLayout.numbers(labels.size()),
-            (builder, tokens, dataset, example) ->
-                builder.add(tokens.ids(), tokens.typeIds(), targets(dataset, example)));
+                tokenizer,
+                maxLength,
+                false,
+                TargetLayout.numbers(labels.size()),
+                (builder, tokens, dataset, example) ->
+                    builder.add(tokens.ids(), tokens.typeIds(), targets(dataset, example)))
+            .targets("several of " + labels.names());
   }
 
   /** 1 for each label that the example has (K). */
-  private float[] targets(Dataset dataset, Example example) {
+  float[] targets(Dataset dataset, Example example) {
     Set<String> names = labels(example);
     if (names == null) {
       throw new InputException(
@@ -253,7 +249,7 @@ public final class MultiLabelClassification implements Task {
     };
   }
 
-  private static boolean[] gold(Batch batch, int sequence, int K) {
+  static boolean[] gold(Batch batch, int sequence, int K) {
     boolean[] gold = new boolean[K];
     for (int k = 0; k < K; k++) {
       gold[k] = batch.targets()[sequence * K + k] >= 0.5f;

@@ -1,5 +1,9 @@
 package dev.attune.task;
 
+import static dev.attune.data.TokenLengths.Texts.BORDER_INSIDE;
+import static dev.attune.data.TokenLengths.Texts.ENDS;
+import static dev.attune.data.TokenLengths.Texts.PART_BORDER;
+
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
@@ -9,9 +13,11 @@ import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.TokenLengths;
+import dev.attune.data.mapped.Storage;
 import dev.attune.text.ChatMessage;
 import dev.attune.text.ChatTemplate;
 import dev.attune.text.Encoding;
+import dev.attune.text.TextPart;
 import dev.attune.text.TextTokenizer;
 import java.util.Arrays;
 import java.util.List;
@@ -19,6 +25,9 @@ import java.util.OptionalInt;
 
 /** Texts, prompts and conversations to token ids, and which of them are learned. */
 final class NextTokens implements RowEncoder<NextTokens.Row> {
+  /** Characters of the part before by which the border of a part is checked. */
+  private static final int TAIL = 512;
+
   /**
    * One row of the file.
    *
@@ -26,17 +35,27 @@ final class NextTokens implements RowEncoder<NextTokens.Row> {
    * @param supervised which tokens are learned (T); null: all
    * @param inBlocks whether it is cut into sequences rather than cut off
    * @param ends whether it ends in the end of sequence, which is learned
-   * @param borderInside whether a token is partly given and partly learned
+   * @param marks see {@link TokenLengths.Texts}; without the end
+   * @param continues whether it goes on with the text of the row before
+   * @param more whether the next row goes on with this one's
    */
   record Row(
-      int[] ids, boolean[] supervised, boolean inBlocks, boolean ends, boolean borderInside) {
-    /** Which tokens are learned, of those from {@code first} on. */
-    boolean[] learnedFrom(int first) {
-      boolean[] learned = new boolean[ids.length];
-      for (int t = first; t < ids.length; t++) {
-        learned[t] = learns(t);
-      }
-      return learned;
+      int[] ids,
+      boolean[] supervised,
+      boolean inBlocks,
+      boolean ends,
+      int marks,
+      boolean continues,
+      boolean more) {
+    /** A text of its own. */
+    Row(int[] ids, boolean[] supervised, boolean inBlocks, boolean ends, boolean borderInside) {
+      this(ids, supervised, inBlocks, ends, borderInside ? BORDER_INSIDE : 0, false, false);
+    }
+
+    /** The same row as a part of a text. */
+    Row part(boolean isExact, boolean goesOn, boolean hasMore) {
+      int mark = isExact ? 0 : PART_BORDER;
+      return new Row(ids, supervised, inBlocks, ends, mark, goesOn, hasMore);
     }
 
     boolean learns(int token) {
@@ -78,6 +97,30 @@ final class NextTokens implements RowEncoder<NextTokens.Row> {
       return completion(dataset, example);
     }
     return conversation(dataset, example);
+  }
+
+  /** A part of a text is encoded with the end of the one before, by which borders are checked. */
+  @Override
+  public Row encodeAt(Dataset dataset, int index) {
+    Example example = dataset.get(index);
+    boolean continues = dataset.continues(index);
+    boolean more = index + 1 < dataset.size() && dataset.continues(index + 1);
+    if (!continues && !more) {
+      return encode(dataset, example);
+    }
+    String before = continues ? tail(dataset.get(index - 1).text()) : "";
+    TextPart part = tokenizer.encodePart(before, example.text(), !more);
+    Row row = more ? new Row(part.ids(), null, true, false, false) : row(part.ids(), 0, true);
+    return row.part(part.isExact(), continues, more);
+  }
+
+  /** The last lines of a text, whole ones where they are short enough. */
+  private static String tail(String text) {
+    int from = Math.max(0, text.length() - TAIL);
+    int line = text.indexOf('\n', from);
+    boolean isWhole = line >= 0 && line + 1 < text.length();
+    int begin = from == 0 ? 0 : isWhole ? line + 1 : from;
+    return text.substring(Character.isLowSurrogate(text.charAt(begin)) ? begin + 1 : begin);
   }
 
   private synchronized ChatTemplate chat() {
@@ -185,25 +228,50 @@ final class NextTokens implements RowEncoder<NextTokens.Row> {
     return new Row(ids, supervised, inBlocks, end.isPresent(), false);
   }
 
-  /** Cuts the rows into sequences and counts what that costs. */
   @Override
-  public EncodedDataset pack(Dataset dataset, List<Row> rows) {
-    EncodedDataset.Builder builder = EncodedDataset.builder(TargetLayout.LEARNED_ROWS, false);
-    int[] lengths = new int[rows.size()];
-    int[] dropped = new int[rows.size()];
-    int[] supervised = new int[rows.size()];
-    boolean[] ends = new boolean[rows.size()];
-    boolean[] borders = new boolean[rows.size()];
-    int[] sequences = new int[rows.size()];
-    int[] sources = new int[rows.size()];
-    int count = 0;
-    for (int i = 0; i < rows.size(); i++) {
-      Row row = rows.set(i, null);
-      int all = row.ids().length;
+  public TargetLayout layout() {
+    return TargetLayout.LEARNED_ROWS;
+  }
+
+  @Override
+  public String described() {
+    return "next tokens " + maxLength + ' ' + stride + ' ' + trainOnPrompt + ' ' + end;
+  }
+
+  @Override
+  public Packing<Row> packing(Dataset dataset, Storage storage) {
+    return new Sequences(EncodedDataset.builder(TargetLayout.LEARNED_ROWS, false, storage));
+  }
+
+  /** Cuts the rows into sequences and counts what that costs. */
+  private final class Sequences implements Packing<Row> {
+    private final EncodedDataset.Builder builder;
+    private int index; // of the row
+    private int[] held = new int[0]; // tokens of a text that goes on
+    private int from; // where its next sequence begins among them
+    private int end; // of the sequence before
+    private int lost; // tokens of the text that are in no sequence yet
+
+    Sequences(EncodedDataset.Builder builder) {
+      this.builder = builder;
+    }
+
+    @Override
+    public void add(Row row) {
+      if (!row.continues()) {
+        held = new int[0];
+        from = 0;
+        end = 0;
+        lost = 0;
+      }
+      int[] ids = joined(row.ids());
+      int all = ids.length;
       int kept = row.inBlocks() ? all : Math.min(all, maxLength);
-      borders[i] = row.borderInside();
-      int end = 0; // of the sequence before
-      for (int from = 0; end < kept; from += row.inBlocks() ? stride : maxLength) {
+      lost += row.ids().length;
+      int lengths = 0;
+      int supervised = 0;
+      boolean ends = false;
+      while (end < kept && !(row.more() && from + maxLength > kept)) {
         int length = Math.min(maxLength, kept - from);
         int targets = 0;
         // What the sequence before has counted is context here.
@@ -212,31 +280,52 @@ final class NextTokens implements RowEncoder<NextTokens.Row> {
         }
         int fresh = from + length - end;
         if (targets > 0) {
-          boolean[] learned = end > from ? row.learnedFrom(end) : row.supervised();
-          builder.addNextTokens(row.ids(), learned, from, length);
-          if (count == sequences.length) {
-            sequences = Arrays.copyOf(sequences, 2 * count);
-            sources = Arrays.copyOf(sources, 2 * count);
-          }
-          sequences[count] = length;
-          sources[count++] = i;
-          lengths[i] += fresh;
-          supervised[i] += targets;
-          ends[i] = row.ends() && from + length == all;
+          builder.addNextTokens(
+              ids, end > from ? learned(row, all) : row.supervised(), from, length);
+          builder.source(index);
+          lengths += fresh;
+          lost -= fresh;
+          supervised += targets;
+          ends = row.ends() && from + length == all;
         }
         end = from + length;
+        from += row.inBlocks() ? stride : maxLength;
       }
-      dropped[i] = all - lengths[i];
+      hold(ids, row.more());
+      builder.row(lengths, row.more() ? 0 : lost, supervised, row.marks() | (ends ? ENDS : 0));
+      index++;
     }
-    return builder
-        .rows(
-            Arrays.copyOf(sources, count),
-            new TokenLengths(
-                lengths,
-                dropped,
-                supervised,
-                Arrays.copyOf(sequences, count),
-                new TokenLengths.Texts(ends, borders)))
-        .build();
+
+    private int[] joined(int[] ids) {
+      if (held.length == 0) {
+        return ids;
+      }
+      int[] joined = Arrays.copyOf(held, held.length + ids.length);
+      System.arraycopy(ids, 0, joined, held.length, ids.length);
+      return joined;
+    }
+
+    /** Keeps what the next sequence begins with. */
+    private void hold(int[] ids, boolean more) {
+      if (more) {
+        held = Arrays.copyOfRange(ids, Math.min(from, ids.length), ids.length);
+        end -= from;
+        from = 0;
+      }
+    }
+
+    /** Which tokens are learned, of those that no sequence has counted. */
+    private boolean[] learned(Row row, int all) {
+      boolean[] learned = new boolean[all];
+      for (int t = end; t < all; t++) {
+        learned[t] = row.learns(t);
+      }
+      return learned;
+    }
+
+    @Override
+    public EncodedDataset done() {
+      return builder.build();
+    }
   }
 }

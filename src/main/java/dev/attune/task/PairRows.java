@@ -8,26 +8,31 @@ import dev.attune.core.Check;
 import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
-import dev.attune.data.LabelMap;
 import dev.attune.data.TokenLengths;
 import dev.attune.text.TextTokenizer;
 import dev.attune.text.TokenIds;
 import java.util.List;
+import java.util.function.Function;
 
-/** Labelled rows to pairs of sequences with 1 where the labels are the same, else 0. */
+/** Labelled rows to pairs of sequences with 1 where they are to be alike, else 0. */
 final class PairRows implements RowEncoder<TokenIds> {
   /** Tokens of a dataset. */
   private static final int MOST_TOKENS = Integer.MAX_VALUE - 8;
 
   private final TextRows texts;
   private final boolean usesTypeIds;
-  private final LabelMap labels;
+  private final Function<Dataset, RowPairs> labels;
   private final ContrastivePairs pairs;
 
   /**
    * @param maxLength tokens of a text at most, special tokens included
+   * @param labels which rows of a dataset are alike
    */
-  PairRows(TextTokenizer tokenizer, int maxLength, LabelMap labels, ContrastivePairs pairs) {
+  PairRows(
+      TextTokenizer tokenizer,
+      int maxLength,
+      Function<Dataset, RowPairs> labels,
+      ContrastivePairs pairs) {
     this.texts = new TextRows(tokenizer, maxLength, false, TargetLayout.NONE, TextRows.NONE);
     this.usesTypeIds = tokenizer.usesTypeIds();
     this.labels = labels;
@@ -41,17 +46,15 @@ final class PairRows implements RowEncoder<TokenIds> {
 
   @Override
   public EncodedDataset pack(Dataset dataset, List<TokenIds> rows) {
-    int[] ids = new int[rows.size()];
     int[] lengths = new int[rows.size()];
     int[] dropped = new int[rows.size()];
     int[] supervised = new int[rows.size()];
-    for (int row = 0; row < ids.length; row++) {
-      ids[row] = labels.id(dataset.get(row).label(), dataset, dataset.get(row));
+    for (int row = 0; row < lengths.length; row++) {
       lengths[row] = rows.get(row).ids().length;
       dropped[row] = rows.get(row).droppedTokens();
       supervised[row] = 1;
     }
-    List<ContrastivePairs.Pair> listed = pairs.list(ids);
+    List<ContrastivePairs.Pair> listed = pairs.list(labels.apply(dataset), lengths.length);
     long tokens = listed.stream().mapToLong(p -> lengths[p.first()] + lengths[p.second()]).sum();
     Check.input(
         tokens <= MOST_TOKENS,

@@ -439,7 +439,7 @@ public final class QuestionAnswering implements Task {
     found.rows(
         Severity.WARNING,
         "unsupervised_rows",
-        i -> tokens.supervised()[i] == 0 && hasAnswers(found.data().get(i)),
+        i -> tokens.supervised().get(i) == 0 && hasAnswers(found.data().get(i)),
         n ->
             many(n, "answer fits", "answers fit")
                 + " in no window: as if the question had none. Give a larger "
@@ -458,14 +458,14 @@ public final class QuestionAnswering implements Task {
     return String.format(
         Locale.ROOT,
         "%,d windows of %,d questions; %,d hold an answer",
-        summary.lengths().length,
+        summary.lengths().size(),
         summary.dataset().size(),
         summary.supervised());
   }
 
   @Override
   public void describe(SplitSummary summary, ObjectNode split) {
-    split.put("windows", summary.lengths().length);
+    split.put("windows", summary.lengths().size());
     split.put("windows_with_answer", summary.supervised());
   }
 

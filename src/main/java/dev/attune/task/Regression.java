@@ -27,7 +27,6 @@ import dev.attune.text.TextTokenizer;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Objects;
 import java.util.function.BiConsumer;
 import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
@@ -71,12 +70,13 @@ public final class Regression implements Task {
     return purpose == Purpose.PREDICTION
         ? new TextRows(tokenizer, maxLength, false, TargetLayout.NONE, TextRows.NONE)
         : new TextRows(
-            tokenizer,
-            maxLength,
-            false,
-            TargetLayout.NUMBER,
-            (builder, tokens, dataset, example) ->
-                builder.add(tokens.ids(), tokens.typeIds(), Numbers.target(dataset, example)));
+                tokenizer,
+                maxLength,
+                false,
+                TargetLayout.NUMBER,
+                (builder, tokens, dataset, example) ->
+                    builder.add(tokens.ids(), tokens.typeIds(), Numbers.target(dataset, example)))
+            .targets("numbers");
   }
 
   @Override
@@ -166,9 +166,13 @@ public final class Regression implements Task {
   }
 
   @Override
+  public String described() {
+    return name();
+  }
+
+  @Override
   public void examine(Findings found, Map<String, Integer> classCounts) {
     TextFindings.emptyTexts(found, this);
-    List<Example> examples = found.data().examples();
     found.examples(
         Severity.FATAL,
         "bad_target",
@@ -180,25 +184,35 @@ public final class Regression implements Task {
                 .advised(
                     many(n, "target is", "targets are")
                         + " not a finite number (first: "
-                        + firstBad(examples)
+                        + firstBad(found.data())
                         + ")"
-                        + (DECIMAL_COMMA.matcher(firstBad(examples)).matches()
+                        + (DECIMAL_COMMA.matcher(firstBad(found.data())).matches()
                             ? "; decimals are written with a point: 3.8, not 3,8"
                             : "")));
-    List<Float> values =
-        examples.stream().map(e -> Numbers.parse(e.label())).filter(Objects::nonNull).toList();
-    if (found.isTraining()
-        && values.size() == examples.size()
-        && values.stream().distinct().limit(2).count() == 1) {
+    Float only = found.isTraining() ? onlyValue(found.data()) : null;
+    if (only != null) {
       found.add(
           Severity.FATAL,
           "single_class",
-          "every row has the same target, " + values.get(0) + ": there is nothing to learn");
+          "every row has the same target, " + only + ": there is nothing to learn");
     }
   }
 
-  private static String firstBad(List<Example> examples) {
-    return examples.stream()
+  /** The number that every row has; null where they differ, or a row has none. */
+  private static Float onlyValue(Dataset data) {
+    Float first = null;
+    for (Example example : data.examples()) {
+      Float value = Numbers.parse(example.label());
+      if (value == null || first != null && !first.equals(value)) {
+        return null;
+      }
+      first = value;
+    }
+    return first;
+  }
+
+  private static String firstBad(Dataset data) {
+    return data.examples().stream()
         .map(Example::label)
         .filter(label -> Numbers.parse(label) == null)
         .map(label -> LabelMap.isPresent(label) ? '"' + label + '"' : "missing")

@@ -1,5 +1,6 @@
 package dev.attune.task;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
@@ -23,7 +24,8 @@ public final class Tasks {
           CausalLm.TYPE,
           MaskedLm.TYPE,
           Embedding.TYPE,
-          FewShot.TYPE);
+          FewShot.TYPE,
+          FewShot.MULTI_LABEL);
 
   /** Of a head that nothing else is known of. */
   private static final int DEFAULT_OUTPUTS = 2;

@@ -407,7 +407,7 @@ public final class TokenClassification implements Task {
   @Override
   public void examineLengths(Findings found, TokenLengths tokens) {
     LengthFindings.targetsLeft(found, tokens);
-    long supervised = Arrays.stream(tokens.supervised()).asLongStream().sum();
+    long supervised = tokens.supervised().sum();
     long tagged = found.data().examples().stream().mapToLong(e -> classes(e).size()).sum();
     if (supervised > 0 && tagged > supervised) {
       found.add(

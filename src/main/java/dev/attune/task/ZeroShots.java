@@ -21,7 +21,7 @@ final class ZeroShots {
     if (learned.type() == CausalLm.TYPE) {
       return new LikelihoodZeroShot(asked);
     }
-    if (learned.type() == Embedding.TYPE || learned.type() == FewShot.TYPE) {
+    if (learned.type() == Embedding.TYPE || learned instanceof FewShot) {
       return VectorZeroShot.on(asked, folder);
     }
     if (learned.type() == Classification.TYPE) {

@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Comparator;
@@ -51,6 +52,11 @@ public final class TextTokenizer implements AutoCloseable {
           "sentencepiece.bpe.model",
           "chat_template.jinja",
           "chat_template.json");
+
+  /** Characters of a text from which it is encoded in pieces. */
+  private static final int LONG = 1 << 20;
+
+  private static final int MOST = Integer.MAX_VALUE;
 
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final Set<String> USUAL_MASKS = Set.of("[MASK]", "<mask>");
@@ -107,6 +113,7 @@ public final class TextTokenizer implements AutoCloseable {
     this.typeIds = typeIdsInUse(modelConfig, config);
     this.truncatesLeft = "left".equals(config.path("truncation_side").asText());
     this.prefixesWords = isByteLevelWithoutPrefix(this.json);
+    TokenizerCheck.check(folder.resolve("tokenizer.json"), this.json);
     NativeTokenizers.load();
     long created;
     try {
@@ -420,6 +427,12 @@ public final class TextTokenizer implements AutoCloseable {
 
   /** The ids of a text or text pair, truncated to {@code maxLength}: the fast path of training. */
   public TokenIds encodeIds(String text, String pair, int maxLength) {
+    if (pair == null && text.length() > LONG) {
+      TokenIds ids = longTexts().encode(text, maxLength);
+      if (ids != null) {
+        return ids;
+      }
+    }
     return reading(() -> encodeNative(text, pair), encoding -> lean(encoding, maxLength, false));
   }
 
@@ -442,6 +455,48 @@ public final class TextTokenizer implements AutoCloseable {
             whole.typeIds() == null ? null : Arrays.copyOf(whole.typeIds(), end),
             null,
             whole.droppedTokens());
+  }
+
+  /**
+   * Encodes a part of a text that is too long to be encoded as one. The template's special tokens
+   * stand before the first part and behind the last one.
+   *
+   * @param before some text that precedes the part; empty where it is the first
+   * @param isLast whether nothing follows
+   */
+  public TextPart encodePart(String before, String text, boolean isLast) {
+    return longTexts().part(before, text, isLast);
+  }
+
+  private LongTexts longTexts() {
+    TokenIds around = reading(() -> encodeNative("a", null), e -> lean(e, MOST, false));
+    return new LongTexts(this::encodePlain, around, truncatesLeft);
+  }
+
+  /** Whether two texts have the same tokens one after the other as joined. */
+  public boolean partsAt(String before, String after) {
+    return longTexts().partsAt(before, after);
+  }
+
+  /**
+   * All that encodings depend on, as texts: of two tokenizers that encode otherwise they differ.
+   */
+  public List<String> content() {
+    List<String> content = new ArrayList<>();
+    content.add(json);
+    content.add(config.toString());
+    content.add(modelConfig.toString());
+    content.add(specialTokens.toString());
+    content.add(trailingPad.toString());
+    for (String name : List.of("chat_template.jinja", "chat_template.json")) {
+      try {
+        Path file = folder.resolve(name);
+        content.add(Files.isRegularFile(file) ? Files.readString(file) : "");
+      } catch (IOException e) {
+        throw new InputException(folder.resolve(name) + " cannot be read: " + e.getMessage(), e);
+      }
+    }
+    return content;
   }
 
   /** The ids of words that are already split, with word ids, truncated to {@code maxLength}. */

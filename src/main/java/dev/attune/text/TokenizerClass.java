@@ -294,6 +294,7 @@ enum TokenizerClass {
           Map.entry("gpt2", "GPT2Tokenizer"),
           Map.entry("gpt_neox", "GPTNeoXTokenizer"),
           Map.entry("mpnet", "MPNetTokenizer"),
+          Map.entry("nomic_bert", "BertTokenizer"),
           Map.entry("qwen3", "Qwen2Tokenizer"),
           Map.entry("roberta", "RobertaTokenizer"),
           Map.entry("xlm-roberta", "XLMRobertaTokenizer"));

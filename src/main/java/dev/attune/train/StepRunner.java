@@ -10,12 +10,15 @@ import dev.attune.kernels.Results;
 import dev.attune.kernels.calls.StepCall;
 import dev.attune.model.Inputs;
 import dev.attune.optim.GradientNorm;
+import dev.attune.store.FiniteValues;
 import dev.attune.store.Parameters;
 import dev.attune.store.RowSparse;
+import dev.attune.tape.NonFiniteException;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.task.Objective;
 import dev.attune.task.Staging;
+import dev.attune.train.StepPhases.Phase;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 
@@ -73,6 +76,7 @@ final class StepRunner implements AutoCloseable {
   private final GradientNorm gradientNorm;
   private final Results results;
   private final ArrayDeque<Waiting> waiting = new ArrayDeque<>();
+  private StepPhases phases = StepPhases.NONE;
   private int slot;
 
   // Of the step that is being put together.
@@ -96,14 +100,15 @@ final class StepRunner implements AutoCloseable {
   }
 
   /**
-   * @param records whether work that recurs is recorded where the backend can; else it runs call by
+   * @param asked whether work that recurs is recorded where the backend can; else it runs call by
    *     call
    */
-  StepRunner(TrainingParts parts, boolean records) {
+  StepRunner(TrainingParts parts, boolean asked) {
     this.parts = parts;
     this.parameters = parts.parameters();
     this.backend = parameters.backend();
     Recorder recorder = backend.recorder();
+    boolean records = asked && !parts.tape().checksNumerics();
     this.recorded = recorder != null && records ? new RecordedWork(recorder, parameters) : null;
     this.lead = recorder == null ? 0 : DEVICE_LEAD;
     this.staging = new Staging(backend);
@@ -138,6 +143,11 @@ final class StepRunner implements AutoCloseable {
     return Math.toIntExact(Double.BYTES + (long) parts.microBatches() * maxLosses * Float.BYTES);
   }
 
+  /** Tells somebody what it is at. */
+  void tell(StepPhases listener) {
+    phases = listener;
+  }
+
   private void begin() {
     lossCounts = new int[parts.microBatches()];
     microBatches = 0;
@@ -154,6 +164,7 @@ final class StepRunner implements AutoCloseable {
    * @return product FLOPs of the micro-batch
    */
   long run(Batch batch, long microStep, Update update) {
+    phases.enter(Phase.FORWARD);
     Inputs inputs = staging.stage(batch, parts.model().batchRotaries());
     int sparseRows = mark(batch, inputs, update != null);
     backend.run(new StepCall.StreamBase(Philox.stream(microStep, 0)));
@@ -211,7 +222,9 @@ final class StepRunner implements AutoCloseable {
     tape.begin(true);
     Tensor output = parts.model().forward(tape, inputs);
     int losses = parts.objective().apply(tape, parts.model(), output, staging);
+    tape.checkNumerics("the loss", "rows", staging.losses(), losses, 1);
     backend.run(new StepCall.Watch(staging.losses(), losses));
+    phases.enter(Phase.BACKWARD);
     tape.backward();
     if (updates) {
       update(sparseRows);
@@ -220,13 +233,36 @@ final class StepRunner implements AutoCloseable {
   }
 
   private void update(int sparseRows) {
+    phases.enter(Phase.OPTIMIZER);
     parameters.zeroUnwritten();
+    if (parts.tape().checksNumerics()) {
+      checkGradients();
+    }
     gradientNorm.clip(sparseRows, parts.maxGradNorm());
     parts.optimizer().step();
     parameters.forgetWritten();
     if (parameters.rowSparse() != null) {
       parameters.rowSparse().zeroGradients(sparseRows);
     }
+  }
+
+  /** The gradients of activations were looked at on the way; this is what became of them. */
+  private void checkGradients() {
+    FiniteValues.badGradient(parameters)
+        .ifPresent(
+            name -> {
+              throw new NonFiniteException(
+                  "the gradient of " + name + " holds the first values that are not finite");
+            });
+  }
+
+  /**
+   * After a result that was not finite, whose step has changed nothing: updates go on with the next
+   * step, and count as if there had been none.
+   */
+  void skip() {
+    backend.run(new StepCall.Reset());
+    parts.optimizer().restore(parts.optimizer().steps() - 1);
   }
 
   private void finish(Update update) {

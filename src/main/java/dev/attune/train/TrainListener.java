@@ -31,6 +31,21 @@ public interface TrainListener {
   void onStep(Step step);
 
   /**
+   * After a step that changed nothing, because its loss or its gradient was not finite.
+   *
+   * @param step whose loss and norm are as they were found
+   * @param skipped how many such steps there were so far
+   */
+  default void onSkipped(Step step, long skipped) {}
+
+  /**
+   * A loss far above those of the steps before; said once for a while.
+   *
+   * @param usual the median of those
+   */
+  default void onLossSpike(Step step, double usual) {}
+
+  /**
    * After each evaluation.
    *
    * @param best whether it is the best so far

@@ -6,8 +6,9 @@ import java.util.Map;
  * How a run ended.
  *
  * @param steps optimizer steps done, earlier runs that it resumed included
+ * @param skippedSteps of those, how many changed nothing, as their loss or gradient was not finite
  * @param epochs passes over the data, as a fraction
- * @param trainLoss mean over all steps
+ * @param trainLoss mean over all steps but those
  * @param evaluation last evaluation, or that of the best weights where those were restored; empty
  *     without validation data
  * @param tokens real tokens of all steps
@@ -22,6 +23,7 @@ import java.util.Map;
  */
 public record TrainResult(
     long steps,
+    long skippedSteps,
     double epochs,
     double trainLoss,
     Map<String, Double> evaluation,
@@ -38,6 +40,7 @@ public record TrainResult(
   public TrainResult withEvaluation(Map<String, Double> other) {
     return new TrainResult(
         steps,
+        skippedSteps,
         epochs,
         trainLoss,
         other,

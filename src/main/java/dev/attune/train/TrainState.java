@@ -35,6 +35,12 @@ final class TrainState {
   /** Whether the evaluation after this step was due, and has not ended. */
   boolean evaluationDue;
 
+  /** Steps that changed nothing, because a loss or gradient was not finite. */
+  long skipped;
+
+  /** How many of them were the last ones. */
+  int skippedInARow;
+
   ObjectNode toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("step", step).put("total_steps", totalSteps);
@@ -46,6 +52,7 @@ final class TrainState {
     json.put("loss_sum_bits", Double.doubleToRawLongBits(lossSum));
     json.put("best_score_bits", Double.doubleToRawLongBits(bestScore));
     json.put("evaluation_due", evaluationDue);
+    json.put("skipped_steps", skipped).put("skipped_in_a_row", skippedInARow);
     json.put("best_step", bestStep).put("evaluations_since_best", evaluationsSinceBest);
     if (evaluatedRate != null) {
       ArrayNode bits = json.putArray("evaluated_rate_bits");
@@ -68,6 +75,8 @@ final class TrainState {
     state.bestStep = json.path("best_step").asLong();
     state.evaluationsSinceBest = json.path("evaluations_since_best").asInt();
     state.evaluationDue = json.path("evaluation_due").asBoolean();
+    state.skipped = json.path("skipped_steps").asLong();
+    state.skippedInARow = json.path("skipped_in_a_row").asInt();
     JsonNode bits = json.path("evaluated_rate_bits");
     if (bits.isArray()) {
       state.evaluatedRate = new double[bits.size()];

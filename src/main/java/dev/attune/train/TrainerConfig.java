@@ -20,6 +20,7 @@ import java.util.Map;
  * @param shuffle false visits the data in file order
  * @param evaluations when to evaluate, and what follows from it
  * @param saveSteps save a checkpoint every so many steps; 0: never
+ * @param guards what is done against values that are no numbers
  */
 public record TrainerConfig(
     int batchSize,
@@ -32,7 +33,8 @@ public record TrainerConfig(
     long seed,
     boolean shuffle,
     Evaluations evaluations,
-    long saveSteps) {
+    long saveSteps,
+    Guards guards) {
   /** Beyond this a run does not end in a lifetime, and a count of steps may not fit. */
   private static final double MAX_EPOCHS = 1e6;
 
@@ -115,6 +117,56 @@ public record TrainerConfig(
         case STEPS -> step % steps == 0;
       };
     }
+  }
+
+  /**
+   * What is done against values that are infinite or NaN.
+   *
+   * @param skipsNonFinite a step whose loss or gradient is not finite is left out; else it ends the
+   *     run. Either way it changes no weight
+   * @param checksNumerics the values that each op makes are read, so that the op is named
+   */
+  public record Guards(boolean skipsNonFinite, boolean checksNumerics) {
+    /** The run ends, at no cost. */
+    public static final Guards STOP = new Guards(false, false);
+
+    public Guards {
+      if (skipsNonFinite && checksNumerics) {
+        throw new InputException(
+            Term.CHECK_NUMERICS
+                + " ends the run at the first value that is not finite, and "
+                + Term.ON_NONFINITE.of("skip")
+                + " goes on; leave one of the two out");
+      }
+    }
+  }
+
+  /** With {@link Guards#STOP}. */
+  public TrainerConfig(
+      int batchSize,
+      double epochs,
+      long maxSteps,
+      int gradientAccumulationSteps,
+      Rates rates,
+      double maxGradNorm,
+      double labelSmoothing,
+      long seed,
+      boolean shuffle,
+      Evaluations evaluations,
+      long saveSteps) {
+    this(
+        batchSize,
+        epochs,
+        maxSteps,
+        gradientAccumulationSteps,
+        rates,
+        maxGradNorm,
+        labelSmoothing,
+        seed,
+        shuffle,
+        evaluations,
+        saveSteps,
+        Guards.STOP);
   }
 
   public TrainerConfig {

@@ -16,9 +16,11 @@ import dev.attune.optim.EvaluatedRate;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.store.Parameters;
+import dev.attune.tape.NonFiniteException;
 import dev.attune.tape.Tape;
 import dev.attune.task.Objective;
 import dev.attune.task.Task;
+import dev.attune.train.StepPhases.Phase;
 import dev.attune.train.TrainerConfig.Evaluations;
 import java.io.UncheckedIOException;
 import java.util.ArrayDeque;
@@ -43,9 +45,12 @@ public final class TrainingLoop implements AutoCloseable {
   private final Deque<Pending> pending = new ArrayDeque<>();
   private final Schedule schedule;
   private final EvaluatedRate evaluatedRate; // null where rates go by the step alone
+  private final NumericalGuard guard;
+  private final LossSpikes spikes = new LossSpikes();
   private final long totalSteps;
   private final long stepsPerEpoch;
   private Throughput throughput = new Throughput();
+  private StepPhases phases = StepPhases.NONE;
   private TrainState state = new TrainState();
 
   private long completedNanos = Long.MIN_VALUE;
@@ -84,11 +89,13 @@ public final class TrainingLoop implements AutoCloseable {
     this.data = data;
     this.evaluator = evaluator;
     this.config = config;
+    this.guard = new NumericalGuard(parameters, config.guards());
     Evaluations evaluations = config.evaluations();
     if (evaluations.keepsBest() || config.rates().kind().followsEvaluations()) {
       Check.argument(evaluator != null, "there is nothing to evaluate on, which decides");
       checkMetric(evaluator.names(), evaluations.bestMetric());
     }
+    tape.useNumericsCheck(config.guards().checksNumerics());
     int sequences = BatchStream.sequenceCapacity(data, config.batchSize());
     long batches = BatchStream.batchesPerEpoch(data.examples(), config.batchSize());
     this.runner =
@@ -129,6 +136,12 @@ public final class TrainingLoop implements AutoCloseable {
     }
   }
 
+  /** Tells somebody what it is at, from the next step on. */
+  public void tell(StepPhases listener) {
+    phases = listener;
+    runner.tell(listener);
+  }
+
   /** The buffers that a checkpoint holds, by name: weights, optimizer state, row states. */
   public Map<String, Buffer> buffers() {
     Map<String, Buffer> buffers = new LinkedHashMap<>();
@@ -164,7 +177,7 @@ public final class TrainingLoop implements AutoCloseable {
       }
       evaluatedRate.restore(state.evaluatedRate);
     }
-    optimizer.restore(state.step);
+    optimizer.restore(state.step - state.skipped);
     parameters.refresh();
     return goesOn;
   }
@@ -176,8 +189,8 @@ public final class TrainingLoop implements AutoCloseable {
    * @param checkpoints where to save; null only if nothing is to be saved
    * @param stopRequested asked after every step, and between batches of an evaluation; true saves a
    *     checkpoint and returns
-   * @throws DivergedException if the loss stops being finite; the weights are those of the step
-   *     before
+   * @throws DivergedException if the loss, its gradient or a weight stops being finite: nothing of
+   *     that is saved
    */
   public TrainResult run(
       TrainListener listener, CheckpointSink checkpoints, BooleanSupplier stopRequested) {
@@ -198,7 +211,11 @@ public final class TrainingLoop implements AutoCloseable {
         boolean last = state.step == totalSteps;
         boolean saveIsDue = config.saveSteps() > 0 && state.step % config.saveSteps() == 0;
         boolean waits = state.evaluationDue || saveIsDue || last;
-        completeUntil(waits ? 0 : runner.lead(), listener);
+        // What a device ran ahead of a step that is skipped would be skipped with it.
+        completeUntil(waits || config.guards().skipsNonFinite() ? 0 : runner.lead(), listener);
+        if (waits) {
+          guard.checkWeights(state.step);
+        }
         if (state.evaluationDue) {
           Optional<Map<String, Double>> values = evaluated(stopRequested);
           interrupted = values.isEmpty();
@@ -211,6 +228,7 @@ public final class TrainingLoop implements AutoCloseable {
         interrupted |= !last && !state.stoppedEarly && stopRequested.getAsBoolean();
         if (interrupted) {
           completeUntil(0, listener);
+          guard.checkWeights(state.step);
         }
         boolean ends = last || state.stoppedEarly;
         if (checkpoints != null && (interrupted || (ends ? checkpoints.savesLast() : saveIsDue))) {
@@ -221,6 +239,7 @@ public final class TrainingLoop implements AutoCloseable {
         }
       }
     }
+    phases.enter(null);
     if (!interrupted) {
       listener.onTrained();
     }
@@ -238,8 +257,9 @@ public final class TrainingLoop implements AutoCloseable {
     }
     return new TrainResult(
         state.step,
+        state.skipped,
         epoch(),
-        state.step == 0 ? Double.NaN : state.lossSum / state.step,
+        state.step == state.skipped ? Double.NaN : state.lossSum / (state.step - state.skipped),
         evaluation,
         state.tokens,
         throughput.tokensPerSecond(),
@@ -254,6 +274,7 @@ public final class TrainingLoop implements AutoCloseable {
 
   /** A run that goes on can do without a checkpoint; one that is told to stop cannot. */
   private void save(CheckpointSink checkpoints, TrainListener listener, boolean isNeeded) {
+    phases.enter(Phase.CHECKPOINT);
     try {
       checkpoints.save(state.step, checkpointState(), buffers());
     } catch (UncheckedIOException e) {
@@ -283,6 +304,7 @@ public final class TrainingLoop implements AutoCloseable {
     boolean endsEpoch = false;
     float rate = evaluatedRate == null ? schedule.rate(state.step) : evaluatedRate.rate();
     for (int i = 1; i <= config.gradientAccumulationSteps() && !endsEpoch; i++) {
+      phases.enter(Phase.DATA);
       Batch batch = stream.next();
       targets += batch.supervisedTargets();
       divisor += task.divisor(batch);
@@ -290,9 +312,13 @@ public final class TrainingLoop implements AutoCloseable {
       examples += batch.examples();
       endsEpoch = batch.endsEpoch();
       boolean last = endsEpoch || i == config.gradientAccumulationSteps();
-      flops +=
-          runner.run(
-              batch, state.microStep, last ? StepRunner.Update.of(rate, targets, divisor) : null);
+      try {
+        flops +=
+            runner.run(
+                batch, state.microStep, last ? StepRunner.Update.of(rate, targets, divisor) : null);
+      } catch (NonFiniteException e) {
+        throw new DivergedException("step " + (state.step + 1) + ": " + e.getMessage());
+      }
       state.cursor = batch.after();
       state.microStep++;
     }
@@ -307,17 +333,6 @@ public final class TrainingLoop implements AutoCloseable {
   private void complete(TrainListener listener) {
     Pending done = pending.remove();
     StepRunner.Result result = runner.result();
-    if (!result.isFinite()) {
-      throw new DivergedException(
-          String.format(
-              "step %d: the loss is %s and the gradient norm %s; training stopped before they"
-                  + " reached the weights. Try a lower %s, more warmup, or %s",
-              done.step(),
-              result.loss(),
-              result.gradNorm(),
-              Term.LEARNING_RATE,
-              Term.PRECISION.of("fp32")));
-    }
     // A step that was asked for while another ran took the time from that one's end.
     long now = System.nanoTime();
     throughput.add(
@@ -326,8 +341,7 @@ public final class TrainingLoop implements AutoCloseable {
         done.examples(),
         done.flops());
     completedNanos = now;
-    state.lossSum += result.loss();
-    listener.onStep(
+    TrainListener.Step step =
         new TrainListener.Step(
             done.step(),
             totalSteps,
@@ -338,7 +352,17 @@ public final class TrainingLoop implements AutoCloseable {
             Double.parseDouble(Float.toString(done.learningRate())),
             done.tokens(),
             throughput.tokensPerSecond(),
-            throughput.secondsPerStep() * (totalSteps - done.step())));
+            throughput.secondsPerStep() * (totalSteps - done.step()));
+    if (result.isFinite()) {
+      state.skippedInARow = 0;
+      state.lossSum += result.loss();
+      listener.onStep(step);
+      spikes.add(result.loss()).ifPresent(usual -> listener.onLossSpike(step, usual));
+    } else {
+      guard.skip(step, state);
+      runner.skip();
+      listener.onSkipped(step, state.skipped);
+    }
   }
 
   private void completeUntil(int left, TrainListener listener) {
@@ -359,6 +383,7 @@ public final class TrainingLoop implements AutoCloseable {
   /** Evaluates; empty where it was told to stop: then that is still due when the run goes on. */
   private Optional<Map<String, Double>> evaluated(BooleanSupplier stopRequested) {
     try {
+      phases.enter(Phase.EVALUATION);
       return Optional.of(evaluator.evaluate(model, tape, stopRequested));
     } catch (InterruptedCallException e) {
       if (stopRequested.getAsBoolean()) {

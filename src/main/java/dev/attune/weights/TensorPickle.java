@@ -20,6 +20,9 @@ import java.util.Map;
 final class TensorPickle {
   private static final int MAX_DIMS = 64;
 
+  /** Of the order of 64 bytes each: 150,000 tensors have as many. */
+  private static final int MAX_VALUES = 4_000_000;
+
   /** Where a tensor lies: strides and offset count elements of its storage. */
   record TensorRef(StorageRef storage, long offset, long[] shape, long[] strides) {}
 
@@ -48,6 +51,7 @@ final class TensorPickle {
   private final ByteBuffer in;
   private final List<Object> stack = new ArrayList<>();
   private final Map<Long, Object> memo = new HashMap<>();
+  private int values;
 
   private TensorPickle(Path file, byte[] bytes) {
     this.file = file;
@@ -284,6 +288,9 @@ final class TensorPickle {
   }
 
   private void push(Object value) {
+    if (++values > MAX_VALUES) {
+      throw broken("more than " + MAX_VALUES + " values");
+    }
     stack.add(value);
   }
 

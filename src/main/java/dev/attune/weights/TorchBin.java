@@ -24,12 +24,13 @@ import java.util.zip.ZipFile;
  * pickle and one uncompressed entry for each storage. Tensors may share storages and have strides.
  */
 public final class TorchBin implements WeightSource {
-  private static final int MAX_PICKLE_BYTES = 64 << 20;
+  private static final int MAX_PICKLE_BYTES = 32 << 20;
   private static final int CHUNK_BYTES = 1 << 20;
   private static final String PICKLE = "/data.pkl";
 
   private final Path file;
   private final ZipFile zip;
+  private final long sizeBytes;
   private final Map<String, TensorPickle.TensorRef> tensors;
   private final Map<String, TensorInfo> infos = new LinkedHashMap<>();
   private final Map<String, ZipEntry> storages = new HashMap<>();
@@ -38,6 +39,7 @@ public final class TorchBin implements WeightSource {
   private TorchBin(Path file, ZipFile zip) throws IOException {
     this.file = file;
     this.zip = zip;
+    this.sizeBytes = Files.size(file);
     String root = null;
     ZipEntry pickle = null;
     for (ZipEntry entry : Collections.list(zip.entries())) {
@@ -51,12 +53,18 @@ public final class TorchBin implements WeightSource {
       throw Messages.bad(file, "is a ZIP archive without data.pkl; is this a PyTorch file?");
     }
     requireLittleEndian(root);
+    if (!isStored(pickle, pickle.getSize())) {
+      throw Messages.bad(
+          file,
+          "its data.pkl is compressed, or is not as long as the archive says; torch.save stores it"
+              + " as it is");
+    }
     tensors = TensorPickle.parse(file, readEntry(pickle, MAX_PICKLE_BYTES));
     for (Map.Entry<String, TensorPickle.TensorRef> tensor : tensors.entrySet()) {
       TensorPickle.StorageRef storage = tensor.getValue().storage();
       ZipEntry entry = zip.getEntry(root + "/data/" + storage.key());
       long bytes = storage.elements() * storage.type().bytes();
-      if (entry == null || entry.getSize() != bytes || entry.getMethod() != ZipEntry.STORED) {
+      if (entry == null || !isStored(entry, bytes)) {
         throw Messages.bad(
             file,
             "tensor %s needs a stored entry data/%s of %d bytes; the archive has %s",
@@ -70,6 +78,14 @@ public final class TorchBin implements WeightSource {
           tensor.getKey(),
           new TensorInfo(tensor.getKey(), storage.type().name(), tensor.getValue().shape()));
     }
+  }
+
+  /** Whether the archive holds so many bytes of it: what is read is never more than the file. */
+  private boolean isStored(ZipEntry entry, long bytes) {
+    return entry.getMethod() == ZipEntry.STORED
+        && entry.getSize() == bytes
+        && entry.getCompressedSize() == bytes
+        && bytes <= sizeBytes;
   }
 
   /**

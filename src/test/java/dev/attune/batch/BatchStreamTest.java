@@ -139,17 +139,17 @@ class BatchStreamTest {
           longest = Math.max(longest, length);
           supervised += data.supervised(example);
           for (int t = 0; t < length; t++) {
-            int at = data.offsets()[example] + t;
-            ids.add(data.ids()[at]);
-            assertEquals(data.ids()[at], b.inputIds()[begin + t]);
+            int at = data.offsets().get(example) + t;
+            ids.add(data.ids().get(at));
+            assertEquals(data.ids().get(at), b.inputIds()[begin + t]);
             assertEquals(t + 2, b.positions()[begin + t]);
             if (data.typeIds() == null) {
               assertNull(b.typeIds());
             } else {
-              assertEquals(data.typeIds()[at], b.typeIds()[begin + t]);
+              assertEquals(data.typeIds().get(at), b.typeIds()[begin + t]);
             }
             if (kind.isPerRow()) {
-              assertEquals(data.labels()[at], b.labels()[begin + t]);
+              assertEquals(data.labels().get(at), b.labels()[begin + t]);
             }
           }
           for (int k = 0; k < kind.width() && kind.per() == TargetLayout.Per.SEQUENCE; k++) {
@@ -158,7 +158,7 @@ class BatchStreamTest {
             if (kind.isReal()) {
               assertEquals(data.targets()[from], b.targets()[to]);
             } else {
-              assertEquals(data.labels()[from], b.labels()[to]);
+              assertEquals(data.labels().get(from), b.labels()[to]);
             }
           }
         }

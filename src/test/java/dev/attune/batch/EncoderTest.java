@@ -49,7 +49,7 @@ class EncoderTest {
   }
 
   private static int[] example(EncodedDataset data, int[] values, int index) {
-    return Arrays.copyOfRange(values, data.offsets()[index], data.offsets()[index + 1]);
+    return Arrays.copyOfRange(values, data.offsets().get(index), data.offsets().get(index + 1));
   }
 
   @Test
@@ -71,9 +71,9 @@ class EncoderTest {
     EncodedDataset three =
         new Encoder(new Classification(labels).encoder(bert, 64, Purpose.TRAINING), 3)
             .encode(train);
-    assertArrayEquals(one.ids(), three.ids());
-    assertArrayEquals(one.offsets(), three.offsets());
-    assertArrayEquals(one.labels(), three.labels());
+    assertArrayEquals(one.ids().toArray(), three.ids().toArray());
+    assertArrayEquals(one.offsets().toArray(), three.offsets().toArray());
+    assertArrayEquals(one.labels().toArray(), three.labels().toArray());
     assertEquals(one.fingerprint(), three.fingerprint());
     assertEquals(6920, one.size());
     assertEquals(6920, heard.get(heard.size() - 1));
@@ -82,11 +82,12 @@ class EncoderTest {
     }
     for (int i = 0; i < one.size(); i += 531) {
       Example e = train.get(i);
-      assertArrayEquals(bert.encode(e.text(), null).truncate(64).ids(), example(one, one.ids(), i));
-      assertEquals(Integer.parseInt(e.label()), one.labels()[i]);
+      assertArrayEquals(
+          bert.encode(e.text(), null).truncate(64).ids(), example(one, one.ids().toArray(), i));
+      assertEquals(Integer.parseInt(e.label()), one.labels().get(i));
     }
-    assertEquals(one.tokens(), Arrays.stream(one.lengths().lengths()).sum());
-    assertEquals(one.droppedTokens(), Arrays.stream(one.lengths().dropped()).sum());
+    assertEquals(one.tokens(), one.lengths().lengths().sum());
+    assertEquals(one.droppedTokens(), one.lengths().dropped().sum());
   }
 
   @Test
@@ -94,8 +95,8 @@ class EncoderTest {
     EncodedDataset data =
         new Encoder(TestTasks.REGRESSION.encoder(bert, 16, Purpose.TRAINING), 1)
             .encode(dataset(new Example(1, "hello", "world", "2.5", null, null, Map.of())));
-    assertArrayEquals(new int[] {101, 7592, 102, 2088, 102}, data.ids());
-    assertArrayEquals(new int[] {0, 0, 0, 1, 1}, data.typeIds());
+    assertArrayEquals(new int[] {101, 7592, 102, 2088, 102}, data.ids().toArray());
+    assertArrayEquals(new int[] {0, 0, 0, 1, 1}, data.typeIds().toArray());
     assertArrayEquals(new float[] {2.5f}, data.targets());
     assertNull(data.labels());
     assertEquals(7592, data.maxId());
@@ -118,7 +119,7 @@ class EncoderTest {
           wordIds[t] < 0 || wordIds[t] == previous
               ? EncodedDataset.IGNORED
               : labels.idOrMinusOne(train.get(0).tags().get(wordIds[t]));
-      assertEquals(expected, data.labels()[t]);
+      assertEquals(expected, data.labels().get(t));
       previous = wordIds[t];
     }
     assertTrue(data.tokens() > 5, "the long word has several tokens");
@@ -137,9 +138,9 @@ class EncoderTest {
                     .encoder(bert, 4, Purpose.TRAINING),
                 2)
             .encode(train);
-    assertArrayEquals(new int[] {2, 1}, data.lengths().supervised());
-    assertArrayEquals(new int[] {2, 0}, data.lengths().dropped());
-    assertArrayEquals(new int[] {4, 3}, data.lengths().lengths());
+    assertArrayEquals(new int[] {2, 1}, data.lengths().supervised().toArray());
+    assertArrayEquals(new int[] {2, 0}, data.lengths().dropped().toArray());
+    assertArrayEquals(new int[] {4, 3}, data.lengths().lengths().toArray());
   }
 
   @Test

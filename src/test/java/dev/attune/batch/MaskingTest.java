@@ -89,7 +89,7 @@ class MaskingTest {
     int[] evaluated = packed(fixed, null, 0).labels().clone();
     assertFalse(Arrays.equals(first, evaluated), "evaluation masks what training masks");
     assertArrayEquals(evaluated, packed(fixed, null, 0).labels());
-    assertEquals(10, fixed.ids()[30], "the dataset itself is masked");
+    assertEquals(10, fixed.ids().get(30), "the dataset itself is masked");
   }
 
   @Test

@@ -376,6 +376,20 @@ class EndToEndTest {
 
   @Test
   void aDivergedRunNamesTheStepAndSavesNoModel() throws IOException {
+    Path scores = scratch.resolve("scores.csv");
+    Files.writeString(scores, "text,label\n" + "very good,1\nso bad,1e30\n".repeat(8));
+    Path output = scratch.resolve("out");
+    String[] command =
+        train(output, "--task", "regression", "--train-file", scores.toString());
+    Ended ended = AttuneProcess.run(scratch, command);
+    assertEquals(1, ended.status(), ended.out() + ended.err());
+    assertTrue(ended.err().contains("step 1: the loss is Infinity"), ended.err());
+    assertTrue(ended.err().contains("--on-nonfinite skip leaves such steps out"), ended.err());
+    assertFalse(Files.exists(output.resolve("model.safetensors")));
+  }
+
+  @Test
+  void aBaseWithWeightsThatAreNoNumbersIsRefusedByTheirName() throws IOException {
     Path poisoned = scratch.resolve("poisoned");
     Files.createDirectories(poisoned);
     for (String name : List.of("config.json", "vocab.txt", "tokenizer_config.json")) {
@@ -388,8 +402,8 @@ class EndToEndTest {
     Files.write(poisoned.resolve("model.safetensors"), weights);
     Path output = scratch.resolve("out");
     Ended ended = AttuneProcess.run(scratch, train(output, "--model", poisoned.toString()));
-    assertEquals(1, ended.status(), ended.out());
-    assertTrue(ended.err().contains("step 1: the loss is NaN"), ended.err());
+    assertEquals(2, ended.status(), ended.out());
+    assertTrue(ended.err().matches("(?s).*the weights '\\S+' hold NaN \\(element \\d+\\).*"), ended.err());
     assertFalse(Files.exists(output.resolve("model.safetensors")));
   }
 

@@ -7,10 +7,15 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.Cache;
 import dev.attune.core.InputException;
+import dev.attune.data.DataReader;
+import dev.attune.data.Example;
 import dev.attune.folder.SentenceModules;
 import dev.attune.model.Head.Pooling;
+import dev.attune.testkit.Goldens;
+import dev.attune.text.TextTokenizer;
 import dev.attune.weights.TensorInfo;
 import dev.attune.weights.WeightFolder;
 import dev.attune.weights.WeightSource;
@@ -21,6 +26,8 @@ import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -220,12 +227,7 @@ class HubTest {
   void theOtherModelsByNameAreConvertedToTheSameWeights(
       String name, String sha256, int vocabulary, Pooling pooling) throws Exception {
     NamedModel named = NamedModel.named(name).orElseThrow();
-    assumeTrue(
-        Files.exists(named.artifact().inRepository(REPOSITORY)),
-        "needs " + named.artifact() + " in the local Maven repository");
-    Path model =
-        new Hub(Cache.at(folder), fetcher(REPOSITORY, NO_MAVEN), settings(folder))
-            .find(name, Progress.silent());
+    Path model = made(named);
     assertEquals(sha256, ModelManifest.sha256(model.resolve("model.safetensors")));
     assertEquals(vocabulary, Files.readAllLines(model.resolve("vocab.txt")).size());
     SentenceModules modules = SentenceModules.read(model);
@@ -235,6 +237,49 @@ class HubTest {
     Path pooled = model.resolve("1_Pooling").resolve("config.json");
     Files.writeString(pooled, "{}");
     assertEquals(1, Hub.verify(model).size(), "files of folders are listed too");
+  }
+
+  private Path made(NamedModel named) throws IOException {
+    assumeTrue(
+        Files.exists(named.artifact().inRepository(REPOSITORY)),
+        "needs " + named.artifact() + " in the local Maven repository");
+    return new Hub(Cache.at(folder), fetcher(REPOSITORY, NO_MAVEN), settings(folder))
+        .find(named.name(), Progress.silent());
+  }
+
+  /**
+   * The vocabulary of a model made for Chinese, on texts in many scripts and on real Chinese: see
+   * {@code tools/make_named_tokenizer_goldens.py}.
+   */
+  @Test
+  void aChineseVocabularyHasTransformersIds() throws Exception {
+    Path scripts = Path.of("tokenizers/scripts");
+    JsonNode golden = Goldens.resource(scripts.resolve("named.json").toString());
+    Map<String, List<String>> texts = new LinkedHashMap<>();
+    texts.put("texts", new ArrayList<>());
+    Goldens.resource(scripts.resolve("goldens.json").toString())
+        .get("texts")
+        .forEach(text -> texts.get("texts").add(text.asText()));
+    texts.put(
+        "feedback",
+        DataReader.read(Path.of("examples/zh-feedback/test.csv")).examples().stream()
+            .map(Example::text)
+            .toList());
+    try (TextTokenizer tokenizer =
+        TextTokenizer.open(made(NamedModel.named("bge-small-zh").orElseThrow()))) {
+      for (Map.Entry<String, List<String>> of : texts.entrySet()) {
+        JsonNode ids = golden.get("bge-small-zh").get(of.getKey());
+        assertEquals(ids.size(), of.getValue().size());
+        assertTrue(ids.size() >= 80, "only " + ids.size());
+        for (int i = 0; i < ids.size(); i++) {
+          String text = of.getValue().get(i);
+          List<Integer> expected = new ArrayList<>();
+          ids.get(i).forEach(id -> expected.add(id.asInt()));
+          int[] actual = tokenizer.encodeIds(text, null, Integer.MAX_VALUE).ids();
+          assertEquals(expected, Arrays.stream(actual).boxed().toList(), text);
+        }
+      }
+    }
   }
 
   @Test

@@ -1,5 +1,6 @@
 package dev.attune.model;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
@@ -78,6 +79,59 @@ class FamilyConfigTest {
         message);
     assertTrue(message.contains("'" + key + "' of at least " + least + ","), message);
     assertNotNull(read("deberta-v2", String.format(deberta, buckets, positions, least)));
+  }
+
+  /** What the program that made NomicBERT writes, and what Transformers' class writes of it. */
+  @Test
+  void keysOfTheOriginalProgramMeanTheSame() {
+    TransformerConfig original =
+        read(
+                "nomic_bert",
+                """
+                "n_embd": 64, "n_head": 4, "n_layer": 3, "n_inner": null, "n_positions": 8192,
+                "activation_function": "geglu", "layer_norm_epsilon": 1e-3, "resid_pdrop": 0.1,
+                "embd_pdrop": 0.3, "attn_pdrop": 0.2, "rotary_emb_base": 77,
+                "rotary_emb_fraction": 1.0, "rotary_emb_interleaved": false, "causal": false,
+                "rotary_emb_scale_base": null, "rotary_scaling_factor": null,
+                "prenorm": false, "qkv_proj_bias": false, "use_flash_attn": true, "vocab_size": 96
+                """)
+            .config();
+    TransformerConfig own =
+        read(
+                "nomic_bert",
+                """
+                "hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 3,
+                "intermediate_size": 256, "max_position_embeddings": 8192, "hidden_act": "gelu",
+                "layer_norm_eps": 1e-3, "hidden_dropout_prob": 0.1, "vocab_size": 96,
+                "attention_probs_dropout_prob": 0.2, "rope_parameters": {"rope_theta": 77}
+                """)
+            .config();
+    assertEquals(own.attention(), original.attention());
+    assertEquals(own.feedForward(), original.feedForward());
+    assertEquals(own.norms(), original.norms());
+    assertEquals(own.embeddings().dropout(0.3f), original.embeddings());
+    assertEquals(8192, original.maxLength());
+    assertEquals(3, original.layers().size());
+    assertArrayEquals(
+        own.layers().get(2).rotary().frequencies(),
+        original.layers().get(2).rotary().frequencies());
+    String moe = refusal("nomic_bert", "\"moe_every_n_layers\": 2, \"num_experts\": 8");
+    assertTrue(moe.contains("moe_every_n_layers") && moe.contains("num_experts"), moe);
+    String scaled = refusal("nomic_bert", "\"rotary_scaling_factor\": 2");
+    assertTrue(scaled.contains("rotary_scaling_factor"), scaled);
+    String two = refusal("nomic_bert", "\"n_embd\": 64, \"hidden_size\": 32");
+    assertTrue(two.contains("n_embd") && two.contains("hidden_size"), two);
+    String act =
+        refusal("nomic_bert", "\"activation_function\": \"geglu\", \"hidden_act\": \"silu\"");
+    assertTrue(act.contains("hidden_act"), act);
+  }
+
+  /** Convolutions of v2-xlarge are not there, and nobody takes such a model for one without. */
+  @Test
+  void convolutionsOfDebertaAreRefused() {
+    String message = refusal("deberta-v2", "\"conv_kernel_size\": 3, \"conv_act\": \"gelu\"");
+    assertTrue(message.contains("'conv_kernel_size' is 3"), message);
+    assertNotNull(read("deberta-v2", "\"conv_kernel_size\": 0"));
   }
 
   static Stream<String> modelTypes() {

@@ -26,8 +26,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * Every integer of a config.json, of every family, with values that no model has: each is refused by
- * its key at once, or taken as Transformers takes it.
+ * Every integer of a config.json, of every family, with values that no model has: each is refused
+ * by its key at once, or taken as Transformers takes it.
  */
 class FamilySizesTest {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -120,6 +120,11 @@ class FamilySizesTest {
         keys.addAll(of("dim", "n_heads", "n_layers", "hidden_dim"));
         keys.add(Key.size("max_position_embeddings"));
       }
+      case "nomic_bert" -> {
+        keys.addAll(
+            of("hidden_size", "num_attention_heads", "num_hidden_layers", "").subList(0, 4));
+        keys.add(Key.size("intermediate_size").nullable());
+      }
       default ->
           keys.addAll(
               of("hidden_size", "num_attention_heads", "num_hidden_layers", "intermediate_size"));
@@ -135,10 +140,7 @@ class FamilySizesTest {
         switch (modelType) {
           case "bert" -> List.of(positions, types);
           case "roberta", "xlm-roberta", "camembert", "data2vec-text" ->
-              List.of(
-                  positions.related(),
-                  types,
-                  Key.size("pad_token_id").from(0).related());
+              List.of(positions.related(), types, Key.size("pad_token_id").from(0).related());
           case "electra" -> List.of(positions, types, embedded);
           case "ernie" -> List.of(positions, types, Key.size("task_type_vocab_size"));
           case "albert" ->
@@ -149,8 +151,7 @@ class FamilySizesTest {
                   Key.size("num_hidden_groups"),
                   Key.size("inner_group_num").to(4096 / 12));
           case "mpnet" ->
-              List.of(
-                  positions.related(), Key.size("relative_attention_num_buckets").related());
+              List.of(positions.related(), Key.size("relative_attention_num_buckets").related());
           case "modernbert" ->
               List.of(
                   Key.reach("max_position_embeddings"),
@@ -164,13 +165,10 @@ class FamilySizesTest {
                   Key.size("position_buckets").from(Integer.MIN_VALUE).related(),
                   Key.size("max_relative_positions").from(Integer.MIN_VALUE));
           case "eurobert", "llama" ->
-              List.of(
-                  Key.reach("max_position_embeddings"),
-                  keyValueHeads,
-                  headSize,
-                  original);
+              List.of(Key.reach("max_position_embeddings"), keyValueHeads, headSize, original);
           case "mistral" ->
-              List.of(Key.reach("max_position_embeddings"), keyValueHeads, headSize, window, original);
+              List.of(
+                  Key.reach("max_position_embeddings"), keyValueHeads, headSize, window, original);
           case "qwen2", "qwen3" ->
               List.of(
                   Key.reach("max_position_embeddings"),
@@ -179,6 +177,8 @@ class FamilySizesTest {
                   window,
                   original,
                   Key.reach("max_window_layers").from(Integer.MIN_VALUE));
+          case "nomic_bert" ->
+              List.of(Key.reach("max_position_embeddings"), types, headSize, original);
           case "gpt_neox" -> List.of(Key.reach("max_position_embeddings"), original);
           default -> List.of();
         });
@@ -332,7 +332,9 @@ class FamilySizesTest {
   }
 
   @ParameterizedTest
-  @CsvSource(delimiter = ';', value = {"[]", "\"full_attention\"", "[3, 4]", "{\"0\": \"x\"}"})
+  @CsvSource(
+      delimiter = ';',
+      value = {"[]", "\"full_attention\"", "[3, 4]", "{\"0\": \"x\"}"})
   void kindsOfLayersThatAreNoListOfAllAreRefused(String types) {
     ObjectNode config = config("qwen2").put("num_hidden_layers", 2);
     config.set("layer_types", json(types));

@@ -106,7 +106,7 @@ class GoldenAdapterTest {
     try (Model model = Families.create(backend, json, task.head(), 5, null, builder);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1);
         Staging staging = new Staging(backend)) {
-      AdapterWeights.load(adapter, config, base, model);
+      AdapterWeights.load(adapter, config, base, model, false);
       Parameters parameters = model.parameters();
       parameters.enableTraining();
       Batch batch = GoldenBatch.of(sequences, task, model.positionOffset());
@@ -192,7 +192,7 @@ class GoldenAdapterTest {
                 null);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1);
         Staging staging = new Staging(backend)) {
-      AdapterWeights.load(adapter, config, base, model);
+      AdapterWeights.load(adapter, config, base, model, false);
       AdapterWeights.merge(model, config.lora());
       for (Segment segment : plain.parameters().segments()) {
         Segment merged = model.parameters().segment(segment.name());
@@ -207,9 +207,7 @@ class GoldenAdapterTest {
 
   private static void checkLogits(Goldens.Tensors golden, Tape tape, Model model, Tensor output) {
     Tensor logits =
-        model.head().hasVocabulary()
-            ? LanguageModels.logits(tape, model, output)
-            : output;
+        model.head().hasVocabulary() ? LanguageModels.logits(tape, model, output) : output;
     FloatBuffer values = Host.floats(tape.backend(), logits.address(), logits.sizeBytes());
     int at = 0;
     for (int s = 0; s < GoldenBatch.SEQUENCES && golden.has("logits." + s); s++) {
@@ -226,8 +224,7 @@ class GoldenAdapterTest {
     // Rows of tokens may be padded; those of sequences are not.
     int rows = Math.toIntExact(at / logits.cols());
     assertEquals(
-        model.head().hasVocabulary() ? tape.backend().paddedRows(rows) : rows,
-        logits.rows());
+        model.head().hasVocabulary() ? tape.backend().paddedRows(rows) : rows, logits.rows());
   }
 
   private static void checkGradient(

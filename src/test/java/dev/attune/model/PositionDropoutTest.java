@@ -72,8 +72,7 @@ class PositionDropoutTest {
       Tensor out = ((TransformerModel) model).body().forward(tape, inputs);
       float[] rows = new float[SHORT * C];
       Host.floats(backend, out.address(), out.sizeBytes()).get(rows);
-      backend.upload(
-          tape.gradientOf(out), ByteBuffer.allocateDirect((int) out.sizeBytes()));
+      backend.upload(tape.gradientOf(out), ByteBuffer.allocateDirect((int) out.sizeBytes()));
       tape.backward();
       assertEquals(0, tape.arena().liveBytes(), "blocks that nobody freed");
       return rows;
@@ -86,11 +85,9 @@ class PositionDropoutTest {
 
   @ParameterizedTest
   @MethodSource("targets")
-  void aTextHasTheSameMasksBesideAShortTextAndALongOne(Backends.Target target)
-      throws IOException {
+  void aTextHasTheSameMasksBesideAShortTextAndALongOne(Backends.Target target) throws IOException {
     JsonNode config = new ObjectMapper().readTree(CONFIG);
-    try (Model model =
-            Families.create(target.backend(), config, HeadKind.SEQUENCE, 2, 0.3f);
+    try (Model model = Families.create(target.backend(), config, HeadKind.SEQUENCE, 2, 0.3f);
         Model dry = Families.create(target.backend(), config, HeadKind.SEQUENCE, 2, 0f)) {
       for (Model each : new Model[] {model, dry}) {
         ModelWeights.randomize(each, 3);

@@ -1,5 +1,7 @@
 package dev.attune.ref;
 
+import dev.attune.core.Philox;
+
 /** Adam with decoupled weight decay, in PyTorch's order of operations. */
 public final class AdamWRef {
   private AdamWRef() {}
@@ -28,6 +30,24 @@ public final class AdamWRef {
       double rate = p.f32(step.lr / step.biasCorrection1);
       weight[i] = p.f32(weight[i] - p.f32(rate * p.f32(m[i] / denominator)));
     }
+  }
+
+  /**
+   * Rounds to bf16 at random, in place, as the kernels do: elements by their numbers from {@code
+   * first} on, m by the low halves of their words and v by the high ones.
+   */
+  public static void roundAtRandom(double[] m, double[] v, long seed, long stream, long first) {
+    int[] words = new int[4];
+    for (int i = 0; i < m.length; i++) {
+      Philox.block(seed, stream, (first + i) / 4, words);
+      int word = words[(int) ((first + i) % 4)];
+      m[i] = cut(m[i], word & 0xFFFF);
+      v[i] = cut(v[i], word >>> 16);
+    }
+  }
+
+  private static double cut(double value, int bits) {
+    return Float.intBitsToFloat((Float.floatToRawIntBits((float) value) + bits) & 0xFFFF0000);
   }
 
   /** The decay alone, of a row that never had a gradient. */

@@ -13,6 +13,7 @@ import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Finding;
+import dev.attune.data.RowCache;
 import dev.attune.task.Task;
 import dev.attune.task.TaskType;
 import dev.attune.task.Tasks;
@@ -53,7 +54,8 @@ class DatasetsTest {
 
   private static Datasets shaped(String task, Path train, String... options) {
     RunConfig config = config(train, options);
-    return Datasets.read(config, null, false).shaped(config, Tasks.named(task), List.of(), null);
+    return Datasets.read(config, null, false, RowCache.none())
+        .shaped(config, Tasks.named(task), List.of(), null);
   }
 
   private static String refusal(String task, Path train, String... options) {
@@ -323,14 +325,15 @@ class DatasetsTest {
     RunConfig config = config(file);
     List<String> known = List.of("O", "B-PER", "I-PER", "E-PER", "S-PER");
     Dataset kept =
-        Datasets.read(config, null, false)
+        Datasets.read(config, null, false, RowCache.none())
             .shaped(config, Tasks.named("token-classification"), known, null)
             .train();
     assertEquals(List.of("S-PER", "O"), kept.get(0).tags());
   }
 
   private static Datasets known(RunConfig config, String task, List<String> known) {
-    return Datasets.read(config, null, false).shaped(config, Tasks.named(task), known, null);
+    return Datasets.read(config, null, false, RowCache.none())
+        .shaped(config, Tasks.named(task), known, null);
   }
 
   @Test

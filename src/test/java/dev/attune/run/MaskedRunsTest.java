@@ -332,7 +332,7 @@ class MaskedRunsTest {
     run.run();
     // 48 words at ten a sequence, beside two short texts: 7 sequences with two special tokens each.
     SplitSummary summary = run.report().summaries().get(0);
-    assertEquals(7, summary.lengths().length);
+    assertEquals(7, summary.lengths().size());
     assertEquals(54, summary.supervised());
   }
 

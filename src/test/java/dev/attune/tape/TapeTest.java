@@ -97,6 +97,52 @@ class TapeTest {
     assertEquals(List.of("c", "b", "a"), calls, "consumers before what they consume");
   }
 
+  private String notFinite(Runnable pass) {
+    tape.useNumericsCheck(true);
+    tape.begin(true);
+    return assertThrows(NonFiniteException.class, pass::run).getMessage();
+  }
+
+  @Test
+  void theCheckNamesTheForwardThatOverflows() {
+    String message =
+        notFinite(
+            () -> {
+              times("a", times("sound", input(true), 1), 2e38f);
+            });
+    assertEquals(
+        "the forward of TapeTest made the first values that are not finite: 2 of the 1 x 3 of its"
+            + " output (F32), the first Infinity in row 0, column 1",
+        message);
+  }
+
+  @Test
+  void theCheckNamesTheBackwardThatOverflows() {
+    String message =
+        notFinite(
+            () -> {
+              Tensor a = times("a", input(true), 2);
+              Tensor b = tape.inLayer(4, () -> times("b", a, 1e30f));
+              start(b, 1, 1e10f, 1);
+              tape.backward();
+            });
+    assertTrue(message.startsWith("the backward of TapeTest in layer 4 made"), message);
+    assertTrue(message.contains("its input's gradient (F32), the first Infinity"), message);
+    assertEquals(List.of("b"), calls);
+  }
+
+  @Test
+  void theCheckNamesTheLossThatLeavesNoNumber() {
+    String message =
+        notFinite(
+            () -> {
+              start(times("a", input(true), 2), 1, Float.NaN, 1);
+              tape.backward();
+            });
+    assertTrue(message.startsWith("the loss made the first values"), message);
+    assertEquals(List.of(), calls);
+  }
+
   @Test
   void anOpThatNoGradientReachesIsNotRun() {
     tape.begin(true);

@@ -115,8 +115,8 @@ class AnswerDecodingTest {
           String where = name + ", question " + row + ", sequence " + sequence;
           assertEquals(row, data.source(sequence), where);
           assertArrayEquals(ints(window.get("ids")), ids(data, sequence), where);
-          assertEquals(window.get("start").asInt(), data.labels()[2 * sequence], where);
-          assertEquals(window.get("end").asInt(), data.labels()[2 * sequence + 1], where);
+          assertEquals(window.get("start").asInt(), data.labels().get(2 * sequence), where);
+          assertEquals(window.get("end").asInt(), data.labels().get(2 * sequence + 1), where);
           sequence++;
         }
       }
@@ -189,7 +189,8 @@ class AnswerDecodingTest {
   }
 
   private static int[] ids(EncodedDataset data, int sequence) {
-    return Arrays.copyOfRange(data.ids(), data.offsets()[sequence], data.offsets()[sequence + 1]);
+    return Arrays.copyOfRange(
+        data.ids().toArray(), data.offsets().get(sequence), data.offsets().get(sequence + 1));
   }
 
   private static int[] ints(JsonNode list) {

@@ -58,7 +58,7 @@ class AnswerWindowsTest {
       assertTrue(data.length(i) <= 24);
       assertArrayEquals(
           new int[] {window.start(), window.end()},
-          new int[] {data.labels()[2 * i], data.labels()[2 * i + 1]});
+          new int[] {data.labels().get(2 * i), data.labels().get(2 * i + 1)});
       if (window.end() == 0) {
         continue;
       }

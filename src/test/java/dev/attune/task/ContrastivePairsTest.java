@@ -1,5 +1,6 @@
 package dev.attune.task;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -18,9 +19,13 @@ import java.net.URISyntaxException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 class ContrastivePairsTest {
@@ -33,7 +38,8 @@ class ContrastivePairsTest {
   @Test
   void everyPairIsListedOnce() {
     int[] labels = labels(20);
-    List<Pair> listed = new ContrastivePairs(Strategy.UNIQUE, 0).list(labels);
+    List<Pair> listed =
+        new ContrastivePairs(Strategy.UNIQUE, 0).list(new LabelledRows(labels), labels.length);
     assertEquals(20 * 21 / 2, listed.size());
     assertEquals(listed.size(), new HashSet<>(listed).size());
     for (Pair pair : listed) {
@@ -42,10 +48,55 @@ class ContrastivePairsTest {
     }
   }
 
+  /** Sets of one label are what labels are. */
+  @Test
+  void setsOfOneLabelMakeTheSamePairs() {
+    int[] labels = labels(20);
+    LabelledRows one = new LabelledRows(labels);
+    RowPairs sets =
+        new LabelSetRows(
+            Arrays.stream(labels).mapToObj(id -> BitSet.valueOf(new long[] {1L << id})).toList());
+    assertEquals(one.alike(), sets.alike());
+    assertEquals(one.others(), sets.others());
+    for (boolean alike : new boolean[] {true, false}) {
+      for (long i = 0; i < (alike ? one.alike() : one.others()); i++) {
+        assertArrayEquals(one.pair(alike, i), sets.pair(alike, i), alike + " " + i);
+      }
+    }
+  }
+
+  /**
+   * As SetFit has it: one label in common is enough; a row without any is like none, nor itself.
+   */
+  @Test
+  void rowsThatShareALabelAreAlike() {
+    List<BitSet> rows =
+        Stream.of(0b011, 0b110, 0b000, 0b100)
+            .map(bits -> BitSet.valueOf(new long[] {bits}))
+            .toList();
+    Set<List<Integer>> alike =
+        new ContrastivePairs(Strategy.UNIQUE, 0)
+            .list(new LabelSetRows(rows), rows.size()).stream()
+                .filter(Pair::alike)
+                .map(pair -> List.of(pair.first(), pair.second()))
+                .collect(Collectors.toSet());
+    assertEquals(
+        Set.of(List.of(0, 0), List.of(0, 1), List.of(1, 1), List.of(1, 3), List.of(3, 3)), alike);
+    assertEquals(5, new LabelSetRows(rows).others());
+    String refusal =
+        assertThrows(
+                InputException.class,
+                () -> new LabelSetRows(Collections.nCopies(4_001, new BitSet())))
+            .getMessage();
+    assertTrue(refusal.contains("4,001") && refusal.contains("4,000"), refusal);
+  }
+
   /** As SetFit takes them: as many as are wanted, of however many there are. */
   @Test
   void iterationsCountWhateverAllPairsAre() {
-    List<Pair> listed = new ContrastivePairs(Strategy.OVERSAMPLING, 20).list(labels(2_100));
+    List<Pair> listed =
+        new ContrastivePairs(Strategy.OVERSAMPLING, 20)
+            .list(new LabelledRows(labels(2_100)), 2_100);
     assertEquals(2 * 20 * 2_100, listed.size());
     Set<Pair> different = new HashSet<>(listed);
     assertEquals(listed.size(), different.size(), "pairs come twice before all came once");
@@ -62,7 +113,8 @@ class ContrastivePairsTest {
 
   private static String refusal(ContrastivePairs pairs, int rows) {
     return RunOption.worded(
-        assertThrows(InputException.class, () -> pairs.list(labels(rows))).getMessage());
+        assertThrows(InputException.class, () -> pairs.list(new LabelledRows(labels(rows)), rows))
+            .getMessage());
   }
 
   @Test
@@ -81,7 +133,7 @@ class ContrastivePairsTest {
           new PairRows(
               tokenizer,
               64,
-              LabelMap.ofNames(List.of("class 0", "class 1")),
+              FewShotLabels.of(LabelMap.ofNames(List.of("class 0", "class 1")), false)::pairs,
               new ContrastivePairs(Strategy.UNIQUE, 0));
       String refusal =
           assertThrows(InputException.class, () -> pairs.pack(rows, encoded)).getMessage();

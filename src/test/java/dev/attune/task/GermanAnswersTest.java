@@ -94,11 +94,13 @@ class GermanAnswersTest {
           assertArrayEquals(
               ints(window.get("ids")),
               Arrays.copyOfRange(
-                  data.ids(), data.offsets()[sequence], data.offsets()[sequence + 1]),
+                  data.ids().toArray(),
+                  data.offsets().get(sequence),
+                  data.offsets().get(sequence + 1)),
               where);
           assertArrayEquals(ints(window.get("offsets")), notes.get(sequence).offsets(), where);
-          assertEquals(window.get("start").asInt(), data.labels()[2 * sequence], where);
-          assertEquals(window.get("end").asInt(), data.labels()[2 * sequence + 1], where);
+          assertEquals(window.get("start").asInt(), data.labels().get(2 * sequence), where);
+          assertEquals(window.get("end").asInt(), data.labels().get(2 * sequence + 1), where);
           sequence++;
         }
       }

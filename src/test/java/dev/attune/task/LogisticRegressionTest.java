@@ -8,6 +8,8 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.folder.LinearHead;
 import java.io.IOException;
 import java.io.InputStream;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -19,20 +21,11 @@ class LogisticRegressionTest {
   @ParameterizedTest
   @ValueSource(ints = {0, 1, 2, 3})
   void isScikitLearns(int number) throws IOException {
-    JsonNode golden;
-    try (InputStream in =
-        LogisticRegressionTest.class.getResourceAsStream("/goldens/logistic_regression.json")) {
-      golden = new ObjectMapper().readTree(in).get(number);
-    }
+    JsonNode golden = golden("logistic_regression", number);
     int K = golden.get("classes").asInt();
-    float[][] vectors = new float[golden.get("vectors").size()][];
+    float[][] vectors = vectors(golden);
     int[] labels = new int[vectors.length];
     for (int n = 0; n < vectors.length; n++) {
-      JsonNode vector = golden.get("vectors").get(n);
-      vectors[n] = new float[vector.size()];
-      for (int i = 0; i < vector.size(); i++) {
-        vectors[n][i] = (float) vector.get(i).asDouble();
-      }
       labels[n] = golden.get("labels").get(n).asInt();
     }
 
@@ -62,6 +55,53 @@ class LogisticRegressionTest {
         assertEquals(golden.get("probabilities").get(n).get(k).asDouble(), scores[k], TOLERANCE);
       }
     }
+  }
+
+  /** Any number of labels a row. */
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1})
+  void oneAgainstTheRestIsScikitLearns(int number) throws IOException {
+    JsonNode golden = golden("one_vs_rest", number);
+    float[][] vectors = vectors(golden);
+    List<boolean[]> labels = new ArrayList<>();
+    for (JsonNode row : golden.get("labels")) {
+      boolean[] has = new boolean[row.size()];
+      for (int k = 0; k < has.length; k++) {
+        has[k] = row.get(k).asInt() == 1;
+      }
+      labels.add(has);
+    }
+    int K = labels.get(0).length;
+
+    LinearHead head = LogisticRegression.fitEach(vectors, labels, K, golden.get("c").asDouble());
+
+    for (int n = 0; n < vectors.length; n++) {
+      float[] logits = head.logits(vectors[n]);
+      assertEquals(K, logits.length);
+      for (int k = 0; k < K; k++) {
+        double expected = golden.get("probabilities").get(n).get(k).asDouble();
+        assertEquals(expected, 1 / (1 + Math.exp(-logits[k])), TOLERANCE, "row " + n);
+      }
+    }
+  }
+
+  private static JsonNode golden(String name, int number) throws IOException {
+    String file = "/goldens/" + name + ".json";
+    try (InputStream in = LogisticRegressionTest.class.getResourceAsStream(file)) {
+      return new ObjectMapper().readTree(in).get(number);
+    }
+  }
+
+  private static float[][] vectors(JsonNode golden) {
+    float[][] vectors = new float[golden.get("vectors").size()][];
+    for (int n = 0; n < vectors.length; n++) {
+      JsonNode vector = golden.get("vectors").get(n);
+      vectors[n] = new float[vector.size()];
+      for (int i = 0; i < vector.size(); i++) {
+        vectors[n][i] = (float) vector.get(i).asDouble();
+      }
+    }
+    return vectors;
   }
 
   @Test

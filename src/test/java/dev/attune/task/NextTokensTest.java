@@ -18,6 +18,7 @@ import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Finding;
 import dev.attune.data.Finding.Severity;
+import dev.attune.data.TokenLengths;
 import dev.attune.run.RunOption;
 import dev.attune.testkit.ByteTokenizer;
 import dev.attune.testkit.TestTasks;
@@ -67,6 +68,11 @@ class NextTokensTest {
     return text.chars().toArray();
   }
 
+  private static boolean[] marked(EncodedDataset data, int mark) {
+    TokenLengths.Texts texts = data.lengths().texts();
+    return new boolean[] {texts.has(0, mark), texts.has(1, mark)};
+  }
+
   private static int[] joined(int[] first, int... more) {
     int[] out = Arrays.copyOf(first, first.length + more.length);
     System.arraycopy(more, 0, out, first.length, more.length);
@@ -90,24 +96,24 @@ class NextTokensTest {
   @Test
   void everyNextTokenOfATextIsATargetAndItsEndToo() {
     EncodedDataset data = encode(16, Example.of(1, "abc", null));
-    assertArrayEquals(joined(ids("abc"), END), data.ids());
-    assertArrayEquals(joined(ids("bc"), END, NONE), data.labels());
+    assertArrayEquals(joined(ids("abc"), END), data.ids().toArray());
+    assertArrayEquals(joined(ids("bc"), END, NONE), data.labels().toArray());
     assertEquals(3, data.supervised(0));
-    assertTrue(data.lengths().texts().ends()[0]);
+    assertTrue(data.lengths().texts().has(0, TokenLengths.Texts.ENDS));
   }
 
   @Test
   void aLongTextIsCutIntoSequencesAndLosesNothing() {
     EncodedDataset data = encode(4, Example.of(1, "abcdefghij", null), Example.of(2, "xy", null));
     assertEquals(4, data.size());
-    assertArrayEquals(new int[] {0, 4, 8, 11, 14}, data.offsets());
+    assertArrayEquals(new int[] {0, 4, 8, 11, 14}, data.offsets().toArray());
     assertArrayEquals(
         joined(joined(ids("bcd"), NONE), 'f', 'g', 'h', NONE, 'j', END, NONE, 'y', END, NONE),
-        data.labels());
-    assertArrayEquals(new int[] {11, 3}, data.lengths().lengths());
-    assertArrayEquals(new int[] {0, 0}, data.lengths().dropped());
-    assertArrayEquals(new int[] {8, 2}, data.lengths().supervised());
-    assertArrayEquals(new int[] {4, 4, 3, 3}, data.lengths().sequences());
+        data.labels().toArray());
+    assertArrayEquals(new int[] {11, 3}, data.lengths().lengths().toArray());
+    assertArrayEquals(new int[] {0, 0}, data.lengths().dropped().toArray());
+    assertArrayEquals(new int[] {8, 2}, data.lengths().supervised().toArray());
+    assertArrayEquals(new int[] {4, 4, 3, 3}, data.lengths().sequences().toArray());
     assertEquals(0, data.source(2));
     assertEquals(1, data.source(3));
   }
@@ -120,7 +126,8 @@ class NextTokensTest {
         new Encoder(new CausalLm(false, 2).encoder(bytes, 6, Purpose.EVALUATION), 1)
             .encode(dataset(text));
     assertArrayEquals(
-        joined(ids("abcdefcdefghefghij"), ids("ghij")[0], 'h', 'i', 'j', END), data.ids());
+        joined(ids("abcdefcdefghefghij"), ids("ghij")[0], 'h', 'i', 'j', END),
+        data.ids().toArray());
     assertArrayEquals(
         joined(
             joined(ids("bcdef"), NONE),
@@ -141,9 +148,9 @@ class NextTokensTest {
             NONE,
             END,
             NONE),
-        data.labels());
-    assertArrayEquals(new int[] {11}, data.lengths().lengths());
-    assertArrayEquals(new int[] {10}, data.lengths().supervised());
+        data.labels().toArray());
+    assertArrayEquals(new int[] {11}, data.lengths().lengths().toArray());
+    assertArrayEquals(new int[] {10}, data.lengths().supervised().toArray());
     assertEquals(0, data.droppedTokens());
     assertThrows(
         InputException.class,
@@ -153,10 +160,10 @@ class NextTokensTest {
   @Test
   void aLastTokenAloneCannotBeLearnedAndIsCounted() {
     EncodedDataset data = encode(4, Example.of(1, "abcdefg", null), Example.of(2, "abcd", null));
-    assertArrayEquals(new int[] {0, 4, 8, 12}, data.offsets());
-    assertArrayEquals(new int[] {0, 1}, data.lengths().dropped());
+    assertArrayEquals(new int[] {0, 4, 8, 12}, data.offsets().toArray());
+    assertArrayEquals(new int[] {0, 1}, data.lengths().dropped().toArray());
     assertEquals(1, data.droppedTokens());
-    assertArrayEquals(new boolean[] {true, false}, data.lengths().texts().ends());
+    assertArrayEquals(new boolean[] {true, false}, marked(data, TokenLengths.Texts.ENDS));
   }
 
   @Test
@@ -164,26 +171,26 @@ class NextTokensTest {
     Dataset rows = dataset(Example.ofPrompt(1, "ab", "cd"));
     EncodedDataset completions =
         new Encoder(new CausalLm(false).encoder(bytes, 16, Purpose.TRAINING), 1).encode(rows);
-    assertArrayEquals(joined(ids("abcd"), END), completions.ids());
-    assertArrayEquals(new int[] {NONE, 'c', 'd', END, NONE}, completions.labels());
+    assertArrayEquals(joined(ids("abcd"), END), completions.ids().toArray());
+    assertArrayEquals(new int[] {NONE, 'c', 'd', END, NONE}, completions.labels().toArray());
     EncodedDataset all =
         new Encoder(new CausalLm(true).encoder(bytes, 16, Purpose.TRAINING), 1).encode(rows);
-    assertArrayEquals(completions.ids(), all.ids());
-    assertArrayEquals(new int[] {'b', 'c', 'd', END, NONE}, all.labels());
+    assertArrayEquals(completions.ids().toArray(), all.ids().toArray());
+    assertArrayEquals(new int[] {'b', 'c', 'd', END, NONE}, all.labels().toArray());
   }
 
   @Test
   void masksGoByPositionNotByToken() {
     // The same letters, and the end of sequence itself, in the prompt and in the completion.
     EncodedDataset data = encode(16, Example.ofPrompt(1, "aa<end>a", "aa<end>"));
-    assertArrayEquals(new int[] {'a', 'a', END, 'a', 'a', 'a', END}, data.ids());
-    assertArrayEquals(new int[] {NONE, NONE, NONE, 'a', 'a', END, NONE}, data.labels());
+    assertArrayEquals(new int[] {'a', 'a', END, 'a', 'a', 'a', END}, data.ids().toArray());
+    assertArrayEquals(new int[] {NONE, NONE, NONE, 'a', 'a', END, NONE}, data.labels().toArray());
   }
 
   @Test
   void anEndThatIsWrittenIsNotAppendedAgain() {
     EncodedDataset data = encode(16, Example.of(1, "ab<end>", null));
-    assertArrayEquals(joined(ids("ab"), END), data.ids());
+    assertArrayEquals(joined(ids("ab"), END), data.ids().toArray());
   }
 
   @Test
@@ -193,8 +200,8 @@ class NextTokensTest {
         new Encoder(new CausalLm(false).encoder(bytes, 16, Purpose.TRAINING), 1).encode(rows);
     int merged = END + 1;
     int[] labels = {NONE, merged, 'd', END, NONE};
-    assertArrayEquals(joined(labels, labels), data.labels());
-    assertArrayEquals(new boolean[] {true, false}, data.lengths().texts().bordersInside());
+    assertArrayEquals(joined(labels, labels), data.labels().toArray());
+    assertArrayEquals(new boolean[] {true, false}, marked(data, TokenLengths.Texts.BORDER_INSIDE));
     Finding finding =
         report(16, rows).findings().stream()
             .filter(f -> f.code().equals("shared_token"))
@@ -233,10 +240,10 @@ class NextTokensTest {
     Example lost = Example.ofPrompt(4, "abcde:", "gh");
     EncodedDataset data = encode(5, cut, lost);
     assertEquals(1, data.size());
-    assertArrayEquals(ids("a:cde"), data.ids());
-    assertArrayEquals(new int[] {NONE, 'c', 'd', 'e', NONE}, data.labels());
-    assertArrayEquals(new int[] {2, 9}, data.lengths().dropped());
-    assertArrayEquals(new int[] {3, 0}, data.lengths().supervised());
+    assertArrayEquals(ids("a:cde"), data.ids().toArray());
+    assertArrayEquals(new int[] {NONE, 'c', 'd', 'e', NONE}, data.labels().toArray());
+    assertArrayEquals(new int[] {2, 9}, data.lengths().dropped().toArray());
+    assertArrayEquals(new int[] {3, 0}, data.lengths().supervised().toArray());
     assertEquals(11, data.droppedTokens());
 
     DataReport report = report(5, dataset(cut, lost));
@@ -263,7 +270,7 @@ class NextTokensTest {
       Dataset rows = dataset(Example.of(1, "abc", null));
       EncodedDataset data =
           new Encoder(new CausalLm(false).encoder(endless, 16, Purpose.TRAINING), 1).encode(rows);
-      assertArrayEquals(ids("abc"), data.ids());
+      assertArrayEquals(ids("abc"), data.ids().toArray());
       DataReport report =
           DataReport.builder(TestTasks.CAUSAL_LM).train(rows, data.lengths()).build();
       assertEquals(List.of("no_end"), codes(report, Severity.WARNING));
@@ -298,8 +305,8 @@ class NextTokensTest {
   /** The tokens that are learned, as text; the end of sequence as ".". */
   private static String learned(EncodedDataset data, int example) {
     StringBuilder out = new StringBuilder();
-    for (int t = data.offsets()[example]; t < data.offsets()[example + 1]; t++) {
-      int label = data.labels()[t];
+    for (int t = data.offsets().get(example); t < data.offsets().get(example + 1); t++) {
+      int label = data.labels().get(t);
       out.append(label == NONE ? "" : label == END ? "." : Character.toString(label));
     }
     return out.toString();
@@ -329,7 +336,7 @@ class NextTokensTest {
             + "{% if add_generation_prompt %}a:{% endif %}";
     EncodedDataset data = chat(template, false, TWICE);
     assertEquals("cd.\nef.\n", learned(data, 0));
-    assertTrue(data.lengths().texts().ends()[0]);
+    assertTrue(data.lengths().texts().has(0, TokenLengths.Texts.ENDS));
     assertEquals(
         "u:ab<end>\na:cd<end>\nu:ab<end>\na:ef<end>\n".replace("<end>", ".").length(),
         data.tokens());
@@ -345,7 +352,7 @@ class NextTokensTest {
     EncodedDataset data = chat(template, false, TWICE);
     // The template ends no turn, so the last one gets the end of sequence.
     assertEquals("[cd][ef].", learned(data, 0));
-    assertEquals(END, data.ids()[data.tokens() - 1]);
+    assertEquals(END, data.ids().get(data.tokens() - 1));
   }
 
   @Test
@@ -434,8 +441,8 @@ class NextTokensTest {
       EncodedDataset data =
           new Encoder(new CausalLm(false).encoder(gpt2, 128, Purpose.TRAINING), 1).encode(verse);
       int[] whole = gpt2.encodePlain(verse.get(0).text());
-      assertArrayEquals(whole, Arrays.copyOf(data.ids(), whole.length));
-      assertEquals(50256, data.ids()[whole.length]);
+      assertArrayEquals(whole, Arrays.copyOf(data.ids().toArray(), whole.length));
+      assertEquals(50256, data.ids().get(whole.length));
       assertEquals((whole.length + 1 + 127) / 128, data.size());
       Dataset rows =
           dataset(

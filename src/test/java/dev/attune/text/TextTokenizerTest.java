@@ -551,13 +551,15 @@ class TextTokenizerTest {
         folder.resolve("tokenizer.json"));
     Path config = folder.resolve("tokenizer_config.json");
     Files.writeString(folder.resolve("config.json"), "{\"model_type\": \"bert\"}");
-    Files.writeString(config, "{\"cls_token\": \"[CLS]\", \"sep_token\": {\"content\": \"[SEP]\"}}");
+    Files.writeString(
+        config, "{\"cls_token\": \"[CLS]\", \"sep_token\": {\"content\": \"[SEP]\"}}");
     TextTokenizer.open(folder).close();
     String json = "{\"tokenizer_class\": \"BertTokenizer\", \"%s\": \"%s\"}";
     Files.writeString(config, json.formatted(role, spelling));
     if (role.equals("unk_token")) {
       Path file = folder.resolve("tokenizer.json");
-      String tokenizer = Files.readString(file).replaceFirst("\"unk_token\": *null", "\"unk_token\": \"[UNK]\"");
+      String tokenizer =
+          Files.readString(file).replaceFirst("\"unk_token\": *null", "\"unk_token\": \"[UNK]\"");
       Files.writeString(file, tokenizer);
     }
     String message =

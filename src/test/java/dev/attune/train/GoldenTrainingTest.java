@@ -193,7 +193,7 @@ class GoldenTrainingTest {
     int at = 0;
     for (JsonNode row : reference.get("dev")) {
       for (JsonNode id : row.get("ids")) {
-        assertEquals(id.asInt(), data.ids()[at++]);
+        assertEquals(id.asInt(), data.ids().get(at++));
       }
     }
     return data;

@@ -9,6 +9,9 @@ import dev.attune.core.InputException;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -66,6 +69,33 @@ class TorchBinTest {
     Path path = Resources.file(folder, name);
     String message = assertThrows(InputException.class, () -> TorchBin.open(path)).getMessage();
     assertTrue(message.contains(reason), message);
+  }
+
+  /** Small on disk, gigabytes in memory: lists and dictionaries in a pickle that is compressed. */
+  @Test
+  void aCompressedPickleIsRefused() throws Exception {
+    Path path = folder.resolve("bomb.bin");
+    try (ZipOutputStream zip = new ZipOutputStream(Files.newOutputStream(path))) {
+      zip.putNextEntry(new ZipEntry("bomb/data.pkl"));
+      byte[] lists = new byte[1 << 20];
+      Arrays.fill(lists, (byte) ']');
+      for (int i = 0; i < 31; i++) {
+        zip.write(lists);
+      }
+    }
+    assertTrue(Files.size(path) < 61_000);
+    String message = assertThrows(InputException.class, () -> TorchBin.open(path)).getMessage();
+    assertTrue(message.contains("its data.pkl is compressed"), message);
+  }
+
+  @Test
+  void aPickleOfTooManyValuesIsRefused() {
+    byte[] lists = new byte[5_000_000];
+    Arrays.fill(lists, (byte) ']');
+    String message =
+        assertThrows(InputException.class, () -> TensorPickle.parse(Path.of("bomb.bin"), lists))
+            .getMessage();
+    assertTrue(message.contains("more than 4000000 values"), message);
   }
 
   @Test

@@ -1,5 +1,6 @@
 package dev.attune.kernels.calls;
 
+import dev.attune.core.DType;
 import dev.attune.kernels.Call;
 import dev.attune.kernels.Frame;
 
@@ -12,6 +13,11 @@ public final class AdamWCall {
    *
    * @param shadow bf16 or 0: receives the new weights, rounded
    * @param lrFactor what the step's rate is multiplied by here
+   * @param seed of the rounding of bf16 moments; no matter where they are f32, as {@code stream}
+   *     and {@code first}
+   * @param stream of the rounding, to which that of the step is added
+   * @param first number of the first element: the rounding is drawn by numbers
+   * @param moments type of m and v: f32 or bf16
    */
   public record Flat(
       long weight,
@@ -24,13 +30,35 @@ public final class AdamWCall {
       float beta2,
       float eps,
       float weightDecay,
-      float lrFactor)
+      float lrFactor,
+      long seed,
+      long stream,
+      long first,
+      DType moments)
       implements Call {
+    /** With moments in f32. */
+    public Flat(
+        long weight,
+        long m,
+        long v,
+        long shadow,
+        long grad,
+        long count,
+        float beta1,
+        float beta2,
+        float eps,
+        float weightDecay,
+        float lrFactor) {
+      this(
+          weight, m, v, shadow, grad, count, beta1, beta2, eps, weightDecay, lrFactor, 0, 0, 0,
+          DType.F32);
+    }
+
     @Override
     public void fill(Frame frame) {
       frame.writes(weight).writes(m).writes(v).mayWrite(shadow).reads(grad).count(count);
       frame.probability(beta1).probability(beta2).positive(eps).notNegative(weightDecay);
-      frame.notNegative(lrFactor);
+      frame.notNegative(lrFactor).any(seed).any(stream).any(first).dtype(moments);
     }
   }
 
@@ -39,6 +67,10 @@ public final class AdamWCall {
    *
    * @param rowState (V) u8: 0 never had a gradient, 1 had one in an earlier step, 2 has one
    * @param lrFactor what the step's rate is multiplied by here
+   * @param seed of the rounding of bf16 moments, by the elements' numbers in the table; no matter
+   *     where they are f32, as {@code stream}
+   * @param stream of the rounding, to which that of the step is added
+   * @param moments type of m and v: f32 or bf16
    */
   public record Rows(
       long weight,
@@ -52,14 +84,36 @@ public final class AdamWCall {
       float beta2,
       float eps,
       float weightDecay,
-      float lrFactor)
+      float lrFactor,
+      long seed,
+      long stream,
+      DType moments)
       implements Call {
+    /** With moments in f32. */
+    public Rows(
+        long weight,
+        long m,
+        long v,
+        long grad,
+        long rowState,
+        long V,
+        long C,
+        float beta1,
+        float beta2,
+        float eps,
+        float weightDecay,
+        float lrFactor) {
+      this(
+          weight, m, v, grad, rowState, V, C, beta1, beta2, eps, weightDecay, lrFactor, 0, 0,
+          DType.F32);
+    }
+
     @Override
     public void fill(Frame frame) {
       frame.writes(weight).writes(m).writes(v).reads(grad).reads(rowState);
       frame.count(V).columns(C, V);
       frame.probability(beta1).probability(beta2).positive(eps).notNegative(weightDecay);
-      frame.notNegative(lrFactor);
+      frame.notNegative(lrFactor).any(seed).any(stream).dtype(moments);
     }
   }
 }

@@ -142,7 +142,7 @@ public final class CpuBackend extends NativeBackend {
   public long allocate(long sizeBytes, boolean hugePages) {
     long address = NativeCalls.bufferAlloc(sizeBytes, hugePages ? 1 : 0);
     if (address == 0) {
-      throw new DeviceMemoryException(library().lastError());
+      throw new DeviceMemoryException(library().lastError() + AddressSpace.advice());
     }
     return address;
   }

@@ -93,13 +93,22 @@ final class TorchOptimizers {
         TILE,
         (at, length) -> {
           long offset = at * Float.BYTES;
+          long moment = at * call.moments().sizeBytes();
           Tensor w = view(call.weight() + offset, DType.F32, length);
+          Tensor m = view(call.m() + moment, call.moments(), length);
+          Tensor v = view(call.v() + moment, call.moments(), length);
           adam.decay(w);
-          adam.step(
-              w,
-              view(call.m() + offset, DType.F32, length),
-              view(call.v() + offset, DType.F32, length),
-              view(call.grad() + offset, DType.F32, length).mul(scalar(now.gradScale())));
+          // Of f32 itself, of bf16 a widened copy.
+          Tensor newM = m.to(ScalarType.Float);
+          Tensor newV = v.to(ScalarType.Float);
+          Tensor g = view(call.grad() + offset, DType.F32, length).mul(scalar(now.gradScale()));
+          adam.step(w, newM, newV, g);
+          if (call.moments() == DType.BF16) {
+            TorchRounding rounding = now.rounding(call.seed(), call.stream());
+            Tensor words = rounding.words(call.first() + at, length);
+            m.copy_(TorchRounding.byLowHalves(newM, words));
+            v.copy_(TorchRounding.byHighHalves(newV, words));
+          }
           if (call.shadow() != 0) {
             view(call.shadow() + at * DType.BF16.sizeBytes(), DType.BF16, length).copy_(w);
           }
@@ -127,8 +136,8 @@ final class TorchOptimizers {
             now.biasCorrection1(),
             now.biasCorrection2());
     Tensor w = view(call.weight(), DType.F32, V, C);
-    Tensor mTable = view(call.m(), DType.F32, V, C);
-    Tensor vTable = view(call.v(), DType.F32, V, C);
+    Tensor mTable = view(call.m(), call.moments(), V, C);
+    Tensor vTable = view(call.v(), call.moments(), V, C);
     Tensor gTable = view(call.grad(), DType.F32, V, C);
     long step = Math.max(1, TILE / C);
     pool.ranges(V, step, (at, length) -> adam.decay(w.narrow(0, at, length)));
@@ -143,10 +152,15 @@ final class TorchOptimizers {
           Tensor g = gTable.index_select(0, index).mul_(scalar(now.gradScale()));
           g.masked_fill_(stale, scalar(0));
           Tensor wRows = w.index_select(0, index);
-          Tensor mRows = mTable.index_select(0, index);
-          Tensor vRows = vTable.index_select(0, index);
+          Tensor mRows = mTable.index_select(0, index).to(ScalarType.Float);
+          Tensor vRows = vTable.index_select(0, index).to(ScalarType.Float);
           adam.step(wRows, mRows, vRows, g);
           w.index_copy_(0, index, wRows);
+          if (call.moments() == DType.BF16) {
+            Tensor words = now.rounding(call.seed(), call.stream()).words(index, C);
+            mRows = TorchRounding.byLowHalves(mRows, words).to(ScalarType.BFloat16);
+            vRows = TorchRounding.byHighHalves(vRows, words).to(ScalarType.BFloat16);
+          }
           mTable.index_copy_(0, index, mRows);
           vTable.index_copy_(0, index, vRows);
         });

@@ -66,6 +66,11 @@ final class TorchStep {
     return new TorchDropout(p, seed, stream + streamBase);
   }
 
+  /** The rounding of an op that draws from {@code stream}. */
+  TorchRounding rounding(long seed, long stream) {
+    return new TorchRounding(seed, stream + streamBase);
+  }
+
   boolean stopped() {
     return stopped;
   }

@@ -26,14 +26,13 @@ public final class EuroBert {
 
   /** Reads config.json of a model of type "eurobert". */
   public static Family family(FamilyConfig config) {
-    config
-        .ignore("the product over the vocabulary is not used", "tie_word_embeddings")
-        .orNull("head_dim", "num_key_value_heads");
+    config.orNull("head_dim", "num_key_value_heads");
     int width = config.positive("hidden_size", 768);
     int heads = config.positive("num_attention_heads", 12);
     int share = FamilyConfig.headSize("hidden_size", width, "num_attention_heads", heads);
     int headSize = config.positive("head_dim", share);
     boolean bias = config.flag("attention_bias", false);
+    boolean mlpBias = config.flag("mlp_bias", false);
     int positions = config.reach("max_position_embeddings", 8192);
     Rotary rotary = Rotary.fromConfig(config, headSize, positions, Rotary.Defaults.LLAMA);
     TransformerConfig body =
@@ -47,19 +46,21 @@ public final class EuroBert {
                 FeedForward.gated(
                         config.positive("intermediate_size", 3072),
                         config.activation("hidden_act", "silu"))
-                    .bias(config.flag("mlp_bias", false)))
+                    .bias(mlpBias))
             .norms(Norms.rms(Place.BEFORE, config.number("rms_norm_eps", 1e-5f)))
             .layers(
                 IntStream.range(0, config.layers("num_hidden_layers", 12))
                     .mapToObj(i -> Layer.named(i).rotary(rotary))
                     .toList())
+            .tied(config.flag("tie_word_embeddings", false))
             .initializerRange(config.number("initializer_range", 0.02f))
             .build();
     return new Family(body, Llama.names())
         .head(
             HeadKind.SEQUENCE,
             Head.Spec.linear("classifier").dense("dense", Activation.GELU).pooling(pooling(config)))
-        .head(HeadKind.TOKEN, Head.Spec.linear("classifier"));
+        .head(HeadKind.TOKEN, Head.Spec.linear("classifier"))
+        .head(HeadKind.MASKED_LANGUAGE_MODEL, Head.Spec.linear(null).outBias(mlpBias));
   }
 
   private static Pooling pooling(FamilyConfig config) {

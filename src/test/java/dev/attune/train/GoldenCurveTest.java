@@ -14,10 +14,10 @@ import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.tape.Tape;
+import dev.attune.task.Task;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.GoldenBatch;
 import dev.attune.testkit.Goldens;
-import dev.attune.testkit.TestTasks;
 import dev.attune.train.TrainerConfig.Evaluations;
 import dev.attune.train.TrainerConfig.Rates;
 import java.nio.file.Path;
@@ -29,15 +29,21 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Twenty steps of tiny masked language models of each family, over the same masks as the peer. */
-class MaskedTrainingTest {
+/** Twenty steps of tiny models against Transformers, of masked ones over the same masks. */
+class GoldenCurveTest {
   private static final int STEPS = 20;
+  private static final int LABELS = 5;
 
   static Stream<Arguments> cases() {
     return Stream.of(
             "bert_mlm",
             "bert_mlm_untied",
+            "deberta",
             "deberta_mlm_own",
+            "eurobert_mlm",
+            "eurobert_mlm_tied",
+            "nomic_bert",
+            "nomic_bert_mlm",
             "roberta_mlm",
             "distilbert_mlm",
             "electra_mlm",
@@ -55,11 +61,11 @@ class MaskedTrainingTest {
     Goldens.Tensors golden = new Goldens.Tensors(folder.resolve("golden.safetensors"));
     JsonNode curve = Goldens.json(folder.resolve("golden.json")).get("curve");
     assertEquals(STEPS, curve.size());
+    Task task = GoldenBatch.task(folder);
     Backend backend = target.backend();
     List<Double> losses = new ArrayList<>();
     try (Model model =
-            Families.create(
-                backend, ModelFolder.readConfig(folder), TestTasks.MASKED_LM.head(), 1, 0f);
+            Families.create(backend, ModelFolder.readConfig(folder), task.head(), LABELS, 0f);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1)) {
       ModelWeights.load(folder, model, 0);
       model.parameters().enableTraining();
@@ -79,13 +85,7 @@ class MaskedTrainingTest {
       try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
           TrainingLoop loop =
               new TrainingLoop(
-                  TestTasks.MASKED_LM,
-                  model,
-                  optimizer,
-                  tape,
-                  GoldenBatch.data(golden, TestTasks.MASKED_LM),
-                  null,
-                  config)) {
+                  task, model, optimizer, tape, GoldenBatch.data(golden, task), null, config)) {
         loop.run(
             new TrainListener() {
               @Override

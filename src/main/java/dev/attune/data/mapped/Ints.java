@@ -1,0 +1,98 @@
+package dev.attune.data.mapped;
+
+import java.util.Arrays;
+import java.util.function.IntUnaryOperator;
+import java.util.stream.IntStream;
+
+/** A column of whole numbers that nobody changes, in memory or in a file. */
+public interface Ints {
+  /** How many there are. */
+  int size();
+
+  /** Number {@code index}, counted from 0. */
+  int get(int index);
+
+  /** Copies the numbers {@code from .. from+count-1} to {@code to[at ...]}. */
+  default void copy(int from, int[] to, int at, int count) {
+    for (int i = 0; i < count; i++) {
+      to[at + i] = get(from + i);
+    }
+  }
+
+  /** All of them, in order. */
+  default IntStream stream() {
+    return IntStream.range(0, size()).map(this::get);
+  }
+
+  /** Their sum. */
+  default long sum() {
+    return stream().asLongStream().sum();
+  }
+
+  /** A copy in memory. */
+  default int[] toArray() {
+    int[] out = new int[size()];
+    copy(0, out, 0, out.length);
+    return out;
+  }
+
+  /** An array, which is not copied. */
+  static Ints of(int... values) {
+    return new Ints() {
+      @Override
+      public int size() {
+        return values.length;
+      }
+
+      @Override
+      public int get(int index) {
+        return values[index];
+      }
+
+      @Override
+      public void copy(int from, int[] to, int at, int count) {
+        System.arraycopy(values, from, to, at, count);
+      }
+
+      @Override
+      public IntStream stream() {
+        return IntStream.of(values);
+      }
+    };
+  }
+
+  /** So many zeros. */
+  static Ints zeros(int size) {
+    return new Ints() {
+      @Override
+      public int size() {
+        return size;
+      }
+
+      @Override
+      public int get(int index) {
+        return 0;
+      }
+
+      @Override
+      public void copy(int from, int[] to, int at, int count) {
+        Arrays.fill(to, at, at + count, 0);
+      }
+    };
+  }
+
+  /** Numbers that are computed when they are asked for. */
+  static Ints computed(int size, IntUnaryOperator value) {
+    return new Ints() {
+      @Override
+      public int size() {
+        return size;
+      }
+
+      @Override
+      public int get(int index) {
+        return value.applyAsInt(index);
+      }
+    };
+  }
+}

@@ -1,0 +1,25 @@
+package dev.attune.data.mapped;
+
+import dev.attune.core.InterruptedCallException;
+import java.io.IOException;
+import java.nio.channels.ClosedByInterruptException;
+
+/** A store that is not what it was when it was written, or cannot be read. */
+public final class StoreException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  StoreException(String message) {
+    super(message);
+  }
+
+  private StoreException(String message, Throwable cause) {
+    super(message, cause);
+  }
+
+  /** What to throw where a file could not be read or written. */
+  static RuntimeException of(String what, IOException e) {
+    return e instanceof ClosedByInterruptException
+        ? new InterruptedCallException("interrupted: " + what)
+        : new StoreException(what + ": " + e.getMessage(), e);
+  }
+}

@@ -1,0 +1,2 @@
+/** NomicBERT. */
+package dev.attune.model.nomicbert;

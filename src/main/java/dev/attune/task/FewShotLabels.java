@@ -1,0 +1,136 @@
+package dev.attune.task;
+
+import dev.attune.batch.Batch;
+import dev.attune.core.InputException;
+import dev.attune.data.Dataset;
+import dev.attune.data.Example;
+import dev.attune.data.LabelMap;
+import dev.attune.folder.LinearHead;
+import java.util.Arrays;
+import java.util.BitSet;
+
+/** What few-shot learns of rows: one label each, or any number. */
+interface FewShotLabels {
+  /** What measures and reads the logits of the head. */
+  Task task();
+
+  /** K names. */
+  default LabelMap labels() {
+    return task().labels();
+  }
+
+  /**
+   * A row's labels as a vector (K), whose product with another row's says how alike their texts are
+   * to be: 1 where the labels are the same, 0 where none is.
+   *
+   * @throws InputException naming the row, where it has no label, or one that is unknown
+   */
+  float[] likeness(Dataset dataset, Example example);
+
+  /** All pairs of a dataset's rows. */
+  RowPairs pairs(Dataset dataset);
+
+  /** Collects the labels of so many rows, for the regression. */
+  Gold gold(int rows);
+
+  /** The labels of rows. */
+  interface Gold {
+    /** Takes those of a sequence of a batch. */
+    void add(int row, Batch batch, int sequence);
+
+    /** The regression of the labels on the vectors of all rows (N,C). */
+    LinearHead fit(float[][] vectors, double c);
+  }
+
+  /** One label a row: one regression on all. */
+  record One(Classification task) implements FewShotLabels {
+    @Override
+    public float[] likeness(Dataset dataset, Example example) {
+      float[] one = new float[labels().size()];
+      one[id(dataset, example)] = 1;
+      return one;
+    }
+
+    @Override
+    public RowPairs pairs(Dataset dataset) {
+      return new LabelledRows(
+          dataset.examples().stream().mapToInt(example -> id(dataset, example)).toArray());
+    }
+
+    private int id(Dataset dataset, Example example) {
+      return labels().id(example.label(), dataset, example);
+    }
+
+    @Override
+    public Gold gold(int rows) {
+      int[] ids = new int[rows];
+      return new Gold() {
+        @Override
+        public void add(int row, Batch batch, int sequence) {
+          ids[row] = batch.labels()[sequence];
+        }
+
+        @Override
+        public LinearHead fit(float[][] vectors, double c) {
+          return LogisticRegression.fit(vectors, ids, labels().size(), c);
+        }
+      };
+    }
+  }
+
+  /** Any number a row: a regression for each label, of the rows that have it beside the rest. */
+  record Several(MultiLabelClassification task) implements FewShotLabels {
+    /** The cosine of two rows' sets of labels, each a vector of ones. */
+    @Override
+    public float[] likeness(Dataset dataset, Example example) {
+      float[] unit = task.targets(dataset, example);
+      int count = 0;
+      for (float value : unit) {
+        count += value > 0 ? 1 : 0;
+      }
+      for (int k = 0; k < unit.length; k++) {
+        unit[k] /= (float) Math.sqrt(Math.max(1, count));
+      }
+      return unit;
+    }
+
+    @Override
+    public RowPairs pairs(Dataset dataset) {
+      return new LabelSetRows(
+          dataset.examples().stream().map(example -> set(dataset, example)).toList());
+    }
+
+    private BitSet set(Dataset dataset, Example example) {
+      float[] targets = task.targets(dataset, example);
+      BitSet set = new BitSet();
+      for (int k = 0; k < targets.length; k++) {
+        set.set(k, targets[k] > 0);
+      }
+      return set;
+    }
+
+    @Override
+    public Gold gold(int rows) {
+      int K = labels().size();
+      boolean[][] gold = new boolean[rows][];
+      return new Gold() {
+        @Override
+        public void add(int row, Batch batch, int sequence) {
+          gold[row] = MultiLabelClassification.gold(batch, sequence, K);
+        }
+
+        @Override
+        public LinearHead fit(float[][] vectors, double c) {
+          return LogisticRegression.fitEach(vectors, Arrays.asList(gold), K, c);
+        }
+      };
+    }
+  }
+
+  /** The labels of a task. */
+  static FewShotLabels of(LabelMap labels, boolean several) {
+    return several
+        ? new Several(new MultiLabelClassification(labels))
+        : new One(new Classification(labels));
+  }
+}

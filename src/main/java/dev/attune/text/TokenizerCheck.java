@@ -1,0 +1,106 @@
+package dev.attune.text;
+
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.core.InputException;
+import dev.attune.core.JsonProblem;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * What Hugging Face's library takes for granted in a tokenizer.json. It does not refuse such a file
+ * when it reads it, and a text that is then encoded ends the process: so it is refused here.
+ */
+final class TokenizerCheck {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final String TEMPLATE = "TemplateProcessing";
+
+  private final Path file;
+
+  private TokenizerCheck(Path file) {
+    this.file = file;
+  }
+
+  /**
+   * Looks at the parts of a tokenizer, which may stand in it more than once: then the last counts.
+   *
+   * @param file what messages call it
+   * @throws InputException naming what is missing
+   */
+  static void check(Path file, String tokenizer) {
+    TokenizerCheck check = new TokenizerCheck(file);
+    try (JsonParser parser = JSON.getFactory().createParser(tokenizer)) {
+      if (parser.nextToken() != JsonToken.START_OBJECT) {
+        throw check.refusal("it is no JSON object");
+      }
+      while (parser.nextToken() == JsonToken.FIELD_NAME) {
+        String part = parser.currentName();
+        parser.nextToken();
+        if (part.equals("post_processor")) {
+          check.postProcessor(JSON.readTree(parser));
+        } else {
+          parser.skipChildren();
+        }
+      }
+    } catch (JsonProcessingException e) {
+      throw check.refusal(JsonProblem.of(e));
+    } catch (IOException e) {
+      throw new IllegalStateException("a text in memory cannot be read", e);
+    }
+  }
+
+  private void postProcessor(JsonNode processor) {
+    List<JsonNode> templates = new ArrayList<>();
+    collect(processor, templates);
+    if (templates.size() > 1) {
+      throw refusal("its post_processor has " + templates.size() + " templates one after the other");
+    }
+    for (JsonNode template : templates) {
+      JsonNode known = template.path("special_tokens");
+      for (JsonNode token : known) {
+        if (token.path("ids").size() != token.path("tokens").size()) {
+          throw refusal(
+              "its post_processor gives the special token "
+                  + token.path("id")
+                  + " not as many ids as tokens");
+        }
+      }
+      for (String name : List.of("single", "pair")) {
+        for (JsonNode piece : template.path(name)) {
+          String wanted = piece.path("SpecialToken").path("id").asText(null);
+          if (wanted != null && !known.has(wanted)) {
+            throw refusal(
+                "its post_processor puts the special token '"
+                    + wanted
+                    + "' around texts, and does not say which that is: special_tokens lacks it");
+          }
+          if (name.equals("single") && piece.path("Sequence").path("id").asText().equals("B")) {
+            throw refusal("its post_processor wants a second text where there is one");
+          }
+        }
+      }
+    }
+  }
+
+  private static void collect(JsonNode processor, List<JsonNode> templates) {
+    if (processor.path("type").asText().equals(TEMPLATE)) {
+      templates.add(processor);
+    }
+    for (JsonNode part : processor.path("processors")) {
+      collect(part, templates);
+    }
+  }
+
+  private InputException refusal(String problem) {
+    return new InputException(
+        file
+            + " is not a tokenizer that Hugging Face tokenizers can read: "
+            + problem
+            + ". Save it again with tokenizer.save_pretrained(...).");
+  }
+}

@@ -1,0 +1,146 @@
+package dev.attune.track;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Queue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+
+/** The thread between a run and one place that hears of it. */
+final class Outlet {
+  private static final int QUEUE = 1 << 17;
+  private static final int MOST_WAITING = 200_000;
+  private static final int LAST_TRIES = 3;
+  private static final long LAST_PAUSE_MILLIS = 100;
+  private static final long RETRY_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+  private final RunSink sink;
+  private final RunStart start;
+  private final Queue<String> troubles;
+  private final BlockingQueue<RunUpdate> queue = new LinkedBlockingQueue<>(QUEUE);
+  private final AtomicLong lost = new AtomicLong();
+  private final CountDownLatch ending = new CountDownLatch(1);
+  private final Thread thread;
+  private final long everyMillis;
+  private RunUpdate waiting = RunUpdate.NONE;
+  private boolean begun;
+  private boolean told;
+  private long retryNanos = System.nanoTime();
+
+  /**
+   * @param everyMillis between two writes
+   * @param troubles gets one message where the place fails, and one where that lost something
+   */
+  Outlet(RunSink sink, RunStart start, long everyMillis, Queue<String> troubles) {
+    this.sink = sink;
+    this.start = start;
+    this.everyMillis = everyMillis;
+    this.troubles = troubles;
+    thread = new Thread(this::work, "attune-track");
+    thread.setDaemon(true);
+    thread.start();
+  }
+
+  /** Takes something for later; returns at once. */
+  void offer(RunUpdate update) {
+    if (!queue.offer(update)) {
+      lost.addAndGet(update.points().size());
+    }
+  }
+
+  /** Lets it write what it has, for so long at most. */
+  void end(long millis) {
+    ending.countDown();
+    try {
+      thread.join(millis);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    if (thread.isAlive()) {
+      troubles.add(
+          sink.name() + " did not answer in time: the end of the run may be missing there");
+    }
+  }
+
+  private void work() {
+    try {
+      boolean isLast = false;
+      boolean isWritten = false;
+      while (!isLast) {
+        isLast = ending.await(everyMillis, TimeUnit.MILLISECONDS);
+        take();
+        if (isLast || System.nanoTime() - retryNanos >= 0) {
+          isWritten = write();
+        }
+      }
+      for (int i = 0; i < LAST_TRIES && !isWritten; i++) {
+        Thread.sleep(LAST_PAUSE_MILLIS << i);
+        isWritten = write();
+      }
+      sink.close(isWritten ? null : waiting);
+      long missing = lost.get() + waiting.points().size();
+      if (missing > 0) {
+        troubles.add(missing + " numbers of the run are not in " + sink.name());
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (IOException | RuntimeException | LinkageError e) {
+      tell(e);
+    }
+  }
+
+  /** Puts together what came in. */
+  private void take() {
+    List<RunUpdate> all = new ArrayList<>();
+    queue.drainTo(all);
+    List<Point> points = new ArrayList<>(waiting.points());
+    Map<String, JsonNode> documents = new LinkedHashMap<>(waiting.documents());
+    long step = waiting.step();
+    long totalSteps = waiting.totalSteps();
+    RunStatus status = waiting.status();
+    for (RunUpdate update : all) {
+      points.addAll(update.points());
+      documents.putAll(update.documents());
+      step = Math.max(step, update.step());
+      totalSteps = Math.max(totalSteps, update.totalSteps());
+      status = update.status();
+    }
+    int left = Math.max(0, points.size() - MOST_WAITING);
+    lost.addAndGet(left);
+    waiting =
+        new RunUpdate(points.subList(left, points.size()), documents, step, totalSteps, status);
+  }
+
+  /** Whether all is written that there was. */
+  private boolean write() {
+    try {
+      if (!begun) {
+        sink.begin(start);
+        begun = true;
+      }
+      sink.write(waiting);
+      waiting = new RunUpdate(List.of(), Map.of(), 0, 0, waiting.status());
+      return true;
+    } catch (IOException | RuntimeException | LinkageError e) {
+      retryNanos = System.nanoTime() + RETRY_NANOS;
+      tell(e);
+      return false;
+    }
+  }
+
+  private void tell(Throwable failure) {
+    if (!told) {
+      told = true;
+      String why = failure.getMessage() == null ? failure.toString() : failure.getMessage();
+      troubles.add(
+          sink.name() + " cannot be written (" + why + "); the run goes on, and it is tried again");
+    }
+  }
+}

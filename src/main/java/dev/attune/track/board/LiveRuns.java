@@ -1,0 +1,100 @@
+package dev.attune.track.board;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.track.Point;
+import dev.attune.track.RunJson;
+import dev.attune.track.RunStore;
+import dev.attune.track.StoredRun;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.BooleanSupplier;
+
+/**
+ * What happens in a store, as server-sent events: {@code runs}, the list of all, whenever it
+ * changes; {@code points}, what is new of the runs that somebody looks at.
+ */
+final class LiveRuns {
+  private static final long LOOK_MILLIS = 1000;
+
+  /** Of a curve that is sent for the first time: a screen shows no more. */
+  private static final int DRAWN = 2000;
+
+  private final RunStore store;
+  private final List<String> watched;
+  private final Map<String, Long> sent = new HashMap<>(); // the last step, by run and series
+  private String list = "";
+
+  LiveRuns(RunStore store, List<String> watched) {
+    this.store = store;
+    this.watched = watched;
+  }
+
+  /** Sends until it is ended or nobody reads. */
+  void send(OutputStream out, BooleanSupplier ended) throws IOException, InterruptedException {
+    while (!ended.getAsBoolean()) {
+      StringBuilder events = new StringBuilder();
+      List<StoredRun> runs = store.runs();
+      list(runs, events);
+      for (StoredRun run : runs) {
+        if (watched.contains(run.id())) {
+          points(run, events);
+        }
+      }
+      // A line that says nothing shows whether anybody is still there.
+      String text = events.isEmpty() ? ":\n\n" : events.toString();
+      out.write(text.getBytes(StandardCharsets.UTF_8));
+      out.flush();
+      Thread.sleep(LOOK_MILLIS);
+    }
+  }
+
+  private void list(List<StoredRun> runs, StringBuilder events) {
+    ArrayNode json = JsonNodeFactory.instance.arrayNode();
+    runs.forEach(run -> json.add(RunJson.summary(run, store.last(run))));
+    String now = json.toString();
+    if (!now.equals(list)) {
+      list = now;
+      event(events, "runs", now);
+    }
+  }
+
+  private void points(StoredRun run, StringBuilder events) {
+    for (String series : store.series(run)) {
+      String key = run.id() + "/" + series;
+      Long last = sent.get(key);
+      // A run that goes on from a checkpoint has lost what came after it.
+      boolean isBack = last != null && !series.startsWith(Point.SYSTEM) && run.step() < last;
+      long after = last == null || isBack ? Long.MIN_VALUE : last;
+      List<Point> points = store.points(run, series, after);
+      if (!points.isEmpty()) {
+        sent.put(key, points.get(points.size() - 1).x());
+        ObjectNode json = JsonNodeFactory.instance.objectNode();
+        json.put("run", run.id()).put("series", series).put("reset", after == Long.MIN_VALUE);
+        ArrayNode values = json.putArray("points");
+        int stride = 1 + points.size() / DRAWN;
+        for (int i = 0; i < points.size(); i++) {
+          if (i % stride == 0 || i == points.size() - 1) {
+            Point point = points.get(i);
+            ArrayNode pair = values.addArray().add(point.x());
+            if (Double.isFinite(point.value())) {
+              pair.add(point.value());
+            } else {
+              pair.addNull();
+            }
+          }
+        }
+        event(events, "points", json.toString());
+      }
+    }
+  }
+
+  private static void event(StringBuilder events, String name, String json) {
+    events.append("event: ").append(name).append("\ndata: ").append(json).append("\n\n");
+  }
+}

@@ -1,0 +1,189 @@
+package dev.attune.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.testkit.TinyModel;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** {@code attune runs} and {@code attune report}, as they are typed. */
+class RunsCommandTest {
+  @TempDir private static Path scratch;
+
+  /** What a command printed, and how it ended. */
+  private record Said(int status, String out, String err) {
+    JsonNode json() throws IOException {
+      String[] lines = out.strip().split("\n");
+      return new ObjectMapper().readTree(lines[lines.length - 1]);
+    }
+  }
+
+  private static Said attune(String... words) {
+    PrintStream out = System.out;
+    PrintStream err = System.err;
+    ByteArrayOutputStream said = new ByteArrayOutputStream();
+    ByteArrayOutputStream complained = new ByteArrayOutputStream();
+    try {
+      System.setOut(new PrintStream(said, true, StandardCharsets.UTF_8));
+      System.setErr(new PrintStream(complained, true, StandardCharsets.UTF_8));
+      int status = Main.run(words);
+      System.out.flush();
+      return new Said(
+          status,
+          said.toString(StandardCharsets.UTF_8),
+          complained.toString(StandardCharsets.UTF_8));
+    } finally {
+      System.setOut(out);
+      System.setErr(err);
+    }
+  }
+
+  private static Said runs(String... words) {
+    List<String> all = new ArrayList<>(List.of("runs"));
+    all.addAll(List.of(words));
+    all.addAll(List.of("--run-store", scratch.resolve("runs").toString()));
+    return attune(all.toArray(String[]::new));
+  }
+
+  @BeforeAll
+  static void train() {
+    try (CpuBackend backend = new CpuBackend(1)) {
+      TinyModel.write(scratch.resolve("model"), backend);
+    }
+    Path data = TinyModel.writeData(scratch.resolve("train.csv"), 80, 1);
+    for (String rate : List.of("1e-3", "1e-2")) {
+      Said said =
+          attune(
+              "train",
+              "--model",
+              scratch.resolve("model").toString(),
+              "--train-file",
+              data.toString(),
+              "--validation-file",
+              data.toString(),
+              "--output-dir",
+              scratch.resolve("rate-" + rate).toString(),
+              "--learning-rate",
+              rate,
+              "--max-steps",
+              "8",
+              "--batch-size",
+              "16",
+              "--threads",
+              "1",
+              "--run-store",
+              scratch.resolve("runs").toString());
+      assertEquals(0, said.status(), said.err());
+    }
+  }
+
+  @Test
+  void runsAreListedAndFiltered() throws IOException {
+    Said all = runs("list");
+    assertTrue(all.out().contains("rate-1e-3") && all.out().contains("rate-1e-2"), all.out());
+    assertTrue(all.out().contains("finished") && all.out().contains("eval/loss"), all.out());
+    assertTrue(all.out().endsWith("2 runs\n"), all.out());
+    JsonNode json = runs("list", "--json").json();
+    assertEquals("rate-1e-2", json.path("runs").get(0).path("name").asText(), "the newest first");
+    assertEquals(8, json.path("runs").get(0).path("step").asInt());
+    assertEquals(0, runs("list", "--status", "failed", "--json").json().path("runs").size());
+    assertEquals(2, runs("list", "--task", "classification", "--json").json().path("runs").size());
+    Said metric = runs("list", "--metric", "eval/accuracy,train/loss");
+    assertTrue(metric.out().lines().findFirst().orElse("").contains("eval/accuracy"), metric.out());
+  }
+
+  @Test
+  void oneIsShownAndTwoAreCompared() throws IOException {
+    JsonNode one = runs("show", "rate-1e-3", "--json").json();
+    assertEquals("1e-3", one.path("config").path("learning-rate").asText());
+    assertTrue(one.path("reproduction").path("command").asText().contains("--learning-rate 1e-3"));
+    Said shown = runs("show", scratch.resolve("rate-1e-3").toString());
+    assertTrue(shown.out().contains("--learning-rate 1e-3"), shown.out());
+    Said compared = runs("compare", "rate-1e-3", "rate-1e-2");
+    assertTrue(compared.out().contains("learning-rate"), compared.out());
+    assertFalse(compared.out().contains("weight-decay"), "that is the same in both");
+    JsonNode json = runs("compare", "rate-1e-3", "rate-1e-2", "--json").json();
+    assertEquals(2, json.path("differing").path("learning-rate").size());
+    assertFalse(json.path("differing").has("training_data (content)"));
+  }
+
+  @Test
+  void curvesAreDrawnAndNumbersExported() throws IOException {
+    Said plot = runs("plot", "rate-1e-3", "rate-1e-2", "--metric", "train/loss");
+    assertTrue(plot.out().startsWith("train/loss\n"), plot.out());
+    assertTrue(plot.out().contains("rate-1e-2"), plot.out());
+    Path file = scratch.resolve("runs.csv");
+    assertEquals(0, runs("export", "all", "--output", file.toString()).status());
+    List<String> lines = Files.readAllLines(file);
+    assertEquals("run,name,series,step,time,value", lines.get(0));
+    assertEquals(16, lines.stream().filter(line -> line.contains(",train/loss,")).count());
+    assertTrue(runs("export", "rate-1e-3").out().startsWith("run,name,series"));
+  }
+
+  @Test
+  void aReportIsWritten() {
+    String page = scratch.resolve("page.html").toString();
+    String store = scratch.resolve("runs").toString();
+    Said said = attune("report", "rate-1e-3", "--output", page, "--run-store", store);
+    assertEquals(0, said.status(), said.err());
+    assertTrue(Files.exists(Path.of(page)));
+  }
+
+  @Test
+  void aRunIsForgottenAndItsModelStays() throws IOException {
+    Path output = scratch.resolve("gone");
+    Path data = scratch.resolve("train.csv");
+    attune(
+        "train",
+        "--model",
+        scratch.resolve("model").toString(),
+        "--train-file",
+        data.toString(),
+        "--output-dir",
+        output.toString(),
+        "--max-steps",
+        "2",
+        "--threads",
+        "1",
+        "--run-store",
+        scratch.resolve("deleted").toString());
+    String store = scratch.resolve("deleted").toString();
+    Said would = attune("runs", "delete", "gone", "--dry-run", "--run-store", store);
+    assertTrue(would.out().startsWith("would delete "), would.out());
+    assertEquals(0, attune("runs", "delete", "gone", "--run-store", store).status());
+    assertEquals(2, attune("runs", "show", "gone", "--run-store", store).status());
+    assertTrue(Files.exists(output.resolve("model.safetensors")));
+  }
+
+  @Test
+  void whatMakesNoSenseIsRefused() {
+    Said nothing = attune("runs");
+    assertEquals(2, nothing.status());
+    assertTrue(nothing.err().contains("say what to do"), nothing.err());
+    assertTrue(runs("compare", "rate-1e-3").err().contains("at least 2 runs, not 1"));
+    assertTrue(runs("list", "--output", "x").err().contains("--output is for attune runs export"));
+    assertTrue(
+        runs("list", "--status", "dead").err().contains("--status is 'dead'; it is running"));
+    Said metric = runs("plot", "rate-1e-3", "--metric", "train/los");
+    assertTrue(metric.err().contains("there are eval/accuracy"), metric.err());
+    String none = scratch.resolve("nowhere").toString();
+    Said missing = attune("runs", "list", "--run-store", none);
+    assertEquals(2, missing.status());
+    assertTrue(missing.err().contains("--run-store names another folder"), missing.err());
+    assertTrue(attune("report").err().contains("takes one run, not 0"));
+  }
+}

@@ -1,0 +1,81 @@
+package dev.attune.text;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.attune.core.InputException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Files that Hugging Face's library reads, and over which it would end the process later. */
+class TokenizerCheckTest {
+  private static final String SEP =
+      "\"[SEP]\": {\"id\": \"[SEP]\", \"ids\": [1], \"tokens\": [\"[SEP]\"]}";
+  private static final String AROUND = "{\"SpecialToken\": {\"id\": \"[SEP]\", \"type_id\": 0}}";
+  private static final String FIRST = "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}";
+  private static final String SECOND = "{\"Sequence\": {\"id\": \"B\", \"type_id\": 1}}";
+
+  @TempDir Path folder;
+
+  private static String template(String single, String specialTokens) {
+    return "{\"type\": \"TemplateProcessing\", \"single\": [%s], \"pair\": [%s, %s, %s], \"special_tokens\": {%s}}"
+        .formatted(single, FIRST, AROUND, SECOND, specialTokens);
+  }
+
+  private TextTokenizer open(String postProcessor) throws Exception {
+    Files.writeString(
+        folder.resolve("tokenizer.json"),
+        """
+        {"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+         "normalizer": null, "pre_tokenizer": {"type": "Whitespace"}, "post_processor": %s,
+         "decoder": null,
+         "model": {"type": "WordLevel", "vocab": {"a": 0, "[SEP]": 1, "[UNK]": 2}, "unk_token": "[UNK]"}}
+        """
+            .formatted(postProcessor));
+    return TextTokenizer.open(folder);
+  }
+
+  @Test
+  void aTemplateWithItsTokensIsRead() throws Exception {
+    try (TextTokenizer tokenizer = open(template(FIRST + ", " + AROUND, SEP))) {
+      assertEquals(2, tokenizer.encode("a", null).length());
+      assertEquals(3, tokenizer.encode("a", "a").length());
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '^',
+      quoteCharacter = '`',
+      value = {
+        "lost ^ special token '[SEP]' around texts, and does not say which that is",
+        "uneven ^ not as many ids as tokens",
+        "second ^ wants a second text where there is one",
+        "two ^ has 2 templates one after the other"
+      })
+  void whatWouldEndTheProcessIsRefused(String fault, String reason) {
+    String sound = template(FIRST + ", " + AROUND, SEP);
+    String processor =
+        switch (fault) {
+          case "lost" -> template(FIRST + ", " + AROUND, "");
+          case "uneven" -> template(FIRST + ", " + AROUND, SEP.replace("[1]", "[1, 2]"));
+          case "second" -> template(FIRST + ", " + SECOND, SEP);
+          default -> "{\"type\": \"Sequence\", \"processors\": [%s, %s]}".formatted(sound, sound);
+        };
+    String message = assertThrows(InputException.class, () -> open(processor)).getMessage();
+    assertTrue(message.contains(reason), message);
+  }
+
+  @Test
+  void aFileThatIsNoJsonIsRefused() throws Exception {
+    Files.writeString(folder.resolve("tokenizer.json"), "{\"version\": \"1.0\", ");
+    String message =
+        assertThrows(InputException.class, () -> TextTokenizer.open(folder)).getMessage();
+    assertTrue(message.contains("tokenizer.json is not a tokenizer that"), message);
+  }
+}
