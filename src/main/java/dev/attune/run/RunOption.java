@@ -270,6 +270,12 @@ public enum RunOption {
       null,
       "modules to train whole beside the adapters, e.g. embed_tokens",
       OnResume.STAYS),
+  LORA_TRAINABLE_TOKEN_INDICES(
+      "LIST",
+      null,
+      "tokens whose rows of the word embedding are trained beside the adapters, by their ids:"
+          + " 5,30522-30525",
+      OnResume.STAYS),
   LORA_BIAS("KIND", "none", "biases to train: none, all or lora_only", OnResume.STAYS),
   INIT_LORA_WEIGHTS(
       "KIND",

@@ -113,11 +113,12 @@ final class FewShotType implements TaskType {
   }
 
   @Override
-  public Task create(LabelMap labels, Dataset train, TaskOptions options) {
-    double c = options.number(Term.HEAD_C, C);
-    if (!(c > 0)) {
-      throw new InputException(Term.HEAD_C + " is " + c + "; it must be above 0");
+  public void check(TaskOptions options) {
+    if (!(options.number(Term.HEAD_C, C) > 0)) {
+      throw new InputException(
+          Term.HEAD_C + " is " + options.number(Term.HEAD_C, C) + "; it must be above 0");
     }
+    FewShot.unit(SentenceModules.plain(), options.get(Term.POOLING));
     LabelLoss loss = LabelLoss.of(options);
     ContrastivePairs pairs = ContrastivePairs.of(options);
     if (several && loss.isRanking() && !pairs.areListed()) {
@@ -129,12 +130,17 @@ final class FewShotType implements TaskType {
               + " or "
               + Term.SAMPLING_STRATEGY.of(ContrastivePairs.Strategy.OVERSAMPLING.option()));
     }
+  }
+
+  @Override
+  public Task create(LabelMap labels, Dataset train, TaskOptions options) {
+    check(options);
     String pooling = options.get(Term.POOLING);
     return new FewShot(
         FewShotLabels.of(this, labels, several),
-        loss,
-        pairs,
-        c,
+        LabelLoss.of(options),
+        ContrastivePairs.of(options),
+        options.number(Term.HEAD_C, C),
         pooling,
         FewShot.unit(SentenceModules.plain(), pooling),
         null,
