@@ -14,7 +14,8 @@ usage: benchmarks/data.sh [options]
   --model NAME   encoder whose tokenizer reads the rows (default: minilm)
   --decoder DIR  folder of a GPT-2 that reads the text: needed for text
   --seed-file F  .tsv of texts and labels that rows are made of: needed for rows and peer
-  --work DIR     where files go (default: a temporary folder, which is deleted)
+  --work DIR     where files go (default: a temporary folder, which is deleted); what is kept of them stays in the cache
+                 folder for a month
 environment: PEER_PYTHON (default python3), with datasets and transformers
 TEXT
 }
@@ -36,22 +37,22 @@ if [[ -z $work ]]; then
   trap 'rm -rf "$work"' EXIT
 fi
 mkdir -p "$work"
-export ATTUNE_JAVA_OPTS="${ATTUNE_JAVA_OPTS:-} -Dattune.cache=$work/cache"
 
-# Rows of the seed file, each with a number, so that no two are equal.
+# Rows of the seed file, each with a number, so that no two are equal, and none is kept from an earlier run.
+first=$(date +%s)
 table=$work/rows.csv
 if [[ $runs == *rows* || $runs == *peer* ]] && [[ ! -f $table ]]; then
   [[ -f $seed ]] || fail "--seed-file is needed for rows"
-  awk -F'\t' -v rows="$rows" '
+  awk -F'\t' -v rows="$rows" -v first="$first" '
     { text[NR] = $1; label[NR] = $2; gsub(/"/, "\"\"", text[NR]) }
-    END { print "text,label"; for (i = 0; i < rows; i++) { k = i % NR + 1; printf "\"%s %d\",%s\n", text[k], i, label[k] } }' "$seed" >"$table"
+    END { print "text,label"; for (i = 0; i < rows; i++) { k = i % NR + 1; printf "\"%s %d\",%s\n", text[k], first + i, label[k] } }' "$seed" >"$table"
 fi
 prose=$work/text.txt
 if [[ $runs == *text* && ! -f $prose ]]; then
   [[ -f $seed ]] || fail "--seed-file is needed for text"
-  awk -F'\t' -v bytes="$((megabytes * 1000000))" '
+  awk -F'\t' -v bytes="$((megabytes * 1000000))" -v first="$first" '
     { text[NR] = $1 }
-    END { while (size < bytes) { line = text[n % NR + 1] " " n; n++; print line; size += length(line) + 1 } }' "$seed" >"$prose"
+    END { while (size < bytes) { line = text[n % NR + 1] " " (first + n); n++; print line; size += length(line) + 1 } }' "$seed" >"$prose"
 fi
 
 # one LABEL ARGS...: a run of one step; wall and processor time, the peak of memory that is the process's own.
