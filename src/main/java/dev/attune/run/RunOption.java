@@ -20,7 +20,8 @@ public enum RunOption {
       "TASK",
       "classification",
       "classification, multi-label-classification, regression, token-classification,"
-          + " question-answering, causal-lm, masked-lm, embedding, few-shot or few-shot-multi-label",
+          + " question-answering, causal-lm, masked-lm, embedding, few-shot or"
+          + " few-shot-multi-label",
       OnResume.STAYS),
   TRAIN_FILE(
       "FILE",

@@ -183,8 +183,7 @@ public final class FewShot implements Task, Thresholded {
             false,
             TargetLayout.numbers(labels().size()),
             (builder, tokens, dataset, example) ->
-                builder.add(
-                    tokens.ids(), tokens.typeIds(), classes.likeness(dataset, example)));
+                builder.add(tokens.ids(), tokens.typeIds(), classes.likeness(dataset, example)));
   }
 
   @Override
@@ -297,8 +296,7 @@ public final class FewShot implements Task, Thresholded {
       throw new InputException("one label a text is given without thresholds");
     }
     FewShotLabels chosen =
-        new FewShotLabels.Several(
-            several.type(), several.task().withThresholds(all, some));
+        new FewShotLabels.Several(several.type(), several.task().withThresholds(all, some));
     return new FewShot(chosen, loss, pairs, c, pooling, modules, head, isOpened);
   }
 
@@ -363,7 +361,8 @@ public final class FewShot implements Task, Thresholded {
           Severity.WARNING,
           "lone_rows",
           many((int) lone, "label has", "labels have")
-              + " one row, which is like no other: its vector learns only from what it is not like");
+              + " one row, which is like no other: its vector learns only from what it is not"
+              + " like");
     }
   }
 }

@@ -134,9 +134,7 @@ class ContrastivePairsTest {
               tokenizer,
               64,
               FewShotLabels.of(
-                      FewShotType.ONE_LABEL,
-                      LabelMap.ofNames(List.of("class 0", "class 1")),
-                      false)
+                      FewShotType.ONE_LABEL, LabelMap.ofNames(List.of("class 0", "class 1")), false)
                   ::pairs,
               new ContrastivePairs(Strategy.UNIQUE, 0));
       String refusal =
