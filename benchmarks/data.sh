@@ -64,7 +64,8 @@ one() {
   attune train "$@" --output-dir "$work/out" --overwrite --max-steps 1 --json >"$log" 2>&1 &
   local pid=$! anonymous=0 now
   while kill -0 "$pid" 2>/dev/null; do
-    now=$(cat /proc/"$(pgrep -P "$pid" java || echo "$pid")"/status 2>/dev/null | awk '/RssAnon/ { print $2 }')
+    # The process may end at any moment.
+    now=$(awk '/RssAnon/ { print $2 }' /proc/"$(pgrep -P "$pid" java || echo "$pid")"/status 2>/dev/null || true)
     ((${now:-0} > anonymous)) && anonymous=$now
     sleep 0.1
   done
