@@ -189,8 +189,7 @@ public final class FewShot implements Task, Thresholded {
             false,
             TargetLayout.numbers(labels().size()),
             (builder, tokens, dataset, example) ->
-                builder.add(
-                    tokens.ids(), tokens.typeIds(), classes.likeness(dataset, example)));
+                builder.add(tokens.ids(), tokens.typeIds(), classes.likeness(dataset, example)));
   }
 
   @Override

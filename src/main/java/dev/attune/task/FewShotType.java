@@ -80,8 +80,7 @@ final class FewShotType implements TaskType {
   @Override
   public Optional<String> usual(Term option, TaskOptions given) {
     String strategy = given.get(Term.SAMPLING_STRATEGY);
-    boolean listed =
-        strategy != null && !strategy.equals(ContrastivePairs.Strategy.BATCH.option());
+    boolean listed = strategy != null && !strategy.equals(ContrastivePairs.Strategy.BATCH.option());
     return Optional.ofNullable((listed ? SETFIT : OURS).get(option));
   }
 

@@ -61,7 +61,8 @@ final class TokenizerCheck {
     List<JsonNode> templates = new ArrayList<>();
     collect(processor, templates);
     if (templates.size() > 1) {
-      throw refusal("its post_processor has " + templates.size() + " templates one after the other");
+      throw refusal(
+          "its post_processor has " + templates.size() + " templates one after the other");
     }
     for (JsonNode template : templates) {
       JsonNode known = template.path("special_tokens");
