@@ -20,8 +20,8 @@ import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 
 /**
- * Files are written by {@link dev.attune.core.FileOps} alone, as the room {@code storage} says: what
- * writes otherwise is neither synced nor made to fail by tests.
+ * Files are written by {@link dev.attune.core.FileOps} alone, as the room {@code storage} says:
+ * what writes otherwise is neither synced nor made to fail by tests.
  */
 class WritersTest {
   /** Who may, and why. */

@@ -23,6 +23,8 @@ public class FileOps {
   /** The real ones. */
   public static final FileOps SYSTEM = new FileOps();
 
+  private static final int PIECE_BYTES = 1 << 16;
+
   /** Makes a folder with those above it, unless it is there; durably. */
   public void createFolder(Path folder) throws IOException {
     List<Path> parents = new ArrayList<>();
@@ -69,7 +71,13 @@ public class FileOps {
 
   /** Copies a file that is part of a whole, as {@link #writePart} writes one. */
   public void copyPart(Path from, Path to) throws IOException {
-    Files.copy(from, to, StandardCopyOption.REPLACE_EXISTING);
+    ByteBuffer piece = ByteBuffer.allocate(PIECE_BYTES);
+    try (FileChannel in = FileChannel.open(from, StandardOpenOption.READ);
+        FileChannel out = overwrite(to)) {
+      while (in.read(piece.clear()) >= 0) {
+        write(out, piece.flip());
+      }
+    }
   }
 
   /** Opens a file to go on writing at its end; makes it where there is none. */

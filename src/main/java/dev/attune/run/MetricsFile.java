@@ -122,7 +122,8 @@ final class MetricsFile implements AutoCloseable {
     return new Synced(next);
   }
 
-  private void sync() {
+  /** Puts all lines on the disk. */
+  void sync() {
     try {
       files.sync(channel);
     } catch (IOException e) {

@@ -232,6 +232,7 @@ public final class TrainRun {
           run.data().validating(task, comparison::add));
     }
     tracking.judged(last == null ? null : last.metrics(), comparison, testing != null);
+    metrics.sync(); // once the checkpoints are gone, nothing else has these lines
     checkpoints.end();
     return outcome(run, place, result, test, last, utilization);
   }

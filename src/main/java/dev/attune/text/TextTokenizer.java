@@ -529,9 +529,9 @@ public final class TextTokenizer implements AutoCloseable {
   }
 
   /**
-   * Copies the tokenizer's files into a folder that is being made, unchanged, so that Transformers reads the same
-   * tokenizer there; a {@code tokenizer.json} that was built or extended in memory is written too,
-   * and tokens that were added stand in tokenizer_config.json.
+   * Copies the tokenizer's files into a folder that is being made, unchanged, so that Transformers
+   * reads the same tokenizer there; a {@code tokenizer.json} that was built or extended in memory
+   * is written too, and tokens that were added stand in tokenizer_config.json.
    */
   public void saveTo(Path target) throws IOException {
     FileOps files = FileOps.SYSTEM;
@@ -544,8 +544,7 @@ public final class TextTokenizer implements AutoCloseable {
       }
     }
     if (written != null) {
-      files.writePart(
-          target.resolve("tokenizer.json"), written.getBytes(StandardCharsets.UTF_8));
+      files.writePart(target.resolve("tokenizer.json"), written.getBytes(StandardCharsets.UTF_8));
     }
     if (isExtended) {
       String named = AddedTokens.named(config, source).toPrettyString() + "\n";

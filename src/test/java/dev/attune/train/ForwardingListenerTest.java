@@ -12,7 +12,9 @@ import org.junit.jupiter.api.Test;
 /** A listener that stands before another keeps nothing to itself: many methods have a default. */
 class ForwardingListenerTest {
   private static Object anything(Class<?> type) {
-    return type == long.class ? (Object) 1L : type == double.class ? 1.0 : type == boolean.class ? true : null;
+    return type == long.class
+        ? (Object) 1L
+        : type == double.class ? 1.0 : type == boolean.class ? true : null;
   }
 
   @Test
