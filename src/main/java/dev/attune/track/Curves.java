@@ -85,6 +85,7 @@ public final class Curves {
     return lastJump;
   }
 
+  /** The last step that was added; 0: none. */
   public long step() {
     return step;
   }
