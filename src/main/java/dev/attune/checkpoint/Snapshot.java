@@ -16,6 +16,8 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.zip.CRC32C;
 
@@ -29,29 +31,67 @@ public final class Snapshot {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final String MANIFEST = "manifest.json";
   private static final String STATE = "state.json";
-  private static final int CHUNK_BYTES = 1 << 20;
+  private static final String BEST_STEP = "best_step";
 
   private final Path folder;
+  private final long bestStep;
+  private final ByteBuffer chunk;
 
-  private Snapshot(Path folder) {
+  private Snapshot(Path folder, long bestStep, ByteBuffer chunk) {
     this.folder = folder;
+    this.bestStep = bestStep;
+    this.chunk = chunk;
   }
 
-  /** Writes and syncs a snapshot into a new folder. */
-  static void write(Path folder, JsonNode state, Map<String, Buffer> buffers, FileOps files)
+  /** A buffer for the calls below, which they fill as they like: one for a store's whole life. */
+  static ByteBuffer chunk() {
+    return ByteBuffer.allocateDirect(1 << 20);
+  }
+
+  /**
+   * Writes and syncs a snapshot into a new folder.
+   *
+   * @param bestStep whose weights are the best so far, kept elsewhere; 0: none are kept
+   */
+  static void write(
+      Path folder,
+      long bestStep,
+      JsonNode state,
+      Map<String, Buffer> buffers,
+      FileOps files,
+      ByteBuffer chunk)
       throws IOException {
     files.createFolder(folder);
     ObjectNode manifest = JsonNodeFactory.instance.objectNode();
+    manifest.put(BEST_STEP, bestStep);
     ObjectNode entries = manifest.putObject("files");
     byte[] stateBytes = JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(state);
     put(entries, STATE, writeFile(folder.resolve(STATE), ByteBuffer.wrap(stateBytes), files));
     for (Map.Entry<String, Buffer> entry : buffers.entrySet()) {
       String name = entry.getKey() + ".bin";
-      put(entries, name, writeBuffer(folder.resolve(name), entry.getValue(), files));
+      put(entries, name, writeBuffer(folder.resolve(name), entry.getValue(), files, chunk));
     }
     byte[] manifestBytes = JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(manifest);
     writeFile(folder.resolve(MANIFEST), ByteBuffer.wrap(manifestBytes), files);
     files.syncFolder(folder);
+  }
+
+  /** Writes and syncs the same snapshot into a new folder; what is copied must be verified. */
+  void copyTo(Path copy, FileOps files) throws IOException {
+    files.createFolder(copy);
+    List<String> names = new ArrayList<>();
+    entries(manifest(folder)).properties().forEach(entry -> names.add(entry.getKey()));
+    names.add(MANIFEST);
+    for (String name : names) {
+      try (FileChannel from = FileChannel.open(folder.resolve(name), StandardOpenOption.READ);
+          FileChannel to = files.create(copy.resolve(name))) {
+        while (from.read(chunk.clear()) >= 0) {
+          files.write(to, chunk.flip());
+        }
+        files.sync(to);
+      }
+    }
+    files.syncFolder(copy);
   }
 
   private record Written(long sizeBytes, long crc) {}
@@ -71,12 +111,12 @@ public final class Snapshot {
     return new Written(size, crc.getValue());
   }
 
-  private static Written writeBuffer(Path file, Buffer buffer, FileOps files) throws IOException {
+  private static Written writeBuffer(Path file, Buffer buffer, FileOps files, ByteBuffer chunk)
+      throws IOException {
     CRC32C crc = new CRC32C();
-    ByteBuffer chunk = ByteBuffer.allocateDirect(CHUNK_BYTES);
     try (FileChannel channel = files.create(file)) {
-      for (long at = 0; at < buffer.sizeBytes(); at += CHUNK_BYTES) {
-        chunk.clear().limit((int) Math.min(CHUNK_BYTES, buffer.sizeBytes() - at));
+      for (long at = 0; at < buffer.sizeBytes(); at += chunk.capacity()) {
+        chunk.clear().limit((int) Math.min(chunk.capacity(), buffer.sizeBytes() - at));
         buffer.read(at, chunk);
         crc.update(chunk.flip().duplicate());
         files.write(channel, chunk);
@@ -86,22 +126,39 @@ public final class Snapshot {
     return new Written(buffer.sizeBytes(), crc.getValue());
   }
 
+  /** Whether a folder is complete, as far as its manifest says; nothing is read. */
+  static boolean isComplete(Path folder) {
+    return Files.exists(folder.resolve(MANIFEST));
+  }
+
+  /** The step whose weights were the best when a folder was written; 0 if none were kept. */
+  static long bestStep(Path folder) throws IOException {
+    return manifest(folder).path(BEST_STEP).asLong();
+  }
+
+  private static JsonNode manifest(Path folder) throws IOException {
+    if (!isComplete(folder)) {
+      throw new IOException("it has no " + MANIFEST);
+    }
+    return JSON.readTree(Files.readAllBytes(folder.resolve(MANIFEST)));
+  }
+
+  private static JsonNode entries(JsonNode manifest) throws IOException {
+    JsonNode entries = manifest.path("files");
+    if (!entries.has(STATE)) {
+      throw new IOException("its manifest names no " + STATE);
+    }
+    return entries;
+  }
+
   /**
    * Opens a folder after checking every byte of it.
    *
    * @throws IOException saying what is wrong with it
    */
-  static Snapshot verify(Path folder) throws IOException {
-    Path manifestFile = folder.resolve(MANIFEST);
-    if (!Files.exists(manifestFile)) {
-      throw new IOException("it has no " + MANIFEST);
-    }
-    JsonNode entries = JSON.readTree(Files.readAllBytes(manifestFile)).path("files");
-    if (!entries.has(STATE)) {
-      throw new IOException("its manifest names no " + STATE);
-    }
-    ByteBuffer chunk = ByteBuffer.allocateDirect(CHUNK_BYTES);
-    for (Map.Entry<String, JsonNode> entry : entries.properties()) {
+  static Snapshot verify(Path folder, ByteBuffer chunk) throws IOException {
+    JsonNode manifest = manifest(folder);
+    for (Map.Entry<String, JsonNode> entry : entries(manifest).properties()) {
       Path file = folder.resolve(entry.getKey());
       long wanted = entry.getValue().path("size").asLong();
       if (!Files.exists(file) || Files.size(file) != wanted) {
@@ -117,7 +174,16 @@ public final class Snapshot {
         throw new IOException("the checksum of " + entry.getKey() + " does not match");
       }
     }
-    return new Snapshot(folder);
+    return new Snapshot(folder, manifest.path(BEST_STEP).asLong(), chunk);
+  }
+
+  /** The step whose weights were the best when this was written; 0 if none were kept. */
+  public long bestStep() {
+    return bestStep;
+  }
+
+  Path folder() {
+    return folder;
   }
 
   /** What {@code state.json} in a folder holds, whatever else is there. */
@@ -139,8 +205,8 @@ public final class Snapshot {
    * are not touched, so that memory that was never used stays unallocated.
    */
   public void load(Map<String, Buffer> buffers) {
-    ByteBuffer chunk = ByteBuffer.allocateDirect(1 << 16);
-    ByteBuffer current = ByteBuffer.allocateDirect(chunk.capacity());
+    ByteBuffer read = chunk.clear().slice(0, chunk.capacity() / 2);
+    ByteBuffer current = chunk.slice(chunk.capacity() / 2, chunk.capacity() / 2);
     for (Map.Entry<String, Buffer> entry : buffers.entrySet()) {
       Path file = folder.resolve(entry.getKey() + ".bin");
       Buffer buffer = entry.getValue();
@@ -154,12 +220,15 @@ public final class Snapshot {
         }
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
           for (long at = 0; at < buffer.sizeBytes(); ) {
-            chunk.clear();
-            while (chunk.hasRemaining() && channel.read(chunk) >= 0) {}
-            chunk.flip();
-            int size = chunk.remaining();
-            if (!isZero(chunk) || !isZero(content(buffer, at, current.clear().limit(size)))) {
-              buffer.write(at, chunk);
+            read.clear();
+            while (read.hasRemaining() && channel.read(read) >= 0) {}
+            read.flip();
+            int size = read.remaining();
+            if (size == 0) {
+              throw new IOException("it became shorter while it was read");
+            }
+            if (!isZero(read) || !isZero(content(buffer, at, current.clear().limit(size)))) {
+              buffer.write(at, read);
             }
             at += size;
           }

@@ -12,6 +12,7 @@ import dev.attune.run.GenerateRun;
 import dev.attune.run.OutputFile;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
+import dev.attune.storage.AtomicFile;
 import dev.attune.text.ChatMessage;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -19,9 +20,7 @@ import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
@@ -171,15 +170,8 @@ final class GenerateCommand implements Command {
   }
 
   private static void write(Path file, CharSequence lines) {
-    Path partial = file.resolveSibling(file.getFileName() + ".partial");
     try {
-      try {
-        Files.writeString(partial, lines);
-        Files.move(
-            partial, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-      } finally {
-        Files.deleteIfExists(partial);
-      }
+      AtomicFile.write(file, lines);
     } catch (IOException e) {
       throw new InputException(
           RunOption.OUTPUT + " " + file + " cannot be written: " + e.getMessage(), e);

@@ -4,12 +4,12 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
+import dev.attune.storage.AtomicFile;
 import dev.attune.track.HtmlReport;
 import dev.attune.track.RunStore;
 import dev.attune.track.StoredRun;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -70,7 +70,7 @@ final class ReportCommand implements Command {
               ? config.path(RunOption.OUTPUT)
               : run.folder().resolve("report.html");
       try {
-        Files.writeString(file, HtmlReport.of(store, run));
+        AtomicFile.write(file, HtmlReport.of(store, run));
       } catch (IOException e) {
         throw new UncheckedIOException(
             file + " cannot be written: " + e + "; " + RunOption.OUTPUT + " names another file", e);

@@ -7,6 +7,7 @@ import dev.attune.core.InputException;
 import dev.attune.run.Reporting;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
+import dev.attune.storage.AtomicFile;
 import dev.attune.track.Curve;
 import dev.attune.track.Point;
 import dev.attune.track.Replay;
@@ -15,13 +16,11 @@ import dev.attune.track.RunStatus;
 import dev.attune.track.RunStore;
 import dev.attune.track.StoredRun;
 import dev.attune.track.TextPlot;
-import java.io.BufferedWriter;
 import java.io.IOException;
 import java.io.OutputStreamWriter;
 import java.io.UncheckedIOException;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -335,8 +334,9 @@ final class RunsCommand implements Command {
         write(store, runs, out);
         out.flush();
       } else {
-        try (BufferedWriter out = Files.newBufferedWriter(file)) {
-          write(store, runs, out);
+        try (AtomicFile out = AtomicFile.create(file)) {
+          write(store, runs, out.writer());
+          out.commit();
         }
         result.put("output", file.toString());
       }

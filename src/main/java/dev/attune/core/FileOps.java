@@ -4,11 +4,13 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
@@ -21,12 +23,61 @@ public class FileOps {
   /** The real ones. */
   public static final FileOps SYSTEM = new FileOps();
 
+  private static final int PIECE_BYTES = 1 << 16;
+
+  /** Makes a folder with those above it, unless it is there; durably. */
   public void createFolder(Path folder) throws IOException {
+    List<Path> parents = new ArrayList<>();
+    for (Path at = folder.toAbsolutePath(); !Files.exists(at); at = at.getParent()) {
+      parents.add(at.getParent());
+    }
     Files.createDirectories(folder);
+    for (Path parent : parents) {
+      try {
+        syncFolder(parent);
+      } catch (AccessDeniedException e) {
+        // Who may write to a folder but not list it cannot sync it: the system does, later.
+      }
+    }
   }
 
   public FileChannel create(Path file) throws IOException {
     return FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+  }
+
+  /** Opens a file to write it from its beginning; makes it where there is none. */
+  public FileChannel overwrite(Path file) throws IOException {
+    return FileChannel.open(
+        file,
+        StandardOpenOption.CREATE,
+        StandardOpenOption.WRITE,
+        StandardOpenOption.TRUNCATE_EXISTING);
+  }
+
+  /** Opens a file that is there, to sync it. */
+  public FileChannel open(Path file) throws IOException {
+    return FileChannel.open(file, StandardOpenOption.WRITE);
+  }
+
+  /**
+   * Writes a file that is part of a whole: in place and unsynced, for whoever then syncs all parts
+   * and renames their folder.
+   */
+  public void writePart(Path file, byte[] content) throws IOException {
+    try (FileChannel channel = overwrite(file)) {
+      write(channel, ByteBuffer.wrap(content));
+    }
+  }
+
+  /** Copies a file that is part of a whole, as {@link #writePart} writes one. */
+  public void copyPart(Path from, Path to) throws IOException {
+    ByteBuffer piece = ByteBuffer.allocate(PIECE_BYTES);
+    try (FileChannel in = FileChannel.open(from, StandardOpenOption.READ);
+        FileChannel out = overwrite(to)) {
+      while (in.read(piece.clear()) >= 0) {
+        write(out, piece.flip());
+      }
+    }
   }
 
   /** Opens a file to go on writing at its end; makes it where there is none. */

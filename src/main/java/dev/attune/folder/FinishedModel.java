@@ -1,11 +1,11 @@
 package dev.attune.folder;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.FileOps;
 import dev.attune.model.Model;
 import dev.attune.store.LoraConfig;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -128,7 +128,8 @@ public final class FinishedModel {
       writer.write(folder);
     }
     if (generationConfig != null) {
-      Files.copy(generationConfig, folder.resolve(ModelFiles.GENERATION_CONFIG));
+      FileOps.SYSTEM.copyPart(
+          generationConfig, folder.resolve(ModelFiles.GENERATION_CONFIG));
     }
     if (!attune.isEmpty()) {
       ModelFiles.writeJson(folder.resolve(ModelFiles.ATTUNE), attune);

@@ -4,10 +4,12 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.core.JsonProblem;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -134,8 +136,13 @@ public final class ModelFiles {
     return Files.exists(file) ? readObject(file) : JSON.createObjectNode();
   }
 
-  /** Writes a JSON file as Transformers formats it. */
-  public static void writeJson(Path file, JsonNode json) throws IOException {
-    Files.writeString(file, JSON.writerWithDefaultPrettyPrinter().writeValueAsString(json) + "\n");
+  /** Writes a JSON file of a model folder that is being made. */
+  static void writeJson(Path file, JsonNode json) throws IOException {
+    FileOps.SYSTEM.writePart(file, format(json).getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** JSON as Transformers formats it. */
+  public static String format(JsonNode json) {
+    return json.toPrettyString() + "\n";
   }
 }

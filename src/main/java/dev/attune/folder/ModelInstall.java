@@ -8,7 +8,6 @@ import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -41,7 +40,8 @@ public final class ModelInstall {
   /**
    * Replaces the model in {@code target}, whose lock the caller holds.
    *
-   * @throws IOException if the files could not be written; the old model is whole then
+   * @throws IOException if the files could not be written; the old model is whole then, unless
+   *     {@link #isUnfinished}: then the new one is complete and has yet to come to its place
    */
   public static void install(Path target, Writer writer) throws IOException {
     install(target, writer, FileOps.SYSTEM);
@@ -52,14 +52,14 @@ public final class ModelInstall {
     files.createFolder(target);
     Path partial = target.resolve(PARTIAL);
     deleteFolder(partial, files);
-    files.createFolder(partial);
     try {
+      files.createFolder(partial);
       writer.write(partial);
       Set<String> names = new TreeSet<>();
       list(partial).forEach(file -> names.add(name(partial, file)));
-      Files.write(partial.resolve(LIST), new ObjectMapper().writeValueAsBytes(names));
+      files.writePart(partial.resolve(LIST), new ObjectMapper().writeValueAsBytes(names));
       for (Path file : list(partial)) {
-        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+        try (FileChannel channel = files.open(file)) {
           files.sync(channel);
         }
         if (!file.getParent().equals(partial)) {
@@ -81,7 +81,7 @@ public final class ModelInstall {
   }
 
   /** Whether an installation was cut off here, so that the model is not yet in place. */
-  static boolean isUnfinished(Path target) {
+  public static boolean isUnfinished(Path target) {
     return Files.isDirectory(target.resolve(READY));
   }
 

@@ -195,7 +195,7 @@ final class CachePrune {
       bytes += Files.size(file);
     }
     if (!dryRun) {
-      Files.delete(file);
+      FileOps.SYSTEM.delete(file);
     }
   }
 }

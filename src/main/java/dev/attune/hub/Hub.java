@@ -10,7 +10,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -374,8 +373,8 @@ public final class Hub {
       }
       progress.report("The cached model is damaged (" + problems.get(0) + "); making it again.");
     }
-    Files.createDirectories(temporary);
-    Path made = Files.createDirectory(temporary.resolve("model"));
+    Path made = temporary.resolve("model");
+    FileOps.SYSTEM.createFolder(made);
     Optional<Entries> classPath = fetcher.classPath(model.onnx().entry());
     if (classPath.isPresent()) {
       progress.report("Converting the model on the class path to a Hugging Face folder.");
@@ -388,7 +387,7 @@ public final class Hub {
     ModelManifest.write(made, model.artifact().toString());
     ModelManifest.sync(made);
     FileOps.SYSTEM.deleteTree(target);
-    Files.move(made, target, StandardCopyOption.ATOMIC_MOVE);
+    FileOps.SYSTEM.rename(made, target);
     ModelManifest.syncFolder(target.getParent());
     FileOps.SYSTEM.deleteTree(temporary);
     progress.report("Model ready in " + target + ".");

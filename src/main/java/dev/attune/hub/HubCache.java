@@ -1,6 +1,7 @@
 package dev.attune.hub;
 
 import dev.attune.core.FileOps;
+import dev.attune.storage.AtomicFile;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -115,12 +116,13 @@ final class HubCache {
 
   private static Path lockFile(Path root, String folderName, String of) throws IOException {
     Path folder = root.resolve(".locks").resolve(folderName);
-    Files.createDirectories(folder);
+    FileOps.SYSTEM.createFolder(folder);
     Path file = folder.resolve(of + ".lock");
     if (!Files.exists(file)
         && folder.getFileSystem().supportedFileAttributeViews().contains("posix")) {
       try {
-        Files.setPosixFilePermissions(Files.createFile(file), LOCK_PERMISSIONS);
+        FileOps.SYSTEM.create(file).close();
+        Files.setPosixFilePermissions(file, LOCK_PERMISSIONS);
       } catch (FileAlreadyExistsException e) {
         // Made by another process just now.
       }
@@ -181,7 +183,7 @@ final class HubCache {
     if (!Files.exists(mark)) {
       makeFolder(mark.getParent());
       try {
-        Files.createFile(mark);
+        FileOps.SYSTEM.create(mark).close();
       } catch (FileAlreadyExistsException e) {
         // Another process found the same.
       }
@@ -207,7 +209,7 @@ final class HubCache {
     makeFolder(root);
     Path tag = root.resolve("CACHEDIR.TAG");
     if (!Files.exists(tag)) {
-      Files.writeString(tag, TAG);
+      AtomicFile.write(tag, TAG);
     }
   }
 
@@ -227,7 +229,10 @@ final class HubCache {
       files.replace(blob, file);
     } else {
       Path temporary = temporary();
-      Files.copy(blob, temporary);
+      files.copyPart(blob, temporary);
+      try (FileChannel channel = files.open(temporary)) {
+        files.sync(channel);
+      }
       files.replace(temporary, file);
     }
     files.syncFolder(file.getParent());

@@ -5,12 +5,12 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Cache;
+import dev.attune.core.FileOps;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
@@ -39,7 +39,7 @@ final class ModelManifest {
           .put("crc32", Cache.crc32(file))
           .put("sha256", sha256(file));
     }
-    Files.write(
+    FileOps.SYSTEM.writePart(
         folder.resolve(FILE), mapper.writerWithDefaultPrettyPrinter().writeValueAsBytes(root));
   }
 
@@ -103,8 +103,8 @@ final class ModelManifest {
 
   static void sync(Path folder) throws IOException {
     for (Path file : list(folder)) {
-      try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
-        channel.force(true);
+      try (FileChannel channel = FileOps.SYSTEM.open(file)) {
+        FileOps.SYSTEM.sync(channel);
       }
     }
     try (Stream<Path> folders = Files.walk(folder)) {
@@ -114,8 +114,8 @@ final class ModelManifest {
 
   /** Makes a rename in the folder durable, where the system lets folders be synced. */
   static void syncFolder(Path folder) {
-    try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
-      channel.force(true);
+    try {
+      FileOps.SYSTEM.syncFolder(folder);
     } catch (IOException e) {
       // Windows cannot; a cache that is lost in a power cut is made again.
     }

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Check;
+import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.weights.OnnxInitializers;
 import dev.attune.weights.SafetensorsWriter;
@@ -14,6 +15,7 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -197,13 +199,17 @@ record NamedModel(
     byte[] weights = entry(entries, where, onnx);
     byte[] tokens = entry(entries, where, tokenizer);
     writeWeights(weights, folder.resolve("model.safetensors"));
-    Files.write(folder.resolve("tokenizer.json"), tokens);
-    Files.writeString(folder.resolve("vocab.txt"), vocabulary(tokens));
+    FileOps files = FileOps.SYSTEM;
+    files.writePart(folder.resolve("tokenizer.json"), tokens);
+    files.writePart(
+        folder.resolve("vocab.txt"), vocabulary(tokens).getBytes(StandardCharsets.UTF_8));
     write(folder.resolve("config.json"), config());
     write(folder.resolve("tokenizer_config.json"), tokenizerConfig());
     write(folder.resolve("modules.json"), modules());
+    Path pool = folder.resolve("1_Pooling");
+    files.createFolder(pool);
     write(
-        Files.createDirectory(folder.resolve("1_Pooling")).resolve("config.json"),
+        pool.resolve("config.json"),
         object()
             .put("word_embedding_dimension", width)
             .put("pooling_mode_cls_token", pooling.equals("cls"))
@@ -267,7 +273,8 @@ record NamedModel(
   }
 
   private static void write(Path file, JsonNode json) throws IOException {
-    Files.write(file, new ObjectMapper().writerWithDefaultPrettyPrinter().writeValueAsBytes(json));
+    FileOps.SYSTEM.writePart(
+        file, new ObjectMapper().writerWithDefaultPrettyPrinter().writeValueAsBytes(json));
   }
 
   private byte[] entry(Entries entries, String where, Pinned pinned) throws IOException {

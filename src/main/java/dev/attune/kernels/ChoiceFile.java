@@ -1,12 +1,14 @@
 package dev.attune.kernels;
 
 import dev.attune.core.Cache;
+import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.HexFormat;
@@ -93,12 +95,13 @@ public final class ChoiceFile {
     String line = key + " " + HexFormat.of().formatHex(value);
     try {
       Cache.makeFolder(file.getParent());
-      Files.writeString(
-          file,
-          "\n" + line + " " + checksum(line),
-          StandardCharsets.ISO_8859_1,
-          StandardOpenOption.CREATE,
-          StandardOpenOption.APPEND);
+      FileOps files = FileOps.SYSTEM;
+      try (FileChannel channel = files.append(file)) {
+        String entry = "\n" + line + " " + checksum(line);
+        files.write(channel, ByteBuffer.wrap(entry.getBytes(StandardCharsets.ISO_8859_1)));
+        // A checkpoint that survives a loss of power must find the choice that it was made with.
+        files.sync(channel);
+      }
     } catch (IOException e) {
       throw new InputException(
           file

@@ -178,8 +178,7 @@ public final class Names {
     return moduleName.length() > before.length() + after.length()
             && moduleName.startsWith(before)
             && moduleName.endsWith(after)
-        ? Optional.of(
-            moduleName.substring(before.length(), moduleName.length() - after.length()))
+        ? Optional.of(moduleName.substring(before.length(), moduleName.length() - after.length()))
         : Optional.empty();
   }
 

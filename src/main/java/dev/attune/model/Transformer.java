@@ -267,8 +267,7 @@ public final class Transformer implements AutoCloseable {
     Block.Place at = place(before, inputs);
     State made =
         tape.inLayer(
-            before,
-            () -> block.forwardRows(tape, state, inputs, at, distances, rows, positions));
+            before, () -> block.forwardRows(tape, state, inputs, at, distances, rows, positions));
     return last(tape, made);
   }
 

@@ -29,11 +29,12 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
   private final Allocator memory;
   private final Consumer<String> note;
   private Buffer unsavedBest; // null: the best weights, if there are any, are on the disk
+  private long bestStep; // whose weights those are
 
   /**
    * @param savesLast whether the end of the run is saved too, and what is saved is kept
    * @param memory for a copy of best weights that cannot be saved
-   * @param note hears of those, and of damaged checkpoints
+   * @param note hears of those
    */
   Checkpoints(
       CheckpointStore store,
@@ -56,7 +57,7 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
   @Override
   public void save(long step, ObjectNode state, Map<String, Buffer> buffers) {
     if (unsavedBest != null) {
-      store.saveBest(unsavedBest);
+      store.saveBest(bestStep, unsavedBest);
       close();
     }
     identity.writeTo(state);
@@ -64,9 +65,10 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
   }
 
   @Override
-  public void saveBest(Buffer weights) {
+  public void saveBest(long step, Buffer weights) {
+    bestStep = step;
     try {
-      store.saveBest(weights);
+      store.saveBest(step, weights);
       close();
     } catch (UncheckedIOException e) {
       keep(weights, e);
@@ -96,30 +98,44 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
   }
 
   @Override
-  public void loadBest(Buffer weights) {
+  public boolean loadBest(Buffer weights) {
     if (unsavedBest != null) {
       copy(unsavedBest, weights);
-    } else {
-      store.loadBest(weights);
+      return true;
     }
+    boolean loaded = store.loadBest(weights);
+    if (!loaded) {
+      note.accept(
+          "the best weights, of step " + bestStep + ", are lost: the run ends with its last ones");
+    }
+    return loaded;
   }
+
+  /**
+   * What a run goes on from.
+   *
+   * @param state of its checkpoint
+   * @param lacksBest whether the best weights that it speaks of are lost
+   */
+  record Resumed(JsonNode state, boolean lacksBest) {}
 
   /**
    * Loads the newest sound checkpoint into the buffers.
    *
    * @param batchesPerEpoch of the training data
-   * @return its state; empty if there is none
+   * @return empty if there is none
    */
-  Optional<JsonNode> loadLatest(Map<String, Buffer> buffers, long batchesPerEpoch) {
+  Optional<Resumed> loadLatest(Map<String, Buffer> buffers, long batchesPerEpoch) {
     return store
-        .latest(note)
+        .latest()
         .map(
-            checkpoint -> {
-              JsonNode state = checkpoint.state();
+            found -> {
+              JsonNode state = found.checkpoint().state();
               identity.checkSame(state);
               identity.checkLength(state, batchesPerEpoch, note);
-              checkpoint.load(buffers);
-              return state;
+              found.checkpoint().load(buffers);
+              bestStep = found.checkpoint().bestStep();
+              return new Resumed(state, found.lacksBest());
             });
   }
 

@@ -16,6 +16,7 @@ import dev.attune.folder.ModelFiles;
 import dev.attune.folder.ModelFolder;
 import dev.attune.hub.Progress;
 import dev.attune.run.RunIdentity.Fact;
+import dev.attune.storage.AtomicFile;
 import dev.attune.task.TaskType;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
@@ -110,6 +111,7 @@ public final class CrossValidation {
   public Outcome run() {
     check();
     TrainPlan plan = TrainPlan.of(config);
+    Datasets.check(config, datasets == null || datasets.train() == null);
     boolean resumes = config.flag(RunOption.RESUME);
     Path folder = Path.of(config.text(RunOption.OUTPUT_DIR));
     checkFolder(folder);
@@ -263,7 +265,7 @@ public final class CrossValidation {
         }
       }
     }
-    Files.deleteIfExists(predictionsFile(folder));
+    FileOps.SYSTEM.delete(predictionsFile(folder));
   }
 
   private static Path predictionsFile(Path folder) {
@@ -377,16 +379,17 @@ public final class CrossValidation {
       lines.addAll(new FoldFolder(OutputFolder.fold(folder, number)).predictions());
     }
     lines.sort(Comparator.comparingInt(FoldFolder.Line::number));
-    Path partial = folder.resolve("predictions.jsonl.partial");
-    Files.write(partial, lines.stream().map(FoldFolder.Line::text).toList());
-    FileOps.SYSTEM.replace(partial, predictionsFile(folder));
+    try (AtomicFile file = AtomicFile.create(predictionsFile(folder))) {
+      for (FoldFolder.Line line : lines) {
+        file.writer().write(line.text() + "\n");
+      }
+      file.commit();
+    }
     return predictionsFile(folder);
   }
 
   private static void write(Path file, ObjectNode json) throws IOException {
-    Path partial = file.resolveSibling(file.getFileName() + ".partial");
-    ModelFiles.writeJson(partial, json);
-    FileOps.SYSTEM.replace(partial, file);
+    AtomicFile.write(file, ModelFiles.format(json));
   }
 
   /** Passes on what a run says; what all folds say of model and data, of the first alone. */

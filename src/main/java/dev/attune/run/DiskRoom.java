@@ -22,7 +22,7 @@ record DiskRoom(long modelBytes, int models, long checkpointBytes, long bestByte
   /** Master weights and the two moments of AdamW, f32. */
   private static final int BYTES_OF_STATE = 3 * Float.BYTES;
 
-  /** Two copies, each replaced by a new one beside it. */
+  /** Two copies, each replaced by a new one beside it; one more for each checkpoint's own best. */
   private static final int COPIES_OF_BEST = 3;
 
   /**
@@ -49,7 +49,9 @@ record DiskRoom(long modelBytes, int models, long checkpointBytes, long bestByte
         Math.max(parameters, all) * Float.BYTES,
         models,
         savesOnTheWay ? (kept + 1L) * checkpoint : savesLast ? checkpoint : 0,
-        keepsBest ? COPIES_OF_BEST * parameters * Float.BYTES : 0);
+        keepsBest
+            ? (COPIES_OF_BEST + (savesOnTheWay ? kept : 0)) * parameters * Float.BYTES
+            : 0);
   }
 
   /**

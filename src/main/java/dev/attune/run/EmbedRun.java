@@ -8,16 +8,14 @@ import dev.attune.core.InputException;
 import dev.attune.data.Columns;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
+import dev.attune.storage.AtomicFile;
 import dev.attune.task.Regression;
-import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Locale;
 
@@ -63,32 +61,27 @@ public final class EmbedRun {
         TextEncoder.open(config.required(RunOption.MODEL), base, length, Compute.of(config))) {
       Dataset data = Datasets.rows(config, Regression.TYPE);
       check(data);
-      Path partial = output.resolveSibling(output.getFileName() + ".partial");
       long begin = System.nanoTime();
       String field = free(data);
-      try {
+      try (AtomicFile file = AtomicFile.create(output)) {
+        OutputStream out = file.stream();
         long[] tokens = new long[2];
         int columns = 0;
-        try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(partial))) {
-          for (int from = 0; from < data.size(); from += CHUNK) {
-            List<Example> rows = data.examples().subList(from, Math.min(data.size(), from + CHUNK));
-            TextEncoder.Made made =
-                model.use(lane -> model.model().embed(lane, data.withExamples(rows), wanted));
-            tokens[0] += made.tokens();
-            tokens[1] += made.droppedTokens();
-            columns = made.vectors()[0].length;
-            if (isArray && from == 0) {
-              out.write(header(data.size(), columns));
-            }
-            write(out, isArray, rows, made.vectors(), field);
+        for (int from = 0; from < data.size(); from += CHUNK) {
+          List<Example> rows = data.examples().subList(from, Math.min(data.size(), from + CHUNK));
+          TextEncoder.Made made =
+              model.use(lane -> model.model().embed(lane, data.withExamples(rows), wanted));
+          tokens[0] += made.tokens();
+          tokens[1] += made.droppedTokens();
+          columns = made.vectors()[0].length;
+          if (isArray && from == 0) {
+            out.write(header(data.size(), columns));
           }
+          write(out, isArray, rows, made.vectors(), field);
         }
-        Files.move(
-            partial, output, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        file.commit();
         double seconds = (System.nanoTime() - begin) * 1e-9;
         return new Outcome(data, columns, tokens[0], tokens[1], seconds, output, field);
-      } finally {
-        Files.deleteIfExists(partial);
       }
     } catch (IOException e) {
       throw new InputException(

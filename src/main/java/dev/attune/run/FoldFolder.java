@@ -9,11 +9,11 @@ import dev.attune.core.FileOps;
 import dev.attune.data.Dataset;
 import dev.attune.folder.ModelFiles;
 import dev.attune.model.Model;
+import dev.attune.storage.AtomicFile;
 import dev.attune.tape.Tape;
 import dev.attune.task.Task;
 import dev.attune.train.Inference;
 import dev.attune.train.TrainResult;
-import java.io.BufferedWriter;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -57,8 +57,8 @@ final class FoldFolder {
 
   /** Removes what was left when an earlier fold was done. */
   void clear() throws IOException {
-    Files.deleteIfExists(doneFile());
-    Files.deleteIfExists(predictionsFile());
+    FileOps.SYSTEM.delete(doneFile());
+    FileOps.SYSTEM.delete(predictionsFile());
   }
 
   /** Leaves what a trained model says of the rows that were held out. */
@@ -79,9 +79,7 @@ final class FoldFolder {
       if (task.type().predicts()) {
         predict(fold, data, task, model, tape, inference, done.putArray(NUMBERS));
       }
-      Path partial = folder.resolve("fold.json.partial");
-      ModelFiles.writeJson(partial, done);
-      FileOps.SYSTEM.replace(partial, doneFile());
+      AtomicFile.write(doneFile(), ModelFiles.format(done));
     } catch (IOException e) {
       throw new UncheckedIOException(
           "the results of the fold cannot be written to "
@@ -102,8 +100,8 @@ final class FoldFolder {
       ArrayNode numbers)
       throws IOException {
     Dataset held = data.validationRows();
-    try (BufferedWriter writer = Files.newBufferedWriter(predictionsFile())) {
-      PredictionFile rows = new PredictionFile(predictionsFile(), writer, held);
+    try (AtomicFile file = AtomicFile.create(predictionsFile())) {
+      PredictionFile rows = new PredictionFile(predictionsFile(), file.writer(), held);
       inference.run(
           model,
           tape,
@@ -127,6 +125,7 @@ final class FoldFolder {
                       predictionsFile() + " cannot be written: " + OutputFolder.describe(e), e);
                 }
               }));
+      file.commit();
     }
   }
 

@@ -1,15 +1,22 @@
 package dev.attune.run;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Count;
 import dev.attune.core.FileOps;
+import dev.attune.memory.Buffer;
+import dev.attune.storage.AtomicFile;
+import dev.attune.train.CheckpointSink;
 import dev.attune.train.ForwardingListener;
 import dev.attune.train.TrainListener;
+import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStreamReader;
 import java.io.UncheckedIOException;
+import java.io.Writer;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
@@ -54,39 +61,48 @@ final class MetricsFile implements AutoCloseable {
   static MetricsFile open(
       Path file, long afterStep, long everySteps, Consumer<String> note, FileOps files) {
     try {
-      replace(file, kept(file, afterStep), files);
+      keep(file, afterStep, note, files);
       return new MetricsFile(file, files, files.append(file), everySteps, note);
     } catch (IOException e) {
       throw failure(file, e);
     }
   }
 
-  private static String kept(Path file, long afterStep) throws IOException {
-    StringBuilder kept = new StringBuilder();
-    if (afterStep > 0 && Files.exists(file)) {
-      for (String line : Files.readAllLines(file)) {
-        JsonNode node;
-        try {
-          node = JSON.readTree(line);
-        } catch (IOException e) {
-          break; // the line that was being written when the run was killed
+  private static void keep(Path file, long afterStep, Consumer<String> note, FileOps files)
+      throws IOException {
+    try (AtomicFile kept = AtomicFile.create(file, files)) {
+      if (afterStep > 0 && Files.exists(file)) {
+        // Bytes that are no text are damage: a line that is no JSON then, not the end of the run.
+        try (BufferedReader lines =
+            new BufferedReader(
+                new InputStreamReader(Files.newInputStream(file), StandardCharsets.UTF_8))) {
+          keep(lines, afterStep, kept.writer(), file, note);
         }
+      }
+      kept.commit();
+    }
+  }
+
+  private static void keep(
+      BufferedReader lines, long afterStep, Writer kept, Path file, Consumer<String> note)
+      throws IOException {
+    int damaged = 0;
+    boolean wasDamaged = false;
+    for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+      damaged += wasDamaged ? 1 : 0; // the last one was being written when the run was killed
+      try {
+        JsonNode node = JSON.readTree(line);
+        wasDamaged = false;
         if (node.path("step").asLong() <= afterStep) {
           kept.append(line).append('\n');
         }
+      } catch (JsonProcessingException e) {
+        wasDamaged = true;
       }
     }
-    return kept.toString();
-  }
-
-  private static void replace(Path file, String content, FileOps files) throws IOException {
-    Path partial = file.resolveSibling(file.getFileName() + ".partial");
-    files.delete(partial);
-    try (FileChannel channel = files.create(partial)) {
-      files.write(channel, ByteBuffer.wrap(content.getBytes(StandardCharsets.UTF_8)));
-      files.sync(channel);
+    if (damaged > 0) {
+      note.accept(file + ": " + Count.many(damaged, "line") + " damaged, and left out");
     }
-    files.replace(partial, file);
   }
 
   private static UncheckedIOException failure(Path file, IOException e) {
@@ -96,6 +112,56 @@ final class MetricsFile implements AutoCloseable {
   /** A listener that writes what it hears, then passes it on. */
   TrainListener before(TrainListener next) {
     return new Recorder(next);
+  }
+
+  /**
+   * Checkpoints that are saved once the lines of their steps are on the disk: a resume takes those
+   * from this file.
+   */
+  CheckpointSink before(CheckpointSink next) {
+    return new Synced(next);
+  }
+
+  /** Puts all lines on the disk. */
+  void sync() {
+    try {
+      files.sync(channel);
+    } catch (IOException e) {
+      note.accept(
+          file
+              + " could not be synced ("
+              + OutputFolder.describe(e)
+              + "): a loss of power may take its last lines");
+    }
+  }
+
+  private final class Synced implements CheckpointSink {
+    private final CheckpointSink next;
+
+    Synced(CheckpointSink next) {
+      this.next = next;
+    }
+
+    @Override
+    public void save(long step, ObjectNode state, Map<String, Buffer> buffers) {
+      sync();
+      next.save(step, state, buffers);
+    }
+
+    @Override
+    public boolean savesLast() {
+      return next.savesLast();
+    }
+
+    @Override
+    public void saveBest(long step, Buffer weights) {
+      next.saveBest(step, weights);
+    }
+
+    @Override
+    public boolean loadBest(Buffer weights) {
+      return next.loadBest(weights);
+    }
   }
 
   /** Notes the metrics on test data. */
@@ -180,6 +246,7 @@ final class MetricsFile implements AutoCloseable {
     if (failed) {
       write();
     }
+    sync();
     if (failed) {
       long lines = unwritten.toString().lines().count();
       note.accept(Count.many(lines, "line") + " of " + file + " not written");

@@ -3,6 +3,7 @@ package dev.attune.run;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.folder.FinishedModel;
+import dev.attune.folder.ModelInstall;
 import dev.attune.memory.DeviceMemoryException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -171,6 +172,10 @@ final class ModelSave {
   }
 
   private String wayOut() {
+    if (ModelInstall.isUnfinished(output.folder())) {
+      return ". The new model is complete there, but not all of its files have come to their places:"
+          + " free some space, and the next command that reads the folder finishes that";
+    }
     return ". What was there is unchanged; free some space and train again"
         + (Files.exists(output.checkpoints())
             ? ", with " + RunOption.RESUME + " from the last checkpoint"

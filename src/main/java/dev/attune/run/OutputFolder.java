@@ -1,5 +1,6 @@
 package dev.attune.run;
 
+import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.folder.FolderLock;
@@ -49,13 +50,14 @@ final class OutputFolder implements AutoCloseable {
       // Before the lock too, so that a folder that is refused stays as it is.
       check(folder, overwrite, resume);
       Path made = firstMissing(folder);
-      Files.createDirectories(folder);
+      FileOps.SYSTEM.createFolder(folder);
       OutputFolder output = new OutputFolder(folder, lock(folder), made);
       try {
         if (fold == null) {
           checkNoFold(folder);
         }
         ModelInstall.finish(folder);
+        CheckpointStore.removeLeft(checkpoints(folder));
         check(folder, overwrite, resume);
         return output;
       } catch (IOException | RuntimeException e) {
@@ -155,7 +157,7 @@ final class OutputFolder implements AutoCloseable {
       lock.close();
       Path at = folder.toAbsolutePath();
       while (made != null && at.startsWith(made)) {
-        Files.delete(at);
+        FileOps.SYSTEM.delete(at);
         at = at.getParent();
       }
     } catch (IOException e) {
@@ -206,8 +208,8 @@ final class OutputFolder implements AutoCloseable {
    */
   void clear() {
     try {
-      FileOps.SYSTEM.deleteTree(checkpoints());
-      Files.deleteIfExists(metricsFile());
+      CheckpointStore.remove(checkpoints());
+      FileOps.SYSTEM.delete(metricsFile());
     } catch (IOException e) {
       throw new UncheckedIOException(folder + " cannot be prepared: " + describe(e), e);
     }

@@ -8,6 +8,7 @@ import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
+import dev.attune.storage.AtomicFile;
 import dev.attune.task.Objective;
 import dev.attune.task.Prediction;
 import dev.attune.task.Purpose;
@@ -15,12 +16,9 @@ import dev.attune.task.Task;
 import dev.attune.task.TaskType;
 import dev.attune.task.ZeroShot;
 import dev.attune.train.Inference;
-import java.io.BufferedWriter;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Map;
 
 /** Writes a fine-tuned model's predictions for a file. */
@@ -102,28 +100,22 @@ public final class PredictRun {
                   threads)
               .encode(dataset);
       Data.checkVocabulary(encoded, trained.vocabularySize());
-      Path partial = output.resolveSibling(output.getFileName() + ".partial");
       long begin = System.nanoTime();
       Map<String, String> renamed;
-      try {
-        try (BufferedWriter writer = Files.newBufferedWriter(partial)) {
-          PredictionFile rows = new PredictionFile(output, writer, dataset);
-          PredictRun run = new PredictRun(rows, comparison, gold);
-          inference.run(
-              trained.model(),
-              session.tape(0),
-              encoded,
-              Objective.read(task),
-              task.reading(dataset, encoded, run::write));
-          renamed = rows.renamed();
-        }
-        Files.move(
-            partial, output, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      try (AtomicFile file = AtomicFile.create(output)) {
+        PredictionFile rows = new PredictionFile(output, file.writer(), dataset);
+        PredictRun run = new PredictRun(rows, comparison, gold);
+        inference.run(
+            trained.model(),
+            session.tape(0),
+            encoded,
+            Objective.read(task),
+            task.reading(dataset, encoded, run::write));
+        renamed = rows.renamed();
+        file.commit();
       } catch (IOException e) {
         throw new InputException(
             RunOption.OUTPUT.with(output) + " cannot be written: " + OutputFolder.describe(e), e);
-      } finally {
-        Files.deleteIfExists(partial);
       }
       double seconds = (System.nanoTime() - begin) * 1e-9;
       return new Outcome(
@@ -135,9 +127,6 @@ public final class PredictRun {
           comparison,
           renamed,
           ZeroShot.method(task));
-    } catch (IOException e) {
-      throw new UncheckedIOException(
-          RunOption.OUTPUT.with(output) + " cannot be written: " + OutputFolder.describe(e), e);
     }
   }
 

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -105,10 +106,23 @@ final class RunIdentity {
         throw differs(
             "the " + fact.words,
             described(earlier, fact, was),
-            described(config, fact, now),
+            described(config, fact, now) + readOtherwise(earlier, fact),
             isOtherLevel(was, now) ? RunOption.ISA : given(fact.option));
       }
     }
+  }
+
+  /** The options that say how content is read and are not as they were; empty: there is none. */
+  private String readOtherwise(RunConfig earlier, Fact fact) {
+    String others =
+        RunOption.TRAIN.stream()
+            .filter(option -> option.onResume() == OnResume.BY_CONTENT)
+            .filter(option -> option != fact.option && !config.agrees(earlier, option))
+            .map(
+                option ->
+                    option + " was " + shown(earlier, option) + " and is " + shown(config, option))
+            .collect(Collectors.joining("; "));
+    return others.isEmpty() ? "" : " (" + others + ")";
   }
 
   private static boolean isOtherLevel(String was, String now) {

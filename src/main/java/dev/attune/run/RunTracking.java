@@ -4,12 +4,14 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.data.Dataset;
 import dev.attune.data.Finding;
 import dev.attune.metrics.ClassificationMetrics;
 import dev.attune.metrics.Metrics;
+import dev.attune.storage.AtomicFile;
 import dev.attune.task.Task;
 import dev.attune.track.Documents;
 import dev.attune.track.HtmlReport;
@@ -26,7 +28,6 @@ import dev.attune.train.ForwardingListener;
 import dev.attune.train.TrainListener;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -90,7 +91,7 @@ final class RunTracking implements AutoCloseable {
   private static void removeEarlier(Path folder) {
     try {
       for (String name : List.of(REPORT_FILE, CURVES_FILE, TRACE_FILE)) {
-        Files.deleteIfExists(folder.resolve(name));
+        FileOps.SYSTEM.delete(folder.resolve(name));
       }
     } catch (IOException e) {
       throw new UncheckedIOException(
@@ -274,8 +275,8 @@ final class RunTracking implements AutoCloseable {
     Path folder = run.output().folder();
     try (RunStore store = RunStore.open(Reporting.of(run.plan().config()).store())) {
       StoredRun stored = store.find(folder.toString());
-      Files.writeString(folder.resolve(REPORT_FILE), HtmlReport.of(store, stored));
-      Files.writeString(folder.resolve(CURVES_FILE), HtmlReport.curves(store, stored));
+      AtomicFile.write(folder.resolve(REPORT_FILE), HtmlReport.of(store, stored));
+      AtomicFile.write(folder.resolve(CURVES_FILE), HtmlReport.curves(store, stored));
       listener.onNote("the report is " + folder.resolve(REPORT_FILE));
     } catch (IOException e) {
       listener.onTrouble("the report cannot be written: " + OutputFolder.describe(e));

@@ -1,6 +1,5 @@
 package dev.attune.run;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.BatchStream;
@@ -11,6 +10,7 @@ import dev.attune.folder.ModelFiles;
 import dev.attune.kernels.Peak;
 import dev.attune.metrics.Metrics;
 import dev.attune.optim.Optimizer;
+import dev.attune.storage.AtomicFile;
 import dev.attune.tape.Tape;
 import dev.attune.task.Calibration;
 import dev.attune.task.Objective;
@@ -49,7 +49,7 @@ public final class TrainRun {
    * What came out.
    *
    * @param training how the loop ended
-   * @param evaluation metrics on validation data, else on test data, else empty
+   * @param evaluation metrics on validation data, or empty
    * @param test metrics on test data, or empty
    * @param table the metrics object behind the last of them, with its per-class table; or null
    * @param task what was learned
@@ -182,7 +182,7 @@ public final class TrainRun {
       MetricsFile metrics,
       RunTracking tracking) {
     TrainResult result =
-        trainer.run(metrics.before(tracking.listener()), checkpoints, stopRequested);
+        trainer.run(metrics.before(tracking.listener()), metrics.before(checkpoints), stopRequested);
     tracking.traced();
     double utilization = utilization(run.session(), result);
     if (result.interrupted()) {
@@ -232,6 +232,7 @@ public final class TrainRun {
           run.data().validating(task, comparison::add));
     }
     tracking.judged(last == null ? null : last.metrics(), comparison, testing != null);
+    metrics.sync(); // once the checkpoints are gone, nothing else has these lines
     checkpoints.end();
     return outcome(run, place, result, test, last, utilization);
   }
@@ -276,7 +277,7 @@ public final class TrainRun {
   private Checkpoints checkpoints(PreparedRun run) {
     int kept = config.smallInteger(RunOption.SAVE_TOTAL_LIMIT);
     return new Checkpoints(
-        new CheckpointStore(run.output().checkpoints(), kept),
+        new CheckpointStore(run.output().checkpoints(), kept, listener::onNote),
         run.identity(),
         config.flag(RunOption.SAVE_LAST),
         run.session().backend(),
@@ -288,14 +289,20 @@ public final class TrainRun {
     int batches =
         BatchStream.batchesPerEpoch(
             run.data().train().examples(), run.plan().trainer().batchSize());
-    Optional<JsonNode> state = checkpoints.loadLatest(trainer.buffers(), batches);
-    if (state.isEmpty()) {
+    Optional<Checkpoints.Resumed> resumed = checkpoints.loadLatest(trainer.buffers(), batches);
+    if (resumed.isEmpty()) {
       listener.onNote("there is no checkpoint to resume; starting from the beginning");
       return 0;
     }
-    boolean goesOn = trainer.resume(state.get());
-    long step = state.get().path("step").asLong();
+    boolean lacksBest = resumed.get().lacksBest();
+    boolean goesOn = trainer.resume(resumed.get().state(), lacksBest);
+    long step = resumed.get().state().path("step").asLong();
     listener.onNote("resuming after step " + step);
+    if (lacksBest) {
+      listener.onNote(
+          "no checkpoint has the best weights that it names: those from here on are compared, so"
+              + " that the run may end with others than it would have");
+    }
     if (goesOn) {
       listener.onNote(
           "the run had stopped early after step "
@@ -311,8 +318,9 @@ public final class TrainRun {
   private void begin(PreparedRun run) {
     OutputFolder output = run.output();
     try {
-      Files.writeString(output.runFile(), run.plan().config().toCommentedYaml());
-      ModelFiles.writeJson(output.dataReportFile(), run.report().toJson(listener::worded));
+      AtomicFile.write(output.runFile(), run.plan().config().toCommentedYaml());
+      AtomicFile.write(
+          output.dataReportFile(), ModelFiles.format(run.report().toJson(listener::worded)));
     } catch (IOException e) {
       throw new UncheckedIOException(
           "cannot write to " + output.folder() + ": " + OutputFolder.describe(e), e);
@@ -402,10 +410,9 @@ public final class TrainRun {
       Map<String, Double> test,
       Evaluator last,
       double utilization) {
-    boolean onlyTested = !result.interrupted() && result.evaluation().isEmpty();
     return new Outcome(
         result,
-        onlyTested ? test : result.evaluation(),
+        result.evaluation(),
         test,
         last == null ? null : last.metrics(),
         run.plan().task(),

@@ -1,5 +1,7 @@
 package dev.attune.store;
 
+import java.util.List;
+
 import dev.attune.core.DType;
 
 /**
@@ -13,6 +15,8 @@ import dev.attune.core.DType;
  * @param layout of the folder's elements in the store
  * @param dtype F32, or how a frozen matrix is held
  * @param frozen whether it takes no gradient, ever
+ * @param trainedRows rows of a matrix that are trained, the least first; null: all, unless it is
+ *     frozen
  * @param depth where in the model it stands
  */
 public record Segment(
@@ -24,4 +28,5 @@ public record Segment(
     Layout layout,
     DType dtype,
     boolean frozen,
+    List<Integer> trainedRows,
     Depth depth) {}

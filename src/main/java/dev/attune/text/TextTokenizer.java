@@ -7,11 +7,12 @@ import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.Check;
+import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -97,7 +98,7 @@ public final class TextTokenizer implements AutoCloseable {
     this.model = model;
     this.trailingPad = trailingPad;
     this.modelConfig = JsonFile.read(model.resolve("config.json"));
-    this.config = JsonFile.read(folder.resolve("tokenizer_config.json"));
+    this.config = TokenizerConfig.read(folder);
     String merged = AddedTokens.merged(json, config, folder);
     this.source = added.isEmpty() ? merged : AddedTokens.extended(merged, added);
     this.json = TokenizerClass.applied(source, config, modelConfig);
@@ -528,26 +529,27 @@ public final class TextTokenizer implements AutoCloseable {
   }
 
   /**
-   * Copies the tokenizer's files into a folder, unchanged, so that Transformers reads the same
-   * tokenizer there; a {@code tokenizer.json} that was built or extended in memory is written too,
-   * and tokens that were added stand in tokenizer_config.json.
+   * Copies the tokenizer's files into a folder that is being made, unchanged, so that Transformers
+   * reads the same tokenizer there; a {@code tokenizer.json} that was built or extended in memory
+   * is written too, and tokens that were added stand in tokenizer_config.json.
    */
   public void saveTo(Path target) throws IOException {
-    Files.createDirectories(target);
+    FileOps files = FileOps.SYSTEM;
+    files.createFolder(target);
     for (String name : FILES) {
       Path source = folder.resolve(name);
       Path copy = target.resolve(name);
       if (Files.isRegularFile(source) && !(Files.exists(copy) && Files.isSameFile(source, copy))) {
-        Files.copy(source, copy, StandardCopyOption.REPLACE_EXISTING);
+        files.copyPart(source, copy);
       }
     }
     if (written != null) {
-      Files.writeString(target.resolve("tokenizer.json"), written);
+      files.writePart(target.resolve("tokenizer.json"), written.getBytes(StandardCharsets.UTF_8));
     }
     if (isExtended) {
-      Files.writeString(
-          target.resolve("tokenizer_config.json"),
-          AddedTokens.named(config, source).toPrettyString() + "\n");
+      String named = AddedTokens.named(config, source).toPrettyString() + "\n";
+      files.writePart(
+          target.resolve("tokenizer_config.json"), named.getBytes(StandardCharsets.UTF_8));
     }
   }
 

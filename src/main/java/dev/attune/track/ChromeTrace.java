@@ -2,9 +2,9 @@ package dev.attune.track;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
+import dev.attune.storage.AtomicFile;
 import dev.attune.train.StepPhases;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
@@ -72,7 +72,8 @@ public final class ChromeTrace implements StepPhases, TracedBackend.Listener {
 
   /** Writes it. */
   public void write(Path file) throws IOException {
-    try (JsonGenerator json = new JsonFactory().createGenerator(Files.newBufferedWriter(file))) {
+    try (AtomicFile out = AtomicFile.create(file);
+        JsonGenerator json = new JsonFactory().createGenerator(out.writer())) {
       json.writeStartObject();
       json.writeStringField("displayTimeUnit", "ms");
       json.writeArrayFieldStart("traceEvents");
@@ -90,6 +91,8 @@ public final class ChromeTrace implements StepPhases, TracedBackend.Listener {
       }
       json.writeEndArray();
       json.writeEndObject();
+      json.flush();
+      out.commit();
     }
   }
 

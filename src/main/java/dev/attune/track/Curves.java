@@ -85,7 +85,7 @@ public final class Curves {
     return lastJump;
   }
 
-  long step() {
+  public long step() {
     return step;
   }
 

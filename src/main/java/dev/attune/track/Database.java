@@ -1,9 +1,9 @@
 package dev.attune.track;
 
 import dev.attune.core.Cache;
+import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.ResultSet;
@@ -74,7 +74,7 @@ final class Database {
       throw new InputException(
           "the run store " + folder + " has a '?' in its name, which ends names of databases");
     }
-    Files.createDirectories(folder);
+    FileOps.SYSTEM.createFolder(folder);
     unpackWhereCodeMayBe();
     SQLiteConfig config = new SQLiteConfig();
     config.setJournalMode(SQLiteConfig.JournalMode.WAL);

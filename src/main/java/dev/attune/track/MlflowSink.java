@@ -5,7 +5,9 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
+import dev.attune.storage.AtomicFile;
 import java.io.IOException;
 import java.net.URI;
 import java.net.URLEncoder;
@@ -122,7 +124,7 @@ public final class MlflowSink implements RunSink {
       post("runs/update", update.put("status", "RUNNING"));
       return;
     }
-    Files.deleteIfExists(kept); // of another run
+    FileOps.SYSTEM.delete(kept); // of another run
     String experiment = experiment();
     ObjectNode create = JsonNodeFactory.instance.objectNode();
     create.put("experiment_id", experiment).put("run_name", start.name());
@@ -142,7 +144,7 @@ public final class MlflowSink implements RunSink {
     JsonNode info = post("runs/create", create).path("run").path("info");
     runId = info.path("run_id").asText(info.path("run_uuid").asText());
     artifacts = info.path("artifact_uri").asText("");
-    Files.writeString(
+    AtomicFile.write(
         kept,
         JSON.createObjectNode()
             .put("tracking_uri", server.uri().toString())

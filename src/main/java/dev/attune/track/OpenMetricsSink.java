@@ -2,14 +2,13 @@ package dev.attune.track;
 
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
+import dev.attune.core.FileOps;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -76,8 +75,9 @@ public final class OpenMetricsSink implements RunSink {
     latest.put("running", update.status() == RunStatus.RUNNING ? 1.0 : 0.0);
     text = text(run, latest);
     Path partial = file.resolveSibling(file.getFileName() + ".partial");
-    Files.writeString(partial, text);
-    Files.move(partial, file, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
+    // Not synced: after a loss of power there is a newer one soon, or no run to know of.
+    FileOps.SYSTEM.writePart(partial, text.getBytes(StandardCharsets.UTF_8));
+    FileOps.SYSTEM.replace(partial, file);
   }
 
   /** Gauges of these values. */

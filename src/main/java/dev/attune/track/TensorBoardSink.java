@@ -1,6 +1,7 @@
 package dev.attune.track;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.attune.core.FileOps;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -8,7 +9,6 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Map;
 import java.util.zip.CRC32C;
 
@@ -62,18 +62,13 @@ public final class TensorBoardSink implements RunSink {
     if (start.resumedAt() == 0) {
       removeEarlier();
     }
-    Files.createDirectories(folder);
+    FileOps.SYSTEM.createFolder(folder);
     long now = System.currentTimeMillis();
     String name =
         String.format(
             "events.out.tfevents.%010d.%s.%d.%d",
             now / 1000, Host.name(), ProcessHandle.current().pid(), start.resumedAt());
-    channel =
-        FileChannel.open(
-            folder.resolve(name),
-            StandardOpenOption.CREATE,
-            StandardOpenOption.WRITE,
-            StandardOpenOption.TRUNCATE_EXISTING);
+    channel = FileOps.SYSTEM.overwrite(folder.resolve(name));
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     record(out, event(now, 0).text(EVENT_VERSION, FORM));
     if (start.resumedAt() > 0) {
@@ -94,7 +89,7 @@ public final class TensorBoardSink implements RunSink {
     if (Files.isDirectory(folder)) {
       try (var files = Files.newDirectoryStream(folder, "events.out.tfevents.*")) {
         for (Path file : files) {
-          Files.delete(file);
+          FileOps.SYSTEM.delete(file);
         }
       }
     }

@@ -115,6 +115,12 @@ public final class Tracker implements AutoCloseable {
       }
 
       @Override
+      public void onSkipped(Step step, long skipped) {
+        metrics(Point.TRAIN, step.step(), Map.of("skipped_steps", (double) skipped));
+        super.onSkipped(step, skipped);
+      }
+
+      @Override
       public void onEvaluation(long step, double epoch, Map<String, Double> values, boolean best) {
         metrics(Point.EVAL, step, values);
         super.onEvaluation(step, epoch, values, best);

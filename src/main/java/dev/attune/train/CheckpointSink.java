@@ -18,9 +18,13 @@ public interface CheckpointSink {
     return false;
   }
 
-  /** Saves the weights as the best so far, in place of earlier ones. */
-  void saveBest(Buffer weights);
+  /** Saves the weights of a step as the best so far, in place of earlier ones. */
+  void saveBest(long step, Buffer weights);
 
-  /** Loads what {@link #saveBest} saved. */
-  void loadBest(Buffer weights);
+  /**
+   * Loads what {@link #saveBest} saved last.
+   *
+   * @return false if that is lost, and the weights are as they were
+   */
+  boolean loadBest(Buffer weights);
 }

@@ -41,6 +41,13 @@ final class TrainState {
   /** How many of them were the last ones. */
   int skippedInARow;
 
+  /** Has no best weights any more: the next evaluation finds the first. */
+  void forgetBest() {
+    bestScore = Double.NaN;
+    bestStep = 0;
+    evaluationsSinceBest = 0;
+  }
+
   ObjectNode toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("step", step).put("total_steps", totalSteps);

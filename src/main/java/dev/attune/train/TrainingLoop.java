@@ -6,6 +6,7 @@ import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Order;
+import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.core.Term;
@@ -90,31 +91,9 @@ public final class TrainingLoop implements AutoCloseable {
     this.config = config;
     this.guard = new NumericalGuard(parameters, config.guards());
     Evaluations evaluations = config.evaluations();
-    if (evaluator == null && evaluations.keepsBest()) {
-      throw new InputException(
-          (evaluations.patience() > 0
-                  ? Term.EARLY_STOPPING_PATIENCE.toString()
-                  : "keeping the best weights ("
-                      + Term.METRIC_FOR_BEST_MODEL
-                      + ", "
-                      + Term.LOAD_BEST_MODEL_AT_END
-                      + ")")
-              + " needs "
-              + Term.VALIDATION_FILE
-              + " or "
-              + Term.VALIDATION_SPLIT);
-    }
-    boolean followsEvaluations = config.rates().kind().followsEvaluations();
-    if (evaluator != null && (evaluations.keepsBest() || followsEvaluations)) {
+    if (evaluations.keepsBest() || config.rates().kind().followsEvaluations()) {
+      Check.argument(evaluator != null, "there is nothing to evaluate on, which decides");
       checkMetric(evaluator.names(), evaluations.bestMetric());
-    }
-    if (evaluator == null && followsEvaluations) {
-      throw new InputException(
-          Term.LR_SCHEDULER.of(config.rates().kind().option())
-              + " follows evaluations, and needs "
-              + Term.VALIDATION_FILE
-              + " or "
-              + Term.VALIDATION_SPLIT);
     }
     tape.useNumericsCheck(config.guards().checksNumerics());
     int sequences = BatchStream.sequenceCapacity(data, config.batchSize());
@@ -178,10 +157,14 @@ public final class TrainingLoop implements AutoCloseable {
    * Goes on from a checkpoint, whose buffers the caller has loaded into {@link #buffers}. A run
    * that had stopped early stays so, unless it has become longer: then its patience begins anew.
    *
+   * @param lacksBest whether the best weights that it speaks of are lost: the search begins anew
    * @return whether it goes on though it had stopped early
    */
-  public boolean resume(JsonNode saved) {
+  public boolean resume(JsonNode saved, boolean lacksBest) {
     state = TrainState.fromJson(saved);
+    if (lacksBest) {
+      state.forgetBest();
+    }
     boolean goesOn = state.stoppedEarly && totalSteps > state.totalSteps;
     if (goesOn) {
       state.stoppedEarly = false;
@@ -264,11 +247,12 @@ public final class TrainingLoop implements AutoCloseable {
     if (!interrupted) {
       listener.onTrained();
     }
+    boolean endsWithBest = config.evaluations().keepsBest();
     if (evaluator != null && !interrupted) {
-      boolean takesBest =
-          config.evaluations().keepsBest() && state.bestStep > 0 && state.bestStep != state.step;
+      boolean takesBest = endsWithBest && state.bestStep > 0 && state.bestStep != state.step;
       if (takesBest) {
-        checkpoints.loadBest(parameters.weights());
+        endsWithBest = checkpoints.loadBest(parameters.weights());
+        takesBest = endsWithBest;
         parameters.refresh();
       }
       // A run that was resumed at its end has not evaluated these weights either.
@@ -289,7 +273,7 @@ public final class TrainingLoop implements AutoCloseable {
         interrupted,
         state.stoppedEarly,
         state.bestStep,
-        config.evaluations().keepsBest(),
+        endsWithBest,
         tape.arena().highWaterBytes());
   }
 
@@ -423,7 +407,7 @@ public final class TrainingLoop implements AutoCloseable {
       evaluatedRate.step(evaluation.get(config.evaluations().bestMetric()));
     }
     if (best && config.evaluations().keepsBest()) {
-      checkpoints.saveBest(parameters.weights());
+      checkpoints.saveBest(state.step, parameters.weights());
     }
     listener.onEvaluation(state.step, epoch(), evaluation, best);
     int patience = config.evaluations().patience();

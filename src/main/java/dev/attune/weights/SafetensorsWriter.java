@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Check;
+import dev.attune.core.FileOps;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -13,7 +14,6 @@ import java.nio.FloatBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -95,7 +95,7 @@ public final class SafetensorsWriter {
 
   /** Writes one file, replacing what is there. Not atomic: see the checkpoint room for that. */
   public void write(Path file) throws IOException {
-    try (FileChannel channel = createFile(file)) {
+    try (FileChannel channel = FileOps.SYSTEM.overwrite(file)) {
       write(channel);
     }
   }
@@ -141,15 +141,7 @@ public final class SafetensorsWriter {
 
   /** As {@link #writeShards(Files, String, long)}, into a folder. */
   public List<String> writeShards(Path folder, String stem, long maxShardBytes) throws IOException {
-    return writeShards(name -> createFile(folder.resolve(name)), stem, maxShardBytes);
-  }
-
-  private static FileChannel createFile(Path file) throws IOException {
-    return FileChannel.open(
-        file,
-        StandardOpenOption.CREATE,
-        StandardOpenOption.WRITE,
-        StandardOpenOption.TRUNCATE_EXISTING);
+    return writeShards(name -> FileOps.SYSTEM.overwrite(folder.resolve(name)), stem, maxShardBytes);
   }
 
   private List<List<Entry>> shards(long maxShardBytes) {

@@ -379,8 +379,7 @@ class EndToEndTest {
     Path scores = scratch.resolve("scores.csv");
     Files.writeString(scores, "text,label\n" + "very good,1\nso bad,1e30\n".repeat(8));
     Path output = scratch.resolve("out");
-    String[] command =
-        train(output, "--task", "regression", "--train-file", scores.toString());
+    String[] command = train(output, "--task", "regression", "--train-file", scores.toString());
     Ended ended = AttuneProcess.run(scratch, command);
     assertEquals(1, ended.status(), ended.out() + ended.err());
     assertTrue(ended.err().contains("step 1: the loss is Infinity"), ended.err());
@@ -403,7 +402,8 @@ class EndToEndTest {
     Path output = scratch.resolve("out");
     Ended ended = AttuneProcess.run(scratch, train(output, "--model", poisoned.toString()));
     assertEquals(2, ended.status(), ended.out());
-    assertTrue(ended.err().matches("(?s).*the weights '\\S+' hold NaN \\(element \\d+\\).*"), ended.err());
+    assertTrue(
+        ended.err().matches("(?s).*the weights '\\S+' hold NaN \\(element \\d+\\).*"), ended.err());
     assertFalse(Files.exists(output.resolve("model.safetensors")));
   }
 

@@ -44,8 +44,7 @@ class DataFuzzTest {
     for (boolean skips : new boolean[] {false, true}) {
       try {
         DataReader.read(
-            file,
-            new ReadOptions(Columns.automatic(), skips, !skips, FileOptions.AUTOMATIC));
+            file, new ReadOptions(Columns.automatic(), skips, !skips, FileOptions.AUTOMATIC));
       } catch (InputException e) {
         // The bytes are no such file.
       }

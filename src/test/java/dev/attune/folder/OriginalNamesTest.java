@@ -45,8 +45,7 @@ class OriginalNamesTest {
     Map<String, float[]> values = new TreeMap<>();
     try (Backend backend = new CpuBackend(1);
         Model model =
-            Families.create(
-                backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 5, null)) {
+            Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 5, null)) {
       ModelWeights.Loaded loaded = ModelWeights.load(folder, model, 0);
       assertEquals(List.of(), loaded.created());
       assertEquals(List.of(), loaded.unused());
@@ -79,7 +78,9 @@ class OriginalNamesTest {
     expected.forEach((name, values) -> assertArrayEquals(values, actual.get(name), name));
   }
 
-  /** The original program's, a body alone, and one of DataParallel; the pooler is not of the former. */
+  /**
+   * The original program's, a body alone, and one of DataParallel; the pooler is not of the former.
+   */
   @ParameterizedTest
   @ValueSource(strings = {"bert.", "", "module.nomic_bert."})
   void prefixesOfTheBodyAreKnown(String prefix) throws IOException {
@@ -102,8 +103,7 @@ class OriginalNamesTest {
     Files.copy(golden.resolve("config.json"), folder.resolve("config.json"));
     try (Backend backend = new CpuBackend(1);
         Model model =
-            Families.create(
-                backend, ModelFolder.readConfig(golden), HeadKind.SEQUENCE, 5, null)) {
+            Families.create(backend, ModelFolder.readConfig(golden), HeadKind.SEQUENCE, 5, null)) {
       ModelWeights.load(golden, model, 0);
       ModelWeights.write(folder.resolve("model.safetensors"), model);
     }

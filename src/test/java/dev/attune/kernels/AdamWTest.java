@@ -148,9 +148,7 @@ class AdamWTest extends KernelContract {
 
   /** Squared gradients: not negative, and not so small that m / sqrt(v) explodes. */
   private static double[] squares(KernelCase k, Storage storage, int count) {
-    return Arrays.stream(k.draw(storage, count))
-        .map(x -> storage.round(0.1 + x * x))
-        .toArray();
+    return Arrays.stream(k.draw(storage, count)).map(x -> storage.round(0.1 + x * x)).toArray();
   }
 
   /** Rows of the three states in turn; those that never had a gradient have m = v = 0. */

@@ -53,11 +53,7 @@ class LongTextTest {
     Backend backend = target.backend();
     try (Model model =
             Families.create(
-                backend,
-                ModelFolder.readConfig(folder),
-                HeadKind.SEQUENCE,
-                expected.size(),
-                null);
+                backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, expected.size(), null);
         Tape tape = new Tape(backend, new Arena(backend, 256 << 20), DType.F32, 1);
         Staging staging = new Staging(backend)) {
       ModelWeights.load(folder, model, 0);

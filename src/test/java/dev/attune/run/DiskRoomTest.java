@@ -19,16 +19,16 @@ class DiskRoomTest {
         new DiskRoom(400_000_000, 1, 0, 0),
         DiskRoom.of(PARAMETERS, PARAMETERS, 1, false, false, 2, false));
     assertEquals(
-        new DiskRoom(400_000_000, 1, 3_600_000_000L, 1_200_000_000),
+        new DiskRoom(400_000_000, 1, 3_600_000_000L, 2_000_000_000),
         DiskRoom.of(PARAMETERS, PARAMETERS, 1, true, false, 2, true));
   }
 
   @Test
   void aSmallDiskIsRefusedWithTheNumbers(@TempDir Path folder) throws IOException {
     DiskRoom room = DiskRoom.of(PARAMETERS, PARAMETERS, 1, true, false, 2, true);
-    room.checkUsable(folder, 5_200_000_000L);
+    room.checkUsable(folder, 6_000_000_000L);
     InputException e =
-        assertThrows(InputException.class, () -> room.checkUsable(folder, 5_199_999_999L));
+        assertThrows(InputException.class, () -> room.checkUsable(folder, 5_999_999_999L));
     String message = RunOption.worded(e.getMessage());
     assertTrue(message.startsWith("--output-dir " + folder + " is on a disk with"), message);
     assertTrue(

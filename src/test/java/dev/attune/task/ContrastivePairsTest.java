@@ -65,7 +65,9 @@ class ContrastivePairsTest {
     }
   }
 
-  /** As SetFit has it: one label in common is enough; a row without any is like none, nor itself. */
+  /**
+   * As SetFit has it: one label in common is enough; a row without any is like none, nor itself.
+   */
   @Test
   void rowsThatShareALabelAreAlike() {
     List<BitSet> rows =
@@ -111,7 +113,8 @@ class ContrastivePairsTest {
 
   private static String refusal(ContrastivePairs pairs, int rows) {
     return RunOption.worded(
-        assertThrows(InputException.class, () -> pairs.list(new LabelledRows(labels(rows)), rows)).getMessage());
+        assertThrows(InputException.class, () -> pairs.list(new LabelledRows(labels(rows)), rows))
+            .getMessage());
   }
 
   @Test
@@ -130,7 +133,9 @@ class ContrastivePairsTest {
           new PairRows(
               tokenizer,
               64,
-              FewShotLabels.of(LabelMap.ofNames(List.of("class 0", "class 1")), false)::pairs,
+              FewShotLabels.of(
+                      FewShotType.ONE_LABEL, LabelMap.ofNames(List.of("class 0", "class 1")), false)
+                  ::pairs,
               new ContrastivePairs(Strategy.UNIQUE, 0));
       String refusal =
           assertThrows(InputException.class, () -> pairs.pack(rows, encoded)).getMessage();

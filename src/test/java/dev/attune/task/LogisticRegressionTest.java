@@ -73,8 +73,7 @@ class LogisticRegressionTest {
     }
     int K = labels.get(0).length;
 
-    LinearHead head =
-        LogisticRegression.fitEach(vectors, labels, K, golden.get("c").asDouble());
+    LinearHead head = LogisticRegression.fitEach(vectors, labels, K, golden.get("c").asDouble());
 
     for (int n = 0; n < vectors.length; n++) {
       float[] logits = head.logits(vectors[n]);

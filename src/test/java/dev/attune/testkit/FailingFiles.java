@@ -56,6 +56,24 @@ public final class FailingFiles extends FileOps {
   }
 
   @Override
+  public FileChannel overwrite(Path file) throws IOException {
+    operate("overwrite");
+    return super.overwrite(file);
+  }
+
+  @Override
+  public FileChannel open(Path file) throws IOException {
+    operate("open");
+    return super.open(file);
+  }
+
+  @Override
+  public void copyPart(Path from, Path to) throws IOException {
+    operate("copyPart");
+    super.copyPart(from, to);
+  }
+
+  @Override
   public void write(FileChannel channel, ByteBuffer bytes) throws IOException {
     if (fails()) {
       super.write(channel, bytes.slice(bytes.position(), bytes.remaining() / 2));

@@ -7,7 +7,9 @@ import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.stream.Stream;
 
-/** Files that fuzz targets write their bytes to, over and over: in memory where that is possible. */
+/**
+ * Files that fuzz targets write their bytes to, over and over: in memory where that is possible.
+ */
 public final class FuzzFiles {
   private static final Path MEMORY = Path.of("/dev/shm");
 

@@ -180,7 +180,7 @@ class DeviceMemoryTest {
   private byte[] run(
       Backend backend, Path checkpoints, Log log, long stopAt, int steps, int batch, DType dtype)
       throws IOException {
-    CheckpointStore store = new CheckpointStore(checkpoints, 2);
+    CheckpointStore store = new CheckpointStore(checkpoints, 2, problem -> {});
     TrainerConfig config =
         new TrainerConfig(
             batch,
@@ -213,11 +213,12 @@ class DeviceMemoryTest {
                   new Evaluator(new Classification(labels), data(30), inference),
                   config)) {
         store
-            .latest(problem -> {})
+            .latest()
             .ifPresent(
-                (Snapshot saved) -> {
+                found -> {
+                  Snapshot saved = found.checkpoint();
                   saved.load(trainer.buffers());
-                  trainer.resume(saved.state());
+                  trainer.resume(saved.state(), found.lacksBest());
                 });
         trainer.run(log, new Store(store), () -> log.step >= stopAt);
       }
@@ -246,13 +247,13 @@ class DeviceMemoryTest {
     }
 
     @Override
-    public void saveBest(Buffer weights) {
-      store.saveBest(weights);
+    public void saveBest(long step, Buffer weights) {
+      store.saveBest(step, weights);
     }
 
     @Override
-    public void loadBest(Buffer weights) {
-      store.loadBest(weights);
+    public boolean loadBest(Buffer weights) {
+      return store.loadBest(weights);
     }
   }
 

@@ -65,8 +65,7 @@ class GoldenCurveTest {
     Backend backend = target.backend();
     List<Double> losses = new ArrayList<>();
     try (Model model =
-            Families.create(
-                backend, ModelFolder.readConfig(folder), task.head(), LABELS, 0f);
+            Families.create(backend, ModelFolder.readConfig(folder), task.head(), LABELS, 0f);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1)) {
       ModelWeights.load(folder, model, 0);
       model.parameters().enableTraining();
@@ -86,13 +85,7 @@ class GoldenCurveTest {
       try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
           TrainingLoop loop =
               new TrainingLoop(
-                  task,
-                  model,
-                  optimizer,
-                  tape,
-                  GoldenBatch.data(golden, task),
-                  null,
-                  config)) {
+                  task, model, optimizer, tape, GoldenBatch.data(golden, task), null, config)) {
         loop.run(
             new TrainListener() {
               @Override

@@ -94,12 +94,14 @@ class NumericalGuardTest {
         }
 
         @Override
-        public void saveBest(Buffer weights) {
+        public void saveBest(long step, Buffer weights) {
           throw new AssertionError("weights were saved");
         }
 
         @Override
-        public void loadBest(Buffer weights) {}
+        public boolean loadBest(Buffer weights) {
+          return false;
+        }
 
         @Override
         public boolean savesLast() {
@@ -197,9 +199,7 @@ class NumericalGuardTest {
   void aStepThatIsNotFiniteEndsTheRunAndNamesTheRemedies() {
     Heard heard = new Heard();
     String message =
-        assertThrows(
-                DivergedException.class,
-                () -> train(batches(upTo(6), 2), Guards.STOP, heard))
+        assertThrows(DivergedException.class, () -> train(batches(upTo(6), 2), Guards.STOP, heard))
             .getMessage();
     assertTrue(message.startsWith("step 3: the loss is Infinity"), message);
     assertEquals(2, heard.losses.size());
@@ -229,8 +229,7 @@ class NumericalGuardTest {
   void whereEveryStepIsSkippedTheRunEnds() {
     Heard heard = new Heard();
     String message =
-        assertThrows(
-                DivergedException.class, () -> train(batches(upTo(20), upTo(20)), SKIP, heard))
+        assertThrows(DivergedException.class, () -> train(batches(upTo(20), upTo(20)), SKIP, heard))
             .getMessage();
     assertTrue(message.startsWith("step 11: the loss is Infinity"), message);
     assertTrue(message.contains("as in the 10 steps before"), message);
@@ -293,8 +292,7 @@ class NumericalGuardTest {
   @Test
   void aLossThatIsNotFiniteIsNamedByTheCheck() {
     String message =
-        assertThrows(
-                DivergedException.class, () -> train(batches(upTo(4), 1), CHECK, new Heard()))
+        assertThrows(DivergedException.class, () -> train(batches(upTo(4), 1), CHECK, new Heard()))
             .getMessage();
     assertTrue(message.startsWith("step 2: the loss made the first values"), message);
   }

@@ -227,10 +227,12 @@ class TrainingLoopTest {
     }
 
     @Override
-    public void saveBest(Buffer weights) {}
+    public void saveBest(long step, Buffer weights) {}
 
     @Override
-    public void loadBest(Buffer weights) {}
+    public boolean loadBest(Buffer weights) {
+      return false;
+    }
   }
 
   /** Five steps, an evaluation after every other; returns the weights. */
@@ -260,7 +262,7 @@ class TrainingLoopTest {
                   TestTasks.CLASSIFICATION, model, optimizer, tape, data(256), evaluator, config)) {
         if (from != null) {
           saved.restore(trainer.buffers());
-          trainer.resume(from);
+          trainer.resume(from, false);
         }
         trainer.run(listener, saved, stop);
       }
@@ -340,7 +342,7 @@ class TrainingLoopTest {
                   TestTasks.CLASSIFICATION, model, optimizer, tape, data(64), evaluator, config)) {
         ObjectNode earlier = new TrainState().toJson();
         String refusal =
-            assertThrows(InputException.class, () -> trainer.resume(earlier)).getMessage();
+            assertThrows(InputException.class, () -> trainer.resume(earlier, false)).getMessage();
         assertTrue(refusal.contains("begun with another version of Attune"), refusal);
       }
     }
