@@ -156,7 +156,7 @@ public final class Inference {
       for (int i = 0; tokens(List.of(text.toString())) < length; i++) {
         text.append(words[i]).append(' ');
       }
-      time("one text", List.of(text.toString()), 40);
+      time("one text", List.of(text.toString()), 10);
     }
     time(texts.size() + " texts", texts, 1);
     Map<String, List<float[]>> vectors = new LinkedHashMap<>();
