@@ -311,7 +311,14 @@ public final class ParameterBuilder {
     for (int id : ids) {
       if (id < 0 || id >= rows) {
         throw new InputException(
-            where + " has " + id + "; the vocabulary has " + rows + " tokens (0 to " + (rows - 1) + ")");
+            where
+                + " has "
+                + id
+                + "; the vocabulary has "
+                + rows
+                + " tokens (0 to "
+                + (rows - 1)
+                + ")");
       }
     }
     return ids.stream().sorted().distinct().toList();
