@@ -106,6 +106,17 @@ class ParametersTest {
   }
 
   @Test
+  void rowsThatAreTooWideForExactSumsAreRefusedInWords() {
+    builder.freeze(DType.F32, DType.CHANNEL_INT8);
+    builder.at(Depth.of(0, 1));
+    Part part = new Part("layer.0.down.weight", 4);
+    builder.stacked(List.of(part), ChannelInt8Layout.MAX_COLUMNS + 1, Layout.PLAIN);
+    String message =
+        assertThrows(InputException.class, () -> builder.build(BACKEND)).getMessage();
+    assertTrue(message.startsWith("layer.0.down.weight has 65537 columns"), message);
+  }
+
+  @Test
   void twoWordEmbeddingsAreRefused() {
     builder.wordEmbedding("one", 7, 5);
     String message =
