@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.ChannelInt8Layout;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Host;
@@ -108,7 +109,7 @@ class ParametersTest {
   @Test
   void rowsThatAreTooWideForExactSumsAreRefusedInWords() {
     builder.freeze(DType.F32, DType.CHANNEL_INT8);
-    builder.at(Depth.of(0, 1));
+    builder.at(Depth.ofLayer(0, 1));
     Part part = new Part("layer.0.down.weight", 4);
     builder.stacked(List.of(part), ChannelInt8Layout.MAX_COLUMNS + 1, Layout.PLAIN);
     String message =
