@@ -253,4 +253,19 @@ class RowCacheTest {
     assertTrue(e.getMessage().contains("one running text"), e.getMessage());
     assertNotEquals(null, parts.contentKey());
   }
+
+  @Test
+  void theFirstOfSeveralRunningTextsAreThoseAlone() throws IOException {
+    List<String> paths = new ArrayList<>();
+    for (String name : List.of("a.txt", "b.txt", "c.txt")) {
+      paths.add(file(name, (name + " has a line\n").repeat(40_000)).toString());
+    }
+    Dataset all = cache().read(paths, ReadOptions.of(Columns.automatic()));
+    assertEquals(3, all.rows());
+    Dataset two = all.first(2);
+    assertEquals(2, two.rows());
+    assertEquals(all.parts().subList(0, 2), two.parts());
+    assertTrue(two.size() > 2 && two.size() < all.size(), two.size() + " of " + all.size());
+    assertTrue(two.get(two.size() - 1).text().startsWith("b.txt"));
+  }
 }
