@@ -77,7 +77,12 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
   /** PEFT's names of tasks. */
   private static final Set<String> TASK_TYPES =
       Set.of(
-          "SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION");
+          "SEQ_CLS",
+          "SEQ_2_SEQ_LM",
+          "CAUSAL_LM",
+          "TOKEN_CLS",
+          "QUESTION_ANS",
+          "FEATURE_EXTRACTION");
 
   /** Initialisations that leave the base's weights as they are, beside those that are made here. */
   private static final Set<String> PLAIN_STARTS = Set.of("false", "eva", "orthogonal");

@@ -164,7 +164,8 @@ public final class AdapterWeights {
     FloatBuffer rows = FloatBuffer.allocate(ids.size() * cols);
     ids.forEach(id -> rows.put(all.slice(id * cols, cols)));
     writer.add(
-        SavedAdapter.PREFIX + model.savedName(module + ".weight").replaceFirst("\\.weight$", SavedAdapter.TOKENS),
+        SavedAdapter.PREFIX
+            + model.savedName(module + ".weight").replaceFirst("\\.weight$", SavedAdapter.TOKENS),
         "F32",
         new long[] {ids.size(), cols},
         first ->

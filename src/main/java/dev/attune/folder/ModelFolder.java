@@ -262,7 +262,8 @@ public final class ModelFolder {
         throw new InputException(file + ": id2label has no entry for " + id);
       }
       if (!name.isTextual() && !name.isNumber()) {
-        throw new InputException(file + ": id2label names " + id + " " + name + "; a text is needed");
+        throw new InputException(
+            file + ": id2label names " + id + " " + name + "; a text is needed");
       }
       names.add(name.asText());
     }

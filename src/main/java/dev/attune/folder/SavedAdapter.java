@@ -6,7 +6,6 @@ import dev.attune.model.Model;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
-import dev.attune.store.TrainedBeside;
 import dev.attune.weights.WeightSource;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;

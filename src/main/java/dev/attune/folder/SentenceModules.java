@@ -294,9 +294,10 @@ public record SentenceModules(
             case "do_lower_case" -> value.isNull() || value.isBoolean() && !value.booleanValue();
             case "max_seq_length" -> value.isNull() || value.isInt() && value.intValue() > 0;
             case "transformer_task" -> value.asText().equals("feature-extraction");
-            default -> KNOWN_LENGTHS.contains(key.getKey())
-                || value.isNull()
-                || value.isContainerNode() && value.isEmpty();
+            default ->
+                KNOWN_LENGTHS.contains(key.getKey())
+                    || value.isNull()
+                    || value.isContainerNode() && value.isEmpty();
           };
       if (!fits) {
         throw unsupported(folder.resolve(LENGTH), key);

@@ -104,7 +104,9 @@ public record GenerationDefaults(
           "user_token_id",
           "assistant_token_id");
 
-  /** What config.json said of generation before there was a file for it, and is not offered here. */
+  /**
+   * What config.json said of generation before there was a file for it, and is not offered here.
+   */
   private static final Set<String> OF_OLD_CONFIGS =
       Set.of(
           "diversity_penalty",

@@ -20,7 +20,9 @@ import java.util.Set;
  * number, word or flag that may not be null is refused.
  */
 public final class FamilyConfig {
-  /** Rows or columns of a table at most: more than any model has, and products of two fit a long. */
+  /**
+   * Rows or columns of a table at most: more than any model has, and products of two fit a long.
+   */
   private static final int MOST = 1 << 24;
 
   /** Layers at most. */

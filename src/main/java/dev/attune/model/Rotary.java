@@ -336,7 +336,13 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
     }
     if (!p.get(key).isBoolean()) {
       throw new InputException(
-          "config.json: '" + key + "'" + OF_PARAMETERS + " is " + p.get(key) + "; true or false is"
+          "config.json: '"
+              + key
+              + "'"
+              + OF_PARAMETERS
+              + " is "
+              + p.get(key)
+              + "; true or false is"
               + " needed");
     }
     return p.get(key).booleanValue();

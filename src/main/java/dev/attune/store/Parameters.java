@@ -131,7 +131,9 @@ public final class Parameters implements AutoCloseable {
     return rowSparseEnd;
   }
 
-  /** Rows that keep their values though others of their matrix are trained, in the store's order. */
+  /**
+   * Rows that keep their values though others of their matrix are trained, in the store's order.
+   */
   public List<Stretch> resting() {
     return layout.resting();
   }

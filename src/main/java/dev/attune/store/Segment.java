@@ -1,8 +1,7 @@
 package dev.attune.store;
 
-import java.util.List;
-
 import dev.attune.core.DType;
+import java.util.List;
 
 /**
  * One named Hugging Face tensor inside the flat store.

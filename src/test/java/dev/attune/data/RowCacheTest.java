@@ -274,7 +274,9 @@ class RowCacheTest {
   void anInterruptWhileTheFileIsLookedAtIsOne() throws IOException {
     Path a = file("a.csv", "text,label\n" + "some text of a row,x\n".repeat(200_000));
     Thread.currentThread().interrupt();
-    assertThrows(InterruptedCallException.class, () -> cache().read(List.of(a.toString()), ReadOptions.of(Columns.automatic())));
+    assertThrows(
+        InterruptedCallException.class,
+        () -> cache().read(List.of(a.toString()), ReadOptions.of(Columns.automatic())));
     assertTrue(Thread.interrupted());
   }
 }

@@ -67,7 +67,9 @@ public final class Albert {
                     .dropout(dropout)
                     .projected())
             .attention(
-                Attention.bidirectional(heads, FamilyConfig.headSize("hidden_size", width, "num_attention_heads", heads))
+                Attention.bidirectional(
+                        heads,
+                        FamilyConfig.headSize("hidden_size", width, "num_attention_heads", heads))
                     .biases(true, true)
                     .dropouts(config.dropout("attention_probs_dropout_prob", 0f), dropout))
             .feedForward(

@@ -93,7 +93,8 @@ public final class Bert {
         .embeddings(
             embeddings.types(config.positive("type_vocab_size", 2)).normalized().dropout(dropout))
         .attention(
-            Attention.bidirectional(H, FamilyConfig.headSize("hidden_size", width, "num_attention_heads", H))
+            Attention.bidirectional(
+                    H, FamilyConfig.headSize("hidden_size", width, "num_attention_heads", H))
                 .biases(true, true)
                 .dropouts(config.dropout("attention_probs_dropout_prob", 0.1f), dropout))
         .feedForward(
@@ -114,7 +115,9 @@ public final class Bert {
 
   /** The dropout of the heads: that of the body where nothing else is said. */
   public static float classifierDropout(FamilyConfig config) {
-    return config.orNull("classifier_dropout").dropout("classifier_dropout", config.number("hidden_dropout_prob", 0.1f));
+    return config
+        .orNull("classifier_dropout")
+        .dropout("classifier_dropout", config.number("hidden_dropout_prob", 0.1f));
   }
 
   /** The names of a body that is called so, as BERT has them. */

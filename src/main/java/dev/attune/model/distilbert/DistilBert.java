@@ -56,7 +56,8 @@ public final class DistilBert {
             .embeddings(
                 Embeddings.ofWidth(width).positions(positions, 0).normalized().dropout(dropout))
             .attention(
-                Attention.bidirectional(heads, FamilyConfig.headSize("dim", width, "n_heads", heads))
+                Attention.bidirectional(
+                        heads, FamilyConfig.headSize("dim", width, "n_heads", heads))
                     .biases(true, true)
                     .dropouts(config.dropout("attention_dropout", 0.1f), 0f))
             .feedForward(

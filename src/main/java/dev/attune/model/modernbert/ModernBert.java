@@ -75,7 +75,9 @@ public final class ModernBert {
                     .normalized()
                     .dropout(config.dropout("embedding_dropout", 0f)))
             .attention(
-                Attention.bidirectional(heads, FamilyConfig.headSize("hidden_size", width, "num_attention_heads", heads))
+                Attention.bidirectional(
+                        heads,
+                        FamilyConfig.headSize("hidden_size", width, "num_attention_heads", heads))
                     .biases(attentionBias, attentionBias)
                     .dropouts(attentionDropout, attentionDropout))
             .feedForward(
@@ -84,7 +86,11 @@ public final class ModernBert {
                         config.activation("hidden_activation", "gelu"))
                     .bias(config.flag("mlp_bias", false)))
             .norms(norms)
-            .layers(layers(config, FamilyConfig.headSize("hidden_size", width, "num_attention_heads", heads), positions))
+            .layers(
+                layers(
+                    config,
+                    FamilyConfig.headSize("hidden_size", width, "num_attention_heads", heads),
+                    positions))
             .tied(config.flag("tie_word_embeddings", true))
             .initializerRange(config.number("initializer_range", 0.02f))
             .build();

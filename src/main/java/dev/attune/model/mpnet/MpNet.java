@@ -75,7 +75,9 @@ public final class MpNet {
                     .normalized()
                     .dropout(dropout))
             .attention(
-                Attention.bidirectional(heads, FamilyConfig.headSize("hidden_size", width, "num_attention_heads", heads))
+                Attention.bidirectional(
+                        heads,
+                        FamilyConfig.headSize("hidden_size", width, "num_attention_heads", heads))
                     .biases(true, true)
                     .dropouts(config.dropout("attention_probs_dropout_prob", 0.1f), dropout))
             .relative(new RelativePositions(rows, BUCKETS, MAX_DISTANCE))
