@@ -304,7 +304,6 @@ public final class ParameterBuilder {
     return new TrainedRows(lora, adapterFolder);
   }
 
-
   /** How tensors are held: as the others, or null where their modules are trained whole. */
   private DType held(List<Part> tensors, DType otherwise) {
     if (otherwise == null || lora == null) {

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
+import dev.attune.core.InterruptedCallException;
 import dev.attune.data.mapped.Stores;
 import dev.attune.testkit.FailingFiles;
 import java.io.IOException;
@@ -267,5 +268,15 @@ class RowCacheTest {
     assertEquals(all.parts().subList(0, 2), two.parts());
     assertTrue(two.size() > 2 && two.size() < all.size(), two.size() + " of " + all.size());
     assertTrue(two.get(two.size() - 1).text().startsWith("b.txt"));
+  }
+
+  @Test
+  void anInterruptWhileTheFileIsLookedAtIsOne() throws IOException {
+    Path a = file("a.csv", "text,label\n" + "some text of a row,x\n".repeat(200_000));
+    Thread.currentThread().interrupt();
+    assertThrows(
+        InterruptedCallException.class,
+        () -> cache().read(List.of(a.toString()), ReadOptions.of(Columns.automatic())));
+    assertTrue(Thread.interrupted());
   }
 }

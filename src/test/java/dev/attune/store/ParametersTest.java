@@ -112,8 +112,7 @@ class ParametersTest {
     builder.at(Depth.ofLayer(0, 1));
     Part part = new Part("layer.0.down.weight", 4);
     builder.stacked(List.of(part), ChannelInt8Layout.MAX_COLUMNS + 1, Layout.PLAIN);
-    String message =
-        assertThrows(InputException.class, () -> builder.build(BACKEND)).getMessage();
+    String message = assertThrows(InputException.class, () -> builder.build(BACKEND)).getMessage();
     assertTrue(message.startsWith("layer.0.down.weight has 65537 columns"), message);
   }
 
