@@ -178,7 +178,7 @@ class TrainingLoopTest {
             new Evaluations(Evaluations.When.EPOCH, 0, 2, "loss", true),
             0);
     assertThrows(
-        dev.attune.core.InputException.class,
+        IllegalArgumentException.class,
         () -> train(patient, DType.F32, null, 1, new Recorder(() -> {})));
   }
 
