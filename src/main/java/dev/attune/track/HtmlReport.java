@@ -46,12 +46,14 @@ public final class HtmlReport {
     int rows = Math.max(1, (charts.size() + 1) / 2);
     svg.append(
         String.format(
+            Locale.ROOT,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-10 -10 %d %d\" width=\"%d\">%n<style>%s</style>%n"
                 + "<rect class=\"page\" x=\"-10\" y=\"-10\" width=\"100%%\" height=\"100%%\"/>%n",
             2 * SvgChart.WIDTH + 60, rows * height + 20, 2 * SvgChart.WIDTH + 60, css()));
     for (int i = 0; i < charts.size(); i++) {
       String place =
           String.format(
+              Locale.ROOT,
               "<svg x=\"%d\" y=\"%d\" ", (i % 2) * (SvgChart.WIDTH + 40), (i / 2) * height);
       svg.append(
           charts
@@ -111,9 +113,9 @@ public final class HtmlReport {
 
   private static String duration(long seconds) {
     return seconds >= 3600
-        ? String.format("%d h %02d min", seconds / 3600, seconds % 3600 / 60)
+        ? String.format(Locale.ROOT, "%d h %02d min", seconds / 3600, seconds % 3600 / 60)
         : seconds >= 60
-            ? String.format("%d min %02d s", seconds / 60, seconds % 60)
+            ? String.format(Locale.ROOT, "%d min %02d s", seconds / 60, seconds % 60)
             : seconds + " s";
   }
 
