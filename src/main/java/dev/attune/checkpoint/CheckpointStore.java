@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -330,7 +331,7 @@ public final class CheckpointStore {
   }
 
   private Path path(String kind, long number) {
-    return folder.resolve(kind + String.format("%09d", number));
+    return folder.resolve(kind + String.format(Locale.ROOT, "%09d", number));
   }
 
   private static Path copyOf(Path best) {

@@ -174,7 +174,7 @@ final class GenerateCommand implements Command {
       AtomicFile.write(file, lines);
     } catch (IOException e) {
       throw new InputException(
-          RunOption.OUTPUT + " " + file + " cannot be written: " + e.getMessage(), e);
+          RunOption.OUTPUT + " " + file + " cannot be written: " + OutputFile.problem(e), e);
     }
   }
 

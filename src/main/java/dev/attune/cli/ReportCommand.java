@@ -2,6 +2,7 @@ package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.run.OutputFile;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
 import dev.attune.storage.AtomicFile;
@@ -73,7 +74,13 @@ final class ReportCommand implements Command {
         AtomicFile.write(file, HtmlReport.of(store, run));
       } catch (IOException e) {
         throw new UncheckedIOException(
-            file + " cannot be written: " + e + "; " + RunOption.OUTPUT + " names another file", e);
+            file
+                + " cannot be written: "
+                + OutputFile.problem(e)
+                + "; "
+                + RunOption.OUTPUT
+                + " names another file",
+            e);
       }
       result.put("run", run.id()).put("report", file.toString());
       console.line("The report is %s", file);

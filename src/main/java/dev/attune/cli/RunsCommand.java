@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
+import dev.attune.run.OutputFile;
 import dev.attune.run.Reporting;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
@@ -75,7 +76,7 @@ final class RunsCommand implements Command {
         export    every number as CSV: run,name,series,step,time,value
         send      tells --report-to of runs that it has not heard of, or not to the end
 
-        A run is named by its id or the beginning of it, by its name, or by its output folder. The store is
+        "all" in place of names stands for all runs, or those of --status, --task and --model. A run is named by its id or the beginning of it, by its name, or by its output folder. The store is
         the folder runs where a command is run, unless ATTUNE_RUN_STORE or --run-store names another.
 
         examples:
@@ -153,6 +154,18 @@ final class RunsCommand implements Command {
     refuse(config, RunOption.OUTPUT, what, "export");
     refuse(config, RunOption.METRIC, what, "list", "plot");
     refuse(config, RunOption.REPORT_TO, what, "send");
+    for (RunOption filter : List.of(RunOption.STATUS, RunOption.TASK, RunOption.MODEL)) {
+      if (config.isGiven(filter) && !what.equals("list") && !isAll) {
+        throw new InputException(
+            filter
+                + " chooses among all runs: attune runs list, or "
+                + ALL
+                + " in place of names, as attune runs "
+                + what
+                + " "
+                + ALL);
+      }
+    }
     if (what.equals("send")) {
       config.required(RunOption.REPORT_TO);
     }
@@ -342,7 +355,10 @@ final class RunsCommand implements Command {
       }
     } catch (IOException e) {
       throw new UncheckedIOException(
-          (file == null ? "standard output" : file) + " cannot be written: " + e.getMessage(), e);
+          (file == null ? "standard output" : file)
+              + " cannot be written: "
+              + OutputFile.problem(e),
+          e);
     }
   }
 

@@ -50,8 +50,12 @@ public final class BlockChecksums {
       started.add(thread);
     }
     work.run();
+    boolean interrupted = false;
     for (Thread thread : started) {
-      join(thread);
+      interrupted |= join(thread, () -> next.set(reads));
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
     }
     InterruptedCallException.check("reading a file");
     if (!failures.isEmpty()) {
@@ -80,12 +84,17 @@ public final class BlockChecksums {
     }
   }
 
-  private static void join(Thread thread) {
-    try {
-      thread.join();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt(); // the others end when the caller closes the file
-      throw new InterruptedCallException("interrupted while reading a file");
+  /** Waits for a thread, which ends soon once the others do; returns whether it was interrupted. */
+  private static boolean join(Thread thread, Runnable onInterrupt) {
+    boolean interrupted = false;
+    while (true) {
+      try {
+        thread.join();
+        return interrupted;
+      } catch (InterruptedException e) {
+        interrupted = true;
+        onInterrupt.run();
+      }
     }
   }
 }

@@ -46,6 +46,11 @@ public final class OutputFile {
     return output;
   }
 
+  /** Why a file could not be written, in words: many exceptions carry its name alone. */
+  public static String problem(IOException e) {
+    return OutputFolder.describe(e);
+  }
+
   private static Path linked(Path link) throws IOException {
     return Files.exists(link)
         ? link.toRealPath()

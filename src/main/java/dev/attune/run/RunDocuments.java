@@ -10,10 +10,13 @@ import dev.attune.track.GitState;
 import dev.attune.track.Host;
 import dev.attune.train.TrainResult;
 import java.io.IOException;
+import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.Map;
-import java.util.stream.Stream;
+import java.util.TreeMap;
 
 /** What is kept of a run beside its numbers: see {@link dev.attune.track.Documents}. */
 final class RunDocuments {
@@ -96,6 +99,7 @@ final class RunDocuments {
       Path modelFolder) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("steps", training.steps());
+    json.put("skipped_steps", training.skippedSteps());
     json.put("epochs", training.epochs());
     json.put("train_loss", training.trainLoss());
     ObjectNode eval = json.putObject("eval");
@@ -131,16 +135,33 @@ final class RunDocuments {
     return json;
   }
 
-  /** The files of a folder with their sizes: so many at most. */
+  /** The files of a folder with their sizes: so many at most; those that go meanwhile are none. */
   static ArrayNode artifacts(Path folder) throws IOException {
+    Map<Path, Long> found = new TreeMap<>();
+    Files.walkFileTree(
+        folder,
+        new SimpleFileVisitor<>() {
+          @Override
+          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+            if (attributes.isRegularFile()) {
+              found.put(file, attributes.size());
+            }
+            return FileVisitResult.CONTINUE;
+          }
+
+          @Override
+          public FileVisitResult visitFileFailed(Path file, IOException e) {
+            return FileVisitResult.CONTINUE;
+          }
+        });
     ArrayNode json = JsonNodeFactory.instance.arrayNode();
-    try (Stream<Path> files = Files.walk(folder)) {
-      for (Path file : files.filter(Files::isRegularFile).sorted().limit(MOST_ARTIFACTS).toList()) {
-        json.addObject()
-            .put("file", folder.relativize(file).toString())
-            .put("bytes", Files.size(file));
-      }
-    }
+    found.entrySet().stream()
+        .limit(MOST_ARTIFACTS)
+        .forEach(
+            entry ->
+                json.addObject()
+                    .put("file", folder.relativize(entry.getKey()).toString())
+                    .put("bytes", entry.getValue()));
     return json;
   }
 

@@ -4,6 +4,7 @@ import dev.attune.data.Finding;
 import dev.attune.data.SplitSummary;
 import dev.attune.metrics.ClassificationMetrics;
 import dev.attune.metrics.Metrics;
+import dev.attune.task.Task;
 import dev.attune.track.CurveFindings;
 import dev.attune.track.CurveFindings.Setting;
 import dev.attune.track.Curves;
@@ -67,7 +68,9 @@ final class RunWarnings {
   /** The entropy of the labels that are learned; NaN where the loss is not one of labels alone. */
   private static double chanceLoss(PreparedRun run) {
     RunConfig config = run.plan().config();
-    if (!run.data().task().hasOneLabel()
+    Task task = run.data().task();
+    if (!task.hasOneLabel()
+        || task.isFitted() // what learns labels is fitted afterwards: the loss is one of pairs
         || config.isGiven(RunOption.CLASS_WEIGHTS)
         || config.number(RunOption.LABEL_SMOOTHING) > 0) {
       return Double.NaN;

@@ -47,6 +47,7 @@ public final class HtmlReport {
     StringBuilder svg = new StringBuilder();
     svg.append(
         String.format(
+            Locale.ROOT,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-10 -10 %d %d\" width=\"%d\" height=\"%d\">%n"
                 + "<style>%s</style>%n"
                 + "<rect class=\"page\" x=\"-10\" y=\"-10\" width=\"%d\" height=\"%d\"/>%n",
@@ -113,9 +114,9 @@ public final class HtmlReport {
 
   private static String duration(long seconds) {
     return seconds >= 3600
-        ? String.format("%d h %02d min", seconds / 3600, seconds % 3600 / 60)
+        ? String.format(Locale.ROOT, "%d h %02d min", seconds / 3600, seconds % 3600 / 60)
         : seconds >= 60
-            ? String.format("%d min %02d s", seconds / 60, seconds % 60)
+            ? String.format(Locale.ROOT, "%d min %02d s", seconds / 60, seconds % 60)
             : seconds + " s";
   }
 

@@ -26,6 +26,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.UnaryOperator;
+import java.util.regex.Pattern;
 
 /**
  * Tells an MLflow server of a run, by its REST protocol: options as parameters, series as metrics,
@@ -35,11 +36,14 @@ import java.util.function.UnaryOperator;
 public final class MlflowSink implements RunSink {
   static final String FILE = "mlflow.json";
 
+  private static final String KEPT_SERVER = "tracking_uri";
+
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final String API = "/api/2.0/mlflow/";
   private static final int METRICS_OF_A_REQUEST = 1000;
   private static final int PARAMS_OF_A_REQUEST = 100;
   private static final int MOST_CHARACTERS = 6000; // of a parameter, by MLflow's limits
+  private static final Pattern NO_KEY = Pattern.compile("(?U)[^\\w./: -]");
   private static final int TRIES = 3;
   private static final String ARTIFACTS = "mlflow-artifacts:";
   private static final List<String> SENT = List.of("run.yaml", "data_report.json", "metrics.jsonl");
@@ -91,7 +95,9 @@ public final class MlflowSink implements RunSink {
           .version(HttpClient.Version.HTTP_1_1)
           .connectTimeout(Duration.ofSeconds(5))
           .build();
-  private String runId;
+  private String runId; // null: the server has not given one yet
+  private boolean goesOn; // the server has the run from before
+  private String experiment = "";
   private String artifacts = "";
 
   /**
@@ -115,17 +121,45 @@ public final class MlflowSink implements RunSink {
   @Override
   public void begin(RunStart start) throws IOException {
     Path kept = folder.resolve(FILE);
-    boolean goesOn = start.resumedAt() > 0 && Files.exists(kept);
+    if (runId == null && start.resumedAt() > 0) {
+      goesOn = isKnown(kept);
+    }
     if (goesOn) {
-      JsonNode known = JSON.readTree(kept.toFile());
-      runId = known.path("run_id").asText();
-      artifacts = known.path("artifact_uri").asText();
       ObjectNode update = JsonNodeFactory.instance.objectNode().put("run_id", runId);
       post("runs/update", update.put("status", "RUNNING"));
       return;
     }
-    FileOps.SYSTEM.delete(kept); // of another run
-    String experiment = experiment();
+    if (runId == null) { // else all but what follows was done, and this is another try
+      FileOps.SYSTEM.delete(kept); // of another run
+      create(start);
+    }
+    AtomicFile.write(
+        kept,
+        JSON.createObjectNode()
+            .put(KEPT_SERVER, server.uri().toString())
+            .put("experiment_id", experiment)
+            .put("run_id", runId)
+            .put("artifact_uri", artifacts)
+            .toString());
+    parameters(start.documents().getOrDefault(Documents.CONFIG, JSON.createObjectNode()));
+  }
+
+  /** Whether the server knows the run, whose id there is kept; another server does not. */
+  private boolean isKnown(Path kept) throws IOException {
+    if (!Files.exists(kept)) {
+      return false;
+    }
+    JsonNode known = JSON.readTree(kept.toFile());
+    if (!known.path(KEPT_SERVER).asText().equals(server.uri().toString())) {
+      return false;
+    }
+    runId = known.path("run_id").asText();
+    artifacts = known.path("artifact_uri").asText();
+    return true;
+  }
+
+  private void create(RunStart start) throws IOException {
+    experiment = experiment();
     ObjectNode create = JsonNodeFactory.instance.objectNode();
     create.put("experiment_id", experiment).put("run_name", start.name());
     create.put("start_time", start.createdMillis());
@@ -144,15 +178,6 @@ public final class MlflowSink implements RunSink {
     JsonNode info = post("runs/create", create).path("run").path("info");
     runId = info.path("run_id").asText(info.path("run_uuid").asText());
     artifacts = info.path("artifact_uri").asText("");
-    AtomicFile.write(
-        kept,
-        JSON.createObjectNode()
-            .put("tracking_uri", server.uri().toString())
-            .put("experiment_id", experiment)
-            .put("run_id", runId)
-            .put("artifact_uri", artifacts)
-            .toString());
-    parameters(start.documents().getOrDefault(Documents.CONFIG, JSON.createObjectNode()));
   }
 
   private static void tag(ArrayNode tags, String key, String value) {
@@ -202,7 +227,7 @@ public final class MlflowSink implements RunSink {
       for (Point point : points.subList(i, Math.min(points.size(), i + METRICS_OF_A_REQUEST))) {
         metrics
             .addObject()
-            .put("key", point.series())
+            .put("key", key(point.series()))
             .put("value", point.value())
             .put("timestamp", point.timeMillis())
             .put("step", point.x());
@@ -215,6 +240,14 @@ public final class MlflowSink implements RunSink {
       end.put("status", status(update.status())).put("end_time", System.currentTimeMillis());
       post("runs/update", end);
     }
+  }
+
+  /**
+   * A series by a name that MLflow takes (letters, digits and {@code _-./: }): of a batch with
+   * another one it takes nothing. {@code recall@5} is {@code recall_at_5}, as in its own metrics.
+   */
+  private static String key(String series) {
+    return NO_KEY.matcher(series.replace("@", "_at_")).replaceAll("_");
   }
 
   private static String status(RunStatus status) {

@@ -82,7 +82,8 @@ public final class PredictionFindings {
     long right = classes.stream().mapToLong(ClassCount::right).sum();
     ClassCount largest =
         classes.stream().reduce((a, b) -> b.labelled() > a.labelled() ? b : a).orElse(null);
-    if (largest == null || rows < LEAST_ROWS || right > largest.labelled()) {
+    boolean isPerfect = right == rows; // where all rows have one label, nothing is better than that
+    if (largest == null || rows < LEAST_ROWS || isPerfect || right > largest.labelled()) {
       return Optional.empty();
     }
     return Optional.of(

@@ -1,8 +1,11 @@
 package dev.attune.track;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.attune.core.InputException;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -13,10 +16,20 @@ public final class Replay {
       List.of(
           Documents.CONFIG, Documents.ENVIRONMENT, Documents.REPRODUCTION, Documents.DATA_REPORT);
 
+  private static final int AT_A_TIME = 10_000;
+
   private Replay() {}
 
-  /** Tells all of it; the caller closes the sink. */
+  /**
+   * Tells all of it, in the order in which it came; the caller closes the sink.
+   *
+   * @throws InputException if the run is running: it tells of itself, and may do so to the same files
+   */
   public static void send(RunStore store, StoredRun run, RunSink sink) throws IOException {
+    if (run.status() == RunStatus.RUNNING) {
+      throw new InputException(
+          "run " + run.id() + " (" + run.name() + ") is running; it can be sent when it has ended");
+    }
     Map<String, JsonNode> documents = new LinkedHashMap<>();
     for (String kind : KNOWN_AT_THE_START) {
       JsonNode document = store.document(run, kind);
@@ -32,12 +45,16 @@ public final class Replay {
             run.folder(),
             run.task(),
             run.model(),
-            isKnownThere ? run.step() : 0,
+            isKnownThere ? Math.max(1, run.step()) : 0,
             run.created().toEpochMilli(),
             documents));
-    for (String series : store.series(run)) {
-      List<Point> points = store.points(run, series, Long.MIN_VALUE);
-      sink.write(new RunUpdate(points, Map.of(), run.step(), run.totalSteps(), RunStatus.RUNNING));
+    List<Point> points = new ArrayList<>();
+    store.forEach(run, points::add);
+    // What the process used has no step of its own: where it lies between steps tells.
+    points.sort(Comparator.comparingLong(Point::timeMillis));
+    for (int i = 0; i < points.size(); i += AT_A_TIME) {
+      List<Point> some = points.subList(i, Math.min(points.size(), i + AT_A_TIME));
+      sink.write(new RunUpdate(some, Map.of(), run.step(), run.totalSteps(), RunStatus.RUNNING));
     }
     sink.write(new RunUpdate(List.of(), Map.of(), run.step(), run.totalSteps(), run.status()));
   }

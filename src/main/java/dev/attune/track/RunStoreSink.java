@@ -25,6 +25,7 @@ public final class RunStoreSink implements RunSink {
   private final Map<String, Long> series = new HashMap<>();
   private Connection connection; // null: not open yet
   private long number; // of the run in the table; 0: it is not there yet
+  private long createdMillis; // when the run was begun, however often it has gone on since
   private long seenMillis;
 
   public RunStoreSink(Path folder) {
@@ -107,6 +108,7 @@ public final class RunStoreSink implements RunSink {
           } else {
             goOn(start);
           }
+          createdMillis = find("SELECT created FROM runs WHERE number = ?", number);
           putAll(start.documents());
         });
   }
@@ -217,13 +219,18 @@ public final class RunStoreSink implements RunSink {
             "INSERT OR REPLACE INTO points(series, x, time, value) VALUES(?,?,?,?)")) {
       for (Point point : update.points()) {
         statement.setLong(1, series(point.series()));
-        statement.setLong(2, point.x());
+        statement.setLong(2, place(point));
         statement.setLong(3, point.timeMillis());
         statement.setDouble(4, point.value()); // NaN becomes NULL
         statement.addBatch();
       }
       statement.executeBatch();
     }
+  }
+
+  /** A run that goes on counts its own seconds: from its beginning they are more. */
+  private long place(Point point) {
+    return point.isOfStep() ? point.x() : (point.timeMillis() - createdMillis) / 1000;
   }
 
   private long series(String name) throws SQLException {

@@ -9,6 +9,7 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Map;
 import java.util.zip.CRC32C;
 
@@ -66,6 +67,7 @@ public final class TensorBoardSink implements RunSink {
     long now = System.currentTimeMillis();
     String name =
         String.format(
+            Locale.ROOT,
             "events.out.tfevents.%010d.%s.%d.%d",
             now / 1000, Host.name(), ProcessHandle.current().pid(), start.resumedAt());
     channel = FileOps.SYSTEM.overwrite(folder.resolve(name));

@@ -20,6 +20,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -55,6 +56,19 @@ class CheckpointFaultTest {
 
   private CheckpointStore failing(Path folder, FailingFiles files) {
     return new CheckpointStore(folder, 2, notes::add, files);
+  }
+
+  @Test
+  void aCheckpointIsFoundWhateverTheDigitsOfALanguage() {
+    Locale usual = Locale.getDefault();
+    try (Buffer buffer = filled(1)) {
+      Locale.setDefault(Locale.forLanguageTag("ar-EG-u-nu-arab"));
+      CheckpointStore store = store(scratch.resolve("digits"));
+      store.save(1, state(1), Map.of("weights", buffer));
+      assertEquals(1, checkLatest(store));
+    } finally {
+      Locale.setDefault(usual);
+    }
   }
 
   @Test

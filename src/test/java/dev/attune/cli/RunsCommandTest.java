@@ -180,6 +180,14 @@ class RunsCommandTest {
         runs("list", "--status", "dead").err().contains("--status is 'dead'; it is running"));
     Said metric = runs("plot", "rate-1e-3", "--metric", "train/los");
     assertTrue(metric.err().contains("there are eval/accuracy"), metric.err());
+    Said filtered = runs("delete", "rate-1e-3", "--status", "failed");
+    assertEquals(2, filtered.status());
+    assertTrue(filtered.err().contains("--status chooses among all runs"), filtered.err());
+    assertTrue(runs("list").out().contains("rate-1e-3"), "it is there still");
+    String store = scratch.resolve("runs").toString();
+    String page = scratch.resolve("no-folder/page.html").toString();
+    Said unwritten = attune("report", "rate-1e-3", "--output", page, "--run-store", store);
+    assertTrue(unwritten.err().contains("cannot be written: NoSuchFile "), unwritten.err());
     String none = scratch.resolve("nowhere").toString();
     Said missing = attune("runs", "list", "--run-store", none);
     assertEquals(2, missing.status());

@@ -36,6 +36,7 @@ class MlflowSinkTest {
   private HttpServer server;
   private boolean knowsExperiment;
   private volatile int failures;
+  private volatile int refusals; // of parameters and metrics
 
   @BeforeEach
   void serve() throws IOException {
@@ -64,6 +65,9 @@ class MlflowSinkTest {
     if (failures > 0) {
       failures--;
       status = 503;
+    } else if (refusals > 0 && path.endsWith("log-batch")) {
+      refusals--;
+      status = 400;
     } else if (path.contains("get-by-name")) {
       status = knowsExperiment ? 200 : 404;
       body =
@@ -137,6 +141,46 @@ class MlflowSinkTest {
         List.of("POST /runs/update", "POST /runs/log-batch", "POST /runs/update"), paths());
     assertEquals("r1", calls.get(1).body().path("run_id").asText());
     assertEquals("KILLED", calls.get(2).body().path("status").asText());
+  }
+
+  @Test
+  void anotherTryToBeginIsNotAnotherRun() throws IOException {
+    refusals = 1;
+    MlflowSink sink = sink();
+    assertThrows(IOException.class, () -> sink.begin(start(folder, 0)));
+    sink.begin(start(folder, 0));
+    sink.write(steps(1, 2, RunStatus.RUNNING));
+    assertEquals(1, paths().stream().filter(p -> p.endsWith("runs/create")).count());
+    assertEquals("r1", calls.get(calls.size() - 1).body().path("run_id").asText());
+  }
+
+  @Test
+  void aRunThatAnotherServerHasIsNewHere() throws IOException {
+    Files.writeString(
+        folder.resolve(MlflowSink.FILE),
+        "{\"tracking_uri\":\"http://elsewhere:5000\",\"run_id\":\"r9\"}");
+    sink().begin(start(folder, 5));
+    assertEquals(1, paths().stream().filter(p -> p.endsWith("runs/create")).count());
+    assertTrue(calls.stream().noneMatch(call -> String.valueOf(call.body()).contains("r9")));
+  }
+
+  @Test
+  void metricsHaveNamesThatTheServerTakes() throws IOException {
+    MlflowSink sink = sink();
+    sink.begin(start(folder, 0));
+    List<Point> points =
+        List.of(
+            new Point("eval/recall@5", 1, 5, 0.5),
+            new Point("eval/f1 (größe)", 1, 5, 0.5),
+            new Point("system/rss_bytes", 1, 5, 0.5));
+    sink.write(new RunUpdate(points, Map.of(), 1, 2, RunStatus.RUNNING));
+    List<String> keys = new ArrayList<>();
+    calls
+        .get(calls.size() - 1)
+        .body()
+        .path("metrics")
+        .forEach(metric -> keys.add(metric.path("key").asText()));
+    assertEquals(List.of("eval/recall_at_5", "eval/f1 _größe_", "system/rss_bytes"), keys);
   }
 
   @Test

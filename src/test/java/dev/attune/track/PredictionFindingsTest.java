@@ -40,6 +40,14 @@ class PredictionFindingsTest {
   }
 
   @Test
+  void aModelThatIsAlwaysRightIsNotBlamedWhereAllRowsHaveOneLabel() {
+    assertEquals(List.of(), codes(new ClassCount("a", 50, 50, 50), new ClassCount("b", 0, 0, 0)));
+    assertEquals(
+        List.of("majority_baseline"),
+        codes(new ClassCount("a", 50, 49, 49), new ClassCount("b", 0, 1, 0)));
+  }
+
+  @Test
   void aModelThatIsNoBetterThanItsLargestClassIsNamed() {
     List<Finding> found =
         PredictionFindings.ofClasses(

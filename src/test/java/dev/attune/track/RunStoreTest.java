@@ -108,6 +108,23 @@ class RunStoreTest {
   }
 
   @Test
+  void whatTheProcessUsesIsKeptBySecondsFromTheFirstBeginning() throws IOException {
+    long created = 1_000_000; // of all runs that start() begins
+    for (long began : new long[] {created, created + 60_000}) {
+      try (RunStoreSink sink = new RunStoreSink(store)) {
+        sink.begin(start(output, began == created ? 0 : 1));
+        // A process counts its own seconds.
+        Point used = new Point("system/rss_bytes", 5, began + 5000, began);
+        sink.write(new RunUpdate(List.of(used), Map.of(), 1, 2, RunStatus.INTERRUPTED));
+      }
+    }
+    try (RunStore runs = RunStore.open(store)) {
+      List<Point> points = runs.points(runs.runs().get(0), "system/rss_bytes", Long.MIN_VALUE);
+      assertEquals(List.of(5L, 65L), points.stream().map(Point::x).toList());
+    }
+  }
+
+  @Test
   void aProcessOfAnotherMachineIsGoneWhenItHasBeenSilentForLong() {
     Owner other = new Owner("another-machine", 1, 1);
     Instant now = Instant.now();
