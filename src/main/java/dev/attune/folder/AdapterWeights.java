@@ -71,14 +71,12 @@ public final class AdapterWeights {
    * Reads a base model's weights, and over them all that an adapter's folder holds, into a model
    * that was built with its {@link LoraConfig}.
    *
-   * @param finite whether a value that is infinite or NaN is refused, in the base or the adapter
    * @return what was found in the base
    * @throws InputException if the adapter does not fit, with names and numbers
    */
   public static ModelWeights.Loaded load(
-      Path folder, AdapterConfig config, Path base, Model model, boolean finite) {
-    try (WeightSource opened = open(folder)) {
-      WeightSource source = finite ? new FiniteSource(opened, folder) : opened;
+      Path folder, AdapterConfig config, Path base, Model model) {
+    try (WeightSource source = new FiniteSource(open(folder), folder)) {
       Path file =
           Files.isRegularFile(folder.resolve(ModelFiles.ADAPTER_WEIGHTS))
               ? folder.resolve(ModelFiles.ADAPTER_WEIGHTS)
@@ -86,9 +84,7 @@ public final class AdapterWeights {
       SavedAdapter saved = SavedAdapter.of(file, source, config.lora(), model);
       ModelWeights.Loaded loaded =
           ModelWeights.load(
-              base,
-              model,
-              new BaseLoad(0, true, config.lora(), saved.wholeTensors(), null, finite));
+              base, model, new BaseLoad(0, true, config.lora(), saved.wholeTensors(), null));
       saved.read(loaded.created());
       return loaded;
     }

@@ -12,19 +12,12 @@ import java.util.Set;
  * @param lora the adapters that stand on it, which may change it; or null
  * @param replaced tensors that an adapter brings: the folder may lack them, or have others
  * @param rows of tokens that the folder's vocabulary lacks; null: none
- * @param finite whether a value that is infinite or NaN is refused, by its tensor's name: for what
- *     is trained or merged
  */
 public record BaseLoad(
-    long seed,
-    boolean keepsHead,
-    LoraConfig lora,
-    Set<String> replaced,
-    AddedRows rows,
-    boolean finite) {
+    long seed, boolean keepsHead, LoraConfig lora, Set<String> replaced, AddedRows rows) {
 
   /** A model by itself. */
   public static BaseLoad of(long seed) {
-    return new BaseLoad(seed, true, null, Set.of(), null, false);
+    return new BaseLoad(seed, true, null, Set.of(), null);
   }
 }

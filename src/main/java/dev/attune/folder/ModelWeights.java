@@ -62,7 +62,7 @@ public final class ModelWeights {
     List<String> unused = new ArrayList<>();
     AdapterStart.check(parameters, how.lora());
     AdapterStart start = new AdapterStart(parameters, how.lora());
-    try (WeightSource opened = open(folder, how.finite())) {
+    try (WeightSource opened = new FiniteSource(WeightFolder.open(folder), folder)) {
       String wrapper = wrapper(opened);
       WeightSource source = OriginalSource.of(opened, model, wrapper);
       for (Segment segment : parameters.segments()) {
@@ -110,11 +110,6 @@ public final class ModelWeights {
       }
     }
     return new Loaded(created, unused);
-  }
-
-  private static WeightSource open(Path folder, boolean finite) {
-    WeightSource source = WeightFolder.open(folder);
-    return finite ? new FiniteSource(source, folder) : source;
   }
 
   /**

@@ -51,7 +51,7 @@ public final class MergeRun {
             OutputFolder.prepare(output, null, config.flag(RunOption.OVERWRITE), false);
         TextTokenizer tokenizer = adapter.openTokenizer();
         Model model = task.model(backend, adapter.config(), null, builder)) {
-      AdapterWeights.load(path, adapter.adapter(), adapter.base(), model, true);
+      AdapterWeights.load(path, adapter.adapter(), adapter.base(), model);
       AdapterWeights.merge(model, lora);
       FinishedModel merged =
           FinishedModel.whole(

@@ -405,7 +405,7 @@ final class PreparedRun implements AutoCloseable {
   private ModelWeights.Loaded loadWeights(HeadChoice head, int threads) {
     ModelWeights.Loaded loaded;
     if (base.isAdapter()) {
-      loaded = AdapterWeights.load(base.path(), base.adapter(), base.base(), model, true);
+      loaded = AdapterWeights.load(base.path(), base.adapter(), base.base(), model);
     } else if (plan.config().flag(RunOption.FROM_SCRATCH)) {
       loaded = ModelWeights.draw(model, plan.trainer().seed());
     } else {
@@ -418,8 +418,7 @@ final class PreparedRun implements AutoCloseable {
                   head.keeps(),
                   plan.lora(),
                   Set.of(),
-                  added == null ? null : added.rows(),
-                  true));
+                  added == null ? null : added.rows()));
     }
     baseDigest = ContentDigest.ofModel(base, data.task().settingsFiles(base), threads);
     return loaded;

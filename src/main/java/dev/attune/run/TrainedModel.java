@@ -153,7 +153,7 @@ public final class TrainedModel implements AutoCloseable {
 
   private static void load(ModelFolder folder, Model model) {
     if (folder.isAdapter()) {
-      AdapterWeights.load(folder.path(), folder.adapter(), folder.base(), model, false);
+      AdapterWeights.load(folder.path(), folder.adapter(), folder.base(), model);
       return;
     }
     ModelWeights.Loaded loaded = ModelWeights.load(folder.base(), model, 0);

@@ -630,6 +630,11 @@ public final class TextTokenizer implements AutoCloseable {
   private static int[] toInts(long[] values) {
     int[] out = new int[values.length];
     for (int i = 0; i < values.length; i++) {
+      Check.input(
+          values[i] <= Integer.MAX_VALUE,
+          "the tokenizer gives token id %d, more than any model has word embeddings; the folder's"
+              + " tokenizer belongs to another model",
+          values[i]);
       out[i] = (int) values[i];
     }
     return out;

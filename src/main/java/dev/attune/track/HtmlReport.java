@@ -51,7 +51,13 @@ public final class HtmlReport {
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-10 -10 %d %d\" width=\"%d\" height=\"%d\">%n"
                 + "<style>%s</style>%n"
                 + "<rect class=\"page\" x=\"-10\" y=\"-10\" width=\"%d\" height=\"%d\"/>%n",
-            width, height, width, height, css(), width, height));
+            width,
+            height,
+            width,
+            height,
+            css(),
+            width,
+            height));
     for (int i = 0; i < charts.size(); i++) {
       int x = (i % 2) * (SvgChart.WIDTH + 40);
       int y = (i / 2) * rowHeight;

@@ -5,8 +5,8 @@ import java.nio.file.Path;
 import java.util.Set;
 
 /**
- * Weights of which no value that is read may be infinite or NaN: what is trained or merged from
- * them would have no number left, and the fault would show far from its cause.
+ * Weights of which no value that is read may be infinite or NaN: what is computed, trained or
+ * merged from them would have no number left, and the fault would show far from its cause.
  */
 public final class FiniteSource implements WeightSource {
   private final WeightSource source;

@@ -405,6 +405,19 @@ class EndToEndTest {
     assertTrue(
         ended.err().matches("(?s).*the weights '\\S+' hold NaN \\(element \\d+\\).*"), ended.err());
     assertFalse(Files.exists(output.resolve("model.safetensors")));
+    Path texts = Files.writeString(scratch.resolve("texts.jsonl"), "{\"text\": \"very good\"}\n");
+    Ended embedded =
+        AttuneProcess.run(
+            scratch,
+            "embed",
+            "--model",
+            poisoned.toString(),
+            "--file",
+            texts.toString(),
+            "--output",
+            scratch.resolve("vectors.jsonl").toString());
+    assertEquals(2, embedded.status(), embedded.out());
+    assertTrue(embedded.err().contains("hold NaN (element"), embedded.err());
   }
 
   @Test

@@ -112,7 +112,7 @@ class GoldenAdapterTest {
     try (Model model = Families.create(backend, json, task.head(), 5, null, builder);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1);
         Staging staging = new Staging(backend)) {
-      AdapterWeights.load(adapter, config, base, model, false);
+      AdapterWeights.load(adapter, config, base, model);
       Parameters parameters = model.parameters();
       parameters.enableTraining();
       Batch batch = GoldenBatch.of(sequences, task, model.positionOffset());
@@ -182,7 +182,7 @@ class GoldenAdapterTest {
                   Model made =
                       Families.create(
                           backend, model, GoldenBatch.task(base).head(), 5, null, builder)) {
-                AdapterWeights.load(copy, config, base, made, false);
+                AdapterWeights.load(copy, config, base, made);
               }
             });
     assertTrue(e.getMessage().contains(message), e.getMessage());
@@ -234,7 +234,7 @@ class GoldenAdapterTest {
                 null);
         Tape tape = new Tape(backend, new Arena(backend, 64 << 20), DType.F32, 1);
         Staging staging = new Staging(backend)) {
-      AdapterWeights.load(adapter, config, base, model, false);
+      AdapterWeights.load(adapter, config, base, model);
       AdapterWeights.merge(model, config.lora());
       for (Segment segment : plain.parameters().segments()) {
         Segment merged = model.parameters().segment(segment.name());

@@ -147,7 +147,7 @@ class SweepTest {
     builder.adapt(adapter.lora(), folder.toString());
     ObjectNode config = ModelFolder.open(folder, base.toString()).config();
     try (Model model = Families.create(backend, config, task.head(), FEW, null, builder)) {
-      AdapterWeights.load(folder, adapter, base, model, false);
+      AdapterWeights.load(folder, adapter, base, model);
       return lastRows(backend, model, task, base);
     }
   }

@@ -100,4 +100,21 @@ class TokenizerCheckTest {
         assertThrows(InputException.class, () -> TextTokenizer.open(folder)).getMessage();
     assertTrue(message.contains("tokenizer.json is not a tokenizer that"), message);
   }
+
+  /** As an int it would be negative, and below every vocabulary. */
+  @Test
+  void anIdBeyondAllVocabulariesIsRefused() throws Exception {
+    String json =
+        """
+        {"version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"},
+         "model": {"type": "WordLevel", "unk_token": "[UNK]",
+           "vocab": {"[UNK]": 0, "hello": 4000000000}}}
+        """;
+    Files.writeString(folder.resolve("tokenizer.json"), json);
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      String message =
+          assertThrows(InputException.class, () -> tokenizer.encode("hello", null)).getMessage();
+      assertTrue(message.contains("token id 4000000000"), message);
+    }
+  }
 }
