@@ -162,8 +162,7 @@ public final class AtomicFile implements AutoCloseable {
   /** The same for text, in UTF-8; a character that UTF-8 does not have is an exception. */
   public Writer writer() {
     if (text == null) {
-      text =
-          new BufferedWriter(new OutputStreamWriter(out, StandardCharsets.UTF_8.newEncoder()));
+      text = new BufferedWriter(new OutputStreamWriter(out, StandardCharsets.UTF_8.newEncoder()));
     }
     return text;
   }

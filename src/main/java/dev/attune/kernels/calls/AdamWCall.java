@@ -50,7 +50,20 @@ public final class AdamWCall {
         float weightDecay,
         float lrFactor) {
       this(
-          weight, m, v, shadow, grad, count, beta1, beta2, eps, weightDecay, lrFactor, 0, 0, 0,
+          weight,
+          m,
+          v,
+          shadow,
+          grad,
+          count,
+          beta1,
+          beta2,
+          eps,
+          weightDecay,
+          lrFactor,
+          0,
+          0,
+          0,
           DType.F32);
     }
 
@@ -104,7 +117,20 @@ public final class AdamWCall {
         float weightDecay,
         float lrFactor) {
       this(
-          weight, m, v, grad, rowState, V, C, beta1, beta2, eps, weightDecay, lrFactor, 0, 0,
+          weight,
+          m,
+          v,
+          grad,
+          rowState,
+          V,
+          C,
+          beta1,
+          beta2,
+          eps,
+          weightDecay,
+          lrFactor,
+          0,
+          0,
           DType.F32);
     }
 

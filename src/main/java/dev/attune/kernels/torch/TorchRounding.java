@@ -67,10 +67,13 @@ final class TorchRounding {
 
   /** The same by the high halves. */
   static Tensor byHighHalves(Tensor value, Tensor words) {
-    return rounded(value, words.bitwise_right_shift(new Scalar(16)).bitwise_and_(new Scalar(0xFFFF)));
+    return rounded(
+        value, words.bitwise_right_shift(new Scalar(16)).bitwise_and_(new Scalar(0xFFFF)));
   }
 
   private static Tensor rounded(Tensor value, Tensor bits) {
-    return bits.add_(value.view(ScalarType.Int)).bitwise_and_(new Scalar(-0x10000)).view(ScalarType.Float);
+    return bits.add_(value.view(ScalarType.Int))
+        .bitwise_and_(new Scalar(-0x10000))
+        .view(ScalarType.Float);
   }
 }
