@@ -128,8 +128,7 @@ public final class FinishedModel {
       writer.write(folder);
     }
     if (generationConfig != null) {
-      FileOps.SYSTEM.copyPart(
-          generationConfig, folder.resolve(ModelFiles.GENERATION_CONFIG));
+      FileOps.SYSTEM.copyPart(generationConfig, folder.resolve(ModelFiles.GENERATION_CONFIG));
     }
     if (!attune.isEmpty()) {
       ModelFiles.writeJson(folder.resolve(ModelFiles.ATTUNE), attune);

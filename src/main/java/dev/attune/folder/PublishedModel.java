@@ -188,7 +188,8 @@ public final class PublishedModel {
     WeightSource opened = isAdapter ? AdapterWeights.open(folder) : WeightFolder.open(folder);
     try (WeightSource source = new FiniteSource(opened, folder)) {
       for (String name : source.names()) {
-        long elements = FLOATS.contains(source.info(name).dtype()) ? source.info(name).elements() : 0;
+        long elements =
+            FLOATS.contains(source.info(name).dtype()) ? source.info(name).elements() : 0;
         for (long first = 0; first < elements; first += PIECE) {
           source.read(name, first, piece.clear().limit((int) Math.min(PIECE, elements - first)));
         }

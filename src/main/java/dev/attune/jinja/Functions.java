@@ -214,16 +214,15 @@ final class Functions {
     Object value = item;
     Budget.spendOn(attribute);
     for (String part : Values.string(attribute).split("\\.")) {
-      value =
-          isIndex(part)
-              ? Access.item(value, Long.valueOf(part))
-              : Access.item(value, part);
+      value = isIndex(part) ? Access.item(value, Long.valueOf(part)) : Access.item(value, part);
     }
     return value;
   }
 
   private static boolean isIndex(String part) {
-    return !part.isEmpty() && part.length() <= 18 && part.chars().allMatch(c -> c >= '0' && c <= '9');
+    return !part.isEmpty()
+        && part.length() <= 18
+        && part.chars().allMatch(c -> c >= '0' && c <= '9');
   }
 
   private static int order(Object a, Object b, boolean caseCounts) {

@@ -34,7 +34,8 @@ final class Loop {
           index + 1 < size
               ? items.get(index + 1)
               : new Undefined("'loop.nextitem' of the last item");
-      case "cycle" -> (Callable)
+      case "cycle" ->
+          (Callable)
               a -> {
                 if (a.values().isEmpty()) {
                   throw new TemplateException("loop.cycle: there is nothing to go round in");

@@ -21,7 +21,8 @@ final class Text {
    * @param chars what is stripped; null: white space
    */
   static String strip(String text, String chars, boolean left, boolean right) {
-    Budget.spend(chars == null ? 0 : (long) text.length() * Math.min(chars.length(), text.length()));
+    Budget.spend(
+        chars == null ? 0 : (long) text.length() * Math.min(chars.length(), text.length()));
     int begin = 0;
     int end = text.length();
     while (left && begin < end && strips(text.codePointAt(begin), chars)) {

@@ -18,8 +18,8 @@
  *       true}, {@code str} and {@code repr} and JSON are printed as Python prints them.
  *   <li><b>Nothing to escape to.</b> Values are strings, numbers, lists, maps and the functions of
  *       this package; no Java method or class can be named. Steps, output, nesting and ranges are
- *       bounded, and so is the work that hides in one step (comparing, searching, copying, sorting):
- *       a template ends within a second or two, in 600 MB at most, whatever it asks for.
+ *       bounded, and so is the work that hides in one step (comparing, searching, copying,
+ *       sorting): a template ends within a second or two, in 600 MB at most, whatever it asks for.
  *   <li><b>What we do not have is an error</b> ({@code include}, {@code import}, {@code call},
  *       {@code extends}, recursive loops, filters that no chat template uses), never silently other
  *       text.
