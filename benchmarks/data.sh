@@ -14,7 +14,8 @@ usage: benchmarks/data.sh [options]
   --model NAME   encoder whose tokenizer reads the rows (default: minilm)
   --decoder DIR  folder of a GPT-2 that reads the text: needed for text
   --seed-file F  .tsv of texts and labels that rows are made of: needed for rows and peer
-  --work DIR     where files go (default: a temporary folder, which is deleted)
+  --work DIR     where files go (default: a temporary folder, which is deleted); what is kept of them stays in the cache
+                 folder for a month
 environment: PEER_PYTHON (default python3), with datasets and transformers
 TEXT
 }
@@ -36,22 +37,22 @@ if [[ -z $work ]]; then
   trap 'rm -rf "$work"' EXIT
 fi
 mkdir -p "$work"
-export ATTUNE_JAVA_OPTS="${ATTUNE_JAVA_OPTS:-} -Dattune.cache=$work/cache"
 
-# Rows of the seed file, each with a number, so that no two are equal.
+# Rows of the seed file, each with a number, so that no two are equal, and none is kept from an earlier run.
+first=$(date +%s)
 table=$work/rows.csv
 if [[ $runs == *rows* || $runs == *peer* ]] && [[ ! -f $table ]]; then
   [[ -f $seed ]] || fail "--seed-file is needed for rows"
-  awk -F'\t' -v rows="$rows" '
+  awk -F'\t' -v rows="$rows" -v first="$first" '
     { text[NR] = $1; label[NR] = $2; gsub(/"/, "\"\"", text[NR]) }
-    END { print "text,label"; for (i = 0; i < rows; i++) { k = i % NR + 1; printf "\"%s %d\",%s\n", text[k], i, label[k] } }' "$seed" >"$table"
+    END { print "text,label"; for (i = 0; i < rows; i++) { k = i % NR + 1; printf "\"%s %d\",%s\n", text[k], first + i, label[k] } }' "$seed" >"$table"
 fi
 prose=$work/text.txt
 if [[ $runs == *text* && ! -f $prose ]]; then
   [[ -f $seed ]] || fail "--seed-file is needed for text"
-  awk -F'\t' -v bytes="$((megabytes * 1000000))" '
+  awk -F'\t' -v bytes="$((megabytes * 1000000))" -v first="$first" '
     { text[NR] = $1 }
-    END { while (size < bytes) { line = text[n % NR + 1] " " n; n++; print line; size += length(line) + 1 } }' "$seed" >"$prose"
+    END { while (size < bytes) { line = text[n % NR + 1] " " (first + n); n++; print line; size += length(line) + 1 } }' "$seed" >"$prose"
 fi
 
 # one LABEL ARGS...: a run of one step; wall and processor time, the peak of memory that is the process's own.
@@ -63,7 +64,8 @@ one() {
   attune train "$@" --output-dir "$work/out" --overwrite --max-steps 1 --json >"$log" 2>&1 &
   local pid=$! anonymous=0 now
   while kill -0 "$pid" 2>/dev/null; do
-    now=$(cat /proc/"$(pgrep -P "$pid" java || echo "$pid")"/status 2>/dev/null | awk '/RssAnon/ { print $2 }')
+    # The process may end at any moment.
+    now=$(awk '/RssAnon/ { print $2 }' /proc/"$(pgrep -P "$pid" java || echo "$pid")"/status 2>/dev/null || true)
     ((${now:-0} > anonymous)) && anonymous=$now
     sleep 0.1
   done

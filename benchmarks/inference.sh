@@ -27,8 +27,8 @@ busy=$(busy_share)
 warn_if_busy "$busy"
 classpath="target/classes:$(cat target/classpath.txt):$here/onnxruntime.jar"
 rows=$(java -Xmx2g -cp "$classpath" benchmarks/onnx/Inference.java \
-  "$here/all-minilm-l6-v2.onnx" "$here/int8.onnx" "$texts" "$rounds" | grep -E '^(one text|872 texts|cosine)')
-header=what,system,cores,value,unit,busy,commit,cpu,date
+  "$here/all-minilm-l6-v2.onnx" "$here/int8.onnx" "$texts" "$rounds" | grep -E '^(one text|[0-9]+ texts|cosine)')
+header=what,system,cores,tokens,cpu_millis_p50,wall_millis_p50,tokens_per_second,mean_cosine,busy,commit,cpu,date
 rows=$(sed "s|\$|,$busy,$(commit_name),$(cpu_name),$(date +%F)|" <<<"$rows")
 printf '%s\n%s\n' "$header" "$rows"
 if [[ -n $output ]]; then

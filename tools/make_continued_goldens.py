@@ -11,6 +11,7 @@ CASES = {
     "lora": dict(r=4, lora_alpha=8, target_modules=["query", "value"]),
     "dora": dict(r=3, lora_alpha=4, use_dora=True, use_rslora=True, target_modules=["query", "value", "intermediate.dense"]),
     "lora_bias": dict(r=3, lora_alpha=5, lora_bias=True, target_modules=["query", "value", "intermediate.dense"]),
+    "tokens": dict(r=3, lora_alpha=6, target_modules=["query", "value"], trainable_token_indices=[9, 30, 12]),
     "pissa": dict(r=2, lora_alpha=2, init_lora_weights="pissa", bias="all", target_modules=["query", "key", "value"]),
 }
 ROWS, STEPS, RATE, DECAY = 8, 10, 4e-2, 0.01

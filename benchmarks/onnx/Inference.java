@@ -1,11 +1,13 @@
 import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtSession;
+import com.sun.management.OperatingSystemMXBean;
 import dev.attune.Embedder;
 import dev.attune.Precision;
 import dev.attune.hub.Hub;
 import dev.attune.text.TextTokenizer;
 import dev.attune.text.TokenIds;
+import java.lang.management.ManagementFactory;
 import java.nio.LongBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -20,12 +22,15 @@ import java.util.stream.IntStream;
 
 /**
  * Vectors of texts by MiniLM in fp32, bf16 and int8, here and in ONNX Runtime in the same JVM, in turn, tokenizing
- * included: milliseconds for one text, tokens a second over texts of many lengths, and how far rounding turns the
- * vectors. Prints CSV rows. Started by inference.sh, which has ONNX Runtime and the model's ONNX files.
+ * included: what a call of one text and one of texts of many lengths take on the clock and in CPU time of the process,
+ * and how far rounding turns the vectors. Prints CSV rows. Started by inference.sh, which has ONNX Runtime and the model's ONNX files.
  */
 public final class Inference {
   private static final int BATCH = 32; // of ONNX Runtime; padded to its longest text
   private static final int LENGTH = 256;
+
+  private static final OperatingSystemMXBean SYSTEM =
+      (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
 
   private interface Call {
     List<float[]> run(List<String> texts) throws Exception;
@@ -103,36 +108,41 @@ public final class Inference {
     return sorted[sorted.length / 2];
   }
 
-  private void print(String what, String way, double value, String unit) {
-    System.out.printf(
-        Locale.ROOT,
-        "%s,%s,%d,%.6g,%s%n",
-        what,
-        way,
-        Runtime.getRuntime().availableProcessors(),
-        value,
-        unit);
-  }
-
-  /** Milliseconds of a call, the median over rounds in which every way has its turn. */
-  private Map<String, Double> time(List<String> texts, int calls) throws Exception {
-    Map<String, List<Double>> millis = new LinkedHashMap<>();
-    for (int round = -2; round < rounds; round++) {
+  /** Times a call of each way, in rounds in which every way has its turn; prints medians. */
+  private void time(String what, List<String> texts, int calls) throws Exception {
+    Map<String, List<Double>> wall = new LinkedHashMap<>();
+    Map<String, List<Double>> cpu = new LinkedHashMap<>();
+    for (int round = -1; round < rounds; round++) {
       for (Way way : ways) {
+        long cpuBegin = SYSTEM.getProcessCpuTime();
         long begin = System.nanoTime();
         for (int i = 0; i < calls; i++) {
           way.call.run(texts);
         }
         if (round >= 0) {
-          millis
-              .computeIfAbsent(way.name, name -> new ArrayList<>())
-              .add((System.nanoTime() - begin) * 1e-6 / calls);
+          add(wall, way, (System.nanoTime() - begin) * 1e-6 / calls);
+          add(cpu, way, (SYSTEM.getProcessCpuTime() - cpuBegin) * 1e-6 / calls);
         }
       }
     }
-    Map<String, Double> out = new LinkedHashMap<>();
-    millis.forEach((name, values) -> out.put(name, median(values)));
-    return out;
+    int tokens = tokens(texts);
+    for (Way way : ways) {
+      double wallMillis = median(wall.get(way.name));
+      System.out.printf(
+          Locale.ROOT,
+          "%s,%s,%d,%d,%.3f,%.3f,%.0f,%n",
+          what,
+          way.name,
+          Runtime.getRuntime().availableProcessors(),
+          tokens,
+          median(cpu.get(way.name)),
+          wallMillis,
+          tokens / wallMillis * 1e3);
+    }
+  }
+
+  private static void add(Map<String, List<Double>> samples, Way way, double millis) {
+    samples.computeIfAbsent(way.name, name -> new ArrayList<>()).add(millis);
   }
 
   private int tokens(List<String> texts) {
@@ -146,35 +156,30 @@ public final class Inference {
       for (int i = 0; tokens(List.of(text.toString())) < length; i++) {
         text.append(words[i]).append(' ');
       }
-      String what = "one text of " + tokens(List.of(text.toString())) + " tokens";
-      time(List.of(text.toString()), 40)
-          .forEach((way, millis) -> print(what, way, millis, "ms"));
+      time("one text", List.of(text.toString()), 10);
     }
-    int tokens = tokens(texts);
-    time(texts, 1)
-        .forEach(
-            (way, millis) ->
-                print(texts.size() + " texts", way, tokens / millis * 1e3, "tokens/s"));
+    time(texts.size() + " texts", texts, 1);
     Map<String, List<float[]>> vectors = new LinkedHashMap<>();
     for (Way way : ways) {
       vectors.put(way.name, way.call.run(texts));
     }
-    List<float[]> exact = vectors.get("attune fp32");
-    vectors.forEach(
-        (way, rows) -> {
-          double sum = 0;
-          for (int i = 0; i < rows.size(); i++) {
-            for (int k = 0; k < rows.get(i).length; k++) {
-              sum += (double) rows.get(i)[k] * exact.get(i)[k];
-            }
-          }
-          print("cosine to attune fp32", way, sum / rows.size(), "mean");
-        });
+    List<float[]> exact = vectors.get(ways.get(0).name);
+    for (Way way : ways) {
+      double sum = 0;
+      for (int i = 0; i < exact.size(); i++) {
+        for (int k = 0; k < exact.get(i).length; k++) {
+          sum += (double) vectors.get(way.name).get(i)[k] * exact.get(i)[k];
+        }
+      }
+      System.out.printf(
+          Locale.ROOT, "cosine to fp32,%s,,,,,,%.5f%n", way.name, sum / exact.size());
+    }
   }
 
   private static OrtSession session(String model) throws Exception {
     OrtSession.SessionOptions options = new OrtSession.SessionOptions();
     options.setOptimizationLevel(OrtSession.SessionOptions.OptLevel.ALL_OPT);
+    options.addConfigEntry("session.intra_op.allow_spinning", "0"); // CPU time is to be work
     return OrtEnvironment.getEnvironment().createSession(model, options);
   }
 

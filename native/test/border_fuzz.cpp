@@ -72,14 +72,14 @@ class Case {
 
  private:
   int32_t index(int64_t limit) {
-    if (hostile_ && pick(0, 19) == 0) return kWild[pick(0, 6)] == kLimit ? static_cast<int32_t>(limit) : kWild[pick(0, 5)];
+    if (hostile_ && pick(0, 19) == 0)
+      return kWild[pick(0, 6)] == kLimit ? static_cast<int32_t>(limit) : kWild[pick(0, 5)];
     return static_cast<int32_t>(pick(0, limit - 1));
   }
 
   static constexpr int32_t kLimit = 0x1234567;
-  static constexpr int32_t kWild[] = {-1,      std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max(),
-                                      1 << 30, 65536,                               -65536,
-                                      kLimit};
+  static constexpr int32_t kWild[] = {
+      -1, std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max(), 1 << 30, 65536, -65536, kLimit};
   static constexpr float kUnreal[] = {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
                                       -std::numeric_limits<float>::infinity(), 3e38f};
 

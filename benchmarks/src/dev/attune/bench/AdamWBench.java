@@ -107,7 +107,20 @@ public class AdamWBench extends OpBench {
   public void denseBf16() {
     kernels.run(
         new AdamWCall.Flat(
-            weight, halfM, halfV, shadow, grad, count, BETA1, BETA2, EPS, DECAY, 1, 5, 7, 0,
+            weight,
+            halfM,
+            halfV,
+            shadow,
+            grad,
+            count,
+            BETA1,
+            BETA2,
+            EPS,
+            DECAY,
+            1,
+            5,
+            7,
+            0,
             DType.BF16));
   }
 

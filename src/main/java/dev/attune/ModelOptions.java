@@ -136,6 +136,9 @@ public final class ModelOptions {
     Map<Term, String> asked = new EnumMap<>(Term.class);
     asked.put(Term.ZERO_SHOT, "true");
     asked.put(Term.LABELS, lines(labels));
+    if (labels.size() == 1) {
+      asked.put(Term.MULTI_LABEL, "true"); // it can only hold or not, by itself
+    }
     asked.put(Term.HYPOTHESIS_TEMPLATE, hypothesisTemplate);
     TaskOptions task =
         new TaskOptions() {
@@ -164,13 +167,6 @@ public final class ModelOptions {
     }
     if (labels.isEmpty()) {
       throw new InvalidInputException("there are no labels; give at least two", null);
-    }
-    if (labels.size() == 1) {
-      throw new InvalidInputException(
-          "the list of labels has one label, \""
-              + labels.get(0)
-              + "\", so that every text would have it; give at least two",
-          null);
     }
     return String.join("\n", labels) + "\n";
   }

@@ -30,7 +30,7 @@ public final class ZeroShotClassifier implements AutoCloseable {
    * Opens a model by its folder, by "minilm", or by its name on the Hugging Face Hub, from which it
    * is fetched where it is not on this machine.
    *
-   * @param labels to choose among, at least two
+   * @param labels to choose among; of one there is {@link #predictEach} alone
    * @throws InvalidInputException if there is no such model, or it cannot choose among labels
    */
   public static ZeroShotClassifier open(String model, List<String> labels) {
@@ -69,8 +69,19 @@ public final class ZeroShotClassifier implements AutoCloseable {
     return predict(List.of(Objects.requireNonNull(text, "text"))).get(0);
   }
 
-  /** Classifies texts; as many predictions, in their order. */
+  /**
+   * Classifies texts; as many predictions, in their order.
+   *
+   * @throws InvalidInputException if there is one label, which every text would have
+   */
   public List<Prediction> predict(List<String> texts) {
+    if (labels().size() == 1) {
+      throw new InvalidInputException(
+          "there is one label, \""
+              + labels().get(0)
+              + "\", which every text would have; predictEach says whether it holds",
+          null);
+    }
     Dataset rows = Texts.of(texts);
     return Faults.translated(
         () ->

@@ -109,7 +109,11 @@ public final class TrainingBench {
       Backend backend = profile == null ? opened : profile.backend();
       BenchShape shape =
           config.text(RunOption.SHAPE) == null ? null : BenchShape.of(config.text(RunOption.SHAPE));
-      Task task = shape == null ? BenchShape.TWO_CLASSES : shape.task();
+      Dataset rows =
+          config.texts(RunOption.FILE).isEmpty()
+              ? null
+              : Datasets.rows(config, Classification.TYPE);
+      Task task = task(shape, rows);
       LoraConfig lora = Adapters.of(config);
       Path folder =
           config.isGiven(RunOption.MODEL) || shape == null
@@ -131,7 +135,10 @@ public final class TrainingBench {
           ModelWeights.randomize(model, seed);
         }
         int maxLength = maxLength(config, model.statedLength());
-        EncodedDataset data = data(config, folder, json, task, maxLength, threads, seed);
+        EncodedDataset data =
+            rows == null
+                ? randomData(config, json, task, maxLength, seed)
+                : encoded(rows, folder, task, maxLength, threads);
         return measure(config, backend, precision, task, model, data, seed, profile, opened);
       }
     }
@@ -146,10 +153,22 @@ public final class TrainingBench {
       throw new InputException(
           RunOption.MAX_NEW_TOKENS + " needs " + RunOption.STREAMS + ": it is for generation");
     }
+    boolean hasFile = !config.texts(RunOption.FILE).isEmpty();
     for (RunOption option : OF_FILES) {
-      if (config.isGiven(option) && config.texts(RunOption.FILE).isEmpty()) {
+      if (config.isGiven(option) && !hasFile) {
         throw new InputException(option + " needs " + RunOption.FILE);
       }
+    }
+    if (hasFile && config.flag(RunOption.FIXED_LENGTH)) {
+      throw new InputException(
+          RunOption.FIXED_LENGTH
+              + " is for random texts; "
+              + RunOption.FILE
+              + " brings its own lengths");
+    }
+    if (hasFile && !config.isGiven(RunOption.MODEL)) {
+      throw new InputException(
+          RunOption.FILE + " needs " + RunOption.MODEL + " too, for its tokenizer");
     }
   }
 
@@ -287,40 +306,27 @@ public final class TrainingBench {
     return Math.min(asked, most);
   }
 
-  private static EncodedDataset data(
-      RunConfig config,
-      Path folder,
-      JsonNode json,
-      Task task,
-      int maxLength,
-      int threads,
-      long seed) {
-    if (config.text(RunOption.FILE) == null) {
-      int vocabulary = json.path("vocab_size").asInt();
-      return task.type().generates()
-          ? randomText(vocabulary, maxLength, seed)
-          : randomTokens(vocabulary, maxLength, config.flag(RunOption.FIXED_LENGTH), seed);
+  /** What is timed: the classes of the rows, where there are some. */
+  private static Task task(BenchShape shape, Dataset rows) {
+    if (rows != null) {
+      return Classification.of(rows);
     }
-    if (config.flag(RunOption.FIXED_LENGTH)) {
-      throw new InputException(
-          RunOption.FIXED_LENGTH
-              + " is for random texts; "
-              + RunOption.FILE
-              + " brings its own lengths");
-    }
-    if (folder == null) {
-      throw new InputException(
-          RunOption.FILE + " needs " + RunOption.MODEL + " too, for its tokenizer");
-    }
-    Dataset dataset = Datasets.rows(config, Classification.TYPE);
+    return shape == null ? BenchShape.TWO_CLASSES : shape.task();
+  }
+
+  private static EncodedDataset randomData(
+      RunConfig config, JsonNode json, Task task, int maxLength, long seed) {
+    int vocabulary = json.path("vocab_size").asInt();
+    return task.type().generates()
+        ? randomText(vocabulary, maxLength, seed)
+        : randomTokens(vocabulary, maxLength, config.flag(RunOption.FIXED_LENGTH), seed);
+  }
+
+  private static EncodedDataset encoded(
+      Dataset rows, Path folder, Task task, int maxLength, int threads) {
     try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
-      Classification ofFile = Classification.of(dataset);
-      if (ofFile.outputs() > 2) {
-        throw new InputException(
-            "attune bench times two classes; the file has " + ofFile.outputs() + " labels");
-      }
-      return new Encoder(ofFile.encoder(tokenizer, maxLength, Purpose.TRAINING), threads)
-          .encode(dataset);
+      return new Encoder(task.encoder(tokenizer, maxLength, Purpose.TRAINING), threads)
+          .encode(rows);
     }
   }
 

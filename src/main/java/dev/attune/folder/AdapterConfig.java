@@ -17,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 
 /**
  * An adapter's adapter_config.json, as PEFT writes it.
@@ -70,6 +71,18 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
           "trainable_token_indices",
           "use_dora",
           "use_rslora");
+
+  private static final Set<String> MAY_BE_PATTERNS = Set.of("target_modules", "exclude_modules");
+
+  /** PEFT's names of tasks. */
+  private static final Set<String> TASK_TYPES =
+      Set.of(
+          "SEQ_CLS",
+          "SEQ_2_SEQ_LM",
+          "CAUSAL_LM",
+          "TOKEN_CLS",
+          "QUESTION_ANS",
+          "FEATURE_EXTRACTION");
 
   /** Initialisations that leave the base's weights as they are, beside those that are made here. */
   private static final Set<String> PLAIN_STARTS = Set.of("false", "eva", "orthogonal");
@@ -164,7 +177,7 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
         Hub.withRevision(
             json.path("base_model_name_or_path").asText(""),
             json.path("revision").isTextual() ? json.path("revision").asText() : null),
-        json.path("task_type").asText(""),
+        taskType(json),
         json.path("id2label"));
   }
 
@@ -233,10 +246,11 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
         : null;
   }
 
-  /** The entries of a list; of anything else none. */
+  /** The entries of a list; of null, and of a pattern, none. */
   private static List<String> texts(String key, JsonNode list) {
     List<String> texts = new ArrayList<>();
-    if (list.isObject()) {
+    boolean isPattern = list.isTextual() && MAY_BE_PATTERNS.contains(key);
+    if (!list.isArray() && !isPattern && asksForSomething(list)) {
       throw new InputException(key + " is " + list + "; it must be a list of names");
     }
     if (list.isArray()) {
@@ -261,6 +275,9 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
     if (value.isInt()) {
       return List.of(value.intValue());
     }
+    if (!value.isArray() && asksForSomething(value)) {
+      throw new InputException(key + " is " + value + "; it must be a list of whole numbers");
+    }
     for (JsonNode entry : value) {
       if (!entry.isInt()) {
         throw new InputException(key + " has " + entry + ", which is no whole number");
@@ -273,13 +290,32 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
   private static LoraConfig.Patterns patterns(ObjectNode json) {
     Map<String, Integer> ranks = new LinkedHashMap<>();
     Map<String, Double> alphas = new LinkedHashMap<>();
-    json.path("rank_pattern")
-        .properties()
+    byName(json, "rank_pattern")
         .forEach(entry -> ranks.put(entry.getKey(), whole("rank_pattern", entry.getValue())));
-    json.path("alpha_pattern")
-        .properties()
+    byName(json, "alpha_pattern")
         .forEach(entry -> alphas.put(entry.getKey(), number("alpha_pattern", entry.getValue())));
     return new LoraConfig.Patterns(ranks, alphas);
+  }
+
+  /** The entries of an object; of null none. */
+  private static Set<Map.Entry<String, JsonNode>> byName(ObjectNode json, String key) {
+    JsonNode value = json.path(key);
+    if (!value.isObject() && asksForSomething(value)) {
+      throw new InputException(key + " is " + value + "; it must be values by names of modules");
+    }
+    return value.properties();
+  }
+
+  private static String taskType(ObjectNode json) {
+    JsonNode type = json.path("task_type");
+    if (asksForSomething(type) && !TASK_TYPES.contains(type.asText())) {
+      throw new InputException(
+          "task_type is "
+              + type
+              + ", which PEFT has not; it must be null or one of "
+              + String.join(", ", new TreeSet<>(TASK_TYPES)));
+    }
+    return type.asText("");
   }
 
   /** Some initialisations change the base's weights too: the adapter is nothing without those. */
@@ -388,6 +424,13 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
     }
     if (lora.beside().keepsTied()) {
       json.put("ensure_weight_tying", true);
+    }
+    Map<String, List<Integer>> tokens = lora.beside().tokens();
+    if (tokens.containsKey(TrainedBeside.WORDS)) {
+      tokens.get(TrainedBeside.WORDS).forEach(json.putArray("trainable_token_indices")::add);
+    } else if (!tokens.isEmpty()) {
+      ObjectNode byModule = json.putObject("trainable_token_indices");
+      tokens.forEach((module, ids) -> ids.forEach(byModule.putArray(module)::add));
     }
     LoraConfig.Patterns patterns = lora.patterns();
     if (!patterns.ranks().isEmpty()) {

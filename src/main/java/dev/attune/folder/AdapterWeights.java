@@ -15,6 +15,7 @@ import dev.attune.weights.SafetensorsWriter;
 import dev.attune.weights.TorchBin;
 import dev.attune.weights.WeightSource;
 import java.io.IOException;
+import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -100,7 +101,8 @@ public final class AdapterWeights {
     }
     String module = SavedAdapter.module(segment.name());
     return !segment.frozen()
-        && (model.isHead(segment.name())
+        && (segment.trainedRows() != null
+            || model.isHead(segment.name())
             || lora.saves(module)
             || segment.name().endsWith(".bias") && lora.trainsBias(module));
   }
@@ -123,6 +125,10 @@ public final class AdapterWeights {
         continue;
       }
       String module = SavedAdapter.module(segment.name());
+      if (segment.trainedRows() != null) {
+        addRows(writer, model, lora, segment, module);
+        continue;
+      }
       if (LoraConfig.isAdapter(segment.name())) {
         adapted.add(module);
         Segment weight = parameters.segment(module + ".weight");
@@ -147,6 +153,22 @@ public final class AdapterWeights {
             savedNames(model, targets(parameters, lora, adapted)),
             savedNames(model, whole),
             transposed));
+  }
+
+  /** The rows of a table that were trained, in the order in which they are named. */
+  private static void addRows(
+      SafetensorsWriter writer, Model model, LoraConfig lora, Segment table, String module) {
+    List<Integer> ids = lora.beside().tokensOf(module, module.equals(model.wordEmbedding()));
+    int cols = (int) table.shape()[1];
+    FloatBuffer all = ModelWeights.folderValues(model.parameters(), table);
+    FloatBuffer rows = FloatBuffer.allocate(ids.size() * cols);
+    ids.forEach(id -> rows.put(all.slice(id * cols, cols)));
+    writer.add(
+        SavedAdapter.PREFIX
+            + model.savedName(module + ".weight").replaceFirst("\\.weight$", SavedAdapter.TOKENS),
+        "F32",
+        new long[] {ids.size(), cols},
+        first -> rows.slice((int) first, rows.capacity() - (int) first));
   }
 
   private static Set<String> savedNames(Model model, Set<String> modules) {

@@ -252,10 +252,18 @@ public final class ModelFolder {
 
   private static List<String> names(JsonNode id2label, Path file) {
     List<String> names = new ArrayList<>();
+    if (!id2label.isObject() && !id2label.isMissingNode() && !id2label.isNull()) {
+      throw new InputException(
+          file + ": id2label is " + id2label + "; it must be names by their ids");
+    }
     for (int id = 0; id < id2label.size(); id++) {
       JsonNode name = id2label.get(Integer.toString(id));
       if (name == null) {
         throw new InputException(file + ": id2label has no entry for " + id);
+      }
+      if (!name.isTextual() && !name.isNumber()) {
+        throw new InputException(
+            file + ": id2label names " + id + " " + name + "; a text is needed");
       }
       names.add(name.asText());
     }

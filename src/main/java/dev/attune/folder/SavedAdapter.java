@@ -6,7 +6,6 @@ import dev.attune.model.Model;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
-import dev.attune.store.TrainedBeside;
 import dev.attune.weights.WeightSource;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
@@ -35,7 +34,7 @@ final class SavedAdapter {
   private static final Pattern TRAINED_COPY = Pattern.compile("\\.modules_to_save\\.(default\\.)?");
 
   private static final String BASES_OWN = ".original_module.";
-  private static final String TOKENS = ".token_adapter.trainable_tokens_delta";
+  static final String TOKENS = ".token_adapter.trainable_tokens_delta";
 
   private final Path file;
   private final WeightSource source;
@@ -311,20 +310,14 @@ final class SavedAdapter {
   }
 
   private List<Integer> ids(String module) {
-    Map<String, List<Integer>> named = lora.beside().tokens();
-    if (named.containsKey(TrainedBeside.WORDS) && module.equals(model.wordEmbedding())) {
-      return named.get(TrainedBeside.WORDS);
+    List<Integer> ids = lora.beside().tokensOf(module, module.equals(model.wordEmbedding()));
+    if (ids == null) {
+      throw new InputException(
+          file.resolveSibling(ModelFiles.ADAPTER_CONFIG)
+              + ": trainable_token_indices does not name "
+              + module
+              + ", rows of which are saved");
     }
-    return named.entrySet().stream()
-        .filter(entry -> !entry.getKey().isEmpty() && module.endsWith(entry.getKey()))
-        .map(Map.Entry::getValue)
-        .findFirst()
-        .orElseThrow(
-            () ->
-                new InputException(
-                    file.resolveSibling(ModelFiles.ADAPTER_CONFIG)
-                        + ": trainable_token_indices does not name "
-                        + module
-                        + ", rows of which are saved"));
+    return ids;
   }
 }

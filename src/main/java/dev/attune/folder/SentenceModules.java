@@ -106,11 +106,14 @@ public record SentenceModules(
     }
     Path place = null;
     boolean normalizes = false;
+    List<String> steps = new ArrayList<>();
     for (JsonNode module : array(folder.resolve(MODULES))) {
       String type = module.path("type").asText();
       Path at = folder.resolve(module.path("path").asText());
-      switch (type.substring(type.lastIndexOf('.') + 1)) {
-        case "Transformer" -> {}
+      String step = type.substring(type.lastIndexOf('.') + 1);
+      steps.add(step);
+      switch (step) {
+        case "Transformer" -> checkOwn(folder, module);
         case "Normalize" -> {
           checkNormalize(ModelFiles.readOptional(at.resolve(ModelFiles.CONFIG)), at);
           normalizes = true;
@@ -125,6 +128,15 @@ public record SentenceModules(
                     + " Transformer, Pooling and Normalize");
       }
     }
+    if (!steps.equals(List.of("Transformer", "Pooling"))
+        && !steps.equals(List.of("Transformer", "Pooling", "Normalize"))) {
+      throw new InputException(
+          folder
+              + ": modules.json runs "
+              + String.join(", ", steps)
+              + "; supported are Transformer and Pooling, and Normalize behind them, once each in"
+              + " this order");
+    }
     if (place == null || !Files.isRegularFile(place.resolve(ModelFiles.CONFIG))) {
       throw new InputException(folder + ": modules.json says of no pooling that has a config.json");
     }
@@ -132,10 +144,12 @@ public record SentenceModules(
     ObjectNode settings = ModelFiles.readOptional(folder.resolve(SETTINGS));
     checkSettings(settings, folder);
     Map<String, String> prompts = new LinkedHashMap<>();
-    settings
-        .path("prompts")
-        .properties()
-        .forEach(prompt -> prompts.put(prompt.getKey(), prompt.getValue().asText()));
+    for (Map.Entry<String, JsonNode> prompt : settings.path("prompts").properties()) {
+      if (!prompt.getValue().isTextual() && !prompt.getValue().isNull()) {
+        throw unsupported(folder.resolve(SETTINGS), prompt);
+      }
+      prompts.put(prompt.getKey(), prompt.getValue().asText(""));
+    }
     return new SentenceModules(
         pooling,
         normalizes,
@@ -177,6 +191,19 @@ public record SentenceModules(
     }
   }
 
+  /** Old folders have the model in a folder of its own. */
+  private static void checkOwn(Path folder, JsonNode module) {
+    String place = module.path("path").asText();
+    if (!place.isEmpty()) {
+      throw new InputException(
+          folder
+              + ": modules.json has the model in '"
+              + place
+              + "', and here it is to lie beside modules.json: move the files of that folder up, and"
+              + " make the path empty");
+    }
+  }
+
   private static void checkNormalize(ObjectNode config, Path at) {
     for (Map.Entry<String, JsonNode> key : config.properties()) {
       boolean isName = Set.of("module_input_name", "module_output_name").contains(key.getKey());
@@ -197,7 +224,10 @@ public record SentenceModules(
     for (Map.Entry<String, JsonNode> key : config.properties()) {
       String name = key.getKey();
       if (name.startsWith(MODE)) {
-        if (named.isMissingNode() && key.getValue().asBoolean()) {
+        if (!key.getValue().isBoolean()) {
+          throw unsupported(folder.resolve(POOLING), key);
+        }
+        if (named.isMissingNode() && key.getValue().booleanValue()) {
           String mode = name.substring(MODE.length());
           modes.put(
               name,
@@ -244,6 +274,8 @@ public record SentenceModules(
             case "model_type" -> value.asText().equals("SentenceTransformer");
             case "similarity_fn_name" -> value.isNull() || SIMILARITIES.contains(value.asText());
             case "truncate_dim" -> value.isNull();
+            case "prompts" -> value.isNull() || value.isObject();
+            case "default_prompt_name" -> value.isNull() || value.isTextual();
             default -> KNOWN_SETTINGS.contains(key.getKey());
           };
       if (!fits) {
@@ -259,9 +291,13 @@ public record SentenceModules(
       JsonNode value = key.getValue();
       boolean fits =
           switch (key.getKey()) {
-            case "do_lower_case" -> !value.asBoolean();
+            case "do_lower_case" -> value.isNull() || value.isBoolean() && !value.booleanValue();
+            case "max_seq_length" -> value.isNull() || value.isInt() && value.intValue() > 0;
             case "transformer_task" -> value.asText().equals("feature-extraction");
-            default -> KNOWN_LENGTHS.contains(key.getKey()) || value.isNull() || value.isEmpty();
+            default ->
+                KNOWN_LENGTHS.contains(key.getKey())
+                    || value.isNull()
+                    || value.isContainerNode() && value.isEmpty();
           };
       if (!fits) {
         throw unsupported(folder.resolve(LENGTH), key);
@@ -269,6 +305,7 @@ public record SentenceModules(
     }
     JsonNode stated = config.path("max_seq_length");
     if (stated.isMissingNode() || stated.isNull()) {
+      // Some state a number beyond any text, which is none.
       stated =
           ModelFiles.readOptional(folder.resolve("tokenizer_config.json")).path("model_max_length");
     }

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.Predicate;
 
 /**
  * What a model's generation_config.json says about the texts that it continues. Every key is read,
@@ -103,6 +104,20 @@ public record GenerationDefaults(
           "user_token_id",
           "assistant_token_id");
 
+  /**
+   * What config.json said of generation before there was a file for it, and is not offered here.
+   */
+  private static final Set<String> OF_OLD_CONFIGS =
+      Set.of(
+          "diversity_penalty",
+          "encoder_no_repeat_ngram_size",
+          "exponential_decay_length_penalty",
+          "forced_bos_token_id",
+          "forced_eos_token_id",
+          "num_beam_groups",
+          "num_return_sequences",
+          "typical_p");
+
   /** Values with which a key says nothing. */
   private static final Map<String, Double> NEUTRAL =
       Map.ofEntries(
@@ -127,7 +142,9 @@ public record GenerationDefaults(
     Path file = folder.generationConfig();
     JsonNode json = folder.generation();
     if (file != null) {
-      check(file, json);
+      check(file, json, key -> true);
+    } else {
+      check(folder.base().resolve("config.json"), json, OF_OLD_CONFIGS::contains);
     }
     try {
       return new GenerationDefaults(
@@ -147,10 +164,13 @@ public record GenerationDefaults(
     }
   }
 
-  private static void check(Path file, JsonNode json) {
+  private static void check(Path file, JsonNode json, Predicate<String> isOfGeneration) {
     for (Map.Entry<String, JsonNode> entry : json.properties()) {
       String key = entry.getKey();
       JsonNode value = entry.getValue();
+      if (!isOfGeneration.test(key)) {
+        continue;
+      }
       if (READ.contains(key) || LEFT.contains(key) || HARMLESS.contains(key) || isEmpty(value)) {
         continue;
       }

@@ -55,9 +55,9 @@ final class Methods {
                   a.string(0, "old"),
                   a.string(1, "new"),
                   Values.integer(a.get(2, "count", -1L)));
-      case "find" -> a -> place(text, Text.find(text, a.string(0, "sub"), 0));
-      case "rfind" -> a -> place(text, Text.findLast(text, a.string(0, "sub")));
-      case "index" -> a -> found(place(text, Text.find(text, a.string(0, "sub"), 0)));
+      case "find" -> a -> place(text, Search.find(text, a.string(0, "sub"), 0));
+      case "rfind" -> a -> place(text, Search.findLast(text, a.string(0, "sub")));
+      case "index" -> a -> found(place(text, Search.find(text, a.string(0, "sub"), 0)));
       case "count" -> a -> Text.split(text, a.string(0, "sub"), -1, false).size() - 1L;
       case "join" -> a -> Text.join(Values.items(a.get(0, "iterable")), text);
       case "isdigit" -> a -> all(text, Character::isDigit);

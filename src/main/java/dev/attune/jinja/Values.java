@@ -253,7 +253,7 @@ final class Values {
   static boolean contains(Object whole, Object part) {
     if (whole instanceof String text) {
       if (part instanceof String wanted) {
-        return Text.find(text, wanted, 0) >= 0;
+        return Search.find(text, wanted, 0) >= 0;
       }
       throw TemplateException.of(
           "'in <string>' requires string as left operand, not %s", type(part));

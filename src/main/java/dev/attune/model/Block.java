@@ -237,7 +237,7 @@ final class Block {
           inputs.segments(),
           inputs.maxLength());
     }
-    Tensor rows = Dropout.apply(tape, distances.shared(), d.dropout());
+    Tensor rows = distances.rows(tape, d.dropout());
     // Of the product of the rows of the sequences only those that scores read, where it can be cut.
     long width = heads.queryWidth();
     boolean isWhole = positions == null && !queryKeyValue.weight().canBeCutAt(width);

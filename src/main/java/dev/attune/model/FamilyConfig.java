@@ -16,9 +16,18 @@ import java.util.Set;
  * with the default of Transformers' configuration class where it is absent, and {@link #finish}
  * refuses what nobody asked for. So no key that would change the numbers is ever passed over.
  *
- * <p>A value of null counts as absent unless a family asks for the difference.
+ * <p>A value of null counts as absent where Transformers' class takes it so ({@link #orNull}); a
+ * number, word or flag that may not be null is refused.
  */
 public final class FamilyConfig {
+  /**
+   * Rows or columns of a table at most: more than any model has, and products of two fit a long.
+   */
+  private static final int MOST = 1 << 24;
+
+  /** Layers at most. */
+  public static final int MOST_LAYERS = 1 << 12;
+
   /** Keys of any family that change no number here, each with the reason. */
   private static final Map<String, String> HARMLESS = new HashMap<>();
 
@@ -120,6 +129,7 @@ public final class FamilyConfig {
   private final JsonNode json;
   private final Float dropout;
   private final Set<String> known = new HashSet<>();
+  private final Set<String> nullable = new HashSet<>();
   private final Map<String, String> aliases = new HashMap<>();
 
   /**
@@ -172,33 +182,61 @@ public final class FamilyConfig {
     return json.has(key) && json.get(key).isNull();
   }
 
-  /** A positive integer. */
-  public int positive(String key, int otherwise) {
-    JsonNode value = value(key);
-    if (value == null) {
-      return otherwise;
-    }
-    if (!value.isInt() || value.intValue() < 1) {
-      throw wrong(key, value, "a positive integer");
-    }
-    return value.intValue();
+  /** Lets keys be null, which is as if they were not there. */
+  public FamilyConfig orNull(String... keys) {
+    nullable.addAll(List.of(keys));
+    return this;
   }
 
-  /** An id: an integer that is not negative. */
-  public int id(String key, int otherwise) {
+  /** The value of a key that may be null only where {@link #orNull} says so. */
+  private JsonNode stated(String key, String needed) {
     JsonNode value = value(key);
+    if (value == null && !nullable.contains(key)) {
+      for (String name : new String[] {key, aliases.get(key)}) {
+        if (name != null && json.has(name)) {
+          throw wrong(name, json.get(name), needed);
+        }
+      }
+    }
+    return value;
+  }
+
+  /** Rows or columns of a table: an integer from 1 to 16,777,216. */
+  public int positive(String key, int otherwise) {
+    return integer(key, otherwise, 1, MOST);
+  }
+
+  /** How many layers there are: an integer from 1 to 4,096. */
+  public int layers(String key, int otherwise) {
+    return integer(key, otherwise, 1, MOST_LAYERS);
+  }
+
+  /** How far something reaches, of which there is no table: any positive integer. */
+  public int reach(String key, int otherwise) {
+    return integer(key, otherwise, 1, Integer.MAX_VALUE);
+  }
+
+  /** An id, or rows of a table that may have none: an integer from 0 to 16,777,216. */
+  public int id(String key, int otherwise) {
+    return integer(key, otherwise, 0, MOST);
+  }
+
+  /** An integer within bounds, which are inclusive. */
+  public int integer(String key, int otherwise, int least, int most) {
+    String needed = "an integer from " + least + " to " + most;
+    JsonNode value = stated(key, needed);
     if (value == null) {
       return otherwise;
     }
-    if (!value.isInt() || value.intValue() < 0) {
-      throw wrong(key, value, "an integer that is not negative");
+    if (!value.isInt() || value.intValue() < least || value.intValue() > most) {
+      throw wrong(key, value, needed);
     }
     return value.intValue();
   }
 
   /** A number that is not negative and not infinite. */
   public float number(String key, float otherwise) {
-    JsonNode value = value(key);
+    JsonNode value = stated(key, "a number that is not negative");
     if (value == null) {
       return otherwise;
     }
@@ -219,7 +257,7 @@ public final class FamilyConfig {
 
   /** True or false. */
   public boolean flag(String key, boolean otherwise) {
-    JsonNode value = value(key);
+    JsonNode value = stated(key, "true or false");
     if (value == null) {
       return otherwise;
     }
@@ -231,7 +269,7 @@ public final class FamilyConfig {
 
   /** A word. */
   public String text(String key, String otherwise) {
-    JsonNode value = value(key);
+    JsonNode value = stated(key, "a word");
     if (value == null) {
       return otherwise;
     }
@@ -247,6 +285,15 @@ public final class FamilyConfig {
         .orElseThrow(() -> wrong(key, value(key), "one of " + Activation.NAMES));
   }
 
+  /** An object, or null. */
+  public JsonNode object(String key) {
+    JsonNode value = value(key);
+    if (value != null && !value.isObject()) {
+      throw wrong(key, value, "an object");
+    }
+    return value;
+  }
+
   /** A list of words, or null. */
   public List<String> texts(String key) {
     JsonNode value = value(key);
@@ -255,7 +302,10 @@ public final class FamilyConfig {
     }
     List<String> texts = new ArrayList<>();
     for (JsonNode each : value) {
-      texts.add(each.asText());
+      texts.add(each.isTextual() ? each.textValue() : null);
+    }
+    if (!value.isArray() || texts.contains(null)) {
+      throw wrong(key, value, "a list of words");
     }
     return texts;
   }
@@ -266,26 +316,37 @@ public final class FamilyConfig {
     if (types == null) {
       return null;
     }
+    if (types.size() != layers
+        || !Set.of("sliding_attention", "full_attention").containsAll(types)) {
+      throw wrong(
+          "layer_types",
+          json.get("layer_types"),
+          "full_attention or sliding_attention for each of the " + layers + " layers");
+    }
     boolean[] sliding = new boolean[layers];
-    for (int i = 0; i < types.size(); i++) {
-      String type = types.get(i);
-      if (types.size() != layers
-          || !(type.equals("sliding_attention") || type.equals("full_attention"))) {
-        throw wrong(
-            "layer_types",
-            json.get("layer_types"),
-            "full_attention or sliding_attention for each of the " + layers + " layers");
-      }
-      sliding[i] = type.equals("sliding_attention");
+    for (int i = 0; i < layers; i++) {
+      sliding[i] = types.get(i).equals("sliding_attention");
     }
     return sliding;
   }
 
-  /** An even share of the width for each head. */
-  public static int headSize(int width, int heads) {
+  /**
+   * An even share of the width for each head.
+   *
+   * @param widthKey where the width stands
+   * @param headsKey where the heads stand
+   */
+  public static int headSize(String widthKey, int width, String headsKey, int heads) {
     if (width % heads != 0) {
       throw new InputException(
-          "config.json: the width " + width + " is not a multiple of the " + heads + " heads");
+          "config.json: '"
+              + widthKey
+              + "' is "
+              + width
+              + ", which is not a multiple of '"
+              + headsKey
+              + "', "
+              + heads);
     }
     return width / heads;
   }

@@ -123,6 +123,7 @@ public final class Head {
 
   private final Spec spec;
   private final boolean ofSequences;
+  private final boolean isPretrained;
   private final Projection dense; // null where there is none
   private final Norm norm; // null where there is none
   private final Projection out; // null where the vocabulary's product follows
@@ -143,6 +144,7 @@ public final class Head {
       int outputs) {
     this.spec = spec;
     this.ofSequences = kind == HeadKind.SEQUENCE;
+    this.isPretrained = kind == HeadKind.MASKED_LANGUAGE_MODEL;
     int C = config.width();
     int width = spec.out() == null ? config.embeddings().width() : C;
     this.dense =
@@ -171,10 +173,11 @@ public final class Head {
                 () -> Projection.declare(builder, spec.out(), outputs, C, spec.outBias()));
   }
 
-  private static <T> T declare(
+  /** Of a masked language model it is part of what was pretrained: adapters leave it as it is. */
+  private <T> T declare(
       ParameterBuilder builder, Names names, String module, Supplier<T> declaration) {
     builder.isHead(!module.startsWith(names.bodyPrefix()));
-    return builder.asHead(declaration);
+    return isPretrained ? declaration.get() : builder.asHead(declaration);
   }
 
   /** Whether a tensor name is one of this head's. */

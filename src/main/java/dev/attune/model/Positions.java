@@ -5,7 +5,9 @@ import dev.attune.memory.Buffer;
 import dev.attune.model.Names.Module;
 import dev.attune.ops.DisentangledAttention;
 import dev.attune.ops.DisentangledAttention.Places;
+import dev.attune.ops.Dropout;
 import dev.attune.ops.Embedding;
+import dev.attune.ops.GatherRows;
 import dev.attune.ops.RelativeBias;
 import dev.attune.store.Parameter;
 import dev.attune.store.ParameterBuilder;
@@ -26,9 +28,22 @@ abstract class Positions implements AutoCloseable {
    * @param shared numbers (H, 2 reach + 1) f32 where {@code places} is null, else rows (P,C); null:
    *     scores do not depend on distances
    * @param places of offsets among the rows
+   * @param selection (count) i32 on the device: which of the rows the places are among, behind
+   *     dropout; 0: all
+   * @param count of those
    */
-  record Distances(Tensor shared, Places places) {
+  record Distances(Tensor shared, Places places, long selection, int count) {
     static final Distances NONE = new Distances(null, null);
+
+    Distances(Tensor shared, Places places) {
+      this(shared, places, 0, 0);
+    }
+
+    /** The rows of one layer. */
+    Tensor rows(Tape tape, float dropout) {
+      Tensor rows = Dropout.apply(tape, shared, dropout);
+      return selection == 0 ? rows : GatherRows.apply(tape, rows, selection, count);
+    }
   }
 
   /** Declares the table; null where the model has none. */
@@ -147,11 +162,18 @@ abstract class Positions implements AutoCloseable {
       for (int i = parts.size() - 1; i >= 0 && parts.get(i).reach >= maxLength - 1; i--) {
         part = parts.get(i);
       }
-      Tensor rows = Embedding.apply(tape, table, null, null, part.rows, part.ids.address(), 0, 0);
-      if (norm != null) {
-        rows = norm.after(tape, rows, null, 0f, 0f);
+      Places places = new Places(part.places.address(), part.reach);
+      Part whole = parts.get(parts.size() - 1);
+      if (part == whole || tape.dropout(config.dropout()) == 0) {
+        return new Distances(rows(tape, part), places);
       }
-      return new Distances(rows, new Places(part.places.address(), part.reach));
+      // A mask is of all rows, so that it does not depend on how long the texts of a batch are.
+      return new Distances(rows(tape, whole), places, part.ids.address(), part.rows);
+    }
+
+    private Tensor rows(Tape tape, Part part) {
+      Tensor rows = Embedding.apply(tape, table, null, null, part.rows, part.ids.address(), 0, 0);
+      return norm == null ? rows : norm.after(tape, rows, null, 0f, 0f);
     }
 
     @Override

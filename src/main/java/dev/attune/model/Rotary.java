@@ -72,8 +72,8 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
    */
   public static Rotary fromConfig(
       FamilyConfig config, int headSize, int positions, Defaults defaults) {
-    JsonNode parameters = config.value("rope_parameters");
-    JsonNode scaling = config.value("rope_scaling");
+    JsonNode parameters = config.object("rope_parameters");
+    JsonNode scaling = config.object("rope_scaling");
     if (scaling != null && !scaling.isEmpty()) {
       parameters = scaling;
     }
@@ -86,10 +86,10 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
             positions,
             original == null
                 ? OptionalInt.empty()
-                : OptionalInt.of(config.positive("original_max_position_embeddings", 1)));
+                : OptionalInt.of(config.reach("original_max_position_embeddings", 1)));
     JsonNode partial = config.value("partial_rotary_factor");
     if (!Double.isNaN(share) && partial != null) {
-      share = partial.asDouble(share);
+      share = positive("partial_rotary_factor", partial);
     }
     return of(parameters, headSize, theta, share, context);
   }
@@ -143,7 +143,8 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
               + size
               + " of "
               + headSize
-              + " elements of a head (hidden_size / num_attention_heads) would rotate; an even number"
+              + " elements of a head ('head_dim', or 'hidden_size' / 'num_attention_heads') would"
+              + " rotate; an even number"
               + " is needed");
     }
     double[] frequencies = new double[size / 2];
@@ -185,7 +186,7 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
     }
     if (Double.isNaN(share)
         && !type.equals("default")
-        && p.path("partial_rotary_factor").asDouble(1) != 1) {
+        && number(p, "partial_rotary_factor", 1) != 1) {
       throw new InputException(
           "config.json: 'partial_rotary_factor'"
               + OF_PARAMETERS
@@ -217,7 +218,7 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
         return before.getAsInt();
       }
       String key = "original_max_position_embeddings";
-      return parameters.hasNonNull(key) ? (int) required(parameters, key) : most;
+      return parameters.hasNonNull(key) ? positiveInteger(key, parameters.get(key)) : most;
     }
   }
 
@@ -236,7 +237,7 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
     int size = 2 * frequencies.length;
     double low = elementTurning(number(p, "beta_fast", 32), size, base, original);
     double high = elementTurning(number(p, "beta_slow", 1), size, base, original);
-    if (p.path("truncate").asBoolean(true)) {
+    if (flag(p, "truncate", true)) {
       low = Math.floor(low);
       high = Math.ceil(high);
     }
@@ -325,7 +326,26 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
 
   /** A number that may be absent; 0 counts as absent, as in the reference. */
   private static double number(JsonNode p, String key, double ifAbsent) {
-    return p.hasNonNull(key) && p.path(key).asDouble() != 0 ? required(p, key) : ifAbsent;
+    boolean isAbsent = !p.hasNonNull(key) || p.get(key).isNumber() && p.get(key).doubleValue() == 0;
+    return isAbsent ? ifAbsent : required(p, key);
+  }
+
+  private static boolean flag(JsonNode p, String key, boolean ifAbsent) {
+    if (!p.hasNonNull(key)) {
+      return ifAbsent;
+    }
+    if (!p.get(key).isBoolean()) {
+      throw new InputException(
+          "config.json: '"
+              + key
+              + "'"
+              + OF_PARAMETERS
+              + " is "
+              + p.get(key)
+              + "; true or false is"
+              + " needed");
+    }
+    return p.get(key).booleanValue();
   }
 
   /** Llama 3.1: slow frequencies are divided by the factor, fast ones kept, the rest blended. */
@@ -349,7 +369,10 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
   }
 
   private static double positive(String key, JsonNode value) {
-    if (value == null || !value.isNumber() || !(value.doubleValue() > 0)) {
+    if (value == null
+        || !value.isNumber()
+        || !(value.doubleValue() > 0)
+        || Double.isInfinite(value.doubleValue())) {
       throw new InputException(
           "config.json: '"
               + key
@@ -358,6 +381,20 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
               + "; a number above 0 is needed");
     }
     return value.doubleValue();
+  }
+
+  private static int positiveInteger(String key, JsonNode value) {
+    if (!value.isInt() || value.intValue() < 1) {
+      throw new InputException(
+          "config.json: '"
+              + key
+              + "'"
+              + OF_PARAMETERS
+              + " is "
+              + value
+              + "; a positive integer is needed");
+    }
+    return value.intValue();
   }
 
   /** Whether texts turn at frequencies that depend on how long they are. */

@@ -13,6 +13,12 @@ import java.util.List;
  * Attention#scale}.
  */
 public final class TransformerConfig {
+  /** Of the heads together, at most. */
+  private static final int MOST_WIDTH = 1 << 24;
+
+  /** Weights at most: a trillion. */
+  private static final long MOST_WEIGHTS = 1L << 40;
+
   /** The product that brings the width of the embeddings to that of the model. */
   public enum EmbeddingProjection {
     NONE,
@@ -119,11 +125,20 @@ public final class TransformerConfig {
     public Attention {
       if (heads % keyValueHeads != 0) {
         throw new InputException(
-            "config.json: "
+            "config.json: 'num_attention_heads' is "
                 + heads
-                + " heads are not a multiple of the "
-                + keyValueHeads
-                + " key/value heads");
+                + ", which is not a multiple of 'num_key_value_heads', "
+                + keyValueHeads);
+      }
+      if ((long) heads * headSize > MOST_WIDTH) {
+        throw new InputException(
+            "config.json: 'num_attention_heads' is "
+                + heads
+                + " and 'head_dim' "
+                + headSize
+                + "; together they may be at most "
+                + MOST_WIDTH
+                + " wide");
       }
     }
 
@@ -450,12 +465,35 @@ public final class TransformerConfig {
         throw new InputException(
             "config.json: a table of "
                 + c.embeddings.positions()
-                + " positions that begins at "
+                + " positions ('max_position_embeddings') that begins at "
                 + c.embeddings.positionOffset()
                 + " leaves room for no token");
       }
+      if (c.matrices() > MOST_WEIGHTS) {
+        throw new InputException(
+            String.format(
+                "config.json: a vocabulary of %d, a width of %d, %d heads of %d, a feed-forward width"
+                    + " of %d and %d layers make %d weights; at most %d are supported",
+                c.vocabularySize,
+                c.width,
+                c.attention.heads(),
+                c.attention.headSize(),
+                c.feedForward.width(),
+                c.layers.size(),
+                c.matrices(),
+                MOST_WEIGHTS));
+      }
       return c;
     }
+  }
+
+  /** Numbers in the matrices, of which those of layers that share them count once each. */
+  private long matrices() {
+    long perLayer =
+        2L * width * attention.headSize() * (attention.heads() + (long) attention.keyValueHeads())
+            + (feedForward.isGated() ? 3L : 2L) * width * feedForward.width();
+    long rows = (long) vocabularySize + embeddings.positions() + embeddings.types();
+    return distinctLayers() * perLayer + rows * embeddings.width();
   }
 
   /** V. */

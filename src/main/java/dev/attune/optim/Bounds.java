@@ -11,7 +11,7 @@ final class Bounds {
   private Bounds() {}
 
   /** Refuses what is below {@code least} or above {@code most}, and NaN. */
-  static void within(Term term, float value, float least, float most) {
+  static void within(Term term, double value, double least, double most) {
     if (!(value >= least && value <= most)) {
       throw new InputException(
           term + " is " + value + "; it must be from " + least + " to " + most);
@@ -19,7 +19,7 @@ final class Bounds {
   }
 
   /** Refuses what is below 0 or not below 1, and NaN. */
-  static void share(Term term, float value) {
+  static void share(Term term, double value) {
     if (!(value >= 0 && value < 1)) {
       throw new InputException(term + " is " + value + "; it must be from 0 to below 1");
     }

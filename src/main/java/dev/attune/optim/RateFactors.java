@@ -5,6 +5,7 @@ import dev.attune.core.Term;
 import dev.attune.store.Depth;
 import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
+import dev.attune.store.Stretch;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -58,6 +59,26 @@ public record RateFactors(double layerDecay, double head) {
       factor = own;
     }
     ranges.add(new Range(from, end, Float.isNaN(factor) ? 1 : factor));
-    return ranges;
+    return without(ranges, parameters.resting());
+  }
+
+  /** Leaves out what is not trained. */
+  private static List<Range> without(List<Range> ranges, List<Stretch> resting) {
+    List<Range> left = new ArrayList<>();
+    for (Range range : ranges) {
+      long from = range.begin;
+      for (Stretch rows : resting) {
+        if (rows.begin() >= range.begin && rows.end() <= range.end) {
+          if (rows.begin() > from) {
+            left.add(new Range(from, rows.begin(), range.factor));
+          }
+          from = rows.end();
+        }
+      }
+      if (range.end > from || from == range.begin) {
+        left.add(new Range(from, range.end, range.factor));
+      }
+    }
+    return left;
   }
 }

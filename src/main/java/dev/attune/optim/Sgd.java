@@ -21,6 +21,13 @@ public final class Sgd implements Optimizer {
       Bounds.share(Term.SGD_MOMENTUM, momentum);
       Bounds.within(Term.WEIGHT_DECAY, weightDecay, 0, Bounds.MAX_DECAY);
     }
+
+    /** The same of numbers that may be beyond what 32 bits hold, without Nesterov's momentum. */
+    public static Config of(double momentum, double weightDecay) {
+      Bounds.share(Term.SGD_MOMENTUM, momentum);
+      Bounds.within(Term.WEIGHT_DECAY, weightDecay, 0, Bounds.MAX_DECAY);
+      return new Config((float) momentum, (float) weightDecay, false);
+    }
   }
 
   private final Parameters parameters;

@@ -10,10 +10,10 @@ import dev.attune.store.PythonPattern;
 import dev.attune.store.TrainedBeside;
 import dev.attune.store.TrainedBeside.Biases;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -38,6 +38,7 @@ public final class Adapters {
           RunOption.LORA_RANK_PATTERN,
           RunOption.LORA_ALPHA_PATTERN,
           RunOption.LORA_MODULES_TO_SAVE,
+          RunOption.LORA_TRAINABLE_TOKEN_INDICES,
           RunOption.LORA_BIAS,
           RunOption.INIT_LORA_WEIGHTS,
           RunOption.USE_RSLORA,
@@ -60,6 +61,9 @@ public final class Adapters {
     said.put(RunOption.LORA_RANK_PATTERN, lora -> lora.patterns().ranks());
     said.put(RunOption.LORA_ALPHA_PATTERN, lora -> lora.patterns().alphas());
     said.put(RunOption.LORA_MODULES_TO_SAVE, lora -> new TreeSet<>(lora.beside().modules()));
+    said.put(
+        RunOption.LORA_TRAINABLE_TOKEN_INDICES,
+        lora -> new TreeSet<>(lora.beside().tokens().getOrDefault(TrainedBeside.WORDS, List.of())));
     said.put(RunOption.LORA_BIAS, lora -> lora.beside().biases().option());
     said.put(
         RunOption.INIT_LORA_WEIGHTS,
@@ -74,7 +78,7 @@ public final class Adapters {
   /** What no name of a module has, but regular expressions that are not names do. */
   private static final Pattern EXPRESSION = Pattern.compile(".*[\\\\*+?()\\[\\]{}|^$].*");
 
-  private static final Pattern LAYERS = Pattern.compile("(\\d{1,5})(?:-(\\d{1,5}))?");
+  private static final Pattern NUMBERS = Pattern.compile("(\\d{1,7})(?:-(\\d{1,7}))?");
 
   /** Null where {@code --lora-r} is 0. */
   public static LoraConfig of(RunConfig config) {
@@ -102,7 +106,17 @@ public final class Adapters {
             pattern(config, RunOption.LORA_RANK_PATTERN, Integer::valueOf, "a whole number"),
             pattern(config, RunOption.LORA_ALPHA_PATTERN, Double::valueOf, "a number")),
         initialization(config),
-        TrainedBeside.of(biases(config), names(config, RunOption.LORA_MODULES_TO_SAVE)));
+        new TrainedBeside(
+            biases(config),
+            false,
+            names(config, RunOption.LORA_MODULES_TO_SAVE),
+            tokens(config),
+            false));
+  }
+
+  private static Map<String, List<Integer>> tokens(RunConfig config) {
+    List<Integer> ids = numbers(config, RunOption.LORA_TRAINABLE_TOKEN_INDICES);
+    return ids.isEmpty() ? Map.of() : Map.of(TrainedBeside.WORDS, ids);
   }
 
   private static ModuleTargets targets(RunConfig config) {
@@ -118,7 +132,7 @@ public final class Adapters {
         pattern,
         excluded == null ? names(config, RunOption.LORA_EXCLUDE_MODULES) : List.of(),
         excluded,
-        layers(config),
+        numbers(config, RunOption.LORA_LAYERS),
         List.of());
   }
 
@@ -139,21 +153,23 @@ public final class Adapters {
             .toList();
   }
 
-  private static List<Integer> layers(RunConfig config) {
-    List<Integer> layers = new ArrayList<>();
-    for (String part : names(config, RunOption.LORA_LAYERS)) {
-      Matcher range = LAYERS.matcher(part);
-      if (!range.matches()) {
+  /** Numbers and ranges of them, each once, in their order. */
+  private static List<Integer> numbers(RunConfig config, RunOption option) {
+    Set<Integer> numbers = new LinkedHashSet<>();
+    for (String part : names(config, option)) {
+      Matcher range = NUMBERS.matcher(part);
+      int first = range.matches() ? Integer.parseInt(range.group(1)) : 0;
+      int last =
+          !range.matches() ? -1 : range.group(2) == null ? first : Integer.parseInt(range.group(2));
+      if (last < first) {
         throw new InputException(
-            RunOption.LORA_LAYERS + " has '" + part + "'; it takes numbers and ranges: 0,4-7");
+            option + " has '" + part + "'; it takes numbers and ranges: 0,4-7");
       }
-      int first = Integer.parseInt(range.group(1));
-      int last = range.group(2) == null ? first : Integer.parseInt(range.group(2));
-      for (int layer = first; layer <= last; layer++) {
-        layers.add(layer);
+      for (int number = first; number <= last; number++) {
+        numbers.add(number);
       }
     }
-    return layers;
+    return List.copyOf(numbers);
   }
 
   /** Values by pattern; the last = of a pair divides it, as a pattern may have some too. */

@@ -111,6 +111,7 @@ public final class CrossValidation {
   public Outcome run() {
     check();
     TrainPlan plan = TrainPlan.of(config);
+    Datasets.check(config, datasets == null || datasets.train() == null);
     boolean resumes = config.flag(RunOption.RESUME);
     Path folder = Path.of(config.text(RunOption.OUTPUT_DIR));
     checkFolder(folder);

@@ -155,8 +155,6 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
       config.required(RunOption.TRAIN_FILE);
     }
     options(config, Tasks.named(config.text(RunOption.TASK)), false);
-    share(config, RunOption.VALIDATION_SPLIT);
-    share(config, RunOption.TEST_SPLIT);
     most(config, RunOption.MAX_TRAIN_SAMPLES);
     if (needsFile) {
       interleaving(config);
@@ -292,17 +290,8 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
   }
 
   private Datasets split(RunConfig config, TaskType type) {
-    double testShare = share(config, RunOption.TEST_SPLIT, RunOption.TEST_FILE, test);
-    double validationShare =
-        share(config, RunOption.VALIDATION_SPLIT, RunOption.VALIDATION_FILE, validation);
-    if (testShare + validationShare >= 1) {
-      throw new InputException(
-          RunOption.VALIDATION_SPLIT
-              + " and "
-              + RunOption.TEST_SPLIT
-              + " leave nothing to train on: together they must be below 1, and are "
-              + (testShare + validationShare));
-    }
+    double testShare = share(config, RunOption.TEST_SPLIT);
+    double validationShare = share(config, RunOption.VALIDATION_SPLIT);
     long seed = config.integer(RunOption.SEED);
     Datasets out = this;
     if (testShare > 0) {
@@ -333,17 +322,21 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
                     seed)));
   }
 
-  /** A share of the training data; 0 where none is held out. */
-  private static double share(RunConfig config, RunOption option, RunOption file, Dataset given) {
-    if (!config.isGiven(option)) {
-      return 0;
+  /** Refuses shares of the training data that cannot be held out, or leave nothing. */
+  static void checkShares(RunConfig config) {
+    double testShare = share(config, RunOption.TEST_SPLIT);
+    double validationShare = share(config, RunOption.VALIDATION_SPLIT);
+    if (testShare + validationShare >= 1) {
+      throw new InputException(
+          RunOption.VALIDATION_SPLIT
+              + " and "
+              + RunOption.TEST_SPLIT
+              + " leave nothing to train on: together they must be below 1, and are "
+              + (testShare + validationShare));
     }
-    if (given != null) {
-      throw new InputException(option + " and " + file + " are both given; leave one of them out");
-    }
-    return share(config, option);
   }
 
+  /** A share of the training data; 0 where none is held out. */
   private static double share(RunConfig config, RunOption option) {
     if (!config.isGiven(option)) {
       return 0;

@@ -93,10 +93,24 @@ final class Frozen {
             + "'; it takes embeddings, and layers counted from 0: embeddings,layers.0-3,layers.7");
   }
 
-  /** Refuses to keep what is drawn at random: it would stay so. */
-  static void check(Parameters parameters, List<String> created) {
+  /**
+   * Refuses to keep what is drawn at random: it would stay so.
+   *
+   * @param beside whether all but adapters is frozen
+   */
+  static void check(Parameters parameters, List<String> created, boolean beside) {
     for (String name : created) {
       Segment segment = parameters.segment(name);
+      if (segment.frozen() && beside) {
+        throw new InputException(
+            RunOption.LORA_R
+                + ": the model folder has no "
+                + name
+                + "; frozen beside adapters, it would stay as it is drawn at random. Train the whole"
+                + " model first, or this part of it beside the adapters: "
+                + RunOption.LORA_MODULES_TO_SAVE.with(
+                    name.substring(0, Math.max(0, name.lastIndexOf('.')))));
+      }
       if (segment.frozen()) {
         throw new InputException(
             RunOption.FREEZE_BASE

@@ -83,6 +83,7 @@ final class PreparedRun implements AutoCloseable {
   static PreparedRun of(TrainPlan asked, Datasets datasets, Fold fold, RunListener listener) {
     RunConfig given = asked.config();
     Datasets.check(given, datasets == null || datasets.train() == null);
+    (fold == null ? HeldOut.of(given, datasets) : HeldOut.FOLD).check(asked);
     OutputFolder.checkFree(
         Path.of(given.text(RunOption.OUTPUT_DIR)),
         given.flag(RunOption.OVERWRITE),
@@ -193,28 +194,8 @@ final class PreparedRun implements AutoCloseable {
 
     private static Subject of(TrainPlan plan, ModelFolder base, Datasets read) {
       RunConfig config = plan.config();
-      if (read.validation() == null) {
-        checkNotMeasured(config, read.test() != null);
-      }
-      if (plan.generation() != null && read.validation() == null && read.test() == null) {
-        throw new InputException(
-            RunOption.EVALUATE_WITH.with("generate")
-                + " needs "
-                + RunOption.VALIDATION_FILE
-                + " or "
-                + RunOption.TEST_FILE
-                + " to generate for");
-      }
       HeadChoice head = PreparedRun.head(plan, base, read);
       Task task = plan.task().create(head.labels(), read.train(), config.taskOptions()).on(base);
-      if (task.isCalibrated() && read.validation() == null) {
-        throw new InputException(
-            RunOption.TUNE_THRESHOLDS
-                + " needs "
-                + RunOption.VALIDATION_FILE
-                + " or "
-                + RunOption.VALIDATION_SPLIT);
-      }
       if (plan.trainer().batchSize() < task.leastBatch()) {
         throw new InputException(
             RunOption.BATCH_SIZE
@@ -234,26 +215,6 @@ final class PreparedRun implements AutoCloseable {
                 + RunOption.SAMPLING_STRATEGY);
       }
       return new Subject(head, Data.of(config, task, read));
-    }
-  }
-
-  /** Refuses what is asked of evaluations where there is nothing to evaluate on. */
-  private static void checkNotMeasured(RunConfig config, boolean isTested) {
-    boolean evaluates =
-        config.integer(RunOption.EVAL_STEPS) > 0
-            || config.isGiven(RunOption.EVAL_STRATEGY)
-                && !config.text(RunOption.EVAL_STRATEGY).equalsIgnoreCase("no");
-    RunOption asked =
-        !evaluates
-            ? RunOption.MAX_EVAL_SAMPLES
-            : config.isGiven(RunOption.EVAL_STEPS) ? RunOption.EVAL_STEPS : RunOption.EVAL_STRATEGY;
-    if (evaluates || config.isGiven(RunOption.MAX_EVAL_SAMPLES) && !isTested) {
-      throw new InputException(
-          asked
-              + " needs data to evaluate on: "
-              + RunOption.VALIDATION_FILE
-              + " or "
-              + RunOption.VALIDATION_SPLIT);
     }
   }
 
@@ -405,7 +366,7 @@ final class PreparedRun implements AutoCloseable {
               + ", alpha "
               + plan.lora().alpha());
     }
-    Frozen.check(model.parameters(), loaded.created());
+    Frozen.check(model.parameters(), loaded.created(), plan.lora() != null);
     if (!plan.freezing().equals(Freezing.NOTHING)) {
       listener.onNote(Frozen.note(model.parameters()));
     }

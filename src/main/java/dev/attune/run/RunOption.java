@@ -20,7 +20,8 @@ public enum RunOption {
       "TASK",
       "classification",
       "classification, multi-label-classification, regression, token-classification,"
-          + " question-answering, causal-lm, masked-lm, embedding, few-shot or few-shot-multi-label",
+          + " question-answering, causal-lm, masked-lm, embedding, few-shot or"
+          + " few-shot-multi-label",
       OnResume.STAYS),
   TRAIN_FILE(
       "FILE",
@@ -269,6 +270,12 @@ public enum RunOption {
       "LIST",
       null,
       "modules to train whole beside the adapters, e.g. embed_tokens",
+      OnResume.STAYS),
+  LORA_TRAINABLE_TOKEN_INDICES(
+      "LIST",
+      null,
+      "tokens whose rows of the word embedding are trained beside the adapters, by their ids:"
+          + " 5,30522-30525",
       OnResume.STAYS),
   LORA_BIAS("KIND", "none", "biases to train: none, all or lora_only", OnResume.STAYS),
   INIT_LORA_WEIGHTS(

@@ -26,6 +26,9 @@ final class RunWarnings {
   /** Steps between two looks where nothing is evaluated. */
   private static final long LOOK_STEPS = 50;
 
+  /** After fewer a model cannot have learned much. */
+  private static final long LEAST_STEPS = 20;
+
   private final Curves curves = new Curves();
   private final Setting setting;
   private final Consumer<String> listener;
@@ -124,6 +127,9 @@ final class RunWarnings {
    */
   void atEnd(Metrics metrics, String split, Comparison comparison, IntFunction<String> place) {
     tell(CurveFindings.atEnd(curves, setting));
+    if (curves.step() < LEAST_STEPS) {
+      return; // a trial: what it has not learned says nothing
+    }
     if (metrics instanceof ClassificationMetrics counts) {
       List<ClassCount> classes = new ArrayList<>();
       for (int k = 0; k < counts.names().size(); k++) {

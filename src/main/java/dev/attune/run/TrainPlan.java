@@ -72,23 +72,14 @@ record TrainPlan(
         optimizerConfig(config),
         factors(config, task),
         Frozen.of(config, task, isAdapter),
-        isAdapter || mayBeAdapter(config) ? null : adapters(config, task),
+        isAdapter || mayBeAdapter(config) ? null : adapters(config),
         config.probability(RunOption.DROPOUT),
         generation(config, task),
         newHead(config, task));
   }
 
-  private static LoraConfig adapters(RunConfig config, TaskType task) {
+  private static LoraConfig adapters(RunConfig config) {
     LoraConfig lora = Adapters.of(config);
-    if (lora != null && task.peftType() == null) {
-      throw new InputException(
-          RunOption.LORA_R
-              + " is "
-              + lora.rank()
-              + ": there are no adapters for "
-              + task.name()
-              + "; leave it out, and the whole model is trained");
-    }
     if (lora != null && config.flag(RunOption.FROM_SCRATCH)) {
       throw new InputException(
           RunOption.FROM_SCRATCH
@@ -134,17 +125,12 @@ record TrainPlan(
               + " is trained further with its head; for another, merge it and train the model that"
               + " this makes");
     }
-    String untrained =
-        saved.initialization() == Initialization.MICA
-            ? "init_lora_weights mica, of which A alone learns in PEFT"
-            : saved.beside().tokens().isEmpty() ? null : "trainable_token_indices";
-    if (untrained != null) {
+    if (saved.initialization() == Initialization.MICA) {
       throw new InputException(
           adapter.path()
-              + ": adapter_config.json has "
-              + untrained
-              + ", which is applied here but not trained; merge the adapter, and train the model"
-              + " that this makes");
+              + ": adapter_config.json has init_lora_weights mica, of which A alone learns in PEFT:"
+              + " it is applied here but not trained; merge the adapter, and train the model that"
+              + " this makes");
     }
     TrainPlan plan = of(Adapters.continued(config, saved, adapter.path()), true);
     return new TrainPlan(
@@ -293,15 +279,15 @@ record TrainPlan(
   /** An optimizer's numbers, checked. */
   private static Record optimizerConfig(RunConfig config) {
     String kind = config.text(RunOption.OPTIMIZER);
-    float decay = (float) config.number(RunOption.WEIGHT_DECAY);
+    double decay = config.number(RunOption.WEIGHT_DECAY);
     // Both, so that a bad number is found whichever optimizer reads it.
     AdamW.Config adamw =
-        new AdamW.Config(
-            (float) config.number(RunOption.ADAM_BETA1),
-            (float) config.number(RunOption.ADAM_BETA2),
-            (float) config.number(RunOption.ADAM_EPSILON),
+        AdamW.Config.of(
+            config.number(RunOption.ADAM_BETA1),
+            config.number(RunOption.ADAM_BETA2),
+            config.number(RunOption.ADAM_EPSILON),
             decay);
-    Sgd.Config sgd = new Sgd.Config((float) config.number(RunOption.SGD_MOMENTUM), decay, false);
+    Sgd.Config sgd = Sgd.Config.of(config.number(RunOption.SGD_MOMENTUM), decay);
     return switch (kind) {
       case "adamw" -> adamw;
       case "adamw-bf16" -> adamw.withBf16Moments(config.integer(RunOption.SEED));

@@ -49,7 +49,7 @@ public final class TrainRun {
    * What came out.
    *
    * @param training how the loop ended
-   * @param evaluation metrics on validation data, else on test data, else empty
+   * @param evaluation metrics on validation data, or empty
    * @param test metrics on test data, or empty
    * @param table the metrics object behind the last of them, with its per-class table; or null
    * @param task what was learned
@@ -182,7 +182,8 @@ public final class TrainRun {
       MetricsFile metrics,
       RunTracking tracking) {
     TrainResult result =
-        trainer.run(metrics.before(tracking.listener()), metrics.before(checkpoints), stopRequested);
+        trainer.run(
+            metrics.before(tracking.listener()), metrics.before(checkpoints), stopRequested);
     tracking.traced();
     double utilization = utilization(run.session(), result);
     if (result.interrupted()) {
@@ -410,10 +411,9 @@ public final class TrainRun {
       Map<String, Double> test,
       Evaluator last,
       double utilization) {
-    boolean onlyTested = !result.interrupted() && result.evaluation().isEmpty();
     return new Outcome(
         result,
-        onlyTested ? test : result.evaluation(),
+        result.evaluation(),
         test,
         last == null ? null : last.metrics(),
         run.plan().task(),

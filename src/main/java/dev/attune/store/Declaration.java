@@ -10,6 +10,7 @@ import java.util.List;
  * @param cols of a matrix; 1 of vectors
  * @param rowSparse whether it is the word embedding, updated by row
  * @param frozenAs how it is held, of vectors that it is frozen; null: trained
+ * @param trainedRows rows of the matrix that are trained, each once, the least first; null: all
  * @param depth where in the model it stands
  */
 record Declaration(
@@ -20,6 +21,7 @@ record Declaration(
     boolean rowSparse,
     boolean isMatrix,
     DType frozenAs,
+    List<Integer> trainedRows,
     Depth depth) {
   DType dtype() {
     return frozenAs != null && isMatrix ? frozenAs : DType.F32;

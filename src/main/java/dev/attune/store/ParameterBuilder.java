@@ -20,6 +20,9 @@ import java.util.stream.Collectors;
  * #build} on.
  */
 public final class ParameterBuilder {
+  private static final String MERGE_IN_PEFT =
+      "Merge it with its base in PEFT (merge_and_unload), and use the model that this makes";
+
   private final List<Parameter> declared = new ArrayList<>();
   private final List<Decomposition> decompositions = new ArrayList<>();
   private boolean built;
@@ -138,15 +141,21 @@ public final class ParameterBuilder {
           (adapterFolder == null ? Term.USE_DORA : adapterFolder + ": use_dora")
               + " on "
               + module
-              + " is not supported: weight-decomposed adapters are of the products of layers"
-              + " alone");
+              + " is not supported: weight-decomposed adapters are of the products of layers alone. "
+              + (adapterFolder == null
+                  ? "Train it whole, which "
+                      + Term.LORA_MODULES_TO_SAVE.of(LoraConfig.suffix(module))
+                      + " does, or leave it out of "
+                      + Term.LORA_TARGETS
+                  : MERGE_IN_PEFT));
     }
     if (lora.beside().lowRankBiases()) {
       throw new InputException(
           adapterFolder
               + ": lora_bias on "
               + module
-              + " is not supported: biases of adapters are of the products of layers alone");
+              + " is not supported: biases of adapters are of the products of layers alone. "
+              + MERGE_IN_PEFT);
     }
     byName.add(module);
     return note(module);
@@ -271,7 +280,48 @@ public final class ParameterBuilder {
   /** A weight matrix (rows, cols) that decays. */
   public Parameter matrix(String name, long rows, long cols) {
     List<Part> parts = List.of(new Part(name, rows));
-    return declare(parts, cols, Layout.PLAIN, true, false, true, held(parts, frozenAs));
+    List<Integer> trained = trainedRows(name, rows, false);
+    DType heldAs = trained == null ? held(parts, frozenAs) : null;
+    return declare(parts, cols, Layout.PLAIN, true, false, true, heldAs, trained);
+  }
+
+  /** The rows of a table that are trained, the least first; null: all, or none. */
+  private List<Integer> trainedRows(String tensor, long rows, boolean isWords) {
+    if (lora == null) {
+      return null;
+    }
+    String module = module(new Part(tensor, rows));
+    List<Integer> ids = lora.beside().tokensOf(module, isWords);
+    if (ids == null) {
+      return null;
+    }
+    String where =
+        adapterFolder == null
+            ? Term.LORA_TRAINABLE_TOKEN_INDICES.toString()
+            : adapterFolder + ": trainable_token_indices";
+    if (lora.saves(module) || lora.targetsByName(module)) {
+      throw new InputException(
+          where
+              + " names rows of "
+              + module
+              + ", which "
+              + (lora.saves(module) ? "is trained whole" : "gets an adapter")
+              + " too; leave one of them out");
+    }
+    for (int id : ids) {
+      if (id < 0 || id >= rows) {
+        throw new InputException(
+            where
+                + " has "
+                + id
+                + "; the vocabulary has "
+                + rows
+                + " tokens (0 to "
+                + (rows - 1)
+                + ")");
+      }
+    }
+    return ids.stream().sorted().distinct().toList();
   }
 
   /**
@@ -306,13 +356,7 @@ public final class ParameterBuilder {
               + ", which is computed in one product with its neighbours; name all of "
               + String.join(", ", names));
     }
-    return saved.isEmpty() && !trainsTokensOf(names.get(0)) ? otherwise : null;
-  }
-
-  /** Whether rows of a table are trained: it is held in f32 then, as they are. */
-  private boolean trainsTokensOf(String module) {
-    return lora.beside().tokens().keySet().stream()
-        .anyMatch(name -> !name.isEmpty() && module.endsWith(name));
+    return saved.isEmpty() ? otherwise : null;
   }
 
   /** A matrix of an adapter: always trained. */
@@ -401,11 +445,10 @@ public final class ParameterBuilder {
           !other.declaration().rowSparse(), "two word embeddings: %s and %s", other.name(), name);
     }
     List<Part> parts = List.of(new Part(name, vocabulary));
-    boolean hasTrainedRows =
-        lora != null && lora.beside().tokens().containsKey(TrainedBeside.WORDS);
-    DType heldAs = hasTrainedRows ? null : held(parts, frozenAs);
-    boolean isSparse = heldAs == null && !isShared;
-    return declare(parts, width, Layout.PLAIN, true, isSparse, true, heldAs);
+    List<Integer> trained = trainedRows(name, vocabulary, true);
+    DType heldAs = trained == null ? held(parts, frozenAs) : null;
+    boolean isSparse = heldAs == null && trained == null && !isShared;
+    return declare(parts, width, Layout.PLAIN, true, isSparse, true, heldAs, trained);
   }
 
   private Parameter declare(
@@ -416,6 +459,18 @@ public final class ParameterBuilder {
       boolean rowSparse,
       boolean isMatrix,
       DType heldAs) {
+    return declare(parts, cols, layout, decays, rowSparse, isMatrix, heldAs, null);
+  }
+
+  private Parameter declare(
+      List<Part> parts,
+      long cols,
+      Layout layout,
+      boolean decays,
+      boolean rowSparse,
+      boolean isMatrix,
+      DType heldAs,
+      List<Integer> trainedRows) {
     Check.state(!built, "%s is declared after the parameters were built", parts.get(0).name());
     DType frozen = heldAs == null && freezing.covers(depth) ? DType.F32 : heldAs;
     Parameter parameter =
@@ -428,6 +483,7 @@ public final class ParameterBuilder {
                 rowSparse && frozen == null,
                 isMatrix,
                 frozen,
+                trainedRows,
                 depth));
     declared.add(parameter);
     return parameter;

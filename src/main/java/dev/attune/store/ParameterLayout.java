@@ -32,6 +32,7 @@ final class ParameterLayout {
   private final List<Segment> segments = new ArrayList<>();
   private final Map<String, Segment> byName = new LinkedHashMap<>();
   private final List<Range> ranges = new ArrayList<>();
+  private final List<Stretch> resting = new ArrayList<>();
   private final List<QuantizedWeight> quantized = new ArrayList<>();
   private final long rowSparseEnd;
   private final long decayEnd;
@@ -55,6 +56,7 @@ final class ParameterLayout {
     placeFrozen(declared);
     for (Segment segment : segments) {
       byName.put(segment.name(), segment);
+      rest(segment);
     }
   }
 
@@ -77,6 +79,7 @@ final class ParameterLayout {
                 d.layout(),
                 DType.F32,
                 false,
+                d.trainedRows(),
                 d.depth()));
         size += d.count(part);
       }
@@ -106,6 +109,7 @@ final class ParameterLayout {
                 d.layout(),
                 d.dtype(),
                 true,
+                null,
                 d.depth()));
         at += d.count(part) * d.dtype().sizeBytes();
       }
@@ -129,6 +133,26 @@ final class ParameterLayout {
     }
   }
 
+  /** Notes what lies between the rows of a segment that are trained. */
+  private void rest(Segment segment) {
+    if (segment.trainedRows() == null) {
+      return;
+    }
+    long cols = segment.shape()[1];
+    long from = segment.first();
+    for (int row : segment.trainedRows()) {
+      long begin = segment.first() + row * cols;
+      if (begin > from) {
+        resting.add(new Stretch(from, begin));
+      }
+      from = begin + cols;
+    }
+    long end = segment.first() + segment.count();
+    if (end > from) {
+      resting.add(new Stretch(from, end));
+    }
+  }
+
   private static long align(long value) {
     return (value + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   }
@@ -146,6 +170,11 @@ final class ParameterLayout {
   /** By declaration, in the order of these. */
   List<Range> ranges() {
     return ranges;
+  }
+
+  /** What is in the store and not trained, in its order. */
+  List<Stretch> resting() {
+    return Collections.unmodifiableList(resting);
   }
 
   /** End of the row-sparse section, which starts at 0. */

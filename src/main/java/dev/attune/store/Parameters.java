@@ -131,6 +131,13 @@ public final class Parameters implements AutoCloseable {
     return rowSparseEnd;
   }
 
+  /**
+   * Rows that keep their values though others of their matrix are trained, in the store's order.
+   */
+  public List<Stretch> resting() {
+    return layout.resting();
+  }
+
   /** End of the section whose weights decay. */
   public long decayEnd() {
     return layout.decayEnd();
@@ -241,8 +248,16 @@ public final class Parameters implements AutoCloseable {
     return gradients != null;
   }
 
-  /** After backward, before the optimizer: gradients that no op wrote become zero. */
+  /**
+   * After backward, before the optimizer: gradients that no op wrote become zero, and those of rows
+   * that are not trained.
+   */
   public void zeroUnwritten() {
+    for (Stretch rows : layout.resting()) {
+      backend.run(
+          new FillZeroCall(
+              gradientAddress(rows.begin()), (rows.end() - rows.begin()) * Float.BYTES));
+    }
     for (int i = 0; i < written.length; i++) {
       Segment segment = segments.get(i);
       if (!written[i] && !segment.frozen() && segment.first() >= rowSparseEnd) {

@@ -1,6 +1,7 @@
 package dev.attune.store;
 
 import dev.attune.core.DType;
+import java.util.List;
 
 /**
  * One named Hugging Face tensor inside the flat store.
@@ -13,6 +14,8 @@ import dev.attune.core.DType;
  * @param layout of the folder's elements in the store
  * @param dtype F32, or how a frozen matrix is held
  * @param frozen whether it takes no gradient, ever
+ * @param trainedRows rows of a matrix that are trained, the least first; null: all, unless it is
+ *     frozen
  * @param depth where in the model it stands
  */
 public record Segment(
@@ -24,4 +27,5 @@ public record Segment(
     Layout layout,
     DType dtype,
     boolean frozen,
+    List<Integer> trainedRows,
     Depth depth) {}

@@ -53,6 +53,22 @@ public record TrainedBeside(
   }
 
   /**
+   * The rows of a module's table that are trained, as they were named; null: none of them.
+   *
+   * @param isWords whether it is the word embedding
+   */
+  public List<Integer> tokensOf(String module, boolean isWords) {
+    if (isWords && tokens.containsKey(WORDS)) {
+      return tokens.get(WORDS);
+    }
+    return tokens.entrySet().stream()
+        .filter(entry -> !entry.getKey().isEmpty() && module.endsWith(entry.getKey()))
+        .map(Map.Entry::getValue)
+        .findFirst()
+        .orElse(null);
+  }
+
+  /**
    * Whether a module is trained whole: its name ends so, or that of a group it is in. Any end will
    * do, as for PEFT: "classifier" means a pre_classifier too.
    */

@@ -39,7 +39,12 @@ final class NumericsCheck {
     Tensor out = node.out();
     if (out.address() != 0 && isReal(out)) {
       check(
-          "the forward of " + place(node), "output", out.address(), out.dtype(), out.rows(), out.cols());
+          "the forward of " + place(node),
+          "output",
+          out.address(),
+          out.dtype(),
+          out.rows(),
+          out.cols());
     }
   }
 
@@ -62,8 +67,7 @@ final class NumericsCheck {
   private void checkWritten(String maker, String what) {
     for (Tensor tensor : written) {
       if (tensor.gradient() != 0 && isReal(tensor)) {
-        check(
-            maker, what, tensor.gradient(), tensor.dtype(), tensor.rows(), tensor.cols());
+        check(maker, what, tensor.gradient(), tensor.dtype(), tensor.rows(), tensor.cols());
       }
     }
     written.clear();

@@ -243,8 +243,11 @@ public final class Classification implements Task {
         n ->
             found.data().examples().stream().anyMatch(e -> e.labels() != null)
                 ? many(n, "label is", "labels are")
-                    + " missing; several labels a row are learned with "
-                    + Term.TASK.of(MultiLabelClassification.TYPE.name())
+                    + " missing; "
+                    + (found.isTraining()
+                        ? "several labels a row are learned with "
+                            + Term.TASK.of(MultiLabelClassification.TYPE.name())
+                        : "these rows have several labels, and the model gives one")
                 : found.data().reading().advised(many(n, "label is", "labels are") + " missing"));
     LabelFindings classes = new LabelFindings(found, labels, classCounts, named);
     classes.unknown(

@@ -524,6 +524,16 @@ public final class Embedding implements Task {
     }
 
     @Override
+    public void check(TaskOptions options) {
+      EmbeddingLoss.check(options);
+      keepsApart(options.get(Term.BATCH_SAMPLER));
+      options.integer(Term.MINI_BATCH_SIZE, 1, 0);
+      if (options.get(Term.POOLING) != null) {
+        SentenceModules.poolingNamed(options.get(Term.POOLING));
+      }
+    }
+
+    @Override
     public Task create(LabelMap labels, Dataset train, TaskOptions options) {
       TextGroups.Form form = TextGroups.Form.of(train.examples());
       return of(

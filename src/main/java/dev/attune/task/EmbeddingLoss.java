@@ -99,11 +99,22 @@ record EmbeddingLoss(
               + "; the rows of the training data are "
               + form);
     }
+    return of(options, kind);
+  }
+
+  /** Refuses what no rows could make right. */
+  static void check(TaskOptions options) {
+    String named = options.get(Term.LOSS);
+    // Those of unnamed losses, whichever the rows recommend, are alike.
+    of(options, named == null ? Kind.MULTIPLE_NEGATIVES_RANKING : named(named));
+  }
+
+  private static EmbeddingLoss of(TaskOptions options, Kind kind) {
     refuse(options, Term.LOSS_SCALE, kind.isRanking() || kind == Kind.COSENT, kind);
     refuse(options, Term.MINI_BATCH_SIZE, kind.isRanking() || kind == Kind.COSENT, kind);
     refuse(options, Term.LOSS_MARGIN, kind == Kind.TRIPLET, kind);
     refuse(options, Term.TRIPLET_DISTANCE, kind == Kind.TRIPLET, kind);
-    float scale = (float) options.number(Term.LOSS_SCALE, SCALE);
+    float scale = options.single(Term.LOSS_SCALE, SCALE);
     if (!(scale > 0)) {
       throw new InputException(Term.LOSS_SCALE + " is " + scale + "; it must be above 0");
     }
@@ -116,7 +127,7 @@ record EmbeddingLoss(
     return new EmbeddingLoss(
         kind,
         scale,
-        (float) options.number(Term.LOSS_MARGIN, MARGIN),
+        options.single(Term.LOSS_MARGIN, MARGIN),
         "cosine".equals(distance),
         dims,
         shares(weights(options.get(Term.MATRYOSHKA_WEIGHTS), dims.size()), kind.parts()));

@@ -41,12 +41,6 @@ import java.util.function.BiConsumer;
  * vectors.
  */
 public final class FewShot implements Task, Thresholded {
-  /** Makes such tasks of one label a text. */
-  public static final TaskType TYPE = new FewShotType(false);
-
-  /** Makes those of any number of labels. */
-  public static final TaskType MULTI_LABEL = new FewShotType(true);
-
   /** Where attune.json has the pairs, and the strength of the regression. */
   static final String PAIRS = "sampling_strategy";
 
@@ -150,7 +144,7 @@ public final class FewShot implements Task, Thresholded {
 
   @Override
   public TaskType type() {
-    return hasOneLabel() ? TYPE : MULTI_LABEL;
+    return classes.type();
   }
 
   /** The head stands on the vectors, outside the model. */
@@ -301,7 +295,8 @@ public final class FewShot implements Task, Thresholded {
     if (!(classes instanceof FewShotLabels.Several several)) {
       throw new InputException("one label a text is given without thresholds");
     }
-    FewShotLabels chosen = new FewShotLabels.Several(several.task().withThresholds(all, some));
+    FewShotLabels chosen =
+        new FewShotLabels.Several(several.type(), several.task().withThresholds(all, some));
     return new FewShot(chosen, loss, pairs, c, pooling, modules, head, isOpened);
   }
 
@@ -366,7 +361,8 @@ public final class FewShot implements Task, Thresholded {
           Severity.WARNING,
           "lone_rows",
           many((int) lone, "label has", "labels have")
-              + " one row, which is like no other: its vector learns only from what it is not like");
+              + " one row, which is like no other: its vector learns only from what it is not"
+              + " like");
     }
   }
 }

@@ -11,6 +11,9 @@ import java.util.BitSet;
 
 /** What few-shot learns of rows: one label each, or any number. */
 interface FewShotLabels {
+  /** The type of the few-shot task itself. */
+  TaskType type();
+
   /** What measures and reads the logits of the head. */
   Task task();
 
@@ -43,7 +46,7 @@ interface FewShotLabels {
   }
 
   /** One label a row: one regression on all. */
-  record One(Classification task) implements FewShotLabels {
+  record One(TaskType type, Classification task) implements FewShotLabels {
     @Override
     public float[] likeness(Dataset dataset, Example example) {
       float[] one = new float[labels().size()];
@@ -79,7 +82,7 @@ interface FewShotLabels {
   }
 
   /** Any number a row: a regression for each label, of the rows that have it beside the rest. */
-  record Several(MultiLabelClassification task) implements FewShotLabels {
+  record Several(TaskType type, MultiLabelClassification task) implements FewShotLabels {
     /** The cosine of two rows' sets of labels, each a vector of ones. */
     @Override
     public float[] likeness(Dataset dataset, Example example) {
@@ -127,10 +130,10 @@ interface FewShotLabels {
     }
   }
 
-  /** The labels of a task. */
-  static FewShotLabels of(LabelMap labels, boolean several) {
+  /** The labels of a task of few shots. */
+  static FewShotLabels of(TaskType type, LabelMap labels, boolean several) {
     return several
-        ? new Several(new MultiLabelClassification(labels))
-        : new One(new Classification(labels));
+        ? new Several(type, new MultiLabelClassification(labels))
+        : new One(type, new Classification(labels));
   }
 }

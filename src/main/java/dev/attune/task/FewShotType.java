@@ -15,6 +15,12 @@ import java.util.function.UnaryOperator;
 
 /** Makes few-shot tasks, of one label a text or of any number. */
 final class FewShotType implements TaskType {
+  /** Of one label a text. */
+  static final TaskType ONE_LABEL = new FewShotType(false);
+
+  /** Of any number. */
+  static final TaskType MULTI_LABEL = new FewShotType(true);
+
   /** scikit-learn's. */
   private static final double C = 1;
 
@@ -29,7 +35,7 @@ final class FewShotType implements TaskType {
   private final boolean several;
   private final TaskType base; // reads and measures the same labels
 
-  FewShotType(boolean several) {
+  private FewShotType(boolean several) {
     this.several = several;
     this.base = several ? MultiLabelClassification.TYPE : Classification.TYPE;
   }
@@ -106,11 +112,12 @@ final class FewShotType implements TaskType {
   }
 
   @Override
-  public Task create(LabelMap labels, Dataset train, TaskOptions options) {
-    double c = options.number(Term.HEAD_C, C);
-    if (!(c > 0)) {
-      throw new InputException(Term.HEAD_C + " is " + c + "; it must be above 0");
+  public void check(TaskOptions options) {
+    if (!(options.number(Term.HEAD_C, C) > 0)) {
+      throw new InputException(
+          Term.HEAD_C + " is " + options.number(Term.HEAD_C, C) + "; it must be above 0");
     }
+    FewShot.unit(SentenceModules.plain(), options.get(Term.POOLING));
     LabelLoss loss = LabelLoss.of(options);
     ContrastivePairs pairs = ContrastivePairs.of(options);
     if (several && loss.isRanking() && !pairs.areListed()) {
@@ -122,12 +129,17 @@ final class FewShotType implements TaskType {
               + " or "
               + Term.SAMPLING_STRATEGY.of(ContrastivePairs.Strategy.OVERSAMPLING.option()));
     }
+  }
+
+  @Override
+  public Task create(LabelMap labels, Dataset train, TaskOptions options) {
+    check(options);
     String pooling = options.get(Term.POOLING);
     return new FewShot(
-        FewShotLabels.of(labels, several),
-        loss,
-        pairs,
-        c,
+        FewShotLabels.of(this, labels, several),
+        LabelLoss.of(options),
+        ContrastivePairs.of(options),
+        options.number(Term.HEAD_C, C),
         pooling,
         FewShot.unit(SentenceModules.plain(), pooling),
         null,
@@ -145,7 +157,7 @@ final class FewShotType implements TaskType {
               default -> null;
             };
     return new FewShot(
-        FewShotLabels.of(labels, several),
+        FewShotLabels.of(this, labels, several),
         LabelLoss.of(saved),
         ContrastivePairs.of(saved),
         new SavedSettings(settings).number(FewShot.HEAD_C, C),

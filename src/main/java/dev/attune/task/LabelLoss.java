@@ -81,7 +81,7 @@ final class LabelLoss {
       throw new InputException(
           Term.LOSS_SCALE + " has no meaning for " + Term.LOSS.of(kind.option()));
     }
-    float scale = (float) options.number(Term.LOSS_SCALE, SCALE);
+    float scale = options.single(Term.LOSS_SCALE, SCALE);
     if (!(scale > 0)) {
       throw new InputException(Term.LOSS_SCALE + " is " + scale + "; it must be above 0");
     }

@@ -334,6 +334,21 @@ public final class MaskedLm implements Task {
     }
 
     @Override
+    public void check(TaskOptions options) {
+      Asked given = asked(options, new SavedSettings(MissingNode.getInstance()));
+      boolean hasBoth = given.maskShare() != null && given.randomShare() != null;
+      for (Asked each :
+          hasBoth
+              ? List.of(given)
+              : List.of(
+                  // What is not given here may be saved with the model.
+                  new Asked(given.probability(), given.maskShare(), 0.0, false),
+                  new Asked(given.probability(), 0.0, given.randomShare(), false))) {
+        each.shares("");
+      }
+    }
+
+    @Override
     public Task create(LabelMap labels, Dataset train, TaskOptions options) {
       String seed = options.get(Term.SEED);
       Asked asked = asked(options, new SavedSettings(MissingNode.getInstance()));

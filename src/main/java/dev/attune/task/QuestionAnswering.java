@@ -511,6 +511,11 @@ public final class QuestionAnswering implements Task {
     }
 
     @Override
+    public void check(TaskOptions options) {
+      Settings.defaults(false).with(options, false);
+    }
+
+    @Override
     public Task create(LabelMap labels, Dataset train, TaskOptions options) {
       boolean noAnswer =
           train.examples().stream().anyMatch(e -> e.answers() != null && e.answers().isEmpty());

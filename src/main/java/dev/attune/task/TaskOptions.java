@@ -41,6 +41,22 @@ public interface TaskOptions {
         option + " is '" + value + "'; an integer of at least " + smallest + " is needed");
   }
 
+  /** A number of 32 bits that is finite. */
+  default float single(Term option, float otherwise) {
+    double number = number(option, otherwise);
+    if (Double.isFinite((float) number)) {
+      return (float) number;
+    }
+    throw new InputException(
+        option
+            + " is "
+            + get(option)
+            + "; it must be from "
+            + -Float.MAX_VALUE
+            + " to "
+            + Float.MAX_VALUE);
+  }
+
   /** A finite number. */
   default double number(Term option, double otherwise) {
     String value = get(option);

@@ -19,7 +19,7 @@ public interface TaskType {
     return List.of();
   }
 
-  /** PEFT's {@code task_type} of its adapters: {@code SEQ_CLS}; null: it knows none. */
+  /** PEFT's {@code task_type} of its adapters: {@code SEQ_CLS}; null: it has no name for them. */
   String peftType();
 
   /** What the Hugging Face Hub, and Transformers' pipelines, call what such a model does. */

@@ -1,5 +1,6 @@
 package dev.attune.task;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
@@ -23,8 +24,8 @@ public final class Tasks {
           CausalLm.TYPE,
           MaskedLm.TYPE,
           Embedding.TYPE,
-          FewShot.TYPE,
-          FewShot.MULTI_LABEL);
+          FewShotType.ONE_LABEL,
+          FewShotType.MULTI_LABEL);
 
   /** Of a head that nothing else is known of. */
   private static final int DEFAULT_OUTPUTS = 2;
@@ -150,6 +151,15 @@ public final class Tasks {
       names = IntStream.range(0, outputs(folder)).mapToObj(id -> "LABEL_" + id).toList();
     }
     int saved = folder.savedOutputs().orElse(names.size());
+    JsonNode stated = folder.config().path("num_labels");
+    if (!folder.isAdapter() && stated.isInt() && stated.intValue() != saved) {
+      throw new InputException(
+          folder.path()
+              + ": config.json says 'num_labels' "
+              + stated
+              + ", the saved head has "
+              + Count.many(saved, "output"));
+    }
     if (saved != names.size()) {
       throw new InputException(
           String.format(

@@ -56,6 +56,14 @@ public abstract class ZeroShot implements Task {
    * @throws InputException if labels are asked for by themselves, or there is but one
    */
   static void checkCompared(ZeroShotLabels asked) {
+    if (asked.multiLabel() && asked.labels().size() == 1) {
+      throw new InputException(
+          Term.LABELS
+              + " has one label, \""
+              + asked.labels().name(0)
+              + "\", and only a classifier of entailment (NLI) says whether it holds by itself; give"
+              + " at least two");
+    }
     if (asked.multiLabel()) {
       throw noneByItself();
     }

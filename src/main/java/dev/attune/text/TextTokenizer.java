@@ -98,7 +98,7 @@ public final class TextTokenizer implements AutoCloseable {
     this.model = model;
     this.trailingPad = trailingPad;
     this.modelConfig = JsonFile.read(model.resolve("config.json"));
-    this.config = JsonFile.read(folder.resolve("tokenizer_config.json"));
+    this.config = TokenizerConfig.read(folder);
     String merged = AddedTokens.merged(json, config, folder);
     this.source = added.isEmpty() ? merged : AddedTokens.extended(merged, added);
     this.json = TokenizerClass.applied(source, config, modelConfig);

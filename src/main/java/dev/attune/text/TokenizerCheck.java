@@ -1,6 +1,5 @@
 package dev.attune.text;
 
-import com.fasterxml.jackson.core.JsonParseException;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
@@ -12,6 +11,8 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 
 /**
  * What Hugging Face's library takes for granted in a tokenizer.json. It does not refuse such a file
@@ -19,6 +20,12 @@ import java.util.List;
  */
 final class TokenizerCheck {
   private static final ObjectMapper JSON = new ObjectMapper();
+  private static final Set<String> PARTS =
+      Set.of("normalizer", "pre_tokenizer", "post_processor", "decoder");
+
+  /** Below what that library parses, all around it counted. */
+  private static final int DEEPEST = 64;
+
   private static final String TEMPLATE = "TemplateProcessing";
 
   private final Path file;
@@ -42,19 +49,46 @@ final class TokenizerCheck {
       while (parser.nextToken() == JsonToken.FIELD_NAME) {
         String part = parser.currentName();
         parser.nextToken();
-        if (part.equals("post_processor")) {
-          check.postProcessor(JSON.readTree(parser));
+        if (PARTS.contains(part)) {
+          JsonNode tree = JSON.readTree(parser);
+          check.parsed(part, tree, 0);
+          if (part.equals("post_processor")) {
+            check.postProcessor(tree);
+          }
         } else {
           parser.skipChildren();
         }
       }
-    } catch (JsonParseException e) {
-      return; // the native parser reports what is wrong, and where
     } catch (JsonProcessingException e) {
-      throw check.refusal(JsonProblem.of(e)); // larger than this one reads, unlike that one
+      throw check.refusal(JsonProblem.of(e));
     } catch (IOException e) {
       throw new IllegalStateException("a text in memory cannot be read", e);
     }
+  }
+
+  /** What JSON may hold and that library cannot parse: inside a part it does not say so. */
+  private void parsed(String part, JsonNode node, int depth) {
+    if (depth > DEEPEST) {
+      throw refusal("its " + part + " nests more than " + DEEPEST + " deep");
+    }
+    if (node.isNumber() && !Double.isFinite(node.doubleValue())) {
+      throw refusal("its " + part + " has a number that is out of range");
+    }
+    if (node.isTextual() && !isText(node.textValue())) {
+      throw refusal("its " + part + " has half of a character");
+    }
+    for (Map.Entry<String, JsonNode> field : node.properties()) {
+      if (!isText(field.getKey())) {
+        throw refusal("its " + part + " has half of a character");
+      }
+    }
+    for (JsonNode child : node) {
+      parsed(part, child, depth + 1);
+    }
+  }
+
+  private static boolean isText(String value) {
+    return value.codePoints().noneMatch(c -> c >= 0xD800 && c <= 0xDFFF);
   }
 
   private void postProcessor(JsonNode processor) {

@@ -7,12 +7,15 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.InputException;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * The class of a tokenizer in Transformers, and what it makes of a tokenizer.json. A class of its
@@ -303,6 +306,11 @@ enum TokenizerClass {
   private static final Map<String, String> WHATEVER_IS_NAMED =
       Map.of("mistral", GENERIC, "modernbert", GENERIC, "qwen2", "Qwen2Tokenizer");
 
+  /** Classes that put the tokens around texts that tokenizer_config.json names. */
+  private static final Set<TokenizerClass> FRAMED = Set.of(BERT, BYTE_LEVEL, DEBERTA);
+
+  private static final Pattern UNKNOWN = Pattern.compile("\"unk_token\"\\s*:\\s*\"([^\"\\\\]*)\"");
+
   /** Classes that give a model its token types, where model_input_names does not say. */
   private static final Set<String> WITH_TYPES =
       Set.of("BertTokenizer", "DebertaV2Tokenizer", "ElectraTokenizer");
@@ -337,6 +345,18 @@ enum TokenizerClass {
         }
       }
       return parts;
+    }
+
+    /** The token that stands before a text, or the one behind it; null: nothing says it. */
+    String frame(boolean before) {
+      if (isType(postProcessor, "BertProcessing") || isType(postProcessor, "RobertaProcessing")) {
+        return postProcessor.path(before ? "cls" : "sep").path(0).asText(null);
+      }
+      JsonNode single = postProcessor.path("single");
+      JsonNode end = single.path(before ? 0 : single.size() - 1);
+      return isType(postProcessor, "TemplateProcessing")
+          ? end.path("SpecialToken").path("id").asText(null)
+          : null;
     }
 
     Parts copy() {
@@ -376,11 +396,34 @@ enum TokenizerClass {
     }
     try {
       Parts before = Parts.of(tokenizer);
+      if (FRAMED.contains(found)) {
+        checkNamed(config, "cls_token", before.frame(true));
+        checkNamed(config, "sep_token", before.frame(false));
+        Matcher unknown = UNKNOWN.matcher(found == BERT ? tokenizer : "");
+        checkNamed(config, "unk_token", unknown.find() ? unknown.group(1) : null);
+      }
       Parts after = before.copy();
       found.apply(after, config);
       return after.same(before) ? tokenizer : after.in(tokenizer);
     } catch (IOException | ClassCastException e) {
       return tokenizer; // The native parser reports what is wrong, and where.
+    }
+  }
+
+  /** Of two files that contradict each other the class would follow the one, Attune the other. */
+  private static void checkNamed(JsonNode config, String role, String used) {
+    JsonNode named = config.path(role);
+    String spelling = named.isObject() ? named.path("content").asText(null) : named.asText(null);
+    if (used != null && spelling != null && !spelling.equals(used)) {
+      throw new InputException(
+          "tokenizer_config.json: '"
+              + role
+              + "' is \""
+              + spelling
+              + "\", and tokenizer.json has \""
+              + used
+              + "\" in its place: the class of this tokenizer in Transformers follows the first,"
+              + " other programs the second. Make both say what the model was trained with");
     }
   }
 

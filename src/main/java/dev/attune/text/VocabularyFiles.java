@@ -30,7 +30,7 @@ final class VocabularyFiles {
   private VocabularyFiles() {}
 
   static String tokenizerJson(Path folder) {
-    JsonNode config = JsonFile.read(folder.resolve("tokenizer_config.json"));
+    JsonNode config = TokenizerConfig.read(folder);
     String family = family(folder, config);
     Path pieces = folder.resolve("spm.model");
     if (Files.exists(pieces) && DEBERTA.contains(family)) {

@@ -85,7 +85,8 @@ public final class Curves {
     return lastJump;
   }
 
-  long step() {
+  /** The last step that was added; 0: none. */
+  public long step() {
     return step;
   }
 

@@ -41,23 +41,25 @@ public final class HtmlReport {
   public static String curves(RunStore store, StoredRun run) {
     HtmlReport report = new HtmlReport(store, run);
     List<String> charts = report.charts().stream().limit(4).toList();
+    int rowHeight = SvgChart.HEIGHT + 60; // with room for a legend
+    int height = Math.max(1, (charts.size() + 1) / 2) * rowHeight + 20;
+    int width = 2 * SvgChart.WIDTH + 60;
     StringBuilder svg = new StringBuilder();
-    int height = SvgChart.HEIGHT + 40;
-    int rows = Math.max(1, (charts.size() + 1) / 2);
     svg.append(
         String.format(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-10 -10 %d %d\" width=\"%d\">%n<style>%s</style>%n"
-                + "<rect class=\"page\" x=\"-10\" y=\"-10\" width=\"100%%\" height=\"100%%\"/>%n",
-            2 * SvgChart.WIDTH + 60, rows * height + 20, 2 * SvgChart.WIDTH + 60, css()));
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-10 -10 %d %d\" width=\"%d\" height=\"%d\">%n"
+                + "<style>%s</style>%n"
+                + "<rect class=\"page\" x=\"-10\" y=\"-10\" width=\"%d\" height=\"%d\"/>%n",
+            width, height, width, height, css(), width, height));
     for (int i = 0; i < charts.size(); i++) {
-      String place =
-          String.format(
-              "<svg x=\"%d\" y=\"%d\" ", (i % 2) * (SvgChart.WIDTH + 40), (i / 2) * height);
+      int x = (i % 2) * (SvgChart.WIDTH + 40);
+      int y = (i / 2) * rowHeight;
       svg.append(
           charts
               .get(i)
-              .replaceFirst("<svg ", place)
-              .replaceFirst("width=\"100%\"", "width=\"" + SvgChart.WIDTH + "\""));
+              .replaceFirst(
+                  "<svg (.*viewBox=\"0 0 (\\d+) (\\d+)\") width=\"100%\"",
+                  "<svg x=\"" + x + "\" y=\"" + y + "\" $1 width=\"$2\" height=\"$3\""));
     }
     return svg.append("</svg>\n").toString();
   }

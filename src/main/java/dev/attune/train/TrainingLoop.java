@@ -6,6 +6,7 @@ import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Order;
+import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.core.Term;
@@ -90,31 +91,9 @@ public final class TrainingLoop implements AutoCloseable {
     this.config = config;
     this.guard = new NumericalGuard(parameters, config.guards());
     Evaluations evaluations = config.evaluations();
-    if (evaluator == null && evaluations.keepsBest()) {
-      throw new InputException(
-          (evaluations.patience() > 0
-                  ? Term.EARLY_STOPPING_PATIENCE.toString()
-                  : "keeping the best weights ("
-                      + Term.METRIC_FOR_BEST_MODEL
-                      + ", "
-                      + Term.LOAD_BEST_MODEL_AT_END
-                      + ")")
-              + " needs "
-              + Term.VALIDATION_FILE
-              + " or "
-              + Term.VALIDATION_SPLIT);
-    }
-    boolean followsEvaluations = config.rates().kind().followsEvaluations();
-    if (evaluator != null && (evaluations.keepsBest() || followsEvaluations)) {
+    if (evaluations.keepsBest() || config.rates().kind().followsEvaluations()) {
+      Check.argument(evaluator != null, "there is nothing to evaluate on, which decides");
       checkMetric(evaluator.names(), evaluations.bestMetric());
-    }
-    if (evaluator == null && followsEvaluations) {
-      throw new InputException(
-          Term.LR_SCHEDULER.of(config.rates().kind().option())
-              + " follows evaluations, and needs "
-              + Term.VALIDATION_FILE
-              + " or "
-              + Term.VALIDATION_SPLIT);
     }
     tape.useNumericsCheck(config.guards().checksNumerics());
     int sequences = BatchStream.sequenceCapacity(data, config.batchSize());

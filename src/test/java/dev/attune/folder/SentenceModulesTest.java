@@ -118,6 +118,22 @@ class SentenceModulesTest {
       value = {
         "modules.json | [{\"path\": \"2_Dense\", \"type\": \"sentence_transformers.models.Dense\"}] |"
             + " models.Dense",
+        "modules.json | [{\"path\": \"pool\", \"type\": \"a.Pooling\"}, {\"path\": \"\", \"type\":"
+            + " \"a.Transformer\"}] | modules.json runs Pooling, Transformer; supported are",
+        "modules.json | [{\"path\": \"\", \"type\": \"a.Transformer\"}, {\"path\": \"unit\", \"type\":"
+            + " \"a.Normalize\"}, {\"path\": \"pool\", \"type\": \"a.Pooling\"}] | runs Transformer, Normalize,",
+        "modules.json | [{\"path\": \"\", \"type\": \"a.Transformer\"}, {\"path\": \"pool\", \"type\":"
+            + " \"a.Pooling\"}, {\"path\": \"pool\", \"type\": \"a.Pooling\"}] | once each in this order",
+        "modules.json | [{\"path\": \"0_BERT\", \"type\": \"a.Transformer\"}, {\"path\": \"pool\", \"type\":"
+            + " \"a.Pooling\"}] | has the model in '0_BERT'",
+        "pool/config.json | {\"pooling_mode_mean_tokens\": \"yes\"} | 'pooling_mode_mean_tokens' is",
+        "config_sentence_transformers.json | {\"prompts\": {\"query\": 3}} | 'query' is 3",
+        "config_sentence_transformers.json | {\"prompts\": [\"a\"]} | 'prompts' is",
+        "config_sentence_transformers.json | {\"default_prompt_name\": 1} | 'default_prompt_name' is 1",
+        "sentence_bert_config.json | {\"max_seq_length\": \"128\"} | 'max_seq_length' is",
+        "sentence_bert_config.json | {\"max_seq_length\": 0} | 'max_seq_length' is 0",
+        "sentence_bert_config.json | {\"do_lower_case\": \"yes\"} | 'do_lower_case' is",
+        "sentence_bert_config.json | {\"stem\": true} | 'stem' is true",
         "pool/config.json | {\"pooling_mode\": \"max\"} | the pooling max is not supported",
         "pool/config.json | {\"pooling_mode\": [\"mean\", \"cls\"]} | more than one pooling",
         "pool/config.json | {\"pooling_mode_mean_sqrt_len_tokens\": true} | mean_sqrt_len_tokens",
@@ -136,6 +152,15 @@ class SentenceModulesTest {
     write(file, json);
     InputException e = assertThrows(InputException.class, () -> SentenceModules.read(folder));
     assertTrue(e.getMessage().contains(part), e.getMessage());
+  }
+
+  @Test
+  void aPromptOfNullIsNone() throws IOException {
+    writeNewest();
+    write(
+        "config_sentence_transformers.json",
+        "{\"default_prompt_name\": \"query\", \"prompts\": {\"query\": null}}");
+    assertEquals("", SentenceModules.read(folder).prompt(null));
   }
 
   /** A model that replaces one of embeddings takes its files away, those in folders too. */

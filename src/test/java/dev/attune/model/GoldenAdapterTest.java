@@ -27,11 +27,11 @@ import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Host;
 import dev.attune.testkit.LanguageModels;
 import dev.attune.testkit.Steps;
-import dev.attune.testkit.TestTasks;
 import java.io.IOException;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -67,6 +67,8 @@ class GoldenAdapterTest {
             "gpt_neox_olora",
             "bert_bias",
             "bert_all",
+            "bert_masked",
+            "bert_masked_tokens",
             "roberta_all",
             "llama",
             "qwen3",
@@ -92,7 +94,7 @@ class GoldenAdapterTest {
     Goldens.Tensors golden = new Goldens.Tensors(adapter.resolve("golden.safetensors"));
     Goldens.Tensors sequences = new Goldens.Tensors(base.resolve("golden.safetensors"));
     JsonNode summary = Goldens.json(adapter.resolve("golden.json"));
-    Task task = family.contains("bert") ? TestTasks.CLASSIFICATION : TestTasks.CAUSAL_LM;
+    Task task = GoldenBatch.task(base);
     Backend backend = target.backend();
     AdapterConfig config = AdapterConfig.read(adapter);
     LoraConfig lora = config.lora();
@@ -119,14 +121,17 @@ class GoldenAdapterTest {
       int checked = 0;
       for (Segment segment : parameters.segments()) {
         String gradient = "grad.base_model.model." + segment.name();
-        if (golden.has(gradient)) {
+        if (segment.trainedRows() != null) {
+          checkRows(golden, lora, model, segment, targets);
+          checked++;
+        } else if (golden.has(gradient)) {
           checkGradient(golden.floats(gradient), parameters, segment, targets);
           checked++;
         } else {
           // Training from biases of B is compared in ContinuedAdapterTest.
           boolean isBias = segment.name().endsWith(LoraConfig.UP_BIAS);
           assertTrue(isBias || !LoraConfig.isAdapter(segment.name()), gradient);
-          assertTrue(segment.frozen() || mayLackGradient(lora, segment), gradient);
+          assertTrue(segment.frozen() || mayLackGradient(segment), gradient);
         }
       }
       assertTrue(checked >= 2, "only " + checked + " gradients compared");
@@ -136,16 +141,32 @@ class GoldenAdapterTest {
     if (lora.beside().lowRankBiases()) {
       return; // nothing that a merged model has a place for
     }
-    // Rows, and a table that was resized, are read, not trained and written.
-    boolean isOnlyRead = !lora.beside().tokens().isEmpty() || name.endsWith("_resized");
+    // A table that was resized is read, not trained and written.
+    boolean isOnlyRead = name.endsWith("_resized");
     checkMerged(base, isOnlyRead ? adapter : written, task, backend, golden, sequences);
   }
 
-  /** Large tables, and what is held as trained for the sake of a few rows or neighbours. */
-  private static boolean mayLackGradient(LoraConfig lora, Segment segment) {
-    return segment.count() > 1024
-        || !lora.beside().tokens().isEmpty()
-        || segment.name().endsWith(".bias");
+  /** Large tables, and what is held as trained for the sake of neighbours. */
+  private static boolean mayLackGradient(Segment segment) {
+    return segment.count() > 1024 || segment.name().endsWith(".bias");
+  }
+
+  /** Of rows that are trained; the others of their table have none. */
+  private static void checkRows(
+      Goldens.Tensors golden, LoraConfig lora, Model model, Segment table, int targets) {
+    String module = table.name().replace(".weight", "");
+    List<Integer> ids = lora.beside().tokensOf(module, module.equals(model.wordEmbedding()));
+    float[] expected =
+        golden.floats("grad.base_model.model." + module + ".token_adapter.trainable_tokens_delta");
+    int cols = (int) table.shape()[1];
+    assertEquals(expected.length, ids.size() * cols);
+    float[] actual =
+        Host.floats(model.parameters().gradients(), table.first(), (int) table.count());
+    for (int i = 0; i < actual.length; i++) {
+      int at = ids.indexOf(i / cols);
+      float wanted = at < 0 ? 0 : expected[at * cols + i % cols];
+      assertEquals(wanted, actual[i] / targets, GRADIENT_TOLERANCE, table.name() + "[" + i + "]");
+    }
   }
 
   /** The adapter as we wrote it, merged into its base. */
@@ -186,9 +207,7 @@ class GoldenAdapterTest {
 
   private static void checkLogits(Goldens.Tensors golden, Tape tape, Model model, Tensor output) {
     Tensor logits =
-        model.head() == HeadKind.LANGUAGE_MODEL
-            ? LanguageModels.logits(tape, model, output)
-            : output;
+        model.head().hasVocabulary() ? LanguageModels.logits(tape, model, output) : output;
     FloatBuffer values = Host.floats(tape.backend(), logits.address(), logits.sizeBytes());
     int at = 0;
     for (int s = 0; s < GoldenBatch.SEQUENCES && golden.has("logits." + s); s++) {
@@ -205,8 +224,7 @@ class GoldenAdapterTest {
     // Rows of tokens may be padded; those of sequences are not.
     int rows = Math.toIntExact(at / logits.cols());
     assertEquals(
-        model.head() == HeadKind.LANGUAGE_MODEL ? tape.backend().paddedRows(rows) : rows,
-        logits.rows());
+        model.head().hasVocabulary() ? tape.backend().paddedRows(rows) : rows, logits.rows());
   }
 
   private static void checkGradient(

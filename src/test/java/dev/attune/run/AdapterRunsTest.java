@@ -11,14 +11,17 @@ import dev.attune.testkit.TinyModel;
 import dev.attune.weights.Safetensors;
 import dev.attune.weights.WeightSource;
 import java.io.IOException;
+import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Training adapters with what PEFT's LoraConfig knows: what is written, read and resumed. */
@@ -121,6 +124,58 @@ class AdapterRunsTest {
     assertTrue(tensors.contains(words + "lora_embedding_A"), tensors::toString);
     assertTrue(tensors.contains(words + "lora_embedding_B"), tensors::toString);
     assertTrue(tensors.contains("bert.encoder.layer.1.output.LayerNorm.bias"), tensors::toString);
+  }
+
+  @Test
+  void rowsOfTokensAreTrainedAlone() throws IOException {
+    Path output = trained("LORA_TARGETS query; LORA_TRAINABLE_TOKEN_INDICES 9,6-7");
+    assertEquals("[9,6,7]", config(output).get("trainable_token_indices").toString());
+    String words = "bert.embeddings.word_embeddings.weight";
+    Path whole = scratch.resolve("whole");
+    MergeRun.run(
+        RunConfig.builder(RunOption.MERGE)
+            .set(RunOption.MODEL, output.toString())
+            .set(RunOption.OUTPUT_DIR, whole.toString())
+            .build());
+    Set<Integer> changed = new TreeSet<>();
+    try (WeightSource before = Safetensors.open(model.resolve("model.safetensors"));
+        WeightSource after = Safetensors.open(whole.resolve("model.safetensors"))) {
+      int width = (int) before.info(words).shape()[1];
+      FloatBuffer old = FloatBuffer.allocate((int) before.info(words).shape()[0] * width);
+      FloatBuffer now = FloatBuffer.allocate(old.capacity());
+      before.read(words, old);
+      after.read(words, now);
+      for (int i = 0; i < old.capacity(); i++) {
+        if (old.get(i) != now.get(i)) {
+          changed.add(i / width);
+        }
+      }
+    }
+    assertEquals(Set.of(6, 7, 9), changed);
+    Path further = scratch.resolve("further");
+    new RecordedRun(output, train, further).with(RunOption.MAX_STEPS, "2").run();
+    assertEquals("[9,6,7]", config(further).get("trainable_token_indices").toString());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        "LORA_TRAINABLE_TOKEN_INDICES 5,999; --lora-trainable-token-indices has 999; the vocabulary",
+        "LORA_TRAINABLE_TOKEN_INDICES 5, LORA_MODULES_TO_SAVE word_embeddings;"
+            + " --lora-trainable-token-indices names rows of bert.embeddings.word_embeddings, which is"
+            + " trained whole too",
+        "LORA_TRAINABLE_TOKEN_INDICES 5, LORA_TARGETS word_embeddings;"
+            + " --lora-trainable-token-indices names rows of bert.embeddings.word_embeddings, which"
+            + " gets an adapter too",
+        "USE_DORA true, LORA_TARGETS word_embeddings; --use-dora on bert.embeddings.word_embeddings"
+            + " is not supported: weight-decomposed adapters are of the products of layers alone."
+            + " Train it whole, which --lora-modules-to-save bert.embeddings.word_embeddings does, or leave"
+            + " it out of --lora-targets"
+      })
+  void whatTablesCannotHaveIsRefused(String options, String message) {
+    String said = with(run(scratch.resolve("no")), options.replace(", ", "; ")).refusal();
+    assertTrue(said.startsWith(message), said);
   }
 
   @ParameterizedTest

@@ -274,7 +274,6 @@ class MaskedRunsTest {
             .with(RunOption.MASK_REPLACE_PROB, "0.8")
             .with(RunOption.RANDOM_REPLACE_PROB, "0.3"),
         "--mask-replace-prob and --random-replace-prob are 0.8 and 0.3");
-    refused(run(out).with(RunOption.LORA_R, "4"), "there are no adapters for masked-lm");
     refused(
         new RecordedRun(model, train, out).with(RunOption.MLM_PROBABILITY, "0.2"),
         "--mlm-probability has no meaning for --task classification");

@@ -73,6 +73,66 @@ class RefusalsTest {
     assertFalse(Files.exists(scratch.resolve("out")));
   }
 
+  /** Options that are nothing together: before the data are read, of which there are none. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        "LR_SCHEDULER=greedy; --lr-scheduler greedy follows evaluations, and needs --validation-file"
+            + " or --validation-split",
+        "LR_SCHEDULER=reduce_lr_on_plateau; --lr-scheduler reduce_lr_on_plateau follows evaluations",
+        "EARLY_STOPPING_PATIENCE=2; --early-stopping-patience needs --validation-file or --valid",
+        "LOAD_BEST_MODEL_AT_END=true; keeping the best weights (--metric-for-best-model,"
+            + " --load-best-model-at-end) needs --validation-file or --validation-split",
+        "METRIC_FOR_BEST_MODEL=accuracy; keeping the best weights (--metric-for-best-model,",
+        "EVAL_STEPS=2; --eval-steps needs data to evaluate on: --validation-file or",
+        "EVAL_STRATEGY=epoch; --eval-strategy needs data to evaluate on: --validation-file or",
+        "MAX_EVAL_SAMPLES=2; --max-eval-samples needs data to evaluate on: --validation-file or",
+        "TASK=multi-label-classification TUNE_THRESHOLDS=true; --tune-thresholds needs"
+            + " --validation-file or --validation-split",
+        "TASK=question-answering TUNE_THRESHOLDS=true; --tune-thresholds needs --validation-file",
+        "TASK=causal-lm EVALUATE_WITH=generate; --evaluate-with generate needs --validation-file",
+        "VALIDATION_SPLIT=0.1 VALIDATION_FILE=x.csv; --validation-split and --validation-file are"
+            + " both given; leave one of them out",
+        "TEST_SPLIT=0.1 TEST_FILE=x.csv; --test-split and --test-file are both given",
+        "VALIDATION_SPLIT=0.5 TEST_SPLIT=0.5; --validation-split and --test-split leave nothing to",
+        "TASK=embedding LOSS=cosine; --loss is 'cosine'; allowed are multiple-negatives-ranking,",
+        "TASK=embedding LOSS=triplet LOSS_SCALE=3; --loss-scale has no meaning for --loss triplet",
+        "TASK=embedding LOSS_MARGIN=3; --loss-margin has no meaning for --loss multiple-negatives",
+        "TASK=embedding LOSS_SCALE=1e308; --loss-scale is 1e308; it must be from -3.4028235E38 to",
+        "TASK=embedding LOSS=triplet LOSS_MARGIN=-1e308; --loss-margin is -1e308; it must be from",
+        "TASK=embedding MATRYOSHKA_DIMS=8,8; --matryoshka-dims is '8,8'; a list of different",
+        "TASK=embedding MATRYOSHKA_WEIGHTS=1,2; --matryoshka-weights is '1,2'; as many numbers",
+        "TASK=embedding BATCH_SAMPLER=any; --batch-sampler is 'any'; allowed are batch and",
+        "TASK=embedding POOLING=max; --pooling is 'max'; allowed are mean, cls, lasttoken",
+        "TASK=embedding MINI_BATCH_SIZE=0; --mini-batch-size is '0'; an integer of at least 1",
+        "TASK=few-shot LOSS=triplet; --loss triplet is not one of rows with labels; allowed are",
+        "TASK=few-shot HEAD_C=0; --head-c is 0.0; it must be above 0",
+        "TASK=few-shot NUM_ITERATIONS=3; --num-iterations is how many pairs are listed for each row",
+        "TASK=few-shot SAMPLING_STRATEGY=all; --sampling-strategy is 'all'; allowed are",
+        "TASK=masked-lm MLM_PROBABILITY=0; --mlm-probability is 0.0; it must be above 0",
+        "TASK=masked-lm MASK_REPLACE_PROB=0.9 RANDOM_REPLACE_PROB=0.5; --mask-replace-prob and"
+            + " --random-replace-prob are 0.9 and 0.5; together they may be 1 at most",
+        "TASK=question-answering DOC_STRIDE=-1; --doc-stride is '-1'; an integer of at least 0",
+        "WEIGHT_DECAY=1e308; --weight-decay is 1.0E308; it must be from 0.0 to 10.0",
+        "OPTIMIZER=sgd WEIGHT_DECAY=1e308; --weight-decay is 1.0E308; it must be from 0.0 to 10.0",
+        "ADAM_EPSILON=1e-60; --adam-epsilon is 1.0E-60; it must be from",
+        "LORA_R=2 LORA_LAYERS=7-3; --lora-layers has '7-3'; it takes numbers and ranges: 0,4-7",
+        "LORA_R=2 LORA_TRAINABLE_TOKEN_INDICES=x; --lora-trainable-token-indices has 'x'; it takes",
+        "LORA_TRAINABLE_TOKEN_INDICES=3; --lora-trainable-token-indices needs --lora-r",
+      })
+  void optionsThatAreNothingTogetherAreRefusedAtOnce(String options, String message)
+      throws IOException {
+    RecordedRun run = on(model, scratch.resolve("none.csv"));
+    for (String option : options.split(" ")) {
+      String[] pair = option.split("=", 2);
+      run = run.with(RunOption.valueOf(pair[0]), pair[1]);
+    }
+    String said = run.refusal();
+    assertTrue(said.startsWith(message), said);
+    assertFalse(Files.exists(scratch.resolve("out")));
+  }
+
   @Test
   void aDirectionIsNoParameterOfAPlateau() {
     String said =
@@ -223,6 +283,30 @@ class RefusalsTest {
     String said = worded(() -> TrainingBench.run(bench, note -> {}));
     assertTrue(said.startsWith("--" + option.option() + " "), said);
     assertTrue(said.contains(part), said);
+  }
+
+  @Test
+  void aBenchmarkTakesAsManyLabelsAsAFileHas() throws IOException {
+    Path three =
+        Files.writeString(scratch.resolve("three.csv"), "text,label\ngood,a\nbad,b\nsad,c\n");
+    RunConfig bench =
+        RunConfig.builder(RunOption.BENCH)
+            .set(RunOption.MODEL, model.toString())
+            .set(RunOption.FILE, three.toString())
+            .set(RunOption.BACKEND, "cpu")
+            .set(RunOption.PRECISION, "fp32")
+            .set(RunOption.MAX_STEPS, "1")
+            .set(RunOption.BATCH_SIZE, "3")
+            .build();
+    double loss = TrainingBench.run(bench, note -> {}).training().trainLoss();
+    assertTrue(Math.abs(loss - Math.log(3)) < 0.3, "loss " + loss);
+  }
+
+  @Test
+  void metricsOfTestDataAreNotThoseOfValidation() {
+    TrainRun.Outcome outcome = on(model, train).with(RunOption.TEST_FILE, train.toString()).run();
+    assertTrue(outcome.evaluation().isEmpty(), outcome.evaluation()::toString);
+    assertTrue(outcome.test().containsKey("accuracy"), outcome.test()::toString);
   }
 
   /** The first rows of RoBERTa's position table belong to no token. */

@@ -1,6 +1,7 @@
 package dev.attune.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -243,6 +244,43 @@ class ZeroShotRunsTest {
           JSON.readTree(Files.readString(output)).at("/scores/cat").asDouble(),
           1e-9);
     }
+  }
+
+  @Test
+  void rowsOfSeveralLabelsAreRefusedWithoutAnAdviceToTrain() throws IOException {
+    Path several =
+        Files.writeString(
+            scratch.resolve("several.jsonl"),
+            "{\"text\": \"red\", \"labels\": [\"cat\", \"dog\"]}\n");
+    RunConfig config =
+        config(RunOption.EVALUATE, vectors)
+            .set(RunOption.LABELS, "cat,dog")
+            .set(RunOption.FILE, several.toString())
+            .build();
+    String message =
+        RunOption.worded(
+            assertThrows(InputException.class, () -> EvaluateRun.run(config)).getMessage());
+    assertTrue(
+        message.contains("1 label is missing; these rows have several labels, and the model gives"),
+        message);
+    assertFalse(message.contains("--task"), message);
+  }
+
+  @Test
+  void oneLabelHoldsOrNotByItself() {
+    String text = "the red cat runs";
+    try (ZeroShotClassifier one = ZeroShotClassifier.open(entailment, List.of("cat"));
+        ZeroShotClassifier two = ZeroShotClassifier.open(entailment, List.of("cat", "tree"))) {
+      assertEquals(
+          two.predictEach(List.of(text)).get(0).scores().get("cat"),
+          one.predictEach(List.of(text)).get(0).scores().get("cat"),
+          1e-6);
+      String message =
+          assertThrows(InvalidInputException.class, () -> one.predict(text)).getMessage();
+      assertTrue(message.contains("one label, \"cat\""), message);
+    }
+    assertThrows(
+        InvalidInputException.class, () -> ZeroShotClassifier.open(vectors, List.of("cat")));
   }
 
   @Test

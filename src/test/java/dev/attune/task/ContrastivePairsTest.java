@@ -133,7 +133,9 @@ class ContrastivePairsTest {
           new PairRows(
               tokenizer,
               64,
-              FewShotLabels.of(LabelMap.ofNames(List.of("class 0", "class 1")), false)::pairs,
+              FewShotLabels.of(
+                      FewShotType.ONE_LABEL, LabelMap.ofNames(List.of("class 0", "class 1")), false)
+                  ::pairs,
               new ContrastivePairs(Strategy.UNIQUE, 0));
       String refusal =
           assertThrows(InputException.class, () -> pairs.pack(rows, encoded)).getMessage();

@@ -452,7 +452,7 @@ class TextTokenizerTest {
     assertAll(
         () ->
             assertTrue(e.getMessage().contains("tokenizer.json is not a tokenizer"), e::getMessage),
-        () -> assertTrue(e.getMessage().contains("EOF"), e::getMessage));
+        () -> assertTrue(e.getMessage().contains("it ends too early"), e::getMessage));
   }
 
   @Test
@@ -517,6 +517,54 @@ class TextTokenizerTest {
     String message =
         assertThrows(InputException.class, () -> TextTokenizer.open(folder)).getMessage();
     assertTrue(message.contains("split_special_tokens is true"), message);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      quoteCharacter = '`',
+      value = {
+        "do_lower_case, \"false\"",
+        "strip_accents, 1",
+        "add_prefix_space, \"yes\"",
+        "split_special_tokens, \"true\"",
+        "truncation_side, \"Left\"",
+        "truncation_side, null"
+      })
+  void switchesThatAreNoneAreRefusedByName(String key, String value, @TempDir Path folder)
+      throws IOException {
+    Path own = Path.of("src/test/resources/tokenizers/modernbert");
+    Files.copy(own.resolve("tokenizer.json"), folder.resolve("tokenizer.json"));
+    String json = "{\"" + key + "\": " + value + "}";
+    Files.writeString(folder.resolve("tokenizer_config.json"), json);
+    String message =
+        assertThrows(InputException.class, () -> TextTokenizer.open(folder)).getMessage();
+    assertTrue(message.contains("tokenizer_config.json: '" + key + "' is "), message);
+  }
+
+  /** The classes of Transformers take them from one file, all other programs from the other. */
+  @ParameterizedTest
+  @CsvSource({"cls_token,[UNK]", "sep_token,[MASK]", "unk_token,[PAD]"})
+  void specialTokensOfWhichTwoFilesDisagreeAreRefused(
+      String role, String spelling, @TempDir Path folder) throws IOException {
+    Files.copy(
+        Path.of("src/test/resources/tokenizers/modernbert/tokenizer.json"),
+        folder.resolve("tokenizer.json"));
+    Path config = folder.resolve("tokenizer_config.json");
+    Files.writeString(folder.resolve("config.json"), "{\"model_type\": \"bert\"}");
+    Files.writeString(
+        config, "{\"cls_token\": \"[CLS]\", \"sep_token\": {\"content\": \"[SEP]\"}}");
+    TextTokenizer.open(folder).close();
+    String json = "{\"tokenizer_class\": \"BertTokenizer\", \"%s\": \"%s\"}";
+    Files.writeString(config, json.formatted(role, spelling));
+    if (role.equals("unk_token")) {
+      Path file = folder.resolve("tokenizer.json");
+      String tokenizer =
+          Files.readString(file).replaceFirst("\"unk_token\": *null", "\"unk_token\": \"[UNK]\"");
+      Files.writeString(file, tokenizer);
+    }
+    String message =
+        assertThrows(InputException.class, () -> TextTokenizer.open(folder)).getMessage();
+    assertTrue(message.contains("'" + role + "' is \"" + spelling + "\", and"), message);
   }
 
   /** A decoder's head reads the last token that is no padding. */

@@ -30,12 +30,12 @@ class TokenizerCheckTest {
   private TextTokenizer open(String postProcessor) throws Exception {
     Files.writeString(
         folder.resolve("tokenizer.json"),
-        """
-        {"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
-         "normalizer": null, "pre_tokenizer": {"type": "Whitespace"}, "post_processor": %s,
-         "decoder": null,
-         "model": {"type": "WordLevel", "vocab": {"a": 0, "[SEP]": 1, "[UNK]": 2}, "unk_token": "[UNK]"}}
-        """
+"""
+{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+ "normalizer": null, "pre_tokenizer": {"type": "Whitespace"}, "post_processor": %s,
+ "decoder": null,
+ "model": {"type": "WordLevel", "vocab": {"a": 0, "[SEP]": 1, "[UNK]": 2}, "unk_token": "[UNK]"}}
+"""
             .formatted(postProcessor));
     return TextTokenizer.open(folder);
   }
@@ -68,6 +68,28 @@ class TokenizerCheckTest {
           default -> "{\"type\": \"Sequence\", \"processors\": [%s, %s]}".formatted(sound, sound);
         };
     String message = assertThrows(InputException.class, () -> open(processor)).getMessage();
+    assertTrue(message.contains(reason), message);
+  }
+
+  /** Of these the native parser of a decoder does not say that it cannot read them: it panics. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '^',
+      quoteCharacter = '`',
+      value = {
+        "{\"type\": \"ByteLevel\", \"a\": 1e999} ^ has a number that is out of range",
+        "{\"type\": \"ByteLevel\", \"a\": \"\\ud800\"} ^ has half of a character",
+        "{\"type\": \"ByteLevel\" \"a\": true} ^ is not a tokenizer that",
+      })
+  void aDecoderThatCannotBeParsedIsRefused(String decoder, String reason) throws Exception {
+    Files.writeString(
+        folder.resolve("tokenizer.json"),
+        "{\"version\": \"1.0\", \"decoder\": "
+            + decoder
+            + ", \"model\": {\"type\": \"WordLevel\", \"vocab\": {\"a\": 0}, \"unk_token\":"
+            + " \"a\"}}");
+    String message =
+        assertThrows(InputException.class, () -> TextTokenizer.open(folder)).getMessage();
     assertTrue(message.contains(reason), message);
   }
 

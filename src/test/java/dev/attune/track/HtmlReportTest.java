@@ -22,6 +22,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.w3c.dom.Document;
+import org.w3c.dom.Element;
 
 /** The page of a run: all is in it, and nothing of data is anything but text. */
 class HtmlReportTest {
@@ -109,6 +110,9 @@ class HtmlReportTest {
             .newDocumentBuilder()
             .parse(new ByteArrayInputStream(svg.getBytes(StandardCharsets.UTF_8)));
     assertEquals("svg", document.getDocumentElement().getNodeName());
+    Element chart = (Element) document.getElementsByTagName("svg").item(1);
+    assertEquals("520", chart.getAttribute("width"), "each has a place of its own");
+    assertEquals("276", chart.getAttribute("height"));
     assertEquals(2, document.getElementsByTagName("path").getLength(), "two curves of loss");
     Files.writeString(folder.resolve("curves.svg"), svg);
     assertTrue(Files.size(folder.resolve("curves.svg")) < 60_000, "900 steps are thinned out");

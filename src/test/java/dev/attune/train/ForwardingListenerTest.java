@@ -12,9 +12,13 @@ import org.junit.jupiter.api.Test;
 /** A listener that stands before another keeps nothing to itself: many methods have a default. */
 class ForwardingListenerTest {
   private static Object anything(Class<?> type) {
-    return type == long.class
-        ? (Object) 1L
-        : type == double.class ? 1.0 : type == boolean.class ? true : null;
+    if (type == long.class) {
+      return 1L;
+    }
+    if (type == double.class) {
+      return 1.0;
+    }
+    return type == boolean.class ? true : null;
   }
 
   @Test

@@ -67,7 +67,9 @@ public final class Albert {
                     .dropout(dropout)
                     .projected())
             .attention(
-                Attention.bidirectional(heads, FamilyConfig.headSize(width, heads))
+                Attention.bidirectional(
+                        heads,
+                        FamilyConfig.headSize("hidden_size", width, "num_attention_heads", heads))
                     .biases(true, true)
                     .dropouts(config.dropout("attention_probs_dropout_prob", 0f), dropout))
             .feedForward(
@@ -98,9 +100,9 @@ public final class Albert {
 
   /** Each layer runs the blocks of its group, one after the other. */
   private static List<Layer> layers(FamilyConfig config) {
-    int count = config.positive("num_hidden_layers", 12);
+    int count = config.layers("num_hidden_layers", 12);
     int groups = config.positive("num_hidden_groups", 1);
-    int inner = config.positive("inner_group_num", 1);
+    int inner = config.integer("inner_group_num", 1, 1, FamilyConfig.MOST_LAYERS / count);
     if (groups > count) {
       throw new InputException(
           "config.json: 'num_hidden_groups' is " + groups + ", of " + count + " layers");

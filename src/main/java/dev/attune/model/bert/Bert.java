@@ -93,7 +93,8 @@ public final class Bert {
         .embeddings(
             embeddings.types(config.positive("type_vocab_size", 2)).normalized().dropout(dropout))
         .attention(
-            Attention.bidirectional(H, FamilyConfig.headSize(width, H))
+            Attention.bidirectional(
+                    H, FamilyConfig.headSize("hidden_size", width, "num_attention_heads", H))
                 .biases(true, true)
                 .dropouts(config.dropout("attention_probs_dropout_prob", 0.1f), dropout))
         .feedForward(
@@ -104,7 +105,7 @@ public final class Bert {
                 .dropout(dropout))
         .norms(Norms.layerNorm(Place.AFTER, config.number("layer_norm_eps", 1e-12f)))
         .layers(
-            IntStream.range(0, config.positive("num_hidden_layers", 12))
+            IntStream.range(0, config.layers("num_hidden_layers", 12))
                 .mapToObj(Layer::named)
                 .toList())
         .tied(config.flag("tie_word_embeddings", true))
@@ -114,7 +115,9 @@ public final class Bert {
 
   /** The dropout of the heads: that of the body where nothing else is said. */
   public static float classifierDropout(FamilyConfig config) {
-    return config.dropout("classifier_dropout", config.number("hidden_dropout_prob", 0.1f));
+    return config
+        .orNull("classifier_dropout")
+        .dropout("classifier_dropout", config.number("hidden_dropout_prob", 0.1f));
   }
 
   /** The names of a body that is called so, as BERT has them. */

@@ -35,6 +35,12 @@ public final class Deberta {
   private static final String POSITIONS = "max_position_embeddings";
   private static final String MAX_DISTANCE = "max_relative_positions";
 
+  /** To each side, so that twice as many rows are a table as large as any. */
+  private static final int MOST_BUCKETS = 1 << 16;
+
+  /** Of which there is a row each to each side where there are no buckets. */
+  private static final int MOST_DISTANCE = 1 << 23;
+
   private static final Names NAMES =
       Names.of("deberta", "encoder.layer.%s.")
           .with(Module.WORD, "embeddings.word_embeddings")
@@ -73,7 +79,7 @@ public final class Deberta {
     boolean isLegacy = config.flag("legacy", true);
     int width = config.positive("hidden_size", 1536);
     int heads = config.positive("num_attention_heads", 24);
-    int headSize = FamilyConfig.headSize(width, heads);
+    int headSize = FamilyConfig.headSize("hidden_size", width, "num_attention_heads", heads);
     config.only("attention_head_size", headSize);
     config.only("pooler_hidden_size", width);
     int positions = config.positive(POSITIONS, 512);
@@ -93,7 +99,7 @@ public final class Deberta {
                     .dropout(dropout))
             .norms(Norms.layerNorm(Place.AFTER, config.number("layer_norm_eps", 1e-7f)))
             .layers(
-                IntStream.range(0, config.positive("num_hidden_layers", 24))
+                IntStream.range(0, config.layers("num_hidden_layers", 24))
                     .mapToObj(Layer::named)
                     .toList())
             // The head of the original program has no weight but that of the embeddings.
@@ -131,8 +137,8 @@ public final class Deberta {
   /** How scores depend on distances; null: they do not. */
   private static DisentangledPositions relative(FamilyConfig config, int positions, float dropout) {
     List<String> kinds = kinds(config);
-    int buckets = signed(config, "position_buckets");
-    int range = signed(config, MAX_DISTANCE);
+    int buckets = config.integer("position_buckets", -1, Integer.MIN_VALUE, MOST_BUCKETS);
+    int range = config.integer(MAX_DISTANCE, -1, Integer.MIN_VALUE, MOST_DISTANCE);
     int maxDistance = range < 1 ? positions : range;
     boolean isNormalized = isNormalized(config);
     boolean shares = config.flag("share_att_key", false);
@@ -233,17 +239,5 @@ public final class Deberta {
       }
     }
     return words;
-  }
-
-  /** An integer, of which those below 1 mean that there is none; -1 where the file is silent. */
-  private static int signed(FamilyConfig config, String key) {
-    JsonNode value = config.value(key);
-    if (value == null) {
-      return -1;
-    }
-    if (!value.isInt()) {
-      throw new InputException("config.json: '" + key + "' is " + value + "; an integer is needed");
-    }
-    return value.intValue();
   }
 }

@@ -56,7 +56,8 @@ public final class DistilBert {
             .embeddings(
                 Embeddings.ofWidth(width).positions(positions, 0).normalized().dropout(dropout))
             .attention(
-                Attention.bidirectional(heads, FamilyConfig.headSize(width, heads))
+                Attention.bidirectional(
+                        heads, FamilyConfig.headSize("dim", width, "n_heads", heads))
                     .biases(true, true)
                     .dropouts(config.dropout("attention_dropout", 0.1f), 0f))
             .feedForward(
@@ -67,7 +68,7 @@ public final class DistilBert {
                     .dropout(dropout))
             .norms(Norms.layerNorm(Place.AFTER, 1e-12f))
             .layers(
-                IntStream.range(0, config.positive("n_layers", 6)).mapToObj(Layer::named).toList())
+                IntStream.range(0, config.layers("n_layers", 6)).mapToObj(Layer::named).toList())
             .tied(config.flag("tie_word_embeddings", true))
             .initializerRange(config.number("initializer_range", 0.02f))
             .build();

@@ -26,12 +26,14 @@ public final class EuroBert {
 
   /** Reads config.json of a model of type "eurobert". */
   public static Family family(FamilyConfig config) {
+    config.orNull("head_dim", "num_key_value_heads");
     int width = config.positive("hidden_size", 768);
     int heads = config.positive("num_attention_heads", 12);
-    int headSize = config.positive("head_dim", FamilyConfig.headSize(width, heads));
+    int share = FamilyConfig.headSize("hidden_size", width, "num_attention_heads", heads);
+    int headSize = config.positive("head_dim", share);
     boolean bias = config.flag("attention_bias", false);
     boolean mlpBias = config.flag("mlp_bias", false);
-    int positions = config.positive("max_position_embeddings", 8192);
+    int positions = config.reach("max_position_embeddings", 8192);
     Rotary rotary = Rotary.fromConfig(config, headSize, positions, Rotary.Defaults.LLAMA);
     TransformerConfig body =
         TransformerConfig.of(config.positive("vocab_size", 128_256), width, positions)
@@ -47,7 +49,7 @@ public final class EuroBert {
                     .bias(mlpBias))
             .norms(Norms.rms(Place.BEFORE, config.number("rms_norm_eps", 1e-5f)))
             .layers(
-                IntStream.range(0, config.positive("num_hidden_layers", 12))
+                IntStream.range(0, config.layers("num_hidden_layers", 12))
                     .mapToObj(i -> Layer.named(i).rotary(rotary))
                     .toList())
             .tied(config.flag("tie_word_embeddings", false))

@@ -50,6 +50,7 @@ public final class Gpt2 {
             "summary_activation",
             "summary_proj_to_labels",
             "summary_first_dropout");
+    config.orNull("n_inner");
     int width = config.positive("n_embd", 768);
     int heads = config.positive("n_head", 12);
     int positions = config.positive("n_positions", 1024);
@@ -61,7 +62,7 @@ public final class Gpt2 {
                     .positions(positions, 0)
                     .dropout(config.dropout("embd_pdrop", 0.1f)))
             .attention(
-                Attention.causal(heads, FamilyConfig.headSize(width, heads))
+                Attention.causal(heads, FamilyConfig.headSize("n_embd", width, "n_head", heads))
                     .biases(true, true)
                     .dropouts(config.dropout("attn_pdrop", 0.1f), dropout))
             .feedForward(
@@ -72,7 +73,7 @@ public final class Gpt2 {
                     .dropout(dropout))
             .norms(Norms.layerNorm(Place.BEFORE, config.number("layer_norm_epsilon", 1e-5f)))
             .layers(
-                IntStream.range(0, config.positive("n_layer", 12)).mapToObj(Layer::named).toList())
+                IntStream.range(0, config.layers("n_layer", 12)).mapToObj(Layer::named).toList())
             .tied(config.flag("tie_word_embeddings", true))
             .initializerRange(config.number("initializer_range", 0.02f))
             .build();

@@ -42,8 +42,8 @@ public final class GptNeox {
     config.ignore("of the head on tokens, which a decoder does not get", "classifier_dropout");
     int width = config.positive("hidden_size", 6144);
     int heads = config.positive("num_attention_heads", 64);
-    int headSize = FamilyConfig.headSize(width, heads);
-    int positions = config.positive("max_position_embeddings", 2048);
+    int headSize = FamilyConfig.headSize("hidden_size", width, "num_attention_heads", heads);
+    int positions = config.reach("max_position_embeddings", 2048);
     Rotary rotary = Rotary.fromConfig(config, headSize, positions, ROTARY);
     boolean bias = config.flag("attention_bias", true);
     float dropout = config.dropout("hidden_dropout", 0f);
@@ -62,7 +62,7 @@ public final class GptNeox {
                     .dropout(dropout))
             .norms(Norms.layerNorm(Place.BEFORE, config.number("layer_norm_eps", 1e-5f)))
             .layers(
-                IntStream.range(0, config.positive("num_hidden_layers", 44))
+                IntStream.range(0, config.layers("num_hidden_layers", 44))
                     .mapToObj(i -> Layer.named(i).rotary(rotary))
                     .toList())
             .parallel(config.flag("use_parallel_residual", true))

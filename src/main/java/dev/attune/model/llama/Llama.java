@@ -70,7 +70,7 @@ public final class Llama {
 
   /** L. */
   public static int layers(FamilyConfig config) {
-    return config.positive("num_hidden_layers", 32);
+    return config.layers("num_hidden_layers", 32);
   }
 
   /**
@@ -86,7 +86,13 @@ public final class Llama {
       UnaryOperator<Attention> switches,
       boolean mlpBias,
       int[] windows) {
-    config.only("rope_interleaved", false).ignore("says what the class is", "is_llama_config");
+    config
+        .only("rope_interleaved", false)
+        .ignore("says what the class is", "is_llama_config")
+        .orNull("num_key_value_heads", "attention_dropout");
+    if (absent.headSize == 0) {
+      config.orNull("head_dim");
+    }
     int width = config.positive("hidden_size", 4096);
     int heads = config.positive("num_attention_heads", 32);
     int keyValueHeads =
@@ -94,10 +100,10 @@ public final class Llama {
             ? heads
             : absent.keyValueHeads;
     int headSize =
-        config.value("head_dim") == null && absent.headSize == 0
-            ? FamilyConfig.headSize(width, heads)
+        absent.headSize == 0 && config.value("head_dim") == null
+            ? FamilyConfig.headSize("hidden_size", width, "num_attention_heads", heads)
             : config.positive("head_dim", absent.headSize);
-    int positions = config.positive("max_position_embeddings", absent.positions);
+    int positions = config.reach("max_position_embeddings", absent.positions);
     Rotary rotary = Rotary.fromConfig(config, headSize, positions, Rotary.Defaults.LLAMA);
     Attention attention =
         Attention.causal(heads, headSize)

@@ -20,7 +20,7 @@ public final class Mistral {
     int[] windows = new int[Llama.layers(config)];
     // Said to be null there is no window; not said, there is one.
     if (!config.isNull("sliding_window")) {
-      Arrays.fill(windows, config.positive("sliding_window", 4096));
+      Arrays.fill(windows, config.reach("sliding_window", 4096));
     }
     return Llama.family(config, ABSENT, attention -> attention, false, windows);
   }

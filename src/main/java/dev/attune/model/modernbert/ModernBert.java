@@ -67,7 +67,7 @@ public final class ModernBert {
     Norms norms =
         Norms.layerNorm(Place.BEFORE, config.number("norm_eps", 1e-5f))
             .bias(config.flag("norm_bias", false));
-    int positions = config.positive("max_position_embeddings", 8192);
+    int positions = config.reach("max_position_embeddings", 8192);
     TransformerConfig body =
         TransformerConfig.of(config.positive("vocab_size", 50_368), width, positions)
             .embeddings(
@@ -75,7 +75,9 @@ public final class ModernBert {
                     .normalized()
                     .dropout(config.dropout("embedding_dropout", 0f)))
             .attention(
-                Attention.bidirectional(heads, FamilyConfig.headSize(width, heads))
+                Attention.bidirectional(
+                        heads,
+                        FamilyConfig.headSize("hidden_size", width, "num_attention_heads", heads))
                     .biases(attentionBias, attentionBias)
                     .dropouts(attentionDropout, attentionDropout))
             .feedForward(
@@ -84,7 +86,11 @@ public final class ModernBert {
                         config.activation("hidden_activation", "gelu"))
                     .bias(config.flag("mlp_bias", false)))
             .norms(norms)
-            .layers(layers(config, FamilyConfig.headSize(width, heads), positions))
+            .layers(
+                layers(
+                    config,
+                    FamilyConfig.headSize("hidden_size", width, "num_attention_heads", heads),
+                    positions))
             .tied(config.flag("tie_word_embeddings", true))
             .initializerRange(config.number("initializer_range", 0.02f))
             .build();
@@ -110,10 +116,10 @@ public final class ModernBert {
 
   /** Every third layer sees all; the others see half of local_attention to either side. */
   private static List<Layer> layers(FamilyConfig config, int headSize, int positions) {
-    int count = config.positive("num_hidden_layers", 22);
-    int every = config.positive("global_attn_every_n_layers", 3);
+    int count = config.layers("num_hidden_layers", 22);
+    int every = config.reach("global_attn_every_n_layers", 3);
     boolean[] stated = config.slidingLayers(count);
-    int window = config.positive("local_attention", 128) / 2 + 1;
+    int window = config.reach("local_attention", 128) / 2 + 1;
     Rotary far = rotary(config, FULL, "global_rope_theta", 160_000, headSize, positions);
     Rotary near = rotary(config, SLIDING, "local_rope_theta", 10_000, headSize, positions);
     return IntStream.range(0, count)
@@ -136,7 +142,7 @@ public final class ModernBert {
       double defaultTheta,
       int headSize,
       int positions) {
-    JsonNode parameters = config.value("rope_parameters");
+    JsonNode parameters = config.object("rope_parameters");
     if (parameters != null) {
       parameters
           .fieldNames()

@@ -75,7 +75,9 @@ public final class MpNet {
                     .normalized()
                     .dropout(dropout))
             .attention(
-                Attention.bidirectional(heads, FamilyConfig.headSize(width, heads))
+                Attention.bidirectional(
+                        heads,
+                        FamilyConfig.headSize("hidden_size", width, "num_attention_heads", heads))
                     .biases(true, true)
                     .dropouts(config.dropout("attention_probs_dropout_prob", 0.1f), dropout))
             .relative(new RelativePositions(rows, BUCKETS, MAX_DISTANCE))
@@ -87,7 +89,7 @@ public final class MpNet {
                     .dropout(dropout))
             .norms(Norms.layerNorm(Place.AFTER, config.number("layer_norm_eps", 1e-12f)))
             .layers(
-                IntStream.range(0, config.positive("num_hidden_layers", 12))
+                IntStream.range(0, config.layers("num_hidden_layers", 12))
                     .mapToObj(Layer::named)
                     .toList())
             .tied(config.flag("tie_word_embeddings", true))

@@ -63,13 +63,14 @@ public final class NomicBert {
   /** Reads config.json of a model of type "nomic_bert". */
   public static Family family(FamilyConfig config) {
     readOriginalKeys(config);
+    config.orNull("head_dim", "intermediate_size", "classifier_dropout");
     int width = config.positive("hidden_size", 768);
     int heads = config.positive("num_attention_heads", 12);
     int headSize =
         config.value("head_dim") == null
-            ? FamilyConfig.headSize(width, heads)
+            ? FamilyConfig.headSize("hidden_size", width, "num_attention_heads", heads)
             : config.positive("head_dim", 1);
-    int positions = config.positive("max_position_embeddings", 2048);
+    int positions = config.reach("max_position_embeddings", 2048);
     Rotary rotary = Rotary.fromConfig(config, headSize, positions, ROTARY);
     float dropout = config.dropout("hidden_dropout_prob", 0f);
     Activation activation = config.activation("hidden_act", activation(config));
@@ -91,7 +92,7 @@ public final class NomicBert {
                     .dropout(dropout))
             .norms(Norms.layerNorm(Place.AFTER, config.number("layer_norm_eps", 1e-12f)))
             .layers(
-                IntStream.range(0, config.positive("num_hidden_layers", 12))
+                IntStream.range(0, config.layers("num_hidden_layers", 12))
                     .mapToObj(i -> Layer.named(i).rotary(rotary))
                     .toList())
             .tied(config.flag("tie_word_embeddings", true))

@@ -36,8 +36,9 @@ public final class Qwen {
   private static int[] windows(FamilyConfig config) {
     int layers = Llama.layers(config);
     boolean[] sliding = config.slidingLayers(layers);
-    int firstSliding = config.id("max_window_layers", 28);
-    int window = config.positive("sliding_window", 4096);
+    int firstSliding =
+        config.integer("max_window_layers", 28, Integer.MIN_VALUE, Integer.MAX_VALUE);
+    int window = config.orNull("sliding_window").reach("sliding_window", 4096);
     int[] windows = new int[layers];
     if (!config.flag("use_sliding_window", false) || config.isNull("sliding_window")) {
       return windows;

@@ -126,7 +126,7 @@ function number(value) {
   if (Number.isInteger(n)) {
     return n.toLocaleString('en');
   }
-  return Math.abs(n) < 1e-3 ? n.toExponential(2) : n.toPrecision(4);
+  return Math.abs(n) < 1e-3 ? n.toExponential(2) : String(Number(n.toPrecision(4)));
 }
 
 function duration(seconds) {
@@ -220,7 +220,7 @@ class Chart extends Component {
         scales: { x: { time: false } },
         cursor: { sync: { key: this.props.axis } },
         legend: { live: true },
-        axes: [axis, { ...axis, size: 56, values: (u, ticks) => ticks.map((value) => number(value)) }],
+        axes: [{ ...axis, size: 28 }, { ...axis, size: 56, values: (u, ticks) => ticks.map((value) => number(value)) }],
         series: [
           { label: this.props.axis },
           ...this.props.series.map((one) => ({
