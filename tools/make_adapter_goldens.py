@@ -34,6 +34,7 @@ OPTIONS = {
     "llama_tied_together": ("llama_tied", LM, dict(r=2, lora_alpha=4, target_modules=["q_proj"], modules_to_save=["embed_tokens"], ensure_weight_tying=True)),
     "llama_tied_vocabulary": ("llama_tied", LM, dict(r=2, lora_alpha=4, target_modules=["v_proj", "embed_tokens", "lm_head"])),
     "llama_tied_tokens": ("llama_tied", LM, dict(r=2, lora_alpha=4, target_modules=["v_proj"], trainable_token_indices=[5, 2])),
+    "llama_head_tokens": ("llama", LM, dict(r=2, lora_alpha=4, target_modules=["v_proj"], trainable_token_indices={"embed_tokens": [3], "lm_head": [5, 2]})),
     "llama_tied_resized": ("llama_tied", LM, dict(r=2, lora_alpha=4, target_modules=["v_proj"], vocabulary=3)),
     "llama_lora_bias": ("llama", LM, dict(r=2, lora_alpha=4, target_modules=["v_proj", "down_proj"], lora_bias=True)),
     "llama_pissa": ("llama", LM, dict(r=3, lora_alpha=6, target_modules="all-linear", init_lora_weights="pissa", file="bin")),

@@ -146,9 +146,25 @@ attune_status span_cross_entropy(Case& c) {
 
 attune_status adamw_rows(Case& c) {
   const int64_t V = c.pick(1, 20), C = c.pick(1, 40);
+  const bool is_narrow = c.pick(0, 1) == 0;
+  const auto moments = [&]() -> void* {
+    return is_narrow ? static_cast<void*>(c.raw<uint16_t>(V * C)) : static_cast<void*>(c.reals(V * C));
+  };
   static const auto call = linked<decltype(attune_adamw_rows)>("adamw_rows");
-  return call(c.ctx, c.reals(V * C), c.reals(V * C), c.reals(V * C), c.reals(V * C), c.bytes(V, 3), V, C, 0.9f, 0.999f,
-              1e-8f, 0.01f, 1.0f);
+  return call(c.ctx, c.reals(V * C), moments(), moments(), c.reals(V * C), c.bytes(V, 3), V, C, 0.9f, 0.999f, 1e-8f,
+              0.01f, 1.0f, 42, 7, is_narrow ? ATTUNE_BF16 : ATTUNE_F32);
+}
+
+attune_status linear_int8(Case& c) {
+  const int64_t N = c.pick(1, 40), C = c.pick(1, 70), F = c.pick(1, 70);
+  const int64_t padded = (C + 3) / 4 * 4;
+  char* weight = c.raw<char>((F + 15) / 16 * (16 * padded + 128));
+  static const auto pack = linked<decltype(attune_linear_int8_pack)>("linear_int8_pack");
+  const attune_status status = pack(c.ctx, weight, c.reals(F * C), F, C);
+  if (status != ATTUNE_OK) return status;
+  static const auto call = linked<decltype(attune_linear_int8_fwd)>("linear_int8_fwd");
+  return call(c.ctx, c.raw<float>(N * F), c.raw<char>(N * (2 * C + 192)), c.reals(N * C), weight, c.reals(F), N, C, F,
+              static_cast<int32_t>(c.pick(0, 5)));
 }
 
 attune_status quantize(Case& c) {
@@ -203,6 +219,7 @@ constexpr Target kTargets[] = {{"embedding", embedding},
                                {"cross_entropy", cross_entropy},
                                {"span_cross_entropy", span_cross_entropy},
                                {"adamw_rows", adamw_rows},
+                               {"linear_int8", linear_int8},
                                {"quantize", quantize},
                                {"argmax", argmax},
                                {"linear", linear},

@@ -50,9 +50,9 @@ final class ColumnSinks {
   /** Adds a sequence, without its targets. */
   void append(int[] sequence, int[] types) {
     Check.argument(sequence.length > 0, "example %d has no tokens", size);
-    Check.state(
+    Check.input(
         tokens <= Integer.MAX_VALUE - 8 - sequence.length,
-        "more than %d tokens in one dataset; split the file",
+        "more than %d tokens in one dataset; train on fewer rows at a time",
         Integer.MAX_VALUE - 8);
     if (size > 0) {
       dropped.add(lastDropped);

@@ -1,7 +1,6 @@
 package dev.attune.core;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.util.ArrayList;
@@ -85,8 +84,8 @@ public final class BlockChecksums {
     try {
       thread.join();
     } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new UncheckedIOException(new IOException("interrupted", e));
+      Thread.currentThread().interrupt(); // the others end when the caller closes the file
+      throw new InterruptedCallException("interrupted while reading a file");
     }
   }
 }

@@ -174,7 +174,11 @@ public record Dataset(
     return examples instanceof ExampleList list ? list.sizeBytes(index) : 0;
   }
 
-  /** The first {@link #rows}, with all examples that they are. */
+  /**
+   * The first {@link #rows}, with all examples that they are.
+   *
+   * @param count no more than there are
+   */
   public Dataset first(int count) {
     if (!reading.isRunning()) {
       return withExamples(ExampleList.first(examples, count));
@@ -186,7 +190,7 @@ public record Dataset(
         break;
       }
     }
-    return withExamples(ExampleList.first(examples, end));
+    return new Dataset(source, ExampleList.first(examples, end), reading, parts.subList(0, count));
   }
 
   /** The examples with these indices, in their order. */

@@ -4,6 +4,7 @@ import dev.attune.core.BlockChecksums;
 import dev.attune.core.Cache;
 import dev.attune.core.CodeIdentity;
 import dev.attune.core.InputException;
+import dev.attune.core.InterruptedCallException;
 import dev.attune.data.mapped.Store;
 import dev.attune.data.mapped.StoreException;
 import dev.attune.data.mapped.StoreWriter;
@@ -115,6 +116,7 @@ public final class RowCache {
         key.with(size + " bytes");
         key.with(HexFormat.of().formatHex(BlockChecksums.of(channel, size, threads).array()));
       } catch (IOException e) {
+        InterruptedCallException.check("reading " + file); // which closes the channel
         throw new InputException(file + " cannot be read: " + e.getMessage(), e);
       }
     }

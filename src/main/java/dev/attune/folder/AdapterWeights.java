@@ -168,7 +168,8 @@ public final class AdapterWeights {
             + model.savedName(module + ".weight").replaceFirst("\\.weight$", SavedAdapter.TOKENS),
         "F32",
         new long[] {ids.size(), cols},
-        first -> rows.slice((int) first, rows.capacity() - (int) first));
+        first ->
+            ModelWeights.finite(table, rows.slice((int) first, rows.capacity() - (int) first)));
   }
 
   private static Set<String> savedNames(Model model, Set<String> modules) {

@@ -228,7 +228,7 @@ public final class ModelWeights {
   }
 
   /** No file leaves here whose model computes nothing: the last check, of whatever came before. */
-  private static FloatBuffer finite(Segment segment, FloatBuffer values) {
+  static FloatBuffer finite(Segment segment, FloatBuffer values) {
     for (int i = values.position(); i < values.limit(); i++) {
       if (!Float.isFinite(values.get(i))) {
         throw new InputException(

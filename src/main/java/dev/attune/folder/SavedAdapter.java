@@ -237,6 +237,17 @@ final class SavedAdapter {
                 + " of adapter_config.json means its module");
       }
     }
+    for (Segment segment : parameters.segments()) {
+      if (segment.trainedRows() != null && !tokens.containsKey(module(segment.name()))) {
+        throw new InputException(
+            file
+                + ": there is no tensor "
+                + PREFIX
+                + module(segment.name())
+                + TOKENS
+                + ", though trainable_token_indices of adapter_config.json names the module");
+      }
+    }
     if (tokens.isEmpty() != lora.beside().tokens().isEmpty()) {
       throw new InputException(
           file

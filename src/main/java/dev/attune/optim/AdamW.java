@@ -108,7 +108,8 @@ public final class AdamW implements Optimizer {
             bytes,
             true,
             "the moments of AdamW",
-            Term.OPTIMIZER.of(config.moments == DType.F32 ? "adamw-bf16" : "sgd")
+            (config.moments == DType.F32 ? Term.OPTIMIZER.of("adamw-bf16") + ", " : "")
+                + Term.OPTIMIZER.of("sgd")
                 + ", or "
                 + Term.LORA_R
                 + ", which has them of adapters alone,");

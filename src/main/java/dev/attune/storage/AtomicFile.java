@@ -41,6 +41,7 @@ public final class AtomicFile implements AutoCloseable {
   private final BufferedOutputStream out;
   private Writer text; // null: it is no text
   private boolean committed;
+  private boolean closed;
 
   private AtomicFile(Path file, Path partial, FileOps files, FileChannel channel) {
     this.file = file;
@@ -196,9 +197,10 @@ public final class AtomicFile implements AutoCloseable {
   /** Ends the writing; what was not committed goes. */
   @Override
   public void close() throws IOException {
-    if (!channel.isOpen()) {
+    if (closed) { // the channel may be so without us: an interrupt closes it
       return;
     }
+    closed = true;
     try {
       if (!committed) {
         files.delete(partial);

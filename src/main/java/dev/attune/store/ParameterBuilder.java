@@ -252,7 +252,7 @@ public final class ParameterBuilder {
         "module with an adapter",
         String.join(", ", adapted));
     Set<String> all = new LinkedHashSet<>();
-    declared.forEach(p -> p.declaration().parts().forEach(part -> all.add(module(part))));
+    declared.forEach(p -> p.declaration().parts().forEach(part -> all.add(part.module())));
     checkEach(
         Term.LORA_MODULES_TO_SAVE,
         lora.beside().modules(),
@@ -280,48 +280,9 @@ public final class ParameterBuilder {
   /** A weight matrix (rows, cols) that decays. */
   public Parameter matrix(String name, long rows, long cols) {
     List<Part> parts = List.of(new Part(name, rows));
-    List<Integer> trained = trainedRows(name, rows, false);
+    List<Integer> trained = trainedRows().of(name, rows, false);
     DType heldAs = trained == null ? held(parts, frozenAs) : null;
     return declare(parts, cols, Layout.PLAIN, true, false, true, heldAs, trained);
-  }
-
-  /** The rows of a table that are trained, the least first; null: all, or none. */
-  private List<Integer> trainedRows(String tensor, long rows, boolean isWords) {
-    if (lora == null) {
-      return null;
-    }
-    String module = module(new Part(tensor, rows));
-    List<Integer> ids = lora.beside().tokensOf(module, isWords);
-    if (ids == null) {
-      return null;
-    }
-    String where =
-        adapterFolder == null
-            ? Term.LORA_TRAINABLE_TOKEN_INDICES.toString()
-            : adapterFolder + ": trainable_token_indices";
-    if (lora.saves(module) || lora.targetsByName(module)) {
-      throw new InputException(
-          where
-              + " names rows of "
-              + module
-              + ", which "
-              + (lora.saves(module) ? "is trained whole" : "gets an adapter")
-              + " too; leave one of them out");
-    }
-    for (int id : ids) {
-      if (id < 0 || id >= rows) {
-        throw new InputException(
-            where
-                + " has "
-                + id
-                + "; the vocabulary has "
-                + rows
-                + " tokens (0 to "
-                + (rows - 1)
-                + ")");
-      }
-    }
-    return ids.stream().sorted().distinct().toList();
   }
 
   /**
@@ -332,13 +293,15 @@ public final class ParameterBuilder {
   Parameter stacked(List<Part> parts, long cols, Layout layout) {
     Check.argument(
         layout == Layout.PLAIN || parts.size() == 1, "a layout of several tensors: %s", parts);
+    List<Integer> trained = trainedRows().ofProduct(parts, layout);
     boolean isApart = productsFrozenAs == DType.CHANNEL_INT8 && !depth.isOfLayer();
-    DType heldAs = held(parts, frozenAs == null || isApart ? frozenAs : productsFrozenAs);
-    return declare(parts, cols, layout, true, false, true, heldAs);
+    DType frozen = frozenAs == null || isApart ? frozenAs : productsFrozenAs;
+    DType heldAs = trained == null ? held(parts, frozen) : null;
+    return declare(parts, cols, layout, true, false, true, heldAs, trained);
   }
 
-  private static String module(Part tensor) {
-    return tensor.name().substring(0, Math.max(0, tensor.name().lastIndexOf('.')));
+  private TrainedRows trainedRows() {
+    return new TrainedRows(lora, adapterFolder);
   }
 
   /** How tensors are held: as the others, or null where their modules are trained whole. */
@@ -346,7 +309,7 @@ public final class ParameterBuilder {
     if (otherwise == null || lora == null) {
       return otherwise;
     }
-    List<String> names = tensors.stream().map(ParameterBuilder::module).toList();
+    List<String> names = tensors.stream().map(Part::module).toList();
     List<String> saved = names.stream().filter(lora::saves).toList();
     if (adapterFolder == null && !saved.isEmpty() && saved.size() < names.size()) {
       throw new InputException(
@@ -426,7 +389,7 @@ public final class ParameterBuilder {
   }
 
   private boolean isTrainedBias(Part tensor) {
-    return tensor.name().endsWith(".bias") && lora.trainsBias(module(tensor));
+    return tensor.name().endsWith(".bias") && lora.trainsBias(tensor.module());
   }
 
   /** The word embedding (V, C): decays, and is updated by row. At most one. */
@@ -445,7 +408,7 @@ public final class ParameterBuilder {
           !other.declaration().rowSparse(), "two word embeddings: %s and %s", other.name(), name);
     }
     List<Part> parts = List.of(new Part(name, vocabulary));
-    List<Integer> trained = trainedRows(name, vocabulary, true);
+    List<Integer> trained = trainedRows().of(name, vocabulary, true);
     DType heldAs = trained == null ? held(parts, frozenAs) : null;
     boolean isSparse = heldAs == null && trained == null && !isShared;
     return declare(parts, width, Layout.PLAIN, true, isSparse, true, heldAs, trained);

@@ -3,6 +3,7 @@ package dev.attune.store;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
+import dev.attune.kernels.ChannelInt8Layout;
 import dev.attune.kernels.QuantizedLayout;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -123,6 +124,15 @@ final class ParameterLayout {
                   Term.LOAD_IN_4BIT,
                   Term.LOAD_IN_8BIT,
                   QuantizedLayout.BLOCK));
+        }
+        if (d.dtype() == DType.CHANNEL_INT8 && d.cols() > ChannelInt8Layout.MAX_COLUMNS) {
+          throw new InputException(
+              String.format(
+                  "%s has %d columns; %s takes %d at most, whose products have exact sums",
+                  d.parts().get(0).name(),
+                  d.cols(),
+                  Term.PRECISION.of("int8"),
+                  ChannelInt8Layout.MAX_COLUMNS));
         }
         long rows = d.rows();
         quantized.add(new QuantizedWeight(d.dtype(), frozenBytes, rows, d.cols()));

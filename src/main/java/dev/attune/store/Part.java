@@ -5,4 +5,9 @@ package dev.attune.store;
  *
  * @param rows of a matrix; entries of a vector
  */
-public record Part(String name, long rows) {}
+public record Part(String name, long rows) {
+  /** The module that a tensor belongs to: its name without the last part. */
+  String module() {
+    return name.substring(0, Math.max(0, name.lastIndexOf('.')));
+  }
+}

@@ -28,6 +28,9 @@ import java.util.regex.Pattern;
  * <p>Safe for use by several threads.
  */
 public final class ChatTemplate {
+  /** By which a template asks for the date. */
+  static final String DATE_FUNCTION = "strftime_now";
+
   /**
    * A conversation as text.
    *
@@ -160,7 +163,7 @@ public final class ChatTemplate {
     variables.put("documents", null);
     variables.put("add_generation_prompt", addGenerationPrompt);
     try {
-      return choose(tools != null).render(variables, Map.of("strftime_now", this::date));
+      return choose(tools != null).render(variables, Map.of(DATE_FUNCTION, this::date));
     } catch (TemplateException e) {
       throw new InputException(
           "the chat template of " + file + " refuses the conversation: " + e.getMessage(), e);

@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -496,6 +497,9 @@ public final class TextTokenizer implements AutoCloseable {
       } catch (IOException e) {
         throw new InputException(folder.resolve(name) + " cannot be read: " + e.getMessage(), e);
       }
+    }
+    if (content.stream().anyMatch(text -> text.contains(ChatTemplate.DATE_FUNCTION))) {
+      content.add(LocalDate.now().toString()); // a chat template writes it
     }
     return content;
   }

@@ -16,6 +16,8 @@ import dev.attune.data.Dataset;
 import dev.attune.data.LabelMap;
 import dev.attune.data.ReadOptions;
 import dev.attune.data.RowCache;
+import dev.attune.data.mapped.IntSink;
+import dev.attune.data.mapped.Ints;
 import dev.attune.data.mapped.Stores;
 import dev.attune.task.CausalLm;
 import dev.attune.task.Classification;
@@ -211,5 +213,48 @@ class EncodedCacheTest {
     assertEquals(0, tokenStores());
     assertNotNull(cached(task, rows, 24, 3));
     assertEquals(1, tokenStores());
+  }
+
+  /** Columns that count and keep nothing. */
+  private static IntSink counting(String name) {
+    return new IntSink() {
+      private int size;
+
+      @Override
+      public void add(int value) {
+        size++;
+      }
+
+      @Override
+      public void addAll(int[] values, int from, int count) {
+        size += count;
+      }
+
+      @Override
+      public int size() {
+        return size;
+      }
+
+      @Override
+      public Ints done() {
+        return Ints.zeros(size);
+      }
+    };
+  }
+
+  @Test
+  void moreTokensThanADatasetHoldsAreRefusedInWords() {
+    EncodedDataset.Builder builder =
+        EncodedDataset.builder(TargetLayout.NONE, false, EncodedCacheTest::counting);
+    int[] many = new int[1 << 26];
+    InputException e =
+        assertThrows(
+            InputException.class,
+            () -> {
+              for (int i = 0; i < 32; i++) {
+                builder.add(many, null);
+              }
+            });
+    assertTrue(e.getMessage().startsWith("more than 2147483639 tokens"), e.getMessage());
   }
 }

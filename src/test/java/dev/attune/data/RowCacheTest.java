@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
+import dev.attune.core.InterruptedCallException;
 import dev.attune.data.mapped.Stores;
 import dev.attune.testkit.FailingFiles;
 import java.io.IOException;
@@ -252,5 +253,30 @@ class RowCacheTest {
         assertThrows(InputException.class, () -> Split.stratified(parts, 0.1, 1, x -> null));
     assertTrue(e.getMessage().contains("one running text"), e.getMessage());
     assertNotEquals(null, parts.contentKey());
+  }
+
+  @Test
+  void theFirstOfSeveralRunningTextsAreThoseAlone() throws IOException {
+    List<String> paths = new ArrayList<>();
+    for (String name : List.of("a.txt", "b.txt", "c.txt")) {
+      paths.add(file(name, (name + " has a line\n").repeat(40_000)).toString());
+    }
+    Dataset all = cache().read(paths, ReadOptions.of(Columns.automatic()));
+    assertEquals(3, all.rows());
+    Dataset two = all.first(2);
+    assertEquals(2, two.rows());
+    assertEquals(all.parts().subList(0, 2), two.parts());
+    assertTrue(two.size() > 2 && two.size() < all.size(), two.size() + " of " + all.size());
+    assertTrue(two.get(two.size() - 1).text().startsWith("b.txt"));
+  }
+
+  @Test
+  void anInterruptWhileTheFileIsLookedAtIsOne() throws IOException {
+    Path a = file("a.csv", "text,label\n" + "some text of a row,x\n".repeat(200_000));
+    Thread.currentThread().interrupt();
+    assertThrows(
+        InterruptedCallException.class,
+        () -> cache().read(List.of(a.toString()), ReadOptions.of(Columns.automatic())));
+    assertTrue(Thread.interrupted());
   }
 }

@@ -1,16 +1,20 @@
 package dev.attune.model;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.Batch;
 import dev.attune.core.DType;
+import dev.attune.core.InputException;
 import dev.attune.folder.AdapterConfig;
 import dev.attune.folder.AdapterWeights;
 import dev.attune.folder.ModelFolder;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Arena;
 import dev.attune.store.LoraConfig;
 import dev.attune.store.ParameterBuilder;
@@ -36,6 +40,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
@@ -59,6 +64,7 @@ class GoldenAdapterTest {
             "llama_tied_together",
             "llama_tied_vocabulary",
             "llama_tied_tokens",
+            "llama_head_tokens",
             "llama_tied_resized",
             "llama_lora_bias",
             "llama_pissa",
@@ -144,6 +150,42 @@ class GoldenAdapterTest {
     // A table that was resized is read, not trained and written.
     boolean isOnlyRead = name.endsWith("_resized");
     checkMerged(base, isOnlyRead ? adapter : written, task, backend, golden, sequences);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        "{'embed_tokens': [3, 7], 'lm_head': [1]}; there is no tensor"
+            + " base_model.model.lm_head.token_adapter.trainable_tokens_delta",
+        "{'embed_tokens': [3, 7], 'k_proj': [1]}; names rows of model.layers.0.self_attn.k_proj, which are of no"
+      })
+  void rowsThatAreNamedAndNotThereAreRefused(String indices, String message) throws IOException {
+    Path adapter = Goldens.unpacked("adapters/llama_layers");
+    Path copy = Files.createDirectory(scratch.resolve("copy"));
+    Files.copy(
+        adapter.resolve("adapter_model.safetensors"), copy.resolve("adapter_model.safetensors"));
+    ObjectNode json = (ObjectNode) Goldens.json(adapter.resolve("adapter_config.json"));
+    json.set("trainable_token_indices", new ObjectMapper().readTree(indices.replace('\'', '"')));
+    Files.writeString(copy.resolve("adapter_config.json"), json.toString());
+    Path base = Goldens.own("llama");
+    AdapterConfig config = AdapterConfig.read(copy);
+    InputException e =
+        assertThrows(
+            InputException.class,
+            () -> {
+              ParameterBuilder builder = new ParameterBuilder();
+              builder.freeze(DType.F32, DType.F32);
+              builder.adapt(config.lora(), copy.toString());
+              ObjectNode model = ModelFolder.open(copy, base.toString()).config();
+              try (Backend backend = new CpuBackend(1);
+                  Model made =
+                      Families.create(
+                          backend, model, GoldenBatch.task(base).head(), 5, null, builder)) {
+                AdapterWeights.load(copy, config, base, made, false);
+              }
+            });
+    assertTrue(e.getMessage().contains(message), e.getMessage());
   }
 
   /** Large tables, and what is held as trained for the sake of neighbours. */

@@ -3,9 +3,11 @@ package dev.attune.storage;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
 
 import dev.attune.testkit.FailingFiles;
 import java.io.IOException;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -105,6 +107,19 @@ class AtomicFileTest {
     }
     AtomicFile.write(file, "ours again");
     assertEquals(List.of(file), there(), "it was killed");
+  }
+
+  @Test
+  void anInterruptedWriteLeavesNothingAside() throws IOException {
+    try (AtomicFile out = AtomicFile.create(file)) {
+      Thread.currentThread().interrupt(); // which closes the channel at the next write
+      out.stream().write(new byte[1 << 17]);
+      fail("the write was not interrupted");
+    } catch (ClosedByInterruptException e) {
+      assertTrue(Thread.interrupted());
+    }
+    assertEquals("old", Files.readString(file));
+    assertEquals(List.of(file), there());
   }
 
   @Test

@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.ChannelInt8Layout;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Host;
@@ -103,6 +104,16 @@ class ParametersTest {
       assertFalse(parameters.segment("bias").decays());
       assertNull(parameters.segment("absent"));
     }
+  }
+
+  @Test
+  void rowsThatAreTooWideForExactSumsAreRefusedInWords() {
+    builder.freeze(DType.F32, DType.CHANNEL_INT8);
+    builder.at(Depth.ofLayer(0, 1));
+    Part part = new Part("layer.0.down.weight", 4);
+    builder.stacked(List.of(part), ChannelInt8Layout.MAX_COLUMNS + 1, Layout.PLAIN);
+    String message = assertThrows(InputException.class, () -> builder.build(BACKEND)).getMessage();
+    assertTrue(message.startsWith("layer.0.down.weight has 65537 columns"), message);
   }
 
   @Test

@@ -21,6 +21,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -565,6 +566,24 @@ class TextTokenizerTest {
     String message =
         assertThrows(InputException.class, () -> TextTokenizer.open(folder)).getMessage();
     assertTrue(message.contains("'" + role + "' is \"" + spelling + "\", and"), message);
+  }
+
+  /** Encodings of a template that writes the date are those of that day. */
+  @Test
+  void theDayIsPartOfTheContentWhereATemplateWritesIt(@TempDir Path folder) throws IOException {
+    Files.copy(
+        Path.of("src/test/resources/tokenizers/modernbert/tokenizer.json"),
+        folder.resolve("tokenizer.json"));
+    Path template = folder.resolve("chat_template.jinja");
+    Files.writeString(template, "{{ messages[0].content }}");
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      List<String> plain = tokenizer.content();
+      Files.writeString(template, "{{ strftime_now('%d %b %Y') }}{{ messages[0].content }}");
+      List<String> dated = tokenizer.content();
+      assertEquals(plain.size() + 1, dated.size());
+      LocalDate day = LocalDate.parse(dated.get(dated.size() - 1));
+      assertTrue(!day.isAfter(LocalDate.now()) && day.isAfter(LocalDate.now().minusDays(2)));
+    }
   }
 
   /** A decoder's head reads the last token that is no padding. */

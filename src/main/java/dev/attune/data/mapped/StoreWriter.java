@@ -21,7 +21,9 @@ import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 
 /**
@@ -32,6 +34,9 @@ public final class StoreWriter implements Storage, AutoCloseable {
   private static final String ASIDE = ".tmp";
   private static final String LOCK = "lock";
   private static final Duration BEGINNING = Duration.ofMinutes(10);
+
+  /** The unfinished folders of this process: POSIX would drop their locks at another's look. */
+  private static final Set<Path> OWN = ConcurrentHashMap.newKeySet();
 
   private final FileOps files;
   private final Path aside;
@@ -55,50 +60,88 @@ public final class StoreWriter implements Storage, AutoCloseable {
     try {
       Cache.makeFolder(parent);
       deleteLeft(parent, files);
-      Path aside = parent.resolve(UUID.randomUUID() + ASIDE);
-      files.createFolder(aside);
-      FileChannel lock =
-          FileChannel.open(
-              aside.resolve(LOCK), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
-      StoreWriter writer = new StoreWriter(files, aside, lock);
-      writer.takeLock();
-      return writer;
+      while (true) {
+        Path aside = parent.resolve(UUID.randomUUID() + ASIDE);
+        StoreWriter writer = begun(aside, files);
+        if (writer != null) {
+          return writer;
+        }
+      }
     } catch (IOException e) {
       throw StoreException.of(parent + " cannot be written", e);
     }
   }
 
-  private void takeLock() {
+  /** Null where another process looked before the lock was there, and took the folder for left. */
+  private static StoreWriter begun(Path aside, FileOps files) throws IOException {
+    Path key = key(aside);
+    OWN.add(key);
+    boolean isBegun = false;
     try {
-      lock.tryLock();
-    } catch (IOException e) {
-      // A file system without locks: what is left behind by a killed process stays there.
+      files.createFolder(aside);
+      FileChannel lock =
+          FileChannel.open(
+              aside.resolve(LOCK), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+      isBegun = isTaken(lock) && Files.exists(aside.resolve(LOCK));
+      if (isBegun) {
+        return new StoreWriter(files, aside, lock);
+      }
+      lock.close();
+      return null;
+    } finally {
+      if (!isBegun) {
+        deleteQuietly(aside, files);
+        OWN.remove(key);
+      }
     }
   }
 
-  /** Deletes what processes that are no more were writing. */
+  private static Path key(Path aside) {
+    return aside.toAbsolutePath().normalize();
+  }
+
+  private static boolean isTaken(FileChannel lock) {
+    try {
+      return lock.tryLock() != null;
+    } catch (IOException e) {
+      return true; // a file system without locks: what a killed process leaves behind stays there
+    }
+  }
+
+  /** Deletes what processes that are no more were writing, as far as that can be done. */
   private static void deleteLeft(Path parent, FileOps files) throws IOException {
     List<Path> left;
     try (Stream<Path> entries = Files.list(parent)) {
       left = entries.filter(path -> path.toString().endsWith(ASIDE)).toList();
     }
     for (Path folder : left) {
-      if (!isHeld(folder.resolve(LOCK))) {
-        files.deleteTree(folder);
+      if (!OWN.contains(key(folder))) {
+        deleteIfLeft(folder, files);
       }
     }
   }
 
-  private static boolean isHeld(Path file) {
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE);
+  /** Deletes under the lock, so that who has just begun there knows. */
+  private static void deleteIfLeft(Path folder, FileOps files) {
+    try (FileChannel channel = FileChannel.open(folder.resolve(LOCK), StandardOpenOption.WRITE);
         FileLock held = channel.tryLock()) {
-      return held == null;
-    } catch (OverlappingFileLockException e) {
-      return true; // by this process
+      if (held != null) {
+        files.deleteTree(folder);
+      }
     } catch (NoSuchFileException e) {
-      return !isOld(file.getParent()); // just begun or just deleted, or killed in between
+      if (isOld(folder)) { // else just begun or just deleted
+        deleteQuietly(folder, files);
+      }
+    } catch (IOException | OverlappingFileLockException e) {
+      // No locks here, or somebody else is deleting it: it stays until the next time.
+    }
+  }
+
+  private static void deleteQuietly(Path folder, FileOps files) {
+    try {
+      files.deleteTree(folder);
     } catch (IOException e) {
-      return true; // no locks here: it stays
+      // It stays until the next time.
     }
   }
 
@@ -202,6 +245,8 @@ public final class StoreWriter implements Storage, AutoCloseable {
       }
     } catch (IOException e) {
       throw new InputException(aside + " cannot be deleted: " + e.getMessage(), e);
+    } finally {
+      OWN.remove(key(aside));
     }
   }
 }

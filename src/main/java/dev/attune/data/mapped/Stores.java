@@ -39,7 +39,7 @@ public final class Stores {
     return place.get();
   }
 
-  /** The store of a key; null where there is none, or it was damaged and is now deleted. */
+  /** The store of a key; null where there is none, or it was damaged: then it is deleted. */
   public Store find(String key) {
     Path folder = folder().resolve(key);
     if (!Files.isDirectory(folder)) {
@@ -100,11 +100,12 @@ public final class Stores {
     }
   }
 
+  /** What cannot be deleted, as by who may only read, stays: nobody takes it for whole. */
   private void delete(Path folder) {
     try {
       files.deleteTree(folder);
     } catch (IOException e) {
-      throw StoreException.of(folder + " cannot be deleted", e);
+      notes.accept(folder + " cannot be deleted: " + e.getMessage());
     }
   }
 }

@@ -166,6 +166,42 @@ class StoresTest {
   }
 
   @Test
+  void anotherWriterOfThisProcessTakesNoLockAway() throws Exception {
+    Stores stores = stores(FileOps.SYSTEM);
+    try (StoreWriter living = stores.begin()) {
+      write(stores, "key"); // which looks at what is there
+      Process other =
+          new ProcessBuilder(
+                  Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                  "-cp",
+                  System.getProperty("java.class.path"),
+                  OtherProcess.class.getName(),
+                  temp.toString())
+              .redirectErrorStream(true)
+              .start();
+      String said = new String(other.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+      assertEquals(0, other.waitFor(), said);
+      assertTrue(Files.isDirectory(living.folder()), "another process has taken it for left");
+    }
+  }
+
+  /** Begins a store beside others. */
+  static final class OtherProcess {
+    public static void main(String[] args) {
+      new Stores(() -> Path.of(args[0]), FileOps.SYSTEM, note -> {}).begin().close();
+    }
+  }
+
+  @Test
+  void aDamagedStoreThatCannotBeDeletedIsSaidAndNotTaken() throws IOException {
+    write(stores(FileOps.SYSTEM), "key");
+    Files.writeString(temp.resolve("key").resolve("manifest.json"), "{}");
+    assertNull(stores(new FailingFiles(1)).find("key"));
+    assertEquals(2, notes.size(), notes::toString);
+    assertTrue(notes.get(1).contains("key cannot be deleted"), notes.get(1));
+  }
+
+  @Test
   void aFullDiskLeavesNoStoreOrAWholeOne() throws IOException {
     boolean reached = true;
     for (int at = 1; reached; at++) {

@@ -94,6 +94,7 @@ class CudaMemoryMessageTest {
           "the moments of AdamW",
           7,
           4,
+          "--optimizer adamw-bf16",
           "--optimizer sgd",
           "--lora-r");
     }
