@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The trials behind docs/checkpoints.md, all of them: faults of every file operation, losses of power after each, kills at
-# random. Prints a table of what was tried and how it ended; a trial that did not survive fails. Takes some minutes.
+# random. Prints a table of what was tried and how it ended; a trial that did not survive fails. Starts the
+# command hundreds of times.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 trials=SurvivalTest,CheckpointFaultTest,FolderFaultTest,AtomicFileTest,ResumeOptionsTest,MetricsFileTest
