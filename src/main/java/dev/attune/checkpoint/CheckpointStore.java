@@ -123,8 +123,7 @@ public final class CheckpointStore {
       try {
         return Optional.of(Snapshot.verify(candidate, chunk));
       } catch (IOException e) {
-        note.accept(
-            "the copy of the best weights in " + candidate + " is lost: " + e.getMessage());
+        note.accept("the copy of the best weights in " + candidate + " is lost: " + e.getMessage());
       }
     }
     return Optional.empty();

@@ -10,7 +10,6 @@ import dev.attune.store.PythonPattern;
 import dev.attune.store.TrainedBeside;
 import dev.attune.store.TrainedBeside.Biases;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;

@@ -49,9 +49,7 @@ record DiskRoom(long modelBytes, int models, long checkpointBytes, long bestByte
         Math.max(parameters, all) * Float.BYTES,
         models,
         savesOnTheWay ? (kept + 1L) * checkpoint : savesLast ? checkpoint : 0,
-        keepsBest
-            ? (COPIES_OF_BEST + (savesOnTheWay ? kept : 0)) * parameters * Float.BYTES
-            : 0);
+        keepsBest ? (COPIES_OF_BEST + (savesOnTheWay ? kept : 0)) * parameters * Float.BYTES : 0);
   }
 
   /**

@@ -29,10 +29,7 @@ record HeldOut(boolean validation, boolean test) {
             given == null ? null : given.validation());
     boolean tests =
         isThere(
-            config,
-            RunOption.TEST_SPLIT,
-            RunOption.TEST_FILE,
-            given == null ? null : given.test());
+            config, RunOption.TEST_SPLIT, RunOption.TEST_FILE, given == null ? null : given.test());
     Datasets.checkShares(config);
     return new HeldOut(validates, tests);
   }

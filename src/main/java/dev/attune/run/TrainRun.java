@@ -182,7 +182,8 @@ public final class TrainRun {
       MetricsFile metrics,
       RunTracking tracking) {
     TrainResult result =
-        trainer.run(metrics.before(tracking.listener()), metrics.before(checkpoints), stopRequested);
+        trainer.run(
+            metrics.before(tracking.listener()), metrics.before(checkpoints), stopRequested);
     tracking.traced();
     double utilization = utilization(run.session(), result);
     if (result.interrupted()) {

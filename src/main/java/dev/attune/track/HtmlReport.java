@@ -49,12 +49,17 @@ public final class HtmlReport {
             Locale.ROOT,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-10 -10 %d %d\" width=\"%d\">%n<style>%s</style>%n"
                 + "<rect class=\"page\" x=\"-10\" y=\"-10\" width=\"100%%\" height=\"100%%\"/>%n",
-            2 * SvgChart.WIDTH + 60, rows * height + 20, 2 * SvgChart.WIDTH + 60, css()));
+            2 * SvgChart.WIDTH + 60,
+            rows * height + 20,
+            2 * SvgChart.WIDTH + 60,
+            css()));
     for (int i = 0; i < charts.size(); i++) {
       String place =
           String.format(
               Locale.ROOT,
-              "<svg x=\"%d\" y=\"%d\" ", (i % 2) * (SvgChart.WIDTH + 40), (i / 2) * height);
+              "<svg x=\"%d\" y=\"%d\" ",
+              (i % 2) * (SvgChart.WIDTH + 40),
+              (i / 2) * height);
       svg.append(
           charts
               .get(i)

@@ -23,7 +23,8 @@ public final class Replay {
   /**
    * Tells all of it, in the order in which it came; the caller closes the sink.
    *
-   * @throws InputException if the run is running: it tells of itself, and may do so to the same files
+   * @throws InputException if the run is running: it tells of itself, and may do so to the same
+   *     files
    */
   public static void send(RunStore store, StoredRun run, RunSink sink) throws IOException {
     if (run.status() == RunStatus.RUNNING) {

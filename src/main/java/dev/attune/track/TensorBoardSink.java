@@ -69,7 +69,10 @@ public final class TensorBoardSink implements RunSink {
         String.format(
             Locale.ROOT,
             "events.out.tfevents.%010d.%s.%d.%d",
-            now / 1000, Host.name(), ProcessHandle.current().pid(), start.resumedAt());
+            now / 1000,
+            Host.name(),
+            ProcessHandle.current().pid(),
+            start.resumedAt());
     channel = FileOps.SYSTEM.overwrite(folder.resolve(name));
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     record(out, event(now, 0).text(EVENT_VERSION, FORM));

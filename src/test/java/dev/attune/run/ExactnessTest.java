@@ -87,8 +87,7 @@ class ExactnessTest {
             encoder,
             several,
             List.of("TASK=multi-label-classification", "POS_WEIGHT=auto")),
-        new Loss(
-            "answers", encoder, questions, List.of("TASK=question-answering", "DOC_STRIDE=4")),
+        new Loss("answers", encoder, questions, List.of("TASK=question-answering", "DOC_STRIDE=4")),
         new Loss("masks", encoder, texts, List.of("TASK=masked-lm")),
         new Loss("next tokens", decoder, texts, List.of("TASK=causal-lm")),
         new Loss("pairs", encoder, pairs, List.of("TASK=embedding")));

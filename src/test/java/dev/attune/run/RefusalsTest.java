@@ -287,7 +287,8 @@ class RefusalsTest {
 
   @Test
   void aBenchmarkTakesAsManyLabelsAsAFileHas() throws IOException {
-    Path three = Files.writeString(scratch.resolve("three.csv"), "text,label\ngood,a\nbad,b\nsad,c\n");
+    Path three =
+        Files.writeString(scratch.resolve("three.csv"), "text,label\ngood,a\nbad,b\nsad,c\n");
     RunConfig bench =
         RunConfig.builder(RunOption.BENCH)
             .set(RunOption.MODEL, model.toString())
@@ -303,8 +304,7 @@ class RefusalsTest {
 
   @Test
   void metricsOfTestDataAreNotThoseOfValidation() {
-    TrainRun.Outcome outcome =
-        on(model, train).with(RunOption.TEST_FILE, train.toString()).run();
+    TrainRun.Outcome outcome = on(model, train).with(RunOption.TEST_FILE, train.toString()).run();
     assertTrue(outcome.evaluation().isEmpty(), outcome.evaluation()::toString);
     assertTrue(outcome.test().containsKey("accuracy"), outcome.test()::toString);
   }

@@ -250,7 +250,8 @@ class ZeroShotRunsTest {
   void rowsOfSeveralLabelsAreRefusedWithoutAnAdviceToTrain() throws IOException {
     Path several =
         Files.writeString(
-            scratch.resolve("several.jsonl"), "{\"text\": \"red\", \"labels\": [\"cat\", \"dog\"]}\n");
+            scratch.resolve("several.jsonl"),
+            "{\"text\": \"red\", \"labels\": [\"cat\", \"dog\"]}\n");
     RunConfig config =
         config(RunOption.EVALUATE, vectors)
             .set(RunOption.LABELS, "cat,dog")
