@@ -334,7 +334,8 @@ class CheckpointFaultTest {
           before = directBytes();
         }
       }
-      assertEquals(before, directBytes());
+      long after = directBytes(); // less where the collector has freed what others had
+      assertTrue(after <= before, after + " bytes, and " + before + " before");
     }
   }
 
