@@ -1,6 +1,7 @@
 package dev.attune.track;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.attune.core.InputException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.util.LinkedHashMap;
@@ -15,8 +16,19 @@ public final class Replay {
 
   private Replay() {}
 
-  /** Tells all of it; the caller closes the sink. */
+  /**
+   * Tells all of it; the caller closes the sink.
+   *
+   * @throws InputException if it is not known what became of the run
+   */
   public static void send(RunStore store, StoredRun run, RunSink sink) throws IOException {
+    if (run.status() == RunStatus.UNKNOWN) {
+      throw new InputException(
+          "run "
+              + run.id()
+              + " has a status that this version of Attune does not know, and cannot be sent: use"
+              + " the version that wrote it");
+    }
     Map<String, JsonNode> documents = new LinkedHashMap<>();
     for (String kind : KNOWN_AT_THE_START) {
       JsonNode document = store.document(run, kind);
