@@ -66,10 +66,8 @@ final class ReportCommand implements Command {
     }
     try (RunStore store = RunsCommand.open(config)) {
       StoredRun run = store.find(arguments.words().get(0));
-      Path file =
-          config.isGiven(RunOption.OUTPUT)
-              ? config.path(RunOption.OUTPUT)
-              : run.folder().resolve("report.html");
+      Path chosen = RunsCommand.output(config, store);
+      Path file = chosen == null ? run.folder().resolve("report.html") : chosen;
       try {
         AtomicFile.write(file, HtmlReport.of(store, run));
       } catch (IOException e) {

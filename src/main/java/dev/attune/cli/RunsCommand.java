@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
+import dev.attune.core.TerminalText;
 import dev.attune.run.OutputFile;
 import dev.attune.run.Reporting;
 import dev.attune.run.RunConfig;
@@ -22,6 +23,7 @@ import java.io.OutputStreamWriter;
 import java.io.UncheckedIOException;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -43,6 +45,29 @@ final class RunsCommand implements Command {
   /** The folder of the store that options name, or of the usual one. */
   static Path store(RunConfig config) {
     return config.isGiven(RunOption.RUN_STORE) ? config.path(RunOption.RUN_STORE) : usualStore();
+  }
+
+  /**
+   * The file that a command writes.
+   *
+   * @return null: the option is not given
+   * @throws InputException if it is a folder, or one of the store's own
+   */
+  static Path output(RunConfig config, RunStore store) {
+    Path file = config.path(RunOption.OUTPUT);
+    if (file != null && Files.isDirectory(file)) {
+      throw new InputException(
+          RunOption.OUTPUT + " is " + file + ", which is a folder: give the name of a file");
+    }
+    if (file != null && store.owns(file)) {
+      throw new InputException(
+          RunOption.OUTPUT
+              + " is "
+              + file
+              + ", which belongs to the run store itself and would take all runs with it: give"
+              + " another file");
+    }
+    return file;
   }
 
   /** The store that options name, or the usual one. */
@@ -115,7 +140,7 @@ final class RunsCommand implements Command {
       switch (what) {
         case "list" -> list(store, config, console, result);
         case "show" -> new RunsView(store, console).show(store.find(names.get(0)), result);
-        case "compare" -> new RunsView(store, console).compare(found(store, names, config), result);
+        case "compare" -> new RunsView(store, console).compare(several(store, names, config), result);
         case "plot" -> plot(store, found(store, names, config), config, console, result);
         case "delete" -> delete(store, found(store, names, config), config, console, result);
         case "send" -> send(store, found(store, names, config), config, console, result);
@@ -191,7 +216,7 @@ final class RunsCommand implements Command {
                     RunOption.STATUS
                         + " is '"
                         + wanted
-                        + "'; it is running, finished, failed or interrupted"));
+                        + "'; it is running, finished, failed, interrupted or unknown"));
   }
 
   private static List<StoredRun> filtered(RunStore store, RunConfig config) {
@@ -212,6 +237,18 @@ final class RunsCommand implements Command {
     return names.equals(List.of(ALL))
         ? filtered(store, config)
         : names.stream().map(store::find).distinct().toList();
+  }
+
+  /** The same, more than one. */
+  private static List<StoredRun> several(RunStore store, List<String> names, RunConfig config) {
+    List<StoredRun> runs = found(store, names, config);
+    if (runs.size() < 2) {
+      throw new InputException(
+          "attune runs compare takes at least 2 runs, and "
+              + String.join(" and ", names)
+              + (runs.isEmpty() ? " is none" : " is one: " + runs.get(0).id()));
+    }
+    return runs;
   }
 
   private static List<String> metrics(RunConfig config) {
@@ -287,7 +324,7 @@ final class RunsCommand implements Command {
   }
 
   private static String label(StoredRun run) {
-    return run.id() + "  " + run.name();
+    return run.id() + "  " + RunsView.name(run);
   }
 
   private static void draw(Console console, List<String> lines) {
@@ -306,7 +343,10 @@ final class RunsCommand implements Command {
       json.add(run.id());
       console.line(
           "%s %s (%s); its folder stays: %s",
-          dryRun ? "would delete" : "deleted", run.id(), run.name(), run.folder());
+          dryRun ? "would delete" : "deleted",
+          run.id(),
+          RunsView.name(run),
+          TerminalText.oneLine(run.folder().toString()));
     }
     result.put("dry_run", dryRun);
   }
@@ -324,7 +364,7 @@ final class RunsCommand implements Command {
               sink.name() + " cannot be told of run " + run.id() + ": " + e.getMessage(), e);
         }
         json.addObject().put("run", run.id()).put("to", sink.name());
-        console.line("%s (%s): %s", run.id(), run.name(), sink.name());
+        console.line("%s (%s): %s", run.id(), RunsView.name(run), sink.name());
       }
     }
   }
@@ -335,7 +375,7 @@ final class RunsCommand implements Command {
       RunConfig config,
       Arguments arguments,
       ObjectNode result) {
-    Path file = config.path(RunOption.OUTPUT);
+    Path file = output(config, store);
     if (file == null && arguments.json()) {
       throw new InputException(
           RunOption.OUTPUT + " is needed, as the object of --json takes the standard output");

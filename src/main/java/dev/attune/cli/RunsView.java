@@ -1,5 +1,7 @@
 package dev.attune.cli;
 
+import static dev.attune.core.TerminalText.oneLine;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -8,6 +10,7 @@ import dev.attune.track.Documents;
 import dev.attune.track.Numbers;
 import dev.attune.track.Point;
 import dev.attune.track.RunJson;
+import dev.attune.track.RunStatus;
 import dev.attune.track.RunStore;
 import dev.attune.track.StoredRun;
 import java.time.ZoneId;
@@ -27,12 +30,20 @@ final class RunsView {
 
   private static final int MOST_CELL = 40;
 
+  private static final String UNKNOWN =
+      "unknown: another version of Attune wrote a status that this one does not know";
+
   private final RunStore store;
   private final Console console;
 
   RunsView(RunStore store, Console console) {
     this.store = store;
     this.console = console;
+  }
+
+  /** Its name where a line has more to say. */
+  static String name(StoredRun run) {
+    return TerminalText.cut(oneLine(run.name()), MOST_CELL);
   }
 
   private static String number(double value) {
@@ -66,6 +77,9 @@ final class RunsView {
     if (!runs.isEmpty()) {
       print(table);
     }
+    if (runs.stream().anyMatch(run -> run.status() == RunStatus.UNKNOWN)) {
+      console.line("%s", UNKNOWN);
+    }
   }
 
   /**
@@ -92,7 +106,7 @@ final class RunsView {
     int[] widths = new int[table.get(0).length];
     for (String[] row : table) {
       for (int i = 0; i < widths.length; i++) {
-        widths[i] = Math.max(widths[i], Math.min(MOST_CELL, TerminalText.width(row[i])));
+        widths[i] = Math.max(widths[i], Math.min(MOST_CELL, TerminalText.width(oneLine(row[i]))));
       }
     }
     int last = widths.length - 1;
@@ -102,7 +116,7 @@ final class RunsView {
         line.append(TerminalText.left(row[i], widths[i])).append("  ");
       }
       int room = Math.max(10, console.columns() - TerminalText.width(line.toString()));
-      line.append(TerminalText.cut(TerminalText.visible(row[last]), room));
+      line.append(TerminalText.cut(oneLine(row[last]), room));
       console.laidOut(TerminalText.cut(line.toString().stripTrailing(), console.columns()));
     }
   }
@@ -113,8 +127,9 @@ final class RunsView {
     result.setAll(RunJson.whole(store, run));
     JsonNode environment = store.document(run, Documents.ENVIRONMENT);
     JsonNode reproduction = store.document(run, Documents.REPRODUCTION);
-    line("run", run.id() + "  " + run.name() + "  (" + run.status() + ")");
-    line("task", run.task() + " of " + run.model());
+    line("run", oneLine(run.id() + "  " + run.name() + "  (" + run.status() + ")"));
+    line("status", run.status() == RunStatus.UNKNOWN ? UNKNOWN : "");
+    line("task", oneLine(run.task() + " of " + run.model()));
     line("begun", TIME.format(run.created()));
     line(
         "took",
@@ -124,7 +139,7 @@ final class RunsView {
             + " of "
             + run.totalSteps()
             + " steps");
-    line("folder", run.folder().toString());
+    line("folder", oneLine(run.folder().toString()));
     line("git", reproduction.path("git").path("commit").asText(""));
     line(
         "machine",

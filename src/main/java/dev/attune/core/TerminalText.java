@@ -57,6 +57,11 @@ public final class TerminalText {
     return escaped(text, true);
   }
 
+  /** The same on one line: tabs and line ends stand as \\t, \\n and \\r. */
+  public static String oneLine(String text) {
+    return visible(text.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r"));
+  }
+
   /** The same, which leaves direction to the text: what a model writes in its own language. */
   public static String withoutControls(String text) {
     return escaped(text, false);
@@ -140,13 +145,13 @@ public final class TerminalText {
 
   /** A cell of a table: so many columns, the text at their left. */
   public static String left(String text, int width) {
-    String shown = cut(visible(text), width);
+    String shown = cut(oneLine(text), width);
     return inPlace(shown) + " ".repeat(Math.max(0, width - width(shown)));
   }
 
   /** The same with the text at their right. */
   public static String right(String text, int width) {
-    String shown = cut(visible(text), width);
+    String shown = cut(oneLine(text), width);
     return " ".repeat(Math.max(0, width - width(shown))) + inPlace(shown);
   }
 

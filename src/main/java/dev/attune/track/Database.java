@@ -9,6 +9,8 @@ import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.List;
+import java.util.stream.Stream;
 import org.sqlite.SQLiteConfig;
 
 /** The file of a run store, and how it is laid out. */
@@ -52,6 +54,14 @@ final class Database {
 
   static Path file(Path folder) {
     return folder.resolve("runs.db");
+  }
+
+  /** The file and those that SQLite keeps beside it while it is open, or after a crash. */
+  static List<Path> files(Path folder) {
+    Path file = file(folder);
+    return Stream.of("", "-wal", "-shm", "-journal")
+        .map(end -> file.resolveSibling(file.getFileName() + end))
+        .toList();
   }
 
   /** Whether the library that reads and writes it is there. */

@@ -256,6 +256,7 @@ public final class MlflowSink implements RunSink {
       case FAILED -> "FAILED";
       case INTERRUPTED -> "KILLED";
       case RUNNING -> "RUNNING";
+      case UNKNOWN -> throw new IllegalArgumentException("a run ends in a way that is known");
     };
   }
 

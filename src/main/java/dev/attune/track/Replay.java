@@ -24,12 +24,19 @@ public final class Replay {
    * Tells all of it, in the order in which it came; the caller closes the sink.
    *
    * @throws InputException if the run is running: it tells of itself, and may do so to the same
-   *     files
+   *     files; or if it is not known what became of it
    */
   public static void send(RunStore store, StoredRun run, RunSink sink) throws IOException {
     if (run.status() == RunStatus.RUNNING) {
       throw new InputException(
           "run " + run.id() + " (" + run.name() + ") is running; it can be sent when it has ended");
+    }
+    if (run.status() == RunStatus.UNKNOWN) {
+      throw new InputException(
+          "run "
+              + run.id()
+              + " has a status that this version of Attune does not know, and cannot be sent: use"
+              + " the version that wrote it");
     }
     Map<String, JsonNode> documents = new LinkedHashMap<>();
     for (String kind : KNOWN_AT_THE_START) {

@@ -35,6 +35,9 @@ public final class RunStore implements AutoCloseable {
       "id, name, folder, task, model, status, created, ended, seen, step, total_steps, host, pid,"
           + " process_started";
 
+  /** The end of the year 9999. */
+  private static final long LAST_MILLIS = Instant.parse("9999-12-31T23:59:59Z").toEpochMilli();
+
   private final Path folder;
   private final Connection connection;
 
@@ -75,6 +78,29 @@ public final class RunStore implements AutoCloseable {
     }
   }
 
+  /**
+   * Whether a file, which need not be there, is one of the store's own: who writes it loses all
+   * runs.
+   */
+  public boolean owns(Path file) {
+    return Database.files(folder).stream().anyMatch(own -> isSame(own, file));
+  }
+
+  private static boolean isSame(Path own, Path file) {
+    try {
+      if (Files.exists(own) && Files.exists(file)) {
+        return Files.isSameFile(own, file);
+      }
+      Path parent = file.toAbsolutePath().normalize().getParent();
+      return own.getFileName().equals(file.getFileName())
+          && parent != null
+          && Files.exists(parent)
+          && Files.isSameFile(own.toAbsolutePath().getParent(), parent);
+    } catch (IOException e) {
+      throw new UncheckedIOException(file + " cannot be looked at: " + e, e);
+    }
+  }
+
   private static UncheckedIOException failure(Path folder, Exception e) {
     IOException cause = e instanceof IOException io ? io : new IOException(e.getMessage(), e);
     return new UncheckedIOException(
@@ -106,8 +132,8 @@ public final class RunStore implements AutoCloseable {
   private static StoredRun run(ResultSet row) throws SQLException {
     long ended = row.getLong("ended");
     boolean hasEnded = !row.wasNull();
-    Instant seen = Instant.ofEpochMilli(row.getLong("seen"));
-    RunStatus noted = RunStatus.valueOf(row.getString("status"));
+    Instant seen = time(row.getLong("seen"));
+    RunStatus noted = RunStatus.of(row.getString("status"));
     Owner owner =
         new Owner(row.getString("host"), row.getLong("pid"), row.getLong("process_started"));
     boolean isGone = noted == RunStatus.RUNNING && !owner.isAlive(seen, Instant.now());
@@ -118,11 +144,16 @@ public final class RunStore implements AutoCloseable {
         row.getString("task"),
         row.getString("model"),
         isGone ? RunStatus.INTERRUPTED : noted,
-        Instant.ofEpochMilli(row.getLong("created")),
-        hasEnded ? Instant.ofEpochMilli(ended) : null,
+        time(row.getLong("created")),
+        hasEnded ? time(ended) : null,
         seen,
         row.getLong("step"),
         row.getLong("total_steps"));
+  }
+
+  /** What a clock cannot have shown is the nearest time that can be reckoned and written. */
+  private static Instant time(long millis) {
+    return Instant.ofEpochMilli(Math.max(0, Math.min(LAST_MILLIS, millis)));
   }
 
   /** All runs, the newest first. */

@@ -14,6 +14,9 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.PreparedStatement;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
@@ -141,6 +144,63 @@ class RunsCommandTest {
     Said said = attune("report", "rate-1e-3", "--output", page, "--run-store", store);
     assertEquals(0, said.status(), said.err());
     assertTrue(Files.exists(Path.of(page)));
+  }
+
+  @Test
+  void whatIsWrittenNeverTakesTheStoresPlace() throws IOException {
+    Path store = scratch.resolve("runs");
+    for (String name : List.of("runs.db", "runs.db-wal", "runs.db-shm", "runs.db-journal")) {
+      String file = scratch.resolve("model/../runs").resolve(name).toString();
+      Said exported = runs("export", "all", "--output", file);
+      assertEquals(2, exported.status(), exported.err());
+      assertTrue(exported.err().contains("belongs to the run store itself"), exported.err());
+      Said report = attune("report", "rate-1e-3", "--output", file, "--run-store", store.toString());
+      assertEquals(2, report.status(), report.err());
+    }
+    Path link = Files.createSymbolicLink(scratch.resolve("link.csv"), store.resolve("runs.db"));
+    assertEquals(2, runs("export", "all", "--output", link.toString()).status());
+    assertTrue(runs("list").out().contains("rate-1e-3"));
+    Said dot = attune("report", "rate-1e-3", "--output", scratch + "", "--run-store", store + "");
+    assertEquals(2, dot.status(), dot.err());
+    assertTrue(dot.err().contains("--output is " + scratch + ", which is a folder"), dot.err());
+  }
+
+  @Test
+  void oneRunIsNotComparedWithItself() {
+    Said same = runs("compare", "rate-1e-3", "rate-1e-3");
+    assertEquals(2, same.status());
+    assertTrue(same.err().contains("at least 2 runs, and rate-1e-3 and rate-1e-3 is one"), same.err());
+  }
+
+  @Test
+  void aStoreOfAnotherVersionAndOddValuesAreShown() throws Exception {
+    Path store = Files.createDirectories(scratch.resolve("odd"));
+    Files.copy(scratch.resolve("runs/runs.db"), store.resolve("runs.db"));
+    String name = "x\ny\t" + "n".repeat(5000);
+    try (Connection db = DriverManager.getConnection("jdbc:sqlite:" + store.resolve("runs.db"));
+        PreparedStatement set =
+            db.prepareStatement(
+                "UPDATE runs SET status = 'PAUSED', name = ?, created = ?, ended = ?"
+                    + " WHERE number = 1")) {
+      set.setString(1, name);
+      set.setLong(2, -(1L << 62));
+      set.setLong(3, 1L << 62);
+      set.executeUpdate();
+    }
+    String[] at = {"--run-store", store.toString()};
+    Said list = attune("runs", "list", at[0], at[1]);
+    assertEquals(0, list.status(), list.err());
+    assertTrue(list.out().contains("x\\ny\\tnnn") && list.out().contains(" unknown "), list.out());
+    assertTrue(list.out().contains("another version of Attune wrote a status"), list.out());
+    assertEquals(5, list.out().lines().count(), list.out());
+    Said show = attune("runs", "show", name, at[0], at[1]);
+    assertEquals(0, show.status(), show.err());
+    assertTrue(show.out().lines().findFirst().orElse("").endsWith("nnn  (unknown)"), show.out());
+    Said compared = attune("runs", "compare", name, "rate-1e-2", at[0], at[1]);
+    assertTrue(compared.out().lines().anyMatch(l -> l.startsWith("name") && l.contains("\\n")));
+    Said gone = attune("runs", "delete", name, "--dry-run", at[0], at[1]);
+    assertEquals(1, gone.out().lines().count(), gone.out());
+    assertTrue(gone.out().length() < 500, gone.out());
   }
 
   @Test
