@@ -168,7 +168,8 @@ class SurvivalTest {
     try (Stream<Path> all = Files.walk(folder)) {
       for (Path file : (Iterable<Path>) all::iterator) {
         String name = folder.relativize(file).toString();
-        // What is left of checkpoints whose removal was cut off is hidden, and goes with the next run.
+        // What is left of checkpoints whose removal was cut off is hidden, and goes with the next
+        // run.
         boolean isOfRun =
             NO_MODEL.contains(name)
                 || name.startsWith("checkpoints")
@@ -325,7 +326,9 @@ class SurvivalTest {
         if (ModelFolder.holdsModel(output)) {
           ModelFolder.open(output, null); // finishes an installation that was cut off
           Map<String, String> found = modelFiles(output);
-          found.keySet().removeIf(name -> name.contains(".partial-")); // of a report, not of a model
+          found
+              .keySet()
+              .removeIf(name -> name.contains(".partial-")); // of a report, not of a model
           assertTrue(found.equals(old) || found.equals(modelFiles(whole)), where + found);
         } else {
           assertFalse(replaces, where);
