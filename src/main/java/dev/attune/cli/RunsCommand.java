@@ -139,7 +139,8 @@ final class RunsCommand implements Command {
       switch (what) {
         case "list" -> list(store, config, console, result);
         case "show" -> new RunsView(store, console).show(store.find(names.get(0)), result);
-        case "compare" -> new RunsView(store, console).compare(several(store, names, config), result);
+        case "compare" ->
+            new RunsView(store, console).compare(several(store, names, config), result);
         case "plot" -> plot(store, found(store, names, config), config, console, result);
         case "delete" -> delete(store, found(store, names, config), config, console, result);
         case "send" -> send(store, found(store, names, config), config, console, result);

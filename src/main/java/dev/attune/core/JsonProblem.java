@@ -12,8 +12,7 @@ public final class JsonProblem {
   private static final Pattern SOURCE = Pattern.compile(" ?\\(?\\[Source: [^\\]]*\\]\\)?");
 
   /** How a program could have the parser take it, which is no advice to who wrote the file. */
-  private static final Pattern SWITCH =
-      Pattern.compile(": enable `?\\w+Feature\\.\\w+`? to allow");
+  private static final Pattern SWITCH = Pattern.compile(": enable `?\\w+Feature\\.\\w+`? to allow");
 
   private JsonProblem() {}
 

@@ -98,18 +98,18 @@ public record Interleaving(List<Double> probabilities, boolean untilAll) {
       }
     }
     return interleaved.with(
-            Finding.ofFile(
-                Finding.Severity.NOTE,
-                "interleaved",
-                "rows are drawn from "
-                    + files.length
-                    + " sources until "
-                    + (untilAll ? "each was" : "the first one was")
-                    + " drawn to its end: "
-                    + String.join(", ", shares)
-                    + " (seed "
-                    + seed
-                    + ")"));
+        Finding.ofFile(
+            Finding.Severity.NOTE,
+            "interleaved",
+            "rows are drawn from "
+                + files.length
+                + " sources until "
+                + (untilAll ? "each was" : "the first one was")
+                + " drawn to its end: "
+                + String.join(", ", shares)
+                + " (seed "
+                + seed
+                + ")"));
   }
 
   /** What is expected to be drawn until the slowest source ends. */

@@ -123,11 +123,7 @@ public final class MlflowSink implements RunSink {
 
   @Override
   public String remedy() {
-    return "; attune runs send "
-        + folder
-        + " "
-        + Term.REPORT_TO.of("mlflow")
-        + " tells it later";
+    return "; attune runs send " + folder + " " + Term.REPORT_TO.of("mlflow") + " tells it later";
   }
 
   @Override

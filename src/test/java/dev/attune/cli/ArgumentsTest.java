@@ -30,8 +30,7 @@ class ArgumentsTest {
         assertThrows(
             InputException.class,
             () ->
-                Arguments.parse(
-                    "predict", RunOption.PREDICT, false, List.of("--batch-size", "1")));
+                Arguments.parse("predict", RunOption.PREDICT, false, List.of("--batch-size", "1")));
     assertTrue(
         e.getMessage().startsWith("attune predict: there is no option '--batch-size'"),
         e.getMessage());

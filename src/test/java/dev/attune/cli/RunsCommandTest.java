@@ -154,7 +154,8 @@ class RunsCommandTest {
       Said exported = runs("export", "all", "--output", file);
       assertEquals(2, exported.status(), exported.err());
       assertTrue(exported.err().contains("belongs to the run store itself"), exported.err());
-      Said report = attune("report", "rate-1e-3", "--output", file, "--run-store", store.toString());
+      Said report =
+          attune("report", "rate-1e-3", "--output", file, "--run-store", store.toString());
       assertEquals(2, report.status(), report.err());
     }
     Path link = Files.createSymbolicLink(scratch.resolve("link.csv"), store.resolve("runs.db"));
@@ -169,7 +170,8 @@ class RunsCommandTest {
   void oneRunIsNotComparedWithItself() {
     Said same = runs("compare", "rate-1e-3", "rate-1e-3");
     assertEquals(2, same.status());
-    assertTrue(same.err().contains("at least 2 runs, and rate-1e-3 and rate-1e-3 is one"), same.err());
+    assertTrue(
+        same.err().contains("at least 2 runs, and rate-1e-3 and rate-1e-3 is one"), same.err());
   }
 
   @Test

@@ -65,7 +65,8 @@ class RunIdentityTest {
   @Test
   void theOptionThatWasGivenIsNamedBeforeWhatFollowsFromIt() {
     RunIdentity other = new RunIdentity(config("here").with(RunOption.LORA_R, "4"), facts());
-    String message = assertThrows(InputException.class, () -> other.checkSame(state())).getMessage();
+    String message =
+        assertThrows(InputException.class, () -> other.checkSame(state())).getMessage();
     assertTrue(message.contains(RunOption.LORA_R.toString()), message);
     assertTrue(!message.contains(RunOption.LEARNING_RATE.toString()), message);
   }

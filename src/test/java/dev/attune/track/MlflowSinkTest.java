@@ -22,8 +22,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -185,11 +185,15 @@ class MlflowSinkTest {
     assertTrue(System.nanoTime() - begin < TimeUnit.SECONDS.toNanos(8));
     tracker.tellTroubles(troubles::add);
     assertTrue(
-        troubles.get(0).startsWith("MLflow at http://127.0.0.1:9 cannot be written (connection refused)"),
+        troubles
+            .get(0)
+            .startsWith("MLflow at http://127.0.0.1:9 cannot be written (connection refused)"),
         troubles::toString);
     String last = troubles.get(troubles.size() - 1);
     assertTrue(last.contains("did not answer in time"), last);
-    assertTrue(last.endsWith("attune runs send out/x " + Term.REPORT_TO.of("mlflow") + " tells it later"), last);
+    assertTrue(
+        last.endsWith("attune runs send out/x " + Term.REPORT_TO.of("mlflow") + " tells it later"),
+        last);
   }
 
   @Test

@@ -242,8 +242,7 @@ class StoresTest {
   void aFileThatIsGoneIsSaidToBe() throws IOException {
     Path missing = temp.resolve("empty").resolve("manifest.json");
     Files.createDirectories(missing.getParent());
-    StoreException e =
-        assertThrows(StoreException.class, () -> Store.open(missing.getParent()));
+    StoreException e = assertThrows(StoreException.class, () -> Store.open(missing.getParent()));
     assertEquals(
         missing.getParent() + " cannot be read: " + missing + " is missing", e.getMessage());
     Files.writeString(missing, "{\"facts\": ");
