@@ -70,7 +70,7 @@ final class Arguments {
             command,
             "--" + name + " takes no value; leave " + word.substring(word.indexOf('=')) + " out");
       }
-      throw OptionNames.unknown("--" + name, options, "");
+      throw OptionNames.unknown("--" + name, options, "attune " + command + ": ");
     } catch (MissingArgumentException e) {
       Option option = e.getOption();
       throw usage(

@@ -42,7 +42,11 @@ public final class Cache {
 
   /** How to choose another folder: the end of many messages. */
   public static final String ADVICE =
-      "-D" + PROPERTY + "=FOLDER or " + VARIABLE + " names another folder";
+      "the environment variable "
+          + VARIABLE
+          + " or the Java property "
+          + PROPERTY
+          + " names another folder";
 
   private static final System.Logger LOG = System.getLogger("dev.attune.cache");
   private static final Set<String> SAID = ConcurrentHashMap.newKeySet();

@@ -11,6 +11,9 @@ public final class JsonProblem {
       Pattern.compile("\\(start marker at \\[Source: .*; line: (\\d+), column: (\\d+)\\]\\)");
   private static final Pattern SOURCE = Pattern.compile(" ?\\(?\\[Source: [^\\]]*\\]\\)?");
 
+  /** How a program could have the parser take it, which is no advice to who wrote the file. */
+  private static final Pattern SWITCH = Pattern.compile(": enable `?\\w+Feature\\.\\w+`? to allow");
+
   private JsonProblem() {}
 
   /** The problem, as a clause. */
@@ -27,6 +30,6 @@ public final class JsonProblem {
                   + " is not closed"
               : "");
     }
-    return SOURCE.matcher(message).replaceAll("");
+    return SWITCH.matcher(SOURCE.matcher(message).replaceAll("")).replaceAll("");
   }
 }

@@ -5,6 +5,7 @@ import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.core.Philox;
 import dev.attune.core.RandomStream;
+import dev.attune.core.Term;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -22,6 +23,9 @@ import java.util.stream.IntStream;
  */
 public record Interleaving(List<Double> probabilities, boolean untilAll) {
   private static final double ROUNDING = 1e-6;
+
+  /** Rows are drawn so many times as often as there are any, at most: beyond, it is a mistake. */
+  private static final int MOST_REPEATED = 1000;
 
   public Interleaving {
     probabilities = List.copyOf(probabilities);
@@ -65,6 +69,9 @@ public record Interleaving(List<Double> probabilities, boolean untilAll) {
       }
       begins[s + 1] = begins[s] + rows;
     }
+    if (untilAll) {
+      refuseEndless(begins);
+    }
     int[] drawn = new int[files.length];
     int[] rows = rows(begins, seed, drawn);
     List<String> shares = new ArrayList<>();
@@ -72,20 +79,64 @@ public record Interleaving(List<Double> probabilities, boolean untilAll) {
       String all = Count.many(begins[s + 1] - begins[s], "row");
       shares.add(String.format(Locale.ROOT, "%,d of %s", drawn[s], all));
     }
-    return data.chosen(rows)
-        .with(
-            Finding.ofFile(
-                Finding.Severity.NOTE,
-                "interleaved",
-                "rows are drawn from "
-                    + files.length
-                    + " sources until "
-                    + (untilAll ? "each was" : "the first one was")
-                    + " drawn to its end: "
-                    + String.join(", ", shares)
-                    + " (seed "
-                    + seed
-                    + ")"));
+    Dataset interleaved = data.chosen(rows);
+    for (int s = 0; s < files.length; s++) {
+      if (drawn[s] == 0) {
+        interleaved =
+            interleaved.with(
+                Finding.ofFile(
+                    Finding.Severity.WARNING,
+                    "source_not_drawn",
+                    "no row of source "
+                        + (s + 1)
+                        + " of "
+                        + files.length
+                        + " was drawn before another one ended: its share by "
+                        + Term.INTERLEAVE_PROBS
+                        + " is "
+                        + probabilities.get(s)));
+      }
+    }
+    return interleaved.with(
+        Finding.ofFile(
+            Finding.Severity.NOTE,
+            "interleaved",
+            "rows are drawn from "
+                + files.length
+                + " sources until "
+                + (untilAll ? "each was" : "the first one was")
+                + " drawn to its end: "
+                + String.join(", ", shares)
+                + " (seed "
+                + seed
+                + ")"));
+  }
+
+  /** What is expected to be drawn until the slowest source ends. */
+  private void refuseEndless(int[] begins) {
+    int slowest = 0;
+    double expected = 0;
+    for (int s = 0; s < probabilities.size(); s++) {
+      double ofSource = (begins[s + 1] - begins[s]) / probabilities.get(s);
+      if (ofSource > expected) {
+        expected = ofSource;
+        slowest = s;
+      }
+    }
+    int rows = begins[begins.length - 1];
+    double most = Math.min(Integer.MAX_VALUE, (double) MOST_REPEATED * rows);
+    Check.input(
+        expected <= most,
+        "%s gives source %d, which has %s, a share of %s: about %.3g rows would be drawn until it"
+            + " ends, and at most %.0f are (%d times the rows there are); give it a larger share,"
+            + " or stop at the first source that ends",
+        Term.INTERLEAVE_PROBS,
+        slowest + 1,
+        Count.many(begins[slowest + 1] - begins[slowest], "row"),
+        probabilities.get(slowest),
+        expected,
+        most,
+        MOST_REPEATED);
   }
 
   private int[] rows(int[] begins, long seed, int[] drawn) {

@@ -78,7 +78,10 @@ public final class Adapters {
   /** What no name of a module has, but regular expressions that are not names do. */
   private static final Pattern EXPRESSION = Pattern.compile(".*[\\\\*+?()\\[\\]{}|^$].*");
 
-  private static final Pattern NUMBERS = Pattern.compile("(\\d{1,7})(?:-(\\d{1,7}))?");
+  private static final Pattern NUMBERS = Pattern.compile("(\\d+)(?:-(\\d+))?");
+
+  /** Neither vocabularies nor models have more rows or layers than that. */
+  private static final int MOST_DIGITS = 7;
 
   /** Null where {@code --lora-r} is 0. */
   public static LoraConfig of(RunConfig config) {
@@ -158,18 +161,30 @@ public final class Adapters {
     Set<Integer> numbers = new LinkedHashSet<>();
     for (String part : names(config, option)) {
       Matcher range = NUMBERS.matcher(part);
-      int first = range.matches() ? Integer.parseInt(range.group(1)) : 0;
-      int last =
-          !range.matches() ? -1 : range.group(2) == null ? first : Integer.parseInt(range.group(2));
-      if (last < first) {
+      if (!range.matches()) {
         throw new InputException(
             option + " has '" + part + "'; it takes numbers and ranges: 0,4-7");
+      }
+      int first = number(option, part, range.group(1));
+      int last = range.group(2) == null ? first : number(option, part, range.group(2));
+      if (last < first) {
+        throw new InputException(
+            option + " has '" + part + "'; a range goes from the lower number to the higher");
       }
       for (int number = first; number <= last; number++) {
         numbers.add(number);
       }
     }
     return List.copyOf(numbers);
+  }
+
+  private static int number(RunOption option, String part, String digits) {
+    String plain = digits.replaceFirst("^0+(?=.)", "");
+    if (plain.length() > MOST_DIGITS) {
+      throw new InputException(
+          option + " has '" + part + "'; numbers are 0 to " + "9".repeat(MOST_DIGITS));
+    }
+    return Integer.parseInt(plain);
   }
 
   /** Values by pattern; the last = of a pair divides it, as a pattern may have some too. */

@@ -6,10 +6,12 @@ import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.run.RunOption.OnResume;
+import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -80,13 +82,14 @@ final class RunIdentity {
         TrainPlan.evaluations(earlier).keepsBest()
             || TrainPlan.followsEvaluations(earlier)
             || earlier.smallInteger(RunOption.K_FOLD) != 0; // they are what it is for
-    for (RunOption option : RunOption.TRAIN) {
-      boolean stays =
-          option.onResume() == OnResume.STAYS
-              || evaluationsCount && option.onResume() == OnResume.STAYS_WHERE_EVALUATIONS_COUNT;
-      if (stays && !config.agrees(earlier, option)) {
-        throw differs(option.toString(), shown(earlier, option), shown(config, option), option);
-      }
+    // A usual value may follow from another option: the one that was given is the one to name.
+    Optional<RunOption> changed =
+        RunOption.TRAIN.stream()
+            .filter(option -> stays(option, evaluationsCount) && !config.agrees(earlier, option))
+            .min(Comparator.comparing(option -> !config.isGiven(option)));
+    if (changed.isPresent()) {
+      RunOption option = changed.get();
+      throw differs(option.toString(), shown(earlier, option), shown(config, option), option);
     }
     for (Fact fact : facts.keySet()) {
       if (!state.path(FACTS).has(fact.key())) {
@@ -110,6 +113,11 @@ final class RunIdentity {
             isOtherLevel(was, now) ? RunOption.ISA : given(fact.option));
       }
     }
+  }
+
+  private static boolean stays(RunOption option, boolean evaluationsCount) {
+    return option.onResume() == OnResume.STAYS
+        || evaluationsCount && option.onResume() == OnResume.STAYS_WHERE_EVALUATIONS_COUNT;
   }
 
   /** The options that say how content is read and are not as they were; empty: there is none. */

@@ -275,7 +275,7 @@ public enum RunOption {
       "LIST",
       null,
       "tokens whose rows of the word embedding are trained beside the adapters, by their ids:"
-          + " 5,30522-30525",
+          + " 5,100-103",
       OnResume.STAYS),
   LORA_BIAS("KIND", "none", "biases to train: none, all or lora_only", OnResume.STAYS),
   INIT_LORA_WEIGHTS(

@@ -138,7 +138,12 @@ public final class TrainedModel implements AutoCloseable {
 
   private static void checkInt8(ModelFolder folder, Task task) {
     if (task.type().generates()) {
-      PrecisionOption.INT8.checkIsFloat();
+      throw new InputException(
+          RunOption.PRECISION.with("int8")
+              + " is for models that read texts, and "
+              + folder.path()
+              + " is a language model: what it writes token by token goes on from its own errors;"
+              + " give auto, bf16 or fp32");
     }
     if (folder.isAdapter() && folder.adapter().lora().weightDecomposed()) {
       throw new InputException(

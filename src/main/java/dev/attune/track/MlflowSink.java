@@ -7,8 +7,10 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.storage.AtomicFile;
 import java.io.IOException;
+import java.net.ConnectException;
 import java.net.URI;
 import java.net.URLEncoder;
 import java.net.http.HttpClient;
@@ -16,6 +18,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.net.http.HttpTimeoutException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -116,6 +119,17 @@ public final class MlflowSink implements RunSink {
   @Override
   public String name() {
     return "MLflow at " + server.uri();
+  }
+
+  /** A server that is gone holds no run up: what it has missed can be sent later. */
+  @Override
+  public long endMillis() {
+    return 5000;
+  }
+
+  @Override
+  public String remedy() {
+    return "; attune runs send " + folder + " " + Term.REPORT_TO.of("mlflow") + " tells it later";
   }
 
   @Override
@@ -312,6 +326,16 @@ public final class MlflowSink implements RunSink {
             + (body.isEmpty() ? "" : ", " + body.substring(0, Math.min(200, body.length()))));
   }
 
+  /** Java's client often leaves it to the type of a failure to say what happened. */
+  private static String reason(IOException failure) {
+    if (failure.getMessage() != null) {
+      return failure.getMessage();
+    }
+    return failure instanceof HttpTimeoutException
+        ? "no answer in time"
+        : failure instanceof ConnectException ? "connection refused" : failure.toString();
+  }
+
   /** Sends; once more after a moment where nobody answered or the server could not. */
   private HttpResponse<String> send(HttpRequest request) throws IOException {
     IOException failure = null;
@@ -332,7 +356,6 @@ public final class MlflowSink implements RunSink {
         throw new IOException("interrupted", e);
       }
     }
-    String why = failure.getMessage() == null ? failure.toString() : failure.getMessage();
-    throw new IOException(why, failure);
+    throw new IOException(reason(failure), failure);
   }
 }

@@ -55,17 +55,23 @@ final class Outlet {
     }
   }
 
-  /** Lets it write what it has, for so long at most. */
-  void end(long millis) {
+  /** Has it write what it has, and then end. */
+  void beginEnd() {
     ending.countDown();
+  }
+
+  /** Waits for that, for as long as the place may take. */
+  void end() {
     try {
-      thread.join(millis);
+      thread.join(sink.endMillis());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
     if (thread.isAlive()) {
       troubles.add(
-          sink.name() + " did not answer in time: the end of the run may be missing there");
+          sink.name()
+              + " did not answer in time: the end of the run may be missing there"
+              + sink.remedy());
     }
   }
 
@@ -87,7 +93,7 @@ final class Outlet {
       sink.close(isWritten ? null : waiting);
       long missing = lost.get() + waiting.points().size();
       if (missing > 0) {
-        troubles.add(missing + " numbers of the run are not in " + sink.name());
+        troubles.add(missing + " numbers of the run are not in " + sink.name() + sink.remedy());
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();

@@ -17,6 +17,16 @@ public interface RunSink extends AutoCloseable {
   /** What is new; now and then nothing is, but that the run is still there. */
   void write(RunUpdate update) throws IOException;
 
+  /** For how long the end of a run waits for it at most. */
+  default long endMillis() {
+    return 20_000;
+  }
+
+  /** What can be done where it did not hear all, as the end of a message; empty: nothing. */
+  default String remedy() {
+    return "";
+  }
+
   /**
    * Nothing follows.
    *

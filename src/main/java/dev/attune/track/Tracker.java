@@ -17,7 +17,6 @@ import java.util.function.Consumer;
 public final class Tracker implements AutoCloseable {
   private static final long WRITE_MILLIS = 1000;
   private static final long SAMPLE_MILLIS = 5000;
-  private static final long END_MILLIS = 20_000;
 
   private final RunStart start;
   private final long everySteps;
@@ -132,8 +131,7 @@ public final class Tracker implements AutoCloseable {
   @Override
   public void close() {
     offer(new RunUpdate(List.of(), Map.of(), 0, 0, status));
-    for (Outlet outlet : outlets) {
-      outlet.end(END_MILLIS);
-    }
+    outlets.forEach(Outlet::beginEnd);
+    outlets.forEach(Outlet::end);
   }
 }

@@ -24,6 +24,18 @@ class ArgumentsTest {
     return RunOption.worded(assertThrows(InputException.class, () -> config(words)).getMessage());
   }
 
+  @Test
+  void anOptionOfAnotherCommandIsSaidToBeNoneOfThisOne() {
+    InputException e =
+        assertThrows(
+            InputException.class,
+            () ->
+                Arguments.parse("predict", RunOption.PREDICT, false, List.of("--batch-size", "1")));
+    assertTrue(
+        e.getMessage().startsWith("attune predict: there is no option '--batch-size'"),
+        e.getMessage());
+  }
+
   /** Whatever the option: several values of a list stand beside each other, else none counts. */
   @ParameterizedTest
   @EnumSource(RunOption.class)

@@ -137,7 +137,11 @@ class NativeLoaderTest {
     UnsatisfiedLinkError error =
         assertThrows(UnsatisfiedLinkError.class, () -> load(url, refusing(loaded::add, "/", why)));
     assertTrue(error.getMessage().contains(NAME + " cannot be loaded: " + why), error.getMessage());
-    assertTrue(error.getMessage().contains("-Dattune.cache=FOLDER"), error.getMessage());
+    assertTrue(
+        error
+            .getMessage()
+            .contains("ATTUNE_HOME or the Java property attune.cache names another folder"),
+        error.getMessage());
     assertEquals(4, error.getSuppressed().length, "file and copy, in both folders");
   }
 

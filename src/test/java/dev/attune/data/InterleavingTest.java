@@ -2,8 +2,11 @@ package dev.attune.data;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -65,6 +68,34 @@ class InterleavingTest {
     assertTrue(others > 240 && others < 360, others + " of the second source");
     assertEquals(texts(drawn, "b").get(0), texts(drawn, "b").get(7)); // a source of two files
     assertTrue(texts(drawn, "c").size() > 60);
+  }
+
+  @Test
+  void sharesThatWouldDrawWithoutEndAreRefusedBeforehand() throws IOException {
+    Dataset data = data(file("a", 10), file("b", 10));
+    Interleaving endless = new Interleaving(List.of(1e-7, 0.9999999), true);
+    String message =
+        assertThrows(InputException.class, () -> endless.of(data, new int[] {1, 1}, 1))
+            .getMessage();
+    assertTrue(
+        message.startsWith(
+            Term.INTERLEAVE_PROBS
+                + " gives source 1, which has 10 rows, a share of 1.0E-7: about 1.00e+08 rows"),
+        message);
+    assertTrue(message.contains("at most 20000 are (1000 times"), message);
+  }
+
+  @Test
+  void aSourceOfWhichNothingIsDrawnIsWarnedOf() throws IOException {
+    Dataset data = data(file("a", 10), file("b", 10));
+    Dataset drawn = new Interleaving(List.of(1e-7, 0.9999999), false).of(data, new int[] {1, 1}, 1);
+    Finding warning = drawn.reading().findings().get(0);
+    assertEquals(Finding.Severity.WARNING, warning.severity());
+    assertEquals(
+        "no row of source 1 of 2 was drawn before another one ended: its share by "
+            + Term.INTERLEAVE_PROBS
+            + " is 1.0E-7",
+        warning.message());
   }
 
   @Test

@@ -85,6 +85,14 @@ class JsonFormatsTest extends FormatTrial {
   }
 
   @ParameterizedTest
+  @ValueSource(strings = {"NaN", "Infinity", "-Infinity"})
+  void whatJsonDoesNotKnowIsSaidWithoutTheParsersSwitches(String value) {
+    String message = refusal(file("a.json", "[{\"text\": \"a\", \"n\": " + value + "}]"));
+    assertTrue(message.contains("'" + value), message);
+    assertFalse(message.contains("Feature") || message.contains("enable"), message);
+  }
+
+  @ParameterizedTest
   @ValueSource(strings = {"a.json", "a.jsonl"})
   void truncatedJsonIsSaidInOurWords(String name) {
     String whole = "{\"text\": \"a\", \"more\": [1, {\"x\": \"y\"}]}";

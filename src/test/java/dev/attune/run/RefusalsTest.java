@@ -119,6 +119,9 @@ class RefusalsTest {
         "ADAM_EPSILON=1e-60; --adam-epsilon is 1.0E-60; it must be from",
         "LORA_R=2 LORA_LAYERS=7-3; --lora-layers has '7-3'; it takes numbers and ranges: 0,4-7",
         "LORA_R=2 LORA_TRAINABLE_TOKEN_INDICES=x; --lora-trainable-token-indices has 'x'; it takes",
+        "LORA_R=2 LORA_TRAINABLE_TOKEN_INDICES=999999999999; --lora-trainable-token-indices has '999999999999'; numbers are 0 to 9999999",
+        "LORA_R=2 LORA_TRAINABLE_TOKEN_INDICES=1-2147483647; --lora-trainable-token-indices has '1-2147483647'; numbers are 0 to 9999999",
+        "LORA_R=2 LORA_TRAINABLE_TOKEN_INDICES=7-3; --lora-trainable-token-indices has '7-3'; a range goes from the lower number",
         "LORA_TRAINABLE_TOKEN_INDICES=3; --lora-trainable-token-indices needs --lora-r",
       })
   void optionsThatAreNothingTogetherAreRefusedAtOnce(String options, String message)

@@ -61,6 +61,16 @@ class RunIdentityTest {
     }
   }
 
+  /** The rate of adapters is another than that of all weights, without being given. */
+  @Test
+  void theOptionThatWasGivenIsNamedBeforeWhatFollowsFromIt() {
+    RunIdentity other = new RunIdentity(config("here").with(RunOption.LORA_R, "4"), facts());
+    String message =
+        assertThrows(InputException.class, () -> other.checkSame(state())).getMessage();
+    assertTrue(message.contains(RunOption.LORA_R.toString()), message);
+    assertTrue(!message.contains(RunOption.LEARNING_RATE.toString()), message);
+  }
+
   /** Where the best weights are kept, what evaluations see decides which those are. */
   @Test
   void whatChoosesTheBestWeightsStaysWhereTheyAreKept() {

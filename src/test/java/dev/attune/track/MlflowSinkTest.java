@@ -11,6 +11,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -22,6 +23,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -212,6 +214,30 @@ class MlflowSinkTest {
     List<Call> batches = calls.stream().filter(c -> c.path().endsWith("log-batch")).toList();
     assertEquals(30, batches.get(1).body().path("metrics").size());
     assertEquals("FINISHED", calls.get(calls.size() - 1).body().path("status").asText());
+  }
+
+  @Test
+  void aServerThatIsGoneHoldsARunUpForSecondsAtMost() {
+    List<String> troubles = new ArrayList<>();
+    URI nobody = URI.create("http://127.0.0.1:9");
+    MlflowSink gone =
+        new MlflowSink(new MlflowSink.Server(nobody, "reviews", null), Path.of("out/x"));
+    Tracker tracker = new Tracker(start(folder, 0), 1, List.of(gone));
+    tracker.ended(RunStatus.FINISHED);
+    long begin = System.nanoTime();
+    tracker.close();
+    assertTrue(System.nanoTime() - begin < TimeUnit.SECONDS.toNanos(8));
+    tracker.tellTroubles(troubles::add);
+    assertTrue(
+        troubles
+            .get(0)
+            .startsWith("MLflow at http://127.0.0.1:9 cannot be written (connection refused)"),
+        troubles::toString);
+    String last = troubles.get(troubles.size() - 1);
+    assertTrue(last.contains("did not answer in time"), last);
+    assertTrue(
+        last.endsWith("attune runs send out/x " + Term.REPORT_TO.of("mlflow") + " tells it later"),
+        last);
   }
 
   @Test

@@ -1,8 +1,11 @@
 package dev.attune.data.mapped;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import dev.attune.core.InterruptedCallException;
+import dev.attune.core.JsonProblem;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
+import java.nio.file.NoSuchFileException;
 
 /** A store that is not what it was when it was written, or cannot be read. */
 public final class StoreException extends RuntimeException {
@@ -20,6 +23,13 @@ public final class StoreException extends RuntimeException {
   static RuntimeException of(String what, IOException e) {
     return e instanceof ClosedByInterruptException
         ? new InterruptedCallException("interrupted: " + what)
-        : new StoreException(what + ": " + e.getMessage(), e);
+        : new StoreException(what + ": " + reason(e), e);
+  }
+
+  private static String reason(IOException e) {
+    if (e instanceof NoSuchFileException missing) {
+      return missing.getFile() + " is missing";
+    }
+    return e instanceof JsonProcessingException json ? JsonProblem.of(json) : e.getMessage();
   }
 }

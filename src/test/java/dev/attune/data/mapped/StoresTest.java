@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
@@ -235,5 +236,18 @@ class StoresTest {
     assertNotNull(stores.find("used"));
     write(stores, "new");
     assertEquals(List.of(temp.resolve("new"), temp.resolve("used")), entries());
+  }
+
+  @Test
+  void aFileThatIsGoneIsSaidToBe() throws IOException {
+    Path missing = temp.resolve("empty").resolve("manifest.json");
+    Files.createDirectories(missing.getParent());
+    StoreException e = assertThrows(StoreException.class, () -> Store.open(missing.getParent()));
+    assertEquals(
+        missing.getParent() + " cannot be read: " + missing + " is missing", e.getMessage());
+    Files.writeString(missing, "{\"facts\": ");
+    StoreException broken =
+        assertThrows(StoreException.class, () -> Store.open(missing.getParent()));
+    assertFalse(broken.getMessage().contains("Source"), broken.getMessage());
   }
 }
