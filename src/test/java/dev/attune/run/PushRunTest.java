@@ -287,7 +287,7 @@ class PushRunTest {
     Files.write(weights, bytes);
     String message = refused();
     assertTrue(message.contains("hold NaN"), message);
-    assertTrue(message.contains("lower learning rate"), message);
+    assertTrue(message.contains("before it diverged"), message);
   }
 
   @Test

@@ -140,6 +140,7 @@ class ResumeOptionsTest {
     put(RunOption.LORA_RANK_PATTERN, "query=2");
     put(RunOption.LORA_ALPHA_PATTERN, "query=2");
     put(RunOption.LORA_MODULES_TO_SAVE, "pooler");
+    put(RunOption.LORA_TRAINABLE_TOKEN_INDICES, "5");
     put(RunOption.LORA_BIAS, "all");
     put(RunOption.INIT_LORA_WEIGHTS, "gaussian");
     put(RunOption.DROPOUT, "0");
