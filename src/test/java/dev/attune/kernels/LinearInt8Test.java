@@ -327,10 +327,10 @@ class LinearInt8Test {
   @ParameterizedTest(name = "{0}")
   @MethodSource("dev.attune.testkit.Backends#cuda")
   void aDeviceHasNone(Target target) {
+    Backend device = target.backend();
     KernelCase k = forward(3, 5, 7, Activation.NONE, true);
     String message =
-        assertThrows(UnsupportedOperationException.class, () -> k.run(target.backend()))
-            .getMessage();
+        assertThrows(UnsupportedOperationException.class, () -> k.run(device)).getMessage();
     assertTrue(message.contains("linear_int8_fwd has no kernel"), message);
   }
 }
