@@ -12,6 +12,8 @@ import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.testkit.TinyModel;
 import dev.attune.testkit.TinyTasks;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -405,6 +407,10 @@ class EndToEndTest {
     assertTrue(
         ended.err().matches("(?s).*the weights '\\S+' hold NaN \\(element \\d+\\).*"), ended.err());
     assertFalse(Files.exists(output.resolve("model.safetensors")));
+    // Vectors are made without the last tensor: the first f32 becomes NaN too.
+    ByteBuffer bytes = ByteBuffer.wrap(weights).order(ByteOrder.LITTLE_ENDIAN);
+    bytes.putFloat(Math.toIntExact(Long.BYTES + bytes.getLong(0)), Float.NaN);
+    Files.write(poisoned.resolve("model.safetensors"), weights);
     Path texts = Files.writeString(scratch.resolve("texts.jsonl"), "{\"text\": \"very good\"}\n");
     Ended embedded =
         AttuneProcess.run(
