@@ -266,7 +266,7 @@ const char* reason_against(int32_t isa) {
     return "only the tests' library has the emulation of matrix tiles";
   }
   if (built(isa) == nullptr) {
-    return "this build leaves it out: a checkout builds the levels of the machine that it is built on, "
+    return "this build leaves it out: a checkout builds the levels that the machine it is built on chooses among, "
            "`mvn package` builds all";
   }
   if (isa == ATTUNE_ISA_AMX && !may_use_tiles()) {

@@ -1,5 +1,6 @@
 package dev.attune.data;
 
+import dev.attune.core.Check;
 import java.util.BitSet;
 import java.util.HashSet;
 import java.util.Objects;
@@ -12,6 +13,10 @@ import java.util.Set;
  */
 final class EqualTexts {
   private final Dataset data;
+
+  /** Fewer than slots of the largest table, so that a search ends. */
+  private static final int MOST_ROWS = (1 << 30) - 1;
+
   private final int[] fingerprints; // (rows)
   private final int[] table; // index + 1 of the first row of each text, by fingerprint; 0: none
   private final boolean isRunning;
@@ -23,6 +28,11 @@ final class EqualTexts {
   EqualTexts(Dataset data, TargetChecks checks) {
     this.data = data;
     this.isRunning = data.reading().isRunning();
+    Check.input(
+        isRunning || data.size() <= MOST_ROWS,
+        "%,d rows are too many to tell equal texts apart; at most %,d are read from one source",
+        data.size(),
+        MOST_ROWS);
     this.fingerprints = new int[isRunning ? 0 : data.size()];
     this.table = new int[isRunning ? 0 : tableSize(data.size())];
     if (isRunning) {

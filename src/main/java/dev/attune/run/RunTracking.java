@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.FileOps;
-import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.data.Dataset;
 import dev.attune.data.Finding;
@@ -280,7 +279,7 @@ final class RunTracking implements AutoCloseable {
       listener.onNote("the report is " + folder.resolve(REPORT_FILE));
     } catch (IOException e) {
       listener.onTrouble("the report cannot be written: " + OutputFolder.describe(e));
-    } catch (UncheckedIOException | InputException e) {
+    } catch (RuntimeException e) { // whatever it is: the model is saved, and the run has not failed
       listener.onTrouble("the report cannot be made: " + e.getMessage());
     }
   }
