@@ -11,7 +11,9 @@ namespace attune {
 namespace ATTUNE_ISA {
 namespace {
 
-constexpr int kChains = 12;  // independent ones: more than the latency of a multiply-add times the pipes for it
+// Independent ones: well more than the latency of a multiply-add times the pipes for it, else a pipe idles now and
+// then.
+constexpr int kChains = W == 16 ? 24 : 12;
 
 // `steps` rounds of multiply_add(sum) on each chain.
 template <class MultiplyAdd>
@@ -19,7 +21,7 @@ float run_chains(int64_t steps, MultiplyAdd&& multiply_add) {
   vf sum[kChains];
   for (int i = 0; i < kChains; ++i) sum[i] = splat(static_cast<float>(i));
   for (int64_t s = 0; s < steps; ++s) {
-#pragma GCC unroll 12
+#pragma GCC unroll 24
     for (int i = 0; i < kChains; ++i) sum[i] = rounded(multiply_add(sum[i]));
   }
   vf total{};
