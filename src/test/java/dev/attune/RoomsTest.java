@@ -46,6 +46,7 @@ class RoomsTest {
           "track",
           "run",
           "bench",
+          "server",
           "cli");
 
   /**

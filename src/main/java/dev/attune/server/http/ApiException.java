@@ -1,0 +1,138 @@
+package dev.attune.server.http;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+
+/** What a client is told in place of an answer, in the form of OpenAI's errors. */
+public final class ApiException extends RuntimeException {
+  private static final long serialVersionUID = 1;
+  private static final String INVALID = "invalid_request_error";
+
+  private final int status;
+  private final String type;
+  private final String param;
+  private final String code;
+
+  private ApiException(
+      int status, String type, String param, String code, String message, Throwable cause) {
+    super(message, cause);
+    this.status = status;
+    this.type = type;
+    this.param = param;
+    this.code = code;
+  }
+
+  /**
+   * 400: the request cannot be meant so.
+   *
+   * @param param the field that is to blame, or null
+   */
+  public static ApiException badRequest(String param, String message) {
+    return new ApiException(400, INVALID, param, "invalid_value", message, null);
+  }
+
+  /** 400: a field that this server does not know, or does not do. */
+  public static ApiException unsupported(String param, String message) {
+    return new ApiException(400, INVALID, param, "unsupported_parameter", message, null);
+  }
+
+  /** 400: more tokens than the model's context holds. */
+  public static ApiException contextLength(String param, String message) {
+    return new ApiException(400, INVALID, param, "context_length_exceeded", message, null);
+  }
+
+  /** 401: it is not known who asks. */
+  public static ApiException unauthenticated(String message) {
+    return new ApiException(401, INVALID, null, "invalid_api_key", message, null);
+  }
+
+  /** 403: the key does not allow it. */
+  public static ApiException forbidden(String message) {
+    return new ApiException(403, INVALID, null, "insufficient_permissions", message, null);
+  }
+
+  /** 404, also for what belongs to somebody else: who may not see it does not learn of it. */
+  public static ApiException notFound(String param, String message) {
+    return new ApiException(404, INVALID, param, "not_found", message, null);
+  }
+
+  /** 404: there is no such model. */
+  public static ApiException noModel(String id) {
+    return new ApiException(
+        404, INVALID, "model", "model_not_found", "There is no model '" + id + "'", null);
+  }
+
+  /** 405. */
+  public static ApiException badMethod(String method, String path, String allowed) {
+    return new ApiException(
+        405,
+        INVALID,
+        null,
+        "method_not_supported",
+        method + " is not for " + path + "; it takes " + allowed,
+        null);
+  }
+
+  /** 409: not in the state that it is in. */
+  public static ApiException conflict(String message) {
+    return new ApiException(409, INVALID, null, "conflict", message, null);
+  }
+
+  /** 413. */
+  public static ApiException tooLarge(String message) {
+    return new ApiException(413, INVALID, null, "request_too_large", message, null);
+  }
+
+  /** 429: a bound of the caller's own. */
+  public static ApiException overQuota(String message) {
+    return new ApiException(429, "insufficient_quota", null, "insufficient_quota", message, null);
+  }
+
+  /** 429: too much at once; again later. */
+  public static ApiException busy(String message) {
+    return new ApiException(429, "rate_limit_exceeded", null, "rate_limit_exceeded", message, null);
+  }
+
+  /** 503: not now. */
+  public static ApiException unavailable(String message, Throwable cause) {
+    return new ApiException(503, "server_error", null, "unavailable", message, cause);
+  }
+
+  /** 507: no room on the disk. */
+  public static ApiException noRoom(String message, Throwable cause) {
+    return new ApiException(507, "server_error", null, "insufficient_storage", message, cause);
+  }
+
+  /** 500: an error of the server's own, of which the log has the cause. */
+  static ApiException internal(String requestId, Throwable cause) {
+    return new ApiException(
+        500,
+        "server_error",
+        null,
+        null,
+        "The server had an error while it worked on this request. Its log has the cause under "
+            + requestId,
+        cause);
+  }
+
+  /** The HTTP status. */
+  public int status() {
+    return status;
+  }
+
+  /** The field that is to blame; null: none. */
+  public String param() {
+    return param;
+  }
+
+  /** The body: {@code {"error": {"message", "type", "param", "code"}}}. */
+  public ObjectNode toJson() {
+    ObjectNode body = JsonNodeFactory.instance.objectNode();
+    ObjectNode error = body.putObject("error");
+    error.put("message", getMessage());
+    error.put("type", type);
+    error.put("param", param);
+    error.put("code", code);
+    return body;
+  }
+}

@@ -1,0 +1,28 @@
+package dev.attune.server.models;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.file.Path;
+import java.time.Instant;
+
+/**
+ * A model that answers requests.
+ *
+ * @param id its name to clients: that of a base, or {@code ft:BASE:ORG:SUFFIX:ID}
+ * @param tenant whose it is; null: a base, which is everybody's
+ * @param base the name of the base that it was tuned from; null: it is one
+ * @param folder a Hugging Face or PEFT folder
+ * @param job that made it; null: none
+ */
+public record ServedModel(
+    String id, String tenant, Instant created, String base, Path folder, String job) {
+  /** As OpenAI lists models. */
+  public ObjectNode toJson() {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("id", id);
+    json.put("object", "model");
+    json.put("created", created.getEpochSecond());
+    json.put("owned_by", tenant == null ? "system" : tenant);
+    return json;
+  }
+}
