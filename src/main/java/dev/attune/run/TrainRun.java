@@ -3,7 +3,6 @@ package dev.attune.run;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.BatchStream;
-import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.core.InputException;
 import dev.attune.folder.FinishedModel;
 import dev.attune.folder.ModelFiles;
@@ -278,7 +277,8 @@ public final class TrainRun {
   private Checkpoints checkpoints(PreparedRun run) {
     int kept = config.smallInteger(RunOption.SAVE_TOTAL_LIMIT);
     return new Checkpoints(
-        new CheckpointStore(run.output().checkpoints(), kept, listener::onNote),
+        run.output().checkpoints(),
+        kept,
         run.identity(),
         config.flag(RunOption.SAVE_LAST),
         run.session().backend(),

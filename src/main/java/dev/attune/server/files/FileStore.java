@@ -111,8 +111,7 @@ public final class FileStore {
 
   /** All of all tenants, for what looks after the whole server. */
   public List<StoredFile> all() {
-    return journal.read(
-        session -> session.list("SELECT * FROM files ORDER BY number", this::read));
+    return journal.read(session -> session.list("SELECT * FROM files ORDER BY number", this::read));
   }
 
   /** Bytes of a tenant's files, those that are being uploaded included. */
@@ -202,8 +201,7 @@ public final class FileStore {
       throws IOException {
     Matcher ending = ENDING.matcher(name);
     Path path =
-        folder.resolve(
-            file.id() + (ending.find() ? ending.group().toLowerCase(Locale.ROOT) : ""));
+        folder.resolve(file.id() + (ending.find() ? ending.group().toLowerCase(Locale.ROOT) : ""));
     file.moveTo(path);
     Instant now = Instant.ofEpochSecond(Instant.now().getEpochSecond());
     return new StoredFile(
