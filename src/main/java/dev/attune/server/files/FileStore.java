@@ -19,13 +19,10 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
 import java.util.function.Function;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 
 /** All files of all tenants. Any number of threads use it. */
 public final class FileStore {
@@ -41,10 +38,6 @@ public final class FileStore {
           "CREATE INDEX files_of_tenants ON files(tenant, number)");
 
   private static final String INCOMING = "incoming";
-
-  /** What of a client's name tells how its content is to be read. */
-  private static final Pattern ENDING =
-      Pattern.compile("\\.[a-z0-9]{1,8}(\\.(gz|zst))?$", Pattern.CASE_INSENSITIVE);
 
   private final Journal journal;
   private final Path folder;
@@ -200,10 +193,7 @@ public final class FileStore {
    */
   public StoredFile place(IncomingFile file, String name, String purpose, Duration lifetime)
       throws IOException {
-    Matcher ending = ENDING.matcher(name);
-    Path path =
-        folder.resolve(
-            file.id() + (ending.find() ? ending.group().toLowerCase(Locale.ROOT) : ""));
+    Path path = folder.resolve(file.id() + FileName.ending(name, purpose));
     file.moveTo(path);
     Instant now = Instant.ofEpochSecond(Instant.now().getEpochSecond());
     return new StoredFile(
