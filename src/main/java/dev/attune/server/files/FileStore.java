@@ -169,8 +169,17 @@ public final class FileStore {
    * @throws ApiException if there is no room for it
    */
   public IncomingFile begin(String tenant, long expectedBytes) throws IOException {
+    return begin("file-", tenant, expectedBytes);
+  }
+
+  /** The same with another kind of id. */
+  IncomingFile begin(String prefix, String tenant, long expectedBytes) throws IOException {
     return new IncomingFile(
-        Ids.next("file-"), tenant, incoming, files, room.reserve(tenant, expectedBytes));
+        Ids.next(prefix), tenant, incoming, files, room.reserve(tenant, expectedBytes));
+  }
+
+  Room room() {
+    return room;
   }
 
   /** Puts a whole file in its place; it is there for its tenant when this returns. */

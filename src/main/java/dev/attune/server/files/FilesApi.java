@@ -73,12 +73,7 @@ public final class FilesApi {
     exchange.refuseOtherQueries();
     IncomingFile file =
         files.begin(exchange.caller().tenant(), FormUpload.expectedBytes(exchange));
-    try {
-      return new FormUpload(exchange, "file", file, upload -> add(exchange, upload));
-    } catch (RuntimeException e) {
-      file.close();
-      throw e;
-    }
+    return FormUpload.of(exchange, "file", file, upload -> add(exchange, upload));
   }
 
   private void add(Exchange exchange, FormUpload upload) throws IOException {
