@@ -110,6 +110,16 @@ public final class TrainRun {
   }
 
   /**
+   * Checks options as far as they can be before anything is read.
+   *
+   * @throws InputException naming one that says what it may not
+   */
+  public static void check(RunConfig config) {
+    TrainPlan.of(config);
+    Datasets.check(config, true);
+  }
+
+  /**
    * Whether the run of an output folder has come to its end: its model is there, and no checkpoint
    * to go on from.
    *
