@@ -83,6 +83,11 @@ public final class ModelCatalog {
         .orElseThrow(() -> ApiException.noModel(id));
   }
 
+  /** Tuned ones of all tenants, for what looks after the whole server. */
+  public List<ServedModel> tuned() {
+    return journal.read(session -> session.list("SELECT * FROM models ORDER BY id", this::read));
+  }
+
   /**
    * Notes a tuned model within a change: it is there when that is committed.
    *
