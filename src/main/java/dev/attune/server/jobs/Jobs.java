@@ -37,7 +37,6 @@ public final class Jobs implements AutoCloseable {
   private final JobEnds ends;
   private final Function<String, Limits> limits;
   private final Scheduler scheduler;
-  private volatile boolean closed;
 
   /**
    * What jobs are made of.
@@ -60,7 +59,7 @@ public final class Jobs implements AutoCloseable {
       Path runStore) {}
 
   /**
-   * Begins to work off what there is.
+   * Jobs that are worked off once this is started.
    *
    * @param memoryBytes that jobs may take together; 0: {@link #usualMemoryBytes}
    * @param othersBytes of them that are taken by others now
@@ -85,6 +84,10 @@ public final class Jobs implements AutoCloseable {
     this.scheduler = new Scheduler(store, sources, ends, means);
     parts.files().beforeDeletion(file -> checkNotNeeded(file.tenant(), file.id()));
     parts.models().onRemoved(Jobs::removeFolder);
+  }
+
+  /** Takes up what an earlier process has left, and begins to work. */
+  public void start() {
     scheduler.start();
   }
 
@@ -130,10 +133,6 @@ public final class Jobs implements AutoCloseable {
     }
     store.counts().forEach((status, count) -> counts.put(status.word(), count));
     return counts;
-  }
-
-  boolean isClosed() {
-    return closed;
   }
 
   Job create(String tenant, JobRequest request) {
@@ -201,7 +200,6 @@ public final class Jobs implements AutoCloseable {
   /** Ends: jobs that run leave a checkpoint, and go on at the next start. */
   @Override
   public void close() {
-    closed = true;
     scheduler.close();
   }
 }

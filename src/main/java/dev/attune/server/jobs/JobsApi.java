@@ -19,7 +19,8 @@ public final class JobsApi {
   /** Each holds a thread. */
   private static final int MOST_STREAMS = 64;
 
-  private static final long PING_MILLIS = 10_000;
+  private static final long LOOK_MILLIS = 500;
+  private static final long PING_NANOS = 10_000_000_000L;
   private static final int STREAM_PIECE = 500;
 
   private final Jobs jobs;
@@ -118,22 +119,27 @@ public final class JobsApi {
     }
     try (EventStream out = exchange.events()) {
       long last = 0;
+      long sent = System.nanoTime();
       while (true) {
         long seen = jobs.store().changes();
         boolean isOver =
-            jobs.isClosed()
+            exchange.serverEnds()
                 || jobs.store().find(job.id()).map(now -> now.status().isEnd()).orElse(true);
         List<JobEvent> next = jobs.store().eventsAfter(job.id(), last, STREAM_PIECE);
         for (JobEvent event : next) {
           out.send(event.toJson());
           last = event.number();
+          sent = System.nanoTime();
         }
         if (isOver && next.isEmpty()) {
           break;
         }
         if (next.isEmpty()) {
-          jobs.store().await(seen, PING_MILLIS);
-          out.ping();
+          jobs.store().await(seen, LOOK_MILLIS);
+          if (System.nanoTime() - sent > PING_NANOS) {
+            out.ping();
+            sent = System.nanoTime();
+          }
         }
       }
       out.done();

@@ -76,7 +76,7 @@ public final class Webhooks implements AutoCloseable {
   private record Message(long number, String id, String webhook, String body, int attempts) {}
 
   /**
-   * Begins to send what is to be sent.
+   * Webhooks that hear once this is started.
    *
    * @param ownUrls of the server's owner, with their secrets
    */
@@ -105,6 +105,10 @@ public final class Webhooks implements AutoCloseable {
             });
     this.thread = new Thread(this::run, "attune-webhooks");
     thread.setDaemon(true);
+  }
+
+  /** Begins to send what is to be sent. */
+  public void start() {
     thread.start();
   }
 
