@@ -19,8 +19,12 @@ import dev.attune.server.http.Metrics;
 import dev.attune.server.http.Route;
 import dev.attune.server.http.Router;
 import dev.attune.server.http.WebServer;
+import dev.attune.server.jobs.Jobs;
+import dev.attune.server.jobs.JobsApi;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.tls.PemFiles;
+import dev.attune.server.webhooks.Webhooks;
+import dev.attune.server.webhooks.WebhooksApi;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.System.Logger.Level;
@@ -66,14 +70,23 @@ public final class AttuneServer implements AutoCloseable {
   private final DataFolder data;
   private final WebServer web;
   private final KeyStore keys;
+  private final Jobs jobs;
+  private final Webhooks webhooks;
   private final ScheduledExecutorService tidying;
   private boolean closed;
 
   private AttuneServer(
-      DataFolder data, WebServer web, KeyStore keys, ScheduledExecutorService tidying) {
+      DataFolder data,
+      WebServer web,
+      KeyStore keys,
+      Jobs jobs,
+      Webhooks webhooks,
+      ScheduledExecutorService tidying) {
     this.data = data;
     this.web = web;
     this.keys = keys;
+    this.jobs = jobs;
+    this.webhooks = webhooks;
     this.tidying = tidying;
   }
 
@@ -119,6 +132,23 @@ public final class AttuneServer implements AutoCloseable {
     routes.addAll(new FilesApi(files).routes());
     routes.addAll(new UploadsApi(uploads).routes());
 
+    Webhooks webhooks = new Webhooks(data.journal(), config.webhooks());
+    Jobs jobs =
+        new Jobs(
+            new Jobs.Parts(
+                data.journal(),
+                files,
+                models,
+                webhooks,
+                tenant -> limits,
+                data.models(),
+                data.runs()),
+            config.trainingMemoryBytes(),
+            () -> 0);
+    routes.addAll(new JobsApi(jobs).routes());
+    routes.addAll(new WebhooksApi(webhooks).routes());
+    metrics.gauge("attune_jobs", "Jobs by status", "status", jobs::counts);
+
     boolean requiresKeys = config.requireKeys() || !isLocal;
     Access access = new Access(keys, requiresKeys, tenant -> limits, System::nanoTime);
     Router router = new Router(routes, access, isLocal, metrics);
@@ -130,7 +160,9 @@ public final class AttuneServer implements AutoCloseable {
           "keys and data pass in the clear between this server and other machines: give it a"
               + " certificate, or put it behind what has one");
     }
-    return new AttuneServer(data, web, keys, tidying(keys, files, uploads));
+    webhooks.start();
+    jobs.start();
+    return new AttuneServer(data, web, keys, jobs, webhooks, tidying(keys, files, uploads));
   }
 
   private static boolean isLocal(String host) {
@@ -244,7 +276,9 @@ public final class AttuneServer implements AutoCloseable {
     }
     closed = true;
     try {
+      jobs.close();
       web.close();
+      webhooks.close();
       tidying.shutdownNow();
       tidying.awaitTermination(TIDY_SECONDS, TimeUnit.SECONDS);
       keys.noteUse();

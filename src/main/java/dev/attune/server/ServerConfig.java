@@ -1,5 +1,6 @@
 package dev.attune.server;
 
+import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
@@ -18,6 +19,8 @@ public final class ServerConfig {
   private int tenantJobs = Integer.MAX_VALUE;
   private int tenantRequestsPerMinute = Integer.MAX_VALUE;
   private Duration stopTimeout = Duration.ofSeconds(30);
+  private final Map<URI, String> webhooks = new LinkedHashMap<>();
+  private long trainingMemoryBytes;
 
   /**
    * The address to listen on; this machine alone unless given. On any other address an API key is
@@ -91,6 +94,32 @@ public final class ServerConfig {
   public ServerConfig stopTimeout(Duration value) {
     stopTimeout = value;
     return this;
+  }
+
+  /**
+   * Somebody who is told of the ends of all jobs; unlike those that clients name, it may be on this
+   * machine.
+   *
+   * @param url http or https
+   * @param secret that messages are signed with: {@code whsec_} and the base64 of at least 24 bytes
+   */
+  public ServerConfig webhook(URI url, String secret) {
+    webhooks.put(url, secret);
+    return this;
+  }
+
+  /** Memory that jobs may take together; half of the machine's unless given. */
+  public ServerConfig trainingMemoryBytes(long value) {
+    trainingMemoryBytes = value;
+    return this;
+  }
+
+  Map<URI, String> webhooks() {
+    return webhooks;
+  }
+
+  long trainingMemoryBytes() {
+    return trainingMemoryBytes;
   }
 
   String host() {

@@ -7,7 +7,9 @@ import dev.attune.server.access.KeyStore;
 import dev.attune.server.database.Journal;
 import dev.attune.server.files.FileStore;
 import dev.attune.server.files.UploadStore;
+import dev.attune.server.jobs.Jobs;
 import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.webhooks.Webhooks;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -29,7 +31,13 @@ import java.util.stream.Stream;
 public final class DataFolder implements AutoCloseable {
   /** The tables of all parts. */
   private static final List<String> LAYOUT =
-      Stream.of(KeyStore.LAYOUT, FileStore.LAYOUT, UploadStore.LAYOUT, ModelCatalog.LAYOUT)
+      Stream.of(
+              KeyStore.LAYOUT,
+              FileStore.LAYOUT,
+              UploadStore.LAYOUT,
+              ModelCatalog.LAYOUT,
+              Webhooks.LAYOUT,
+              Jobs.LAYOUT)
           .flatMap(List::stream)
           .toList();
 
