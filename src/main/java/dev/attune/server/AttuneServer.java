@@ -2,6 +2,7 @@ package dev.attune.server;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import dev.attune.core.InputException;
+import dev.attune.server.console.ConsolePage;
 import dev.attune.server.database.Journal;
 import dev.attune.server.http.Caller;
 import dev.attune.server.http.Route;
@@ -53,6 +54,7 @@ public final class AttuneServer implements AutoCloseable {
               "/health",
               null,
               e -> e.answer(JsonNodeFactory.instance.objectNode().put("status", "ok"))));
+      routes.addAll(new ConsolePage().routes());
       Router router = new Router(routes, authorization -> Caller.LOCAL);
       Server server = server(router);
       ServerConnector connector = new ServerConnector(server, 1, 1);
