@@ -68,7 +68,7 @@ export class JobsView extends Component {
       h('td', { class: 'check' }, h('input', {
         type: 'checkbox', 'aria-label': 'compare ' + jobName(job), checked: this.state.chosen.includes(job.id), onChange: () => this.choose(job.id),
       })),
-      h('th', { scope: 'row', class: 'name' }, h('a', { href: link('jobs', job.id) }, jobName(job)), job.suffix && h(Id, { value: job.id })),
+      h('th', { scope: 'row', class: 'name' }, h('a', { href: link('jobs', job.id) }, jobName(job)), job.user_provided_suffix && h(Id, { value: job.id })),
       h('td', { 'data-name': 'state' }, h(Status, { value: job.status })),
       h('td', { 'data-name': 'base', class: 'breaks' }, job.model),
       h('td', { 'data-name': 'method' }, method(job)),
@@ -81,7 +81,7 @@ export class JobsView extends Component {
 
   render(props, { chosen, filter }) {
     const wanted = filter.toLowerCase();
-    const found = jobs.list().filter((job) => [job.id, job.suffix, job.status, job.model, method(job)].join(' ').toLowerCase().includes(wanted));
+    const found = jobs.list().filter((job) => [job.id, job.user_provided_suffix, job.status, job.model, method(job)].join(' ').toLowerCase().includes(wanted));
     return [
       h('div', { class: 'head' },
         h('h1', { tabIndex: -1 }, 'Jobs'),

@@ -18,7 +18,7 @@ class NewKey extends Component {
     const { name, tenant, scopes, days } = this.state;
     try {
       const made = await post('/v1/attune/keys', {
-        scopes, ...(name && { name }), ...(tenant && { tenant }), ...(days && { expires_in: Math.round(Number(days) * DAY_SECONDS) }),
+        scopes, ...(name && { name }), ...(tenant && { tenant }), ...(days && { expires_after: { seconds: Math.round(Number(days) * DAY_SECONDS) } }),
       });
       this.setState({ made, error: null });
       this.props.onMade();
@@ -28,7 +28,7 @@ class NewKey extends Component {
   }
 
   async copy() {
-    await navigator.clipboard.writeText(this.state.made.key);
+    await navigator.clipboard.writeText(this.state.made.value);
     announce('The key is copied');
     this.setState({ copied: true });
   }
@@ -37,7 +37,7 @@ class NewKey extends Component {
     if (made) {
       return h(Dialog, { title: 'The new key', onClose },
         h('p', null, 'It is shown this once: the server keeps only what it takes to know it again.'),
-        h('input', { class: 'secret', readOnly: true, 'aria-label': 'the key', value: made.key, onFocus: (event) => event.target.select() }),
+        h('input', { class: 'secret', readOnly: true, 'aria-label': 'the key', value: made.value, onFocus: (event) => event.target.select() }),
         h('footer', null, navigator.clipboard && h('button', { type: 'button', class: 'secondary outline', onClick: () => this.copy() }, copied ? 'Copied' : 'Copy'),
           h('button', { type: 'button', onClick: onClose }, 'Done')));
     }
@@ -63,14 +63,15 @@ export class KeysView extends Component {
         data.length === 0 ? h('p', { class: 'empty' }, 'No keys: as long as there are none, whoever reaches this address of the machine may do all. The first key ends that.')
           : h('div', { class: 'scroll' }, h('table', { class: 'list' },
             h('caption', { class: 'unseen' }, 'API keys'),
-            h('thead', null, h('tr', null, ['key', 'tenant', 'allows', 'created', 'expires', 'actions'].map((name) => h('th', { key: name, scope: 'col' }, name)))),
+            h('thead', null, h('tr', null, ['key', 'tenant', 'allows', 'created', 'last used', 'expires', 'actions'].map((name) => h('th', { key: name, scope: 'col' }, name)))),
             h('tbody', null, data.map((one) => h('tr', { key: one.id },
-              h('th', { scope: 'row', class: 'name' }, one.name && h('span', { class: 'breaks' }, one.name), h(Id, { value: one.id })),
+              h('th', { scope: 'row', class: 'name' }, one.name && h('span', { class: 'breaks' }, one.name), h(Id, { value: one.redacted_value || one.id })),
               h('td', { 'data-name': 'tenant', class: 'breaks' }, one.tenant),
               h('td', { 'data-name': 'allows' }, one.scopes.join(', ')),
               h('td', { 'data-name': 'created' }, h(When, { at: one.created_at })),
-              h('td', { 'data-name': 'expires' }, one.expires_at ? h(When, { at: one.expires_at }) : 'never'),
-              h('td', { class: 'buttons' }, h('button', { type: 'button', class: 'small danger outline', 'aria-label': 'Revoke ' + (one.name || one.id), onClick: () => this.setState({ revoking: one }) }, 'Revoke'))))))),
+              h('td', { 'data-name': 'last used' }, one.last_used_at ? h(When, { at: one.last_used_at }) : 'never'),
+              h('td', { 'data-name': 'expires' }, one.revoked_at ? ['revoked ', h(When, { at: one.revoked_at })] : one.expires_at ? h(When, { at: one.expires_at }) : 'never'),
+              h('td', { class: 'buttons' }, !one.revoked_at && h('button', { type: 'button', class: 'small danger outline', 'aria-label': 'Revoke ' + (one.name || one.id), onClick: () => this.setState({ revoking: one }) }, 'Revoke'))))))),
         making && h(NewKey, { onMade: reload, onClose: () => this.setState({ making: false }) }),
         revoking && h(Confirm, {
           title: 'Revoke this key?', text: (revoking.name || revoking.id) + ' opens nothing any more, at once.', verb: 'Revoke',

@@ -15,7 +15,7 @@ export function isUnfinished(job) {
 
 /** What people call a job. */
 export function jobName(job) {
-  return job.suffix || job.id;
+  return job.user_provided_suffix || job.id;
 }
 
 function seen() {

@@ -23,7 +23,7 @@ export class NewJobView extends Component {
   constructor(props) {
     super(props);
     this.state = {
-      model: '', method: 'supervised', task: '', training: props.file || '', validation: '', suffix: '', seed: '',
+      model: '', method: 'supervised', task: 'causal-lm', training: props.file || '', validation: '', suffix: '', seed: '',
       n_epochs: '', batch_size: '', learning_rate_multiplier: '', more: [], report: null, reading: false, problem: null, wrong: null, starting: false,
     };
   }
@@ -48,7 +48,7 @@ export class NewJobView extends Component {
     const hyperparameters = {};
     Object.keys(NUMBERS).filter((name) => this.state[name] !== '').forEach((name) => { hyperparameters[name] = Number(this.state[name]); });
     const attune = {};
-    if (task) {
+    if (method === 'supervised') {
       attune.task = task;
     }
     more.filter(([name]) => name.trim() !== '').forEach(([name, value]) => { attune[name.trim()] = parsed(value); });
@@ -116,11 +116,11 @@ export class NewJobView extends Component {
       h(Select, { label: 'Base model', value: model, required: true, options: [['', 'choose one'], ...models.map((one) => [one.id, one.id])], onChange: (value) => this.set({ model: value }) }),
       h('div', { class: 'two' },
         h(Select, { label: 'Method', value: method, options: [['supervised', 'supervised'], ['dpo', 'preferences (DPO)']], onChange: (value) => this.set({ method: value }) }),
-        method === 'supervised' && h(Select, { label: 'Task', value: task, options: [['', 'by the data'], ...tasks.map((name) => [name, name])], onChange: (value) => this.set({ task: value }) })),
+        method === 'supervised' && h(Select, { label: 'Task', value: task, options: tasks.map((name) => [name, name]), onChange: (value) => this.set({ task: value }) })),
       h(Select, { label: 'Training file', value: training, required: true, options: choices('choose one'), onChange: (value) => this.set({ training: value }) }),
       h(Upload, { onUploaded: (file) => { reload(); this.set(this.state.training ? { validation: file.id } : { training: file.id }); } }),
       h(Select, { label: 'Validation file', value: validation, options: choices('none'), onChange: (value) => this.set({ validation: value }) }),
-      h(Field, { label: 'Suffix', help: 'a part of the name of the model that is made' }, h('input', { value: suffix, maxLength: 64, onInput: (event) => this.setState({ suffix: event.target.value }) })),
+      h(Field, { label: 'Suffix', help: 'a part of the name of the model that is made' }, h('input', { value: suffix, maxLength: 64, pattern: '[A-Za-z0-9._\\-]+', title: 'letters, digits, dots, dashes, underscores', onInput: (event) => this.setState({ suffix: event.target.value }) })),
       h('div', { class: 'two' },
         Object.entries(NUMBERS).map(([name, label]) => h(Field, { key: name, label }, h('input', {
           type: 'number', min: 0, step: name === 'batch_size' ? 1 : 'any', placeholder: 'auto', value: this.state[name], onInput: (event) => this.setState({ [name]: event.target.value }),
