@@ -5,6 +5,7 @@ import dev.attune.core.InputException;
 import dev.attune.server.console.ConsolePage;
 import dev.attune.server.database.Journal;
 import dev.attune.server.http.Caller;
+import dev.attune.server.http.Metrics;
 import dev.attune.server.http.Route;
 import dev.attune.server.http.Router;
 import dev.attune.server.models.ModelCatalog;
@@ -55,7 +56,7 @@ public final class AttuneServer implements AutoCloseable {
               null,
               e -> e.answer(JsonNodeFactory.instance.objectNode().put("status", "ok"))));
       routes.addAll(new ConsolePage().routes());
-      Router router = new Router(routes, authorization -> Caller.LOCAL);
+      Router router = new Router(routes, authorization -> Caller.LOCAL, true, new Metrics());
       Server server = server(router);
       ServerConnector connector = new ServerConnector(server, 1, 1);
       connector

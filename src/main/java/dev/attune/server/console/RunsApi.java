@@ -2,7 +2,6 @@ package dev.attune.server.console;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.attune.core.InputException;
 import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Caller.Scope;
 import dev.attune.server.http.EventStream;
@@ -22,9 +21,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BooleanSupplier;
 
 /** What the run store knows of jobs: all of one, and the curves of several as they grow. */
-public final class RunsApi implements AutoCloseable {
+public final class RunsApi {
   private static final long LOOK_MILLIS = 1000;
   private static final int MOST_LISTENERS = 64; // each holds a thread
   private static final int MOST_JOBS = 20; // of one listener
@@ -33,7 +33,6 @@ public final class RunsApi implements AutoCloseable {
   private final JobFolders folders;
   private final Places places;
   private final AtomicInteger listeners = new AtomicInteger();
-  private volatile boolean closed;
 
   /** Where jobs leave their models, by which their runs are known. */
   public interface JobFolders {
@@ -65,16 +64,16 @@ public final class RunsApi implements AutoCloseable {
     exchange.refuseOtherQueries();
     String job = exchange.parameter("job");
     Path folder = folders.of(exchange.caller().tenant(), job);
+    ApiException none = ApiException.notFound(null, "The job '" + job + "' has not begun a run");
+    if (!RunStore.exists(store)) {
+      throw none;
+    }
     try (RunStore runs = RunStore.open(store)) {
-      StoredRun run =
-          newest(runs.runs(), folder)
-              .orElseThrow(() -> new InputException("nothing is recorded of it"));
+      StoredRun run = newest(runs.runs(), folder).orElseThrow(() -> none);
       ObjectNode json = JsonNodeFactory.instance.objectNode();
       json.put("object", "attune.run").put("job", job);
       json.setAll(RunJson.whole(runs, run));
       exchange.answer(places.named(json));
-    } catch (InputException e) {
-      throw ApiException.notFound(null, "The job '" + job + "' has not begun a run");
     }
   }
 
@@ -103,22 +102,24 @@ public final class RunsApi implements AutoCloseable {
           MOST_LISTENERS + " pages are listening already, the most of this server; close one");
     }
     try (EventStream events = exchange.events()) {
-      while (!closed && !Files.exists(store)) {
+      while (!exchange.serverEnds() && !RunStore.exists(store)) {
         events.ping();
         Thread.sleep(LOOK_MILLIS);
       }
-      send(jobs, events);
+      if (!exchange.serverEnds()) {
+        send(jobs, events, exchange::serverEnds);
+      }
     } finally {
       listeners.decrementAndGet();
     }
   }
 
-  private void send(Map<String, Path> jobs, EventStream events)
+  private void send(Map<String, Path> jobs, EventStream events, BooleanSupplier ends)
       throws IOException, InterruptedException {
     try (RunStore runs = RunStore.open(store)) {
       LiveCurves curves = new LiveCurves(runs);
       Map<String, ObjectNode> told = new HashMap<>();
-      while (!closed) {
+      while (!ends.getAsBoolean()) {
         for (ObjectNode event : news(runs, jobs, curves, told)) {
           events.send(event);
         }
@@ -156,11 +157,5 @@ public final class RunsApi implements AutoCloseable {
     ObjectNode event = JsonNodeFactory.instance.objectNode();
     event.put("object", object).put("job", job);
     return event.setAll(fields);
-  }
-
-  /** Lets those who listen go. */
-  @Override
-  public void close() {
-    closed = true;
   }
 }
