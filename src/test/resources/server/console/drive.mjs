@@ -48,8 +48,8 @@ async function starts(page, { suffix, epochs, rate }) {
   await page.getByLabel('Training file').selectOption({ label: await optionOf(page, 'Training file', 'train.jsonl') });
   await page.getByLabel('Validation file').selectOption({ label: await optionOf(page, 'Validation file', HOSTILE) });
   await page.getByLabel('Suffix').fill(suffix);
-  await page.getByLabel('epochs').fill(String(epochs));
-  await page.getByLabel('learning rate, times the usual').fill(String(rate));
+  await page.getByLabel('Epochs').fill(String(epochs));
+  await page.getByLabel('Learning rate factor').fill(String(rate));
   await page.getByRole('table', { name: 'Data for classification' }).waitFor();
   const report = await page.getByRole('region', { name: 'data report' }).innerText();
   await page.getByRole('button', { name: 'Start the job' }).click();

@@ -46,10 +46,10 @@ export class FilesView extends Component {
             h('td', { 'data-name': 'purpose' }, file.purpose),
             h('td', { 'data-name': 'size' }, bytes(file.bytes)),
             h('td', { 'data-name': 'created' }, h(When, { at: file.created_at })),
-            h('td', { class: 'buttons' },
+            h('td', null, h('div', { class: 'buttons' },
               h('button', { type: 'button', class: 'small secondary outline', 'aria-label': 'First rows of ' + file.filename, onClick: () => this.setState({ looking: file }) }, 'Look'),
               file.purpose === 'fine-tune' && h('a', { class: 'small secondary outline', role: 'button', href: link('jobs', 'new', file.id), 'aria-label': 'Train on ' + file.filename }, 'Train'),
-              h('button', { type: 'button', class: 'small danger outline', 'aria-label': 'Delete ' + file.filename, onClick: () => this.setState({ deleting: file }) }, 'Delete'))))))),
+              h('button', { type: 'button', class: 'small danger outline', 'aria-label': 'Delete ' + file.filename, onClick: () => this.setState({ deleting: file }) }, 'Delete')))))))),
         looking && h(Dialog, { title: looking.filename, wide: true, onClose: () => this.setState({ looking: null }) },
           h(Loaded, { on: looking.id, load: () => firstLines(looking.id, PREVIEW_ROWS), view: preview })),
         deleting && h(Confirm, {

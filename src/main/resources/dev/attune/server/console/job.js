@@ -61,7 +61,7 @@ export class JobView extends Component {
 
   head({ job, run }, reload) {
     return [
-      h('p', { class: 'line' }, h(Status, { value: job.status }), h(Progress, { run: this.live.runs.get(job.id) || run }),
+      h('p', { class: 'line' }, h(Status, { value: job.status }), isUnfinished(job) && h(Progress, { run: this.live.runs.get(job.id) || run }),
         this.live.connected && job.status === 'running' && h('span', { class: 'soft' }, 'live')),
       this.actions(job, reload),
       job.error && job.error.message && h('pre', { class: 'problem' }, job.error.message),
@@ -102,7 +102,7 @@ export class JobView extends Component {
 
   events(job) {
     return h(Loaded, {
-      on: job.id + job.status, every: isUnfinished(job) ? 2500 : 0, load: (signal) => all(path(job.id, 'events') + '?limit=100', MOST_EVENTS, { signal }),
+      on: job.id + job.status, every: () => (isUnfinished(job) ? 2500 : 0), load: (signal) => all(path(job.id, 'events') + '?limit=100', MOST_EVENTS, { signal }),
       view: (list) => (list.length === 0 ? h('p', { class: 'empty' }, 'No events yet.') : table(
         'Events, the newest first', [['when', ''], ['level', ''], ['message', '']],
         list.map((event) => h('tr', { key: event.id, class: 'event ' + event.level }, h('td', null, h(When, { at: event.created_at })), h('td', null, event.level), h('td', { class: 'text' }, event.message))))),
@@ -111,7 +111,7 @@ export class JobView extends Component {
 
   checkpoints(job) {
     return h(Loaded, {
-      on: job.id + job.status, every: isUnfinished(job) ? 5000 : 0, load: (signal) => all(path(job.id, 'checkpoints') + '?limit=100', MOST_EVENTS, { signal }),
+      on: job.id + job.status, every: () => (isUnfinished(job) ? 5000 : 0), load: (signal) => all(path(job.id, 'checkpoints') + '?limit=100', MOST_EVENTS, { signal }),
       view: (list) => (list.length === 0 ? h('p', { class: 'empty' }, 'No checkpoints are kept.') : table(
         'Checkpoints', [['step', 'n'], ['model', ''], ['made', ''], ['metrics', ''], ['', '']],
         list.map((one) => h('tr', { key: one.id },
@@ -142,7 +142,7 @@ export class JobView extends Component {
   render({ id, tab }) {
     const shownTab = TABS.some(([name]) => name === tab) ? tab : 'curves';
     return h(Loaded, {
-      on: id, every: 2500, load: (signal) => this.load(signal),
+      on: id, every: (value) => (value && !isUnfinished(value.job) ? 0 : 2500), load: (signal) => this.load(signal),
       view: (value, reload) => [
         h('p', { class: 'back' }, h('a', { href: link('jobs') }, '← Jobs')),
         h('h1', { tabIndex: -1, class: 'breaks' }, jobName(value.job)),

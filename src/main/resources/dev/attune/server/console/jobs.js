@@ -4,7 +4,7 @@ import { Charts, COLOURS } from './chart.js';
 import { differences } from './tables.js';
 import { number } from './text.js';
 import { get } from './api.js';
-import { jobName, jobs, LiveCurves } from './live.js';
+import { isUnfinished, jobName, jobs, LiveCurves } from './live.js';
 import { Action, go, Id, link, Loaded, Problem, Status, When } from './widgets.js';
 
 const SPARK = { width: 120, height: 28 };
@@ -139,7 +139,7 @@ export class CompareView extends Component {
       h('div', { class: 'head' }, h('h1', { tabIndex: -1 }, 'Compare jobs'),
         h('label', { class: 'inline' }, h('input', { type: 'checkbox', checked: smooth, onChange: (event) => this.setState({ smooth: event.target.checked }) }), 'smooth training curves')),
       h(Loaded, {
-        on: ids, every: 5000, load: (signal) => this.load(signal),
+        on: ids, every: (all) => (all && !all.some(({ job }) => isUnfinished(job)) ? 0 : 5000), load: (signal) => this.load(signal),
         view: (all) => {
           const beside = (of) => all.map((one, slot) => ({ id: one.job.id, name: jobName(one.job), slot, values: of(one) }));
           return [

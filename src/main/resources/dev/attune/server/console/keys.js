@@ -71,7 +71,7 @@ export class KeysView extends Component {
               h('td', { 'data-name': 'created' }, h(When, { at: one.created_at })),
               h('td', { 'data-name': 'last used' }, one.last_used_at ? h(When, { at: one.last_used_at }) : 'never'),
               h('td', { 'data-name': 'expires' }, one.revoked_at ? ['revoked ', h(When, { at: one.revoked_at })] : one.expires_at ? h(When, { at: one.expires_at }) : 'never'),
-              h('td', { class: 'buttons' }, !one.revoked_at && h('button', { type: 'button', class: 'small danger outline', 'aria-label': 'Revoke ' + (one.name || one.id), onClick: () => this.setState({ revoking: one }) }, 'Revoke'))))))),
+              h('td', null, h('div', { class: 'buttons' }, !one.revoked_at && h('button', { type: 'button', class: 'small danger outline', 'aria-label': 'Revoke ' + (one.name || one.id), onClick: () => this.setState({ revoking: one }) }, 'Revoke')))))))),
         making && h(NewKey, { onMade: reload, onClose: () => this.setState({ making: false }) }),
         revoking && h(Confirm, {
           title: 'Revoke this key?', text: (revoking.name || revoking.id) + ' opens nothing any more, at once.', verb: 'Revoke',

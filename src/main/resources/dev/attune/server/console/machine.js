@@ -30,13 +30,11 @@ export class MachineView extends Component {
         h('section', { class: 'card' }, h('h2', null, 'Machine'),
           h('p', { class: 'breaks' }, machine.processor), h('p', { class: 'soft' }, number(machine.cores) + ' cores · up ' + duration(machine.up_seconds) + ' · Attune ' + machine.version),
           share({ name: 'memory', ...machine.memory }), share({ name: 'disk', ...machine.disk })),
-        h('section', { class: 'card' }, h('h2', null, 'Queue'),
-          Object.keys(machine.jobs).length === 0 ? h('p', { class: 'soft' }, 'No jobs.')
-            : facts('Jobs by state', Object.entries(machine.jobs).map(([state, count]) => [state.replaceAll('_', ' '), number(count)]))),
-        h('section', { class: 'card' }, h('h2', null, 'Models in memory'),
-          machine.models.length === 0 ? h('p', { class: 'soft' }, 'None: a model is opened by the first request for it.')
-            : table('Open models', [['model', ''], ['memory', 'n'], ['requests', 'n']], machine.models.map((model) => h('tr', { key: model.id },
-              h('td', { class: 'text' }, h(Id, { value: model.id })), h('td', { class: 'n' }, bytes(model.bytes)), h('td', { class: 'n' }, number(model.requests))))))),
+        h('section', { class: 'card' }, Object.keys(machine.jobs).length === 0 ? [h('h2', null, 'Jobs by state'), h('p', { class: 'soft' }, 'No jobs.')]
+          : facts('Jobs by state', Object.entries(machine.jobs).map(([state, count]) => [state.replaceAll('_', ' '), number(count)]))),
+        h('section', { class: 'card' }, machine.models.length === 0 ? [h('h2', null, 'Models in memory'), h('p', { class: 'soft' }, 'None: a model is opened by the first request for it.')]
+          : table('Models in memory', [['model', ''], ['memory', 'n'], ['requests', 'n']], machine.models.map((model) => h('tr', { key: model.id },
+            h('td', { class: 'text' }, h(Id, { value: model.id })), h('td', { class: 'n' }, bytes(model.bytes)), h('td', { class: 'n' }, number(model.requests))))))),
       h(Charts, { runs: [{ id: 'machine', name: 'server', slot: 0, curves: this.curves }], prefixes: [''], axis: 'second', smooth: false }),
     ];
   }
@@ -44,7 +42,7 @@ export class MachineView extends Component {
   render() {
     return [
       h('div', { class: 'head' }, h('h1', { tabIndex: -1 }, 'Machine')),
-      h(Loaded, { every: 2000, load: (signal) => this.load(signal), view: (machine) => this.view(machine) }),
+      h(Loaded, { every: () => 2000, load: (signal) => this.load(signal), view: (machine) => this.view(machine) }),
     ];
   }
 }

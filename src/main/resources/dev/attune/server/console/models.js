@@ -18,10 +18,11 @@ function families(models) {
   const found = new Map();
   for (const model of models) {
     const parts = tuned(model.id);
-    const name = parts ? parts.base + ' · ' + (parts.suffix || 'no suffix') : model.id;
-    const key = parts ? JSON.stringify([parts.base, parts.org, parts.suffix]) : 'base:' + model.id;
+    const isBase = !parts && model.owned_by === 'system';
+    const name = parts ? parts.base + ' · ' + (parts.suffix || 'no suffix') : isBase ? 'Bases' : model.id;
+    const key = parts ? JSON.stringify([parts.base, parts.org, parts.suffix]) : isBase ? 'bases' : model.id;
     if (!found.has(key)) {
-      found.set(key, { name, isBase: !parts && model.owned_by === 'system', models: [] });
+      found.set(key, { name, isBase, models: [] });
     }
     found.get(key).models.push(model);
   }
@@ -36,15 +37,15 @@ export class ModelsView extends Component {
       h('td', { 'data-name': 'version' }, family.isBase ? 'base' : (family.models.length - i) + ' of ' + family.models.length + (i === 0 ? ', the newest' : '')),
       h('td', { 'data-name': 'owner' }, model.owned_by),
       h('td', { 'data-name': 'created' }, family.isBase ? '–' : h(When, { at: model.created })),
-      h('td', { class: 'buttons' },
+      h('td', null, h('div', { class: 'buttons' },
         h('a', { class: 'small secondary outline', role: 'button', href: link('playground', model.id), 'aria-label': 'Try ' + model.id }, 'Try'),
-        family.models[i + 1] && h('a', { class: 'small secondary outline', role: 'button', href: link('playground', model.id, family.models[i + 1].id), 'aria-label': 'Compare ' + model.id + ' with the version before' }, 'Beside the one before'),
-        !family.isBase && h('button', { type: 'button', class: 'small danger outline', 'aria-label': 'Delete ' + model.id, onClick: () => this.setState({ deleting: model }) }, 'Delete')));
+        !family.isBase && family.models[i + 1] && h('a', { class: 'small secondary outline', role: 'button', href: link('playground', model.id, family.models[i + 1].id), 'aria-label': 'Compare ' + model.id + ' with the version before' }, 'Beside the one before'),
+        !family.isBase && h('button', { type: 'button', class: 'small danger outline', 'aria-label': 'Delete ' + model.id, onClick: () => this.setState({ deleting: model }) }, 'Delete'))));
   }
 
   render(props, { deleting }) {
     return h(Loaded, {
-      every: 10000, load: (signal) => get('/v1/models', { signal }),
+      every: () => 10000, load: (signal) => get('/v1/models', { signal }),
       view: ({ data }, reload) => [
         h('div', { class: 'head' }, h('h1', { tabIndex: -1 }, 'Models')),
         data.length === 0 ? h('p', { class: 'empty' }, 'No models: the server was started without a base model.')

@@ -8,7 +8,7 @@ import { announce, Field, go, Loaded, Problem, Select } from './widgets.js';
 import { Upload } from './upload.js';
 
 const MOST_FILES = 1000;
-const NUMBERS = { n_epochs: 'epochs', batch_size: 'batch size', learning_rate_multiplier: 'learning rate, times the usual' };
+const NUMBERS = { n_epochs: 'Epochs', batch_size: 'Batch size', learning_rate_multiplier: 'Learning rate factor' };
 
 /** A JSON value where it is one; else a text. */
 function parsed(text) {
@@ -125,7 +125,7 @@ export class NewJobView extends Component {
         Object.entries(NUMBERS).map(([name, label]) => h(Field, { key: name, label }, h('input', {
           type: 'number', min: 0, step: name === 'batch_size' ? 1 : 'any', placeholder: 'auto', value: this.state[name], onInput: (event) => this.setState({ [name]: event.target.value }),
         }))),
-        h(Field, { label: 'seed' }, h('input', { type: 'number', min: 0, step: 1, placeholder: 'auto', value: seed, onInput: (event) => this.setState({ seed: event.target.value }) }))),
+        h(Field, { label: 'Seed' }, h('input', { type: 'number', min: 0, step: 1, placeholder: 'auto', value: seed, onInput: (event) => this.setState({ seed: event.target.value }) }))),
       this.more(),
       h(Problem, { error: wrong }),
       h('button', { type: 'submit', disabled: starting, 'aria-busy': starting ? 'true' : null }, 'Start the job'));

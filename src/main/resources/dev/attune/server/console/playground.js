@@ -131,7 +131,7 @@ class Answers extends Component {
       h('p', { class: 'soft' }, result.vectors[0].length + ' dimensions'),
       table('Cosine similarity', [['', ''], ...result.texts.map((text, i) => [i + 1, 'n'])],
         result.vectors.map((a, i) => h('tr', { key: i }, h('th', { scope: 'row', class: 'breaks' }, i + 1 + '. ' + result.texts[i]),
-          result.vectors.map((b, k) => { const value = cosine(a, b); return heat(Math.max(0, value), value.toFixed(3), k); })))),
+          result.vectors.map((b, k) => { const value = cosine(a, b); return heat(Math.max(0, value), value.toFixed(3), k); }))), null, 'matrix'),
     ];
   }
 

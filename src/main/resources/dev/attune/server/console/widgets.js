@@ -44,14 +44,14 @@ export function Problem({ error }) {
 
 /**
  * Shows what a promise gives, asked for again every so often while the page is seen.
- * props: load(signal), every (milliseconds; 0: once), on (what it depends on), view(value, reload)
+ * props: load(signal), every(value): milliseconds, 0 for never; on (what it depends on), view(value, reload)
  */
 export class Loaded extends Component {
   constructor(props) {
     super(props);
     this.state = { value: null, error: null };
     this.reload = () => this.load();
-    this.onSeen = () => !document.hidden && this.props.every && this.load();
+    this.onSeen = () => !document.hidden && this.every() > 0 && this.load();
   }
 
   componentDidMount() {
@@ -75,6 +75,10 @@ export class Loaded extends Component {
     }
   }
 
+  every() {
+    return this.props.every ? this.props.every(this.state.value) : 0;
+  }
+
   async load() {
     clearTimeout(this.timer);
     if (this.stop) {
@@ -92,8 +96,8 @@ export class Loaded extends Component {
         this.setState({ error });
       }
     }
-    if (!stop.signal.aborted && !this.gone && this.props.every) {
-      this.timer = setTimeout(() => (document.hidden ? null : this.load()), this.props.every);
+    if (!stop.signal.aborted && !this.gone && this.every() > 0) {
+      this.timer = setTimeout(() => (document.hidden ? null : this.load()), this.every());
     }
   }
 

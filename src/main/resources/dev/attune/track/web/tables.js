@@ -6,8 +6,8 @@ const MOST_MISTAKES = 20;
 const MOST_CLASSES = 20;
 
 /** A table with its caption; columns are [name, class]. */
-export function table(caption, columns, rows, note) {
-  return h('div', { class: 'scroll' }, h('table', null,
+export function table(caption, columns, rows, note, kind) {
+  return h('div', { class: 'scroll' }, h('table', { class: kind },
     h('caption', null, caption, note && h('span', { class: 'soft' }, ' ' + note)),
     h('thead', null, h('tr', null, columns.map(([name, kind], i) =>
       h('th', { key: i, scope: 'col', class: kind }, name || h('span', { class: 'unseen' }, 'name'))))),
@@ -56,7 +56,8 @@ export function confusion(matrix) {
       const sum = counts.reduce((a, b) => a + b, 0) || 1;
       return h('tr', { key: i }, h('th', { scope: 'row' }, matrix.labels[i]), counts.map((count, k) => heat(count / sum, number(count), k)));
     }),
-    'a row for each label, a column for each prediction');
+    'a row for each label, a column for each prediction',
+    'matrix');
 }
 
 export function mistakes(worst) {
