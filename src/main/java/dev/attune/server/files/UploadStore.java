@@ -17,6 +17,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
@@ -53,7 +54,7 @@ public final class UploadStore {
   private final Set<String> busy = ConcurrentHashMap.newKeySet();
 
   /**
-   * Opens the store, and removes what parts have left that did not come whole.
+   * Opens the store.
    *
    * @param folder where parts lie; this store's alone
    */
@@ -64,18 +65,52 @@ public final class UploadStore {
     this.files = files;
     this.ops = ops;
     ops.createFolder(folder);
-    Set<Path> known = new HashSet<>();
     for (UploadPart part : parts("SELECT * FROM upload_parts")) {
-      known.add(part.path());
       files.room().hold(upload(part.upload()).tenant(), part.bytes());
     }
-    try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
-      for (Path entry : entries) {
-        if (!known.contains(entry)) {
-          ops.delete(entry);
-        }
+  }
+
+  /** Removes what parts have left that did not come whole, before there are new ones. */
+  public void removeLeftovers() throws IOException {
+    for (Path left : leftovers()) {
+      ops.delete(left);
+    }
+  }
+
+  private List<Path> leftovers() throws IOException {
+    Set<Path> known = new HashSet<>();
+    parts("SELECT * FROM upload_parts").forEach(part -> known.add(part.path()));
+    List<Path> left = new ArrayList<>();
+    try (DirectoryStream<Path> entries =
+        Files.newDirectoryStream(folder, entry -> !known.contains(entry))) {
+      entries.forEach(left::add);
+    }
+    return left;
+  }
+
+  /** What is not as the journal has it, in words. */
+  public List<String> check() throws IOException {
+    List<String> problems = new ArrayList<>();
+    for (UploadPart part : parts("SELECT * FROM upload_parts")) {
+      boolean isThere =
+          Files.isRegularFile(part.path()) && Files.size(part.path()) == part.bytes();
+      if (!isThere) {
+        problems.add(
+            "part "
+                + part.id()
+                + " of "
+                + part.upload()
+                + ": "
+                + part.path()
+                + " is missing or has not "
+                + part.bytes()
+                + " bytes");
       }
     }
+    for (Path left : leftovers()) {
+      problems.add(left + ": left by a part that did not end; the next start removes it");
+    }
+    return problems;
   }
 
   private static Upload read(ResultSet row) throws SQLException {

@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -84,6 +83,11 @@ public final class ModelCatalog {
         .orElseThrow(() -> ApiException.noModel(id));
   }
 
+  /** Tuned ones of all tenants, for what looks after the whole server. */
+  public List<ServedModel> tuned() {
+    return journal.read(session -> session.list("SELECT * FROM models ORDER BY id", this::read));
+  }
+
   /**
    * Notes a tuned model within a change: it is there when that is committed.
    *
@@ -111,8 +115,24 @@ public final class ModelCatalog {
     if (model.base() == null) {
       throw ApiException.forbidden("'" + id + "' is a base of this server; it cannot be deleted");
     }
-    journal.change(session -> session.update("DELETE FROM models WHERE id = ?", id));
-    new ArrayList<>(onRemoved).forEach(listener -> listener.accept(model));
+    journal.change(
+        session -> {
+          remove(session, id);
+          return null;
+        });
+    tellRemoved(model);
+  }
+
+  /**
+   * Takes a model out within a change, of which {@link #tellRemoved} tells once it is committed.
+   */
+  public void remove(Journal.Session session, String id) {
+    session.update("DELETE FROM models WHERE id = ?", id);
+  }
+
+  /** Tells who listens that a model was taken out. */
+  public void tellRemoved(ServedModel model) {
+    onRemoved.forEach(listener -> listener.accept(model));
   }
 
   /** Hears of models that were taken out. */
