@@ -277,6 +277,7 @@ public final class Generator implements AutoCloseable {
       case STOP -> FinishReason.STOP;
       case LENGTH -> FinishReason.LENGTH;
       case CONTEXT -> FinishReason.CONTEXT;
+      case CANCELLED -> throw new IllegalStateException("a text that nobody has cancelled");
     };
   }
 

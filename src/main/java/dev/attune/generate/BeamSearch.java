@@ -64,7 +64,7 @@ public final class BeamSearch implements AutoCloseable {
   BeamSearch(TransformerModel model, Tape tape, Config config, int context) {
     this.config = config;
     this.context = context;
-    this.decoding = new Decoding(model, tape, slots(config), context);
+    this.decoding = new Decoding(model, tape, slots(config) * context);
   }
 
   /** The beams, and those that come after them. */
@@ -74,7 +74,7 @@ public final class BeamSearch implements AutoCloseable {
 
   /** What the keys and values of a search take. */
   public static long cacheBytes(TransformerModel model, DType dtype, Config config, int context) {
-    return Decoding.cacheBytes(model, dtype, slots(config), context);
+    return Decoding.cacheBytes(model, dtype, (long) slots(config) * context);
   }
 
   /** The best continuation of a prompt. */
@@ -90,7 +90,7 @@ public final class BeamSearch implements AutoCloseable {
     FloatBuffer logits = null;
     for (int first = 0; first < prompt.length; first += Decoding.PROMPT_ROWS) {
       int count = Math.min(Decoding.PROMPT_ROWS, prompt.length - first);
-      logits = decoding.read(List.of(new Decoding.Part(0, prompt, first, count)));
+      logits = decoding.read(List.of(new Decoding.Part(0, prompt, first, count, null)));
     }
     List<Beam> beams = List.of(new Beam(0, new int[0], 0));
     List<Hypothesis> done = new ArrayList<>();
@@ -191,7 +191,7 @@ public final class BeamSearch implements AutoCloseable {
       int slot = beams.get(candidate.parent).slot;
       if (owner.get(slot) != i) {
         int copy = free.remove();
-        decoding.copySlot(slot, copy, rows);
+        decoding.copyRows(slot * context, copy * context, rows);
         slot = copy;
       }
       placed.add(new Beam(slot, appended(beams, candidate), candidate.score));
@@ -208,15 +208,15 @@ public final class BeamSearch implements AutoCloseable {
 
   private FloatBuffer advance(List<Beam> beams, int place) {
     int B = beams.size();
-    int[] slots = new int[B];
+    int[] firstRows = new int[B];
     int[] tokens = new int[B];
     int[] places = new int[B];
     for (int b = 0; b < B; b++) {
-      slots[b] = beams.get(b).slot;
+      firstRows[b] = beams.get(b).slot * context;
       tokens[b] = beams.get(b).last();
       places[b] = place;
     }
-    return decoding.advance(slots, tokens, places, B);
+    return decoding.advance(firstRows, tokens, places, new Object[B], B);
   }
 
   private static boolean contains(int[] ids, int id) {

@@ -143,14 +143,52 @@ public final class TextGeneration {
   }
 
   private Request request(Prompt prompt, int index, Request.TokenListener listener) {
+    return request(prompt, index, null, listener);
+  }
+
+  private Request request(
+      Prompt prompt, long stream, Object adapters, Request.TokenListener listener) {
     return new Request(
         prompt.ids(),
         options.sampling(),
         defaults.rules(),
         options.maxNewTokens(),
         ends,
-        index,
+        stream,
+        adapters,
         listener);
+  }
+
+  /**
+   * Gives a prompt to a loop that goes on with those of others.
+   *
+   * @param stream tells texts with one prompt and one seed apart: {@link GeneratedText#index}
+   * @param adapters of this text: see {@link Request}
+   * @param onPiece hears the text as it comes, during the loop's steps; may be null
+   * @param onText hears the result
+   * @throws InputException if the prompt does not fit
+   */
+  public GenerationLoop.Ticket submit(
+      GenerationLoop loop,
+      Prompt prompt,
+      int stream,
+      Object adapters,
+      Consumer<String> onPiece,
+      Consumer<GeneratedText> onText) {
+    TextStream text = new TextStream(tokenizer, prompt.ids(), stops(), onPiece);
+    return loop.submit(
+        request(prompt, stream, adapters, text),
+        done -> onText.accept(finished(stream, prompt, text, done)));
+  }
+
+  /** How texts are continued. */
+  public GenerationOptions options() {
+    return options;
+  }
+
+  /** The tokenizer. */
+  public TextTokenizer tokenizer() {
+    return tokenizer;
   }
 
   /**
