@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import dev.attune.core.InputException;
 import dev.attune.server.database.Journal;
 import dev.attune.server.http.Caller;
+import dev.attune.server.http.Metrics;
 import dev.attune.server.http.Route;
 import dev.attune.server.http.Router;
 import dev.attune.server.models.ModelCatalog;
@@ -53,7 +54,7 @@ public final class AttuneServer implements AutoCloseable {
               "/health",
               null,
               e -> e.answer(JsonNodeFactory.instance.objectNode().put("status", "ok"))));
-      Router router = new Router(routes, authorization -> Caller.LOCAL);
+      Router router = new Router(routes, authorization -> Caller.LOCAL, true, new Metrics());
       Server server = server(router);
       ServerConnector connector = new ServerConnector(server, 1, 1);
       connector
