@@ -146,7 +146,8 @@ public final class Generator implements AutoCloseable {
                   List.copyOf(stops),
                   concurrency,
                   maxNewTokens,
-                  beams == 1 ? null : new BeamSearch.Config(beams, lengthPenalty, maxNewTokens)));
+                  beams == 1 ? null : new BeamSearch.Config(beams, lengthPenalty, maxNewTokens),
+                  null));
     }
   }
 

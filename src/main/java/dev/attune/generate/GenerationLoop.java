@@ -54,6 +54,7 @@ public final class GenerationLoop implements AutoCloseable {
     int read; // tokens of the prompt in the cache
     int[] generated = new int[32];
     int count;
+    final List<TokenLogprobs> logprobs = new ArrayList<>();
 
     Running(Request request, int context, Consumer<Completion> whenDone) {
       this.request = request;
@@ -260,8 +261,7 @@ public final class GenerationLoop implements AutoCloseable {
     int row = 0;
     for (Running r : reading) {
       if (r.promptIsRead()) {
-        logits.position(row++ * V);
-        accept(r, r.sampler.next(logits, V, 0));
+        choose(r, logits, row++ * V, V);
       }
     }
   }
@@ -278,20 +278,30 @@ public final class GenerationLoop implements AutoCloseable {
     FloatBuffer logits = decoding.advance(firstRows, tokens, places, adapters, B);
     int V = decoding.vocabulary();
     for (int b = 0; b < B; b++) {
-      Running r = group.get(b);
-      logits.position(b * V);
-      accept(r, r.sampler.next(logits, V, r.count));
+      choose(group.get(b), logits, b * V, V);
     }
   }
 
-  private void accept(Running r, int token) {
+  /**
+   * Chooses the next token of a request.
+   *
+   * @param logits its own are the V from {@code first} on
+   */
+  private void choose(Running r, FloatBuffer logits, int first, int V) {
     Request request = r.request;
+    logits.position(first);
+    int token = r.sampler.next(logits, V, r.count);
     if (request.isEnd(token)) {
       finish(r, Finish.END);
       return;
     }
     r.append(token);
-    boolean goesOn = request.listener() == null || request.listener().onToken(token);
+    TokenLogprobs logprobs = null;
+    if (request.topLogprobs() != null) {
+      logprobs = TokenLogprobs.of(logits, first, V, token, request.topLogprobs());
+      r.logprobs.add(logprobs);
+    }
+    boolean goesOn = request.listener() == null || request.listener().onToken(token, logprobs);
     if (!goesOn) {
       finish(r, Finish.STOP);
     } else if (r.count == request.maxNewTokens()) {
@@ -305,7 +315,8 @@ public final class GenerationLoop implements AutoCloseable {
     if (running.remove(r)) {
       rows.giveBack(r.firstRow, r.mostRows);
     }
-    r.whenDone.accept(new Completion(Arrays.copyOf(r.generated, r.count), why));
+    r.whenDone.accept(
+        new Completion(Arrays.copyOf(r.generated, r.count), why, List.copyOf(r.logprobs)));
   }
 
   @Override

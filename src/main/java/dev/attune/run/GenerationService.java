@@ -10,8 +10,10 @@ import dev.attune.generate.GenerationLoop;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.Prompt;
 import dev.attune.generate.Sampling;
+import dev.attune.generate.ScoredToken;
 import dev.attune.generate.TextGeneration;
 import dev.attune.text.ChatMessage;
+import dev.attune.text.ChatTemplate;
 import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.util.List;
@@ -51,6 +53,9 @@ public final class GenerationService implements AutoCloseable {
 
   /** Hears of a text, on the computing thread. */
   public interface Listener {
+    /** A token has come whose log-probability was asked for; its piece follows. */
+    default void onToken(ScoredToken token) {}
+
     /** A piece of the text has come. */
     void onPiece(String piece);
 
@@ -114,6 +119,16 @@ public final class GenerationService implements AutoCloseable {
       return model.shared().hold(() -> generation.chatPrompt(messages, tools));
     }
 
+    /** Whether there is a chat template. */
+    public boolean hasTemplate() {
+      return ChatTemplate.isIn(generation.tokenizer().folder());
+    }
+
+    /** Whether the chat template writes something. */
+    public boolean templateHas(String text) {
+      return hasTemplate() && ChatTemplate.open(generation.tokenizer().folder()).mentions(text);
+    }
+
     /** The text of tokens. */
     public String text(int[] ids) {
       return model.shared().hold(() -> generation.tokenizer().decode(ids, true));
@@ -166,6 +181,11 @@ public final class GenerationService implements AutoCloseable {
       } catch (RuntimeException e) {
         onFailure(e);
       }
+    }
+
+    @Override
+    public void onToken(ScoredToken token) {
+      listener.onToken(token);
     }
 
     /** What a listener throws is its own affair: others go on. */
@@ -226,7 +246,7 @@ public final class GenerationService implements AutoCloseable {
   public static GenerationService open(
       Path folder, OpenOptions options, Compute compute, Limits limits) {
     GenerationOptions usual =
-        new GenerationOptions(Sampling.greedy(), List.of(), limits.concurrency(), 1, null);
+        new GenerationOptions(Sampling.greedy(), List.of(), limits.concurrency(), 1, null, null);
     LanguageModel model = LanguageModel.open(folder, options, compute, usual);
     try {
       return new GenerationService(model, options, limits);
@@ -350,6 +370,7 @@ public final class GenerationService implements AutoCloseable {
                         prompt,
                         stream,
                         adapters,
+                        submission::onToken,
                         submission::onPiece,
                         submission::onText)));
     if (!thread.isAlive()) {

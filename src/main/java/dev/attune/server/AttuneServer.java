@@ -7,7 +7,13 @@ import dev.attune.server.http.Caller;
 import dev.attune.server.http.Metrics;
 import dev.attune.server.http.Route;
 import dev.attune.server.http.Router;
+import dev.attune.server.inference.ChatApi;
+import dev.attune.server.inference.ClassificationsApi;
+import dev.attune.server.inference.CompletionsApi;
+import dev.attune.server.inference.EmbeddingsApi;
+import dev.attune.server.inference.ModelPool;
 import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.models.ModelsApi;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.BindException;
@@ -28,11 +34,14 @@ public final class AttuneServer implements AutoCloseable {
       Stream.of(ModelCatalog.LAYOUT).flatMap(List::stream).toList();
 
   private final Journal journal;
+  private final ModelPool pool;
   private final Server server;
   private final ServerConnector connector;
 
-  private AttuneServer(Journal journal, Server server, ServerConnector connector) {
+  private AttuneServer(
+      Journal journal, ModelPool pool, Server server, ServerConnector connector) {
     this.journal = journal;
+    this.pool = pool;
     this.server = server;
     this.connector = connector;
   }
@@ -54,6 +63,12 @@ public final class AttuneServer implements AutoCloseable {
               "/health",
               null,
               e -> e.answer(JsonNodeFactory.instance.objectNode().put("status", "ok"))));
+      ModelPool pool = new ModelPool(models, config.inference().settings());
+      routes.addAll(new ModelsApi(models).routes());
+      routes.addAll(new ChatApi(models, pool).routes());
+      routes.addAll(new CompletionsApi(models, pool).routes());
+      routes.addAll(new EmbeddingsApi(models, pool).routes());
+      routes.addAll(new ClassificationsApi(models, pool).routes());
       Router router = new Router(routes, authorization -> Caller.LOCAL, true, new Metrics());
       Server server = server(router);
       ServerConnector connector = new ServerConnector(server, 1, 1);
@@ -65,7 +80,7 @@ public final class AttuneServer implements AutoCloseable {
       connector.setPort(config.port());
       server.addConnector(connector);
       start(server, config);
-      return new AttuneServer(journal, server, connector);
+      return new AttuneServer(journal, pool, server, connector);
     } catch (RuntimeException | Error e) {
       journal.close();
       throw e;
@@ -111,6 +126,7 @@ public final class AttuneServer implements AutoCloseable {
   @Override
   public void close() {
     stop(server);
+    pool.close();
     journal.close();
   }
 }

@@ -3,6 +3,7 @@ package dev.attune.server;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.Consumer;
 
 /** How a server is set up. Each method returns this. */
 public final class ServerConfig {
@@ -10,6 +11,7 @@ public final class ServerConfig {
   private int port = 8080;
   private Path dataDir = Path.of("attune-data");
   private final Map<String, Path> baseModels = new LinkedHashMap<>();
+  private final InferenceOptions inference = new InferenceOptions();
 
   /** The address to listen on; this machine alone unless given. */
   public ServerConfig host(String value) {
@@ -38,6 +40,16 @@ public final class ServerConfig {
   public ServerConfig baseModel(String name, Path folder) {
     baseModels.put(name, folder);
     return this;
+  }
+
+  /** How models answer: {@code inference(o -> o.concurrency(32))}. */
+  public ServerConfig inference(Consumer<InferenceOptions> options) {
+    options.accept(inference);
+    return this;
+  }
+
+  InferenceOptions inference() {
+    return inference;
   }
 
   String host() {

@@ -64,7 +64,7 @@ class GenerationServiceTest {
   }
 
   private static GenerationOptions options(Sampling sampling) {
-    return new GenerationOptions(sampling, List.of(), 1, NEW_TOKENS, null);
+    return new GenerationOptions(sampling, List.of(), 1, NEW_TOKENS, null, null);
   }
 
   private static GenerationService open(Path folder, PrecisionOption precision, int rows) {
@@ -236,7 +236,7 @@ class GenerationServiceTest {
             }
           };
       GenerationOptions longest =
-          new GenerationOptions(Sampling.greedy(), List.of(), 1, 1000, null);
+          new GenerationOptions(Sampling.greedy(), List.of(), 1, 1000, null, null);
       GenerationService.Ticket ticket =
           service.submit(voice, voice.prompt("abc"), longest, 0, first);
       Heard second = new Heard();

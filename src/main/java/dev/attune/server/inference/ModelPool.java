@@ -12,7 +12,10 @@ import dev.attune.run.TextEncoder;
 import dev.attune.server.http.ApiException;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ServedModel;
+import dev.attune.task.Classification;
+import dev.attune.task.MultiLabelClassification;
 import dev.attune.task.Prediction;
+import dev.attune.task.Regression;
 import dev.attune.task.TaskOptions;
 import dev.attune.task.TaskType;
 import dev.attune.task.Tasks;
@@ -39,6 +42,9 @@ public final class ModelPool implements AutoCloseable {
   private static final int MOST_ROWS = 256;
 
   private static final Path SOURCE = Path.of("input");
+
+  private static final List<TaskType> LABEL_KINDS =
+      List.of(Classification.TYPE, MultiLabelClassification.TYPE, Regression.TYPE);
 
   /** What a model is used for. */
   private enum Use {
@@ -374,7 +380,9 @@ public final class ModelPool implements AutoCloseable {
                 ? ", /v1/chat/completions and /v1/completions are for this one"
                 : type.readsPairs()
                     ? ", /v1/embeddings is for this one"
-                    : type.predicts() ? ", /v1/classifications is for this one" : ""));
+                    : LABEL_KINDS.stream().anyMatch(type::isKindOf)
+                        ? ", /v1/classifications is for this one"
+                        : ""));
   }
 
   /**
@@ -407,8 +415,8 @@ public final class ModelPool implements AutoCloseable {
 
   LabelLease labels(ServedModel model) {
     TaskType type = type(model);
-    if (!type.predicts() || type.generates()) {
-      throw otherKind(model, type, "a model that gives labels or numbers");
+    if (LABEL_KINDS.stream().noneMatch(type::isKindOf)) {
+      throw otherKind(model, type, "a model that gives labels or a number to a text");
     }
     return guarded(
         model, () -> new LabelLease(take(new Key(model.folder(), baseOf(model), Use.LABELS))));

@@ -30,6 +30,7 @@ record TextFields(
   private static final SecureRandom RANDOM = new SecureRandom();
   private static final int MOST_STOPS = 4;
   private static final int MOST_CHOICES = 128;
+  private static final int MOST_BIAS = 100;
 
   /**
    * Reads them.
@@ -104,22 +105,22 @@ record TextFields(
             "logit_bias", "'logit_bias' must be an object of numbers by token ids");
       }
       given
-          .fields()
+          .fieldNames()
           .forEachRemaining(
-              entry -> {
-                double value = entry.getValue().asDouble(Double.NaN);
-                if (!entry.getKey().matches("\\d{1,9}")
-                    || !entry.getValue().isNumber()
-                    || !(Math.abs(value) <= 100)) {
+              id -> {
+                JsonNode value = given.get(id);
+                if (!id.matches("\\d{1,9}")
+                    || !value.isNumber()
+                    || !(Math.abs(value.doubleValue()) <= MOST_BIAS)) {
                   throw ApiException.badRequest(
                       "logit_bias",
                       "'logit_bias' has "
-                          + entry.getKey()
+                          + id
                           + ": "
-                          + entry.getValue()
+                          + value
                           + "; it takes token ids with numbers from -100 to 100");
                 }
-                bias.put(Integer.valueOf(entry.getKey()), value);
+                bias.put(Integer.valueOf(id), value.doubleValue());
               });
     }
     return new LogitAdditions(
