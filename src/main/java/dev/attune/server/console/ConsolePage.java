@@ -9,7 +9,7 @@ import java.io.IOException;
 import java.util.List;
 
 /** Serves the page and the files that it is made of. */
-public final class ConsolePage {
+final class ConsolePage {
   private static final String PATH = "/console";
 
   private static final PageFiles FILES =
@@ -34,7 +34,7 @@ public final class ConsolePage {
               "machine.js"));
 
   /** What is answered: the page to {@code /console}, to whom nothing is asked of. */
-  public List<Route> routes() {
+  List<Route> routes() {
     return List.of(
         new Route("GET", "/", null, ConsolePage::lead),
         new Route("GET", PATH + "/", null, ConsolePage::lead),

@@ -20,7 +20,7 @@ import java.util.List;
 import java.util.Map;
 
 /** What the server runs on, and how much of it is in use. */
-public final class MachineApi {
+final class MachineApi {
   private static final long LEAST_NANOS = 500_000_000; // between two samples of the processor
 
   private final Path data;
@@ -33,14 +33,14 @@ public final class MachineApi {
    * A model in memory.
    *
    * @param bytes that it takes, with what its requests take
-   * @param requests that it works on
+   * @param requests that it works on, and adapters that are open beside it
    */
-  public record OpenModel(String id, long bytes, int requests) {}
+  record OpenModel(String id, long bytes, int requests) {}
 
   /** What the server does just now, as far as somebody may see it. */
-  public interface Activity {
+  interface Activity {
     /** Jobs by their states. */
-    Map<String, Integer> jobs(Caller caller);
+    Map<String, Long> jobs(Caller caller);
 
     /** Models in memory. */
     List<OpenModel> models(Caller caller);
@@ -49,13 +49,13 @@ public final class MachineApi {
   /**
    * @param data the server's folder
    */
-  public MachineApi(Path data, Activity activity) {
+  MachineApi(Path data, Activity activity) {
     this.data = data;
     this.activity = activity;
   }
 
   /** What is answered. */
-  public List<Route> routes() {
+  List<Route> routes() {
     return List.of(
         new Route("GET", "/v1/attune/machine", Scope.TRAINING, this::machine),
         new Route("GET", "/v1/attune/tasks", Scope.TRAINING, MachineApi::tasks));

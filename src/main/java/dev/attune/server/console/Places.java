@@ -11,14 +11,14 @@ import java.util.List;
 import java.util.Map;
 
 /** What clients are told in place of the paths of this machine. */
-public final class Places {
+final class Places {
   private final Map<String, String> names = new LinkedHashMap<>(); // longer paths first
 
   /**
    * @param data the server's folder: what lies below it is told by its path from there
    * @param bases folders of models by their names
    */
-  public Places(Path data, Map<String, Path> bases) {
+  Places(Path data, Map<String, Path> bases) {
     Map<String, String> all = new LinkedHashMap<>();
     all.put(data.toAbsolutePath().normalize() + "/", "");
     bases.forEach((name, folder) -> all.put(folder.toAbsolutePath().normalize().toString(), name));
@@ -30,7 +30,7 @@ public final class Places {
   }
 
   /** A text without paths. */
-  public String named(String text) {
+  String named(String text) {
     String out = text;
     for (Map.Entry<String, String> place : names.entrySet()) {
       out = out.replace(place.getKey(), place.getValue());

@@ -24,7 +24,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 
 /** What the run store knows of jobs: all of one, and the curves of several as they grow. */
-public final class RunsApi {
+final class RunsApi {
   private static final long LOOK_MILLIS = 1000;
   private static final int MOST_LISTENERS = 64; // each holds a thread
   private static final int MOST_JOBS = 20; // of one listener
@@ -35,7 +35,7 @@ public final class RunsApi {
   private final AtomicInteger listeners = new AtomicInteger();
 
   /** Where jobs leave their models, by which their runs are known. */
-  public interface JobFolders {
+  interface JobFolders {
     /**
      * The folder of a job's output, which need not be there yet.
      *
@@ -47,14 +47,14 @@ public final class RunsApi {
   /**
    * @param store folder of the run store, which need not be there before the first run
    */
-  public RunsApi(Path store, JobFolders folders, Places places) {
+  RunsApi(Path store, JobFolders folders, Places places) {
     this.store = store;
     this.folders = folders;
     this.places = places;
   }
 
   /** What is answered. */
-  public List<Route> routes() {
+  List<Route> routes() {
     return List.of(
         new Route("GET", "/v1/attune/jobs/{job}/run", Scope.TRAINING, this::run),
         new Route("GET", "/v1/attune/live", Scope.TRAINING, this::live));
