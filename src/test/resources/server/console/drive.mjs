@@ -1,10 +1,10 @@
-// Drives the console in a real browser, as a user would, against a server that has a base "tiny-bert" and a base of a hostile name.
-// node drive.mjs BASE_URL FOLDER_OF_DATA FOLDER_FOR_SCREENSHOTS FOLDER_OF_NODE_MODULES
+// Drives the console in a real browser, as a user would, against a server with the bases "tiny-bert" and "tiny-decoder".
+// node drive.mjs BASE_URL FOLDER_OF_DATA FOLDER_FOR_SCREENSHOTS FOLDER_OF_NODE_MODULES CHROMIUM
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { checked, watched } from './checks.mjs';
 
-const [base, data, out, modules] = process.argv.slice(2);
+const [base, data, out, modules, executablePath] = process.argv.slice(2);
 const { chromium } = createRequire(path.join(modules, 'any.js'))('playwright-core');
 const HOSTILE = '<img src=x onerror=window.hacked=1>';
 const SIZES = [[360, 740], [1280, 800], [3840, 2160]];
@@ -19,7 +19,7 @@ function expect(what, holds) {
   }
 }
 
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
 
 async function opened(options) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
@@ -163,7 +163,18 @@ async function stopped(page) {
 }
 
 async function playground(page) {
-  await to(page, '#/playground/' + encodeURIComponent(HOSTILE));
+  await page.route('**/v1/models', async (route) => { // of names that no server would take
+    const answer = await route.fetch();
+    const list = await answer.json();
+    list.data.push({ id: HOSTILE, object: 'model', created: 1, owned_by: HOSTILE }, { id: 'ft:' + HOSTILE + ':a:b:c', object: 'model', created: 1, owned_by: HOSTILE });
+    await route.fulfill({ response: answer, json: list });
+  });
+  await to(page, '#/models');
+  await page.getByRole('row', { name: HOSTILE }).first().waitFor();
+  expect('hostile names of models are texts', !await page.evaluate(() => window.hacked));
+  await page.unroute('**/v1/models');
+
+  await to(page, '#/playground/tiny-decoder');
   await page.getByText('Settings').click();
   await page.getByLabel('max tokens').fill('16');
   await page.getByLabel('Your message').fill('hello');

@@ -12,6 +12,7 @@ import dev.attune.server.http.Caller;
 import dev.attune.server.http.Metrics;
 import dev.attune.server.http.Route;
 import dev.attune.server.http.Router;
+import dev.attune.server.http.WebServer;
 import dev.attune.track.Documents;
 import dev.attune.track.Point;
 import dev.attune.track.RunStart;
@@ -30,12 +31,11 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.LongStream;
-import org.eclipse.jetty.server.Server;
-import org.eclipse.jetty.server.ServerConnector;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -49,8 +49,7 @@ class RunsApiTest {
 
   @TempDir private Path data;
   private Path store;
-  private Server server;
-  private Router router;
+  private WebServer server;
   private URI address;
   private RunStoreSink recording; // null: no run has begun
 
@@ -67,20 +66,15 @@ class RunsApiTest {
         };
     List<Route> routes = new ArrayList<>(new ConsolePage().routes());
     routes.addAll(new RunsApi(store, folders, new Places(data, Map.of())).routes());
-    router = new Router(routes, authorization -> Caller.LOCAL, true, new Metrics());
-    server = new Server();
-    ServerConnector connector = new ServerConnector(server, 1, 1);
-    connector.setHost("127.0.0.1");
-    server.addConnector(connector);
-    server.setHandler(router);
-    server.start();
-    address = URI.create("http://127.0.0.1:" + connector.getLocalPort());
+    Metrics metrics = new Metrics();
+    Router router = new Router(routes, authorization -> Caller.LOCAL, true, metrics);
+    server = WebServer.start("127.0.0.1", 0, null, Duration.ofSeconds(5), router, metrics);
+    address = server.address();
   }
 
   @AfterEach
   void stop() throws Exception {
-    router.end();
-    server.stop();
+    server.close();
     if (recording != null) {
       recording.close();
     }

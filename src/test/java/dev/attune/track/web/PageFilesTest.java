@@ -64,7 +64,7 @@ class PageFilesTest {
   private static Set<String> imported(Path folder) throws IOException {
     Set<String> names = new TreeSet<>();
     try (Stream<Path> all = Files.list(folder)) {
-      for (Path file : all.toList()) {
+      for (Path file : all.filter(f -> f.toString().matches(".*\\.(js|html)")).toList()) {
         Matcher matcher = IMPORTED.matcher(Files.readString(file, StandardCharsets.UTF_8));
         while (matcher.find()) {
           names.add(matcher.group(1) == null ? matcher.group(2) : matcher.group(1));
