@@ -8,6 +8,7 @@ import dev.attune.server.access.Access;
 import dev.attune.server.access.KeyStore;
 import dev.attune.server.access.KeysApi;
 import dev.attune.server.access.Limits;
+import dev.attune.server.console.Console;
 import dev.attune.server.data.DataFolder;
 import dev.attune.server.files.FileStore;
 import dev.attune.server.files.FilesApi;
@@ -19,9 +20,15 @@ import dev.attune.server.http.Metrics;
 import dev.attune.server.http.Route;
 import dev.attune.server.http.Router;
 import dev.attune.server.http.WebServer;
+import dev.attune.server.inference.ChatApi;
+import dev.attune.server.inference.ClassificationsApi;
+import dev.attune.server.inference.CompletionsApi;
+import dev.attune.server.inference.EmbeddingsApi;
+import dev.attune.server.inference.ModelPool;
 import dev.attune.server.jobs.Jobs;
 import dev.attune.server.jobs.JobsApi;
 import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.models.ModelsApi;
 import dev.attune.server.tls.PemFiles;
 import dev.attune.server.webhooks.Webhooks;
 import dev.attune.server.webhooks.WebhooksApi;
@@ -72,6 +79,7 @@ public final class AttuneServer implements AutoCloseable {
   private final KeyStore keys;
   private final Jobs jobs;
   private final Webhooks webhooks;
+  private final ModelPool pool;
   private final ScheduledExecutorService tidying;
   private boolean closed;
 
@@ -81,12 +89,14 @@ public final class AttuneServer implements AutoCloseable {
       KeyStore keys,
       Jobs jobs,
       Webhooks webhooks,
+      ModelPool pool,
       ScheduledExecutorService tidying) {
     this.data = data;
     this.web = web;
     this.keys = keys;
     this.jobs = jobs;
     this.webhooks = webhooks;
+    this.pool = pool;
     this.tidying = tidying;
   }
 
@@ -149,6 +159,14 @@ public final class AttuneServer implements AutoCloseable {
     routes.addAll(new WebhooksApi(webhooks).routes());
     metrics.gauge("attune_jobs", "Jobs by status", "status", jobs::counts);
 
+    ModelPool pool = new ModelPool(models, config.inference().settings());
+    routes.addAll(new ModelsApi(models).routes());
+    routes.addAll(new ChatApi(models, pool).routes());
+    routes.addAll(new CompletionsApi(models, pool).routes());
+    routes.addAll(new EmbeddingsApi(models, pool).routes());
+    routes.addAll(new ClassificationsApi(models, pool).routes());
+    routes.addAll(new Console(data, config.baseModels(), jobs, models, pool).routes());
+
     boolean requiresKeys = config.requireKeys() || !isLocal;
     Access access = new Access(keys, requiresKeys, tenant -> limits, System::nanoTime);
     Router router = new Router(routes, access, isLocal, metrics);
@@ -162,7 +180,8 @@ public final class AttuneServer implements AutoCloseable {
     }
     webhooks.start();
     jobs.start();
-    return new AttuneServer(data, web, keys, jobs, webhooks, tidying(keys, files, uploads));
+    return new AttuneServer(
+        data, web, keys, jobs, webhooks, pool, tidying(keys, files, uploads));
   }
 
   private static boolean isLocal(String host) {
@@ -278,6 +297,7 @@ public final class AttuneServer implements AutoCloseable {
     try {
       jobs.close();
       web.close();
+      pool.close();
       webhooks.close();
       tidying.shutdownNow();
       tidying.awaitTermination(TIDY_SECONDS, TimeUnit.SECONDS);
