@@ -123,7 +123,7 @@ public final class BeamSearch implements AutoCloseable {
       beams = place(beams, next, prompt.length + length - 1);
       logits = advance(beams, prompt.length + length - 1);
     }
-    return new Completion(done.get(0).tokens, done.get(0).finish);
+    return new Completion(done.get(0).tokens, done.get(0).finish, List.of());
   }
 
   private double normalized(double score, int length) {
@@ -144,7 +144,7 @@ public final class BeamSearch implements AutoCloseable {
       List<Beam> beams, FloatBuffer logits, int V, int wanted) {
     List<Candidate> best = new ArrayList<>();
     for (int b = 0; b < beams.size(); b++) {
-      double normalizer = logSumExp(logits, b * V, V);
+      double normalizer = TokenLogprobs.logSumExp(logits, b * V, V);
       double score = beams.get(b).score;
       for (int id = 0; id < V; id++) {
         double total = score + logits.get(b * V + id) - normalizer;
@@ -159,18 +159,6 @@ public final class BeamSearch implements AutoCloseable {
       }
     }
     return best;
-  }
-
-  private static double logSumExp(FloatBuffer logits, int first, int V) {
-    double largest = Double.NEGATIVE_INFINITY;
-    for (int id = 0; id < V; id++) {
-      largest = Math.max(largest, logits.get(first + id));
-    }
-    double sum = 0;
-    for (int id = 0; id < V; id++) {
-      sum += Math.exp(logits.get(first + id) - largest);
-    }
-    return largest + Math.log(sum);
   }
 
   /** Gives every candidate a slot: its parent's, or a copy of it where a sibling has that. */

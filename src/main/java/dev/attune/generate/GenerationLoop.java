@@ -40,6 +40,7 @@ public final class GenerationLoop implements AutoCloseable {
     int read; // tokens of the prompt in the cache
     int[] generated = new int[32];
     int count;
+    final List<TokenLogprobs> logprobs = new ArrayList<>();
 
     Running(Request request, Consumer<Completion> whenDone) {
       this.request = request;
@@ -166,8 +167,7 @@ public final class GenerationLoop implements AutoCloseable {
     int row = 0;
     for (Running r : reading) {
       if (r.promptIsRead()) {
-        logits.position(row++ * V);
-        accept(r, r.sampler.next(logits, V, 0));
+        choose(r, logits, row++ * V, V);
       }
     }
   }
@@ -183,19 +183,27 @@ public final class GenerationLoop implements AutoCloseable {
     FloatBuffer logits = decoding.advance(slots, tokens, places, B);
     int V = decoding.vocabulary();
     for (int b = 0; b < B; b++) {
-      Running r = group.get(b);
-      logits.position(b * V);
-      accept(r, r.sampler.next(logits, V, r.count));
+      choose(group.get(b), logits, b * V, V);
     }
   }
 
-  private void accept(Running r, int token) {
+  /**
+   * Chooses the next token of a request.
+   *
+   * @param logits its own are the V from {@code first} on
+   */
+  private void choose(Running r, FloatBuffer logits, int first, int V) {
     Request request = r.request;
+    logits.position(first);
+    int token = r.sampler.next(logits, V, r.count);
     if (request.isEnd(token)) {
       finish(r, Finish.END);
       return;
     }
     r.append(token);
+    if (request.topLogprobs() != null) {
+      r.logprobs.add(TokenLogprobs.of(logits, first, V, token, request.topLogprobs()));
+    }
     boolean goesOn = request.listener() == null || request.listener().onToken(token);
     if (!goesOn) {
       finish(r, Finish.STOP);
@@ -209,7 +217,8 @@ public final class GenerationLoop implements AutoCloseable {
   private void finish(Running r, Finish why) {
     running.remove(r);
     freeSlots.add(r.slot);
-    r.whenDone.accept(new Completion(Arrays.copyOf(r.generated, r.count), why));
+    r.whenDone.accept(
+        new Completion(Arrays.copyOf(r.generated, r.count), why, List.copyOf(r.logprobs)));
   }
 
   @Override

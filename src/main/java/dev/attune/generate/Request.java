@@ -13,6 +13,7 @@ import dev.attune.core.Term;
  * @param maxNewTokens at most so many; fewer where the context ends
  * @param ends tokens that end the text; they are not part of it
  * @param stream tells requests with one seed apart
+ * @param topLogprobs see {@link GenerationOptions}
  * @param listener hears every token, and may stop the request; may be null
  */
 public record Request(
@@ -22,7 +23,19 @@ public record Request(
     int maxNewTokens,
     int[] ends,
     long stream,
+    Integer topLogprobs,
     TokenListener listener) {
+  /** A request without log-probabilities. */
+  public Request(
+      int[] prompt,
+      Sampling sampling,
+      LogitRules rules,
+      int maxNewTokens,
+      int[] ends,
+      long stream,
+      TokenListener listener) {
+    this(prompt, sampling, rules, maxNewTokens, ends, stream, null, listener);
+  }
 
   /** Hears of each new token. */
   public interface TokenListener {

@@ -150,6 +150,7 @@ public final class TextGeneration {
         options.maxNewTokens(),
         ends,
         index,
+        options.topLogprobs(),
         listener);
   }
 
@@ -270,11 +271,42 @@ public final class TextGeneration {
     return Stream.concat(options.stops().stream(), defaults.stops().stream()).toList();
   }
 
-  private static GeneratedText finished(
-      int index, Prompt prompt, TextStream stream, Completion done) {
+  private GeneratedText finished(int index, Prompt prompt, TextStream stream, Completion done) {
     if (done.finish() != Finish.STOP) {
       stream.end();
     }
-    return new GeneratedText(index, prompt, stream.text(), done.tokens().length, done.finish());
+    return new GeneratedText(
+        index,
+        prompt,
+        stream.text(),
+        done.tokens().length,
+        done.finish(),
+        scored(prompt, done.logprobs()));
+  }
+
+  private List<ScoredToken> scored(Prompt prompt, List<TokenLogprobs> logprobs) {
+    List<ScoredToken> scored = new ArrayList<>();
+    int before = prompt.ids()[prompt.ids().length - 1];
+    for (TokenLogprobs one : logprobs) {
+      List<ScoredToken.Alternative> top = new ArrayList<>();
+      for (int i = 0; i < one.topTokens().length; i++) {
+        int id = one.topTokens()[i];
+        top.add(new ScoredToken.Alternative(id, textAfter(before, id), one.topLogprobs()[i]));
+      }
+      scored.add(
+          new ScoredToken(
+              one.token(), textAfter(before, one.token()), one.logprob(), List.copyOf(top)));
+      before = one.token();
+    }
+    return List.copyOf(scored);
+  }
+
+  /** What a token adds to the text: alone, many a tokenizer would drop the space it begins with. */
+  private String textAfter(int before, int id) {
+    String known = tokenizer.decode(new int[] {before}, false);
+    String all = tokenizer.decode(new int[] {before, id}, false);
+    return all.startsWith(known)
+        ? all.substring(known.length())
+        : tokenizer.decode(new int[] {id}, false);
   }
 }
