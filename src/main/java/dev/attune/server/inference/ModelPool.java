@@ -12,6 +12,7 @@ import dev.attune.run.TextEncoder;
 import dev.attune.server.http.ApiException;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ServedModel;
+import dev.attune.task.CausalLm;
 import dev.attune.task.Classification;
 import dev.attune.task.MultiLabelClassification;
 import dev.attune.task.Prediction;
@@ -423,8 +424,21 @@ public final class ModelPool implements AutoCloseable {
   }
 
   VectorLease vectors(ServedModel model) {
+    if (continuesTexts(model)) {
+      throw otherKind(model, CausalLm.TYPE, "a model that makes vectors");
+    }
     return guarded(
         model, () -> new VectorLease(take(new Key(model.folder(), baseOf(model), Use.VECTORS))));
+  }
+
+  /** Any encoder makes vectors, of which not all have a task. */
+  private boolean continuesTexts(ServedModel model) {
+    TaskType known = types.get(model.folder());
+    try {
+      return (known == null ? type(model.folder(), baseOf(model)) : known).generates();
+    } catch (InputException e) {
+      return false;
+    }
   }
 
   /** Idle adapters keep their bases open: where others need the room, they go first. */
