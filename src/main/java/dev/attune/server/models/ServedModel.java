@@ -16,6 +16,16 @@ import java.time.Instant;
  */
 public record ServedModel(
     String id, String tenant, Instant created, String base, Path folder, String job) {
+  /** The same in another folder. */
+  ServedModel in(Path other) {
+    return as(id, other);
+  }
+
+  /** The same under another name, in another folder. */
+  ServedModel as(String name, Path other) {
+    return new ServedModel(name, tenant, created, base, other, job);
+  }
+
   /** As OpenAI lists models. */
   public ObjectNode toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
