@@ -1,0 +1,13 @@
+package dev.attune.server.access;
+
+/**
+ * What one tenant may have.
+ *
+ * @param fileBytes of all its files together
+ * @param jobs that wait or run at a time
+ * @param requestsPerMinute of all its keys together
+ */
+public record Limits(long fileBytes, int jobs, int requestsPerMinute) {
+  /** No bounds but the machine's. */
+  public static final Limits NONE = new Limits(Long.MAX_VALUE, Integer.MAX_VALUE, Integer.MAX_VALUE);
+}

@@ -1,0 +1,298 @@
+package dev.attune.server.files;
+
+import dev.attune.core.FileOps;
+import dev.attune.server.access.Limits;
+import dev.attune.server.database.Journal;
+import dev.attune.server.http.ApiException;
+import dev.attune.server.http.Ids;
+import dev.attune.server.http.Page;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** All files of all tenants. Any number of threads use it. */
+public final class FileStore {
+  /** Its table. */
+  public static final List<String> LAYOUT =
+      List.of(
+          """
+          CREATE TABLE files(
+            id TEXT PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL, purpose TEXT NOT NULL,
+            bytes INTEGER NOT NULL, created INTEGER NOT NULL, expires INTEGER, path TEXT NOT NULL,
+            sha256 TEXT NOT NULL, number INTEGER NOT NULL) WITHOUT ROWID
+          """,
+          "CREATE INDEX files_of_tenants ON files(tenant, number)");
+
+  private static final String INCOMING = "incoming";
+
+  /** What of a client's name tells how its content is to be read. */
+  private static final Pattern ENDING =
+      Pattern.compile("\\.[a-z0-9]{1,8}(\\.(gz|zst))?$", Pattern.CASE_INSENSITIVE);
+
+  private final Journal journal;
+  private final Path folder;
+  private final Path incoming;
+  private final FileOps files;
+  private final Room room;
+  private final List<Consumer<StoredFile>> beforeDeletion = new CopyOnWriteArrayList<>();
+
+  /**
+   * Opens the store, and removes what uploads have left that did not end.
+   *
+   * @param folder where the bytes lie; this store's alone
+   * @param limits of a tenant
+   */
+  public FileStore(Journal journal, Path folder, Function<String, Limits> limits, FileOps files)
+      throws IOException {
+    this.journal = journal;
+    this.folder = folder;
+    this.incoming = folder.resolve(INCOMING);
+    this.files = files;
+    files.createFolder(incoming);
+    this.room = new Room(incoming, limits);
+    removeLeftovers();
+    all().forEach(file -> room.hold(file.tenant(), file.bytes()));
+  }
+
+  private void removeLeftovers() throws IOException {
+    for (Path left : entries(incoming)) {
+      files.delete(left);
+    }
+    for (Path orphan : orphans()) {
+      files.delete(orphan);
+    }
+  }
+
+  private static List<Path> entries(Path folder) throws IOException {
+    List<Path> entries = new ArrayList<>();
+    try (DirectoryStream<Path> found = Files.newDirectoryStream(folder)) {
+      found.forEach(entries::add);
+    }
+    return entries;
+  }
+
+  /** What lies in the folder and is no file of the journal's. */
+  private List<Path> orphans() throws IOException {
+    Set<Path> known = new HashSet<>(Set.of(incoming));
+    all().forEach(file -> known.add(file.path()));
+    return entries(folder).stream().filter(path -> !known.contains(path)).toList();
+  }
+
+  private StoredFile read(ResultSet row) throws SQLException {
+    long expires = row.getLong("expires");
+    return new StoredFile(
+        row.getString("id"),
+        row.getString("tenant"),
+        row.getString("name"),
+        row.getString("purpose"),
+        row.getLong("bytes"),
+        Instant.ofEpochSecond(row.getLong("created")),
+        expires == 0 ? null : Instant.ofEpochSecond(expires),
+        folder.resolve(row.getString("path")),
+        row.getString("sha256"));
+  }
+
+  /** All of all tenants, for what looks after the whole server. */
+  public List<StoredFile> all() {
+    return journal.read(
+        session -> session.list("SELECT * FROM files ORDER BY number", this::read));
+  }
+
+  /** Bytes of a tenant's files, those that are being uploaded included. */
+  public long usedBytes(String tenant) {
+    return room.used(tenant);
+  }
+
+  /**
+   * The one that a request names.
+   *
+   * @throws ApiException if the tenant has none of that id
+   */
+  public StoredFile find(String tenant, String id) {
+    return journal
+        .read(
+            session ->
+                session.first(
+                    "SELECT * FROM files WHERE id = ? AND tenant = ?", this::read, id, tenant))
+        .filter(file -> file.expires() == null || file.expires().isAfter(Instant.now()))
+        .orElseThrow(() -> ApiException.notFound(null, "There is no file '" + id + "'"));
+  }
+
+  /**
+   * A page of a tenant's files, and one more where there are more.
+   *
+   * @param purpose null: of any
+   * @param newestFirst else the oldest
+   */
+  public List<StoredFile> list(String tenant, Page page, String purpose, boolean newestFirst) {
+    String beyond = newestFirst ? "number < " : "number > ";
+    String sql =
+        "SELECT * FROM files WHERE tenant = ? AND (expires IS NULL OR expires > ?)"
+            + " AND (? IS NULL OR purpose = ?) AND (? IS NULL OR "
+            + beyond
+            + "(SELECT number FROM files WHERE id = ? AND tenant = ?)) ORDER BY number "
+            + (newestFirst ? "DESC" : "ASC")
+            + " LIMIT ?";
+    if (page.after() != null) {
+      find(tenant, page.after());
+    }
+    return journal.read(
+        session ->
+            session.list(
+                sql,
+                this::read,
+                tenant,
+                Instant.now().getEpochSecond(),
+                purpose,
+                purpose,
+                page.after(),
+                page.after(),
+                tenant,
+                page.limit() + 1));
+  }
+
+  /**
+   * Begins a file, which is nobody's until it is {@link #add}ed.
+   *
+   * @param expectedBytes of it, where they are known, so that what is too large is refused before
+   *     it is sent; else 0
+   * @throws ApiException if there is no room for it
+   */
+  public IncomingFile begin(String tenant, long expectedBytes) throws IOException {
+    return new IncomingFile(
+        Ids.next("file-"), tenant, incoming, files, room.reserve(tenant, expectedBytes));
+  }
+
+  /** Puts a whole file in its place; it is there for its tenant when this returns. */
+  public StoredFile add(IncomingFile file, String name, String purpose, Duration lifetime)
+      throws IOException {
+    StoredFile stored = place(file, name, purpose, lifetime);
+    journal.change(
+        session -> {
+          add(session, stored);
+          return null;
+        });
+    return stored;
+  }
+
+  /**
+   * Puts a whole file in its place, for a change of the journal that tells of it by {@link
+   * #add(Journal.Session, StoredFile)}. What nobody tells of goes at the next start.
+   *
+   * @param lifetime null: it stays
+   */
+  public StoredFile place(IncomingFile file, String name, String purpose, Duration lifetime)
+      throws IOException {
+    Matcher ending = ENDING.matcher(name);
+    Path path =
+        folder.resolve(
+            file.id() + (ending.find() ? ending.group().toLowerCase(Locale.ROOT) : ""));
+    file.moveTo(path);
+    Instant now = Instant.ofEpochSecond(Instant.now().getEpochSecond());
+    return new StoredFile(
+        file.id(),
+        file.tenant(),
+        name,
+        purpose,
+        file.bytes(),
+        now,
+        lifetime == null ? null : now.plus(lifetime),
+        path,
+        file.sha256());
+  }
+
+  /** Tells the journal of a file that is in its place: it is there when that is committed. */
+  public void add(Journal.Session session, StoredFile file) {
+    session.update(
+        "INSERT INTO files VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?,"
+            + " (SELECT coalesce(max(number), 0) + 1 FROM files))",
+        file.id(),
+        file.tenant(),
+        file.name(),
+        file.purpose(),
+        file.bytes(),
+        file.created().getEpochSecond(),
+        file.expires() == null ? null : file.expires().getEpochSecond(),
+        folder.relativize(file.path()).toString(),
+        file.sha256());
+  }
+
+  /** Writes a small file of the server's own, such as a job's results, for {@link #add}. */
+  public StoredFile place(String tenant, String name, String purpose, byte[] content)
+      throws IOException {
+    try (IncomingFile file = begin(tenant, 0)) {
+      file.write(ByteBuffer.wrap(content));
+      return place(file, name, purpose, null);
+    }
+  }
+
+  /** Writes a small file of the server's own; it is there for its tenant when this returns. */
+  public StoredFile write(String tenant, String name, String purpose, byte[] content)
+      throws IOException {
+    try (IncomingFile file = begin(tenant, 0)) {
+      file.write(ByteBuffer.wrap(content));
+      return add(file, name, purpose, null);
+    }
+  }
+
+  /** Hears of a file before it is deleted, and may refuse that by an {@link ApiException}. */
+  public void beforeDeletion(Consumer<StoredFile> listener) {
+    beforeDeletion.add(listener);
+  }
+
+  /**
+   * Deletes a file. Who reads it reads on.
+   *
+   * @throws ApiException if the tenant has none of that id, or it is needed
+   */
+  public void delete(String tenant, String id) throws IOException {
+    delete(find(tenant, id));
+  }
+
+  private void delete(StoredFile file) throws IOException {
+    beforeDeletion.forEach(listener -> listener.accept(file));
+    int gone =
+        journal.change(session -> session.update("DELETE FROM files WHERE id = ?", file.id()));
+    if (gone > 0) {
+      room.free(file.tenant(), file.bytes());
+      files.delete(file.path());
+    }
+  }
+
+  /** Deletes what has expired, but for what is needed still. */
+  public void deleteExpired() {
+    List<StoredFile> expired =
+        journal.read(
+            session ->
+                session.list(
+                    "SELECT * FROM files WHERE expires <= ?",
+                    this::read,
+                    Instant.now().getEpochSecond()));
+    for (StoredFile file : expired) {
+      try {
+        delete(file);
+      } catch (ApiException e) {
+        // needed: at another time
+      } catch (IOException e) {
+        throw new UncheckedIOException(file.path() + " cannot be deleted: " + e.getMessage(), e);
+      }
+    }
+  }
+}
