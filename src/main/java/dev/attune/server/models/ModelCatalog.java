@@ -154,23 +154,24 @@ public final class ModelCatalog {
 
   /**
    * Makes a version the one that the model's name stands for: from one request to the next, when
-   * {@code change} is committed. Whoever listens has opened it by then.
+   * the change is committed. Whoever listens has opened it by then.
    *
-   * @param since the number of the last correction that has come
-   * @param also what else is changed with it
-   * @return false: the model has gone meanwhile, and nothing was changed
+   * @param from the version that is live
+   * @param also what else is changed with it; says the number of the last correction whose
+   *     judgement is none of the version
+   * @return false: another version is live by now, or the model has gone; nothing was changed
    */
   public boolean switchTo(
-      ModelLine line, ModelVersion version, ToLongFunction<Journal.Session> since, Consumer<Journal.Session> also) {
-    ServedModel next = line.original().in(version.folder());
+      ModelLine line, ModelVersion from, ModelVersion to, ToLongFunction<Journal.Session> also) {
+    ServedModel next = line.original().in(to.folder());
     new ArrayList<>(onOpening).forEach(listener -> listener.accept(next));
     return journal.change(
         session -> {
-          boolean isThere = versions.makeLive(session, version, since.applyAsLong(session));
-          if (isThere) {
-            also.accept(session);
+          boolean isLive = versions.isLive(session, from);
+          if (isLive) {
+            versions.makeLive(session, to, also.applyAsLong(session));
           }
-          return isThere;
+          return isLive;
         });
   }
 

@@ -195,15 +195,26 @@ public final class ModelVersions {
         version.number());
   }
 
-  /** Makes a version live; false where the model has gone meanwhile. */
-  boolean makeLive(Journal.Session session, ModelVersion version, long since) {
-    return session.update(
-            "UPDATE model_lines SET live = ?, since = ?" + OF_LINE,
-            version.number(),
-            since,
+  /** Whether a version is the live one of a model that is still there. */
+  boolean isLive(Journal.Session session, ModelVersion version) {
+    return session
+        .first(
+            "SELECT 1 FROM model_lines" + OF_LINE + " AND live = ?",
+            row -> true,
             version.tenant(),
-            version.model())
-        == 1;
+            version.model(),
+            version.number())
+        .isPresent();
+  }
+
+  /** Makes a version live. */
+  void makeLive(Journal.Session session, ModelVersion version, long since) {
+    session.update(
+        "UPDATE model_lines SET live = ?, since = ?" + OF_LINE,
+        version.number(),
+        since,
+        version.tenant(),
+        version.model());
   }
 
   /** Takes a line out, with all that hangs on it. */
