@@ -1,8 +1,12 @@
 package dev.attune.server;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
+import dev.attune.server.access.Limits;
 import dev.attune.server.database.Journal;
+import dev.attune.server.feedback.Feedback;
+import dev.attune.server.files.FileStore;
 import dev.attune.server.http.Caller;
 import dev.attune.server.http.Route;
 import dev.attune.server.http.Router;
@@ -24,14 +28,19 @@ import org.eclipse.jetty.util.thread.QueuedThreadPool;
 public final class AttuneServer implements AutoCloseable {
   private static final int THREADS = 256;
   private static final List<String> LAYOUT =
-      Stream.of(ModelCatalog.LAYOUT).flatMap(List::stream).toList();
+      Stream.of(ModelCatalog.LAYOUT, FileStore.LAYOUT, Feedback.LAYOUT)
+          .flatMap(List::stream)
+          .toList();
 
   private final Journal journal;
+  private final Feedback feedback;
   private final Server server;
   private final ServerConnector connector;
 
-  private AttuneServer(Journal journal, Server server, ServerConnector connector) {
+  private AttuneServer(
+      Journal journal, Feedback feedback, Server server, ServerConnector connector) {
     this.journal = journal;
+    this.feedback = feedback;
     this.server = server;
     this.connector = connector;
   }
@@ -53,6 +62,10 @@ public final class AttuneServer implements AutoCloseable {
               "/health",
               null,
               e -> e.answer(JsonNodeFactory.instance.objectNode().put("status", "ok"))));
+      FileStore files =
+          new FileStore(journal, data.resolve("files"), tenant -> Limits.NONE, FileOps.SYSTEM);
+      Feedback feedback = new Feedback(journal, models, files, data.resolve("models"));
+      routes.addAll(feedback.routes());
       Router router = new Router(routes, authorization -> Caller.LOCAL);
       Server server = server(router);
       ServerConnector connector = new ServerConnector(server, 1, 1);
@@ -64,7 +77,10 @@ public final class AttuneServer implements AutoCloseable {
       connector.setPort(config.port());
       server.addConnector(connector);
       start(server, config);
-      return new AttuneServer(journal, server, connector);
+      return new AttuneServer(journal, feedback, server, connector);
+    } catch (IOException e) {
+      journal.close();
+      throw new UncheckedIOException("the server cannot be started: " + e.getMessage(), e);
     } catch (RuntimeException | Error e) {
       journal.close();
       throw e;
@@ -110,6 +126,7 @@ public final class AttuneServer implements AutoCloseable {
   @Override
   public void close() {
     stop(server);
+    feedback.close();
     journal.close();
   }
 }

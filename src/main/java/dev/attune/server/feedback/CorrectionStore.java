@@ -23,7 +23,7 @@ final class CorrectionStore {
           CREATE TABLE corrections(
             number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
             tenant TEXT NOT NULL, model TEXT NOT NULL, text TEXT NOT NULL, pair TEXT,
-            label TEXT NOT NULL, created INTEGER NOT NULL,
+            label TEXT NOT NULL, is_held_out INTEGER NOT NULL, created INTEGER NOT NULL,
             judge INTEGER, predicted TEXT, predicted_before TEXT,
             FOREIGN KEY(tenant, model) REFERENCES model_lines ON DELETE CASCADE)
           """,
@@ -91,14 +91,15 @@ final class CorrectionStore {
   private static Correction insert(Journal.Session session, ModelLine line, LabelledText row) {
     String id = Ids.next("corr_");
     session.update(
-        "INSERT INTO corrections(id, tenant, model, text, pair, label, created)"
-            + " VALUES(?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO corrections(id, tenant, model, text, pair, label, is_held_out, created)"
+            + " VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
         id,
         line.tenant(),
         line.model(),
         row.text(),
         row.pair(),
         row.label(),
+        row.isHeldOut(),
         System.currentTimeMillis());
     return session
         .first("SELECT * FROM corrections WHERE id = ?", CorrectionStore::read, id)
@@ -164,6 +165,26 @@ final class CorrectionStore {
                 line.tenant(),
                 line.model(),
                 last));
+  }
+
+  /** How many there are, are held out, and of the others have come up to a number. */
+  record Counts(long all, long heldOut, long learned) {}
+
+  Counts counts(ModelLine line, long learned) {
+    return journal.read(
+        session ->
+            session
+                .first(
+                    "SELECT count(*) AS count, total(is_held_out) AS held_out,"
+                        + " total(number <= ? AND NOT is_held_out) AS learned FROM corrections"
+                        + OF_LINE,
+                    row ->
+                        new Counts(
+                            row.getLong("count"), row.getLong("held_out"), row.getLong("learned")),
+                    learned,
+                    line.tenant(),
+                    line.model())
+                .orElseThrow());
   }
 
   /** How many came after a number, when the first of them did, and the last one's number. */

@@ -4,6 +4,7 @@ import dev.attune.run.BackendKind;
 import dev.attune.run.Compute;
 import dev.attune.run.PrecisionOption;
 import dev.attune.server.database.Journal;
+import dev.attune.server.files.FileStore;
 import dev.attune.server.http.Route;
 import dev.attune.server.models.ModelCatalog;
 import java.nio.file.Path;
@@ -25,7 +26,7 @@ public final class Feedback implements AutoCloseable {
    *
    * @param folder below which models lie
    */
-  public Feedback(Journal journal, ModelCatalog models, OldFiles files, Path folder) {
+  public Feedback(Journal journal, ModelCatalog models, FileStore files, Path folder) {
     CorrectionStore corrections = new CorrectionStore(journal, models.versions());
     LearnerStore store = new LearnerStore(journal);
     Classifiers classifiers = new Classifiers();
@@ -38,7 +39,7 @@ public final class Feedback implements AutoCloseable {
         Stream.of(
                 new FeedbackApi(models, classifiers, corrections, learners).routes(),
                 new LearnerApi(
-                        journal, models, classifiers, corrections, store, learner, learners, files)
+                        journal, models, classifiers, corrections, store, learner, learners, new OldFiles(files))
                     .routes(),
                 new VersionsApi(models, store, learner, judge).routes())
             .flatMap(List::stream)

@@ -12,7 +12,6 @@ import dev.attune.server.models.ModelLine;
 import dev.attune.server.models.ModelVersion;
 import dev.attune.server.models.ModelVersions.Standing;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -82,6 +81,19 @@ final class Learner {
    * @return how long until it is to be looked at again, unless more comes before; empty: no need
    */
   Optional<Duration> work(ModelLine line, BooleanSupplier stopRequested) {
+    try {
+      return next(line, stopRequested);
+    } catch (RuntimeException e) {
+      journal.change(
+          session -> {
+            learners.attempted(session, line, 0, reason(e));
+            return null;
+          });
+      throw e;
+    }
+  }
+
+  private Optional<Duration> next(ModelLine line, BooleanSupplier stopRequested) {
     Optional<LearnerStore.State> state = learners.find(line).filter(LearnerStore.State::isOn);
     if (state.isEmpty()) {
       return Optional.empty();
@@ -93,9 +105,9 @@ final class Learner {
     Optional<Duration> left = left(line, state.get());
     if (left.isPresent() && left.get().isZero()) {
       update(line, state.get(), stopRequested);
-      return stopRequested.getAsBoolean() ? Optional.empty() : work(line, stopRequested);
+      retain(line, state.get().settings().keptVersions());
     }
-    return left;
+    return left; // at once after an update: more may have come
   }
 
   private Optional<ModelVersion> unfinished(ModelLine line) {
@@ -226,7 +238,6 @@ final class Learner {
       Update.Rows rows = rows(line, candidate, update);
       if (make(line, candidate, update, rows, stopRequested)) {
         judged(line, candidate, update, rows);
-        retain(line, state.settings().keptVersions());
       }
     } catch (RuntimeException e) {
       String reason = reason(e);
@@ -244,7 +255,7 @@ final class Learner {
   private Optional<ModelVersion> plan(ModelLine line, LearnerStore.State state) {
     ModelVersion live = models.versions().live(line).orElseThrow();
     long last = corrections.after(line, state.attempted()).last();
-    Update update = new Update(state.settings(), state.data(), live.learned(), last);
+    Update update = new Update(state.settings(), state.old().data(), live.learned(), last);
     boolean isNothing =
         Update.latest(corrections.upTo(line, last)).values().stream()
             .noneMatch(c -> c.number() > live.learned() && !c.row().isHeldOut());
@@ -393,8 +404,7 @@ final class Learner {
     try {
       FileOps.SYSTEM.deleteTree(folder);
     } catch (IOException e) {
-      throw new UncheckedIOException(
-          "a version's files cannot be removed: " + e.getMessage(), e);
+      LOG.log(Level.WARNING, "a version's files stay on the disk: " + e.getMessage(), e);
     }
   }
 }

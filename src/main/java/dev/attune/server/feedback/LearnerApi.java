@@ -95,7 +95,7 @@ final class LearnerApi {
     String heldOut = body.text(HELD_OUT_FILE);
     body.refuseOthers();
     if (before != null && replay == null && heldOut == null) {
-      change(line, settings, before.data());
+      change(line, settings, before.old());
     } else {
       OldData old = old(line, replay, heldOut);
       journal.change(
@@ -104,13 +104,16 @@ final class LearnerApi {
             return null;
           });
       Path folder = models.versions().standing(line).orElseThrow().folder();
-      change(line, settings, old.save(folder));
+      change(
+          line,
+          settings,
+          new LearnerStore.Old(old.save(folder), old.replay().size(), old.heldOut().size()));
     }
     learners.wake(line);
     exchange.answer(json(line));
   }
 
-  private void change(ModelLine line, LearnerSettings settings, String data) {
+  private void change(ModelLine line, LearnerSettings settings, LearnerStore.Old data) {
     journal.change(
         session -> {
           store.put(session, line, settings, data);
@@ -121,7 +124,7 @@ final class LearnerApi {
   /** The rows that a model was trained on, divided. */
   private OldData old(ModelLine line, String replayFile, String heldOutFile) throws IOException {
     List<LabelledText> replay = rows(line, REPLAY_FILE, replayFile, files.training(line, replayFile));
-    Path heldOut = files.validation(line, heldOutFile, replayFile);
+    Path heldOut = files.validation(line, heldOutFile);
     List<LabelledText> held;
     if (heldOut != null) {
       held = rows(line, HELD_OUT_FILE, heldOutFile, heldOut);
@@ -215,10 +218,9 @@ final class LearnerApi {
     json.put("status", !state.isOn() ? "off" : learners.isAtWork(line) ? "working" : "waiting");
     json.put("live", live.name());
     json.set("settings", state.settings().toJson());
-    OldData old = OldData.open(standing.folder(), state.data());
     ObjectNode rows = json.putObject("old_rows");
-    rows.put("replay", old.replay().size());
-    rows.put("held_out", old.heldOut().size());
+    rows.put("replay", state.old().replay());
+    rows.put("held_out", state.old().heldOut());
     json.set("corrections", counts(line, live, state));
     json.set("watch", watch(line, live, standing, state));
     json.put("trouble", state.trouble());
@@ -227,19 +229,12 @@ final class LearnerApi {
 
   private ObjectNode counts(ModelLine line, ModelVersion live, LearnerStore.State state) {
     ObjectNode counts = JsonNodeFactory.instance.objectNode();
-    int heldOut = 0;
-    int learned = 0;
-    List<Correction> all = corrections.upTo(line, Long.MAX_VALUE);
-    for (Correction correction : all) {
-      boolean isHeld = correction.row().isHeldOut();
-      heldOut += isHeld ? 1 : 0;
-      learned += !isHeld && correction.number() <= live.learned() ? 1 : 0;
-    }
+    CorrectionStore.Counts of = corrections.counts(line, live.learned());
     Coming coming = corrections.after(line, state.attempted());
-    counts.put("total", all.size());
-    counts.put("held_out", heldOut);
-    counts.put("learned", learned);
-    counts.put("waiting", all.size() - heldOut - learned);
+    counts.put("total", of.all());
+    counts.put("held_out", of.heldOut());
+    counts.put("learned", of.learned());
+    counts.put("waiting", of.all() - of.heldOut() - of.learned());
     counts.put("since_last_update", coming.count());
     return counts;
   }

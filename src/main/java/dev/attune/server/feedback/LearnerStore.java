@@ -18,7 +18,8 @@ final class LearnerStore {
           """
           CREATE TABLE learners(
             tenant TEXT NOT NULL, model TEXT NOT NULL, is_on INTEGER NOT NULL,
-            settings TEXT NOT NULL, data TEXT NOT NULL, attempted INTEGER NOT NULL, trouble TEXT,
+            settings TEXT NOT NULL, data TEXT NOT NULL, replay INTEGER NOT NULL,
+            held_out INTEGER NOT NULL, attempted INTEGER NOT NULL, trouble TEXT,
             PRIMARY KEY(tenant, model),
             FOREIGN KEY(tenant, model) REFERENCES model_lines ON DELETE CASCADE) WITHOUT ROWID
           """);
@@ -35,12 +36,21 @@ final class LearnerStore {
   /**
    * What is noted of a learner.
    *
-   * @param data the folder of the old data, in the line's
+   * @param old where the old data are
    * @param attempted the number of the last correction that an update was tried with
    * @param trouble what went wrong last, since when nothing went well; null: nothing
    */
   record State(
-      boolean isOn, LearnerSettings settings, String data, long attempted, String trouble) {}
+      boolean isOn, LearnerSettings settings, Old old, long attempted, String trouble) {}
+
+  /**
+   * Old data.
+   *
+   * @param data their folder, in the line's
+   * @param replay rows to repeat
+   * @param heldOut rows to measure on
+   */
+  record Old(String data, int replay, int heldOut) {}
 
   /** Whose learner is on. */
   record Key(String tenant, String model) {}
@@ -58,7 +68,7 @@ final class LearnerStore {
     return new State(
         row.getBoolean("is_on"),
         LearnerSettings.DEFAULT.with(Fields.of(parsed(row.getString("settings")))),
-        row.getString("data"),
+        new Old(row.getString("data"), row.getInt("replay"), row.getInt("held_out")),
         row.getLong("attempted"),
         row.getString("trouble"));
   }
@@ -80,14 +90,17 @@ final class LearnerStore {
   }
 
   /** Switches one on, or gives it other settings, within a change. */
-  void put(Journal.Session session, ModelLine line, LearnerSettings settings, String data) {
+  void put(Journal.Session session, ModelLine line, LearnerSettings settings, Old old) {
     session.update(
-        "INSERT INTO learners VALUES(?, ?, 1, ?, ?, 0, NULL) ON CONFLICT DO UPDATE SET"
-            + " is_on = 1, settings = excluded.settings, data = excluded.data, trouble = NULL",
+        "INSERT INTO learners VALUES(?, ?, 1, ?, ?, ?, ?, 0, NULL) ON CONFLICT DO UPDATE SET"
+            + " is_on = 1, settings = excluded.settings, data = excluded.data,"
+            + " replay = excluded.replay, held_out = excluded.held_out, trouble = NULL",
         line.tenant(),
         line.model(),
         settings.toJson().toString(),
-        data);
+        old.data(),
+        old.replay(),
+        old.heldOut());
   }
 
   /** Switches one off; what it has learned stays. */

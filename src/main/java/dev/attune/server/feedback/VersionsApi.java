@@ -142,6 +142,7 @@ final class VersionsApi {
                 () ->
                     ApiException.conflict(
                         "'" + line.model() + "' has no learner, and so no rows to measure on"))
+            .old()
             .data();
     Gate gate = learner.gate(line, data);
     ObjectNode body = JsonNodeFactory.instance.objectNode();
