@@ -22,8 +22,6 @@ public final class Feedback implements AutoCloseable {
   private final List<Route> routes;
 
   /**
-   * Begins to learn what the journal says is to be learned.
-   *
    * @param folder below which models lie
    */
   public Feedback(Journal journal, ModelCatalog models, FileStore files, Path folder) {
@@ -44,6 +42,10 @@ public final class Feedback implements AutoCloseable {
                 new VersionsApi(models, store, learner, judge).routes())
             .flatMap(List::stream)
             .toList();
+  }
+
+  /** Begins to learn what the journal says is to be learned. */
+  public void start() {
     learners.start();
   }
 

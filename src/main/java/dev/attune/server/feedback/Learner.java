@@ -33,7 +33,7 @@ import java.util.function.BooleanSupplier;
  *   <li>what the live version, and the one before it, say of corrections that have come;
  *   <li>a live version that is worse than the one before it goes back;
  *   <li>when enough corrections wait, or one has waited long enough, a candidate is made, measured,
- *       and put in the live version's place if the {@link Gate} lets it.
+ *       and put in the live version's place if the {@link HeldOutGate} lets it.
  * </ol>
  *
  * <p>One thread calls it. Whatever ends the process, the journal says what to go on with.
@@ -300,7 +300,7 @@ final class Learner {
   }
 
   /** The rows on which versions are measured today: no correction's text has an old label. */
-  Gate gate(ModelLine line, String data) {
+  HeldOutGate gate(ModelLine line, String data) {
     Map<String, Correction> latest =
         Update.latest(corrections.upTo(line, Long.MAX_VALUE));
     List<LabelledText> recent = new ArrayList<>();
@@ -314,14 +314,14 @@ final class Learner {
         OldData.open(lineFolder(line), data).heldOut().stream()
             .filter(row -> !latest.containsKey(row.key()))
             .toList();
-    return new Gate(old, recent);
+    return new HeldOutGate(old, recent);
   }
 
   private void judged(
       ModelLine line, ModelVersion candidate, Update update, Update.Rows rows) {
     ModelVersion first = models.versions().find(line, 1).orElseThrow();
     ModelVersion parent = models.versions().find(line, candidate.parent()).orElseThrow();
-    Gate.Verdict verdict =
+    HeldOutGate.Verdict verdict =
         gate(line, update.data())
             .judge(
                 judge,

@@ -136,7 +136,7 @@ final class LearnerApi {
     }
     check(REPLAY_FILE, "to repeat", replay);
     check(HELD_OUT_FILE, "held out", held);
-    return new OldData(drawn(replay, MOST_REPLAY), drawn(held, Gate.MOST_ROWS));
+    return new OldData(drawn(replay, MOST_REPLAY), drawn(held, HeldOutGate.MOST_ROWS));
   }
 
   private static void check(String param, String which, List<LabelledText> rows) {

@@ -147,7 +147,7 @@ final class Learners implements AutoCloseable {
       notifyAll();
     }
     try {
-      thread.join();
+      thread.join(); // at once if it never began
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

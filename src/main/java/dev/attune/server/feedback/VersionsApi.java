@@ -144,7 +144,7 @@ final class VersionsApi {
                         "'" + line.model() + "' has no learner, and so no rows to measure on"))
             .old()
             .data();
-    Gate gate = learner.gate(line, data);
+    HeldOutGate gate = learner.gate(line, data);
     ObjectNode body = JsonNodeFactory.instance.objectNode();
     body.put("object", "model.version.comparison");
     body.set("old", sideBySide(gate.old(), one, other));

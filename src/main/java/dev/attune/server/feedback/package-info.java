@@ -15,7 +15,7 @@
  *       dev.attune.server.feedback.LabelledText#isHeldOut}): a row is never on both sides, whoever
  *       sends it again, and whenever.
  *   <li><b>Old accuracy is measured against the first version</b>, not the one before: small falls
- *       do not add up ({@link dev.attune.server.feedback.Gate}).
+ *       do not add up ({@link dev.attune.server.feedback.HeldOutGate}).
  * </ul>
  */
 package dev.attune.server.feedback;

@@ -12,14 +12,27 @@ public final class ApiException extends RuntimeException {
   private final String type;
   private final String param;
   private final String code;
+  private final int retryAfterSeconds; // 0: it is no use
 
   private ApiException(
-      int status, String type, String param, String code, String message, Throwable cause) {
+      int status,
+      String type,
+      String param,
+      String code,
+      String message,
+      int retryAfterSeconds,
+      Throwable cause) {
     super(message, cause);
     this.status = status;
     this.type = type;
     this.param = param;
     this.code = code;
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+
+  private ApiException(
+      int status, String type, String param, String code, String message, Throwable cause) {
+    this(status, type, param, code, message, 0, cause);
   }
 
   /**
@@ -56,6 +69,12 @@ public final class ApiException extends RuntimeException {
     return new ApiException(404, INVALID, param, "not_found", message, null);
   }
 
+  /** What is no HTTP, or too much of it. */
+  static ApiException ofHttp(int status, String message) {
+    String type = status >= 500 ? "server_error" : INVALID;
+    return new ApiException(status, type, null, null, message, null);
+  }
+
   /** 404: there is no such model. */
   public static ApiException noModel(String id) {
     return new ApiException(
@@ -73,6 +92,11 @@ public final class ApiException extends RuntimeException {
         null);
   }
 
+  /** 408: the body comes too slowly, or no more. */
+  static ApiException tooSlow(String message) {
+    return new ApiException(408, INVALID, null, "request_timeout", message, null);
+  }
+
   /** 409: not in the state that it is in. */
   public static ApiException conflict(String message) {
     return new ApiException(409, INVALID, null, "conflict", message, null);
@@ -83,14 +107,36 @@ public final class ApiException extends RuntimeException {
     return new ApiException(413, INVALID, null, "request_too_large", message, null);
   }
 
+  /** 415: a body of another type than the request takes. */
+  public static ApiException badType(String message) {
+    return new ApiException(415, INVALID, null, "unsupported_media_type", message, null);
+  }
+
   /** 429: a bound of the caller's own. */
   public static ApiException overQuota(String message) {
     return new ApiException(429, "insufficient_quota", null, "insufficient_quota", message, null);
   }
 
-  /** 429: too much at once; again later. */
+  /** 429: too much at once; again in a second. */
   public static ApiException busy(String message) {
-    return new ApiException(429, "rate_limit_exceeded", null, "rate_limit_exceeded", message, null);
+    return busy(message, 1);
+  }
+
+  /** 429: too much at once; again after some time. */
+  public static ApiException busy(String message, int retryAfterSeconds) {
+    return new ApiException(
+        429,
+        "rate_limit_exceeded",
+        null,
+        "rate_limit_exceeded",
+        message,
+        retryAfterSeconds,
+        null);
+  }
+
+  /** 503: the server has too much to do; again in a second. */
+  static ApiException overloaded(String message) {
+    return new ApiException(503, "server_error", null, "overloaded", message, 1, null);
   }
 
   /** 503: not now. */
@@ -118,6 +164,11 @@ public final class ApiException extends RuntimeException {
   /** The HTTP status. */
   public int status() {
     return status;
+  }
+
+  /** After how many seconds the client may try again; 0: that would be no use. */
+  int retryAfterSeconds() {
+    return retryAfterSeconds;
   }
 
   /** The field that is to blame; null: none. */

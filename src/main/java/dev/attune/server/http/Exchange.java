@@ -8,27 +8,37 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.Check;
+import java.io.ByteArrayInputStream;
+import java.io.CharConversionException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
+import java.nio.ByteBuffer;
+import java.nio.channels.SeekableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.BooleanSupplier;
 import org.eclipse.jetty.http.HttpField;
 import org.eclipse.jetty.http.HttpHeader;
+import org.eclipse.jetty.io.ByteBufferPool;
 import org.eclipse.jetty.io.Content;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
+import org.eclipse.jetty.util.IO;
 
-/** One request and its answer. One thread uses it. */
+/**
+ * One request and its answer. One thread at a time uses it. An answer is sent when the handler has
+ * returned, by no thread of its own; only a stream of events goes out as it is written.
+ */
 public final class Exchange {
-  /** Of a body that is read whole. Files go another way. */
-  private static final long MOST_BODY_BYTES = 16L << 20;
-
   private static final int MOST_DEPTH = 100;
+  private static final int PIECE_BYTES = 1 << 16;
 
   private static final ObjectMapper JSON =
       JsonMapper.builder(
@@ -45,21 +55,56 @@ public final class Exchange {
   private final Map<String, String> parameters;
   private final Caller caller;
   private final String id;
-  private final org.eclipse.jetty.util.Fields query;
+  private final BooleanSupplier serverEnds;
   private final Set<String> asked = new HashSet<>();
+  private byte[] body = {};
+  private org.eclipse.jetty.util.Fields query; // null: nobody has asked for it
+  private EventStream events; // null: there are none
+  private Answer answer; // null: there is none yet
+
+  /**
+   * What is to be sent.
+   *
+   * @param length of it in bytes
+   */
+  record Answer(int status, String type, long length, Content.Source content) {}
 
   Exchange(
       Request request,
       Response response,
       Map<String, String> parameters,
       Caller caller,
-      String id) {
+      String id,
+      BooleanSupplier serverEnds) {
     this.request = request;
     this.response = response;
     this.parameters = parameters;
     this.caller = caller;
     this.id = id;
-    this.query = Request.extractQueryParameters(request);
+    this.serverEnds = serverEnds;
+  }
+
+  private org.eclipse.jetty.util.Fields query() {
+    try {
+      if (query == null) {
+        query = Request.extractQueryParameters(request);
+      }
+      return query;
+    } catch (IllegalArgumentException e) { // of which errors of HTTP are a kind
+      throw ApiException.badRequest(null, "The query is not percent-encoded UTF-8");
+    }
+  }
+
+  void receive(byte[] whole) {
+    body = whole;
+  }
+
+  Answer answer() {
+    return answer;
+  }
+
+  EventStream stream() {
+    return events;
   }
 
   /** Of this request, in the log and in the header {@code x-request-id}. */
@@ -82,15 +127,20 @@ public final class Exchange {
     return request.getHeaders().get(name);
   }
 
-  /** For what reads the body itself: multipart forms. */
-  public Request request() {
-    return request;
+  /** The bytes of the body as the client says; -1: it does not. */
+  public long expectedBytes() {
+    return request.getLength();
+  }
+
+  /** Whether the server is about to end: streams of events look at it now and then, and end too. */
+  public boolean serverEnds() {
+    return serverEnds.getAsBoolean();
   }
 
   /** A value of the query; null where it is absent. */
   public String query(String name) {
     asked.add(name);
-    return query.getValue(name);
+    return query().getValue(name);
   }
 
   /** A whole number of the query. */
@@ -111,14 +161,24 @@ public final class Exchange {
         name, "'" + name + "' is '" + text + "'; it must be from " + least + " to " + most);
   }
 
+  /** One of some words of the query. */
+  public String queryWord(String name, String fallback, List<String> allowed) {
+    String word = query(name);
+    if (word != null && !allowed.contains(word)) {
+      throw ApiException.badRequest(
+          name, "'" + name + "' is '" + word + "'; it must be one of " + String.join(", ", allowed));
+    }
+    return word == null ? fallback : word;
+  }
+
   /** Values of the query whose names begin and end so, by what is between: {@code metadata[k]}. */
   public Map<String, String> queryMap(String begin, String end) {
     Map<String, String> values = new java.util.TreeMap<>();
-    for (String name : query.getNames()) {
+    for (String name : query().getNames()) {
       if (name.startsWith(begin) && name.endsWith(end)) {
         asked.add(name);
         values.put(
-            name.substring(begin.length(), name.length() - end.length()), query.getValue(name));
+            name.substring(begin.length(), name.length() - end.length()), query().getValue(name));
       }
     }
     return values;
@@ -126,7 +186,7 @@ public final class Exchange {
 
   /** Refuses names in the query that nobody read. */
   public void refuseOtherQueries() {
-    Set<String> unknown = new TreeSet<>(query.getNames());
+    Set<String> unknown = new TreeSet<>(query().getNames());
     unknown.removeAll(asked);
     if (!unknown.isEmpty()) {
       String first = unknown.iterator().next();
@@ -137,16 +197,20 @@ public final class Exchange {
 
   /** The body as a JSON object. */
   public Fields body() throws IOException {
-    byte[] bytes = content().readNBytes((int) MOST_BODY_BYTES + 1);
-    if (bytes.length > MOST_BODY_BYTES) {
-      throw ApiException.tooLarge(
-          "The body is larger than " + MOST_BODY_BYTES + " bytes, the most of a JSON request");
+    String type = header("Content-Type");
+    if (type == null || !type.toLowerCase(Locale.ROOT).matches("application/json *(;.*)?")) {
+      throw ApiException.badType(
+          "The body has "
+              + (type == null ? "no type" : "the type '" + type + "'")
+              + "; this request takes application/json");
     }
     JsonNode json;
     try {
-      json = JSON.readTree(bytes);
+      json = JSON.readTree(body);
     } catch (JsonProcessingException e) {
       throw ApiException.badRequest(null, "The body is no JSON: " + e.getOriginalMessage());
+    } catch (CharConversionException e) {
+      throw ApiException.badRequest(null, "The body is no UTF-8: " + e.getMessage());
     }
     if (!(json instanceof ObjectNode object)) {
       throw ApiException.badRequest(null, "The body is no JSON object");
@@ -154,9 +218,9 @@ public final class Exchange {
     return Fields.of(object);
   }
 
-  /** The body as it comes. */
+  /** The body as it came. */
   public InputStream content() {
-    return Content.Source.asInputStream(request);
+    return new ByteArrayInputStream(body);
   }
 
   /** Puts a header into the answer, before its body. */
@@ -175,32 +239,44 @@ public final class Exchange {
   }
 
   /** Answers with bytes. */
-  public void answer(int status, String type, byte[] body) throws IOException {
-    try (OutputStream out = open(status, type, body.length)) {
-      out.write(body);
-    }
+  public void answer(int status, String type, byte[] content) {
+    answer(status, type, content.length, Content.Source.from(ByteBuffer.wrap(content)));
   }
 
-  /** Answers with a file's bytes. */
+  /** Answers with a file's bytes; if it is deleted meanwhile, they are sent nevertheless. */
   public void answer(Path file, String type) throws IOException {
-    try (InputStream in = Files.newInputStream(file);
-        OutputStream out = open(200, type, Files.size(file))) {
-      in.transferTo(out);
-    }
+    SeekableByteChannel channel = Files.newByteChannel(file);
+    Request.addCompletionListener(request, ended -> IO.close(channel));
+    ByteBufferPool.Sized buffers = new ByteBufferPool.Sized(null, false, PIECE_BYTES);
+    answer(200, type, channel.size(), Content.Source.from(buffers, channel, 0, channel.size()));
   }
 
-  private OutputStream open(int status, String type, long length) {
-    response.setStatus(status);
-    response.getHeaders().put(HttpHeader.CONTENT_TYPE, type);
-    response.getHeaders().put(HttpHeader.CONTENT_LENGTH, length);
-    return Content.Sink.asOutputStream(response);
+  private void answer(int status, String type, long length, Content.Source content) {
+    Check.state(answer == null && events == null, "%s is answered already", id);
+    answer = new Answer(status, type, length, content);
+  }
+
+  /** Answers with an error, in place of what was to be sent. */
+  void refuse(ApiException reason) throws IOException {
+    answer = null;
+    if (reason.status() == 401) {
+      putHeader("WWW-Authenticate", "Bearer");
+    }
+    if (reason.retryAfterSeconds() > 0) {
+      putHeader("Retry-After", Integer.toString(reason.retryAfterSeconds()));
+    } else if (reason.status() != 500) {
+      putHeader("x-should-retry", "false"); // OpenAI's clients would, after 409, 429 and 5xx
+    }
+    answer(reason.status(), reason.toJson());
   }
 
   /** Answers with server-sent events, one after another; the caller closes them. */
   public EventStream events() {
+    Check.state(answer == null && events == null, "%s is answered already", id);
     response.setStatus(200);
     response.getHeaders().put(HttpHeader.CONTENT_TYPE, "text/event-stream; charset=utf-8");
     response.getHeaders().put(HttpHeader.CACHE_CONTROL, "no-cache");
-    return new EventStream(Content.Sink.asOutputStream(response));
+    events = new EventStream(Content.Sink.asOutputStream(response));
+    return events;
   }
 }

@@ -157,6 +157,22 @@ public final class Fields {
     return elements;
   }
 
+  /** An array of texts; null where it is absent. */
+  public List<String> textList(String name) {
+    List<JsonNode> elements = list(name);
+    if (elements == null) {
+      return null;
+    }
+    List<String> texts = new ArrayList<>();
+    for (JsonNode element : elements) {
+      if (!element.isTextual()) {
+        throw wrong(name + "[" + texts.size() + "]", element, "a string");
+      }
+      texts.add(element.textValue());
+    }
+    return texts;
+  }
+
   /** An array of objects; null where it is absent. */
   public List<Fields> objects(String name) {
     List<JsonNode> elements = list(name);

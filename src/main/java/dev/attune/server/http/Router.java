@@ -1,102 +1,131 @@
 package dev.attune.server.http;
 
-import dev.attune.core.InputException;
-import java.io.IOException;
-import java.lang.System.Logger.Level;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.function.Function;
-import java.util.stream.Collectors;
+import java.util.TreeSet;
+import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.eclipse.jetty.http.HttpHeader;
-import org.eclipse.jetty.io.EofException;
+import org.eclipse.jetty.io.Connection;
 import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.util.Callback;
 
-/** Finds who answers a request, lets them, and turns what they throw into errors. */
+/** Finds who answers a request, and whether they may. */
 public final class Router extends Handler.Abstract {
-  private static final System.Logger LOG = System.getLogger("dev.attune.server");
+  /** Requests that are worked on at a time; each has a thread. */
+  private static final int MOST_AT_A_TIME = 512;
+
+  private static final int IDLE_SECONDS = 30;
+
+  /** The share of the heap that bodies may take: one in so many. */
+  private static final int SHARE_OF_HEAP = 8;
 
   private final List<Route> routes;
-  private final Function<String, Caller> callers;
+  private final Gate gate;
+  private final Origins origins;
+  private final AccessLog log;
+  private final BodyMemory memory;
+  private final ThreadPoolExecutor workers;
+  private HeaderDeadline deadline;
+  private volatile boolean ends;
 
   /**
-   * @param callers who asks, by the header Authorization, which may be null; throws where it is not
-   *     known
+   * @param isLocal whether only this machine is answered
    */
-  public Router(List<Route> routes, Function<String, Caller> callers) {
+  public Router(List<Route> routes, Gate gate, boolean isLocal, Metrics metrics) {
     this.routes = List.copyOf(routes);
-    this.callers = callers;
+    this.gate = gate;
+    this.origins = new Origins(isLocal);
+    this.log = new AccessLog(metrics);
+    this.memory =
+        new BodyMemory(
+            Math.max(4L * Body.MOST_BYTES, Runtime.getRuntime().maxMemory() / SHARE_OF_HEAP));
+    AtomicInteger number = new AtomicInteger();
+    this.workers =
+        new ThreadPoolExecutor(
+            0,
+            MOST_AT_A_TIME,
+            IDLE_SECONDS,
+            TimeUnit.SECONDS,
+            new SynchronousQueue<>(),
+            task -> new Thread(task, "attune-request-" + number.incrementAndGet()));
+    metrics.gauge(
+        "attune_http_requests_active", "Requests that are worked on", workers::getActiveCount);
+  }
+
+  /** Tells of requests that begin and end. */
+  void follow(HeaderDeadline followed) {
+    deadline = followed;
+  }
+
+  /** Lets streams of events end: the server is about to. */
+  public void end() {
+    ends = true;
+  }
+
+  @Override
+  protected void doStop() throws Exception {
+    super.doStop();
+    workers.shutdownNow();
   }
 
   @Override
   public boolean handle(Request request, Response response, Callback callback) {
+    Connection connection = request.getConnectionMetaData().getConnection();
+    deadline.begun(connection);
+    Request.addCompletionListener(request, failure -> deadline.ended(connection));
     String id = Ids.next("req_");
     response.getHeaders().put("x-request-id", id);
     response.getHeaders().put("X-Content-Type-Options", "nosniff");
     response.getHeaders().put(HttpHeader.CACHE_CONTROL, "no-store");
+    Route route = null;
+    Caller caller = null;
+    Map<String, String> parameters = Map.of();
+    ApiException refusal = null;
     try {
-      answer(request, response, id);
-      callback.succeeded();
-    } catch (IOException e) {
-      callback.failed(e); // the client has gone, or sends no more
+      origins.check(request);
+      List<String> steps = Steps.of(request.getHttpURI().getPath());
+      route = route(request, response, steps);
+      parameters = route.match(steps).orElseThrow();
+      if (route.scope() != null) {
+        caller = gate.admit(request.getHeaders().get(HttpHeader.AUTHORIZATION));
+        caller.require(route.scope());
+      }
+    } catch (ApiException e) {
+      refusal = e;
+    } catch (RuntimeException e) {
+      refusal = ApiException.internal(id, e);
+    }
+    log.follow(request, response, id, route, caller);
+    Exchange exchange = new Exchange(request, response, parameters, caller, id, () -> ends);
+    Call call = new Call(route, exchange, request, response, callback, workers);
+    if (refusal == null) {
+      call.begin(memory);
+    } else {
+      call.refuse(refusal);
     }
     return true;
   }
 
-  private void answer(Request request, Response response, String id) throws IOException {
-    Exchange exchange = new Exchange(request, response, Map.of(), null, id);
-    try {
-      dispatch(request, response, id);
-    } catch (ApiException e) {
-      refuse(exchange, response, e);
-    } catch (InputException e) {
-      refuse(exchange, response, ApiException.badRequest(null, e.getMessage()));
-    } catch (EofException e) {
-      throw e;
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      refuse(exchange, response, ApiException.unavailable("The server is ending", e));
-    } catch (Exception e) {
-      refuse(exchange, response, ApiException.internal(id, e));
-    }
-  }
-
-  private void dispatch(Request request, Response response, String id) throws Exception {
-    String path = Request.getPathInContext(request);
-    String[] steps = path.split("/", -1);
+  private Route route(Request request, Response response, List<String> steps) {
+    String method = request.getMethod();
     List<Route> here = routes.stream().filter(r -> r.match(steps).isPresent()).toList();
-    Optional<Route> route =
-        here.stream().filter(r -> r.method().equals(request.getMethod())).findFirst();
-    if (route.isEmpty()) {
-      throw here.isEmpty()
-          ? ApiException.notFound(null, "There is no " + request.getMethod() + " " + path)
-          : ApiException.badMethod(
-              request.getMethod(),
-              path,
-              here.stream().map(Route::method).distinct().collect(Collectors.joining(", ")));
+    Optional<Route> route = here.stream().filter(r -> r.answers(method)).findFirst();
+    if (route.isPresent()) {
+      return route.get();
     }
-    Caller caller = null;
-    if (route.get().scope() != null) {
-      caller = callers.apply(request.getHeaders().get(HttpHeader.AUTHORIZATION));
-      caller.require(route.get().scope());
+    String path = "/" + String.join("/", steps.subList(1, steps.size()));
+    if (here.isEmpty()) {
+      throw ApiException.notFound(null, "There is no " + method + " " + path);
     }
-    Map<String, String> parameters = route.get().match(steps).orElseThrow();
-    route.get().handler().handle(new Exchange(request, response, parameters, caller, id));
-  }
-
-  private static void refuse(Exchange exchange, Response response, ApiException e)
-      throws IOException {
-    if (e.status() >= 500) {
-      LOG.log(Level.ERROR, exchange.id() + ": " + e.getMessage(), e.getCause());
-    }
-    if (response.isCommitted()) {
-      throw new IOException("the answer had begun", e);
-    }
-    response.reset();
-    exchange.putHeader("x-request-id", exchange.id());
-    exchange.answer(e.status(), e.toJson());
+    String allowed =
+        String.join(", ", new TreeSet<>(here.stream().map(Route::method).toList()));
+    response.getHeaders().put(HttpHeader.ALLOW, allowed);
+    throw ApiException.badMethod(method, path, allowed);
   }
 }

@@ -106,6 +106,11 @@ public final class ModelCatalog {
         .orElseThrow(() -> ApiException.noModel(id));
   }
 
+  /** Tuned ones of all tenants, for what looks after the whole server. */
+  public List<ServedModel> tuned() {
+    return journal.read(session -> session.list("SELECT * FROM models ORDER BY id", this::read));
+  }
+
   /**
    * The line of a model: what it was when it came, and has become for the tenant.
    *

@@ -7,13 +7,15 @@ import dev.attune.Classifier;
 import dev.attune.Precision;
 import dev.attune.core.FileOps;
 import dev.attune.server.access.Limits;
-import dev.attune.server.database.Journal;
+import dev.attune.server.data.DataFolder;
 import dev.attune.server.files.FileStore;
 import dev.attune.server.http.Caller;
 import dev.attune.server.http.Exchange;
 import dev.attune.server.http.Fields;
+import dev.attune.server.http.Metrics;
 import dev.attune.server.http.Route;
 import dev.attune.server.http.Router;
+import dev.attune.server.http.WebServer;
 import dev.attune.server.models.ModelCatalog;
 import java.io.IOException;
 import java.net.URI;
@@ -25,14 +27,12 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.stream.Stream;
-import org.eclipse.jetty.server.Server;
-import org.eclipse.jetty.server.ServerConnector;
 
 /**
  * A server of feedback alone, whose callers say by their key whose they are, with answers of models
@@ -42,32 +42,31 @@ final class FeedbackServer implements AutoCloseable {
   static final ObjectMapper JSON = new ObjectMapper();
   private static final HttpClient CLIENT = HttpClient.newHttpClient();
 
-  final Journal journal;
+  private final DataFolder data;
   final ModelCatalog models;
   private final FileStore files;
   private final Feedback feedback;
-  private final Server server = new Server();
-  private final ServerConnector connector = new ServerConnector(server, 1, 1);
+  private final WebServer server;
   private final Map<Path, Classifier> open = new ConcurrentHashMap<>();
 
-  FeedbackServer(Path data, Map<String, Path> bases) throws Exception {
-    journal =
-        Journal.open(
-            data.resolve("journal.db"),
-            Stream.of(ModelCatalog.LAYOUT, FileStore.LAYOUT, Feedback.LAYOUT)
-                .flatMap(List::stream)
-                .toList());
-    models = new ModelCatalog(journal, bases, data.resolve("models"));
-    files =
-        new FileStore(journal, data.resolve("files"), tenant -> Limits.NONE, FileOps.SYSTEM);
+  FeedbackServer(Path folder, Map<String, Path> bases) throws Exception {
+    data = DataFolder.open(folder);
+    models = new ModelCatalog(data.journal(), bases, data.models());
+    files = new FileStore(data.journal(), data.files(), tenant -> Limits.NONE, FileOps.SYSTEM);
     models.onOpening(model -> opened(model.folder()));
-    feedback = new Feedback(journal, models, files, data.resolve("models"));
+    feedback = new Feedback(data.journal(), models, files, data.models());
+    feedback.start();
     List<Route> routes = new ArrayList<>(feedback.routes());
     routes.add(new Route("POST", "/v1/answer", Caller.Scope.INFERENCE, this::answer));
-    connector.setHost("127.0.0.1");
-    server.addConnector(connector);
-    server.setHandler(new Router(routes, FeedbackServer::caller));
-    server.start();
+    Metrics metrics = new Metrics();
+    server =
+        WebServer.start(
+            "127.0.0.1",
+            0,
+            null,
+            Duration.ofSeconds(5),
+            new Router(routes, FeedbackServer::caller, true, metrics),
+            metrics);
   }
 
   private static Caller caller(String authorization) {
@@ -106,7 +105,7 @@ final class FeedbackServer implements AutoCloseable {
   }
 
   int port() {
-    return connector.getLocalPort();
+    return server.address().getPort();
   }
 
   /** A request and what comes back, of a server anywhere on this machine. */
@@ -187,16 +186,11 @@ final class FeedbackServer implements AutoCloseable {
   }
 
   @Override
-  public void close() throws IOException {
-    try {
-      server.stop();
-    } catch (Exception e) {
-      throw new IOException(e);
-    } finally {
-      feedback.close();
-      journal.close();
-      open.values().forEach(Classifier::close);
-    }
+  public void close() {
+    server.close();
+    feedback.close();
+    data.close();
+    open.values().forEach(Classifier::close);
   }
 
   /** A server in a process of its own: DATA NAME FOLDER; says its port, and a file. */

@@ -16,11 +16,11 @@ import java.util.Locale;
  * @param old held-out rows of the old data
  * @param recent held-out corrections
  */
-record Gate(List<LabelledText> old, List<LabelledText> recent) {
+record HeldOutGate(List<LabelledText> old, List<LabelledText> recent) {
   /** Keeps the time that judging takes within bounds. */
   static final int MOST_ROWS = 500;
 
-  Gate {
+  HeldOutGate {
     old = first(old);
     recent = first(recent);
   }

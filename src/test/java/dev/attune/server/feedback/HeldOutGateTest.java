@@ -12,7 +12,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 /** What the gate lets through, and what it says of chance. */
-class GateTest {
+class HeldOutGateTest {
   private static final Path FIRST = Path.of("first");
   private static final Path PARENT = Path.of("parent");
   private static final Path CANDIDATE = Path.of("candidate");
@@ -36,9 +36,9 @@ class GateTest {
         .toList();
   }
 
-  private static Gate.Verdict judged(
+  private static HeldOutGate.Verdict judged(
       int old, int firstOld, int candidateOld, int recent, int parentNew, int candidateNew) {
-    return new Gate(rows("old", old), rows("new", recent))
+    return new HeldOutGate(rows("old", old), rows("new", recent))
         .judge(
             new Fixed(
                 Map.of(FIRST, firstOld, CANDIDATE, candidateOld),
@@ -72,7 +72,7 @@ class GateTest {
 
   @Test
   void theReportSaysHowFarItMayBeChance() {
-    Gate.Verdict verdict = judged(200, 180, 179, 10, 5, 9);
+    HeldOutGate.Verdict verdict = judged(200, 180, 179, 10, 5, 9);
     assertEquals(0.5, verdict.report().at("/old/p_worse").asDouble(), 1e-12);
     assertEquals(1 / 16.0, verdict.report().at("/new/p_better").asDouble(), 1e-12);
     assertEquals(0.9, verdict.report().at("/old/first_accuracy").asDouble(), 1e-12);
