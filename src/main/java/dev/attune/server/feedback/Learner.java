@@ -379,7 +379,7 @@ final class Learner {
    */
   private void retain(ModelLine line, int kept) {
     ModelVersion live = models.versions().live(line).orElseThrow();
-    Set<Integer> needed = new HashSet<>(Set.of(1, live.number(), live.parent()));
+    Set<Integer> needed = new HashSet<>(List.of(1, live.number(), live.parent()));
     int others = 0;
     for (ModelVersion version : models.versions().list(line)) {
       if (version.state() == ModelVersion.State.REMOVED

@@ -33,6 +33,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 
 /**
  * A server of feedback alone, whose callers say by their key whose they are, with answers of models
@@ -41,6 +43,14 @@ import java.util.concurrent.ConcurrentHashMap;
 final class FeedbackServer implements AutoCloseable {
   static final ObjectMapper JSON = new ObjectMapper();
   private static final HttpClient CLIENT = HttpClient.newHttpClient();
+
+  /** Held, since loggers are else collected with their levels: a line a request says little here. */
+  private static final Logger QUIET = Logger.getLogger("dev.attune.server");
+
+  static {
+    QUIET.setLevel(Level.WARNING);
+    Logger.getLogger("org.eclipse.jetty").setLevel(Level.WARNING);
+  }
 
   private final DataFolder data;
   final ModelCatalog models;
@@ -116,6 +126,9 @@ final class FeedbackServer implements AutoCloseable {
             .method(
                 method,
                 body == null ? BodyPublishers.noBody() : BodyPublishers.ofString(body));
+    if (body != null) {
+      request.header("Content-Type", "application/json");
+    }
     if (headers.length > 0) {
       request.headers(headers);
     }

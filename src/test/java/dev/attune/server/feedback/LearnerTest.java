@@ -129,11 +129,13 @@ class LearnerTest {
   @Test
   void whatTheGateRefusesDoesNotServeAndItsCorrectionsWait() throws Exception {
     try (FeedbackServer server = start(data)) {
-      switchOn(server, "");
-      // Of the old domain, and wrong: nothing on held-out old rows can get better by them.
-      teach(server, TinyDrift.wrong(TinyDrift.old(40, 5)));
+      switchOn(server, ", \"replay_share\": 0");
+      server.call("POST", MODEL + "/learner", "{\"min_corrections\": 40}");
+      List<LabelledText> wrong = TinyDrift.wrong(TinyDrift.old(40, 5));
+      server.call("POST", MODEL + "/feedback", FeedbackServer.corrections(wrong));
+      server.settled("reviews");
       JsonNode versions = server.call("GET", MODEL + "/versions", null).get("data");
-      assertTrue(versions.size() > 1);
+      assertEquals(2, versions.size());
       JsonNode newest = versions.get(0);
       assertEquals("rejected", newest.get("state").asText(), newest.toString());
       assertTrue(newest.get("reason").asText().contains("old rows it has"), newest.toString());
