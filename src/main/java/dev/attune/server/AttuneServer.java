@@ -253,11 +253,14 @@ public final class AttuneServer implements AutoCloseable {
       return;
     }
     closed = true;
-    tidying.shutdown();
     try {
       web.close();
-      keys.noteUse();
       feedback.close();
+      tidying.shutdownNow();
+      tidying.awaitTermination(TIDY_SECONDS, TimeUnit.SECONDS);
+      keys.noteUse();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     } finally {
       data.close();
     }
