@@ -146,7 +146,8 @@ public final class Generator implements AutoCloseable {
                   List.copyOf(stops),
                   concurrency,
                   maxNewTokens,
-                  beams == 1 ? null : new BeamSearch.Config(beams, lengthPenalty, maxNewTokens)));
+                  beams == 1 ? null : new BeamSearch.Config(beams, lengthPenalty, maxNewTokens),
+                  null));
     }
   }
 
@@ -277,6 +278,7 @@ public final class Generator implements AutoCloseable {
       case STOP -> FinishReason.STOP;
       case LENGTH -> FinishReason.LENGTH;
       case CONTEXT -> FinishReason.CONTEXT;
+      case CANCELLED -> throw new IllegalStateException("a text that nobody has cancelled");
     };
   }
 

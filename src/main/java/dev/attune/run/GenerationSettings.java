@@ -42,7 +42,8 @@ final class GenerationSettings {
         stops,
         atLeastOne(config, RunOption.STREAMS),
         maxNewTokens,
-        beams(config, maxNewTokens));
+        beams(config, maxNewTokens),
+        null);
   }
 
   private static int atLeastOne(RunConfig config, RunOption option) {

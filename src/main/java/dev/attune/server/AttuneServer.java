@@ -20,7 +20,13 @@ import dev.attune.server.http.Metrics;
 import dev.attune.server.http.Route;
 import dev.attune.server.http.Router;
 import dev.attune.server.http.WebServer;
+import dev.attune.server.inference.ChatApi;
+import dev.attune.server.inference.ClassificationsApi;
+import dev.attune.server.inference.CompletionsApi;
+import dev.attune.server.inference.EmbeddingsApi;
+import dev.attune.server.inference.ModelPool;
 import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.models.ModelsApi;
 import dev.attune.server.tls.PemFiles;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -67,6 +73,7 @@ public final class AttuneServer implements AutoCloseable {
   private final DataFolder data;
   private final WebServer web;
   private final KeyStore keys;
+  private final ModelPool pool;
   private final Feedback feedback;
   private final ScheduledExecutorService tidying;
   private boolean closed;
@@ -75,11 +82,13 @@ public final class AttuneServer implements AutoCloseable {
       DataFolder data,
       WebServer web,
       KeyStore keys,
+      ModelPool pool,
       Feedback feedback,
       ScheduledExecutorService tidying) {
     this.data = data;
     this.web = web;
     this.keys = keys;
+    this.pool = pool;
     this.feedback = feedback;
     this.tidying = tidying;
   }
@@ -125,6 +134,12 @@ public final class AttuneServer implements AutoCloseable {
     routes.addAll(new KeysApi(keys).routes());
     routes.addAll(new FilesApi(files).routes());
     routes.addAll(new UploadsApi(uploads).routes());
+    ModelPool pool = new ModelPool(models, config.inference().settings());
+    routes.addAll(new ModelsApi(models).routes());
+    routes.addAll(new ChatApi(models, pool).routes());
+    routes.addAll(new CompletionsApi(models, pool).routes());
+    routes.addAll(new EmbeddingsApi(models, pool).routes());
+    routes.addAll(new ClassificationsApi(models, pool).routes());
     Feedback feedback = new Feedback(data.journal(), models, files, data.models());
     routes.addAll(feedback.routes());
 
@@ -140,7 +155,7 @@ public final class AttuneServer implements AutoCloseable {
               + " certificate, or put it behind what has one");
     }
     feedback.start();
-    return new AttuneServer(data, web, keys, feedback, tidying(keys, files, uploads));
+    return new AttuneServer(data, web, keys, pool, feedback, tidying(keys, files, uploads));
   }
 
   private static boolean isLocal(String host) {
@@ -256,6 +271,7 @@ public final class AttuneServer implements AutoCloseable {
     try {
       web.close();
       feedback.close();
+      pool.close();
       tidying.shutdownNow();
       tidying.awaitTermination(TIDY_SECONDS, TimeUnit.SECONDS);
       keys.noteUse();

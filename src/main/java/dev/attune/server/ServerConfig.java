@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.Consumer;
 
 /** How a server is set up. Each method returns this. */
 public final class ServerConfig {
@@ -18,6 +19,7 @@ public final class ServerConfig {
   private int tenantJobs = Integer.MAX_VALUE;
   private int tenantRequestsPerMinute = Integer.MAX_VALUE;
   private Duration stopTimeout = Duration.ofSeconds(30);
+  private final InferenceOptions inference = new InferenceOptions();
 
   /**
    * The address to listen on; this machine alone unless given. On any other address an API key is
@@ -91,6 +93,16 @@ public final class ServerConfig {
   public ServerConfig stopTimeout(Duration value) {
     stopTimeout = value;
     return this;
+  }
+
+  /** How models answer: {@code inference(o -> o.concurrency(32))}. */
+  public ServerConfig inference(Consumer<InferenceOptions> options) {
+    options.accept(inference);
+    return this;
+  }
+
+  InferenceOptions inference() {
+    return inference;
   }
 
   String host() {

@@ -17,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
@@ -50,6 +51,7 @@ public final class ChatTemplate {
   private final Path file;
   private final Map<String, Template> templates;
   private final boolean marksAnswers;
+  private final Set<String> sources;
   private final Map<String, Object> tokens;
   private final LocalDateTime now;
 
@@ -59,6 +61,7 @@ public final class ChatTemplate {
     this.tokens = tokens;
     this.now = now;
     this.templates = new LinkedHashMap<>();
+    this.sources = Set.copyOf(sources.values());
     sources.forEach(
         (name, source) -> {
           try {
@@ -105,6 +108,11 @@ public final class ChatTemplate {
             + " no chat_template. Base models have none; put the template of the model's chat"
             + " version there as chat_template.jinja, or give prompt and completion instead of"
             + " messages.");
+  }
+
+  /** Whether a text stands in it, in any of them where there are several. */
+  public boolean mentions(String text) {
+    return sources.stream().anyMatch(source -> source.contains(text));
   }
 
   /** Whether a model folder has one. */

@@ -90,6 +90,11 @@ public final class ModelCatalog {
         .toList();
   }
 
+  /** The folder of a base; null where there is none of the name. */
+  public Path baseFolder(String name) {
+    return bases.get(name);
+  }
+
   /**
    * The one that a request names, with the folder of the version that is meant.
    *
