@@ -25,9 +25,13 @@ import dev.attune.server.inference.ClassificationsApi;
 import dev.attune.server.inference.CompletionsApi;
 import dev.attune.server.inference.EmbeddingsApi;
 import dev.attune.server.inference.ModelPool;
+import dev.attune.server.jobs.Jobs;
+import dev.attune.server.jobs.JobsApi;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ModelsApi;
 import dev.attune.server.tls.PemFiles;
+import dev.attune.server.webhooks.Webhooks;
+import dev.attune.server.webhooks.WebhooksApi;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.System.Logger.Level;
@@ -75,6 +79,8 @@ public final class AttuneServer implements AutoCloseable {
   private final KeyStore keys;
   private final ModelPool pool;
   private final Feedback feedback;
+  private final Jobs jobs;
+  private final Webhooks webhooks;
   private final ScheduledExecutorService tidying;
   private boolean closed;
 
@@ -83,6 +89,8 @@ public final class AttuneServer implements AutoCloseable {
       WebServer web,
       KeyStore keys,
       ModelPool pool,
+      Jobs jobs,
+      Webhooks webhooks,
       Feedback feedback,
       ScheduledExecutorService tidying) {
     this.data = data;
@@ -90,6 +98,8 @@ public final class AttuneServer implements AutoCloseable {
     this.keys = keys;
     this.pool = pool;
     this.feedback = feedback;
+    this.jobs = jobs;
+    this.webhooks = webhooks;
     this.tidying = tidying;
   }
 
@@ -140,8 +150,25 @@ public final class AttuneServer implements AutoCloseable {
     routes.addAll(new CompletionsApi(models, pool).routes());
     routes.addAll(new EmbeddingsApi(models, pool).routes());
     routes.addAll(new ClassificationsApi(models, pool).routes());
-    Feedback feedback = new Feedback(data.journal(), models, files, data.models());
+
+    Webhooks webhooks = new Webhooks(data.journal(), config.webhooks());
+    Jobs jobs =
+        new Jobs(
+            new Jobs.Parts(
+                data.journal(),
+                files,
+                models,
+                webhooks,
+                tenant -> limits,
+                data.models(),
+                data.runs()),
+            config.trainingMemoryBytes(),
+            () -> 0);
+    routes.addAll(new JobsApi(jobs).routes());
+    routes.addAll(new WebhooksApi(webhooks).routes());
+    Feedback feedback = new Feedback(data.journal(), models, files, jobs, data.models());
     routes.addAll(feedback.routes());
+    metrics.gauge("attune_jobs", "Jobs by status", "status", jobs::counts);
 
     boolean requiresKeys = config.requireKeys() || !isLocal;
     Access access = new Access(keys, requiresKeys, tenant -> limits, System::nanoTime);
@@ -154,8 +181,11 @@ public final class AttuneServer implements AutoCloseable {
           "keys and data pass in the clear between this server and other machines: give it a"
               + " certificate, or put it behind what has one");
     }
+    webhooks.start();
+    jobs.start();
     feedback.start();
-    return new AttuneServer(data, web, keys, pool, feedback, tidying(keys, files, uploads));
+    return new AttuneServer(
+        data, web, keys, pool, jobs, webhooks, feedback, tidying(keys, files, uploads));
   }
 
   private static boolean isLocal(String host) {
@@ -269,8 +299,10 @@ public final class AttuneServer implements AutoCloseable {
     }
     closed = true;
     try {
+      jobs.close();
       web.close();
       feedback.close();
+      webhooks.close();
       pool.close();
       tidying.shutdownNow();
       tidying.awaitTermination(TIDY_SECONDS, TimeUnit.SECONDS);

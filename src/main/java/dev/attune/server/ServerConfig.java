@@ -1,5 +1,6 @@
 package dev.attune.server;
 
+import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
@@ -20,6 +21,8 @@ public final class ServerConfig {
   private int tenantRequestsPerMinute = Integer.MAX_VALUE;
   private Duration stopTimeout = Duration.ofSeconds(30);
   private final InferenceOptions inference = new InferenceOptions();
+  private final Map<URI, String> webhooks = new LinkedHashMap<>();
+  private long trainingMemoryBytes;
 
   /**
    * The address to listen on; this machine alone unless given. On any other address an API key is
@@ -103,6 +106,32 @@ public final class ServerConfig {
 
   InferenceOptions inference() {
     return inference;
+  }
+
+  /**
+   * Somebody who is told of the ends of all jobs; unlike those that clients name, it may be on this
+   * machine.
+   *
+   * @param url http or https
+   * @param secret that messages are signed with: {@code whsec_} and the base64 of at least 24 bytes
+   */
+  public ServerConfig webhook(URI url, String secret) {
+    webhooks.put(url, secret);
+    return this;
+  }
+
+  /** Memory that jobs may take together; half of the machine's unless given. */
+  public ServerConfig trainingMemoryBytes(long value) {
+    trainingMemoryBytes = value;
+    return this;
+  }
+
+  Map<URI, String> webhooks() {
+    return webhooks;
+  }
+
+  long trainingMemoryBytes() {
+    return trainingMemoryBytes;
   }
 
   String host() {

@@ -8,7 +8,9 @@ import dev.attune.server.database.Journal;
 import dev.attune.server.feedback.Feedback;
 import dev.attune.server.files.FileStore;
 import dev.attune.server.files.UploadStore;
+import dev.attune.server.jobs.Jobs;
 import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.webhooks.Webhooks;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -35,6 +37,8 @@ public final class DataFolder implements AutoCloseable {
               FileStore.LAYOUT,
               UploadStore.LAYOUT,
               ModelCatalog.LAYOUT,
+              Webhooks.LAYOUT,
+              Jobs.LAYOUT,
               Feedback.LAYOUT)
           .flatMap(List::stream)
           .toList();

@@ -6,6 +6,7 @@ import dev.attune.run.PrecisionOption;
 import dev.attune.server.database.Journal;
 import dev.attune.server.files.FileStore;
 import dev.attune.server.http.Route;
+import dev.attune.server.jobs.Jobs;
 import dev.attune.server.models.ModelCatalog;
 import java.nio.file.Path;
 import java.util.List;
@@ -22,9 +23,10 @@ public final class Feedback implements AutoCloseable {
   private final List<Route> routes;
 
   /**
+   * @param jobs null: there are none
    * @param folder below which models lie
    */
-  public Feedback(Journal journal, ModelCatalog models, FileStore files, Path folder) {
+  public Feedback(Journal journal, ModelCatalog models, FileStore files, Jobs jobs, Path folder) {
     CorrectionStore corrections = new CorrectionStore(journal, models.versions());
     LearnerStore store = new LearnerStore(journal);
     Classifiers classifiers = new Classifiers();
@@ -37,7 +39,7 @@ public final class Feedback implements AutoCloseable {
         Stream.of(
                 new FeedbackApi(models, classifiers, corrections, learners).routes(),
                 new LearnerApi(
-                        journal, models, classifiers, corrections, store, learner, learners, new OldFiles(files))
+                        journal, models, classifiers, corrections, store, learner, learners, new OldFiles(files, jobs))
                     .routes(),
                 new VersionsApi(models, store, learner, judge).routes())
             .flatMap(List::stream)

@@ -395,7 +395,7 @@ final class Learner {
                   .become(session, version, ModelVersion.State.REMOVED, null, null);
               return null;
             });
-        models.removed(models.served(line, version));
+        models.tellRemoved(models.served(line, version));
       }
     }
   }

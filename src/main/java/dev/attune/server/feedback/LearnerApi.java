@@ -123,11 +123,11 @@ final class LearnerApi {
 
   /** The rows that a model was trained on, divided. */
   private OldData old(ModelLine line, String replayFile, String heldOutFile) throws IOException {
-    List<LabelledText> replay = rows(line, REPLAY_FILE, replayFile, files.training(line, replayFile));
-    Path heldOut = files.validation(line, heldOutFile);
+    OldFiles.Found found = files.of(line, replayFile, heldOutFile);
+    List<LabelledText> replay = rows(line, REPLAY_FILE, replayFile, found.replay());
     List<LabelledText> held;
-    if (heldOut != null) {
-      held = rows(line, HELD_OUT_FILE, heldOutFile, heldOut);
+    if (found.heldOut() != null) {
+      held = rows(line, HELD_OUT_FILE, heldOutFile, found.heldOut());
       Set<String> keys = held.stream().map(LabelledText::key).collect(Collectors.toSet());
       replay = replay.stream().filter(row -> !keys.contains(row.key())).toList();
     } else {

@@ -213,9 +213,14 @@ public final class Fields {
     }
   }
 
+  /** The names of what was not read and is there. */
+  public List<String> left() {
+    return left.stream().filter(this::has).toList();
+  }
+
   /** Refuses all that was not read. */
   public void refuseOthers() {
-    List<String> unknown = left.stream().filter(this::has).toList();
+    List<String> unknown = left();
     if (!unknown.isEmpty()) {
       throw ApiException.unsupported(
           named(unknown.get(0)),

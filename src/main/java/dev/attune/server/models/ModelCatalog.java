@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -159,7 +158,7 @@ public final class ModelCatalog {
 
   /** A version as a model that requests call by its name. */
   public ServedModel served(ModelLine line, ModelVersion version) {
-    return line.original().as(version.name(), version.folder());
+    return line.original().version(version.name(), version.folder());
   }
 
   /**
@@ -174,7 +173,7 @@ public final class ModelCatalog {
   public boolean switchTo(
       ModelLine line, ModelVersion from, ModelVersion to, ToLongFunction<Journal.Session> also) {
     ServedModel next = line.original().in(to.folder());
-    new ArrayList<>(onOpening).forEach(listener -> listener.accept(next));
+    onOpening.forEach(listener -> listener.accept(next));
     return journal.change(
         session -> {
           boolean isLive = versions.isLive(session, from);
@@ -223,18 +222,26 @@ public final class ModelCatalog {
     List<ModelVersion> made = versions.list(line);
     journal.change(
         session -> {
-          versions.remove(session, line);
-          return session.update("DELETE FROM models WHERE id = ?", id);
+          remove(session, id);
+          return null;
         });
-    removed(line.original());
+    tellRemoved(line.original());
     made.stream()
         .filter(version -> version.parent() > 0)
-        .forEach(version -> removed(served(line, version)));
+        .forEach(version -> tellRemoved(served(line, version)));
   }
 
-  /** Says that a model is there no more, so that what is open of it is closed. */
-  public void removed(ServedModel model) {
-    new ArrayList<>(onRemoved).forEach(listener -> listener.accept(model));
+  /**
+   * Takes a model out within a change, of which {@link #tellRemoved} tells once it is committed.
+   */
+  public void remove(Journal.Session session, String id) {
+    versions.remove(session, id);
+    session.update("DELETE FROM models WHERE id = ?", id);
+  }
+
+  /** Tells who listens that a model, or a version of one, was taken out. */
+  public void tellRemoved(ServedModel model) {
+    onRemoved.forEach(listener -> listener.accept(model));
   }
 
   /** Hears of models, and of versions by their names, that were taken out. */

@@ -217,9 +217,9 @@ public final class ModelVersions {
         version.model());
   }
 
-  /** Takes a line out, with all that hangs on it. */
-  void remove(Journal.Session session, ModelLine line) {
-    session.update("DELETE FROM model_lines" + OF_LINE, line.tenant(), line.model());
+  /** Takes the lines of a tuned model out, with all that hangs on them. */
+  void remove(Journal.Session session, String model) {
+    session.update("DELETE FROM model_lines WHERE model = ?", model);
   }
 
   /** The folders of all lines, by their names. */

@@ -64,7 +64,7 @@ final class FeedbackServer implements AutoCloseable {
     models = new ModelCatalog(data.journal(), bases, data.models());
     files = new FileStore(data.journal(), data.files(), tenant -> Limits.NONE, FileOps.SYSTEM);
     models.onOpening(model -> opened(model.folder()));
-    feedback = new Feedback(data.journal(), models, files, data.models());
+    feedback = new Feedback(data.journal(), models, files, null, data.models());
     feedback.start();
     List<Route> routes = new ArrayList<>(feedback.routes());
     routes.add(new Route("POST", "/v1/answer", Caller.Scope.INFERENCE, this::answer));
