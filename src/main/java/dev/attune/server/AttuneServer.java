@@ -10,6 +10,7 @@ import dev.attune.server.access.KeysApi;
 import dev.attune.server.access.Limits;
 import dev.attune.server.console.Console;
 import dev.attune.server.data.DataFolder;
+import dev.attune.server.feedback.Feedback;
 import dev.attune.server.files.FileStore;
 import dev.attune.server.files.FilesApi;
 import dev.attune.server.files.UploadStore;
@@ -77,9 +78,10 @@ public final class AttuneServer implements AutoCloseable {
   private final DataFolder data;
   private final WebServer web;
   private final KeyStore keys;
+  private final ModelPool pool;
+  private final Feedback feedback;
   private final Jobs jobs;
   private final Webhooks webhooks;
-  private final ModelPool pool;
   private final ScheduledExecutorService tidying;
   private boolean closed;
 
@@ -87,16 +89,18 @@ public final class AttuneServer implements AutoCloseable {
       DataFolder data,
       WebServer web,
       KeyStore keys,
+      ModelPool pool,
       Jobs jobs,
       Webhooks webhooks,
-      ModelPool pool,
+      Feedback feedback,
       ScheduledExecutorService tidying) {
     this.data = data;
     this.web = web;
     this.keys = keys;
+    this.pool = pool;
+    this.feedback = feedback;
     this.jobs = jobs;
     this.webhooks = webhooks;
-    this.pool = pool;
     this.tidying = tidying;
   }
 
@@ -141,6 +145,12 @@ public final class AttuneServer implements AutoCloseable {
     routes.addAll(new KeysApi(keys).routes());
     routes.addAll(new FilesApi(files).routes());
     routes.addAll(new UploadsApi(uploads).routes());
+    ModelPool pool = new ModelPool(models, config.inference().settings());
+    routes.addAll(new ModelsApi(models).routes());
+    routes.addAll(new ChatApi(models, pool).routes());
+    routes.addAll(new CompletionsApi(models, pool).routes());
+    routes.addAll(new EmbeddingsApi(models, pool).routes());
+    routes.addAll(new ClassificationsApi(models, pool).routes());
 
     Webhooks webhooks = new Webhooks(data.journal(), config.webhooks());
     Jobs jobs =
@@ -157,14 +167,10 @@ public final class AttuneServer implements AutoCloseable {
             () -> 0);
     routes.addAll(new JobsApi(jobs).routes());
     routes.addAll(new WebhooksApi(webhooks).routes());
+    Feedback feedback = new Feedback(data.journal(), models, files, jobs, data.models());
+    routes.addAll(feedback.routes());
     metrics.gauge("attune_jobs", "Jobs by status", "status", jobs::counts);
 
-    ModelPool pool = new ModelPool(models, config.inference().settings());
-    routes.addAll(new ModelsApi(models).routes());
-    routes.addAll(new ChatApi(models, pool).routes());
-    routes.addAll(new CompletionsApi(models, pool).routes());
-    routes.addAll(new EmbeddingsApi(models, pool).routes());
-    routes.addAll(new ClassificationsApi(models, pool).routes());
     routes.addAll(new Console(data, config.baseModels(), jobs, models, pool).routes());
 
     boolean requiresKeys = config.requireKeys() || !isLocal;
@@ -180,8 +186,9 @@ public final class AttuneServer implements AutoCloseable {
     }
     webhooks.start();
     jobs.start();
+    feedback.start();
     return new AttuneServer(
-        data, web, keys, jobs, webhooks, pool, tidying(keys, files, uploads));
+        data, web, keys, pool, jobs, webhooks, feedback, tidying(keys, files, uploads));
   }
 
   private static boolean isLocal(String host) {
@@ -297,8 +304,9 @@ public final class AttuneServer implements AutoCloseable {
     try {
       jobs.close();
       web.close();
-      pool.close();
+      feedback.close();
       webhooks.close();
+      pool.close();
       tidying.shutdownNow();
       tidying.awaitTermination(TIDY_SECONDS, TimeUnit.SECONDS);
       keys.noteUse();

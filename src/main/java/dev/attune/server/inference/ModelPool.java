@@ -219,6 +219,7 @@ public final class ModelPool implements AutoCloseable {
               beside.base.close();
             });
     catalog.onRemoved(this::forget);
+    catalog.onOpening(this::open);
   }
 
   private static void closed(AutoCloseable lease) {
@@ -348,7 +349,7 @@ public final class ModelPool implements AutoCloseable {
   private Path baseOf(ServedModel model) {
     return model.base() == null || !ModelFolder.isAdapter(model.folder())
         ? null
-        : catalog.find(model.tenant(), model.base()).folder();
+        : catalog.baseFolder(model.base());
   }
 
   /** A model's task, or why it has none. */
@@ -412,6 +413,19 @@ public final class ModelPool implements AutoCloseable {
           Pool<Key, Opened>.Lease lease = take(new Key(model.folder(), base, Use.TEXTS));
           return new TextLease(((Texts) lease.value()).service.base(), lease);
         });
+  }
+
+  /**
+   * Opens a model before it is asked for.
+   *
+   * @throws ApiException if it cannot be opened, or there is no room for it now
+   */
+  public void open(ServedModel model) {
+    if (type(model).generates()) {
+      texts(model).close();
+    } else {
+      labels(model).close();
+    }
   }
 
   LabelLease labels(ServedModel model) {
