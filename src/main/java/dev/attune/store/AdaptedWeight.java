@@ -88,8 +88,19 @@ public record AdaptedWeight(
     }
     Decomposition decomposition =
         adapters.isEmpty() || !lora.weightDecomposed() ? null : builder.decompose(weight, adapters);
-    return new AdaptedWeight(
-        List.copyOf(modules), weight, biases, List.copyOf(adapters), lora, decomposition, 0);
+    AdaptedWeight product =
+        new AdaptedWeight(
+            List.copyOf(modules), weight, biases, List.copyOf(adapters), lora, decomposition, 0);
+    builder.note(product);
+    return product;
+  }
+
+  /**
+   * The same weight with the adapters of each job of the pass that runs: see {@link
+   * Parameters#serve}.
+   */
+  public List<AdaptedWeight> ofGuests() {
+    return weight.guests().stream().map(guest -> guest.product(weight.name())).toList();
   }
 
   private static List<Part> named(List<Part> modules, String suffix) {

@@ -25,6 +25,8 @@ public final class ParameterBuilder {
 
   private final List<Parameter> declared = new ArrayList<>();
   private final List<Decomposition> decompositions = new ArrayList<>();
+  private final List<AdaptedWeight> products = new ArrayList<>();
+  private Parameters host; // whose frozen weights are shared; null: they are its own
   private boolean built;
   private LoraConfig lora;
   private DType frozenAs;
@@ -62,6 +64,11 @@ public final class ParameterBuilder {
   public void freeze(DType matrices, DType products) {
     this.frozenAs = matrices;
     this.productsFrozenAs = products;
+  }
+
+  /** The frozen weights are those of another model of the same kind, which is closed later. */
+  public void share(Parameters frozen) {
+    this.host = frozen;
   }
 
   /** Freezes parts of what is declared from here on, in f32. */
@@ -159,6 +166,10 @@ public final class ParameterBuilder {
     }
     byName.add(module);
     return note(module);
+  }
+
+  void note(AdaptedWeight product) {
+    products.add(product);
   }
 
   private boolean note(String module) {
@@ -461,6 +472,6 @@ public final class ParameterBuilder {
   public Parameters build(Backend backend) {
     Check.state(!built, "the parameters are built already");
     built = true;
-    return new Parameters(backend, declared, decompositions);
+    return new Parameters(backend, declared, decompositions, products, host);
   }
 }

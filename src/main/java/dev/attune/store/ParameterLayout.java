@@ -202,6 +202,18 @@ final class ParameterLayout {
     return size;
   }
 
+  /** Whether the frozen tensors are those of another layout, at the same places. */
+  boolean hasFrozenOf(ParameterLayout other) {
+    return frozenOnes().equals(other.frozenOnes());
+  }
+
+  private List<List<Object>> frozenOnes() {
+    return segments.stream()
+        .filter(Segment::frozen)
+        .<List<Object>>map(s -> List.of(s.name(), s.first(), s.count(), s.dtype(), s.layout()))
+        .toList();
+  }
+
   /** What the frozen tensors take. */
   long frozenBytes() {
     return frozenBytes;

@@ -10,7 +10,9 @@ import dev.attune.memory.HostWindow;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * The flat store: every weight in one f32 buffer, every gradient in another of the same layout, so
@@ -33,6 +35,9 @@ public final class Parameters implements AutoCloseable {
   private final Buffer weights;
   private final WeightShadow shadow;
   private final FrozenWeights frozen; // null where nothing is
+  private final Parameters host; // whose the frozen weights are; null: its own
+  private final Map<String, AdaptedWeight> products = new HashMap<>();
+  private List<Parameters> guests = List.of();
   private final HostWindow window;
   private final Decompositions decompositions;
   private long version;
@@ -44,8 +49,16 @@ public final class Parameters implements AutoCloseable {
   /**
    * Lays out what a model declared, allocates the weights (zeroed) and gives each parameter its
    * place.
+   *
+   * @param host whose frozen weights are used; null: there are some of its own
+   * @throws IllegalArgumentException if the host's are others
    */
-  Parameters(Backend backend, List<Parameter> declared, List<Decomposition> decomposed) {
+  Parameters(
+      Backend backend,
+      List<Parameter> declared,
+      List<Decomposition> decomposed,
+      List<AdaptedWeight> products,
+      Parameters host) {
     this.backend = backend;
     this.layout = new ParameterLayout(declared.stream().map(Parameter::declaration).toList());
     this.segments = layout.segments();
@@ -62,8 +75,14 @@ public final class Parameters implements AutoCloseable {
                 + ": in 4 bits),");
     this.shadow = new WeightShadow(backend, weights, rowSparseEnd, layout.decayEnd());
     this.window = new HostWindow(backend);
+    this.host = host;
     try {
-      this.frozen = layout.frozenBytes() == 0 ? null : new FrozenWeights(backend, layout);
+      Check.argument(
+          host == null || layout.hasFrozenOf(host.layout), "the frozen weights are others");
+      this.frozen =
+          host != null
+              ? host.frozen
+              : layout.frozenBytes() == 0 ? null : new FrozenWeights(backend, layout);
     } catch (RuntimeException e) {
       weights.close();
       throw e;
@@ -81,11 +100,40 @@ public final class Parameters implements AutoCloseable {
       this.decompositions = new Decompositions(backend, this, decomposed);
     } catch (RuntimeException e) {
       weights.close();
-      if (frozen != null) {
-        frozen.close();
-      }
+      closeFrozen();
       throw e;
     }
+    products.forEach(product -> this.products.put(product.weight().name(), product));
+  }
+
+  private void closeFrozen() {
+    if (frozen != null && host == null) {
+      frozen.close();
+    }
+  }
+
+  /** Whether the frozen weights are those of another model, which has loaded them. */
+  public boolean sharesFrozen() {
+    return host != null;
+  }
+
+  /**
+   * Says whose adapters stand on these weights in the passes that follow, where several jobs share
+   * them: one store for each range of rows, in the order of those.
+   */
+  public void serve(List<Parameters> jobs) {
+    guests = List.copyOf(jobs);
+  }
+
+  List<Parameters> guests() {
+    return guests;
+  }
+
+  /** The product with a weight of that name, and its adapters. */
+  AdaptedWeight product(String weight) {
+    AdaptedWeight product = products.get(weight);
+    Check.state(product != null, "%s is no weight of a product", weight);
+    return product;
   }
 
   /** Grows whenever values may have changed: what derives from them is then out of date. */
@@ -167,6 +215,7 @@ public final class Parameters implements AutoCloseable {
 
   /** Writes all values of a tensor, asking for them in pieces; rounds where it is held in bf16. */
   public void write(Segment segment, Values values) {
+    Check.state(host == null || !segment.frozen(), "%s is another's", segment.name());
     version++;
     if (segment.dtype().sizeBytes() == 0) {
       frozen.writeQuantized(window, segment, values);
@@ -367,9 +416,7 @@ public final class Parameters implements AutoCloseable {
   @Override
   public void close() {
     weights.close();
-    if (frozen != null) {
-      frozen.close();
-    }
+    closeFrozen();
     decompositions.close();
     shadow.close();
     if (gradients != null) {
