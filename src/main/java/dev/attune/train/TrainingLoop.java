@@ -81,6 +81,23 @@ public final class TrainingLoop implements AutoCloseable {
       EncodedDataset data,
       Evaluator evaluator,
       TrainerConfig config) {
+    this(task, model, optimizer, tape, data, evaluator, config, null);
+  }
+
+  /**
+   * The same, whose batches go forward and backward with those of other jobs.
+   *
+   * @param shared null: alone
+   */
+  public TrainingLoop(
+      Task task,
+      Model model,
+      Optimizer optimizer,
+      Tape tape,
+      EncodedDataset data,
+      Evaluator evaluator,
+      TrainerConfig config,
+      SharedPass.Job shared) {
     this.task = task;
     this.model = model;
     this.parameters = model.parameters();
@@ -111,7 +128,9 @@ public final class TrainingLoop implements AutoCloseable {
                 data.layout(),
                 data.columns(),
                 // A step ends with its epoch.
-                (int) Math.min(config.gradientAccumulationSteps(), batches)));
+                (int) Math.min(config.gradientAccumulationSteps(), batches),
+                config.seed(),
+                shared));
     this.stepsPerEpoch = config.stepsPerEpoch(batches);
     this.totalSteps = config.totalSteps(batches);
     this.schedule = config.rates().over(totalSteps);
