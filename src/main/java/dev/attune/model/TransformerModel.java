@@ -74,7 +74,9 @@ public final class TransformerModel implements Model {
                     : null);
     this.parameters = builder.build(backend);
     try {
-      body.allocate(backend);
+      if (!builder.borrows()) { // else the other model's body runs
+        body.allocate(backend);
+      }
     } catch (RuntimeException e) {
       close();
       throw e;

@@ -61,6 +61,10 @@ public final class Projection {
    * @param inp (N,C)
    */
   public void addAdapters(Tape tape, long out, long inp, long N, DType dtype) {
+    if (!tape.groups().isEmpty()) {
+      GroupedLowRank.add(tape, adapted, out, inp, N, dtype);
+      return;
+    }
     for (Adapter adapter : adapted.adapters()) {
       long low = LowRank.low(tape, adapter, inp, N, dtype);
       lowRank.add(tape, adapter, out, low, N, dtype);
@@ -144,6 +148,11 @@ public final class Projection {
       DType dtype,
       boolean needsInputGradient) {
     countFlops(tape, N, needsInputGradient);
+    if (!tape.groups().isEmpty()) {
+      Check.state(lowRank == null, "%s has adapters for all rows", weight().name());
+      GroupedLowRank.forward(tape, adapted, out, inp, N, activation, dtype);
+      return Saved.NOTHING;
+    }
     if (lowRank == null) {
       Product.forward(tape, out, pre, inp, weight(), adapted.biasAddress(), N, activation, dtype);
       return Saved.NOTHING;

@@ -25,6 +25,8 @@ public final class ParameterBuilder {
 
   private final List<Parameter> declared = new ArrayList<>();
   private final List<Decomposition> decompositions = new ArrayList<>();
+  private final List<AdaptedWeight> products = new ArrayList<>();
+  private Parameters lender; // null: frozen weights are the model's own
   private boolean built;
   private LoraConfig lora;
   private DType frozenAs;
@@ -62,6 +64,31 @@ public final class ParameterBuilder {
   public void freeze(DType matrices, DType products) {
     this.frozenAs = matrices;
     this.productsFrozenAs = products;
+  }
+
+  /**
+   * Takes what is frozen from the store of a model of the same base, which holds it in the same
+   * way: the model that is declared has memory for its adapters alone. Its adapters are for passes
+   * of the other model ({@link dev.attune.tape.RowGroup}).
+   */
+  public void borrow(Parameters base) {
+    this.lender = base;
+  }
+
+  /** Whether the frozen weights belong to another model. */
+  public boolean borrows() {
+    return lender != null;
+  }
+
+  /** How many products have been declared: the number of the next. */
+  int productCount() {
+    return products.size();
+  }
+
+  /** Notes a product; they are counted in the order of the model. */
+  AdaptedWeight add(AdaptedWeight product) {
+    products.add(product);
+    return product;
   }
 
   /** Freezes parts of what is declared from here on, in f32. */
@@ -461,6 +488,6 @@ public final class ParameterBuilder {
   public Parameters build(Backend backend) {
     Check.state(!built, "the parameters are built already");
     built = true;
-    return new Parameters(backend, declared, decompositions);
+    return new Parameters(backend, declared, decompositions, products, lender);
   }
 }

@@ -22,6 +22,7 @@ public final class Tape implements AutoCloseable {
   private final DType dtype;
   private final long seed;
   private List<Node> nodes = new ArrayList<>();
+  private List<RowGroup> groups = List.of();
   private boolean recording = true;
   private boolean checkpoints;
   private boolean training;
@@ -54,6 +55,7 @@ public final class Tape implements AutoCloseable {
   public void begin(boolean training) {
     this.training = training;
     nodes.clear();
+    groups = List.of();
     layer = NumericsCheck.NO_LAYER;
     if (numerics != null) {
       numerics.begin();
@@ -61,6 +63,22 @@ public final class Tape implements AutoCloseable {
     arena.reset();
     streams = 0;
     flops = 0;
+  }
+
+  /**
+   * Says which rows the ops that follow are given, where some have adapters of their own: inference
+   * only.
+   *
+   * @param rows one group after the other, over all rows; empty: none have
+   */
+  public void group(List<RowGroup> rows) {
+    Check.state(!training, "rows have adapters of their own in inference alone");
+    groups = List.copyOf(rows);
+  }
+
+  /** Of the rows of the ops that follow; empty: all are alike. */
+  public List<RowGroup> groups() {
+    return groups;
   }
 
   public Backend backend() {

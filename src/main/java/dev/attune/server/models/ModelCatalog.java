@@ -66,6 +66,11 @@ public final class ModelCatalog {
     return Stream.concat(bases.keySet().stream().sorted().map(this::base), own.stream()).toList();
   }
 
+  /** The folder of a base; null where there is none of the name. */
+  public Path baseFolder(String name) {
+    return bases.get(name);
+  }
+
   /**
    * The one that a request names.
    *
