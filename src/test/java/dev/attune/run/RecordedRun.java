@@ -43,6 +43,10 @@ final class RecordedRun implements RunListener {
     return this;
   }
 
+  RunConfig config() {
+    return config.build();
+  }
+
   TrainRun.Outcome run() {
     return new TrainRun(config.build(), this, () -> step >= stopAfter).run();
   }
