@@ -275,12 +275,15 @@ public final class AttuneServer implements AutoCloseable {
       return;
     }
     closed = true;
-    tidying.shutdown();
     try {
       jobs.close();
       web.close();
       webhooks.close();
+      tidying.shutdownNow();
+      tidying.awaitTermination(TIDY_SECONDS, TimeUnit.SECONDS);
       keys.noteUse();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     } finally {
       data.close();
     }
