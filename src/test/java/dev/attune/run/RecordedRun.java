@@ -57,6 +57,10 @@ final class RecordedRun implements RunListener {
     return new TrainGroup.Asked(config.build(), this);
   }
 
+  RunConfig config() {
+    return config.build();
+  }
+
   TrainRun.Outcome run() {
     return new TrainRun(config.build(), this, () -> step >= stopAfter).run();
   }
