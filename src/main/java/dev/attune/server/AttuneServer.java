@@ -38,8 +38,7 @@ public final class AttuneServer implements AutoCloseable {
   private final Server server;
   private final ServerConnector connector;
 
-  private AttuneServer(
-      Journal journal, ModelPool pool, Server server, ServerConnector connector) {
+  private AttuneServer(Journal journal, ModelPool pool, Server server, ServerConnector connector) {
     this.journal = journal;
     this.pool = pool;
     this.server = server;
