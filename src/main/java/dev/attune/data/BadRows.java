@@ -14,6 +14,7 @@ final class BadRows {
   private final boolean skips;
   private final String unit;
   private final List<Integer> rows = new ArrayList<>();
+  private final List<String> reasons = new ArrayList<>(); // of each of them
   private InputException first;
   private int count;
 
@@ -64,6 +65,7 @@ final class BadRows {
     }
     if (rows.size() < Finding.ROWS_SHOWN) {
       rows.add(row);
+      reasons.add(reason.getMessage());
     }
   }
 
@@ -76,15 +78,15 @@ final class BadRows {
     if (count > 0 && dataset.size() == 0) {
       throw first;
     }
-    return count == 0 ? dataset : dataset.with(finding(unit, count, rows, first.getMessage()));
+    return count == 0 ? dataset : dataset.with(finding(unit, count, rows, reasons));
   }
 
   /**
    * The finding on rows that were left out.
    *
-   * @param first why the first of them was
+   * @param reasons why each of {@code rows} was
    */
-  static Finding finding(String unit, int count, List<Integer> rows, String first) {
+  static Finding finding(String unit, int count, List<Integer> rows, List<String> reasons) {
     return new Finding(
         Severity.WARNING,
         "skipped_rows",
@@ -93,8 +95,9 @@ final class BadRows {
             + " left out, as "
             + Term.SKIP_BAD_ROWS
             + " asks. The first: "
-            + first,
+            + reasons.get(0),
         List.copyOf(rows),
-        count);
+        count,
+        List.copyOf(reasons));
   }
 }

@@ -459,7 +459,26 @@ final class ExampleReader {
         "%s: the content must be a string, not %s",
         where,
         Excerpt.shortened(String.valueOf(content)));
+    checkWeight(where, fields);
     return new ChatMessage(fields);
+  }
+
+  /** A turn that is not learned is marked so, in OpenAI's files. */
+  private static void checkWeight(String where, Map<String, Object> turn) {
+    Object weight = turn.get(ChatMessage.WEIGHT);
+    if (weight != null) {
+      Check.input(
+          weight instanceof Number number
+              && (number.doubleValue() == 0 || number.doubleValue() == 1),
+          "%s: the weight must be 0 or 1, not %s",
+          where,
+          Excerpt.shortened(String.valueOf(weight)));
+      Check.input(
+          turn.get("role").equals("assistant"),
+          "%s has a weight, and the role \"%s\"; only turns of the assistant are learned, or not",
+          where,
+          turn.get("role"));
+    }
   }
 
   private InputException wrongType(int row, String column, Object value, String wanted) {

@@ -21,18 +21,18 @@ public final class FatalRows {
     int[] kept = new int[data.size() - reasons.size()];
     int count = 0;
     List<Integer> rows = new ArrayList<>();
-    String first = null;
+    List<String> shown = new ArrayList<>();
     for (int i = 0; i < data.size(); i++) {
       String reason = reasons.get(i);
       if (reason == null) {
         kept[count++] = i;
       } else {
-        first = first == null ? data.where(data.get(i)) + ": " + reason : first;
         if (rows.size() < Finding.ROWS_SHOWN) {
           rows.add(data.get(i).row());
+          shown.add(data.where(data.get(i)) + ": " + reason);
         }
       }
     }
-    return data.chosen(kept).with(BadRows.finding("row", reasons.size(), rows, first));
+    return data.chosen(kept).with(BadRows.finding("row", reasons.size(), rows, shown));
   }
 }

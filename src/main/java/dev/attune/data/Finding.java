@@ -12,9 +12,16 @@ import java.util.stream.Collectors;
  * @param message one sentence for people
  * @param rows the first rows concerned, lines of the file
  * @param count all rows concerned
+ * @param reasons what is wrong with each of {@code rows}, where that differs; else empty
  */
 public record Finding(
-    Severity severity, String code, String split, String message, List<Integer> rows, int count) {
+    Severity severity,
+    String code,
+    String split,
+    String message,
+    List<Integer> rows,
+    int count,
+    List<String> reasons) {
   /** Rows that are named at most. */
   static final int ROWS_SHOWN = 10;
 
@@ -28,6 +35,12 @@ public record Finding(
     NOTE
   }
 
+  /** A finding that says the same of all rows. */
+  public Finding(
+      Severity severity, String code, String split, String message, List<Integer> rows, int count) {
+    this(severity, code, split, message, rows, count, List.of());
+  }
+
   /** A finding on a file whose split is not known yet. */
   public static Finding ofFile(Severity severity, String code, String message) {
     return new Finding(severity, code, "", message, List.of(), 0);
@@ -35,13 +48,19 @@ public record Finding(
 
   /** The same in a split. */
   Finding in(String name) {
-    return new Finding(severity, code, name, message, rows, count);
+    return new Finding(severity, code, name, message, rows, count, reasons);
   }
 
   /** The same of rows that are numbered on from so many before. */
   Finding after(int rowsBefore) {
     return new Finding(
-        severity, code, split, message, rows.stream().map(r -> r + rowsBefore).toList(), count);
+        severity,
+        code,
+        split,
+        message,
+        rows.stream().map(r -> r + rowsBefore).toList(),
+        count,
+        reasons);
   }
 
   /**

@@ -21,6 +21,7 @@ final class FindingsJson {
       node.put("message", finding.message());
       finding.rows().forEach(node.putArray("rows")::add);
       node.put("count", finding.count());
+      finding.reasons().forEach(node.putArray("reasons")::add);
     }
     return list;
   }
@@ -30,6 +31,8 @@ final class FindingsJson {
     for (JsonNode node : list) {
       List<Integer> rows = new ArrayList<>();
       node.path("rows").forEach(row -> rows.add(row.asInt()));
+      List<String> reasons = new ArrayList<>();
+      node.path("reasons").forEach(reason -> reasons.add(reason.asText()));
       findings.add(
           new Finding(
               Finding.Severity.valueOf(node.path("severity").asText()),
@@ -37,7 +40,8 @@ final class FindingsJson {
               node.path("split").asText(),
               node.path("message").asText(),
               rows,
-              node.path("count").asInt()));
+              node.path("count").asInt(),
+              List.copyOf(reasons)));
     }
     return findings;
   }

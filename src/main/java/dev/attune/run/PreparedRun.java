@@ -99,7 +99,7 @@ final class PreparedRun implements AutoCloseable {
     TrainPlan plan = base.isAdapter() ? asked.continuing(base) : asked.ofModel();
     RunConfig config = plan.config();
     plan.freezing().check(Families.layers(base.config()));
-    LargeData large = new LargeData(config, listener);
+    LargeData large = new LargeData(config, listener::onNote);
     Subject subject =
         Subject.of(
             plan,
@@ -155,7 +155,7 @@ final class PreparedRun implements AutoCloseable {
    * @param head whether the base's is trained further
    * @param data as they are learned
    */
-  private record Subject(HeadChoice head, Data data) {
+  record Subject(HeadChoice head, Data data) {
     /**
      * @param rows as they were read
      * @param fold of a cross-validation; null: the run is none
@@ -238,7 +238,7 @@ final class PreparedRun implements AutoCloseable {
         : compute;
   }
 
-  private static ParameterBuilder builder(TrainPlan plan, ModelFolder base, Session session) {
+  static ParameterBuilder builder(TrainPlan plan, ModelFolder base, Session session) {
     ParameterBuilder builder =
         Adapters.builder(
             plan.config(), plan.lora(), base.isAdapter() ? base.path() : null, session.precision());

@@ -4,6 +4,7 @@ import dev.attune.core.Count;
 import dev.attune.data.DataReport;
 import dev.attune.train.TrainListener;
 import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Optional;
 
@@ -87,6 +88,17 @@ public interface RunListener extends TrainListener {
     Thread.sleep(atMostMillis);
     return Optional.empty();
   }
+
+  /**
+   * Where a checkpoint is to be left as a model too, which is asked once the checkpoint is safe;
+   * empty: nowhere. Tasks that are fitted to the data at the end have no such models.
+   */
+  default Optional<Path> modelOfCheckpoint(long step) {
+    return Optional.empty();
+  }
+
+  /** A checkpoint's model is safe in the folder that {@link #modelOfCheckpoint} gave. */
+  default void onCheckpointModel(long step, Path folder) {}
 
   /** What the run is about to do or has found: one line, to be {@link #worded}. */
   void onNote(String note);

@@ -1,12 +1,10 @@
 package dev.attune.run;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.BatchStream;
-import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.core.InputException;
-import dev.attune.folder.FinishedModel;
 import dev.attune.folder.ModelFiles;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelInstall;
 import dev.attune.kernels.Peak;
 import dev.attune.metrics.Metrics;
 import dev.attune.optim.Optimizer;
@@ -110,6 +108,36 @@ public final class TrainRun {
     this.stopRequested = stopRequested;
   }
 
+  /**
+   * Checks options as far as they can be before anything is read.
+   *
+   * @throws InputException naming one that says what it may not
+   */
+  public static void check(RunConfig config) {
+    TrainPlan.of(config);
+    Datasets.check(config, true);
+  }
+
+  /**
+   * Whether the run of an output folder has come to its end: its model is there, and no checkpoint
+   * to go on from.
+   *
+   * @throws UncheckedIOException if the folder cannot be looked into
+   */
+  public static boolean isFinished(Path outputDir) {
+    try {
+      if (!Files.isDirectory(outputDir)) {
+        return false;
+      }
+      ModelInstall.finish(outputDir);
+      return ModelFolder.holdsModel(outputDir)
+          && !Files.exists(OutputFolder.checkpoints(outputDir));
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          outputDir + " cannot be looked into: " + OutputFolder.describe(e), e);
+    }
+  }
+
   /** Runs to the end, or to the request to stop. */
   public Outcome run() {
     try (PreparedRun run = PreparedRun.of(TrainPlan.of(config), datasets, fold, listener)) {
@@ -183,7 +211,9 @@ public final class TrainRun {
       RunTracking tracking) {
     TrainResult result =
         trainer.run(
-            metrics.before(tracking.listener()), metrics.before(checkpoints), stopRequested);
+            metrics.before(tracking.listener()),
+            metrics.before(new CheckpointModels(checkpoints, run, listener)),
+            stopRequested);
     tracking.traced();
     double utilization = utilization(run.session(), result);
     if (result.interrupted()) {
@@ -207,7 +237,7 @@ public final class TrainRun {
                   config.number(RunOption.SAVE_RETRY_MINUTES),
                   listener,
                   stopRequested)
-              .save(finished(run, task, result));
+              .save(TrainedFolder.of(run, task, result));
     }
     if (fold != null) {
       new FoldFolder(run.output().folder())
@@ -278,7 +308,8 @@ public final class TrainRun {
   private Checkpoints checkpoints(PreparedRun run) {
     int kept = config.smallInteger(RunOption.SAVE_TOTAL_LIMIT);
     return new Checkpoints(
-        new CheckpointStore(run.output().checkpoints(), kept, listener::onNote),
+        run.output().checkpoints(),
+        kept,
         run.identity(),
         config.flag(RunOption.SAVE_LAST),
         run.session().backend(),
@@ -370,38 +401,6 @@ public final class TrainRun {
     return result.flopsPerSecond() > 0
         ? result.flopsPerSecond() / Peak.of(session.backend(), session.precision())
         : Double.NaN;
-  }
-
-  private FinishedModel finished(PreparedRun run, Task task, TrainResult result) {
-    TrainPlan plan = run.plan();
-    ObjectNode json = run.config();
-    ObjectNode attune = JsonNodeFactory.instance.objectNode();
-    // An adapter's folder has no config.json: what the outputs mean must stand elsewhere.
-    task.describe(plan.lora() == null ? json : attune, attune);
-    attune.put("task", task.name());
-    attune.put("base_model", run.baseName());
-    attune.put("max_length", run.maxLength());
-    attune.put("steps", result.steps());
-    attune.put("epochs", result.epochs());
-    if (result.endsWithBest() && result.bestStep() > 0) {
-      attune.put("best_step", result.bestStep()); // whose weights these are
-    }
-    attune.put("train_loss", result.trainLoss());
-    ObjectNode eval = attune.putObject("eval");
-    result.evaluation().forEach(eval::put);
-    Path generation = run.base().generationConfig();
-    FinishedModel finished =
-        plan.lora() == null
-            ? FinishedModel.whole(run.model(), json, "F32", run.tokenizer(), generation, attune)
-            : FinishedModel.adapter(
-                run.model(),
-                plan.lora(),
-                run.baseName(),
-                task.type().peftType(),
-                run.tokenizer(),
-                generation,
-                attune);
-    return task.finished(finished, run.model().width(), run.maxLength());
   }
 
   private Outcome outcome(

@@ -1,131 +1,319 @@
 package dev.attune.server;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
-import dev.attune.server.database.Journal;
-import dev.attune.server.http.Caller;
+import dev.attune.folder.ModelFolder;
+import dev.attune.server.access.Access;
+import dev.attune.server.access.KeyStore;
+import dev.attune.server.access.KeysApi;
+import dev.attune.server.access.Limits;
+import dev.attune.server.console.Console;
+import dev.attune.server.data.DataFolder;
+import dev.attune.server.feedback.Feedback;
+import dev.attune.server.files.FileStore;
+import dev.attune.server.files.FilesApi;
+import dev.attune.server.files.UploadStore;
+import dev.attune.server.files.UploadsApi;
+import dev.attune.server.http.Caller.Scope;
+import dev.attune.server.http.Exchange;
 import dev.attune.server.http.Metrics;
 import dev.attune.server.http.Route;
 import dev.attune.server.http.Router;
+import dev.attune.server.http.WebServer;
 import dev.attune.server.inference.ChatApi;
 import dev.attune.server.inference.ClassificationsApi;
 import dev.attune.server.inference.CompletionsApi;
 import dev.attune.server.inference.EmbeddingsApi;
 import dev.attune.server.inference.ModelPool;
+import dev.attune.server.jobs.Jobs;
+import dev.attune.server.jobs.JobsApi;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ModelsApi;
+import dev.attune.server.tls.PemFiles;
+import dev.attune.server.webhooks.Webhooks;
+import dev.attune.server.webhooks.WebhooksApi;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.BindException;
+import java.lang.System.Logger.Level;
+import java.net.InetAddress;
 import java.net.URI;
+import java.net.UnknownHostException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.security.SecureRandom;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
-import java.util.stream.Stream;
-import org.eclipse.jetty.server.HttpConnectionFactory;
-import org.eclipse.jetty.server.Server;
-import org.eclipse.jetty.server.ServerConnector;
-import org.eclipse.jetty.util.thread.QueuedThreadPool;
+import java.util.Map;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 
-/** A running server. */
+/**
+ * A running server: files, jobs and models behind OpenAI's HTTP API, so that its clients work with
+ * it as they are.
+ *
+ * <pre>{@code
+ * try (AttuneServer server =
+ *     AttuneServer.start(
+ *         new ServerConfig()
+ *             .port(0)
+ *             .dataDir(Path.of("attune-data"))
+ *             .baseModel("minilm", Path.of("models/minilm")))) {
+ *   System.out.println(server.address()); // http://127.0.0.1:41233/v1
+ *   ...
+ * }
+ * }</pre>
+ *
+ * <p>Any number of threads may use it. What was answered is durable: after a crash, the next server
+ * on the same data folder goes on where this one was.
+ */
 public final class AttuneServer implements AutoCloseable {
-  private static final int THREADS = 256;
-  private static final List<String> LAYOUT =
-      Stream.of(ModelCatalog.LAYOUT).flatMap(List::stream).toList();
+  private static final System.Logger LOG = System.getLogger("dev.attune.server");
+  private static final int TIDY_SECONDS = 30;
+  private static final Pattern MODEL_NAME = Pattern.compile("[\\p{Alnum}][\\p{Alnum}._/-]{0,95}");
 
-  private final Journal journal;
+  private final DataFolder data;
+  private final WebServer web;
+  private final KeyStore keys;
   private final ModelPool pool;
-  private final Server server;
-  private final ServerConnector connector;
+  private final Feedback feedback;
+  private final Jobs jobs;
+  private final Webhooks webhooks;
+  private final ScheduledExecutorService tidying;
+  private boolean closed;
 
-  private AttuneServer(Journal journal, ModelPool pool, Server server, ServerConnector connector) {
-    this.journal = journal;
+  private AttuneServer(
+      DataFolder data,
+      WebServer web,
+      KeyStore keys,
+      ModelPool pool,
+      Jobs jobs,
+      Webhooks webhooks,
+      Feedback feedback,
+      ScheduledExecutorService tidying) {
+    this.data = data;
+    this.web = web;
+    this.keys = keys;
     this.pool = pool;
-    this.server = server;
-    this.connector = connector;
+    this.feedback = feedback;
+    this.jobs = jobs;
+    this.webhooks = webhooks;
+    this.tidying = tidying;
   }
 
   /**
-   * Starts.
+   * Starts, and returns when requests are answered.
    *
-   * @throws InputException if the configuration cannot be served, or somebody else has the port
+   * @throws dev.attune.core.InputException if the configuration cannot be served: the message says
+   *     what of it, and what to do
    */
   public static AttuneServer start(ServerConfig config) {
-    Path data = config.dataDir().toAbsolutePath().normalize();
-    Journal journal = Journal.open(data.resolve("journal.db"), LAYOUT);
+    boolean isLocal = isLocal(config.host());
+    config.baseModels().forEach(AttuneServer::checkBase);
+    WebServer.Tls tls = tls(config);
+    DataFolder data = DataFolder.open(config.dataDir());
     try {
-      ModelCatalog models = new ModelCatalog(journal, config.baseModels(), data.resolve("models"));
-      List<Route> routes = new ArrayList<>();
-      routes.add(
-          new Route(
-              "GET",
-              "/health",
-              null,
-              e -> e.answer(JsonNodeFactory.instance.objectNode().put("status", "ok"))));
-      ModelPool pool = new ModelPool(models, config.inference().settings());
-      routes.addAll(new ModelsApi(models).routes());
-      routes.addAll(new ChatApi(models, pool).routes());
-      routes.addAll(new CompletionsApi(models, pool).routes());
-      routes.addAll(new EmbeddingsApi(models, pool).routes());
-      routes.addAll(new ClassificationsApi(models, pool).routes());
-      Router router = new Router(routes, authorization -> Caller.LOCAL, true, new Metrics());
-      Server server = server(router);
-      ServerConnector connector = new ServerConnector(server, 1, 1);
-      connector
-          .getConnectionFactory(HttpConnectionFactory.class)
-          .getHttpConfiguration()
-          .setSendServerVersion(false);
-      connector.setHost(config.host());
-      connector.setPort(config.port());
-      server.addConnector(connector);
-      start(server, config);
-      return new AttuneServer(journal, pool, server, connector);
+      return start(config, isLocal, tls, data);
+    } catch (IOException e) {
+      data.close();
+      throw new UncheckedIOException("the server cannot be started: " + e.getMessage(), e);
     } catch (RuntimeException | Error e) {
-      journal.close();
+      data.close();
       throw e;
     }
   }
 
-  private static Server server(Router router) {
-    QueuedThreadPool threads = new QueuedThreadPool(THREADS);
-    threads.setName("attune-server");
-    Server server = new Server(threads);
-    server.setHandler(router);
-    return server;
+  private static AttuneServer start(
+      ServerConfig config, boolean isLocal, WebServer.Tls tls, DataFolder data)
+      throws IOException {
+    Limits limits =
+        new Limits(
+            config.tenantFileBytes(), config.tenantJobs(), config.tenantRequestsPerMinute());
+    Metrics metrics = new Metrics();
+    KeyStore keys = new KeyStore(data.journal());
+    FileStore files =
+        new FileStore(data.journal(), data.files(), tenant -> limits, FileOps.SYSTEM);
+    files.removeLeftovers();
+    UploadStore uploads = new UploadStore(data.journal(), data.uploads(), files, FileOps.SYSTEM);
+    uploads.removeLeftovers();
+    ModelCatalog models = new ModelCatalog(data.journal(), config.baseModels(), data.models());
+
+    List<Route> routes = new ArrayList<>(own(metrics));
+    routes.addAll(new KeysApi(keys).routes());
+    routes.addAll(new FilesApi(files).routes());
+    routes.addAll(new UploadsApi(uploads).routes());
+    ModelPool pool = new ModelPool(models, config.inference().settings());
+    routes.addAll(new ModelsApi(models).routes());
+    routes.addAll(new ChatApi(models, pool).routes());
+    routes.addAll(new CompletionsApi(models, pool).routes());
+    routes.addAll(new EmbeddingsApi(models, pool).routes());
+    routes.addAll(new ClassificationsApi(models, pool).routes());
+
+    Webhooks webhooks = new Webhooks(data.journal(), config.webhooks());
+    Jobs jobs =
+        new Jobs(
+            new Jobs.Parts(
+                data.journal(),
+                files,
+                models,
+                webhooks,
+                tenant -> limits,
+                data.models(),
+                data.runs()),
+            config.trainingMemoryBytes(),
+            () -> 0);
+    routes.addAll(new JobsApi(jobs).routes());
+    routes.addAll(new WebhooksApi(webhooks).routes());
+    Feedback feedback = new Feedback(data.journal(), models, files, jobs, data.models());
+    routes.addAll(feedback.routes());
+    metrics.gauge("attune_jobs", "Jobs by status", "status", jobs::counts);
+
+    routes.addAll(new Console(data, config.baseModels(), jobs, models, pool).routes());
+
+    boolean requiresKeys = config.requireKeys() || !isLocal;
+    Access access = new Access(keys, requiresKeys, tenant -> limits, System::nanoTime);
+    Router router = new Router(routes, access, isLocal, metrics);
+    WebServer web =
+        WebServer.start(config.host(), config.port(), tls, config.stopTimeout(), router, metrics);
+    if (!isLocal && tls == null) {
+      LOG.log(
+          Level.WARNING,
+          "keys and data pass in the clear between this server and other machines: give it a"
+              + " certificate, or put it behind what has one");
+    }
+    webhooks.start();
+    jobs.start();
+    feedback.start();
+    return new AttuneServer(
+        data, web, keys, pool, jobs, webhooks, feedback, tidying(keys, files, uploads));
   }
 
-  private static void start(Server server, ServerConfig config) {
+  private static boolean isLocal(String host) {
     try {
-      server.start();
-    } catch (Exception e) {
-      stop(server);
-      if (e instanceof BindException || e.getCause() instanceof BindException) {
-        throw new InputException(
-            "port " + config.port() + " is in use; give another one, or 0 for a free one", e);
-      }
-      throw new UncheckedIOException(
-          "the server cannot be started: " + e.getMessage(), new IOException(e));
+      return InetAddress.getByName(host).isLoopbackAddress();
+    } catch (UnknownHostException e) {
+      throw new InputException(
+          "there is no address '" + host + "'; 127.0.0.1 is this machine alone, 0.0.0.0 any", e);
     }
   }
 
-  private static void stop(Server server) {
-    try {
-      server.stop();
-    } catch (Exception e) {
-      throw new UncheckedIOException("the server cannot be stopped", new IOException(e));
+  private static void checkBase(String name, Path folder) {
+    if (!MODEL_NAME.matcher(name).matches()) {
+      throw new InputException(
+          "the base model's name is '"
+              + name
+              + "'; it has 1 to 96 letters, digits, '.', '_', '/' and '-', and begins with one of"
+              + " the first two");
     }
+    try {
+      ModelFolder.open(folder, null);
+    } catch (InputException e) {
+      throw new InputException("the base model '" + name + "': " + e.getMessage(), e);
+    }
+  }
+
+  private static WebServer.Tls tls(ServerConfig config) {
+    if (config.tlsCertificate() == null && config.tlsKey() == null) {
+      return null;
+    }
+    if (config.tlsCertificate() == null || config.tlsKey() == null) {
+      throw new InputException("TLS needs both a certificate and its private key");
+    }
+    byte[] random = new byte[16];
+    new SecureRandom().nextBytes(random);
+    String password = HexFormat.of().formatHex(random);
+    return new WebServer.Tls(
+        PemFiles.read(config.tlsCertificate(), config.tlsKey(), password), password);
+  }
+
+  /** What is asked of the server itself. */
+  private static List<Route> own(Metrics metrics) {
+    Runtime runtime = Runtime.getRuntime();
+    metrics.gauge(
+        "attune_memory_bytes",
+        "Memory of the Java heap",
+        "state",
+        () ->
+            Map.of(
+                "used", runtime.totalMemory() - runtime.freeMemory(), "most", runtime.maxMemory()));
+    return List.of(
+        new Route("GET", "/health", null, AttuneServer::ok),
+        new Route("GET", "/ready", null, AttuneServer::ready),
+        new Route(
+            "GET",
+            "/metrics",
+            Scope.ADMIN,
+            e -> e.answer(200, Metrics.TYPE, metrics.text().getBytes(StandardCharsets.UTF_8))));
+  }
+
+  private static void ok(Exchange exchange) throws IOException {
+    exchange.answer(JsonNodeFactory.instance.objectNode().put("status", "ok"));
+  }
+
+  private static void ready(Exchange exchange) throws IOException {
+    boolean ends = exchange.serverEnds();
+    exchange.answer(
+        ends ? 503 : 200,
+        JsonNodeFactory.instance.objectNode().put("status", ends ? "ending" : "ready"));
+  }
+
+  /** What is done now and then. */
+  private static ScheduledExecutorService tidying(
+      KeyStore keys, FileStore files, UploadStore uploads) {
+    ScheduledExecutorService tidying =
+        Executors.newSingleThreadScheduledExecutor(
+            task -> {
+              Thread thread = new Thread(task, "attune-tidying");
+              thread.setDaemon(true);
+              return thread;
+            });
+    tidying.scheduleWithFixedDelay(
+        () -> {
+          try {
+            keys.noteUse();
+            uploads.endExpired();
+            files.deleteExpired();
+          } catch (IOException | RuntimeException e) {
+            LOG.log(Level.ERROR, "what has expired could not be removed", e);
+          }
+        },
+        TIDY_SECONDS,
+        TIDY_SECONDS,
+        TimeUnit.SECONDS);
+    return tidying;
   }
 
   /** Where clients find it, with the path that OpenAI's clients take as their base URL. */
   public URI address() {
-    return URI.create("http://" + connector.getHost() + ":" + connector.getLocalPort() + "/v1");
+    return URI.create(web.address() + "/v1");
   }
 
-  /** Ends it: requests that have begun are answered, jobs go on at the next start. */
+  /**
+   * Ends it: requests that have begun are answered for as long as the configuration says, jobs go
+   * on at the next start. A second call does nothing.
+   */
   @Override
-  public void close() {
-    stop(server);
-    pool.close();
-    journal.close();
+  public synchronized void close() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    try {
+      jobs.close();
+      web.close();
+      feedback.close();
+      webhooks.close();
+      pool.close();
+      tidying.shutdownNow();
+      tidying.awaitTermination(TIDY_SECONDS, TimeUnit.SECONDS);
+      keys.noteUse();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } finally {
+      data.close();
+    }
   }
 }

@@ -1,6 +1,8 @@
 package dev.attune.server;
 
+import java.net.URI;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.Consumer;
@@ -11,9 +13,21 @@ public final class ServerConfig {
   private int port = 8080;
   private Path dataDir = Path.of("attune-data");
   private final Map<String, Path> baseModels = new LinkedHashMap<>();
+  private boolean requireKeys;
+  private Path tlsCertificate;
+  private Path tlsKey;
+  private long tenantFileBytes = Long.MAX_VALUE;
+  private int tenantJobs = Integer.MAX_VALUE;
+  private int tenantRequestsPerMinute = Integer.MAX_VALUE;
+  private Duration stopTimeout = Duration.ofSeconds(30);
   private final InferenceOptions inference = new InferenceOptions();
+  private final Map<URI, String> webhooks = new LinkedHashMap<>();
+  private long trainingMemoryBytes;
 
-  /** The address to listen on; this machine alone unless given. */
+  /**
+   * The address to listen on; this machine alone unless given. On any other address an API key is
+   * asked for.
+   */
   public ServerConfig host(String value) {
     host = value;
     return this;
@@ -42,6 +56,48 @@ public final class ServerConfig {
     return this;
   }
 
+  /** Whether an API key is asked for also on this machine, and before there is one. */
+  public ServerConfig requireKeys(boolean value) {
+    requireKeys = value;
+    return this;
+  }
+
+  /**
+   * Answers over TLS alone.
+   *
+   * @param certificate a PEM file with the certificate, and those above it
+   * @param key a PEM file with its private key (PKCS#8, without a password)
+   */
+  public ServerConfig tls(Path certificate, Path key) {
+    tlsCertificate = certificate;
+    tlsKey = key;
+    return this;
+  }
+
+  /** Bytes that the files of one tenant may have together; as the disk allows unless given. */
+  public ServerConfig tenantFileBytes(long value) {
+    tenantFileBytes = value;
+    return this;
+  }
+
+  /** Jobs of one tenant that may wait or run at a time; any number unless given. */
+  public ServerConfig tenantJobs(int value) {
+    tenantJobs = value;
+    return this;
+  }
+
+  /** Requests that one tenant may make in a minute; any number unless given. */
+  public ServerConfig tenantRequestsPerMinute(int value) {
+    tenantRequestsPerMinute = value;
+    return this;
+  }
+
+  /** How long requests that have begun are waited for at the end; 30 s unless given. */
+  public ServerConfig stopTimeout(Duration value) {
+    stopTimeout = value;
+    return this;
+  }
+
   /** How models answer: {@code inference(o -> o.concurrency(32))}. */
   public ServerConfig inference(Consumer<InferenceOptions> options) {
     options.accept(inference);
@@ -50,6 +106,32 @@ public final class ServerConfig {
 
   InferenceOptions inference() {
     return inference;
+  }
+
+  /**
+   * Somebody who is told of the ends of all jobs; unlike those that clients name, it may be on this
+   * machine.
+   *
+   * @param url http or https
+   * @param secret that messages are signed with: {@code whsec_} and the base64 of at least 24 bytes
+   */
+  public ServerConfig webhook(URI url, String secret) {
+    webhooks.put(url, secret);
+    return this;
+  }
+
+  /** Memory that jobs may take together; half of the machine's unless given. */
+  public ServerConfig trainingMemoryBytes(long value) {
+    trainingMemoryBytes = value;
+    return this;
+  }
+
+  Map<URI, String> webhooks() {
+    return webhooks;
+  }
+
+  long trainingMemoryBytes() {
+    return trainingMemoryBytes;
   }
 
   String host() {
@@ -66,5 +148,33 @@ public final class ServerConfig {
 
   Map<String, Path> baseModels() {
     return baseModels;
+  }
+
+  boolean requireKeys() {
+    return requireKeys;
+  }
+
+  Path tlsCertificate() {
+    return tlsCertificate;
+  }
+
+  Path tlsKey() {
+    return tlsKey;
+  }
+
+  long tenantFileBytes() {
+    return tenantFileBytes;
+  }
+
+  int tenantJobs() {
+    return tenantJobs;
+  }
+
+  int tenantRequestsPerMinute() {
+    return tenantRequestsPerMinute;
+  }
+
+  Duration stopTimeout() {
+    return stopTimeout;
   }
 }

@@ -10,6 +10,7 @@ import dev.attune.batch.TargetLayout;
 import dev.attune.batch.TextRows;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.TokenLengths;
@@ -79,7 +80,7 @@ final class NextTokens implements RowEncoder<NextTokens.Row> {
     this.tokenizer = tokenizer;
     this.maxLength = maxLength;
     this.trainOnPrompt = trainOnPrompt;
-    this.end = tokenizer.eosId();
+    this.end = tokenizer.vocabulary().eosId();
   }
 
   @Override
@@ -137,6 +138,12 @@ final class NextTokens implements RowEncoder<NextTokens.Row> {
         "%s: the conversation does not end on the assistant's turn: there is no answer to learn",
         dataset.where(example));
     List<?> tools = dataset.tools(example);
+    boolean leavesOut = messages.stream().anyMatch(ChatMessage::isLeftOut);
+    Check.input(
+        !(trainOnPrompt && leavesOut),
+        "%s: a turn has the weight 0, and %s learns all turns; leave one of the two out",
+        dataset.where(example),
+        Term.TRAIN_ON_PROMPT);
     ChatTemplate template = chat();
     String text;
     List<int[]> learned;
@@ -152,11 +159,15 @@ final class NextTokens implements RowEncoder<NextTokens.Row> {
     } catch (InputException e) {
       throw new InputException(dataset.where(example) + ": " + e.getMessage(), e);
     }
-    return marked(text, learned);
+    return marked(text, learned, !messages.get(messages.size() - 1).isLeftOut());
   }
 
-  /** The tokens of a text of which some spans are learned, and the end of sequence. */
-  private Row marked(String text, List<int[]> learned) {
+  /**
+   * The tokens of a text of which some spans are learned, and the end of sequence.
+   *
+   * @param learnsEnd whether the last turn is learned, and so that it ends
+   */
+  private Row marked(String text, List<int[]> learned, boolean learnsEnd) {
     Encoding tokens = tokenizer.encodeRendered(text);
     boolean ended = end.isEmpty() || endsIn(end.getAsInt(), text, tokens);
     int[] ids = ended ? tokens.ids() : Arrays.copyOf(tokens.ids(), tokens.length() + 1);
@@ -174,9 +185,9 @@ final class NextTokens implements RowEncoder<NextTokens.Row> {
     }
     if (!ended) {
       ids[tokens.length()] = end.getAsInt();
-      supervised[tokens.length()] = true;
+      supervised[tokens.length()] = learnsEnd;
     }
-    return new Row(ids, supervised, false, end.isPresent(), borderInside);
+    return new Row(ids, supervised, false, end.isPresent() && learnsEnd, borderInside);
   }
 
   /** Whether nothing but white space follows the last end of sequence. */

@@ -12,6 +12,8 @@ import java.util.Map;
  *     content} and whatever else (String, Number, Boolean, List, Map, null)
  */
 public record ChatMessage(Map<String, Object> fields) {
+  /** The field of an assistant's turn that says whether it is learned: 0 or 1, as OpenAI has it. */
+  public static final String WEIGHT = "weight";
 
   public ChatMessage {
     Check.argument(fields.get("role") instanceof String, "a message without a role: %s", fields);
@@ -39,5 +41,10 @@ public record ChatMessage(Map<String, Object> fields) {
   /** Whether the model says it. */
   public boolean isAssistant() {
     return role().equals("assistant");
+  }
+
+  /** Whether the data says that this turn of the assistant is not to be learned. */
+  public boolean isLeftOut() {
+    return fields.get(WEIGHT) instanceof Number weight && weight.doubleValue() == 0;
   }
 }

@@ -19,6 +19,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 
 /**
  * How a model writes conversations: the template of a Hugging Face folder, rendered as
@@ -194,16 +195,16 @@ public final class ChatTemplate {
    * {@code generation} blocks, else by rendering the turns before each and up to it. Some templates
    * write a turn otherwise once another follows (they drop its reasoning); the end of such a turn
    * is found by rendering it with a mark in place of its content. Every step is checked: what
-   * cannot be told for sure is an error.
+   * cannot be told for sure is an error. Turns that the data leaves out are not among them.
    */
   public Conversation conversation(List<ChatMessage> messages, List<?> tools) {
     Template.Rendered whole = rendered(messages, tools, false);
     if (marksAnswers) {
-      return new Conversation(whole.text(), whole.generated());
+      return new Conversation(whole.text(), withoutLeftOut(whole.generated(), messages));
     }
     List<int[]> learned = new ArrayList<>();
     for (int i = 0; i < messages.size(); i++) {
-      if (messages.get(i).isAssistant()) {
+      if (messages.get(i).isAssistant() && !messages.get(i).isLeftOut()) {
         String before = render(messages.subList(0, i), tools, true);
         checkTurn(whole.text().startsWith(before), i);
         String upTo =
@@ -219,6 +220,25 @@ public final class ChatTemplate {
       }
     }
     return new Conversation(whole.text(), learned);
+  }
+
+  /** The marked spans but those of turns that are left out: a span is a turn of the assistant. */
+  private List<int[]> withoutLeftOut(List<int[]> spans, List<ChatMessage> messages) {
+    if (messages.stream().noneMatch(ChatMessage::isLeftOut)) {
+      return spans;
+    }
+    List<ChatMessage> answers = messages.stream().filter(ChatMessage::isAssistant).toList();
+    Check.input(
+        spans.size() == answers.size(),
+        "the chat template of %s marks %d parts of a conversation with %d turns of the assistant, so"
+            + " that it cannot be told which of them have the weight 0",
+        file,
+        spans.size(),
+        answers.size());
+    return IntStream.range(0, spans.size())
+        .filter(i -> !answers.get(i).isLeftOut())
+        .mapToObj(spans::get)
+        .toList();
   }
 
   /** Where a turn ends that reads otherwise when it is the last. */

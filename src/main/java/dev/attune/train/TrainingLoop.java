@@ -136,6 +136,14 @@ public final class TrainingLoop implements AutoCloseable {
     }
   }
 
+  /**
+   * Takes the memory of a step with this batch, on a backend that computes nothing: all that a step
+   * changes is meaningless after it.
+   */
+  public void rehearse(Batch batch) {
+    runner.run(batch, 0, StepRunner.Update.of(0f, 1, 1));
+  }
+
   /** Tells somebody what it is at, from the next step on. */
   public void tell(StepPhases listener) {
     phases = listener;
@@ -220,6 +228,7 @@ public final class TrainingLoop implements AutoCloseable {
         if (waits) {
           guard.checkWeights(state.step);
         }
+        settle(checkpoints, listener, waits);
         if (state.evaluationDue) {
           Optional<Map<String, Double>> values = evaluated(stopRequested);
           interrupted = values.isEmpty();
@@ -236,7 +245,7 @@ public final class TrainingLoop implements AutoCloseable {
         }
         boolean ends = last || state.stoppedEarly;
         if (checkpoints != null && (interrupted || (ends ? checkpoints.savesLast() : saveIsDue))) {
-          save(checkpoints, listener, interrupted);
+          save(checkpoints, listener, interrupted, interrupted || ends);
         }
         if (interrupted) {
           break;
@@ -244,6 +253,7 @@ public final class TrainingLoop implements AutoCloseable {
       }
     }
     phases.enter(null);
+    settle(checkpoints, listener, true);
     if (!interrupted) {
       listener.onTrained();
     }
@@ -277,11 +287,22 @@ public final class TrainingLoop implements AutoCloseable {
         tape.arena().highWaterBytes());
   }
 
-  /** A run that goes on can do without a checkpoint; one that is told to stop cannot. */
-  private void save(CheckpointSink checkpoints, TrainListener listener, boolean isNeeded) {
+  /**
+   * A run that goes on can do without a checkpoint; one that is told to stop cannot.
+   *
+   * @param isNeeded whether a failure ends the run
+   * @param waits whether it must be safe when this returns; else it may become so while the run
+   *     goes on
+   */
+  private void save(
+      CheckpointSink checkpoints, TrainListener listener, boolean isNeeded, boolean waits) {
     phases.enter(Phase.CHECKPOINT);
     try {
-      checkpoints.save(state.step, checkpointState(), buffers());
+      ObjectNode saved = checkpointState();
+      if (!waits && checkpoints.begin(state.step, saved, buffers())) {
+        return; // settle tells of it
+      }
+      checkpoints.save(state.step, saved, buffers());
     } catch (UncheckedIOException e) {
       if (isNeeded) {
         throw e;
@@ -290,6 +311,23 @@ public final class TrainingLoop implements AutoCloseable {
       return;
     }
     listener.onCheckpoint(state.step);
+  }
+
+  /** Tells of a checkpoint that was saved in the background, once it is safe or has failed. */
+  private static void settle(CheckpointSink checkpoints, TrainListener listener, boolean waits) {
+    if (checkpoints == null) {
+      return;
+    }
+    checkpoints
+        .settled(waits)
+        .ifPresent(
+            ended -> {
+              if (ended.failure() == null) {
+                listener.onCheckpoint(ended.step());
+              } else {
+                listener.onCheckpointFailed(ended.step(), ended.failure());
+              }
+            });
   }
 
   private ObjectNode checkpointState() {

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
+import java.util.stream.Stream;
 
 /**
  * The server's database. Any number of threads use it; changes are made one after another, and
@@ -150,6 +151,16 @@ public final class Journal implements AutoCloseable {
     } finally {
       reading.unlock();
     }
+  }
+
+  /** What SQLite finds damaged; empty: nothing. */
+  public List<String> check() {
+    return read(
+        session ->
+            Stream.of("PRAGMA integrity_check", "PRAGMA foreign_key_check")
+                .flatMap(sql -> session.list(sql, row -> row.getString(1)).stream())
+                .filter(finding -> !finding.equals("ok"))
+                .toList());
   }
 
   @Override

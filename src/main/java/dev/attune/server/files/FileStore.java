@@ -9,20 +9,25 @@ import dev.attune.server.http.Page;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.security.MessageDigest;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.stream.Stream;
 
 /** All files of all tenants. Any number of threads use it. */
 public final class FileStore {
@@ -38,6 +43,7 @@ public final class FileStore {
           "CREATE INDEX files_of_tenants ON files(tenant, number)");
 
   private static final String INCOMING = "incoming";
+  private static final int PIECE_BYTES = 1 << 20;
 
   private final Journal journal;
   private final Path folder;
@@ -47,7 +53,7 @@ public final class FileStore {
   private final List<Consumer<StoredFile>> beforeDeletion = new CopyOnWriteArrayList<>();
 
   /**
-   * Opens the store, and removes what uploads have left that did not end.
+   * Opens the store.
    *
    * @param folder where the bytes lie; this store's alone
    * @param limits of a tenant
@@ -60,17 +66,48 @@ public final class FileStore {
     this.files = files;
     files.createFolder(incoming);
     this.room = new Room(incoming, limits);
-    removeLeftovers();
     all().forEach(file -> room.hold(file.tenant(), file.bytes()));
   }
 
-  private void removeLeftovers() throws IOException {
-    for (Path left : entries(incoming)) {
+  /** Removes what uploads have left that did not end, before there are new ones. */
+  public void removeLeftovers() throws IOException {
+    for (Path left : leftovers()) {
       files.delete(left);
     }
-    for (Path orphan : orphans()) {
-      files.delete(orphan);
+  }
+
+  /** What is not as the journal has it, in words. */
+  public List<String> check() throws IOException {
+    List<String> problems = new ArrayList<>();
+    for (StoredFile file : all()) {
+      String problem = problem(file);
+      if (problem != null) {
+        problems.add("file " + file.id() + " of " + file.tenant() + ": " + problem);
+      }
     }
+    for (Path left : leftovers()) {
+      problems.add(left + ": left by an upload that did not end; the next start removes it");
+    }
+    return problems;
+  }
+
+  private static String problem(StoredFile file) throws IOException {
+    if (!Files.isRegularFile(file.path())) {
+      return file.path() + " is missing";
+    }
+    long size = Files.size(file.path());
+    if (size != file.bytes()) {
+      return file.path() + " has " + size + " bytes; it had " + file.bytes();
+    }
+    MessageDigest digest = IncomingFile.sha256Digest();
+    ByteBuffer piece = ByteBuffer.allocate(PIECE_BYTES);
+    try (FileChannel in = FileChannel.open(file.path(), StandardOpenOption.READ)) {
+      while (in.read(piece.clear()) >= 0) {
+        digest.update(piece.flip());
+      }
+    }
+    boolean isSame = HexFormat.of().formatHex(digest.digest()).equals(file.sha256());
+    return isSame ? null : file.path() + " has other bytes than were uploaded";
   }
 
   private static List<Path> entries(Path folder) throws IOException {
@@ -82,10 +119,13 @@ public final class FileStore {
   }
 
   /** What lies in the folder and is no file of the journal's. */
-  private List<Path> orphans() throws IOException {
+  private List<Path> leftovers() throws IOException {
     Set<Path> known = new HashSet<>(Set.of(incoming));
     all().forEach(file -> known.add(file.path()));
-    return entries(folder).stream().filter(path -> !known.contains(path)).toList();
+    return Stream.concat(
+            entries(incoming).stream(),
+            entries(folder).stream().filter(path -> !known.contains(path)))
+        .toList();
   }
 
   private StoredFile read(ResultSet row) throws SQLException {
@@ -168,8 +208,17 @@ public final class FileStore {
    * @throws ApiException if there is no room for it
    */
   public IncomingFile begin(String tenant, long expectedBytes) throws IOException {
+    return begin("file-", tenant, expectedBytes);
+  }
+
+  /** The same with another kind of id. */
+  IncomingFile begin(String prefix, String tenant, long expectedBytes) throws IOException {
     return new IncomingFile(
-        Ids.next("file-"), tenant, incoming, files, room.reserve(tenant, expectedBytes));
+        Ids.next(prefix), tenant, incoming, files, room.reserve(tenant, expectedBytes));
+  }
+
+  Room room() {
+    return room;
   }
 
   /** Puts a whole file in its place; it is there for its tenant when this returns. */

@@ -40,8 +40,7 @@ public final class FilesApi {
   private void list(Exchange exchange) throws IOException {
     Page page = Page.of(exchange, MOST_LISTED, MOST_LISTED);
     String purpose = exchange.query("purpose");
-    boolean newestFirst =
-        exchange.queryWord("order", "desc", List.of("asc", "desc")).equals("desc");
+    boolean newestFirst = exchange.queryWord("order", "desc", List.of("asc", "desc")).equals("desc");
     exchange.refuseOtherQueries();
     List<StoredFile> found = files.list(exchange.caller().tenant(), page, purpose, newestFirst);
     exchange.answer(page.answer(found, StoredFile::id, StoredFile::toJson));
@@ -72,20 +71,17 @@ public final class FilesApi {
 
   private Route.Receiving receive(Exchange exchange) throws IOException {
     exchange.refuseOtherQueries();
-    IncomingFile file = files.begin(exchange.caller().tenant(), FormUpload.expectedBytes(exchange));
-    try {
-      return new FormUpload(exchange, "file", file, upload -> add(exchange, upload));
-    } catch (RuntimeException e) {
-      file.close();
-      throw e;
-    }
+    IncomingFile file =
+        files.begin(exchange.caller().tenant(), FormUpload.expectedBytes(exchange));
+    return FormUpload.of(exchange, "file", file, upload -> add(exchange, upload));
   }
 
   private void add(Exchange exchange, FormUpload upload) throws IOException {
     MultipartForm form = upload.form();
     form.refuseOthers(FIELDS);
     String purpose = Purpose.ofUpload(form.text("purpose"));
-    String name = FileName.of(upload.name());
+    // OpenAI's Java client sends none with bytes and streams.
+    String name = upload.name() == null ? "file" : FileName.of(upload.name());
     if (upload.file().bytes() == 0) {
       throw ApiException.badRequest("file", "The file is empty");
     }

@@ -3,6 +3,7 @@ package dev.attune.server.files;
 import dev.attune.server.http.Exchange;
 import dev.attune.server.http.MultipartForm;
 import dev.attune.server.http.Route;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 
 /** A form with a file in it, on its way to the disk. */
@@ -27,10 +28,23 @@ final class FormUpload implements Route.Receiving {
   }
 
   /**
+   * Begins one.
+   *
    * @param field of the form that is the file
    * @param file which this closes
+   * @throws dev.attune.server.http.ApiException if the request is no form
    */
-  FormUpload(Exchange exchange, String field, IncomingFile file, Answer answer) {
+  static FormUpload of(Exchange exchange, String field, IncomingFile file, Answer answer)
+      throws IOException {
+    try {
+      return new FormUpload(exchange, field, file, answer);
+    } catch (RuntimeException e) { // it is no form
+      file.close();
+      throw e;
+    }
+  }
+
+  private FormUpload(Exchange exchange, String field, IncomingFile file, Answer answer) {
     this.form = new MultipartForm(exchange.header("Content-Type"), field, new Content());
     this.file = file;
     this.answer = answer;

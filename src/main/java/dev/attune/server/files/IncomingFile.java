@@ -41,7 +41,7 @@ public final class IncomingFile implements AutoCloseable {
     }
   }
 
-  private static MessageDigest sha256Digest() {
+  static MessageDigest sha256Digest() {
     try {
       return MessageDigest.getInstance("SHA-256");
     } catch (NoSuchAlgorithmException e) {

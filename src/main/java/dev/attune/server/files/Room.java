@@ -106,7 +106,26 @@ final class Room {
     used.merge(tenant, -bytes, Long::sum);
   }
 
+  /**
+   * Refuses what there is no room for now, and reserves nothing.
+   *
+   * @throws ApiException if there is none
+   */
+  synchronized void check(String tenant, long needed) throws IOException {
+    checkQuota(tenant, needed);
+    checkDisk(needed);
+  }
+
   private synchronized void take(String tenant, long needed, boolean asksDisk) throws IOException {
+    checkQuota(tenant, needed);
+    if (asksDisk) {
+      checkDisk(needed);
+    }
+    hold(tenant, needed);
+    unwritten += needed;
+  }
+
+  private void checkQuota(String tenant, long needed) {
     long has = used(tenant);
     long most = limits.apply(tenant).fileBytes();
     if (needed > most - has) {
@@ -118,14 +137,13 @@ final class Room {
               + " are used, by files and by what is being uploaded. Delete files, or ask who runs"
               + " this server for more");
     }
-    if (asksDisk) {
-      long usable = Files.getFileStore(folder).getUsableSpace();
-      if (needed > usable - KEPT_FREE_BYTES - unwritten) {
-        throw full(usable, null);
-      }
+  }
+
+  private void checkDisk(long needed) throws IOException {
+    long usable = Files.getFileStore(folder).getUsableSpace();
+    if (needed > usable - KEPT_FREE_BYTES - unwritten) {
+      throw full(usable, null);
     }
-    hold(tenant, needed);
-    unwritten += needed;
   }
 
   private synchronized void settle(String tenant, long freed, long noLongerUnwritten) {

@@ -157,6 +157,22 @@ public final class Fields {
     return elements;
   }
 
+  /** An array of texts; null where it is absent. */
+  public List<String> textList(String name) {
+    List<JsonNode> elements = list(name);
+    if (elements == null) {
+      return null;
+    }
+    List<String> texts = new ArrayList<>();
+    for (JsonNode element : elements) {
+      if (!element.isTextual()) {
+        throw wrong(name + "[" + texts.size() + "]", element, "a string");
+      }
+      texts.add(element.textValue());
+    }
+    return texts;
+  }
+
   /** An array of objects; null where it is absent. */
   public List<Fields> objects(String name) {
     List<JsonNode> elements = list(name);
@@ -197,9 +213,14 @@ public final class Fields {
     }
   }
 
+  /** The names of what was not read and is there. */
+  public List<String> left() {
+    return left.stream().filter(this::has).toList();
+  }
+
   /** Refuses all that was not read. */
   public void refuseOthers() {
-    List<String> unknown = left.stream().filter(this::has).toList();
+    List<String> unknown = left();
     if (!unknown.isEmpty()) {
       throw ApiException.unsupported(
           named(unknown.get(0)),

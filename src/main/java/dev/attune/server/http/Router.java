@@ -9,6 +9,7 @@ import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.eclipse.jetty.http.HttpHeader;
+import org.eclipse.jetty.io.Connection;
 import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
@@ -30,6 +31,7 @@ public final class Router extends Handler.Abstract {
   private final AccessLog log;
   private final BodyMemory memory;
   private final ThreadPoolExecutor workers;
+  private HeaderDeadline deadline;
   private volatile boolean ends;
 
   /**
@@ -56,6 +58,11 @@ public final class Router extends Handler.Abstract {
         "attune_http_requests_active", "Requests that are worked on", workers::getActiveCount);
   }
 
+  /** Tells of requests that begin and end. */
+  void follow(HeaderDeadline followed) {
+    deadline = followed;
+  }
+
   /** Lets streams of events end: the server is about to. */
   public void end() {
     ends = true;
@@ -69,6 +76,9 @@ public final class Router extends Handler.Abstract {
 
   @Override
   public boolean handle(Request request, Response response, Callback callback) {
+    Connection connection = request.getConnectionMetaData().getConnection();
+    deadline.begun(connection);
+    Request.addCompletionListener(request, failure -> deadline.ended(connection));
     String id = Ids.next("req_");
     response.getHeaders().put("x-request-id", id);
     response.getHeaders().put("X-Content-Type-Options", "nosniff");

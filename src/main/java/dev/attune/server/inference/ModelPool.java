@@ -219,6 +219,7 @@ public final class ModelPool implements AutoCloseable {
               beside.base.close();
             });
     catalog.onRemoved(this::forget);
+    catalog.onOpening(this::open);
   }
 
   private static void closed(AutoCloseable lease) {
@@ -347,7 +348,7 @@ public final class ModelPool implements AutoCloseable {
   private Path baseOf(ServedModel model) {
     return model.base() == null || !ModelFolder.isAdapter(model.folder())
         ? null
-        : catalog.find(model.tenant(), model.base()).folder();
+        : catalog.baseFolder(model.base());
   }
 
   /** A model's task, or why it has none. */
@@ -411,6 +412,19 @@ public final class ModelPool implements AutoCloseable {
           Pool<Key, Opened>.Lease lease = take(new Key(model.folder(), base, Use.TEXTS));
           return new TextLease(((Texts) lease.value()).service.base(), lease);
         });
+  }
+
+  /**
+   * Opens a model before it is asked for.
+   *
+   * @throws ApiException if it cannot be opened, or there is no room for it now
+   */
+  public void open(ServedModel model) {
+    if (type(model).generates()) {
+      texts(model).close();
+    } else {
+      labels(model).close();
+    }
   }
 
   LabelLease labels(ServedModel model) {
@@ -500,6 +514,22 @@ public final class ModelPool implements AutoCloseable {
     } catch (IOException e) {
       LOG.log(Level.ERROR, "the files of " + model.id() + " cannot be removed", e);
     }
+  }
+
+  /**
+   * What is open of a folder.
+   *
+   * @param bytes that it takes
+   * @param users what uses it now: requests, or adapters that are open beside it
+   */
+  public record Open(Path folder, long bytes, int users) {}
+
+  /** All that is open: models and adapters. */
+  public List<Open> open() {
+    List<Open> open = new ArrayList<>();
+    models.forEach((key, bytes, users) -> open.add(new Open(key.folder, bytes, users)));
+    adapters.forEach((key, bytes, users) -> open.add(new Open(key.folder, bytes, users)));
+    return open;
   }
 
   /** Models that are open. */

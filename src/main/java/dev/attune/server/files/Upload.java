@@ -1,0 +1,56 @@
+package dev.attune.server.files;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.time.Duration;
+import java.time.Instant;
+
+/**
+ * A file that comes in parts.
+ *
+ * @param bytes that it will have, as the client says
+ * @param status pending, completed, cancelled or expired
+ * @param lifetime of the file; null: it stays
+ * @param file that was made of it; null: none
+ */
+record Upload(
+    String id,
+    String tenant,
+    String name,
+    String purpose,
+    long bytes,
+    Instant created,
+    String status,
+    Duration lifetime,
+    String file) {
+  static final String PENDING = "pending";
+  static final String COMPLETED = "completed";
+  static final String CANCELLED = "cancelled";
+  static final String EXPIRED = "expired";
+
+  /** How long parts may come. */
+  static final Duration PATIENCE = Duration.ofHours(1);
+
+  Instant expires() {
+    return created.plus(PATIENCE);
+  }
+
+  /**
+   * As OpenAI shows uploads.
+   *
+   * @param made the file that it has become; null: none, or it is gone again
+   */
+  ObjectNode toJson(StoredFile made) {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("id", id);
+    json.put("object", "upload");
+    json.put("bytes", bytes);
+    json.put("created_at", created.getEpochSecond());
+    json.put("expires_at", expires().getEpochSecond());
+    json.put("filename", name);
+    json.put("purpose", purpose);
+    json.put("status", status);
+    json.set("file", made == null ? null : made.toJson());
+    return json;
+  }
+}

@@ -1,0 +1,427 @@
+package dev.attune.server.files;
+
+import dev.attune.core.FileOps;
+import dev.attune.server.database.Journal;
+import dev.attune.server.http.ApiException;
+import dev.attune.server.http.Ids;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * Files that come in parts. A part that was answered is there after a crash too; the file is made
+ * of them in one change of the journal.
+ */
+public final class UploadStore {
+  /** Its tables. */
+  public static final List<String> LAYOUT =
+      List.of(
+          """
+          CREATE TABLE uploads(
+            id TEXT PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL, purpose TEXT NOT NULL,
+            bytes INTEGER NOT NULL, created INTEGER NOT NULL, status TEXT NOT NULL,
+            lifetime INTEGER, file TEXT) WITHOUT ROWID
+          """,
+          """
+          CREATE TABLE upload_parts(
+            id TEXT PRIMARY KEY, upload TEXT NOT NULL REFERENCES uploads(id),
+            bytes INTEGER NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID
+          """,
+          "CREATE INDEX parts_of_uploads ON upload_parts(upload)");
+
+  private static final int PIECE_BYTES = 1 << 20;
+
+  private final Journal journal;
+  private final Path folder;
+  private final FileStore files;
+  private final FileOps ops;
+  private final Set<String> busy = ConcurrentHashMap.newKeySet();
+
+  /**
+   * Opens the store.
+   *
+   * @param folder where parts lie; this store's alone
+   */
+  public UploadStore(Journal journal, Path folder, FileStore files, FileOps ops)
+      throws IOException {
+    this.journal = journal;
+    this.folder = folder;
+    this.files = files;
+    this.ops = ops;
+    ops.createFolder(folder);
+    for (UploadPart part : parts("SELECT * FROM upload_parts")) {
+      files.room().hold(upload(part.upload()).tenant(), part.bytes());
+    }
+  }
+
+  /** Removes what parts have left that did not come whole, before there are new ones. */
+  public void removeLeftovers() throws IOException {
+    for (Path left : leftovers()) {
+      ops.delete(left);
+    }
+  }
+
+  private List<Path> leftovers() throws IOException {
+    Set<Path> known = new HashSet<>();
+    parts("SELECT * FROM upload_parts").forEach(part -> known.add(part.path()));
+    List<Path> left = new ArrayList<>();
+    try (DirectoryStream<Path> entries =
+        Files.newDirectoryStream(folder, entry -> !known.contains(entry))) {
+      entries.forEach(left::add);
+    }
+    return left;
+  }
+
+  /** What is not as the journal has it, in words. */
+  public List<String> check() throws IOException {
+    List<String> problems = new ArrayList<>();
+    for (UploadPart part : parts("SELECT * FROM upload_parts")) {
+      boolean isThere =
+          Files.isRegularFile(part.path()) && Files.size(part.path()) == part.bytes();
+      if (!isThere) {
+        problems.add(
+            "part "
+                + part.id()
+                + " of "
+                + part.upload()
+                + ": "
+                + part.path()
+                + " is missing or has not "
+                + part.bytes()
+                + " bytes");
+      }
+    }
+    for (Path left : leftovers()) {
+      problems.add(left + ": left by a part that did not end; the next start removes it");
+    }
+    return problems;
+  }
+
+  private static Upload read(ResultSet row) throws SQLException {
+    long lifetime = row.getLong("lifetime");
+    return new Upload(
+        row.getString("id"),
+        row.getString("tenant"),
+        row.getString("name"),
+        row.getString("purpose"),
+        row.getLong("bytes"),
+        Instant.ofEpochSecond(row.getLong("created")),
+        row.getString("status"),
+        lifetime == 0 ? null : Duration.ofSeconds(lifetime),
+        row.getString("file"));
+  }
+
+  private List<UploadPart> parts(String sql, Object... parameters) {
+    return journal.read(
+        session ->
+            session.list(
+                sql,
+                row ->
+                    new UploadPart(
+                        row.getString("id"),
+                        row.getString("upload"),
+                        row.getLong("bytes"),
+                        Instant.ofEpochSecond(row.getLong("created")),
+                        folder.resolve(row.getString("id"))),
+                parameters));
+  }
+
+  private List<UploadPart> partsOf(Upload upload) {
+    return parts("SELECT * FROM upload_parts WHERE upload = ?", upload.id());
+  }
+
+  private Upload upload(String id) {
+    return journal
+        .read(
+            session -> session.first("SELECT * FROM uploads WHERE id = ?", UploadStore::read, id))
+        .orElseThrow();
+  }
+
+  /**
+   * The one that a request names.
+   *
+   * @throws ApiException if the tenant has none of that id
+   */
+  Upload find(String tenant, String id) {
+    return journal
+        .read(
+            session ->
+                session.first(
+                    "SELECT * FROM uploads WHERE id = ? AND tenant = ?",
+                    UploadStore::read,
+                    id,
+                    tenant))
+        .orElseThrow(() -> ApiException.notFound(null, "There is no upload '" + id + "'"));
+  }
+
+  private Upload pending(String tenant, String id) throws IOException {
+    Upload upload = find(tenant, id);
+    if (upload.status().equals(Upload.PENDING) && upload.expires().isBefore(Instant.now())) {
+      end(upload, Upload.EXPIRED);
+      upload = find(tenant, id);
+    }
+    if (!upload.status().equals(Upload.PENDING)) {
+      throw ApiException.conflict("Upload '" + id + "' is " + upload.status());
+    }
+    return upload;
+  }
+
+  /** Begins one. */
+  Upload create(String tenant, String name, String purpose, long bytes, Duration lifetime)
+      throws IOException {
+    Upload upload =
+        new Upload(
+            Ids.next("upload_"),
+            tenant,
+            name,
+            purpose,
+            bytes,
+            Instant.ofEpochSecond(Instant.now().getEpochSecond()),
+            Upload.PENDING,
+            lifetime,
+            null);
+    files.room().check(tenant, bytes);
+    journal.change(
+        session ->
+            session.update(
+                "INSERT INTO uploads VALUES(?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                upload.id(),
+                tenant,
+                name,
+                purpose,
+                bytes,
+                upload.created().getEpochSecond(),
+                upload.status(),
+                lifetime == null ? null : lifetime.toSeconds()));
+    return upload;
+  }
+
+  /** Begins a part of one. */
+  IncomingFile beginPart(String tenant, String id, long expectedBytes) throws IOException {
+    pending(tenant, id);
+    return files.begin("part_", tenant, expectedBytes);
+  }
+
+  /** Keeps a whole part; it is durable when this returns. */
+  UploadPart addPart(String tenant, String id, IncomingFile content) throws IOException {
+    Upload upload = pending(tenant, id);
+    long others = partsOf(upload).stream().mapToLong(UploadPart::bytes).sum();
+    if (others + content.bytes() > upload.bytes()) {
+      throw ApiException.badRequest(
+          "data",
+          "The parts of this upload would have "
+              + (others + content.bytes())
+              + " bytes; it was created for "
+              + upload.bytes());
+    }
+    UploadPart part =
+        new UploadPart(
+            content.id(),
+            id,
+            content.bytes(),
+            Instant.ofEpochSecond(Instant.now().getEpochSecond()),
+            folder.resolve(content.id()));
+    content.moveTo(part.path());
+    int added =
+        journal.change(
+            session ->
+                session.update(
+                    "INSERT INTO upload_parts SELECT ?, id, ?, ? FROM uploads WHERE id = ?"
+                        + " AND status = ?",
+                    part.id(),
+                    part.bytes(),
+                    part.created().getEpochSecond(),
+                    id,
+                    Upload.PENDING));
+    if (added == 0) { // it was ended meanwhile
+      remove(tenant, part);
+      throw ApiException.conflict("Upload '" + id + "' was ended while this part came");
+    }
+    return part;
+  }
+
+  private void remove(String tenant, UploadPart part) throws IOException {
+    files.room().free(tenant, part.bytes());
+    ops.delete(part.path());
+  }
+
+  /**
+   * Makes the file.
+   *
+   * @param order ids of the parts
+   * @param md5 of the file, in hexadecimal; null: it is not checked
+   */
+  StoredFile complete(String tenant, String id, List<String> order, String md5)
+      throws IOException {
+    Upload upload = pending(tenant, id);
+    if (!busy.add(id)) {
+      throw ApiException.conflict("Upload '" + id + "' is being completed");
+    }
+    try {
+      return complete(upload, chosen(upload, order), md5);
+    } finally {
+      busy.remove(id);
+    }
+  }
+
+  private List<UploadPart> chosen(Upload upload, List<String> order) {
+    List<UploadPart> parts = partsOf(upload);
+    if (new HashSet<>(order).size() != order.size()) {
+      throw ApiException.badRequest("part_ids", "'part_ids' has a part twice");
+    }
+    List<UploadPart> chosen =
+        order.stream()
+            .map(
+                part ->
+                    parts.stream()
+                        .filter(p -> p.id().equals(part))
+                        .findFirst()
+                        .orElseThrow(
+                            () ->
+                                ApiException.badRequest(
+                                    "part_ids", "This upload has no part '" + part + "'")))
+            .toList();
+    long bytes = chosen.stream().mapToLong(UploadPart::bytes).sum();
+    if (bytes != upload.bytes()) {
+      throw ApiException.badRequest(
+          "part_ids",
+          "These parts have "
+              + bytes
+              + " bytes; the upload was created for "
+              + upload.bytes());
+    }
+    return chosen;
+  }
+
+  private StoredFile complete(Upload upload, List<UploadPart> chosen, String md5)
+      throws IOException {
+    List<UploadPart> all = partsOf(upload);
+    long held = all.stream().mapToLong(UploadPart::bytes).sum();
+    files.room().free(upload.tenant(), held); // the file takes their place
+    boolean isDone = false;
+    try (IncomingFile whole = files.begin(upload.tenant(), upload.bytes())) {
+      LinesCheck lines = new LinesCheck();
+      MessageDigest digest = md5Digest();
+      ByteBuffer piece = ByteBuffer.allocate(PIECE_BYTES);
+      for (UploadPart part : chosen) {
+        try (FileChannel in = FileChannel.open(part.path(), StandardOpenOption.READ)) {
+          while (in.read(piece.clear()) >= 0) {
+            piece.flip();
+            digest.update(piece.duplicate());
+            lines.look(piece);
+            whole.write(piece);
+          }
+        }
+      }
+      check(upload, lines, md5, HexFormat.of().formatHex(digest.digest()));
+      StoredFile file =
+          files.place(whole, upload.name(), upload.purpose(), upload.lifetime());
+      journal.change(
+          session -> {
+            end(session, upload, Upload.COMPLETED, file.id());
+            files.add(session, file);
+            return null;
+          });
+      isDone = true;
+      for (UploadPart part : all) {
+        ops.delete(part.path());
+      }
+      return file;
+    } finally {
+      if (!isDone) {
+        files.room().hold(upload.tenant(), held);
+      }
+    }
+  }
+
+  private static void check(Upload upload, LinesCheck lines, String wanted, String md5) {
+    if (wanted != null && !wanted.equalsIgnoreCase(md5)) {
+      throw ApiException.badRequest(
+          "md5", "The file's MD5 is " + md5 + ", and not " + wanted + ": send its parts again");
+    }
+    if (upload.purpose().equals(Purpose.FINE_TUNE) && FileName.isLines(upload.name())) {
+      lines.check();
+    }
+  }
+
+  private static MessageDigest md5Digest() {
+    try {
+      return MessageDigest.getInstance("MD5");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e); // every JDK has it
+    }
+  }
+
+  /** Ends one within a change, which fails if it was ended already. */
+  private static void end(Journal.Session session, Upload upload, String status, String file) {
+    int ended =
+        session.update(
+            "UPDATE uploads SET status = ?, file = ? WHERE id = ? AND status = ?",
+            status,
+            file,
+            upload.id(),
+            Upload.PENDING);
+    if (ended == 0) {
+      throw ApiException.conflict("Upload '" + upload.id() + "' has ended already");
+    }
+    session.update("DELETE FROM upload_parts WHERE upload = ?", upload.id());
+  }
+
+  /** Gives one up. */
+  Upload cancel(String tenant, String id) throws IOException {
+    Upload upload = pending(tenant, id);
+    end(upload, Upload.CANCELLED);
+    return find(tenant, id);
+  }
+
+  private void end(Upload upload, String status) throws IOException {
+    if (busy.contains(upload.id())) {
+      throw ApiException.conflict("Upload '" + upload.id() + "' is being completed");
+    }
+    List<UploadPart> parts =
+        journal.change(
+            session -> {
+              List<UploadPart> all = partsOf(upload);
+              end(session, upload, status, null);
+              return all;
+            });
+    for (UploadPart part : parts) {
+      remove(upload.tenant(), part);
+    }
+  }
+
+  /** Gives up what has waited for parts too long. */
+  public void endExpired() throws IOException {
+    List<Upload> old =
+        journal.read(
+            session ->
+                session.list(
+                    "SELECT * FROM uploads WHERE status = ? AND created < ?",
+                    UploadStore::read,
+                    Upload.PENDING,
+                    Instant.now().minus(Upload.PATIENCE).getEpochSecond()));
+    for (Upload upload : old) {
+      try {
+        end(upload, Upload.EXPIRED);
+      } catch (ApiException e) {
+        // it ends in this instant
+      }
+    }
+  }
+}

@@ -1,0 +1,213 @@
+package dev.attune.server.jobs;
+
+import dev.attune.core.InputException;
+import dev.attune.folder.ModelFolder;
+import dev.attune.run.OptionNames;
+import dev.attune.run.RunConfig;
+import dev.attune.run.RunOption;
+import dev.attune.run.TrainRun;
+import dev.attune.server.files.FileStore;
+import dev.attune.server.files.StoredFile;
+import dev.attune.server.http.ApiException;
+import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.models.ServedModel;
+import java.math.BigDecimal;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * From what a client asked for to the options of a run, with what {@code auto} stands for.
+ *
+ * @param model that is tuned
+ * @param files the training file and, where there is one, the validation file
+ * @param config of the run
+ */
+record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
+  private static final int USUAL_RANK = 16;
+  private static final int USUAL_MOST_BATCH = 32;
+  private static final String CAUSAL_LM = "causal-lm";
+  private static final String DPO = "dpo";
+
+  /** Tasks whose models are adapters unless a client says otherwise. */
+  private static final Set<String> ADAPTED =
+      Set.of(
+          CAUSAL_LM,
+          DPO,
+          "classification",
+          "multi-label-classification",
+          "regression",
+          "token-classification",
+          "question-answering");
+
+  /** Endings of files whose form a run tells by them. */
+  private static final Set<String> KNOWN =
+      Set.of("jsonl", "json", "csv", "tsv", "parquet", "conll", "txt");
+
+  /** What makes the files and the model of a job. */
+  record Sources(FileStore files, ModelCatalog models, JobFolders folders, Path runStore) {}
+
+  /**
+   * The options of a job's run.
+   *
+   * @throws ApiException if a file or the model has gone, or cannot be for this
+   */
+  static JobConfig of(Job job, Sources sources) {
+    return of(job.tenant(), job.request(), job.plan(), sources.folders().model(job), sources);
+  }
+
+  /**
+   * The options of a run that a job would be.
+   *
+   * @throws ApiException if it cannot be one, naming the field that is to blame
+   */
+  static JobConfig ofNew(String tenant, JobRequest request, Sources sources) {
+    JobConfig made = of(tenant, request, null, sources.folders().models(), sources);
+    try {
+      TrainRun.check(made.config());
+    } catch (InputException e) {
+      throw ApiException.badRequest(null, JobWords.of(e.getMessage(), made.files()));
+    }
+    return made;
+  }
+
+  private static JobConfig of(
+      String tenant, JobRequest request, JobPlan plan, Path output, Sources sources) {
+    ServedModel model = sources.models().find(tenant, request.model());
+    List<StoredFile> files = files(tenant, request, sources.files());
+    String task = task(request);
+    RunConfig.Builder config = RunConfig.builder(RunOption.TRAIN);
+    config.set(RunOption.TASK, task);
+    config.set(RunOption.MODEL, model.folder().toString());
+    boolean isAdapter = ModelFolder.isAdapter(model.folder());
+    if (isAdapter) {
+      Path base = sources.models().baseFolder(model.base());
+      config.set(RunOption.BASE_MODEL, base.toString());
+    }
+    config.set(RunOption.TRAIN_FILE, files.get(0).path().toString());
+    if (files.size() > 1) {
+      config.set(RunOption.VALIDATION_FILE, files.get(1).path().toString());
+    }
+    if (!KNOWN.contains(form(files.get(0)))) {
+      config.set(RunOption.FORMAT, "jsonl");
+    }
+    boolean isWhole = "0".equals(request.options().get(RunOption.LORA_R));
+    boolean adapts = !isAdapter && !isWhole && ADAPTED.contains(task);
+    if (adapts) {
+      config.set(RunOption.LORA_R, Integer.toString(USUAL_RANK));
+    }
+    numbers(config, request, plan, adapts || isAdapter);
+    config.set(RunOption.OUTPUT_DIR, output.toString());
+    config.set(RunOption.RUN_STORE, sources.runStore().toString());
+    config.set(RunOption.RESUME, "true");
+    request.options().forEach(config::set);
+    return new JobConfig(model, files, config.build());
+  }
+
+  private static void numbers(
+      RunConfig.Builder config, JobRequest request, JobPlan plan, boolean adapts) {
+    JobRequest.Hyperparameters asked = request.hyperparameters();
+    double epochs = asked.epochs() == null ? JobRequest.USUAL_EPOCHS : asked.epochs();
+    config.set(RunOption.EPOCHS, plain(BigDecimal.valueOf(epochs)));
+    if (plan != null) {
+      config.set(RunOption.BATCH_SIZE, Integer.toString(plan.batchSize()));
+      config.set(RunOption.SAVE_STEPS, Long.toString(plan.saveSteps()));
+    } else if (asked.batchSize() != null) {
+      config.set(RunOption.BATCH_SIZE, Integer.toString(asked.batchSize()));
+    }
+    if (asked.multiplier() != null) {
+      BigDecimal usual = new BigDecimal(adapts ? "2e-4" : "2e-5");
+      config.set(
+          RunOption.LEARNING_RATE,
+          plain(usual.multiply(BigDecimal.valueOf(asked.multiplier()))));
+    }
+    if (asked.beta() != null) {
+      beta().ifPresent(option -> config.set(option, plain(BigDecimal.valueOf(asked.beta()))));
+    }
+    config.set(RunOption.SEED, Long.toString(request.seed()));
+  }
+
+  private static String plain(BigDecimal number) {
+    return number.stripTrailingZeros().toPlainString();
+  }
+
+  private static List<StoredFile> files(String tenant, JobRequest request, FileStore store) {
+    List<StoredFile> files = new ArrayList<>();
+    files.add(file(tenant, "training_file", request.trainingFile(), store));
+    if (request.validationFile() != null) {
+      files.add(file(tenant, "validation_file", request.validationFile(), store));
+    }
+    if (files.size() > 1 && !form(files.get(0)).equals(form(files.get(1)))) {
+      throw ApiException.badRequest(
+          "validation_file",
+          "The training file '"
+              + files.get(0).name()
+              + "' and the validation file '"
+              + files.get(1).name()
+              + "' are of different forms, as their names say; give both in one");
+    }
+    return files;
+  }
+
+  private static StoredFile file(String tenant, String field, String id, FileStore store) {
+    StoredFile file;
+    try {
+      file = store.find(tenant, id);
+    } catch (ApiException e) {
+      throw ApiException.badRequest(field, "'" + field + "': there is no file '" + id + "'");
+    }
+    if (!file.purpose().equals("fine-tune")) {
+      throw ApiException.badRequest(
+          field,
+          "'"
+              + field
+              + "': the file '"
+              + id
+              + "' has the purpose '"
+              + file.purpose()
+              + "'; upload it with 'fine-tune'");
+    }
+    return file;
+  }
+
+  /** By the ending of its name; jsonl where that says nothing. */
+  private static String form(StoredFile file) {
+    String name = file.path().getFileName().toString().replaceFirst("\\.(gz|zst)$", "");
+    String ending = name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT);
+    return name.indexOf('.') >= 0 && KNOWN.contains(ending) ? ending : "";
+  }
+
+  private static String task(JobRequest request) {
+    String asked = request.options().get(RunOption.TASK);
+    if (!request.isDpo()) {
+      return asked == null ? CAUSAL_LM : asked;
+    }
+    if (asked != null && !asked.equals(DPO)) {
+      throw ApiException.badRequest(
+          "attune.task",
+          "'attune.task' is '" + asked + "', and the method of the job is dpo; leave one of the two"
+              + " out");
+    }
+    if (beta().isEmpty()) {
+      throw ApiException.unsupported(
+          "method.type", "'method.type' dpo is not supported by this version of the server yet");
+    }
+    return DPO;
+  }
+
+  /** The option of dpo's beta; empty: there is none yet. */
+  private static Optional<RunOption> beta() {
+    return OptionNames.find("dpo-beta", RunOption.TRAIN);
+  }
+
+  /**
+   * Examples in a batch where a client leaves that open: the power of two at most a 32nd of the
+   * rows, from 1 to 32, so that an epoch has about 32 steps or more.
+   */
+  static int usualBatch(int rows) {
+    return Math.max(1, Math.min(USUAL_MOST_BATCH, Integer.highestOneBit(rows / USUAL_MOST_BATCH)));
+  }
+}

@@ -1,0 +1,60 @@
+package dev.attune.server.jobs;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.run.TrainEstimate;
+import dev.attune.run.TrainEstimate.Need;
+
+/**
+ * What was found out about a job when its files were validated.
+ *
+ * @param rows of the training file
+ * @param batchSize examples in a batch
+ * @param steps of the whole job
+ * @param saveSteps from one checkpoint to the next
+ * @param need memory
+ */
+record JobPlan(int rows, int batchSize, long steps, long saveSteps, Need need) {
+  /** Checkpoints of a job, where steps are few. */
+  private static final int CHECKPOINTS = 10;
+
+  /** What a kill may cost at most. */
+  private static final long MOST_STEPS_BETWEEN = 100;
+
+  static JobPlan of(TrainEstimate estimate) {
+    long steps = estimate.steps();
+    return new JobPlan(
+        estimate.rows(),
+        estimate.batchSize(),
+        steps,
+        Math.max(1, Math.min(MOST_STEPS_BETWEEN, (steps + CHECKPOINTS - 1) / CHECKPOINTS)),
+        estimate.need());
+  }
+
+  ObjectNode toJson() {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("rows", rows).put("batch_size", batchSize).put("steps", steps);
+    json.put("save_steps", saveSteps);
+    ObjectNode memory = json.putObject("memory_bytes");
+    memory.put("weights", need.weightBytes());
+    memory.put("optimizer", need.optimizerBytes());
+    memory.put("activations", need.activationBytes());
+    memory.put("data", need.dataBytes());
+    return json;
+  }
+
+  static JobPlan fromJson(JsonNode json) {
+    JsonNode memory = json.path("memory_bytes");
+    return new JobPlan(
+        json.path("rows").asInt(),
+        json.path("batch_size").asInt(),
+        json.path("steps").asLong(),
+        json.path("save_steps").asLong(),
+        new Need(
+            memory.path("weights").asLong(),
+            memory.path("optimizer").asLong(),
+            memory.path("activations").asLong(),
+            memory.path("data").asLong()));
+  }
+}

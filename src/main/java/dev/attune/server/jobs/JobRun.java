@@ -1,0 +1,411 @@
+package dev.attune.server.jobs;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.InputException;
+import dev.attune.data.DataReport;
+import dev.attune.memory.DeviceMemoryException;
+import dev.attune.run.RunListener;
+import dev.attune.run.RunOption;
+import dev.attune.run.TrainRun;
+import dev.attune.server.files.StoredFile;
+import dev.attune.server.http.ApiException;
+import dev.attune.server.http.Ids;
+import dev.attune.server.models.ServedModel;
+import dev.attune.task.Tasks;
+import dev.attune.train.DivergedException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.System.Logger.Level;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/** A job at work: on one thread, from where it stands to its end or to a request to stop. */
+final class JobRun implements RunListener {
+  /** Why a job is to stop before its end. */
+  enum Stop {
+    /** Its status is another one already: it was paused, cancelled, or has taken too long. */
+    STATUS_CHANGED,
+    /** One of a higher priority waits. */
+    PREEMPTED,
+    /** The server ends. */
+    SERVER_ENDS
+  }
+
+  private static final System.Logger LOG = System.getLogger("dev.attune.server.jobs");
+
+  /** Metrics of so many steps are told on the way, spread evenly; the results file has all. */
+  private static final int STEPS_TOLD = 200;
+
+  private static final long FLUSH_NANOS = 1_000_000_000L;
+  private static final int CHECKPOINTS_KEPT = 3;
+
+  private final Job job;
+  private final JobStore store;
+  private final JobConfig.Sources sources;
+  private final JobEnds ends;
+  private final List<JobEvent> untold = new ArrayList<>();
+  private JobConfig made;
+  private long lastFlush = System.nanoTime();
+  private boolean hasStepped;
+  private double lastLoss = Double.NaN;
+  private Map<String, Double> lastEvaluation = Map.of();
+  private long lastEvaluationStep;
+  private long checkpointStep;
+  private volatile Stop stop;
+  private volatile JobProgress progress = new JobProgress(0, 0, null);
+  private volatile double secondsLeft = Double.NaN;
+
+  JobRun(Job job, JobStore store, JobConfig.Sources sources, JobEnds ends) {
+    this.job = job;
+    this.store = store;
+    this.sources = sources;
+    this.ends = ends;
+  }
+
+  Job job() {
+    return job;
+  }
+
+  JobProgress progress() {
+    return progress;
+  }
+
+  /** Estimated seconds to the end; NaN where that is not known. */
+  double secondsLeft() {
+    return secondsLeft;
+  }
+
+  /** Asks it to stop after the step that it is at. The first reason counts, unless it is told to end. */
+  void stop(Stop reason) {
+    if (stop == null || reason == Stop.STATUS_CHANGED) {
+      stop = reason;
+    }
+  }
+
+  /** Works until the job is done or stops. */
+  void run() {
+    try {
+      work();
+    } catch (ApiException e) {
+      fail("invalid_job", e.getMessage(), e.param());
+    } catch (InputException e) {
+      fail("invalid_job", worded(e.getMessage()), null);
+    } catch (DivergedException e) {
+      fail("training_diverged", worded(e.getMessage()), null);
+    } catch (DeviceMemoryException e) {
+      fail("insufficient_memory", worded(e.getMessage()), null);
+    } catch (UncheckedIOException e) {
+      LOG.log(Level.ERROR, job.id() + ": " + e.getMessage(), e);
+      hold(worded(e.getMessage()));
+    } catch (RuntimeException | Error e) {
+      LOG.log(Level.ERROR, job.id() + " has failed", e);
+      fail(
+          "server_error",
+          "The server had an error while it worked on this job. Its log has the cause under "
+              + job.id(),
+          null);
+    }
+  }
+
+  private void work() {
+    made = JobConfig.of(job, sources);
+    Path folder = sources.folders().model(job);
+    if (!TrainRun.isFinished(folder)) {
+      TrainRun.Outcome outcome =
+          new TrainRun(made.config(), this, () -> stop != null).run();
+      flush();
+      if (outcome.training().interrupted()) {
+        left(outcome.training().steps());
+        return;
+      }
+    }
+    finish(folder);
+  }
+
+  /** It has stopped, and a checkpoint is safe. */
+  private void left(long step) {
+    String saved = "a checkpoint of step " + step + " is saved";
+    Stop reason = stop;
+    if (reason == Stop.STATUS_CHANGED) {
+      store.tell(job.id(), List.of(JobEvent.of(JobEvent.Level.INFO, "Stopped; " + saved)));
+      return;
+    }
+    store
+        .change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.QUEUED)
+        .withPrecedence()
+        .tell(
+            JobEvent.Level.INFO,
+            (reason == Stop.PREEMPTED
+                    ? "Makes way for a job of a higher priority; "
+                    : "The server ends; the job goes on when it is started again; ")
+                + saved)
+        .make();
+  }
+
+  private void finish(Path folder) {
+    boolean predictsTokens = Tasks.named(made.config().text(RunOption.TASK)).generates();
+    StepMetrics metrics = StepMetrics.of(folder, predictsTokens);
+    ServedModel model =
+        new ServedModel(
+            name(),
+            job.tenant(),
+            Instant.now(),
+            base(),
+            folder,
+            job.id());
+    StoredFile results = null;
+    JobStore.Change change =
+        store.change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.SUCCEEDED);
+    try {
+      results =
+          sources
+              .files()
+              .place(job.tenant(), StepMetrics.NAME, StepMetrics.PURPOSE, metrics.content());
+    } catch (ApiException | IOException e) {
+      change.tell(
+          JobEvent.Level.WARN,
+          "The results file could not be kept: " + worded(String.valueOf(e.getMessage())));
+    }
+    StoredFile kept = results;
+    change
+        .result(model.id(), kept == null ? null : kept.id(), metrics.tokens())
+        .tell(JobEvent.Level.INFO, "New fine-tuned model created: " + model.id())
+        .tell(JobEvent.Level.INFO, "The job has successfully completed")
+        .with(
+            session -> {
+              if (kept != null) {
+                sources.files().add(session, kept);
+              }
+              sources.models().add(session, model);
+            });
+    ends.make(job, change);
+  }
+
+  private String base() {
+    return made.model().base() == null ? made.model().id() : made.model().base();
+  }
+
+  private String name() {
+    return String.join(
+        ":", "ft", base(), job.tenant(), job.request().suffix(), job.shortId());
+  }
+
+  private void fail(String code, String message, String param) {
+    flush();
+    ends.make(
+        job,
+        store
+            .change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.FAILED)
+            .error(new JobError(code, message, param))
+            .tell(JobEvent.Level.ERROR, message));
+  }
+
+  /** What the machine is to blame for costs nobody a job: it waits for somebody to mend that. */
+  private void hold(String message) {
+    flush();
+    store
+        .change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.PAUSED)
+        .tell(
+            JobEvent.Level.ERROR,
+            "Paused, for the server could not go on: "
+                + message
+                + ". What was trained up to the last checkpoint is safe; resume the job when that is"
+                + " mended")
+        .make();
+  }
+
+  @Override
+  public String worded(String message) {
+    return made == null ? JobWords.of(message) : JobWords.of(message, made.files());
+  }
+
+  @Override
+  public void onNote(String note) {
+    tell(JobEvent.of(JobEvent.Level.INFO, worded(note)));
+  }
+
+  @Override
+  public void onTrouble(String note) {
+    tell(JobEvent.of(JobEvent.Level.WARN, worded(note)));
+  }
+
+  /** Its findings were told when the files were validated. */
+  @Override
+  public void onDataReport(DataReport report) {}
+
+  @Override
+  public void onModel(String model, long parameters, String backend, String precision) {
+    tell(
+        JobEvent.of(
+            JobEvent.Level.INFO,
+            String.format(
+                Locale.ROOT,
+                "Training %,d parameters in %s on %s",
+                parameters,
+                precision,
+                backend)));
+  }
+
+  @Override
+  public void onStep(Step step) {
+    if (!hasStepped) {
+      hasStepped = true;
+      store.forgetFrom(job.id(), step.step()); // told before a kill, and not saved
+    }
+    lastLoss = step.loss();
+    boolean isKnown = step.secondsLeft() > 0;
+    secondsLeft = isKnown ? step.secondsLeft() : Double.NaN;
+    long stepsLeft = step.totalSteps() - step.step();
+    progress =
+        new JobProgress(
+            step.step(),
+            isKnown ? stepsLeft / step.secondsLeft() : 0,
+            isKnown ? Instant.now().getEpochSecond() + Math.round(step.secondsLeft()) : null);
+    long every = Math.max(1, step.totalSteps() / STEPS_TOLD);
+    if (step.step() % every == 0 || step.step() == step.totalSteps()) {
+      ObjectNode data = JsonNodeFactory.instance.objectNode();
+      data.put("step", step.step()).put("total_steps", step.totalSteps());
+      data.put("train_loss", step.loss()).put("learning_rate", step.learningRate());
+      data.put("grad_norm", step.gradNorm()).put("tokens", step.tokens());
+      data.put("epoch", step.epoch());
+      tell(
+          JobEvent.metrics(
+              step.step(),
+              String.format(
+                  Locale.ROOT,
+                  "Step %d/%d: training loss=%.4f",
+                  step.step(),
+                  step.totalSteps(),
+                  step.loss()),
+              data));
+    }
+  }
+
+  @Override
+  public void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best) {
+    lastEvaluation = metrics;
+    lastEvaluationStep = step;
+    ObjectNode data = validation(step);
+    data.put("total_steps", job.plan().steps()).put("epoch", epoch);
+    StringBuilder words = new StringBuilder();
+    metrics.forEach(
+        (name, value) ->
+            words
+                .append(words.length() == 0 ? "" : ", ")
+                .append(String.format(Locale.ROOT, "validation %s=%.4f", name, value)));
+    tell(
+        JobEvent.metrics(
+            step, "Step " + step + "/" + job.plan().steps() + ": " + words, data));
+    flush();
+  }
+
+  /** What the last evaluation measured, by OpenAI's names where there are some. */
+  private ObjectNode validation(long step) {
+    ObjectNode data = JsonNodeFactory.instance.objectNode().put("step", step);
+    boolean predictsTokens = Tasks.named(made.config().text(RunOption.TASK)).generates();
+    lastEvaluation.forEach(
+        (name, value) -> {
+          if (Double.isFinite(value)) {
+            data.put(
+                name.equals("accuracy") && predictsTokens
+                    ? "valid_mean_token_accuracy"
+                    : "valid_" + name,
+                value);
+          }
+        });
+    return data;
+  }
+
+  @Override
+  public void onCheckpoint(long step) {
+    checkpointStep = step;
+    flush();
+  }
+
+  /** The last step that is safe. */
+  long checkpointStep() {
+    return checkpointStep;
+  }
+
+  /** Of adapters, which are small; a whole model is left once, at the end. */
+  @Override
+  public Optional<Path> modelOfCheckpoint(long step) {
+    boolean isAdapter =
+        made.config().isGiven(RunOption.BASE_MODEL)
+            || !"0".equals(made.config().text(RunOption.LORA_R));
+    return isAdapter ? Optional.of(sources.folders().checkpoint(job, step)) : Optional.empty();
+  }
+
+  @Override
+  public void onCheckpointModel(long step, Path folder) {
+    ObjectNode metrics =
+        lastEvaluationStep == step
+            ? validation(step)
+            : JsonNodeFactory.instance.objectNode().put("step", step);
+    metrics.put("train_loss", lastLoss);
+    ServedModel model =
+        new ServedModel(
+            name() + ":ckpt-step-" + step,
+            job.tenant(),
+            Instant.now(),
+            base(),
+            folder,
+            job.id());
+    List<JobCheckpoint> earlier =
+        store.checkpoints(job.id()).stream().filter(c -> c.step() != step).toList();
+    List<JobCheckpoint> forgotten =
+        earlier.subList(Math.min(earlier.size(), CHECKPOINTS_KEPT - 1), earlier.size());
+    store.note(
+        new JobCheckpoint(
+            Ids.next("ftckpt_"),
+            job.id(),
+            step,
+            model.created().getEpochSecond(),
+            model.id(),
+            metrics),
+        forgotten,
+        session -> {
+          forgotten.forEach(old -> sources.models().remove(session, old.model()));
+          sources.models().remove(session, model.id()); // of before a kill
+          sources.models().add(session, model);
+        });
+    for (JobCheckpoint old : forgotten) {
+      Path place = sources.folders().checkpoint(job, old.step());
+      sources
+          .models()
+          .tellRemoved(
+              new ServedModel(
+                  old.model(),
+                  job.tenant(),
+                  Instant.ofEpochSecond(old.created()),
+                  base(),
+                  place,
+                  job.id()));
+    }
+  }
+
+  private void tell(JobEvent event) {
+    untold.add(event);
+    if (System.nanoTime() - lastFlush > FLUSH_NANOS) {
+      flush();
+    }
+  }
+
+  /** That nobody can be told does not end a run: it is tried again with the next event. */
+  private void flush() {
+    lastFlush = System.nanoTime();
+    try {
+      store.tell(job.id(), untold);
+      untold.clear();
+    } catch (UncheckedIOException e) {
+      LOG.log(Level.WARNING, job.id() + ": events wait, for " + e.getMessage());
+    }
+  }
+}

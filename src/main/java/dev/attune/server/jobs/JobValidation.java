@@ -1,0 +1,181 @@
+package dev.attune.server.jobs;
+
+import dev.attune.core.Count;
+import dev.attune.core.InputException;
+import dev.attune.data.DataReport;
+import dev.attune.data.Finding;
+import dev.attune.memory.DeviceMemoryException;
+import dev.attune.run.RunListener;
+import dev.attune.run.RunOption;
+import dev.attune.run.TrainEstimate;
+import dev.attune.server.http.ApiException;
+import java.lang.System.Logger.Level;
+import java.util.Map;
+import java.util.Set;
+
+/** Looks at the files of a job before it is queued, and finds out what it needs. */
+final class JobValidation {
+  private static final System.Logger LOG = System.getLogger("dev.attune.server.jobs");
+  private static final int ROWS_SHOWN = 10;
+
+  private final JobStore store;
+  private final JobConfig.Sources sources;
+  private final JobEnds ends;
+  private final long memoryBytes;
+
+  /**
+   * @param memoryBytes that jobs may take together
+   */
+  JobValidation(JobStore store, JobConfig.Sources sources, JobEnds ends, long memoryBytes) {
+    this.store = store;
+    this.sources = sources;
+    this.ends = ends;
+    this.memoryBytes = memoryBytes;
+  }
+
+  /** Queues the job, or ends it with what is wrong. */
+  void validate(Job job) {
+    JobConfig made = null;
+    try {
+      made = JobConfig.of(job, sources);
+      TrainEstimate estimate =
+          TrainEstimate.of(
+              made.config(),
+              job.request().choosesBatchSize() ? JobConfig::usualBatch : null,
+              new Silent());
+      judge(job, made, estimate);
+    } catch (ApiException e) {
+      fail(job, new JobError("invalid_job", e.getMessage(), e.param()));
+    } catch (InputException e) {
+      fail(job, new JobError("invalid_training_file", words(e, made), "training_file"));
+    } catch (DeviceMemoryException e) {
+      fail(job, new JobError("insufficient_memory", words(e, made), null));
+    } catch (RuntimeException | Error e) {
+      LOG.log(Level.ERROR, job.id() + " cannot be validated", e);
+      fail(
+          job,
+          new JobError(
+              "server_error",
+              "The server had an error while it looked at the files of this job. Its log has the"
+                  + " cause under "
+                  + job.id(),
+              null));
+    }
+  }
+
+  private static String words(RuntimeException e, JobConfig made) {
+    return made == null ? JobWords.of(e.getMessage()) : JobWords.of(e.getMessage(), made.files());
+  }
+
+  private void fail(Job job, JobError error) {
+    ends.make(
+        job,
+        store
+            .change(job.id(), Set.of(JobStatus.VALIDATING_FILES), JobStatus.FAILED)
+            .error(error)
+            .tell(JobEvent.Level.ERROR, error.message()));
+  }
+
+  private void judge(Job job, JobConfig made, TrainEstimate estimate) {
+    boolean skips = made.config().flag(RunOption.SKIP_BAD_ROWS);
+    if (estimate.wrongRowCount() > 0 && !skips) {
+      refuseRows(job, made, estimate);
+      return;
+    }
+    JobPlan plan = JobPlan.of(estimate);
+    String need = describe(plan);
+    if (plan.need().bytes() > memoryBytes) {
+      fail(
+          job,
+          new JobError(
+              "insufficient_memory",
+              "The job needs "
+                  + need
+                  + "; the server has "
+                  + DeviceMemoryException.size(memoryBytes)
+                  + " for jobs. A smaller batch_size or attune.max_length takes less, and so do"
+                  + " attune.gradient_checkpointing, attune.load_in_4bit and adapters",
+              null));
+      return;
+    }
+    JobStore.Change change =
+        store
+            .change(job.id(), Set.of(JobStatus.VALIDATING_FILES), JobStatus.QUEUED)
+            .plan(plan);
+    for (Finding finding : estimate.report().findings()) {
+      boolean isWarning = finding.severity() == Finding.Severity.WARNING;
+      change.tell(
+          isWarning ? JobEvent.Level.WARN : JobEvent.Level.INFO,
+          finding.split() + ": " + JobWords.of(finding.message(), made.files()));
+    }
+    change
+        .tell(
+            JobEvent.Level.INFO,
+            String.format(
+                "%s, %s, batches of %d, %s; needs %s",
+                Count.many(estimate.rows(), "row"),
+                Count.many(estimate.tokens(), "token"),
+                plan.batchSize(),
+                Count.many(plan.steps(), "step"),
+                need))
+        .tell(JobEvent.Level.INFO, "Files validated, moving job to queued state")
+        .make();
+  }
+
+  private static String describe(JobPlan plan) {
+    return DeviceMemoryException.size(plan.need().bytes())
+        + " of memory (weights and gradients "
+        + DeviceMemoryException.size(plan.need().weightBytes())
+        + ", optimizer "
+        + DeviceMemoryException.size(plan.need().optimizerBytes())
+        + ", activations of the largest batch "
+        + DeviceMemoryException.size(plan.need().activationBytes())
+        + ", tokens "
+        + DeviceMemoryException.size(plan.need().dataBytes())
+        + ")";
+  }
+
+  private void refuseRows(Job job, JobConfig made, TrainEstimate estimate) {
+    JobStore.Change change =
+        store.change(job.id(), Set.of(JobStatus.VALIDATING_FILES), JobStatus.FAILED);
+    StringBuilder list = new StringBuilder();
+    for (String reason :
+        estimate.wrongRows().subList(0, Math.min(ROWS_SHOWN, estimate.wrongRows().size()))) {
+      String words = JobWords.of(reason, made.files());
+      list.append("\n").append(words);
+      change.tell(JobEvent.Level.ERROR, words);
+    }
+    String message =
+        Count.many(estimate.wrongRowCount(), "row")
+            + " cannot be learned (attune.skip_bad_rows leaves such rows out). The first:"
+            + list;
+    ends.make(
+        job,
+        change
+            .error(new JobError("invalid_training_file", message, "training_file"))
+            .tell(
+                JobEvent.Level.ERROR,
+                Count.many(estimate.wrongRowCount(), "row") + " cannot be learned"));
+  }
+
+  /** What it has to say stands in the report. */
+  private static final class Silent implements RunListener {
+    @Override
+    public void onNote(String note) {}
+
+    @Override
+    public void onDataReport(DataReport report) {}
+
+    @Override
+    public void onModel(String model, long parameters, String backend, String precision) {}
+
+    @Override
+    public void onStep(Step step) {}
+
+    @Override
+    public void onEvaluation(long step, double epoch, Map<String, Double> values, boolean best) {}
+
+    @Override
+    public void onCheckpoint(long step) {}
+  }
+}

@@ -1,0 +1,314 @@
+package dev.attune.server.jobs;
+
+import dev.attune.core.Count;
+import dev.attune.memory.DeviceMemoryException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.System.Logger.Level;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.LongSupplier;
+
+/**
+ * Works jobs off: one thread looks at their files, one decides which run, and each that runs has a
+ * thread. It holds nothing that is not in the journal but who is at work in this process.
+ */
+final class Scheduler implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger("dev.attune.server.jobs");
+  private static final long LOOK_MILLIS = 5_000;
+  private static final long END_MILLIS = 60_000;
+
+  /**
+   * What there is to work with.
+   *
+   * @param memoryBytes that jobs may take together
+   * @param othersBytes of them that are taken by others now
+   * @param slots sets of jobs that run at a time; each set is one job today
+   * @param worthStopping seconds that a job must have left for another to take its place
+   */
+  record Means(long memoryBytes, LongSupplier othersBytes, int slots, double worthStopping) {}
+
+  private final JobStore store;
+  private final JobConfig.Sources sources;
+  private final JobEnds ends;
+  private final Means means;
+  private final JobValidation validation;
+  private final Map<String, JobRun> atWork = new LinkedHashMap<>(); // guarded by itself
+  private final List<Thread> threads = new ArrayList<>();
+  private volatile boolean closed;
+  private String toldToWait; // the job that was told last that there is no memory for it
+
+  Scheduler(JobStore store, JobConfig.Sources sources, JobEnds ends, Means means) {
+    this.store = store;
+    this.sources = sources;
+    this.ends = ends;
+    this.means = means;
+    this.validation = new JobValidation(store, sources, ends, means.memoryBytes());
+  }
+
+  /** Takes up what an earlier process has left, and begins. */
+  void start() {
+    for (Job job : store.all(Set.of(JobStatus.RUNNING))) {
+      requeue(job, "The server was started again; the job goes on from its last checkpoint");
+    }
+    threads.add(begun("attune-validation", this::validate));
+    threads.add(begun("attune-scheduler", this::schedule));
+  }
+
+  private static Thread begun(String name, Runnable work) {
+    Thread thread = new Thread(work, name);
+    thread.setDaemon(true);
+    thread.start();
+    return thread;
+  }
+
+  private void requeue(Job job, String why) {
+    store
+        .change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.QUEUED)
+        .withPrecedence()
+        .tell(JobEvent.Level.INFO, why)
+        .make();
+  }
+
+  /** Does something again and again, whenever something has changed, until the end. */
+  private void loop(Runnable look) {
+    while (!closed) {
+      long seen = store.changes();
+      try {
+        look.run();
+      } catch (RuntimeException e) {
+        LOG.log(Level.ERROR, "jobs cannot be looked after: " + e.getMessage(), e);
+        seen = store.changes(); // not at once again
+      }
+      try {
+        store.await(seen, untilNext());
+      } catch (InterruptedException e) {
+        return;
+      }
+    }
+  }
+
+  /** Milliseconds until there is something to do though nothing changes. */
+  private long untilNext() {
+    return LOOK_MILLIS;
+  }
+
+  private void validate() {
+    loop(
+        () -> {
+          for (Job job : store.all(Set.of(JobStatus.VALIDATING_FILES))) {
+            if (closed) {
+              return;
+            }
+            validation.validate(job);
+          }
+        });
+  }
+
+  private void schedule() {
+    loop(
+        () -> {
+          endOverdue();
+          takeUpLost();
+          while (!closed && startNext()) {
+            // as many as there is room for
+          }
+        });
+  }
+
+  /** Jobs whose deadline has passed. */
+  private void endOverdue() {
+    long now = Instant.now().getEpochSecond();
+    for (Job job : store.all(JobStore.OPEN)) {
+      Long deadline = job.request().deadline();
+      if (deadline != null && deadline <= now) {
+        String message =
+            "The job had not ended by its deadline, "
+                + Instant.ofEpochSecond(deadline)
+                + "; it was "
+                + job.status().word()
+                + (job.plan() == null ? "" : ", of " + Count.many(job.plan().steps(), "step"));
+        boolean made =
+            ends.make(
+                job,
+                store
+                    .change(job.id(), JobStore.OPEN, JobStatus.FAILED)
+                    .error(new JobError("deadline_exceeded", message, "attune.deadline"))
+                    .tell(JobEvent.Level.ERROR, message));
+        if (made) {
+          statusChanged(job);
+        }
+      }
+    }
+  }
+
+  /** Jobs that nobody is at work on though they run: the journal could not be told of their end. */
+  private void takeUpLost() {
+    for (Job job : store.all(Set.of(JobStatus.RUNNING))) {
+      if (!isAtWork(job)) {
+        requeue(job, "The job had stopped; it goes on from its last checkpoint");
+      }
+    }
+  }
+
+  private boolean isAtWork(Job job) {
+    synchronized (atWork) {
+      return atWork.containsKey(job.id());
+    }
+  }
+
+  private List<JobRun> atWork() {
+    synchronized (atWork) {
+      return List.copyOf(atWork.values());
+    }
+  }
+
+  /** Starts the next job, or has one stop for it; false: nothing is to be started now. */
+  private boolean startNext() {
+    List<JobRun> running = atWork();
+    List<Job> waiting =
+        store.all(Set.of(JobStatus.QUEUED)).stream().filter(job -> !isAtWork(job)).toList();
+    if (waiting.isEmpty()) {
+      return false;
+    }
+    Job next = JobQueue.ordered(waiting, store.lastStarts()).get(0);
+    boolean hasSlot = running.size() < means.slots();
+    if (!hasSlot || !fits(next, running)) {
+      makeRoom(next, running);
+      return false;
+    }
+    boolean made =
+        store
+            .change(next.id(), Set.of(JobStatus.QUEUED), JobStatus.RUNNING)
+            .started()
+            .tell(JobEvent.Level.INFO, "Fine-tuning job started")
+            .make();
+    if (made) {
+      store.find(next.id()).ifPresent(this::begin);
+    }
+    return true;
+  }
+
+  /** No other job takes the place of one that does not fit now: it would wait for ever. */
+  private boolean fits(Job job, List<JobRun> running) {
+    long others = means.othersBytes().getAsLong();
+    long taken = others + running.stream().mapToLong(run -> run.job().needBytes()).sum();
+    boolean fits = job.needBytes() <= means.memoryBytes() - taken;
+    if (!fits && !job.id().equals(toldToWait)) {
+      toldToWait = job.id();
+      store.tell(
+          job.id(),
+          List.of(
+              JobEvent.of(
+                  JobEvent.Level.INFO,
+                  "Waits for memory: it needs "
+                      + DeviceMemoryException.size(job.needBytes())
+                      + ", and of "
+                      + DeviceMemoryException.size(means.memoryBytes())
+                      + " for jobs "
+                      + DeviceMemoryException.size(Math.max(0, means.memoryBytes() - taken))
+                      + " are free now")));
+    }
+    return fits;
+  }
+
+  private void makeRoom(Job next, List<JobRun> running) {
+    Optional<Job> chosen = JobQueue.toStop(running.stream().map(JobRun::job).toList(), next);
+    chosen.ifPresent(
+        job ->
+            running.stream()
+                .filter(run -> run.job().id().equals(job.id()))
+                .filter(run -> !(run.secondsLeft() < means.worthStopping()))
+                .forEach(run -> run.stop(JobRun.Stop.PREEMPTED)));
+  }
+
+  private void begin(Job job) {
+    JobRun run = new JobRun(job, store, sources, ends);
+    synchronized (atWork) {
+      atWork.put(job.id(), run);
+    }
+    if (!store.find(job.id()).map(now -> now.status() == JobStatus.RUNNING).orElse(false)) {
+      run.stop(JobRun.Stop.STATUS_CHANGED); // meanwhile
+    }
+    begun("attune-" + job.id(), () -> work(run));
+  }
+
+  private void work(JobRun run) {
+    try {
+      run.run();
+      tidy(run.job());
+    } catch (RuntimeException | Error e) {
+      LOG.log(Level.ERROR, run.job().id() + ": " + e.getMessage(), e);
+    } finally {
+      synchronized (atWork) {
+        atWork.remove(run.job().id());
+        atWork.notifyAll();
+      }
+      store.wake();
+    }
+  }
+
+  /** Removes what will not be gone on with. */
+  private void tidy(Job job) {
+    boolean isOver =
+        store
+            .find(job.id())
+            .map(now -> now.status().isEnd() && now.status() != JobStatus.SUCCEEDED)
+            .orElse(true);
+    if (isOver) {
+      try {
+        sources.folders().removeRun(job);
+      } catch (IOException e) {
+        LOG.log(Level.WARNING, job.id() + " cannot be removed: " + e.getMessage());
+      }
+    }
+  }
+
+  /** Tells who is at work on a job that it has another status now. */
+  void statusChanged(Job job) {
+    JobRun run;
+    synchronized (atWork) {
+      run = atWork.get(job.id());
+    }
+    if (run != null) {
+      run.stop(JobRun.Stop.STATUS_CHANGED);
+    } else {
+      store.find(job.id()).filter(now -> now.status().isEnd()).ifPresent(this::tidy);
+    }
+  }
+
+  /** How far a job is; null: it does not run. */
+  JobProgress progress(String id) {
+    synchronized (atWork) {
+      JobRun run = atWork.get(id);
+      return run == null ? null : run.progress();
+    }
+  }
+
+  /** Ends: jobs that run leave a checkpoint, and go on at the next start. */
+  @Override
+  public void close() {
+    closed = true;
+    store.wake();
+    atWork().forEach(run -> run.stop(JobRun.Stop.SERVER_ENDS));
+    try {
+      for (Thread thread : threads) {
+        thread.join(END_MILLIS);
+      }
+      long end = System.nanoTime() + END_MILLIS * 1_000_000;
+      synchronized (atWork) {
+        while (!atWork.isEmpty() && System.nanoTime() < end) {
+          atWork.wait(100);
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

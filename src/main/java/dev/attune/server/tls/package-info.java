@@ -1,0 +1,2 @@
+/** Certificates and keys as files have them. */
+package dev.attune.server.tls;

@@ -1,0 +1,135 @@
+package dev.attune.server.webhooks;
+
+import dev.attune.core.InputException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.URI;
+import java.net.URISyntaxException;
+import java.nio.charset.StandardCharsets;
+import java.util.Map;
+import javax.net.ssl.SSLParameters;
+import javax.net.ssl.SSLSocket;
+import javax.net.ssl.SSLSocketFactory;
+
+/**
+ * Where messages go.
+ *
+ * @param mayBePrivate whether it may be on this machine or its network
+ */
+record Endpoint(URI url, boolean mayBePrivate) {
+  private static final int TIMEOUT_MILLIS = 10_000;
+  private static final int LONGEST_LINE = 1024;
+
+  /**
+   * Reads a URL.
+   *
+   * @throws InputException if it is none that messages can go to
+   */
+  static Endpoint of(String text, boolean mayBePrivate) {
+    URI url;
+    try {
+      url = new URI(text);
+    } catch (URISyntaxException e) {
+      throw new InputException("'" + text + "' is no URL: " + e.getReason(), e);
+    }
+    boolean isWeb =
+        "https".equalsIgnoreCase(url.getScheme()) || "http".equalsIgnoreCase(url.getScheme());
+    if (!isWeb || url.getHost() == null || url.getUserInfo() != null) {
+      throw new InputException(
+          "'" + text + "' is no place for webhooks: give http:// or https://, a host, and no"
+              + " password");
+    }
+    return new Endpoint(url, mayBePrivate);
+  }
+
+  private boolean isSecure() {
+    return "https".equalsIgnoreCase(url.getScheme());
+  }
+
+  private int port() {
+    return url.getPort() >= 0 ? url.getPort() : isSecure() ? 443 : 80;
+  }
+
+  private String host() {
+    String host = url.getHost();
+    return host.startsWith("[") ? host.substring(1, host.length() - 1) : host;
+  }
+
+  /**
+   * Posts a message; returns the status of the answer, of which nothing else is read.
+   *
+   * @throws IOException if it could not be posted, also where the address is none of the public
+   *     network and has to be
+   */
+  int post(byte[] body, Map<String, String> headers) throws IOException {
+    InetAddress address = address();
+    try (Socket socket = connected(address)) {
+      StringBuilder head = new StringBuilder("POST ");
+      String path = url.getRawPath();
+      head.append(path == null || path.isEmpty() ? "/" : path);
+      head.append(url.getRawQuery() == null ? "" : "?" + url.getRawQuery());
+      head.append(" HTTP/1.1\r\nHost: ").append(url.getHost());
+      head.append(url.getPort() >= 0 ? ":" + url.getPort() : "").append("\r\n");
+      head.append("Content-Type: application/json\r\nUser-Agent: attune\r\nConnection: close\r\n");
+      headers.forEach((name, value) -> head.append(name + ": " + value + "\r\n"));
+      head.append("Content-Length: ").append(body.length).append("\r\n\r\n");
+      OutputStream out = socket.getOutputStream();
+      out.write(head.toString().getBytes(StandardCharsets.ISO_8859_1));
+      out.write(body);
+      out.flush();
+      return status(socket.getInputStream());
+    }
+  }
+
+  /** The address that is connected to is the one that was looked at. */
+  private InetAddress address() throws IOException {
+    InetAddress[] addresses = InetAddress.getAllByName(host());
+    for (InetAddress address : addresses) {
+      if (!mayBePrivate && !Addresses.isPublic(address)) {
+        throw new IOException("its address is not on the public network");
+      }
+    }
+    return addresses[0];
+  }
+
+  private Socket connected(InetAddress address) throws IOException {
+    Socket socket = new Socket(java.net.Proxy.NO_PROXY);
+    try {
+      socket.connect(new InetSocketAddress(address, port()), TIMEOUT_MILLIS);
+      socket.setSoTimeout(TIMEOUT_MILLIS);
+      if (!isSecure()) {
+        return socket;
+      }
+      SSLSocketFactory factory = (SSLSocketFactory) SSLSocketFactory.getDefault();
+      SSLSocket secure = (SSLSocket) factory.createSocket(socket, host(), port(), true);
+      SSLParameters parameters = secure.getSSLParameters();
+      parameters.setEndpointIdentificationAlgorithm("HTTPS");
+      secure.setSSLParameters(parameters);
+      secure.startHandshake();
+      return secure;
+    } catch (IOException e) {
+      socket.close();
+      throw e;
+    }
+  }
+
+  private static int status(InputStream in) throws IOException {
+    StringBuilder line = new StringBuilder();
+    long end = System.nanoTime() + TIMEOUT_MILLIS * 1_000_000L;
+    for (int c = in.read(); c >= 0 && c != '\n'; c = in.read()) {
+      line.append((char) c);
+      if (line.length() > LONGEST_LINE || System.nanoTime() > end) {
+        throw new IOException("its answer is no HTTP");
+      }
+    }
+    String[] parts = line.toString().trim().split(" ", 3);
+    if (parts.length < 2 || !parts[0].startsWith("HTTP/1.") || !parts[1].matches("\\d{3}")) {
+      throw new IOException("its answer is no HTTP");
+    }
+    return Integer.parseInt(parts[1]);
+  }
+}

@@ -1,0 +1,112 @@
+package dev.attune.server.jobs;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.run.RunOption;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * The server is killed again and again; no job is lost, none is run twice, and each ends in the
+ * bytes of a run that nobody disturbed. {@code -Dattune.server.kills=100} tries it more often.
+ */
+class JobsKillTest {
+  private static final int KILLS = Integer.getInteger("attune.server.kills", 10);
+  private static final long SEED = Long.getLong("attune.seed", 1);
+  private static final int STEPS = 400;
+  private static final int JOBS = 3;
+
+  @TempDir Path scratch;
+
+  private record Child(Process process, JobsTrial client) {}
+
+  private Child start(JobsTrial client) throws IOException {
+    Path errors = scratch.resolve("errors.txt");
+    Process process =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin/java").toString(),
+                "-Xmx512m",
+                "-cp",
+                System.getProperty("java.class.path"),
+                ServerChild.class.getName(),
+                scratch.toString())
+            .redirectError(ProcessBuilder.Redirect.appendTo(errors.toFile()))
+            .start();
+    String line =
+        new BufferedReader(
+                new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))
+            .readLine();
+    assertTrue(line != null, () -> "the server does not start: " + read(errors));
+    return new Child(process, client.at(URI.create(line)));
+  }
+
+  private static String read(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (IOException e) {
+      return e.toString();
+    }
+  }
+
+  private static void kill(Child child) throws InterruptedException {
+    child.process().destroyForcibly().waitFor();
+  }
+
+  @Test
+  void killsLoseNothingAndRunNothingTwice() throws Exception {
+    JobsTrial trial = new JobsTrial(scratch);
+    Random random = new Random(SEED);
+    List<String> ids = new ArrayList<>();
+    String chats = JobsTrial.chats(40);
+    Child child = start(trial);
+    try {
+      String file = trial.upload("chats.jsonl", chats);
+      for (int i = 0; i < JOBS; i++) {
+        ObjectNode body = JobsTrial.job(file, STEPS).put("suffix", "number-" + i);
+        ((ObjectNode) body.get("attune")).put("save_steps", 25);
+        ids.add(trial.create(body));
+      }
+      for (int i = 0; i < KILLS; i++) {
+        Thread.sleep(random.nextInt(1500));
+        kill(child);
+        child = start(trial);
+      }
+      for (String id : ids) {
+        trial.awaitStatus(id, "succeeded");
+      }
+      byte[] same =
+          Files.readAllBytes(trial.trained(chats, STEPS, Map.of(RunOption.BATCH_SIZE, "1")));
+      for (String id : ids) {
+        assertArrayEquals(same, Files.readAllBytes(trial.made(id)), "seed " + SEED);
+        List<String> events = trial.events(id);
+        assertEquals(1, count(events, "The job has successfully completed"), events::toString);
+        assertEquals(1, count(events, "Step " + STEPS + "/" + STEPS), events::toString);
+      }
+      JsonNode jobs = trial.get("/fine_tuning/jobs").path("data");
+      assertEquals(JOBS, jobs.size(), jobs::toString);
+      JsonNode results = trial.get("/files?purpose=fine-tune-results").path("data");
+      assertEquals(JOBS, results.size(), results::toString);
+    } finally {
+      kill(child);
+    }
+  }
+
+  private static long count(List<String> events, String begin) {
+    return events.stream().filter(event -> event.startsWith(begin)).count();
+  }
+}
