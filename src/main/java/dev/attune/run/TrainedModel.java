@@ -87,7 +87,11 @@ public final class TrainedModel implements AutoCloseable {
    * @throws InputException if it is no adapter of the base
    */
   static TrainedModel beside(
-      ModelFolder folder, TrainedModel base, OpenOptions options, Backend backend, DType precision) {
+      ModelFolder folder,
+      TrainedModel base,
+      OpenOptions options,
+      Backend backend,
+      DType precision) {
     if (!isSame(folder.base(), base.folder.base())) {
       throw new InputException(
           folder.path() + " is an adapter of " + folder.base() + ", not of " + base.folder.base());

@@ -317,8 +317,7 @@ public final class ModelPool implements AutoCloseable {
   private Beside openBeside(AdapterKey key) {
     Pool<Key, Opened>.Lease base = take(key.base);
     try {
-      GenerationService.Voice voice =
-          ((Texts) base.value()).service.openBeside(key.folder);
+      GenerationService.Voice voice = ((Texts) base.value()).service.openBeside(key.folder);
       if (voice == null) {
         alone.add(key.folder);
         throw new NeedsOwnBase();
@@ -470,9 +469,7 @@ public final class ModelPool implements AutoCloseable {
       return opening.get();
     } catch (Pool.NoRoomException e) {
       String message = "There is no room to open '" + model.id() + "': " + e.getMessage();
-      throw e.isForEver()
-          ? ApiException.unavailable(message, e)
-          : ApiException.busy(message, 5);
+      throw e.isForEver() ? ApiException.unavailable(message, e) : ApiException.busy(message, 5);
     } catch (InputException e) {
       LOG.log(Level.WARNING, "the model " + model.id() + " cannot be opened: " + e.getMessage());
       throw ApiException.badRequest(
@@ -501,8 +498,7 @@ public final class ModelPool implements AutoCloseable {
     run(steps, 0, () -> deleteFiles(model));
   }
 
-  private static void run(
-      List<Consumer<Runnable>> steps, int first, Runnable last) {
+  private static void run(List<Consumer<Runnable>> steps, int first, Runnable last) {
     if (first == steps.size()) {
       last.run();
     } else {
@@ -512,8 +508,7 @@ public final class ModelPool implements AutoCloseable {
 
   private static void deleteFiles(ServedModel model) {
     try (Stream<Path> files = Files.walk(model.folder())) {
-      for (Path file :
-          (Iterable<Path>) files.sorted(Comparator.reverseOrder())::iterator) {
+      for (Path file : (Iterable<Path>) files.sorted(Comparator.reverseOrder())::iterator) {
         Files.delete(file);
       }
     } catch (IOException e) {
