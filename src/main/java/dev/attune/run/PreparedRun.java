@@ -99,7 +99,7 @@ final class PreparedRun implements AutoCloseable {
     TrainPlan plan = base.isAdapter() ? asked.continuing(base) : asked.ofModel();
     RunConfig config = plan.config();
     plan.freezing().check(Families.layers(base.config()));
-    LargeData large = new LargeData(config, listener);
+    LargeData large = new LargeData(config, listener::onNote);
     Subject subject =
         Subject.of(
             plan,

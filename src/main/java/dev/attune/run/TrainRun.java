@@ -1,7 +1,6 @@
 package dev.attune.run;
 
 import dev.attune.batch.BatchStream;
-import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.core.InputException;
 import dev.attune.folder.ModelFiles;
 import dev.attune.folder.ModelFolder;
@@ -309,7 +308,8 @@ public final class TrainRun {
   private Checkpoints checkpoints(PreparedRun run) {
     int kept = config.smallInteger(RunOption.SAVE_TOTAL_LIMIT);
     return new Checkpoints(
-        new CheckpointStore(run.output().checkpoints(), kept, listener::onNote),
+        run.output().checkpoints(),
+        kept,
         run.identity(),
         config.flag(RunOption.SAVE_LAST),
         run.session().backend(),

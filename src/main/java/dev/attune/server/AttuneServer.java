@@ -8,6 +8,7 @@ import dev.attune.server.access.Access;
 import dev.attune.server.access.KeyStore;
 import dev.attune.server.access.KeysApi;
 import dev.attune.server.access.Limits;
+import dev.attune.server.console.Console;
 import dev.attune.server.data.DataFolder;
 import dev.attune.server.feedback.Feedback;
 import dev.attune.server.files.FileStore;
@@ -169,6 +170,8 @@ public final class AttuneServer implements AutoCloseable {
     Feedback feedback = new Feedback(data.journal(), models, files, jobs, data.models());
     routes.addAll(feedback.routes());
     metrics.gauge("attune_jobs", "Jobs by status", "status", jobs::counts);
+
+    routes.addAll(new Console(data, config.baseModels(), jobs, models, pool).routes());
 
     boolean requiresKeys = config.requireKeys() || !isLocal;
     Access access = new Access(keys, requiresKeys, tenant -> limits, System::nanoTime);

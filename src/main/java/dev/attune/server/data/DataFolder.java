@@ -104,6 +104,11 @@ public final class DataFolder implements AutoCloseable {
     return journal;
   }
 
+  /** All of it. */
+  public Path folder() {
+    return path;
+  }
+
   /** Where files of tenants lie. */
   public Path files() {
     return path.resolve("files");

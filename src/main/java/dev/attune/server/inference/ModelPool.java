@@ -521,6 +521,22 @@ public final class ModelPool implements AutoCloseable {
     }
   }
 
+  /**
+   * What is open of a folder.
+   *
+   * @param bytes that it takes
+   * @param users what uses it now: requests, or adapters that are open beside it
+   */
+  public record Open(Path folder, long bytes, int users) {}
+
+  /** All that is open: models and adapters. */
+  public List<Open> open() {
+    List<Open> open = new ArrayList<>();
+    models.forEach((key, bytes, users) -> open.add(new Open(key.folder, bytes, users)));
+    adapters.forEach((key, bytes, users) -> open.add(new Open(key.folder, bytes, users)));
+    return open;
+  }
+
   /** Models that are open. */
   public int openModels() {
     return models.count();
