@@ -195,7 +195,7 @@ final class Arguments {
   }
 
   private void put(RunConfig.Builder builder, RunOption option, List<String> values, String how) {
-    if (option.isList()) {
+    if (option.isList(options)) {
       builder.set(option, values);
       return;
     }

@@ -3,6 +3,7 @@ package dev.attune.cli;
 import dev.attune.core.InputException;
 import dev.attune.core.TerminalText;
 import dev.attune.run.RunOption;
+import dev.attune.server.http.AccessLog;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
@@ -66,6 +67,9 @@ final class LogView extends Handler {
 
   /** A record as a line. */
   static String line(LogRecord logged, Colours colours) {
+    if (AccessLog.NAME.equals(logged.getLoggerName())) {
+      return logged.getMessage(); // JSON, for programs
+    }
     boolean isWarning = logged.getLevel().intValue() >= Level.WARNING.intValue();
     String message = TerminalText.visible(RunOption.worded(message(logged)));
     return isWarning ? colours.warning("attune: warning:") + " " + message : "· " + message;

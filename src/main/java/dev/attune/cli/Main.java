@@ -30,6 +30,8 @@ public final class Main {
           new RunsCommand(),
           new ReportCommand(),
           new BoardCommand(),
+          new ServeCommand(),
+          new KeysCommand(),
           new BenchCommand(),
           new HubCommand(),
           new PushCommand(),

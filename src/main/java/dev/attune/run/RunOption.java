@@ -446,7 +446,24 @@ public enum RunOption {
       "FILE", null, "of --zero-shot: what stands for labels in texts, NAME=TEXT a line"),
   HYPOTHESIS_TEMPLATE(
       "TEXT", null, "of --zero-shot: a sentence that says a label, 'This example is {}.'"),
-  MULTI_LABEL(null, "false", "of --zero-shot by entailment: each label holds or not by itself");
+  MULTI_LABEL(null, "false", "of --zero-shot by entailment: each label holds or not by itself"),
+  HOST(
+      "ADDRESS",
+      "127.0.0.1",
+      "to listen on; on any but this machine's own, API keys are asked for (0.0.0.0: all)"),
+  DATA_DIR("DIR", "attune-data", "where the server keeps its journal, files and models"),
+  REQUIRE_KEYS(null, "false", "ask for API keys also on this machine, before there is one"),
+  TLS_CERT("FILE", null, "answer over TLS: the certificate and those above it, PEM"),
+  TLS_KEY("FILE", null, "the certificate's private key: PEM, PKCS#8, without a password"),
+  TENANT_FILE_BYTES("N", null, "bytes that the files of one tenant may have together"),
+  TENANT_JOBS("N", null, "jobs of one tenant that may wait or run at a time"),
+  TENANT_REQUESTS("N", null, "requests that one tenant may make in a minute"),
+  STOP_TIMEOUT("SECONDS", "30", "how long requests that have begun are waited for at the end"),
+  CHECK(null, "false", "serve nothing: compare all that the data folder holds with its journal"),
+  SCOPE("LIST", "inference,training", "what a key allows: inference, training, admin"),
+  TENANT("NAME", "local", "whose files, jobs and models a key opens"),
+  EXPIRES("TIME", null, "after what time a key opens nothing: 90d, 12h, 30m; else never"),
+  KEY_NAME("TEXT", null, "what its owner calls a key");
 
   /** Options of {@code attune train}. */
   public static final List<RunOption> TRAIN =
@@ -564,6 +581,26 @@ public enum RunOption {
 
   /** Options of {@code attune board}. */
   public static final List<RunOption> OF_BOARD = List.of(RUN_STORE, PORT);
+
+  /** Options of {@code attune serve}. */
+  public static final List<RunOption> OF_SERVE =
+      List.of(
+          PORT,
+          HOST,
+          DATA_DIR,
+          BASE_MODEL,
+          REQUIRE_KEYS,
+          TLS_CERT,
+          TLS_KEY,
+          TENANT_FILE_BYTES,
+          TENANT_JOBS,
+          TENANT_REQUESTS,
+          STOP_TIMEOUT,
+          CHECK);
+
+  /** Options of {@code attune keys}. */
+  public static final List<RunOption> OF_KEYS =
+      List.of(DATA_DIR, SCOPE, TENANT, EXPIRES, KEY_NAME);
 
   /** Options of {@code attune push}. */
   public static final List<RunOption> PUSH =
@@ -744,6 +781,11 @@ public enum RunOption {
   /** Whether it may be given several times, each value beside the others. */
   public boolean isList() {
     return this == TRAIN_FILE || this == VALIDATION_FILE || this == TEST_FILE || this == FILE;
+  }
+
+  /** The same among the options of one command: a server has several bases. */
+  public boolean isList(List<RunOption> known) {
+    return isList() || this == BASE_MODEL && known == OF_SERVE;
   }
 
   /** Whether its value is text for a model, which may be empty. */

@@ -294,13 +294,16 @@ public final class AttuneServer implements AutoCloseable {
       return;
     }
     closed = true;
-    tidying.shutdown();
     try {
       jobs.close();
       web.close();
       pool.close();
       webhooks.close();
+      tidying.shutdownNow();
+      tidying.awaitTermination(TIDY_SECONDS, TimeUnit.SECONDS);
       keys.noteUse();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     } finally {
       data.close();
     }

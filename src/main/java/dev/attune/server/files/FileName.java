@@ -23,7 +23,7 @@ final class FileName {
    * @throws ApiException if it is none
    */
   static String of(String given) {
-    String name = given == null ? "" : given.substring(given.lastIndexOf('/') + 1);
+    String name = given.substring(given.lastIndexOf('/') + 1);
     name = name.substring(name.lastIndexOf('\\') + 1).strip();
     boolean isName =
         !name.isEmpty()

@@ -80,7 +80,8 @@ public final class FilesApi {
     MultipartForm form = upload.form();
     form.refuseOthers(FIELDS);
     String purpose = Purpose.ofUpload(form.text("purpose"));
-    String name = FileName.of(upload.name());
+    // OpenAI's Java client sends none with bytes and streams.
+    String name = upload.name() == null ? "file" : FileName.of(upload.name());
     if (upload.file().bytes() == 0) {
       throw ApiException.badRequest("file", "The file is empty");
     }

@@ -90,6 +90,9 @@ public final class WebServer implements AutoCloseable {
     HttpConfiguration http = new HttpConfiguration();
     http.setSendServerVersion(false);
     http.setRequestHeaderSize(HEADER_BYTES);
+    // Else a key, or what divides a form, that differs in case alone from one that came before on
+    // the same connection is taken for it.
+    http.setHeaderCacheCaseSensitive(true);
     // Names may hold a slash: the router parts a path before it decodes its steps.
     http.setUriCompliance(
         UriCompliance.DEFAULT.with(

@@ -1,0 +1,177 @@
+package dev.attune.server.jobs;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.run.RunOption;
+import dev.attune.server.jobs.JobsTrial.Answer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Jobs that stop, wait, make way and go on. */
+class SchedulerTest {
+  private static final int LONG = 400;
+
+  /** Longer than any test waits. */
+  private static final int ENDLESS = 1_000_000;
+
+  @TempDir Path scratch;
+  private JobsTrial server;
+  private String chats;
+
+  @BeforeEach
+  void makeBases() {
+    server = new JobsTrial(scratch);
+    chats = JobsTrial.chats(40);
+  }
+
+  @AfterEach
+  void endTheServer() {
+    server.close();
+  }
+
+  private String file() {
+    return server.upload("chats.jsonl", chats);
+  }
+
+  private JsonNode post(String id, String verb) {
+    return server.post("/fine_tuning/jobs/" + id + "/" + verb);
+  }
+
+  private void assertSameBytes(String id) throws IOException {
+    Path same = server.trained(chats, LONG, Map.of(RunOption.BATCH_SIZE, "1"));
+    assertArrayEquals(Files.readAllBytes(same), Files.readAllBytes(server.made(id)));
+  }
+
+  @Test
+  void aPausedJobGoesOnToTheSameBytes() throws IOException {
+    server.start();
+    String id = server.create(JobsTrial.job(file(), LONG));
+    server.awaitStep(id, 30);
+    assertEquals("paused", post(id, "pause").path("status").asText());
+    assertEquals("paused", post(id, "pause").path("status").asText()); // asked again
+    assertEquals("paused", server.job(id).path("status").asText());
+    List<String> events = server.events(id);
+    assertFalse(events.toString().contains("Step " + LONG), events::toString);
+    post(id, "resume");
+    server.awaitStatus(id, "succeeded");
+    assertSameBytes(id);
+    events = server.events(id);
+    assertEquals(
+        1, events.stream().filter(e -> e.startsWith("Step 40/")).count(), events::toString);
+  }
+
+  @Test
+  void aCancelledJobStopsWithinAStepAndLeavesNothing() throws IOException {
+    server.start();
+    String id = server.create(JobsTrial.job(file(), ENDLESS));
+    server.awaitStep(id, 5);
+    assertEquals("cancelled", post(id, "cancel").path("status").asText());
+    String next = server.create(JobsTrial.job(file(), 2));
+    server.awaitStatus(next, "succeeded");
+    assertFalse(Files.exists(server.made(id).getParent()), "its run is still there");
+    Answer answer = server.send("POST", "/fine_tuning/jobs/" + id + "/resume", null, null);
+    assertEquals(400, answer.status(), answer.body()::toString);
+    assertTrue(answer.body().toString().contains("is cancelled; it cannot be resumed"));
+    assertEquals("cancelled", post(id, "cancel").path("status").asText());
+  }
+
+  @Test
+  void aJobOfAHigherPriorityGoesFirst() throws IOException {
+    server.start();
+    String file = file();
+    String low = server.create(JobsTrial.job(file, LONG * 10));
+    server.awaitStep(low, 5);
+    String waiting = server.create(JobsTrial.job(file, 2));
+    ObjectNode urgent = JobsTrial.job(file, 2);
+    ((ObjectNode) urgent.get("attune")).put("priority", 5);
+    String high = server.create(urgent);
+    long finished = server.awaitStatus(high, "succeeded").path("finished_at").asLong();
+    assertTrue(finished > 0);
+    List<String> events = server.events(low);
+    assertTrue(
+        events.stream().anyMatch(e -> e.startsWith("Makes way for a job of a higher priority")),
+        events::toString);
+    assertEquals("queued", server.job(waiting).path("status").asText()); // the other goes on first
+    post(low, "cancel");
+    server.awaitStatus(waiting, "succeeded");
+  }
+
+  @Test
+  void aServerThatEndsLeavesJobsToTheNext() throws IOException {
+    server.start();
+    String running = server.create(JobsTrial.job(file(), LONG));
+    String queued = server.create(JobsTrial.job(file(), 2));
+    server.awaitStep(running, 5);
+    server.close();
+    server.start();
+    List<String> events = server.events(running);
+    assertTrue(
+        events.stream().anyMatch(e -> e.startsWith("The server ends")), events::toString);
+    server.awaitStatus(running, "succeeded");
+    server.awaitStatus(queued, "succeeded");
+    assertSameBytes(running);
+  }
+
+  @Test
+  void aJobThatNeedsTooMuchIsRefusedWithTheNumbers() {
+    server.start(JobsTrial.config(scratch).trainingMemoryBytes(100_000));
+    JsonNode job = server.awaitStatus(server.create(JobsTrial.job(file(), 2)), "failed");
+    assertEquals("insufficient_memory", job.at("/error/code").asText());
+    String message = job.at("/error/message").asText();
+    assertTrue(
+        message.matches("(?s)The job needs .* of memory \\(weights .*; the server has .* for jobs.*"),
+        message);
+  }
+
+  @Test
+  void aJobEndsAtItsDeadline() {
+    server.start();
+    ObjectNode body = JobsTrial.job(file(), ENDLESS);
+    ((ObjectNode) body.get("attune")).put("deadline", Instant.now().getEpochSecond() + 4);
+    String id = server.create(body);
+    JsonNode job = server.awaitStatus(id, "failed");
+    assertEquals("deadline_exceeded", job.at("/error/code").asText());
+    server.awaitStatus(server.create(JobsTrial.job(file(), 2)), "succeeded");
+  }
+
+  @Test
+  void aTenantHasSoManyJobsAtATime() {
+    server.start(JobsTrial.config(scratch).tenantJobs(2));
+    String file = file();
+    String first = server.create(JobsTrial.job(file, ENDLESS));
+    server.create(JobsTrial.job(file, 2));
+    Answer third = server.tryCreate(JobsTrial.job(file, 2));
+    assertEquals(429, third.status(), third.body()::toString);
+    post(first, "cancel");
+    server.create(JobsTrial.job(file, 2));
+  }
+
+  @Test
+  void aJobWhoseBaseHasGoneFailsInPlainWords() throws IOException {
+    server.start();
+    String file = file();
+    String blocking = server.create(JobsTrial.job(file, ENDLESS));
+    server.awaitStep(blocking, 1);
+    String id = server.create(JobsTrial.job(file, 2));
+    server.awaitStatus(id, "queued");
+    Files.delete(server.base("decoder").resolve("model.safetensors"));
+    post(blocking, "cancel");
+    JsonNode job = server.awaitStatus(id, "failed");
+    String message = job.at("/error/message").asText();
+    assertTrue(message.contains("model.safetensors"), message);
+    assertFalse(message.contains("Exception") || message.contains("\tat "), message);
+  }
+}
