@@ -3,6 +3,7 @@ package dev.attune.run;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.checkpoint.CheckpointStore;
+import dev.attune.core.Chunk;
 import dev.attune.memory.Allocator;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
@@ -21,8 +22,6 @@ import java.util.function.Consumer;
  * beside it: a resume would end with others.
  */
 final class Checkpoints implements CheckpointSink, AutoCloseable {
-  private static final int CHUNK_BYTES = 1 << 20;
-
   private final CheckpointStore store;
   private final RunIdentity identity;
   private final boolean savesLast;
@@ -90,10 +89,12 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
   }
 
   private static void copy(Buffer from, Buffer to) {
-    ByteBuffer chunk = ByteBuffer.allocateDirect(CHUNK_BYTES);
-    for (long at = 0; at < from.sizeBytes(); at += CHUNK_BYTES) {
-      from.read(at, chunk.clear().limit((int) Math.min(CHUNK_BYTES, from.sizeBytes() - at)));
-      to.write(at, chunk.flip());
+    try (Chunk lent = Chunk.borrow()) {
+      ByteBuffer chunk = lent.bytes();
+      for (long at = 0; at < from.sizeBytes(); at += Chunk.BYTES) {
+        from.read(at, chunk.clear().limit((int) Math.min(Chunk.BYTES, from.sizeBytes() - at)));
+        to.write(at, chunk.flip());
+      }
     }
   }
 
