@@ -1,5 +1,6 @@
 package dev.attune.model;
 
+import dev.attune.core.Chunk;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
 import dev.attune.model.Block.State;
@@ -199,12 +200,14 @@ public final class Transformer implements AutoCloseable {
   private Buffer fill(Rotary rotary, int length) {
     int rowBytes = rotary.size() * Float.BYTES;
     Buffer table = Buffer.allocate(backend, (long) length * rowBytes, false);
-    int rowsAtOnce = Math.max(1, (1 << 20) / rowBytes);
-    for (int first = 0; first < length; first += rowsAtOnce) {
-      int rows = Math.min(rowsAtOnce, length - first);
-      ByteBuffer piece = ByteBuffer.allocateDirect(rows * rowBytes).order(ByteOrder.nativeOrder());
-      rotary.fill(first + rows, first, rows, piece.asFloatBuffer());
-      table.write((long) first * rowBytes, piece);
+    int rowsAtOnce = Chunk.BYTES / rowBytes;
+    try (Chunk lent = Chunk.borrow()) {
+      for (int first = 0; first < length; first += rowsAtOnce) {
+        int rows = Math.min(rowsAtOnce, length - first);
+        ByteBuffer piece = lent.bytes().order(ByteOrder.nativeOrder()).limit(rows * rowBytes);
+        rotary.fill(first + rows, first, rows, piece.asFloatBuffer());
+        table.write((long) first * rowBytes, piece);
+      }
     }
     return table;
   }
