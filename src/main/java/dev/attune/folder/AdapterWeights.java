@@ -77,17 +77,29 @@ public final class AdapterWeights {
   public static ModelWeights.Loaded load(
       Path folder, AdapterConfig config, Path base, Model model) {
     try (WeightSource source = new FiniteSource(open(folder), folder)) {
-      Path file =
-          Files.isRegularFile(folder.resolve(ModelFiles.ADAPTER_WEIGHTS))
-              ? folder.resolve(ModelFiles.ADAPTER_WEIGHTS)
-              : folder.resolve(OLD_WEIGHTS);
-      SavedAdapter saved = SavedAdapter.of(file, source, config.lora(), model);
+      SavedAdapter saved = SavedAdapter.of(file(folder), source, config.lora(), model);
       ModelWeights.Loaded loaded =
           ModelWeights.load(
               base, model, new BaseLoad(0, true, config.lora(), saved.wholeTensors(), null));
       saved.read(loaded.created());
       return loaded;
     }
+  }
+
+  /**
+   * Reads an adapter into a model that borrows its base: low-rank matrices, and nothing else.
+   *
+   * @throws InputException if the adapter does not fit, with names and numbers
+   */
+  public static void load(Path folder, AdapterConfig config, Model model) {
+    try (WeightSource source = new FiniteSource(open(folder), folder)) {
+      SavedAdapter.of(file(folder), source, config.lora(), model).read(List.of());
+    }
+  }
+
+  private static Path file(Path folder) {
+    Path file = folder.resolve(ModelFiles.ADAPTER_WEIGHTS);
+    return Files.isRegularFile(file) ? file : folder.resolve(OLD_WEIGHTS);
   }
 
   /** Whether a tensor is of an adapter, or trained beside one. */

@@ -10,6 +10,7 @@ import dev.attune.model.Families;
 import dev.attune.text.ChatTemplate;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -284,6 +285,24 @@ public final class ModelFolder {
   /** Whether conversations have a form here. */
   public boolean hasChatTemplate() {
     return ChatTemplate.isIn(tokenizerFolder());
+  }
+
+  /** Whether its tokenizer and its chat template are those of another folder, byte for byte. */
+  public boolean hasTokenizerOf(ModelFolder other) {
+    Path own = tokenizerFolder();
+    Path theirs = other.tokenizerFolder();
+    try {
+      for (String name : TextTokenizer.FILES) {
+        if (Files.exists(own.resolve(name)) != Files.exists(theirs.resolve(name))
+            || Files.exists(own.resolve(name))
+                && Files.mismatch(own.resolve(name), theirs.resolve(name)) >= 0) {
+          return false;
+        }
+      }
+      return true;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private Path tokenizerFolder() {

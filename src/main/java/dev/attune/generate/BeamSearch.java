@@ -64,7 +64,7 @@ public final class BeamSearch implements AutoCloseable {
   BeamSearch(TransformerModel model, Tape tape, Config config, int context) {
     this.config = config;
     this.context = context;
-    this.decoding = new Decoding(model, tape, slots(config), context);
+    this.decoding = new Decoding(model, tape, slots(config) * context);
   }
 
   /** The beams, and those that come after them. */
@@ -74,7 +74,7 @@ public final class BeamSearch implements AutoCloseable {
 
   /** What the keys and values of a search take. */
   public static long cacheBytes(TransformerModel model, DType dtype, Config config, int context) {
-    return Decoding.cacheBytes(model, dtype, slots(config), context);
+    return Decoding.cacheBytes(model, dtype, (long) slots(config) * context);
   }
 
   /** The best continuation of a prompt. */
@@ -90,7 +90,7 @@ public final class BeamSearch implements AutoCloseable {
     FloatBuffer logits = null;
     for (int first = 0; first < prompt.length; first += Decoding.PROMPT_ROWS) {
       int count = Math.min(Decoding.PROMPT_ROWS, prompt.length - first);
-      logits = decoding.read(List.of(new Decoding.Part(0, prompt, first, count)));
+      logits = decoding.read(List.of(new Decoding.Part(0, prompt, first, count, null)));
     }
     List<Beam> beams = List.of(new Beam(0, new int[0], 0));
     List<Hypothesis> done = new ArrayList<>();
@@ -123,7 +123,7 @@ public final class BeamSearch implements AutoCloseable {
       beams = place(beams, next, prompt.length + length - 1);
       logits = advance(beams, prompt.length + length - 1);
     }
-    return new Completion(done.get(0).tokens, done.get(0).finish);
+    return new Completion(done.get(0).tokens, done.get(0).finish, List.of());
   }
 
   private double normalized(double score, int length) {
@@ -144,7 +144,7 @@ public final class BeamSearch implements AutoCloseable {
       List<Beam> beams, FloatBuffer logits, int V, int wanted) {
     List<Candidate> best = new ArrayList<>();
     for (int b = 0; b < beams.size(); b++) {
-      double normalizer = logSumExp(logits, b * V, V);
+      double normalizer = TokenLogprobs.logSumExp(logits, b * V, V);
       double score = beams.get(b).score;
       for (int id = 0; id < V; id++) {
         double total = score + logits.get(b * V + id) - normalizer;
@@ -159,18 +159,6 @@ public final class BeamSearch implements AutoCloseable {
       }
     }
     return best;
-  }
-
-  private static double logSumExp(FloatBuffer logits, int first, int V) {
-    double largest = Double.NEGATIVE_INFINITY;
-    for (int id = 0; id < V; id++) {
-      largest = Math.max(largest, logits.get(first + id));
-    }
-    double sum = 0;
-    for (int id = 0; id < V; id++) {
-      sum += Math.exp(logits.get(first + id) - largest);
-    }
-    return largest + Math.log(sum);
   }
 
   /** Gives every candidate a slot: its parent's, or a copy of it where a sibling has that. */
@@ -191,7 +179,7 @@ public final class BeamSearch implements AutoCloseable {
       int slot = beams.get(candidate.parent).slot;
       if (owner.get(slot) != i) {
         int copy = free.remove();
-        decoding.copySlot(slot, copy, rows);
+        decoding.copyRows(slot * context, copy * context, rows);
         slot = copy;
       }
       placed.add(new Beam(slot, appended(beams, candidate), candidate.score));
@@ -208,15 +196,15 @@ public final class BeamSearch implements AutoCloseable {
 
   private FloatBuffer advance(List<Beam> beams, int place) {
     int B = beams.size();
-    int[] slots = new int[B];
+    int[] firstRows = new int[B];
     int[] tokens = new int[B];
     int[] places = new int[B];
     for (int b = 0; b < B; b++) {
-      slots[b] = beams.get(b).slot;
+      firstRows[b] = beams.get(b).slot * context;
       tokens[b] = beams.get(b).last();
       places[b] = place;
     }
-    return decoding.advance(slots, tokens, places, B);
+    return decoding.advance(firstRows, tokens, places, new Object[B], B);
   }
 
   private static boolean contains(int[] ids, int id) {

@@ -15,10 +15,12 @@ import dev.attune.model.TransformerModel;
 import dev.attune.ops.Cast;
 import dev.attune.ops.Projection;
 import dev.attune.store.Parameter;
+import dev.attune.tape.RowGroup;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -39,6 +41,9 @@ final class Decoding implements AutoCloseable {
   /** Sequences that are advanced at a time: up to so many rows have a kernel of their own. */
   static final int GROUP = 16;
 
+  /** Of the cache, for rows that fill up a pass. */
+  private static final int SPARE_ROWS = GROUP + 1;
+
   // Arrays of integers on the device: one a row, then one a sequence.
   private static final int IDS = 0;
   private static final int POSITIONS = 1;
@@ -50,8 +55,13 @@ final class Decoding implements AutoCloseable {
   private static final int ARRAYS = 7;
   private static final int ARRAY = PASS_ROWS + 1;
 
-  /** A part of a prompt to be read into a slot; the tokens before it are there already. */
-  record Part(int slot, int[] ids, int first, int count) {
+  /**
+   * A part of a prompt to be read; the tokens before it are there already.
+   *
+   * @param row of the cache where the text begins
+   * @param adapters of the text's own: see {@link RowGroup}; null: none
+   */
+  record Part(int row, int[] ids, int first, int count, Object adapters) {
     boolean isLast() {
       return first + count == ids.length;
     }
@@ -63,8 +73,7 @@ final class Decoding implements AutoCloseable {
   private final HostMirror mirror;
   private final IntBuffer ints;
   private final HostWindow window;
-  private final int slotRows;
-  private final int spareSlot;
+  private final int spareRow; // and those that follow: of rows that fill up a pass
   private final List<Rotary> rotaries; // see Model.batchRotaries
   private final HostMirror rotaryTables; // null where there are none
 
@@ -74,20 +83,54 @@ final class Decoding implements AutoCloseable {
   private int rows;
   private int sequences;
   private int wanted;
+  private final Groups groups = new Groups(); // of the rows
+  private final Groups wantedGroups = new Groups(); // of those whose logits are wanted
+
+  /** Which rows have adapters of their own: neighbours with the same ones are one group. */
+  private static final class Groups {
+    private final List<RowGroup> all = new ArrayList<>();
+
+    void clear() {
+      all.clear();
+    }
+
+    void add(long row, long count, Object adapters) {
+      RowGroup last = all.isEmpty() ? null : all.get(all.size() - 1);
+      if (last != null && last.adapters() == adapters) {
+        all.set(all.size() - 1, new RowGroup(last.first(), last.rows() + count, adapters));
+      } else {
+        all.add(new RowGroup(row, count, adapters));
+      }
+    }
+
+    /** Those of some of the rows, counted from the first of these; empty: none has adapters. */
+    List<RowGroup> of(long first, long count) {
+      if (all.stream().allMatch(group -> group.adapters() == null)) {
+        return List.of();
+      }
+      List<RowGroup> some = new ArrayList<>();
+      for (RowGroup group : all) {
+        long begin = Math.max(first, group.first());
+        long end = Math.min(first + count, group.first() + group.rows());
+        if (begin < end) {
+          some.add(new RowGroup(begin - first, end - begin, group.adapters()));
+        }
+      }
+      return some;
+    }
+  }
 
   /**
-   * @param slots sequences at a time
-   * @param slotRows rows of the longest
+   * @param cacheRows tokens of all texts at a time
    */
-  Decoding(TransformerModel model, Tape tape, int slots, int slotRows) {
+  Decoding(TransformerModel model, Tape tape, int cacheRows) {
     Backend backend = tape.backend();
     this.model = model;
     this.tape = tape;
-    this.slotRows = slotRows;
-    this.spareSlot = slots;
+    this.spareRow = cacheRows;
     this.cache =
         new KeyValueCache(
-            backend, model.body().config(), tape.dtype(), slots + spareSlots(slotRows), slotRows);
+            backend, model.body().config(), tape.dtype(), Math.addExact(cacheRows, SPARE_ROWS));
     this.rotaries = model.batchRotaries();
     HostMirror integers = null;
     try {
@@ -107,20 +150,19 @@ final class Decoding implements AutoCloseable {
     this.window = new HostWindow(backend);
   }
 
-  /** Slots with enough rows to fill up a pass. */
-  private static int spareSlots(int slotRows) {
-    return (GROUP + slotRows) / slotRows;
-  }
-
   /**
    * What the cache takes, and on a device the vocabulary in f32, which is made of one that is held
    * in fewer bits.
    */
-  static long cacheBytes(TransformerModel model, DType dtype, int slots, int slotRows) {
+  static long cacheBytes(TransformerModel model, DType dtype, long cacheRows) {
     Projection vocabulary = model.vocabulary();
     long copy = dtype == DType.F32 ? 0 : vocabulary.rows() * vocabulary.cols() * Float.BYTES;
-    int allSlots = slots + spareSlots(slotRows);
-    return copy + KeyValueCache.bytes(model.body().config(), dtype, allSlots, slotRows);
+    return copy + KeyValueCache.bytes(model.body().config(), dtype, cacheRows + SPARE_ROWS);
+  }
+
+  /** What the keys and values of a token take. */
+  static long rowBytes(TransformerModel model, DType dtype) {
+    return KeyValueCache.bytes(model.body().config(), dtype, 1);
   }
 
   /** V. */
@@ -131,19 +173,20 @@ final class Decoding implements AutoCloseable {
   /**
    * Reads parts of prompts.
    *
-   * @param parts of different slots, at most {@link #PASS_ROWS} rows in all
+   * @param parts of different texts, at most {@link #PASS_ROWS} rows in all
    * @return the logits (number of last parts, V) after the last parts, valid until the next call
    */
   FloatBuffer read(List<Part> parts) {
     begin();
     for (Part part : parts) {
       Check.argument(part.count <= PROMPT_ROWS, "%d rows at a time", part.count);
-      beginSequence(part.slot, part.first + part.count);
+      beginSequence(part.row, part.first + part.count);
+      groups.add(rows, part.count, part.adapters);
       for (int i = 0; i < part.count; i++) {
-        addRow(part.slot, part.ids[part.first + i], part.first + i, part.ids.length);
+        addRow(part.row, part.ids[part.first + i], part.first + i, part.ids.length);
       }
       if (part.isLast()) {
-        wantLogits();
+        wantLogits(part.adapters);
       }
     }
     fillUp();
@@ -151,20 +194,22 @@ final class Decoding implements AutoCloseable {
   }
 
   /**
-   * Adds one token to each of some slots.
+   * Adds one token to each of some texts.
    *
-   * @param slots (B) of them, B at most {@link #GROUP}
+   * @param firstRows (B) where each begins in the cache, B at most {@link #GROUP}
    * @param tokens (B)
-   * @param places (B) tokens in each slot before
+   * @param places (B) tokens of each text before
+   * @param adapters (B) of each text's own, or null
    * @return the logits (B,V) after them, valid until the next call
    */
-  FloatBuffer advance(int[] slots, int[] tokens, int[] places, int B) {
+  FloatBuffer advance(int[] firstRows, int[] tokens, int[] places, Object[] adapters, int B) {
     Check.argument(B <= GROUP, "%d sequences at a time", B);
     begin();
     for (int b = 0; b < B; b++) {
-      beginSequence(slots[b], places[b] + 1);
-      addRow(slots[b], tokens[b], places[b], places[b] + 1);
-      wantLogits();
+      beginSequence(firstRows[b], places[b] + 1);
+      groups.add(b, 1, adapters[b]);
+      addRow(firstRows[b], tokens[b], places[b], places[b] + 1);
+      wantLogits(adapters[b]);
     }
     return run();
   }
@@ -173,11 +218,13 @@ final class Decoding implements AutoCloseable {
     rows = 0;
     sequences = 0;
     wanted = 0;
+    groups.clear();
+    wantedGroups.clear();
   }
 
-  private void beginSequence(int slot, int count) {
+  private void beginSequence(int firstRow, int count) {
     put(CU_SEQLENS, sequences, rows);
-    put(STARTS, sequences, slot * slotRows);
+    put(STARTS, sequences, firstRow);
     put(COUNTS, sequences, count);
     sequences++;
   }
@@ -189,35 +236,37 @@ final class Decoding implements AutoCloseable {
    *
    * @param length of the text whose position it is
    */
-  private void addRow(int slot, int id, int place, int length) {
+  private void addRow(int firstRow, int id, int place, int length) {
     put(IDS, rows, checked(id));
     put(POSITIONS, rows, rotaries.isEmpty() ? place : rows);
     lengths[rows] = length;
     rowPlaces[rows] = place;
-    put(CACHE_ROWS, rows, slot * slotRows + place);
+    put(CACHE_ROWS, rows, firstRow + place);
     rows++;
   }
 
-  private void wantLogits() {
+  private void wantLogits(Object adapters) {
+    wantedGroups.add(wanted, 1, adapters);
     put(LAST_ROWS, wanted++, rows - 1);
   }
 
   /** Adds rows that nobody reads, so that the pass is one of many rows. */
   private void fillUp() {
-    int slot = spareSlot;
+    int row = spareRow;
     while (rows <= GROUP) {
-      int count = Math.min(slotRows, GROUP + 1 - rows);
-      beginSequence(slot, count);
+      int count = Math.min(model.maxLength(), GROUP + 1 - rows);
+      beginSequence(row, count);
+      groups.add(rows, count, null);
       for (int i = 0; i < count; i++) {
-        addRow(slot, 0, i, count);
+        addRow(row, 0, i, count);
       }
-      slot++;
+      row += count;
     }
   }
 
-  /** Copies the first rows of a slot to another. */
-  void copySlot(int from, int to, int rows) {
-    cache.copySlot(tape.backend(), from, to, rows);
+  /** Copies rows of the cache to others. */
+  void copyRows(int from, int to, int count) {
+    cache.copyRows(tape.backend(), from, to, count);
   }
 
   private FloatBuffer run() {
@@ -243,6 +292,7 @@ final class Decoding implements AutoCloseable {
             0,
             rotaryTables == null ? 0 : rotaryTables.address());
     cache.place(address(CACHE_ROWS), address(STARTS), address(COUNTS));
+    tape.group(groups.of(0, rows));
     if (wanted == 0) {
       model.body().fill(tape, inputs, cache);
       return FloatBuffer.allocate(0);
@@ -256,6 +306,7 @@ final class Decoding implements AutoCloseable {
     // In groups: a row's numbers must not depend on how many texts begin at once.
     for (int first = 0; first < wanted; first += GROUP) {
       int count = Math.min(GROUP, wanted - first);
+      tape.group(wantedGroups.of(first, count));
       long out = logits.address() + first * last.rows() * Float.BYTES;
       long inp = x.address() + first * last.cols() * Float.BYTES;
       tape.backend()

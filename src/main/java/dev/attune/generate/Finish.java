@@ -9,5 +9,7 @@ public enum Finish {
   /** The limit on new tokens was reached. */
   LENGTH,
   /** The model has no position for another token. */
-  CONTEXT
+  CONTEXT,
+  /** Whoever asked does not want it any more. */
+  CANCELLED
 }

@@ -11,38 +11,56 @@ import java.nio.FloatBuffer;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
 
 /**
  * Continues many requests at once: one that ends makes room for the next, which joins the others
- * after its prompt was read (continuous batching; Yu et al., Orca, 2022).
+ * after its prompt was read (continuous batching; Yu et al., Orca, 2022). A request holds as many
+ * rows of the cache as its text may come to have; those that find no room wait in their order.
  *
- * <p>One thread uses a generator at a time.
+ * <p>One thread uses a generator at a time; any thread may cancel a request.
  */
 public final class GenerationLoop implements AutoCloseable {
   private final Decoding decoding;
   private final int context;
   private final ArrayDeque<Running> waiting = new ArrayDeque<>();
   private final List<Running> running = new ArrayList<>();
-  private final ArrayDeque<Integer> freeSlots = new ArrayDeque<>();
+  private final RowRanges rows;
+  private final int most;
 
   // Of the group in hand.
-  private final int[] slots = new int[Decoding.GROUP];
+  private final int[] firstRows = new int[Decoding.GROUP];
   private final int[] tokens = new int[Decoding.GROUP];
   private final int[] places = new int[Decoding.GROUP];
+  private final Object[] adapters = new Object[Decoding.GROUP];
 
-  private static final class Running {
+  /** A request that was taken. */
+  public interface Ticket {
+    /** Ends it at the next step, with {@link Finish#CANCELLED}. */
+    void cancel();
+  }
+
+  private static final class Running implements Ticket {
     final Request request;
     final Sampler sampler;
     final Consumer<Completion> whenDone;
-    int slot = -1;
+    final int mostRows;
+    volatile boolean isCancelled;
+    int firstRow = -1; // of the cache; -1: waits
     int read; // tokens of the prompt in the cache
     int[] generated = new int[32];
     int count;
+    final List<TokenLogprobs> logprobs = new ArrayList<>();
 
-    Running(Request request, Consumer<Completion> whenDone) {
+    Running(Request request, int context, Consumer<Completion> whenDone) {
       this.request = request;
+      // The last token is not read.
+      long longest = (long) request.prompt().length + request.maxNewTokens() - 1;
+      this.mostRows = (int) Math.min(longest, context);
       this.sampler =
           new Sampler(
               request.sampling(),
@@ -51,6 +69,11 @@ public final class GenerationLoop implements AutoCloseable {
               request.ends(),
               request.stream());
       this.whenDone = whenDone;
+    }
+
+    @Override
+    public void cancel() {
+      isCancelled = true;
     }
 
     boolean promptIsRead() {
@@ -77,7 +100,17 @@ public final class GenerationLoop implements AutoCloseable {
    * @param context the longest text, prompt included
    */
   public GenerationLoop(TransformerModel model, Tape tape, int slots, int context) {
+    this(model, tape, slots, context, Math.multiplyExact(slots, context));
+  }
+
+  /**
+   * The same with room for fewer texts of the longest kind.
+   *
+   * @param cacheRows tokens of all requests at a time, at least {@code context}
+   */
+  public GenerationLoop(TransformerModel model, Tape tape, int slots, int context, int cacheRows) {
     Check.argument(slots >= 1, "%d slots", slots);
+    Check.argument(cacheRows >= context, "%d rows for texts of %d", cacheRows, context);
     if (context < 2 || context > model.maxLength()) {
       throw new InputException(
           Term.MAX_LENGTH
@@ -88,15 +121,24 @@ public final class GenerationLoop implements AutoCloseable {
               + ", the positions of the model");
     }
     this.context = context;
-    this.decoding = new Decoding(model, tape, slots, context);
-    for (int slot = 0; slot < slots; slot++) {
-      freeSlots.add(slot);
-    }
+    this.most = slots;
+    this.rows = new RowRanges(cacheRows);
+    this.decoding = new Decoding(model, tape, cacheRows);
   }
 
   /** What the keys and values of so many requests at a time take. */
   public static long cacheBytes(TransformerModel model, DType dtype, int slots, int context) {
-    return Decoding.cacheBytes(model, dtype, slots, context);
+    return cacheBytes(model, dtype, (long) slots * context);
+  }
+
+  /** What those of so many tokens take. */
+  public static long cacheBytes(TransformerModel model, DType dtype, long cacheRows) {
+    return Decoding.cacheBytes(model, dtype, cacheRows);
+  }
+
+  /** What the keys and values of one token take. */
+  public static long rowBytes(TransformerModel model, DType dtype) {
+    return Decoding.rowBytes(model, dtype);
   }
 
   /**
@@ -105,14 +147,26 @@ public final class GenerationLoop implements AutoCloseable {
    * @param whenDone is called during {@link #step}
    * @throws InputException if the prompt leaves no room in the context
    */
-  public void submit(Request request, Consumer<Completion> whenDone) {
+  public Ticket submit(Request request, Consumer<Completion> whenDone) {
     request.checkFits(context);
-    waiting.add(new Running(request, whenDone));
+    Running taken = new Running(request, context, whenDone);
+    waiting.add(taken);
+    return taken;
   }
 
   /** Whether any request is unfinished. */
-  boolean hasWork() {
+  public boolean hasWork() {
     return !waiting.isEmpty() || !running.isEmpty();
+  }
+
+  /** Requests that hold rows of the cache. */
+  public int running() {
+    return running.size();
+  }
+
+  /** Requests that wait for rows. */
+  public int waiting() {
+    return waiting.size();
   }
 
   /** Runs everything that was submitted to its end. */
@@ -130,22 +184,26 @@ public final class GenerationLoop implements AutoCloseable {
    */
   public void step() {
     InterruptedCallException.check("generating");
-    while (!waiting.isEmpty() && !freeSlots.isEmpty()) {
-      Running next = waiting.remove();
-      next.slot = freeSlots.remove();
-      running.add(next);
-    }
+    dropCancelled();
+    admit();
     List<Running> ready = new ArrayList<>();
     List<Running> reading = new ArrayList<>();
-    int rows = 0;
+    // Where others go on meanwhile they do not wait for long passes over prompts.
+    int mostRows =
+        running.stream().anyMatch(Running::promptIsRead)
+            ? Decoding.PROMPT_ROWS
+            : Decoding.PASS_ROWS;
+    int rowsRead = 0;
     for (Running r : running) {
       if (r.promptIsRead()) {
         ready.add(r);
-      } else if (rows + r.nextChunk() <= Decoding.PASS_ROWS) {
-        rows += r.nextChunk();
+      } else if (rowsRead + r.nextChunk() <= mostRows) {
+        rowsRead += r.nextChunk();
         reading.add(r);
       }
     }
+    sortByAdapters(ready);
+    sortByAdapters(reading);
     for (int first = 0; first < ready.size(); first += Decoding.GROUP) {
       advance(ready.subList(first, Math.min(ready.size(), first + Decoding.GROUP)));
     }
@@ -154,11 +212,46 @@ public final class GenerationLoop implements AutoCloseable {
     }
   }
 
+  private void dropCancelled() {
+    for (Running r : new ArrayList<>(waiting)) {
+      if (r.isCancelled) {
+        waiting.remove(r);
+        finish(r, Finish.CANCELLED);
+      }
+    }
+    for (Running r : new ArrayList<>(running)) {
+      if (r.isCancelled) {
+        finish(r, Finish.CANCELLED);
+      }
+    }
+  }
+
+  private void admit() {
+    while (!waiting.isEmpty() && running.size() < most) {
+      Running next = waiting.peek();
+      int firstRow = rows.take(next.mostRows);
+      if (firstRow < 0) {
+        return; // those behind it wait too: else long texts would never have their turn
+      }
+      waiting.remove();
+      next.firstRow = firstRow;
+      running.add(next);
+    }
+  }
+
+  /** Brings those together that have the same adapters, in the order in which they came. */
+  private static void sortByAdapters(List<Running> requests) {
+    Map<Object, Integer> order = new IdentityHashMap<>();
+    requests.forEach(r -> order.putIfAbsent(r.request.adapters(), order.size()));
+    requests.sort(Comparator.comparing(r -> order.get(r.request.adapters())));
+  }
+
   private void readPrompts(List<Running> reading) {
     List<Decoding.Part> parts = new ArrayList<>();
     for (Running r : reading) {
       int count = r.nextChunk();
-      parts.add(new Decoding.Part(r.slot, r.request.prompt(), r.read, count));
+      parts.add(
+          new Decoding.Part(r.firstRow, r.request.prompt(), r.read, count, r.request.adapters()));
       r.read += count;
     }
     FloatBuffer logits = decoding.read(parts);
@@ -166,8 +259,7 @@ public final class GenerationLoop implements AutoCloseable {
     int row = 0;
     for (Running r : reading) {
       if (r.promptIsRead()) {
-        logits.position(row++ * V);
-        accept(r, r.sampler.next(logits, V, 0));
+        choose(r, logits, row++ * V, V);
       }
     }
   }
@@ -176,27 +268,38 @@ public final class GenerationLoop implements AutoCloseable {
     int B = group.size();
     for (int b = 0; b < B; b++) {
       Running r = group.get(b);
-      slots[b] = r.slot;
+      firstRows[b] = r.firstRow;
+      adapters[b] = r.request.adapters();
       tokens[b] = r.generated[r.count - 1];
       places[b] = r.request.prompt().length + r.count - 1;
     }
-    FloatBuffer logits = decoding.advance(slots, tokens, places, B);
+    FloatBuffer logits = decoding.advance(firstRows, tokens, places, adapters, B);
     int V = decoding.vocabulary();
     for (int b = 0; b < B; b++) {
-      Running r = group.get(b);
-      logits.position(b * V);
-      accept(r, r.sampler.next(logits, V, r.count));
+      choose(group.get(b), logits, b * V, V);
     }
   }
 
-  private void accept(Running r, int token) {
+  /**
+   * Chooses the next token of a request.
+   *
+   * @param logits its own are the V from {@code first} on
+   */
+  private void choose(Running r, FloatBuffer logits, int first, int V) {
     Request request = r.request;
+    logits.position(first);
+    int token = r.sampler.next(logits, V, r.count);
     if (request.isEnd(token)) {
       finish(r, Finish.END);
       return;
     }
     r.append(token);
-    boolean goesOn = request.listener() == null || request.listener().onToken(token);
+    TokenLogprobs logprobs = null;
+    if (request.topLogprobs() != null) {
+      logprobs = TokenLogprobs.of(logits, first, V, token, request.topLogprobs());
+      r.logprobs.add(logprobs);
+    }
+    boolean goesOn = request.listener() == null || request.listener().onToken(token, logprobs);
     if (!goesOn) {
       finish(r, Finish.STOP);
     } else if (r.count == request.maxNewTokens()) {
@@ -207,9 +310,11 @@ public final class GenerationLoop implements AutoCloseable {
   }
 
   private void finish(Running r, Finish why) {
-    running.remove(r);
-    freeSlots.add(r.slot);
-    r.whenDone.accept(new Completion(Arrays.copyOf(r.generated, r.count), why));
+    if (running.remove(r)) {
+      rows.giveBack(r.firstRow, r.mostRows);
+    }
+    r.whenDone.accept(
+        new Completion(Arrays.copyOf(r.generated, r.count), why, List.copyOf(r.logprobs)));
   }
 
   @Override

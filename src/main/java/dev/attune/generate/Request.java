@@ -13,6 +13,9 @@ import dev.attune.core.Term;
  * @param maxNewTokens at most so many; fewer where the context ends
  * @param ends tokens that end the text; they are not part of it
  * @param stream tells requests with one seed apart
+ * @param topLogprobs see {@link GenerationOptions}
+ * @param adapters of the request's own, beside the model: see {@link dev.attune.tape.RowGroup};
+ *     null: none
  * @param listener hears every token, and may stop the request; may be null
  */
 public record Request(
@@ -22,12 +25,47 @@ public record Request(
     int maxNewTokens,
     int[] ends,
     long stream,
+    Integer topLogprobs,
+    Object adapters,
     TokenListener listener) {
+  /** A request to the model as it is, without log-probabilities. */
+  public Request(
+      int[] prompt,
+      Sampling sampling,
+      LogitRules rules,
+      int maxNewTokens,
+      int[] ends,
+      long stream,
+      TokenListener listener) {
+    this(prompt, sampling, rules, maxNewTokens, ends, stream, null, null, listener);
+  }
+
+  /** A request to the model as it is. */
+  public Request(
+      int[] prompt,
+      Sampling sampling,
+      LogitRules rules,
+      int maxNewTokens,
+      int[] ends,
+      long stream,
+      Integer topLogprobs,
+      TokenListener listener) {
+    this(prompt, sampling, rules, maxNewTokens, ends, stream, topLogprobs, null, listener);
+  }
 
   /** Hears of each new token. */
   public interface TokenListener {
     /** Returns whether the request goes on. */
     boolean onToken(int token);
+
+    /**
+     * The same with its log-probability.
+     *
+     * @param logprobs null where they were not asked for
+     */
+    default boolean onToken(int token, TokenLogprobs logprobs) {
+      return onToken(token);
+    }
   }
 
   public Request {

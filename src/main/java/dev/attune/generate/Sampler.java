@@ -56,6 +56,7 @@ final class Sampler {
       logits = new float[V];
     }
     values.get(logits, 0, V);
+    sampling.additions().add(logits, V, ids, count, place);
     penalize(V);
     if (!rules.forbidNothing()) {
       rules.forbid(logits, V, ids, count, place, ends);

@@ -15,9 +15,22 @@ import dev.attune.core.Term;
  * @param repetitionPenalty of tokens that have occurred, prompt included (Keskar et al., CTRL,
  *     2019); 1: none; 0: what the model's folder says
  * @param seed of the random choices
+ * @param additions what is added to logits first
  */
 public record Sampling(
-    double temperature, int topK, double topP, double minP, double repetitionPenalty, long seed) {
+    double temperature,
+    int topK,
+    double topP,
+    double minP,
+    double repetitionPenalty,
+    long seed,
+    LogitAdditions additions) {
+  /** With logits as they are. */
+  public Sampling(
+      double temperature, int topK, double topP, double minP, double repetitionPenalty, long seed) {
+    this(temperature, topK, topP, minP, repetitionPenalty, seed, LogitAdditions.NONE);
+  }
+
   public Sampling {
     within(Term.TEMPERATURE, temperature, 0, 100);
     within(Term.TOP_P, topP, 0, 1);

@@ -54,7 +54,7 @@ public final class TextGeneration {
 
   private static int[] all(Set<Integer> ends, TextTokenizer tokenizer) {
     TreeSet<Integer> all = new TreeSet<>(ends);
-    tokenizer.eosId().ifPresent(all::add);
+    tokenizer.vocabulary().eosId().ifPresent(all::add);
     return all.stream().mapToInt(Integer::intValue).toArray();
   }
 
@@ -143,14 +143,73 @@ public final class TextGeneration {
   }
 
   private Request request(Prompt prompt, int index, Request.TokenListener listener) {
+    return request(prompt, index, null, listener);
+  }
+
+  private Request request(
+      Prompt prompt, long stream, Object adapters, Request.TokenListener listener) {
     return new Request(
         prompt.ids(),
         options.sampling(),
         defaults.rules(),
         options.maxNewTokens(),
         ends,
-        index,
+        stream,
+        options.topLogprobs(),
+        adapters,
         listener);
+  }
+
+  /**
+   * Gives a prompt to a loop that goes on with those of others.
+   *
+   * @param stream tells texts with one prompt and one seed apart: {@link GeneratedText#index}
+   * @param adapters of this text: see {@link Request}
+   * @param onToken hears each token, where its log-probability was asked for, before its piece
+   * @param onPiece hears the text as it comes, during the loop's steps
+   * @param onText hears the result
+   * @throws InputException if the prompt does not fit
+   */
+  public GenerationLoop.Ticket submit(
+      GenerationLoop loop,
+      Prompt prompt,
+      int stream,
+      Object adapters,
+      Consumer<ScoredToken> onToken,
+      Consumer<String> onPiece,
+      Consumer<GeneratedText> onText) {
+    TextStream text = new TextStream(tokenizer, prompt.ids(), stops(), onPiece);
+    Request.TokenListener listener =
+        new Request.TokenListener() {
+          private int before = prompt.ids()[prompt.ids().length - 1];
+
+          @Override
+          public boolean onToken(int token) {
+            return text.onToken(token);
+          }
+
+          @Override
+          public boolean onToken(int token, TokenLogprobs logprobs) {
+            if (logprobs != null) {
+              onToken.accept(scored(before, logprobs));
+            }
+            before = token;
+            return onToken(token);
+          }
+        };
+    return loop.submit(
+        request(prompt, stream, adapters, listener),
+        done -> onText.accept(finished(stream, prompt, text, done)));
+  }
+
+  /** How texts are continued. */
+  public GenerationOptions options() {
+    return options;
+  }
+
+  /** The tokenizer. */
+  public TextTokenizer tokenizer() {
+    return tokenizer;
   }
 
   /**
@@ -270,11 +329,45 @@ public final class TextGeneration {
     return Stream.concat(options.stops().stream(), defaults.stops().stream()).toList();
   }
 
-  private static GeneratedText finished(
-      int index, Prompt prompt, TextStream stream, Completion done) {
+  private GeneratedText finished(int index, Prompt prompt, TextStream stream, Completion done) {
     if (done.finish() != Finish.STOP) {
       stream.end();
     }
-    return new GeneratedText(index, prompt, stream.text(), done.tokens().length, done.finish());
+    return new GeneratedText(
+        index,
+        prompt,
+        stream.text(),
+        done.tokens().length,
+        done.finish(),
+        scored(prompt, done.logprobs()));
+  }
+
+  private List<ScoredToken> scored(Prompt prompt, List<TokenLogprobs> logprobs) {
+    List<ScoredToken> scored = new ArrayList<>();
+    int before = prompt.ids()[prompt.ids().length - 1];
+    for (TokenLogprobs one : logprobs) {
+      scored.add(scored(before, one));
+      before = one.token();
+    }
+    return List.copyOf(scored);
+  }
+
+  private ScoredToken scored(int before, TokenLogprobs one) {
+    List<ScoredToken.Alternative> top = new ArrayList<>();
+    for (int i = 0; i < one.topTokens().length; i++) {
+      int id = one.topTokens()[i];
+      top.add(new ScoredToken.Alternative(id, textAfter(before, id), one.topLogprobs()[i]));
+    }
+    return new ScoredToken(
+        one.token(), textAfter(before, one.token()), one.logprob(), List.copyOf(top));
+  }
+
+  /** What a token adds to the text: alone, many a tokenizer would drop the space it begins with. */
+  private String textAfter(int before, int id) {
+    String known = tokenizer.decode(new int[] {before}, false);
+    String all = tokenizer.decode(new int[] {before, id}, false);
+    return all.startsWith(known)
+        ? all.substring(known.length())
+        : tokenizer.decode(new int[] {id}, false);
   }
 }

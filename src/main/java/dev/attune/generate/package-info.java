@@ -5,5 +5,9 @@
  * <p>A request's tokens depend on the request alone, not on what else is in the batch: prompts are
  * read one by one in chunks of a fixed size, new tokens are computed in groups small enough for the
  * kernel that treats every row alike, and random numbers are keyed by request and place.
+ *
+ * <p>Log-probabilities are the model's own, of the logits before temperature, penalties and what
+ * narrows the choice: a number of the model and the text, whatever the way of choosing. Where all
+ * tokens are drawn at temperature 1 they are those of the draw.
  */
 package dev.attune.generate;

@@ -15,12 +15,12 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Keys and values of the rows that sequences in generation have seen. Each sequence has a slot of
- * as many rows as its longest; on the CPU rows that are never written cost no memory.
+ * Keys and values of the rows that sequences in generation have seen. Each sequence has as many
+ * rows, one after another, as it may come to have; on the CPU rows that are never written cost no
+ * memory.
  */
 public final class KeyValueCache implements AutoCloseable {
   private final DType dtype;
-  private final int slotRows;
   private final int width;
   private final List<Layer> layers = new ArrayList<>();
 
@@ -31,15 +31,12 @@ public final class KeyValueCache implements AutoCloseable {
   private long counts;
 
   /**
-   * @param slots sequences at a time
-   * @param slotRows rows of the longest: slot s begins at row s * slotRows
+   * @param rows of all sequences
    */
-  public KeyValueCache(
-      Backend backend, TransformerConfig config, DType dtype, int slots, int slotRows) {
+  public KeyValueCache(Backend backend, TransformerConfig config, DType dtype, int rows) {
     this.dtype = dtype;
-    this.slotRows = slotRows;
     this.width = width(config);
-    long bytes = layerBytes(config, dtype, slots, slotRows) / 2;
+    long bytes = layerBytes(config, dtype, rows) / 2;
     try {
       for (int layer = 0; layer < config.layers().size(); layer++) {
         Layer made = new Layer(allocate(backend, bytes));
@@ -53,12 +50,12 @@ public final class KeyValueCache implements AutoCloseable {
   }
 
   /** What a cache takes. */
-  public static long bytes(TransformerConfig config, DType dtype, int slots, int slotRows) {
-    return config.layers().size() * layerBytes(config, dtype, slots, slotRows);
+  public static long bytes(TransformerConfig config, DType dtype, long rows) {
+    return config.layers().size() * layerBytes(config, dtype, rows);
   }
 
-  private static long layerBytes(TransformerConfig config, DType dtype, int slots, int slotRows) {
-    return 2L * slots * slotRows * width(config) * dtype.sizeBytes();
+  private static long layerBytes(TransformerConfig config, DType dtype, long rows) {
+    return 2L * rows * width(config) * dtype.sizeBytes();
   }
 
   private static int width(TransformerConfig config) {
@@ -78,7 +75,7 @@ public final class KeyValueCache implements AutoCloseable {
    * Points the cache at a batch.
    *
    * @param newRows (N) i32 on the device: where each new row goes
-   * @param firstRows (B) i32: first row of each sequence's slot
+   * @param firstRows (B) i32: first row of each sequence in the cache
    * @param rowCounts (B) i32: rows of each sequence, the new ones included
    */
   public void place(long newRows, long firstRows, long rowCounts) {
@@ -87,11 +84,11 @@ public final class KeyValueCache implements AutoCloseable {
     this.counts = rowCounts;
   }
 
-  /** Copies the first rows of a slot to another: a text that goes on in two ways. */
-  public void copySlot(Backend backend, int from, int to, int count) {
+  /** Copies rows to others: of a text that goes on in two ways. */
+  public void copyRows(Backend backend, long from, long to, long count) {
     long rowBytes = (long) width * dtype.sizeBytes();
-    long source = from * slotRows * rowBytes;
-    long target = to * slotRows * rowBytes;
+    long source = from * rowBytes;
+    long target = to * rowBytes;
     for (Layer layer : layers) {
       backend.run(
           new CopyCall(
@@ -132,8 +129,7 @@ public final class KeyValueCache implements AutoCloseable {
       int size = dtype.sizeBytes();
       long key = qkv.address() + heads.queryWidth() * size;
       long value = key + heads.keyValueWidth() * size;
-      tape.backend()
-          .run(
+      tape.run(
               new KvCacheWriteCall(
                   keys.address(),
                   values.address(),
@@ -146,8 +142,7 @@ public final class KeyValueCache implements AutoCloseable {
                   width,
                   dtype));
       Tensor out = tape.tensor(qkv.rows(), heads.queryWidth(), dtype, false);
-      tape.backend()
-          .run(
+      tape.run(
               new AttentionCachedCall(
                   out.address(),
                   qkv.address(),

@@ -8,6 +8,7 @@ import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
+import dev.attune.data.Finding;
 import dev.attune.folder.ContentDigest;
 import dev.attune.generate.TextGeneration;
 import dev.attune.model.Model;
@@ -49,6 +50,26 @@ final class Data {
     Data data = new Data(task, sets.train(), sets.validation(), sets.test());
     data.report(config, null, null, null).throwIfFatal();
     return data;
+  }
+
+  /**
+   * The report alone: with token lengths, or without them where fatal findings stand in the way of
+   * encoding.
+   */
+  static DataReport inspected(
+      RunConfig config,
+      Task task,
+      Datasets sets,
+      TextTokenizer tokenizer,
+      int maxLength,
+      EncodedCache cache) {
+    Data data = new Data(task, sets.train(), sets.validation(), sets.test());
+    DataReport onTexts = data.report(config, null, null, null);
+    if (!onTexts.findings(Finding.Severity.FATAL).isEmpty()) {
+      return onTexts;
+    }
+    int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
+    return data.encode(config, tokenizer, maxLength, threads, cache, (done, of) -> {});
   }
 
   /** What is learned. */

@@ -4,6 +4,7 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
+import dev.attune.data.Example;
 import dev.attune.task.Objective;
 import dev.attune.task.Prediction;
 import dev.attune.task.Purpose;
@@ -11,7 +12,9 @@ import dev.attune.task.Task;
 import dev.attune.task.TaskType;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 
 /** A model with a trained head, opened to judge rows on any number of threads. */
 public final class HeadModel implements AutoCloseable {
@@ -97,6 +100,59 @@ public final class HeadModel implements AutoCloseable {
                   task.reading(rows, encoded, (row, said) -> out.add(kind.cast(said))));
           return out;
         });
+  }
+
+  /**
+   * The same, where to the last bit each prediction is what it would be alone: for rows of callers
+   * that know nothing of each other.
+   */
+  public List<Prediction> predictEvenly(Dataset rows) {
+    return shared.use(
+        lane -> {
+          TrainedModel trained = shared.model();
+          EncodedDataset encoded = encoder.encode(rows);
+          Data.checkVocabulary(encoded, trained.vocabularySize());
+          Map<Example, Prediction> said = new IdentityHashMap<>();
+          lane.inference()
+              .runEvenly(
+                  trained.model(),
+                  lane.tape(),
+                  encoded,
+                  Objective.read(task),
+                  task.reading(rows, encoded, said::put));
+          List<Prediction> out = new ArrayList<>(rows.size());
+          for (Example row : rows.examples()) {
+            out.add(said.get(row));
+          }
+          return out;
+        });
+  }
+
+  /** Tokens of rows, and how many of them are cut off because a text is too long. */
+  public TokenCount count(Dataset rows) {
+    return shared.hold(
+        () -> {
+          EncodedDataset encoded = encoder.encode(rows);
+          return new TokenCount(encoded.tokens(), encoded.droppedTokens());
+        });
+  }
+
+  /**
+   * Tokens of texts.
+   *
+   * @param read by the model
+   * @param dropped because texts are too long
+   */
+  public record TokenCount(long read, long dropped) {}
+
+  /** Tokens of a text at most. */
+  public int maxLength() {
+    return shared.model().maxLength();
+  }
+
+  /** Bytes of the weights. */
+  public long sizeBytes() {
+    return shared.model().model().parameters().sizeBytes();
   }
 
   @Override

@@ -5,6 +5,7 @@ import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.generate.GeneratedText;
 import dev.attune.generate.GenerationDefaults;
+import dev.attune.generate.GenerationLoop;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.Prompt;
 import dev.attune.generate.TextGeneration;
@@ -141,6 +142,38 @@ public final class LanguageModel implements AutoCloseable {
             && wanted <= Integer.MAX_VALUE
             && model().reach((int) wanted);
     return goesOn ? (int) wanted : positions;
+  }
+
+  /** What is shared. */
+  SharedModel<TrainedModel> shared() {
+    return shared;
+  }
+
+  /** How texts are continued where nobody says otherwise. */
+  TextGeneration generation() {
+    return generation;
+  }
+
+  /** Tokens of a text that the model was made for. */
+  int positions() {
+    return positions;
+  }
+
+  /**
+   * A loop for texts of many callers.
+   *
+   * @param slots of them at a time
+   * @param context tokens of the longest
+   * @param cacheRows tokens of all of them
+   */
+  GenerationLoop loop(Lane lane, int slots, int context, int cacheRows) {
+    long bytes = GenerationLoop.cacheBytes(model(), shared.precision(), cacheRows);
+    return new GenerationLoop(model(), lane.tape(bytes), slots, context, cacheRows);
+  }
+
+  /** What the keys and values of a token take. */
+  long rowBytes() {
+    return GenerationLoop.rowBytes(model(), shared.precision());
   }
 
   /** What whoever asked should know of how long texts may become; empty where it is usual. */

@@ -418,6 +418,8 @@ public enum RunOption {
       "end the text before this string; \\n is a line end",
       OnResume.STAYS_WHERE_EVALUATIONS_COUNT),
   STREAMS("N", "16", "prompts in work at a time", OnResume.MAY_CHANGE),
+  LOGPROBS(null, "false", "tell each token's log-probability"),
+  TOP_LOGPROBS("N", "0", "of --logprobs: tell so many of the most probable tokens too, up to 20"),
   LOAD_IN_BF16(
       null, "false", "hold a language model's weights in bf16, though --precision is fp32"),
   SHAPE(
@@ -558,6 +560,8 @@ public enum RunOption {
           LENGTH_PENALTY,
           STOP,
           STREAMS,
+          LOGPROBS,
+          TOP_LOGPROBS,
           SEED,
           MAX_LENGTH,
           LOAD_IN_4BIT,

@@ -56,6 +56,11 @@ public final class SharedModel<M> implements AutoCloseable {
     return precision;
   }
 
+  /** Whether several calls can be in work at a time. */
+  boolean hasSiblings() {
+    return backend.hasSiblings();
+  }
+
   /** See {@link Lanes#use}. */
   public <T> T use(Function<Lane, T> work) {
     return lanes.use(work);

@@ -4,7 +4,10 @@ import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
+import dev.attune.batch.EvenPasses;
+import dev.attune.batch.Packer;
 import dev.attune.batch.RowEncoder;
+import dev.attune.batch.TargetLayout;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
@@ -15,6 +18,7 @@ import dev.attune.kernels.Backend;
 import dev.attune.metrics.SimilarityMetrics;
 import dev.attune.model.Inputs;
 import dev.attune.model.Model;
+import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.task.Embedding;
@@ -144,6 +148,49 @@ public final class TextEncoder implements AutoCloseable {
 
   /** The vectors of texts. */
   public Made embed(Lane lane, Dataset texts, Wanted wanted) {
+    int kept = kept(wanted);
+    EncodedDataset data = encode(texts, wanted.promptName());
+    float[][] out = new float[data.size()][];
+    try (BatchStream batches =
+        BatchStream.evaluationBatches(data, MAX_TOKENS, MAX_SEQUENCES, model.positionOffset())) {
+      while (batches.hasNext()) {
+        embed(lane, batches.next(), wanted, kept, out);
+      }
+    }
+    return new Made(out, data.tokens(), data.droppedTokens());
+  }
+
+  /** Texts as tokens. */
+  public EncodedDataset encode(Dataset texts, String promptName) {
+    RowEncoder<?> rows = Embedding.texts(tokenizer, maxLength, modules.prompt(promptName));
+    return new Encoder(rows, threads).encode(texts);
+  }
+
+  /**
+   * Vectors of texts that are tokens already, where to the last bit each is what it would be alone:
+   * for texts of callers that know nothing of each other.
+   *
+   * @param texts token ids with whatever stands around a text
+   * @param wanted of each
+   */
+  public float[][] embedEvenly(Lane lane, List<int[]> texts, List<Wanted> wanted) {
+    boolean hasTypes = tokenizer.usesTypeIds();
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetLayout.NONE, hasTypes);
+    texts.forEach(ids -> builder.add(ids, hasTypes ? new int[ids.length] : null));
+    EncodedDataset data = builder.build();
+    float[][] out = new float[data.size()][];
+    Packer packer = new Packer(data, model.positionOffset());
+    Batch batch = new Batch();
+    for (int[] pass : EvenPasses.of(data, MAX_TOKENS)) {
+      embed(lane, packer.pack(pass, batch), Wanted.PLAIN, width(), out);
+    }
+    for (int i = 0; i < out.length; i++) {
+      out[i] = cut(out[i], kept(wanted.get(i)), wanted.get(i).normalize());
+    }
+    return out;
+  }
+
+  private int kept(Wanted wanted) {
     int kept = wanted.truncateDim() == null ? width() : wanted.truncateDim();
     if (kept < 1 || kept > width()) {
       throw new InputException(
@@ -154,28 +201,36 @@ public final class TextEncoder implements AutoCloseable {
               + width()
               + ", the length of the model's vectors");
     }
-    RowEncoder<?> rows = Embedding.texts(tokenizer, maxLength, modules.prompt(wanted.promptName()));
-    EncodedDataset data = new Encoder(rows, threads).encode(texts);
-    float[][] out = new float[data.size()][];
+    return kept;
+  }
+
+  private void embed(Lane lane, Batch batch, Wanted wanted, int kept, float[][] out) {
+    InterruptedCallException.check("embedding");
     Tape tape = lane.tape();
-    try (BatchStream batches =
-        BatchStream.evaluationBatches(data, MAX_TOKENS, MAX_SEQUENCES, model.positionOffset())) {
-      while (batches.hasNext()) {
-        InterruptedCallException.check("embedding");
-        Batch batch = batches.next();
-        Inputs inputs = lane.staging().stage(batch, model.batchRotaries());
-        tape.begin(false);
-        Tensor vectors = model.forward(tape, inputs);
-        FloatBuffer values =
-            lane.window().read(vectors.address(), vectors.sizeBytes()).asFloatBuffer();
-        for (int b = 0; b < batch.sequences(); b++) {
-          float[] vector = new float[width()];
-          values.get(b * width(), vector);
-          out[batch.exampleIndex()[b]] = finished(vector, kept, wanted.normalize());
-        }
-      }
+    Inputs inputs = lane.staging().stage(batch, model.batchRotaries());
+    tape.begin(false);
+    Tensor vectors = model.forward(tape, inputs);
+    FloatBuffer values = lane.window().read(vectors.address(), vectors.sizeBytes()).asFloatBuffer();
+    for (int b = 0; b < batch.sequences(); b++) {
+      float[] vector = new float[width()];
+      values.get(b * width(), vector);
+      out[batch.exampleIndex()[b]] = finished(vector, kept, wanted.normalize());
     }
-    return new Made(out, data.tokens(), data.droppedTokens());
+  }
+
+  /** Tokens of a text at most. */
+  public int maxLength() {
+    return maxLength;
+  }
+
+  /** Ids of tokens are below. */
+  public int vocabularySize() {
+    return ((TransformerModel) model).body().config().vocabularySize();
+  }
+
+  /** Bytes of the weights. */
+  public long sizeBytes() {
+    return model.parameters().sizeBytes();
   }
 
   /** Cut after the model's own normalization and before the one that is asked for, as there. */
@@ -183,6 +238,10 @@ public final class TextEncoder implements AutoCloseable {
     if (modules.normalizes()) {
       SimilarityMetrics.makeUnit(vector);
     }
+    return cut(vector, kept, normalize);
+  }
+
+  private static float[] cut(float[] vector, int kept, boolean normalize) {
     float[] cut = kept == vector.length ? vector : Arrays.copyOf(vector, kept);
     if (normalize) {
       SimilarityMetrics.makeUnit(cut);

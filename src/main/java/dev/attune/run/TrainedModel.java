@@ -14,7 +14,9 @@ import dev.attune.folder.SavedSettings;
 import dev.attune.kernels.Backend;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
+import dev.attune.store.LoraConfig;
 import dev.attune.store.ParameterBuilder;
+import dev.attune.store.Segment;
 import dev.attune.tape.Tape;
 import dev.attune.task.Purpose;
 import dev.attune.task.Task;
@@ -22,6 +24,9 @@ import dev.attune.task.Tasks;
 import dev.attune.text.TextTokenizer;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
@@ -69,6 +74,75 @@ public final class TrainedModel implements AutoCloseable {
       }
       throw e;
     }
+  }
+
+  /**
+   * Opens an adapter to be used in passes of a model of the same base that is open: it has memory
+   * for its own weights alone.
+   *
+   * @param folder of the adapter, with its base
+   * @param base opened with the same options
+   * @return null where the adapter changes more of its base than low-rank matrices add: such a one
+   *     is a model of its own
+   * @throws InputException if it is no adapter of the base
+   */
+  static TrainedModel beside(
+      ModelFolder folder,
+      TrainedModel base,
+      OpenOptions options,
+      Backend backend,
+      DType precision) {
+    if (!isSame(folder.base(), base.folder.base())) {
+      throw new InputException(
+          folder.path() + " is an adapter of " + folder.base() + ", not of " + base.folder.base());
+    }
+    Task task = Tasks.of(folder, options.task());
+    LoraConfig lora = folder.adapter().lora();
+    if (!task.type().generates()
+        || !folder.config().equals(base.folder.config())
+        || lora.weightDecomposed()
+        || lora.initialization().changesBase()) {
+      return null;
+    }
+    ParameterBuilder builder = builder(folder, task, options.weights(), backend, precision);
+    builder.borrow(base.model.parameters(), false);
+    Model model = task.model(backend, folder.config(), null, builder);
+    try {
+      if (!model.parameters().segments().stream().allMatch(TrainedModel::isBorrowedOrLowRank)) {
+        model.close();
+        return null;
+      }
+      AdapterWeights.load(folder.path(), folder.adapter(), model);
+      model.parameters().prepareInference(precision);
+      TextTokenizer tokenizer =
+          folder.hasTokenizerOf(base.folder) ? base.tokenizer : folder.openTokenizer();
+      return new TrainedModel(folder, task, model, tokenizer, base.maxLength);
+    } catch (RuntimeException e) {
+      model.close();
+      throw e;
+    }
+  }
+
+  private static boolean isSame(Path one, Path other) {
+    try {
+      return Files.isSameFile(one, other);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static boolean isBorrowedOrLowRank(Segment segment) {
+    return segment.frozen()
+        || segment.name().endsWith(LoraConfig.DOWN)
+        || segment.name().endsWith(LoraConfig.UP);
+  }
+
+  /** Frees what an adapter beside another model has of its own. */
+  void closeBeside(TrainedModel base) {
+    if (tokenizer != base.tokenizer) {
+      tokenizer.close();
+    }
+    model.close();
   }
 
   /** The model of a folder with its weights, for a task. */

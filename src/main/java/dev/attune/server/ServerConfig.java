@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.Consumer;
 
 /** How a server is set up. Each method returns this. */
 public final class ServerConfig {
@@ -21,6 +22,7 @@ public final class ServerConfig {
   private Duration stopTimeout = Duration.ofSeconds(30);
   private final Map<URI, String> webhooks = new LinkedHashMap<>();
   private long trainingMemoryBytes;
+  private final InferenceOptions inference = new InferenceOptions();
 
   /**
    * The address to listen on; this machine alone unless given. On any other address an API key is
@@ -120,6 +122,16 @@ public final class ServerConfig {
 
   long trainingMemoryBytes() {
     return trainingMemoryBytes;
+  }
+
+  /** How models answer: {@code inference(o -> o.concurrency(32))}. */
+  public ServerConfig inference(Consumer<InferenceOptions> options) {
+    options.accept(inference);
+    return this;
+  }
+
+  InferenceOptions inference() {
+    return inference;
   }
 
   String host() {

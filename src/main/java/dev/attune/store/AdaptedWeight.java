@@ -12,7 +12,8 @@ import java.util.List;
  * @param bias (F), or null
  * @param lora of the adapters; null where the builder had none to give
  * @param decomposition of weight-decomposed adapters, else null
- * @param firstRow of the weight in what the decomposition is of
+ * @param firstRow of the weight in that which was declared
+ * @param number of the product that was declared, in the order of the model
  */
 public record AdaptedWeight(
     List<Part> parts,
@@ -21,7 +22,8 @@ public record AdaptedWeight(
     List<Adapter> adapters,
     LoraConfig lora,
     Decomposition decomposition,
-    long firstRow) {
+    long firstRow,
+    int number) {
   /**
    * Declares the weight of several modules, one below the other, their biases, and adapters for
    * those that the builder's {@link LoraConfig} targets.
@@ -51,7 +53,9 @@ public record AdaptedWeight(
     List<Part> parts = List.of(new Part(module, weight.rows()));
     return builder.adaptsByName(module)
         ? adapted(builder, parts, weight, bias, Layout.PLAIN)
-        : new AdaptedWeight(parts, weight, bias, List.of(), builder.lora(), null, 0);
+        : builder.add(
+            new AdaptedWeight(
+                parts, weight, bias, List.of(), builder.lora(), null, 0, builder.productCount()));
   }
 
   private static AdaptedWeight adapted(
@@ -88,8 +92,24 @@ public record AdaptedWeight(
     }
     Decomposition decomposition =
         adapters.isEmpty() || !lora.weightDecomposed() ? null : builder.decompose(weight, adapters);
-    return new AdaptedWeight(
-        List.copyOf(modules), weight, biases, List.copyOf(adapters), lora, decomposition, 0);
+    return builder.add(
+        new AdaptedWeight(
+            List.copyOf(modules),
+            weight,
+            biases,
+            List.copyOf(adapters),
+            lora,
+            decomposition,
+            0,
+            builder.productCount()));
+  }
+
+  /**
+   * The same weight with the adapters of each job of the pass that runs: see {@link
+   * Parameters#serve}.
+   */
+  public List<AdaptedWeight> ofGuests() {
+    return weight.guests().stream().map(guest -> guest.product(weight.name())).toList();
   }
 
   private static List<Part> named(List<Part> modules, String suffix) {
@@ -130,7 +150,8 @@ public record AdaptedWeight(
         narrowed,
         lora,
         narrowed.isEmpty() ? null : decomposition,
-        firstRow + begin);
+        firstRow + begin,
+        number);
   }
 
   /** F. */

@@ -25,6 +25,9 @@ public final class ParameterBuilder {
 
   private final List<Parameter> declared = new ArrayList<>();
   private final List<Decomposition> decompositions = new ArrayList<>();
+  private final List<AdaptedWeight> products = new ArrayList<>();
+  private Parameters lender; // null: frozen weights are the model's own
+  private boolean isRun = true;
   private boolean built;
   private LoraConfig lora;
   private DType frozenAs;
@@ -62,6 +65,34 @@ public final class ParameterBuilder {
   public void freeze(DType matrices, DType products) {
     this.frozenAs = matrices;
     this.productsFrozenAs = products;
+  }
+
+  /**
+   * Takes what is frozen from the store of a model of the same base, which holds it in the same way
+   * and is closed later: the model that is declared has memory for what is its own alone.
+   *
+   * @param isRun whether the model runs passes of its own; else its adapters are for passes of the
+   *     other one ({@link dev.attune.tape.RowGroup})
+   */
+  public void borrow(Parameters base, boolean isRun) {
+    this.lender = base;
+    this.isRun = isRun;
+  }
+
+  /** Whether the model runs passes. */
+  public boolean isRun() {
+    return isRun;
+  }
+
+  /** How many products have been declared: the number of the next. */
+  int productCount() {
+    return products.size();
+  }
+
+  /** Notes a product; they are counted in the order of the model. */
+  AdaptedWeight add(AdaptedWeight product) {
+    products.add(product);
+    return product;
   }
 
   /** Freezes parts of what is declared from here on, in f32. */
@@ -461,6 +492,6 @@ public final class ParameterBuilder {
   public Parameters build(Backend backend) {
     Check.state(!built, "the parameters are built already");
     built = true;
-    return new Parameters(backend, declared, decompositions);
+    return new Parameters(backend, declared, decompositions, products, lender);
   }
 }

@@ -10,7 +10,10 @@ import dev.attune.memory.HostWindow;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * The flat store: every weight in one f32 buffer, every gradient in another of the same layout, so
@@ -32,7 +35,12 @@ public final class Parameters implements AutoCloseable {
   private final long rowSparseEnd;
   private final Buffer weights;
   private final WeightShadow shadow;
-  private final FrozenWeights frozen; // null where nothing is
+  private final FrozenWeights frozen; // null where nothing is, or all of it is another store's
+  private final Map<Segment, Segment> borrowed = new IdentityHashMap<>(); // to the lender's
+  private final Parameters lender; // null: nothing is another store's
+  private final List<AdaptedWeight> products;
+  private final Map<String, AdaptedWeight> productsByWeight = new HashMap<>();
+  private List<Parameters> guests = List.of();
   private final HostWindow window;
   private final Decompositions decompositions;
   private long version;
@@ -44,12 +52,24 @@ public final class Parameters implements AutoCloseable {
   /**
    * Lays out what a model declared, allocates the weights (zeroed) and gives each parameter its
    * place.
+   *
+   * @param lender whose frozen tensors are this store's; null: it has its own
    */
-  Parameters(Backend backend, List<Parameter> declared, List<Decomposition> decomposed) {
+  Parameters(
+      Backend backend,
+      List<Parameter> declared,
+      List<Decomposition> decomposed,
+      List<AdaptedWeight> products,
+      Parameters lender) {
     this.backend = backend;
+    this.products = List.copyOf(products);
+    this.lender = lender;
     this.layout = new ParameterLayout(declared.stream().map(Parameter::declaration).toList());
     this.segments = layout.segments();
     this.rowSparseEnd = layout.rowSparseEnd();
+    if (lender != null) {
+      borrow();
+    }
     this.weights =
         Buffer.allocate(
             backend,
@@ -63,7 +83,8 @@ public final class Parameters implements AutoCloseable {
     this.shadow = new WeightShadow(backend, weights, rowSparseEnd, layout.decayEnd());
     this.window = new HostWindow(backend);
     try {
-      this.frozen = layout.frozenBytes() == 0 ? null : new FrozenWeights(backend, layout);
+      boolean hasFrozen = lender == null && layout.frozenBytes() > 0;
+      this.frozen = hasFrozen ? new FrozenWeights(backend, layout) : null;
     } catch (RuntimeException e) {
       weights.close();
       throw e;
@@ -81,11 +102,75 @@ public final class Parameters implements AutoCloseable {
       this.decompositions = new Decompositions(backend, this, decomposed);
     } catch (RuntimeException e) {
       weights.close();
-      if (frozen != null) {
-        frozen.close();
-      }
+      closeFrozen();
       throw e;
     }
+    products.forEach(product -> productsByWeight.put(product.weight().name(), product));
+  }
+
+  private void closeFrozen() {
+    if (frozen != null) {
+      frozen.close();
+    }
+  }
+
+  /** Whether the frozen weights are those of another model, which has loaded them. */
+  public boolean sharesFrozen() {
+    return lender != null;
+  }
+
+  /**
+   * Says whose adapters stand on these weights in the passes that follow, where several jobs share
+   * them: one store for each range of rows, in the order of those.
+   */
+  public void serve(List<Parameters> jobs) {
+    guests = List.copyOf(jobs);
+  }
+
+  List<Parameters> guests() {
+    return guests;
+  }
+
+  /** The product with a weight of that name, and its adapters. */
+  AdaptedWeight product(String weight) {
+    AdaptedWeight product = productsByWeight.get(weight);
+    Check.state(product != null, "%s is no weight of a product", weight);
+    return product;
+  }
+
+  private void borrow() {
+    for (Segment segment : segments) {
+      if (segment.frozen()) {
+        Segment theirs = lender.segment(segment.name());
+        Check.argument(
+            theirs != null
+                && theirs.frozen()
+                && theirs.dtype() == segment.dtype()
+                && theirs.count() == segment.count()
+                && theirs.layout().equals(segment.layout()),
+            "the other model does not hold %s as this one does",
+            segment.name());
+        borrowed.put(segment, theirs);
+      }
+    }
+  }
+
+  /**
+   * The adapters that this store has for a product of a model of the same base.
+   *
+   * @param product of the other model, or some columns of one
+   */
+  public List<Adapter> adaptersFor(AdaptedWeight product) {
+    AdaptedWeight own = products.get(product.number());
+    boolean isWhole = product.firstRow() == 0 && product.rows() == own.rows();
+    return own.adapters().isEmpty() || isWhole
+        ? own.adapters()
+        : own.columns(product.firstRow(), product.firstRow() + product.rows()).adapters();
+  }
+
+  /** Bytes of the weights that are this store's own. */
+  public long sizeBytes() {
+    return weights.sizeBytes() + (lender == null ? layout.frozenBytes() : 0);
   }
 
   /** Grows whenever values may have changed: what derives from them is then out of date. */
@@ -167,6 +252,7 @@ public final class Parameters implements AutoCloseable {
 
   /** Writes all values of a tensor, asking for them in pieces; rounds where it is held in bf16. */
   public void write(Segment segment, Values values) {
+    Check.argument(!borrowed.containsKey(segment), "%s is another model's", segment.name());
     version++;
     if (segment.dtype().sizeBytes() == 0) {
       frozen.writeQuantized(window, segment, values);
@@ -291,6 +377,9 @@ public final class Parameters implements AutoCloseable {
   }
 
   long address(Segment segment) {
+    if (lender != null && segment.frozen()) {
+      return lender.address(borrowed.get(segment));
+    }
     return segment.frozen()
         ? frozen.address(segment)
         : weights.address() + segment.first() * Float.BYTES;
@@ -367,9 +456,7 @@ public final class Parameters implements AutoCloseable {
   @Override
   public void close() {
     weights.close();
-    if (frozen != null) {
-      frozen.close();
-    }
+    closeFrozen();
     decompositions.close();
     shadow.close();
     if (gradients != null) {

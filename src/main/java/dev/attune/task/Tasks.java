@@ -32,6 +32,11 @@ public final class Tasks {
 
   private Tasks() {}
 
+  /** All of them. */
+  public static List<TaskType> all() {
+    return ALL;
+  }
+
   /** The type that a command line names. */
   public static TaskType named(String option) {
     String wanted = option.toLowerCase(Locale.ROOT);

@@ -17,8 +17,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.stream.IntStream;
+import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 
 /**
  * How a model writes conversations: the template of a Hugging Face folder, rendered as
@@ -51,6 +52,7 @@ public final class ChatTemplate {
   private final Path file;
   private final Map<String, Template> templates;
   private final boolean marksAnswers;
+  private final Set<String> sources;
   private final Map<String, Object> tokens;
   private final LocalDateTime now;
 
@@ -60,6 +62,7 @@ public final class ChatTemplate {
     this.tokens = tokens;
     this.now = now;
     this.templates = new LinkedHashMap<>();
+    this.sources = Set.copyOf(sources.values());
     sources.forEach(
         (name, source) -> {
           try {
@@ -106,6 +109,11 @@ public final class ChatTemplate {
             + " no chat_template. Base models have none; put the template of the model's chat"
             + " version there as chat_template.jinja, or give prompt and completion instead of"
             + " messages.");
+  }
+
+  /** Whether a text stands in it, in any of them where there are several. */
+  public boolean mentions(String text) {
+    return sources.stream().anyMatch(source -> source.contains(text));
   }
 
   /** Whether a model folder has one. */

@@ -3,6 +3,7 @@ package dev.attune.train;
 import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.EvenPasses;
 import dev.attune.batch.Packer;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.kernels.Backend;
@@ -74,6 +75,21 @@ public final class Inference implements AutoCloseable {
           run(model, tape, batches.next(), objective, reading);
         }
       }
+    }
+    reading.end();
+  }
+
+  /**
+   * The same, so that what is made of an example is to the last bit the same whatever else is in
+   * the dataset: {@link EvenPasses}. Copies of an example come with its index.
+   */
+  public void runEvenly(
+      Model model, Tape tape, EncodedDataset data, Objective objective, Reading reading) {
+    Packer packer = new Packer(data, model.positionOffset());
+    Batch batch = new Batch();
+    for (int[] pass : EvenPasses.of(data, MAX_TOKENS)) {
+      InterruptedCallException.check("running the model");
+      run(model, tape, packer.pack(pass, batch), objective, reading);
     }
     reading.end();
   }

@@ -216,7 +216,7 @@ class GenerationLoopTest {
       int V = 320;
       double best = Double.NEGATIVE_INFINITY;
       int[] expected = null;
-      try (Decoding decoding = new Decoding(opened.model, opened.tape, 1, CONTEXT)) {
+      try (Decoding decoding = new Decoding(opened.model, opened.tape, CONTEXT)) {
         double[] first = logProbabilities(decoding, prompt, V);
         for (int a = 0; a < V; a++) {
           double[] second = logProbabilities(decoding, new int[] {17, 4, 250, a}, V);
@@ -244,7 +244,7 @@ class GenerationLoopTest {
       int[] prompt = {17, 4, 250};
       int V = 320;
       Integer[] order;
-      try (Decoding decoding = new Decoding(opened.model, opened.tape, 1, CONTEXT)) {
+      try (Decoding decoding = new Decoding(opened.model, opened.tape, CONTEXT)) {
         double[] first = logProbabilities(decoding, prompt, V);
         order = IntStream.range(0, V).boxed().toArray(Integer[]::new);
         Arrays.sort(order, Comparator.comparingDouble(id -> -first[id]));
@@ -260,7 +260,7 @@ class GenerationLoopTest {
   }
 
   private static double[] logProbabilities(Decoding decoding, int[] ids, int V) {
-    FloatBuffer logits = decoding.read(List.of(new Decoding.Part(0, ids, 0, ids.length)));
+    FloatBuffer logits = decoding.read(List.of(new Decoding.Part(0, ids, 0, ids.length, null)));
     double sum = 0;
     for (int id = 0; id < V; id++) {
       sum += Math.exp(logits.get(id));

@@ -27,6 +27,7 @@ import java.util.function.BooleanSupplier;
 import org.eclipse.jetty.http.HttpField;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.io.ByteBufferPool;
+import org.eclipse.jetty.io.Connection;
 import org.eclipse.jetty.io.Content;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
@@ -39,6 +40,7 @@ import org.eclipse.jetty.util.IO;
 public final class Exchange {
   private static final int MOST_DEPTH = 100;
   private static final int PIECE_BYTES = 1 << 16;
+  private static final int PROBE_BYTES = 1 << 12;
 
   private static final ObjectMapper JSON =
       JsonMapper.builder(
@@ -61,6 +63,7 @@ public final class Exchange {
   private org.eclipse.jetty.util.Fields query; // null: nobody has asked for it
   private EventStream events; // null: there are none
   private Answer answer; // null: there is none yet
+  private boolean hasNext; // something of the client's next request
 
   /**
    * What is to be sent.
@@ -132,6 +135,28 @@ public final class Exchange {
     return request.getLength();
   }
 
+  /**
+   * Whether the client has hung up: who works long for it asks now and then. The body has been
+   * read; what else has come is the client's next request, and is left to the connection.
+   */
+  public boolean clientIsGone() {
+    Connection connection = request.getConnectionMetaData().getConnection();
+    if (hasNext || !(connection instanceof Connection.UpgradeTo)) {
+      return false;
+    }
+    ByteBuffer next = ByteBuffer.allocate(PROBE_BYTES).limit(0);
+    try {
+      int count = connection.getEndPoint().fill(next);
+      if (count > 0) {
+        hasNext = true;
+        ((Connection.UpgradeTo) connection).onUpgradeTo(next);
+      }
+      return count < 0;
+    } catch (IOException e) {
+      return true;
+    }
+  }
+
   /** Whether the server is about to end: streams of events look at it now and then, and end too. */
   public boolean serverEnds() {
     return serverEnds.getAsBoolean();
@@ -166,7 +191,8 @@ public final class Exchange {
     String word = query(name);
     if (word != null && !allowed.contains(word)) {
       throw ApiException.badRequest(
-          name, "'" + name + "' is '" + word + "'; it must be one of " + String.join(", ", allowed));
+          name,
+          "'" + name + "' is '" + word + "'; it must be one of " + String.join(", ", allowed));
     }
     return word == null ? fallback : word;
   }

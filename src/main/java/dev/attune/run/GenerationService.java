@@ -1,0 +1,445 @@
+package dev.attune.run;
+
+import dev.attune.core.Check;
+import dev.attune.core.InputException;
+import dev.attune.core.Term;
+import dev.attune.folder.ModelFolder;
+import dev.attune.generate.GeneratedText;
+import dev.attune.generate.GenerationDefaults;
+import dev.attune.generate.GenerationLoop;
+import dev.attune.generate.GenerationOptions;
+import dev.attune.generate.Prompt;
+import dev.attune.generate.Sampling;
+import dev.attune.generate.ScoredToken;
+import dev.attune.generate.TextGeneration;
+import dev.attune.text.ChatMessage;
+import dev.attune.text.ChatTemplate;
+import java.lang.System.Logger.Level;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.function.Supplier;
+
+/**
+ * A language model that continues the texts of any number of callers in one batch: requests join
+ * while others are in work, each with options of its own, and with the model as it is or with one
+ * of any number of adapters of it. What a text becomes depends on its request alone.
+ *
+ * <p>One thread computes; callers hear from it, and must not keep it.
+ */
+public final class GenerationService implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger("dev.attune");
+
+  /**
+   * How much at a time.
+   *
+   * @param concurrency texts in work
+   * @param cacheBytes of their keys and values: with it goes the longest text
+   * @param waiting texts that wait for others to end, before more are refused
+   */
+  public record Limits(int concurrency, long cacheBytes, int waiting) {
+    public Limits {
+      Check.argument(concurrency >= 1, "%d texts at a time", concurrency);
+      Check.argument(waiting >= 0, "%d waiting", waiting);
+    }
+  }
+
+  /** Hears of a text, on the computing thread. */
+  public interface Listener {
+    /** A token has come whose log-probability was asked for; its piece follows. */
+    default void onToken(ScoredToken token) {}
+
+    /** A piece of the text has come. */
+    void onPiece(String piece);
+
+    /** The text is done, or was cancelled. */
+    void onText(GeneratedText text);
+
+    /** Nothing more comes. */
+    void onFailure(RuntimeException e);
+  }
+
+  /** A text that was asked for. */
+  public interface Ticket {
+    /** Says that nobody wants it any more: its place is free at the next token. */
+    void cancel();
+  }
+
+  /** There are as many texts as may wait. */
+  public static final class FullException extends RuntimeException {
+    private static final long serialVersionUID = 1;
+
+    private FullException(String message) {
+      super(message);
+    }
+  }
+
+  private final LanguageModel model;
+  private final OpenOptions options;
+  private final Limits limits;
+  private final int context;
+  private final int cacheRows;
+  private final Voice base;
+  private final LinkedBlockingQueue<Consumer<GenerationLoop>> tasks = new LinkedBlockingQueue<>();
+  private final Set<Submission> unfinished = ConcurrentHashMap.newKeySet();
+  private final AtomicInteger taken = new AtomicInteger();
+  private final Thread thread;
+  private volatile boolean isClosing;
+  private volatile Lane lane; // of the thread
+  private volatile int running;
+
+  /** Who speaks: the model as it is, or with an adapter. */
+  public final class Voice implements AutoCloseable {
+    private final TrainedModel beside; // null: the model itself
+    private final TextGeneration generation;
+
+    private Voice(TrainedModel beside, TextGeneration generation) {
+      this.beside = beside;
+      this.generation = generation;
+    }
+
+    /** A text to continue as it is. */
+    public Prompt prompt(String text) {
+      return model.shared().hold(() -> generation.prompt(text));
+    }
+
+    /**
+     * A conversation that the assistant is to go on with.
+     *
+     * @param tools JSON schemas that the assistant may call, or null
+     */
+    public Prompt chatPrompt(List<ChatMessage> messages, List<?> tools) {
+      return model.shared().hold(() -> generation.chatPrompt(messages, tools));
+    }
+
+    /** Whether there is a chat template. */
+    public boolean hasTemplate() {
+      return ChatTemplate.isIn(generation.tokenizer().folder());
+    }
+
+    /** Whether the chat template writes something. */
+    public boolean templateHas(String text) {
+      return hasTemplate() && ChatTemplate.open(generation.tokenizer().folder()).mentions(text);
+    }
+
+    /** The text of tokens. */
+    public String text(int[] ids) {
+      return model.shared().hold(() -> generation.tokenizer().decode(ids, true));
+    }
+
+    /** What texts are made with. */
+    public GenerationService service() {
+      return GenerationService.this;
+    }
+
+    /** Bytes of what is its own. */
+    public long sizeBytes() {
+      return beside == null ? 0 : beside.model().parameters().sizeBytes();
+    }
+
+    /** Frees an adapter, whose texts must be done. */
+    @Override
+    public void close() {
+      if (beside != null) {
+        beside.closeBeside(model.shared().model());
+      }
+    }
+  }
+
+  /** A text on its way. */
+  private final class Submission implements Ticket, Listener {
+    final Listener listener;
+    volatile GenerationLoop.Ticket ticket; // null: not begun
+    volatile boolean isCancelled;
+
+    Submission(Listener listener) {
+      this.listener = listener;
+    }
+
+    @Override
+    public void cancel() {
+      isCancelled = true;
+      GenerationLoop.Ticket begun = ticket;
+      if (begun != null) {
+        begun.cancel();
+      }
+    }
+
+    void begin(GenerationLoop loop, Supplier<GenerationLoop.Ticket> start) {
+      try {
+        ticket = start.get();
+        if (isCancelled) {
+          ticket.cancel();
+        }
+      } catch (RuntimeException e) {
+        onFailure(e);
+      }
+    }
+
+    @Override
+    public void onToken(ScoredToken token) {
+      listener.onToken(token);
+    }
+
+    /** What a listener throws is its own affair: others go on. */
+    @Override
+    public void onPiece(String piece) {
+      try {
+        listener.onPiece(piece);
+      } catch (RuntimeException e) {
+        LOG.log(Level.WARNING, "a listener of a text failed", e);
+        cancel();
+      }
+    }
+
+    @Override
+    public void onText(GeneratedText text) {
+      if (unfinished.remove(this)) {
+        taken.decrementAndGet();
+        listener.onText(text);
+      }
+    }
+
+    @Override
+    public void onFailure(RuntimeException e) {
+      if (unfinished.remove(this)) {
+        taken.decrementAndGet();
+        listener.onFailure(e);
+      }
+    }
+  }
+
+  private GenerationService(LanguageModel model, OpenOptions options, Limits limits) {
+    this.model = model;
+    this.options = options;
+    this.limits = limits;
+    long rows = limits.cacheBytes() / model.rowBytes();
+    this.context = (int) Math.min(model.positions(), rows);
+    if (context < 2) {
+      throw new InputException(
+          "keys and values of a token take "
+              + model.rowBytes()
+              + " bytes; "
+              + limits.cacheBytes()
+              + " bytes hold no text");
+    }
+    long all = (long) context * limits.concurrency();
+    this.cacheRows = (int) Math.min(Math.min(rows, all), Integer.MAX_VALUE / 2);
+    this.base = new Voice(null, model.generation());
+    this.thread = new Thread(this::work, "attune-generation");
+    thread.setDaemon(true);
+    thread.start();
+  }
+
+  /**
+   * Opens the model in a folder: a whole one, or an adapter with its base.
+   *
+   * @throws InputException if there is none that continues texts
+   */
+  public static GenerationService open(
+      Path folder, OpenOptions options, Compute compute, Limits limits) {
+    GenerationOptions usual =
+        new GenerationOptions(Sampling.greedy(), List.of(), limits.concurrency(), 1, null, null);
+    LanguageModel model = LanguageModel.open(folder, options, compute, usual);
+    try {
+      return new GenerationService(model, options, limits);
+    } catch (RuntimeException e) {
+      model.close();
+      throw e;
+    }
+  }
+
+  /** The model as it is. */
+  public Voice base() {
+    return base;
+  }
+
+  /**
+   * Opens an adapter of this model beside it, while texts go on.
+   *
+   * @return null where the adapter is one that needs a base of its own
+   * @throws InputException if it is none of this model
+   */
+  public Voice openBeside(Path folder) {
+    ModelFolder adapter =
+        ModelFolder.open(folder, model.shared().model().folder().base().toString());
+    TrainedModel opened =
+        inLane(
+            lane ->
+                TrainedModel.beside(
+                    adapter,
+                    model.shared().model(),
+                    options,
+                    lane.backend(),
+                    model.shared().precision()));
+    return opened == null
+        ? null
+        : new Voice(
+            opened,
+            new TextGeneration(
+                model.generation().options(),
+                opened.tokenizer(),
+                GenerationDefaults.of(opened.folder())));
+  }
+
+  /** On a device the computing thread has the only lane, and does it between two tokens. */
+  private <T> T inLane(Function<Lane, T> work) {
+    if (model.shared().hasSiblings()) {
+      return model.shared().use(work);
+    }
+    CompletableFuture<T> done = new CompletableFuture<>();
+    tasks.add(
+        loop -> {
+          try {
+            done.complete(work.apply(lane));
+          } catch (RuntimeException e) {
+            done.completeExceptionally(e);
+          }
+        });
+    try {
+      return done.join();
+    } catch (CompletionException e) {
+      throw e.getCause() instanceof RuntimeException cause ? cause : e;
+    }
+  }
+
+  /** Tokens of the longest text, prompt included. */
+  public int context() {
+    return context;
+  }
+
+  /** V: ids of tokens are below. */
+  public int vocabularySize() {
+    return model.shared().model().vocabularySize();
+  }
+
+  /** Bytes of the weights. */
+  public long sizeBytes() {
+    return model.shared().model().model().parameters().sizeBytes()
+        + (long) cacheRows * model.rowBytes();
+  }
+
+  /** Texts in work. */
+  public int running() {
+    return running;
+  }
+
+  /** Texts that were taken and are not done. */
+  public int unfinished() {
+    return taken.get();
+  }
+
+  /**
+   * Takes a text.
+   *
+   * @param stream tells texts with one prompt and one seed apart
+   * @throws InputException if the prompt does not fit
+   * @throws FullException if too many wait
+   * @throws IllegalStateException after {@link #close} was called
+   */
+  public Ticket submit(
+      Voice voice, Prompt prompt, GenerationOptions wanted, int stream, Listener listener) {
+    Check.state(!isClosing, "the model is closed");
+    if (wanted.beams() != null) {
+      throw new InputException(Term.NUM_BEAMS + " is not for texts that are written together");
+    }
+    TextGeneration generation = voice.generation.with(wanted);
+    generation.check(prompt, context);
+    int most = limits.concurrency() + limits.waiting();
+    if (taken.incrementAndGet() > most) {
+      taken.decrementAndGet();
+      throw new FullException(most + " texts are in work or wait already");
+    }
+    Submission submission = new Submission(listener);
+    unfinished.add(submission);
+    Object adapters = voice.beside == null ? null : voice.beside.model().parameters();
+    tasks.add(
+        loop ->
+            submission.begin(
+                loop,
+                () ->
+                    generation.submit(
+                        loop,
+                        prompt,
+                        stream,
+                        adapters,
+                        submission::onToken,
+                        submission::onPiece,
+                        submission::onText)));
+    if (!thread.isAlive()) {
+      submission.onFailure(new IllegalStateException("the model is closed"));
+    }
+    return submission;
+  }
+
+  private void work() {
+    boolean goesOn = true;
+    while (goesOn) {
+      try {
+        goesOn = model.shared().use(this::serve);
+      } catch (RuntimeException | Error e) {
+        LOG.log(Level.ERROR, "texts in work are lost", e);
+        RuntimeException reason =
+            e instanceof RuntimeException known ? known : new IllegalStateException(e);
+        List.copyOf(unfinished).stream()
+            .filter(submission -> submission.ticket != null)
+            .forEach(submission -> submission.onFailure(reason));
+        goesOn = !isClosing;
+      }
+    }
+  }
+
+  /** Whether there may be more to do. */
+  private boolean serve(Lane own) {
+    lane = own;
+    try (GenerationLoop loop = model.loop(own, limits.concurrency(), context, cacheRows)) {
+      while (!isClosing || loop.hasWork() || !tasks.isEmpty()) {
+        Consumer<GenerationLoop> task = loop.hasWork() ? tasks.poll() : tasks.take();
+        while (task != null) {
+          task.accept(loop);
+          task = tasks.poll();
+        }
+        if (loop.hasWork()) {
+          loop.step();
+        }
+        running = loop.running();
+      }
+      return false;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("the computing thread was interrupted", e);
+    }
+  }
+
+  /** Cancels all texts. */
+  public void cancelAll() {
+    unfinished.forEach(Submission::cancel);
+  }
+
+  /** Waits for the texts that were taken, then frees the model. Closing twice is fine. */
+  @Override
+  public void close() {
+    isClosing = true;
+    tasks.add(loop -> {}); // wakes
+    boolean interrupted = false;
+    while (thread.isAlive()) {
+      try {
+        thread.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
+        cancelAll();
+      }
+    }
+    model.close();
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

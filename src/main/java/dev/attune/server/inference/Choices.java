@@ -1,0 +1,141 @@
+package dev.attune.server.inference;
+
+import dev.attune.generate.GeneratedText;
+import dev.attune.generate.GenerationOptions;
+import dev.attune.generate.Prompt;
+import dev.attune.generate.ScoredToken;
+import dev.attune.run.GenerationService;
+import dev.attune.run.GenerationService.Voice;
+import dev.attune.server.http.ApiException;
+import dev.attune.server.http.Exchange;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.eclipse.jetty.io.EofException;
+
+/** The texts of one request on their way. What is not done when it is closed is cancelled. */
+final class Choices implements AutoCloseable {
+  /** How often it is looked whether anybody waits. */
+  private static final long LOOK_MILLIS = 200;
+
+  /**
+   * Something has come.
+   *
+   * @param choice which text: those of the first prompt first
+   * @param piece of the text; null: none
+   * @param tokens of the piece, where their log-probabilities were asked for
+   * @param text when it is done, else null
+   */
+  record Event(int choice, String piece, List<ScoredToken> tokens, GeneratedText text) {}
+
+  private record Failed(RuntimeException reason) {}
+
+  private final Exchange exchange;
+  private final LinkedBlockingQueue<Object> events = new LinkedBlockingQueue<>();
+  private final List<GenerationService.Ticket> tickets = new ArrayList<>();
+  private final int count;
+  private int done;
+
+  private Choices(Exchange exchange, int count) {
+    this.exchange = exchange;
+    this.count = count;
+  }
+
+  /**
+   * Begins the texts.
+   *
+   * @param options of each prompt
+   * @param each texts of a prompt
+   * @throws ApiException if too many wait
+   */
+  static Choices begin(
+      Exchange exchange,
+      Voice voice,
+      List<Prompt> prompts,
+      List<GenerationOptions> options,
+      int each) {
+    Choices choices = new Choices(exchange, prompts.size() * each);
+    try {
+      for (int i = 0; i < choices.count; i++) {
+        choices.tickets.add(
+            voice
+                .service()
+                .submit(
+                    voice, prompts.get(i / each), options.get(i / each), i, choices.listener(i)));
+      }
+      return choices;
+    } catch (GenerationService.FullException e) {
+      choices.close();
+      throw ApiException.busy("The model has enough to do: " + e.getMessage(), 1);
+    } catch (RuntimeException e) {
+      choices.close();
+      throw e;
+    }
+  }
+
+  private GenerationService.Listener listener(int choice) {
+    return new GenerationService.Listener() {
+      private List<ScoredToken> tokens = new ArrayList<>();
+
+      @Override
+      public void onToken(ScoredToken token) {
+        tokens.add(token);
+      }
+
+      @Override
+      public void onPiece(String piece) {
+        events.add(new Event(choice, piece, tokens, null));
+        tokens = new ArrayList<>();
+      }
+
+      @Override
+      public void onText(GeneratedText text) {
+        events.add(new Event(choice, null, tokens, text));
+      }
+
+      @Override
+      public void onFailure(RuntimeException e) {
+        events.add(new Failed(e));
+      }
+    };
+  }
+
+  /**
+   * What comes next; null when all texts are done.
+   *
+   * @throws EofException if nobody waits any more
+   */
+  Event next() throws InterruptedException, EofException {
+    while (done < count) {
+      Object next = events.poll(LOOK_MILLIS, TimeUnit.MILLISECONDS);
+      if (next instanceof Event event) {
+        done += event.text == null ? 0 : 1;
+        return event;
+      }
+      if (next instanceof Failed failed) {
+        throw failed.reason;
+      }
+      if (exchange.clientIsGone()) {
+        throw new EofException("the client has gone");
+      }
+    }
+    return null;
+  }
+
+  /** All texts, in their order. */
+  List<GeneratedText> all() throws InterruptedException, EofException {
+    GeneratedText[] texts = new GeneratedText[count];
+    for (Event event = next(); event != null; event = next()) {
+      if (event.text != null) {
+        texts[event.choice] = event.text;
+      }
+    }
+    return List.of(texts);
+  }
+
+  @Override
+  public void close() {
+    tickets.forEach(GenerationService.Ticket::cancel);
+  }
+}

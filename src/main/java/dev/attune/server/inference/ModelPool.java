@@ -1,0 +1,556 @@
+package dev.attune.server.inference;
+
+import dev.attune.core.InputException;
+import dev.attune.data.Dataset;
+import dev.attune.data.Example;
+import dev.attune.folder.ModelFolder;
+import dev.attune.run.GenerationService;
+import dev.attune.run.HeadModel;
+import dev.attune.run.OpenOptions;
+import dev.attune.run.SharedModel;
+import dev.attune.run.TextEncoder;
+import dev.attune.server.http.ApiException;
+import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.models.ServedModel;
+import dev.attune.task.CausalLm;
+import dev.attune.task.Classification;
+import dev.attune.task.MultiLabelClassification;
+import dev.attune.task.Prediction;
+import dev.attune.task.Regression;
+import dev.attune.task.TaskOptions;
+import dev.attune.task.TaskType;
+import dev.attune.task.Tasks;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.System.Logger.Level;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
+
+/** The models that are open to answer requests, and the adapters beside them. */
+public final class ModelPool implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger("dev.attune.server");
+
+  /** Rows that are read together at the most, of several callers. */
+  private static final int MOST_ROWS = 256;
+
+  private static final Path SOURCE = Path.of("input");
+
+  private static final List<TaskType> LABEL_KINDS =
+      List.of(Classification.TYPE, MultiLabelClassification.TYPE, Regression.TYPE);
+
+  /** What a model is used for. */
+  private enum Use {
+    TEXTS,
+    LABELS,
+    VECTORS
+  }
+
+  /**
+   * An open model.
+   *
+   * @param base of an adapter that is opened with a base of its own; else null
+   */
+  private record Key(Path folder, Path base, Use use) {}
+
+  /** An adapter beside the base that it is used with. */
+  private record AdapterKey(Path folder, Key base) {}
+
+  /** What is open. */
+  private interface Opened extends AutoCloseable {
+    long sizeBytes();
+
+    @Override
+    void close();
+  }
+
+  private record Texts(GenerationService service) implements Opened {
+    @Override
+    public long sizeBytes() {
+      return service.sizeBytes();
+    }
+
+    @Override
+    public void close() {
+      service.close();
+    }
+  }
+
+  private record Labels(HeadModel model, RowBatcher<Example, Prediction> batcher)
+      implements Opened {
+    @Override
+    public long sizeBytes() {
+      return model.sizeBytes();
+    }
+
+    @Override
+    public void close() {
+      batcher.close();
+      model.close();
+    }
+  }
+
+  /**
+   * A text to make a vector of.
+   *
+   * @param ids its tokens
+   */
+  record VectorText(int[] ids, TextEncoder.Wanted wanted) {}
+
+  private record Vectors(SharedModel<TextEncoder> model, RowBatcher<VectorText, float[]> batcher)
+      implements Opened {
+    @Override
+    public long sizeBytes() {
+      return model.model().sizeBytes();
+    }
+
+    @Override
+    public void close() {
+      batcher.close();
+      model.close();
+    }
+  }
+
+  /** An adapter that is open beside its base, which stays open for it. */
+  private record Beside(GenerationService.Voice voice, Pool<Key, Opened>.Lease base) {}
+
+  /** A language model in use. */
+  public static final class TextLease implements AutoCloseable {
+    private final GenerationService.Voice voice;
+    private final List<AutoCloseable> leases;
+
+    private TextLease(GenerationService.Voice voice, AutoCloseable... leases) {
+      this.voice = voice;
+      this.leases = List.of(leases);
+    }
+
+    /** Who speaks. */
+    public GenerationService.Voice voice() {
+      return voice;
+    }
+
+    @Override
+    public void close() {
+      leases.forEach(ModelPool::closed);
+    }
+  }
+
+  /** A model that gives labels or numbers, in use. */
+  static final class LabelLease implements AutoCloseable {
+    private final Pool<Key, Opened>.Lease lease;
+    private final Labels labels;
+
+    private LabelLease(Pool<Key, Opened>.Lease lease) {
+      this.lease = lease;
+      this.labels = (Labels) lease.value();
+    }
+
+    HeadModel model() {
+      return labels.model;
+    }
+
+    RowBatcher<Example, Prediction> batcher() {
+      return labels.batcher;
+    }
+
+    @Override
+    public void close() {
+      lease.close();
+    }
+  }
+
+  /** A model that makes vectors, in use. */
+  static final class VectorLease implements AutoCloseable {
+    private final Pool<Key, Opened>.Lease lease;
+    private final Vectors vectors;
+
+    private VectorLease(Pool<Key, Opened>.Lease lease) {
+      this.lease = lease;
+      this.vectors = (Vectors) lease.value();
+    }
+
+    TextEncoder model() {
+      return vectors.model.model();
+    }
+
+    RowBatcher<VectorText, float[]> batcher() {
+      return vectors.batcher;
+    }
+
+    @Override
+    public void close() {
+      lease.close();
+    }
+  }
+
+  private final ModelCatalog catalog;
+  private final InferenceSettings settings;
+  private final Pool<Key, Opened> models;
+  private final Pool<AdapterKey, Beside> adapters;
+  private final Map<Path, TaskType> types = new ConcurrentHashMap<>();
+  private final Set<Path> alone = ConcurrentHashMap.newKeySet(); // adapters with their own base
+
+  public ModelPool(ModelCatalog catalog, InferenceSettings settings) {
+    this.catalog = catalog;
+    this.settings = settings;
+    this.models =
+        new Pool<>(
+            settings.modelBytes(),
+            key -> estimate(key),
+            this::open,
+            Opened::sizeBytes,
+            Opened::close);
+    this.adapters =
+        new Pool<>(
+            settings.adapterBytes(),
+            key -> fileBytes(key.folder),
+            this::openBeside,
+            beside -> beside.voice.sizeBytes(),
+            beside -> {
+              beside.voice.close();
+              beside.base.close();
+            });
+    catalog.onRemoved(this::forget);
+    catalog.onOpening(this::open);
+  }
+
+  private static void closed(AutoCloseable lease) {
+    try {
+      lease.close();
+    } catch (Exception e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private long estimate(Key key) {
+    long weights = fileBytes(key.folder) + (key.base == null ? 0 : fileBytes(key.base));
+    return key.use == Use.TEXTS ? weights + settings.cacheBytes() / 2 : weights;
+  }
+
+  /** What the weights of a folder take on the disk. */
+  private static long fileBytes(Path folder) {
+    try (Stream<Path> files = Files.list(folder)) {
+      long bytes = 0;
+      for (Path file : (Iterable<Path>) files::iterator) {
+        String name = file.getFileName().toString();
+        if (name.endsWith(".safetensors") || name.endsWith(".bin")) {
+          bytes += Files.size(file);
+        }
+      }
+      return bytes;
+    } catch (IOException e) {
+      throw new UncheckedIOException("the model's folder cannot be read: " + e.getMessage(), e);
+    }
+  }
+
+  private Opened open(Key key) {
+    OpenOptions options =
+        key.base == null
+            ? OpenOptions.DEFAULT
+            : new OpenOptions(
+                key.base.toString(),
+                OpenOptions.DEFAULT.weights(),
+                null,
+                OpenOptions.DEFAULT.task());
+    LOG.log(Level.INFO, "opening {0}", key.folder);
+    return switch (key.use) {
+      case TEXTS ->
+          new Texts(
+              GenerationService.open(
+                  key.folder,
+                  options,
+                  settings.compute(),
+                  new GenerationService.Limits(
+                      settings.concurrency(), settings.cacheBytes(), settings.waiting())));
+      case LABELS -> labels(key, options);
+      case VECTORS -> vectors(key);
+    };
+  }
+
+  private Opened labels(Key key, OpenOptions options) {
+    HeadModel model =
+        HeadModel.open(key.folder, options, settings.compute(), type(key.folder, key.base));
+    return new Labels(
+        model,
+        new RowBatcher<>(
+            "attune-labels",
+            rows -> model.predictEvenly(new Dataset(SOURCE, rows)),
+            MOST_ROWS,
+            settings.waiting(),
+            settings.windowMillis()));
+  }
+
+  private Opened vectors(Key key) {
+    SharedModel<TextEncoder> model =
+        TextEncoder.open(
+            key.folder.toString(),
+            key.base == null ? null : key.base.toString(),
+            null,
+            settings.compute());
+    return new Vectors(
+        model,
+        new RowBatcher<>(
+            "attune-vectors",
+            texts ->
+                model.use(
+                    lane ->
+                        List.of(
+                            model
+                                .model()
+                                .embedEvenly(
+                                    lane,
+                                    texts.stream().map(VectorText::ids).toList(),
+                                    texts.stream().map(VectorText::wanted).toList()))),
+            MOST_ROWS,
+            settings.waiting(),
+            settings.windowMillis()));
+  }
+
+  private Beside openBeside(AdapterKey key) {
+    Pool<Key, Opened>.Lease base = take(key.base);
+    try {
+      GenerationService.Voice voice = ((Texts) base.value()).service.openBeside(key.folder);
+      if (voice == null) {
+        alone.add(key.folder);
+        throw new NeedsOwnBase();
+      }
+      return new Beside(voice, base);
+    } catch (RuntimeException | Error e) {
+      base.close();
+      throw e;
+    }
+  }
+
+  /** Says that an adapter is not one for a base that others use. */
+  private static final class NeedsOwnBase extends RuntimeException {
+    private static final long serialVersionUID = 1;
+
+    NeedsOwnBase() {
+      super("the adapter changes its base", null, false, false);
+    }
+  }
+
+  private static TaskType type(Path folder, Path base) {
+    return Tasks.of(
+            ModelFolder.open(folder, base == null ? null : base.toString()), TaskOptions.NONE)
+        .type();
+  }
+
+  /** The base that an adapter is opened with; null of what is none. */
+  private Path baseOf(ServedModel model) {
+    return model.base() == null || !ModelFolder.isAdapter(model.folder())
+        ? null
+        : catalog.baseFolder(model.base());
+  }
+
+  /** A model's task, or why it has none. */
+  private TaskType type(ServedModel model) {
+    TaskType known = types.get(model.folder());
+    if (known != null) {
+      return known;
+    }
+    try {
+      TaskType type = type(model.folder(), baseOf(model));
+      types.put(model.folder(), type);
+      return type;
+    } catch (InputException e) {
+      LOG.log(Level.WARNING, "the model " + model.id() + " cannot be used: " + e.getMessage());
+      throw ApiException.badRequest(
+          "model", "'" + model.id() + "' cannot be used: the server's log says why");
+    }
+  }
+
+  private static ApiException otherKind(ServedModel model, TaskType type, String wanted) {
+    return ApiException.badRequest(
+        "model",
+        "'"
+            + model.id()
+            + "' is a model for "
+            + type.name()
+            + "; this request needs "
+            + wanted
+            + (type.generates()
+                ? ", /v1/chat/completions and /v1/completions are for this one"
+                : type.readsPairs()
+                    ? ", /v1/embeddings is for this one"
+                    : LABEL_KINDS.stream().anyMatch(type::isKindOf)
+                        ? ", /v1/classifications is for this one"
+                        : ""));
+  }
+
+  /**
+   * Takes a language model into use.
+   *
+   * @throws ApiException if it is none, or there is no room for it now
+   */
+  public TextLease texts(ServedModel model) {
+    TaskType type = type(model);
+    if (!type.generates()) {
+      throw otherKind(model, type, "a language model");
+    }
+    return guarded(
+        model,
+        () -> {
+          Path base = baseOf(model);
+          if (base != null && !alone.contains(model.folder())) {
+            try {
+              Pool<AdapterKey, Beside>.Lease adapter =
+                  adapters.take(new AdapterKey(model.folder(), new Key(base, null, Use.TEXTS)));
+              return new TextLease(adapter.value().voice, adapter);
+            } catch (NeedsOwnBase e) {
+              // opened with its base below
+            }
+          }
+          Pool<Key, Opened>.Lease lease = take(new Key(model.folder(), base, Use.TEXTS));
+          return new TextLease(((Texts) lease.value()).service.base(), lease);
+        });
+  }
+
+  /**
+   * Opens a model before it is asked for.
+   *
+   * @throws ApiException if it cannot be opened, or there is no room for it now
+   */
+  public void open(ServedModel model) {
+    if (type(model).generates()) {
+      texts(model).close();
+    } else {
+      labels(model).close();
+    }
+  }
+
+  LabelLease labels(ServedModel model) {
+    TaskType type = type(model);
+    if (LABEL_KINDS.stream().noneMatch(type::isKindOf)) {
+      throw otherKind(model, type, "a model that gives labels or a number to a text");
+    }
+    return guarded(
+        model, () -> new LabelLease(take(new Key(model.folder(), baseOf(model), Use.LABELS))));
+  }
+
+  VectorLease vectors(ServedModel model) {
+    if (continuesTexts(model)) {
+      throw otherKind(model, CausalLm.TYPE, "a model that makes vectors");
+    }
+    return guarded(
+        model, () -> new VectorLease(take(new Key(model.folder(), baseOf(model), Use.VECTORS))));
+  }
+
+  /** Any encoder makes vectors, of which not all have a task. */
+  private boolean continuesTexts(ServedModel model) {
+    TaskType known = types.get(model.folder());
+    try {
+      return (known == null ? type(model.folder(), baseOf(model)) : known).generates();
+    } catch (InputException e) {
+      return false;
+    }
+  }
+
+  /** Idle adapters keep their bases open: where others need the room, they go first. */
+  private Pool<Key, Opened>.Lease take(Key key) {
+    try {
+      return models.take(key);
+    } catch (Pool.NoRoomException e) {
+      adapters.closeIdle();
+      return models.take(key);
+    }
+  }
+
+  private static <T> T guarded(ServedModel model, Supplier<T> opening) {
+    try {
+      return opening.get();
+    } catch (Pool.NoRoomException e) {
+      String message = "There is no room to open '" + model.id() + "': " + e.getMessage();
+      throw e.isForEver() ? ApiException.unavailable(message, e) : ApiException.busy(message, 5);
+    } catch (InputException e) {
+      LOG.log(Level.WARNING, "the model " + model.id() + " cannot be opened: " + e.getMessage());
+      throw ApiException.badRequest(
+          "model",
+          "'" + model.id() + "' cannot be opened for this request: the server's log says why");
+    }
+  }
+
+  /** Closes what was deleted once nobody uses it, then removes its files. */
+  private void forget(ServedModel model) {
+    List<Consumer<Runnable>> steps = new ArrayList<>();
+    Path base = model.base() == null ? null : catalog.baseFolder(model.base());
+    if (base != null) {
+      steps.add(
+          next ->
+              adapters.remove(
+                  new AdapterKey(model.folder(), new Key(base, null, Use.TEXTS)), next));
+    }
+    for (Use use : Use.values()) {
+      steps.add(next -> models.remove(new Key(model.folder(), null, use), next));
+      if (base != null) {
+        steps.add(next -> models.remove(new Key(model.folder(), base, use), next));
+      }
+    }
+    types.remove(model.folder());
+    run(steps, 0, () -> deleteFiles(model));
+  }
+
+  private static void run(List<Consumer<Runnable>> steps, int first, Runnable last) {
+    if (first == steps.size()) {
+      last.run();
+    } else {
+      steps.get(first).accept(() -> run(steps, first + 1, last));
+    }
+  }
+
+  private static void deleteFiles(ServedModel model) {
+    try (Stream<Path> files = Files.walk(model.folder())) {
+      for (Path file : (Iterable<Path>) files.sorted(Comparator.reverseOrder())::iterator) {
+        Files.delete(file);
+      }
+    } catch (IOException e) {
+      LOG.log(Level.ERROR, "the files of " + model.id() + " cannot be removed", e);
+    }
+  }
+
+  /**
+   * What is open of a folder.
+   *
+   * @param bytes that it takes
+   * @param users what uses it now: requests, or adapters that are open beside it
+   */
+  public record Open(Path folder, long bytes, int users) {}
+
+  /** All that is open: models and adapters. */
+  public List<Open> open() {
+    List<Open> open = new ArrayList<>();
+    models.forEach((key, bytes, users) -> open.add(new Open(key.folder, bytes, users)));
+    adapters.forEach((key, bytes, users) -> open.add(new Open(key.folder, bytes, users)));
+    return open;
+  }
+
+  /** Models that are open. */
+  public int openModels() {
+    return models.count();
+  }
+
+  /** Adapters that are open beside their bases. */
+  public int openAdapters() {
+    return adapters.count();
+  }
+
+  /** Bytes of all of them. */
+  public long openBytes() {
+    return models.bytes() + adapters.bytes();
+  }
+
+  /** Waits for requests that use any, then closes all. */
+  @Override
+  public void close() {
+    adapters.close();
+    models.close();
+  }
+}
