@@ -460,6 +460,13 @@ public enum RunOption {
   TENANT_FILE_BYTES("N", null, "bytes that the files of one tenant may have together"),
   TENANT_JOBS("N", null, "jobs of one tenant that may wait or run at a time"),
   TENANT_REQUESTS("N", null, "requests that one tenant may make in a minute"),
+  TRAINING_MEMORY(
+      "BYTES", null, "memory that jobs may take together; else half of the machine's"),
+  WEBHOOK(
+      "URL",
+      null,
+      "tell this address of the ends of all jobs, signed with the secret (whsec_...) in the variable"
+          + " ATTUNE_WEBHOOK_SECRET"),
   STOP_TIMEOUT("SECONDS", "30", "how long requests that have begun are waited for at the end"),
   CHECK(null, "false", "serve nothing: compare all that the data folder holds with its journal"),
   SCOPE("LIST", "inference,training", "what a key allows: inference, training, admin"),
@@ -599,6 +606,8 @@ public enum RunOption {
           TENANT_FILE_BYTES,
           TENANT_JOBS,
           TENANT_REQUESTS,
+          TRAINING_MEMORY,
+          WEBHOOK,
           STOP_TIMEOUT,
           CHECK);
 
