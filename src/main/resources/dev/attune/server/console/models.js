@@ -3,9 +3,9 @@ import { h, Component } from './lib/preact.js';
 import { get, remove } from './api.js';
 import { Confirm, Id, link, Loaded, When } from './widgets.js';
 
-/** ft:BASE:ORG:SUFFIX:ID in its parts; null for a base. */
+/** ft:BASE:ORG:SUFFIX:ID in its parts, a checkpoint's step aside; null for a base. */
 function tuned(id) {
-  const [kind, ...parts] = id.split(':');
+  const [kind, ...parts] = id.replace(/:ckpt-step-\d+$/, '').split(':');
   if (kind !== 'ft' || parts.length < 4) {
     return null;
   }
@@ -34,7 +34,7 @@ export class ModelsView extends Component {
   row(model, family, i) {
     return h('tr', { key: model.id },
       h('th', { scope: 'row', class: 'name' }, h('span', { class: 'breaks' }, family.isBase ? model.id : h(Id, { value: model.id }))),
-      h('td', { 'data-name': 'version' }, family.isBase ? 'base' : (family.models.length - i) + ' of ' + family.models.length + (i === 0 ? ', the newest' : '')),
+      h('td', { 'data-name': 'version' }, family.isBase ? 'base' : (family.models.length - i) + ' of ' + family.models.length + (/:ckpt-step-\d+$/.test(model.id) ? ', a checkpoint' : '')),
       h('td', { 'data-name': 'owner' }, model.owned_by),
       h('td', { 'data-name': 'created' }, family.isBase ? '–' : h(When, { at: model.created })),
       h('td', null, h('div', { class: 'buttons' },
