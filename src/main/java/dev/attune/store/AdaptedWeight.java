@@ -88,11 +88,9 @@ public record AdaptedWeight(
     }
     Decomposition decomposition =
         adapters.isEmpty() || !lora.weightDecomposed() ? null : builder.decompose(weight, adapters);
-    AdaptedWeight product =
-        new AdaptedWeight(
-            List.copyOf(modules), weight, biases, List.copyOf(adapters), lora, decomposition, 0);
-    builder.note(product);
-    return product;
+    builder.note(new AdapterSet(weight, List.copyOf(adapters), lora));
+    return new AdaptedWeight(
+        List.copyOf(modules), weight, biases, List.copyOf(adapters), lora, decomposition, 0);
   }
 
   /**
@@ -100,7 +98,10 @@ public record AdaptedWeight(
    * Parameters#serve}.
    */
   public List<AdaptedWeight> ofGuests() {
-    return weight.guests().stream().map(guest -> guest.product(weight.name())).toList();
+    return weight.guests().stream()
+        .map(guest -> guest.adapters(weight.name()))
+        .map(its -> new AdaptedWeight(parts, weight, bias, its.adapters(), its.lora(), null, 0))
+        .toList();
   }
 
   private static List<Part> named(List<Part> modules, String suffix) {

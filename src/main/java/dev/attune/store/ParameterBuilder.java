@@ -25,7 +25,7 @@ public final class ParameterBuilder {
 
   private final List<Parameter> declared = new ArrayList<>();
   private final List<Decomposition> decompositions = new ArrayList<>();
-  private final List<AdaptedWeight> products = new ArrayList<>();
+  private final List<AdapterSet> products = new ArrayList<>();
   private Parameters host; // whose frozen weights are shared; null: they are its own
   private boolean built;
   private LoraConfig lora;
@@ -168,7 +168,7 @@ public final class ParameterBuilder {
     return note(module);
   }
 
-  void note(AdaptedWeight product) {
+  void note(AdapterSet product) {
     products.add(product);
   }
 

@@ -36,7 +36,7 @@ public final class Parameters implements AutoCloseable {
   private final WeightShadow shadow;
   private final FrozenWeights frozen; // null where nothing is
   private final Parameters host; // whose the frozen weights are; null: its own
-  private final Map<String, AdaptedWeight> products = new HashMap<>();
+  private final Map<String, AdapterSet> products = new HashMap<>(); // by the weight
   private List<Parameters> guests = List.of();
   private final HostWindow window;
   private final Decompositions decompositions;
@@ -57,7 +57,7 @@ public final class Parameters implements AutoCloseable {
       Backend backend,
       List<Parameter> declared,
       List<Decomposition> decomposed,
-      List<AdaptedWeight> products,
+      List<AdapterSet> products,
       Parameters host) {
     this.backend = backend;
     this.layout = new ParameterLayout(declared.stream().map(Parameter::declaration).toList());
@@ -129,9 +129,9 @@ public final class Parameters implements AutoCloseable {
     return guests;
   }
 
-  /** The product with a weight of that name, and its adapters. */
-  AdaptedWeight product(String weight) {
-    AdaptedWeight product = products.get(weight);
+  /** The adapters of the product with a weight of that name. */
+  AdapterSet adapters(String weight) {
+    AdapterSet product = products.get(weight);
     Check.state(product != null, "%s is no weight of a product", weight);
     return product;
   }
