@@ -36,10 +36,10 @@ final class GroupedTraining {
         ObjectNode json = runs.addObject();
         try {
           TrainRun.Outcome outcome = jobs.get(i).outcome();
-          TrainCommand.fill(json, outcome);
+          TrainingSummary.fill(json, outcome);
           console.line("");
           console.line("%s:", folder);
-          TrainCommand.summarise(console, outcome, (System.nanoTime() - begin) * 1e-9);
+          TrainingSummary.print(console, outcome, (System.nanoTime() - begin) * 1e-9);
           if (outcome.training().interrupted()) {
             troubles.add(ExitStatus.INTERRUPTED);
           }

@@ -149,7 +149,7 @@ final class TrainView implements RunListener {
     @Override
     public void onEvaluation(long step, double epoch, Map<String, Double> values, boolean best) {
       String line =
-          String.format("%sstep %d  %s%s", prefix, step, TrainCommand.metrics(values), best ? "  (best so far)" : "");
+          String.format("%sstep %d  %s%s", prefix, step, TrainingSummary.metrics(values), best ? "  (best so far)" : "");
       console.laidOut(best ? console.colours().best(line) : line);
     }
 

@@ -25,7 +25,7 @@ public final class ParameterBuilder {
 
   private final List<Parameter> declared = new ArrayList<>();
   private final List<Decomposition> decompositions = new ArrayList<>();
-  private final List<AdaptedWeight> products = new ArrayList<>();
+  private final List<AdapterSet> products = new ArrayList<>();
   private Parameters lender; // null: frozen weights are the model's own
   private boolean isRun = true;
   private boolean built;
@@ -82,17 +82,6 @@ public final class ParameterBuilder {
   /** Whether the model runs passes. */
   public boolean isRun() {
     return isRun;
-  }
-
-  /** How many products have been declared: the number of the next. */
-  int productCount() {
-    return products.size();
-  }
-
-  /** Notes a product; they are counted in the order of the model. */
-  AdaptedWeight add(AdaptedWeight product) {
-    products.add(product);
-    return product;
   }
 
   /** Freezes parts of what is declared from here on, in f32. */
@@ -190,6 +179,12 @@ public final class ParameterBuilder {
     }
     byName.add(module);
     return note(module);
+  }
+
+  /** Notes the adapters of a product; returns its number, in the order of the model. */
+  int note(AdapterSet product) {
+    products.add(product);
+    return products.size() - 1;
   }
 
   private boolean note(String module) {

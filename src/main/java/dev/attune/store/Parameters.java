@@ -10,7 +10,6 @@ import dev.attune.memory.HostWindow;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
@@ -38,8 +37,7 @@ public final class Parameters implements AutoCloseable {
   private final FrozenWeights frozen; // null where nothing is, or all of it is another store's
   private final Map<Segment, Segment> borrowed = new IdentityHashMap<>(); // to the lender's
   private final Parameters lender; // null: nothing is another store's
-  private final List<AdaptedWeight> products;
-  private final Map<String, AdaptedWeight> productsByWeight = new HashMap<>();
+  private final List<AdapterSet> products; // in the order of the model
   private List<Parameters> guests = List.of();
   private final HostWindow window;
   private final Decompositions decompositions;
@@ -59,7 +57,7 @@ public final class Parameters implements AutoCloseable {
       Backend backend,
       List<Parameter> declared,
       List<Decomposition> decomposed,
-      List<AdaptedWeight> products,
+      List<AdapterSet> products,
       Parameters lender) {
     this.backend = backend;
     this.products = List.copyOf(products);
@@ -105,7 +103,6 @@ public final class Parameters implements AutoCloseable {
       closeFrozen();
       throw e;
     }
-    products.forEach(product -> productsByWeight.put(product.weight().name(), product));
   }
 
   private void closeFrozen() {
@@ -131,11 +128,9 @@ public final class Parameters implements AutoCloseable {
     return guests;
   }
 
-  /** The product with a weight of that name, and its adapters. */
-  AdaptedWeight product(String weight) {
-    AdaptedWeight product = productsByWeight.get(weight);
-    Check.state(product != null, "%s is no weight of a product", weight);
-    return product;
+  /** The adapters of a product, by its number among those of the model. */
+  AdapterSet adapters(int product) {
+    return products.get(product);
   }
 
   private void borrow() {
@@ -153,19 +148,6 @@ public final class Parameters implements AutoCloseable {
         borrowed.put(segment, theirs);
       }
     }
-  }
-
-  /**
-   * The adapters that this store has for a product of a model of the same base.
-   *
-   * @param product of the other model, or some columns of one
-   */
-  public List<Adapter> adaptersFor(AdaptedWeight product) {
-    AdaptedWeight own = products.get(product.number());
-    boolean isWhole = product.firstRow() == 0 && product.rows() == own.rows();
-    return own.adapters().isEmpty() || isWhole
-        ? own.adapters()
-        : own.columns(product.firstRow(), product.firstRow() + product.rows()).adapters();
   }
 
   /** Bytes of the weights that are this store's own. */
