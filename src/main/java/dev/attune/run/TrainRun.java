@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.BatchStream;
 import dev.attune.checkpoint.CheckpointStore;
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.folder.FinishedModel;
 import dev.attune.folder.ModelFiles;
@@ -24,6 +25,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
@@ -117,6 +119,7 @@ public final class TrainRun {
       reserve(run);
       try (Inference inference = new Inference(run.session().backend());
           Optimizer optimizer = run.plan().optimizer(run.model().parameters())) {
+        compareWithStart(run, inference);
         Evaluator validating = run.data().validation(run.data().task(), inference);
         try (TrainingLoop trainer = trainer(run, optimizer, validating)) {
           if (run.trace() != null) {
@@ -259,6 +262,21 @@ public final class TrainRun {
     session.leave(run.data().answerCacheBytes(run.model(), session.precision()));
   }
 
+  /** The weights are those that the run begins with: a checkpoint is loaded later. */
+  private void compareWithStart(PreparedRun run, Inference inference) {
+    long begin = System.nanoTime();
+    int sequences = run.data().compareWithStart(run.model(), tape(run), inference, stopRequested);
+    if (sequences > 0) {
+      listener.onNote(
+          String.format(
+              Locale.ROOT,
+              "the reference is the model as it is now: its log-probabilities of %s were computed"
+                  + " once, in %.1f s",
+              Count.many(sequences, "answer"),
+              (System.nanoTime() - begin) * 1e-9));
+    }
+  }
+
   private Tape tape(PreparedRun run) {
     return run.session().tape(run.plan().trainer().seed());
   }
@@ -378,7 +396,7 @@ public final class TrainRun {
     ObjectNode attune = JsonNodeFactory.instance.objectNode();
     // An adapter's folder has no config.json: what the outputs mean must stand elsewhere.
     task.describe(plan.lora() == null ? json : attune, attune);
-    attune.put("task", task.name());
+    attune.put("task", task.type().leaves().name());
     attune.put("base_model", run.baseName());
     attune.put("max_length", run.maxLength());
     attune.put("steps", result.steps());
