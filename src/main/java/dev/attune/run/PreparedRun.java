@@ -307,7 +307,7 @@ final class PreparedRun implements AutoCloseable {
   private static HeadChoice adapterHead(TrainPlan plan, ModelFolder adapter, Datasets datasets) {
     TaskType type = plan.task();
     Task learned = Tasks.of(adapter, TaskOptions.NONE);
-    if (learned.type() != type) {
+    if (learned.type() != type.leaves()) {
       throw new InputException(
           RunOption.TASK.with(type.name())
               + ": "
@@ -450,7 +450,11 @@ final class PreparedRun implements AutoCloseable {
    * here is to name it.
    */
   String baseName() {
-    RunConfig config = plan.config();
+    return baseName(plan.config(), base);
+  }
+
+  /** The same of a model that a config names. */
+  static String baseName(RunConfig config, ModelFolder base) {
     String moved = config.text(RunOption.BASE_MODEL);
     String name = base.isAdapter() ? base.adapter().base() : config.text(RunOption.MODEL);
     String counts = moved == null ? name : moved;

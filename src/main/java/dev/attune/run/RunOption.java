@@ -196,12 +196,18 @@ public enum RunOption {
   FREEZE_LAYERS(
       "N", "0", "keep the weights of the embeddings and of the first N layers", OnResume.STAYS),
   FREEZE_BASE(null, "false", "keep all weights but the head's (linear probing)", OnResume.STAYS),
+  DPO_BETA(
+      "X",
+      null,
+      "of --task dpo: how much a difference between the answers' log-ratios counts, the less the"
+          + " further the model may go from where it began; 0.1",
+      OnResume.STAYS),
   LOSS(
       "NAME",
       null,
       "of embeddings: multiple-negatives-ranking (the default of pairs and triplets),"
           + " multiple-negatives-symmetric-ranking, cosent (the default of scores),"
-          + " cosine-similarity or triplet",
+          + " cosine-similarity or triplet; of --task dpo: sigmoid (the default), hinge or ipo",
       OnResume.STAYS),
   LOSS_SCALE("X", null, "of cosines in a ranking loss and in cosent; 20", OnResume.STAYS),
   LOSS_MARGIN("X", null, "of the triplet loss; 5", OnResume.STAYS),

@@ -52,6 +52,12 @@ final class SharedBase implements AutoCloseable {
               + " is an adapter; runs on one base are trained together where each begins its own."
               + " Train it further by itself");
     }
+    if (!learned.stepMetrics().isEmpty()) {
+      throw new InputException(
+          learned.name()
+              + " measures each step beside its loss, which runs that are trained together cannot"
+              + " do yet. Train it by itself");
+    }
     if (model == null) {
       ParameterBuilder builder = new ParameterBuilder();
       builder.freeze(

@@ -1,6 +1,7 @@
 package dev.attune.run;
 
 import dev.attune.batch.BatchStream;
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.folder.ModelFiles;
 import dev.attune.folder.ModelFolder;
@@ -22,6 +23,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
@@ -167,6 +169,7 @@ public final class TrainRun {
       reserve(run);
       try (Inference inference = new Inference(run.session().backend());
           Optimizer optimizer = run.plan().optimizer(run.model().parameters())) {
+        compareWithStart(run, inference);
         Evaluator validating = run.data().validation(run.data().task(), inference);
         try (TrainingLoop trainer = trainer(run, optimizer, validating)) {
           if (run.trace() != null) {
@@ -314,6 +317,21 @@ public final class TrainRun {
     session.leave(run.data().answerCacheBytes(run.model(), session.precision()));
     if (seat != null) {
       seat.base().admit(run.plan(), run.model());
+    }
+  }
+
+  /** The weights are those that the run begins with: a checkpoint is loaded later. */
+  private void compareWithStart(PreparedRun run, Inference inference) {
+    long begin = System.nanoTime();
+    int sequences = run.data().compareWithStart(run.model(), tape(run), inference, stopRequested);
+    if (sequences > 0) {
+      listener.onNote(
+          String.format(
+              Locale.ROOT,
+              "the reference is the model as it is now: its log-probabilities of %s were computed"
+                  + " once, in %.1f s",
+              Count.many(sequences, "answer"),
+              (System.nanoTime() - begin) * 1e-9));
     }
   }
 

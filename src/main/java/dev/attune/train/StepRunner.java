@@ -23,6 +23,8 @@ import dev.attune.task.Staging;
 import dev.attune.train.StepPhases.Phase;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
+import java.util.Arrays;
+import java.util.List;
 
 /**
  * Runs training steps on a backend. What changes from step to step lies in the step block, so that
@@ -58,8 +60,9 @@ final class StepRunner implements AutoCloseable {
    *
    * @param loss mean over the targets, weighted where they are
    * @param gradNorm of its gradient, before clipping
+   * @param metrics {@link Objective#stepMetrics}, in their order
    */
-  record Result(double loss, double gradNorm) {
+  record Result(double loss, double gradNorm, List<Double> metrics) {
     boolean isFinite() {
       return Double.isFinite(loss) && Double.isFinite(gradNorm);
     }
@@ -111,7 +114,11 @@ final class StepRunner implements AutoCloseable {
     this.parameters = parts.parameters();
     this.backend = parameters.backend();
     Recorder recorder = backend.recorder();
-    boolean records = asked && !parts.tape().checksNumerics() && parts.shared() == null;
+    boolean records =
+        asked
+            && !parts.tape().checksNumerics()
+            && !parts.objective().readsBack()
+            && parts.shared() == null;
     this.recorded = recorder != null && records ? new RecordedWork(recorder, parameters) : null;
     this.lead = recorder == null ? 0 : DEVICE_LEAD;
     this.staging = new Staging(backend);
@@ -150,7 +157,9 @@ final class StepRunner implements AutoCloseable {
 
   /** Of a step: its norm, and the losses of all its micro-batches. */
   private int resultBytes() {
-    int maxLosses = Math.max(backend.paddedRows(parts.maxRows()), 2 * parts.maxSequences());
+    int maxLosses =
+        Staging.lossCapacity(
+            backend.paddedRows(parts.maxRows()), parts.maxSequences() + backend.fillingSequences());
     return Math.toIntExact(Double.BYTES + (long) parts.microBatches() * maxLosses * Float.BYTES);
   }
 
@@ -193,7 +202,7 @@ final class StepRunner implements AutoCloseable {
     } else {
       work = asWhole(inputs, sparseRows, update);
     }
-    int lossBytes = work.losses() * Float.BYTES;
+    int lossBytes = work.losses() * (1 + metrics()) * Float.BYTES;
     results.post(slot, postedBytes, staging.losses(), lossBytes);
     postedBytes += lossBytes;
     lossCounts[microBatches++] = work.losses();
@@ -239,6 +248,11 @@ final class StepRunner implements AutoCloseable {
     backend.run(new StepCall.Watch(staging.losses(), work.losses()));
     update(0);
     return work;
+  }
+
+  /** How many values are told beside each loss. */
+  private int metrics() {
+    return parts.objective().stepMetrics().size();
   }
 
   private RecordedWork.Work asWhole(Inputs inputs, int sparseRows, Update update) {
@@ -337,16 +351,19 @@ final class StepRunner implements AutoCloseable {
   Result result() {
     Waiting oldest = waiting.remove();
     ByteBuffer bytes = results.await(oldest.slot());
-    double sum = 0;
+    double[] sums = new double[1 + metrics()];
     int at = Double.BYTES;
     for (int losses : oldest.lossCounts()) {
-      double ofBatch = 0;
-      for (int i = 0; i < losses; i++, at += Float.BYTES) {
-        ofBatch += bytes.getFloat(at);
+      for (int value = 0; value < sums.length; value++) {
+        double ofBatch = 0;
+        for (int i = 0; i < losses; i++, at += Float.BYTES) {
+          ofBatch += bytes.getFloat(at);
+        }
+        sums[value] += ofBatch;
       }
-      sum += ofBatch;
     }
-    return new Result(sum / oldest.divisor(), bytes.getDouble(0));
+    List<Double> means = Arrays.stream(sums).map(sum -> sum / oldest.divisor()).boxed().toList();
+    return new Result(means.get(0), bytes.getDouble(0), means.subList(1, means.size()));
   }
 
   /** How many recordings there are. */

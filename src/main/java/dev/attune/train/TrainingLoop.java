@@ -414,7 +414,8 @@ public final class TrainingLoop implements AutoCloseable {
             Double.parseDouble(Float.toString(done.learningRate())),
             done.tokens(),
             throughput.tokensPerSecond(),
-            throughput.secondsPerStep() * (totalSteps - done.step()));
+            throughput.secondsPerStep() * (totalSteps - done.step()),
+            metrics(result));
     if (result.isFinite()) {
       state.skippedInARow = 0;
       state.lossSum += result.loss();
@@ -425,6 +426,15 @@ public final class TrainingLoop implements AutoCloseable {
       runner.skip();
       listener.onSkipped(step, state.skipped);
     }
+  }
+
+  private Map<String, Double> metrics(StepRunner.Result result) {
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    List<String> names = task.stepMetrics();
+    for (int i = 0; i < names.size(); i++) {
+      metrics.put(names.get(i), result.metrics().get(i));
+    }
+    return metrics;
   }
 
   private void completeUntil(int left, TrainListener listener) {
