@@ -6,6 +6,7 @@ import dev.attune.generate.GeneratedText;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.Prompt;
 import dev.attune.generate.Sampling;
+import dev.attune.generate.ScoredToken;
 import dev.attune.run.LanguageModel;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -37,6 +38,7 @@ public final class Generator implements AutoCloseable {
     private int beams = 1;
     private double lengthPenalty = 1;
     private int concurrency = 16;
+    private Integer topLogprobs; // null: none
     private final List<String> stops = new ArrayList<>();
 
     private Options() {}
@@ -114,6 +116,19 @@ public final class Generator implements AutoCloseable {
       return this;
     }
 
+    /** Tells the log-probability of each token: {@link Generation#logprobs}. */
+    public Options logprobs() {
+      return topLogprobs == null ? topLogprobs(0) : this;
+    }
+
+    /**
+     * The same, and tells so many of the most probable tokens at its place, 0 to 20, with theirs.
+     */
+    public Options topLogprobs(int value) {
+      topLogprobs = value;
+      return this;
+    }
+
     private GenerationOptions resolved() {
       boolean narrows = topK != 0 || topP != 1 || minP != 0;
       double heat = temperature != null ? temperature : narrows ? 1 : 0;
@@ -147,7 +162,7 @@ public final class Generator implements AutoCloseable {
                   concurrency,
                   maxNewTokens,
                   beams == 1 ? null : new BeamSearch.Config(beams, lengthPenalty, maxNewTokens),
-                  null));
+                  topLogprobs));
     }
   }
 
@@ -269,10 +284,19 @@ public final class Generator implements AutoCloseable {
   }
 
   private static Generation generation(GeneratedText text) {
-    return new Generation(text.text(), reason(text.finish()), text.tokens());
+    List<GeneratedToken> logprobs = text.logprobs().stream().map(Generator::token).toList();
+    return new Generation(text.text(), reason(text.finish()), text.tokens(), logprobs);
   }
 
-  private static FinishReason reason(Finish finish) {
+  private static GeneratedToken token(ScoredToken token) {
+    List<GeneratedToken.Alternative> top =
+        token.top().stream()
+            .map(t -> new GeneratedToken.Alternative(t.id(), t.text(), t.logprob()))
+            .toList();
+    return new GeneratedToken(token.id(), token.text(), token.logprob(), top);
+  }
+
+  static FinishReason reason(Finish finish) {
     return switch (finish) {
       case END -> FinishReason.END;
       case STOP -> FinishReason.STOP;

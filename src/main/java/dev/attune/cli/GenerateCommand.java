@@ -1,5 +1,6 @@
 package dev.attune.cli;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Count;
@@ -7,6 +8,7 @@ import dev.attune.core.InputException;
 import dev.attune.core.TerminalText;
 import dev.attune.generate.GeneratedText;
 import dev.attune.generate.Prompt;
+import dev.attune.generate.ScoredToken;
 import dev.attune.run.Fetched;
 import dev.attune.run.GenerateRun;
 import dev.attune.run.OutputFile;
@@ -23,6 +25,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.Consumer;
 
 /** {@code attune generate}. */
@@ -127,6 +130,9 @@ final class GenerateCommand implements Command {
             });
     double seconds = (System.nanoTime() - begin) * 1e-9;
     out.println();
+    for (ScoredToken token : text.logprobs()) {
+      console.line("%9.4f  '%s'", token.logprob(), TerminalText.oneLine(token.text()));
+    }
     put(result, text);
     result.put("tokens_per_second", text.tokens() / seconds);
   }
@@ -165,8 +171,23 @@ final class GenerateCommand implements Command {
     json.put("prompt", text.prompt().text());
     json.put("text", text.text());
     json.put("tokens", text.tokens());
-    json.put("finish", text.finish().name().toLowerCase(java.util.Locale.ROOT));
+    json.put("finish", text.finish().name().toLowerCase(Locale.ROOT));
+    if (!text.logprobs().isEmpty()) {
+      ArrayNode tokens = json.putArray("logprobs");
+      text.logprobs().forEach(token -> put(tokens.addObject(), token));
+    }
     return json;
+  }
+
+  /** The fields have the names that they have in OpenAI's answers. */
+  private static void put(ObjectNode json, ScoredToken token) {
+    json.put("token", token.text());
+    json.put("id", token.id());
+    json.put("logprob", token.logprob());
+    ArrayNode top = json.putArray("top_logprobs");
+    for (ScoredToken.Alternative one : token.top()) {
+      top.addObject().put("token", one.text()).put("id", one.id()).put("logprob", one.logprob());
+    }
   }
 
   private static void write(Path file, CharSequence lines) {

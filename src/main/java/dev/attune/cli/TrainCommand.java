@@ -2,13 +2,8 @@ package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Count;
-import dev.attune.core.InterruptedCallException;
-import dev.attune.data.DataReport;
-import dev.attune.data.DataReportText;
-import dev.attune.data.Finding;
 import dev.attune.run.CrossValidation;
 import dev.attune.run.RunConfig;
-import dev.attune.run.RunListener;
 import dev.attune.run.RunOption;
 import dev.attune.run.TrainRun;
 import dev.attune.track.RunStore;
@@ -17,7 +12,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.stream.Collectors;
 
 /** {@code attune train}, and what trains alike with other defaults. */
@@ -32,9 +26,9 @@ class TrainCommand implements Command {
     return "fine-tune a model on your data";
   }
 
-  /** What the command line says, and what the command says where that is silent. */
-  RunConfig config(Arguments arguments) {
-    return arguments.config();
+  /** What the command line says, with what the command says where that is silent. */
+  RunConfig completed(RunConfig config) {
+    return config;
   }
 
   @Override
@@ -48,6 +42,9 @@ class TrainCommand implements Command {
           --columns text,text_pair,label --output-dir out --epochs 4 --learning-rate 3e-5
       attune train --model ./llama --task causal-lm --train-file chats.jsonl --output-dir out \\
           --lora-r 16 --learning-rate 2e-4
+
+    Several --config FILE train adapters on one base together, which is loaded once and goes through
+    each batch once for all; each run ends as it would alone.
     """;
   }
 
@@ -61,12 +58,17 @@ class TrainCommand implements Command {
     long begin = System.nanoTime();
     signal.preparing();
     signal.arm();
-    RunConfig config = recorded(config(arguments), console);
+    List<RunConfig> configs =
+        arguments.configs().stream().map(each -> recorded(completed(each), console)).toList();
+    if (configs.size() > 1) {
+      return GroupedTraining.run(configs, console, signal, result);
+    }
+    RunConfig config = configs.get(0);
     if (CrossValidation.isAskedFor(config)) {
       return crossValidate(config, console, signal, result);
     }
     TrainRun.Outcome outcome =
-        new TrainRun(config, new View(console, signal), signal::requested).run();
+        new TrainRun(config, new TrainView(console, signal, ""), signal::requested).run();
     double seconds = (System.nanoTime() - begin) * 1e-9;
     fill(result, outcome);
     summarise(console, outcome, seconds);
@@ -97,7 +99,7 @@ class TrainCommand implements Command {
   private static int crossValidate(
       RunConfig config, Console console, StopSignal signal, ObjectNode result) {
     CrossValidation.Outcome outcome =
-        new CrossValidation(config, null, new View(console, signal), signal::requested).run();
+        new CrossValidation(config, null, new TrainView(console, signal, ""), signal::requested).run();
     result.setAll(CrossValidation.toJson(outcome));
     if (outcome.predictions() != null) {
       result.put("predictions", outcome.predictions().toString());
@@ -121,7 +123,7 @@ class TrainCommand implements Command {
     return ExitStatus.DONE;
   }
 
-  private static void fill(ObjectNode json, TrainRun.Outcome outcome) {
+  static void fill(ObjectNode json, TrainRun.Outcome outcome) {
     TrainResult training = outcome.training();
     json.put("steps", training.steps());
     json.put("skipped_steps", training.skippedSteps());
@@ -147,7 +149,7 @@ class TrainCommand implements Command {
     json.put("stopped_early", training.stoppedEarly());
   }
 
-  private static void summarise(Console console, TrainRun.Outcome outcome, double seconds) {
+  static void summarise(Console console, TrainRun.Outcome outcome, double seconds) {
     TrainResult training = outcome.training();
     console.line("");
     if (training.interrupted()) {
@@ -245,139 +247,5 @@ class TrainCommand implements Command {
     return values.entrySet().stream()
         .map(e -> String.format(Locale.ROOT, "%s %.4f", e.getKey(), e.getValue()))
         .collect(Collectors.joining("  "));
-  }
-
-  /** Prints a run as it goes. */
-  private static final class View implements RunListener {
-    private static final long PLAIN_LINE_NANOS = 10_000_000_000L;
-    private static final long PROGRESS_NANOS = 100_000_000L;
-
-    private final Console console;
-    private final StopSignal signal;
-    private final FetchView fetching;
-    private final TypedLines typed = new TypedLines();
-    private long lastLine = System.nanoTime();
-    private long lastProgress;
-
-    View(Console console, StopSignal signal) {
-      this.console = console;
-      this.signal = signal;
-      this.fetching = new FetchView(console);
-    }
-
-    @Override
-    public void onTransfer(long doneBytes, long totalBytes, double bytesPerSecond) {
-      if (signal.requested()) {
-        throw new InterruptedCallException(
-            "interrupted while fetching; what has arrived is kept, and the same command goes on");
-      }
-      fetching.transferred(doneBytes, totalBytes, bytesPerSecond);
-    }
-
-    @Override
-    public void onTokenised(int doneRows, int totalRows) {
-      if (doneRows == totalRows || System.nanoTime() - lastProgress > PROGRESS_NANOS) {
-        lastProgress = System.nanoTime();
-        console.progress(
-            (double) doneRows / Math.max(1, totalRows),
-            String.format(Locale.ROOT, "tokenising  %,d of %,d rows", doneRows, totalRows));
-      }
-    }
-
-    @Override
-    public void onReserved(Runnable release) {
-      signal.preparing(release);
-    }
-
-    @Override
-    public void onPreparing(String left) {
-      signal.preparing(worded(left));
-    }
-
-    @Override
-    public void onPrepared() {
-      signal.prepared();
-    }
-
-    @Override
-    public void onTrained() {
-      signal.trained();
-    }
-
-    @Override
-    public boolean isAttended() {
-      return typed.isAttended();
-    }
-
-    @Override
-    public Optional<String> answer(long atMostMillis) throws InterruptedException {
-      return typed.next(atMostMillis);
-    }
-
-    @Override
-    public void onNote(String note) {
-      console.line("· %s", worded(note));
-    }
-
-    @Override
-    public void onDataReport(DataReport report) {
-      DataReportText.print(report, console.out(), this::worded, this::marked);
-    }
-
-    private String marked(Finding.Severity severity, String mark) {
-      return switch (severity) {
-        case FATAL -> console.colours().error(mark);
-        case WARNING -> console.colours().warning(mark);
-        case NOTE -> mark;
-      };
-    }
-
-    @Override
-    public void onModel(String model, long parameters, String backend, String precision) {
-      console.line("%s · %.1f M parameters · %s · %s", model, parameters / 1e6, backend, precision);
-    }
-
-    @Override
-    public void onStep(Step step) {
-      double fraction = (double) step.step() / step.totalSteps();
-      console.progress(
-          fraction,
-          String.format(
-              Locale.ROOT,
-              "%d/%d  epoch %.2f  loss %.4f  %,.0f tokens/s  %s left",
-              step.step(),
-              step.totalSteps(),
-              step.epoch(),
-              step.loss(),
-              step.tokensPerSecond(),
-              Console.duration(step.secondsLeft())));
-      boolean plain = !console.isTerminal() && !console.isQuiet();
-      if (plain
-          && (step.step() == 1
-              || step.step() == step.totalSteps()
-              || System.nanoTime() - lastLine > PLAIN_LINE_NANOS)) {
-        lastLine = System.nanoTime();
-        console.line(
-            "step %d/%d  epoch %.2f  loss %.4f  %,.0f tokens/s  %s left",
-            step.step(),
-            step.totalSteps(),
-            step.epoch(),
-            step.loss(),
-            step.tokensPerSecond(),
-            Console.duration(step.secondsLeft()));
-      }
-    }
-
-    @Override
-    public void onEvaluation(long step, double epoch, Map<String, Double> values, boolean best) {
-      String line =
-          String.format("step %d  %s%s", step, metrics(values), best ? "  (best so far)" : "");
-      console.laidOut(best ? console.colours().best(line) : line);
-    }
-
-    @Override
-    public void onCheckpoint(long step) {
-      console.line("step %d  checkpoint saved", step);
-    }
   }
 }

@@ -40,6 +40,19 @@ public record Request(
     this(prompt, sampling, rules, maxNewTokens, ends, stream, null, null, listener);
   }
 
+  /** A request to the model as it is. */
+  public Request(
+      int[] prompt,
+      Sampling sampling,
+      LogitRules rules,
+      int maxNewTokens,
+      int[] ends,
+      long stream,
+      Integer topLogprobs,
+      TokenListener listener) {
+    this(prompt, sampling, rules, maxNewTokens, ends, stream, topLogprobs, null, listener);
+  }
+
   /** Hears of each new token. */
   public interface TokenListener {
     /** Returns whether the request goes on. */

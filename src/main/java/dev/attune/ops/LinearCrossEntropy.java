@@ -216,8 +216,8 @@ public final class LinearCrossEntropy {
           long count = M * inp.cols();
           long dseen = tape.allocate(inp.sizeBytes());
           Product.backwardInput(tape, dseen, dlow, adapter.down(), M, false, dtype);
-          tape.backend().run(new DropoutCall(dseen, dseen, count, p, tape.seed(), stream, dtype));
-          tape.backend().run(new CastCall(dinp, dseen, count, true, dtype, dtype));
+          tape.run(new DropoutCall(dseen, dseen, count, p, tape.seed(), stream, dtype));
+          tape.run(new CastCall(dinp, dseen, count, true, dtype, dtype));
           tape.free(dseen);
         }
         tape.free(dlow);

@@ -43,7 +43,22 @@ final class GenerationSettings {
         atLeastOne(config, RunOption.STREAMS),
         maxNewTokens,
         beams(config, maxNewTokens),
-        null);
+        topLogprobs(config));
+  }
+
+  /** Null where none are asked for. */
+  private static Integer topLogprobs(RunConfig config) {
+    if (!config.flag(RunOption.LOGPROBS)) {
+      if (config.isGiven(RunOption.TOP_LOGPROBS)) {
+        throw new InputException(RunOption.TOP_LOGPROBS + " needs " + RunOption.LOGPROBS);
+      }
+      return null;
+    }
+    if (config.flag(RunOption.INTERACTIVE)) {
+      throw new InputException(
+          RunOption.LOGPROBS + " needs " + RunOption.PROMPT + " or " + RunOption.PROMPTS);
+    }
+    return config.smallInteger(RunOption.TOP_LOGPROBS);
   }
 
   private static int atLeastOne(RunConfig config, RunOption option) {

@@ -23,6 +23,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Consumer;
 
 /** A run's metrics.jsonl: one object a step, an evaluation, a test. */
@@ -146,6 +147,17 @@ final class MetricsFile implements AutoCloseable {
     public void save(long step, ObjectNode state, Map<String, Buffer> buffers) {
       sync();
       next.save(step, state, buffers);
+    }
+
+    @Override
+    public boolean begin(long step, ObjectNode state, Map<String, Buffer> buffers) {
+      sync();
+      return next.begin(step, state, buffers);
+    }
+
+    @Override
+    public Optional<Ended> settled(boolean waits) {
+      return next.settled(waits);
     }
 
     @Override

@@ -418,6 +418,8 @@ public enum RunOption {
       "end the text before this string; \\n is a line end",
       OnResume.STAYS_WHERE_EVALUATIONS_COUNT),
   STREAMS("N", "16", "prompts in work at a time", OnResume.MAY_CHANGE),
+  LOGPROBS(null, "false", "tell each token's log-probability"),
+  TOP_LOGPROBS("N", "0", "of --logprobs: tell so many of the most probable tokens too, up to 20"),
   LOAD_IN_BF16(
       null, "false", "hold a language model's weights in bf16, though --precision is fp32"),
   SHAPE(
@@ -458,6 +460,13 @@ public enum RunOption {
   TENANT_FILE_BYTES("N", null, "bytes that the files of one tenant may have together"),
   TENANT_JOBS("N", null, "jobs of one tenant that may wait or run at a time"),
   TENANT_REQUESTS("N", null, "requests that one tenant may make in a minute"),
+  TRAINING_MEMORY(
+      "BYTES", null, "memory that jobs may take together; else half of the machine's"),
+  WEBHOOK(
+      "URL",
+      null,
+      "tell this address of the ends of all jobs, signed with the secret (whsec_...) in the variable"
+          + " ATTUNE_WEBHOOK_SECRET"),
   STOP_TIMEOUT("SECONDS", "30", "how long requests that have begun are waited for at the end"),
   CHECK(null, "false", "serve nothing: compare all that the data folder holds with its journal"),
   SCOPE("LIST", "inference,training", "what a key allows: inference, training, admin"),
@@ -551,6 +560,8 @@ public enum RunOption {
           LENGTH_PENALTY,
           STOP,
           STREAMS,
+          LOGPROBS,
+          TOP_LOGPROBS,
           SEED,
           MAX_LENGTH,
           LOAD_IN_4BIT,
@@ -595,6 +606,8 @@ public enum RunOption {
           TENANT_FILE_BYTES,
           TENANT_JOBS,
           TENANT_REQUESTS,
+          TRAINING_MEMORY,
+          WEBHOOK,
           STOP_TIMEOUT,
           CHECK);
 

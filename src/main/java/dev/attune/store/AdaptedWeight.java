@@ -104,6 +104,14 @@ public record AdaptedWeight(
             builder.productCount()));
   }
 
+  /**
+   * The same weight with the adapters of each job of the pass that runs: see {@link
+   * Parameters#serve}.
+   */
+  public List<AdaptedWeight> ofGuests() {
+    return weight.guests().stream().map(guest -> guest.product(weight.name())).toList();
+  }
+
   private static List<Part> named(List<Part> modules, String suffix) {
     return modules.stream().map(part -> new Part(part.name() + suffix, part.rows())).toList();
   }

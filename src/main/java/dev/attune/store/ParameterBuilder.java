@@ -27,6 +27,7 @@ public final class ParameterBuilder {
   private final List<Decomposition> decompositions = new ArrayList<>();
   private final List<AdaptedWeight> products = new ArrayList<>();
   private Parameters lender; // null: frozen weights are the model's own
+  private boolean isRun = true;
   private boolean built;
   private LoraConfig lora;
   private DType frozenAs;
@@ -67,17 +68,20 @@ public final class ParameterBuilder {
   }
 
   /**
-   * Takes what is frozen from the store of a model of the same base, which holds it in the same
-   * way: the model that is declared has memory for its adapters alone. Its adapters are for passes
-   * of the other model ({@link dev.attune.tape.RowGroup}).
+   * Takes what is frozen from the store of a model of the same base, which holds it in the same way
+   * and is closed later: the model that is declared has memory for what is its own alone.
+   *
+   * @param isRun whether the model runs passes of its own; else its adapters are for passes of the
+   *     other one ({@link dev.attune.tape.RowGroup})
    */
-  public void borrow(Parameters base) {
+  public void borrow(Parameters base, boolean isRun) {
     this.lender = base;
+    this.isRun = isRun;
   }
 
-  /** Whether the frozen weights belong to another model. */
-  public boolean borrows() {
-    return lender != null;
+  /** Whether the model runs passes. */
+  public boolean isRun() {
+    return isRun;
   }
 
   /** How many products have been declared: the number of the next. */

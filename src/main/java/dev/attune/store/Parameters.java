@@ -10,6 +10,7 @@ import dev.attune.memory.HostWindow;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
@@ -38,6 +39,8 @@ public final class Parameters implements AutoCloseable {
   private final Map<Segment, Segment> borrowed = new IdentityHashMap<>(); // to the lender's
   private final Parameters lender; // null: nothing is another store's
   private final List<AdaptedWeight> products;
+  private final Map<String, AdaptedWeight> productsByWeight = new HashMap<>();
+  private List<Parameters> guests = List.of();
   private final HostWindow window;
   private final Decompositions decompositions;
   private long version;
@@ -99,11 +102,40 @@ public final class Parameters implements AutoCloseable {
       this.decompositions = new Decompositions(backend, this, decomposed);
     } catch (RuntimeException e) {
       weights.close();
-      if (frozen != null) {
-        frozen.close();
-      }
+      closeFrozen();
       throw e;
     }
+    products.forEach(product -> productsByWeight.put(product.weight().name(), product));
+  }
+
+  private void closeFrozen() {
+    if (frozen != null) {
+      frozen.close();
+    }
+  }
+
+  /** Whether the frozen weights are those of another model, which has loaded them. */
+  public boolean sharesFrozen() {
+    return lender != null;
+  }
+
+  /**
+   * Says whose adapters stand on these weights in the passes that follow, where several jobs share
+   * them: one store for each range of rows, in the order of those.
+   */
+  public void serve(List<Parameters> jobs) {
+    guests = List.copyOf(jobs);
+  }
+
+  List<Parameters> guests() {
+    return guests;
+  }
+
+  /** The product with a weight of that name, and its adapters. */
+  AdaptedWeight product(String weight) {
+    AdaptedWeight product = productsByWeight.get(weight);
+    Check.state(product != null, "%s is no weight of a product", weight);
+    return product;
   }
 
   private void borrow() {
@@ -424,9 +456,7 @@ public final class Parameters implements AutoCloseable {
   @Override
   public void close() {
     weights.close();
-    if (frozen != null) {
-      frozen.close();
-    }
+    closeFrozen();
     decompositions.close();
     shadow.close();
     if (gradients != null) {

@@ -80,7 +80,7 @@ final class NextTokens implements RowEncoder<NextTokens.Row> {
     this.tokenizer = tokenizer;
     this.maxLength = maxLength;
     this.trainOnPrompt = trainOnPrompt;
-    this.end = tokenizer.eosId();
+    this.end = tokenizer.vocabulary().eosId();
   }
 
   @Override

@@ -7,7 +7,9 @@ import dev.attune.kernels.Backend;
 import dev.attune.kernels.BackendException;
 import dev.attune.kernels.Recorder;
 import dev.attune.kernels.Results;
+import dev.attune.kernels.calls.CopyCall;
 import dev.attune.kernels.calls.StepCall;
+import dev.attune.memory.Buffer;
 import dev.attune.model.Inputs;
 import dev.attune.optim.GradientNorm;
 import dev.attune.store.FiniteValues;
@@ -71,6 +73,7 @@ final class StepRunner implements AutoCloseable {
   private final Backend backend;
   private final RecordedWork recorded; // null: work runs call by call
   private final PiecewiseWork piecewise; // null: the model reads batches as a whole
+  private final Buffer earlierLosses; // of a step's batches but the last; null: not wanted
   private final int lead;
   private final Staging staging;
   private final GradientNorm gradientNorm;
@@ -108,18 +111,22 @@ final class StepRunner implements AutoCloseable {
     this.parameters = parts.parameters();
     this.backend = parameters.backend();
     Recorder recorder = backend.recorder();
-    boolean records = asked && !parts.tape().checksNumerics();
+    boolean records = asked && !parts.tape().checksNumerics() && parts.shared() == null;
     this.recorded = recorder != null && records ? new RecordedWork(recorder, parameters) : null;
     this.lead = recorder == null ? 0 : DEVICE_LEAD;
     this.staging = new Staging(backend);
     GradientNorm norm = null;
     PiecewiseWork pieces = null;
+    Buffer earlier = null;
     try {
       staging.reserve(
           parts.maxRows(), parts.maxSequences(), parts.targets(), parts.model().batchRotaries());
       norm = new GradientNorm(parameters);
       int examples = parts.objective().pieceExamples();
       pieces = examples == 0 ? null : new PiecewiseWork(parts, examples, parts.columns());
+      if (parts.shared() != null && parts.microBatches() > 1) {
+        earlier = Buffer.allocate(backend, resultBytes(), false, "the losses of a step");
+      }
       backend.run(new StepCall.Reset());
       this.results = backend.results(lead + 1, resultBytes());
     } catch (RuntimeException e) {
@@ -130,9 +137,13 @@ final class StepRunner implements AutoCloseable {
       if (pieces != null) {
         pieces.close();
       }
+      if (earlier != null) {
+        earlier.close();
+      }
       throw e;
     }
     this.gradientNorm = norm;
+    this.earlierLosses = earlier;
     this.piecewise = pieces;
     begin();
   }
@@ -167,12 +178,14 @@ final class StepRunner implements AutoCloseable {
     phases.enter(Phase.FORWARD);
     Inputs inputs = staging.stage(batch, parts.model().batchRotaries());
     int sparseRows = mark(batch, inputs, update != null);
-    backend.run(new StepCall.StreamBase(Philox.stream(microStep, 0)));
-    if (update != null) {
-      parts.optimizer().announce(update.learningRate(), update.targets(), update.meanWeight());
+    long streamBase = Philox.stream(microStep, 0);
+    if (parts.shared() == null) {
+      announce(streamBase, update);
     }
     RecordedWork.Work work;
-    if (piecewise != null && piecewise.isFor(batch)) {
+    if (parts.shared() != null) {
+      work = together(inputs, streamBase, update);
+    } else if (piecewise != null && piecewise.isFor(batch)) {
       work = piecewise.run(batch, microStep, staging);
       if (update != null) {
         update(sparseRows);
@@ -188,6 +201,44 @@ final class StepRunner implements AutoCloseable {
       finish(update);
     }
     return work.flops();
+  }
+
+  /** Puts what the kernels of a step read into the step block. */
+  private void announce(long streamBase, Update update) {
+    backend.run(new StepCall.StreamBase(streamBase));
+    if (update != null) {
+      parts.optimizer().announce(update.learningRate(), update.targets(), update.meanWeight());
+    }
+  }
+
+  /**
+   * Forward and backward with those of other jobs, which leave the step block theirs: it becomes
+   * this job's for the update, with all that would have stopped it by then.
+   */
+  private RecordedWork.Work together(Inputs inputs, long streamBase, Update update) {
+    RecordedWork.Work work =
+        parts
+            .shared()
+            .run(
+                new SharedPass.Part(
+                    parts.model(), parts.objective(), staging, inputs, parts.seed(), streamBase));
+    long earlier = postedBytes - Double.BYTES;
+    if (update == null) {
+      backend.run(
+          new CopyCall(
+              earlierLosses.address() + earlier,
+              staging.losses(),
+              (long) work.losses() * Float.BYTES));
+      return work;
+    }
+    backend.run(new StepCall.Reset());
+    announce(streamBase, update);
+    if (earlier > 0) {
+      backend.run(new StepCall.Watch(earlierLosses.address(), earlier / Float.BYTES));
+    }
+    backend.run(new StepCall.Watch(staging.losses(), work.losses()));
+    update(0);
+    return work;
   }
 
   private RecordedWork.Work asWhole(Inputs inputs, int sparseRows, Update update) {
@@ -319,6 +370,9 @@ final class StepRunner implements AutoCloseable {
       piecewise.close();
     }
     staging.close();
+    if (earlierLosses != null) {
+      earlierLosses.close();
+    }
     gradientNorm.close();
   }
 }

@@ -191,7 +191,8 @@ public final class Exchange {
     String word = query(name);
     if (word != null && !allowed.contains(word)) {
       throw ApiException.badRequest(
-          name, "'" + name + "' is '" + word + "'; it must be one of " + String.join(", ", allowed));
+          name,
+          "'" + name + "' is '" + word + "'; it must be one of " + String.join(", ", allowed));
     }
     return word == null ? fallback : word;
   }

@@ -12,6 +12,7 @@ import dev.attune.run.TextEncoder;
 import dev.attune.server.http.ApiException;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ServedModel;
+import dev.attune.task.CausalLm;
 import dev.attune.task.Classification;
 import dev.attune.task.MultiLabelClassification;
 import dev.attune.task.Prediction;
@@ -218,6 +219,7 @@ public final class ModelPool implements AutoCloseable {
               beside.base.close();
             });
     catalog.onRemoved(this::forget);
+    catalog.onOpening(this::open);
   }
 
   private static void closed(AutoCloseable lease) {
@@ -315,8 +317,7 @@ public final class ModelPool implements AutoCloseable {
   private Beside openBeside(AdapterKey key) {
     Pool<Key, Opened>.Lease base = take(key.base);
     try {
-      GenerationService.Voice voice =
-          ((Texts) base.value()).service.openBeside(key.folder);
+      GenerationService.Voice voice = ((Texts) base.value()).service.openBeside(key.folder);
       if (voice == null) {
         alone.add(key.folder);
         throw new NeedsOwnBase();
@@ -347,7 +348,7 @@ public final class ModelPool implements AutoCloseable {
   private Path baseOf(ServedModel model) {
     return model.base() == null || !ModelFolder.isAdapter(model.folder())
         ? null
-        : catalog.find(model.tenant(), model.base()).folder();
+        : catalog.baseFolder(model.base());
   }
 
   /** A model's task, or why it has none. */
@@ -413,6 +414,19 @@ public final class ModelPool implements AutoCloseable {
         });
   }
 
+  /**
+   * Opens a model before it is asked for.
+   *
+   * @throws ApiException if it cannot be opened, or there is no room for it now
+   */
+  public void open(ServedModel model) {
+    if (type(model).generates()) {
+      texts(model).close();
+    } else {
+      labels(model).close();
+    }
+  }
+
   LabelLease labels(ServedModel model) {
     TaskType type = type(model);
     if (LABEL_KINDS.stream().noneMatch(type::isKindOf)) {
@@ -423,8 +437,21 @@ public final class ModelPool implements AutoCloseable {
   }
 
   VectorLease vectors(ServedModel model) {
+    if (continuesTexts(model)) {
+      throw otherKind(model, CausalLm.TYPE, "a model that makes vectors");
+    }
     return guarded(
         model, () -> new VectorLease(take(new Key(model.folder(), baseOf(model), Use.VECTORS))));
+  }
+
+  /** Any encoder makes vectors, of which not all have a task. */
+  private boolean continuesTexts(ServedModel model) {
+    TaskType known = types.get(model.folder());
+    try {
+      return (known == null ? type(model.folder(), baseOf(model)) : known).generates();
+    } catch (InputException e) {
+      return false;
+    }
   }
 
   /** Idle adapters keep their bases open: where others need the room, they go first. */
@@ -442,9 +469,7 @@ public final class ModelPool implements AutoCloseable {
       return opening.get();
     } catch (Pool.NoRoomException e) {
       String message = "There is no room to open '" + model.id() + "': " + e.getMessage();
-      throw e.isForEver()
-          ? ApiException.unavailable(message, e)
-          : ApiException.busy(message, 5);
+      throw e.isForEver() ? ApiException.unavailable(message, e) : ApiException.busy(message, 5);
     } catch (InputException e) {
       LOG.log(Level.WARNING, "the model " + model.id() + " cannot be opened: " + e.getMessage());
       throw ApiException.badRequest(
@@ -473,8 +498,7 @@ public final class ModelPool implements AutoCloseable {
     run(steps, 0, () -> deleteFiles(model));
   }
 
-  private static void run(
-      List<Consumer<Runnable>> steps, int first, Runnable last) {
+  private static void run(List<Consumer<Runnable>> steps, int first, Runnable last) {
     if (first == steps.size()) {
       last.run();
     } else {
@@ -484,8 +508,7 @@ public final class ModelPool implements AutoCloseable {
 
   private static void deleteFiles(ServedModel model) {
     try (Stream<Path> files = Files.walk(model.folder())) {
-      for (Path file :
-          (Iterable<Path>) files.sorted(Comparator.reverseOrder())::iterator) {
+      for (Path file : (Iterable<Path>) files.sorted(Comparator.reverseOrder())::iterator) {
         Files.delete(file);
       }
     } catch (IOException e) {

@@ -128,6 +128,24 @@ public final class Jobs implements AutoCloseable {
     return job.status() == JobStatus.RUNNING ? scheduler.progress(job.id()) : null;
   }
 
+  /**
+   * Files that a job reads.
+   *
+   * @param training id
+   * @param validation id; null: none
+   */
+  public record DataFiles(String training, String validation) {}
+
+  /**
+   * What a job has learned from.
+   *
+   * @throws dev.attune.server.http.ApiException if the tenant has none of that id
+   */
+  public DataFiles files(String tenant, String job) {
+    JobRequest request = store.find(tenant, job).request();
+    return new DataFiles(request.trainingFile(), request.validationFile());
+  }
+
   /** How many there are, by status, for who watches the server. */
   public Map<String, Long> counts() {
     Map<String, Long> counts = new TreeMap<>();

@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.attune.server.AttuneServer;
-import dev.attune.server.ServerConfig;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -75,8 +74,7 @@ class NodeSdkTest {
     try (var in = NodeSdkTest.class.getResourceAsStream("/server/sdk.mjs")) {
       Files.write(script, in.readAllBytes());
     }
-    try (AttuneServer server =
-        AttuneServer.start(new ServerConfig().port(0).dataDir(folder.resolve("data")))) {
+    try (AttuneServer server = SdkServer.start(folder)) {
       Ended ended =
           run(BUILT, List.of("node", script.toString(), server.address().toString()));
       assertEquals(0, ended.status(), ended.output());
