@@ -220,7 +220,8 @@ public final class Batch {
         }
       }
       if (data.masking() != null) {
-        data.masking().apply(epoch, begin, length, inputIds, labels, row, randomWords);
+        data.masking()
+            .apply(epoch, begin, data.key(example), length, inputIds, labels, row, randomWords);
       }
       place(row, length, positionOffset);
       cuSeqlens[b] = row;

@@ -3,6 +3,8 @@ package dev.attune.run;
 import dev.attune.batch.EncodedCache;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
+import dev.attune.batch.TrainingData;
+import dev.attune.batch.WholeDataset;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
@@ -21,6 +23,7 @@ import dev.attune.train.AnswerCheck;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
 import java.util.function.BiConsumer;
+import java.util.function.Function;
 
 /** A training run's data: read, checked, tokenised. */
 final class Data {
@@ -30,6 +33,7 @@ final class Data {
   private final Dataset validation;
   private final Dataset test;
   private EncodedDataset encodedTrain;
+  private TrainingData streamed; // null: those are all
   private EncodedDataset encodedFitting; // null where nothing is fitted
   private EncodedDataset encodedValidation;
   private EncodedDataset encodedTest;
@@ -141,8 +145,18 @@ final class Data {
     }
   }
 
-  EncodedDataset train() {
-    return encodedTrain;
+  /** What is learned from. */
+  TrainingData train() {
+    return streamed == null ? new WholeDataset(encodedTrain) : streamed;
+  }
+
+  /**
+   * Learns from a stream, of which the training data are the first rows.
+   *
+   * @param rows makes it of those
+   */
+  void stream(Function<EncodedDataset, TrainingData> rows) {
+    streamed = rows.apply(encodedTrain);
   }
 
   /** Null where there is none. */

@@ -6,6 +6,7 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
 import dev.attune.batch.RowEncoder;
 import dev.attune.core.DType;
+import dev.attune.core.FiniteOutput;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.data.Dataset;
@@ -167,7 +168,9 @@ public final class TextEncoder implements AutoCloseable {
         tape.begin(false);
         Tensor vectors = model.forward(tape, inputs);
         FloatBuffer values =
-            lane.window().read(vectors.address(), vectors.sizeBytes()).asFloatBuffer();
+            FiniteOutput.checked(
+                lane.window().read(vectors.address(), vectors.sizeBytes()).asFloatBuffer(),
+                (long) batch.sequences() * width());
         for (int b = 0; b < batch.sequences(); b++) {
           float[] vector = new float[width()];
           values.get(b * width(), vector);
