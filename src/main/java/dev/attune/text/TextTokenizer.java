@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.Check;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
+import dev.attune.core.WholeJson;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -376,7 +377,7 @@ public final class TextTokenizer implements AutoCloseable {
 
   private JsonNode tokenizerJson() {
     try {
-      return new ObjectMapper().readTree(json);
+      return WholeJson.of(json);
     } catch (IOException e) {
       throw new IllegalStateException("a tokenizer that was read before cannot be read", e);
     }
