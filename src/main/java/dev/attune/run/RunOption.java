@@ -26,8 +26,8 @@ public enum RunOption {
   TRAIN_FILE(
       "FILE",
       null,
-      "training data: .csv, .tsv, .jsonl, .json, .parquet, .conll, or .txt (one running text), also"
-          + " in .gz or .zst; a folder or a pattern of such; several: give it again; -: standard"
+      "training data: .csv, .tsv, .jsonl, .json, .parquet, .arrow, .conll, or .txt (one running"
+          + " text), also in .gz or .zst; a folder or a pattern of such; several: give it again; -: standard"
           + " input; hf://datasets/ORG/NAME/path/file.csv",
       OnResume.BY_CONTENT),
   VALIDATION_FILE("FILE", null, "data to evaluate on while training", OnResume.BY_CONTENT),
@@ -41,8 +41,8 @@ public enum RunOption {
   FORMAT(
       "NAME",
       null,
-      "how files are written, whatever their names: csv, tsv, jsonl, json, parquet, conll, txt or"
-          + " lines (a text a line)",
+      "how files are written, whatever their names: csv, tsv, jsonl, json, parquet, arrow, conll,"
+          + " txt or lines (a text a line)",
       OnResume.BY_CONTENT),
   ENCODING("NAME", null, "of text files, such as windows-1252; else UTF-8", OnResume.BY_CONTENT),
   DELIMITER(
@@ -88,6 +88,18 @@ public enum RunOption {
       "first_exhausted",
       "when --interleave-probs has drawn enough: first_exhausted (of the files), or all_exhausted,"
           + " where shorter ones begin again",
+      OnResume.STAYS),
+  STREAMING(
+      null,
+      "false",
+      "read the rows of --train-file while they are learned from, JSON Lines or a text a line: what"
+          + " grows, or has no end (-); needs --max-steps",
+      OnResume.STAYS),
+  SHUFFLE_BUFFER_SIZE(
+      "N",
+      "1000",
+      "with --streaming: rows that are read ahead, from which the next is drawn; the first N tell"
+          + " columns and labels",
       OnResume.STAYS),
   MAX_TRAIN_SAMPLES("N", null, "train on the first N rows only", OnResume.STAYS),
   MAX_EVAL_SAMPLES("N", null, "evaluate on the first N rows only", OnResume.BY_CONTENT),
