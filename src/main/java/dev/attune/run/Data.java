@@ -193,6 +193,16 @@ final class Data {
     return sequences;
   }
 
+  /** The training data as they were read, of a stream the first rows. */
+  EncodedDataset encodedTrain() {
+    return encodedTrain;
+  }
+
+  /** How much of an epoch examples are; 0 where it is not known how many there are. */
+  double shareOfEpoch(long examples) {
+    return streamed == null ? (double) examples / encodedTrain.examples() : 0;
+  }
+
   /** What is learned from. */
   TrainingData train() {
     return streamed == null ? new WholeDataset(encodedTrain) : streamed;
