@@ -9,5 +9,6 @@ package dev.attune.server.access;
  */
 public record Limits(long fileBytes, int jobs, int requestsPerMinute) {
   /** No bounds but the machine's. */
-  public static final Limits NONE = new Limits(Long.MAX_VALUE, Integer.MAX_VALUE, Integer.MAX_VALUE);
+  public static final Limits NONE =
+      new Limits(Long.MAX_VALUE, Integer.MAX_VALUE, Integer.MAX_VALUE);
 }

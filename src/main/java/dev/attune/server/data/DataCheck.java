@@ -33,8 +33,7 @@ public final class DataCheck {
       problems.addAll(files.check());
       problems.addAll(
           new UploadStore(data.journal(), data.uploads(), files, FileOps.SYSTEM).check());
-      for (ServedModel model :
-          new ModelCatalog(data.journal(), Map.of(), data.models()).tuned()) {
+      for (ServedModel model : new ModelCatalog(data.journal(), Map.of(), data.models()).tuned()) {
         try {
           ModelFolder.open(model.folder(), null);
         } catch (InputException e) {

@@ -144,8 +144,7 @@ public final class FileStore {
 
   /** All of all tenants, for what looks after the whole server. */
   public List<StoredFile> all() {
-    return journal.read(
-        session -> session.list("SELECT * FROM files ORDER BY number", this::read));
+    return journal.read(session -> session.list("SELECT * FROM files ORDER BY number", this::read));
   }
 
   /** Bytes of a tenant's files, those that are being uploaded included. */

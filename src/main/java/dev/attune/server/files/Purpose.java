@@ -15,7 +15,8 @@ final class Purpose {
    */
   static String ofUpload(String purpose) {
     if (purpose == null) {
-      throw ApiException.badRequest("purpose", "'purpose' is missing; it is fine-tune or user_data");
+      throw ApiException.badRequest(
+          "purpose", "'purpose' is missing; it is fine-tune or user_data");
     }
     return switch (purpose) {
       case FINE_TUNE, "user_data" -> purpose;
@@ -29,6 +30,7 @@ final class Purpose {
 
   private static ApiException wrong(String purpose, String reason) {
     return ApiException.badRequest(
-        "purpose", "'purpose' is '" + purpose + "': " + reason + "; it may be fine-tune or user_data");
+        "purpose",
+        "'purpose' is '" + purpose + "': " + reason + "; it may be fine-tune or user_data");
   }
 }

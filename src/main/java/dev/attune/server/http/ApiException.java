@@ -125,13 +125,7 @@ public final class ApiException extends RuntimeException {
   /** 429: too much at once; again after some time. */
   public static ApiException busy(String message, int retryAfterSeconds) {
     return new ApiException(
-        429,
-        "rate_limit_exceeded",
-        null,
-        "rate_limit_exceeded",
-        message,
-        retryAfterSeconds,
-        null);
+        429, "rate_limit_exceeded", null, "rate_limit_exceeded", message, retryAfterSeconds, null);
   }
 
   /** 503: the server has too much to do; again in a second. */

@@ -18,8 +18,7 @@ import java.util.stream.Collectors;
  */
 public final class Metrics {
   /** The type of {@link #text}. */
-  public static final String TYPE =
-      "application/openmetrics-text; version=1.0.0; charset=utf-8";
+  public static final String TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
   /** Upper bounds of a histogram's buckets, in seconds. */
   private static final double[] SECONDS = {
@@ -64,8 +63,7 @@ public final class Metrics {
 
     @Override
     public void write(StringBuilder out) {
-      values.forEach(
-          (key, value) -> line(out, name + "_total", labels(labels, key), value.sum()));
+      values.forEach((key, value) -> line(out, name + "_total", labels(labels, key), value.sum()));
     }
   }
 
@@ -110,8 +108,7 @@ public final class Metrics {
               count += buckets.counts[i].sum();
               String bound = i == SECONDS.length ? "+Inf" : Double.toString(SECONDS[i]);
               String least = "le=\"" + bound + "\"";
-              line(
-                  out, name + "_bucket", own.isEmpty() ? least : own + "," + least, count);
+              line(out, name + "_bucket", own.isEmpty() ? least : own + "," + least, count);
             }
             line(out, name + "_count", own, count);
             line(out, name + "_sum", own, buckets.sum.sum());
@@ -140,7 +137,10 @@ public final class Metrics {
 
   /** Shows several, one for each value of a label, as they are when somebody looks. */
   public void gauge(
-      String name, String help, String label, Supplier<? extends Map<String, ? extends Number>> values) {
+      String name,
+      String help,
+      String label,
+      Supplier<? extends Map<String, ? extends Number>> values) {
     register(
         name,
         "gauge",
@@ -149,8 +149,7 @@ public final class Metrics {
             values
                 .get()
                 .forEach(
-                    (key, value) ->
-                        line(out, name, labels(List.of(label), List.of(key)), value)));
+                    (key, value) -> line(out, name, labels(List.of(label), List.of(key)), value)));
   }
 
   private synchronized void register(String name, String type, String help, Family family) {

@@ -24,7 +24,8 @@ final class Origins {
   /** Refuses what comes from another site's page. */
   void check(Request request) {
     if (isLocal && !LOCAL.contains(Request.getServerName(request).toLowerCase(Locale.ROOT))) {
-      throw ApiException.forbidden("This server answers to the names localhost and 127.0.0.1 alone");
+      throw ApiException.forbidden(
+          "This server answers to the names localhost and 127.0.0.1 alone");
     }
     String origin = request.getHeaders().get(HttpHeader.ORIGIN);
     String host = request.getHeaders().get(HttpHeader.HOST);

@@ -123,8 +123,7 @@ public final class Router extends Handler.Abstract {
     if (here.isEmpty()) {
       throw ApiException.notFound(null, "There is no " + method + " " + path);
     }
-    String allowed =
-        String.join(", ", new TreeSet<>(here.stream().map(Route::method).toList()));
+    String allowed = String.join(", ", new TreeSet<>(here.stream().map(Route::method).toList()));
     response.getHeaders().put(HttpHeader.ALLOW, allowed);
     throw ApiException.badMethod(method, path, allowed);
   }
