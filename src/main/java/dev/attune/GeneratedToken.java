@@ -13,8 +13,7 @@ import java.util.List;
  * @param topLogprobs the most probable tokens at its place, most probable first, as many as were
  *     asked for
  */
-public record GeneratedToken(
-    int id, String text, double logprob, List<Alternative> topLogprobs) {
+public record GeneratedToken(int id, String text, double logprob, List<Alternative> topLogprobs) {
   /**
    * A token that might have come.
    *

@@ -39,6 +39,7 @@ public final class EncodedDataset {
   private final TokenLengths rowLengths; // null likewise
   private final Masking masking; // null: sequences and labels are as they are
   private final Object notes;
+  private final double[] references; // (size) or null
   private final int maxLength;
   private final int maxId;
   private final String fingerprint; // null until it is asked for
@@ -60,12 +61,13 @@ public final class EncodedDataset {
     this.rowLengths = made.hasRows() ? made.rowLengths(lengthsOf(offsets)) : from.givenLengths;
     this.masking = from.masking;
     this.notes = null;
+    this.references = null;
     this.maxLength = made.longest();
     this.maxId = Math.max(made.highestId(), masking == null ? 0 : masking.maxId());
     this.fingerprint = null;
   }
 
-  private EncodedDataset(EncodedDataset from, Object notes) {
+  private EncodedDataset(EncodedDataset from, Object notes, double[] references) {
     this.layout = from.layout;
     this.size = from.size;
     this.columns = from.columns;
@@ -83,6 +85,7 @@ public final class EncodedDataset {
     this.maxId = from.maxId;
     this.fingerprint = from.fingerprint;
     this.notes = notes;
+    this.references = references;
   }
 
   private EncodedDataset(Store store, TargetLayout layout) {
@@ -113,6 +116,7 @@ public final class EncodedDataset {
             : null;
     this.masking = null;
     this.notes = null;
+    this.references = null;
     this.maxLength = facts.path("max-length").asInt();
     this.maxId = facts.path("max-id").asInt();
     this.fingerprint = facts.path("fingerprint").asText();
@@ -133,7 +137,7 @@ public final class EncodedDataset {
    * @return null where columns do not say all: masks, notes, rows of several sequences
    */
   ObjectNode facts() {
-    if (masking != null || notes != null || columns > 1 || apart) {
+    if (masking != null || notes != null || references != null || columns > 1 || apart) {
       return null;
     }
     return JsonNodeFactory.instance
@@ -274,7 +278,24 @@ public final class EncodedDataset {
 
   /** The dataset, with something that its task keeps beside it. */
   public EncodedDataset withNotes(Object kept) {
-    return new EncodedDataset(this, kept);
+    return new EncodedDataset(this, kept, references);
+  }
+
+  /**
+   * The dataset, with what its sequences are compared with in training: their log-probabilities by
+   * another model. They are no part of the {@link #fingerprint}, which is that of the data.
+   *
+   * @param ofSequences (size)
+   */
+  public EncodedDataset withReferences(double[] ofSequences) {
+    Check.argument(
+        ofSequences.length == size, "%d references of %d sequences", ofSequences.length, size);
+    return new EncodedDataset(this, notes, ofSequences);
+  }
+
+  /** What sequences are compared with (size); null: nothing. */
+  double[] references() {
+    return references;
   }
 
   /**

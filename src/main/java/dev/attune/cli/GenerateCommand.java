@@ -186,10 +186,7 @@ final class GenerateCommand implements Command {
     json.put("logprob", token.logprob());
     ArrayNode top = json.putArray("top_logprobs");
     for (ScoredToken.Alternative one : token.top()) {
-      top.addObject()
-          .put("token", one.text())
-          .put("id", one.id())
-          .put("logprob", one.logprob());
+      top.addObject().put("token", one.text()).put("id", one.id()).put("logprob", one.logprob());
     }
   }
 

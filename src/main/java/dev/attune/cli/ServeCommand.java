@@ -13,6 +13,8 @@ import dev.attune.server.ServerConfig;
 import dev.attune.server.data.DataCheck;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.URI;
+import java.net.URISyntaxException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashSet;
@@ -21,6 +23,7 @@ import java.util.Set;
 
 /** {@code attune serve}: the training server. */
 final class ServeCommand implements Command {
+  private static final String WEBHOOK_SECRET = "ATTUNE_WEBHOOK_SECRET";
   private static final int USUAL_PORT = 8080;
   private static final int LOOK_MILLIS = 50;
 
@@ -136,6 +139,12 @@ final class ServeCommand implements Command {
       server.tenantRequestsPerMinute(
           (int) whole(config, RunOption.TENANT_REQUESTS, 1, Integer.MAX_VALUE));
     }
+    if (config.isGiven(RunOption.TRAINING_MEMORY)) {
+      server.trainingMemoryBytes(whole(config, RunOption.TRAINING_MEMORY, 1, Long.MAX_VALUE));
+    }
+    if (config.isGiven(RunOption.WEBHOOK)) {
+      server.webhook(webhook(config.text(RunOption.WEBHOOK)), System.getenv(WEBHOOK_SECRET));
+    }
     Set<String> names = new HashSet<>();
     for (String base : config.texts(RunOption.BASE_MODEL)) {
       int equals = base.indexOf('=');
@@ -147,6 +156,22 @@ final class ServeCommand implements Command {
       server.baseModel(name, Fetched.model(base.substring(equals + 1), Progress.silent()));
     }
     return server;
+  }
+
+  /** A secret has no place among arguments, which anybody on the machine can see. */
+  private static URI webhook(String url) {
+    if (System.getenv(WEBHOOK_SECRET) == null) {
+      throw new InputException(
+          RunOption.WEBHOOK
+              + " needs the secret that messages are signed with, in the variable "
+              + WEBHOOK_SECRET);
+    }
+    try {
+      return new URI(url);
+    } catch (URISyntaxException e) {
+      throw new InputException(
+          RunOption.WEBHOOK + " is '" + url + "', which is no URL: " + e.getReason(), e);
+    }
   }
 
   private static long whole(RunConfig config, RunOption option, long least, long most) {

@@ -21,6 +21,8 @@ public enum RandomStream {
   INTERLEAVING(-7),
   /** Which way an optimizer's moments are rounded. */
   MOMENTS(-8),
+  /** Which rows an update of a serving model repeats, and the order of all that it shows. */
+  REPLAY(-9),
   /** New weights. */
   WEIGHTS(-64),
   /** Texts of benchmarks. */

@@ -254,6 +254,9 @@ public record Dataset(
    */
   public List<?> tools(Example example) {
     Object tools = example.fields().get("tools");
+    if (tools == null && example.fields().get("input") instanceof Map<?, ?> input) {
+      tools = input.get("tools"); // as OpenAI has them
+    }
     if (tools instanceof String text) {
       if (text.isBlank()) {
         return null;

@@ -24,7 +24,7 @@ import java.util.List;
  */
 public final class RowCache {
   /** To be raised whenever rows are read or written otherwise than before. */
-  private static final int FORMAT = 1;
+  private static final int FORMAT = 2;
 
   private final Stores stores;
   private final long leastBytes;

@@ -11,4 +11,5 @@ import java.util.List;
  * @param logprobs of the tokens, those of a stop string included, where they were asked for; else
  *     empty
  */
-public record GeneratedText(int index, Prompt prompt, String text, int tokens, Finish finish, List<ScoredToken> logprobs) {}
+public record GeneratedText(
+    int index, Prompt prompt, String text, int tokens, Finish finish, List<ScoredToken> logprobs) {}

@@ -108,8 +108,7 @@ public final class GenerationLoop implements AutoCloseable {
    *
    * @param cacheRows tokens of all requests at a time, at least {@code context}
    */
-  public GenerationLoop(
-      TransformerModel model, Tape tape, int slots, int context, int cacheRows) {
+  public GenerationLoop(TransformerModel model, Tape tape, int slots, int context, int cacheRows) {
     Check.argument(slots >= 1, "%d slots", slots);
     Check.argument(cacheRows >= context, "%d rows for texts of %d", cacheRows, context);
     if (context < 2 || context > model.maxLength()) {
@@ -252,8 +251,7 @@ public final class GenerationLoop implements AutoCloseable {
     for (Running r : reading) {
       int count = r.nextChunk();
       parts.add(
-          new Decoding.Part(
-              r.firstRow, r.request.prompt(), r.read, count, r.request.adapters()));
+          new Decoding.Part(r.firstRow, r.request.prompt(), r.read, count, r.request.adapters()));
       r.read += count;
     }
     FloatBuffer logits = decoding.read(parts);

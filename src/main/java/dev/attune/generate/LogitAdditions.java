@@ -51,7 +51,6 @@ public record LogitAdditions(
     for (int i = count - place; i < count; i++) {
       times.merge(ids[i], 1, Integer::sum);
     }
-    times.forEach(
-        (id, n) -> logits[id] -= (float) (n * frequencyPenalty + presencePenalty));
+    times.forEach((id, n) -> logits[id] -= (float) (n * frequencyPenalty + presencePenalty));
   }
 }

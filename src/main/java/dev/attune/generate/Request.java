@@ -50,8 +50,7 @@ public record Request(
       long stream,
       Integer topLogprobs,
       TokenListener listener) {
-    this(
-        prompt, sampling, rules, maxNewTokens, ends, stream, topLogprobs, null, listener);
+    this(prompt, sampling, rules, maxNewTokens, ends, stream, topLogprobs, null, listener);
   }
 
   /** Hears of each new token. */

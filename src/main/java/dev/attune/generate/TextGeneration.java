@@ -54,7 +54,7 @@ public final class TextGeneration {
 
   private static int[] all(Set<Integer> ends, TextTokenizer tokenizer) {
     TreeSet<Integer> all = new TreeSet<>(ends);
-    tokenizer.eosId().ifPresent(all::add);
+    tokenizer.vocabulary().eosId().ifPresent(all::add);
     return all.stream().mapToInt(Integer::intValue).toArray();
   }
 

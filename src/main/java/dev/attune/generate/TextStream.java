@@ -48,7 +48,7 @@ final class TextStream implements Request.TokenListener {
     this.tokenizer = tokenizer;
     this.stops = new ArrayList<>();
     for (String stop : stops) {
-      String visible = tokenizer.withoutSpecialTokens(stop);
+      String visible = tokenizer.vocabulary().withoutSpecialTokens(stop);
       if (visible.equals(stop)) {
         this.stops.add(stop);
       } else {
@@ -107,7 +107,7 @@ final class TextStream implements Request.TokenListener {
       return -1;
     }
     take(true); // what is still half a character stays one
-    String shown = tokenizer.withoutSpecialTokens(spelled.substring(first));
+    String shown = tokenizer.vocabulary().withoutSpecialTokens(spelled.substring(first));
     return Math.max(0, pending.length() - shown.length());
   }
 
@@ -126,7 +126,7 @@ final class TextStream implements Request.TokenListener {
 
   /** Appends the text of new tokens to what is pending, where no later token can change it. */
   private void take(boolean last) {
-    if (!last && tokenizer.isByteFallback(ids[count - 1])) {
+    if (!last && tokenizer.vocabulary().isByteFallback(ids[count - 1])) {
       return;
     }
     String known = decode(decodedFrom, decodedTo);

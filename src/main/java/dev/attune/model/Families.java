@@ -159,6 +159,11 @@ public final class Families {
     return read(of(config), config, null).config().distinctLayers();
   }
 
+  /** Tokens of a text that the model which config.json describes was made for. */
+  public static int statedLength(JsonNode config) {
+    return read(of(config), config, null).config().maxLength();
+  }
+
   /** What a family makes of its config.json, every key of which has to be known. */
   private static Family read(Entry entry, JsonNode config, Float dropout) {
     FamilyConfig keys = new FamilyConfig(config, dropout);

@@ -43,8 +43,7 @@ final class Product {
       forwardInt8(tape, out, pre, inp, weight, bias, N, activation, dtype);
       return;
     }
-    tape.backend()
-        .run(
+    tape.run(
             new LinearCall.Forward(
                 out,
                 pre,
@@ -73,8 +72,7 @@ final class Product {
         dtype == DType.F32 && pre == 0,
         "products of integers are of inference with f32 activations");
     long scratch = tape.allocate(LinearInt8Call.Forward.scratchBytes(N, weight.cols()));
-    tape.backend()
-        .run(
+    tape.run(
             new LinearInt8Call.Forward(
                 out,
                 scratch,
@@ -111,8 +109,7 @@ final class Product {
       Activation activation,
       boolean accumulate,
       DType dtype) {
-    tape.backend()
-        .run(
+    tape.run(
             new LinearCall.BackwardInput(
                 dinp,
                 actOut,
@@ -137,8 +134,7 @@ final class Product {
       Check.state(
           bias.accumulate() == accumulate, "%s and its bias are out of step", weight.name());
     }
-    tape.backend()
-        .run(
+    tape.run(
             new LinearCall.BackwardWeight(
                 weight.gradient(),
                 bias == null ? 0 : bias.gradient(),
@@ -163,7 +159,7 @@ final class Product {
     for (Part module : adapted.parts()) {
       if (!adapted.trainsBias(module)) {
         long first = bias.gradient() + column * Float.BYTES;
-        tape.backend().run(new FillZeroCall(first, module.rows() * Float.BYTES));
+        tape.run(new FillZeroCall(first, module.rows() * Float.BYTES));
       }
       column += module.rows();
     }
@@ -174,8 +170,7 @@ final class Product {
       Tape tape, long sums, long dout, long N, long F, boolean accumulate, DType dtype) {
     long zeros = zeros(tape, N * NARROW * dtype.sizeBytes());
     long unwanted = zeros(tape, F * NARROW * Float.BYTES);
-    tape.backend()
-        .run(
+    tape.run(
             new LinearCall.BackwardWeight(
                 unwanted, sums, dout, zeros, N, NARROW, F, accumulate, dtype));
     tape.free(unwanted);
@@ -184,7 +179,7 @@ final class Product {
 
   private static long zeros(Tape tape, long bytes) {
     long block = tape.allocate(bytes);
-    tape.backend().run(new FillZeroCall(block, bytes));
+    tape.run(new FillZeroCall(block, bytes));
     return block;
   }
 }

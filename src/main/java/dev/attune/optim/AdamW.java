@@ -71,7 +71,7 @@ public final class AdamW implements Optimizer {
   private static final long STREAM = RandomStream.MOMENTS.of(0);
 
   private final Parameters parameters;
-  private final Config config;
+  private Config config;
   private final RateFactors factors;
   private final List<Range> decaying;
   private final List<Range> others;
@@ -97,6 +97,16 @@ public final class AdamW implements Optimizer {
       m.close();
       throw e;
     }
+  }
+
+  /**
+   * Goes on with other numbers.
+   *
+   * @param other with moments of the same type
+   */
+  public void become(Config other) {
+    Check.argument(other.moments == config.moments, "moments stay %s", config.moments);
+    config = other;
   }
 
   private Buffer moments() {

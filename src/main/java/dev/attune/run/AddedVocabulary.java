@@ -49,7 +49,7 @@ record AddedVocabulary(TextTokenizer tokenizer, AddedRows rows, String note) {
     List<String> fresh = new ArrayList<>();
     List<int[]> pieces = new ArrayList<>();
     for (String word : new LinkedHashSet<>(words(config))) {
-      if (plain.tokenId(word).isPresent()) {
+      if (plain.vocabulary().tokenId(word).isPresent()) {
         known.add(word);
         continue;
       }
@@ -67,7 +67,7 @@ record AddedVocabulary(TextTokenizer tokenizer, AddedRows rows, String note) {
     }
     TextTokenizer tokenizer = plain.withTokens(fresh);
     plain.close();
-    int firstId = tokenizer.tokenId(fresh.get(0)).orElseThrow();
+    int firstId = tokenizer.vocabulary().tokenId(fresh.get(0)).orElseThrow();
     int rows = Math.max(old, firstId + fresh.size());
     if (firstId > old) {
       tokenizer.close();

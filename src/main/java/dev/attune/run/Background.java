@@ -28,6 +28,11 @@ final class Background<T> {
     return background;
   }
 
+  /** Whether {@link #join} would wait. */
+  boolean isRunning() {
+    return thread.isAlive();
+  }
+
   /** Waits for the result; rethrows what the work threw. */
   T join() {
     try {

@@ -3,14 +3,21 @@ package dev.attune.run;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.checkpoint.CheckpointStore;
-import dev.attune.memory.Allocator;
+import dev.attune.core.Check;
+import dev.attune.core.Chunk;
+import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.CopyCall;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.train.CheckpointSink;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.function.Consumer;
 
 /**
@@ -19,34 +26,77 @@ import java.util.function.Consumer;
  * <p>The best weights decide how the run ends, so it goes on without a place for them on the disk
  * only while a copy is in memory. No checkpoint is saved that speaks of best weights which are not
  * beside it: a resume would end with others.
+ *
+ * <p>On the CPU a large state is saved in the background, from a copy in memory, which takes a few
+ * hundredths of the time that the disk needs. One save at a time: the next waits for it.
  */
 final class Checkpoints implements CheckpointSink, AutoCloseable {
-  private static final int CHUNK_BYTES = 1 << 20;
+  /** Smaller states are written at once: a copy would spare nothing that is felt. */
+  private static final long LEAST_COPIED = 64L << 20;
+
+  /**
+   * Of the memory that activations may have: a copy of the state takes it in vain if it is more.
+   */
+  private static final int SHARE_FOR_COPY = 4;
 
   private final CheckpointStore store;
   private final RunIdentity identity;
   private final boolean savesLast;
-  private final Allocator memory;
+  private final Backend memory;
+  private final long leastCopied;
   private final Consumer<String> note;
+  private final Queue<String> notedMeanwhile = new ConcurrentLinkedQueue<>();
+  private final Map<String, Buffer> copies = new LinkedHashMap<>(); // empty until needed
+  private Background<UncheckedIOException> saving; // null: nothing is saved in the background
+  private volatile Thread savingThread; // of the last save in the background
+  private long savingStep;
   private Buffer unsavedBest; // null: the best weights, if there are any, are on the disk
   private long bestStep; // whose weights those are
 
   /**
+   * @param folder of the store
+   * @param kept checkpoints to keep
    * @param savesLast whether the end of the run is saved too, and what is saved is kept
-   * @param memory for a copy of best weights that cannot be saved
-   * @param note hears of those
+   * @param memory for copies: of states, and of best weights that cannot be saved
+   * @param note hears of those, and of what is damaged; on the thread that calls
    */
   Checkpoints(
-      CheckpointStore store,
+      Path folder,
+      int kept,
       RunIdentity identity,
       boolean savesLast,
-      Allocator memory,
+      Backend memory,
       Consumer<String> note) {
-    this.store = store;
+    this(folder, kept, identity, savesLast, memory, LEAST_COPIED, note);
+  }
+
+  /**
+   * The same.
+   *
+   * @param leastCopied bytes of a state from which it is saved in the background
+   */
+  Checkpoints(
+      Path folder,
+      int kept,
+      RunIdentity identity,
+      boolean savesLast,
+      Backend memory,
+      long leastCopied,
+      Consumer<String> note) {
+    this.store = new CheckpointStore(folder, kept, this::noted);
     this.identity = identity;
     this.savesLast = savesLast;
     this.memory = memory;
+    this.leastCopied = leastCopied;
     this.note = note;
+  }
+
+  private void noted(String text) {
+    if (Thread.currentThread() == savingThread) {
+      notedMeanwhile.add(text);
+    } else {
+      note.accept(text);
+    }
   }
 
   @Override
@@ -56,20 +106,87 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
 
   @Override
   public void save(long step, ObjectNode state, Map<String, Buffer> buffers) {
+    checkSettled();
     if (unsavedBest != null) {
       store.saveBest(bestStep, unsavedBest);
-      close();
+      forgetUnsaved();
     }
     identity.writeTo(state);
     store.save(step, state, buffers);
   }
 
   @Override
+  public boolean begin(long step, ObjectNode state, Map<String, Buffer> buffers) {
+    checkSettled();
+    long bytes = buffers.values().stream().mapToLong(Buffer::sizeBytes).sum();
+    if (unsavedBest != null
+        || bytes < leastCopied
+        || bytes > memory.reservableBytes() / SHARE_FOR_COPY
+        || !memory.hasViews()
+        || !copied(buffers)) {
+      return false;
+    }
+    identity.writeTo(state);
+    savingStep = step;
+    saving = Background.start("attune-checkpoint", () -> saved(step, state));
+    return true;
+  }
+
+  /** Returns the failure, or null. */
+  private UncheckedIOException saved(long step, ObjectNode state) {
+    savingThread = Thread.currentThread();
+    try {
+      store.save(step, state, copies);
+      return null;
+    } catch (UncheckedIOException e) {
+      return e;
+    }
+  }
+
+  /** Copies what is to be saved; false if there is no memory for it. */
+  private boolean copied(Map<String, Buffer> buffers) {
+    try {
+      for (Map.Entry<String, Buffer> entry : buffers.entrySet()) {
+        if (!copies.containsKey(entry.getKey())) {
+          long bytes = entry.getValue().sizeBytes();
+          copies.put(entry.getKey(), Buffer.allocate(memory, bytes, true));
+        }
+      }
+    } catch (DeviceMemoryException e) {
+      return false; // it is saved from where it lies, which only takes longer
+    }
+    buffers.forEach(
+        (name, buffer) ->
+            memory.run(
+                new CopyCall(copies.get(name).address(), buffer.address(), buffer.sizeBytes())));
+    return true;
+  }
+
+  @Override
+  public Optional<Ended> settled(boolean waits) {
+    if (saving == null || (!waits && saving.isRunning())) {
+      return Optional.empty();
+    }
+    UncheckedIOException failure = saving.join();
+    saving = null;
+    for (String text = notedMeanwhile.poll(); text != null; text = notedMeanwhile.poll()) {
+      note.accept(text);
+    }
+    return Optional.of(new Ended(savingStep, failure));
+  }
+
+  /** The store is for one thread at a time. */
+  private void checkSettled() {
+    Check.state(saving == null, "a checkpoint is being saved, and nobody asked how that ended");
+  }
+
+  @Override
   public void saveBest(long step, Buffer weights) {
+    checkSettled();
     bestStep = step;
     try {
       store.saveBest(step, weights);
-      close();
+      forgetUnsaved();
     } catch (UncheckedIOException e) {
       keep(weights, e);
       note.accept(
@@ -90,10 +207,12 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
   }
 
   private static void copy(Buffer from, Buffer to) {
-    ByteBuffer chunk = ByteBuffer.allocateDirect(CHUNK_BYTES);
-    for (long at = 0; at < from.sizeBytes(); at += CHUNK_BYTES) {
-      from.read(at, chunk.clear().limit((int) Math.min(CHUNK_BYTES, from.sizeBytes() - at)));
-      to.write(at, chunk.flip());
+    try (Chunk lent = Chunk.borrow()) {
+      ByteBuffer chunk = lent.bytes();
+      for (long at = 0; at < from.sizeBytes(); at += Chunk.BYTES) {
+        from.read(at, chunk.clear().limit((int) Math.min(Chunk.BYTES, from.sizeBytes() - at)));
+        to.write(at, chunk.flip());
+      }
     }
   }
 
@@ -150,11 +269,19 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
     }
   }
 
-  @Override
-  public void close() {
+  private void forgetUnsaved() {
     if (unsavedBest != null) {
       unsavedBest.close();
       unsavedBest = null;
     }
+  }
+
+  /** Waits for what is being saved: the run has failed, and may go on from it. */
+  @Override
+  public void close() {
+    settled(true);
+    forgetUnsaved();
+    copies.values().forEach(Buffer::close);
+    copies.clear();
   }
 }

@@ -29,7 +29,6 @@ import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 
@@ -393,49 +392,32 @@ public final class CrossValidation {
   }
 
   /** Passes on what a run says; what all folds say of model and data, of the first alone. */
-  private static final class Once implements RunListener {
-    private final RunListener next;
+  private static final class Once extends ForwardingRunListener {
     private final boolean isFirst;
     private final Runnable begin;
     private boolean hasBegun;
 
     Once(RunListener next, boolean isFirst, Runnable begin) {
-      this.next = next;
+      super(next);
       this.isFirst = isFirst;
       this.begin = begin;
     }
 
     @Override
-    public String worded(String message) {
-      return next.worded(message);
-    }
-
-    @Override
     public void onNote(String note) {
       if (isFirst || hasBegun || note.startsWith("resuming")) {
-        next.onNote(note);
+        super.onNote(note);
       }
     }
 
+    /** The folds say it, in one line for all. */
     @Override
-    public void onTrouble(String note) {
-      next.onTrouble(note);
-    }
-
-    @Override
-    public void onTokenised(int doneRows, int totalRows) {
-      next.onTokenised(doneRows, totalRows);
-    }
-
-    @Override
-    public void onTransfer(long doneBytes, long totalBytes, double bytesPerSecond) {
-      next.onTransfer(doneBytes, totalBytes, bytesPerSecond);
-    }
+    public void onPreparing(String left) {}
 
     @Override
     public void onDataReport(DataReport report) {
       if (isFirst) {
-        next.onDataReport(report);
+        super.onDataReport(report);
       }
     }
 
@@ -444,53 +426,8 @@ public final class CrossValidation {
       hasBegun = true;
       if (isFirst) {
         begin.run();
-        next.onModel(model, parameters, backend, precision);
+        super.onModel(model, parameters, backend, precision);
       }
-    }
-
-    @Override
-    public void onStep(Step step) {
-      next.onStep(step);
-    }
-
-    @Override
-    public void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best) {
-      next.onEvaluation(step, epoch, metrics, best);
-    }
-
-    @Override
-    public void onCheckpoint(long step) {
-      next.onCheckpoint(step);
-    }
-
-    @Override
-    public void onCheckpointFailed(long step, UncheckedIOException failure) {
-      next.onCheckpointFailed(step, failure);
-    }
-
-    @Override
-    public void onTrained() {
-      next.onTrained();
-    }
-
-    @Override
-    public void onReserved(Runnable release) {
-      next.onReserved(release);
-    }
-
-    @Override
-    public void onPrepared() {
-      next.onPrepared();
-    }
-
-    @Override
-    public boolean isAttended() {
-      return next.isAttended();
-    }
-
-    @Override
-    public Optional<String> answer(long atMostMillis) throws InterruptedException {
-      return next.answer(atMostMillis);
     }
   }
 }

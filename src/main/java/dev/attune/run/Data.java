@@ -8,6 +8,7 @@ import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
+import dev.attune.data.Finding;
 import dev.attune.folder.ContentDigest;
 import dev.attune.generate.TextGeneration;
 import dev.attune.model.Model;
@@ -20,7 +21,10 @@ import dev.attune.text.TextTokenizer;
 import dev.attune.train.AnswerCheck;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
+import dev.attune.train.ReferencePass;
 import java.util.function.BiConsumer;
+import java.util.function.BooleanSupplier;
+import java.util.function.UnaryOperator;
 
 /** A training run's data: read, checked, tokenised. */
 final class Data {
@@ -49,6 +53,26 @@ final class Data {
     Data data = new Data(task, sets.train(), sets.validation(), sets.test());
     data.report(config, null, null, null).throwIfFatal();
     return data;
+  }
+
+  /**
+   * The report alone: with token lengths, or without them where fatal findings stand in the way of
+   * encoding.
+   */
+  static DataReport inspected(
+      RunConfig config,
+      Task task,
+      Datasets sets,
+      TextTokenizer tokenizer,
+      int maxLength,
+      EncodedCache cache) {
+    Data data = new Data(task, sets.train(), sets.validation(), sets.test());
+    DataReport onTexts = data.report(config, null, null, null);
+    if (!onTexts.findings(Finding.Severity.FATAL).isEmpty()) {
+      return onTexts;
+    }
+    int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
+    return data.encode(config, tokenizer, maxLength, threads, cache, (done, of) -> {});
   }
 
   /** What is learned. */
@@ -139,6 +163,30 @@ final class Data {
               + vocabulary
               + " word embeddings; the folder's tokenizer belongs to another model");
     }
+  }
+
+  /**
+   * Gives all data what the task compares the model with: what it finds now, before it is trained.
+   * Does nothing where the task compares with nothing.
+   *
+   * @return how many sequences the model has read
+   */
+  int compareWithStart(Model model, Tape tape, Inference inference, BooleanSupplier stopRequested) {
+    if (!task.comparesWithStart()) {
+      return 0;
+    }
+    UnaryOperator<EncodedDataset> pass =
+        split ->
+            split == null ? null : ReferencePass.over(split, model, tape, inference, stopRequested);
+    encodedTrain = pass.apply(encodedTrain);
+    encodedValidation = pass.apply(encodedValidation);
+    encodedTest = pass.apply(encodedTest);
+    int sequences = 0;
+    for (EncodedDataset split :
+        new EncodedDataset[] {encodedTrain, encodedValidation, encodedTest}) {
+      sequences += split == null ? 0 : split.size();
+    }
+    return sequences;
   }
 
   EncodedDataset train() {

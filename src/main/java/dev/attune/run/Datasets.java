@@ -171,7 +171,9 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
   static ReadOptions options(RunConfig config, TaskType task, boolean asTurns) {
     Columns columns = Columns.parse(config.text(RunOption.COLUMNS));
     return new ReadOptions(
-        task.readsPairs() ? columns.forPairs() : columns,
+        task.readsPreferences()
+            ? columns.forPreferences()
+            : task.readsPairs() ? columns.forPairs() : columns,
         config.flag(RunOption.SKIP_BAD_ROWS),
         asTurns,
         written(config, task.readsTags()));

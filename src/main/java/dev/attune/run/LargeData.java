@@ -5,6 +5,7 @@ import dev.attune.core.Cache;
 import dev.attune.core.FileOps;
 import dev.attune.data.RowCache;
 import dev.attune.data.mapped.Stores;
+import java.util.function.Consumer;
 
 /** Where training data go that are too large to be read and tokenised at every start. */
 final class LargeData {
@@ -14,10 +15,9 @@ final class LargeData {
   private final RunConfig config;
   private final Stores stores;
 
-  LargeData(RunConfig config, RunListener listener) {
+  LargeData(RunConfig config, Consumer<String> notes) {
     this.config = config;
-    this.stores =
-        new Stores(() -> Cache.user().writable().resolve("data"), FileOps.SYSTEM, listener::onNote);
+    this.stores = new Stores(() -> Cache.user().writable().resolve("data"), FileOps.SYSTEM, notes);
   }
 
   RowCache rows() {

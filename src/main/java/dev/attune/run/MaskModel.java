@@ -75,8 +75,9 @@ public final class MaskModel implements AutoCloseable {
   private MaskModel(SharedModel<TrainedModel> shared) {
     this.shared = shared;
     this.tokenizer = shared.model().tokenizer();
-    this.mask = tokenizer.maskToken();
-    this.maskId = tokenizer.maskId().orElseThrow(() -> MaskedLm.withoutMask(tokenizer));
+    this.mask = tokenizer.vocabulary().maskToken();
+    this.maskId =
+        tokenizer.vocabulary().maskId().orElseThrow(() -> MaskedLm.withoutMask(tokenizer));
   }
 
   /**
@@ -223,12 +224,12 @@ public final class MaskModel implements AutoCloseable {
     }
     Set<Integer> ids = new LinkedHashSet<>();
     for (String word : words) {
-      int id = tokenizer.tokenId(word).orElse(-1);
+      int id = tokenizer.vocabulary().tokenId(word).orElse(-1);
       if (id < 0) {
         int[] pieces = tokenizer.encodePlain(word);
         Check.input(pieces.length > 0, "the target '%s' has no tokens", word);
         Check.input(
-            tokenizer.unknownId().stream()
+            tokenizer.vocabulary().unknownId().stream()
                 .noneMatch(unknown -> Arrays.stream(pieces).anyMatch(piece -> piece == unknown)),
             "the model's vocabulary has no token for the target '%s', which it reads as '%s'; leave"
                 + " it out",

@@ -23,6 +23,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Consumer;
 
 /** A run's metrics.jsonl: one object a step, an evaluation, a test. */
@@ -149,6 +150,17 @@ final class MetricsFile implements AutoCloseable {
     }
 
     @Override
+    public boolean begin(long step, ObjectNode state, Map<String, Buffer> buffers) {
+      sync();
+      return next.begin(step, state, buffers);
+    }
+
+    @Override
+    public Optional<Ended> settled(boolean waits) {
+      return next.settled(waits);
+    }
+
+    @Override
     public boolean savesLast() {
       return next.savesLast();
     }
@@ -218,6 +230,7 @@ final class MetricsFile implements AutoCloseable {
         line.put("step", step.step()).put("epoch", step.epoch()).put("loss", step.loss());
         line.put("grad_norm", step.gradNorm()).put("learning_rate", step.learningRate());
         line.put("tokens", step.tokens());
+        step.metrics().forEach(line::put);
         append(line);
       }
       super.onStep(step);

@@ -53,6 +53,7 @@ final class PreparedRun implements AutoCloseable {
   private String baseDigest;
   private RunIdentity identity; // null until it is asked for
   private ChromeTrace trace; // null: nobody wants to know where time goes
+  private SharedBase shared; // null: the run is alone
 
   private PreparedRun(
       TrainPlan plan,
@@ -78,9 +79,11 @@ final class PreparedRun implements AutoCloseable {
    *
    * @param datasets null, or null in it: the files that the options name
    * @param fold of a cross-validation; null: the run is none
+   * @param shared what it has in common with others of a group; null: it is alone
    * @throws InputException on the first thing that makes training impossible or pointless
    */
-  static PreparedRun of(TrainPlan asked, Datasets datasets, Fold fold, RunListener listener) {
+  static PreparedRun of(
+      TrainPlan asked, Datasets datasets, Fold fold, SharedBase shared, RunListener listener) {
     RunConfig given = asked.config();
     Datasets.check(given, datasets == null || datasets.train() == null);
     (fold == null ? HeldOut.of(given, datasets) : HeldOut.FOLD).check(asked);
@@ -99,7 +102,7 @@ final class PreparedRun implements AutoCloseable {
     TrainPlan plan = base.isAdapter() ? asked.continuing(base) : asked.ofModel();
     RunConfig config = plan.config();
     plan.freezing().check(Families.layers(base.config()));
-    LargeData large = new LargeData(config, listener);
+    LargeData large = new LargeData(config, listener::onNote);
     Subject subject =
         Subject.of(
             plan,
@@ -124,23 +127,31 @@ final class PreparedRun implements AutoCloseable {
                   config.flag(RunOption.RESUME)));
       listener.onReserved(output::release);
       ChromeTrace trace = config.flag(RunOption.PROFILE) ? new ChromeTrace() : null;
+      Compute compute = compute(config, output);
       Session session =
           opening.add(
-              Session.open(
-                  compute(config, output),
-                  backend -> trace == null ? backend : TracedBackend.of(backend, trace)));
+              shared != null
+                  ? shared.session(compute)
+                  : Session.open(
+                      compute,
+                      backend -> trace == null ? backend : TracedBackend.of(backend, trace)));
       TextTokenizer plain = opening.add(base.openTokenizer());
       AddedVocabulary added = AddedVocabulary.of(config, base, plain);
       TextTokenizer tokenizer = added == null ? plain : opening.add(added.tokenizer());
+      ParameterBuilder builder = builder(plan, base, session);
+      if (shared != null) {
+        builder.borrow(shared.declare(plan, base, task), true);
+      }
       Model model =
           opening.add(
               task.model(
                   session.backend(),
                   added == null ? base.config() : added.config(base.config()),
                   plan.dropout(),
-                  builder(plan, base, session)));
+                  builder));
       PreparedRun run = new PreparedRun(plan, base, data, output, session, tokenizer, added, model);
       run.trace = trace;
+      run.shared = shared;
       run.load(head, large, listener);
       return run;
     } catch (RuntimeException | Error e) {
@@ -296,7 +307,7 @@ final class PreparedRun implements AutoCloseable {
   private static HeadChoice adapterHead(TrainPlan plan, ModelFolder adapter, Datasets datasets) {
     TaskType type = plan.task();
     Task learned = Tasks.of(adapter, TaskOptions.NONE);
-    if (learned.type() != type) {
+    if (learned.type() != type.leaves()) {
       throw new InputException(
           RunOption.TASK.with(type.name())
               + ": "
@@ -403,6 +414,7 @@ final class PreparedRun implements AutoCloseable {
   }
 
   private ModelWeights.Loaded loadWeights(HeadChoice head, int threads) {
+    String known = shared == null ? null : shared.load(threads);
     ModelWeights.Loaded loaded;
     if (base.isAdapter()) {
       loaded = AdapterWeights.load(base.path(), base.adapter(), base.base(), model);
@@ -420,7 +432,10 @@ final class PreparedRun implements AutoCloseable {
                   Set.of(),
                   added == null ? null : added.rows()));
     }
-    baseDigest = ContentDigest.ofModel(base, data.task().settingsFiles(base), threads);
+    baseDigest =
+        known != null
+            ? known
+            : ContentDigest.ofModel(base, data.task().settingsFiles(base), threads);
     return loaded;
   }
 
@@ -435,7 +450,11 @@ final class PreparedRun implements AutoCloseable {
    * here is to name it.
    */
   String baseName() {
-    RunConfig config = plan.config();
+    return baseName(plan.config(), base);
+  }
+
+  /** The same of a model that a config names. */
+  static String baseName(RunConfig config, ModelFolder base) {
     String moved = config.text(RunOption.BASE_MODEL);
     String name = base.isAdapter() ? base.adapter().base() : config.text(RunOption.MODEL);
     String counts = moved == null ? name : moved;

@@ -196,12 +196,18 @@ public enum RunOption {
   FREEZE_LAYERS(
       "N", "0", "keep the weights of the embeddings and of the first N layers", OnResume.STAYS),
   FREEZE_BASE(null, "false", "keep all weights but the head's (linear probing)", OnResume.STAYS),
+  DPO_BETA(
+      "X",
+      null,
+      "of --task dpo: how much a difference between the answers' log-ratios counts, the less the"
+          + " further the model may go from where it began; 0.1",
+      OnResume.STAYS),
   LOSS(
       "NAME",
       null,
       "of embeddings: multiple-negatives-ranking (the default of pairs and triplets),"
           + " multiple-negatives-symmetric-ranking, cosent (the default of scores),"
-          + " cosine-similarity or triplet",
+          + " cosine-similarity or triplet; of --task dpo: sigmoid (the default), hinge or ipo",
       OnResume.STAYS),
   LOSS_SCALE("X", null, "of cosines in a ranking loss and in cosent; 20", OnResume.STAYS),
   LOSS_MARGIN("X", null, "of the triplet loss; 5", OnResume.STAYS),
@@ -460,6 +466,13 @@ public enum RunOption {
   TENANT_FILE_BYTES("N", null, "bytes that the files of one tenant may have together"),
   TENANT_JOBS("N", null, "jobs of one tenant that may wait or run at a time"),
   TENANT_REQUESTS("N", null, "requests that one tenant may make in a minute"),
+  TRAINING_MEMORY(
+      "BYTES", null, "memory that jobs may take together; else half of the machine's"),
+  WEBHOOK(
+      "URL",
+      null,
+      "tell this address of the ends of all jobs, signed with the secret (whsec_...) in the variable"
+          + " ATTUNE_WEBHOOK_SECRET"),
   STOP_TIMEOUT("SECONDS", "30", "how long requests that have begun are waited for at the end"),
   CHECK(null, "false", "serve nothing: compare all that the data folder holds with its journal"),
   SCOPE("LIST", "inference,training", "what a key allows: inference, training, admin"),
@@ -599,6 +612,8 @@ public enum RunOption {
           TENANT_FILE_BYTES,
           TENANT_JOBS,
           TENANT_REQUESTS,
+          TRAINING_MEMORY,
+          WEBHOOK,
           STOP_TIMEOUT,
           CHECK);
 

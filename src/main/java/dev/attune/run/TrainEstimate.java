@@ -85,7 +85,7 @@ public record TrainEstimate(
         ModelFolder.openToTrain(
             asked.text(RunOption.MODEL), asked.text(RunOption.BASE_MODEL), fetching);
     boolean generates = TrainPlan.of(asked).task().generates();
-    LargeData large = new LargeData(asked, listener);
+    LargeData large = new LargeData(asked, listener::onNote);
     Datasets read =
         Datasets.read(asked, null, generates && base.hasChatTemplate(), large.rows());
     int rows = read.train().rows() + skipped(read.train().reading().findings());

@@ -87,7 +87,11 @@ public final class TrainedModel implements AutoCloseable {
    * @throws InputException if it is no adapter of the base
    */
   static TrainedModel beside(
-      ModelFolder folder, TrainedModel base, OpenOptions options, Backend backend, DType precision) {
+      ModelFolder folder,
+      TrainedModel base,
+      OpenOptions options,
+      Backend backend,
+      DType precision) {
     if (!isSame(folder.base(), base.folder.base())) {
       throw new InputException(
           folder.path() + " is an adapter of " + folder.base() + ", not of " + base.folder.base());
@@ -101,7 +105,7 @@ public final class TrainedModel implements AutoCloseable {
       return null;
     }
     ParameterBuilder builder = builder(folder, task, options.weights(), backend, precision);
-    builder.borrow(base.model.parameters());
+    builder.borrow(base.model.parameters(), false);
     Model model = task.model(backend, folder.config(), null, builder);
     try {
       if (!model.parameters().segments().stream().allMatch(TrainedModel::isBorrowedOrLowRank)) {

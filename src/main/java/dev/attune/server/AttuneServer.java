@@ -8,7 +8,9 @@ import dev.attune.server.access.Access;
 import dev.attune.server.access.KeyStore;
 import dev.attune.server.access.KeysApi;
 import dev.attune.server.access.Limits;
+import dev.attune.server.console.Console;
 import dev.attune.server.data.DataFolder;
+import dev.attune.server.feedback.Feedback;
 import dev.attune.server.files.FileStore;
 import dev.attune.server.files.FilesApi;
 import dev.attune.server.files.UploadStore;
@@ -142,6 +144,7 @@ public final class AttuneServer implements AutoCloseable {
             config.trainingMemoryBytes(),
             () -> 0);
     metrics.gauge("attune_jobs", "Jobs by status", "status", jobs::counts);
+    Feedback feedback = new Feedback(data.journal(), models, files, jobs, data.models());
 
     List<Route> routes = new ArrayList<>(own(metrics));
     routes.addAll(new KeysApi(keys).routes());
@@ -154,6 +157,8 @@ public final class AttuneServer implements AutoCloseable {
     routes.addAll(new ClassificationsApi(models, pool).routes());
     routes.addAll(new JobsApi(jobs).routes());
     routes.addAll(new WebhooksApi(webhooks).routes());
+    routes.addAll(feedback.routes());
+    routes.addAll(new Console(data, config.baseModels(), jobs, models, pool).routes());
 
     boolean requiresKeys = config.requireKeys() || !isLocal;
     Access access = new Access(keys, requiresKeys, tenant -> limits, System::nanoTime);
@@ -170,6 +175,8 @@ public final class AttuneServer implements AutoCloseable {
     webhooks.start();
     parts.add(0, jobs::close);
     jobs.start();
+    parts.add(0, feedback::close);
+    feedback.start();
     return new AttuneServer(URI.create(web.address() + "/v1"), parts);
   }
 

@@ -87,7 +87,11 @@ final class FewShotType implements TaskType {
   public Optional<String> usual(Term option, TaskOptions given) {
     String strategy = given.get(Term.SAMPLING_STRATEGY);
     boolean listed = strategy != null && !strategy.equals(ContrastivePairs.Strategy.BATCH.option());
-    return Optional.ofNullable((listed ? SETFIT : OURS).get(option));
+    String rank = given.get(Term.LORA_R);
+    boolean isOfAdapters = option == Term.LEARNING_RATE && rank != null && !rank.equals("0");
+    return isOfAdapters
+        ? Optional.empty()
+        : Optional.ofNullable((listed ? SETFIT : OURS).get(option));
   }
 
   /** The head is fitted, not trained with the model. */

@@ -155,8 +155,8 @@ final class LikelihoodZeroShot extends ZeroShot {
     int[] ids = tokenizer.encodeIds(text, null, Integer.MAX_VALUE).ids();
     boolean ends =
         ids.length > 1
-            && tokenizer.eosId().isPresent()
-            && ids[ids.length - 1] == tokenizer.eosId().getAsInt();
+            && tokenizer.vocabulary().eosId().isPresent()
+            && ids[ids.length - 1] == tokenizer.vocabulary().eosId().getAsInt();
     return ends ? Arrays.copyOf(ids, ids.length - 1) : ids;
   }
 

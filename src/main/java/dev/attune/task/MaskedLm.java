@@ -147,12 +147,12 @@ public final class MaskedLm implements Task {
 
   @Override
   public RowEncoder<?> encoder(TextTokenizer tokenizer, int maxLength, Purpose purpose) {
-    OptionalInt mask = tokenizer.maskId();
+    OptionalInt mask = tokenizer.vocabulary().maskId();
     if (mask.isEmpty()) {
       throw withoutMask(tokenizer);
     }
     int id = mask.getAsInt();
-    int vocabulary = tokenizer.vocabularySize();
+    int vocabulary = tokenizer.vocabulary().size();
     return new MaskedTexts(
         tokenizer,
         maxLength,

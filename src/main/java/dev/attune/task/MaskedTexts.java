@@ -101,7 +101,7 @@ final class MaskedTexts implements RowEncoder<MaskedTexts.Row> {
     this.maxLength = maxLength;
     this.wholeWords = wholeWords;
     this.masking = masking;
-    this.special = tokenizer.specialIds();
+    this.special = tokenizer.vocabulary().specialIds();
   }
 
   @Override

@@ -104,6 +104,30 @@ public interface Task extends TargetChecks {
   int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing);
 
   /**
+   * Whether losses are read on the host within {@link #loss}, so that the work of a step cannot be
+   * recorded.
+   */
+  default boolean readsBack() {
+    return false;
+  }
+
+  /**
+   * What {@link #loss} leaves behind the losses, as many values of each as there are losses: their
+   * sums, divided like the loss, are told of each step.
+   */
+  default List<String> stepMetrics() {
+    return List.of();
+  }
+
+  /**
+   * Whether the model is compared with what it was before training: then {@link
+   * EncodedDataset#withReferences} gives all data the {@link SequenceLogprobs} by that.
+   */
+  default boolean comparesWithStart() {
+    return false;
+  }
+
+  /**
    * Whether the loss means something for some data.
    *
    * @param data encoded for evaluation

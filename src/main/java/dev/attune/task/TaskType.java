@@ -65,6 +65,11 @@ public interface TaskType {
   /** Refuses what no data could make right of what was asked for. */
   default void check(TaskOptions options) {}
 
+  /** What its models are once they are trained, by what their folders say. */
+  default TaskType leaves() {
+    return this;
+  }
+
   /** Whether its models answer in texts, as they continue prompts. */
   default boolean generates() {
     return false;
@@ -82,6 +87,11 @@ public interface TaskType {
 
   /** Whether it learns from pairs and triplets of texts. */
   default boolean readsPairs() {
+    return false;
+  }
+
+  /** Whether it learns from prompts with two answers, of which one is better. */
+  default boolean readsPreferences() {
     return false;
   }
 

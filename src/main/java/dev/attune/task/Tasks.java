@@ -22,6 +22,7 @@ public final class Tasks {
           TokenClassification.TYPE,
           QuestionAnswering.TYPE,
           CausalLm.TYPE,
+          Dpo.TYPE,
           MaskedLm.TYPE,
           Embedding.TYPE,
           FewShotType.ONE_LABEL,
@@ -31,6 +32,11 @@ public final class Tasks {
   private static final int DEFAULT_OUTPUTS = 2;
 
   private Tasks() {}
+
+  /** All of them. */
+  public static List<TaskType> all() {
+    return ALL;
+  }
 
   /** The type that a command line names. */
   public static TaskType named(String option) {

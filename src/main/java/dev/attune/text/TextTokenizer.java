@@ -16,14 +16,10 @@ import java.nio.file.Path;
 import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.BitSet;
-import java.util.Comparator;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.LongFunction;
@@ -61,7 +57,6 @@ public final class TextTokenizer implements AutoCloseable {
   private static final int MOST = Integer.MAX_VALUE;
 
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final Set<String> USUAL_MASKS = Set.of("[MASK]", "<mask>");
   private static final String SPLITS_SPECIAL = "split_special_tokens";
 
   /** Models with token types where config.json does not say how many. */
@@ -82,9 +77,7 @@ public final class TextTokenizer implements AutoCloseable {
   private final boolean truncatesLeft;
   private final boolean prefixesWords;
   private final long handle;
-  private volatile List<String> specialSpellings; // null until needed
-  private volatile BitSet byteTokens; // null until needed
-  private volatile Map<String, Integer> vocabulary; // null until needed
+  private final TokenVocabulary vocabulary;
   private final AtomicInteger inUse = new AtomicInteger();
   private final AtomicBoolean closed = new AtomicBoolean();
 
@@ -131,6 +124,8 @@ public final class TextTokenizer implements AutoCloseable {
     TokenizersLibrary.LIB.disablePadding(created);
     TokenizersLibrary.LIB.disableTruncation(created);
     this.handle = created;
+    this.vocabulary =
+        new TokenVocabulary(folder, this.json, config, modelConfig, specialTokens, this::idOf);
   }
 
   /**
@@ -223,177 +218,9 @@ public final class TextTokenizer implements AutoCloseable {
         });
   }
 
-  /**
-   * The spelling of the token that stands for a masked one; null: the tokenizer has none. Where the
-   * files do not name it, it is the special token that is spelled as in BERT's or RoBERTa's family.
-   */
-  public String maskToken() {
-    String named = specialSpelling("mask_token");
-    return named != null
-        ? named
-        : specialSpellings().stream().filter(USUAL_MASKS::contains).findFirst().orElse(null);
-  }
-
-  /** The id of {@link #maskToken}; empty: there is none. */
-  public OptionalInt maskId() {
-    String spelling = maskToken();
-    return spelling == null ? OptionalInt.empty() : idOfSpecial(spelling);
-  }
-
-  /**
-   * The id of the token that stands for what the vocabulary lacks; empty: there is none, as where
-   * bytes are tokens.
-   */
-  public OptionalInt unknownId() {
-    JsonNode model = tokenizerJson().path("model");
-    JsonNode id = model.path("unk_id"); // of unigrams; others give its spelling
-    JsonNode spelling = model.path("unk_token");
-    if (id.isInt()) {
-      return OptionalInt.of(id.asInt());
-    }
-    return spelling.isTextual() ? tokenId(spelling.asText()) : OptionalInt.empty();
-  }
-
-  /** The ids of special tokens, wherever in a text they stand. */
-  public BitSet specialIds() {
-    BitSet ids = new BitSet();
-    for (JsonNode token : tokenizerJson().path("added_tokens")) {
-      if (token.path("special").asBoolean()) {
-        ids.set(token.path("id").asInt());
-      }
-    }
-    return ids;
-  }
-
-  /** The id of a token by its spelling in the vocabulary, "##ing" as "[MASK]". */
-  public OptionalInt tokenId(String spelling) {
-    Integer id = vocabulary().get(spelling);
-    return id == null ? OptionalInt.empty() : OptionalInt.of(id);
-  }
-
-  private Map<String, Integer> vocabulary() {
-    Map<String, Integer> known = vocabulary;
-    if (known == null) {
-      known = AddedTokens.vocabulary(tokenizerJson());
-      vocabulary = known;
-    }
-    return known;
-  }
-
-  /** How many tokens there are, added ones included: {@code len(tokenizer)} in Transformers. */
-  public int vocabularySize() {
-    return vocabulary().size();
-  }
-
-  /** The id of a special token by its role: "mask_token", "eos_token", "bos_token" and so on. */
-  OptionalInt specialId(String role) {
-    String spelling = specialSpelling(role);
-    return spelling == null ? OptionalInt.empty() : idOfSpecial(spelling);
-  }
-
-  private OptionalInt idOfSpecial(String spelling) {
-    OptionalInt added = addedId(spelling);
-    return added.isPresent() ? added : idOf(spelling);
-  }
-
-  /** The spelling of a special token by its role; null: there is none. */
-  private String specialSpelling(String role) {
-    for (JsonNode source : List.of(config, specialTokens)) {
-      JsonNode token = source.path(role);
-      String spelling = token.isObject() ? token.path("content").asText("") : token.asText("");
-      if (!spelling.isEmpty() && !token.isNull()) {
-        return spelling;
-      }
-    }
-    return null;
-  }
-
-  /**
-   * The id that the files state for an added token: a normalizer may keep it from being encoded.
-   */
-  private OptionalInt addedId(String spelling) {
-    for (Map.Entry<String, JsonNode> entry : config.path("added_tokens_decoder").properties()) {
-      if (entry.getValue().path("content").asText().equals(spelling)) {
-        return OptionalInt.of(Integer.parseInt(entry.getKey()));
-      }
-    }
-    for (JsonNode token : JsonFile.read(folder.resolve("tokenizer.json")).path("added_tokens")) {
-      if (token.path("content").asText().equals(spelling)) {
-        return OptionalInt.of(token.path("id").asInt());
-      }
-    }
-    return OptionalInt.empty();
-  }
-
-  /**
-   * Whether a token stands for one byte of a character that has no token ({@code <0x41>}). A run of
-   * such tokens is text as a whole or, where it is no UTF-8, a sign of replacement for each, ASCII
-   * too.
-   */
-  public boolean isByteFallback(int id) {
-    BitSet known = byteTokens;
-    if (known == null) {
-      known = new BitSet();
-      if (json.contains("\"ByteFallback\"")) {
-        JsonNode vocabulary = tokenizerJson().path("model").path("vocab");
-        for (int value = 0; value < 256; value++) {
-          JsonNode token = vocabulary.path(String.format("<0x%02X>", value));
-          if (token.isInt()) {
-            known.set(token.intValue());
-          }
-        }
-      }
-      byteTokens = known;
-    }
-    return known.get(id);
-  }
-
-  /** A text without the spellings of special tokens, which decoding can leave out. */
-  public String withoutSpecialTokens(String text) {
-    String rest = text;
-    for (String special : specialSpellings()) {
-      rest = rest.replace(special, "");
-    }
-    return rest;
-  }
-
-  /** The longest first: one may hold another. */
-  private List<String> specialSpellings() {
-    List<String> known = specialSpellings;
-    if (known == null) {
-      Set<String> spellings = new TreeSet<>();
-      for (JsonNode token : tokenizerJson().path("added_tokens")) {
-        if (token.path("special").asBoolean()) {
-          spellings.add(token.path("content").asText());
-        }
-      }
-      known =
-          spellings.stream().sorted(Comparator.comparingInt(String::length).reversed()).toList();
-      specialSpellings = known;
-    }
-    return known;
-  }
-
-  private JsonNode tokenizerJson() {
-    try {
-      return new ObjectMapper().readTree(json);
-    } catch (IOException e) {
-      throw new IllegalStateException("a tokenizer that was read before cannot be read", e);
-    }
-  }
-
-  /**
-   * The id that ends a sequence: {@code eos_token} of the tokenizer's files, else the first {@code
-   * eos_token_id} of config.json.
-   */
-  public OptionalInt eosId() {
-    OptionalInt own = specialId("eos_token");
-    if (own.isPresent()) {
-      return own;
-    }
-    JsonNode id = modelConfig.path("eos_token_id");
-    JsonNode first = id.isArray() ? id.path(0) : id;
-    return first.isInt() ? OptionalInt.of(first.asInt()) : OptionalInt.empty();
+  /** What its tokens are. */
+  public TokenVocabulary vocabulary() {
+    return vocabulary;
   }
 
   /**

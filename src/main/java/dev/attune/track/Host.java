@@ -9,6 +9,7 @@ import java.nio.file.Path;
 /** The machine that this process runs on. */
 public final class Host {
   private static final Path CPU = Path.of("/proc/cpuinfo");
+  private static final Path MEMORY = Path.of("/proc/meminfo");
   private static final Path NAME = Path.of("/proc/sys/kernel/hostname");
 
   private Host() {}
@@ -30,6 +31,20 @@ public final class Host {
             instanceof com.sun.management.OperatingSystemMXBean system
         ? system.getTotalMemorySize()
         : 0;
+  }
+
+  /** Memory that a process could still get; 0 where it does not tell. */
+  public static long availableBytes() {
+    try {
+      for (String line : Files.readAllLines(MEMORY)) {
+        if (line.startsWith("MemAvailable:")) {
+          return 1024 * Long.parseLong(line.replaceAll("\\D", ""));
+        }
+      }
+    } catch (IOException e) {
+      return 0; // no Linux
+    }
+    return 0;
   }
 
   /** What its processor calls itself; the architecture where it does not. */

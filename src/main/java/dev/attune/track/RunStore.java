@@ -51,6 +51,11 @@ public final class RunStore implements AutoCloseable {
     return Database.isAvailable();
   }
 
+  /** Whether there is one in a folder. */
+  public static boolean exists(Path folder) {
+    return Files.exists(Database.file(folder));
+  }
+
   /**
    * Opens one that is there.
    *
@@ -61,7 +66,7 @@ public final class RunStore implements AutoCloseable {
       throw new InputException(
           "a run store needs org.xerial:sqlite-jdbc, which is not on the class path");
     }
-    if (!Files.exists(Database.file(folder))) {
+    if (!exists(folder)) {
       throw new InputException(
           "there is no run store in "
               + folder.toAbsolutePath().normalize()

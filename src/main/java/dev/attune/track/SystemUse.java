@@ -7,8 +7,8 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** What this process uses of the machine. */
-final class SystemUse {
+/** What this process uses of the machine. One thread at a time asks. */
+public final class SystemUse {
   private static final Path STATUS = Path.of("/proc/self/status");
 
   private final com.sun.management.OperatingSystemMXBean system =
@@ -23,7 +23,7 @@ final class SystemUse {
    * The numbers since the last sample, by name: {@code cpu_percent} (100 a core), {@code
    * rss_bytes}, {@code heap_bytes}. What the system does not tell is absent.
    */
-  Map<String, Double> sample() {
+  public Map<String, Double> sample() {
     Map<String, Double> values = new LinkedHashMap<>();
     long cpu = cpuNanos();
     long now = System.nanoTime();

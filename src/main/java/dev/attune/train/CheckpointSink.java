@@ -2,7 +2,9 @@ package dev.attune.train;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.memory.Buffer;
+import java.io.UncheckedIOException;
 import java.util.Map;
+import java.util.Optional;
 
 /** Where a trainer's checkpoints go. */
 public interface CheckpointSink {
@@ -12,6 +14,34 @@ public interface CheckpointSink {
    * @throws java.io.UncheckedIOException if it could not be saved; earlier ones are whole
    */
   void save(long step, ObjectNode state, Map<String, Buffer> buffers);
+
+  /**
+   * How a save in the background ended.
+   *
+   * @param step whose state it is
+   * @param failure null: it is safe
+   */
+  record Ended(long step, UncheckedIOException failure) {}
+
+  /**
+   * Begins to save a state in the background, of which a copy is made first: the run may go on.
+   * What was begun before must be settled.
+   *
+   * @return false: it is not begun, and {@link #save} is to be asked
+   */
+  default boolean begin(long step, ObjectNode state, Map<String, Buffer> buffers) {
+    return false;
+  }
+
+  /**
+   * Tells, once, how what was begun has ended.
+   *
+   * @param waits whether to wait for its end
+   * @return empty: nothing was begun, or it goes on
+   */
+  default Optional<Ended> settled(boolean waits) {
+    return Optional.empty();
+  }
 
   /** Whether the end of a run is saved too, for it to be continued. */
   default boolean savesLast() {

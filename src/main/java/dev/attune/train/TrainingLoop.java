@@ -81,6 +81,23 @@ public final class TrainingLoop implements AutoCloseable {
       EncodedDataset data,
       Evaluator evaluator,
       TrainerConfig config) {
+    this(task, model, optimizer, tape, data, evaluator, config, null);
+  }
+
+  /**
+   * The same, whose batches go forward and backward with those of other jobs.
+   *
+   * @param shared null: alone
+   */
+  public TrainingLoop(
+      Task task,
+      Model model,
+      Optimizer optimizer,
+      Tape tape,
+      EncodedDataset data,
+      Evaluator evaluator,
+      TrainerConfig config,
+      SharedPass.Job shared) {
     this.task = task;
     this.model = model;
     this.parameters = model.parameters();
@@ -111,7 +128,9 @@ public final class TrainingLoop implements AutoCloseable {
                 data.layout(),
                 data.columns(),
                 // A step ends with its epoch.
-                (int) Math.min(config.gradientAccumulationSteps(), batches)));
+                (int) Math.min(config.gradientAccumulationSteps(), batches),
+                config.seed(),
+                shared));
     this.stepsPerEpoch = config.stepsPerEpoch(batches);
     this.totalSteps = config.totalSteps(batches);
     this.schedule = config.rates().over(totalSteps);
@@ -228,6 +247,7 @@ public final class TrainingLoop implements AutoCloseable {
         if (waits) {
           guard.checkWeights(state.step);
         }
+        settle(checkpoints, listener, waits);
         if (state.evaluationDue) {
           Optional<Map<String, Double>> values = evaluated(stopRequested);
           interrupted = values.isEmpty();
@@ -244,7 +264,7 @@ public final class TrainingLoop implements AutoCloseable {
         }
         boolean ends = last || state.stoppedEarly;
         if (checkpoints != null && (interrupted || (ends ? checkpoints.savesLast() : saveIsDue))) {
-          save(checkpoints, listener, interrupted);
+          save(checkpoints, listener, interrupted, interrupted || ends);
         }
         if (interrupted) {
           break;
@@ -252,6 +272,7 @@ public final class TrainingLoop implements AutoCloseable {
       }
     }
     phases.enter(null);
+    settle(checkpoints, listener, true);
     if (!interrupted) {
       listener.onTrained();
     }
@@ -285,11 +306,22 @@ public final class TrainingLoop implements AutoCloseable {
         tape.arena().highWaterBytes());
   }
 
-  /** A run that goes on can do without a checkpoint; one that is told to stop cannot. */
-  private void save(CheckpointSink checkpoints, TrainListener listener, boolean isNeeded) {
+  /**
+   * A run that goes on can do without a checkpoint; one that is told to stop cannot.
+   *
+   * @param isNeeded whether a failure ends the run
+   * @param waits whether it must be safe when this returns; else it may become so while the run
+   *     goes on
+   */
+  private void save(
+      CheckpointSink checkpoints, TrainListener listener, boolean isNeeded, boolean waits) {
     phases.enter(Phase.CHECKPOINT);
     try {
-      checkpoints.save(state.step, checkpointState(), buffers());
+      ObjectNode saved = checkpointState();
+      if (!waits && checkpoints.begin(state.step, saved, buffers())) {
+        return; // settle tells of it
+      }
+      checkpoints.save(state.step, saved, buffers());
     } catch (UncheckedIOException e) {
       if (isNeeded) {
         throw e;
@@ -298,6 +330,23 @@ public final class TrainingLoop implements AutoCloseable {
       return;
     }
     listener.onCheckpoint(state.step);
+  }
+
+  /** Tells of a checkpoint that was saved in the background, once it is safe or has failed. */
+  private static void settle(CheckpointSink checkpoints, TrainListener listener, boolean waits) {
+    if (checkpoints == null) {
+      return;
+    }
+    checkpoints
+        .settled(waits)
+        .ifPresent(
+            ended -> {
+              if (ended.failure() == null) {
+                listener.onCheckpoint(ended.step());
+              } else {
+                listener.onCheckpointFailed(ended.step(), ended.failure());
+              }
+            });
   }
 
   private ObjectNode checkpointState() {
@@ -365,7 +414,8 @@ public final class TrainingLoop implements AutoCloseable {
             Double.parseDouble(Float.toString(done.learningRate())),
             done.tokens(),
             throughput.tokensPerSecond(),
-            throughput.secondsPerStep() * (totalSteps - done.step()));
+            throughput.secondsPerStep() * (totalSteps - done.step()),
+            metrics(result));
     if (result.isFinite()) {
       state.skippedInARow = 0;
       state.lossSum += result.loss();
@@ -376,6 +426,15 @@ public final class TrainingLoop implements AutoCloseable {
       runner.skip();
       listener.onSkipped(step, state.skipped);
     }
+  }
+
+  private Map<String, Double> metrics(StepRunner.Result result) {
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    List<String> names = task.stepMetrics();
+    for (int i = 0; i < names.size(); i++) {
+      metrics.put(names.get(i), result.metrics().get(i));
+    }
+    return metrics;
   }
 
   private void completeUntil(int left, TrainListener listener) {

@@ -41,12 +41,7 @@ class LogprobsTest {
     TransformerModel model =
         (TransformerModel)
             Families.create(
-                backend,
-                ModelFolder.readConfig(folder),
-                HeadKind.LANGUAGE_MODEL,
-                0,
-                null,
-                builder);
+                backend, ModelFolder.readConfig(folder), HeadKind.LANGUAGE_MODEL, 0, null, builder);
     ModelWeights.load(folder, model, 0);
     return model;
   }

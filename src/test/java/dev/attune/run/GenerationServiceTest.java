@@ -164,8 +164,7 @@ class GenerationServiceTest {
         for (int v = 0; v < voices.size(); v++) {
           Heard text = new Heard();
           Voice voice = voices.get(v);
-          service.submit(
-              voice, voice.prompt(prompts().get(i)), options(sampling(i)), 0, text);
+          service.submit(voice, voice.prompt(prompts().get(i)), options(sampling(i)), 0, text);
           heard.get(v).add(text);
         }
       }
@@ -211,8 +210,7 @@ class GenerationServiceTest {
       InputException e =
           assertThrows(
               InputException.class,
-              () ->
-                  service.submit(voice, prompt, options(Sampling.greedy()), 0, new Heard()));
+              () -> service.submit(voice, prompt, options(Sampling.greedy()), 0, new Heard()));
       assertTrue(e.getMessage().contains("the context holds 20"), e.getMessage());
     }
   }
@@ -273,8 +271,7 @@ class GenerationServiceTest {
   void moreThanMayWaitAreRefused() throws Exception {
     GenerationService.Limits limits = new GenerationService.Limits(1, 1 << 20, 2);
     try (GenerationService service =
-        GenerationService.open(
-            base, OpenOptions.DEFAULT, compute(PrecisionOption.FP32), limits)) {
+        GenerationService.open(base, OpenOptions.DEFAULT, compute(PrecisionOption.FP32), limits)) {
       Voice voice = service.base();
       CountDownLatch goOn = new CountDownLatch(1);
       Heard first =

@@ -236,7 +236,7 @@ class MaskedRunsTest {
         WeightSource grown = WeightFolder.open(output)) {
       assertArrayEquals(new int[] {27}, after.encodePlain("good phone"));
       assertArrayEquals(
-          new int[] {before.tokenId("my").orElseThrow(), 28},
+          new int[] {before.vocabulary().tokenId("my").orElseThrow(), 28},
           after.encodePlain("my sad book chair"));
       String name = "bert.embeddings.word_embeddings.weight";
       FloatBuffer rows = FloatBuffer.allocate(29 * 32);

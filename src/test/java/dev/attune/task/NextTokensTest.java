@@ -282,7 +282,7 @@ class NextTokensTest {
     ByteTokenizer.write(temp, null);
     Files.writeString(temp.resolve("config.json"), "{\"eos_token_id\": [7, 9]}");
     try (TextTokenizer endless = TextTokenizer.open(temp)) {
-      assertEquals(7, endless.eosId().getAsInt());
+      assertEquals(7, endless.vocabulary().eosId().getAsInt());
     }
   }
 

@@ -320,9 +320,9 @@ class TextTokenizerTest {
     try (TextTokenizer alone = TextTokenizer.open(adapter);
         TextTokenizer beside = TextTokenizer.open(adapter, model)) {
       assertFalse(alone.usesTypeIds());
-      assertEquals(OptionalInt.empty(), alone.eosId());
+      assertEquals(OptionalInt.empty(), alone.vocabulary().eosId());
       assertTrue(beside.usesTypeIds());
-      assertEquals(OptionalInt.of(5), beside.eosId());
+      assertEquals(OptionalInt.of(5), beside.vocabulary().eosId());
     }
   }
 
@@ -330,9 +330,9 @@ class TextTokenizerTest {
   void specialTokensAreFoundByRoleAndSpelling() {
     try (TextTokenizer bert = TextTokenizer.open(SharedFolders.tokenizer("bert-base-uncased"));
         TextTokenizer llama = TextTokenizer.open(SharedFolders.tokenizer("llama2"))) {
-      assertEquals(OptionalInt.of(103), bert.specialId("mask_token"));
-      assertEquals(OptionalInt.empty(), bert.specialId("eos_token"));
-      assertEquals(OptionalInt.of(2), llama.specialId("eos_token"));
+      assertEquals(OptionalInt.of(103), bert.vocabulary().specialId("mask_token"));
+      assertEquals(OptionalInt.empty(), bert.vocabulary().specialId("eos_token"));
+      assertEquals(OptionalInt.of(2), llama.vocabulary().specialId("eos_token"));
       assertEquals(OptionalInt.of(7592), bert.idOf("hello"));
       assertEquals(OptionalInt.empty(), bert.idOf("nosuchtoken"));
       assertEquals(2, bert.specialTokens(false));
@@ -503,7 +503,7 @@ class TextTokenizerTest {
       Files.copy(model.resolve(name), folder.resolve(name));
     }
     try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
-      assertEquals(OptionalInt.of(2), tokenizer.eosId());
+      assertEquals(OptionalInt.of(2), tokenizer.vocabulary().eosId());
     }
   }
 

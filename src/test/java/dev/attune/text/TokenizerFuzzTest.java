@@ -41,8 +41,8 @@ class TokenizerFuzzTest {
       tokenizer.encodeWords(List.of("a", "B", "c\u00e9"));
       int[] ids = tokenizer.encodeIds("a b \u4f60", null, 3).ids();
       tokenizer.decode(ids, true);
-      tokenizer.maskId();
-      tokenizer.eosId();
+      tokenizer.vocabulary().maskId();
+      tokenizer.vocabulary().eosId();
     } catch (InputException e) {
       // The bytes are no such file.
     }

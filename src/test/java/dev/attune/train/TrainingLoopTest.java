@@ -37,6 +37,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -233,6 +234,88 @@ class TrainingLoopTest {
     public boolean loadBest(Buffer weights) {
       return false;
     }
+  }
+
+  /** A sink that saves in the background, which takes until it is asked twice. */
+  private static final class Slow implements CheckpointSink {
+    private final List<String> heard;
+    private long begun; // 0: nothing
+    private int asked;
+
+    Slow(List<String> heard) {
+      this.heard = heard;
+    }
+
+    @Override
+    public boolean begin(long step, ObjectNode state, Map<String, Buffer> buffers) {
+      assertEquals(0, begun, "one at a time");
+      heard.add("begin " + step);
+      begun = step;
+      asked = 0;
+      return true;
+    }
+
+    @Override
+    public Optional<Ended> settled(boolean waits) {
+      if (begun == 0 || (!waits && ++asked < 2)) {
+        return Optional.empty();
+      }
+      Ended ended = new Ended(begun, null);
+      begun = 0;
+      return Optional.of(ended);
+    }
+
+    @Override
+    public void save(long step, ObjectNode state, Map<String, Buffer> buffers) {
+      assertEquals(0, begun, "one at a time");
+      heard.add("save " + step);
+    }
+
+    @Override
+    public void saveBest(long step, Buffer weights) {}
+
+    @Override
+    public boolean loadBest(Buffer weights) {
+      return false;
+    }
+  }
+
+  @Test
+  void aCheckpointInTheBackgroundIsToldOfOnceItIsSafe() {
+    List<String> heard = new ArrayList<>();
+    TrainerConfig saving =
+        new TrainerConfig(16, 1, 9, 1, RATES, 1.0, 0, 3, true, Evaluations.every(0), 4);
+    TrainListener listener =
+        new Recorder(() -> {}) {
+          @Override
+          public void onStep(Step step) {
+            heard.add("step " + step.step());
+          }
+
+          @Override
+          public void onCheckpoint(long step) {
+            heard.add("safe " + step);
+          }
+        };
+    int[] steps = {0};
+    try (CpuBackend backend = new CpuBackend(1);
+        Model model =
+            Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, 0f);
+        Tape tape = new Tape(backend, new Arena(backend, 1 << 28), DType.F32, saving.seed())) {
+      ModelWeights.load(folder, model, saving.seed());
+      model.parameters().enableTraining();
+      try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
+          TrainingLoop trainer =
+              new TrainingLoop(
+                  TestTasks.CLASSIFICATION, model, optimizer, tape, data(256), null, saving)) {
+        trainer.run(listener, new Slow(heard), () -> ++steps[0] == 8);
+      }
+    }
+    assertEquals(
+        List.of(
+            "step 1", "step 2", "step 3", "step 4", "begin 4", "step 5", "step 6", "safe 4",
+            "step 7", "step 8", "save 8", "safe 8"),
+        heard);
   }
 
   /** Five steps, an evaluation after every other; returns the weights. */

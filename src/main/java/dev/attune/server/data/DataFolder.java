@@ -5,6 +5,7 @@ import dev.attune.core.InputException;
 import dev.attune.folder.FolderLock;
 import dev.attune.server.access.KeyStore;
 import dev.attune.server.database.Journal;
+import dev.attune.server.feedback.Feedback;
 import dev.attune.server.files.FileStore;
 import dev.attune.server.files.UploadStore;
 import dev.attune.server.jobs.Jobs;
@@ -24,7 +25,7 @@ import java.util.stream.Stream;
  * journal.db     all that was answered
  * files/         files of tenants, by id
  * uploads/       parts of files that are not whole yet
- * models/        what jobs have made and make
+ * models/        what jobs have made and make; lines of versions that corrections have made
  * runs/          how jobs went
  * </pre>
  */
@@ -37,7 +38,8 @@ public final class DataFolder implements AutoCloseable {
               UploadStore.LAYOUT,
               ModelCatalog.LAYOUT,
               Webhooks.LAYOUT,
-              Jobs.LAYOUT)
+              Jobs.LAYOUT,
+              Feedback.LAYOUT)
           .flatMap(List::stream)
           .toList();
 
@@ -100,6 +102,11 @@ public final class DataFolder implements AutoCloseable {
   /** The journal. */
   public Journal journal() {
     return journal;
+  }
+
+  /** All of it. */
+  public Path folder() {
+    return path;
   }
 
   /** Where files of tenants lie. */

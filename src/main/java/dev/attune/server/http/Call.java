@@ -13,6 +13,7 @@ import org.eclipse.jetty.http.HttpException;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.http.HttpHeaderValue;
 import org.eclipse.jetty.io.Content;
+import org.eclipse.jetty.io.EofException;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.util.Callback;
@@ -239,6 +240,10 @@ final class Call {
   /** Says why there is no answer, where that can still be said. */
   void refuse(Throwable reason) {
     close();
+    if (reason instanceof EofException) { // who worked for it has noticed that the client has gone
+      callback.failed(reason);
+      return;
+    }
     ApiException said = said(reason);
     if (said.status() >= 500) {
       LOG.log(Level.ERROR, exchange.id() + ": " + said.getMessage(), said.getCause());

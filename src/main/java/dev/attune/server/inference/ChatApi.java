@@ -37,8 +37,7 @@ public final class ChatApi {
 
   /** What it answers. */
   public List<Route> routes() {
-    return List.of(
-        new Route("POST", "/v1/chat/completions", Scope.INFERENCE, this::answer));
+    return List.of(new Route("POST", "/v1/chat/completions", Scope.INFERENCE, this::answer));
   }
 
   /** A request as it was understood. */
@@ -73,8 +72,7 @@ public final class ChatApi {
     boolean wanted = body.flag("logprobs", false);
     Long top = body.integer("top_logprobs", 0, MOST_LOGPROBS);
     if (top != null && !wanted) {
-      throw ApiException.badRequest(
-          "top_logprobs", "'top_logprobs' needs 'logprobs' to be true");
+      throw ApiException.badRequest("top_logprobs", "'top_logprobs' needs 'logprobs' to be true");
     }
     return wanted ? Integer.valueOf(top == null ? 0 : (int) (long) top) : null;
   }
@@ -134,8 +132,7 @@ public final class ChatApi {
   }
 
   private static ObjectNode whole(Asked asked, Prompt prompt, List<GeneratedText> texts) {
-    ObjectNode body =
-        head(Ids.next("chatcmpl-"), Instant.now(), "chat.completion", asked.model);
+    ObjectNode body = head(Ids.next("chatcmpl-"), Instant.now(), "chat.completion", asked.model);
     ArrayNode all = body.putArray("choices");
     for (GeneratedText text : texts) {
       ToolCalls calls =
@@ -198,49 +195,41 @@ public final class ChatApi {
     int n = asked.fields.choices();
     ToolCalls.Splitter[] splitters = new ToolCalls.Splitter[n];
     GeneratedText[] texts = new GeneratedText[n];
-    try (EventStream events = exchange.events()) {
-      for (int i = 0; i < n; i++) {
-        splitters[i] = new ToolCalls.Splitter(asked.conversation.hasTools());
-        ObjectNode delta = JsonNodeFactory.instance.objectNode();
-        delta.put("role", "assistant");
-        delta.put("content", "");
-        events.send(chunk(asked, id, created, i, delta, null, null, wantsUsage));
-      }
-      try {
-        for (Choices.Event event = choices.next(); event != null; event = choices.next()) {
-          int i = event.choice();
-          ToolCalls.Splitter splitter = splitters[i];
-          String shown =
-              event.piece() == null ? splitter.end() : splitter.add(event.piece());
-          if (!shown.isEmpty() || asked.topLogprobs != null && !event.tokens().isEmpty()) {
-            ObjectNode delta = JsonNodeFactory.instance.objectNode();
-            delta.put("content", shown);
-            events.send(
-                chunk(asked, id, created, i, delta, event.tokens(), null, wantsUsage));
-          }
-          if (event.text() != null) {
-            texts[i] = event.text();
-            ObjectNode delta = JsonNodeFactory.instance.objectNode();
-            ToolCalls calls = splitter.calls();
-            if (!calls.isEmpty()) {
-              delta.set("tool_calls", calls.toJson(true));
-            }
-            String reason = calls.isEmpty() ? reason(event.text().finish()) : "tool_calls";
-            events.send(chunk(asked, id, created, i, delta, null, reason, wantsUsage));
-          }
-        }
-      } catch (RuntimeException e) {
-        Streams.fail(exchange, events, e);
-        return;
-      }
-      if (wantsUsage) {
-        ObjectNode last = head(id, created, "chat.completion.chunk", asked.model);
-        last.putArray("choices");
-        last.set("usage", Usage.of(prompt.ids().length, List.of(texts)));
-        events.send(last);
-      }
-      events.done();
+    EventStream events = exchange.events();
+    for (int i = 0; i < n; i++) {
+      splitters[i] = new ToolCalls.Splitter(asked.conversation.hasTools());
+      ObjectNode delta = JsonNodeFactory.instance.objectNode();
+      delta.put("role", "assistant");
+      delta.put("content", "");
+      events.send(chunk(asked, id, created, i, delta, null, null, wantsUsage));
     }
+    for (Choices.Event event = choices.next(); event != null; event = choices.next()) {
+      int i = event.choice();
+      ToolCalls.Splitter splitter = splitters[i];
+      String shown = event.piece() == null ? splitter.end() : splitter.add(event.piece());
+      if (!shown.isEmpty() || asked.topLogprobs != null && !event.tokens().isEmpty()) {
+        ObjectNode delta = JsonNodeFactory.instance.objectNode();
+        delta.put("content", shown);
+        events.send(chunk(asked, id, created, i, delta, event.tokens(), null, wantsUsage));
+      }
+      if (event.text() != null) {
+        texts[i] = event.text();
+        ObjectNode delta = JsonNodeFactory.instance.objectNode();
+        ToolCalls calls = splitter.calls();
+        if (!calls.isEmpty()) {
+          delta.set("tool_calls", calls.toJson(true));
+        }
+        String reason = calls.isEmpty() ? reason(event.text().finish()) : "tool_calls";
+        events.send(chunk(asked, id, created, i, delta, null, reason, wantsUsage));
+      }
+    }
+    if (wantsUsage) {
+      ObjectNode last = head(id, created, "chat.completion.chunk", asked.model);
+      last.putArray("choices");
+      last.set("usage", Usage.of(prompt.ids().length, List.of(texts)));
+      events.send(last);
+    }
+    events.done();
   }
 
   private static ObjectNode chunk(

@@ -110,12 +110,7 @@ public final class CompletionsApi {
     for (GeneratedText text : texts) {
       all.add(
           choice(
-              asked,
-              text.index(),
-              text.text(),
-              text.logprobs(),
-              0,
-              ChatApi.reason(text.finish())));
+              asked, text.index(), text.text(), text.logprobs(), 0, ChatApi.reason(text.finish())));
     }
     body.set("usage", Usage.of(promptTokens, texts));
     return body;
@@ -173,39 +168,31 @@ public final class CompletionsApi {
     int count = asked.prompts.size() * asked.fields.choices();
     GeneratedText[] texts = new GeneratedText[count];
     int[] offsets = new int[count];
-    try (EventStream events = exchange.events()) {
-      try {
-        for (Choices.Event event = choices.next(); event != null; event = choices.next()) {
-          int i = event.choice();
-          boolean isLast = event.text() != null;
-          String piece = event.piece() == null ? "" : event.piece();
-          String reason = isLast ? ChatApi.reason(event.text().finish()) : null;
-          ObjectNode chunk = head(id, created, asked.model);
-          chunk
-              .putArray("choices")
-              .add(choice(asked, i, piece, event.tokens(), offsets[i], reason));
-          for (ScoredToken token : event.tokens()) {
-            offsets[i] += token.text().length();
-          }
-          if (wantsUsage) {
-            chunk.putNull("usage");
-          }
-          if (isLast) {
-            texts[i] = event.text();
-          }
-          events.send(chunk);
-        }
-      } catch (RuntimeException e) {
-        Streams.fail(exchange, events, e);
-        return;
+    EventStream events = exchange.events();
+    for (Choices.Event event = choices.next(); event != null; event = choices.next()) {
+      int i = event.choice();
+      boolean isLast = event.text() != null;
+      String piece = event.piece() == null ? "" : event.piece();
+      String reason = isLast ? ChatApi.reason(event.text().finish()) : null;
+      ObjectNode chunk = head(id, created, asked.model);
+      chunk.putArray("choices").add(choice(asked, i, piece, event.tokens(), offsets[i], reason));
+      for (ScoredToken token : event.tokens()) {
+        offsets[i] += token.text().length();
       }
       if (wantsUsage) {
-        ObjectNode last = head(id, created, asked.model);
-        last.putArray("choices");
-        last.set("usage", Usage.of(promptTokens, List.of(texts)));
-        events.send(last);
+        chunk.putNull("usage");
       }
-      events.done();
+      if (isLast) {
+        texts[i] = event.text();
+      }
+      events.send(chunk);
     }
+    if (wantsUsage) {
+      ObjectNode last = head(id, created, asked.model);
+      last.putArray("choices");
+      last.set("usage", Usage.of(promptTokens, List.of(texts)));
+      events.send(last);
+    }
+    events.done();
   }
 }

@@ -195,8 +195,7 @@ record Conversation(List<ChatMessage> messages, List<?> tools) {
           parameters == null ? Map.of() : JSON.convertValue(parameters, Object.class));
       if (function.flag("strict", false)) {
         throw ApiException.unsupported(
-            "tools",
-            "'strict' is not supported: nothing here makes a model keep to a schema");
+            "tools", "'strict' is not supported: nothing here makes a model keep to a schema");
       }
       function.refuseOthers();
       tool.refuseOthers();

@@ -134,7 +134,6 @@ public final class EmbeddingsApi {
   }
 
   private static Dataset dataset(String text) {
-    return new Dataset(
-        SOURCE, List.of(new Example(1, text, null, null, null, null, Map.of())));
+    return new Dataset(SOURCE, List.of(new Example(1, text, null, null, null, null, Map.of())));
   }
 }

@@ -219,6 +219,7 @@ public final class ModelPool implements AutoCloseable {
               beside.base.close();
             });
     catalog.onRemoved(this::forget);
+    catalog.onOpening(this::open);
   }
 
   private static void closed(AutoCloseable lease) {
@@ -316,8 +317,7 @@ public final class ModelPool implements AutoCloseable {
   private Beside openBeside(AdapterKey key) {
     Pool<Key, Opened>.Lease base = take(key.base);
     try {
-      GenerationService.Voice voice =
-          ((Texts) base.value()).service.openBeside(key.folder);
+      GenerationService.Voice voice = ((Texts) base.value()).service.openBeside(key.folder);
       if (voice == null) {
         alone.add(key.folder);
         throw new NeedsOwnBase();
@@ -348,7 +348,7 @@ public final class ModelPool implements AutoCloseable {
   private Path baseOf(ServedModel model) {
     return model.base() == null || !ModelFolder.isAdapter(model.folder())
         ? null
-        : catalog.find(model.tenant(), model.base()).folder();
+        : catalog.baseFolder(model.base());
   }
 
   /** A model's task, or why it has none. */
@@ -414,6 +414,19 @@ public final class ModelPool implements AutoCloseable {
         });
   }
 
+  /**
+   * Opens a model before it is asked for.
+   *
+   * @throws ApiException if it cannot be opened, or there is no room for it now
+   */
+  public void open(ServedModel model) {
+    if (type(model).generates()) {
+      texts(model).close();
+    } else {
+      labels(model).close();
+    }
+  }
+
   LabelLease labels(ServedModel model) {
     TaskType type = type(model);
     if (LABEL_KINDS.stream().noneMatch(type::isKindOf)) {
@@ -456,9 +469,7 @@ public final class ModelPool implements AutoCloseable {
       return opening.get();
     } catch (Pool.NoRoomException e) {
       String message = "There is no room to open '" + model.id() + "': " + e.getMessage();
-      throw e.isForEver()
-          ? ApiException.unavailable(message, e)
-          : ApiException.busy(message, 5);
+      throw e.isForEver() ? ApiException.unavailable(message, e) : ApiException.busy(message, 5);
     } catch (InputException e) {
       LOG.log(Level.WARNING, "the model " + model.id() + " cannot be opened: " + e.getMessage());
       throw ApiException.badRequest(
@@ -487,8 +498,7 @@ public final class ModelPool implements AutoCloseable {
     run(steps, 0, () -> deleteFiles(model));
   }
 
-  private static void run(
-      List<Consumer<Runnable>> steps, int first, Runnable last) {
+  private static void run(List<Consumer<Runnable>> steps, int first, Runnable last) {
     if (first == steps.size()) {
       last.run();
     } else {
@@ -497,14 +507,32 @@ public final class ModelPool implements AutoCloseable {
   }
 
   private static void deleteFiles(ServedModel model) {
+    if (!Files.exists(model.folder())) {
+      return; // versions go with their line
+    }
     try (Stream<Path> files = Files.walk(model.folder())) {
-      for (Path file :
-          (Iterable<Path>) files.sorted(Comparator.reverseOrder())::iterator) {
+      for (Path file : (Iterable<Path>) files.sorted(Comparator.reverseOrder())::iterator) {
         Files.delete(file);
       }
     } catch (IOException e) {
       LOG.log(Level.ERROR, "the files of " + model.id() + " cannot be removed", e);
     }
+  }
+
+  /**
+   * What is open of a folder.
+   *
+   * @param bytes that it takes
+   * @param users what uses it now: requests, or adapters that are open beside it
+   */
+  public record Open(Path folder, long bytes, int users) {}
+
+  /** All that is open: models and adapters. */
+  public List<Open> open() {
+    List<Open> open = new ArrayList<>();
+    models.forEach((key, bytes, users) -> open.add(new Open(key.folder, bytes, users)));
+    adapters.forEach((key, bytes, users) -> open.add(new Open(key.folder, bytes, users)));
+    return open;
   }
 
   /** Models that are open. */

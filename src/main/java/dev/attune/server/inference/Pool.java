@@ -267,6 +267,26 @@ final class Pool<K, V> implements AutoCloseable {
     }
   }
 
+  /** Hears of all that are open: the key, bytes, and how many use it. */
+  void forEach(Visitor<K> visitor) {
+    lock.lock();
+    try {
+      entries.forEach(
+          (key, entry) -> {
+            if (entry.value != null) {
+              visitor.open(key, entry.bytes, entry.users);
+            }
+          });
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** See {@link #forEach}. */
+  interface Visitor<K> {
+    void open(K key, long bytes, int users);
+  }
+
   /** Bytes of what is open. */
   long bytes() {
     lock.lock();

@@ -10,9 +10,9 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 
 /**
- * Brings together what several callers ask of a model within a few milliseconds. A caller that finds
- * the model idle waits for no longer than the window; while the model works, what comes waits for
- * it and goes together.
+ * Brings together what several callers ask of a model within a few milliseconds. A caller that
+ * finds the model idle waits for no longer than the window; while the model works, what comes waits
+ * for it and goes together.
  *
  * @param <I> what is asked
  * @param <O> what is answered, one for each
@@ -126,7 +126,9 @@ final class RowBatcher<I, O> implements AutoCloseable {
           continue;
         }
         long left = waiting.get(0).since + windowNanos - System.nanoTime();
-        if (left <= 0 || closing || waiting.stream().mapToInt(a -> a.rows.size()).sum() >= mostRows) {
+        if (left <= 0
+            || closing
+            || waiting.stream().mapToInt(a -> a.rows.size()).sum() >= mostRows) {
           return taken();
         }
         arrived.awaitNanos(left);

@@ -84,7 +84,7 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
     config.set(RunOption.MODEL, model.folder().toString());
     boolean isAdapter = ModelFolder.isAdapter(model.folder());
     if (isAdapter) {
-      Path base = sources.models().find(tenant, model.base()).folder();
+      Path base = sources.models().baseFolder(model.base());
       config.set(RunOption.BASE_MODEL, base.toString());
     }
     config.set(RunOption.TRAIN_FILE, files.get(0).path().toString());

@@ -223,6 +223,20 @@ final class JobStore {
     return counts;
   }
 
+  /** The same of one tenant's. */
+  Map<JobStatus, Long> counts(String tenant) {
+    Map<JobStatus, Long> counts = new HashMap<>();
+    journal
+        .read(
+            session ->
+                session.list(
+                    "SELECT status, count(*) FROM jobs WHERE tenant = ? GROUP BY status",
+                    row -> Map.entry(JobStatus.of(row.getString(1)), row.getLong(2)),
+                    tenant))
+        .forEach(entry -> counts.put(entry.getKey(), entry.getValue()));
+    return counts;
+  }
+
   /** When a job of each tenant last began to run, in milliseconds. */
   Map<String, Long> lastStarts() {
     Map<String, Long> starts = new HashMap<>();

@@ -1,9 +1,12 @@
 package dev.attune.server.jobs;
 
+import dev.attune.run.RunConfig;
 import dev.attune.server.access.Limits;
 import dev.attune.server.database.Journal;
 import dev.attune.server.files.FileStore;
+import dev.attune.server.files.StoredFile;
 import dev.attune.server.http.ApiException;
+import dev.attune.server.http.Fields;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ServedModel;
 import dev.attune.server.webhooks.Webhooks;
@@ -125,6 +128,24 @@ public final class Jobs implements AutoCloseable {
     return job.status() == JobStatus.RUNNING ? scheduler.progress(job.id()) : null;
   }
 
+  /**
+   * Files that a job reads.
+   *
+   * @param training id
+   * @param validation id; null: none
+   */
+  public record DataFiles(String training, String validation) {}
+
+  /**
+   * What a job has learned from.
+   *
+   * @throws dev.attune.server.http.ApiException if the tenant has none of that id
+   */
+  public DataFiles files(String tenant, String job) {
+    JobRequest request = store.find(tenant, job).request();
+    return new DataFiles(request.trainingFile(), request.validationFile());
+  }
+
   /** How many there are, by status, for who watches the server. */
   public Map<String, Long> counts() {
     Map<String, Long> counts = new TreeMap<>();
@@ -133,6 +154,44 @@ public final class Jobs implements AutoCloseable {
     }
     store.counts().forEach((status, count) -> counts.put(status.word(), count));
     return counts;
+  }
+
+  /** How many a tenant has, by status; those of which there are none are left out. */
+  public Map<String, Long> counts(String tenant) {
+    Map<String, Long> counts = new TreeMap<>();
+    store.counts(tenant).forEach((status, count) -> counts.put(status.word(), count));
+    return counts;
+  }
+
+  /**
+   * The folder that a job's run writes its model to, which need not be there yet.
+   *
+   * @throws ApiException if the tenant has no such job
+   */
+  public Path folder(String tenant, String job) {
+    return sources.folders().model(store.find(tenant, job));
+  }
+
+  /**
+   * What a client asks for, as options of a run, without a job being made.
+   *
+   * @param files that it reads: their places on the server's disk stand in messages
+   */
+  public record Asked(RunConfig config, List<StoredFile> files) {
+    /** A message of the rooms below as a client understands it. */
+    public String worded(String message) {
+      return JobWords.of(message, files);
+    }
+  }
+
+  /**
+   * What a body asks for from which a job could be made.
+   *
+   * @throws ApiException if none could be
+   */
+  public Asked asked(String tenant, Fields body) {
+    JobConfig config = JobConfig.ofNew(tenant, JobRequest.of(body), sources);
+    return new Asked(config.config(), config.files());
   }
 
   Job create(String tenant, JobRequest request) {

@@ -9,26 +9,41 @@ import java.sql.SQLException;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
+import java.util.function.ToLongFunction;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
-/** All models: bases by their names, and tuned ones, which the journal holds. */
+/**
+ * All models: bases by their names, and tuned ones, which the journal holds. A model that learns
+ * while it serves has versions: its name stands for the one that is live, which changes between two
+ * calls of {@link #find}, and {@code MODEL@v3} for that one.
+ */
 public final class ModelCatalog {
-  /** Its table. */
+  /** Its table, and those of versions. */
   public static final List<String> LAYOUT =
-      List.of(
-          """
-          CREATE TABLE models(
-            id TEXT PRIMARY KEY, tenant TEXT NOT NULL, created INTEGER NOT NULL, base TEXT NOT NULL,
-            folder TEXT NOT NULL, job TEXT) WITHOUT ROWID
-          """);
+      Stream.concat(
+              Stream.of(
+                  """
+                  CREATE TABLE models(
+                    id TEXT PRIMARY KEY, tenant TEXT NOT NULL, created INTEGER NOT NULL,
+                    base TEXT NOT NULL, folder TEXT NOT NULL, job TEXT) WITHOUT ROWID
+                  """),
+              ModelVersions.LAYOUT.stream())
+          .toList();
+
+  private static final Pattern VERSION = Pattern.compile("(.+)@v([1-9]\\d{0,8})");
 
   private final Journal journal;
   private final Map<String, Path> bases;
   private final Path folder;
+  private final ModelVersions versions;
   private final Instant started = Instant.now();
   private final List<Consumer<ServedModel>> onRemoved = new CopyOnWriteArrayList<>();
+  private final List<Consumer<ServedModel>> onOpening = new CopyOnWriteArrayList<>();
 
   /**
    * @param bases folders by names
@@ -38,6 +53,12 @@ public final class ModelCatalog {
     this.journal = journal;
     this.bases = Map.copyOf(bases);
     this.folder = folder;
+    this.versions = new ModelVersions(journal, folder);
+  }
+
+  /** The versions of models. */
+  public ModelVersions versions() {
+    return versions;
   }
 
   private ServedModel read(ResultSet row) throws SQLException {
@@ -63,7 +84,9 @@ public final class ModelCatalog {
                     "SELECT * FROM models WHERE tenant = ? ORDER BY created DESC, id",
                     this::read,
                     tenant));
-    return Stream.concat(bases.keySet().stream().sorted().map(this::base), own.stream()).toList();
+    return Stream.concat(bases.keySet().stream().sorted().map(this::base), own.stream())
+        .map(model -> live(new ModelLine(tenant, model)))
+        .toList();
   }
 
   /** The folder of a base; null where there is none of the name. */
@@ -72,25 +95,101 @@ public final class ModelCatalog {
   }
 
   /**
-   * The one that a request names.
+   * The one that a request names, with the folder of the version that is meant.
    *
    * @throws ApiException if the tenant has none of that name
    */
   public ServedModel find(String tenant, String id) {
-    if (bases.containsKey(id)) {
-      return base(id);
+    Optional<ServedModel> model = original(tenant, id);
+    if (model.isPresent()) {
+      return live(new ModelLine(tenant, model.get()));
     }
-    return journal
-        .read(
-            session ->
-                session.first(
-                    "SELECT * FROM models WHERE id = ? AND tenant = ?", this::read, id, tenant))
+    Matcher named = VERSION.matcher(id);
+    return (named.matches() ? original(tenant, named.group(1)) : model)
+        .map(of -> version(new ModelLine(tenant, of), Integer.parseInt(named.group(2))))
         .orElseThrow(() -> ApiException.noModel(id));
   }
 
   /** Tuned ones of all tenants, for what looks after the whole server. */
   public List<ServedModel> tuned() {
     return journal.read(session -> session.list("SELECT * FROM models ORDER BY id", this::read));
+  }
+
+  /**
+   * The line of a model: what it was when it came, and has become for the tenant.
+   *
+   * @throws ApiException if the tenant has none of that name
+   */
+  public ModelLine line(String tenant, String id) {
+    return new ModelLine(
+        tenant, original(tenant, id).orElseThrow(() -> ApiException.noModel(id)));
+  }
+
+  private Optional<ServedModel> original(String tenant, String id) {
+    if (bases.containsKey(id)) {
+      return Optional.of(base(id));
+    }
+    return journal.read(
+        session ->
+            session.first(
+                "SELECT * FROM models WHERE id = ? AND tenant = ?", this::read, id, tenant));
+  }
+
+  private ServedModel live(ModelLine line) {
+    return versions.live(line).map(version -> line.original().in(version.folder())).orElse(line.original());
+  }
+
+  private ServedModel version(ModelLine line, int number) {
+    ModelVersion version =
+        versions
+            .find(line, number)
+            .orElseThrow(() -> ApiException.noModel(line.model() + "@v" + number));
+    if (!version.state().isWhole()) {
+      throw ApiException.badRequest(
+          "model",
+          "'"
+              + version.name()
+              + "' cannot be called: its state is '"
+              + version.state().word()
+              + "'");
+    }
+    return served(line, version);
+  }
+
+  /** A version as a model that requests call by its name. */
+  public ServedModel served(ModelLine line, ModelVersion version) {
+    return line.original().version(version.name(), version.folder());
+  }
+
+  /**
+   * Makes a version the one that the model's name stands for: from one request to the next, when
+   * the change is committed. Whoever listens has opened it by then.
+   *
+   * @param from the version that is live
+   * @param also what else is changed with it; says the number of the last correction whose
+   *     judgement is none of the version
+   * @return false: another version is live by now, or the model has gone; nothing was changed
+   */
+  public boolean switchTo(
+      ModelLine line, ModelVersion from, ModelVersion to, ToLongFunction<Journal.Session> also) {
+    ServedModel next = line.original().in(to.folder());
+    onOpening.forEach(listener -> listener.accept(next));
+    return journal.change(
+        session -> {
+          boolean isLive = versions.isLive(session, from);
+          if (isLive) {
+            versions.makeLive(session, to, also.applyAsLong(session));
+          }
+          return isLive;
+        });
+  }
+
+  /**
+   * Hears of a version before it becomes live, to open it: what cannot be opened, which is what the
+   * listener throws, does not become live.
+   */
+  public void onOpening(Consumer<ServedModel> listener) {
+    onOpening.add(listener);
   }
 
   /**
@@ -116,31 +215,36 @@ public final class ModelCatalog {
    * @throws ApiException if it is a base, or not the tenant's
    */
   public void remove(String tenant, String id) {
-    ServedModel model = find(tenant, id);
-    if (model.base() == null) {
+    ModelLine line = line(tenant, id);
+    if (line.original().base() == null) {
       throw ApiException.forbidden("'" + id + "' is a base of this server; it cannot be deleted");
     }
+    List<ModelVersion> made = versions.list(line);
     journal.change(
         session -> {
           remove(session, id);
           return null;
         });
-    tellRemoved(model);
+    made.stream()
+        .filter(version -> version.parent() > 0)
+        .forEach(version -> tellRemoved(served(line, version)));
+    tellRemoved(line.original());
   }
 
   /**
    * Takes a model out within a change, of which {@link #tellRemoved} tells once it is committed.
    */
   public void remove(Journal.Session session, String id) {
+    versions.remove(session, id);
     session.update("DELETE FROM models WHERE id = ?", id);
   }
 
-  /** Tells who listens that a model was taken out. */
+  /** Tells who listens that a model, or a version of one, was taken out. */
   public void tellRemoved(ServedModel model) {
     onRemoved.forEach(listener -> listener.accept(model));
   }
 
-  /** Hears of models that were taken out. */
+  /** Hears of models, and of versions by their names, that were taken out. */
   public void onRemoved(Consumer<ServedModel> listener) {
     onRemoved.add(listener);
   }

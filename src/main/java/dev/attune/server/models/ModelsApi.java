@@ -36,8 +36,7 @@ public final class ModelsApi {
 
   private void retrieve(Exchange exchange) throws IOException {
     exchange.refuseOtherQueries();
-    exchange.answer(
-        catalog.find(exchange.caller().tenant(), exchange.parameter("model")).toJson());
+    exchange.answer(catalog.find(exchange.caller().tenant(), exchange.parameter("model")).toJson());
   }
 
   private void delete(Exchange exchange) throws IOException {

@@ -16,6 +16,16 @@ import java.time.Instant;
  */
 public record ServedModel(
     String id, String tenant, Instant created, String base, Path folder, String job) {
+  /** The same in another folder. */
+  ServedModel in(Path other) {
+    return new ServedModel(id, tenant, created, base, other, job);
+  }
+
+  /** A version of it, which has a name and a folder of its own, and was made by no job. */
+  ServedModel version(String name, Path other) {
+    return new ServedModel(name, tenant, created, base, other, null);
+  }
+
   /** As OpenAI lists models. */
   public ObjectNode toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();

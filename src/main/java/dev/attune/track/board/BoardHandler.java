@@ -6,15 +6,16 @@ import dev.attune.core.InputException;
 import dev.attune.track.RunJson;
 import dev.attune.track.RunStore;
 import dev.attune.track.StoredRun;
+import dev.attune.track.web.PageFiles;
+import dev.attune.track.web.PageFiles.PageFile;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
@@ -28,33 +29,12 @@ import org.eclipse.jetty.util.Fields;
 
 /** Answers the requests of the board's page. */
 final class BoardHandler extends Handler.Abstract {
-  private static final String OWN = "/dev/attune/track/board/";
-  private static final String LIBRARIES = "/META-INF/resources/webjars/";
   private static final String RUNS = "/api/runs";
   private static final Set<String> NAMES = Set.of("localhost", "127.0.0.1", "[::1]");
   private static final int MOST_LISTENERS = 20; // each holds a thread
 
-  private static final String POLICY =
-      "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self';"
-          + " img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-  /** What is served as it is: by path, the resource. */
-  private static final Map<String, String> FILES =
-      Map.of(
-          "/", OWN + "index.html",
-          "/board.js", OWN + "board.js",
-          "/board.css", OWN + "board.css",
-          "/lib/preact.js", LIBRARIES + "preact/10.27.2/dist/preact.module.js",
-          "/lib/uplot.js", LIBRARIES + "uplot/1.6.30/dist/uPlot.esm.js",
-          "/lib/uplot.css", LIBRARIES + "uplot/1.6.30/dist/uPlot.min.css",
-          "/lib/pico.css", LIBRARIES + "picocss__pico/2.1.1/css/pico.min.css");
-
-  private static final Map<String, String> TYPES =
-      Map.of(
-          "html", "text/html; charset=utf-8",
-          "js", "text/javascript; charset=utf-8",
-          "css", "text/css; charset=utf-8",
-          "json", "application/json");
+  private static final PageFiles FILES =
+      new PageFiles(BoardHandler.class, List.of(PageFiles.INDEX, "board.js", "board.css"));
 
   private final Path store;
   private final AtomicInteger listeners = new AtomicInteger();
@@ -71,22 +51,19 @@ final class BoardHandler extends Handler.Abstract {
 
   @Override
   public boolean handle(Request request, Response response, Callback callback) throws Exception {
-    response.getHeaders().put("Content-Security-Policy", POLICY);
-    response.getHeaders().put("X-Content-Type-Options", "nosniff");
+    PageFiles.HEADERS.forEach(response.getHeaders()::put);
     response.getHeaders().put(HttpHeader.CACHE_CONTROL, "no-store");
     String path = Request.getPathInContext(request);
     if (!NAMES.contains(Request.getServerName(request))) {
       refuse(response, callback, 403, "the board answers to localhost alone");
     } else if (!request.getMethod().equals("GET")) {
       refuse(response, callback, 405, "the board is only looked at");
-    } else if (FILES.containsKey(path)) {
-      file(FILES.get(path), response, callback);
     } else if (path.equals("/api/events")) {
       listen(request, response, callback);
     } else if (path.equals(RUNS) || path.startsWith(RUNS + "/")) {
       runs(path, response, callback);
     } else {
-      refuse(response, callback, 404, "there is no " + path);
+      file(path, response, callback);
     }
     return true;
   }
@@ -103,15 +80,13 @@ final class BoardHandler extends Handler.Abstract {
     send(response, callback, status, "text/plain; charset=utf-8", body);
   }
 
-  private static void file(String resource, Response response, Callback callback)
+  private static void file(String path, Response response, Callback callback)
       throws IOException {
-    try (InputStream in = BoardHandler.class.getResourceAsStream(resource)) {
-      if (in == null) {
-        refuse(response, callback, 404, resource + " is not on the class path");
-        return;
-      }
-      String type = TYPES.get(resource.substring(resource.lastIndexOf('.') + 1));
-      send(response, callback, 200, type, in.readAllBytes());
+    Optional<PageFile> file = FILES.find(path.equals("/") ? PageFiles.INDEX : path.substring(1));
+    if (file.isPresent()) {
+      send(response, callback, 200, file.get().type(), file.get().bytes());
+    } else {
+      refuse(response, callback, 404, "there is no " + path);
     }
   }
 
@@ -135,7 +110,7 @@ final class BoardHandler extends Handler.Abstract {
       refuse(response, callback, 503, e.getMessage());
       return;
     }
-    send(response, callback, 200, TYPES.get("json"), body);
+    send(response, callback, 200, "application/json", body);
   }
 
   /** Sends what changes until the page goes away. */

@@ -3,16 +3,14 @@ package dev.attune.track.board;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.attune.track.Point;
 import dev.attune.track.RunJson;
 import dev.attune.track.RunStore;
 import dev.attune.track.StoredRun;
+import dev.attune.track.web.LiveCurves;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.function.BooleanSupplier;
 
 /**
@@ -22,17 +20,15 @@ import java.util.function.BooleanSupplier;
 final class LiveRuns {
   private static final long LOOK_MILLIS = 1000;
 
-  /** Of a curve that is sent for the first time: a screen shows no more. */
-  private static final int DRAWN = 2000;
-
   private final RunStore store;
   private final List<String> watched;
-  private final Map<String, Long> sent = new HashMap<>(); // the last step, by run and series
+  private final LiveCurves curves;
   private String list = "";
 
   LiveRuns(RunStore store, List<String> watched) {
     this.store = store;
     this.watched = watched;
+    this.curves = new LiveCurves(store);
   }
 
   /** Sends until it is ended or nobody reads. */
@@ -65,33 +61,12 @@ final class LiveRuns {
   }
 
   private void points(StoredRun run, StringBuilder events) {
-    for (String series : store.series(run)) {
-      String key = run.id() + "/" + series;
-      Long last = sent.get(key);
-      // A run that goes on from a checkpoint has lost what came after it.
-      boolean isBack = last != null && !series.startsWith(Point.SYSTEM) && run.step() < last;
-      long after = last == null || isBack ? Long.MIN_VALUE : last;
-      List<Point> points = store.points(run, series, after);
-      if (!points.isEmpty()) {
-        sent.put(key, points.get(points.size() - 1).x());
-        ObjectNode json = JsonNodeFactory.instance.objectNode();
-        json.put("run", run.id()).put("series", series).put("reset", after == Long.MIN_VALUE);
-        ArrayNode values = json.putArray("points");
-        int stride = 1 + points.size() / DRAWN;
-        for (int i = 0; i < points.size(); i++) {
-          if (i % stride == 0 || i == points.size() - 1) {
-            Point point = points.get(i);
-            ArrayNode pair = values.addArray().add(point.x());
-            if (Double.isFinite(point.value())) {
-              pair.add(point.value());
-            } else {
-              pair.addNull();
-            }
-          }
-        }
-        event(events, "points", json.toString());
-      }
-    }
+    curves.read(
+        run,
+        points -> {
+          ObjectNode json = JsonNodeFactory.instance.objectNode().put("run", run.id());
+          event(events, "points", json.setAll(points).toString());
+        });
   }
 
   private static void event(StringBuilder events, String name, String json) {

@@ -123,8 +123,7 @@ class InferenceApiTest {
     String sampled;
     try (Generator generator = generator()) {
       expected = generator.generate("once", o -> o.maxNewTokens(12)).text();
-      sampled =
-          generator.generate("once", o -> o.maxNewTokens(12).temperature(0.8).seed(7)).text();
+      sampled = generator.generate("once", o -> o.maxNewTokens(12).temperature(0.8).seed(7)).text();
     }
     JsonNode greedy =
         post(
@@ -194,8 +193,7 @@ class InferenceApiTest {
       assertTrue(event.get("usage").isNull());
     }
     assertEquals(expected, text.toString());
-    assertEquals(
-        "length", events.get(events.size() - 2).at("/choices/0/finish_reason").asText());
+    assertEquals("length", events.get(events.size() - 2).at("/choices/0/finish_reason").asText());
     JsonNode last = events.get(events.size() - 1);
     assertEquals(0, last.get("choices").size());
     assertEquals(9, last.at("/usage/completion_tokens").asInt());
@@ -232,8 +230,7 @@ class InferenceApiTest {
       assertTrue(token.get("logprob").asDouble() < 0);
     }
     List<JsonNode> streamed = new ArrayList<>();
-    for (JsonNode event :
-        stream("/chat/completions", "{'stream': true, " + request + "}")) {
+    for (JsonNode event : stream("/chat/completions", "{'stream': true, " + request + "}")) {
       event.at("/choices/0/logprobs/content").forEach(streamed::add);
     }
     assertEquals(json(content.toString()), JSON.valueToTree(streamed));
@@ -342,14 +339,11 @@ class InferenceApiTest {
   @Test
   void tooLongTextsAreRefusedWithTheNumbers() {
     String text = "good ".repeat(40).strip();
-    JsonNode error =
-        refusal(400, "/classifications", "{'model': 'mood', 'input': '" + text + "'}");
+    JsonNode error = refusal(400, "/classifications", "{'model': 'mood', 'input': '" + text + "'}");
     assertEquals("context_length_exceeded", error.get("code").asText());
     assertTrue(error.get("message").asText().contains("24 tokens"), error::toString);
     JsonNode cut =
-        post(
-            "/classifications",
-            "{'model': 'mood', 'input': '" + text + "', 'truncate': true}");
+        post("/classifications", "{'model': 'mood', 'input': '" + text + "', 'truncate': true}");
     assertTrue(cut.at("/usage/truncated_tokens").asInt() > 0);
     error =
         refusal(
@@ -400,9 +394,7 @@ class InferenceApiTest {
     assertEquals(404, send("/models/nothing", null).statusCode());
     assertEquals(
         "model_not_found",
-        refusal(404, "/completions", "{'model': 'nothing', 'prompt': 'a'}")
-            .get("code")
-            .asText());
+        refusal(404, "/completions", "{'model': 'nothing', 'prompt': 'a'}").get("code").asText());
   }
 
   @Test

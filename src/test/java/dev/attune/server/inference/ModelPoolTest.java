@@ -63,8 +63,7 @@ class ModelPoolTest {
       Path folder = ServedModels.adapter(scratch.resolve("models/" + i), base, i);
       journal.change(
           session -> {
-            catalog.add(
-                session, new ServedModel(id, TENANT, Instant.now(), "tiny", folder, null));
+            catalog.add(session, new ServedModel(id, TENANT, Instant.now(), "tiny", folder, null));
             return null;
           });
       adapters.add(id);

@@ -1,0 +1,227 @@
+package dev.attune.text;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.BitSet;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.Function;
+
+/**
+ * What a tokenizer's tokens are: their ids and spellings, the special ones and what they stand for.
+ * It is found out when it is first asked for, by any thread.
+ */
+public final class TokenVocabulary {
+  private static final Set<String> USUAL_MASKS = Set.of("[MASK]", "<mask>");
+
+  private final Path folder;
+  private final String json;
+  private final JsonNode config;
+  private final JsonNode modelConfig;
+  private final JsonNode specialTokens;
+  private final Function<String, OptionalInt> encoded;
+  private volatile List<String> specialSpellings; // null until needed
+  private volatile BitSet byteTokens; // null until needed
+  private volatile Map<String, Integer> ids; // null until needed
+
+  /**
+   * @param json tokenizer.json as the library reads it
+   * @param config tokenizer_config.json
+   * @param modelConfig config.json
+   * @param specialTokens special_tokens_map.json
+   * @param encoded the id of a token that is encoded alone
+   */
+  TokenVocabulary(
+      Path folder,
+      String json,
+      JsonNode config,
+      JsonNode modelConfig,
+      JsonNode specialTokens,
+      Function<String, OptionalInt> encoded) {
+    this.folder = folder;
+    this.json = json;
+    this.config = config;
+    this.modelConfig = modelConfig;
+    this.specialTokens = specialTokens;
+    this.encoded = encoded;
+  }
+
+  /**
+   * The spelling of the token that stands for a masked one; null: the tokenizer has none. Where the
+   * files do not name it, it is the special token that is spelled as in BERT's or RoBERTa's family.
+   */
+  public String maskToken() {
+    String named = specialSpelling("mask_token");
+    return named != null
+        ? named
+        : specialSpellings().stream().filter(USUAL_MASKS::contains).findFirst().orElse(null);
+  }
+
+  /** The id of {@link #maskToken}; empty: there is none. */
+  public OptionalInt maskId() {
+    String spelling = maskToken();
+    return spelling == null ? OptionalInt.empty() : idOfSpecial(spelling);
+  }
+
+  /**
+   * The id of the token that stands for what the vocabulary lacks; empty: there is none, as where
+   * bytes are tokens.
+   */
+  public OptionalInt unknownId() {
+    JsonNode model = tokenizerJson().path("model");
+    JsonNode id = model.path("unk_id"); // of unigrams; others give its spelling
+    JsonNode spelling = model.path("unk_token");
+    if (id.isInt()) {
+      return OptionalInt.of(id.asInt());
+    }
+    return spelling.isTextual() ? tokenId(spelling.asText()) : OptionalInt.empty();
+  }
+
+  /** The ids of special tokens, wherever in a text they stand. */
+  public BitSet specialIds() {
+    BitSet ids = new BitSet();
+    for (JsonNode token : tokenizerJson().path("added_tokens")) {
+      if (token.path("special").asBoolean()) {
+        ids.set(token.path("id").asInt());
+      }
+    }
+    return ids;
+  }
+
+  /** The id of a token by its spelling in the vocabulary, "##ing" as "[MASK]". */
+  public OptionalInt tokenId(String spelling) {
+    Integer id = ids().get(spelling);
+    return id == null ? OptionalInt.empty() : OptionalInt.of(id);
+  }
+
+  private Map<String, Integer> ids() {
+    Map<String, Integer> known = ids;
+    if (known == null) {
+      known = AddedTokens.vocabulary(tokenizerJson());
+      ids = known;
+    }
+    return known;
+  }
+
+  /** How many tokens there are, added ones included: {@code len(tokenizer)} in Transformers. */
+  public int size() {
+    return ids().size();
+  }
+
+  /** The id of a special token by its role: "mask_token", "eos_token", "bos_token" and so on. */
+  OptionalInt specialId(String role) {
+    String spelling = specialSpelling(role);
+    return spelling == null ? OptionalInt.empty() : idOfSpecial(spelling);
+  }
+
+  private OptionalInt idOfSpecial(String spelling) {
+    OptionalInt added = addedId(spelling);
+    return added.isPresent() ? added : encoded.apply(spelling);
+  }
+
+  /** The spelling of a special token by its role; null: there is none. */
+  private String specialSpelling(String role) {
+    for (JsonNode source : List.of(config, specialTokens)) {
+      JsonNode token = source.path(role);
+      String spelling = token.isObject() ? token.path("content").asText("") : token.asText("");
+      if (!spelling.isEmpty() && !token.isNull()) {
+        return spelling;
+      }
+    }
+    return null;
+  }
+
+  /**
+   * The id that the files state for an added token: a normalizer may keep it from being encoded.
+   */
+  private OptionalInt addedId(String spelling) {
+    for (Map.Entry<String, JsonNode> entry : config.path("added_tokens_decoder").properties()) {
+      if (entry.getValue().path("content").asText().equals(spelling)) {
+        return OptionalInt.of(Integer.parseInt(entry.getKey()));
+      }
+    }
+    for (JsonNode token : JsonFile.read(folder.resolve("tokenizer.json")).path("added_tokens")) {
+      if (token.path("content").asText().equals(spelling)) {
+        return OptionalInt.of(token.path("id").asInt());
+      }
+    }
+    return OptionalInt.empty();
+  }
+
+  /**
+   * Whether a token stands for one byte of a character that has no token ({@code <0x41>}). A run of
+   * such tokens is text as a whole or, where it is no UTF-8, a sign of replacement for each, ASCII
+   * too.
+   */
+  public boolean isByteFallback(int id) {
+    BitSet known = byteTokens;
+    if (known == null) {
+      known = new BitSet();
+      if (json.contains("\"ByteFallback\"")) {
+        JsonNode vocabulary = tokenizerJson().path("model").path("vocab");
+        for (int value = 0; value < 256; value++) {
+          JsonNode token = vocabulary.path(String.format("<0x%02X>", value));
+          if (token.isInt()) {
+            known.set(token.intValue());
+          }
+        }
+      }
+      byteTokens = known;
+    }
+    return known.get(id);
+  }
+
+  /** A text without the spellings of special tokens, which decoding can leave out. */
+  public String withoutSpecialTokens(String text) {
+    String rest = text;
+    for (String special : specialSpellings()) {
+      rest = rest.replace(special, "");
+    }
+    return rest;
+  }
+
+  /** The longest first: one may hold another. */
+  private List<String> specialSpellings() {
+    List<String> known = specialSpellings;
+    if (known == null) {
+      Set<String> spellings = new TreeSet<>();
+      for (JsonNode token : tokenizerJson().path("added_tokens")) {
+        if (token.path("special").asBoolean()) {
+          spellings.add(token.path("content").asText());
+        }
+      }
+      known =
+          spellings.stream().sorted(Comparator.comparingInt(String::length).reversed()).toList();
+      specialSpellings = known;
+    }
+    return known;
+  }
+
+  /**
+   * The id that ends a sequence: {@code eos_token} of the tokenizer's files, else the first {@code
+   * eos_token_id} of config.json.
+   */
+  public OptionalInt eosId() {
+    OptionalInt own = specialId("eos_token");
+    if (own.isPresent()) {
+      return own;
+    }
+    JsonNode id = modelConfig.path("eos_token_id");
+    JsonNode first = id.isArray() ? id.path(0) : id;
+    return first.isInt() ? OptionalInt.of(first.asInt()) : OptionalInt.empty();
+  }
+
+  private JsonNode tokenizerJson() {
+    try {
+      return new ObjectMapper().readTree(json);
+    } catch (IOException e) {
+      throw new IllegalStateException("a tokenizer that was read before cannot be read", e);
+    }
+  }
+}

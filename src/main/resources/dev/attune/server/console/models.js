@@ -1,0 +1,71 @@
+// Models: bases, and what jobs have made of them, version by version.
+import { h, Component } from './lib/preact.js';
+import { get, remove } from './api.js';
+import { Confirm, Id, link, Loaded, When } from './widgets.js';
+
+/** The step of a model that is a checkpoint; null for others. */
+function step(id) {
+  const found = /:ckpt-step-(\d+)$/.exec(id);
+  return found ? Number(found[1]) : null;
+}
+
+/** ft:BASE:ORG:SUFFIX:ID in its parts, a checkpoint's step aside; null for a base. */
+function tuned(id) {
+  const [kind, ...parts] = id.replace(/:ckpt-step-\d+$/, '').split(':');
+  if (kind !== 'ft' || parts.length < 4) {
+    return null;
+  }
+  const [version, suffix, org] = parts.reverse();
+  return { version, suffix, org, base: parts.slice(3).reverse().join(':') };
+}
+
+/** Tuned models of one base and suffix are versions of each other, the newest first. */
+function families(models) {
+  const found = new Map();
+  for (const model of models) {
+    const parts = tuned(model.id);
+    const isBase = !parts && model.owned_by === 'system';
+    const name = parts ? parts.base + ' · ' + (parts.suffix || 'no suffix') : isBase ? 'Bases' : model.id;
+    const key = parts ? JSON.stringify([parts.base, parts.org, parts.suffix]) : isBase ? 'bases' : model.id;
+    if (!found.has(key)) {
+      found.set(key, { name, isBase, models: [] });
+    }
+    found.get(key).models.push(model);
+  }
+  found.forEach((family) => family.models.sort((a, b) => (step(a.id) !== null) - (step(b.id) !== null) || b.created - a.created || step(b.id) - step(a.id)));
+  return [...found.values()].sort((a, b) => b.isBase - a.isBase || b.models[0].created - a.models[0].created);
+}
+
+export class ModelsView extends Component {
+  row(model, family, i) {
+    const whole = family.models.filter((one) => step(one.id) === null).length;
+    return h('tr', { key: model.id },
+      h('th', { scope: 'row', class: 'name' }, h('span', { class: 'breaks' }, family.isBase ? model.id : h(Id, { value: model.id }))),
+      h('td', { 'data-name': 'version' }, family.isBase ? 'base' : step(model.id) !== null ? 'checkpoint, step ' + step(model.id) : 'version ' + (whole - i) + ' of ' + whole),
+      h('td', { 'data-name': 'owner' }, model.owned_by),
+      h('td', { 'data-name': 'created' }, family.isBase ? '–' : h(When, { at: model.created })),
+      h('td', null, h('div', { class: 'buttons' },
+        h('a', { class: 'small secondary outline', role: 'button', href: link('playground', model.id), 'aria-label': 'Try ' + model.id }, 'Try'),
+        !family.isBase && family.models[i + 1] && h('a', { class: 'small secondary outline', role: 'button', href: link('playground', model.id, family.models[i + 1].id), 'aria-label': 'Compare ' + model.id + ' with the version before' }, 'Beside the one before'),
+        !family.isBase && h('button', { type: 'button', class: 'small danger outline', 'aria-label': 'Delete ' + model.id, onClick: () => this.setState({ deleting: model }) }, 'Delete'))));
+  }
+
+  render(props, { deleting }) {
+    return h(Loaded, {
+      every: () => 10000, load: (signal) => get('/v1/models', { signal }),
+      view: ({ data }, reload) => [
+        h('div', { class: 'head' }, h('h1', { tabIndex: -1 }, 'Models')),
+        data.length === 0 ? h('p', { class: 'empty' }, 'No models: the server was started without a base model.')
+          : families(data).map((family) => h('section', { key: family.models[0].id },
+            h('div', { class: 'scroll' }, h('table', { class: 'list' },
+              h('caption', null, family.name),
+              h('thead', null, h('tr', null, ['model', 'version', 'owner', 'created', 'actions'].map((name) => h('th', { key: name, scope: 'col' }, name)))),
+              h('tbody', null, family.models.map((model, i) => this.row(model, family, i))))))),
+        deleting && h(Confirm, {
+          title: 'Delete this model?', text: deleting.id + ' and its files go; requests that have begun are answered.', verb: 'Delete',
+          run: async () => { await remove('/v1/models/' + encodeURIComponent(deleting.id)); reload(); }, onClose: () => this.setState({ deleting: null }),
+        }),
+      ],
+    });
+  }
+}

@@ -1,0 +1,126 @@
+package dev.attune.run;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.checkpoint.CheckpointStore;
+import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.memory.Buffer;
+import dev.attune.testkit.Host;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** States that are saved in the background are those of the moment at which that began. */
+class CheckpointsTest {
+  private static final int BYTES = 3 << 20; // more than a piece of a file
+
+  @TempDir private Path scratch;
+  private final CpuBackend backend = new CpuBackend(1);
+  private final List<String> notes = new ArrayList<>();
+  private Buffer weights;
+
+  @BeforeEach
+  void allocate() {
+    weights = Buffer.allocate(backend, BYTES, false);
+  }
+
+  @AfterEach
+  void free() {
+    weights.close();
+    backend.close();
+  }
+
+  private Checkpoints checkpoints(Path folder, long leastCopied) {
+    RunIdentity identity =
+        new RunIdentity(
+            RunConfig.builder(RunOption.TRAIN).build(), Map.of(RunIdentity.Fact.PRECISION, "fp32"));
+    return new Checkpoints(folder, 2, identity, false, backend, leastCopied, notes::add);
+  }
+
+  private static ObjectNode state(long step) {
+    return JsonNodeFactory.instance.objectNode().put("step", step);
+  }
+
+  private static byte[] filled(int value) {
+    byte[] bytes = new byte[BYTES];
+    Arrays.fill(bytes, (byte) value);
+    return bytes;
+  }
+
+  private void fill(int value) {
+    weights.write(0, ByteBuffer.allocateDirect(BYTES).put(filled(value)).flip());
+  }
+
+  private byte[] saved(Path folder) {
+    CheckpointStore.Found found = new CheckpointStore(folder, 2, notes::add).latest().orElseThrow();
+    try (Buffer read = Buffer.allocate(backend, BYTES, false)) {
+      found.checkpoint().load(Map.of("weights", read));
+      return Host.bytes(read, 0, BYTES);
+    }
+  }
+
+  @Test
+  void whatChangesWhileAStateIsSavedIsNotInIt() {
+    Path folder = scratch.resolve("checkpoints");
+    try (Checkpoints checkpoints = checkpoints(folder, 1)) {
+      for (int step = 1; step <= 3; step++) {
+        fill(step);
+        assertTrue(checkpoints.begin(step, state(step), Map.of("weights", weights)));
+        fill(77);
+        var ended = checkpoints.settled(true).orElseThrow();
+        assertEquals(step, ended.step());
+        assertNull(ended.failure());
+        assertTrue(checkpoints.settled(true).isEmpty(), "told twice");
+        assertArrayEquals(filled(step), saved(folder));
+      }
+    }
+    assertEquals(List.of(), notes);
+  }
+
+  @Test
+  void aRunThatFailsMeanwhileLeavesIt() {
+    Path folder = scratch.resolve("checkpoints");
+    fill(5);
+    try (Checkpoints checkpoints = checkpoints(folder, 1)) {
+      assertTrue(checkpoints.begin(9, state(9), Map.of("weights", weights)));
+    }
+    assertArrayEquals(filled(5), saved(folder));
+  }
+
+  @Test
+  void aFailureIsToldByWhoAsksHowItEnded() throws Exception {
+    Path file = Files.writeString(scratch.resolve("file"), "no folder");
+    try (Checkpoints checkpoints = checkpoints(file.resolve("checkpoints"), 1)) {
+      assertTrue(checkpoints.begin(1, state(1), Map.of("weights", weights)));
+      var ended = checkpoints.settled(true).orElseThrow();
+      assertNotNull(ended.failure());
+      assertTrue(
+          ended.failure().getMessage().contains("could not be saved"),
+          ended.failure().getMessage());
+      assertTrue(checkpoints.begin(2, state(2), Map.of("weights", weights)), "the next is tried");
+    }
+  }
+
+  @Test
+  void aSmallStateIsNotCopied() {
+    try (Checkpoints checkpoints = checkpoints(scratch.resolve("checkpoints"), BYTES + 1)) {
+      assertFalse(checkpoints.begin(1, state(1), Map.of("weights", weights)));
+      assertTrue(checkpoints.settled(true).isEmpty());
+    }
+  }
+}
