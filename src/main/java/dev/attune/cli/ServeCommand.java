@@ -123,8 +123,7 @@ final class ServeCommand implements Command {
                     : USUAL_PORT)
             .dataDir(config.path(RunOption.DATA_DIR))
             .requireKeys(config.flag(RunOption.REQUIRE_KEYS))
-            .stopTimeout(
-                Duration.ofSeconds(whole(config, RunOption.STOP_TIMEOUT, 0, 100)));
+            .stopTimeout(Duration.ofSeconds(whole(config, RunOption.STOP_TIMEOUT, 0, 100)));
     if (config.isGiven(RunOption.TLS_CERT) || config.isGiven(RunOption.TLS_KEY)) {
       config.required(RunOption.TLS_CERT);
       config.required(RunOption.TLS_KEY);

@@ -21,18 +21,18 @@ import dev.attune.server.http.Metrics;
 import dev.attune.server.http.Route;
 import dev.attune.server.http.Router;
 import dev.attune.server.http.WebServer;
-import dev.attune.server.jobs.Jobs;
-import dev.attune.server.jobs.JobsApi;
-import dev.attune.server.tls.PemFiles;
-import dev.attune.server.webhooks.Webhooks;
-import dev.attune.server.webhooks.WebhooksApi;
 import dev.attune.server.inference.ChatApi;
 import dev.attune.server.inference.ClassificationsApi;
 import dev.attune.server.inference.CompletionsApi;
 import dev.attune.server.inference.EmbeddingsApi;
 import dev.attune.server.inference.ModelPool;
+import dev.attune.server.jobs.Jobs;
+import dev.attune.server.jobs.JobsApi;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ModelsApi;
+import dev.attune.server.tls.PemFiles;
+import dev.attune.server.webhooks.Webhooks;
+import dev.attune.server.webhooks.WebhooksApi;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.System.Logger.Level;
@@ -117,13 +117,11 @@ public final class AttuneServer implements AutoCloseable {
       throws IOException {
     DataFolder data = (DataFolder) parts.get(0);
     Limits limits =
-        new Limits(
-            config.tenantFileBytes(), config.tenantJobs(), config.tenantRequestsPerMinute());
+        new Limits(config.tenantFileBytes(), config.tenantJobs(), config.tenantRequestsPerMinute());
     Metrics metrics = new Metrics();
     KeyStore keys = new KeyStore(data.journal());
     parts.add(0, keys::noteUse);
-    FileStore files =
-        new FileStore(data.journal(), data.files(), tenant -> limits, FileOps.SYSTEM);
+    FileStore files = new FileStore(data.journal(), data.files(), tenant -> limits, FileOps.SYSTEM);
     files.removeLeftovers();
     UploadStore uploads = new UploadStore(data.journal(), data.uploads(), files, FileOps.SYSTEM);
     uploads.removeLeftovers();
@@ -252,8 +250,7 @@ public final class AttuneServer implements AutoCloseable {
   }
 
   /** What is done now and then. */
-  private static AutoCloseable tidying(
-      KeyStore keys, FileStore files, UploadStore uploads) {
+  private static AutoCloseable tidying(KeyStore keys, FileStore files, UploadStore uploads) {
     ScheduledExecutorService tidying =
         Executors.newSingleThreadScheduledExecutor(
             task -> {

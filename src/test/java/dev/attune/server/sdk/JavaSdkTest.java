@@ -68,10 +68,7 @@ class JavaSdkTest {
   }
 
   private OpenAIClient client(String key) {
-    return OpenAIOkHttpClient.builder()
-        .baseUrl(server.address().toString())
-        .apiKey(key)
-        .build();
+    return OpenAIOkHttpClient.builder().baseUrl(server.address().toString()).apiKey(key).build();
   }
 
   @AfterEach
@@ -92,8 +89,7 @@ class JavaSdkTest {
     FileObject file =
         client
             .files()
-            .create(
-                FileCreateParams.builder().purpose(FilePurpose.FINE_TUNE).file(rows).build());
+            .create(FileCreateParams.builder().purpose(FilePurpose.FINE_TUNE).file(rows).build());
     assertEquals("rows.jsonl", file.filename());
     assertEquals(ROWS.length(), file.bytes());
     FileObject streamed =
@@ -314,8 +310,7 @@ class JavaSdkTest {
                     .inputOfArrayOfStrings(List.of("it is good", "it is bad"))
                     .build());
     assertEquals(2, vectors.data().size());
-    float[] first =
-        toFloats(vectors.data().get(0).embedding());
+    float[] first = toFloats(vectors.data().get(0).embedding());
     assertTrue(first.length > 0);
     assertFalse(Arrays.equals(first, toFloats(vectors.data().get(1).embedding())));
     BadRequestException kind =

@@ -61,8 +61,7 @@ class NodeSdkTest {
       return;
     }
     Files.createDirectories(BUILT);
-    Ended npm =
-        run(BUILT, List.of("npm", "install", "--no-audit", "--no-fund", "--silent", SDK));
+    Ended npm = run(BUILT, List.of("npm", "install", "--no-audit", "--no-fund", "--silent", SDK));
     assumeTrue(npm.status() == 0, "npm cannot install " + SDK + ": " + npm.output());
   }
 
@@ -75,8 +74,7 @@ class NodeSdkTest {
       Files.write(script, in.readAllBytes());
     }
     try (AttuneServer server = SdkServer.start(folder)) {
-      Ended ended =
-          run(BUILT, List.of("node", script.toString(), server.address().toString()));
+      Ended ended = run(BUILT, List.of("node", script.toString(), server.address().toString()));
       assertEquals(0, ended.status(), ended.output());
       assertEquals(
           "all was as it should be",
