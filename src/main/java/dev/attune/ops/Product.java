@@ -43,19 +43,23 @@ final class Product {
       forwardInt8(tape, out, pre, inp, weight, bias, N, activation, dtype);
       return;
     }
-    tape.run(
-            new LinearCall.Forward(
-                out,
-                pre,
-                inp,
-                weight.operand(dtype),
-                bias,
-                N,
-                weight.cols(),
-                weight.rows(),
-                activation,
-                dtype,
-                weight.operandDtype(dtype)));
+    long most = tape.rowsAtOnce() == 0 ? N : tape.rowsAtOnce();
+    long size = dtype.sizeBytes();
+    for (long first = 0; first < N; first += most) {
+      tape.run(
+              new LinearCall.Forward(
+                  out + first * weight.rows() * size,
+                  pre == 0 ? 0 : pre + first * weight.rows() * size,
+                  inp + first * weight.cols() * size,
+                  weight.operand(dtype),
+                  bias,
+                  Math.min(most, N - first),
+                  weight.cols(),
+                  weight.rows(),
+                  activation,
+                  dtype,
+                  weight.operandDtype(dtype)));
+    }
   }
 
   private static void forwardInt8(
