@@ -68,8 +68,7 @@ public final class EncodedDataset {
     this.fingerprint = null;
   }
 
-  private EncodedDataset(
-      EncodedDataset from, Object notes, double[] references, int[] rowNumbers) {
+  private EncodedDataset(EncodedDataset from, Object notes, double[] references, int[] rowNumbers) {
     this.layout = from.layout;
     this.size = from.size;
     this.columns = from.columns;

@@ -478,8 +478,7 @@ public enum RunOption {
   TENANT_FILE_BYTES("N", null, "bytes that the files of one tenant may have together"),
   TENANT_JOBS("N", null, "jobs of one tenant that may wait or run at a time"),
   TENANT_REQUESTS("N", null, "requests that one tenant may make in a minute"),
-  TRAINING_MEMORY(
-      "BYTES", null, "memory that jobs may take together; else half of the machine's"),
+  TRAINING_MEMORY("BYTES", null, "memory that jobs may take together; else half of the machine's"),
   WEBHOOK(
       "URL",
       null,
@@ -630,8 +629,7 @@ public enum RunOption {
           CHECK);
 
   /** Options of {@code attune keys}. */
-  public static final List<RunOption> OF_KEYS =
-      List.of(DATA_DIR, SCOPE, TENANT, EXPIRES, KEY_NAME);
+  public static final List<RunOption> OF_KEYS = List.of(DATA_DIR, SCOPE, TENANT, EXPIRES, KEY_NAME);
 
   /** Options of {@code attune push}. */
   public static final List<RunOption> PUSH =
